@@ -1,0 +1,32 @@
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace mpscnn {
+
+/// What went wrong, in the terms in which callers react to it. The C interface carries these numbers
+/// (mpscnn_status), Python turns each into its own exception class.
+enum class ErrorKind {
+    shape = 1,       ///< an array or tensor has the wrong shape, rank or data type
+    parameter = 2,   ///< an argument or an operation's parameter is out of its range
+    weights = 3,     ///< a model file or its weights are damaged, missing or do not fit
+    device = 4,      ///< a device is absent, lost or failed
+    unsupported = 5, ///< valid, but not implemented by this engine or on this machine
+    state = 6,       ///< an object is used in a state that does not allow it (two threads, closed, ...)
+};
+
+/// The one exception of the core. Messages say what was given, where, and what is allowed.
+class Error : public std::runtime_error {
+public:
+    Error(ErrorKind kind, const std::string &message) : std::runtime_error(message), kind_(kind) {}
+    ErrorKind kind() const noexcept { return kind_; }
+
+private:
+    ErrorKind kind_;
+};
+
+[[noreturn]] inline void fail(ErrorKind kind, const std::string &message) { throw Error(kind, message); }
+
+} // namespace mpscnn
