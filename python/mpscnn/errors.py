@@ -1,0 +1,51 @@
+"""Exceptions of mpscnn. Each also derives from the Python built-in that fits it."""
+
+from __future__ import annotations
+
+__all__ = [
+    "DeviceError",
+    "DownloadError",
+    "Error",
+    "ImageError",
+    "ParameterError",
+    "ShapeError",
+    "StateError",
+    "UnsupportedError",
+    "WeightsError",
+]
+
+
+class Error(Exception):
+    """Base of all errors that mpscnn raises on purpose."""
+
+
+class ShapeError(Error, ValueError):
+    """An array, tensor or image has a rank, size or channel count that does not fit."""
+
+
+class ParameterError(Error, ValueError):
+    """An option, name or operation parameter has a value that is not allowed."""
+
+
+class WeightsError(Error, ValueError):
+    """A weights or model file is damaged, incomplete, or does not belong to the network."""
+
+
+class DeviceError(Error, RuntimeError):
+    """A device is missing on this machine, failed, or ran out of memory."""
+
+
+class UnsupportedError(Error, NotImplementedError):
+    """The request is valid, but the chosen engine, device or converter does not support it."""
+
+
+class StateError(Error, RuntimeError):
+    """An object is used at the wrong time: closed, unfinished, or busy in another thread."""
+
+
+class ImageError(Error, ValueError):
+    """A photo cannot be read or decoded."""
+
+
+class DownloadError(Error, OSError):
+    """A published model file cannot be downloaded or stored in the cache."""
