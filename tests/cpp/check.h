@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstdio>
+#include <exception>
+#include <string_view>
+#include <vector>
+
+#include "core/error.h"
+
+/// The whole test framework: TEST(name) { ... } defines a test, CHECK and CHECK_THROWS judge, and each test
+/// file is one executable whose exit status is 1 when a test fails or checks nothing.
+namespace check {
+
+struct Test {
+    const char *name;
+    void (*run)();
+};
+
+inline std::vector<Test> tests;
+inline int checks = 0, failures = 0; // of the test that is running
+
+inline bool add(const char *name, void (*run)()) {
+    tests.push_back({name, run});
+    return true;
+}
+
+inline void that(bool holds, const char *file, int line, const char *expression, const char *outcome) {
+    ++checks;
+    if (holds) return;
+    ++failures;
+    std::printf("%s:%d: %s: %s\n", file, line, expression, outcome);
+}
+
+template <class Action>
+void throws(Action action, mpscnn::ErrorKind kind, std::string_view part, const char *file, int line,
+            const char *expression) {
+    try {
+        action();
+        that(false, file, line, expression, "nothing was thrown");
+    } catch (const mpscnn::Error &error) {
+        that(error.kind() == kind, file, line, expression, "thrown with another ErrorKind");
+        that(std::string_view(error.what()).find(part) != std::string_view::npos, file, line, expression,
+             error.what());
+    }
+}
+
+} // namespace check
+
+#define TEST(name)                                                                                           \
+    static void name();                                                                                      \
+    [[maybe_unused]] static const bool name##_added = check::add(#name, name);                               \
+    static void name()
+
+#define CHECK(...) check::that(static_cast<bool>(__VA_ARGS__), __FILE__, __LINE__, #__VA_ARGS__, "is false")
+
+/// The statement must throw mpscnn::Error of this kind, and the message must contain `part`.
+#define CHECK_THROWS(statement, kind, part)                                                                  \
+    check::throws([&] { static_cast<void>(statement); }, kind, part, __FILE__, __LINE__, #statement)
+
+int main() {
+    int failed = 0;
+    for (const check::Test &test : check::tests) {
+        check::checks = check::failures = 0;
+        try {
+            test.run();
+        } catch (const std::exception &error) {
+            check::that(false, test.name, 0, "unexpected exception", error.what());
+        }
+        const bool passed = check::failures == 0 && check::checks > 0;
+        if (!passed) std::printf("FAILED %s (%d of %d checks)\n", test.name, check::failures, check::checks);
+        failed += passed ? 0 : 1;
+    }
+    const int total = static_cast<int>(check::tests.size());
+    std::printf("%d passed, %d failed\n", total - failed, failed);
+    return failed == 0 && total > 0 ? 0 : 1;
+}
