@@ -1,7 +1,5 @@
 #pragma once
 
-#include <string_view>
-
 #include "ops/operation.h"
 
 namespace mpscnn::ops {
@@ -13,6 +11,14 @@ enum class NeuronKind {
     linear = 2, ///< a * x + b
     prelu = 10, ///< x >= 0 ? x : slope[channel] * x
     relun = 11, ///< min(x >= 0 ? x : a * x, b); ReLU6 is a = 0, b = 6
+};
+
+template <> struct EnumNames<NeuronKind> {
+    static constexpr std::array<std::pair<const char *, NeuronKind>, 5> values{{{"none", NeuronKind::none},
+                                                                                {"relu", NeuronKind::relu},
+                                                                                {"linear", NeuronKind::linear},
+                                                                                {"prelu", NeuronKind::prelu},
+                                                                                {"relun", NeuronKind::relun}}};
 };
 
 /// An activation, either attached to the operation that feeds it or standing alone.

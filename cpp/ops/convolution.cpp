@@ -1,0 +1,35 @@
+#include "ops/convolution.h"
+
+namespace mpscnn::ops {
+
+void Convolution::check(const InputShapes &inputs) const {
+    require_rank(info, inputs, 4);
+    require_fixed_channels(info, inputs);
+    require_at_least(info, "output_channels", output_channels, 1);
+    require_at_least(info, "groups", groups, 1);
+    window.check(info);
+    const std::int64_t channels = inputs[0].back();
+    if (channels % groups != 0 || output_channels % groups != 0)
+        refuse_parameter(info, "groups",
+                         "a divisor of the input channels (" + std::to_string(channels) + ") and of output_channels (" +
+                             std::to_string(output_channels) + ")",
+                         std::to_string(groups));
+}
+
+Shape Convolution::output_shape(const InputShapes &inputs) const {
+    return {inputs[0][0], window.output_height(info, inputs[0][1]), window.output_width(info, inputs[0][2]),
+            output_channels};
+}
+
+WeightSpecs Convolution::weights(const InputShapes &inputs) const {
+    return {{"weight", {output_channels, window.kernel_height, window.kernel_width, inputs[0].back() / groups}},
+            {"bias", {output_channels}, false}};
+}
+
+Cost Convolution::cost(const InputShapes &inputs, const Shape &output) const {
+    const std::int64_t taps = window.kernel_height * window.kernel_width * (inputs[0].back() / groups);
+    const std::int64_t macs = output.elements() * taps;
+    return {macs, 2 * macs};
+}
+
+} // namespace mpscnn::ops

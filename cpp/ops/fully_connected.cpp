@@ -1,0 +1,27 @@
+#include "ops/fully_connected.h"
+
+namespace mpscnn::ops {
+
+void FullyConnected::check(const InputShapes &inputs) const {
+    require_at_least(info, "outputs", outputs, 1);
+    const Shape &input = inputs[0];
+    if (input.rank() != 2 && input.rank() != 4)
+        fail(ErrorKind::shape, std::string(info.name) +
+                                   ": the input must be (n, features) or (n, height, width, channels), got " +
+                                   input.text());
+    if (!input.with_batch(1).fixed())
+        fail(ErrorKind::shape, std::string(info.name) + ": the input's size must be fixed, since the weights depend on "
+                                                        "it, got " +
+                                   input.text() + "; pool globally first");
+}
+
+WeightSpecs FullyConnected::weights(const InputShapes &inputs) const {
+    return {{"weight", inputs[0].with_batch(outputs)}, {"bias", {outputs}, false}};
+}
+
+Cost FullyConnected::cost(const InputShapes &inputs, const Shape &) const {
+    const std::int64_t macs = inputs[0].elements() * outputs;
+    return {macs, 2 * macs};
+}
+
+} // namespace mpscnn::ops

@@ -1,0 +1,23 @@
+#pragma once
+
+#include "ops/operation.h"
+
+namespace mpscnn::ops {
+
+/// Every output is a weighted sum of all inputs. Weights are [out][height][width][in] for an image and
+/// [out][in] for a vector.
+struct FullyConnected {
+    static constexpr OperationInfo info{"fully_connected", "Dense layer: weighted sums of all inputs.", 1, 1, true,
+                                        true};
+
+    std::int64_t outputs = 0;
+
+    template <class Visitor> void fields(Visitor &visit) { visit("outputs", outputs, "number of results"); }
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const { return {inputs[0][0], outputs}; }
+    WeightSpecs weights(const InputShapes &inputs) const;
+    Cost cost(const InputShapes &inputs, const Shape &output) const;
+};
+
+} // namespace mpscnn::ops

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <variant>
+
+#include "core/json.h"
+#include "ops/arithmetic.h"
+#include "ops/concatenation.h"
+#include "ops/convolution.h"
+#include "ops/fully_connected.h"
+#include "ops/neuron.h"
+#include "ops/normalization.h"
+#include "ops/padding.h"
+#include "ops/pooling.h"
+#include "ops/reshape.h"
+#include "ops/resize.h"
+#include "ops/softmax.h"
+
+namespace mpscnn::ops {
+
+/// THE table of operations. An operation added here is known to model files, the C interface, Python, the
+/// documentation and the tests that walk the table.
+using Operation = std::variant<Addition, BatchNormalization, Concatenation, Convolution, FullyConnected, Neuron, Padding,
+                               Pooling, Reshape, Resize, Softmax>;
+
+const OperationInfo &info_of(const Operation &operation);
+
+/// Parameters as JSON: every field, in the order of the definition.
+Json attributes_of(const Operation &operation);
+Json attributes_of(const Neuron &neuron);
+
+/// The operation `name` with the given attributes; those left out keep their defaults. Throws ParameterError for an
+/// unknown operation or attribute and for a value of the wrong type.
+Operation make_operation(std::string_view name, const Json &attributes);
+Neuron make_neuron(const Json &attributes);
+
+/// Number of inputs, parameters and input shapes; throws.
+void check(const Operation &operation, const InputShapes &inputs);
+Shape output_shape(const Operation &operation, const InputShapes &inputs);
+WeightSpecs weight_specs(const Operation &operation, const InputShapes &inputs);
+Cost cost(const Operation &operation, const InputShapes &inputs, const Shape &output);
+
+/// All operations with their fields as JSON: name, summary, inputs, rounding point, gradient, parameters (name,
+/// type, default, allowed names, meaning).
+Json describe_operations();
+
+} // namespace mpscnn::ops

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+#include "core/shape.h"
+
+namespace mpscnn::ops {
+
+/// What is true of an operation whatever its parameters.
+struct OperationInfo {
+    const char *name;    ///< in model files, the C interface and Python
+    const char *summary; ///< one line for documentation
+    int min_inputs;
+    int max_inputs;
+    bool rounds;       ///< its result is a rounding point of float16 networks
+    bool has_gradient; ///< differentiable with respect to its first input
+};
+
+/// Shapes of the inputs, batch first. While a network is built extents may be free (Shape::any).
+using InputShapes = std::span<const Shape>;
+
+/// A weight tensor that an operation takes: its role ("weight", "bias", ...) and the shape it must have.
+struct WeightSpec {
+    std::string role;
+    Shape shape;
+    bool required = true;
+};
+using WeightSpecs = std::vector<WeightSpec>;
+
+/// Arithmetic of one execution. A multiply-accumulate counts as two FLOPs.
+struct Cost {
+    std::int64_t macs = 0;
+    std::int64_t flops = 0;
+};
+
+/// Names of an enumeration's values, specialised beside each enumeration.
+template <class Enum> struct EnumNames;
+
+template <class Enum> const char *name_of(Enum value) {
+    for (const auto &[name, entry] : EnumNames<Enum>::values)
+        if (entry == value) return name;
+    return "?";
+}
+
+// An operation is a struct with
+//   static constexpr OperationInfo info;
+//   template <class Visitor> void fields(Visitor &);  each parameter: name, reference, meaning
+//   void check(const InputShapes &) const;            parameters and input shapes; throws
+//   Shape output_shape(const InputShapes &) const;    after check
+//   WeightSpecs weights(const InputShapes &) const;
+//   Cost cost(const InputShapes &, const Shape &output) const;  shapes are fixed
+// Everything else (model files, C interface, Python, backends, documentation) asks these.
+
+/// Throws a ParameterError "<operation>: <field> must be <allowed>, got <given>".
+[[noreturn]] void refuse_parameter(const OperationInfo &info, std::string_view field, std::string_view allowed,
+                                   const std::string &given);
+void require_at_least(const OperationInfo &info, std::string_view field, std::int64_t value, std::int64_t minimum);
+/// Throws a ShapeError unless input `index` has `rank` axes (batch included).
+void require_rank(const OperationInfo &info, const InputShapes &inputs, int rank, std::size_t index = 0);
+/// Throws a ShapeError when the channels of input 0 are free: weights depend on them.
+void require_fixed_channels(const OperationInfo &info, const InputShapes &inputs);
+
+} // namespace mpscnn::ops

@@ -1,0 +1,49 @@
+#include "ops/reshape.h"
+
+#include <algorithm>
+
+namespace mpscnn::ops {
+
+namespace {
+
+std::string text(const std::vector<std::int64_t> &extents) {
+    std::string result = "[";
+    for (std::int64_t extent : extents) result += (result.size() > 1 ? ", " : "") + std::to_string(extent);
+    return result + "]";
+}
+
+} // namespace
+
+void Reshape::check(const InputShapes &inputs) const {
+    if (shape.empty() || shape.size() >= Shape::max_rank)
+        refuse_parameter(info, "shape", "1 to " + std::to_string(Shape::max_rank - 1) + " extents", text(shape));
+    const auto valid = [](std::int64_t extent) { return extent == -1 || (extent >= 1 && extent <= (1LL << 40)); };
+    if (!std::all_of(shape.begin(), shape.end(), valid) || std::count(shape.begin(), shape.end(), -1) > 1)
+        refuse_parameter(info, "shape", "extents of at least 1, at most one of them -1", text(shape));
+    output_shape(inputs);
+}
+
+Shape Reshape::output_shape(const InputShapes &inputs) const {
+    const Shape &input = inputs[0];
+    std::vector<std::int64_t> extents{input[0]};
+    extents.insert(extents.end(), shape.begin(), shape.end());
+    Shape result{std::span<const std::int64_t>(extents)};
+    if (!input.with_batch(1).fixed()) return result; // a free extent leaves the -1 free as well
+    const std::int64_t given = input.with_batch(1).elements();
+    std::int64_t wanted = 1;
+    for (std::int64_t extent : shape) {
+        if (extent == -1) continue;
+        if (wanted > given / extent) wanted = given + 1; // more than there are: refused below
+        if (wanted > given) break;
+        wanted *= extent;
+    }
+    const auto open = std::find(shape.begin(), shape.end(), -1);
+    const bool fits = open == shape.end() ? wanted == given : wanted <= given && given % wanted == 0;
+    if (!fits)
+        fail(ErrorKind::shape, std::string(info.name) + ": " + input.text() + " has " + std::to_string(given) +
+                                   " elements per image, which do not fit shape " + text(shape));
+    if (open != shape.end()) result[static_cast<int>(open - shape.begin()) + 1] = given / wanted;
+    return result;
+}
+
+} // namespace mpscnn::ops

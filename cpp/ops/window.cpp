@@ -1,0 +1,88 @@
+#include "ops/window.h"
+
+#include <algorithm>
+
+namespace mpscnn::ops {
+
+namespace {
+
+/// One axis of the user's window, before the input's extent is known.
+struct AxisParameters {
+    const char *axis;
+    std::int64_t kernel, stride, dilation;
+    PaddingPolicy padding;
+    std::int64_t before, after;
+    bool ceil_mode;
+
+    /// Input positions from the first tap to the last.
+    std::int64_t reach() const { return (kernel - 1) * dilation + 1; }
+};
+
+WindowAxis canonical_axis(const OperationInfo &info, const AxisParameters &given, std::int64_t size) {
+    WindowAxis axis{given.kernel, given.stride, given.dilation};
+    const std::int64_t reach = given.reach();
+    if (given.padding == PaddingPolicy::same) {
+        // TensorFlow: tf.nn.convolution, "SAME". A stride beyond the window never pads.
+        axis.output = (size + given.stride - 1) / given.stride;
+        axis.before = std::max<std::int64_t>((axis.output - 1) * given.stride + reach - size, 0) / 2;
+    } else {
+        const bool full = given.padding == PaddingPolicy::full;
+        axis.before = full ? reach - 1 : given.before;
+        const std::int64_t padded = size + axis.before + (full ? reach - 1 : given.after);
+        if (padded < reach)
+            fail(ErrorKind::shape, std::string(info.name) + ": a window of " + std::to_string(reach) + " " +
+                                       given.axis + " does not fit into " + std::to_string(padded) +
+                                       " (padding included)");
+        const std::int64_t overhang = given.ceil_mode ? given.stride - 1 : 0;
+        axis.output = (padded - reach + overhang) / given.stride + 1;
+        // PyTorch: with ceil_mode a window must start inside the input or the padding before it.
+        if (given.ceil_mode && (axis.output - 1) * given.stride >= size + axis.before) --axis.output;
+    }
+    axis.after = (axis.output - 1) * given.stride + reach - size - axis.before;
+    return axis;
+}
+
+AxisParameters vertical(const Window &w) {
+    return {"rows", w.kernel_height, w.stride_y, w.dilation_y, w.padding, w.pad_top, w.pad_bottom, w.ceil_mode};
+}
+
+AxisParameters horizontal(const Window &w) {
+    return {"columns", w.kernel_width, w.stride_x, w.dilation_x, w.padding, w.pad_left, w.pad_right, w.ceil_mode};
+}
+
+std::int64_t output_size(const OperationInfo &info, const AxisParameters &given, std::int64_t size) {
+    return size == Shape::any ? Shape::any : canonical_axis(info, given, size).output;
+}
+
+} // namespace
+
+void Window::check(const OperationInfo &info) const {
+    require_at_least(info, "kernel_height", kernel_height, 1);
+    require_at_least(info, "kernel_width", kernel_width, 1);
+    require_at_least(info, "stride_y", stride_y, 1);
+    require_at_least(info, "stride_x", stride_x, 1);
+    require_at_least(info, "dilation_y", dilation_y, 1);
+    require_at_least(info, "dilation_x", dilation_x, 1);
+    require_at_least(info, "pad_top", pad_top, 0);
+    require_at_least(info, "pad_bottom", pad_bottom, 0);
+    require_at_least(info, "pad_left", pad_left, 0);
+    require_at_least(info, "pad_right", pad_right, 0);
+    const bool padded = pad_top != 0 || pad_bottom != 0 || pad_left != 0 || pad_right != 0;
+    if (padded && padding != PaddingPolicy::explicit_)
+        refuse_parameter(info, "padding", "explicit when pad_top, pad_bottom, pad_left or pad_right is set",
+                         name_of(padding));
+}
+
+std::int64_t Window::output_height(const OperationInfo &info, std::int64_t height) const {
+    return output_size(info, vertical(*this), height);
+}
+
+std::int64_t Window::output_width(const OperationInfo &info, std::int64_t width) const {
+    return output_size(info, horizontal(*this), width);
+}
+
+CanonicalWindow Window::canonical(const OperationInfo &info, std::int64_t height, std::int64_t width) const {
+    return {canonical_axis(info, vertical(*this), height), canonical_axis(info, horizontal(*this), width)};
+}
+
+} // namespace mpscnn::ops

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+
+#include "ops/operation.h"
+
+namespace mpscnn::ops {
+
+/// How far a window reaches over the border of its input.
+enum class PaddingPolicy {
+    valid,    ///< not at all
+    same,     ///< TensorFlow's SAME: ceil(size / stride) outputs, an odd remainder goes to the end
+    full,     ///< every position that touches the input at all
+    explicit_ ///< pad_top, pad_bottom, pad_left, pad_right
+};
+
+template <> struct EnumNames<PaddingPolicy> {
+    static constexpr std::array<std::pair<const char *, PaddingPolicy>, 4> values{
+        {{"valid", PaddingPolicy::valid},
+         {"same", PaddingPolicy::same},
+         {"full", PaddingPolicy::full},
+         {"explicit", PaddingPolicy::explicit_}}};
+};
+
+/// One axis of a window in the only form that backends see: output position o covers the input positions
+/// o * stride - before + t * dilation, t = 0 .. kernel - 1. `after` is the reach over the end of the input,
+/// negative when input positions are left unread.
+struct WindowAxis {
+    std::int64_t kernel = 1, stride = 1, dilation = 1;
+    std::int64_t before = 0, after = 0;
+    std::int64_t output = 1;
+};
+
+/// Canonical window of an image: what lies outside the input reads as zero or does not count, as the
+/// operation says.
+struct CanonicalWindow {
+    WindowAxis vertical, horizontal;
+};
+
+/// Sliding window as users state it. Part of the parameters of convolutions and poolings.
+struct Window {
+    std::int64_t kernel_height = 1, kernel_width = 1;
+    std::int64_t stride_y = 1, stride_x = 1;
+    std::int64_t dilation_y = 1, dilation_x = 1;
+    PaddingPolicy padding = PaddingPolicy::valid;
+    std::int64_t pad_top = 0, pad_bottom = 0, pad_left = 0, pad_right = 0;
+    bool ceil_mode = false;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("kernel_height", kernel_height, "taps, vertically");
+        visit("kernel_width", kernel_width, "taps, horizontally");
+        visit("stride_y", stride_y, "input rows between output rows");
+        visit("stride_x", stride_x, "input columns between output columns");
+        visit("dilation_y", dilation_y, "input rows between taps");
+        visit("dilation_x", dilation_x, "input columns between taps");
+        visit("padding", padding, "valid, same (TensorFlow's), full, or explicit (pad_*)");
+        visit("pad_top", pad_top, "rows above the image, explicit padding only");
+        visit("pad_bottom", pad_bottom, "rows below the image, explicit padding only");
+        visit("pad_left", pad_left, "columns left of the image, explicit padding only");
+        visit("pad_right", pad_right, "columns right of the image, explicit padding only");
+        visit("ceil_mode", ceil_mode, "keep a last window that overhangs the padded input (PyTorch's rule)");
+    }
+
+    void check(const OperationInfo &info) const;
+    /// Output extents for an input of height x width; a free extent stays free. Throws ShapeError when the
+    /// window does not fit.
+    std::int64_t output_height(const OperationInfo &info, std::int64_t height) const;
+    std::int64_t output_width(const OperationInfo &info, std::int64_t width) const;
+    CanonicalWindow canonical(const OperationInfo &info, std::int64_t height, std::int64_t width) const;
+};
+
+} // namespace mpscnn::ops
