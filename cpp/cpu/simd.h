@@ -1,0 +1,63 @@
+#pragma once
+
+// What kernels know of an instruction set.
+//
+// Kernels are templates over one class, `template <class V>`, whose static members are the operations below.
+// simd_<set>.h defines that class as mpscnn::cpu::<set>::Simd, and table_<set>.cpp, compiled with that set's
+// flags, instantiates every kernel with it. So that no function built for one instruction set can be
+// taken by the linker for another's:
+//   - kernel headers are included by table_<set>.cpp only and keep all they define in an anonymous namespace;
+//   - they use no function of the C++ library that the compiler might not inline (no std::min, no
+//   containers);
+//   - tests/cpp/check_isa_symbols.py examines the objects.
+//
+// Members of V (n counts lanes, 0 <= n <= width):
+//   width                    floats in a register
+//   fused_multiply_add       whether fma rounds once; false: a product and a sum
+//   gemm_rows, gemm_vectors  the register block of the matrix product
+//   reg, mask                a register of floats; the result of a comparison
+//   zero(), set1(x), broadcast(const float *)
+//   load(p), store(p, a)     any alignment
+//   load_partial(p, n), store_partial(p, a, n)   touch p[0 .. n) only; lanes from n on load as zero
+//   load_half(const uint16_t *), store_half(uint16_t *, a)   `width` IEEE halves; store_half rounds to
+//   nearest even add, sub, mul, div (a, b); fma(a, b, c) = a * b + c max(limit, x) = limit > x ? limit : x
+//   and min(limit, x) = limit < x ? limit : x in every lane: a NaN in x, the
+//                    data, is kept; one in `limit` is not. With equal zeros x is the result.
+//   less(a, b)               a < b, false for NaN
+//   select(m, a, b)          m ? a : b
+//   round_to_half(a)         to half and back: nearest even, overflow to infinity, subnormals kept, NaN made
+//   quiet power_of_two(n)          2^n for whole numbers n in [-126, 127] sum(a), maximum(a)       over the
+//   lanes: lane i with lane i + width / 2, and so on by halves; maximum is
+//                    NaN when any lane is
+
+#include <cstdint>
+
+#define MPSCNN_INLINE inline __attribute__((always_inline))
+
+namespace mpscnn::cpu {
+namespace {
+
+/// e^x in every lane to about 1 unit in the last place, subnormal results included; NaN is kept.
+template <class V> MPSCNN_INLINE typename V::reg exponential(typename V::reg x) {
+    // Beyond these limits the result is zero or infinity anyway.
+    x = V::max(V::set1(-104.0f), V::min(V::set1(89.0f), x));
+    // n = x / ln 2 to the nearest whole number: adding 1.5 * 2^23 leaves no bits behind the point.
+    const auto shifter = V::set1(12582912.0f);
+    const auto n = V::sub(V::fma(x, V::set1(1.44269504f), shifter), shifter);
+    // ln 2 in two parts, the first so short that n * part is exact even without fused multiply-add.
+    auto r = V::fma(n, V::set1(-0.693359375f), x);
+    r = V::fma(n, V::set1(2.12194440e-4f), r);
+    // e^r = 1 + r + r^2 q(r), q of degree 4 with the least maximal relative error over |r| <= ln 2 / 2.
+    auto q = V::set1(1.381459879e-3f);
+    q = V::fma(q, r, V::set1(8.368716575e-3f));
+    q = V::fma(q, r, V::set1(4.166838899e-2f));
+    q = V::fma(q, r, V::set1(1.666652113e-1f));
+    q = V::fma(q, r, V::set1(4.999999404e-1f));
+    const auto p = V::add(V::fma(V::mul(r, r), q, r), V::set1(1.0f));
+    // 2^n in two factors, since n itself may lie outside the exponents of a float.
+    const auto half = V::sub(V::fma(n, V::set1(0.5f), shifter), shifter);
+    return V::mul(V::mul(p, V::power_of_two(half)), V::power_of_two(V::sub(n, half)));
+}
+
+} // namespace
+} // namespace mpscnn::cpu

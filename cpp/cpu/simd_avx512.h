@@ -1,0 +1,74 @@
+#pragma once
+
+// x86-64 with AVX-512 F, BW, VL and DQ. Contract: simd.h.
+
+#include <immintrin.h>
+
+#include "cpu/simd.h"
+
+namespace mpscnn::cpu::avx512 {
+
+struct Simd {
+    static constexpr int width = 16;
+    static constexpr bool fused_multiply_add = true;
+    static constexpr int gemm_rows = 14, gemm_vectors = 2;
+    using reg = __m512;
+    using mask = __mmask16;
+
+    static MPSCNN_INLINE reg zero() { return _mm512_setzero_ps(); }
+    static MPSCNN_INLINE reg set1(float x) { return _mm512_set1_ps(x); }
+    static MPSCNN_INLINE reg broadcast(const float *p) { return _mm512_set1_ps(*p); }
+    static MPSCNN_INLINE reg load(const float *p) { return _mm512_loadu_ps(p); }
+    static MPSCNN_INLINE void store(float *p, reg a) { _mm512_storeu_ps(p, a); }
+    static MPSCNN_INLINE reg load_partial(const float *p, std::int64_t n) {
+        return _mm512_maskz_loadu_ps(first(n), p);
+    }
+    static MPSCNN_INLINE void store_partial(float *p, reg a, std::int64_t n) {
+        _mm512_mask_storeu_ps(p, first(n), a);
+    }
+
+    static MPSCNN_INLINE reg add(reg a, reg b) { return _mm512_add_ps(a, b); }
+    static MPSCNN_INLINE reg sub(reg a, reg b) { return _mm512_sub_ps(a, b); }
+    static MPSCNN_INLINE reg mul(reg a, reg b) { return _mm512_mul_ps(a, b); }
+    static MPSCNN_INLINE reg div(reg a, reg b) { return _mm512_div_ps(a, b); }
+    static MPSCNN_INLINE reg fma(reg a, reg b, reg c) { return _mm512_fmadd_ps(a, b, c); }
+    static MPSCNN_INLINE reg max(reg limit, reg x) { return _mm512_max_ps(limit, x); }
+    static MPSCNN_INLINE reg min(reg limit, reg x) { return _mm512_min_ps(limit, x); }
+    static MPSCNN_INLINE mask less(reg a, reg b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+    static MPSCNN_INLINE reg select(mask m, reg a, reg b) { return _mm512_mask_blend_ps(m, b, a); }
+
+    static MPSCNN_INLINE reg round_to_half(reg a) {
+        return _mm512_cvtph_ps(_mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+    }
+    static MPSCNN_INLINE reg load_half(const std::uint16_t *p) {
+        return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p)));
+    }
+    static MPSCNN_INLINE void store_half(std::uint16_t *p, reg a) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i *>(p), _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+    }
+
+    static MPSCNN_INLINE reg power_of_two(reg n) {
+        // n + 127 stands in the last bits of the sum; the shift makes it an exponent.
+        const __m512i biased = _mm512_castps_si512(_mm512_add_ps(n, set1(12582912.0f + 127.0f)));
+        return _mm512_castsi512_ps(_mm512_slli_epi32(biased, 23));
+    }
+
+    static MPSCNN_INLINE float sum(reg a) {
+        const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+        const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+        const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+        return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+    }
+    static MPSCNN_INLINE float maximum(reg a) {
+        if (_mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q)) return __builtin_nanf("");
+        const __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+        const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+        const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+        return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+    }
+
+private:
+    static MPSCNN_INLINE mask first(std::int64_t n) { return static_cast<mask>((1u << n) - 1u); }
+};
+
+} // namespace mpscnn::cpu::avx512

@@ -1,0 +1,81 @@
+#pragma once
+
+// arm64, whose baseline includes NEON with fused multiply-add and half conversion. Contract: simd.h.
+
+#include <arm_neon.h>
+
+#include "cpu/simd.h"
+
+namespace mpscnn::cpu::neon {
+
+struct Simd {
+    static constexpr int width = 4;
+    static constexpr bool fused_multiply_add = true;
+    static constexpr int gemm_rows = 8, gemm_vectors = 3;
+    using reg = float32x4_t;
+    using mask = uint32x4_t;
+
+    static MPSCNN_INLINE reg zero() { return vdupq_n_f32(0.0f); }
+    static MPSCNN_INLINE reg set1(float x) { return vdupq_n_f32(x); }
+    static MPSCNN_INLINE reg broadcast(const float *p) { return vld1q_dup_f32(p); }
+    static MPSCNN_INLINE reg load(const float *p) { return vld1q_f32(p); }
+    static MPSCNN_INLINE void store(float *p, reg a) { vst1q_f32(p, a); }
+
+    static MPSCNN_INLINE reg load_partial(const float *p, std::int64_t n) {
+        switch (n) {
+        case 0:
+            return zero();
+        case 1:
+            return vld1q_lane_f32(p, zero(), 0);
+        case 2:
+            return vcombine_f32(vld1_f32(p), vdup_n_f32(0.0f));
+        case 3:
+            return vcombine_f32(vld1_f32(p), vld1_lane_f32(p + 2, vdup_n_f32(0.0f), 0));
+        default:
+            return load(p);
+        }
+    }
+    static MPSCNN_INLINE void store_partial(float *p, reg a, std::int64_t n) {
+        if (n >= 4) return store(p, a);
+        float32x2_t rest = vget_low_f32(a);
+        if (n & 2) {
+            vst1_f32(p, rest);
+            rest = vget_high_f32(a);
+            p += 2;
+        }
+        if (n & 1) vst1_lane_f32(p, rest, 0);
+    }
+
+    static MPSCNN_INLINE reg add(reg a, reg b) { return vaddq_f32(a, b); }
+    static MPSCNN_INLINE reg sub(reg a, reg b) { return vsubq_f32(a, b); }
+    static MPSCNN_INLINE reg mul(reg a, reg b) { return vmulq_f32(a, b); }
+    static MPSCNN_INLINE reg div(reg a, reg b) { return vdivq_f32(a, b); }
+    static MPSCNN_INLINE reg fma(reg a, reg b, reg c) { return vfmaq_f32(c, a, b); }
+    // vmaxq_f32 would keep a NaN of either operand and order the zeros.
+    static MPSCNN_INLINE reg max(reg limit, reg x) { return vbslq_f32(vcgtq_f32(limit, x), limit, x); }
+    static MPSCNN_INLINE reg min(reg limit, reg x) { return vbslq_f32(vcltq_f32(limit, x), limit, x); }
+    static MPSCNN_INLINE mask less(reg a, reg b) { return vcltq_f32(a, b); }
+    static MPSCNN_INLINE reg select(mask m, reg a, reg b) { return vbslq_f32(m, a, b); }
+
+    static MPSCNN_INLINE reg round_to_half(reg a) { return vcvt_f32_f16(vcvt_f16_f32(a)); }
+    static MPSCNN_INLINE reg load_half(const std::uint16_t *p) {
+        return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+    }
+    static MPSCNN_INLINE void store_half(std::uint16_t *p, reg a) {
+        vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(a)));
+    }
+
+    static MPSCNN_INLINE reg power_of_two(reg n) {
+        // n + 127 stands in the last bits of the sum; the shift makes it an exponent.
+        const uint32x4_t biased = vreinterpretq_u32_f32(vaddq_f32(n, set1(12582912.0f + 127.0f)));
+        return vreinterpretq_f32_u32(vshlq_n_u32(biased, 23));
+    }
+
+    static MPSCNN_INLINE float sum(reg a) {
+        const float32x2_t two = vadd_f32(vget_low_f32(a), vget_high_f32(a));
+        return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
+    }
+    static MPSCNN_INLINE float maximum(reg a) { return vmaxvq_f32(a); }
+};
+
+} // namespace mpscnn::cpu::neon
