@@ -1,0 +1,94 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/dtype.h"
+#include "engine/graph.h"
+
+namespace mpscnn::engine {
+
+/// Arithmetic of a program, see docs/architecture.md, "Numbers".
+enum class Precision {
+    float32,
+    float16 ///< half weights, float32 sums, results rounded to half at the rounding points
+};
+
+const char *name_of(Precision precision);
+
+/// Memory of a tensor handed in or out by the caller. Strides are in bytes, one for each axis.
+struct TensorView {
+    void *data = nullptr;
+    DType type = DType::float32; ///< float32 or float16
+    Shape shape;
+    std::array<std::ptrdiff_t, Shape::max_rank> strides{};
+
+    /// Row-major without gaps.
+    static TensorView dense(void *data, DType type, const Shape &shape);
+    bool is_dense() const;
+};
+
+struct LowerOptions {
+    Precision precision = Precision::float32;
+};
+
+struct SessionOptions {
+    int threads = 0; ///< 0: as many as the process may use at once
+};
+
+/// A backend's preparation for one combination of input shapes: memory layout, kernel choices. Immutable.
+class Plan {
+public:
+    virtual ~Plan() = default;
+    /// Bytes of intermediate results that live in a session's arena.
+    virtual std::size_t arena_bytes() const = 0;
+};
+
+/// One caller's execution state on a device: arena, threads or command queue. Not for concurrent use.
+class Executor {
+public:
+    virtual ~Executor() = default;
+    /// Prepares memory for `plan`; a later run of this plan allocates nothing.
+    virtual void prepare(const Plan &plan) = 0;
+    /// Inputs and outputs have the plan's shapes; data types and strides as given. Blocks until done.
+    virtual void run(const Plan &plan, std::span<const TensorView> inputs, std::span<const TensorView> outputs) = 0;
+};
+
+/// A graph prepared by a backend: packed weights, chosen kernels. Immutable and safe to use from several threads.
+class LoweredGraph {
+public:
+    virtual ~LoweredGraph() = default;
+    virtual std::unique_ptr<Plan> plan(const std::vector<Shape> &input_shapes) const = 0;
+    virtual std::unique_ptr<Executor> executor(const SessionOptions &options) const = 0;
+    /// Bytes of packed weights.
+    virtual std::size_t weight_bytes() const = 0;
+};
+
+/// An engine that runs graphs. It sees only canonical graphs (engine/passes.h): weights complete, windows in
+/// window.h's form, batch normalization folded where possible, activations attached.
+class Backend {
+public:
+    virtual ~Backend() = default;
+    virtual std::string name() const = 0;
+    /// The device it runs on, for people: "AMD EPYC, avx2", "Apple M2".
+    virtual std::string device_name() const = 0;
+    /// Why this backend cannot run a node at a precision; nothing when it can.
+    virtual std::optional<std::string> refusal(const Graph &graph, const Node &node, Precision precision) const = 0;
+    virtual std::unique_ptr<LoweredGraph> lower(const Graph &graph, const LowerOptions &options) const = 0;
+};
+
+/// What a user asks for ("auto", "cpu", "metal") resolved to a backend, with the reason for the choice.
+struct BackendChoice {
+    std::shared_ptr<const Backend> backend;
+    Precision precision;
+    std::string reason;
+};
+
+/// The one place that knows which backends exist. Throws DeviceError with the remedy for a device that is not
+/// there and ParameterError for an unknown name.
+BackendChoice choose_backend(const std::string &device, const std::string &precision);
+
+} // namespace mpscnn::engine

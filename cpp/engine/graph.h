@@ -1,0 +1,96 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/json.h"
+#include "engine/weights.h"
+#include "ops/op_list.h"
+
+namespace mpscnn::engine {
+
+/// Index of a tensor within its graph: the inputs first, then one for each node, in order.
+using ValueId = int;
+
+struct Input {
+    std::string name;
+    Shape shape; ///< batch always free; other extents free where the network takes any size
+};
+
+/// A layer: one operation on earlier values. Its result has the layer's name.
+struct Node {
+    std::string name;
+    ops::Operation operation;
+    std::vector<ValueId> inputs;
+    std::optional<ops::Neuron> activation; ///< applied to the result before it is rounded
+    std::map<std::string, WeightTensor> weights; ///< by role; an activation's slopes have the role "slope"
+};
+
+/// What one layer does at given input shapes, for tables and cost models.
+struct LayerSummary {
+    std::string name, operation;
+    Shape output;
+    std::int64_t parameters = 0;
+    ops::Cost cost;
+};
+
+/// A network: the definition that every engine runs, files hold and converters produce. Nodes are in an order in
+/// which they can be computed; every addition is checked at once, so a graph is always well formed. Weights may
+/// be set later; `require_weights` says which are missing.
+class Graph {
+public:
+    explicit Graph(std::string name = "network") : name_(std::move(name)) {}
+
+    const std::string &name() const { return name_; }
+    const std::vector<Input> &inputs() const { return inputs_; }
+    const std::vector<Node> &nodes() const { return nodes_; }
+    const std::vector<ValueId> &outputs() const { return outputs_; }
+    int values() const { return static_cast<int>(inputs_.size() + nodes_.size()); }
+
+    /// `shape` includes the batch, which must be free. Inputs come before the first node.
+    ValueId add_input(std::string name, const Shape &shape);
+    ValueId add_node(std::string name, ops::Operation operation, std::vector<ValueId> inputs,
+                     std::optional<ops::Neuron> activation = std::nullopt);
+    void mark_output(ValueId value);
+    /// Checks role, shape and that all values are finite.
+    void set_weight(std::string_view node, std::string_view role, WeightTensor tensor);
+
+    bool is_input(ValueId value) const { return value < static_cast<int>(inputs_.size()); }
+    /// The node that computes a value that is not an input.
+    const Node &producer(ValueId value) const { return nodes_[static_cast<std::size_t>(value) - inputs_.size()]; }
+    ValueId result_of(std::size_t node_index) const { return static_cast<ValueId>(inputs_.size() + node_index); }
+    const std::string &value_name(ValueId value) const;
+    /// Throws ParameterError naming similar layers when there is none.
+    ValueId find(std::string_view name) const;
+    /// Shape with free extents.
+    const Shape &shape(ValueId value) const { return shapes_[static_cast<std::size_t>(value)]; }
+
+    /// Shapes of all values for fixed input shapes. Throws ShapeError with the layer's name.
+    std::vector<Shape> infer_shapes(const std::vector<Shape> &input_shapes) const;
+    /// Weight roles and shapes of a node, those of its activation included.
+    ops::WeightSpecs weight_specs(std::size_t node_index) const;
+    /// Throws WeightsError unless every required weight is set and the graph has an output.
+    void require_complete() const;
+    std::vector<LayerSummary> summary(const std::vector<Shape> &input_shapes) const;
+
+    /// Structure without weights: {"name", "inputs", "nodes", "outputs"}, see docs/model_format.md.
+    Json to_json() const;
+    static Graph from_json(const Json &json, ErrorKind kind = ErrorKind::parameter);
+
+private:
+    std::vector<Shape> input_shapes_of(const std::vector<ValueId> &inputs) const;
+    void require_new_name(const std::string &name) const;
+    ops::WeightSpecs specs_of(const Node &node, const std::vector<Shape> &inputs, const Shape &output) const;
+
+    std::string name_;
+    std::vector<Input> inputs_;
+    std::vector<Node> nodes_;
+    std::vector<ValueId> outputs_;
+    std::vector<Shape> shapes_;
+    std::map<std::string, ValueId, std::less<>> by_name_;
+};
+
+} // namespace mpscnn::engine
