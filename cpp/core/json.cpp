@@ -1,0 +1,157 @@
+#include "core/json.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace mpscnn {
+
+Json::Json() noexcept : value_(nullptr) {}
+Json::Json(std::nullptr_t) noexcept : value_(nullptr) {}
+Json::Json(double value) : value_(value) {
+    if (!std::isfinite(value))
+        fail(ErrorKind::parameter, "JSON: a number must be finite, got " + std::to_string(value));
+}
+Json::Json(std::string value) noexcept : value_(std::move(value)) {}
+Json::Json(std::string_view value) : value_(std::string(value)) {}
+Json::Json(const char *value) : value_(std::string(value)) {}
+Json::Json(Array values) noexcept : value_(std::move(values)) {}
+Json::Json(const Json &) = default;
+Json::Json(Json &&) noexcept = default;
+Json &Json::operator=(const Json &) = default;
+Json &Json::operator=(Json &&) noexcept = default;
+Json::~Json() = default;
+
+Json Json::object() {
+    Json result;
+    result.value_ = Object{};
+    return result;
+}
+
+const char *Json::type_name() const {
+    static constexpr const char *names[] = {"null",     "a boolean", "an integer", "a number",
+                                            "a string", "an array",  "an object"};
+    return names[value_.index()];
+}
+
+void Json::push_back(Json value) {
+    auto *array = std::get_if<Array>(&value_);
+    if (!array) fail(ErrorKind::state, std::string("JSON: cannot append to ") + type_name());
+    array->push_back(std::move(value));
+}
+
+void Json::set(std::string key, Json value) {
+    auto *object = std::get_if<Object>(&value_);
+    if (!object) fail(ErrorKind::state, std::string("JSON: cannot add a member to ") + type_name());
+    if (find(key)) fail(ErrorKind::parameter, "JSON: the object already has the key " + quoted(key));
+    object->emplace_back(std::move(key), std::move(value));
+}
+
+const Json *Json::find(std::string_view key) const {
+    const auto *object = get_if<Object>();
+    if (!object) return nullptr;
+    const auto member =
+        std::find_if(object->begin(), object->end(), [&](const Member &m) { return m.first == key; });
+    return member == object->end() ? nullptr : &member->second;
+}
+
+const Json &Json::at(std::string_view key) const { return JsonView(*this).at(key).value(); }
+
+bool operator==(const Json &a, const Json &b) { return a.value_ == b.value_; }
+
+void JsonView::refuse(const std::string &message) const {
+    fail(kind_, (path_.empty() ? "JSON" : path_) + ": " + message);
+}
+
+const Json::Array &JsonView::array() const {
+    const auto *array = value_->get_if<Json::Array>();
+    if (!array) refuse(std::string("expected an array, got ") + value_->type_name());
+    return *array;
+}
+
+const Json::Object &JsonView::object() const {
+    const auto *object = value_->get_if<Json::Object>();
+    if (!object) refuse(std::string("expected an object, got ") + value_->type_name());
+    return *object;
+}
+
+std::size_t JsonView::size() const {
+    const auto *array = value_->get_if<Json::Array>();
+    return array ? array->size() : object().size();
+}
+
+bool JsonView::has(std::string_view key) const {
+    object();
+    return value_->find(key) != nullptr;
+}
+
+namespace {
+
+/// "'a', 'b'": enough of the names for a message.
+template <class Names, class NameOf> std::string listed(const Names &names, NameOf name_of) {
+    constexpr std::size_t most = 20;
+    std::string result;
+    std::size_t count = 0;
+    for (const auto &name : names) {
+        if (count++ == most) return result + ", ...";
+        result += (result.empty() ? "" : ", ") + quoted(name_of(name));
+    }
+    return result.empty() ? "none" : result;
+}
+
+} // namespace
+
+JsonView JsonView::at(std::string_view key) const {
+    const Json::Object &members = object();
+    const Json *found = value_->find(key);
+    if (!found)
+        refuse("the key " + quoted(key) + " is missing; keys given: " +
+               listed(members, [](const Json::Member &member) { return member.first; }));
+    return JsonView(*found, path_ + (path_.empty() ? "" : ".") + escaped(key), kind_);
+}
+
+JsonView JsonView::at(std::size_t index) const {
+    const Json::Array &elements = array();
+    if (index >= elements.size())
+        refuse("expected at least " + std::to_string(index + 1) + " elements, got " +
+               std::to_string(elements.size()));
+    return JsonView(elements[index], path_ + "[" + std::to_string(index) + "]", kind_);
+}
+
+void JsonView::allow_only(std::initializer_list<std::string_view> known) const {
+    for (const auto &[key, value] : object())
+        if (std::find(known.begin(), known.end(), key) == known.end())
+            refuse("unknown key " + quoted(key) +
+                   "; known keys: " + listed(known, [](std::string_view name) { return name; }));
+}
+
+bool JsonView::get_bool() const {
+    const auto *value = value_->get_if<bool>();
+    if (!value) refuse(std::string("expected true or false, got ") + value_->type_name());
+    return *value;
+}
+
+std::int64_t JsonView::get_integer(std::int64_t lowest, std::int64_t highest) const {
+    const auto *value = value_->get_if<std::int64_t>();
+    if (!value) refuse(std::string("expected an integer, got ") + value_->type_name());
+    if (*value < lowest || *value > highest)
+        refuse("expected an integer from " + std::to_string(lowest) + " to " + std::to_string(highest) +
+               ", got " + std::to_string(*value));
+    return *value;
+}
+
+double JsonView::get_number(double largest) const {
+    if (const auto *integer = value_->get_if<std::int64_t>()) return static_cast<double>(*integer);
+    const auto *value = value_->get_if<double>();
+    if (!value) refuse(std::string("expected a number, got ") + value_->type_name());
+    if (*value > largest || *value < -largest)
+        refuse("expected a number of at most " + to_text(largest) + " in magnitude, got " + to_text(*value));
+    return *value;
+}
+
+const std::string &JsonView::get_string() const {
+    const auto *value = value_->get_if<std::string>();
+    if (!value) refuse(std::string("expected a string, got ") + value_->type_name());
+    return *value;
+}
+
+} // namespace mpscnn

@@ -1,0 +1,404 @@
+#include <algorithm>
+#include <charconv>
+#include <clocale>
+#include <cmath>
+#include <cstdlib>
+#include <locale>
+#include <sstream>
+#ifdef __APPLE__
+#include <xlocale.h>
+#endif
+
+#include "core/json.h"
+
+namespace mpscnn {
+namespace {
+
+/// Length of the UTF-8 sequence at `text[at]`, 0 when it is not well-formed (Unicode standard, table 3-7).
+std::size_t utf8_length(std::string_view text, std::size_t at) {
+    const auto byte = [&](std::size_t i) {
+        return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u;
+    };
+    const auto within = [&](std::size_t i, unsigned low, unsigned high) {
+        return byte(i) >= low && byte(i) <= high;
+    };
+    const auto follows = [&](std::size_t i) { return within(i, 0x80, 0xBF); };
+    const unsigned first = byte(0);
+    if (first < 0x80) return 1;
+    if (first < 0xC2) return 0;
+    if (first < 0xE0) return follows(1) ? 2 : 0;
+    if (first < 0xF0) {
+        const bool second = within(1, first == 0xE0 ? 0xA0 : 0x80, first == 0xED ? 0x9F : 0xBF);
+        return second && follows(2) ? 3 : 0;
+    }
+    if (first < 0xF5) {
+        const bool second = within(1, first == 0xF0 ? 0x90 : 0x80, first == 0xF4 ? 0x8F : 0xBF);
+        return second && follows(2) && follows(3) ? 4 : 0;
+    }
+    return 0;
+}
+
+void append_utf8(std::string &text, std::uint32_t code) {
+    const auto add = [&](std::uint32_t byte) { text += static_cast<char>(byte); };
+    const auto follow = [&](int shift) { add(0x80 | ((code >> shift) & 0x3F)); };
+    if (code < 0x80) return add(code);
+    if (code < 0x800) {
+        add(0xC0 | (code >> 6));
+    } else if (code < 0x10000) {
+        add(0xE0 | (code >> 12));
+        follow(6);
+    } else {
+        add(0xF0 | (code >> 18));
+        follow(12);
+        follow(6);
+    }
+    follow(0);
+}
+
+std::string hex(unsigned char byte) {
+    constexpr char digits[] = "0123456789abcdef";
+    return {digits[byte >> 4], digits[byte & 15]};
+}
+
+/// strtod in the "C" locale (which always exists), whatever locale the program has set. Not a stream:
+/// libc++'s forgets digits and exponents beyond its 40 characters.
+double to_double(const std::string &digits) {
+    static const locale_t c_locale = newlocale(LC_ALL_MASK, "C", static_cast<locale_t>(nullptr));
+    return strtod_l(digits.c_str(), nullptr, c_locale);
+}
+
+std::string to_digits(double value) {
+    std::ostringstream stream;
+    stream.imbue(std::locale::classic());
+    stream.precision(9); // enough for every number that was a float
+    stream << value;
+    if (to_double(stream.str()) == value) return stream.str();
+    stream.str("");
+    stream.precision(17);
+    stream << value;
+    return stream.str();
+}
+
+} // namespace
+
+class JsonParser {
+public:
+    JsonParser(std::string_view text, const JsonLimits &limits, ErrorKind kind)
+        : text_(text), limits_(limits), kind_(kind) {}
+
+    Json document() {
+        Json result = value(0);
+        skip_space();
+        if (position_ < text_.size()) unexpected("the end of the text");
+        return result;
+    }
+
+private:
+    [[noreturn]] void refuse(std::size_t offset, const std::string &message) const {
+        fail(kind_, "JSON, byte " + std::to_string(offset) + ": " + message);
+    }
+
+    [[noreturn]] void unexpected(const std::string &expected) const {
+        const std::size_t length =
+            position_ < text_.size() ? std::max<std::size_t>(1, utf8_length(text_, position_)) : 0;
+        refuse(position_, "expected " + expected + ", got " +
+                              (length ? quoted(text_.substr(position_, length)) : "the end of the text"));
+    }
+
+    /// The next byte, or 0 at the end: no valid text has a 0 where this is asked.
+    char peek() const { return position_ < text_.size() ? text_[position_] : '\0'; }
+
+    bool take(char wanted) {
+        const bool found = peek() == wanted && position_ < text_.size();
+        position_ += found ? 1 : 0;
+        return found;
+    }
+
+    void skip_space() {
+        while (peek() == ' ' || peek() == '\t' || peek() == '\n' || peek() == '\r') ++position_;
+    }
+
+    Json value(int depth) {
+        skip_space();
+        if (++values_ > limits_.max_values)
+            refuse(position_, "more than " + std::to_string(limits_.max_values) + " values");
+        switch (peek()) {
+        case '{':
+            return object(depth + 1);
+        case '[':
+            return array(depth + 1);
+        case '"':
+            return string();
+        case 't':
+            return literal("true", true);
+        case 'f':
+            return literal("false", false);
+        case 'n':
+            return literal("null", nullptr);
+        default:
+            return number();
+        }
+    }
+
+    Json literal(std::string_view word, Json meaning) {
+        if (text_.substr(position_, word.size()) != word) unexpected("a value");
+        position_ += word.size();
+        return meaning;
+    }
+
+    void check_depth(int depth) const {
+        if (depth > limits_.max_depth)
+            refuse(position_, "more than " + std::to_string(limits_.max_depth) +
+                                  " arrays and objects inside each other");
+    }
+
+    Json array(int depth) {
+        check_depth(depth);
+        Json::Array elements;
+        ++position_;
+        skip_space();
+        if (take(']')) return elements;
+        do {
+            elements.push_back(value(depth));
+            skip_space();
+        } while (take(','));
+        if (!take(']')) unexpected("',' or ']' after an element");
+        return elements;
+    }
+
+    Json object(int depth) {
+        check_depth(depth);
+        const std::size_t start = position_;
+        Json result = Json::object();
+        auto &members = std::get<Json::Object>(result.value_);
+        ++position_;
+        skip_space();
+        if (take('}')) return result;
+        do {
+            members.push_back(member(depth));
+            skip_space();
+        } while (take(','));
+        if (!take('}')) unexpected("',' or '}' after a member");
+        check_unique(members, start);
+        return result;
+    }
+
+    Json::Member member(int depth) {
+        skip_space();
+        if (peek() != '"') unexpected("a key in double quotes");
+        std::string key = string();
+        skip_space();
+        if (!take(':')) unexpected("':' after a key");
+        return {std::move(key), value(depth)};
+    }
+
+    /// Sorted, not compared pairwise or hashed: a hostile object must not cost quadratic time.
+    void check_unique(const Json::Object &members, std::size_t start) const {
+        std::vector<std::string_view> keys;
+        keys.reserve(members.size());
+        for (const auto &[key, value] : members) keys.push_back(key);
+        std::sort(keys.begin(), keys.end());
+        const auto repeated = std::adjacent_find(keys.begin(), keys.end());
+        if (repeated != keys.end())
+            refuse(start, "the object that begins here has the key " + quoted(*repeated) + " twice");
+    }
+
+    std::string string() {
+        std::string result;
+        ++position_;
+        while (!take('"')) {
+            if (position_ == text_.size()) unexpected("'\"' at the end of a string");
+            const auto byte = static_cast<unsigned char>(text_[position_]);
+            if (byte < 0x20)
+                refuse(position_, "the control character 0x" + hex(byte) + " must be escaped in a string");
+            if (take('\\')) {
+                append_escape(result);
+                continue;
+            }
+            const std::size_t length = utf8_length(text_, position_);
+            if (length == 0) refuse(position_, "the byte 0x" + hex(byte) + " is not valid UTF-8");
+            result.append(text_, position_, length);
+            position_ += length;
+        }
+        return result;
+    }
+
+    void append_escape(std::string &result) {
+        constexpr std::string_view letters = "\"\\/bfnrt", meanings = "\"\\/\b\f\n\r\t";
+        if (take('u')) return append_utf8(result, escaped_code());
+        const std::size_t index = position_ < text_.size() ? letters.find(text_[position_]) : letters.npos;
+        if (index == letters.npos) unexpected("one of \"\\/bfnrtu after a backslash");
+        result += meanings[index];
+        ++position_;
+    }
+
+    std::uint32_t escaped_code() {
+        const std::size_t start = position_ - 2;
+        const std::uint32_t code = four_digits();
+        if (code < 0xD800 || code > 0xDFFF) return code;
+        if (code < 0xDC00 && take('\\') && take('u')) {
+            const std::uint32_t low = four_digits();
+            if (low >= 0xDC00 && low <= 0xDFFF) return 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+        }
+        refuse(start, "half of a surrogate pair: expected \\uD800-\\uDBFF followed by \\uDC00-\\uDFFF");
+    }
+
+    std::uint32_t four_digits() {
+        std::uint32_t code = 0;
+        for (int i = 0; i < 4; ++i, ++position_) {
+            const char c = peek();
+            const int digit = c >= '0' && c <= '9'   ? c - '0'
+                              : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                              : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                                     : -1;
+            if (digit < 0) unexpected("four hexadecimal digits after \\u");
+            code = code * 16 + static_cast<std::uint32_t>(digit);
+        }
+        return code;
+    }
+
+    void skip_digits(const char *expected) {
+        const auto is_digit = [&] { return peek() >= '0' && peek() <= '9'; };
+        if (!is_digit()) unexpected(expected);
+        while (is_digit()) ++position_;
+    }
+
+    Json number() {
+        const std::size_t start = position_;
+        const bool negative = take('-');
+        if (!take('0')) skip_digits(negative ? "a digit after '-'" : "a value");
+        const std::size_t whole_end = position_;
+        if (take('.')) skip_digits("a digit after the decimal point");
+        if (take('e') || take('E')) {
+            if (!take('+')) take('-');
+            skip_digits("a digit in the exponent");
+        }
+        const std::string digits(text_.substr(start, position_ - start));
+        std::int64_t integer = 0;
+        if (position_ == whole_end &&
+            std::from_chars(digits.data(), digits.data() + digits.size(), integer).ec == std::errc())
+            return integer;
+        const double number = to_double(digits);
+        if (!std::isfinite(number)) refuse(start, "the number " + quoted(digits) + " is too large");
+        return number;
+    }
+
+    std::string_view text_;
+    const JsonLimits &limits_;
+    ErrorKind kind_;
+    std::size_t position_ = 0;
+    std::size_t values_ = 0;
+};
+
+Json parse_json(std::string_view text, const JsonLimits &limits, ErrorKind kind) {
+    constexpr int deepest = 256;
+    if (limits.max_depth < 0 || limits.max_depth > deepest)
+        fail(ErrorKind::parameter, "JSON: max_depth must be 0 to " + std::to_string(deepest) + ", got " +
+                                       std::to_string(limits.max_depth));
+    if (text.size() > limits.max_bytes)
+        fail(kind, "JSON: the text has " + std::to_string(text.size()) + " bytes, more than the " +
+                       std::to_string(limits.max_bytes) + " allowed");
+    return JsonParser(text, limits, kind).document();
+}
+
+namespace {
+
+class JsonWriter {
+public:
+    std::string text;
+
+    void value(const Json &json, int depth = 0) {
+        if (json.is_null()) text += "null";
+        if (const auto *boolean = json.get_if<bool>()) text += *boolean ? "true" : "false";
+        if (const auto *integer = json.get_if<std::int64_t>()) text += std::to_string(*integer);
+        if (const auto *number = json.get_if<double>()) add(*number);
+        if (const auto *string = json.get_if<std::string>()) add(*string);
+        if (const auto *elements = json.get_if<Json::Array>()) add(*elements, depth + 1);
+        if (const auto *members = json.get_if<Json::Object>()) add(*members, depth + 1);
+    }
+
+private:
+    void add(double number) {
+        const std::string digits = to_digits(number);
+        text += digits;
+        if (digits.find_first_of(".e") == std::string::npos) text += ".0";
+    }
+
+    void add(const std::string &string) {
+        constexpr std::string_view special = "\"\\\b\f\n\r\t", letters = "\"\\bfnrt";
+        text += '"';
+        for (std::size_t at = 0, length = 0; at < string.size(); at += length) {
+            length = utf8_length(string, at);
+            if (length == 0)
+                fail(ErrorKind::parameter, "JSON: the string " + quoted(string) + " is not UTF-8");
+            const std::size_t index = special.find(string[at]);
+            const auto byte = static_cast<unsigned char>(string[at]);
+            if (index != special.npos)
+                (text += '\\') += letters[index];
+            else if (byte < 0x20)
+                text += "\\u00" + hex(byte);
+            else
+                text.append(string, at, length);
+        }
+        text += '"';
+    }
+
+    void add(const Json::Array &elements, int depth) {
+        check_depth(depth);
+        text += '[';
+        for (const Json &element : elements) {
+            if (&element != elements.data()) text += ',';
+            value(element, depth);
+        }
+        text += ']';
+    }
+
+    void add(const Json::Object &members, int depth) {
+        check_depth(depth);
+        text += '{';
+        for (const Json::Member &member : members) {
+            if (&member != members.data()) text += ',';
+            add(member.first);
+            text += ':';
+            value(member.second, depth);
+        }
+        text += '}';
+    }
+
+    static void check_depth(int depth) {
+        if (depth > JsonLimits{}.max_depth)
+            fail(ErrorKind::parameter, "JSON: cannot write more than " +
+                                           std::to_string(JsonLimits{}.max_depth) +
+                                           " arrays and objects inside each other");
+    }
+};
+
+} // namespace
+
+std::string to_text(const Json &value) {
+    JsonWriter writer;
+    writer.value(value);
+    return std::move(writer.text);
+}
+
+std::string escaped(std::string_view text) {
+    constexpr std::size_t most = 100;
+    std::string result;
+    std::size_t characters = 0;
+    for (std::size_t at = 0, length = 0; at < text.size(); at += length) {
+        if (++characters > most) return result + "...";
+        length = utf8_length(text, at);
+        const auto byte = static_cast<unsigned char>(text[at]);
+        if (length == 0 || byte < 0x20 || byte == 0x7F) {
+            result += "\\x" + hex(byte);
+            length = 1;
+        } else {
+            result.append(text, at, length);
+        }
+    }
+    return result;
+}
+
+std::string quoted(std::string_view text) { return "'" + escaped(text) + "'"; }
+
+} // namespace mpscnn
