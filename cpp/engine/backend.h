@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <span>
@@ -36,7 +37,8 @@ struct LowerOptions {
 };
 
 struct SessionOptions {
-    int threads = 0; ///< 0: as many as the process may use at once
+    int threads = 0;           ///< 0: as many as the process may use at once
+    bool check_finite = false; ///< a NaN or infinity in a layer's result is an error naming the first such layer
 };
 
 /// A backend's preparation for one combination of input shapes: memory layout, kernel choices. Immutable.

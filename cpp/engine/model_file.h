@@ -1,0 +1,26 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/graph.h"
+
+namespace mpscnn::engine {
+
+/// What a model file holds beside the network. docs/model_format.md describes the format.
+struct ModelFile {
+    static constexpr std::int64_t newest_version = 1;
+
+    Graph graph;
+    std::vector<std::string> labels; ///< empty: none
+    std::optional<Json> preprocess;  ///< as vision/preprocess.h reads it
+    Json information = Json::object(); ///< free text members: license, source, description
+
+    /// Throws WeightsError naming the file and what is wrong with it. Weights are copied out of the file.
+    static ModelFile load(const std::string &path);
+    static ModelFile parse(std::span<const std::byte> bytes, const std::string &origin);
+};
+
+} // namespace mpscnn::engine

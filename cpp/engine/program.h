@@ -1,0 +1,84 @@
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/backend.h"
+
+namespace mpscnn::engine {
+
+struct CompileOptions {
+    std::string device = "auto";
+    std::string precision = "auto";
+    std::vector<std::string> outputs; ///< layers whose results are wanted; empty: the graph's outputs
+};
+
+struct Port {
+    std::string name;
+    Shape shape; ///< free extents included
+};
+
+/// A network compiled for a device: immutable for its users, safe to use from several threads. Plans are kept per
+/// input shape (batch included).
+class Program {
+public:
+    static std::shared_ptr<Program> compile(const Graph &graph, const CompileOptions &options);
+    /// With a backend of the caller's.
+    static std::shared_ptr<Program> compile(const Graph &graph, BackendChoice choice,
+                                            const std::vector<std::string> &outputs = {});
+
+    const std::string &name() const { return graph_.name(); }
+    const Backend &backend() const { return *choice_.backend; }
+    Precision precision() const { return choice_.precision; }
+    /// Why this device and precision.
+    const std::string &reason() const { return choice_.reason; }
+    const std::vector<Port> &inputs() const { return inputs_; }
+    const std::vector<Port> &outputs() const { return outputs_; }
+    const LoweredGraph &lowered() const { return *lowered_; }
+    const Graph &graph() const { return graph_; }
+
+    struct Planned {
+        std::vector<Shape> input_shapes, output_shapes;
+        std::unique_ptr<Plan> plan;
+    };
+    /// The plan for these input shapes, made at first use. Throws ShapeError naming the input.
+    std::shared_ptr<const Planned> plan_for(const std::vector<Shape> &input_shapes);
+
+private:
+    Program(Graph graph, BackendChoice choice);
+    void check_inputs(const std::vector<Shape> &shapes) const;
+
+    Graph graph_; ///< canonical, only what the outputs need
+    BackendChoice choice_;
+    std::vector<Port> inputs_, outputs_;
+    std::unique_ptr<LoweredGraph> lowered_;
+    std::mutex mutex_;
+    std::map<std::vector<Shape>, std::shared_ptr<const Planned>> plans_;
+};
+
+/// One caller's way to run a program. Concurrent use is a StateError.
+class Session {
+public:
+    Session(std::shared_ptr<Program> program, const SessionOptions &options);
+
+    const std::shared_ptr<Program> &program() const { return program_; }
+    /// Reads the inputs, writes the outputs. Allocates nothing when the shapes are those of the run before.
+    void run(std::span<const TensorView> inputs, std::span<const TensorView> outputs);
+
+private:
+    const Program::Planned &planned_for(std::span<const TensorView> inputs);
+    void check_outputs(const Program::Planned &planned, std::span<const TensorView> inputs,
+                       std::span<const TensorView> outputs) const;
+
+    std::shared_ptr<Program> program_;
+    std::unique_ptr<Executor> executor_;
+    std::shared_ptr<const Program::Planned> current_;
+    std::atomic<bool> busy_{false};
+};
+
+} // namespace mpscnn::engine
