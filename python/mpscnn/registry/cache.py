@@ -1,0 +1,165 @@
+"""Where published and converted models are kept on this machine, and how they get there undamaged."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ..errors import DownloadError, WeightsError
+from .catalogue import Entry, PublishedFile
+
+__all__ = [
+    "cache_directory",
+    "converted_path",
+    "difference",
+    "exclusive",
+    "first_file",
+    "instructions",
+    "model_directories",
+    "replacing",
+    "source_path",
+]
+
+_CHUNK = 1 << 20
+
+
+def cache_directory() -> Path:
+    """MPSCNN_CACHE, or the place that the platform has for caches. It need not exist."""
+    if override := os.environ.get("MPSCNN_CACHE"):
+        return _expanded(override).absolute()
+    if sys.platform == "darwin":
+        return _expanded("~/Library/Caches") / "mpscnn"
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    # The XDG base directory specification wants relative values ignored.
+    return (base if base.is_absolute() else _expanded("~/.cache")) / "mpscnn"
+
+
+def model_directories() -> list[Path]:
+    """The directories of MPSCNN_MODELS, in order."""
+    listed = os.environ.get("MPSCNN_MODELS", "").split(os.pathsep)
+    return [_expanded(directory) for directory in listed if directory]
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise DownloadError(
+            f"{path!r} has no meaning here: {error} Set MPSCNN_CACHE and MPSCNN_MODELS to absolute paths."
+        ) from error
+
+
+def source_path(file: PublishedFile) -> Path:
+    """Where the publisher's file is cached: under its own name, next to no other version of it."""
+    return cache_directory() / "sources" / file.sha256[:16] / file.name
+
+
+def converted_path(entry: Entry, converter_version: int) -> Path:
+    """Where the converted model is cached. Its name holds all that decides its contents."""
+    parts = [entry.name, *(file.sha256[:16] for file in entry.files), entry.preprocess, entry.dtype]
+    return cache_directory() / "models" / ("-".join(parts) + f"-v{converter_version}.safetensors")
+
+
+def first_file(paths: Iterable[Path]) -> Path | None:
+    """The first of the paths that is a file. A directory that cannot be searched is an error, not a miss."""
+    for path in paths:
+        try:
+            if path.is_file():
+                return path
+        except OSError as error:
+            raise WeightsError(f"cannot look for {path}: {error.strerror}") from error
+    return None
+
+
+def instructions(file: PublishedFile) -> str:
+    """How to provide a published file by hand: its identity and the places where it is looked for."""
+    directories = model_directories()
+    listed = ", ".join(str(path) + ("" if path.is_dir() else " (no such directory)") for path in directories)
+    return (
+        f"To do without the download, get {file.name} ({file.size} bytes, sha256 {file.sha256})\n"
+        f"from {file.url}\n"
+        f"and put it at {source_path(file)}\n"
+        f"or, under that name, into a directory listed in MPSCNN_MODELS (now: {listed or 'not set'})."
+    )
+
+
+def difference(path: Path, file: PublishedFile) -> str | None:
+    """What tells the local file from the published one, or None if they are the same."""
+    size = path.stat().st_size
+    if size != file.size:
+        return f"{size} bytes instead of {file.size}"
+    import hashlib
+
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    if digest.hexdigest() != file.sha256:
+        return f"sha256 {digest.hexdigest()} instead of {file.sha256}"
+    return None
+
+
+@contextlib.contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold the lock of `path` between threads and processes, making its directory first.
+
+    The lock file stays: removing it would let a third process lock a new file of the same name while a
+    second one still waits for the old.
+    """
+    import fcntl
+
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(
+            path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666
+        )
+    try:
+        with _explained(path):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if sys.stderr.isatty():
+                    print(f"Waiting for another process that prepares {path.name} ...", file=sys.stderr)
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            # Closing alone would not do it: a child forked meanwhile shares the descriptor.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` that takes its place, complete and on disk, when the block succeeds.
+
+    The caller holds the lock of `path`, so a leftover of a killed process can be overwritten.
+    """
+    temporary = path.with_name(f"{path.stem}.tmp{path.suffix}")
+    with _explained(path):
+        temporary.unlink(missing_ok=True)
+        try:
+            yield temporary
+            with temporary.open("rb") as stream:
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn a failure of the file system into an error that says which setting helps."""
+    try:
+        yield
+    except DownloadError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DownloadError(
+            f"cannot write {path}: {reason}. Set MPSCNN_CACHE to a directory that can be written."
+        ) from error

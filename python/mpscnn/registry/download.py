@@ -1,0 +1,194 @@
+"""Downloading one published file: over https, resumed after interruptions, never longer than announced."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import re
+import socket
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from ..errors import DownloadError
+from .cache import difference, instructions
+from .catalogue import PublishedFile
+from .progress import progress_bar
+
+__all__ = ["Client", "is_https"]
+
+_CHUNK = 1 << 16
+_TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+_Progress = Callable[[str, int], contextlib.AbstractContextManager[Callable[[int], None]]]
+
+
+class _Transient(Exception):
+    """A failure that another attempt may not meet."""
+
+
+class _Permanent(Exception):
+    """A failure that every further attempt would meet."""
+
+
+class _WrongBytes(Exception):
+    """Mixed into the above: what is in the .part file cannot be the beginning of the file."""
+
+
+class _WrongRange(_WrongBytes, _Transient):
+    """The server cannot go on where the .part file ends; the next attempt starts from the beginning."""
+
+
+class _WrongSize(_WrongBytes, _Permanent):
+    """The server's file is another one."""
+
+
+def is_https(url: str) -> bool:
+    """Whether the URL names a host over https: the only kind that is contacted."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" and bool(parts.hostname)
+
+
+@dataclass(frozen=True)
+class Client:
+    """How files are fetched. The defaults are for use; tests replace what they need to observe."""
+
+    allowed: Callable[[str], bool] = is_https
+    """Decides on each URL, those of redirects included."""
+    timeout: float = 30.0
+    """Seconds without any answer after which a connection is given up."""
+    attempts: int = 4
+    first_pause: float = 0.5
+    """Seconds before the second attempt; doubled for each further one."""
+    sleep: Callable[[float], None] = time.sleep
+    progress: _Progress = progress_bar
+
+    def download(self, file: PublishedFile, destination: Path) -> None:
+        """Fetch the file to `destination`, whose lock the caller holds.
+
+        What has arrived stays in `destination` + ".part" when the transfer fails or is interrupted, and the
+        next call goes on from there. Raises DownloadError.
+        """
+        part = destination.with_name(destination.name + ".part")
+        try:
+            with self.progress(file.name, file.size) as report:
+                self._fetch(file, part, report)
+            if wrong := difference(part, file):
+                part.unlink()
+                raise _Permanent(f"the file received has {wrong}; it has been deleted")
+            os.replace(part, destination)
+        except (_Permanent, _Transient) as error:
+            raise DownloadError(f"cannot download {file.url}: {error}.\n{instructions(file)}") from error
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise DownloadError(f"cannot write {part}: {reason}.\n{instructions(file)}") from error
+
+    def _fetch(self, file: PublishedFile, part: Path, report: Callable[[int], None]) -> None:
+        for attempt in range(1, self.attempts + 1):
+            try:
+                self._attempt(file, part, report)
+                return
+            except _Transient as error:
+                if attempt == self.attempts:
+                    raise _Transient(f"{error}, after {attempt} attempts") from error
+                self.sleep(self.first_pause * 2 ** (attempt - 1))
+
+    def _attempt(self, file: PublishedFile, part: Path, report: Callable[[int], None]) -> None:
+        start = part.stat().st_size if part.exists() else 0
+        if start == file.size:
+            return
+        if start > file.size:
+            part.unlink()
+            start = 0
+        try:
+            with _network_errors():
+                response = self._open(file.url, start)
+            with response:
+                if response.status != http.client.PARTIAL_CONTENT:
+                    start = 0
+                _check_announcement(response, file, start)
+                with part.open("ab" if start else "wb") as stream:
+                    _copy(response, stream, start, file.size, report)
+        except _WrongBytes:
+            part.unlink(missing_ok=True)
+            raise
+
+    def _open(self, url: str, start: int) -> Any:
+        # Compressed transfer would make sizes and ranges those of the compressed form.
+        headers = {"User-Agent": "mpscnn", "Accept-Encoding": "identity"}
+        if start:
+            headers["Range"] = f"bytes={start}-"
+        if not self.allowed(url):
+            raise _Permanent("only https is allowed")
+        opener = urllib.request.build_opener(_CheckedRedirects(self.allowed))
+        return opener.open(urllib.request.Request(url, headers=headers), timeout=self.timeout)
+
+
+class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
+    def __init__(self, allowed: Callable[[str], bool]) -> None:
+        self._allowed = allowed
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        if not self._allowed(newurl):
+            fp.close()
+            raise _Permanent(f"the server redirects to {newurl}, but only https is allowed")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+@contextlib.contextmanager
+def _network_errors() -> Iterator[None]:
+    """Sort the failures of urllib into those worth another attempt and the others."""
+    try:
+        yield
+    except urllib.error.HTTPError as error:
+        error.close()
+        message = f"HTTP {error.code} {error.reason}"
+        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise _WrongRange(message) from error
+        raise (_Transient if error.code in _TRANSIENT_STATUS else _Permanent)(message) from error
+    except urllib.error.URLError as error:
+        # No address or no trust: waiting a second does not help, and offline users should not wait at all.
+        lasting = isinstance(error.reason, (socket.gaierror, ssl.SSLCertVerificationError))
+        raise (_Permanent if lasting else _Transient)(str(error.reason)) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _Transient(str(error) or type(error).__name__) from error
+
+
+def _check_announcement(response: Any, file: PublishedFile, start: int) -> None:
+    """Refuse, before anything is read, a body that cannot complete the file from byte `start` on."""
+    if response.status == http.client.PARTIAL_CONTENT:
+        announced = response.headers.get("Content-Range", "")
+        match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", announced.strip())
+        if match is None or int(match[1]) != start:
+            raise _WrongRange(f"asked for bytes from {start} on, the server sent {announced!r}")
+        size = match[2]
+    else:
+        size = response.headers.get("Content-Length", "*")
+    if size not in ("*", str(file.size)):
+        raise _WrongSize(f"the server's file has {size} bytes instead of {file.size}")
+
+
+def _copy(response: Any, stream: IO[bytes], start: int, size: int, report: Callable[[int], None]) -> None:
+    done = start
+    while True:
+        with _network_errors():
+            # One byte more than expected, to notice a body that is too long; read1 returns what has
+            # arrived, so that a stalled connection loses nothing.
+            chunk = response.read1(min(_CHUNK, size - done + 1))
+        if not chunk:
+            break
+        done += len(chunk)
+        if done > size:
+            raise _WrongSize(f"the server sends more than the expected {size} bytes")
+        stream.write(chunk)
+        report(done)
+    if done < size:
+        raise _Transient(f"the connection ended after {done} of {size} bytes")

@@ -1,0 +1,193 @@
+"""From a model name to a model file: bundled, MPSCNN_MODELS, the cache, then the publisher."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import DownloadError, ParameterError, WeightsError
+from .cache import (
+    converted_path,
+    difference,
+    exclusive,
+    first_file,
+    instructions,
+    model_directories,
+    replacing,
+    source_path,
+)
+from .catalogue import CATALOGUE, Entry, PublishedFile
+
+if TYPE_CHECKING:
+    # Networking is imported only when something is downloaded: loading a local model must stay quick.
+    from .download import Client
+
+__all__ = ["find", "is_path", "location", "models", "names", "prepare"]
+
+_PACKAGED = Path(__file__).resolve().parents[1] / "models" / "data"
+_SUFFIX = ".safetensors"
+
+
+def models() -> list[Entry]:
+    """The models that mpscnn knows by name, the bundled one first."""
+    return list(CATALOGUE)
+
+
+def names() -> list[str]:
+    """Every name that `find` accepts, aliases excepted: the catalogue's, then those of local model files."""
+    known = [entry.name for entry in CATALOGUE]
+    local = {path.stem for directory in _directories() for path in directory.glob("*" + _SUFFIX)}
+    return known + sorted(name for name in local if _entry(name) is None and _is_name(name))
+
+
+def is_path(text: str) -> bool:
+    """Whether `text` means a file rather than a registry name.
+
+    A path has a directory separator or a suffix that starts with a letter ("x.safetensors"; the dots of
+    "mobilenet_v1_0.75_192" are part of a name).
+    """
+    return "/" in text or os.sep in text or re.search(r"\.[A-Za-z]\w*$", text) is not None
+
+
+def find(name: str, *, download: bool = True) -> Path:
+    """The model file (.safetensors) for a registry name.
+
+    Looked for among the models bundled with the package, in the directories of MPSCNN_MODELS
+    (NAME.safetensors, or the publisher's original files, which are then converted into the cache), in the
+    cache, and, if `download` is true, at the publisher, whose files are checked and converted once.
+
+    Raises ParameterError for an unknown name, WeightsError for a local file that is not the published one,
+    DownloadError when a file is missing and cannot be fetched or stored.
+    """
+    entry = _entry(name)
+    if entry is None and not _is_name(name):
+        raise ParameterError(
+            f"{name!r} is not a model name: those have letters, digits, '_', '-' and '.', and no file suffix."
+        )
+    if ready := _ready_file(_all_names(entry) if entry else (name,)):
+        return ready
+    if entry is None:
+        raise ParameterError(_unknown(name))
+    return prepare(entry, download=download)
+
+
+def prepare(entry: Entry, *, download: bool = True, client: Client | None = None) -> Path:
+    """The cached, converted model of an entry, made from the publisher's files if it is not there yet."""
+    if entry.bundled:
+        missing = _PACKAGED / (entry.name + _SUFFIX)
+        raise WeightsError(f"{missing} is missing: this installation of mpscnn is incomplete.")
+    from .. import converters
+
+    provided = {file: path for file in entry.files if (path := _provided(file))}
+    for file, path in provided.items():
+        _check(path, file)
+    target = converted_path(entry, converters.CONVERTER_VERSION)
+    if first_file([target]):
+        return target
+    if not download:
+        _require_local(entry, provided)
+    with exclusive(target):
+        # Another process may have made it while this one waited.
+        if first_file([target]):
+            return target
+        paths = {file: provided.get(file) or _obtain(file, client) for file in entry.files}
+        with replacing(target) as temporary:
+            converters.convert_files(
+                [paths[file] for file in entry.sources],
+                temporary,
+                labels=None if entry.labels is None else paths[entry.labels],
+                preprocess=entry.preprocess,
+                name=entry.name,
+                dtype=entry.dtype,
+            )
+    return target
+
+
+def location(entry: Entry) -> Path | None:
+    """See `Entry.location`."""
+    if ready := _ready_file(_all_names(entry)):
+        return ready
+    if entry.bundled:
+        return None
+    from .. import converters
+
+    if converted := first_file([converted_path(entry, converters.CONVERTER_VERSION)]):
+        return converted
+    paths = [_provided(file) or _cached(file) for file in entry.files]
+    return paths[0] if all(paths) else None
+
+
+def _is_name(text: str) -> bool:
+    return re.fullmatch(r"[A-Za-z0-9][\w.-]*", text, re.ASCII) is not None and not is_path(text)
+
+
+def _entry(name: str) -> Entry | None:
+    return next((entry for entry in CATALOGUE if name in _all_names(entry)), None)
+
+
+def _all_names(entry: Entry) -> tuple[str, ...]:
+    return (entry.name, *entry.aliases)
+
+
+def _directories() -> Iterator[Path]:
+    yield _PACKAGED
+    yield from model_directories()
+
+
+def _ready_file(candidates: Sequence[str]) -> Path | None:
+    return first_file(directory / (name + _SUFFIX) for directory in _directories() for name in candidates)
+
+
+def _provided(file: PublishedFile) -> Path | None:
+    return first_file(directory / file.name for directory in model_directories())
+
+
+def _cached(file: PublishedFile) -> Path | None:
+    return first_file([source_path(file)])
+
+
+def _check(path: Path, file: PublishedFile) -> None:
+    try:
+        wrong = difference(path, file)
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {error.strerror}") from error
+    if wrong:
+        raise WeightsError(
+            f"{path} is not the published {file.name}: it has {wrong}. Remove or rename it; to use a file of "
+            f"your own, convert it with `mpscnn convert`."
+        )
+
+
+def _require_local(entry: Entry, provided: dict[PublishedFile, Path]) -> None:
+    missing = [file for file in entry.files if file not in provided and not _cached(file)]
+    if missing:
+        places = "\n".join(instructions(file) for file in missing)
+        raise DownloadError(f"{entry.name} is not on this machine and must not be downloaded.\n{places}")
+
+
+def _obtain(file: PublishedFile, client: Client | None) -> Path:
+    path = source_path(file)
+    with exclusive(path):
+        if _cached(file):
+            _check(path, file)
+        else:
+            from .download import Client
+
+            (client or Client()).download(file, path)
+    return path
+
+
+def _unknown(name: str) -> str:
+    import difflib
+
+    aliases = [alias for entry in CATALOGUE for alias in entry.aliases]
+    close = difflib.get_close_matches(name, [*names(), *aliases], n=3, cutoff=0.5)
+    guess = f" Did you mean {' or '.join(close)}?" if close else ""
+    searched = ", ".join(str(directory) for directory in model_directories()) or "not set"
+    return (
+        f"unknown model {name!r}.{guess} Known: {', '.join(names())} (`mpscnn models` describes them). "
+        f"Files named {name}{_SUFFIX} are looked for in the directories of MPSCNN_MODELS ({searched})."
+    )

@@ -1,0 +1,41 @@
+"""The progress bar of downloads: on stderr, and only when a person looks at it."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+from mpscnn.registry.progress import progress_bar
+
+
+class Screen(io.StringIO):
+    """A stderr that says whether it is a terminal."""
+
+    def __init__(self, terminal: bool) -> None:
+        super().__init__()
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+
+def test_progress_bar_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    screen = Screen(terminal=True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", screen)
+    with progress_bar("tiny.tflite", 2_000_000) as report:
+        report(1_000_000)
+    assert "tiny.tflite" in screen.getvalue()
+    assert "2.0 MB" in screen.getvalue()
+    assert capsys.readouterr().out == ""
+
+
+def test_progress_bar_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen(terminal=False)
+    monkeypatch.setattr(sys, "stderr", screen)
+    with progress_bar("tiny.tflite", 2) as report:
+        report(1)
+    assert screen.getvalue() == ""
