@@ -37,7 +37,8 @@ Shape Shape::with_batch(std::int64_t batch) const {
 }
 
 bool Shape::admits(const Shape &given) const {
-    return rank_ == given.rank_ && std::equal(begin(), end(), given.begin(), [](std::int64_t own, std::int64_t other) {
+    return rank_ == given.rank_ &&
+           std::equal(begin(), end(), given.begin(), [](std::int64_t own, std::int64_t other) {
                return own == any ? other > 0 : own == other;
            });
 }

@@ -37,8 +37,9 @@ struct LowerOptions {
 };
 
 struct SessionOptions {
-    int threads = 0;           ///< 0: as many as the process may use at once
-    bool check_finite = false; ///< a NaN or infinity in a layer's result is an error naming the first such layer
+    int threads = 0; ///< 0: as many as the process may use at once
+    bool check_finite =
+        false; ///< a NaN or infinity in a layer's result is an error naming the first such layer
 };
 
 /// A backend's preparation for one combination of input shapes: memory layout, kernel choices. Immutable.
@@ -56,10 +57,12 @@ public:
     /// Prepares memory for `plan`; a later run of this plan allocates nothing.
     virtual void prepare(const Plan &plan) = 0;
     /// Inputs and outputs have the plan's shapes; data types and strides as given. Blocks until done.
-    virtual void run(const Plan &plan, std::span<const TensorView> inputs, std::span<const TensorView> outputs) = 0;
+    virtual void run(const Plan &plan, std::span<const TensorView> inputs,
+                     std::span<const TensorView> outputs) = 0;
 };
 
-/// A graph prepared by a backend: packed weights, chosen kernels. Immutable and safe to use from several threads.
+/// A graph prepared by a backend: packed weights, chosen kernels. Immutable and safe to use from several
+/// threads.
 class LoweredGraph {
 public:
     virtual ~LoweredGraph() = default;
@@ -78,7 +81,8 @@ public:
     /// The device it runs on, for people: "AMD EPYC, avx2", "Apple M2".
     virtual std::string device_name() const = 0;
     /// Why this backend cannot run a node at a precision; nothing when it can.
-    virtual std::optional<std::string> refusal(const Graph &graph, const Node &node, Precision precision) const = 0;
+    virtual std::optional<std::string> refusal(const Graph &graph, const Node &node,
+                                               Precision precision) const = 0;
     virtual std::unique_ptr<LoweredGraph> lower(const Graph &graph, const LowerOptions &options) const = 0;
 };
 

@@ -25,7 +25,7 @@ struct Node {
     std::string name;
     ops::Operation operation;
     std::vector<ValueId> inputs;
-    std::optional<ops::Neuron> activation; ///< applied to the result before it is rounded
+    std::optional<ops::Neuron> activation;       ///< applied to the result before it is rounded
     std::map<std::string, WeightTensor> weights; ///< by role; an activation's slopes have the role "slope"
 };
 
@@ -37,9 +37,9 @@ struct LayerSummary {
     ops::Cost cost;
 };
 
-/// A network: the definition that every engine runs, files hold and converters produce. Nodes are in an order in
-/// which they can be computed; every addition is checked at once, so a graph is always well formed. Weights may
-/// be set later; `require_weights` says which are missing.
+/// A network: the definition that every engine runs, files hold and converters produce. Nodes are in an order
+/// in which they can be computed; every addition is checked at once, so a graph is always well formed.
+/// Weights may be set later; `require_weights` says which are missing.
 class Graph {
 public:
     explicit Graph(std::string name = "network") : name_(std::move(name)) {}
@@ -57,11 +57,19 @@ public:
     void mark_output(ValueId value);
     /// Checks role, shape and that all values are finite.
     void set_weight(std::string_view node, std::string_view role, WeightTensor tensor);
+    /// Weights that set_weight of another graph has checked for the same node.
+    void adopt_weights(ValueId node, std::map<std::string, WeightTensor> weights) {
+        nodes_[static_cast<std::size_t>(node) - inputs_.size()].weights = std::move(weights);
+    }
 
     bool is_input(ValueId value) const { return value < static_cast<int>(inputs_.size()); }
     /// The node that computes a value that is not an input.
-    const Node &producer(ValueId value) const { return nodes_[static_cast<std::size_t>(value) - inputs_.size()]; }
-    ValueId result_of(std::size_t node_index) const { return static_cast<ValueId>(inputs_.size() + node_index); }
+    const Node &producer(ValueId value) const {
+        return nodes_[static_cast<std::size_t>(value) - inputs_.size()];
+    }
+    ValueId result_of(std::size_t node_index) const {
+        return static_cast<ValueId>(inputs_.size() + node_index);
+    }
     const std::string &value_name(ValueId value) const;
     /// Throws ParameterError naming similar layers when there is none.
     ValueId find(std::string_view name) const;

@@ -9,9 +9,9 @@ namespace mpscnn::engine {
 /// The part of a graph that the wanted values need, with those values as its outputs.
 Graph extract(const Graph &graph, const std::vector<ValueId> &wanted);
 
-/// The same network in the form that backends take: batch normalization folded into the convolution or dense layer
-/// before it, neurons attached to the layers before them. Rounding points stay where the original graph has them: a
-/// convolution with its batch normalization and neuron rounds once. The graph must be complete.
+/// The same network in the form that backends take: batch normalization folded into the convolution or dense
+/// layer before it, neurons attached to the layers before them. Rounding points stay where the original graph
+/// has them: a convolution with its batch normalization and neuron rounds once. The graph must be complete.
 Graph canonicalise(const Graph &graph);
 
 } // namespace mpscnn::engine

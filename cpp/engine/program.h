@@ -23,8 +23,8 @@ struct Port {
     Shape shape; ///< free extents included
 };
 
-/// A network compiled for a device: immutable for its users, safe to use from several threads. Plans are kept per
-/// input shape (batch included).
+/// A network compiled for a device: immutable for its users, safe to use from several threads. Plans are kept
+/// per input shape (batch included).
 class Program {
 public:
     static std::shared_ptr<Program> compile(const Graph &graph, const CompileOptions &options);

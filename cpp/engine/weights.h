@@ -13,7 +13,8 @@ namespace mpscnn::engine {
 /// How weights are stored. uint8 weights are (value - zero_point) * scale, per tensor or per output channel.
 enum class WeightType { float32, float16, uint8 };
 
-/// A weight tensor as it came from its file or caller: immutable, sharing its memory with copies of the graph.
+/// A weight tensor as it came from its file or caller: immutable, sharing its memory with copies of the
+/// graph.
 class WeightTensor {
 public:
     WeightTensor() = default;

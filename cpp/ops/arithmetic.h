@@ -6,7 +6,8 @@ namespace mpscnn::ops {
 
 /// Elementwise sum of two tensors of one shape.
 struct Addition {
-    static constexpr OperationInfo info{"add", "Elementwise sum of two tensors of one shape.", 2, 2, true, true};
+    static constexpr OperationInfo info{
+        "add", "Elementwise sum of two tensors of one shape.", 2, 2, true, true, true};
 
     template <class Visitor> void fields(Visitor &) {}
 

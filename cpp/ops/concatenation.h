@@ -7,7 +7,8 @@ namespace mpscnn::ops {
 /// Inputs one behind the other along an axis.
 struct Concatenation {
     static constexpr int max_inputs = 1024;
-    static constexpr OperationInfo info{"concatenation", "Joins tensors along an axis.", 1, max_inputs, false, true};
+    static constexpr OperationInfo info{
+        "concatenation", "Joins tensors along an axis.", 1, max_inputs, false, false, true};
 
     std::int64_t axis = -1;
 

@@ -11,8 +11,8 @@ void Convolution::check(const InputShapes &inputs) const {
     const std::int64_t channels = inputs[0].back();
     if (channels % groups != 0 || output_channels % groups != 0)
         refuse_parameter(info, "groups",
-                         "a divisor of the input channels (" + std::to_string(channels) + ") and of output_channels (" +
-                             std::to_string(output_channels) + ")",
+                         "a divisor of the input channels (" + std::to_string(channels) +
+                             ") and of output_channels (" + std::to_string(output_channels) + ")",
                          std::to_string(groups));
 }
 
@@ -22,14 +22,17 @@ Shape Convolution::output_shape(const InputShapes &inputs) const {
 }
 
 WeightSpecs Convolution::weights(const InputShapes &inputs) const {
-    return {{"weight", {output_channels, window.kernel_height, window.kernel_width, inputs[0].back() / groups}},
-            {"bias", {output_channels}, false}};
+    return {
+        {"weight", {output_channels, window.kernel_height, window.kernel_width, inputs[0].back() / groups}},
+        {"bias", {output_channels}, false}};
 }
 
 Cost Convolution::cost(const InputShapes &inputs, const Shape &output) const {
-    const std::int64_t taps = window.kernel_height * window.kernel_width * (inputs[0].back() / groups);
-    const std::int64_t macs = output.elements() * taps;
-    return {macs, 2 * macs};
+    // As a shape, since that refuses products beyond 64 bits.
+    const Shape macs{2, output.elements(), window.kernel_height, window.kernel_width,
+                     inputs[0].back() / groups};
+    const std::int64_t flops = macs.elements();
+    return {flops / 2, flops};
 }
 
 } // namespace mpscnn::ops

@@ -7,8 +7,8 @@ namespace mpscnn::ops {
 /// Two-dimensional convolution (a correlation, as everywhere in this field): with `groups` equal to the input
 /// channels it is a depthwise convolution with channel multiplier output_channels / groups.
 struct Convolution {
-    static constexpr OperationInfo info{"convolution", "2-D convolution, grouped, depthwise or dilated.", 1, 1, true,
-                                        true};
+    static constexpr OperationInfo info{
+        "convolution", "2-D convolution, grouped, depthwise or dilated.", 1, 1, true, true, true};
 
     std::int64_t output_channels = 0;
     Window window;

@@ -10,8 +10,9 @@ void FullyConnected::check(const InputShapes &inputs) const {
                                    ": the input must be (n, features) or (n, height, width, channels), got " +
                                    input.text());
     if (!input.with_batch(1).fixed())
-        fail(ErrorKind::shape, std::string(info.name) + ": the input's size must be fixed, since the weights depend on "
-                                                        "it, got " +
+        fail(ErrorKind::shape, std::string(info.name) +
+                                   ": the input's size must be fixed, since the weights depend on "
+                                   "it, got " +
                                    input.text() + "; pool globally first");
 }
 
@@ -20,8 +21,8 @@ WeightSpecs FullyConnected::weights(const InputShapes &inputs) const {
 }
 
 Cost FullyConnected::cost(const InputShapes &inputs, const Shape &) const {
-    const std::int64_t macs = inputs[0].elements() * outputs;
-    return {macs, 2 * macs};
+    const std::int64_t flops = Shape{2, inputs[0].elements(), outputs}.elements();
+    return {flops / 2, flops};
 }
 
 } // namespace mpscnn::ops

@@ -7,8 +7,8 @@ namespace mpscnn::ops {
 /// Every output is a weighted sum of all inputs. Weights are [out][height][width][in] for an image and
 /// [out][in] for a vector.
 struct FullyConnected {
-    static constexpr OperationInfo info{"fully_connected", "Dense layer: weighted sums of all inputs.", 1, 1, true,
-                                        true};
+    static constexpr OperationInfo info{
+        "fully_connected", "Dense layer: weighted sums of all inputs.", 1, 1, true, true, true};
 
     std::int64_t outputs = 0;
 

@@ -4,7 +4,8 @@
 
 namespace mpscnn::ops {
 
-/// Activation functions, with Apple's names and numbering (MPSCNNNeuronType) and the meaning of a, b and c there.
+/// Activation functions, with Apple's names and numbering (MPSCNNNeuronType) and the meaning of a, b and c
+/// there.
 enum class NeuronKind {
     none = 0,   ///< x
     relu = 1,   ///< x >= 0 ? x : a * x
@@ -14,16 +15,18 @@ enum class NeuronKind {
 };
 
 template <> struct EnumNames<NeuronKind> {
-    static constexpr std::array<std::pair<const char *, NeuronKind>, 5> values{{{"none", NeuronKind::none},
-                                                                                {"relu", NeuronKind::relu},
-                                                                                {"linear", NeuronKind::linear},
-                                                                                {"prelu", NeuronKind::prelu},
-                                                                                {"relun", NeuronKind::relun}}};
+    static constexpr std::array<std::pair<const char *, NeuronKind>, 5> values{
+        {{"none", NeuronKind::none},
+         {"relu", NeuronKind::relu},
+         {"linear", NeuronKind::linear},
+         {"prelu", NeuronKind::prelu},
+         {"relun", NeuronKind::relun}}};
 };
 
 /// An activation, either attached to the operation that feeds it or standing alone.
 struct Neuron {
-    static constexpr OperationInfo info{"neuron", "Activation function of each element.", 1, 1, true, true};
+    static constexpr OperationInfo info{"neuron", "Activation function of each element.", 1, 1, true, false,
+                                        true};
 
     NeuronKind kind = NeuronKind::none;
     float a = 0.0f;

@@ -12,7 +12,10 @@ void BatchNormalization::check(const InputShapes &inputs) const {
 
 WeightSpecs BatchNormalization::weights(const InputShapes &inputs) const {
     const Shape channels{inputs[0].back()};
-    return {{"gamma", channels, false}, {"beta", channels, false}, {"mean", channels}, {"variance", channels}};
+    return {{"gamma", channels, false},
+            {"beta", channels, false},
+            {"mean", channels},
+            {"variance", channels, true, 0.0f}};
 }
 
 } // namespace mpscnn::ops

@@ -4,11 +4,12 @@
 
 namespace mpscnn::ops {
 
-/// Batch normalization with given statistics: gamma * (x - mean) / sqrt(variance + epsilon) + beta per channel.
-/// Ioffe and Szegedy 2015. Folded into the convolution or dense layer before it wherever there is one.
+/// Batch normalization with given statistics: gamma * (x - mean) / sqrt(variance + epsilon) + beta per
+/// channel. Ioffe and Szegedy 2015. Folded into the convolution or dense layer before it wherever there is
+/// one.
 struct BatchNormalization {
-    static constexpr OperationInfo info{"batch_normalization", "Batch normalization with given statistics.", 1, 1, true,
-                                        true};
+    static constexpr OperationInfo info{
+        "batch_normalization", "Batch normalization with given statistics.", 1, 1, true, true, true};
 
     float epsilon = 1e-3f;
 
@@ -19,7 +20,9 @@ struct BatchNormalization {
     void check(const InputShapes &inputs) const;
     Shape output_shape(const InputShapes &inputs) const { return inputs[0]; }
     WeightSpecs weights(const InputShapes &inputs) const;
-    Cost cost(const InputShapes &, const Shape &output) const { return {output.elements(), 2 * output.elements()}; }
+    Cost cost(const InputShapes &, const Shape &output) const {
+        return {output.elements(), 2 * output.elements()};
+    }
 };
 
 } // namespace mpscnn::ops

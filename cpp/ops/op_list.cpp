@@ -25,7 +25,8 @@ struct FieldWriter {
 
 template <Enumeration T> std::string allowed_names() {
     std::string names{};
-    for (const auto &entry : EnumNames<T>::values) names += (names.empty() ? "" : ", ") + std::string(entry.first);
+    for (const auto &entry : EnumNames<T>::values)
+        names += (names.empty() ? "" : ", ") + std::string(entry.first);
     return names;
 }
 
@@ -72,8 +73,8 @@ template <class Op> Op read_operation(const Json &attributes) {
         NameChecker checker{key};
         operation.fields(checker);
         if (!checker.found)
-            fail(ErrorKind::parameter, std::string(Op::info.name) + ": unknown parameter " + quoted(key) + "; known: " +
-                                           (checker.names.empty() ? "none" : checker.names));
+            fail(ErrorKind::parameter, std::string(Op::info.name) + ": unknown parameter " + quoted(key) +
+                                           "; known: " + (checker.names.empty() ? "none" : checker.names));
     }
     return operation;
 }
@@ -120,6 +121,7 @@ template <class Op> Json describe() {
     entry.set("min_inputs", Op::info.min_inputs);
     entry.set("max_inputs", Op::info.max_inputs);
     entry.set("rounding_point", Op::info.rounds);
+    entry.set("takes_activation", Op::info.takes_activation);
     entry.set("gradient", Op::info.has_gradient);
     FieldDescriber describer;
     Op defaults;
@@ -156,7 +158,9 @@ Json attributes_of(const Operation &operation) {
 
 Json attributes_of(const Neuron &neuron) { return write_attributes(neuron); }
 
-Operation make_operation(std::string_view name, const Json &attributes) { return make_from(name, attributes); }
+Operation make_operation(std::string_view name, const Json &attributes) {
+    return make_from(name, attributes);
+}
 
 Neuron make_neuron(const Json &attributes) { return read_operation<Neuron>(attributes); }
 
@@ -184,6 +188,8 @@ Cost cost(const Operation &operation, const InputShapes &inputs, const Shape &ou
     return std::visit([&](const auto &op) { return op.cost(inputs, output); }, operation);
 }
 
-Json describe_operations() { return describe_all(std::make_index_sequence<std::variant_size_v<Operation>>{}); }
+Json describe_operations() {
+    return describe_all(std::make_index_sequence<std::variant_size_v<Operation>>{});
+}
 
 } // namespace mpscnn::ops

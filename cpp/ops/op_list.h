@@ -19,8 +19,8 @@ namespace mpscnn::ops {
 
 /// THE table of operations. An operation added here is known to model files, the C interface, Python, the
 /// documentation and the tests that walk the table.
-using Operation = std::variant<Addition, BatchNormalization, Concatenation, Convolution, FullyConnected, Neuron, Padding,
-                               Pooling, Reshape, Resize, Softmax>;
+using Operation = std::variant<Addition, BatchNormalization, Concatenation, Convolution, FullyConnected,
+                               Neuron, Padding, Pooling, Reshape, Resize, Softmax>;
 
 const OperationInfo &info_of(const Operation &operation);
 
@@ -28,8 +28,8 @@ const OperationInfo &info_of(const Operation &operation);
 Json attributes_of(const Operation &operation);
 Json attributes_of(const Neuron &neuron);
 
-/// The operation `name` with the given attributes; those left out keep their defaults. Throws ParameterError for an
-/// unknown operation or attribute and for a value of the wrong type.
+/// The operation `name` with the given attributes; those left out keep their defaults. Throws ParameterError
+/// for an unknown operation or attribute and for a value of the wrong type.
 Operation make_operation(std::string_view name, const Json &attributes);
 Neuron make_neuron(const Json &attributes);
 
@@ -39,8 +39,8 @@ Shape output_shape(const Operation &operation, const InputShapes &inputs);
 WeightSpecs weight_specs(const Operation &operation, const InputShapes &inputs);
 Cost cost(const Operation &operation, const InputShapes &inputs, const Shape &output);
 
-/// All operations with their fields as JSON: name, summary, inputs, rounding point, gradient, parameters (name,
-/// type, default, allowed names, meaning).
+/// All operations with their fields as JSON: name, summary, inputs, rounding point, gradient, parameters
+/// (name, type, default, allowed names, meaning).
 Json describe_operations();
 
 } // namespace mpscnn::ops

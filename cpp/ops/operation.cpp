@@ -8,7 +8,8 @@ void refuse_parameter(const OperationInfo &info, std::string_view field, std::st
                                    std::string(allowed) + ", got " + given);
 }
 
-void require_at_least(const OperationInfo &info, std::string_view field, std::int64_t value, std::int64_t minimum) {
+void require_at_least(const OperationInfo &info, std::string_view field, std::int64_t value,
+                      std::int64_t minimum) {
     // The upper limit keeps every product of two window parameters far inside 64 bits.
     constexpr std::int64_t maximum = 1 << 24;
     if (value < minimum || value > maximum)
@@ -25,7 +26,8 @@ void require_rank(const OperationInfo &info, const InputShapes &inputs, int rank
 
 void require_fixed_channels(const OperationInfo &info, const InputShapes &inputs) {
     if (inputs[0].rank() < 2 || inputs[0].back() < 1)
-        fail(ErrorKind::shape, std::string(info.name) + ": the number of channels must be known and at least 1, got " +
+        fail(ErrorKind::shape, std::string(info.name) +
+                                   ": the number of channels must be known and at least 1, got " +
                                    inputs[0].text());
 }
 

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,8 +20,9 @@ struct OperationInfo {
     const char *summary; ///< one line for documentation
     int min_inputs;
     int max_inputs;
-    bool rounds;       ///< its result is a rounding point of float16 networks
-    bool has_gradient; ///< differentiable with respect to its first input
+    bool rounds;           ///< its result is a rounding point of float16 networks
+    bool takes_activation; ///< a neuron may be attached, applied before the result is rounded
+    bool has_gradient;     ///< differentiable with respect to its first input
 };
 
 /// Shapes of the inputs, batch first. While a network is built extents may be free (Shape::any).
@@ -31,6 +33,7 @@ struct WeightSpec {
     std::string role;
     Shape shape;
     bool required = true;
+    float lowest = std::numeric_limits<float>::lowest(); ///< smallest value allowed
 };
 using WeightSpecs = std::vector<WeightSpec>;
 
@@ -59,9 +62,10 @@ template <class Enum> const char *name_of(Enum value) {
 // Everything else (model files, C interface, Python, backends, documentation) asks these.
 
 /// Throws a ParameterError "<operation>: <field> must be <allowed>, got <given>".
-[[noreturn]] void refuse_parameter(const OperationInfo &info, std::string_view field, std::string_view allowed,
-                                   const std::string &given);
-void require_at_least(const OperationInfo &info, std::string_view field, std::int64_t value, std::int64_t minimum);
+[[noreturn]] void refuse_parameter(const OperationInfo &info, std::string_view field,
+                                   std::string_view allowed, const std::string &given);
+void require_at_least(const OperationInfo &info, std::string_view field, std::int64_t value,
+                      std::int64_t minimum);
 /// Throws a ShapeError unless input `index` has `rank` axes (batch included).
 void require_rank(const OperationInfo &info, const InputShapes &inputs, int rank, std::size_t index = 0);
 /// Throws a ShapeError when the channels of input 0 are free: weights depend on them.

@@ -20,7 +20,8 @@ Shape Padding::output_shape(const InputShapes &inputs) const {
         return extent == Shape::any ? Shape::any : extent + border;
     };
     const Shape &input = inputs[0];
-    return {input[0], widen(input[1], top + bottom), widen(input[2], left + right), widen(input[3], front + back)};
+    return {input[0], widen(input[1], top + bottom), widen(input[2], left + right),
+            widen(input[3], front + back)};
 }
 
 } // namespace mpscnn::ops

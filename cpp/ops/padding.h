@@ -6,7 +6,8 @@ namespace mpscnn::ops {
 
 /// A constant border around images.
 struct Padding {
-    static constexpr OperationInfo info{"padding", "Constant border around an image.", 1, 1, false, true};
+    static constexpr OperationInfo info{"padding", "Constant border around an image.", 1, 1, false, false,
+                                        true};
 
     std::int64_t top = 0, bottom = 0, left = 0, right = 0, front = 0, back = 0;
     float value = 0.0f;

@@ -17,9 +17,11 @@ void Pooling::check(const InputShapes &inputs) const {
         refuse_parameter(info, "global", "false when a kernel size is given", "true");
     // A window wholly in the padding has no maximum and no mean (PyTorch's and ONNX' rule: at most half).
     if (window.padding != PaddingPolicy::explicit_) return;
-    const auto require_reach = [](const char *field, std::int64_t pad, std::int64_t kernel, std::int64_t dilation) {
+    const auto require_reach = [](const char *field, std::int64_t pad, std::int64_t kernel,
+                                  std::int64_t dilation) {
         if (pad > (kernel - 1) * dilation)
-            refuse_parameter(info, field, "less than the window's reach " + std::to_string((kernel - 1) * dilation + 1),
+            refuse_parameter(info, field,
+                             "less than the window's reach " + std::to_string((kernel - 1) * dilation + 1),
                              std::to_string(pad));
     };
     require_reach("pad_top", window.pad_top, window.kernel_height, window.dilation_y);

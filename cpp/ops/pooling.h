@@ -13,8 +13,8 @@ template <> struct EnumNames<PoolingKind> {
 
 /// Maximum or mean of a window of each channel.
 struct Pooling {
-    static constexpr OperationInfo info{"pooling", "Max or average pooling over a window or the whole image.", 1, 1,
-                                        true, true};
+    static constexpr OperationInfo info{
+        "pooling", "Max or average pooling over a window or the whole image.", 1, 1, true, false, true};
 
     PoolingKind kind = PoolingKind::max;
     Window window;

@@ -16,8 +16,11 @@ std::string text(const std::vector<std::int64_t> &extents) {
 
 void Reshape::check(const InputShapes &inputs) const {
     if (shape.empty() || shape.size() >= Shape::max_rank)
-        refuse_parameter(info, "shape", "1 to " + std::to_string(Shape::max_rank - 1) + " extents", text(shape));
-    const auto valid = [](std::int64_t extent) { return extent == -1 || (extent >= 1 && extent <= (1LL << 40)); };
+        refuse_parameter(info, "shape", "1 to " + std::to_string(Shape::max_rank - 1) + " extents",
+                         text(shape));
+    const auto valid = [](std::int64_t extent) {
+        return extent == -1 || (extent >= 1 && extent <= (1LL << 40));
+    };
     if (!std::all_of(shape.begin(), shape.end(), valid) || std::count(shape.begin(), shape.end(), -1) > 1)
         refuse_parameter(info, "shape", "extents of at least 1, at most one of them -1", text(shape));
     output_shape(inputs);
@@ -40,8 +43,9 @@ Shape Reshape::output_shape(const InputShapes &inputs) const {
     const auto open = std::find(shape.begin(), shape.end(), -1);
     const bool fits = open == shape.end() ? wanted == given : wanted <= given && given % wanted == 0;
     if (!fits)
-        fail(ErrorKind::shape, std::string(info.name) + ": " + input.text() + " has " + std::to_string(given) +
-                                   " elements per image, which do not fit shape " + text(shape));
+        fail(ErrorKind::shape, std::string(info.name) + ": " + input.text() + " has " +
+                                   std::to_string(given) + " elements per image, which do not fit shape " +
+                                   text(shape));
     if (open != shape.end()) result[static_cast<int>(open - shape.begin()) + 1] = given / wanted;
     return result;
 }

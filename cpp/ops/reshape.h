@@ -6,8 +6,8 @@ namespace mpscnn::ops {
 
 /// Other extents for the same elements in the same (row-major NHWC) order. The batch stays.
 struct Reshape {
-    static constexpr OperationInfo info{"reshape", "Same elements in the same order, other extents.", 1, 1, false,
-                                        true};
+    static constexpr OperationInfo info{
+        "reshape", "Same elements in the same order, other extents.", 1, 1, false, false, true};
 
     std::vector<std::int64_t> shape;
 

@@ -30,9 +30,11 @@ struct ResizeAxis {
     double scale = 1.0, offset = 0.0;
 };
 
-/// Image of another size by nearest or bilinear sampling, without antialiasing. Positions are clamped to the image.
+/// Image of another size by nearest or bilinear sampling, without antialiasing. Positions are clamped to the
+/// image.
 struct Resize {
-    static constexpr OperationInfo info{"resize", "Nearest or bilinear resize of an image.", 1, 1, true, true};
+    static constexpr OperationInfo info{
+        "resize", "Nearest or bilinear resize of an image.", 1, 1, true, false, true};
 
     ResizeKind kind = ResizeKind::bilinear;
     ResizeAlignment alignment = ResizeAlignment::half_pixel;

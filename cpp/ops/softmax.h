@@ -6,7 +6,8 @@ namespace mpscnn::ops {
 
 /// exp(x) / sum(exp(x)) over the channels of each pixel, computed after subtracting the largest x.
 struct Softmax {
-    static constexpr OperationInfo info{"softmax", "Softmax over the feature channels.", 1, 1, true, true};
+    static constexpr OperationInfo info{"softmax", "Softmax over the feature channels.", 1, 1, true, false,
+                                        true};
 
     template <class Visitor> void fields(Visitor &) {}
 

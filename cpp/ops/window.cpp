@@ -43,11 +43,13 @@ WindowAxis canonical_axis(const OperationInfo &info, const AxisParameters &given
 }
 
 AxisParameters vertical(const Window &w) {
-    return {"rows", w.kernel_height, w.stride_y, w.dilation_y, w.padding, w.pad_top, w.pad_bottom, w.ceil_mode};
+    return {"rows",    w.kernel_height, w.stride_y,   w.dilation_y,
+            w.padding, w.pad_top,       w.pad_bottom, w.ceil_mode};
 }
 
 AxisParameters horizontal(const Window &w) {
-    return {"columns", w.kernel_width, w.stride_x, w.dilation_x, w.padding, w.pad_left, w.pad_right, w.ceil_mode};
+    return {"columns", w.kernel_width, w.stride_x,  w.dilation_x,
+            w.padding, w.pad_left,     w.pad_right, w.ceil_mode};
 }
 
 std::int64_t output_size(const OperationInfo &info, const AxisParameters &given, std::int64_t size) {

@@ -1,0 +1,205 @@
+#include "engine/graph.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace mpscnn::engine {
+
+namespace {
+
+constexpr std::size_t max_nodes = 100'000;
+
+/// Runs `body`, putting the layer's name before the message of whatever it throws.
+template <class Body> decltype(auto) in_layer(const std::string &name, Body &&body) {
+    try {
+        return body();
+    } catch (const Error &error) {
+        throw Error(error.kind(), "layer " + quoted(name) + ": " + error.what());
+    }
+}
+
+void require_input_shape(const std::string &name, const Shape &shape) {
+    const auto valid = [](std::int64_t extent) {
+        return extent == Shape::any || (extent >= 1 && extent <= 1 << 24);
+    };
+    if (shape.rank() < 2 || shape[0] != Shape::any || !std::all_of(shape.begin(), shape.end(), valid) ||
+        shape.back() == Shape::any)
+        fail(ErrorKind::shape,
+             "input " + quoted(name) +
+                 ": the shape must be (n, height, width, channels) or (n, features) with a free batch "
+                 "(-1) and a fixed number of channels, got " +
+                 shape.text());
+}
+
+std::string similar_names(const std::map<std::string, ValueId, std::less<>> &names, std::string_view wanted) {
+    std::string list;
+    int count = 0;
+    for (const auto &[name, value] : names) {
+        const bool similar =
+            name.find(wanted) != std::string::npos || wanted.find(name) != std::string_view::npos;
+        if (!similar || ++count > 5) continue;
+        list += (list.empty() ? "; similar: " : ", ") + quoted(name);
+    }
+    return list;
+}
+
+} // namespace
+
+void Graph::require_new_name(const std::string &name) const {
+    if (name.empty()) fail(ErrorKind::parameter, "a layer's name must not be empty");
+    if (by_name_.count(name) != 0)
+        fail(ErrorKind::parameter,
+             "layer " + quoted(name) + ": the name is taken already in network " + quoted(name_));
+}
+
+ValueId Graph::add_input(std::string name, const Shape &shape) {
+    require_new_name(name);
+    if (!nodes_.empty())
+        fail(ErrorKind::state, "input " + quoted(name) + ": inputs come before the first layer");
+    require_input_shape(name, shape);
+    const ValueId value = values();
+    by_name_.emplace(name, value);
+    shapes_.push_back(shape);
+    inputs_.push_back({std::move(name), shape});
+    return value;
+}
+
+ValueId Graph::add_node(std::string name, ops::Operation operation, std::vector<ValueId> inputs,
+                        std::optional<ops::Neuron> activation) {
+    require_new_name(name);
+    if (nodes_.size() >= max_nodes)
+        fail(ErrorKind::parameter, "a network has at most " + std::to_string(max_nodes) + " layers");
+    for (ValueId value : inputs)
+        if (value < 0 || value >= values())
+            fail(ErrorKind::parameter,
+                 "layer " + quoted(name) + ": there is no value " + std::to_string(value));
+    Node node{std::move(name), std::move(operation), std::move(inputs), activation, {}};
+    const std::vector<Shape> shapes = input_shapes_of(node.inputs);
+    const Shape result = in_layer(node.name, [&] {
+        ops::check(node.operation, shapes);
+        const Shape output = ops::output_shape(node.operation, shapes);
+        if (node.activation && !ops::info_of(node.operation).takes_activation)
+            fail(ErrorKind::parameter, std::string(ops::info_of(node.operation).name) +
+                                           ": takes no activation; add a neuron layer behind it");
+        if (node.activation) node.activation->check({&output, 1});
+        return output;
+    });
+    const ValueId value = values();
+    by_name_.emplace(node.name, value);
+    shapes_.push_back(result);
+    nodes_.push_back(std::move(node));
+    return value;
+}
+
+void Graph::mark_output(ValueId value) {
+    if (value < 0 || value >= values())
+        fail(ErrorKind::parameter, "output: there is no value " + std::to_string(value));
+    if (std::find(outputs_.begin(), outputs_.end(), value) != outputs_.end())
+        fail(ErrorKind::parameter, "output " + quoted(value_name(value)) + " is an output already");
+    outputs_.push_back(value);
+}
+
+std::vector<Shape> Graph::input_shapes_of(const std::vector<ValueId> &inputs) const {
+    std::vector<Shape> result;
+    result.reserve(inputs.size());
+    for (ValueId value : inputs) result.push_back(shape(value));
+    return result;
+}
+
+ops::WeightSpecs Graph::specs_of(const Node &node, const std::vector<Shape> &inputs,
+                                 const Shape &output) const {
+    ops::WeightSpecs specs = ops::weight_specs(node.operation, inputs);
+    if (node.activation)
+        for (auto &spec : node.activation->weights({&output, 1})) specs.push_back(std::move(spec));
+    return specs;
+}
+
+ops::WeightSpecs Graph::weight_specs(std::size_t node_index) const {
+    const Node &node = nodes_[node_index];
+    return specs_of(node, input_shapes_of(node.inputs), shape(result_of(node_index)));
+}
+
+void Graph::set_weight(std::string_view node_name, std::string_view role, WeightTensor tensor) {
+    const ValueId value = find(node_name);
+    if (is_input(value)) fail(ErrorKind::weights, "input " + quoted(node_name) + " has no weights");
+    const std::size_t index = static_cast<std::size_t>(value) - inputs_.size();
+    const ops::WeightSpecs specs = weight_specs(index);
+    const auto spec = std::find_if(specs.begin(), specs.end(), [&](const auto &s) { return s.role == role; });
+    const std::string where = "layer " + quoted(node_name) + ", " + std::string(role);
+    if (spec == specs.end()) {
+        std::string known;
+        for (const auto &entry : specs) known += (known.empty() ? "" : ", ") + entry.role;
+        fail(ErrorKind::weights,
+             where + ": no such weight; the layer has " + (known.empty() ? "none" : known));
+    }
+    if (!(spec->shape == tensor.shape()))
+        fail(ErrorKind::weights,
+             where + ": expected shape " + spec->shape.text() + ", got " + tensor.shape().text());
+    const std::vector<float> values = tensor.values();
+    const auto allowed = [&](float x) { return std::isfinite(x) && x >= spec->lowest; };
+    const auto bad = std::find_if_not(values.begin(), values.end(), allowed);
+    if (bad != values.end())
+        fail(ErrorKind::weights, where + ": element " + std::to_string(bad - values.begin()) + " is " +
+                                     std::to_string(*bad) + "; " + spec->role + " must hold finite numbers" +
+                                     (spec->lowest == 0.0f ? " of at least 0" : ""));
+    nodes_[index].weights.insert_or_assign(std::string(role), std::move(tensor));
+}
+
+const std::string &Graph::value_name(ValueId value) const {
+    return is_input(value) ? inputs_[static_cast<std::size_t>(value)].name : producer(value).name;
+}
+
+ValueId Graph::find(std::string_view name) const {
+    const auto found = by_name_.find(name);
+    if (found == by_name_.end())
+        fail(ErrorKind::parameter,
+             "network " + quoted(name_) + " has no layer " + quoted(name) + similar_names(by_name_, name));
+    return found->second;
+}
+
+std::vector<Shape> Graph::infer_shapes(const std::vector<Shape> &input_shapes) const {
+    std::vector<Shape> result = input_shapes;
+    result.reserve(static_cast<std::size_t>(values()));
+    std::vector<Shape> arguments;
+    for (const Node &node : nodes_) {
+        arguments.clear();
+        for (ValueId value : node.inputs) arguments.push_back(result[static_cast<std::size_t>(value)]);
+        result.push_back(in_layer(node.name, [&] {
+            ops::check(node.operation, arguments);
+            const Shape output = ops::output_shape(node.operation, arguments);
+            output.elements(); // refuses a product that overflows
+            return output;
+        }));
+    }
+    return result;
+}
+
+void Graph::require_complete() const {
+    if (outputs_.empty()) fail(ErrorKind::parameter, "network " + quoted(name_) + " has no output; mark one");
+    for (std::size_t i = 0; i < nodes_.size(); ++i)
+        for (const auto &spec : weight_specs(i))
+            if (spec.required && nodes_[i].weights.count(spec.role) == 0)
+                fail(ErrorKind::weights, "layer " + quoted(nodes_[i].name) + ": " + spec.role + " " +
+                                             spec.shape.text() + " is missing; load weights first");
+}
+
+std::vector<LayerSummary> Graph::summary(const std::vector<Shape> &input_shapes) const {
+    const std::vector<Shape> all = infer_shapes(input_shapes);
+    std::vector<LayerSummary> result;
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+        const Node &node = nodes_[i];
+        std::vector<Shape> inputs;
+        for (ValueId value : node.inputs) inputs.push_back(all[static_cast<std::size_t>(value)]);
+        const Shape &output = all[static_cast<std::size_t>(result_of(i))];
+        LayerSummary layer{node.name, ops::info_of(node.operation).name, output, 0,
+                           ops::cost(node.operation, inputs, output)};
+        if (node.activation) layer.cost.flops += node.activation->cost({&output, 1}, output).flops;
+        for (const auto &spec : specs_of(node, inputs, output))
+            if (spec.required || node.weights.count(spec.role) != 0)
+                layer.parameters += spec.shape.elements();
+        result.push_back(std::move(layer));
+    }
+    return result;
+}
+
+} // namespace mpscnn::engine

@@ -1,0 +1,151 @@
+#include "engine/model_file.h"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+#include "engine/safetensors.h"
+
+namespace mpscnn::engine {
+
+namespace {
+
+constexpr std::size_t max_labels = 1'000'000;
+
+/// Reads one model out of a safetensors file; every complaint names the file.
+class ModelReader {
+public:
+    explicit ModelReader(const SafetensorsFile &file) : file_(file) {}
+
+    ModelFile read() {
+        check_version();
+        ModelFile model{
+            Graph::from_json(required_json("mpscnn.graph"), ErrorKind::weights), {}, {}, Json::object()};
+        read_weights(model.graph);
+        if (const auto json = optional_json("mpscnn.labels")) model.labels = read_labels(*json);
+        model.preprocess = optional_json("mpscnn.preprocess");
+        if (auto json = optional_json("mpscnn.information"))
+            model.information = read_information(std::move(*json));
+        return model;
+    }
+
+private:
+    const std::string *metadata(const char *key) const {
+        const auto found = file_.metadata().find(key);
+        return found == file_.metadata().end() ? nullptr : &found->second;
+    }
+
+    void check_version() const {
+        const std::string *version = metadata("mpscnn.version");
+        if (!version)
+            fail(ErrorKind::weights, "it is a safetensors file, but not an mpscnn model: the metadata has no "
+                                     "'mpscnn.version'. Make one with `mpscnn convert` or Network.save");
+        if (*version != std::to_string(ModelFile::newest_version))
+            fail(ErrorKind::weights, "format version " + quoted(*version) + "; this mpscnn reads version " +
+                                         std::to_string(ModelFile::newest_version) +
+                                         ". A newer mpscnn is needed");
+    }
+
+    std::optional<Json> optional_json(const char *key) const {
+        const std::string *text = metadata(key);
+        if (!text) return std::nullopt;
+        try {
+            return parse_json(*text, {}, ErrorKind::weights);
+        } catch (const Error &error) {
+            fail(ErrorKind::weights, quoted(key) + ": " + error.what());
+        }
+    }
+
+    Json required_json(const char *key) const {
+        auto json = optional_json(key);
+        if (!json) fail(ErrorKind::weights, "the metadata has no " + quoted(key));
+        return std::move(*json);
+    }
+
+    std::vector<std::string> read_labels(const Json &json) const {
+        auto labels = JsonView(json, "mpscnn.labels", ErrorKind::weights).get<std::vector<std::string>>();
+        if (labels.size() > max_labels) fail(ErrorKind::weights, "more than a million labels");
+        return labels;
+    }
+
+    Json read_information(Json json) const {
+        const JsonView view(json, "mpscnn.information", ErrorKind::weights);
+        for (const auto &[key, value] : view.object()) view.at(key).get<std::string>();
+        return json;
+    }
+
+    void read_weights(Graph &graph) {
+        for (std::size_t i = 0; i < graph.nodes().size(); ++i)
+            for (const auto &spec : graph.weight_specs(i)) read_weight(graph, graph.nodes()[i].name, spec);
+        for (const StoredTensor &tensor : file_.tensors())
+            if (used_.count(tensor.name) == 0)
+                fail(ErrorKind::weights,
+                     "tensor " + quoted(tensor.name) + " belongs to no layer of the network");
+    }
+
+    const StoredTensor *take(const std::string &name) {
+        const StoredTensor *tensor = file_.find(name);
+        if (tensor) used_.insert(tensor->name);
+        return tensor;
+    }
+
+    void read_weight(Graph &graph, const std::string &layer, const ops::WeightSpec &spec) {
+        const std::string name = layer + "." + spec.role;
+        const StoredTensor *stored = take(name);
+        if (!stored) {
+            if (spec.required)
+                fail(ErrorKind::weights, "tensor " + quoted(name) + " " + spec.shape.text() + " is missing");
+            return;
+        }
+        WeightTensor tensor(stored->shape, weight_type(*stored), file_.share(*stored));
+        if (tensor.type() == WeightType::uint8)
+            tensor.set_quantization(read_floats(name + ".scale"), read_floats(name + ".zero_point"));
+        graph.set_weight(layer, spec.role, std::move(tensor));
+    }
+
+    static WeightType weight_type(const StoredTensor &stored) {
+        switch (stored.type) {
+        case StoredType::float32:
+            return WeightType::float32;
+        case StoredType::float16:
+            return WeightType::float16;
+        case StoredType::uint8:
+            return WeightType::uint8;
+        default:
+            fail(ErrorKind::weights, "tensor " + quoted(stored.name) + ": weights are F32, F16 or U8, not " +
+                                         name_of(stored.type));
+        }
+    }
+
+    std::vector<float> read_floats(const std::string &name) {
+        const StoredTensor *stored = take(name);
+        if (!stored) fail(ErrorKind::weights, "tensor " + quoted(name) + " is missing: U8 weights need it");
+        if (stored->type != StoredType::float32)
+            fail(ErrorKind::weights,
+                 "tensor " + quoted(name) + ": must be F32, not " + name_of(stored->type));
+        std::vector<float> values(stored->bytes.size() / sizeof(float));
+        std::memcpy(values.data(), stored->bytes.data(), values.size() * sizeof(float));
+        return values;
+    }
+
+    const SafetensorsFile &file_;
+    std::set<std::string> used_;
+};
+
+ModelFile read_model(const SafetensorsFile &file) {
+    try {
+        return ModelReader(file).read();
+    } catch (const Error &error) {
+        throw Error(ErrorKind::weights, file.origin() + ": " + error.what());
+    }
+}
+
+} // namespace
+
+ModelFile ModelFile::load(const std::string &path) { return read_model(SafetensorsFile::read(path)); }
+
+ModelFile ModelFile::parse(std::span<const std::byte> bytes, const std::string &origin) {
+    return read_model(SafetensorsFile::parse(bytes, origin));
+}
+
+} // namespace mpscnn::engine

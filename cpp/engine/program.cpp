@@ -1,0 +1,96 @@
+#include "engine/program.h"
+
+#include "engine/passes.h"
+
+namespace mpscnn::engine {
+
+namespace {
+
+/// Bounds what a caller with ever changing shapes makes a program keep.
+constexpr std::size_t max_plans = 64;
+
+std::vector<ValueId> wanted_values(const Graph &graph, const std::vector<std::string> &outputs) {
+    if (outputs.empty()) return graph.outputs();
+    std::vector<ValueId> result;
+    for (const std::string &name : outputs) result.push_back(graph.find(name));
+    return result;
+}
+
+void require_supported(const Graph &graph, const BackendChoice &choice) {
+    for (const Node &node : graph.nodes())
+        if (const auto reason = choice.backend->refusal(graph, node, choice.precision))
+            fail(ErrorKind::unsupported, "layer " + quoted(node.name) + " (" +
+                                             ops::info_of(node.operation).name + ") on device " +
+                                             quoted(choice.backend->name()) + ": " + *reason);
+}
+
+/// "3 feature channels, not 4", "rank 4, not 3": the part of a wrong shape that the user has to look at.
+std::string difference(const Shape &expected, const Shape &given) {
+    if (expected.rank() != given.rank())
+        return std::to_string(expected.rank()) + " axes, not " + std::to_string(given.rank());
+    if (given[0] < 1) return "a batch of at least 1, not " + std::to_string(given[0]);
+    static constexpr const char *names[] = {"batch", "rows", "columns", "feature channels"};
+    for (int axis = expected.rank() - 1; axis > 0; --axis) {
+        if (expected[axis] == given[axis] || (expected[axis] == Shape::any && given[axis] > 0)) continue;
+        const std::string what = expected.rank() == 4 ? names[axis] : "features";
+        const std::string wanted =
+            expected[axis] == Shape::any ? "at least 1" : std::to_string(expected[axis]);
+        return wanted + " " + what + ", not " + std::to_string(given[axis]);
+    }
+    return "another shape";
+}
+
+} // namespace
+
+std::shared_ptr<Program> Program::compile(const Graph &graph, const CompileOptions &options) {
+    return compile(graph, choose_backend(options.device, options.precision), options.outputs);
+}
+
+std::shared_ptr<Program> Program::compile(const Graph &graph, BackendChoice choice,
+                                          const std::vector<std::string> &outputs) {
+    const Graph wanted = extract(graph, wanted_values(graph, outputs));
+    wanted.require_complete();
+    std::shared_ptr<Program> program(new Program(canonicalise(wanted), std::move(choice)));
+    // Ports are named as in the graph given; merged layers would show the name of what they merged into.
+    for (const Input &input : wanted.inputs()) program->inputs_.push_back({input.name, input.shape});
+    for (ValueId value : wanted.outputs())
+        program->outputs_.push_back({wanted.value_name(value), wanted.shape(value)});
+    return program;
+}
+
+Program::Program(Graph graph, BackendChoice choice) : graph_(std::move(graph)), choice_(std::move(choice)) {
+    require_supported(graph_, choice_);
+    lowered_ = choice_.backend->lower(graph_, {choice_.precision});
+}
+
+void Program::check_inputs(const std::vector<Shape> &shapes) const {
+    if (shapes.size() != inputs_.size())
+        fail(ErrorKind::shape, "network " + quoted(name()) + " takes " + std::to_string(inputs_.size()) +
+                                   " inputs, got " + std::to_string(shapes.size()));
+    for (std::size_t i = 0; i < shapes.size(); ++i) {
+        if (!inputs_[i].shape.admits(shapes[i]))
+            fail(ErrorKind::shape, "input " + quoted(inputs_[i].name) + ": expected " +
+                                       inputs_[i].shape.text() + ", got " + shapes[i].text() + ": " +
+                                       difference(inputs_[i].shape, shapes[i]) + ".");
+        if (shapes[i][0] != shapes[0][0])
+            fail(ErrorKind::shape,
+                 "inputs must have one batch size, got " + shapes[0].text() + " and " + shapes[i].text());
+    }
+}
+
+std::shared_ptr<const Program::Planned> Program::plan_for(const std::vector<Shape> &input_shapes) {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = plans_.find(input_shapes); found != plans_.end()) return found->second;
+    check_inputs(input_shapes);
+    auto planned = std::make_shared<Planned>();
+    planned->input_shapes = input_shapes;
+    const std::vector<Shape> all = graph_.infer_shapes(input_shapes);
+    for (ValueId value : graph_.outputs())
+        planned->output_shapes.push_back(all[static_cast<std::size_t>(value)]);
+    planned->plan = lowered_->plan(input_shapes);
+    if (plans_.size() >= max_plans) plans_.clear(); // sessions keep the plans that they use
+    plans_.emplace(input_shapes, planned);
+    return planned;
+}
+
+} // namespace mpscnn::engine
