@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "core/aligned_buffer.h"
 
@@ -47,7 +48,8 @@ struct Activation {
     };
     Kind kind = Kind::none;
     float low = 0.0f, high = 0.0f, slope = 0.0f;
-    const float *slopes = nullptr; ///< one per channel, padded to a full vector
+    const float *slopes =
+        nullptr; ///< one per channel, in an AlignedBuffer: whole vectors are read from any channel on
 };
 
 /// What happens to a result before it is stored: bias (already in the accumulator), activation, rounding to
@@ -60,7 +62,8 @@ struct Epilogue {
     bool residual_round_to_half = false;
 };
 
-/// One axis of a window in canonical form: output o reads source positions o * stride - before + t * dilation.
+/// One axis of a window in canonical form: output o reads source positions o * stride - before + t *
+/// dilation.
 struct WindowAxis {
     std::int64_t kernel = 1, stride = 1, dilation = 1, before = 0;
 };
@@ -70,12 +73,16 @@ struct Work {
     std::size_t scratch_bytes = 0; ///< for each worker, aligned to 64 bytes
 };
 
-/// Weights of a convolution (grouped, dense or fully connected) in the order a kernel table wants.
-struct PackedConvolution {
+/// What a convolution's weights are: [outputs][kernel_height][kernel_width][inputs_per_group].
+struct ConvolutionShape {
     std::int64_t outputs = 0, inputs_per_group = 0, groups = 1, kernel_height = 1, kernel_width = 1;
-    bool depthwise = false;        ///< inputs_per_group == 1 and groups > 1: the depthwise kernels' order
-    AlignedBuffer<float> weights;  ///< order private to the table
-    AlignedBuffer<float> bias;     ///< `outputs` values (zeros without bias), padded to full vectors
+    bool depthwise = false; ///< inputs_per_group == 1 and groups > 1: the depthwise kernels do it
+};
+
+/// Weights of a convolution (grouped, dense or fully connected) in the order a kernel table wants.
+struct PackedConvolution : ConvolutionShape {
+    AlignedBuffer<float> weights; ///< order private to the table
+    AlignedBuffer<float> bias;    ///< `outputs` values (zeros without bias), padded to full vectors
 };
 
 struct ConvolutionTask {
@@ -93,8 +100,8 @@ struct PoolingTask {
     ConstView source;
     View destination;
     WindowAxis vertical, horizontal;
-    /// Divisor of the average: taps inside the source widened by `counted_*` pixels on each side (0: only real
-    /// pixels count; the padding: zero padding counts as well). Maxima ignore positions outside.
+    /// Divisor of the average: taps inside the source widened by `counted_*` pixels on each side (0: only
+    /// real pixels count; the padding: zero padding counts as well). Maxima ignore positions outside.
     std::int64_t counted_before_y = 0, counted_after_y = 0, counted_before_x = 0, counted_after_x = 0;
     Epilogue epilogue;
 };
@@ -106,8 +113,9 @@ struct AdditionTask {
     Epilogue epilogue;
 };
 
-/// destination = epilogue(source * scale + shift), scale and shift per channel (null: 1 and 0). Serves neurons
-/// that stand alone, batch normalization that could not be folded, copies with other strides, rounding.
+/// destination = epilogue(source * scale + shift), scale and shift per channel (null: 1 and 0). Serves
+/// neurons that stand alone, batch normalization that could not be folded, copies with other strides,
+/// rounding.
 struct AffineTask {
     ConstView source;
     View destination;
@@ -134,8 +142,8 @@ struct ResizeTask {
     bool round_to_half = false;
 };
 
-/// Copies the source into the destination at (top, left, front) and fills the rest with `value`. Also the plain
-/// copy between strides (all zero). Negative positions crop.
+/// Copies the source into the destination at (top, left, front) and fills the rest with `value`. Also the
+/// plain copy between strides (all zero). Negative positions crop.
 struct PaddingTask {
     ConstView source;
     View destination;
@@ -145,34 +153,45 @@ struct PaddingTask {
 
 /// The kernels of one instruction set.
 struct KernelTable {
-    const char *name;            ///< "baseline", "avx2", "avx512", "neon"
-    std::int64_t vector_width;   ///< floats in a vector
+    const char *name;          ///< "baseline", "avx2", "avx512", "neon"
+    std::int64_t vector_width; ///< floats in a vector
     bool fused_multiply_add;
 
-    /// weights in [out][kh][kw][in/groups] order; bias may be null.
-    PackedConvolution (*pack_convolution)(const float *weights, const float *bias, std::int64_t outputs,
-                                          std::int64_t kernel_height, std::int64_t kernel_width,
-                                          std::int64_t inputs_per_group, std::int64_t groups);
+    /// Floats that packed weights take, and the packing from [out][kh][kw][in/groups] order.
+    std::size_t (*packed_size)(const ConvolutionShape &);
+    void (*pack)(const ConvolutionShape &, const float *weights, float *packed);
+    /// Allocates and packs; bias may be null.
+    PackedConvolution pack_convolution(const float *weights, const float *bias, std::int64_t outputs,
+                                       std::int64_t kernel_height, std::int64_t kernel_width,
+                                       std::int64_t inputs_per_group, std::int64_t groups) const;
+
     Work (*convolution_work)(const ConvolutionTask &, int threads);
-    void (*convolution)(const ConvolutionTask &, int threads, std::int64_t begin, std::int64_t end, std::byte *scratch);
+    void (*convolution)(const ConvolutionTask &, int threads, std::int64_t begin, std::int64_t end,
+                        std::byte *scratch);
 
     Work (*pooling_work)(const PoolingTask &, int threads);
-    void (*pooling)(const PoolingTask &, int threads, std::int64_t begin, std::int64_t end, std::byte *scratch);
+    void (*pooling)(const PoolingTask &, int threads, std::int64_t begin, std::int64_t end,
+                    std::byte *scratch);
     Work (*addition_work)(const AdditionTask &, int threads);
-    void (*addition)(const AdditionTask &, int threads, std::int64_t begin, std::int64_t end, std::byte *scratch);
+    void (*addition)(const AdditionTask &, int threads, std::int64_t begin, std::int64_t end,
+                     std::byte *scratch);
     Work (*affine_work)(const AffineTask &, int threads);
     void (*affine)(const AffineTask &, int threads, std::int64_t begin, std::int64_t end, std::byte *scratch);
     Work (*softmax_work)(const SoftmaxTask &, int threads);
-    void (*softmax)(const SoftmaxTask &, int threads, std::int64_t begin, std::int64_t end, std::byte *scratch);
+    void (*softmax)(const SoftmaxTask &, int threads, std::int64_t begin, std::int64_t end,
+                    std::byte *scratch);
     Work (*resize_work)(const ResizeTask &, int threads);
     void (*resize)(const ResizeTask &, int threads, std::int64_t begin, std::int64_t end, std::byte *scratch);
     Work (*padding_work)(const PaddingTask &, int threads);
-    void (*padding)(const PaddingTask &, int threads, std::int64_t begin, std::int64_t end, std::byte *scratch);
+    void (*padding)(const PaddingTask &, int threads, std::int64_t begin, std::int64_t end,
+                    std::byte *scratch);
 
     void (*halves_from_floats)(const float *source, std::uint16_t *destination, std::int64_t count);
     void (*floats_from_halves)(const std::uint16_t *source, float *destination, std::int64_t count);
 };
 
+/// The tables this processor runs, best first.
+std::span<const KernelTable *const> available_kernels();
 /// The best table this processor runs, or the one MPSCNN_CPU names (baseline, avx2, avx512, neon). Throws
 /// ParameterError for an unknown name and UnsupportedError for one that this processor lacks.
 const KernelTable &kernels();

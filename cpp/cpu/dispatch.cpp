@@ -1,0 +1,121 @@
+#include <array>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "core/error.h"
+#include "cpu/kernels.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace mpscnn::cpu {
+
+#if defined(__x86_64__)
+namespace baseline {
+extern const KernelTable table;
+}
+namespace avx2 {
+extern const KernelTable table;
+}
+namespace avx512 {
+extern const KernelTable table;
+}
+#elif defined(__aarch64__)
+namespace neon {
+extern const KernelTable table;
+}
+#else
+#error "the CPU engine has kernels for x86-64 and arm64"
+#endif
+
+namespace {
+
+constexpr std::string_view known_names[] = {"baseline", "avx2", "avx512", "neon"};
+
+struct Available {
+    std::array<const KernelTable *, 3> tables{};
+    std::size_t count = 0;
+    void add(const KernelTable &table) { tables[count++] = &table; }
+    std::span<const KernelTable *const> all() const { return {tables.data(), count}; }
+};
+
+#if defined(__x86_64__)
+struct Registers {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+};
+
+Registers cpuid(unsigned leaf) {
+    Registers r;
+    if (!__get_cpuid_count(leaf, 0, &r.a, &r.b, &r.c, &r.d)) return {};
+    return r;
+}
+
+/// Which register states the operating system saves (XCR0).
+unsigned saved_states() {
+    unsigned low = 0, high = 0;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
+}
+
+bool has(unsigned value, unsigned bits) { return (value & bits) == bits; }
+
+Available detect() {
+    Available available;
+    const Registers basic = cpuid(1), extended = cpuid(7);
+    constexpr unsigned fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28, f16c = 1u << 29;
+    constexpr unsigned avx2_bit = 1u << 5, avx512_f_dq_bw_vl = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
+    constexpr unsigned ymm_state = 0x6, zmm_state = 0xe6;
+    const unsigned states = has(basic.c, osxsave) ? saved_states() : 0;
+    const bool runs_avx2 =
+        has(basic.c, fma | avx | f16c) && has(extended.b, avx2_bit) && has(states, ymm_state);
+    if (runs_avx2 && has(extended.b, avx512_f_dq_bw_vl) && has(states, zmm_state))
+        available.add(avx512::table);
+    if (runs_avx2) available.add(avx2::table);
+    available.add(baseline::table);
+    return available;
+}
+#else
+Available detect() {
+    Available available;
+    available.add(neon::table);
+    return available;
+}
+#endif
+
+std::string list_of(std::span<const KernelTable *const> tables) {
+    std::string names;
+    for (const KernelTable *table : tables) names += (names.empty() ? "" : ", ") + std::string(table->name);
+    return names;
+}
+
+} // namespace
+
+std::span<const KernelTable *const> available_kernels() {
+    static const Available available = detect();
+    return available.all();
+}
+
+const KernelTable &kernels(const char *name) {
+    const auto available = available_kernels();
+    const std::string_view wanted = name;
+    for (const KernelTable *table : available)
+        if (wanted == table->name) return *table;
+    // What every arm64 processor has is its baseline.
+    if (wanted == "baseline") return *available.back();
+    for (std::string_view known : known_names)
+        if (wanted == known)
+            fail(ErrorKind::unsupported, "this processor lacks the instruction set '" + std::string(wanted) +
+                                             "'; it has " + list_of(available));
+    fail(ErrorKind::parameter, "unknown instruction set '" + std::string(wanted) +
+                                   "': expected baseline, avx2, avx512 or neon (this processor has " +
+                                   list_of(available) + ")");
+}
+
+const KernelTable &kernels() {
+    const char *chosen = std::getenv("MPSCNN_CPU");
+    return chosen && *chosen ? kernels(chosen) : *available_kernels().front();
+}
+
+} // namespace mpscnn::cpu

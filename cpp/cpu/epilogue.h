@@ -1,0 +1,93 @@
+#pragma once
+
+// What happens to a vector of results before it is stored. Shared by all kernel templates; see simd.h for the
+// rules of headers like this one.
+
+#include "cpu/kernels.h"
+#include "cpu/simd.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// activation(x) for `Count` vectors of consecutive channels in each of `Rows` pixels, in place. The kind is
+/// tested once for the whole block, which stays in registers. `slopes` may read whole vectors from `channel`
+/// on.
+template <class V, int Rows, int Count>
+MPSCNN_INLINE void activate(const Activation &activation, typename V::reg (&x)[Rows][Count],
+                            std::int64_t channel) {
+    const auto zero = V::zero();
+    switch (activation.kind) {
+    case Activation::Kind::none:
+        return;
+    case Activation::Kind::clamp: {
+        const auto low = V::set1(activation.low), high = V::set1(activation.high);
+#pragma GCC unroll 16
+        for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+            for (int v = 0; v < Count; ++v) x[r][v] = V::min(high, V::max(low, x[r][v]));
+        return;
+    }
+    case Activation::Kind::leaky: {
+        const auto slope = V::set1(activation.slope), high = V::set1(activation.high);
+#pragma GCC unroll 16
+        for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+            for (int v = 0; v < Count; ++v)
+                x[r][v] = V::min(high, V::select(V::less(x[r][v], zero), V::mul(slope, x[r][v]), x[r][v]));
+        return;
+    }
+    case Activation::Kind::prelu:
+#pragma GCC unroll 8
+        for (int v = 0; v < Count; ++v) {
+            const auto slope = V::load(activation.slopes + channel + v * V::width);
+#pragma GCC unroll 16
+            for (int r = 0; r < Rows; ++r)
+                x[r][v] = V::select(V::less(x[r][v], zero), V::mul(slope, x[r][v]), x[r][v]);
+        }
+        return;
+    case Activation::Kind::linear: {
+        const auto slope = V::set1(activation.slope), low = V::set1(activation.low);
+#pragma GCC unroll 16
+        for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+            for (int v = 0; v < Count; ++v) x[r][v] = V::fma(slope, x[r][v], low);
+        return;
+    }
+    }
+}
+
+template <class V, int Rows, int Count> MPSCNN_INLINE void round_to_half(typename V::reg (&x)[Rows][Count]) {
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+        for (int v = 0; v < Count; ++v) x[r][v] = V::round_to_half(x[r][v]);
+}
+
+/// Applies the epilogue to `Rows` pixels of `Count` vectors that begin at `channel`, of which the first
+/// `channels` floats exist. `residual` points at the same place of the residual (null without one), whose
+/// pixels are `residual_stride` apart.
+template <class V, int Rows, int Count>
+MPSCNN_INLINE void apply_epilogue(const Epilogue &epilogue, typename V::reg (&x)[Rows][Count],
+                                  std::int64_t channel, std::int64_t channels, const float *residual,
+                                  std::ptrdiff_t residual_stride) {
+    activate<V>(epilogue.activation, x, channel);
+    if (epilogue.round_to_half) round_to_half<V>(x);
+    if (!residual) return;
+    const bool whole = channels >= Count * V::width;
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r) {
+        const float *row = residual + r * residual_stride;
+#pragma GCC unroll 8
+        for (int v = 0; v < Count; ++v) {
+            const bool last = v == Count - 1 && !whole;
+            const auto other = last ? V::load_partial(row + v * V::width, channels - v * V::width)
+                                    : V::load(row + v * V::width);
+            x[r][v] = V::add(x[r][v], other);
+        }
+    }
+    activate<V>(epilogue.residual_activation, x, channel);
+    if (epilogue.residual_round_to_half) round_to_half<V>(x);
+}
+
+} // namespace
+} // namespace mpscnn::cpu

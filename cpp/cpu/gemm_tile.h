@@ -1,0 +1,120 @@
+#pragma once
+
+// The register block of the matrix product: `Rows` output pixels times `Vectors` vectors of output channels,
+// all kept in registers while k runs over the inputs in order. One output element is the same chain of fused
+// multiply-adds in every block shape, so that the cut of a layer into blocks does not show in the result.
+
+#include "cpu/epilogue.h"
+#include "cpu/kernels.h"
+#include "cpu/simd.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// How the inputs of one output pixel lie in memory: `rows` x `columns` pieces of `length` floats, and how
+/// far the first input of the next output pixel is.
+struct InputPieces {
+    std::int64_t rows = 1, columns = 1, length = 0;
+    std::ptrdiff_t row_stride = 0, column_stride = 0, pixel_stride = 0;
+};
+
+/// Some consecutive output pixels.
+struct PixelTile {
+    const float *source;
+    const InputPieces *pieces;
+    float *destination;
+    const float *residual; ///< null without one
+    std::int64_t pixels;
+};
+
+/// Some consecutive output channels.
+struct ChannelPanel {
+    const float *weights; ///< [k][vectors * width]
+    const float *bias;
+    std::int64_t channel;                               ///< first one
+    std::int64_t channels;                              ///< how many exist
+    std::int64_t writable;                              ///< how many may be written
+    std::ptrdiff_t destination_stride, residual_stride; ///< between pixels
+    const Epilogue *epilogue;
+};
+
+template <class V, int Rows, int Vectors>
+MPSCNN_INLINE void store_tile(const ChannelPanel &panel, typename V::reg (&sums)[Rows][Vectors],
+                              float *destination) {
+    constexpr std::int64_t width = V::width;
+    const bool whole = panel.writable >= Vectors * width;
+    const std::int64_t rest = panel.channels - (Vectors - 1) * width;
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r) {
+        float *row = destination + r * panel.destination_stride;
+#pragma GCC unroll 8
+        for (int v = 0; v + 1 < Vectors; ++v) V::store(row + v * width, sums[r][v]);
+        float *last = row + (Vectors - 1) * width;
+        if (whole)
+            V::store(last, sums[r][Vectors - 1]);
+        else
+            V::store_partial(last, sums[r][Vectors - 1], rest);
+    }
+}
+
+/// sums += a (Rows pixels `stride` apart) * weights, for `length` inputs; moves `weights` on.
+template <class V, int Rows, int Vectors>
+MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[Rows][Vectors], const float *a,
+                                  std::ptrdiff_t stride, const float *&weights, std::int64_t length) {
+    // One pointer for three rows: the processor adds 0, 1 or 2 strides in the address. A pointer for every
+    // row would not fit the general registers.
+    constexpr int pointers = (Rows + 2) / 3;
+    const float *base[pointers];
+#pragma GCC unroll 8
+    for (int p = 0; p < pointers; ++p) base[p] = a + 3 * p * stride;
+#pragma GCC unroll 4
+    for (std::int64_t k = 0; k < length; ++k) {
+        typename V::reg b[Vectors];
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v) b[v] = V::load(weights + v * V::width);
+#pragma GCC unroll 16
+        for (int r = 0; r < Rows; ++r) {
+            const auto x = V::broadcast(base[r / 3] + (r % 3) * stride);
+#pragma GCC unroll 8
+            for (int v = 0; v < Vectors; ++v) sums[r][v] = V::fma(x, b[v], sums[r][v]);
+        }
+#pragma GCC unroll 8
+        for (int p = 0; p < pointers; ++p) ++base[p];
+        weights += Vectors * V::width;
+    }
+}
+
+template <class V, int Rows, int Vectors>
+void multiply_tile(const PixelTile &tile, const ChannelPanel &panel) {
+    typename V::reg sums[Rows][Vectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v) {
+        const auto bias = V::load(panel.bias + v * V::width);
+#pragma GCC unroll 16
+        for (int r = 0; r < Rows; ++r) sums[r][v] = bias;
+    }
+    const InputPieces &pieces = *tile.pieces;
+    const float *weights = panel.weights;
+    for (std::int64_t y = 0; y < pieces.rows; ++y)
+        for (std::int64_t x = 0; x < pieces.columns; ++x)
+            multiply_piece<V>(sums, tile.source + y * pieces.row_stride + x * pieces.column_stride,
+                              pieces.pixel_stride, weights, pieces.length);
+    const float *residual = tile.residual ? tile.residual + panel.channel : nullptr;
+    apply_epilogue<V>(*panel.epilogue, sums, panel.channel, panel.channels, residual, panel.residual_stride);
+    store_tile<V>(panel, sums, tile.destination + panel.channel);
+}
+
+using TileFunction = void (*)(const PixelTile &, const ChannelPanel &);
+
+/// The function for a block of `rows` x `vectors`.
+template <class V, int Rows = V::gemm_rows, int Vectors = V::gemm_vectors>
+inline TileFunction tile_function(std::int64_t rows, std::int64_t vectors) {
+    if (rows == Rows && vectors == Vectors) return multiply_tile<V, Rows, Vectors>;
+    if constexpr (Vectors > 1)
+        if (vectors < Vectors) return tile_function<V, Rows, Vectors - 1>(rows, vectors);
+    if constexpr (Rows > 1) return tile_function<V, Rows - 1, Vectors>(rows, vectors);
+    return nullptr;
+}
+
+} // namespace
+} // namespace mpscnn::cpu
