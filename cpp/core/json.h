@@ -141,8 +141,10 @@ std::string to_text(const Json &value);
 /// The text as it can stand in a message: control characters and bytes that are not UTF-8 as \xHH, and cut
 /// when longer than 100 characters.
 std::string escaped(std::string_view text);
-/// The same in quotes.
-std::string quoted(std::string_view text);
+/// The same in quotes. An object, not a function: so lookup by argument type cannot prefer std::quoted.
+inline constexpr struct Quoted {
+    std::string operator()(std::string_view text) const { return "'" + escaped(text) + "'"; }
+} quoted;
 
 template <class T> T JsonView::get() const {
     if constexpr (std::same_as<T, bool>) {

@@ -399,6 +399,4 @@ std::string escaped(std::string_view text) {
     return result;
 }
 
-std::string quoted(std::string_view text) { return "'" + escaped(text) + "'"; }
-
 } // namespace mpscnn
