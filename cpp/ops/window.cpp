@@ -39,6 +39,9 @@ WindowAxis canonical_axis(const OperationInfo &info, const AxisParameters &given
         if (given.ceil_mode && (axis.output - 1) * given.stride >= size + axis.before) --axis.output;
     }
     axis.after = (axis.output - 1) * given.stride + reach - size - axis.before;
+    axis.padding_after = given.padding == PaddingPolicy::same   ? std::max<std::int64_t>(axis.after, 0)
+                         : given.padding == PaddingPolicy::full ? reach - 1
+                                                                : given.after;
     return axis;
 }
 

@@ -29,6 +29,7 @@ struct WindowAxis {
     std::int64_t kernel = 1, stride = 1, dilation = 1;
     std::int64_t before = 0, after = 0;
     std::int64_t output = 1;
+    std::int64_t padding_after = 0; ///< padding behind the input as stated, without the overhang of ceil_mode
 };
 
 /// Canonical window of an image: what lies outside the input reads as zero or does not count, as the
