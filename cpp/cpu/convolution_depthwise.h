@@ -1,0 +1,274 @@
+#pragma once
+
+// Depthwise convolution: output channel o reads input channel o / multiplier only. See depthwise_strip.h for
+// the arithmetic; here the outputs are cut into strips and the work into items.
+
+#include "cpu/depthwise_strip.h"
+#include "cpu/work_split.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// Packed weights: [output channel vectors][kernel rows][kernel columns][lanes], filled up with zeros.
+template <class V> std::size_t depthwise_packed_size(const ConvolutionShape &shape) {
+    return static_cast<std::size_t>(divide_up(shape.outputs, V::width) * shape.kernel_height *
+                                    shape.kernel_width * V::width);
+}
+
+template <class V> void depthwise_pack(const ConvolutionShape &shape, const float *weights, float *packed) {
+    const std::int64_t taps = shape.kernel_height * shape.kernel_width;
+    for (std::int64_t first = 0; first < shape.outputs; first += V::width) {
+        for (std::int64_t tap = 0; tap < taps; ++tap) {
+            for (std::int64_t channel = first; channel < first + V::width; ++channel) {
+                *packed++ = channel < shape.outputs ? weights[channel * taps + tap] : 0.0f;
+            }
+        }
+    }
+}
+
+inline std::int64_t channel_multiplier(const ConvolutionTask &task) {
+    return task.packed->outputs / task.packed->groups;
+}
+
+/// Output rows that one strip can cover; items are cut at multiples of it to keep strips whole.
+inline constexpr std::int64_t depthwise_group_rows = 2;
+
+/// Channel vectors that are repeated at once for a channel multiplier: 64 channels.
+template <class V> inline constexpr std::int64_t depthwise_repeated_vectors = 64 / V::width;
+
+template <class V> WorkSplit depthwise_split(const ConvolutionTask &task, int threads) {
+    const View &to = task.destination;
+    const std::int64_t taps = task.packed->kernel_height * task.packed->kernel_width;
+    constexpr std::int64_t least = 1 << 17; // products: some 5 microseconds
+    return split_work(to.batch, divide_up(to.height, depthwise_group_rows), divide_up(to.channels, V::width),
+                      to.batch * to.height * to.width * to.channels * taps, least, threads);
+}
+
+/// Rows of the source that a row of outputs spans.
+inline std::int64_t window_rows(const ConvolutionTask &task) {
+    return (task.packed->kernel_height - 1) * task.vertical.dilation + 1;
+}
+
+/// Tap columns, in steps of the dilation from source column `first`, that lie inside the source.
+inline Range columns_inside(std::int64_t first, std::int64_t dilation, std::int64_t count,
+                            std::int64_t width) {
+    const std::int64_t begin = clamped(divide_up(-first, dilation), 0, count);
+    return {begin, clamped(divide_up(width - first, dilation), begin, count)};
+}
+
+/// One output row, columns [columns) one `column_step` apart from x on, by the kernel for any window: in
+/// fours where no tap is outside, one by one elsewhere.
+template <class V, bool partial> void depthwise_row_any(DepthwiseStrip strip, std::int64_t end) {
+    const ConvolutionTask &task = *strip.task;
+    const WindowAxis &window = task.horizontal;
+    const DepthwiseSource &source = *strip.source;
+    const std::int64_t kernel = task.packed->kernel_width;
+    while (strip.x < end) {
+        const std::int64_t first = strip.x * window.stride - window.before;
+        const std::int64_t last = first + 3 * window.stride + (kernel - 1) * window.dilation;
+        const bool whole = first >= 0 && last < source.width && strip.x + 4 <= end;
+        strip.taps = columns_inside(first, window.dilation, kernel, source.width);
+        strip.first_offset = first * source.pixel_stride;
+        if (whole)
+            depthwise_any<V, 4, partial>(strip);
+        else
+            depthwise_any<V, 1, partial>(strip);
+        strip.x += whole ? 4 : 1;
+    }
+}
+
+/// Strips of `columns` columns at most, rows x columns outputs each.
+template <class V, class Shape, int rows, int columns>
+void depthwise_dispatch(const DepthwiseStrip &strip, const float *const *source_rows, std::int64_t count,
+                        bool edge) {
+    if constexpr (columns > 1) {
+        if (count < columns) {
+            depthwise_dispatch<V, Shape, rows, columns - 1>(strip, source_rows, count, edge);
+        } else if (edge) {
+            depthwise_strip<V, Shape, rows, columns, true>(strip, source_rows);
+        } else {
+            depthwise_strip<V, Shape, rows, columns, false>(strip, source_rows);
+        }
+    } else {
+        depthwise_strip<V, Shape, rows, columns, true>(strip, source_rows);
+    }
+}
+
+/// `rows` output rows from strip.y, whole channel vectors, for a kernel and stride known at compile time.
+/// With a dilation, columns that are congruent modulo it make up rows of their own.
+template <class V, class Shape, int rows> void depthwise_rows(DepthwiseStrip strip) {
+    constexpr int strip_columns = 4;
+    const ConvolutionTask &task = *strip.task;
+    const DepthwiseSource &source = *strip.source;
+    const WindowAxis &window = task.horizontal;
+    const float *source_rows[Shape::source_rows(rows)];
+    bool row_outside = false;
+    for (int i = 0; i < Shape::source_rows(rows); ++i) {
+        const std::int64_t y =
+            strip.y * task.vertical.stride - task.vertical.before + i * task.vertical.dilation;
+        source_rows[i] = source.row(y);
+        row_outside = row_outside || !source_rows[i];
+    }
+    strip.column_step = window.dilation;
+    for (std::int64_t phase = 0; phase < smaller(window.dilation, task.destination.width); ++phase) {
+        const std::int64_t count = divide_up(task.destination.width - phase, window.dilation);
+        const std::int64_t strips = divide_up(count, strip_columns);
+        for (std::int64_t index = 0; index < strips; ++index) {
+            const Range range = part_of(count, strips, index);
+            const auto taps = static_cast<std::int64_t>(Shape::tap_columns(static_cast<int>(range.size())));
+            strip.x = phase + range.begin * window.dilation;
+            const std::int64_t first = strip.x * window.stride - window.before;
+            strip.taps = columns_inside(first, window.dilation, taps, source.width);
+            strip.first_offset = first * source.pixel_stride;
+            const bool edge = row_outside || strip.taps.size() < taps;
+            depthwise_dispatch<V, Shape, rows, strip_columns>(strip, source_rows, range.size(), edge);
+        }
+    }
+}
+
+/// Output rows [rows), channel vectors strip.chunks.
+template <class V, class Shape> void depthwise_band(DepthwiseStrip strip, Range rows) {
+    strip.y = rows.begin;
+    if (strip.task->vertical.dilation == 1 && strip.task->vertical.stride == Shape::vertical_stride) {
+        for (; strip.y + 2 <= rows.end; strip.y += 2) depthwise_rows<V, Shape, 2>(strip);
+    }
+    for (; strip.y < rows.end; ++strip.y) depthwise_rows<V, Shape, 1>(strip);
+}
+
+template <class V, bool partial> void depthwise_band_any(DepthwiseStrip strip, Range rows) {
+    for (strip.y = rows.begin; strip.y < rows.end; ++strip.y) {
+        depthwise_row_any<V, partial>(strip, strip.task->destination.width);
+    }
+}
+
+/// Whether every output's window overlaps the source, or nearly so: the strips' edges rely on it.
+inline bool has_small_overhang(const WindowAxis &window, std::int64_t outputs, std::int64_t inputs) {
+    const std::int64_t reach = (window.kernel - 1) * window.dilation;
+    const std::int64_t after = (outputs - 1) * window.stride - window.before + reach - (inputs - 1);
+    return window.before <= reach && after <= reach;
+}
+
+/// Chooses the kernels: whole vectors by the window's shape, the channels that do not fill one by the kernel
+/// for any window.
+template <class V> void depthwise_block(DepthwiseStrip strip, Range rows) {
+    const ConvolutionTask &task = *strip.task;
+    const std::int64_t whole = task.destination.channels / V::width;
+    const Range all = strip.chunks;
+    strip.chunks = {all.begin, smaller(all.end, whole)};
+    const std::int64_t height = task.packed->kernel_height, width = task.packed->kernel_width;
+    const std::int64_t stride = task.horizontal.stride, dilation = task.horizontal.dilation;
+    if (!strip.chunks.empty()) {
+        if (!has_small_overhang(task.horizontal, task.destination.width, task.source.width))
+            depthwise_band_any<V, false>(strip, rows);
+        else if (height == 3 && width == 3 && stride == 1)
+            depthwise_band<V, DepthwiseShape<3, 3, 1, 1>>(strip, rows);
+        else if (height == 3 && width == 3 && stride == 2 && dilation == 1)
+            depthwise_band<V, DepthwiseShape<3, 3, 2, 2>>(strip, rows);
+        else if (height == 5 && width == 5 && stride == 1)
+            depthwise_band<V, DepthwiseShape<5, 5, 1, 1>>(strip, rows);
+        else if (height == 5 && width == 5 && stride == 2 && dilation == 1)
+            depthwise_band<V, DepthwiseShape<5, 5, 2, 2>>(strip, rows);
+        else
+            depthwise_band_any<V, false>(strip, rows);
+    }
+    strip.chunks = {larger(all.begin, whole), all.end};
+    if (!strip.chunks.empty()) depthwise_band_any<V, true>(strip, rows);
+}
+
+/// Source rows that a group of output rows needs at once.
+inline std::int64_t group_window_rows(const ConvolutionTask &task) {
+    return smaller((depthwise_group_rows - 1) * task.vertical.stride + window_rows(task), task.source.height);
+}
+
+template <class V> Work depthwise_work(const ConvolutionTask &task, int threads) {
+    const std::int64_t items = depthwise_split<V>(task, threads).items();
+    if (channel_multiplier(task) == 1) return {items, 0};
+    const std::int64_t floats =
+        group_window_rows(task) * task.source.width * depthwise_repeated_vectors<V> * V::width;
+    return {items, static_cast<std::size_t>(floats) * sizeof(float)};
+}
+
+/// Source rows [rows) with every channel repeated `multiplier` times, output channel vectors [chunks).
+template <class V>
+void repeat_channels(const ConvolutionTask &task, std::int64_t image, Range rows, Range chunks,
+                     const DepthwiseSource &to, float *data) {
+    const std::int64_t multiplier = channel_multiplier(task);
+    const std::int64_t begin = chunks.begin * V::width;
+    const std::int64_t end = smaller(chunks.end * V::width, task.destination.channels);
+    for (std::int64_t y = rows.begin; y < rows.end; ++y) {
+        for (std::int64_t x = 0; x < to.width; ++x) {
+            const float *from = pixel_at(task.source, image, y, x);
+            float *out = data + (y % to.ring) * to.row_stride + x * to.pixel_stride;
+            std::int64_t channel = begin / multiplier, repeat = begin % multiplier;
+            for (std::int64_t output = begin; output < end; ++output) {
+                *out++ = from[channel];
+                if (++repeat == multiplier) {
+                    repeat = 0;
+                    ++channel;
+                }
+            }
+        }
+    }
+}
+
+/// The rows of a band with a channel multiplier above one: source rows pass through a ring in which their
+/// channels stand repeated, so that the kernels find one input channel for each output channel.
+template <class V> void depthwise_repeated(DepthwiseStrip strip, Range rows, std::byte *scratch) {
+    constexpr std::int64_t group_rows = depthwise_group_rows, vectors = depthwise_repeated_vectors<V>;
+    const ConvolutionTask &task = *strip.task;
+    float *data = reinterpret_cast<float *>(scratch);
+    DepthwiseSource ring;
+    ring.data = data;
+    ring.height = task.source.height;
+    ring.width = task.source.width;
+    ring.ring = group_window_rows(task);
+    ring.pixel_stride = vectors * V::width;
+    ring.row_stride = ring.width * ring.pixel_stride;
+    strip.source = &ring;
+    const Range all = strip.chunks;
+    for (std::int64_t chunk = all.begin; chunk < all.end; chunk += vectors) {
+        strip.chunks = {chunk, smaller(chunk + vectors, all.end)};
+        ring.first_chunk = chunk;
+        std::int64_t ready = 0; // source rows before it are in the ring, as far as they are needed
+        for (std::int64_t y = rows.begin; y < rows.end; y += group_rows) {
+            const std::int64_t y_end = smaller(y + group_rows, rows.end);
+            const std::int64_t top = y * task.vertical.stride - task.vertical.before;
+            const std::int64_t bottom =
+                (y_end - 1) * task.vertical.stride - task.vertical.before + window_rows(task);
+            const Range needed{larger(top, ready), smaller(bottom, ring.height)};
+            repeat_channels<V>(task, strip.image, needed, strip.chunks, ring, data);
+            ready = larger(ready, needed.end);
+            depthwise_block<V>(strip, {y, y_end});
+        }
+    }
+}
+
+template <class V>
+void depthwise_run(const ConvolutionTask &task, int threads, std::int64_t begin, std::int64_t end,
+                   std::byte *scratch) {
+    const WorkSplit split = depthwise_split<V>(task, threads);
+    DepthwiseStrip strip;
+    strip.task = &task;
+    for (std::int64_t index = begin; index < end; ++index) {
+        const WorkSplit::Item item = split.item(index);
+        const Range rows{item.rows.begin * depthwise_group_rows,
+                         smaller(item.rows.end * depthwise_group_rows, task.destination.height)};
+        strip.image = item.image;
+        strip.chunks = item.vectors;
+        if (channel_multiplier(task) != 1) {
+            depthwise_repeated<V>(strip, rows, scratch);
+            continue;
+        }
+        DepthwiseSource source;
+        source.data = task.source.data + item.image * task.source.image_stride;
+        source.row_stride = task.source.row_stride;
+        source.pixel_stride = task.source.pixel_stride;
+        source.height = source.ring = task.source.height;
+        source.width = task.source.width;
+        strip.source = &source;
+        depthwise_block<V>(strip, rows);
+    }
+}
+
+} // namespace
+} // namespace mpscnn::cpu

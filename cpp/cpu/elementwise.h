@@ -1,0 +1,114 @@
+#pragma once
+
+// Elementwise kernels: additions, and per-channel scale and shift (which also serves as a copy with an
+// epilogue).
+
+#include "cpu/pixel_epilogue.h"
+#include "cpu/work_split.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// Whether the pixels of each row follow each other without a gap.
+MPSCNN_INLINE bool has_dense_rows(const ConstView &view) { return view.pixel_stride == view.channels; }
+
+/// Makes one long pixel of each row, so that few channels do not mean many partial vectors.
+MPSCNN_INLINE void merge_row(ConstView &view) {
+    view.channels *= view.width;
+    view.pixel_stride *= view.width;
+    view.width = 1;
+}
+MPSCNN_INLINE void merge_row(View &view) {
+    view.writable_channels = view.channels *= view.width;
+    view.pixel_stride *= view.width;
+    view.width = 1;
+}
+
+/// Whether an epilogue treats all channels alike and its residual, if any, has dense rows.
+MPSCNN_INLINE bool can_merge_rows(const Epilogue &epilogue) {
+    return epilogue.activation.kind != Activation::Kind::prelu &&
+           epilogue.residual_activation.kind != Activation::Kind::prelu &&
+           (!epilogue.residual || has_dense_rows(*epilogue.residual));
+}
+
+/// Stores epilogue(value(image, y, x, channel, channels left)) for each vector of the items' pixels.
+template <class V, class Value>
+MPSCNN_INLINE void for_each_vector(const View &to, const Epilogue &epilogue, const WorkSplit &split,
+                                   std::int64_t begin, std::int64_t end, Value value) {
+    const bool clamps = is_clamp(epilogue);
+    const Clamp<V> clamp(epilogue.activation);
+    for (std::int64_t index = begin; index < end; ++index) {
+        const WorkSplit::Item item = split.item(index);
+        for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y) {
+            for (std::int64_t x = 0; x < to.width; ++x) {
+                float *out = pixel_at(to, item.image, y, x);
+                for (std::int64_t channel = 0; channel < to.channels; channel += V::width) {
+                    const auto result = value(item.image, y, x, channel, to.channels - channel);
+                    if (clamps)
+                        store_lanes<V>(out + channel, clamp(result), to.writable_channels - channel);
+                    else
+                        finish_vector<V>(to, epilogue, item.image, y, x, channel, result);
+                }
+            }
+        }
+    }
+}
+
+template <class V> Work addition_work(const AdditionTask &task, int threads) {
+    return {split_elements(task.destination, threads).items(), 0};
+}
+
+template <class V>
+void addition_run(const AdditionTask &task, int threads, std::int64_t begin, std::int64_t end, std::byte *) {
+    const WorkSplit split = split_elements(task.destination, threads);
+    ConstView a = task.a, b = task.b;
+    View to = task.destination;
+    Epilogue epilogue = task.epilogue;
+    ConstView residual = epilogue.residual ? *epilogue.residual : ConstView{};
+    if (has_dense_rows(a) && has_dense_rows(b) && has_dense_rows(to) && can_merge_rows(epilogue)) {
+        merge_row(a);
+        merge_row(b);
+        merge_row(to);
+        merge_row(residual);
+        if (epilogue.residual) epilogue.residual = &residual;
+    }
+    for_each_vector<V>(
+        to, epilogue, split, begin, end,
+        [&](std::int64_t image, std::int64_t y, std::int64_t x, std::int64_t channel, std::int64_t left) {
+            return V::add(load_lanes<V>(pixel_at(a, image, y, x) + channel, left),
+                          load_lanes<V>(pixel_at(b, image, y, x) + channel, left));
+        });
+}
+
+template <class V> Work affine_work(const AffineTask &task, int threads) {
+    return {split_elements(task.destination, threads).items(), 0};
+}
+
+template <class V>
+void affine_run(const AffineTask &task, int threads, std::int64_t begin, std::int64_t end, std::byte *) {
+    const WorkSplit split = split_elements(task.destination, threads);
+    ConstView source = task.source;
+    View to = task.destination;
+    Epilogue epilogue = task.epilogue;
+    ConstView residual = epilogue.residual ? *epilogue.residual : ConstView{};
+    if (!task.scale && !task.shift && has_dense_rows(source) && has_dense_rows(to) &&
+        can_merge_rows(epilogue)) {
+        merge_row(source);
+        merge_row(to);
+        merge_row(residual);
+        if (epilogue.residual) epilogue.residual = &residual;
+    }
+    for_each_vector<V>(
+        to, epilogue, split, begin, end,
+        [&](std::int64_t image, std::int64_t y, std::int64_t x, std::int64_t channel, std::int64_t left) {
+            auto value = load_lanes<V>(pixel_at(source, image, y, x) + channel, left);
+            if (task.scale && task.shift)
+                return V::fma(value, V::load(task.scale + channel), V::load(task.shift + channel));
+            if (task.scale) value = V::mul(value, V::load(task.scale + channel));
+            if (task.shift) value = V::add(value, V::load(task.shift + channel));
+            return value;
+        });
+}
+
+} // namespace
+} // namespace mpscnn::cpu

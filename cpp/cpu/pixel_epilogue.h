@@ -1,0 +1,62 @@
+#pragma once
+
+// The epilogue for kernels that finish one vector of one pixel at a time.
+
+#include "cpu/epilogue.h"
+#include "cpu/kernel_math.h"
+#include "cpu/kernels.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// Start of a pixel.
+MPSCNN_INLINE float *pixel_at(const View &view, std::int64_t image, std::int64_t y, std::int64_t x) {
+    return view.data + image * view.image_stride + y * view.row_stride + x * view.pixel_stride;
+}
+MPSCNN_INLINE const float *pixel_at(const ConstView &view, std::int64_t image, std::int64_t y,
+                                    std::int64_t x) {
+    return view.data + image * view.image_stride + y * view.row_stride + x * view.pixel_stride;
+}
+
+/// The first lanes of the vector at p, of which `remaining` channels exist; the others are zero.
+template <class V> MPSCNN_INLINE typename V::reg load_lanes(const float *p, std::int64_t remaining) {
+    return remaining >= V::width ? V::load(p) : V::load_partial(p, remaining);
+}
+
+/// Stores the lanes that may be overwritten.
+template <class V> MPSCNN_INLINE void store_lanes(float *p, typename V::reg value, std::int64_t writable) {
+    if (writable >= V::width)
+        V::store(p, value);
+    else
+        V::store_partial(p, value, writable);
+}
+
+/// Whether the epilogue is at most a clamp, which costs next to nothing while results are in registers.
+MPSCNN_INLINE bool is_clamp(const Epilogue &epilogue) {
+    const Activation::Kind kind = epilogue.activation.kind;
+    return (kind == Activation::Kind::none || kind == Activation::Kind::clamp) && !epilogue.round_to_half &&
+           !epilogue.residual;
+}
+
+/// The activation of an epilogue that is_clamp.
+template <class V> struct Clamp {
+    typename V::reg low, high;
+
+    explicit MPSCNN_INLINE Clamp(const Activation &activation)
+        : low(V::set1(activation.kind == Activation::Kind::clamp ? activation.low : -__builtin_inff())),
+          high(V::set1(activation.kind == Activation::Kind::clamp ? activation.high : __builtin_inff())) {}
+    MPSCNN_INLINE typename V::reg operator()(typename V::reg x) const { return V::min(high, V::max(low, x)); }
+};
+
+/// Applies the epilogue to the vector that begins at `channel` of a pixel and stores it.
+template <class V>
+MPSCNN_INLINE void finish_vector(const View &to, const Epilogue &epilogue, std::int64_t image, std::int64_t y,
+                                 std::int64_t x, std::int64_t channel, typename V::reg value) {
+    typename V::reg block[1][1] = {{value}};
+    const float *residual = epilogue.residual ? pixel_at(*epilogue.residual, image, y, x) + channel : nullptr;
+    apply_epilogue<V>(epilogue, block, channel, to.channels - channel, residual, 0);
+    store_lanes<V>(pixel_at(to, image, y, x) + channel, block[0][0], to.writable_channels - channel);
+}
+
+} // namespace
+} // namespace mpscnn::cpu

@@ -1,0 +1,70 @@
+#pragma once
+
+// Softmax over the channels of each pixel: e^(x - maximum) / sum of these.
+
+#include "cpu/pixel_epilogue.h"
+#include "cpu/work_split.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// The first `left` lanes of a vector, `missing` in the others.
+template <class V>
+MPSCNN_INLINE typename V::reg fill_lanes(typename V::reg x, std::int64_t left, float missing) {
+    static constexpr float lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    if (left >= V::width) return x;
+    return V::select(V::less(V::load(lanes), V::set1(static_cast<float>(left))), x, V::set1(missing));
+}
+
+template <class V>
+void softmax_pixel(const float *from, float *to, std::int64_t channels, std::int64_t writable,
+                   bool round_to_half) {
+    // A NaN need not reach the maximum: it comes back in its own exponential, hence in the sum and
+    // everywhere.
+    auto highest = V::set1(-__builtin_inff());
+    for (std::int64_t c = 0; c < channels; c += V::width) {
+        const auto x = load_lanes<V>(from + c, channels - c);
+        highest = V::max(highest, fill_lanes<V>(x, channels - c, -__builtin_inff()));
+    }
+    const auto maximum = V::set1(V::maximum(highest));
+
+    auto sums = V::zero();
+    for (std::int64_t c = 0; c < channels; c += V::width) {
+        const auto power = exponential<V>(V::sub(load_lanes<V>(from + c, channels - c), maximum));
+        store_lanes<V>(to + c, power, writable - c);
+        sums = V::add(sums, fill_lanes<V>(power, channels - c, 0.0f));
+    }
+    const auto sum = V::set1(V::sum(sums));
+
+    for (std::int64_t c = 0; c < channels; c += V::width) {
+        auto share = V::div(load_lanes<V>(to + c, channels - c), sum);
+        if (round_to_half) share = V::round_to_half(share);
+        store_lanes<V>(to + c, share, writable - c);
+    }
+}
+
+inline WorkSplit softmax_split(const SoftmaxTask &task, int threads) {
+    return split_elements(task.destination, threads);
+}
+
+template <class V> Work softmax_work(const SoftmaxTask &task, int threads) {
+    return {softmax_split(task, threads).items(), 0};
+}
+
+template <class V>
+void softmax_run(const SoftmaxTask &task, int threads, std::int64_t begin, std::int64_t end, std::byte *) {
+    const WorkSplit split = softmax_split(task, threads);
+    const View &to = task.destination;
+    for (std::int64_t index = begin; index < end; ++index) {
+        const WorkSplit::Item item = split.item(index);
+        for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y) {
+            for (std::int64_t x = 0; x < to.width; ++x) {
+                softmax_pixel<V>(pixel_at(task.source, item.image, y, x), pixel_at(to, item.image, y, x),
+                                 to.channels, to.writable_channels, task.round_to_half);
+            }
+        }
+    }
+}
+
+} // namespace
+} // namespace mpscnn::cpu
