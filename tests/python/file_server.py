@@ -98,6 +98,17 @@ def reset_at_once(handler: Handler) -> None:
     handler.connection.close()
 
 
+def close_in_a_chunk(handler: Handler) -> None:
+    handler.protocol_version = "HTTP/1.1"
+    handler.close_connection = True
+    handler.headers_only(200, Transfer_Encoding="chunked")
+    handler.wfile.write(b"%x\r\n" % HALF + BODY[:HALF] + b"\r\n%x\r\n" % HALF)
+
+
+def answer_nonsense(handler: Handler) -> None:
+    handler.wfile.write(b"220 not a web server\r\n\r\n")
+
+
 def stall_in_the_middle(handler: Handler) -> None:
     close_in_the_middle(handler)
     handler.server.released.wait(PATIENCE)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import types
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import mpscnn
@@ -128,9 +129,18 @@ def test_order_of_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, conver
 
 
 def test_name_outside_the_catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MPSCNN_MODELS", str(put(tmp_path / "mine", {"flowers_0.5.safetensors": b"x"})))
-    assert registry.find("flowers_0.5") == tmp_path / "mine" / "flowers_0.5.safetensors"
-    assert "flowers_0.5" in registry.names()
+    files = ["flowers_0.5", "tiny", ".hidden", "has space"]
+    mine = put(tmp_path / "mine", {f"{name}.safetensors": b"x" for name in files})
+    monkeypatch.setenv("MPSCNN_MODELS", str(mine))
+    assert registry.find("flowers_0.5") == mine / "flowers_0.5.safetensors"
+    assert registry.names() == [*(entry.name for entry in registry.models()), "flowers_0.5"]
+
+
+def test_empty_element_is_not_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(put(tmp_path / "here", {"flowers.safetensors": b"x"}))
+    monkeypatch.setenv("MPSCNN_MODELS", os.pathsep)
+    with pytest.raises(ParameterError, match="unknown model 'flowers'"):
+        registry.find("flowers")
 
 
 def test_publisher_files_in_models_directories(
@@ -185,10 +195,12 @@ def test_cache_key_holds_all_that_decides_the_contents() -> None:
             make_entry(TWO_PARTS[0], ("tiny_head.tflite", b"new")),
             make_entry(*TWO_PARTS, labels=b"dog\ncat\n"),
             make_entry(*TWO_PARTS, labels=None),
+            replace(ENTRY, preprocess="torch"),
+            replace(ENTRY, dtype="float16"),
         )
         for version in (1, 2)
     }
-    assert len(paths) == 8
+    assert len(paths) == 12
     assert ENTRY.sources[0].sha256[:16] in cache.converted_path(ENTRY, 1).name
 
 
@@ -286,7 +298,7 @@ def _message_for(name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", "./tiny", "a/tiny", "/tiny", "x.safetensors", "tiny\0", ".tiny", "ñ"]
+    "name", ["", ".", "..", "./tiny", "a/tiny", "/tiny", "x.safetensors", "tiny\0", "tiñy", ".tiny", "ñ"]
 )
 def test_not_a_name(name: str) -> None:
     assert "is not a model name" in _message_for(name)

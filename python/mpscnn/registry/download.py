@@ -120,8 +120,7 @@ class Client:
             raise
 
     def _open(self, url: str, start: int) -> Any:
-        # Compressed transfer would make sizes and ranges those of the compressed form.
-        headers = {"User-Agent": "mpscnn", "Accept-Encoding": "identity"}
+        headers = {"User-Agent": "mpscnn"}
         if start:
             headers["Range"] = f"bytes={start}-"
         if not self.allowed(url):
