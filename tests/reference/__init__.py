@@ -1,0 +1,1 @@
+"""What every operation computes, written as plainly as possible in numpy float64. Nothing here is fast."""

@@ -1,0 +1,47 @@
+"""Which input positions a window covers: by trying every position, not by formula."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def axis(
+    size: int, kernel: int, stride: int, dilation: int, padding: str, before: int = 0, after: int = 0, ceil_mode: bool = False
+) -> list[list[int]]:
+    """For each output position the `kernel` input positions it covers; some lie outside 0 .. size - 1."""
+    reach = (kernel - 1) * dilation + 1
+    if padding == "same":
+        # TensorFlow: ceil(size / stride) outputs, the padding needed for them split with the odd one behind.
+        outputs = -(-size // stride)
+        before = max((outputs - 1) * stride + reach - size, 0) // 2
+        starts = [o * stride - before for o in range(outputs)]
+    else:
+        if padding == "full":
+            before = after = reach - 1
+        starts = []
+        start = -before
+        while start + reach <= size + after:
+            starts.append(start)
+            start += stride
+        # PyTorch's ceil_mode: one more window, overhanging the end, if it starts inside the input or the
+        # padding before it and if there is anything left to cover.
+        if ceil_mode and starts and start < size and starts[-1] + reach < size + after:
+            starts.append(start)
+    return [[start + tap * dilation for tap in range(kernel)] for start in starts]
+
+
+def positions(attributes: dict[str, Any], height: int, width: int) -> tuple[list[list[int]], list[list[int]]]:
+    """Vertical and horizontal positions for an operation's attributes (absent ones have their defaults)."""
+    def one(size: int, side: str, suffix: str, pads: tuple[str, str]) -> list[list[int]]:
+        return axis(
+            size,
+            attributes.get(f"kernel_{side}", 1),
+            attributes.get(f"stride_{suffix}", 1),
+            attributes.get(f"dilation_{suffix}", 1),
+            attributes.get("padding", "valid"),
+            attributes.get(pads[0], 0),
+            attributes.get(pads[1], 0),
+            attributes.get("ceil_mode", False),
+        )
+
+    return one(height, "height", "y", ("pad_top", "pad_bottom")), one(width, "width", "x", ("pad_left", "pad_right"))
