@@ -12,6 +12,7 @@ import types
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import mpscnn
 import pytest
@@ -19,6 +20,7 @@ from mpscnn import registry
 from mpscnn.errors import DownloadError, ParameterError, WeightsError
 from mpscnn.registry import cache, catalogue, lookup
 
+BUNDLED_FILE = lookup._PACKAGED / f"{catalogue.BUNDLED_MODEL.name}.safetensors"
 PUBLISHED = Path(__file__).resolve().parents[2].parent / "shared" / "models" / "google"
 
 
@@ -278,6 +280,22 @@ def test_bundled_model(tmp_path: Path) -> None:
     put(tmp_path / "packaged", {"cifar10_mobilenet_v2.safetensors": b"12345"})
     assert registry.find("cifar10_mobilenet_v2", download=False) == bundled.location()
     assert bundled.size == 5
+
+
+def metadata(path: Path) -> dict[str, Any]:
+    """The JSON values in the metadata of a model file (docs/model_format.md)."""
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    texts = json.loads(content[8 : 8 + length])["__metadata__"]
+    return {key: json.loads(text) for key, text in texts.items()}
+
+
+@pytest.mark.skipif(not BUNDLED_FILE.is_file(), reason=f"{BUNDLED_FILE} is not here")
+def test_catalogue_describes_the_bundled_file() -> None:
+    values = metadata(BUNDLED_FILE)
+    bundled = catalogue.BUNDLED_MODEL
+    assert values["mpscnn.graph"]["inputs"][0]["shape"][1:] == [*bundled.input_size, 3]
+    assert len(values["mpscnn.labels"]) == bundled.classes
 
 
 def test_unknown_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
