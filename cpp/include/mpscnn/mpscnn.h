@@ -1,17 +1,18 @@
 /* mpscnn: convolutional networks on Apple's Metal Performance Shaders and on any CPU.
  *
- * The C interface, with a stable ABI: opaque handles, option structs that begin with their own size, status codes
- * with messages. Usable from C, C++ (see mpscnn.hpp), Objective-C, Swift, Rust. Everything this library exports
- * is declared here.
+ * The C interface, with a stable ABI: opaque handles, option structs that begin with their own size, status
+ * codes with messages. Usable from C, C++ (see mpscnn.hpp), Objective-C, Swift, Rust. Everything this library
+ * exports is declared here.
  *
  * Rules that hold everywhere
  * - A function that can fail returns mpscnn_status. After a failure mpscnn_last_error() gives the message of
  *   this thread's last failed call. Out-parameters are only written on success.
  * - Handles are released with the function named *_release; NULL is allowed there. Programs and models may be
- *   used from several threads at once, a session by one caller at a time (a second one gets MPSCNN_ERROR_STATE).
+ *   used from several threads at once, a session by one caller at a time (a second one gets
+ * MPSCNN_ERROR_STATE).
  * - Text is UTF-8. A mpscnn_text is released with mpscnn_text_release.
- * - Shapes list the batch first: (n, height, width, channels) or (n, features). -1 is an extent that is free until
- *   the network runs.
+ * - Shapes list the batch first: (n, height, width, channels) or (n, features). -1 is an extent that is free
+ * until the network runs.
  */
 #ifndef MPSCNN_MPSCNN_H
 #define MPSCNN_MPSCNN_H
@@ -31,7 +32,7 @@
 extern "C" {
 #endif
 
-/* ---- Status ---------------------------------------------------------------------------------------------- */
+/* ---- Status -------------------------------------------------------------------------------------------- */
 
 typedef enum mpscnn_status {
     MPSCNN_OK = 0,
@@ -45,44 +46,46 @@ typedef enum mpscnn_status {
     MPSCNN_ERROR_INTERNAL = 8     /* a defect of this library; please report it */
 } mpscnn_status;
 
-/* Message of this thread's last failed call; "" before the first. Valid until the thread's next failed call. */
+/* Message of this thread's last failed call; "" before the first. Valid until the thread's next failed call.
+ */
 MPSCNN_API const char *mpscnn_last_error(void);
 
 /* "0.1.0" */
 MPSCNN_API const char *mpscnn_version(void);
 
-/* ---- Text ------------------------------------------------------------------------------------------------ */
+/* ---- Text ---------------------------------------------------------------------------------------------- */
 
 typedef struct mpscnn_text mpscnn_text;
 MPSCNN_API const char *mpscnn_text_data(const mpscnn_text *text); /* zero-terminated */
 MPSCNN_API size_t mpscnn_text_size(const mpscnn_text *text);
 MPSCNN_API void mpscnn_text_release(mpscnn_text *text);
 
-/* How this library was built, as a JSON object: version, compiler, compiler_version, flags, build_type, backends,
- * instruction_sets (built in), instruction_set (in use on this machine). */
+/* How this library was built, as a JSON object: version, compiler, compiler_version, flags, build_type,
+ * backends, instruction_sets (built in), instruction_set (in use on this machine). */
 MPSCNN_API mpscnn_status mpscnn_build_config(mpscnn_text **json);
 
 /* All operations with their parameters, as a JSON array. */
 MPSCNN_API mpscnn_status mpscnn_operations(mpscnn_text **json);
 
-/* Devices that can be named in options, as a JSON array: name ("cpu", "metal"), description, precisions. */
+/* Devices that can be named in options, as a JSON array: name ("cpu", "metal"), available, and description
+ * and precisions where it is, else the reason why it is not. */
 MPSCNN_API mpscnn_status mpscnn_devices(mpscnn_text **json);
 
-/* ---- Memory and logging ---------------------------------------------------------------------------------- */
+/* ---- Memory and logging -------------------------------------------------------------------------------- */
 
 /* Receives notes that are no failures: level 0 information, 1 warning. The library itself never prints. NULL
  * turns it off. May be called from any thread. */
 typedef void (*mpscnn_log_callback)(int level, const char *message, void *context);
 MPSCNN_API void mpscnn_set_log_callback(mpscnn_log_callback callback, void *context);
 
-/* Memory for arenas and packed weights (64-byte alignment is asked for). Both or neither; set before any other
- * call and never while objects exist, else MPSCNN_ERROR_STATE. NULL, NULL restores the default. */
+/* Memory for arenas and packed weights (64-byte alignment is asked for). Both or neither; set before any
+ * other call and never while objects exist, else MPSCNN_ERROR_STATE. NULL, NULL restores the default. */
 typedef void *(*mpscnn_allocate_callback)(size_t bytes, size_t alignment, void *context);
 typedef void (*mpscnn_free_callback)(void *memory, size_t bytes, void *context);
 MPSCNN_API mpscnn_status mpscnn_set_allocator(mpscnn_allocate_callback allocate, mpscnn_free_callback release,
                                               void *context);
 
-/* ---- Tensors --------------------------------------------------------------------------------------------- */
+/* ---- Tensors ------------------------------------------------------------------------------------------- */
 
 typedef enum mpscnn_dtype {
     MPSCNN_FLOAT32 = 0,
@@ -94,14 +97,14 @@ enum { MPSCNN_MAX_RANK = 6 };
 
 /* Memory of the caller. `strides` are in bytes; all zero means row-major without gaps. */
 typedef struct mpscnn_tensor {
-    void *data;
-    mpscnn_dtype dtype;
-    int rank;
+    void *data;    /* aligned to its elements */
+    int32_t dtype; /* mpscnn_dtype */
+    int32_t rank;
     int64_t shape[MPSCNN_MAX_RANK];
     int64_t strides[MPSCNN_MAX_RANK];
 } mpscnn_tensor;
 
-/* ---- Graphs: building a network ------------------------------------------------------------------------- */
+/* ---- Graphs: building a network ------------------------------------------------------------------------ */
 
 typedef struct mpscnn_graph mpscnn_graph;
 
@@ -111,35 +114,37 @@ MPSCNN_API mpscnn_status mpscnn_graph_from_json(const char *json, size_t size, m
 MPSCNN_API void mpscnn_graph_release(mpscnn_graph *graph);
 
 /* `value` receives the number by which later layers name the result. */
-MPSCNN_API mpscnn_status mpscnn_graph_add_input(mpscnn_graph *graph, const char *name, const int64_t *shape, int rank,
-                                                int *value);
-/* `attributes` and `activation` are JSON objects with the operation's and the neuron's parameters; NULL: defaults,
- * no activation. The shape is checked at once. */
+MPSCNN_API mpscnn_status mpscnn_graph_add_input(mpscnn_graph *graph, const char *name, const int64_t *shape,
+                                                int rank, int *value);
+/* `attributes` and `activation` are JSON objects with the operation's and the neuron's parameters; NULL:
+ * defaults, no activation. The shape is checked at once. */
 MPSCNN_API mpscnn_status mpscnn_graph_add_node(mpscnn_graph *graph, const char *operation, const char *name,
                                                const int *inputs, int input_count, const char *attributes,
                                                const char *activation, int *value);
 MPSCNN_API mpscnn_status mpscnn_graph_mark_output(mpscnn_graph *graph, int value);
 /* Shape of a value, -1 where it is free. */
-MPSCNN_API mpscnn_status mpscnn_graph_shape(const mpscnn_graph *graph, int value, int64_t shape[MPSCNN_MAX_RANK],
-                                            int *rank);
-/* Copies the tensor. `scales` and `zero_points` (uint8 only) have `quantization_count` entries: 1, or one for each
- * index of the first axis. */
+MPSCNN_API mpscnn_status mpscnn_graph_shape(const mpscnn_graph *graph, int value,
+                                            int64_t shape[MPSCNN_MAX_RANK], int *rank);
+/* Copies the tensor. `scales` and `zero_points` (uint8 only) have `quantization_count` entries: 1, or one for
+ * each index of the first axis. */
 MPSCNN_API mpscnn_status mpscnn_graph_set_weight(mpscnn_graph *graph, const char *layer, const char *role,
                                                  const mpscnn_tensor *tensor, const float *scales,
                                                  const float *zero_points, int64_t quantization_count);
 /* Structure as JSON. */
 MPSCNN_API mpscnn_status mpscnn_graph_to_json(const mpscnn_graph *graph, mpscnn_text **json);
-/* {"inputs": [...], "outputs": [...], "layers": [{"name", "operation", "output", "parameters", "macs", "flops"}],
- * "weights": [{"layer", "role", "shape", "required", "set", "dtype"}]} for one image; free extents of input 0 are taken
- * from height and width (0: the graph must not need them). */
+/* {"inputs": [...], "outputs": [...], "layers": [{"name", "operation", "output", "parameters", "macs",
+ * "flops"}], "weights": [{"layer", "role", "shape", "required", "set", "dtype"}]} for one image; free extents
+ * of input 0 are taken from height and width (0: the graph must not need them). */
 MPSCNN_API mpscnn_status mpscnn_graph_describe(const mpscnn_graph *graph, int64_t height, int64_t width,
                                                mpscnn_text **json);
-/* The weight as stored; `tensor.data` stays valid as long as the graph. Quantization pointers may be NULL. */
-MPSCNN_API mpscnn_status mpscnn_graph_get_weight(const mpscnn_graph *graph, const char *layer, const char *role,
-                                                 mpscnn_tensor *tensor, const float **scales,
-                                                 const float **zero_points, int64_t *quantization_count);
+/* The weight as stored. `tensor.data` stays valid until this weight is set again or the graph is released.
+ * Quantization pointers may be NULL. */
+MPSCNN_API mpscnn_status mpscnn_graph_get_weight(const mpscnn_graph *graph, const char *layer,
+                                                 const char *role, mpscnn_tensor *tensor,
+                                                 const float **scales, const float **zero_points,
+                                                 int64_t *quantization_count);
 
-/* ---- Programs and sessions: running a network ----------------------------------------------------------- */
+/* ---- Programs and sessions: running a network ---------------------------------------------------------- */
 
 typedef struct mpscnn_program mpscnn_program;
 typedef struct mpscnn_session mpscnn_session;
@@ -148,8 +153,8 @@ typedef struct mpscnn_compile_options {
     size_t size;           /* sizeof(mpscnn_compile_options) */
     const char *device;    /* "auto", "cpu", "metal"; NULL: "auto" */
     const char *precision; /* "auto", "float32", "float16"; NULL: "auto" */
-    /* Names of the layers whose results are wanted instead of the graph's outputs; layers that they do not need are
-     * left out. NULL: the graph's outputs. */
+    /* Names of the layers whose results are wanted instead of the graph's outputs; layers that they do not
+     * need are left out. NULL: the graph's outputs. */
     const char *const *outputs;
     int output_count;
 } mpscnn_compile_options;
@@ -157,24 +162,31 @@ typedef struct mpscnn_compile_options {
 typedef struct mpscnn_session_options {
     size_t size;      /* sizeof(mpscnn_session_options) */
     int threads;      /* 0: as many as this process may run at once */
-    int check_finite; /* not 0: a NaN or infinity in any layer's result is an error naming the first such layer */
+    int check_finite; /* not 0: a NaN or infinity in any layer's result is an error naming the first such
+                         layer */
 } mpscnn_session_options;
 
 /* The graph may be released afterwards. `options` may be NULL. */
-MPSCNN_API mpscnn_status mpscnn_program_compile(const mpscnn_graph *graph, const mpscnn_compile_options *options,
+MPSCNN_API mpscnn_status mpscnn_program_compile(const mpscnn_graph *graph,
+                                                const mpscnn_compile_options *options,
                                                 mpscnn_program **program);
 MPSCNN_API void mpscnn_program_release(mpscnn_program *program);
 /* {"name", "device", "device_name", "precision", "reason", "inputs": [{"name", "shape"}], "outputs": [...],
  *  "weight_bytes"} */
 MPSCNN_API mpscnn_status mpscnn_program_describe(const mpscnn_program *program, mpscnn_text **json);
-/* Number of inputs and outputs. */
+/* Number of inputs and outputs; 0 for NULL. */
 MPSCNN_API int mpscnn_program_input_count(const mpscnn_program *program);
 MPSCNN_API int mpscnn_program_output_count(const mpscnn_program *program);
-/* Fills rank and shape of every output for the given input shapes (data is not looked at). Makes the plan, which
- * later runs reuse. `arena_bytes` may be NULL. */
+/* Name and shape of one input or output, -1 where it is free. `name` is valid as long as the program. */
+MPSCNN_API mpscnn_status mpscnn_program_input(const mpscnn_program *program, int index, const char **name,
+                                              int64_t shape[MPSCNN_MAX_RANK], int *rank);
+MPSCNN_API mpscnn_status mpscnn_program_output(const mpscnn_program *program, int index, const char **name,
+                                               int64_t shape[MPSCNN_MAX_RANK], int *rank);
+/* Fills rank and shape of every output for the given input shapes (data is not looked at). Makes the plan,
+ * which later runs reuse. `arena_bytes` may be NULL. */
 MPSCNN_API mpscnn_status mpscnn_program_output_shapes(mpscnn_program *program, const mpscnn_tensor *inputs,
-                                                      int input_count, mpscnn_tensor *outputs, int output_count,
-                                                      size_t *arena_bytes);
+                                                      int input_count, mpscnn_tensor *outputs,
+                                                      int output_count, size_t *arena_bytes);
 
 /* A session keeps its program alive. */
 MPSCNN_API mpscnn_status mpscnn_session_create(mpscnn_program *program, const mpscnn_session_options *options,
@@ -182,10 +194,10 @@ MPSCNN_API mpscnn_status mpscnn_session_create(mpscnn_program *program, const mp
 MPSCNN_API void mpscnn_session_release(mpscnn_session *session);
 /* float32 or float16 inputs and outputs of any strides. After the first run with the same shapes nothing is
  * allocated. Inputs and outputs must not overlap. */
-MPSCNN_API mpscnn_status mpscnn_session_run(mpscnn_session *session, const mpscnn_tensor *inputs, int input_count,
-                                            const mpscnn_tensor *outputs, int output_count);
+MPSCNN_API mpscnn_status mpscnn_session_run(mpscnn_session *session, const mpscnn_tensor *inputs,
+                                            int input_count, const mpscnn_tensor *outputs, int output_count);
 
-/* ---- Photos ----------------------------------------------------------------------------------------------- */
+/* ---- Photos -------------------------------------------------------------------------------------------- */
 
 typedef enum mpscnn_pixel_format {
     MPSCNN_GRAY8 = 0,
@@ -204,21 +216,21 @@ typedef enum mpscnn_pixel_format {
 
 typedef struct mpscnn_image {
     const void *pixels;
-    int width;
-    int height;
+    int32_t width;
+    int32_t height;
     ptrdiff_t row_bytes; /* 0: rows without gaps */
-    mpscnn_pixel_format format;
-    int orientation; /* EXIF 1 to 8; 0 is taken as 1 */
+    int32_t format;      /* mpscnn_pixel_format */
+    int32_t orientation; /* EXIF 1 to 8; 0 is taken as 1 */
 } mpscnn_image;
 
-/* Fills `output`, dense float32 (height, width, channels), from a photo. `preprocess` is the JSON object of a model
- * file's "mpscnn.preprocess" or a preset's name in quotes ("\"tensorflow\""). */
-MPSCNN_API mpscnn_status mpscnn_preprocess(const mpscnn_image *image, const char *preprocess, int height, int width,
-                                           int channels, float *output);
+/* Fills `output`, dense float32 (height, width, channels), from a photo. `preprocess` is the JSON object of a
+ * model file's "mpscnn.preprocess" or a preset's name in quotes ("\"tensorflow\""). */
+MPSCNN_API mpscnn_status mpscnn_preprocess(const mpscnn_image *image, const char *preprocess, int height,
+                                           int width, int channels, float *output);
 /* The same description with every field filled in, checked. */
 MPSCNN_API mpscnn_status mpscnn_preprocess_describe(const char *preprocess, mpscnn_text **json);
 
-/* ---- Models: a network with its preprocessing and labels ------------------------------------------------ */
+/* ---- Models: a network with its preprocessing and labels ----------------------------------------------- */
 
 typedef struct mpscnn_model mpscnn_model;
 typedef struct mpscnn_predictions mpscnn_predictions;
@@ -232,23 +244,27 @@ typedef struct mpscnn_prediction {
 /* Reads a model file (docs/model_format.md). */
 MPSCNN_API mpscnn_status mpscnn_model_load(const char *path, mpscnn_model **model);
 /* The same from memory, which is copied; `origin` names it in messages. */
-MPSCNN_API mpscnn_status mpscnn_model_parse(const void *data, size_t size, const char *origin, mpscnn_model **model);
+MPSCNN_API mpscnn_status mpscnn_model_parse(const void *data, size_t size, const char *origin,
+                                            mpscnn_model **model);
 MPSCNN_API void mpscnn_model_release(mpscnn_model *model);
 /* The model's network. Release it as well; it may outlive the model. */
 MPSCNN_API mpscnn_status mpscnn_model_graph(const mpscnn_model *model, mpscnn_graph **graph);
-/* {"name", "labels": [...] or null, "preprocess": {...} or null, "license", "source", ...}: the file's metadata. */
+/* {"name", "labels": [...] or null, "preprocess": {...} or null, "information": {"license", "source", ...}}:
+ * the file's metadata, every field of "preprocess" filled in. */
 MPSCNN_API mpscnn_status mpscnn_model_describe(const mpscnn_model *model, mpscnn_text **json);
-/* Preprocesses, runs and ranks the classes. The session must come from a program of the model's graph with one
- * image input and one output (n, classes); a softmax is applied where the network ends in logits. `top` best
- * classes, all when 0. */
+/* Preprocesses, runs and ranks the classes. The session must come from a program of the model's graph with
+ * one image input of a fixed size and one output (n, classes); a softmax is applied where the network ends in
+ * logits. `top` best classes, all when 0; among equal ones the lower index comes first. A class without a
+ * label is called "class 17". */
 MPSCNN_API mpscnn_status mpscnn_model_classify(const mpscnn_model *model, mpscnn_session *session,
-                                               const mpscnn_image *image, int top, mpscnn_predictions **predictions);
+                                               const mpscnn_image *image, int top,
+                                               mpscnn_predictions **predictions);
 MPSCNN_API int mpscnn_predictions_count(const mpscnn_predictions *predictions);
 MPSCNN_API mpscnn_status mpscnn_predictions_get(const mpscnn_predictions *predictions, int rank,
                                                 mpscnn_prediction *prediction);
 MPSCNN_API void mpscnn_predictions_release(mpscnn_predictions *predictions);
 
-/* ---- Half precision ---------------------------------------------------------------------------------------- */
+/* ---- Half precision ------------------------------------------------------------------------------------ */
 
 /* IEEE 754 binary16, round to nearest even. `count` elements. */
 MPSCNN_API mpscnn_status mpscnn_halves_from_floats(const float *source, uint16_t *destination, size_t count);

@@ -1,0 +1,81 @@
+# Language, warnings, sanitizers, visibility.
+
+if(PROJECT_IS_TOP_LEVEL)
+    if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+        set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+    endif()
+    set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+    find_program(MPSCNN_CCACHE ccache)
+    if(MPSCNN_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+        set(CMAKE_CXX_COMPILER_LAUNCHER "${MPSCNN_CCACHE}")
+    endif()
+endif()
+
+# Options for everything of ours that is compiled.
+function(mpscnn_compile_options target)
+    target_compile_features(${target} PUBLIC cxx_std_20)
+    set_target_properties(${target} PROPERTIES
+        CXX_EXTENSIONS OFF
+        CXX_VISIBILITY_PRESET hidden
+        VISIBILITY_INLINES_HIDDEN ON)
+    # A product and a sum become one rounding only where a kernel asks for it: results must not depend on the
+    # compiler's choice.
+    target_compile_options(${target} PRIVATE -ffp-contract=off -ffunction-sections -fdata-sections)
+    if(PROJECT_IS_TOP_LEVEL)
+        target_compile_options(${target} PRIVATE -Wall -Wextra)
+    endif()
+    mpscnn_sanitize(${target} PRIVATE)
+endfunction()
+
+# Instrumentation must be linked by whatever ends up with the objects.
+function(mpscnn_link_options target)
+    get_target_property(type ${target} TYPE)
+    if(type STREQUAL "STATIC_LIBRARY")
+        mpscnn_sanitize(${target} INTERFACE)
+    else()
+        mpscnn_sanitize(${target} PRIVATE)
+    endif()
+endfunction()
+
+function(mpscnn_sanitize target scope)
+    if(MPSCNN_SANITIZE)
+        set(flags -fsanitize=${MPSCNN_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+        target_compile_options(${target} ${scope} ${flags})
+        target_link_options(${target} ${scope} ${flags})
+    endif()
+    if(MPSCNN_COVERAGE)
+        target_compile_options(${target} ${scope} --coverage)
+        target_link_options(${target} ${scope} --coverage)
+    endif()
+endfunction()
+
+# Hidden visibility does not reach the C++ library's own templates instantiated here; the linker's list does.
+function(mpscnn_export_only_c_functions target)
+    if(APPLE)
+        set(list "${PROJECT_SOURCE_DIR}/cmake/exports.apple.txt")
+        target_link_options(${target} PRIVATE "LINKER:-exported_symbols_list,${list}" "LINKER:-dead_strip")
+    else()
+        set(list "${PROJECT_SOURCE_DIR}/cmake/exports.map")
+        target_link_options(${target} PRIVATE "LINKER:--version-script=${list}" "LINKER:--gc-sections")
+        if(NOT MPSCNN_SANITIZE)
+            target_link_options(${target} PRIVATE "LINKER:--no-undefined")
+        endif()
+    endif()
+    set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS "${list}")
+endfunction()
+
+# Generates build_info.h: what mpscnn_build_config() tells.
+function(mpscnn_write_build_info target instruction_sets)
+    string(TOUPPER "${CMAKE_BUILD_TYPE}" type)
+    string(STRIP "${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_${type}}" flags)
+    if(MPSCNN_SANITIZE)
+        string(APPEND flags " -fsanitize=${MPSCNN_SANITIZE}")
+    endif()
+    string(REGEX REPLACE "([\"\\])" "\\\\\\1" flags "${flags}")
+    list(TRANSFORM instruction_sets REPLACE "(.+)" "\"\\1\"" OUTPUT_VARIABLE MPSCNN_INSTRUCTION_SET_NAMES)
+    list(JOIN MPSCNN_INSTRUCTION_SET_NAMES ", " MPSCNN_INSTRUCTION_SET_NAMES)
+    set(MPSCNN_CXX_FLAGS "${flags}")
+    set(directory "${PROJECT_BINARY_DIR}/generated")
+    configure_file("${PROJECT_SOURCE_DIR}/cmake/build_info.h.in" "${directory}/build_info.h" @ONLY)
+    target_include_directories(${target} PRIVATE "${directory}")
+endfunction()

@@ -1,0 +1,27 @@
+# Headers, libraries and the relocatable package config: find_package(mpscnn CONFIG).
+
+include(CMakePackageConfigHelpers)
+
+if(SKBUILD)
+    # Within the Python package, whatever the platform calls its library directory.
+    set(CMAKE_INSTALL_LIBDIR lib)
+endif()
+set(mpscnn_config_dir "${CMAKE_INSTALL_LIBDIR}/cmake/mpscnn")
+
+set(mpscnn_installed_targets mpscnn)
+if(MPSCNN_BUILD_STATIC)
+    list(APPEND mpscnn_installed_targets mpscnn_static)
+endif()
+install(TARGETS ${mpscnn_installed_targets} EXPORT mpscnnTargets
+    LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+    ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/cpp/include/mpscnn" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+install(EXPORT mpscnnTargets NAMESPACE mpscnn:: DESTINATION "${mpscnn_config_dir}")
+
+configure_package_config_file(
+    "${PROJECT_SOURCE_DIR}/cmake/mpscnnConfig.cmake.in" "${PROJECT_BINARY_DIR}/mpscnnConfig.cmake"
+    INSTALL_DESTINATION "${mpscnn_config_dir}"
+    NO_SET_AND_CHECK_MACRO)
+write_basic_package_version_file("${PROJECT_BINARY_DIR}/mpscnnConfigVersion.cmake" COMPATIBILITY SameMajorVersion)
+install(FILES "${PROJECT_BINARY_DIR}/mpscnnConfig.cmake" "${PROJECT_BINARY_DIR}/mpscnnConfigVersion.cmake"
+    DESTINATION "${mpscnn_config_dir}")

@@ -1,0 +1,18 @@
+# The extension module mpscnn._core, a client of the shared library like any other.
+
+find_package(Python 3.10 REQUIRED COMPONENTS Interpreter Development.Module)
+find_package(pybind11 2.12 CONFIG REQUIRED)
+
+file(GLOB mpscnn_binding_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cpp/bindings/*.cpp")
+pybind11_add_module(_core MODULE NO_EXTRAS ${mpscnn_binding_sources})
+target_link_libraries(_core PRIVATE mpscnn::mpscnn)
+mpscnn_compile_options(_core)
+mpscnn_link_options(_core)
+
+# The module lies beside lib/ in the installed package and finds the library from there.
+if(APPLE)
+    set_target_properties(_core PROPERTIES INSTALL_RPATH "@loader_path/lib")
+else()
+    set_target_properties(_core PROPERTIES INSTALL_RPATH "$ORIGIN/lib")
+endif()
+install(TARGETS _core LIBRARY DESTINATION . COMPONENT python)

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <string>
+#include <vector>
+
+#include <mpscnn/mpscnn.hpp>
+
+namespace mpscnn::bindings {
+
+namespace py = pybind11;
+
+enum class Access { read, write };
+
+/// The memory of a float32 or float16 numpy array as it lies, without a copy. Throws mpscnn's errors,
+/// beginning with `what`, for anything else.
+mpscnn_tensor float_tensor(py::handle array, const std::string &what, Access access);
+
+/// Likewise for weights, which may be uint8 as well.
+mpscnn_tensor weight_tensor(py::handle array, const std::string &what);
+
+/// A new array with a copy of the tensor's elements, which lie without gaps.
+py::array copy_of(const mpscnn_tensor &tensor);
+
+/// A photo's pixels, (height, width) or (height, width, samples), as `format` ("rgb8", "gray16", ...)
+/// describes them. Rows may have gaps between them.
+ImageView image_view(const py::array &pixels, const std::string &format, int orientation);
+
+/// The memory of a C-contiguous float32 array with `rank` axes.
+std::span<float> writable_floats(py::array &array, int rank, const std::string &what);
+
+py::tuple tuple_of(const Shape &shape);
+
+/// "(2, 3)"
+std::string text_of(const py::array &array);
+
+} // namespace mpscnn::bindings

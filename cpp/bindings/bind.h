@@ -1,0 +1,13 @@
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace mpscnn::bindings {
+
+void bind_errors();
+void bind_library(pybind11::module_ &module);
+void bind_graph(pybind11::module_ &module);
+void bind_program(pybind11::module_ &module);
+void bind_model(pybind11::module_ &module);
+
+} // namespace mpscnn::bindings

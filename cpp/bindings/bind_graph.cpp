@@ -1,0 +1,55 @@
+#include <pybind11/stl.h>
+
+#include "arrays.h"
+#include "bind.h"
+
+namespace mpscnn::bindings {
+
+namespace {
+
+void set_weight(Graph &graph, const std::string &layer, const std::string &role, const py::object &array,
+                const std::vector<float> &scales, const std::vector<float> &zero_points) {
+    graph.set_weight(layer, role, weight_tensor(array, layer + "." + role), {scales, zero_points});
+}
+
+/// A copy: the graph's memory may go when the weight is set again.
+py::tuple get_weight(const Graph &graph, const std::string &layer, const std::string &role) {
+    const Weight weight = graph.weight(layer, role);
+    return py::make_tuple(copy_of(weight.tensor), weight.quantization.scales,
+                          weight.quantization.zero_points);
+}
+
+} // namespace
+
+void bind_graph(py::module_ &module) {
+    py::class_<Graph>(module, "Graph", "A network as the core knows it.")
+        .def(py::init(&Graph::create), py::arg("name"))
+        .def_static(
+            "from_json", [](const std::string &json) { return Graph::from_json(json); }, py::arg("json"))
+        .def(
+            "add_input",
+            [](Graph &graph, const std::string &name, const Shape &shape) {
+                return graph.add_input(name, shape);
+            },
+            py::arg("name"), py::arg("shape"))
+        .def(
+            "add_node",
+            [](Graph &graph, const std::string &operation, const std::string &name,
+               const std::vector<Value> &inputs, const std::string &attributes,
+               const std::string &activation) {
+                return graph.add_node(operation, name, inputs, attributes, activation);
+            },
+            py::arg("operation"), py::arg("name"), py::arg("inputs"), py::arg("attributes") = "",
+            py::arg("activation") = "")
+        .def("mark_output", &Graph::mark_output, py::arg("value"))
+        .def(
+            "shape", [](const Graph &graph, Value value) { return tuple_of(graph.shape(value)); },
+            py::arg("value"))
+        .def("set_weight", &set_weight, py::arg("layer"), py::arg("role"), py::arg("array"),
+             py::arg("scales") = std::vector<float>(), py::arg("zero_points") = std::vector<float>())
+        .def("get_weight", &get_weight, py::arg("layer"), py::arg("role"))
+        .def("to_json", &Graph::to_json)
+        .def("describe", &Graph::describe, py::arg("height") = 0, py::arg("width") = 0);
+}
+
+} // namespace mpscnn::bindings

@@ -1,0 +1,38 @@
+#include "arrays.h"
+#include "bind.h"
+
+namespace mpscnn::bindings {
+
+namespace {
+
+py::array halves(const py::array_t<float, py::array::c_style> &floats) {
+    py::array result(py::dtype("float16"),
+                     std::vector<py::ssize_t>(floats.shape(), floats.shape() + floats.ndim()));
+    const auto size = static_cast<std::size_t>(floats.size());
+    halves_from_floats({floats.data(), size}, {static_cast<std::uint16_t *>(result.mutable_data()), size});
+    return result;
+}
+
+py::array floats(const py::array &halves) {
+    const mpscnn_tensor tensor = float_tensor(halves, "halves", Access::read);
+    if (tensor.dtype != MPSCNN_FLOAT16 || (halves.flags() & py::array::c_style) == 0)
+        throw ShapeError("halves: expected a C-contiguous float16 array");
+    py::array_t<float> result(std::vector<py::ssize_t>(halves.shape(), halves.shape() + halves.ndim()));
+    const auto size = static_cast<std::size_t>(halves.size());
+    floats_from_halves({static_cast<const std::uint16_t *>(tensor.data), size},
+                       {result.mutable_data(), size});
+    return result;
+}
+
+} // namespace
+
+void bind_library(py::module_ &module) {
+    module.def("version", &version, "Version of the library.");
+    module.def("build_config", &build_config, "How the library was built, as JSON.");
+    module.def("operations", &operations, "All operations with their parameters, as JSON.");
+    module.def("devices", &devices, "Devices that programs can be compiled for, as JSON.");
+    module.def("halves_from_floats", &halves, py::arg("floats"), "float16 from float32, to nearest even.");
+    module.def("floats_from_halves", &floats, py::arg("halves"), "float32 from float16, exact.");
+}
+
+} // namespace mpscnn::bindings
