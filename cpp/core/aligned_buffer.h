@@ -1,9 +1,10 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdlib>
 #include <new>
 #include <utility>
+
+#include "core/memory.h"
 
 namespace mpscnn {
 
@@ -11,14 +12,10 @@ namespace mpscnn {
 /// bytes behind the end so that a kernel may read one whole vector past it. Elements are not initialised.
 template <class T> class AlignedBuffer {
 public:
-    static constexpr std::size_t alignment = 64;
-
     AlignedBuffer() = default;
     explicit AlignedBuffer(std::size_t count) : size_(count) {
-        if (count > (static_cast<std::size_t>(-1) - 2 * alignment) / sizeof(T)) throw std::bad_alloc();
-        const std::size_t bytes = (count * sizeof(T) + 2 * alignment - 1) / alignment * alignment;
-        data_ = static_cast<T *>(std::aligned_alloc(alignment, bytes));
-        if (!data_) throw std::bad_alloc();
+        if (count > (static_cast<std::size_t>(-1) - spare_bytes) / sizeof(T)) throw std::bad_alloc();
+        data_ = static_cast<T *>(allocate_memory(bytes()));
     }
     AlignedBuffer(AlignedBuffer &&other) noexcept
         : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
@@ -27,7 +24,7 @@ public:
         std::swap(size_, other.size_);
         return *this;
     }
-    ~AlignedBuffer() { std::free(data_); }
+    ~AlignedBuffer() { release_memory(data_, bytes()); }
 
     T *data() { return data_; }
     const T *data() const { return data_; }
@@ -36,6 +33,9 @@ public:
     const T &operator[](std::size_t index) const { return data_[index]; }
 
 private:
+    static constexpr std::size_t spare_bytes = 64;
+    std::size_t bytes() const { return size_ * sizeof(T) + spare_bytes; }
+
     T *data_ = nullptr;
     std::size_t size_ = 0;
 };

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstddef>
+
+namespace mpscnn {
+
+/// Where arenas and packed weights come from.
+struct Allocator {
+    void *(*allocate)(std::size_t bytes, std::size_t alignment, void *context) = nullptr;
+    void (*release)(void *memory, std::size_t bytes, void *context) = nullptr;
+    void *context = nullptr;
+};
+
+/// One without functions restores the default. Not for use beside other calls; throws StateError while memory
+/// of the present allocator is in use.
+void set_allocator(const Allocator &allocator);
+
+/// Memory on a 64-byte boundary. Throws std::bad_alloc.
+inline constexpr std::size_t memory_alignment = 64;
+void *allocate_memory(std::size_t bytes);
+void release_memory(void *memory, std::size_t bytes) noexcept;
+
+} // namespace mpscnn
