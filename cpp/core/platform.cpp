@@ -1,0 +1,154 @@
+#include "core/platform.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cmath>
+#include <cstdint>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <vector>
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#if defined(__linux__)
+#include <sched.h>
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
+
+namespace mpscnn::platform {
+
+namespace {
+
+std::string file_text(const std::string &path) {
+    std::ifstream file(path);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return file ? text.str() : std::string();
+}
+
+/// Whether `list`, "cpu,cpuacct", contains the controller cpu.
+bool names_cpu(const std::string &list) { return ("," + list + ",").find(",cpu,") != std::string::npos; }
+
+/// Limit of one group's directory, 0 without one.
+double quota_of_group(const std::string &directory) {
+    double quota = 0, period = 0;
+    std::istringstream unified(file_text(directory + "/cpu.max")); // "max 100000" or "150000 100000"
+    if (unified >> quota >> period && quota > 0 && period > 0) return quota / period;
+    std::istringstream first(file_text(directory + "/cpu.cfs_quota_us")); // -1: no limit
+    std::istringstream second(file_text(directory + "/cpu.cfs_period_us"));
+    return first >> quota && second >> period && quota > 0 && period > 0 ? quota / period : 0;
+}
+
+#if defined(__linux__)
+/// Numbers of the processors this process may run on; empty when the system does not say.
+std::vector<int> allowed_processors() {
+    // The kernel refuses a mask shorter than its own, whose length it does not tell.
+    for (std::size_t words = 16; words <= 4096; words *= 2) {
+        std::vector<unsigned long> mask(words);
+        const std::size_t bits = 8 * sizeof(unsigned long);
+        if (sched_getaffinity(0, words * sizeof(unsigned long), reinterpret_cast<cpu_set_t *>(mask.data())) !=
+            0) {
+            if (errno == EINVAL) continue;
+            return {};
+        }
+        std::vector<int> processors;
+        for (std::size_t i = 0; i < words * bits; ++i)
+            if (mask[i / bits] >> (i % bits) & 1) processors.push_back(static_cast<int>(i));
+        return processors;
+    }
+    return {};
+}
+
+/// Physical cores among the processors; a processor of unknown topology counts as one.
+int cores_of(const std::vector<int> &processors) {
+    std::set<std::string> cores;
+    for (int processor : processors) {
+        const std::string name = std::to_string(processor);
+        const std::string siblings =
+            file_text("/sys/devices/system/cpu/cpu" + name + "/topology/thread_siblings_list");
+        cores.insert(siblings.empty() ? "processor " + name : siblings);
+    }
+    return static_cast<int>(cores.size());
+}
+
+int available_cores() {
+    const int cores = cores_of(allowed_processors());
+    return cores > 0 ? cores : static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+}
+#elif defined(__APPLE__)
+int available_cores() {
+    int cores = 0;
+    std::size_t size = sizeof cores;
+    // The fast cores of processors that have two kinds; work is not shared well with the slow ones.
+    if (sysctlbyname("hw.perflevel0.physicalcpu", &cores, &size, nullptr, 0) == 0 && cores > 0) return cores;
+    size = sizeof cores;
+    if (sysctlbyname("hw.physicalcpu", &cores, &size, nullptr, 0) == 0 && cores > 0) return cores;
+    return static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+}
+#else
+int available_cores() { return static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)); }
+#endif
+
+std::atomic<unsigned> generation{0};
+
+void count_fork() { generation.fetch_add(1, std::memory_order_relaxed); }
+
+} // namespace
+
+double processor_quota(const std::string &memberships, const std::string &mount) {
+    double least = 0;
+    std::istringstream lines(memberships); // "0::/path" (version 2) and "4:cpu,cpuacct:/path" (version 1)
+    for (std::string line; std::getline(lines, line);) {
+        const auto first = line.find(':'), second = line.find(':', first + 1);
+        if (first == std::string::npos || second == std::string::npos) continue;
+        const std::string controllers = line.substr(first + 1, second - first - 1);
+        if (!controllers.empty() && !names_cpu(controllers)) continue;
+        const std::string root = controllers.empty() ? mount : mount + "/cpu";
+        // A container often sees its own group as the root of the mount: missing directories have no limit.
+        for (std::string path = line.substr(second + 1);; path.resize(path.rfind('/'))) {
+            while (!path.empty() && path.back() == '/') path.pop_back();
+            const double quota = quota_of_group(root + path);
+            if (quota > 0) least = least > 0 ? std::min(least, quota) : quota;
+            if (path.rfind('/') == std::string::npos) break;
+        }
+    }
+    return least;
+}
+
+int useful_threads() {
+    int threads = std::max(1, available_cores());
+    const double quota = processor_quota(file_text("/proc/self/cgroup"), "/sys/fs/cgroup");
+    if (quota > 0) threads = std::min(threads, static_cast<int>(std::ceil(quota)));
+    return std::max(1, threads);
+}
+
+unsigned fork_generation() {
+    [[maybe_unused]] static const int installed = pthread_atfork(nullptr, nullptr, count_fork);
+    return generation.load(std::memory_order_relaxed);
+}
+
+void advise_huge_pages([[maybe_unused]] void *memory, [[maybe_unused]] std::size_t bytes) {
+#if defined(MADV_HUGEPAGE)
+    const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+    const auto begin = (reinterpret_cast<std::uintptr_t>(memory) + page - 1) / page * page;
+    const auto end = (reinterpret_cast<std::uintptr_t>(memory) + bytes) / page * page;
+    if (begin < end) static_cast<void>(madvise(reinterpret_cast<void *>(begin), end - begin, MADV_HUGEPAGE));
+#endif
+}
+
+BlockedSignals::BlockedSignals() {
+    sigset_t all;
+    sigfillset(&all);
+    for (int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT}) sigdelset(&all, fault);
+    pthread_sigmask(SIG_SETMASK, &all, &previous_);
+}
+
+BlockedSignals::~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &previous_, nullptr); }
+
+} // namespace mpscnn::platform

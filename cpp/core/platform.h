@@ -1,0 +1,40 @@
+#pragma once
+
+// All calls of the operating system but for reading and writing files.
+
+#include <cstddef>
+#include <string>
+
+#include <signal.h>
+
+namespace mpscnn::platform {
+
+/// Threads that pay off in this process: the physical cores among the processors it may run on (affinity),
+/// but no more than its container's share of processor time, rounded up. At least 1.
+int useful_threads();
+
+/// Processors' worth of time that control groups (version 1 or 2) leave a process whose /proc/self/cgroup
+/// reads `memberships`, the group tree being mounted at `mount`; 0 without a limit. The strictest group on
+/// the way to the root counts.
+double processor_quota(const std::string &memberships, const std::string &mount);
+
+/// Changes in every forked child, whose threads are gone. Cheap; the first call installs the fork handler.
+unsigned fork_generation();
+
+/// Asks for huge pages behind [memory, memory + bytes); advice only, nothing happens where that is unknown.
+void advise_huge_pages(void *memory, std::size_t bytes);
+
+/// While alive, keeps signals from the calling thread and from those it starts, so that workers never run the
+/// handlers of the program that embeds them. Signals of faults stay, for crash reporters.
+class BlockedSignals {
+public:
+    BlockedSignals();
+    ~BlockedSignals();
+    BlockedSignals(const BlockedSignals &) = delete;
+    BlockedSignals &operator=(const BlockedSignals &) = delete;
+
+private:
+    sigset_t previous_;
+};
+
+} // namespace mpscnn::platform

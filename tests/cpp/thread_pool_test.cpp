@@ -1,0 +1,181 @@
+#include "cpu/thread_pool.h"
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "core/platform.h"
+
+using namespace mpscnn;
+using cpu::ThreadPool;
+
+#if defined(__SANITIZE_THREAD__)
+// ThreadSanitizer would end a forked child that starts threads.
+extern "C" const char *__tsan_default_options();
+extern "C" const char *__tsan_default_options() { return "die_after_fork=0"; }
+#endif
+
+namespace {
+
+/// Whether a job of `items` calls every item once, with sensible workers and ranges.
+bool covers(ThreadPool &pool, std::int64_t items, std::int64_t chunk) {
+    std::vector<std::atomic<int>> calls(static_cast<std::size_t>(items));
+    std::atomic<bool> sensible{true};
+    pool.run(items, chunk, [&](int worker, std::int64_t begin, std::int64_t end) {
+        if (worker < 0 || worker >= pool.threads() || begin >= end) sensible = false;
+        for (std::int64_t i = begin; i < end; ++i) ++calls[static_cast<std::size_t>(i)];
+    });
+    for (const auto &count : calls)
+        if (count != 1) return false;
+    return sensible;
+}
+
+TEST(every_item_runs_once) {
+    for (int threads : {1, 2, 5}) {
+        ThreadPool pool(threads);
+        for (std::int64_t items : {0, 1, 2, 7, 1000})
+            for (std::int64_t chunk : {1, 3, 2000}) CHECK(covers(pool, items, chunk));
+    }
+}
+
+TEST(many_small_jobs) {
+    ThreadPool pool(3);
+    std::atomic<std::int64_t> sum{0};
+    for (int job = 0; job < 20000; ++job)
+        pool.run(4, [&](int, std::int64_t begin, std::int64_t) { sum += begin; });
+    CHECK(sum == 20000 * 6);
+}
+
+TEST(jobs_after_the_threads_fell_asleep) {
+    ThreadPool pool(4);
+    for (int job = 0; job < 20; ++job) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        CHECK(covers(pool, 50, 1));
+    }
+}
+
+TEST(a_worker_index_is_used_by_one_call_at_a_time) {
+    ThreadPool pool(4);
+    std::array<std::atomic<int>, 4> busy{};
+    std::atomic<bool> alone{true};
+    pool.run(2000, [&](int worker, std::int64_t, std::int64_t) {
+        if (busy[static_cast<std::size_t>(worker)]++ != 0) alone = false;
+        --busy[static_cast<std::size_t>(worker)];
+    });
+    CHECK(alone);
+}
+
+TEST(several_callers_share_a_pool_and_several_pools_run_at_once) {
+    ThreadPool shared(3);
+    std::atomic<int> right{0};
+    std::vector<std::thread> callers;
+    for (int i = 0; i < 4; ++i)
+        callers.emplace_back([&] {
+            ThreadPool own(2);
+            for (int job = 0; job < 100; ++job) right += covers(shared, 20, 1) && covers(own, 20, 1);
+        });
+    for (std::thread &caller : callers) caller.join();
+    CHECK(right == 400);
+}
+
+TEST(exceptions_reach_the_caller_and_the_pool_survives) {
+    for (int threads : {1, 4}) {
+        ThreadPool pool(threads);
+        for (std::int64_t bad : {0, 17, 99}) {
+            std::string message;
+            try {
+                pool.run(100, [&](int, std::int64_t begin, std::int64_t end) {
+                    if (begin <= bad && bad < end) throw std::runtime_error("item " + std::to_string(bad));
+                });
+            } catch (const std::runtime_error &error) {
+                message = error.what();
+            }
+            CHECK(message == "item " + std::to_string(bad));
+            CHECK(covers(pool, 100, 1));
+        }
+    }
+}
+
+// The child has none of the parent's threads, and the pool's locks are in an unknown state.
+TEST(works_in_a_forked_child) {
+    ThreadPool pool(3);
+    CHECK(covers(pool, 100, 1));
+    const pid_t child = fork();
+    if (child == 0) _exit(covers(pool, 100, 1) ? 7 : 8);
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    CHECK(covers(pool, 100, 1));
+}
+
+#if defined(__x86_64__)
+TEST(floating_point_settings_are_the_defaults_inside_and_restored_outside) {
+    ThreadPool pool(2);
+    const unsigned flush_to_zero_and_round_down = 0x1f80 | 0x8040 | 0x2000;
+    __builtin_ia32_ldmxcsr(flush_to_zero_and_round_down);
+    std::atomic<int> defaults{0};
+    pool.run(64, [&](int, std::int64_t, std::int64_t) {
+        defaults += (__builtin_ia32_stmxcsr() & ~0x3fu) == 0x1f80;
+    });
+    const unsigned after = __builtin_ia32_stmxcsr();
+    __builtin_ia32_ldmxcsr(0x1f80);
+    CHECK(defaults == 64);
+    CHECK(after == flush_to_zero_and_round_down);
+}
+#endif
+
+TEST(refuses_impossible_numbers_of_threads) {
+    CHECK_THROWS(ThreadPool(0), ErrorKind::parameter, "threads: expected 1 to 1024, got 0");
+    CHECK_THROWS(ThreadPool(-3), ErrorKind::parameter, "got -3");
+    CHECK_THROWS(ThreadPool(5000), ErrorKind::parameter, "got 5000");
+    CHECK(ThreadPool::automatic_threads() >= 1);
+    CHECK(ThreadPool::automatic_threads() <= static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+struct TemporaryDirectory {
+    std::filesystem::path path;
+    TemporaryDirectory() {
+        std::string name = (std::filesystem::temp_directory_path() / "mpscnn-XXXXXX").string();
+        path = mkdtemp(name.data());
+    }
+    ~TemporaryDirectory() { std::filesystem::remove_all(path); }
+    void write(const std::string &name, const std::string &text) const {
+        std::filesystem::create_directories((path / name).parent_path());
+        std::ofstream(path / name) << text;
+    }
+};
+
+TEST(control_groups_limit_the_processors) {
+    using platform::processor_quota;
+    const TemporaryDirectory mount;
+    mount.write("cpu.max", "max 100000\n");
+    mount.write("a/cpu.max", "150000 100000\n");
+    mount.write("a/b/cpu.max", "400000 100000\n");
+    mount.write("cpu/docker/x/cpu.cfs_quota_us", "50000\n");
+    mount.write("cpu/docker/x/cpu.cfs_period_us", "100000\n");
+    mount.write("cpu/free/cpu.cfs_quota_us", "-1\n");
+    mount.write("cpu/free/cpu.cfs_period_us", "100000\n");
+    const std::string root = mount.path.string();
+    CHECK(processor_quota("0::/\n", root) == 0);
+    CHECK(processor_quota("0::/a\n", root) == 1.5);
+    CHECK(processor_quota("0::/a/b\n", root) == 1.5);
+    CHECK(processor_quota("0::/somewhere/else\n", root) == 0);
+    CHECK(processor_quota("7:memory:/docker/x\n4:cpu,cpuacct:/docker/x\n", root) == 0.5);
+    CHECK(processor_quota("4:cpu,cpuacct:/free\n", root) == 0);
+    CHECK(processor_quota("", root) == 0);
+    CHECK(processor_quota("nonsense\n::\n", root) == 0);
+}
+
+} // namespace
