@@ -1,0 +1,51 @@
+"""Arrays at the border: what is passed on as it lies, what is converted once, what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.errors import ParameterError, ShapeError
+
+
+def as_array(what: str, value: Any) -> NDArray[Any]:
+    """A view of `value`'s memory: numpy array, DLPack or buffer. Lists of numbers are copied."""
+    if isinstance(value, np.ndarray):
+        return value
+    if hasattr(value, "__dlpack__") and hasattr(value, "__dlpack_device__"):
+        try:
+            return np.from_dlpack(value)
+        except (BufferError, RuntimeError, ValueError, TypeError) as error:
+            raise ParameterError(f"{what}: its memory cannot be used here: {error}") from error
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise ShapeError(f"{what}: cannot be read as an array: {error}") from error
+
+
+def as_input(name: str, value: Any) -> NDArray[Any]:
+    """float32 or float16 in native byte order; the same memory where it is so already."""
+    array = as_array(f"input {name!r}", value)
+    if array.dtype.kind != "f" or array.dtype.itemsize > 8:
+        hint = "; photos go through Model.predict or mpscnn.preprocess" if array.dtype.kind in "ui" else ""
+        raise ShapeError(f"input {name!r}: expected float32 or float16 elements, got {array.dtype}{hint}")
+    if array.dtype == np.float16 or array.dtype == np.float32:
+        strides_fit = all(stride % array.itemsize == 0 for stride in array.strides)
+        if array.dtype.isnative and array.flags.aligned and strides_fit:
+            return array
+    wanted = np.float16 if array.dtype.itemsize == 2 else np.float32
+    return np.ascontiguousarray(array, dtype=wanted)
+
+
+def check_output(name: str, value: Any) -> NDArray[Any]:
+    """The array itself, when results can be written into it."""
+    if isinstance(value, (list, tuple, int, float)):
+        raise ParameterError(f"output {name!r}: expected an array to write into, got {type(value).__name__}")
+    array = as_array(f"output {name!r}", value)
+    if array.dtype not in (np.float32, np.float16) or not array.dtype.isnative:
+        raise ShapeError(f"output {name!r}: expected native float32 or float16 elements, got {array.dtype}")
+    if not array.flags.writeable:
+        raise ParameterError(f"output {name!r}: the array is read-only")
+    return array

@@ -1,0 +1,76 @@
+"""How layer methods' conventional arguments become an operation's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mpscnn.errors import ParameterError
+
+IntPair = int | tuple[int, int]
+PaddingArgument = str | int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
+Activation = str | Mapping[str, Any] | None
+
+_ACTIVATIONS: dict[str, dict[str, Any]] = {
+    "relu": {"kind": "relu"},
+    "relu6": {"kind": "relun", "a": 0.0, "b": 6.0},
+    "prelu": {"kind": "prelu"},
+}
+
+
+def pair(what: str, value: IntPair) -> tuple[int, int]:
+    """(vertical, horizontal) from one number or two."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value, value
+    if isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(part, int) for part in value):
+        return value[0], value[1]
+    raise ParameterError(f"{what} must be a whole number or (vertical, horizontal), got {value!r}")
+
+
+def activation_attributes(activation: Activation) -> dict[str, Any] | None:
+    """Parameters of the neuron for a name or a mapping; None for no activation."""
+    if activation is None or activation == "linear":
+        return None
+    if isinstance(activation, Mapping):
+        return dict(activation)
+    if activation not in _ACTIVATIONS:
+        known = ", ".join(map(repr, _ACTIVATIONS))
+        raise ParameterError(f"activation must be one of {known} or a mapping, got {activation!r}")
+    return _ACTIVATIONS[activation]
+
+
+def window_attributes(
+    kernel: IntPair, strides: IntPair, padding: PaddingArgument, dilation: IntPair
+) -> dict[str, Any]:
+    """The parameters that convolutions and poolings share."""
+    kernel_height, kernel_width = pair("kernel_size", kernel)
+    stride_y, stride_x = pair("strides", strides)
+    dilation_y, dilation_x = pair("dilation", dilation)
+    attributes: dict[str, Any] = {
+        "kernel_height": kernel_height,
+        "kernel_width": kernel_width,
+        "stride_y": stride_y,
+        "stride_x": stride_x,
+        "dilation_y": dilation_y,
+        "dilation_x": dilation_x,
+    }
+    if isinstance(padding, str):
+        if padding not in ("valid", "same", "full"):
+            raise ParameterError(f"padding must be 'valid', 'same', 'full' or numbers, got {padding!r}")
+        return attributes | {"padding": padding}
+    (top, bottom), (left, right) = _sides(padding)
+    sides = {"pad_top": top, "pad_bottom": bottom, "pad_left": left, "pad_right": right}
+    return attributes | {"padding": "explicit", **sides}
+
+
+def _sides(
+    padding: int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]],
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    if isinstance(padding, int):
+        return (padding, padding), (padding, padding)
+    if isinstance(padding, (tuple, list)) and len(padding) == 2:
+        vertical, horizontal = padding
+        return pair("padding", vertical), pair("padding", horizontal)
+    raise ParameterError(
+        f"padding must be a number, (vertical, horizontal) or ((top, bottom), (left, right)), got {padding!r}"
+    )

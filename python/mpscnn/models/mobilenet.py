@@ -1,0 +1,171 @@
+"""MobileNet V1 (Howard et al. 2017) and V2 (Sandler et al. 2018) image classifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any
+
+from mpscnn.errors import ParameterError
+from mpscnn.network import Network, Tensor
+
+Size = int | tuple[int, int]
+Weights = Mapping[str, Any] | str | PathLike[str] | None
+
+_V1_LAYERS = [  # (stride, channels) of each depthwise separable convolution
+    (1, 64),
+    (2, 128),
+    (1, 128),
+    (2, 256),
+    (1, 256),
+    (2, 512),
+    *[(1, 512)] * 5,
+    (2, 1024),
+    (1, 1024),
+]
+_V1_SHALLOW_LEFT_OUT = range(6, 11)  # the five layers of 512 channels at one resolution
+
+_V2_BLOCKS = [  # (expansion, channels, repetitions, stride of the first)
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+]
+
+
+def mobilenet_v1(
+    weights: Weights = None,
+    *,
+    depth_multiplier: float = 1.0,
+    input_size: Size = 224,
+    classes: int = 1001,
+    output: str = "softmax",
+    shallow: bool = False,
+) -> Network:
+    """MobileNet V1: (n, height, width, 3) in -1..1 (preprocessing "tensorflow") -> (n, classes).
+
+    Layers: conv1; depthwise1, pointwise1 ... depthwise13, pointwise13; pool; classifier.
+
+    Args:
+        weights: None (to be loaded later), a mapping as `Network.load_weights` takes, or a model file or registry
+            name with exactly this architecture.
+        depth_multiplier: width of every layer relative to the article's, at least 8 channels each.
+        input_size: one number, or (height, width); the article's are 128, 160, 192 and 224.
+        classes: 1001 in TensorFlow's files, where class 0 is the background.
+        output: "softmax" for probabilities, "logits" for the values before.
+        shallow: leave out the five layers of 512 channels (the article's shallow variant).
+
+    Raises:
+        ParameterError: an argument out of range. WeightsError: weights that do not fit.
+    """
+    net = Network(input=(*_input_size(input_size), 3), name="mobilenet_v1")
+    width = _width_v1(depth_multiplier)
+    x = net.conv2d(net.input, width(32), 3, strides=2, padding="same", activation="relu6", name="conv1")
+    layers = [layer for i, layer in enumerate(_V1_LAYERS) if not (shallow and i in _V1_SHALLOW_LEFT_OUT)]
+    for i, (stride, channels) in enumerate(layers, start=1):
+        x = net.depthwise_conv2d(
+            x, 3, strides=stride, padding="same", activation="relu6", name=f"depthwise{i}"
+        )
+        x = net.conv2d(x, width(channels), 1, activation="relu6", name=f"pointwise{i}")
+    return _with_head(net, x, classes, output, weights)
+
+
+def mobilenet_v2(
+    weights: Weights = None,
+    *,
+    depth_multiplier: float = 1.0,
+    input_size: Size = 224,
+    classes: int = 1001,
+    output: str = "softmax",
+) -> Network:
+    """MobileNet V2: (n, height, width, 3) in -1..1 (preprocessing "tensorflow") -> (n, classes).
+
+    Layers: conv1; for each block b from 1 to 17: expand<b> (not in block 1), depthwise<b>, project<b> and, where
+    the shape stays, add<b>; conv_last; pool; classifier.
+
+    Args:
+        weights: None (to be loaded later), a mapping as `Network.load_weights` takes, or a model file or registry
+            name with exactly this architecture.
+        depth_multiplier: width of every layer relative to the article's, rounded to multiples of 8; the last
+            convolution keeps its 1280 channels below 1.
+        input_size: one number, or (height, width).
+        classes: 1001 in TensorFlow's files, where class 0 is the background.
+        output: "softmax" for probabilities, "logits" for the values before.
+
+    Raises:
+        ParameterError: an argument out of range. WeightsError: weights that do not fit.
+    """
+    _require_multiplier(depth_multiplier)
+    net = Network(input=(*_input_size(input_size), 3), name="mobilenet_v2")
+
+    def width(channels: int) -> int:
+        return round_channels(channels * depth_multiplier)
+
+    x = net.conv2d(net.input, width(32), 3, strides=2, padding="same", activation="relu6", name="conv1")
+    block = 0
+    for expansion, channels, repetitions, first_stride in _V2_BLOCKS:
+        for repetition in range(repetitions):
+            block += 1
+            stride = first_stride if repetition == 0 else 1
+            x = inverted_residual(net, x, block, width(channels), expansion=expansion, stride=stride)
+    last = round_channels(1280 * max(1.0, depth_multiplier))
+    x = net.conv2d(x, last, 1, activation="relu6", name="conv_last")
+    return _with_head(net, x, classes, output, weights)
+
+
+def inverted_residual(
+    net: Network, x: Tensor, block: int, channels: int, *, expansion: int, stride: int
+) -> Tensor:
+    """One block of MobileNet V2: expand, filter depthwise, project, and add where the shape stays."""
+    inputs = x.shape[-1] or 0
+    y = x
+    if expansion != 1:
+        y = net.conv2d(y, inputs * expansion, 1, activation="relu6", name=f"expand{block}")
+    y = net.depthwise_conv2d(
+        y, 3, strides=stride, padding="same", activation="relu6", name=f"depthwise{block}"
+    )
+    y = net.conv2d(y, channels, 1, name=f"project{block}")
+    return net.add(x, y, name=f"add{block}") if stride == 1 and inputs == channels else y
+
+
+def round_channels(channels: float, divisor: int = 8) -> int:
+    """To a multiple of `divisor`, never more than a tenth below (TensorFlow's make_divisible)."""
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * channels else rounded
+
+
+def _with_head(net: Network, x: Tensor, classes: int, output: str, weights: Weights) -> Network:
+    if output not in ("softmax", "logits"):
+        raise ParameterError(f"output must be 'softmax' or 'logits', got {output!r}")
+    x = net.global_average_pool2d(x, name="pool")
+    x = net.flatten(net.conv2d(x, classes, 1, name="classifier"), name="logits")
+    net.output(net.softmax(x, name="softmax") if output == "softmax" else x)
+    if weights is not None:
+        net.load_weights(weights if isinstance(weights, Mapping) else _weights_of_file(weights))
+    return net
+
+
+def _weights_of_file(source: str | PathLike[str]) -> Mapping[str, Any]:
+    from mpscnn.model import load
+
+    return load(source).network.weights
+
+
+def _width_v1(multiplier: float) -> Any:
+    _require_multiplier(multiplier)
+    return lambda channels: max(int(channels * multiplier), 8)
+
+
+def _require_multiplier(multiplier: float) -> None:
+    if not 0.1 <= multiplier <= 4.0:
+        raise ParameterError(f"depth_multiplier must be from 0.1 to 4, got {multiplier!r}")
+
+
+def _input_size(size: Size) -> tuple[int, int]:
+    height, width = (size, size) if isinstance(size, int) else size
+    if min(height, width) < 32:
+        raise ParameterError(f"input_size must be at least 32, got {size!r}")
+    return height, width

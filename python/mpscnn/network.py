@@ -1,0 +1,496 @@
+"""Building networks from conventional layers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mpscnn import _core
+from mpscnn.errors import ParameterError, WeightsError
+from mpscnn.layer_arguments import (
+    Activation,
+    IntPair,
+    PaddingArgument,
+    activation_attributes,
+    pair,
+    window_attributes,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mpscnn.program import Program
+
+Shape = tuple[int | None, ...]
+
+
+class Tensor:
+    """A layer's result inside a network: what other layers take as input.
+
+    `shape` lists the batch first; None is an extent that is free until the network runs.
+    """
+
+    __slots__ = ("index", "name", "network", "shape")
+
+    def __init__(self, network: Network, index: int, name: str) -> None:
+        self.network = network
+        self.index = index
+        self.name = name
+        self.shape: Shape = tuple(None if extent < 0 else extent for extent in network.graph.shape(index))
+
+    def __repr__(self) -> str:
+        return f"<Tensor {self.name!r} {self.shape}>"
+
+
+class Network:
+    """A convolutional network: layers, their weights, its inputs and outputs.
+
+    Layers mean exactly what the layers of the same name mean in TensorFlow and PyTorch; images are NHWC. Every
+    method that adds a layer checks shapes at once and raises ShapeError or ParameterError with the layer's name.
+
+    Args:
+        input: (height, width, channels) of the image, or (features,); None for extents that may vary. Several
+            inputs: a mapping from names to such shapes.
+        name: shown in tables and messages.
+    """
+
+    def __init__(
+        self, input: Sequence[int | None] | Mapping[str, Sequence[int | None]], *, name: str = "network"
+    ) -> None:
+        self.graph = _core.Graph(name)
+        self.name = name
+        named = input if isinstance(input, Mapping) else {"image" if len(input) == 3 else "input": input}
+        self.inputs = [self._add_input(key, shape) for key, shape in named.items()]
+        self.outputs: list[Tensor] = []
+        self._names_used: dict[str, int] = {}
+
+    @classmethod
+    def from_graph(cls, graph: _core.Graph) -> Network:
+        """Wraps a graph of the core, for example one read from a model file."""
+        network = cls.__new__(cls)
+        description = json.loads(graph.to_json())
+        network.graph = graph
+        network.name = description["name"]
+        network._names_used = {}
+        input_names = [entry["name"] for entry in description["inputs"]]
+        names = input_names + [entry["name"] for entry in description["nodes"]]
+        index = {name: position for position, name in enumerate(names)}
+        network.inputs = [Tensor(network, index[name], name) for name in input_names]
+        network.outputs = [Tensor(network, index[name], name) for name in description["outputs"]]
+        return network
+
+    @property
+    def input(self) -> Tensor:
+        """The only input. Raises ParameterError when there are several: use `inputs`."""
+        if len(self.inputs) != 1:
+            raise ParameterError(f"network {self.name!r} has {len(self.inputs)} inputs; use network.inputs")
+        return self.inputs[0]
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"{tensor.name} {tensor.shape}" for tensor in self.inputs)
+        return f"<Network {self.name!r}: {inputs}>"
+
+    # ---- Layers ----------------------------------------------------------------------------------------
+
+    def conv2d(
+        self,
+        x: Tensor,
+        filters: int,
+        kernel_size: IntPair,
+        *,
+        strides: IntPair = 1,
+        padding: PaddingArgument = "valid",
+        dilation: IntPair = 1,
+        groups: int = 1,
+        activation: Activation = None,
+        name: str | None = None,
+    ) -> Tensor:
+        """2-D convolution (correlation): (n, h, w, c) -> (n, h', w', filters).
+
+        Args:
+            kernel_size, strides, dilation: one number, or (vertical, horizontal).
+            padding: "valid", "same" (TensorFlow's rule), "full", one number for all sides, (vertical, horizontal),
+                or ((top, bottom), (left, right)).
+            activation: "relu", "relu6", "prelu" or a mapping with the neuron's parameters.
+
+        Weights: `weight` [filters][kernel height][kernel width][c / groups], `bias` [filters] (optional).
+        """
+        attributes = window_attributes(kernel_size, strides, padding, dilation)
+        attributes |= {"output_channels": filters, "groups": groups}
+        return self.layer("convolution", [x], attributes, activation=activation, name=name, default="conv2d")
+
+    def depthwise_conv2d(
+        self,
+        x: Tensor,
+        kernel_size: IntPair,
+        *,
+        strides: IntPair = 1,
+        padding: PaddingArgument = "valid",
+        dilation: IntPair = 1,
+        multiplier: int = 1,
+        activation: Activation = None,
+        name: str | None = None,
+    ) -> Tensor:
+        """Each channel convolved on its own: (n, h, w, c) -> (n, h', w', c * multiplier).
+
+        Output channel c * multiplier + m comes from input channel c. Arguments as in `conv2d`.
+
+        Weights: `weight` [c][multiplier][kernel height][kernel width], `bias` [c * multiplier] (optional).
+        """
+        channels = x.shape[-1]
+        if channels is None or len(x.shape) != 4:
+            raise ParameterError(f"depthwise_conv2d needs an image (n, h, w, c), got {x!r}")
+        attributes = window_attributes(kernel_size, strides, padding, dilation)
+        attributes |= {"output_channels": channels * multiplier, "groups": channels}
+        return self.layer(
+            "convolution", [x], attributes, activation=activation, name=name, default="depthwise_conv2d"
+        )
+
+    def dense(
+        self, x: Tensor, units: int, *, activation: Activation = None, name: str | None = None
+    ) -> Tensor:
+        """Fully connected layer: (n, features) or (n, h, w, c) -> (n, units).
+
+        Weights: `weight` [units][features] or [units][h][w][c], `bias` [units] (optional).
+        """
+        return self.layer(
+            "fully_connected", [x], {"outputs": units}, activation=activation, name=name, default="dense"
+        )
+
+    def max_pool2d(
+        self,
+        x: Tensor,
+        pool_size: IntPair,
+        *,
+        strides: IntPair | None = None,
+        padding: PaddingArgument = "valid",
+        dilation: IntPair = 1,
+        ceil_mode: bool = False,
+        name: str | None = None,
+    ) -> Tensor:
+        """Maximum of each window; positions in the padding never win. `strides` defaults to `pool_size`."""
+        attributes = window_attributes(
+            pool_size, pool_size if strides is None else strides, padding, dilation
+        )
+        attributes |= {"kind": "max", "ceil_mode": ceil_mode}
+        return self.layer("pooling", [x], attributes, name=name, default="max_pool2d")
+
+    def average_pool2d(
+        self,
+        x: Tensor,
+        pool_size: IntPair,
+        *,
+        strides: IntPair | None = None,
+        padding: PaddingArgument = "valid",
+        count_padding: bool = False,
+        ceil_mode: bool = False,
+        name: str | None = None,
+    ) -> Tensor:
+        """Mean of each window. The divisor counts pixels of the image, with `count_padding` also zero padding."""
+        attributes = window_attributes(pool_size, pool_size if strides is None else strides, padding, 1)
+        attributes |= {"kind": "average", "ceil_mode": ceil_mode, "count_padding": count_padding}
+        return self.layer("pooling", [x], attributes, name=name, default="average_pool2d")
+
+    def global_average_pool2d(self, x: Tensor, *, name: str | None = None) -> Tensor:
+        """Mean of each channel: (n, h, w, c) -> (n, 1, 1, c)."""
+        return self._global_pool("average", x, name)
+
+    def global_max_pool2d(self, x: Tensor, *, name: str | None = None) -> Tensor:
+        """Maximum of each channel: (n, h, w, c) -> (n, 1, 1, c)."""
+        return self._global_pool("max", x, name)
+
+    def add(self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None) -> Tensor:
+        """Elementwise sum of two tensors of one shape."""
+        return self.layer("add", [a, b], {}, activation=activation, name=name, default="add")
+
+    def batch_norm(
+        self, x: Tensor, *, epsilon: float = 1e-3, activation: Activation = None, name: str | None = None
+    ) -> Tensor:
+        """gamma * (x - mean) / sqrt(variance + epsilon) + beta, for each channel.
+
+        Folded into the convolution or dense layer before it when the network is compiled.
+
+        Weights: `mean`, `variance`, `gamma` (1 when absent), `beta` (0 when absent), each [c].
+        """
+        return self.layer(
+            "batch_normalization",
+            [x],
+            {"epsilon": epsilon},
+            activation=activation,
+            name=name,
+            default="batch_norm",
+        )
+
+    def activation(self, x: Tensor, function: Activation, *, name: str | None = None) -> Tensor:
+        """An activation as a layer of its own: "relu", "relu6", "prelu" or the neuron's parameters.
+
+        Compiling joins it with the convolution, dense layer, addition or batch norm before it.
+        """
+        attributes = activation_attributes(function) or {}
+        return self.layer("neuron", [x], attributes, name=name, default="activation")
+
+    def softmax(self, x: Tensor, *, name: str | None = None) -> Tensor:
+        """exp(x) / sum(exp(x)) over the last axis."""
+        return self.layer("softmax", [x], {}, name=name, default="softmax")
+
+    def concat(self, tensors: Sequence[Tensor], *, axis: int = -1, name: str | None = None) -> Tensor:
+        """Tensors one behind the other along `axis` (not the batch)."""
+        return self.layer("concatenation", list(tensors), {"axis": axis}, name=name, default="concat")
+
+    def pad(
+        self, x: Tensor, padding: PaddingArgument, *, value: float = 0.0, name: str | None = None
+    ) -> Tensor:
+        """A constant border: one number for all sides, (vertical, horizontal) or ((top, bottom), (left, right))."""
+        if isinstance(padding, str):
+            raise ParameterError(f"pad: padding must be numbers, got {padding!r}")
+        window = window_attributes(1, 1, padding, 1)
+        attributes: dict[str, Any] = {"value": value}
+        attributes |= {side: window.get(f"pad_{side}", 0) for side in ("top", "bottom", "left", "right")}
+        return self.layer("padding", [x], attributes, name=name, default="pad")
+
+    def reshape(self, x: Tensor, shape: Sequence[int], *, name: str | None = None) -> Tensor:
+        """Same elements in the same order; `shape` without the batch, one extent may be -1."""
+        return self.layer("reshape", [x], {"shape": list(shape)}, name=name, default="reshape")
+
+    def flatten(self, x: Tensor, *, name: str | None = None) -> Tensor:
+        """(n, h, w, c) -> (n, h * w * c)."""
+        return self.layer("reshape", [x], {"shape": [-1]}, name=name, default="flatten")
+
+    def resize(
+        self,
+        x: Tensor,
+        size: tuple[int, int] | None = None,
+        *,
+        scale: IntPair = 1,
+        method: str = "bilinear",
+        alignment: str = "half_pixel",
+        name: str | None = None,
+    ) -> Tensor:
+        """Image of another size: `size` (height, width), or whole-number factors `scale`.
+
+        Args:
+            method: "bilinear" or "nearest".
+            alignment: "half_pixel", "corners" (align_corners) or "asymmetric" (TensorFlow 1's default).
+        """
+        attributes: dict[str, Any] = {"kind": method, "alignment": alignment}
+        if size is not None:
+            attributes |= {"height": size[0], "width": size[1]}
+        vertical, horizontal = pair("scale", scale)
+        attributes |= {"scale_y": vertical, "scale_x": horizontal}
+        return self.layer("resize", [x], attributes, name=name, default="resize")
+
+    def layer(
+        self,
+        operation: str,
+        inputs: Sequence[Tensor],
+        attributes: Mapping[str, Any],
+        *,
+        activation: Activation = None,
+        name: str | None = None,
+        default: str | None = None,
+    ) -> Tensor:
+        """Any operation of `mpscnn.operations()` by its own name and parameters; the other methods end here."""
+        for tensor in inputs:
+            if tensor.network is not self:
+                raise ParameterError(f"{tensor!r} belongs to another network")
+        name = name if name is not None else self._free_name(default or operation)
+        neuron = activation_attributes(activation)
+        index = self.graph.add_node(
+            operation,
+            name,
+            [tensor.index for tensor in inputs],
+            json.dumps(dict(attributes)),
+            None if neuron is None else json.dumps(neuron),
+        )
+        return Tensor(self, index, name)
+
+    def output(self, x: Tensor) -> Tensor:
+        """Marks a result of the network. Several outputs keep the order in which they were marked."""
+        self.graph.mark_output(x.index)
+        self.outputs.append(x)
+        return x
+
+    def __getitem__(self, name: str) -> Tensor:
+        """The result of the layer of this name."""
+        names = [entry["name"] for group in ("inputs", "nodes") for entry in self.to_dict()[group]]
+        if name not in names:
+            raise ParameterError(f"network {self.name!r} has no layer {name!r}")
+        return Tensor(self, names.index(name), name)
+
+    # ---- Weights ---------------------------------------------------------------------------------------
+
+    def load_weights(self, weights: Mapping[str, NDArray[Any]]) -> None:
+        """Sets weights from arrays named "<layer>.<role>", for example "conv1.weight".
+
+        Floating point arrays of any layout; float64 is rounded to float32. Raises WeightsError for a name that
+        the network does not have, a weight that stays missing, a wrong shape or a value that is not finite.
+        """
+        specs = {f"{spec['layer']}.{spec['role']}": spec for spec in self.weight_specs()}
+        unknown = [name for name in weights if name not in specs]
+        if unknown:
+            raise WeightsError(f"network {self.name!r} has no weight {', '.join(map(repr, unknown[:5]))}")
+        for name, array in weights.items():
+            spec = specs[name]
+            self._set_weight(spec, np.asarray(array))
+            spec["set"] = True
+        missing = [name for name, spec in specs.items() if spec["required"] and not spec["set"]]
+        if missing:
+            raise WeightsError(f"network {self.name!r}: no values for {', '.join(map(repr, missing[:5]))}")
+
+    def set_quantized_weight(
+        self,
+        name: str,
+        values: NDArray[np.uint8],
+        scales: Sequence[float] | NDArray[np.float32],
+        zero_points: Sequence[float] | NDArray[np.float32],
+    ) -> None:
+        """Sets "<layer>.<role>" from uint8: (values - zero_point) * scale, per tensor or per first index."""
+        layer, _, role = name.rpartition(".")
+        scale_array = np.ascontiguousarray(scales, dtype=np.float32)
+        zero_array = np.ascontiguousarray(zero_points, dtype=np.float32)
+        self.graph.set_weight(layer, role, np.ascontiguousarray(values), scale_array, zero_array)
+
+    def initialize_weights(self, seed: int = 0) -> None:
+        """Random weights (He et al. 2015), zero biases, neutral batch norms: for benchmarks and tests.
+
+        The same seed gives the same weights.
+        """
+        generator = np.random.default_rng(seed)
+        constants = {"gamma": 1.0, "variance": 1.0, "beta": 0.0, "mean": 0.0, "bias": 0.0, "slope": 0.25}
+        for spec in self.weight_specs():
+            shape = tuple(spec["shape"])
+            if spec["role"] == "weight":
+                deviation = np.sqrt(2.0 / max(1, int(np.prod(shape[1:]))))
+                values = generator.normal(0.0, deviation, shape).astype(np.float32)
+            else:
+                values = np.full(shape, constants[spec["role"]], np.float32)
+            self.graph.set_weight(spec["layer"], spec["role"], values)
+
+    def weight_specs(self) -> list[dict[str, Any]]:
+        """All weights: layer, role, shape, required, set, dtype."""
+        specs: list[dict[str, Any]] = json.loads(self.graph.weights())
+        return specs
+
+    @property
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """All weights that are set, as stored (uint8 ones dequantised to float32); copies."""
+        return {
+            f"{spec['layer']}.{spec['role']}": self.weight(spec["layer"], spec["role"])
+            for spec in self.weight_specs()
+            if spec["set"]
+        }
+
+    def weight(self, layer: str, role: str = "weight") -> NDArray[Any]:
+        """A copy of one weight, as stored; uint8 ones dequantised to float32. Raises WeightsError without it."""
+        return _dequantized(*self.graph.get_weight(layer, role))
+
+    def _set_weight(self, spec: dict[str, Any], array: NDArray[Any]) -> None:
+        if array.dtype.kind != "f":
+            raise WeightsError(f"{spec['layer']}.{spec['role']}: expected floating point, got {array.dtype}")
+        array = np.ascontiguousarray(array, dtype=np.float16 if array.dtype == np.float16 else np.float32)
+        expected = tuple(spec["shape"])
+        # [channel][multiplier][kernel height][kernel width] is how depthwise weights are usually written; in
+        # memory it is the convolution's own order.
+        is_depthwise = len(expected) == 4 and array.ndim == 4 and expected[3] == 1
+        if (
+            is_depthwise
+            and array.shape != expected
+            and array.shape[0] * array.shape[1] == expected[0]
+            and array.shape[2:] == expected[1:3]
+        ):
+            array = array.reshape(expected)
+        self.graph.set_weight(spec["layer"], spec["role"], array)
+
+    # ---- Looking, running, saving ----------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """The structure, as in a model file."""
+        structure: dict[str, Any] = json.loads(self.graph.to_json())
+        return structure
+
+    def describe(self, size: tuple[int, int] | None = None) -> dict[str, Any]:
+        """Layers with output shape, parameters, MACs and FLOPs for one image.
+
+        Args:
+            size: (height, width), needed where the network leaves them free.
+        """
+        height, width = size or (0, 0)
+        description: dict[str, Any] = json.loads(self.graph.describe(height, width))
+        return description
+
+    def summary(self, size: tuple[int, int] | None = None) -> str:
+        """A table of the layers: name, operation, output shape, parameters, MACs, with totals."""
+        from mpscnn.summary import summary_table
+
+        return summary_table(self.name, self.describe(size)["layers"])
+
+    def compile(
+        self, *, device: str = "auto", precision: str = "auto", outputs: Sequence[str | Tensor] | None = None
+    ) -> Program:
+        """Prepares the network for a device.
+
+        Args:
+            device: "auto", "cpu" or "metal".
+            precision: "auto", "float32" or "float16".
+            outputs: layers whose results are wanted instead of the network's outputs; the rest is not computed.
+
+        Raises:
+            DeviceError: there is no such device. UnsupportedError: it cannot run a layer. WeightsError: weights
+                are missing.
+        """
+        from mpscnn.program import Program
+
+        wanted = [tensor if isinstance(tensor, str) else tensor.name for tensor in outputs or []]
+        return Program(_core.Program(self.graph, device, precision, wanted))
+
+    def save(
+        self,
+        path: str | PathLike[str],
+        *,
+        dtype: str = "float16",
+        labels: Sequence[str] | None = None,
+        preprocess: str | Mapping[str, Any] | None = None,
+        information: Mapping[str, str] | None = None,
+    ) -> None:
+        """Writes a model file (docs/model_format.md), replacing an older one only when complete.
+
+        Args:
+            dtype: how weights are stored: "float16", "float32" or "uint8" (quantised per output channel). Biases and
+                batch norms stay float32.
+            labels: names of the classes.
+            preprocess: a preset's name or a mapping, see `mpscnn.preprocess`.
+            information: free text: "license", "source", "description".
+        """
+        from mpscnn.model_file import save_model
+
+        save_model(self, path, dtype=dtype, labels=labels, preprocess=preprocess, information=information)
+
+    # ---- Names -----------------------------------------------------------------------------------------
+
+    def _add_input(self, name: str, shape: Sequence[int | None]) -> Tensor:
+        extents = [-1, *(-1 if extent is None else extent for extent in shape)]
+        return Tensor(self, self.graph.add_input(name, extents), name)
+
+    def _global_pool(self, kind: str, x: Tensor, name: str | None) -> Tensor:
+        attributes = {"kind": kind, "global": True}
+        return self.layer("pooling", [x], attributes, name=name, default=f"global_{kind}_pool2d")
+
+    def _free_name(self, stem: str) -> str:
+        self._names_used[stem] = self._names_used.get(stem, 0) + 1
+        return f"{stem}_{self._names_used[stem]}"
+
+
+def _dequantized(
+    values: NDArray[Any], scales: NDArray[np.float32] | None, zero_points: NDArray[np.float32] | None
+) -> NDArray[Any]:
+    if scales is None or zero_points is None:
+        return values.copy()
+    per_channel = (-1,) + (1,) * (values.ndim - 1)
+    result: NDArray[Any] = (values.astype(np.float32) - zero_points.reshape(per_channel)) * scales.reshape(
+        per_channel
+    )
+    return result

@@ -1,0 +1,141 @@
+"""Compiled networks and the sessions that run them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn.arrays import as_input, check_output
+from mpscnn.errors import ParameterError
+
+Arrays = Mapping[str, Any] | Sequence[Any]
+Result = NDArray[Any] | dict[str, NDArray[Any]]
+
+
+class Program:
+    """A network compiled for a device: packed weights, chosen kernels. Made by `Network.compile`.
+
+    Immutable and safe to use from several threads; every thread takes its own session.
+    """
+
+    def __init__(self, program: _core.Program) -> None:
+        self._program = program
+        description = json.loads(program.describe())
+        self.name: str = description["name"]
+        self.device: str = description["device"]
+        self.device_name: str = description["device_name"]
+        self.precision: str = description["precision"]
+        self.reason: str = description["reason"]
+        self.weight_bytes: int = description["weight_bytes"]
+        self.inputs: dict[str, tuple[int | None, ...]] = _ports(description["inputs"])
+        self.outputs: dict[str, tuple[int | None, ...]] = _ports(description["outputs"])
+
+    def __repr__(self) -> str:
+        return f"<Program {self.name!r} on {self.device} ({self.device_name}), {self.precision}>"
+
+    def session(self, *, threads: int | str = "auto", check_finite: bool = False) -> Session:
+        """A way to run this program, for one caller at a time.
+
+        Args:
+            threads: threads that compute, the calling one included; "auto": as many as this process may use (its
+                CPU affinity and its container's quota).
+            check_finite: raise an error naming the first layer whose result has a NaN or an infinity.
+        """
+        return Session(self, threads=thread_count(threads), check_finite=check_finite)
+
+    def output_shapes(self, *input_shapes: Sequence[int]) -> list[tuple[int, ...]]:
+        """Shapes of the outputs for inputs of these shapes (batch included). Raises ShapeError."""
+        shapes, _ = self._program.plan([tuple(shape) for shape in input_shapes])
+        return [tuple(shape) for shape in shapes]
+
+    def arena_bytes(self, *input_shapes: Sequence[int]) -> int:
+        """Bytes of a session's memory for intermediate results, for inputs of these shapes."""
+        _, arena = self._program.plan([tuple(shape) for shape in input_shapes])
+        return arena
+
+
+class Session:
+    """Runs a program for one caller at a time; a second caller at the same time gets a StateError.
+
+    The interpreter lock is released while it computes, so that sessions in several threads run in parallel.
+    """
+
+    def __init__(self, program: Program, *, threads: int, check_finite: bool) -> None:
+        self.program = program
+        self._session = _core.Session(program._program, threads, check_finite)
+
+    def __repr__(self) -> str:
+        return f"<Session of {self.program!r}>"
+
+    def run(self, x: Any, *, out: Any = None) -> Result:
+        """Computes the outputs for `x`.
+
+        float32 and float16 arrays are read where they lie, whatever their strides. float64, byte-swapped and
+        unaligned arrays are converted once to float32. Anything with the buffer protocol or DLPack is taken; other
+        element types are refused (photos go through `Model.predict` or `mpscnn.preprocess`).
+
+        Args:
+            x: (n, height, width, channels) or (n, features); with several inputs a mapping by name, or a sequence.
+            out: writable float32 or float16 array(s) for the outputs, of any strides; they are written where
+                they lie, and nothing is allocated when shapes repeat. Must not overlap `x`.
+
+        Returns:
+            The output, or a dict by layer name when there are several; `out` itself when given. Without `out`, float16
+            if all inputs are float16, else float32.
+
+        Raises:
+            ShapeError: a shape or element type does not fit. ParameterError: `out` is read-only or overlaps.
+            StateError: the session is running in another thread.
+        """
+        names = list(self.program.outputs)
+        inputs = [as_input(name, value) for name, value in self._by_name("input", self.program.inputs, x)]
+        if out is None:
+            half = all(array.dtype == np.float16 for array in inputs)
+            shapes, _ = self.program._program.plan([array.shape for array in inputs])
+            outputs = [np.empty(shape, np.float16 if half else np.float32) for shape in shapes]
+        else:
+            outputs = [check_output(name, value) for name, value in self._by_name("output", names, out)]
+        self._session.run(inputs, outputs)
+        if out is not None:
+            return out  # type: ignore[no-any-return]
+        return outputs[0] if len(outputs) == 1 else dict(zip(names, outputs, strict=True))
+
+    __call__ = run
+
+    def _by_name(
+        self, role: str, names: Sequence[str] | Mapping[str, Any], given: Any
+    ) -> list[tuple[str, Any]]:
+        wanted = list(names)
+        if isinstance(given, Mapping):
+            if set(given) != set(wanted):
+                raise ParameterError(f"{role}s: expected {wanted}, got {sorted(map(str, given))}")
+            return [(name, given[name]) for name in wanted]
+        if len(wanted) == 1:
+            if isinstance(given, (list, tuple)) and len(given) == 1 and hasattr(given[0], "shape"):
+                given = given[0]
+            return [(wanted[0], given)]
+        if not isinstance(given, (list, tuple)) or len(given) != len(wanted):
+            raise ParameterError(
+                f"{role}s: expected {len(wanted)} arrays ({', '.join(wanted)}), got {type(given).__name__}"
+            )
+        return list(zip(wanted, given, strict=True))
+
+
+def thread_count(threads: int | str) -> int:
+    """The core's number for a `threads` argument: 0 means automatic."""
+    if threads == "auto":
+        return 0
+    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 1024:
+        raise ParameterError(f"threads must be 'auto' or a number from 1 to 1024, got {threads!r}")
+    return threads
+
+
+def _ports(entries: list[dict[str, Any]]) -> dict[str, tuple[int | None, ...]]:
+    return {
+        entry["name"]: tuple(None if extent < 0 else extent for extent in entry["shape"]) for entry in entries
+    }
