@@ -475,6 +475,7 @@ def test_signal_while_downloading(
 def test_signal_while_waiting_for_the_lock(server: Server, file: PublishedFile, tmp_path: Path) -> None:
     with cache.exclusive(destination(file)):
         process = start_process(file, tmp_path / "log", "--terminal")
+        assert process.stderr is not None
         assert process.stderr.readline() == "Waiting for another process that prepares tiny.tflite ...\n"
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=PATIENCE)

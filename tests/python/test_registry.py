@@ -260,6 +260,14 @@ def test_read_only_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, conver
         registry.find("tiny")
 
 
+def test_directory_that_cannot_be_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPSCNN_MODELS", str(tmp_path / ("x" * 300)))
+    with pytest.raises(
+        WeightsError, match=r"cannot look for .*tiny_0\.5_32\.safetensors: File name too long"
+    ):
+        registry.find("tiny")
+
+
 def test_location_follows_find(tmp_path: Path, converter: FakeConverter) -> None:
     assert ENTRY.location() is None
     put_in_cache(ENTRY, FILES)
@@ -306,20 +314,21 @@ def test_unknown_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert message.startswith("unknown model 'mobilnet_v2'. Did you mean mobilenet_v2")
     assert "`mpscnn models`" in message
     assert str(tmp_path / "mine") in message
-    assert "Did you mean" not in _message_for("zzzzzz")
+    assert "Did you mean" not in message_for("zzzzzz")
 
 
-def _message_for(name: str) -> str:
+def message_for(name: str) -> str:
     with pytest.raises(ParameterError) as caught:
         registry.find(name)
     return str(caught.value)
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", "./tiny", "a/tiny", "/tiny", "x.safetensors", "tiny\0", "tiñy", ".tiny", "ñ"]
+    "name",
+    ["", ".", "..", "./tiny", "a/tiny", "/tiny", "x.safetensors", "tiny\0", "tiñy", "x" * 101, ".tiny", "ñ"],
 )
 def test_not_a_name(name: str) -> None:
-    assert "is not a model name" in _message_for(name)
+    assert "is not a model name" in message_for(name)
 
 
 @pytest.mark.parametrize(

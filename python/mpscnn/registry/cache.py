@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..errors import DownloadError, WeightsError
-from .catalogue import Entry, PublishedFile
+from mpscnn.errors import DownloadError, WeightsError
+from mpscnn.registry.catalogue import Entry, PublishedFile
 
 __all__ = [
     "cache_directory",
@@ -67,8 +68,10 @@ def first_file(paths: Iterable[Path]) -> Path | None:
     """The first of the paths that is a file. A directory that cannot be searched is an error, not a miss."""
     for path in paths:
         try:
-            if path.is_file():
+            if stat.S_ISREG(path.stat().st_mode):
                 return path
+        except (FileNotFoundError, NotADirectoryError):
+            continue
         except OSError as error:
             raise WeightsError(f"cannot look for {path}: {error.strerror}") from error
     return None

@@ -64,7 +64,7 @@ class Entry:
         A model file (.safetensors) where there is one, else the first of the publisher's files if all of
         them are here and only the conversion is missing. Checksums are left to `find`.
         """
-        from . import lookup
+        from mpscnn.registry import lookup
 
         return lookup.location(self)
 

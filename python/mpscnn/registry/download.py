@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from ..errors import DownloadError
-from .cache import difference, instructions
-from .catalogue import PublishedFile
-from .progress import progress_bar
+from mpscnn.errors import DownloadError
+from mpscnn.registry.cache import difference, instructions
+from mpscnn.registry.catalogue import PublishedFile
+from mpscnn.registry.progress import progress_bar
 
 __all__ = ["Client", "is_https"]
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import DownloadError, ParameterError, WeightsError
-from .cache import (
+from mpscnn.errors import DownloadError, ParameterError, WeightsError
+from mpscnn.registry.cache import (
     converted_path,
     difference,
     exclusive,
@@ -19,11 +19,11 @@ from .cache import (
     replacing,
     source_path,
 )
-from .catalogue import CATALOGUE, Entry, PublishedFile
+from mpscnn.registry.catalogue import CATALOGUE, Entry, PublishedFile
 
 if TYPE_CHECKING:
     # Networking is imported only when something is downloaded: loading a local model must stay quick.
-    from .download import Client
+    from mpscnn.registry.download import Client
 
 __all__ = ["find", "is_path", "location", "models", "names", "prepare"]
 
@@ -65,7 +65,8 @@ def find(name: str, *, download: bool = True) -> Path:
     entry = _entry(name)
     if entry is None and not _is_name(name):
         raise ParameterError(
-            f"{name!r} is not a model name: those have letters, digits, '_', '-' and '.', and no file suffix."
+            f"{name!r} is not a model name: those have up to 100 letters, digits, '_', '-' and '.', and "
+            f"no file suffix."
         )
     if ready := _ready_file(_all_names(entry) if entry else (name,)):
         return ready
@@ -79,7 +80,7 @@ def prepare(entry: Entry, *, download: bool = True, client: Client | None = None
     if entry.bundled:
         missing = _PACKAGED / (entry.name + _SUFFIX)
         raise WeightsError(f"{missing} is missing: this installation of mpscnn is incomplete.")
-    from .. import converters
+    from mpscnn import converters
 
     provided = {file: path for file in entry.files if (path := _provided(file))}
     for file, path in provided.items():
@@ -112,7 +113,7 @@ def location(entry: Entry) -> Path | None:
         return ready
     if entry.bundled:
         return None
-    from .. import converters
+    from mpscnn import converters
 
     if converted := first_file([converted_path(entry, converters.CONVERTER_VERSION)]):
         return converted
@@ -121,7 +122,7 @@ def location(entry: Entry) -> Path | None:
 
 
 def _is_name(text: str) -> bool:
-    return re.fullmatch(r"[A-Za-z0-9][\w.-]*", text, re.ASCII) is not None and not is_path(text)
+    return re.fullmatch(r"[A-Za-z0-9][\w.-]{0,99}", text, re.ASCII) is not None and not is_path(text)
 
 
 def _entry(name: str) -> Entry | None:
@@ -174,7 +175,7 @@ def _obtain(file: PublishedFile, client: Client | None) -> Path:
         if _cached(file):
             _check(path, file)
         else:
-            from .download import Client
+            from mpscnn.registry.download import Client
 
             (client or Client()).download(file, path)
     return path
