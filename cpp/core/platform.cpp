@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #if defined(__linux__)
@@ -126,6 +127,24 @@ int useful_threads() {
     const double quota = processor_quota(file_text("/proc/self/cgroup"), "/sys/fs/cgroup");
     if (quota > 0) threads = std::min(threads, static_cast<int>(std::ceil(quota)));
     return std::max(1, threads);
+}
+
+std::string processor_name() {
+#if defined(__APPLE__)
+    char brand[256] = {};
+    std::size_t size = sizeof(brand) - 1;
+    if (sysctlbyname("machdep.cpu.brand_string", brand, &size, nullptr, 0) == 0 && brand[0] != 0) return brand;
+#elif defined(__linux__)
+    // "model name\t: AMD EPYC"; arm64 kernels have no such line.
+    std::istringstream lines(file_text("/proc/cpuinfo"));
+    for (std::string line; std::getline(lines, line);) {
+        if (line.rfind("model name", 0) != 0) continue;
+        const auto begin = line.find_first_not_of(" \t", line.find(':') + 1);
+        if (begin != std::string::npos) return line.substr(begin);
+    }
+#endif
+    utsname system;
+    return uname(&system) == 0 ? system.machine : "unknown processor";
 }
 
 unsigned fork_generation() {
