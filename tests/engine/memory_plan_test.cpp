@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "check.h"
+#include "tests/cpp/check.h"
 
 using namespace mpscnn;
 using engine::BufferLifetime;
