@@ -1,0 +1,446 @@
+// Pooling, elementwise, softmax, resize, padding and half conversion kernels of every instruction set that
+// this machine has, against plain computations in double.
+
+#include "cpu/kernels.h"
+
+#include <bit>
+#include <string>
+
+#include "check.h"
+#include "core/half.h"
+#include "kernel_memory.h"
+
+using namespace kernel_test;
+
+namespace {
+
+Size random_size(Random &random) {
+    return {pick(random, 1, 3), pick(random, 1, 9), pick(random, 1, 12),
+            pick(random, 1, random() % 3 ? 40 : 150)};
+}
+
+/// Says which case failed, then counts it.
+void judge(bool right, const KernelTable &table, const std::string &what) {
+    if (!right) std::printf("%s: %s\n", table.name, what.c_str());
+    CHECK(right);
+}
+
+std::string text(const View &view) {
+    return "(" + std::to_string(view.batch) + ", " + std::to_string(view.height) + ", " +
+           std::to_string(view.width) + ", " + std::to_string(view.channels) + "), pitch " +
+           std::to_string(view.pixel_stride) + ", writable " + std::to_string(view.writable_channels);
+}
+
+/// Runs a task, requires agrees(value, n, y, x, channel) of every element, intact neighbours, and the same
+/// bits for any number of threads.
+template <class Task, class WorkFunction, class RunFunction, class Agrees>
+void check_task(Random &random, const KernelTable &table, const char *name, const Task &task,
+                const Memory &destination, WorkFunction work, RunFunction run, Agrees agrees) {
+    bool right = run_items(random, task, work, run, 1) && destination.guarded();
+    destination.each_pixel([&](std::int64_t n, std::int64_t y, std::int64_t x) {
+        for (std::int64_t channel = 0; channel < destination.view.channels; ++channel)
+            right = right && agrees(destination.at(n, y, x)[channel], n, y, x, channel);
+    });
+    right = right && same_for_any_threads(random, task, destination, work, run);
+    judge(right, table, std::string(name) + " of " + text(destination.view));
+}
+
+template <class Body> void for_each_table(int repetitions, Body body) {
+    for (const KernelTable *table : available_kernels()) {
+        Random random(7);
+        for (int i = 0; i < repetitions; ++i) body(random, *table);
+    }
+}
+
+// Pooling
+
+WindowAxis random_window(Random &random, std::int64_t extent) {
+    if (random() % 4 == 0) return {.kernel = extent};
+    const std::int64_t kernel = pick(random, 1, 4);
+    return {kernel, pick(random, 1, 3), pick(random, 1, 3), pick(random, 0, kernel)};
+}
+
+std::int64_t output_extent(Random &random, const WindowAxis &window, std::int64_t extent) {
+    const std::int64_t reach = (window.kernel - 1) * window.dilation + 1;
+    const std::int64_t after = window.before ? pick(random, 0, 2) : 0;
+    return std::max<std::int64_t>(1, (extent + window.before + after - reach) / window.stride + 1);
+}
+
+struct Pooled {
+    double maximum = -std::numeric_limits<double>::infinity(), sum = 0, magnitude = 0;
+    int counted = 0;
+    bool nan = false;
+};
+
+Pooled pooled(const PoolingTask &task, const Memory &source, std::int64_t n, std::int64_t y, std::int64_t x,
+              std::int64_t channel) {
+    Pooled result;
+    for (std::int64_t i = 0; i < task.vertical.kernel; ++i) {
+        for (std::int64_t j = 0; j < task.horizontal.kernel; ++j) {
+            const std::int64_t row =
+                y * task.vertical.stride - task.vertical.before + i * task.vertical.dilation;
+            const std::int64_t column =
+                x * task.horizontal.stride - task.horizontal.before + j * task.horizontal.dilation;
+            const View &from = source.view;
+            result.counted += row >= -task.counted_before_y && row < from.height + task.counted_after_y &&
+                              column >= -task.counted_before_x && column < from.width + task.counted_after_x;
+            if (row < 0 || row >= from.height || column < 0 || column >= from.width) continue;
+            const double value = source.at(n, row, column)[channel];
+            result.nan = result.nan || std::isnan(value);
+            result.maximum = std::max(result.maximum, value);
+            result.sum += value;
+            result.magnitude += std::fabs(value);
+        }
+    }
+    return result;
+}
+
+PoolingTask random_pooling(Random &random, const Memory &source) {
+    PoolingTask task;
+    task.source = source.view;
+    task.kind = random() % 2 ? PoolingKind::max : PoolingKind::average;
+    task.vertical = random_window(random, source.view.height);
+    task.horizontal = random_window(random, source.view.width);
+    if (random() % 2) {
+        task.counted_before_y = task.vertical.before;
+        task.counted_before_x = task.horizontal.before;
+        task.counted_after_y = pick(random, 0, 2);
+        task.counted_after_x = pick(random, 0, 2);
+    }
+    return task;
+}
+
+Size pooled_size(Random &random, const PoolingTask &task) {
+    return {task.source.batch, output_extent(random, task.vertical, task.source.height),
+            output_extent(random, task.horizontal, task.source.width), task.source.channels};
+}
+
+TEST(pooling_agrees_with_double) {
+    for_each_table(400, [](Random &random, const KernelTable &table) {
+        const Memory source = random_source(random, random_size(random));
+        PoolingTask task = random_pooling(random, source);
+        const Size size = pooled_size(random, task);
+        const Memory destination(random, size, guard);
+        const RandomEpilogue epilogue(random, size);
+        task.destination = destination.view;
+        task.epilogue = epilogue.epilogue;
+        check_task(random, table, task.kind == PoolingKind::max ? "maximum" : "average", task, destination,
+                   table.pooling_work, table.pooling,
+                   [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {
+                       const Pooled expected = pooled(task, source, n, y, x, channel);
+                       if (task.kind == PoolingKind::max) {
+                           // A window without any pixel: the maximum of nothing.
+                           if (std::isinf(expected.maximum)) return true;
+                           return epilogue.agrees(got, expected.maximum, 0, n, y, x, channel);
+                       }
+                       const double divisor = std::max(expected.counted, 1);
+                       return epilogue.agrees(got, expected.sum / divisor,
+                                              0x1p-22 * expected.magnitude / divisor, n, y, x, channel);
+                   });
+    });
+}
+
+TEST(pooling_keeps_nan_and_infinity) {
+    for_each_table(200, [](Random &random, const KernelTable &table) {
+        Memory source = random_source(random, random_size(random));
+        source.each([&](float &value) {
+            const auto kind = random() % 16;
+            if (kind == 0) value = std::nanf("");
+            if (kind == 1) value = random() % 2 ? infinity : -infinity;
+        });
+        PoolingTask task = random_pooling(random, source);
+        const Memory destination(random, pooled_size(random, task), guard);
+        task.destination = destination.view;
+        check_task(random, table, "pooling of NaN", task, destination, table.pooling_work, table.pooling,
+                   [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {
+                       const Pooled expected = pooled(task, source, n, y, x, channel);
+                       if (task.kind == PoolingKind::max)
+                           return expected.nan ? std::isnan(got)
+                                               : got == static_cast<float>(expected.maximum);
+                       if (std::isnan(expected.sum)) return std::isnan(got);
+                       return !std::isinf(expected.sum) || got == static_cast<float>(expected.sum);
+                   });
+    });
+}
+
+TEST(global_average_of_a_large_image_is_accurate) {
+    for_each_table(1, [](Random &random, const KernelTable &table) {
+        Memory source(random, {1, 200, 200, 20}, 0.0f);
+        source.each([&](float &value) { value = 1.0f + uniform(random) * 0.5f; });
+        const Memory destination(random, {1, 1, 1, 20}, guard);
+        PoolingTask task;
+        task.kind = PoolingKind::average;
+        task.source = source.view;
+        task.destination = destination.view;
+        task.vertical.kernel = task.horizontal.kernel = 200;
+        check_task(random, table, "global average", task, destination, table.pooling_work, table.pooling,
+                   [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {
+                       const double expected = pooled(task, source, n, y, x, channel).sum / 40000;
+                       return std::fabs(got - expected) < 2e-6;
+                   });
+    });
+}
+
+// Elementwise
+
+TEST(additions_agree_with_double) {
+    for_each_table(300, [](Random &random, const KernelTable &table) {
+        const Size size = random_size(random);
+        const Memory a = random_source(random, size), b = random_source(random, size);
+        const Memory destination(random, size, guard);
+        const RandomEpilogue epilogue(random, size);
+        const AdditionTask task{a.view, b.view, destination.view, epilogue.epilogue};
+        check_task(random, table, "addition", task, destination, table.addition_work, table.addition,
+                   [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {
+                       const double sum =
+                           static_cast<double>(a.at(n, y, x)[channel]) + b.at(n, y, x)[channel];
+                       return epilogue.agrees(got, sum, 0x1p-24 * std::fabs(sum), n, y, x, channel);
+                   });
+    });
+}
+
+TEST(scales_and_shifts_agree_with_double) {
+    for_each_table(300, [](Random &random, const KernelTable &table) {
+        const Size size = random_size(random);
+        const Memory source = random_source(random, size), destination(random, size, guard);
+        const RandomEpilogue epilogue(random, size);
+        AlignedBuffer<float> scale(static_cast<std::size_t>(size.channels + 16)), shift(scale.size());
+        std::generate_n(scale.data(), scale.size(), [&] { return uniform(random); });
+        std::generate_n(shift.data(), shift.size(), [&] { return uniform(random); });
+        AffineTask task{source.view, destination.view, nullptr, nullptr, epilogue.epilogue};
+        if (random() % 2) task.scale = scale.data();
+        if (random() % 2) task.shift = shift.data();
+        check_task(random, table, "scale and shift", task, destination, table.affine_work, table.affine,
+                   [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {
+                       const double factor = task.scale ? task.scale[channel] : 1.0f;
+                       const double term = task.shift ? task.shift[channel] : 0.0f;
+                       const double product = source.at(n, y, x)[channel] * factor;
+                       const double error = 0x1p-23 * (std::fabs(product) + std::fabs(term));
+                       return epilogue.agrees(got, product + term, error, n, y, x, channel);
+                   });
+    });
+}
+
+TEST(a_destination_may_be_the_source_or_the_residual) {
+    for_each_table(100, [](Random &random, const KernelTable &table) {
+        const Size size = random_size(random);
+        const Memory a = random_source(random, size), separate(random, size, guard);
+        Memory in_place = random_source(random, size);
+        const Memory b = in_place;
+        const ConstView residual = b.view;
+        Epilogue epilogue;
+        epilogue.activation = {.kind = Activation::Kind::linear, .low = 0.25f, .slope = 2.0f};
+        epilogue.residual = &residual;
+        AdditionTask task{a.view, b.view, separate.view, epilogue};
+        bool right = run_items(random, task, table.addition_work, table.addition, 2);
+        const ConstView own = in_place.view;
+        task.b = task.destination = in_place.view;
+        task.epilogue.residual = &own;
+        right = right && run_items(random, task, table.addition_work, table.addition, 2);
+        judge(right && separate.same_bits(in_place), table, "addition in place of " + text(in_place.view));
+    });
+}
+
+// Softmax
+
+void check_softmax(Random &random, const KernelTable &table, const Memory &source, bool round_to_half) {
+    const View &from = source.view;
+    const Memory destination(random, {from.batch, from.height, from.width, from.channels}, guard);
+    const SoftmaxTask task{from, destination.view, round_to_half};
+    check_task(random, table, "softmax", task, destination, table.softmax_work, table.softmax,
+               [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {
+                   const float *pixel = source.at(n, y, x);
+                   double maximum = -infinity, sum = 0;
+                   for (std::int64_t c = 0; c < from.channels; ++c)
+                       maximum = std::isnan(pixel[c]) ? pixel[c] : std::max<double>(maximum, pixel[c]);
+                   for (std::int64_t c = 0; c < from.channels; ++c) sum += std::exp(pixel[c] - maximum);
+                   const double expected = std::exp(pixel[channel] - maximum) / sum;
+                   if (std::isnan(expected)) return std::isnan(got);
+                   // The difference is rounded before its exponential is taken; one rounding for each
+                   // addition of the sum; a few more; the last term is for subnormal results.
+                   const double distance = expected > 0 ? maximum - pixel[channel] : 0;
+                   const auto terms = static_cast<double>(from.channels);
+                   double allowed = 0x1p-24 * (distance + terms + 8) * expected + 1e-44;
+                   if (round_to_half) allowed += 0.5 * half_spacing(expected + allowed);
+                   return std::fabs(got - expected) <= allowed;
+               });
+}
+
+TEST(softmax_agrees_with_double) {
+    for_each_table(200, [](Random &random, const KernelTable &table) {
+        Memory source = random_source(random, random_size(random));
+        const float spread = std::ldexp(1.0f, static_cast<int>(pick(random, -3, 9)));
+        const float offset = random() % 2 ? 1000.0f : 0.0f;
+        source.each([&](float &value) { value = value * spread + offset; });
+        check_softmax(random, table, source, random() % 4 == 0);
+    });
+}
+
+TEST(softmax_of_infinities_and_nan) {
+    for_each_table(200, [](Random &random, const KernelTable &table) {
+        Memory source = random_source(random, random_size(random));
+        const auto rarity = static_cast<std::uint32_t>(pick(random, 1, 60));
+        const float special[] = {infinity, -infinity, -infinity, -infinity, std::nanf(""), 3e38f, -3e38f};
+        const float chosen = special[random() % std::size(special)];
+        source.each([&](float &value) {
+            if (random() % rarity == 0) value = chosen;
+        });
+        check_softmax(random, table, source, false);
+    });
+}
+
+// Resize
+
+struct Sample {
+    std::int64_t first, second;
+    double fraction;
+};
+
+Sample sample(ResizeKind kind, std::int64_t output, double scale, double offset, double bias,
+              std::int64_t size) {
+    const double position = static_cast<double>(output) * scale + offset;
+    const auto last = static_cast<double>(size - 1);
+    if (kind == ResizeKind::nearest) {
+        const auto at = static_cast<std::int64_t>(std::clamp(std::floor(position + bias), 0.0, last));
+        return {at, at, 0};
+    }
+    const double inside = std::clamp(position, 0.0, last);
+    const auto at = static_cast<std::int64_t>(std::floor(inside));
+    return {at, std::min(at + 1, size - 1), inside - std::floor(inside)};
+}
+
+TEST(resizing_agrees_with_double) {
+    for_each_table(300, [](Random &random, const KernelTable &table) {
+        const Memory source = random_source(random, random_size(random));
+        const View &from = source.view;
+        const Memory destination(
+            random, {from.batch, pick(random, 1, 20), pick(random, 1, 20), from.channels}, guard);
+        ResizeTask task;
+        task.kind = random() % 2 ? ResizeKind::nearest : ResizeKind::bilinear;
+        task.source = from;
+        task.destination = destination.view;
+        task.scale_y = static_cast<double>(from.height) / static_cast<double>(destination.view.height);
+        task.scale_x = static_cast<double>(from.width) / static_cast<double>(destination.view.width);
+        task.offset_y = random() % 2 ? 0.5 * task.scale_y - 0.5 : 0;
+        task.offset_x = random() % 2 ? 0.5 * task.scale_x - 0.5 : 0;
+        task.nearest_bias = random() % 2 ? 0.5 : 0;
+        task.round_to_half = random() % 3 == 0;
+        check_task(random, table, task.kind == ResizeKind::nearest ? "nearest" : "bilinear", task,
+                   destination, table.resize_work, table.resize,
+                   [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {
+                       const Sample v =
+                           sample(task.kind, y, task.scale_y, task.offset_y, task.nearest_bias, from.height);
+                       const Sample h =
+                           sample(task.kind, x, task.scale_x, task.offset_x, task.nearest_bias, from.width);
+                       const auto value = [&](std::int64_t row, std::int64_t column) {
+                           return static_cast<double>(source.at(n, row, column)[channel]);
+                       };
+                       const double above =
+                           std::lerp(value(v.first, h.first), value(v.first, h.second), h.fraction);
+                       const double below =
+                           std::lerp(value(v.second, h.first), value(v.second, h.second), h.fraction);
+                       const double expected = std::lerp(above, below, v.fraction);
+                       double allowed = task.kind == ResizeKind::nearest ? 0 : 0x1p-21;
+                       if (task.round_to_half) allowed += 0.5 * half_spacing(std::fabs(expected) + allowed);
+                       return std::fabs(got - expected) <= allowed;
+                   });
+    });
+}
+
+// Padding
+
+TEST(padding_copies_crops_and_fills) {
+    for_each_table(400, [](Random &random, const KernelTable &table) {
+        const Memory source = random_source(random, random_size(random));
+        const View &from = source.view;
+        const bool same_channels = random() % 2;
+        const std::int64_t channels = same_channels ? from.channels : pick(random, 1, from.channels + 20);
+        const Memory destination(random, {from.batch, pick(random, 1, 15), pick(random, 1, 15), channels},
+                                 guard);
+        PaddingTask task{from, destination.view};
+        if (random() % 4) {
+            task.top = pick(random, -6, 6);
+            task.left = pick(random, -6, 6);
+            task.front = same_channels ? 0 : pick(random, -10, 10);
+        }
+        task.value = uniform(random);
+        check_task(random, table, "padding", task, destination, table.padding_work, table.padding,
+                   [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {
+                       const std::int64_t row = y - task.top, column = x - task.left,
+                                          c = channel - task.front;
+                       const bool inside = row >= 0 && row < from.height && column >= 0 &&
+                                           column < from.width && c >= 0 && c < from.channels;
+                       return got == (inside ? source.at(n, row, column)[c] : task.value);
+                   });
+    });
+}
+
+TEST(copies_side_by_side_concatenate) {
+    for_each_table(50, [](Random &random, const KernelTable &table) {
+        const Size size = random_size(random);
+        const Memory left = random_source(random, size), right = random_source(random, size);
+        Size both = size;
+        both.channels *= 2;
+        const Memory destination(random, both, guard);
+        for (const Memory *part : {&right, &left}) {
+            View half = destination.view;
+            half.channels = half.writable_channels = size.channels;
+            if (part == &right) half.data += size.channels;
+            CHECK(run_items(random, PaddingTask{part->view, half}, table.padding_work, table.padding, 3));
+        }
+        bool same = true;
+        destination.each_pixel([&](std::int64_t n, std::int64_t y, std::int64_t x) {
+            const float *pixel = destination.at(n, y, x);
+            same = same && std::equal(pixel, pixel + size.channels, left.at(n, y, x)) &&
+                   std::equal(pixel + size.channels, pixel + 2 * size.channels, right.at(n, y, x));
+        });
+        judge(same, table, "concatenation of " + text(destination.view));
+    });
+}
+
+// Half
+
+TEST(every_half_becomes_the_float_of_core_half) {
+    for_each_table(1, [](Random &, const KernelTable &table) {
+        std::vector<std::uint16_t> halves(0x10000);
+        std::iota(halves.begin(), halves.end(), std::uint16_t{0});
+        std::vector<float> floats(halves.size());
+        table.floats_from_halves(halves.data(), floats.data(), 0x10000);
+        for (const std::uint16_t half : halves)
+            CHECK(std::bit_cast<std::uint32_t>(floats[half]) ==
+                  std::bit_cast<std::uint32_t>(float_from_half(half)));
+    });
+}
+
+TEST(floats_become_the_halves_of_core_half) {
+    for_each_table(1, [](Random &random, const KernelTable &table) {
+        std::vector<float> floats;
+        // Around every half: its neighbours, and the ties between halves with theirs.
+        for (std::uint32_t half = 0; half < 0x10000; ++half) {
+            const auto bits = std::bit_cast<std::uint32_t>(float_from_half(static_cast<std::uint16_t>(half)));
+            for (const int distance : {-1, 0, 1, 0xfff, 0x1000, 0x1001})
+                floats.push_back(std::bit_cast<float>(bits + static_cast<std::uint32_t>(distance)));
+        }
+        for (int i = 0; i < 1 << 18; ++i)
+            floats.push_back(std::bit_cast<float>(static_cast<std::uint32_t>(random())));
+        std::vector<std::uint16_t> halves(floats.size());
+        table.halves_from_floats(floats.data(), halves.data(), static_cast<std::int64_t>(floats.size()));
+        for (std::size_t i = 0; i < floats.size(); ++i) CHECK(halves[i] == half_from_float(floats[i]));
+    });
+}
+
+TEST(half_conversions_of_any_length_touch_nothing_else) {
+    for_each_table(40, [](Random &random, const KernelTable &table) {
+        const std::int64_t count = pick(random, 0, 40);
+        std::vector<float> floats(static_cast<std::size_t>(count));
+        std::generate(floats.begin(), floats.end(), [&] { return uniform(random); });
+        std::vector<std::uint16_t> halves(floats.size() + 1, 0xabcd);
+        std::vector<float> back(floats.size() + 1, guard);
+        table.halves_from_floats(floats.data(), halves.data(), count);
+        table.floats_from_halves(halves.data(), back.data(), count);
+        CHECK(halves.back() == 0xabcd && back.back() == guard);
+        for (std::size_t i = 0; i < floats.size(); ++i) CHECK(back[i] == round_to_half(floats[i]));
+    });
+}
+
+} // namespace
