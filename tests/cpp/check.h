@@ -18,6 +18,7 @@ struct Test {
 
 inline std::vector<Test> tests;
 inline int checks = 0, failures = 0; // of the test that is running
+inline const char *skip_reason = nullptr;
 
 inline bool add(const char *name, void (*run)()) {
     tests.push_back({name, run});
@@ -57,20 +58,27 @@ void throws(Action action, mpscnn::ErrorKind kind, std::string_view part, const 
 #define CHECK_THROWS(statement, kind, part)                                                                  \
     check::throws([&] { static_cast<void>(statement); }, kind, part, __FILE__, __LINE__, #statement)
 
+/// Ends a test that cannot run here.
+#define SKIP(reason) return static_cast<void>(check::skip_reason = reason)
+
 int main() {
-    int failed = 0;
+    int failed = 0, skipped = 0;
     for (const check::Test &test : check::tests) {
         check::checks = check::failures = 0;
+        check::skip_reason = nullptr;
         try {
             test.run();
         } catch (const std::exception &error) {
             check::that(false, test.name, 0, "unexpected exception", error.what());
         }
-        const bool passed = check::failures == 0 && check::checks > 0;
+        if (check::skip_reason) std::printf("SKIPPED %s: %s\n", test.name, check::skip_reason);
+        const bool judged = check::checks > 0 || check::skip_reason;
+        const bool passed = check::failures == 0 && judged;
         if (!passed) std::printf("FAILED %s (%d of %d checks)\n", test.name, check::failures, check::checks);
         failed += passed ? 0 : 1;
+        skipped += passed && check::skip_reason ? 1 : 0;
     }
     const int total = static_cast<int>(check::tests.size());
-    std::printf("%d passed, %d failed\n", total - failed, failed);
+    std::printf("%d passed, %d failed, %d skipped\n", total - failed - skipped, failed, skipped);
     return failed == 0 && total > 0 ? 0 : 1;
 }

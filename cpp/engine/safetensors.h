@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/shape.h"
+
+namespace mpscnn::engine {
+
+/// The element types of safetensors files whose elements are whole bytes of an ordinary number.
+enum class StoredType {
+    boolean,
+    uint8,
+    int8,
+    uint16,
+    int16,
+    float16,
+    bfloat16,
+    uint32,
+    int32,
+    float32,
+    uint64,
+    int64,
+    float64
+};
+
+/// The format's name: "F32", "BF16", "BOOL".
+const char *name_of(StoredType type);
+std::size_t size_of(StoredType type);
+
+struct StoredTensor {
+    std::string name;
+    StoredType type;
+    Shape shape;                      ///< rank 0 to Shape::max_rank, no free extents
+    std::span<const std::byte> bytes; ///< little-endian, row-major; not necessarily aligned for the type
+};
+
+/// The contents of a safetensors file, checked and held in memory: what happens to the file afterwards does
+/// not matter. Copies share the memory. Everything that is wrong with a file is a WeightsError that begins
+/// with the file's name.
+///
+/// The format: eight bytes, the header's length as a little-endian integer; the header, a JSON object of
+/// tensors {"dtype", "shape", "data_offsets"} with an optional "__metadata__" object of strings; then the
+/// data, which the tensors cover without gaps or overlaps.
+class SafetensorsFile {
+public:
+    static SafetensorsFile read(const std::string &path);
+    /// `origin` takes the place of the file's name in messages. The bytes are copied.
+    static SafetensorsFile parse(std::span<const std::byte> bytes, std::string origin);
+
+    const std::string &origin() const { return origin_; }
+    const std::map<std::string, std::string, std::less<>> &metadata() const { return metadata_; }
+    /// In the header's order.
+    const std::vector<StoredTensor> &tensors() const { return tensors_; }
+    /// nullptr when there is no tensor of this name.
+    const StoredTensor *find(std::string_view name) const;
+    /// As find, but a missing tensor is an error.
+    const StoredTensor &at(std::string_view name) const;
+    /// The tensor's bytes, kept alive without this object.
+    std::shared_ptr<const std::byte> share(const StoredTensor &tensor) const;
+
+private:
+    using ReadNext = std::function<void(std::span<std::byte>)>;
+    static SafetensorsFile load(std::string origin, std::uint64_t size, const ReadNext &read_next);
+
+    std::string origin_;
+    std::map<std::string, std::string, std::less<>> metadata_;
+    std::vector<StoredTensor> tensors_;
+    std::map<std::string, std::size_t, std::less<>> index_;
+    std::shared_ptr<const std::byte[]> data_;
+};
+
+/// "999 bytes", "4 MB", "1.2 GB": decimal units, two significant digits below 10, whole numbers above.
+std::string describe_size(std::uint64_t bytes);
+
+} // namespace mpscnn::engine
