@@ -38,10 +38,6 @@ struct DepthwiseStrip {
         0;            ///< of the first output's first tap from the start of a row; can be negative
     Range taps{0, 0}; ///< tap columns of the strip, from first_offset, that lie in the source
     Range chunks{0, 0};
-
-    MPSCNN_INLINE float *output(std::int64_t row, std::int64_t column) const {
-        return pixel_at(task->destination, image, y + row, x + column * column_step);
-    }
 };
 
 /// Applies the whole epilogue to rows x columns results, kept as one vector each, and stores them. Out of
@@ -58,17 +54,38 @@ __attribute__((noinline)) void depthwise_finish(const DepthwiseStrip &strip, std
     }
 }
 
-template <class V, int rows, int columns>
-MPSCNN_INLINE void depthwise_store(const DepthwiseStrip &strip, std::int64_t chunk, bool clamps,
-                                   const Clamp<V> &clamp, const typename V::reg (&sums)[rows][columns]) {
-    if (clamps) {
-        const std::int64_t channel = chunk * V::width;
-        const std::int64_t writable = strip.task->destination.writable_channels - channel;
+/// Where a strip's outputs go, taken out of the strip once so that the loop over channels only adds.
+template <class V> struct DepthwiseOutput {
+    float *first;
+    std::ptrdiff_t row_step, column_step;
+    bool clamps;
+    Clamp<V> clamp;
+
+    explicit MPSCNN_INLINE DepthwiseOutput(const DepthwiseStrip &strip)
+        : first(pixel_at(strip.task->destination, strip.image, strip.y, strip.x)),
+          row_step(strip.task->destination.row_stride),
+          column_step(strip.task->destination.pixel_stride * strip.column_step),
+          clamps(is_clamp(strip.task->epilogue)), clamp(strip.task->epilogue.activation) {}
+};
+
+/// Finishes and stores the sums of channel vector `chunk`. `partial`: it has fewer channels than lanes.
+template <class V, bool partial, int rows, int columns>
+MPSCNN_INLINE void depthwise_store(const DepthwiseStrip &strip, std::int64_t chunk,
+                                   const DepthwiseOutput<V> &output,
+                                   const typename V::reg (&sums)[rows][columns]) {
+    if (output.clamps) {
+        float *first = output.first + chunk * V::width;
+        const std::int64_t writable = strip.task->destination.writable_channels - chunk * V::width;
 #pragma GCC unroll 8
         for (int row = 0; row < rows; ++row) {
 #pragma GCC unroll 8
             for (int column = 0; column < columns; ++column) {
-                store_lanes<V>(strip.output(row, column) + channel, clamp(sums[row][column]), writable);
+                float *to = first + row * output.row_step + column * output.column_step;
+                const auto value = output.clamp(sums[row][column]);
+                if (partial)
+                    store_lanes<V>(to, value, writable);
+                else
+                    V::store(to, value);
             }
         }
         return;
@@ -103,8 +120,7 @@ __attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip, cons
     const PackedConvolution &packed = *strip.task->packed;
     const std::ptrdiff_t step =
         strip.source->pixel_stride * (Shape::horizontal_stride == 1 ? strip.column_step : 1);
-    const bool clamps = is_clamp(strip.task->epilogue);
-    const Clamp<V> clamp(strip.task->epilogue.activation);
+    const DepthwiseOutput<V> output(strip);
     const float *weights = packed.weights.data() + strip.chunks.begin * height * width * V::width;
     for (std::int64_t chunk = strip.chunks.begin; chunk < strip.chunks.end; ++chunk) {
         typename V::reg sums[rows][columns];
@@ -138,7 +154,7 @@ __attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip, cons
                 }
             }
         }
-        depthwise_store<V, rows, columns>(strip, chunk, clamps, clamp, sums);
+        depthwise_store<V, false>(strip, chunk, output, sums);
         weights += height * width * V::width;
     }
 }
@@ -150,8 +166,7 @@ __attribute__((noinline)) void depthwise_any(const DepthwiseStrip &strip) {
     const ConvolutionTask &task = *strip.task;
     const DepthwiseSource &source = *strip.source;
     const PackedConvolution &packed = *task.packed;
-    const bool clamps = is_clamp(task.epilogue);
-    const Clamp<V> clamp(task.epilogue.activation);
+    const DepthwiseOutput<V> output(strip);
     const std::ptrdiff_t tap_step = source.pixel_stride * task.horizontal.dilation;
     const std::ptrdiff_t output_step = source.pixel_stride * task.horizontal.stride * strip.column_step;
     for (std::int64_t chunk = strip.chunks.begin; chunk < strip.chunks.end; ++chunk) {
@@ -177,7 +192,7 @@ __attribute__((noinline)) void depthwise_any(const DepthwiseStrip &strip) {
                 }
             }
         }
-        depthwise_store<V, 1, columns>(strip, chunk, clamps, clamp, sums);
+        depthwise_store<V, partial>(strip, chunk, output, sums);
     }
 }
 
