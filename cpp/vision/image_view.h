@@ -43,8 +43,8 @@ const FormatInfo &format_info(PixelFormat format);
 struct ImageView {
     const void *pixels = nullptr; ///< first sample of the first stored row
     int width = 0, height = 0;    ///< as stored, before the orientation is applied
-    std::ptrdiff_t row_bytes =
-        0; ///< from one row to the next; negative when later rows lie before earlier ones
+    /// From one row to the next; negative when later rows lie before earlier ones.
+    std::ptrdiff_t row_bytes = 0;
     PixelFormat format = PixelFormat::rgb8;
     int orientation = 1; ///< EXIF 1..8: how to turn the stored photo to the photo as seen
 
