@@ -1,0 +1,33 @@
+// libFuzzer target for the JSON reader and writer; README.md beside this file says how to run it.
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "core/error.h"
+#include "core/json.h"
+
+using mpscnn::Json;
+using mpscnn::parse_json;
+using mpscnn::to_text;
+
+namespace {
+
+Json parse_or_null(std::string_view text) {
+    try {
+        return parse_json(text);
+    } catch (const mpscnn::Error &error) {
+        if (error.kind() != mpscnn::ErrorKind::parameter) std::abort();
+        return nullptr;
+    }
+}
+
+} // namespace
+
+/// Whatever was read is written as a text that gives the same value, and the same text again.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+    const Json json = parse_or_null({reinterpret_cast<const char *>(data), size});
+    const std::string text = to_text(json);
+    const Json again = parse_json(text);
+    if (again != json || to_text(again) != text) std::abort();
+    return 0;
+}

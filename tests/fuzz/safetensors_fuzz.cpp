@@ -1,0 +1,63 @@
+// libFuzzer target for the model file reader; README.md beside this file says how to run it.
+#include <cstdint>
+#include <cstdlib>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/error.h"
+#include "engine/safetensors.h"
+
+using mpscnn::engine::SafetensorsFile;
+using mpscnn::engine::StoredTensor;
+
+namespace {
+
+void require(bool holds) {
+    if (!holds) std::abort();
+}
+
+/// What the reader promises of every file that it accepts.
+void check_promises(const SafetensorsFile &file, std::size_t file_size) {
+    std::set<std::string> names;
+    std::size_t covered = 0;
+    unsigned sum = 0;
+    for (const StoredTensor &tensor : file.tensors()) {
+        require(names.insert(tensor.name).second && &file.at(tensor.name) == &tensor);
+        require(static_cast<std::size_t>(tensor.shape.elements()) * size_of(tensor.type) ==
+                tensor.bytes.size());
+        covered += tensor.bytes.size();
+        for (const std::byte byte : tensor.bytes) sum += std::to_integer<unsigned>(byte);
+    }
+    require(covered <= file_size && sum <= covered * 255);
+}
+
+void parse(std::span<const std::byte> bytes) {
+    try {
+        check_promises(SafetensorsFile::parse(bytes, "input"), bytes.size());
+    } catch (const mpscnn::Error &error) {
+        require(error.kind() == mpscnn::ErrorKind::weights);
+        require(std::string_view(error.what()).starts_with("input"));
+    }
+}
+
+/// The input with the length in front that makes everything up to its last '}' the header, since mutations
+/// seldom keep the two in step.
+std::string with_length(std::string_view input) {
+    const std::size_t brace = input.rfind('}');
+    const std::uint64_t length = brace == input.npos ? 0 : brace + 1;
+    std::string result;
+    for (unsigned shift = 0; shift < 64; shift += 8) result += static_cast<char>(length >> shift & 255);
+    return result.append(input);
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+    const std::string_view input(reinterpret_cast<const char *>(data), size);
+    parse(std::as_bytes(std::span(input)));
+    const std::string with_header = with_length(input);
+    parse(std::as_bytes(std::span(with_header)));
+    return 0;
+}
