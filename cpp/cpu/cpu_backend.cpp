@@ -1,0 +1,55 @@
+#include "cpu/cpu_backend.h"
+
+#include "core/platform.h"
+#include "cpu/cpu_executor.h"
+#include "cpu/cpu_plan.h"
+#include "cpu/lowering.h"
+
+namespace mpscnn::cpu {
+
+namespace {
+
+class CpuLoweredGraph : public engine::LoweredGraph {
+public:
+    explicit CpuLoweredGraph(std::shared_ptr<const LoweredNetwork> network) : network_(std::move(network)) {}
+
+    std::unique_ptr<engine::Plan> plan(const std::vector<Shape> &input_shapes) const override {
+        return std::make_unique<CpuPlan>(network_, input_shapes);
+    }
+    std::unique_ptr<engine::Executor> executor(const engine::SessionOptions &options) const override {
+        return std::make_unique<CpuExecutor>(options.threads);
+    }
+    std::size_t weight_bytes() const override { return network_->weight_bytes; }
+
+private:
+    std::shared_ptr<const LoweredNetwork> network_;
+};
+
+class CpuBackend : public engine::Backend {
+public:
+    explicit CpuBackend(const KernelTable &kernels) : kernels_(kernels) {}
+
+    std::string name() const override { return "cpu"; }
+    std::string device_name() const override {
+        return platform::processor_name() + " (" + kernels_.name + ")";
+    }
+    std::optional<std::string> refusal(const engine::Graph &, const engine::Node &,
+                                       engine::Precision) const override {
+        return std::nullopt; // every operation with all of its parameters has a kernel
+    }
+    std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &graph,
+                                                const engine::LowerOptions &options) const override {
+        return std::make_unique<CpuLoweredGraph>(lower_network(graph, options.precision, kernels_));
+    }
+
+private:
+    const KernelTable &kernels_;
+};
+
+} // namespace
+
+std::shared_ptr<const engine::Backend> make_cpu_backend(const char *instruction_set) {
+    return std::make_shared<CpuBackend>(instruction_set ? kernels(instruction_set) : kernels());
+}
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,163 @@
+#include "cpu/cpu_executor.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "core/platform.h"
+#include "cpu/bound_task.h"
+#include "cpu/tensor_port.h"
+
+namespace mpscnn::cpu {
+
+using engine::TensorView;
+
+namespace {
+
+/// Below this many elements for each thread, copying is not worth waking another one.
+constexpr std::int64_t copied_at_once = 16 * 1024;
+
+const CpuPlan &own_plan(const engine::Plan &plan) {
+    const auto *own = dynamic_cast<const CpuPlan *>(&plan);
+    if (!own) fail(ErrorKind::state, "the plan was made by another backend than \"cpu\"");
+    return *own;
+}
+
+void require_shapes(const char *role, const std::vector<Shape> &expected, std::span<const TensorView> given) {
+    if (given.size() != expected.size())
+        fail(ErrorKind::shape, "the plan has " + std::to_string(expected.size()) + " " + role + "s, got " +
+                                   std::to_string(given.size()));
+    for (std::size_t i = 0; i < given.size(); ++i) {
+        if (!(given[i].shape == expected[i]))
+            fail(ErrorKind::shape, std::string(role) + " " + std::to_string(i) + ": the plan is for shape " +
+                                       expected[i].text() + ", got " + given[i].shape.text());
+        if (given[i].type != DType::float32 && given[i].type != DType::float16)
+            fail(ErrorKind::shape, std::string(role) + " " + std::to_string(i) +
+                                       ": expected float32 or float16 elements, got " +
+                                       name_of(given[i].type));
+    }
+}
+
+/// Calls copy(begin, end) for all rows of a tensor, shared between the threads.
+template <class Copy> void copy_rows(ThreadPool &pool, const Extents &extents, Copy copy) {
+    const std::int64_t rows = extents.batch * extents.height, row = extents.width * extents.channels;
+    const std::int64_t chunk = std::clamp<std::int64_t>(copied_at_once / row, 1, rows);
+    pool.run(rows, chunk, [&](int, std::int64_t begin, std::int64_t end) { copy(begin, end); });
+}
+
+} // namespace
+
+CpuExecutor::CpuExecutor(int threads) : pool_(threads == 0 ? ThreadPool::automatic_threads() : threads) {}
+
+void CpuExecutor::prepare(const engine::Plan &given) {
+    const CpuPlan &plan = own_plan(given);
+    if (arena_.size() < plan.arena_bytes()) {
+        arena_ = AlignedBuffer<std::byte>(); // frees the old one first
+        arena_ = AlignedBuffer<std::byte>(plan.arena_bytes());
+        platform::advise_huge_pages(arena_.data(), arena_.size());
+    }
+    bindings_.resize(std::max(bindings_.size(), plan.storages().size()));
+    bind_to_arena(plan);
+    std::size_t needed = scratch_bytes(plan);
+    // What kernels need may depend on strides: the other usual case is the caller's memory without gaps.
+    for (std::size_t i = 0; i < plan.storages().size(); ++i) {
+        const Storage &storage = plan.storages()[i];
+        if (storage.home == Storage::Home::arena) continue;
+        bindings_[i].strides =
+            contiguous_strides(storage.extents, storage.extents.pixels() * storage.extents.channels);
+        bindings_[i].own = false;
+    }
+    needed = std::max(needed, scratch_bytes(plan));
+    reserve_scratch(needed);
+}
+
+std::size_t CpuExecutor::scratch_bytes(const CpuPlan &plan) const {
+    std::size_t bytes = 0;
+    for (const Step &step : plan.steps())
+        std::visit(
+            [&]<class TaskType>(const TaskType &) {
+                const BoundTask<TaskType> bound(step, plan.storages(), bindings_);
+                const auto kernel = kernel_for(*plan.network().kernels, bound.task);
+                bytes = std::max(bytes, kernel.work(bound.task, pool_.threads()).scratch_bytes);
+            },
+            step.task);
+    return bytes;
+}
+
+void CpuExecutor::reserve_scratch(std::size_t bytes) {
+    if (bytes <= worker_scratch_) return;
+    constexpr std::size_t line = 64; // threads share no cache line
+    worker_scratch_ = (bytes + line - 1) / line * line;
+    scratch_ = AlignedBuffer<std::byte>(worker_scratch_ * static_cast<std::size_t>(pool_.threads()));
+}
+
+void CpuExecutor::bind_to_arena(const CpuPlan &plan) {
+    for (std::size_t i = 0; i < plan.storages().size(); ++i) {
+        const Storage &storage = plan.storages()[i];
+        bindings_[i] = {reinterpret_cast<float *>(arena_.data() + storage.offset), storage.strides, true};
+    }
+}
+
+void CpuExecutor::bind_to_caller(const CpuPlan &plan, std::span<const TensorView> inputs,
+                                 std::span<const TensorView> outputs) {
+    const bool rounds_inputs = plan.network().precision == engine::Precision::float16;
+    for (std::size_t i = 0; i < plan.storages().size(); ++i) {
+        const Storage &storage = plan.storages()[i];
+        std::optional<Binding> binding;
+        if (storage.home == Storage::Home::input && !rounds_inputs)
+            binding = bind_in_place(inputs[storage.port], storage);
+        else if (storage.home == Storage::Home::output)
+            binding = bind_in_place(outputs[storage.port], storage);
+        if (binding) bindings_[i] = *binding;
+    }
+}
+
+void CpuExecutor::run(const engine::Plan &given, std::span<const TensorView> inputs,
+                      std::span<const TensorView> outputs) {
+    const CpuPlan &plan = own_plan(given);
+    require_shapes("input", plan.input_shapes(), inputs);
+    require_shapes("output", plan.output_shapes(), outputs);
+    if (arena_.size() < plan.arena_bytes() || bindings_.size() < plan.storages().size()) prepare(plan);
+    bind_to_arena(plan);
+    bind_to_caller(plan, inputs, outputs);
+    bring_in(plan, inputs);
+    for (const Step &step : plan.steps()) run_step(plan, step);
+    hand_out(plan, outputs);
+}
+
+void CpuExecutor::bring_in(const CpuPlan &plan, std::span<const TensorView> inputs) {
+    const bool round = plan.network().precision == engine::Precision::float16;
+    for (std::size_t i = 0; i < plan.storages().size(); ++i) {
+        const Storage &storage = plan.storages()[i];
+        if (storage.home != Storage::Home::input || !bindings_[i].own || !storage.read) continue;
+        const TensorPort port(*plan.network().kernels, inputs[storage.port], storage.extents, bindings_[i]);
+        copy_rows(pool_, storage.extents, [&](auto begin, auto end) { port.read(begin, end, round); });
+    }
+}
+
+void CpuExecutor::hand_out(const CpuPlan &plan, std::span<const TensorView> outputs) {
+    for (std::size_t i = 0; i < plan.storages().size(); ++i) {
+        const Storage &storage = plan.storages()[i];
+        if (storage.home != Storage::Home::output || !bindings_[i].own) continue;
+        const TensorPort port(*plan.network().kernels, outputs[storage.port], storage.extents, bindings_[i]);
+        copy_rows(pool_, storage.extents, [&](auto begin, auto end) { port.write(begin, end); });
+    }
+}
+
+void CpuExecutor::run_step(const CpuPlan &plan, const Step &step) {
+    std::visit(
+        [&]<class TaskType>(const TaskType &) {
+            const BoundTask<TaskType> bound(step, plan.storages(), bindings_);
+            const auto kernel = kernel_for(*plan.network().kernels, bound.task);
+            const int threads = pool_.threads();
+            const Work work = kernel.work(bound.task, threads);
+            reserve_scratch(work.scratch_bytes); // grows for unusual strides of the caller only
+            const std::int64_t chunk = threads == 1 ? work.items : 1;
+            pool_.run(work.items, chunk, [&](int worker, std::int64_t begin, std::int64_t end) {
+                std::byte *scratch = scratch_.data() + static_cast<std::size_t>(worker) * worker_scratch_;
+                kernel.run(bound.task, threads, begin, end, scratch);
+            });
+        },
+        step.task);
+}
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "core/aligned_buffer.h"
+#include "cpu/cpu_plan.h"
+#include "cpu/thread_pool.h"
+#include "engine/backend.h"
+
+namespace mpscnn::cpu {
+
+/// Runs plans on the processor: owns their arena, the threads and each thread's scratch memory.
+class CpuExecutor : public engine::Executor {
+public:
+    /// `threads` 0: as many as pay off in this process.
+    explicit CpuExecutor(int threads);
+
+    void prepare(const engine::Plan &plan) override;
+    void run(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
+             std::span<const engine::TensorView> outputs) override;
+
+private:
+    void bind_to_arena(const CpuPlan &plan);
+    void bind_to_caller(const CpuPlan &plan, std::span<const engine::TensorView> inputs,
+                        std::span<const engine::TensorView> outputs);
+    std::size_t scratch_bytes(const CpuPlan &plan) const;
+    void reserve_scratch(std::size_t bytes);
+
+    void bring_in(const CpuPlan &plan, std::span<const engine::TensorView> inputs);
+    void run_step(const CpuPlan &plan, const Step &step);
+    void hand_out(const CpuPlan &plan, std::span<const engine::TensorView> outputs);
+
+    ThreadPool pool_;
+    AlignedBuffer<std::byte> arena_, scratch_;
+    std::size_t worker_scratch_ = 0; ///< bytes for each thread
+    std::vector<Binding> bindings_;  ///< of the storages, for the run under way
+};
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "engine/graph.h"
+
+namespace mpscnn::cpu {
+
+/// Which nodes of a graph one kernel computes together. Indices are those of nodes.
+struct NodeFusion {
+    bool absorbed = false;               ///< computed by the kernel of another node
+    std::optional<std::size_t> border;   ///< this convolution's zero padding
+    std::optional<std::size_t> addition; ///< added by this convolution before it stores
+};
+
+std::vector<NodeFusion> find_fusions(const engine::Graph &graph);
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,53 @@
+#pragma once
+
+// From a canonical graph to the kernel calls of this engine, before shapes are known: nodes are fused and
+// weights packed.
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cpu/kernels.h"
+#include "engine/backend.h"
+
+namespace mpscnn::cpu {
+
+/// An activation with the memory that it points to.
+struct OwnedActivation {
+    Activation activation;
+    AlignedBuffer<float> slopes;
+};
+
+/// One or more nodes that one kernel computes.
+struct FusedOperation {
+    std::vector<std::string> layers; ///< names of the nodes, in order
+    ops::Operation operation;        ///< the first of them that is more than a border
+    std::vector<engine::ValueId> inputs;
+    engine::ValueId result = -1;
+
+    /// Convolutions: the zero padding before it, which widens its window.
+    std::optional<ops::Padding> border;
+    /// Convolutions and dense layers: the other operand of the addition behind it.
+    std::optional<engine::ValueId> residual;
+
+    OwnedActivation activation, residual_activation;
+    bool rounds = false, residual_rounds = false; ///< to half
+    PackedConvolution packed;
+    AlignedBuffer<float> scale, shift; ///< batch normalization that could not be folded
+};
+
+/// Shared by all plans of a program; immutable once made.
+struct LoweredNetwork {
+    engine::Graph graph; ///< without weights
+    const KernelTable *kernels = nullptr;
+    engine::Precision precision = engine::Precision::float32;
+    std::vector<FusedOperation> operations; ///< in an order in which they can be computed
+    std::size_t weight_bytes = 0;
+};
+
+/// Throws WeightsError for a weight that does not fit the precision.
+std::shared_ptr<const LoweredNetwork> lower_network(const engine::Graph &graph, engine::Precision precision,
+                                                    const KernelTable &kernels);
+
+} // namespace mpscnn::cpu

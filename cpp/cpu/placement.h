@@ -1,0 +1,38 @@
+#pragma once
+
+#include <vector>
+
+#include "cpu/lowering.h"
+#include "cpu/tensor_layout.h"
+
+namespace mpscnn::cpu {
+
+/// A result that lies elsewhere and is copied to the caller's memory after the last operation.
+struct OutputCopy {
+    engine::ValueId value;
+    Region destination;
+};
+
+/// Where every tensor of a plan lies. Reshapes are other views of their operands; operands of a concatenation
+/// lie within its result, so that nothing is copied, wherever both can be.
+struct Placement {
+    std::vector<Storage> storages; ///< the graph's inputs first; offsets in the arena are not set
+    std::vector<Region> regions;   ///< one for each value; storage -1: nothing computes it
+    std::vector<OutputCopy> output_copies;
+
+    const Region &region(engine::ValueId value) const { return regions[static_cast<std::size_t>(value)]; }
+};
+
+/// `shapes` are those of all values.
+Placement place_tensors(const LoweredNetwork &network, const std::vector<Shape> &shapes);
+
+/// Part of a concatenation's result that one operand fills.
+struct ConcatenationPart {
+    engine::ValueId operand;
+    Region source, destination;
+};
+/// The operands that do not lie within the result already.
+std::vector<ConcatenationPart> parts_to_copy(const FusedOperation &concatenation, const Placement &placement,
+                                             const std::vector<Shape> &shapes);
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "cpu/placement.h"
+
+namespace mpscnn::cpu {
+
+using Task = std::variant<ConvolutionTask, PoolingTask, AdditionTask, AffineTask, SoftmaxTask, ResizeTask,
+                          PaddingTask>;
+
+/// One kernel call of a plan. The tensors of `task` are unbound: memory is known at each run only.
+struct Step {
+    std::vector<std::string> layers; ///< names of the nodes that it computes; empty for a copy
+    Task task;
+    Region source, destination;
+    std::optional<Region> second; ///< residual of a convolution, other operand of an addition
+
+    /// "convolution", "depthwise", "pooling", ..., for people.
+    const char *kernel() const;
+};
+
+/// The steps of a plan in the order in which they run. Reshapes take none.
+std::vector<Step> make_steps(const LoweredNetwork &network, const Placement &placement,
+                             const std::vector<Shape> &shapes);
+
+} // namespace mpscnn::cpu
