@@ -1,0 +1,251 @@
+// Which nodes the CPU engine computes together, and that this changes no bit of the result.
+
+#include "tests/cpp/check.h"
+#include "tests/engine/small_network.h"
+
+using namespace small;
+using Steps = std::vector<std::string>;
+
+namespace {
+
+constexpr std::int64_t any = Shape::any;
+const std::vector<Shape> image{{2, 6, 7, 12}};
+
+ops::Convolution pointwise(std::int64_t channels) { return convolution(channels, window(1)); }
+
+/// Bit for bit what the nodes give one by one, in both precisions.
+bool exact(const Network &network, const std::vector<Shape> &shapes) {
+    return cpu_error(network, shapes) == 0 && cpu_error(network, shapes, Precision::float16) == 0;
+}
+
+/// x and a convolution of x, to be added.
+struct Residual {
+    Network network;
+    ValueId x, y;
+
+    Residual() {
+        const ValueId input = network.input({any, any, any, 12});
+        x = network.add(pointwise(20), {input}, relu6);
+        y = network.add(pointwise(20), {x}, relu);
+    }
+};
+
+} // namespace
+
+TEST(an_addition_joins_the_convolution_before_it) {
+    for (bool swapped : {false, true}) {
+        Residual r;
+        const std::vector<ValueId> operands = swapped ? std::vector{r.y, r.x} : std::vector{r.x, r.y};
+        r.network.output(r.network.add(ops::Addition{}, operands, relu6));
+        CHECK(cpu_steps(r.network, image) ==
+              Steps{"convolution(convolution1)", "convolution(convolution2+add3)"});
+        CHECK(exact(r.network, image));
+    }
+}
+
+TEST(an_addition_joins_depthwise_and_dense_layers) {
+    Network network;
+    const ValueId input = network.input({any, any, any, 12});
+    const ValueId y = network.add(convolution(12, window(3), 12), {input}, relu);
+    network.output(network.add(ops::Addition{}, {y, input}));
+    CHECK(cpu_steps(network, image) == Steps{"depthwise(convolution1+add2)"});
+    CHECK(exact(network, image));
+
+    Network dense;
+    const ValueId vector = dense.input({any, 9});
+    const ValueId sums = dense.add(ops::FullyConnected{9}, {vector});
+    dense.output(dense.add(ops::Addition{}, {vector, sums}, relu));
+    CHECK(cpu_steps(dense, {{3, 9}}) == Steps{"convolution(fully_connected1+add2)"});
+    CHECK(exact(dense, {{3, 9}}));
+}
+
+TEST(of_two_convolutions_the_later_one_takes_the_addition) {
+    Network network;
+    const ValueId input = network.input({any, any, any, 12});
+    const ValueId first = network.add(pointwise(20), {input}, relu);
+    const ValueId second = network.add(convolution(20, window(3)), {input});
+    network.output(network.add(ops::Addition{}, {second, first}, ops::Neuron{ops::NeuronKind::prelu}));
+    CHECK(cpu_steps(network, image) == Steps{"convolution(convolution1)", "convolution(convolution2+add3)"});
+    CHECK(exact(network, image));
+}
+
+TEST(an_addition_stays_when_the_convolution_alone_is_wanted_too) {
+    Residual output;
+    output.network.output(output.network.add(ops::Addition{}, {output.x, output.y})).output(output.y);
+    CHECK(cpu_steps(output.network, image).back() == "addition(add3)");
+    CHECK(exact(output.network, image));
+
+    Residual reader;
+    const ValueId sum = reader.network.add(ops::Addition{}, {reader.x, reader.y});
+    reader.network.output(sum).output(reader.network.add(relu6, {reader.y}));
+    CHECK(cpu_steps(reader.network, image)[2] == "addition(add3)");
+    CHECK(exact(reader.network, image));
+}
+
+TEST(an_addition_of_a_value_to_itself_stays) {
+    Residual r;
+    r.network.output(r.network.add(ops::Addition{}, {r.y, r.y}));
+    CHECK(cpu_steps(r.network, image).back() == "addition(add3)");
+    CHECK(exact(r.network, image));
+}
+
+TEST(an_addition_stays_when_the_other_operand_comes_later) {
+    Residual r;
+    const ValueId late = r.network.add(relu6, {r.x});
+    r.network.output(r.network.add(ops::Addition{}, {r.y, late}));
+    CHECK(cpu_steps(r.network, image).back() == "addition(add4)");
+    CHECK(exact(r.network, image));
+}
+
+TEST(fused_sums_are_rounded_twice) {
+    // 2049 is no half: the convolution gives 2048, and 2048 + 2 + 1 rounds to 2052 in one step, to 2050 in
+    // two.
+    Network network;
+    const ValueId input = network.input({any, 1, 1, 2}), other = network.input({any, 1, 1, 1});
+    const ValueId y = network.graph.add_node("sum", pointwise(1), {input});
+    network.graph.set_weight("sum", "weight", engine::WeightTensor::from_floats({1, 1, 1, 2}, {1, 1}));
+    network.output(network.add(ops::Addition{}, {y, other}));
+    const Arrays inputs{{{1, 1, 1, 2}, {2048, 1}}, {{1, 1, 1, 1}, {2}}};
+    CHECK(cpu_steps(network, shapes_of(inputs)) == Steps{"convolution(sum+add3)"});
+    const auto backend = cpu::make_cpu_backend();
+    CHECK(run(*backend, network.graph, inputs, Precision::float16)[0].values == std::vector<float>{2050});
+    CHECK(run(*backend, network.graph, inputs, Precision::float32)[0].values == std::vector<float>{2051});
+}
+
+TEST(zero_padding_joins_the_convolution_behind_it) {
+    for (std::int64_t groups : {1, 12}) {
+        Network network;
+        const ValueId input = network.input({any, any, any, 12});
+        const ValueId padded = network.add(ops::Padding{0, 1, 2, 3}, {input});
+        network.output(
+            network.add(convolution(24, window(3, 2, ops::PaddingPolicy::valid), groups), {padded}));
+        const std::string kernel = groups == 1 ? "convolution" : "depthwise";
+        CHECK(cpu_steps(network, image) == Steps{kernel + "(padding1+convolution2)"});
+        CHECK(exact(network, image));
+    }
+}
+
+TEST(zero_padding_adds_to_the_padding_of_the_window) {
+    for (std::int64_t border : {1, 4, 9})
+        for (std::int64_t groups : {1, 12}) {
+            Network network;
+            const ValueId input = network.input({any, any, any, 12});
+            const ValueId padded = network.add(ops::Padding{border, border, border, 0}, {input});
+            network.output(network.add(convolution(12, window(3, 2), groups), {padded}));
+            CHECK(cpu_steps(network, image).size() == 1);
+            CHECK(exact(network, image));
+        }
+}
+
+TEST(other_padding_stays) {
+    const auto steps_with = [](const ops::Padding &padding, bool wanted_twice, bool is_output) {
+        Network network;
+        const ValueId padded = network.add(padding, {network.input({any, any, any, 12})});
+        network.output(network.add(pointwise(4), {padded}));
+        if (wanted_twice) network.output(network.add(pointwise(4), {padded}));
+        if (is_output) network.output(padded);
+        CHECK(exact(network, image));
+        return cpu_steps(network, image);
+    };
+    CHECK(steps_with({1, 1, 1, 1, 0, 0, 0.0f}, false, false).size() == 1);
+    CHECK(steps_with({1, 1, 1, 1, 0, 0, 0.5f}, false, false).size() == 2);
+    CHECK(steps_with({1, 1, 1, 1, 0, 2, 0.0f}, false, false).size() == 2);
+    CHECK(steps_with({1, 1, 1, 1, 0, 0, 0.0f}, true, false).size() == 3);
+    CHECK(steps_with({1, 1, 1, 1, 0, 0, 0.0f}, false, true).size() == 2);
+}
+
+TEST(operands_of_a_concatenation_are_computed_in_place) {
+    for (std::int64_t axis : {-1, 1, 2}) {
+        Network network;
+        const ValueId input = network.input({any, 6, 7, 12});
+        const ValueId a = network.add(pointwise(9), {input}), b = network.add(pointwise(9), {input}, relu);
+        const ValueId joined = network.add(ops::Concatenation{axis}, {a, b, a});
+        network.output(network.add(convolution(5, window(3)), {joined}));
+        // The second place of `a` is a copy.
+        CHECK(cpu_steps(network, image) == Steps{"convolution(convolution1)", "convolution(convolution2)",
+                                                 "copy(concatenation3)", "convolution(convolution4)"});
+        CHECK(exact(network, image));
+    }
+}
+
+TEST(inputs_and_outputs_are_copied_into_a_concatenation) {
+    Network network;
+    const ValueId input = network.input({any, 6, 7, 12});
+    const ValueId a = network.add(pointwise(9), {input});
+    network.output(network.add(ops::Concatenation{}, {input, a})).output(a);
+    CHECK(cpu_steps(network, image) ==
+          Steps{"convolution(convolution1)", "copy(concatenation2)", "copy(concatenation2)"});
+    CHECK(exact(network, image));
+}
+
+TEST(concatenations_within_concatenations_need_no_copy) {
+    // As in a dense block: each layer reads all results so far and appends its own.
+    Network network;
+    ValueId x = network.add(pointwise(9), {network.input({any, 6, 7, 12})});
+    for (int i = 0; i < 3; ++i) {
+        const ValueId more = network.add(convolution(5, window(3)), {x}, relu6);
+        x = network.add(ops::Concatenation{}, {x, more});
+    }
+    network.output(x);
+    CHECK(cpu_steps(network, image).size() == 4);
+    CHECK(cpu_error(network, image) <= 1e-6);
+    CHECK(exact(network, image));
+}
+
+TEST(residuals_work_within_a_concatenation) {
+    Residual r;
+    const ValueId sum = r.network.add(ops::Addition{}, {r.x, r.y});
+    r.network.output(r.network.add(ops::Concatenation{}, {r.x, sum}));
+    CHECK(cpu_steps(r.network, image).size() == 2);
+    CHECK(exact(r.network, image));
+}
+
+TEST(concatenations_join_any_axis_of_any_rank) {
+    for (const Shape &shape : {Shape{2, 5}, Shape{2, 3, 5}, Shape{2, 2, 3, 4, 5}, Shape{2, 2, 3, 2, 2, 3}})
+        for (int axis = 1; axis < shape.rank(); ++axis) {
+            Network network;
+            const ValueId a = network.input(shape.with_batch(any)), b = network.input(shape.with_batch(any));
+            const ValueId x = network.add(relu, {a}), y = network.add(relu6, {b});
+            network.output(network.add(ops::Concatenation{axis}, {x, b, y}));
+            CHECK(exact(network, {shape, shape}));
+        }
+}
+
+TEST(reshapes_are_views) {
+    Network network;
+    ValueId x = network.add(pointwise(10), {network.input({any, 6, 7, 12})});
+    x = network.add(ops::Reshape{{7, 3, 20}}, {x});
+    x = network.add(convolution(6, window(3)), {x}, relu);
+    x = network.add(ops::Reshape{{-1}}, {x});
+    x = network.add(ops::Reshape{{9, 14}}, {x});
+    network.output(network.add(relu6, {x}));
+    CHECK(cpu_steps(network, image) ==
+          Steps{"convolution(convolution1)", "convolution(convolution3)", "affine(neuron6)"});
+    CHECK(exact(network, image));
+}
+
+TEST(reshapes_meet_concatenations_inputs_and_outputs) {
+    Network network;
+    const ValueId input = network.input({any, 6, 7, 12});
+    const ValueId a = network.add(pointwise(10), {input});
+    const ValueId view = network.add(ops::Reshape{{6, 7, 10}}, {a});
+    const ValueId joined = network.add(ops::Concatenation{}, {a, view, input});
+    const ValueId flat = network.add(ops::Reshape{{-1}}, {joined});
+    network.output(flat)
+        .output(view)
+        .output(a)
+        .output(network.add(ops::Reshape{{-1}}, {input}))
+        .output(joined);
+    CHECK(exact(network, image));
+}
+
+TEST(a_global_pooling_leads_to_a_dense_layer_through_a_reshape) {
+    Network network;
+    ValueId x = network.add(pointwise(1030), {network.input({any, 4, 4, 12})}, relu);
+    x = network.add(ops::Pooling{ops::PoolingKind::average, {}, false, true}, {x});
+    x = network.add(ops::Reshape{{1030}}, {x});
+    x = network.add(ops::FullyConnected{11}, {x});
+    network.output(network.add(ops::Softmax{}, {x}));
+    CHECK(cpu_steps(network, {{3, 4, 4, 12}}).size() == 4);
+    CHECK(cpu_error(network, {{3, 4, 4, 12}}) <= 1e-5);
+}
