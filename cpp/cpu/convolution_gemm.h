@@ -114,15 +114,19 @@ template <class V> inline void plan_pixels(const ConvolutionTask &task, GemmPlan
     plan.direct.pixel_stride = constant_stride(steps, output);
 }
 
-/// Cuts the layer into items: inputs of a block of tiles should stay in the second-level cache while all
-/// panels of weights pass; several threads need some items each, unless there is too little to do.
+/// Cuts the layer into items. The inputs of a block of tiles should stay in the second-level cache while all
+/// panels of weights pass; where the weights are few, so should its outputs, which each panel writes a part
+/// of. Several threads need some items each, unless there is too little to do.
 template <class V> inline void plan_blocks(const ConvolutionTask &task, int threads, GemmPlan &plan) {
-    constexpr std::int64_t cached_floats = 48 * 1024, item_operations = 100'000, tiles_for_a_panel = 16;
+    constexpr std::int64_t cached_floats = 48 * 1024, few_weights = 4096;
+    constexpr std::int64_t item_operations = 100'000, tiles_for_a_panel = 16;
     const std::int64_t tiles = plan.runs * plan.run_tiles, groups = task.packed->groups;
     const std::int64_t operations = plan.runs * plan.run_pixels * plan.depth * plan.group_outputs * groups;
     const std::int64_t wanted =
         threads == 1 ? 1 : larger(1, smaller(4 * threads, operations / item_operations));
-    const std::int64_t cached_tiles = larger(1, cached_floats / (V::gemm_rows * plan.depth));
+    const bool keep_outputs = plan.depth * plan.group_outputs <= few_weights;
+    const std::int64_t pixel_floats = plan.depth + (keep_outputs ? plan.group_outputs : 0);
+    const std::int64_t cached_tiles = larger(1, cached_floats / (V::gemm_rows * pixel_floats));
     plan.pixel_blocks = larger(divide_up(tiles, cached_tiles), smaller(wanted, tiles / tiles_for_a_panel));
     plan.panel_blocks = larger(1, smaller(plan.panels, wanted / (plan.pixel_blocks * groups)));
     plan.block_tiles = divide_up(tiles, plan.pixel_blocks);
@@ -140,7 +144,7 @@ template <class V> inline GemmPlan gemm_plan(const ConvolutionTask &task, int th
     GemmPlan plan;
     plan.depth = packed.kernel_height * packed.kernel_width * packed.inputs_per_group;
     plan.group_outputs = packed.outputs / packed.groups;
-    plan.panels = divide_up(plan.group_outputs, V::gemm_vectors * V::width);
+    plan.panels = panel_count<V>(plan.group_outputs);
     plan.direct = source_pieces(task);
     plan.gathered = {.length = plan.depth, .pixel_stride = plan.depth};
     // Rows 2048 bytes apart fall into the same set of the first-level cache.
@@ -193,44 +197,71 @@ inline PixelPosition pixel_position(const View &output, std::int64_t pixel) {
     return {row / output.height, row % output.height, pixel % output.width};
 }
 
-/// Fills in where tile number `index` reads and writes; gathers its windows at `gathered` when it must.
+/// Address of a pixel's floats in a view.
+template <class AnyView> inline auto pixel_address(const AnyView &view, const PixelPosition &at) {
+    return view.data + at.image * view.image_stride + at.y * view.row_stride + at.x * view.pixel_stride;
+}
+
+/// Reads the tile, whose first pixel is number `pixel` of the batch, into scratch.
 template <class V>
-inline void prepare_tile(const ConvolutionTask &task, const GemmPlan &plan, std::int64_t group,
-                         std::int64_t index, PixelTile &tile, float *gathered) {
-    const ConstView &source = task.source;
-    const View &output = task.destination;
-    // Even sizes: 49 pixels are not eight tiles of 6 and one of 1, which would cost as much as a whole one.
-    const std::int64_t in_run = index % plan.run_tiles, size = plan.run_pixels / plan.run_tiles;
-    const std::int64_t extra = plan.run_pixels % plan.run_tiles;
-    const std::int64_t first =
-        index / plan.run_tiles * plan.run_pixels + in_run * size + smaller(in_run, extra);
-    tile.pixels = size + (in_run < extra);
-
-    const PixelPosition at = pixel_position(output, first);
-    tile.destination =
-        output.data + at.image * output.image_stride + at.y * output.row_stride + at.x * output.pixel_stride;
-    tile.residual = nullptr;
-    if (const ConstView *residual = task.epilogue.residual)
-        tile.residual = residual->data + at.image * residual->image_stride + at.y * residual->row_stride +
-                        at.x * residual->pixel_stride;
-
-    const float *inputs = source.data + group * task.packed->inputs_per_group;
-    const bool in_place =
-        plan.inside || (windows_inside(task.vertical, at.y, at.y, source.height) &&
-                        windows_inside(task.horizontal, at.x, at.x + tile.pixels - 1, source.width));
-    if (in_place && !plan.gather_all) {
-        tile.pieces = &plan.direct;
-        tile.source = inputs + at.image * source.image_stride +
-                      window_begin(task.vertical, at.y) * source.row_stride +
-                      window_begin(task.horizontal, at.x) * source.pixel_stride;
-        return;
-    }
+inline void gather_tile(const ConvolutionTask &task, const GemmPlan &plan, const float *inputs,
+                        std::int64_t pixel, float *gathered, PixelTile &tile) {
     tile.pieces = &plan.gathered;
     tile.source = gathered;
-    for (std::int64_t i = 0; i < tile.pixels; ++i) {
-        const PixelPosition pixel = pixel_position(output, first + i);
-        gather_window<V>(task, inputs + pixel.image * source.image_stride, pixel.y, pixel.x,
-                         gathered + i * plan.gathered.pixel_stride);
+    for (std::int64_t i = 0; i < tile.pixels; ++i, gathered += plan.gathered.pixel_stride) {
+        const PixelPosition at = pixel_position(task.destination, pixel + i);
+        gather_window<V>(task, inputs + at.image * task.source.image_stride, at.y, at.x, gathered);
+    }
+}
+
+/// Fills in where the tiles [tiles.begin, tiles.end) of a run read and write.
+template <class V>
+inline void prepare_run(const ConvolutionTask &task, const GemmPlan &plan, const float *inputs,
+                        std::int64_t run, const Range &tiles, PixelTile *tile, float *gathered) {
+    const ConstView &source = task.source;
+    const PixelPosition start = pixel_position(task.destination, run * plan.run_pixels);
+    const ConstView *residual = task.epilogue.residual;
+    const float *first_source = inputs + start.image * source.image_stride +
+                                window_begin(task.vertical, start.y) * source.row_stride +
+                                window_begin(task.horizontal, start.x) * source.pixel_stride;
+    float *first_destination = pixel_address(task.destination, start);
+    const float *first_residual = residual ? pixel_address(*residual, start) : nullptr;
+    const bool row_inside = plan.inside || windows_inside(task.vertical, start.y, start.y, source.height);
+
+    // Even sizes: 49 pixels are not eight tiles of 6 and one of 1, which would cost as much as a whole one.
+    const std::int64_t size = plan.run_pixels / plan.run_tiles,
+                       larger_tiles = plan.run_pixels % plan.run_tiles;
+    std::int64_t offset = tiles.begin * size + smaller(tiles.begin, larger_tiles);
+    for (std::int64_t i = tiles.begin; i < tiles.end; ++i, ++tile) {
+        tile->pixels = size + (i < larger_tiles);
+        tile->destination = first_destination + offset * plan.destination_stride;
+        tile->residual = residual ? first_residual + offset * plan.residual_stride : nullptr;
+        // Runs that leave the source are single rows: the offset is a column.
+        const bool in_place =
+            plan.inside ||
+            (row_inside && windows_inside(task.horizontal, offset, offset + tile->pixels - 1, source.width));
+        if (in_place && !plan.gather_all) {
+            tile->pieces = &plan.direct;
+            tile->source = first_source + offset * plan.direct.pixel_stride;
+        } else {
+            gather_tile<V>(task, plan, inputs, run * plan.run_pixels + offset, gathered, *tile);
+            gathered += tile->pixels * plan.gathered.pixel_stride;
+        }
+        offset += tile->pixels;
+    }
+}
+
+/// Prepares the tiles of an item, numbered through the runs.
+template <class V>
+inline void prepare_tiles(const ConvolutionTask &task, const GemmPlan &plan, std::int64_t group,
+                          const Range &tiles, PixelTile *tile, float *gathered) {
+    const float *inputs = task.source.data + group * task.packed->inputs_per_group;
+    for (std::int64_t run = tiles.begin / plan.run_tiles; run * plan.run_tiles < tiles.end; ++run) {
+        const std::int64_t first = run * plan.run_tiles;
+        const Range part{larger(tiles.begin - first, 0), smaller(tiles.end - first, plan.run_tiles)};
+        prepare_run<V>(task, plan, inputs, run, part, tile, gathered);
+        tile += part.size();
+        gathered += part.size() * V::gemm_rows * plan.gathered.pixel_stride;
     }
 }
 
@@ -239,17 +270,16 @@ template <class V>
 inline ChannelPanel channel_panel(const ConvolutionTask &task, const GemmPlan &plan, std::int64_t group,
                                   std::int64_t index) {
     const PackedConvolution &packed = *task.packed;
-    const std::int64_t begin = index * V::gemm_vectors * V::width;
-    const std::int64_t channel = group * plan.group_outputs + begin;
-    const std::int64_t channels = smaller(plan.group_outputs - begin, V::gemm_vectors * V::width);
+    const Range outputs = panel_outputs<V>(plan.group_outputs, index);
+    const std::int64_t channel = group * plan.group_outputs + outputs.begin;
     // The next group's outputs follow directly and may be another thread's.
     const bool last_group = group == packed.groups - 1;
     return {.weights = packed.weights.data() +
-                       (group * round_up_to_width<V>(plan.group_outputs) + begin) * plan.depth,
+                       (group * round_up_to_width<V>(plan.group_outputs) + outputs.begin) * plan.depth,
             .bias = packed.bias.data() + channel,
             .channel = channel,
-            .channels = channels,
-            .writable = last_group ? task.destination.writable_channels - channel : channels,
+            .channels = outputs.size(),
+            .writable = last_group ? task.destination.writable_channels - channel : outputs.size(),
             .destination_stride = plan.destination_stride,
             .residual_stride = plan.residual_stride,
             .epilogue = &task.epilogue};
@@ -261,27 +291,30 @@ template <class V> Work gemm_work(const ConvolutionTask &task, int threads) {
             .scratch_bytes = plan.scratch_bytes};
 }
 
+/// Computes a panel for all tiles of a block, neighbours of the same size together.
+template <class V>
+inline void multiply_block(const PixelTile *tiles, std::int64_t count, const ChannelPanel &panel) {
+    const std::int64_t vectors = divide_up(panel.channels, V::width);
+    for (std::int64_t first = 0, next = 0; first < count; first = next) {
+        while (next < count && tiles[next].pixels == tiles[first].pixels) ++next;
+        tiles_function<V>(tiles[first].pixels, vectors)(tiles + first, next - first, panel);
+    }
+}
+
 template <class V>
 inline void run_item(const ConvolutionTask &task, const GemmPlan &plan, std::int64_t item,
                      std::byte *scratch) {
     const std::int64_t pixel_block = item % plan.pixel_blocks, rest = item / plan.pixel_blocks;
     const std::int64_t panel_block = rest % plan.panel_blocks, group = rest / plan.panel_blocks;
 
-    const std::int64_t tiles = plan.runs * plan.run_tiles;
-    const std::int64_t first_tile = tiles * pixel_block / plan.pixel_blocks;
-    const std::int64_t count = tiles * (pixel_block + 1) / plan.pixel_blocks - first_tile;
+    const Range tiles = part_of(plan.runs * plan.run_tiles, plan.pixel_blocks, pixel_block);
     auto *block = reinterpret_cast<PixelTile *>(scratch);
     auto *gathered = reinterpret_cast<float *>(scratch + plan.tile_bytes);
-    for (std::int64_t i = 0; i < count; ++i)
-        prepare_tile<V>(task, plan, group, first_tile + i, block[i],
-                        gathered + i * V::gemm_rows * plan.gathered.pixel_stride);
+    prepare_tiles<V>(task, plan, group, tiles, block, gathered);
 
-    const std::int64_t end = plan.panels * (panel_block + 1) / plan.panel_blocks;
-    for (std::int64_t p = plan.panels * panel_block / plan.panel_blocks; p < end; ++p) {
-        const ChannelPanel panel = channel_panel<V>(task, plan, group, p);
-        const std::int64_t vectors = divide_up(panel.channels, V::width);
-        for (std::int64_t i = 0; i < count; ++i) tile_function<V>(block[i].pixels, vectors)(block[i], panel);
-    }
+    const Range panels = part_of(plan.panels, plan.panel_blocks, panel_block);
+    for (std::int64_t p = panels.begin; p < panels.end; ++p)
+        multiply_block<V>(block, tiles.size(), channel_panel<V>(task, plan, group, p));
 }
 
 template <class V>

@@ -84,8 +84,9 @@ MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[Rows][Vectors], const 
     }
 }
 
+/// `Rows` pixels of a tile, from `first_row` on.
 template <class V, int Rows, int Vectors>
-void multiply_tile(const PixelTile &tile, const ChannelPanel &panel) {
+MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, const ChannelPanel &panel) {
     typename V::reg sums[Rows][Vectors];
 #pragma GCC unroll 8
     for (int v = 0; v < Vectors; ++v) {
@@ -94,25 +95,46 @@ void multiply_tile(const PixelTile &tile, const ChannelPanel &panel) {
         for (int r = 0; r < Rows; ++r) sums[r][v] = bias;
     }
     const InputPieces &pieces = *tile.pieces;
+    const float *source = tile.source + first_row * pieces.pixel_stride;
     const float *weights = panel.weights;
-    for (std::int64_t y = 0; y < pieces.rows; ++y)
-        for (std::int64_t x = 0; x < pieces.columns; ++x)
-            multiply_piece<V>(sums, tile.source + y * pieces.row_stride + x * pieces.column_stride,
-                              pieces.pixel_stride, weights, pieces.length);
-    const float *residual = tile.residual ? tile.residual + panel.channel : nullptr;
+    std::int64_t y = pieces.rows;
+    do {
+        const float *piece = source;
+        std::int64_t x = pieces.columns;
+        do {
+            multiply_piece<V>(sums, piece, pieces.pixel_stride, weights, pieces.length);
+            piece += pieces.column_stride;
+        } while (--x);
+        source += pieces.row_stride;
+    } while (--y);
+    const float *residual =
+        tile.residual ? tile.residual + panel.channel + first_row * panel.residual_stride : nullptr;
     apply_epilogue<V>(*panel.epilogue, sums, panel.channel, panel.channels, residual, panel.residual_stride);
-    store_tile<V>(panel, sums, tile.destination + panel.channel);
+    store_tile<V>(panel, sums, tile.destination + panel.channel + first_row * panel.destination_stride);
 }
 
-using TileFunction = void (*)(const PixelTile &, const ChannelPanel &);
+/// Computes a panel of `Vectors` for `count` tiles of `Rows` pixels.
+template <class V, int Rows, int Vectors>
+void multiply_tiles(const PixelTile *tile, std::int64_t count, const ChannelPanel &panel) {
+    for (const PixelTile *end = tile + count; tile != end; ++tile)
+        if constexpr (Rows * Vectors <= V::gemm_rows * V::gemm_vectors) {
+            multiply_rows<V, Rows, Vectors>(*tile, 0, panel);
+        } else { // the wider last panel: too many sums for the registers
+            constexpr int half = (Rows + 1) / 2;
+            multiply_rows<V, half, Vectors>(*tile, 0, panel);
+            multiply_rows<V, Rows - half, Vectors>(*tile, half, panel);
+        }
+}
 
-/// The function for a block of `rows` x `vectors`.
-template <class V, int Rows = V::gemm_rows, int Vectors = V::gemm_vectors>
-inline TileFunction tile_function(std::int64_t rows, std::int64_t vectors) {
-    if (rows == Rows && vectors == Vectors) return multiply_tile<V, Rows, Vectors>;
+using TilesFunction = void (*)(const PixelTile *, std::int64_t, const ChannelPanel &);
+
+/// multiply_tiles for a number of rows and vectors that is known when it runs.
+template <class V, int Rows = V::gemm_rows, int Vectors = V::gemm_last_vectors>
+inline TilesFunction tiles_function(std::int64_t rows, std::int64_t vectors) {
+    if (rows == Rows && vectors == Vectors) return multiply_tiles<V, Rows, Vectors>;
     if constexpr (Vectors > 1)
-        if (vectors < Vectors) return tile_function<V, Rows, Vectors - 1>(rows, vectors);
-    if constexpr (Rows > 1) return tile_function<V, Rows - 1, Vectors>(rows, vectors);
+        if (vectors < Vectors) return tiles_function<V, Rows, Vectors - 1>(rows, vectors);
+    if constexpr (Rows > 1) return tiles_function<V, Rows - 1, Vectors>(rows, vectors);
     return nullptr;
 }
 

@@ -55,10 +55,10 @@ struct Activation {
 /// What happens to a result before it is stored: bias (already in the accumulator), activation, rounding to
 /// half, and optionally the addition of a residual with its own activation and rounding.
 struct Epilogue {
-    Activation activation;
+    Activation activation{};
     bool round_to_half = false;
     const ConstView *residual = nullptr; ///< same shape as the destination
-    Activation residual_activation;
+    Activation residual_activation{};
     bool residual_round_to_half = false;
 };
 

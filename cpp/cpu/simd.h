@@ -15,6 +15,7 @@
 //   width                    floats in a register
 //   fused_multiply_add       whether fma rounds once; false: a product and a sum
 //   gemm_rows, gemm_vectors  the register block of the matrix product
+//   gemm_last_vectors        the most vectors of a layer's last panel (pack.h): gemm_vectors, or one more
 //   reg, mask                a register of floats; the result of a comparison
 //   zero(), set1(x), broadcast(const float *)
 //   load(p), store(p, a)     any alignment

@@ -11,7 +11,7 @@ namespace mpscnn::cpu::avx512 {
 struct Simd {
     static constexpr int width = 16;
     static constexpr bool fused_multiply_add = true;
-    static constexpr int gemm_rows = 14, gemm_vectors = 2;
+    static constexpr int gemm_rows = 14, gemm_vectors = 2, gemm_last_vectors = 2;
     using reg = __m512;
     using mask = __mmask16;
 

@@ -1,0 +1,222 @@
+// Convolution layers of MobileNet, one at a time, on one or more threads: time, GFLOP/s and the share of the
+// multiply-add peak that this processor reaches in registers.
+//
+//     kernels [--threads N] [--set baseline|avx2|avx512|neon] [--milliseconds N] [NAME...]
+//
+// NAME selects layers whose name contains it. Times are the least of all runs within the time given.
+
+#include "cpu/kernels.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#else
+#include <arm_neon.h>
+#endif
+
+#include "cpu/thread_pool.h"
+
+using namespace mpscnn;
+using namespace mpscnn::cpu;
+
+namespace {
+
+struct Layer {
+    const char *network, *kind;
+    std::int64_t size, inputs, outputs, kernel = 1, stride = 1, groups = 1;
+};
+
+// Sizes are those of the output; stride 2 halves a twice as large source.
+const Layer layers[] = {
+    {"v1", "first", 112, 3, 32, 3, 2},
+    {"v1", "pointwise", 112, 32, 64},
+    {"v1", "pointwise", 56, 64, 128},
+    {"v1", "pointwise", 56, 128, 128},
+    {"v1", "pointwise", 28, 128, 256},
+    {"v1", "pointwise", 28, 256, 256},
+    {"v1", "pointwise", 14, 256, 512},
+    {"v1", "pointwise", 14, 512, 512},
+    {"v1", "pointwise", 7, 512, 1024},
+    {"v1", "pointwise", 7, 1024, 1024},
+    {"v1", "dense", 1, 1024, 1001},
+    {"v1", "depthwise", 112, 32, 32, 3, 1, 32},
+    {"v1", "depthwise", 56, 64, 64, 3, 2, 64},
+    {"v1", "depthwise", 56, 128, 128, 3, 1, 128},
+    {"v1", "depthwise", 28, 128, 128, 3, 2, 128},
+    {"v1", "depthwise", 28, 256, 256, 3, 1, 256},
+    {"v1", "depthwise", 14, 512, 512, 3, 1, 512},
+    {"v1", "depthwise", 7, 1024, 1024, 3, 1, 1024},
+    {"v2", "pointwise", 112, 32, 16},
+    {"v2", "pointwise", 112, 16, 96},
+    {"v2", "pointwise", 56, 96, 24},
+    {"v2", "pointwise", 56, 24, 144},
+    {"v2", "pointwise", 56, 144, 24},
+    {"v2", "pointwise", 28, 144, 32},
+    {"v2", "pointwise", 28, 32, 192},
+    {"v2", "pointwise", 28, 192, 32},
+    {"v2", "pointwise", 14, 192, 64},
+    {"v2", "pointwise", 14, 64, 384},
+    {"v2", "pointwise", 14, 384, 64},
+    {"v2", "pointwise", 14, 384, 96},
+    {"v2", "pointwise", 14, 96, 576},
+    {"v2", "pointwise", 14, 576, 96},
+    {"v2", "pointwise", 7, 576, 160},
+    {"v2", "pointwise", 7, 160, 960},
+    {"v2", "pointwise", 7, 960, 160},
+    {"v2", "pointwise", 7, 960, 320},
+    {"v2", "pointwise", 7, 320, 1280},
+    {"v2", "dense", 1, 1280, 1001},
+};
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Twelve independent chains, more than latency x units of any processor known to the author. The empty
+// assembly keeps the compiler from replacing them by something cheaper.
+#define MPSCNN_PEAK_LOOP(name, attributes, type, zero, keep, step)                                           \
+    attributes void name(std::int64_t rounds) {                                                              \
+        type sums[12];                                                                                       \
+        for (auto &sum : sums) sum = zero;                                                                   \
+        type x = zero;                                                                                       \
+        for (std::int64_t i = 0; i < rounds; ++i) _Pragma("GCC unroll 12") for (auto &sum : sums) {          \
+                sum = step;                                                                                  \
+                __asm__ volatile("" : "+" keep(sum));                                                        \
+            }                                                                                                \
+        __asm__ volatile("" : "+" keep(x));                                                                  \
+    }
+#if defined(__x86_64__)
+MPSCNN_PEAK_LOOP(peak_baseline, , __m128, _mm_setzero_ps(), "x", _mm_add_ps(_mm_mul_ps(x, x), sum))
+MPSCNN_PEAK_LOOP(peak_avx2, __attribute__((target("avx2,fma"))), __m256, _mm256_setzero_ps(), "x",
+                 _mm256_fmadd_ps(x, x, sum))
+MPSCNN_PEAK_LOOP(peak_avx512, __attribute__((target("avx512f"))), __m512, _mm512_setzero_ps(), "v",
+                 _mm512_fmadd_ps(x, x, sum))
+#else
+MPSCNN_PEAK_LOOP(peak_neon, , float32x4_t, vdupq_n_f32(0.0f), "w", vfmaq_f32(sum, x, x))
+#endif
+
+constexpr std::int64_t peak_rounds = 2000;
+
+using PeakLoop = void (*)(std::int64_t rounds);
+
+PeakLoop peak_loop([[maybe_unused]] const KernelTable &table) {
+#if defined(__x86_64__)
+    const std::string name = table.name;
+    return name == "avx512" ? peak_avx512 : name == "avx2" ? peak_avx2 : peak_baseline;
+#else
+    return peak_neon;
+#endif
+}
+
+double seconds_of(const auto &action) {
+    const auto start = Clock::now();
+    action();
+    return seconds_since(start);
+}
+
+struct Measurement {
+    double seconds, operations, peak; ///< peak: operations per second
+};
+
+View view_of(std::vector<float> &floats, std::int64_t size, std::int64_t channels) {
+    floats.assign(static_cast<std::size_t>(size * size * channels + 16), 0.5f);
+    const auto row = static_cast<std::ptrdiff_t>(size * channels);
+    return {.data = floats.data(),
+            .height = size,
+            .width = size,
+            .channels = channels,
+            .image_stride = row * size,
+            .row_stride = row,
+            .pixel_stride = channels,
+            .writable_channels = channels};
+}
+
+Measurement measure(const KernelTable &table, ThreadPool &pool, const Layer &layer, double seconds) {
+    const std::int64_t depth = layer.kernel * layer.kernel * layer.inputs / layer.groups;
+    const std::vector<float> weights(static_cast<std::size_t>(depth * layer.outputs), 0.01f);
+    const PackedConvolution packed =
+        table.pack_convolution(weights.data(), nullptr, layer.outputs, layer.kernel, layer.kernel,
+                               layer.inputs / layer.groups, layer.groups);
+    std::vector<float> source, destination;
+    const WindowAxis axis{
+        .kernel = layer.kernel, .stride = layer.stride, .before = layer.stride == 1 ? layer.kernel / 2 : 0};
+    const ConvolutionTask task{
+        .source = view_of(source, layer.size * layer.stride, layer.inputs),
+        .destination = view_of(destination, layer.size, layer.outputs),
+        .vertical = axis,
+        .horizontal = axis,
+        .packed = &packed,
+        .epilogue = {.activation = {.kind = Activation::Kind::clamp, .low = 0.0f, .high = 6.0f}}};
+    const Work work = table.convolution_work(task, pool.threads());
+    std::vector<AlignedBuffer<std::byte>> scratch;
+    for (int i = 0; i < pool.threads(); ++i) scratch.emplace_back(work.scratch_bytes);
+    double best = 1e9, best_peak = 1e9;
+    const auto start = Clock::now();
+    do {
+        best = std::min(best, seconds_of([&] {
+                            pool.run(work.items, [&](int worker, std::int64_t first, std::int64_t last) {
+                                table.convolution(task, pool.threads(), first, last,
+                                                  scratch[static_cast<std::size_t>(worker)].data());
+                            });
+                        }));
+        // In between, since the clock rate changes with temperature and with what others do.
+        best_peak = std::min(best_peak, seconds_of([&] { peak_loop(table)(peak_rounds); }));
+    } while (seconds_since(start) < seconds);
+    const double peak_operations = 2.0 * 12 * peak_rounds * static_cast<double>(table.vector_width);
+    return {best, 2.0 * static_cast<double>(layer.size * layer.size * layer.outputs * depth),
+            peak_operations / best_peak * pool.threads()};
+}
+
+std::string name_of(const Layer &layer) {
+    return std::string(layer.network) + " " + layer.kind + " " + std::to_string(layer.size) + " x " +
+           std::to_string(layer.size) + " x " + std::to_string(layer.inputs) + " -> " +
+           std::to_string(layer.outputs) + (layer.stride > 1 ? " / " + std::to_string(layer.stride) : "");
+}
+
+bool selected(const std::string &name, const std::vector<std::string> &parts) {
+    return parts.empty() || std::any_of(parts.begin(), parts.end(), [&](const std::string &part) {
+               return name.find(part) != std::string::npos;
+           });
+}
+
+} // namespace
+
+int main(int count, char **arguments) {
+    int threads = 1;
+    double seconds = 0.2;
+    const KernelTable *table = &kernels();
+    std::vector<std::string> parts;
+    for (int i = 1; i < count; ++i) {
+        const std::string argument = arguments[i];
+        if (argument == "--threads" && i + 1 < count)
+            threads = std::atoi(arguments[++i]);
+        else if (argument == "--set" && i + 1 < count)
+            table = &kernels(arguments[++i]);
+        else if (argument == "--milliseconds" && i + 1 < count)
+            seconds = std::atof(arguments[++i]) / 1000;
+        else
+            parts.push_back(argument);
+    }
+    ThreadPool pool(threads);
+    std::printf("%s, %d thread(s)\n", table->name, threads);
+    double total = 0, ideal = 0;
+    for (const Layer &layer : layers) {
+        const std::string name = name_of(layer);
+        if (!selected(name, parts)) continue;
+        const Measurement m = measure(*table, pool, layer, seconds);
+        std::printf("%-34s %8.1f us %7.1f GFLOP/s %5.1f %% of %.1f\n", name.c_str(), m.seconds * 1e6,
+                    m.operations / m.seconds * 1e-9, 100 * m.operations / m.seconds / m.peak, m.peak * 1e-9);
+        total += m.seconds;
+        ideal += m.operations / m.peak;
+    }
+    std::printf("%-34s %8.1f us %26.1f %%\n", "together", total * 1e6, 100 * ideal / total);
+}
