@@ -49,6 +49,7 @@ void bind_graph(py::module_ &module) {
              py::arg("scales") = std::vector<float>(), py::arg("zero_points") = std::vector<float>())
         .def("get_weight", &get_weight, py::arg("layer"), py::arg("role"))
         .def("to_json", &Graph::to_json)
+        .def("weights", &Graph::weights)
         .def("describe", &Graph::describe, py::arg("height") = 0, py::arg("width") = 0);
 }
 

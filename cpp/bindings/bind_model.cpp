@@ -49,7 +49,7 @@ void bind_model(py::module_ &module) {
 
     module.def("preprocess", &preprocess_image, py::arg("image"), py::arg("format"), py::arg("orientation"),
                py::arg("preprocess"), py::arg("output"));
-    module.def("describe_preprocess", &describe_preprocess, py::arg("preprocess"));
+    module.def("describe_preprocess", &describe_preprocess, py::arg("preprocess"), py::arg("channels") = 3);
 }
 
 } // namespace mpscnn::bindings

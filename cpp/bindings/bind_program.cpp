@@ -1,7 +1,5 @@
 #include <pybind11/stl.h>
 
-#include <array>
-
 #include "arrays.h"
 #include "bind.h"
 
@@ -9,24 +7,18 @@ namespace mpscnn::bindings {
 
 namespace {
 
-/// The tensors of one call on the stack, so that a run allocates nothing.
-class Tensors {
-public:
-    Tensors(const py::list &arrays, const char *role, Access access) : count_(arrays.size()) {
-        if (count_ > tensors_.size())
-            throw ShapeError(std::to_string(count_) + " " + role + "s, at most " +
-                             std::to_string(tensors_.size()) + " are possible");
-        for (std::size_t i = 0; i < count_; ++i) tensors_[i] = float_tensor(arrays[i], role, access);
-    }
-    operator std::span<const mpscnn_tensor>() const { return {tensors_.data(), count_}; }
+using Tensors = std::vector<mpscnn_tensor>;
 
-private:
-    std::size_t count_;
-    std::array<mpscnn_tensor, 64> tensors_;
-};
+/// `tensors` is memory of the calling thread that is used again, so that a run allocates nothing.
+void read_tensors(const py::list &arrays, const std::string &what, Access access, Tensors &tensors) {
+    tensors.clear();
+    for (const py::handle array : arrays) tensors.push_back(float_tensor(array, what, access));
+}
 
 void run(Session &session, const py::list &inputs, const py::list &outputs) {
-    const Tensors sources(inputs, "input", Access::read), destinations(outputs, "output", Access::write);
+    thread_local Tensors sources, destinations;
+    read_tensors(inputs, "input", Access::read, sources);
+    read_tensors(outputs, "output", Access::write, destinations);
     // The caller's lists keep the arrays alive meanwhile.
     const py::gil_scoped_release unlocked;
     session.run(sources, destinations);

@@ -8,11 +8,11 @@
  * - A function that can fail returns mpscnn_status. After a failure mpscnn_last_error() gives the message of
  *   this thread's last failed call. Out-parameters are only written on success.
  * - Handles are released with the function named *_release; NULL is allowed there. Programs and models may be
- *   used from several threads at once, a session by one caller at a time (a second one gets
- * MPSCNN_ERROR_STATE).
+ *   used from several threads at once, a session by one caller at a time: a second one gets
+ *   MPSCNN_ERROR_STATE. A graph is not to be changed while another thread uses it.
  * - Text is UTF-8. A mpscnn_text is released with mpscnn_text_release.
  * - Shapes list the batch first: (n, height, width, channels) or (n, features). -1 is an extent that is free
- * until the network runs.
+ *   until the network runs.
  */
 #ifndef MPSCNN_MPSCNN_H
 #define MPSCNN_MPSCNN_H
@@ -46,8 +46,7 @@ typedef enum mpscnn_status {
     MPSCNN_ERROR_INTERNAL = 8     /* a defect of this library; please report it */
 } mpscnn_status;
 
-/* Message of this thread's last failed call; "" before the first. Valid until the thread's next failed call.
- */
+/* Message of this thread's last failed call, "" before the first. Valid until its next failed call. */
 MPSCNN_API const char *mpscnn_last_error(void);
 
 /* "0.1.0" */
@@ -133,10 +132,12 @@ MPSCNN_API mpscnn_status mpscnn_graph_set_weight(mpscnn_graph *graph, const char
 /* Structure as JSON. */
 MPSCNN_API mpscnn_status mpscnn_graph_to_json(const mpscnn_graph *graph, mpscnn_text **json);
 /* {"inputs": [...], "outputs": [...], "layers": [{"name", "operation", "output", "parameters", "macs",
- * "flops"}], "weights": [{"layer", "role", "shape", "required", "set", "dtype"}]} for one image; free extents
- * of input 0 are taken from height and width (0: the graph must not need them). */
+ * "flops"}]} for one image; free extents of the inputs are taken from height and width (0: the graph must not
+ * need them). */
 MPSCNN_API mpscnn_status mpscnn_graph_describe(const mpscnn_graph *graph, int64_t height, int64_t width,
                                                mpscnn_text **json);
+/* All weights, set or not, as a JSON array: layer, role, shape, required, set, dtype (null while not set). */
+MPSCNN_API mpscnn_status mpscnn_graph_weights(const mpscnn_graph *graph, mpscnn_text **json);
 /* The weight as stored. `tensor.data` stays valid until this weight is set again or the graph is released.
  * Quantization pointers may be NULL. */
 MPSCNN_API mpscnn_status mpscnn_graph_get_weight(const mpscnn_graph *graph, const char *layer,
@@ -227,8 +228,9 @@ typedef struct mpscnn_image {
  * model file's "mpscnn.preprocess" or a preset's name in quotes ("\"tensorflow\""). */
 MPSCNN_API mpscnn_status mpscnn_preprocess(const mpscnn_image *image, const char *preprocess, int height,
                                            int width, int channels, float *output);
-/* The same description with every field filled in, checked. */
-MPSCNN_API mpscnn_status mpscnn_preprocess_describe(const char *preprocess, mpscnn_text **json);
+/* The same description with every field filled in, checked. `channels` of the network's input decides what a
+ * preset's name means. */
+MPSCNN_API mpscnn_status mpscnn_preprocess_describe(const char *preprocess, int channels, mpscnn_text **json);
 
 /* ---- Models: a network with its preprocessing and labels ----------------------------------------------- */
 

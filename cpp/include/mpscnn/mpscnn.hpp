@@ -391,6 +391,8 @@ public:
     std::string describe(std::int64_t height = 0, std::int64_t width = 0) const {
         return detail::text_of(mpscnn_graph_describe, get(), height, width);
     }
+    /// JSON, see mpscnn_graph_weights.
+    std::string weights() const { return detail::text_of(mpscnn_graph_weights, get()); }
 
     /// The program does not need the graph any more.
     Program compile(const CompileOptions &options = {}) const {
@@ -456,9 +458,9 @@ inline void preprocess(const ImageView &image, const std::string &preprocess, in
     detail::check(mpscnn_preprocess(image.get(), preprocess.c_str(), height, width, channels, output.data()));
 }
 
-/// The description `preprocess` with every field filled in, checked.
-inline std::string describe_preprocess(const std::string &preprocess) {
-    return detail::text_of(mpscnn_preprocess_describe, preprocess.c_str());
+/// The description `preprocess`, for a network input of 1 or 3 channels, with every field filled in, checked.
+inline std::string describe_preprocess(const std::string &preprocess, int channels = 3) {
+    return detail::text_of(mpscnn_preprocess_describe, preprocess.c_str(), channels);
 }
 
 // ---- Models

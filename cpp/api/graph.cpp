@@ -1,0 +1,183 @@
+#include "engine/graph.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "api/graph_description.h"
+#include "api/guard.h"
+#include "api/handles.h"
+#include "api/tensors.h"
+
+using namespace mpscnn;
+using c_api::guarded;
+using c_api::require;
+using c_api::text;
+
+namespace {
+
+void require_value(const engine::Graph &graph, int value) {
+    if (value < 0 || value >= graph.values())
+        fail(ErrorKind::parameter, "network " + quoted(graph.name()) + " has no value " +
+                                       std::to_string(value) + "; there are " +
+                                       std::to_string(graph.values()));
+}
+
+std::optional<ops::Neuron> activation_of(const char *json) {
+    if (!json) return std::nullopt;
+    return ops::make_neuron(parse_json(json));
+}
+
+void check_quantization(const mpscnn_tensor &tensor, const float *scales, const float *zero_points,
+                        int64_t count) {
+    c_api::require_array(scales, count, "scales");
+    c_api::require_array(zero_points, count, "zero_points");
+    if ((tensor.dtype == MPSCNN_UINT8) != (count > 0))
+        fail(ErrorKind::weights, "uint8 weights need scales and zero points, and only they have them");
+}
+
+const engine::WeightTensor &stored_weight(const engine::Graph &graph, std::string_view layer,
+                                          std::string_view role) {
+    const engine::ValueId value = graph.find(layer);
+    if (!graph.is_input(value)) {
+        const auto &weights = graph.producer(value).weights;
+        if (const auto found = weights.find(std::string(role)); found != weights.end()) return found->second;
+    }
+    fail(ErrorKind::weights, "layer " + quoted(layer) + ": no weight " + quoted(role) + " has been set");
+}
+
+mpscnn_tensor tensor_of(const engine::WeightTensor &weight) {
+    mpscnn_tensor tensor{};
+    // The C struct serves inputs and outputs alike; that a weight is read only is documented.
+    tensor.data = const_cast<std::byte *>(weight.data());
+    switch (weight.type()) {
+    case engine::WeightType::float32:
+        tensor.dtype = MPSCNN_FLOAT32;
+        break;
+    case engine::WeightType::float16:
+        tensor.dtype = MPSCNN_FLOAT16;
+        break;
+    case engine::WeightType::uint8:
+        tensor.dtype = MPSCNN_UINT8;
+        break;
+    }
+    c_api::give_shape(weight.shape(), tensor.shape, &tensor.rank);
+    return tensor;
+}
+
+} // namespace
+
+mpscnn_status mpscnn_graph_create(const char *name, mpscnn_graph **graph) {
+    return guarded([&] {
+        require(graph, "graph");
+        *graph = new mpscnn_graph{engine::Graph(std::string(text(name, "name")))};
+    });
+}
+
+mpscnn_status mpscnn_graph_from_json(const char *json, size_t size, mpscnn_graph **graph) {
+    return guarded([&] {
+        require(json, "json");
+        require(graph, "graph");
+        *graph = new mpscnn_graph{engine::Graph::from_json(parse_json({json, size}))};
+    });
+}
+
+void mpscnn_graph_release(mpscnn_graph *graph) { delete graph; }
+
+mpscnn_status mpscnn_graph_add_input(mpscnn_graph *graph, const char *name, const int64_t *shape, int rank,
+                                     int *value) {
+    return guarded([&] {
+        require(graph, "graph");
+        require(shape, "shape");
+        require(value, "value");
+        *value = graph->graph.add_input(std::string(text(name, "name")), c_api::shape_of(shape, rank, name));
+    });
+}
+
+mpscnn_status mpscnn_graph_add_node(mpscnn_graph *graph, const char *operation, const char *name,
+                                    const int *inputs, int input_count, const char *attributes,
+                                    const char *activation, int *value) {
+    return guarded([&] {
+        require(graph, "graph");
+        require(value, "value");
+        c_api::require_array(inputs, input_count, "inputs");
+        const Json parameters = attributes ? parse_json(attributes) : Json::object();
+        *value = graph->graph.add_node(
+            std::string(text(name, "name")), ops::make_operation(text(operation, "operation"), parameters),
+            std::vector<engine::ValueId>(inputs, inputs + input_count), activation_of(activation));
+    });
+}
+
+mpscnn_status mpscnn_graph_mark_output(mpscnn_graph *graph, int value) {
+    return guarded([&] {
+        require(graph, "graph");
+        require_value(graph->graph, value);
+        graph->graph.mark_output(value);
+    });
+}
+
+mpscnn_status mpscnn_graph_shape(const mpscnn_graph *graph, int value, int64_t shape[MPSCNN_MAX_RANK],
+                                 int *rank) {
+    return guarded([&] {
+        require(graph, "graph");
+        require(shape, "shape");
+        require(rank, "rank");
+        require_value(graph->graph, value);
+        c_api::give_shape(graph->graph.shape(value), shape, rank);
+    });
+}
+
+mpscnn_status mpscnn_graph_set_weight(mpscnn_graph *graph, const char *layer, const char *role,
+                                      const mpscnn_tensor *tensor, const float *scales,
+                                      const float *zero_points, int64_t quantization_count) {
+    return guarded([&] {
+        require(graph, "graph");
+        require(tensor, "tensor");
+        const std::string where = std::string(text(layer, "layer")) + "." + std::string(text(role, "role"));
+        check_quantization(*tensor, scales, zero_points, quantization_count);
+        engine::WeightTensor weight = c_api::weight_of(*tensor, where);
+        if (quantization_count > 0)
+            weight.set_quantization({scales, scales + quantization_count},
+                                    {zero_points, zero_points + quantization_count});
+        graph->graph.set_weight(layer, role, std::move(weight));
+    });
+}
+
+mpscnn_status mpscnn_graph_get_weight(const mpscnn_graph *graph, const char *layer, const char *role,
+                                      mpscnn_tensor *tensor, const float **scales, const float **zero_points,
+                                      int64_t *quantization_count) {
+    return guarded([&] {
+        require(graph, "graph");
+        require(tensor, "tensor");
+        const engine::WeightTensor &weight =
+            stored_weight(graph->graph, text(layer, "layer"), text(role, "role"));
+        *tensor = tensor_of(weight);
+        if (scales) *scales = weight.scales().data();
+        if (zero_points) *zero_points = weight.zero_points().data();
+        if (quantization_count) *quantization_count = static_cast<int64_t>(weight.scales().size());
+    });
+}
+
+mpscnn_status mpscnn_graph_to_json(const mpscnn_graph *graph, mpscnn_text **json) {
+    return guarded([&] {
+        require(graph, "graph");
+        require(json, "json");
+        c_api::give(to_text(graph->graph.to_json()), json);
+    });
+}
+
+mpscnn_status mpscnn_graph_describe(const mpscnn_graph *graph, int64_t height, int64_t width,
+                                    mpscnn_text **json) {
+    return guarded([&] {
+        require(graph, "graph");
+        require(json, "json");
+        c_api::give(to_text(c_api::describe(graph->graph, height, width)), json);
+    });
+}
+
+mpscnn_status mpscnn_graph_weights(const mpscnn_graph *graph, mpscnn_text **json) {
+    return guarded([&] {
+        require(graph, "graph");
+        require(json, "json");
+        c_api::give(to_text(c_api::describe_weights(graph->graph)), json);
+    });
+}

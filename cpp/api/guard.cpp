@@ -1,0 +1,90 @@
+#include "api/guard.h"
+
+#include <algorithm>
+#include <memory>
+#include <new>
+
+#include "api/handles.h"
+
+namespace mpscnn::c_api {
+
+namespace {
+
+thread_local std::string message_memory;
+/// Into message_memory, or a literal when there was no memory for that.
+thread_local const char *message = "";
+
+mpscnn_status record(mpscnn_status status, const char *text) noexcept {
+    try {
+        message_memory = text;
+        message = message_memory.c_str();
+    } catch (const std::bad_alloc &) {
+        message = "out of memory while an error was reported";
+    }
+    return status;
+}
+
+static_assert(static_cast<int>(ErrorKind::shape) == MPSCNN_ERROR_SHAPE);
+static_assert(static_cast<int>(ErrorKind::parameter) == MPSCNN_ERROR_PARAMETER);
+static_assert(static_cast<int>(ErrorKind::weights) == MPSCNN_ERROR_WEIGHTS);
+static_assert(static_cast<int>(ErrorKind::device) == MPSCNN_ERROR_DEVICE);
+static_assert(static_cast<int>(ErrorKind::unsupported) == MPSCNN_ERROR_UNSUPPORTED);
+static_assert(static_cast<int>(ErrorKind::state) == MPSCNN_ERROR_STATE);
+
+} // namespace
+
+mpscnn_status record_current_exception() noexcept {
+    try {
+        throw;
+    } catch (const Error &error) {
+        return record(static_cast<mpscnn_status>(error.kind()), error.what());
+    } catch (const std::bad_alloc &) {
+        return record(MPSCNN_ERROR_MEMORY, "out of memory");
+    } catch (const std::exception &error) {
+        return record(MPSCNN_ERROR_INTERNAL, error.what());
+    } catch (...) {
+        return record(MPSCNN_ERROR_INTERNAL, "unknown exception");
+    }
+}
+
+void require(const void *argument, const char *name) {
+    if (!argument) fail(ErrorKind::parameter, std::string(name) + " must not be NULL");
+}
+
+std::string_view text(const char *argument, const char *name) {
+    require(argument, name);
+    return argument;
+}
+
+void require_array(const void *array, std::int64_t count, const char *name) {
+    if (count < 0)
+        fail(ErrorKind::parameter,
+             std::string(name) + ": the count must not be negative, got " + std::to_string(count));
+    if (count > 0) require(array, name);
+}
+
+void check_options(const void *options, std::size_t size, std::size_t known_size, std::size_t alignment,
+                   const char *type) {
+    if (size < sizeof size || size % alignment != 0)
+        fail(ErrorKind::parameter,
+             "options.size must be sizeof(" + std::string(type) + "), got " + std::to_string(size));
+    if (size <= known_size) return;
+    const auto *bytes = static_cast<const unsigned char *>(options);
+    if (std::any_of(bytes + known_size, bytes + size, [](unsigned char byte) { return byte != 0; }))
+        fail(ErrorKind::unsupported, std::string(type) + " sets options that this version of mpscnn, " +
+                                         mpscnn_version() + ", does not know");
+}
+
+void give(std::string value, mpscnn_text **text) {
+    *text = std::make_unique<mpscnn_text>(mpscnn_text{std::move(value)}).release();
+}
+
+} // namespace mpscnn::c_api
+
+const char *mpscnn_last_error(void) { return mpscnn::c_api::message; }
+
+const char *mpscnn_text_data(const mpscnn_text *text) { return text ? text->value.c_str() : ""; }
+
+size_t mpscnn_text_size(const mpscnn_text *text) { return text ? text->value.size() : 0; }
+
+void mpscnn_text_release(mpscnn_text *text) { delete text; }

@@ -1,0 +1,51 @@
+#pragma once
+
+// What the opaque handles of mpscnn.h are.
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/model_file.h"
+#include "engine/program.h"
+#include "mpscnn/mpscnn.h"
+#include "vision/preprocess.h"
+
+struct mpscnn_text {
+    std::string value;
+};
+
+struct mpscnn_graph {
+    mpscnn::engine::Graph graph;
+};
+
+struct mpscnn_program {
+    std::shared_ptr<mpscnn::engine::Program> program;
+};
+
+struct mpscnn_session {
+    mpscnn_session(std::shared_ptr<mpscnn::engine::Program> program,
+                   const mpscnn::engine::SessionOptions &options)
+        : session(std::move(program), options) {}
+
+    mpscnn::engine::Session session;
+    /// Of mpscnn_model_classify, kept for the next photo; `classifying` guards them.
+    std::vector<float> input, output;
+    std::atomic<bool> classifying{false};
+};
+
+struct mpscnn_model {
+    mpscnn::engine::ModelFile file;
+    std::optional<mpscnn::vision::Preprocess> preprocess;
+};
+
+struct mpscnn_predictions {
+    struct Entry {
+        std::string label;
+        int index;
+        float probability;
+    };
+    std::vector<Entry> entries;
+};

@@ -1,0 +1,128 @@
+// The library itself: version, how it was built, what it can do, its memory and log.
+
+#include <span>
+
+#include "api/guard.h"
+#include "build_info.h"
+#include "core/half.h"
+#include "core/json.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include "cpu/kernels.h"
+#include "engine/backend.h"
+#include "ops/op_list.h"
+
+namespace mpscnn::c_api {
+
+namespace {
+
+constexpr const char *device_names[] = {"cpu", "metal"};
+
+Json precisions_of(const char *device) {
+    Json precisions = Json::array();
+    for (engine::Precision precision : {engine::Precision::float32, engine::Precision::float16}) {
+        engine::choose_backend(device, name_of(precision));
+        precisions.push_back(name_of(precision));
+    }
+    return precisions;
+}
+
+Json describe_device(const char *name) {
+    Json device = Json::object();
+    device.set("name", name);
+    try {
+        const engine::BackendChoice choice = engine::choose_backend(name, "auto");
+        device.set("available", true);
+        device.set("description", choice.backend->device_name());
+        device.set("precisions", precisions_of(name));
+    } catch (const Error &error) {
+        if (error.kind() != ErrorKind::device) throw;
+        device.set("available", false);
+        device.set("reason", error.what());
+    }
+    return device;
+}
+
+Json describe_devices() {
+    Json devices = Json::array();
+    for (const char *name : device_names) devices.push_back(describe_device(name));
+    return devices;
+}
+
+Json describe_build() {
+    Json sets = Json::array();
+    for (const char *set : build_info::instruction_sets) sets.push_back(set);
+    Json backends = Json::array();
+    backends.push_back("cpu");
+    Json config = Json::object();
+    config.set("version", build_info::version);
+    config.set("compiler", build_info::compiler);
+    config.set("compiler_version", build_info::compiler_version);
+    config.set("flags", build_info::flags);
+    config.set("build_type", build_info::build_type);
+    config.set("system", build_info::system);
+    config.set("backends", std::move(backends));
+    config.set("instruction_sets", std::move(sets));
+    config.set("instruction_set", cpu::kernels().name);
+    return config;
+}
+
+} // namespace
+
+} // namespace mpscnn::c_api
+
+using namespace mpscnn;
+
+const char *mpscnn_version(void) { return build_info::version; }
+
+mpscnn_status mpscnn_build_config(mpscnn_text **json) {
+    return c_api::guarded([&] {
+        c_api::require(json, "json");
+        c_api::give(to_text(c_api::describe_build()), json);
+    });
+}
+
+mpscnn_status mpscnn_operations(mpscnn_text **json) {
+    return c_api::guarded([&] {
+        c_api::require(json, "json");
+        c_api::give(to_text(ops::describe_operations()), json);
+    });
+}
+
+mpscnn_status mpscnn_devices(mpscnn_text **json) {
+    return c_api::guarded([&] {
+        c_api::require(json, "json");
+        c_api::give(to_text(c_api::describe_devices()), json);
+    });
+}
+
+void mpscnn_set_log_callback(mpscnn_log_callback callback, void *context) {
+    set_log_callback(callback, context);
+}
+
+mpscnn_status mpscnn_set_allocator(mpscnn_allocate_callback allocate, mpscnn_free_callback release,
+                                   void *context) {
+    return c_api::guarded([&] {
+        if (!allocate != !release)
+            fail(ErrorKind::parameter, "set_allocator: allocate and release must be given both or neither");
+        set_allocator({allocate, release, context});
+    });
+}
+
+mpscnn_status mpscnn_halves_from_floats(const float *source, uint16_t *destination, size_t count) {
+    return c_api::guarded([&] {
+        if (count == 0) return;
+        c_api::require(source, "source");
+        c_api::require(destination, "destination");
+        halves_from_floats({source, count}, {destination, count});
+    });
+}
+
+mpscnn_status mpscnn_floats_from_halves(const uint16_t *source, float *destination, size_t count) {
+    return c_api::guarded([&] {
+        if (count == 0) return;
+        c_api::require(source, "source");
+        c_api::require(destination, "destination");
+        floats_from_halves({source, count}, {destination, count});
+    });
+}

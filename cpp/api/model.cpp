@@ -1,0 +1,67 @@
+#include "api/guard.h"
+#include "api/handles.h"
+#include "vision/preprocess_json.h"
+
+using namespace mpscnn;
+using c_api::guarded;
+using c_api::require;
+
+namespace {
+
+std::unique_ptr<mpscnn_model> model_of(engine::ModelFile file, const std::string &origin) {
+    auto model = std::make_unique<mpscnn_model>(mpscnn_model{std::move(file), std::nullopt});
+    if (!model->file.preprocess) return model;
+    if (model->file.graph.inputs().empty())
+        fail(ErrorKind::weights, origin + ": 'mpscnn.preprocess' is given for a network without inputs");
+    const Shape &input = model->file.graph.inputs()[0].shape;
+    const JsonView json(*model->file.preprocess, origin + ": mpscnn.preprocess", ErrorKind::weights);
+    model->preprocess = vision::preprocess_from_json(json, static_cast<int>(input.back()));
+    return model;
+}
+
+Json describe(const mpscnn_model &model) {
+    Json result = Json::object();
+    result.set("name", model.file.graph.name());
+    result.set("labels", model.file.labels.empty() ? Json() : Json(model.file.labels));
+    result.set("preprocess", model.preprocess ? to_json(*model.preprocess) : Json());
+    result.set("information", model.file.information);
+    return result;
+}
+
+} // namespace
+
+mpscnn_status mpscnn_model_load(const char *path, mpscnn_model **model) {
+    return guarded([&] {
+        require(model, "model");
+        const std::string file(c_api::text(path, "path"));
+        *model = model_of(engine::ModelFile::load(file), file).release();
+    });
+}
+
+mpscnn_status mpscnn_model_parse(const void *data, size_t size, const char *origin, mpscnn_model **model) {
+    return guarded([&] {
+        require(model, "model");
+        if (size > 0) require(data, "data");
+        const std::string name(c_api::text(origin, "origin"));
+        const std::span bytes(static_cast<const std::byte *>(data), size);
+        *model = model_of(engine::ModelFile::parse(bytes, name), name).release();
+    });
+}
+
+void mpscnn_model_release(mpscnn_model *model) { delete model; }
+
+mpscnn_status mpscnn_model_graph(const mpscnn_model *model, mpscnn_graph **graph) {
+    return guarded([&] {
+        require(model, "model");
+        require(graph, "graph");
+        *graph = new mpscnn_graph{model->file.graph};
+    });
+}
+
+mpscnn_status mpscnn_model_describe(const mpscnn_model *model, mpscnn_text **json) {
+    return guarded([&] {
+        require(model, "model");
+        require(json, "json");
+        c_api::give(to_text(describe(*model)), json);
+    });
+}

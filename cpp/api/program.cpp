@@ -1,0 +1,171 @@
+#include "engine/program.h"
+
+#include "api/graph_description.h"
+#include "api/guard.h"
+#include "api/handles.h"
+#include "api/tensors.h"
+#include "core/log.h"
+
+using namespace mpscnn;
+using c_api::guarded;
+using c_api::require;
+
+namespace {
+
+constexpr int max_threads = 1024;
+
+engine::CompileOptions compile_options(const mpscnn_compile_options *given) {
+    const auto raw = c_api::read_options(given, "mpscnn_compile_options");
+    engine::CompileOptions options;
+    if (raw.device) options.device = raw.device;
+    if (raw.precision) options.precision = raw.precision;
+    c_api::require_array(raw.outputs, raw.output_count, "outputs");
+    for (int i = 0; i < raw.output_count; ++i)
+        options.outputs.emplace_back(c_api::text(raw.outputs[i], "outputs"));
+    return options;
+}
+
+engine::SessionOptions session_options(const mpscnn_session_options *given) {
+    const auto raw = c_api::read_options(given, "mpscnn_session_options");
+    if (raw.threads < 0 || raw.threads > max_threads)
+        fail(ErrorKind::parameter, "threads must be 0 (automatic) to " + std::to_string(max_threads) +
+                                       ", got " + std::to_string(raw.threads));
+    return {.threads = raw.threads, .check_finite = raw.check_finite != 0};
+}
+
+Json ports_of(const std::vector<engine::Port> &ports) {
+    Json result = Json::array();
+    for (const engine::Port &port : ports) {
+        Json entry = Json::object();
+        entry.set("name", port.name);
+        entry.set("shape", c_api::json_of(port.shape));
+        result.push_back(std::move(entry));
+    }
+    return result;
+}
+
+Json describe(const engine::Program &program) {
+    Json result = Json::object();
+    result.set("name", program.name());
+    result.set("device", program.backend().name());
+    result.set("device_name", program.backend().device_name());
+    result.set("precision", name_of(program.precision()));
+    result.set("reason", program.reason());
+    result.set("inputs", ports_of(program.inputs()));
+    result.set("outputs", ports_of(program.outputs()));
+    result.set("weight_bytes", program.lowered().weight_bytes());
+    return result;
+}
+
+void give_port(const std::vector<engine::Port> &ports, const char *role, int index, const char **name,
+               int64_t *shape, int *rank) {
+    require(name, "name");
+    require(shape, "shape");
+    require(rank, "rank");
+    if (index < 0 || index >= static_cast<int>(ports.size()))
+        fail(ErrorKind::parameter, "there is no " + std::string(role) + " " + std::to_string(index) +
+                                       "; the program has " + std::to_string(ports.size()));
+    const engine::Port &port = ports[static_cast<std::size_t>(index)];
+    *name = port.name.c_str();
+    c_api::give_shape(port.shape, shape, rank);
+}
+
+/// `views` is memory that is used again, since a run must not allocate.
+void read_views(const mpscnn_tensor *tensors, int count, const char *what,
+                std::vector<engine::TensorView> &views) {
+    c_api::require_array(tensors, count, what);
+    views.clear();
+    for (int i = 0; i < count; ++i) views.push_back(c_api::view_of(tensors[i], what));
+}
+
+} // namespace
+
+mpscnn_status mpscnn_program_compile(const mpscnn_graph *graph, const mpscnn_compile_options *options,
+                                     mpscnn_program **program) {
+    return guarded([&] {
+        require(graph, "graph");
+        require(program, "program");
+        auto compiled = engine::Program::compile(graph->graph, compile_options(options));
+        log(LogLevel::information, "network " + quoted(compiled->name()) + " compiled for " +
+                                       compiled->backend().device_name() + ", " +
+                                       name_of(compiled->precision()) + " (" + compiled->reason() + ")");
+        *program = new mpscnn_program{std::move(compiled)};
+    });
+}
+
+void mpscnn_program_release(mpscnn_program *program) { delete program; }
+
+mpscnn_status mpscnn_program_describe(const mpscnn_program *program, mpscnn_text **json) {
+    return guarded([&] {
+        require(program, "program");
+        require(json, "json");
+        c_api::give(to_text(describe(*program->program)), json);
+    });
+}
+
+int mpscnn_program_input_count(const mpscnn_program *program) {
+    return program ? static_cast<int>(program->program->inputs().size()) : 0;
+}
+
+int mpscnn_program_output_count(const mpscnn_program *program) {
+    return program ? static_cast<int>(program->program->outputs().size()) : 0;
+}
+
+mpscnn_status mpscnn_program_input(const mpscnn_program *program, int index, const char **name,
+                                   int64_t shape[MPSCNN_MAX_RANK], int *rank) {
+    return guarded([&] {
+        require(program, "program");
+        give_port(program->program->inputs(), "input", index, name, shape, rank);
+    });
+}
+
+mpscnn_status mpscnn_program_output(const mpscnn_program *program, int index, const char **name,
+                                    int64_t shape[MPSCNN_MAX_RANK], int *rank) {
+    return guarded([&] {
+        require(program, "program");
+        give_port(program->program->outputs(), "output", index, name, shape, rank);
+    });
+}
+
+mpscnn_status mpscnn_program_output_shapes(mpscnn_program *program, const mpscnn_tensor *inputs,
+                                           int input_count, mpscnn_tensor *outputs, int output_count,
+                                           size_t *arena_bytes) {
+    return guarded([&] {
+        require(program, "program");
+        c_api::require_array(inputs, input_count, "inputs");
+        c_api::require_array(outputs, output_count, "outputs");
+        std::vector<Shape> shapes;
+        for (int i = 0; i < input_count; ++i) shapes.push_back(c_api::shape_of(inputs[i], "input"));
+        const auto planned = program->program->plan_for(shapes);
+        if (output_count != static_cast<int>(planned->output_shapes.size()))
+            fail(ErrorKind::shape, "the program has " + std::to_string(planned->output_shapes.size()) +
+                                       " outputs, got room for " + std::to_string(output_count));
+        for (const Shape &shape : planned->output_shapes) {
+            c_api::give_shape(shape, outputs->shape, &outputs->rank);
+            ++outputs;
+        }
+        if (arena_bytes) *arena_bytes = planned->plan->arena_bytes();
+    });
+}
+
+mpscnn_status mpscnn_session_create(mpscnn_program *program, const mpscnn_session_options *options,
+                                    mpscnn_session **session) {
+    return guarded([&] {
+        require(program, "program");
+        require(session, "session");
+        *session = new mpscnn_session(program->program, session_options(options));
+    });
+}
+
+void mpscnn_session_release(mpscnn_session *session) { delete session; }
+
+mpscnn_status mpscnn_session_run(mpscnn_session *session, const mpscnn_tensor *inputs, int input_count,
+                                 const mpscnn_tensor *outputs, int output_count) {
+    return guarded([&] {
+        thread_local std::vector<engine::TensorView> sources, destinations;
+        require(session, "session");
+        read_views(inputs, input_count, "input", sources);
+        read_views(outputs, output_count, "output", destinations);
+        session->session.run(sources, destinations);
+    });
+}

@@ -1,0 +1,112 @@
+#include "api/tensors.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+
+#include "core/error.h"
+
+namespace mpscnn::c_api {
+
+namespace {
+
+DType dtype_of(const mpscnn_tensor &tensor, const char *what) {
+    switch (tensor.dtype) {
+    case MPSCNN_FLOAT32:
+        return DType::float32;
+    case MPSCNN_FLOAT16:
+        return DType::float16;
+    case MPSCNN_UINT8:
+        return DType::uint8;
+    default:
+        fail(ErrorKind::parameter, std::string(what) + ": unknown dtype " + std::to_string(tensor.dtype) +
+                                       "; known are MPSCNN_FLOAT32, MPSCNN_FLOAT16 and MPSCNN_UINT8");
+    }
+}
+
+bool without_strides(const mpscnn_tensor &tensor) {
+    return std::all_of(tensor.strides, tensor.strides + tensor.rank,
+                       [](std::int64_t stride) { return stride == 0; });
+}
+
+void require_aligned(const engine::TensorView &view, const char *what) {
+    const auto bytes = static_cast<std::ptrdiff_t>(size_of(view.type));
+    const bool aligned_data =
+        reinterpret_cast<std::uintptr_t>(view.data) % static_cast<std::size_t>(bytes) == 0;
+    const bool aligned_strides = std::all_of(view.strides.begin(), view.strides.begin() + view.shape.rank(),
+                                             [&](std::ptrdiff_t stride) { return stride % bytes == 0; });
+    if (!aligned_data || !aligned_strides)
+        fail(ErrorKind::parameter, std::string(what) + ": data and strides must be aligned to the " +
+                                       std::to_string(bytes) + " bytes of an element");
+}
+
+/// Copies the elements from `axis` on, in row-major order; returns where the next one goes.
+std::byte *copy_elements(const engine::TensorView &view, int axis, const std::byte *source,
+                         std::byte *destination) {
+    const std::size_t bytes = size_of(view.type);
+    if (axis == view.shape.rank()) {
+        std::memcpy(destination, source, bytes);
+        return destination + bytes;
+    }
+    const std::ptrdiff_t stride = view.strides[static_cast<std::size_t>(axis)];
+    for (std::int64_t i = 0; i < view.shape[axis]; ++i)
+        destination = copy_elements(view, axis + 1, source + i * stride, destination);
+    return destination;
+}
+
+engine::WeightType weight_type_of(DType type) {
+    switch (type) {
+    case DType::float16:
+        return engine::WeightType::float16;
+    case DType::uint8:
+        return engine::WeightType::uint8;
+    default:
+        return engine::WeightType::float32;
+    }
+}
+
+} // namespace
+
+Shape shape_of(const std::int64_t *extents, int rank, const char *what) {
+    if (rank < 0 || rank > Shape::max_rank)
+        fail(ErrorKind::shape, std::string(what) + ": the rank must be 0 to " +
+                                   std::to_string(Shape::max_rank) + ", got " + std::to_string(rank));
+    return Shape(std::span(extents, static_cast<std::size_t>(rank)));
+}
+
+Shape shape_of(const mpscnn_tensor &tensor, const char *what) {
+    return shape_of(tensor.shape, tensor.rank, what);
+}
+
+void give_shape(const Shape &shape, std::int64_t extents[MPSCNN_MAX_RANK], int *rank) {
+    std::copy(shape.begin(), shape.end(), extents);
+    *rank = shape.rank();
+}
+
+engine::TensorView view_of(const mpscnn_tensor &tensor, const char *what) {
+    const DType type = dtype_of(tensor, what);
+    const Shape shape = shape_of(tensor, what);
+    if (!shape.fixed())
+        fail(ErrorKind::shape, std::string(what) + ": extents must not be negative, got " + shape.text());
+    if (shape.elements() > PTRDIFF_MAX / static_cast<std::int64_t>(size_of(type)))
+        fail(ErrorKind::shape, std::string(what) + ": shape " + shape.text() + " is larger than any memory");
+    engine::TensorView view = engine::TensorView::dense(tensor.data, type, shape);
+    if (!without_strides(tensor)) std::copy_n(tensor.strides, shape.rank(), view.strides.begin());
+    require_aligned(view, what);
+    return view;
+}
+
+engine::WeightTensor weight_of(const mpscnn_tensor &tensor, const std::string &what) {
+    const engine::TensorView view = view_of(tensor, what.c_str());
+    if (!view.data) fail(ErrorKind::parameter, what + ": data must not be NULL");
+    const std::size_t bytes = static_cast<std::size_t>(view.shape.elements()) * size_of(view.type);
+    const std::shared_ptr<std::byte[]> copy(new std::byte[bytes]);
+    if (view.is_dense())
+        std::memcpy(copy.get(), view.data, bytes);
+    else
+        copy_elements(view, 0, static_cast<const std::byte *>(view.data), copy.get());
+    return {view.shape, weight_type_of(view.type), std::shared_ptr<const std::byte>(copy, copy.get())};
+}
+
+} // namespace mpscnn::c_api
