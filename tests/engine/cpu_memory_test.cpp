@@ -1,0 +1,200 @@
+// Memory of the CPU engine: the arena of a real network, allocations of a run, what is read and written in
+// place.
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "core/memory.h"
+#include "cpu/tensor_port.h"
+#include "tests/cpp/check.h"
+#include "tests/engine/small_network.h"
+
+namespace {
+
+std::atomic<int> allocations{0};
+
+void *counted(std::size_t bytes) {
+    ++allocations;
+    if (void *memory = std::malloc(bytes)) return memory;
+    throw std::bad_alloc();
+}
+
+} // namespace
+
+void *operator new(std::size_t bytes) { return counted(bytes); }
+void *operator new[](std::size_t bytes) { return counted(bytes); }
+void operator delete(void *memory) noexcept { std::free(memory); }
+void operator delete[](void *memory) noexcept { std::free(memory); }
+void operator delete(void *memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void *memory, std::size_t) noexcept { std::free(memory); }
+
+using namespace small;
+using engine::TensorView;
+
+namespace {
+
+constexpr std::int64_t any = Shape::any;
+
+/// Sandler et al. 2018, table 2.
+Network mobilenet_v2() {
+    struct Block {
+        std::int64_t expansion, channels, repeats, stride;
+    };
+    constexpr Block blocks[] = {{1, 16, 1, 1}, {6, 24, 2, 2},  {6, 32, 3, 2}, {6, 64, 4, 2},
+                                {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1}};
+    Network network;
+    ValueId x = network.input({any, any, any, 3});
+    x = network.add(convolution(32, window(3, 2)), {x}, relu6);
+    std::int64_t channels = 32;
+    for (const Block &block : blocks)
+        for (std::int64_t i = 0; i < block.repeats; ++i) {
+            const std::int64_t stride = i == 0 ? block.stride : 1, expanded = channels * block.expansion;
+            ValueId y = x;
+            if (block.expansion > 1) y = network.add(convolution(expanded, window(1)), {y}, relu6);
+            y = network.add(convolution(expanded, window(3, stride), expanded), {y}, relu6);
+            y = network.add(convolution(block.channels, window(1)), {y});
+            x = stride == 1 && channels == block.channels ? network.add(ops::Addition{}, {x, y}) : y;
+            channels = block.channels;
+        }
+    x = network.add(convolution(1280, window(1)), {x}, relu6);
+    x = network.add(ops::Pooling{ops::PoolingKind::average, {}, false, true}, {x});
+    x = network.add(ops::FullyConnected{1001}, {x});
+    return std::move(network.output(network.add(ops::Softmax{}, {x})));
+}
+
+/// Every kind of step, and ports that need conversions.
+Network all_kinds() {
+    Network network;
+    const ValueId input = network.input({any, any, any, 6});
+    ValueId x = network.add(ops::Padding{1, 1, 1, 1, 0, 0, 1.0f}, {input});
+    x = network.add(convolution(12, window(3), 2), {x}, relu6);
+    ValueId y = network.add(convolution(12, window(3), 12), {x}, ops::Neuron{ops::NeuronKind::prelu});
+    x = network.add(ops::Addition{}, {y, x});
+    x = network.add(ops::BatchNormalization{}, {x});
+    x = network.add(ops::Pooling{ops::PoolingKind::max, window(3)}, {x});
+    x = network.add(ops::Concatenation{}, {x, x});
+    x = network.add(ops::Resize{ops::ResizeKind::bilinear, ops::ResizeAlignment::half_pixel, 4, 4}, {x});
+    x = network.add(ops::Reshape{{-1}}, {x});
+    x = network.add(ops::FullyConnected{9}, {x});
+    return std::move(network.output(network.add(ops::Softmax{}, {x})).output(input));
+}
+
+struct Counter {
+    std::atomic<int> calls{0};
+
+    static void *allocate(std::size_t bytes, std::size_t alignment, void *context) {
+        ++static_cast<Counter *>(context)->calls;
+        return std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+    }
+    static void release(void *memory, std::size_t, void *) { std::free(memory); }
+};
+
+cpu::Storage storage_for(const Shape &shape, bool contiguous) {
+    cpu::Storage storage;
+    storage.extents = cpu::extents_of(shape);
+    storage.contiguous = contiguous;
+    return storage;
+}
+
+} // namespace
+
+TEST(the_arena_of_mobilenet_v2_is_small) {
+    const Network network = mobilenet_v2();
+    std::size_t parameters = 0;
+    for (const engine::LayerSummary &layer : network.graph.summary({{1, 224, 224, 3}}))
+        parameters += static_cast<std::size_t>(layer.parameters);
+    for (const cpu::KernelTable *table : cpu::available_kernels()) {
+        const auto lowered = cpu::make_cpu_backend(table->name)->lower(network.graph, {});
+        CHECK(lowered->plan({{1, 224, 224, 3}})->arena_bytes() <= 7'000'000);
+        CHECK(lowered->plan({{2, 224, 224, 3}})->arena_bytes() <= 14'000'000);
+        CHECK(lowered->weight_bytes() >= parameters * sizeof(float));
+        CHECK(lowered->weight_bytes() <=
+              parameters * sizeof(float) * 102 / 100); // parts of vectors are filled up
+    }
+}
+
+TEST(mobilenet_v2_fuses_all_of_its_additions) {
+    const std::vector<std::string> steps = cpu_steps(mobilenet_v2(), {{1, 224, 224, 3}});
+    CHECK(steps.size() == 52 + 3); // convolutions, pooling, dense layer, softmax
+    for (const std::string &step : steps) CHECK(step.rfind("addition", 0) != 0);
+}
+
+TEST(a_run_allocates_nothing_after_the_plan_is_prepared) {
+    Counter counter;
+    set_allocator({Counter::allocate, Counter::release, &counter});
+    {
+        const Network network = all_kinds();
+        const std::vector<Shape> shapes{{2, 9, 8, 6}};
+        for (Precision precision : {Precision::float32, Precision::float16})
+            for (int threads : {1, 2})
+                for (DType type : {DType::float32, DType::float16}) {
+                    const auto lowered = cpu::make_cpu_backend()->lower(network.graph, {precision});
+                    const auto plan = lowered->plan(shapes);
+                    const auto executor = lowered->executor({threads});
+                    Arrays inputs = random_inputs(shapes),
+                           outputs = arrays_for_outputs(network.graph, shapes);
+                    auto in = views_of(inputs), out = views_of(outputs);
+                    for (TensorView *view : {&in[0], &out[0], &out[1]})
+                        *view = TensorView::dense(view->data, type, view->shape);
+                    executor->prepare(*plan);
+                    const int prepared = counter.calls;
+                    executor->run(*plan, in, out); // starts the threads
+                    CHECK(counter.calls == prepared);
+                    const int warm = allocations;
+                    for (int i = 0; i < 3; ++i) executor->run(*plan, in, out);
+                    CHECK(allocations == warm);
+                    CHECK(counter.calls == prepared);
+                }
+        CHECK(counter.calls > 0);
+        CHECK(allocations > 0);
+    }
+    set_allocator({});
+}
+
+TEST(dense_and_strided_floats_are_used_where_they_lie) {
+    std::vector<float> memory(1000);
+    const Shape shape{2, 3, 4, 5};
+    const TensorView dense = TensorView::dense(memory.data(), DType::float32, shape);
+    const auto binding = cpu::bind_in_place(dense, storage_for(shape, true));
+    CHECK(binding && binding->data == memory.data() && !binding->own);
+    CHECK(binding && binding->strides == cpu::Strides{60, 20, 5});
+
+    const TensorView part{memory.data() + 3, DType::float32, shape, {400, 120, 28, 4}};
+    const auto strided = cpu::bind_in_place(part, storage_for(shape, false));
+    CHECK(strided && strided->strides == cpu::Strides{100, 30, 7});
+    CHECK(!cpu::bind_in_place(part, storage_for(shape, true)));
+}
+
+TEST(axes_of_extent_1_may_have_any_stride) {
+    std::vector<float> memory(100);
+    const Shape shape{1, 1, 4, 5};
+    const TensorView view{memory.data(), DType::float32, shape, {-3, 1, 20, 4}};
+    CHECK(cpu::bind_in_place(view, storage_for(shape, true)));
+}
+
+TEST(what_kernels_cannot_use_is_not_bound) {
+    alignas(4) static std::byte memory[4000];
+    const Shape shape{2, 3, 4, 5};
+    const auto bound = [&](std::size_t offset, DType type,
+                           std::array<std::ptrdiff_t, Shape::max_rank> strides) {
+        return cpu::bind_in_place({memory + offset, type, shape, strides}, storage_for(shape, false))
+            .has_value();
+    };
+    CHECK(bound(0, DType::float32, {240, 80, 20, 4}));
+    CHECK(!bound(0, DType::float16, {240, 80, 20, 4}));
+    CHECK(!bound(2, DType::float32, {240, 80, 20, 4}));
+    CHECK(!bound(0, DType::float32, {242, 80, 20, 4}));
+    CHECK(!bound(240, DType::float32, {-240, 80, 20, 4}));
+    CHECK(!bound(0, DType::float32, {240, 80, 40, 8}));
+}
+
+TEST(pixel_pitches_are_whole_vectors_and_avoid_2048_bytes) {
+    CHECK(cpu::arena_strides({1, 4, 4, 24}, false, 16).pixel == 32);
+    CHECK(cpu::arena_strides({1, 4, 4, 24}, false, 8).pixel == 24);
+    CHECK(cpu::arena_strides({1, 4, 4, 512}, false, 8).pixel == 528);
+    CHECK(cpu::arena_strides({1, 4, 4, 1020}, false, 8).pixel == 1040);
+    CHECK(cpu::arena_strides({1, 4, 4, 512}, true, 8).pixel == 512);
+    CHECK(cpu::arena_strides({1, 224, 224, 3}, false, 8).pixel == 3);
+    CHECK(cpu::arena_strides({4, 1, 1, 1001}, true, 8).pixel == 1008);
+}
