@@ -16,6 +16,7 @@ function(mpscnn_compile_options target)
     target_compile_features(${target} PUBLIC cxx_std_20)
     set_target_properties(${target} PROPERTIES
         CXX_EXTENSIONS OFF
+        CXX_SCAN_FOR_MODULES OFF
         CXX_VISIBILITY_PRESET hidden
         VISIBILITY_INLINES_HIDDEN ON)
     # A product and a sum become one rounding only where a kernel asks for it: results must not depend on the

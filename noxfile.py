@@ -1,0 +1,250 @@
+"""The project's checks. `nox -s tests` is the test suite, `nox -l` lists the others, `nox -s full` runs all.
+
+What a session needs from the system it installs itself on Debian and Ubuntu; elsewhere it says what it needs.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.sessions = ["lint", "tests"]
+
+ROOT = Path(__file__).parent
+BUILD = ROOT / "build"
+JOBS = str(os.cpu_count() or 1)
+
+LLVM = "16"
+# The formatter's versions disagree, so every machine uses this one.
+CLANG_FORMAT = "clang-format==16.0.6"
+CPP_BUILD_TOOLS = ("cmake>=3.21", "ninja")
+LIBCXX = (f"clang-{LLVM}", f"libc++-{LLVM}-dev", f"libc++abi-{LLVM}-dev")
+SANITIZERS = (f"clang-{LLVM}", f"libclang-rt-{LLVM}-dev")
+EMULATORS = ("qemu-user", "g++-aarch64-linux-gnu")
+
+EVERYTHING = ("lint", "libcxx", "tidy", "isa", "sanitize", "fuzz", "tests")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Build the package and the C++ tests, run both suites. Arguments go to pytest."""
+    install_system_packages(session, "g++", "ccache", *LIBCXX, required=False)
+    install_package(session)
+    build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON")
+    run_ctest(session, "tests")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Formatting, style and types."""
+    session.install("ruff", "mypy", CLANG_FORMAT, "numpy", "pillow", "typer", "rich", "nox")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy", "--strict", "python/mpscnn", "noxfile.py")
+    session.run("clang-format", "--dry-run", "-Werror", *tracked_files("*.h", "*.hpp", "*.cpp", "*.c"))
+    session.run("bash", "-n", ".ci/run", external=True)
+
+
+@nox.session
+def libcxx(session: nox.Session) -> None:
+    """Compile cpp/ as on macOS, with clang and libc++, and run the C++ tests. A warning is an error."""
+    install_system_packages(session, "ccache", *LIBCXX)
+    session.install(*CPP_BUILD_TOOLS)
+    build_cpp(session, "libcxx", "-DMPSCNN_BUILD_TESTS=ON", *clang("-stdlib=libc++", "-Werror"))
+    run_ctest(session, "libcxx")
+
+
+@nox.session
+def tidy(session: nox.Session) -> None:
+    """clang-tidy on the core, the operations and the engine, with the checks of .clang-tidy."""
+    install_system_packages(session, f"clang-tidy-{LLVM}")
+    session.install(*CPP_BUILD_TOOLS)
+    configure_cpp(session, "tidy", "-DMPSCNN_BUILD_TESTS=ON", *clang())
+    sources = tracked_files("cpp/core/*.cpp", "cpp/ops/*.cpp", "cpp/engine/*.cpp", "cpp/vision/*.cpp")
+    command = ["xargs", "-P", JOBS, "-n", "1", f"clang-tidy-{LLVM}", "--quiet", "-p", str(BUILD / "tidy")]
+    session.log(f"clang-tidy-{LLVM} on {len(sources)} files")
+    judged = subprocess.run(command, input="\n".join(sources), text=True, check=False)
+    if judged.returncode != 0:
+        session.error("clang-tidy has findings")
+
+
+@nox.session
+def isa(session: nox.Session) -> None:
+    """The suites on each instruction set that this machine or an emulator has."""
+    install_system_packages(session, "g++", "ccache", *EMULATORS)
+    install_package(session)
+    for name in instruction_sets(session):
+        session.log(f"instruction set {name}")
+        session.run("pytest", "tests/ops", "tests/models", *session.posargs, env={"MPSCNN_CPU": name})
+    build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON")
+    session.run("python", "tests/cpp/check_isa_symbols.py", str(BUILD / "tests"))
+    if platform.machine() == "x86_64":
+        # SSE2 and nothing that came later than 2008.
+        emulated_tests(session, "nehalem", "qemu-x86_64;-cpu;Nehalem")
+    compiler = "aarch64-linux-gnu"
+    emulated_tests(
+        session,
+        "neon",
+        "qemu-aarch64",
+        "-DCMAKE_SYSTEM_PROCESSOR=aarch64",
+        f"-DCMAKE_C_COMPILER={compiler}-gcc",
+        f"-DCMAKE_CXX_COMPILER={compiler}-g++",
+        "-DCMAKE_EXE_LINKER_FLAGS=-static",
+    )
+
+
+@nox.session
+def sanitize(session: nox.Session) -> None:
+    """The C++ tests with AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer."""
+    install_system_packages(session, *SANITIZERS)
+    session.install(*CPP_BUILD_TOOLS)
+    for name, sanitizers in (("asan", "address,undefined"), ("tsan", "thread")):
+        build_cpp(session, name, "-DMPSCNN_BUILD_TESTS=ON", f"-DMPSCNN_SANITIZE={sanitizers}", *clang())
+        run_ctest(session, name)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Each fuzzer for 60 seconds, or for as many as given."""
+    install_system_packages(session, *SANITIZERS)
+    session.install(*CPP_BUILD_TOOLS)
+    seconds = session.posargs[0] if session.posargs else "60"
+    instrumented = clang("-fsanitize=fuzzer-no-link")
+    build_cpp(
+        session, "fuzz", "-DMPSCNN_BUILD_FUZZERS=ON", "-DMPSCNN_SANITIZE=address,undefined", *instrumented
+    )
+    for source in tracked_files("tests/fuzz/*.cpp"):
+        name = Path(source).stem
+        corpus = BUILD / "corpus" / name
+        corpus.mkdir(parents=True, exist_ok=True)
+        session.run(
+            str(BUILD / "fuzz" / name),
+            f"-max_total_time={seconds}",
+            "-timeout=10",
+            "-print_final_stats=1",
+            "-verbosity=0",
+            f"-artifact_prefix={corpus.parent}/",
+            "-dict=tests/fuzz/safetensors.dict",
+            str(corpus),
+            external=True,
+        )
+
+
+@nox.session(venv_backend="none")
+def full(session: nox.Session) -> None:
+    """Everything, the slow checks included."""
+    for name in EVERYTHING:
+        thorough = ["--full", "--hypothesis-profile=full"]
+        session.notify(name, posargs=thorough if name in ("isa", "tests") else [])
+
+
+# ---- Steps ------------------------------------------------------------------------------------------------
+
+
+def install_system_packages(session: nox.Session, *packages: str, required: bool = True) -> None:
+    """Debian packages that are missing, where that is how packages are installed."""
+    if shutil.which("dpkg-query") is None:
+        wanted = ", ".join(packages)
+        if required:
+            session.warn(
+                f"this session needs what Debian calls {wanted}: install it if a step below does not find it"
+            )
+        else:
+            session.warn(f"tests that need {wanted} (Debian's names) are skipped where that is not installed")
+        return
+    missing = [package for package in packages if not is_installed(package)]
+    if not missing:
+        return
+    become_root = [] if os.geteuid() == 0 else ["sudo"]
+    if become_root and shutil.which("sudo") is None:
+        session.error(f"as root, run first: apt-get install {' '.join(missing)}")
+    environment = {"DEBIAN_FRONTEND": "noninteractive"}
+    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
+    for command in (["apt-get", "update", "-qq"], install):
+        session.run(*become_root, *command, external=True, env=environment, silent=True)
+
+
+def is_installed(package: str) -> bool:
+    """Whether a Debian package is there."""
+    query = ["dpkg-query", "-W", "-f=${Status}", package]
+    found = subprocess.run(query, capture_output=True, text=True, check=False)
+    return found.returncode == 0 and found.stdout.endswith("installed")
+
+
+def install_package(session: nox.Session) -> None:
+    """The package as a user installs it, with what its tests use."""
+    session.install(*CPP_BUILD_TOOLS, ".[test]")
+
+
+def clang(*flags: str) -> list[str]:
+    """CMake's options for clang with these flags."""
+    return [
+        f"-DCMAKE_C_COMPILER=clang-{LLVM}",
+        f"-DCMAKE_CXX_COMPILER=clang++-{LLVM}",
+        f"-DCMAKE_CXX_FLAGS={' '.join(flags)}",
+    ]
+
+
+def configure_cpp(session: nox.Session, name: str, *options: str) -> None:
+    """Lets CMake prepare build/<name>."""
+    session.run("cmake", "-S", ".", "-B", str(BUILD / name), "-G", "Ninja", *options, silent=True)
+
+
+def build_cpp(session: nox.Session, name: str, *options: str) -> None:
+    """Builds in build/<name>."""
+    configure_cpp(session, name, *options)
+    session.run("cmake", "--build", str(BUILD / name), "-j", JOBS)
+
+
+def run_ctest(session: nox.Session, name: str) -> None:
+    """Runs the C++ tests of build/<name>."""
+    session.run("ctest", "--test-dir", str(BUILD / name), "--output-on-failure", "--no-tests=error")
+
+
+def emulated_tests(session: nox.Session, name: str, emulator: str, *options: str) -> None:
+    """The C++ tests on an emulated processor."""
+    build_cpp(
+        session,
+        name,
+        "-DMPSCNN_BUILD_TESTS=ON",
+        "-DCMAKE_SYSTEM_NAME=Linux",  # CMake heeds the emulator when the target system is named
+        f"-DCMAKE_CROSSCOMPILING_EMULATOR={emulator}",
+        *options,
+    )
+    run_ctest(session, name)
+
+
+def instruction_sets(session: nox.Session) -> list[str]:
+    """Those of this machine that the package is built for."""
+    known = "baseline", "avx2", "avx512", "neon"
+    program = "import mpscnn; print(mpscnn.build_config()['instruction_set'])"
+    usable = []
+    for name in known:
+        environment = {**os.environ, "MPSCNN_CPU": name}
+        command = [str(Path(session.bin) / "python"), "-c", program]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        if answer.returncode == 0 and answer.stdout.strip() == name:
+            usable.append(name)
+    if not usable:
+        session.error("the package runs with no instruction set of this machine")
+    return usable
+
+
+def tracked_files(*patterns: str) -> list[str]:
+    """Files of the repository whose names fit."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--", *patterns], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return sorted(filter(None, listed.stdout.split("\0")))
+
+
+if __name__ == "__main__":
+    sys.exit("run this file with nox: nox -s tests")

@@ -1,0 +1,50 @@
+"""What all tests share: how hypothesis draws, and the material beside the project that some tests use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+# The same draws on every machine and at every run; no deadline, for a busy machine is no defect.
+settings.register_profile(
+    "default",
+    max_examples=60,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("quick", parent=settings.get_profile("default"), max_examples=10)
+settings.register_profile("full", parent=settings.get_profile("default"), max_examples=1000)
+settings.load_profile("default")  # another: pytest --hypothesis-profile=full
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The top of the source tree."""
+    return PROJECT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real models, photos and data sets beside the source tree; they are no part of the project."""
+    directory = PROJECT.parent / "shared"
+    if not directory.is_dir():
+        pytest.skip("there is no directory 'shared' with models, photos and data sets beside the source tree")
+    return directory
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="run the tests marked 'full' as well")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--full"):
+        return
+    slow = [item for item in items if item.get_closest_marker("full")]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if item not in slow]
