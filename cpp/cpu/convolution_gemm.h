@@ -274,15 +274,23 @@ inline ChannelPanel channel_panel(const ConvolutionTask &task, const GemmPlan &p
     const std::int64_t channel = group * plan.group_outputs + outputs.begin;
     // The next group's outputs follow directly and may be another thread's.
     const bool last_group = group == packed.groups - 1;
+    const std::int64_t writable = last_group ? task.destination.writable_channels - channel : outputs.size();
+    const Epilogue &epilogue = task.epilogue;
+    const bool clamps = epilogue.activation.kind == Activation::Kind::clamp;
+    const bool simple = (clamps || epilogue.activation.kind == Activation::Kind::none) &&
+                        !epilogue.round_to_half && !epilogue.residual;
     return {.weights = packed.weights.data() +
                        (group * round_up_to_width<V>(plan.group_outputs) + outputs.begin) * plan.depth,
             .bias = packed.bias.data() + channel,
             .channel = channel,
             .channels = outputs.size(),
-            .writable = last_group ? task.destination.writable_channels - channel : outputs.size(),
+            .writable = writable,
             .destination_stride = plan.destination_stride,
             .residual_stride = plan.residual_stride,
-            .epilogue = &task.epilogue};
+            .epilogue = &epilogue,
+            .plain = simple && writable >= round_up_to_width<V>(outputs.size()),
+            .low = clamps ? epilogue.activation.low : -__builtin_inff(),
+            .high = clamps ? epilogue.activation.high : __builtin_inff()};
 }
 
 template <class V> Work gemm_work(const ConvolutionTask &task, int threads) {
@@ -313,7 +321,14 @@ inline void run_item(const ConvolutionTask &task, const GemmPlan &plan, std::int
     prepare_tiles<V>(task, plan, group, tiles, block, gathered);
 
     const Range panels = part_of(plan.panels, plan.panel_blocks, panel_block);
-    for (std::int64_t p = panels.begin; p < panels.end; ++p)
+    std::int64_t p = panels.begin;
+    if (tiles.size() == 1 && block->pixels == 1) // all panels but a group's last are full
+        for (; p + 4 <= panels.end && p + 4 < plan.panels; p += 4)
+            multiply_pixel<V>(*block, {channel_panel<V>(task, plan, group, p),
+                                       channel_panel<V>(task, plan, group, p + 1),
+                                       channel_panel<V>(task, plan, group, p + 2),
+                                       channel_panel<V>(task, plan, group, p + 3)});
+    for (; p < panels.end; ++p)
         multiply_block<V>(block, tiles.size(), channel_panel<V>(task, plan, group, p));
 }
 

@@ -36,6 +36,8 @@ struct ChannelPanel {
     std::int64_t writable;                              ///< how many may be written
     std::ptrdiff_t destination_stride, residual_stride; ///< between pixels
     const Epilogue *epilogue;
+    bool plain; ///< store_clamped() does all that the epilogue asks for
+    float low, high;
 };
 
 template <class V, int Rows, int Vectors>
@@ -55,6 +57,20 @@ MPSCNN_INLINE void store_tile(const ChannelPanel &panel, typename V::reg (&sums)
         else
             V::store_partial(last, sums[r][Vectors - 1], rest);
     }
+}
+
+/// The most frequent end of a tile, whose cost shows where there are few inputs: whole vectors between
+/// limits.
+template <class V, int Rows, int Vectors>
+MPSCNN_INLINE void store_clamped(const ChannelPanel &panel, typename V::reg (&sums)[Rows][Vectors],
+                                 float *destination) {
+    const auto low = V::set1(panel.low), high = V::set1(panel.high);
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v)
+            V::store(destination + r * panel.destination_stride + v * V::width,
+                     V::min(high, V::max(low, sums[r][v])));
 }
 
 /// sums += a (Rows pixels `stride` apart) * weights, for `length` inputs; moves `weights` on.
@@ -84,6 +100,18 @@ MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[Rows][Vectors], const 
     }
 }
 
+/// Epilogue and store of `Rows` pixels of a tile, from `first_row` on.
+template <class V, int Rows, int Vectors>
+MPSCNN_INLINE void finish_rows(const PixelTile &tile, std::int64_t first_row, const ChannelPanel &panel,
+                               typename V::reg (&sums)[Rows][Vectors]) {
+    float *destination = tile.destination + panel.channel + first_row * panel.destination_stride;
+    if (panel.plain) return store_clamped<V>(panel, sums, destination);
+    const float *residual =
+        tile.residual ? tile.residual + panel.channel + first_row * panel.residual_stride : nullptr;
+    apply_epilogue<V>(*panel.epilogue, sums, panel.channel, panel.channels, residual, panel.residual_stride);
+    store_tile<V>(panel, sums, destination);
+}
+
 /// `Rows` pixels of a tile, from `first_row` on.
 template <class V, int Rows, int Vectors>
 MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, const ChannelPanel &panel) {
@@ -107,10 +135,7 @@ MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, 
         } while (--x);
         source += pieces.row_stride;
     } while (--y);
-    const float *residual =
-        tile.residual ? tile.residual + panel.channel + first_row * panel.residual_stride : nullptr;
-    apply_epilogue<V>(*panel.epilogue, sums, panel.channel, panel.channels, residual, panel.residual_stride);
-    store_tile<V>(panel, sums, tile.destination + panel.channel + first_row * panel.destination_stride);
+    finish_rows<V>(tile, first_row, panel, sums);
 }
 
 /// Computes a panel of `Vectors` for `count` tiles of `Rows` pixels.
@@ -124,6 +149,38 @@ void multiply_tiles(const PixelTile *tile, std::int64_t count, const ChannelPane
             multiply_rows<V, half, Vectors>(*tile, 0, panel);
             multiply_rows<V, Rows - half, Vectors>(*tile, half, panel);
         }
+}
+
+/// Computes several full panels for a tile of one pixel, as in a dense layer: that reads weights only once,
+/// and one panel alone would wait for its few sums rather than for memory.
+template <class V, int Panels>
+void multiply_pixel(const PixelTile &tile, const ChannelPanel (&panels)[Panels]) {
+    constexpr int vectors = V::gemm_vectors;
+    typename V::reg sums[Panels][1][vectors];
+    const float *weights[Panels];
+#pragma GCC unroll 8
+    for (int p = 0; p < Panels; ++p) {
+        weights[p] = panels[p].weights;
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; ++v) sums[p][0][v] = V::load(panels[p].bias + v * V::width);
+    }
+    const InputPieces &pieces = *tile.pieces;
+    for (std::int64_t y = 0; y < pieces.rows; ++y)
+        for (std::int64_t x = 0; x < pieces.columns; ++x) {
+            const float *piece = tile.source + y * pieces.row_stride + x * pieces.column_stride;
+            for (std::int64_t k = 0; k < pieces.length; ++k) {
+                const auto input = V::broadcast(piece + k);
+#pragma GCC unroll 8
+                for (int p = 0; p < Panels; ++p) {
+#pragma GCC unroll 8
+                    for (int v = 0; v < vectors; ++v)
+                        sums[p][0][v] = V::fma(input, V::load(weights[p] + v * V::width), sums[p][0][v]);
+                    weights[p] += vectors * V::width;
+                }
+            }
+        }
+#pragma GCC unroll 8
+    for (int p = 0; p < Panels; ++p) finish_rows<V>(tile, 0, panels[p], sums[p]);
 }
 
 using TilesFunction = void (*)(const PixelTile *, std::int64_t, const ChannelPanel &);
