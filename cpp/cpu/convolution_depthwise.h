@@ -30,8 +30,9 @@ inline std::int64_t channel_multiplier(const ConvolutionTask &task) {
     return task.packed->outputs / task.packed->groups;
 }
 
-/// Output rows that one strip can cover; items are cut at multiples of it to keep strips whole.
-inline constexpr std::int64_t depthwise_group_rows = 2;
+/// Output rows after which strips of two rows begin anew; items are cut at multiples of it to keep strips
+/// whole.
+inline std::int64_t depthwise_group_rows(const ConvolutionTask &task) { return 2 * task.vertical.dilation; }
 
 /// Channel vectors that are repeated at once for a channel multiplier: 64 channels.
 template <class V> inline constexpr std::int64_t depthwise_repeated_vectors = 64 / V::width;
@@ -40,8 +41,9 @@ template <class V> WorkSplit depthwise_split(const ConvolutionTask &task, int th
     const View &to = task.destination;
     const std::int64_t taps = task.packed->kernel_height * task.packed->kernel_width;
     constexpr std::int64_t least = 1 << 17; // products: some 5 microseconds
-    return split_work(to.batch, divide_up(to.height, depthwise_group_rows), divide_up(to.channels, V::width),
-                      to.batch * to.height * to.width * to.channels * taps, least, threads);
+    return split_work(to.batch, divide_up(to.height, depthwise_group_rows(task)),
+                      divide_up(to.channels, V::width), to.batch * to.height * to.width * to.channels * taps,
+                      least, threads);
 }
 
 /// Rows of the source that a row of outputs spans.
@@ -56,41 +58,71 @@ inline Range columns_inside(std::int64_t first, std::int64_t dilation, std::int6
     return {begin, clamped(divide_up(width - first, dilation), begin, count)};
 }
 
-/// One output row, columns [columns) one `column_step` apart from x on, by the kernel for any window: in
-/// fours where no tap is outside, one by one elsewhere.
-template <class V, bool partial> void depthwise_row_any(DepthwiseStrip strip, std::int64_t end) {
+/// The channel vectors of `columns` outputs, some at once: enough sums to hide the latency of a multiply-add.
+template <class V, int columns, bool partial>
+void depthwise_vectors(const DepthwiseStrip &strip, const DepthwiseOutput &output) {
+    constexpr int vectors = columns > 1 ? 2 : 4;
+    std::int64_t chunk = strip.chunks.begin;
+    if constexpr (!partial) {
+        for (; chunk + vectors <= strip.chunks.end; chunk += vectors)
+            depthwise_any<V, columns, vectors, false>(strip, output, chunk);
+    }
+    for (; chunk < strip.chunks.end; ++chunk) depthwise_any<V, columns, 1, partial>(strip, output, chunk);
+}
+
+/// One output row by the kernel for any window: in fours where no tap is outside, one by one elsewhere.
+template <class V, bool partial> void depthwise_row_any(DepthwiseStrip strip) {
     const ConvolutionTask &task = *strip.task;
     const WindowAxis &window = task.horizontal;
     const DepthwiseSource &source = *strip.source;
-    const std::int64_t kernel = task.packed->kernel_width;
+    const std::int64_t end = task.destination.width;
     while (strip.x < end) {
         const std::int64_t first = strip.x * window.stride - window.before;
-        const std::int64_t last = first + 3 * window.stride + (kernel - 1) * window.dilation;
+        const std::int64_t last = first + 3 * window.stride + (window.kernel - 1) * window.dilation;
         const bool whole = first >= 0 && last < source.width && strip.x + 4 <= end;
-        strip.taps = columns_inside(first, window.dilation, kernel, source.width);
+        strip.taps = columns_inside(first, window.dilation, window.kernel, source.width);
         strip.first_offset = first * source.pixel_stride;
-        if (whole)
-            depthwise_any<V, 4, partial>(strip);
-        else
-            depthwise_any<V, 1, partial>(strip);
+        depthwise_compute<V>(strip, 1, whole ? 4 : 1,
+                             [&](const DepthwiseStrip &part, const DepthwiseOutput &output) {
+                                 if (whole)
+                                     depthwise_vectors<V, 4, partial>(part, output);
+                                 else
+                                     depthwise_vectors<V, 1, partial>(part, output);
+                             });
         strip.x += whole ? 4 : 1;
     }
 }
 
-/// Strips of `columns` columns at most, rows x columns outputs each.
+/// The kernel for a strip of `columns` columns, its rows and its tap columns outside the source. What the
+/// usual padding of 3x3 windows needs has kernels of its own, without a branch on columns.
 template <class V, class Shape, int rows, int columns>
-void depthwise_dispatch(const DepthwiseStrip &strip, const float *const *source_rows, std::int64_t count,
-                        bool edge) {
-    if constexpr (columns > 1) {
-        if (count < columns) {
-            depthwise_dispatch<V, Shape, rows, columns - 1>(strip, source_rows, count, edge);
-        } else if (edge) {
-            depthwise_strip<V, Shape, rows, columns, true>(strip, source_rows);
-        } else {
-            depthwise_strip<V, Shape, rows, columns, false>(strip, source_rows);
-        }
-    } else {
-        depthwise_strip<V, Shape, rows, columns, true>(strip, source_rows);
+void depthwise_columns(const DepthwiseStrip &strip, const float *const *source_rows,
+                       const DepthwiseOutput &output) {
+    constexpr bool usual = Shape::kernel_width == 3 && rows == 2 && columns > 1;
+    const std::int64_t left = strip.taps.begin, right = Shape::tap_columns(columns) - strip.taps.end;
+    bool all_rows = true;
+    for (int i = 0; i < Shape::source_rows(rows); ++i) all_rows = all_rows && source_rows[i];
+    if (left == 0 && right == 0 && all_rows)
+        return depthwise_strip<V, Shape, rows, columns, true, 0, 0>(strip, source_rows, output);
+    if constexpr (usual) {
+        if (left == 0 && right == 0)
+            return depthwise_strip<V, Shape, rows, columns, false, 0, 0>(strip, source_rows, output);
+        if (left == 1 && right == 0)
+            return depthwise_strip<V, Shape, rows, columns, false, 1, 0>(strip, source_rows, output);
+        if (left == 0 && right == 1)
+            return depthwise_strip<V, Shape, rows, columns, false, 0, 1>(strip, source_rows, output);
+    }
+    depthwise_strip<V, Shape, rows, columns, false, any_number, any_number>(strip, source_rows, output);
+}
+
+/// The same for `count` columns, at most `columns`.
+template <class V, class Shape, int rows, int columns>
+void depthwise_dispatch(const DepthwiseStrip &strip, const float *const *source_rows,
+                        const DepthwiseOutput &output, std::int64_t count) {
+    if (count == columns) {
+        depthwise_columns<V, Shape, rows, columns>(strip, source_rows, output);
+    } else if constexpr (columns > 1) {
+        depthwise_dispatch<V, Shape, rows, columns - 1>(strip, source_rows, output, count);
     }
 }
 
@@ -102,12 +134,10 @@ template <class V, class Shape, int rows> void depthwise_rows(DepthwiseStrip str
     const DepthwiseSource &source = *strip.source;
     const WindowAxis &window = task.horizontal;
     const float *source_rows[Shape::source_rows(rows)];
-    bool row_outside = false;
     for (int i = 0; i < Shape::source_rows(rows); ++i) {
         const std::int64_t y =
             strip.y * task.vertical.stride - task.vertical.before + i * task.vertical.dilation;
         source_rows[i] = source.row(y);
-        row_outside = row_outside || !source_rows[i];
     }
     strip.column_step = window.dilation;
     for (std::int64_t phase = 0; phase < smaller(window.dilation, task.destination.width); ++phase) {
@@ -120,25 +150,43 @@ template <class V, class Shape, int rows> void depthwise_rows(DepthwiseStrip str
             const std::int64_t first = strip.x * window.stride - window.before;
             strip.taps = columns_inside(first, window.dilation, taps, source.width);
             strip.first_offset = first * source.pixel_stride;
-            const bool edge = row_outside || strip.taps.size() < taps;
-            depthwise_dispatch<V, Shape, rows, strip_columns>(strip, source_rows, range.size(), edge);
+            depthwise_compute<V>(strip, rows, static_cast<int>(range.size()),
+                                 [&](const DepthwiseStrip &part, const DepthwiseOutput &output) {
+                                     depthwise_dispatch<V, Shape, rows, strip_columns>(part, source_rows,
+                                                                                       output, range.size());
+                                 });
         }
     }
 }
 
-/// Output rows [rows), channel vectors strip.chunks.
+/// Output rows [rows), channel vectors strip.chunks. Two rows share a strip where the kernels' vertical step
+/// between them is the window's. (Two rows of 5x5 windows with stride 2 need more registers than AVX2 has.)
 template <class V, class Shape> void depthwise_band(DepthwiseStrip strip, Range rows) {
-    strip.y = rows.begin;
-    if (strip.task->vertical.dilation == 1 && strip.task->vertical.stride == Shape::vertical_stride) {
-        for (; strip.y + 2 <= rows.end; strip.y += 2) depthwise_rows<V, Shape, 2>(strip);
+    const WindowAxis &window = strip.task->vertical;
+    constexpr bool fits = Shape::kernel_width * Shape::horizontal_stride < 10;
+    const bool pairs =
+        window.stride == Shape::vertical_stride && (window.stride == 1 || window.dilation == 1);
+    strip.row_step = window.dilation;
+    for (std::int64_t group = rows.begin; group < rows.end; group += 2 * window.dilation) {
+        const std::int64_t end = smaller(group + window.dilation, rows.end);
+        for (std::int64_t y = group; y < end; ++y) {
+            const bool has_partner = y + window.dilation < rows.end;
+            strip.y = y;
+            if constexpr (fits) {
+                if (pairs && has_partner) {
+                    depthwise_rows<V, Shape, 2>(strip);
+                    continue;
+                }
+            }
+            depthwise_rows<V, Shape, 1>(strip);
+            strip.y += window.dilation;
+            if (has_partner) depthwise_rows<V, Shape, 1>(strip);
+        }
     }
-    for (; strip.y < rows.end; ++strip.y) depthwise_rows<V, Shape, 1>(strip);
 }
 
 template <class V, bool partial> void depthwise_band_any(DepthwiseStrip strip, Range rows) {
-    for (strip.y = rows.begin; strip.y < rows.end; ++strip.y) {
-        depthwise_row_any<V, partial>(strip, strip.task->destination.width);
-    }
+    for (strip.y = rows.begin; strip.y < rows.end; ++strip.y) depthwise_row_any<V, partial>(strip);
 }
 
 /// Whether every output's window overlaps the source, or nearly so: the strips' edges rely on it.
@@ -177,7 +225,8 @@ template <class V> void depthwise_block(DepthwiseStrip strip, Range rows) {
 
 /// Source rows that a group of output rows needs at once.
 inline std::int64_t group_window_rows(const ConvolutionTask &task) {
-    return smaller((depthwise_group_rows - 1) * task.vertical.stride + window_rows(task), task.source.height);
+    return smaller((depthwise_group_rows(task) - 1) * task.vertical.stride + window_rows(task),
+                   task.source.height);
 }
 
 template <class V> Work depthwise_work(const ConvolutionTask &task, int threads) {
@@ -214,8 +263,9 @@ void repeat_channels(const ConvolutionTask &task, std::int64_t image, Range rows
 /// The rows of a band with a channel multiplier above one: source rows pass through a ring in which their
 /// channels stand repeated, so that the kernels find one input channel for each output channel.
 template <class V> void depthwise_repeated(DepthwiseStrip strip, Range rows, std::byte *scratch) {
-    constexpr std::int64_t group_rows = depthwise_group_rows, vectors = depthwise_repeated_vectors<V>;
+    constexpr std::int64_t vectors = depthwise_repeated_vectors<V>;
     const ConvolutionTask &task = *strip.task;
+    const std::int64_t group_rows = depthwise_group_rows(task);
     float *data = reinterpret_cast<float *>(scratch);
     DepthwiseSource ring;
     ring.data = data;
@@ -251,8 +301,8 @@ void depthwise_run(const ConvolutionTask &task, int threads, std::int64_t begin,
     strip.task = &task;
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
-        const Range rows{item.rows.begin * depthwise_group_rows,
-                         smaller(item.rows.end * depthwise_group_rows, task.destination.height)};
+        const Range rows{item.rows.begin * depthwise_group_rows(task),
+                         smaller(item.rows.end * depthwise_group_rows(task), task.destination.height)};
         strip.image = item.image;
         strip.chunks = item.vectors;
         if (channel_multiplier(task) != 1) {

@@ -28,77 +28,58 @@ struct DepthwiseSource {
     }
 };
 
-/// A block of outputs: `rows` neighbouring rows from y, `columns` columns from x which stand `dilation` apart
-/// (then the taps of neighbours coincide), channel vectors [chunks).
+/// A block of outputs: rows from y and columns from x on, channel vectors [chunks). Neighbours in the block
+/// are `row_step` and `column_step` apart: the dilation, with which their taps coincide.
 struct DepthwiseStrip {
     const ConvolutionTask *task = nullptr;
     const DepthwiseSource *source = nullptr;
-    std::int64_t image = 0, y = 0, x = 0, column_step = 1;
+    std::int64_t image = 0, y = 0, x = 0, row_step = 1, column_step = 1;
     std::ptrdiff_t first_offset =
-        0;            ///< of the first output's first tap from the start of a row; can be negative
+        0;            ///< of the first output's first tap from the start of a row; may be negative
     Range taps{0, 0}; ///< tap columns of the strip, from first_offset, that lie in the source
     Range chunks{0, 0};
 };
 
-/// Applies the whole epilogue to rows x columns results, kept as one vector each, and stores them. Out of
-/// line: the sums were computed in registers, this is the uncommon rest.
-template <class V>
-__attribute__((noinline)) void depthwise_finish(const DepthwiseStrip &strip, std::int64_t chunk, int rows,
-                                                int columns, const float *results) {
-    const ConvolutionTask &task = *strip.task;
-    for (int row = 0; row < rows; ++row) {
-        for (int column = 0; column < columns; ++column, results += V::width) {
-            finish_vector<V>(task.destination, task.epilogue, strip.image, strip.y + row,
-                             strip.x + column * strip.column_step, chunk * V::width, V::load(results));
-        }
-    }
-}
-
-/// Where a strip's outputs go, taken out of the strip once so that the loop over channels only adds.
-template <class V> struct DepthwiseOutput {
+/// Where a kernel stores its sums, clamped: vector i of strip.chunks of an output at
+/// first + row * row_step + column * column_step + i * width.
+struct DepthwiseOutput {
     float *first;
     std::ptrdiff_t row_step, column_step;
-    bool clamps;
-    Clamp<V> clamp;
-
-    explicit MPSCNN_INLINE DepthwiseOutput(const DepthwiseStrip &strip)
-        : first(pixel_at(strip.task->destination, strip.image, strip.y, strip.x)),
-          row_step(strip.task->destination.row_stride),
-          column_step(strip.task->destination.pixel_stride * strip.column_step),
-          clamps(is_clamp(strip.task->epilogue)), clamp(strip.task->epilogue.activation) {}
+    std::int64_t writable; ///< floats from `first` on, of one output
+    Activation clamp;      ///< none or clamp
 };
 
-/// Finishes and stores the sums of channel vector `chunk`. `partial`: it has fewer channels than lanes.
-template <class V, bool partial, int rows, int columns>
-MPSCNN_INLINE void depthwise_store(const DepthwiseStrip &strip, std::int64_t chunk,
-                                   const DepthwiseOutput<V> &output,
-                                   const typename V::reg (&sums)[rows][columns]) {
-    if (output.clamps) {
-        float *first = output.first + chunk * V::width;
-        const std::int64_t writable = strip.task->destination.writable_channels - chunk * V::width;
-#pragma GCC unroll 8
-        for (int row = 0; row < rows; ++row) {
-#pragma GCC unroll 8
-            for (int column = 0; column < columns; ++column) {
-                float *to = first + row * output.row_step + column * output.column_step;
-                const auto value = output.clamp(sums[row][column]);
-                if (partial)
-                    store_lanes<V>(to, value, writable);
-                else
-                    V::store(to, value);
-            }
-        }
+/// Has `kernel` compute the outputs of a strip, rows x columns at most 8, and applies the epilogue: in the
+/// kernel if that is all, otherwise to a few vectors at a time that the kernel leaves in a buffer.
+template <class V, class Kernel>
+MPSCNN_INLINE void depthwise_compute(const DepthwiseStrip &strip, int rows, int columns, Kernel kernel) {
+    const Epilogue &epilogue = strip.task->epilogue;
+    const View &to = strip.task->destination;
+    if (is_clamp(epilogue)) {
+        const std::int64_t channel = strip.chunks.begin * V::width;
+        kernel(strip, DepthwiseOutput{pixel_at(to, strip.image, strip.y, strip.x) + channel,
+                                      to.row_stride * strip.row_step, to.pixel_stride * strip.column_step,
+                                      to.writable_channels - channel, epilogue.activation});
         return;
     }
-    alignas(64) float results[rows * columns * V::width];
-#pragma GCC unroll 8
-    for (int row = 0; row < rows; ++row) {
-#pragma GCC unroll 8
-        for (int column = 0; column < columns; ++column) {
-            V::store(results + (row * columns + column) * V::width, sums[row][column]);
+    constexpr std::int64_t vectors = 16;
+    alignas(64) float buffer[8 * vectors * V::width];
+    DepthwiseStrip part = strip;
+    for (std::int64_t chunk = strip.chunks.begin; chunk < strip.chunks.end; chunk += vectors) {
+        part.chunks = {chunk, smaller(chunk + vectors, strip.chunks.end)};
+        const std::ptrdiff_t column_step = vectors * V::width, row_step = columns * column_step;
+        kernel(part, DepthwiseOutput{buffer, row_step, column_step, column_step, {}});
+        for (int row = 0; row < rows; ++row) {
+            for (int column = 0; column < columns; ++column) {
+                const float *sums = buffer + row * row_step + column * column_step;
+                for (std::int64_t i = 0; i < part.chunks.size(); ++i) {
+                    finish_vector<V>(to, epilogue, strip.image, strip.y + row * strip.row_step,
+                                     strip.x + column * strip.column_step, (chunk + i) * V::width,
+                                     V::load(sums + i * V::width));
+                }
+            }
         }
     }
-    depthwise_finish<V>(strip, chunk, rows, columns, results);
 }
 
 /// Kernel and stride known at compile time.
@@ -110,36 +91,52 @@ struct DepthwiseShape {
     static constexpr int tap_columns(int columns) { return (columns - 1) * horizontal_stride + kernel_width; }
 };
 
+/// In place of a number of tap columns outside the source: not known at compile time.
+inline constexpr int any_number = -1;
+
 /// rows x columns outputs of whole channel vectors. Walks over the source: a loaded vector serves all sums
-/// that contain it. With `edge`, rows may be null and tap columns may lie outside, the latter among the first
-/// and last kernel_width - 1 only.
-template <class V, class Shape, int rows, int columns, bool edge>
-__attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip, const float *const *source_rows) {
+/// that contain it. Rows may be null unless `all_rows`. Of the tap columns, the first `outside_left` and the
+/// last `outside_right` are outside the source, at most kernel_width - 1 each.
+template <class V, class Shape, int rows, int columns, bool all_rows, int outside_left, int outside_right>
+__attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip, const float *const *source_rows,
+                                               const DepthwiseOutput &output) {
     constexpr int height = Shape::kernel_height, width = Shape::kernel_width;
     constexpr int source_height = Shape::source_rows(rows), tap_columns = Shape::tap_columns(columns);
     const PackedConvolution &packed = *strip.task->packed;
     const std::ptrdiff_t step =
         strip.source->pixel_stride * (Shape::horizontal_stride == 1 ? strip.column_step : 1);
-    const DepthwiseOutput<V> output(strip);
+    const Clamp<V> clamp(output.clamp);
+    const std::ptrdiff_t row_step = output.row_step, column_step = output.column_step;
+    float *to = output.first;
+    // Copies that no store can alias stay in registers.
+    const float *sources[source_height];
+    for (int i = 0; i < source_height; ++i) sources[i] = source_rows[i];
+    const Range taps = strip.taps;
+    std::ptrdiff_t first = strip.first_offset + (strip.chunks.begin - strip.source->first_chunk) * V::width;
     const float *weights = packed.weights.data() + strip.chunks.begin * height * width * V::width;
-    for (std::int64_t chunk = strip.chunks.begin; chunk < strip.chunks.end; ++chunk) {
+    const float *biases = packed.bias.data() + strip.chunks.begin * V::width;
+    for (std::int64_t left = strip.chunks.size(); left > 0; --left) {
         typename V::reg sums[rows][columns];
-        const auto bias = V::load(packed.bias.data() + chunk * V::width);
+        const auto bias = V::load(biases);
 #pragma GCC unroll 8
         for (int row = 0; row < rows; ++row) {
 #pragma GCC unroll 8
             for (int column = 0; column < columns; ++column) sums[row][column] = bias;
         }
-        const std::ptrdiff_t first = strip.first_offset + (chunk - strip.source->first_chunk) * V::width;
 #pragma GCC unroll 16
         for (int i = 0; i < source_height; ++i) {
-            const float *source = source_rows[i];
-            if (edge && !source) continue;
+            const float *source = sources[i];
+            if (!all_rows && !source) continue;
+            std::ptrdiff_t offset = first;
 #pragma GCC unroll 16
-            for (int j = 0; j < tap_columns; ++j) {
-                const bool may_be_outside = j < width - 1 || j > tap_columns - width;
-                if (edge && may_be_outside && (j < strip.taps.begin || j >= strip.taps.end)) continue;
-                const auto value = V::load(source + (first + j * step));
+            for (int j = 0; j < tap_columns; ++j, offset += step) {
+                if (j < width - 1 && j < (outside_left == any_number ? taps.begin : outside_left)) continue;
+                if (j > tap_columns - width &&
+                    j >= (outside_right == any_number ? taps.end : tap_columns - outside_right))
+                    continue;
+                // Hides where the offset comes from: compilers would keep all columns' offsets, in memory.
+                __asm__("" : "+r"(offset));
+                const auto value = V::load(source + offset);
 #pragma GCC unroll 8
                 for (int row = 0; row < rows; ++row) {
                     const int ky = i - row * Shape::vertical_stride;
@@ -154,45 +151,72 @@ __attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip, cons
                 }
             }
         }
-        depthwise_store<V, false>(strip, chunk, output, sums);
+#pragma GCC unroll 8
+        for (int row = 0; row < rows; ++row) {
+#pragma GCC unroll 8
+            for (int column = 0; column < columns; ++column) {
+                V::store(to + row * row_step + column * column_step, clamp(sums[row][column]));
+            }
+        }
+        to += V::width;
+        first += V::width;
+        biases += V::width;
         weights += height * width * V::width;
     }
 }
 
-/// One row of `columns` outputs for any window, tap by tap. All outputs have the same tap columns inside the
-/// source, [strip.taps) of the kernel. With `partial`, the only chunk has fewer channels than a vector.
-template <class V, int columns, bool partial>
-__attribute__((noinline)) void depthwise_any(const DepthwiseStrip &strip) {
+/// One row of `columns` outputs for any window, tap by tap, `vectors` channel vectors at once from the first
+/// of strip.chunks. All outputs have the same tap columns inside the source, [strip.taps) of the kernel. With
+/// `partial`, the only vector has fewer channels than lanes.
+template <class V, int columns, int vectors, bool partial>
+__attribute__((noinline)) void depthwise_any(const DepthwiseStrip &strip, const DepthwiseOutput &output,
+                                             std::int64_t chunk) {
     const ConvolutionTask &task = *strip.task;
     const DepthwiseSource &source = *strip.source;
     const PackedConvolution &packed = *task.packed;
-    const DepthwiseOutput<V> output(strip);
     const std::ptrdiff_t tap_step = source.pixel_stride * task.horizontal.dilation;
-    const std::ptrdiff_t output_step = source.pixel_stride * task.horizontal.stride * strip.column_step;
-    for (std::int64_t chunk = strip.chunks.begin; chunk < strip.chunks.end; ++chunk) {
-        const std::int64_t lanes = task.destination.channels - chunk * V::width;
-        typename V::reg sums[1][columns];
+    const std::ptrdiff_t output_step = source.pixel_stride * task.horizontal.stride;
+    const std::ptrdiff_t vector_weights = packed.kernel_height * packed.kernel_width * V::width;
+    const std::int64_t lanes = task.destination.channels - chunk * V::width;
+    const std::ptrdiff_t first = strip.first_offset + (chunk - source.first_chunk) * V::width;
+    typename V::reg sums[columns][vectors];
 #pragma GCC unroll 8
-        for (int n = 0; n < columns; ++n) sums[0][n] = V::load(packed.bias.data() + chunk * V::width);
+    for (int n = 0; n < columns; ++n) {
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; ++v) sums[n][v] = V::load(packed.bias.data() + (chunk + v) * V::width);
+    }
+    for (std::int64_t ky = 0; ky < packed.kernel_height; ++ky) {
+        const float *row =
+            source.row(strip.y * task.vertical.stride - task.vertical.before + ky * task.vertical.dilation);
+        if (!row) continue;
         const float *weights =
-            packed.weights.data() + chunk * packed.kernel_height * packed.kernel_width * V::width;
-        const std::ptrdiff_t first = strip.first_offset + (chunk - source.first_chunk) * V::width;
-        for (std::int64_t ky = 0; ky < packed.kernel_height; ++ky) {
-            const float *row = source.row(strip.y * task.vertical.stride - task.vertical.before +
-                                          ky * task.vertical.dilation);
-            if (!row) continue;
-            for (std::int64_t kx = strip.taps.begin; kx < strip.taps.end; ++kx) {
-                const auto weight = V::load(weights + (ky * packed.kernel_width + kx) * V::width);
-                const float *at = row + (first + kx * tap_step);
+            packed.weights.data() + chunk * vector_weights + ky * packed.kernel_width * V::width;
+        for (std::int64_t kx = strip.taps.begin; kx < strip.taps.end; ++kx) {
+            const float *at = row + (first + kx * tap_step);
+#pragma GCC unroll 8
+            for (int v = 0; v < vectors; ++v) {
+                const auto weight = V::load(weights + kx * V::width + v * vector_weights);
 #pragma GCC unroll 8
                 for (int n = 0; n < columns; ++n) {
-                    const auto value = partial ? V::load_partial(at + n * output_step, lanes)
-                                               : V::load(at + n * output_step);
-                    sums[0][n] = V::fma(value, weight, sums[0][n]);
+                    const float *from = at + n * output_step + v * V::width;
+                    const auto value = partial ? V::load_partial(from, lanes) : V::load(from);
+                    sums[n][v] = V::fma(value, weight, sums[n][v]);
                 }
             }
         }
-        depthwise_store<V, partial>(strip, chunk, output, sums);
+    }
+    const Clamp<V> clamp(output.clamp);
+    const std::int64_t stored = (chunk - strip.chunks.begin) * V::width;
+#pragma GCC unroll 8
+    for (int n = 0; n < columns; ++n) {
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; ++v) {
+            float *to = output.first + n * output.column_step + stored + v * V::width;
+            if (partial)
+                store_lanes<V>(to, clamp(sums[n][v]), output.writable - stored);
+            else
+                V::store(to, clamp(sums[n][v]));
+        }
     }
 }
 
