@@ -1,0 +1,75 @@
+"""Check that the object files of the instruction sets share no functions with the rest of the program.
+
+    check_isa_symbols.py [--nm NM] table_baseline.o table_avx2.o ...
+
+A function that the compiler emits as a weak symbol in several objects (an inline function of a header, a
+template) is kept once by the linker, perhaps in the version with instructions that the processor lacks. So each
+of these objects may define just one symbol that others see, mpscnn::cpu::<set>::table, and nothing weak. What
+they need from elsewhere must be C functions of the system.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+SETS = ("baseline", "avx2", "avx512", "neon")
+ALLOWED_FROM_ELSEWHERE = re.compile(
+    r"mem(cpy|set|move)|bzero|_GLOBAL_OFFSET_TABLE_|__(asan|ubsan|tsan|gcov|llvm|sanitizer|stack_chk)_\w*"
+)
+
+
+def symbols(nm: str, path: Path) -> list[tuple[str, str]]:
+    """Type letter and mangled name of each symbol; macOS's leading underscore is removed."""
+    output = subprocess.run([nm, "-P", str(path)], check=True, capture_output=True, text=True).stdout
+    found = []
+    for line in output.splitlines():
+        name, letter = line.split()[:2]
+        found.append((letter, name.removeprefix("_") if name.startswith(("__Z", "_mem", "_bzero")) else name))
+    return found
+
+
+def problems(path: Path, found: list[tuple[str, str]]) -> list[str]:
+    """What is wrong with one object file."""
+    instruction_set = next((name for name in SETS if re.search(rf"table_{name}\b", path.name)), None)
+    if instruction_set is None:
+        return [f"the name of no instruction set ({', '.join(SETS)}) in table_<set>"]
+    table = f"_ZN6mpscnn3cpu{len(instruction_set)}{instruction_set}5tableE"
+    messages = [] if any(name == table for _, name in found) else [f"does not define {table}"]
+    for letter, name in found:
+        if letter in "wWvVu":
+            messages.append(f"weak symbol {name}")
+        elif letter == "U" and not ALLOWED_FROM_ELSEWHERE.fullmatch(name):
+            messages.append(f"needs {name} from elsewhere")
+        elif (
+            letter.isupper()
+            and letter != "U"
+            and name != table
+            and not ALLOWED_FROM_ELSEWHERE.fullmatch(name)
+        ):
+            messages.append(f"defines {name} for everybody")
+    return messages
+
+
+def main() -> int:
+    """Print what is wrong; the exit status is 1 then."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("objects", nargs="+", type=Path)
+    parser.add_argument("--nm", default="nm")
+    arguments = parser.parse_args()
+    failed = False
+    for path in arguments.objects:
+        for message in problems(path, symbols(arguments.nm, path)):
+            print(f"{path}: {message}")
+            failed = True
+    print(f"{len(arguments.objects)} objects, {'problems found' if failed else 'all separate'}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
