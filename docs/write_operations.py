@@ -1,0 +1,103 @@
+"""Writes docs/operations.md from the table of operations that the installed package has.
+
+Run after an operation was added or changed: python docs/write_operations.py
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+import mpscnn
+
+DOCS = Path(__file__).resolve().parent
+NETWORK = DOCS.parent / "python" / "mpscnn" / "network.py"
+
+INTRODUCTION = """# Operations
+
+What graphs and model files are made of. Written by `docs/write_operations.py` from `mpscnn.operations()`; the
+definitions are in `cpp/ops`. Images are (n, height, width, channels), vectors (n, features).
+
+A *rounding point* is where a float16 network rounds to half (docs/architecture.md, "Numbers"). An operation that
+*takes an activation* applies a neuron to its result before it is rounded.
+"""
+
+
+def network_methods() -> dict[str, list[str]]:
+    """For each operation the methods of `mpscnn.Network` that make it, read from their calls of `layer`."""
+    tree = ast.parse(NETWORK.read_text(encoding="utf-8"))
+    network = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Network")
+    methods = [node for node in network.body if isinstance(node, ast.FunctionDef)]
+    made = {method.name: _operations_made(method) for method in methods}
+    # Methods that share a private one make what that one makes.
+    for method in methods:
+        for helper in _calls(method):
+            if helper.startswith("_"):
+                made[method.name] |= made.get(helper, set())
+    found: dict[str, list[str]] = {}
+    for name, operations in made.items():
+        for operation in operations:
+            if not name.startswith("_"):
+                found.setdefault(operation, []).append(name)
+    return found
+
+
+def _self_calls(method: ast.FunctionDef) -> list[tuple[str, ast.Call]]:
+    return [
+        (node.func.attr, node)
+        for node in ast.walk(method)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "self"
+    ]
+
+
+def _calls(method: ast.FunctionDef) -> set[str]:
+    return {name for name, _ in _self_calls(method)}
+
+
+def _operations_made(method: ast.FunctionDef) -> set[str]:
+    first = [call.args[0] for name, call in _self_calls(method) if name == "layer" and call.args]
+    return {node.value for node in first if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+def _inputs(entry: dict[str, Any]) -> str:
+    fewest, most = entry["min_inputs"], entry["max_inputs"]
+    if fewest == most:
+        return f"{fewest} input" + ("s" if fewest > 1 else "")
+    return f"{fewest} to {most} inputs"
+
+
+def _section(entry: dict[str, Any], methods: list[str]) -> str:
+    facts = [_inputs(entry), "rounding point" if entry["rounding_point"] else "no rounding"]
+    if entry["takes_activation"]:
+        facts.append("takes an activation")
+    in_python = ", ".join(f"`Network.{name}`" for name in methods)
+    lines = [f"## {entry['name']}", entry["summary"], "", f"{'; '.join(facts)}. Python: {in_python}.", ""]
+    if entry["parameters"]:
+        lines += ["| parameter | type | default | meaning |", "|---|---|---|---|"]
+        lines += [_row(parameter) for parameter in entry["parameters"]] + [""]
+    return "\n".join(lines)
+
+
+def _row(parameter: dict[str, Any]) -> str:
+    kind = ", ".join(f"`{name}`" for name in parameter.get("allowed", [])) or parameter["type"]
+    default = parameter["default"]
+    if isinstance(default, float):
+        default = float(f"{default:.7g}")  # a float32 as it was written
+    meaning = parameter["meaning"].replace("|", "\\|")
+    return f"| `{parameter['name']}` | {kind} | `{json.dumps(default)}` | {meaning} |"
+
+
+def text() -> str:
+    """The whole document."""
+    methods = network_methods()
+    entries = mpscnn.operations()
+    return INTRODUCTION + "".join("\n" + _section(entry, methods.get(entry["name"], [])) for entry in entries)
+
+
+if __name__ == "__main__":
+    (DOCS / "operations.md").write_text(text(), encoding="utf-8")

@@ -1,0 +1,161 @@
+"""The rules of docs/architecture.md: which part may know which, and what every operation must have."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import mpscnn
+import numpy as np
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent
+CPP = PROJECT / "cpp"
+
+# What a part may include besides itself.
+ALLOWED: dict[str, set[str]] = {
+    "core": set(),
+    "ops": {"core"},
+    "vision": {"core"},
+    "engine": {"core", "ops"},
+    "cpu": {"core", "ops", "engine"},
+    "api": {"core", "ops", "engine", "vision", "mpscnn"},
+    "bindings": {"mpscnn"},
+    "include": {"mpscnn"},
+}
+# All that a backend may know of the engine.
+BACKEND_INTERFACE = {"engine/backend.h", "engine/graph.h", "engine/memory_plan.h"}
+# One file names the backends, one tells users which instruction set is in use.
+EXCEPTIONS = {("engine/backends.cpp", "cpu/cpu_backend.h"), ("api/library.cpp", "cpu/kernels.h")}
+GENERATED = {"build_info.h"}
+
+SOURCES = sorted(path for path in CPP.rglob("*") if path.suffix in {".h", ".hpp", ".cpp"})
+
+
+def includes_of(path: Path) -> list[str]:
+    """Headers of the project, by their paths from cpp/."""
+    found = re.findall(r'^#include "([^"]+)"', path.read_text(encoding="utf-8"), re.MULTILINE)
+    return [str((path.parent / name).relative_to(CPP)) if "/" not in name else name for name in found]
+
+
+@pytest.mark.parametrize("part", sorted(path.name for path in CPP.iterdir()))
+def test_parts_include_only_what_they_may_know(part: str) -> None:
+    assert part in ALLOWED, f"cpp/{part} has no rule"
+    wrong = []
+    for path in SOURCES:
+        own = str(path.relative_to(CPP))
+        if not own.startswith(part + "/"):
+            continue
+        for header in includes_of(path):
+            target = header.removeprefix("include/").split("/")[0]
+            allowed = target in {part, *ALLOWED[part]} or (own, header) in EXCEPTIONS
+            if part == "cpu" and target == "engine":
+                allowed = header in BACKEND_INTERFACE
+            if not allowed and Path(header).name not in GENERATED:
+                wrong.append(f"{own} includes {header}")
+    assert not wrong
+
+
+def test_every_exception_is_still_needed() -> None:
+    for own, header in EXCEPTIONS:
+        assert header in includes_of(CPP / own)
+
+
+def test_only_bindings_know_python() -> None:
+    users = {path.relative_to(CPP).parts[0] for path in SOURCES if "pybind11/" in path.read_text("utf-8")}
+    assert users == {"bindings"}
+
+
+def test_objective_c_stays_in_the_metal_engine() -> None:
+    parts = {path.relative_to(CPP).parts[0] for path in CPP.rglob("*.mm")}
+    assert parts <= {"metal"}
+
+
+def test_version_has_one_place() -> None:
+    declared = re.search(
+        r"project\(mpscnn VERSION ([0-9.]+)", (PROJECT / "CMakeLists.txt").read_text("utf-8")
+    )
+    assert declared is not None
+    assert mpscnn.__version__ == declared[1]
+    assert mpscnn.build_config()["version"] == declared[1]
+    for path in [*SOURCES, *(PROJECT / "python").rglob("*.py"), PROJECT / "pyproject.toml"]:
+        # Comments may show what a version looks like.
+        code = re.sub(
+            r"/\*.*?\*/|//.*|#.*", "", path.read_text("utf-8"), flags=re.DOTALL if path.suffix == ".h" else 0
+        )
+        assert f'"{declared[1]}"' not in code, f"{path} repeats the version"
+
+
+# ---- Operations ----------------------------------------------------------------------------------------------
+
+OPERATIONS = {entry["name"]: entry for entry in mpscnn.operations()}
+
+# Input shapes and parameters of the smallest sensible use, where the defaults alone make none.
+SMALLEST: dict[str, tuple[list[tuple[int, ...]], dict[str, Any]]] = {
+    "add": ([(4, 4, 3), (4, 4, 3)], {}),
+    "convolution": ([(4, 4, 3)], {"output_channels": 2}),
+    "fully_connected": ([(4, 4, 3)], {"outputs": 2}),
+    "reshape": ([(4, 4, 3)], {"shape": [-1]}),
+}
+
+
+def family_of(operation: str) -> str:
+    """The name that the operation's files have in every part."""
+    pattern = re.compile(r"OperationInfo info\{\s*\"" + operation + '"')
+    families = [path.stem for path in (CPP / "ops").glob("*.h") if pattern.search(path.read_text("utf-8"))]
+    assert len(families) == 1, f"operation {operation} is defined in {families}"
+    return families[0]
+
+
+@pytest.fixture(scope="module")
+def document() -> ModuleType:
+    """The script that writes docs/operations.md."""
+    path = PROJECT / "docs" / "write_operations.py"
+    spec = importlib.util.spec_from_file_location("write_operations", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_operation_has_a_reference_and_a_test(operation: str) -> None:
+    family = family_of(operation)
+    assert (PROJECT / "tests" / "reference" / f"{family}.py").is_file()
+    assert (PROJECT / "tests" / "ops" / f"test_{family}.py").is_file()
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_operation_runs_on_the_cpu(operation: str) -> None:
+    shapes, attributes = SMALLEST.get(operation, ([(4, 4, 3)], {}))
+    net = mpscnn.Network({f"x{i}": shape for i, shape in enumerate(shapes)})
+    net.output(net.layer(operation, net.inputs, attributes))
+    net.initialize_weights()
+    program = net.compile(device="cpu")
+    inputs = {name: np.ones((2, *shape[1:]), np.float32) for name, shape in program.inputs.items()}
+    result = program.session(threads=1).run(inputs)
+    assert isinstance(result, np.ndarray)
+    assert result.shape == program.output_shapes(*(array.shape for array in inputs.values()))[0]
+    assert np.isfinite(result).all()
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_operation_has_a_python_method(operation: str, document: ModuleType) -> None:
+    methods = document.network_methods()
+    assert methods.get(operation), f"no method of Network makes {operation}"
+
+
+def test_documentation_of_operations_is_up_to_date(document: ModuleType) -> None:
+    written = (PROJECT / "docs" / "operations.md").read_text("utf-8")
+    assert written == document.text(), "run: python docs/write_operations.py"
+
+
+def test_every_parameter_is_explained() -> None:
+    for entry in OPERATIONS.values():
+        assert entry["summary"].endswith(".")
+        for parameter in entry["parameters"]:
+            assert len(parameter["meaning"]) > 3, f"{entry['name']}: {parameter['name']} has no meaning"
