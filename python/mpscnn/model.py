@@ -16,13 +16,12 @@ from mpscnn.errors import ParameterError
 from mpscnn.network import Network
 from mpscnn.photo import open_photo
 from mpscnn.program import Program, Session, thread_count
+from mpscnn.registry.catalogue import BUNDLED_MODEL
 from mpscnn.results import Classification, Prediction
-
-BUNDLED = "cifar10_mobilenet_v2"
 
 
 def load(
-    model: str | os.PathLike[str] = BUNDLED,
+    model: str | os.PathLike[str] = BUNDLED_MODEL.name,
     *,
     device: str = "auto",
     precision: str = "auto",
@@ -47,18 +46,11 @@ def load(
 
 def model_path(model: str | os.PathLike[str]) -> Path:
     """Where the file of a registry name or path lies; fetches published models."""
-    text = os.fspath(model)
-    if not isinstance(model, str) or os.sep in text or Path(text).suffix not in ("", *_version_suffixes(text)):
-        return Path(text)
     from mpscnn import registry
 
-    return registry.find(text)
-
-
-def _version_suffixes(name: str) -> tuple[str, ...]:
-    """Registry names such as mobilenet_v1_0.25_128 contain points; those are no file suffixes."""
-    suffix = Path(name).suffix
-    return (suffix,) if suffix[1:2].isdigit() else ()
+    if not isinstance(model, str) or registry.is_path(model):
+        return Path(model)
+    return registry.find(model)
 
 
 class Model:
@@ -80,6 +72,7 @@ class Model:
 
     @property
     def name(self) -> str:
+        """The network's name."""
         return self.network.name
 
     def __repr__(self) -> str:

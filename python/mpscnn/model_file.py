@@ -38,7 +38,7 @@ def save_model(
     if labels is not None:
         metadata["mpscnn.labels"] = _json(list(labels))
     if preprocess is not None:
-        metadata["mpscnn.preprocess"] = _core.preprocess_describe(_json(preprocess))
+        metadata["mpscnn.preprocess"] = _core.describe_preprocess(_json(preprocess))
     if information is not None:
         metadata["mpscnn.information"] = _json(dict(information))
     content = serialize(stored_tensors(network, dtype), metadata)
@@ -59,11 +59,10 @@ def stored_tensors(network: Network, dtype: str) -> dict[str, NDArray[Any]]:
         if spec["role"] != "weight":
             tensors[name] = values.astype(np.float32)
         elif dtype == "uint8":
-            if scales is None or zero_points is None:
-                values, scales, zero_points = quantize(values)
-            tensors[name] = values
-            tensors[f"{name}.scale"] = scales
-            tensors[f"{name}.zero_point"] = zero_points
+            stored = (values, np.asarray(scales, np.float32), np.asarray(zero_points, np.float32))
+            tensors[name], tensors[f"{name}.scale"], tensors[f"{name}.zero_point"] = (
+                stored if scales else quantize(values)
+            )
         else:
             floats = network.weight(spec["layer"], spec["role"])
             tensors[name] = _to_half(name, floats) if dtype == "float16" else floats.astype(np.float32)
@@ -125,8 +124,8 @@ def _replace(path: Path, content: bytes) -> None:
             file.write(content)
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o666 & ~umask)  # mkstemp makes files that only their owner reads
+        Path(temporary).replace(path)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be written: {error.strerror}") from error
     finally:

@@ -304,7 +304,7 @@ class Network:
             name,
             [tensor.index for tensor in inputs],
             json.dumps(dict(attributes)),
-            None if neuron is None else json.dumps(neuron),
+            "" if neuron is None else json.dumps(neuron),
         )
         return Tensor(self, index, name)
 
@@ -350,9 +350,8 @@ class Network:
     ) -> None:
         """Sets "<layer>.<role>" from uint8: (values - zero_point) * scale, per tensor or per first index."""
         layer, _, role = name.rpartition(".")
-        scale_array = np.ascontiguousarray(scales, dtype=np.float32)
-        zero_array = np.ascontiguousarray(zero_points, dtype=np.float32)
-        self.graph.set_weight(layer, role, np.ascontiguousarray(values), scale_array, zero_array)
+        scale_list, zero_list = (np.asarray(part, np.float32).tolist() for part in (scales, zero_points))
+        self.graph.set_weight(layer, role, np.ascontiguousarray(values), scale_list, zero_list)
 
     def initialize_weights(self, seed: int = 0) -> None:
         """Random weights (He et al. 2015), zero biases, neutral batch norms: for benchmarks and tests.
@@ -445,7 +444,7 @@ class Network:
         from mpscnn.program import Program
 
         wanted = [tensor if isinstance(tensor, str) else tensor.name for tensor in outputs or []]
-        return Program(_core.Program(self.graph, device, precision, wanted))
+        return Program(_core.Program.compile(self.graph, device, precision, wanted))
 
     def save(
         self,
@@ -484,13 +483,10 @@ class Network:
         return f"{stem}_{self._names_used[stem]}"
 
 
-def _dequantized(
-    values: NDArray[Any], scales: NDArray[np.float32] | None, zero_points: NDArray[np.float32] | None
-) -> NDArray[Any]:
-    if scales is None or zero_points is None:
-        return values.copy()
+def _dequantized(values: NDArray[Any], scales: Sequence[float], zero_points: Sequence[float]) -> NDArray[Any]:
+    if not scales:
+        return values
     per_channel = (-1,) + (1,) * (values.ndim - 1)
-    result: NDArray[Any] = (values.astype(np.float32) - zero_points.reshape(per_channel)) * scales.reshape(
-        per_channel
-    )
+    scale, zero_point = (np.asarray(part, np.float32).reshape(per_channel) for part in (scales, zero_points))
+    result: NDArray[Any] = (values.astype(np.float32) - zero_point) * scale
     return result

@@ -50,12 +50,12 @@ class Program:
 
     def output_shapes(self, *input_shapes: Sequence[int]) -> list[tuple[int, ...]]:
         """Shapes of the outputs for inputs of these shapes (batch included). Raises ShapeError."""
-        shapes, _ = self._program.plan([tuple(shape) for shape in input_shapes])
+        shapes, _ = self._program.output_shapes([tuple(shape) for shape in input_shapes])
         return [tuple(shape) for shape in shapes]
 
     def arena_bytes(self, *input_shapes: Sequence[int]) -> int:
         """Bytes of a session's memory for intermediate results, for inputs of these shapes."""
-        _, arena = self._program.plan([tuple(shape) for shape in input_shapes])
+        _, arena = self._program.output_shapes([tuple(shape) for shape in input_shapes])
         return arena
 
 
@@ -96,7 +96,7 @@ class Session:
         inputs = [as_input(name, value) for name, value in self._by_name("input", self.program.inputs, x)]
         if out is None:
             half = all(array.dtype == np.float16 for array in inputs)
-            shapes, _ = self.program._program.plan([array.shape for array in inputs])
+            shapes, _ = self.program._program.output_shapes([array.shape for array in inputs])
             outputs = [np.empty(shape, np.float16 if half else np.float32) for shape in shapes]
         else:
             outputs = [check_output(name, value) for name, value in self._by_name("output", names, out)]

@@ -14,7 +14,11 @@ def pooling(x: Any, attributes: dict[str, Any]) -> Any:
     x = np.asarray(x, np.float64)
     batch, height, width, channels = x.shape
     if attributes.get("global", False):
-        return x.max(axis=(1, 2), keepdims=True) if attributes["kind"] == "max" else x.mean(axis=(1, 2), keepdims=True)
+        return (
+            x.max(axis=(1, 2), keepdims=True)
+            if attributes["kind"] == "max"
+            else x.mean(axis=(1, 2), keepdims=True)
+        )
     rows, columns = window.positions(attributes, height, width)
     result = np.zeros((batch, len(rows), len(columns), channels))
     for i, row_taps in enumerate(rows):
@@ -26,7 +30,9 @@ def pooling(x: Any, attributes: dict[str, Any]) -> Any:
             if attributes["kind"] == "max":
                 result[:, i, j] = stack.max(axis=0)
             else:
-                result[:, i, j] = stack.sum(axis=0) / _divisor(row_taps, column_taps, attributes, height, width)
+                result[:, i, j] = stack.sum(axis=0) / _divisor(
+                    row_taps, column_taps, attributes, height, width
+                )
     return result
 
 
@@ -41,4 +47,6 @@ def _divisor(
             low, high = -attributes.get(before, 0), size + attributes.get(after, 0)
         return sum(low <= tap < high for tap in taps)
 
-    return count(row_taps, height, "pad_top", "pad_bottom") * count(column_taps, width, "pad_left", "pad_right")
+    return count(row_taps, height, "pad_top", "pad_bottom") * count(
+        column_taps, width, "pad_left", "pad_right"
+    )

@@ -6,7 +6,14 @@ from typing import Any
 
 
 def axis(
-    size: int, kernel: int, stride: int, dilation: int, padding: str, before: int = 0, after: int = 0, ceil_mode: bool = False
+    size: int,
+    kernel: int,
+    stride: int,
+    dilation: int,
+    padding: str,
+    before: int = 0,
+    after: int = 0,
+    ceil_mode: bool = False,
 ) -> list[list[int]]:
     """For each output position the `kernel` input positions it covers; some lie outside 0 .. size - 1."""
     reach = (kernel - 1) * dilation + 1
@@ -32,6 +39,7 @@ def axis(
 
 def positions(attributes: dict[str, Any], height: int, width: int) -> tuple[list[list[int]], list[list[int]]]:
     """Vertical and horizontal positions for an operation's attributes (absent ones have their defaults)."""
+
     def one(size: int, side: str, suffix: str, pads: tuple[str, str]) -> list[list[int]]:
         return axis(
             size,
@@ -44,4 +52,6 @@ def positions(attributes: dict[str, Any], height: int, width: int) -> tuple[list
             attributes.get("ceil_mode", False),
         )
 
-    return one(height, "height", "y", ("pad_top", "pad_bottom")), one(width, "width", "x", ("pad_left", "pad_right"))
+    return one(height, "height", "y", ("pad_top", "pad_bottom")), one(
+        width, "width", "x", ("pad_left", "pad_right")
+    )

@@ -1,0 +1,93 @@
+"""Model files of other frameworks become mpscnn's. The network graph itself is the intermediate form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
+
+if TYPE_CHECKING:
+    from mpscnn.network import Network
+
+__all__ = ["CONVERTER_VERSION", "convert_files", "read_labels", "read_network"]
+
+#: Part of the cache's file names: raised whenever a converter gives other results for the same file.
+CONVERTER_VERSION = 1
+
+MAX_LABELS = 1_000_000
+
+
+def read_network(sources: Sequence[str | PathLike[str]], *, name: str | None = None) -> Network:
+    """The network of a file in another framework's format, or of several that continue each other.
+
+    MobileNet V1 and V2 get the layer names of `mpscnn.models`; others keep the names of the file.
+
+    Raises:
+        UnsupportedError: an unknown format, or a layer that mpscnn lacks. WeightsError: a damaged file.
+    """
+    from mpscnn.converters.recognise import with_library_names
+
+    paths = [Path(source) for source in sources]
+    if not paths:
+        raise ParameterError("convert: no input file given")
+    suffixes = {path.suffix.lower() for path in paths}
+    if len(suffixes) != 1 or not suffixes <= set(_READERS):
+        given = ", ".join(sorted(suffix or "(none)" for suffix in suffixes))
+        raise UnsupportedError(f"cannot convert files with the suffix {given}; known: {', '.join(_READERS)}")
+    return with_library_names(_READERS[suffixes.pop()](paths, name or paths[0].stem))
+
+
+def convert_files(
+    sources: Sequence[str | PathLike[str]],
+    output: str | PathLike[str],
+    *,
+    labels: str | PathLike[str] | None = None,
+    preprocess: str | None = None,
+    name: str | None = None,
+    dtype: str = "float16",
+) -> Network:
+    """Converts model files and writes the result; see `read_network` and `Network.save`.
+
+    Args:
+        sources: one file, or the parts of a network in order.
+        labels: a text file with one class name per line.
+        preprocess: name of a preset; None: none is stored.
+        name: the network's name; None: the first file's.
+        dtype: "float16", "float32", or "uint8", which keeps the integers of quantised files exactly.
+    """
+    if Path(output).suffix != ".safetensors":
+        raise ParameterError(f"{output}: the name of the output must end in .safetensors")
+    network = read_network(sources, name=name)
+    names = None if labels is None else read_labels(labels)
+    classes = network.outputs[0].shape[-1]
+    if names is not None and len(names) != classes:
+        raise WeightsError(f"{labels}: has {len(names)} labels, but the network has {classes} outputs")
+    network.save(output, dtype=dtype, labels=names, preprocess=preprocess)
+    return network
+
+
+def read_labels(path: str | PathLike[str]) -> list[str]:
+    """Class names, one per line; blank lines at the end are dropped."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise WeightsError(f"{path}: is not a text file in UTF-8: {error}") from error
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
+    labels = [line.strip() for line in text.rstrip().split("\n")]
+    if len(labels) > MAX_LABELS or labels == [""]:
+        raise WeightsError(f"{path}: holds {0 if labels == [''] else len(labels)} labels")
+    return labels
+
+
+def _read_tflite(paths: list[Path], name: str) -> Network:
+    from mpscnn.converters.tflite import convert
+    from mpscnn.converters.tflite_file import read_tflite
+
+    return convert([read_tflite(path) for path in paths], name)
+
+
+_READERS: dict[str, Callable[[list[Path], str], Network]] = {".tflite": _read_tflite}
