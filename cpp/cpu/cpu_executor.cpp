@@ -86,8 +86,9 @@ std::size_t CpuExecutor::scratch_bytes(const CpuPlan &plan) const {
 void CpuExecutor::reserve_scratch(std::size_t bytes) {
     if (bytes <= worker_scratch_) return;
     constexpr std::size_t line = 64; // threads share no cache line
-    worker_scratch_ = (bytes + line - 1) / line * line;
-    scratch_ = AlignedBuffer<std::byte>(worker_scratch_ * static_cast<std::size_t>(pool_.threads()));
+    const std::size_t rounded = (bytes + line - 1) / line * line;
+    scratch_ = AlignedBuffer<std::byte>(rounded * static_cast<std::size_t>(pool_.threads()));
+    worker_scratch_ = rounded;
 }
 
 void CpuExecutor::bind_to_arena(const CpuPlan &plan) {

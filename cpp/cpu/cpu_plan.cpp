@@ -6,9 +6,25 @@
 
 namespace mpscnn::cpu {
 
+namespace {
+
+void require_admitted(const engine::Graph &graph, const std::vector<Shape> &shapes) {
+    if (shapes.size() != graph.inputs().size())
+        fail(ErrorKind::shape, "network " + quoted(graph.name()) + " takes " +
+                                   std::to_string(graph.inputs().size()) + " inputs, got shapes for " +
+                                   std::to_string(shapes.size()));
+    for (std::size_t i = 0; i < shapes.size(); ++i)
+        if (!graph.inputs()[i].shape.admits(shapes[i]))
+            fail(ErrorKind::shape, "input " + quoted(graph.inputs()[i].name) + ": expected " +
+                                       graph.inputs()[i].shape.text() + ", got " + shapes[i].text());
+}
+
+} // namespace
+
 CpuPlan::CpuPlan(std::shared_ptr<const LoweredNetwork> network, const std::vector<Shape> &input_shapes)
     : network_(std::move(network)), input_shapes_(input_shapes) {
     const engine::Graph &graph = network_->graph;
+    require_admitted(graph, input_shapes);
     const std::vector<Shape> shapes = graph.infer_shapes(input_shapes);
     for (engine::ValueId value : graph.outputs())
         output_shapes_.push_back(shapes[static_cast<std::size_t>(value)]);

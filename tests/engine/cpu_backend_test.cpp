@@ -276,7 +276,10 @@ TEST(wrong_shapes_types_and_plans_are_refused) {
     in[0].type = DType::uint8;
     CHECK_THROWS(executor->run(*plan, in, out), ErrorKind::shape, "got uint8");
     CHECK_THROWS(executor->prepare(toy::Plan({})), ErrorKind::state, "another backend");
-    CHECK_THROWS(lowered->executor({-1}), ErrorKind::parameter, "");
+    CHECK_THROWS(lowered->executor({-1}), ErrorKind::parameter, "-1");
+    CHECK_THROWS(lowered->plan({}), ErrorKind::shape, "takes 1 inputs, got shapes for 0");
+    CHECK_THROWS(lowered->plan({{1, 4, 5, 6}}), ErrorKind::shape,
+                 "input 'input0': expected (n, any, any, 5)");
 }
 
 TEST(missing_weights_are_refused) {
