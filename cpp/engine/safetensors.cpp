@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -166,6 +167,7 @@ std::vector<TensorEntry> read_entries(const std::string &origin, const Json::Obj
 void check_coverage(const std::string &origin, const std::vector<TensorEntry> &entries,
                     std::uint64_t data_size) {
     std::vector<const TensorEntry *> sorted;
+    sorted.reserve(entries.size());
     for (const TensorEntry &entry : entries) sorted.push_back(&entry);
     std::sort(sorted.begin(), sorted.end(), [](const TensorEntry *a, const TensorEntry *b) {
         return std::pair(a->begin, a->end) < std::pair(b->begin, b->end);
@@ -282,11 +284,14 @@ std::string describe_size(std::uint64_t bytes) {
     if (bytes < 1000) return count_bytes(bytes);
     auto value = static_cast<double>(bytes);
     std::size_t unit = 0;
-    for (; value >= 999.5; value /= 1000) ++unit;
-    const auto tenths = static_cast<std::uint64_t>(value * 10 + 0.5);
+    while (value >= 999.5) {
+        value /= 1000;
+        ++unit;
+    }
+    const long tenths = std::lround(value * 10);
     const std::string number = tenths < 100 && tenths % 10 != 0
                                    ? std::to_string(tenths / 10) + "." + std::to_string(tenths % 10)
-                                   : std::to_string(static_cast<std::uint64_t>(value + 0.5));
+                                   : std::to_string(std::lround(value));
     return number + " " + units[unit];
 }
 
