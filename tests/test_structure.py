@@ -8,9 +8,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import mpscnn
 import numpy as np
 import pytest
+
+import mpscnn
 
 PROJECT = Path(__file__).resolve().parent.parent
 CPP = PROJECT / "cpp"

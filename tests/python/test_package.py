@@ -1,0 +1,95 @@
+"""The package as such: what importing it costs, its version, its types, how it was built."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mpscnn
+
+PROGRAM = """
+import json, sys
+before = set(sys.modules)
+import mpscnn
+print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - before})))
+"""
+
+
+def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_import_loads_numpy_and_the_standard_library_only() -> None:
+    result = run_python("-c", PROGRAM)
+    assert result.returncode == 0, result.stderr
+    loaded = set(json.loads(result.stdout))
+    assert {"mpscnn", "numpy"} <= loaded
+    # An editable install brings its own finder, whose name begins with an underscore.
+    others = {
+        name for name in loaded - {"mpscnn", "numpy"} - sys.stdlib_module_names if not name.startswith("_")
+    }
+    assert others == set()
+
+
+@pytest.mark.parametrize("module", ["PIL", "typer", "rich", "urllib.request", "http.client", "ssl"])
+def test_import_leaves_for_later_what_only_some_need(module: str) -> None:
+    result = run_python("-c", f"import sys, mpscnn; sys.exit({module!r} in sys.modules)")
+    assert result.returncode == 0, f"import mpscnn loads {module}\n{result.stderr}"
+
+
+def test_versions_agree() -> None:
+    assert importlib.metadata.version("mpscnn") == mpscnn.__version__
+    shown = run_python("-m", "mpscnn", "--version")
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout == f"mpscnn {mpscnn.__version__}\n"
+
+
+def test_types_are_announced() -> None:
+    assert (Path(mpscnn.__file__).parent / "py.typed").is_file()
+
+
+def test_everything_public_exists_and_is_documented() -> None:
+    for name in mpscnn.__all__:
+        assert getattr(mpscnn, name).__doc__, f"mpscnn.{name} has no docstring"
+
+
+def test_stub_of_the_extension_module_is_right(tmp_path: Path) -> None:
+    """mypy's stubtest compares _core.pyi with the module itself: names, arguments, defaults."""
+    result = subprocess.run(
+        [sys.executable, "-m", "mypy.stubtest", "mpscnn._core"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "no issues found" in result.stdout
+
+
+def test_build_config_tells_how_the_core_was_built() -> None:
+    config = mpscnn.build_config()
+    assert config["compiler"]
+    assert config["backends"] == ["cpu"]
+    assert config["instruction_set"] in config["instruction_sets"]
+
+
+def test_unknown_instruction_set_is_refused() -> None:
+    program = (
+        "import mpscnn; net = mpscnn.Network((4, 4, 1)); net.output(net.softmax(net.input)); net.compile()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"MPSCNN_CPU": "mmx", "PYTHONPATH": ":".join(filter(None, sys.path))},
+    )
+    assert result.returncode == 1
+    assert "ParameterError" in result.stderr
+    assert "'mmx'" in result.stderr
+    assert "baseline, avx2, avx512 or neon" in result.stderr
