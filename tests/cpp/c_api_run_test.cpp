@@ -1,0 +1,343 @@
+// The C interface: compiling, running, model files, photos.
+
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/cpp/c_api.h"
+
+using namespace c_api_test;
+
+namespace {
+
+constexpr std::size_t image_floats = std::size_t{side} * side * 3;
+
+/// A photo of one color.
+struct Photo {
+    std::vector<std::uint8_t> pixels;
+    mpscnn_image image{};
+
+    Photo(std::uint8_t red, std::uint8_t green, std::uint8_t blue, int width = 20, int height = 10) {
+        for (int i = 0; i < width * height; ++i) pixels.insert(pixels.end(), {red, green, blue});
+        image.pixels = pixels.data();
+        image.width = width;
+        image.height = height;
+        image.format = MPSCNN_RGB8;
+    }
+};
+
+} // namespace
+
+TEST(compile_refuses_what_it_cannot_do) {
+    mpscnn_graph *graph = classifier_graph();
+    mpscnn_program *program = nullptr;
+    mpscnn_compile_options options{};
+    options.size = sizeof options;
+    CHECK(refused(mpscnn_program_compile(nullptr, &options, &program), MPSCNN_ERROR_PARAMETER, "graph"));
+    CHECK(refused(mpscnn_program_compile(graph, &options, nullptr), MPSCNN_ERROR_PARAMETER, "program"));
+    options.device = "abacus";
+    CHECK(refused(mpscnn_program_compile(graph, &options, &program), MPSCNN_ERROR_PARAMETER, "abacus"));
+    options.device = "metal";
+    CHECK(refused(mpscnn_program_compile(graph, &options, &program), MPSCNN_ERROR_DEVICE, "cpu"));
+    options.device = "cpu";
+    options.precision = "float8";
+    CHECK(refused(mpscnn_program_compile(graph, &options, &program), MPSCNN_ERROR_PARAMETER, "float8"));
+    options.precision = nullptr;
+    options.output_count = 1;
+    CHECK(refused(mpscnn_program_compile(graph, &options, &program), MPSCNN_ERROR_PARAMETER, "outputs"));
+    const char *unknown[] = {"pol"}, *null[] = {nullptr};
+    options.outputs = unknown;
+    CHECK(refused(mpscnn_program_compile(graph, &options, &program), MPSCNN_ERROR_PARAMETER, "pol"));
+    options.outputs = null;
+    CHECK(refused(mpscnn_program_compile(graph, &options, &program), MPSCNN_ERROR_PARAMETER, "outputs"));
+    mpscnn_graph_release(graph);
+
+    CHECK(succeeded(mpscnn_graph_create("empty", &graph)));
+    CHECK(refused(mpscnn_program_compile(graph, nullptr, &program), MPSCNN_ERROR_PARAMETER, "no output"));
+    CHECK(program == nullptr);
+    mpscnn_graph_release(graph);
+}
+
+TEST(options_of_older_and_newer_callers) {
+    struct Newer {
+        mpscnn_session_options known;
+        std::uint64_t added;
+    } newer{};
+    mpscnn_program *program = classifier_program();
+    mpscnn_session *session = nullptr;
+    newer.known.size = sizeof newer;
+    CHECK(succeeded(mpscnn_session_create(program, &newer.known, &session)));
+    mpscnn_session_release(session);
+    newer.added = 1;
+    CHECK(refused(mpscnn_session_create(program, &newer.known, &session), MPSCNN_ERROR_UNSUPPORTED,
+                  "mpscnn_session_options"));
+    // Only the size: what follows must not be read.
+    mpscnn_session_options options{};
+    options.size = sizeof options.size;
+    options.threads = -5;
+    CHECK(succeeded(mpscnn_session_create(program, &options, &session)));
+    mpscnn_session_release(session);
+    options.size = 0;
+    CHECK(refused(mpscnn_session_create(program, &options, &session), MPSCNN_ERROR_PARAMETER,
+                  "sizeof(mpscnn_session_options)"));
+    options.size = sizeof options;
+    CHECK(refused(mpscnn_session_create(program, &options, &session), MPSCNN_ERROR_PARAMETER, "-5"));
+    CHECK(refused(mpscnn_session_create(nullptr, nullptr, &session), MPSCNN_ERROR_PARAMETER, "program"));
+    CHECK(refused(mpscnn_session_create(program, nullptr, nullptr), MPSCNN_ERROR_PARAMETER, "session"));
+    mpscnn_program_release(program);
+}
+
+TEST(program_tells_its_ports) {
+    mpscnn_program *program = classifier_program();
+    const char *name = nullptr;
+    std::int64_t shape[MPSCNN_MAX_RANK];
+    int rank = 0;
+    CHECK(mpscnn_program_input_count(program) == 1 && mpscnn_program_output_count(program) == 1);
+    CHECK(succeeded(mpscnn_program_input(program, 0, &name, shape, &rank)));
+    CHECK(std::string_view(name) == "image" && rank == 4 && shape[0] == -1 && shape[3] == 3);
+    CHECK(succeeded(mpscnn_program_output(program, 0, &name, shape, &rank)));
+    CHECK(std::string_view(name) == "logits" && rank == 2 && shape[1] == classes);
+    CHECK(
+        refused(mpscnn_program_input(program, 1, &name, shape, &rank), MPSCNN_ERROR_PARAMETER, "no input 1"));
+    CHECK(refused(mpscnn_program_output(program, -1, &name, shape, &rank), MPSCNN_ERROR_PARAMETER, "-1"));
+    CHECK(refused(mpscnn_program_input(program, 0, nullptr, shape, &rank), MPSCNN_ERROR_PARAMETER, "name"));
+    mpscnn_text *text = nullptr;
+    CHECK(succeeded(mpscnn_program_describe(program, &text)));
+    CHECK(taken(text).find("\"precision\":\"float32\"") != std::string::npos);
+
+    mpscnn_tensor input = floats(nullptr, {5, side, side, 3}), output{};
+    std::size_t arena = 1;
+    CHECK(succeeded(mpscnn_program_output_shapes(program, &input, 1, &output, 1, &arena)));
+    CHECK(output.rank == 2 && output.shape[0] == 5 && output.shape[1] == classes);
+    CHECK(refused(mpscnn_program_output_shapes(program, &input, 1, &output, 2, nullptr), MPSCNN_ERROR_SHAPE,
+                  "2"));
+    CHECK(refused(mpscnn_program_output_shapes(program, nullptr, 1, &output, 1, nullptr),
+                  MPSCNN_ERROR_PARAMETER, "inputs"));
+    input.shape[3] = 4;
+    CHECK(refused(mpscnn_program_output_shapes(program, &input, 1, &output, 1, nullptr), MPSCNN_ERROR_SHAPE,
+                  "3 feature channels, not 4"));
+    mpscnn_program_release(program);
+}
+
+TEST(session_runs) {
+    mpscnn_program *program = classifier_program();
+    mpscnn_session *session = session_of(program);
+    mpscnn_program_release(program); // the session keeps it
+    std::vector<float> image(2 * image_floats);
+    for (std::size_t i = 0; i < image.size(); ++i) image[i] = static_cast<float>(i % 3);
+    float result[2 * classes];
+    const mpscnn_tensor input = floats(image.data(), {2, side, side, 3}),
+                        output = floats(result, {2, classes});
+    CHECK(succeeded(mpscnn_session_run(session, &input, 1, &output, 1)));
+    const float expected[] = {0, 10, 20, 0, 10, 20};
+    CHECK(std::memcmp(result, expected, sizeof expected) == 0);
+    mpscnn_session_release(session);
+}
+
+TEST(run_refuses_what_does_not_fit) {
+    mpscnn_program *program = classifier_program();
+    mpscnn_session *session = session_of(program);
+    mpscnn_program_release(program);
+    std::vector<float> image(image_floats + 8);
+    float result[classes];
+    const mpscnn_tensor input = floats(image.data(), {1, side, side, 3}),
+                        output = floats(result, {1, classes});
+    CHECK(refused(mpscnn_session_run(nullptr, &input, 1, &output, 1), MPSCNN_ERROR_PARAMETER, "session"));
+    CHECK(refused(mpscnn_session_run(session, nullptr, 1, &output, 1), MPSCNN_ERROR_PARAMETER, "input"));
+    CHECK(refused(mpscnn_session_run(session, &input, 1, nullptr, 1), MPSCNN_ERROR_PARAMETER, "output"));
+    CHECK(refused(mpscnn_session_run(session, &input, -1, &output, 1), MPSCNN_ERROR_PARAMETER, "negative"));
+    CHECK(refused(mpscnn_session_run(session, &input, 0, &output, 1), MPSCNN_ERROR_SHAPE, "1"));
+    CHECK(refused(mpscnn_session_run(session, &input, 1, &output, 0), MPSCNN_ERROR_SHAPE, "1"));
+
+    const auto with = [&](auto change) {
+        mpscnn_tensor changed = input;
+        change(changed);
+        return mpscnn_session_run(session, &changed, 1, &output, 1);
+    };
+    using T = mpscnn_tensor;
+    CHECK(refused(with([](T &t) { t.shape[3] = 4; }), MPSCNN_ERROR_SHAPE, "'image'"));
+    CHECK(refused(with([](T &t) { t.rank = 3; }), MPSCNN_ERROR_SHAPE, "'image'"));
+    CHECK(refused(with([](T &t) { t.rank = 7; }), MPSCNN_ERROR_SHAPE, "rank"));
+    CHECK(refused(with([](T &t) { t.rank = -1; }), MPSCNN_ERROR_SHAPE, "rank"));
+    CHECK(refused(with([](T &t) { t.shape[0] = 0; }), MPSCNN_ERROR_SHAPE, "batch"));
+    CHECK(refused(with([](T &t) { t.shape[0] = -1; }), MPSCNN_ERROR_SHAPE, "negative"));
+    CHECK(refused(with([](T &t) { t.shape[0] = t.shape[1] = INT64_MAX; }), MPSCNN_ERROR_SHAPE, "too many"));
+    CHECK(refused(with([](T &t) { t.shape[0] = INT64_MAX / 192; }), MPSCNN_ERROR_SHAPE, "memory"));
+    CHECK(refused(with([](T &t) { t.dtype = MPSCNN_UINT8; }), MPSCNN_ERROR_SHAPE, "uint8"));
+    CHECK(refused(with([](T &t) { t.dtype = -1; }), MPSCNN_ERROR_PARAMETER, "dtype -1"));
+    CHECK(refused(with([](T &t) { t.data = nullptr; }), MPSCNN_ERROR_PARAMETER, "memory"));
+    CHECK(refused(with([](T &t) { t.data = static_cast<char *>(t.data) + 2; }), MPSCNN_ERROR_PARAMETER,
+                  "aligned"));
+    CHECK(refused(with([](T &t) { t.strides[3] = 3; }), MPSCNN_ERROR_PARAMETER, "aligned"));
+
+    mpscnn_tensor inside = floats(image.data() + 5, {1, classes});
+    CHECK(refused(mpscnn_session_run(session, &input, 1, &inside, 1), MPSCNN_ERROR_PARAMETER, "overlaps"));
+    inside = floats(result, {1, classes + 1});
+    CHECK(refused(mpscnn_session_run(session, &input, 1, &inside, 1), MPSCNN_ERROR_SHAPE, "'logits'"));
+    CHECK(succeeded(mpscnn_session_run(session, &input, 1, &output, 1))); // the refusals left it usable
+    mpscnn_session_release(session);
+}
+
+TEST(session_serves_one_caller_at_a_time) {
+    mpscnn_program *program = classifier_program();
+    mpscnn_session *session = session_of(program);
+    mpscnn_program_release(program);
+    constexpr std::int64_t batch = 4096; // long enough for the other thread to meet it
+    const std::vector<float> image(batch * image_floats, 1.0f);
+    std::atomic<int> finished{0}, refusals{0}, others{0};
+    const auto caller = [&] {
+        std::vector<float> result(batch * classes);
+        const mpscnn_tensor input = floats(image.data(), {batch, side, side, 3}),
+                            output = floats(result.data(), {batch, classes});
+        for (int i = 0; i < 2000 && refusals == 0; ++i) {
+            const mpscnn_status status = mpscnn_session_run(session, &input, 1, &output, 1);
+            ++(status == MPSCNN_OK ? finished : status == MPSCNN_ERROR_STATE ? refusals : others);
+        }
+    };
+    std::thread first(caller), second(caller);
+    first.join();
+    second.join();
+    CHECK(finished > 0);
+    CHECK(refusals > 0);
+    CHECK(others == 0);
+    mpscnn_session_release(session);
+}
+
+TEST(threads_with_their_own_sessions_get_the_same_result) {
+    mpscnn_program *program = classifier_program();
+    std::vector<float> image(image_floats);
+    for (std::size_t i = 0; i < image.size(); ++i) image[i] = std::sin(static_cast<float>(i));
+    std::vector<float> results[2] = {std::vector<float>(classes), std::vector<float>(classes)};
+    std::atomic<int> failures{0};
+    const auto caller = [&](std::vector<float> &result) {
+        mpscnn_session *session = session_of(program);
+        const mpscnn_tensor input = floats(image.data(), {1, side, side, 3}),
+                            output = floats(result.data(), {1, classes});
+        for (int i = 0; i < 100; ++i)
+            if (mpscnn_session_run(session, &input, 1, &output, 1) != MPSCNN_OK) ++failures;
+        mpscnn_session_release(session);
+    };
+    std::thread other(caller, std::ref(results[1]));
+    caller(results[0]);
+    other.join();
+    CHECK(failures == 0);
+    CHECK(results[0] == results[1] && std::isfinite(results[0][0]) && results[0][0] != 0.0f);
+    mpscnn_program_release(program);
+}
+
+TEST(models_are_read_and_damaged_ones_refused) {
+    const std::string bytes = model_bytes();
+    mpscnn_model *model = parsed(bytes);
+    mpscnn_text *text = nullptr;
+    CHECK(succeeded(mpscnn_model_describe(model, &text)));
+    const std::string description = taken(text);
+    CHECK(description.find(R"("labels":["red","green","blue"])") != std::string::npos);
+    CHECK(description.find(R"("crop_fraction":1.0)") != std::string::npos);
+    mpscnn_model_release(model);
+
+    model = nullptr;
+    const auto parse = [&](const std::string &data) {
+        return mpscnn_model_parse(data.data(), data.size(), "some file", &model);
+    };
+    for (std::size_t size = 0; size < bytes.size(); ++size) {
+        const mpscnn_status status = parse(bytes.substr(0, size));
+        if (status == MPSCNN_ERROR_WEIGHTS && std::string(mpscnn_last_error()).find("some file") == 0)
+            continue;
+        CHECK(refused(status, MPSCNN_ERROR_WEIGHTS, "some file"));
+    }
+    CHECK(refused(parse(model_bytes(R"(\"sepia\")")), MPSCNN_ERROR_WEIGHTS, "sepia"));
+    CHECK(refused(parse(model_bytes(R"(\"unit\")", R"([1])")), MPSCNN_ERROR_WEIGHTS, "mpscnn.labels"));
+    CHECK(refused(mpscnn_model_load("/nonexistent/model.safetensors", &model), MPSCNN_ERROR_WEIGHTS,
+                  "nonexistent"));
+    CHECK(refused(mpscnn_model_load(nullptr, &model), MPSCNN_ERROR_PARAMETER, "path"));
+    CHECK(refused(mpscnn_model_load("x", nullptr), MPSCNN_ERROR_PARAMETER, "model"));
+    CHECK(refused(mpscnn_model_parse(nullptr, 1, "x", &model), MPSCNN_ERROR_PARAMETER, "data"));
+    CHECK(refused(mpscnn_model_parse(bytes.data(), bytes.size(), nullptr, &model), MPSCNN_ERROR_PARAMETER,
+                  "origin"));
+    CHECK(refused(mpscnn_model_describe(nullptr, &text), MPSCNN_ERROR_PARAMETER, "model"));
+    CHECK(model == nullptr);
+}
+
+TEST(classify_ranks_the_classes) {
+    mpscnn_model *model = parsed(model_bytes());
+    mpscnn_program *program = classifier_program();
+    mpscnn_session *session = session_of(program);
+    const Photo photo(51, 255, 51); // 0.2, 1, 0.2: logits 2, 10, 2
+    mpscnn_predictions *predictions = nullptr;
+    CHECK(succeeded(mpscnn_model_classify(model, session, &photo.image, 0, &predictions)));
+    CHECK(mpscnn_predictions_count(predictions) == classes);
+    mpscnn_prediction best{}, second{}, third{};
+    CHECK(succeeded(mpscnn_predictions_get(predictions, 0, &best)));
+    CHECK(succeeded(mpscnn_predictions_get(predictions, 1, &second)));
+    CHECK(succeeded(mpscnn_predictions_get(predictions, 2, &third)));
+    CHECK(std::string_view(best.label) == "green" && best.index == 1);
+    CHECK(std::fabs(best.probability - 1.0 / (1.0 + 2.0 * std::exp(-8.0))) < 1e-6);
+    CHECK(second.probability == third.probability && second.index == 0 && third.index == 2);
+    CHECK(refused(mpscnn_predictions_get(predictions, 3, &best), MPSCNN_ERROR_PARAMETER, "0 to 2"));
+    CHECK(refused(mpscnn_predictions_get(predictions, 0, nullptr), MPSCNN_ERROR_PARAMETER, "prediction"));
+    mpscnn_predictions_release(predictions);
+
+    CHECK(succeeded(mpscnn_model_classify(model, session, &photo.image, 1, &predictions)));
+    CHECK(mpscnn_predictions_count(predictions) == 1);
+    mpscnn_predictions_release(predictions);
+    CHECK(refused(mpscnn_model_classify(model, session, &photo.image, -1, &predictions),
+                  MPSCNN_ERROR_PARAMETER, "top"));
+    CHECK(refused(mpscnn_model_classify(model, nullptr, &photo.image, 1, &predictions),
+                  MPSCNN_ERROR_PARAMETER, "session"));
+    CHECK(refused(mpscnn_model_classify(model, session, nullptr, 1, &predictions), MPSCNN_ERROR_PARAMETER,
+                  "image"));
+    CHECK(refused(mpscnn_model_classify(model, session, &photo.image, 1, nullptr), MPSCNN_ERROR_PARAMETER,
+                  "predictions"));
+    mpscnn_image broken = photo.image;
+    broken.format = 99;
+    CHECK(refused(mpscnn_model_classify(model, session, &broken, 1, &predictions), MPSCNN_ERROR_PARAMETER,
+                  "format"));
+    broken = photo.image;
+    broken.pixels = nullptr;
+    CHECK(refused(mpscnn_model_classify(model, session, &broken, 1, &predictions), MPSCNN_ERROR_PARAMETER,
+                  "pixels"));
+    broken = photo.image;
+    broken.width = 0;
+    CHECK(
+        refused(mpscnn_model_classify(model, session, &broken, 1, &predictions), MPSCNN_ERROR_SHAPE, "0x10"));
+    mpscnn_model_release(model);
+
+    model = parsed(model_bytes(R"(\"unit\")", R"([])"));
+    CHECK(succeeded(mpscnn_model_classify(model, session, &photo.image, 1, &predictions)));
+    CHECK(succeeded(mpscnn_predictions_get(predictions, 0, &best)));
+    CHECK(std::string_view(best.label) == "class 1");
+    mpscnn_predictions_release(predictions);
+    mpscnn_model_release(model);
+
+    model = parsed(model_bytes(R"(\"unit\")", R"([\"one\"])"));
+    CHECK(refused(mpscnn_model_classify(model, session, &photo.image, 1, &predictions), MPSCNN_ERROR_SHAPE,
+                  "1 labels"));
+    mpscnn_model_release(model);
+    mpscnn_session_release(session);
+    mpscnn_program_release(program);
+}
+
+TEST(photos_are_preprocessed) {
+    const Photo photo(255, 0, 51, 4, 2);
+    std::vector<float> output(2 * 2 * 3);
+    CHECK(succeeded(mpscnn_preprocess(&photo.image, "\"unit\"", 2, 2, 3, output.data())));
+    CHECK(std::fabs(output[0] - 1.0f) < 1e-6f && output[1] == 0.0f && std::fabs(output[2] - 0.2f) < 1e-6f);
+    mpscnn_text *text = nullptr;
+    CHECK(succeeded(mpscnn_preprocess_describe("\"unit\"", 1, &text)));
+    CHECK(taken(text).find(R"("order":"gray")") != std::string::npos);
+    CHECK(refused(mpscnn_preprocess(nullptr, "\"unit\"", 2, 2, 3, output.data()), MPSCNN_ERROR_PARAMETER,
+                  "image"));
+    CHECK(refused(mpscnn_preprocess(&photo.image, nullptr, 2, 2, 3, output.data()), MPSCNN_ERROR_PARAMETER,
+                  "preprocess"));
+    CHECK(refused(mpscnn_preprocess(&photo.image, "\"unit\"", 2, 2, 3, nullptr), MPSCNN_ERROR_PARAMETER,
+                  "output"));
+    CHECK(refused(mpscnn_preprocess(&photo.image, "\"unit\"", 0, 2, 3, output.data()), MPSCNN_ERROR_SHAPE,
+                  "0"));
+    CHECK(
+        refused(mpscnn_preprocess(&photo.image, "unit", 2, 2, 3, output.data()), MPSCNN_ERROR_PARAMETER, ""));
+    CHECK(refused(mpscnn_preprocess_describe("{\"blur\": 1}", 3, &text), MPSCNN_ERROR_PARAMETER, "blur"));
+    CHECK(refused(mpscnn_preprocess_describe("\"unit\"", 3, nullptr), MPSCNN_ERROR_PARAMETER, "json"));
+}
