@@ -6,8 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__file__: str
-
 class Graph:
     def __init__(self, name: str) -> None: ...
     @staticmethod
