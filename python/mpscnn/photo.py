@@ -7,20 +7,25 @@ from __future__ import annotations
 
 import io
 import os
-import warnings
+import stat
+import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.errors import ImageError
+from mpscnn.arrays import as_array
+from mpscnn.errors import Error, ImageError
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
+    from PIL.ImageFile import ImageFile
 
-#: More pixels than any camera has; a small file that claims more is an attack on memory.
+__all__ = ["MAX_PIXELS", "Photo", "open_photo"]
+
+#: What the largest cameras make. A small file can claim any size, and decoding it would take all memory.
 MAX_PIXELS = 200_000_000
 
 _EXIF_ORIENTATION = 0x0112
@@ -51,13 +56,15 @@ class Photo:
 def open_photo(photo: Any) -> Photo:
     """Decodes a photo.
 
+    Of an animation the first frame is taken. An EXIF block that is damaged counts as absent.
+
     Args:
-        photo: a path; the bytes of an image file; a Pillow image; or an array (height, width) or (height, width,
-            channels) of uint8 or uint16 (0 to their maximum) or floats (0 to 1), with 1 (gray), 3 (RGB) or 4 (RGBA)
-            channels.
+        photo: a path; the bytes of an image file, or a binary file object with them; a Pillow image; or an
+            array (height, width) or (height, width, channels) of uint8 with 1, 2, 3 or 4 channels (gray, gray
+            with alpha, RGB, RGBA), or of uint16 (0 to 65535) or floats (0 to 1) with 1, 3 or 4 channels.
 
     Raises:
-        ImageError: it is missing, no image, damaged, empty or too large; the message names it.
+        ImageError: it is missing, no image, damaged, empty or has more than MAX_PIXELS; the message names it.
     """
     if isinstance(photo, Photo):
         return photo
@@ -65,38 +72,92 @@ def open_photo(photo: Any) -> Photo:
         return _from_path(Path(photo))
     if isinstance(photo, (bytes, bytearray, memoryview)):
         return _from_bytes(bytes(photo), "image bytes")
-    if type(photo).__module__.startswith("PIL."):
+    if hasattr(photo, "read"):
+        return _from_file_object(photo)
+    if _is_pillow_image(photo):
         return _from_pillow(photo, getattr(photo, "filename", "") or "Pillow image")
     return _from_array(photo)
 
 
+def _is_pillow_image(photo: Any) -> bool:
+    # Without importing Pillow for those who only use arrays.
+    return any(base.__module__ == "PIL.Image" and base.__name__ == "Image" for base in type(photo).__mro__)
+
+
 def _from_path(path: Path) -> Photo:
-    if path.is_dir():
-        raise ImageError(f"{path}: is a directory, not a photo")
     try:
-        content = path.read_bytes()
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise ImageError(f"{path}: is a directory, not a photo")
+        if not stat.S_ISREG(mode):  # a pipe could block for ever, a device never end
+            raise ImageError(f"{path}: is not a regular file")
+        file = path.open("rb")
+    except ImageError:
+        raise
     except OSError as error:
         raise ImageError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return _from_bytes(content, str(path))
+    except ValueError as error:  # a zero byte in the name
+        raise ImageError(f"{str(path)!r}: cannot be read: {error}") from error
+    with file:
+        return _from_stream(file, os.fstat(file.fileno()).st_size, str(path))
+
+
+def _from_file_object(file: Any) -> Photo:
+    name = str(getattr(file, "name", "") or "file object")
+    try:
+        content = file.read()
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{name}: cannot be read: {error}") from error
+    if not isinstance(content, bytes):
+        raise ImageError(
+            f"{name}: must be opened in binary mode; it gives {type(content).__name__}, not bytes"
+        )
+    return _from_bytes(content, name)
 
 
 def _from_bytes(content: bytes, name: str) -> Photo:
-    if not content:
+    return _from_stream(io.BytesIO(content), len(content), name)
+
+
+def _from_stream(stream: IO[bytes], size: int, name: str) -> Photo:
+    if size == 0:
         raise ImageError(f"{name}: is empty (0 bytes)")
     try:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
     except ImportError as error:
         raise ImageError("reading photo files needs Pillow: pip install pillow") from error
+    image: ImageFile | None = None
     try:
-        with warnings.catch_warnings():
-            # Our own limit decides; Pillow's warning would only repeat it in other words.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content)) as image:
-                return _from_pillow(image, name)
-    except UnidentifiedImageError as error:
-        raise ImageError(f"{name}: is not an image that Pillow can read ({len(content)} bytes)") from error
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"{name}: {error}") from error
+        # Common formats first: loading all of Pillow's decoders takes a while.
+        for load_decoders in (Image.preinit, Image.init):
+            load_decoders()
+            if image := _identify(stream):
+                break
+    except Exception as error:  # see _from_pillow
+        raise ImageError(f"{name}: is damaged or cut off: {_reason(error)}") from error
+    if image is None:
+        raise ImageError(f"{name}: is not an image that Pillow can read ({size} bytes)")
+    with image:
+        return _from_pillow(image, name)
+
+
+def _identify(stream: IO[bytes]) -> ImageFile | None:
+    """What Image.open does, without its limit of pixels, which is a global of the process and below ours."""
+    from PIL import Image
+
+    stream.seek(0)
+    prefix = stream.read(16)
+    for image_format in Image.ID:
+        factory, accepts = Image.OPEN[image_format]
+        # `accepts` may give a text: why a decoder is missing.
+        if accepts and accepts(prefix) is not True:
+            continue
+        stream.seek(0)
+        try:
+            return factory(stream, "")
+        except (SyntaxError, IndexError, TypeError, struct.error):
+            continue  # how a Pillow decoder says that the file is none of its own
+    return None
 
 
 def _from_pillow(image: PillowImage.Image, name: str) -> Photo:
@@ -108,40 +169,82 @@ def _from_pillow(image: PillowImage.Image, name: str) -> Photo:
             f"{name}: {width} x {height} pixels are more than the {MAX_PIXELS // 1_000_000} million allowed"
         )
     try:
-        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+        image.load()
         pixels, pixel_format = _decode(image)
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError) as error:
-        raise ImageError(f"{name}: is damaged or cut off: {error}") from error
-    valid = isinstance(orientation, int) and 1 <= orientation <= 8
-    return Photo(pixels, pixel_format, orientation if valid else 1, name)
+    except MemoryError as error:
+        raise ImageError(f"{name}: not enough memory for its {width} x {height} pixels") from error
+    except ImageError as error:
+        raise ImageError(f"{name}: {error}") from error
+    except Exception as error:
+        # Damaged files make the decoders fail with exceptions of every kind, ZeroDivisionError included.
+        raise ImageError(f"{name}: is damaged or cut off: {_reason(error)}") from error
+    # After load(): PNG may have its EXIF block behind the pixels, and Pillow turns TIFF photos while loading.
+    return Photo(pixels, pixel_format, _orientation(image), name)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _orientation(image: PillowImage.Image) -> int:
+    try:
+        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+    except Exception:  # of as many kinds as in _from_pillow
+        return 1
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
 def _decode(image: PillowImage.Image) -> tuple[NDArray[Any], str]:
+    """Pixels, and which of the core's formats they have."""
     mode = image.mode
-    if mode in ("I;16", "I;16L", "I;16B", "I;16N"):
+    if mode.startswith("I;16"):
         return np.ascontiguousarray(np.asarray(image), dtype=np.uint16), "gray16"
-    if mode == "I":  # 32-bit integers: what Pillow makes of 16-bit gray PNGs
-        values = np.asarray(image)
-        return np.clip(values, 0, 65535).astype(np.uint16), "gray16"
+    if mode == "I":
+        return _from_integers(np.asarray(image)), "gray16"
     if mode == "F":
-        return np.ascontiguousarray(np.asarray(image), dtype=np.float32), "gray32f"
-    if mode in ("L", "1"):
-        return np.ascontiguousarray(np.asarray(image.convert("L"))), "gray8"
-    transparent = mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
-    wanted = "RGBA" if transparent else "RGB"
+        # Pillow's own meaning of the mode: 0 to 255, as in its conversions.
+        return np.asarray(image, dtype=np.float32) / np.float32(255), "gray32f"
+    transparent = _has_transparency(image)
+    if mode in ("1", "L", "LA", "La"):
+        wanted, pixel_format = ("LA", "gray_alpha8") if transparent else ("L", "gray8")
+    else:
+        wanted, pixel_format = ("RGBA", "rgba8") if transparent else ("RGB", "rgb8")
     converted = image if mode == wanted else image.convert(wanted)
-    return np.ascontiguousarray(np.asarray(converted)), wanted.lower() + "8"
+    return np.ascontiguousarray(np.asarray(converted)), pixel_format
+
+
+def _has_transparency(image: PillowImage.Image) -> bool:
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        return True
+    return image.palette is not None and image.palette.mode.endswith("A")
+
+
+def _from_integers(values: NDArray[Any]) -> NDArray[np.uint16]:
+    """32-bit integers are how some versions of Pillow hold 16-bit gray. Wider ones have no agreed meaning."""
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 65535:
+        raise ImageError(f"has integer pixels from {low} to {high}; 0 to 65535 (16 bits) can be read")
+    return values.astype(np.uint16)
 
 
 def _from_array(photo: Any) -> Photo:
-    pixels = np.asarray(photo)
+    try:
+        pixels = as_array("photo", photo)
+    except Error as error:
+        raise ImageError(str(error)) from error
+    if pixels.dtype.kind not in "uifb":
+        raise ImageError(
+            f"{type(photo).__name__} is no photo: expected a path, the bytes of an image file, a Pillow "
+            f"image or an array"
+        )
     name = f"array {pixels.shape} {pixels.dtype}"
     if pixels.ndim not in (2, 3) or 0 in pixels.shape:
         raise ImageError(f"{name}: a photo has the shape (height, width) or (height, width, channels)")
-    if pixels.dtype.kind == "f":
-        pixels = pixels.astype(np.float32, copy=False)
+    dtype = np.dtype(np.float32) if pixels.dtype.kind == "f" else pixels.dtype.newbyteorder("=")
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
-    pixel_format = _ARRAY_FORMATS.get((pixels.dtype.name, channels))
+    pixel_format = _ARRAY_FORMATS.get((dtype.name, channels))
     if pixel_format is None:
-        raise ImageError(f"{name}: expected uint8, uint16 or float elements and 1, 3 or 4 channels")
-    return Photo(np.ascontiguousarray(pixels), pixel_format, 1, name)
+        raise ImageError(
+            f"{name}: expected uint8 with 1 to 4 channels, or uint16 or floats with 1, 3 or 4 channels"
+        )
+    return Photo(np.ascontiguousarray(pixels, dtype=dtype), pixel_format, 1, name)

@@ -1,0 +1,420 @@
+"""Photos of every kind and every kind of damage, judged by Pillow's own conversions."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+import mpscnn
+from mpscnn import ImageError, photo
+from mpscnn.photo import open_photo
+
+ORIENTATION = 0x0112
+
+
+def scene(height: int = 6, width: int = 9) -> np.ndarray[Any, Any]:
+    """RGB pixels that differ in every row, column and channel."""
+    rows, columns = np.mgrid[0:height, 0:width]
+    return np.stack([rows * 40 % 256, columns * 27 % 256, (rows * 7 + columns * 11) % 256], axis=-1).astype(
+        np.uint8
+    )
+
+
+def png(width: int, height: int, *, depth: int = 8, color: int = 2, data: bytes = b"") -> bytes:
+    """A PNG whose header may promise anything."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def exif_with(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    return exif
+
+
+# ---- Bad photos: each is refused with a message that names it ----------------------------------------------------
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _text(path: Path) -> None:
+    path.write_text("This is no photo.\n" * 100)
+
+
+def _cut_jpeg(path: Path) -> None:
+    content = encoded(Image.fromarray(scene(200, 300)), "JPEG")
+    path.write_bytes(content[: len(content) // 2])
+
+
+def _cut_png(path: Path) -> None:
+    content = encoded(Image.fromarray(scene(200, 300)), "PNG")
+    path.write_bytes(content[: len(content) // 2])
+
+
+def _cut_header(path: Path) -> None:
+    path.write_bytes(encoded(Image.fromarray(scene()), "PNG")[:20])
+
+
+def _changed_byte(path: Path) -> None:
+    content = bytearray(encoded(Image.fromarray(scene(200, 300)), "PNG"))
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+
+
+def _bomb(path: Path) -> None:
+    path.write_bytes(png(20_000, 20_000))
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+BAD: list[tuple[Callable[[Path], None], str]] = [
+    (lambda path: None, "No such file or directory"),
+    (_empty, "is empty"),
+    (_text, "is not an image that Pillow can read"),
+    (_cut_jpeg, "is damaged or cut off"),
+    (_cut_png, "is damaged or cut off"),
+    (_cut_header, "is"),
+    (_changed_byte, "is damaged or cut off"),
+    (_bomb, "20000 x 20000 pixels are more than the 200 million allowed"),
+    (Path.mkdir, "is a directory, not a photo"),
+    (_pipe, "is not a regular file"),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), BAD)
+def test_bad_photos_are_named(tmp_path: Path, make: Callable[[Path], None], message: str) -> None:
+    path = tmp_path / "holiday.v2.jpg"
+    make(path)
+    with pytest.raises(ImageError) as caught:
+        open_photo(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert message in str(caught.value)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_unreadable_photo(tmp_path: Path) -> None:
+    path = tmp_path / "secret.png"
+    path.write_bytes(encoded(Image.fromarray(scene()), "PNG"))
+    path.chmod(0)
+    with pytest.raises(ImageError, match=r"secret\.png: cannot be read: Permission denied"):
+        open_photo(path)
+
+
+def test_unreadable_photo_by_its_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, *_: Any) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    path = tmp_path / "secret.png"
+    path.write_bytes(b"x")
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ImageError, match=r"secret\.png: cannot be read: Permission denied"):
+        open_photo(path)
+
+
+@pytest.mark.parametrize("name", ["with\0zero.jpg", "x" * 300 + ".jpg", "/etc/passwd/photo.jpg"])
+def test_impossible_names(name: str) -> None:
+    with pytest.raises(ImageError, match="cannot be read"):
+        open_photo(name)
+
+
+def test_a_bomb_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def decode(*_: Any) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decode)
+    with pytest.raises(ImageError, match="more than the 200 million"):
+        open_photo(png(20_000, 20_000))
+
+
+def test_the_largest_cameras_are_within_the_limit() -> None:
+    # A telephone's 200 megapixel mode, beyond Pillow's own limit. Only the header is there, so decoding is begun.
+    with pytest.raises(ImageError, match="is damaged or cut off"):
+        open_photo(png(16_320, 12_240, depth=1, color=0))
+    with pytest.raises(ImageError, match="more than the 200 million"):
+        open_photo(png(16_320, 12_260, depth=1, color=0))
+
+
+def test_pillows_own_limit_is_left_alone() -> None:
+    before = Image.MAX_IMAGE_PIXELS
+    open_photo(png(1, 1, data=b"\0\1\2\3"))
+    assert before == Image.MAX_IMAGE_PIXELS
+
+
+def test_too_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", exhausted)
+    with pytest.raises(ImageError, match="not enough memory for its 3 x 2 pixels"):
+        open_photo(png(3, 2))
+
+
+def test_closed_pillow_image() -> None:
+    image = Image.open(io.BytesIO(png(1, 1, data=b"\0\1\2\3")))
+    image.close()
+    with pytest.raises(ImageError):
+        open_photo(image)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    kind=st.sampled_from(["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "TGA", "ICO"]),
+    changes=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=8),
+    keep=st.floats(0.0, 1.0),
+)
+@pytest.mark.filterwarnings("ignore")
+def test_damaged_files_are_read_or_refused(
+    monkeypatch: pytest.MonkeyPatch, kind: str, changes: list[tuple[int, int]], keep: float
+) -> None:
+    monkeypatch.setattr(photo, "MAX_PIXELS", 1_000_000)
+    content = bytearray(encoded(Image.fromarray(scene(16, 16)), kind))
+    for position, value in changes:
+        content[position % len(content)] = value
+    try:
+        opened = open_photo(bytes(content[: int(len(content) * keep)]))
+    except ImageError:
+        return
+    assert opened.pixels.size > 0
+
+
+# ---- What Pillow reads -------------------------------------------------------------------------------------------
+
+
+def test_one_pixel(tmp_path: Path) -> None:
+    path = tmp_path / "one.png"
+    path.write_bytes(png(1, 1, data=b"\0\x10\x20\x30"))
+    opened = open_photo(path)
+    assert opened.pixels.tolist() == [[[0x10, 0x20, 0x30]]]
+    assert (opened.format, opened.orientation, opened.name) == ("rgb8", 1, str(path))
+
+
+def _palette(**info: Any) -> bytes:
+    image = Image.fromarray(scene()).quantize(16)
+    return encoded(image, "PNG", **info)
+
+
+def _animation() -> bytes:
+    frames = [Image.fromarray(scene() // (index + 1)) for index in range(3)]
+    return encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+
+
+def _with_alpha() -> Image.Image:
+    return Image.fromarray(np.dstack([scene(), scene()[..., :1] // 2 + 100]))
+
+
+COLOUR: dict[str, tuple[bytes, str]] = {
+    "rgb": (encoded(Image.fromarray(scene()), "PNG"), "RGB"),
+    "rgba": (encoded(_with_alpha(), "PNG"), "RGBA"),
+    "gray": (encoded(Image.fromarray(scene()[..., 0]), "PNG"), "L"),
+    "gray with alpha": (encoded(_with_alpha().convert("LA"), "PNG"), "LA"),
+    "gray with a transparent value": (
+        encoded(Image.fromarray(scene()[..., 0]), "PNG", transparency=40),
+        "LA",
+    ),
+    "rgb with a transparent colour": (
+        encoded(Image.fromarray(scene()), "PNG", transparency=(0, 27, 11)),
+        "RGBA",
+    ),
+    "two colours": (encoded(Image.fromarray(scene()[..., 0] > 100), "PNG"), "L"),
+    "palette": (_palette(), "RGB"),
+    "palette with a transparent colour": (_palette(transparency=3), "RGBA"),
+    "palette with alpha": (_palette(transparency=bytes(range(0, 256, 16))), "RGBA"),
+    "animation": (_animation(), "RGB"),
+    "jpeg": (encoded(Image.fromarray(scene()), "JPEG"), "RGB"),
+    "gray jpeg": (encoded(Image.fromarray(scene()[..., 0]), "JPEG"), "L"),
+    "cmyk jpeg": (encoded(Image.fromarray(scene()).convert("CMYK"), "JPEG"), "RGB"),
+    "cmyk tiff": (encoded(Image.fromarray(scene()).convert("CMYK"), "TIFF"), "RGB"),
+    "ycbcr tiff": (encoded(Image.fromarray(scene()).convert("YCbCr"), "TIFF"), "RGB"),
+    "webp": (encoded(Image.fromarray(scene()), "WEBP", lossless=True), "RGB"),
+    "bmp": (encoded(Image.fromarray(scene()), "BMP"), "RGB"),
+}
+FORMATS = {"RGB": "rgb8", "RGBA": "rgba8", "L": "gray8", "LA": "gray_alpha8"}
+
+
+@pytest.mark.filterwarnings("ignore:Palette images with Transparency")
+@pytest.mark.parametrize("kind", COLOUR)
+def test_pixels_are_pillows(kind: str) -> None:
+    content, mode = COLOUR[kind]
+    expected = np.asarray(Image.open(io.BytesIO(content)).convert(mode))
+    opened = open_photo(content)
+    assert opened.format == FORMATS[mode]
+    assert opened.pixels.flags.c_contiguous
+    np.testing.assert_array_equal(opened.pixels, expected)
+
+
+def test_sixteen_bits() -> None:
+    values = (np.arange(54, dtype=np.uint16) * 1213).reshape(6, 9)
+    images = {
+        "PNG": Image.fromarray(values),
+        "TIFF": Image.frombytes("I;16B", (9, 6), values.astype(">u2").tobytes()),
+    }
+    for kind, image in images.items():
+        opened = open_photo(encoded(image, kind))
+        assert (opened.format, opened.pixels.dtype) == ("gray16", np.uint16)
+        assert opened.pixels.dtype.isnative
+        np.testing.assert_array_equal(opened.pixels, values)
+
+
+def test_integer_pixels() -> None:
+    values = (np.arange(54, dtype=np.int32) * 1213).reshape(6, 9)
+    opened = open_photo(Image.fromarray(values))
+    assert opened.format == "gray16"
+    np.testing.assert_array_equal(opened.pixels, values)
+    with pytest.raises(ImageError, match="Pillow image: has integer pixels from 0 to 70000"):
+        open_photo(Image.fromarray(values * 0 + np.int32([[0] * 8 + [70000]])))
+
+
+def test_float_pixels_have_pillows_range() -> None:
+    gray = Image.fromarray(scene()[..., 0])
+    opened = open_photo(gray.convert("F"))
+    assert (opened.format, opened.pixels.dtype) == ("gray32f", np.float32)
+    np.testing.assert_allclose(opened.pixels * 255, np.asarray(gray), atol=1e-4)
+
+
+def test_pillow_image_gives_its_file_name(tmp_path: Path) -> None:
+    path = tmp_path / "cut.jpg"
+    _cut_jpeg(path)
+    with Image.open(path) as image, pytest.raises(ImageError, match=r"cut\.jpg: is damaged"):
+        open_photo(image)
+
+
+def test_bytes_and_file_objects(tmp_path: Path) -> None:
+    content = encoded(Image.fromarray(scene()), "PNG")
+    path = tmp_path / "photo.png"
+    path.write_bytes(content)
+    for given_as in (content, bytearray(content), memoryview(content), io.BytesIO(content), path, str(path)):
+        np.testing.assert_array_equal(open_photo(given_as).pixels, scene())
+    with path.open("rb") as file:
+        opened = open_photo(file)
+    assert opened.name == str(path)
+    np.testing.assert_array_equal(opened.pixels, scene())
+    with pytest.raises(ImageError, match="binary mode"):
+        open_photo(io.StringIO("text"))
+    with pytest.raises(ImageError, match="closed file"):
+        open_photo(file)
+
+
+# ---- EXIF orientation --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
+def test_orientation_as_pillow_turns(tmp_path: Path, kind: str, orientation: int) -> None:
+    path = tmp_path / f"turned.{kind.lower()}"
+    options = {"lossless": True} if kind == "WEBP" else {}
+    Image.fromarray(scene()).save(path, kind, exif=exif_with(orientation), **options)
+    with Image.open(path) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"), np.float32)
+    assert expected.shape[:2] == ((6, 9) if orientation <= 4 else (9, 6))
+    seen = mpscnn.preprocess(path, expected.shape[:2], "none")
+    np.testing.assert_array_equal(seen[0], expected)
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_undefined_orientations_count_as_none(orientation: int) -> None:
+    content = encoded(Image.fromarray(scene()), "PNG", exif=exif_with(orientation))
+    assert open_photo(content).orientation == 1
+
+
+def test_jpeg_orientation_is_the_cores_to_apply() -> None:
+    opened = open_photo(encoded(Image.fromarray(scene()), "JPEG", exif=exif_with(6)))
+    assert opened.orientation == 6
+    assert opened.pixels.shape == (6, 9, 3)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_damaged_exif_counts_as_absent() -> None:
+    for damage in (b"Exif\0\0", b"Exif\0\0garbage that is no TIFF header", b"Exif\0\0II*\0\xff\xff\xff\xff"):
+        opened = open_photo(encoded(Image.fromarray(scene()), "JPEG", exif=damage))
+        assert opened.orientation == 1
+
+
+# ---- Arrays ------------------------------------------------------------------------------------------------------
+
+ARRAYS = [
+    (np.uint8, (), "gray8"),
+    (np.uint8, (1,), "gray8"),
+    (np.uint8, (2,), "gray_alpha8"),
+    (np.uint8, (3,), "rgb8"),
+    (np.uint8, (4,), "rgba8"),
+    (np.uint16, (), "gray16"),
+    (np.uint16, (3,), "rgb16"),
+    (np.uint16, (4,), "rgba16"),
+    (">u2", (3,), "rgb16"),
+    (np.float16, (3,), "rgb32f"),
+    (np.float32, (), "gray32f"),
+    (np.float32, (4,), "rgba32f"),
+    (">f4", (3,), "rgb32f"),
+    (np.float64, (3,), "rgb32f"),
+]
+
+
+@pytest.mark.parametrize(("dtype", "channels", "pixel_format"), ARRAYS)
+def test_arrays(dtype: Any, channels: tuple[int, ...], pixel_format: str) -> None:
+    values = np.arange(4 * 5 * 4).reshape(4, 5, 4)[..., : channels[0] if channels else 1]
+    array = values.reshape(4, 5, *channels).astype(dtype)
+    opened = open_photo(array)
+    assert opened.format == pixel_format
+    assert opened.pixels.dtype.isnative
+    np.testing.assert_array_equal(opened.pixels, array.astype(opened.pixels.dtype))
+
+
+def test_arrays_are_not_copied_without_need() -> None:
+    array = scene()
+    assert np.shares_memory(open_photo(array).pixels, array)
+    strided = open_photo(array[::2, ::-1]).pixels
+    assert strided.flags.c_contiguous
+    np.testing.assert_array_equal(strided, array[::2, ::-1])
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.zeros((4, 5, 3), np.int32), r"array \(4, 5, 3\) int32: expected uint8"),
+        (np.zeros((4, 5, 3), bool), "bool: expected uint8"),
+        (np.zeros((4, 5, 5), np.uint8), r"\(4, 5, 5\) uint8: expected uint8 with 1 to 4 channels"),
+        (np.zeros((4, 5, 2), np.uint16), "uint16: expected"),
+        (np.zeros((1, 4, 5, 3), np.uint8), r"shape \(height, width\) or"),
+        (np.zeros(7, np.uint8), r"shape \(height, width\) or"),
+        (np.zeros((0, 5, 3), np.uint8), r"array \(0, 5, 3\)"),
+        (np.zeros((4, 5), complex), "ndarray is no photo"),
+        (np.array([["a"]]), "ndarray is no photo"),
+        (None, "NoneType is no photo"),
+        ({"image": 1}, "dict is no photo"),
+    ],
+)
+def test_refused_arrays(value: Any, message: str) -> None:
+    with pytest.raises(ImageError, match=message):
+        open_photo(value)
+
+
+def test_opened_photos_pass_through() -> None:
+    opened = open_photo(scene())
+    assert open_photo(opened) is opened
