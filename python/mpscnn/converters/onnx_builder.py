@@ -1,0 +1,124 @@
+"""An ONNX graph in the making: nodes, constants, and the order of feature channels that ONNX wants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    import onnx
+
+#: Old enough for the engines of several years.
+OPSET = 17
+IR_VERSION = 8
+
+NCHW_FROM_NHWC = (0, 3, 1, 2)
+NHWC_FROM_NCHW = (0, 2, 3, 1)
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor of the ONNX graph.
+
+    `shape` is mpscnn's: (1, height, width, channels) for an image, which the ONNX graph holds as
+    (n, channels, height, width). Other ranks are the same in both.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the two layouts differ."""
+        return len(self.shape) == 4
+
+    @property
+    def same_order(self) -> bool:
+        """Whether the elements lie in the same order in both layouts."""
+        return not self.is_image or self.shape[3] == 1 or self.shape[1] * self.shape[2] == 1
+
+
+class Builder:
+    """Collects nodes and constants."""
+
+    def __init__(self, name: str) -> None:
+        try:
+            import onnx
+        except ImportError as error:
+            raise UnsupportedError('writing ONNX files needs: pip install "mpscnn[bench]"') from error
+        self._onnx = onnx
+        self._name = name
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: list[onnx.TensorProto] = []
+        self._inputs: list[onnx.ValueInfoProto] = []
+        self._outputs: list[onnx.ValueInfoProto] = []
+        self._used: dict[str, int] = {}
+
+    def add(self, operation: str, inputs: Sequence[str], layer: str, **attributes: Any) -> str:
+        """Adds a node and returns the name of its result."""
+        result = self._free_name(layer)
+        self._nodes.append(
+            self._onnx.helper.make_node(operation, list(inputs), [result], name=result, **attributes)
+        )
+        return result
+
+    def constant(self, values: NDArray[Any] | float | Sequence[float], stem: str) -> str:
+        """Adds a constant, whole numbers as int64 and others as float32, and returns its name."""
+        array = np.asarray(values)
+        array = array.astype(np.int64 if array.dtype.kind in "iu" else np.float32)
+        name = self._free_name(stem)
+        self._constants.append(self._onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def input(self, name: str, shape: tuple[int, ...], layout: str) -> Value:
+        """Adds an input; images are brought to NCHW unless they come so (`layout`)."""
+        value = Value(self._free_name(name), shape)
+        self._inputs.append(self._info(value, layout))
+        if not value.is_image or layout == "nchw":
+            return value
+        return Value(self.add("Transpose", [value.name], name, perm=NCHW_FROM_NHWC), shape)
+
+    def output(self, value: Value, name: str, layout: str) -> None:
+        """Adds an output with the layer's name (and a suffix where that is taken)."""
+        result = self._free_name(f"{name}.output")
+        if value.is_image and layout == "nhwc":
+            node = self._onnx.helper.make_node(
+                "Transpose", [value.name], [result], name=result, perm=NHWC_FROM_NCHW
+            )
+        else:
+            node = self._onnx.helper.make_node("Identity", [value.name], [result], name=result)
+        self._nodes.append(node)
+        self._outputs.append(self._info(Value(result, value.shape), layout))
+
+    def model(self, producer_version: str) -> onnx.ModelProto:
+        """The checked model."""
+        helper = self._onnx.helper
+        graph = helper.make_graph(self._nodes, self._name, self._inputs, self._outputs, self._constants)
+        model: onnx.ModelProto = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            producer_name="mpscnn",
+            producer_version=producer_version,
+        )
+        model.ir_version = IR_VERSION
+        self._onnx.checker.check_model(model)
+        return model
+
+    def _info(self, value: Value, layout: str) -> onnx.ValueInfoProto:
+        shape = value.shape
+        if value.is_image and layout == "nchw":
+            shape = tuple(shape[axis] for axis in NCHW_FROM_NHWC)
+        return self._onnx.helper.make_tensor_value_info(
+            value.name, self._onnx.TensorProto.FLOAT, ["n", *shape[1:]]
+        )
+
+    def _free_name(self, stem: str) -> str:
+        count = self._used.get(stem, 0)
+        self._used[stem] = count + 1
+        return stem if count == 0 else self._free_name(f"{stem}.{count}")

@@ -1,0 +1,267 @@
+"""Networks as ONNX files (float32), to run the same graph and weights in other engines.
+
+NHWC images become NCHW, weights are reordered here, and padding is written out in numbers, since engines
+disagree about ONNX' automatic kinds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn.converters.onnx_builder import NCHW_FROM_NHWC, NHWC_FROM_NCHW, Builder, Value
+from mpscnn.converters.onnx_pooling import pooling
+from mpscnn.converters.onnx_window import window_of
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
+
+if TYPE_CHECKING:
+    import onnx
+
+    from mpscnn.network import Network
+
+__all__ = ["EXPORTERS", "export", "to_onnx"]
+
+_LARGEST_FILE = 2**31 - 1  # protobuf's
+
+
+def export(
+    network: Network, path: str | PathLike[str], *, size: tuple[int, int] | None = None, layout: str = "nhwc"
+) -> None:
+    """Writes `to_onnx(network, ...)` to a file. Raises WeightsError when it cannot be written."""
+    content = to_onnx(network, size=size, layout=layout).SerializeToString()
+    try:
+        Path(path).write_bytes(content)
+    except OSError as error:
+        raise WeightsError(f"{fspath(path)}: cannot be written: {error.strerror}") from error
+
+
+def to_onnx(
+    network: Network, *, size: tuple[int, int] | None = None, layout: str = "nhwc"
+) -> onnx.ModelProto:
+    """The network as an ONNX model with the same inputs and outputs, for any batch.
+
+    Args:
+        network: with all its weights.
+        size: (height, width), needed where the network leaves them free.
+        layout: of images at inputs and outputs: "nhwc" as in mpscnn, or "nchw", ONNX' own, not transposed.
+
+    Raises:
+        UnsupportedError: the package `onnx` is not installed, or there are more than 2 GB of weights.
+        WeightsError: weights are missing.
+    """
+    if layout not in ("nhwc", "nchw"):
+        raise ParameterError(f"layout must be 'nhwc' or 'nchw', got {layout!r}")
+    builder = Builder(network.name)
+    shapes = _shapes(network, size)
+    weights = network.weights
+    if sum(array.size for array in weights.values()) * 4 > _LARGEST_FILE:
+        raise UnsupportedError(f"network {network.name!r}: ONNX files hold at most 2 GB of weights")
+    structure = network.to_dict()
+    values = {
+        entry["name"]: builder.input(entry["name"], shapes[entry["name"]], layout)
+        for entry in structure["inputs"]
+    }
+    for entry in structure["nodes"]:
+        layer = Layer(
+            builder, entry, [values[name] for name in entry["inputs"]], shapes[entry["name"]], weights
+        )
+        result = EXPORTERS[entry["operation"]](layer)
+        if "activation" in entry:
+            result = _activation(layer, result, entry["activation"])
+        values[entry["name"]] = Value(result, layer.shape)
+    for name in structure["outputs"]:
+        builder.output(values[name], name, layout)
+    return builder.model(_core.version())
+
+
+class Layer:
+    """One node of the network and what it needs to become ONNX nodes."""
+
+    def __init__(
+        self,
+        builder: Builder,
+        entry: Mapping[str, Any],
+        inputs: list[Value],
+        shape: tuple[int, ...],
+        weights: Mapping[str, NDArray[Any]],
+    ) -> None:
+        self.builder = builder
+        self.name: str = entry["name"]
+        self.attributes: Mapping[str, Any] = entry["attributes"]
+        self.inputs = inputs
+        self.shape = shape
+        self._weights = weights
+
+    def add(self, operation: str, *inputs: str, **attributes: Any) -> str:
+        """Adds an ONNX node for this layer."""
+        return self.builder.add(operation, inputs, self.name, **attributes)
+
+    def constant(self, values: NDArray[Any] | float | list[int] | list[float], role: str) -> str:
+        """Adds a constant for this layer."""
+        return self.builder.constant(values, f"{self.name}.{role}")
+
+    def weight(self, role: str) -> NDArray[np.float32] | None:
+        """A weight of this layer, None if it is not set."""
+        values = self._weights.get(f"{self.name}.{role}")
+        return None if values is None else values.astype(np.float32)
+
+    def required(self, role: str) -> NDArray[np.float32]:
+        """A weight of this layer that must be there."""
+        values = self.weight(role)
+        if values is None:
+            raise WeightsError(f"layer {self.name!r}: {role} is missing; load weights first")
+        return values
+
+    def per_channel(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Values for each feature channel, in a shape that broadcasts over this layer's result."""
+        return values.reshape(-1, 1, 1) if len(self.shape) == 4 else values
+
+
+def _shapes(network: Network, size: tuple[int, int] | None) -> dict[str, tuple[int, ...]]:
+    """Shapes of all values for one image."""
+    described = network.describe(size)
+    shapes = {layer["name"]: tuple(layer["output"]) for layer in described["layers"]}
+    for tensor in network.inputs:
+        shape = [1 if extent is None else extent for extent in tensor.shape]
+        if size is not None and len(shape) == 4:
+            given = zip(tensor.shape[1:3], size, strict=True)
+            shape[1:3] = [wanted if extent is None else extent for extent, wanted in given]
+        shapes[tensor.name] = tuple(shape)
+    return shapes
+
+
+def _convolution(layer: Layer) -> str:
+    (x,) = layer.inputs
+    window = window_of(layer.attributes, x.shape, layer.shape)
+    inputs = [x.name, layer.constant(layer.required("weight").transpose(NCHW_FROM_NHWC), "weight")]
+    if (bias := layer.weight("bias")) is not None:
+        inputs.append(layer.constant(bias, "bias"))
+    return layer.add("Conv", *inputs, group=layer.attributes["groups"], pads=window.pads, **window.sizes)
+
+
+def _fully_connected(layer: Layer) -> str:
+    (x,) = layer.inputs
+    weight = layer.required("weight")
+    if x.is_image:
+        weight = weight.transpose(NCHW_FROM_NHWC)
+    inputs = [layer.add("Flatten", x.name), layer.constant(weight.reshape(len(weight), -1), "weight")]
+    if (bias := layer.weight("bias")) is not None:
+        inputs.append(layer.constant(bias, "bias"))
+    return layer.add("Gemm", *inputs, transB=1)
+
+
+def _add(layer: Layer) -> str:
+    a, b = layer.inputs
+    return layer.add("Add", a.name, b.name)
+
+
+def _neuron(layer: Layer) -> str:
+    return _activation(layer, layer.inputs[0].name, layer.attributes)
+
+
+def _activation(layer: Layer, x: Value | str, neuron: Mapping[str, Any]) -> str:
+    name = x.name if isinstance(x, Value) else x
+    kind, a, b = neuron["kind"], float(neuron["a"]), float(neuron["b"])
+    if kind == "linear":
+        scaled = layer.add("Mul", name, layer.constant([a], "a"))
+        return layer.add("Add", scaled, layer.constant([b], "b"))
+    if kind == "prelu":
+        return layer.add("PRelu", name, layer.constant(layer.per_channel(layer.required("slope")), "slope"))
+    if kind == "relu":
+        return _rectified(layer, name, a)
+    if kind == "relun" and a == 0 and b >= 0:
+        limits = [layer.constant(limit, role) for limit, role in ((0.0, "low"), (b, "high"))]
+        return layer.add("Clip", name, *limits)
+    if kind == "relun":
+        return layer.add("Min", _rectified(layer, name, a), layer.constant([b], "b"))
+    return layer.add("Identity", name)
+
+
+def _rectified(layer: Layer, x: str, slope: float) -> str:
+    return layer.add("Relu", x) if slope == 0 else layer.add("LeakyRelu", x, alpha=slope)
+
+
+def _batch_normalization(layer: Layer) -> str:
+    (x,) = layer.inputs
+    mean, variance = layer.required("mean"), layer.required("variance")
+    gamma, beta = layer.weight("gamma"), layer.weight("beta")
+    gamma = np.ones_like(mean) if gamma is None else gamma
+    beta = np.zeros_like(mean) if beta is None else beta
+    epsilon = layer.attributes["epsilon"]
+    if len(x.shape) in (2, 4):  # where ONNX, too, has the channels on axis 1
+        roles = {"gamma": gamma, "beta": beta, "mean": mean, "variance": variance}
+        constants = [layer.constant(values, role) for role, values in roles.items()]
+        return layer.add("BatchNormalization", x.name, *constants, epsilon=epsilon)
+    scale = gamma / np.sqrt(variance.astype(np.float64) + epsilon)
+    scaled = layer.add("Mul", x.name, layer.constant(scale, "scale"))
+    return layer.add("Add", scaled, layer.constant(beta - mean * scale, "shift"))
+
+
+def _softmax(layer: Layer) -> str:
+    return layer.add("Softmax", layer.inputs[0].name, axis=1 if layer.inputs[0].is_image else -1)
+
+
+def _concatenation(layer: Layer) -> str:
+    rank = len(layer.shape)
+    axis = layer.attributes["axis"] % rank
+    axis = NCHW_FROM_NHWC.index(axis) if rank == 4 else axis
+    return layer.add("Concat", *(value.name for value in layer.inputs), axis=axis)
+
+
+def _padding(layer: Layer) -> str:
+    sides = layer.attributes
+    before = [0, sides["front"], sides["top"], sides["left"]]
+    after = [0, sides["back"], sides["bottom"], sides["right"]]
+    value = layer.constant(float(sides["value"]), "value")
+    return layer.add("Pad", layer.inputs[0].name, layer.constant(before + after, "pads"), value)
+
+
+def _reshape(layer: Layer) -> str:
+    (x,) = layer.inputs
+    result = Value(layer.name, layer.shape)
+    name = x.name if x.same_order else layer.add("Transpose", x.name, perm=NHWC_FROM_NCHW)
+    target = [-1, *layer.shape[1:]]
+    if result.is_image and result.same_order:
+        return layer.add("Reshape", name, layer.constant([target[axis] for axis in NCHW_FROM_NHWC], "shape"))
+    name = layer.add("Reshape", name, layer.constant(target, "shape"))
+    return name if result.same_order else layer.add("Transpose", name, perm=NCHW_FROM_NHWC)
+
+
+def _resize(layer: Layer) -> str:
+    attributes = layer.attributes
+    # The batch is known only when the graph runs; onnxruntime 1.31 fails on Resize for chosen axes.
+    batch_and_channels = layer.add("Shape", layer.inputs[0].name, start=0, end=2)
+    sizes = layer.add("Concat", batch_and_channels, layer.constant(list(layer.shape[1:3]), "size"), axis=0)
+    alignment = {"half_pixel": "half_pixel", "corners": "align_corners", "asymmetric": "asymmetric"}
+    return layer.add(
+        "Resize",
+        layer.inputs[0].name,
+        "",  # region of interest and scales: not given
+        "",
+        sizes,
+        mode="linear" if attributes["kind"] == "bilinear" else "nearest",
+        coordinate_transformation_mode=alignment[attributes["alignment"]],
+        nearest_mode="floor" if attributes["alignment"] == "asymmetric" else "round_prefer_ceil",
+    )
+
+
+#: How each operation of mpscnn.operations() is written.
+EXPORTERS: dict[str, Callable[[Layer], str]] = {
+    "convolution": _convolution,
+    "pooling": pooling,
+    "fully_connected": _fully_connected,
+    "add": _add,
+    "neuron": _neuron,
+    "batch_normalization": _batch_normalization,
+    "softmax": _softmax,
+    "concatenation": _concatenation,
+    "padding": _padding,
+    "reshape": _reshape,
+    "resize": _resize,
+}

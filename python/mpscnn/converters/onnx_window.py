@@ -1,0 +1,101 @@
+"""Windows in the form of ONNX: padding in numbers for one input size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a window: output o covers the input positions o * stride - before + t * dilation."""
+
+    size: int
+    output: int
+    kernel: int
+    stride: int
+    dilation: int
+    before: int
+    stated_after: int
+    """Padding behind the input as the network states it."""
+
+    @property
+    def reach(self) -> int:
+        """Positions from the first tap to the last."""
+        return (self.kernel - 1) * self.dilation + 1
+
+    @property
+    def after(self) -> int:
+        """Padding behind the input that makes `output` positions; with ceil_mode more than is stated."""
+        return max((self.output - 1) * self.stride + self.reach - self.size - self.before, 0)
+
+    def counts(self, count_padding: bool) -> list[int]:
+        """For each output, the positions that an average counts."""
+        low = -self.before if count_padding else 0
+        high = self.size + (self.stated_after if count_padding else 0)
+        starts = (output * self.stride - self.before for output in range(self.output))
+        return [
+            sum(low <= start + tap * self.dilation < high for tap in range(self.kernel)) for start in starts
+        ]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Both axes."""
+
+    vertical: Axis
+    horizontal: Axis
+
+    @property
+    def pads(self) -> list[int]:
+        """ONNX' order: top, left, bottom, right."""
+        return [self.vertical.before, self.horizontal.before, self.vertical.after, self.horizontal.after]
+
+    @property
+    def kernel(self) -> list[int]:
+        """Height, width."""
+        return [self.vertical.kernel, self.horizontal.kernel]
+
+    @property
+    def strides(self) -> list[int]:
+        """Vertical, horizontal."""
+        return [self.vertical.stride, self.horizontal.stride]
+
+    @property
+    def dilations(self) -> list[int]:
+        """Vertical, horizontal."""
+        return [self.vertical.dilation, self.horizontal.dilation]
+
+    @property
+    def sizes(self) -> dict[str, list[int]]:
+        """The attributes of Conv and MaxPool."""
+        return {"kernel_shape": self.kernel, "strides": self.strides, "dilations": self.dilations}
+
+
+def window_of(
+    attributes: Mapping[str, Any], input_shape: tuple[int, ...], output_shape: tuple[int, ...]
+) -> Window:
+    """The window of a convolution or pooling; the output's shape is the core's and decides the rest."""
+    return Window(
+        _axis(attributes, "height", "y", ("pad_top", "pad_bottom"), input_shape[1], output_shape[1]),
+        _axis(attributes, "width", "x", ("pad_left", "pad_right"), input_shape[2], output_shape[2]),
+    )
+
+
+def _axis(
+    attributes: Mapping[str, Any], side: str, suffix: str, pads: tuple[str, str], size: int, output: int
+) -> Axis:
+    kernel = attributes[f"kernel_{side}"]
+    stride = attributes[f"stride_{suffix}"]
+    dilation = attributes[f"dilation_{suffix}"]
+    reach = (kernel - 1) * dilation + 1
+    policy = attributes["padding"]
+    if policy == "same":  # as much as the output's size takes, an odd remainder behind
+        total = max((output - 1) * stride + reach - size, 0)
+        before, after = total // 2, total - total // 2
+    elif policy == "full":
+        before = after = reach - 1
+    else:
+        before, after = attributes[pads[0]], attributes[pads[1]]
+    return Axis(size, output, kernel, stride, dilation, before, after)

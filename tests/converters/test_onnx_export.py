@@ -1,0 +1,271 @@
+"""Exported networks give in onnxruntime what they give here, for every operation."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import mpscnn
+from mpscnn import Network, Tensor
+from mpscnn.converters import onnx_export
+
+onnxruntime = pytest.importorskip("onnxruntime")
+
+RELU6 = {"kind": "relun", "a": 0.0, "b": 6.0}
+BATCH = 2
+
+
+def fill(network: Network) -> None:
+    """Random values for every weight, so that none of them is neutral."""
+    generator = np.random.default_rng(7)
+    weights = {}
+    for spec in network.weight_specs():
+        low, high = (0.5, 2.0) if spec["role"] in ("variance", "gamma") else (-1.0, 1.0)
+        weights[f"{spec['layer']}.{spec['role']}"] = generator.uniform(low, high, spec["shape"]).astype(
+            np.float32
+        )
+    network.load_weights(weights)
+
+
+def assert_same(
+    network: Network, *, size: tuple[int, int] | None = None, layout: str = "nhwc", tolerance: float = 1e-4
+) -> None:
+    """One random batch through both engines; differences are relative to the largest output."""
+    model = onnx_export.to_onnx(network, size=size, layout=layout)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    generator = np.random.default_rng(11)
+    feeds, inputs = {}, []
+    for tensor, argument in zip(network.inputs, session.get_inputs(), strict=True):
+        spatial = iter(size or ())
+        shape = [BATCH, *(next(spatial) if extent is None else extent for extent in tensor.shape[1:])]
+        x = generator.uniform(-3.0, 3.0, shape).astype(np.float32)
+        inputs.append(x)
+        feeds[argument.name] = x.transpose(0, 3, 1, 2) if layout == "nchw" and x.ndim == 4 else x
+    ours = network.compile(device="cpu", precision="float32").session(threads=1).run(inputs)
+    expected = list(ours.values()) if isinstance(ours, dict) else [ours]
+    for result, reference in zip(session.run(None, feeds), expected, strict=True):
+        if layout == "nchw" and result.ndim == 4:
+            result = result.transpose(0, 2, 3, 1)
+        assert result.shape == reference.shape
+        scale = max(1.0, float(np.max(np.abs(reference))))
+        np.testing.assert_allclose(result, reference, rtol=0, atol=tolerance * scale)
+
+
+def network_of(
+    build: Callable[[Network, Tensor], Tensor], shape: tuple[int | None, ...] = (7, 9, 6)
+) -> Network:
+    """A network of one layer."""
+    network = Network(input=shape, name="one_layer")
+    network.output(build(network, network.input))
+    fill(network)
+    return network
+
+
+def conv(**options: Any) -> Callable[[Network, Tensor], Tensor]:
+    return lambda net, x: net.conv2d(
+        x, 4, options.get("kernel", 3), **{k: v for k, v in options.items() if k != "kernel"}
+    )
+
+
+LAYERS: dict[str, Callable[[Network, Tensor], Tensor]] = {
+    "convolution": conv(),
+    "convolution, same, stride 2": conv(padding="same", strides=2),
+    "convolution, same, dilated": conv(padding="same", dilation=2),
+    "convolution, full, even kernel": conv(kernel=(2, 4), padding="full"),
+    "convolution, explicit padding": conv(padding=((0, 2), (1, 3)), strides=(1, 3)),
+    "convolution, groups": conv(groups=2, padding="same"),
+    "convolution, one by one": conv(kernel=1, activation="relu6"),
+    "convolution, ceil mode": lambda net, x: net.layer(
+        "convolution",
+        [x],
+        {
+            "output_channels": 4,
+            "kernel_height": 2,
+            "kernel_width": 2,
+            "stride_y": 2,
+            "stride_x": 2,
+            "ceil_mode": True,
+        },
+    ),
+    "depthwise": lambda net, x: net.depthwise_conv2d(x, 3, padding="same", strides=2),
+    "depthwise, multiplier": lambda net, x: net.depthwise_conv2d(x, 3, multiplier=2, activation="relu"),
+    "max pooling": lambda net, x: net.max_pool2d(x, 2),
+    "max pooling, same": lambda net, x: net.max_pool2d(x, 3, strides=2, padding="same"),
+    "max pooling, ceil mode": lambda net, x: net.max_pool2d(x, 2, ceil_mode=True),
+    "max pooling, dilated": lambda net, x: net.max_pool2d(x, 2, strides=1, padding="full", dilation=3),
+    "average pooling": lambda net, x: net.average_pool2d(x, (2, 3)),
+    "average pooling, same": lambda net, x: net.average_pool2d(x, 3, strides=2, padding="same"),
+    "average pooling, padding counts": lambda net, x: net.average_pool2d(x, 3, padding=1, count_padding=True),
+    "average pooling, ceil mode": lambda net, x: net.average_pool2d(x, 2, ceil_mode=True),
+    "average pooling, ceil mode, padding counts": lambda net, x: net.average_pool2d(
+        x, 3, strides=2, padding=1, ceil_mode=True, count_padding=True
+    ),
+    "average pooling, dilated": lambda net, x: net.layer(
+        "pooling",
+        [x],
+        {
+            "kind": "average",
+            "kernel_height": 2,
+            "kernel_width": 3,
+            "dilation_y": 2,
+            "dilation_x": 2,
+            "padding": "same",
+        },
+    ),
+    "global average pooling": lambda net, x: net.global_average_pool2d(x),
+    "global max pooling": lambda net, x: net.global_max_pool2d(x),
+    "dense of an image": lambda net, x: net.dense(x, 5, activation="relu"),
+    "add": lambda net, x: net.add(x, net.activation(x, "relu"), activation="relu6"),
+    "relu": lambda net, x: net.activation(x, "relu"),
+    "leaky relu": lambda net, x: net.activation(x, {"kind": "relu", "a": 0.1}),
+    "relu6": lambda net, x: net.activation(x, RELU6),
+    "relun, negative slope": lambda net, x: net.activation(x, {"kind": "relun", "a": 0.2, "b": 1.5}),
+    "relun, negative limit": lambda net, x: net.activation(x, {"kind": "relun", "a": 0.0, "b": -1.0}),
+    "linear": lambda net, x: net.activation(x, {"kind": "linear", "a": -2.0, "b": 0.5}),
+    "prelu": lambda net, x: net.activation(x, "prelu"),
+    "no neuron": lambda net, x: net.activation(x, {"kind": "none"}),
+    "prelu of a convolution": conv(activation="prelu"),
+    "batch normalization": lambda net, x: net.batch_norm(x, epsilon=0.01, activation="relu"),
+    "softmax of an image": lambda net, x: net.softmax(x),
+    "concatenation of channels": lambda net, x: net.concat([x, net.activation(x, "relu")]),
+    "concatenation of rows": lambda net, x: net.concat([x, net.activation(x, "relu")], axis=1),
+    "padding": lambda net, x: net.pad(x, ((1, 2), (0, 3)), value=1.5),
+    "padding of channels": lambda net, x: net.layer("padding", [x], {"front": 1, "back": 2, "left": 1}),
+    "reshape to an image": lambda net, x: net.reshape(x, (9, 7, 6)),
+    "reshape to other channels": lambda net, x: net.reshape(x, (7, 3, -1)),
+    "reshape to three axes": lambda net, x: net.reshape(x, (63, 6)),
+    "flatten": lambda net, x: net.flatten(x),
+    "nearest": lambda net, x: net.resize(x, scale=2, method="nearest"),
+    "nearest, asymmetric": lambda net, x: net.resize(x, (5, 13), method="nearest", alignment="asymmetric"),
+    "nearest, smaller": lambda net, x: net.resize(x, (4, 5), method="nearest"),
+    "bilinear": lambda net, x: net.resize(x, (14, 12)),
+    "bilinear, corners": lambda net, x: net.resize(x, (10, 5), alignment="corners"),
+    "bilinear, asymmetric": lambda net, x: net.resize(x, scale=(3, 2), alignment="asymmetric"),
+}
+VECTORS: dict[str, Callable[[Network, Tensor], Tensor]] = {
+    "dense": lambda net, x: net.dense(x, 5),
+    "softmax": lambda net, x: net.softmax(x),
+    "batch normalization of a vector": lambda net, x: net.batch_norm(x),
+    "prelu of a vector": lambda net, x: net.activation(x, "prelu"),
+    "concatenation of vectors": lambda net, x: net.concat([x, x]),
+    "reshape of a vector to an image": lambda net, x: net.reshape(x, (2, 3, 2)),
+    "batch normalization of three axes": lambda net, x: net.batch_norm(net.reshape(x, (4, 3))),
+    "prelu of three axes": lambda net, x: net.activation(net.reshape(x, (4, 3)), "prelu"),
+}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_every_layer(layer: str) -> None:
+    network = network_of(LAYERS[layer])
+    assert_same(network)
+    assert_same(network, layout="nchw")
+
+
+@pytest.mark.parametrize("layer", VECTORS)
+def test_every_layer_of_vectors(layer: str) -> None:
+    assert_same(network_of(VECTORS[layer], (12,)))
+
+
+def test_every_operation_is_exported_and_tested() -> None:
+    names = {operation["name"] for operation in mpscnn.operations()}
+    assert set(onnx_export.EXPORTERS) == names
+    built = [network_of(build) for build in LAYERS.values()]
+    tested = {node["operation"] for network in built for node in network.to_dict()["nodes"]}
+    assert tested == names
+
+
+SMALL = st.integers(1, 3)
+
+
+@given(
+    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    strides=st.tuples(SMALL, SMALL),
+    dilation=st.tuples(SMALL, SMALL),
+    padding=st.sampled_from(["same", "full", ((1, 0), (0, 1))]),
+    size=st.tuples(st.integers(9, 14), st.integers(9, 14)),
+)
+def test_windows_of_convolutions(kernel: Any, strides: Any, dilation: Any, padding: Any, size: Any) -> None:
+    network = network_of(
+        lambda net, x: net.conv2d(x, 2, kernel, strides=strides, dilation=dilation, padding=padding),
+        (*size, 2),
+    )
+    assert_same(network)
+
+
+@given(
+    attributes=st.fixed_dictionaries(
+        {
+            "kind": st.sampled_from(["max", "average"]),
+            "kernel_height": st.integers(1, 4),
+            "kernel_width": st.integers(1, 4),
+            "stride_y": SMALL,
+            "stride_x": SMALL,
+            "dilation_y": SMALL,
+            "dilation_x": SMALL,
+            "padding": st.sampled_from(["valid", "same"]),
+            "ceil_mode": st.booleans(),
+            "count_padding": st.booleans(),
+        }
+    ),
+    size=st.tuples(st.integers(10, 14), st.integers(10, 14)),
+)
+def test_windows_of_poolings(attributes: Mapping[str, Any], size: tuple[int, int]) -> None:
+    assert_same(network_of(lambda net, x: net.layer("pooling", [x], attributes), (*size, 3)))
+
+
+@pytest.mark.parametrize("build", [mpscnn.models.mobilenet_v1, mpscnn.models.mobilenet_v2])
+@pytest.mark.parametrize("layout", ["nhwc", "nchw"])
+def test_mobilenets(build: Callable[..., Network], layout: str) -> None:
+    network = build(output="logits", input_size=(96, 128), depth_multiplier=0.5, classes=100)
+    network.initialize_weights()
+    assert_same(network, layout=layout)
+
+
+def test_free_size_and_several_outputs() -> None:
+    network = Network(input={"left": (None, None, 3), "right": (None, None, 3)}, name="two")
+    left, right = network.inputs
+    total = network.output(network.add(left, right, name="total"))
+    network.output(network.global_max_pool2d(total, name="largest"))
+    network.output(left)
+    assert_same(network, size=(5, 8))
+    with pytest.raises(mpscnn.ShapeError, match="free extents"):
+        onnx_export.to_onnx(network)
+
+
+def test_quantized_and_half_weights_are_exported_as_they_count(tmp_path: Path) -> None:
+    network = network_of(conv())
+    for dtype in ("uint8", "float16"):
+        network.save(tmp_path / f"{dtype}.safetensors", dtype=dtype, preprocess="none")
+        assert_same(mpscnn.load(tmp_path / f"{dtype}.safetensors").network)
+
+
+def test_file(tmp_path: Path) -> None:
+    path = tmp_path / "one.onnx"
+    network = network_of(conv())
+    onnx_export.export(network, path)
+    assert path.read_bytes() == onnx_export.to_onnx(network).SerializeToString()
+    with pytest.raises(mpscnn.WeightsError, match=r"missing/one\.onnx: cannot be written"):
+        onnx_export.export(network, tmp_path / "missing" / "one.onnx")
+
+
+def test_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network(input=(7, 9, 6))
+    network.output(network.conv2d(network.input, 2, 3, name="conv"))
+    with pytest.raises(mpscnn.WeightsError, match="layer 'conv': weight is missing"):
+        onnx_export.to_onnx(network)
+    fill(network)
+    with pytest.raises(mpscnn.ParameterError, match="layout must be 'nhwc' or 'nchw', got 'chwn'"):
+        onnx_export.to_onnx(network, layout="chwn")
+    monkeypatch.setattr(onnx_export, "_LARGEST_FILE", 100)
+    with pytest.raises(mpscnn.UnsupportedError, match="at most 2 GB"):
+        onnx_export.to_onnx(network)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(mpscnn.UnsupportedError, match=r"mpscnn\[bench\]"):
+        onnx_export.to_onnx(network)
