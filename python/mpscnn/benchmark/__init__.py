@@ -1,0 +1,6 @@
+"""How fast networks run here, alone or beside other engines under the same conditions."""
+
+from mpscnn.benchmark.measure import PEERS, Measurement, measure, require_peer
+from mpscnn.benchmark.subject import Subject, open_subject
+
+__all__ = ["PEERS", "Measurement", "Subject", "measure", "open_subject", "require_peer"]

@@ -1,0 +1,250 @@
+"""Timing engines in turns, so that all meet the same state of the machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from mpscnn.benchmark.subject import Subject
+from mpscnn.errors import Error, ParameterError, UnsupportedError
+
+#: Other engines: the module that must be installed.
+PEERS = {"onnxruntime": "onnxruntime", "litert": "ai_edge_litert"}
+
+_TURN = 5  # runs of one engine before the next one's turn
+_PAUSE = 0.02  # seconds between turns, in which spinning threads of the last engine go to sleep
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One engine's times for one image (or vector), in milliseconds."""
+
+    engine: str
+    version: str
+    note: str
+    threads: int
+    milliseconds: tuple[float, ...]
+    flops: int
+    peak_bytes: int
+    """Most memory its process ever had resident, Python and numpy included."""
+    difference: float | None
+    """Largest absolute difference of its outputs from mpscnn's; None for mpscnn itself."""
+
+    @property
+    def minimum(self) -> float:
+        """The shortest time in milliseconds: what the machine can do undisturbed."""
+        return min(self.milliseconds)
+
+    @property
+    def median(self) -> float:
+        """Milliseconds."""
+        return float(np.median(self.milliseconds))
+
+    @property
+    def p95(self) -> float:
+        """Milliseconds that 95 of 100 runs stay below."""
+        return float(np.percentile(self.milliseconds, 95))
+
+    @property
+    def images_per_second(self) -> float:
+        """At the median."""
+        return 1000.0 / self.median
+
+    @property
+    def gflops(self) -> float:
+        """GFLOP/s at the median."""
+        return self.flops / self.median / 1e6
+
+
+def require_peer(engine: str, subject: Subject) -> None:
+    """Raises ParameterError for an unknown engine, UnsupportedError when it cannot be measured here."""
+    if engine not in PEERS:
+        raise ParameterError(f"engines to compare with are {', '.join(PEERS)}, got {engine!r}")
+    if importlib.util.find_spec(PEERS[engine]) is None:
+        raise UnsupportedError(f'{engine} is not installed: pip install "mpscnn[bench]"')
+    if engine == "litert" and subject.tflite is None:
+        raise UnsupportedError(f"litert cannot run {subject.name}: {subject.no_tflite}")
+
+
+def measure(
+    subject: Subject,
+    *,
+    peers: Sequence[str] = (),
+    threads: int | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    runs: int = 50,
+    seed: int = 0,
+) -> list[Measurement]:
+    """Times mpscnn and its peers on one random input, in turns of a few runs each.
+
+    Every engine has a process of its own. The peers compute in float32 on the CPU, except for litert with a
+    quantised file.
+
+    Args:
+        subject: the network.
+        peers: of PEERS.
+        threads: for each engine; None: as many as this process may use.
+        device: of mpscnn, as in `Network.compile`.
+        precision: of mpscnn, as in `Network.compile`.
+        runs: timed runs of each engine.
+        seed: of the input, uniform from -1 to 1.
+
+    Raises:
+        UnsupportedError: see `require_peer`. Error: an engine failed.
+    """
+    if runs < 1:
+        raise ParameterError(f"runs must be at least 1, got {runs!r}")
+    for peer in peers:
+        require_peer(peer, subject)
+    count = threads or available_processors()
+    with tempfile.TemporaryDirectory(prefix="mpscnn-benchmark-") as folder, ExitStack() as stack:
+        directory = Path(folder)
+        common = {
+            "input": str(_write_input(subject, directory, seed)),
+            "threads": count,
+            "device": device,
+            "precision": precision,
+        }
+        workers = [
+            stack.enter_context(
+                _Worker(engine, common | {"path": str(_write_network(engine, subject, directory))})
+            )
+            for engine in ("mpscnn", *peers)
+        ]
+        _take_turns(workers, runs)
+        return _results(workers, subject, count, directory)
+
+
+def available_processors() -> int:
+    """Those that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Worker:
+    """A child process with one engine (worker.py)."""
+
+    def __init__(self, engine: str, setup: dict[str, Any]) -> None:
+        self.engine = engine
+        self.milliseconds: list[float] = []
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("worker.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+        try:
+            self.about = self.ask({"engine": engine, **setup})
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> _Worker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Sends a request and waits for its reply."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        try:
+            stdin.write(json.dumps(request) + "\n")
+            stdin.flush()
+        except BrokenPipeError:
+            pass  # it ended: there is no reply either
+        line = stdout.readline()
+        if not line:
+            raise Error(f"{self.engine}: its process ended unexpectedly (exit code {self._process.wait()})")
+        reply: dict[str, Any] = json.loads(line)
+        if "error" in reply:
+            raise Error(f"{self.engine}: {reply['error']}")
+        return reply
+
+
+def _write_input(subject: Subject, directory: Path, seed: int) -> Path:
+    path = directory / "input.npy"
+    values = np.random.default_rng(seed).uniform(-1.0, 1.0, subject.input_shape)
+    np.save(path, values.astype(np.float32))
+    return path
+
+
+def _write_network(engine: str, subject: Subject, directory: Path) -> Path:
+    if engine == "litert" and subject.tflite is not None:
+        return subject.tflite
+    if engine == "onnxruntime":
+        from mpscnn.converters.onnx_export import export
+
+        path = directory / "network.onnx"
+        export(subject.network, path, layout="nchw")
+    else:
+        path = directory / "network.safetensors"
+        subject.network.save(path, dtype="float32")
+    return path
+
+
+def _take_turns(workers: list[_Worker], runs: int) -> None:
+    done = 0
+    while done < runs:
+        turn = min(_TURN, runs - done)
+        for worker in workers:
+            time.sleep(_PAUSE)
+            worker.milliseconds += worker.ask({"runs": turn})["milliseconds"]
+        workers = workers[1:] + workers[:1]  # nobody always follows the same one
+        done += turn
+
+
+def _results(workers: list[_Worker], subject: Subject, threads: int, directory: Path) -> list[Measurement]:
+    # Asked for before the outputs are written: that takes memory of its own.
+    peaks = [worker.ask({"finish": True})["peak_bytes"] for worker in workers]
+    outputs = [_outputs(worker, directory / worker.engine) for worker in workers]
+    return [
+        Measurement(
+            engine=worker.engine,
+            version=worker.about["version"],
+            note=worker.about["note"],
+            threads=threads,
+            milliseconds=tuple(worker.milliseconds),
+            flops=subject.flops,
+            peak_bytes=peak,
+            difference=None if index == 0 else _difference(worker.engine, outputs[0], outputs[index]),
+        )
+        for index, (worker, peak) in enumerate(zip(workers, peaks, strict=True))
+    ]
+
+
+def _outputs(worker: _Worker, directory: Path) -> list[Any]:
+    directory.mkdir()
+    count = worker.ask({"output": str(directory)})["count"]
+    return [np.load(directory / f"{index}.npy") for index in range(count)]
+
+
+def _difference(engine: str, ours: list[Any], theirs: list[Any]) -> float:
+    shapes = [[array.shape for array in arrays] for arrays in (ours, theirs)]
+    if shapes[0] != shapes[1]:
+        raise Error(f"{engine}: its outputs have the shapes {shapes[1]}, mpscnn's {shapes[0]}")
+    return max(float(np.max(np.abs(a - b))) for a, b in zip(ours, theirs, strict=True))

@@ -1,0 +1,77 @@
+"""What is measured: a network, and the file it came from where another engine reads that itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpscnn import _core, models, registry
+from mpscnn.errors import ParameterError
+from mpscnn.model import model_path
+from mpscnn.network import Network
+from mpscnn.registry.cache import first_file, model_directories, source_path
+
+ARCHITECTURES = {"mobilenet_v1": models.mobilenet_v1, "mobilenet_v2": models.mobilenet_v2}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network to be measured."""
+
+    name: str
+    network: Network
+    tflite: Path | None
+    """The TensorFlow Lite file it was converted from."""
+    no_tflite: str = ""
+    """Why there is none."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one image or vector. Raises ParameterError for networks with several inputs or a free size."""
+        shape = (1, *self.network.input.shape[1:])
+        if None in shape:
+            raise ParameterError(f"benchmark: network {self.name!r} leaves its input's size free: {shape}")
+        return tuple(extent for extent in shape if extent is not None)
+
+    @property
+    def flops(self) -> int:
+        """Of one run; a multiply-accumulate counts as two."""
+        return sum(layer["flops"] for layer in self.network.describe()["layers"])
+
+
+def open_subject(model: str, *, random_weights: bool = False) -> Subject:
+    """A registry name, a model file, a TensorFlow Lite file, or an architecture with random weights."""
+    if random_weights:
+        return _architecture(model)
+    path = model_path(model)
+    if path.suffix.lower() == ".tflite":
+        from mpscnn.converters import read_network
+
+        return Subject(path.name, read_network([path]), path)
+    network = Network.from_graph(_core.Model.load(str(path)).graph())
+    if registry.is_path(model):
+        return Subject(path.name, network, None, "the model is no TensorFlow Lite file")
+    return Subject(model, network, *_published_tflite(model))
+
+
+def _architecture(name: str) -> Subject:
+    if name not in ARCHITECTURES:
+        raise ParameterError(
+            f"random weights are for the architectures {', '.join(ARCHITECTURES)}, got {name!r}"
+        )
+    network = ARCHITECTURES[name]()
+    network.initialize_weights()
+    return Subject(name, network, None, "the network has random weights and no TensorFlow Lite file")
+
+
+def _published_tflite(name: str) -> tuple[Path | None, str]:
+    entry = next((entry for entry in registry.models() if name in (entry.name, *entry.aliases)), None)
+    sources = () if entry is None else entry.sources
+    if len(sources) != 1:
+        parts = (
+            f"{len(sources)} TensorFlow Lite files joined" if sources else "no published TensorFlow Lite file"
+        )
+        return None, f"the model comes from {parts}"
+    file = sources[0]
+    found = first_file([*(directory / file.name for directory in model_directories()), source_path(file)])
+    return found, "" if found else f"{file.name} is not on this machine, only the converted model is"
