@@ -1,0 +1,57 @@
+"""The commands, and the options that stand without one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from mpscnn.cli.benchmark import benchmark
+from mpscnn.cli.classify import classify
+from mpscnn.cli.convert import convert
+from mpscnn.cli.failures import leave_cleanly
+from mpscnn.cli.info import info
+from mpscnn.cli.models import models
+from mpscnn.cli.package import print_cmake_directory, print_version
+
+
+class _Commands(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        # Inside Typer, whose own handling of interrupts and broken pipes is silent.
+        with leave_cleanly():
+            return super().invoke(ctx)
+
+
+# Plain help: the same on every terminal, and brackets in texts are no markup.
+app = typer.Typer(
+    cls=_Commands,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (classify, convert, info, models, benchmark):
+    app.command()(command)
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    cmake_dir: Annotated[
+        bool,
+        typer.Option(
+            "--cmake-dir",
+            callback=print_cmake_directory,
+            is_eager=True,
+            help="Print the directory for CMAKE_PREFIX_PATH, for C and C++ programs that link mpscnn.",
+        ),
+    ] = False,
+) -> None:
+    """Classify photos with convolutional networks, on the CPU or through Metal.
+
+    Example: mpscnn classify cat.jpg
+    """

@@ -1,0 +1,145 @@
+"""`mpscnn benchmark`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from mpscnn.benchmark import PEERS, Measurement, Subject, measure, open_subject, require_peer
+from mpscnn.cli.arguments import (
+    Device,
+    DeviceOption,
+    JsonOption,
+    ModelArgument,
+    Precision,
+    PrecisionOption,
+    ThreadsOption,
+)
+from mpscnn.cli.failures import FAILED, report
+from mpscnn.errors import UnsupportedError
+from mpscnn.summary import bytes_text, text_table
+
+
+def benchmark(
+    model: ModelArgument,
+    threads: ThreadsOption = None,
+    device: DeviceOption = Device.auto,
+    precision: PrecisionOption = Precision.auto,
+    runs: Annotated[int, typer.Option(min=1, metavar="N", help="Timed runs of each engine.")] = 50,
+    compare: Annotated[
+        str,
+        typer.Option(
+            metavar="ENGINE,...",
+            help=f"Other engines to measure in turns: {', '.join(PEERS)}.",
+            show_default=False,
+        ),
+    ] = "",
+    random_weights: Annotated[
+        bool,
+        typer.Option(
+            "--random-weights",
+            help="MODEL is an architecture: mobilenet_v1 or mobilenet_v2; nothing is read.",
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how fast a network runs here.
+
+    Prints times for one image, images per second, GFLOP/s (both at the median) and the peak memory.
+
+    MODEL may also be a TensorFlow Lite file. Every engine runs in a process of its own, in turns, on the same
+    random input; "difference" is the largest one between its outputs and those of mpscnn. The other engines
+    are installed by: pip install "mpscnn[bench]"
+
+    Example: mpscnn benchmark mobilenet_v2 --threads 2 --compare onnxruntime
+    """
+    peers = _peers(compare)
+    subject = open_subject(model, random_weights=random_weights)
+    possible = [peer for peer in peers if _possible(peer, subject)]
+    results = measure(
+        subject, peers=possible, threads=threads, device=device.value, precision=precision.value, runs=runs
+    )
+    print(json.dumps(_as_json(subject, results)) if as_json else _as_text(subject, results))
+    if possible != peers:
+        raise typer.Exit(FAILED)
+
+
+def _peers(text: str) -> list[str]:
+    peers = [name.strip() for name in text.split(",") if name.strip()]
+    for name in peers:
+        if name not in PEERS or peers.count(name) > 1:
+            raise typer.BadParameter(
+                f"expected each of {', '.join(PEERS)} at most once, got {text!r}", param_hint="--compare"
+            )
+    return peers
+
+
+def _possible(peer: str, subject: Subject) -> bool:
+    try:
+        require_peer(peer, subject)
+    except UnsupportedError as error:
+        report(error)
+        return False
+    return True
+
+
+def _as_json(subject: Subject, results: list[Measurement]) -> dict[str, object]:
+    return {
+        "model": subject.name,
+        "input": list(subject.input_shape),
+        "flops": subject.flops,
+        "engines": [
+            {
+                "engine": result.engine,
+                "version": result.version,
+                "note": result.note,
+                "threads": result.threads,
+                "runs": len(result.milliseconds),
+                "milliseconds": {"min": result.minimum, "median": result.median, "p95": result.p95},
+                "images_per_second": result.images_per_second,
+                "gflops": result.gflops,
+                "peak_bytes": result.peak_bytes,
+                "difference": result.difference,
+            }
+            for result in results
+        ],
+    }
+
+
+def _as_text(subject: Subject, results: list[Measurement]) -> str:
+    shape = " x ".join(map(str, subject.input_shape))
+    first = results[0]
+    title = (
+        f"{subject.name}: input {shape}, {subject.flops / 1e9:.3f} GFLOP, "
+        f"{first.threads} {'thread' if first.threads == 1 else 'threads'}, {len(first.milliseconds)} runs"
+    )
+    headers = (
+        "engine",
+        "version",
+        "on",
+        "min ms",
+        "median ms",
+        "p95 ms",
+        "images/s",
+        "GFLOP/s",
+        "peak memory",
+        "difference",
+    )
+    rows = [
+        (
+            result.engine,
+            result.version,
+            result.note,
+            f"{result.minimum:.3f}",
+            f"{result.median:.3f}",
+            f"{result.p95:.3f}",
+            f"{result.images_per_second:.1f}",
+            f"{result.gflops:.1f}",
+            bytes_text(result.peak_bytes),
+            "" if result.difference is None else f"{result.difference:.1e}",
+        )
+        for result in results
+    ]
+    return f"{title}\n{text_table(headers, rows, right=range(3, 10))}"

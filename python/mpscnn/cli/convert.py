@@ -1,0 +1,72 @@
+"""`mpscnn convert`."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mpscnn.summary import bytes_text
+
+
+class WeightType(str, Enum):
+    """Values of --dtype."""
+
+    float16 = "float16"
+    float32 = "float32"
+    uint8 = "uint8"
+
+
+def convert(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE",
+            help="The file to convert (or the parts of a network in order), then the .safetensors file to write.",
+            show_default=False,
+        ),
+    ],
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Class names, one per line, in the order of the outputs."),
+    ] = None,
+    preprocess: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="How photos become the input: tensorflow (-1 to 1), caffe, torch, unit, none.",
+        ),
+    ] = None,
+    dtype: Annotated[
+        WeightType, typer.Option(help="How weights are stored; uint8 keeps the integers of quantised files.")
+    ] = WeightType.float16,
+) -> None:
+    """Convert TensorFlow Lite models to model files.
+
+    Several files are joined: each takes the outputs of the one before as its input.
+
+    Example: mpscnn convert model.tflite model.safetensors --labels labels.txt
+
+    Example: mpscnn convert body.tflite head.tflite model.safetensors
+    """
+    if len(paths) < 2:
+        raise typer.BadParameter(
+            "expected at least one file to read, and the file to write", param_hint="IN... OUT"
+        )
+    from mpscnn.converters import convert_files
+
+    *sources, output = paths
+    network = convert_files(sources, output, labels=labels, preprocess=preprocess, dtype=dtype.value)
+    description = network.describe(_any_size(network.input.shape))
+    parameters = sum(layer["parameters"] for layer in description["layers"])
+    print(
+        f"{output}: {network.name}, {len(description['layers'])} layers, {parameters:,} parameters, "
+        f"{bytes_text(output.stat().st_size)} ({dtype.value})"
+    )
+
+
+def _any_size(shape: tuple[int | None, ...]) -> tuple[int, int] | None:
+    """A size to count layers with where the network leaves its own free."""
+    return (224, 224) if len(shape) == 4 and None in shape[1:3] else None

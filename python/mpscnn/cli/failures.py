@@ -1,0 +1,53 @@
+"""How commands end when something goes wrong: one line on stderr and an exit code, no traceback."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mpscnn.errors import Error
+
+FAILED = 1
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+READER_GONE = 141  # 128 + SIGPIPE
+
+
+def report(message: object) -> None:
+    """An error, on stderr."""
+    print(f"error: {message}", file=sys.stderr, flush=True)
+
+
+def tolerate_any_text() -> None:
+    """Lets labels and file names be printed on terminals whose encoding lacks their characters."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def leave_cleanly() -> Iterator[None]:
+    """Turns failures into messages and exit codes. With MPSCNN_TRACEBACK=1 they keep their tracebacks."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+        sys.exit(READER_GONE)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except (Error, MemoryError) as error:
+        if os.environ.get("MPSCNN_TRACEBACK") == "1":
+            raise
+        report(error if isinstance(error, Error) else "not enough memory")
+        sys.exit(FAILED)
+
+
+def _discard_output() -> None:
+    """Python flushes stdout once more at exit, which would fail and complain again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

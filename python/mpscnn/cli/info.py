@@ -1,0 +1,103 @@
+"""`mpscnn info`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from mpscnn import _core
+from mpscnn.cli.arguments import JsonOption, ModelArgument
+from mpscnn.errors import ShapeError
+from mpscnn.model import model_path
+from mpscnn.network import Network
+from mpscnn.summary import bytes_text, summary_table
+
+Size = tuple[int, int]
+
+_ABOUT = ("labels", "preprocess", "information")
+
+
+def parse_size(text: str | Size | None) -> Size | None:
+    """(height, width) from "HEIGHTxWIDTH"."""
+    if text is None or isinstance(text, tuple):
+        return text
+    height, separator, width = text.lower().partition("x")
+    if not separator or not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise typer.BadParameter(f"expected HEIGHTxWIDTH, for example 224x224, got {text!r}")
+    return int(height), int(width)
+
+
+SizeOption = Annotated[
+    Any,
+    typer.Option(
+        "--size",
+        parser=parse_size,
+        metavar="HxW",
+        help="Height and width of the image, for networks that leave them free.",
+        show_default=False,
+    ),
+]
+
+
+def info(model: ModelArgument, size: SizeOption = None, as_json: JsonOption = False) -> None:
+    """Show a model's layers, input, labels and licence.
+
+    For each layer: its operation, the shape of its output, its parameters and multiply-accumulates (MACs).
+
+    Example: mpscnn info mobilenet_v2
+    """
+    path = model_path(model)
+    core = _core.Model.load(str(path))
+    network = Network.from_graph(core.graph())
+    _check_size(network, size)
+    described = network.describe(size)
+    about: dict[str, Any] = json.loads(core.describe())
+    if as_json:
+        shown = {key: described[key] for key in ("name", "inputs", "outputs", "layers")}
+        print(json.dumps({"file": str(path), **shown, **{key: about[key] for key in _ABOUT}}))
+        return
+    print(summary_table(network.name, described["layers"]))
+    print()
+    for name, text in _facts(network, about):
+        print(f"{name + ':':<15}{text}")
+    print(f"{'file:':<15}{path} ({bytes_text(path.stat().st_size)})")
+
+
+def _check_size(network: Network, size: Size | None) -> None:
+    for tensor in network.inputs:
+        free = len(tensor.shape) == 4 and None in tensor.shape[1:3]
+        what = f"input {tensor.name!r} {_shape_text(tensor.shape)}"
+        if free and size is None:
+            raise ShapeError(f"{what} may have any size: choose one with --size HEIGHTxWIDTH")
+        if not free and size is not None:
+            raise ShapeError(f"{what} has a fixed size: --size is for networks that leave it free")
+
+
+def _facts(network: Network, about: dict[str, Any]) -> list[tuple[str, str]]:
+    inputs = [f"{tensor.name} {_shape_text(tensor.shape)}" for tensor in network.inputs]
+    outputs = [f"{tensor.name} {_shape_text(tensor.shape)}" for tensor in network.outputs]
+    labels = about["labels"]
+    settings = about["preprocess"]
+    return [
+        ("input", ", ".join(inputs)),
+        ("output", ", ".join(outputs)),
+        ("preprocessing", _settings_text(settings) if settings else "not stated"),
+        ("labels", f"{len(labels)}, from {labels[0]!r} to {labels[-1]!r}" if labels else "none"),
+        *sorted(about["information"].items()),
+    ]
+
+
+def _settings_text(settings: dict[str, Any]) -> str:
+    def text(value: Any) -> str:
+        if isinstance(value, list):
+            return "(" + ", ".join(map(text, value)) + ")"
+        return f"{value:g}" if isinstance(value, float) else str(value)
+
+    return ", ".join(f"{name} {text(value)}" for name, value in settings.items())
+
+
+def _shape_text(shape: tuple[int | None, ...]) -> str:
+    extents = ["n", *("any" if extent is None else str(extent) for extent in shape[1:])]
+    return "(" + ", ".join(extents) + ")"

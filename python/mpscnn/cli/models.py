@@ -1,0 +1,72 @@
+"""`mpscnn models`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from mpscnn import registry
+from mpscnn.cli.arguments import JsonOption
+from mpscnn.summary import bytes_text, text_table
+
+
+def models(as_json: JsonOption = False) -> None:
+    """List the models that are known by name.
+
+    Those that are not on this machine are fetched from their publisher when they are used for the first time.
+    The model files in the directories of MPSCNN_MODELS are found by their names, too.
+
+    Example: mpscnn models
+    """
+    entries = [_describe(entry) for entry in registry.models()]
+    known = {entry["name"] for entry in entries}
+    local = [_describe_local(name) for name in registry.names() if name not in known]
+    if as_json:
+        print(json.dumps([*entries, *local]))
+    else:
+        print(_table([*entries, *local]))
+
+
+def _describe(entry: registry.Entry) -> dict[str, Any]:
+    location = entry.location()
+    return {
+        "name": entry.name,
+        "aliases": list(entry.aliases),
+        "input_size": list(entry.input_size),
+        "classes": entry.classes,
+        "bytes": entry.size,
+        "license": entry.licence,
+        "source": entry.publisher,
+        "path": None if location is None else str(location),
+    }
+
+
+def _describe_local(name: str) -> dict[str, Any]:
+    path = registry.find(name, download=False)
+    return {
+        "name": name,
+        "aliases": [],
+        "input_size": None,
+        "classes": None,
+        "bytes": path.stat().st_size,
+        "license": None,
+        "source": "MPSCNN_MODELS",
+        "path": str(path),
+    }
+
+
+def _table(entries: list[dict[str, Any]]) -> str:
+    headers = ("name", "input", "classes", "size", "licence", "from", "on this machine")
+    rows = [
+        (
+            entry["name"],
+            "x".join(map(str, entry["input_size"])) if entry["input_size"] else "?",
+            str(entry["classes"] or "?"),
+            "?" if entry["bytes"] is None else bytes_text(entry["bytes"]),
+            entry["license"] or "?",
+            entry["source"],
+            "yes" if entry["path"] else "no",
+        )
+        for entry in entries
+    ]
+    return text_table(headers, rows, right=(1, 2, 3))

@@ -1,0 +1,52 @@
+"""From the paths of a command line to photos: folders become the photos in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mpscnn.errors import ImageError
+
+#: Formats that Pillow recognises, but decodes only with other programs or not at all.
+_NO_PHOTOS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+
+
+def photo_paths(paths: Sequence[str]) -> tuple[list[str], list[ImageError]]:
+    """The photos of files and folders in order, and the folders that have none or cannot be read.
+
+    A folder stands for the image files directly in it, by name; hidden files are left out.
+    """
+    photos: list[str] = []
+    failures: list[ImageError] = []
+    for path in paths:
+        try:
+            photos += _photos_in(Path(path)) if Path(path).is_dir() else [path]
+        except ImageError as error:
+            failures.append(error)
+    return photos, failures
+
+
+def _photos_in(folder: Path) -> list[str]:
+    suffixes = _photo_suffixes()
+    try:
+        entries = sorted(folder.iterdir())
+        found = [
+            str(entry)
+            for entry in entries
+            if entry.suffix.lower() in suffixes and not entry.name.startswith(".") and entry.is_file()
+        ]
+    except OSError as error:
+        raise ImageError(f"{folder}: cannot be read: {error.strerror}") from error
+    if not found:
+        raise ImageError(f"{folder}: the folder has no photos in it (subfolders are not searched)")
+    return found
+
+
+def _photo_suffixes() -> set[str]:
+    from PIL import Image
+
+    return {
+        suffix
+        for suffix, image_format in Image.registered_extensions().items()
+        if image_format in Image.OPEN and image_format not in _NO_PHOTOS
+    }

@@ -1,0 +1,33 @@
+"""The progress bar over many photos."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+
+_FEW = 4
+
+
+def with_progress(photos: Sequence[str]) -> Iterable[str]:
+    """The photos, with a bar on stderr if it is a terminal and there are more than a few."""
+    if len(photos) <= _FEW or not sys.stderr.isatty():
+        return photos
+    return _tracked(photos)
+
+
+def _tracked(photos: Sequence[str]) -> Iterator[str]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    # Results that go to the same screen are printed above the bar; those that go to a file must stay there.
+    bar = Progress(
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True, soft_wrap=True, highlight=False, markup=False),
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),
+        redirect_stderr=True,
+    )
+    with bar:
+        yield from bar.track(photos)

@@ -1,0 +1,59 @@
+"""For tests of the command line: how to call it, and a tiny classifier of red, green and blue photos."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mpscnn
+from mpscnn.cli import main
+
+LABELS = ("red", "green", "blue")
+COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "gray": (128, 128, 128)}
+
+
+def colour_network(name: str = "colours") -> mpscnn.Network:
+    """The mean of each channel, times ten, through softmax."""
+    network = mpscnn.Network(input=(8, 8, 3), name=name)
+    x = network.global_average_pool2d(network.input, name="pool")
+    x = network.dense(network.flatten(x, name="flat"), 3, name="dense")
+    network.output(network.softmax(x, name="softmax"))
+    network.load_weights({"dense.weight": 10 * np.eye(3, dtype=np.float32)})
+    return network
+
+
+def save_colour_model(path: Path, name: str = "colours", labels: Sequence[str] = LABELS) -> Path:
+    """Writes the classifier as a model file."""
+    colour_network(name).save(
+        path, labels=labels, preprocess="unit", information={"license": "Apache-2.0", "source": "a test"}
+    )
+    return path
+
+
+def save_photo(path: Path, colour: str, size: tuple[int, int] = (40, 30)) -> Path:
+    """Writes a photo of one colour."""
+    Image.new("RGB", size, COLOURS[colour]).save(path)
+    return path
+
+
+def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own."""
+    command = [sys.executable, "-m", "mpscnn", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """The command line in this process; its exit code."""
+    monkeypatch.setattr(sys, "argv", ["mpscnn", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    code = ended.value.code
+    assert code is None or isinstance(code, int)
+    return code or 0

@@ -1,0 +1,284 @@
+"""The commands other than classify, and what all of them share."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import call, colour_network, run, save_colour_model
+
+import mpscnn
+from mpscnn import registry
+from mpscnn.cli import package
+from mpscnn.summary import bytes_text, summary_table, text_table
+
+COMMANDS = ("classify", "convert", "info", "models", "benchmark")
+GOOGLE = Path(__file__).resolve().parents[3] / "shared" / "models" / "google"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    return str(save_colour_model(tmp_path / "colours.safetensors"))
+
+
+# ---- The program -------------------------------------------------------------------------------------------------
+
+
+def test_version() -> None:
+    result = run("--version")
+    assert (result.returncode, result.stdout, result.stderr) == (0, f"mpscnn {mpscnn.__version__}\n", "")
+
+
+def test_help_names_every_command() -> None:
+    result = run("--help")
+    assert result.returncode == 0
+    for command in COMMANDS:
+        assert re.search(rf"^  {command} +\w", result.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command_has_an_example(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, command, "--help") == 0
+    output = capsys.readouterr().out
+    assert re.search(rf"^  Example: mpscnn {command} ?.*$", output, re.MULTILINE)
+
+
+def test_no_command_and_unknown_ones() -> None:
+    assert run().returncode == 2
+    result = run("clasify", "x.png")
+    assert result.returncode == 2
+    assert "clasify" in result.stderr
+
+
+def test_cmake_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = tmp_path / "lib" / "cmake" / "mpscnn"
+    directory.mkdir(parents=True)
+    (directory / "mpscnnConfig.cmake").touch()
+    monkeypatch.setattr(mpscnn._core, "__file__", str(tmp_path / "_core.so"))
+    assert call(monkeypatch, "--cmake-dir") == 0
+    assert capsys.readouterr().out == f"{directory}\n"
+
+
+def test_no_cmake_directory(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(package, "cmake_directory", lambda: None)
+    assert call(monkeypatch, "--cmake-dir") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "no CMake package" in captured.err
+
+
+def test_import_loads_numpy_only() -> None:
+    code = "import sys, mpscnn; print(*sorted({'typer', 'rich', 'click', 'PIL', 'onnx'} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == ""
+
+
+# ---- info --------------------------------------------------------------------------------------------------------
+
+
+def test_info(model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(monkeypatch, "info", model) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "colours"
+    assert lines[1].split() == ["layer", "operation", "output", "parameters", "MACs"]
+    dense = next(line.split() for line in lines if line.startswith("dense"))
+    assert dense == ["dense", "fully_connected", "1", "x", "3", "9", "9"]
+    assert next(line.split() for line in lines if line.startswith("total")) == [
+        "total",
+        "4",
+        "layers",
+        "9",
+        "9",
+    ]
+    facts = dict(line.split(":", 1) for line in lines if re.match(r"\w+:", line))
+    assert facts["input"].strip() == "image (n, 8, 8, 3)"
+    assert facts["labels"].strip() == "3, from 'red' to 'blue'"
+    assert facts["license"].strip() == "Apache-2.0"
+    assert facts["source"].strip() == "a test"
+    assert facts["preprocessing"].strip() != "not stated"
+    assert facts["file"].strip().startswith(model)
+
+
+def test_info_json(model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(monkeypatch, "info", model, "--json") == 0
+    described = json.loads(capsys.readouterr().out)
+    assert described["name"] == "colours"
+    assert described["labels"] == ["red", "green", "blue"]
+    assert [layer["name"] for layer in described["layers"]] == ["pool", "flat", "dense", "softmax"]
+    assert sum(layer["macs"] for layer in described["layers"]) == 9
+
+
+def test_info_of_a_network_of_any_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = mpscnn.Network(input=(None, None, 3), name="free")
+    network.output(network.conv2d(network.input, 4, 3, padding="same", name="conv"))
+    network.initialize_weights()
+    network.save(tmp_path / "free.safetensors")
+    assert call(monkeypatch, "info", str(tmp_path / "free.safetensors")) == 1
+    assert "choose one with --size HEIGHTxWIDTH" in capsys.readouterr().err
+    assert call(monkeypatch, "info", str(tmp_path / "free.safetensors"), "--size", "20x30") == 0
+    output = capsys.readouterr().out
+    assert "1 x 20 x 30 x 4" in output
+    assert f"{20 * 30 * 4 * 27:,}" in output
+    assert "image (n, any, any, 3)" in output
+    assert "not stated" in output
+
+
+@pytest.mark.parametrize("size", ["20", "0x30", "axb", "20x-3", "x"])
+def test_info_size_is_checked(
+    size: str, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "info", model, "--size", size) == 2
+    assert "HEIGHTxWIDTH" in capsys.readouterr().err
+
+
+def test_info_size_of_a_fixed_network(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "info", model, "--size", "8x8") == 1
+    assert "input 'image' (n, 8, 8, 3) has a fixed size" in capsys.readouterr().err
+
+
+def test_info_of_nothing(tmp_path: Path) -> None:
+    result = run("info", str(tmp_path / "missing.safetensors"))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "missing.safetensors" in result.stderr
+
+
+# ---- models ------------------------------------------------------------------------------------------------------
+
+
+def test_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MPSCNN_MODELS", str(tmp_path))
+    save_colour_model(tmp_path / "mobilenet_v2.safetensors", "mobilenet_v2")
+    save_colour_model(tmp_path / "mine.safetensors")
+    assert call(monkeypatch, "models") == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = {line.split()[0]: line.split() for line in lines[2:]}
+    for entry in registry.models():
+        assert str(entry.classes) in rows[entry.name]
+        assert entry.licence in rows[entry.name]
+    assert rows["mobilenet_v2"][-1] == "yes"
+    assert rows["mobilenet_v1"][-1] == "no"
+    assert rows["mine"][-1] == "yes"
+
+    assert call(monkeypatch, "models", "--json") == 0
+    entries = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert entries["mobilenet_v2"]["path"] == str(tmp_path / "mobilenet_v2.safetensors")
+    assert entries["mobilenet_v2"]["input_size"] == [224, 224]
+    assert entries["mobilenet_v1"]["path"] is None
+    assert entries["mine"]["path"] == str(tmp_path / "mine.safetensors")
+
+
+# ---- convert -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not GOOGLE.is_dir(), reason=f"no published models in {GOOGLE}")
+def test_convert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    source, output = GOOGLE / "mobilenet_v1_0.25_128_quant.tflite", tmp_path / "small.safetensors"
+    labels = str(GOOGLE / "imagenet_labels.txt")
+    options = ["--labels", labels, "--preprocess", "tensorflow", "--dtype", "uint8"]
+    assert call(monkeypatch, "convert", str(source), str(output), *options) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"{output}: ")
+    assert "layers" in printed
+    assert "parameters" in printed
+    model = mpscnn.load(output)
+    assert model.labels is not None
+    assert len(model.labels) == 1001
+
+
+@pytest.mark.skipif(not GOOGLE.is_dir(), reason=f"no published models in {GOOGLE}")
+def test_convert_joins_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stem = "mobilenet_v1_1.0_224_quant_"
+    parts = [str(GOOGLE / f"{stem}{part}.tflite") for part in ("embedding_extractor", "head_layers")]
+    output = tmp_path / "whole.safetensors"
+    assert call(monkeypatch, "convert", *parts, str(output)) == 0
+    assert "4,2" in capsys.readouterr().out  # 4.2 million parameters (Howard et al. 2017, table 8)
+    assert mpscnn.load(output).program.outputs[next(iter(mpscnn.load(output).program.outputs))] == (
+        None,
+        1001,
+    )
+
+
+def test_convert_refuses_unknown_formats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "network.h5").write_bytes(b"\x89HDF")
+    assert call(monkeypatch, "convert", str(tmp_path / "network.h5"), str(tmp_path / "o.safetensors")) == 1
+    error = capsys.readouterr().err
+    assert ".h5" in error
+    assert ".tflite" in error
+    assert not (tmp_path / "o.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "Missing argument"),
+        (["a.tflite"], 2, "at least one file to read"),
+        (["a.tflite", "b.safetensors", "--dtype", "int4"], 2, "'int4'"),
+        (["a.tflite", "b.safetensors"], 1, "a.tflite"),
+        (["a.tflite", "b.bin"], 1, ".safetensors"),
+    ],
+)
+def test_convert_errors(
+    arguments: list[str],
+    code: int,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call(monkeypatch, "convert", *arguments) == code
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---- Tables ------------------------------------------------------------------------------------------------------
+
+
+def test_text_table() -> None:
+    table = text_table(("name", "n"), [("a", "1"), ("longer", "22")], right=(1,), footer=("sum", "23"))
+    assert table.splitlines() == [
+        "name     n",
+        "------  --",
+        "a        1",
+        "longer  22",
+        "------  --",
+        "sum     23",
+    ]
+
+
+def test_summary_is_the_same_from_python() -> None:
+    network = colour_network()
+    assert network.summary() == summary_table("colours", network.describe()["layers"])
+    assert network.summary().splitlines()[-1].split() == ["total", "4", "layers", "9", "9"]
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (999_960, "1.0 MB"),
+        (3_610_798, "3.6 MB"),
+        (5e12, "5000.0 GB"),
+    ],
+)
+def test_bytes_text(count: int, text: str) -> None:
+    assert bytes_text(int(count)) == text
