@@ -129,7 +129,7 @@ void depthwise_dispatch(const DepthwiseStrip &strip, const float *const *source_
 /// `rows` output rows from strip.y, whole channel vectors, for a kernel and stride known at compile time.
 /// With a dilation, columns that are congruent modulo it make up rows of their own.
 template <class V, class Shape, int rows> void depthwise_rows(DepthwiseStrip strip) {
-    constexpr int strip_columns = 4;
+    constexpr int strip_columns = depthwise_strip_columns<V>;
     const ConvolutionTask &task = *strip.task;
     const DepthwiseSource &source = *strip.source;
     const WindowAxis &window = task.horizontal;

@@ -34,9 +34,8 @@ struct DepthwiseStrip {
     const ConvolutionTask *task = nullptr;
     const DepthwiseSource *source = nullptr;
     std::int64_t image = 0, y = 0, x = 0, row_step = 1, column_step = 1;
-    std::ptrdiff_t first_offset =
-        0;            ///< of the first output's first tap from the start of a row; may be negative
-    Range taps{0, 0}; ///< tap columns of the strip, from first_offset, that lie in the source
+    std::ptrdiff_t first_offset = 0; ///< first tap of the first output, from the row's start; may be negative
+    Range taps{0, 0};                ///< tap columns of the strip, from first_offset, that lie in the source
     Range chunks{0, 0};
 };
 
@@ -49,7 +48,11 @@ struct DepthwiseOutput {
     Activation clamp;      ///< none or clamp
 };
 
-/// Has `kernel` compute the outputs of a strip, rows x columns at most 8, and applies the epilogue: in the
+/// Columns of the widest strip, two rows high: as many sums as leave registers for a source vector and
+/// weights. The matrix product's block tells instruction sets with 32 registers from those with 16.
+template <class V> inline constexpr int depthwise_strip_columns = V::gemm_rows * V::gemm_vectors > 16 ? 7 : 4;
+
+/// Has `kernel` compute the outputs of a strip, rows x columns of them, and applies the epilogue: in the
 /// kernel if that is all, otherwise to a few vectors at a time that the kernel leaves in a buffer.
 template <class V, class Kernel>
 MPSCNN_INLINE void depthwise_compute(const DepthwiseStrip &strip, int rows, int columns, Kernel kernel) {
@@ -62,8 +65,8 @@ MPSCNN_INLINE void depthwise_compute(const DepthwiseStrip &strip, int rows, int 
                                       to.writable_channels - channel, epilogue.activation});
         return;
     }
-    constexpr std::int64_t vectors = 16;
-    alignas(64) float buffer[8 * vectors * V::width];
+    constexpr std::int64_t vectors = 8;
+    alignas(64) float buffer[2 * depthwise_strip_columns<V> * vectors * V::width];
     DepthwiseStrip part = strip;
     for (std::int64_t chunk = strip.chunks.begin; chunk < strip.chunks.end; chunk += vectors) {
         part.chunks = {chunk, smaller(chunk + vectors, strip.chunks.end)};
