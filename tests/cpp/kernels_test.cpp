@@ -20,6 +20,7 @@ using namespace mpscnn::cpu;
 namespace {
 
 constexpr float guard = -12345.0f;
+constexpr std::int64_t margin = 32; ///< floats before a tensor
 
 using Random = std::mt19937;
 
@@ -41,8 +42,11 @@ struct Memory {
         view.row_stride = width * view.pixel_stride + (random() % 3 ? 0 : pick(random, 1, 9));
         view.image_stride = height * view.row_stride + (random() % 3 ? 0 : pick(random, 1, 9));
         view.writable_channels = random() % 2 ? view.pixel_stride : channels;
-        floats.assign(static_cast<std::size_t>(batch * view.image_stride + 64), fill);
-        view.data = floats.data() + 32;
+        // Nothing behind the last float, not even the space between pixels: a sanitizer sees reads past it.
+        const std::int64_t last = (batch - 1) * view.image_stride + (height - 1) * view.row_stride +
+                                  (width - 1) * view.pixel_stride;
+        floats.assign(static_cast<std::size_t>(margin + last + view.writable_channels), fill);
+        view.data = floats.data() + margin;
     }
     float *at(std::int64_t n, std::int64_t y, std::int64_t x) const {
         return view.data + n * view.image_stride + y * view.row_stride + x * view.pixel_stride;
@@ -290,7 +294,7 @@ void check_bits(Random &random, const KernelTable &table, Problem &p) {
     for (int threads : {2, 7}) {
         Memory other = p.destination;
         std::fill(other.floats.begin(), other.floats.end(), guard);
-        other.view.data = other.floats.data() + 32;
+        other.view.data = other.floats.data() + margin;
         ConvolutionTask task = p.task;
         task.destination = other.view;
         run(random, table, task, threads);
