@@ -1,6 +1,35 @@
 #include "ops/pooling.h"
 
+#include <algorithm>
+
 namespace mpscnn::ops {
+
+namespace {
+
+/// Whether any tap of the window at output position `o` lies on one of the `size` input positions.
+bool touches(const WindowAxis &axis, std::int64_t size, std::int64_t o) {
+    const std::int64_t start = o * axis.stride - axis.before;
+    const std::int64_t skipped = start < 0 ? (-start + axis.dilation - 1) / axis.dilation : 0;
+    return skipped < axis.kernel && start + skipped * axis.dilation < size;
+}
+
+/// What lies wholly in the padding, or steps over the image, has no maximum and no mean.
+void require_pixels(const WindowAxis &axis, std::int64_t size, const char *what) {
+    // Windows that begin inside the input touch it; only those before and behind are looked at.
+    const std::int64_t first_inside = std::min((axis.before + axis.stride - 1) / axis.stride, axis.output);
+    const std::int64_t first_behind =
+        std::clamp((size + axis.before + axis.stride - 1) / axis.stride, first_inside, axis.output);
+    const auto refuse = [&](std::int64_t o) {
+        fail(ErrorKind::shape, std::string(Pooling::info.name) + ": window " + std::to_string(o) +
+                                   " covers none of the " + std::to_string(size) + " " + what +
+                                   ", only padding; use less padding or dilation");
+    };
+    for (std::int64_t o = 0; o < first_inside; ++o)
+        if (!touches(axis, size, o)) refuse(o);
+    if (first_behind < axis.output) refuse(first_behind);
+}
+
+} // namespace
 
 CanonicalWindow Pooling::canonical(std::int64_t height, std::int64_t width) const {
     if (!global) return window.canonical(info, height, width);
@@ -15,19 +44,11 @@ void Pooling::check(const InputShapes &inputs) const {
     window.check(info);
     if (global && (window.kernel_height != 1 || window.kernel_width != 1))
         refuse_parameter(info, "global", "false when a kernel size is given", "true");
-    // A window wholly in the padding has no maximum and no mean (PyTorch's and ONNX' rule: at most half).
-    if (window.padding != PaddingPolicy::explicit_) return;
-    const auto require_reach = [](const char *field, std::int64_t pad, std::int64_t kernel,
-                                  std::int64_t dilation) {
-        if (pad > (kernel - 1) * dilation)
-            refuse_parameter(info, field,
-                             "less than the window's reach " + std::to_string((kernel - 1) * dilation + 1),
-                             std::to_string(pad));
-    };
-    require_reach("pad_top", window.pad_top, window.kernel_height, window.dilation_y);
-    require_reach("pad_bottom", window.pad_bottom, window.kernel_height, window.dilation_y);
-    require_reach("pad_left", window.pad_left, window.kernel_width, window.dilation_x);
-    require_reach("pad_right", window.pad_right, window.kernel_width, window.dilation_x);
+    if (!global && inputs[0].with_batch(1).fixed()) {
+        const CanonicalWindow covered = canonical(inputs[0][1], inputs[0][2]);
+        require_pixels(covered.vertical, inputs[0][1], "rows");
+        require_pixels(covered.horizontal, inputs[0][2], "columns");
+    }
 }
 
 Shape Pooling::output_shape(const InputShapes &inputs) const {

@@ -16,6 +16,6 @@ def neuron(x: Any, attributes: dict[str, Any], slope: Any = None) -> Any:
     if kind == "linear":
         return a * x + b
     if kind == "prelu":
-        return np.where(x >= 0, x, x * np.asarray(slope, np.float64)) + 0 * x
+        return np.where(x >= 0, x, x * np.asarray(slope, np.float64))
     rectified = np.where(x >= 0, x, a * x if a != 0 else np.where(np.isnan(x), x, 0.0))
     return np.minimum(rectified, b) if kind == "relun" else rectified

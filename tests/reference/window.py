@@ -30,10 +30,12 @@ def axis(
         while start + reach <= size + after:
             starts.append(start)
             start += stride
-        # PyTorch's ceil_mode: one more window, overhanging the end, if it starts inside the input or the
-        # padding before it and if there is anything left to cover.
-        if ceil_mode and starts and start < size and starts[-1] + reach < size + after:
+        # PyTorch's ceil_mode: one more window if anything is left to cover, but the last one has to start inside
+        # the input or the padding before it.
+        if ceil_mode and starts and starts[-1] + reach < size + after:
             starts.append(start)
+        if ceil_mode and starts and starts[-1] >= size:
+            starts.pop()
     return [[start + tap * dilation for tap in range(kernel)] for start in starts]
 
 

@@ -1,0 +1,84 @@
+"""Networks of one layer: what the tests of single operations run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+from numpy.typing import NDArray
+
+import mpscnn
+
+
+def run_layer(
+    operation: str,
+    inputs: list[NDArray[Any]],
+    attributes: dict[str, Any],
+    *,
+    weights: dict[str, NDArray[Any]] | None = None,
+    activation: dict[str, Any] | None = None,
+    precision: str = "float32",
+    threads: int = 1,
+) -> NDArray[Any]:
+    """The result of one operation on float32 inputs (batch included)."""
+    network = mpscnn.Network(input={f"input{i}": x.shape[1:] for i, x in enumerate(inputs)}, name="one layer")
+    layer = network.layer(operation, network.inputs, attributes, activation=activation, name="layer")
+    network.output(layer)
+    network.load_weights({f"layer.{role}": value for role, value in (weights or {}).items()})
+    program = network.compile(device="cpu", precision=precision)
+    result = program.session(threads=threads).run(inputs)
+    assert isinstance(result, np.ndarray)
+    assert layer.shape[1:] == result.shape[1:]
+    return result
+
+
+def values(
+    seed: int, shape: tuple[int, ...], *, precision: str = "float32", scale: float = 1.0
+) -> NDArray[np.float32]:
+    """Normal random numbers; for float16 networks such that half holds them exactly."""
+    drawn = np.random.default_rng(seed).normal(0.0, scale, shape)
+    return drawn.astype(np.float16 if precision == "float16" else np.float32).astype(np.float32)
+
+
+def precisions() -> st.SearchStrategy[str]:
+    """Both arithmetics."""
+    return st.sampled_from(["float32", "float16"])
+
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+@st.composite
+def windows(draw: st.DrawFn, height: int, width: int, *, max_kernel: int = 5) -> dict[str, Any]:
+    """Window parameters with at least one output for an image of this size."""
+
+    def axis(size: int) -> tuple[int, int, int]:
+        kernel = draw(st.integers(1, max_kernel))
+        dilation = draw(st.integers(1, 3)) if kernel > 1 else 1
+        return kernel, draw(st.integers(1, 3)), dilation
+
+    (kernel_height, stride_y, dilation_y), (kernel_width, stride_x, dilation_x) = axis(height), axis(width)
+    attributes: dict[str, Any] = {
+        "kernel_height": kernel_height,
+        "kernel_width": kernel_width,
+        "stride_y": stride_y,
+        "stride_x": stride_x,
+        "dilation_y": dilation_y,
+        "dilation_x": dilation_x,
+    }
+    reach_y, reach_x = (kernel_height - 1) * dilation_y + 1, (kernel_width - 1) * dilation_x + 1
+    fits = reach_y <= height and reach_x <= width
+    padding = draw(st.sampled_from(["same", "full", "explicit", *(["valid"] if fits else [])]))
+    attributes["padding"] = padding
+    if padding == "explicit":
+        for before, after, reach, size in (
+            ("pad_top", "pad_bottom", reach_y, height),
+            ("pad_left", "pad_right", reach_x, width),
+        ):
+            attributes[before] = draw(st.integers(0, reach))
+            needed = max(0, reach - size - attributes[before])
+            attributes[after] = draw(st.integers(needed, needed + reach))
+    if padding in ("explicit", "valid"):
+        attributes["ceil_mode"] = draw(st.booleans())
+    return attributes

@@ -1,0 +1,38 @@
+"""Softmax against the float64 reference."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import numpy as np
+from hypothesis import given
+from ops.single_layer import precisions, run_layer, seeds, values
+from reference.softmax import softmax
+from tolerance import SOFTMAX_ULPS, assert_close, ulp_bound
+
+
+@given(st.integers(1, 1100), st.integers(1, 4), st.floats(0.1, 30.0), seeds, precisions())
+def test_vectors_and_pixels(channels: int, pixels: int, scale: float, seed: int, precision: str) -> None:
+    x = values(seed, (1, 1, pixels, channels), precision=precision, scale=scale)
+    reference = softmax(x)
+    # The argument's own rounding counts too: x - max is rounded once, which exp turns into a relative error.
+    spread = np.abs(x - x.max(axis=-1, keepdims=True))
+    bound = ulp_bound(reference, SOFTMAX_ULPS) + ulp_bound(reference, 1.0) * spread
+    assert_close(
+        run_layer("softmax", [x], {}, precision=precision), reference, bound, half=precision == "float16"
+    )
+
+
+def test_large_values_do_not_overflow() -> None:
+    result = run_layer("softmax", [np.array([[1e30, 1e30, -1e30, 0.0]], np.float32)], {})
+    np.testing.assert_array_equal(result, [[0.5, 0.5, 0.0, 0.0]])
+
+
+def test_nan_makes_its_whole_vector_nan() -> None:
+    result = run_layer("softmax", [np.array([[0.0, np.nan, 1.0], [0.0, 0.0, 0.0]], np.float32)], {})
+    assert np.isnan(result[0]).all()
+    assert np.isfinite(result[1]).all()
+
+
+def test_it_sums_to_one() -> None:
+    result = run_layer("softmax", [values(3, (5, 1001), scale=3.0)], {})
+    np.testing.assert_allclose(result.sum(axis=1), 1.0, rtol=1e-6)

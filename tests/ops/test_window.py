@@ -1,0 +1,95 @@
+"""Window positions: every small case against brute force and against the frameworks' published rules."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from ops.single_layer import run_layer
+from reference import window
+
+import mpscnn
+
+SIZES, KERNELS, STRIDES, DILATIONS = range(1, 10), range(1, 8), range(1, 4), range(1, 4)
+
+
+def covered(size: int, attributes: dict[str, object]) -> list[list[int]]:
+    """The input positions inside the image that each output reads: measured with ones in one place at a time."""
+    kernel = attributes["kernel_width"]
+    assert isinstance(kernel, int)
+    # A convolution of unit vectors: output o of tap t is 1 where tap t of window o lies on the position.
+    x = np.eye(size, dtype=np.float32).reshape(size, 1, size, 1)
+    weight = np.eye(kernel, dtype=np.float32).reshape(kernel, 1, kernel, 1)
+    result = run_layer(
+        "convolution", [x], attributes | {"output_channels": kernel}, weights={"weight": weight}
+    )
+    outputs = result.shape[2]
+    return [
+        [int(position) for tap in range(kernel) for position in np.flatnonzero(result[:, 0, o, tap])]
+        for o in range(outputs)
+    ]
+
+
+def attributes_of(kernel: int, stride: int, dilation: int, **padding: object) -> dict[str, object]:
+    return {"kernel_width": kernel, "stride_x": stride, "dilation_x": dilation, **padding}
+
+
+@pytest.mark.parametrize("padding", ["valid", "same", "full"])
+def test_every_small_window(padding: str) -> None:
+    for size, kernel, stride, dilation in itertools.product(SIZES, KERNELS, STRIDES, DILATIONS):
+        reach = (kernel - 1) * dilation + 1
+        if padding == "valid" and reach > size:
+            continue
+        expected = window.axis(size, kernel, stride, dilation, padding)
+        inside = [[position for position in taps if 0 <= position < size] for taps in expected]
+        given = covered(size, attributes_of(kernel, stride, dilation, padding=padding))
+        assert given == inside, (size, kernel, stride, dilation)
+
+
+@pytest.mark.parametrize("ceil_mode", [False, True])
+def test_explicit_padding(ceil_mode: bool) -> None:
+    for size, kernel, stride, before, after in itertools.product(
+        SIZES, range(1, 5), STRIDES, range(3), range(3)
+    ):
+        if size + before + after < kernel:
+            continue
+        expected = window.axis(size, kernel, stride, 1, "explicit", before, after, ceil_mode)
+        inside = [[position for position in taps if 0 <= position < size] for taps in expected]
+        attributes = attributes_of(
+            kernel, stride, 1, padding="explicit", pad_left=before, pad_right=after, ceil_mode=ceil_mode
+        )
+        assert covered(size, attributes) == inside, (size, kernel, stride, before, after)
+
+
+def test_same_is_tensorflows_published_rule() -> None:
+    """Of tf.nn.convolution's documentation: outputs, total padding, and the smaller half first."""
+    for size, kernel, stride in itertools.product(range(1, 40), KERNELS, range(1, 6)):
+        outputs = math.ceil(size / stride)
+        total = max(kernel - stride, 0) if size % stride == 0 else max(kernel - size % stride, 0)
+        assert [taps[0] for taps in window.axis(size, kernel, stride, 1, "same")] == [
+            o * stride - total // 2 for o in range(outputs)
+        ]
+
+
+def test_valid_and_full_sizes_are_scipys() -> None:
+    for size, kernel in itertools.product(SIZES, KERNELS):
+        full = window.axis(size, kernel, 1, 1, "full")
+        assert len(full) == len(np.convolve(np.ones(size), np.ones(kernel), mode="full"))
+        if kernel <= size:
+            assert len(window.axis(size, kernel, 1, 1, "valid")) == size - kernel + 1
+
+
+def test_rows_and_columns_do_not_get_mixed_up() -> None:
+    network = mpscnn.Network(input=(9, 20, 2))
+    layer = network.conv2d(
+        network.input, 3, (3, 5), strides=(2, 1), padding=((1, 0), (0, 4)), dilation=(1, 2)
+    )
+    assert layer.shape == (None, 4, 16, 3)
+
+
+def test_a_window_that_does_not_fit_is_refused() -> None:
+    network = mpscnn.Network(input=(4, 4, 1))
+    with pytest.raises(mpscnn.ShapeError, match="a window of 5 rows does not fit into 4"):
+        network.conv2d(network.input, 1, 3, dilation=2)
