@@ -10,6 +10,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/error.h"
@@ -192,7 +193,7 @@ void ThreadPool::Team::run(std::int64_t items, std::int64_t chunk, Target target
         std::exception_ptr exception;
         {
             const std::lock_guard lock(mutex_);
-            exception.swap(exception_);
+            std::swap(exception, exception_);
         }
         std::rethrow_exception(exception);
     }
