@@ -47,10 +47,13 @@ template <class Condition> bool spin_until(Condition condition) {
 
 /// The threads of a pool and the job they share.
 ///
-/// `ticket` holds the job's number in its upper half and the chunks nobody has taken yet in its lower half. A
-/// thread takes a chunk by a compare-and-swap of both, hence never one of a job that it does not know, and
-/// the job's other fields cannot change before the taken chunk is reported as done: the caller waits for
-/// that. Threads that sleep through a whole job do not matter to it.
+/// A job's chunks are dealt out as one contiguous part for each thread, the same one in every job of the same
+/// size: what a thread wrote in one layer it mostly reads in the next. Whoever is done helps the others.
+///
+/// A part's `ticket` holds the job's number in its upper half and the chunks nobody has taken yet in its
+/// lower half. A thread takes a chunk by a compare-and-swap of both, hence never one of a job that it does
+/// not know, and the job's other fields cannot change before the taken chunk is reported as done: the caller
+/// waits for that. Threads that sleep through a whole job do not matter to it.
 struct ThreadPool::Team {
     explicit Team(int workers);
     ~Team();
@@ -65,6 +68,7 @@ private:
 
     void work_until_stopped(int worker);
     bool job_after(std::uint64_t seen) const;
+    void publish(std::uint64_t job);
     void take_chunks(int worker, std::uint64_t job);
     void run_chunk(int worker, std::uint64_t index);
     void wake_workers(std::uint64_t chunks);
@@ -79,7 +83,12 @@ private:
     Target target_{};
     std::exception_ptr exception_; ///< of the first callback that failed; guarded by mutex_
 
-    alignas(64) std::atomic<std::uint64_t> ticket_{0};
+    struct alignas(64) Part {
+        std::atomic<std::uint64_t> ticket{0};
+        std::uint64_t end = 0; ///< behind its last chunk
+    };
+    std::vector<Part> parts_;
+    alignas(64) std::atomic<std::uint64_t> job_{0};
     alignas(64) std::atomic<std::uint64_t> done_{0};
     std::atomic<bool> failed_{false}, stop_{false}, caller_sleeps_{false};
     std::atomic<int> sleepers_{0};
@@ -88,7 +97,7 @@ private:
     std::vector<std::thread> workers_;
 };
 
-ThreadPool::Team::Team(int workers) {
+ThreadPool::Team::Team(int workers) : parts_(static_cast<std::size_t>(workers) + 1) {
     const platform::BlockedSignals blocked;
     try {
         workers_.reserve(static_cast<std::size_t>(workers));
@@ -113,9 +122,7 @@ void ThreadPool::Team::stop_and_join() {
     workers_.clear();
 }
 
-bool ThreadPool::Team::job_after(std::uint64_t seen) const {
-    return ticket_.load() / one_job != seen || stop_.load();
-}
+bool ThreadPool::Team::job_after(std::uint64_t seen) const { return job_.load() != seen || stop_.load(); }
 
 void ThreadPool::Team::work_until_stopped(int worker) {
     const DefaultFloatingPoint settings;
@@ -128,18 +135,31 @@ void ThreadPool::Team::work_until_stopped(int worker) {
             --sleepers_;
         }
         if (stop_.load()) return;
-        job = ticket_.load() / one_job;
+        job = job_.load();
         take_chunks(worker, job);
     }
 }
 
+void ThreadPool::Team::publish(std::uint64_t job) {
+    const std::uint64_t parts = parts_.size();
+    for (std::uint64_t i = 0; i < parts; ++i) {
+        const std::uint64_t begin = chunks_ * i / parts, end = chunks_ * (i + 1) / parts;
+        parts_[i].end = end;
+        parts_[i].ticket = job * one_job + (end - begin);
+    }
+    job_ = job;
+}
+
 void ThreadPool::Team::take_chunks(int worker, std::uint64_t job) {
-    std::uint64_t ticket = ticket_.load();
-    while (ticket / one_job == job && (ticket & chunk_mask) != 0)
-        if (ticket_.compare_exchange_weak(ticket, ticket - 1)) {
-            run_chunk(worker, chunks_ - (ticket & chunk_mask));
-            ticket = ticket_.load();
-        }
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
+        Part &part = parts_[(static_cast<std::size_t>(worker) + i) % parts_.size()];
+        std::uint64_t ticket = part.ticket.load();
+        while (ticket / one_job == job && (ticket & chunk_mask) != 0)
+            if (part.ticket.compare_exchange_weak(ticket, ticket - 1)) {
+                run_chunk(worker, part.end - (ticket & chunk_mask));
+                ticket = part.ticket.load();
+            }
+    }
 }
 
 void ThreadPool::Team::run_chunk(int worker, std::uint64_t index) {
@@ -184,8 +204,8 @@ void ThreadPool::Team::run(std::int64_t items, std::int64_t chunk, Target target
     items_ = items, chunk_ = chunk, target_ = target;
     chunks_ = static_cast<std::uint64_t>((items + chunk - 1) / chunk);
     done_ = 0, failed_ = false;
-    const std::uint64_t job = (ticket_.load() / one_job + 1) & chunk_mask;
-    ticket_ = job * one_job + chunks_;
+    const std::uint64_t job = (job_.load() + 1) & chunk_mask;
+    publish(job);
     wake_workers(chunks_);
     take_chunks(0, job);
     wait_for_workers(chunks_);
