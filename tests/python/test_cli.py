@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -73,12 +71,6 @@ def test_no_cmake_directory(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "no CMake package" in captured.err
-
-
-def test_import_loads_numpy_only() -> None:
-    code = "import sys, mpscnn; print(*sorted({'typer', 'rich', 'click', 'PIL', 'onnx'} & set(sys.modules)))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == ""
 
 
 # ---- info --------------------------------------------------------------------------------------------------------

@@ -290,8 +290,25 @@ def test_closed_stdout(tmp_path: Path, model: str) -> None:
     assert errors == b""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_full_disk(tmp_path: Path, model: str) -> None:
+    photo = save_photo(tmp_path / "lake.png", "blue")
+    command = [sys.executable, "-m", "mpscnn", "classify", str(photo), "--model", model]
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False
+        )
+    assert (result.returncode, result.stderr) == (1, "error: [Errno 28] No space left on device\n")
+
+
+def test_no_stdout(tmp_path: Path, model: str) -> None:
+    photo = save_photo(tmp_path / "lake.png", "blue")
+    command = f"{sys.executable} -m mpscnn classify {photo} --model {model} >&-"
+    result = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=120, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_interrupt(tmp_path: Path, model: str) -> None:
-    # A pipe as the model's photo list is not possible, so many photos keep it busy.
     photos = [str(save_photo(tmp_path / f"{index}.png", "blue", (1500, 1500))) for index in range(4)]
     command = [sys.executable, "-m", "mpscnn", "classify", *photos * 500, "--model", model]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -329,8 +346,8 @@ def test_progress_bar_for_many_photos_on_a_terminal(
 
 def test_no_progress_bar_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     many, few = [str(index) for index in range(9)], ["1", "2"]
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
-    assert progress.with_progress(many) is many
-    monkeypatch.setattr(sys, "stderr", Screen())
-    assert progress.with_progress(few) is few
-    assert list(progress.with_progress(many)) == many
+    for photos, stream in ((many, io.StringIO()), (few, Screen())):
+        monkeypatch.setattr(sys, "stderr", stream)
+        with progress.with_progress(photos) as tracked:
+            assert list(tracked) == photos
+        assert stream.getvalue() == ""

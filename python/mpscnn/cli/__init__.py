@@ -7,9 +7,9 @@ __all__ = ["main"]
 
 def main() -> None:
     """Entry point. Leaves through SystemExit: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
-    from mpscnn.cli.failures import leave_cleanly, tolerate_any_text
+    from mpscnn.cli.failures import leave_cleanly, prepare_streams
 
-    tolerate_any_text()
+    prepare_streams()
     with leave_cleanly():
         from mpscnn.cli.app import app
 

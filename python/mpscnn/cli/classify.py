@@ -49,21 +49,29 @@ def classify(
     paths, failures = photo_paths(photos)
     for failure in failures:
         report(failure)
-    failed = bool(failures)
+    all_read = not failures
     if paths:
         loaded = load(model, device=device.value, precision=precision.value, threads=threads or "auto")
-        for path in with_progress(paths):
+        all_read = _classify_all(paths, loaded, top, as_json) and all_read
+    if not all_read:
+        raise typer.Exit(FAILED)
+
+
+def _classify_all(paths: list[str], model: Model, top: int, as_json: bool) -> bool:
+    """Prints what is seen on each photo. Returns whether all could be read; the others are reported."""
+    all_read = True
+    with with_progress(paths) as tracked:
+        for path in tracked:
             try:
-                result = loaded.predict(path, top=top)
+                result = model.predict(path, top=top)
             except (ImageError, ShapeError) as error:
                 report(error)
-                failed = True
-                continue
-            print(_json_line(path, loaded, result) if as_json else _text(path, loaded, result), flush=True)
-        if not as_json and _is_bundled(loaded):
-            print(_about_bundled(loaded))
-    if failed:
-        raise typer.Exit(FAILED)
+                all_read = False
+            else:
+                print(_json_line(path, model, result) if as_json else _text(path, model, result), flush=True)
+    if _is_bundled(model) and not as_json:
+        print(_about_bundled(model))
+    return all_read
 
 
 def _json_line(path: str, model: Model, result: Classification) -> str:

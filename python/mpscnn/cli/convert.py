@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from mpscnn.network import Network
 from mpscnn.summary import bytes_text
 
 
@@ -59,7 +60,7 @@ def convert(
 
     *sources, output = paths
     network = convert_files(sources, output, labels=labels, preprocess=preprocess, dtype=dtype.value)
-    description = network.describe(_any_size(network.input.shape))
+    description = network.describe(_any_size(network))
     parameters = sum(layer["parameters"] for layer in description["layers"])
     print(
         f"{output}: {network.name}, {len(description['layers'])} layers, {parameters:,} parameters, "
@@ -67,6 +68,7 @@ def convert(
     )
 
 
-def _any_size(shape: tuple[int | None, ...]) -> tuple[int, int] | None:
+def _any_size(network: Network) -> tuple[int, int] | None:
     """A size to count layers with where the network leaves its own free."""
-    return (224, 224) if len(shape) == 4 and None in shape[1:3] else None
+    free = any(len(tensor.shape) == 4 and None in tensor.shape[1:3] for tensor in network.inputs)
+    return (224, 224) if free else None

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from mpscnn.errors import Error
 
@@ -20,10 +21,13 @@ def report(message: object) -> None:
     print(f"error: {message}", file=sys.stderr, flush=True)
 
 
-def tolerate_any_text() -> None:
-    """Lets labels and file names be printed on terminals whose encoding lacks their characters."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+def prepare_streams() -> None:
+    """Lets any label and file name be printed, whatever the terminal's encoding, and even without a terminal."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by the caller: `mpscnn ... >&-`
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - for as long as the process lives
+        elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
@@ -31,18 +35,24 @@ def tolerate_any_text() -> None:
 def leave_cleanly() -> Iterator[None]:
     """Turns failures into messages and exit codes. With MPSCNN_TRACEBACK=1 they keep their tracebacks."""
     try:
-        yield
-        sys.stdout.flush()
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
     except BrokenPipeError:
         _discard_output()
         sys.exit(READER_GONE)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
-    except (Error, MemoryError) as error:
+    except (Error, MemoryError, OSError) as error:
         if os.environ.get("MPSCNN_TRACEBACK") == "1":
             raise
-        report(error if isinstance(error, Error) else "not enough memory")
+        if isinstance(error, OSError) and not isinstance(
+            error, Error
+        ):  # the disk that stdout goes to is full
+            _discard_output()
+        report("not enough memory" if isinstance(error, MemoryError) else error)
         sys.exit(FAILED)
 
 

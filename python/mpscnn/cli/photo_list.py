@@ -20,10 +20,17 @@ def photo_paths(paths: Sequence[str]) -> tuple[list[str], list[ImageError]]:
     failures: list[ImageError] = []
     for path in paths:
         try:
-            photos += _photos_in(Path(path)) if Path(path).is_dir() else [path]
+            photos += _photos_in(Path(path)) if _is_folder(path) else [path]
         except ImageError as error:
             failures.append(error)
     return photos, failures
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False  # whatever is wrong with it, opening it as a photo says so
 
 
 def _photos_in(folder: Path) -> list[str]:

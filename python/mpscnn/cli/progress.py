@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 _FEW = 4
 
 
-def with_progress(photos: Sequence[str]) -> Iterable[str]:
-    """The photos, with a bar on stderr if it is a terminal and there are more than a few."""
+@contextmanager
+def with_progress(photos: Sequence[str]) -> Iterator[Iterable[str]]:
+    """The photos, with a bar on stderr while they are taken if it is a terminal and they are more than a few."""
     if len(photos) <= _FEW or not sys.stderr.isatty():
-        return photos
-    return _tracked(photos)
-
-
-def _tracked(photos: Sequence[str]) -> Iterator[str]:
+        yield photos
+        return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
@@ -30,4 +29,4 @@ def _tracked(photos: Sequence[str]) -> Iterator[str]:
         redirect_stderr=True,
     )
     with bar:
-        yield from bar.track(photos)
+        yield bar.track(photos)
