@@ -148,6 +148,7 @@ class _Worker:
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
+            start_new_session=True,  # Ctrl-C is for this process, which then ends the others
         )
         try:
             self.about = self.ask({"engine": engine, **setup})

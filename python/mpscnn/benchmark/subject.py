@@ -59,7 +59,8 @@ def _architecture(name: str) -> Subject:
         raise ParameterError(
             f"random weights are for the architectures {', '.join(ARCHITECTURES)}, got {name!r}"
         )
-    network = ARCHITECTURES[name]()
+    # Logits, since the softmax of random weights would hide what engines differ in.
+    network = ARCHITECTURES[name](output="logits")
     network.initialize_weights()
     return Subject(name, network, None, "the network has random weights and no TensorFlow Lite file")
 

@@ -1,0 +1,246 @@
+"""Measuring: the figures, the peers in their own processes, what is refused."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import call, colour_network, run, save_colour_model
+
+import mpscnn
+from mpscnn.benchmark import Measurement, Subject, measure, open_subject, require_peer, subject, worker
+from mpscnn.registry.catalogue import CATALOGUE
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    return str(save_colour_model(tmp_path / "colours.safetensors"))
+
+
+def test_figures() -> None:
+    times = tuple(float(value) for value in range(1, 102))
+    result = Measurement("mpscnn", "1", "CPU", 1, times, flops=51_000_000, peak_bytes=1, difference=None)
+    assert (result.minimum, result.median, result.p95) == (1.0, 51.0, 96.0)
+    assert result.images_per_second == pytest.approx(1000 / 51)
+    assert result.gflops == pytest.approx(1.0)  # 51 million in 51 ms
+
+
+def test_measuring_with_onnxruntime(model: str) -> None:
+    pytest.importorskip("onnxruntime")
+    ours, theirs = measure(open_subject(model), peers=["onnxruntime"], threads=1, runs=7)
+    assert (ours.engine, theirs.engine) == ("mpscnn", "onnxruntime")
+    for result in (ours, theirs):
+        assert len(result.milliseconds) == 7
+        assert all(time > 0 for time in result.milliseconds)
+        assert 1_000_000 < result.peak_bytes < 2_000_000_000
+        assert result.threads == 1
+        assert result.flops == colour_network().describe()["layers"][0]["flops"] + 18 + 12
+    assert ours.version == mpscnn.__version__
+    assert ours.difference is None
+    assert theirs.difference is not None
+    assert theirs.difference < 1e-5
+
+
+def test_measuring_with_litert(shared: Path) -> None:
+    pytest.importorskip("ai_edge_litert")
+    source = shared / "models" / "google" / "mobilenet_v1_0.25_128_quant.tflite"
+    _, theirs = measure(open_subject(str(source)), peers=["litert"], threads=1, runs=2)
+    assert theirs.note == "CPU, uint8"
+    assert theirs.difference is not None
+    assert theirs.difference < 0.1  # probabilities; quantised arithmetic
+
+
+def test_several_outputs_and_images_are_compared(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    network = mpscnn.Network(input=(6, 5, 3), name="two")
+    x = network.output(network.conv2d(network.input, 4, 3, padding="same", name="conv"))
+    network.output(network.global_max_pool2d(x, name="largest"))
+    network.initialize_weights()
+    network.save(tmp_path / "two.safetensors", dtype="float32")
+    _, theirs = measure(open_subject(str(tmp_path / "two.safetensors")), peers=["onnxruntime"], runs=1)
+    assert theirs.difference is not None
+    assert theirs.difference < 1e-5
+
+
+def test_float16_differs_measurably(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    network = mpscnn.Network(input=(6, 5, 3), name="half")
+    network.output(network.conv2d(network.input, 4, 3, name="conv"))
+    network.initialize_weights()
+    network.save(tmp_path / "half.safetensors", dtype="float32")
+    path = str(tmp_path / "half.safetensors")
+    ours, theirs = measure(open_subject(path), peers=["onnxruntime"], precision="float16", runs=1)
+    assert "float16" in ours.note
+    assert theirs.difference is not None
+    assert 1e-5 < theirs.difference < 1e-1
+
+
+def test_a_failing_engine_is_named(model: str) -> None:
+    with pytest.raises(mpscnn.Error, match=r"mpscnn: ParameterError: .*float8"):
+        measure(open_subject(model), precision="float8", runs=1)
+
+
+def test_refusals(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = open_subject(model)
+    with pytest.raises(mpscnn.ParameterError, match="runs must be at least 1"):
+        measure(opened, runs=0)
+    with pytest.raises(
+        mpscnn.ParameterError, match="engines to compare with are onnxruntime, litert, got 'other'"
+    ):
+        require_peer("other", opened)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(
+        mpscnn.UnsupportedError, match=r'onnxruntime is not installed: pip install "mpscnn\[bench\]"'
+    ):
+        require_peer("onnxruntime", opened)
+
+
+def test_litert_needs_the_original_file(model: str) -> None:
+    pytest.importorskip("ai_edge_litert")
+    with pytest.raises(
+        mpscnn.UnsupportedError, match=r"litert cannot run colours\.safetensors: the model is no"
+    ):
+        require_peer("litert", open_subject(model))
+
+
+def test_published_files_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = {entry.name: entry for entry in CATALOGUE}
+    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MPSCNN_MODELS", str(tmp_path))
+    for name in ("mobilenet_v2", "mobilenet_v1", "mine"):
+        save_colour_model(tmp_path / f"{name}.safetensors", name)
+    assert "only the converted model is" in open_subject("mobilenet_v2").no_tflite
+    assert "2 TensorFlow Lite files joined" in open_subject("mobilenet_v1").no_tflite
+    assert "no published TensorFlow Lite file" in open_subject("mine").no_tflite
+    file = tmp_path / entries["mobilenet_v2"].sources[0].name
+    file.touch()
+    assert open_subject("mobilenet_v2").tflite == file
+
+
+def test_random_weights() -> None:
+    opened = open_subject("mobilenet_v1", random_weights=True)
+    assert opened.input_shape == (1, 224, 224, 3)
+    assert opened.flops == pytest.approx(2 * 569e6, rel=0.01)  # Howard et al. 2017, table 8: 569 million MACs
+    with pytest.raises(mpscnn.ParameterError, match="mobilenet_v1, mobilenet_v2, got 'resnet'"):
+        open_subject("resnet", random_weights=True)
+
+
+def test_free_sizes_are_refused() -> None:
+    network = mpscnn.Network(input=(None, None, 3), name="free")
+    network.output(network.conv2d(network.input, 1, 1))
+    with pytest.raises(mpscnn.ParameterError, match="leaves its input's size free"):
+        _ = Subject("free", network, None).input_shape
+
+
+# ---- The worker's protocol ---------------------------------------------------------------------------------------
+
+
+class Counting:
+    """An engine that counts its runs."""
+
+    version = "3"
+    note = "test"
+    runs = 0
+
+    def __init__(self, setup: dict[str, Any], x: Any) -> None:
+        self.x = x
+
+    def run(self) -> None:
+        Counting.runs += 1
+
+    def outputs(self) -> list[Any]:
+        return [self.x + 1, self.x * 2]
+
+
+def answers(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    replies = io.StringIO()
+    worker.serve(io.StringIO("".join(json.dumps(request) + "\n" for request in requests)), replies)
+    return [json.loads(line) for line in replies.getvalue().splitlines()]
+
+
+def test_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(worker.ENGINES, "counting", Counting)
+    np.save(tmp_path / "x.npy", np.float32([1, 2]))
+    setup = {"engine": "counting", "input": str(tmp_path / "x.npy")}
+    loaded, timed, written, peak = answers([setup, {"runs": 4}, {"output": str(tmp_path)}, {"finish": True}])
+    assert loaded == {"version": "3", "note": "test"}
+    assert len(timed["milliseconds"]) == 4
+    assert Counting.runs == 1 + 1 + 4  # when loaded, unmeasured at the beginning of the turn, measured
+    assert written == {"count": 2}
+    assert np.load(tmp_path / "1.npy").tolist() == [2, 4]
+    assert peak["peak_bytes"] > 1_000_000
+
+
+def test_worker_answers_failures() -> None:
+    missing, unknown = answers([{"runs": 1}, {"engine": "none", "input": "x.npy"}])
+    assert missing == {"error": "no engine is loaded"}
+    assert unknown["error"].startswith("KeyError")
+
+
+def test_quantized_tensors() -> None:
+    tensor = {"dtype": np.uint8, "quantization": (0.5, 10)}
+    quantized = worker._quantized(np.float32([-100, 0, 1, 1000]), tensor)
+    assert quantized.tolist() == [0, 10, 12, 255]
+    assert worker._dequantized(quantized, tensor).tolist() == [-5.0, 0.0, 1.0, 122.5]
+
+
+# ---- The command -------------------------------------------------------------------------------------------------
+
+
+def test_command(model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(monkeypatch, "benchmark", model, "--threads", "1", "--runs", "3") == 0
+    title, headers, _, row = capsys.readouterr().out.splitlines()
+    assert title.startswith("colours.safetensors: input 1 x 8 x 8 x 3, ")
+    assert title.endswith("1 thread, 3 runs")
+    for column in ("min ms", "median ms", "p95 ms", "images/s", "GFLOP/s", "peak memory"):
+        assert column in headers
+    assert row.split()[:2] == ["mpscnn", mpscnn.__version__]
+
+
+def test_command_json(model: str) -> None:
+    pytest.importorskip("onnxruntime")
+    result = run("benchmark", model, "--runs", "2", "--threads", "2", "--compare", "onnxruntime", "--json")
+    assert result.returncode == 0
+    answer = json.loads(result.stdout)
+    assert (answer["model"], answer["input"]) == ("colours.safetensors", [1, 8, 8, 3])
+    ours, theirs = answer["engines"]
+    assert (ours["engine"], ours["threads"], ours["runs"], ours["difference"]) == ("mpscnn", 2, 2, None)
+    assert theirs["difference"] < 1e-5
+    assert 0 < ours["milliseconds"]["min"] <= ours["milliseconds"]["median"] <= ours["milliseconds"]["p95"]
+
+
+def test_command_leaves_out_what_is_impossible(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert (
+        call(monkeypatch, "benchmark", model, "--runs", "1", "--compare", "litert,onnxruntime", "--json") == 1
+    )
+    captured = capsys.readouterr()
+    assert captured.err.count("is not installed: pip install") == 2
+    assert [entry["engine"] for entry in json.loads(captured.out)["engines"]] == ["mpscnn"]
+
+
+@pytest.mark.parametrize("compare", ["tensorflow", "onnxruntime,onnxruntime"])
+def test_command_usage(
+    compare: str, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "benchmark", model, "--compare", compare) == 2
+    assert "--compare" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="a Mac may have Metal")
+def test_command_without_metal(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "benchmark", model, "--device", "metal", "--runs", "1") == 1
+    assert "Metal" in capsys.readouterr().err
+
+
+def test_architectures_are_those_of_the_package() -> None:
+    assert set(subject.ARCHITECTURES) == set(mpscnn.models.__all__)
