@@ -128,6 +128,8 @@ template <class V> inline void plan_blocks(const ConvolutionTask &task, int thre
     const std::int64_t pixel_floats = plan.depth + (keep_outputs ? plan.group_outputs : 0);
     const std::int64_t cached_tiles = larger(1, cached_floats / (V::gemm_rows * pixel_floats));
     plan.pixel_blocks = larger(divide_up(tiles, cached_tiles), smaller(wanted, tiles / tiles_for_a_panel));
+    if (plan.pixel_blocks > threads) // nine blocks would keep two threads as long as ten
+        plan.pixel_blocks = smaller(tiles, divide_up(plan.pixel_blocks, threads) * threads);
     plan.panel_blocks = larger(1, smaller(plan.panels, wanted / (plan.pixel_blocks * groups)));
     plan.block_tiles = divide_up(tiles, plan.pixel_blocks);
     plan.tile_bytes = static_cast<std::size_t>(plan.block_tiles) * sizeof(PixelTile);
