@@ -17,7 +17,7 @@ public:
         return std::make_unique<CpuPlan>(network_, input_shapes);
     }
     std::unique_ptr<engine::Executor> executor(const engine::SessionOptions &options) const override {
-        return std::make_unique<CpuExecutor>(options.threads);
+        return std::make_unique<CpuExecutor>(options);
     }
     std::size_t weight_bytes() const override { return network_->weight_bytes; }
 

@@ -5,6 +5,7 @@
 
 #include "core/platform.h"
 #include "cpu/bound_task.h"
+#include "cpu/finite_check.h"
 #include "cpu/tensor_port.h"
 
 namespace mpscnn::cpu {
@@ -44,9 +45,18 @@ template <class Copy> void copy_rows(ThreadPool &pool, const Extents &extents, C
     pool.run(rows, chunk, [&](int, std::int64_t begin, std::int64_t end) { copy(begin, end); });
 }
 
+/// "layer 'project3'", or for layers that one kernel computes "layer 'project3' or 'add3'".
+std::string layers_text(const std::vector<std::string> &layers) {
+    std::string text = layers.empty() ? "copy" : "layer ";
+    for (std::size_t i = 0; i < layers.size(); ++i) text += (i > 0 ? " or " : "") + quoted(layers[i]);
+    return text;
+}
+
 } // namespace
 
-CpuExecutor::CpuExecutor(int threads) : pool_(threads == 0 ? ThreadPool::automatic_threads() : threads) {}
+CpuExecutor::CpuExecutor(const engine::SessionOptions &options)
+    : pool_(options.threads == 0 ? ThreadPool::automatic_threads() : options.threads),
+      check_finite_(options.check_finite) {}
 
 void CpuExecutor::prepare(const engine::Plan &given) {
     const CpuPlan &plan = own_plan(given);
@@ -121,6 +131,7 @@ void CpuExecutor::run(const engine::Plan &given, std::span<const TensorView> inp
     bind_to_arena(plan);
     bind_to_caller(plan, inputs, outputs);
     bring_in(plan, inputs);
+    if (check_finite_) check_inputs(plan);
     for (const Step &step : plan.steps()) run_step(plan, step);
     hand_out(plan, outputs);
 }
@@ -132,6 +143,16 @@ void CpuExecutor::bring_in(const CpuPlan &plan, std::span<const TensorView> inpu
         if (storage.home != Storage::Home::input || !bindings_[i].own || !storage.read) continue;
         const TensorPort port(*plan.network().kernels, inputs[storage.port], storage.extents, bindings_[i]);
         copy_rows(pool_, storage.extents, [&](auto begin, auto end) { port.read(begin, end, round); });
+    }
+}
+
+void CpuExecutor::check_inputs(const CpuPlan &plan) const {
+    for (std::size_t i = 0; i < plan.storages().size(); ++i) {
+        const Storage &storage = plan.storages()[i];
+        if (storage.home != Storage::Home::input || !storage.read) continue;
+        const Region whole{static_cast<int>(i), storage.extents, storage.extents};
+        if (const auto found = find_not_finite(whole.bind(bindings_[i], storage)))
+            refuse_not_finite("input " + quoted(plan.network().graph.inputs()[storage.port].name), *found);
     }
 }
 
@@ -157,6 +178,9 @@ void CpuExecutor::run_step(const CpuPlan &plan, const Step &step) {
                 std::byte *scratch = scratch_.data() + static_cast<std::size_t>(worker) * worker_scratch_;
                 kernel.run(bound.task, threads, begin, end, scratch);
             });
+            if (!check_finite_) return;
+            if (const auto found = find_not_finite(bound.task.destination))
+                refuse_not_finite(layers_text(step.layers), *found);
         },
         step.task);
 }

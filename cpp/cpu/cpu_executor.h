@@ -15,7 +15,7 @@ namespace mpscnn::cpu {
 class CpuExecutor : public engine::Executor {
 public:
     /// `threads` 0: as many as pay off in this process.
-    explicit CpuExecutor(int threads);
+    explicit CpuExecutor(const engine::SessionOptions &options);
 
     void prepare(const engine::Plan &plan) override;
     void run(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
@@ -30,9 +30,11 @@ private:
 
     void bring_in(const CpuPlan &plan, std::span<const engine::TensorView> inputs);
     void run_step(const CpuPlan &plan, const Step &step);
+    void check_inputs(const CpuPlan &plan) const;
     void hand_out(const CpuPlan &plan, std::span<const engine::TensorView> outputs);
 
     ThreadPool pool_;
+    bool check_finite_;
     AlignedBuffer<std::byte> arena_, scratch_;
     std::size_t worker_scratch_ = 0; ///< bytes for each thread
     std::vector<Binding> bindings_;  ///< of the storages, for the run under way

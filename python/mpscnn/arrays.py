@@ -36,7 +36,7 @@ def as_input(name: str, value: Any) -> NDArray[Any]:
         if array.dtype.isnative and array.flags.aligned and strides_fit:
             return array
     wanted = np.float16 if array.dtype.itemsize == 2 else np.float32
-    return np.ascontiguousarray(array, dtype=wanted)
+    return np.array(array, dtype=wanted, order="C")
 
 
 def check_output(name: str, value: Any) -> NDArray[Any]:
