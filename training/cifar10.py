@@ -1,0 +1,323 @@
+"""Train the bundled model: a small MobileNetV2 for the ten classes of CIFAR-10.
+
+    python training/cifar10.py --data cifar10_jpeg.tar.gz --output DIR [--epochs N] [--device cuda|cpu]
+
+The archive holds {train,test}/<class>/<n>.jpg. A larger teacher is trained first; the student then imitates
+it on the same random views (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015). Both also learn
+to answer with equal probabilities on images of none of the classes (outliers.py).
+
+DIR receives weights.npz (batch norm folded), architecture.json, report.json, teacher.pt and checkpoint.pt.
+A run that was interrupted continues from the latter two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import math
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from augment import augment, mixup, to_input
+from mobilenet import CLASSES, Architecture, FoldedNetwork, MobileNetV2, fold
+from outliers import make_outliers
+from PIL import Image
+from teacher import ResNet18
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+BATCH = 512
+OUTLIER_BANK = 40_000
+OUTLIERS_PER_EPOCH = 8_000
+MIXUP_SHARE = 0.3
+TEMPERATURE = 2.0
+LABEL_SHARE = 0.1
+WARMUP_SHARE = 0.05
+AVERAGE_DECAY = 0.998
+AVERAGE_FROM = 0.4
+REPORT_EVERY = 10
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one of the two networks is trained."""
+
+    name: str
+    epochs: int
+    learning_rate: float
+    weight_decay: float
+
+
+@dataclass(frozen=True)
+class Data:
+    """uint8 images (n, 3, 32, 32) with class numbers, on the training device."""
+
+    images: Tensor
+    labels: Tensor
+    outliers: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+
+
+def read_photos(archive: Path) -> dict[str, tuple[Tensor, Tensor]]:
+    """Images and labels of the archive's "train" and "test" halves, ordered by file name."""
+    photos: dict[str, list[tuple[str, int, np.ndarray]]] = {"train": [], "test": []}
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            parts = member.name.removeprefix("./").split("/")
+            if not member.isfile() or len(parts) != 3 or parts[0] not in photos:
+                continue
+            file = tar.extractfile(member)
+            assert file is not None
+            pixels = np.asarray(Image.open(io.BytesIO(file.read())).convert("RGB"))
+            photos[parts[0]].append((member.name, CLASSES.index(parts[1]), pixels))
+    halves = {}
+    for half, entries in photos.items():
+        if not entries:
+            raise SystemExit(f"{archive}: no photos named {half}/<class>/<n>.jpg")
+        entries.sort(key=lambda entry: entry[0])
+        images = torch.from_numpy(np.stack([pixels for _, _, pixels in entries])).permute(0, 3, 1, 2)
+        halves[half] = images.contiguous(), torch.tensor([label for _, label, _ in entries])
+    return halves
+
+
+def load_data(archive: Path, device: torch.device) -> Data:
+    """Everything training needs, on the device."""
+    halves = read_photos(archive)
+    images, labels = (tensor.to(device) for tensor in halves["train"])
+    test_images, test_labels = (tensor.to(device) for tensor in halves["test"])
+    return Data(images, labels, make_outliers(images, OUTLIER_BANK), test_images, test_labels)
+
+
+def batches(data: Data, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """One epoch of random views and their target probabilities."""
+    device, photos = data.images.device, len(data.images)
+    drawn = torch.randint(len(data.outliers), (OUTLIERS_PER_EPOCH,), device=device)
+    images = torch.cat((data.images, data.outliers[drawn]))
+    classes = len(CLASSES)
+    targets = torch.full((len(images), classes), 1 / classes, device=device)
+    targets[:photos] = functional.one_hot(data.labels, classes).float()
+    order = torch.randperm(len(images), device=device)
+    for index in order.split(BATCH)[: len(images) // BATCH]:
+        yield mixup(augment(images[index], size), targets[index], MIXUP_SHARE)
+
+
+def learning_rate_factor(progress: float) -> float:
+    """Linear warm-up, then half a cosine down to zero; progress in 0..1."""
+    if progress < WARMUP_SHARE:
+        return progress / WARMUP_SHARE
+    return 0.5 * (1 + math.cos(math.pi * (progress - WARMUP_SHARE) / (1 - WARMUP_SHARE)))
+
+
+def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+    """SGD whose weight decay spares biases and batch norm."""
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    vectors = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": recipe.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=0.9, nesterov=True)
+
+
+def half_autocast(device: torch.device) -> torch.autocast:
+    """bfloat16 where the device is fast at it."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+
+
+def accuracy(classify: Callable[[Tensor], Tensor], data: Data, size: int) -> float:
+    """Share of the test images whose highest score is their class's."""
+    right = 0
+    with torch.no_grad():
+        for images, labels in zip(data.test_images.split(1000), data.test_labels.split(1000), strict=True):
+            right += int((classify(to_input(images, size)).argmax(1) == labels).sum())
+    return right / len(data.test_labels)
+
+
+class Training:
+    """The state of one network's training, with an exponential average of its weights."""
+
+    def __init__(
+        self, model: nn.Module, recipe: Recipe, data: Data, size: int, checkpoint: Path, seed: int
+    ) -> None:
+        self.device = data.images.device
+        self.model = model.to(self.device, memory_format=torch.channels_last)
+        self.average = AveragedModel(
+            self.model, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE_DECAY), use_buffers=True
+        )
+        self.optimizer = make_optimizer(self.model, recipe)
+        self.recipe, self.data, self.size, self.checkpoint, self.seed = recipe, data, size, checkpoint, seed
+        self.epoch = 0
+        if checkpoint.exists():
+            self.restore()
+
+    def restore(self) -> None:
+        """Continue where the checkpoint was written."""
+        state = torch.load(self.checkpoint, map_location=self.device)
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch = state["epoch"]
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        state = {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "epoch": self.epoch,
+        }
+        torch.save(state, self.checkpoint)
+
+    def run(self, loss: Loss) -> nn.Module:
+        """Train to the last epoch; returns the averaged network in evaluation mode."""
+        forward = torch.compile(self.model) if self.device.type == "cuda" else self.model
+        started = time.perf_counter()
+        while self.epoch < self.recipe.epochs:
+            # Seeded per epoch, so that a continued run sees the views an uninterrupted one would have seen.
+            torch.manual_seed(self.seed * 1000 + self.epoch)
+            mean = self.run_epoch(forward, loss)
+            self.epoch += 1
+            if self.epoch % REPORT_EVERY == 0 or self.epoch == self.recipe.epochs:
+                self.report(mean, time.perf_counter() - started)
+                self.save()
+        network: nn.Module = self.average.module.eval()
+        return network
+
+    def run_epoch(self, forward: Callable[[Tensor], Tensor], loss: Loss) -> float:
+        """One pass over the data; returns the mean loss."""
+        self.model.train()
+        losses = []
+        steps = (len(self.data.images) + OUTLIERS_PER_EPOCH) // BATCH
+        for step, (views, targets) in enumerate(batches(self.data, self.size)):
+            progress = (self.epoch + step / steps) / self.recipe.epochs
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.recipe.learning_rate * learning_rate_factor(progress)
+            views = views.contiguous(memory_format=torch.channels_last)
+            with half_autocast(self.device):
+                logits = forward(views)
+            value = loss(logits.float(), views, targets)
+            self.optimizer.zero_grad(set_to_none=True)
+            value.backward()
+            self.optimizer.step()
+            if progress < AVERAGE_FROM:
+                # Makes the next update a copy: early weights would linger in the average.
+                self.average.n_averaged.zero_()
+            self.average.update_parameters(self.model)
+            losses.append(value.detach())
+        return float(torch.stack(losses).mean())
+
+    def report(self, mean_loss: float, seconds: float) -> None:
+        """One line about the averaged network."""
+        self.average.eval()
+        with half_autocast(self.device):
+            share = accuracy(self.average, self.data, self.size)
+        print(
+            f"{self.recipe.name} epoch {self.epoch}/{self.recipe.epochs}: loss {mean_loss:.4f}, "
+            f"test accuracy {share:.4f}, {seconds:.0f} s",
+            flush=True,
+        )
+
+
+def label_loss(logits: Tensor, _views: Tensor, targets: Tensor) -> Tensor:
+    """Cross entropy with the target probabilities."""
+    return functional.cross_entropy(logits, targets)
+
+
+def distillation_loss(teacher: nn.Module, device: torch.device) -> Loss:
+    """The teacher's softened answers, with a small share of the target probabilities."""
+    forward = torch.compile(teacher) if device.type == "cuda" else teacher
+
+    def loss(logits: Tensor, views: Tensor, targets: Tensor) -> Tensor:
+        with torch.no_grad(), half_autocast(device):
+            answers = torch.softmax(forward(views).float() / TEMPERATURE, dim=1)
+        # The square keeps the gradient's size independent of the temperature (Hinton et al., section 2.1).
+        imitation = functional.cross_entropy(logits / TEMPERATURE, answers) * TEMPERATURE**2
+        return (1 - LABEL_SHARE) * imitation + LABEL_SHARE * functional.cross_entropy(logits, targets)
+
+    return loss
+
+
+def trained_teacher(data: Data, architecture: Architecture, options: argparse.Namespace) -> nn.Module:
+    """The teacher of teacher.pt, trained first if need be."""
+    device, file = data.images.device, options.output / "teacher.pt"
+    model = ResNet18(len(CLASSES), architecture.stem_stride)
+    if file.exists():
+        model.load_state_dict(torch.load(file, map_location="cpu"))
+    else:
+        recipe = Recipe("teacher", options.teacher_epochs, learning_rate=0.4, weight_decay=5e-4)
+        training = Training(
+            model,
+            recipe,
+            data,
+            architecture.input_size,
+            options.output / "teacher_checkpoint.pt",
+            options.seed,
+        )
+        model.load_state_dict(training.run(label_loss).state_dict())
+        # Half precision: the file is only ever used for the teacher's softened answers.
+        state = {name: t.half() if t.is_floating_point() else t for name, t in model.state_dict().items()}
+        torch.save(state, file)
+    return model.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+
+
+def export(student: MobileNetV2, architecture: Architecture, data: Data, output: Path) -> None:
+    """Write weights.npz, architecture.json and report.json."""
+    weights = fold(student)
+    np.savez(output / "weights.npz", **weights)
+    (output / "architecture.json").write_text(json.dumps(architecture.to_json(), indent=2) + "\n")
+    report: dict[str, float] = {"parameters": sum(array.size for array in weights.values())}
+    for precision in ("float32", "float16"):
+        network = FoldedNetwork(architecture, weights, data.images.device, half=precision == "float16")
+        report[f"accuracy_{precision}"] = accuracy(network, data, architecture.input_size)
+    (output / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    print(json.dumps(report))
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="archive of {train,test}/<class>/<n>.jpg")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="folder for the results, created if missing"
+    )
+    parser.add_argument("--epochs", type=int, default=150, help="of the student")
+    parser.add_argument("--teacher-epochs", type=int, default=70)
+    parser.add_argument(
+        "--device", choices=("cuda", "cpu"), default="cuda" if torch.cuda.is_available() else "cpu"
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = parse_arguments()
+    options.output.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(options.seed)
+    device = torch.device(options.device)
+    data = load_data(options.data, device)
+    architecture = Architecture()
+    teacher = trained_teacher(data, architecture, options)
+    student = MobileNetV2(architecture)
+    recipe = Recipe("student", options.epochs, learning_rate=0.4, weight_decay=2e-4)
+    training = Training(
+        student, recipe, data, architecture.input_size, options.output / "checkpoint.pt", options.seed
+    )
+    trained = training.run(distillation_loss(teacher, device))
+    assert isinstance(trained, MobileNetV2)
+    export(trained, architecture, data, options.output)
+
+
+if __name__ == "__main__":
+    main()
