@@ -88,9 +88,9 @@ struct PackedConvolution : ConvolutionShape {
 struct ConvolutionTask {
     ConstView source;
     View destination;
-    WindowAxis vertical, horizontal; ///< positions outside the source read as zero
+    WindowAxis vertical{}, horizontal{}; ///< positions outside the source read as zero
     const PackedConvolution *packed = nullptr;
-    Epilogue epilogue;
+    Epilogue epilogue{};
 };
 
 enum class PoolingKind { max, average };
@@ -99,18 +99,18 @@ struct PoolingTask {
     PoolingKind kind = PoolingKind::max;
     ConstView source;
     View destination;
-    WindowAxis vertical, horizontal;
+    WindowAxis vertical{}, horizontal{};
     /// Divisor of the average: taps inside the source widened by `counted_*` pixels on each side (0: only
     /// real pixels count; the padding: zero padding counts as well). Maxima ignore positions outside.
     std::int64_t counted_before_y = 0, counted_after_y = 0, counted_before_x = 0, counted_after_x = 0;
-    Epilogue epilogue;
+    Epilogue epilogue{};
 };
 
 /// destination = activation(a + b), elementwise.
 struct AdditionTask {
     ConstView a, b;
     View destination;
-    Epilogue epilogue;
+    Epilogue epilogue{};
 };
 
 /// destination = epilogue(source * scale + shift), scale and shift per channel (null: 1 and 0). Serves
@@ -120,7 +120,7 @@ struct AffineTask {
     ConstView source;
     View destination;
     const float *scale = nullptr, *shift = nullptr; ///< padded to full vectors
-    Epilogue epilogue;
+    Epilogue epilogue{};
 };
 
 /// Softmax over the channels of each pixel, shifted by the maximum.

@@ -391,6 +391,44 @@ TEST(nan_passes_through_every_activation) {
     }
 }
 
+// Through a convolution that multiplies by one; the sweep meets every exponent with many endings.
+TEST(rounding_to_half_is_that_of_the_core) {
+    constexpr std::uint32_t step = 1'000'003; // prime
+    std::vector<float> values;
+    for (std::uint64_t bits = 0; bits < (std::uint64_t{1} << 32); bits += step) {
+        const auto pattern = static_cast<std::uint32_t>(bits);
+        float value;
+        std::memcpy(&value, &pattern, sizeof value);
+        values.push_back(value);
+    }
+    for (float edge : {65504.0f, 65519.99f, 65520.0f, 0x1p-24f, 0x1p-25f, 0x1.8p-25f, 0x1p-14f, 0x1.ffcp-15f,
+                       0x1.ffep-15f})
+        values.push_back(edge);
+    const auto count = static_cast<std::int64_t>(values.size());
+    const float one = 1.0f;
+    for (const KernelTable *table : available_kernels()) {
+        const PackedConvolution packed = table->pack_convolution(&one, nullptr, 1, 1, 1, 1, 1);
+        std::vector<float> rounded(values.size());
+        const View source{.data = values.data(),
+                          .width = count,
+                          .image_stride = count,
+                          .row_stride = count,
+                          .pixel_stride = 1};
+        View destination = source;
+        destination.data = rounded.data();
+        ConvolutionTask task{.source = source, .destination = destination, .packed = &packed};
+        task.epilogue.round_to_half = true;
+        Random random(5);
+        run(random, *table, task, 1);
+        std::int64_t wrong = 0;
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            const float expected = float_from_half(half_from_float(values[i]));
+            wrong += std::isnan(expected) ? !std::isnan(rounded[i]) : rounded[i] != expected;
+        }
+        CHECK(wrong == 0);
+    }
+}
+
 TEST(unknown_and_missing_instruction_sets_are_refused) {
     CHECK(&kernels("baseline") == available_kernels().back());
     CHECK_THROWS(kernels("sse9"), ErrorKind::parameter, "'sse9': expected baseline, avx2, avx512 or neon");
