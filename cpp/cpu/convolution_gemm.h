@@ -30,8 +30,7 @@ struct GemmPlan {
     bool inside;     ///< no window leaves the source
     bool gather_all; ///< no tile is read in place
     std::ptrdiff_t destination_stride, residual_stride;
-    std::int64_t run_pixels, runs,
-        run_tiles; ///< pixels at a constant stride, and the tiles they are cut into
+    std::int64_t runs, run_pixels, run_tiles; ///< stretches at a constant stride; in each
     std::int64_t pixel_blocks, panel_blocks, block_tiles;
     std::size_t tile_bytes, scratch_bytes;
 };
