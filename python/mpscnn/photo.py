@@ -178,7 +178,7 @@ def _from_pillow(image: PillowImage.Image, name: str) -> Photo:
     except Exception as error:
         # Damaged files make the decoders fail with exceptions of every kind, ZeroDivisionError included.
         raise ImageError(f"{name}: is damaged or cut off: {_reason(error)}") from error
-    # After load(): PNG may have its EXIF block behind the pixels, and Pillow turns TIFF photos while loading.
+    # After load(): PNG may have its EXIF block behind the pixels.
     return Photo(pixels, pixel_format, _orientation(image), name)
 
 
@@ -187,6 +187,8 @@ def _reason(error: Exception) -> str:
 
 
 def _orientation(image: PillowImage.Image) -> int:
+    if image.format == "TIFF":
+        return 1  # Pillow has turned it while loading, though some versions leave the old orientation in the EXIF block
     try:
         orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
     except Exception:  # of as many kinds as in _from_pillow
