@@ -54,4 +54,6 @@ def options(
     """Classify photos with convolutional networks, on the CPU or through Metal.
 
     Example: mpscnn classify cat.jpg
+
+    Exit codes: 0 done, 1 something failed (the message is on stderr), 2 wrong usage, 130 interrupted.
     """
