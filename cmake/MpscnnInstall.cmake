@@ -2,10 +2,6 @@
 
 include(CMakePackageConfigHelpers)
 
-if(SKBUILD)
-    # Within the Python package, whatever the platform calls its library directory.
-    set(CMAKE_INSTALL_LIBDIR lib)
-endif()
 set(mpscnn_config_dir "${CMAKE_INSTALL_LIBDIR}/cmake/mpscnn")
 
 set(mpscnn_installed_targets mpscnn)
