@@ -1,0 +1,179 @@
+"""The C and C++ package as its consumers use it: installed by CMake, in the wheel, as a subdirectory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mpscnn
+from mpscnn.cli.package import cmake_directory
+
+ROOT = Path(__file__).resolve().parents[2]
+CONSUMERS = Path(__file__).resolve().parent
+JOBS = str(os.cpu_count() or 1)
+
+COMPILERS = {
+    "gcc": ["-DCMAKE_C_COMPILER=gcc", "-DCMAKE_CXX_COMPILER=g++"],
+    "clang-libc++": [
+        "-DCMAKE_C_COMPILER=clang-16",
+        "-DCMAKE_CXX_COMPILER=clang++-16",
+        "-DCMAKE_CXX_FLAGS=-stdlib=libc++",
+    ],
+}
+
+
+def run(*command: str | Path) -> str:
+    """The output of a command that must succeed."""
+    finished = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, f"{command}\n{finished.stdout}\n{finished.stderr}"
+    return finished.stdout
+
+
+def configure_and_build(source: Path, build: Path, *options: str) -> None:
+    run("cmake", "-S", source, "-B", build, "-DCMAKE_BUILD_TYPE=Release", *options)
+    run("cmake", "--build", build, "-j", JOBS)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cmake() -> None:
+    if shutil.which("cmake") is None:
+        pytest.skip("cmake is not installed")
+
+
+@pytest.fixture(params=COMPILERS)
+def compiler(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
+    options = COMPILERS[request.param]
+    probe = tmp_path / "probe.cpp"
+    probe.write_text("#include <string>\nint main() { return static_cast<int>(std::string().size()); }\n")
+    command = [options[1].rpartition("=")[2], *options[2:3]]
+    command[1:] = [flag.removeprefix("-DCMAKE_CXX_FLAGS=") for flag in command[1:]]
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    built = subprocess.run([*command, probe, "-o", tmp_path / "probe"], capture_output=True, check=False)
+    if built.returncode != 0:
+        pytest.skip(f"{' '.join(command)} does not work on this machine (libc++ is missing?)")
+    return options
+
+
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tree that `cmake --install` made, moved away from where it was made."""
+    build = ROOT / "build" / "consumer"
+    configure_and_build(ROOT, build, "-DMPSCNN_BUILD_STATIC=ON")
+    place = tmp_path_factory.mktemp("installed")
+    run("cmake", "--install", build, "--prefix", place / "first")
+    return (place / "first").rename(place / "moved")
+
+
+@pytest.fixture
+def wheel() -> str:
+    """What `mpscnn --cmake-dir` prints."""
+    directory = cmake_directory()
+    if directory is None:
+        pytest.skip("mpscnn is not installed with its C++ package here")
+    return str(directory)
+
+
+def check_consumer(source: Path, build: Path, *options: str) -> None:
+    configure_and_build(source, build, *options)
+    assert run(build / "consumer") == f"mpscnn {mpscnn.__version__} works\n"
+
+
+@pytest.mark.parametrize("language", ["c", "cpp"])
+def test_installed_package(language: str, prefix: Path, compiler: list[str], tmp_path: Path) -> None:
+    check_consumer(CONSUMERS / language, tmp_path / "build", *compiler, f"-DCMAKE_PREFIX_PATH={prefix}")
+
+
+def test_static_library(prefix: Path, tmp_path: Path) -> None:
+    options = ["-DCONSUMER_MODE=static", f"-DCMAKE_PREFIX_PATH={prefix}", *COMPILERS["gcc"]]
+    check_consumer(CONSUMERS / "cpp", tmp_path / "build", *options)
+    assert "libmpscnn" not in run("ldd", tmp_path / "build" / "consumer")
+
+
+@pytest.mark.parametrize("language", ["c", "cpp"])
+def test_wheel(language: str, wheel: str, compiler: list[str], tmp_path: Path) -> None:
+    check_consumer(CONSUMERS / language, tmp_path / "build", *compiler, f"-DCMAKE_PREFIX_PATH={wheel}")
+
+
+def test_subdirectory(compiler: list[str], tmp_path: Path) -> None:
+    options = ["-DCONSUMER_MODE=subdirectory", f"-DCONSUMER_MPSCNN_SOURCE={ROOT}", *compiler]
+    check_consumer(CONSUMERS / "cpp", tmp_path / "build", *options)
+    run("cmake", "--install", tmp_path / "build", "--prefix", tmp_path / "prefix")
+    assert not (tmp_path / "prefix" / "include").exists()  # the parent project decides what it installs
+
+
+def test_shared_library_exports_the_c_interface_alone(prefix: Path) -> None:
+    (library,) = prefix.glob("lib*/**/libmpscnn.so")
+    symbols = run("nm", "-D", "--defined-only", library).split("\n")
+    names = {line.split()[-1] for line in symbols if line}
+    header = (prefix / "include" / "mpscnn" / "mpscnn.h").read_text()
+    declared = {name for name in names if f" {name}(" in header or f"*{name}(" in header}
+    assert names
+    assert names == declared
+
+
+def test_library_file_is_named_as_its_soname(prefix: Path) -> None:
+    (library,) = prefix.glob("lib*/**/libmpscnn.so*")
+    assert not library.is_symlink()
+    assert f"[{library.name}]" in run("readelf", "-d", library)
+
+
+@pytest.fixture(scope="module")
+def model_and_photo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, np.ndarray]:
+    """A small classifier of random weights, and a photo as a PPM file and as an array."""
+    directory = tmp_path_factory.mktemp("example")
+    random = np.random.default_rng(7)
+    network = mpscnn.Network(input=(32, 32, 3), name="random")
+    x = network.conv2d(network.input, 8, 3, strides=2, padding="same", activation="relu6", name="conv")
+    logits = network.dense(x, 12, name="logits")
+    network.output(network.softmax(logits))
+    network.load_weights(
+        {
+            "conv.weight": random.normal(size=(8, 3, 3, 3)).astype(np.float32),
+            "conv.bias": np.zeros(8, np.float32),
+            "logits.weight": random.normal(size=(12, 16, 16, 8), scale=0.02).astype(np.float32),
+            "logits.bias": np.zeros(12, np.float32),
+        }
+    )
+    model = directory / "random.safetensors"
+    network.save(model, labels=[f"label {i}" for i in range(12)], preprocess="tensorflow")
+    photo = random.integers(0, 256, (45, 60, 3), dtype=np.uint8)
+    ppm = directory / "photo.ppm"
+    ppm.write_bytes(b"P6\n# a comment\n# another\n60 45\n255\n" + photo.tobytes())
+    return model, ppm, photo
+
+
+@pytest.mark.parametrize("language", ["c", "cpp"])
+def test_example_prints_what_python_finds(
+    language: str,
+    prefix: Path,
+    compiler: list[str],
+    model_and_photo: tuple[Path, Path, np.ndarray],
+    tmp_path: Path,
+) -> None:
+    model, ppm, photo = model_and_photo
+    configure_and_build(
+        ROOT / "examples" / language, tmp_path / "build", *compiler, f"-DCMAKE_PREFIX_PATH={prefix}"
+    )
+    program = tmp_path / "build" / "classify"
+    predictions = mpscnn.load(str(model), device="cpu").predict(photo).top(5)
+    expected = "".join(f"{100 * p.probability:6.2f} %  {p.label}\n" for p in predictions)
+    assert run(program, model, ppm) == expected
+
+    cut = tmp_path / "cut.ppm"
+    cut.write_bytes(ppm.read_bytes()[:-1])
+    for arguments, code, message in (
+        ([], 2, "usage"),
+        ([model, tmp_path / "none.ppm"], 1, "none.ppm: cannot open it"),
+        ([model, model], 1, "P6"),
+        ([model, cut], 1, "ends within the pixels"),
+        ([ppm, ppm], 1, "photo.ppm"),
+    ):
+        finished = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+        assert finished.returncode == code
+        assert message in finished.stderr
