@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from mpscnn import _core, models
+from mpscnn import _core, models, registry
 from mpscnn.errors import (
     DeviceError,
     DownloadError,
@@ -52,4 +52,5 @@ __all__ = [
     "models",
     "operations",
     "preprocess",
+    "registry",
 ]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -341,6 +343,37 @@ class Network:
         if missing:
             raise WeightsError(f"network {self.name!r}: no values for {', '.join(map(repr, missing[:5]))}")
 
+    def load_raw_weights(
+        self, directory: str | PathLike[str], names: Mapping[str, str] | None = None
+    ) -> None:
+        """Sets weights from raw little-endian float32 files in mpscnn's orders, one file per weight.
+
+        Args:
+            directory: where the files are.
+            names: file name for each role, with {layer} for the layer's name; by default "{layer}_<role>.bin".
+
+        Raises:
+            WeightsError: a required file is missing, or a file has another size than the weight needs.
+        """
+        weights: dict[str, NDArray[Any]] = {}
+        for spec in self.weight_specs():
+            pattern = (names or {}).get(spec["role"], "{layer}_" + spec["role"] + ".bin")
+            path = Path(directory) / pattern.format(layer=spec["layer"])
+            if not spec["required"] and not path.exists():
+                continue
+            try:
+                content = path.read_bytes()
+            except OSError as error:
+                raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
+            shape = tuple(spec["shape"])
+            expected = 4 * math.prod(shape)
+            if len(content) != expected:
+                raise WeightsError(
+                    f"{path}: {len(content)} bytes, but {expected} are expected: float32 {shape}"
+                )
+            weights[f"{spec['layer']}.{spec['role']}"] = np.frombuffer(content, "<f4").reshape(shape)
+        self.load_weights(weights)
+
     def set_quantized_weight(
         self,
         name: str,
@@ -426,6 +459,33 @@ class Network:
         from mpscnn.summary import summary_table
 
         return summary_table(self.name, self.describe(size)["layers"])
+
+    def part(self, outputs: Sequence[str]) -> Network:
+        """The network that computes the given layers: a copy without what they do not need.
+
+        Raises ParameterError for a layer that there is not.
+        """
+        structure = self.to_dict()
+        needed = {self[name].name for name in outputs}
+        for node in reversed(structure["nodes"]):
+            if node["name"] in needed:
+                needed.update(node["inputs"])
+        structure["nodes"] = [node for node in structure["nodes"] if node["name"] in needed]
+        return self.restructured(structure | {"outputs": list(outputs)}, {name: name for name in needed})
+
+    def restructured(self, structure: Mapping[str, Any], names: Mapping[str, str]) -> Network:
+        """A network of another structure (as of `to_dict`) with this one's weights.
+
+        Args:
+            structure: the new network.
+            names: from this network's layers to the new one's; the weights of layers that are left out are not copied.
+        """
+        result = Network.from_graph(_core.Graph.from_json(json.dumps(dict(structure))))
+        for spec in self.weight_specs():
+            if spec["set"] and spec["layer"] in names:
+                stored = self.graph.get_weight(spec["layer"], spec["role"])
+                result.graph.set_weight(names[spec["layer"]], spec["role"], *stored)
+        return result
 
     def compile(
         self, *, device: str = "auto", precision: str = "auto", outputs: Sequence[str | Tensor] | None = None

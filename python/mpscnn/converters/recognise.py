@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
-from mpscnn import _core
 from mpscnn.models import mobilenet_v1, mobilenet_v2
 from mpscnn.network import Network
 
@@ -67,11 +65,6 @@ def _signature(network: Network) -> list[Any]:
 
 def _renamed(network: Network, named: Network) -> Network:
     structure = named.to_dict()
-    result = Network.from_graph(_core.Graph.from_json(json.dumps(structure | {"name": network.name})))
     pairs = zip(network.to_dict()["nodes"], structure["nodes"], strict=True)
-    new_name = {source["name"]: target["name"] for source, target in pairs}
-    for spec in network.weight_specs():
-        if spec["set"]:
-            stored = network.graph.get_weight(spec["layer"], spec["role"])
-            result.graph.set_weight(new_name[spec["layer"]], spec["role"], *stored)
-    return result
+    names = {source["name"]: target["name"] for source, target in pairs}
+    return network.restructured(structure | {"name": network.name}, names)

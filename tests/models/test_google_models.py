@@ -1,0 +1,183 @@
+"""The official quantised MobileNets, converted, against the engines that judge them: LiteRT and onnxruntime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import mpscnn
+from mpscnn import converters
+
+MODELS = {
+    "mobilenet_v2": (["mobilenet_v2_1.0_224_quant.tflite"], {}),
+    "mobilenet_v1": (
+        [
+            "mobilenet_v1_1.0_224_quant_embedding_extractor.tflite",
+            "mobilenet_v1_1.0_224_quant_head_layers.tflite",
+        ],
+        {},
+    ),
+    "mobilenet_v1_0.75_192": (
+        ["mobilenet_v1_0.75_192_quant.tflite"],
+        {"depth_multiplier": 0.75, "input_size": 192},
+    ),
+    "mobilenet_v1_0.25_128": (
+        ["mobilenet_v1_0.25_128_quant.tflite"],
+        {"depth_multiplier": 0.25, "input_size": 128},
+    ),
+}
+# Where the quantised model's first two probabilities are closer than this, float arithmetic may rank them otherwise.
+MARGIN = 0.1
+
+
+@pytest.fixture(scope="module", params=list(MODELS))
+def converted(
+    request: pytest.FixtureRequest, shared: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Path]:
+    """A model's name and its converted file, weights kept as the integers they are."""
+    directory = shared / "models/google"
+    output = tmp_path_factory.mktemp("converted") / "model.safetensors"
+    converters.convert_files(
+        [directory / name for name in MODELS[request.param][0]],
+        output,
+        labels=directory / "imagenet_labels.txt",
+        preprocess="tensorflow",
+        dtype="uint8",
+    )
+    return request.param, output
+
+
+def photos(shared: Path) -> list[Path]:
+    found = [path for path in sorted((shared / "images").iterdir()) if path.suffix in (".bmp", ".jpg")]
+    return [path for path in found if "mask" not in path.name]
+
+
+def litert_probabilities(files: list[Path], photo: Path) -> NDArray[np.float64]:
+    """The original quantised files' answer to a photo, one part after the other."""
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert").Interpreter
+    image = pytest.importorskip("PIL.Image", reason="needs Pillow")
+    value: Any = None
+    for file in files:
+        part = interpreter(str(file))
+        part.allocate_tensors()
+        source, result = part.get_input_details()[0], part.get_output_details()[0]
+        if value is None:
+            size = tuple(int(extent) for extent in source["shape"][1:3])
+            with image.open(photo) as opened:
+                value = np.asarray(opened.convert("RGB").resize(size, image.Resampling.BILINEAR))[None]
+        part.set_tensor(source["index"], value)
+        part.invoke()
+        value = part.get_tensor(result["index"])
+    scale, zero_point = result["quantization"]
+    probabilities: NDArray[np.float64] = (value[0].astype(np.float64) - zero_point) * scale
+    return probabilities
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_labels_are_those_of_the_original(converted: tuple[str, Path], shared: Path, precision: str) -> None:
+    name, path = converted
+    model = mpscnn.load(path, device="cpu", precision=precision)
+    assert model.labels is not None
+    assert model.labels[0] == "background"
+    judged = 0
+    for photo in photos(shared):
+        files = [shared / "models/google" / file for file in MODELS[name][0]]
+        probabilities = litert_probabilities(files, photo)
+        first, second = np.argsort(-probabilities)[:2]
+        if probabilities[first] - probabilities[second] <= MARGIN:
+            continue
+        judged += 1
+        found = model.predict(photo, top=1).predictions[0]
+        assert found.index == first, f"{photo.name}: {found.label}, expected {model.labels[first]}"
+        assert found.label == model.labels[first]
+    assert judged >= 5
+
+
+def test_logits_are_onnxruntimes(converted: tuple[str, Path], shared: Path, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+    pytest.importorskip("onnx", reason="needs onnx")
+    from mpscnn.converters import onnx_export
+
+    _, path = converted
+    network = mpscnn.load(path).network.part(["logits"])
+    size = network.input.shape[1:3]
+    onnx_export.export(network, tmp_path / "model.onnx")
+    judge = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
+    session = network.compile(device="cpu", precision="float32").session()
+    for photo in photos(shared):
+        x = mpscnn.preprocess(photo, (size[0] or 0, size[1] or 0), "tensorflow")
+        expected = judge.run(None, {judge.get_inputs()[0].name: x})[0]
+        np.testing.assert_allclose(session.run(x), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_they_get_the_librarys_names(converted: tuple[str, Path]) -> None:
+    name, path = converted
+    architecture = mpscnn.models.mobilenet_v2 if "v2" in name else mpscnn.models.mobilenet_v1
+    built = architecture(path, **MODELS[name][1])
+    x = np.random.default_rng(0).uniform(-1, 1, (1, *(built.input.shape[1:]))).astype(np.float32)  # type: ignore[arg-type]
+    loaded = mpscnn.load(path).network
+    np.testing.assert_array_equal(built.compile().session().run(x), loaded.compile().session().run(x))
+    layer = "expand17" if "v2" in name else "pointwise11"
+    assert np.asarray(loaded.compile(outputs=[layer]).session().run(x)).ndim == 4
+
+
+def test_the_registry_converts_once(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPSCNN_MODELS", str(shared / "models/google"))
+    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path))
+    for entry in mpscnn.registry.models():
+        if entry.bundled:
+            continue
+        first = mpscnn.registry.find(entry.name, download=False)
+        changed = first.stat().st_mtime_ns
+        model = mpscnn.load(entry.name)
+        assert mpscnn.registry.find(entry.name).stat().st_mtime_ns == changed
+        assert model.network.input.shape == (None, *entry.input_size, 3)
+        assert model.labels is not None
+        assert len(model.labels) == entry.classes
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "mlperf_tiny/vww_96_float.tflite",
+        "mlperf_tiny/pretrainedResnet.tflite",
+        "ultraface/version-slim-320_without_postprocessing.tflite",
+    ],
+)
+def test_float_files_agree_with_litert(shared: Path, tmp_path: Path, file: str) -> None:
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert").Interpreter
+    network = converters.read_network([shared / "models" / file])
+    judge = interpreter(str(shared / "models" / file))
+    judge.allocate_tensors()
+    source = judge.get_input_details()[0]
+    x = np.random.default_rng(0).uniform(-1, 1, source["shape"]).astype(np.float32)
+    judge.set_tensor(source["index"], x)
+    judge.invoke()
+    results = network.compile(device="cpu", precision="float32").session().run(x)
+    found = list(results.values()) if isinstance(results, dict) else [results]
+    for detail, result in zip(judge.get_output_details(), found, strict=True):
+        np.testing.assert_allclose(result, judge.get_tensor(detail["index"]), rtol=1e-4, atol=1e-4)
+
+
+def test_damaged_tflite_files_are_refused(shared: Path, tmp_path: Path) -> None:
+    content = (shared / "models/google/mobilenet_v1_0.25_128_quant.tflite").read_bytes()
+    generator = np.random.default_rng(0)
+    path = tmp_path / "damaged.tflite"
+    for size in (0, 3, 8, 40, len(content) // 2):
+        path.write_bytes(content[:size])
+        with pytest.raises((mpscnn.WeightsError, mpscnn.UnsupportedError), match=r"damaged\.tflite"):
+            converters.read_network([path])
+    tables = len(content) - 40_000  # structure and names; before them lie the weights
+    for _ in range(100):
+        changed = bytearray(content)
+        for position in generator.integers(tables, len(content), 8):
+            changed[position] = generator.integers(0, 256)
+        path.write_bytes(bytes(changed))
+        try:
+            converters.read_network([path])
+        except mpscnn.Error:
+            continue  # refused with an error of ours; reading it all the same is fine as well
