@@ -48,11 +48,11 @@ class Architecture:
     classes: tuple[str, ...] = CLASSES
 
     def to_json(self) -> dict[str, Any]:
-        """The contents of architecture.json, with the preprocessing that the weights were trained for."""
+        """The contents of architecture.json, with the preprocessing preset that the weights need."""
         return {
             "name": "cifar10_mobilenet_v2",
             "input": [self.input_size, self.input_size, 3],
-            "preprocessing": {"colors": "RGB", "resize": "stretch", "scale": 1 / 127.5, "offset": -1.0},
+            "preprocess": "tensorflow",
             "stem": {"channels": self.stem_channels, "kernel": 3, "stride": self.stem_stride},
             "stages": [asdict(stage) for stage in self.stages],
             "last_channels": self.last_channels,

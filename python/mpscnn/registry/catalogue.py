@@ -101,7 +101,7 @@ def _mobilenet(name: str, aliases: tuple[str, ...], resolution: int, *sources: P
 BUNDLED_MODEL = Entry(
     name="cifar10_mobilenet_v2",
     aliases=(),
-    input_size=(32, 32),
+    input_size=(64, 64),
     classes=10,
     sources=(),
     labels=None,
