@@ -14,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import mpscnn
 import pytest
+
+import mpscnn
 from mpscnn import registry
 from mpscnn.errors import DownloadError, ParameterError, WeightsError
 from mpscnn.registry import cache, catalogue, lookup
@@ -66,6 +67,7 @@ class FakeConverter(types.ModuleType):
         preprocess: str,
         name: str,
         dtype: str,
+        information: dict[str, str],
     ) -> None:
         self.calls += 1
         given = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +48,7 @@ def convert_files(
     preprocess: str | None = None,
     name: str | None = None,
     dtype: str = "float16",
+    information: Mapping[str, str] | None = None,
 ) -> Network:
     """Converts model files and writes the result; see `read_network` and `Network.save`.
 
@@ -57,6 +58,7 @@ def convert_files(
         preprocess: name of a preset; None: none is stored.
         name: the network's name; None: the first file's.
         dtype: "float16", "float32", or "uint8", which keeps the integers of quantised files exactly.
+        information: "license", "source", ... of the model, kept in the file.
     """
     if Path(output).suffix != ".safetensors":
         raise ParameterError(f"{output}: the name of the output must end in .safetensors")
@@ -65,7 +67,7 @@ def convert_files(
     classes = network.outputs[0].shape[-1]
     if names is not None and len(names) != classes:
         raise WeightsError(f"{labels}: has {len(names)} labels, but the network has {classes} outputs")
-    network.save(output, dtype=dtype, labels=names, preprocess=preprocess)
+    network.save(output, dtype=dtype, labels=names, preprocess=preprocess, information=information)
     return network
 
 

@@ -37,8 +37,8 @@ class Entry:
     """Name of the preprocessing for the converter; empty for a bundled model, whose file states its own."""
     licence: str
     publisher: str
-    dtype: str = "float32"
-    """Element type of the converted weights; float32 holds every dequantised uint8 weight exactly."""
+    dtype: str = "uint8"
+    """How the converted file stores weights; uint8 keeps the integers of the quantised originals exactly."""
 
     @property
     def bundled(self) -> bool:

@@ -103,6 +103,7 @@ def prepare(entry: Entry, *, download: bool = True, client: Client | None = None
                 preprocess=entry.preprocess,
                 name=entry.name,
                 dtype=entry.dtype,
+                information={"license": entry.licence, "source": entry.publisher},
             )
     return target
 
