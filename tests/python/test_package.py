@@ -12,6 +12,12 @@ import pytest
 
 import mpscnn
 
+# Classes of pybind11 have its metaclass; those that Python cannot make have an __init__ that refuses.
+DIFFERENCES_OF_PYBIND11 = r"""
+mpscnn\._core\.(Graph|Model|Program|Session)
+mpscnn\._core\.(Model|Program)\.__init__
+"""
+
 PROGRAM = """
 import json, sys
 before = set(sys.modules)
@@ -60,8 +66,10 @@ def test_everything_public_exists_and_is_documented() -> None:
 
 def test_stub_of_the_extension_module_is_right(tmp_path: Path) -> None:
     """mypy's stubtest compares _core.pyi with the module itself: names, arguments, defaults."""
+    allowed = tmp_path / "allowed.txt"
+    allowed.write_text(DIFFERENCES_OF_PYBIND11)
     result = subprocess.run(
-        [sys.executable, "-m", "mypy.stubtest", "mpscnn._core"],
+        [sys.executable, "-m", "mypy.stubtest", "mpscnn._core", "--allowlist", str(allowed)],
         capture_output=True,
         text=True,
         check=False,
