@@ -75,6 +75,7 @@ class FakeConverter(types.ModuleType):
             "content": "".join(source.read_text() for source in sources),
             "labels": labels.read_text() if labels else None,
             "options": [preprocess, name, dtype],
+            "information": information,
         }
         output.write_text(json.dumps(given))
         if self.failure:
@@ -157,7 +158,8 @@ def test_publisher_files_in_models_directories(
         "sources": ["tiny_body.tflite", "tiny_head.tflite"],
         "content": "body" * 100 + "head" * 10,
         "labels": "cat\ndog\n",
-        "options": ["tensorflow", "tiny_0.5_32", "float32"],
+        "options": ["tensorflow", "tiny_0.5_32", "uint8"],
+        "information": {"license": ENTRY.licence, "source": ENTRY.publisher},
     }
 
 

@@ -121,7 +121,7 @@ def test_other_arrays_give_the_same_answer(change: str) -> None:
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        (photo(1)[..., [0, 1, 2, 0]], r"'image': expected \(n, 12, 12, 3\), got \(1, 12, 12, 4\): 3 feature channels, not 4\."),
+        (photo(1)[..., [0, 1, 2, 0]], r"expected \(n, 12, 12, 3\), got \(1, 12, 12, 4\): 3 feature channels, not 4\."),
         (np.zeros((1, 12, 13, 3), np.float32), "12 columns, not 13"),
         (np.zeros((12, 12, 3), np.float32), "4 axes, not 3"),
         (np.zeros((0, 12, 12, 3), np.float32), "a batch of at least 1, not 0"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import os
 import re
 import socket
 import ssl
@@ -82,7 +81,7 @@ class Client:
             if wrong := difference(part, file):
                 part.unlink()
                 raise _Permanent(f"the file received has {wrong}; it has been deleted")
-            os.replace(part, destination)
+            part.replace(destination)
         except (_Permanent, _Transient) as error:
             raise DownloadError(f"cannot download {file.url}: {error}.\n{instructions(file)}") from error
         except OSError as error:

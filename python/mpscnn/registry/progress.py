@@ -13,7 +13,7 @@ __all__ = ["progress_bar"]
 def progress_bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
     """Give a function that takes the number of bytes done so far; draw on stderr if it is a terminal."""
     if not sys.stderr.isatty():
-        yield lambda completed: None
+        yield lambda _completed: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
