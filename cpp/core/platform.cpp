@@ -133,7 +133,8 @@ std::string processor_name() {
 #if defined(__APPLE__)
     char brand[256] = {};
     std::size_t size = sizeof(brand) - 1;
-    if (sysctlbyname("machdep.cpu.brand_string", brand, &size, nullptr, 0) == 0 && brand[0] != 0) return brand;
+    if (sysctlbyname("machdep.cpu.brand_string", brand, &size, nullptr, 0) == 0 && brand[0] != 0)
+        return brand;
 #elif defined(__linux__)
     // "model name\t: AMD EPYC"; arm64 kernels have no such line.
     std::istringstream lines(file_text("/proc/cpuinfo"));

@@ -18,8 +18,8 @@ int useful_threads();
 /// the way to the root counts.
 double processor_quota(const std::string &memberships, const std::string &mount);
 
-/// The processor's name as the system gives it ("AMD EPYC 7763 64-Core Processor", "Apple M2"), else the name of its
-/// architecture ("aarch64").
+/// The processor's name as the system gives it ("AMD EPYC 7763 64-Core Processor", "Apple M2"), else the name
+/// of its architecture ("aarch64").
 std::string processor_name();
 
 /// Changes in every forked child, whose threads are gone. Cheap; the first call installs the fork handler.

@@ -6,6 +6,7 @@
 
 #include "core/half.h"
 #include "cpu/fusion.h"
+#include "engine/passes.h"
 
 namespace mpscnn::cpu {
 
@@ -149,8 +150,8 @@ private:
             fused.packed = pack(node, {shape[0], 1, 1, shape.elements() / shape[0]}, 1);
         } else if (const auto *neuron = std::get_if<ops::Neuron>(&node.operation)) {
             fused.activation = lower_neuron(*neuron, node);
-        } else if (const auto *normalization = std::get_if<ops::BatchNormalization>(&node.operation)) {
-            lower_normalization(fused, node, *normalization);
+        } else if (std::holds_alternative<ops::BatchNormalization>(node.operation)) {
+            lower_normalization(fused, node);
         } else if (auto *padding = std::get_if<ops::Padding>(&fused.operation)) {
             // Tensors of a float16 network hold halves only.
             if (precision_ == Precision::float16) padding->value = round_to_half(padding->value);
@@ -167,21 +168,10 @@ private:
                                          groups);
     }
 
-    static void lower_normalization(FusedOperation &fused, const Node &node,
-                                    const ops::BatchNormalization &normalization) {
-        const std::vector<float> mean = node.weights.at("mean").values();
-        const std::vector<float> variance = node.weights.at("variance").values();
-        const std::vector<float> gamma = optional_values(node, "gamma", mean.size(), 1.0f);
-        const std::vector<float> beta = optional_values(node, "beta", mean.size(), 0.0f);
-        std::vector<float> scale(mean.size()), shift(mean.size());
-        for (std::size_t c = 0; c < mean.size(); ++c) {
-            const double factor =
-                gamma[c] / std::sqrt(static_cast<double>(variance[c]) + normalization.epsilon);
-            scale[c] = static_cast<float>(factor);
-            shift[c] = static_cast<float>(beta[c] - mean[c] * factor);
-        }
-        fused.scale = padded(scale);
-        fused.shift = padded(shift);
+    static void lower_normalization(FusedOperation &fused, const Node &node) {
+        const engine::ScaleShift exact = engine::scale_and_shift(node);
+        fused.scale = padded({exact.scale.begin(), exact.scale.end()});
+        fused.shift = padded({exact.shift.begin(), exact.shift.end()});
     }
 
     static std::size_t weight_bytes(const FusedOperation &fused) {

@@ -14,8 +14,8 @@ struct ModelFile {
     static constexpr std::int64_t newest_version = 1;
 
     Graph graph;
-    std::vector<std::string> labels; ///< empty: none
-    std::optional<Json> preprocess;  ///< as vision/preprocess.h reads it
+    std::vector<std::string> labels;   ///< empty: none
+    std::optional<Json> preprocess;    ///< as vision/preprocess.h reads it
     Json information = Json::object(); ///< free text members: license, source, description
 
     /// Throws WeightsError naming the file and what is wrong with it. Weights are copied out of the file.

@@ -38,7 +38,8 @@ def save_model(
     if labels is not None:
         metadata["mpscnn.labels"] = _json(list(labels))
     if preprocess is not None:
-        metadata["mpscnn.preprocess"] = _core.describe_preprocess(_json(preprocess))
+        channels = network.input.shape[-1] or 3
+        metadata["mpscnn.preprocess"] = _core.describe_preprocess(_json(preprocess), channels)
     if information is not None:
         metadata["mpscnn.information"] = _json(dict(information))
     content = serialize(stored_tensors(network, dtype), metadata)

@@ -41,6 +41,7 @@ from file_server import (
     stall_in_the_middle,
     status,
 )
+
 from mpscnn.errors import DownloadError
 from mpscnn.registry import PublishedFile, cache
 from mpscnn.registry.download import Client, is_https

@@ -6,6 +6,7 @@ import io
 import sys
 
 import pytest
+
 from mpscnn.registry.progress import progress_bar
 
 
