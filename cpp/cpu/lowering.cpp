@@ -6,7 +6,6 @@
 
 #include "core/half.h"
 #include "cpu/fusion.h"
-#include "engine/passes.h"
 
 namespace mpscnn::cpu {
 
@@ -150,8 +149,8 @@ private:
             fused.packed = pack(node, {shape[0], 1, 1, shape.elements() / shape[0]}, 1);
         } else if (const auto *neuron = std::get_if<ops::Neuron>(&node.operation)) {
             fused.activation = lower_neuron(*neuron, node);
-        } else if (std::holds_alternative<ops::BatchNormalization>(node.operation)) {
-            lower_normalization(fused, node);
+        } else if (const auto *normalization = std::get_if<ops::BatchNormalization>(&node.operation)) {
+            lower_normalization(fused, node, *normalization);
         } else if (auto *padding = std::get_if<ops::Padding>(&fused.operation)) {
             // Tensors of a float16 network hold halves only.
             if (precision_ == Precision::float16) padding->value = round_to_half(padding->value);
@@ -168,8 +167,12 @@ private:
                                          groups);
     }
 
-    static void lower_normalization(FusedOperation &fused, const Node &node) {
-        const engine::ScaleShift exact = engine::scale_and_shift(node);
+    static void lower_normalization(FusedOperation &fused, const Node &node,
+                                    const ops::BatchNormalization &normalization) {
+        const std::vector<float> mean = node.weights.at("mean").values();
+        const ops::ScaleShift exact = normalization.scale_and_shift(
+            mean, node.weights.at("variance").values(), optional_values(node, "gamma", mean.size(), 1.0f),
+            optional_values(node, "beta", mean.size(), 0.0f));
         fused.scale = padded({exact.scale.begin(), exact.scale.end()});
         fused.shift = padded({exact.shift.begin(), exact.shift.end()});
     }

@@ -82,7 +82,8 @@ std::vector<float> values_or(const Node &node, const char *role, std::size_t cou
 
 bool Merger::fold_batch_normalization(std::size_t i) {
     Node &node = nodes_[i];
-    if (!std::holds_alternative<ops::BatchNormalization>(node.operation)) return false;
+    const auto *normalization = std::get_if<ops::BatchNormalization>(&node.operation);
+    if (!normalization) return false;
     Node *producer = sole_producer(i);
     if (!producer) return false;
     if (!std::holds_alternative<ops::Convolution>(producer->operation) &&
@@ -92,7 +93,9 @@ bool Merger::fold_batch_normalization(std::size_t i) {
     const auto channels = static_cast<std::size_t>(shape[0]);
     std::vector<float> weight = producer->weights.at("weight").values();
     std::vector<float> bias = values_or(*producer, "bias", channels, 0.0f);
-    const ScaleShift folded = scale_and_shift(node);
+    const ops::ScaleShift folded = normalization->scale_and_shift(
+        node.weights.at("mean").values(), node.weights.at("variance").values(),
+        values_or(node, "gamma", channels, 1.0f), values_or(node, "beta", channels, 0.0f));
     const std::size_t taps = weight.size() / channels;
     for (std::size_t c = 0; c < channels; ++c) {
         for (std::size_t t = c * taps; t < (c + 1) * taps; ++t)
@@ -146,20 +149,6 @@ Graph extract(const Graph &graph, const std::vector<ValueId> &wanted) {
         result.adopt_weights(renumbered[value], node.weights);
     }
     for (ValueId value : wanted) result.mark_output(renumbered[static_cast<std::size_t>(value)]);
-    return result;
-}
-
-ScaleShift scale_and_shift(const Node &normalization) {
-    const std::vector<float> mean = normalization.weights.at("mean").values();
-    const std::vector<float> variance = normalization.weights.at("variance").values();
-    const std::vector<float> gamma = values_or(normalization, "gamma", mean.size(), 1.0f);
-    const std::vector<float> beta = values_or(normalization, "beta", mean.size(), 0.0f);
-    const double epsilon = std::get<ops::BatchNormalization>(normalization.operation).epsilon;
-    ScaleShift result;
-    for (std::size_t c = 0; c < mean.size(); ++c) {
-        result.scale.push_back(gamma[c] / std::sqrt(variance[c] + epsilon));
-        result.shift.push_back(beta[c] - mean[c] * result.scale[c]);
-    }
     return result;
 }
 

@@ -14,10 +14,4 @@ Graph extract(const Graph &graph, const std::vector<ValueId> &wanted);
 /// has them: a convolution with its batch normalization and neuron rounds once. The graph must be complete.
 Graph canonicalise(const Graph &graph);
 
-/// A batch normalization as x * scale + shift for each channel; in double, so that folding rounds once.
-struct ScaleShift {
-    std::vector<double> scale, shift;
-};
-ScaleShift scale_and_shift(const Node &normalization);
-
 } // namespace mpscnn::engine
