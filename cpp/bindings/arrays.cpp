@@ -2,6 +2,7 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -45,6 +46,11 @@ mpscnn_tensor tensor_of(const py::array &array, const ElementType &type, const s
     if (array.ndim() > MPSCNN_MAX_RANK)
         throw ShapeError(what + ": " + std::to_string(array.ndim()) + " axes, at most " +
                          std::to_string(MPSCNN_MAX_RANK) + " are possible");
+    // To the C interface strides that are all zero mean "without gaps".
+    const bool one_element = std::all_of(array.strides(), array.strides() + array.ndim(),
+                                         [](py::ssize_t stride) { return stride == 0; });
+    if (one_element && array.size() > 1)
+        throw ParameterError(what + ": all elements of the array are one in memory; pass a copy");
     mpscnn_tensor tensor{};
     // The C struct serves inputs and outputs; whoever wants to write has checked that the array allows it.
     tensor.data = const_cast<void *>(array.data());
@@ -102,9 +108,11 @@ void require_pixels(const py::array &pixels, const PixelFormat &format) {
     const bool dense_samples = gray || pixels.shape(2) == 1 || pixels.strides(2) == format.sample_bytes;
     const bool dense_pixels =
         pixels.shape(1) == 1 || pixels.strides(1) == format.samples * format.sample_bytes;
-    if (!dense_samples || !dense_pixels)
-        throw ParameterError(
-            "image: the pixels of a row must lie one after the other; pass numpy.ascontiguousarray(image)");
+    // A row_bytes of 0 means "without gaps" to the C interface.
+    const bool one_row = pixels.shape(0) > 1 && pixels.strides(0) == 0;
+    if (!dense_samples || !dense_pixels || one_row)
+        throw ParameterError("image: rows must be apart, and the pixels of a row one after the other; pass "
+                             "numpy.ascontiguousarray(image)");
 }
 
 } // namespace

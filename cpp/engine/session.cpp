@@ -42,6 +42,12 @@ bool overlap(const TensorView &a, const TensorView &b) {
     return x.first < y.behind && y.first < x.behind;
 }
 
+bool repeats_elements(const TensorView &view) {
+    for (int axis = 0; axis < view.shape.rank(); ++axis)
+        if (view.shape[axis] > 1 && view.strides[static_cast<std::size_t>(axis)] == 0) return true;
+    return false;
+}
+
 /// Messages are made only when something is wrong: a run must not allocate.
 void require_floats(const char *role, const std::vector<Port> &ports, std::span<const TensorView> views) {
     for (std::size_t i = 0; i < std::min(ports.size(), views.size()); ++i) {
@@ -102,6 +108,9 @@ void Session::check_outputs(const Program::Planned &planned, std::span<const Ten
         if (!(outputs[i].shape == planned.output_shapes[i]))
             fail(ErrorKind::shape, "output " + quoted(ports[i].name) + ": expected " +
                                        planned.output_shapes[i].text() + ", got " + outputs[i].shape.text());
+        if (repeats_elements(outputs[i]))
+            fail(ErrorKind::parameter, "output " + quoted(ports[i].name) +
+                                           ": a stride of 0 gives several results one place in memory");
         const bool over_input = std::any_of(inputs.begin(), inputs.end(), [&](const TensorView &input) {
             return overlap(input, outputs[i]);
         });

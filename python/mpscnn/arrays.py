@@ -33,7 +33,9 @@ def as_input(name: str, value: Any) -> NDArray[Any]:
         raise ShapeError(f"input {name!r}: expected float32 or float16 elements, got {array.dtype}{hint}")
     if array.dtype == np.float16 or array.dtype == np.float32:
         strides_fit = all(stride % array.itemsize == 0 for stride in array.strides)
-        if array.dtype.isnative and array.flags.aligned and strides_fit:
+        # Strides that are all zero mean "without gaps" to the core: one repeated number is spelt out.
+        one_number = array.size > 1 and not any(array.strides)
+        if array.dtype.isnative and array.flags.aligned and strides_fit and not one_number:
             return array
     wanted = np.float16 if array.dtype.itemsize == 2 else np.float32
     return np.array(array, dtype=wanted, order="C")

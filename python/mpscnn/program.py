@@ -76,8 +76,9 @@ class Session:
         """Computes the outputs for `x`.
 
         float32 and float16 arrays are read where they lie, whatever their strides. float64, byte-swapped and
-        unaligned arrays are converted once to float32. Anything with the buffer protocol or DLPack is taken; other
-        element types are refused (photos go through `Model.predict` or `mpscnn.preprocess`).
+        unaligned arrays are converted once to float32; one number that `numpy.broadcast_to` repeats is copied.
+        Anything with the buffer protocol or DLPack is taken; other element types are refused (photos go through
+        `Model.predict` or `mpscnn.preprocess`).
 
         Args:
             x: (n, height, width, channels) or (n, features); with several inputs a mapping by name, or a sequence.

@@ -115,6 +115,15 @@ def test_other_arrays_give_the_same_answer(change: str) -> None:
     np.testing.assert_array_equal(result, np.asarray(session.run(x)).astype(result.dtype))
 
 
+@pytest.mark.parametrize(
+    "repeated", [(1, 1, 1, 1), (1, 1, 1, 3), (1, 1, 12, 3), (1, 12, 12, 1), (2, 1, 1, 1)]
+)
+def test_repeated_elements_count_as_often_as_they_are_repeated(repeated: tuple[int, ...]) -> None:
+    x = np.broadcast_to(np.random.default_rng(0).normal(size=repeated).astype(np.float32), (2, 12, 12, 3))
+    session = small_network().compile(device="cpu").session()
+    np.testing.assert_array_equal(session.run(x), session.run(x.copy()))
+
+
 # ---- Refusals ---------------------------------------------------------------------------------------------
 
 
@@ -155,6 +164,16 @@ def test_wrong_outputs_are_named() -> None:
         (read_only, mpscnn.ParameterError, "read-only"),
         ([0.0] * 5, mpscnn.ParameterError, "expected an array to write into"),
         (x.reshape(-1)[:5].reshape(1, 5), mpscnn.ParameterError, "overlaps an input's"),
+        (
+            np.lib.stride_tricks.as_strided(np.zeros(1, np.float32), (1, 5), (4, 0)),
+            mpscnn.ParameterError,
+            "stride of 0",
+        ),
+        (
+            np.lib.stride_tricks.as_strided(np.zeros(1, np.float32), (1, 5), (0, 0)),
+            mpscnn.ParameterError,
+            "are one in",
+        ),
     ]
     for out, kind, message in cases:
         with pytest.raises(kind, match=message):
