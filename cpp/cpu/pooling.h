@@ -85,10 +85,10 @@ MPSCNN_INLINE void pool_average(const PoolingWindow &window, std::int64_t channe
 template <class V> WorkSplit pooling_split(const PoolingTask &task, int threads) {
     const View &to = task.destination;
     constexpr std::int64_t least = 1 << 15; // taps: some 5 microseconds
+    const std::int64_t taps = smaller(task.vertical.kernel, task.source.height) *
+                              smaller(task.horizontal.kernel, task.source.width);
     return split_work(to.batch, to.height, divide_up(to.channels, V::width),
-                      to.batch * to.height * to.width * to.channels * task.vertical.kernel *
-                          task.horizontal.kernel,
-                      least, threads);
+                      to.batch * to.height * to.width * to.channels * taps, least, threads);
 }
 
 template <class V> Work pooling_work(const PoolingTask &task, int threads) {

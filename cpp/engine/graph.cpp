@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace mpscnn::engine {
 
 namespace {
 
 constexpr std::size_t max_nodes = 100'000;
+/// Leaves room to count the bytes and the FLOPs of every element in 64 bits.
+constexpr std::int64_t most_elements = std::int64_t{1} << 56;
 
 /// Runs `body`, putting the layer's name before the message of whatever it throws.
 template <class Body> decltype(auto) in_layer(const std::string &name, Body &&body) {
@@ -29,6 +32,18 @@ void require_input_shape(const std::string &name, const Shape &shape) {
                  ": the shape must be (n, height, width, channels) or (n, features) with a free batch "
                  "(-1) and a fixed number of channels, got " +
                  shape.text());
+}
+
+/// Shape of the operation's result. Extents stay so small that no later operation's can exceed 64 bits.
+Shape result_shape(const ops::Operation &operation, const ops::InputShapes &inputs) {
+    constexpr std::int64_t largest_extent = std::numeric_limits<std::int32_t>::max();
+    ops::check(operation, inputs);
+    const Shape result = ops::output_shape(operation, inputs);
+    if (std::any_of(result.begin() + 1, result.end(), [](auto extent) { return extent > largest_extent; }))
+        fail(ErrorKind::shape, std::string(ops::info_of(operation).name) + ": the result would be " +
+                                   result.text() + ", an extent is at most " +
+                                   std::to_string(largest_extent));
+    return result;
 }
 
 std::string similar_names(const std::map<std::string, ValueId, std::less<>> &names, std::string_view wanted) {
@@ -76,8 +91,7 @@ ValueId Graph::add_node(std::string name, ops::Operation operation, std::vector<
     Node node{std::move(name), std::move(operation), std::move(inputs), activation, {}};
     const std::vector<Shape> shapes = input_shapes_of(node.inputs);
     const Shape result = in_layer(node.name, [&] {
-        ops::check(node.operation, shapes);
-        const Shape output = ops::output_shape(node.operation, shapes);
+        const Shape output = result_shape(node.operation, shapes);
         if (node.activation && !ops::info_of(node.operation).takes_activation)
             fail(ErrorKind::parameter, std::string(ops::info_of(node.operation).name) +
                                            ": takes no activation; add a neuron layer behind it");
@@ -165,9 +179,9 @@ std::vector<Shape> Graph::infer_shapes(const std::vector<Shape> &input_shapes) c
         arguments.clear();
         for (ValueId value : node.inputs) arguments.push_back(result[static_cast<std::size_t>(value)]);
         result.push_back(in_layer(node.name, [&] {
-            ops::check(node.operation, arguments);
-            const Shape output = ops::output_shape(node.operation, arguments);
-            output.elements(); // refuses a product that overflows
+            const Shape output = result_shape(node.operation, arguments);
+            if (output.elements() > most_elements)
+                fail(ErrorKind::shape, "a result of shape " + output.text() + " has too many elements");
             return output;
         }));
     }

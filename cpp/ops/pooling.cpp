@@ -13,6 +13,19 @@ bool touches(const WindowAxis &axis, std::int64_t size, std::int64_t o) {
     return skipped < axis.kernel && start + skipped * axis.dilation < size;
 }
 
+/// Smallest x >= 0 with low <= factor * x mod modulus <= high, -1 without one; 0 < low <= high < modulus. By
+/// Euclid's algorithm: the least multiple that passes low passes high too, or the turns around the modulus
+/// pose the same question modulo the factor.
+std::int64_t first_multiple_within(std::int64_t factor, std::int64_t modulus, std::int64_t low,
+                                   std::int64_t high) {
+    if (factor == 0) return -1;
+    const std::int64_t direct = (low + factor - 1) / factor;
+    if (direct * factor <= high) return direct;
+    const auto negated = [&](std::int64_t value) { return (factor - value % factor) % factor; };
+    const std::int64_t turns = first_multiple_within(modulus % factor, factor, negated(high), negated(low));
+    return turns < 0 ? -1 : (low + modulus * turns + factor - 1) / factor;
+}
+
 /// What lies wholly in the padding, or steps over the image, has no maximum and no mean.
 void require_pixels(const WindowAxis &axis, std::int64_t size, const char *what) {
     // Windows that begin inside the input touch it; only those before and behind are looked at.
@@ -24,8 +37,14 @@ void require_pixels(const WindowAxis &axis, std::int64_t size, const char *what)
                                    " covers none of the " + std::to_string(size) + " " + what +
                                    ", only padding; use less padding or dilation");
     };
-    for (std::int64_t o = 0; o < first_inside; ++o)
-        if (!touches(axis, size, o)) refuse(o);
+    // None skips more taps than the first.
+    if (first_inside > 0 && !touches(axis, size, 0)) refuse(0);
+    if (axis.dilation > size) { // the first tap that is not before the image may be behind it
+        const std::int64_t first = (axis.dilation - axis.before % axis.dilation) % axis.dilation;
+        const std::int64_t over = first_multiple_within(axis.stride % axis.dilation, axis.dilation,
+                                                        size - first, axis.dilation - 1 - first);
+        if (over >= 0 && over < first_inside) refuse(over);
+    }
     if (first_behind < axis.output) refuse(first_behind);
 }
 
@@ -59,7 +78,9 @@ Shape Pooling::output_shape(const InputShapes &inputs) const {
 
 Cost Pooling::cost(const InputShapes &inputs, const Shape &output) const {
     const CanonicalWindow canonical_window = canonical(inputs[0][1], inputs[0][2]);
-    return {0, output.elements() * canonical_window.vertical.kernel * canonical_window.horizontal.kernel};
+    // As a shape, since that refuses products beyond 64 bits.
+    const Shape taps{output.elements(), canonical_window.vertical.kernel, canonical_window.horizontal.kernel};
+    return {0, taps.elements()};
 }
 
 } // namespace mpscnn::ops

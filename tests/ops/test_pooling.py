@@ -80,6 +80,10 @@ def test_average_of_infinity_is_infinity() -> None:
         ({"global": True, "kernel_height": 2}, "global must be false"),
         ({"kernel_height": 2, "padding": "explicit", "pad_top": 2}, "window 0 covers none of the 5 rows"),
         ({"kernel_width": 2, "padding": "explicit", "pad_right": 2}, "window 5 covers none of the 5 columns"),
+        (
+            {"kernel_height": 3, "dilation_y": 7, "padding": "explicit", "pad_top": 10, "pad_bottom": 5},
+            "window 1 covers none of the 5 rows",
+        ),
         ({"kind": "median"}, "must be one of max, average"),
     ],
 )
@@ -87,3 +91,13 @@ def test_wrong_parameters_are_named(attributes: dict[str, Any], message: str) ->
     network = mpscnn.Network(input=(5, 5, 3))
     with pytest.raises((mpscnn.ParameterError, mpscnn.ShapeError), match=message):
         network.layer("pooling", [network.input], attributes)
+
+
+def test_enormous_windows_are_described_and_run() -> None:
+    network = mpscnn.Network(input=(5, 5, 3))
+    largest = {"kernel_height": 1 << 24, "kernel_width": 1 << 24, "padding": "same"}
+    network.output(network.layer("pooling", [network.input], largest))
+    x = np.random.default_rng(0).normal(size=(1, 5, 5, 3)).astype(np.float32)
+    result = network.compile(device="cpu", precision="float32").session().run(x)
+    np.testing.assert_array_equal(result, np.broadcast_to(x.max(axis=(1, 2), keepdims=True), x.shape))
+    assert network.describe()["layers"][0]["flops"] == 5 * 5 * 3 << 48

@@ -66,3 +66,28 @@ def test_contradictions_are_refused() -> None:
     network = mpscnn.Network(input=(4, 4, 3))
     with pytest.raises(mpscnn.ParameterError, match="scale_y must be 1 when height is given"):
         network.resize(network.input, (8, 8), scale=2)
+
+
+@pytest.mark.parametrize("size", [4, None])
+def test_sizes_beyond_all_memory_are_refused(size: int | None) -> None:
+    network = mpscnn.Network(input=(size, size, 1))
+    enormous = {"scale_y": 1 << 24, "scale_x": 1 << 24}
+
+    def use_two() -> None:
+        x = network.layer("resize", [network.input], enormous)
+        network.output(network.layer("resize", [x], enormous, name="second"))
+        network.compile(device="cpu").output_shapes((1, 4, 4, 1))
+
+    with pytest.raises(
+        mpscnn.ShapeError, match=r"layer 'second': resize: .* an extent is at most 2147483647"
+    ):
+        use_two()
+
+
+def test_memory_that_there_is_not_is_an_error() -> None:
+    network = mpscnn.Network(input=(4, 4, 1))
+    network.output(network.layer("resize", [network.input], {"scale_y": 1 << 24, "scale_x": 1 << 24}))
+    session = network.compile(device="cpu").session()
+    x = np.zeros((1, 4, 4, 1), np.float32)
+    with pytest.raises(MemoryError, match="cannot be allocated"):
+        session.run(x, out=np.zeros(1, np.float32))
