@@ -5,6 +5,7 @@
 #include <new>
 
 #include "api/handles.h"
+#include "core/memory.h"
 
 namespace mpscnn::c_api {
 
@@ -38,6 +39,8 @@ mpscnn_status record_current_exception() noexcept {
         throw;
     } catch (const Error &error) {
         return record(static_cast<mpscnn_status>(error.kind()), error.what());
+    } catch (const OutOfMemory &error) {
+        return record(MPSCNN_ERROR_MEMORY, error.what());
     } catch (const std::bad_alloc &) {
         return record(MPSCNN_ERROR_MEMORY, "out of memory");
     } catch (const std::exception &error) {

@@ -2,8 +2,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
-#include <new>
 #include <string>
 
 #include "core/error.h"
@@ -27,6 +27,12 @@ std::atomic<std::int64_t> blocks{0};
 
 } // namespace
 
+OutOfMemory::OutOfMemory(std::size_t bytes) noexcept {
+    std::snprintf(message_, sizeof message_, "out of memory: %zu bytes cannot be allocated", bytes);
+}
+
+const char *OutOfMemory::what() const noexcept { return message_; }
+
 void set_allocator(const Allocator &allocator) {
     if (const std::int64_t in_use = blocks.load(); in_use != 0)
         fail(ErrorKind::state, "the allocator cannot be changed while " + std::to_string(in_use) +
@@ -35,9 +41,9 @@ void set_allocator(const Allocator &allocator) {
 }
 
 void *allocate_memory(std::size_t bytes) {
-    if (bytes > SIZE_MAX - memory_alignment) throw std::bad_alloc();
+    if (bytes > SIZE_MAX - memory_alignment) throw OutOfMemory(bytes);
     void *memory = current.allocate(bytes, memory_alignment, current.context);
-    if (!memory) throw std::bad_alloc();
+    if (!memory) throw OutOfMemory(bytes);
     if (reinterpret_cast<std::uintptr_t>(memory) % memory_alignment != 0) {
         current.release(memory, bytes, current.context);
         fail(ErrorKind::parameter, "the allocator returned memory that is not aligned to " +

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <new>
 
 namespace mpscnn {
 
@@ -15,7 +16,17 @@ struct Allocator {
 /// of the present allocator is in use.
 void set_allocator(const Allocator &allocator);
 
-/// Memory on a 64-byte boundary. Throws std::bad_alloc.
+/// Says how much was asked for; in memory of its own, since there may be none.
+class OutOfMemory : public std::bad_alloc {
+public:
+    explicit OutOfMemory(std::size_t bytes) noexcept;
+    const char *what() const noexcept override;
+
+private:
+    char message_[80];
+};
+
+/// Memory on a 64-byte boundary. Throws OutOfMemory.
 inline constexpr std::size_t memory_alignment = 64;
 void *allocate_memory(std::size_t bytes);
 void release_memory(void *memory, std::size_t bytes) noexcept;

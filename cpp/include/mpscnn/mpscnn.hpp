@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <memory>
 #include <new>
 #include <span>
@@ -30,7 +31,7 @@ inline namespace api {
 // ---- Errors
 // ------------------------------------------------------------------------------------------------
 
-/// A call that failed. MPSCNN_ERROR_MEMORY is thrown as std::bad_alloc instead.
+/// A call that failed. MPSCNN_ERROR_MEMORY is thrown as OutOfMemory instead.
 class Error : public std::runtime_error {
 public:
     Error(mpscnn_status status, const std::string &message) : std::runtime_error(message), status_(status) {}
@@ -53,6 +54,18 @@ using DeviceError = StatusError<MPSCNN_ERROR_DEVICE>;
 using UnsupportedError = StatusError<MPSCNN_ERROR_UNSUPPORTED>;
 using StateError = StatusError<MPSCNN_ERROR_STATE>;
 
+/// Holds the message itself, since there may be no memory for it.
+class OutOfMemory : public std::bad_alloc {
+public:
+    explicit OutOfMemory(const char *message) noexcept {
+        std::snprintf(message_, sizeof message_, "%s", message);
+    }
+    const char *what() const noexcept override { return message_; }
+
+private:
+    char message_[128];
+};
+
 namespace detail {
 
 [[noreturn]] inline void throw_last_error(mpscnn_status status) {
@@ -71,7 +84,7 @@ namespace detail {
     case MPSCNN_ERROR_STATE:
         throw StateError(message);
     case MPSCNN_ERROR_MEMORY:
-        throw std::bad_alloc();
+        throw OutOfMemory(message);
     default:
         throw Error(status, message);
     }
