@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from mpscnn.converters import static_shapes
 from mpscnn.converters.flatbuffer import Table
 from mpscnn.converters.tflite_file import FileOperator, FileTensor, TfliteFile
-from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.errors import ParameterError, ShapeError, UnsupportedError, WeightsError
 from mpscnn.layer_arguments import Activation
 from mpscnn.network import Network, Tensor
 
+_MAX_SETTING = 2 * 8  # the padding of 8 axes, the longest list of integers among the operators
 _ACTIVATIONS: dict[int, Activation] = {0: None, 1: "relu", 3: "relu6"}
 
 
@@ -73,8 +74,19 @@ class _FileConverter:
                 )
             self.values[index] = value
         for operator in self.file.operators:
-            self._convert(operator)
+            self._convert_checked(operator)
         return [self.value(index) for index in self.file.outputs]
+
+    def _convert_checked(self, operator: FileOperator) -> None:
+        try:
+            self._convert(operator)
+        except (UnsupportedError, WeightsError):
+            raise
+        except (ParameterError, ShapeError) as error:  # what the layer asks for is the file's fault
+            raise WeightsError(f"{self.file.origin}: {error}") from error
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            # Operands that are missing, constants of another rank or size: more than is worth a check each.
+            raise WeightsError(f"damaged: {self._where(operator)} contradicts itself: {error}") from error
 
     def _convert(self, operator: FileOperator) -> None:
         given = [self.constant(index) for index in operator.inputs if index >= 0]
@@ -113,6 +125,8 @@ class _FileConverter:
             raise UnsupportedError(
                 f"{self._where(operator)}: {what} is computed by the network; only constants are supported"
             )
+        if constant.size > _MAX_SETTING:
+            raise WeightsError(f"damaged: {self._where(operator)}: {what} has {constant.size} numbers")
         return [int(number) for number in constant.reshape(-1)]
 
     def result(self, operator: FileOperator, value: Tensor) -> None:

@@ -19,6 +19,8 @@ _TYPES = {
     15: "<u4", 16: "<u2",
 }  # fmt: skip
 
+_MAX_RANK = 8  # TensorFlow Lite's own kernels take up to 6 axes
+
 OPERATOR_NAMES = {
     0: "ADD", 1: "AVERAGE_POOL_2D", 2: "CONCATENATION", 3: "CONV_2D", 4: "DEPTHWISE_CONV_2D", 6: "DEQUANTIZE",
     9: "FULLY_CONNECTED", 14: "LOGISTIC", 17: "MAX_POOL_2D", 18: "MUL", 19: "RELU", 20: "RELU_N1_TO_1", 21: "RELU6",
@@ -130,6 +132,8 @@ def _tensor(entry: Table, buffers: list[Table]) -> FileTensor:
         raise UnsupportedError(f"tensor {name!r} has elements of kind {number}, which are not supported")
     dtype = np.dtype(_TYPES[number])
     shape = tuple(int(extent) for extent in entry.numbers(0, "<i4"))
+    if len(shape) > _MAX_RANK:
+        raise WeightsError(f"damaged: tensor {name!r} has {len(shape)} axes")
     if any(extent < 0 for extent in shape):
         raise WeightsError(f"damaged: tensor {name!r} has the shape {shape}")
     return FileTensor(

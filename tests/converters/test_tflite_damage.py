@@ -1,0 +1,130 @@
+"""TensorFlow Lite files that contradict themselves are refused with the layer's name, whatever is wrong with them."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mpscnn
+from mpscnn.converters.tflite import convert
+from mpscnn.converters.tflite_file import FileOperator, FileTensor, Quantization, TfliteFile
+
+_SCALES = Quantization(np.ones(1, np.float32), np.zeros(1, np.int64), 0)
+
+
+def _tensor(name: str, *shape: int, data: Any = None, quantization: Quantization | None = None) -> FileTensor:
+    stored = None if data is None else np.asarray(data).reshape(shape)
+    return FileTensor(
+        name, shape, np.dtype(np.float32) if stored is None else stored.dtype, quantization, stored
+    )
+
+
+def _file() -> TfliteFile:
+    """RESHAPE, then PRELU, with the constants that these and damaged operators read."""
+    tensors = [
+        _tensor("image", 1, 4, 4, 3),
+        _tensor("axes", 2, data=np.array([1, 2], np.int32)),
+        _tensor("mean", 1, 1, 1, 3),
+        _tensor("shape", 2, data=np.array([1, 3], np.int32)),
+        _tensor("flat", 1, 3),
+        _tensor("slopes", 3, data=np.ones(3, np.int32), quantization=_SCALES),
+        _tensor("sloped", 1, 3),
+        _tensor("sides", 2, 2, data=np.zeros(4, np.int32)),
+    ]
+    operators = [
+        FileOperator("RESHAPE", (4, 3), (4,), None),
+        FileOperator("PRELU", (4, 5), (6,), None),
+    ]
+    return TfliteFile("made.tflite", tensors, operators, (4,), (6,))
+
+
+def test_the_file_itself_converts() -> None:
+    network = convert([_file()], "made")
+    assert [tensor.shape for tensor in network.outputs] == [(None, 3)]
+
+
+@pytest.mark.parametrize(
+    ("position", "changes", "message"),
+    [
+        (0, {"inputs": ()}, "'flat' (RESHAPE) contradicts itself"),
+        (0, {"outputs": ()}, "(RESHAPE) contradicts itself"),
+        (1, {"inputs": (4,)}, "'sloped' (PRELU) contradicts itself"),
+        (1, {"kind": "ADD", "inputs": (4,)}, "'sloped' (ADD) contradicts itself"),
+        (1, {"kind": "PAD", "inputs": (4, 7)}, "'sloped' (PAD)"),
+        (1, {"kind": "CONV_2D", "inputs": (4, 5)}, "'sloped' (CONV_2D)"),
+    ],
+)
+def test_operator_that_contradicts_itself(position: int, changes: dict[str, Any], message: str) -> None:
+    file = _file()
+    file.operators[position] = replace(file.operators[position], **changes)
+    with pytest.raises((mpscnn.WeightsError, mpscnn.UnsupportedError)) as refused:
+        convert([file], "made")
+    assert "made.tflite" in str(refused.value)
+    assert message in str(refused.value)
+
+
+def test_layer_that_the_network_refuses_names_the_file() -> None:
+    file = _file()
+    file.tensors[6] = _tensor("sloped", 1, 5)
+    file.operators[1] = FileOperator("RESHAPE", (4,), (6,), None)
+    with pytest.raises(mpscnn.WeightsError, match=r"made\.tflite: layer 'sloped': reshape"):
+        convert([file], "made")
+
+
+def test_long_list_of_numbers_is_not_printed() -> None:
+    file = _file()
+    file.tensors[3] = _tensor("shape", 100_000, data=np.full(100_000, 73, np.int32))
+    with pytest.raises(mpscnn.WeightsError, match="has 100000 numbers") as refused:
+        convert([file], "made")
+    assert len(str(refused.value)) < 200
+
+
+def test_scales_that_do_not_fit() -> None:
+    file = _file()
+    scales = Quantization(np.ones(2, np.float32), np.zeros(2, np.int64), 0)
+    file.tensors[5] = replace(file.tensors[5], quantization=scales)
+    with pytest.raises(
+        mpscnn.WeightsError, match=r"made\.tflite: layer 'sloped' \(PRELU\) contradicts itself"
+    ):
+        convert([file], "made")
+
+
+def test_random_damage() -> None:
+    draw = random.Random(2)
+    kinds = [
+        "ADD",
+        "CONCATENATION",
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "FULLY_CONNECTED",
+        "MEAN",
+        "PAD",
+        "SHAPE",
+    ]
+    kinds += [
+        "PRELU",
+        "RESHAPE",
+        "RESIZE_BILINEAR",
+        "SOFTMAX",
+        "SQUEEZE",
+        "AVERAGE_POOL_2D",
+        "PACK",
+        "GATHER",
+    ]
+    refused = 0
+    for _ in range(300):
+        file = _file()
+        position = draw.randrange(2)
+        indices = tuple(draw.randrange(-1, len(file.tensors)) for _ in range(draw.randrange(4)))
+        file.operators[position] = replace(
+            file.operators[position], kind=draw.choice(kinds), inputs=indices, outputs=indices[:1] or (6,)
+        )
+        try:
+            convert([file], "made")
+        except (mpscnn.WeightsError, mpscnn.UnsupportedError):
+            refused += 1
+    assert refused > 250
