@@ -6,105 +6,15 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <numeric>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "check.h"
-#include "core/half.h"
+#include "kernel_memory.h"
 
-using namespace mpscnn;
-using namespace mpscnn::cpu;
+using namespace kernel_test;
 
 namespace {
-
-constexpr float guard = -12345.0f;
-constexpr std::int64_t margin = 32; ///< floats before a tensor
-
-using Random = std::mt19937;
-
-std::int64_t pick(Random &random, std::int64_t low, std::int64_t high) {
-    return low + static_cast<std::int64_t>(random() % static_cast<std::uint32_t>(high - low + 1));
-}
-
-float uniform(Random &random) { return static_cast<float>(random()) * 0x1p-31f - 1.0f; }
-
-/// Memory of a tensor whose pixels, rows and images may have space between them.
-struct Memory {
-    std::vector<float> floats;
-    View view;
-
-    Memory(Random &random, std::int64_t batch, std::int64_t height, std::int64_t width, std::int64_t channels,
-           float fill) {
-        view.batch = batch, view.height = height, view.width = width, view.channels = channels;
-        view.pixel_stride = channels + (random() % 2 ? pick(random, 0, 20) : 0);
-        view.row_stride = width * view.pixel_stride + (random() % 3 ? 0 : pick(random, 1, 9));
-        view.image_stride = height * view.row_stride + (random() % 3 ? 0 : pick(random, 1, 9));
-        view.writable_channels = random() % 2 ? view.pixel_stride : channels;
-        // Nothing behind the last float, not even the space between pixels: a sanitizer sees reads past it.
-        const std::int64_t last = (batch - 1) * view.image_stride + (height - 1) * view.row_stride +
-                                  (width - 1) * view.pixel_stride;
-        floats.assign(static_cast<std::size_t>(margin + last + view.writable_channels), fill);
-        view.data = floats.data() + margin;
-    }
-    float *at(std::int64_t n, std::int64_t y, std::int64_t x) const {
-        return view.data + n * view.image_stride + y * view.row_stride + x * view.pixel_stride;
-    }
-    template <class Action> void each_pixel(Action action) const {
-        for (std::int64_t n = 0; n < view.batch; ++n)
-            for (std::int64_t y = 0; y < view.height; ++y)
-                for (std::int64_t x = 0; x < view.width; ++x) action(n, y, x);
-    }
-    void randomise(Random &random) {
-        each_pixel([&](std::int64_t n, std::int64_t y, std::int64_t x) {
-            std::generate_n(at(n, y, x), view.channels, [&] { return uniform(random); });
-        });
-    }
-    /// Whether only floats that may be written differ from the guard.
-    bool guarded() const {
-        std::vector<char> allowed(floats.size(), 0);
-        each_pixel([&](std::int64_t n, std::int64_t y, std::int64_t x) {
-            std::fill_n(allowed.begin() + (at(n, y, x) - floats.data()), view.writable_channels, 1);
-        });
-        for (std::size_t i = 0; i < floats.size(); ++i)
-            if (!allowed[i] && floats[i] != guard) return false;
-        return true;
-    }
-};
-
-Activation random_activation(Random &random, const float *slopes) {
-    constexpr float infinity = std::numeric_limits<float>::infinity();
-    switch (random() % 6) {
-    case 0:
-        return {.kind = Activation::Kind::clamp, .low = 0.0f, .high = infinity};
-    case 1:
-        return {.kind = Activation::Kind::clamp, .low = 0.0f, .high = 0.75f};
-    case 2:
-        return {.kind = Activation::Kind::leaky, .high = random() % 2 ? infinity : 0.5f, .slope = -0.25f};
-    case 3:
-        return {.kind = Activation::Kind::prelu, .slopes = slopes};
-    case 4:
-        return {.kind = Activation::Kind::linear, .low = 0.125f, .slope = -1.5f};
-    default:
-        return {};
-    }
-}
-
-double activated(const Activation &activation, double x, std::int64_t channel) {
-    switch (activation.kind) {
-    case Activation::Kind::clamp:
-        return std::min<double>(std::max<double>(x, activation.low), activation.high);
-    case Activation::Kind::leaky:
-        return std::min<double>(x >= 0 ? x : activation.slope * x, activation.high);
-    case Activation::Kind::prelu:
-        return x >= 0 ? x : activation.slopes[channel] * x;
-    case Activation::Kind::linear:
-        return activation.slope * x + activation.low;
-    default:
-        return x;
-    }
-}
 
 WindowAxis random_axis(Random &random, std::int64_t kernel, bool plain) {
     if (plain) return {.kernel = kernel};
@@ -148,30 +58,31 @@ std::int64_t output_extent(Random &random, const WindowAxis &axis, std::int64_t 
     return std::max<std::int64_t>(1, (extent + axis.before + after - span) / axis.stride + 1);
 }
 
+Size output_size(Random &random, const ConvolutionCase &c) {
+    const std::int64_t height = output_extent(random, c.vertical, c.height);
+    return {c.batch, height, output_extent(random, c.horizontal, c.width), c.outputs()};
+}
+
+Size size_of(const Memory &memory) {
+    return {memory.view.batch, memory.view.height, memory.view.width, memory.view.channels};
+}
+
 /// A convolution with its operands.
 struct Problem {
     ConvolutionCase c;
     std::vector<float> weights, bias;
-    AlignedBuffer<float> slopes;
-    Memory source, destination, residual;
-    ConstView residual_view;
+    Memory source, destination;
+    RandomEpilogue random_epilogue;
     PackedConvolution packed;
     ConvolutionTask task;
 
     Problem(Random &random, const KernelTable &table, const ConvolutionCase &given)
         : c(given), weights(static_cast<std::size_t>(c.outputs() * c.depth())),
-          bias(static_cast<std::size_t>(c.outputs())), slopes(static_cast<std::size_t>(c.outputs() + 16)),
-          source(random, c.batch, c.height, c.width, c.group_inputs * c.groups, std::nanf("")),
-          destination(random, c.batch, output_extent(random, c.vertical, c.height),
-                      output_extent(random, c.horizontal, c.width), c.outputs(), guard),
-          residual(random, c.batch, destination.view.height, destination.view.width, c.outputs(),
-                   std::nanf("")),
-          residual_view(residual.view) {
+          bias(static_cast<std::size_t>(c.outputs())),
+          source(random_source(random, {c.batch, c.height, c.width, c.group_inputs * c.groups})),
+          destination(random, output_size(random, c), guard), random_epilogue(random, size_of(destination)) {
         std::generate(weights.begin(), weights.end(), [&] { return uniform(random); });
         std::generate(bias.begin(), bias.end(), [&] { return uniform(random); });
-        std::generate_n(slopes.data(), slopes.size(), [&] { return uniform(random); });
-        source.randomise(random);
-        residual.randomise(random);
         const bool with_bias = random() % 4 != 0;
         if (!with_bias) std::fill(bias.begin(), bias.end(), 0.0f);
         packed = table.pack_convolution(weights.data(), with_bias ? bias.data() : nullptr, c.outputs(),
@@ -181,26 +92,12 @@ struct Problem {
                 .vertical = c.vertical,
                 .horizontal = c.horizontal,
                 .packed = &packed,
-                .epilogue = {.activation = random_activation(random, slopes.data()),
-                             .round_to_half = random() % 4 == 0,
-                             .residual = random() % 3 == 0 ? &residual_view : nullptr,
-                             .residual_activation = random_activation(random, slopes.data()),
-                             .residual_round_to_half = random() % 4 == 0}};
+                .epilogue = random_epilogue.epilogue};
     }
 };
 
-/// Runs all items in random order, as if by `threads` threads.
 void run(Random &random, const KernelTable &table, const ConvolutionTask &task, int threads) {
-    const Work work = table.convolution_work(task, threads);
-    CHECK(work.items > 0);
-    std::vector<std::int64_t> order(static_cast<std::size_t>(work.items));
-    std::iota(order.begin(), order.end(), 0);
-    std::shuffle(order.begin(), order.end(), random);
-    AlignedBuffer<std::byte> scratch(work.scratch_bytes + 64);
-    std::memset(scratch.data(), 0xff, scratch.size()); // NaN
-    for (std::int64_t item : order) table.convolution(task, threads, item, item + 1, scratch.data());
-    for (std::size_t i = work.scratch_bytes; i < scratch.size(); ++i)
-        if (scratch[i] != std::byte{0xff}) return CHECK(!"wrote behind the scratch memory");
+    CHECK(run_items(random, task, table.convolution_work, table.convolution, threads));
 }
 
 struct Sum {
@@ -229,29 +126,10 @@ Sum convolved(const Problem &p, std::int64_t n, std::int64_t y, std::int64_t x, 
     return sum;
 }
 
-double half_spacing(double x) {
-    return std::ldexp(1.0, std::max(std::ilogb(std::fabs(x) + 1e-30), -14) - 10);
-}
-
-bool is_half(float x) { return float_from_half(half_from_float(x)) == x; }
-
-/// Whether a result agrees with the reference. Every activation here stretches an error by 1.5 at most.
 bool agrees(const Problem &p, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t output) {
-    const Epilogue &epilogue = p.task.epilogue;
     const Sum sum = convolved(p, n, y, x, output);
-    double expected = activated(epilogue.activation, sum.value, output);
-    double allowed = 1.5 * 0x1p-24 * (static_cast<double>(p.c.depth()) + 4) * (sum.magnitude + 1);
-    if (epilogue.round_to_half) allowed += 0.5 * half_spacing(std::fabs(expected) + allowed);
-    bool rounded = epilogue.round_to_half;
-    if (epilogue.residual) {
-        const double added = p.residual.at(n, y, x)[output];
-        expected = activated(epilogue.residual_activation, expected + added, output);
-        allowed = 1.5 * allowed + 0x1p-22 * (std::fabs(expected) + std::fabs(added) + 1);
-        rounded = epilogue.residual_round_to_half;
-        if (rounded) allowed += 0.5 * half_spacing(std::fabs(expected) + allowed);
-    }
-    const float got = p.destination.at(n, y, x)[output];
-    return std::fabs(got - expected) <= allowed && (!rounded || is_half(got));
+    const double error = 0x1p-24 * (static_cast<double>(p.c.depth()) + 4) * (sum.magnitude + 1);
+    return p.random_epilogue.agrees(p.destination.at(n, y, x)[output], sum.value, error, n, y, x, output);
 }
 
 std::string text(const KernelTable &table, const Problem &p) {
@@ -278,39 +156,21 @@ void check_problem(Random &random, const KernelTable &table, Problem &p) {
     CHECK(guarded);
 }
 
-/// Compares the floats that exist, bit by bit.
-bool same_bits(const Memory &a, const Memory &b, std::int64_t first_image_of_a) {
-    bool same = true;
-    b.each_pixel([&](std::int64_t n, std::int64_t y, std::int64_t x) {
-        const auto bytes = static_cast<std::size_t>(b.view.channels) * sizeof(float);
-        same = same && std::memcmp(a.at(first_image_of_a + n, y, x), b.at(n, y, x), bytes) == 0;
-    });
-    return same;
-}
-
 /// The same convolution for some threads, and for the last image alone.
 void check_bits(Random &random, const KernelTable &table, Problem &p) {
     run(random, table, p.task, 1);
-    for (int threads : {2, 7}) {
-        Memory other = p.destination;
-        std::fill(other.floats.begin(), other.floats.end(), guard);
-        other.view.data = other.floats.data() + margin;
-        ConvolutionTask task = p.task;
-        task.destination = other.view;
-        run(random, table, task, threads);
-        CHECK(same_bits(p.destination, other, 0));
-        CHECK(other.guarded());
-    }
-    Memory alone(random, 1, p.destination.view.height, p.destination.view.width, p.c.outputs(), guard);
+    CHECK(same_for_any_threads(random, p.task, p.destination, table.convolution_work, table.convolution));
+    const std::int64_t last = p.c.batch - 1;
+    Memory alone(random, {1, p.destination.view.height, p.destination.view.width, p.c.outputs()}, guard);
     ConvolutionTask task = p.task;
-    ConstView residual = p.residual_view;
+    ConstView residual = p.random_epilogue.residual_view;
     task.source.batch = residual.batch = 1;
-    task.source.data += (p.c.batch - 1) * task.source.image_stride;
-    residual.data += (p.c.batch - 1) * residual.image_stride;
+    task.source.data += last * task.source.image_stride;
+    residual.data += last * residual.image_stride;
     task.destination = alone.view;
     if (task.epilogue.residual) task.epilogue.residual = &residual;
     run(random, table, task, 1);
-    CHECK(same_bits(p.destination, alone, p.c.batch - 1));
+    CHECK(p.destination.same_bits(alone, last));
 }
 
 TEST(random_convolutions_agree_with_double) {
