@@ -11,18 +11,13 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <string>
 #include <vector>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#else
-#include <arm_neon.h>
-#endif
-
 #include "cpu/thread_pool.h"
+#include "peak.h"
 
+using namespace benchmark;
 using namespace mpscnn;
 using namespace mpscnn::cpu;
 
@@ -75,54 +70,6 @@ const Layer layers[] = {
     {"v2", "dense", 1, 1280, 1001},
 };
 
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-    return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// Twelve independent chains, more than latency x units of any processor known to the author. The empty
-// assembly keeps the compiler from replacing them by something cheaper.
-#define MPSCNN_PEAK_LOOP(name, attributes, type, zero, keep, step)                                           \
-    attributes void name(std::int64_t rounds) {                                                              \
-        type sums[12];                                                                                       \
-        for (auto &sum : sums) sum = zero;                                                                   \
-        type x = zero;                                                                                       \
-        for (std::int64_t i = 0; i < rounds; ++i) _Pragma("GCC unroll 12") for (auto &sum : sums) {          \
-                sum = step;                                                                                  \
-                __asm__ volatile("" : "+" keep(sum));                                                        \
-            }                                                                                                \
-        __asm__ volatile("" : "+" keep(x));                                                                  \
-    }
-#if defined(__x86_64__)
-MPSCNN_PEAK_LOOP(peak_baseline, , __m128, _mm_setzero_ps(), "x", _mm_add_ps(_mm_mul_ps(x, x), sum))
-MPSCNN_PEAK_LOOP(peak_avx2, __attribute__((target("avx2,fma"))), __m256, _mm256_setzero_ps(), "x",
-                 _mm256_fmadd_ps(x, x, sum))
-MPSCNN_PEAK_LOOP(peak_avx512, __attribute__((target("avx512f"))), __m512, _mm512_setzero_ps(), "v",
-                 _mm512_fmadd_ps(x, x, sum))
-#else
-MPSCNN_PEAK_LOOP(peak_neon, , float32x4_t, vdupq_n_f32(0.0f), "w", vfmaq_f32(sum, x, x))
-#endif
-
-constexpr std::int64_t peak_rounds = 2000;
-
-using PeakLoop = void (*)(std::int64_t rounds);
-
-PeakLoop peak_loop([[maybe_unused]] const KernelTable &table) {
-#if defined(__x86_64__)
-    const std::string name = table.name;
-    return name == "avx512" ? peak_avx512 : name == "avx2" ? peak_avx2 : peak_baseline;
-#else
-    return peak_neon;
-#endif
-}
-
-double seconds_of(const auto &action) {
-    const auto start = Clock::now();
-    action();
-    return seconds_since(start);
-}
-
 struct Measurement {
     double seconds, operations, peak; ///< peak: operations per second
 };
@@ -169,11 +116,10 @@ Measurement measure(const KernelTable &table, ThreadPool &pool, const Layer &lay
                             });
                         }));
         // In between, since the clock rate changes with temperature and with what others do.
-        best_peak = std::min(best_peak, seconds_of([&] { peak_loop(table)(peak_rounds); }));
+        best_peak = std::min(best_peak, seconds_of([&] { run_peak_loop(table); }));
     } while (seconds_since(start) < seconds);
-    const double peak_operations = 2.0 * 12 * peak_rounds * static_cast<double>(table.vector_width);
     return {best, 2.0 * static_cast<double>(layer.size * layer.size * layer.outputs * depth),
-            peak_operations / best_peak * pool.threads()};
+            peak_operations(table) / best_peak * pool.threads()};
 }
 
 std::string name_of(const Layer &layer) {

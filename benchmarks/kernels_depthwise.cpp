@@ -8,7 +8,6 @@
 // source and destination in the caches where they fit.
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -17,6 +16,7 @@
 #include "cpu/kernels.h"
 #include "peak.h"
 
+using namespace benchmark;
 using namespace mpscnn;
 using namespace mpscnn::cpu;
 
@@ -60,21 +60,13 @@ View view_of(AlignedBuffer<float> &floats, std::int64_t size, std::int64_t chann
     return view;
 }
 
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-    return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
 double measure(const KernelTable &table, const ConvolutionTask &task, double limit) {
     const Work work = table.convolution_work(task, 1);
     AlignedBuffer<std::byte> scratch(work.scratch_bytes);
     double best = 1e9;
     const auto begin = Clock::now();
     do {
-        const auto start = Clock::now();
-        table.convolution(task, 1, 0, work.items, scratch.data());
-        best = std::min(best, seconds_since(start));
+        best = std::min(best, seconds_of([&] { table.convolution(task, 1, 0, work.items, scratch.data()); }));
     } while (seconds_since(begin) < limit);
     return best;
 }
@@ -119,7 +111,7 @@ int main(int argc, char **argv) {
         else
             names.push_back(argument);
     }
-    const double peak = benchmark::multiply_add_peak(*table);
+    const double peak = multiply_add_peak(*table);
     std::printf("%s, multiply-add peak %.1f GFLOP/s\n", table->name, 1e-9 * peak);
     for (const Layer &layer : layers) {
         const std::string name = layer.name();

@@ -41,24 +41,40 @@ MPSCNN_PEAK_LOOP(peak_neon, , float32x4_t, vdupq_n_f32(0.0f), "w", vfmaq_f32(sum
 #endif
 #undef MPSCNN_PEAK_LOOP
 
-/// Floating-point operations per second of one thread that only multiplies and adds.
-inline double multiply_add_peak(const mpscnn::cpu::KernelTable &table) {
-    void (*loop)(std::int64_t) = nullptr;
+constexpr std::int64_t peak_rounds = 2000;
+
+/// Floating-point operations of one call of run_peak_loop().
+inline double peak_operations(const mpscnn::cpu::KernelTable &table) {
+    return 2.0 * 12 * peak_rounds * static_cast<double>(table.vector_width);
+}
+
+/// Multiplies and adds, and nothing else, on one thread.
+inline void run_peak_loop([[maybe_unused]] const mpscnn::cpu::KernelTable &table) {
 #if defined(__x86_64__)
     const std::string_view name = table.name;
-    loop = name == "avx512" ? peak_avx512 : name == "avx2" ? peak_avx2 : peak_baseline;
+    (name == "avx512" ? peak_avx512 : name == "avx2" ? peak_avx2 : peak_baseline)(peak_rounds);
 #else
-    loop = peak_neon;
+    peak_neon(peak_rounds);
 #endif
-    using Clock = std::chrono::steady_clock;
-    constexpr std::int64_t rounds = 20000;
+}
+
+using Clock = std::chrono::steady_clock;
+
+inline double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+template <class Action> double seconds_of(const Action &action) {
+    const auto start = Clock::now();
+    action();
+    return seconds_since(start);
+}
+
+/// Floating-point operations per second of one thread that only multiplies and adds.
+inline double multiply_add_peak(const mpscnn::cpu::KernelTable &table) {
     double best = 1e9;
-    for (int i = 0; i < 500; ++i) {
-        const auto start = Clock::now();
-        loop(rounds);
-        best = std::min(best, std::chrono::duration<double>(Clock::now() - start).count());
-    }
-    return 2.0 * 12 * rounds * static_cast<double>(table.vector_width) / best;
+    for (int i = 0; i < 5000; ++i) best = std::min(best, seconds_of([&] { run_peak_loop(table); }));
+    return peak_operations(table) / best;
 }
 
 } // namespace benchmark
