@@ -31,6 +31,18 @@ MPSCNN_INLINE bool can_merge_rows(const Epilogue &epilogue) {
            (!epilogue.residual || has_dense_rows(*epilogue.residual));
 }
 
+/// Merges the rows of all tensors where these lie so. `residual` takes the place of the epilogue's.
+template <class... Sources>
+MPSCNN_INLINE void merge_rows(View &to, Epilogue &epilogue, ConstView &residual, Sources &...sources) {
+    if (!can_merge_rows(epilogue) || !has_dense_rows(to) || !(has_dense_rows(sources) && ...)) return;
+    merge_row(to);
+    (merge_row(sources), ...);
+    if (!epilogue.residual) return;
+    residual = *epilogue.residual;
+    merge_row(residual);
+    epilogue.residual = &residual;
+}
+
 /// Stores epilogue(value(image, y, x, channel, channels left)) for each vector of the items' pixels.
 template <class V, class Value>
 MPSCNN_INLINE void for_each_vector(const View &to, const Epilogue &epilogue, const WorkSplit &split,
@@ -64,14 +76,8 @@ void addition_run(const AdditionTask &task, int threads, std::int64_t begin, std
     ConstView a = task.a, b = task.b;
     View to = task.destination;
     Epilogue epilogue = task.epilogue;
-    ConstView residual = epilogue.residual ? *epilogue.residual : ConstView{};
-    if (has_dense_rows(a) && has_dense_rows(b) && has_dense_rows(to) && can_merge_rows(epilogue)) {
-        merge_row(a);
-        merge_row(b);
-        merge_row(to);
-        merge_row(residual);
-        if (epilogue.residual) epilogue.residual = &residual;
-    }
+    ConstView residual;
+    merge_rows(to, epilogue, residual, a, b);
     for_each_vector<V>(
         to, epilogue, split, begin, end,
         [&](std::int64_t image, std::int64_t y, std::int64_t x, std::int64_t channel, std::int64_t left) {
@@ -90,14 +96,8 @@ void affine_run(const AffineTask &task, int threads, std::int64_t begin, std::in
     ConstView source = task.source;
     View to = task.destination;
     Epilogue epilogue = task.epilogue;
-    ConstView residual = epilogue.residual ? *epilogue.residual : ConstView{};
-    if (!task.scale && !task.shift && has_dense_rows(source) && has_dense_rows(to) &&
-        can_merge_rows(epilogue)) {
-        merge_row(source);
-        merge_row(to);
-        merge_row(residual);
-        if (epilogue.residual) epilogue.residual = &residual;
-    }
+    ConstView residual;
+    if (!task.scale && !task.shift) merge_rows(to, epilogue, residual, source);
     for_each_vector<V>(
         to, epilogue, split, begin, end,
         [&](std::int64_t image, std::int64_t y, std::int64_t x, std::int64_t channel, std::int64_t left) {
