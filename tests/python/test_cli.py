@@ -224,7 +224,7 @@ def test_convert_refuses_unknown_formats(
         (["a.tflite"], 2, "at least one file to read"),
         (["a.tflite", "b.safetensors", "--dtype", "int4"], 2, "'int4'"),
         (["a.tflite", "b.safetensors"], 1, "a.tflite"),
-        (["a.tflite", "b.bin"], 1, ".safetensors"),
+        (["a.tflite", "b.bin"], 2, ".safetensors"),
     ],
 )
 def test_convert_errors(

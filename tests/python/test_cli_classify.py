@@ -105,6 +105,13 @@ def test_folder_without_photos(tmp_path: Path, model: str) -> None:
     )
 
 
+def test_empty_name_is_not_the_current_folder(tmp_path: Path, model: str) -> None:
+    save_photo(tmp_path / "lake.png", "blue")
+    result = run("classify", "", "--model", model, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "error: '': an empty name is no photo\n"
+
+
 def test_odd_photos(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -202,20 +209,21 @@ def test_usage_errors(
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
+    ("name", "code", "message"),
     [
-        ("mobilenet_v9", "unknown model 'mobilenet_v9'"),
-        ("missing.safetensors", "missing.safetensors"),
-        ("text.safetensors", "text.safetensors"),
+        ("mobilenet_v9", 2, "unknown model 'mobilenet_v9'"),
+        ("", 2, "'' is not a model name"),
+        ("missing.safetensors", 1, "missing.safetensors"),
+        ("text.safetensors", 1, "text.safetensors"),
     ],
 )
-def test_bad_models(tmp_path: Path, name: str, message: str) -> None:
+def test_bad_models(tmp_path: Path, name: str, code: int, message: str) -> None:
     save_photo(tmp_path / "lake.png", "blue")
     (tmp_path / "text.safetensors").write_text(
         "This is no model file, and it is long enough to look like one."
     )
     result = run("classify", "lake.png", "--model", name, cwd=tmp_path)
-    assert (result.returncode, result.stdout) == (1, "")
+    assert (result.returncode, result.stdout) == (code, "")
     assert result.stderr.startswith("error: ")
     assert message in result.stderr
     assert "Traceback" not in result.stderr
@@ -243,7 +251,7 @@ def test_not_a_classifier(tmp_path: Path) -> None:
 def test_traceback_for_developers(tmp_path: Path) -> None:
     photo = save_photo(tmp_path / "lake.png", "blue")
     environment = {**os.environ, "MPSCNN_TRACEBACK": "1"}
-    result = run("classify", str(photo), "--model", "mobilenet_v9", env=environment)
+    result = run("classify", str(photo), "--model", "missing.safetensors", env=environment)
     assert result.returncode == 1
     assert "Traceback" in result.stderr
 

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mpscnn.errors import Error
+from mpscnn.errors import Error, ParameterError
 
 FAILED = 1
+USAGE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 READER_GONE = 141  # 128 + SIGPIPE
 
@@ -53,7 +54,8 @@ def leave_cleanly() -> Iterator[None]:
         ):  # the disk that stdout goes to is full
             _discard_output()
         report("not enough memory" if isinstance(error, MemoryError) else error)
-        sys.exit(FAILED)
+        # A value on the command line that nobody offers, which only the library can tell: a model's name, ...
+        sys.exit(USAGE if isinstance(error, ParameterError) else FAILED)
 
 
 def _discard_output() -> None:
