@@ -20,6 +20,7 @@ import mpscnn
 from mpscnn import registry
 from mpscnn.errors import DownloadError, ParameterError, WeightsError
 from mpscnn.registry import cache, catalogue, lookup
+from mpscnn.registry.download import Client
 
 BUNDLED_FILE = lookup._PACKAGED / f"{catalogue.BUNDLED_MODEL.name}.safetensors"
 PUBLISHED = Path(__file__).resolve().parents[2].parent / "shared" / "models" / "google"
@@ -136,6 +137,7 @@ def test_order_of_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, conver
 def test_name_outside_the_catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = ["flowers_0.5", "tiny", ".hidden", "has space"]
     mine = put(tmp_path / "mine", {f"{name}.safetensors": b"x" for name in files})
+    (mine / "folder.safetensors").mkdir()
     monkeypatch.setenv("MPSCNN_MODELS", str(mine))
     assert registry.find("flowers_0.5") == mine / "flowers_0.5.safetensors"
     assert registry.names() == [*(entry.name for entry in registry.models()), "flowers_0.5"]
@@ -178,6 +180,21 @@ def test_other_file_under_the_published_name(
         path.write_bytes(wrong)
     with pytest.raises(WeightsError, match=re.escape(f"{path} is not the published tiny_body.tflite")):
         registry.find("tiny")
+
+
+def test_failed_download_names_every_missing_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, converter: FakeConverter
+) -> None:
+    class Offline(Client):
+        def download(self, file: registry.PublishedFile, destination: Path) -> None:
+            raise DownloadError(f"cannot download {file.url}")
+
+    monkeypatch.setenv("MPSCNN_MODELS", str(put(tmp_path / "mine", {"labels.txt": FILES["labels.txt"]})))
+    with pytest.raises(DownloadError) as caught:
+        lookup.prepare(ENTRY, client=Offline())
+    assert str(caught.value).startswith("cannot download https://models.invalid/tiny_body.tflite\n")
+    assert "get tiny_head.tflite (40 bytes" in str(caught.value)
+    assert "get labels.txt" not in str(caught.value)
 
 
 def test_converted_once_per_converter_version(converter: FakeConverter) -> None:

@@ -39,7 +39,8 @@ def models() -> list[Entry]:
 def names() -> list[str]:
     """Every name that `find` accepts, aliases excepted: the catalogue's, then those of local model files."""
     known = [entry.name for entry in CATALOGUE]
-    local = {path.stem for directory in _directories() for path in directory.glob("*" + _SUFFIX)}
+    found = [path for directory in _directories() for path in directory.glob("*" + _SUFFIX) if path.is_file()]
+    local = {path.stem for path in found}
     return known + sorted(name for name in local if _entry(name) is None and _is_name(name))
 
 
@@ -94,7 +95,7 @@ def prepare(entry: Entry, *, download: bool = True, client: Client | None = None
         # Another process may have made it while this one waited.
         if first_file([target]):
             return target
-        paths = {file: provided.get(file) or _obtain(file, client) for file in entry.files}
+        paths = _obtain_all(entry, provided, client)
         with replacing(target) as temporary:
             converters.convert_files(
                 [paths[file] for file in entry.sources],
@@ -163,11 +164,28 @@ def _check(path: Path, file: PublishedFile) -> None:
         )
 
 
+def _missing(entry: Entry, provided: dict[PublishedFile, Path]) -> list[PublishedFile]:
+    return [file for file in entry.files if file not in provided and not _cached(file)]
+
+
 def _require_local(entry: Entry, provided: dict[PublishedFile, Path]) -> None:
-    missing = [file for file in entry.files if file not in provided and not _cached(file)]
-    if missing:
+    if missing := _missing(entry, provided):
         places = "\n".join(instructions(file) for file in missing)
         raise DownloadError(f"{entry.name} is not on this machine and must not be downloaded.\n{places}")
+
+
+def _obtain_all(
+    entry: Entry, provided: dict[PublishedFile, Path], client: Client | None
+) -> dict[PublishedFile, Path]:
+    paths = dict(provided)
+    for file in entry.files:
+        try:
+            paths[file] = paths.get(file) or _obtain(file, client)
+        except DownloadError as error:
+            # Whoever brings the file from elsewhere should learn at once which others to bring.
+            others = [other for other in _missing(entry, provided) if other != file]
+            raise DownloadError("\n".join([str(error), *map(instructions, others)])) from error
+    return paths
 
 
 def _obtain(file: PublishedFile, client: Client | None) -> Path:
