@@ -21,8 +21,9 @@ public:
         check_version();
         ModelFile model{
             Graph::from_json(required_json("mpscnn.graph"), ErrorKind::weights), {}, {}, Json::object()};
+        if (model.graph.outputs().empty()) fail(ErrorKind::weights, "graph.outputs: names no layer");
         read_weights(model.graph);
-        if (const auto json = optional_json("mpscnn.labels")) model.labels = read_labels(*json);
+        if (const auto json = optional_json("mpscnn.labels")) model.labels = read_labels(*json, model.graph);
         model.preprocess = optional_json("mpscnn.preprocess");
         if (auto json = optional_json("mpscnn.information"))
             model.information = read_information(std::move(*json));
@@ -62,9 +63,15 @@ private:
         return std::move(*json);
     }
 
-    std::vector<std::string> read_labels(const Json &json) const {
+    std::vector<std::string> read_labels(const Json &json, const Graph &graph) const {
         auto labels = JsonView(json, "mpscnn.labels", ErrorKind::weights).get<std::vector<std::string>>();
         if (labels.size() > max_labels) fail(ErrorKind::weights, "more than a million labels");
+        const Shape classes = graph.shape(graph.outputs()[0]);
+        if (!labels.empty() && graph.outputs().size() == 1 && classes.rank() == 2 &&
+            static_cast<std::size_t>(classes[1]) != labels.size())
+            fail(ErrorKind::weights, "mpscnn.labels: " + std::to_string(labels.size()) +
+                                         " labels for a network of " + std::to_string(classes[1]) +
+                                         " classes");
         return labels;
     }
 

@@ -131,6 +131,8 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "repeated name": (set_graph("nodes/1/name", "conv"), "the name is taken"),
     "missing output": (set_graph("outputs", ["nothing"]), "no layer 'nothing'"),
     "labels that are none": (set_metadata("mpscnn.labels", '{"a": 1}'), "mpscnn.labels"),
+    "too few labels": (set_metadata("mpscnn.labels", '["a"]'), "1 labels for a network of 4 classes"),
+    "no output": (set_graph("outputs", []), "graph.outputs: names no layer"),
     "labels of numbers": (set_metadata("mpscnn.labels", "[1]"), "mpscnn.labels"),
     "information with numbers": (set_metadata("mpscnn.information", '{"a": 1}'), "mpscnn.information"),
     "unknown preprocessing": (set_metadata("mpscnn.preprocess", '"magic"'), "magic"),
