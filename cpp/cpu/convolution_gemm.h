@@ -291,7 +291,10 @@ inline ChannelPanel channel_panel(const ConvolutionTask &task, const GemmPlan &p
             .epilogue = &epilogue,
             .plain = simple && writable >= round_up_to_width<V>(outputs.size()),
             .low = clamps ? epilogue.activation.low : -__builtin_inff(),
-            .high = clamps ? epilogue.activation.high : __builtin_inff()};
+            .high = clamps ? epilogue.activation.high : __builtin_inff(),
+            .ahead = nullptr, // multiply_block() knows
+            .ahead_step = 0,
+            .ahead_tile = 0};
 }
 
 template <class V> Work gemm_work(const ConvolutionTask &task, int threads) {
@@ -302,10 +305,16 @@ template <class V> Work gemm_work(const ConvolutionTask &task, int threads) {
 
 /// Computes a panel for all tiles of a block, neighbours of the same size together.
 template <class V>
-inline void multiply_block(const PixelTile *tiles, std::int64_t count, const ChannelPanel &panel) {
+inline void multiply_block(const PixelTile *tiles, std::int64_t count, ChannelPanel panel,
+                           std::int64_t depth) {
     const std::int64_t vectors = divide_up(panel.channels, V::width);
+    const std::int64_t bytes = vectors * V::width * static_cast<std::int64_t>(sizeof(float));
+    const char *next_panel = reinterpret_cast<const char *>(panel.weights) + depth * bytes;
+    panel.ahead_step = divide_up(bytes, count);
+    panel.ahead_tile = panel.ahead_step * depth;
     for (std::int64_t first = 0, next = 0; first < count; first = next) {
         while (next < count && tiles[next].pixels == tiles[first].pixels) ++next;
+        panel.ahead = next_panel + first * panel.ahead_tile;
         tiles_function<V>(tiles[first].pixels, vectors)(tiles + first, next - first, panel);
     }
 }
@@ -330,7 +339,7 @@ inline void run_item(const ConvolutionTask &task, const GemmPlan &plan, std::int
                                        channel_panel<V>(task, plan, group, p + 2),
                                        channel_panel<V>(task, plan, group, p + 3)});
     for (; p < panels.end; ++p)
-        multiply_block<V>(block, tiles.size(), channel_panel<V>(task, plan, group, p));
+        multiply_block<V>(block, tiles.size(), channel_panel<V>(task, plan, group, p), plan.depth);
 }
 
 template <class V>

@@ -38,6 +38,11 @@ struct ChannelPanel {
     const Epilogue *epilogue;
     bool plain; ///< store_clamped() does all that the epilogue asks for
     float low, high;
+    /// Weights needed soon. Each tile asks for a part of them, `ahead_step` bytes with every input,
+    /// `ahead_tile` in all, so that they come from memory while there is arithmetic to do: in a whole
+    /// network, unlike in a benchmark of one layer, weights are rarely cached.
+    const char *ahead;
+    std::ptrdiff_t ahead_step, ahead_tile;
 };
 
 template <class V, int Rows, int Vectors>
@@ -73,10 +78,11 @@ MPSCNN_INLINE void store_clamped(const ChannelPanel &panel, typename V::reg (&su
                      V::min(high, V::max(low, sums[r][v])));
 }
 
-/// sums += a (Rows pixels `stride` apart) * weights, for `length` inputs; moves `weights` on.
+/// sums += a (Rows pixels `stride` apart) * weights, for `length` inputs; moves `weights` and `ahead` on.
 template <class V, int Rows, int Vectors>
 MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[Rows][Vectors], const float *a,
-                                  std::ptrdiff_t stride, const float *&weights, std::int64_t length) {
+                                  std::ptrdiff_t stride, const float *&weights, std::int64_t length,
+                                  const char *&ahead, std::ptrdiff_t ahead_step) {
     // One pointer for three rows: the processor adds 0, 1 or 2 strides in the address. A pointer for every
     // row would not fit the general registers.
     constexpr int pointers = (Rows + 2) / 3;
@@ -97,6 +103,8 @@ MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[Rows][Vectors], const 
 #pragma GCC unroll 8
         for (int p = 0; p < pointers; ++p) ++base[p];
         weights += Vectors * V::width;
+        __builtin_prefetch(ahead, 0, 2);
+        ahead += ahead_step;
     }
 }
 
@@ -114,7 +122,8 @@ MPSCNN_INLINE void finish_rows(const PixelTile &tile, std::int64_t first_row, co
 
 /// `Rows` pixels of a tile, from `first_row` on.
 template <class V, int Rows, int Vectors>
-MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, const ChannelPanel &panel) {
+MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, const ChannelPanel &panel,
+                                 const char *ahead) {
     typename V::reg sums[Rows][Vectors];
 #pragma GCC unroll 8
     for (int v = 0; v < Vectors; ++v) {
@@ -130,7 +139,8 @@ MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, 
         const float *piece = source;
         std::int64_t x = pieces.columns;
         do {
-            multiply_piece<V>(sums, piece, pieces.pixel_stride, weights, pieces.length);
+            multiply_piece<V>(sums, piece, pieces.pixel_stride, weights, pieces.length, ahead,
+                              panel.ahead_step);
             piece += pieces.column_stride;
         } while (--x);
         source += pieces.row_stride;
@@ -141,13 +151,14 @@ MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, 
 /// Computes a panel of `Vectors` for `count` tiles of `Rows` pixels.
 template <class V, int Rows, int Vectors>
 void multiply_tiles(const PixelTile *tile, std::int64_t count, const ChannelPanel &panel) {
-    for (const PixelTile *end = tile + count; tile != end; ++tile)
+    const char *ahead = panel.ahead;
+    for (const PixelTile *end = tile + count; tile != end; ++tile, ahead += panel.ahead_tile)
         if constexpr (Rows * Vectors <= V::gemm_rows * V::gemm_vectors) {
-            multiply_rows<V, Rows, Vectors>(*tile, 0, panel);
+            multiply_rows<V, Rows, Vectors>(*tile, 0, panel, ahead);
         } else { // the wider last panel: too many sums for the registers
             constexpr int half = (Rows + 1) / 2;
-            multiply_rows<V, half, Vectors>(*tile, 0, panel);
-            multiply_rows<V, Rows - half, Vectors>(*tile, half, panel);
+            multiply_rows<V, half, Vectors>(*tile, 0, panel, ahead);
+            multiply_rows<V, Rows - half, Vectors>(*tile, half, panel, ahead);
         }
 }
 
