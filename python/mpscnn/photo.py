@@ -204,8 +204,7 @@ def _decode(image: PillowImage.Image) -> tuple[NDArray[Any], str]:
     if mode == "I":
         return _from_integers(np.asarray(image)), "gray16"
     if mode == "F":
-        # Pillow's own meaning of the mode: 0 to 255, as in its conversions.
-        return np.asarray(image, dtype=np.float32) / np.float32(255), "gray32f"
+        return _from_floats(np.asarray(image, dtype=np.float32)), "gray32f"
     transparent = _has_transparency(image)
     if mode in ("1", "L", "LA", "La"):
         wanted, pixel_format = ("LA", "gray_alpha8") if transparent else ("L", "gray8")
@@ -219,6 +218,13 @@ def _has_transparency(image: PillowImage.Image) -> bool:
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         return True
     return image.palette is not None and image.palette.mode.endswith("A")
+
+
+def _from_floats(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Pillow's own meaning of the mode: 0 to 255, as in its conversions."""
+    if not np.isfinite(values).all():
+        raise ImageError("has pixels that are not finite numbers")
+    return values / np.float32(255)
 
 
 def _from_integers(values: NDArray[Any]) -> NDArray[np.uint16]:

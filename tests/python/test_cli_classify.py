@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import LABELS, call, colour_network, run, save_colour_model, save_photo
 from PIL import Image
@@ -94,6 +95,21 @@ def test_failures_do_not_stop_the_others(
     assert len(errors) == 5
     for path in paths[:-1]:
         assert sum(line.startswith(f"error: {path}: ") for line in errors) == 1
+
+
+def test_pixels_that_no_photo_has(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (("nan.tif", np.nan), ("huge.tif", 3e38)):
+        Image.fromarray(np.full((8, 8), value, np.float32)).save(tmp_path / name)
+    good = save_photo(tmp_path / "red.png", "red")
+    options = ["--model", model, "--precision", "float16", "--json"]  # half overflows at 65520
+    assert call(monkeypatch, "classify", str(tmp_path), *options) == 1
+    captured = capsys.readouterr()
+    assert [json.loads(line)["image"] for line in captured.out.splitlines()] == [str(good)]
+    huge, nan = captured.err.splitlines()
+    assert nan == f"error: {tmp_path / 'nan.tif'}: has pixels that are not finite numbers"
+    assert huge.startswith(f"error: {tmp_path / 'huge.tif'}: network 'colours': the result is not")
 
 
 def test_folder_without_photos(tmp_path: Path, model: str) -> None:

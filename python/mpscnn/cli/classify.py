@@ -11,7 +11,7 @@ from mpscnn.cli.arguments import Device, DeviceOption, Precision, PrecisionOptio
 from mpscnn.cli.failures import FAILED, report
 from mpscnn.cli.photo_list import photo_paths
 from mpscnn.cli.progress import with_progress
-from mpscnn.errors import ImageError, ShapeError
+from mpscnn.errors import ImageError, ParameterError, ShapeError
 from mpscnn.model import Model, load
 from mpscnn.registry.catalogue import BUNDLED_MODEL
 from mpscnn.results import Classification
@@ -64,8 +64,11 @@ def _classify_all(paths: list[str], model: Model, top: int, as_json: bool) -> bo
         for path in tracked:
             try:
                 result = model.predict(path, top=top)
-            except (ImageError, ShapeError) as error:
+            except ImageError as error:
                 report(error)
+                all_read = False
+            except (ParameterError, ShapeError) as error:
+                report(f"{path}: {error}")  # the network does not know the photo's name
                 all_read = False
             else:
                 print(_json_line(path, model, result) if as_json else _text(path, model, result), flush=True)
