@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from mpscnn.errors import ParameterError
 
 IntPair = int | tuple[int, int]
@@ -18,12 +20,19 @@ _ACTIVATIONS: dict[str, dict[str, Any]] = {
 }
 
 
+def plain_number(value: object) -> object:
+    """For `json.dumps(default=)`: numpy's numbers are as good as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise ParameterError(f"expected a number, got {type(value).__name__}")
+
+
 def pair(what: str, value: IntPair) -> tuple[int, int]:
     """(vertical, horizontal) from one number or two."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value, value
-    if isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(part, int) for part in value):
-        return value[0], value[1]
+    parts = value if isinstance(value, (tuple, list)) else (value, value)
+    whole = all(isinstance(part, (int, np.integer)) and not isinstance(part, bool) for part in parts)
+    if len(parts) == 2 and whole:
+        return int(parts[0]), int(parts[1])
     raise ParameterError(f"{what} must be a whole number or (vertical, horizontal), got {value!r}")
 
 
@@ -66,8 +75,9 @@ def window_attributes(
 def _sides(
     padding: int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]],
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    if isinstance(padding, int):
-        return (padding, padding), (padding, padding)
+    if isinstance(padding, (int, np.integer)):
+        both = pair("padding", padding)
+        return both, both
     if isinstance(padding, (tuple, list)) and len(padding) == 2:
         vertical, horizontal = padding
         return pair("padding", vertical), pair("padding", horizontal)

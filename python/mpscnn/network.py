@@ -15,6 +15,7 @@ from mpscnn.layer_arguments import (
     PaddingArgument,
     activation_attributes,
     pair,
+    plain_number,
     window_attributes,
 )
 from mpscnn.weights import GraphWeights
@@ -292,21 +293,21 @@ class Network(GraphWeights):
     ) -> Tensor:
         """Any operation of `mpscnn.operations()` by its own name and parameters; the other methods end here."""
         for tensor in inputs:
-            if tensor.network is not self:
-                raise ParameterError(f"{tensor!r} belongs to another network")
+            self._require_own(tensor)
         name = name if name is not None else self._free_name(default or operation)
         neuron = activation_attributes(activation)
         index = self.graph.add_node(
             operation,
             name,
             [tensor.index for tensor in inputs],
-            json.dumps(dict(attributes)),
+            json.dumps(dict(attributes), default=plain_number),
             "" if neuron is None else json.dumps(neuron),
         )
         return Tensor(self, index, name)
 
     def output(self, x: Tensor) -> Tensor:
         """Marks a result of the network. Several outputs keep the order in which they were marked."""
+        self._require_own(x)
         self.graph.mark_output(x.index)
         self.outputs.append(x)
         return x
@@ -414,6 +415,15 @@ class Network(GraphWeights):
     def _add_input(self, name: str, shape: Sequence[int | None]) -> Tensor:
         extents = [-1, *(-1 if extent is None else extent for extent in shape)]
         return Tensor(self, self.graph.add_input(name, extents), name)
+
+    def _require_own(self, tensor: object) -> None:
+        if not isinstance(tensor, Tensor):
+            raise ParameterError(
+                f"expected a Tensor of network {self.name!r} (an input or a layer's result), "
+                f"got {type(tensor).__name__}"
+            )
+        if tensor.network is not self:
+            raise ParameterError(f"{tensor!r} belongs to another network")
 
     def _global_pool(self, kind: str, x: Tensor, name: str | None) -> Tensor:
         attributes = {"kind": kind, "global": True}

@@ -224,7 +224,8 @@ def _from_floats(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Pillow's own meaning of the mode: 0 to 255, as in its conversions."""
     if not np.isfinite(values).all():
         raise ImageError("has pixels that are not finite numbers")
-    return values / np.float32(255)
+    scaled: NDArray[np.float32] = values / np.float32(255)
+    return scaled
 
 
 def _from_integers(values: NDArray[Any]) -> NDArray[np.uint16]:
