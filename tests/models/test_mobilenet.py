@@ -131,6 +131,10 @@ def test_wrong_arguments_are_named() -> None:
         mobilenet_v2(depth_multiplier=0)
     with pytest.raises(mpscnn.ParameterError, match="input_size must be at least 32"):
         mobilenet_v1(input_size=16)
+    with pytest.raises(
+        mpscnn.ParameterError, match=r"input_size must be a whole number or .* got \(96, 96, 3\)"
+    ):
+        mobilenet_v2(input_size=(96, 96, 3))  # type: ignore[arg-type]
     with pytest.raises(mpscnn.ParameterError, match="output must be 'softmax' or 'logits'"):
         mobilenet_v1(output="labels")
     with pytest.raises(mpscnn.ParameterError, match="output_channels must be"):

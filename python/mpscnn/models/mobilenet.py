@@ -7,6 +7,7 @@ from os import PathLike
 from typing import Any
 
 from mpscnn.errors import ParameterError
+from mpscnn.layer_arguments import pair
 from mpscnn.network import Network, Tensor
 
 Size = int | tuple[int, int]
@@ -165,7 +166,7 @@ def _require_multiplier(multiplier: float) -> None:
 
 
 def _input_size(size: Size) -> tuple[int, int]:
-    height, width = (size, size) if isinstance(size, int) else size
+    height, width = pair("input_size", size)
     if min(height, width) < 32:
         raise ParameterError(f"input_size must be at least 32, got {size!r}")
     return height, width
