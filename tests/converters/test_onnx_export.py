@@ -242,7 +242,7 @@ def test_free_size_and_several_outputs() -> None:
 def test_quantized_and_half_weights_are_exported_as_they_count(tmp_path: Path) -> None:
     network = network_of(conv())
     for dtype in ("uint8", "float16"):
-        network.save(tmp_path / f"{dtype}.safetensors", dtype=dtype, preprocess="none")
+        network.save(tmp_path / f"{dtype}.safetensors", dtype=dtype)
         assert_same(mpscnn.load(tmp_path / f"{dtype}.safetensors").network)
 
 
