@@ -46,6 +46,11 @@ Shape result_shape(const ops::Operation &operation, const ops::InputShapes &inpu
     return result;
 }
 
+void require_countable(const Shape &shape) {
+    if (shape.elements() > most_elements)
+        fail(ErrorKind::shape, "shape " + shape.text() + " has too many elements");
+}
+
 std::string similar_names(const std::map<std::string, ValueId, std::less<>> &names, std::string_view wanted) {
     std::string list;
     int count = 0;
@@ -174,14 +179,14 @@ ValueId Graph::find(std::string_view name) const {
 std::vector<Shape> Graph::infer_shapes(const std::vector<Shape> &input_shapes) const {
     std::vector<Shape> result = input_shapes;
     result.reserve(static_cast<std::size_t>(values()));
+    for (const Shape &shape : input_shapes) require_countable(shape);
     std::vector<Shape> arguments;
     for (const Node &node : nodes_) {
         arguments.clear();
         for (ValueId value : node.inputs) arguments.push_back(result[static_cast<std::size_t>(value)]);
         result.push_back(in_layer(node.name, [&] {
             const Shape output = result_shape(node.operation, arguments);
-            if (output.elements() > most_elements)
-                fail(ErrorKind::shape, "a result of shape " + output.text() + " has too many elements");
+            require_countable(output);
             return output;
         }));
     }

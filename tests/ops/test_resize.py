@@ -84,6 +84,14 @@ def test_sizes_beyond_all_memory_are_refused(size: int | None) -> None:
         use_two()
 
 
+@pytest.mark.parametrize("batch", [1, 1 << 30])
+def test_inputs_beyond_all_memory_are_refused(batch: int) -> None:
+    network = mpscnn.Network(input=(1 << 24, 1 << 24, 1 if batch > 1 else 1 << 24))
+    network.output(network.global_max_pool2d(network.input))
+    with pytest.raises(mpscnn.ShapeError, match="has too many elements"):
+        network.compile(device="cpu").output_shapes((batch, *network.input.shape[1:]))
+
+
 def test_memory_that_there_is_not_is_an_error() -> None:
     network = mpscnn.Network(input=(4, 4, 1))
     network.output(network.layer("resize", [network.input], {"scale_y": 1 << 24, "scale_x": 1 << 24}))

@@ -1,0 +1,117 @@
+// libFuzzer target for graphs: README.md beside this file says how to run it.
+#include <cstdint>
+#include <cstdlib>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/error.h"
+#include "cpu/cpu_backend.h"
+#include "engine/program.h"
+
+using namespace mpscnn;
+using engine::Graph;
+
+namespace {
+
+/// Decisions read out of the input, zero when it is used up.
+class Choices {
+public:
+    explicit Choices(std::string_view bytes) : bytes_(bytes) {}
+
+    bool empty() const { return bytes_.empty(); }
+    std::size_t below(std::size_t count) {
+        if (empty()) return 0;
+        const auto byte = static_cast<unsigned char>(bytes_.front());
+        bytes_.remove_prefix(1);
+        return byte % count;
+    }
+    std::int64_t number() {
+        static constexpr std::int64_t interesting[] = {
+            0, 1, 2, 3, 5, 7, 64, 1000, 1 << 23, (1 << 24) - 1, 1 << 24, std::int64_t{1} << 40, -1};
+        return interesting[below(std::size(interesting))];
+    }
+
+private:
+    std::string_view bytes_;
+};
+
+/// Attributes of any operation: each of its parameters, or not, by the table's own description.
+Json attributes_of(const Json &operation, Choices &choices) {
+    Json attributes = Json::object();
+    for (const Json &parameter : JsonView(operation.at("parameters")).array()) {
+        if (choices.below(2) == 0) continue;
+        const auto name = parameter.at("name").get<std::string>();
+        const auto type = parameter.at("type").get<std::string>();
+        if (type == "integer")
+            attributes.set(name, choices.number());
+        else if (type == "integers")
+            attributes.set(name, std::vector<std::int64_t>{choices.number(), choices.number()});
+        else if (type == "boolean")
+            attributes.set(name, choices.below(2) != 0);
+        else if (type == "number")
+            attributes.set(name, static_cast<double>(choices.number()));
+        else {
+            const auto &names = JsonView(parameter.at("allowed")).array();
+            attributes.set(name, names[choices.below(names.size())]);
+        }
+    }
+    return attributes;
+}
+
+Shape shape_from(Choices &choices) {
+    static constexpr std::int64_t extents[] = {1, 2, 5, 33, 1 << 24, Shape::any};
+    Shape shape{Shape::any, extents[choices.below(6)], extents[choices.below(6)], extents[choices.below(5)]};
+    return choices.below(4) == 0 ? Shape{Shape::any, shape.back()} : shape;
+}
+
+void add_layers(Graph &graph, Choices &choices) {
+    static const Json operations = ops::describe_operations();
+    const auto &list = JsonView(operations).array();
+    while (!choices.empty()) {
+        const Json &operation = list[choices.below(list.size())];
+        std::vector<engine::ValueId> inputs;
+        const auto fewest = operation.at("min_inputs").get<std::size_t>();
+        for (std::size_t i = 0; i < fewest + choices.below(2); ++i)
+            inputs.push_back(graph.values() - 1 -
+                             static_cast<int>(choices.below(static_cast<std::size_t>(graph.values()))));
+        try {
+            const std::string name = "layer " + std::to_string(graph.values());
+            const auto kind = operation.at("name").get<std::string>();
+            graph.add_node(name, ops::make_operation(kind, attributes_of(operation, choices)), inputs);
+        } catch (const Error &) { // one layer less
+        }
+    }
+}
+
+/// Shapes, costs and, where no weights are needed, the plan.
+void examine(const Graph &graph, std::int64_t batch) {
+    Shape input = graph.inputs()[0].shape.with_batch(batch);
+    for (int axis = 1; axis < input.rank(); ++axis)
+        if (input[axis] == Shape::any) input[axis] = 9;
+    for (const engine::LayerSummary &layer : graph.summary({input}))
+        if (layer.cost.flops < 0 || layer.cost.macs < 0 || layer.parameters < 0) std::abort();
+    const auto program = engine::Program::compile(graph, engine::CompileOptions{});
+    const auto planned = program->plan_for({input});
+    constexpr std::size_t affordable = std::size_t{16} << 20;
+    if (planned->plan->arena_bytes() < affordable)
+        program->lowered().executor({.threads = 2})->prepare(*planned->plan);
+}
+
+} // namespace
+
+/// No graph of any operations with any parameters overflows, takes long or does worse than throw.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+    Choices choices({reinterpret_cast<const char *>(data), size});
+    try {
+        Graph graph("fuzz");
+        graph.add_input("image", shape_from(choices));
+        const std::int64_t batch = 1 + static_cast<std::int64_t>(choices.below(3));
+        add_layers(graph, choices);
+        graph.mark_output(graph.values() - 1);
+        examine(graph, batch);
+    } catch (const Error &) { // refused
+    }
+    return 0;
+}
