@@ -116,11 +116,12 @@ std::unique_ptr<mpscnn_predictions> classify(const mpscnn_model &model, mpscnn_s
         Classification classification(session);
         const auto values = classification.run(image, *model.preprocess, input, output);
         std::vector<float> result(values.begin(), values.end());
+        if (!ends_in_softmax(program.graph())) softmax(result);
+        // Infinite logits have no softmax either.
         if (std::any_of(result.begin(), result.end(), [](float value) { return std::isnan(value); }))
             fail(ErrorKind::parameter,
                  "network " + quoted(program.name()) +
                      ": the result is not a number (NaN), so the classes cannot be ranked");
-        if (!ends_in_softmax(program.graph())) softmax(result);
         return result;
     }();
     const std::size_t count =

@@ -250,6 +250,7 @@ TEST(models_are_read_and_damaged_ones_refused) {
     }
     CHECK(refused(parse(model_bytes(R"(\"sepia\")")), MPSCNN_ERROR_WEIGHTS, "sepia"));
     CHECK(refused(parse(model_bytes(R"(\"unit\")", R"([1])")), MPSCNN_ERROR_WEIGHTS, "mpscnn.labels"));
+    CHECK(refused(parse(model_bytes(R"(\"unit\")", R"([\"one\"])")), MPSCNN_ERROR_WEIGHTS, "1 labels"));
     CHECK(refused(mpscnn_model_load("/nonexistent/model.safetensors", &model), MPSCNN_ERROR_WEIGHTS,
                   "nonexistent"));
     CHECK(refused(mpscnn_model_load(nullptr, &model), MPSCNN_ERROR_PARAMETER, "path"));
@@ -312,12 +313,28 @@ TEST(classify_ranks_the_classes) {
     mpscnn_predictions_release(predictions);
     mpscnn_model_release(model);
 
-    model = parsed(model_bytes(R"(\"unit\")", R"([\"one\"])"));
-    CHECK(refused(mpscnn_model_classify(model, session, &photo.image, 1, &predictions), MPSCNN_ERROR_SHAPE,
-                  "1 labels"));
-    mpscnn_model_release(model);
     mpscnn_session_release(session);
     mpscnn_program_release(program);
+}
+
+TEST(infinite_logits_are_not_ranked) {
+    mpscnn_graph *graph = classifier_graph();
+    const std::vector<float> weight(9, 3e38f);
+    const mpscnn_tensor tensor = floats(weight.data(), {classes, 1, 1, 3});
+    CHECK(succeeded(mpscnn_graph_set_weight(graph, "logits", "weight", &tensor, nullptr, nullptr, 0)));
+    mpscnn_program *program = nullptr;
+    CHECK(succeeded(mpscnn_program_compile(graph, nullptr, &program)));
+    mpscnn_graph_release(graph);
+    mpscnn_session *session = session_of(program);
+    mpscnn_model *model = parsed(model_bytes());
+    const Photo photo(255, 255, 255);
+    mpscnn_predictions *predictions = nullptr;
+    CHECK(refused(mpscnn_model_classify(model, session, &photo.image, 1, &predictions),
+                  MPSCNN_ERROR_PARAMETER, "cannot be ranked"));
+    // In any order: a session keeps its program.
+    mpscnn_program_release(program);
+    mpscnn_model_release(model);
+    mpscnn_session_release(session);
 }
 
 TEST(photos_are_preprocessed) {
