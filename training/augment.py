@@ -105,10 +105,9 @@ def random_cutout(images: Tensor) -> Tensor:
     return torch.where(inside[:, None], color, images)
 
 
-def augment(images: Tensor, size: int) -> Tensor:
-    """Views (n, 3, size, size) in -1..1 of uint8 images (n, 3, h, w)."""
-    count, device = len(images), images.device
-    views = random_geometry(images.float() / 255, size)
+def random_appearance(views: Tensor) -> Tensor:
+    """Views (n, 3, size, size) in -1..1 from views in 0..1: other light, sharpness, noise, a covered part."""
+    count, device = len(views), views.device
     views = torch.where(chosen(count, 0.4, device), random_sharpness(views), views)
     views = torch.where(chosen(count, 0.6, device), random_colors(views), views)
     views = torch.where(chosen(count, 0.05, device), views.mean(1, keepdim=True), views)

@@ -1,13 +1,15 @@
 """Train the bundled model: a small MobileNetV2 for the ten classes of CIFAR-10.
 
-    python training/cifar10.py --data cifar10_jpeg.tar.gz --output DIR [--epochs N] [--device cuda|cpu]
+    python training/cifar10.py --data cifar10_jpeg.tar.gz --output DIR [--device cuda|cpu]
 
 The archive holds {train,test}/<class>/<n>.jpg. A larger teacher is trained first; the student then imitates
 it on the same random views (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015). Both also learn
-to answer with equal probabilities on images of none of the classes (outliers.py).
+to answer with equal probabilities on images of none of the classes (outliers.py). Then both continue, teacher
+first, with a share of composed scenes (scenes.py).
 
-DIR receives weights.npz (batch norm folded), architecture.json, report.json, teacher.pt and checkpoint.pt.
-A run that was interrupted continues from the latter two.
+DIR receives weights.npz (batch norm folded), architecture.json, report.json and what was trained: teacher.pt,
+student_checkpoint.pt, scene_teacher.pt and scene_student_checkpoint.pt. A run that was interrupted continues
+from these.
 """
 
 from __future__ import annotations
@@ -19,15 +21,16 @@ import math
 import tarfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from augment import augment, mixup, to_input
+from augment import mixup, random_appearance, random_geometry, to_input
 from mobilenet import CLASSES, Architecture, FoldedNetwork, MobileNetV2, fold
 from outliers import make_outliers
 from PIL import Image
+from scenes import Scenery
 from teacher import ResNet18
 from torch import Tensor, nn
 from torch.nn import functional
@@ -37,12 +40,15 @@ BATCH = 512
 OUTLIER_BANK = 40_000
 OUTLIERS_PER_EPOCH = 8_000
 MIXUP_SHARE = 0.3
+SCENE_GROUNDS = 20_000
 TEMPERATURE = 2.0
-LABEL_SHARE = 0.1
+TEACHER_SIZE = 64
 WARMUP_SHARE = 0.05
 AVERAGE_DECAY = 0.998
 AVERAGE_FROM = 0.4
 REPORT_EVERY = 10
+
+EPOCHS = {"teacher": 70, "student": 150, "scene-teacher": 25, "scene-student": 117}
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -55,6 +61,9 @@ class Recipe:
     epochs: int
     learning_rate: float
     weight_decay: float
+    size: int
+    scene_share: float = 0.0
+    label_share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,7 @@ class Data:
     images: Tensor
     labels: Tensor
     outliers: Tensor
+    scenery: Scenery
     test_images: Tensor
     test_labels: Tensor
 
@@ -95,10 +105,11 @@ def load_data(archive: Path, device: torch.device) -> Data:
     halves = read_photos(archive)
     images, labels = (tensor.to(device) for tensor in halves["train"])
     test_images, test_labels = (tensor.to(device) for tensor in halves["test"])
-    return Data(images, labels, make_outliers(images, OUTLIER_BANK), test_images, test_labels)
+    outliers = make_outliers(images, OUTLIER_BANK)
+    return Data(images, labels, outliers, Scenery(images, labels, SCENE_GROUNDS), test_images, test_labels)
 
 
-def batches(data: Data, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(data: Data, recipe: Recipe) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch of random views and their target probabilities."""
     device, photos = data.images.device, len(data.images)
     drawn = torch.randint(len(data.outliers), (OUTLIERS_PER_EPOCH,), device=device)
@@ -107,8 +118,12 @@ def batches(data: Data, size: int) -> Iterator[tuple[Tensor, Tensor]]:
     targets = torch.full((len(images), classes), 1 / classes, device=device)
     targets[:photos] = functional.one_hot(data.labels, classes).float()
     order = torch.randperm(len(images), device=device)
+    composed = round(recipe.scene_share * BATCH)
     for index in order.split(BATCH)[: len(images) // BATCH]:
-        yield mixup(augment(images[index], size), targets[index], MIXUP_SHARE)
+        views = random_geometry(images[index[composed:]].float() / 255, recipe.size)
+        if composed:
+            views = torch.cat((data.scenery.compose(index[:composed], recipe.size), views))
+        yield mixup(random_appearance(views), targets[index], MIXUP_SHARE)
 
 
 def learning_rate_factor(progress: float) -> float:
@@ -146,18 +161,17 @@ def accuracy(classify: Callable[[Tensor], Tensor], data: Data, size: int) -> flo
 class Training:
     """The state of one network's training, with an exponential average of its weights."""
 
-    def __init__(
-        self, model: nn.Module, recipe: Recipe, data: Data, size: int, checkpoint: Path, seed: int
-    ) -> None:
+    def __init__(self, model: nn.Module, recipe: Recipe, data: Data, output: Path, seed: int) -> None:
         self.device = data.images.device
         self.model = model.to(self.device, memory_format=torch.channels_last)
         self.average = AveragedModel(
             self.model, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE_DECAY), use_buffers=True
         )
         self.optimizer = make_optimizer(self.model, recipe)
-        self.recipe, self.data, self.size, self.checkpoint, self.seed = recipe, data, size, checkpoint, seed
+        self.recipe, self.data, self.seed = recipe, data, seed
+        self.checkpoint = output / f"{recipe.name}_checkpoint.pt"
         self.epoch = 0
-        if checkpoint.exists():
+        if self.checkpoint.exists():
             self.restore()
 
     def restore(self) -> None:
@@ -198,7 +212,7 @@ class Training:
         self.model.train()
         losses = []
         steps = (len(self.data.images) + OUTLIERS_PER_EPOCH) // BATCH
-        for step, (views, targets) in enumerate(batches(self.data, self.size)):
+        for step, (views, targets) in enumerate(batches(self.data, self.recipe)):
             progress = (self.epoch + step / steps) / self.recipe.epochs
             for group in self.optimizer.param_groups:
                 group["lr"] = self.recipe.learning_rate * learning_rate_factor(progress)
@@ -220,7 +234,7 @@ class Training:
         """One line about the averaged network."""
         self.average.eval()
         with half_autocast(self.device):
-            share = accuracy(self.average, self.data, self.size)
+            share = accuracy(self.average, self.data, self.recipe.size)
         print(
             f"{self.recipe.name} epoch {self.epoch}/{self.recipe.epochs}: loss {mean_loss:.4f}, "
             f"test accuracy {share:.4f}, {seconds:.0f} s",
@@ -233,41 +247,41 @@ def label_loss(logits: Tensor, _views: Tensor, targets: Tensor) -> Tensor:
     return functional.cross_entropy(logits, targets)
 
 
-def distillation_loss(teacher: nn.Module, device: torch.device) -> Loss:
-    """The teacher's softened answers, with a small share of the target probabilities."""
+def distillation_loss(teacher: nn.Module, device: torch.device, label_share: float) -> Loss:
+    """The teacher's softened answers, with a share of the target probabilities."""
     forward = torch.compile(teacher) if device.type == "cuda" else teacher
 
     def loss(logits: Tensor, views: Tensor, targets: Tensor) -> Tensor:
         with torch.no_grad(), half_autocast(device):
-            answers = torch.softmax(forward(views).float() / TEMPERATURE, dim=1)
+            seen = functional.interpolate(views, size=(TEACHER_SIZE, TEACHER_SIZE), mode="bilinear")
+            answers = torch.softmax(forward(seen).float() / TEMPERATURE, dim=1)
         # The square keeps the gradient's size independent of the temperature (Hinton et al., section 2.1).
         imitation = functional.cross_entropy(logits / TEMPERATURE, answers) * TEMPERATURE**2
-        return (1 - LABEL_SHARE) * imitation + LABEL_SHARE * functional.cross_entropy(logits, targets)
+        return (1 - label_share) * imitation + label_share * functional.cross_entropy(logits, targets)
 
     return loss
 
 
-def trained_teacher(data: Data, architecture: Architecture, options: argparse.Namespace) -> nn.Module:
-    """The teacher of teacher.pt, trained first if need be."""
-    device, file = data.images.device, options.output / "teacher.pt"
-    model = ResNet18(len(CLASSES), architecture.stem_stride)
-    if file.exists():
-        model.load_state_dict(torch.load(file, map_location="cpu"))
-    else:
-        recipe = Recipe("teacher", options.teacher_epochs, learning_rate=0.4, weight_decay=5e-4)
-        training = Training(
-            model,
-            recipe,
-            data,
-            architecture.input_size,
-            options.output / "teacher_checkpoint.pt",
-            options.seed,
-        )
-        model.load_state_dict(training.run(label_loss).state_dict())
+def trained_teacher(model: nn.Module, recipe: Recipe, data: Data, output: Path, seed: int) -> nn.Module:
+    """The teacher of <recipe>.pt; where there is none, `model` is trained and becomes it."""
+    device, file = data.images.device, output / f"{recipe.name}.pt"
+    if not file.exists():
+        model.load_state_dict(Training(model, recipe, data, output, seed).run(label_loss).state_dict())
         # Half precision: the file is only ever used for the teacher's softened answers.
         state = {name: t.half() if t.is_floating_point() else t for name, t in model.state_dict().items()}
         torch.save(state, file)
-    return model.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    model.load_state_dict(torch.load(file, map_location="cpu"))
+    return model.to(device, memory_format=torch.channels_last).eval()
+
+
+def trained_student(
+    model: MobileNetV2, recipe: Recipe, teacher: nn.Module, data: Data, output: Path, seed: int
+) -> MobileNetV2:
+    """`model`, trained to imitate the teacher."""
+    loss = distillation_loss(teacher, data.images.device, recipe.label_share)
+    trained = Training(model, recipe, data, output, seed).run(loss)
+    assert isinstance(trained, MobileNetV2)
+    return trained
 
 
 def export(student: MobileNetV2, architecture: Architecture, data: Data, output: Path) -> None:
@@ -292,8 +306,14 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--output", type=Path, required=True, help="folder for the results, created if missing"
     )
-    parser.add_argument("--epochs", type=int, default=150, help="of the student")
-    parser.add_argument("--teacher-epochs", type=int, default=70)
+    for name, epochs in EPOCHS.items():
+        parser.add_argument(f"--{name}-epochs", type=int, default=epochs)
+    parser.add_argument(
+        "--size", type=int, default=Architecture().input_size, help="of the final student's input"
+    )
+    parser.add_argument(
+        "--scene-share", type=float, default=0.35, help="of the views of the last two trainings"
+    )
     parser.add_argument(
         "--device", choices=("cuda", "cpu"), default="cuda" if torch.cuda.is_available() else "cpu"
     )
@@ -301,22 +321,40 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def recipes(options: argparse.Namespace) -> tuple[Recipe, Recipe, Recipe, Recipe]:
+    """Of teacher and student, first on photos alone, then with scenes."""
+    teacher = Recipe("teacher", options.teacher_epochs, 0.4, weight_decay=5e-4, size=TEACHER_SIZE)
+    student = Recipe(
+        "student", options.student_epochs, 0.4, weight_decay=2e-4, size=TEACHER_SIZE, label_share=0.1
+    )
+    share = options.scene_share
+    scene_teacher = replace(
+        teacher,
+        name="scene_teacher",
+        epochs=options.scene_teacher_epochs,
+        learning_rate=0.1,
+        scene_share=share,
+    )
+    scene_student = replace(
+        student, name="scene_student", epochs=options.scene_student_epochs, learning_rate=0.2,
+        size=options.size, scene_share=share, label_share=0.3,
+    )  # fmt: skip
+    return teacher, student, scene_teacher, scene_student
+
+
 def main() -> None:
     options = parse_arguments()
     options.output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(options.seed)
-    device = torch.device(options.device)
-    data = load_data(options.data, device)
-    architecture = Architecture()
-    teacher = trained_teacher(data, architecture, options)
+    data = load_data(options.data, torch.device(options.device))
+    architecture = Architecture(input_size=options.size)
+    teacher: nn.Module = ResNet18(len(CLASSES), architecture.stem_stride)
     student = MobileNetV2(architecture)
-    recipe = Recipe("student", options.epochs, learning_rate=0.4, weight_decay=2e-4)
-    training = Training(
-        student, recipe, data, architecture.input_size, options.output / "checkpoint.pt", options.seed
-    )
-    trained = training.run(distillation_loss(teacher, device))
-    assert isinstance(trained, MobileNetV2)
-    export(trained, architecture, data, options.output)
+    steps = iter(recipes(options))
+    for teacher_recipe, student_recipe in zip(steps, steps, strict=True):
+        teacher = trained_teacher(teacher, teacher_recipe, data, options.output, options.seed)
+        student = trained_student(student, student_recipe, teacher, data, options.output, options.seed)
+    export(student, architecture, data, options.output)
 
 
 if __name__ == "__main__":
