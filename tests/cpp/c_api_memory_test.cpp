@@ -139,7 +139,8 @@ TEST(allocator_without_memory_is_an_error) {
     mpscnn_graph *graph = classifier_graph();
     mpscnn_program *program = nullptr;
     books.exhausted = true;
-    CHECK(refused(mpscnn_program_compile(graph, nullptr, &program), MPSCNN_ERROR_MEMORY, "bytes cannot be allocated"));
+    CHECK(refused(mpscnn_program_compile(graph, nullptr, &program), MPSCNN_ERROR_MEMORY,
+                  "bytes cannot be allocated"));
     books.exhausted = false;
     books.offset = 16;
     CHECK(refused(mpscnn_program_compile(graph, nullptr, &program), MPSCNN_ERROR_PARAMETER, "not aligned"));
