@@ -8,7 +8,8 @@ namespace mpscnn::engine {
 
 namespace {
 
-constexpr std::size_t max_nodes = 100'000;
+/// Far beyond any network; planning memory takes time quadratic in it.
+constexpr std::size_t max_nodes = 10'000;
 /// Leaves room to count the bytes and the FLOPs of every element in 64 bits.
 constexpr std::int64_t most_elements = std::int64_t{1} << 56;
 

@@ -202,11 +202,11 @@ Preprocess Preprocess::named(std::string_view name, int channels) {
         return result;
     }
     if (name != "caffe" && name != "torch")
-        fail(ErrorKind::parameter, "preprocess: unknown name \"" + std::string(name) +
-                                       "\", expected tensorflow, caffe, torch, unit or none");
+        fail(ErrorKind::parameter, "unknown preprocessing '" + std::string(name) +
+                                       "', expected tensorflow, caffe, torch, unit or none");
     if (channels != 3)
-        fail(ErrorKind::parameter, "preprocess: \"" + std::string(name) +
-                                       "\" is for 3 channels, a gray input takes tensorflow, unit or none");
+        fail(ErrorKind::parameter, "preprocessing '" + std::string(name) +
+                                       "' is for 3 channels, a gray input takes tensorflow, unit or none");
     if (name == "caffe") {
         result.order = ChannelOrder::bgr;
         result.mean = {123.68f, 116.78f, 103.94f};

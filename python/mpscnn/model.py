@@ -48,6 +48,8 @@ def model_path(model: str | os.PathLike[str]) -> Path:
     """Where the file of a registry name or path lies; fetches published models."""
     from mpscnn import registry
 
+    if "\0" in os.fspath(model):
+        raise ParameterError(f"model: {model!r} contains a zero character")
     if not isinstance(model, str) or registry.is_path(model):
         return Path(model)
     return registry.find(model)

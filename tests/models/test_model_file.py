@@ -194,6 +194,11 @@ def test_missing_files_and_directories_are_named(tmp_path: Path) -> None:
             mpscnn.load(path)
 
 
+def test_a_path_with_a_zero_character_is_refused() -> None:
+    with pytest.raises(mpscnn.ParameterError, match="contains a zero character"):
+        mpscnn.load("tiny.safetensors\0.png")
+
+
 def test_a_loaded_model_does_not_need_its_file(tmp_path: Path) -> None:
     path = tmp_path / "tiny.safetensors"
     tiny().save(path, dtype="float32")

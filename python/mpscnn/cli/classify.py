@@ -59,22 +59,22 @@ def classify(
 
 def _classify_all(paths: list[str], model: Model, top: int, as_json: bool) -> bool:
     """Prints what is seen on each photo. Returns whether all could be read; the others are reported."""
-    all_read = True
+    failed = 0
     with with_progress(paths) as tracked:
         for path in tracked:
             try:
                 result = model.predict(path, top=top)
             except ImageError as error:
                 report(error)
-                all_read = False
+                failed += 1
             except (ParameterError, ShapeError) as error:
                 report(f"{path}: {error}")  # the network does not know the photo's name
-                all_read = False
+                failed += 1
             else:
                 print(_json_line(path, model, result) if as_json else _text(path, model, result), flush=True)
-    if _is_bundled(model) and not as_json:
+    if _is_bundled(model) and not as_json and failed < len(paths):
         print(_about_bundled(model))
-    return all_read
+    return failed == 0
 
 
 def _json_line(path: str, model: Model, result: Classification) -> str:
