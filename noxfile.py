@@ -223,9 +223,10 @@ def build_cpp(session: nox.Session, name: str, *options: str) -> None:
     session.run("cmake", "--build", str(BUILD / name), "-j", JOBS)
 
 
-def run_ctest(session: nox.Session, name: str) -> None:
+def run_ctest(session: nox.Session, name: str, **environment: str) -> None:
     """Runs the C++ tests of build/<name>."""
-    session.run("ctest", "--test-dir", str(BUILD / name), "--output-on-failure", "--no-tests=error")
+    command = ("ctest", "--test-dir", str(BUILD / name), "--output-on-failure", "--no-tests=error")
+    session.run(*command, env=environment)
 
 
 def emulated_tests(session: nox.Session, name: str, emulator: str, *options: str) -> None:
@@ -238,7 +239,7 @@ def emulated_tests(session: nox.Session, name: str, emulator: str, *options: str
         f"-DCMAKE_CROSSCOMPILING_EMULATOR={emulator}",
         *options,
     )
-    run_ctest(session, name)
+    run_ctest(session, name, MPSCNN_EMULATED="1")
 
 
 def instruction_sets(session: nox.Session) -> list[str]:
