@@ -318,7 +318,7 @@ TEST(presets) {
     CHECK(is_near("torch", {(1 - 0.485) / 0.229, -0.456 / 0.224, (100 / 255.0 - 0.406) / 0.225}));
     const auto gray = run(image, Preprocess::named("unit", 1), 1, 1);
     CHECK(difference(gray, {(0.299 * 255 + 0.114 * 100) / 255}) < 1e-6);
-    CHECK_THROWS(Preprocess::named("imagenet"), ErrorKind::parameter, "\"imagenet\"");
+    CHECK_THROWS(Preprocess::named("imagenet"), ErrorKind::parameter, "'imagenet'");
     CHECK_THROWS(Preprocess::named("torch", 1), ErrorKind::parameter, "3 channels");
     CHECK_THROWS(Preprocess::named("unit", 4), ErrorKind::parameter, "4 channels");
 }
