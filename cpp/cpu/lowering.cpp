@@ -26,11 +26,6 @@ AlignedBuffer<float> padded(const std::vector<float> &values) {
     return buffer;
 }
 
-std::vector<float> optional_values(const Node &node, const char *role, std::size_t count, float otherwise) {
-    const auto found = node.weights.find(role);
-    return found == node.weights.end() ? std::vector<float>(count, otherwise) : found->second.values();
-}
-
 OwnedActivation lower_neuron(const ops::Neuron &neuron, const Node &node) {
     using Kind = Activation::Kind;
     OwnedActivation owned;
@@ -161,8 +156,7 @@ private:
         std::vector<float> weights = node.weights.at("weight").values();
         // Biases stay float32, as those of MPSCNNConvolution.
         if (precision_ == Precision::float16) round_weights(weights, node.name);
-        const std::vector<float> bias =
-            optional_values(node, "bias", static_cast<std::size_t>(shape[0]), 0.0f);
+        const std::vector<float> bias = node.weight_or("bias", static_cast<std::size_t>(shape[0]), 0.0f);
         return kernels_.pack_convolution(weights.data(), bias.data(), shape[0], shape[1], shape[2], shape[3],
                                          groups);
     }
@@ -171,8 +165,8 @@ private:
                                     const ops::BatchNormalization &normalization) {
         const std::vector<float> mean = node.weights.at("mean").values();
         const ops::ScaleShift exact = normalization.scale_and_shift(
-            mean, node.weights.at("variance").values(), optional_values(node, "gamma", mean.size(), 1.0f),
-            optional_values(node, "beta", mean.size(), 0.0f));
+            mean, node.weights.at("variance").values(), node.weight_or("gamma", mean.size(), 1.0f),
+            node.weight_or("beta", mean.size(), 0.0f));
         fused.scale = padded({exact.scale.begin(), exact.scale.end()});
         fused.shift = padded({exact.shift.begin(), exact.shift.end()});
     }

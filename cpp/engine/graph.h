@@ -27,6 +27,12 @@ struct Node {
     std::vector<ValueId> inputs;
     std::optional<ops::Neuron> activation;       ///< applied to the result before it is rounded
     std::map<std::string, WeightTensor> weights; ///< by role; an activation's slopes have the role "slope"
+
+    /// The weight's values, or `count` times `otherwise` where it is not set.
+    std::vector<float> weight_or(const std::string &role, std::size_t count, float otherwise) const {
+        const auto found = weights.find(role);
+        return found == weights.end() ? std::vector<float>(count, otherwise) : found->second.values();
+    }
 };
 
 /// What one layer does at given input shapes, for tables and cost models.

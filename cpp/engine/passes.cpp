@@ -8,6 +8,27 @@ namespace mpscnn::engine {
 
 namespace {
 
+/// A graph with the inputs of `graph` and those of `nodes`, which take the place of its own, that are kept.
+Graph copy_kept(const Graph &graph, const std::vector<Node> &nodes, const std::vector<bool> &kept,
+                const std::vector<ValueId> &outputs) {
+    Graph result(graph.name());
+    std::vector<ValueId> renumbered(static_cast<std::size_t>(graph.values()), -1);
+    const auto renumber = [&](ValueId value) { return renumbered[static_cast<std::size_t>(value)]; };
+    for (std::size_t i = 0; i < graph.inputs().size(); ++i)
+        renumbered[i] = result.add_input(graph.inputs()[i].name, graph.inputs()[i].shape);
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+        if (!kept[i]) continue;
+        const Node &node = nodes[i];
+        std::vector<ValueId> inputs;
+        for (ValueId value : node.inputs) inputs.push_back(renumber(value));
+        const ValueId value = result.add_node(node.name, node.operation, std::move(inputs), node.activation);
+        result.adopt_weights(value, node.weights);
+        renumbered[static_cast<std::size_t>(graph.result_of(i))] = value;
+    }
+    for (ValueId value : outputs) result.mark_output(renumber(value));
+    return result;
+}
+
 /// Rewrites nodes into their producers; positions of merged nodes become aliases of the value they join.
 class Merger {
 public:
@@ -50,22 +71,11 @@ private:
     }
 
     Graph rebuild() const {
-        Graph result(graph_.name());
-        std::vector<ValueId> renumbered(alias_.size(), -1);
-        for (std::size_t i = 0; i < graph_.inputs().size(); ++i)
-            renumbered[i] = result.add_input(graph_.inputs()[i].name, graph_.inputs()[i].shape);
-        for (std::size_t i = 0; i < nodes_.size(); ++i) {
-            if (merged_[i]) continue;
-            const Node &node = nodes_[i];
-            std::vector<ValueId> inputs;
-            for (ValueId value : node.inputs) inputs.push_back(renumbered[index(value)]);
-            const ValueId value =
-                result.add_node(node.name, node.operation, std::move(inputs), node.activation);
-            result.adopt_weights(value, node.weights);
-            renumbered[index(graph_.result_of(i))] = value;
-        }
-        for (ValueId value : graph_.outputs()) result.mark_output(renumbered[index(alias_[index(value)])]);
-        return result;
+        std::vector<bool> kept(merged_);
+        kept.flip();
+        std::vector<ValueId> outputs;
+        for (ValueId value : graph_.outputs()) outputs.push_back(alias_[index(value)]);
+        return copy_kept(graph_, nodes_, kept, outputs);
     }
 
     const Graph &graph_;
@@ -74,11 +84,6 @@ private:
     std::vector<ValueId> alias_; ///< where each value of the graph is found now
     std::vector<int> uses_;
 };
-
-std::vector<float> values_or(const Node &node, const char *role, std::size_t count, float otherwise) {
-    const auto found = node.weights.find(role);
-    return found == node.weights.end() ? std::vector<float>(count, otherwise) : found->second.values();
-}
 
 bool Merger::fold_batch_normalization(std::size_t i) {
     Node &node = nodes_[i];
@@ -92,10 +97,10 @@ bool Merger::fold_batch_normalization(std::size_t i) {
     const Shape shape = producer->weights.at("weight").shape();
     const auto channels = static_cast<std::size_t>(shape[0]);
     std::vector<float> weight = producer->weights.at("weight").values();
-    std::vector<float> bias = values_or(*producer, "bias", channels, 0.0f);
+    std::vector<float> bias = producer->weight_or("bias", channels, 0.0f);
     const ops::ScaleShift folded = normalization->scale_and_shift(
         node.weights.at("mean").values(), node.weights.at("variance").values(),
-        values_or(node, "gamma", channels, 1.0f), values_or(node, "beta", channels, 0.0f));
+        node.weight_or("gamma", channels, 1.0f), node.weight_or("beta", channels, 0.0f));
     const std::size_t taps = weight.size() / channels;
     for (std::size_t c = 0; c < channels; ++c) {
         for (std::size_t t = c * taps; t < (c + 1) * taps; ++t)
@@ -135,21 +140,8 @@ Graph extract(const Graph &graph, const std::vector<ValueId> &wanted) {
         if (needed[static_cast<std::size_t>(graph.result_of(i))])
             for (ValueId value : graph.nodes()[i].inputs) needed[static_cast<std::size_t>(value)] = true;
 
-    Graph result(graph.name());
-    std::vector<ValueId> renumbered(needed.size(), -1);
-    for (std::size_t i = 0; i < graph.inputs().size(); ++i)
-        renumbered[i] = result.add_input(graph.inputs()[i].name, graph.inputs()[i].shape);
-    for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
-        const auto value = static_cast<std::size_t>(graph.result_of(i));
-        if (!needed[value]) continue;
-        const Node &node = graph.nodes()[i];
-        std::vector<ValueId> inputs;
-        for (ValueId input : node.inputs) inputs.push_back(renumbered[static_cast<std::size_t>(input)]);
-        renumbered[value] = result.add_node(node.name, node.operation, std::move(inputs), node.activation);
-        result.adopt_weights(renumbered[value], node.weights);
-    }
-    for (ValueId value : wanted) result.mark_output(renumbered[static_cast<std::size_t>(value)]);
-    return result;
+    const auto first_node = needed.begin() + static_cast<std::ptrdiff_t>(graph.inputs().size());
+    return copy_kept(graph, graph.nodes(), std::vector<bool>(first_node, needed.end()), wanted);
 }
 
 Graph canonicalise(const Graph &graph) { return Merger(graph).run(); }
