@@ -85,7 +85,7 @@ def isa(session: nox.Session) -> None:
         session.log(f"instruction set {name}")
         session.run("pytest", "tests/ops", "tests/models", *session.posargs, env={"MPSCNN_CPU": name})
     build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON")
-    objects = sorted((BUILD / "tests").rglob("table_*.o"))
+    objects = sorted((BUILD / "tests").glob("CMakeFiles/mpscnn_kernels_*.dir/**/*.o"))
     session.run("python", "tests/cpp/check_isa_symbols.py", *map(str, objects))
 
 

@@ -1,4 +1,4 @@
-# cpp/cpu/table_<set>.cpp instantiates the CPU kernels for one instruction set and alone gets that set's flags.
+# The kernels of the CPU engine, cpp/cpu/instances/*.cpp, are compiled once for each instruction set, alone with its flags.
 
 include(CheckCXXSourceCompiles)
 
@@ -6,9 +6,9 @@ include(CheckCXXSourceCompiles)
 check_cxx_source_compiles("#ifndef __x86_64__\n#error\n#endif\nint main() {}" MPSCNN_TARGET_X86_64)
 check_cxx_source_compiles("#ifndef __aarch64__\n#error\n#endif\nint main() {}" MPSCNN_TARGET_ARM64)
 
-# Removes the tables that the target processor family cannot have from `sources`, sets the others' flags and puts their
-# names, best last, in `names`.
-function(mpscnn_select_instruction_sets sources names)
+# Adds an object library mpscnn_kernels_<set> for each instruction set of the target processor family. Puts their objects
+# in `objects` and the sets' names, best last, in `names`.
+function(mpscnn_add_kernels objects names)
     list(LENGTH CMAKE_OSX_ARCHITECTURES architectures)
     if(architectures GREATER 1)
         message(FATAL_ERROR "mpscnn is built for one architecture at a time, CMAKE_OSX_ARCHITECTURES is "
@@ -23,15 +23,18 @@ function(mpscnn_select_instruction_sets sources names)
     endif()
     set(flags_avx2 -mavx2 -mfma -mf16c)
     set(flags_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -mprefer-vector-width=512)
-    foreach(set baseline avx2 avx512 neon)
-        set(table "${PROJECT_SOURCE_DIR}/cpp/cpu/table_${set}.cpp")
-        if(set IN_LIST built)
-            # -O3 in debug builds too: unoptimised kernels would make every test wait.
-            set_source_files_properties("${table}" PROPERTIES COMPILE_OPTIONS "-O3;${flags_${set}}")
-        else()
-            list(REMOVE_ITEM ${sources} "${table}")
-        endif()
+    file(GLOB instances CONFIGURE_DEPENDS cpp/cpu/instances/*.cpp)
+    foreach(set IN LISTS built)
+        set(library "mpscnn_kernels_${set}")
+        add_library(${library} OBJECT ${instances})
+        target_include_directories(${library} PRIVATE cpp)
+        set_target_properties(${library} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+        mpscnn_compile_options(${library})
+        target_compile_definitions(${library} PRIVATE MPSCNN_SET=${set} "MPSCNN_SIMD_HEADER=\"cpu/simd_${set}.h\"")
+        # -O3 in debug builds too: unoptimised kernels would make every test wait.
+        target_compile_options(${library} PRIVATE -O3 ${flags_${set}})
+        list(APPEND all "$<TARGET_OBJECTS:${library}>")
     endforeach()
-    set(${sources} "${${sources}}" PARENT_SCOPE)
+    set(${objects} "${all}" PARENT_SCOPE)
     set(${names} "${built}" PARENT_SCOPE)
 endfunction()

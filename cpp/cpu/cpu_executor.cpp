@@ -86,7 +86,7 @@ std::size_t CpuExecutor::scratch_bytes(const CpuPlan &plan) const {
         std::visit(
             [&]<class TaskType>(const TaskType &) {
                 const BoundTask<TaskType> bound(step, plan.storages(), bindings_);
-                const auto kernel = kernel_for(*plan.network().kernels, bound.task);
+                const Kernel<TaskType> &kernel = plan.network().kernels->kernel<TaskType>();
                 bytes = std::max(bytes, kernel.work(bound.task, pool_.threads()).scratch_bytes);
             },
             step.task);
@@ -169,7 +169,7 @@ void CpuExecutor::run_step(const CpuPlan &plan, const Step &step) {
     std::visit(
         [&]<class TaskType>(const TaskType &) {
             const BoundTask<TaskType> bound(step, plan.storages(), bindings_);
-            const auto kernel = kernel_for(*plan.network().kernels, bound.task);
+            const Kernel<TaskType> &kernel = plan.network().kernels->kernel<TaskType>();
             const int threads = pool_.threads();
             const Work work = kernel.work(bound.task, threads);
             reserve_scratch(work.scratch_bytes); // grows for unusual strides of the caller only

@@ -14,17 +14,17 @@ namespace mpscnn::cpu {
 
 #if defined(__x86_64__)
 namespace baseline {
-extern const KernelTable table;
+#include "cpu/instance_functions.h"
 }
 namespace avx2 {
-extern const KernelTable table;
+#include "cpu/instance_functions.h"
 }
 namespace avx512 {
-extern const KernelTable table;
+#include "cpu/instance_functions.h"
 }
 #elif defined(__aarch64__)
 namespace neon {
-extern const KernelTable table;
+#include "cpu/instance_functions.h"
 }
 #else
 #error "the CPU engine has kernels for x86-64 and arm64"
@@ -34,11 +34,33 @@ namespace {
 
 constexpr std::string_view known_names[] = {"baseline", "avx2", "avx512", "neon"};
 
+/// The table whose parts `get` fills in. Runs the set's code, so the processor must have it.
+template <class Get> KernelTable assemble(Get get) {
+    KernelTable table;
+    get(static_cast<VectorTraits &>(table));
+    get(static_cast<HalfConversion &>(table));
+    get(static_cast<ConvolutionPacking &>(table));
+    [&]<class... TaskType>(KernelSet<std::variant<TaskType...>> &set) {
+        (get(static_cast<Kernel<TaskType> &>(set)), ...);
+    }(static_cast<KernelSet<Task> &>(table));
+    return table;
+}
+
 struct Available {
-    std::array<const KernelTable *, 3> tables{};
+    std::array<KernelTable, 3> tables{};
+    std::array<const KernelTable *, 3> pointers{};
     std::size_t count = 0;
-    void add(const KernelTable &table) { tables[count++] = &table; }
-    std::span<const KernelTable *const> all() const { return {tables.data(), count}; }
+
+    Available();
+    Available(const Available &) = delete; // points into itself
+    Available &operator=(const Available &) = delete;
+
+    void add(const KernelTable &table) {
+        tables[count] = table;
+        pointers[count] = &tables[count];
+        ++count;
+    }
+    std::span<const KernelTable *const> all() const { return {pointers.data(), count}; }
 };
 
 #if defined(__x86_64__)
@@ -61,8 +83,7 @@ unsigned saved_states() {
 
 bool has(unsigned value, unsigned bits) { return (value & bits) == bits; }
 
-Available detect() {
-    Available available;
+Available::Available() {
     const Registers basic = cpuid(1), extended = cpuid(7);
     constexpr unsigned fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28, f16c = 1u << 29;
     constexpr unsigned avx2_bit = 1u << 5, avx512_f_dq_bw_vl = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
@@ -71,16 +92,13 @@ Available detect() {
     const bool runs_avx2 =
         has(basic.c, fma | avx | f16c) && has(extended.b, avx2_bit) && has(states, ymm_state);
     if (runs_avx2 && has(extended.b, avx512_f_dq_bw_vl) && has(states, zmm_state))
-        available.add(avx512::table);
-    if (runs_avx2) available.add(avx2::table);
-    available.add(baseline::table);
-    return available;
+        add(assemble([](auto &part) { avx512::get(part); }));
+    if (runs_avx2) add(assemble([](auto &part) { avx2::get(part); }));
+    add(assemble([](auto &part) { baseline::get(part); }));
 }
 #else
-Available detect() {
-    Available available;
-    available.add(neon::table);
-    return available;
+Available::Available() {
+    add(assemble([](auto &part) { neon::get(part); }));
 }
 #endif
 
@@ -93,7 +111,7 @@ std::string list_of(std::span<const KernelTable *const> tables) {
 } // namespace
 
 std::span<const KernelTable *const> available_kernels() {
-    static const Available available = detect();
+    static const Available available;
     return available.all();
 }
 

@@ -73,7 +73,7 @@ template <class V> Work addition_work(const AdditionTask &task, int threads) {
 template <class V>
 void addition_run(const AdditionTask &task, int threads, std::int64_t begin, std::int64_t end, std::byte *) {
     const WorkSplit split = split_elements(task.destination, threads);
-    ConstView a = task.a, b = task.b;
+    ConstView a = task.source, b = task.second;
     View to = task.destination;
     Epilogue epilogue = task.epilogue;
     ConstView residual;

@@ -1,11 +1,9 @@
 #include "cpu/lowering.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
-#include "core/half.h"
 #include "cpu/fusion.h"
+#include "cpu/operation.h"
 
 namespace mpscnn::cpu {
 
@@ -16,57 +14,8 @@ using engine::ValueId;
 
 namespace {
 
-constexpr float infinity = std::numeric_limits<float>::infinity();
-
-/// Copied with zeros up to a whole vector of any instruction set.
-AlignedBuffer<float> padded(const std::vector<float> &values) {
-    constexpr std::size_t widest_vector = 16;
-    AlignedBuffer<float> buffer((values.size() + widest_vector - 1) / widest_vector * widest_vector);
-    std::fill(std::copy(values.begin(), values.end(), buffer.data()), buffer.data() + buffer.size(), 0.0f);
-    return buffer;
-}
-
-OwnedActivation lower_neuron(const ops::Neuron &neuron, const Node &node) {
-    using Kind = Activation::Kind;
-    OwnedActivation owned;
-    Activation &activation = owned.activation;
-    switch (neuron.kind) {
-    case ops::NeuronKind::none:
-        break;
-    case ops::NeuronKind::relu:
-    case ops::NeuronKind::relun:
-        activation.kind = neuron.a == 0.0f ? Kind::clamp : Kind::leaky;
-        activation.slope = neuron.a;
-        activation.high = neuron.kind == ops::NeuronKind::relun ? neuron.b : infinity;
-        break;
-    case ops::NeuronKind::linear:
-        activation.kind = Kind::linear;
-        activation.slope = neuron.a;
-        activation.low = neuron.b;
-        break;
-    case ops::NeuronKind::prelu:
-        activation.kind = Kind::prelu;
-        owned.slopes = padded(node.weights.at("slope").values());
-        activation.slopes = owned.slopes.data();
-        break;
-    }
-    return owned;
-}
-
 OwnedActivation lower_activation(const Node &node) {
     return node.activation ? lower_neuron(*node.activation, node) : OwnedActivation{};
-}
-
-void round_weights(std::vector<float> &weights, const std::string &layer) {
-    for (float &weight : weights) {
-        const float rounded = round_to_half(weight);
-        if (!std::isfinite(rounded))
-            fail(ErrorKind::weights,
-                 "layer " + quoted(layer) + ": weight " + std::to_string(weight) +
-                     " does not fit into float16, whose largest number is 65504; use float32 "
-                     "precision (batch normalization is folded into the weights)");
-        weight = rounded;
-    }
 }
 
 /// Builds the operations of one network.
@@ -115,7 +64,8 @@ private:
         if (fusion.border) add_border(fused, graph_.nodes()[*fusion.border]);
         fused.layers.push_back(node.name);
         if (fusion.addition) add_residual(fused, *fusion.addition);
-        lower_parameters(fused, node);
+        const OperationLowering lowering{node, precision_, kernels_, fused};
+        std::visit([&](const auto &operation) { lower(lowering, operation); }, node.operation);
         return fused;
     }
 
@@ -134,43 +84,6 @@ private:
         fused.result = graph_.result_of(index);
     }
 
-    void lower_parameters(FusedOperation &fused, const Node &node) const {
-        if (const auto *convolution = std::get_if<ops::Convolution>(&node.operation)) {
-            const Shape &shape = node.weights.at("weight").shape();
-            fused.packed = pack(node, {shape[0], shape[1], shape[2], shape[3]}, convolution->groups);
-        } else if (std::holds_alternative<ops::FullyConnected>(node.operation)) {
-            // A pointwise convolution of one pixel that has all inputs as its channels.
-            const Shape &shape = node.weights.at("weight").shape();
-            fused.packed = pack(node, {shape[0], 1, 1, shape.elements() / shape[0]}, 1);
-        } else if (const auto *neuron = std::get_if<ops::Neuron>(&node.operation)) {
-            fused.activation = lower_neuron(*neuron, node);
-        } else if (const auto *normalization = std::get_if<ops::BatchNormalization>(&node.operation)) {
-            lower_normalization(fused, node, *normalization);
-        } else if (auto *padding = std::get_if<ops::Padding>(&fused.operation)) {
-            // Tensors of a float16 network hold halves only.
-            if (precision_ == Precision::float16) padding->value = round_to_half(padding->value);
-        }
-    }
-
-    PackedConvolution pack(const Node &node, const Shape &shape, std::int64_t groups) const {
-        std::vector<float> weights = node.weights.at("weight").values();
-        // Biases stay float32, as those of MPSCNNConvolution.
-        if (precision_ == Precision::float16) round_weights(weights, node.name);
-        const std::vector<float> bias = node.weight_or("bias", static_cast<std::size_t>(shape[0]), 0.0f);
-        return kernels_.pack_convolution(weights.data(), bias.data(), shape[0], shape[1], shape[2], shape[3],
-                                         groups);
-    }
-
-    static void lower_normalization(FusedOperation &fused, const Node &node,
-                                    const ops::BatchNormalization &normalization) {
-        const std::vector<float> mean = node.weights.at("mean").values();
-        const ops::ScaleShift exact = normalization.scale_and_shift(
-            mean, node.weights.at("variance").values(), node.weight_or("gamma", mean.size(), 1.0f),
-            node.weight_or("beta", mean.size(), 0.0f));
-        fused.scale = padded({exact.scale.begin(), exact.scale.end()});
-        fused.shift = padded({exact.shift.begin(), exact.shift.end()});
-    }
-
     static std::size_t weight_bytes(const FusedOperation &fused) {
         const std::size_t floats = fused.packed.weights.size() + fused.packed.bias.size() +
                                    fused.scale.size() + fused.shift.size() + fused.activation.slopes.size() +
@@ -184,6 +97,13 @@ private:
 };
 
 } // namespace
+
+AlignedBuffer<float> padded_to_vectors(const std::vector<float> &values) {
+    constexpr std::size_t widest_vector = 16;
+    AlignedBuffer<float> buffer((values.size() + widest_vector - 1) / widest_vector * widest_vector);
+    std::fill(std::copy(values.begin(), values.end(), buffer.data()), buffer.data() + buffer.size(), 0.0f);
+    return buffer;
+}
 
 std::shared_ptr<const LoweredNetwork> lower_network(const Graph &graph, Precision precision,
                                                     const KernelTable &kernels) {

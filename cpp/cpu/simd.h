@@ -3,10 +3,10 @@
 // What kernels know of an instruction set.
 //
 // Kernels are templates over one class, `template <class V>`, whose static members are the operations below.
-// simd_<set>.h defines that class as mpscnn::cpu::<set>::Simd, and table_<set>.cpp, compiled with that set's
-// flags, instantiates every kernel with it. So that no function built for one instruction set can be
-// taken by the linker for another's:
-//   - kernel headers are included by table_<set>.cpp only and keep all they define in an anonymous namespace;
+// simd_<set>.h defines that class as mpscnn::cpu::<set>::Simd, and cpu/instances/<family>.cpp, compiled once
+// for each set with its flags, instantiates the family's kernels with it. So that no function built for one
+// instruction set can be taken by the linker for another's:
+//   - kernel headers are included by these files only and keep all they define in an anonymous namespace;
 //   - they use no function of the C++ library that the compiler might not inline (no std::min, no
 //   containers);
 //   - tests/cpp/check_isa_symbols.py examines the objects.

@@ -9,9 +9,6 @@
 
 namespace mpscnn::cpu {
 
-using Task = std::variant<ConvolutionTask, PoolingTask, AdditionTask, AffineTask, SoftmaxTask, ResizeTask,
-                          PaddingTask>;
-
 /// One kernel call of a plan. The tensors of `task` are unbound: memory is known at each run only.
 struct Step {
     std::vector<std::string> layers; ///< names of the nodes that it computes; empty for a copy

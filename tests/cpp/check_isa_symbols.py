@@ -1,11 +1,11 @@
 """Check that the object files of the instruction sets share no functions with the rest of the program.
 
-    check_isa_symbols.py [--nm NM] table_baseline.o table_avx2.o ...
+    check_isa_symbols.py [--nm NM] mpscnn_kernels_avx2.dir/cpp/cpu/instances/pooling.cpp.o ...
 
 A function that the compiler emits as a weak symbol in several objects (an inline function of a header, a
 template) is kept once by the linker, perhaps in the version with instructions that the processor lacks. So each
-of these objects may define just one symbol that others see, mpscnn::cpu::<set>::table, and nothing weak. What
-they need from elsewhere must be C functions of the system.
+of these objects may define no symbol that others see but mpscnn::cpu::<set>::get(...), and nothing weak. What they need
+from elsewhere must be C functions of the system.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ def symbols(nm: str, path: Path) -> list[tuple[str, str]]:
 
 def problems(path: Path, found: list[tuple[str, str]]) -> list[str]:
     """What is wrong with one object file."""
-    instruction_set = next((name for name in SETS if re.search(rf"table_{name}\b", path.name)), None)
+    instruction_set = next((name for name in SETS if f"mpscnn_kernels_{name}.dir" in path.parts), None)
     if instruction_set is None:
-        return [f"the name of no instruction set ({', '.join(SETS)}) in table_<set>"]
-    table = f"_ZN6mpscnn3cpu{len(instruction_set)}{instruction_set}5tableE"
-    messages = [] if any(name == table for _, name in found) else [f"does not define {table}"]
+        return [f"not in mpscnn_kernels_<set>.dir for any set of {', '.join(SETS)}"]
+    own = f"_ZN6mpscnn3cpu{len(instruction_set)}{instruction_set}3getE"
+    messages = [] if any(name.startswith(own) for _, name in found) else [f"does not define {own}..."]
     for letter, name in found:
         if letter in "wWvVu":
             messages.append(f"weak symbol {name}")
@@ -47,7 +47,7 @@ def problems(path: Path, found: list[tuple[str, str]]) -> list[str]:
         elif (
             letter.isupper()
             and letter != "U"
-            and name != table
+            and not name.startswith(own)
             and not ALLOWED_FROM_ELSEWHERE.fullmatch(name)
         ):
             messages.append(f"defines {name} for everybody")

@@ -106,29 +106,28 @@ inline Memory random_source(Random &random, const Size &size) {
 
 /// Runs all items of a task in random order, one by one, as if by `threads` threads. False if there are none
 /// or the kernel wrote behind its scratch memory.
-template <class Task, class WorkFunction, class RunFunction>
-bool run_items(Random &random, const Task &task, WorkFunction work_of, RunFunction run, int threads) {
-    const Work work = work_of(task, threads);
+template <class Task>
+bool run_items(Random &random, const Task &task, const Kernel<Task> &kernel, int threads) {
+    const Work work = kernel.work(task, threads);
     std::vector<std::int64_t> order(static_cast<std::size_t>(work.items));
     std::iota(order.begin(), order.end(), 0);
     std::shuffle(order.begin(), order.end(), random);
     constexpr std::byte untouched{0xff}; // four of them are a NaN
     AlignedBuffer<std::byte> scratch(work.scratch_bytes + 64);
     std::fill_n(scratch.data(), scratch.size(), untouched);
-    for (const std::int64_t item : order) run(task, threads, item, item + 1, scratch.data());
+    for (const std::int64_t item : order) kernel.run(task, threads, item, item + 1, scratch.data());
     return work.items > 0 && std::all_of(scratch.data() + work.scratch_bytes, scratch.data() + scratch.size(),
                                          [](std::byte value) { return value == untouched; });
 }
 
 /// The same task for several threads writes the same bits, and nothing else.
-template <class Task, class WorkFunction, class RunFunction>
-bool same_for_any_threads(Random &random, Task task, const Memory &expected, WorkFunction work_of,
-                          RunFunction run) {
+template <class Task>
+bool same_for_any_threads(Random &random, Task task, const Memory &expected, const Kernel<Task> &kernel) {
     for (const int threads : {2, 7}) {
         Memory other = expected;
         std::fill(other.floats.begin(), other.floats.end(), guard);
         task.destination = other.view;
-        if (!run_items(random, task, work_of, run, threads)) return false;
+        if (!run_items(random, task, kernel, threads)) return false;
         if (!other.guarded() || !expected.same_bits(other)) return false;
     }
     return true;

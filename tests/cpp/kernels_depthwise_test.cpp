@@ -92,7 +92,7 @@ float multiply_add(const KernelTable &table, float a, float b, float c) {
 }
 
 bool run(Random &random, const KernelTable &table, const Problem &p, int threads) {
-    return run_items(random, p.task, table.convolution_work, table.convolution, threads);
+    return run_items(random, p.task, table.kernel<ConvolutionTask>(), threads);
 }
 
 bool same_bits_as_plain_loops(const KernelTable &table, const Problem &p) {
@@ -125,7 +125,7 @@ void check_problem(Random &random, const KernelTable &table, Problem &p) {
     const bool intact = run(random, table, p, 1) && p.destination.guarded();
     const bool right = agrees_with_double(p);
     const bool repeatable =
-        same_for_any_threads(random, p.task, p.destination, table.convolution_work, table.convolution);
+        same_for_any_threads(random, p.task, p.destination, table.kernel<ConvolutionTask>());
     p.task.epilogue = {};
     const bool same = run(random, table, p, 3) && same_bits_as_plain_loops(table, p);
     if (!intact || !right || !repeatable || !same) std::printf("%s: %s\n", table.name, p.text().c_str());
@@ -254,7 +254,7 @@ TEST(images_of_a_batch_have_the_bits_they_have_alone) {
         task.source.data += 2 * task.source.image_stride;
         task.source.batch = 1;
         task.destination = alone.view;
-        CHECK(run_items(random, task, table.convolution_work, table.convolution, 4));
+        CHECK(run_items(random, task, table.kernel<ConvolutionTask>(), 4));
         CHECK(p.destination.same_bits(alone, 2));
     });
 }

@@ -33,15 +33,16 @@ std::string text(const View &view) {
 
 /// Runs a task, requires agrees(value, n, y, x, channel) of every element, intact neighbours, and the same
 /// bits for any number of threads.
-template <class Task, class WorkFunction, class RunFunction, class Agrees>
+template <class Task, class Agrees>
 void check_task(Random &random, const KernelTable &table, const char *name, const Task &task,
-                const Memory &destination, WorkFunction work, RunFunction run, Agrees agrees) {
-    bool right = run_items(random, task, work, run, 1) && destination.guarded();
+                const Memory &destination, Agrees agrees) {
+    const Kernel<Task> &kernel = table.kernel<Task>();
+    bool right = run_items(random, task, kernel, 1) && destination.guarded();
     destination.each_pixel([&](std::int64_t n, std::int64_t y, std::int64_t x) {
         for (std::int64_t channel = 0; channel < destination.view.channels; ++channel)
             right = right && agrees(destination.at(n, y, x)[channel], n, y, x, channel);
     });
-    right = right && same_for_any_threads(random, task, destination, work, run);
+    right = right && same_for_any_threads(random, task, destination, kernel);
     judge(right, table, std::string(name) + " of " + text(destination.view));
 }
 
@@ -125,7 +126,6 @@ TEST(pooling_agrees_with_double) {
         task.destination = destination.view;
         task.epilogue = epilogue.epilogue;
         check_task(random, table, task.kind == PoolingKind::max ? "maximum" : "average", task, destination,
-                   table.pooling_work, table.pooling,
                    [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {
                        const Pooled expected = pooled(task, source, n, y, x, channel);
                        if (task.kind == PoolingKind::max) {
@@ -151,7 +151,7 @@ TEST(pooling_keeps_nan_and_infinity) {
         PoolingTask task = random_pooling(random, source);
         const Memory destination(random, pooled_size(random, task), guard);
         task.destination = destination.view;
-        check_task(random, table, "pooling of NaN", task, destination, table.pooling_work, table.pooling,
+        check_task(random, table, "pooling of NaN", task, destination,
                    [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {
                        const Pooled expected = pooled(task, source, n, y, x, channel);
                        if (task.kind == PoolingKind::max)
@@ -173,7 +173,7 @@ TEST(global_average_of_a_large_image_is_accurate) {
         task.source = source.view;
         task.destination = destination.view;
         task.vertical.kernel = task.horizontal.kernel = 200;
-        check_task(random, table, "global average", task, destination, table.pooling_work, table.pooling,
+        check_task(random, table, "global average", task, destination,
                    [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {
                        const double expected = pooled(task, source, n, y, x, channel).sum / 40000;
                        return std::fabs(got - expected) < 2e-6;
@@ -190,7 +190,7 @@ TEST(additions_agree_with_double) {
         const Memory destination(random, size, guard);
         const RandomEpilogue epilogue(random, size);
         const AdditionTask task{a.view, b.view, destination.view, epilogue.epilogue};
-        check_task(random, table, "addition", task, destination, table.addition_work, table.addition,
+        check_task(random, table, "addition", task, destination,
                    [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {
                        const double sum =
                            static_cast<double>(a.at(n, y, x)[channel]) + b.at(n, y, x)[channel];
@@ -210,7 +210,7 @@ TEST(scales_and_shifts_agree_with_double) {
         AffineTask task{source.view, destination.view, nullptr, nullptr, epilogue.epilogue};
         if (random() % 2) task.scale = scale.data();
         if (random() % 2) task.shift = shift.data();
-        check_task(random, table, "scale and shift", task, destination, table.affine_work, table.affine,
+        check_task(random, table, "scale and shift", task, destination,
                    [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {
                        const double factor = task.scale ? task.scale[channel] : 1.0f;
                        const double term = task.shift ? task.shift[channel] : 0.0f;
@@ -232,11 +232,11 @@ TEST(a_destination_may_be_the_source_or_the_residual) {
         epilogue.activation = {.kind = Activation::Kind::linear, .low = 0.25f, .slope = 2.0f};
         epilogue.residual = &residual;
         AdditionTask task{a.view, b.view, separate.view, epilogue};
-        bool right = run_items(random, task, table.addition_work, table.addition, 2);
+        bool right = run_items(random, task, table.kernel<AdditionTask>(), 2);
         const ConstView own = in_place.view;
-        task.b = task.destination = in_place.view;
+        task.second = task.destination = in_place.view;
         task.epilogue.residual = &own;
-        right = right && run_items(random, task, table.addition_work, table.addition, 2);
+        right = right && run_items(random, task, table.kernel<AdditionTask>(), 2);
         judge(right && separate.same_bits(in_place), table, "addition in place of " + text(in_place.view));
     });
 }
@@ -247,7 +247,7 @@ void check_softmax(Random &random, const KernelTable &table, const Memory &sourc
     const View &from = source.view;
     const Memory destination(random, {from.batch, from.height, from.width, from.channels}, guard);
     const SoftmaxTask task{from, destination.view, round_to_half};
-    check_task(random, table, "softmax", task, destination, table.softmax_work, table.softmax,
+    check_task(random, table, "softmax", task, destination,
                [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {
                    const float *pixel = source.at(n, y, x);
                    double maximum = -infinity, sum = 0;
@@ -325,25 +325,24 @@ TEST(resizing_agrees_with_double) {
         task.offset_x = random() % 2 ? 0.5 * task.scale_x - 0.5 : 0;
         task.nearest_bias = random() % 2 ? 0.5 : 0;
         task.round_to_half = random() % 3 == 0;
-        check_task(random, table, task.kind == ResizeKind::nearest ? "nearest" : "bilinear", task,
-                   destination, table.resize_work, table.resize,
-                   [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {
-                       const Sample v =
-                           sample(task.kind, y, task.scale_y, task.offset_y, task.nearest_bias, from.height);
-                       const Sample h =
-                           sample(task.kind, x, task.scale_x, task.offset_x, task.nearest_bias, from.width);
-                       const auto value = [&](std::int64_t row, std::int64_t column) {
-                           return static_cast<double>(source.at(n, row, column)[channel]);
-                       };
-                       const double above =
-                           std::lerp(value(v.first, h.first), value(v.first, h.second), h.fraction);
-                       const double below =
-                           std::lerp(value(v.second, h.first), value(v.second, h.second), h.fraction);
-                       const double expected = std::lerp(above, below, v.fraction);
-                       double allowed = task.kind == ResizeKind::nearest ? 0 : 0x1p-21;
-                       if (task.round_to_half) allowed += 0.5 * half_spacing(std::fabs(expected) + allowed);
-                       return std::fabs(got - expected) <= allowed;
-                   });
+        check_task(
+            random, table, task.kind == ResizeKind::nearest ? "nearest" : "bilinear", task, destination,
+            [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {
+                const Sample v =
+                    sample(task.kind, y, task.scale_y, task.offset_y, task.nearest_bias, from.height);
+                const Sample h =
+                    sample(task.kind, x, task.scale_x, task.offset_x, task.nearest_bias, from.width);
+                const auto value = [&](std::int64_t row, std::int64_t column) {
+                    return static_cast<double>(source.at(n, row, column)[channel]);
+                };
+                const double above = std::lerp(value(v.first, h.first), value(v.first, h.second), h.fraction);
+                const double below =
+                    std::lerp(value(v.second, h.first), value(v.second, h.second), h.fraction);
+                const double expected = std::lerp(above, below, v.fraction);
+                double allowed = task.kind == ResizeKind::nearest ? 0 : 0x1p-21;
+                if (task.round_to_half) allowed += 0.5 * half_spacing(std::fabs(expected) + allowed);
+                return std::fabs(got - expected) <= allowed;
+            });
     });
 }
 
@@ -364,7 +363,7 @@ TEST(padding_copies_crops_and_fills) {
             task.front = same_channels ? 0 : pick(random, -10, 10);
         }
         task.value = uniform(random);
-        check_task(random, table, "padding", task, destination, table.padding_work, table.padding,
+        check_task(random, table, "padding", task, destination,
                    [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {
                        const std::int64_t row = y - task.top, column = x - task.left,
                                           c = channel - task.front;
@@ -386,7 +385,7 @@ TEST(copies_side_by_side_concatenate) {
             View half = destination.view;
             half.channels = half.writable_channels = size.channels;
             if (part == &right) half.data += size.channels;
-            CHECK(run_items(random, PaddingTask{part->view, half}, table.padding_work, table.padding, 3));
+            CHECK(run_items(random, PaddingTask{part->view, half}, table.kernel<PaddingTask>(), 3));
         }
         bool same = true;
         destination.each_pixel([&](std::int64_t n, std::int64_t y, std::int64_t x) {

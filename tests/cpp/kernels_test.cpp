@@ -97,7 +97,7 @@ struct Problem {
 };
 
 void run(Random &random, const KernelTable &table, const ConvolutionTask &task, int threads) {
-    CHECK(run_items(random, task, table.convolution_work, table.convolution, threads));
+    CHECK(run_items(random, task, table.kernel<ConvolutionTask>(), threads));
 }
 
 struct Sum {
@@ -159,7 +159,7 @@ void check_problem(Random &random, const KernelTable &table, Problem &p) {
 /// The same convolution for some threads, and for the last image alone.
 void check_bits(Random &random, const KernelTable &table, Problem &p) {
     run(random, table, p.task, 1);
-    CHECK(same_for_any_threads(random, p.task, p.destination, table.convolution_work, table.convolution));
+    CHECK(same_for_any_threads(random, p.task, p.destination, table.kernel<ConvolutionTask>()));
     const std::int64_t last = p.c.batch - 1;
     Memory alone(random, {1, p.destination.view.height, p.destination.view.width, p.c.outputs()}, guard);
     ConvolutionTask task = p.task;

@@ -1,0 +1,13 @@
+// Included inside the namespace of each instruction set, hence without a guard: what its instance files
+// define (cpu/instance.h). Each function fills in a part of the set's KernelTable.
+
+void get(VectorTraits &);
+void get(HalfConversion &);
+void get(ConvolutionPacking &);
+void get(Kernel<ConvolutionTask> &);
+void get(Kernel<PoolingTask> &);
+void get(Kernel<AdditionTask> &);
+void get(Kernel<AffineTask> &);
+void get(Kernel<SoftmaxTask> &);
+void get(Kernel<ResizeTask> &);
+void get(Kernel<PaddingTask> &);

@@ -1,0 +1,5 @@
+#include "cpu/elementwise.h"
+#include "cpu/instance.h"
+
+MPSCNN_KERNEL(AdditionTask, addition)
+MPSCNN_KERNEL(AffineTask, affine)

@@ -1,0 +1,4 @@
+#include "cpu/pooling.h"
+#include "cpu/instance.h"
+
+MPSCNN_KERNEL(PoolingTask, pooling)

@@ -1,0 +1,4 @@
+#include "cpu/resize.h"
+#include "cpu/instance.h"
+
+MPSCNN_KERNEL(ResizeTask, resize)

@@ -1,0 +1,4 @@
+#include "cpu/softmax.h"
+#include "cpu/instance.h"
+
+MPSCNN_KERNEL(SoftmaxTask, softmax)

@@ -1,0 +1,47 @@
+#pragma once
+
+// What this engine does with each operation of ops/op_list.h; cpu/operations/<family>.cpp says it. A new
+// operation needs `make_step`, and `lower` when it has weights or parameters to prepare.
+
+#include "cpu/lowering.h"
+#include "cpu/step_builder.h"
+
+namespace mpscnn::cpu {
+
+/// Where an operation's weights and parameters become what its kernel takes.
+struct OperationLowering {
+    const engine::Node &node;
+    engine::Precision precision;
+    const KernelTable &kernels;
+    FusedOperation &fused; ///< to be filled in
+
+    /// Weights and bias in the kernels' order; `shape` is [outputs][height][width][inputs of a group].
+    PackedConvolution pack(const Shape &shape, std::int64_t groups) const;
+};
+
+/// Copied with zeros up to a whole vector of any instruction set.
+AlignedBuffer<float> padded_to_vectors(const std::vector<float> &values);
+OwnedActivation lower_neuron(const ops::Neuron &neuron, const engine::Node &node);
+
+/// Without weights there is nothing to do.
+template <class Op> void lower(const OperationLowering &, const Op &) {}
+void lower(const OperationLowering &lowering, const ops::BatchNormalization &normalization);
+void lower(const OperationLowering &lowering, const ops::Convolution &convolution);
+void lower(const OperationLowering &lowering, const ops::FullyConnected &dense);
+void lower(const OperationLowering &lowering, const ops::Neuron &neuron);
+void lower(const OperationLowering &lowering, const ops::Padding &padding);
+
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Addition &addition);
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::BatchNormalization &normalization);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Concatenation &concatenation);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Convolution &convolution);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::FullyConnected &dense);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Neuron &neuron);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Padding &padding);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Pooling &pooling);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Reshape &reshape);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Resize &resize);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Softmax &softmax);
+
+} // namespace mpscnn::cpu

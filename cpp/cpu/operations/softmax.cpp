@@ -1,0 +1,11 @@
+#include "cpu/operation.h"
+
+namespace mpscnn::cpu {
+
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Softmax &) {
+    SoftmaxTask task;
+    task.round_to_half = fused.rounds;
+    builder.begin(fused, task);
+}
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "core/aligned_buffer.h"
+#include "cpu/tasks/task.h"
+
+namespace mpscnn::cpu {
+
+/// What a convolution's weights are: [outputs][kernel_height][kernel_width][inputs_per_group].
+struct ConvolutionShape {
+    std::int64_t outputs = 0, inputs_per_group = 0, groups = 1, kernel_height = 1, kernel_width = 1;
+    bool depthwise = false; ///< inputs_per_group == 1 and groups > 1: the depthwise kernels do it
+};
+
+/// Weights of a convolution (grouped, dense or fully connected) in the order a kernel table wants.
+struct PackedConvolution : ConvolutionShape {
+    AlignedBuffer<float> weights; ///< order private to the table
+    AlignedBuffer<float> bias;    ///< `outputs` values (zeros without bias), padded to full vectors
+};
+
+struct ConvolutionTask {
+    ConstView source;
+    View destination;
+    WindowAxis vertical{}, horizontal{}; ///< positions outside the source read as zero
+    const PackedConvolution *packed = nullptr;
+    Epilogue epilogue{};
+
+    const char *kernel_name() const { return packed->depthwise ? "depthwise" : "convolution"; }
+};
+
+} // namespace mpscnn::cpu

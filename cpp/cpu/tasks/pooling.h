@@ -1,0 +1,22 @@
+#pragma once
+
+#include "cpu/tasks/task.h"
+
+namespace mpscnn::cpu {
+
+enum class PoolingKind { max, average };
+
+struct PoolingTask {
+    PoolingKind kind = PoolingKind::max;
+    ConstView source;
+    View destination;
+    WindowAxis vertical{}, horizontal{};
+    /// Divisor of the average: taps inside the source widened by `counted_*` pixels on each side (0: only
+    /// real pixels count; the padding: zero padding counts as well). Maxima ignore positions outside.
+    std::int64_t counted_before_y = 0, counted_after_y = 0, counted_before_x = 0, counted_after_x = 0;
+    Epilogue epilogue{};
+
+    const char *kernel_name() const { return "pooling"; }
+};
+
+} // namespace mpscnn::cpu

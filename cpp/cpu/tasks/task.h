@@ -1,0 +1,79 @@
+#pragma once
+
+// What all kernel tasks are made of.
+//
+// A kernel is described by a plain task struct (what to compute, on which memory). `work` says into how many
+// independent items the task divides and how much scratch memory each worker needs; `run` computes the
+// items [begin, end). Items may run in any order on any thread: every output element is computed by exactly
+// one item with a fixed order of operations, so the bits do not depend on the split.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace mpscnn::cpu {
+
+/// Read-only NHWC tensor. Channels are contiguous; strides are in floats.
+struct ConstView {
+    const float *data = nullptr;
+    std::int64_t batch = 1, height = 1, width = 1, channels = 1;
+    std::ptrdiff_t image_stride = 0, row_stride = 0, pixel_stride = 0;
+};
+
+/// Writable NHWC tensor.
+struct View {
+    float *data = nullptr;
+    std::int64_t batch = 1, height = 1, width = 1, channels = 1;
+    std::ptrdiff_t image_stride = 0, row_stride = 0, pixel_stride = 0;
+    /// Floats of a pixel that may be overwritten with anything, at least `channels`: more when the pitch has
+    /// padding of our own, so that a last partial vector can be stored whole.
+    std::int64_t writable_channels = 1;
+
+    operator ConstView() const {
+        return {data, batch, height, width, channels, image_stride, row_stride, pixel_stride};
+    }
+};
+
+/// Activation as kernels see it. Every supported function of the ReLU family is one of these.
+struct Activation {
+    enum class Kind {
+        none,
+        clamp, ///< min(max(x, low), high), NaN kept; relu is [0, inf), relu6 [0, 6]
+        leaky, ///< min(x >= 0 ? x : slope * x, high): relu and relun with a slope below zero
+        prelu, ///< x >= 0 ? x : slopes[channel] * x
+        linear ///< slope * x + low
+    };
+    Kind kind = Kind::none;
+    float low = 0.0f, high = 0.0f, slope = 0.0f;
+    const float *slopes =
+        nullptr; ///< one per channel, in an AlignedBuffer: whole vectors are read from any channel on
+};
+
+/// What happens to a result before it is stored: bias (already in the accumulator), activation, rounding to
+/// half, and optionally the addition of a residual with its own activation and rounding.
+struct Epilogue {
+    Activation activation{};
+    bool round_to_half = false;
+    const ConstView *residual = nullptr; ///< same shape as the destination
+    Activation residual_activation{};
+    bool residual_round_to_half = false;
+};
+
+/// One axis of a window in canonical form: output o reads source positions o * stride - before + t *
+/// dilation.
+struct WindowAxis {
+    std::int64_t kernel = 1, stride = 1, dilation = 1, before = 0;
+};
+
+struct Work {
+    std::int64_t items = 0;
+    std::size_t scratch_bytes = 0; ///< for each worker, aligned to 64 bytes
+};
+
+/// The two functions of a kernel.
+template <class TaskType> struct Kernel {
+    Work (*work)(const TaskType &, int threads) = nullptr;
+    void (*run)(const TaskType &, int threads, std::int64_t begin, std::int64_t end,
+                std::byte *scratch) = nullptr;
+};
+
+} // namespace mpscnn::cpu
