@@ -1,0 +1,10 @@
+// Linear memory.
+#pragma once
+
+#import <Metal/MTLResource.h>
+
+@protocol MTLBuffer <MTLResource>
+@property (readonly) NSUInteger length;
+- (void *)contents;
+- (void)didModifyRange:(NSRange)range;
+@end

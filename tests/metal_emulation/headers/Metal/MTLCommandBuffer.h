@@ -1,0 +1,66 @@
+// Work recorded for the device, and the queue that runs it.
+#pragma once
+
+#import <Metal/MTLCommandEncoder.h>
+
+@protocol MTLCommandBuffer, MTLCommandQueue;
+
+typedef double CFTimeInterval;
+typedef void (^MTLCommandBufferHandler)(id<MTLCommandBuffer>);
+
+FOUNDATION_EXPORT NSString *const MTLCommandBufferErrorDomain;
+
+typedef NS_ENUM(NSUInteger, MTLCommandBufferStatus) {
+    MTLCommandBufferStatusNotEnqueued = 0,
+    MTLCommandBufferStatusEnqueued = 1,
+    MTLCommandBufferStatusCommitted = 2,
+    MTLCommandBufferStatusScheduled = 3,
+    MTLCommandBufferStatusCompleted = 4,
+    MTLCommandBufferStatusError = 5,
+};
+
+typedef NS_ENUM(NSUInteger, MTLCommandBufferError) {
+    MTLCommandBufferErrorNone = 0,
+    MTLCommandBufferErrorInternal = 1,
+    MTLCommandBufferErrorTimeout = 2,
+    MTLCommandBufferErrorPageFault = 3,
+    MTLCommandBufferErrorBlacklisted = 4,
+    MTLCommandBufferErrorAccessRevoked = 4,
+    MTLCommandBufferErrorNotPermitted = 7,
+    MTLCommandBufferErrorOutOfMemory = 8,
+    MTLCommandBufferErrorInvalidResource = 9,
+    MTLCommandBufferErrorMemoryless = 10,
+    MTLCommandBufferErrorDeviceRemoved = 11,
+    MTLCommandBufferErrorStackOverflow = 12,
+};
+
+@protocol MTLCommandBuffer <NSObject>
+@property (readonly) id<MTLDevice> device;
+@property (readonly) id<MTLCommandQueue> commandQueue;
+@property (readonly) BOOL retainedReferences;
+@property (copy) NSString *label;
+@property (readonly) CFTimeInterval GPUStartTime;
+@property (readonly) CFTimeInterval GPUEndTime;
+@property (readonly) CFTimeInterval kernelStartTime;
+@property (readonly) CFTimeInterval kernelEndTime;
+@property (readonly) MTLCommandBufferStatus status;
+@property (readonly) NSError *error;
+- (void)enqueue;
+- (void)commit;
+- (void)addScheduledHandler:(MTLCommandBufferHandler)block;
+- (void)waitUntilScheduled;
+- (void)addCompletedHandler:(MTLCommandBufferHandler)block;
+- (void)waitUntilCompleted;
+- (id<MTLBlitCommandEncoder>)blitCommandEncoder;
+- (id<MTLComputeCommandEncoder>)computeCommandEncoder;
+- (id<MTLComputeCommandEncoder>)computeCommandEncoderWithDispatchType:(MTLDispatchType)dispatchType;
+- (void)pushDebugGroup:(NSString *)string;
+- (void)popDebugGroup;
+@end
+
+@protocol MTLCommandQueue <NSObject>
+@property (copy) NSString *label;
+@property (readonly) id<MTLDevice> device;
+- (id<MTLCommandBuffer>)commandBuffer;
+- (id<MTLCommandBuffer>)commandBufferWithUnretainedReferences;
+@end

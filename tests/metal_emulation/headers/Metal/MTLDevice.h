@@ -1,0 +1,41 @@
+// The processor that runs shaders.
+#pragma once
+
+#import <Metal/MTLCommandBuffer.h>
+#import <Metal/MTLLibrary.h>
+
+@protocol MTLDevice <NSObject>
+@property (readonly) NSString *name;
+@property (readonly) uint64_t registryID;
+@property (readonly) MTLSize maxThreadsPerThreadgroup;
+@property (readonly, getter=isLowPower) BOOL lowPower;
+@property (readonly, getter=isHeadless) BOOL headless;
+@property (readonly, getter=isRemovable) BOOL removable;
+@property (readonly) BOOL hasUnifiedMemory;
+@property (readonly) uint64_t recommendedMaxWorkingSetSize;
+@property (readonly) NSUInteger currentAllocatedSize;
+@property (readonly) NSUInteger maxThreadgroupMemoryLength;
+@property (readonly) NSUInteger maxBufferLength;
+- (id<MTLCommandQueue>)newCommandQueue;
+- (id<MTLCommandQueue>)newCommandQueueWithMaxCommandBufferCount:(NSUInteger)maxCommandBufferCount;
+- (id<MTLBuffer>)newBufferWithLength:(NSUInteger)length options:(MTLResourceOptions)options;
+- (id<MTLBuffer>)newBufferWithBytes:(const void *)pointer
+                             length:(NSUInteger)length
+                            options:(MTLResourceOptions)options;
+- (id<MTLBuffer>)newBufferWithBytesNoCopy:(void *)pointer
+                                   length:(NSUInteger)length
+                                  options:(MTLResourceOptions)options
+                              deallocator:(void (^)(void *, NSUInteger))deallocator;
+- (id<MTLTexture>)newTextureWithDescriptor:(MTLTextureDescriptor *)descriptor;
+- (id<MTLLibrary>)newLibraryWithFile:(NSString *)filepath error:(NSError **)error;
+- (id<MTLLibrary>)newLibraryWithURL:(NSURL *)url error:(NSError **)error;
+- (id<MTLLibrary>)newLibraryWithSource:(NSString *)source
+                               options:(MTLCompileOptions *)options
+                                 error:(NSError **)error;
+- (id<MTLComputePipelineState>)newComputePipelineStateWithFunction:(id<MTLFunction>)computeFunction
+                                                             error:(NSError **)error;
+- (BOOL)supportsFamily:(MTLGPUFamily)gpuFamily;
+@end
+
+FOUNDATION_EXPORT id<MTLDevice> MTLCreateSystemDefaultDevice(void);
+FOUNDATION_EXPORT NSArray<id<MTLDevice>> *MTLCopyAllDevices(void);

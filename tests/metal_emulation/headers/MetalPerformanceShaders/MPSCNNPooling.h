@@ -1,0 +1,27 @@
+// Maximum and mean over a window.
+#pragma once
+
+#import <MetalPerformanceShaders/MPSCNNKernel.h>
+
+@interface MPSCNNPooling : MPSCNNKernel
+- (instancetype)initWithDevice:(id<MTLDevice>)device
+                   kernelWidth:(NSUInteger)kernelWidth
+                  kernelHeight:(NSUInteger)kernelHeight;
+- (instancetype)initWithDevice:(id<MTLDevice>)device
+                   kernelWidth:(NSUInteger)kernelWidth
+                  kernelHeight:(NSUInteger)kernelHeight
+               strideInPixelsX:(NSUInteger)strideInPixelsX
+               strideInPixelsY:(NSUInteger)strideInPixelsY;
+@end
+
+@interface MPSCNNPoolingMax : MPSCNNPooling
+@end
+
+@interface MPSCNNPoolingAverage : MPSCNNPooling {
+@protected
+    NSUInteger zeroPadSizeX_;
+    NSUInteger zeroPadSizeY_;
+}
+@property (nonatomic) NSUInteger zeroPadSizeX;
+@property (nonatomic) NSUInteger zeroPadSizeY;
+@end

@@ -1,0 +1,10 @@
+// Softmax over the feature channels of each pixel.
+#pragma once
+
+#import <MetalPerformanceShaders/MPSCNNKernel.h>
+
+@interface MPSCNNSoftMax : MPSCNNKernel
+@end
+
+@interface MPSCNNLogSoftMax : MPSCNNKernel
+@end

@@ -1,0 +1,13 @@
+// The part of MPS that the engine uses, declared as Apple does, for GNUstep on Linux.
+#pragma once
+
+#import <MetalPerformanceShaders/MPSCNNConvolution.h>
+#import <MetalPerformanceShaders/MPSCNNKernel.h>
+#import <MetalPerformanceShaders/MPSCNNMath.h>
+#import <MetalPerformanceShaders/MPSCNNNeuron.h>
+#import <MetalPerformanceShaders/MPSCNNPooling.h>
+#import <MetalPerformanceShaders/MPSCNNSoftMax.h>
+#import <MetalPerformanceShaders/MPSCoreTypes.h>
+#import <MetalPerformanceShaders/MPSImage.h>
+#import <MetalPerformanceShaders/MPSKernel.h>
+#import <MetalPerformanceShaders/MPSNeuralNetworkTypes.h>

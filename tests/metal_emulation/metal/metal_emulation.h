@@ -1,0 +1,42 @@
+// What tests see of the emulation: misuse it noticed, objects still alive, and switches that make it fail on purpose.
+// Plain C, so that ctypes reaches it in the process where the engine runs.
+#pragma once
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// Number of violations of Metal's and MPS's rules since the last reset, and the text of each.
+int metal_emulation_violation_count(void);
+const char *metal_emulation_violation(int index);
+
+/// Forgets the violations and puts every switch back.
+void metal_emulation_reset(void);
+
+/// Returns when every committed command buffer has run and its handlers have been destroyed.
+void metal_emulation_wait_idle(void);
+
+/// Objects of Metal and MPS alive now, the device itself left out; and what they are, as "MTLBuffer 2, MPSImage 1".
+int metal_emulation_live_objects(void);
+const char *metal_emulation_live_object_names(void);
+
+/// Sets a switch, one of those below; returns 0, or -1 for a name that is none. Counters ("next ...") count down.
+///   no_device                1: there is no device
+///   unsupported_device       1: MPSSupportsMTLDevice says no
+///   fail_libraries           the next so many libraries cannot be made
+///   fail_buffers             the next so many buffers cannot be made
+///   fail_textures            the next so many textures cannot be made
+///   fail_pipelines           the next so many pipelines cannot be made
+///   command_buffer_error     the next command buffer to run ends in this MTLCommandBufferError
+///   worker_delay_ms          every command buffer takes at least so long
+///   wrong_results            1: MPS kernels answer wrongly (each value times two, plus one)
+///   reverse_threads          1: threads of a threadgroup and threadgroups run last to first
+///   thread_execution_width   32 unless told
+///   max_threads              most threads of a threadgroup, 1024 unless told
+///   discrete_memory          1: a device without unified memory and with Mac2 as its only family
+int metal_emulation_set(const char *name, long value);
+long metal_emulation_get(const char *name);
+
+#ifdef __cplusplus
+}
+#endif

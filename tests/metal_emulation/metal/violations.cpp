@@ -1,0 +1,159 @@
+#include "metal/violations.h"
+
+#include "metal/metal_emulation.h"
+
+#include <condition_variable>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <map>
+
+namespace metal_emulation {
+namespace {
+
+// Never destroyed: the workers may outlive main().
+struct State {
+    std::mutex mutex;
+    std::condition_variable idle;
+    std::deque<std::string> violations; // a deque, so that the texts handed out stay where they are
+    std::map<std::string, int> live;
+    std::string live_text;
+    int working = 0;
+};
+
+State &state() {
+    static auto &instance = *new State;
+    return instance;
+}
+
+struct NamedSwitch {
+    const char *name;
+    std::atomic<long> Switches::*member;
+    long initial;
+};
+
+constexpr NamedSwitch named_switches[] = {
+    {"no_device", &Switches::no_device, 0},
+    {"unsupported_device", &Switches::unsupported_device, 0},
+    {"fail_libraries", &Switches::fail_libraries, 0},
+    {"fail_buffers", &Switches::fail_buffers, 0},
+    {"fail_textures", &Switches::fail_textures, 0},
+    {"fail_pipelines", &Switches::fail_pipelines, 0},
+    {"command_buffer_error", &Switches::command_buffer_error, 0},
+    {"worker_delay_ms", &Switches::worker_delay_ms, 0},
+    {"wrong_results", &Switches::wrong_results, 0},
+    {"reverse_threads", &Switches::reverse_threads, 0},
+    {"thread_execution_width", &Switches::thread_execution_width, 32},
+    {"max_threads", &Switches::max_threads, 1024},
+    {"discrete_memory", &Switches::discrete_memory, 0},
+};
+
+std::atomic<long> *find_switch(const char *name) {
+    for (const NamedSwitch &entry : named_switches)
+        if (std::strcmp(entry.name, name) == 0) return &(switches().*entry.member);
+    return nullptr;
+}
+
+} // namespace
+
+Switches &switches() {
+    static auto &instance = *new Switches;
+    return instance;
+}
+
+bool take_one(std::atomic<long> &counter) {
+    long left = counter.load();
+    while (left > 0)
+        if (counter.compare_exchange_weak(left, left - 1)) return true;
+    return false;
+}
+
+void violation(const char *format, ...) {
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    std::vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (std::getenv("METAL_EMULATION_ABORT")) {
+        std::fprintf(stderr, "Metal emulation: %s\n", text);
+        std::abort();
+    }
+    std::lock_guard lock(state().mutex);
+    state().violations.emplace_back(text);
+}
+
+void object_born(const char *class_name) {
+    std::lock_guard lock(state().mutex);
+    ++state().live[class_name];
+}
+
+void object_died(const char *class_name) {
+    std::lock_guard lock(state().mutex);
+    --state().live[class_name];
+}
+
+void work_began() {
+    std::lock_guard lock(state().mutex);
+    ++state().working;
+}
+
+void work_ended() {
+    std::lock_guard lock(state().mutex);
+    if (--state().working == 0) state().idle.notify_all();
+}
+
+} // namespace metal_emulation
+
+using namespace metal_emulation;
+
+int metal_emulation_violation_count() {
+    std::lock_guard lock(state().mutex);
+    return static_cast<int>(state().violations.size());
+}
+
+const char *metal_emulation_violation(int index) {
+    std::lock_guard lock(state().mutex);
+    if (index < 0 || index >= static_cast<int>(state().violations.size())) return nullptr;
+    return state().violations[static_cast<size_t>(index)].c_str();
+}
+
+void metal_emulation_reset() {
+    for (const NamedSwitch &entry : named_switches) switches().*entry.member = entry.initial;
+    std::lock_guard lock(state().mutex);
+    state().violations.clear();
+}
+
+void metal_emulation_wait_idle() {
+    std::unique_lock lock(state().mutex);
+    state().idle.wait(lock, [] { return state().working == 0; });
+}
+
+int metal_emulation_live_objects() {
+    std::lock_guard lock(state().mutex);
+    int sum = 0;
+    for (const auto &[name, count] : state().live) sum += count;
+    return sum;
+}
+
+const char *metal_emulation_live_object_names() {
+    std::lock_guard lock(state().mutex);
+    std::string &text = state().live_text;
+    text.clear();
+    for (const auto &[name, count] : state().live)
+        if (count) text += (text.empty() ? "" : ", ") + name + " " + std::to_string(count);
+    return text.c_str();
+}
+
+int metal_emulation_set(const char *name, long value) {
+    std::atomic<long> *found = find_switch(name);
+    if (!found) return -1;
+    *found = value;
+    return 0;
+}
+
+long metal_emulation_get(const char *name) {
+    std::atomic<long> *found = find_switch(name);
+    return found ? found->load() : -1;
+}

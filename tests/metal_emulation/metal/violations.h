@@ -1,0 +1,45 @@
+// Records misuse and counts objects. Misuse is recorded, not thrown: the code under test cannot swallow it.
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <string>
+
+namespace metal_emulation {
+
+/// Records a violation. With METAL_EMULATION_ABORT=1 in the environment the process aborts, for a debugger.
+__attribute__((format(printf, 1, 2))) void violation(const char *format, ...);
+
+/// `condition`, recording a violation where it is false.
+#define METAL_EXPECT(condition, ...)                                                                         \
+    ((condition) ? true : (::metal_emulation::violation(__VA_ARGS__), false))
+
+/// Counts live objects by class; called by +allocWithZone: and -dealloc.
+void object_born(const char *class_name);
+void object_died(const char *class_name);
+
+/// Command buffers between their commit and the destruction of their handlers.
+void work_began();
+void work_ended();
+
+struct Switches {
+    std::atomic<long> no_device{0};
+    std::atomic<long> unsupported_device{0};
+    std::atomic<long> fail_libraries{0};
+    std::atomic<long> fail_buffers{0};
+    std::atomic<long> fail_textures{0};
+    std::atomic<long> fail_pipelines{0};
+    std::atomic<long> command_buffer_error{0};
+    std::atomic<long> worker_delay_ms{0};
+    std::atomic<long> wrong_results{0};
+    std::atomic<long> reverse_threads{0};
+    std::atomic<long> thread_execution_width{32};
+    std::atomic<long> max_threads{1024};
+    std::atomic<long> discrete_memory{0};
+};
+Switches &switches();
+
+/// True, and one less to go, while a counting switch is set.
+bool take_one(std::atomic<long> &counter);
+
+} // namespace metal_emulation
