@@ -13,7 +13,7 @@ from typing import Any
 import mpscnn
 
 DOCS = Path(__file__).resolve().parent
-NETWORK = DOCS.parent / "python" / "mpscnn" / "network.py"
+LAYERS = DOCS.parent / "python" / "mpscnn" / "layers"
 
 INTRODUCTION = """# Operations
 
@@ -27,9 +27,10 @@ A *rounding point* is where a float16 network rounds to half (docs/architecture.
 
 def network_methods() -> dict[str, list[str]]:
     """For each operation the methods of `mpscnn.Network` that make it, read from their calls of `layer`."""
-    tree = ast.parse(NETWORK.read_text(encoding="utf-8"))
-    network = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Network")
-    methods = [node for node in network.body if isinstance(node, ast.FunctionDef)]
+    methods = []
+    for path in sorted(LAYERS.glob("*.py")):
+        classes = [node for node in ast.parse(path.read_text("utf-8")).body if isinstance(node, ast.ClassDef)]
+        methods += [node for kind in classes for node in kind.body if isinstance(node, ast.FunctionDef)]
     made = {method.name: _operations_made(method) for method in methods}
     # Methods that share a private one make what that one makes.
     for method in methods:

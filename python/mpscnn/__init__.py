@@ -21,9 +21,10 @@ from mpscnn.errors import (
     UnsupportedError,
     WeightsError,
 )
+from mpscnn.layers.layer_maker import Tensor
 from mpscnn.library import build_config, devices, operations, preprocess
 from mpscnn.model import Model, load
-from mpscnn.network import Network, Tensor
+from mpscnn.network import Network
 from mpscnn.program import Program, Session
 from mpscnn.results import Classification, Prediction
 

@@ -9,42 +9,39 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
 from mpscnn.errors import ParameterError
-from mpscnn.layer_arguments import (
-    Activation,
-    IntPair,
-    PaddingArgument,
-    activation_attributes,
-    pair,
-    plain_number,
-    window_attributes,
-)
+from mpscnn.layer_arguments import Activation, activation_attributes, plain_number
+from mpscnn.layers.arithmetic import ArithmeticLayers
+from mpscnn.layers.concatenation import ConcatenationLayers
+from mpscnn.layers.convolution import ConvolutionLayers
+from mpscnn.layers.fully_connected import FullyConnectedLayers
+from mpscnn.layers.layer_maker import Tensor
+from mpscnn.layers.neuron import NeuronLayers
+from mpscnn.layers.normalization import NormalizationLayers
+from mpscnn.layers.padding import PaddingLayers
+from mpscnn.layers.pooling import PoolingLayers
+from mpscnn.layers.reshape import ReshapeLayers
+from mpscnn.layers.resize import ResizeLayers
+from mpscnn.layers.softmax import SoftmaxLayers
 from mpscnn.weights import GraphWeights
 
 if TYPE_CHECKING:
     from mpscnn.program import Program
 
-Shape = tuple[int | None, ...]
 
-
-class Tensor:
-    """A layer's result inside a network: what other layers take as input.
-
-    `shape` lists the batch first; None is an extent that is free until the network runs.
-    """
-
-    __slots__ = ("index", "name", "network", "shape")
-
-    def __init__(self, network: Network, index: int, name: str) -> None:
-        self.network = network
-        self.index = index
-        self.name = name
-        self.shape: Shape = tuple(None if extent < 0 else extent for extent in network.graph.shape(index))
-
-    def __repr__(self) -> str:
-        return f"<Tensor {self.name!r} {self.shape}>"
-
-
-class Network(GraphWeights):
+class Network(
+    GraphWeights,
+    ConvolutionLayers,
+    FullyConnectedLayers,
+    PoolingLayers,
+    ArithmeticLayers,
+    NormalizationLayers,
+    NeuronLayers,
+    SoftmaxLayers,
+    ConcatenationLayers,
+    PaddingLayers,
+    ReshapeLayers,
+    ResizeLayers,
+):
     """A convolutional network: layers, their weights, its inputs and outputs.
 
     Layers mean exactly what the layers of the same name mean in TensorFlow and PyTorch; images are NHWC. Every
@@ -93,193 +90,6 @@ class Network(GraphWeights):
         return f"<Network {self.name!r}: {inputs}>"
 
     # ---- Layers ----------------------------------------------------------------------------------------
-
-    def conv2d(
-        self,
-        x: Tensor,
-        filters: int,
-        kernel_size: IntPair,
-        *,
-        strides: IntPair = 1,
-        padding: PaddingArgument = "valid",
-        dilation: IntPair = 1,
-        groups: int = 1,
-        activation: Activation = None,
-        name: str | None = None,
-    ) -> Tensor:
-        """2-D convolution (correlation): (n, h, w, c) -> (n, h', w', filters).
-
-        Args:
-            kernel_size, strides, dilation: one number, or (vertical, horizontal).
-            padding: "valid", "same" (TensorFlow's rule), "full", one number for all sides, (vertical, horizontal),
-                or ((top, bottom), (left, right)).
-            activation: "relu", "relu6", "prelu" or a mapping with the neuron's parameters.
-
-        Weights: `weight` [filters][kernel height][kernel width][c / groups], `bias` [filters] (optional).
-        """
-        attributes = window_attributes(kernel_size, strides, padding, dilation)
-        attributes |= {"output_channels": filters, "groups": groups}
-        return self.layer("convolution", [x], attributes, activation=activation, name=name, default="conv2d")
-
-    def depthwise_conv2d(
-        self,
-        x: Tensor,
-        kernel_size: IntPair,
-        *,
-        strides: IntPair = 1,
-        padding: PaddingArgument = "valid",
-        dilation: IntPair = 1,
-        multiplier: int = 1,
-        activation: Activation = None,
-        name: str | None = None,
-    ) -> Tensor:
-        """Each channel convolved on its own: (n, h, w, c) -> (n, h', w', c * multiplier).
-
-        Output channel c * multiplier + m comes from input channel c. Arguments as in `conv2d`.
-
-        Weights: `weight` [c][multiplier][kernel height][kernel width], `bias` [c * multiplier] (optional).
-        """
-        channels = x.shape[-1]
-        if channels is None or len(x.shape) != 4:
-            raise ParameterError(f"depthwise_conv2d needs an image (n, h, w, c), got {x!r}")
-        attributes = window_attributes(kernel_size, strides, padding, dilation)
-        attributes |= {"output_channels": channels * multiplier, "groups": channels}
-        return self.layer(
-            "convolution", [x], attributes, activation=activation, name=name, default="depthwise_conv2d"
-        )
-
-    def dense(
-        self, x: Tensor, units: int, *, activation: Activation = None, name: str | None = None
-    ) -> Tensor:
-        """Fully connected layer: (n, features) or (n, h, w, c) -> (n, units).
-
-        Weights: `weight` [units][features] or [units][h][w][c], `bias` [units] (optional).
-        """
-        return self.layer(
-            "fully_connected", [x], {"outputs": units}, activation=activation, name=name, default="dense"
-        )
-
-    def max_pool2d(
-        self,
-        x: Tensor,
-        pool_size: IntPair,
-        *,
-        strides: IntPair | None = None,
-        padding: PaddingArgument = "valid",
-        dilation: IntPair = 1,
-        ceil_mode: bool = False,
-        name: str | None = None,
-    ) -> Tensor:
-        """Maximum of each window; positions in the padding never win. `strides` defaults to `pool_size`."""
-        attributes = window_attributes(
-            pool_size, pool_size if strides is None else strides, padding, dilation
-        )
-        attributes |= {"kind": "max", "ceil_mode": ceil_mode}
-        return self.layer("pooling", [x], attributes, name=name, default="max_pool2d")
-
-    def average_pool2d(
-        self,
-        x: Tensor,
-        pool_size: IntPair,
-        *,
-        strides: IntPair | None = None,
-        padding: PaddingArgument = "valid",
-        count_padding: bool = False,
-        ceil_mode: bool = False,
-        name: str | None = None,
-    ) -> Tensor:
-        """Mean of each window. The divisor counts pixels of the image, with `count_padding` also zero padding."""
-        attributes = window_attributes(pool_size, pool_size if strides is None else strides, padding, 1)
-        attributes |= {"kind": "average", "ceil_mode": ceil_mode, "count_padding": count_padding}
-        return self.layer("pooling", [x], attributes, name=name, default="average_pool2d")
-
-    def global_average_pool2d(self, x: Tensor, *, name: str | None = None) -> Tensor:
-        """Mean of each channel: (n, h, w, c) -> (n, 1, 1, c)."""
-        return self._global_pool("average", x, name)
-
-    def global_max_pool2d(self, x: Tensor, *, name: str | None = None) -> Tensor:
-        """Maximum of each channel: (n, h, w, c) -> (n, 1, 1, c)."""
-        return self._global_pool("max", x, name)
-
-    def add(self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None) -> Tensor:
-        """Elementwise sum of two tensors of one shape."""
-        return self.layer("add", [a, b], {}, activation=activation, name=name, default="add")
-
-    def batch_norm(
-        self, x: Tensor, *, epsilon: float = 1e-3, activation: Activation = None, name: str | None = None
-    ) -> Tensor:
-        """gamma * (x - mean) / sqrt(variance + epsilon) + beta, for each channel.
-
-        Folded into the convolution or dense layer before it when the network is compiled.
-
-        Weights: `mean`, `variance`, `gamma` (1 when absent), `beta` (0 when absent), each [c].
-        """
-        return self.layer(
-            "batch_normalization",
-            [x],
-            {"epsilon": epsilon},
-            activation=activation,
-            name=name,
-            default="batch_norm",
-        )
-
-    def activation(self, x: Tensor, function: Activation, *, name: str | None = None) -> Tensor:
-        """An activation as a layer of its own: "relu", "relu6", "prelu" or the neuron's parameters.
-
-        Compiling joins it with the convolution, dense layer, addition or batch norm before it.
-        """
-        attributes = activation_attributes(function) or {}
-        return self.layer("neuron", [x], attributes, name=name, default="activation")
-
-    def softmax(self, x: Tensor, *, name: str | None = None) -> Tensor:
-        """exp(x) / sum(exp(x)) over the last axis."""
-        return self.layer("softmax", [x], {}, name=name, default="softmax")
-
-    def concat(self, tensors: Sequence[Tensor], *, axis: int = -1, name: str | None = None) -> Tensor:
-        """Tensors one behind the other along `axis` (not the batch)."""
-        return self.layer("concatenation", list(tensors), {"axis": axis}, name=name, default="concat")
-
-    def pad(
-        self, x: Tensor, padding: PaddingArgument, *, value: float = 0.0, name: str | None = None
-    ) -> Tensor:
-        """A constant border: one number for all sides, (vertical, horizontal) or ((top, bottom), (left, right))."""
-        if isinstance(padding, str):
-            raise ParameterError(f"pad: padding must be numbers, got {padding!r}")
-        window = window_attributes(1, 1, padding, 1)
-        attributes: dict[str, Any] = {"value": value}
-        attributes |= {side: window.get(f"pad_{side}", 0) for side in ("top", "bottom", "left", "right")}
-        return self.layer("padding", [x], attributes, name=name, default="pad")
-
-    def reshape(self, x: Tensor, shape: Sequence[int], *, name: str | None = None) -> Tensor:
-        """Same elements in the same order; `shape` without the batch, one extent may be -1."""
-        return self.layer("reshape", [x], {"shape": list(shape)}, name=name, default="reshape")
-
-    def flatten(self, x: Tensor, *, name: str | None = None) -> Tensor:
-        """(n, h, w, c) -> (n, h * w * c)."""
-        return self.layer("reshape", [x], {"shape": [-1]}, name=name, default="flatten")
-
-    def resize(
-        self,
-        x: Tensor,
-        size: tuple[int, int] | None = None,
-        *,
-        scale: IntPair = 1,
-        method: str = "bilinear",
-        alignment: str = "half_pixel",
-        name: str | None = None,
-    ) -> Tensor:
-        """Image of another size: `size` (height, width), or whole-number factors `scale`.
-
-        Args:
-            method: "bilinear" or "nearest".
-            alignment: "half_pixel", "corners" (align_corners) or "asymmetric" (TensorFlow 1's default).
-        """
-        attributes: dict[str, Any] = {"kind": method, "alignment": alignment}
-        if size is not None:
-            attributes |= {"height": size[0], "width": size[1]}
-        vertical, horizontal = pair("scale", scale)
-        attributes |= {"scale_y": vertical, "scale_x": horizontal}
-        return self.layer("resize", [x], attributes, name=name, default="resize")
 
     def layer(
         self,
@@ -424,10 +234,6 @@ class Network(GraphWeights):
             )
         if tensor.network is not self:
             raise ParameterError(f"{tensor!r} belongs to another network")
-
-    def _global_pool(self, kind: str, x: Tensor, name: str | None) -> Tensor:
-        attributes = {"kind": kind, "global": True}
-        return self.layer("pooling", [x], attributes, name=name, default=f"global_{kind}_pool2d")
 
     def _free_name(self, stem: str) -> str:
         self._names_used[stem] = self._names_used.get(stem, 0) + 1

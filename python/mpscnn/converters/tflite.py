@@ -17,7 +17,8 @@ from mpscnn.converters.flatbuffer import Table
 from mpscnn.converters.tflite_file import FileOperator, FileTensor, TfliteFile
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError, WeightsError
 from mpscnn.layer_arguments import Activation
-from mpscnn.network import Network, Tensor
+from mpscnn.layers.layer_maker import Tensor
+from mpscnn.network import Network
 
 _MAX_SETTING = 2 * 8  # the padding of 8 axes, the longest list of integers among the operators
 _ACTIVATIONS: dict[int, Activation] = {0: None, 1: "relu", 3: "relu6"}

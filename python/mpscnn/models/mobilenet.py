@@ -8,7 +8,8 @@ from typing import Any
 
 from mpscnn.errors import ParameterError
 from mpscnn.layer_arguments import pair
-from mpscnn.network import Network, Tensor
+from mpscnn.layers.layer_maker import Tensor
+from mpscnn.network import Network
 
 Size = int | tuple[int, int]
 Weights = Mapping[str, Any] | str | PathLike[str] | None

@@ -1,0 +1,15 @@
+"""Concatenation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mpscnn.layers.layer_maker import LayerMaker, Tensor
+
+
+class ConcatenationLayers(LayerMaker):
+    """Joining tensors."""
+
+    def concat(self, tensors: Sequence[Tensor], *, axis: int = -1, name: str | None = None) -> Tensor:
+        """Tensors one behind the other along `axis` (not the batch)."""
+        return self.layer("concatenation", list(tensors), {"axis": axis}, name=name, default="concat")

@@ -1,0 +1,19 @@
+"""Layers that move values and compute nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mpscnn.layers.layer_maker import LayerMaker, Tensor
+
+
+class ReshapeLayers(LayerMaker):
+    """Layers that move values and compute nothing."""
+
+    def reshape(self, x: Tensor, shape: Sequence[int], *, name: str | None = None) -> Tensor:
+        """Same elements in the same order; `shape` without the batch, one extent may be -1."""
+        return self.layer("reshape", [x], {"shape": list(shape)}, name=name, default="reshape")
+
+    def flatten(self, x: Tensor, *, name: str | None = None) -> Tensor:
+        """(n, h, w, c) -> (n, h * w * c)."""
+        return self.layer("reshape", [x], {"shape": [-1]}, name=name, default="flatten")

@@ -1,0 +1,13 @@
+"""Softmax."""
+
+from __future__ import annotations
+
+from mpscnn.layers.layer_maker import LayerMaker, Tensor
+
+
+class SoftmaxLayers(LayerMaker):
+    """Softmax."""
+
+    def softmax(self, x: Tensor, *, name: str | None = None) -> Tensor:
+        """exp(x) / sum(exp(x)) over the last axis."""
+        return self.layer("softmax", [x], {}, name=name, default="softmax")
