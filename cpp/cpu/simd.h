@@ -20,16 +20,22 @@
 //   zero(), set1(x), broadcast(const float *)
 //   load(p), store(p, a)     any alignment
 //   load_partial(p, n), store_partial(p, a, n)   touch p[0 .. n) only; lanes from n on load as zero
-//   load_half(const uint16_t *), store_half(uint16_t *, a)   `width` IEEE halves; store_half rounds to
-//   nearest even add, sub, mul, div (a, b); fma(a, b, c) = a * b + c max(limit, x) = limit > x ? limit : x
-//   and min(limit, x) = limit < x ? limit : x in every lane: a NaN in x, the
-//                    data, is kept; one in `limit` is not. With equal zeros x is the result.
+//   load_half(const uint16_t *), store_half(uint16_t *, a)
+//                            `width` IEEE halves; store_half rounds to nearest even
+//   add, sub, mul, div (a, b); sqrt(a); fma(a, b, c) = a * b + c
+//   max(limit, x) = limit > x ? limit : x
+//   min(limit, x) = limit < x ? limit : x
+//                            in every lane: a NaN in x, the data, is kept; one in `limit` is not. With equal
+//                            zeros x is the result.
 //   less(a, b)               a < b, false for NaN
 //   select(m, a, b)          m ? a : b
 //   round_to_half(a)         to half and back: nearest even, overflow to infinity, subnormals kept, NaN made
-//   quiet power_of_two(n)          2^n for whole numbers n in [-126, 127] sum(a), maximum(a)       over the
-//   lanes: lane i with lane i + width / 2, and so on by halves; maximum is
-//                    NaN when any lane is
+//                            quiet
+//   power_of_two(n)          2^n for whole numbers n in [-126, 127]
+//   exponent(a), significand(a)
+//                            a = significand * 2^exponent with 1 <= significand < 2, for positive normal a
+//   sum(a), maximum(a)       over the lanes: lane i with lane i + width / 2, and so on by halves; maximum is
+//                            NaN when any lane is
 
 #include <cstdint>
 

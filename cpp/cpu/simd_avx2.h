@@ -46,6 +46,7 @@ struct Simd {
     static MPSCNN_INLINE reg sub(reg a, reg b) { return _mm256_sub_ps(a, b); }
     static MPSCNN_INLINE reg mul(reg a, reg b) { return _mm256_mul_ps(a, b); }
     static MPSCNN_INLINE reg div(reg a, reg b) { return _mm256_div_ps(a, b); }
+    static MPSCNN_INLINE reg sqrt(reg a) { return _mm256_sqrt_ps(a); }
     static MPSCNN_INLINE reg fma(reg a, reg b, reg c) { return _mm256_fmadd_ps(a, b, c); }
     static MPSCNN_INLINE reg max(reg limit, reg x) { return _mm256_max_ps(limit, x); }
     static MPSCNN_INLINE reg min(reg limit, reg x) { return _mm256_min_ps(limit, x); }
@@ -66,6 +67,15 @@ struct Simd {
         // n + 127 stands in the last bits of the sum; the shift makes it an exponent.
         const __m256i biased = _mm256_castps_si256(_mm256_add_ps(n, set1(12582912.0f + 127.0f)));
         return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
+    }
+
+    static MPSCNN_INLINE reg exponent(reg a) {
+        const __m256i biased = _mm256_srli_epi32(_mm256_castps_si256(a), 23);
+        return _mm256_cvtepi32_ps(_mm256_sub_epi32(biased, _mm256_set1_epi32(127)));
+    }
+    static MPSCNN_INLINE reg significand(reg a) {
+        const __m256 fraction = _mm256_and_ps(a, _mm256_castsi256_ps(_mm256_set1_epi32(0x007fffff)));
+        return _mm256_or_ps(fraction, set1(1.0f));
     }
 
     static MPSCNN_INLINE float sum(reg a) {

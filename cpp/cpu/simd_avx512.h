@@ -40,6 +40,7 @@ struct Simd {
     static MPSCNN_INLINE reg sub(reg a, reg b) { return _mm512_sub_ps(a, b); }
     static MPSCNN_INLINE reg mul(reg a, reg b) { return _mm512_mul_ps(a, b); }
     static MPSCNN_INLINE reg div(reg a, reg b) { return _mm512_div_ps(a, b); }
+    static MPSCNN_INLINE reg sqrt(reg a) { return _mm512_sqrt_ps(a); }
     static MPSCNN_INLINE reg fma(reg a, reg b, reg c) { return _mm512_fmadd_ps(a, b, c); }
     static MPSCNN_INLINE reg max(reg limit, reg x) { return _mm512_max_ps(limit, x); }
     static MPSCNN_INLINE reg min(reg limit, reg x) { return _mm512_min_ps(limit, x); }
@@ -60,6 +61,15 @@ struct Simd {
         // n + 127 stands in the last bits of the sum; the shift makes it an exponent.
         const __m512i biased = _mm512_castps_si512(_mm512_add_ps(n, set1(12582912.0f + 127.0f)));
         return _mm512_castsi512_ps(_mm512_slli_epi32(biased, 23));
+    }
+
+    static MPSCNN_INLINE reg exponent(reg a) {
+        const __m512i biased = _mm512_srli_epi32(_mm512_castps_si512(a), 23);
+        return _mm512_cvtepi32_ps(_mm512_sub_epi32(biased, _mm512_set1_epi32(127)));
+    }
+    static MPSCNN_INLINE reg significand(reg a) {
+        const __m512 fraction = _mm512_and_ps(a, _mm512_castsi512_ps(_mm512_set1_epi32(0x007fffff)));
+        return _mm512_or_ps(fraction, set1(1.0f));
     }
 
     static MPSCNN_INLINE float sum(reg a) {

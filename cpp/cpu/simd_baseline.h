@@ -49,6 +49,7 @@ struct Simd {
     static MPSCNN_INLINE reg sub(reg a, reg b) { return _mm_sub_ps(a, b); }
     static MPSCNN_INLINE reg mul(reg a, reg b) { return _mm_mul_ps(a, b); }
     static MPSCNN_INLINE reg div(reg a, reg b) { return _mm_div_ps(a, b); }
+    static MPSCNN_INLINE reg sqrt(reg a) { return _mm_sqrt_ps(a); }
     static MPSCNN_INLINE reg fma(reg a, reg b, reg c) { return _mm_add_ps(_mm_mul_ps(a, b), c); }
     static MPSCNN_INLINE reg max(reg limit, reg x) { return _mm_max_ps(limit, x); }
     static MPSCNN_INLINE reg min(reg limit, reg x) { return _mm_min_ps(limit, x); }
@@ -116,6 +117,15 @@ struct Simd {
         // n + 127 stands in the last bits of the sum; the shift makes it an exponent.
         const __m128i biased = _mm_castps_si128(_mm_add_ps(n, set1(12582912.0f + 127.0f)));
         return _mm_castsi128_ps(_mm_slli_epi32(biased, 23));
+    }
+
+    static MPSCNN_INLINE reg exponent(reg a) {
+        const __m128i biased = _mm_srli_epi32(_mm_castps_si128(a), 23);
+        return _mm_cvtepi32_ps(_mm_sub_epi32(biased, _mm_set1_epi32(127)));
+    }
+    static MPSCNN_INLINE reg significand(reg a) {
+        const __m128 fraction = _mm_and_ps(a, _mm_castsi128_ps(_mm_set1_epi32(0x007fffff)));
+        return _mm_or_ps(fraction, set1(1.0f));
     }
 
     static MPSCNN_INLINE float sum(reg a) {

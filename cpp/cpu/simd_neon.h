@@ -50,6 +50,7 @@ struct Simd {
     static MPSCNN_INLINE reg sub(reg a, reg b) { return vsubq_f32(a, b); }
     static MPSCNN_INLINE reg mul(reg a, reg b) { return vmulq_f32(a, b); }
     static MPSCNN_INLINE reg div(reg a, reg b) { return vdivq_f32(a, b); }
+    static MPSCNN_INLINE reg sqrt(reg a) { return vsqrtq_f32(a); }
     static MPSCNN_INLINE reg fma(reg a, reg b, reg c) { return vfmaq_f32(c, a, b); }
     // vmaxq_f32 would keep a NaN of either operand and order the zeros.
     static MPSCNN_INLINE reg max(reg limit, reg x) { return vbslq_f32(vcgtq_f32(limit, x), limit, x); }
@@ -69,6 +70,15 @@ struct Simd {
         // n + 127 stands in the last bits of the sum; the shift makes it an exponent.
         const uint32x4_t biased = vreinterpretq_u32_f32(vaddq_f32(n, set1(12582912.0f + 127.0f)));
         return vreinterpretq_f32_u32(vshlq_n_u32(biased, 23));
+    }
+
+    static MPSCNN_INLINE reg exponent(reg a) {
+        const int32x4_t biased = vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_f32(a), 23));
+        return vcvtq_f32_s32(vsubq_s32(biased, vdupq_n_s32(127)));
+    }
+    static MPSCNN_INLINE reg significand(reg a) {
+        const uint32x4_t fraction = vandq_u32(vreinterpretq_u32_f32(a), vdupq_n_u32(0x007fffff));
+        return vreinterpretq_f32_u32(vorrq_u32(fraction, vreinterpretq_u32_f32(set1(1.0f))));
     }
 
     static MPSCNN_INLINE float sum(reg a) {
