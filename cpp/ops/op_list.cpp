@@ -1,118 +1,16 @@
 #include "ops/op_list.h"
 
-#include <type_traits>
+#include "ops/fields.h"
 
 namespace mpscnn::ops {
 
 namespace {
 
-template <class T>
-concept Enumeration = std::is_enum_v<T>;
-
-/// Writes fields as JSON members.
-struct FieldWriter {
-    Json object = Json::object();
-
-    template <class T> void operator()(const char *name, T &value, const char *) {
-        if constexpr (Enumeration<T>)
-            object.set(name, name_of(value));
-        else if constexpr (std::is_floating_point_v<T>)
-            object.set(name, static_cast<double>(value));
-        else
-            object.set(name, value);
-    }
-};
-
-template <Enumeration T> std::string allowed_names() {
-    std::string names{};
-    for (const auto &entry : EnumNames<T>::values)
-        names += (names.empty() ? "" : ", ") + std::string(entry.first);
-    return names;
-}
-
-/// Reads fields from JSON members; those that are absent keep their defaults.
-struct FieldReader {
-    JsonView attributes;
-    std::size_t known = 0;
-
-    template <class T> void operator()(const char *name, T &value, const char *) {
-        if (!attributes.has(name)) return;
-        ++known;
-        const JsonView given = attributes.at(name);
-        if constexpr (Enumeration<T>) {
-            const auto text = given.template get<std::string>();
-            for (const auto &[entry_name, entry] : EnumNames<T>::values) {
-                if (text != entry_name) continue;
-                value = entry;
-                return;
-            }
-            given.refuse("must be one of " + allowed_names<T>() + ", got " + quoted(text));
-        } else {
-            value = given.template get<T>();
-        }
-    }
-};
-
-struct NameChecker {
-    std::string_view wanted;
-    bool found = false;
-    std::string names{};
-
-    template <class T> void operator()(const char *name, T &, const char *) {
-        found = found || wanted == name;
-        names += (names.empty() ? "" : ", ") + std::string(name);
-    }
-};
-
 template <class Op> Op read_operation(const Json &attributes) {
     Op operation;
-    FieldReader reader{JsonView(attributes, Op::info.name)};
-    operation.fields(reader);
-    if (reader.known == reader.attributes.size()) return operation;
-    for (const auto &[key, value] : reader.attributes.object()) {
-        NameChecker checker{key};
-        operation.fields(checker);
-        if (!checker.found)
-            fail(ErrorKind::parameter, std::string(Op::info.name) + ": unknown parameter " + quoted(key) +
-                                           "; known: " + (checker.names.empty() ? "none" : checker.names));
-    }
+    read_fields(operation, attributes, Op::info.name);
     return operation;
 }
-
-template <class Op> Json write_attributes(const Op &operation) {
-    FieldWriter writer;
-    const_cast<Op &>(operation).fields(writer); // the visitor serves reading too; this one only looks
-    return std::move(writer.object);
-}
-
-/// Describes fields for documentation and for Python's help.
-struct FieldDescriber {
-    Json list = Json::array();
-
-    template <class T> void operator()(const char *name, T &value, const char *meaning) {
-        Json field = Json::object();
-        field.set("name", name);
-        field.set("meaning", meaning);
-        if constexpr (Enumeration<T>) {
-            field.set("type", "string");
-            Json names = Json::array();
-            for (const auto &entry : EnumNames<T>::values) names.push_back(entry.first);
-            field.set("allowed", std::move(names));
-        } else if constexpr (std::is_same_v<T, bool>) {
-            field.set("type", "boolean");
-        } else if constexpr (std::is_integral_v<T>) {
-            field.set("type", "integer");
-        } else if constexpr (std::is_floating_point_v<T>) {
-            field.set("type", "number");
-        } else {
-            field.set("type", "integers");
-        }
-        FieldWriter writer;
-        writer(name, value, meaning);
-        field.set("default", writer.object.at(name));
-        list.push_back(std::move(field));
-    }
-};
 
 template <class Op> Json describe() {
     Json entry = Json::object();
@@ -153,10 +51,10 @@ const OperationInfo &info_of(const Operation &operation) {
 }
 
 Json attributes_of(const Operation &operation) {
-    return std::visit([](const auto &op) { return write_attributes(op); }, operation);
+    return std::visit([](const auto &op) { return write_fields(op); }, operation);
 }
 
-Json attributes_of(const Neuron &neuron) { return write_attributes(neuron); }
+Json attributes_of(const Neuron &neuron) { return write_fields(neuron); }
 
 Operation make_operation(std::string_view name, const Json &attributes) {
     return make_from(name, attributes);
