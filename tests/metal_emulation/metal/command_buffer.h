@@ -1,0 +1,65 @@
+// Queues and command buffers. Commands run in order on the queue's own thread, as late as Metal may run them.
+#pragma once
+
+#import "metal/resource.h"
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+@class EmulatedCommandBuffer;
+
+namespace metal_emulation {
+
+/// What a queue and its thread share; the thread may outlive the queue object.
+struct QueueState {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::deque<EmulatedCommandBuffer *> order; // retained
+    bool closed = false;
+    bool has_thread = false;
+};
+
+} // namespace metal_emulation
+
+@interface EmulatedCommandQueue : EmulatedObject <MTLCommandQueue> {
+  @private
+    id<MTLDevice> device_;
+    NSString *label_;
+    std::shared_ptr<metal_emulation::QueueState> state_;
+}
+- (instancetype)initWithDevice:(id<MTLDevice>)device;
+/// Takes a place in the queue, once.
+- (void)place:(EmulatedCommandBuffer *)commandBuffer;
+- (void)wake;
+@end
+
+@interface EmulatedCommandBuffer : EmulatedObject <MTLCommandBuffer> {
+  @private
+    EmulatedCommandQueue *queue_;
+    NSString *label_;
+    NSError *error_;
+    std::mutex mutex_;
+    std::condition_variable finished_;
+    std::atomic<NSUInteger> status_;
+    std::vector<std::function<void()>> commands_;
+    std::map<EmulatedResource *, bool> resources_; // retained; whether written
+    std::vector<MTLCommandBufferHandler> scheduled_;
+    std::vector<MTLCommandBufferHandler> completed_;
+    id openEncoder_;
+    BOOL handlersDone_;
+    BOOL enqueued_;
+}
+- (instancetype)initWithQueue:(EmulatedCommandQueue *)queue;
+/// Whether commands may be added: before the commit and, but for an encoder's own, while no encoder is open.
+- (BOOL)acceptsCommands:(const char *)action fromEncoder:(id)encoder;
+- (void)append:(std::function<void()>)command;
+- (void)useResource:(EmulatedResource *)resource written:(BOOL)written;
+- (void)encoderEnded:(id)encoder;
+/// On the queue's thread.
+- (void)run;
+@end

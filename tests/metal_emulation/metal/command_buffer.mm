@@ -1,0 +1,302 @@
+#import "metal/command_buffer.h"
+
+#import "metal/encoder.h"
+
+#include <chrono>
+#include <thread>
+
+#include <immintrin.h>
+
+using namespace metal_emulation;
+
+NSString *const MTLCommandBufferErrorDomain = @"MTLCommandBufferErrorDomain";
+
+namespace {
+
+// Float denormals are flushed on Apple's GPUs; half denormals are kept.
+void flush_denormals() {
+    _MM_SET_FLUSH_ZERO_MODE(_MM_FLUSH_ZERO_ON);
+    _MM_SET_DENORMALS_ZERO_MODE(_MM_DENORMALS_ZERO_ON);
+}
+
+void work_off(const std::shared_ptr<QueueState> &state) {
+    GSRegisterCurrentThread();
+    flush_denormals();
+    std::unique_lock lock(state->mutex);
+    while (true) {
+        // A command buffer that is only enqueued holds up those behind it.
+        state->changed.wait(lock, [&] {
+            return state->closed ||
+                   (!state->order.empty() && [state->order.front() status] == MTLCommandBufferStatusCommitted);
+        });
+        if (state->order.empty() || [state->order.front() status] != MTLCommandBufferStatusCommitted) break;
+        EmulatedCommandBuffer *next = state->order.front();
+        state->order.pop_front();
+        lock.unlock();
+        NSAutoreleasePool *pool = [[NSAutoreleasePool alloc] init];
+        [next run];
+        [next release];
+        [pool drain];
+        work_ended();
+        lock.lock();
+    }
+    for (EmulatedCommandBuffer *left : state->order) {
+        violation("a command buffer was enqueued but never committed");
+        [left release];
+    }
+    state->order.clear();
+    lock.unlock();
+    GSUnregisterCurrentThread();
+}
+
+} // namespace
+
+@implementation EmulatedCommandQueue
+@synthesize label = label_;
+
+- (instancetype)initWithDevice:(id<MTLDevice>)device {
+    self = [super init];
+    device_ = [device retain];
+    state_ = std::make_shared<QueueState>();
+    return self;
+}
+
+- (void)dealloc {
+    {
+        std::lock_guard lock(state_->mutex);
+        state_->closed = true;
+    }
+    state_->changed.notify_all();
+    [device_ release];
+    [label_ release];
+    [super dealloc];
+}
+
+- (id<MTLDevice>)device {
+    return device_;
+}
+
+- (id<MTLCommandBuffer>)commandBuffer {
+    return [[[EmulatedCommandBuffer alloc] initWithQueue:self] autorelease];
+}
+
+- (id<MTLCommandBuffer>)commandBufferWithUnretainedReferences {
+    violation("commandBufferWithUnretainedReferences: the emulation cannot see whether resources live long enough");
+    return [self commandBuffer];
+}
+
+- (void)place:(EmulatedCommandBuffer *)commandBuffer {
+    std::lock_guard lock(state_->mutex);
+    state_->order.push_back([commandBuffer retain]);
+    if (!state_->has_thread) {
+        state_->has_thread = true;
+        std::thread(work_off, state_).detach();
+    }
+}
+
+- (void)wake {
+    std::lock_guard lock(state_->mutex);
+    state_->changed.notify_all();
+}
+@end
+
+@implementation EmulatedCommandBuffer
+@synthesize label = label_;
+
+- (instancetype)initWithQueue:(EmulatedCommandQueue *)queue {
+    self = [super init];
+    queue_ = [queue retain];
+    status_ = MTLCommandBufferStatusNotEnqueued;
+    return self;
+}
+
+- (void)dealloc {
+    METAL_EXPECT(!openEncoder_, "a command buffer is deallocated with an open encoder");
+    [self forget];
+    [error_ release];
+    [label_ release];
+    [queue_ release];
+    [super dealloc];
+}
+
+// Lets go of everything that was kept for the commands.
+- (void)forget {
+    commands_.clear();
+    for (const auto &[resource, written] : resources_) [resource release];
+    resources_.clear();
+    for (auto *list : {&scheduled_, &completed_}) {
+        for (MTLCommandBufferHandler handler : *list) Block_release(handler);
+        list->clear();
+    }
+}
+
+- (id<MTLDevice>)device {
+    return [queue_ device];
+}
+- (id<MTLCommandQueue>)commandQueue {
+    return queue_;
+}
+- (BOOL)retainedReferences {
+    return YES;
+}
+- (MTLCommandBufferStatus)status {
+    return static_cast<MTLCommandBufferStatus>(status_.load());
+}
+- (NSError *)error {
+    std::lock_guard lock(mutex_);
+    return [[error_ retain] autorelease];
+}
+- (CFTimeInterval)GPUStartTime {
+    return 0;
+}
+- (CFTimeInterval)GPUEndTime {
+    return 0;
+}
+- (CFTimeInterval)kernelStartTime {
+    return 0;
+}
+- (CFTimeInterval)kernelEndTime {
+    return 0;
+}
+- (void)pushDebugGroup:(NSString *)string {
+    (void)string;
+}
+- (void)popDebugGroup {
+}
+
+- (BOOL)acceptsCommands:(const char *)action fromEncoder:(id)encoder {
+    return METAL_EXPECT(status_ < MTLCommandBufferStatusCommitted, "%s after the commit", action) &&
+           METAL_EXPECT(openEncoder_ == encoder, "%s while %s", action,
+                        encoder ? "its encoder has ended" : "an encoder is open");
+}
+
+- (void)append:(std::function<void()>)command {
+    commands_.push_back(std::move(command));
+}
+
+- (void)useResource:(EmulatedResource *)resource written:(BOOL)written {
+    METAL_EXPECT(![resource isRecycled], "a temporary image is used after its read count fell to 0");
+    const auto [place, added] = resources_.try_emplace(resource, written);
+    if (added) [resource retain];
+    else place->second = place->second || written;
+}
+
+- (void)encoderEnded:(id)encoder {
+    if (openEncoder_ == encoder) openEncoder_ = nil;
+}
+
+- (id<MTLComputeCommandEncoder>)computeCommandEncoder {
+    return [self computeCommandEncoderWithDispatchType:MTLDispatchTypeSerial];
+}
+
+- (id<MTLComputeCommandEncoder>)computeCommandEncoderWithDispatchType:(MTLDispatchType)dispatchType {
+    if (![self acceptsCommands:"a compute encoder is asked for" fromEncoder:nil]) return nil;
+    EmulatedComputeEncoder *encoder =
+        [[[EmulatedComputeEncoder alloc] initWithCommandBuffer:self dispatchType:dispatchType] autorelease];
+    openEncoder_ = encoder;
+    return encoder;
+}
+
+- (id<MTLBlitCommandEncoder>)blitCommandEncoder {
+    if (![self acceptsCommands:"a blit encoder is asked for" fromEncoder:nil]) return nil;
+    EmulatedBlitEncoder *encoder = [[[EmulatedBlitEncoder alloc] initWithCommandBuffer:self] autorelease];
+    openEncoder_ = encoder;
+    return encoder;
+}
+
+- (void)addHandler:(MTLCommandBufferHandler)handler to:(std::vector<MTLCommandBufferHandler> &)list {
+    if (!METAL_EXPECT(status_ < MTLCommandBufferStatusCommitted, "a handler is added after the commit")) return;
+    list.push_back(Block_copy(handler));
+}
+
+- (void)addScheduledHandler:(MTLCommandBufferHandler)block {
+    [self addHandler:block to:scheduled_];
+}
+
+- (void)addCompletedHandler:(MTLCommandBufferHandler)block {
+    [self addHandler:block to:completed_];
+}
+
+- (void)enqueue {
+    if (!METAL_EXPECT(status_ == MTLCommandBufferStatusNotEnqueued, "enqueue of a command buffer a second time"))
+        return;
+    status_ = MTLCommandBufferStatusEnqueued;
+    work_began();
+    [queue_ place:self];
+}
+
+- (void)commit {
+    if (!METAL_EXPECT(status_ < MTLCommandBufferStatusCommitted, "commit of a command buffer a second time") ||
+        !METAL_EXPECT(!openEncoder_, "commit with an open encoder"))
+        return;
+    if (status_ == MTLCommandBufferStatusNotEnqueued) [self enqueue];
+    for (const auto &[resource, written] : resources_) [resource beginFlight];
+    status_ = MTLCommandBufferStatusCommitted;
+    [queue_ wake];
+}
+
+- (void)waitUntilScheduled {
+    METAL_EXPECT(status_ >= MTLCommandBufferStatusCommitted, "waitUntilScheduled before the commit");
+    std::unique_lock lock(mutex_);
+    finished_.wait(lock, [&] { return status_ >= MTLCommandBufferStatusScheduled; });
+}
+
+- (void)waitUntilCompleted {
+    if (!METAL_EXPECT(status_ >= MTLCommandBufferStatusCommitted, "waitUntilCompleted before the commit")) return;
+    std::unique_lock lock(mutex_);
+    finished_.wait(lock, [&] { return handlersDone_; });
+}
+
+- (void)call:(const std::vector<MTLCommandBufferHandler> &)handlers {
+    for (MTLCommandBufferHandler handler : handlers) {
+        try {
+            handler(self);
+        } catch (...) {
+            violation("a handler let an exception out");
+        }
+    }
+}
+
+- (void)become:(MTLCommandBufferStatus)status {
+    {
+        std::lock_guard lock(mutex_);
+        status_ = status;
+    }
+    finished_.notify_all();
+}
+
+- (void)failWith:(NSInteger)code text:(const std::string &)text {
+    std::lock_guard lock(mutex_);
+    error_ = [make_error(MTLCommandBufferErrorDomain, code, text) retain];
+}
+
+- (void)runCommands {
+    std::this_thread::sleep_for(std::chrono::milliseconds(switches().worker_delay_ms.load()));
+    if (const long code = switches().command_buffer_error.exchange(0)) {
+        [self failWith:code text:"an error that was asked for"];
+        return;
+    }
+    try {
+        for (const std::function<void()> &command : commands_) command();
+    } catch (const std::exception &fault) {
+        violation("%s", fault.what());
+        [self failWith:MTLCommandBufferErrorInternal text:fault.what()];
+    }
+}
+
+- (void)run {
+    [self become:MTLCommandBufferStatusScheduled];
+    [self call:scheduled_];
+    [self runCommands];
+    for (const auto &[resource, written] : resources_) [resource endFlight:written];
+    [self become:[self error] ? MTLCommandBufferStatusError : MTLCommandBufferStatusCompleted];
+    [self call:completed_];
+    {
+        std::lock_guard lock(mutex_);
+        handlersDone_ = YES;
+    }
+    finished_.notify_all();
+    // The handlers, and what they captured, die after who waited went on: so it is on a Mac.
+    [self forget];
+}
+@end

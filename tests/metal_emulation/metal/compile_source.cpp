@@ -1,0 +1,98 @@
+// newLibraryWithSource: runs the same script as the build, and keeps what it made.
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+namespace metal_emulation {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string contents_of(const fs::path &path) {
+    std::ifstream file(path, std::ios::binary);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+std::uint64_t fnv1a(const std::string &text) {
+    std::uint64_t hash = 0xcbf29ce484222325;
+    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+    return hash;
+}
+
+// Source, options and the compiler itself: a change of any makes another library.
+std::string key_of(const std::string &source, const std::vector<std::string> &options) {
+    std::string all = source;
+    for (const std::string &option : options) all += '\0' + option;
+    for (const auto &entry : fs::recursive_directory_iterator(fs::path(METAL_EMULATION_COMPILE).parent_path()))
+        if (entry.is_regular_file())
+            all += entry.path().string() + std::to_string(entry.last_write_time().time_since_epoch().count());
+    char name[40];
+    std::snprintf(name, sizeof name, "%016llx-%zu", static_cast<unsigned long long>(fnv1a(all)), all.size());
+    return name;
+}
+
+int run(const std::vector<std::string> &command, const fs::path &messages) {
+    std::vector<char *> arguments;
+    for (const std::string &word : command) arguments.push_back(const_cast<char *>(word.c_str()));
+    arguments.push_back(nullptr);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, messages.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    // A preloaded sanitizer would slow down and disturb the compiler.
+    std::vector<char *> environment;
+    for (char **variable = environ; *variable; ++variable)
+        if (std::string(*variable).rfind("LD_PRELOAD=", 0) != 0) environment.push_back(*variable);
+    environment.push_back(nullptr);
+    pid_t child = 0;
+    const int failed = posix_spawn(&child, arguments[0], &actions, nullptr, arguments.data(), environment.data());
+    posix_spawn_file_actions_destroy(&actions);
+    if (failed) return failed;
+    int status = 0;
+    waitpid(child, &status, 0);
+    return status;
+}
+
+} // namespace
+
+std::string compile_source(const std::string &source, const std::vector<std::string> &options) {
+    const fs::path cache = fs::temp_directory_path() / ("metal_emulation_" + std::to_string(getuid()));
+    const fs::path library = cache / (key_of(source, options) + ".metallib");
+    if (fs::exists(library)) return library;
+
+    // Compiled in an empty directory: an include of a file beside the shader, which a Mac would not find, fails here too.
+    char name[] = "/tmp/metal_emulation_XXXXXX";
+    if (!mkdtemp(name)) throw std::runtime_error("no temporary directory for the compiler");
+    const fs::path work = name;
+    fs::create_directories(cache);
+    fs::create_directory(work / "empty");
+    const fs::path file = work / "program_source.metal";
+    std::ofstream(file, std::ios::binary) << source;
+    std::vector<std::string> command{METAL_EMULATION_PYTHON, METAL_EMULATION_COMPILE, "--lint"};
+    command.insert(command.end(), options.begin(), options.end());
+    command.insert(command.end(), {std::string("--compiler=") + METAL_EMULATION_CXX, "--directory",
+                                   (work / "empty").string(), "--output", library.string(), file.string()});
+    std::istringstream flags(METAL_EMULATION_FLAGS);
+    for (std::string flag; flags >> flag;) command.push_back("--flag=" + flag);
+    const int status = run(command, work / "messages");
+    const std::string messages = contents_of(work / "messages");
+    fs::remove_all(work);
+    if (status) throw std::runtime_error(messages.empty() ? "the shader compiler could not be run" : messages);
+    return library;
+}
+
+} // namespace metal_emulation

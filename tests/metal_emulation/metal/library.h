@@ -1,0 +1,76 @@
+// Libraries of shaders, their functions, and pipelines.
+#pragma once
+
+#import "metal/object.h"
+
+#include "msl/abi.h"
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace metal_emulation {
+
+/// A loaded shared object; its function constants are global variables, hence the mutex.
+class LoadedLibrary {
+  public:
+    explicit LoadedLibrary(const std::string &path);
+    ~LoadedLibrary();
+    LoadedLibrary(const LoadedLibrary &) = delete;
+    LoadedLibrary &operator=(const LoadedLibrary &) = delete;
+
+    const msl::Library &contents() const { return *contents_; }
+    std::mutex &mutex() { return mutex_; }
+
+  private:
+    void *handle_;
+    const msl::Library *contents_;
+    std::mutex mutex_;
+};
+
+using ConstantBytes = std::map<const msl::FunctionConstant *, std::vector<unsigned char>>;
+
+/// Compiles shading language to a shared object and returns its path. Throws std::runtime_error with the messages.
+std::string compile_source(const std::string &source, const std::vector<std::string> &options);
+
+} // namespace metal_emulation
+
+@interface MTLFunctionConstantValues (Emulation)
+/// The bytes given for a constant, or nil; *type says as what.
+- (NSData *)bytesForIndex:(int)index name:(const char *)name type:(NSUInteger *)type;
+@end
+
+@interface EmulatedLibrary : EmulatedObject <MTLLibrary> {
+  @private
+    id<MTLDevice> device_;
+    NSString *label_;
+    std::shared_ptr<metal_emulation::LoadedLibrary> loaded_;
+}
+- (instancetype)initWithDevice:(id<MTLDevice>)device path:(const std::string &)path;
+@end
+
+@interface EmulatedFunction : EmulatedObject <MTLFunction> {
+  @private
+    id<MTLDevice> device_;
+    NSString *label_;
+    std::shared_ptr<metal_emulation::LoadedLibrary> loaded_;
+    const msl::Kernel *kernel_;
+    metal_emulation::ConstantBytes constants_;
+}
+- (instancetype)initWithDevice:(id<MTLDevice>)device
+                       library:(std::shared_ptr<metal_emulation::LoadedLibrary>)loaded
+                        kernel:(const msl::Kernel *)kernel
+                     constants:(metal_emulation::ConstantBytes)constants;
+- (const msl::Kernel *)kernel;
+- (void)run:(const msl::Bindings &)bindings grid:(const msl::Grid &)grid;
+@end
+
+@interface EmulatedPipeline : EmulatedObject <MTLComputePipelineState> {
+  @private
+    EmulatedFunction *function_;
+}
+- (instancetype)initWithFunction:(EmulatedFunction *)function;
+- (EmulatedFunction *)function;
+@end

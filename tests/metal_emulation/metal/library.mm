@@ -1,0 +1,283 @@
+#import "metal/library.h"
+
+#import <objc/runtime.h>
+
+#include <cstring>
+#include <stdexcept>
+
+#include <dlfcn.h>
+
+using namespace metal_emulation;
+
+NSString *const MTLLibraryErrorDomain = @"MTLLibraryErrorDomain";
+
+namespace metal_emulation {
+
+LoadedLibrary::LoadedLibrary(const std::string &path) : handle_(dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) {
+    if (!handle_) throw std::runtime_error(dlerror());
+    contents_ = static_cast<const msl::Library *>(dlsym(handle_, "msl_library"));
+    if (!contents_ || contents_->version != msl::library_version) {
+        dlclose(handle_);
+        throw std::runtime_error(path + " is no library of this emulation");
+    }
+}
+
+LoadedLibrary::~LoadedLibrary() { dlclose(handle_); }
+
+} // namespace metal_emulation
+
+@implementation EmulatedLibrary
+@synthesize label = label_;
+
+- (instancetype)initWithDevice:(id<MTLDevice>)device path:(const std::string &)path {
+    self = [super init];
+    device_ = [device retain];
+    try {
+        loaded_ = std::make_shared<LoadedLibrary>(path);
+    } catch (...) {
+        [self release];
+        throw;
+    }
+    return self;
+}
+
+- (void)dealloc {
+    [device_ release];
+    [label_ release];
+    [super dealloc];
+}
+
+- (id<MTLDevice>)device {
+    return device_;
+}
+
+- (NSArray<NSString *> *)functionNames {
+    NSMutableArray *names = [NSMutableArray array];
+    const msl::Library &library = loaded_->contents();
+    for (int p = 0; p < library.program_count; ++p)
+        for (int k = 0; k < library.programs[p]->kernel_count; ++k)
+            [names addObject:[NSString stringWithUTF8String:library.programs[p]->kernels[k].name]];
+    return names;
+}
+
+- (id<MTLFunction>)newFunctionWithName:(NSString *)name {
+    NSError *error = nil;
+    id<MTLFunction> function = [self newFunctionWithName:name constantValues:nil error:&error];
+    if (!function && [[self functionNames] containsObject:name])
+        violation("newFunctionWithName: of a function with function constants: %s",
+                  utf8([error localizedDescription]).c_str());
+    return function;
+}
+
+- (id<MTLFunction>)newFunctionWithName:(NSString *)name
+                        constantValues:(MTLFunctionConstantValues *)constantValues
+                                 error:(NSError **)error {
+    const msl::Library &library = loaded_->contents();
+    for (int p = 0; p < library.program_count; ++p) {
+        const msl::Program &program = *library.programs[p];
+        for (int k = 0; k < program.kernel_count; ++k) {
+            if (utf8(name) != program.kernels[k].name) continue;
+            ConstantBytes constants;
+            if (![self takeConstants:constants of:program from:constantValues error:error]) return nil;
+            return [[EmulatedFunction alloc] initWithDevice:device_
+                                                    library:loaded_
+                                                     kernel:&program.kernels[k]
+                                                  constants:std::move(constants)];
+        }
+    }
+    report_error(error, MTLLibraryErrorDomain, MTLLibraryErrorFunctionNotFound,
+                 "there is no function " + utf8(name));
+    return nil;
+}
+
+// Metal demands the constants that a function uses; here all of its file.
+- (BOOL)takeConstants:(ConstantBytes &)constants
+                   of:(const msl::Program &)program
+                 from:(MTLFunctionConstantValues *)values
+                error:(NSError **)error {
+    for (int i = 0; i < program.constant_count; ++i) {
+        const msl::FunctionConstant &constant = program.constants[i];
+        NSUInteger type = 0;
+        NSData *bytes = [values bytesForIndex:constant.index name:constant.name type:&type];
+        if (!bytes || type != static_cast<NSUInteger>(constant.data_type)) {
+            report_error(error, MTLLibraryErrorDomain, MTLLibraryErrorCompileFailure,
+                         std::string("function constant ") + constant.name +
+                             (bytes ? " is given as another type" : " is not given"));
+            return NO;
+        }
+        const auto *first = static_cast<const unsigned char *>([bytes bytes]);
+        constants[&constant].assign(first, first + constant.size);
+    }
+    return YES;
+}
+@end
+
+@implementation EmulatedFunction
+@synthesize label = label_;
+
+- (instancetype)initWithDevice:(id<MTLDevice>)device
+                       library:(std::shared_ptr<LoadedLibrary>)loaded
+                        kernel:(const msl::Kernel *)kernel
+                     constants:(ConstantBytes)constants {
+    self = [super init];
+    device_ = [device retain];
+    loaded_ = std::move(loaded);
+    kernel_ = kernel;
+    constants_ = std::move(constants);
+    return self;
+}
+
+- (void)dealloc {
+    [device_ release];
+    [label_ release];
+    [super dealloc];
+}
+
+- (id<MTLDevice>)device {
+    return device_;
+}
+- (MTLFunctionType)functionType {
+    return MTLFunctionTypeKernel;
+}
+- (NSString *)name {
+    return [NSString stringWithUTF8String:kernel_->name];
+}
+- (const msl::Kernel *)kernel {
+    return kernel_;
+}
+
+- (void)run:(const msl::Bindings &)bindings grid:(const msl::Grid &)grid {
+    std::lock_guard lock(loaded_->mutex());
+    for (const auto &[constant, bytes] : constants_) std::memcpy(constant->address, bytes.data(), bytes.size());
+    kernel_->run(bindings, grid);
+}
+@end
+
+@implementation EmulatedPipeline
+
+- (instancetype)initWithFunction:(EmulatedFunction *)function {
+    self = [super init];
+    function_ = [function retain];
+    return self;
+}
+
+- (void)dealloc {
+    [function_ release];
+    [super dealloc];
+}
+
+- (EmulatedFunction *)function {
+    return function_;
+}
+- (id<MTLDevice>)device {
+    return [function_ device];
+}
+- (NSString *)label {
+    return [function_ label];
+}
+- (NSUInteger)maxTotalThreadsPerThreadgroup {
+    return static_cast<NSUInteger>(switches().max_threads.load());
+}
+- (NSUInteger)threadExecutionWidth {
+    return static_cast<NSUInteger>(switches().thread_execution_width.load());
+}
+- (NSUInteger)staticThreadgroupMemoryLength {
+    return 0;
+}
+@end
+
+@implementation MTLFunctionConstantValues
+METAL_EMULATION_COUNT_OBJECTS
+
+- (instancetype)init {
+    self = [super init];
+    byIndex_ = [[NSMutableDictionary alloc] init];
+    byName_ = [[NSMutableDictionary alloc] init];
+    return self;
+}
+
+- (void)dealloc {
+    object_died(object_getClassName(self));
+    [byIndex_ release];
+    [byName_ release];
+    [super dealloc];
+}
+
+- (id)copyWithZone:(NSZone *)zone {
+    MTLFunctionConstantValues *copy = [[MTLFunctionConstantValues allocWithZone:zone] init];
+    [copy->byIndex_ addEntriesFromDictionary:byIndex_];
+    [copy->byName_ addEntriesFromDictionary:byName_];
+    return copy;
+}
+
+static NSUInteger size_of(MTLDataType type) {
+    switch (type) {
+    case MTLDataTypeBool:
+    case MTLDataTypeChar:
+    case MTLDataTypeUChar: return 1;
+    case MTLDataTypeHalf:
+    case MTLDataTypeShort:
+    case MTLDataTypeUShort: return 2;
+    default: return 4;
+    }
+}
+
+static NSArray *typed_value(const void *value, MTLDataType type) {
+    NSData *bytes = [NSData dataWithBytes:value length:size_of(type)];
+    return [NSArray arrayWithObjects:[NSNumber numberWithUnsignedLong:type], bytes, nil];
+}
+
+- (void)setConstantValue:(const void *)value type:(MTLDataType)type atIndex:(NSUInteger)index {
+    [byIndex_ setObject:typed_value(value, type) forKey:[NSNumber numberWithUnsignedLong:index]];
+}
+
+- (void)setConstantValues:(const void *)values type:(MTLDataType)type withRange:(NSRange)range {
+    for (NSUInteger i = 0; i < range.length; ++i)
+        [self setConstantValue:static_cast<const char *>(values) + i * size_of(type)
+                          type:type
+                       atIndex:range.location + i];
+}
+
+- (void)setConstantValue:(const void *)value type:(MTLDataType)type withName:(NSString *)name {
+    [byName_ setObject:typed_value(value, type) forKey:name];
+}
+
+- (void)reset {
+    [byIndex_ removeAllObjects];
+    [byName_ removeAllObjects];
+}
+
+- (NSData *)bytesForIndex:(int)index name:(const char *)name type:(NSUInteger *)type {
+    NSArray *pair = [byIndex_ objectForKey:[NSNumber numberWithUnsignedLong:static_cast<NSUInteger>(index)]];
+    if (!pair) pair = [byName_ objectForKey:[NSString stringWithUTF8String:name]];
+    if (!pair) return nil;
+    *type = [[pair objectAtIndex:0] unsignedLongValue];
+    return [pair objectAtIndex:1];
+}
+@end
+
+@implementation MTLCompileOptions
+@synthesize preprocessorMacros = preprocessorMacros_, fastMathEnabled = fastMathEnabled_;
+@synthesize languageVersion = languageVersion_;
+METAL_EMULATION_COUNT_OBJECTS
+
+- (instancetype)init {
+    self = [super init];
+    fastMathEnabled_ = YES;
+    return self;
+}
+
+- (void)dealloc {
+    object_died(object_getClassName(self));
+    [preprocessorMacros_ release];
+    [super dealloc];
+}
+
+- (id)copyWithZone:(NSZone *)zone {
+    MTLCompileOptions *copy = [[MTLCompileOptions allocWithZone:zone] init];
+    [copy setPreprocessorMacros:preprocessorMacros_];
+    [copy setFastMathEnabled:fastMathEnabled_];
+    [copy setLanguageVersion:languageVersion_];
+    return copy;
+}
+@end

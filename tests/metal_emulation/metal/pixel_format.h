@@ -1,0 +1,24 @@
+// How the pixel formats lie in memory.
+#pragma once
+
+#import <Metal/Metal.h>
+
+#include "msl/abi.h"
+
+#include <optional>
+
+namespace metal_emulation {
+
+struct PixelLayout {
+    msl::ChannelType type;
+    int components;
+    int channel_bytes;
+    bool is_integer;
+
+    int bytes() const { return components * channel_bytes; }
+};
+
+/// Nothing for formats the emulation does not have.
+std::optional<PixelLayout> pixel_layout(MTLPixelFormat format);
+
+} // namespace metal_emulation

@@ -1,0 +1,127 @@
+"""Compiles .metal files to a shared object that the emulation of Metal loads as a library.
+
+    python compile_metal.py --output shaders.metallib [--lint] [--include=DIRECTORY]... FILE.metal...
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from lint_metal import lint
+from translate_metal import ShaderError, translate
+
+SHIM = Path(__file__).resolve().parent
+# Metal 2.3 on macOS, as the engine asks for.
+PREDEFINED = ["-D__METAL_VERSION__=230", "-D__METAL_MACOS__=1"]
+LANGUAGE = ["-std=c++20", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off"]
+# Halves are rounded after each operation; the shading language is C++14 and has no double.
+STRICT = ["-Xclang", "-ffloat16-excess-precision=none", "-Wall", "-Wextra", "-Werror", "-Wpre-c++17-compat"]
+STRICT += ["-Wdouble-promotion", "-Wno-unused-parameter", "-Wno-unused-const-variable", "-Wno-unused-function"]
+STRICT += ["-Wno-user-defined-literals"]
+
+
+class CompileError(Exception):
+    """The compiler's own words."""
+
+
+def call(command: list[str], directory: str | None = None) -> str:
+    """Runs the compiler and returns its standard output."""
+    # A preloaded sanitizer belongs to the program that asked, not to the compiler.
+    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+    result = subprocess.run(command, capture_output=True, text=True, cwd=directory, env=environment, check=False)
+    if result.returncode:
+        raise CompileError(result.stderr)
+    return result.stdout
+
+
+def preprocess(arguments: argparse.Namespace, source: Path, depfile: Path) -> str:
+    """The text of a shader after its own preprocessor directives; Metal's headers are empty."""
+    command = [arguments.compiler, "-E", "-x", "c++", "-std=c++14", "-nostdinc", "-DMSL_REFLECT", *PREDEFINED]
+    command += [f"-I{directory}" for directory in arguments.include]
+    command += [f"-D{definition}" for definition in arguments.define]
+    # -MD would name the shim as well; the build depends on all of it anyway.
+    command += ["-isystem", str(SHIM), "-MMD", "-MF", str(depfile), str(source)]
+    return call(command, arguments.directory)
+
+
+def compile_file(arguments: argparse.Namespace, source: Path, index: int, work: Path) -> Path:
+    """One .metal file to an object file."""
+    text = preprocess(arguments, source, work / f"{index}.d")
+    translated = work / f"{index}.cpp"
+    translated.write_text(translate(text), encoding="utf-8")
+    if arguments.lint:
+        lint(text, arguments.compiler, work / f"{index}.clcpp")
+    target = work / f"{index}.o"
+    command = [arguments.compiler, *LANGUAGE, *STRICT, *PREDEFINED, *arguments.flag]
+    call([*command, f"-DMSL_PROGRAM=msl_program_{index}", "-isystem", str(SHIM), "-c", str(translated), "-o", str(target)])
+    return target
+
+
+def index_source(count: int) -> str:
+    """C++ that names all translation units of a library; the only symbol that it shows."""
+    programs = [f"msl_program_{i}" for i in range(count)]
+    lines = ['#include "msl/abi.h"']
+    lines += [f"extern const msl::Program {program};" for program in programs]
+    addresses = ", ".join(f"&{program}" for program in programs)
+    lines.append(f"static const msl::Program *const programs[] = {{{addresses}}};")
+    lines.append('extern "C" __attribute__((visibility("default"))) const msl::Library msl_library;')
+    lines.append(f"const msl::Library msl_library{{msl::library_version, programs, {count}}};\n")
+    return "\n".join(lines)
+
+
+def write_depfile(arguments: argparse.Namespace, work: Path) -> None:
+    """What make and ninja need to know."""
+    found: list[str] = []
+    for part in sorted(work.glob("*.d")):
+        found += re.sub(r"\\\n", " ", part.read_text(encoding="utf-8").split(":", 1)[1]).split()
+    names = " ".join(dict.fromkeys(found))
+    Path(arguments.depfile).write_text(f"{arguments.output}: {names}\n", encoding="utf-8")
+
+
+def build(arguments: argparse.Namespace) -> None:
+    """All files to one library."""
+    with tempfile.TemporaryDirectory() as directory:
+        work = Path(directory)
+        with ThreadPoolExecutor(2) as pool:
+            jobs = enumerate(Path(source).absolute() for source in arguments.sources)
+            objects = list(pool.map(lambda job: compile_file(arguments, job[1], job[0], work), jobs))
+        index = work / "index.cpp"
+        index.write_text(index_source(len(objects)), encoding="utf-8")
+        command = [arguments.compiler, *LANGUAGE, *arguments.flag, "-shared", "-isystem", str(SHIM), str(index)]
+        # Loaded by a path that may be replaced while an older version is in use: never written in place.
+        unfinished = f"{arguments.output}.{os.getpid()}"
+        call([*command, *map(str, objects), "-o", unfinished])
+        os.replace(unfinished, arguments.output)
+        if arguments.depfile:
+            write_depfile(arguments, work)
+
+
+def main() -> int:
+    """Exit status 1 and the messages on standard error when a shader is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", required=True)
+    parser.add_argument("--compiler", default="clang++-16")
+    parser.add_argument("--include", action="append", default=[], help="where to look for included files")
+    parser.add_argument("--define", action="append", default=[], help="NAME=VALUE")
+    parser.add_argument("--flag", action="append", default=[], help="for the compiler, such as -O2")
+    parser.add_argument("--directory", help="where the compiler runs: an empty one shows forgotten includes")
+    parser.add_argument("--depfile")
+    parser.add_argument("--lint", action="store_true", help="check address spaces and conversions as well")
+    parser.add_argument("sources", nargs="+")
+    try:
+        build(parser.parse_args())
+    except (CompileError, ShaderError) as error:
+        sys.stderr.write(f"{error}\n".replace("\n\n", "\n"))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

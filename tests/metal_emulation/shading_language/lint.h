@@ -1,0 +1,83 @@
+// Metal's words in C++ for OpenCL, for lint_metal.py. Declarations only: nothing is compiled from this.
+#pragma OPENCL EXTENSION cl_khr_fp16 : enable
+
+#define kernel
+#define device __global
+#define constant __constant
+#define threadgroup __local
+#define thread __private
+
+enum class access { read, write };
+
+template <class T> struct FourOf;
+template <> struct FourOf<float> { using type = float4; };
+template <> struct FourOf<half> { using type = half4; };
+
+template <class T, access Access = access::read> struct texture2d {
+    uint get_width() const;
+    uint get_height() const;
+    typename FourOf<T>::type read(uint2 position) const;
+    typename FourOf<T>::type read(ushort2 position) const;
+    void write(typename FourOf<T>::type value, uint2 position) const;
+    void write(typename FourOf<T>::type value, ushort2 position) const;
+};
+
+template <class T, access Access = access::read> struct texture2d_array {
+    uint get_width() const;
+    uint get_height() const;
+    uint get_array_size() const;
+    typename FourOf<T>::type read(uint2 position, uint slice) const;
+    typename FourOf<T>::type read(ushort2 position, uint slice) const;
+    void write(typename FourOf<T>::type value, uint2 position, uint slice) const;
+    void write(typename FourOf<T>::type value, ushort2 position, uint slice) const;
+};
+
+enum class mem_flags { mem_none, mem_device, mem_threadgroup, mem_texture };
+void threadgroup_barrier(mem_flags);
+
+template <class To, class From> To as_type(From);
+template <class V> V saturate(V);
+template <class V> V powr(V, V);
+template <class V> bool isnan(V);
+template <class V> bool isinf(V);
+template <class V> bool isfinite(V);
+namespace precise {
+template <class V> V cos(V);
+template <class V> V exp(V);
+template <class V> V exp2(V);
+template <class V> V log(V);
+template <class V> V log2(V);
+template <class V> V pow(V, V);
+template <class V> V rsqrt(V);
+template <class V> V sin(V);
+template <class V> V sqrt(V);
+template <class V> V tanh(V);
+} // namespace precise
+namespace fast = precise;
+
+// Whether the parts fit is seen when the shader is compiled.
+template <class V, class... Parts> V make(Parts...);
+#define char2(...) make<char2>(__VA_ARGS__)
+#define char3(...) make<char3>(__VA_ARGS__)
+#define char4(...) make<char4>(__VA_ARGS__)
+#define uchar2(...) make<uchar2>(__VA_ARGS__)
+#define uchar3(...) make<uchar3>(__VA_ARGS__)
+#define uchar4(...) make<uchar4>(__VA_ARGS__)
+#define short2(...) make<short2>(__VA_ARGS__)
+#define short3(...) make<short3>(__VA_ARGS__)
+#define short4(...) make<short4>(__VA_ARGS__)
+#define ushort2(...) make<ushort2>(__VA_ARGS__)
+#define ushort3(...) make<ushort3>(__VA_ARGS__)
+#define ushort4(...) make<ushort4>(__VA_ARGS__)
+#define int2(...) make<int2>(__VA_ARGS__)
+#define int3(...) make<int3>(__VA_ARGS__)
+#define int4(...) make<int4>(__VA_ARGS__)
+#define uint2(...) make<uint2>(__VA_ARGS__)
+#define uint3(...) make<uint3>(__VA_ARGS__)
+#define uint4(...) make<uint4>(__VA_ARGS__)
+#define half2(...) make<half2>(__VA_ARGS__)
+#define half3(...) make<half3>(__VA_ARGS__)
+#define half4(...) make<half4>(__VA_ARGS__)
+#define float2(...) make<float2>(__VA_ARGS__)
+#define float3(...) make<float3>(__VA_ARGS__)
+#define float4(...) make<float4>(__VA_ARGS__)

@@ -1,0 +1,54 @@
+"""A second opinion on a shader's types: clang reads it as C++ for OpenCL, whose address spaces and vectors are Metal's.
+
+It sees what plain C++ cannot: a pointer to threadgroup memory passed as one to device memory, a write to constant memory,
+an operation of a half vector and a float.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+from translate_metal import ShaderError, tokenize
+
+HEADER = Path(__file__).resolve().parent / "lint.h"
+OPTIONS = ["-x", "clcpp", "-cl-std=clc++2021", "-Xclang", "-finclude-default-header", "-fsyntax-only", "-Werror"]
+OPTIONS += ["-target", "spir64", "-Wno-unused-value"]
+
+
+def as_opencl(text: str) -> str:
+    """The preprocessed shader with Metal's attributes taken away; lint.h maps the other words."""
+    tokens = tokenize(text)
+    depth, braces = 0, 0
+    for i, token in enumerate(tokens):
+        braces += (token.text == "{") - (token.text == "}")
+        if token.text == "[[":
+            depth += 1
+            token.out = " = 0 " if tokens[i + 1].text == "function_constant" else "  "
+        elif depth:
+            depth -= token.text == "]]"
+            token.out = ""
+        elif token.text == "threadgroup" and braces and _declares_variable(text, i, tokens):
+            token.out = " " * len(token.text)
+        elif token.text == "]]":
+            token.out = "]]"
+    return re.sub(r"using\s+namespace\s+metal\s*;", "", "".join(token.out for token in tokens))
+
+
+def _declares_variable(text: str, at: int, tokens: list) -> bool:  # type: ignore[type-arg]
+    del text
+    for token in tokens[at:]:
+        if token.text in ("*", "&", ")", "("):
+            return False
+        if token.text == ";":
+            return True
+    return False
+
+
+def lint(text: str, compiler: str, path: Path) -> None:
+    """Raises ShaderError with clang's messages."""
+    path.write_text(f'#include "{HEADER}"\n{as_opencl(text)}', encoding="utf-8")
+    result = subprocess.run([compiler, *OPTIONS, str(path)], capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise ShaderError(f"{result.stderr}(found by reading the shader as C++ for OpenCL)")

@@ -1,0 +1,101 @@
+// What a compiled shader library and the emulation of Metal tell each other. Included by both sides.
+#pragma once
+
+#include <cstddef>
+#include <stdexcept>
+#include <string>
+
+namespace msl {
+
+constexpr int max_buffers = 31;
+constexpr int max_textures = 128;
+constexpr int max_threadgroup_arguments = 31;
+
+/// A misuse that shows only while a kernel runs. Visible, so that it is caught across shared objects.
+struct __attribute__((visibility("default"))) Fault : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+enum class ChannelType { unorm8, unorm16, float16, float32, uint8, uint16, uint32, sint32 };
+
+/// A texture's memory. Pixels lie in rows of `components` channels.
+struct TextureView {
+    unsigned char *pixels;
+    bool is_array;
+    unsigned width;
+    unsigned height;
+    unsigned slices;
+    std::size_t row_bytes;
+    std::size_t slice_bytes;
+    ChannelType channel_type;
+    int components;
+};
+
+enum class ArgumentKind { buffer, texture, threadgroup, builtin };
+
+/// A parameter of a kernel.
+struct Argument {
+    ArgumentKind kind;
+    int index;
+    /// Buffers and threadgroup memory: of what the parameter points to. Builtins: of one component.
+    std::size_t size;
+    std::size_t alignment;
+    /// Buffers: of a type that is not const. Textures: access::write.
+    bool written;
+    bool is_array;
+    /// Textures: 'f' for float and half, 'u' and 'i' for integers.
+    char component;
+};
+
+struct Bindings {
+    void *buffers[max_buffers];
+    const TextureView *textures[max_textures];
+    void *threadgroup[max_threadgroup_arguments];
+    std::size_t threadgroup_length[max_threadgroup_arguments];
+};
+
+/// A dispatch. With `threads` no multiple of `group_size` the last groups are smaller.
+struct Grid {
+    unsigned threads[3];
+    unsigned groups[3];
+    unsigned group_size[3];
+    unsigned simd_width;
+    /// Last thread and last group first: a kernel that needs an order, or lacks a barrier, then answers differently.
+    bool reverse;
+};
+
+struct Kernel {
+    const char *name;
+    const Argument *arguments;
+    const char *const *argument_names;
+    int argument_count;
+    /// It waits at barriers.
+    bool cooperative;
+    void (*run)(const Bindings &bindings, const Grid &grid);
+};
+
+/// A value given when a function is taken from its library, kept in a global variable of the program.
+struct FunctionConstant {
+    int index;
+    const char *name;
+    int data_type; // an MTLDataType
+    std::size_t size;
+    void *address;
+};
+
+/// One translation unit.
+struct Program {
+    const Kernel *kernels;
+    int kernel_count;
+    const FunctionConstant *constants;
+    int constant_count;
+};
+
+struct Library {
+    int version;
+    const Program *const *programs;
+    int program_count;
+};
+constexpr int library_version = 1;
+
+} // namespace msl

@@ -1,0 +1,202 @@
+// The threads of a threadgroup, as fibers of one thread: at a barrier a fiber waits until all others have come to the
+// same one. That they do is checked, and so is that none has returned meanwhile.
+#pragma once
+
+#include "msl/abi.h"
+
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <sys/mman.h>
+
+#if __has_feature(address_sanitizer)
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+namespace metal {
+enum class mem_flags { mem_none, mem_device, mem_threadgroup, mem_texture };
+}
+
+namespace msl {
+namespace {
+
+constexpr std::size_t stack_bytes = 64 * 1024;
+constexpr std::size_t guard_bytes = 4096;
+
+// Stores the registers a function must keep on this stack, leaves the stack pointer in *save, and goes on at `to`.
+__attribute__((naked, noinline)) void switch_stack([[maybe_unused]] void **save, [[maybe_unused]] void *to) {
+    asm("pushq %rbp\n pushq %rbx\n pushq %r12\n pushq %r13\n pushq %r14\n pushq %r15\n"
+        "movq %rsp, (%rdi)\n movq %rsi, %rsp\n"
+        "popq %r15\n popq %r14\n popq %r13\n popq %r12\n popq %rbx\n popq %rbp\n ret\n");
+}
+
+/// Memory of a fiber's stack above a page that cannot be touched.
+class Stack {
+  public:
+    Stack() {
+        void *memory = mmap(nullptr, guard_bytes + stack_bytes, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (memory == MAP_FAILED) throw Fault("no memory for the threads of a threadgroup");
+        mprotect(memory, guard_bytes, PROT_NONE);
+        bottom_ = static_cast<unsigned char *>(memory);
+    }
+    Stack(Stack &&other) noexcept : bottom_(std::exchange(other.bottom_, nullptr)) {}
+    Stack &operator=(Stack &&) = delete;
+    ~Stack() {
+        if (bottom_) munmap(bottom_, guard_bytes + stack_bytes);
+    }
+    unsigned char *low() const { return bottom_ + guard_bytes; }
+    unsigned char *top() const { return low() + stack_bytes; }
+
+  private:
+    unsigned char *bottom_;
+};
+
+class FiberGroup {
+  public:
+    using Body = std::function<void(unsigned)>;
+
+    static FiberGroup &of_this_thread() {
+        static thread_local FiberGroup group;
+        return group;
+    }
+
+    /// Calls body(0) ... body(count - 1), each on a stack of its own.
+    void run(unsigned count, bool reverse, const Body &body) {
+        body_ = &body;
+        failure_ = nullptr;
+        abandon_ = false;
+        while (stacks_.size() < count) stacks_.emplace_back();
+        fibers_.assign(count, Fiber{});
+        for (unsigned i = 0; i < count; ++i) prepare(i);
+        while (true) {
+            for (unsigned i = 0; i < count; ++i) {
+                const unsigned next = reverse ? count - 1 - i : i;
+                if (fibers_[next].state != State::done) resume(next);
+                if (failure_ && !abandon_) return give_up();
+            }
+            unsigned done = 0;
+            for (const Fiber &fiber : fibers_) done += fiber.state == State::done;
+            if (done == count) return;
+            if (std::string text = disagreement(done); !text.empty()) {
+                failure_ = std::make_exception_ptr(Fault(text));
+                return give_up();
+            }
+        }
+    }
+
+    void wait(int line) {
+        fibers_[current_].state = State::waiting;
+        fibers_[current_].line = line;
+        leave(false);
+        if (abandon_) throw Fault("abandoned");
+    }
+
+  private:
+    enum class State { ready, waiting, done };
+    struct Fiber {
+        void *stack_pointer = nullptr;
+        State state = State::ready;
+        int line = 0;
+        void *fake_stack = nullptr;
+    };
+
+    void prepare(unsigned i) {
+        // What switch_stack takes off: six registers, then the address to go to; above it a zero keeps the alignment
+        // that a function expects at its entry.
+        auto *top = reinterpret_cast<void **>(stacks_[i].top());
+        *--top = nullptr;
+        *--top = reinterpret_cast<void *>(&entry);
+        for (int i = 0; i < 6; ++i) *--top = nullptr;
+        fibers_[i].stack_pointer = top;
+    }
+
+    void resume(unsigned i) {
+        current_ = i;
+#if __has_feature(address_sanitizer)
+        __sanitizer_start_switch_fiber(&own_fake_stack_, stacks_[i].low(), stack_bytes);
+#endif
+        switch_stack(&own_stack_pointer_, fibers_[i].stack_pointer);
+#if __has_feature(address_sanitizer)
+        __sanitizer_finish_switch_fiber(own_fake_stack_, nullptr, nullptr);
+#endif
+    }
+
+    void leave([[maybe_unused]] bool for_good) {
+#if __has_feature(address_sanitizer)
+        __sanitizer_start_switch_fiber(for_good ? nullptr : &fibers_[current_].fake_stack, own_bottom_,
+                                       own_size_);
+#endif
+        switch_stack(&fibers_[current_].stack_pointer, own_stack_pointer_);
+#if __has_feature(address_sanitizer)
+        __sanitizer_finish_switch_fiber(fibers_[current_].fake_stack, &own_bottom_, &own_size_);
+#endif
+    }
+
+    static void entry() {
+        FiberGroup &group = of_this_thread();
+#if __has_feature(address_sanitizer)
+        __sanitizer_finish_switch_fiber(nullptr, &group.own_bottom_, &group.own_size_);
+#endif
+        try {
+            (*group.body_)(group.current_);
+        } catch (...) {
+            if (!group.failure_) group.failure_ = std::current_exception();
+        }
+        group.fibers_[group.current_].state = State::done;
+        group.leave(true);
+        __builtin_unreachable();
+    }
+
+    std::string disagreement(unsigned done) const {
+        int line = 0;
+        for (const Fiber &fiber : fibers_) {
+            if (fiber.state != State::waiting) continue;
+            if (done > 0)
+                return "the barrier in line " + std::to_string(fiber.line) + " is not reached by " +
+                       std::to_string(done) + " of " + std::to_string(fibers_.size()) + " threads";
+            if (line && fiber.line != line)
+                return "threads of a threadgroup wait at different barriers, in lines " +
+                       std::to_string(line) + " and " + std::to_string(fiber.line);
+            line = fiber.line;
+        }
+        return {};
+    }
+
+    // The waiting fibers are resumed with an exception, so that their stacks are unwound.
+    void give_up() {
+        abandon_ = true;
+        const std::exception_ptr failure = failure_;
+        for (unsigned i = 0; i < fibers_.size(); ++i)
+            if (fibers_[i].state == State::waiting) resume(i);
+        std::rethrow_exception(failure);
+    }
+
+    const Body *body_ = nullptr;
+    std::vector<Stack> stacks_;
+    std::vector<Fiber> fibers_;
+    unsigned current_ = 0;
+    void *own_stack_pointer_ = nullptr;
+    bool abandon_ = false;
+    std::exception_ptr failure_;
+#if __has_feature(address_sanitizer)
+    void *own_fake_stack_ = nullptr;
+    const void *own_bottom_ = nullptr;
+    std::size_t own_size_ = 0;
+#endif
+};
+
+} // namespace
+} // namespace msl
+
+namespace metal {
+namespace {
+[[maybe_unused]] void threadgroup_barrier(mem_flags, int line = __builtin_LINE()) {
+    msl::FiberGroup::of_this_thread().wait(line);
+}
+} // namespace
+} // namespace metal
