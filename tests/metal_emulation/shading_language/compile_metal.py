@@ -24,7 +24,6 @@ LANGUAGE = ["-std=c++20", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off"]
 # Halves are rounded after each operation; the shading language is C++14 and has no double.
 STRICT = ["-Xclang", "-ffloat16-excess-precision=none", "-Wall", "-Wextra", "-Werror", "-Wpre-c++17-compat"]
 STRICT += ["-Wdouble-promotion", "-Wno-unused-parameter", "-Wno-unused-const-variable", "-Wno-unused-function"]
-STRICT += ["-Wno-user-defined-literals"]
 
 
 class CompileError(Exception):

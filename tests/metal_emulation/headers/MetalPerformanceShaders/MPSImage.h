@@ -75,6 +75,7 @@ typedef struct MPSImageReadWriteParams {
     id<MTLTexture> texture_;
     NSString *label_;
     MPSImageDescriptor *descriptor_;
+    BOOL givenTexture_;
 }
 @property (nonatomic, readonly, retain) id<MTLDevice> device;
 @property (nonatomic, readonly) NSUInteger width;

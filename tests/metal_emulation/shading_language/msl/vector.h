@@ -96,7 +96,10 @@ template <class To, class From> To as_type(const From &value) {
     return __builtin_bit_cast(To, value);
 }
 
-// NOLINTNEXTLINE: Metal's own suffix of half literals, as in 0.5h
+// Metal's own suffix of half literals, as in 0.5h.
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wuser-defined-literals"
 constexpr half operator""h(long double value) { return static_cast<half>(value); }
+#pragma clang diagnostic pop
 
 } // namespace metal

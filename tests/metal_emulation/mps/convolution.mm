@@ -1,0 +1,289 @@
+#import "mps/convolution.h"
+
+#include <cstring>
+
+using namespace metal_emulation;
+
+namespace {
+
+/// All that a convolution computes with. Weights: [group][row][column][input of the group][output of the group].
+struct ConvolutionPlan {
+    NSInteger x0, y0, stride_x, stride_y, dilation_x, dilation_y;
+    NSUInteger kernel_width, kernel_height, inputs, outputs, groups;
+    MPSImageEdgeMode edge;
+    bool half_sums;
+    std::vector<float> weights;
+    std::vector<float> bias;
+    Neuron neuron;
+
+    NSUInteger group_inputs() const { return inputs / groups; }
+    NSUInteger group_outputs() const { return outputs / groups; }
+    const float *tap(NSUInteger group, NSUInteger row, NSUInteger column) const {
+        return weights.data() +
+               ((group * kernel_height + row) * kernel_width + column) * group_inputs() * group_outputs();
+    }
+};
+
+float rounded_to_half(float value) { return static_cast<float>(static_cast<_Float16>(value)); }
+
+void add_tap(const ConvolutionPlan &plan, const float *from, NSUInteger row, NSUInteger column, float *sums) {
+    for (NSUInteger group = 0; group < plan.groups; ++group) {
+        const float *weights = plan.tap(group, row, column);
+        float *group_sums = sums + group * plan.group_outputs();
+        for (NSUInteger i = 0; i < plan.group_inputs(); ++i, weights += plan.group_outputs()) {
+            const float value = from[group * plan.group_inputs() + i];
+            for (NSUInteger o = 0; o < plan.group_outputs(); ++o) group_sums[o] += value * weights[o];
+            if (plan.half_sums)
+                for (NSUInteger o = 0; o < plan.group_outputs(); ++o) group_sums[o] = rounded_to_half(group_sums[o]);
+        }
+    }
+}
+
+void convolve(const ConvolutionPlan &plan, const Pixels &source, Pixels &result) {
+    for (NSUInteger y = 0; y < result.height; ++y)
+        for (NSUInteger x = 0; x < result.width; ++x) {
+            float *sums = result.at(x, y);
+            std::memcpy(sums, plan.bias.data(), plan.outputs * sizeof(float));
+            for (NSUInteger row = 0; row < plan.kernel_height; ++row)
+                for (NSUInteger column = 0; column < plan.kernel_width; ++column) {
+                    const NSInteger from_x =
+                        edge_index(plan.x0 + plan.stride_x * static_cast<NSInteger>(x) +
+                                       plan.dilation_x * static_cast<NSInteger>(column),
+                                   source.width, plan.edge);
+                    const NSInteger from_y = edge_index(plan.y0 + plan.stride_y * static_cast<NSInteger>(y) +
+                                                            plan.dilation_y * static_cast<NSInteger>(row),
+                                                        source.height, plan.edge);
+                    if (from_x < 0 || from_y < 0) continue;
+                    add_tap(plan, source.at(static_cast<NSUInteger>(from_x), static_cast<NSUInteger>(from_y)), row,
+                            column, sums);
+                }
+            for (NSUInteger o = 0; o < plan.outputs; ++o) sums[o] = plan.neuron(sums[o], o);
+        }
+}
+
+std::vector<float> floats_from(const void *memory, MPSDataType type, std::size_t count) {
+    std::vector<float> values(count);
+    if (type == MPSDataTypeFloat32) {
+        std::memcpy(values.data(), memory, count * sizeof(float));
+    } else {
+        const auto *halves = static_cast<const _Float16 *>(memory);
+        for (std::size_t i = 0; i < count; ++i) values[i] = static_cast<float>(halves[i]);
+    }
+    return values;
+}
+
+NSData *data_of(const std::vector<float> &values) {
+    return [[NSData alloc] initWithBytes:values.data() length:values.size() * sizeof(float)];
+}
+
+std::vector<float> floats_of(NSData *data) {
+    const auto *first = static_cast<const float *>([data bytes]);
+    return {first, first + [data length] / sizeof(float)};
+}
+
+} // namespace
+
+@implementation MPSCNNConvolution
+@synthesize dataSource = dataSource_, channelMultiplier = channelMultiplier_;
+@synthesize accumulatorPrecisionOption = accumulatorPrecisionOption_;
+
+- (instancetype)initWithDevice:(id<MTLDevice>)device {
+    (void)device;
+    return [self refuse:"initWithDevice:"];
+}
+
+- (instancetype)initWithDevice:(id<MTLDevice>)device weights:(id<MPSCNNConvolutionDataSource>)weights {
+    self = [super initWithDevice:device];
+    if (!self) return nil;
+    METAL_EXPECT(weights, "a convolution without weights");
+    accumulatorPrecisionOption_ = MPSNNConvolutionAccumulatorPrecisionOptionFloat;
+    dataSource_ = [weights retain];
+    if (![self loadWeights]) {
+        [self release];
+        return nil;
+    }
+    return self;
+}
+
+- (void)dealloc {
+    [dataSource_ release];
+    [descriptor_ release];
+    [weights_ release];
+    [bias_ release];
+    [super dealloc];
+}
+
+// The data source is asked between load and purge only.
+- (BOOL)loadWeights {
+    if (![dataSource_ load]) return NO;
+    METAL_EXPECT([dataSource_ label] != nil, "a data source without a label");
+    MPSCNNConvolutionDescriptor *descriptor = [dataSource_ descriptor];
+    const BOOL good = [descriptor isValid] && [self acceptsDataType] && [self takeDescriptor:descriptor] &&
+                      [self takeWeights];
+    [dataSource_ purge];
+    return good;
+}
+
+- (BOOL)acceptsDataType {
+    const MPSDataType type = [dataSource_ dataType];
+    if (!METAL_EXPECT(type == MPSDataTypeFloat32 || type == MPSDataTypeFloat16,
+                      "weights of data type %#x, which the emulation does not have", static_cast<unsigned>(type)))
+        return NO;
+    return METAL_EXPECT(![self holdsFloat32] || type == MPSDataTypeFloat32,
+                        "kernelWeightsDataType Float32 of a source that is not Float32") &&
+           METAL_EXPECT([dataSource_ weights], "a data source without weights");
+}
+
+- (BOOL)holdsFloat32 {
+    return [dataSource_ respondsToSelector:@selector(kernelWeightsDataType)] &&
+           [dataSource_ kernelWeightsDataType] == MPSDataTypeFloat32;
+}
+
+- (BOOL)takeDescriptor:(MPSCNNConvolutionDescriptor *)descriptor {
+    [descriptor_ release];
+    descriptor_ = [descriptor copy];
+    kernelWidth_ = [descriptor kernelWidth];
+    kernelHeight_ = [descriptor kernelHeight];
+    strideInPixelsX_ = [descriptor strideInPixelsX];
+    strideInPixelsY_ = [descriptor strideInPixelsY];
+    dilationRateX_ = [descriptor dilationRateX];
+    dilationRateY_ = [descriptor dilationRateY];
+    channelMultiplier_ = [descriptor isDepthwise] ? 1 : 0;
+    return YES;
+}
+
+// A depthwise convolution is one whose groups have one channel.
+- (NSUInteger)groupCount {
+    return [descriptor_ isDepthwise] ? [descriptor_ inputFeatureChannels] : [descriptor_ groups];
+}
+
+- (BOOL)takeWeights {
+    const NSUInteger outputs = [descriptor_ outputFeatureChannels], groups = [self groupCount];
+    const NSUInteger inputs = [descriptor_ inputFeatureChannels] / groups, taps = kernelWidth_ * kernelHeight_;
+    const std::vector<float> given = floats_from([dataSource_ weights], [dataSource_ dataType], outputs * taps * inputs);
+    const std::vector<float> scale = floats_of([descriptor_ batchNormalizationScale]);
+    const std::vector<float> shift = floats_of([descriptor_ batchNormalizationShift]);
+    const float *terms = [dataSource_ biasTerms];
+    METAL_EXPECT(scale.empty() || terms, "batch normalization in a convolution needs bias terms, of zeros if there are none");
+
+    std::vector<float> weights(given.size()), bias(outputs);
+    const bool exact = [self holdsFloat32];
+    for (NSUInteger o = 0; o < outputs; ++o) {
+        const float factor = scale.empty() ? 1.0f : scale[o];
+        bias[o] = (terms ? terms[o] : 0.0f) * factor + (shift.empty() ? 0.0f : shift[o]);
+        for (NSUInteger tap = 0; tap < taps; ++tap)
+            for (NSUInteger i = 0; i < inputs; ++i) {
+                const float weight = given[(o * taps + tap) * inputs + i] * factor;
+                const NSUInteger in_group = o % (outputs / groups), group = o / (outputs / groups);
+                weights[((group * taps + tap) * inputs + i) * (outputs / groups) + in_group] =
+                    exact ? weight : rounded_to_half(weight);
+            }
+    }
+    [weights_ release];
+    [bias_ release];
+    weights_ = data_of(weights);
+    bias_ = data_of(bias);
+    return YES;
+}
+
+- (void)reloadWeightsAndBiasesFromDataSource {
+    METAL_EXPECT([self loadWeights], "reloadWeightsAndBiasesFromDataSource: the data source did not load");
+}
+
+- (NSUInteger)inputFeatureChannels {
+    return [descriptor_ inputFeatureChannels];
+}
+- (NSUInteger)outputFeatureChannels {
+    return [descriptor_ outputFeatureChannels];
+}
+- (NSUInteger)groups {
+    return [descriptor_ groups];
+}
+- (NSUInteger)subPixelScaleFactor {
+    return 1;
+}
+- (MPSNNNeuronDescriptor *)fusedNeuronDescriptor {
+    return [descriptor_ fusedNeuronDescriptor];
+}
+
+- (NSUInteger)sourceChannelsIn:(MPSImage *)source {
+    METAL_EXPECT(sourceFeatureChannelMaxCount_ >= [self inputFeatureChannels],
+                 "a convolution of %lu channels whose source may have %lu only", [self inputFeatureChannels],
+                 sourceFeatureChannelMaxCount_);
+    (void)source;
+    return [self inputFeatureChannels];
+}
+
+- (NSUInteger)resultChannelsFor:(MPSImage *)source {
+    (void)source;
+    return [self outputFeatureChannels];
+}
+
+- (NSInteger)firstColumn {
+    return window_start(offset_.x, WindowAxis{kernelWidth_, strideInPixelsX_, dilationRateX_}.extent());
+}
+
+- (NSInteger)firstRow {
+    return window_start(offset_.y, WindowAxis{kernelHeight_, strideInPixelsY_, dilationRateY_}.extent());
+}
+
+- (BOOL)acceptsSource:(MPSImage *)source {
+    (void)source;
+    return METAL_EXPECT(![self holdsFloat32] ||
+                            accumulatorPrecisionOption_ == MPSNNConvolutionAccumulatorPrecisionOptionFloat,
+                        "weights held as Float32 with sums in half precision");
+}
+
+- (Compute)computeForSource:(MPSImage *)source {
+    [self acceptsSource:source];
+    auto plan = std::make_shared<ConvolutionPlan>();
+    plan->x0 = [self firstColumn];
+    plan->y0 = [self firstRow];
+    plan->stride_x = static_cast<NSInteger>(strideInPixelsX_);
+    plan->stride_y = static_cast<NSInteger>(strideInPixelsY_);
+    plan->dilation_x = static_cast<NSInteger>(dilationRateX_);
+    plan->dilation_y = static_cast<NSInteger>(dilationRateY_);
+    plan->kernel_width = kernelWidth_;
+    plan->kernel_height = kernelHeight_;
+    plan->inputs = [self inputFeatureChannels];
+    plan->outputs = [self outputFeatureChannels];
+    plan->groups = [self groupCount];
+    plan->edge = edgeMode_;
+    plan->half_sums = accumulatorPrecisionOption_ == MPSNNConvolutionAccumulatorPrecisionOptionHalf;
+    plan->weights = floats_of(weights_);
+    plan->bias = floats_of(bias_);
+    plan->neuron = Neuron::from([self fusedNeuronDescriptor], plan->outputs);
+    return [plan](const std::vector<Pixels> &sources, Pixels &result) { convolve(*plan, sources[0], result); };
+}
+@end
+
+@implementation MPSCNNFullyConnected
+
+- (instancetype)initWithDevice:(id<MTLDevice>)device {
+    (void)device;
+    return [self refuse:"initWithDevice:"];
+}
+
+- (instancetype)initWithDevice:(id<MTLDevice>)device weights:(id<MPSCNNConvolutionDataSource>)weights {
+    return [super initWithDevice:device weights:weights];
+}
+
+// The kernel is the whole source; the offset is ignored.
+- (NSInteger)firstColumn {
+    return 0;
+}
+- (NSInteger)firstRow {
+    return 0;
+}
+
+- (BOOL)acceptsSource:(MPSImage *)source {
+    return [super acceptsSource:source] &&
+           METAL_EXPECT([source width] == kernelWidth_ && [source height] == kernelHeight_,
+                        "a fully connected kernel of %lu x %lu for a source of %lu x %lu", kernelWidth_, kernelHeight_,
+                        [source width], [source height]) &&
+           METAL_EXPECT(kernelWidth_ == kernelHeight_,
+                        "a fully connected kernel that is not square: the order of its weights is not documented") &&
+           METAL_EXPECT([self groups] == 1 && strideInPixelsX_ == 1 && strideInPixelsY_ == 1,
+                        "a fully connected kernel with groups or strides");
+}
+@end

@@ -1,0 +1,54 @@
+// What every kernel does with its images: checks, unpacking, and writing of the result.
+#pragma once
+
+#import "mps/image.h"
+
+#include <functional>
+#include <memory>
+#include <limits>
+
+namespace metal_emulation {
+
+/// A kernel's source image and the part of it that is read.
+struct Source {
+    MPSImage *image;
+    MPSOffset offset;
+    NSUInteger first_channel;
+    NSUInteger channels;
+};
+
+/// The part of a destination that is written.
+struct Target {
+    MPSImage *image;
+    MTLRegion clip;
+    NSUInteger first_channel;
+    NSUInteger channels;
+};
+
+/// Computes a result of the clip rectangle's size. Result (0, 0) is the clip rectangle's origin.
+using Compute = std::function<void(const std::vector<Pixels> &sources, Pixels &result)>;
+
+/// Appends a kernel to a command buffer, once for each image of the clip region; lowers the sources' read counts.
+void encode(id<MTLCommandBuffer> command_buffer, const std::vector<Source> &sources, const Target &target,
+            const Compute &compute);
+
+/// Channels from `first`, no more than `most`; at least one.
+NSUInteger channels_from(MPSImage *image, NSUInteger first, NSUInteger most);
+
+/// Source index of the window's first tap for result 0, along one axis. `extent` is (taps - 1) * dilation + 1.
+inline NSInteger window_start(NSInteger offset, NSUInteger extent) {
+    return offset - static_cast<NSInteger>(extent >> 1);
+}
+
+/// The index that is read under an edge mode, or -1 for "reads as zero".
+inline NSInteger edge_index(NSInteger index, NSUInteger size, MPSImageEdgeMode mode) {
+    const auto last = static_cast<NSInteger>(size) - 1;
+    if (index >= 0 && index <= last) return index;
+    if (mode == MPSImageEdgeModeZero) return -1;
+    return index < 0 ? 0 : last;
+}
+
+/// Modes other than zero and clamp are for padding alone.
+bool accepts_edge_mode(MPSImageEdgeMode mode);
+
+} // namespace metal_emulation

@@ -1,0 +1,76 @@
+// What the emulated kernels see of images.
+#pragma once
+
+#import <MetalPerformanceShaders/MetalPerformanceShaders.h>
+
+#import "metal/command_buffer.h"
+#import "metal/resource.h"
+
+#include <vector>
+
+namespace metal_emulation {
+
+constexpr NSUInteger channels_per_slice = 4;
+/// What MPS may leave in a slice's channels that belong to no feature channel: any finite number.
+constexpr float unused_lane = 7.0f;
+
+inline NSUInteger slices_of(NSUInteger channels) { return (channels + channels_per_slice - 1) / channels_per_slice; }
+
+/// Pixels of one image with all channels of a pixel together, as float.
+struct Pixels {
+    NSUInteger width = 0;
+    NSUInteger height = 0;
+    NSUInteger channels = 0;
+    std::vector<float> values;
+
+    Pixels(NSUInteger width, NSUInteger height, NSUInteger channels)
+        : width(width), height(height), channels(channels), values(width * height * channels) {}
+    float *at(NSUInteger x, NSUInteger y) { return values.data() + (y * width + x) * channels; }
+    const float *at(NSUInteger x, NSUInteger y) const { return values.data() + (y * width + x) * channels; }
+};
+
+/// Channels `first` ... `first + count - 1` of an image's texture. Unused lanes must be finite.
+Pixels unpack(const msl::TextureView &texture, NSUInteger image_channels, NSUInteger image, NSUInteger first,
+              NSUInteger count);
+
+/// Writes pixels at a place, as MPS does: whole slices, with anything in lanes that hold no channel.
+void pack(const Pixels &pixels, const msl::TextureView &texture, NSUInteger image_channels, NSUInteger image,
+          NSUInteger first, NSUInteger x, NSUInteger y);
+
+MTLPixelFormat pixel_format_of(MPSImageFeatureChannelFormat format, NSUInteger channels);
+
+} // namespace metal_emulation
+
+/// What a kernel without another allocator makes its results with.
+@interface EmulatedImageAllocator : NSObject <MPSImageAllocator> {
+  @private
+    Class imageClass_;
+}
+- (instancetype)initWithImageClass:(Class)imageClass;
+@end
+
+@interface MPSImage (Emulation)
+- (EmulatedTexture *)emulatedTexture;
+/// Called for each use as a source or destination; records what is wrong.
+- (BOOL)acceptsUseOn:(EmulatedCommandBuffer *)commandBuffer;
+/// Called after each kernel that reads the image.
+- (void)wasRead;
+@end
+
+/// Between the image and memory of the processor.
+@interface MPSImage (Transfer)
+- (BOOL)acceptsRegion:(MTLRegion)region
+             channels:(MPSImageReadWriteParams)channels
+           imageIndex:(NSUInteger)imageIndex
+               action:(const char *)action;
+- (void)transfer:(unsigned char *)host
+        dataLayout:(MPSDataLayout)dataLayout
+       bytesPerRow:(NSUInteger)bytesPerRow
+     bytesPerImage:(NSUInteger)bytesPerImage
+            region:(MTLRegion)region
+          channels:(MPSImageReadWriteParams)channels
+        imageIndex:(NSUInteger)imageIndex
+           writing:(BOOL)writing;
+/// Bytes of a row of the whole image.
+- (NSUInteger)denseRow:(MPSDataLayout)dataLayout;
+@end

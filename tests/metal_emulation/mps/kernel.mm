@@ -1,0 +1,53 @@
+#import "mps/kernel.h"
+
+#import <objc/runtime.h>
+
+using namespace metal_emulation;
+
+const MTLRegion MPSRectNoClip = {{0, 0, 0}, {NSUIntegerMax, NSUIntegerMax, NSUIntegerMax}};
+
+BOOL MPSSupportsMTLDevice(id<MTLDevice> device) { return device && !switches().unsupported_device; }
+
+void MPSHintTemporaryMemoryHighWaterMark(id<MTLCommandBuffer> cmdBuf, NSUInteger bytes) {
+    METAL_EXPECT([cmdBuf status] < MTLCommandBufferStatusCommitted,
+                 "MPSHintTemporaryMemoryHighWaterMark of %lu bytes after the commit", bytes);
+}
+
+@implementation MPSKernel
+@synthesize options = options_, device = device_, label = label_;
+METAL_EMULATION_COUNT_OBJECTS
+
+- (instancetype)initWithDevice:(id<MTLDevice>)device {
+    self = [super init];
+    if (!METAL_EXPECT(MPSSupportsMTLDevice(device), "a kernel for a device that MPS does not support")) {
+        [self release];
+        return nil;
+    }
+    device_ = [device retain];
+    return self;
+}
+
+- (id)refuse:(const char *)selector {
+    violation("%s of %s is unavailable", selector, object_getClassName(self));
+    [self release];
+    return nil;
+}
+
+- (void)dealloc {
+    object_died(object_getClassName(self));
+    [device_ release];
+    [label_ release];
+    [super dealloc];
+}
+
+- (instancetype)copyWithZone:(NSZone *)zone device:(id<MTLDevice>)device {
+    (void)zone;
+    (void)device;
+    violation("the emulation does not copy kernels");
+    return nil;
+}
+
+- (id)copyWithZone:(NSZone *)zone {
+    return [self copyWithZone:zone device:device_];
+}
+@end
