@@ -19,6 +19,7 @@ def run_layer(
     weights: dict[str, NDArray[Any]] | None = None,
     activation: dict[str, Any] | None = None,
     precision: str = "float32",
+    device: str = "cpu",
     threads: int = 1,
 ) -> NDArray[Any]:
     """The result of one operation on float32 inputs (batch included)."""
@@ -26,7 +27,7 @@ def run_layer(
     layer = network.layer(operation, network.inputs, attributes, activation=activation, name="layer")
     network.output(layer)
     network.load_weights({f"layer.{role}": value for role, value in (weights or {}).items()})
-    program = network.compile(device="cpu", precision=precision)
+    program = network.compile(device=device, precision=precision)
     result = program.session(threads=threads).run(inputs)
     assert isinstance(result, np.ndarray)
     assert layer.shape[1:] == result.shape[1:]
