@@ -1,0 +1,140 @@
+// What the emulation's own tests share.
+#pragma once
+
+#import <MetalPerformanceShaders/MetalPerformanceShaders.h>
+
+#include "metal/metal_emulation.h"
+#include "tests/cpp/check.h"
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+/// An autorelease pool that an exception drains as well.
+struct Pool {
+    NSAutoreleasePool *pool = [[NSAutoreleasePool alloc] init];
+    ~Pool() { [pool drain]; }
+};
+
+inline id<MTLDevice> device() {
+    static id<MTLDevice> device = MTLCreateSystemDefaultDevice();
+    return device;
+}
+
+inline std::string violations() {
+    std::string all;
+    for (int i = 0; i < metal_emulation_violation_count(); ++i)
+        all += std::string(metal_emulation_violation(i)) + "\n";
+    return all;
+}
+
+/// The action breaks exactly the rule whose text contains `part`.
+template <class Action> void breaks(const char *part, Action action, const char *file, int line) {
+    metal_emulation_reset();
+    {
+        Pool pool;
+        action();
+        metal_emulation_wait_idle();
+    }
+    metal_emulation_wait_idle();
+    const std::string found = violations();
+    check::that(found.find(part) != std::string::npos, file, line, part, found.empty() ? "not noticed" : found.c_str());
+    metal_emulation_reset();
+}
+#define BREAKS(part, ...) breaks(part, [&] { __VA_ARGS__; }, __FILE__, __LINE__)
+
+/// A test that must break no rule and leave no object.
+#define CLEAN_TEST(name)                                                                                     \
+    static void name##_body();                                                                               \
+    TEST(name) {                                                                                             \
+        metal_emulation_reset();                                                                             \
+        {                                                                                                    \
+            Pool pool;                                                                                       \
+            name##_body();                                                                                   \
+        }                                                                                                    \
+        metal_emulation_wait_idle();                                                                         \
+        check::that(metal_emulation_violation_count() == 0, __FILE__, __LINE__, #name, violations().c_str());\
+        check::that(metal_emulation_live_objects() == 0, __FILE__, __LINE__, #name,                          \
+                    metal_emulation_live_object_names());                                                    \
+    }                                                                                                        \
+    static void name##_body()
+
+template <class T> T owned(T object) { return [object autorelease]; }
+
+inline id<MTLBuffer> buffer_of(const std::vector<float> &values) {
+    return owned([device() newBufferWithBytes:values.data()
+                                       length:values.size() * sizeof(float)
+                                      options:MTLResourceStorageModeShared]);
+}
+
+inline std::vector<float> floats_in(id<MTLBuffer> buffer) {
+    const auto *first = static_cast<const float *>([buffer contents]);
+    return {first, first + [buffer length] / sizeof(float)};
+}
+
+/// The library of tests/shaders, built by CMake.
+inline id<MTLLibrary> test_library() {
+    NSError *error = nil;
+    id<MTLLibrary> library =
+        owned([device() newLibraryWithFile:[NSString stringWithUTF8String:TEST_METALLIB] error:&error]);
+    if (!library) throw std::runtime_error([[error localizedDescription] UTF8String]);
+    return library;
+}
+
+inline id<MTLComputePipelineState> pipeline_of(NSString *name, int offset = 0) {
+    MTLFunctionConstantValues *values = owned([[MTLFunctionConstantValues alloc] init]);
+    [values setConstantValue:&offset type:MTLDataTypeInt atIndex:0];
+    NSError *error = nil;
+    id<MTLFunction> function =
+        owned([test_library() newFunctionWithName:name constantValues:values error:&error]);
+    return owned([device() newComputePipelineStateWithFunction:function error:&error]);
+}
+
+inline id<MTLCommandBuffer> command_buffer() { return [owned([device() newCommandQueue]) commandBuffer]; }
+
+inline void finish(id<MTLCommandBuffer> commands) {
+    [commands commit];
+    [commands waitUntilCompleted];
+}
+
+// ---- Images --------------------------------------------------------------------------------------------------
+
+inline MPSImageDescriptor *describe(NSUInteger width, NSUInteger height, NSUInteger channels,
+                                    MTLStorageMode storage = MTLStorageModeShared) {
+    MPSImageDescriptor *descriptor =
+        [MPSImageDescriptor imageDescriptorWithChannelFormat:MPSImageFeatureChannelFormatFloat32
+                                                       width:width
+                                                      height:height
+                                             featureChannels:channels];
+    [descriptor setStorageMode:storage];
+    return descriptor;
+}
+
+inline MPSImage *image(NSUInteger width, NSUInteger height, NSUInteger channels) {
+    return owned([[MPSImage alloc] initWithDevice:device() imageDescriptor:describe(width, height, channels)]);
+}
+
+inline MPSImage *image_of(NSUInteger width, NSUInteger height, NSUInteger channels, const std::vector<float> &hwc) {
+    MPSImage *filled = image(width, height, channels);
+    [filled writeBytes:hwc.data() dataLayout:MPSDataLayoutHeightxWidthxFeatureChannels imageIndex:0];
+    return filled;
+}
+
+inline std::vector<float> pixels_of(MPSImage *source) {
+    std::vector<float> hwc([source width] * [source height] * [source featureChannels]);
+    [source readBytes:hwc.data() dataLayout:MPSDataLayoutHeightxWidthxFeatureChannels imageIndex:0];
+    return hwc;
+}
+
+inline MPSTemporaryImage *temporary(id<MTLCommandBuffer> commands, NSUInteger channels = 4) {
+    return [MPSTemporaryImage temporaryImageWithCommandBuffer:commands
+                                              imageDescriptor:describe(2, 2, channels, MTLStorageModePrivate)];
+}
+
+/// Encodes, runs and reads the result.
+inline std::vector<float> result_of(MPSCNNKernel *kernel, MPSImage *source, MPSImage *destination) {
+    id<MTLCommandBuffer> commands = command_buffer();
+    [kernel encodeToCommandBuffer:commands sourceImage:source destinationImage:destination];
+    finish(commands);
+    return pixels_of(destination);
+}
