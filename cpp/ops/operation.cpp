@@ -10,10 +10,8 @@ void refuse_parameter(const OperationInfo &info, std::string_view field, std::st
 
 void require_at_least(const OperationInfo &info, std::string_view field, std::int64_t value,
                       std::int64_t minimum) {
-    // The upper limit keeps every product of two window parameters far inside 64 bits.
-    constexpr std::int64_t maximum = 1 << 24;
-    if (value < minimum || value > maximum)
-        refuse_parameter(info, field, std::to_string(minimum) + " to " + std::to_string(maximum),
+    if (value < minimum || value > largest_size)
+        refuse_parameter(info, field, std::to_string(minimum) + " to " + std::to_string(largest_size),
                          std::to_string(value));
 }
 

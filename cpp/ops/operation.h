@@ -64,6 +64,9 @@ template <class Enum> const char *name_of(Enum value) {
 /// Throws a ParameterError "<operation>: <field> must be <allowed>, got <given>".
 [[noreturn]] void refuse_parameter(const OperationInfo &info, std::string_view field,
                                    std::string_view allowed, const std::string &given);
+/// Of a window parameter: keeps every product of two of them far inside 64 bits.
+inline constexpr std::int64_t largest_size = 1 << 24;
+/// Refuses values above largest_size too.
 void require_at_least(const OperationInfo &info, std::string_view field, std::int64_t value,
                       std::int64_t minimum);
 /// Throws a ShapeError unless input `index` has `rank` axes (batch included).

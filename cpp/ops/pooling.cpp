@@ -29,7 +29,8 @@ std::int64_t first_multiple_within(std::int64_t factor, std::int64_t modulus, st
 /// What lies wholly in the padding, or steps over the image, has no maximum and no mean.
 void require_pixels(const WindowAxis &axis, std::int64_t size, const char *what) {
     // Windows that begin inside the input touch it; only those before and behind are looked at.
-    const std::int64_t first_inside = std::min((axis.before + axis.stride - 1) / axis.stride, axis.output);
+    const std::int64_t first_inside =
+        std::clamp<std::int64_t>((axis.before + axis.stride - 1) / axis.stride, 0, axis.output);
     const std::int64_t first_behind =
         std::clamp((size + axis.before + axis.stride - 1) / axis.stride, first_inside, axis.output);
     const auto refuse = [&](std::int64_t o) {

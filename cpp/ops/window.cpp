@@ -61,6 +61,13 @@ std::int64_t output_size(const OperationInfo &info, const AxisParameters &given,
 
 } // namespace
 
+void require_edge(const OperationInfo &info, EdgeRule edge, std::initializer_list<EdgeRule> known) {
+    if (std::find(known.begin(), known.end(), edge) != known.end()) return;
+    std::string allowed;
+    for (EdgeRule rule : known) allowed += (allowed.empty() ? "" : " or ") + std::string(name_of(rule));
+    refuse_parameter(info, "edge", allowed, name_of(edge));
+}
+
 void Window::check(const OperationInfo &info) const {
     require_at_least(info, "kernel_height", kernel_height, 1);
     require_at_least(info, "kernel_width", kernel_width, 1);
@@ -68,10 +75,14 @@ void Window::check(const OperationInfo &info) const {
     require_at_least(info, "stride_x", stride_x, 1);
     require_at_least(info, "dilation_y", dilation_y, 1);
     require_at_least(info, "dilation_x", dilation_x, 1);
-    require_at_least(info, "pad_top", pad_top, 0);
-    require_at_least(info, "pad_bottom", pad_bottom, 0);
-    require_at_least(info, "pad_left", pad_left, 0);
-    require_at_least(info, "pad_right", pad_right, 0);
+    const std::initializer_list<std::pair<const char *, std::int64_t>> pads{
+        {"pad_top", pad_top}, {"pad_bottom", pad_bottom}, {"pad_left", pad_left}, {"pad_right", pad_right}};
+    for (const auto &[name, pad] : pads) {
+        require_at_least(info, name, pad, -largest_size);
+        // The overhang would read what negative padding leaves unread.
+        if (pad < 0 && ceil_mode)
+            refuse_parameter(info, name, "0 or more with ceil_mode", std::to_string(pad));
+    }
     const bool padded = pad_top != 0 || pad_bottom != 0 || pad_left != 0 || pad_right != 0;
     if (padded && padding != PaddingPolicy::explicit_)
         refuse_parameter(info, "padding", "explicit when pad_top, pad_bottom, pad_left or pad_right is set",

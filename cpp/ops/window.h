@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 
 #include "ops/operation.h"
 
@@ -11,7 +12,8 @@ enum class PaddingPolicy {
     valid,    ///< not at all
     same,     ///< TensorFlow's SAME: ceil(size / stride) outputs, an odd remainder goes to the end
     full,     ///< every position that touches the input at all
-    explicit_ ///< pad_top, pad_bottom, pad_left, pad_right
+    explicit_ ///< pad_top, pad_bottom, pad_left, pad_right: any placement, as Apple's offset and clip
+              ///< rectangle
 };
 
 template <> struct EnumNames<PaddingPolicy> {
@@ -22,18 +24,37 @@ template <> struct EnumNames<PaddingPolicy> {
          {"explicit", PaddingPolicy::explicit_}}};
 };
 
+/// What taps outside the input read: a parameter `edge` of operations with windows.
+enum class EdgeRule {
+    zero,   ///< 0
+    clamp,  ///< the nearest pixel of the input
+    exclude ///< nothing: they do not take part
+};
+
+template <> struct EnumNames<EdgeRule> {
+    static constexpr std::array<std::pair<const char *, EdgeRule>, 3> values{
+        {{"zero", EdgeRule::zero}, {"clamp", EdgeRule::clamp}, {"exclude", EdgeRule::exclude}}};
+};
+
+/// Throws a ParameterError unless `edge` is one of the rules that the operation knows.
+void require_edge(const OperationInfo &info, EdgeRule edge, std::initializer_list<EdgeRule> known);
+
 /// One axis of a window in the only form that backends see: output position o covers the input positions
-/// o * stride - before + t * dilation, t = 0 .. kernel - 1. `after` is the reach over the end of the input,
-/// negative when input positions are left unread.
+/// o * stride - before + t * dilation, t = 0 .. kernel - 1. `before` and `after` are the reach over the ends
+/// of the input, negative when input positions are left unread.
 struct WindowAxis {
     std::int64_t kernel = 1, stride = 1, dilation = 1;
     std::int64_t before = 0, after = 0;
     std::int64_t output = 1;
     std::int64_t padding_after = 0; ///< padding behind the input as stated, without the overhang of ceil_mode
+
+    /// Input positions from the first tap to the last.
+    std::int64_t reach() const { return (kernel - 1) * dilation + 1; }
+    /// Apple's `offset`: the input position of the first window's centre, the right one of two.
+    std::int64_t offset() const { return reach() / 2 - before; }
 };
 
-/// Canonical window of an image: what lies outside the input reads as zero or does not count, as the
-/// operation says.
+/// Canonical window of an image.
 struct CanonicalWindow {
     WindowAxis vertical, horizontal;
 };
@@ -55,10 +76,12 @@ struct Window {
         visit("dilation_y", dilation_y, "input rows between taps");
         visit("dilation_x", dilation_x, "input columns between taps");
         visit("padding", padding, "valid, same (TensorFlow's), full, or explicit (pad_*)");
-        visit("pad_top", pad_top, "rows above the image, explicit padding only");
-        visit("pad_bottom", pad_bottom, "rows below the image, explicit padding only");
-        visit("pad_left", pad_left, "columns left of the image, explicit padding only");
-        visit("pad_right", pad_right, "columns right of the image, explicit padding only");
+        visit("pad_top", pad_top, "rows above the image, explicit padding only; negative: left unread");
+        visit("pad_bottom", pad_bottom, "rows below the image, explicit padding only; negative: left unread");
+        visit("pad_left", pad_left,
+              "columns left of the image, explicit padding only; negative: left unread");
+        visit("pad_right", pad_right,
+              "columns right of the image, explicit padding only; negative: left unread");
         visit("ceil_mode", ceil_mode, "keep a last window that overhangs the padded input (PyTorch's rule)");
     }
 

@@ -50,8 +50,9 @@ def test_every_small_window(padding: str) -> None:
 
 @pytest.mark.parametrize("ceil_mode", [False, True])
 def test_explicit_padding(ceil_mode: bool) -> None:
+    lowest = 0 if ceil_mode else -2
     for size, kernel, stride, before, after in itertools.product(
-        SIZES, range(1, 5), STRIDES, range(3), range(3)
+        SIZES, range(1, 5), STRIDES, range(lowest, 3), range(lowest, 3)
     ):
         if size + before + after < kernel:
             continue
@@ -61,6 +62,22 @@ def test_explicit_padding(ceil_mode: bool) -> None:
             kernel, stride, 1, padding="explicit", pad_left=before, pad_right=after, ceil_mode=ceil_mode
         )
         assert covered(size, attributes) == inside, (size, kernel, stride, before, after)
+
+
+def test_any_placement_can_be_stated() -> None:
+    """Apple's kernels read from offset + stride * o - reach // 2 on, for as many o as the clip rectangle has."""
+    for size, kernel, stride, dilation in itertools.product((1, 4, 9), KERNELS, STRIDES, DILATIONS):
+        reach = (kernel - 1) * dilation + 1
+        for offset, outputs in itertools.product((-9, -1, 0, 2, 7), (1, 3)):
+            starts = [offset + stride * o - reach // 2 for o in range(outputs)]
+            taps = [[start + tap * dilation for tap in range(kernel)] for start in starts]
+            before = -starts[0]
+            after = starts[-1] + reach - size
+            given = covered(
+                size,
+                attributes_of(kernel, stride, dilation, padding="explicit", pad_left=before, pad_right=after),
+            )
+            assert given == [[position for position in window if 0 <= position < size] for window in taps]
 
 
 def test_same_is_tensorflows_published_rule() -> None:
@@ -93,3 +110,24 @@ def test_a_window_that_does_not_fit_is_refused() -> None:
     network = mpscnn.Network(input=(4, 4, 1))
     with pytest.raises(mpscnn.ShapeError, match="a window of 5 rows does not fit into 4"):
         network.conv2d(network.input, 1, 3, dilation=2)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        (
+            {"padding": "explicit", "pad_top": -1, "ceil_mode": True},
+            "pad_top must be 0 or more with ceil_mode, got -1",
+        ),
+        ({"pad_left": -1}, "padding must be explicit when pad_top"),
+        ({"padding": "explicit", "pad_left": -(1 << 24) - 1}, "pad_left must be -16777216 to 16777216"),
+        ({"padding": "explicit", "pad_left": -4}, "a window of 1 columns does not fit into 0"),
+        ({"stride_x": 0}, "stride_x must be 1 to"),
+        ({"dilation_y": 0}, "dilation_y must be 1 to"),
+        ({"kernel_width": 0}, "kernel_width must be 1 to"),
+    ],
+)
+def test_wrong_windows_are_named(attributes: dict[str, object], message: str) -> None:
+    network = mpscnn.Network(input=(4, 4, 1))
+    with pytest.raises((mpscnn.ParameterError, mpscnn.ShapeError), match=message):
+        network.layer("convolution", [network.input], {"output_channels": 1} | attributes)
