@@ -19,9 +19,12 @@ DType dtype_of(const mpscnn_tensor &tensor, const char *what) {
         return DType::float16;
     case MPSCNN_UINT8:
         return DType::uint8;
+    case MPSCNN_FLOAT64:
+        return DType::float64;
     default:
-        fail(ErrorKind::parameter, std::string(what) + ": unknown dtype " + std::to_string(tensor.dtype) +
-                                       "; known are MPSCNN_FLOAT32, MPSCNN_FLOAT16 and MPSCNN_UINT8");
+        fail(ErrorKind::parameter,
+             std::string(what) + ": unknown dtype " + std::to_string(tensor.dtype) +
+                 "; known are MPSCNN_FLOAT32, MPSCNN_FLOAT16, MPSCNN_UINT8 and MPSCNN_FLOAT64");
     }
 }
 
@@ -55,15 +58,18 @@ std::byte *copy_elements(const engine::TensorView &view, int axis, const std::by
     return destination;
 }
 
-engine::WeightType weight_type_of(DType type) {
+engine::WeightType weight_type_of(DType type, const std::string &what) {
     switch (type) {
     case DType::float16:
         return engine::WeightType::float16;
     case DType::uint8:
         return engine::WeightType::uint8;
-    default:
+    case DType::float32:
         return engine::WeightType::float32;
+    case DType::float64:
+        break;
     }
+    fail(ErrorKind::shape, what + ": expected float32, float16 or uint8 elements, got " + name_of(type));
 }
 
 } // namespace
@@ -106,7 +112,7 @@ engine::WeightTensor weight_of(const mpscnn_tensor &tensor, const std::string &w
         std::memcpy(copy.get(), view.data, bytes);
     else
         copy_elements(view, 0, static_cast<const std::byte *>(view.data), copy.get());
-    return {view.shape, weight_type_of(view.type), std::shared_ptr<const std::byte>(copy, copy.get())};
+    return {view.shape, weight_type_of(view.type, what), std::shared_ptr<const std::byte>(copy, copy.get())};
 }
 
 } // namespace mpscnn::c_api

@@ -135,6 +135,19 @@ mpscnn_tensor weight_tensor(py::handle object, const std::string &what) {
     return tensor_of(array, *type, what);
 }
 
+mpscnn_tensor signal_tensor(const py::array &array, const std::string &what) {
+    constexpr ElementType float64{MPSCNN_FLOAT64, 'f', 8, "float64"};
+    const py::dtype dtype = array.dtype();
+    const bool is_double = is_native(dtype) && dtype.kind() == 'f' && dtype.itemsize() == 8;
+    const ElementType *type = is_double ? &float64 : element_type_of(dtype);
+    if (type == nullptr || (array.flags() & py::array::c_style) == 0)
+        throw ShapeError(what + ": expected a C-contiguous float32 or float64 array, got " +
+                         type_name(dtype));
+    mpscnn_tensor tensor = tensor_of(array, *type, what);
+    std::fill_n(tensor.strides, tensor.rank, 0); // numpy leaves those of axes with one element undefined
+    return tensor;
+}
+
 py::array copy_of(const mpscnn_tensor &tensor) {
     const char *name = "";
     for (const ElementType &entry : element_types)

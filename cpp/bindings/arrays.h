@@ -21,6 +21,9 @@ mpscnn_tensor float_tensor(py::handle array, const std::string &what, Access acc
 /// Likewise for weights, which may be uint8 as well.
 mpscnn_tensor weight_tensor(py::handle array, const std::string &what);
 
+/// The memory of a float32 or float64 array without gaps.
+mpscnn_tensor signal_tensor(const py::array &array, const std::string &what);
+
 /// A new array with a copy of the tensor's elements, which lie without gaps.
 py::array copy_of(const mpscnn_tensor &tensor);
 

@@ -9,4 +9,5 @@ PYBIND11_MODULE(_core, module) {
     bind_graph(module);
     bind_program(module);
     bind_model(module);
+    bind_signal(module);
 }

@@ -1,6 +1,7 @@
 #include "cpu/cpu_backend.h"
 
 #include "core/platform.h"
+#include "cpu/convolve_signals.h"
 #include "cpu/cpu_executor.h"
 #include "cpu/cpu_plan.h"
 #include "cpu/lowering.h"
@@ -40,6 +41,10 @@ public:
     std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &graph,
                                                 const engine::LowerOptions &options) const override {
         return std::make_unique<CpuLoweredGraph>(lower_network(graph, options.precision, kernels_));
+    }
+    void convolve(const ops::SignalConvolution &convolution, const engine::TensorView &signal,
+                  const engine::TensorView &kernel, const engine::TensorView &result) const override {
+        convolve_signals(kernels_, convolution, signal, kernel, result);
     }
 
 private:

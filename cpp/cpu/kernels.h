@@ -11,6 +11,7 @@
 #include "cpu/tasks/padding.h"
 #include "cpu/tasks/pooling.h"
 #include "cpu/tasks/resize.h"
+#include "cpu/tasks/signal.h"
 #include "cpu/tasks/softmax.h"
 
 namespace mpscnn::cpu {
@@ -41,7 +42,7 @@ struct ConvolutionPacking {
 };
 
 /// The kernels of one instruction set.
-struct KernelTable : VectorTraits, HalfConversion, ConvolutionPacking, KernelSet<Task> {
+struct KernelTable : VectorTraits, HalfConversion, ConvolutionPacking, SignalKernels, KernelSet<Task> {
     /// The kernel for a kind of task.
     template <class TaskType> const Kernel<TaskType> &kernel() const { return *this; }
 

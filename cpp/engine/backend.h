@@ -9,6 +9,7 @@
 
 #include "core/dtype.h"
 #include "engine/graph.h"
+#include "ops/signal.h"
 
 namespace mpscnn::engine {
 
@@ -23,7 +24,7 @@ const char *name_of(Precision precision);
 /// Memory of a tensor handed in or out by the caller. Strides are in bytes, one for each axis.
 struct TensorView {
     void *data = nullptr;
-    DType type = DType::float32; ///< float32 or float16
+    DType type = DType::float32; ///< float32 or float16; signals: float32 or float64
     Shape shape;
     std::array<std::ptrdiff_t, Shape::max_rank> strides{};
 
@@ -84,6 +85,10 @@ public:
     virtual std::optional<std::string> refusal(const Graph &graph, const Node &node,
                                                Precision precision) const = 0;
     virtual std::unique_ptr<LoweredGraph> lower(const Graph &graph, const LowerOptions &options) const = 0;
+    /// Tensors are without gaps, of one type (float32 or float64), checked, and do not overlap. Throws
+    /// UnsupportedError unless a backend can do it.
+    virtual void convolve(const ops::SignalConvolution &convolution, const TensorView &signal,
+                          const TensorView &kernel, const TensorView &result) const;
 };
 
 /// What a user asks for ("auto", "cpu", "metal") resolved to a backend, with the reason for the choice.

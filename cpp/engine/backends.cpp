@@ -33,6 +33,11 @@ Precision precision_for(const std::string &device, const std::string &wanted) {
 
 const char *name_of(Precision precision) { return precision == Precision::float32 ? "float32" : "float16"; }
 
+void Backend::convolve(const ops::SignalConvolution &, const TensorView &, const TensorView &,
+                       const TensorView &) const {
+    fail(ErrorKind::unsupported, "signal_convolution: not done by " + quoted(name()) + "; use the CPU");
+}
+
 BackendChoice choose_backend(const std::string &device, const std::string &precision) {
     if (device == "metal")
         fail(ErrorKind::device, std::string(no_metal) + ". Use device='cpu' or device='auto'.");

@@ -27,6 +27,7 @@ from mpscnn.model import Model, load
 from mpscnn.network import Network
 from mpscnn.program import Program, Session
 from mpscnn.results import Classification, Prediction
+from mpscnn.signal import convolve1d, convolve2d, correlate1d, correlate2d
 
 __version__ = _core.version()
 
@@ -48,6 +49,10 @@ __all__ = [
     "UnsupportedError",
     "WeightsError",
     "build_config",
+    "convolve1d",
+    "convolve2d",
+    "correlate1d",
+    "correlate2d",
     "devices",
     "load",
     "models",

@@ -89,7 +89,8 @@ MPSCNN_API mpscnn_status mpscnn_set_allocator(mpscnn_allocate_callback allocate,
 typedef enum mpscnn_dtype {
     MPSCNN_FLOAT32 = 0,
     MPSCNN_FLOAT16 = 1,
-    MPSCNN_UINT8 = 2 /* weights only, with scales and zero points */
+    MPSCNN_UINT8 = 2,  /* weights only, with scales and zero points */
+    MPSCNN_FLOAT64 = 3 /* signals only (mpscnn_convolve) */
 } mpscnn_dtype;
 
 enum { MPSCNN_MAX_RANK = 6 };
@@ -265,6 +266,22 @@ MPSCNN_API int mpscnn_predictions_count(const mpscnn_predictions *predictions);
 MPSCNN_API mpscnn_status mpscnn_predictions_get(const mpscnn_predictions *predictions, int rank,
                                                 mpscnn_prediction *prediction);
 MPSCNN_API void mpscnn_predictions_release(mpscnn_predictions *predictions);
+
+/* ---- Signals ------------------------------------------------------------------------------------------- */
+
+typedef struct mpscnn_convolve_options {
+    size_t size;   /* sizeof(mpscnn_convolve_options) */
+    int axes;      /* 1 or 2: how many of the signal's last axes are convolved; 0: 1 */
+    int mode;      /* 0 full, 1 same (scipy.signal's rule), 2 valid */
+    int boundary;  /* outside the signal: 0 nothing, 1 the nearest sample */
+    int correlate; /* not 0: the kernel is not reversed */
+} mpscnn_convolve_options;
+
+/* result[i] = sum of kernel[t] * signal[i - t], over one or two axes; axes before them count signals. All tensors
+ * are float32 or all are float64, without gaps; the result must not overlap the others. With result->data NULL its
+ * rank and shape are filled in and nothing is computed. */
+MPSCNN_API mpscnn_status mpscnn_convolve(const mpscnn_tensor *signal, const mpscnn_tensor *kernel,
+                                         const mpscnn_convolve_options *options, mpscnn_tensor *result);
 
 /* ---- Half precision ------------------------------------------------------------------------------------ */
 

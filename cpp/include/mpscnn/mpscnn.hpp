@@ -177,6 +177,48 @@ inline void floats_from_halves(std::span<const std::uint16_t> halves, std::span<
     detail::check(mpscnn_floats_from_halves(halves.data(), floats.data(), halves.size()));
 }
 
+// ---- Signals
+// ----------------------------------------------------------------------------------------------
+
+enum class ConvolveMode { full = 0, same = 1, valid = 2 };
+enum class ConvolveBoundary { zero = 0, clamp = 1 };
+
+struct ConvolveOptions {
+    int axes = 1; ///< 1 or 2 of the signal's last axes; those before them count signals
+    ConvolveMode mode = ConvolveMode::full;
+    ConvolveBoundary boundary = ConvolveBoundary::zero;
+    bool correlate = false; ///< the kernel is not reversed
+};
+
+namespace detail {
+
+inline mpscnn_convolve_options c_options(const ConvolveOptions &options) {
+    return {sizeof(mpscnn_convolve_options), options.axes, static_cast<int>(options.mode),
+            static_cast<int>(options.boundary), options.correlate};
+}
+
+} // namespace detail
+
+inline mpscnn_tensor double_tensor(const double *data, std::span<const std::int64_t> shape) {
+    return detail::dense(data, MPSCNN_FLOAT64, shape);
+}
+
+inline Shape convolved_shape(const mpscnn_tensor &signal, const mpscnn_tensor &kernel,
+                             const ConvolveOptions &options = {}) {
+    const mpscnn_convolve_options given = detail::c_options(options);
+    mpscnn_tensor result{};
+    detail::check(mpscnn_convolve(&signal, &kernel, &given, &result));
+    return detail::shape_of(result.shape, result.rank);
+}
+
+/// result[i] = sum of kernel[t] * signal[i - t]; `result` has the shape that convolved_shape gives.
+inline void convolve(const mpscnn_tensor &signal, const mpscnn_tensor &kernel, mpscnn_tensor result,
+                     const ConvolveOptions &options = {}) {
+    if (!result.data) throw ParameterError("result: data must not be null");
+    const mpscnn_convolve_options given = detail::c_options(options);
+    detail::check(mpscnn_convolve(&signal, &kernel, &given, &result));
+}
+
 // ---- Running a network
 // -------------------------------------------------------------------------------------
 

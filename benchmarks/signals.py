@@ -1,0 +1,128 @@
+"""Convolution of plain signals: mpscnn beside numpy, scipy.signal and torch, in one interleaved run.
+
+    python benchmarks/signals.py [--rounds N]
+
+Prints a Markdown table: microseconds (minimum and median) and how many times mpscnn's median the others take. scipy and
+torch are left out where they are not installed. torch computes with one thread, as all the others do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import mpscnn
+
+Array = NDArray[Any]
+Call = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One signal and kernel."""
+
+    name: str
+    signal: tuple[int, ...]
+    kernel: tuple[int, ...]
+    dtype: type
+
+
+CASES = (
+    Case("100,000 samples, 5 taps", (100_000,), (5,), np.float32),
+    Case("100,000 samples, 5 taps", (100_000,), (5,), np.float64),
+    Case("100,000 samples, 101 taps", (100_000,), (101,), np.float32),
+    Case("1,000 samples, 5 taps", (1_000,), (5,), np.float32),
+    Case("512 x 512, 5 x 5 taps", (512, 512), (5, 5), np.float32),
+)
+
+
+def calls_for(case: Case) -> dict[str, Call]:
+    """What is timed: full convolution, by library."""
+    random = np.random.default_rng(0)
+    x, kernel = (
+        random.normal(size=case.signal).astype(case.dtype),
+        random.normal(size=case.kernel).astype(case.dtype),
+    )
+    plane = len(case.kernel) == 2
+    calls: dict[str, Call] = {
+        "mpscnn": lambda: (mpscnn.convolve2d if plane else mpscnn.convolve1d)(x, kernel)
+    }
+    if not plane:
+        calls["numpy"] = lambda: np.convolve(x, kernel)
+    try:
+        from scipy import signal
+
+        calls["scipy"] = lambda: (signal.convolve2d if plane else signal.convolve)(x, kernel)
+    except ImportError:
+        pass
+    add_torch(calls, x, kernel)
+    return calls
+
+
+def add_torch(calls: dict[str, Call], x: Array, kernel: Array) -> None:
+    """torch's convolutions correlate, so the kernel is reversed beforehand."""
+    try:
+        import torch
+    except ImportError:
+        return
+    torch.set_num_threads(1)
+    source = torch.from_numpy(x)[None, None]
+    taps = torch.from_numpy(np.flip(kernel).copy())[None, None]
+    padding = [taps_along - 1 for taps_along in kernel.shape]
+    function = torch.conv2d if kernel.ndim == 2 else torch.conv1d
+
+    def run() -> Any:
+        with torch.inference_mode():
+            return function(source, taps, padding=padding)
+
+    calls["torch"] = run
+
+
+def measure(calls: dict[str, Call], rounds: int) -> dict[str, list[float]]:
+    """Microseconds of each call. Each round has another order, so that none always follows the same neighbour."""
+    order, random = list(calls.items()), Random(0)
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        call()
+    for _ in range(rounds):
+        random.shuffle(order)
+        for name, call in order:
+            begin = time.perf_counter_ns()
+            call()
+            times[name].append((time.perf_counter_ns() - begin) / 1000)
+    return times
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=200, help="calls of each library (default: 200)")
+    rounds = parser.parse_args().rounds
+    config = mpscnn.build_config()
+    print(
+        f"{platform.machine()}, instruction set {config['instruction_set']}, {rounds} rounds, one thread each.\n"
+    )
+    print("| signal | type | library | min us | median us | times mpscnn |\n|---|---|---|---|---|---|")
+    for case in CASES:
+        times = measure(calls_for(case), rounds)
+        ours = statistics.median(times["mpscnn"])
+        for name, values in times.items():
+            median = statistics.median(values)
+            print(
+                f"| {case.name} | {np.dtype(case.dtype).name} | {name} | {min(values):.1f} | {median:.1f} "
+                f"| {median / ours:.2f} |"
+            )
+
+
+if __name__ == "__main__":
+    main()
