@@ -53,7 +53,7 @@ Json describe_build() {
     Json sets = Json::array();
     for (const char *set : build_info::instruction_sets) sets.push_back(set);
     Json backends = Json::array();
-    backends.push_back("cpu");
+    for (const std::string &backend : engine::built_backends()) backends.push_back(backend);
     Json config = Json::object();
     config.set("version", build_info::version);
     config.set("compiler", build_info::compiler);

@@ -98,6 +98,9 @@ struct BackendChoice {
     std::string reason;
 };
 
+/// Names of the backends that this build has, "cpu" first.
+std::vector<std::string> built_backends();
+
 /// The one place that knows which backends exist. Throws DeviceError with the remedy for a device that is not
 /// there and ParameterError for an unknown name.
 BackendChoice choose_backend(const std::string &device, const std::string &precision);

@@ -2,15 +2,24 @@
 
 #include "cpu/cpu_backend.h"
 #include "engine/backend.h"
+#if defined(MPSCNN_WITH_METAL)
+#include "metal/metal_backend.h"
+#endif
 
 namespace mpscnn::engine {
 
 namespace {
 
-#if defined(__APPLE__)
-constexpr const char *no_metal = "this build of mpscnn has no Metal engine";
+#if defined(MPSCNN_WITH_METAL)
+std::shared_ptr<const Backend> make_metal_backend() { return metal::make_metal_backend(); }
+constexpr const char *why_not_metal = "the Metal engine runs what it is asked to (device='metal')";
 #else
-constexpr const char *no_metal = "no Metal device on this machine (Linux)";
+#if defined(__APPLE__)
+constexpr const char *why_not_metal = "this build of mpscnn has no Metal engine";
+#else
+constexpr const char *why_not_metal = "no Metal device on this machine (Linux)";
+#endif
+std::shared_ptr<const Backend> make_metal_backend() { fail(ErrorKind::device, why_not_metal); }
 #endif
 
 /// What "auto" picks for a device. Never less accurate than what the network was given as.
@@ -18,7 +27,8 @@ struct AutomaticPrecision {
     const char *device;
     Precision precision;
 };
-constexpr std::array<AutomaticPrecision, 1> automatic{{{"cpu", Precision::float32}}};
+constexpr std::array<AutomaticPrecision, 2> automatic{
+    {{"cpu", Precision::float32}, {"metal", Precision::float32}}};
 
 Precision precision_for(const std::string &device, const std::string &wanted) {
     if (wanted == "auto")
@@ -27,6 +37,15 @@ Precision precision_for(const std::string &device, const std::string &wanted) {
     for (Precision precision : {Precision::float32, Precision::float16})
         if (wanted == name_of(precision)) return precision;
     fail(ErrorKind::parameter, "precision must be auto, float32 or float16, got " + quoted(wanted));
+}
+
+std::shared_ptr<const Backend> make_backend(const std::string &device) {
+    if (device == "cpu") return cpu::make_cpu_backend();
+    try {
+        return make_metal_backend();
+    } catch (const Error &error) {
+        fail(error.kind(), std::string(error.what()) + ". Use device='cpu' or device='auto'.");
+    }
 }
 
 } // namespace
@@ -38,15 +57,23 @@ void Backend::convolve(const ops::SignalConvolution &, const TensorView &, const
     fail(ErrorKind::unsupported, "signal_convolution: not done by " + quoted(name()) + "; use the CPU");
 }
 
+std::vector<std::string> built_backends() {
+#if defined(MPSCNN_WITH_METAL)
+    return {"cpu", "metal"};
+#else
+    return {"cpu"};
+#endif
+}
+
 BackendChoice choose_backend(const std::string &device, const std::string &precision) {
-    if (device == "metal")
-        fail(ErrorKind::device, std::string(no_metal) + ". Use device='cpu' or device='auto'.");
-    if (device != "auto" && device != "cpu")
+    if (device != "auto" && device != "cpu" && device != "metal")
         fail(ErrorKind::parameter, "device must be auto, cpu or metal, got " + quoted(device));
-    const Precision chosen = precision_for("cpu", precision);
-    std::string reason = device == "auto" ? no_metal : "as asked";
-    if (precision == "auto") reason += std::string("; ") + name_of(chosen) + " is exact on the CPU";
-    return {cpu::make_cpu_backend(), chosen, std::move(reason)};
+    // The Metal engine refuses some operations, and "auto" must not fail where the CPU engine runs.
+    const std::string chosen_device = device == "auto" ? "cpu" : device;
+    const Precision chosen = precision_for(chosen_device, precision);
+    std::string reason = device == "auto" ? why_not_metal : "as asked";
+    if (precision == "auto") reason += std::string("; ") + name_of(chosen) + " lowers no accuracy";
+    return {make_backend(chosen_device), chosen, std::move(reason)};
 }
 
 } // namespace mpscnn::engine

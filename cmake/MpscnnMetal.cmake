@@ -1,0 +1,77 @@
+# The Metal engine: on a Mac with Apple's frameworks; elsewhere only for tests, with the emulation of
+# tests/metal_emulation in their place.
+
+file(GLOB mpscnn_metal_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cpp/metal/*.mm")
+file(GLOB mpscnn_shaders CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/shaders/*.metal")
+file(GLOB mpscnn_shader_headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/shaders/*.h")
+set(mpscnn_metallib "${PROJECT_BINARY_DIR}/mpscnn.metallib")
+
+# The source that is compiled at run time where there is no metallib.
+set(mpscnn_shader_source "${PROJECT_BINARY_DIR}/generated/shader_source.cpp")
+set(mpscnn_flatten_shaders "${PROJECT_SOURCE_DIR}/cmake/flatten_shaders.cmake")
+add_custom_command(OUTPUT "${mpscnn_shader_source}"
+    COMMAND "${CMAKE_COMMAND}" "-DOUTPUT=${mpscnn_shader_source}" "-DDIRECTORY=${PROJECT_SOURCE_DIR}/shaders"
+        -P "${mpscnn_flatten_shaders}"
+    DEPENDS ${mpscnn_shaders} ${mpscnn_shader_headers} "${mpscnn_flatten_shaders}"
+    COMMENT "Writing the shaders' source into the library"
+    VERBATIM)
+
+add_library(mpscnn_metal OBJECT ${mpscnn_metal_sources} "${mpscnn_shader_source}")
+target_include_directories(mpscnn_metal PRIVATE "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/cpp")
+set_target_properties(mpscnn_metal PROPERTIES
+    POSITION_INDEPENDENT_CODE ON
+    OBJCXX_STANDARD 20
+    OBJCXX_STANDARD_REQUIRED ON
+    OBJCXX_EXTENSIONS OFF
+    OBJCXX_VISIBILITY_PRESET hidden)
+mpscnn_compile_options(mpscnn_metal)
+
+if(APPLE)
+    target_compile_options(mpscnn_metal PRIVATE $<$<COMPILE_LANGUAGE:OBJCXX>:-fno-objc-arc>)
+    # Apple's headers would otherwise define macros named `check`, `verify` and `require`.
+    target_compile_definitions(mpscnn_metal PRIVATE __ASSERT_MACROS_DEFINE_VERSIONS_WITHOUT_UNDERSCORES=0)
+    # Without CoreGraphics a program without a window has no default device.
+    set(mpscnn_metal_libraries
+        "-framework Foundation" "-framework Metal" "-framework MetalPerformanceShaders" "-framework CoreGraphics")
+else()
+    target_link_libraries(mpscnn_metal PRIVATE metal_emulation)
+    set(mpscnn_metal_libraries metal_emulation ${CMAKE_DL_LIBS})
+endif()
+
+# Compiles shaders/*.metal to mpscnn.metallib, if there is a compiler.
+function(mpscnn_compile_shaders)
+    set(metal xcrun -sdk macosx metal)
+    # Not `xcrun -f metal`: Xcode may have a place for the compiler without the compiler.
+    execute_process(COMMAND ${metal} --version RESULT_VARIABLE result OUTPUT_QUIET ERROR_QUIET)
+    if(NOT result EQUAL 0)
+        message(STATUS "No Metal compiler: mpscnn will compile its shaders at first use of a device")
+        return()
+    endif()
+    set(compiled)
+    foreach(shader IN LISTS mpscnn_shaders)
+        cmake_path(GET shader STEM name)
+        set(air "${PROJECT_BINARY_DIR}/shaders/${name}.air")
+        add_custom_command(OUTPUT "${air}"
+            COMMAND "${CMAKE_COMMAND}" -E make_directory "${PROJECT_BINARY_DIR}/shaders"
+            COMMAND ${metal} -std=macos-metal2.3 -fno-fast-math -mmacosx-version-min=11.0 -Wall -Wextra
+                -c "${shader}" -o "${air}"
+            DEPENDS "${shader}" ${mpscnn_shader_headers}
+            VERBATIM)
+        list(APPEND compiled "${air}")
+    endforeach()
+    add_custom_command(OUTPUT "${mpscnn_metallib}"
+        COMMAND xcrun -sdk macosx metallib ${compiled} -o "${mpscnn_metallib}"
+        DEPENDS ${compiled}
+        VERBATIM)
+    add_custom_target(mpscnn_metallib ALL DEPENDS "${mpscnn_metallib}")
+    if(MPSCNN_INSTALL)
+        install(FILES "${mpscnn_metallib}" DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+    endif()
+endfunction()
+
+if(APPLE)
+    mpscnn_compile_shaders()
+else()
+    add_emulated_metallib(mpscnn_metallib
+        OUTPUT "${mpscnn_metallib}" SOURCES ${mpscnn_shaders} INCLUDE_DIRECTORIES "${PROJECT_SOURCE_DIR}/shaders")
+endif()

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "metal/library.h"
+#include "metal/objc_ptr.h"
+
+#import <Metal/Metal.h>
+
+namespace mpscnn::metal {
+
+/// A GPU with its command queue and the engine's shaders.
+class Device {
+public:
+    /// The system's default device. All programs that are alive share it; nothing of it outlives them. Throws
+    /// DeviceError when there is none that can run MPS.
+    static std::shared_ptr<Device> shared();
+
+    explicit Device(objc_ptr<id<MTLDevice>> device);
+    ~Device();
+    Device(const Device &) = delete;
+    Device &operator=(const Device &) = delete;
+
+    id<MTLDevice> get() const { return device_.get(); }
+    id<MTLCommandQueue> queue() const { return queue_.get(); }
+    ShaderLibrary &shaders() { return *shaders_; }
+    std::string name() const;
+
+    /// Memory that processor and GPU share. Throws DeviceError when there is not enough.
+    objc_ptr<id<MTLBuffer>> make_buffer(std::size_t bytes) const;
+    objc_ptr<id<MTLBuffer>> make_buffer(const void *contents, std::size_t bytes) const;
+
+private:
+    objc_ptr<id<MTLDevice>> device_;
+    objc_ptr<id<MTLCommandQueue>> queue_;
+    std::unique_ptr<ShaderLibrary> shaders_;
+};
+
+} // namespace mpscnn::metal

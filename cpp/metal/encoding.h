@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "metal/image.h"
+#include "metal/objc_ptr.h"
+
+#import <Metal/Metal.h>
+#import <MetalPerformanceShaders/MetalPerformanceShaders.h>
+
+namespace mpscnn::metal {
+
+/// A tensor of a network while it runs.
+struct StoredValue {
+    ImageLayout layout;
+    int readers = 0; ///< how often steps and outputs read it
+};
+
+/// Puts one pass through a network into a command buffer. Values are temporary images, which give their
+/// memory back as soon as all of their readers are encoded.
+class Encoding {
+public:
+    Encoding(id<MTLCommandBuffer> command_buffer, const std::vector<StoredValue> &values,
+             engine::Precision precision);
+    /// When encoding ended early, says that the images are not needed any more.
+    ~Encoding();
+    Encoding(const Encoding &) = delete;
+    Encoding &operator=(const Encoding &) = delete;
+
+    id<MTLCommandBuffer> command_buffer() const { return command_buffer_; }
+
+    /// The image that a step is about to write.
+    MPSImage *create(engine::ValueId value);
+    MPSImage *image(engine::ValueId value) const;
+    /// To be called once for each read, after it has been encoded. MPS kernels lower an image's readCount
+    /// themselves.
+    void was_read_by_mps(engine::ValueId value);
+    void was_read_by_shader(engine::ValueId value);
+
+private:
+    struct Image {
+        objc_ptr<MPSTemporaryImage *> image;
+        int readers_left = 0;
+    };
+    Image &at(engine::ValueId value) { return images_[static_cast<std::size_t>(value)]; }
+
+    id<MTLCommandBuffer> command_buffer_;
+    const std::vector<StoredValue> &values_;
+    engine::Precision precision_;
+    std::vector<Image> images_;
+};
+
+/// One run of a shader of the engine's own, in an encoder of its own: errors then name it, and MPS, which
+/// opens encoders itself, finds none open.
+class Dispatch {
+public:
+    Dispatch(id<MTLCommandBuffer> command_buffer, const std::string &label,
+             id<MTLComputePipelineState> pipeline);
+    ~Dispatch();
+    Dispatch(const Dispatch &) = delete;
+    Dispatch &operator=(const Dispatch &) = delete;
+
+    void texture(MPSImage *image, NSUInteger index);
+    void buffer(id<MTLBuffer> buffer, std::size_t offset, NSUInteger index);
+    void bytes(std::span<const std::byte> values, NSUInteger index);
+    /// A thread for each pixel of each slice.
+    void run(const ImageLayout &grid);
+
+private:
+    id<MTLComputeCommandEncoder> encoder_; ///< autoreleased, as all encoders
+    id<MTLComputePipelineState> pipeline_;
+};
+
+} // namespace mpscnn::metal

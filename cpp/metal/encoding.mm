@@ -1,0 +1,86 @@
+#include "metal/encoding.h"
+
+#include <algorithm>
+
+#include "core/json.h"
+#include "metal/text.h"
+
+namespace mpscnn::metal {
+
+Encoding::Encoding(id<MTLCommandBuffer> command_buffer, const std::vector<StoredValue> &values,
+                   engine::Precision precision)
+    : command_buffer_(command_buffer), values_(values), precision_(precision), images_(values.size()) {}
+
+Encoding::~Encoding() {
+    for (Image &left : images_)
+        if (left.image) [left.image.get() setReadCount:0];
+}
+
+MPSImage *Encoding::create(engine::ValueId value) {
+    const StoredValue &stored = values_[static_cast<std::size_t>(value)];
+    MPSTemporaryImage *image =
+        [MPSTemporaryImage temporaryImageWithCommandBuffer:command_buffer_
+                                           imageDescriptor:stored.layout.descriptor(precision_)];
+    if (!image)
+        fail(ErrorKind::device, "Metal cannot allocate an image of " +
+                                    std::to_string(stored.layout.bytes(precision_)) + " bytes");
+    [image setReadCount:static_cast<NSUInteger>(stored.readers)];
+    at(value) = {share(image), stored.readers};
+    return image;
+}
+
+MPSImage *Encoding::image(engine::ValueId value) const {
+    return images_[static_cast<std::size_t>(value)].image.get();
+}
+
+void Encoding::was_read_by_mps(engine::ValueId value) {
+    Image &read = at(value);
+    // A temporary image must not outlive its last reader: its memory serves others from then on.
+    if (--read.readers_left == 0) read.image.reset();
+}
+
+void Encoding::was_read_by_shader(engine::ValueId value) {
+    MPSTemporaryImage *image = at(value).image.get();
+    [image setReadCount:[image readCount] - 1];
+    was_read_by_mps(value);
+}
+
+Dispatch::Dispatch(id<MTLCommandBuffer> command_buffer, const std::string &label,
+                   id<MTLComputePipelineState> pipeline)
+    : encoder_([command_buffer computeCommandEncoder]), pipeline_(pipeline) {
+    if (!encoder_) fail(ErrorKind::device, "Metal gives no compute encoder for " + quoted(label));
+    [encoder_ setLabel:string_of(label)];
+    [encoder_ setComputePipelineState:pipeline];
+}
+
+Dispatch::~Dispatch() { [encoder_ endEncoding]; }
+
+void Dispatch::texture(MPSImage *image, NSUInteger index) {
+    [encoder_ setTexture:[image texture] atIndex:index];
+}
+
+void Dispatch::buffer(id<MTLBuffer> buffer, std::size_t offset, NSUInteger index) {
+    [encoder_ setBuffer:buffer offset:offset atIndex:index];
+}
+
+void Dispatch::bytes(std::span<const std::byte> values, NSUInteger index) {
+    [encoder_ setBytes:values.data() length:values.size() atIndex:index];
+}
+
+void Dispatch::run(const ImageLayout &grid) {
+    const auto width = static_cast<NSUInteger>(grid.width), height = static_cast<NSUInteger>(grid.height),
+               depth = static_cast<NSUInteger>(grid.slices() * grid.images);
+    const MTLSize limits = [[pipeline_ device] maxThreadsPerThreadgroup];
+    const NSUInteger threads = [pipeline_ maxTotalThreadsPerThreadgroup];
+    // Threads that run together read neighbours in a row; small images fill a group with slices.
+    MTLSize group;
+    group.width = std::min({width, [pipeline_ threadExecutionWidth], limits.width});
+    group.height = std::min({height, threads / group.width, limits.height});
+    group.depth = std::min({depth, threads / (group.width * group.height), limits.depth});
+    const auto groups = [](NSUInteger extent, NSUInteger size) { return (extent + size - 1) / size; };
+    [encoder_ dispatchThreadgroups:MTLSizeMake(groups(width, group.width), groups(height, group.height),
+                                               groups(depth, group.depth))
+             threadsPerThreadgroup:group];
+}
+
+} // namespace mpscnn::metal

@@ -1,0 +1,92 @@
+#include "metal/library.h"
+
+#include "core/json.h"
+#include "core/log.h"
+#include "metal/shader_source.h"
+#include "metal/text.h"
+
+#include <dlfcn.h>
+
+namespace mpscnn::metal {
+
+namespace {
+
+constexpr char library_file[] = "mpscnn.metallib";
+
+/// Of the file that holds this code: the shared library, or the program that it is linked into.
+std::string own_directory() {
+    Dl_info info{};
+    if (!dladdr(library_file, &info) || !info.dli_fname) return ".";
+    const std::string file = info.dli_fname;
+    const std::size_t slash = file.rfind('/');
+    return slash == std::string::npos ? "." : file.substr(0, slash);
+}
+
+objc_ptr<id<MTLLibrary>> load_compiled(id<MTLDevice> device) {
+    const std::string path = own_directory() + "/" + library_file;
+    NSString *file = string_of(path);
+    if (![[NSFileManager defaultManager] fileExistsAtPath:file]) return {};
+    NSError *error = nil;
+    auto library = adopt([device newLibraryWithURL:[NSURL fileURLWithPath:file] error:&error]);
+    if (!library)
+        log(LogLevel::warning, "Metal shaders are compiled from source, since " + quoted(path) +
+                                   " cannot be used: " + text_of(error, "no reason given"));
+    return library;
+}
+
+objc_ptr<id<MTLLibrary>> compile_source(id<MTLDevice> device) {
+    const auto options = adopt([[MTLCompileOptions alloc] init]);
+    [options.get() setLanguageVersion:MTLLanguageVersion2_3];
+    [options.get() setFastMathEnabled:NO]; // NaN and infinities must pass
+    NSError *error = nil;
+    auto library = adopt([device newLibraryWithSource:string_of(shader_source())
+                                              options:options.get()
+                                                error:&error]);
+    if (!library)
+        fail(ErrorKind::device,
+             "Metal cannot compile mpscnn's shaders: " + text_of(error, "no reason given"));
+    return library;
+}
+
+const char *texture_of(const ImageLayout &image) {
+    return image.is_array() ? "texture2d_array" : "texture2d";
+}
+
+} // namespace
+
+std::string image_type_name(engine::Precision precision, const ImageLayout &image) {
+    return std::string(precision == engine::Precision::float16 ? "half_" : "float_") + texture_of(image);
+}
+
+std::string shader_name(const char *operation, engine::Precision precision, const ImageLayout &source,
+                        const ImageLayout &destination) {
+    return std::string(operation) + "_" + image_type_name(precision, source) + "_" + texture_of(destination);
+}
+
+id<MTLLibrary> ShaderLibrary::library() {
+    if (!library_) library_ = load_compiled(device_.get());
+    if (!library_) library_ = compile_source(device_.get());
+    return library_.get();
+}
+
+objc_ptr<id<MTLComputePipelineState>> ShaderLibrary::make_pipeline(const std::string &function) {
+    const auto code = adopt([library() newFunctionWithName:string_of(function)]);
+    if (!code)
+        fail(ErrorKind::device, "the Metal library has no function " + quoted(function) +
+                                    ": the files of this installation do not belong together");
+    NSError *error = nil;
+    auto pipeline = adopt([device_.get() newComputePipelineStateWithFunction:code.get() error:&error]);
+    if (!pipeline)
+        fail(ErrorKind::device, "Metal cannot prepare the function " + quoted(function) + ": " +
+                                    text_of(error, "no reason given"));
+    return pipeline;
+}
+
+id<MTLComputePipelineState> ShaderLibrary::pipeline(const std::string &function) {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = pipelines_.find(function); found != pipelines_.end()) return found->second.get();
+    const autorelease_scope pool;
+    return pipelines_.emplace(function, make_pipeline(function)).first->second.get();
+}
+
+} // namespace mpscnn::metal

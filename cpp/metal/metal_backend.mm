@@ -1,0 +1,51 @@
+#include "metal/metal_backend.h"
+
+#include "metal/metal_executor.h"
+
+namespace mpscnn::metal {
+
+namespace {
+
+class MetalLoweredGraph : public engine::LoweredGraph {
+public:
+    explicit MetalLoweredGraph(std::shared_ptr<const LoweredNetwork> network)
+        : network_(std::move(network)) {}
+
+    std::unique_ptr<engine::Plan> plan(const std::vector<Shape> &input_shapes) const override {
+        return std::make_unique<MetalPlan>(network_, input_shapes);
+    }
+    std::unique_ptr<engine::Executor> executor(const engine::SessionOptions &options) const override {
+        return std::make_unique<MetalExecutor>(network_, options);
+    }
+    std::size_t weight_bytes() const override { return network_->weight_bytes; }
+
+private:
+    std::shared_ptr<const LoweredNetwork> network_;
+};
+
+class MetalBackend : public engine::Backend {
+public:
+    explicit MetalBackend(std::shared_ptr<Device> device) : device_(std::move(device)) {}
+
+    std::string name() const override { return "metal"; }
+    std::string device_name() const override { return device_->name(); }
+    std::optional<std::string> refusal(const engine::Graph &graph, const engine::Node &node,
+                                       engine::Precision precision) const override {
+        return refuse_node(graph, node, precision);
+    }
+    std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &graph,
+                                                const engine::LowerOptions &options) const override {
+        return std::make_unique<MetalLoweredGraph>(lower_network(graph, options.precision, device_));
+    }
+
+private:
+    std::shared_ptr<Device> device_;
+};
+
+} // namespace
+
+std::shared_ptr<const engine::Backend> make_metal_backend() {
+    return std::make_shared<MetalBackend>(Device::shared());
+}
+
+} // namespace mpscnn::metal

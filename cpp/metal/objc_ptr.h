@@ -1,0 +1,58 @@
+#pragma once
+
+// Manual reference counting inside C++ owners. The engine reports failures as C++ exceptions, which neither
+// @autoreleasepool nor @try would see on every runtime; destructors do their work in any case.
+
+#include <utility>
+
+#import <Foundation/Foundation.h>
+
+namespace mpscnn::metal {
+
+/// Owns one reference to an object; T is `id<Protocol>` or `Class *`.
+template <class T> class objc_ptr {
+public:
+    objc_ptr() = default;
+    objc_ptr(const objc_ptr &other) : object_([other.object_ retain]) {}
+    objc_ptr(objc_ptr &&other) noexcept : object_(std::exchange(other.object_, nil)) {}
+    objc_ptr &operator=(objc_ptr other) noexcept {
+        std::swap(object_, other.object_);
+        return *this;
+    }
+    ~objc_ptr() { [object_ release]; }
+
+    /// Takes over the caller's reference.
+    static objc_ptr adopt(T owned) {
+        objc_ptr pointer;
+        pointer.object_ = owned;
+        return pointer;
+    }
+
+    T get() const { return object_; }
+    explicit operator bool() const { return object_ != nil; }
+    void reset() { *this = objc_ptr(); }
+
+private:
+    T object_ = nil;
+};
+
+/// For what alloc, new, copy and MTLCreateSystemDefaultDevice return.
+template <class T> objc_ptr<T> adopt(T owned) { return objc_ptr<T>::adopt(owned); }
+
+/// For everything else.
+template <class T> objc_ptr<T> share(T borrowed) { return objc_ptr<T>::adopt([borrowed retain]); }
+
+/// Every entry point from C++ and every handler has one: what Apple's methods autorelease goes with it, also
+/// when an exception is thrown.
+class autorelease_scope {
+public:
+    autorelease_scope() : pool_([[NSAutoreleasePool alloc] init]) {}
+    ~autorelease_scope() { [pool_ drain]; }
+    autorelease_scope(const autorelease_scope &) = delete;
+    autorelease_scope &operator=(const autorelease_scope &) = delete;
+
+private:
+    NSAutoreleasePool *pool_;
+};
+
+} // namespace mpscnn::metal

@@ -1,0 +1,36 @@
+#include "metal/parameters.h"
+#include "metal/steps.h"
+#include "metal/text.h"
+
+namespace mpscnn::metal {
+
+namespace {
+
+class Softmax : public Layer {
+public:
+    Softmax(const LayerSource &source, Device &device)
+        : kernel_(adopt([[MPSCNNSoftMax alloc] initWithDevice:device.get()])) {
+        if (!kernel_)
+            fail(ErrorKind::device, "MPS cannot make the softmax of layer " + quoted(source.name()));
+        [kernel_.get() setLabel:string_of(source.name())];
+    }
+
+    std::unique_ptr<Step> bind(Operands operands) const override {
+        return mps_step(kernel_.get(), std::move(operands), MPSOffset{0, 0, 0});
+    }
+
+private:
+    objc_ptr<MPSCNNSoftMax *> kernel_;
+};
+
+} // namespace
+
+std::optional<std::string> refusal(const ops::Softmax &operation, const LayerSource &) {
+    return refuse_parameters_beyond(operation, {});
+}
+
+std::unique_ptr<Layer> make_layer(const ops::Softmax &, const LayerSource &source, Device &device) {
+    return std::make_unique<Softmax>(source, device);
+}
+
+} // namespace mpscnn::metal

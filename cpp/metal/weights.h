@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/backend.h"
+
+namespace mpscnn::metal {
+
+/// Weights as a GPU reads them: halves in float16 networks, floats in float32 ones.
+class DeviceWeights {
+public:
+    DeviceWeights() = default;
+    DeviceWeights(const std::vector<float> &values, engine::Precision precision);
+
+    void *data() { return halves_.empty() ? static_cast<void *>(floats_.data()) : halves_.data(); }
+    std::size_t bytes() const {
+        return halves_.size() * sizeof(std::uint16_t) + floats_.size() * sizeof(float);
+    }
+    bool empty() const { return halves_.empty() && floats_.empty(); }
+
+private:
+    std::vector<std::uint16_t> halves_;
+    std::vector<float> floats_;
+};
+
+/// Throws WeightsError naming the layer for a weight that float16 cannot hold in a network of that precision.
+void require_weights_fit(const std::vector<float> &values, engine::Precision precision,
+                         const std::string &layer);
+
+} // namespace mpscnn::metal

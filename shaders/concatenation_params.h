@@ -1,0 +1,10 @@
+#pragma once
+
+#include "image_params.h"
+
+/// Where a part begins in the whole.
+struct ConcatenationParams {
+    ImageParams part;
+    unsigned int whole_slices; ///< of one image
+    unsigned int x, y, slice;
+};

@@ -1,0 +1,9 @@
+#pragma once
+
+/// Input position of tap t at output position o: o * stride - pad + t * dilation.
+struct WindowParams {
+    int kernel_width, kernel_height;
+    int stride_x, stride_y;
+    int dilation_x, dilation_y;
+    int pad_left, pad_top;
+};
