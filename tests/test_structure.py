@@ -23,6 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "vision": {"core"},
     "engine": {"core", "ops"},
     "cpu": {"core", "ops", "engine"},
+    "metal": {"core", "ops", "engine", "shaders"},
     "api": {"core", "ops", "engine", "vision", "mpscnn"},
     "bindings": {"mpscnn"},
     "include": {"mpscnn"},
@@ -30,10 +31,14 @@ ALLOWED: dict[str, set[str]] = {
 # All that a backend may know of the engine.
 BACKEND_INTERFACE = {"engine/backend.h", "engine/graph.h", "engine/memory_plan.h"}
 # One file names the backends, one tells users which instruction set is in use.
-EXCEPTIONS = {("engine/backends.cpp", "cpu/cpu_backend.h"), ("api/library.cpp", "cpu/kernels.h")}
+EXCEPTIONS = {
+    ("engine/backends.cpp", "cpu/cpu_backend.h"),
+    ("engine/backends.cpp", "metal/metal_backend.h"),
+    ("api/library.cpp", "cpu/kernels.h"),
+}
 GENERATED = {"build_info.h"}
 
-SOURCES = sorted(path for path in CPP.rglob("*") if path.suffix in {".h", ".hpp", ".cpp"})
+SOURCES = sorted(path for path in CPP.rglob("*") if path.suffix in {".h", ".hpp", ".cpp", ".mm"})
 
 
 def includes_of(path: Path) -> list[str]:
@@ -53,7 +58,7 @@ def test_parts_include_only_what_they_may_know(part: str) -> None:
         for header in includes_of(path):
             target = header.removeprefix("include/").split("/")[0]
             allowed = target in {part, *ALLOWED[part]} or (own, header) in EXCEPTIONS
-            if part == "cpu" and target == "engine":
+            if part in {"cpu", "metal"} and target == "engine":
                 allowed = header in BACKEND_INTERFACE
             if not allowed and Path(header).name not in GENERATED:
                 wrong.append(f"{own} includes {header}")
