@@ -28,8 +28,10 @@ CPP_BUILD_TOOLS = ("cmake>=3.21", "ninja")
 LIBCXX = (f"clang-{LLVM}", f"libc++-{LLVM}-dev", f"libc++abi-{LLVM}-dev")
 SANITIZERS = (f"clang-{LLVM}", f"libclang-rt-{LLVM}-dev")
 EMULATORS = ("qemu-user", "g++-aarch64-linux-gnu")
+# Foundation and the Objective-C runtime for the emulation of Metal.
+GNUSTEP = (f"clang-{LLVM}", "libgnustep-base-dev", "gobjc")
 
-EVERYTHING = ("lint", "libcxx", "tidy", "isa", "emulated", "sanitize", "fuzz", "tests")
+EVERYTHING = ("lint", "libcxx", "tidy", "isa", "emulated", "sanitize", "fuzz", "metal", "tests")
 
 
 @nox.session
@@ -131,6 +133,25 @@ def sanitize(session: nox.Session) -> None:
 
 
 @nox.session
+def metal(session: nox.Session) -> None:
+    """The Metal engine on an emulation of Metal (Linux on x86-64): shaders, rules, networks. Arguments go to pytest."""
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        session.skip("the emulation of Metal runs on Linux on x86-64 only")
+    install_system_packages(session, "ccache", *GNUSTEP)
+    session.install(*CPP_BUILD_TOOLS, "pybind11>=2.12", "numpy", "pytest", "hypothesis")
+    found = session.run("python", "-m", "pybind11", "--cmakedir", silent=True)
+    assert isinstance(found, str)
+    build = BUILD / "metal-emulation"
+    options = ("-G", "Ninja", "-DMPSCNN_BUILD_PYTHON=ON", f"-Dpybind11_DIR={found.strip()}")
+    session.run("cmake", "--preset", "metal-emulation", *options, silent=True)
+    targets = "_core", "mpscnn_metallib", "tests/metal_emulation/all"
+    session.run("cmake", "--build", str(build), "-j", JOBS, "--target", *targets)
+    run_ctest(session, "metal-emulation/tests/metal_emulation")
+    link_package(build / "package" / "mpscnn", sorted(build.glob("_core*")))
+    session.run("pytest", "tests/metal", *session.posargs, env={"PYTHONPATH": str(build / "package")})
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Each fuzzer for 60 seconds, or for as many as given."""
     install_system_packages(session, *SANITIZERS)
@@ -201,6 +222,16 @@ def is_installed(package: str) -> bool:
 def install_package(session: nox.Session) -> None:
     """The package as a user installs it, with what its tests use."""
     session.install(*CPP_BUILD_TOOLS, ".[test]")
+
+
+def link_package(package: Path, extension: list[Path]) -> None:
+    """A package of links to the sources and to the extension module of a build: the emulation is never installed."""
+    package.mkdir(parents=True, exist_ok=True)
+    sources = (path for path in (ROOT / "python" / "mpscnn").iterdir() if path.name != "__pycache__")
+    for target in [*sources, *extension]:
+        link = package / target.name
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
 
 
 def clang(*flags: str) -> list[str]:
