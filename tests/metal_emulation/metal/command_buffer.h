@@ -6,9 +6,9 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <vector>
 
 @class EmulatedCommandBuffer;
@@ -47,7 +47,7 @@ struct QueueState {
     std::condition_variable finished_;
     std::atomic<NSUInteger> status_;
     std::vector<std::function<void()>> commands_;
-    std::map<EmulatedResource *, bool> resources_; // retained; whether written
+    std::set<EmulatedResource *> resources_; // retained
     std::vector<MTLCommandBufferHandler> scheduled_;
     std::vector<MTLCommandBufferHandler> completed_;
     id openEncoder_;

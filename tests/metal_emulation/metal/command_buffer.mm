@@ -122,7 +122,7 @@ void work_off(const std::shared_ptr<QueueState> &state) {
 // Lets go of everything that was kept for the commands.
 - (void)forget {
     commands_.clear();
-    for (const auto &[resource, written] : resources_) [resource release];
+    for (EmulatedResource *resource : resources_) [resource release];
     resources_.clear();
     for (auto *list : {&scheduled_, &completed_}) {
         for (MTLCommandBufferHandler handler : *list) Block_release(handler);
@@ -176,9 +176,8 @@ void work_off(const std::shared_ptr<QueueState> &state) {
 
 - (void)useResource:(EmulatedResource *)resource written:(BOOL)written {
     METAL_EXPECT(![resource isRecycled], "a temporary image is used after its read count fell to 0");
-    const auto [place, added] = resources_.try_emplace(resource, written);
-    if (added) [resource retain];
-    else place->second = place->second || written;
+    if (resources_.insert(resource).second) [resource retain];
+    if (written) [self append:[resource] { [resource wasWritten]; }];
 }
 
 - (void)encoderEnded:(id)encoder {
@@ -230,7 +229,7 @@ void work_off(const std::shared_ptr<QueueState> &state) {
         !METAL_EXPECT(!openEncoder_, "commit with an open encoder"))
         return;
     if (status_ == MTLCommandBufferStatusNotEnqueued) [self enqueue];
-    for (const auto &[resource, written] : resources_) [resource beginFlight];
+    for (EmulatedResource *resource : resources_) [resource beginFlight];
     status_ = MTLCommandBufferStatusCommitted;
     [queue_ wake];
 }
@@ -288,7 +287,7 @@ void work_off(const std::shared_ptr<QueueState> &state) {
     [self become:MTLCommandBufferStatusScheduled];
     [self call:scheduled_];
     [self runCommands];
-    for (const auto &[resource, written] : resources_) [resource endFlight:written];
+    for (EmulatedResource *resource : resources_) [resource endFlight];
     [self become:[self error] ? MTLCommandBufferStatusError : MTLCommandBufferStatusCompleted];
     [self call:completed_];
     {

@@ -1,8 +1,7 @@
 #import "metal/encoder.h"
 
 #include <algorithm>
-#include <cstring>
-#include <set>
+#include <map>
 
 using namespace metal_emulation;
 

@@ -46,7 +46,9 @@ class GuardedMemory {
 - (instancetype)initWithDevice:(id<MTLDevice>)device options:(MTLResourceOptions)options;
 /// Committed work that uses it has begun or ended.
 - (void)beginFlight;
-- (void)endFlight:(BOOL)written;
+- (void)endFlight;
+/// A command of the device wrote to it.
+- (void)wasWritten;
 /// The device's memory becomes the processor's; without managed storage nothing happens.
 - (void)synchronize;
 /// The storage of a temporary image was given to another: no more use.

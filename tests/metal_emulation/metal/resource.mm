@@ -89,9 +89,12 @@ bool GuardedMemory::intact() const {
     ++in_flight_;
 }
 
-- (void)endFlight:(BOOL)written {
+- (void)wasWritten {
+    ahead_ = true;
+}
+
+- (void)endFlight {
     --in_flight_;
-    if (written) ahead_ = true;
     METAL_EXPECT([self isIntact], "a kernel wrote outside a %s", object_getClassName(self));
 }
 

@@ -55,7 +55,7 @@ using namespace metal_emulation;
     readCount_ = readCount;
     if (readCount > 0 || !texture_) return;
     // Its memory goes to another image from here on.
-    EmulatedTexture *texture = [self emulatedTexture];
+    auto *texture = static_cast<EmulatedTexture *>(texture_);
     auto *commandBuffer = static_cast<EmulatedCommandBuffer *>(commandBuffer_);
     if ([commandBuffer status] < MTLCommandBufferStatusCommitted) {
         [commandBuffer useResource:texture written:YES];

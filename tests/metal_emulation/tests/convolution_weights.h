@@ -1,0 +1,21 @@
+// A data source of weights for tests, as an application writes one.
+#pragma once
+
+#import <MetalPerformanceShaders/MetalPerformanceShaders.h>
+
+#include <vector>
+
+@interface TestWeights : NSObject <MPSCNNConvolutionDataSource> {
+  @public
+    MPSCNNConvolutionDescriptor *descriptor_;
+    std::vector<float> weights_;
+    std::vector<float> bias_;
+    int loads_;
+    int purges_;
+    BOOL refuses_;
+    MPSDataType kernelType_;
+}
+- (instancetype)initWithDescriptor:(MPSCNNConvolutionDescriptor *)descriptor
+                           weights:(std::vector<float>)weights
+                              bias:(std::vector<float>)bias;
+@end

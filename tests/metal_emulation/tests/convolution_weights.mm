@@ -1,0 +1,53 @@
+#import "convolution_weights.h"
+
+#include <utility>
+
+@implementation TestWeights
+
+- (instancetype)initWithDescriptor:(MPSCNNConvolutionDescriptor *)descriptor
+                           weights:(std::vector<float>)weights
+                              bias:(std::vector<float>)bias {
+    self = [super init];
+    descriptor_ = [descriptor retain];
+    weights_ = std::move(weights);
+    bias_ = std::move(bias);
+    kernelType_ = MPSDataTypeFloat16;
+    return self;
+}
+
+- (void)dealloc {
+    [descriptor_ release];
+    [super dealloc];
+}
+
+- (id)copyWithZone:(NSZone *)zone {
+    (void)zone;
+    return [self retain];
+}
+
+- (MPSDataType)dataType {
+    return MPSDataTypeFloat32;
+}
+- (MPSCNNConvolutionDescriptor *)descriptor {
+    return descriptor_;
+}
+- (void *)weights {
+    return weights_.data();
+}
+- (float *)biasTerms {
+    return bias_.empty() ? nullptr : bias_.data();
+}
+- (BOOL)load {
+    ++loads_;
+    return !refuses_;
+}
+- (void)purge {
+    ++purges_;
+}
+- (NSString *)label {
+    return @"weights of a test";
+}
+- (MPSDataType)kernelWeightsDataType {
+    return kernelType_;
+}
+@end
