@@ -19,7 +19,7 @@ namespace metal_emulation {
 struct QueueState {
     std::mutex mutex;
     std::condition_variable changed;
-    std::deque<EmulatedCommandBuffer *> order; // retained
+    std::deque<EmulatedCommandBuffer *> order; // those that are committed hold themselves
     bool closed = false;
     bool has_thread = false;
 };
@@ -33,8 +33,9 @@ struct QueueState {
     std::shared_ptr<metal_emulation::QueueState> state_;
 }
 - (instancetype)initWithDevice:(id<MTLDevice>)device;
-/// Takes a place in the queue, once.
+/// Takes a place in the queue, or gives it up.
 - (void)place:(EmulatedCommandBuffer *)commandBuffer;
+- (void)remove:(EmulatedCommandBuffer *)commandBuffer;
 - (void)wake;
 @end
 
@@ -52,7 +53,6 @@ struct QueueState {
     std::vector<MTLCommandBufferHandler> completed_;
     id openEncoder_;
     BOOL handlersDone_;
-    BOOL enqueued_;
 }
 - (instancetype)initWithQueue:(EmulatedCommandQueue *)queue;
 /// Whether commands may be added: before the commit and, but for an encoder's own, while no encoder is open.

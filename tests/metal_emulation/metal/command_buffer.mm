@@ -29,7 +29,7 @@ void work_off(const std::shared_ptr<QueueState> &state) {
             return state->closed ||
                    (!state->order.empty() && [state->order.front() status] == MTLCommandBufferStatusCommitted);
         });
-        if (state->order.empty() || [state->order.front() status] != MTLCommandBufferStatusCommitted) break;
+        if (state->closed) break;
         EmulatedCommandBuffer *next = state->order.front();
         state->order.pop_front();
         lock.unlock();
@@ -40,11 +40,6 @@ void work_off(const std::shared_ptr<QueueState> &state) {
         work_ended();
         lock.lock();
     }
-    for (EmulatedCommandBuffer *left : state->order) {
-        violation("a command buffer was enqueued but never committed");
-        [left release];
-    }
-    state->order.clear();
     lock.unlock();
     GSUnregisterCurrentThread();
 }
@@ -87,11 +82,17 @@ void work_off(const std::shared_ptr<QueueState> &state) {
 
 - (void)place:(EmulatedCommandBuffer *)commandBuffer {
     std::lock_guard lock(state_->mutex);
-    state_->order.push_back([commandBuffer retain]);
+    state_->order.push_back(commandBuffer);
     if (!state_->has_thread) {
         state_->has_thread = true;
         std::thread(work_off, state_).detach();
     }
+}
+
+- (void)remove:(EmulatedCommandBuffer *)commandBuffer {
+    std::lock_guard lock(state_->mutex);
+    std::erase(state_->order, commandBuffer);
+    state_->changed.notify_all();
 }
 
 - (void)wake {
@@ -112,6 +113,9 @@ void work_off(const std::shared_ptr<QueueState> &state) {
 
 - (void)dealloc {
     METAL_EXPECT(!openEncoder_, "a command buffer is deallocated with an open encoder");
+    if (!METAL_EXPECT(status_ != MTLCommandBufferStatusEnqueued,
+                      "a command buffer was enqueued but never committed"))
+        [queue_ remove:self];
     [self forget];
     [error_ release];
     [label_ release];
@@ -220,7 +224,6 @@ void work_off(const std::shared_ptr<QueueState> &state) {
     if (!METAL_EXPECT(status_ == MTLCommandBufferStatusNotEnqueued, "enqueue of a command buffer a second time"))
         return;
     status_ = MTLCommandBufferStatusEnqueued;
-    work_began();
     [queue_ place:self];
 }
 
@@ -230,6 +233,8 @@ void work_off(const std::shared_ptr<QueueState> &state) {
         return;
     if (status_ == MTLCommandBufferStatusNotEnqueued) [self enqueue];
     for (EmulatedResource *resource : resources_) [resource beginFlight];
+    work_began();
+    [self retain]; // until it has run
     status_ = MTLCommandBufferStatusCommitted;
     [queue_ wake];
 }
