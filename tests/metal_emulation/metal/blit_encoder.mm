@@ -30,18 +30,22 @@ void copy_rows(const Rows &from, const Rows &to) {
                   level:(NSUInteger)level
                  origin:(MTLOrigin)origin
                    size:(MTLSize)size {
-    return METAL_EXPECT(texture, "a copy of no texture") && METAL_EXPECT(level == 0, "a copy of mipmap level %lu", level) &&
+    return METAL_EXPECT(texture, "a copy of no texture") &&
+           METAL_EXPECT(level == 0, "a copy of mipmap level %lu", level) &&
            METAL_EXPECT(slice < [texture arrayLength] && origin.x + size.width <= [texture width] &&
                             origin.y + size.height <= [texture height] && origin.z == 0 && size.depth == 1 &&
                             size.width && size.height,
                         "a copy of a region that is empty or not within the texture");
 }
 
-- (Rows)rowsOf:(EmulatedTexture *)texture slice:(NSUInteger)slice origin:(MTLOrigin)origin size:(MTLSize)size {
+- (Rows)rowsOf:(EmulatedTexture *)texture
+         slice:(NSUInteger)slice
+        origin:(MTLOrigin)origin
+          size:(MTLSize)size {
     const msl::TextureView &view = *[texture view];
     const std::size_t pixel = view.row_bytes / view.width;
-    return {view.pixels + slice * view.slice_bytes + origin.y * view.row_bytes + origin.x * pixel, view.row_bytes,
-            size.width * pixel, size.height};
+    return {view.pixels + slice * view.slice_bytes + origin.y * view.row_bytes + origin.x * pixel,
+            view.row_bytes, size.width * pixel, size.height};
 }
 
 - (BOOL)acceptsRowsOf:(EmulatedBuffer *)buffer
@@ -49,8 +53,8 @@ void copy_rows(const Rows &from, const Rows &to) {
           bytesPerRow:(NSUInteger)bytesPerRow
                  rows:(const Rows &)rows {
     return METAL_EXPECT(buffer, "a copy of no buffer") &&
-           METAL_EXPECT(bytesPerRow >= rows.bytes || rows.count == 1, "a copy with rows of %lu bytes that overlap",
-                        bytesPerRow) &&
+           METAL_EXPECT(bytesPerRow >= rows.bytes || rows.count == 1,
+                        "a copy with rows of %lu bytes that overlap", bytesPerRow) &&
            METAL_EXPECT(offset + (rows.count - 1) * bytesPerRow + rows.bytes <= [buffer length],
                         "a copy behind a buffer's end");
 }
@@ -66,7 +70,8 @@ void copy_rows(const Rows &from, const Rows &to) {
 }
 
 - (void)synchronizeTexture:(id<MTLTexture>)texture slice:(NSUInteger)slice level:(NSUInteger)level {
-    METAL_EXPECT(slice < [texture arrayLength] && level == 0, "synchronizeTexture: of a slice that is not there");
+    METAL_EXPECT(slice < [texture arrayLength] && level == 0,
+                 "synchronizeTexture: of a slice that is not there");
     [self synchronizeResource:texture];
 }
 
@@ -82,7 +87,11 @@ void copy_rows(const Rows &from, const Rows &to) {
     auto *source = static_cast<EmulatedTexture *>(sourceTexture);
     auto *destination = static_cast<EmulatedTexture *>(destinationTexture);
     if (![self accepts:"copyFromTexture:"] ||
-        ![self acceptsRegionOf:source slice:sourceSlice level:sourceLevel origin:sourceOrigin size:sourceSize] ||
+        ![self acceptsRegionOf:source
+                         slice:sourceSlice
+                         level:sourceLevel
+                        origin:sourceOrigin
+                          size:sourceSize] ||
         ![self acceptsRegionOf:destination
                          slice:destinationSlice
                          level:destinationLevel
@@ -136,14 +145,22 @@ void copy_rows(const Rows &from, const Rows &to) {
     (void)destinationBytesPerImage; // one image: depth is 1
     auto *source = static_cast<EmulatedTexture *>(sourceTexture);
     auto *destination = static_cast<EmulatedBuffer *>(destinationBuffer);
-    if (![self accepts:"copyFromTexture:"] ||
-        ![self acceptsRegionOf:source slice:sourceSlice level:sourceLevel origin:sourceOrigin size:sourceSize])
+    if (![self accepts:"copyFromTexture:"] || ![self acceptsRegionOf:source
+                                                               slice:sourceSlice
+                                                               level:sourceLevel
+                                                              origin:sourceOrigin
+                                                                size:sourceSize])
         return;
     const Rows from = [self rowsOf:source slice:sourceSlice origin:sourceOrigin size:sourceSize];
-    if (![self acceptsRowsOf:destination offset:destinationOffset bytesPerRow:destinationBytesPerRow rows:from]) return;
+    if (![self acceptsRowsOf:destination
+                      offset:destinationOffset
+                 bytesPerRow:destinationBytesPerRow
+                        rows:from])
+        return;
     [commandBuffer_ useResource:source written:NO];
     [commandBuffer_ useResource:destination written:YES];
-    const Rows to{[destination deviceBytes] + destinationOffset, destinationBytesPerRow, from.bytes, from.count};
+    const Rows to{
+        [destination deviceBytes] + destinationOffset, destinationBytesPerRow, from.bytes, from.count};
     [commandBuffer_ append:[from, to] { copy_rows(from, to); }];
 }
 
@@ -165,7 +182,8 @@ void copy_rows(const Rows &from, const Rows &to) {
     auto *source = static_cast<EmulatedBuffer *>(sourceBuffer);
     auto *destination = static_cast<EmulatedBuffer *>(destinationBuffer);
     if (![self accepts:"copyFromBuffer:"] ||
-        !METAL_EXPECT(sourceOffset + size <= [source length] && destinationOffset + size <= [destination length],
+        !METAL_EXPECT(sourceOffset + size <= [source length] &&
+                          destinationOffset + size <= [destination length],
                       "copyFromBuffer: behind a buffer's end") ||
         !METAL_EXPECT(sourceOffset % 4 == 0 && destinationOffset % 4 == 0 && size % 4 == 0 && size > 0,
                       "copyFromBuffer: of offsets or a size that are no multiples of 4"))

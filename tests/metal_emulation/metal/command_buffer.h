@@ -27,7 +27,7 @@ struct QueueState {
 } // namespace metal_emulation
 
 @interface EmulatedCommandQueue : EmulatedObject <MTLCommandQueue> {
-  @private
+@private
     id<MTLDevice> device_;
     NSString *label_;
     std::shared_ptr<metal_emulation::QueueState> state_;
@@ -40,7 +40,7 @@ struct QueueState {
 @end
 
 @interface EmulatedCommandBuffer : EmulatedObject <MTLCommandBuffer> {
-  @private
+@private
     EmulatedCommandQueue *queue_;
     NSString *label_;
     NSError *error_;

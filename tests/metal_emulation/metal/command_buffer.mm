@@ -26,8 +26,8 @@ void work_off(const std::shared_ptr<QueueState> &state) {
     while (true) {
         // A command buffer that is only enqueued holds up those behind it.
         state->changed.wait(lock, [&] {
-            return state->closed ||
-                   (!state->order.empty() && [state->order.front() status] == MTLCommandBufferStatusCommitted);
+            return state->closed || (!state->order.empty() &&
+                                     [state->order.front() status] == MTLCommandBufferStatusCommitted);
         });
         if (state->closed) break;
         EmulatedCommandBuffer *next = state->order.front();
@@ -76,7 +76,8 @@ void work_off(const std::shared_ptr<QueueState> &state) {
 }
 
 - (id<MTLCommandBuffer>)commandBufferWithUnretainedReferences {
-    violation("commandBufferWithUnretainedReferences: the emulation cannot see whether resources live long enough");
+    violation(
+        "commandBufferWithUnretainedReferences: the emulation cannot see whether resources live long enough");
     return [self commandBuffer];
 }
 
@@ -208,7 +209,8 @@ void work_off(const std::shared_ptr<QueueState> &state) {
 }
 
 - (void)addHandler:(MTLCommandBufferHandler)handler to:(std::vector<MTLCommandBufferHandler> &)list {
-    if (!METAL_EXPECT(status_ < MTLCommandBufferStatusCommitted, "a handler is added after the commit")) return;
+    if (!METAL_EXPECT(status_ < MTLCommandBufferStatusCommitted, "a handler is added after the commit"))
+        return;
     list.push_back(Block_copy(handler));
 }
 
@@ -221,14 +223,16 @@ void work_off(const std::shared_ptr<QueueState> &state) {
 }
 
 - (void)enqueue {
-    if (!METAL_EXPECT(status_ == MTLCommandBufferStatusNotEnqueued, "enqueue of a command buffer a second time"))
+    if (!METAL_EXPECT(status_ == MTLCommandBufferStatusNotEnqueued,
+                      "enqueue of a command buffer a second time"))
         return;
     status_ = MTLCommandBufferStatusEnqueued;
     [queue_ place:self];
 }
 
 - (void)commit {
-    if (!METAL_EXPECT(status_ < MTLCommandBufferStatusCommitted, "commit of a command buffer a second time") ||
+    if (!METAL_EXPECT(status_ < MTLCommandBufferStatusCommitted,
+                      "commit of a command buffer a second time") ||
         !METAL_EXPECT(!openEncoder_, "commit with an open encoder"))
         return;
     if (status_ == MTLCommandBufferStatusNotEnqueued) [self enqueue];
@@ -246,7 +250,8 @@ void work_off(const std::shared_ptr<QueueState> &state) {
 }
 
 - (void)waitUntilCompleted {
-    if (!METAL_EXPECT(status_ >= MTLCommandBufferStatusCommitted, "waitUntilCompleted before the commit")) return;
+    if (!METAL_EXPECT(status_ >= MTLCommandBufferStatusCommitted, "waitUntilCompleted before the commit"))
+        return;
     std::unique_lock lock(mutex_);
     finished_.wait(lock, [&] { return handlersDone_; });
 }

@@ -38,7 +38,8 @@ std::uint64_t fnv1a(const std::string &text) {
 std::string key_of(const std::string &source, const std::vector<std::string> &options) {
     std::string all = source;
     for (const std::string &option : options) all += '\0' + option;
-    for (const auto &entry : fs::recursive_directory_iterator(fs::path(METAL_EMULATION_COMPILE).parent_path()))
+    for (const auto &entry :
+         fs::recursive_directory_iterator(fs::path(METAL_EMULATION_COMPILE).parent_path()))
         if (entry.is_regular_file())
             all += entry.path().string() + std::to_string(entry.last_write_time().time_since_epoch().count());
     char name[40];
@@ -52,14 +53,16 @@ int run(const std::vector<std::string> &command, const fs::path &messages) {
     arguments.push_back(nullptr);
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, messages.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, messages.c_str(), O_WRONLY | O_CREAT | O_TRUNC,
+                                     0600);
     // A preloaded sanitizer would slow down and disturb the compiler.
     std::vector<char *> environment;
     for (char **variable = environ; *variable; ++variable)
         if (std::string(*variable).rfind("LD_PRELOAD=", 0) != 0) environment.push_back(*variable);
     environment.push_back(nullptr);
     pid_t child = 0;
-    const int failed = posix_spawn(&child, arguments[0], &actions, nullptr, arguments.data(), environment.data());
+    const int failed =
+        posix_spawn(&child, arguments[0], &actions, nullptr, arguments.data(), environment.data());
     posix_spawn_file_actions_destroy(&actions);
     if (failed) return failed;
     int status = 0;
@@ -74,7 +77,8 @@ std::string compile_source(const std::string &source, const std::vector<std::str
     const fs::path library = cache / (key_of(source, options) + ".metallib");
     if (fs::exists(library)) return library;
 
-    // Compiled in an empty directory: an include of a file beside the shader, which a Mac would not find, fails here too.
+    // Compiled in an empty directory: an include of a file beside the shader, which a Mac would not find,
+    // fails here too.
     char name[] = "/tmp/metal_emulation_XXXXXX";
     if (!mkdtemp(name)) throw std::runtime_error("no temporary directory for the compiler");
     const fs::path work = name;
@@ -91,7 +95,8 @@ std::string compile_source(const std::string &source, const std::vector<std::str
     const int status = run(command, work / "messages");
     const std::string messages = contents_of(work / "messages");
     fs::remove_all(work);
-    if (status) throw std::runtime_error(messages.empty() ? "the shader compiler could not be run" : messages);
+    if (status)
+        throw std::runtime_error(messages.empty() ? "the shader compiler could not be run" : messages);
     return library;
 }
 

@@ -40,8 +40,8 @@ constexpr NSUInteger most_threadgroup_bytes = 32768;
 }
 
 - (BOOL)accepts:(const char *)action {
-    return METAL_EXPECT(!ended_, "%s after endEncoding", action) &&
-           [commandBuffer_ acceptsCommands:action fromEncoder:self];
+    return METAL_EXPECT(!ended_, "%s after endEncoding", action) && [commandBuffer_ acceptsCommands:action
+                                                                                        fromEncoder:self];
 }
 
 - (void)endEncoding {
@@ -80,15 +80,16 @@ constexpr NSUInteger most_threadgroup_bytes = 32768;
 }
 
 - (void)setComputePipelineState:(id<MTLComputePipelineState>)state {
-    if (![self accepts:"setComputePipelineState:"] || !METAL_EXPECT(state, "setComputePipelineState: nil")) return;
+    if (![self accepts:"setComputePipelineState:"] || !METAL_EXPECT(state, "setComputePipelineState: nil"))
+        return;
     pipeline_ = static_cast<EmulatedPipeline *>(state);
     [self keep:state];
 }
 
 - (void)setBytes:(const void *)bytes length:(NSUInteger)length atIndex:(NSUInteger)index {
     if (![self acceptsIndex:index below:msl::max_buffers action:"setBytes:"] ||
-        !METAL_EXPECT(length > 0 && length <= most_inline_bytes, "setBytes: of %lu bytes, which is not 1 to %lu",
-                      length, most_inline_bytes))
+        !METAL_EXPECT(length > 0 && length <= most_inline_bytes,
+                      "setBytes: of %lu bytes, which is not 1 to %lu", length, most_inline_bytes))
         return;
     const auto *first = static_cast<const unsigned char *>(bytes);
     buffers_[index] = {nil, 0, std::make_shared<std::vector<unsigned char>>(first, first + length)};
@@ -96,7 +97,8 @@ constexpr NSUInteger most_threadgroup_bytes = 32768;
 
 - (void)setBuffer:(id<MTLBuffer>)buffer offset:(NSUInteger)offset atIndex:(NSUInteger)index {
     if (![self acceptsIndex:index below:msl::max_buffers action:"setBuffer:"] ||
-        !METAL_EXPECT(!buffer || offset < [buffer length], "setBuffer: with an offset of %lu behind its end", offset))
+        !METAL_EXPECT(!buffer || offset < [buffer length], "setBuffer: with an offset of %lu behind its end",
+                      offset))
         return;
     buffers_[index] = {static_cast<EmulatedBuffer *>(buffer), offset, nullptr};
     [self keep:buffer];
@@ -116,7 +118,9 @@ constexpr NSUInteger most_threadgroup_bytes = 32768;
 }
 
 - (void)setThreadgroupMemoryLength:(NSUInteger)length atIndex:(NSUInteger)index {
-    if (![self acceptsIndex:index below:msl::max_threadgroup_arguments action:"setThreadgroupMemoryLength:"] ||
+    if (![self acceptsIndex:index
+                      below:msl::max_threadgroup_arguments
+                     action:"setThreadgroupMemoryLength:"] ||
         !METAL_EXPECT(length % 16 == 0, "setThreadgroupMemoryLength: %lu, no multiple of 16", length))
         return;
     threadgroupLengths_[index] = length;
@@ -133,36 +137,39 @@ constexpr NSUInteger most_threadgroup_bytes = 32768;
     [self accepts:"memoryBarrierWithScope:"];
 }
 
-// ---- Dispatch ------------------------------------------------------------------------------------------------
+// ---- Dispatch ---------------------------------------------------------------------------------------------
 
 - (BOOL)acceptsBuffer:(const msl::Argument &)argument name:(const char *)name kernel:(const char *)kernel {
     const BoundBuffer &bound = buffers_[argument.index];
-    if (!METAL_EXPECT(bound.buffer || bound.bytes, "kernel %s: buffer %d (%s) is not set", kernel, argument.index,
-                      name))
+    if (!METAL_EXPECT(bound.buffer || bound.bytes, "kernel %s: buffer %d (%s) is not set", kernel,
+                      argument.index, name))
         return NO;
     const NSUInteger length = bound.bytes ? bound.bytes->size() : [bound.buffer length] - bound.offset;
-    return METAL_EXPECT(length >= argument.size, "kernel %s: buffer %d (%s) has %lu bytes, of which %lu are needed",
-                        kernel, argument.index, name, length, argument.size) &&
+    return METAL_EXPECT(length >= argument.size,
+                        "kernel %s: buffer %d (%s) has %lu bytes, of which %lu are needed", kernel,
+                        argument.index, name, length, argument.size) &&
            METAL_EXPECT(bound.offset % std::max<NSUInteger>(argument.alignment, 4) == 0,
                         "kernel %s: the offset of buffer %d (%s), %lu, is not aligned to %lu", kernel,
                         argument.index, name, bound.offset, argument.alignment) &&
            METAL_EXPECT(!(bound.bytes && argument.written),
-                        "kernel %s writes to buffer %d (%s), which was set by setBytes:", kernel, argument.index,
-                        name);
+                        "kernel %s writes to buffer %d (%s), which was set by setBytes:", kernel,
+                        argument.index, name);
 }
 
 - (BOOL)acceptsTexture:(const msl::Argument &)argument name:(const char *)name kernel:(const char *)kernel {
     EmulatedTexture *texture = textures_[argument.index];
-    if (!METAL_EXPECT(texture, "kernel %s: texture %d (%s) is not set", kernel, argument.index, name)) return NO;
+    if (!METAL_EXPECT(texture, "kernel %s: texture %d (%s) is not set", kernel, argument.index, name))
+        return NO;
     const MTLTextureUsage needed = argument.written ? MTLTextureUsageShaderWrite : MTLTextureUsageShaderRead;
     const bool is_integer = [texture view]->channel_type >= msl::ChannelType::uint8;
     return METAL_EXPECT([texture view]->is_array == argument.is_array,
                         "kernel %s: texture %d (%s) is declared as %s, the texture is the other", kernel,
                         argument.index, name, argument.is_array ? "texture2d_array" : "texture2d") &&
-           METAL_EXPECT([texture usage] & needed, "kernel %s: texture %d (%s) was made without usage ShaderTo%s",
-                        kernel, argument.index, name, argument.written ? "Write" : "Read") &&
-           METAL_EXPECT(!is_integer, "kernel %s: texture %d (%s) has an integer format", kernel, argument.index,
-                        name);
+           METAL_EXPECT([texture usage] & needed,
+                        "kernel %s: texture %d (%s) was made without usage ShaderTo%s", kernel,
+                        argument.index, name, argument.written ? "Write" : "Read") &&
+           METAL_EXPECT(!is_integer, "kernel %s: texture %d (%s) has an integer format", kernel,
+                        argument.index, name);
 }
 
 - (BOOL)acceptsArguments:(const msl::Kernel &)kernel grid:(const msl::Grid &)grid {
@@ -188,19 +195,20 @@ constexpr NSUInteger most_threadgroup_bytes = 32768;
         case msl::ArgumentKind::threadgroup:
             threadgroup_bytes += threadgroupLengths_[argument.index];
             if (!METAL_EXPECT(threadgroupLengths_[argument.index] >= argument.size,
-                              "kernel %s: threadgroup memory %d (%s) has no length", kernel.name, argument.index,
-                              name))
+                              "kernel %s: threadgroup memory %d (%s) has no length", kernel.name,
+                              argument.index, name))
                 return NO;
             break;
         case msl::ArgumentKind::builtin:
-            if (!METAL_EXPECT(argument.size != 2 || *std::max_element(grid.threads, grid.threads + 3) <= 65536,
+            if (!METAL_EXPECT(argument.size != 2 ||
+                                  *std::max_element(grid.threads, grid.threads + 3) <= 65536,
                               "kernel %s: %s is ushort, the grid is larger", kernel.name, name))
                 return NO;
             break;
         }
     }
-    return METAL_EXPECT(threadgroup_bytes <= most_threadgroup_bytes, "kernel %s: %lu bytes of threadgroup memory",
-                        kernel.name, threadgroup_bytes);
+    return METAL_EXPECT(threadgroup_bytes <= most_threadgroup_bytes,
+                        "kernel %s: %lu bytes of threadgroup memory", kernel.name, threadgroup_bytes);
 }
 
 // What a kernel gets, kept until it has run.
@@ -217,8 +225,10 @@ struct Launch {
         const int index = argument.index;
         if (argument.kind == msl::ArgumentKind::buffer) {
             const BoundBuffer &bound = buffers_[index];
-            if (bound.bytes) launch->bytes.push_back(bound.bytes);
-            else [commandBuffer_ useResource:bound.buffer written:argument.written];
+            if (bound.bytes)
+                launch->bytes.push_back(bound.bytes);
+            else
+                [commandBuffer_ useResource:bound.buffer written:argument.written];
             launch->bindings.buffers[index] =
                 bound.bytes ? bound.bytes->data() : [bound.buffer deviceBytes] + bound.offset;
         } else if (argument.kind == msl::ArgumentKind::texture) {
@@ -242,8 +252,8 @@ struct Launch {
     unsigned *const targets[3] = {grid.threads, grid.groups, grid.group_size};
     for (int part = 0; part < 3; ++part)
         for (int axis = 0; axis < 3; ++axis) {
-            if (!METAL_EXPECT(sizes[part][axis] > 0 && sizes[part][axis] <= 0xffffffff, "a dispatch of size %lu",
-                              sizes[part][axis]))
+            if (!METAL_EXPECT(sizes[part][axis] > 0 && sizes[part][axis] <= 0xffffffff,
+                              "a dispatch of size %lu", sizes[part][axis]))
                 return;
             targets[part][axis] = static_cast<unsigned>(sizes[part][axis]);
         }
@@ -263,7 +273,8 @@ struct Launch {
     }];
 }
 
-- (void)dispatchThreadgroups:(MTLSize)threadgroupsPerGrid threadsPerThreadgroup:(MTLSize)threadsPerThreadgroup {
+- (void)dispatchThreadgroups:(MTLSize)threadgroupsPerGrid
+       threadsPerThreadgroup:(MTLSize)threadsPerThreadgroup {
     const MTLSize threads = MTLSizeMake(threadgroupsPerGrid.width * threadsPerThreadgroup.width,
                                         threadgroupsPerGrid.height * threadsPerThreadgroup.height,
                                         threadgroupsPerGrid.depth * threadsPerThreadgroup.depth);
@@ -271,7 +282,8 @@ struct Launch {
 }
 
 - (void)dispatchThreads:(MTLSize)threadsPerGrid threadsPerThreadgroup:(MTLSize)threadsPerThreadgroup {
-    METAL_EXPECT([[self device] supportsFamily:MTLGPUFamilyApple4] || [[self device] supportsFamily:MTLGPUFamilyMac2],
+    METAL_EXPECT([[self device] supportsFamily:MTLGPUFamilyApple4] ||
+                     [[self device] supportsFamily:MTLGPUFamilyMac2],
                  "dispatchThreads: on a device without threadgroups of unequal size");
     auto divide = [](NSUInteger a, NSUInteger b) { return b ? (a + b - 1) / b : 0; };
     const MTLSize groups = MTLSizeMake(divide(threadsPerGrid.width, threadsPerThreadgroup.width),

@@ -18,14 +18,17 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor) {
     const bool is_array = [descriptor textureType] == MTLTextureType2DArray;
     return METAL_EXPECT(is_array || [descriptor textureType] == MTLTextureType2D,
                         "the emulation has 2D textures and arrays of them only") &&
-           METAL_EXPECT(pixel_layout([descriptor pixelFormat]), "the emulation does not have pixel format %lu",
+           METAL_EXPECT(pixel_layout([descriptor pixelFormat]),
+                        "the emulation does not have pixel format %lu",
                         static_cast<NSUInteger>([descriptor pixelFormat])) &&
            METAL_EXPECT([descriptor width] > 0 && [descriptor height] > 0 &&
                             std::max([descriptor width], [descriptor height]) <= most_pixels_per_axis,
                         "a texture of %lu x %lu", [descriptor width], [descriptor height]) &&
-           METAL_EXPECT([descriptor depth] == 1 && [descriptor mipmapLevelCount] == 1 && [descriptor sampleCount] == 1,
+           METAL_EXPECT([descriptor depth] == 1 && [descriptor mipmapLevelCount] == 1 &&
+                            [descriptor sampleCount] == 1,
                         "the emulation has no volumes, mipmaps or samples") &&
-           METAL_EXPECT([descriptor arrayLength] >= 1 && [descriptor arrayLength] <= (is_array ? most_slices : 1),
+           METAL_EXPECT([descriptor arrayLength] >= 1 &&
+                            [descriptor arrayLength] <= (is_array ? most_slices : 1),
                         "a texture of %lu slices", [descriptor arrayLength]) &&
            METAL_EXPECT(!(is_discrete() && [descriptor storageMode] == MTLStorageModeShared),
                         "a texture with shared storage on a device without unified memory");
@@ -77,9 +80,12 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor) {
     case MTLGPUFamilyMac2:
     case MTLGPUFamilyCommon1:
     case MTLGPUFamilyCommon2:
-    case MTLGPUFamilyCommon3: return YES;
-    case MTLGPUFamilyMetal3: return !is_discrete();
-    default: return gpuFamily >= MTLGPUFamilyApple1 && gpuFamily <= MTLGPUFamilyApple7 && !is_discrete();
+    case MTLGPUFamilyCommon3:
+        return YES;
+    case MTLGPUFamilyMetal3:
+        return !is_discrete();
+    default:
+        return gpuFamily >= MTLGPUFamilyApple1 && gpuFamily <= MTLGPUFamilyApple7 && !is_discrete();
     }
 }
 

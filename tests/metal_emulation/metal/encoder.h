@@ -5,7 +5,7 @@
 #import "metal/library.h"
 
 @interface EmulatedEncoder : EmulatedObject <MTLCommandEncoder> {
-  @protected
+@protected
     EmulatedCommandBuffer *commandBuffer_;
     NSString *label_;
     BOOL ended_;
@@ -25,7 +25,7 @@ struct BoundBuffer {
 } // namespace metal_emulation
 
 @interface EmulatedComputeEncoder : EmulatedEncoder <MTLComputeCommandEncoder> {
-  @private
+@private
     MTLDispatchType dispatchType_;
     EmulatedPipeline *pipeline_;
     metal_emulation::BoundBuffer buffers_[msl::max_buffers];

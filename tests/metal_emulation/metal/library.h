@@ -15,7 +15,7 @@ namespace metal_emulation {
 
 /// A loaded shared object; its function constants are global variables, hence the mutex.
 class LoadedLibrary {
-  public:
+public:
     explicit LoadedLibrary(const std::string &path);
     ~LoadedLibrary();
     LoadedLibrary(const LoadedLibrary &) = delete;
@@ -24,7 +24,7 @@ class LoadedLibrary {
     const msl::Library &contents() const { return *contents_; }
     std::mutex &mutex() { return mutex_; }
 
-  private:
+private:
     void *handle_;
     const msl::Library *contents_;
     std::mutex mutex_;
@@ -32,7 +32,8 @@ class LoadedLibrary {
 
 using ConstantBytes = std::map<const msl::FunctionConstant *, std::vector<unsigned char>>;
 
-/// Compiles shading language to a shared object and returns its path. Throws std::runtime_error with the messages.
+/// Compiles shading language to a shared object and returns its path. Throws std::runtime_error with the
+/// messages.
 std::string compile_source(const std::string &source, const std::vector<std::string> &options);
 
 } // namespace metal_emulation
@@ -43,7 +44,7 @@ std::string compile_source(const std::string &source, const std::vector<std::str
 @end
 
 @interface EmulatedLibrary : EmulatedObject <MTLLibrary> {
-  @private
+@private
     id<MTLDevice> device_;
     NSString *label_;
     std::shared_ptr<metal_emulation::LoadedLibrary> loaded_;
@@ -52,7 +53,7 @@ std::string compile_source(const std::string &source, const std::vector<std::str
 @end
 
 @interface EmulatedFunction : EmulatedObject <MTLFunction> {
-  @private
+@private
     id<MTLDevice> device_;
     NSString *label_;
     std::shared_ptr<metal_emulation::LoadedLibrary> loaded_;
@@ -68,7 +69,7 @@ std::string compile_source(const std::string &source, const std::vector<std::str
 @end
 
 @interface EmulatedPipeline : EmulatedObject <MTLComputePipelineState> {
-  @private
+@private
     EmulatedFunction *function_;
 }
 - (instancetype)initWithFunction:(EmulatedFunction *)function;

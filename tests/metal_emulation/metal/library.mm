@@ -148,7 +148,8 @@ LoadedLibrary::~LoadedLibrary() { dlclose(handle_); }
 
 - (void)run:(const msl::Bindings &)bindings grid:(const msl::Grid &)grid {
     std::lock_guard lock(loaded_->mutex());
-    for (const auto &[constant, bytes] : constants_) std::memcpy(constant->address, bytes.data(), bytes.size());
+    for (const auto &[constant, bytes] : constants_)
+        std::memcpy(constant->address, bytes.data(), bytes.size());
     kernel_->run(bindings, grid);
 }
 @end
@@ -214,11 +215,14 @@ static NSUInteger size_of(MTLDataType type) {
     switch (type) {
     case MTLDataTypeBool:
     case MTLDataTypeChar:
-    case MTLDataTypeUChar: return 1;
+    case MTLDataTypeUChar:
+        return 1;
     case MTLDataTypeHalf:
     case MTLDataTypeShort:
-    case MTLDataTypeUShort: return 2;
-    default: return 4;
+    case MTLDataTypeUShort:
+        return 2;
+    default:
+        return 4;
     }
 }
 

@@ -1,5 +1,5 @@
-// What tests see of the emulation: misuse it noticed, objects still alive, and switches that make it fail on purpose.
-// Plain C, so that ctypes reaches it in the process where the engine runs.
+// What tests see of the emulation: misuse it noticed, objects still alive, and switches that make it fail on
+// purpose. Plain C, so that ctypes reaches it in the process where the engine runs.
 #pragma once
 
 #ifdef __cplusplus
@@ -16,11 +16,13 @@ void metal_emulation_reset(void);
 /// Returns when every committed command buffer has run and its handlers have been destroyed.
 void metal_emulation_wait_idle(void);
 
-/// Objects of Metal and MPS alive now, the device itself left out; and what they are, as "MTLBuffer 2, MPSImage 1".
+/// Objects of Metal and MPS alive now, the device itself left out; and what they are, as "MTLBuffer 2,
+/// MPSImage 1".
 int metal_emulation_live_objects(void);
 const char *metal_emulation_live_object_names(void);
 
-/// Sets a switch, one of those below; returns 0, or -1 for a name that is none. Counters ("next ...") count down.
+/// Sets a switch, one of those below; returns 0, or -1 for a name that is none. Counters ("next ...") count
+/// down.
 ///   no_device                1: there is no device
 ///   unsupported_device       1: MPSSupportsMTLDevice says no
 ///   fail_libraries           the next so many libraries cannot be made

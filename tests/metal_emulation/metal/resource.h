@@ -12,18 +12,16 @@ namespace metal_emulation {
 
 /// Bytes between two guards whose change shows that a kernel wrote outside. Filled with NaN (all bits set).
 class GuardedMemory {
-  public:
+public:
     explicit GuardedMemory(std::size_t length);
     unsigned char *data() const { return bytes_.get() + guard; }
     std::size_t length() const { return length_; }
     bool intact() const;
 
-  private:
+private:
     static constexpr std::size_t guard = 256; // keeps the alignment that Metal promises for offsets
     struct Free {
-        void operator()(unsigned char *bytes) const {
-            ::operator delete[](bytes, std::align_val_t(guard));
-        }
+        void operator()(unsigned char *bytes) const { ::operator delete[](bytes, std::align_val_t(guard)); }
     };
     std::unique_ptr<unsigned char[], Free> bytes_;
     std::size_t length_;
@@ -32,7 +30,7 @@ class GuardedMemory {
 } // namespace metal_emulation
 
 @interface EmulatedResource : EmulatedObject <MTLResource> {
-  @protected
+@protected
     id<MTLDevice> device_;
     MTLResourceOptions options_;
     NSString *label_;
@@ -59,7 +57,7 @@ class GuardedMemory {
 @end
 
 @interface EmulatedBuffer : EmulatedResource <MTLBuffer> {
-  @private
+@private
     NSUInteger length_;
     unsigned char *foreign_;
     void (^deallocator_)(void *, NSUInteger);
@@ -78,7 +76,7 @@ class GuardedMemory {
 @end
 
 @interface EmulatedTexture : EmulatedResource <MTLTexture> {
-  @private
+@private
     MTLTextureDescriptor *descriptor_;
     msl::TextureView view_;
 }

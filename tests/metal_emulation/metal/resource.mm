@@ -10,13 +10,15 @@ namespace {
 constexpr unsigned char fresh = 0xff;
 constexpr NSUInteger page_bytes = 16384;
 
-MTLStorageMode storage_mode(MTLResourceOptions options) { return static_cast<MTLStorageMode>(options >> 4 & 15); }
+MTLStorageMode storage_mode(MTLResourceOptions options) {
+    return static_cast<MTLStorageMode>(options >> 4 & 15);
+}
 } // namespace
 
 namespace metal_emulation {
 
 GuardedMemory::GuardedMemory(std::size_t length)
-    : bytes_(new (std::align_val_t(guard)) unsigned char[length + 2 * guard]), length_(length) {
+    : bytes_(new(std::align_val_t(guard)) unsigned char[length + 2 * guard]), length_(length) {
     std::memset(bytes_.get(), fresh, length + 2 * guard);
 }
 
@@ -36,12 +38,14 @@ bool GuardedMemory::intact() const {
     self = [super init];
     device_ = [device retain];
     options_ = options;
-    METAL_EXPECT(storage_mode(options) != MTLStorageModeMemoryless, "memoryless storage is for render targets");
+    METAL_EXPECT(storage_mode(options) != MTLStorageModeMemoryless,
+                 "memoryless storage is for render targets");
     return self;
 }
 
 - (void)dealloc {
-    METAL_EXPECT(in_flight_ == 0, "%s is deallocated while the device works with it", object_getClassName(self));
+    METAL_EXPECT(in_flight_ == 0, "%s is deallocated while the device works with it",
+                 object_getClassName(self));
     METAL_EXPECT([self isIntact], "a kernel wrote outside a %s", object_getClassName(self));
     [device_ release];
     [label_ release];
@@ -74,11 +78,13 @@ bool GuardedMemory::intact() const {
 
 - (void)allocate:(std::size_t)length {
     device_memory_ = std::make_unique<GuardedMemory>(length);
-    if ([self storageMode] == MTLStorageModeManaged) processor_memory_ = std::make_unique<GuardedMemory>(length);
+    if ([self storageMode] == MTLStorageModeManaged)
+        processor_memory_ = std::make_unique<GuardedMemory>(length);
 }
 
 - (unsigned char *)processorBytes:(const char *)action {
-    METAL_EXPECT([self storageMode] != MTLStorageModePrivate, "%s of a resource with private storage", action);
+    METAL_EXPECT([self storageMode] != MTLStorageModePrivate, "%s of a resource with private storage",
+                 action);
     METAL_EXPECT(in_flight_ == 0, "%s while the device works with the resource", action);
     METAL_EXPECT(!(processor_memory_ && ahead_),
                  "%s of a managed resource that the device wrote and nobody synchronized", action);
@@ -126,7 +132,8 @@ bool GuardedMemory::intact() const {
     self = [super initWithDevice:device options:options];
     length_ = length;
     METAL_EXPECT(length > 0, "a buffer of length 0");
-    METAL_EXPECT(length <= [device maxBufferLength], "a buffer of %lu bytes, more than maxBufferLength", length);
+    METAL_EXPECT(length <= [device maxBufferLength], "a buffer of %lu bytes, more than maxBufferLength",
+                 length);
     [self allocate:length];
     return self;
 }
@@ -144,7 +151,8 @@ bool GuardedMemory::intact() const {
                  "newBufferWithBytesNoCopy: of a pointer that is not aligned to a page");
     METAL_EXPECT(length > 0 && length % page_bytes == 0,
                  "newBufferWithBytesNoCopy: of %lu bytes, no multiple of a page", length);
-    METAL_EXPECT(storage_mode(options) == MTLStorageModeShared || storage_mode(options) == MTLStorageModeManaged,
+    METAL_EXPECT(storage_mode(options) == MTLStorageModeShared ||
+                     storage_mode(options) == MTLStorageModeManaged,
                  "newBufferWithBytesNoCopy: with storage that the processor cannot share");
     return self;
 }
@@ -274,7 +282,8 @@ bool GuardedMemory::intact() const {
       mipmapLevel:(NSUInteger)level
             slice:(NSUInteger)slice {
     (void)bytesPerImage;
-    if (![self acceptsRegion:region slice:slice level:level bytesPerRow:bytesPerRow action:"getBytes:"]) return;
+    if (![self acceptsRegion:region slice:slice level:level bytesPerRow:bytesPerRow action:"getBytes:"])
+        return;
     const unsigned char *from = [self processorBytes:"getBytes:"] + slice * view_.slice_bytes;
     const NSUInteger pixel = view_.row_bytes / view_.width;
     for (NSUInteger y = 0; y < region.size.height; ++y)
@@ -287,7 +296,12 @@ bool GuardedMemory::intact() const {
      bytesPerRow:(NSUInteger)bytesPerRow
       fromRegion:(MTLRegion)region
      mipmapLevel:(NSUInteger)level {
-    [self getBytes:pixelBytes bytesPerRow:bytesPerRow bytesPerImage:0 fromRegion:region mipmapLevel:level slice:0];
+    [self getBytes:pixelBytes
+          bytesPerRow:bytesPerRow
+        bytesPerImage:0
+           fromRegion:region
+          mipmapLevel:level
+                slice:0];
 }
 
 - (void)replaceRegion:(MTLRegion)region

@@ -11,8 +11,7 @@ namespace metal_emulation {
 __attribute__((format(printf, 1, 2))) void violation(const char *format, ...);
 
 /// `condition`, recording a violation where it is false.
-#define METAL_EXPECT(condition, ...)                                                                         \
-    ((condition) ? true : (::metal_emulation::violation(__VA_ARGS__), false))
+#define METAL_EXPECT(condition, ...) ((condition) ? true : (::metal_emulation::violation(__VA_ARGS__), false))
 
 /// Counts live objects by class; called by +allocWithZone: and -dealloc.
 void object_born(const char *class_name);

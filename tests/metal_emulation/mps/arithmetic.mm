@@ -14,10 +14,13 @@ struct Operand {
     MPSImageEdgeMode edge;
 
     float read(const Pixels &source, NSUInteger x, NSUInteger y, NSUInteger c) const {
-        const NSInteger from_x = edge_index(offset.x + stride_x * static_cast<NSInteger>(x), source.width, edge);
-        const NSInteger from_y = edge_index(offset.y + stride_y * static_cast<NSInteger>(y), source.height, edge);
+        const NSInteger from_x =
+            edge_index(offset.x + stride_x * static_cast<NSInteger>(x), source.width, edge);
+        const NSInteger from_y =
+            edge_index(offset.y + stride_y * static_cast<NSInteger>(y), source.height, edge);
         if (from_x < 0 || from_y < 0) return 0;
-        return source.at(static_cast<NSUInteger>(from_x), static_cast<NSUInteger>(from_y))[c * channel_stride];
+        return source.at(static_cast<NSUInteger>(from_x),
+                         static_cast<NSUInteger>(from_y))[c * channel_stride];
     }
 };
 
@@ -45,21 +48,26 @@ struct Operand {
 }
 
 - (BOOL)acceptsStride:(NSUInteger)stride {
-    return METAL_EXPECT(stride <= 1, "a stride of %lu of an arithmetic kernel, where 0 and 1 are allowed", stride);
+    return METAL_EXPECT(stride <= 1, "a stride of %lu of an arithmetic kernel, where 0 and 1 are allowed",
+                        stride);
 }
 
 - (Operand)primary {
-    for (NSUInteger stride : {primaryStrideInPixelsX_, primaryStrideInPixelsY_, primaryStrideInFeatureChannels_})
+    for (NSUInteger stride :
+         {primaryStrideInPixelsX_, primaryStrideInPixelsY_, primaryStrideInFeatureChannels_})
         [self acceptsStride:stride];
     return {primaryOffset_, static_cast<NSInteger>(primaryStrideInPixelsX_),
-            static_cast<NSInteger>(primaryStrideInPixelsY_), primaryStrideInFeatureChannels_, primaryEdgeMode_};
+            static_cast<NSInteger>(primaryStrideInPixelsY_), primaryStrideInFeatureChannels_,
+            primaryEdgeMode_};
 }
 
 - (Operand)secondary {
-    for (NSUInteger stride : {secondaryStrideInPixelsX_, secondaryStrideInPixelsY_, secondaryStrideInFeatureChannels_})
+    for (NSUInteger stride :
+         {secondaryStrideInPixelsX_, secondaryStrideInPixelsY_, secondaryStrideInFeatureChannels_})
         [self acceptsStride:stride];
     return {secondaryOffset_, static_cast<NSInteger>(secondaryStrideInPixelsX_),
-            static_cast<NSInteger>(secondaryStrideInPixelsY_), secondaryStrideInFeatureChannels_, secondaryEdgeMode_};
+            static_cast<NSInteger>(secondaryStrideInPixelsY_), secondaryStrideInFeatureChannels_,
+            secondaryEdgeMode_};
 }
 
 - (Compute)computeForPrimary:(MPSImage *)primaryImage secondary:(MPSImage *)secondaryImage {

@@ -14,11 +14,13 @@ using namespace metal_emulation;
 @synthesize primaryEdgeMode = primaryEdgeMode_, secondaryEdgeMode = secondaryEdgeMode_;
 @synthesize primaryKernelWidth = primaryKernelWidth_, primaryKernelHeight = primaryKernelHeight_;
 @synthesize secondaryKernelWidth = secondaryKernelWidth_, secondaryKernelHeight = secondaryKernelHeight_;
-@synthesize primaryStrideInPixelsX = primaryStrideInPixelsX_, primaryStrideInPixelsY = primaryStrideInPixelsY_;
+@synthesize primaryStrideInPixelsX = primaryStrideInPixelsX_,
+            primaryStrideInPixelsY = primaryStrideInPixelsY_;
 @synthesize secondaryStrideInPixelsX = secondaryStrideInPixelsX_;
 @synthesize secondaryStrideInPixelsY = secondaryStrideInPixelsY_;
 @synthesize primaryDilationRateX = primaryDilationRateX_, primaryDilationRateY = primaryDilationRateY_;
-@synthesize secondaryDilationRateX = secondaryDilationRateX_, secondaryDilationRateY = secondaryDilationRateY_;
+@synthesize secondaryDilationRateX = secondaryDilationRateX_,
+            secondaryDilationRateY = secondaryDilationRateY_;
 @synthesize padding = padding_, destinationImageAllocator = destinationImageAllocator_;
 
 - (instancetype)initWithDevice:(id<MTLDevice>)device {
@@ -70,7 +72,8 @@ using namespace metal_emulation;
                secondaryImage:(MPSImage *)secondaryImage
              destinationImage:(MPSImage *)destinationImage {
     if (!accepts_edge_mode(primaryEdgeMode_) || !accepts_edge_mode(secondaryEdgeMode_) ||
-        !METAL_EXPECT(primaryImage && secondaryImage, "a binary kernel is encoded without both source images"))
+        !METAL_EXPECT(primaryImage && secondaryImage,
+                      "a binary kernel is encoded without both source images"))
         return;
     const Source primary{primaryImage, primaryOffset_, primarySourceFeatureChannelOffset_,
                          [self primaryChannelsIn:primaryImage]};
@@ -96,16 +99,16 @@ using namespace metal_emulation;
     MPSImage *high = primaryStrideInPixelsY_ ? primary : secondary;
     const NSUInteger stride_x = std::max(primaryStrideInPixelsX_, NSUInteger{1});
     const NSUInteger stride_y = std::max(primaryStrideInPixelsY_, NSUInteger{1});
-    const PlacedAxis x =
-        place(method, {primaryKernelWidth_, stride_x, primaryDilationRateX_}, [wide width], remainder_left(method));
-    const PlacedAxis y =
-        place(method, {primaryKernelHeight_, stride_y, primaryDilationRateY_}, [high height], remainder_top(method));
+    const PlacedAxis x = place(method, {primaryKernelWidth_, stride_x, primaryDilationRateX_}, [wide width],
+                               remainder_left(method));
+    const PlacedAxis y = place(method, {primaryKernelHeight_, stride_y, primaryDilationRateY_}, [high height],
+                               remainder_top(method));
     MPSImageDescriptor *descriptor = [MPSImageDescriptor
         imageDescriptorWithChannelFormat:[primary featureChannelFormat]
                                    width:x.size
                                   height:y.size
-                         featureChannels:destinationFeatureChannelOffset_ +
-                                         [self resultChannelsFor:primary secondary:secondary]
+                         featureChannels:destinationFeatureChannelOffset_ + [self resultChannelsFor:primary
+                                                                                          secondary:secondary]
                           numberOfImages:[primary numberOfImages]
                                    usage:MTLTextureUsageShaderRead | MTLTextureUsageShaderWrite];
     [descriptor setStorageMode:MTLStorageModePrivate];
@@ -122,7 +125,8 @@ using namespace metal_emulation;
                        primaryImage:(MPSImage *)primaryImage
                      secondaryImage:(MPSImage *)secondaryImage {
     NSArray *sources = [NSArray arrayWithObjects:primaryImage, secondaryImage, nil];
-    MPSImageDescriptor *descriptor = [self destinationImageDescriptorForSourceImages:sources sourceStates:nil];
+    MPSImageDescriptor *descriptor = [self destinationImageDescriptorForSourceImages:sources
+                                                                        sourceStates:nil];
     MPSImage *destination = [destinationImageAllocator_ imageForCommandBuffer:commandBuffer
                                                               imageDescriptor:descriptor
                                                                        kernel:self];

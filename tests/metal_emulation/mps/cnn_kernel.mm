@@ -50,8 +50,11 @@ using namespace metal_emulation;
 - (void)encodeToCommandBuffer:(id<MTLCommandBuffer>)commandBuffer
                   sourceImage:(MPSImage *)sourceImage
              destinationImage:(MPSImage *)destinationImage {
-    if (!accepts_edge_mode(edgeMode_) || !METAL_EXPECT(sourceImage, "a kernel is encoded without a source image")) return;
-    const Source source{sourceImage, offset_, sourceFeatureChannelOffset_, [self sourceChannelsIn:sourceImage]};
+    if (!accepts_edge_mode(edgeMode_) ||
+        !METAL_EXPECT(sourceImage, "a kernel is encoded without a source image"))
+        return;
+    const Source source{sourceImage, offset_, sourceFeatureChannelOffset_,
+                        [self sourceChannelsIn:sourceImage]};
     const Target target{destinationImage, clipRect_, destinationFeatureChannelOffset_,
                         [self resultChannelsFor:sourceImage]};
     encode(commandBuffer, {source}, target, [self computeForSource:sourceImage]);
@@ -65,10 +68,10 @@ using namespace metal_emulation;
     MPSImage *source = [sourceImages objectAtIndex:0];
     const MPSNNPaddingMethod method = [padding_ paddingMethod];
     check_padding_method(method);
-    const PlacedAxis x =
-        place(method, {kernelWidth_, strideInPixelsX_, dilationRateX_}, [source width], remainder_left(method));
-    const PlacedAxis y =
-        place(method, {kernelHeight_, strideInPixelsY_, dilationRateY_}, [source height], remainder_top(method));
+    const PlacedAxis x = place(method, {kernelWidth_, strideInPixelsX_, dilationRateX_}, [source width],
+                               remainder_left(method));
+    const PlacedAxis y = place(method, {kernelHeight_, strideInPixelsY_, dilationRateY_}, [source height],
+                               remainder_top(method));
     MPSImageDescriptor *descriptor = [MPSImageDescriptor
         imageDescriptorWithChannelFormat:[source featureChannelFormat]
                                    width:x.size
@@ -88,7 +91,8 @@ using namespace metal_emulation;
 
 - (MPSImage *)encodeToCommandBuffer:(id<MTLCommandBuffer>)commandBuffer sourceImage:(MPSImage *)sourceImage {
     MPSImageDescriptor *descriptor =
-        [self destinationImageDescriptorForSourceImages:[NSArray arrayWithObject:sourceImage] sourceStates:nil];
+        [self destinationImageDescriptorForSourceImages:[NSArray arrayWithObject:sourceImage]
+                                           sourceStates:nil];
     MPSImage *destination = [destinationImageAllocator_ imageForCommandBuffer:commandBuffer
                                                               imageDescriptor:descriptor
                                                                        kernel:self];

@@ -6,7 +6,8 @@ using namespace metal_emulation;
 
 namespace {
 
-/// All that a convolution computes with. Weights: [group][row][column][input of the group][output of the group].
+/// All that a convolution computes with. Weights: [group][row][column][input of the group][output of the
+/// group].
 struct ConvolutionPlan {
     NSInteger x0, y0, stride_x, stride_y, dilation_x, dilation_y;
     NSUInteger kernel_width, kernel_height, inputs, outputs, groups;
@@ -34,7 +35,8 @@ void add_tap(const ConvolutionPlan &plan, const float *from, NSUInteger row, NSU
             const float value = from[group * plan.group_inputs() + i];
             for (NSUInteger o = 0; o < plan.group_outputs(); ++o) group_sums[o] += value * weights[o];
             if (plan.half_sums)
-                for (NSUInteger o = 0; o < plan.group_outputs(); ++o) group_sums[o] = rounded_to_half(group_sums[o]);
+                for (NSUInteger o = 0; o < plan.group_outputs(); ++o)
+                    group_sums[o] = rounded_to_half(group_sums[o]);
         }
     }
 }
@@ -46,16 +48,15 @@ void convolve(const ConvolutionPlan &plan, const Pixels &source, Pixels &result)
             std::memcpy(sums, plan.bias.data(), plan.outputs * sizeof(float));
             for (NSUInteger row = 0; row < plan.kernel_height; ++row)
                 for (NSUInteger column = 0; column < plan.kernel_width; ++column) {
-                    const NSInteger from_x =
-                        edge_index(plan.x0 + plan.stride_x * static_cast<NSInteger>(x) +
-                                       plan.dilation_x * static_cast<NSInteger>(column),
-                                   source.width, plan.edge);
+                    const NSInteger from_x = edge_index(plan.x0 + plan.stride_x * static_cast<NSInteger>(x) +
+                                                            plan.dilation_x * static_cast<NSInteger>(column),
+                                                        source.width, plan.edge);
                     const NSInteger from_y = edge_index(plan.y0 + plan.stride_y * static_cast<NSInteger>(y) +
                                                             plan.dilation_y * static_cast<NSInteger>(row),
                                                         source.height, plan.edge);
                     if (from_x < 0 || from_y < 0) continue;
-                    add_tap(plan, source.at(static_cast<NSUInteger>(from_x), static_cast<NSUInteger>(from_y)), row,
-                            column, sums);
+                    add_tap(plan, source.at(static_cast<NSUInteger>(from_x), static_cast<NSUInteger>(from_y)),
+                            row, column, sums);
                 }
             for (NSUInteger o = 0; o < plan.outputs; ++o) sums[o] = plan.neuron(sums[o], o);
         }
@@ -127,7 +128,8 @@ std::vector<float> floats_of(NSData *data) {
 - (BOOL)acceptsDataType {
     const MPSDataType type = [dataSource_ dataType];
     if (!METAL_EXPECT(type == MPSDataTypeFloat32 || type == MPSDataTypeFloat16,
-                      "weights of data type %#x, which the emulation does not have", static_cast<unsigned>(type)))
+                      "weights of data type %#x, which the emulation does not have",
+                      static_cast<unsigned>(type)))
         return NO;
     return METAL_EXPECT(![self holdsFloat32] || type == MPSDataTypeFloat32,
                         "kernelWeightsDataType Float32 of a source that is not Float32") &&
@@ -159,12 +161,15 @@ std::vector<float> floats_of(NSData *data) {
 
 - (BOOL)takeWeights {
     const NSUInteger outputs = [descriptor_ outputFeatureChannels], groups = [self groupCount];
-    const NSUInteger inputs = [descriptor_ inputFeatureChannels] / groups, taps = kernelWidth_ * kernelHeight_;
-    const std::vector<float> given = floats_from([dataSource_ weights], [dataSource_ dataType], outputs * taps * inputs);
+    const NSUInteger inputs = [descriptor_ inputFeatureChannels] / groups,
+                     taps = kernelWidth_ * kernelHeight_;
+    const std::vector<float> given =
+        floats_from([dataSource_ weights], [dataSource_ dataType], outputs * taps * inputs);
     const std::vector<float> scale = floats_of([descriptor_ batchNormalizationScale]);
     const std::vector<float> shift = floats_of([descriptor_ batchNormalizationShift]);
     const float *terms = [dataSource_ biasTerms];
-    METAL_EXPECT(scale.empty() || terms, "batch normalization in a convolution needs bias terms, of zeros if there are none");
+    METAL_EXPECT(scale.empty() || terms,
+                 "batch normalization in a convolution needs bias terms, of zeros if there are none");
 
     std::vector<float> weights(given.size()), bias(outputs);
     const bool exact = [self holdsFloat32];
@@ -252,8 +257,9 @@ std::vector<float> floats_of(NSData *data) {
     plan->half_sums = accumulatorPrecisionOption_ == MPSNNConvolutionAccumulatorPrecisionOptionHalf;
     plan->weights = floats_of(weights_);
     plan->bias = floats_of(bias_);
-    plan->neuron = Neuron::from([self fusedNeuronDescriptor], plan->outputs);
-    return [plan](const std::vector<Pixels> &sources, Pixels &result) { convolve(*plan, sources[0], result); };
+    plan->neuron = Neuron::from([self fusedNeuronDescriptor], plan -> outputs);
+    return
+        [plan](const std::vector<Pixels> &sources, Pixels &result) { convolve(*plan, sources[0], result); };
 }
 @end
 
@@ -279,10 +285,11 @@ std::vector<float> floats_of(NSData *data) {
 - (BOOL)acceptsSource:(MPSImage *)source {
     return [super acceptsSource:source] &&
            METAL_EXPECT([source width] == kernelWidth_ && [source height] == kernelHeight_,
-                        "a fully connected kernel of %lu x %lu for a source of %lu x %lu", kernelWidth_, kernelHeight_,
-                        [source width], [source height]) &&
-           METAL_EXPECT(kernelWidth_ == kernelHeight_,
-                        "a fully connected kernel that is not square: the order of its weights is not documented") &&
+                        "a fully connected kernel of %lu x %lu for a source of %lu x %lu", kernelWidth_,
+                        kernelHeight_, [source width], [source height]) &&
+           METAL_EXPECT(
+               kernelWidth_ == kernelHeight_,
+               "a fully connected kernel that is not square: the order of its weights is not documented") &&
            METAL_EXPECT([self groups] == 1 && strideInPixelsX_ == 1 && strideInPixelsY_ == 1,
                         "a fully connected kernel with groups or strides");
 }

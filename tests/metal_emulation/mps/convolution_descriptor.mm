@@ -62,7 +62,8 @@ METAL_EMULATION_COUNT_OBJECTS
     return copy;
 }
 
-// I = gamma / sqrt(variance + epsilon); weights are multiplied by I, the bias becomes bias * I + beta - I * mean.
+// I = gamma / sqrt(variance + epsilon); weights are multiplied by I, the bias becomes bias * I + beta - I *
+// mean.
 - (void)setBatchNormalizationParametersForInferenceWithMean:(const float *)mean
                                                    variance:(const float *)variance
                                                       gamma:(const float *)gamma
@@ -75,8 +76,10 @@ METAL_EMULATION_COUNT_OBJECTS
     }
     [batchNormalizationScale_ release];
     [batchNormalizationShift_ release];
-    batchNormalizationScale_ = [[NSData alloc] initWithBytes:scale.data() length:scale.size() * sizeof(float)];
-    batchNormalizationShift_ = [[NSData alloc] initWithBytes:shift.data() length:shift.size() * sizeof(float)];
+    batchNormalizationScale_ = [[NSData alloc] initWithBytes:scale.data()
+                                                      length:scale.size() * sizeof(float)];
+    batchNormalizationShift_ = [[NSData alloc] initWithBytes:shift.data()
+                                                      length:shift.size() * sizeof(float)];
 }
 
 - (NSData *)batchNormalizationScale {

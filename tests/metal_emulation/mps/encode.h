@@ -4,8 +4,8 @@
 #import "mps/image.h"
 
 #include <functional>
-#include <memory>
 #include <limits>
+#include <memory>
 
 namespace metal_emulation {
 
@@ -28,14 +28,16 @@ struct Target {
 /// Computes a result of the clip rectangle's size. Result (0, 0) is the clip rectangle's origin.
 using Compute = std::function<void(const std::vector<Pixels> &sources, Pixels &result)>;
 
-/// Appends a kernel to a command buffer, once for each image of the clip region; lowers the sources' read counts.
+/// Appends a kernel to a command buffer, once for each image of the clip region; lowers the sources' read
+/// counts.
 void encode(id<MTLCommandBuffer> command_buffer, const std::vector<Source> &sources, const Target &target,
             const Compute &compute);
 
 /// Channels from `first`, no more than `most`; at least one.
 NSUInteger channels_from(MPSImage *image, NSUInteger first, NSUInteger most);
 
-/// Source index of the window's first tap for result 0, along one axis. `extent` is (taps - 1) * dilation + 1.
+/// Source index of the window's first tap for result 0, along one axis. `extent` is (taps - 1) * dilation
+/// + 1.
 inline NSInteger window_start(NSInteger offset, NSUInteger extent) {
     return offset - static_cast<NSInteger>(extent >> 1);
 }

@@ -9,27 +9,33 @@ bool accepts_source(const Source &source, EmulatedCommandBuffer *command_buffer,
     MPSImage *image = source.image;
     return METAL_EXPECT(image, "a kernel is encoded without a source image") &&
            [image acceptsUseOn:command_buffer] &&
-           METAL_EXPECT([image usage] & MTLTextureUsageShaderRead, "a source image without usage ShaderRead") &&
+           METAL_EXPECT([image usage] & MTLTextureUsageShaderRead,
+                        "a source image without usage ShaderRead") &&
            METAL_EXPECT(source.first_channel % channels_per_slice == 0,
                         "a source feature channel offset of %lu, no multiple of 4", source.first_channel) &&
            METAL_EXPECT(source.first_channel + source.channels <= [image featureChannels],
-                        "a source of %lu feature channels, of which %lu to %lu are read", [image featureChannels],
-                        source.first_channel, source.first_channel + source.channels) &&
-           METAL_EXPECT(source.offset.z >= 0 && static_cast<NSUInteger>(source.offset.z) + images <= [image numberOfImages],
-                        "a source of %lu images, of which %lu from %ld on are read", [image numberOfImages], images,
-                        source.offset.z);
+                        "a source of %lu feature channels, of which %lu to %lu are read",
+                        [image featureChannels], source.first_channel,
+                        source.first_channel + source.channels) &&
+           METAL_EXPECT(source.offset.z >= 0 &&
+                            static_cast<NSUInteger>(source.offset.z) + images <= [image numberOfImages],
+                        "a source of %lu images, of which %lu from %ld on are read", [image numberOfImages],
+                        images, source.offset.z);
 }
 
 bool accepts_target(const Target &target, EmulatedCommandBuffer *command_buffer) {
     MPSImage *image = target.image;
     return METAL_EXPECT(image, "a kernel is encoded without a destination image") &&
            [image acceptsUseOn:command_buffer] &&
-           METAL_EXPECT([image usage] & MTLTextureUsageShaderWrite, "a destination image without usage ShaderWrite") &&
+           METAL_EXPECT([image usage] & MTLTextureUsageShaderWrite,
+                        "a destination image without usage ShaderWrite") &&
            METAL_EXPECT(target.first_channel % channels_per_slice == 0,
-                        "a destination feature channel offset of %lu, no multiple of 4", target.first_channel) &&
+                        "a destination feature channel offset of %lu, no multiple of 4",
+                        target.first_channel) &&
            METAL_EXPECT(target.first_channel + target.channels <= [image featureChannels],
                         "a destination of %lu feature channels, of which %lu to %lu are written",
-                        [image featureChannels], target.first_channel, target.first_channel + target.channels);
+                        [image featureChannels], target.first_channel,
+                        target.first_channel + target.channels);
 }
 
 // The part of the clip rectangle that lies in the image. MPSRectNoClip is as large as numbers go.
@@ -51,7 +57,8 @@ void spoil(Pixels &result) {
 } // namespace
 
 NSUInteger channels_from(MPSImage *image, NSUInteger first, NSUInteger most) {
-    if (!METAL_EXPECT(first < [image featureChannels], "a source feature channel offset of %lu of %lu channels", first,
+    if (!METAL_EXPECT(first < [image featureChannels],
+                      "a source feature channel offset of %lu of %lu channels", first,
                       [image featureChannels]))
         return 1;
     return std::min(most, [image featureChannels] - first);
@@ -71,7 +78,8 @@ void encode(id<MTLCommandBuffer> command_buffer, const std::vector<Source> &sour
     const MTLRegion clip = clipped(target.clip, target.image);
     for (const Source &source : sources)
         if (!accepts_source(source, buffer, clip.size.depth) ||
-            !METAL_EXPECT([source.image texture] != [target.image texture], "a kernel's source is its destination"))
+            !METAL_EXPECT([source.image texture] != [target.image texture],
+                          "a kernel's source is its destination"))
             return;
 
     struct View {

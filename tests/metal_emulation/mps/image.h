@@ -14,7 +14,9 @@ constexpr NSUInteger channels_per_slice = 4;
 /// What MPS may leave in a slice's channels that belong to no feature channel: any finite number.
 constexpr float unused_lane = 7.0f;
 
-inline NSUInteger slices_of(NSUInteger channels) { return (channels + channels_per_slice - 1) / channels_per_slice; }
+inline NSUInteger slices_of(NSUInteger channels) {
+    return (channels + channels_per_slice - 1) / channels_per_slice;
+}
 
 /// Pixels of one image with all channels of a pixel together, as float.
 struct Pixels {
@@ -43,7 +45,7 @@ MTLPixelFormat pixel_format_of(MPSImageFeatureChannelFormat format, NSUInteger c
 
 /// What a kernel without another allocator makes its results with.
 @interface EmulatedImageAllocator : NSObject <MPSImageAllocator> {
-  @private
+@private
     Class imageClass_;
 }
 - (instancetype)initWithImageClass:(Class)imageClass;
@@ -64,13 +66,13 @@ MTLPixelFormat pixel_format_of(MPSImageFeatureChannelFormat format, NSUInteger c
            imageIndex:(NSUInteger)imageIndex
                action:(const char *)action;
 - (void)transfer:(unsigned char *)host
-        dataLayout:(MPSDataLayout)dataLayout
-       bytesPerRow:(NSUInteger)bytesPerRow
-     bytesPerImage:(NSUInteger)bytesPerImage
-            region:(MTLRegion)region
-          channels:(MPSImageReadWriteParams)channels
-        imageIndex:(NSUInteger)imageIndex
-           writing:(BOOL)writing;
+       dataLayout:(MPSDataLayout)dataLayout
+      bytesPerRow:(NSUInteger)bytesPerRow
+    bytesPerImage:(NSUInteger)bytesPerImage
+           region:(MTLRegion)region
+         channels:(MPSImageReadWriteParams)channels
+       imageIndex:(NSUInteger)imageIndex
+          writing:(BOOL)writing;
 /// Bytes of a row of the whole image.
 - (NSUInteger)denseRow:(MPSDataLayout)dataLayout;
 @end

@@ -62,11 +62,16 @@ static MPSImageFeatureChannelFormat channel_format_of(MTLPixelFormat format) {
     const auto layout = pixel_layout(format);
     if (!layout) return MPSImageFeatureChannelFormatNone;
     switch (layout->type) {
-    case msl::ChannelType::unorm8: return MPSImageFeatureChannelFormatUnorm8;
-    case msl::ChannelType::unorm16: return MPSImageFeatureChannelFormatUnorm16;
-    case msl::ChannelType::float16: return MPSImageFeatureChannelFormatFloat16;
-    case msl::ChannelType::float32: return MPSImageFeatureChannelFormatFloat32;
-    default: return MPSImageFeatureChannelFormatNone;
+    case msl::ChannelType::unorm8:
+        return MPSImageFeatureChannelFormatUnorm8;
+    case msl::ChannelType::unorm16:
+        return MPSImageFeatureChannelFormatUnorm16;
+    case msl::ChannelType::float16:
+        return MPSImageFeatureChannelFormatFloat16;
+    case msl::ChannelType::float32:
+        return MPSImageFeatureChannelFormatFloat32;
+    default:
+        return MPSImageFeatureChannelFormatNone;
     }
 }
 
@@ -75,8 +80,8 @@ static MPSImageFeatureChannelFormat channel_format_of(MTLPixelFormat format) {
     METAL_EXPECT(is_array || featureChannels <= channels_per_slice,
                  "initWithTexture: of a 2D texture with %lu feature channels", featureChannels);
     METAL_EXPECT([texture arrayLength] % slices_of(featureChannels) == 0,
-                 "initWithTexture: of %lu slices, no multiple of those of %lu channels", [texture arrayLength],
-                 featureChannels);
+                 "initWithTexture: of %lu slices, no multiple of those of %lu channels",
+                 [texture arrayLength], featureChannels);
     const NSUInteger images = [texture arrayLength] / slices_of(featureChannels);
     MPSImageDescriptor *descriptor =
         [MPSImageDescriptor imageDescriptorWithChannelFormat:channel_format_of([texture pixelFormat])
@@ -141,7 +146,8 @@ static MPSImageFeatureChannelFormat channel_format_of(MTLPixelFormat format) {
 
 - (NSUInteger)resourceSize {
     if (givenTexture_) return 0;
-    return [self width] * [self height] * [self pixelSize] * slices_of([self featureChannels]) * [self numberOfImages];
+    return [self width] * [self height] * [self pixelSize] * slices_of([self featureChannels]) *
+           [self numberOfImages];
 }
 
 // Made at the first use.
@@ -166,7 +172,8 @@ static MPSImageFeatureChannelFormat channel_format_of(MTLPixelFormat format) {
 }
 
 - (BOOL)acceptsUseOn:(EmulatedCommandBuffer *)commandBuffer {
-    return METAL_EXPECT([commandBuffer device] == device_, "an image of another device than the command buffer's");
+    return METAL_EXPECT([commandBuffer device] == device_,
+                        "an image of another device than the command buffer's");
 }
 
 - (void)wasRead {
@@ -186,7 +193,8 @@ static MPSImageFeatureChannelFormat channel_format_of(MTLPixelFormat format) {
                 region:(MTLRegion)region
     featureChannelInfo:(MPSImageReadWriteParams)featureChannelInfo
             imageIndex:(NSUInteger)imageIndex {
-    if (![self acceptsRegion:region channels:featureChannelInfo imageIndex:imageIndex action:"readBytes:"]) return;
+    if (![self acceptsRegion:region channels:featureChannelInfo imageIndex:imageIndex action:"readBytes:"])
+        return;
     [self transfer:static_cast<unsigned char *>(dataBytes)
            dataLayout:dataLayout
           bytesPerRow:bytesPerRow

@@ -39,7 +39,8 @@ std::vector<unsigned char> unused_lane_bytes(const PixelLayout &layout) {
         const auto *bytes = reinterpret_cast<const unsigned char *>(&unused_lane);
         return {bytes, bytes + sizeof unused_lane};
     }
-    default: return std::vector<unsigned char>(static_cast<std::size_t>(layout.channel_bytes), 0x7f);
+    default:
+        return std::vector<unsigned char>(static_cast<std::size_t>(layout.channel_bytes), 0x7f);
     }
 }
 
@@ -70,24 +71,25 @@ std::vector<unsigned char> unused_lane_bytes(const PixelLayout &layout) {
 }
 
 - (void)transfer:(unsigned char *)host
-        dataLayout:(MPSDataLayout)dataLayout
-       bytesPerRow:(NSUInteger)bytesPerRow
-     bytesPerImage:(NSUInteger)bytesPerImage
-            region:(MTLRegion)region
-          channels:(MPSImageReadWriteParams)channels
-        imageIndex:(NSUInteger)imageIndex
-           writing:(BOOL)writing {
+       dataLayout:(MPSDataLayout)dataLayout
+      bytesPerRow:(NSUInteger)bytesPerRow
+    bytesPerImage:(NSUInteger)bytesPerImage
+           region:(MTLRegion)region
+         channels:(MPSImageReadWriteParams)channels
+       imageIndex:(NSUInteger)imageIndex
+          writing:(BOOL)writing {
     const PixelLayout format = *pixel_layout([self pixelFormat]);
     const auto bytes = static_cast<std::size_t>(format.channel_bytes);
     const NSUInteger count = channels.numberOfFeatureChannelsToReadWrite;
     const NSUInteger per_row = dataLayout == MPSDataLayoutHeightxWidthxFeatureChannels ? count : 1;
-    METAL_EXPECT(bytesPerRow >= region.size.width * per_row * bytes, "%lu bytes per row, fewer than a row has",
-                 bytesPerRow);
+    METAL_EXPECT(bytesPerRow >= region.size.width * per_row * bytes,
+                 "%lu bytes per row, fewer than a row has", bytesPerRow);
     const HostLayout layout = host_layout(dataLayout, bytes, count, region.size, bytesPerRow, bytesPerImage);
     const std::vector<unsigned char> unused = unused_lane_bytes(format);
     const auto pixel_bytes = static_cast<std::size_t>(format.bytes());
     std::vector<unsigned char> slice_pixels(region.size.width * region.size.height * pixel_bytes);
-    const MTLRegion plane = MTLRegionMake2D(region.origin.x, region.origin.y, region.size.width, region.size.height);
+    const MTLRegion plane =
+        MTLRegionMake2D(region.origin.x, region.origin.y, region.size.width, region.size.height);
     for (NSUInteger n = 0; n < region.size.depth; ++n)
         for (NSUInteger first = 0; first < count; first += channels_per_slice) {
             const NSUInteger slice = (imageIndex + n) * slices_of([self featureChannels]) +

@@ -20,7 +20,8 @@ MTLPixelFormat pixel_format_of(MPSImageFeatureChannelFormat format, NSUInteger c
         return choose(MTLPixelFormatR16Float, MTLPixelFormatRG16Float, MTLPixelFormatRGBA16Float);
     case MPSImageFeatureChannelFormatFloat32:
         return choose(MTLPixelFormatR32Float, MTLPixelFormatRG32Float, MTLPixelFormatRGBA32Float);
-    default: return MTLPixelFormatInvalid;
+    default:
+        return MTLPixelFormatInvalid;
     }
 }
 

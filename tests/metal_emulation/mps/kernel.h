@@ -40,7 +40,8 @@ struct PlacedAxis {
     NSUInteger size;
     NSInteger offset;
 };
-PlacedAxis place(MPSNNPaddingMethod method, const WindowAxis &window, NSUInteger source_size, bool remainder_before);
+PlacedAxis place(MPSNNPaddingMethod method, const WindowAxis &window, NSUInteger source_size,
+                 bool remainder_before);
 
 /// Records use of alignments whose meaning only a Mac can tell.
 void check_padding_method(MPSNNPaddingMethod method);

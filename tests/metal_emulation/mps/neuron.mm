@@ -15,8 +15,9 @@ Neuron Neuron::from(MPSNNNeuronDescriptor *descriptor, NSUInteger channels) {
     neuron = {[descriptor neuronType], [descriptor a], [descriptor b], [descriptor c], {}};
     if (neuron.type == MPSCNNNeuronTypePReLU) {
         NSData *data = [descriptor data];
-        if (METAL_EXPECT([data length] >= channels * sizeof(float), "PReLU with %lu parameters for %lu channels",
-                         [data length] / sizeof(float), channels)) {
+        if (METAL_EXPECT([data length] >= channels * sizeof(float),
+                         "PReLU with %lu parameters for %lu channels", [data length] / sizeof(float),
+                         channels)) {
             const auto *first = static_cast<const float *>([data bytes]);
             neuron.per_channel.assign(first, first + channels);
         } else {
@@ -29,25 +30,40 @@ Neuron Neuron::from(MPSNNNeuronDescriptor *descriptor, NSUInteger channels) {
 float Neuron::operator()(float x, NSUInteger channel) const {
     const float base = c == -1 ? std::exp(1.0f) : c;
     switch (type) {
-    case MPSCNNNeuronTypeReLU: return x >= 0 ? x : a * x;
-    case MPSCNNNeuronTypeLinear: return a * x + b;
-    case MPSCNNNeuronTypeSigmoid: return 1 / (1 + std::exp(-x));
-    case MPSCNNNeuronTypeHardSigmoid: return std::clamp(a * x + b, 0.0f, 1.0f);
-    case MPSCNNNeuronTypeTanH: return a * std::tanh(b * x);
-    case MPSCNNNeuronTypeAbsolute: return std::fabs(x);
-    case MPSCNNNeuronTypeSoftPlus: return a * (b * x > 80 ? b * x : std::log1p(std::exp(b * x)));
-    case MPSCNNNeuronTypeSoftSign: return x / (1 + std::fabs(x));
-    case MPSCNNNeuronTypeELU: return x >= 0 ? x : a * std::expm1(x);
-    case MPSCNNNeuronTypePReLU: return x >= 0 ? x : per_channel[channel] * x;
+    case MPSCNNNeuronTypeReLU:
+        return x >= 0 ? x : a * x;
+    case MPSCNNNeuronTypeLinear:
+        return a * x + b;
+    case MPSCNNNeuronTypeSigmoid:
+        return 1 / (1 + std::exp(-x));
+    case MPSCNNNeuronTypeHardSigmoid:
+        return std::clamp(a * x + b, 0.0f, 1.0f);
+    case MPSCNNNeuronTypeTanH:
+        return a * std::tanh(b * x);
+    case MPSCNNNeuronTypeAbsolute:
+        return std::fabs(x);
+    case MPSCNNNeuronTypeSoftPlus:
+        return a * (b * x > 80 ? b * x : std::log1p(std::exp(b * x)));
+    case MPSCNNNeuronTypeSoftSign:
+        return x / (1 + std::fabs(x));
+    case MPSCNNNeuronTypeELU:
+        return x >= 0 ? x : a * std::expm1(x);
+    case MPSCNNNeuronTypePReLU:
+        return x >= 0 ? x : per_channel[channel] * x;
     case MPSCNNNeuronTypeReLUN: {
         const float rectified = x >= 0 ? x : a * x;
         return rectified > b ? b : rectified;
     }
-    case MPSCNNNeuronTypePower: return std::pow(a * x + b, c);
-    case MPSCNNNeuronTypeExponential: return std::pow(base, a * x + b);
-    case MPSCNNNeuronTypeLogarithm: return std::log(a * x + b) / std::log(base);
-    case MPSCNNNeuronTypeGeLU: return 0.5f * x * (1 + std::erf(x * std::sqrt(0.5f)));
-    default: return x;
+    case MPSCNNNeuronTypePower:
+        return std::pow(a * x + b, c);
+    case MPSCNNNeuronTypeExponential:
+        return std::pow(base, a * x + b);
+    case MPSCNNNeuronTypeLogarithm:
+        return std::log(a * x + b) / std::log(base);
+    case MPSCNNNeuronTypeGeLU:
+        return 0.5f * x * (1 + std::erf(x * std::sqrt(0.5f)));
+    default:
+        return x;
     }
 }
 
@@ -75,7 +91,8 @@ METAL_EMULATION_COUNT_OBJECTS
                                                      c:(float)c {
     METAL_EXPECT(neuronType >= MPSCNNNeuronTypeNone && neuronType < MPSCNNNeuronTypeCount, "neuron type %d",
                  static_cast<int>(neuronType));
-    METAL_EXPECT(neuronType != MPSCNNNeuronTypePReLU, "PReLU is described by cnnNeuronPReLUDescriptorWithData:");
+    METAL_EXPECT(neuronType != MPSCNNNeuronTypePReLU,
+                 "PReLU is described by cnnNeuronPReLUDescriptorWithData:");
     MPSNNNeuronDescriptor *descriptor = [[[self alloc] initForFactory] autorelease];
     [descriptor setNeuronType:neuronType];
     [descriptor setA:a];
@@ -124,7 +141,8 @@ METAL_EMULATION_COUNT_OBJECTS
     return [self refuse:"initWithDevice:"];
 }
 
-- (instancetype)initWithDevice:(id<MTLDevice>)device neuronDescriptor:(MPSNNNeuronDescriptor *)neuronDescriptor {
+- (instancetype)initWithDevice:(id<MTLDevice>)device
+              neuronDescriptor:(MPSNNNeuronDescriptor *)neuronDescriptor {
     self = [super initWithDevice:device];
     if (!self) return nil;
     METAL_EXPECT(neuronDescriptor, "a neuron without a descriptor");
@@ -160,8 +178,10 @@ METAL_EMULATION_COUNT_OBJECTS
     return [neuron, offset, edge](const std::vector<Pixels> &sources, Pixels &result) {
         for (NSUInteger y = 0; y < result.height; ++y)
             for (NSUInteger x = 0; x < result.width; ++x) {
-                const NSInteger from_x = edge_index(offset.x + static_cast<NSInteger>(x), sources[0].width, edge);
-                const NSInteger from_y = edge_index(offset.y + static_cast<NSInteger>(y), sources[0].height, edge);
+                const NSInteger from_x =
+                    edge_index(offset.x + static_cast<NSInteger>(x), sources[0].width, edge);
+                const NSInteger from_y =
+                    edge_index(offset.y + static_cast<NSInteger>(y), sources[0].height, edge);
                 const float *from = from_x < 0 || from_y < 0 ? nullptr
                                                              : sources[0].at(static_cast<NSUInteger>(from_x),
                                                                              static_cast<NSUInteger>(from_y));

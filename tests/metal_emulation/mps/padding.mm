@@ -11,12 +11,19 @@ void check_padding_method(MPSNNPaddingMethod method) {
                  "automatic sizing with an alignment other than centred, whose meaning is not documented");
 }
 
-bool remainder_left(MPSNNPaddingMethod method) { return !(method & MPSNNPaddingMethodAddRemainderToTopRight); }
-bool remainder_top(MPSNNPaddingMethod method) { return !(method & MPSNNPaddingMethodAddRemainderToBottomLeft); }
+bool remainder_left(MPSNNPaddingMethod method) {
+    return !(method & MPSNNPaddingMethodAddRemainderToTopRight);
+}
+bool remainder_top(MPSNNPaddingMethod method) {
+    return !(method & MPSNNPaddingMethodAddRemainderToBottomLeft);
+}
 
-PlacedAxis place(MPSNNPaddingMethod method, const WindowAxis &window, NSUInteger source_size, bool remainder_before) {
+PlacedAxis place(MPSNNPaddingMethod method, const WindowAxis &window, NSUInteger source_size,
+                 bool remainder_before) {
     const NSUInteger kind = method & MPSNNPaddingMethodSizeMask;
-    const NSInteger style = kind == MPSNNPaddingMethodSizeSame ? 0 : kind == MPSNNPaddingMethodSizeFull ? 1 : -1;
+    const NSInteger style = kind == MPSNNPaddingMethodSizeSame   ? 0
+                            : kind == MPSNNPaddingMethodSizeFull ? 1
+                                                                 : -1;
     const auto extent = static_cast<NSInteger>(window.extent());
     const auto stride = static_cast<NSInteger>(window.stride);
     const auto source = static_cast<NSInteger>(source_size);

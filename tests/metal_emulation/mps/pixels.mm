@@ -8,7 +8,8 @@ namespace metal_emulation {
 namespace {
 
 unsigned char *pixel_at(const msl::TextureView &texture, NSUInteger slice, NSUInteger x, NSUInteger y) {
-    return texture.pixels + slice * texture.slice_bytes + y * texture.row_bytes + x * (texture.row_bytes / texture.width);
+    return texture.pixels + slice * texture.slice_bytes + y * texture.row_bytes +
+           x * (texture.row_bytes / texture.width);
 }
 
 } // namespace
@@ -21,13 +22,16 @@ Pixels unpack(const msl::TextureView &texture, NSUInteger image_channels, NSUInt
     bool finite = true;
     for (NSUInteger y = 0; y < pixels.height; ++y)
         for (NSUInteger x = 0; x < pixels.width; ++x)
-            for (NSUInteger slice = first / channels_per_slice; slice * channels_per_slice < first + count; ++slice) {
+            for (NSUInteger slice = first / channels_per_slice; slice * channels_per_slice < first + count;
+                 ++slice) {
                 const unsigned char *from = pixel_at(texture, first_slice + slice, x, y);
                 for (NSUInteger lane = 0; lane < lanes; ++lane) {
                     const NSUInteger channel = slice * channels_per_slice + lane;
                     const float value = msl::load_channel(from, texture.channel_type, static_cast<int>(lane));
-                    if (channel >= image_channels) finite = finite && std::isfinite(value);
-                    else if (channel >= first && channel < first + count) pixels.at(x, y)[channel - first] = value;
+                    if (channel >= image_channels)
+                        finite = finite && std::isfinite(value);
+                    else if (channel >= first && channel < first + count)
+                        pixels.at(x, y)[channel - first] = value;
                 }
             }
     if (!finite) violation("an image's unused channels hold NaN or infinity");

@@ -16,12 +16,14 @@ struct Window {
 };
 
 /// Calls reduce(source, left, top) for each result; it gives the value of a channel.
-template <class Reduce> void for_each_window(const Window &window, const Pixels &source, Pixels &result, Reduce reduce) {
+template <class Reduce>
+void for_each_window(const Window &window, const Pixels &source, Pixels &result, Reduce reduce) {
     for (NSUInteger y = 0; y < result.height; ++y)
         for (NSUInteger x = 0; x < result.width; ++x) {
             const NSInteger left = window.x0 + window.stride_x * static_cast<NSInteger>(x);
             const NSInteger top = window.y0 + window.stride_y * static_cast<NSInteger>(y);
-            for (NSUInteger c = 0; c < result.channels; ++c) result.at(x, y)[c] = reduce(source, left, top, c);
+            for (NSUInteger c = 0; c < result.channels; ++c)
+                result.at(x, y)[c] = reduce(source, left, top, c);
         }
 }
 
@@ -44,7 +46,8 @@ struct ZeroPadding {
     NSInteger x, y;
 };
 
-float mean(const Window &window, ZeroPadding padding, const Pixels &source, NSInteger left, NSInteger top, NSUInteger c) {
+float mean(const Window &window, ZeroPadding padding, const Pixels &source, NSInteger left, NSInteger top,
+           NSUInteger c) {
     const auto width = static_cast<NSInteger>(source.width), height = static_cast<NSInteger>(source.height);
     float sum = 0;
     for (NSInteger y = std::max<NSInteger>(top, 0); y < std::min(top + window.height, height); ++y)
@@ -84,8 +87,8 @@ float mean(const Window &window, ZeroPadding padding, const Pixels &source, NSIn
     self = [super initWithDevice:device];
     if (!self) return nil;
     METAL_EXPECT(kernelWidth && kernelHeight && strideInPixelsX && strideInPixelsY,
-                 "a pooling kernel with a window of %lu x %lu and strides %lu, %lu", kernelWidth, kernelHeight,
-                 strideInPixelsX, strideInPixelsY);
+                 "a pooling kernel with a window of %lu x %lu and strides %lu, %lu", kernelWidth,
+                 kernelHeight, strideInPixelsX, strideInPixelsY);
     kernelWidth_ = kernelWidth;
     kernelHeight_ = kernelHeight;
     strideInPixelsX_ = strideInPixelsX;
@@ -94,9 +97,12 @@ float mean(const Window &window, ZeroPadding padding, const Pixels &source, NSIn
 }
 
 - (Window)window {
-    return {window_start(offset_.x, kernelWidth_),       window_start(offset_.y, kernelHeight_),
-            static_cast<NSInteger>(kernelWidth_),        static_cast<NSInteger>(kernelHeight_),
-            static_cast<NSInteger>(strideInPixelsX_),    static_cast<NSInteger>(strideInPixelsY_),
+    return {window_start(offset_.x, kernelWidth_),
+            window_start(offset_.y, kernelHeight_),
+            static_cast<NSInteger>(kernelWidth_),
+            static_cast<NSInteger>(kernelHeight_),
+            static_cast<NSInteger>(strideInPixelsX_),
+            static_cast<NSInteger>(strideInPixelsY_),
             edgeMode_};
 }
 @end
@@ -106,9 +112,10 @@ float mean(const Window &window, ZeroPadding padding, const Pixels &source, NSIn
 - (Compute)computeForSource:(MPSImage *)source {
     (void)source;
     return [window = [self window]](const std::vector<Pixels> &sources, Pixels &result) {
-        for_each_window(window, sources[0], result, [&](const Pixels &from, NSInteger left, NSInteger top, NSUInteger c) {
-            return maximum(window, from, left, top, c);
-        });
+        for_each_window(window, sources[0], result,
+                        [&](const Pixels &from, NSInteger left, NSInteger top, NSUInteger c) {
+                            return maximum(window, from, left, top, c);
+                        });
     };
 }
 @end
@@ -120,9 +127,10 @@ float mean(const Window &window, ZeroPadding padding, const Pixels &source, NSIn
     (void)source;
     const ZeroPadding padding{static_cast<NSInteger>(zeroPadSizeX_), static_cast<NSInteger>(zeroPadSizeY_)};
     return [window = [self window], padding](const std::vector<Pixels> &sources, Pixels &result) {
-        for_each_window(window, sources[0], result, [&](const Pixels &from, NSInteger left, NSInteger top, NSUInteger c) {
-            return mean(window, padding, from, left, top, c);
-        });
+        for_each_window(window, sources[0], result,
+                        [&](const Pixels &from, NSInteger left, NSInteger top, NSUInteger c) {
+                            return mean(window, padding, from, left, top, c);
+                        });
     };
 }
 @end

@@ -9,7 +9,8 @@ namespace {
 
 /// Where the source pixel of a result lies; zeros outside.
 const float *source_pixel(const Pixels &source, MPSOffset offset, NSUInteger x, NSUInteger y) {
-    const NSInteger from_x = offset.x + static_cast<NSInteger>(x), from_y = offset.y + static_cast<NSInteger>(y);
+    const NSInteger from_x = offset.x + static_cast<NSInteger>(x),
+                    from_y = offset.y + static_cast<NSInteger>(y);
     if (from_x < 0 || from_y < 0 || from_x >= static_cast<NSInteger>(source.width) ||
         from_y >= static_cast<NSInteger>(source.height))
         return nullptr;

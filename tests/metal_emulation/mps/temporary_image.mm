@@ -51,7 +51,8 @@ using namespace metal_emulation;
 }
 
 - (void)setReadCount:(NSUInteger)readCount {
-    if (!METAL_EXPECT(readCount_ > 0, "the read count of a temporary image is changed after it fell to 0")) return;
+    if (!METAL_EXPECT(readCount_ > 0, "the read count of a temporary image is changed after it fell to 0"))
+        return;
     readCount_ = readCount;
     if (readCount > 0 || !texture_) return;
     // Its memory goes to another image from here on.
@@ -74,7 +75,8 @@ using namespace metal_emulation;
 }
 
 - (BOOL)acceptsUseOn:(EmulatedCommandBuffer *)commandBuffer {
-    return METAL_EXPECT(commandBuffer == commandBuffer_, "a temporary image is used on another command buffer") &&
+    return METAL_EXPECT(commandBuffer == commandBuffer_,
+                        "a temporary image is used on another command buffer") &&
            METAL_EXPECT(readCount_ > 0, "a temporary image is used after its read count fell to 0");
 }
 
@@ -89,7 +91,8 @@ NSUInteger MPSImageBatchIncrementReadCount(MPSImageBatch *batch, NSInteger amoun
     for (MPSImage *image in unique)
         if ([image isKindOfClass:[MPSTemporaryImage class]]) {
             auto *temporary = static_cast<MPSTemporaryImage *>(image);
-            [temporary setReadCount:static_cast<NSUInteger>(static_cast<NSInteger>([temporary readCount]) + amount)];
+            [temporary
+                setReadCount:static_cast<NSUInteger>(static_cast<NSInteger>([temporary readCount]) + amount)];
         }
     return [unique count];
 }

@@ -1,6 +1,7 @@
-// The run-time half of blocks, as laid down in clang's "Block Implementation Specification". GNUstep's own _Block_copy
-// does not run C++ copy constructors and Debian's libBlocksRuntime does not retain captured objects; a Mac does both.
-// Everything is hidden: each shared object with blocks links its own copy, and GNUstep keeps what it has.
+// The run-time half of blocks, as laid down in clang's "Block Implementation Specification". GNUstep's own
+// _Block_copy does not run C++ copy constructors and Debian's libBlocksRuntime does not retain captured
+// objects; a Mac does both. Everything is hidden: each shared object with blocks links its own copy, and
+// GNUstep keeps what it has.
 #import <Foundation/Foundation.h>
 
 #include <cstdlib>
@@ -107,9 +108,15 @@ HIDDEN void _Block_object_assign(void *destination, const void *object, int flag
     void *value = const_cast<void *>(object);
     if (!(flags & called_by_byref)) {
         switch (flags & kind_mask) {
-        case field_is_object: value = [static_cast<id>(value) retain]; break;
-        case field_is_block: value = _Block_copy(value); break;
-        case field_is_byref: value = copy_variable(static_cast<ByReference *>(value)); break;
+        case field_is_object:
+            value = [static_cast<id>(value) retain];
+            break;
+        case field_is_block:
+            value = _Block_copy(value);
+            break;
+        case field_is_byref:
+            value = copy_variable(static_cast<ByReference *>(value));
+            break;
         }
     }
     *static_cast<void **>(destination) = value;
@@ -119,9 +126,15 @@ HIDDEN void _Block_object_dispose(const void *object, int flags) {
     if (flags & called_by_byref) return;
     void *value = const_cast<void *>(object);
     switch (flags & kind_mask) {
-    case field_is_object: [static_cast<id>(value) release]; break;
-    case field_is_block: _Block_release(value); break;
-    case field_is_byref: release_variable(static_cast<ByReference *>(value)); break;
+    case field_is_object:
+        [static_cast<id>(value) release];
+        break;
+    case field_is_block:
+        _Block_release(value);
+        break;
+    case field_is_byref:
+        release_variable(static_cast<ByReference *>(value));
+        break;
     }
 }
 

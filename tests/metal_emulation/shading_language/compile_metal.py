@@ -1,6 +1,6 @@
 """Compiles .metal files to a shared object that the emulation of Metal loads as a library.
 
-    python compile_metal.py --output shaders.metallib [--lint] [--include=DIRECTORY]... FILE.metal...
+python compile_metal.py --output shaders.metallib [--lint] [--include=DIRECTORY]... FILE.metal...
 """
 
 from __future__ import annotations
@@ -23,7 +23,12 @@ PREDEFINED = ["-D__METAL_VERSION__=230", "-D__METAL_MACOS__=1"]
 LANGUAGE = ["-std=c++20", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off"]
 # Halves are rounded after each operation; the shading language is C++14 and has no double.
 STRICT = ["-Xclang", "-ffloat16-excess-precision=none", "-Wall", "-Wextra", "-Werror", "-Wpre-c++17-compat"]
-STRICT += ["-Wdouble-promotion", "-Wno-unused-parameter", "-Wno-unused-const-variable", "-Wno-unused-function"]
+STRICT += [
+    "-Wdouble-promotion",
+    "-Wno-unused-parameter",
+    "-Wno-unused-const-variable",
+    "-Wno-unused-function",
+]
 
 
 class CompileError(Exception):
@@ -34,7 +39,9 @@ def call(command: list[str], directory: str | None = None) -> str:
     """Runs the compiler and returns its standard output."""
     # A preloaded sanitizer belongs to the program that asked, not to the compiler.
     environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
-    result = subprocess.run(command, capture_output=True, text=True, cwd=directory, env=environment, check=False)
+    result = subprocess.run(
+        command, capture_output=True, text=True, cwd=directory, env=environment, check=False
+    )
     if result.returncode:
         raise CompileError(result.stderr)
     return result.stdout
@@ -59,7 +66,18 @@ def compile_file(arguments: argparse.Namespace, source: Path, index: int, work: 
         lint(text, arguments.compiler, work / f"{index}.clcpp")
     target = work / f"{index}.o"
     command = [arguments.compiler, *LANGUAGE, *STRICT, *PREDEFINED, *arguments.flag]
-    call([*command, f"-DMSL_PROGRAM=msl_program_{index}", "-isystem", str(SHIM), "-c", str(translated), "-o", str(target)])
+    call(
+        [
+            *command,
+            f"-DMSL_PROGRAM=msl_program_{index}",
+            "-isystem",
+            str(SHIM),
+            "-c",
+            str(translated),
+            "-o",
+            str(target),
+        ]
+    )
     return target
 
 
@@ -93,18 +111,28 @@ def build(arguments: argparse.Namespace) -> None:
             objects = list(pool.map(lambda job: compile_file(arguments, job[1], job[0], work), jobs))
         index = work / "index.cpp"
         index.write_text(index_source(len(objects)), encoding="utf-8")
-        command = [arguments.compiler, *LANGUAGE, *arguments.flag, "-shared", "-isystem", str(SHIM), str(index)]
+        command = [
+            arguments.compiler,
+            *LANGUAGE,
+            *arguments.flag,
+            "-shared",
+            "-isystem",
+            str(SHIM),
+            str(index),
+        ]
         # Loaded by a path that may be replaced while an older version is in use: never written in place.
-        unfinished = f"{arguments.output}.{os.getpid()}"
-        call([*command, *map(str, objects), "-o", unfinished])
-        os.replace(unfinished, arguments.output)
+        unfinished = Path(f"{arguments.output}.{os.getpid()}")
+        call([*command, *map(str, objects), "-o", str(unfinished)])
+        unfinished.replace(arguments.output)
         if arguments.depfile:
             write_depfile(arguments, work)
 
 
 def main() -> int:
     """Exit status 1 and the messages on standard error when a shader is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--output", required=True)
     parser.add_argument("--compiler", default="clang++-16")
     parser.add_argument("--include", action="append", default=[], help="where to look for included files")

@@ -10,8 +10,12 @@
 enum class access { read, write };
 
 template <class T> struct FourOf;
-template <> struct FourOf<float> { using type = float4; };
-template <> struct FourOf<half> { using type = half4; };
+template <> struct FourOf<float> {
+    using type = float4;
+};
+template <> struct FourOf<half> {
+    using type = half4;
+};
 
 template <class T, access Access = access::read> struct texture2d {
     uint get_width() const;

@@ -1,7 +1,7 @@
-"""A second opinion on a shader's types: clang reads it as C++ for OpenCL, whose address spaces and vectors are Metal's.
+"""A second opinion on a shader's types: clang reads it as C++ for OpenCL, which has Metal's address spaces.
 
-It sees what plain C++ cannot: a pointer to threadgroup memory passed as one to device memory, a write to constant memory,
-an operation of a half vector and a float.
+It sees what plain C++ cannot: a pointer to threadgroup memory passed as one to device memory, a write to
+constant memory, an operation of a half vector and a float.
 """
 
 from __future__ import annotations
@@ -10,40 +10,43 @@ import re
 import subprocess
 from pathlib import Path
 
-from translate_metal import ShaderError, tokenize
+from translate_metal import ShaderError, Token, tokenize
 
 HEADER = Path(__file__).resolve().parent / "lint.h"
-OPTIONS = ["-x", "clcpp", "-cl-std=clc++2021", "-Xclang", "-finclude-default-header", "-fsyntax-only", "-Werror"]
+OPTIONS = [
+    "-x",
+    "clcpp",
+    "-cl-std=clc++2021",
+    "-Xclang",
+    "-finclude-default-header",
+    "-fsyntax-only",
+    "-Werror",
+]
 OPTIONS += ["-target", "spir64", "-Wno-unused-value"]
 
 
 def as_opencl(text: str) -> str:
     """The preprocessed shader with Metal's attributes taken away; lint.h maps the other words."""
     tokens = tokenize(text)
-    depth, braces = 0, 0
+    in_attribute, braces = False, 0
     for i, token in enumerate(tokens):
         braces += (token.text == "{") - (token.text == "}")
         if token.text == "[[":
-            depth += 1
+            in_attribute = True
             token.out = " = 0 " if tokens[i + 1].text == "function_constant" else "  "
-        elif depth:
-            depth -= token.text == "]]"
+        elif in_attribute:
+            in_attribute = token.text != "]]"
             token.out = ""
-        elif token.text == "threadgroup" and braces and _declares_variable(text, i, tokens):
-            token.out = " " * len(token.text)
-        elif token.text == "]]":
-            token.out = "]]"
+        elif token.text == "threadgroup" and braces and declares_variable(tokens[i:]):
+            # OpenCL has local variables in kernels only, and kernels are plain functions to it here.
+            token.out = ""
     return re.sub(r"using\s+namespace\s+metal\s*;", "", "".join(token.out for token in tokens))
 
 
-def _declares_variable(text: str, at: int, tokens: list) -> bool:  # type: ignore[type-arg]
-    del text
-    for token in tokens[at:]:
-        if token.text in ("*", "&", ")", "("):
-            return False
-        if token.text == ";":
-            return True
-    return False
+def declares_variable(tokens: list[Token]) -> bool:
+    """Whether a declaration is of a variable, and not of a pointer or a parameter."""
+    ends = (token.text for token in tokens if token.text in ("*", "&", "(", ")", ";"))
+    return next(ends, "") == ";"
 
 
 def lint(text: str, compiler: str, path: Path) -> None:

@@ -144,9 +144,9 @@ class Translator:
             if token.text in REFUSED:
                 raise token.error(REFUSED[token.text])
             number = token.text.lower()
-            if token.kind == "number" and not number.startswith("0x") and re.search(r"[.e]", number):
-                if number[-1] not in "fh":
-                    raise token.error("a floating literal without suffix is double: write f or h")
+            is_float = token.kind == "number" and not number.startswith("0x") and re.search(r"[.e]", number)
+            if is_float and number[-1] not in "fh":
+                raise token.error("a floating literal without suffix is double: write f or h")
 
     def _function_constants(self) -> None:
         for i, token in enumerate(self.tokens):
@@ -156,7 +156,9 @@ class Translator:
             while start and self.tokens[start - 1].text not in (";", "}"):
                 start -= 1
             if self.tokens[start].text != "constant":
-                raise token.error("a function constant is declared: constant type name [[function_constant(n)]];")
+                raise token.error(
+                    "a function constant is declared: constant type name [[function_constant(n)]];"
+                )
             self.tokens[start].out = "static  "
             self.constants.append((int(self.tokens[i + 2].text), self.tokens[i - 2].text))
         indices = [index for index, _ in self.constants]
@@ -204,9 +206,13 @@ class Translator:
                 bound.add((attribute.text, index))
                 if not index.isdigit() or int(index) >= LIMITS[attribute.text]:
                     raise attribute.error(f"{attribute.text} index {index} is out of range")
-                needed = {"buffer": {"device", "constant"}, "threadgroup": {"threadgroup"}}.get(attribute.text)
+                needed = {"buffer": {"device", "constant"}, "threadgroup": {"threadgroup"}}.get(
+                    attribute.text
+                )
                 if needed and not words & needed:
-                    raise part[0].error(f"parameter {name} needs the address space {' or '.join(sorted(needed))}")
+                    raise part[0].error(
+                        f"parameter {name} needs the address space {' or '.join(sorted(needed))}"
+                    )
                 kernel.attributes.append(f"msl::{INDEXED[attribute.text]}<{index}>")
             elif attribute.text in BUILTINS:
                 if attribute.text in POSITIONS:
@@ -262,9 +268,9 @@ class Translator:
             words = [t.text for t in self.tokens[start:i]]
             if in_list and not self._is_parameter_list(start - 1):
                 continue
-            if self.tokens[start - 1].text in previous and declares and words and words != ["return"]:
-                if not ADDRESS_SPACES & set(words):
-                    raise token.error("a pointer or reference needs an address space")
+            declares = declares and self.tokens[start - 1].text in previous and words not in ([], ["return"])
+            if declares and not ADDRESS_SPACES & set(words):
+                raise token.error("a pointer or reference needs an address space")
 
     def _is_parameter_list(self, at: int) -> bool:
         """Whether the token lies in the parentheses of a function's definition."""

@@ -6,7 +6,7 @@
 #include <vector>
 
 @interface TestWeights : NSObject <MPSCNNConvolutionDataSource> {
-  @public
+@public
     MPSCNNConvolutionDescriptor *descriptor_;
     std::vector<float> weights_;
     std::vector<float> bias_;

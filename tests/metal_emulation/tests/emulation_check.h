@@ -38,10 +38,13 @@ template <class Action> void breaks(const char *part, Action action, const char 
     }
     metal_emulation_wait_idle();
     const std::string found = violations();
-    check::that(found.find(part) != std::string::npos, file, line, part, found.empty() ? "not noticed" : found.c_str());
+    check::that(found.find(part) != std::string::npos, file, line, part,
+                found.empty() ? "not noticed" : found.c_str());
     metal_emulation_reset();
 }
-#define BREAKS(part, ...) breaks(part, [&] { __VA_ARGS__; }, __FILE__, __LINE__)
+#define BREAKS(part, ...)                                                                                    \
+    breaks(                                                                                                  \
+        part, [&] { __VA_ARGS__; }, __FILE__, __LINE__)
 
 /// A test that must break no rule and leave no object.
 #define CLEAN_TEST(name)                                                                                     \
@@ -53,7 +56,8 @@ template <class Action> void breaks(const char *part, Action action, const char 
             name##_body();                                                                                   \
         }                                                                                                    \
         metal_emulation_wait_idle();                                                                         \
-        check::that(metal_emulation_violation_count() == 0, __FILE__, __LINE__, #name, violations().c_str());\
+        check::that(metal_emulation_violation_count() == 0, __FILE__, __LINE__, #name,                       \
+                    violations().c_str());                                                                   \
         check::that(metal_emulation_live_objects() == 0, __FILE__, __LINE__, #name,                          \
                     metal_emulation_live_object_names());                                                    \
     }                                                                                                        \
@@ -75,8 +79,8 @@ inline std::vector<float> floats_in(id<MTLBuffer> buffer) {
 /// The library of tests/shaders, built by CMake.
 inline id<MTLLibrary> test_library() {
     NSError *error = nil;
-    id<MTLLibrary> library =
-        owned([device() newLibraryWithFile:[NSString stringWithUTF8String:TEST_METALLIB] error:&error]);
+    id<MTLLibrary> library = owned([device() newLibraryWithFile:[NSString stringWithUTF8String:TEST_METALLIB]
+                                                          error:&error]);
     if (!library) throw std::runtime_error([[error localizedDescription] UTF8String]);
     return library;
 }
@@ -85,8 +89,9 @@ inline id<MTLComputePipelineState> pipeline_of(NSString *name, int offset = 0) {
     MTLFunctionConstantValues *values = owned([[MTLFunctionConstantValues alloc] init]);
     [values setConstantValue:&offset type:MTLDataTypeInt atIndex:0];
     NSError *error = nil;
-    id<MTLFunction> function =
-        owned([test_library() newFunctionWithName:name constantValues:values error:&error]);
+    id<MTLFunction> function = owned([test_library() newFunctionWithName:name
+                                                          constantValues:values
+                                                                   error:&error]);
     return owned([device() newComputePipelineStateWithFunction:function error:&error]);
 }
 
@@ -97,7 +102,27 @@ inline void finish(id<MTLCommandBuffer> commands) {
     [commands waitUntilCompleted];
 }
 
-// ---- Images --------------------------------------------------------------------------------------------------
+// ---- Small resources --------------------------------------------------------------------------------------
+
+inline id<MTLBuffer> small_buffer(MTLResourceOptions options = MTLResourceStorageModeShared) {
+    return owned([device() newBufferWithLength:64 options:options]);
+}
+
+inline MTLTextureDescriptor *texture_descriptor() {
+    MTLTextureDescriptor *descriptor =
+        [MTLTextureDescriptor texture2DDescriptorWithPixelFormat:MTLPixelFormatRGBA16Float
+                                                           width:4
+                                                          height:4
+                                                       mipmapped:NO];
+    [descriptor setUsage:MTLTextureUsageShaderRead | MTLTextureUsageShaderWrite];
+    return descriptor;
+}
+
+inline id<MTLTexture> small_texture() {
+    return owned([device() newTextureWithDescriptor:texture_descriptor()]);
+}
+
+// ---- Images -----------------------------------------------------------------------------------------------
 
 inline MPSImageDescriptor *describe(NSUInteger width, NSUInteger height, NSUInteger channels,
                                     MTLStorageMode storage = MTLStorageModeShared) {
@@ -111,10 +136,12 @@ inline MPSImageDescriptor *describe(NSUInteger width, NSUInteger height, NSUInte
 }
 
 inline MPSImage *image(NSUInteger width, NSUInteger height, NSUInteger channels) {
-    return owned([[MPSImage alloc] initWithDevice:device() imageDescriptor:describe(width, height, channels)]);
+    return owned([[MPSImage alloc] initWithDevice:device()
+                                  imageDescriptor:describe(width, height, channels)]);
 }
 
-inline MPSImage *image_of(NSUInteger width, NSUInteger height, NSUInteger channels, const std::vector<float> &hwc) {
+inline MPSImage *image_of(NSUInteger width, NSUInteger height, NSUInteger channels,
+                          const std::vector<float> &hwc) {
     MPSImage *filled = image(width, height, channels);
     [filled writeBytes:hwc.data() dataLayout:MPSDataLayoutHeightxWidthxFeatureChannels imageIndex:0];
     return filled;
@@ -127,8 +154,9 @@ inline std::vector<float> pixels_of(MPSImage *source) {
 }
 
 inline MPSTemporaryImage *temporary(id<MTLCommandBuffer> commands, NSUInteger channels = 4) {
-    return [MPSTemporaryImage temporaryImageWithCommandBuffer:commands
-                                              imageDescriptor:describe(2, 2, channels, MTLStorageModePrivate)];
+    return
+        [MPSTemporaryImage temporaryImageWithCommandBuffer:commands
+                                           imageDescriptor:describe(2, 2, channels, MTLStorageModePrivate)];
 }
 
 /// Encodes, runs and reads the result.
@@ -137,4 +165,12 @@ inline std::vector<float> result_of(MPSCNNKernel *kernel, MPSImage *source, MPSI
     [kernel encodeToCommandBuffer:commands sourceImage:source destinationImage:destination];
     finish(commands);
     return pixels_of(destination);
+}
+
+inline MPSCNNKernel *any_kernel() { return owned([[MPSCNNSoftMax alloc] initWithDevice:device()]); }
+
+inline void encode(MPSCNNKernel *kernel, MPSImage *source, MPSImage *destination) {
+    id<MTLCommandBuffer> commands = command_buffer();
+    [kernel encodeToCommandBuffer:commands sourceImage:source destinationImage:destination];
+    finish(commands);
 }

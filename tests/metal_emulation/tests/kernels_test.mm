@@ -36,7 +36,8 @@ struct ConvolutionCase {
 };
 
 MPSCNNConvolutionDescriptor *describe(const ConvolutionCase &c) {
-    Class kind = c.depthwise ? [MPSCNNDepthWiseConvolutionDescriptor class] : [MPSCNNConvolutionDescriptor class];
+    Class kind =
+        c.depthwise ? [MPSCNNDepthWiseConvolutionDescriptor class] : [MPSCNNConvolutionDescriptor class];
     MPSCNNConvolutionDescriptor *descriptor = [kind cnnConvolutionDescriptorWithKernelWidth:c.kernel_width
                                                                                kernelHeight:c.kernel_height
                                                                        inputFeatureChannels:c.inputs
@@ -49,24 +50,27 @@ MPSCNNConvolutionDescriptor *describe(const ConvolutionCase &c) {
     return descriptor;
 }
 
-// A correlation with weights in OHWI order; depthwise weights are [channel][row][column], the same for one input.
+// A correlation with weights in OHWI order; depthwise weights are [channel][row][column], the same for one
+// input.
 double expected(const ConvolutionCase &c, const std::vector<float> &x, NSInteger width, NSInteger height,
-                const std::vector<float> &w, const std::vector<float> &bias, MPSOffset offset, NSInteger ox, NSInteger oy,
-                NSUInteger o) {
+                const std::vector<float> &w, const std::vector<float> &bias, MPSOffset offset, NSInteger ox,
+                NSInteger oy, NSUInteger o) {
     const NSUInteger groups = c.depthwise ? c.inputs : c.groups, group_inputs = c.inputs / groups;
     const auto extent = [&](NSUInteger k) { return static_cast<NSInteger>((k - 1) * c.dilation + 1); };
     double sum = bias[o];
     for (NSUInteger r = 0; r < c.kernel_height; ++r)
         for (NSUInteger q = 0; q < c.kernel_width; ++q)
             for (NSUInteger i = 0; i < group_inputs; ++i) {
-                const NSInteger iy = offset.y + static_cast<NSInteger>(c.stride) * oy - extent(c.kernel_height) / 2 +
-                                     static_cast<NSInteger>(c.dilation * r);
-                const NSInteger ix = offset.x + static_cast<NSInteger>(c.stride) * ox - extent(c.kernel_width) / 2 +
-                                     static_cast<NSInteger>(c.dilation * q);
+                const NSInteger iy = offset.y + static_cast<NSInteger>(c.stride) * oy -
+                                     extent(c.kernel_height) / 2 + static_cast<NSInteger>(c.dilation * r);
+                const NSInteger ix = offset.x + static_cast<NSInteger>(c.stride) * ox -
+                                     extent(c.kernel_width) / 2 + static_cast<NSInteger>(c.dilation * q);
                 if (ix < 0 || iy < 0 || ix >= width || iy >= height) continue;
                 const NSUInteger channel = o / (c.outputs / groups) * group_inputs + i;
-                sum += static_cast<double>(x[(static_cast<NSUInteger>(iy * width + ix)) * c.inputs + channel]) *
-                       static_cast<double>(to_half(w[((o * c.kernel_height + r) * c.kernel_width + q) * group_inputs + i]));
+                sum +=
+                    static_cast<double>(x[(static_cast<NSUInteger>(iy * width + ix)) * c.inputs + channel]) *
+                    static_cast<double>(
+                        to_half(w[((o * c.kernel_height + r) * c.kernel_width + q) * group_inputs + i]));
             }
     return sum;
 }
@@ -78,7 +82,8 @@ void check_convolution(const ConvolutionCase &c) {
     const std::vector<float> w = noise(c.outputs * c.kernel_width * c.kernel_height * group_inputs, 2);
     const std::vector<float> bias = noise(c.outputs, 3);
     TestWeights *weights = owned([[TestWeights alloc] initWithDescriptor:describe(c) weights:w bias:bias]);
-    MPSCNNConvolution *convolution = owned([[MPSCNNConvolution alloc] initWithDevice:device() weights:weights]);
+    MPSCNNConvolution *convolution = owned([[MPSCNNConvolution alloc] initWithDevice:device()
+                                                                             weights:weights]);
     CHECK(weights->loads_ == 1 && weights->purges_ == 1);
     const MPSOffset offset{1, 0, 0};
     [convolution setOffset:offset];
@@ -87,8 +92,9 @@ void check_convolution(const ConvolutionCase &c) {
     for (NSInteger y = 0; y < 3; ++y)
         for (NSInteger ox = 0; ox < 4; ++ox)
             for (NSUInteger o = 0; o < c.outputs; ++o)
-                CHECK(std::fabs(static_cast<double>(got[static_cast<std::size_t>(y * 4 + ox) * c.outputs + o]) -
-                                expected(c, x, width, height, w, bias, offset, ox, y, o)) < 2e-5);
+                CHECK(
+                    std::fabs(static_cast<double>(got[static_cast<std::size_t>(y * 4 + ox) * c.outputs + o]) -
+                              expected(c, x, width, height, w, bias, offset, ox, y, o)) < 2e-5);
 }
 
 } // namespace
@@ -113,29 +119,43 @@ CLEAN_TEST(average_pooling_shrinks_its_window) {
 
 CLEAN_TEST(max_pooling_at_edges) {
     MPSImage *source = image_of(2, 1, 1, {-3, -2});
-    MPSCNNPoolingMax *pooling =
-        owned([[MPSCNNPoolingMax alloc] initWithDevice:device() kernelWidth:3 kernelHeight:1]);
+    MPSCNNPoolingMax *pooling = owned([[MPSCNNPoolingMax alloc] initWithDevice:device()
+                                                                   kernelWidth:3
+                                                                  kernelHeight:1]);
     CHECK(result_of(pooling, source, image(2, 1, 1)) == std::vector<float>({0, 0}));
     [pooling setEdgeMode:MPSImageEdgeModeClamp];
     CHECK(result_of(pooling, source, image(2, 1, 1)) == std::vector<float>({-2, -2}));
 }
 
 CLEAN_TEST(convolutions) {
-    for (const ConvolutionCase &c : {ConvolutionCase{3, 3, 3, 5, 1, 1, 1, false}, {2, 4, 4, 4, 1, 2, 1, false},
-                                     {3, 2, 8, 16, 2, 1, 2, false}, {3, 3, 6, 6, 1, 2, 1, true},
-                                     {2, 3, 5, 5, 1, 1, 2, true}, {1, 1, 9, 2, 1, 1, 1, false}})
+    for (const ConvolutionCase &c : {ConvolutionCase{3, 3, 3, 5, 1, 1, 1, false},
+                                     {2, 4, 4, 4, 1, 2, 1, false},
+                                     {3, 2, 8, 16, 2, 1, 2, false},
+                                     {3, 3, 6, 6, 1, 2, 1, true},
+                                     {2, 3, 5, 5, 1, 1, 2, true},
+                                     {1, 1, 9, 2, 1, 1, 1, false}})
         check_convolution(c);
 }
 
 CLEAN_TEST(batch_normalization_and_neuron_of_a_convolution) {
     MPSCNNConvolutionDescriptor *descriptor = describe(ConvolutionCase{1, 1, 1, 2, 1, 1, 1, false});
     const float mean[] = {1, -1}, variance[] = {3, 0}, gamma[] = {2, 3}, beta[] = {-5, 0.5f};
-    [descriptor setBatchNormalizationParametersForInferenceWithMean:mean variance:variance gamma:gamma beta:beta epsilon:1];
-    [descriptor setFusedNeuronDescriptor:[MPSNNNeuronDescriptor cnnNeuronDescriptorWithType:MPSCNNNeuronTypeReLU a:0.5f]];
-    TestWeights *weights = owned([[TestWeights alloc] initWithDescriptor:descriptor weights:{1, 2} bias:{1, 0}]);
-    MPSCNNConvolution *convolution = owned([[MPSCNNConvolution alloc] initWithDevice:device() weights:weights]);
+    [descriptor setBatchNormalizationParametersForInferenceWithMean:mean
+                                                           variance:variance
+                                                              gamma:gamma
+                                                               beta:beta
+                                                            epsilon:1];
+    [descriptor
+        setFusedNeuronDescriptor:[MPSNNNeuronDescriptor cnnNeuronDescriptorWithType:MPSCNNNeuronTypeReLU
+                                                                                  a:0.5f]];
+    TestWeights *weights = owned([[TestWeights alloc] initWithDescriptor:descriptor
+                                                                 weights:{1, 2}
+                                                                    bias:{1, 0}]);
+    MPSCNNConvolution *convolution = owned([[MPSCNNConvolution alloc] initWithDevice:device()
+                                                                             weights:weights]);
     // ((x + 1) - 1) * 2 / 2 - 5 and (2x + 1) * 3 / 1 + 0.5
-    CHECK(result_of(convolution, image_of(1, 1, 1, {4}), image(1, 1, 2)) == std::vector<float>({-0.5f, 27.5f}));
+    CHECK(result_of(convolution, image_of(1, 1, 1, {4}), image(1, 1, 2)) ==
+          std::vector<float>({-0.5f, 27.5f}));
 }
 
 CLEAN_TEST(weights_are_held_as_half_unless_told) {
@@ -150,9 +170,11 @@ CLEAN_TEST(weights_are_held_as_half_unless_told) {
 
 CLEAN_TEST(fully_connected) {
     const ConvolutionCase c{2, 2, 1, 2, 1, 1, 1, false};
-    TestWeights *weights =
-        owned([[TestWeights alloc] initWithDescriptor:describe(c) weights:{1, 2, 3, 4, 1, 0, 0, -1} bias:{10, 0}]);
-    MPSCNNFullyConnected *kernel = owned([[MPSCNNFullyConnected alloc] initWithDevice:device() weights:weights]);
+    TestWeights *weights = owned([[TestWeights alloc] initWithDescriptor:describe(c)
+                                                                 weights:{1, 2, 3, 4, 1, 0, 0, -1}
+                                                                    bias:{10, 0}]);
+    MPSCNNFullyConnected *kernel = owned([[MPSCNNFullyConnected alloc] initWithDevice:device()
+                                                                              weights:weights]);
     CHECK(result_of(kernel, image_of(2, 2, 1, {1, 2, 3, 4}), image(1, 1, 2)) == std::vector<float>({40, -3}));
 }
 
@@ -186,7 +208,10 @@ CLEAN_TEST(other_arithmetic) {
         MPSCNNArithmetic *kernel = owned([[kind alloc] initWithDevice:device()]);
         MPSImage *result = image(1, 1, 1);
         id<MTLCommandBuffer> commands = command_buffer();
-        [kernel encodeToCommandBuffer:commands primaryImage:first secondaryImage:second destinationImage:result];
+        [kernel encodeToCommandBuffer:commands
+                         primaryImage:first
+                       secondaryImage:second
+                     destinationImage:result];
         finish(commands);
         CHECK(pixels_of(result)[0] == answer);
     }
@@ -211,12 +236,14 @@ CLEAN_TEST(neurons) {
                                                                                              a:k.a
                                                                                              b:k.b
                                                                                              c:k.c];
-        MPSCNNNeuron *neuron = owned([[MPSCNNNeuron alloc] initWithDevice:device() neuronDescriptor:descriptor]);
+        MPSCNNNeuron *neuron = owned([[MPSCNNNeuron alloc] initWithDevice:device()
+                                                         neuronDescriptor:descriptor]);
         CHECK(std::fabs(result_of(neuron, image_of(1, 1, 1, {k.x}), image(1, 1, 1))[0] - k.y) < 1e-6f);
     }
     const float slopes[] = {0.5f, 2};
     MPSNNNeuronDescriptor *prelu =
-        [MPSNNNeuronDescriptor cnnNeuronPReLUDescriptorWithData:[NSData dataWithBytes:slopes length:8] noCopy:false];
+        [MPSNNNeuronDescriptor cnnNeuronPReLUDescriptorWithData:[NSData dataWithBytes:slopes length:8]
+                                                         noCopy:false];
     MPSCNNNeuron *neuron = owned([[MPSCNNNeuron alloc] initWithDevice:device() neuronDescriptor:prelu]);
     CHECK(result_of(neuron, image_of(1, 1, 2, {-4, -4}), image(1, 1, 2)) == std::vector<float>({-2, -8}));
 }

@@ -9,7 +9,9 @@ TEST(block_copies_captured_cpp_objects) {
     int (^block)() = nil;
     {
         auto captured = value;
-        block = Block_copy(^{ return *captured; });
+        block = Block_copy(^{
+          return *captured;
+        });
     }
     CHECK(value.use_count() == 2);
     CHECK(block() == 3);
@@ -23,7 +25,9 @@ TEST(block_copies_captured_cpp_objects) {
 TEST(block_retains_captured_objects) {
     Pool pool;
     NSObject *object = [[NSObject alloc] init];
-    NSUInteger (^block)() = Block_copy(^{ return [object hash]; });
+    NSUInteger (^block)() = Block_copy(^{
+      return [object hash];
+    });
     CHECK([object retainCount] == 2);
     CHECK(block() == [object hash]);
     Block_release(block);
@@ -36,8 +40,8 @@ TEST(block_variable_is_shared_with_its_scope) {
     __block auto owner = std::make_shared<int>(1);
     const std::weak_ptr<int> watched = owner;
     void (^block)() = Block_copy(^{
-        ++count;
-        owner.reset();
+      ++count;
+      owner.reset();
     });
     block();
     block();
@@ -51,8 +55,12 @@ TEST(block_variable_is_shared_with_its_scope) {
 TEST(block_within_a_block_is_copied) {
     auto promise = std::make_shared<std::promise<int>>();
     auto future = promise->get_future();
-    void (^inner)() = ^{ promise->set_value(7); };
-    void (^outer)() = Block_copy(^{ inner(); });
+    void (^inner)() = ^{
+      promise->set_value(7);
+    };
+    void (^outer)() = Block_copy(^{
+      inner();
+    });
     promise.reset();
     outer();
     Block_release(outer);
@@ -60,7 +68,9 @@ TEST(block_within_a_block_is_copied) {
 }
 
 TEST(global_block_is_its_own_copy) {
-    int (^block)() = ^{ return 5; };
+    int (^block)() = ^{
+      return 5;
+    };
     int (^copy)() = Block_copy(block);
     CHECK(copy == block);
     CHECK(copy() == 5);

@@ -83,8 +83,8 @@ CLEAN_TEST(textures_of_halves_round_after_each_operation) {
             const float weights[] = {0.25f, 0.5f, 0.25f};
             for (int i = 0; i < 3; ++i) {
                 const int from = std::min(std::max(x + i - 1, 0), 2);
-                const auto product =
-                    static_cast<float>(static_cast<_Float16>(static_cast<float>(pixels[static_cast<std::size_t>(from * 4 + c)]) * weights[i]));
+                const auto product = static_cast<float>(static_cast<_Float16>(
+                    static_cast<float>(pixels[static_cast<std::size_t>(from * 4 + c)]) * weights[i]));
                 sum = static_cast<float>(static_cast<_Float16>(sum + product));
             }
             CHECK(static_cast<float>(got[static_cast<std::size_t>(x * 4 + c)]) == sum);
@@ -96,7 +96,8 @@ CLEAN_TEST(slices_of_texture_arrays) {
     id<MTLTexture> result = texture(MTLPixelFormatRGBA16Float, 2, 2, 3);
     std::vector<_Float16> pixels(16);
     for (NSUInteger slice = 0; slice < 3; ++slice) {
-        for (std::size_t i = 0; i < 16; ++i) pixels[i] = static_cast<_Float16>(static_cast<float>(slice * 16 + i));
+        for (std::size_t i = 0; i < 16; ++i)
+            pixels[i] = static_cast<_Float16>(static_cast<float>(slice * 16 + i));
         [source replaceRegion:MTLRegionMake2D(0, 0, 2, 2)
                   mipmapLevel:0
                         slice:slice
@@ -179,7 +180,8 @@ std::vector<float> run_source(const char *body, std::size_t count, std::size_t t
     id<MTLBuffer> buffer = buffer_of(ramp(count));
     id<MTLCommandBuffer> commands = command_buffer();
     id<MTLComputeCommandEncoder> encoder = [commands computeCommandEncoder];
-    [encoder setComputePipelineState:owned([device() newComputePipelineStateWithFunction:function error:&error])];
+    [encoder setComputePipelineState:owned([device() newComputePipelineStateWithFunction:function
+                                                                                   error:&error])];
     [encoder setBuffer:buffer offset:0 atIndex:0];
     [encoder dispatchThreadgroups:MTLSizeMake(1, 1, 1) threadsPerThreadgroup:MTLSizeMake(threads, 1, 1)];
     [encoder endEncoding];
@@ -194,30 +196,36 @@ CLEAN_TEST(source_is_compiled_at_run_time) {
         run_source("kernel void run(device float *v [[buffer(0)]], uint i [[thread_position_in_grid]]) {"
                    "    v[i] = float(AMOUNT) * v[i] + float(half(0.1f)); }",
                    8, 8);
-    for (std::size_t i = 0; i < 8; ++i) CHECK(got[i] == 4 * ramp(8)[i] + static_cast<float>(static_cast<_Float16>(0.1f)));
+    for (std::size_t i = 0; i < 8; ++i)
+        CHECK(got[i] == 4 * ramp(8)[i] + static_cast<float>(static_cast<_Float16>(0.1f)));
 }
 
 CLEAN_TEST(wrong_source_is_refused_with_the_compilers_words) {
-    CHECK(refusal("kernel void f(device float *v [[buffer(0)]]) { v[0] = w; }").find("undeclared identifier 'w'") !=
-          std::string::npos);
+    CHECK(refusal("kernel void f(device float *v [[buffer(0)]]) { v[0] = w; }")
+              .find("undeclared identifier 'w'") != std::string::npos);
     CHECK(refusal("#include \"beside.h\"\n").find("beside.h") != std::string::npos);
     CHECK(refusal("kernel void f(float *v [[buffer(0)]]) {}").find("address space") != std::string::npos);
     CHECK(refusal("kernel void f(device float *v) {}").find("no attribute") != std::string::npos);
-    CHECK(refusal("kernel void f(device float *v [[buffer(0)]]) { v[0] = 1.0; }").find("suffix") != std::string::npos);
-    CHECK(refusal("kernel void f(device half4 *v [[buffer(0)]], device float4 *w [[buffer(1)]]) { v[0] = w[0]; }")
+    CHECK(refusal("kernel void f(device float *v [[buffer(0)]]) { v[0] = 1.0; }").find("suffix") !=
+          std::string::npos);
+    CHECK(refusal(
+              "kernel void f(device half4 *v [[buffer(0)]], device float4 *w [[buffer(1)]]) { v[0] = w[0]; }")
               .find("error") != std::string::npos);
     CHECK(refusal("kernel void f(constant float *v [[buffer(0)]]) { v[0] = 1.0f; }").find("error") !=
           std::string::npos);
     CHECK(refusal("inline float g(device float *p) { return *p; }\n"
-                  "kernel void f(device float *v [[buffer(0)]], threadgroup float *s [[threadgroup(0)]]) { v[0] = g(s); }")
+                  "kernel void f(device float *v [[buffer(0)]], threadgroup float *s [[threadgroup(0)]]) { "
+                  "v[0] = g(s); }")
               .find("error") != std::string::npos);
 }
 
 TEST(faults_of_kernels_end_the_command_buffer_in_an_error) {
     BREAKS("barrier in line",
-           run_source("kernel void run(device float *v [[buffer(0)]], uint i [[thread_index_in_threadgroup]]) {\n"
-                      "    if (i > 3u) return;\n    threadgroup_barrier(mem_flags::mem_threadgroup);\n    v[i] = 0.0f; }",
-                      8, 8));
+           run_source(
+               "kernel void run(device float *v [[buffer(0)]], uint i [[thread_index_in_threadgroup]]) {\n"
+               "    if (i > 3u) return;\n    threadgroup_barrier(mem_flags::mem_threadgroup);\n    v[i] = "
+               "0.0f; }",
+               8, 8));
     BREAKS("wrote outside",
            run_source("kernel void run(device float *v [[buffer(0)]], uint i [[thread_position_in_grid]]) {"
                       "    v[i] = 1.0f; }",
@@ -225,13 +233,15 @@ TEST(faults_of_kernels_end_the_command_buffer_in_an_error) {
     BREAKS("read at x 2", {
         id<MTLCommandBuffer> commands = command_buffer();
         NSError *error = nil;
-        id<MTLLibrary> library = compile("kernel void run(texture2d<float, access::read> t [[texture(0)]],"
-                                         "                device float *v [[buffer(0)]],"
-                                         "                uint2 i [[thread_position_in_grid]]) { v[0] = t.read(i).x; }",
-                                         &error);
+        id<MTLLibrary> library =
+            compile("kernel void run(texture2d<float, access::read> t [[texture(0)]],"
+                    "                device float *v [[buffer(0)]],"
+                    "                uint2 i [[thread_position_in_grid]]) { v[0] = t.read(i).x; }",
+                    &error);
         id<MTLFunction> function = owned([library newFunctionWithName:@"run"]);
         id<MTLComputeCommandEncoder> encoder = [commands computeCommandEncoder];
-        [encoder setComputePipelineState:owned([device() newComputePipelineStateWithFunction:function error:&error])];
+        [encoder setComputePipelineState:owned([device() newComputePipelineStateWithFunction:function
+                                                                                       error:&error])];
         [encoder setTexture:texture(MTLPixelFormatRGBA32Float, 2, 2, 1) atIndex:0];
         [encoder setBuffer:buffer_of({0}) offset:0 atIndex:0];
         [encoder dispatchThreadgroups:MTLSizeMake(1, 1, 1) threadsPerThreadgroup:MTLSizeMake(3, 1, 1)];

@@ -4,7 +4,7 @@
 #import <Metal/MTLResource.h>
 
 @protocol MTLBuffer <MTLResource>
-@property (readonly) NSUInteger length;
+@property(readonly) NSUInteger length;
 - (void *)contents;
 - (void)didModifyRange:(NSRange)range;
 @end

@@ -3,7 +3,8 @@
 
 #import <Metal/MTLCommandEncoder.h>
 
-@protocol MTLCommandBuffer, MTLCommandQueue;
+@protocol MTLCommandBuffer
+, MTLCommandQueue;
 
 typedef double CFTimeInterval;
 typedef void (^MTLCommandBufferHandler)(id<MTLCommandBuffer>);
@@ -35,16 +36,16 @@ typedef NS_ENUM(NSUInteger, MTLCommandBufferError) {
 };
 
 @protocol MTLCommandBuffer <NSObject>
-@property (readonly) id<MTLDevice> device;
-@property (readonly) id<MTLCommandQueue> commandQueue;
-@property (readonly) BOOL retainedReferences;
-@property (copy) NSString *label;
-@property (readonly) CFTimeInterval GPUStartTime;
-@property (readonly) CFTimeInterval GPUEndTime;
-@property (readonly) CFTimeInterval kernelStartTime;
-@property (readonly) CFTimeInterval kernelEndTime;
-@property (readonly) MTLCommandBufferStatus status;
-@property (readonly) NSError *error;
+@property(readonly) id<MTLDevice> device;
+@property(readonly) id<MTLCommandQueue> commandQueue;
+@property(readonly) BOOL retainedReferences;
+@property(copy) NSString *label;
+@property(readonly) CFTimeInterval GPUStartTime;
+@property(readonly) CFTimeInterval GPUEndTime;
+@property(readonly) CFTimeInterval kernelStartTime;
+@property(readonly) CFTimeInterval kernelEndTime;
+@property(readonly) MTLCommandBufferStatus status;
+@property(readonly) NSError *error;
 - (void)enqueue;
 - (void)commit;
 - (void)addScheduledHandler:(MTLCommandBufferHandler)block;
@@ -59,8 +60,8 @@ typedef NS_ENUM(NSUInteger, MTLCommandBufferError) {
 @end
 
 @protocol MTLCommandQueue <NSObject>
-@property (copy) NSString *label;
-@property (readonly) id<MTLDevice> device;
+@property(copy) NSString *label;
+@property(readonly) id<MTLDevice> device;
 - (id<MTLCommandBuffer>)commandBuffer;
 - (id<MTLCommandBuffer>)commandBufferWithUnretainedReferences;
 @end

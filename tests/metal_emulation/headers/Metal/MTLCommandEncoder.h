@@ -23,8 +23,8 @@ typedef NS_OPTIONS(NSUInteger, MTLBarrierScope) {
 };
 
 @protocol MTLCommandEncoder <NSObject>
-@property (readonly) id<MTLDevice> device;
-@property (copy) NSString *label;
+@property(readonly) id<MTLDevice> device;
+@property(copy) NSString *label;
 - (void)endEncoding;
 - (void)insertDebugSignpost:(NSString *)string;
 - (void)pushDebugGroup:(NSString *)string;
@@ -32,7 +32,7 @@ typedef NS_OPTIONS(NSUInteger, MTLBarrierScope) {
 @end
 
 @protocol MTLComputeCommandEncoder <MTLCommandEncoder>
-@property (readonly) MTLDispatchType dispatchType;
+@property(readonly) MTLDispatchType dispatchType;
 - (void)setComputePipelineState:(id<MTLComputePipelineState>)state;
 - (void)setBytes:(const void *)bytes length:(NSUInteger)length atIndex:(NSUInteger)index;
 - (void)setBuffer:(id<MTLBuffer>)buffer offset:(NSUInteger)offset atIndex:(NSUInteger)index;

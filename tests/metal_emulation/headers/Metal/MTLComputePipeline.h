@@ -6,9 +6,9 @@
 @protocol MTLDevice;
 
 @protocol MTLComputePipelineState <NSObject>
-@property (readonly) NSString *label;
-@property (readonly) id<MTLDevice> device;
-@property (readonly) NSUInteger maxTotalThreadsPerThreadgroup;
-@property (readonly) NSUInteger threadExecutionWidth;
-@property (readonly) NSUInteger staticThreadgroupMemoryLength;
+@property(readonly) NSString *label;
+@property(readonly) id<MTLDevice> device;
+@property(readonly) NSUInteger maxTotalThreadsPerThreadgroup;
+@property(readonly) NSUInteger threadExecutionWidth;
+@property(readonly) NSUInteger staticThreadgroupMemoryLength;
 @end

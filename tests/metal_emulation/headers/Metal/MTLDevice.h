@@ -5,17 +5,17 @@
 #import <Metal/MTLLibrary.h>
 
 @protocol MTLDevice <NSObject>
-@property (readonly) NSString *name;
-@property (readonly) uint64_t registryID;
-@property (readonly) MTLSize maxThreadsPerThreadgroup;
-@property (readonly, getter=isLowPower) BOOL lowPower;
-@property (readonly, getter=isHeadless) BOOL headless;
-@property (readonly, getter=isRemovable) BOOL removable;
-@property (readonly) BOOL hasUnifiedMemory;
-@property (readonly) uint64_t recommendedMaxWorkingSetSize;
-@property (readonly) NSUInteger currentAllocatedSize;
-@property (readonly) NSUInteger maxThreadgroupMemoryLength;
-@property (readonly) NSUInteger maxBufferLength;
+@property(readonly) NSString *name;
+@property(readonly) uint64_t registryID;
+@property(readonly) MTLSize maxThreadsPerThreadgroup;
+@property(readonly, getter=isLowPower) BOOL lowPower;
+@property(readonly, getter=isHeadless) BOOL headless;
+@property(readonly, getter=isRemovable) BOOL removable;
+@property(readonly) BOOL hasUnifiedMemory;
+@property(readonly) uint64_t recommendedMaxWorkingSetSize;
+@property(readonly) NSUInteger currentAllocatedSize;
+@property(readonly) NSUInteger maxThreadgroupMemoryLength;
+@property(readonly) NSUInteger maxBufferLength;
 - (id<MTLCommandQueue>)newCommandQueue;
 - (id<MTLCommandQueue>)newCommandQueueWithMaxCommandBufferCount:(NSUInteger)maxCommandBufferCount;
 - (id<MTLBuffer>)newBufferWithLength:(NSUInteger)length options:(MTLResourceOptions)options;

@@ -37,13 +37,13 @@ typedef NS_ENUM(NSUInteger, MTLFunctionType) {
 
 @interface MTLCompileOptions : NSObject <NSCopying> {
 @protected
-    NSDictionary<NSString *,NSObject *> *preprocessorMacros_;
+    NSDictionary<NSString *, NSObject *> *preprocessorMacros_;
     BOOL fastMathEnabled_;
     MTLLanguageVersion languageVersion_;
 }
-@property (nonatomic, copy) NSDictionary<NSString *,NSObject *> *preprocessorMacros;
-@property (nonatomic) BOOL fastMathEnabled;
-@property (nonatomic) MTLLanguageVersion languageVersion;
+@property(nonatomic, copy) NSDictionary<NSString *, NSObject *> *preprocessorMacros;
+@property(nonatomic) BOOL fastMathEnabled;
+@property(nonatomic) MTLLanguageVersion languageVersion;
 @end
 
 @interface MTLFunctionConstantValues : NSObject <NSCopying> {
@@ -58,16 +58,16 @@ typedef NS_ENUM(NSUInteger, MTLFunctionType) {
 @end
 
 @protocol MTLFunction <NSObject>
-@property (copy) NSString *label;
-@property (readonly) id<MTLDevice> device;
-@property (readonly) MTLFunctionType functionType;
-@property (readonly) NSString *name;
+@property(copy) NSString *label;
+@property(readonly) id<MTLDevice> device;
+@property(readonly) MTLFunctionType functionType;
+@property(readonly) NSString *name;
 @end
 
 @protocol MTLLibrary <NSObject>
-@property (copy) NSString *label;
-@property (readonly) id<MTLDevice> device;
-@property (readonly) NSArray<NSString *> *functionNames;
+@property(copy) NSString *label;
+@property(readonly) id<MTLDevice> device;
+@property(readonly) NSArray<NSString *> *functionNames;
 - (id<MTLFunction>)newFunctionWithName:(NSString *)functionName;
 - (id<MTLFunction>)newFunctionWithName:(NSString *)name
                         constantValues:(MTLFunctionConstantValues *)constantValues

@@ -43,12 +43,12 @@ typedef NS_ENUM(NSUInteger, MTLPurgeableState) {
 };
 
 @protocol MTLResource <NSObject>
-@property (copy) NSString *label;
-@property (readonly) id<MTLDevice> device;
-@property (readonly) MTLCPUCacheMode cpuCacheMode;
-@property (readonly) MTLStorageMode storageMode;
-@property (readonly) MTLHazardTrackingMode hazardTrackingMode;
-@property (readonly) MTLResourceOptions resourceOptions;
-@property (readonly) NSUInteger allocatedSize;
+@property(copy) NSString *label;
+@property(readonly) id<MTLDevice> device;
+@property(readonly) MTLCPUCacheMode cpuCacheMode;
+@property(readonly) MTLStorageMode storageMode;
+@property(readonly) MTLHazardTrackingMode hazardTrackingMode;
+@property(readonly) MTLResourceOptions resourceOptions;
+@property(readonly) NSUInteger allocatedSize;
 - (MTLPurgeableState)setPurgeableState:(MTLPurgeableState)state;
 @end

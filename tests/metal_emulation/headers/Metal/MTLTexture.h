@@ -66,19 +66,19 @@ typedef NS_OPTIONS(NSUInteger, MTLTextureUsage) {
     MTLHazardTrackingMode hazardTrackingMode_;
     MTLTextureUsage usage_;
 }
-@property (nonatomic) MTLTextureType textureType;
-@property (nonatomic) MTLPixelFormat pixelFormat;
-@property (nonatomic) NSUInteger width;
-@property (nonatomic) NSUInteger height;
-@property (nonatomic) NSUInteger depth;
-@property (nonatomic) NSUInteger mipmapLevelCount;
-@property (nonatomic) NSUInteger sampleCount;
-@property (nonatomic) NSUInteger arrayLength;
-@property (nonatomic) MTLResourceOptions resourceOptions;
-@property (nonatomic) MTLCPUCacheMode cpuCacheMode;
-@property (nonatomic) MTLStorageMode storageMode;
-@property (nonatomic) MTLHazardTrackingMode hazardTrackingMode;
-@property (nonatomic) MTLTextureUsage usage;
+@property(nonatomic) MTLTextureType textureType;
+@property(nonatomic) MTLPixelFormat pixelFormat;
+@property(nonatomic) NSUInteger width;
+@property(nonatomic) NSUInteger height;
+@property(nonatomic) NSUInteger depth;
+@property(nonatomic) NSUInteger mipmapLevelCount;
+@property(nonatomic) NSUInteger sampleCount;
+@property(nonatomic) NSUInteger arrayLength;
+@property(nonatomic) MTLResourceOptions resourceOptions;
+@property(nonatomic) MTLCPUCacheMode cpuCacheMode;
+@property(nonatomic) MTLStorageMode storageMode;
+@property(nonatomic) MTLHazardTrackingMode hazardTrackingMode;
+@property(nonatomic) MTLTextureUsage usage;
 + (MTLTextureDescriptor *)texture2DDescriptorWithPixelFormat:(MTLPixelFormat)pixelFormat
                                                        width:(NSUInteger)width
                                                       height:(NSUInteger)height
@@ -88,17 +88,17 @@ typedef NS_OPTIONS(NSUInteger, MTLTextureUsage) {
 @protocol MTLBuffer;
 
 @protocol MTLTexture <MTLResource>
-@property (readonly) MTLTextureType textureType;
-@property (readonly) MTLPixelFormat pixelFormat;
-@property (readonly) NSUInteger width;
-@property (readonly) NSUInteger height;
-@property (readonly) NSUInteger depth;
-@property (readonly) NSUInteger mipmapLevelCount;
-@property (readonly) NSUInteger sampleCount;
-@property (readonly) NSUInteger arrayLength;
-@property (readonly) MTLTextureUsage usage;
-@property (readonly) id<MTLTexture> parentTexture;
-@property (readonly) id<MTLBuffer> buffer;
+@property(readonly) MTLTextureType textureType;
+@property(readonly) MTLPixelFormat pixelFormat;
+@property(readonly) NSUInteger width;
+@property(readonly) NSUInteger height;
+@property(readonly) NSUInteger depth;
+@property(readonly) NSUInteger mipmapLevelCount;
+@property(readonly) NSUInteger sampleCount;
+@property(readonly) NSUInteger arrayLength;
+@property(readonly) MTLTextureUsage usage;
+@property(readonly) id<MTLTexture> parentTexture;
+@property(readonly) id<MTLBuffer> buffer;
 - (void)getBytes:(void *)pixelBytes
       bytesPerRow:(NSUInteger)bytesPerRow
     bytesPerImage:(NSUInteger)bytesPerImage

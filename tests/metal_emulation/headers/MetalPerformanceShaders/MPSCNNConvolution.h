@@ -28,16 +28,16 @@ typedef NS_ENUM(uint32_t, MPSCNNWeightsQuantizationType) {
     NSData *batchNormalizationScale_;
     NSData *batchNormalizationShift_;
 }
-@property (nonatomic) NSUInteger kernelWidth;
-@property (nonatomic) NSUInteger kernelHeight;
-@property (nonatomic) NSUInteger inputFeatureChannels;
-@property (nonatomic) NSUInteger outputFeatureChannels;
-@property (nonatomic) NSUInteger strideInPixelsX;
-@property (nonatomic) NSUInteger strideInPixelsY;
-@property (nonatomic) NSUInteger groups;
-@property (nonatomic) NSUInteger dilationRateX;
-@property (nonatomic) NSUInteger dilationRateY;
-@property (nonatomic, retain) MPSNNNeuronDescriptor *fusedNeuronDescriptor;
+@property(nonatomic) NSUInteger kernelWidth;
+@property(nonatomic) NSUInteger kernelHeight;
+@property(nonatomic) NSUInteger inputFeatureChannels;
+@property(nonatomic) NSUInteger outputFeatureChannels;
+@property(nonatomic) NSUInteger strideInPixelsX;
+@property(nonatomic) NSUInteger strideInPixelsY;
+@property(nonatomic) NSUInteger groups;
+@property(nonatomic) NSUInteger dilationRateX;
+@property(nonatomic) NSUInteger dilationRateY;
+@property(nonatomic, retain) MPSNNNeuronDescriptor *fusedNeuronDescriptor;
 + (instancetype)cnnConvolutionDescriptorWithKernelWidth:(NSUInteger)kernelWidth
                                            kernelHeight:(NSUInteger)kernelHeight
                                    inputFeatureChannels:(NSUInteger)inputFeatureChannels
@@ -50,7 +50,7 @@ typedef NS_ENUM(uint32_t, MPSCNNWeightsQuantizationType) {
 @end
 
 @interface MPSCNNDepthWiseConvolutionDescriptor : MPSCNNConvolutionDescriptor
-@property (nonatomic, readonly) NSUInteger channelMultiplier;
+@property(nonatomic, readonly) NSUInteger channelMultiplier;
 @end
 
 typedef float vector_float2 __attribute__((ext_vector_type(2)));
@@ -81,14 +81,14 @@ typedef float vector_float2 __attribute__((ext_vector_type(2)));
     NSData *weights_;
     NSData *bias_;
 }
-@property (nonatomic, readonly) NSUInteger inputFeatureChannels;
-@property (nonatomic, readonly) NSUInteger outputFeatureChannels;
-@property (nonatomic, readonly) NSUInteger groups;
-@property (nonatomic, readonly, retain) id<MPSCNNConvolutionDataSource> dataSource;
-@property (nonatomic, readonly) NSUInteger subPixelScaleFactor;
-@property (nonatomic, readonly) MPSNNNeuronDescriptor *fusedNeuronDescriptor;
-@property (nonatomic, readonly) NSUInteger channelMultiplier;
-@property (nonatomic) MPSNNConvolutionAccumulatorPrecisionOption accumulatorPrecisionOption;
+@property(nonatomic, readonly) NSUInteger inputFeatureChannels;
+@property(nonatomic, readonly) NSUInteger outputFeatureChannels;
+@property(nonatomic, readonly) NSUInteger groups;
+@property(nonatomic, readonly, retain) id<MPSCNNConvolutionDataSource> dataSource;
+@property(nonatomic, readonly) NSUInteger subPixelScaleFactor;
+@property(nonatomic, readonly) MPSNNNeuronDescriptor *fusedNeuronDescriptor;
+@property(nonatomic, readonly) NSUInteger channelMultiplier;
+@property(nonatomic) MPSNNConvolutionAccumulatorPrecisionOption accumulatorPrecisionOption;
 - (instancetype)initWithDevice:(id<MTLDevice>)device weights:(id<MPSCNNConvolutionDataSource>)weights;
 - (void)reloadWeightsAndBiasesFromDataSource;
 @end

@@ -13,13 +13,13 @@
     float minimumValue_;
     float maximumValue_;
 }
-@property (nonatomic) float primaryScale;
-@property (nonatomic) float secondaryScale;
-@property (nonatomic) float bias;
-@property (nonatomic) NSUInteger primaryStrideInFeatureChannels;
-@property (nonatomic) NSUInteger secondaryStrideInFeatureChannels;
-@property (nonatomic) float minimumValue;
-@property (nonatomic) float maximumValue;
+@property(nonatomic) float primaryScale;
+@property(nonatomic) float secondaryScale;
+@property(nonatomic) float bias;
+@property(nonatomic) NSUInteger primaryStrideInFeatureChannels;
+@property(nonatomic) NSUInteger secondaryStrideInFeatureChannels;
+@property(nonatomic) float minimumValue;
+@property(nonatomic) float maximumValue;
 @end
 
 @interface MPSCNNAdd : MPSCNNArithmetic

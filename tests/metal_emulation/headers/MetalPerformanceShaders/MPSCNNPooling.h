@@ -22,6 +22,6 @@
     NSUInteger zeroPadSizeX_;
     NSUInteger zeroPadSizeY_;
 }
-@property (nonatomic) NSUInteger zeroPadSizeX;
-@property (nonatomic) NSUInteger zeroPadSizeY;
+@property(nonatomic) NSUInteger zeroPadSizeX;
+@property(nonatomic) NSUInteger zeroPadSizeY;
 @end

@@ -36,15 +36,15 @@ typedef struct MPSImageReadWriteParams {
     MTLStorageMode storageMode_;
     MTLTextureUsage usage_;
 }
-@property (nonatomic) NSUInteger width;
-@property (nonatomic) NSUInteger height;
-@property (nonatomic) NSUInteger featureChannels;
-@property (nonatomic) NSUInteger numberOfImages;
-@property (nonatomic, readonly) MTLPixelFormat pixelFormat;
-@property (nonatomic) MPSImageFeatureChannelFormat channelFormat;
-@property (nonatomic) MTLCPUCacheMode cpuCacheMode;
-@property (nonatomic) MTLStorageMode storageMode;
-@property (nonatomic) MTLTextureUsage usage;
+@property(nonatomic) NSUInteger width;
+@property(nonatomic) NSUInteger height;
+@property(nonatomic) NSUInteger featureChannels;
+@property(nonatomic) NSUInteger numberOfImages;
+@property(nonatomic, readonly) MTLPixelFormat pixelFormat;
+@property(nonatomic) MPSImageFeatureChannelFormat channelFormat;
+@property(nonatomic) MTLCPUCacheMode cpuCacheMode;
+@property(nonatomic) MTLStorageMode storageMode;
+@property(nonatomic) MTLTextureUsage usage;
 + (instancetype)imageDescriptorWithChannelFormat:(MPSImageFeatureChannelFormat)channelFormat
                                            width:(NSUInteger)width
                                           height:(NSUInteger)height
@@ -77,20 +77,20 @@ typedef struct MPSImageReadWriteParams {
     MPSImageDescriptor *descriptor_;
     BOOL givenTexture_;
 }
-@property (nonatomic, readonly, retain) id<MTLDevice> device;
-@property (nonatomic, readonly) NSUInteger width;
-@property (nonatomic, readonly) NSUInteger height;
-@property (nonatomic, readonly) NSUInteger featureChannels;
-@property (nonatomic, readonly) NSUInteger numberOfImages;
-@property (nonatomic, readonly) MTLTextureType textureType;
-@property (nonatomic, readonly) MTLPixelFormat pixelFormat;
-@property (nonatomic, readonly) NSUInteger precision;
-@property (nonatomic, readonly) MTLTextureUsage usage;
-@property (nonatomic, readonly) MPSImageFeatureChannelFormat featureChannelFormat;
-@property (nonatomic, readonly) size_t pixelSize;
-@property (nonatomic, readonly) id<MTLTexture> texture;
-@property (copy) NSString *label;
-@property (nonatomic, readonly, retain) MPSImage *parent;
+@property(nonatomic, readonly, retain) id<MTLDevice> device;
+@property(nonatomic, readonly) NSUInteger width;
+@property(nonatomic, readonly) NSUInteger height;
+@property(nonatomic, readonly) NSUInteger featureChannels;
+@property(nonatomic, readonly) NSUInteger numberOfImages;
+@property(nonatomic, readonly) MTLTextureType textureType;
+@property(nonatomic, readonly) MTLPixelFormat pixelFormat;
+@property(nonatomic, readonly) NSUInteger precision;
+@property(nonatomic, readonly) MTLTextureUsage usage;
+@property(nonatomic, readonly) MPSImageFeatureChannelFormat featureChannelFormat;
+@property(nonatomic, readonly) size_t pixelSize;
+@property(nonatomic, readonly) id<MTLTexture> texture;
+@property(copy) NSString *label;
+@property(nonatomic, readonly, retain) MPSImage *parent;
 + (id<MPSImageAllocator>)defaultAllocator;
 - (instancetype)initWithDevice:(id<MTLDevice>)device
                imageDescriptor:(const MPSImageDescriptor *)imageDescriptor;
@@ -134,7 +134,7 @@ typedef struct MPSImageReadWriteParams {
     NSUInteger readCount_;
     id<MTLCommandBuffer> commandBuffer_;
 }
-@property (nonatomic) NSUInteger readCount;
+@property(nonatomic) NSUInteger readCount;
 + (id<MPSImageAllocator>)defaultAllocator;
 + (instancetype)temporaryImageWithCommandBuffer:(id<MTLCommandBuffer>)commandBuffer
                                 imageDescriptor:(const MPSImageDescriptor *)imageDescriptor;

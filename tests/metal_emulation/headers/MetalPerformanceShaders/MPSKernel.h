@@ -9,9 +9,9 @@
     id<MTLDevice> device_;
     NSString *label_;
 }
-@property (nonatomic) MPSKernelOptions options;
-@property (nonatomic, readonly, retain) id<MTLDevice> device;
-@property (copy) NSString *label;
+@property(nonatomic) MPSKernelOptions options;
+@property(nonatomic, readonly, retain) id<MTLDevice> device;
+@property(copy) NSString *label;
 - (instancetype)initWithDevice:(id<MTLDevice>)device;
 - (instancetype)copyWithZone:(NSZone *)zone device:(id<MTLDevice>)device;
 @end

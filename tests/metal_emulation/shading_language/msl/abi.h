@@ -60,7 +60,8 @@ struct Grid {
     unsigned groups[3];
     unsigned group_size[3];
     unsigned simd_width;
-    /// Last thread and last group first: a kernel that needs an order, or lacks a barrier, then answers differently.
+    /// Last thread and last group first: a kernel that needs an order, or lacks a barrier, then answers
+    /// differently.
     bool reverse;
 };
 

@@ -1,5 +1,5 @@
-// The threads of a threadgroup, as fibers of one thread: at a barrier a fiber waits until all others have come to the
-// same one. That they do is checked, and so is that none has returned meanwhile.
+// The threads of a threadgroup, as fibers of one thread: at a barrier a fiber waits until all others have
+// come to the same one. That they do is checked, and so is that none has returned meanwhile.
 #pragma once
 
 #include "msl/abi.h"
@@ -27,7 +27,8 @@ namespace {
 constexpr std::size_t stack_bytes = 64 * 1024;
 constexpr std::size_t guard_bytes = 4096;
 
-// Stores the registers a function must keep on this stack, leaves the stack pointer in *save, and goes on at `to`.
+// Stores the registers a function must keep on this stack, leaves the stack pointer in *save, and goes on at
+// `to`.
 __attribute__((naked, noinline)) void switch_stack([[maybe_unused]] void **save, [[maybe_unused]] void *to) {
     asm("pushq %rbp\n pushq %rbx\n pushq %r12\n pushq %r13\n pushq %r14\n pushq %r15\n"
         "movq %rsp, (%rdi)\n movq %rsi, %rsp\n"
@@ -36,7 +37,7 @@ __attribute__((naked, noinline)) void switch_stack([[maybe_unused]] void **save,
 
 /// Memory of a fiber's stack above a page that cannot be touched.
 class Stack {
-  public:
+public:
     Stack() {
         void *memory = mmap(nullptr, guard_bytes + stack_bytes, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -52,12 +53,12 @@ class Stack {
     unsigned char *low() const { return bottom_ + guard_bytes; }
     unsigned char *top() const { return low() + stack_bytes; }
 
-  private:
+private:
     unsigned char *bottom_;
 };
 
 class FiberGroup {
-  public:
+public:
     using Body = std::function<void(unsigned)>;
 
     static FiberGroup &of_this_thread() {
@@ -96,7 +97,7 @@ class FiberGroup {
         if (abandon_) throw Fault("abandoned");
     }
 
-  private:
+private:
     enum class State { ready, waiting, done };
     struct Fiber {
         void *stack_pointer = nullptr;
@@ -106,8 +107,8 @@ class FiberGroup {
     };
 
     void prepare(unsigned i) {
-        // What switch_stack takes off: six registers, then the address to go to; above it a zero keeps the alignment
-        // that a function expects at its entry.
+        // What switch_stack takes off: six registers, then the address to go to; above it a zero keeps the
+        // alignment that a function expects at its entry.
         auto *top = reinterpret_cast<void **>(stacks_[i].top());
         *--top = nullptr;
         *--top = reinterpret_cast<void *>(&entry);

@@ -1,5 +1,5 @@
-// From a kernel's own parameter types and the attributes the translator found: what each argument must be, how it is
-// handed over, and the loops over a grid.
+// From a kernel's own parameter types and the attributes the translator found: what each argument must be,
+// how it is handed over, and the loops over a grid.
 #pragma once
 
 #include "msl/abi.h"
@@ -25,7 +25,7 @@ struct Position {
 
 inline metal::uint3 three(const unsigned (&of)[3]) { return metal::uint3{of[0], of[1], of[2]}; }
 
-// ---- Attributes ----------------------------------------------------------------------------------------------
+// ---- Attributes -------------------------------------------------------------------------------------------
 
 template <int I> struct buffer {};
 template <int I> struct texture {};
@@ -48,7 +48,7 @@ MSL_BUILTIN(thread_index_in_threadgroup,
 MSL_BUILTIN(threads_per_simdgroup, (metal::uint3{p.grid->simd_width, 0, 0}))
 #undef MSL_BUILTIN
 
-// ---- Arguments -----------------------------------------------------------------------------------------------
+// ---- Arguments --------------------------------------------------------------------------------------------
 
 template <class Parameter, class Attribute> struct Bind {
     static_assert(is_vector<Parameter> || std::is_integral_v<Parameter>,
@@ -64,14 +64,18 @@ template <class Parameter, class Attribute> struct Bind {
 };
 
 template <class T, int I> struct Bind<T &, buffer<I>> {
-    static constexpr Argument argument{
-        ArgumentKind::buffer, I, sizeof(T), alignof(T), !std::is_const_v<T>, false, 0};
-    static T &get(const Bindings &bindings, const Position &) { return *static_cast<T *>(bindings.buffers[I]); }
+    static constexpr Argument argument{ArgumentKind::buffer, I,     sizeof(T), alignof(T),
+                                       !std::is_const_v<T>,  false, 0};
+    static T &get(const Bindings &bindings, const Position &) {
+        return *static_cast<T *>(bindings.buffers[I]);
+    }
 };
 
 template <class T, int I> struct Bind<T *, buffer<I>> {
     static constexpr Argument argument = Bind<T &, buffer<I>>::argument;
-    static T *get(const Bindings &bindings, const Position &) { return static_cast<T *>(bindings.buffers[I]); }
+    static T *get(const Bindings &bindings, const Position &) {
+        return static_cast<T *>(bindings.buffers[I]);
+    }
 };
 
 template <class T, int I> struct Bind<T *, threadgroup_memory<I>> {
@@ -82,20 +86,20 @@ template <class T, int I> struct Bind<T *, threadgroup_memory<I>> {
 };
 
 template <class T, bool IsArray, metal::access Access, int I> struct BindTexture {
-    static constexpr Argument argument{
-        ArgumentKind::texture, I, 0, 0, Access == metal::access::write, IsArray, 'f'};
+    static constexpr Argument argument{ArgumentKind::texture,          I,       0,  0,
+                                       Access == metal::access::write, IsArray, 'f'};
     static auto get(const Bindings &bindings, const Position &) { return T(bindings.textures[I]); }
 };
 template <class T, metal::access A, int I>
 struct Bind<metal::texture2d<T, A>, texture<I>> : BindTexture<metal::texture2d<T, A>, false, A, I> {};
 template <class T, metal::access A, int I>
-struct Bind<metal::texture2d_array<T, A>, texture<I>> : BindTexture<metal::texture2d_array<T, A>, true, A, I> {};
+struct Bind<metal::texture2d_array<T, A>, texture<I>>
+    : BindTexture<metal::texture2d_array<T, A>, true, A, I> {};
 
-// ---- Kernels -------------------------------------------------------------------------------------------------
+// ---- Kernels ----------------------------------------------------------------------------------------------
 
 template <class Function, class... Attributes> struct Signature;
-template <class... Parameters, class... Attributes>
-struct Signature<void (*)(Parameters...), Attributes...> {
+template <class... Parameters, class... Attributes> struct Signature<void (*)(Parameters...), Attributes...> {
     static_assert(sizeof...(Parameters) == sizeof...(Attributes));
     static constexpr std::array<Argument, sizeof...(Parameters)> arguments{
         Bind<Parameters, Attributes>::argument...};
@@ -116,13 +120,14 @@ template <auto function, bool cooperative, class... Attributes> struct Entry {
     static void run(const Bindings &bindings, const Grid &grid) {
         in_order(grid.groups[2], grid.reverse, [&](unsigned z) {
             in_order(grid.groups[1], grid.reverse, [&](unsigned y) {
-                in_order(grid.groups[0], grid.reverse,
-                         [&](unsigned x) { run_group(bindings, grid, metal::uint3{x, y, z}); });
+                in_order(grid.groups[0], grid.reverse, [&](unsigned x) {
+                    run_group(bindings, grid, metal::uint3{x, y, z});
+                });
             });
         });
     }
 
-  private:
+private:
     static void run_group(const Bindings &bindings, const Grid &grid, metal::uint3 group) {
         // Threadgroup memory holds nothing in particular at first: NaN shows who relies on it.
         for (int i = 0; i < max_threadgroup_arguments; ++i)
@@ -133,22 +138,30 @@ template <auto function, bool cooperative, class... Attributes> struct Entry {
         metal::uint3 size;
         for (int i = 0; i < 3; ++i) size[i] = std::min(nominal[i], grid.threads[i] - first[i]);
         auto thread = [&](unsigned index) {
-            const metal::uint3 in_group = {index % size.x, index / size.x % size.y, index / (size.x * size.y)};
+            const metal::uint3 in_group = {index % size.x, index / size.x % size.y,
+                                           index / (size.x * size.y)};
             Type::call(function, bindings, Position{first + in_group, in_group, group, size, &grid});
         };
         const unsigned count = size.x * size.y * size.z;
-        if constexpr (cooperative) FiberGroup::of_this_thread().run(count, grid.reverse, thread);
-        else in_order(count, grid.reverse, thread);
+        if constexpr (cooperative)
+            FiberGroup::of_this_thread().run(count, grid.reverse, thread);
+        else
+            in_order(count, grid.reverse, thread);
     }
 };
 
 /// The MTLDataType of a function constant.
 template <class T> constexpr int data_type() {
-    if constexpr (std::is_same_v<T, float>) return 3;
-    else if constexpr (std::is_same_v<T, int>) return 29;
-    else if constexpr (std::is_same_v<T, unsigned>) return 33;
-    else if constexpr (std::is_same_v<T, bool>) return 53;
-    else static_assert(sizeof(T) == 0, "function constants are int, uint, float or bool");
+    if constexpr (std::is_same_v<T, float>)
+        return 3;
+    else if constexpr (std::is_same_v<T, int>)
+        return 29;
+    else if constexpr (std::is_same_v<T, unsigned>)
+        return 33;
+    else if constexpr (std::is_same_v<T, bool>)
+        return 53;
+    else
+        static_assert(sizeof(T) == 0, "function constants are int, uint, float or bool");
 }
 
 } // namespace msl

@@ -1,5 +1,6 @@
-// The functions of <metal_math>, <metal_common>, <metal_geometric>, <metal_relational> and <metal_integer> that are
-// common in compute kernels. Each demands arguments of one type: Metal refuses a mixture as ambiguous.
+// The functions of <metal_math>, <metal_common>, <metal_geometric>, <metal_relational> and <metal_integer>
+// that are common in compute kernels. Each demands arguments of one type: Metal refuses a mixture as
+// ambiguous.
 #pragma once
 
 #include "msl/vector.h"
@@ -72,9 +73,11 @@ template <class V> V abs(V value) {
     });
 }
 
-// Of a number and a NaN these answer the number, as fmax and fmin do: who wants a NaN to pass must write a comparison.
+// Of a number and a NaN these answer the number, as fmax and fmin do: who wants a NaN to pass must write a
+// comparison.
 template <class V> V max(V first, V second) {
-    if constexpr (msl::is_float<V>) return fmax(first, second);
+    if constexpr (msl::is_float<V>)
+        return fmax(first, second);
     else
         return msl::each<V>([&](int i) {
             const auto x = msl::component(first, i), y = msl::component(second, i);
@@ -82,7 +85,8 @@ template <class V> V max(V first, V second) {
         });
 }
 template <class V> V min(V first, V second) {
-    if constexpr (msl::is_float<V>) return fmin(first, second);
+    if constexpr (msl::is_float<V>)
+        return fmin(first, second);
     else
         return msl::each<V>([&](int i) {
             const auto x = msl::component(first, i), y = msl::component(second, i);

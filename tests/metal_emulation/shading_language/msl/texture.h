@@ -20,11 +20,16 @@ inline float load_channel(const unsigned char *pixel, ChannelType type, int chan
         return static_cast<float>(value);
     };
     switch (type) {
-    case ChannelType::unorm8: return get(metal::uchar{}) / 255.0f;
-    case ChannelType::unorm16: return get(metal::ushort{}) / 65535.0f;
-    case ChannelType::float16: return get(metal::half{});
-    case ChannelType::float32: return get(float{});
-    default: throw Fault("a texture of integers is bound to a parameter of floating-point type");
+    case ChannelType::unorm8:
+        return get(metal::uchar{}) / 255.0f;
+    case ChannelType::unorm16:
+        return get(metal::ushort{}) / 65535.0f;
+    case ChannelType::float16:
+        return get(metal::half{});
+    case ChannelType::float32:
+        return get(float{});
+    default:
+        throw Fault("a texture of integers is bound to a parameter of floating-point type");
     }
 }
 
@@ -35,11 +40,16 @@ inline void store_channel(unsigned char *pixel, ChannelType type, int channel, f
     };
     auto unorm = [&](float scale) { return std::nearbyint(metal::saturate(value) * scale); };
     switch (type) {
-    case ChannelType::unorm8: return put(static_cast<metal::uchar>(unorm(255.0f)));
-    case ChannelType::unorm16: return put(static_cast<metal::ushort>(unorm(65535.0f)));
-    case ChannelType::float16: return put(static_cast<metal::half>(value));
-    case ChannelType::float32: return put(value);
-    default: throw Fault("a texture of integers is bound to a parameter of floating-point type");
+    case ChannelType::unorm8:
+        return put(static_cast<metal::uchar>(unorm(255.0f)));
+    case ChannelType::unorm16:
+        return put(static_cast<metal::ushort>(unorm(65535.0f)));
+    case ChannelType::float16:
+        return put(static_cast<metal::half>(value));
+    case ChannelType::float32:
+        return put(value);
+    default:
+        throw Fault("a texture of integers is bound to a parameter of floating-point type");
     }
 }
 
@@ -47,7 +57,7 @@ template <class T, metal::access Access, bool IsArray> class Texture {
     static_assert(std::is_same_v<T, float> || std::is_same_v<T, metal::half>,
                   "the emulation has textures of float and half only");
 
-  public:
+public:
     static constexpr metal::access access_mode = Access;
     static constexpr bool is_array = IsArray;
 
@@ -56,13 +66,13 @@ template <class T, metal::access Access, bool IsArray> class Texture {
     metal::uint get_width() const { return view_->width; }
     metal::uint get_height() const { return view_->height; }
 
-  protected:
+protected:
     unsigned char *pixel(const char *action, metal::uint x, metal::uint y, metal::uint slice) const {
         if (x >= view_->width || y >= view_->height || slice >= view_->slices)
-            throw Fault(std::string(action) + " at x " + std::to_string(x) + ", y " + std::to_string(y) + ", slice " +
-                        std::to_string(slice) + " of a texture of width " + std::to_string(view_->width) +
-                        ", height " + std::to_string(view_->height) + ", slices " +
-                        std::to_string(view_->slices));
+            throw Fault(std::string(action) + " at x " + std::to_string(x) + ", y " + std::to_string(y) +
+                        ", slice " + std::to_string(slice) + " of a texture of width " +
+                        std::to_string(view_->width) + ", height " + std::to_string(view_->height) +
+                        ", slices " + std::to_string(view_->slices));
         return view_->pixels + slice * view_->slice_bytes + y * view_->row_bytes +
                x * bytes_of(view_->channel_type) * static_cast<std::size_t>(view_->components);
     }
@@ -84,15 +94,18 @@ template <class T, metal::access Access, bool IsArray> class Texture {
 
     const TextureView *view_;
 
-  private:
+private:
     static std::size_t bytes_of(ChannelType type) {
         switch (type) {
         case ChannelType::unorm8:
-        case ChannelType::uint8: return 1;
+        case ChannelType::uint8:
+            return 1;
         case ChannelType::unorm16:
         case ChannelType::uint16:
-        case ChannelType::float16: return 2;
-        default: return 4;
+        case ChannelType::float16:
+            return 2;
+        default:
+            return 4;
         }
     }
 };
@@ -105,7 +118,7 @@ concept Coordinate = std::is_same_v<U, metal::uint> || std::is_same_v<U, metal::
 namespace metal {
 
 template <class T, access Access = access::read> class texture2d : public msl::Texture<T, Access, false> {
-  public:
+public:
     using msl::Texture<T, Access, false>::Texture;
 
     template <msl::Coordinate U>
@@ -122,7 +135,7 @@ template <class T, access Access = access::read> class texture2d : public msl::T
 
 template <class T, access Access = access::read>
 class texture2d_array : public msl::Texture<T, Access, true> {
-  public:
+public:
     using msl::Texture<T, Access, true>::Texture;
 
     uint get_array_size() const { return this->view_->slices; }

@@ -1,5 +1,6 @@
-// Scalars and vectors. Clang's extended vectors are what Metal's own are made of: the same swizzles, the same operators,
-// the same refusal to convert implicitly. Only construction, `float4(a, b)`, is not C++: see keywords.h.
+// Scalars and vectors. Clang's extended vectors are what Metal's own are made of: the same swizzles, the same
+// operators, the same refusal to convert implicitly. Only construction, `float4(a, b)`, is not C++: see
+// keywords.h.
 #pragma once
 
 #include <array>
@@ -57,8 +58,10 @@ template <class V>
 constexpr bool is_float = std::is_same_v<Element<V>, float> || std::is_same_v<Element<V>, metal::half>;
 
 template <class V> constexpr Element<V> component(const V &value, int i) {
-    if constexpr (is_vector<V>) return value[i];
-    else return value;
+    if constexpr (is_vector<V>)
+        return value[i];
+    else
+        return value;
 }
 
 /// The vector of f(component 0), f(component 1), ...
@@ -71,7 +74,8 @@ template <class V, class Function> constexpr V each(Function f) {
         return f(0);
 }
 
-/// What `float4(a, b)` means: one scalar fills the vector; one vector is converted; else the components are joined.
+/// What `float4(a, b)` means: one scalar fills the vector; one vector is converted; else the components are
+/// joined.
 template <class V, class... Parts> constexpr V make(const Parts &...parts) {
     using T = Element<V>;
     constexpr int given = (0 + ... + Shape<Parts>::size);

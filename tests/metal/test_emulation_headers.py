@@ -1,0 +1,63 @@
+"""The emulation declares nothing that Apple does not, and declares what it has as Apple does."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GNUSTEP = Path("/usr/include/GNUstep")
+
+
+@pytest.fixture(autouse=True)
+def emulation() -> None:
+    """Instead of the one in conftest.py: these tests look at headers, whatever mpscnn is linked with."""
+
+
+def compiler_arguments(headers: Path) -> list[str]:
+    """How Objective-C++ is compiled with GNUstep."""
+    objc = sorted(Path("/usr/lib/gcc").glob("*/*/include/objc"))
+    if not GNUSTEP.is_dir() or not objc:
+        pytest.skip("GNUstep is not installed (libgnustep-base-dev)")
+    arguments = ["-std=c++20", "-fblocks", "-fobjc-runtime=gcc", "-fconstant-string-class=NSConstantString"]
+    arguments += ["-DGNUSTEP", "-DGNUSTEP_BASE_LIBRARY=1", "-DGNU_RUNTIME=1", "-D_NATIVE_OBJC_EXCEPTIONS"]
+    return [
+        *arguments,
+        "-fobjc-exceptions",
+        f"-I{headers}",
+        "-isystem",
+        str(GNUSTEP),
+        "-idirafter",
+        str(objc[-1].parent),
+    ]
+
+
+def test_declarations_agree_with_apples(project: Path, shared: Path, tmp_path: Path) -> None:
+    pytest.importorskip("clang.cindex", reason="libclang is not installed (pip install libclang==16.0.6)")
+    tool = shared / "mps" / "tools" / "compare_api.py"
+    if not tool.is_file():
+        pytest.skip(f"there is no {tool}")
+    headers = project / "tests" / "metal_emulation" / "headers"
+    source = tmp_path / "all.mm"
+    source.write_text("#import <MetalPerformanceShaders/MetalPerformanceShaders.h>\n", encoding="utf-8")
+    command = [sys.executable, str(tool), str(source), *compiler_arguments(headers)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    output = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    assert "differences: 0" in output, output
+    assert "parse errors: []" in output, output
+
+
+def test_headers_compile_without_warnings(project: Path, tmp_path: Path) -> None:
+    compiler = shutil.which("clang++-16") or shutil.which("clang++")
+    if compiler is None:
+        pytest.skip("clang is not installed")
+    headers = project / "tests" / "metal_emulation" / "headers"
+    for name in ("Metal/Metal.h", "MetalPerformanceShaders/MetalPerformanceShaders.h"):
+        source = tmp_path / "one.mm"
+        source.write_text(f"#import <{name}>\n", encoding="utf-8")
+        warnings = ["-fsyntax-only", "-Wall", "-Wextra", "-Werror"]
+        subprocess.run([compiler, *warnings, *compiler_arguments(headers), str(source)], check=True)

@@ -1,0 +1,249 @@
+// Every rule of Metal is broken once, and noticed.
+#include "emulation_check.h"
+
+namespace {
+
+/// Encodes with `scale` (buffers 0 and 1, 8 bytes in 2), after what `change` does to a good encoder, and runs
+/// it.
+template <class Change> void scale_after(Change change, NSUInteger threads = 4) {
+    id<MTLCommandBuffer> commands = command_buffer();
+    id<MTLComputeCommandEncoder> encoder = [commands computeCommandEncoder];
+    const struct {
+        float scale;
+        unsigned count;
+    } params{1, 4};
+    [encoder setComputePipelineState:pipeline_of(@"scale")];
+    [encoder setBuffer:small_buffer() offset:0 atIndex:0];
+    [encoder setBuffer:small_buffer() offset:0 atIndex:1];
+    [encoder setBytes:&params length:sizeof params atIndex:2];
+    change(encoder);
+    [encoder dispatchThreadgroups:MTLSizeMake(1, 1, 1) threadsPerThreadgroup:MTLSizeMake(threads, 1, 1)];
+    [encoder endEncoding];
+    finish(commands);
+}
+
+template <class Change> void smooth_after(Change change) {
+    id<MTLCommandBuffer> commands = command_buffer();
+    id<MTLComputeCommandEncoder> encoder = [commands computeCommandEncoder];
+    [encoder setComputePipelineState:pipeline_of(@"smooth_half")];
+    [encoder setTexture:small_texture() atIndex:0];
+    [encoder setTexture:small_texture() atIndex:1];
+    change(encoder);
+    [encoder dispatchThreadgroups:MTLSizeMake(1, 1, 1) threadsPerThreadgroup:MTLSizeMake(4, 4, 1)];
+    [encoder endEncoding];
+    finish(commands);
+}
+
+/// A blit that writes to a buffer.
+void fill(id<MTLCommandBuffer> commands, id<MTLBuffer> buffer) {
+    id<MTLBlitCommandEncoder> encoder = [commands blitCommandEncoder];
+    [encoder fillBuffer:buffer range:NSMakeRange(0, [buffer length]) value:0];
+    [encoder endEncoding];
+}
+
+} // namespace
+
+CLEAN_TEST(good_use_breaks_no_rule) {
+    scale_after([](id) {});
+    smooth_after([](id) {});
+    encode(any_kernel(), image_of(2, 2, 3, std::vector<float>(12)), image(2, 2, 3));
+    CHECK(metal_emulation_violation_count() == 0);
+}
+
+TEST(buffers) {
+    BREAKS("length 0", owned([device() newBufferWithLength:0 options:MTLResourceStorageModeShared]));
+    BREAKS("memoryless", owned([device() newBufferWithLength:4 options:MTLResourceStorageModeMemoryless]));
+    BREAKS("private storage", [small_buffer(MTLResourceStorageModePrivate) contents]);
+    BREAKS("without managed storage", [small_buffer() didModifyRange:NSMakeRange(0, 4)]);
+    BREAKS("beyond", [small_buffer(MTLResourceStorageModeManaged) didModifyRange:NSMakeRange(60, 8)]);
+    BREAKS("aligned to a page", {
+        std::vector<char> memory(3 * 16384);
+        owned([device() newBufferWithBytesNoCopy:memory.data() + 1
+                                          length:16384
+                                         options:MTLResourceStorageModeShared
+                                     deallocator:nil]);
+    });
+    BREAKS("multiple of a page", {
+        void *memory = std::aligned_alloc(16384, 16384);
+        [[device() newBufferWithBytesNoCopy:memory
+                                     length:100
+                                    options:MTLResourceStorageModeShared
+                                deallocator:nil] release];
+        std::free(memory);
+    });
+}
+
+TEST(memory_of_two_sides) {
+    BREAKS("while the device works", {
+        id<MTLBuffer> buffer = small_buffer();
+        id<MTLCommandBuffer> commands = command_buffer();
+        fill(commands, buffer);
+        metal_emulation_set("worker_delay_ms", 50);
+        [commands commit];
+        [buffer contents];
+    });
+    BREAKS("nobody synchronized", {
+        id<MTLBuffer> buffer = small_buffer(MTLResourceStorageModeManaged);
+        id<MTLCommandBuffer> commands = command_buffer();
+        fill(commands, buffer);
+        finish(commands);
+        [buffer contents];
+    });
+    BREAKS("without managed storage", {
+        id<MTLCommandBuffer> commands = command_buffer();
+        id<MTLBlitCommandEncoder> encoder = [commands blitCommandEncoder];
+        [encoder synchronizeResource:small_buffer()];
+        [encoder endEncoding];
+    });
+    BREAKS("without unified memory", {
+        MTLTextureDescriptor *descriptor = texture_descriptor();
+        [descriptor setStorageMode:MTLStorageModeShared];
+        metal_emulation_set("discrete_memory", 1);
+        owned([device() newTextureWithDescriptor:descriptor]);
+    });
+}
+
+TEST(textures) {
+    BREAKS("pixel format", {
+        MTLTextureDescriptor *descriptor = texture_descriptor();
+        [descriptor setPixelFormat:MTLPixelFormatInvalid];
+        owned([device() newTextureWithDescriptor:descriptor]);
+    });
+    BREAKS("slices", {
+        MTLTextureDescriptor *descriptor = texture_descriptor();
+        [descriptor setTextureType:MTLTextureType2DArray];
+        [descriptor setArrayLength:2049];
+        owned([device() newTextureWithDescriptor:descriptor]);
+    });
+    BREAKS("not within the texture", {
+        char pixels[64];
+        [small_texture() getBytes:pixels bytesPerRow:16 fromRegion:MTLRegionMake2D(3, 0, 2, 1) mipmapLevel:0];
+    });
+    BREAKS("bytes per row", {
+        char pixels[64];
+        [small_texture() getBytes:pixels bytesPerRow:8 fromRegion:MTLRegionMake2D(0, 0, 2, 2) mipmapLevel:0];
+    });
+}
+
+TEST(arguments_of_kernels) {
+    BREAKS("buffer 1 (result) is not set",
+           scale_after([](id encoder) { [encoder setBuffer:nil offset:0 atIndex:1]; }));
+    BREAKS("8 are needed", scale_after([](id encoder) { [encoder setBytes:"abc" length:4 atIndex:2]; }));
+    BREAKS("not aligned",
+           scale_after([](id encoder) { [encoder setBuffer:small_buffer() offset:6 atIndex:0]; }));
+    BREAKS("behind its end",
+           scale_after([](id encoder) { [encoder setBuffer:small_buffer() offset:64 atIndex:0]; }));
+    BREAKS("set by setBytes:",
+           scale_after([](id encoder) { [encoder setBytes:"12345678" length:8 atIndex:1]; }));
+    BREAKS("1 to 4096", scale_after([](id encoder) {
+               const std::vector<char> many(4100);
+               [encoder setBytes:many.data() length:4100 atIndex:2];
+           }));
+    BREAKS("at index 31",
+           scale_after([](id encoder) { [encoder setBuffer:small_buffer() offset:0 atIndex:31]; }));
+    BREAKS("texture 1 (result) is not set",
+           smooth_after([](id encoder) { [encoder setTexture:nil atIndex:1]; }));
+    BREAKS("bound a second time", smooth_after([](id encoder) {
+               id<MTLTexture> both = small_texture();
+               [encoder setTexture:both atIndex:0];
+               [encoder setTexture:both atIndex:1];
+           }));
+    BREAKS("without usage ShaderToWrite", smooth_after([](id encoder) {
+               MTLTextureDescriptor *descriptor = texture_descriptor();
+               [descriptor setUsage:MTLTextureUsageShaderRead];
+               [encoder setTexture:owned([device() newTextureWithDescriptor:descriptor]) atIndex:1];
+           }));
+    BREAKS("declared as texture2d", smooth_after([](id encoder) {
+               MTLTextureDescriptor *descriptor = texture_descriptor();
+               [descriptor setTextureType:MTLTextureType2DArray];
+               [encoder setTexture:owned([device() newTextureWithDescriptor:descriptor]) atIndex:0];
+           }));
+    BREAKS("integer format", smooth_after([](id encoder) {
+               MTLTextureDescriptor *descriptor = texture_descriptor();
+               [descriptor setPixelFormat:MTLPixelFormatRGBA8Uint];
+               [encoder setTexture:owned([device() newTextureWithDescriptor:descriptor]) atIndex:0];
+           }));
+    BREAKS("multiple of 16",
+           scale_after([](id encoder) { [encoder setThreadgroupMemoryLength:8 atIndex:0]; }));
+    BREAKS("has no length",
+           scale_after([](id encoder) { [encoder setComputePipelineState:pipeline_of(@"sum_rows")]; }));
+}
+
+TEST(dispatches) {
+    BREAKS("size 0", scale_after([](id) {}, 0));
+    BREAKS("maxTotalThreadsPerThreadgroup", scale_after([](id) {}, 1025));
+    BREAKS("is ushort", smooth_after([](id<MTLComputeCommandEncoder> encoder) {
+               [encoder dispatchThreadgroups:MTLSizeMake(70000, 1, 1)
+                       threadsPerThreadgroup:MTLSizeMake(1, 1, 1)];
+           }));
+    BREAKS("without a pipeline", {
+        id<MTLComputeCommandEncoder> encoder = [command_buffer() computeCommandEncoder];
+        [encoder dispatchThreadgroups:MTLSizeMake(1, 1, 1) threadsPerThreadgroup:MTLSizeMake(1, 1, 1)];
+        [encoder endEncoding];
+    });
+    BREAKS("function constants", [[test_library() newFunctionWithName:@"scale"] release]);
+}
+
+TEST(encoders_and_command_buffers) {
+    BREAKS("without endEncoding", [command_buffer() computeCommandEncoder]);
+    BREAKS("endEncoding a second time", {
+        id<MTLComputeCommandEncoder> encoder = [command_buffer() computeCommandEncoder];
+        [encoder endEncoding];
+        [encoder endEncoding];
+    });
+    BREAKS("after endEncoding", {
+        id<MTLComputeCommandEncoder> encoder = [command_buffer() computeCommandEncoder];
+        [encoder endEncoding];
+        [encoder setBuffer:small_buffer() offset:0 atIndex:0];
+    });
+    BREAKS("while an encoder is open", {
+        id<MTLCommandBuffer> commands = command_buffer();
+        id<MTLComputeCommandEncoder> encoder = [commands computeCommandEncoder];
+        [commands blitCommandEncoder];
+        [encoder endEncoding];
+    });
+    BREAKS("while an encoder is open", {
+        id<MTLCommandBuffer> commands = command_buffer();
+        id<MTLComputeCommandEncoder> encoder = [commands computeCommandEncoder];
+        [any_kernel() encodeToCommandBuffer:commands
+                                sourceImage:image_of(1, 1, 1, {0})
+                           destinationImage:image(1, 1, 1)];
+        [encoder endEncoding];
+    });
+    BREAKS("commit with an open encoder", {
+        id<MTLCommandBuffer> commands = command_buffer();
+        id<MTLComputeCommandEncoder> encoder = [commands computeCommandEncoder];
+        [commands commit];
+        [encoder endEncoding];
+    });
+    BREAKS("commit of a command buffer a second time", {
+        id<MTLCommandBuffer> commands = command_buffer();
+        finish(commands);
+        [commands commit];
+    });
+    BREAKS("after the commit", {
+        id<MTLCommandBuffer> commands = command_buffer();
+        finish(commands);
+        fill(commands, small_buffer());
+    });
+    BREAKS("handler is added after", {
+        id<MTLCommandBuffer> commands = command_buffer();
+        finish(commands);
+        [commands addCompletedHandler:^(id<MTLCommandBuffer>){
+        }];
+    });
+    BREAKS("before the commit", [command_buffer() waitUntilCompleted]);
+    BREAKS("let an exception out", {
+        id<MTLCommandBuffer> commands = command_buffer();
+        [commands addCompletedHandler:^(id<MTLCommandBuffer>) {
+          throw std::runtime_error("out");
+        }];
+        finish(commands);
+    });
+    BREAKS("never committed", {
+        Pool pool;
+        id<MTLCommandQueue> queue = [device() newCommandQueue];
+        [[queue commandBuffer] enqueue];
+        [queue release];
+    });
+}
