@@ -53,6 +53,8 @@ struct QueueState {
     std::vector<MTLCommandBufferHandler> completed_;
     id openEncoder_;
     BOOL handlersDone_;
+    CFTimeInterval started_;
+    CFTimeInterval ended_;
 }
 - (instancetype)initWithQueue:(EmulatedCommandQueue *)queue;
 /// Whether commands may be added: before the commit and, but for an encoder's own, while no encoder is open.

@@ -19,6 +19,11 @@ void flush_denormals() {
     _MM_SET_DENORMALS_ZERO_MODE(_MM_DENORMALS_ZERO_ON);
 }
 
+CFTimeInterval seconds_now() {
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    return std::chrono::duration<double>(now).count();
+}
+
 void work_off(const std::shared_ptr<QueueState> &state) {
     GSRegisterCurrentThread();
     flush_denormals();
@@ -152,16 +157,16 @@ void work_off(const std::shared_ptr<QueueState> &state) {
     return [[error_ retain] autorelease];
 }
 - (CFTimeInterval)GPUStartTime {
-    return 0;
+    return started_;
 }
 - (CFTimeInterval)GPUEndTime {
-    return 0;
+    return ended_;
 }
 - (CFTimeInterval)kernelStartTime {
-    return 0;
+    return started_;
 }
 - (CFTimeInterval)kernelEndTime {
-    return 0;
+    return ended_;
 }
 - (void)pushDebugGroup:(NSString *)string {
     (void)string;
@@ -296,7 +301,9 @@ void work_off(const std::shared_ptr<QueueState> &state) {
 - (void)run {
     [self become:MTLCommandBufferStatusScheduled];
     [self call:scheduled_];
+    started_ = seconds_now();
     [self runCommands];
+    ended_ = seconds_now();
     for (EmulatedResource *resource : resources_) [resource endFlight];
     [self become:[self error] ? MTLCommandBufferStatusError : MTLCommandBufferStatusCompleted];
     [self call:completed_];
