@@ -40,6 +40,7 @@ template <class Get> KernelTable assemble(Get get) {
     get(static_cast<VectorTraits &>(table));
     get(static_cast<HalfConversion &>(table));
     get(static_cast<ConvolutionPacking &>(table));
+    get(static_cast<NeuronFunctions &>(table));
     get(static_cast<SignalKernels &>(table));
     [&]<class... TaskType>(KernelSet<std::variant<TaskType...>> &set) {
         (get(static_cast<Kernel<TaskType> &>(set)), ...);

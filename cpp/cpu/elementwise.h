@@ -43,17 +43,42 @@ MPSCNN_INLINE void merge_rows(View &to, Epilogue &epilogue, ConstView &residual,
     epilogue.residual = &residual;
 }
 
+/// The channels of one pixel for an activation that is called out of line: many vectors with each call.
+/// `value` as in for_each_vector.
+template <class V, class Value>
+MPSCNN_INLINE void finish_pixel(const View &to, const Epilogue &epilogue, float *out, Value value) {
+    constexpr std::int64_t block = 32 * V::width;
+    alignas(64) float values[block];
+    for (std::int64_t begin = 0; begin < to.channels; begin += block) {
+        const std::int64_t count = smaller(block, divide_up(to.channels - begin, V::width) * V::width);
+        for (std::int64_t i = 0; i < count; i += V::width) V::store(values + i, value(begin + i));
+        epilogue.activation.apply(epilogue.activation, values, count);
+        for (std::int64_t i = 0; i < count; i += V::width) {
+            auto result = V::load(values + i);
+            if (epilogue.round_to_half) result = V::round_to_half(result);
+            store_lanes<V>(out + begin + i, result, to.writable_channels - begin - i);
+        }
+    }
+}
+
 /// Stores epilogue(value(image, y, x, channel, channels left)) for each vector of the items' pixels.
 template <class V, class Value>
 MPSCNN_INLINE void for_each_vector(const View &to, const Epilogue &epilogue, const WorkSplit &split,
                                    std::int64_t begin, std::int64_t end, Value value) {
     const bool clamps = is_clamp(epilogue);
+    const bool calls = epilogue.activation.kind == Activation::Kind::function && !epilogue.residual;
     const Clamp<V> clamp(epilogue.activation);
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
         for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y) {
             for (std::int64_t x = 0; x < to.width; ++x) {
                 float *out = pixel_at(to, item.image, y, x);
+                if (calls) {
+                    finish_pixel<V>(to, epilogue, out, [&](std::int64_t channel) {
+                        return value(item.image, y, x, channel, to.channels - channel);
+                    });
+                    continue;
+                }
                 for (std::int64_t channel = 0; channel < to.channels; channel += V::width) {
                     const auto result = value(item.image, y, x, channel, to.channels - channel);
                     if (clamps)

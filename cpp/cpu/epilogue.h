@@ -53,6 +53,19 @@ MPSCNN_INLINE void activate(const Activation &activation, typename V::reg (&x)[R
             for (int v = 0; v < Count; ++v) x[r][v] = V::fma(slope, x[r][v], low);
         return;
     }
+    case Activation::Kind::function: {
+        alignas(64) float values[Rows * Count * V::width];
+#pragma GCC unroll 16
+        for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+            for (int v = 0; v < Count; ++v) V::store(values + (r * Count + v) * V::width, x[r][v]);
+        activation.apply(activation, values, Rows * Count * V::width);
+#pragma GCC unroll 16
+        for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+            for (int v = 0; v < Count; ++v) x[r][v] = V::load(values + (r * Count + v) * V::width);
+        return;
+    }
     }
 }
 

@@ -4,6 +4,7 @@
 void get(VectorTraits &);
 void get(HalfConversion &);
 void get(ConvolutionPacking &);
+void get(NeuronFunctions &);
 void get(SignalKernels &);
 void get(Kernel<ConvolutionTask> &);
 void get(Kernel<PoolingTask> &);

@@ -41,8 +41,18 @@ struct ConvolutionPacking {
     void (*pack)(const ConvolutionShape &, const float *weights, float *packed) = nullptr;
 };
 
+/// Activation::apply of functions that kernels call out of line.
+struct NeuronFunctions {
+    void (*apply_neuron)(const Activation &activation, float *values, std::int64_t count) = nullptr;
+};
+
 /// The kernels of one instruction set.
-struct KernelTable : VectorTraits, HalfConversion, ConvolutionPacking, SignalKernels, KernelSet<Task> {
+struct KernelTable : VectorTraits,
+                     HalfConversion,
+                     ConvolutionPacking,
+                     NeuronFunctions,
+                     SignalKernels,
+                     KernelSet<Task> {
     /// The kernel for a kind of task.
     template <class TaskType> const Kernel<TaskType> &kernel() const { return *this; }
 

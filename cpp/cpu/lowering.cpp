@@ -14,8 +14,8 @@ using engine::ValueId;
 
 namespace {
 
-OwnedActivation lower_activation(const Node &node) {
-    return node.activation ? lower_neuron(*node.activation, node) : OwnedActivation{};
+OwnedActivation lower_activation(const Node &node, const KernelTable &kernels) {
+    return node.activation ? lower_neuron(*node.activation, node, kernels) : OwnedActivation{};
 }
 
 /// Builds the operations of one network.
@@ -59,7 +59,7 @@ private:
         fused.operation = node.operation;
         fused.inputs = node.inputs;
         fused.result = graph_.result_of(index);
-        fused.activation = lower_activation(node);
+        fused.activation = lower_activation(node, kernels_);
         fused.rounds = rounds(node);
         if (fusion.border) add_border(fused, graph_.nodes()[*fusion.border]);
         fused.layers.push_back(node.name);
@@ -79,7 +79,7 @@ private:
         const Node &addition = graph_.nodes()[index];
         fused.layers.push_back(addition.name);
         fused.residual = addition.inputs[0] == fused.result ? addition.inputs[1] : addition.inputs[0];
-        fused.residual_activation = lower_activation(addition);
+        fused.residual_activation = lower_activation(addition, kernels_);
         fused.residual_rounds = rounds(addition);
         fused.result = graph_.result_of(index);
     }

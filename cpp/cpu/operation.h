@@ -21,7 +21,7 @@ struct OperationLowering {
 
 /// Copied with zeros up to a whole vector of any instruction set.
 AlignedBuffer<float> padded_to_vectors(const std::vector<float> &values);
-OwnedActivation lower_neuron(const ops::Neuron &neuron, const engine::Node &node);
+OwnedActivation lower_neuron(const ops::Neuron &neuron, const engine::Node &node, const KernelTable &kernels);
 
 /// Without weights there is nothing to do.
 template <class Op> void lower(const OperationLowering &, const Op &) {}

@@ -44,26 +44,44 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// e^x in every lane to about 1 unit in the last place, subnormal results included; NaN is kept.
-template <class V> MPSCNN_INLINE typename V::reg exponential(typename V::reg x) {
-    // Beyond these limits the result is zero or infinity anyway.
-    x = V::max(V::set1(-104.0f), V::min(V::set1(89.0f), x));
-    // n = x / ln 2 to the nearest whole number: adding 1.5 * 2^23 leaves no bits behind the point.
+/// x * factor to the nearest whole number, below 2^22: adding 1.5 * 2^23 leaves no bits behind the point.
+template <class V> MPSCNN_INLINE typename V::reg product_to_whole(typename V::reg x, float factor) {
     const auto shifter = V::set1(12582912.0f);
-    const auto n = V::sub(V::fma(x, V::set1(1.44269504f), shifter), shifter);
-    // ln 2 in two parts, the first so short that n * part is exact even without fused multiply-add.
-    auto r = V::fma(n, V::set1(-0.693359375f), x);
-    r = V::fma(n, V::set1(2.12194440e-4f), r);
-    // e^r = 1 + r + r^2 q(r), q of degree 4 with the least maximal relative error over |r| <= ln 2 / 2.
+    return V::sub(V::fma(x, V::set1(factor), shifter), shifter);
+}
+
+/// n and r with x = n ln 2 + r, |r| <= ln 2 / 2 or little more.
+template <class V> struct ReducedExponent {
+    typename V::reg n, r;
+
+    explicit MPSCNN_INLINE ReducedExponent(typename V::reg x) : n(product_to_whole<V>(x, 1.44269504f)) {
+        // ln 2 in two parts, the first so short that n * part is exact even without fused multiply-add.
+        r = V::fma(n, V::set1(-0.693359375f), x);
+        r = V::fma(n, V::set1(2.12194440e-4f), r);
+    }
+};
+
+/// e^r - 1 = r + r^2 q(r), q of degree 4 with the least maximal relative error of e^r over |r| <= ln 2 / 2.
+template <class V> MPSCNN_INLINE typename V::reg exponential_less_one_reduced(typename V::reg r) {
     auto q = V::set1(1.381459879e-3f);
     q = V::fma(q, r, V::set1(8.368716575e-3f));
     q = V::fma(q, r, V::set1(4.166838899e-2f));
     q = V::fma(q, r, V::set1(1.666652113e-1f));
     q = V::fma(q, r, V::set1(4.999999404e-1f));
-    const auto p = V::add(V::fma(V::mul(r, r), q, r), V::set1(1.0f));
+    return V::fma(V::mul(r, r), q, r);
+}
+
+/// e^x, or e^(x + low) for a `low` that is small, in every lane to about 1 unit in the last place,
+/// subnormal results included; NaN is kept.
+template <class V, class... Low> MPSCNN_INLINE typename V::reg exponential(typename V::reg x, Low... low) {
+    // Beyond these limits the result is zero or infinity anyway.
+    x = V::max(V::set1(-104.0f), V::min(V::set1(89.0f), x));
+    ReducedExponent<V> reduced(x);
+    if constexpr (sizeof...(low) > 0) reduced.r = V::add(reduced.r, low...);
+    const auto p = V::add(exponential_less_one_reduced<V>(reduced.r), V::set1(1.0f));
     // 2^n in two factors, since n itself may lie outside the exponents of a float.
-    const auto half = V::sub(V::fma(n, V::set1(0.5f), shifter), shifter);
-    return V::mul(V::mul(p, V::power_of_two(half)), V::power_of_two(V::sub(n, half)));
+    const auto half = product_to_whole<V>(reduced.n, 0.5f);
+    return V::mul(V::mul(p, V::power_of_two(half)), V::power_of_two(V::sub(reduced.n, half)));
 }
 
 } // namespace

@@ -13,10 +13,22 @@ IntPair = int | tuple[int, int]
 PaddingArgument = str | int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
 Activation = str | Mapping[str, Any] | None
 
+# With the parameters that Apple's headers suggest, but for relu6 (whose slope is 0) and leaky_relu (PyTorch's slope).
 _ACTIVATIONS: dict[str, dict[str, Any]] = {
     "relu": {"kind": "relu"},
     "relu6": {"kind": "relun", "a": 0.0, "b": 6.0},
+    "leaky_relu": {"kind": "relu", "a": 0.01},
     "prelu": {"kind": "prelu"},
+    "elu": {"kind": "elu", "a": 1.0},
+    "gelu": {"kind": "gelu"},
+    "sigmoid": {"kind": "sigmoid"},
+    "hard_sigmoid": {"kind": "hard_sigmoid", "a": 0.2, "b": 0.5},
+    "tanh": {"kind": "tanh", "a": 1.0, "b": 1.0},
+    "softplus": {"kind": "softplus", "a": 1.0, "b": 1.0},
+    "softsign": {"kind": "softsign"},
+    "absolute": {"kind": "absolute"},
+    "exponential": {"kind": "exponential", "a": 1.0, "b": 0.0, "c": -1.0},
+    "logarithm": {"kind": "logarithm", "a": 1.0, "b": 0.0, "c": -1.0},
 }
 
 

@@ -67,6 +67,28 @@ inline double neuron(const ops::Neuron &function, double x, double slope) {
         const double y = x >= 0 ? x : function.a * x;
         return y > function.b ? function.b : y;
     }
+    case ops::NeuronKind::sigmoid:
+        return 1 / (1 + std::exp(-x));
+    case ops::NeuronKind::hard_sigmoid:
+        return std::clamp(function.a * x + function.b, 0.0, 1.0);
+    case ops::NeuronKind::tanh:
+        return function.a * std::tanh(function.b * x);
+    case ops::NeuronKind::absolute:
+        return std::fabs(x);
+    case ops::NeuronKind::softplus:
+        return function.a * std::log1p(std::exp(function.b * x));
+    case ops::NeuronKind::softsign:
+        return x / (1 + std::fabs(x));
+    case ops::NeuronKind::elu:
+        return x >= 0 ? x : function.a * std::expm1(x);
+    case ops::NeuronKind::power:
+        return std::pow(function.a * x + function.b, function.c);
+    case ops::NeuronKind::exponential:
+        return std::pow(function.c == -1 ? std::exp(1.0) : function.c, function.a * x + function.b);
+    case ops::NeuronKind::logarithm:
+        return std::log(function.a * x + function.b) / (function.c == -1 ? 1.0 : std::log(function.c));
+    case ops::NeuronKind::gelu:
+        return x / 2 * (1 + std::erf(x / std::sqrt(2.0)));
     }
     return x;
 }

@@ -39,7 +39,10 @@ def test_two_axes(seed: int, height: int, width: int, rows: int, columns: int, m
         mpscnn.convolve2d(x, kernel, mode), signal.convolve2d(x, kernel, mode), rtol=0, atol=1e-13
     )
     np.testing.assert_allclose(
-        mpscnn.correlate2d(x, kernel, mode), signal.correlate(x, kernel, mode, method="direct"), rtol=0, atol=1e-13
+        mpscnn.correlate2d(x, kernel, mode),
+        signal.correlate(x, kernel, mode, method="direct"),
+        rtol=0,
+        atol=1e-13,
     )
 
 

@@ -8,31 +8,70 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given
+from numpy.typing import NDArray
 from ops.single_layer import precisions, run_layer, seeds, values
 from reference.neuron import neuron
-from tolerance import assert_close, ulp_bound
+from tolerance import FLOAT32_EPS, NEURON_ULPS, assert_close, ulp_bound
 
 import mpscnn
 
+KINDS = [
+    "none", "relu", "linear", "sigmoid", "hard_sigmoid", "tanh", "absolute", "softplus", "softsign", "elu", "relun",
+    "power", "exponential", "logarithm", "gelu",
+]  # fmt: skip
+NAMES = [
+    "relu", "relu6", "leaky_relu", "elu", "gelu", "sigmoid", "hard_sigmoid", "tanh", "softplus", "softsign", "absolute",
+    "exponential", "logarithm",
+]  # fmt: skip
 numbers = st.floats(-4, 4, width=16)
+bases = st.one_of(st.just(-1.0), st.floats(0.125, 8, width=16).filter(lambda base: abs(base - 1) > 0.05))
+exponents = st.one_of(st.integers(-4, 6).map(float), st.sampled_from([0.5, -0.5, 0.75, 1.5, 2.25]))
 
 
-@given(
-    st.sampled_from(["none", "relu", "relun", "linear"]),
-    numbers,
-    numbers,
-    st.integers(1, 40),
-    seeds,
-    precisions(),
-)
-def test_functions(kind: str, a: float, b: float, channels: int, seed: int, precision: str) -> None:
+def bound(x: NDArray[Any], attributes: dict[str, Any], reference: NDArray[Any]) -> Any:
+    """Units in the last place, and what the rounded argument a * x + b or b * x means for the result."""
+    kind = attributes["kind"]
+    a, b, c = (attributes.get(name, 0.0) for name in "abc")
+    size = np.abs(a * np.nan_to_num(x)) + abs(b)
+    finite = np.where(np.isfinite(reference), reference, 0.0)
+    with np.errstate(all="ignore"):
+        if kind in ("linear", "hard_sigmoid"):
+            return ulp_bound(size)
+        if kind == "power":
+            base = np.abs(a * x + b)
+            return ulp_bound(finite, NEURON_ULPS) + np.nan_to_num(
+                abs(finite * c) * ulp_bound(size) / base, posinf=0
+            )
+        if kind == "exponential":
+            return ulp_bound(finite, NEURON_ULPS + 2 * size * (1 if c == -1 else abs(np.log(c))))
+        if kind == "logarithm":
+            factor = 1 if c == -1 else 1 / abs(np.log(c))
+            argument = np.nan_to_num(factor * ulp_bound(size) / np.abs(a * x + b), posinf=0)
+            return ulp_bound(finite, NEURON_ULPS) + argument
+        if kind == "softplus":  # e^(b x) multiplies the error of b x
+            return ulp_bound(finite, NEURON_ULPS + 2 * np.abs(b * np.nan_to_num(x)))
+    return ulp_bound(finite, NEURON_ULPS)
+
+
+@given(st.sampled_from(KINDS), numbers, numbers, bases, exponents, st.integers(1, 40), seeds, precisions())
+def test_functions(
+    kind: str, a: float, b: float, base: float, exponent: float, channels: int, seed: int, precision: str
+) -> None:
     x = values(seed, (2, 3, 5, channels), precision=precision, scale=4.0)
-    x[0, 0, 0, 0], x[1, 2, 4, -1] = np.nan, -0.0
-    attributes = {"kind": kind, "a": a, "b": b}
+    x[0, 0, 0, 0], x[1, 2, 4, -1] = np.nan, 0.0
+    attributes = {"kind": kind, "a": a, "b": b, "c": exponent if kind == "power" else base}
+    if kind in ("power", "logarithm"):
+        # Where a * x + b nearly vanishes, its sign is a matter of rounding.
+        near = np.abs(a * x + b) < 1e-5 * (np.abs(a * x) + abs(b))
+        x = np.where(near, np.float32(8.0), x)
     reference = neuron(x, attributes)
-    terms = np.abs(a * np.nan_to_num(x)) + abs(b) if kind == "linear" else reference
     result = run_layer("neuron", [x], attributes, precision=precision)
-    assert_close(result, reference, ulp_bound(np.nan_to_num(terms)), half=precision == "float16")
+    if precision == "float16":
+        # From 65520 on, halves are infinite; next to it rounding decides.
+        next_to_it = np.abs(np.abs(reference) - 65520) < 65520 * 64 * FLOAT32_EPS
+        reference = np.where(np.abs(reference) > 65520, np.copysign(np.inf, reference), reference)
+        reference = np.where(next_to_it, result, reference)
+    assert_close(result, reference, bound(x, attributes, reference), half=precision == "float16")
 
 
 @given(st.integers(1, 40), seeds)
@@ -43,29 +82,103 @@ def test_prelu_has_a_slope_for_each_channel(channels: int, seed: int) -> None:
     assert_close(result, reference, ulp_bound(reference))
 
 
-@pytest.mark.parametrize("kind", ["none", "relu", "relun", "linear", "prelu"])
+@pytest.mark.parametrize("kind", [*KINDS, "prelu"])
 def test_nan_passes_and_infinity_stays_in_its_place(kind: str) -> None:
     x = np.array([[np.nan, np.inf, -np.inf, 0.0, 1.0]], np.float32)
     weights: dict[str, Any] = {"slope": np.full(5, 0.5, np.float32)} if kind == "prelu" else {}
-    attributes = {"kind": kind, "a": 0.5, "b": 6.0}
+    attributes = {"kind": kind, "a": 0.5, "b": 6.0, "c": 2.0}
+    expected = neuron(x, attributes, weights.get("slope"))
     result = run_layer("neuron", [x], attributes, weights=weights)
-    np.testing.assert_array_equal(result, neuron(x, attributes, weights.get("slope")).astype(np.float32))
+    np.testing.assert_allclose(result, expected, rtol=NEURON_ULPS * FLOAT32_EPS)
+    assert np.isnan(result[0, 0])
 
 
-def test_attached_and_standing_alone_are_the_same_bits() -> None:
-    x, weight = values(0, (1, 6, 6, 3)), values(1, (8, 3, 3, 3))
-    attributes = {"output_channels": 8, "kernel_height": 3, "kernel_width": 3}
-    function = {"kind": "relun", "a": 0.0, "b": 1.0}
-    attached = run_layer("convolution", [x], attributes, weights={"weight": weight}, activation=function)
-    plain = run_layer("convolution", [x], attributes, weights={"weight": weight})
-    np.testing.assert_array_equal(attached, run_layer("neuron", [plain], function))
+def test_powers_of_negative_numbers() -> None:
+    x = np.array([[-2.0, -0.5, 0.0, 2.0]], np.float32)
+
+    def power(exponent: float) -> NDArray[Any]:
+        return run_layer("neuron", [x], {"kind": "power", "a": 1.0, "c": exponent})
+
+    np.testing.assert_array_equal(power(3.0), [[-8.0, -0.125, 0.0, 8.0]])
+    np.testing.assert_array_equal(power(2.0), [[4.0, 0.25, 0.0, 4.0]])
+    np.testing.assert_array_equal(power(-1.0), [[-0.5, -2.0, np.inf, 0.5]])
+    np.testing.assert_array_equal(power(0.0), [[1.0, 1.0, 1.0, 1.0]])
+    np.testing.assert_array_equal(np.isnan(power(0.5)), [[True, True, False, False]])
+
+
+def test_logarithms_of_what_is_not_positive() -> None:
+    result = run_layer(
+        "neuron", [np.array([[-1.0, 0.0, 8.0]], np.float32)], {"kind": "logarithm", "a": 1.0, "c": 2.0}
+    )
+    np.testing.assert_array_equal(result, [[np.nan, -np.inf, 3.0]])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names(name: str) -> None:
+    x = np.abs(values(0, (1, 4, 4, 5))) + 0.1 if name == "logarithm" else values(0, (1, 4, 4, 5), scale=3.0)
+    network = mpscnn.Network(input=(4, 4, 5))
+    network.output(network.activation(network.input, name))
+    expected = {
+        "relu": np.maximum(x, 0), "relu6": np.clip(x, 0, 6), "leaky_relu": np.where(x < 0, 0.01 * x, x),
+        "elu": np.where(x < 0, np.expm1(x), x), "gelu": neuron(x, {"kind": "gelu"}), "sigmoid": 1 / (1 + np.exp(-x)),
+        "hard_sigmoid": np.clip(0.2 * x + 0.5, 0, 1), "tanh": np.tanh(x), "softplus": np.log1p(np.exp(x)),
+        "softsign": x / (1 + np.abs(x)), "absolute": np.abs(x), "exponential": np.exp(x),
+        "logarithm": np.log(np.abs(x)),
+    }[name]  # fmt: skip
+    result = network.compile(precision="float32").session().run(x)
+    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "prelu"])
+@pytest.mark.parametrize(
+    "operation", ["convolution", "depthwise", "fully_connected", "add", "batch_normalization"]
+)
+def test_attached_and_standing_alone_are_the_same_bits(kind: str, operation: str) -> None:
+    channels = 19
+    x = values(0, (2, 6, 7, channels))
+    function = {"kind": kind, "a": 0.5, "b": 1.0, "c": 2.0}
+    inputs, attributes, weights = [x], {}, {}
+    if operation == "convolution":
+        attributes = {"output_channels": channels, "kernel_height": 3, "kernel_width": 3, "padding": "same"}
+        weights = {"weight": values(1, (channels, 3, 3, channels))}
+    elif operation == "depthwise":
+        attributes = {"output_channels": channels, "groups": channels, "kernel_height": 3, "kernel_width": 3}
+        weights = {"weight": values(1, (channels, 3, 3, 1))}
+    elif operation == "fully_connected":
+        attributes, weights = {"outputs": channels}, {"weight": values(1, (channels, 6, 7, channels))}
+    elif operation == "add":
+        inputs = [x, values(1, x.shape)]
+    else:
+        weights = {"mean": values(1, (channels,)), "variance": np.abs(values(2, (channels,)))}
+    slope = {"slope": values(3, (channels,))} if kind == "prelu" else {}
+    name = "convolution" if operation == "depthwise" else operation
+    attached = run_layer(name, inputs, attributes, weights=weights | slope, activation=function)
+    plain = run_layer(name, inputs, attributes, weights=weights)
+    np.testing.assert_array_equal(attached, run_layer("neuron", [plain], function, weights=slope))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"kind": "mish"}, "must be one of none, relu, linear, sigmoid, .*, gelu, got"),
+        ({"kind": "relu", "a": 1e39}, "a"),
+        ({"kind": "relun", "b": 1e39}, "b"),
+        ({"kind": "power", "c": 1e39}, "c"),
+        ({"kind": "exponential", "c": 0.0}, "c must be the base of exponential, above 0 or -1 for e, got 0"),
+        ({"kind": "exponential", "c": -2.0}, "c must be the base of exponential"),
+        ({"kind": "logarithm", "c": 0.0}, "c must be the base of logarithm, above 0 and not 1"),
+        ({"kind": "logarithm", "c": 1.0}, "c must be the base of logarithm, above 0 and not 1"),
+    ],
+)
+def test_parameters_out_of_range_are_refused(attributes: dict[str, Any], message: str) -> None:
+    network = mpscnn.Network(input=(4, 4, 3))
+    with pytest.raises(mpscnn.ParameterError, match=message):
+        network.activation(network.input, attributes)
 
 
 def test_functions_that_do_not_exist_are_refused() -> None:
     network = mpscnn.Network(input=(4, 4, 3))
-    with pytest.raises(mpscnn.ParameterError, match="must be one of none, relu, linear, prelu, relun"):
-        network.activation(network.input, {"kind": "mish"})
-    with pytest.raises(mpscnn.ParameterError, match="'relu', 'relu6', 'prelu'"):
+    with pytest.raises(mpscnn.ParameterError, match="'relu', 'relu6', 'leaky_relu'"):
         network.activation(network.input, "mish")
     with pytest.raises(mpscnn.ParameterError, match="takes no activation"):
         network.layer("softmax", [network.input], {}, activation="relu")

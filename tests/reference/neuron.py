@@ -1,21 +1,62 @@
-"""Activation functions of the ReLU family."""
+"""Activation functions."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
+
+_erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 
 def neuron(x: Any, attributes: dict[str, Any], slope: Any = None) -> Any:
     """MPSCNNNeuronType's functions."""
     x = np.asarray(x, np.float64)
-    kind, a, b = attributes.get("kind", "none"), attributes.get("a", 0.0), attributes.get("b", 0.0)
-    if kind == "none":
-        return x
-    if kind == "linear":
-        return a * x + b
-    if kind == "prelu":
-        return np.where(x >= 0, x, x * np.asarray(slope, np.float64))
-    rectified = np.where(x >= 0, x, a * x if a != 0 else np.where(np.isnan(x), x, 0.0))
-    return np.minimum(rectified, b) if kind == "relun" else rectified
+    kind = attributes.get("kind", "none")
+    a, b, c = (np.float64(attributes.get(name, 0.0)) for name in "abc")
+    with np.errstate(all="ignore"):
+        return _FUNCTIONS[kind](x, a, b, c) if kind != "prelu" else np.where(x >= 0, x, x * np.asarray(slope))
+
+
+def _relu(x: Any, a: Any, b: Any, c: Any) -> Any:
+    return np.where(x >= 0, x, a * x if a != 0 else np.where(np.isnan(x), x, 0.0))
+
+
+def _power(x: Any, a: Any, b: Any, c: Any) -> Any:
+    base = a * x + b
+    return np.where(np.isnan(base), base, np.power(base, c))  # unlike numpy, NaN^0 is NaN
+
+
+def _exponential(x: Any, a: Any, b: Any, c: Any) -> Any:
+    exponent = a * x + b
+    power = np.exp(exponent) if c == -1 else np.power(c, exponent)
+    return np.where(np.isnan(exponent), exponent, power)
+
+
+def _logarithm(x: Any, a: Any, b: Any, c: Any) -> Any:
+    return np.log(a * x + b) / (1.0 if c == -1 else np.log(c))
+
+
+def _gelu(x: Any, a: Any, b: Any, c: Any) -> Any:
+    # 1 + erf(z) = erfc(-z), without the cancellation for negative z.
+    return x / 2 * _erfc(-x / np.sqrt(2.0))
+
+
+_FUNCTIONS: dict[str, Any] = {
+    "none": lambda x, a, b, c: x,
+    "relu": _relu,
+    "linear": lambda x, a, b, c: a * x + b,
+    "sigmoid": lambda x, a, b, c: np.where(x < 0, np.exp(x) / (1 + np.exp(x)), 1 / (1 + np.exp(-x))),
+    "hard_sigmoid": lambda x, a, b, c: np.clip(a * x + b, 0.0, 1.0),
+    "tanh": lambda x, a, b, c: a * np.tanh(b * x),
+    "absolute": lambda x, a, b, c: np.abs(x),
+    "softplus": lambda x, a, b, c: a * np.logaddexp(0.0, b * x),
+    "softsign": lambda x, a, b, c: x / (1 + np.abs(x)),
+    "elu": lambda x, a, b, c: np.where(x < 0, a * np.expm1(x), x),
+    "relun": lambda x, a, b, c: np.minimum(_relu(x, a, b, c), b),
+    "power": _power,
+    "exponential": _exponential,
+    "logarithm": _logarithm,
+    "gelu": _gelu,
+}

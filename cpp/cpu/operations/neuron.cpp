@@ -1,3 +1,4 @@
+#include <cmath>
 #include <limits>
 
 #include "cpu/operation.h"
@@ -6,39 +7,93 @@ namespace mpscnn::cpu {
 
 namespace {
 
+using ops::NeuronKind;
+using Function = Activation::Function;
+
 constexpr float infinity = std::numeric_limits<float>::infinity();
+
+/// The function that kernels call out of line; nothing for those that they compute themselves.
+std::optional<Function> called_function(NeuronKind kind) {
+    switch (kind) {
+    case NeuronKind::sigmoid:
+        return Function::sigmoid;
+    case NeuronKind::hard_sigmoid:
+        return Function::hard_sigmoid;
+    case NeuronKind::tanh:
+        return Function::tanh;
+    case NeuronKind::absolute:
+        return Function::absolute;
+    case NeuronKind::softplus:
+        return Function::softplus;
+    case NeuronKind::softsign:
+        return Function::softsign;
+    case NeuronKind::elu:
+        return Function::elu;
+    case NeuronKind::power:
+        return Function::power;
+    case NeuronKind::exponential:
+        return Function::exponential;
+    case NeuronKind::logarithm:
+        return Function::logarithm;
+    case NeuronKind::gelu:
+        return Function::gelu;
+    case NeuronKind::none:
+    case NeuronKind::relu:
+    case NeuronKind::linear:
+    case NeuronKind::prelu:
+    case NeuronKind::relun:
+        break;
+    }
+    return std::nullopt;
+}
+
+/// What exponential and logarithm multiply with, as the sum of two floats.
+void set_factor(Activation &activation, double factor) {
+    activation.c = static_cast<float>(factor);
+    activation.c_low = static_cast<float>(factor - activation.c);
+}
+
+Activation function_activation(Function function, const ops::Neuron &neuron, const KernelTable &kernels) {
+    Activation activation;
+    activation.kind = Activation::Kind::function;
+    activation.function = function;
+    activation.a = neuron.a;
+    activation.b = neuron.b;
+    activation.c = neuron.c;
+    activation.apply = kernels.apply_neuron;
+    const double logarithm_of_base = neuron.c == -1.0f ? 1.0 : std::log(static_cast<double>(neuron.c));
+    if (function == Function::exponential) set_factor(activation, logarithm_of_base);
+    if (function == Function::logarithm) set_factor(activation, 1.0 / logarithm_of_base);
+    return activation;
+}
 
 } // namespace
 
-OwnedActivation lower_neuron(const ops::Neuron &neuron, const engine::Node &node) {
+OwnedActivation lower_neuron(const ops::Neuron &neuron, const engine::Node &node,
+                             const KernelTable &kernels) {
     using Kind = Activation::Kind;
     OwnedActivation owned;
     Activation &activation = owned.activation;
-    switch (neuron.kind) {
-    case ops::NeuronKind::none:
-        break;
-    case ops::NeuronKind::relu:
-    case ops::NeuronKind::relun:
+    if (const auto function = called_function(neuron.kind)) {
+        activation = function_activation(*function, neuron, kernels);
+    } else if (neuron.kind == NeuronKind::relu || neuron.kind == NeuronKind::relun) {
         activation.kind = neuron.a == 0.0f ? Kind::clamp : Kind::leaky;
         activation.slope = neuron.a;
-        activation.high = neuron.kind == ops::NeuronKind::relun ? neuron.b : infinity;
-        break;
-    case ops::NeuronKind::linear:
+        activation.high = neuron.kind == NeuronKind::relun ? neuron.b : infinity;
+    } else if (neuron.kind == NeuronKind::linear) {
         activation.kind = Kind::linear;
         activation.slope = neuron.a;
         activation.low = neuron.b;
-        break;
-    case ops::NeuronKind::prelu:
+    } else if (neuron.kind == NeuronKind::prelu) {
         activation.kind = Kind::prelu;
         owned.slopes = padded_to_vectors(node.weights.at("slope").values());
         activation.slopes = owned.slopes.data();
-        break;
     }
     return owned;
 }
 
 void lower(const OperationLowering &lowering, const ops::Neuron &neuron) {
-    lowering.fused.activation = lower_neuron(neuron, lowering.node);
+    lowering.fused.activation = lower_neuron(neuron, lowering.node, lowering.kernels);
 }
 
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Neuron &) {

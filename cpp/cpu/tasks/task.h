@@ -33,19 +33,38 @@ struct View {
     }
 };
 
-/// Activation as kernels see it. Every supported function of the ReLU family is one of these.
+/// Activation as kernels see it.
 struct Activation {
     enum class Kind {
         none,
-        clamp, ///< min(max(x, low), high), NaN kept; relu is [0, inf), relu6 [0, 6]
-        leaky, ///< min(x >= 0 ? x : slope * x, high): relu and relun with a slope below zero
-        prelu, ///< x >= 0 ? x : slopes[channel] * x
-        linear ///< slope * x + low
+        clamp,   ///< min(max(x, low), high), NaN kept; relu is [0, inf), relu6 [0, 6]
+        leaky,   ///< min(x >= 0 ? x : slope * x, high): relu and relun with a slope below zero
+        prelu,   ///< x >= 0 ? x : slopes[channel] * x
+        linear,  ///< slope * x + low
+        function ///< `apply` computes it out of line
+    };
+    /// What `apply` computes: the functions of ops::NeuronKind, with a and b as there.
+    enum class Function {
+        sigmoid,
+        hard_sigmoid,
+        tanh,
+        absolute,
+        softplus,
+        softsign,
+        elu,
+        power,       ///< of the exponent c
+        exponential, ///< e^((a * x + b) * (c + c_low)): c is the logarithm of the base
+        logarithm,   ///< ln(a * x + b) * (c + c_low): c is the reciprocal of the logarithm of the base
+        gelu
     };
     Kind kind = Kind::none;
     float low = 0.0f, high = 0.0f, slope = 0.0f;
     const float *slopes =
         nullptr; ///< one per channel, in an AlignedBuffer: whole vectors are read from any channel on
+    Function function = Function::sigmoid;
+    float a = 0.0f, b = 0.0f, c = 0.0f, c_low = 0.0f;
+    /// In place, on a whole number of vectors: the instruction set's NeuronFunctions::apply_neuron.
+    void (*apply)(const Activation &, float *values, std::int64_t count) = nullptr;
 };
 
 /// What happens to a result before it is stored: bias (already in the accumulator), activation, rounding to

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn.converters.onnx_builder import NCHW_FROM_NHWC, NHWC_FROM_NCHW, Builder, Value
+from mpscnn.converters.onnx_neuron import activation
 from mpscnn.converters.onnx_pooling import pooling
 from mpscnn.converters.onnx_window import window_of
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
@@ -73,7 +74,7 @@ def to_onnx(
         )
         result = EXPORTERS[entry["operation"]](layer)
         if "activation" in entry:
-            result = _activation(layer, result, entry["activation"])
+            result = activation(layer, result, entry["activation"])
         values[entry["name"]] = Value(result, layer.shape)
     for name in structure["outputs"]:
         builder.output(values[name], name, layout)
@@ -162,29 +163,7 @@ def _add(layer: Layer) -> str:
 
 
 def _neuron(layer: Layer) -> str:
-    return _activation(layer, layer.inputs[0].name, layer.attributes)
-
-
-def _activation(layer: Layer, x: Value | str, neuron: Mapping[str, Any]) -> str:
-    name = x.name if isinstance(x, Value) else x
-    kind, a, b = neuron["kind"], float(neuron["a"]), float(neuron["b"])
-    if kind == "linear":
-        scaled = layer.add("Mul", name, layer.constant([a], "a"))
-        return layer.add("Add", scaled, layer.constant([b], "b"))
-    if kind == "prelu":
-        return layer.add("PRelu", name, layer.constant(layer.per_channel(layer.required("slope")), "slope"))
-    if kind == "relu":
-        return _rectified(layer, name, a)
-    if kind == "relun" and a == 0 and b >= 0:
-        limits = [layer.constant(limit, role) for limit, role in ((0.0, "low"), (b, "high"))]
-        return layer.add("Clip", name, *limits)
-    if kind == "relun":
-        return layer.add("Min", _rectified(layer, name, a), layer.constant([b], "b"))
-    return layer.add("Identity", name)
-
-
-def _rectified(layer: Layer, x: str, slope: float) -> str:
-    return layer.add("Relu", x) if slope == 0 else layer.add("LeakyRelu", x, alpha=slope)
+    return activation(layer, layer.inputs[0].name, layer.attributes)
 
 
 def _batch_normalization(layer: Layer) -> str:

@@ -1,0 +1,56 @@
+#pragma once
+
+// Activation functions that other kernels call out of line: a call for some vectors at a time costs little
+// beside these functions, and every kernel's own code stays small.
+
+#include "cpu/kernels.h"
+#include "cpu/simd_math.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+template <class V, class Function>
+MPSCNN_INLINE void replace_each(float *values, std::int64_t count, Function function) {
+    for (std::int64_t i = 0; i < count; i += V::width) V::store(values + i, function(V::load(values + i)));
+}
+
+/// values[i] = function(values[i]); `count` is a multiple of the vector's width.
+template <class V> void neuron_apply(const Activation &activation, float *values, std::int64_t count) {
+    using Function = Activation::Function;
+    const auto a = V::set1(activation.a), b = V::set1(activation.b);
+    const auto zero = V::zero(), one = V::set1(1.0f);
+    const auto linear = [&](auto x) { return V::fma(a, x, b); };
+    const auto replace = [&](auto function) { replace_each<V>(values, count, function); };
+    switch (activation.function) {
+    case Function::sigmoid:
+        return replace([&](auto x) { return sigmoid<V>(x); });
+    case Function::hard_sigmoid:
+        return replace([&](auto x) { return V::min(one, V::max(zero, linear(x))); });
+    case Function::tanh:
+        return replace([&](auto x) { return V::mul(a, hyperbolic_tangent<V>(V::mul(b, x))); });
+    case Function::absolute:
+        return replace([&](auto x) { return V::add(absolute<V>(x), zero); }); // -0 + 0 is 0
+    case Function::softplus:
+        return replace([&](auto x) { return V::mul(a, softplus<V>(V::mul(b, x))); });
+    case Function::softsign:
+        return replace([&](auto x) { return V::div(x, V::add(one, absolute<V>(x))); });
+    case Function::elu:
+        return replace([&](auto x) {
+            const auto below = V::mul(a, exponential_less_one<V>(V::min(zero, x)));
+            return V::select(V::less(x, zero), below, x);
+        });
+    case Function::power:
+        return replace([&](auto x) { return power<V>(linear(x), activation.c); });
+    case Function::exponential:
+        return replace(
+            [&](auto x) { return scaled_exponential<V>(linear(x), activation.c, activation.c_low); });
+    case Function::logarithm:
+        return replace(
+            [&](auto x) { return scaled_logarithm<V>(linear(x), activation.c, activation.c_low); });
+    case Function::gelu:
+        return replace([&](auto x) { return gelu<V>(x); });
+    }
+}
+
+} // namespace
+} // namespace mpscnn::cpu

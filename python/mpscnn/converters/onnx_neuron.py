@@ -1,0 +1,101 @@
+"""Activation functions as ONNX nodes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mpscnn.converters.onnx_export import Layer
+
+Neuron = Mapping[str, Any]
+
+
+def activation(layer: Layer, x: str, neuron: Neuron) -> str:
+    """Adds the function to a layer's result and returns the name of what it makes of it."""
+    return _FUNCTIONS[neuron["kind"]](layer, x, neuron)
+
+
+def _scaled(layer: Layer, x: str, factor: float, role: str) -> str:
+    return x if factor == 1 else layer.add("Mul", x, layer.constant([float(factor)], role))
+
+
+def _linear(layer: Layer, x: str, neuron: Neuron) -> str:
+    """a * x + b."""
+    scaled = layer.add("Mul", x, layer.constant([float(neuron["a"])], "a"))
+    return layer.add("Add", scaled, layer.constant([float(neuron["b"])], "b"))
+
+
+def _rectified(layer: Layer, x: str, neuron: Neuron) -> str:
+    return layer.add("Relu", x) if neuron["a"] == 0 else layer.add("LeakyRelu", x, alpha=float(neuron["a"]))
+
+
+def _limited(layer: Layer, x: str, neuron: Neuron) -> str:
+    limit = float(neuron["b"])
+    if neuron["a"] == 0 and limit >= 0:
+        return layer.add("Clip", x, layer.constant(0.0, "low"), layer.constant(limit, "high"))
+    return layer.add("Min", _rectified(layer, x, neuron), layer.constant([limit], "b"))
+
+
+def _prelu(layer: Layer, x: str, _neuron: Neuron) -> str:
+    return layer.add("PRelu", x, layer.constant(layer.per_channel(layer.required("slope")), "slope"))
+
+
+def _plain(operation: str) -> Callable[[Layer, str, Neuron], str]:
+    return lambda layer, x, _: layer.add(operation, x)
+
+
+def _scaled_function(operation: str) -> Callable[[Layer, str, Neuron], str]:
+    """a * operation(b * x)."""
+
+    def export(layer: Layer, x: str, neuron: Neuron) -> str:
+        return _scaled(layer, layer.add(operation, _scaled(layer, x, neuron["b"], "b")), neuron["a"], "a")
+
+    return export
+
+
+def _hard_sigmoid(layer: Layer, x: str, neuron: Neuron) -> str:
+    return layer.add("HardSigmoid", x, alpha=float(neuron["a"]), beta=float(neuron["b"]))
+
+
+def _power(layer: Layer, x: str, neuron: Neuron) -> str:
+    return layer.add("Pow", _linear(layer, x, neuron), layer.constant([float(neuron["c"])], "c"))
+
+
+def _exponential(layer: Layer, x: str, neuron: Neuron) -> str:
+    return layer.add("Exp", _scaled(layer, _linear(layer, x, neuron), _logarithm_of_base(neuron), "c"))
+
+
+def _logarithm(layer: Layer, x: str, neuron: Neuron) -> str:
+    return _scaled(layer, layer.add("Log", _linear(layer, x, neuron)), 1 / _logarithm_of_base(neuron), "c")
+
+
+def _logarithm_of_base(neuron: Neuron) -> float:
+    return 1.0 if neuron["c"] == -1 else math.log(neuron["c"])
+
+
+def _gelu(layer: Layer, x: str, _neuron: Neuron) -> str:
+    error_function = layer.add("Erf", _scaled(layer, x, math.sqrt(0.5), "scale"))
+    product = layer.add("Mul", x, layer.add("Add", error_function, layer.constant([1.0], "one")))
+    return _scaled(layer, product, 0.5, "half")
+
+
+_FUNCTIONS: dict[str, Callable[[Layer, str, Neuron], str]] = {
+    "none": _plain("Identity"),
+    "relu": _rectified,
+    "linear": _linear,
+    "sigmoid": _plain("Sigmoid"),
+    "hard_sigmoid": _hard_sigmoid,
+    "tanh": _scaled_function("Tanh"),
+    "absolute": _plain("Abs"),
+    "softplus": _scaled_function("Softplus"),
+    "softsign": _plain("Softsign"),
+    "elu": lambda layer, x, neuron: layer.add("Elu", x, alpha=float(neuron["a"])),
+    "prelu": _prelu,
+    "relun": _limited,
+    "power": _power,
+    "exponential": _exponential,
+    "logarithm": _logarithm,
+    "gelu": _gelu,
+}

@@ -1,0 +1,140 @@
+// The functions of neurons on every instruction set of this processor, against double: their errors in units
+// in the last place, and what they make of zeros, infinities, subnormals and NaN.
+
+#include <bit>
+#include <functional>
+#include <string>
+
+#include "kernel_memory.h"
+
+#include "check.h"
+
+using namespace kernel_test;
+using Function = Activation::Function;
+
+namespace {
+
+struct Case {
+    std::string name;
+    Activation activation;
+    std::function<double(double)> reference;
+    double allowed; ///< in units in the last place
+};
+
+Activation function(Function which, float a, float b, double c = 0.0) {
+    Activation activation{.kind = Activation::Kind::function, .function = which, .a = a, .b = b};
+    activation.c = static_cast<float>(c);
+    activation.c_low = static_cast<float>(c - activation.c);
+    return activation;
+}
+
+// The functions of a * x + b compute with a sum, so that of -0 and 0 they make 0.
+
+Case power_case(float c) {
+    return {"power " + std::to_string(c), function(Function::power, 1, 0, c),
+            [c](double x) { return std::isnan(x) ? x : std::pow(x + 0.0, c); }, 2.0};
+}
+Case exponential_case(double base) {
+    return {"exponential " + std::to_string(base), function(Function::exponential, 1, 0, std::log(base)),
+            [base](double x) { return std::isnan(x) ? x : std::pow(base, x); }, 2.0};
+}
+Case logarithm_case(double base) {
+    return {"logarithm " + std::to_string(base), function(Function::logarithm, 1, 0, 1 / std::log(base)),
+            [base](double x) { return std::log(x + 0.0) / std::log(base); }, 1.0};
+}
+
+std::vector<Case> cases() {
+    constexpr double e = 2.718281828459045;
+    std::vector<Case> all{
+        {"sigmoid", function(Function::sigmoid, 0, 0),
+         [](double x) { return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)); }, 3.0},
+        {"hard_sigmoid", function(Function::hard_sigmoid, 0.25f, 0.5f),
+         [](double x) { return std::isnan(x) ? x : std::min(std::max(0.25 * x + 0.5, 0.0), 1.0); }, 1.0},
+        {"tanh", function(Function::tanh, 1, 1), [](double x) { return std::tanh(x); }, 3.0},
+        {"absolute", function(Function::absolute, 0, 0), [](double x) { return std::fabs(x); }, 0.0},
+        {"softplus", function(Function::softplus, 1, 1),
+         [](double x) { return std::isnan(x) ? x : std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x))); },
+         2.0},
+        {"softsign", function(Function::softsign, 0, 0), [](double x) { return x / (1 + std::fabs(x)); },
+         1.5},
+        {"elu", function(Function::elu, 1, 0), [](double x) { return x < 0 ? std::expm1(x) : x; }, 2.0},
+        {"gelu", function(Function::gelu, 0, 0),
+         [](double x) { return x * (0.5 * std::erfc(-x / std::sqrt(2.0))); }, 7.0},
+    };
+    for (const float c :
+         {0.5f, -0.5f, 0.75f, 1.0f, 2.0f, 3.0f, -1.0f, -2.0f, 7.0f, 0.1f, 123.456f, -33.0f, 0.0f, 1e9f})
+        all.push_back(power_case(c));
+    for (const double base : {e, 2.0, 10.0, 0.5, 1.0}) all.push_back(exponential_case(base));
+    for (const double base : {e, 2.0, 10.0, 0.5}) all.push_back(logarithm_case(base));
+    return all;
+}
+
+/// Values of every magnitude and sign, many of the usual ones, and all that are special.
+std::vector<float> arguments(Random &random) {
+    std::vector<float> values{
+        0.0f,        -0.0f,         1.0f,          -1.0f,      infinity,        -infinity,
+        0x1p-149f,   -0x1p-149f,    0x1p-126f,     -0x1p-126f, 0x1.fffffep127f, -0x1.fffffep127f,
+        88.5f,       -88.5f,        103.9f,        -103.9f,    0x1.000002p0f,   0x1.fffffep-1f,
+        1.41421354f, std::nanf(""), -std::nanf("")};
+    for (int i = 0; i < 60'000; ++i)
+        values.push_back(std::bit_cast<float>(static_cast<std::uint32_t>(random())));
+    for (int i = 0; i < 60'000; ++i) values.push_back(uniform(random) * 20.0f);
+    for (int i = 0; i < 20'000; ++i) values.push_back(uniform(random) * 110.0f);
+    for (int i = 0; i < 20'000; ++i) values.push_back(1.0f + uniform(random) * 0.01f);
+    while (values.size() % 16 != 0) values.push_back(1.0f);
+    return values;
+}
+
+/// Distance in units in the last place of the reference; 0 if both are the same infinity or NaN.
+double distance(float got, double expected) {
+    if (std::isnan(expected) || std::isnan(got))
+        return std::isnan(expected) == std::isnan(got) ? 0 : infinity;
+    const auto nearest = static_cast<float>(expected);
+    if (std::isinf(nearest) || std::isinf(got)) {
+        // One unit beyond the largest float is still its neighbour.
+        const float bound = std::copysign(0x1.fffffep127f, nearest);
+        return got == nearest || (std::isinf(nearest) ? got : nearest) == bound ? 0 : infinity;
+    }
+    const double unit = std::ldexp(1.0, std::max(std::ilogb(expected == 0.0 ? 1e-300 : expected), -126) - 23);
+    return std::fabs(got - expected) / unit;
+}
+
+void check_errors(const KernelTable &table) {
+    Random random(7);
+    const std::vector<float> x = arguments(random);
+    for (const Case &entry : cases()) {
+        std::vector<float> y = x;
+        table.apply_neuron(entry.activation, y.data(), static_cast<std::int64_t>(y.size()));
+        double worst = 0.0;
+        std::size_t place = 0;
+        for (std::size_t i = 0; i < x.size(); ++i) {
+            const double error = distance(y[i], entry.reference(x[i]));
+            if (error > worst) worst = error, place = i;
+        }
+        if (!(worst <= entry.allowed))
+            std::printf("%s, %s: %.2f units at %a: %a, expected %a\n", table.name, entry.name.c_str(), worst,
+                        x[place], y[place], entry.reference(x[place]));
+        CHECK(worst <= entry.allowed);
+    }
+}
+
+void check_whole_powers(const KernelTable &table) {
+    std::vector<float> x(16);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = std::ldexp(1.0f, static_cast<int>(i) - 8);
+    table.apply_neuron(function(Function::logarithm, 1, 0, 1 / std::log(2.0)), x.data(), 16);
+    for (std::size_t i = 0; i < x.size(); ++i) CHECK(x[i] == static_cast<float>(i) - 8.0f);
+    table.apply_neuron(function(Function::exponential, 1, 0, std::log(2.0)), x.data(), 16);
+    for (std::size_t i = 0; i < x.size(); ++i) CHECK(x[i] == std::ldexp(1.0f, static_cast<int>(i) - 8));
+    table.apply_neuron(function(Function::power, 1, 0, 3), x.data(), 16);
+    for (std::size_t i = 0; i < x.size(); ++i) CHECK(x[i] == std::ldexp(1.0f, 3 * static_cast<int>(i) - 24));
+}
+
+} // namespace
+
+TEST(errors_are_within_what_is_stated) {
+    for (const KernelTable *table : available_kernels()) check_errors(*table);
+}
+
+TEST(whole_powers_of_the_base_are_exact) {
+    for (const KernelTable *table : available_kernels()) check_whole_powers(*table);
+}
