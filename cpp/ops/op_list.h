@@ -20,7 +20,7 @@ namespace mpscnn::ops {
 /// THE table of operations. An operation added here is known to model files, the C interface, Python, the
 /// documentation and the tests that walk the table.
 using Operation = std::variant<Addition, BatchNormalization, Concatenation, Convolution, FullyConnected,
-                               Neuron, Padding, Pooling, Reshape, Resize, Softmax>;
+                               LogSoftmax, Neuron, Padding, Pooling, Reshape, Resize, Softmax>;
 
 const OperationInfo &info_of(const Operation &operation);
 

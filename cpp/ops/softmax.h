@@ -4,17 +4,29 @@
 
 namespace mpscnn::ops {
 
-/// exp(x) / sum(exp(x)) over the channels of each pixel, computed after subtracting the largest x.
-struct Softmax {
-    static constexpr OperationInfo info{"softmax", "Softmax over the feature channels.", 1, 1, true, false,
-                                        true};
-
+/// What both forms of softmax have in common: one vector of the last axis' extent at a time.
+struct ChannelSoftmax {
     template <class Visitor> void fields(Visitor &) {}
 
-    void check(const InputShapes &inputs) const { require_fixed_channels(info, inputs); }
     Shape output_shape(const InputShapes &inputs) const { return inputs[0]; }
     WeightSpecs weights(const InputShapes &) const { return {}; }
     Cost cost(const InputShapes &, const Shape &output) const { return {0, 4 * output.elements()}; }
+};
+
+/// exp(x) / sum(exp(x)) over the channels of each pixel, computed after subtracting the largest x.
+struct Softmax : ChannelSoftmax {
+    static constexpr OperationInfo info{"softmax", "Softmax over the feature channels.", 1, 1, true, false,
+                                        true};
+
+    void check(const InputShapes &inputs) const { require_fixed_channels(info, inputs); }
+};
+
+/// x - ln(sum(exp(x))) over the channels of each pixel, computed after subtracting the largest x.
+struct LogSoftmax : ChannelSoftmax {
+    static constexpr OperationInfo info{
+        "log_softmax", "Logarithm of softmax over the feature channels.", 1, 1, true, false, true};
+
+    void check(const InputShapes &inputs) const { require_fixed_channels(info, inputs); }
 };
 
 } // namespace mpscnn::ops

@@ -123,6 +123,7 @@ LAYERS: dict[str, Callable[[Network, Tensor], Tensor]] = {
     "global max pooling": lambda net, x: net.global_max_pool2d(x),
     "dense of an image": lambda net, x: net.dense(x, 5, activation="relu"),
     "add": lambda net, x: net.add(x, net.activation(x, "relu"), activation="relu6"),
+    "log softmax": lambda net, x: net.log_softmax(x),
     "relu": lambda net, x: net.activation(x, "relu"),
     "leaky relu": lambda net, x: net.activation(x, {"kind": "relu", "a": 0.1}),
     "relu6": lambda net, x: net.activation(x, RELU6),

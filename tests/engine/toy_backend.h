@@ -205,6 +205,11 @@ private:
         });
     }
 
+    void compute(const ops::LogSoftmax &) {
+        compute(ops::Softmax{});
+        for (double &value : result_.values) value = std::log(value);
+    }
+
     void compute(const ops::Softmax &) {
         const std::int64_t channels = input().channels();
         for (std::int64_t n = 0; n < input().batch(); ++n)

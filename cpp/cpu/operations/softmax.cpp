@@ -8,4 +8,11 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Sof
     builder.begin(fused, task);
 }
 
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::LogSoftmax &) {
+    SoftmaxTask task;
+    task.round_to_half = fused.rounds;
+    task.logarithm = true;
+    builder.begin(fused, task);
+}
+
 } // namespace mpscnn::cpu

@@ -157,6 +157,13 @@ def _fully_connected(layer: Layer) -> str:
     return layer.add("Gemm", *inputs, transB=1)
 
 
+def _softmax_of(operation: str) -> Callable[[Layer], str]:
+    def export(layer: Layer) -> str:
+        return layer.add(operation, layer.inputs[0].name, axis=1 if layer.inputs[0].is_image else -1)
+
+    return export
+
+
 def _add(layer: Layer) -> str:
     a, b = layer.inputs
     return layer.add("Add", a.name, b.name)
@@ -180,10 +187,6 @@ def _batch_normalization(layer: Layer) -> str:
     scale = gamma / np.sqrt(variance.astype(np.float64) + epsilon)
     scaled = layer.add("Mul", x.name, layer.constant(scale, "scale"))
     return layer.add("Add", scaled, layer.constant(beta - mean * scale, "shift"))
-
-
-def _softmax(layer: Layer) -> str:
-    return layer.add("Softmax", layer.inputs[0].name, axis=1 if layer.inputs[0].is_image else -1)
 
 
 def _concatenation(layer: Layer) -> str:
@@ -238,7 +241,8 @@ EXPORTERS: dict[str, Callable[[Layer], str]] = {
     "add": _add,
     "neuron": _neuron,
     "batch_normalization": _batch_normalization,
-    "softmax": _softmax,
+    "softmax": _softmax_of("Softmax"),
+    "log_softmax": _softmax_of("LogSoftmax"),
     "concatenation": _concatenation,
     "padding": _padding,
     "reshape": _reshape,
