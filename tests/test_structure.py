@@ -103,8 +103,11 @@ OPERATIONS = {entry["name"]: entry for entry in mpscnn.operations()}
 SMALLEST: dict[str, tuple[list[tuple[int, ...]], dict[str, Any]]] = {
     "add": ([(4, 4, 3), (4, 4, 3)], {}),
     "convolution": ([(4, 4, 3)], {"output_channels": 2}),
+    "divide": ([(4, 4, 3), (4, 4, 3)], {}),
     "fully_connected": ([(4, 4, 3)], {"outputs": 2}),
+    "multiply": ([(4, 4, 3), (4, 4, 3)], {}),
     "reshape": ([(4, 4, 3)], {"shape": [-1]}),
+    "subtract": ([(4, 4, 3), (4, 4, 3)], {}),
 }
 
 

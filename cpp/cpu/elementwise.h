@@ -1,6 +1,6 @@
 #pragma once
 
-// Elementwise kernels: additions, and per-channel scale and shift (which also serves as a copy with an
+// Elementwise kernels: what they share, and per-channel scale and shift (which also serves as a copy with an
 // epilogue).
 
 #include "cpu/pixel_epilogue.h"
@@ -89,26 +89,6 @@ MPSCNN_INLINE void for_each_vector(const View &to, const Epilogue &epilogue, con
             }
         }
     }
-}
-
-template <class V> Work addition_work(const AdditionTask &task, int threads) {
-    return {split_elements(task.destination, threads).items(), 0};
-}
-
-template <class V>
-void addition_run(const AdditionTask &task, int threads, std::int64_t begin, std::int64_t end, std::byte *) {
-    const WorkSplit split = split_elements(task.destination, threads);
-    ConstView a = task.source, b = task.second;
-    View to = task.destination;
-    Epilogue epilogue = task.epilogue;
-    ConstView residual;
-    merge_rows(to, epilogue, residual, a, b);
-    for_each_vector<V>(
-        to, epilogue, split, begin, end,
-        [&](std::int64_t image, std::int64_t y, std::int64_t x, std::int64_t channel, std::int64_t left) {
-            return V::add(load_lanes<V>(pixel_at(a, image, y, x) + channel, left),
-                          load_lanes<V>(pixel_at(b, image, y, x) + channel, left));
-        });
 }
 
 template <class V> Work affine_work(const AffineTask &task, int threads) {

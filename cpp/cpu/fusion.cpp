@@ -46,7 +46,7 @@ std::vector<NodeFusion> find_fusions(const Graph &graph) {
             if (!border || !is_zero_border(graph.nodes()[*border])) continue;
             fusions[*border].absorbed = true;
             fusions[i].border = border;
-        } else if (std::holds_alternative<ops::Addition>(node.operation)) {
+        } else if (const auto *sum = std::get_if<ops::Addition>(&node.operation); sum && sum->is_plain()) {
             // The operand computed last: by then the other one exists.
             const auto last = sole_producer(std::max(node.inputs[0], node.inputs[1]));
             if (!last || !multiplies_weights(graph.nodes()[*last])) continue;

@@ -8,7 +8,7 @@ void get(NeuronFunctions &);
 void get(SignalKernels &);
 void get(Kernel<ConvolutionTask> &);
 void get(Kernel<PoolingTask> &);
-void get(Kernel<AdditionTask> &);
+void get(Kernel<ArithmeticTask> &);
 void get(Kernel<AffineTask> &);
 void get(Kernel<SoftmaxTask> &);
 void get(Kernel<ResizeTask> &);

@@ -6,6 +6,7 @@
 #include <span>
 #include <variant>
 
+#include "cpu/tasks/arithmetic.h"
 #include "cpu/tasks/convolution.h"
 #include "cpu/tasks/elementwise.h"
 #include "cpu/tasks/padding.h"
@@ -18,7 +19,7 @@ namespace mpscnn::cpu {
 
 /// THE list of what kernels do. For each of these every instruction set has a kernel: an instance file
 /// defines it (cpu/instances) and cpu/instance_functions.h declares it.
-using Task = std::variant<ConvolutionTask, PoolingTask, AdditionTask, AffineTask, SoftmaxTask, ResizeTask,
+using Task = std::variant<ConvolutionTask, PoolingTask, ArithmeticTask, AffineTask, SoftmaxTask, ResizeTask,
                           PaddingTask>;
 
 template <class Tasks> struct KernelSet;

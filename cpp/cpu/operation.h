@@ -3,6 +3,8 @@
 // What this engine does with each operation of ops/op_list.h; cpu/operations/<family>.cpp says it. A new
 // operation needs `make_step`, and `lower` when it has weights or parameters to prepare.
 
+#include <concepts>
+
 #include "cpu/lowering.h"
 #include "cpu/step_builder.h"
 
@@ -31,7 +33,6 @@ void lower(const OperationLowering &lowering, const ops::FullyConnected &dense);
 void lower(const OperationLowering &lowering, const ops::Neuron &neuron);
 void lower(const OperationLowering &lowering, const ops::Padding &padding);
 
-void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Addition &addition);
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::BatchNormalization &normalization);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Concatenation &concatenation);
@@ -44,5 +45,12 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Poo
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Reshape &reshape);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Resize &resize);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Softmax &softmax);
+
+void make_arithmetic_step(StepBuilder &builder, const FusedOperation &fused,
+                          const ops::Arithmetic &arithmetic, ops::ArithmeticKind kind);
+template <std::derived_from<ops::Arithmetic> Op>
+void make_step(StepBuilder &builder, const FusedOperation &fused, const Op &arithmetic) {
+    make_arithmetic_step(builder, fused, arithmetic, Op::kind);
+}
 
 } // namespace mpscnn::cpu

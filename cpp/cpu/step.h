@@ -14,7 +14,7 @@ struct Step {
     std::vector<std::string> layers; ///< names of the nodes that it computes; empty for a copy
     Task task;
     Region source, destination;
-    std::optional<Region> second; ///< residual of a convolution, other operand of an addition
+    std::optional<Region> second; ///< residual of a convolution, second operand of arithmetic
 
     /// "convolution", "depthwise", "pooling", ..., for people.
     const char *kernel() const;

@@ -1,11 +1,100 @@
 #include "ops/arithmetic.h"
 
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
 namespace mpscnn::ops {
 
-void Addition::check(const InputShapes &inputs) const {
-    if (!(inputs[0] == inputs[1]))
-        fail(ErrorKind::shape, std::string(info.name) + ": both inputs must have one shape, got " +
+namespace {
+
+/// Strides of one input along the last axes of its shape: y, x, channels.
+struct AxisStrides {
+    std::int64_t y, x, channels;
+
+    /// Of an axis counted from the last one; axes before the last three have none.
+    std::int64_t at(int axis_from_end) const {
+        return axis_from_end == 1 ? channels : axis_from_end == 2 ? x : axis_from_end == 3 ? y : 1;
+    }
+};
+
+AxisStrides primary_strides(const Arithmetic &operation) {
+    return {operation.primary_stride_y, operation.primary_stride_x, operation.primary_stride_channels};
+}
+AxisStrides secondary_strides(const Arithmetic &operation) {
+    return {operation.secondary_stride_y, operation.secondary_stride_x, operation.secondary_stride_channels};
+}
+
+/// How many elements of the result an axis of an input makes; nothing where it is broadcast.
+std::optional<std::int64_t> reach(std::int64_t extent, std::int64_t stride) {
+    if (stride == 0) return std::nullopt;
+    return extent == Shape::any ? extent : (extent + stride - 1) / stride;
+}
+
+/// Extent of the result along an axis; nothing where the inputs disagree.
+std::optional<std::int64_t> joined(std::optional<std::int64_t> a, std::optional<std::int64_t> b) {
+    if (!a && !b) return 1;
+    if (!a || !b) return a ? a : b;
+    if (*a == Shape::any || *b == Shape::any) return Shape::any;
+    return *a == *b ? a : std::nullopt;
+}
+
+void require_finite(const OperationInfo &info, const char *field, float value) {
+    if (!std::isfinite(value)) refuse_parameter(info, field, "finite", std::to_string(value));
+}
+
+} // namespace
+
+bool Arithmetic::is_plain() const {
+    const std::array strides{primary_stride_y,   primary_stride_x,   primary_stride_channels,
+                             secondary_stride_y, secondary_stride_x, secondary_stride_channels};
+    return primary_scale == 1.0f && secondary_scale == 1.0f && bias == 0.0f && !has_minimum() &&
+           !has_maximum() &&
+           std::all_of(strides.begin(), strides.end(), [](std::int64_t stride) { return stride == 1; });
+}
+
+void Arithmetic::check(const OperationInfo &info, const InputShapes &inputs) const {
+    require_finite(info, "primary_scale", primary_scale);
+    require_finite(info, "secondary_scale", secondary_scale);
+    require_finite(info, "bias", bias);
+    require_finite(info, "minimum", minimum);
+    require_finite(info, "maximum", maximum);
+    if (minimum > maximum)
+        refuse_parameter(info, "minimum", "at most maximum " + std::to_string(maximum),
+                         std::to_string(minimum));
+    require_at_least(info, "primary_stride_y", primary_stride_y, 0);
+    require_at_least(info, "primary_stride_x", primary_stride_x, 0);
+    require_at_least(info, "secondary_stride_y", secondary_stride_y, 0);
+    require_at_least(info, "secondary_stride_x", secondary_stride_x, 0);
+    for (const auto &[field, stride] : {std::pair{"primary_stride_channels", primary_stride_channels},
+                                        std::pair{"secondary_stride_channels", secondary_stride_channels}})
+        if (stride != 0 && stride != 1) refuse_parameter(info, field, "0 or 1", std::to_string(stride));
+    const int rank = inputs[0].rank();
+    constexpr int image_rank = 4; // beyond, kernels see all axes before the last two as one
+    if (rank > image_rank && (primary_stride_y != 1 || secondary_stride_y != 1))
+        refuse_parameter(info, primary_stride_y != 1 ? "primary_stride_y" : "secondary_stride_y",
+                         "1 for tensors of more than 4 axes",
+                         std::to_string(primary_stride_y != 1 ? primary_stride_y : secondary_stride_y));
+    const bool agree = inputs[1].rank() == rank && inputs[1][0] == inputs[0][0];
+    if (!agree || output_shape(inputs).rank() != rank)
+        fail(ErrorKind::shape, std::string(info.name) +
+                                   ": the inputs must have one shape, but for axes that strides of 0 "
+                                   "broadcast, got " +
                                    inputs[0].text() + " and " + inputs[1].text());
+}
+
+/// Without axes where the inputs disagree.
+Shape Arithmetic::output_shape(const InputShapes &inputs) const {
+    const AxisStrides primary = primary_strides(*this), secondary = secondary_strides(*this);
+    Shape result = inputs[0];
+    for (int axis = 1; axis < result.rank(); ++axis) {
+        const int from_end = result.rank() - axis;
+        const auto extent = joined(reach(inputs[0][axis], primary.at(from_end)),
+                                   reach(inputs[1][axis], secondary.at(from_end)));
+        if (!extent) return {};
+        result[axis] = *extent;
+    }
+    return result;
 }
 
 } // namespace mpscnn::ops

@@ -4,17 +4,82 @@
 
 namespace mpscnn::ops {
 
-/// Elementwise sum of two tensors of one shape.
-struct Addition {
-    static constexpr OperationInfo info{
-        "add", "Elementwise sum of two tensors of one shape.", 2, 2, true, true, true};
+enum class ArithmeticKind { add, subtract, multiply, divide };
 
-    template <class Visitor> void fields(Visitor &) {}
+/// What the four elementwise operations on two tensors have in common, as MPSCNNArithmetic: with
+/// x = primary_scale * (first input) and y = secondary_scale * (second input) the result is
+/// min(max(x op y + bias, minimum), maximum).
+///
+/// Strides say which element of an input belongs to the next one of the result: 1 the next, 0 the same
+/// (broadcast), s the s-th next. They count rows (y) of images, pixels (x) of images and rows, and channels.
+struct Arithmetic {
+    float primary_scale = 1.0f, secondary_scale = 1.0f;
+    float bias = 0.0f;
+    float minimum = std::numeric_limits<float>::lowest(), maximum = std::numeric_limits<float>::max();
+    std::int64_t primary_stride_y = 1, primary_stride_x = 1, primary_stride_channels = 1;
+    std::int64_t secondary_stride_y = 1, secondary_stride_x = 1, secondary_stride_channels = 1;
 
-    void check(const InputShapes &inputs) const;
-    Shape output_shape(const InputShapes &inputs) const { return inputs[0]; }
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("primary_scale", primary_scale, "factor of the first input");
+        visit("secondary_scale", secondary_scale, "factor of the second input");
+        visit("bias", bias, "added to the result");
+        visit("minimum", minimum, "lower limit of the result; the default is none: -infinity stays");
+        visit("maximum", maximum, "upper limit of the result; the default is none: infinity stays");
+        visit("primary_stride_y", primary_stride_y, "rows between those of the first input that are read");
+        visit("primary_stride_x", primary_stride_x, "pixels between those of the first input; 0: broadcast");
+        visit("primary_stride_channels", primary_stride_channels,
+              "1, or 0 to read the first input's first channel for all channels");
+        visit("secondary_stride_y", secondary_stride_y,
+              "rows between those of the second input that are read");
+        visit("secondary_stride_x", secondary_stride_x,
+              "pixels between those of the second input; 0: broadcast");
+        visit("secondary_stride_channels", secondary_stride_channels,
+              "1, or 0 to read the second input's first channel for all channels");
+    }
+
+    bool has_minimum() const { return minimum != std::numeric_limits<float>::lowest(); }
+    bool has_maximum() const { return maximum != std::numeric_limits<float>::max(); }
+    /// Whether the result is x op y with the inputs as they are, element by element.
+    bool is_plain() const;
+
+    Shape output_shape(const InputShapes &inputs) const;
     WeightSpecs weights(const InputShapes &) const { return {}; }
     Cost cost(const InputShapes &, const Shape &output) const { return {0, output.elements()}; }
+
+protected:
+    void check(const OperationInfo &info, const InputShapes &inputs) const;
+};
+
+/// Sum; of two tensors as they are what residual connections need.
+struct Addition : Arithmetic {
+    static constexpr OperationInfo info{"add", "Elementwise sum of two tensors.", 2, 2, true, true, true};
+    static constexpr ArithmeticKind kind = ArithmeticKind::add;
+
+    void check(const InputShapes &inputs) const { Arithmetic::check(info, inputs); }
+};
+
+struct Subtraction : Arithmetic {
+    static constexpr OperationInfo info{
+        "subtract", "Elementwise difference of two tensors.", 2, 2, true, true, true};
+    static constexpr ArithmeticKind kind = ArithmeticKind::subtract;
+
+    void check(const InputShapes &inputs) const { Arithmetic::check(info, inputs); }
+};
+
+struct Multiplication : Arithmetic {
+    static constexpr OperationInfo info{"multiply", "Elementwise product of two tensors.", 2, 2, true, true,
+                                        true};
+    static constexpr ArithmeticKind kind = ArithmeticKind::multiply;
+
+    void check(const InputShapes &inputs) const { Arithmetic::check(info, inputs); }
+};
+
+struct Division : Arithmetic {
+    static constexpr OperationInfo info{"divide", "Elementwise quotient of two tensors.", 2, 2, true, true,
+                                        true};
+    static constexpr ArithmeticKind kind = ArithmeticKind::divide;
+
+    void check(const InputShapes &inputs) const { Arithmetic::check(info, inputs); }
 };
 
 } // namespace mpscnn::ops

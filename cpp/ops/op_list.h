@@ -19,8 +19,9 @@ namespace mpscnn::ops {
 
 /// THE table of operations. An operation added here is known to model files, the C interface, Python, the
 /// documentation and the tests that walk the table.
-using Operation = std::variant<Addition, BatchNormalization, Concatenation, Convolution, FullyConnected,
-                               LogSoftmax, Neuron, Padding, Pooling, Reshape, Resize, Softmax>;
+using Operation =
+    std::variant<Addition, BatchNormalization, Concatenation, Convolution, Division, FullyConnected,
+                 LogSoftmax, Multiplication, Neuron, Padding, Pooling, Reshape, Resize, Softmax, Subtraction>;
 
 const OperationInfo &info_of(const Operation &operation);
 

@@ -189,7 +189,7 @@ TEST(additions_agree_with_double) {
         const Memory a = random_source(random, size), b = random_source(random, size);
         const Memory destination(random, size, guard);
         const RandomEpilogue epilogue(random, size);
-        const AdditionTask task{a.view, b.view, destination.view, epilogue.epilogue};
+        const ArithmeticTask task{a.view, b.view, destination.view, epilogue.epilogue};
         check_task(random, table, "addition", task, destination,
                    [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {
                        const double sum =
@@ -231,12 +231,12 @@ TEST(a_destination_may_be_the_source_or_the_residual) {
         Epilogue epilogue;
         epilogue.activation = {.kind = Activation::Kind::linear, .low = 0.25f, .slope = 2.0f};
         epilogue.residual = &residual;
-        AdditionTask task{a.view, b.view, separate.view, epilogue};
-        bool right = run_items(random, task, table.kernel<AdditionTask>(), 2);
+        ArithmeticTask task{a.view, b.view, separate.view, epilogue};
+        bool right = run_items(random, task, table.kernel<ArithmeticTask>(), 2);
         const ConstView own = in_place.view;
         task.second = task.destination = in_place.view;
         task.epilogue.residual = &own;
-        right = right && run_items(random, task, table.kernel<AdditionTask>(), 2);
+        right = right && run_items(random, task, table.kernel<ArithmeticTask>(), 2);
         judge(right && separate.same_bits(in_place), table, "addition in place of " + text(in_place.view));
     });
 }

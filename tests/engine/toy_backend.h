@@ -5,7 +5,9 @@
 // that the tests of the CPU engine compare with.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <concepts>
 #include <cstring>
 #include <functional>
 #include <limits>
@@ -175,9 +177,38 @@ private:
         });
     }
 
-    void compute(const ops::Addition &) {
-        for (std::size_t i = 0; i < result_.values.size(); ++i)
-            result_.values[i] = inputs_[0]->values[i] + inputs_[1]->values[i];
+    template <std::derived_from<ops::Arithmetic> Op> void compute(const Op &operation) {
+        const std::array<std::int64_t, 3> primary{operation.primary_stride_y, operation.primary_stride_x,
+                                                  operation.primary_stride_channels},
+            secondary{operation.secondary_stride_y, operation.secondary_stride_x,
+                      operation.secondary_stride_channels};
+        for (std::int64_t i = 0; i < result_.shape.elements(); ++i) {
+            const double a = operation.primary_scale * stepped(*inputs_[0], i, primary);
+            const double b = operation.secondary_scale * stepped(*inputs_[1], i, secondary);
+            double value = Op::kind == ops::ArithmeticKind::add        ? a + b
+                           : Op::kind == ops::ArithmeticKind::subtract ? a - b
+                           : Op::kind == ops::ArithmeticKind::multiply ? a * b
+                                                                       : a / b;
+            value += operation.bias;
+            if (operation.has_minimum() && value < operation.minimum) value = operation.minimum;
+            if (operation.has_maximum() && value > operation.maximum) value = operation.maximum;
+            result_.row_major(i) = value;
+        }
+    }
+
+    /// The element of an input, its last axes moving by `steps` (y, x, channels), for the result's element
+    /// `index` in row-major order.
+    double stepped(const Tensor &from, std::int64_t index, const std::array<std::int64_t, 3> &steps) const {
+        std::int64_t position = 0, stride = 1;
+        for (int axis = result_.shape.rank() - 1; axis >= 0; --axis) {
+            const int from_end = result_.shape.rank() - axis;
+            const std::int64_t step =
+                axis > 0 && from_end <= 3 ? steps[static_cast<std::size_t>(3 - from_end)] : 1;
+            position += index % result_.shape[axis] * step * stride;
+            index /= result_.shape[axis];
+            stride *= from.shape[axis];
+        }
+        return from.row_major(position);
     }
 
     void compute(const ops::BatchNormalization &normalization) {

@@ -1,33 +1,160 @@
-"""Addition against the float64 reference."""
+"""Arithmetic of two tensors against the float64 reference."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given
+from numpy.typing import NDArray
 from ops.single_layer import precisions, run_layer, seeds, values
-from reference.arithmetic import add
+from reference.arithmetic import OPERATIONS, arithmetic, strided
 from reference.neuron import neuron
-from tolerance import assert_close, linear_bound
+from tolerance import FLOAT32_EPS, assert_close, linear_bound
 
 import mpscnn
 
+kinds = st.sampled_from(list(OPERATIONS))
 
-@given(st.integers(1, 3), st.integers(1, 7), st.integers(1, 70), seeds, precisions(), st.booleans())
-def test_images(batch: int, size: int, channels: int, seed: int, precision: str, relu: bool) -> None:
+
+def operands(
+    seed: int, shapes: tuple[tuple[int, ...], tuple[int, ...]], precision: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Two tensors; no element of the second is near zero, for quotients."""
+    a, b = (values(seed + i, shape, precision=precision) for i, shape in enumerate(shapes))
+    return a, np.where(np.abs(b) < 0.125, np.float32(0.5), b)
+
+
+def bound(kind: str, a: Any, b: Any, attributes: dict[str, Any]) -> Any:
+    """Rounding errors of the operands, the operation and the bias."""
+    x = np.abs(strided(a, attributes, "primary") * attributes.get("primary_scale", 1.0))
+    y = np.abs(strided(b, attributes, "secondary") * attributes.get("secondary_scale", 1.0))
+    size = x + y if kind in ("add", "subtract") else x * y if kind == "multiply" else x / y
+    return linear_bound(size + abs(attributes.get("bias", 0.0)))
+
+
+@given(kinds, st.integers(1, 3), st.integers(1, 7), st.integers(1, 70), seeds, precisions(), st.booleans())
+def test_tensors_of_one_shape(
+    kind: str, batch: int, size: int, channels: int, seed: int, precision: str, relu: bool
+) -> None:
     shape = (batch, size, size + 1, channels)
-    a, b = values(seed, shape, precision=precision), values(seed + 1, shape, precision=precision)
+    a, b = operands(seed, (shape, shape), precision)
     activation = {"kind": "relu"} if relu else None
-    reference = neuron(add(a, b), activation) if activation else add(a, b)
-    result = run_layer("add", [a, b], {}, activation=activation, precision=precision)
-    assert_close(result, reference, linear_bound(np.abs(a) + np.abs(b)), half=precision == "float16")
+    plain = arithmetic(kind, a, b, {})
+    reference = neuron(plain, activation) if activation else plain
+    result = run_layer(kind, [a, b], {}, activation=activation, precision=precision)
+    assert_close(result, reference, bound(kind, a, b, {}), half=precision == "float16")
 
 
-def test_other_shapes_are_refused() -> None:
-    network = mpscnn.Network(input={"a": (4, 4, 3), "b": (4, 4, 1)})
-    with pytest.raises(mpscnn.ShapeError, match="both inputs must have one shape"):
+@st.composite
+def all_parameters(draw: st.DrawFn) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], dict[str, Any]]:
+    """Shapes of two tensors and parameters under which they fit."""
+    rank = draw(st.integers(2, 4))
+    result = [draw(st.integers(1, 3)), *(draw(st.integers(1, 5)) for _ in range(rank - 2))]
+    result.append(draw(st.sampled_from([1, 3, 8, 17, 40])))
+    numbers = st.floats(-2, 2, width=16)
+    attributes: dict[str, Any] = {"bias": draw(numbers)}
+    shapes = []
+    for operand in ("primary", "secondary"):
+        attributes[f"{operand}_scale"] = draw(numbers.filter(lambda scale: abs(scale) > 0.1))
+        shape = list(result)
+        for from_end, axis in ((1, "channels"), (2, "x"), (3, "y")):
+            if rank - from_end < 1:
+                continue
+            stride = draw(st.integers(0, 1 if axis == "channels" else 3))
+            # With a stride of 0 any extent will do: the first element alone is read.
+            extents = st.integers(1, 3) if stride == 0 else st.just((result[-from_end] - 1) * stride + 1)
+            shape[-from_end] = draw(extents)
+            attributes[f"{operand}_stride_{axis}"] = stride
+        shapes.append(tuple(shape))
+    if draw(st.booleans()):
+        attributes["minimum"], attributes["maximum"] = sorted((draw(numbers), draw(numbers)))
+    return (shapes[0], shapes[1]), attributes
+
+
+@given(kinds, all_parameters(), seeds, precisions(), st.sampled_from([None, "sigmoid"]))
+def test_scales_limits_and_strides(
+    kind: str,
+    case: tuple[tuple[tuple[int, ...], tuple[int, ...]], dict[str, Any]],
+    seed: int,
+    precision: str,
+    function: str | None,
+) -> None:
+    shapes, attributes = case
+    a, b = operands(seed, shapes, precision)
+    activation = {"kind": function} if function else None
+    plain = arithmetic(kind, a, b, attributes)
+    reference = neuron(plain, activation) if activation else plain
+    allowed = bound(kind, a, b, attributes) + (4 * FLOAT32_EPS if activation else 0.0)
+    result = run_layer(kind, [a, b], attributes, activation=activation, precision=precision)
+    assert_close(result, reference, allowed, half=precision == "float16")
+
+
+@pytest.mark.parametrize("kind", OPERATIONS)
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        ((5, 6, 7), (5, 6, 7)),
+        ((5, 6, 7), (1, 1, 7)),
+        ((1, 1, 1), (5, 6, 7)),
+        ((5, 1, 7), (1, 6, 1)),
+        ((5, 6, 1), (5, 6, 7)),
+        ((9,), (1,)),
+        ((3, 9), (1, 9)),
+        ((2, 5, 6, 7), (2, 5, 1, 1)),
+    ],
+    ids=str,
+)
+def test_methods_repeat_extents_of_one(kind: str, shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
+    network = mpscnn.Network(input={"a": shapes[0], "b": shapes[1]})
+    result = network.output(getattr(network, kind)(*network.inputs))
+    a, b = (values(i, (2, *shape)) for i, shape in enumerate(shapes))
+    expected = OPERATIONS[kind](a, b)
+    assert result.shape[1:] == expected.shape[1:]
+    np.testing.assert_array_equal(network.compile(precision="float32").session().run([a, b]), expected)
+
+
+@pytest.mark.parametrize(
+    "shapes", [((4, 4, 3), (4, 4, 2)), ((4, 4, 3), (3,)), ((2, 4, 4, 3), (1, 4, 4, 3))], ids=str
+)
+def test_other_shapes_are_refused(shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
+    network = mpscnn.Network(input={"a": shapes[0], "b": shapes[1]})
+    with pytest.raises(mpscnn.ShapeError, match=r"one shape|number of axes|the last three axes"):
         network.add(*network.inputs)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"minimum": 2.0, "maximum": 1.0}, "minimum must be at most maximum 1"),
+        ({"primary_stride_y": -1}, "primary_stride_y must be 0 to"),
+        ({"primary_stride_x": -1}, "primary_stride_x must be 0 to"),
+        ({"secondary_stride_y": -1}, "secondary_stride_y must be 0 to"),
+        ({"secondary_stride_x": -1}, "secondary_stride_x must be 0 to"),
+        ({"primary_stride_channels": 2}, "primary_stride_channels must be 0 or 1, got 2"),
+        ({"secondary_stride_channels": -1}, "secondary_stride_channels must be 0 or 1"),
+        ({"primary_scale": 1e39}, "primary_scale"),
+        ({"secondary_scale": 1e39}, "secondary_scale"),
+        ({"bias": 1e39}, "bias"),
+        ({"minimum": -1e39}, "minimum"),
+        ({"maximum": 1e39}, "maximum"),
+    ],
+)
+def test_parameters_out_of_range_are_refused(attributes: dict[str, Any], message: str) -> None:
+    network = mpscnn.Network(input=(4, 4, 3))
+    with pytest.raises(mpscnn.ParameterError, match=message):
+        network.layer("multiply", [network.input, network.input], attributes)
+
+
+@pytest.mark.parametrize("operand", ["primary", "secondary"])
+def test_rows_of_tensors_of_more_axes_have_no_stride(operand: str) -> None:
+    network = mpscnn.Network(input=(2, 4, 4, 3))
+    with pytest.raises(
+        mpscnn.ParameterError, match=f"{operand}_stride_y must be 1 for tensors of more than 4"
+    ):
+        network.layer("add", [network.input, network.input], {f"{operand}_stride_y": 0})
 
 
 def test_a_tensor_may_be_added_to_itself() -> None:
@@ -37,6 +164,29 @@ def test_a_tensor_may_be_added_to_itself() -> None:
     np.testing.assert_array_equal(network.compile(precision="float32").session().run(x), 2 * x)
 
 
+def test_infinities_and_nan_pass() -> None:
+    a = np.array([[np.inf, -np.inf, np.nan, 1.0, 0.0]], np.float32)
+    b = np.array([[1.0, 1.0, 1.0, 0.0, 0.0]], np.float32)
+    np.testing.assert_array_equal(run_layer("add", [a, b], {}), [[np.inf, -np.inf, np.nan, 1.0, 0.0]])
+    np.testing.assert_array_equal(
+        run_layer("divide", [a, b], {}), [[np.inf, -np.inf, np.nan, np.inf, np.nan]]
+    )
+    limits = {"minimum": -2.0, "maximum": 2.0}
+    np.testing.assert_array_equal(run_layer("add", [a, b], limits), [[2.0, -2.0, np.nan, 1.0, 0.0]])
+
+
 def test_half_overflow_becomes_infinity() -> None:
     x = np.full((1, 1, 1, 8), 60000.0, np.float32)
     assert np.isinf(run_layer("add", [x, x], {}, precision="float16")).all()
+
+
+@pytest.mark.parametrize("attributes", [{"bias": 1.0}, {"primary_scale": 2.0}, {"maximum": 0.5}])
+def test_parameters_hold_behind_a_convolution(attributes: dict[str, Any]) -> None:
+    x, weight = values(0, (1, 4, 4, 8)), values(1, (8, 1, 1, 8))
+    network = mpscnn.Network(input=(4, 4, 8))
+    y = network.conv2d(network.input, 8, 1, name="conv")
+    network.output(network.layer("add", [y, network.input], attributes))
+    network.load_weights({"conv.weight": weight})
+    convolved = run_layer("convolution", [x], {"output_channels": 8}, weights={"weight": weight})
+    expected = run_layer("add", [convolved, x], attributes)
+    np.testing.assert_array_equal(network.compile(precision="float32").session().run(x), expected)

@@ -6,6 +6,29 @@ from typing import Any
 
 import numpy as np
 
+FLOAT32 = np.finfo(np.float32)
+OPERATIONS = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide}
 
-def add(a: Any, b: Any) -> Any:
-    return np.asarray(a, np.float64) + np.asarray(b, np.float64)
+
+def strided(x: Any, attributes: dict[str, Any], operand: str) -> Any:
+    """What an input contributes: its last axes with their strides, of which 0 reads the first element alone."""
+    x = np.asarray(x, np.float64)
+    for from_end, axis in ((1, "channels"), (2, "x"), (3, "y")):
+        if x.ndim - from_end < 1:
+            break
+        stride = attributes.get(f"{operand}_stride_{axis}", 1)
+        part = slice(0, 1) if stride == 0 else slice(None, None, stride)
+        x = x[(..., part, *[slice(None)] * (from_end - 1))]
+    return x
+
+
+def arithmetic(operation: str, a: Any, b: Any, attributes: dict[str, Any]) -> Any:
+    """min(max(primary_scale * a op secondary_scale * b + bias, minimum), maximum)."""
+    x = strided(a, attributes, "primary") * attributes.get("primary_scale", 1.0)
+    y = strided(b, attributes, "secondary") * attributes.get("secondary_scale", 1.0)
+    with np.errstate(all="ignore"):
+        result = OPERATIONS[operation](x, y) + attributes.get("bias", 0.0)
+    minimum, maximum = attributes.get("minimum", FLOAT32.min), attributes.get("maximum", FLOAT32.max)
+    if minimum > FLOAT32.min:
+        result = np.maximum(result, minimum)
+    return np.minimum(result, maximum) if maximum < FLOAT32.max else result

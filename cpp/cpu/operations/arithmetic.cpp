@@ -1,10 +1,45 @@
+#include <limits>
+
 #include "cpu/operation.h"
 
 namespace mpscnn::cpu {
 
-void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Addition &) {
-    AdditionTask task;
+namespace {
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+ArithmeticKind kernel_kind(ops::ArithmeticKind kind) {
+    switch (kind) {
+    case ops::ArithmeticKind::add:
+        return ArithmeticKind::add;
+    case ops::ArithmeticKind::subtract:
+        return ArithmeticKind::subtract;
+    case ops::ArithmeticKind::multiply:
+        return ArithmeticKind::multiply;
+    case ops::ArithmeticKind::divide:
+        return ArithmeticKind::divide;
+    }
+    return ArithmeticKind::add;
+}
+
+} // namespace
+
+void make_arithmetic_step(StepBuilder &builder, const FusedOperation &fused,
+                          const ops::Arithmetic &arithmetic, ops::ArithmeticKind kind) {
+    ArithmeticTask task;
     task.epilogue = epilogue_of(fused);
+    task.kind = kernel_kind(kind);
+    task.source_steps = {arithmetic.primary_stride_y, arithmetic.primary_stride_x,
+                         arithmetic.primary_stride_channels};
+    task.second_steps = {arithmetic.secondary_stride_y, arithmetic.secondary_stride_x,
+                         arithmetic.secondary_stride_channels};
+    task.source_scale = arithmetic.primary_scale;
+    task.second_scale = arithmetic.secondary_scale;
+    task.bias = arithmetic.bias;
+    task.low = arithmetic.has_minimum() ? arithmetic.minimum : -infinity;
+    task.high = arithmetic.has_maximum() ? arithmetic.maximum : infinity;
+    task.scaled = task.source_scale != 1.0f || task.second_scale != 1.0f || task.bias != 0.0f ||
+                  arithmetic.has_minimum() || arithmetic.has_maximum();
     builder.begin(fused, task).second = builder.placement().region(fused.inputs[1]);
 }
 

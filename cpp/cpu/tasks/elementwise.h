@@ -4,15 +4,6 @@
 
 namespace mpscnn::cpu {
 
-/// destination = activation(source + second), elementwise.
-struct AdditionTask {
-    ConstView source, second;
-    View destination;
-    Epilogue epilogue{};
-
-    const char *kernel_name() const { return "addition"; }
-};
-
 /// destination = epilogue(source * scale + shift), scale and shift per channel (null: 1 and 0). Serves
 /// neurons that stand alone, batch normalization that could not be folded, copies with other strides,
 /// rounding.

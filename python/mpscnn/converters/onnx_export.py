@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
+from mpscnn.converters.onnx_arithmetic import ARITHMETIC
 from mpscnn.converters.onnx_builder import NCHW_FROM_NHWC, NHWC_FROM_NCHW, Builder, Value
 from mpscnn.converters.onnx_neuron import activation
 from mpscnn.converters.onnx_pooling import pooling
@@ -164,11 +165,6 @@ def _softmax_of(operation: str) -> Callable[[Layer], str]:
     return export
 
 
-def _add(layer: Layer) -> str:
-    a, b = layer.inputs
-    return layer.add("Add", a.name, b.name)
-
-
 def _neuron(layer: Layer) -> str:
     return activation(layer, layer.inputs[0].name, layer.attributes)
 
@@ -238,7 +234,7 @@ EXPORTERS: dict[str, Callable[[Layer], str]] = {
     "convolution": _convolution,
     "pooling": pooling,
     "fully_connected": _fully_connected,
-    "add": _add,
+    **ARITHMETIC,
     "neuron": _neuron,
     "batch_normalization": _batch_normalization,
     "softmax": _softmax_of("Softmax"),

@@ -1,0 +1,76 @@
+#pragma once
+
+// Elementwise arithmetic of two tensors.
+
+#include "cpu/elementwise.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// A source whose rows and pixels are the steps apart, for loops over the destination.
+MPSCNN_INLINE ConstView stepped(ConstView source, const SourceSteps &steps) {
+    source.row_stride *= steps.y;
+    source.pixel_stride *= steps.x;
+    return source;
+}
+
+template <class V, ArithmeticKind kind>
+MPSCNN_INLINE typename V::reg combine(typename V::reg a, typename V::reg b) {
+    if constexpr (kind == ArithmeticKind::add) return V::add(a, b);
+    if constexpr (kind == ArithmeticKind::subtract) return V::sub(a, b);
+    if constexpr (kind == ArithmeticKind::multiply) return V::mul(a, b);
+    if constexpr (kind == ArithmeticKind::divide) return V::div(a, b);
+}
+
+template <class V, ArithmeticKind kind, bool scaled>
+void arithmetic_items(const ArithmeticTask &task, const WorkSplit &split, std::int64_t begin,
+                      std::int64_t end) {
+    ConstView a = stepped(task.source, task.source_steps), b = stepped(task.second, task.second_steps);
+    const bool one_a = task.source_steps.channels == 0, one_b = task.second_steps.channels == 0;
+    View to = task.destination;
+    Epilogue epilogue = task.epilogue;
+    ConstView residual;
+    if (!one_a && !one_b) merge_rows(to, epilogue, residual, a, b);
+    const auto scale_a = V::set1(task.source_scale), scale_b = V::set1(task.second_scale);
+    const auto bias = V::set1(task.bias), low = V::set1(task.low), high = V::set1(task.high);
+    for_each_vector<V>(
+        to, epilogue, split, begin, end,
+        [&](std::int64_t image, std::int64_t y, std::int64_t x, std::int64_t channel, std::int64_t left) {
+            const float *from_a = pixel_at(a, image, y, x), *from_b = pixel_at(b, image, y, x);
+            const auto p = one_a ? V::broadcast(from_a) : load_lanes<V>(from_a + channel, left);
+            const auto q = one_b ? V::broadcast(from_b) : load_lanes<V>(from_b + channel, left);
+            if constexpr (!scaled) return combine<V, kind>(p, q);
+            const auto result = combine<V, kind>(V::mul(scale_a, p), V::mul(scale_b, q));
+            return V::min(high, V::max(low, V::add(result, bias)));
+        });
+}
+
+template <class V> Work arithmetic_work(const ArithmeticTask &task, int threads) {
+    return {split_elements(task.destination, threads).items(), 0};
+}
+
+template <class V, ArithmeticKind kind>
+void arithmetic_of_kind(const ArithmeticTask &task, const WorkSplit &split, std::int64_t begin,
+                        std::int64_t end) {
+    task.scaled ? arithmetic_items<V, kind, true>(task, split, begin, end)
+                : arithmetic_items<V, kind, false>(task, split, begin, end);
+}
+
+template <class V>
+void arithmetic_run(const ArithmeticTask &task, int threads, std::int64_t begin, std::int64_t end,
+                    std::byte *) {
+    const WorkSplit split = split_elements(task.destination, threads);
+    switch (task.kind) {
+    case ArithmeticKind::add:
+        return arithmetic_of_kind<V, ArithmeticKind::add>(task, split, begin, end);
+    case ArithmeticKind::subtract:
+        return arithmetic_of_kind<V, ArithmeticKind::subtract>(task, split, begin, end);
+    case ArithmeticKind::multiply:
+        return arithmetic_of_kind<V, ArithmeticKind::multiply>(task, split, begin, end);
+    case ArithmeticKind::divide:
+        return arithmetic_of_kind<V, ArithmeticKind::divide>(task, split, begin, end);
+    }
+}
+
+} // namespace
+} // namespace mpscnn::cpu

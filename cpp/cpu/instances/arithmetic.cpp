@@ -1,0 +1,4 @@
+#include "cpu/arithmetic.h"
+#include "cpu/instance.h"
+
+MPSCNN_KERNEL(ArithmeticTask, arithmetic)

@@ -1,0 +1,57 @@
+"""Elementwise arithmetic as ONNX nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mpscnn.converters.onnx_builder import NCHW_FROM_NHWC, Value
+
+if TYPE_CHECKING:
+    from mpscnn.converters.onnx_export import Layer
+
+_FLOAT32 = np.finfo(np.float32)
+
+
+def _operand(layer: Layer, value: Value, role: str) -> str:
+    """An input times its scale, of which strides leave what the operation reads; ONNX repeats extents of 1."""
+    name = value.name
+    rank = len(value.shape)
+    for from_end, axis_name in ((1, "channels"), (2, "x"), (3, "y")):
+        stride = layer.attributes[f"{role}_stride_{axis_name}"]
+        axis = rank - from_end
+        if stride == 1 or axis < 1:
+            continue
+        end, step = (1, 1) if stride == 0 else (np.iinfo(np.int64).max, stride)
+        place = NCHW_FROM_NHWC.index(axis) if value.is_image else axis
+        limits = [layer.constant([int(number)], role) for number in (0, end, place, step)]
+        name = layer.add("Slice", name, *limits)
+    scale = float(layer.attributes[f"{role}_scale"])
+    return name if scale == 1 else layer.add("Mul", name, layer.constant([scale], f"{role}_scale"))
+
+
+def _arithmetic(operation: str) -> Callable[[Layer], str]:
+    def export(layer: Layer) -> str:
+        a, b = layer.inputs
+        result = layer.add(operation, _operand(layer, a, "primary"), _operand(layer, b, "secondary"))
+        attributes = layer.attributes
+        if attributes["bias"] != 0:
+            result = layer.add("Add", result, layer.constant([float(attributes["bias"])], "bias"))
+        if attributes["minimum"] > _FLOAT32.min:
+            result = layer.add("Max", result, layer.constant([float(attributes["minimum"])], "minimum"))
+        if attributes["maximum"] < _FLOAT32.max:
+            result = layer.add("Min", result, layer.constant([float(attributes["maximum"])], "maximum"))
+        return result
+
+    return export
+
+
+#: How each arithmetic operation is written.
+ARITHMETIC: dict[str, Callable[[Layer], str]] = {
+    "add": _arithmetic("Add"),
+    "subtract": _arithmetic("Sub"),
+    "multiply": _arithmetic("Mul"),
+    "divide": _arithmetic("Div"),
+}
