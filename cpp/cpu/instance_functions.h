@@ -11,5 +11,6 @@ void get(Kernel<PoolingTask> &);
 void get(Kernel<ArithmeticTask> &);
 void get(Kernel<AffineTask> &);
 void get(Kernel<SoftmaxTask> &);
+void get(Kernel<DropoutTask> &);
 void get(Kernel<ResizeTask> &);
 void get(Kernel<PaddingTask> &);

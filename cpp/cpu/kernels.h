@@ -8,6 +8,7 @@
 
 #include "cpu/tasks/arithmetic.h"
 #include "cpu/tasks/convolution.h"
+#include "cpu/tasks/dropout.h"
 #include "cpu/tasks/elementwise.h"
 #include "cpu/tasks/padding.h"
 #include "cpu/tasks/pooling.h"
@@ -19,8 +20,8 @@ namespace mpscnn::cpu {
 
 /// THE list of what kernels do. For each of these every instruction set has a kernel: an instance file
 /// defines it (cpu/instances) and cpu/instance_functions.h declares it.
-using Task = std::variant<ConvolutionTask, PoolingTask, ArithmeticTask, AffineTask, SoftmaxTask, ResizeTask,
-                          PaddingTask>;
+using Task = std::variant<ConvolutionTask, PoolingTask, ArithmeticTask, AffineTask, SoftmaxTask, DropoutTask,
+                          ResizeTask, PaddingTask>;
 
 template <class Tasks> struct KernelSet;
 template <class... TaskType> struct KernelSet<std::variant<TaskType...>> : Kernel<TaskType>... {};

@@ -37,6 +37,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::BatchNormalization &normalization);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Concatenation &concatenation);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Convolution &convolution);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Dropout &dropout);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::FullyConnected &dense);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::LogSoftmax &softmax);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Neuron &neuron);

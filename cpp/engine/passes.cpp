@@ -44,7 +44,7 @@ public:
     Graph run() {
         for (std::size_t i = 0; i < nodes_.size(); ++i) {
             for (ValueId &value : nodes_[i].inputs) value = alias_[index(value)];
-            if (fold_batch_normalization(i) || attach_neuron(i)) merge(i);
+            if (drop_dropout(i) || fold_batch_normalization(i) || attach_neuron(i)) merge(i);
         }
         return rebuild();
     }
@@ -60,6 +60,7 @@ private:
         return producer.activation ? nullptr : &producer;
     }
 
+    bool drop_dropout(std::size_t i) const;
     bool fold_batch_normalization(std::size_t i);
     bool attach_neuron(std::size_t i);
 
@@ -67,7 +68,7 @@ private:
         merged_[i] = true;
         const ValueId own = graph_.result_of(i), into = nodes_[i].inputs[0];
         alias_[index(own)] = into;
-        uses_[index(into)] = uses_[index(own)];
+        uses_[index(into)] += uses_[index(own)] - 1;
     }
 
     Graph rebuild() const {
@@ -84,6 +85,14 @@ private:
     std::vector<ValueId> alias_; ///< where each value of the graph is found now
     std::vector<int> uses_;
 };
+
+/// Outside of training dropout does nothing. One whose result is an output stays: its input may be one too.
+bool Merger::drop_dropout(std::size_t i) const {
+    const auto *dropout = std::get_if<ops::Dropout>(&nodes_[i].operation);
+    if (!dropout || dropout->training) return false;
+    const auto &outputs = graph_.outputs();
+    return std::find(outputs.begin(), outputs.end(), graph_.result_of(i)) == outputs.end();
+}
 
 bool Merger::fold_batch_normalization(std::size_t i) {
     Node &node = nodes_[i];

@@ -10,8 +10,9 @@ namespace mpscnn::engine {
 Graph extract(const Graph &graph, const std::vector<ValueId> &wanted);
 
 /// The same network in the form that backends take: batch normalization folded into the convolution or dense
-/// layer before it, neurons attached to the layers before them. Rounding points stay where the original graph
-/// has them: a convolution with its batch normalization and neuron rounds once. The graph must be complete.
+/// layer before it, neurons attached to the layers before them, dropout outside of training left out.
+/// Rounding points stay where the original graph has them: a convolution with its batch normalization and
+/// neuron rounds once. The graph must be complete.
 Graph canonicalise(const Graph &graph);
 
 } // namespace mpscnn::engine

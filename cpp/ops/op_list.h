@@ -6,6 +6,7 @@
 #include "ops/arithmetic.h"
 #include "ops/concatenation.h"
 #include "ops/convolution.h"
+#include "ops/dropout.h"
 #include "ops/fully_connected.h"
 #include "ops/neuron.h"
 #include "ops/normalization.h"
@@ -20,7 +21,7 @@ namespace mpscnn::ops {
 /// THE table of operations. An operation added here is known to model files, the C interface, Python, the
 /// documentation and the tests that walk the table.
 using Operation =
-    std::variant<Addition, BatchNormalization, Concatenation, Convolution, Division, FullyConnected,
+    std::variant<Addition, BatchNormalization, Concatenation, Convolution, Division, Dropout, FullyConnected,
                  LogSoftmax, Multiplication, Neuron, Padding, Pooling, Reshape, Resize, Softmax, Subtraction>;
 
 const OperationInfo &info_of(const Operation &operation);

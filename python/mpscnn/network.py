@@ -13,6 +13,7 @@ from mpscnn.layer_arguments import Activation, activation_attributes, plain_numb
 from mpscnn.layers.arithmetic import ArithmeticLayers
 from mpscnn.layers.concatenation import ConcatenationLayers
 from mpscnn.layers.convolution import ConvolutionLayers
+from mpscnn.layers.dropout import DropoutLayers
 from mpscnn.layers.fully_connected import FullyConnectedLayers
 from mpscnn.layers.layer_maker import Tensor
 from mpscnn.layers.neuron import NeuronLayers
@@ -37,6 +38,7 @@ class Network(
     NormalizationLayers,
     NeuronLayers,
     SoftmaxLayers,
+    DropoutLayers,
     ConcatenationLayers,
     PaddingLayers,
     ReshapeLayers,

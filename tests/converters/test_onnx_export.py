@@ -124,6 +124,7 @@ LAYERS: dict[str, Callable[[Network, Tensor], Tensor]] = {
     "dense of an image": lambda net, x: net.dense(x, 5, activation="relu"),
     "add": lambda net, x: net.add(x, net.activation(x, "relu"), activation="relu6"),
     "log softmax": lambda net, x: net.log_softmax(x),
+    "dropout": lambda net, x: net.dropout(x),
     "subtract with broadcasting": lambda net, x: net.subtract(x, net.global_max_pool2d(x)),
     "multiply": lambda net, x: net.multiply(net.global_average_pool2d(x), x, activation="sigmoid"),
     "divide": lambda net, x: net.divide(x, net.activation(x, "exponential")),

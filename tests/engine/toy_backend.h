@@ -211,6 +211,9 @@ private:
         return from.row_major(position);
     }
 
+    /// The mask of training needs the kernels' random numbers: what networks do at inference is the identity.
+    void compute(const ops::Dropout &) { result_.values = input().values; }
+
     void compute(const ops::BatchNormalization &normalization) {
         const std::int64_t channels = input().channels();
         const auto gamma = weights("gamma", channels, 1), beta = weights("beta", channels, 0);

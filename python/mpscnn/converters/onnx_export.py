@@ -165,6 +165,12 @@ def _softmax_of(operation: str) -> Callable[[Layer], str]:
     return export
 
 
+def _dropout(layer: Layer) -> str:
+    if layer.attributes["training"]:
+        raise UnsupportedError(f"layer {layer.name!r}: ONNX has no dropout with mpscnn's random numbers")
+    return layer.add("Identity", layer.inputs[0].name)
+
+
 def _neuron(layer: Layer) -> str:
     return activation(layer, layer.inputs[0].name, layer.attributes)
 
@@ -239,6 +245,7 @@ EXPORTERS: dict[str, Callable[[Layer], str]] = {
     "batch_normalization": _batch_normalization,
     "softmax": _softmax_of("Softmax"),
     "log_softmax": _softmax_of("LogSoftmax"),
+    "dropout": _dropout,
     "concatenation": _concatenation,
     "padding": _padding,
     "reshape": _reshape,

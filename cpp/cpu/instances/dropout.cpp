@@ -1,0 +1,4 @@
+#include "cpu/dropout.h"
+#include "cpu/instance.h"
+
+MPSCNN_KERNEL(DropoutTask, dropout)

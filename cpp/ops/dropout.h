@@ -1,0 +1,45 @@
+#pragma once
+
+#include "ops/operation.h"
+
+namespace mpscnn::ops {
+
+/// Each element is kept with a probability and multiplied with its reciprocal, otherwise multiplied with 0
+/// (Srivastava et al. 2014). Networks drop nothing at inference: then the result is the input.
+///
+/// The mask is a tensor of its own, whose extents are those of the input, or 1 along axes with a mask stride
+/// of 0. Its element i, in row-major NHWC order over the whole batch, has the random word i % 4 of philox(i /
+/// 4, seed) (core/philox.h) and is kept when that is at most last_kept(). Every engine makes the same mask.
+struct Dropout {
+    static constexpr OperationInfo info{
+        "dropout", "Sets random elements to zero; outside of training the identity.", 1, 1, true, false,
+        true};
+
+    float keep_probability = 0.5f;
+    std::int64_t seed = 0;
+    std::int64_t mask_stride_y = 1, mask_stride_x = 1, mask_stride_channels = 1;
+    bool training = false;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("keep_probability", keep_probability,
+              "share of the elements that are kept, above 0, at most 1");
+        visit("seed", seed, "key of the random numbers: the same seed, the same mask");
+        visit("mask_stride_y", mask_stride_y, "1: every row has its own mask, 0: all rows share one");
+        visit("mask_stride_x", mask_stride_x, "1: every pixel of a row has its own mask, 0: all share one");
+        visit("mask_stride_channels", mask_stride_channels,
+              "1: every channel has its own mask, 0: all share one");
+        visit("training", training, "whether anything is dropped");
+    }
+
+    /// The largest random word of an element that is kept.
+    std::uint32_t last_kept() const;
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const { return inputs[0]; }
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &, const Shape &output) const {
+        return {0, training ? output.elements() : 0};
+    }
+};
+
+} // namespace mpscnn::ops
