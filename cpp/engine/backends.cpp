@@ -12,7 +12,7 @@ namespace {
 
 #if defined(MPSCNN_WITH_METAL)
 std::shared_ptr<const Backend> make_metal_backend() { return metal::make_metal_backend(); }
-constexpr const char *why_not_metal = "the Metal engine runs what it is asked to (device='metal')";
+constexpr const char *why_not_metal = "Metal runs when asked for (device='metal'), since it lacks operations";
 #else
 #if defined(__APPLE__)
 constexpr const char *why_not_metal = "this build of mpscnn has no Metal engine";

@@ -21,11 +21,12 @@ MPSImage *Encoding::create(engine::ValueId value) {
     MPSTemporaryImage *image =
         [MPSTemporaryImage temporaryImageWithCommandBuffer:command_buffer_
                                            imageDescriptor:stored.layout.descriptor(precision_)];
-    if (!image)
+    at(value) = {share(image), stored.readers};
+    [image setReadCount:static_cast<NSUInteger>(stored.readers)];
+    // The texture is made when it is asked for: here a lack of memory can still be reported.
+    if (![image texture])
         fail(ErrorKind::device, "Metal cannot allocate an image of " +
                                     std::to_string(stored.layout.bytes(precision_)) + " bytes");
-    [image setReadCount:static_cast<NSUInteger>(stored.readers)];
-    at(value) = {share(image), stored.readers};
     return image;
 }
 

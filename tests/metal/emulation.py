@@ -1,0 +1,51 @@
+"""The emulation that this process runs on, if mpscnn is linked with it."""
+
+from __future__ import annotations
+
+import ctypes
+
+import pytest
+
+import mpscnn
+
+
+class Emulation:
+    """What tests/metal_emulation/metal/metal_emulation.h declares."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self._library = library
+        library.metal_emulation_violation.restype = ctypes.c_char_p
+        library.metal_emulation_live_object_names.restype = ctypes.c_char_p
+        library.metal_emulation_set.argtypes = [ctypes.c_char_p, ctypes.c_long]
+
+    def set(self, switch: str, value: int) -> None:
+        """Makes the emulation fail or change in one of the ways that its header lists."""
+        assert self._library.metal_emulation_set(switch.encode(), value) == 0, f"no switch {switch}"
+
+    def violations(self) -> list[str]:
+        """Rules of Metal and MPS that were broken since the last reset."""
+        count = self._library.metal_emulation_violation_count()
+        return [self._library.metal_emulation_violation(i).decode() for i in range(count)]
+
+    def live_objects(self) -> str:
+        """Objects of Metal and MPS that exist once all work is done: "MTLBuffer 2, MPSImage 1"."""
+        self._library.metal_emulation_wait_idle()
+        return str(self._library.metal_emulation_live_object_names().decode())
+
+    def reset(self) -> None:
+        """Forgets violations and puts all switches back."""
+        self._library.metal_emulation_reset()
+
+
+def load() -> Emulation:
+    """Of this process; skips where mpscnn is not linked with it."""
+    backends = mpscnn.build_config()["backends"]
+    if "metal" not in backends:
+        pytest.skip(
+            f"this build of mpscnn has the engines {backends}; nox -s metal builds one with Metal's emulation"
+        )
+    try:
+        # The name of a library that is loaded already; nothing is loaded for it.
+        return Emulation(ctypes.CDLL("libmetal_emulation.so"))
+    except OSError:
+        pytest.skip("mpscnn runs on a real GPU here, which cannot be made to fail or tell what it holds")
