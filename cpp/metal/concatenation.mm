@@ -1,6 +1,6 @@
-#include "shaders/concatenation_params.h"
 #include "metal/parameters.h"
 #include "metal/steps.h"
+#include "shaders/concatenation_params.h"
 
 namespace mpscnn::metal {
 

@@ -1,8 +1,8 @@
-#include "shaders/depthwise_params.h"
 #include "metal/neuron.h"
 #include "metal/steps.h"
 #include "metal/weights.h"
 #include "metal/window.h"
+#include "shaders/depthwise_params.h"
 
 namespace mpscnn::metal {
 

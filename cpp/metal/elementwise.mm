@@ -1,8 +1,8 @@
 #include "metal/elementwise.h"
 
-#include "shaders/arithmetic_params.h"
 #include "metal/neuron.h"
 #include "metal/steps.h"
+#include "shaders/arithmetic_params.h"
 
 namespace mpscnn::metal {
 
