@@ -44,6 +44,8 @@ class ArithmeticLayers(LayerMaker):
 
 def _broadcast_strides(operation: str, a: Tensor, b: Tensor) -> dict[str, int]:
     """Strides of 0 along the axes where one tensor has the extent 1 and the other has not."""
+    if not isinstance(a, Tensor) or not isinstance(b, Tensor):
+        return {}  # `layer` refuses it
     if len(a.shape) != len(b.shape):
         raise ShapeError(f"{operation}: both inputs must have the same number of axes, got {a!r} and {b!r}")
     strides: dict[str, int] = {}
