@@ -42,7 +42,7 @@ class ArithmeticLayers(LayerMaker):
         return self.layer("divide", [a, b], strides, activation=activation, name=name, default="divide")
 
 
-def _broadcast_strides(operation: str, a: Tensor, b: Tensor) -> dict[str, int]:
+def _broadcast_strides(operation: str, a: object, b: object) -> dict[str, int]:
     """Strides of 0 along the axes where one tensor has the extent 1 and the other has not."""
     if not isinstance(a, Tensor) or not isinstance(b, Tensor):
         return {}  # `layer` refuses it
