@@ -38,7 +38,7 @@ public:
                            session_.input.data(), channels, std::ptrdiff_t{channels} * width);
         const auto input = engine::TensorView::dense(session_.input.data(), DType::float32, input_shape);
         const auto output = engine::TensorView::dense(session_.output.data(), DType::float32, output_shape);
-        session_.session.run({&input, 1}, {&output, 1});
+        session_.session->run({&input, 1}, {&output, 1});
         return session_.output;
     }
 
@@ -108,7 +108,7 @@ std::string label_of(const mpscnn_model &model, int index) {
 
 std::unique_ptr<mpscnn_predictions> classify(const mpscnn_model &model, mpscnn_session &session,
                                              const mpscnn_image &image, int top) {
-    const engine::Program &program = *session.session.program();
+    const engine::Program &program = *session.session->program();
     require_classifier(program, model);
     const Shape input = program.inputs()[0].shape.with_batch(1),
                 output = program.outputs()[0].shape.with_batch(1);

@@ -6,6 +6,7 @@
 #include "api/graph_description.h"
 #include "api/guard.h"
 #include "api/handles.h"
+#include "api/stored_weight.h"
 #include "api/tensors.h"
 
 using namespace mpscnn;
@@ -27,14 +28,6 @@ std::optional<ops::Neuron> activation_of(const char *json) {
     return ops::make_neuron(parse_json(json));
 }
 
-void check_quantization(const mpscnn_tensor &tensor, const float *scales, const float *zero_points,
-                        int64_t count) {
-    c_api::require_array(scales, count, "scales");
-    c_api::require_array(zero_points, count, "zero_points");
-    if ((tensor.dtype == MPSCNN_UINT8) != (count > 0))
-        fail(ErrorKind::weights, "uint8 weights need scales and zero points, and only they have them");
-}
-
 const engine::WeightTensor &stored_weight(const engine::Graph &graph, std::string_view layer,
                                           std::string_view role) {
     const engine::ValueId value = graph.find(layer);
@@ -43,25 +36,6 @@ const engine::WeightTensor &stored_weight(const engine::Graph &graph, std::strin
         if (const auto found = weights.find(std::string(role)); found != weights.end()) return found->second;
     }
     fail(ErrorKind::weights, "layer " + quoted(layer) + ": no weight " + quoted(role) + " has been set");
-}
-
-mpscnn_tensor tensor_of(const engine::WeightTensor &weight) {
-    mpscnn_tensor tensor{};
-    // The C struct serves inputs and outputs alike; that a weight is read only is documented.
-    tensor.data = const_cast<std::byte *>(weight.data());
-    switch (weight.type()) {
-    case engine::WeightType::float32:
-        tensor.dtype = MPSCNN_FLOAT32;
-        break;
-    case engine::WeightType::float16:
-        tensor.dtype = MPSCNN_FLOAT16;
-        break;
-    case engine::WeightType::uint8:
-        tensor.dtype = MPSCNN_UINT8;
-        break;
-    }
-    c_api::give_shape(weight.shape(), tensor.shape, &tensor.rank);
-    return tensor;
 }
 
 } // namespace
@@ -133,12 +107,8 @@ mpscnn_status mpscnn_graph_set_weight(mpscnn_graph *graph, const char *layer, co
         require(graph, "graph");
         require(tensor, "tensor");
         const std::string where = std::string(text(layer, "layer")) + "." + std::string(text(role, "role"));
-        check_quantization(*tensor, scales, zero_points, quantization_count);
-        engine::WeightTensor weight = c_api::weight_of(*tensor, where);
-        if (quantization_count > 0)
-            weight.set_quantization({scales, scales + quantization_count},
-                                    {zero_points, zero_points + quantization_count});
-        graph->graph.set_weight(layer, role, std::move(weight));
+        graph->graph.set_weight(layer, role,
+                                c_api::weight_of(*tensor, scales, zero_points, quantization_count, where));
     });
 }
 
@@ -150,7 +120,7 @@ mpscnn_status mpscnn_graph_get_weight(const mpscnn_graph *graph, const char *lay
         require(tensor, "tensor");
         const engine::WeightTensor &weight =
             stored_weight(graph->graph, text(layer, "layer"), text(role, "role"));
-        *tensor = tensor_of(weight);
+        *tensor = c_api::tensor_of(weight);
         if (scales) *scales = weight.scales().data();
         if (zero_points) *zero_points = weight.zero_points().data();
         if (quantization_count) *quantization_count = static_cast<int64_t>(weight.scales().size());

@@ -28,9 +28,9 @@ struct mpscnn_program {
 struct mpscnn_session {
     mpscnn_session(std::shared_ptr<mpscnn::engine::Program> program,
                    const mpscnn::engine::SessionOptions &options)
-        : session(std::move(program), options) {}
+        : session(std::make_shared<mpscnn::engine::Session>(std::move(program), options)) {}
 
-    mpscnn::engine::Session session;
+    std::shared_ptr<mpscnn::engine::Session> session; ///< shared with command buffers
     /// Of mpscnn_model_classify, kept for the next photo; `classifying` guards them.
     std::vector<float> input, output;
     std::atomic<bool> classifying{false};

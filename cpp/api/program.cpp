@@ -166,6 +166,6 @@ mpscnn_status mpscnn_session_run(mpscnn_session *session, const mpscnn_tensor *i
         require(session, "session");
         read_views(inputs, input_count, "input", sources);
         read_views(outputs, output_count, "output", destinations);
-        session->session.run(sources, destinations);
+        session->session->run(sources, destinations);
     });
 }

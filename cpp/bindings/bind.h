@@ -9,6 +9,7 @@ void bind_library(pybind11::module_ &module);
 void bind_graph(pybind11::module_ &module);
 void bind_program(pybind11::module_ &module);
 void bind_model(pybind11::module_ &module);
+void bind_kernels(pybind11::module_ &module);
 void bind_signal(pybind11::module_ &module);
 
 } // namespace mpscnn::bindings

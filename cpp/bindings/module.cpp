@@ -9,5 +9,6 @@ PYBIND11_MODULE(_core, module) {
     bind_graph(module);
     bind_program(module);
     bind_model(module);
+    bind_kernels(module);
     bind_signal(module);
 }

@@ -139,18 +139,14 @@ ops::WeightSpecs Graph::weight_specs(std::size_t node_index) const {
     return specs_of(node, input_shapes_of(node.inputs), shape(result_of(node_index)));
 }
 
-void Graph::set_weight(std::string_view node_name, std::string_view role, WeightTensor tensor) {
-    const ValueId value = find(node_name);
-    if (is_input(value)) fail(ErrorKind::weights, "input " + quoted(node_name) + " has no weights");
-    const std::size_t index = static_cast<std::size_t>(value) - inputs_.size();
-    const ops::WeightSpecs specs = weight_specs(index);
+const ops::WeightSpec &require_weight(const ops::WeightSpecs &specs, const std::string &owner,
+                                      std::string_view role, const WeightTensor &tensor) {
     const auto spec = std::find_if(specs.begin(), specs.end(), [&](const auto &s) { return s.role == role; });
-    const std::string where = "layer " + quoted(node_name) + ", " + std::string(role);
+    const std::string where = owner + ", " + std::string(role);
     if (spec == specs.end()) {
         std::string known;
         for (const auto &entry : specs) known += (known.empty() ? "" : ", ") + entry.role;
-        fail(ErrorKind::weights,
-             where + ": no such weight; the layer has " + (known.empty() ? "none" : known));
+        fail(ErrorKind::weights, where + ": no such weight; known are " + (known.empty() ? "none" : known));
     }
     if (!(spec->shape == tensor.shape()))
         fail(ErrorKind::weights,
@@ -162,6 +158,14 @@ void Graph::set_weight(std::string_view node_name, std::string_view role, Weight
         fail(ErrorKind::weights, where + ": element " + std::to_string(bad - values.begin()) + " is " +
                                      std::to_string(*bad) + "; " + spec->role + " must hold finite numbers" +
                                      (spec->lowest == 0.0f ? " of at least 0" : ""));
+    return *spec;
+}
+
+void Graph::set_weight(std::string_view node_name, std::string_view role, WeightTensor tensor) {
+    const ValueId value = find(node_name);
+    if (is_input(value)) fail(ErrorKind::weights, "input " + quoted(node_name) + " has no weights");
+    const std::size_t index = static_cast<std::size_t>(value) - inputs_.size();
+    require_weight(weight_specs(index), "layer " + quoted(node_name), role, tensor);
     nodes_[index].weights.insert_or_assign(std::string(role), std::move(tensor));
 }
 

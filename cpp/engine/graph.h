@@ -43,6 +43,11 @@ struct LayerSummary {
     ops::Cost cost;
 };
 
+/// The spec for `role` that `tensor` fulfils. Throws WeightsError "<where>, <role>: ..." for an unknown role,
+/// another shape, and values that are not finite or too small.
+const ops::WeightSpec &require_weight(const ops::WeightSpecs &specs, const std::string &where,
+                                      std::string_view role, const WeightTensor &tensor);
+
 /// A network: the definition that every engine runs, files hold and converters produce. Nodes are in an order
 /// in which they can be computed; every addition is checked at once, so a graph is always well formed.
 /// Weights may be set later; `require_weights` says which are missing.

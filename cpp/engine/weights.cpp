@@ -35,6 +35,12 @@ void WeightTensor::set_quantization(std::vector<float> scales, std::vector<float
     zero_points_ = std::move(zero_points);
 }
 
+WeightTensor WeightTensor::reshaped(const Shape &shape) const {
+    WeightTensor result = *this;
+    result.shape_ = shape;
+    return result;
+}
+
 std::size_t WeightTensor::bytes() const { return static_cast<std::size_t>(elements()) * size_of(type_); }
 
 std::vector<float> WeightTensor::values() const {

@@ -33,6 +33,9 @@ public:
     const std::vector<float> &scales() const { return scales_; }
     const std::vector<float> &zero_points() const { return zero_points_; }
 
+    /// The same elements in another shape with the same first axis.
+    WeightTensor reshaped(const Shape &shape) const;
+
     /// All elements as float32, dequantised.
     std::vector<float> values() const;
 

@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
-from mpscnn import _core, models, registry
+from mpscnn import _core, kernels, models, registry
+from mpscnn.commands import CommandBuffer, CommandError, CommandQueue, CommandStatus
 from mpscnn.errors import (
     DeviceError,
     DownloadError,
@@ -21,10 +22,12 @@ from mpscnn.errors import (
     UnsupportedError,
     WeightsError,
 )
+from mpscnn.feature_image import Image, ImageDescriptor, TemporaryImage
 from mpscnn.layers.layer_maker import Tensor
 from mpscnn.library import build_config, devices, operations, preprocess
 from mpscnn.model import Model, load
 from mpscnn.network import Network
+from mpscnn.padding import DefaultPadding, PaddingMethod
 from mpscnn.program import Program, Session
 from mpscnn.results import Classification, Prediction
 from mpscnn.signal import convolve1d, convolve2d, correlate1d, correlate2d
@@ -33,18 +36,27 @@ __version__ = _core.version()
 
 __all__ = [
     "Classification",
+    "CommandBuffer",
+    "CommandError",
+    "CommandQueue",
+    "CommandStatus",
+    "DefaultPadding",
     "DeviceError",
     "DownloadError",
     "Error",
+    "Image",
+    "ImageDescriptor",
     "ImageError",
     "Model",
     "Network",
+    "PaddingMethod",
     "ParameterError",
     "Prediction",
     "Program",
     "Session",
     "ShapeError",
     "StateError",
+    "TemporaryImage",
     "Tensor",
     "UnsupportedError",
     "WeightsError",
@@ -54,6 +66,7 @@ __all__ = [
     "correlate1d",
     "correlate2d",
     "devices",
+    "kernels",
     "load",
     "models",
     "operations",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn.arrays import as_input, check_output
 from mpscnn.errors import ParameterError
+from mpscnn.feature_image import Image
+
+if TYPE_CHECKING:
+    from mpscnn.commands import CommandBuffer
 
 Arrays = Mapping[str, Any] | Sequence[Any]
 Result = NDArray[Any] | dict[str, NDArray[Any]]
@@ -107,6 +111,38 @@ class Session:
         return outputs[0] if len(outputs) == 1 else dict(zip(names, outputs, strict=True))
 
     __call__ = run
+
+    def encode(
+        self, commands: CommandBuffer, images: Image | Sequence[Image] | Mapping[str, Image]
+    ) -> Image | dict[str, Image]:
+        """Appends the whole network to a command buffer, between raw kernels.
+
+        Args:
+            commands: it runs the network with this session when its turn comes; until then the session is free.
+            images: an image for each input, (height, width, channels); (features,) is an image of one pixel.
+
+        Returns:
+            The image that will hold the output, or a mapping from names to images when there are several.
+
+        Raises:
+            ShapeError: an image does not fit. StateError: as for kernels, and when the command buffer is waited for if
+                another caller used the session meanwhile.
+        """
+        names = list(self.program.inputs)
+        given = [image for _, image in self._by_name("input", names, images)]
+        shapes = []
+        for image, ported in zip(given, self.program.inputs.values(), strict=True):
+            size = image.descriptor
+            rows = (size.height, size.width) if len(ported) == 4 else ()
+            shapes.append((size.number_of_images, *rows, size.feature_channels))
+        results = []
+        for shape in self.program._program.output_shapes(shapes)[0]:
+            height, width = shape[1:3] if len(shape) == 4 else (1, 1)
+            results.append(Image(width, height, shape[-1], shape[0]))
+        sources, destinations = [image._image for image in given], [image._image for image in results]
+        commands._commands.encode_session(self._session, sources, destinations)
+        outputs = self.program.outputs
+        return results[0] if len(results) == 1 else dict(zip(outputs, results, strict=True))
 
     def _by_name(
         self, role: str, names: Sequence[str] | Mapping[str, Any], given: Any

@@ -293,4 +293,6 @@ MPSCNN_API mpscnn_status mpscnn_floats_from_halves(const uint16_t *source, float
 }
 #endif
 
+#include "kernels.h" /* raw kernels, images and command buffers */
+
 #endif

@@ -634,3 +634,5 @@ template <> struct std::tuple_element<0, mpscnn::Prediction> {
 template <> struct std::tuple_element<1, mpscnn::Prediction> {
     using type = const float;
 };
+
+#include "kernels.hpp" // raw kernels, images and command buffers

@@ -1,0 +1,38 @@
+#pragma once
+
+// What the opaque handles of mpscnn/kernels.h are.
+
+#include <memory>
+#include <vector>
+
+#include "engine/command_buffer.h"
+#include "mpscnn/kernels.h"
+
+struct mpscnn_queue {
+    std::shared_ptr<mpscnn::engine::CommandQueue> queue;
+};
+
+struct mpscnn_command_buffer {
+    /// Destroyed after the buffer.
+    std::shared_ptr<mpscnn::engine::CommandQueue> queue;
+    std::shared_ptr<mpscnn::engine::CommandBuffer> commands;
+};
+
+struct mpscnn_feature_image {
+    mpscnn::engine::ImagePointer image;
+};
+
+struct mpscnn_kernel {
+    mpscnn::engine::Kernel kernel;
+};
+
+namespace mpscnn::c_api {
+
+std::vector<engine::ImagePointer> images_of(const mpscnn_feature_image *const *images, int count,
+                                            const char *name);
+
+engine::ImageDescriptor descriptor_of(const mpscnn_image_descriptor *given);
+/// Fills in what the caller's struct has room for; its size must be set.
+void give_descriptor(const engine::ImageDescriptor &descriptor, mpscnn_image_descriptor *to);
+
+} // namespace mpscnn::c_api

@@ -1,0 +1,238 @@
+#include <pybind11/functional.h>
+#include <pybind11/stl.h>
+
+#include "arrays.h"
+#include "bind.h"
+
+namespace mpscnn::bindings {
+
+namespace {
+
+struct ChannelFormat {
+    const char *name;
+    const char *dtype;
+    mpscnn_channel_format format;
+};
+
+constexpr std::array<ChannelFormat, 4> channel_formats{{{"unorm8", "uint8", MPSCNN_CHANNEL_UNORM8},
+                                                        {"unorm16", "uint16", MPSCNN_CHANNEL_UNORM16},
+                                                        {"float16", "float16", MPSCNN_CHANNEL_FLOAT16},
+                                                        {"float32", "float32", MPSCNN_CHANNEL_FLOAT32}}};
+
+const ChannelFormat &format_named(const std::string &name) {
+    std::string known;
+    for (const ChannelFormat &entry : channel_formats) {
+        if (name == entry.name) return entry;
+        known += (known.empty() ? "" : ", ") + std::string(entry.name);
+    }
+    throw ParameterError("Image: format must be one of " + known + ", got '" + name + "'");
+}
+
+const ChannelFormat &format_of(const Image &image) {
+    const mpscnn_channel_format format = image.descriptor().format;
+    for (const ChannelFormat &entry : channel_formats)
+        if (entry.format == format) return entry;
+    throw ParameterError("Image: unknown format " + std::to_string(format));
+}
+
+ImageDescriptor descriptor(std::int64_t width, std::int64_t height, std::int64_t feature_channels,
+                           std::int64_t number_of_images, const std::string &format) {
+    return {width, height, feature_channels, number_of_images, format_named(format).format};
+}
+
+py::tuple text_of(const ImageDescriptor &descriptor) {
+    const char *name = "";
+    for (const ChannelFormat &entry : channel_formats)
+        if (entry.format == descriptor.format) name = entry.name;
+    return py::make_tuple(descriptor.width, descriptor.height, descriptor.feature_channels,
+                          descriptor.number_of_images, name);
+}
+
+/// The image's memory as an array that keeps the image alive.
+py::array memory_array(const py::object &object, bool slices) {
+    const auto &image = object.cast<const Image &>();
+    const ImageDescriptor size = image.descriptor();
+    const Image::Memory memory = image.memory();
+    const auto &[image_step, row_step, column_step, channel_step] = memory.strides;
+    const py::dtype type(format_of(image).dtype);
+    constexpr std::int64_t slice = 4;
+    if (slices)
+        return py::array(type,
+                         {size.number_of_images, (size.feature_channels + slice - 1) / slice, size.height,
+                          size.width, slice},
+                         {image_step, slice * channel_step, row_step, column_step, channel_step}, memory.data,
+                         object);
+    return py::array(type, {size.number_of_images, size.height, size.width, size.feature_channels},
+                     {image_step, row_step, column_step, channel_step}, memory.data, object);
+}
+
+using Region = std::array<std::int64_t, 8>;
+
+mpscnn_image_region region_of(const Region &r) { return {r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7]}; }
+
+mpscnn_image_data data_of(const py::array &array, bool planar, const char *dtype) {
+    if (!array.dtype().is(py::dtype(dtype)) || (array.flags() & py::array::c_style) == 0)
+        throw ShapeError(std::string("image data: expected a C-contiguous array of ") + dtype);
+    mpscnn_image_data data{};
+    data.data = const_cast<void *>(array.data());
+    data.planar = planar ? 1 : 0;
+    return data;
+}
+
+void require_size(const py::array &array, const Region &r) {
+    if (array.size() != r[4] * r[5] * r[6] * r[7])
+        throw ShapeError("image data: the region has " + std::to_string(r[4] * r[5] * r[6] * r[7]) +
+                         " elements, the array " + std::to_string(array.size()));
+}
+
+void read(const Image &image, const Region &region, bool planar, py::array &array) {
+    require_size(array, region);
+    const mpscnn_image_data data = data_of(array, planar, format_of(image).dtype);
+    if (!array.writeable()) throw ParameterError("image data: the array is read-only");
+    image.read(region_of(region), data);
+}
+
+void write(Image &image, const Region &region, bool planar, const py::array &array) {
+    require_size(array, region);
+    image.write(region_of(region), data_of(array, planar, format_of(image).dtype));
+}
+
+std::vector<const Image *> pointers(const std::vector<Image *> &images) {
+    return {images.begin(), images.end()};
+}
+
+/// Owns a Python callable for a thread that does not hold the GIL.
+class Callback {
+public:
+    explicit Callback(py::function function) : function_(new py::function(std::move(function))) {}
+    Callback(const Callback &) = delete;
+    Callback &operator=(const Callback &) = delete;
+    ~Callback() {
+        const py::gil_scoped_acquire locked;
+        delete function_;
+    }
+
+    void operator()() const {
+        const py::gil_scoped_acquire locked;
+        try {
+            (*function_)();
+        } catch (py::error_already_set &error) {
+            error.discard_as_unraisable("a completed handler of mpscnn.CommandBuffer");
+        }
+    }
+
+private:
+    py::function *function_;
+};
+
+void add_completed_handler(CommandBuffer &commands, py::function function) {
+    commands.add_completed_handler(
+        [callback = std::make_shared<Callback>(std::move(function))] { (*callback)(); });
+}
+
+py::object failure_of(const CommandBuffer &commands) {
+    const CommandBuffer::Failure failure = commands.error();
+    if (failure.code == 0) return py::none();
+    return py::make_tuple(failure.code, failure.message);
+}
+
+void bind_images(py::module_ &module) {
+    py::class_<Image>(module, "FeatureImage", "An image of feature channels.")
+        .def(py::init([](std::int64_t width, std::int64_t height, std::int64_t feature_channels,
+                         std::int64_t number_of_images, const std::string &format) {
+                 return Image(descriptor(width, height, feature_channels, number_of_images, format));
+             }),
+             py::arg("width"), py::arg("height"), py::arg("feature_channels"), py::arg("number_of_images"),
+             py::arg("format"))
+        .def_static(
+            "temporary",
+            [](const CommandBuffer &commands, std::int64_t width, std::int64_t height,
+               std::int64_t feature_channels, std::int64_t number_of_images, const std::string &format) {
+                return Image::temporary(
+                    commands, descriptor(width, height, feature_channels, number_of_images, format));
+            },
+            py::arg("commands"), py::arg("width"), py::arg("height"), py::arg("feature_channels"),
+            py::arg("number_of_images"), py::arg("format"))
+        .def("descriptor", [](const Image &image) { return text_of(image.descriptor()); })
+        .def("set_label", &Image::set_label, py::arg("label"))
+        .def_property("read_count", &Image::read_count, &Image::set_read_count)
+        .def("read", &read, py::arg("region"), py::arg("planar"), py::arg("array"))
+        .def("write", &write, py::arg("region"), py::arg("planar"), py::arg("array"))
+        .def("array", [](const py::object &image) { return memory_array(image, false); })
+        .def("slices", [](const py::object &image) { return memory_array(image, true); });
+}
+
+void bind_queues(py::module_ &module) {
+    // Destructors wait for work whose handlers may want the GIL.
+    py::class_<CommandBuffer>(module, "CommandBuffer", "Work for a queue.",
+                              py::release_gil_before_calling_cpp_dtor())
+        .def("status", [](const CommandBuffer &commands) { return static_cast<int>(commands.status()); })
+        .def("error", &failure_of)
+        .def("enqueue", &CommandBuffer::enqueue)
+        .def("commit", &CommandBuffer::commit)
+        .def("wait", &CommandBuffer::wait, py::call_guard<py::gil_scoped_release>())
+        .def("add_completed_handler", &add_completed_handler, py::arg("handler"))
+        .def(
+            "encode_session",
+            [](CommandBuffer &commands, Session &session, const std::vector<Image *> &inputs,
+               const std::vector<Image *> &outputs) {
+                commands.encode(session, pointers(inputs), pointers(outputs));
+            },
+            py::arg("session"), py::arg("inputs"), py::arg("outputs"));
+
+    py::class_<CommandQueue>(module, "CommandQueue", "Runs command buffers in order.",
+                             py::release_gil_before_calling_cpp_dtor())
+        .def(py::init([](const std::string &device, int threads) {
+                 return CommandQueue({.device = device, .threads = threads});
+             }),
+             py::arg("device") = "auto", py::arg("threads") = 0)
+        .def("device", &CommandQueue::device)
+        .def("command_buffer", &CommandQueue::command_buffer)
+        .def("wait", &CommandQueue::wait, py::call_guard<py::gil_scoped_release>());
+}
+
+} // namespace
+
+void bind_kernels(py::module_ &module) {
+    bind_images(module);
+    bind_queues(module);
+    module.def("kernels", &kernels, "All raw kernels with their properties, as JSON.");
+    py::class_<Kernel>(module, "Kernel", "A raw kernel of one of Apple's classes.")
+        .def(py::init<const std::string &, const std::string &>(), py::arg("name"),
+             py::arg("properties") = "")
+        .def("set", &Kernel::set, py::arg("properties"))
+        .def("properties", &Kernel::properties)
+        .def("weights", &Kernel::weights)
+        .def(
+            "set_weight",
+            [](Kernel &kernel, const std::string &role, const py::object &array,
+               const std::vector<float> &scales, const std::vector<float> &zero_points) {
+                kernel.set_weight(role, weight_tensor(array, role), {scales, zero_points});
+            },
+            py::arg("role"), py::arg("array"), py::arg("scales") = std::vector<float>(),
+            py::arg("zero_points") = std::vector<float>())
+        .def(
+            "weight",
+            [](const Kernel &kernel, const std::string &role) { return copy_of(kernel.weight(role)); },
+            py::arg("role"))
+        .def(
+            "destination",
+            [](Kernel &kernel, const std::vector<Image *> &sources) {
+                return text_of(kernel.destination(pointers(sources)));
+            },
+            py::arg("sources"))
+        .def(
+            "source_region",
+            [](const Kernel &kernel, std::int64_t width, std::int64_t height, int source) {
+                const mpscnn_image_region r = kernel.source_region(width, height, source);
+                return py::make_tuple(r.x, r.y, r.image, r.width, r.height, r.images);
+            },
+            py::arg("width"), py::arg("height"), py::arg("source") = 0)
+        .def(
+            "encode",
+            [](Kernel &kernel, CommandBuffer &commands, const std::vector<Image *> &sources,
+               const Image &destination) { kernel.encode(commands, pointers(sources), destination); },
+            py::arg("commands"), py::arg("sources"), py::arg("destination"));
+}
+
+} // namespace mpscnn::bindings

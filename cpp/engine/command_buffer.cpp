@@ -1,0 +1,57 @@
+#include "engine/command_buffer.h"
+
+#include <algorithm>
+
+namespace mpscnn::engine {
+
+const char *name_of(CommandStatus status) {
+    static constexpr const char *names[] = {"not_enqueued", "enqueued",  "committed",
+                                            "scheduled",    "completed", "error"};
+    return names[static_cast<std::size_t>(status)];
+}
+
+void CommandBuffer::require_recording() const {
+    if (status() >= CommandStatus::committed)
+        fail(ErrorKind::state, std::string("the command buffer has been committed already (its status is ") +
+                                   name_of(status()) + "); take another one from the queue");
+}
+
+void CommandBuffer::require_images(const std::string &encoder, std::span<const ImagePointer> sources,
+                                   std::span<const ImagePointer> destinations) const {
+    for (const ImagePointer &source : sources)
+        source->require_usable(*this, (encoder + ": source").c_str(),
+                               std::count(sources.begin(), sources.end(), source));
+    for (std::size_t i = 0; i < destinations.size(); ++i) {
+        const ImagePointer &destination = destinations[i];
+        destination->require_usable(*this, (encoder + ": destination").c_str(), 0);
+        const auto before = destinations.begin() + static_cast<std::ptrdiff_t>(i);
+        if (std::find(sources.begin(), sources.end(), destination) != sources.end())
+            fail(ErrorKind::parameter,
+                 encoder + ": " + destination->text() + " is source and destination; they must not overlap");
+        if (std::find(destinations.begin(), before, destination) != before)
+            fail(ErrorKind::parameter,
+                 encoder + ": " + destination->text() + " is given for two results; they must not overlap");
+    }
+}
+
+void CommandBuffer::encode(Kernel &kernel, std::span<const ImagePointer> sources,
+                           const ImagePointer &destination) {
+    require_recording();
+    std::vector<ImageDescriptor> descriptors;
+    for (const ImagePointer &source : sources) descriptors.push_back(source->descriptor());
+    const kernels::Encoding encoding = kernel.definition().encode(descriptors, destination->descriptor());
+    kernel.require_complete();
+    require_images(kernel.definition().name(), sources, {&destination, 1});
+    encode_kernel(kernel, encoding, sources, destination);
+    for (const ImagePointer &source : sources) source->count_reads(1);
+}
+
+void CommandBuffer::encode(const std::shared_ptr<Session> &session, std::span<const ImagePointer> inputs,
+                           std::span<const ImagePointer> outputs) {
+    require_recording();
+    require_images("network " + quoted(session->program()->name()), inputs, outputs);
+    encode_session(session, inputs, outputs);
+    for (const ImagePointer &input : inputs) input->count_reads(1);
+}
+
+} // namespace mpscnn::engine

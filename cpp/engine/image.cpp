@@ -1,0 +1,112 @@
+#include "engine/image.h"
+
+#include "core/log.h"
+#include "engine/command_buffer.h"
+#include "engine/host_image_memory.h"
+
+namespace mpscnn::engine {
+
+namespace {
+
+/// Rows of a box along one axis lie within the image.
+void require_within(const Image &image, const char *axis, std::int64_t begin, std::int64_t size,
+                    std::int64_t extent) {
+    if (begin < 0 || size < 1 || size > extent - begin)
+        fail(ErrorKind::parameter, image.text() + ": the region's " + axis + " must lie within 0 to " +
+                                       std::to_string(extent) + ", got " + std::to_string(size) + " from " +
+                                       std::to_string(begin) + " on");
+}
+
+} // namespace
+
+std::shared_ptr<Image> Image::create(const ImageDescriptor &descriptor) {
+    descriptor.check();
+    return std::shared_ptr<Image>(new Image(descriptor, false));
+}
+
+std::shared_ptr<Image> Image::create_temporary(const ImageDescriptor &descriptor,
+                                               const std::shared_ptr<CommandBuffer> &commands) {
+    descriptor.check();
+    commands->require_recording();
+    std::shared_ptr<Image> image(new Image(descriptor, true));
+    image->read_count_ = 1;
+    image->commands_ = commands;
+    return image;
+}
+
+Image::~Image() {
+    const auto commands = commands_.lock();
+    if (read_count_ > 0 && commands && commands->status() >= CommandStatus::committed)
+        log(LogLevel::warning, "temporary " + text() + " was released with a read_count of " +
+                                   std::to_string(read_count_) +
+                                   "; kernels that read it take one away, or set read_count to 0");
+}
+
+std::string Image::text() const {
+    return "image " + (label_.empty() ? "" : quoted(label_) + " ") + "(" + descriptor_.text() + ")";
+}
+
+void Image::set_read_count(std::int64_t count) {
+    if (!temporary_) fail(ErrorKind::state, text() + ": only temporary images have a read_count");
+    if (read_count_ == 0)
+        fail(ErrorKind::state, "temporary " + text() + ": read_count has reached 0, the memory is gone");
+    if (count < 0)
+        fail(ErrorKind::parameter,
+             "temporary " + text() + ": read_count must be at least 0, got " + std::to_string(count));
+    read_count_ = count;
+    if (count > 0) return;
+    const std::lock_guard lock(mutex_);
+    memory_.reset(); // encoded commands keep it until they have run
+}
+
+void Image::count_reads(std::int64_t reads) {
+    if (temporary_ && reads > 0) set_read_count(read_count_ - reads);
+}
+
+void Image::require_usable(const CommandBuffer &commands, const char *role, std::int64_t reads) const {
+    if (!temporary_) return;
+    const std::string what = std::string(role) + ": temporary " + text();
+    if (commands_.lock().get() != &commands)
+        fail(ErrorKind::state, what + " belongs to another command buffer");
+    if (read_count_ == 0)
+        fail(ErrorKind::state, what + " has a read_count of 0: its memory is gone. Set read_count to the "
+                                      "number of kernels that read it before the first one is encoded");
+    if (reads > read_count_)
+        fail(ErrorKind::state, what + " is read " + std::to_string(reads) +
+                                   " times by this kernel, its read_count is " + std::to_string(read_count_));
+}
+
+std::shared_ptr<ImageMemory> Image::accessible_memory() const {
+    if (temporary_)
+        fail(ErrorKind::state,
+             "temporary " + text() +
+                 " cannot be read or written by the program, only by kernels; use an Image");
+    auto memory = this->memory([&] { return std::make_shared<HostImageMemory>(descriptor_); });
+    if (memory->in_flight.load(std::memory_order_acquire) > 0)
+        fail(ErrorKind::state,
+             text() + " is in use by a command buffer that has not completed; wait for it first");
+    return memory;
+}
+
+void Image::require_access(const ImageRegion &region) const {
+    require_within(*this, "images", region.image, region.images, descriptor_.number_of_images);
+    require_within(*this, "rows", region.y, region.height, descriptor_.height);
+    require_within(*this, "columns", region.x, region.width, descriptor_.width);
+    require_within(*this, "feature channels", region.channel, region.channels, descriptor_.feature_channels);
+    constexpr std::int64_t slice = ImageDescriptor::slice_channels;
+    if (region.channel % slice != 0)
+        fail(ErrorKind::parameter, text() + ": the first feature channel must be a multiple of 4, got " +
+                                       std::to_string(region.channel));
+}
+
+void Image::read(const ImageRegion &region, const ImageData &to) const {
+    require_access(region);
+    accessible_memory()->read(region, to);
+}
+
+void Image::write(const ImageRegion &region, const ImageData &from) {
+    require_access(region);
+    accessible_memory()->write(region, from);
+}
+
+} // namespace mpscnn::engine

@@ -1,0 +1,185 @@
+/* mpscnn: raw kernels with the names and rules of Apple's MPSCNN classes, images of feature channels, command
+ * queues and command buffers. Part of mpscnn.h, which includes this file; the rules stated there hold here.
+ *
+ * A kernel is made by its class ("PoolingMax" for MPSCNNPoolingMax) with its properties as a JSON object, and
+ * encoded into a command buffer with source and destination images. Nothing runs before the buffer is
+ * committed; properties are copied at encoding, so that a kernel may be changed and used again. One thread at
+ * a time may use a kernel, or encode into a command buffer.
+ */
+#ifndef MPSCNN_KERNELS_H
+#define MPSCNN_KERNELS_H
+
+#include "mpscnn.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Command queues and command buffers -----------------------------------------------------------------
+ */
+
+typedef struct mpscnn_queue mpscnn_queue;
+typedef struct mpscnn_command_buffer mpscnn_command_buffer;
+
+typedef struct mpscnn_queue_options {
+    size_t size;        /* sizeof(mpscnn_queue_options) */
+    const char *device; /* "auto", "cpu", "metal"; NULL: "auto" */
+    int threads;        /* of the CPU device; 0: as many as this process may run at once */
+} mpscnn_queue_options;
+
+/* `options` may be NULL. */
+MPSCNN_API mpscnn_status mpscnn_queue_create(const mpscnn_queue_options *options, mpscnn_queue **queue);
+/* A queue lives until its command buffers are released; its committed work is finished before. */
+MPSCNN_API void mpscnn_queue_release(mpscnn_queue *queue);
+/* "cpu", "metal"; valid as long as the queue. */
+MPSCNN_API mpscnn_status mpscnn_queue_device(const mpscnn_queue *queue, const char **device);
+/* Returns once every committed command buffer is completed. */
+MPSCNN_API mpscnn_status mpscnn_queue_wait(mpscnn_queue *queue);
+
+/* As MTLCommandBufferStatus. */
+typedef enum mpscnn_command_status {
+    MPSCNN_COMMANDS_NOT_ENQUEUED = 0,
+    MPSCNN_COMMANDS_ENQUEUED = 1,
+    MPSCNN_COMMANDS_COMMITTED = 2,
+    MPSCNN_COMMANDS_SCHEDULED = 3, /* running */
+    MPSCNN_COMMANDS_COMPLETED = 4,
+    MPSCNN_COMMANDS_ERROR = 5
+} mpscnn_command_status;
+
+MPSCNN_API mpscnn_status mpscnn_command_buffer_create(mpscnn_queue *queue, mpscnn_command_buffer **commands);
+/* A committed buffer still runs. */
+MPSCNN_API void mpscnn_command_buffer_release(mpscnn_command_buffer *commands);
+MPSCNN_API mpscnn_status mpscnn_command_buffer_status(const mpscnn_command_buffer *commands,
+                                                      mpscnn_command_status *status);
+/* Reserves the buffer's place among those of its queue; committing does so otherwise. */
+MPSCNN_API mpscnn_status mpscnn_command_buffer_enqueue(mpscnn_command_buffer *commands);
+MPSCNN_API mpscnn_status mpscnn_command_buffer_commit(mpscnn_command_buffer *commands);
+/* Returns once the work is done and the handlers have run; its failure is this call's failure. */
+MPSCNN_API mpscnn_status mpscnn_command_buffer_wait(mpscnn_command_buffer *commands);
+/* Why the work failed: `code` as MTLCommandBufferError (1 internal, 8 out of memory), 0 and "" without a
+ * failure. `message` may be NULL. */
+MPSCNN_API mpscnn_status mpscnn_command_buffer_error(const mpscnn_command_buffer *commands, int *code,
+                                                     mpscnn_text **message);
+/* `handler` is called once, when the work is done or has failed, on a thread of the queue's. `release`, which
+ * may be NULL, is called with the context when the handler is needed no more, also when it never ran. */
+typedef void (*mpscnn_completed_handler)(void *context);
+MPSCNN_API mpscnn_status mpscnn_command_buffer_add_completed_handler(mpscnn_command_buffer *commands,
+                                                                     mpscnn_completed_handler handler,
+                                                                     void *context,
+                                                                     void (*release)(void *context));
+
+/* ---- Images of feature channels (MPSImage, MPSTemporaryImage) --------------------------------------------
+ */
+
+typedef struct mpscnn_feature_image mpscnn_feature_image;
+
+/* As MPSImageFeatureChannelFormat. */
+typedef enum mpscnn_channel_format {
+    MPSCNN_CHANNEL_UNORM8 = 1,
+    MPSCNN_CHANNEL_UNORM16 = 2,
+    MPSCNN_CHANNEL_FLOAT16 = 3,
+    MPSCNN_CHANNEL_FLOAT32 = 4
+} mpscnn_channel_format;
+
+typedef struct mpscnn_image_descriptor {
+    size_t size;                                               /* sizeof(mpscnn_image_descriptor) */
+    int64_t width, height, feature_channels, number_of_images; /* each at least 1 */
+    int32_t format; /* mpscnn_channel_format; 0 is taken as float32 */
+} mpscnn_image_descriptor;
+
+MPSCNN_API mpscnn_status mpscnn_feature_image_create(const mpscnn_image_descriptor *descriptor,
+                                                     mpscnn_feature_image **image);
+/* An image for one command buffer, whose read count begins at 1. Every kernel that reads it takes one away;
+ * at 0 its memory goes, and nothing but releasing it is allowed any more. Programs cannot read or write it.
+ */
+MPSCNN_API mpscnn_status mpscnn_feature_image_create_temporary(mpscnn_command_buffer *commands,
+                                                               const mpscnn_image_descriptor *descriptor,
+                                                               mpscnn_feature_image **image);
+/* Encoded commands keep what they need. */
+MPSCNN_API void mpscnn_feature_image_release(mpscnn_feature_image *image);
+/* `descriptor->size` must be set. */
+MPSCNN_API mpscnn_status mpscnn_feature_image_descriptor(const mpscnn_feature_image *image,
+                                                         mpscnn_image_descriptor *descriptor);
+/* For messages. */
+MPSCNN_API mpscnn_status mpscnn_feature_image_set_label(mpscnn_feature_image *image, const char *label);
+/* 0 for images that are not temporary. */
+MPSCNN_API mpscnn_status mpscnn_feature_image_read_count(const mpscnn_feature_image *image, int64_t *count);
+MPSCNN_API mpscnn_status mpscnn_feature_image_set_read_count(mpscnn_feature_image *image, int64_t count);
+
+/* A box of an image. Channels begin at a multiple of 4. */
+typedef struct mpscnn_image_region {
+    int64_t image, y, x, channel; /* where it begins */
+    int64_t images, height, width, channels;
+} mpscnn_image_region;
+
+/* Memory of the caller's in the image's format. */
+typedef struct mpscnn_image_data {
+    size_t size; /* sizeof(mpscnn_image_data) */
+    void *data;
+    int32_t planar;        /* 0: [height][width][channels]; 1: [channels][height][width] (MPSDataLayout) */
+    ptrdiff_t row_bytes;   /* between rows; 0: without gaps */
+    ptrdiff_t image_bytes; /* between images; 0: without gaps */
+} mpscnn_image_data;
+
+/* Copies. MPSCNN_ERROR_STATE for temporary images and while a committed command buffer uses the image. */
+MPSCNN_API mpscnn_status mpscnn_feature_image_read(const mpscnn_feature_image *image,
+                                                   const mpscnn_image_region *region,
+                                                   const mpscnn_image_data *data);
+MPSCNN_API mpscnn_status mpscnn_feature_image_write(mpscnn_feature_image *image,
+                                                    const mpscnn_image_region *region,
+                                                    const mpscnn_image_data *data);
+/* The image's own memory, where it is main memory: element (image, y, x, channel) lies at data plus the sum
+ * of index times stride in bytes; the channels of a pixel are rounded up to a multiple of 4. Valid as long as
+ * the image. */
+MPSCNN_API mpscnn_status mpscnn_feature_image_memory(const mpscnn_feature_image *image, void **data,
+                                                     int64_t strides[4]);
+
+/* ---- Kernels --------------------------------------------------------------------------------------------
+ */
+
+typedef struct mpscnn_kernel mpscnn_kernel;
+
+/* All classes, as a JSON array: name, apple (the class it follows), sources (number of source images), fixed
+ * and properties (name, type, default, allowed, meaning); `fixed` ones are given when the kernel is made. */
+MPSCNN_API mpscnn_status mpscnn_kernels(mpscnn_text **json);
+
+/* `properties` is a JSON object; NULL: defaults. */
+MPSCNN_API mpscnn_status mpscnn_kernel_create(const char *name, const char *properties,
+                                              mpscnn_kernel **kernel);
+/* Encoded commands keep what they need. */
+MPSCNN_API void mpscnn_kernel_release(mpscnn_kernel *kernel);
+/* Changes properties: all of those given or, after a failure, none. */
+MPSCNN_API mpscnn_status mpscnn_kernel_set(mpscnn_kernel *kernel, const char *properties);
+MPSCNN_API mpscnn_status mpscnn_kernel_get(const mpscnn_kernel *kernel, mpscnn_text **properties);
+/* Weights that the kernel takes, as a JSON array: role, shape, required, set. */
+MPSCNN_API mpscnn_status mpscnn_kernel_weights(const mpscnn_kernel *kernel, mpscnn_text **json);
+/* Copies the tensor; also replaces one that was set before. Quantization as in mpscnn_graph_set_weight. */
+MPSCNN_API mpscnn_status mpscnn_kernel_set_weight(mpscnn_kernel *kernel, const char *role,
+                                                  const mpscnn_tensor *tensor, const float *scales,
+                                                  const float *zero_points, int64_t quantization_count);
+/* The weight as stored, until it is set again. */
+MPSCNN_API mpscnn_status mpscnn_kernel_get_weight(const mpscnn_kernel *kernel, const char *role,
+                                                  mpscnn_tensor *tensor);
+
+/* The destination that the kernel's padding policy asks for. Sets the kernel's offset, as Apple's
+ * destinationImageDescriptorForSourceImages:sourceStates: does. `descriptor->size` must be set. */
+MPSCNN_API mpscnn_status mpscnn_kernel_destination(mpscnn_kernel *kernel,
+                                                   const mpscnn_feature_image *const *sources,
+                                                   int source_count, mpscnn_image_descriptor *descriptor);
+/* The rows and columns of a source that a destination of this size needs; they may reach outside. */
+MPSCNN_API mpscnn_status mpscnn_kernel_source_region(const mpscnn_kernel *kernel, int source, int64_t width,
+                                                     int64_t height, mpscnn_image_region *region);
+MPSCNN_API mpscnn_status mpscnn_kernel_encode(mpscnn_kernel *kernel, mpscnn_command_buffer *commands,
+                                              const mpscnn_feature_image *const *sources, int source_count,
+                                              mpscnn_feature_image *destination);
+/* A whole network between kernels: images to the program's inputs, its outputs to images, (n, features) being
+ * images of one pixel. The session is busy while this runs; it may be released. */
+MPSCNN_API mpscnn_status mpscnn_command_buffer_encode_session(
+    mpscnn_command_buffer *commands, mpscnn_session *session, const mpscnn_feature_image *const *inputs,
+    int input_count, mpscnn_feature_image *const *outputs, int output_count);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,286 @@
+/// Raw kernels for C++20: owning classes and exceptions over mpscnn/kernels.h. Part of mpscnn.hpp, which
+/// includes this file.
+///
+///     mpscnn::CommandQueue queue({.device = "cpu"});
+///     mpscnn::Kernel pool("PoolingMax", R"({"kernel_width": 2, "kernel_height": 2, "stride_x": 2,
+///     "stride_y": 2})"); auto commands = queue.command_buffer(); mpscnn::Image result =
+///     pool.encode(commands, source); commands.commit(); commands.wait();
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "mpscnn.hpp"
+
+namespace mpscnn {
+inline namespace api {
+
+struct QueueOptions {
+    std::string device = "auto";
+    int threads = 0; ///< 0: as many as this process may run at once
+};
+
+struct ImageDescriptor {
+    std::int64_t width = 1, height = 1, feature_channels = 1, number_of_images = 1;
+    mpscnn_channel_format format = MPSCNN_CHANNEL_FLOAT32;
+};
+
+class CommandBuffer;
+
+/// An image of feature channels, or a temporary one for one command buffer.
+class Image {
+public:
+    explicit Image(mpscnn_feature_image *handle) : handle_(handle) {}
+    explicit Image(const ImageDescriptor &descriptor) {
+        const mpscnn_image_descriptor raw = raw_descriptor(descriptor);
+        mpscnn_feature_image *handle = nullptr;
+        detail::check(mpscnn_feature_image_create(&raw, &handle));
+        handle_.reset(handle);
+    }
+    static Image temporary(const CommandBuffer &commands, const ImageDescriptor &descriptor);
+
+    ImageDescriptor descriptor() const {
+        mpscnn_image_descriptor raw{};
+        raw.size = sizeof raw;
+        detail::check(mpscnn_feature_image_descriptor(get(), &raw));
+        return from_raw(raw);
+    }
+    /// All pixels and channels.
+    mpscnn_image_region whole() const {
+        const ImageDescriptor size = descriptor();
+        return {0, 0, 0, 0, size.number_of_images, size.height, size.width, size.feature_channels};
+    }
+    void set_label(const std::string &label) {
+        detail::check(mpscnn_feature_image_set_label(get(), label.c_str()));
+    }
+
+    std::int64_t read_count() const {
+        std::int64_t count = 0;
+        detail::check(mpscnn_feature_image_read_count(get(), &count));
+        return count;
+    }
+    void set_read_count(std::int64_t count) {
+        detail::check(mpscnn_feature_image_set_read_count(get(), count));
+    }
+
+    /// `data.size` is filled in.
+    void read(const mpscnn_image_region &region, mpscnn_image_data data) const {
+        data.size = sizeof data;
+        detail::check(mpscnn_feature_image_read(get(), &region, &data));
+    }
+    void write(const mpscnn_image_region &region, mpscnn_image_data data) {
+        data.size = sizeof data;
+        detail::check(mpscnn_feature_image_write(get(), &region, &data));
+    }
+
+    struct Memory {
+        void *data;
+        std::array<std::int64_t, 4> strides; ///< in bytes: images, rows, columns, channels
+    };
+    /// The image's own memory, see mpscnn_feature_image_memory.
+    Memory memory() const {
+        Memory memory{};
+        detail::check(mpscnn_feature_image_memory(get(), &memory.data, memory.strides.data()));
+        return memory;
+    }
+
+    mpscnn_feature_image *get() const noexcept { return handle_.get(); }
+
+    static mpscnn_image_descriptor raw_descriptor(const ImageDescriptor &descriptor) {
+        mpscnn_image_descriptor raw{};
+        raw.size = sizeof raw;
+        raw.width = descriptor.width;
+        raw.height = descriptor.height;
+        raw.feature_channels = descriptor.feature_channels;
+        raw.number_of_images = descriptor.number_of_images;
+        raw.format = descriptor.format;
+        return raw;
+    }
+    static ImageDescriptor from_raw(const mpscnn_image_descriptor &raw) {
+        return {raw.width, raw.height, raw.feature_channels, raw.number_of_images,
+                static_cast<mpscnn_channel_format>(raw.format)};
+    }
+
+private:
+    detail::Handle<mpscnn_feature_image, mpscnn_feature_image_release> handle_;
+};
+
+namespace detail {
+
+/// Calls function(handles, count) with the handles of `images`.
+template <class Function> void with_handles(std::span<const Image *const> images, Function function) {
+    std::vector<mpscnn_feature_image *> handles;
+    for (const Image *image : images) handles.push_back(image->get());
+    function(handles.data(), count(handles.size()));
+}
+
+} // namespace detail
+
+/// Work for a queue. One thread encodes; status and waiting are for all.
+class CommandBuffer {
+public:
+    explicit CommandBuffer(mpscnn_command_buffer *handle) : handle_(handle) {}
+
+    mpscnn_command_status status() const {
+        mpscnn_command_status status{};
+        detail::check(mpscnn_command_buffer_status(get(), &status));
+        return status;
+    }
+    struct Failure {
+        int code; ///< 0: none
+        std::string message;
+    };
+    Failure error() const {
+        Failure failure{};
+        mpscnn_text *raw = nullptr;
+        detail::check(mpscnn_command_buffer_error(get(), &failure.code, &raw));
+        const detail::Handle<mpscnn_text, mpscnn_text_release> text(raw);
+        failure.message = mpscnn_text_data(text.get());
+        return failure;
+    }
+    void enqueue() { detail::check(mpscnn_command_buffer_enqueue(get())); }
+    void commit() { detail::check(mpscnn_command_buffer_commit(get())); }
+    /// Throws what the work threw.
+    void wait() { detail::check(mpscnn_command_buffer_wait(get())); }
+
+    /// `handler` must not throw.
+    void add_completed_handler(std::function<void()> handler) {
+        auto owned = std::make_unique<std::function<void()>>(std::move(handler));
+        detail::check(mpscnn_command_buffer_add_completed_handler(
+            get(), [](void *context) { (*static_cast<std::function<void()> *>(context))(); }, owned.get(),
+            [](void *context) { delete static_cast<std::function<void()> *>(context); }));
+        static_cast<void>(owned.release());
+    }
+
+    /// A whole network between kernels.
+    void encode(Session &session, std::span<const Image *const> inputs,
+                std::span<const Image *const> outputs) {
+        detail::with_handles(inputs, [&](auto *sources, int source_count) {
+            detail::with_handles(outputs, [&](auto *results, int result_count) {
+                detail::check(mpscnn_command_buffer_encode_session(get(), session.get(), sources,
+                                                                   source_count, results, result_count));
+            });
+        });
+    }
+
+    mpscnn_command_buffer *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<mpscnn_command_buffer, mpscnn_command_buffer_release> handle_;
+};
+
+inline Image Image::temporary(const CommandBuffer &commands, const ImageDescriptor &descriptor) {
+    const mpscnn_image_descriptor raw = raw_descriptor(descriptor);
+    mpscnn_feature_image *handle = nullptr;
+    detail::check(mpscnn_feature_image_create_temporary(commands.get(), &raw, &handle));
+    return Image(handle);
+}
+
+/// Runs command buffers one after the other.
+class CommandQueue {
+public:
+    explicit CommandQueue(const QueueOptions &options = {}) {
+        mpscnn_queue_options raw{};
+        raw.size = sizeof raw;
+        raw.device = options.device.c_str();
+        raw.threads = options.threads;
+        mpscnn_queue *handle = nullptr;
+        detail::check(mpscnn_queue_create(&raw, &handle));
+        handle_.reset(handle);
+    }
+
+    std::string device() const {
+        const char *name = nullptr;
+        detail::check(mpscnn_queue_device(get(), &name));
+        return name;
+    }
+    CommandBuffer command_buffer() {
+        mpscnn_command_buffer *handle = nullptr;
+        detail::check(mpscnn_command_buffer_create(get(), &handle));
+        return CommandBuffer(handle);
+    }
+    /// Until every committed buffer is completed.
+    void wait() { detail::check(mpscnn_queue_wait(get())); }
+
+    mpscnn_queue *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<mpscnn_queue, mpscnn_queue_release> handle_;
+};
+
+/// JSON, see mpscnn_kernels.
+inline std::string kernels() { return detail::text_of(mpscnn_kernels); }
+
+/// A raw kernel of one of Apple's classes. One thread at a time.
+class Kernel {
+public:
+    explicit Kernel(const std::string &name, const std::string &properties = {}) {
+        mpscnn_kernel *handle = nullptr;
+        detail::check(mpscnn_kernel_create(name.c_str(), detail::or_null(properties), &handle));
+        handle_.reset(handle);
+    }
+
+    /// JSON objects.
+    void set(const std::string &properties) { detail::check(mpscnn_kernel_set(get(), properties.c_str())); }
+    std::string properties() const { return detail::text_of(mpscnn_kernel_get, get()); }
+    /// JSON, see mpscnn_kernel_weights.
+    std::string weights() const { return detail::text_of(mpscnn_kernel_weights, get()); }
+    void set_weight(const std::string &role, const mpscnn_tensor &tensor,
+                    const Quantization &quantization = {}) {
+        if (quantization.scales.size() != quantization.zero_points.size())
+            throw ParameterError(role + ": scales and zero points differ in number");
+        detail::check(mpscnn_kernel_set_weight(get(), role.c_str(), &tensor, quantization.scales.data(),
+                                               quantization.zero_points.data(),
+                                               detail::count(quantization.scales.size())));
+    }
+    /// Refers to memory of the kernel, until the weight is set again.
+    mpscnn_tensor weight(const std::string &role) const {
+        mpscnn_tensor tensor{};
+        detail::check(mpscnn_kernel_get_weight(get(), role.c_str(), &tensor));
+        return tensor;
+    }
+
+    /// By the padding policy; sets the offset.
+    ImageDescriptor destination(std::span<const Image *const> sources) {
+        mpscnn_image_descriptor raw{};
+        raw.size = sizeof raw;
+        detail::with_handles(sources, [&](auto *handles, int count) {
+            detail::check(mpscnn_kernel_destination(get(), handles, count, &raw));
+        });
+        return Image::from_raw(raw);
+    }
+    mpscnn_image_region source_region(std::int64_t width, std::int64_t height, int source = 0) const {
+        mpscnn_image_region region{};
+        detail::check(mpscnn_kernel_source_region(get(), source, width, height, &region));
+        return region;
+    }
+
+    void encode(CommandBuffer &commands, std::span<const Image *const> sources, const Image &destination) {
+        detail::with_handles(sources, [&](auto *handles, int count) {
+            detail::check(mpscnn_kernel_encode(get(), commands.get(), handles, count, destination.get()));
+        });
+    }
+    void encode(CommandBuffer &commands, const Image &source, const Image &destination) {
+        const Image *sources[] = {&source};
+        encode(commands, sources, destination);
+    }
+    /// To an image that the padding policy asks for.
+    Image encode(CommandBuffer &commands, const Image &source) {
+        const Image *sources[] = {&source};
+        Image result(destination(sources));
+        encode(commands, sources, result);
+        return result;
+    }
+
+    mpscnn_kernel *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<mpscnn_kernel, mpscnn_kernel_release> handle_;
+};
+
+} // namespace api
+} // namespace mpscnn

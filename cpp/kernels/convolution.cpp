@@ -1,0 +1,96 @@
+#include "kernels/convolution.h"
+
+namespace mpscnn::kernels {
+
+ops::Window Convolution::taps() const {
+    ops::Window window;
+    window.kernel_height = kernel_height;
+    window.kernel_width = kernel_width;
+    window.stride_y = stride_y;
+    window.stride_x = stride_x;
+    window.dilation_y = dilation_rate_y;
+    window.dilation_x = dilation_rate_x;
+    return window;
+}
+
+void Convolution::check(const std::string &kernel) const {
+    require_range(kernel, "kernel_width", kernel_width, 1);
+    require_range(kernel, "kernel_height", kernel_height, 1);
+    require_range(kernel, "input_feature_channels", input_feature_channels, 1);
+    require_range(kernel, "output_feature_channels", output_feature_channels, 1);
+    require_range(kernel, "stride_x", stride_x, 1);
+    require_range(kernel, "stride_y", stride_y, 1);
+    require_range(kernel, "dilation_rate_x", dilation_rate_x, 1);
+    require_range(kernel, "dilation_rate_y", dilation_rate_y, 1);
+    require_range(kernel, "groups", groups, 1);
+    const auto refuse = [&](const char *field, const std::string &allowed, std::int64_t given) {
+        fail(ErrorKind::parameter,
+             kernel + ": " + field + " must be " + allowed + ", got " + std::to_string(given));
+    };
+    if (depthwise && groups != 1) refuse("groups", "1 for a depthwise convolution", groups);
+    if (depthwise && output_feature_channels % input_feature_channels != 0)
+        refuse("output_feature_channels",
+               "a multiple of the " + std::to_string(input_feature_channels) +
+                   " input_feature_channels for a depthwise convolution",
+               output_feature_channels);
+    const std::int64_t slice = ImageDescriptor::slice_channels;
+    if (groups > 1 &&
+        (input_feature_channels % (groups * slice) != 0 || output_feature_channels % (groups * slice) != 0))
+        refuse("groups",
+               "1, or such that every group has a multiple of 4 of the " +
+                   std::to_string(input_feature_channels) + " input and " +
+                   std::to_string(output_feature_channels) + " output feature channels",
+               groups);
+}
+
+ops::WeightSpecs Convolution::weights() const {
+    ops::WeightSpecs specs;
+    if (depthwise)
+        specs = {{"weights", {input_feature_channels, channel_multiplier(), kernel_height, kernel_width}}};
+    else
+        specs = {{"weights",
+                  {output_feature_channels, kernel_height, kernel_width, input_feature_channels / groups}}};
+    specs.push_back({"bias_terms", {output_feature_channels}, false});
+    if (batch_normalization) {
+        specs.push_back({"mean", {output_feature_channels}});
+        specs.push_back({"variance", {output_feature_channels}, true, 0.0f});
+        specs.push_back({"gamma", {output_feature_channels}, false});
+        specs.push_back({"beta", {output_feature_channels}, false});
+    }
+    for (auto &spec : fused_neuron_descriptor.weights(output_feature_channels))
+        specs.push_back(std::move(spec));
+    return specs;
+}
+
+int Convolution::build(EncodingBuilder &builder) const {
+    if (builder.channels() < input_feature_channels)
+        builder.refuse(ErrorKind::shape, "the source must have " + std::to_string(input_feature_channels) +
+                                             " feature channels behind its offset, got " +
+                                             std::to_string(builder.channels()));
+    builder.read_channels(input_feature_channels);
+    ops::Convolution convolution;
+    convolution.output_channels = output_feature_channels;
+    convolution.groups = depthwise ? input_feature_channels : groups;
+    convolution.window = builder.place(taps());
+    const int source = builder.widened(convolution.window);
+
+    const Shape per_channel{output_feature_channels};
+    int result = builder.add(convolution, {source},
+                             {{"weight",
+                               "weights",
+                               {output_feature_channels, kernel_height, kernel_width,
+                                input_feature_channels / convolution.groups}},
+                              {"bias", "bias_terms", per_channel}});
+    if (batch_normalization) {
+        ops::BatchNormalization normalization;
+        normalization.epsilon = batch_normalization_epsilon;
+        result = builder.add(normalization, {result},
+                             {{"mean", "mean", per_channel},
+                              {"variance", "variance", per_channel},
+                              {"gamma", "gamma", per_channel},
+                              {"beta", "beta", per_channel}});
+    }
+    return builder.add_neuron(fused_neuron_descriptor.neuron, result, output_feature_channels);
+}
+
+} // namespace mpscnn::kernels

@@ -1,0 +1,114 @@
+#pragma once
+
+// What an encoded kernel is: operations of ops/op_list.h between parts of images. Engines without kernels of
+// their own run it as a small graph on strided views; nothing is computed anywhere else.
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/image_descriptor.h"
+#include "kernels/properties.h"
+#include "ops/op_list.h"
+
+namespace mpscnn::kernels {
+
+/// Part of an image: a box of images, rows, columns and feature channels.
+struct ImageRegion {
+    std::int64_t image = 0, y = 0, x = 0, channel = 0;
+    std::int64_t images = 1, height = 1, width = 1, channels = 1;
+
+    Shape shape() const { return {images, height, width, channels}; }
+    friend bool operator==(const ImageRegion &, const ImageRegion &) = default;
+};
+
+/// A source region of one image.
+struct EncodedSource {
+    std::size_t image; ///< index among the kernel's sources
+    ImageRegion region;
+};
+
+/// A weight of the kernel as an operation takes it: the same elements in the same order.
+struct WeightUse {
+    std::string role;        ///< of the operation
+    std::string kernel_role; ///< of the kernel
+    Shape shape;
+};
+
+struct EncodedNode {
+    ops::Operation operation;
+    std::vector<int> inputs; ///< values: the sources first, then one for each node
+    std::optional<ops::Neuron> activation;
+    std::vector<WeightUse> weights;
+};
+
+/// The last node computes the destination region.
+struct Encoding {
+    std::vector<EncodedSource> sources;
+    std::vector<EncodedNode> nodes;
+    ImageRegion destination;
+};
+
+/// Throws ParameterError "<kernel>: <name> must be <least> to ..., got ..." for a value that is too small or
+/// beyond ops::largest_size.
+void require_range(const std::string &kernel, const char *name, std::int64_t value, std::int64_t least);
+
+/// Builds the encoding of one call. Checks what all kernels have in common; every error begins with the
+/// kernel's name.
+class EncodingBuilder {
+public:
+    EncodingBuilder(std::string kernel, const KernelProperties &properties,
+                    std::span<const ImageDescriptor> sources, const ImageDescriptor &destination);
+
+    const std::string &kernel() const { return kernel_; }
+    const KernelProperties &properties() const { return properties_; }
+    const ImageDescriptor &image(std::size_t source = 0) const { return sources_[source]; }
+
+    /// What is written: the clip rectangle within the destination.
+    std::int64_t width() const { return written_.width; }
+    std::int64_t height() const { return written_.height; }
+    std::int64_t images() const { return written_.images; }
+    /// Feature channels read of a source: those from its offset on, at most its maximum.
+    std::int64_t channels(std::size_t source = 0) const { return ranges_[source].channels; }
+
+    /// The images and channels read of a source, with all of their pixels.
+    int whole(std::size_t source = 0);
+    /// The pixels from the offset on, one for each that is written; outside the image as the edge mode says.
+    int pixels(std::size_t source = 0);
+    int add(ops::Operation operation, std::vector<int> inputs, std::vector<WeightUse> weights = {},
+            std::optional<ops::Neuron> activation = std::nullopt);
+    /// `taps` (kernel, stride and dilation) where the offset puts them on a source that is read whole.
+    ops::Window place(ops::Window taps, std::size_t source = 0) const;
+    /// A source for a windowed operation that knows zeros outside the image only. In edge mode clamp the
+    /// image is widened and `window`, as place() gave it, then reads nothing outside.
+    int widened(ops::Window &window, std::size_t source = 0);
+
+    /// Reads only so many channels from the offset on.
+    void read_channels(std::int64_t count, std::size_t source = 0) { ranges_[source].channels = count; }
+    /// A neuron behind `value`, unless there is none.
+    int add_neuron(const std::optional<ops::Neuron> &neuron, int value, std::int64_t channels);
+
+    /// Writes the last node's result, of so many channels.
+    Encoding finish(std::int64_t channels) &&;
+
+    [[noreturn]] void refuse(ErrorKind kind, const std::string &message) const;
+
+private:
+    void place_destination(const ImageDescriptor &destination);
+    void place_source(std::size_t source);
+    int add_source(std::size_t source, const ImageRegion &region);
+    /// A source as the one-pixel window `window` sees it, its edge mode applied.
+    int edged(const ops::Window &window, std::size_t source);
+
+    std::string kernel_;
+    const KernelProperties &properties_;
+    std::span<const ImageDescriptor> sources_;
+    std::int64_t destination_channels_;
+    ImageRegion written_;
+    std::vector<ImageRegion> ranges_; ///< images and channels of each source
+    std::vector<EncodedNode> nodes_;
+    std::vector<EncodedSource> inputs_;
+};
+
+} // namespace mpscnn::kernels

@@ -1,0 +1,33 @@
+#pragma once
+
+#include "kernels/encoding.h"
+#include "kernels/neuron_descriptor.h"
+
+namespace mpscnn::kernels {
+
+/// MPSCNNFullyConnected: a convolution whose filter is as large as the source; offset is ignored. Weights are
+/// [output][source height][source width][input], as the headers' generic layout says.
+struct FullyConnected {
+    static constexpr auto default_padding = ops::PaddingMethod::Size::valid;
+
+    std::int64_t kernel_width = 1, kernel_height = 1;
+    std::int64_t input_feature_channels = 0, output_feature_channels = 0;
+    NeuronDescriptor fused_neuron_descriptor;
+
+    template <class Visitor> void fixed(Visitor &visit) {
+        visit("kernel_width", kernel_width, "width of the source");
+        visit("kernel_height", kernel_height, "height of the source");
+        visit("input_feature_channels", input_feature_channels, "feature channels of the source");
+        visit("output_feature_channels", output_feature_channels, "number of results");
+        visit("fused_neuron_descriptor", fused_neuron_descriptor, "neuron applied to the result");
+    }
+    template <class Visitor> void fields(Visitor &) {}
+
+    ops::Window taps() const;
+    void check(const std::string &kernel) const;
+    ops::WeightSpecs weights() const;
+    std::int64_t output_channels(std::int64_t) const { return output_feature_channels; }
+    int build(EncodingBuilder &builder) const;
+};
+
+} // namespace mpscnn::kernels

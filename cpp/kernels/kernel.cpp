@@ -1,0 +1,233 @@
+#include "kernels/kernel.h"
+
+#include <algorithm>
+
+namespace mpscnn::kernels {
+
+namespace {
+
+constexpr EdgeMode outside_pad[] = {EdgeMode::zero, EdgeMode::clamp};
+
+/// Names of a source's properties: MPSCNNKernel's, or those of MPSCNNBinaryKernel.
+struct SourceNames {
+    const char *offset, *edge_mode, *channel_offset, *channel_max_count;
+};
+constexpr SourceNames unary_names{"offset", "edge_mode", "source_feature_channel_offset",
+                                  "source_feature_channel_max_count"};
+constexpr std::array<SourceNames, KernelProperties::max_sources> binary_names{
+    {{"primary_offset", "primary_edge_mode", "primary_source_feature_channel_offset",
+      "primary_source_feature_channel_max_count"},
+     {"secondary_offset", "secondary_edge_mode", "secondary_source_feature_channel_offset",
+      "secondary_source_feature_channel_max_count"}}};
+
+template <class Visitor>
+void visit_source(Visitor &visit, SourceProperties &source, const SourceNames &names) {
+    visit(names.offset, source.offset,
+          "(x, y, z): position in the source of the first pixel written; z is the first image");
+    visit(names.edge_mode, source.edge_mode, "what reads outside the source give");
+    visit(names.channel_offset, source.feature_channel_offset, "first feature channel read, a multiple of 4");
+    visit(names.channel_max_count, source.feature_channel_max_count, "most feature channels read");
+}
+
+template <class Visitor>
+void visit_common(Visitor &visit, KernelProperties &properties, std::size_t sources) {
+    if (sources == 1)
+        visit_source(visit, properties.sources[0], unary_names);
+    else
+        for (std::size_t i = 0; i < sources; ++i) visit_source(visit, properties.sources[i], binary_names[i]);
+    visit("clip_rect", properties.clip_rect,
+          "(x, y, z, width, height, depth): part of the destination that may be written; null: all of it");
+    visit("destination_feature_channel_offset", properties.destination_feature_channel_offset,
+          "first feature channel written, a multiple of 4");
+    visit("padding", properties.padding, "MPSNNPaddingMethod: size and place of results that are made");
+    visit("label", properties.label, "a name for messages");
+}
+
+/// Properties of a kernel for the visitors of ops/fields.h.
+struct AllProperties {
+    Kernel &kernel;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        std::visit(
+            [&](auto &family) {
+                family.fixed(visit);
+                family.fields(visit);
+            },
+            kernel.family);
+        visit_common(visit, kernel.properties, kernel.type->sources);
+    }
+};
+
+struct FixedProperties {
+    Kernel &kernel;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        std::visit([&](auto &family) { family.fixed(visit); }, kernel.family);
+    }
+};
+
+const KernelClass &class_named(std::string_view name) {
+    for (const KernelClass &entry : kernel_classes())
+        if (name == entry.name) return entry;
+    fail(ErrorKind::parameter, "unknown kernel " + quoted(name));
+}
+
+template <class T>
+concept Windowed = requires(const T &family) { family.taps(); };
+
+ops::Window taps_of(const Family &family) {
+    return std::visit(
+        []<class T>(const T &entry) {
+            if constexpr (Windowed<T>)
+                return entry.taps();
+            else
+                return ops::Window{};
+        },
+        family);
+}
+
+Kernel with_defaults(const KernelClass &type) {
+    Kernel kernel{&type, {}, type.make()};
+    std::visit(
+        [&]<class T>(const T &) {
+            if constexpr (requires { T::default_padding; })
+                kernel.properties.padding.size = T::default_padding;
+        },
+        kernel.family);
+    return kernel;
+}
+
+ops::WindowAxis vertical(const ops::Window &taps) {
+    return {taps.kernel_height, taps.stride_y, taps.dilation_y};
+}
+ops::WindowAxis horizontal(const ops::Window &taps) {
+    return {taps.kernel_width, taps.stride_x, taps.dilation_x};
+}
+
+} // namespace
+
+Kernel Kernel::make(std::string_view name, const Json &properties) {
+    const KernelClass &type = class_named(name);
+    Kernel kernel = with_defaults(type);
+    AllProperties all{kernel};
+    ops::read_fields(all, properties, kernel.name());
+    kernel.check();
+    return kernel;
+}
+
+void Kernel::set(const Json &changes) {
+    Kernel changed = *this;
+    FixedProperties fixed{changed};
+    for (const auto &[key, value] : JsonView(changes, name()).object()) {
+        ops::NameChecker checker{key};
+        fixed.fields(checker);
+        if (checker.found)
+            fail(ErrorKind::parameter, name() + ": " + key + " is fixed when the kernel is made");
+    }
+    AllProperties all{changed};
+    ops::read_fields(all, changes, name());
+    changed.check();
+    *this = std::move(changed);
+}
+
+Json Kernel::get() const { return ops::write_fields(AllProperties{const_cast<Kernel &>(*this)}); }
+
+void Kernel::check() const {
+    std::visit([&](const auto &family) { family.check(name()); }, family);
+    for (std::size_t i = 0; i < type->sources; ++i) {
+        const SourceProperties &source = properties.sources[i];
+        if (std::find(std::begin(outside_pad), std::end(outside_pad), source.edge_mode) ==
+            std::end(outside_pad))
+            fail(ErrorKind::unsupported,
+                 name() + ": edge_mode must be zero or clamp (the others are for Pad), got " +
+                     ops::name_of(source.edge_mode));
+    }
+}
+
+void Kernel::require_sources(std::size_t given) const {
+    if (given != type->sources)
+        fail(ErrorKind::parameter, name() + ": takes " + std::to_string(type->sources) +
+                                       " source images, got " + std::to_string(given));
+}
+
+ops::WeightSpecs Kernel::weights() const {
+    return std::visit([](const auto &entry) { return entry.weights(); }, family);
+}
+
+ImageDescriptor Kernel::make_destination(std::span<const ImageDescriptor> sources) {
+    require_sources(sources.size());
+    const ImageDescriptor &source = sources[0];
+    SourceProperties &read = properties.sources[0];
+    const ops::Window taps = taps_of(family);
+    const ops::OperationInfo info{type->name, "", 1, 1, false, false, false};
+    const ops::AxisPlacement rows =
+        ops::place(info, ops::AxisPolicy::vertical(properties.padding), vertical(taps), source.height);
+    const ops::AxisPlacement columns =
+        ops::place(info, ops::AxisPolicy::horizontal(properties.padding), horizontal(taps), source.width);
+    read.offset.x = columns.offset;
+    read.offset.y = rows.offset;
+    const std::int64_t channels =
+        std::min(source.feature_channels - read.feature_channel_offset, read.feature_channel_max_count);
+    ImageDescriptor destination = source;
+    destination.width = columns.size;
+    destination.height = rows.size;
+    destination.feature_channels =
+        properties.destination_feature_channel_offset +
+        std::visit([&](const auto &entry) { return entry.output_channels(channels); }, family);
+    destination.number_of_images = source.number_of_images - read.offset.z;
+    return destination;
+}
+
+ImageRegion Kernel::source_region(std::int64_t width, std::int64_t height, std::size_t source) const {
+    if (source >= type->sources)
+        fail(ErrorKind::parameter, name() + ": there is no source " + std::to_string(source));
+    require_range(name(), "width", width, 1);
+    require_range(name(), "height", height, 1);
+    const ops::Window taps = taps_of(family);
+    const ops::WindowAxis rows = vertical(taps), columns = horizontal(taps);
+    const Offset &offset = properties.sources[source].offset;
+    ImageRegion region;
+    region.image = offset.z;
+    region.y = offset.y - rows.reach() / 2;
+    region.x = offset.x - columns.reach() / 2;
+    region.height = (height - 1) * rows.stride + rows.reach();
+    region.width = (width - 1) * columns.stride + columns.reach();
+    return region;
+}
+
+Encoding Kernel::encode(std::span<const ImageDescriptor> sources, const ImageDescriptor &destination) const {
+    require_sources(sources.size());
+    EncodingBuilder builder(name(), properties, sources, destination);
+    const std::int64_t channels = std::visit(
+        [&](const auto &entry) {
+            entry.build(builder);
+            return entry.output_channels(builder.channels());
+        },
+        family);
+    return std::move(builder).finish(channels);
+}
+
+Json describe_kernels() {
+    Json list = Json::array();
+    for (const KernelClass &type : kernel_classes()) {
+        Kernel kernel = with_defaults(type);
+        Json entry = Json::object();
+        entry.set("name", type.name);
+        entry.set("apple", type.apple);
+        entry.set("sources", type.sources);
+        ops::FieldDescriber fixed, settable;
+        std::visit(
+            [&](auto &family) {
+                family.fixed(fixed);
+                family.fields(settable);
+            },
+            kernel.family);
+        visit_common(settable, kernel.properties, type.sources);
+        entry.set("fixed", std::move(fixed.list));
+        entry.set("properties", std::move(settable.list));
+        list.push_back(std::move(entry));
+    }
+    return list;
+}
+
+} // namespace mpscnn::kernels

@@ -1,0 +1,75 @@
+#pragma once
+
+// A raw kernel: one of Apple's classes with its properties. Independent of any engine.
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "kernels/convolution.h"
+#include "kernels/fully_connected.h"
+#include "kernels/neuron.h"
+#include "kernels/pooling.h"
+#include "kernels/softmax.h"
+
+namespace mpscnn::kernels {
+
+// A family is a struct with
+//   template <class Visitor> void fixed(Visitor &);    properties set when the kernel is made
+//   template <class Visitor> void fields(Visitor &);   properties that may change between encodes
+//   void check(const std::string &kernel) const;       their ranges; throws
+//   ops::WeightSpecs weights() const;
+//   int build(EncodingBuilder &) const;                the operations of one encode; the value written
+//   std::int64_t output_channels(std::int64_t source_channels) const;
+//   static constexpr auto default_padding = ...;       size bits of the padding policy, same unless given
+// and, unless a pixel of the result depends on the pixel at the same place,
+//   ops::Window taps() const;                          kernel, stride and dilation
+using Family = std::variant<Convolution, FullyConnected, Neuron, Pooling, Softmax>;
+
+struct Kernel;
+
+/// A class of Apple's as mpscnn has it.
+struct KernelClass {
+    const char *name;  ///< in Python and the C interface
+    const char *apple; ///< "MPSCNNPoolingMax"
+    std::size_t sources;
+    Family (*make)();
+};
+
+/// THE table of raw kernels, by name.
+std::span<const KernelClass> kernel_classes();
+
+struct Kernel {
+    const KernelClass *type;
+    KernelProperties properties;
+    Family family;
+
+    /// The kernel with the given properties, those that are left out at their defaults. Throws ParameterError
+    /// for an unknown class or property and for a value that is not allowed.
+    static Kernel make(std::string_view name, const Json &properties);
+
+    std::string name() const { return type->name; }
+    /// Changes the given properties; all or, when it throws, none.
+    void set(const Json &changes);
+    Json get() const;
+
+    ops::WeightSpecs weights() const;
+    /// The image that the padding policy asks for. Sets the offset that goes with it, as Apple's kernels do.
+    ImageDescriptor make_destination(std::span<const ImageDescriptor> sources);
+    /// The pixels of a source that a destination of this size needs, taking no notice of the clip rectangle;
+    /// they may reach outside. Images and channels are not looked at.
+    ImageRegion source_region(std::int64_t width, std::int64_t height, std::size_t source = 0) const;
+    Encoding encode(std::span<const ImageDescriptor> sources, const ImageDescriptor &destination) const;
+
+private:
+    void check() const;
+    void require_sources(std::size_t given) const;
+};
+
+/// All classes with their properties and weights as JSON: name, apple, sources, properties (name, type,
+/// default, allowed, meaning, fixed).
+Json describe_kernels();
+
+} // namespace mpscnn::kernels

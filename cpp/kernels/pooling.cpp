@@ -1,0 +1,35 @@
+#include "kernels/pooling.h"
+
+namespace mpscnn::kernels {
+
+ops::Window Pooling::taps() const {
+    ops::Window window;
+    window.kernel_height = kernel_height;
+    window.kernel_width = kernel_width;
+    window.stride_y = stride_y;
+    window.stride_x = stride_x;
+    window.dilation_y = dilation_rate_y;
+    window.dilation_x = dilation_rate_x;
+    return window;
+}
+
+void Pooling::check(const std::string &kernel) const {
+    require_range(kernel, "kernel_width", kernel_width, 1);
+    require_range(kernel, "kernel_height", kernel_height, 1);
+    require_range(kernel, "stride_x", stride_x, 1);
+    require_range(kernel, "stride_y", stride_y, 1);
+    require_range(kernel, "dilation_rate_x", dilation_rate_x, 1);
+    require_range(kernel, "dilation_rate_y", dilation_rate_y, 1);
+    require_range(kernel, "zero_pad_size_x", zero_pad_size_x, 0);
+    require_range(kernel, "zero_pad_size_y", zero_pad_size_y, 0);
+}
+
+int Pooling::build(EncodingBuilder &builder) const {
+    ops::Pooling pooling;
+    pooling.kind = kind;
+    pooling.window = builder.place(taps());
+    const int source = builder.whole();
+    return builder.add(pooling, {source});
+}
+
+} // namespace mpscnn::kernels

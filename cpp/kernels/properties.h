@@ -1,0 +1,90 @@
+#pragma once
+
+// Properties that all raw kernels share, with the meanings of MPSCNNKernel and MPSCNNBinaryKernel.
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <string>
+
+#include "ops/fields.h"
+#include "ops/padding_policy.h"
+
+namespace mpscnn::kernels {
+
+/// MPSOffset: x columns, y rows, z images.
+struct Offset {
+    std::int64_t x = 0, y = 0, z = 0;
+
+    friend bool operator==(const Offset &, const Offset &) = default;
+};
+
+/// MTLRegion: what may be written of the destination, or read of a reduction's source. As stated it may reach
+/// beyond the image.
+struct ClipRect {
+    static constexpr std::int64_t unbounded = std::numeric_limits<std::int64_t>::max();
+
+    Offset origin;
+    std::int64_t width = unbounded, height = unbounded, depth = unbounded;
+
+    friend bool operator==(const ClipRect &, const ClipRect &) = default;
+};
+
+/// MPSImageEdgeMode: what reads outside an image give. Kernels other than Pad know zero and clamp.
+enum class EdgeMode { zero = 0, clamp = 1, mirror = 2, mirror_with_edge = 3, constant = 4 };
+
+/// How a kernel reads one of its source images.
+struct SourceProperties {
+    Offset offset;
+    EdgeMode edge_mode = EdgeMode::zero;
+    std::int64_t feature_channel_offset = 0;
+    std::int64_t feature_channel_max_count = ClipRect::unbounded;
+};
+
+struct KernelProperties {
+    static constexpr std::size_t max_sources = 2;
+
+    std::string label;
+    std::array<SourceProperties, max_sources> sources;
+    ClipRect clip_rect;
+    std::int64_t destination_feature_channel_offset = 0;
+    ops::PaddingMethod padding{.size = ops::PaddingMethod::Size::same};
+};
+
+} // namespace mpscnn::kernels
+
+namespace mpscnn::ops {
+
+template <> struct EnumNames<kernels::EdgeMode> {
+    static constexpr std::array<std::pair<const char *, kernels::EdgeMode>, 5> values{
+        {{"zero", kernels::EdgeMode::zero},
+         {"clamp", kernels::EdgeMode::clamp},
+         {"mirror", kernels::EdgeMode::mirror},
+         {"mirror_with_edge", kernels::EdgeMode::mirror_with_edge},
+         {"constant", kernels::EdgeMode::constant}}};
+};
+
+/// [x, y, z]
+template <> struct FieldCodec<kernels::Offset> {
+    static constexpr const char *type = "offset";
+    static Json write(const kernels::Offset &offset);
+    static kernels::Offset read(const JsonView &json);
+};
+
+/// [x, y, z, width, height, depth], or null for the whole image.
+template <> struct FieldCodec<kernels::ClipRect> {
+    static constexpr const char *type = "region";
+    static Json write(const kernels::ClipRect &region);
+    static kernels::ClipRect read(const JsonView &json);
+};
+
+/// The bits of MPSNNPaddingMethod.
+template <> struct FieldCodec<PaddingMethod> {
+    static constexpr const char *type = "padding";
+    static Json write(const PaddingMethod &method) { return Json(method.bits()); }
+    static PaddingMethod read(const JsonView &json) {
+        return PaddingMethod::from_bits(json.get<std::uint64_t>());
+    }
+};
+
+} // namespace mpscnn::ops

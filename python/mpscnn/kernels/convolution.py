@@ -1,0 +1,208 @@
+"""Convolution and fully connected kernels, and their descriptors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from mpscnn.errors import ParameterError
+from mpscnn.kernels.kernel import UnaryKernel
+from mpscnn.kernels.neuron import NeuronDescriptor
+from mpscnn.kernels.properties import Descriptor, Flag, Integer, Number
+
+
+@dataclass
+class ConvolutionDescriptor:
+    """Sizes of a convolution, as MPSCNNConvolutionDescriptor.
+
+    `fused_neuron_descriptor` is applied to the result, behind the batch normalization of
+    `set_batch_normalization_parameters_for_inference`.
+    """
+
+    kernel_width: int
+    kernel_height: int
+    input_feature_channels: int
+    output_feature_channels: int
+    stride_x: int = 1
+    stride_y: int = 1
+    dilation_rate_x: int = 1
+    dilation_rate_y: int = 1
+    groups: int = 1
+    fused_neuron_descriptor: NeuronDescriptor | None = None
+
+    def __post_init__(self) -> None:
+        self._batch_normalization: dict[str, Any] | None = None
+        self._epsilon = 0.0
+
+    def set_batch_normalization_parameters_for_inference(
+        self, mean: Any, variance: Any, gamma: Any = None, beta: Any = None, epsilon: float = 0.0
+    ) -> None:
+        """gamma (x - mean) / sqrt(variance + epsilon) + beta for each output channel; gamma 1, beta 0 unless given."""
+        self._batch_normalization = {"mean": mean, "variance": variance, "gamma": gamma, "beta": beta}
+        self._epsilon = float(epsilon)
+
+    def properties(self) -> dict[str, Any]:
+        """Properties of a kernel with this descriptor."""
+        return {
+            "kernel_width": self.kernel_width,
+            "kernel_height": self.kernel_height,
+            "input_feature_channels": self.input_feature_channels,
+            "output_feature_channels": self.output_feature_channels,
+            "stride_x": self.stride_x,
+            "stride_y": self.stride_y,
+            "dilation_rate_x": self.dilation_rate_x,
+            "dilation_rate_y": self.dilation_rate_y,
+            "groups": self.groups,
+            "fused_neuron_descriptor": self.fused_neuron_descriptor,
+            "batch_normalization": self._batch_normalization is not None,
+            "batch_normalization_epsilon": self._epsilon,
+        }
+
+    def weights(self) -> dict[str, Any]:
+        """Weights of the batch normalization and of the neuron."""
+        weights = {
+            role: value for role, value in (self._batch_normalization or {}).items() if value is not None
+        }
+        if self.fused_neuron_descriptor is not None and self.fused_neuron_descriptor.data is not None:
+            weights["neuron_data"] = self.fused_neuron_descriptor.data
+        return weights
+
+
+@dataclass
+class DepthWiseConvolutionDescriptor(ConvolutionDescriptor):
+    """Each source channel on its own, as MPSCNNDepthWiseConvolutionDescriptor.
+
+    Output channel c * channel_multiplier + m comes from source channel c; weights are
+    [output channel][kernel height][kernel width].
+    """
+
+    @property
+    def channel_multiplier(self) -> int:
+        """Output channels of each source channel."""
+        return self.output_feature_channels // self.input_feature_channels
+
+    def properties(self) -> dict[str, Any]:
+        """Properties of a kernel with this descriptor."""
+        return super().properties() | {"depthwise": True}
+
+
+@dataclass
+class ConvolutionWeightsAndBiasesState:
+    """Weights and bias terms of a convolution as an object, as MPSCNNConvolutionWeightsAndBiasesState."""
+
+    weights: NDArray[Any]
+    biases: NDArray[Any] | None = None
+
+
+class _Weighted(UnaryKernel):
+    """A convolution's weights, and how they are exchanged."""
+
+    def reload_weights_and_biases(self, state: ConvolutionWeightsAndBiasesState) -> None:
+        """Other weights and bias terms of the same shapes, for what is encoded from now on.
+
+        Raises WeightsError for other shapes and for values that are not finite.
+        """
+        self._set_weight("weights", state.weights)
+        self._set_weight("bias_terms", state.biases, required=False)
+
+    def export_weights_and_biases(self) -> ConvolutionWeightsAndBiasesState:
+        """Copies of the weights and bias terms."""
+        biases = self._kernel.weight("bias_terms") if self._has_bias else None
+        return ConvolutionWeightsAndBiasesState(self._kernel.weight("weights"), biases)
+
+    def _load(self, weights: Any, bias_terms: Any, others: dict[str, Any]) -> None:
+        self._has_bias = bias_terms is not None
+        self._set_weight("weights", weights)
+        self._set_weight("bias_terms", bias_terms, required=False)
+        for role, value in others.items():
+            self._set_weight(role, value)
+
+
+class Convolution(_Weighted):
+    """Convolution (a correlation), as MPSCNNConvolution.
+
+    result[o] = neuron(batch_norm(bias[o] + sum over v, u, c of
+        weights[o][v][u][c] * x[left_y + dilation * v][left_x + dilation * u][c]))
+    with left = offset + stride * position - (((kernel - 1) * dilation + 1) >> 1) along each axis.
+
+    Args:
+        descriptor: sizes, neuron, batch normalization; its class says whether the convolution is depthwise.
+        weights: [output][kernel height][kernel width][input / groups]; depthwise [output][kernel height][kernel width].
+        bias_terms: [output]; 0 unless given.
+
+    Raises:
+        ParameterError, WeightsError: what does not go together.
+    """
+
+    apple_class = "MPSCNNConvolution"
+
+    kernel_width = Integer("Columns of the filter.")
+    kernel_height = Integer("Rows of the filter.")
+    input_feature_channels = Integer("Feature channels of the source.")
+    output_feature_channels = Integer("Number of filters.")
+    stride_x = Integer("Source columns between destination columns.")
+    stride_y = Integer("Source rows between destination rows.")
+    dilation_rate_x = Integer("Source columns between taps.")
+    dilation_rate_y = Integer("Source rows between taps.")
+    groups = Integer(
+        "Independent groups of channels; each has a multiple of 4 source and destination channels."
+    )
+    depthwise = Flag("Whether each source channel is convolved on its own.")
+    fused_neuron_descriptor = Descriptor("The neuron applied to the result.")
+    batch_normalization = Flag("Whether a batch normalization is applied before the neuron.")
+    batch_normalization_epsilon = Number("Added to the variance.")
+
+    def __init__(
+        self, descriptor: ConvolutionDescriptor, weights: Any, bias_terms: Any = None, **properties: Any
+    ) -> None:
+        if not isinstance(descriptor, ConvolutionDescriptor):
+            raise ParameterError(
+                f"Convolution: expected a ConvolutionDescriptor, got {type(descriptor).__name__}"
+            )
+        super().__init__(**descriptor.properties(), **properties)
+        self._load(weights, bias_terms, descriptor.weights())
+
+    @property
+    def channel_multiplier(self) -> int:
+        """Output channels of each source channel; 0 unless the convolution is depthwise."""
+        return self.output_feature_channels // self.input_feature_channels if self.depthwise else 0
+
+
+class FullyConnected(_Weighted):
+    """Weighted sums of the whole source, as MPSCNNFullyConnected: a 1 x 1 image of `output_feature_channels`.
+
+    The descriptor's kernel is as large as the source; strides and groups are 1 and `offset` is ignored.
+
+    Args:
+        descriptor: sizes and neuron.
+        weights: [output][source height][source width][input]. Where Apple's headers disagree on the order of height and
+            width, this is the layout of its data sources.
+        bias_terms: [output]; 0 unless given.
+    """
+
+    apple_class = "MPSCNNFullyConnected"
+
+    kernel_width = Integer("Width of the source.")
+    kernel_height = Integer("Height of the source.")
+    input_feature_channels = Integer("Feature channels of the source.")
+    output_feature_channels = Integer("Number of results.")
+    fused_neuron_descriptor = Descriptor("The neuron applied to the result.")
+
+    def __init__(
+        self, descriptor: ConvolutionDescriptor, weights: Any, bias_terms: Any = None, **properties: Any
+    ) -> None:
+        if type(descriptor) is not ConvolutionDescriptor:
+            raise ParameterError(
+                f"FullyConnected: expected a ConvolutionDescriptor, got {type(descriptor).__name__}"
+            )
+        given = descriptor.properties()
+        sizes = ("kernel_width", "kernel_height", "input_feature_channels", "output_feature_channels")
+        plain = ConvolutionDescriptor(*(given[name] for name in sizes)).properties()
+        own = {*sizes, "fused_neuron_descriptor"}
+        for name in given.keys() - own:
+            if given[name] != plain[name]:
+                raise ParameterError(f"FullyConnected: {name} must be {plain[name]}, got {given[name]}")
+        super().__init__(**{name: given[name] for name in own}, **properties)
+        self._load(weights, bias_terms, descriptor.weights())

@@ -1,0 +1,214 @@
+"""What all raw kernels share: properties, encoding."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+
+from mpscnn import _core
+from mpscnn.commands import CommandBuffer
+from mpscnn.errors import ParameterError, ShapeError, WeightsError
+from mpscnn.feature_image import Image, ImageDescriptor, TemporaryImage
+from mpscnn.kernels.properties import ClipRect, Integer, Offset, Padding, Property, Region, Text
+
+K = TypeVar("K", bound="Kernel")
+ImageAllocator = Callable[[CommandBuffer, ImageDescriptor], Image]
+
+
+def allocate_image(_commands: CommandBuffer, descriptor: ImageDescriptor) -> Image:
+    """The default allocator: an image that the program can read, as MPSImage.defaultAllocator."""
+    size = descriptor
+    return Image(size.width, size.height, size.feature_channels, size.number_of_images, format=size.format)
+
+
+def allocate_temporary_image(commands: CommandBuffer, descriptor: ImageDescriptor) -> Image:
+    """A temporary image, as MPSTemporaryImage.defaultAllocator."""
+    size = descriptor
+    return TemporaryImage(
+        commands, size.width, size.height, size.feature_channels, size.number_of_images, format=size.format
+    )
+
+
+class Kernel:
+    """A raw kernel, as MPSKernel: one of Apple's classes with its properties in snake_case.
+
+    Properties are copied when the kernel is encoded: it may be changed and encoded again. One thread at a time may use
+    a kernel.
+    """
+
+    apple_class: ClassVar[str] = "MPSKernel"
+    """The class whose names and rules this one follows."""
+
+    label = Text("A name for messages.")
+    clip_rect = ClipRect(
+        "(x, y, z, width, height, depth), or (x, y, width, height) of all images: the part of the destination that may "
+        "be written. What reaches beyond the destination is cut off. None: all of it."
+    )
+    destination_feature_channel_offset = Integer("First channel written, a multiple of 4.")
+    padding = Padding("Size and place of results that the kernel makes itself: a DefaultPadding.")
+
+    def __init__(self, **properties: Any) -> None:
+        allocator = properties.pop("destination_image_allocator", allocate_image)
+        self.destination_image_allocator: ImageAllocator = allocator
+        checked = {name: self._checked(name, value) for name, value in properties.items()}
+        self._kernel = _core.Kernel(type(self).__name__, json.dumps(checked))
+
+    def _checked(self, name: str, value: Any) -> Any:
+        found = getattr(type(self), name, None)
+        if not isinstance(found, Property):
+            raise ParameterError(f"{type(self).__name__}: unknown property {name!r}")
+        return found.checked(type(self).__name__, value)
+
+    def _properties(self) -> dict[str, Any]:
+        properties: dict[str, Any] = json.loads(self._kernel.properties())
+        return properties
+
+    def _set(self, changes: dict[str, Any]) -> None:
+        self._kernel.set(json.dumps(changes))
+
+    def _set_weight(self, role: str, value: Any, *, required: bool = True) -> None:
+        """An array of the shape that the core asks for, or of as many elements in the same order."""
+        if value is None and not required:
+            return
+        specs = {spec["role"]: spec for spec in json.loads(self._kernel.weights())}
+        shape = tuple(specs[role]["shape"])
+        array = np.ascontiguousarray(value)
+        if array.dtype not in (np.float16, np.float32):
+            if array.dtype.kind not in "fiu":
+                raise WeightsError(f"{type(self).__name__}: {role} must be numbers, got {array.dtype}")
+            array = array.astype(np.float32)
+        if array.size != np.prod(shape, dtype=np.int64):
+            raise WeightsError(
+                f"{type(self).__name__}: {role} must have the shape {shape}, got {array.shape}"
+            )
+        self._kernel.set_weight(role, array.reshape(shape))
+
+    def _encode(self, commands: CommandBuffer, sources: Sequence[Image], destination: Image | None) -> Image:
+        if not isinstance(commands, CommandBuffer):
+            raise ParameterError(
+                f"{type(self).__name__}.encode: expected a CommandBuffer, got {type(commands).__name__}"
+            )
+        for image in [*sources, *([] if destination is None else [destination])]:
+            if not isinstance(image, Image):
+                raise ParameterError(
+                    f"{type(self).__name__}.encode: expected an Image, got {type(image).__name__}"
+                )
+        if destination is None:
+            destination = self.destination_image_allocator(commands, self._destination_descriptor(sources))
+        images = [source._image for source in sources]
+        self._kernel.encode(commands._commands, images, destination._image)
+        return destination
+
+    def _encode_batch(
+        self,
+        commands: CommandBuffer,
+        sources: Sequence[Sequence[Image]],
+        destinations: Sequence[Image] | None,
+    ) -> list[Image]:
+        """One image after the other; all of a batch have one size, as MPSImageBatch demands."""
+        for batch in sources:
+            if len({image.descriptor for image in batch}) > 1 or any(i.number_of_images > 1 for i in batch):
+                raise ShapeError(
+                    f"{type(self).__name__}.encode_batch: the images of a batch must have one size and format and "
+                    "hold one image each"
+                )
+        lengths = {len(batch) for batch in [*sources, *([] if destinations is None else [destinations])]}
+        if len(lengths) != 1:
+            raise ShapeError(
+                f"{type(self).__name__}.encode_batch: batches must have one length, got {sorted(lengths)}"
+            )
+        results = destinations if destinations is not None else [None] * lengths.pop()
+        return [
+            self._encode(commands, images, result) for *images, result in zip(*sources, results, strict=True)
+        ]
+
+    def _destination_descriptor(self, sources: Sequence[Image]) -> ImageDescriptor:
+        return ImageDescriptor(*self._kernel.destination([source._image for source in sources]))
+
+    def __repr__(self) -> str:
+        label = f" {self.label!r}" if self.label else ""
+        return f"<{type(self).__name__}{label}>"
+
+
+class UnaryKernel(Kernel):
+    """A kernel with one source image, as MPSCNNKernel."""
+
+    apple_class = "MPSCNNKernel"
+
+    offset = Offset(
+        "(x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; "
+        "z is the first image."
+    )
+    edge_mode = Text("What reads outside the source give: 'zero' or 'clamp' (the nearest pixel).")
+    source_feature_channel_offset = Integer("First channel read, a multiple of 4.")
+    source_feature_channel_max_count = Integer("Most channels read.")
+
+    def encode(self, commands: CommandBuffer, source: Image, destination: Image | None = None) -> Image:
+        """Appends the kernel to a command buffer and returns the destination.
+
+        Without a destination the padding policy sizes one, sets `offset`, and `destination_image_allocator` makes it.
+
+        Raises:
+            ShapeError, ParameterError: images and properties do not go together. StateError: the command buffer has
+                been committed, or a temporary image is used up.
+        """
+        return self._encode(commands, [source], destination)
+
+    def encode_batch(
+        self, commands: CommandBuffer, sources: Sequence[Image], destinations: Sequence[Image] | None = None
+    ) -> list[Image]:
+        """The same for each image of a batch."""
+        return self._encode_batch(commands, [sources], destinations)
+
+    def destination_image_descriptor(self, source: Image) -> ImageDescriptor:
+        """What the padding policy makes of this source. Sets `offset`, as Apple's kernels do."""
+        return self._destination_descriptor([source])
+
+    def source_region(self, width: int, height: int) -> Region:
+        """(x, y, z, width, height, depth) of the source pixels for a destination of this size.
+
+        They may reach outside the source.
+        """
+        return self._kernel.source_region(width, height)
+
+
+class BinaryKernel(Kernel):
+    """A kernel with two source images, as MPSCNNBinaryKernel."""
+
+    apple_class = "MPSCNNBinaryKernel"
+
+    primary_offset = Offset("(x, y, z): position in the primary source of the first pixel written.")
+    secondary_offset = Offset("(x, y, z): position in the secondary source of the first pixel written.")
+    primary_edge_mode = Text("What reads outside the primary source give: 'zero' or 'clamp'.")
+    secondary_edge_mode = Text("What reads outside the secondary source give: 'zero' or 'clamp'.")
+    primary_source_feature_channel_offset = Integer(
+        "First channel read of the primary source, a multiple of 4."
+    )
+    secondary_source_feature_channel_offset = Integer(
+        "First channel read of the secondary source, a multiple of 4."
+    )
+    primary_source_feature_channel_max_count = Integer("Most channels read of the primary source.")
+    secondary_source_feature_channel_max_count = Integer("Most channels read of the secondary source.")
+
+    def encode(
+        self, commands: CommandBuffer, primary: Image, secondary: Image, destination: Image | None = None
+    ) -> Image:
+        """Appends the kernel to a command buffer and returns the destination, see `UnaryKernel.encode`."""
+        return self._encode(commands, [primary, secondary], destination)
+
+    def encode_batch(
+        self,
+        commands: CommandBuffer,
+        primary: Sequence[Image],
+        secondary: Sequence[Image],
+        destinations: Sequence[Image] | None = None,
+    ) -> list[Image]:
+        """The same for each pair of images of two batches."""
+        return self._encode_batch(commands, [primary, secondary], destinations)
+
+    def destination_image_descriptor(self, primary: Image, secondary: Image) -> ImageDescriptor:
+        """What the padding policy makes of these sources. Sets the offsets, as Apple's kernels do."""
+        return self._destination_descriptor([primary, secondary])

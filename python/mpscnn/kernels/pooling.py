@@ -1,0 +1,92 @@
+"""Pooling kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mpscnn.kernels.kernel import UnaryKernel
+from mpscnn.kernels.properties import Integer
+
+
+class Pooling(UnaryKernel):
+    """Base of the pooling kernels, as MPSCNNPooling.
+
+    Destination pixel o reads the window that begins at offset + stride * o - (reach >> 1) with reach =
+    (kernel - 1) * dilation_rate + 1, along each axis.
+    """
+
+    apple_class = "MPSCNNPooling"
+
+    kernel_width = Integer("Columns of the window.")
+    kernel_height = Integer("Rows of the window.")
+    stride_x = Integer("Source columns between destination columns (strideInPixelsX).")
+    stride_y = Integer("Source rows between destination rows (strideInPixelsY).")
+
+    def __init__(
+        self,
+        kernel_width: int,
+        kernel_height: int,
+        *,
+        stride_x: int = 1,
+        stride_y: int = 1,
+        **properties: Any,
+    ) -> None:
+        super().__init__(
+            kernel_width=kernel_width,
+            kernel_height=kernel_height,
+            stride_x=stride_x,
+            stride_y=stride_y,
+            **properties,
+        )
+
+
+class PoolingMax(Pooling):
+    """Maximum of each window, as MPSCNNPoolingMax.
+
+    With edge_mode "zero" the zeros outside take part: frameworks' max pooling is "clamp".
+    """
+
+    apple_class = "MPSCNNPoolingMax"
+
+
+class PoolingAverage(Pooling):
+    """Mean of each window, as MPSCNNPoolingAverage.
+
+    With edge_mode "zero" the divisor is kernel_width * kernel_height; with "clamp" it counts the pixels of the window
+    that lie in the image and in the zero_pad_size_x columns and zero_pad_size_y rows of zeros around it.
+    """
+
+    apple_class = "MPSCNNPoolingAverage"
+
+    zero_pad_size_x = Integer("Columns of zeros on either side that count; edge_mode 'clamp' only.")
+    zero_pad_size_y = Integer("Rows of zeros above and below that count; edge_mode 'clamp' only.")
+
+
+class DilatedPoolingMax(Pooling):
+    """Maximum of each window whose taps lie dilation_rate pixels apart, as MPSCNNDilatedPoolingMax."""
+
+    apple_class = "MPSCNNDilatedPoolingMax"
+
+    dilation_rate_x = Integer("Source columns between taps.")
+    dilation_rate_y = Integer("Source rows between taps.")
+
+    def __init__(
+        self,
+        kernel_width: int,
+        kernel_height: int,
+        dilation_rate_x: int,
+        dilation_rate_y: int,
+        *,
+        stride_x: int = 1,
+        stride_y: int = 1,
+        **properties: Any,
+    ) -> None:
+        super().__init__(
+            kernel_width,
+            kernel_height,
+            stride_x=stride_x,
+            stride_y=stride_y,
+            dilation_rate_x=dilation_rate_x,
+            dilation_rate_y=dilation_rate_y,
+            **properties,
+        )

@@ -1,0 +1,200 @@
+"""Typed properties of raw kernels. Their values live in the core, which checks ranges."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from mpscnn.errors import ParameterError
+from mpscnn.padding import DefaultPadding, PaddingMethod
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from mpscnn.kernels.kernel import Kernel
+
+T = TypeVar("T")
+
+
+class Property(Generic[T]):
+    """One property: `kernel.name` reads it, `kernel.name = value` checks its type and sets it."""
+
+    expected = ""
+
+    def __init__(self, doc: str = "") -> None:
+        self.__doc__ = doc
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, kernel: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, kernel: Kernel, owner: type) -> T: ...
+    def __get__(self, kernel: Kernel | None, owner: type) -> Self | T:
+        if kernel is None:
+            return self
+        return self._from_core(kernel._properties()[self.name])
+
+    def __set__(self, kernel: Kernel, value: T) -> None:
+        kernel._set({self.name: self.checked(type(kernel).__name__, value)})
+
+    def checked(self, kernel: str, value: Any) -> Any:
+        """The value as the core takes it. Raises ParameterError for one of the wrong type."""
+        try:
+            return self._to_core(value)
+        except (TypeError, ValueError, KeyError) as error:
+            raise ParameterError(f"{kernel}: {self.name} must be {self.expected}, got {value!r}") from error
+
+    def _to_core(self, value: Any) -> Any:
+        """The value as JSON has it; TypeError or ValueError for what is no such value."""
+        raise NotImplementedError
+
+    def _from_core(self, value: Any) -> T:
+        """The value that Python sees."""
+        result: T = value
+        return result
+
+
+class Integer(Property[int]):
+    """A whole number."""
+
+    expected = "a whole number"
+
+    def _to_core(self, value: Any) -> int:
+        if isinstance(value, bool):
+            raise TypeError
+        return operator.index(value)
+
+
+class Number(Property[float]):
+    """A number, kept as float32."""
+
+    expected = "a finite number"
+
+    def _to_core(self, value: Any) -> float:
+        if isinstance(value, (bool, str)):
+            raise TypeError
+        number = float(value)
+        if number - number != 0.0:  # NaN or infinite
+            raise ValueError
+        return number
+
+
+class Flag(Property[bool]):
+    """True or False."""
+
+    expected = "True or False"
+
+    def _to_core(self, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise TypeError
+        return value
+
+
+class Text(Property[str]):
+    """A text, or one of several names."""
+
+    expected = "a string"
+
+    def _to_core(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise TypeError
+        return value
+
+
+class Offset(Property[tuple[int, int, int]]):
+    """Columns, rows and images: (x, y, z); (x, y) means z = 0."""
+
+    expected = "(x, y) or (x, y, z), whole numbers"
+
+    def _to_core(self, value: Any) -> list[int]:
+        x, y, *rest = (Integer._to_core(_integer, entry) for entry in value)
+        if len(rest) > 1:
+            raise ValueError
+        return [x, y, *(rest or [0])]
+
+    def _from_core(self, value: Any) -> tuple[int, int, int]:
+        x, y, z = value
+        return x, y, z
+
+
+class Size(Offset):
+    """Columns, rows and channels: (x, y, channels)."""
+
+    expected = "(x, y, channels), whole numbers"
+
+
+Region = tuple[int, int, int, int, int, int]
+
+
+class ClipRect(Property[Region | None]):
+    """(x, y, width, height) or (x, y, z, width, height, depth); None is the whole image."""
+
+    expected = "None, (x, y, width, height) or (x, y, z, width, height, depth), whole numbers"
+
+    def _to_core(self, value: Any) -> list[int] | None:
+        if value is None:
+            return None
+        numbers = [Integer._to_core(_integer, entry) for entry in value]
+        if len(numbers) == 4:
+            x, y, width, height = numbers
+            return [x, y, 0, width, height, UNBOUNDED]
+        if len(numbers) != 6:
+            raise ValueError
+        return numbers
+
+    def _from_core(self, value: Any) -> Region | None:
+        if value is None:
+            return None
+        x, y, z, width, height, depth = value
+        return x, y, z, width, height, depth
+
+
+class Padding(Property[DefaultPadding]):
+    """A padding policy; bits of `PaddingMethod` are taken as well."""
+
+    expected = "a DefaultPadding"
+
+    def _to_core(self, value: Any) -> int:
+        if isinstance(value, DefaultPadding):
+            return int(value.method)
+        if not isinstance(value, PaddingMethod):
+            raise TypeError
+        return int(value)
+
+    def _from_core(self, value: Any) -> DefaultPadding:
+        return DefaultPadding(value)
+
+
+class Descriptor(Property["Mapping[str, Any] | None"]):
+    """A neuron: None, or a mapping with neuron_type, a, b and c, such as a `NeuronDescriptor` has."""
+
+    expected = "None or a NeuronDescriptor"
+
+    def _to_core(self, value: Any) -> Mapping[str, Any] | None:
+        if value is None:
+            return None
+        return dict(value.attributes())
+
+    def _from_core(self, value: Any) -> Mapping[str, Any] | None:
+        result: Mapping[str, Any] | None = value
+        return result
+
+
+class Numbers(Property[Sequence[float]]):
+    """Several numbers."""
+
+    expected = "finite numbers"
+
+    def _to_core(self, value: Any) -> list[float]:
+        return [Number._to_core(_number, entry) for entry in value]
+
+    def _from_core(self, value: Any) -> tuple[float, ...]:
+        return tuple(value)
+
+
+UNBOUNDED = 2**63 - 1  # an extent without a limit
+_integer = Integer()
+_number = Number()

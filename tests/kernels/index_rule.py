@@ -1,0 +1,167 @@
+"""Which pixels Apple's kernels read, by brute force, in float64: the rule of MPSCNNConvolution.h and
+MPSCNNPooling.h, and what a clip rectangle, an offset and channel ranges mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+
+import mpscnn
+
+
+@dataclass
+class Window:
+    """Taps along one axis: output o reads left(o) + dilation * t, left(o) = offset + stride * o - (reach >> 1)."""
+
+    kernel: int = 1
+    stride: int = 1
+    dilation: int = 1
+
+    @property
+    def reach(self) -> int:
+        return (self.kernel - 1) * self.dilation + 1
+
+    def taps(self, offset: int, output: int) -> list[int]:
+        left = offset + self.stride * output - (self.reach >> 1)
+        return [left + self.dilation * tap for tap in range(self.kernel)]
+
+
+@dataclass
+class Call:
+    """One encode: properties, and the sizes of source and destination."""
+
+    source: tuple[int, int, int, int]  # images, height, width, channels
+    destination: tuple[int, int, int, int]
+    offset: tuple[int, int, int] = (0, 0, 0)
+    clip: tuple[int, int, int, int, int, int] | None = None
+    edge_mode: str = "zero"
+    source_channel: int = 0
+    source_channels: int | None = None
+    destination_channel: int = 0
+    properties: dict[str, Any] = field(default_factory=dict)
+
+    def written(self) -> tuple[slice, slice, slice]:
+        """Images, rows and columns of the destination that are written."""
+        images, height, width, _ = self.destination
+        x, y, z, w, h, d = self.clip or (0, 0, 0, width, height, images)
+        return slice(z, min(z + d, images)), slice(y, min(y + h, height)), slice(x, min(x + w, width))
+
+    def channels(self) -> slice:
+        """Channels that are read."""
+        behind = self.source[3]
+        if self.source_channels is not None:
+            behind = min(behind, self.source_channel + self.source_channels)
+        return slice(self.source_channel, behind)
+
+    def read(self, x: Any, image: int, row: int, column: int) -> Any:
+        """The channels of a source pixel, outside the image as the edge mode says."""
+        height, width = x.shape[1:3]
+        if self.edge_mode == "clamp":
+            row, column = min(max(row, 0), height - 1), min(max(column, 0), width - 1)
+        if not (0 <= row < height and 0 <= column < width):
+            return np.zeros(x[image, 0, 0, self.channels()].shape)
+        return x[image, row, column, self.channels()]
+
+    def apply(self, x: Any, rows: Window, columns: Window, before: Any, function: Any) -> Any:
+        """`before` with function(taps, positions) in every written pixel; taps are [row][column] pixels."""
+        result = np.asarray(before, np.float64).copy()
+        images, ys, xs = self.written()
+        for i, image in enumerate(range(images.start, images.stop)):
+            for oy, y in enumerate(range(ys.start, ys.stop)):
+                for ox, column in enumerate(range(xs.start, xs.stop)):
+                    vertical = rows.taps(self.offset[1], oy)
+                    horizontal = columns.taps(self.offset[0], ox)
+                    taps = [[self.read(x, i + self.offset[2], v, u) for u in horizontal] for v in vertical]
+                    values = function(np.asarray(taps), vertical, horizontal)
+                    first = self.destination_channel
+                    result[image, y, column, first : first + len(values)] = values
+        return result
+
+    def common(self) -> dict[str, Any]:
+        """The properties of a kernel with one source."""
+        given: dict[str, Any] = {"offset": self.offset, "edge_mode": self.edge_mode, "clip_rect": self.clip}
+        given["source_feature_channel_offset"] = self.source_channel
+        given["destination_feature_channel_offset"] = self.destination_channel
+        if self.source_channels is not None:
+            given["source_feature_channel_max_count"] = self.source_channels
+        return given | self.properties
+
+
+@st.composite
+def calls(
+    draw: st.DrawFn,
+    *,
+    outputs: int | None = None,
+    inputs: int | None = None,
+    edge_modes: tuple[str, ...] = ("zero", "clamp"),
+) -> Call:
+    """Anything that is allowed: clip rectangles partly outside, windows over every border, channel ranges.
+
+    `inputs` and `outputs` are the kernel's channels; without them it writes as many as it reads.
+    """
+    height, width = draw(st.integers(1, 7)), draw(st.integers(1, 7))
+    out_height, out_width = draw(st.integers(1, 6)), draw(st.integers(1, 6))
+    source_channel = 4 * draw(st.integers(0, 2))
+    limit = None
+    if inputs is None:
+        channels = source_channel + draw(st.integers(1, 9))
+        limit = draw(st.none() | st.integers(1, 10))
+        inputs = min(channels - source_channel, limit or channels)
+    else:
+        channels = source_channel + inputs + draw(st.integers(0, 3))
+    destination_channel = 4 * draw(st.integers(0, 2))
+    out_channels = destination_channel + (inputs if outputs is None else outputs) + draw(st.integers(0, 3))
+    out_images = draw(st.integers(1, 3))
+    clip = None
+    if draw(st.booleans()):
+        x, y, z = (draw(st.integers(0, size - 1)) for size in (out_width, out_height, out_images))
+        clip = (x, y, z, draw(st.integers(1, 9)), draw(st.integers(1, 9)), draw(st.integers(1, 4)))
+    written = out_images if clip is None else min(clip[5], out_images - clip[2])
+    first = draw(st.integers(0, 2))
+    images = first + written + draw(st.integers(0, 1))
+    offset = (draw(st.integers(-4, 8)), draw(st.integers(-4, 8)), first)
+    return Call(
+        (images, height, width, channels),
+        (out_images, out_height, out_width, out_channels),
+        offset,
+        clip,
+        draw(st.sampled_from(edge_modes)),
+        source_channel,
+        limit,
+        destination_channel,
+    )
+
+
+@st.composite
+def windows(draw: st.DrawFn, *, dilated: bool = False) -> tuple[Window, Window]:
+    """Vertical and horizontal taps, even and odd."""
+
+    def axis() -> Window:
+        return Window(
+            draw(st.integers(1, 4)), draw(st.integers(1, 3)), draw(st.integers(1, 3)) if dilated else 1
+        )
+
+    return axis(), axis()
+
+
+QUEUE = mpscnn.CommandQueue("cpu", threads=1)
+
+
+def encode(kernel: Any, *sources: Any, destination: Any = None) -> Any:
+    """Runs one kernel on arrays; `destination` is what the destination holds before."""
+    images = [mpscnn.Image.from_numpy(source) for source in sources]
+    with QUEUE.command_buffer() as commands:
+        if destination is None:
+            result = kernel.encode(commands, *images)
+        else:
+            result = kernel.encode(commands, *images, mpscnn.Image.from_numpy(destination))
+    array = result.numpy()
+    return array if array.ndim == 4 else array[None]
+
+
+def normal(seed: int, shape: tuple[int, ...]) -> Any:
+    """Normal random numbers."""
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)

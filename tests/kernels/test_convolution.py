@@ -1,0 +1,241 @@
+"""Convolution kernels against the index rule of Apple's headers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+from kernels.index_rule import Call, Window, calls, encode, normal, windows
+from ops.single_layer import seeds
+from tolerance import assert_close, linear_bound
+
+import mpscnn
+from mpscnn import kernels
+
+
+def convolved(call: Call, x: Any, rows: Window, columns: Window, weights: Any, bias: Any, groups: int) -> Any:
+    """Result and error bound: weights are [out][kernel height][kernel width][in / groups]."""
+    outputs, _, _, depth = weights.shape
+
+    def sums(taps: Any, kernel: Any, offsets: Any) -> Any:
+        values = []
+        for o in range(outputs):
+            first = o // (outputs // groups) * depth
+            values.append((taps[..., first : first + depth] * kernel[o]).sum() + offsets[o])
+        return np.asarray(values)
+
+    before = np.zeros(call.destination)
+    result = call.apply(x, rows, columns, before, lambda taps, v, u: sums(taps, weights, bias))
+    magnitude = call.apply(
+        np.abs(x), rows, columns, before, lambda taps, v, u: sums(taps, np.abs(weights), np.abs(bias))
+    )
+    return result, linear_bound(magnitude)
+
+
+@given(st.data(), st.integers(1, 2), st.integers(1, 6), windows(dilated=True), seeds)
+def test_convolution(
+    data: st.DataObject, groups: int, width: int, taps: tuple[Window, Window], seed: int
+) -> None:
+    rows, columns = taps
+    inputs, outputs = (4 * groups, 8) if groups > 1 else (width, data.draw(st.integers(1, 9)))
+    call = data.draw(calls(inputs=inputs, outputs=outputs, edge_modes=("zero",)))
+    x = normal(seed, call.source)
+    weights = normal(seed + 1, (outputs, rows.kernel, columns.kernel, inputs // groups))
+    bias = normal(seed + 2, (outputs,))
+    descriptor = kernels.ConvolutionDescriptor(
+        columns.kernel,
+        rows.kernel,
+        inputs,
+        outputs,
+        columns.stride,
+        rows.stride,
+        columns.dilation,
+        rows.dilation,
+        groups,
+    )
+    kernel = kernels.Convolution(descriptor, weights, bias, **call.common())
+    reference, bound = convolved(call, x, rows, columns, weights, bias, groups)
+    assert_close(encode(kernel, x, destination=np.zeros(call.destination, np.float32)), reference, bound)
+
+
+@given(st.data(), st.integers(1, 6), st.integers(1, 2), windows(), seeds)
+def test_depthwise(
+    data: st.DataObject, inputs: int, multiplier: int, taps: tuple[Window, Window], seed: int
+) -> None:
+    rows, columns = taps
+    outputs = inputs * multiplier
+    call = data.draw(calls(inputs=inputs, outputs=outputs, edge_modes=("zero",)))
+    x = normal(seed, call.source)
+    weights = normal(seed + 1, (outputs, rows.kernel, columns.kernel))
+    descriptor = kernels.DepthWiseConvolutionDescriptor(
+        columns.kernel, rows.kernel, inputs, outputs, columns.stride, rows.stride
+    )
+    kernel = kernels.Convolution(descriptor, weights, **call.common())
+    assert kernel.channel_multiplier == multiplier
+    reference, bound = convolved(call, x, rows, columns, weights[..., None], np.zeros(outputs), groups=inputs)
+    assert_close(encode(kernel, x, destination=np.zeros(call.destination, np.float32)), reference, bound)
+
+
+@given(seeds, st.sampled_from(["relu", "relun", "linear", "prelu"]), st.booleans())
+def test_batch_normalization_comes_before_the_neuron(seed: int, neuron: str, with_bias: bool) -> None:
+    x, weights = normal(seed, (1, 3, 4, 5)), normal(seed + 1, (6, 1, 1, 5))
+    bias = normal(seed + 2, (6,)) if with_bias else None
+    mean, variance, gamma, beta = (np.abs(normal(seed + 3 + i, (6,))) + 0.1 for i in range(4))
+    slopes = normal(seed + 8, (6,)) if neuron == "prelu" else None
+    descriptor = kernels.ConvolutionDescriptor(
+        1, 1, 5, 6, fused_neuron_descriptor=kernels.NeuronDescriptor(neuron, 0.5, 1.5, data=slopes)
+    )
+    descriptor.set_batch_normalization_parameters_for_inference(mean, variance, gamma, beta, 0.25)
+    result = encode(kernels.Convolution(descriptor, weights, bias), x)
+
+    scale = gamma.astype(np.float64) / np.sqrt(variance.astype(np.float64) + 0.25)
+    linear = x.astype(np.float64) @ weights[:, 0, 0, :].T + (0 if bias is None else bias)
+    y = (linear - mean) * scale + beta
+    below = {
+        "relu": 0.5 * y,
+        "relun": 0.5 * y,
+        "linear": 0.5 * y + 1.5,
+        "prelu": y * (slopes if slopes is not None else 0),
+    }
+    above = {"relu": y, "relun": y, "linear": 0.5 * y + 1.5, "prelu": y}
+    reference = np.where(y >= 0, above[neuron], below[neuron])
+    if neuron == "relun":
+        reference = np.minimum(reference, 1.5)
+    magnitude = (
+        np.abs(x.astype(np.float64)) @ np.abs(weights[:, 0, 0, :]).T
+        + np.abs(0 if bias is None else bias)
+        + mean
+    )
+    bound = linear_bound(magnitude * scale + beta) * np.maximum(
+        1, np.abs(slopes) if slopes is not None else 1
+    )
+    assert_close(result, reference, bound + linear_bound(np.abs(reference) + 1.5))
+
+
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 6), st.integers(1, 9), seeds)
+def test_fully_connected(height: int, width: int, inputs: int, outputs: int, seed: int) -> None:
+    """Weights are [out][height][width][in]; offset is ignored."""
+    x, weights = normal(seed, (2, height, width, inputs)), normal(seed + 1, (outputs, height, width, inputs))
+    bias = normal(seed + 2, (outputs,))
+    kernel = kernels.FullyConnected(
+        kernels.ConvolutionDescriptor(width, height, inputs, outputs), weights, bias, offset=(5, -3)
+    )
+    reference = np.einsum("nhwc,ohwc->no", x.astype(np.float64), weights.astype(np.float64)) + bias
+    magnitude = np.einsum("nhwc,ohwc->no", np.abs(x), np.abs(weights)) + np.abs(bias)
+    assert_close(encode(kernel, x), reference[:, None, None], linear_bound(magnitude)[:, None, None])
+
+
+def test_concatenation_is_two_kernels_writing_one_image() -> None:
+    x = normal(0, (1, 3, 3, 4))
+    queue = mpscnn.CommandQueue("cpu")
+    destination = mpscnn.Image(3, 3, 12)
+    with queue.command_buffer() as commands:
+        source = mpscnn.Image.from_numpy(x)
+        for first, scale in ((0, 1.0), (4, 2.0), (8, 3.0)):
+            kernel = kernels.Neuron(
+                kernels.NeuronDescriptor("linear", scale), destination_feature_channel_offset=first
+            )
+            kernel.encode(commands, source, destination)
+    np.testing.assert_array_equal(destination.numpy(), np.concatenate([x, 2 * x, 3 * x], axis=3)[0])
+
+
+def test_weights_are_reloaded_for_what_is_encoded_later() -> None:
+    x = np.ones((1, 1, 4), np.float32)
+    kernel = kernels.Convolution(kernels.ConvolutionDescriptor(1, 1, 4, 2), np.ones((2, 1, 1, 4)), [1, 2])
+    state = kernel.export_weights_and_biases()
+    np.testing.assert_array_equal(state.weights, np.ones((2, 1, 1, 4)))
+    queue = mpscnn.CommandQueue("cpu")
+    commands = queue.command_buffer()
+    first = kernel.encode(commands, mpscnn.Image.from_numpy(x))
+    kernel.reload_weights_and_biases(
+        kernels.ConvolutionWeightsAndBiasesState(2 * state.weights, state.biases)
+    )
+    second = kernel.encode(commands, mpscnn.Image.from_numpy(x))
+    commands.commit()
+    commands.wait()
+    np.testing.assert_array_equal(first.numpy(), [[[5, 6]]])
+    np.testing.assert_array_equal(second.numpy(), [[[9, 10]]])
+
+
+DESCRIPTOR = {
+    "kernel_width": 1,
+    "kernel_height": 1,
+    "input_feature_channels": 4,
+    "output_feature_channels": 4,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kernel_width": 0}, "kernel_width must be 1 to"),
+        ({"kernel_height": 0}, "kernel_height must be 1 to"),
+        ({"input_feature_channels": 0}, "input_feature_channels must be 1 to"),
+        ({"output_feature_channels": 0}, "output_feature_channels must be 1 to"),
+        ({"stride_x": 0}, "stride_x must be 1 to"),
+        ({"stride_y": 0}, "stride_y must be 1 to"),
+        ({"dilation_rate_x": 0}, "dilation_rate_x must be 1 to"),
+        ({"dilation_rate_y": 0}, "dilation_rate_y must be 1 to"),
+        ({"groups": 0}, "groups must be 1 to"),
+        ({"groups": 2}, "groups must be 1, or such that every group has a multiple of 4"),
+    ],
+)
+def test_descriptors_out_of_range_are_named(changes: dict[str, int], message: str) -> None:
+    descriptor = kernels.ConvolutionDescriptor(**(DESCRIPTOR | changes))
+    with pytest.raises(mpscnn.ParameterError, match=f"Convolution: {message}"):
+        kernels.Convolution(descriptor, np.ones((4, 1, 1, 4)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"groups": 4}, "groups must be 1 for a depthwise"),
+        ({"output_feature_channels": 6}, "must be a multiple of the 4"),
+    ],
+)
+def test_depthwise_descriptors_out_of_range_are_named(changes: dict[str, int], message: str) -> None:
+    descriptor = kernels.DepthWiseConvolutionDescriptor(**(DESCRIPTOR | changes))
+    with pytest.raises(mpscnn.ParameterError, match=message):
+        kernels.Convolution(descriptor, np.ones((4, 1, 1)))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused(value: float) -> None:
+    with pytest.raises(mpscnn.WeightsError, match="Convolution, weights: element 0"):
+        kernels.Convolution(kernels.ConvolutionDescriptor(1, 1, 1, 1), [[[[value]]]])
+
+
+def test_weights_of_another_size_are_refused() -> None:
+    with pytest.raises(
+        mpscnn.WeightsError, match=r"weights must have the shape \(4, 1, 1, 4\), got \(4, 4, 4\)"
+    ):
+        kernels.Convolution(kernels.ConvolutionDescriptor(**DESCRIPTOR), np.ones((4, 4, 4)))
+
+
+def test_a_source_with_too_few_channels_is_refused() -> None:
+    kernel = kernels.Convolution(kernels.ConvolutionDescriptor(**DESCRIPTOR), np.ones((4, 1, 1, 4)))
+    with pytest.raises(
+        mpscnn.ShapeError, match="Convolution: the source must have 4 feature channels behind"
+    ):
+        encode(kernel, np.ones((2, 2, 3), np.float32))
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 4), (1, 1, 5), (1, 2, 4)])
+def test_a_fully_connected_kernel_refuses_sources_of_another_size(shape: tuple[int, ...]) -> None:
+    kernel = kernels.FullyConnected(kernels.ConvolutionDescriptor(2, 1, 5, 3), np.ones((3, 1, 2, 5)))
+    with pytest.raises(mpscnn.ShapeError, match="FullyConnected: the source must be 2 x 1 with 5"):
+        encode(kernel, np.ones(shape, np.float32), destination=np.zeros((1, 1, 3), np.float32))
+
+
+def test_a_fully_connected_kernel_writes_one_pixel() -> None:
+    kernel = kernels.FullyConnected(kernels.ConvolutionDescriptor(1, 1, 4, 4), np.ones((4, 1, 1, 4)))
+    with pytest.raises(mpscnn.ShapeError, match="FullyConnected: writes one pixel"):
+        encode(kernel, np.ones((1, 1, 4), np.float32), destination=np.zeros((2, 1, 4), np.float32))
+
+
+def test_a_fully_connected_descriptor_has_no_strides() -> None:
+    with pytest.raises(mpscnn.ParameterError, match="FullyConnected: stride_x must be 1, got 2"):
+        kernels.FullyConnected(kernels.ConvolutionDescriptor(1, 1, 4, 4, stride_x=2), np.ones((4, 1, 1, 4)))
