@@ -69,17 +69,8 @@ private:
     }
 
     Region add_storage(const Shape &shape, Storage::Home home, std::size_t port, bool contiguous) {
-        Storage storage;
-        storage.home = home;
-        storage.port = port;
-        storage.extents = extents_of(shape);
-        storage.contiguous = contiguous;
-        storage.strides = arena_strides(storage.extents, contiguous, network_.kernels->vector_width);
-        placement_.storages.push_back(storage);
-        Region all;
-        all.storage = static_cast<int>(placement_.storages.size()) - 1;
-        all.extents = all.whole = storage.extents;
-        return all;
+        return placement_.add_storage(extents_of(shape), home, port, contiguous,
+                                      network_.kernels->vector_width);
     }
 
     void place_inputs() {
@@ -155,6 +146,21 @@ Region as_matrix(Region region, const Shape &shape, int axis) {
 }
 
 } // namespace
+
+Region Placement::add_storage(const Extents &extents, Storage::Home home, std::size_t port, bool contiguous,
+                              std::int64_t vector_width) {
+    Storage storage;
+    storage.home = home;
+    storage.port = port;
+    storage.extents = extents;
+    storage.contiguous = contiguous;
+    storage.strides = arena_strides(extents, contiguous, vector_width);
+    storages.push_back(storage);
+    Region all;
+    all.storage = static_cast<int>(storages.size()) - 1;
+    all.extents = all.whole = extents;
+    return all;
+}
 
 Placement place_tensors(const LoweredNetwork &network, const std::vector<Shape> &shapes) {
     return Placer(network, shapes).run();

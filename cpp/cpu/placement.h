@@ -21,6 +21,9 @@ struct Placement {
     std::vector<OutputCopy> output_copies;
 
     const Region &region(engine::ValueId value) const { return regions[static_cast<std::size_t>(value)]; }
+    /// The region that covers a new storage of these extents.
+    Region add_storage(const Extents &extents, Storage::Home home, std::size_t port, bool contiguous,
+                       std::int64_t vector_width);
 };
 
 /// `shapes` are those of all values.

@@ -2,20 +2,13 @@
 
 // Softmax over the channels of each pixel, e^(x - maximum) / sum of these, and its logarithm.
 
+#include "cpu/lanes.h"
 #include "cpu/pixel_epilogue.h"
 #include "cpu/simd_math.h"
 #include "cpu/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {
-
-/// The first `left` lanes of a vector, `missing` in the others.
-template <class V>
-MPSCNN_INLINE typename V::reg fill_lanes(typename V::reg x, std::int64_t left, float missing) {
-    static constexpr float lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    if (left >= V::width) return x;
-    return V::select(V::less(V::load(lanes), V::set1(static_cast<float>(left))), x, V::set1(missing));
-}
 
 /// A NaN need not reach the maximum: it comes back in its own exponential, hence in the sum and everywhere.
 template <class V> MPSCNN_INLINE typename V::reg channel_maximum(const float *from, std::int64_t channels) {

@@ -10,9 +10,9 @@ const char *Step::kernel() const {
     return std::visit([](const auto &bound) { return bound.kernel_name(); }, task);
 }
 
-std::vector<Step> make_steps(const LoweredNetwork &network, const Placement &placement,
+std::vector<Step> make_steps(const LoweredNetwork &network, Placement &placement,
                              const std::vector<Shape> &shapes) {
-    StepBuilder builder(placement, shapes);
+    StepBuilder builder(placement, shapes, network.kernels->vector_width);
     for (const FusedOperation &fused : network.operations)
         std::visit([&](const auto &operation) { make_step(builder, fused, operation); }, fused.operation);
     for (const OutputCopy &copy : placement.output_copies)

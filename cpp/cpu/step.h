@@ -20,8 +20,9 @@ struct Step {
     const char *kernel() const;
 };
 
-/// The steps of a plan in the order in which they run. Reshapes take none.
-std::vector<Step> make_steps(const LoweredNetwork &network, const Placement &placement,
+/// The steps of a plan in the order in which they run. Reshapes take none. Adds the memory that steps of one
+/// operation hand on to each other.
+std::vector<Step> make_steps(const LoweredNetwork &network, Placement &placement,
                              const std::vector<Shape> &shapes);
 
 } // namespace mpscnn::cpu

@@ -37,4 +37,8 @@ void StepBuilder::add_copy(std::vector<std::string> layers, const Region &source
     steps.push_back(std::move(step));
 }
 
+Region StepBuilder::add_workspace(const Extents &extents) {
+    return placement_.add_storage(extents, Storage::Home::arena, 0, false, vector_width_);
+}
+
 } // namespace mpscnn::cpu

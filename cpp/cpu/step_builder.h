@@ -11,14 +11,17 @@ Epilogue epilogue_of(const FusedOperation &fused);
 class StepBuilder {
 public:
     /// `shapes` are those of all values.
-    StepBuilder(const Placement &placement, const std::vector<Shape> &shapes)
-        : placement_(placement), shapes_(shapes) {}
+    StepBuilder(Placement &placement, const std::vector<Shape> &shapes, std::int64_t vector_width)
+        : placement_(placement), shapes_(shapes), vector_width_(vector_width) {}
 
     /// A kernel call from the operation's first input to its result. The reference is valid until the next
     /// step.
     Step &begin(const FusedOperation &fused, Task task);
     /// A copy between two places of one shape.
     void add_copy(std::vector<std::string> layers, const Region &source, const Region &destination);
+
+    /// Memory in the arena for what one step of an operation hands on to its next one.
+    Region add_workspace(const Extents &extents);
 
     const Placement &placement() const { return placement_; }
     const std::vector<Shape> &shapes() const { return shapes_; }
@@ -32,8 +35,9 @@ public:
     std::vector<Step> steps;
 
 private:
-    const Placement &placement_;
+    Placement &placement_;
     const std::vector<Shape> &shapes_;
+    std::int64_t vector_width_;
 };
 
 } // namespace mpscnn::cpu

@@ -6,52 +6,12 @@
 #include <bit>
 #include <string>
 
-#include "check.h"
 #include "core/half.h"
-#include "kernel_memory.h"
+#include "kernel_check.h"
 
 using namespace kernel_test;
 
 namespace {
-
-Size random_size(Random &random) {
-    return {pick(random, 1, 3), pick(random, 1, 9), pick(random, 1, 12),
-            pick(random, 1, random() % 3 ? 40 : 150)};
-}
-
-/// Says which case failed, then counts it.
-void judge(bool right, const KernelTable &table, const std::string &what) {
-    if (!right) std::printf("%s: %s\n", table.name, what.c_str());
-    CHECK(right);
-}
-
-std::string text(const View &view) {
-    return "(" + std::to_string(view.batch) + ", " + std::to_string(view.height) + ", " +
-           std::to_string(view.width) + ", " + std::to_string(view.channels) + "), pitch " +
-           std::to_string(view.pixel_stride) + ", writable " + std::to_string(view.writable_channels);
-}
-
-/// Runs a task, requires agrees(value, n, y, x, channel) of every element, intact neighbours, and the same
-/// bits for any number of threads.
-template <class Task, class Agrees>
-void check_task(Random &random, const KernelTable &table, const char *name, const Task &task,
-                const Memory &destination, Agrees agrees) {
-    const Kernel<Task> &kernel = table.kernel<Task>();
-    bool right = run_items(random, task, kernel, 1) && destination.guarded();
-    destination.each_pixel([&](std::int64_t n, std::int64_t y, std::int64_t x) {
-        for (std::int64_t channel = 0; channel < destination.view.channels; ++channel)
-            right = right && agrees(destination.at(n, y, x)[channel], n, y, x, channel);
-    });
-    right = right && same_for_any_threads(random, task, destination, kernel);
-    judge(right, table, std::string(name) + " of " + text(destination.view));
-}
-
-template <class Body> void for_each_table(int repetitions, Body body) {
-    for (const KernelTable *table : available_kernels()) {
-        Random random(7);
-        for (int i = 0; i < repetitions; ++i) body(random, *table);
-    }
-}
 
 // Pooling
 
