@@ -109,6 +109,7 @@ SMALLEST: dict[str, tuple[list[tuple[int, ...]], dict[str, Any]]] = {
     "multiply": ([(4, 4, 3), (4, 4, 3)], {}),
     "reshape": ([(4, 4, 3)], {"shape": [-1]}),
     "subtract": ([(4, 4, 3), (4, 4, 3)], {}),
+    "weighted_reduction": ([(4, 4, 3), (4, 4, 3)], {}),
 }
 
 

@@ -21,6 +21,8 @@ HALF_TINY = 2.0**-24  # the smallest subnormal
 LINEAR_FACTOR = 4.0
 SOFTMAX_ULPS = 8.0  # the exponential's 2 ulp, the sum's, the division's
 ELEMENTWISE_ULPS = 2.0
+POWER_ULPS = 4.0  # of base^beta for each unit of 1 + |beta|: the base is a sum of squares, known to a few ulp
+STATISTICS_ULPS = 8.0  # mean and variance of the data, the square root, the division
 NEURON_ULPS = 8.0  # gelu has 7, the others less: tests/cpp/kernels_neuron_test.cpp
 
 

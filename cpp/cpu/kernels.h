@@ -10,8 +10,11 @@
 #include "cpu/tasks/convolution.h"
 #include "cpu/tasks/dropout.h"
 #include "cpu/tasks/elementwise.h"
+#include "cpu/tasks/local_normalization.h"
+#include "cpu/tasks/normalization.h"
 #include "cpu/tasks/padding.h"
 #include "cpu/tasks/pooling.h"
+#include "cpu/tasks/reduction.h"
 #include "cpu/tasks/resize.h"
 #include "cpu/tasks/signal.h"
 #include "cpu/tasks/softmax.h"
@@ -20,8 +23,10 @@ namespace mpscnn::cpu {
 
 /// THE list of what kernels do. For each of these every instruction set has a kernel: an instance file
 /// defines it (cpu/instances) and cpu/instance_functions.h declares it.
-using Task = std::variant<ConvolutionTask, PoolingTask, ArithmeticTask, AffineTask, SoftmaxTask, DropoutTask,
-                          ResizeTask, PaddingTask>;
+using Task =
+    std::variant<ConvolutionTask, PoolingTask, ArithmeticTask, AffineTask, SoftmaxTask, DropoutTask,
+                 ResizeTask, PaddingTask, MomentsTask, StatisticsTask, NormalizationTask, CrossChannelTask,
+                 WindowNormalizationTask, ReductionTask, ArgumentTask, WeightedReductionTask>;
 
 template <class Tasks> struct KernelSet;
 template <class... TaskType> struct KernelSet<std::variant<TaskType...>> : Kernel<TaskType>... {};

@@ -30,22 +30,35 @@ template <class Op> void lower(const OperationLowering &, const Op &) {}
 void lower(const OperationLowering &lowering, const ops::BatchNormalization &normalization);
 void lower(const OperationLowering &lowering, const ops::Convolution &convolution);
 void lower(const OperationLowering &lowering, const ops::FullyConnected &dense);
+void lower(const OperationLowering &lowering, const ops::GroupNormalization &normalization);
 void lower(const OperationLowering &lowering, const ops::Neuron &neuron);
 void lower(const OperationLowering &lowering, const ops::Padding &padding);
 
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Argument &argument);
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::BatchNormalization &normalization);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::BatchStatistics &statistics);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Concatenation &concatenation);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Convolution &convolution);
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::CrossChannelNormalization &normalization);
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::GroupNormalization &normalization);
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::LocalContrastNormalization &normalization);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Dropout &dropout);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::FullyConnected &dense);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::LogSoftmax &softmax);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Neuron &neuron);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Padding &padding);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Pooling &pooling);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Reduction &reduction);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Reshape &reshape);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Resize &resize);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Softmax &softmax);
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::SpatialNormalization &normalization);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::WeightedReduction &reduction);
 
 void make_arithmetic_step(StepBuilder &builder, const FusedOperation &fused,
                           const ops::Arithmetic &arithmetic, ops::ArithmeticKind kind);

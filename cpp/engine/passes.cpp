@@ -97,7 +97,7 @@ bool Merger::drop_dropout(std::size_t i) const {
 bool Merger::fold_batch_normalization(std::size_t i) {
     Node &node = nodes_[i];
     const auto *normalization = std::get_if<ops::BatchNormalization>(&node.operation);
-    if (!normalization) return false;
+    if (!normalization || node.inputs.size() != 1) return false;
     Node *producer = sole_producer(i);
     if (!producer) return false;
     if (!std::holds_alternative<ops::Convolution>(producer->operation) &&

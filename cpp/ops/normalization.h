@@ -1,6 +1,6 @@
 #pragma once
 
-#include "ops/operation.h"
+#include "ops/window.h"
 
 namespace mpscnn::ops {
 
@@ -9,12 +9,17 @@ struct ScaleShift {
     std::vector<double> scale, shift;
 };
 
-/// Batch normalization with given statistics: gamma * (x - mean) / sqrt(variance + epsilon) + beta per
-/// channel. Ioffe and Szegedy 2015. Folded into the convolution or dense layer before it wherever there is
-/// one.
+/// gamma * (x - mean) / sqrt(variance + epsilon) + beta for each channel. Ioffe and Szegedy 2015. Folded into
+/// the convolution or dense layer before it wherever there is one and the statistics are weights.
 struct BatchNormalization {
     static constexpr OperationInfo info{
-        "batch_normalization", "Batch normalization with given statistics.", 1, 1, true, true, true};
+        "batch_normalization",
+        "Batch normalization with statistics that are weights or the second input.",
+        1,
+        2,
+        true,
+        true,
+        true};
 
     float epsilon = 1e-3f;
 
@@ -32,6 +37,165 @@ struct BatchNormalization {
     Cost cost(const InputShapes &, const Shape &output) const {
         return {output.elements(), 2 * output.elements()};
     }
+};
+
+/// Mean and variance (divided by the number of elements) of each channel over all pixels of all images:
+/// what batch normalization takes as its second input. (1, 2, 1, channels): the means, then the variances.
+struct BatchStatistics {
+    static constexpr OperationInfo info{"batch_statistics",
+                                        "Mean and variance of each channel over all images of the batch.",
+                                        1,
+                                        1,
+                                        false,
+                                        false,
+                                        true};
+
+    template <class Visitor> void fields(Visitor &) {}
+
+    void check(const InputShapes &inputs) const { require_fixed_channels(info, inputs); }
+    Shape output_shape(const InputShapes &inputs) const { return {1, 2, 1, inputs[0].back()}; }
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &inputs, const Shape &) const {
+        return {inputs[0].elements(), 4 * inputs[0].elements()};
+    }
+};
+
+/// gamma * (x - mean) / sqrt(variance + epsilon) + beta with the mean and variance of all pixels and of
+/// channels / groups consecutive channels of one image. Wu and He 2018; with as many groups as channels,
+/// instance normalization (Ulyanov et al. 2016).
+struct GroupNormalization {
+    static constexpr OperationInfo info{
+        "group_normalization",
+        "Normalization by the mean and variance of each image's groups of channels.",
+        1,
+        1,
+        true,
+        true,
+        true};
+
+    std::int64_t groups = 1;
+    float epsilon = 1e-5f;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("groups", groups, "groups of consecutive channels, a divisor of the channels");
+        visit("epsilon", epsilon, "added to the variance, above zero");
+    }
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const { return inputs[0]; }
+    WeightSpecs weights(const InputShapes &inputs) const;
+    Cost cost(const InputShapes &, const Shape &output) const {
+        return {2 * output.elements(), 6 * output.elements()};
+    }
+};
+
+/// x / (delta + alpha / kernel_size * sum of x^2)^beta, the sum over the channels
+/// [k - floor(kernel_size / 2), k + floor((kernel_size - 1) / 2)] that exist. Krizhevsky et al. 2012.
+struct CrossChannelNormalization {
+    static constexpr OperationInfo info{"cross_channel_normalization",
+                                        "Local response normalization across neighbouring channels.",
+                                        1,
+                                        1,
+                                        true,
+                                        false,
+                                        true};
+
+    std::int64_t kernel_size = 5;
+    float alpha = 1.0f, beta = 5.0f, delta = 1.0f;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("kernel_size", kernel_size, "channels of a window, and the divisor of its sum everywhere");
+        visit("alpha", alpha, "factor of the mean square, at least 0");
+        visit("beta", beta, "exponent");
+        visit("delta", delta, "added to the scaled mean square, at least 0");
+    }
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const { return inputs[0]; }
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &inputs, const Shape &output) const;
+};
+
+/// The window of normalizations over neighbouring pixels, of stride 1. Output (y, x) has its centre at the
+/// input's (y + offset_y, x + offset_x) and covers the positions from floor(size / 2) before it to
+/// floor((size - 1) / 2) behind it, on each axis.
+struct CentredWindow {
+    std::int64_t kernel_height = 5, kernel_width = 5;
+    std::int64_t offset_y = 0, offset_x = 0;
+    std::int64_t height = 0, width = 0;
+    EdgeRule edge = EdgeRule::zero;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("kernel_height", kernel_height, "rows of the window");
+        visit("kernel_width", kernel_width, "columns of the window");
+        visit("offset_y", offset_y, "input row of the first result row's centre");
+        visit("offset_x", offset_x, "input column of the first result column's centre");
+        visit("height", height, "rows of the result; 0: those of the input");
+        visit("width", width, "columns of the result; 0: those of the input");
+        visit("edge", edge, "positions outside the image read zero or clamp (the nearest pixel)");
+    }
+
+    void check(const OperationInfo &info, const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const;
+    Cost cost(const InputShapes &inputs, const Shape &output) const;
+};
+
+/// x / (delta + alpha * mean of x^2 over the window)^beta for each channel; the mean divides by
+/// kernel_height * kernel_width everywhere.
+struct SpatialNormalization {
+    static constexpr OperationInfo info{"spatial_normalization",
+                                        "Normalization by the mean square of a window of each channel.",
+                                        1,
+                                        1,
+                                        true,
+                                        false,
+                                        true};
+
+    CentredWindow window;
+    float alpha = 1.0f, beta = 5.0f, delta = 1.0f;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        window.fields(visit);
+        visit("alpha", alpha, "factor of the mean square, at least 0");
+        visit("beta", beta, "exponent");
+        visit("delta", delta, "added to the scaled mean square, at least 0");
+    }
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const { return window.output_shape(inputs); }
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &inputs, const Shape &output) const { return window.cost(inputs, output); }
+};
+
+/// pm + ps * (x - p0 * mean) / (delta + alpha * variance)^beta with the mean and variance of a window of each
+/// channel, both divided by kernel_height * kernel_width everywhere.
+struct LocalContrastNormalization {
+    static constexpr OperationInfo info{"local_contrast_normalization",
+                                        "Normalization by the mean and variance of a window of each channel.",
+                                        1,
+                                        1,
+                                        true,
+                                        false,
+                                        true};
+
+    CentredWindow window;
+    float alpha = 1.0f, beta = 0.5f, delta = 1.0f / 1024.0f;
+    float p0 = 1.0f, pm = 0.0f, ps = 1.0f;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        window.fields(visit);
+        visit("alpha", alpha, "factor of the variance, at least 0");
+        visit("beta", beta, "exponent");
+        visit("delta", delta, "added to the scaled variance, at least 0");
+        visit("p0", p0, "factor of the mean that is subtracted");
+        visit("pm", pm, "added to the result");
+        visit("ps", ps, "factor of the result");
+    }
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const { return window.output_shape(inputs); }
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &inputs, const Shape &output) const { return window.cost(inputs, output); }
 };
 
 } // namespace mpscnn::ops

@@ -12,6 +12,7 @@
 #include "ops/normalization.h"
 #include "ops/padding.h"
 #include "ops/pooling.h"
+#include "ops/reduction.h"
 #include "ops/reshape.h"
 #include "ops/resize.h"
 #include "ops/softmax.h"
@@ -21,8 +22,10 @@ namespace mpscnn::ops {
 /// THE table of operations. An operation added here is known to model files, the C interface, Python, the
 /// documentation and the tests that walk the table.
 using Operation =
-    std::variant<Addition, BatchNormalization, Concatenation, Convolution, Division, Dropout, FullyConnected,
-                 LogSoftmax, Multiplication, Neuron, Padding, Pooling, Reshape, Resize, Softmax, Subtraction>;
+    std::variant<Addition, Argument, BatchNormalization, BatchStatistics, Concatenation, Convolution,
+                 CrossChannelNormalization, Division, Dropout, FullyConnected, GroupNormalization,
+                 LocalContrastNormalization, LogSoftmax, Multiplication, Neuron, Padding, Pooling, Reduction,
+                 Reshape, Resize, Softmax, SpatialNormalization, Subtraction, WeightedReduction>;
 
 const OperationInfo &info_of(const Operation &operation);
 

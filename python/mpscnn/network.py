@@ -20,6 +20,7 @@ from mpscnn.layers.neuron import NeuronLayers
 from mpscnn.layers.normalization import NormalizationLayers
 from mpscnn.layers.padding import PaddingLayers
 from mpscnn.layers.pooling import PoolingLayers
+from mpscnn.layers.reduction import ReductionLayers
 from mpscnn.layers.reshape import ReshapeLayers
 from mpscnn.layers.resize import ResizeLayers
 from mpscnn.layers.softmax import SoftmaxLayers
@@ -41,6 +42,7 @@ class Network(
     DropoutLayers,
     ConcatenationLayers,
     PaddingLayers,
+    ReductionLayers,
     ReshapeLayers,
     ResizeLayers,
 ):

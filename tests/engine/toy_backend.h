@@ -309,6 +309,11 @@ private:
             result_.row_major(i) = input().row_major(i);
     }
 
+    /// Toys know the operations that the tests of the engine use.
+    template <class Other> void compute(const Other &other) {
+        fail(ErrorKind::unsupported, std::string("toys cannot do ") + other.info.name);
+    }
+
     void compute(const ops::Concatenation &concatenation) {
         const Shape &first = input().shape;
         const int axis = concatenation.positive_axis({&first, 1});

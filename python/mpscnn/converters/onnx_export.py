@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
+from mpscnn.converters import onnx_normalization, onnx_reduction
 from mpscnn.converters.onnx_arithmetic import ARITHMETIC
 from mpscnn.converters.onnx_builder import NCHW_FROM_NHWC, NHWC_FROM_NCHW, Builder, Value
 from mpscnn.converters.onnx_neuron import activation
@@ -176,6 +177,8 @@ def _neuron(layer: Layer) -> str:
 
 
 def _batch_normalization(layer: Layer) -> str:
+    if len(layer.inputs) == 2:
+        return onnx_normalization.normalization_by_statistics(layer)
     (x,) = layer.inputs
     mean, variance = layer.required("mean"), layer.required("variance")
     gamma, beta = layer.weight("gamma"), layer.weight("beta")
@@ -243,6 +246,14 @@ EXPORTERS: dict[str, Callable[[Layer], str]] = {
     **ARITHMETIC,
     "neuron": _neuron,
     "batch_normalization": _batch_normalization,
+    "batch_statistics": onnx_normalization.batch_statistics,
+    "group_normalization": onnx_normalization.group_normalization,
+    "cross_channel_normalization": onnx_normalization.cross_channel_normalization,
+    "spatial_normalization": onnx_normalization.spatial_normalization,
+    "local_contrast_normalization": onnx_normalization.local_contrast_normalization,
+    "reduction": onnx_reduction.reduction,
+    "argument": onnx_reduction.argument,
+    "weighted_reduction": onnx_reduction.weighted_reduction,
     "softmax": _softmax_of("Softmax"),
     "log_softmax": _softmax_of("LogSoftmax"),
     "dropout": _dropout,

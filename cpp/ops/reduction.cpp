@@ -1,0 +1,57 @@
+#include "ops/reduction.h"
+
+#include <cmath>
+
+namespace mpscnn::ops {
+
+namespace {
+
+Shape one_channel(const Shape &input) {
+    Shape result = input;
+    result[input.rank() - 1] = 1;
+    return result;
+}
+
+} // namespace
+
+void Reduction::check(const InputShapes &inputs) const {
+    require_fixed_channels(info, inputs);
+    if (axis != ReductionAxis::channels) require_rank(info, inputs, 4);
+    if (!std::isfinite(weight) || (weight != 1.0f && kind != ReductionKind::sum))
+        refuse_parameter(info, "weight", kind == ReductionKind::sum ? "finite" : "1 unless kind is sum",
+                         std::to_string(weight));
+}
+
+Shape Reduction::output_shape(const InputShapes &inputs) const {
+    if (axis == ReductionAxis::channels) return one_channel(inputs[0]);
+    Shape result = inputs[0];
+    result[axis == ReductionAxis::height ? 1 : 2] = 1;
+    return result;
+}
+
+Shape Argument::output_shape(const InputShapes &inputs) const { return one_channel(inputs[0]); }
+
+std::optional<std::string> Argument::half_refusal(const Shape &input) const {
+    constexpr std::int64_t largest = 2048; // and every whole number below is a half
+    if (input.back() <= largest + 1) return std::nullopt;
+    return "takes at most " + std::to_string(largest + 1) +
+           " feature channels in float16, whose whole numbers end at " + std::to_string(largest) + ", got " +
+           std::to_string(input.back());
+}
+
+void WeightedReduction::check(const InputShapes &inputs) const {
+    require_fixed_channels(info, inputs);
+    const Shape &input = inputs[0], &weights = inputs[1];
+    bool fits = weights.rank() == input.rank() && weights.back() == input.back();
+    for (int axis = 0; fits && axis < input.rank() - 1; ++axis)
+        fits = weights[axis] == input[axis] || weights[axis] == 1;
+    if (!fits || input.rank() > 4)
+        fail(ErrorKind::shape, std::string(info.name) +
+                                   ": the weights must have the image's shape or extents of 1 before the "
+                                   "channels, and 4 axes at most, got " +
+                                   weights.text() + " for " + input.text());
+}
+
+Shape WeightedReduction::output_shape(const InputShapes &inputs) const { return one_channel(inputs[0]); }
+
+} // namespace mpscnn::ops

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <optional>
+
+#include "ops/operation.h"
+
+namespace mpscnn::ops {
+
+enum class ReductionKind { max, min, sum, mean };
+
+template <> struct EnumNames<ReductionKind> {
+    static constexpr std::array<std::pair<const char *, ReductionKind>, 4> values{
+        {{"max", ReductionKind::max},
+         {"min", ReductionKind::min},
+         {"sum", ReductionKind::sum},
+         {"mean", ReductionKind::mean}}};
+};
+
+/// The axis that a reduction leaves with extent 1.
+enum class ReductionAxis { height, width, channels };
+
+template <> struct EnumNames<ReductionAxis> {
+    static constexpr std::array<std::pair<const char *, ReductionAxis>, 3> values{
+        {{"height", ReductionAxis::height},
+         {"width", ReductionAxis::width},
+         {"channels", ReductionAxis::channels}}};
+};
+
+/// Maximum, minimum, sum or mean along one axis, which stays with extent 1.
+struct Reduction {
+    static constexpr OperationInfo info{
+        "reduction", "Maximum, minimum, sum or mean along one axis.", 1, 1, true, false, true};
+
+    ReductionKind kind = ReductionKind::max;
+    ReductionAxis axis = ReductionAxis::channels;
+    float weight = 1.0f;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("kind", kind, "max, min, sum or mean");
+        visit("axis", axis, "height, width or channels");
+        visit("weight", weight, "sum: factor of every element");
+    }
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const;
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &inputs, const Shape &) const { return {0, inputs[0].elements()}; }
+};
+
+enum class ArgumentKind { max, min };
+
+template <> struct EnumNames<ArgumentKind> {
+    static constexpr std::array<std::pair<const char *, ArgumentKind>, 2> values{
+        {{"max", ArgumentKind::max}, {"min", ArgumentKind::min}}};
+};
+
+/// The channel that holds a pixel's maximum or minimum, as a number: the first one of equals; the first NaN
+/// where there is one.
+struct Argument {
+    static constexpr OperationInfo info{
+        "argument", "Which channel holds the maximum or minimum.", 1, 1, true, false, false};
+    ArgumentKind kind = ArgumentKind::max;
+
+    template <class Visitor> void fields(Visitor &visit) { visit("kind", kind, "max or min"); }
+
+    void check(const InputShapes &inputs) const { require_fixed_channels(info, inputs); }
+    Shape output_shape(const InputShapes &inputs) const;
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &inputs, const Shape &) const { return {0, inputs[0].elements()}; }
+    /// Why float16 networks cannot have it: not every channel's number is a half.
+    std::optional<std::string> half_refusal(const Shape &input) const;
+};
+
+enum class WeightedReductionKind { sum, mean };
+
+template <> struct EnumNames<WeightedReductionKind> {
+    static constexpr std::array<std::pair<const char *, WeightedReductionKind>, 2> values{
+        {{"sum", WeightedReductionKind::sum}, {"mean", WeightedReductionKind::mean}}};
+};
+
+/// Sum over the channels of the first input times the second, the weights. The mean divides by the number of
+/// weights that are not zero; where all are, it is 0.
+struct WeightedReduction {
+    static constexpr OperationInfo info{
+        "weighted_reduction", "Weighted sum or mean over the feature channels.", 2, 2, true, false, true};
+
+    WeightedReductionKind kind = WeightedReductionKind::sum;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("kind", kind, "sum, or mean: divided by the number of weights that are not zero");
+    }
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const;
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &inputs, const Shape &) const {
+        return {inputs[0].elements(), 2 * inputs[0].elements()};
+    }
+};
+
+} // namespace mpscnn::ops

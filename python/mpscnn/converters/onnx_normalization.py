@@ -1,0 +1,136 @@
+"""Normalizations by statistics and neighbourhoods of the data as ONNX nodes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from mpscnn.converters.onnx_builder import Value
+    from mpscnn.converters.onnx_export import Layer
+
+
+def batch_statistics(layer: Layer) -> str:
+    """Means and variances, (1, channels, 2, 1)."""
+    (x,) = layer.inputs
+    axes = [axis for axis in range(len(x.shape)) if axis != _channel_axis(x)]
+    mean = layer.add("ReduceMean", x.name, axes=axes)
+    deviation = layer.add("Sub", x.name, mean)
+    variance = layer.add("ReduceMean", layer.add("Mul", deviation, deviation), axes=axes)
+    if not x.is_image:
+        shape = layer.constant([1, x.shape[-1], 1, 1], "shape")
+        mean, variance = layer.add("Reshape", mean, shape), layer.add("Reshape", variance, shape)
+    return layer.add("Concat", mean, variance, axis=2)
+
+
+def normalization_by_statistics(layer: Layer) -> str:
+    """A batch normalization whose statistics are its second input."""
+    x, statistics = layer.inputs
+    rows = [
+        layer.add("Slice", statistics.name, *(layer.constant([value], "row") for value in (row, row + 1, 2)))
+        for row in (0, 1)
+    ]
+    if not x.is_image:
+        shape = layer.constant([-1, *[1] * (len(x.shape) - 2), x.shape[-1]], "shape")
+        rows = [layer.add("Reshape", row, shape) for row in rows]
+    mean, variance = rows
+    shifted = layer.add("Add", variance, layer.constant(layer.attributes["epsilon"], "epsilon"))
+    normalized = layer.add("Div", layer.add("Sub", x.name, mean), layer.add("Sqrt", shifted))
+    return _scaled(layer, normalized)
+
+
+def group_normalization(layer: Layer) -> str:
+    """ONNX' instance normalization of an image that has a row for each group."""
+    (x,) = layer.inputs
+    groups, rank = layer.attributes["groups"], len(x.shape)
+    moved = rank not in (2, 4)  # elsewhere the channels are on axis 1 already
+    name = layer.add("Transpose", x.name, perm=[0, rank - 1, *range(1, rank - 1)]) if moved else x.name
+    rows = layer.add("Reshape", name, layer.constant([0, groups, -1], "groups"))
+    ones, zeros = (layer.constant(np.full(groups, value, np.float32), "unit") for value in (1, 0))
+    normalized = layer.add("InstanceNormalization", rows, ones, zeros, epsilon=layer.attributes["epsilon"])
+    result = layer.add("Reshape", normalized, layer.add("Shape", name))
+    if moved:
+        result = layer.add("Transpose", result, perm=[0, *range(2, rank), 1])
+    return _scaled(layer, result)
+
+
+def cross_channel_normalization(layer: Layer) -> str:
+    """An average over channels: ONNX' LRN has the additional channel of an even size on the other side."""
+    (x,) = layer.inputs
+    size, before = layer.attributes["kernel_size"], layer.attributes["kernel_size"] // 2
+    after = size - 1 - before
+    channels = x.shape[-1]
+    target = [0, 1, channels, -1] if x.is_image else [0, 1, -1, channels]
+    plane = layer.add("Reshape", layer.add("Mul", x.name, x.name), layer.constant(target, "plane"))
+    mean = layer.add(
+        "AveragePool",
+        plane,
+        kernel_shape=[size, 1] if x.is_image else [1, size],
+        pads=[before, 0, after, 0] if x.is_image else [0, before, 0, after],
+        count_include_pad=1,
+    )
+    mean = layer.add("Reshape", mean, layer.add("Shape", x.name))
+    return layer.add("Div", x.name, _power(layer, mean))
+
+
+def spatial_normalization(layer: Layer) -> str:
+    """x / (delta + alpha * mean square)^beta."""
+    name = layer.inputs[0].name
+    mean = _mean_of_windows(layer, layer.add("Mul", name, name))
+    return layer.add("Div", _centres(layer, name), _power(layer, mean))
+
+
+def local_contrast_normalization(layer: Layer) -> str:
+    """pm + ps * (x - p0 * mean) / (delta + alpha * variance)^beta."""
+    name = layer.inputs[0].name
+    mean, mean_square = (_mean_of_windows(layer, of) for of in (name, layer.add("Mul", name, name)))
+    variance = layer.add("Sub", mean_square, layer.add("Mul", mean, mean))
+    number = {role: layer.constant(layer.attributes[role], role) for role in ("p0", "pm", "ps")}
+    centred = layer.add("Sub", _centres(layer, name), layer.add("Mul", mean, number["p0"]))
+    contrast = layer.add("Div", layer.add("Mul", centred, number["ps"]), _power(layer, variance))
+    return layer.add("Add", contrast, number["pm"])
+
+
+def _channel_axis(x: Value) -> int:
+    return 1 if x.is_image else len(x.shape) - 1
+
+
+def _scaled(layer: Layer, name: str) -> str:
+    """gamma * x + beta."""
+    for role, operation in (("gamma", "Mul"), ("beta", "Add")):
+        values = layer.weight(role)
+        if values is not None:
+            shaped = values.reshape(-1, 1, 1) if layer.inputs[0].is_image else values
+            name = layer.add(operation, name, layer.constant(shaped, role))
+    return name
+
+
+def _power(layer: Layer, name: str) -> str:
+    """(delta + alpha * x)^beta."""
+    alpha, beta, delta = (layer.constant(layer.attributes[role], role) for role in ("alpha", "beta", "delta"))
+    return layer.add("Pow", layer.add("Add", layer.add("Mul", name, alpha), delta), beta)
+
+
+def _mean_of_windows(layer: Layer, name: str) -> str:
+    kernel = [layer.attributes["kernel_height"], layer.attributes["kernel_width"]]
+    return layer.add("AveragePool", _surrounded(layer, name, kernel), kernel_shape=kernel)
+
+
+def _centres(layer: Layer, name: str) -> str:
+    return _surrounded(layer, name, [1, 1])
+
+
+def _surrounded(layer: Layer, name: str, kernel: list[int]) -> str:
+    """What windows of this size read: the image with a border, or without what they do not reach."""
+    offsets = (layer.attributes["offset_y"], layer.attributes["offset_x"])
+    before = [size // 2 - offset for size, offset in zip(kernel, offsets, strict=True)]
+    after = [
+        layer.shape[axis] - layer.inputs[0].shape[axis] + size - 1 - pad
+        for axis, size, pad in zip((1, 2), kernel, before, strict=True)
+    ]
+    if not any(before + after):
+        return name
+    pads = layer.constant([0, 0, *before, 0, 0, *after], "pads")
+    mode = "edge" if layer.attributes["edge"] == "clamp" else "constant"
+    return layer.add("Pad", name, pads, mode=mode)

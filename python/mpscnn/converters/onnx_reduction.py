@@ -1,0 +1,49 @@
+"""Reductions as ONNX nodes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpscnn.converters.onnx_builder import Value
+    from mpscnn.converters.onnx_export import Layer
+
+_FLOAT = 1  # TensorProto.FLOAT
+
+
+def reduction(layer: Layer) -> str:
+    """Maximum, minimum, sum or mean along one axis."""
+    (x,) = layer.inputs
+    kind, axis = layer.attributes["kind"], _axis(x, layer.attributes["axis"])
+    if kind != "sum":
+        return layer.add(f"Reduce{kind.capitalize()}", x.name, axes=[axis])
+    return layer.add("Mul", _sum(layer, x.name, axis), layer.constant(layer.attributes["weight"], "weight"))
+
+
+def argument(layer: Layer) -> str:
+    """The channel of the maximum or minimum as a float."""
+    (x,) = layer.inputs
+    operation = "ArgMax" if layer.attributes["kind"] == "max" else "ArgMin"
+    return layer.add("Cast", layer.add(operation, x.name, axis=_axis(x, "channels")), to=_FLOAT)
+
+
+def weighted_reduction(layer: Layer) -> str:
+    """Weighted sum over the channels, for a mean divided by the number of weights that are not zero."""
+    x, weights = layer.inputs
+    axis = _axis(x, "channels")
+    total = _sum(layer, layer.add("Mul", x.name, weights.name), axis)
+    if layer.attributes["kind"] == "sum":
+        return total
+    is_zero = layer.add("Equal", weights.name, layer.constant(0.0, "zero"))
+    count = _sum(layer, layer.add("Cast", layer.add("Not", is_zero), to=_FLOAT), axis)
+    return layer.add("Div", total, layer.add("Max", count, layer.constant(1.0, "one")))
+
+
+def _sum(layer: Layer, name: str, axis: int) -> str:
+    return layer.add("ReduceSum", name, layer.constant([axis], "axis"))
+
+
+def _axis(x: Value, axis: str) -> int:
+    if not x.is_image:
+        return len(x.shape) - 1
+    return {"channels": 1, "height": 2, "width": 3}[axis]

@@ -1,0 +1,146 @@
+"""Reductions against the float64 reference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+from ops.single_layer import precisions, run_layer, seeds, values
+from reference.reduction import AXES, argument, reduction, weighted_reduction
+from tolerance import assert_close, linear_bound
+
+import mpscnn
+
+shapes = st.tuples(st.integers(1, 3), st.integers(1, 70), st.integers(1, 12), st.integers(1, 70))
+kinds = st.sampled_from(["max", "min", "sum", "mean"])
+
+
+@given(shapes, kinds, st.sampled_from(list(AXES)), seeds, precisions())
+def test_reductions(shape: tuple[int, ...], kind: str, axis: str, seed: int, precision: str) -> None:
+    x = values(seed, shape, precision=precision)
+    weight = -0.75 if kind == "sum" and seed % 2 else 1.0
+    attributes = {"kind": kind, "axis": axis, "weight": weight}
+    bound = linear_bound(reduction(np.abs(x), kind, axis)) if kind in ("sum", "mean") else 0.0
+    result = run_layer("reduction", [x], attributes, precision=precision)
+    half = precision == "float16" and kind in ("sum", "mean")
+    assert_close(result, reduction(x, kind, axis, weight), bound, half=half)
+
+
+@given(st.integers(1, 3), st.integers(1, 1100), kinds, seeds)
+def test_reductions_of_vectors(batch: int, features: int, kind: str, seed: int) -> None:
+    x = values(seed, (batch, features))
+    result = run_layer("reduction", [x], {"kind": kind, "axis": "channels"})
+    assert_close(
+        result, reduction(x, kind, "channels"), linear_bound(reduction(np.abs(x), "sum", "channels"))
+    )
+
+
+@pytest.mark.parametrize("axis", list(AXES))
+@pytest.mark.parametrize("kind", ["max", "min", "sum", "mean"])
+def test_nan_passes_through_and_infinities_stay(kind: str, axis: str) -> None:
+    x = values(0, (1, 9, 9, 9))
+    x[0, 4, 4, 4] = np.nan
+    x[0, 0, 4, 4] = x[0, 4, 0, 4] = x[0, 4, 4, 0] = -np.inf if kind == "max" else np.inf
+    result = run_layer("reduction", [x], {"kind": kind, "axis": axis})
+    reference = reduction(x, kind, axis)
+    assert np.isnan(reference).sum() == 1
+    np.testing.assert_array_equal(np.isnan(result), np.isnan(reference))
+    np.testing.assert_array_equal(np.isinf(result), np.isinf(reference))
+
+
+def test_a_float16_sum_overflows_to_infinity_as_on_every_engine() -> None:
+    x = np.full((1, 1, 1, 4), 30000.0, np.float32)
+    sums = {"kind": "sum", "axis": "channels"}
+    assert run_layer("reduction", [x], sums, precision="float16").item() == np.inf
+    assert run_layer("reduction", [x], sums).item() == 120000.0
+
+
+@given(shapes, st.sampled_from(["max", "min"]), seeds, precisions(), st.booleans())
+def test_arguments(shape: tuple[int, ...], kind: str, seed: int, precision: str, ties: bool) -> None:
+    x = values(seed, shape, precision=precision)
+    if ties:
+        x = np.round(x)
+    result = run_layer("argument", [x], {"kind": kind}, precision=precision)
+    np.testing.assert_array_equal(result, argument(x, kind))
+
+
+@pytest.mark.parametrize("kind", ["max", "min"])
+def test_the_first_nan_is_the_argument(kind: str) -> None:
+    x = values(0, (3, 300))
+    x[0, [17, 230]] = np.nan
+    x[1, 299] = np.nan
+    x[2] = np.inf if kind == "min" else -np.inf
+    np.testing.assert_array_equal(run_layer("argument", [x], {"kind": kind}), [[17], [299], [0]])
+
+
+def test_float16_takes_as_many_channels_as_its_whole_numbers() -> None:
+    x = np.zeros((1, 2049), np.float32)
+    x[0, 2048] = 1
+    assert run_layer("argument", [x], {"kind": "max"}, precision="float16").item() == 2048
+    wider = np.zeros((1, 2050), np.float32)
+    wider[0, 2049] = 1
+    assert run_layer("argument", [wider], {"kind": "max"}).item() == 2049
+    with pytest.raises(mpscnn.UnsupportedError, match=r"at most 2049 feature channels in float16.*got 2050"):
+        run_layer("argument", [wider], {"kind": "max"}, precision="float16")
+
+
+@given(shapes, st.data(), st.sampled_from(["sum", "mean"]), seeds, precisions())
+def test_weighted(shape: tuple[int, ...], data: st.DataObject, kind: str, seed: int, precision: str) -> None:
+    x = values(seed, shape, precision=precision)
+    height, width = (data.draw(st.sampled_from([1, extent])) for extent in shape[1:3])
+    weights = values(seed + 1, (shape[0], height, width, shape[3]), precision=precision)
+    weights[np.random.default_rng(seed).random(weights.shape) < data.draw(st.sampled_from([0, 0.5, 1]))] = 0
+    result = run_layer("weighted_reduction", [x, weights], {"kind": kind}, precision=precision)
+    bound = linear_bound(weighted_reduction(np.abs(x), np.abs(weights), kind))
+    assert_close(result, weighted_reduction(x, weights, kind), bound, half=precision == "float16")
+
+
+def test_weighted_nan_passes_through_a_weight_of_zero() -> None:
+    x, weights = np.array([[1.0, np.nan]], np.float32), np.array([[1.0, 0.0]], np.float32)
+    assert np.isnan(run_layer("weighted_reduction", [x, weights], {"kind": "mean"})).all()
+
+
+@pytest.mark.parametrize(
+    ("axis", "shape"), [("height", (1, 1, 6, 7)), (2, (1, 5, 1, 7)), (-1, (1, 5, 6, 1)), (1, (1, 1, 6, 7))]
+)
+def test_axes_have_names_and_numbers(axis: str | int, shape: tuple[int, ...]) -> None:
+    network = mpscnn.Network(input=(5, 6, 7))
+    for reduce in (network.reduce_max, network.reduce_min, network.reduce_sum, network.reduce_mean):
+        assert reduce(network.input, axis).shape[1:] == shape[1:]
+
+
+@pytest.mark.parametrize("axis", [0, 4, -4, "depth"])
+def test_wrong_axes_are_named(axis: str | int) -> None:
+    network = mpscnn.Network(input=(5, 6, 7))
+    with pytest.raises(mpscnn.ParameterError, match=f"axis must be .*, got {axis!r}"):
+        network.reduce_sum(network.input, axis)
+
+
+def test_vectors_have_channels_only() -> None:
+    network = mpscnn.Network(input=(6,))
+    assert network.reduce_max(network.input, 1).shape == (None, 1)
+    with pytest.raises(mpscnn.ShapeError, match="must have 4 axes"):
+        network.reduce_max(network.input, "height")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"kind": "median"}, "must be one of max, min, sum, mean"),
+        ({"kind": "mean", "weight": 2.0}, "weight must be 1 unless kind is sum"),
+    ],
+)
+def test_wrong_parameters_are_named(attributes: dict[str, Any], message: str) -> None:
+    network = mpscnn.Network(input=(5, 5, 3))
+    with pytest.raises(mpscnn.ParameterError, match=message):
+        network.layer("reduction", [network.input], attributes)
+
+
+@pytest.mark.parametrize("weights", [(5, 6, 6), (4, 6, 7), (7,)])
+def test_weights_of_another_shape_are_refused(weights: tuple[int, ...]) -> None:
+    network = mpscnn.Network(input={"x": (5, 6, 7), "weights": weights})
+    with pytest.raises(mpscnn.ShapeError, match="the weights must have the image's shape"):
+        network.weighted_mean(*network.inputs)

@@ -1,0 +1,27 @@
+"""Reductions of one axis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+AXES = {"height": 1, "width": 2, "channels": -1}
+
+
+def reduction(x: Any, kind: str, axis: str, weight: float = 1.0) -> Any:
+    x = np.asarray(x, np.float64)
+    result = getattr(x, kind)(axis=AXES[axis], keepdims=True)
+    return weight * result if kind == "sum" else result
+
+
+def argument(x: Any, kind: str) -> Any:
+    return {"max": np.argmax, "min": np.argmin}[kind](x, axis=-1, keepdims=True).astype(np.float64)
+
+
+def weighted_reduction(x: Any, weights: Any, kind: str) -> Any:
+    weights = np.broadcast_to(np.asarray(weights, np.float64), x.shape)
+    total = (np.asarray(x, np.float64) * weights).sum(axis=-1, keepdims=True)
+    if kind == "sum":
+        return total
+    return total / np.maximum((weights != 0).sum(axis=-1, keepdims=True), 1)
