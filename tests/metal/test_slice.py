@@ -436,7 +436,7 @@ def test_a_failed_command_buffer_is_a_device_error(emulation: Emulation, code: i
     x = values(7, (1, 17, 23, 3))
     expected = session.run(x)
     emulation.set("command_buffer_error", code)
-    with pytest.raises(mpscnn.DeviceError, match=rf"'small mobilenet' failed: .*\(code {code}\)"):
+    with pytest.raises(mpscnn.DeviceError, match=rf"'small mobilenet' failed: .*\(code {code}\), in 'image'"):
         session.run(x)
     np.testing.assert_array_equal(session.run(x), expected)
 
