@@ -72,20 +72,20 @@ TEST(of_two_convolutions_the_later_one_takes_the_addition) {
 TEST(an_addition_stays_when_the_convolution_alone_is_wanted_too) {
     Residual output;
     output.network.output(output.network.add(ops::Addition{}, {output.x, output.y})).output(output.y);
-    CHECK(cpu_steps(output.network, image).back() == "addition(add3)");
+    CHECK(cpu_steps(output.network, image).back() == "arithmetic(add3)");
     CHECK(exact(output.network, image));
 
     Residual reader;
     const ValueId sum = reader.network.add(ops::Addition{}, {reader.x, reader.y});
     reader.network.output(sum).output(reader.network.add(relu6, {reader.y}));
-    CHECK(cpu_steps(reader.network, image)[2] == "addition(add3)");
+    CHECK(cpu_steps(reader.network, image)[2] == "arithmetic(add3)");
     CHECK(exact(reader.network, image));
 }
 
 TEST(an_addition_of_a_value_to_itself_stays) {
     Residual r;
     r.network.output(r.network.add(ops::Addition{}, {r.y, r.y}));
-    CHECK(cpu_steps(r.network, image).back() == "addition(add3)");
+    CHECK(cpu_steps(r.network, image).back() == "arithmetic(add3)");
     CHECK(exact(r.network, image));
 }
 
@@ -93,7 +93,7 @@ TEST(an_addition_stays_when_the_other_operand_comes_later) {
     Residual r;
     const ValueId late = r.network.add(relu6, {r.x});
     r.network.output(r.network.add(ops::Addition{}, {r.y, late}));
-    CHECK(cpu_steps(r.network, image).back() == "addition(add4)");
+    CHECK(cpu_steps(r.network, image).back() == "arithmetic(add4)");
     CHECK(exact(r.network, image));
 }
 
