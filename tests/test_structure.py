@@ -103,6 +103,8 @@ OPERATIONS = {entry["name"]: entry for entry in mpscnn.operations()}
 # Input shapes and parameters of the smallest sensible use, where the defaults alone make none.
 SMALLEST: dict[str, tuple[list[tuple[int, ...]], dict[str, Any]]] = {
     "add": ([(4, 4, 3), (4, 4, 3)], {}),
+    "binary_convolution": ([(4, 4, 3)], {"output_channels": 2}),
+    "binary_fully_connected": ([(4, 4, 3)], {"outputs": 2}),
     "convolution": ([(4, 4, 3)], {"output_channels": 2}),
     "divide": ([(4, 4, 3), (4, 4, 3)], {}),
     "fully_connected": ([(4, 4, 3)], {"outputs": 2}),
@@ -110,6 +112,8 @@ SMALLEST: dict[str, tuple[list[tuple[int, ...]], dict[str, Any]]] = {
     "reshape": ([(4, 4, 3)], {"shape": [-1]}),
     "subtract": ([(4, 4, 3), (4, 4, 3)], {}),
     "weighted_reduction": ([(4, 4, 3), (4, 4, 3)], {}),
+    "subpixel_convolution": ([(4, 4, 3)], {"output_channels": 2}),
+    "transposed_convolution": ([(4, 4, 3)], {"output_channels": 2}),
 }
 
 

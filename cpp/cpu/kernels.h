@@ -7,9 +7,11 @@
 #include <variant>
 
 #include "cpu/tasks/arithmetic.h"
+#include "cpu/tasks/binary_convolution.h"
 #include "cpu/tasks/convolution.h"
 #include "cpu/tasks/dropout.h"
 #include "cpu/tasks/elementwise.h"
+#include "cpu/tasks/interleaved_convolution.h"
 #include "cpu/tasks/local_normalization.h"
 #include "cpu/tasks/normalization.h"
 #include "cpu/tasks/padding.h"
@@ -18,15 +20,17 @@
 #include "cpu/tasks/resize.h"
 #include "cpu/tasks/signal.h"
 #include "cpu/tasks/softmax.h"
+#include "cpu/tasks/subpixel.h"
 
 namespace mpscnn::cpu {
 
 /// THE list of what kernels do. For each of these every instruction set has a kernel: an instance file
 /// defines it (cpu/instances) and cpu/instance_functions.h declares it.
-using Task =
-    std::variant<ConvolutionTask, PoolingTask, ArithmeticTask, AffineTask, SoftmaxTask, DropoutTask,
-                 ResizeTask, PaddingTask, MomentsTask, StatisticsTask, NormalizationTask, CrossChannelTask,
-                 WindowNormalizationTask, ReductionTask, ArgumentTask, WeightedReductionTask>;
+using Task = std::variant<ConvolutionTask, PoolingTask, ArithmeticTask, AffineTask, SoftmaxTask, DropoutTask,
+                          ResizeTask, PaddingTask, MomentsTask, StatisticsTask, NormalizationTask,
+                          CrossChannelTask, WindowNormalizationTask, ReductionTask, ArgumentTask,
+                          WeightedReductionTask, InterleavedConvolutionTask, SubpixelConvolutionTask,
+                          DepthToSpaceTask, BinaryConvolutionTask, BetaScalingTask>;
 
 template <class Tasks> struct KernelSet;
 template <class... TaskType> struct KernelSet<std::variant<TaskType...>> : Kernel<TaskType>... {};

@@ -85,9 +85,13 @@ private:
     }
 
     static std::size_t weight_bytes(const FusedOperation &fused) {
-        const std::size_t floats = fused.packed.weights.size() + fused.packed.bias.size() +
-                                   fused.scale.size() + fused.shift.size() + fused.activation.slopes.size() +
-                                   fused.residual_activation.slopes.size();
+        std::size_t floats = fused.packed.weights.size() + fused.packed.bias.size() + fused.scale.size() +
+                             fused.shift.size() + fused.activation.slopes.size() +
+                             fused.residual_activation.slopes.size();
+        for (const ConvolutionPart &part : fused.parts)
+            floats += part.packed.weights.size() + part.packed.bias.size();
+        floats += fused.binary.bits.size() + fused.binary.scale.size() + fused.binary.bias.size() +
+                  fused.binary.input_bias.size() + fused.binary.input_scale.size();
         return floats * sizeof(float);
     }
 

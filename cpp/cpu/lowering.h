@@ -34,7 +34,11 @@ struct FusedOperation {
     OwnedActivation activation, residual_activation;
     bool rounds = false, residual_rounds = false; ///< to half
     PackedConvolution packed;
-    AlignedBuffer<float> scale, shift; ///< batch normalization that could not be folded
+    std::vector<ConvolutionPart> parts; ///< of an interleaved convolution
+    BinaryWeights binary;
+    /// Batch normalization that could not be folded. `shift` is also what an interleaved convolution has
+    /// where no part writes, and the bias behind beta scaling.
+    AlignedBuffer<float> scale, shift;
 };
 
 /// Shared by all plans of a program; immutable once made.

@@ -17,6 +17,10 @@ struct OperationLowering {
     const KernelTable &kernels;
     FusedOperation &fused; ///< to be filled in
 
+    /// The node's "weight", rounded where the precision wants it.
+    std::vector<float> weights() const;
+    /// Its "bias", zeros without one.
+    std::vector<float> bias(std::int64_t outputs) const;
     /// Weights and bias in the kernels' order; `shape` is [outputs][height][width][inputs of a group].
     PackedConvolution pack(const Shape &shape, std::int64_t groups) const;
 };
@@ -28,16 +32,22 @@ OwnedActivation lower_neuron(const ops::Neuron &neuron, const engine::Node &node
 /// Without weights there is nothing to do.
 template <class Op> void lower(const OperationLowering &, const Op &) {}
 void lower(const OperationLowering &lowering, const ops::BatchNormalization &normalization);
+void lower(const OperationLowering &lowering, const ops::BinaryConvolution &convolution);
+void lower(const OperationLowering &lowering, const ops::BinaryFullyConnected &dense);
 void lower(const OperationLowering &lowering, const ops::Convolution &convolution);
 void lower(const OperationLowering &lowering, const ops::FullyConnected &dense);
 void lower(const OperationLowering &lowering, const ops::GroupNormalization &normalization);
 void lower(const OperationLowering &lowering, const ops::Neuron &neuron);
 void lower(const OperationLowering &lowering, const ops::Padding &padding);
+void lower(const OperationLowering &lowering, const ops::SubpixelConvolution &convolution);
+void lower(const OperationLowering &lowering, const ops::TransposedConvolution &convolution);
 
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Argument &argument);
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::BatchNormalization &normalization);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::BatchStatistics &statistics);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::BinaryConvolution &convolution);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::BinaryFullyConnected &dense);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Concatenation &concatenation);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Convolution &convolution);
 void make_step(StepBuilder &builder, const FusedOperation &fused,
@@ -47,6 +57,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::LocalContrastNormalization &normalization);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Dropout &dropout);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::DepthToSpace &operation);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::FullyConnected &dense);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::LogSoftmax &softmax);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Neuron &neuron);
@@ -59,6 +70,10 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Sof
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::SpatialNormalization &normalization);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::WeightedReduction &reduction);
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::SubpixelConvolution &convolution);
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::TransposedConvolution &convolution);
 
 void make_arithmetic_step(StepBuilder &builder, const FusedOperation &fused,
                           const ops::Arithmetic &arithmetic, ops::ArithmeticKind kind);

@@ -36,6 +36,11 @@
 //                            a = significand * 2^exponent with 1 <= significand < 2, for positive normal a
 //   sum(a), maximum(a)       over the lanes: lane i with lane i + width / 2, and so on by halves; maximum is
 //                            NaN when any lane is
+//   bits                     a register of `width` 32-bit words
+//   zero_bits(), set1_bits(x), load_bits(p), xor_bits(a, b), and_bits(a, b)
+//   count_bytes(a)           in each byte the number of its bits; add_bytes(a, b) adds bytes
+//   add_sums_of_bytes(s, a)  adds to each word of s the four bytes of a's word
+//   from_bits(a)             words below 2^31 as floats, rounded
 
 #include <cstdint>
 

@@ -78,6 +78,30 @@ struct Simd {
         return _mm256_or_ps(fraction, set1(1.0f));
     }
 
+    using bits = __m256i;
+    static MPSCNN_INLINE bits zero_bits() { return _mm256_setzero_si256(); }
+    static MPSCNN_INLINE bits set1_bits(std::uint32_t x) { return _mm256_set1_epi32(static_cast<int>(x)); }
+    static MPSCNN_INLINE bits load_bits(const std::uint32_t *p) {
+        return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(p));
+    }
+    static MPSCNN_INLINE bits xor_bits(bits a, bits b) { return _mm256_xor_si256(a, b); }
+    static MPSCNN_INLINE bits and_bits(bits a, bits b) { return _mm256_and_si256(a, b); }
+    static MPSCNN_INLINE bits add_bytes(bits a, bits b) { return _mm256_add_epi8(a, b); }
+    static MPSCNN_INLINE bits count_bytes(bits a) {
+        // Bits of each nibble, looked up.
+        const __m256i table = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1,
+                                               2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+        const __m256i nibble = _mm256_set1_epi8(0x0f);
+        const __m256i low = _mm256_shuffle_epi8(table, _mm256_and_si256(a, nibble));
+        const __m256i high = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(a, 4), nibble));
+        return _mm256_add_epi8(low, high);
+    }
+    static MPSCNN_INLINE bits add_sums_of_bytes(bits sums, bits bytes) {
+        const __m256i shorts = _mm256_maddubs_epi16(bytes, _mm256_set1_epi8(1));
+        return _mm256_add_epi32(sums, _mm256_madd_epi16(shorts, _mm256_set1_epi16(1)));
+    }
+    static MPSCNN_INLINE reg from_bits(bits a) { return _mm256_cvtepi32_ps(a); }
+
     static MPSCNN_INLINE float sum(reg a) {
         const __m128 four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
         const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));

@@ -72,6 +72,28 @@ struct Simd {
         return _mm512_or_ps(fraction, set1(1.0f));
     }
 
+    using bits = __m512i;
+    static MPSCNN_INLINE bits zero_bits() { return _mm512_setzero_si512(); }
+    static MPSCNN_INLINE bits set1_bits(std::uint32_t x) { return _mm512_set1_epi32(static_cast<int>(x)); }
+    static MPSCNN_INLINE bits load_bits(const std::uint32_t *p) { return _mm512_loadu_si512(p); }
+    static MPSCNN_INLINE bits xor_bits(bits a, bits b) { return _mm512_xor_si512(a, b); }
+    static MPSCNN_INLINE bits and_bits(bits a, bits b) { return _mm512_and_si512(a, b); }
+    static MPSCNN_INLINE bits add_bytes(bits a, bits b) { return _mm512_add_epi8(a, b); }
+    static MPSCNN_INLINE bits count_bytes(bits a) {
+        // Bits of each nibble, looked up.
+        const __m512i table =
+            _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+        const __m512i nibble = _mm512_set1_epi8(0x0f);
+        const __m512i low = _mm512_shuffle_epi8(table, _mm512_and_si512(a, nibble));
+        const __m512i high = _mm512_shuffle_epi8(table, _mm512_and_si512(_mm512_srli_epi16(a, 4), nibble));
+        return _mm512_add_epi8(low, high);
+    }
+    static MPSCNN_INLINE bits add_sums_of_bytes(bits sums, bits bytes) {
+        const __m512i shorts = _mm512_maddubs_epi16(bytes, _mm512_set1_epi8(1));
+        return _mm512_add_epi32(sums, _mm512_madd_epi16(shorts, _mm512_set1_epi16(1)));
+    }
+    static MPSCNN_INLINE reg from_bits(bits a) { return _mm512_cvtepi32_ps(a); }
+
     static MPSCNN_INLINE float sum(reg a) {
         const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
         const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));

@@ -128,6 +128,30 @@ struct Simd {
         return _mm_or_ps(fraction, set1(1.0f));
     }
 
+    using bits = __m128i;
+    static MPSCNN_INLINE bits zero_bits() { return _mm_setzero_si128(); }
+    static MPSCNN_INLINE bits set1_bits(std::uint32_t x) { return _mm_set1_epi32(static_cast<int>(x)); }
+    static MPSCNN_INLINE bits load_bits(const std::uint32_t *p) {
+        return _mm_loadu_si128(reinterpret_cast<const __m128i *>(p));
+    }
+    static MPSCNN_INLINE bits xor_bits(bits a, bits b) { return _mm_xor_si128(a, b); }
+    static MPSCNN_INLINE bits and_bits(bits a, bits b) { return _mm_and_si128(a, b); }
+    static MPSCNN_INLINE bits add_bytes(bits a, bits b) { return _mm_add_epi8(a, b); }
+    static MPSCNN_INLINE bits count_bytes(bits a) {
+        // Sums of neighbouring bits, pairs and nibbles, all at once.
+        const __m128i pairs = _mm_sub_epi8(a, _mm_and_si128(_mm_srli_epi16(a, 1), _mm_set1_epi8(0x55)));
+        const __m128i low = _mm_and_si128(pairs, _mm_set1_epi8(0x33));
+        const __m128i nibbles =
+            _mm_add_epi8(low, _mm_and_si128(_mm_srli_epi16(pairs, 2), _mm_set1_epi8(0x33)));
+        return _mm_and_si128(_mm_add_epi8(nibbles, _mm_srli_epi16(nibbles, 4)), _mm_set1_epi8(0x0f));
+    }
+    static MPSCNN_INLINE bits add_sums_of_bytes(bits sums, bits bytes) {
+        const __m128i even = _mm_and_si128(bytes, _mm_set1_epi16(0x00ff));
+        const __m128i shorts = _mm_add_epi16(even, _mm_srli_epi16(bytes, 8));
+        return _mm_add_epi32(sums, _mm_madd_epi16(shorts, _mm_set1_epi16(1)));
+    }
+    static MPSCNN_INLINE reg from_bits(bits a) { return _mm_cvtepi32_ps(a); }
+
     static MPSCNN_INLINE float sum(reg a) {
         const reg two = _mm_add_ps(a, _mm_movehl_ps(a, a));
         return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));

@@ -81,6 +81,23 @@ struct Simd {
         return vreinterpretq_f32_u32(vorrq_u32(fraction, vreinterpretq_u32_f32(set1(1.0f))));
     }
 
+    using bits = uint32x4_t;
+    static MPSCNN_INLINE bits zero_bits() { return vdupq_n_u32(0); }
+    static MPSCNN_INLINE bits set1_bits(std::uint32_t x) { return vdupq_n_u32(x); }
+    static MPSCNN_INLINE bits load_bits(const std::uint32_t *p) { return vld1q_u32(p); }
+    static MPSCNN_INLINE bits xor_bits(bits a, bits b) { return veorq_u32(a, b); }
+    static MPSCNN_INLINE bits and_bits(bits a, bits b) { return vandq_u32(a, b); }
+    static MPSCNN_INLINE bits add_bytes(bits a, bits b) {
+        return vreinterpretq_u32_u8(vaddq_u8(vreinterpretq_u8_u32(a), vreinterpretq_u8_u32(b)));
+    }
+    static MPSCNN_INLINE bits count_bytes(bits a) {
+        return vreinterpretq_u32_u8(vcntq_u8(vreinterpretq_u8_u32(a)));
+    }
+    static MPSCNN_INLINE bits add_sums_of_bytes(bits sums, bits bytes) {
+        return vpadalq_u16(sums, vpaddlq_u8(vreinterpretq_u8_u32(bytes)));
+    }
+    static MPSCNN_INLINE reg from_bits(bits a) { return vcvtq_f32_u32(a); }
+
     static MPSCNN_INLINE float sum(reg a) {
         const float32x2_t two = vadd_f32(vget_low_f32(a), vget_high_f32(a));
         return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);

@@ -29,6 +29,13 @@ Graph copy_kept(const Graph &graph, const std::vector<Node> &nodes, const std::v
     return result;
 }
 
+/// Whether each output channel has weights of its own, the first axis of the operation's "weight".
+bool has_weights_of_each_output(const ops::Operation &operation) {
+    return std::holds_alternative<ops::Convolution>(operation) ||
+           std::holds_alternative<ops::FullyConnected>(operation) ||
+           std::holds_alternative<ops::TransposedConvolution>(operation);
+}
+
 /// Rewrites nodes into their producers; positions of merged nodes become aliases of the value they join.
 class Merger {
 public:
@@ -100,9 +107,7 @@ bool Merger::fold_batch_normalization(std::size_t i) {
     if (!normalization || node.inputs.size() != 1) return false;
     Node *producer = sole_producer(i);
     if (!producer) return false;
-    if (!std::holds_alternative<ops::Convolution>(producer->operation) &&
-        !std::holds_alternative<ops::FullyConnected>(producer->operation))
-        return false;
+    if (!has_weights_of_each_output(producer->operation)) return false;
     const Shape shape = producer->weights.at("weight").shape();
     const auto channels = static_cast<std::size_t>(shape[0]);
     std::vector<float> weight = producer->weights.at("weight").values();

@@ -2,18 +2,22 @@
 
 namespace mpscnn::ops {
 
+void require_groups(const OperationInfo &info, std::int64_t groups, std::int64_t input_channels,
+                    std::int64_t output_channels) {
+    require_at_least(info, "groups", groups, 1);
+    if (input_channels % groups != 0 || output_channels % groups != 0)
+        refuse_parameter(info, "groups",
+                         "a divisor of the input channels (" + std::to_string(input_channels) +
+                             ") and of output_channels (" + std::to_string(output_channels) + ")",
+                         std::to_string(groups));
+}
+
 void Convolution::check(const InputShapes &inputs) const {
     require_rank(info, inputs, 4);
     require_fixed_channels(info, inputs);
     require_at_least(info, "output_channels", output_channels, 1);
-    require_at_least(info, "groups", groups, 1);
     window.check(info);
-    const std::int64_t channels = inputs[0].back();
-    if (channels % groups != 0 || output_channels % groups != 0)
-        refuse_parameter(info, "groups",
-                         "a divisor of the input channels (" + std::to_string(channels) +
-                             ") and of output_channels (" + std::to_string(output_channels) + ")",
-                         std::to_string(groups));
+    require_groups(info, groups, inputs[0].back(), output_channels);
 }
 
 Shape Convolution::output_shape(const InputShapes &inputs) const {

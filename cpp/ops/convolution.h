@@ -4,6 +4,10 @@
 
 namespace mpscnn::ops {
 
+/// Refuses a number of groups that does not divide both numbers of channels.
+void require_groups(const OperationInfo &info, std::int64_t groups, std::int64_t input_channels,
+                    std::int64_t output_channels);
+
 /// Two-dimensional convolution (a correlation, as everywhere in this field): with `groups` equal to the input
 /// channels it is a depthwise convolution with channel multiplier output_channels / groups.
 struct Convolution {

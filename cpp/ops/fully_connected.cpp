@@ -2,8 +2,7 @@
 
 namespace mpscnn::ops {
 
-void FullyConnected::check(const InputShapes &inputs) const {
-    require_at_least(info, "outputs", outputs, 1);
+void require_dense_input(const OperationInfo &info, const InputShapes &inputs) {
     const Shape &input = inputs[0];
     if (input.rank() != 2 && input.rank() != 4)
         fail(ErrorKind::shape, std::string(info.name) +
@@ -14,6 +13,11 @@ void FullyConnected::check(const InputShapes &inputs) const {
                                    ": the input's size must be fixed, since the weights depend on "
                                    "it, got " +
                                    input.text() + "; pool globally first");
+}
+
+void FullyConnected::check(const InputShapes &inputs) const {
+    require_at_least(info, "outputs", outputs, 1);
+    require_dense_input(info, inputs);
 }
 
 WeightSpecs FullyConnected::weights(const InputShapes &inputs) const {

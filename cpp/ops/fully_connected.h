@@ -4,6 +4,9 @@
 
 namespace mpscnn::ops {
 
+/// Refuses inputs that are neither vectors nor images of known size.
+void require_dense_input(const OperationInfo &info, const InputShapes &inputs);
+
 /// Every output is a weighted sum of all inputs. Weights are [out][height][width][in] for an image and
 /// [out][in] for a vector.
 struct FullyConnected {

@@ -4,6 +4,7 @@
 
 #include "core/json.h"
 #include "ops/arithmetic.h"
+#include "ops/binary_convolution.h"
 #include "ops/concatenation.h"
 #include "ops/convolution.h"
 #include "ops/dropout.h"
@@ -16,16 +17,19 @@
 #include "ops/reshape.h"
 #include "ops/resize.h"
 #include "ops/softmax.h"
+#include "ops/subpixel.h"
+#include "ops/transposed_convolution.h"
 
 namespace mpscnn::ops {
 
 /// THE table of operations. An operation added here is known to model files, the C interface, Python, the
 /// documentation and the tests that walk the table.
-using Operation =
-    std::variant<Addition, Argument, BatchNormalization, BatchStatistics, Concatenation, Convolution,
-                 CrossChannelNormalization, Division, Dropout, FullyConnected, GroupNormalization,
-                 LocalContrastNormalization, LogSoftmax, Multiplication, Neuron, Padding, Pooling, Reduction,
-                 Reshape, Resize, Softmax, SpatialNormalization, Subtraction, WeightedReduction>;
+using Operation = std::variant<Addition, Argument, BatchNormalization, BatchStatistics, BinaryConvolution,
+                               BinaryFullyConnected, Concatenation, Convolution, CrossChannelNormalization,
+                               DepthToSpace, Division, Dropout, FullyConnected, GroupNormalization,
+                               LocalContrastNormalization, LogSoftmax, Multiplication, Neuron, Padding,
+                               Pooling, Reduction, Reshape, Resize, Softmax, SpatialNormalization,
+                               SubpixelConvolution, Subtraction, TransposedConvolution, WeightedReduction>;
 
 const OperationInfo &info_of(const Operation &operation);
 

@@ -31,6 +31,7 @@ from mpscnn.padding import DefaultPadding, PaddingMethod
 from mpscnn.program import Program, Session
 from mpscnn.results import Classification, Prediction
 from mpscnn.signal import convolve1d, convolve2d, correlate1d, correlate2d
+from mpscnn.weights import unpack_binary_weights
 
 __version__ = _core.version()
 
@@ -72,4 +73,5 @@ __all__ = [
     "operations",
     "preprocess",
     "registry",
+    "unpack_binary_weights",
 ]

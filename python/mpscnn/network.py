@@ -11,6 +11,7 @@ from mpscnn import _core
 from mpscnn.errors import ParameterError
 from mpscnn.layer_arguments import Activation, activation_attributes, plain_number
 from mpscnn.layers.arithmetic import ArithmeticLayers
+from mpscnn.layers.binary_convolution import BinaryConvolutionLayers
 from mpscnn.layers.concatenation import ConcatenationLayers
 from mpscnn.layers.convolution import ConvolutionLayers
 from mpscnn.layers.dropout import DropoutLayers
@@ -24,6 +25,8 @@ from mpscnn.layers.reduction import ReductionLayers
 from mpscnn.layers.reshape import ReshapeLayers
 from mpscnn.layers.resize import ResizeLayers
 from mpscnn.layers.softmax import SoftmaxLayers
+from mpscnn.layers.subpixel import SubpixelLayers
+from mpscnn.layers.transposed_convolution import TransposedConvolutionLayers
 from mpscnn.weights import GraphWeights
 
 if TYPE_CHECKING:
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
 class Network(
     GraphWeights,
     ConvolutionLayers,
+    TransposedConvolutionLayers,
+    SubpixelLayers,
+    BinaryConvolutionLayers,
     FullyConnectedLayers,
     PoolingLayers,
     ArithmeticLayers,

@@ -90,6 +90,7 @@ class GraphWeights:
         """
         generator = np.random.default_rng(seed)
         constants = {"gamma": 1.0, "variance": 1.0, "beta": 0.0, "mean": 0.0, "bias": 0.0, "slope": 0.25}
+        constants |= {"scale": 1.0, "input_scale": 1.0, "input_bias": 0.0}
         for spec in self.weight_specs():
             shape = tuple(spec["shape"])
             if spec["role"] == "weight":
@@ -133,6 +134,28 @@ class GraphWeights:
         ):
             array = array.reshape(expected)
         self.graph.set_weight(spec["layer"], spec["role"], array)
+
+
+def unpack_binary_weights(words: NDArray[np.uint32], channels: int) -> NDArray[np.float32]:
+    """The weights -1 and +1 of a binary convolution from Apple's packed form.
+
+    Args:
+        words: uint32 [...][ceil(channels / 32)], for example [out][kernel height][kernel width][words]; bit i of
+            word w, counted from the least significant one, is channel 32 * w + i; 1 stands for +1.
+        channels: input channels; bits behind the last are ignored.
+
+    Raises WeightsError for other elements or another number of words. Returns [...][channels].
+    """
+    if words.dtype != np.uint32:
+        raise WeightsError(f"expected uint32 words, got {words.dtype}")
+    if words.ndim == 0 or words.shape[-1] != -(-channels // 32):
+        raise WeightsError(
+            f"{channels} channels take {-(-channels // 32)} words, got {words.shape[-1] if words.ndim else 0}"
+        )
+    octets = np.ascontiguousarray(words, "<u4").view(np.uint8)
+    bits = np.unpackbits(octets, axis=-1, bitorder="little")[..., :channels]
+    signs: NDArray[np.float32] = bits.astype(np.float32) * np.float32(2) - np.float32(1)
+    return signs
 
 
 def _dequantized(values: NDArray[Any], scales: Sequence[float], zero_points: Sequence[float]) -> NDArray[Any]:

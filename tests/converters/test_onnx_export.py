@@ -96,6 +96,33 @@ LAYERS: dict[str, Callable[[Network, Tensor], Tensor]] = {
     ),
     "depthwise": lambda net, x: net.depthwise_conv2d(x, 3, padding="same", strides=2),
     "depthwise, multiplier": lambda net, x: net.depthwise_conv2d(x, 3, multiplier=2, activation="relu"),
+    "transposed": lambda net, x: net.conv2d_transpose(x, 4, 3, strides=2, padding="same", activation="relu"),
+    "transposed, groups": lambda net, x: net.conv2d_transpose(x, 4, (2, 3), groups=2, dilation=2, padding=1),
+    "transposed, stride beyond the kernel": lambda net, x: net.conv2d_transpose(x, 4, 2, strides=3),
+    "transposed, cropped": lambda net, x: net.conv2d_transpose(
+        x, 4, 3, strides=2, padding=1, output_size=(9, 20)
+    ),
+    "transposed, gathered": lambda net, x: net.layer(
+        "transposed_convolution",
+        [x],
+        {"output_channels": 4, "kernel_height": 2, "kernel_width": 3, "kernel_use": "gather"},
+    ),
+    "sub-pixel": lambda net, x: net.subpixel_conv2d(x, 3, 3, 2, padding="same", activation="prelu"),
+    "sub-pixel, cropped": lambda net, x: net.layer(
+        "subpixel_convolution",
+        [x],
+        {"output_channels": 2, "scale": 3, "order": "channel_major", "output_height": 19, "output_width": 26},
+    ),
+    "depth to space": lambda net, x: net.depth_to_space(net.conv2d(x, 8, 1), 2),
+    "pixel shuffle": lambda net, x: net.pixel_shuffle(net.conv2d(x, 8, 1), 2),
+    **{
+        f"binary convolution, {kind}": lambda net, x, kind=kind: net.binary_conv2d(
+            x, 4, 3, kind=kind, padding="same", strides=2, activation="relu"
+        )
+        for kind in ("binary_weights", "xnor", "and")
+    },
+    "binary convolution, beta": lambda net, x: net.binary_conv2d(x, 4, 3, beta_scaling=True),
+    "binary dense": lambda net, x: net.binary_dense(x, 5, beta_scaling=True),
     "max pooling": lambda net, x: net.max_pool2d(x, 2),
     "max pooling, same": lambda net, x: net.max_pool2d(x, 3, strides=2, padding="same"),
     "max pooling, ceil mode": lambda net, x: net.max_pool2d(x, 2, ceil_mode=True),
@@ -201,6 +228,7 @@ LAYERS: dict[str, Callable[[Network, Tensor], Tensor]] = {
 }
 VECTORS: dict[str, Callable[[Network, Tensor], Tensor]] = {
     "dense": lambda net, x: net.dense(x, 5),
+    "binary dense of a vector": lambda net, x: net.binary_dense(x, 5, kind="and", beta_scaling=True),
     "softmax": lambda net, x: net.softmax(x),
     "batch normalization of a vector": lambda net, x: net.batch_norm(x),
     "group normalization of a vector": lambda net, x: net.group_norm(x, 3),

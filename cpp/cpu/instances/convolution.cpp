@@ -1,32 +1,13 @@
-#include "cpu/convolution_depthwise.h"
-#include "cpu/convolution_gemm.h"
+#include "cpu/convolution.h"
 #include "cpu/instance.h"
-
-namespace mpscnn::cpu {
-namespace {
-
-template <class V> std::size_t packed_size(const ConvolutionShape &shape) {
-    return shape.depthwise ? depthwise_packed_size<V>(shape) : gemm_packed_size<V>(shape);
-}
-
-template <class V> void pack(const ConvolutionShape &shape, const float *weights, float *packed) {
-    shape.depthwise ? depthwise_pack<V>(shape, weights, packed) : gemm_pack<V>(shape, weights, packed);
-}
-
-template <class V> Work convolution_work(const ConvolutionTask &task, int threads) {
-    return task.packed->depthwise ? depthwise_work<V>(task, threads) : gemm_work<V>(task, threads);
-}
-
-template <class V>
-void convolution_run(const ConvolutionTask &task, int threads, std::int64_t begin, std::int64_t end,
-                     std::byte *scratch) {
-    task.packed->depthwise ? depthwise_run<V>(task, threads, begin, end, scratch)
-                           : gemm_run<V>(task, threads, begin, end, scratch);
-}
-
-} // namespace
-} // namespace mpscnn::cpu
+#include "cpu/interleaved_convolution.h"
+#include "cpu/subpixel.h"
 
 MPSCNN_KERNEL(ConvolutionTask, convolution)
+MPSCNN_KERNEL(InterleavedConvolutionTask, interleaved)
+MPSCNN_KERNEL(SubpixelConvolutionTask, subpixel)
+MPSCNN_KERNEL(DepthToSpaceTask, depth_to_space)
 
-void mpscnn::cpu::MPSCNN_SET::get(ConvolutionPacking &packing) { packing = {packed_size<Simd>, pack<Simd>}; }
+void mpscnn::cpu::MPSCNN_SET::get(ConvolutionPacking &packing) {
+    packing = {convolution_packed_size<Simd>, convolution_pack<Simd>};
+}

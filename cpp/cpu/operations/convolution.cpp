@@ -21,13 +21,20 @@ void round_weights(std::vector<float> &weights, const std::string &layer) {
 
 } // namespace
 
-PackedConvolution OperationLowering::pack(const Shape &shape, std::int64_t groups) const {
+std::vector<float> OperationLowering::weights() const {
     std::vector<float> weights = node.weights.at("weight").values();
-    // Biases stay float32, as those of MPSCNNConvolution.
     if (precision == engine::Precision::float16) round_weights(weights, node.name);
-    const std::vector<float> bias = node.weight_or("bias", static_cast<std::size_t>(shape[0]), 0.0f);
-    return kernels.pack_convolution(weights.data(), bias.data(), shape[0], shape[1], shape[2], shape[3],
-                                    groups);
+    return weights;
+}
+
+std::vector<float> OperationLowering::bias(std::int64_t outputs) const {
+    // Biases stay float32, as those of MPSCNNConvolution.
+    return node.weight_or("bias", static_cast<std::size_t>(outputs), 0.0f);
+}
+
+PackedConvolution OperationLowering::pack(const Shape &shape, std::int64_t groups) const {
+    return kernels.pack_convolution(weights().data(), bias(shape[0]).data(), shape[0], shape[1], shape[2],
+                                    shape[3], groups);
 }
 
 void lower(const OperationLowering &lowering, const ops::Convolution &convolution) {

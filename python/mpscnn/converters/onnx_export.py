@@ -18,6 +18,13 @@ from mpscnn import _core
 from mpscnn.converters import onnx_normalization, onnx_reduction
 from mpscnn.converters.onnx_arithmetic import ARITHMETIC
 from mpscnn.converters.onnx_builder import NCHW_FROM_NHWC, NHWC_FROM_NCHW, Builder, Value
+from mpscnn.converters.onnx_convolution import (
+    binary_convolution,
+    binary_fully_connected,
+    depth_to_space,
+    subpixel_convolution,
+    transposed_convolution,
+)
 from mpscnn.converters.onnx_neuron import activation
 from mpscnn.converters.onnx_pooling import pooling
 from mpscnn.converters.onnx_window import window_of
@@ -241,6 +248,11 @@ def _resize(layer: Layer) -> str:
 #: How each operation of mpscnn.operations() is written.
 EXPORTERS: dict[str, Callable[[Layer], str]] = {
     "convolution": _convolution,
+    "transposed_convolution": transposed_convolution,
+    "subpixel_convolution": subpixel_convolution,
+    "depth_to_space": depth_to_space,
+    "binary_convolution": binary_convolution,
+    "binary_fully_connected": binary_fully_connected,
     "pooling": pooling,
     "fully_connected": _fully_connected,
     **ARITHMETIC,

@@ -1,0 +1,31 @@
+#pragma once
+
+// Convolutions of every kind: the depthwise kernels or the matrix product, as the weights say.
+
+#include "cpu/convolution_depthwise.h"
+#include "cpu/convolution_gemm.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+template <class V> std::size_t convolution_packed_size(const ConvolutionShape &shape) {
+    return shape.depthwise ? depthwise_packed_size<V>(shape) : gemm_packed_size<V>(shape);
+}
+
+template <class V> void convolution_pack(const ConvolutionShape &shape, const float *weights, float *packed) {
+    shape.depthwise ? depthwise_pack<V>(shape, weights, packed) : gemm_pack<V>(shape, weights, packed);
+}
+
+template <class V> Work convolution_work(const ConvolutionTask &task, int threads) {
+    return task.packed->depthwise ? depthwise_work<V>(task, threads) : gemm_work<V>(task, threads);
+}
+
+template <class V>
+void convolution_run(const ConvolutionTask &task, int threads, std::int64_t begin, std::int64_t end,
+                     std::byte *scratch) {
+    task.packed->depthwise ? depthwise_run<V>(task, threads, begin, end, scratch)
+                           : gemm_run<V>(task, threads, begin, end, scratch);
+}
+
+} // namespace
+} // namespace mpscnn::cpu

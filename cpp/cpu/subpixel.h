@@ -1,0 +1,134 @@
+#pragma once
+
+// Channels rearranged to blocks of pixels, of a tensor or of a convolution's result while it is in the cache.
+
+#include "cpu/convolution.h"
+#include "cpu/padding.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// The channels that become pixel (block_y, block_x) of a block, copied to their pixel.
+template <class V>
+MPSCNN_INLINE void copy_block_pixel(const float *from, float *to, std::int64_t channels,
+                                    std::int64_t position, std::int64_t positions, bool channel_major) {
+    if (!channel_major) return copy_floats<V>(from + position * channels, to, channels);
+    from += position;
+    for (std::int64_t channel = 0; channel < channels; ++channel) to[channel] = from[channel * positions];
+}
+
+/// Row y of an image of the destination from the source row that it belongs to.
+template <class V>
+inline void rearrange_row(const float *source, std::ptrdiff_t source_pixel, const View &to, float *row,
+                          std::int64_t y, std::int64_t scale, bool channel_major) {
+    const std::int64_t first = y % scale * scale; // position in a block
+    for (std::int64_t x = 0; x < to.width; source += source_pixel)
+        for (std::int64_t position = first; position < first + scale && x < to.width; ++position, ++x)
+            copy_block_pixel<V>(source, row + x * to.pixel_stride, to.channels, position, scale * scale,
+                                channel_major);
+}
+
+template <class V> Work depth_to_space_work(const DepthToSpaceTask &task, int threads) {
+    return {split_elements(task.destination, threads).items(), 0};
+}
+
+template <class V>
+void depth_to_space_run(const DepthToSpaceTask &task, int threads, std::int64_t begin, std::int64_t end,
+                        std::byte *) {
+    const WorkSplit split = split_elements(task.destination, threads);
+    for (std::int64_t index = begin; index < end; ++index) {
+        const WorkSplit::Item item = split.item(index);
+        for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y)
+            rearrange_row<V>(pixel_at(task.source, item.image, y / task.scale, 0), task.source.pixel_stride,
+                             task.destination, pixel_at(task.destination, item.image, y, 0), y, task.scale,
+                             task.channel_major);
+    }
+}
+
+/// How the convolution is cut into blocks of rows, whose results pass through scratch memory.
+struct SubpixelPlan {
+    std::int64_t rows, width;    ///< of the convolution
+    std::int64_t blocks;         ///< of each image
+    std::int64_t most_rows;      ///< of a block
+    std::ptrdiff_t pixel_stride; ///< in scratch
+    std::size_t result_bytes;
+};
+
+template <class V> inline SubpixelPlan subpixel_plan(const SubpixelConvolutionTask &task, int threads) {
+    constexpr std::int64_t cached_floats = 32 * 1024;
+    SubpixelPlan plan;
+    plan.rows = divide_up(task.destination.height, task.scale);
+    plan.width = divide_up(task.destination.width, task.scale);
+    plan.pixel_stride = round_up_to_width<V>(task.packed->outputs);
+    const std::int64_t row_floats = plan.width * plan.pixel_stride;
+    const std::int64_t cached_rows = larger(1, cached_floats / row_floats);
+    const std::int64_t wanted = threads == 1 ? 1 : divide_up(4 * threads, task.destination.batch);
+    plan.blocks = smaller(plan.rows, larger(divide_up(plan.rows, cached_rows), wanted));
+    plan.most_rows = divide_up(plan.rows, plan.blocks);
+    plan.result_bytes =
+        static_cast<std::size_t>(divide_up(plan.most_rows * row_floats, 16) * 16) * sizeof(float);
+    return plan;
+}
+
+/// The convolution of a block of rows into `result`.
+template <class V>
+inline ConvolutionTask block_task(const SubpixelConvolutionTask &task, const SubpixelPlan &plan,
+                                  std::int64_t image, const Range &rows, float *result) {
+    ConvolutionTask own;
+    own.packed = task.packed;
+    own.source = task.source;
+    own.source.data += image * task.source.image_stride;
+    own.source.batch = 1;
+    const std::ptrdiff_t row_stride = plan.width * plan.pixel_stride;
+    own.destination = {result,
+                       1,
+                       rows.size(),
+                       plan.width,
+                       task.packed->outputs,
+                       rows.size() * row_stride,
+                       row_stride,
+                       plan.pixel_stride,
+                       plan.pixel_stride};
+    own.vertical = task.vertical;
+    own.vertical.before -= rows.begin * task.vertical.stride;
+    own.horizontal = task.horizontal;
+    own.epilogue = task.epilogue;
+    return own;
+}
+
+template <class V> Work subpixel_work(const SubpixelConvolutionTask &task, int threads) {
+    const SubpixelPlan plan = subpixel_plan<V>(task, threads);
+    // Blocks differ by one row at most.
+    std::size_t convolution_bytes = 0;
+    for (std::int64_t rows = plan.rows / plan.blocks; rows <= plan.most_rows; ++rows) {
+        const std::size_t bytes =
+            convolution_work<V>(block_task<V>(task, plan, 0, {0, rows}, nullptr), 1).scratch_bytes;
+        if (bytes > convolution_bytes) convolution_bytes = bytes;
+        const std::size_t last =
+            convolution_work<V>(block_task<V>(task, plan, 0, {plan.rows - rows, plan.rows}, nullptr), 1)
+                .scratch_bytes;
+        if (last > convolution_bytes) convolution_bytes = last;
+    }
+    return {task.destination.batch * plan.blocks, plan.result_bytes + convolution_bytes};
+}
+
+template <class V>
+void subpixel_run(const SubpixelConvolutionTask &task, int threads, std::int64_t begin, std::int64_t end,
+                  std::byte *scratch) {
+    const SubpixelPlan plan = subpixel_plan<V>(task, threads);
+    auto *result = reinterpret_cast<float *>(scratch);
+    for (std::int64_t index = begin; index < end; ++index) {
+        const std::int64_t image = index / plan.blocks;
+        const Range rows = part_of(plan.rows, plan.blocks, index % plan.blocks);
+        const ConvolutionTask block = block_task<V>(task, plan, image, rows, result);
+        convolution_run<V>(block, 1, 0, convolution_work<V>(block, 1).items, scratch + plan.result_bytes);
+        const std::int64_t last = smaller(rows.end * task.scale, task.destination.height);
+        for (std::int64_t y = rows.begin * task.scale; y < last; ++y)
+            rearrange_row<V>(result + (y / task.scale - rows.begin) * block.destination.row_stride,
+                             plan.pixel_stride, task.destination, pixel_at(task.destination, image, y, 0), y,
+                             task.scale, task.channel_major);
+    }
+}
+
+} // namespace
+} // namespace mpscnn::cpu

@@ -1,0 +1,76 @@
+#pragma once
+
+#include "ops/window.h"
+
+namespace mpscnn::ops {
+
+/// What the inputs x' = (x + input_bias) * input_scale and the weights' signs are multiplied as.
+enum class BinaryKind {
+    binary_weights, ///< x' times -1 or +1
+    xnor,           ///< the sign of x' (+1 for zero) times -1 or +1
+    and_            ///< counts where both are positive: 1 for x' >= 0 times 1 for weights >= 0
+};
+
+template <> struct EnumNames<BinaryKind> {
+    static constexpr std::array<std::pair<const char *, BinaryKind>, 3> values{
+        {{"binary_weights", BinaryKind::binary_weights},
+         {"xnor", BinaryKind::xnor},
+         {"and", BinaryKind::and_}}};
+};
+
+/// Convolution with weights of one bit, their signs: y = activation(sum * scale * beta + bias). Pixels
+/// outside the image are zeros like any other.
+struct BinaryConvolution {
+    static constexpr OperationInfo info{"binary_convolution",
+                                        "2-D convolution with weights, and mostly inputs, of one bit.",
+                                        1,
+                                        1,
+                                        true,
+                                        true,
+                                        false};
+
+    std::int64_t output_channels = 0;
+    Window window;
+    BinaryKind kind = BinaryKind::xnor;
+    bool beta_scaling = false;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("output_channels", output_channels, "feature channels of the result");
+        window.fields(visit);
+        visit("kind", kind, "binary_weights (real inputs), xnor (signs of inputs) or and (bits of inputs)");
+        visit("beta_scaling", beta_scaling, "multiply by the mean of |x| over the window and its channels");
+    }
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const;
+    WeightSpecs weights(const InputShapes &inputs) const;
+    Cost cost(const InputShapes &inputs, const Shape &output) const;
+};
+
+/// The same with a window of the whole image.
+struct BinaryFullyConnected {
+    static constexpr OperationInfo info{"binary_fully_connected",
+                                        "Fully connected layer with weights, and mostly inputs, of one bit.",
+                                        1,
+                                        1,
+                                        true,
+                                        true,
+                                        false};
+
+    std::int64_t outputs = 0;
+    BinaryKind kind = BinaryKind::xnor;
+    bool beta_scaling = false;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("outputs", outputs, "features of the result");
+        visit("kind", kind, "binary_weights (real inputs), xnor (signs of inputs) or and (bits of inputs)");
+        visit("beta_scaling", beta_scaling, "multiply by the mean of |x| over all inputs");
+    }
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const;
+    WeightSpecs weights(const InputShapes &inputs) const;
+    Cost cost(const InputShapes &inputs, const Shape &output) const;
+};
+
+} // namespace mpscnn::ops

@@ -1,0 +1,80 @@
+#include "ops/subpixel.h"
+
+#include "ops/convolution.h"
+
+namespace mpscnn::ops {
+
+namespace {
+
+/// Keeps the number of channels of a block in 64 bits.
+constexpr std::int64_t largest_scale = 1 << 10;
+
+void check_scale(const OperationInfo &info, std::int64_t scale) {
+    if (scale < 1 || scale > largest_scale)
+        refuse_parameter(info, "scale", "1 to " + std::to_string(largest_scale), std::to_string(scale));
+}
+
+std::int64_t scaled(std::int64_t extent, std::int64_t scale) {
+    return extent == Shape::any ? Shape::any : extent * scale;
+}
+
+/// `wanted` rows or columns of all that there are, at most a part of the last block less.
+std::int64_t cropped(const char *field, std::int64_t wanted, std::int64_t all, std::int64_t scale) {
+    if (wanted == 0 || all == Shape::any) return wanted == 0 ? all : wanted;
+    if (wanted > all - scale && wanted <= all) return wanted;
+    fail(ErrorKind::shape, std::string(SubpixelConvolution::info.name) + ": " + field + " must be " +
+                               std::to_string(all - scale + 1) + " to " + std::to_string(all) + ", got " +
+                               std::to_string(wanted));
+}
+
+} // namespace
+
+void DepthToSpace::check(const InputShapes &inputs) const {
+    require_rank(info, inputs, 4);
+    require_fixed_channels(info, inputs);
+    check_scale(info, scale);
+    if (inputs[0].back() % (scale * scale) != 0)
+        refuse_parameter(info, "scale",
+                         "a number whose square divides the " + std::to_string(inputs[0].back()) +
+                             " channels",
+                         std::to_string(scale));
+}
+
+Shape DepthToSpace::output_shape(const InputShapes &inputs) const {
+    const Shape &input = inputs[0];
+    return {input[0], scaled(input[1], scale), scaled(input[2], scale), input[3] / (scale * scale)};
+}
+
+void SubpixelConvolution::check(const InputShapes &inputs) const {
+    require_rank(info, inputs, 4);
+    require_fixed_channels(info, inputs);
+    require_at_least(info, "output_channels", output_channels, 1);
+    check_scale(info, scale);
+    window.check(info);
+    require_groups(info, groups, inputs[0].back(), convolution_channels());
+    require_at_least(info, "output_height", output_height, 0);
+    require_at_least(info, "output_width", output_width, 0);
+}
+
+Shape SubpixelConvolution::output_shape(const InputShapes &inputs) const {
+    const std::int64_t height = scaled(window.output_height(info, inputs[0][1]), scale);
+    const std::int64_t width = scaled(window.output_width(info, inputs[0][2]), scale);
+    return {inputs[0][0], cropped("output_height", output_height, height, scale),
+            cropped("output_width", output_width, width, scale), output_channels};
+}
+
+WeightSpecs SubpixelConvolution::weights(const InputShapes &inputs) const {
+    const std::int64_t channels = convolution_channels();
+    return {{"weight", {channels, window.kernel_height, window.kernel_width, inputs[0].back() / groups}},
+            {"bias", {channels}, false}};
+}
+
+Cost SubpixelConvolution::cost(const InputShapes &inputs, const Shape &output) const {
+    // As a shape, since that refuses products beyond 64 bits.
+    const Shape products{2, output.elements(), window.kernel_height, window.kernel_width,
+                         inputs[0].back() / groups};
+    const std::int64_t flops = products.elements();
+    return {flops / 2, flops};
+}
+
+} // namespace mpscnn::ops

@@ -1,0 +1,143 @@
+"""Transposed, sub-pixel and binary convolutions as ONNX nodes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.onnx_builder import NCHW_FROM_NHWC
+from mpscnn.converters.onnx_window import window_of
+
+if TYPE_CHECKING:
+    from mpscnn.converters.onnx_export import Layer
+
+
+def _pad(layer: Layer, x: str, pads: list[int]) -> str:
+    """Zeros around an image: top, left, bottom, right; negative numbers crop."""
+    if not any(pads):
+        return x
+    top, left, bottom, right = pads
+    return layer.add("Pad", x, layer.constant([0, 0, top, left, 0, 0, bottom, right], "pads"))
+
+
+def transposed_convolution(layer: Layer) -> str:
+    """Everything that the kernel reaches, cropped or widened to the result; then the bias, which is everywhere."""
+    (x,) = layer.inputs
+    a = layer.attributes
+    weight = layer.required("weight")
+    if a["kernel_use"] == "gather":
+        weight = weight[:, ::-1, ::-1]
+    groups = [part.transpose(3, 0, 1, 2) for part in np.split(weight, a["groups"])]
+    result = layer.add(
+        "ConvTranspose",
+        x.name,
+        layer.constant(np.concatenate(groups), "weight"),
+        group=a["groups"],
+        strides=[a["stride_y"], a["stride_x"]],
+        dilations=[a["dilation_y"], a["dilation_x"]],
+    )
+    (top, bottom), (left, right) = (
+        _removed(a, side, suffix, first, x.shape[axis], layer.shape[axis])
+        for axis, side, suffix, first in ((1, "height", "y", "pad_top"), (2, "width", "x", "pad_left"))
+    )
+    result = _pad(layer, result, [-top, -left, -bottom, -right])
+    bias = layer.weight("bias")
+    return (
+        result if bias is None else layer.add("Add", result, layer.constant(layer.per_channel(bias), "bias"))
+    )
+
+
+def _removed(a: Any, side: str, suffix: str, first: str, size: int, output: int) -> tuple[int, int]:
+    """What is cut off before and after on one axis."""
+    stride = a[f"stride_{suffix}"]
+    reach = (a[f"kernel_{side}"] - 1) * a[f"dilation_{suffix}"] + 1
+    everything = (size - 1) * stride + reach
+    before = max(everything - output, 0) // 2 if a["padding"] == "same" else a[first]
+    return before, everything - output - before
+
+
+def depth_to_space(layer: Layer) -> str:
+    """The operation of the same name."""
+    return _rearranged(layer, layer.inputs[0].name)
+
+
+def _rearranged(layer: Layer, x: str) -> str:
+    mode = "DCR" if layer.attributes["order"] == "position_major" else "CRD"
+    return layer.add("DepthToSpace", x, blocksize=layer.attributes["scale"], mode=mode)
+
+
+def subpixel_convolution(layer: Layer) -> str:
+    """A convolution, its channels rearranged, and the end of the last blocks cut off."""
+    (x,) = layer.inputs
+    scale = layer.attributes["scale"]
+    rows, columns = (-(-extent // scale) for extent in layer.shape[1:3])
+    window = window_of(layer.attributes, x.shape, (1, rows, columns, 1))
+    inputs = [x.name, layer.constant(layer.required("weight").transpose(NCHW_FROM_NHWC), "weight")]
+    if (bias := layer.weight("bias")) is not None:
+        inputs.append(layer.constant(bias, "bias"))
+    result = layer.add("Conv", *inputs, group=layer.attributes["groups"], pads=window.pads, **window.sizes)
+    rest = [layer.shape[1] - rows * scale, layer.shape[2] - columns * scale]
+    return _pad(layer, _rearranged(layer, result), [0, 0, *rest])
+
+
+def binary_convolution(layer: Layer) -> str:
+    """Signs as floats. Zeros outside the image are biased and scaled as all others, so they are added first."""
+    (x,) = layer.inputs
+    window = window_of(layer.attributes, x.shape, layer.shape)
+    padded = _pad(layer, x.name, window.pads)
+    weight = _binary_weights(layer).transpose(NCHW_FROM_NHWC)
+    result = layer.add(
+        "Conv", _binary_inputs(layer, padded), layer.constant(weight, "weight"), **window.sizes
+    )
+    beta = None
+    if layer.attributes["beta_scaling"]:
+        share = np.full((1, *weight.shape[1:]), 1 / weight[0].size, np.float32)
+        beta = layer.add("Conv", layer.add("Abs", padded), layer.constant(share, "share"), **window.sizes)
+    return _scaled(layer, result, beta)
+
+
+def binary_fully_connected(layer: Layer) -> str:
+    """Signs as floats."""
+    (x,) = layer.inputs
+    weight = _binary_weights(layer)
+    if x.is_image:
+        weight = weight.transpose(NCHW_FROM_NHWC)
+    weight = weight.reshape(len(weight), -1)
+    inputs = layer.add("Flatten", _binary_inputs(layer, x.name))
+    result = layer.add("Gemm", inputs, layer.constant(weight, "weight"), transB=1)
+    beta = None
+    if layer.attributes["beta_scaling"]:
+        share = np.full((1, weight.shape[1]), 1 / weight.shape[1], np.float32)
+        sizes = layer.add("Flatten", layer.add("Abs", x.name))
+        beta = layer.add("Gemm", sizes, layer.constant(share, "share"), transB=1)
+    return _scaled(layer, result, beta)
+
+
+def _binary_weights(layer: Layer) -> NDArray[np.float32]:
+    low = 0.0 if layer.attributes["kind"] == "and" else -1.0
+    return np.where(layer.required("weight") >= 0, 1.0, low).astype(np.float32)
+
+
+def _binary_inputs(layer: Layer, x: str) -> str:
+    """What the inputs are multiplied as."""
+    for operation, role in (("Add", "input_bias"), ("Mul", "input_scale")):
+        if (values := layer.weight(role)) is not None:
+            shaped = values.reshape(-1, 1, 1) if len(layer.inputs[0].shape) == 4 else values
+            x = layer.add(operation, x, layer.constant(shaped, role))
+    kind = layer.attributes["kind"]
+    if kind == "binary_weights":
+        return x
+    negative = layer.add("Less", x, layer.constant(0.0, "zero"))
+    low = layer.constant(0.0 if kind == "and" else -1.0, "low")
+    return layer.add("Where", negative, low, layer.constant(1.0, "high"))
+
+
+def _scaled(layer: Layer, x: str, beta: str | None) -> str:
+    for operation, role in (("Mul", "scale"), ("Add", "bias")):
+        if role == "bias" and beta is not None:
+            x = layer.add("Mul", x, beta)
+        if (values := layer.weight(role)) is not None:
+            x = layer.add(operation, x, layer.constant(layer.per_channel(values), role))
+    return x
