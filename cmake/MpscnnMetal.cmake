@@ -72,10 +72,6 @@ endfunction()
 if(APPLE)
     mpscnn_compile_shaders()
 else()
-    # The function reads variables of its own directory.
-    foreach(variable Python3_EXECUTABLE metal_emulation_compiler metal_emulation_shader_flags metal_emulation_shim)
-        get_directory_property(${variable} DIRECTORY "${PROJECT_SOURCE_DIR}/tests/metal_emulation" DEFINITION ${variable})
-    endforeach()
     add_emulated_metallib(mpscnn_metallib
         OUTPUT "${mpscnn_metallib}" SOURCES ${mpscnn_shaders} INCLUDE_DIRECTORIES "${PROJECT_SOURCE_DIR}/shaders")
 endif()

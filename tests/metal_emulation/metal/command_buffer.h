@@ -9,6 +9,8 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 @class EmulatedCommandBuffer;
@@ -51,12 +53,15 @@ struct QueueState {
     std::set<EmulatedResource *> resources_; // retained
     std::vector<MTLCommandBufferHandler> scheduled_;
     std::vector<MTLCommandBufferHandler> completed_;
+    std::vector<std::pair<std::string, std::size_t>> encoders_; // labels, and commands until their end
+    MTLCommandBufferErrorOption errorOptions_;
     id openEncoder_;
     BOOL handlersDone_;
     CFTimeInterval started_;
     CFTimeInterval ended_;
 }
-- (instancetype)initWithQueue:(EmulatedCommandQueue *)queue;
+- (instancetype)initWithQueue:(EmulatedCommandQueue *)queue
+                 errorOptions:(MTLCommandBufferErrorOption)errorOptions;
 /// Whether commands may be added: before the commit and, but for an encoder's own, while no encoder is open.
 - (BOOL)acceptsCommands:(const char *)action fromEncoder:(id)encoder;
 - (void)append:(std::function<void()>)command;

@@ -10,6 +10,54 @@
 using namespace metal_emulation;
 
 NSString *const MTLCommandBufferErrorDomain = @"MTLCommandBufferErrorDomain";
+NSString *const MTLCommandBufferEncoderInfoErrorKey = @"MTLCommandBufferEncoderInfoErrorKey";
+
+@implementation MTLCommandBufferDescriptor
+@synthesize retainedReferences = retainedReferences_;
+@synthesize errorOptions = errorOptions_;
+
+- (instancetype)init {
+    self = [super init];
+    retainedReferences_ = YES;
+    return self;
+}
+
+- (id)copyWithZone:(NSZone *)zone {
+    MTLCommandBufferDescriptor *copy = [[MTLCommandBufferDescriptor allocWithZone:zone] init];
+    [copy setRetainedReferences:retainedReferences_];
+    [copy setErrorOptions:errorOptions_];
+    return copy;
+}
+@end
+
+@interface EmulatedEncoderInfo : NSObject <MTLCommandBufferEncoderInfo> {
+@private
+    NSString *label_;
+    MTLCommandEncoderErrorState errorState_;
+}
+- (instancetype)initWithLabel:(const std::string &)label state:(MTLCommandEncoderErrorState)state;
+@end
+
+@implementation EmulatedEncoderInfo
+@synthesize label = label_;
+@synthesize errorState = errorState_;
+
+- (instancetype)initWithLabel:(const std::string &)label state:(MTLCommandEncoderErrorState)state {
+    self = [super init];
+    label_ = [[NSString alloc] initWithUTF8String:label.c_str()];
+    errorState_ = state;
+    return self;
+}
+
+- (void)dealloc {
+    [label_ release];
+    [super dealloc];
+}
+
+- (NSArray<NSString *> *)debugSignposts {
+    return [NSArray array];
+}
+@end
 
 namespace {
 
@@ -77,7 +125,14 @@ void work_off(const std::shared_ptr<QueueState> &state) {
 }
 
 - (id<MTLCommandBuffer>)commandBuffer {
-    return [[[EmulatedCommandBuffer alloc] initWithQueue:self] autorelease];
+    return [[[EmulatedCommandBuffer alloc] initWithQueue:self
+                                            errorOptions:MTLCommandBufferErrorOptionNone] autorelease];
+}
+
+- (id<MTLCommandBuffer>)commandBufferWithDescriptor:(MTLCommandBufferDescriptor *)descriptor {
+    if (![descriptor retainedReferences]) return [self commandBufferWithUnretainedReferences];
+    return [[[EmulatedCommandBuffer alloc] initWithQueue:self
+                                            errorOptions:[descriptor errorOptions]] autorelease];
 }
 
 - (id<MTLCommandBuffer>)commandBufferWithUnretainedReferences {
@@ -109,9 +164,12 @@ void work_off(const std::shared_ptr<QueueState> &state) {
 
 @implementation EmulatedCommandBuffer
 @synthesize label = label_;
+@synthesize errorOptions = errorOptions_;
 
-- (instancetype)initWithQueue:(EmulatedCommandQueue *)queue {
+- (instancetype)initWithQueue:(EmulatedCommandQueue *)queue
+                 errorOptions:(MTLCommandBufferErrorOption)errorOptions {
     self = [super init];
+    errorOptions_ = errorOptions;
     queue_ = [queue retain];
     status_ = MTLCommandBufferStatusNotEnqueued;
     return self;
@@ -191,7 +249,10 @@ void work_off(const std::shared_ptr<QueueState> &state) {
 }
 
 - (void)encoderEnded:(id)encoder {
-    if (openEncoder_ == encoder) openEncoder_ = nil;
+    if (openEncoder_ != encoder) return;
+    openEncoder_ = nil;
+    NSString *label = [encoder label];
+    encoders_.emplace_back(label ? [label UTF8String] : "", commands_.size());
 }
 
 - (id<MTLComputeCommandEncoder>)computeCommandEncoder {
@@ -279,22 +340,46 @@ void work_off(const std::shared_ptr<QueueState> &state) {
     finished_.notify_all();
 }
 
-- (void)failWith:(NSInteger)code text:(const std::string &)text {
+// What became of each encoder when command `failed` did not succeed.
+- (NSArray *)encoderInfosAt:(std::size_t)failed {
+    NSMutableArray *infos = [NSMutableArray array];
+    bool faulted = false;
+    for (const auto &[label, behind] : encoders_) {
+        MTLCommandEncoderErrorState state = MTLCommandEncoderErrorStateCompleted;
+        if (behind > failed)
+            state = faulted ? MTLCommandEncoderErrorStatePending : MTLCommandEncoderErrorStateFaulted;
+        faulted = faulted || behind > failed;
+        [infos addObject:[[[EmulatedEncoderInfo alloc] initWithLabel:label state:state] autorelease]];
+    }
+    return infos;
+}
+
+- (void)failWith:(NSInteger)code text:(const std::string &)text at:(std::size_t)command {
+    NSError *error = make_error(MTLCommandBufferErrorDomain, code, text);
+    if (errorOptions_ & MTLCommandBufferErrorOptionEncoderExecutionStatus) {
+        NSMutableDictionary *facts = [NSMutableDictionary dictionaryWithDictionary:[error userInfo]];
+        [facts setObject:[self encoderInfosAt:command] forKey:MTLCommandBufferEncoderInfoErrorKey];
+        error = [NSError errorWithDomain:MTLCommandBufferErrorDomain code:code userInfo:facts];
+    }
     std::lock_guard lock(mutex_);
-    error_ = [make_error(MTLCommandBufferErrorDomain, code, text) retain];
+    error_ = [error retain];
 }
 
 - (void)runCommands {
     std::this_thread::sleep_for(std::chrono::milliseconds(switches().worker_delay_ms.load()));
     if (const long code = switches().command_buffer_error.exchange(0)) {
-        [self failWith:code text:"an error that was asked for"];
+        [self failWith:code text:"an error that was asked for" at:0];
         return;
     }
+    std::size_t done = 0;
     try {
-        for (const std::function<void()> &command : commands_) command();
+        for (const std::function<void()> &command : commands_) {
+            command();
+            ++done;
+        }
     } catch (const std::exception &fault) {
         violation("%s", fault.what());
-        [self failWith:MTLCommandBufferErrorInternal text:fault.what()];
+        [self failWith:MTLCommandBufferErrorInternal text:fault.what() at:done];
     }
 }
 

@@ -35,9 +35,40 @@ typedef NS_ENUM(NSUInteger, MTLCommandBufferError) {
     MTLCommandBufferErrorStackOverflow = 12,
 };
 
+FOUNDATION_EXPORT NSString *const MTLCommandBufferEncoderInfoErrorKey;
+
+typedef NS_OPTIONS(NSUInteger, MTLCommandBufferErrorOption) {
+    MTLCommandBufferErrorOptionNone = 0,
+    MTLCommandBufferErrorOptionEncoderExecutionStatus = 1,
+};
+
+typedef NS_ENUM(NSInteger, MTLCommandEncoderErrorState) {
+    MTLCommandEncoderErrorStateUnknown = 0,
+    MTLCommandEncoderErrorStateCompleted = 1,
+    MTLCommandEncoderErrorStateAffected = 2,
+    MTLCommandEncoderErrorStatePending = 3,
+    MTLCommandEncoderErrorStateFaulted = 4,
+};
+
+@protocol MTLCommandBufferEncoderInfo <NSObject>
+@property(nonatomic, readonly) NSString *label;
+@property(nonatomic, readonly) NSArray<NSString *> *debugSignposts;
+@property(nonatomic, readonly) MTLCommandEncoderErrorState errorState;
+@end
+
+@interface MTLCommandBufferDescriptor : NSObject <NSCopying> {
+@protected
+    BOOL retainedReferences_;
+    MTLCommandBufferErrorOption errorOptions_;
+}
+@property(nonatomic) BOOL retainedReferences;
+@property(nonatomic) MTLCommandBufferErrorOption errorOptions;
+@end
+
 @protocol MTLCommandBuffer <NSObject>
 @property(readonly) id<MTLDevice> device;
 @property(readonly) id<MTLCommandQueue> commandQueue;
+@property(readonly) MTLCommandBufferErrorOption errorOptions;
 @property(readonly) BOOL retainedReferences;
 @property(copy) NSString *label;
 @property(readonly) CFTimeInterval GPUStartTime;
@@ -63,5 +94,6 @@ typedef NS_ENUM(NSUInteger, MTLCommandBufferError) {
 @property(copy) NSString *label;
 @property(readonly) id<MTLDevice> device;
 - (id<MTLCommandBuffer>)commandBuffer;
+- (id<MTLCommandBuffer>)commandBufferWithDescriptor:(MTLCommandBufferDescriptor *)descriptor;
 - (id<MTLCommandBuffer>)commandBufferWithUnretainedReferences;
 @end
