@@ -27,11 +27,13 @@ CLANG_FORMAT = "clang-format==16.0.6"
 CPP_BUILD_TOOLS = ("cmake>=3.21", "ninja")
 LIBCXX = (f"clang-{LLVM}", f"libc++-{LLVM}-dev", f"libc++abi-{LLVM}-dev")
 SANITIZERS = (f"clang-{LLVM}", f"libclang-rt-{LLVM}-dev")
+# Tests only compare with it; pinned, since it is large and some versions bring what GPUs need as well.
+TORCH = "torch==2.13.0"
 EMULATORS = ("qemu-user", "g++-aarch64-linux-gnu")
 # Foundation and the Objective-C runtime for the emulation of Metal.
 GNUSTEP = (f"clang-{LLVM}", "libgnustep-base-dev", "gobjc")
 
-EVERYTHING = ("lint", "libcxx", "tidy", "isa", "emulated", "sanitize", "fuzz", "metal", "tests")
+EVERYTHING = ("lint", "libcxx", "tidy", "isa", "emulated", "sanitize", "fuzz", "judges", "metal", "tests")
 
 
 @nox.session
@@ -66,11 +68,11 @@ def libcxx(session: nox.Session) -> None:
 
 @nox.session
 def tidy(session: nox.Session) -> None:
-    """clang-tidy on the core, the operations and the engine, with the checks of .clang-tidy."""
+    """clang-tidy on the core, the operations, the raw kernels and the engine, with the checks of .clang-tidy."""
     install_system_packages(session, f"clang-tidy-{LLVM}")
     session.install(*CPP_BUILD_TOOLS)
     configure_cpp(session, "tidy", "-DMPSCNN_BUILD_TESTS=ON", *clang())
-    sources = tracked_files("cpp/core/*.cpp", "cpp/ops/*.cpp", "cpp/engine/*.cpp", "cpp/vision/*.cpp")
+    sources = tracked_files(*(f"cpp/{part}/*.cpp" for part in ("core", "ops", "kernels", "engine", "vision")))
     command = ["xargs", "-P", JOBS, "-n", "1", f"clang-tidy-{LLVM}", "--quiet", "-p", str(BUILD / "tidy")]
     session.log(f"clang-tidy-{LLVM} on {len(sources)} files")
     judged = subprocess.run(command, input="\n".join(sources), text=True, check=False)
@@ -85,10 +87,21 @@ def isa(session: nox.Session) -> None:
     install_package(session)
     for name in instruction_sets(session):
         session.log(f"instruction set {name}")
-        session.run("pytest", "tests/ops", "tests/models", *session.posargs, env={"MPSCNN_CPU": name})
+        session.run(
+            "pytest", "tests/ops", "tests/kernels", "tests/models", *session.posargs, env={"MPSCNN_CPU": name}
+        )
     build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON")
     objects = sorted((BUILD / "tests").glob("CMakeFiles/mpscnn_kernels_*.dir/**/*.o"))
     session.run("python", "tests/cpp/check_isa_symbols.py", *map(str, objects))
+
+
+@nox.session
+def judges(session: nox.Session) -> None:
+    """Single operations beside torch, onnxruntime and scipy. Arguments go to pytest."""
+    install_system_packages(session, "ccache", "g++")
+    install_package(session)
+    session.install(TORCH)
+    session.run("pytest", "tests/judges", *session.posargs)
 
 
 @nox.session
@@ -183,7 +196,7 @@ def full(session: nox.Session) -> None:
     """Everything, the slow checks included."""
     for name in EVERYTHING:
         thorough = ["--full", "--hypothesis-profile=full"]
-        session.notify(name, posargs=thorough if name in ("isa", "tests") else [])
+        session.notify(name, posargs=thorough if name in ("isa", "judges", "tests") else [])
 
 
 # ---- Steps ------------------------------------------------------------------------------------------------
