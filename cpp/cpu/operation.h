@@ -66,6 +66,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Poo
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Reduction &reduction);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Reshape &reshape);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Resize &resize);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Slice &slice);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Softmax &softmax);
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::SpatialNormalization &normalization);

@@ -24,17 +24,41 @@ MPSCNN_INLINE Range covered(std::int64_t start, std::int64_t source, std::int64_
     return {begin, clamped(start + source, begin, destination)};
 }
 
-template <class V> MPSCNN_INLINE void fill_pixels(float *row, Range pixels, const View &to, float value) {
-    if (to.pixel_stride == to.channels) {
-        fill_floats<V>(row + pixels.begin * to.channels, pixels.size() * to.channels, value);
+/// The source position that a clamped or mirrored axis has at any `position`.
+MPSCNN_INLINE std::int64_t reflected(PaddingMode mode, std::int64_t position, std::int64_t size) {
+    if (mode == PaddingMode::clamp || size == 1) return clamped(position, 0, size - 1);
+    const std::int64_t shared = mode == PaddingMode::mirror ? 1 : 0, period = 2 * (size - shared);
+    const std::int64_t turned = (position % period + period) % period;
+    return turned < size ? turned : period - 1 + shared - turned;
+}
+
+/// Channels [channels) of a pixel of a constant border.
+template <class V> MPSCNN_INLINE void fill_channels(const PaddingTask &task, float *pixel, Range channels) {
+    if (task.values)
+        copy_floats<V>(task.values + channels.begin, pixel + channels.begin, channels.size());
+    else
+        fill_floats<V>(pixel + channels.begin, channels.size(), task.value);
+}
+
+template <class V> MPSCNN_INLINE void fill_pixels(const PaddingTask &task, float *row, Range pixels) {
+    const View &to = task.destination;
+    if (to.pixel_stride == to.channels && !task.values) {
+        fill_floats<V>(row + pixels.begin * to.channels, pixels.size() * to.channels, task.value);
         return;
     }
     for (std::int64_t x = pixels.begin; x < pixels.end; ++x)
-        fill_floats<V>(row + x * to.pixel_stride, to.channels, value);
+        fill_channels<V>(task, row + x * to.pixel_stride, {0, to.channels});
 }
 
-/// Destination pixels [columns) from source pixels that begin at `from`; channels that the source lacks get
-/// the value.
+/// Channels [channels) that the source lacks, from those that it has.
+template <class V>
+MPSCNN_INLINE void pad_channels(const PaddingTask &task, const float *from, float *out, Range channels) {
+    if (task.mode == PaddingMode::constant) return fill_channels<V>(task, out, channels);
+    for (std::int64_t c = channels.begin; c < channels.end; ++c)
+        out[c] = from[reflected(task.mode, c - task.front, task.source.channels)];
+}
+
+/// Destination pixels [columns) from source pixels that begin at `from`.
 template <class V>
 MPSCNN_INLINE void copy_pixels(const PaddingTask &task, const float *from, float *row, Range columns) {
     const View &to = task.destination;
@@ -47,10 +71,36 @@ MPSCNN_INLINE void copy_pixels(const PaddingTask &task, const float *from, float
     }
     for (std::int64_t x = columns.begin; x < columns.end; ++x, from += task.source.pixel_stride) {
         float *out = row + x * to.pixel_stride;
-        fill_floats<V>(out, channels.begin, task.value);
+        pad_channels<V>(task, from, out, {0, channels.begin});
         if (!channels.empty()) copy_floats<V>(from + skipped, out + channels.begin, channels.size());
-        fill_floats<V>(out + channels.end, to.channels - channels.end, task.value);
+        pad_channels<V>(task, from, out, {channels.end, to.channels});
     }
+}
+
+/// Destination pixels [columns) left or right of the source row that begins at `from`.
+template <class V>
+MPSCNN_INLINE void pad_pixels(const PaddingTask &task, const float *from, float *row, Range columns) {
+    if (task.mode == PaddingMode::constant) return fill_pixels<V>(task, row, columns);
+    for (std::int64_t x = columns.begin; x < columns.end; ++x) {
+        const std::int64_t source = reflected(task.mode, x - task.left, task.source.width);
+        copy_pixels<V>(task, from + source * task.source.pixel_stride, row, {x, x + 1});
+    }
+}
+
+template <class V> void pad_row(const PaddingTask &task, std::int64_t image, std::int64_t y) {
+    const View &to = task.destination;
+    const Range rows = covered(task.top, task.source.height, to.height);
+    const Range columns = covered(task.left, task.source.width, to.width);
+    float *row = pixel_at(to, image, y, 0);
+    const bool inside = y >= rows.begin && y < rows.end;
+    if (!inside && task.mode == PaddingMode::constant) return fill_pixels<V>(task, row, {0, to.width});
+    const std::int64_t source =
+        inside ? y - task.top : reflected(task.mode, y - task.top, task.source.height);
+    const float *from = pixel_at(task.source, image, source, 0);
+    pad_pixels<V>(task, from, row, {0, columns.begin});
+    if (!columns.empty())
+        copy_pixels<V>(task, from + (columns.begin - task.left) * task.source.pixel_stride, row, columns);
+    pad_pixels<V>(task, from, row, {columns.end, to.width});
 }
 
 template <class V> Work padding_work(const PaddingTask &task, int threads) {
@@ -60,22 +110,9 @@ template <class V> Work padding_work(const PaddingTask &task, int threads) {
 template <class V>
 void padding_run(const PaddingTask &task, int threads, std::int64_t begin, std::int64_t end, std::byte *) {
     const WorkSplit split = split_elements(task.destination, threads);
-    const View &to = task.destination;
-    const Range rows = covered(task.top, task.source.height, to.height);
-    const Range columns = covered(task.left, task.source.width, to.width);
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
-        for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y) {
-            float *row = pixel_at(to, item.image, y, 0);
-            if (y < rows.begin || y >= rows.end || columns.empty()) {
-                fill_pixels<V>(row, {0, to.width}, to, task.value);
-                continue;
-            }
-            const float *from = pixel_at(task.source, item.image, y - task.top, columns.begin - task.left);
-            fill_pixels<V>(row, {0, columns.begin}, to, task.value);
-            copy_pixels<V>(task, from, row, columns);
-            fill_pixels<V>(row, {columns.end, to.width}, to, task.value);
-        }
+        for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y) pad_row<V>(task, item.image, y);
     }
 }
 

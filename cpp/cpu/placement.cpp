@@ -40,12 +40,14 @@ public:
         // Backwards: a concatenation's result is placed before its operands.
         const auto &operations = network_.operations;
         for (auto operation = operations.rbegin(); operation != operations.rend(); ++operation) {
-            if (std::holds_alternative<ops::Reshape>(operation->operation)) continue;
+            if (std::holds_alternative<ops::Reshape>(operation->operation) || is_view(*operation)) continue;
             if (!placed(operation->result)) place(operation->result, Storage::Home::arena, 0);
             if (std::holds_alternative<ops::Concatenation>(operation->operation)) place_operands(*operation);
         }
-        for (const FusedOperation &operation : operations)
+        for (const FusedOperation &operation : operations) {
             if (std::holds_alternative<ops::Reshape>(operation.operation)) place_reshape(operation);
+            if (is_view(operation)) place_slice(operation);
+        }
         copy_remaining_outputs();
         return std::move(placement_);
     }
@@ -117,6 +119,18 @@ private:
         region(operation.result) = view;
     }
 
+    /// A slice whose result need not lie elsewhere.
+    bool is_view(const FusedOperation &operation) {
+        return std::holds_alternative<ops::Slice>(operation.operation) && !placed(operation.result) &&
+               !whole_[index(operation.result)];
+    }
+
+    void place_slice(const FusedOperation &operation) {
+        const ValueId input = operation.inputs[0];
+        region(operation.result) = sliced(std::get<ops::Slice>(operation.operation), region(input),
+                                          shapes_[index(input)], shapes_[index(operation.result)]);
+    }
+
     void copy_remaining_outputs() {
         const auto &outputs = network_.graph.outputs();
         for (std::size_t port = 0; port < outputs.size(); ++port) {
@@ -164,6 +178,17 @@ Region Placement::add_storage(const Extents &extents, Storage::Home home, std::s
 
 Placement place_tensors(const LoweredNetwork &network, const std::vector<Shape> &shapes) {
     return Placer(network, shapes).run();
+}
+
+Region sliced(const ops::Slice &slice, Region whole, const Shape &input, const Shape &result) {
+    const ops::Slice::Origin origin = slice.origin(input);
+    whole.y += origin.row * whole.row_step;
+    whole.x += origin.column * whole.column_step;
+    whole.channel += origin.channel;
+    whole.row_step *= slice.stride_y;
+    whole.column_step *= slice.stride_x;
+    whole.extents = extents_of(result);
+    return whole;
 }
 
 std::vector<ConcatenationPart> parts_to_copy(const FusedOperation &concatenation, const Placement &placement,

@@ -13,8 +13,8 @@ struct OutputCopy {
     Region destination;
 };
 
-/// Where every tensor of a plan lies. Reshapes are other views of their operands; operands of a concatenation
-/// lie within its result, so that nothing is copied, wherever both can be.
+/// Where every tensor of a plan lies. Reshapes and slices are other views of their operands; operands of a
+/// concatenation lie within its result, so that nothing is copied, wherever both can be.
 struct Placement {
     std::vector<Storage> storages; ///< the graph's inputs first; offsets in the arena are not set
     std::vector<Region> regions;   ///< one for each value; storage -1: nothing computes it
@@ -28,6 +28,9 @@ struct Placement {
 
 /// `shapes` are those of all values.
 Placement place_tensors(const LoweredNetwork &network, const std::vector<Shape> &shapes);
+
+/// The part of a tensor that a slice takes; `input` and `result` are the slice's shapes.
+Region sliced(const ops::Slice &slice, Region whole, const Shape &input, const Shape &result);
 
 /// Part of a concatenation's result that one operand fills.
 struct ConcatenationPart {

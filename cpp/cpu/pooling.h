@@ -1,86 +1,114 @@
 #pragma once
 
-// Maximum and average pooling. Windows are cut at the border of the source, so that no tap lies outside.
+// Maximum, average and L2 pooling. Windows are cut at the border of the source, so that no tap lies outside.
 
 #include "cpu/pixel_epilogue.h"
+#include "cpu/pooling_reduction.h"
+#include "cpu/pooling_taps.h"
 #include "cpu/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {
 
-/// Taps of an output position along one axis: those inside the source, and how many an average counts.
-struct PoolingTaps {
-    std::int64_t first; ///< source position of the first tap inside
-    std::int64_t count, counted;
+/// Where an output pixel's taps are.
+struct PoolingWindow {
+    const float *image;
+    const PoolingTaps *vertical, *horizontal;
+};
 
-    MPSCNN_INLINE PoolingTaps(const WindowAxis &window, std::int64_t output, std::int64_t size,
-                              std::int64_t counted_before, std::int64_t counted_after) {
-        const std::int64_t start = output * window.stride - window.before;
-        const Range inside = taps_within(window, start, 0, size);
-        first = start + inside.begin * window.dilation;
-        count = inside.size();
-        counted = taps_within(window, start, -counted_before, size + counted_after).size();
+/// Adds one row of the window to `count` vectors of channels.
+template <class V, bool partial, class Reduction, int count>
+MPSCNN_INLINE void pool_row(const PoolingTask &task, const PoolingWindow &window, const float *row,
+                            std::int64_t left, std::int64_t times, Reduction (&states)[count]) {
+    const auto add = [&](const float *at, std::int64_t times_in_row) __attribute__((always_inline)) {
+#pragma GCC unroll 8
+        for (int v = 0; v < count; ++v)
+            states[v].add(partial ? V::load_partial(at, left) : V::load(at + v * V::width), times_in_row);
+    };
+    const PoolingTaps &taps = *window.horizontal;
+    const std::ptrdiff_t pixel = task.source.pixel_stride, step = pixel * task.horizontal.dilation;
+    if (taps.before > 0) add(row, taps.before);
+    const float *at = row + taps.first * pixel;
+    for (std::int64_t tap = 0; tap < taps.count; ++tap, at += step) add(at, 1);
+    if (taps.after > 0) add(row + (task.source.width - 1) * pixel, taps.after);
+    for (int v = 0; v < count; ++v) states[v].end_row(times);
+}
+
+/// `count` channel vectors of one output pixel.
+template <class V, bool partial, class Reduction, int count>
+__attribute__((noinline)) void pool_vectors(const PoolingTask &task, const PoolingWindow &window,
+                                            std::int64_t image, std::int64_t y, std::int64_t x,
+                                            std::int64_t channel) {
+    const PoolingTaps &taps = *window.vertical;
+    const bool zeros = task.edge == PoolingEdge::zero && (taps.outside || window.horizontal->outside);
+    Reduction states[count];
+    for (int v = 0; v < count; ++v) states[v].start(zeros ? 0.0f : -__builtin_inff());
+    const std::int64_t left = task.destination.channels - channel;
+    const auto add_row = [&](std::int64_t row, std::int64_t times) __attribute__((always_inline)) {
+        const float *at = window.image + row * task.source.row_stride + channel;
+        pool_row<V, partial>(task, window, at, left, times, states);
+    };
+    if (taps.before > 0) add_row(0, taps.before);
+    for (std::int64_t tap = 0; tap < taps.count; ++tap) add_row(taps.first + tap * task.vertical.dilation, 1);
+    if (taps.after > 0) add_row(task.source.height - 1, taps.after);
+    const auto divisor = static_cast<float>(larger(taps.counted * window.horizontal->counted, 1));
+    for (int v = 0; v < count; ++v)
+        finish_vector<V>(task.destination, task.epilogue, image, y, x, channel + v * V::width,
+                         states[v].result(divisor));
+}
+
+/// Channel vectors [vectors) of a row of output pixels.
+template <class V, class Reduction>
+void pool_output_row(const PoolingTask &task, const PoolingTaps &vertical, const PoolingTaps *columns,
+                     std::int64_t image, std::int64_t y, Range vectors) {
+    constexpr int block = 4;
+    const std::int64_t whole = smaller(vectors.end, task.source.channels / V::width);
+    PoolingWindow window{pixel_at(task.source, image, 0, 0), &vertical, nullptr};
+    for (std::int64_t x = 0; x < task.destination.width; ++x) {
+        window.horizontal = columns + x;
+        std::int64_t vector = vectors.begin;
+        for (; vector + block <= whole; vector += block)
+            pool_vectors<V, false, Reduction, block>(task, window, image, y, x, vector * V::width);
+        for (; vector < whole; ++vector)
+            pool_vectors<V, false, Reduction, 1>(task, window, image, y, x, vector * V::width);
+        for (; vector < vectors.end; ++vector)
+            pool_vectors<V, true, Reduction, 1>(task, window, image, y, x, vector * V::width);
+    }
+}
+
+/// Finds NaN in source rows, each of which is looked at once although several windows read it: maxima of rows
+/// without are cheaper.
+template <class V> class NanSearch {
+public:
+    MPSCNN_INLINE NanSearch(const PoolingTask &task, std::int64_t image, Range vectors)
+        : from_(task.source), image_(image), vectors_(vectors) {}
+
+    /// Whether rows of the range may hold one; ranges must not begin before earlier ones.
+    MPSCNN_INLINE bool found_in(Range rows) {
+        for (seen_ = larger(seen_, rows.begin); seen_ < rows.end; ++seen_)
+            if (row_has_nan(seen_)) last_ = seen_;
+        return last_ >= rows.begin;
     }
 
 private:
-    static MPSCNN_INLINE Range taps_within(const WindowAxis &window, std::int64_t start, std::int64_t low,
-                                           std::int64_t high) {
-        const std::int64_t begin = clamped(divide_up(low - start, window.dilation), 0, window.kernel);
-        return {begin, clamped(divide_up(high - start, window.dilation), begin, window.kernel)};
-    }
-};
-
-/// A window of `rows` x `columns` taps inside the source.
-struct PoolingWindow {
-    const float *first;
-    std::ptrdiff_t row_step, column_step;
-    std::int64_t rows, columns;
-};
-
-/// Maxima of `count` vectors of channels; NaN where a tap is one.
-template <class V, int count, bool partial>
-MPSCNN_INLINE void pool_maximum(const PoolingWindow &window, std::int64_t channel, std::int64_t left,
-                                typename V::reg (&results)[count]) {
-    typename V::reg nan[count]; // zero, or NaN from the first one on: adding keeps it, a maximum would not
-    for (int v = 0; v < count; ++v) {
-        results[v] = V::set1(-__builtin_inff());
-        nan[v] = V::zero();
-    }
-    for (std::int64_t row = 0; row < window.rows; ++row) {
-        const float *at = window.first + row * window.row_step + channel;
-        for (std::int64_t column = 0; column < window.columns; ++column, at += window.column_step) {
-#pragma GCC unroll 8
-            for (int v = 0; v < count; ++v) {
-                const auto x = partial ? V::load_partial(at, left) : V::load(at + v * V::width);
-                results[v] = V::max(results[v], x);
-                nan[v] = V::add(nan[v], V::max(V::zero(), V::min(V::zero(), x)));
+    /// Infinities count as NaN here, since x - x is zero for numbers only.
+    bool row_has_nan(std::int64_t y) const {
+        auto sum = V::zero();
+        const float *pixel = pixel_at(from_, image_, y, 0);
+        for (std::int64_t x = 0; x < from_.width; ++x, pixel += from_.pixel_stride)
+            for (std::int64_t vector = vectors_.begin; vector < vectors_.end; ++vector) {
+                const std::int64_t channel = vector * V::width;
+                const auto value = load_lanes<V>(pixel + channel, from_.channels - channel);
+                sum = V::add(sum, V::sub(value, value));
             }
-        }
+        return !(V::maximum(sum) == 0.0f);
     }
-    for (int v = 0; v < count; ++v)
-        results[v] = V::select(V::less(nan[v], V::set1(1.0f)), results[v], nan[v]);
-}
 
-/// Averages of `count` vectors of channels. Rows are summed on their own first: the rounding error of a large
-/// window then grows with its height plus its width, not with their product.
-template <class V, int count, bool partial>
-MPSCNN_INLINE void pool_average(const PoolingWindow &window, std::int64_t channel, std::int64_t left,
-                                float divisor, typename V::reg (&results)[count]) {
-    for (int v = 0; v < count; ++v) results[v] = V::zero();
-    for (std::int64_t row = 0; row < window.rows; ++row) {
-        const float *at = window.first + row * window.row_step + channel;
-        typename V::reg sums[count];
-        for (int v = 0; v < count; ++v) sums[v] = V::zero();
-        for (std::int64_t column = 0; column < window.columns; ++column, at += window.column_step) {
-#pragma GCC unroll 8
-            for (int v = 0; v < count; ++v) {
-                sums[v] = V::add(sums[v], partial ? V::load_partial(at, left) : V::load(at + v * V::width));
-            }
-        }
-        for (int v = 0; v < count; ++v) results[v] = V::add(results[v], sums[v]);
-    }
-    for (int v = 0; v < count; ++v) results[v] = V::div(results[v], V::set1(divisor));
-}
+    const ConstView &from_;
+    std::int64_t image_;
+    Range vectors_;
+    std::int64_t seen_ = 0, last_ = -1;
+};
 
 template <class V> WorkSplit pooling_split(const PoolingTask &task, int threads) {
     const View &to = task.destination;
@@ -92,59 +120,33 @@ template <class V> WorkSplit pooling_split(const PoolingTask &task, int threads)
 }
 
 template <class V> Work pooling_work(const PoolingTask &task, int threads) {
-    return {pooling_split<V>(task, threads).items(), 0};
+    return {pooling_split<V>(task, threads).items(),
+            static_cast<std::size_t>(task.destination.width) * sizeof(PoolingTaps)};
 }
 
-/// `count` channel vectors of one output pixel.
-template <class V, int count, bool partial>
-__attribute__((noinline)) void pool_vectors(const PoolingTask &task, const PoolingWindow &window,
-                                            float divisor, std::int64_t image, std::int64_t y, std::int64_t x,
-                                            std::int64_t channel) {
-    typename V::reg results[count];
-    const std::int64_t left = task.destination.channels - channel;
-    if (task.kind == PoolingKind::max)
-        pool_maximum<V, count, partial>(window, channel, left, results);
-    else
-        pool_average<V, count, partial>(window, channel, left, divisor, results);
-    for (int v = 0; v < count; ++v) {
-        finish_vector<V>(task.destination, task.epilogue, image, y, x, channel + v * V::width, results[v]);
+template <class V>
+void pool_item(const PoolingTask &task, const PoolingTaps *columns, const WorkSplit::Item &item) {
+    NanSearch<V> search(task, item.image, item.vectors);
+    for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y) {
+        const PoolingTaps taps = vertical_taps(task, y);
+        if (task.kind == PoolingKind::average)
+            pool_output_row<V, Mean<V>>(task, taps, columns, item.image, y, item.vectors);
+        else if (task.kind == PoolingKind::l2_norm)
+            pool_output_row<V, EuclideanNorm<V>>(task, taps, columns, item.image, y, item.vectors);
+        else if (search.found_in(taps.reach(task.vertical, task.source.height)))
+            pool_output_row<V, MaximumOrNan<V>>(task, taps, columns, item.image, y, item.vectors);
+        else
+            pool_output_row<V, Maximum<V>>(task, taps, columns, item.image, y, item.vectors);
     }
 }
 
-/// Channel vectors [vectors) of one output pixel.
 template <class V>
-void pool_pixel(const PoolingTask &task, const PoolingTaps &vertical, std::int64_t image, std::int64_t y,
-                std::int64_t x, Range vectors) {
-    constexpr int block = 4;
-    const ConstView &from = task.source;
-    const PoolingTaps horizontal(task.horizontal, x, from.width, task.counted_before_x, task.counted_after_x);
-    PoolingWindow window{from.data, from.row_stride * task.vertical.dilation,
-                         from.pixel_stride * task.horizontal.dilation, vertical.count, horizontal.count};
-    if (window.rows > 0 && window.columns > 0)
-        window.first = pixel_at(from, image, vertical.first, horizontal.first);
-    const auto divisor = static_cast<float>(larger(vertical.counted * horizontal.counted, 1));
-    const std::int64_t whole = smaller(vectors.end, from.channels / V::width);
-    std::int64_t vector = vectors.begin;
-    for (; vector + block <= whole; vector += block)
-        pool_vectors<V, block, false>(task, window, divisor, image, y, x, vector * V::width);
-    for (; vector < whole; ++vector)
-        pool_vectors<V, 1, false>(task, window, divisor, image, y, x, vector * V::width);
-    for (; vector < vectors.end; ++vector)
-        pool_vectors<V, 1, true>(task, window, divisor, image, y, x, vector * V::width);
-}
-
-template <class V>
-void pooling_run(const PoolingTask &task, int threads, std::int64_t begin, std::int64_t end, std::byte *) {
+void pooling_run(const PoolingTask &task, int threads, std::int64_t begin, std::int64_t end,
+                 std::byte *scratch) {
     const WorkSplit split = pooling_split<V>(task, threads);
-    for (std::int64_t index = begin; index < end; ++index) {
-        const WorkSplit::Item item = split.item(index);
-        for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y) {
-            const PoolingTaps vertical(task.vertical, y, task.source.height, task.counted_before_y,
-                                       task.counted_after_y);
-            for (std::int64_t x = 0; x < task.destination.width; ++x)
-                pool_pixel<V>(task, vertical, item.image, y, x, item.vectors);
-        }
-    }
+    auto *columns = reinterpret_cast<PoolingTaps *>(scratch);
+    for (std::int64_t x = 0; x < task.destination.width; ++x) columns[x] = horizontal_taps(task, x);
+    for (std::int64_t index = begin; index < end; ++index) pool_item<V>(task, columns, split.item(index));
 }
 
 } // namespace

@@ -1,7 +1,8 @@
 #pragma once
 
-// Resizing: nearest neighbour and bilinear. Source columns and weights are computed once for all rows of a
-// call.
+// Resizing: nearest neighbour and bilinear. Bilinear interpolates source rows horizontally once for all
+// output rows between them, in tiles of columns whose two rows stay in the first-level cache, and then
+// vertically.
 
 #include "cpu/pixel_epilogue.h"
 #include "cpu/work_split.h"
@@ -9,75 +10,180 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// The two source positions between which an output lies, and how far it is from the first.
+/// The two source positions between which an output lies, -1 for zeros, and how far it is from the first.
 struct ResizeTap {
     std::int32_t first, second;
     float fraction;
 };
 
-inline ResizeTap resize_tap(const ResizeTask &task, std::int64_t output, double scale, double offset,
+inline ResizeTap resize_tap(const ResizeTask &task, const ResizePositions &axis, std::int64_t output,
                             std::int64_t size) {
-    const auto last = static_cast<double>(size - 1);
-    double position = static_cast<double>(output) * scale + offset;
+    double position =
+        (static_cast<double>(output) + axis.centre) * axis.numerator / axis.denominator + axis.offset;
     if (task.kind == ResizeKind::nearest) position += task.nearest_bias;
-    position = position > 0.0 ? (position < last ? position : last) : 0.0;
-    const auto first = static_cast<std::int32_t>(position);
-    if (task.kind == ResizeKind::nearest) return {first, first, 0.0f};
-    const auto second = static_cast<std::int32_t>(smaller(first + 1, size - 1));
-    return {first, second, static_cast<float>(position - static_cast<double>(first))};
+    // Two positions beyond each end nothing but zeros is read.
+    const double low = task.zero_outside ? -2.0 : 0.0, high = static_cast<double>(size) - 1.0 - low;
+    position = position > low ? (position < high ? position : high) : low;
+    auto first = static_cast<std::int64_t>(position);
+    if (position < static_cast<double>(first)) --first;
+    const auto index = [&](std::int64_t at) {
+        if (at >= 0 && at < size) return static_cast<std::int32_t>(at);
+        return task.zero_outside ? -1 : static_cast<std::int32_t>(clamped(at, 0, size - 1));
+    };
+    if (task.kind == ResizeKind::nearest) return {index(first), index(first), 0.0f};
+    return {index(first), index(first + 1), static_cast<float>(position - static_cast<double>(first))};
 }
+
+/// Tiles of columns, and their pixels in scratch memory.
+struct ResizeTiles {
+    std::int64_t columns;
+    std::ptrdiff_t pitch; ///< floats of a pixel in scratch memory
+    bool flat;            ///< pixels follow each other there as in the destination
+    std::int64_t row_floats;
+
+    template <class V> static MPSCNN_INLINE ResizeTiles of(const ResizeTask &task) {
+        constexpr std::int64_t wanted_floats = 3072; // two rows: 24 KiB
+        const View &to = task.destination;
+        const std::ptrdiff_t padded = divide_up(to.channels, V::width) * V::width;
+        const bool dense = to.pixel_stride == to.channels;
+        ResizeTiles tiles;
+        tiles.pitch = dense ? to.channels : padded;
+        tiles.flat = dense || (to.pixel_stride == padded && to.writable_channels >= padded);
+        tiles.columns = clamped(wanted_floats / tiles.pitch, 1, to.width);
+        // Whole vectors are stored, each over the beginning of the next pixel.
+        tiles.row_floats = divide_up(tiles.columns * tiles.pitch + V::width, 16) * 16;
+        return tiles;
+    }
+};
 
 template <class V>
 MPSCNN_INLINE typename V::reg interpolate(typename V::reg a, typename V::reg b, float fraction) {
     return V::fma(V::set1(fraction), V::sub(b, a), a);
 }
 
-/// One output pixel between columns `left` and `right` of the rows `upper` and `lower`.
 template <class V>
-MPSCNN_INLINE void resize_pixel(const ResizeTask &task, const float *upper, const float *lower,
-                                const ResizeTap &horizontal, float vertical_fraction, float *out) {
-    const View &to = task.destination;
-    const std::ptrdiff_t left = horizontal.first * task.source.pixel_stride;
-    const std::ptrdiff_t right = horizontal.second * task.source.pixel_stride;
-    for (std::int64_t c = 0; c < to.channels; c += V::width) {
-        const std::int64_t rest = to.channels - c;
-        auto value = load_lanes<V>(upper + left + c, rest);
-        if (task.kind == ResizeKind::bilinear) {
-            const auto above =
-                interpolate<V>(value, load_lanes<V>(upper + right + c, rest), horizontal.fraction);
-            const auto below = interpolate<V>(load_lanes<V>(lower + left + c, rest),
-                                              load_lanes<V>(lower + right + c, rest), horizontal.fraction);
-            value = interpolate<V>(above, below, vertical_fraction);
+MPSCNN_INLINE typename V::reg resize_load(const float *row, std::int32_t column, const ConstView &from,
+                                          std::int64_t channel) {
+    if (column < 0) return V::zero();
+    return load_lanes<V>(row + column * from.pixel_stride + channel, from.channels - channel);
+}
+
+/// One source row (-1: zeros) at the output columns [columns).
+template <class V>
+void resize_columns(const ResizeTask &task, std::int64_t image, std::int32_t y, const ResizeTap *taps,
+                    Range columns, std::ptrdiff_t pitch, float *out) {
+    const ConstView &from = task.source;
+    const float *row = pixel_at(from, image, y < 0 ? 0 : y, 0);
+    for (std::int64_t x = columns.begin; x < columns.end; ++x, out += pitch) {
+        const ResizeTap &tap = taps[x];
+        for (std::int64_t c = 0; c < from.channels; c += V::width) {
+            if (y < 0)
+                V::store(out + c, V::zero());
+            else
+                V::store(out + c, interpolate<V>(resize_load<V>(row, tap.first, from, c),
+                                                 resize_load<V>(row, tap.second, from, c), tap.fraction));
         }
-        if (task.round_to_half) value = V::round_to_half(value);
-        store_lanes<V>(out + c, value, to.writable_channels - c);
     }
 }
 
+/// `count` floats between two interpolated rows.
+template <class V>
+MPSCNN_INLINE void resize_between(const ResizeTask &task, const float *upper, const float *lower,
+                                  float fraction, float *out, std::int64_t count, std::int64_t writable) {
+    for (std::int64_t i = 0; i < count; i += V::width) {
+        auto value = interpolate<V>(V::load(upper + i), V::load(lower + i), fraction);
+        if (task.round_to_half) value = V::round_to_half(value);
+        store_lanes<V>(out + i, value, writable - i);
+    }
+}
+
+/// Output columns [columns) of row y between the interpolated source rows `upper` and `lower`.
+template <class V>
+void resize_row(const ResizeTask &task, std::int64_t image, std::int64_t y, Range columns,
+                const ResizeTiles &tiles, const float *upper, const float *lower, float fraction) {
+    const View &to = task.destination;
+    float *out = pixel_at(to, image, y, columns.begin);
+    if (tiles.flat) {
+        const std::int64_t count = columns.size() * tiles.pitch;
+        resize_between<V>(task, upper, lower, fraction, out, count, count);
+        return;
+    }
+    for (std::int64_t x = columns.begin; x < columns.end; ++x) {
+        resize_between<V>(task, upper, lower, fraction, out, to.channels, to.writable_channels);
+        out += to.pixel_stride, upper += tiles.pitch, lower += tiles.pitch;
+    }
+}
+
+/// Rows [rows) of one tile of columns. The two interpolated rows are kept while output rows lie between them.
+template <class V>
+void resize_tile(const ResizeTask &task, std::int64_t image, Range rows, Range columns, const ResizeTap *taps,
+                 const ResizeTiles &tiles, float *upper, float *lower) {
+    std::int32_t upper_row = -2, lower_row = -2; // nothing yet
+    for (std::int64_t y = rows.begin; y < rows.end; ++y) {
+        const ResizeTap tap = resize_tap(task, task.vertical, y, task.source.height);
+        if (tap.first == lower_row) {
+            float *const other = upper;
+            upper = lower, lower = other;
+            lower_row = upper_row, upper_row = tap.first;
+        }
+        if (tap.first != upper_row)
+            resize_columns<V>(task, image, tap.first, taps, columns, tiles.pitch, upper);
+        upper_row = tap.first;
+        if (tap.second != lower_row)
+            resize_columns<V>(task, image, tap.second, taps, columns, tiles.pitch, lower);
+        lower_row = tap.second;
+        resize_row<V>(task, image, y, columns, tiles, upper, lower, tap.fraction);
+    }
+}
+
+template <class V>
+void resize_nearest_row(const ResizeTask &task, std::int64_t image, std::int64_t y, const ResizeTap *taps) {
+    const View &to = task.destination;
+    const ConstView &from = task.source;
+    const std::int32_t source = resize_tap(task, task.vertical, y, from.height).first;
+    const float *row = pixel_at(from, image, source < 0 ? 0 : source, 0);
+    float *out = pixel_at(to, image, y, 0);
+    for (std::int64_t x = 0; x < to.width; ++x, out += to.pixel_stride) {
+        const std::int32_t column = source < 0 ? -1 : taps[x].first;
+        for (std::int64_t c = 0; c < to.channels; c += V::width) {
+            auto value = resize_load<V>(row, column, from, c);
+            if (task.round_to_half) value = V::round_to_half(value);
+            store_lanes<V>(out + c, value, to.writable_channels - c);
+        }
+    }
+}
+
+/// Bytes of the column taps, so that what follows them in scratch memory is aligned.
+MPSCNN_INLINE std::size_t resize_tap_bytes(const ResizeTask &task) {
+    return (static_cast<std::size_t>(task.destination.width) * sizeof(ResizeTap) + 63) / 64 * 64;
+}
+
 template <class V> Work resize_work(const ResizeTask &task, int threads) {
+    const auto row_floats = static_cast<std::size_t>(ResizeTiles::of<V>(task).row_floats);
     return {split_elements(task.destination, threads).items(),
-            static_cast<std::size_t>(task.destination.width) * sizeof(ResizeTap)};
+            resize_tap_bytes(task) + 2 * row_floats * sizeof(float)};
 }
 
 template <class V>
 void resize_run(const ResizeTask &task, int threads, std::int64_t begin, std::int64_t end,
                 std::byte *scratch) {
     const WorkSplit split = split_elements(task.destination, threads);
-    const View &to = task.destination;
-    const ConstView &from = task.source;
-    auto *columns = reinterpret_cast<ResizeTap *>(scratch);
-    for (std::int64_t x = 0; x < to.width; ++x)
-        columns[x] = resize_tap(task, x, task.scale_x, task.offset_x, from.width);
+    const std::int64_t width = task.destination.width;
+    auto *taps = reinterpret_cast<ResizeTap *>(scratch);
+    for (std::int64_t x = 0; x < width; ++x)
+        taps[x] = resize_tap(task, task.horizontal, x, task.source.width);
+    const ResizeTiles tiles = ResizeTiles::of<V>(task);
+    auto *upper = reinterpret_cast<float *>(scratch + resize_tap_bytes(task));
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
-        for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y) {
-            const ResizeTap vertical = resize_tap(task, y, task.scale_y, task.offset_y, from.height);
-            const float *upper = pixel_at(from, item.image, vertical.first, 0);
-            const float *lower = pixel_at(from, item.image, vertical.second, 0);
-            for (std::int64_t x = 0; x < to.width; ++x)
-                resize_pixel<V>(task, upper, lower, columns[x], vertical.fraction,
-                                pixel_at(to, item.image, y, x));
+        if (task.kind == ResizeKind::nearest) {
+            for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y)
+                resize_nearest_row<V>(task, item.image, y, taps);
+            continue;
         }
+        for (std::int64_t x = 0; x < width; x += tiles.columns)
+            resize_tile<V>(task, item.image, item.rows, {x, smaller(x + tiles.columns, width)}, taps, tiles,
+                           upper, upper + tiles.row_floats);
     }
 }
 

@@ -66,6 +66,8 @@ View Region::bind(const Binding &binding, const Storage &home) const {
     // The padding behind a pixel belongs to whoever writes its last channels.
     const bool last = as_stored && binding.own && channel + extents.channels == home.extents.channels;
     view.writable_channels = last ? home.strides.pixel - channel : extents.channels;
+    strides.row *= row_step;
+    strides.pixel *= column_step;
     strides = uniform_strides(extents, strides);
     view.image_stride = strides.image;
     view.row_stride = strides.row;

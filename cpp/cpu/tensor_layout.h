@@ -71,7 +71,8 @@ struct Region {
     int storage = -1;
     Extents extents;
     Extents whole; ///< the tensor that the storage is taken for; differs from the storage's after a reshape
-    std::int64_t y = 0, x = 0, channel = 0; ///< where the region begins in it
+    std::int64_t y = 0, x = 0, channel = 0;     ///< where the region begins in it
+    std::int64_t row_step = 1, column_step = 1; ///< distance of the region's rows and columns in it
 
     View bind(const Binding &binding, const Storage &home) const;
     friend bool operator==(const Region &, const Region &) = default;

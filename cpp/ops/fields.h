@@ -107,6 +107,8 @@ struct FieldDescriber {
             field.set("type", "number");
         } else if constexpr (std::is_same_v<T, std::string>) {
             field.set("type", "string");
+        } else if constexpr (std::is_same_v<T, std::vector<double>>) {
+            field.set("type", "numbers");
         } else {
             field.set("type", "integers");
         }

@@ -16,6 +16,7 @@
 #include "ops/reduction.h"
 #include "ops/reshape.h"
 #include "ops/resize.h"
+#include "ops/slice.h"
 #include "ops/softmax.h"
 #include "ops/subpixel.h"
 #include "ops/transposed_convolution.h"
@@ -28,7 +29,7 @@ using Operation = std::variant<Addition, Argument, BatchNormalization, BatchStat
                                BinaryFullyConnected, Concatenation, Convolution, CrossChannelNormalization,
                                DepthToSpace, Division, Dropout, FullyConnected, GroupNormalization,
                                LocalContrastNormalization, LogSoftmax, Multiplication, Neuron, Padding,
-                               Pooling, Reduction, Reshape, Resize, Softmax, SpatialNormalization,
+                               Pooling, Reduction, Reshape, Resize, Slice, Softmax, SpatialNormalization,
                                SubpixelConvolution, Subtraction, TransposedConvolution, WeightedReduction>;
 
 const OperationInfo &info_of(const Operation &operation);

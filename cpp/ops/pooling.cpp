@@ -53,18 +53,33 @@ void require_pixels(const WindowAxis &axis, std::int64_t size, const char *what)
 
 CanonicalWindow Pooling::canonical(std::int64_t height, std::int64_t width) const {
     if (!global) return window.canonical(info, height, width);
-    Window whole;
-    whole.kernel_height = height;
-    whole.kernel_width = width;
+    const Window whole{.kernel_height = height, .kernel_width = width};
     return whole.canonical(info, height, width);
+}
+
+/// Which taps an average counts.
+void Pooling::check_divisor() const {
+    for (const auto &[name, zeros] :
+         {std::pair{"zero_pad_y", zero_pad_y}, std::pair{"zero_pad_x", zero_pad_x}}) {
+        require_at_least(info, name, zeros, 0);
+        if (zeros == 0) continue;
+        if (kind != PoolingKind::average)
+            refuse_parameter(info, name, "0 unless kind is average", std::to_string(zeros));
+        if (edge == EdgeRule::zero) refuse_parameter(info, name, "0 with edge zero", std::to_string(zeros));
+        if (count_padding) refuse_parameter(info, name, "0 with count_padding", std::to_string(zeros));
+    }
+    if (count_padding && edge != EdgeRule::exclude)
+        refuse_parameter(info, "count_padding", "false unless edge is exclude", "true");
 }
 
 void Pooling::check(const InputShapes &inputs) const {
     require_rank(info, inputs, 4);
     window.check(info);
+    require_edge(info, edge, {EdgeRule::exclude, EdgeRule::zero, EdgeRule::clamp});
+    check_divisor();
     if (global && (window.kernel_height != 1 || window.kernel_width != 1))
         refuse_parameter(info, "global", "false when a kernel size is given", "true");
-    if (!global && inputs[0].with_batch(1).fixed()) {
+    if (!global && edge == EdgeRule::exclude && inputs[0].with_batch(1).fixed()) {
         const CanonicalWindow covered = canonical(inputs[0][1], inputs[0][2]);
         require_pixels(covered.vertical, inputs[0][1], "rows");
         require_pixels(covered.horizontal, inputs[0][2], "columns");

@@ -4,29 +4,47 @@
 
 namespace mpscnn::ops {
 
-enum class PoolingKind { max, average };
-
-template <> struct EnumNames<PoolingKind> {
-    static constexpr std::array<std::pair<const char *, PoolingKind>, 2> values{
-        {{"max", PoolingKind::max}, {"average", PoolingKind::average}}};
+enum class PoolingKind {
+    max,
+    average,
+    l2_norm ///< square root of the sum of squares, without a division
 };
 
-/// Maximum or mean of a window of each channel.
+template <> struct EnumNames<PoolingKind> {
+    static constexpr std::array<std::pair<const char *, PoolingKind>, 3> values{
+        {{"max", PoolingKind::max}, {"average", PoolingKind::average}, {"l2_norm", PoolingKind::l2_norm}}};
+};
+
+/// Maximum, mean or Euclidean norm of a window of each channel. Edges: `exclude` is what frameworks mean, and
+/// refuses windows of nothing but padding; `zero` lets zeros take part, so that an average always divides by
+/// all taps; `clamp` is Apple's: maxima and norms read the nearest pixel, averages as with exclude, but 0
+/// where a window covers no pixel.
 struct Pooling {
     static constexpr OperationInfo info{
-        "pooling", "Max or average pooling over a window or the whole image.", 1, 1, true, false, true};
+        "pooling", "Max, average or L2-norm pooling over a window or the whole image.", 1, 1, true, false,
+        true};
 
     PoolingKind kind = PoolingKind::max;
     Window window;
     bool count_padding = false;
     bool global = false;
+    EdgeRule edge = EdgeRule::exclude;
+    std::int64_t zero_pad_y = 0, zero_pad_x = 0;
 
     template <class Visitor> void fields(Visitor &visit) {
-        visit("kind", kind, "max or average");
+        visit("kind", kind, "max, average or l2_norm (square root of the sum of squares)");
         window.fields(visit);
         visit("count_padding", count_padding,
               "average: zero padding counts in the divisor (a ceil_mode overhang never does)");
         visit("global", global, "the window is the whole image, the result 1 x 1");
+        visit("edge", edge,
+              "what taps outside the image read: exclude (nothing, as in frameworks), zero, or clamp "
+              "(Apple's)");
+        visit("zero_pad_y", zero_pad_y,
+              "average: zeros above and below the image that count in the divisor, whatever the padding is");
+        visit(
+            "zero_pad_x", zero_pad_x,
+            "average: zeros left and right of the image that count in the divisor, whatever the padding is");
     }
 
     /// The window for an input of this size, the whole image when global.
@@ -36,6 +54,9 @@ struct Pooling {
     Shape output_shape(const InputShapes &inputs) const;
     WeightSpecs weights(const InputShapes &) const { return {}; }
     Cost cost(const InputShapes &inputs, const Shape &output) const;
+
+private:
+    void check_divisor() const;
 };
 
 } // namespace mpscnn::ops

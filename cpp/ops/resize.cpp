@@ -1,39 +1,103 @@
 #include "ops/resize.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace mpscnn::ops {
 
-ResizeAxis Resize::axis(std::int64_t input, std::int64_t output) const {
-    const double in = static_cast<double>(input), out = static_cast<double>(output);
-    switch (alignment) {
-    case ResizeAlignment::corners:
-        return {output > 1 ? (in - 1.0) / (out - 1.0) : 0.0, 0.0};
-    case ResizeAlignment::asymmetric:
-        return {in / out, 0.0};
-    case ResizeAlignment::half_pixel:
-        break;
+namespace {
+
+struct AxisNames {
+    const char *extent, *scale, *magnification, *offset;
+};
+constexpr AxisNames rows{"height", "scale_y", "magnification_y", "offset_y"};
+constexpr AxisNames columns{"width", "scale_x", "magnification_x", "offset_x"};
+
+/// One axis of the user's parameters.
+struct AxisParameters {
+    const AxisNames &names;
+    std::int64_t extent;
+    double scale, magnification, offset;
+
+    std::int64_t result(std::int64_t input) const {
+        if (extent != 0) return extent;
+        if (input == Shape::any) return Shape::any;
+        // More than any shape has stays an integer, to be refused as a shape.
+        return static_cast<std::int64_t>(std::min(std::floor(static_cast<double>(input) * scale), 0x1p62));
     }
-    return {in / out, 0.5 * in / out - 0.5};
+};
+
+AxisParameters vertical_of(const Resize &resize) {
+    return {rows, resize.height, resize.scale_y, resize.magnification_y, resize.offset_y};
+}
+
+AxisParameters horizontal_of(const Resize &resize) {
+    return {columns, resize.width, resize.scale_x, resize.magnification_x, resize.offset_x};
+}
+
+ResizeAxis sampling(ResizeAlignment alignment, const AxisParameters &given, std::int64_t input,
+                    std::int64_t output) {
+    const double in = static_cast<double>(input), out = static_cast<double>(output);
+    if (alignment == ResizeAlignment::corners)
+        return output > 1 ? ResizeAxis{in - 1.0, out - 1.0, 0.0, given.offset}
+                          : ResizeAxis{0.0, 1.0, 0.0, given.offset};
+    ResizeAxis axis{in, out, 0.0, given.offset};
+    const double stated = given.magnification != 0.0 ? given.magnification
+                          : given.extent == 0        ? given.scale
+                                                     : 0.0;
+    if (stated != 0.0) axis = {1.0, stated, 0.0, given.offset};
+    if (alignment == ResizeAlignment::half_pixel) {
+        axis.centre = 0.5;
+        axis.offset -= 0.5;
+    }
+    return axis;
+}
+
+void check_axis(const AxisParameters &given, ResizeAlignment alignment, std::int64_t input) {
+    const OperationInfo &info = Resize::info;
+    constexpr double largest = largest_size;
+    require_at_least(info, given.names.extent, given.extent, 0);
+    if (!(given.scale > 0.0 && given.scale <= largest))
+        refuse_parameter(info, given.names.scale, "above 0 and at most 16777216",
+                         std::to_string(given.scale));
+    if (given.extent != 0 && given.scale != 1.0)
+        refuse_parameter(info, given.names.scale, std::string("1 when ") + given.names.extent + " is given",
+                         std::to_string(given.scale));
+    if (!(given.magnification >= 0.0 && given.magnification <= largest) ||
+        (given.magnification != 0.0 && given.magnification < 1.0 / largest))
+        refuse_parameter(info, given.names.magnification, "0, or 1/16777216 to 16777216",
+                         std::to_string(given.magnification));
+    if (given.magnification != 0.0 && alignment == ResizeAlignment::corners)
+        refuse_parameter(info, given.names.magnification, "0 with alignment corners",
+                         std::to_string(given.magnification));
+    if (!(std::abs(given.offset) <= largest))
+        refuse_parameter(info, given.names.offset, "-16777216 to 16777216", std::to_string(given.offset));
+    if (input != Shape::any && given.result(input) < 1)
+        fail(ErrorKind::shape, std::string(info.name) + ": " + given.names.scale + " " +
+                                   std::to_string(given.scale) + " leaves nothing of " +
+                                   std::to_string(input));
+}
+
+} // namespace
+
+ResizeAxis Resize::vertical(std::int64_t input, std::int64_t output) const {
+    return sampling(alignment, vertical_of(*this), input, output);
+}
+
+ResizeAxis Resize::horizontal(std::int64_t input, std::int64_t output) const {
+    return sampling(alignment, horizontal_of(*this), input, output);
 }
 
 void Resize::check(const InputShapes &inputs) const {
     require_rank(info, inputs, 4);
-    require_at_least(info, "height", height, 0);
-    require_at_least(info, "width", width, 0);
-    require_at_least(info, "scale_y", scale_y, 1);
-    require_at_least(info, "scale_x", scale_x, 1);
-    if (height != 0 && scale_y != 1)
-        refuse_parameter(info, "scale_y", "1 when height is given", std::to_string(scale_y));
-    if (width != 0 && scale_x != 1)
-        refuse_parameter(info, "scale_x", "1 when width is given", std::to_string(scale_x));
+    check_axis(vertical_of(*this), alignment, inputs[0][1]);
+    check_axis(horizontal_of(*this), alignment, inputs[0][2]);
+    require_edge(info, edge, {EdgeRule::clamp, EdgeRule::zero});
 }
 
 Shape Resize::output_shape(const InputShapes &inputs) const {
-    const auto extent = [](std::int64_t input, std::int64_t fixed, std::int64_t scale) {
-        if (fixed != 0) return fixed;
-        return input == Shape::any ? Shape::any : input * scale;
-    };
     const Shape &input = inputs[0];
-    return {input[0], extent(input[1], height, scale_y), extent(input[2], width, scale_x), input[3]};
+    return {input[0], vertical_of(*this).result(input[1]), horizontal_of(*this).result(input[2]), input[3]};
 }
 
 Cost Resize::cost(const InputShapes &, const Shape &output) const {

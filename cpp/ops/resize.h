@@ -1,6 +1,6 @@
 #pragma once
 
-#include "ops/operation.h"
+#include "ops/window.h"
 
 namespace mpscnn::ops {
 
@@ -25,13 +25,14 @@ template <> struct EnumNames<ResizeAlignment> {
          {"asymmetric", ResizeAlignment::asymmetric}}};
 };
 
-/// Sampling positions of one axis: output o reads input position o * scale + offset.
+/// Sampling positions of one axis: output o reads input position (o + centre) * numerator / denominator +
+/// offset. The quotient is formed last, so that whole positions are met exactly.
 struct ResizeAxis {
-    double scale = 1.0, offset = 0.0;
+    double numerator = 1.0, denominator = 1.0, centre = 0.0, offset = 0.0;
 };
 
-/// Image of another size by nearest or bilinear sampling, without antialiasing. Positions are clamped to the
-/// image.
+/// Image of another size by nearest or bilinear sampling, without antialiasing. This is the one place that
+/// knows where samples lie.
 struct Resize {
     static constexpr OperationInfo info{
         "resize", "Nearest or bilinear resize of an image.", 1, 1, true, false, true};
@@ -39,18 +40,30 @@ struct Resize {
     ResizeKind kind = ResizeKind::bilinear;
     ResizeAlignment alignment = ResizeAlignment::half_pixel;
     std::int64_t height = 0, width = 0;
-    std::int64_t scale_y = 1, scale_x = 1;
+    double scale_y = 1.0, scale_x = 1.0;
+    double magnification_y = 0.0, magnification_x = 0.0;
+    double offset_y = 0.0, offset_x = 0.0;
+    EdgeRule edge = EdgeRule::clamp;
 
     template <class Visitor> void fields(Visitor &visit) {
         visit("kind", kind, "nearest or bilinear");
         visit("alignment", alignment, "half_pixel, corners or asymmetric");
-        visit("height", height, "rows of the result; 0: input rows * scale_y");
-        visit("width", width, "columns of the result; 0: input columns * scale_x");
+        visit("height", height, "rows of the result; 0: input rows * scale_y, rounded down");
+        visit("width", width, "columns of the result; 0: input columns * scale_x, rounded down");
         visit("scale_y", scale_y, "vertical factor where height is 0");
         visit("scale_x", scale_x, "horizontal factor where width is 0");
+        visit(
+            "magnification_y", magnification_y,
+            "output rows for each input row; 0: scale_y, or output rows / input rows where height is given");
+        visit("magnification_x", magnification_x,
+              "output columns for each input column; 0: scale_x, or the quotient where width is given");
+        visit("offset_y", offset_y, "input rows added to every sampling position");
+        visit("offset_x", offset_x, "input columns added to every sampling position");
+        visit("edge", edge, "samples outside the image read clamp (the nearest pixel) or zero");
     }
 
-    ResizeAxis axis(std::int64_t input, std::int64_t output) const;
+    ResizeAxis vertical(std::int64_t input, std::int64_t output) const;
+    ResizeAxis horizontal(std::int64_t input, std::int64_t output) const;
     /// What is added to a position before it is cut to an index: nearest only. TensorFlow and PyTorch cut the
     /// position o * scale; centred samples are cut at (o + 0.5) * scale and aligned corners rounded half up.
     double nearest_bias() const { return alignment == ResizeAlignment::asymmetric ? 0.0 : 0.5; }

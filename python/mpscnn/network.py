@@ -24,6 +24,7 @@ from mpscnn.layers.pooling import PoolingLayers
 from mpscnn.layers.reduction import ReductionLayers
 from mpscnn.layers.reshape import ReshapeLayers
 from mpscnn.layers.resize import ResizeLayers
+from mpscnn.layers.slice import SliceLayers
 from mpscnn.layers.softmax import SoftmaxLayers
 from mpscnn.layers.subpixel import SubpixelLayers
 from mpscnn.layers.transposed_convolution import TransposedConvolutionLayers
@@ -44,6 +45,7 @@ class Network(
     ArithmeticLayers,
     NormalizationLayers,
     NeuronLayers,
+    SliceLayers,
     SoftmaxLayers,
     DropoutLayers,
     ConcatenationLayers,

@@ -146,6 +146,17 @@ LAYERS: dict[str, Callable[[Network, Tensor], Tensor]] = {
             "padding": "same",
         },
     ),
+    "average pooling, zeros count": lambda net, x: net.average_pool2d(x, 3, padding=1, zero_pad=(0, 1)),
+    "average pooling, zeros outside": lambda net, x: net.average_pool2d(x, 3, padding=2, edge="zero"),
+    "average pooling, windows outside": lambda net, x: net.average_pool2d(x, 2, padding=3, edge="clamp"),
+    "average pooling, cropped": lambda net, x: net.average_pool2d(x, 2, padding=((-1, 1), (0, -2))),
+    "max pooling, zeros outside": lambda net, x: net.max_pool2d(x, 3, padding=1, edge="zero"),
+    "max pooling, clamped": lambda net, x: net.max_pool2d(x, 2, dilation=3, padding="same", edge="clamp"),
+    "max pooling, cropped": lambda net, x: net.max_pool2d(x, 2, padding=((-2, 0), (1, -1))),
+    "L2 pooling": lambda net, x: net.l2_norm_pool2d(x, 3, strides=2, padding="same"),
+    "L2 pooling, clamped": lambda net, x: net.l2_norm_pool2d(x, 3, padding=2, edge="clamp"),
+    "L2 pooling of the image": lambda net, x: net.layer("pooling", [x], {"kind": "l2_norm", "global": True}),
+    "convolution, cropped": lambda net, x: net.conv2d(x, 2, 3, padding=((-2, 1), (0, -1))),
     "global average pooling": lambda net, x: net.global_average_pool2d(x),
     "global max pooling": lambda net, x: net.global_max_pool2d(x),
     "dense of an image": lambda net, x: net.dense(x, 5, activation="relu"),
@@ -215,6 +226,12 @@ LAYERS: dict[str, Callable[[Network, Tensor], Tensor]] = {
     "concatenation of rows": lambda net, x: net.concat([x, net.activation(x, "relu")], axis=1),
     "padding": lambda net, x: net.pad(x, ((1, 2), (0, 3)), value=1.5),
     "padding of channels": lambda net, x: net.layer("padding", [x], {"front": 1, "back": 2, "left": 1}),
+    "padding, cropped": lambda net, x: net.pad(x, ((-1, 2), (0, -3)), channels=(-1, 1), value=1.5),
+    "padding with values": lambda net, x: net.pad(x, ((-1, 2), (0, 3)), value=[1, 2, 3, 4, 5, 6]),
+    "padding, clamped": lambda net, x: net.pad(x, ((2, -1), (1, 3)), mode="clamp"),
+    "padding, mirrored": lambda net, x: net.pad(x, 20, channels=(7, 0), mode="mirror"),
+    "padding, mirrored with edge": lambda net, x: net.pad(x, ((-2, 15), (3, 0)), mode="mirror_with_edge"),
+    "slice": lambda net, x: net.slice(x, rows=slice(1, None, 2), columns=(-4, -1), channels=(2, 5)),
     "reshape to an image": lambda net, x: net.reshape(x, (9, 7, 6)),
     "reshape to other channels": lambda net, x: net.reshape(x, (7, 3, -1)),
     "reshape to three axes": lambda net, x: net.reshape(x, (63, 6)),
@@ -339,6 +356,15 @@ def test_file(tmp_path: Path) -> None:
     assert path.read_bytes() == onnx_export.to_onnx(network).SerializeToString()
     with pytest.raises(mpscnn.WeightsError, match=r"missing/one\.onnx: cannot be written"):
         onnx_export.export(network, tmp_path / "missing" / "one.onnx")
+
+
+@pytest.mark.parametrize(
+    "attributes", [{"offset_x": 0.5}, {"edge": "zero"}, {"scale_y": 1.3}, {"magnification_y": 2.0}]
+)
+def test_resizes_that_onnx_lacks_are_refused(attributes: dict[str, Any]) -> None:
+    network = network_of(lambda net, x: net.layer("resize", [x], attributes, name="other size"))
+    with pytest.raises(mpscnn.UnsupportedError, match="layer 'other size': ONNX' resize has no offset"):
+        onnx_export.to_onnx(network)
 
 
 def test_errors(monkeypatch: pytest.MonkeyPatch) -> None:

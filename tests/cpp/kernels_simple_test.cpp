@@ -256,13 +256,18 @@ struct Sample {
     double fraction;
 };
 
-Sample sample(ResizeKind kind, std::int64_t output, double scale, double offset, double bias,
-              std::int64_t size) {
-    const double position = static_cast<double>(output) * scale + offset;
+Sample sample(const ResizeTask &task, const ResizePositions &axis, std::int64_t output, std::int64_t size) {
+    const double position =
+        (static_cast<double>(output) + axis.centre) * axis.numerator / axis.denominator + axis.offset;
+    if (task.zero_outside && task.kind == ResizeKind::bilinear) {
+        const auto at = static_cast<std::int64_t>(std::floor(position));
+        return {at, at + 1, position - std::floor(position)};
+    }
     const auto last = static_cast<double>(size - 1);
-    if (kind == ResizeKind::nearest) {
-        const auto at = static_cast<std::int64_t>(std::clamp(std::floor(position + bias), 0.0, last));
-        return {at, at, 0};
+    if (task.kind == ResizeKind::nearest) {
+        const double at = std::floor(position + task.nearest_bias);
+        const auto index = static_cast<std::int64_t>(task.zero_outside ? at : std::clamp(at, 0.0, last));
+        return {index, index, 0};
     }
     const double inside = std::clamp(position, 0.0, last);
     const auto at = static_cast<std::int64_t>(std::floor(inside));
@@ -279,21 +284,25 @@ TEST(resizing_agrees_with_double) {
         task.kind = random() % 2 ? ResizeKind::nearest : ResizeKind::bilinear;
         task.source = from;
         task.destination = destination.view;
-        task.scale_y = static_cast<double>(from.height) / static_cast<double>(destination.view.height);
-        task.scale_x = static_cast<double>(from.width) / static_cast<double>(destination.view.width);
-        task.offset_y = random() % 2 ? 0.5 * task.scale_y - 0.5 : 0;
-        task.offset_x = random() % 2 ? 0.5 * task.scale_x - 0.5 : 0;
+        const auto positions = [&](std::int64_t size, std::int64_t outputs) {
+            const double centre = random() % 2 ? 0.5 : 0.0,
+                         shift = random() % 4 ? 0.0 : pick(random, -3, 3) * 0.75;
+            return ResizePositions{static_cast<double>(size), static_cast<double>(outputs), centre,
+                                   shift - centre};
+        };
+        task.vertical = positions(from.height, destination.view.height);
+        task.horizontal = positions(from.width, destination.view.width);
+        task.zero_outside = random() % 3 == 0;
         task.nearest_bias = random() % 2 ? 0.5 : 0;
         task.round_to_half = random() % 3 == 0;
         check_task(
             random, table, task.kind == ResizeKind::nearest ? "nearest" : "bilinear", task, destination,
             [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {
-                const Sample v =
-                    sample(task.kind, y, task.scale_y, task.offset_y, task.nearest_bias, from.height);
-                const Sample h =
-                    sample(task.kind, x, task.scale_x, task.offset_x, task.nearest_bias, from.width);
+                const Sample v = sample(task, task.vertical, y, from.height);
+                const Sample h = sample(task, task.horizontal, x, from.width);
                 const auto value = [&](std::int64_t row, std::int64_t column) {
-                    return static_cast<double>(source.at(n, row, column)[channel]);
+                    const bool inside = row >= 0 && row < from.height && column >= 0 && column < from.width;
+                    return inside ? static_cast<double>(source.at(n, row, column)[channel]) : 0.0;
                 };
                 const double above = std::lerp(value(v.first, h.first), value(v.first, h.second), h.fraction);
                 const double below =

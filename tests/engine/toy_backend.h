@@ -135,6 +135,10 @@ private:
         });
     }
 
+    static void require(bool known, const char *what) {
+        if (!known) fail(ErrorKind::unsupported, std::string("the toy backend lacks ") + what);
+    }
+
     template <class Action>
     void for_each_tap(const ops::CanonicalWindow &window, std::int64_t position, Action action) const {
         const auto &[v, h] = window;
@@ -158,6 +162,9 @@ private:
 
     void compute(const ops::Pooling &pooling) {
         const Shape &in = input().shape;
+        require(pooling.kind != ops::PoolingKind::l2_norm && pooling.edge == ops::EdgeRule::exclude &&
+                    pooling.zero_pad_y == 0 && pooling.zero_pad_x == 0,
+                "such pooling");
         const auto window = pooling.canonical(in[1], in[2]);
         const auto &[v, h] = window;
         each(result_, [&](std::int64_t n, std::int64_t position, std::int64_t c) {
@@ -262,22 +269,25 @@ private:
         std::int64_t first, second;
         double share;
     };
+    static double position_of(const ops::ResizeAxis &axis, std::int64_t output) {
+        return (static_cast<double>(output) + axis.centre) * axis.numerator / axis.denominator + axis.offset;
+    }
     static Sample sample(const ops::ResizeAxis &axis, std::int64_t output, std::int64_t size) {
         const double limit = static_cast<double>(size - 1);
-        const double position =
-            std::clamp(static_cast<double>(output) * axis.scale + axis.offset, 0.0, limit);
+        const double position = std::clamp(position_of(axis, output), 0.0, limit);
         const auto first = static_cast<std::int64_t>(position);
         return {first, std::min(first + 1, size - 1), position - static_cast<double>(first)};
     }
     static std::int64_t nearest(const ops::ResizeAxis &axis, std::int64_t output, std::int64_t size,
                                 double bias) {
-        const double position = static_cast<double>(output) * axis.scale + axis.offset + bias;
+        const double position = position_of(axis, output) + bias;
         return std::clamp(static_cast<std::int64_t>(std::floor(position)), std::int64_t{0}, size - 1);
     }
 
     void compute(const ops::Resize &resize) {
         const Shape &in = input().shape, &out = result_.shape;
-        const auto vertical = resize.axis(in[1], out[1]), horizontal = resize.axis(in[2], out[2]);
+        require(resize.edge == ops::EdgeRule::clamp, "resize with zeros outside");
+        const auto vertical = resize.vertical(in[1], out[1]), horizontal = resize.horizontal(in[2], out[2]);
         each(result_, [&](std::int64_t n, std::int64_t position, std::int64_t c) {
             const std::int64_t row = position / out[2], column = position % out[2];
             const auto at = [&](std::int64_t y, std::int64_t x) { return input().at(n, y * in[2] + x, c); };
@@ -295,12 +305,23 @@ private:
     }
 
     void compute(const ops::Padding &padding) {
+        require(padding.mode == ops::PaddingMode::constant && padding.values.empty(), "such padding");
         const Shape &in = input().shape, &out = result_.shape;
         each(result_, [&](std::int64_t n, std::int64_t position, std::int64_t channel) {
             const std::int64_t y = position / out[2] - padding.top, x = position % out[2] - padding.left;
             const std::int64_t c = channel - padding.front;
             const bool inside = y >= 0 && y < in[1] && x >= 0 && x < in[2] && c >= 0 && c < in[3];
             result_.at(n, position, channel) = inside ? input().at(n, y * in[2] + x, c) : padding.value;
+        });
+    }
+
+    void compute(const ops::Slice &slice) {
+        const ops::Slice::Origin origin = slice.origin(input().shape);
+        const std::int64_t width = result_.shape[2];
+        each(result_, [&](std::int64_t n, std::int64_t position, std::int64_t c) {
+            const std::int64_t y = origin.row + position / width * slice.stride_y;
+            const std::int64_t x = origin.column + position % width * slice.stride_x;
+            result_.at(n, position, c) = input().at(n, y * input().shape[2] + x, origin.channel + c);
         });
     }
 

@@ -46,7 +46,7 @@ Json attributes_of(const Json &operation, Choices &choices) {
         const auto type = parameter.at("type").get<std::string>();
         if (type == "integer")
             attributes.set(name, choices.number());
-        else if (type == "integers")
+        else if (type == "integers" || type == "numbers")
             attributes.set(name, std::vector<std::int64_t>{choices.number(), choices.number()});
         else if (type == "boolean")
             attributes.set(name, choices.below(2) != 0);

@@ -43,6 +43,74 @@ def test_sizes(
     assert_close(run_layer("resize", [x], attributes, precision=precision), reference, bound, half=half)
 
 
+@given(
+    st.tuples(extents, extents, extents, extents),
+    st.sampled_from(["nearest", "bilinear"]),
+    st.sampled_from(["half_pixel", "asymmetric"]),
+    st.tuples(*[st.sampled_from([0.0, 0.5, 1.0, 2.0, 2.5])] * 2),
+    st.tuples(*[st.integers(-40, 40).map(lambda n: n / 8)] * 2),
+    st.sampled_from(["clamp", "zero"]),
+    seeds,
+)
+def test_placements(
+    sizes: tuple[int, int, int, int],
+    kind: str,
+    alignment: str,
+    magnification: tuple[float, float],
+    offset: tuple[float, float],
+    edge: str,
+    seed: int,
+) -> None:
+    """Any magnification and offset, as Apple's upsampling with offset and clip rectangle has them."""
+    height, width, out_height, out_width = sizes
+    x = values(seed, (1, height, width, 9))
+    attributes: dict[str, Any] = {
+        "kind": kind,
+        "alignment": alignment,
+        "height": out_height,
+        "width": out_width,
+    }
+    attributes |= dict(zip(("magnification_y", "magnification_x"), magnification, strict=True))
+    attributes |= dict(zip(("offset_y", "offset_x"), offset, strict=True)) | {"edge": edge}
+    reference = resize(
+        x, out_height, out_width, kind, alignment, edge=edge, magnification=magnification, offset=offset
+    )
+    bound = 0.0 if kind == "nearest" else 8 * FLOAT32_EPS * float(np.abs(x).max())
+    assert_close(run_layer("resize", [x], attributes), reference, bound)
+
+
+@pytest.mark.parametrize("scale", [1.5, 2.5, 3.7])
+@pytest.mark.parametrize("method", ["nearest", "bilinear"])
+def test_real_scales(scale: float, method: str) -> None:
+    """Positions follow the scale that is stated, not the quotient of the rounded sizes."""
+    x = values(0, (1, 5, 7, 3))
+    network = mpscnn.Network(input=(5, 7, 3))
+    network.output(network.resize(network.input, scale=scale, method=method, alignment="asymmetric"))
+    out_height, out_width = int(5 * scale), int(7 * scale)
+    reference = resize(x, out_height, out_width, method, "asymmetric", magnification=(scale, scale))
+    bound = 0.0 if method == "nearest" else 8 * FLOAT32_EPS * float(np.abs(x).max())
+    assert_close(network.compile(precision="float32").session().run(x), reference, bound)
+
+
+def test_whole_positions_are_met() -> None:
+    """49 * (1 / 49) is below 1 in double: positions must not be products with a rounded quotient."""
+    x = np.arange(2, dtype=np.float32).reshape(1, 1, 2, 1)
+    attributes = {"kind": "nearest", "alignment": "asymmetric", "height": 1}
+    for size in ({"width": 98}, {"scale_x": 49.0}):
+        result = run_layer("resize", [x], attributes | size)
+        np.testing.assert_array_equal(result.ravel(), np.repeat([0, 1], 49))
+
+
+def test_apples_two_rules() -> None:
+    """MPSCNNUpsamplingBilinear x 2 with zeros outside, as published measurements show it on macOS 10.13 and 10.14."""
+    x = np.array([3, 6, 9, 12], np.float32).reshape(1, 2, 2, 1)
+    scale = {"scale_y": 2.0, "scale_x": 2.0, "edge": "zero"}
+    later = run_layer("resize", [x], {"alignment": "asymmetric", **scale})[0, :, :, 0]
+    np.testing.assert_allclose(later, [[3, 4.5, 6, 3], [6, 7.5, 9, 4.5], [9, 10.5, 12, 6], [4.5, 5.25, 6, 3]])
+    earlier = run_layer("resize", [x], {"alignment": "half_pixel", **scale})[0, :, :, 0]
+    np.testing.assert_allclose(earlier[0], [1.6875, 2.8125, 3.9375, 3.375])
+
+
 @pytest.mark.parametrize("kind", ["nearest", "bilinear"])
 def test_scale_follows_the_input(kind: str) -> None:
     network = mpscnn.Network(input=(None, None, 3))
@@ -66,6 +134,27 @@ def test_contradictions_are_refused() -> None:
     network = mpscnn.Network(input=(4, 4, 3))
     with pytest.raises(mpscnn.ParameterError, match="scale_y must be 1 when height is given"):
         network.resize(network.input, (8, 8), scale=2)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"scale_y": 0.0}, "scale_y must be above 0 and at most 16777216"),
+        ({"scale_x": 0.2}, "scale_x 0.2.* leaves nothing of 4"),
+        ({"height": -1}, "height must be 0 to"),
+        ({"magnification_y": -1.0}, "magnification_y must be 0, or 1/16777216 to 16777216"),
+        (
+            {"magnification_x": 2.0, "alignment": "corners"},
+            "magnification_x must be 0 with alignment corners",
+        ),
+        ({"offset_x": 1e9}, "offset_x must be -16777216 to 16777216"),
+        ({"edge": "exclude"}, "edge must be clamp or zero, got exclude"),
+    ],
+)
+def test_wrong_parameters_are_named(attributes: dict[str, Any], message: str) -> None:
+    network = mpscnn.Network(input=(4, 4, 3))
+    with pytest.raises((mpscnn.ParameterError, mpscnn.ShapeError), match=message):
+        network.layer("resize", [network.input], attributes)
 
 
 @pytest.mark.parametrize("size", [4, None])

@@ -1,4 +1,4 @@
-"""Max and average pooling."""
+"""Max, average and L2-norm pooling."""
 
 from __future__ import annotations
 
@@ -10,43 +10,56 @@ from . import window
 
 
 def pooling(x: Any, attributes: dict[str, Any]) -> Any:
-    """Maxima ignore what lies outside; averages divide by the taps that count."""
+    """Every window's taps are gathered, those outside by the edge rule, and reduced."""
     x = np.asarray(x, np.float64)
     batch, height, width, channels = x.shape
+    kind, edge = attributes["kind"], attributes.get("edge", "exclude")
     if attributes.get("global", False):
-        return (
-            x.max(axis=(1, 2), keepdims=True)
-            if attributes["kind"] == "max"
-            else x.mean(axis=(1, 2), keepdims=True)
-        )
-    rows, columns = window.positions(attributes, height, width)
+        rows, columns = [list(range(height))], [list(range(width))]
+    else:
+        rows, columns = window.positions(attributes, height, width)
     result = np.zeros((batch, len(rows), len(columns), channels))
     for i, row_taps in enumerate(rows):
         for j, column_taps in enumerate(columns):
-            inside = [
-                x[:, y, z, :] for y in row_taps for z in column_taps if 0 <= y < height and 0 <= z < width
-            ]
-            stack = np.stack(inside)
-            if attributes["kind"] == "max":
-                result[:, i, j] = stack.max(axis=0)
+            taps = _taps(x, row_taps, column_taps, "exclude" if kind == "average" else edge)
+            if kind == "max":
+                result[:, i, j] = taps.max(axis=0)
+            elif kind == "l2_norm":
+                result[:, i, j] = np.sqrt((taps**2).sum(axis=0))
             else:
-                result[:, i, j] = stack.sum(axis=0) / _divisor(
-                    row_taps, column_taps, attributes, height, width
-                )
+                divisor = _divisor(row_taps, column_taps, attributes, height, width)
+                result[:, i, j] = taps.sum(axis=0) / max(divisor, 1)
     return result
+
+
+def _taps(x: Any, rows: list[int], columns: list[int], edge: str) -> Any:
+    """What a window reads, (taps, batch, channels)."""
+    batch, height, width, channels = x.shape
+    taps = [np.zeros((0, batch, channels))]
+    for y in rows:
+        for z in columns:
+            if 0 <= y < height and 0 <= z < width:
+                taps.append(x[None, :, y, z, :])
+            elif edge == "zero":
+                taps.append(np.zeros((1, batch, channels)))
+            elif edge == "clamp":
+                taps.append(x[None, :, min(max(y, 0), height - 1), min(max(z, 0), width - 1), :])
+    return np.concatenate(taps)
 
 
 def _divisor(
     row_taps: list[int], column_taps: list[int], attributes: dict[str, Any], height: int, width: int
 ) -> int:
-    def count(taps: list[int], size: int, before: str, after: str) -> int:
-        low, high = 0, size
+    def count(taps: list[int], size: int, before: str, after: str, zeros: str) -> int:
+        if attributes.get("edge", "exclude") == "zero":
+            return len(taps)
+        low, high = -attributes.get(zeros, 0), size + attributes.get(zeros, 0)
         if attributes.get("count_padding", False):
             if attributes.get("padding", "valid") in ("same", "full"):
                 return len(taps)  # these have no overhang: all that is not image is padding
             low, high = -attributes.get(before, 0), size + attributes.get(after, 0)
         return sum(low <= tap < high for tap in taps)
 
-    return count(row_taps, height, "pad_top", "pad_bottom") * count(
-        column_taps, width, "pad_left", "pad_right"
+    return count(row_taps, height, "pad_top", "pad_bottom", "zero_pad_y") * count(
+        column_taps, width, "pad_left", "pad_right", "zero_pad_x"
     )

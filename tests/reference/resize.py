@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import floor
 from typing import Any
 
 import numpy as np
 
 
-def _samples(size: int, outputs: int, alignment: str) -> list[float]:
+def _samples(size: int, outputs: int, alignment: str, magnification: float, offset: float) -> list[Fraction]:
+    """Exact positions."""
+    step = Fraction(size, outputs) if not magnification else 1 / Fraction(magnification)
     if alignment == "corners":
-        return [o * (size - 1) / (outputs - 1) if outputs > 1 else 0.0 for o in range(outputs)]
-    if alignment == "asymmetric":
-        return [o * size / outputs for o in range(outputs)]
-    return [(o + 0.5) * size / outputs - 0.5 for o in range(outputs)]
+        step = Fraction(size - 1, outputs - 1) if outputs > 1 else Fraction(0)
+    centre = Fraction(1, 2) if alignment == "half_pixel" else Fraction(0)
+    return [(o + centre) * step - centre + Fraction(offset) for o in range(outputs)]
 
 
-def resize(x: Any, height: int, width: int, kind: str, alignment: str) -> Any:
-    """Positions are clamped to the image. Nearest rounds half up; asymmetric positions are cut off."""
+def resize(
+    x: Any,
+    height: int,
+    width: int,
+    kind: str,
+    alignment: str,
+    *,
+    edge: str = "clamp",
+    magnification: tuple[float, float] = (0.0, 0.0),
+    offset: tuple[float, float] = (0.0, 0.0),
+) -> Any:
+    """Nearest rounds half up; asymmetric positions are cut off. Samples outside read the nearest pixel or zero."""
     x = np.asarray(x, np.float64)
     for axis, outputs in ((1, height), (2, width)):
         size = x.shape[axis]
+
+        def pixel(index: int, x: Any = x, axis: int = axis, size: int = size) -> Any:
+            if edge == "zero" and not 0 <= index < size:
+                return np.zeros_like(np.take(x, 0, axis=axis))
+            return np.take(x, min(max(index, 0), size - 1), axis=axis)
+
         planes = []
-        for position in _samples(size, outputs, alignment):
+        for position in _samples(size, outputs, alignment, magnification[axis - 1], offset[axis - 1]):
             if kind == "nearest":
-                index = int(np.floor(position + (0.0 if alignment == "asymmetric" else 0.5)))
-                planes.append(np.take(x, min(max(index, 0), size - 1), axis=axis))
+                planes.append(pixel(floor(position + (0 if alignment == "asymmetric" else Fraction(1, 2)))))
             else:
-                position = min(max(position, 0.0), size - 1.0)
-                low = int(np.floor(position))
-                fraction = position - low
-                upper = np.take(x, min(low + 1, size - 1), axis=axis)
-                planes.append(np.take(x, low, axis=axis) * (1 - fraction) + upper * fraction)
+                fraction = float(position - floor(position))
+                planes.append(pixel(floor(position)) * (1 - fraction) + pixel(floor(position) + 1) * fraction)
         x = np.stack(planes, axis=axis)
     return x

@@ -2,19 +2,59 @@
 
 namespace mpscnn::cpu {
 
+namespace {
+
+PoolingKind kind_of(ops::PoolingKind kind) {
+    switch (kind) {
+    case ops::PoolingKind::average:
+        return PoolingKind::average;
+    case ops::PoolingKind::l2_norm:
+        return PoolingKind::l2_norm;
+    case ops::PoolingKind::max:
+        break;
+    }
+    return PoolingKind::max;
+}
+
+PoolingEdge edge_of(ops::EdgeRule edge) {
+    switch (edge) {
+    case ops::EdgeRule::zero:
+        return PoolingEdge::zero;
+    case ops::EdgeRule::clamp:
+        return PoolingEdge::clamp;
+    case ops::EdgeRule::exclude:
+        break;
+    }
+    return PoolingEdge::exclude;
+}
+
+/// Pixels before and after the image that an average counts.
+struct Counted {
+    std::int64_t before, after;
+};
+
+Counted counted(const ops::Pooling &pooling, const ops::WindowAxis &axis, std::int64_t zero_pad) {
+    if (pooling.edge == ops::EdgeRule::zero) return {axis.before, axis.after};
+    if (pooling.count_padding) return {axis.before, axis.padding_after};
+    return {zero_pad, zero_pad};
+}
+
+} // namespace
+
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Pooling &pooling) {
     const Shape &input = builder.input_shape(fused);
     const ops::CanonicalWindow window = pooling.canonical(input[1], input[2]);
+    const Counted rows = counted(pooling, window.vertical, pooling.zero_pad_y);
+    const Counted columns = counted(pooling, window.horizontal, pooling.zero_pad_x);
     PoolingTask task;
-    task.kind = pooling.kind == ops::PoolingKind::max ? PoolingKind::max : PoolingKind::average;
+    task.kind = kind_of(pooling.kind);
     task.vertical = kernel_axis(window.vertical);
     task.horizontal = kernel_axis(window.horizontal);
-    if (pooling.count_padding) {
-        task.counted_before_y = window.vertical.before;
-        task.counted_after_y = window.vertical.padding_after;
-        task.counted_before_x = window.horizontal.before;
-        task.counted_after_x = window.horizontal.padding_after;
-    }
+    task.edge = edge_of(pooling.edge);
+    task.counted_before_y = rows.before;
+    task.counted_after_y = rows.after;
+    task.counted_before_x = columns.before;
+    task.counted_after_x = columns.after;
     task.epilogue = epilogue_of(fused);
     builder.begin(fused, task);
 }

@@ -2,17 +2,22 @@
 
 namespace mpscnn::cpu {
 
+namespace {
+
+ResizePositions positions_of(const ops::ResizeAxis &axis) {
+    return {axis.numerator, axis.denominator, axis.centre, axis.offset};
+}
+
+} // namespace
+
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Resize &resize) {
     const Shape &input = builder.input_shape(fused), &output = builder.result_shape(fused);
-    const ops::ResizeAxis vertical = resize.axis(input[1], output[1]);
-    const ops::ResizeAxis horizontal = resize.axis(input[2], output[2]);
     ResizeTask task;
     task.kind = resize.kind == ops::ResizeKind::nearest ? ResizeKind::nearest : ResizeKind::bilinear;
-    task.scale_y = vertical.scale;
-    task.offset_y = vertical.offset;
-    task.scale_x = horizontal.scale;
-    task.offset_x = horizontal.offset;
+    task.vertical = positions_of(resize.vertical(input[1], output[1]));
+    task.horizontal = positions_of(resize.horizontal(input[2], output[2]));
     task.nearest_bias = resize.nearest_bias();
+    task.zero_outside = resize.edge == ops::EdgeRule::zero;
     task.round_to_half = fused.rounds;
     builder.begin(fused, task);
 }

@@ -27,7 +27,8 @@ from mpscnn.converters.onnx_convolution import (
 )
 from mpscnn.converters.onnx_neuron import activation
 from mpscnn.converters.onnx_pooling import pooling
-from mpscnn.converters.onnx_window import window_of
+from mpscnn.converters.onnx_shapes import padding, part, resize
+from mpscnn.converters.onnx_window import widened, window_of
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
@@ -149,10 +150,11 @@ def _shapes(network: Network, size: tuple[int, int] | None) -> dict[str, tuple[i
 def _convolution(layer: Layer) -> str:
     (x,) = layer.inputs
     window = window_of(layer.attributes, x.shape, layer.shape)
-    inputs = [x.name, layer.constant(layer.required("weight").transpose(NCHW_FROM_NHWC), "weight")]
+    name, pads = (widened(layer, window, 0.0), [0] * 4) if window.crops else (x.name, window.pads)
+    inputs = [name, layer.constant(layer.required("weight").transpose(NCHW_FROM_NHWC), "weight")]
     if (bias := layer.weight("bias")) is not None:
         inputs.append(layer.constant(bias, "bias"))
-    return layer.add("Conv", *inputs, group=layer.attributes["groups"], pads=window.pads, **window.sizes)
+    return layer.add("Conv", *inputs, group=layer.attributes["groups"], pads=pads, **window.sizes)
 
 
 def _fully_connected(layer: Layer) -> str:
@@ -208,14 +210,6 @@ def _concatenation(layer: Layer) -> str:
     return layer.add("Concat", *(value.name for value in layer.inputs), axis=axis)
 
 
-def _padding(layer: Layer) -> str:
-    sides = layer.attributes
-    before = [0, sides["front"], sides["top"], sides["left"]]
-    after = [0, sides["back"], sides["bottom"], sides["right"]]
-    value = layer.constant(float(sides["value"]), "value")
-    return layer.add("Pad", layer.inputs[0].name, layer.constant(before + after, "pads"), value)
-
-
 def _reshape(layer: Layer) -> str:
     (x,) = layer.inputs
     result = Value(layer.name, layer.shape)
@@ -225,24 +219,6 @@ def _reshape(layer: Layer) -> str:
         return layer.add("Reshape", name, layer.constant([target[axis] for axis in NCHW_FROM_NHWC], "shape"))
     name = layer.add("Reshape", name, layer.constant(target, "shape"))
     return name if result.same_order else layer.add("Transpose", name, perm=NCHW_FROM_NHWC)
-
-
-def _resize(layer: Layer) -> str:
-    attributes = layer.attributes
-    # The batch is known only when the graph runs; onnxruntime 1.31 fails on Resize for chosen axes.
-    batch_and_channels = layer.add("Shape", layer.inputs[0].name, start=0, end=2)
-    sizes = layer.add("Concat", batch_and_channels, layer.constant(list(layer.shape[1:3]), "size"), axis=0)
-    alignment = {"half_pixel": "half_pixel", "corners": "align_corners", "asymmetric": "asymmetric"}
-    return layer.add(
-        "Resize",
-        layer.inputs[0].name,
-        "",  # region of interest and scales: not given
-        "",
-        sizes,
-        mode="linear" if attributes["kind"] == "bilinear" else "nearest",
-        coordinate_transformation_mode=alignment[attributes["alignment"]],
-        nearest_mode="floor" if attributes["alignment"] == "asymmetric" else "round_prefer_ceil",
-    )
 
 
 #: How each operation of mpscnn.operations() is written.
@@ -270,7 +246,8 @@ EXPORTERS: dict[str, Callable[[Layer], str]] = {
     "log_softmax": _softmax_of("LogSoftmax"),
     "dropout": _dropout,
     "concatenation": _concatenation,
-    "padding": _padding,
+    "padding": padding,
     "reshape": _reshape,
-    "resize": _resize,
+    "resize": resize,
+    "slice": part,
 }

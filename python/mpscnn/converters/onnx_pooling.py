@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mpscnn.converters.onnx_window import Window, window_of
+from mpscnn.converters.onnx_window import Axis, Window, widened, window_of
 
 if TYPE_CHECKING:
     from mpscnn.converters.onnx_export import Layer
@@ -14,14 +15,29 @@ if TYPE_CHECKING:
 
 def pooling(layer: Layer) -> str:
     """The ONNX nodes of a pooling layer; returns the name of their result."""
-    kind = layer.attributes["kind"]
+    kind, edge = layer.attributes["kind"], layer.attributes["edge"]
     x = layer.inputs[0]
-    if layer.attributes["global"]:
+    if layer.attributes["global"] and kind != "l2_norm":
         return layer.add("GlobalMaxPool" if kind == "max" else "GlobalAveragePool", x.name)
-    window = window_of(layer.attributes, x.shape, layer.shape)
+    window = window_of(
+        _whole(layer) if layer.attributes["global"] else layer.attributes, x.shape, layer.shape
+    )
+    plain = edge == "exclude" and not window.crops
     if kind == "max":
-        return _max(layer, window)
-    return _average(layer, window) if _onnx_can_average(layer, window) else _weighted_sum(layer, window)
+        return _max(layer, window, plain)
+    if kind == "l2_norm":
+        values = widened(layer, window, None if edge == "clamp" else 0.0)
+        return layer.add("Sqrt", _sum(layer, window, layer.add("Mul", values, values)))
+    if plain and _onnx_can_average(layer, window):
+        return _average(layer, window)
+    total = _sum(layer, window, widened(layer, window, 0.0))
+    return layer.add("Div", total, layer.constant(_divisors(layer, window), "counts"))
+
+
+def _whole(layer: Layer) -> dict[str, Any]:
+    """The parameters of the window that is the whole image."""
+    _, height, width, _ = layer.inputs[0].shape
+    return dict(layer.attributes) | {"kernel_height": height, "kernel_width": width}
 
 
 def _padding_allowed(window: Window) -> bool:
@@ -29,21 +45,19 @@ def _padding_allowed(window: Window) -> bool:
     return all(pad < kernel for pad, kernel in zip(window.pads, window.kernel * 2, strict=True))
 
 
-def _max(layer: Layer, window: Window) -> str:
-    name = layer.inputs[0].name
-    if _padding_allowed(window):
-        return layer.add("MaxPool", name, pads=window.pads, **window.sizes)
-    top, left, bottom, right = window.pads
-    pads = layer.constant([0, 0, top, left, 0, 0, bottom, right], "pads")
-    name = layer.add("Pad", name, pads, layer.constant(-np.inf, "lowest"))
-    return layer.add("MaxPool", name, **window.sizes)
+def _max(layer: Layer, window: Window, plain: bool) -> str:
+    if plain and _padding_allowed(window):
+        return layer.add("MaxPool", layer.inputs[0].name, pads=window.pads, **window.sizes)
+    fills = {"exclude": -np.inf, "zero": 0.0, "clamp": None}
+    return layer.add("MaxPool", widened(layer, window, fills[layer.attributes["edge"]]), **window.sizes)
 
 
 def _onnx_can_average(layer: Layer, window: Window) -> bool:
     """ONNX has no dilation here in the used opset, and counts the overhang of ceil_mode with the padding."""
     axes = (window.vertical, window.horizontal)
     overhang = layer.attributes["count_padding"] and any(axis.after > axis.stated_after for axis in axes)
-    return window.dilations == [1, 1] and _padding_allowed(window) and not overhang
+    zeros = layer.attributes["zero_pad_y"] or layer.attributes["zero_pad_x"]
+    return window.dilations == [1, 1] and _padding_allowed(window) and not overhang and not zeros
 
 
 def _average(layer: Layer, window: Window) -> str:
@@ -57,12 +71,25 @@ def _average(layer: Layer, window: Window) -> str:
     )
 
 
-def _weighted_sum(layer: Layer, window: Window) -> str:
-    """The sum of each window as a depthwise convolution with ones, divided by the positions that count."""
+def _sum(layer: Layer, window: Window, name: str) -> str:
+    """The sum of each window of what `widened` gave, as a depthwise convolution with ones."""
     channels = layer.shape[3]
     ones = layer.constant(np.ones((channels, 1, *window.kernel), np.float32), "ones")
-    name = layer.inputs[0].name
-    total = layer.add("Conv", name, ones, group=channels, pads=window.pads, **window.sizes)
-    counting = layer.attributes["count_padding"]
-    counts = np.outer(window.vertical.counts(counting), window.horizontal.counts(counting))
-    return layer.add("Div", total, layer.constant(counts.astype(np.float32), "counts"))
+    return layer.add("Conv", name, ones, group=channels, **window.sizes)
+
+
+def _divisors(layer: Layer, window: Window) -> NDArray[np.float32]:
+    """How many taps an average counts, for each output."""
+    attributes = layer.attributes
+
+    def counts(axis: Axis, zeros: int) -> list[int]:
+        if attributes["edge"] == "zero":
+            return [axis.kernel] * axis.output
+        if attributes["count_padding"]:
+            return axis.counts(axis.before, axis.stated_after)
+        return axis.counts(zeros, zeros)
+
+    rows = counts(window.vertical, attributes["zero_pad_y"])
+    columns = counts(window.horizontal, attributes["zero_pad_x"])
+    divisors: NDArray[np.float32] = np.maximum(np.outer(rows, columns), 1).astype(np.float32)
+    return divisors

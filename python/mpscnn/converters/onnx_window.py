@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from mpscnn.converters.onnx_export import Layer
 
 
 @dataclass(frozen=True)
@@ -30,13 +35,17 @@ class Axis:
         """Padding behind the input that makes `output` positions; with ceil_mode more than is stated."""
         return max((self.output - 1) * self.stride + self.reach - self.size - self.before, 0)
 
-    def counts(self, count_padding: bool) -> list[int]:
-        """For each output, the positions that an average counts."""
-        low = -self.before if count_padding else 0
-        high = self.size + (self.stated_after if count_padding else 0)
+    @property
+    def exact_after(self) -> int:
+        """As `after`, negative where positions are left unread."""
+        return (self.output - 1) * self.stride + self.reach - self.size - self.before
+
+    def counts(self, before: int, after: int) -> list[int]:
+        """For each output, the taps on the input widened by so many positions."""
         starts = (output * self.stride - self.before for output in range(self.output))
         return [
-            sum(low <= start + tap * self.dilation < high for tap in range(self.kernel)) for start in starts
+            sum(-before <= start + tap * self.dilation < self.size + after for tap in range(self.kernel))
+            for start in starts
         ]
 
 
@@ -71,6 +80,25 @@ class Window:
     def sizes(self) -> dict[str, list[int]]:
         """The attributes of Conv and MaxPool."""
         return {"kernel_shape": self.kernel, "strides": self.strides, "dilations": self.dilations}
+
+    @property
+    def crops(self) -> bool:
+        """Whether the network states negative padding, which ONNX' own windows lack."""
+        return any(min(axis.before, axis.stated_after) < 0 for axis in (self.vertical, self.horizontal))
+
+
+def widened(layer: Layer, window: Window, fill: float | None) -> str:
+    """The layer's input exactly as wide as its windows reach; the border holds `fill`, or the nearest pixel."""
+    name = layer.inputs[0].name
+    axes = (window.vertical, window.horizontal)
+    if fill is None:
+        for onnx_axis, axis in enumerate(axes, start=2):
+            positions = np.arange(-axis.before, axis.size + axis.exact_after).clip(0, axis.size - 1)
+            name = layer.add("Gather", name, layer.constant(positions, "positions"), axis=onnx_axis)
+        return name
+    before, after = [axis.before for axis in axes], [axis.exact_after for axis in axes]
+    pads = layer.constant([0, 0, *before, 0, 0, *after], "pads")
+    return layer.add("Pad", name, pads, layer.constant(fill, "fill"))
 
 
 def window_of(

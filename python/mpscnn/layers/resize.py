@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from mpscnn.layer_arguments import IntPair, pair
 from mpscnn.layers.layer_maker import LayerMaker, Tensor
 
 
@@ -16,20 +15,28 @@ class ResizeLayers(LayerMaker):
         x: Tensor,
         size: tuple[int, int] | None = None,
         *,
-        scale: IntPair = 1,
+        scale: float | tuple[float, float] = 1,
         method: str = "bilinear",
         alignment: str = "half_pixel",
+        edge: str = "clamp",
         name: str | None = None,
     ) -> Tensor:
-        """Image of another size: `size` (height, width), or whole-number factors `scale`.
+        """Image of another size, without antialiasing: (n, h, w, c) -> (n, h', w', c).
+
+        MPSCNNUpsamplingNearest, MPSCNNUpsamplingBilinear, MPSNNResizeBilinear.
 
         Args:
+            size: (height, width) of the result.
+            scale: without `size`, factors (vertical, horizontal); the result's size is rounded down.
             method: "bilinear" or "nearest".
-            alignment: "half_pixel", "corners" (align_corners) or "asymmetric" (TensorFlow 1's default).
+            alignment: where output pixel o samples the input, r = input / output size or 1 / scale: "half_pixel"
+                at (o + 0.5) * r - 0.5 (TensorFlow 2, PyTorch), "corners" at o * (input - 1) / (output - 1)
+                (align_corners), "asymmetric" at o * r (TensorFlow 1; PyTorch's nearest).
+            edge: samples outside the image read "clamp" the nearest pixel, or "zero".
         """
         attributes: dict[str, Any] = {"kind": method, "alignment": alignment}
         if size is not None:
             attributes |= {"height": size[0], "width": size[1]}
-        vertical, horizontal = pair("scale", scale)
-        attributes |= {"scale_y": vertical, "scale_x": horizontal}
+        vertical, horizontal = scale if isinstance(scale, (tuple, list)) else (scale, scale)
+        attributes |= {"scale_y": vertical, "scale_x": horizontal, "edge": edge}
         return self.layer("resize", [x], attributes, name=name, default="resize")

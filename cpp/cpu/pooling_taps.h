@@ -1,0 +1,64 @@
+#pragma once
+
+// Which source pixels a pooling window reads.
+
+#include "cpu/kernel_math.h"
+#include "cpu/kernels.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// Taps of one output position along one axis.
+struct PoolingTaps {
+    std::int64_t first, count;          ///< taps inside the source, a dilation apart
+    std::int64_t before = 0, after = 0; ///< taps that read the first and the last source position instead
+    std::int64_t counted;               ///< by an average
+    bool outside;                       ///< some tap is not inside
+
+    MPSCNN_INLINE PoolingTaps(const WindowAxis &window, std::int64_t output, std::int64_t size,
+                              std::int64_t counted_before, std::int64_t counted_after, bool clamps) {
+        const std::int64_t start = output * window.stride - window.before;
+        const Range inside = taps_within(window, start, 0, size);
+        first = start + inside.begin * window.dilation;
+        count = inside.size();
+        if (clamps) before = inside.begin, after = window.kernel - inside.end;
+        counted = taps_within(window, start, -counted_before, size + counted_after).size();
+        outside = count < window.kernel;
+    }
+
+    MPSCNN_INLINE bool empty() const { return count + before + after == 0; }
+    /// Source positions from the first to the last that is read.
+    MPSCNN_INLINE Range reach(const WindowAxis &window, std::int64_t size) const {
+        if (empty()) return {0, 0};
+        const std::int64_t last = first + (count - 1) * window.dilation;
+        return {before > 0  ? 0
+                : count > 0 ? first
+                            : size - 1,
+                (after > 0   ? size - 1
+                 : count > 0 ? last
+                             : 0) +
+                    1};
+    }
+
+private:
+    static MPSCNN_INLINE Range taps_within(const WindowAxis &window, std::int64_t start, std::int64_t low,
+                                           std::int64_t high) {
+        const std::int64_t begin = clamped(divide_up(low - start, window.dilation), 0, window.kernel);
+        return {begin, clamped(divide_up(high - start, window.dilation), begin, window.kernel)};
+    }
+};
+
+MPSCNN_INLINE PoolingTaps vertical_taps(const PoolingTask &task, std::int64_t y) {
+    return {task.vertical,        y,
+            task.source.height,   task.counted_before_y,
+            task.counted_after_y, task.edge == PoolingEdge::clamp && task.kind != PoolingKind::average};
+}
+
+MPSCNN_INLINE PoolingTaps horizontal_taps(const PoolingTask &task, std::int64_t x) {
+    return {task.horizontal,      x,
+            task.source.width,    task.counted_before_x,
+            task.counted_after_x, task.edge == PoolingEdge::clamp && task.kind != PoolingKind::average};
+}
+
+} // namespace
+} // namespace mpscnn::cpu

@@ -1,0 +1,100 @@
+"""Borders, parts and other sizes of images as ONNX nodes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mpscnn.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from mpscnn.converters.onnx_export import Layer
+
+_SIDES = (("front", "back", 3), ("top", "bottom", 1), ("left", "right", 2))
+"""In ONNX' order of axes, with ours."""
+
+
+def padding(layer: Layer) -> str:
+    """Constant borders are ONNX' own; clamped and mirrored ones gather the positions, since Pad lacks some."""
+    sides = layer.attributes
+    if sides["mode"] != "constant":
+        return _gathered(layer)
+    before, after = [sides[first] for first, _, _ in _SIDES], [sides[last] for _, last, _ in _SIDES]
+    pads = layer.constant([0, *before, 0, *after], "pads")
+    padded = layer.add("Pad", layer.inputs[0].name, pads, layer.constant(float(sides["value"]), "value"))
+    if not sides["values"]:
+        return padded
+    _, height, width, channels = layer.shape
+    border = np.ones((channels, height, width), np.float32)
+    covered = [
+        slice(max(first, 0), extent - max(last, 0))
+        for first, last, extent in zip(before, after, border.shape, strict=True)
+    ]
+    border[tuple(covered)] = 0
+    values = np.asarray(sides["values"], np.float32).reshape(-1, 1, 1)
+    return layer.add("Add", padded, layer.constant(border * values, "values"))
+
+
+def _gathered(layer: Layer) -> str:
+    sides, name = layer.attributes, layer.inputs[0].name
+    modes = {"clamp": "edge", "mirror": "reflect", "mirror_with_edge": "symmetric"}
+    for onnx_axis, (first, last, axis) in enumerate(_SIDES, start=1):
+        size, before, after = layer.inputs[0].shape[axis], sides[first], sides[last]
+        if before == after == 0:
+            continue
+        widths = (max(before, 0), max(after, 0))
+        mode = "edge" if size == 1 else modes[sides["mode"]]
+        positions = np.pad(np.arange(size), widths, mode=mode)  # type: ignore[call-overload]
+        positions = positions[max(-before, 0) : len(positions) - max(-after, 0)]
+        name = layer.add("Gather", name, layer.constant(positions, f"positions{axis}"), axis=onnx_axis)
+    return name if name != layer.inputs[0].name else layer.add("Identity", name)
+
+
+def part(layer: Layer) -> str:
+    """A slice."""
+    sides, (_, *extents) = layer.attributes, layer.inputs[0].shape
+    firsts = [sides[side] % extent for side, extent in zip(("top", "left", "front"), extents, strict=True)]
+    steps = [sides["stride_y"], sides["stride_x"], 1]
+    ends = [
+        first + (count - 1) * step + 1
+        for first, count, step in zip(firsts, layer.shape[1:], steps, strict=True)
+    ]
+    constants = [
+        layer.constant(values, role)
+        for values, role in ((firsts, "starts"), (ends, "ends"), ([2, 3, 1], "axes"), (steps, "steps"))
+    ]
+    return layer.add("Slice", layer.inputs[0].name, *constants)
+
+
+def resize(layer: Layer) -> str:
+    """Sizes that follow the image; ONNX has no offset and no magnification apart from the size."""
+    attributes = layer.attributes
+    shape = layer.inputs[0].shape
+    stated = [attributes[name] for name in ("magnification_y", "magnification_x", "offset_y", "offset_x")]
+    scales = [attributes["scale_y"], attributes["scale_x"]]
+    uneven = attributes["alignment"] != "corners" and any(
+        fixed == 0 and size * scale != result
+        for fixed, size, scale, result in zip(
+            (attributes["height"], attributes["width"]), shape[1:3], scales, layer.shape[1:3], strict=True
+        )
+    )
+    if any(stated) or attributes["edge"] != "clamp" or uneven:
+        raise UnsupportedError(
+            f"layer {layer.name!r}: ONNX' resize has no offset, no magnification apart from the sizes, no scale "
+            "whose result is rounded, and no zeros outside the image"
+        )
+    # The batch is known only when the graph runs; onnxruntime 1.31 fails on Resize for chosen axes.
+    batch_and_channels = layer.add("Shape", layer.inputs[0].name, start=0, end=2)
+    sizes = layer.add("Concat", batch_and_channels, layer.constant(list(layer.shape[1:3]), "size"), axis=0)
+    alignment = {"half_pixel": "half_pixel", "corners": "align_corners", "asymmetric": "asymmetric"}
+    return layer.add(
+        "Resize",
+        layer.inputs[0].name,
+        "",  # region of interest and scales: not given
+        "",
+        sizes,
+        mode="linear" if attributes["kind"] == "bilinear" else "nearest",
+        coordinate_transformation_mode=alignment[attributes["alignment"]],
+        nearest_mode="floor" if attributes["alignment"] == "asymmetric" else "round_prefer_ceil",
+    )
