@@ -38,7 +38,7 @@ class BinaryConvolutionLayers(LayerMaker):
         Args:
             kernel_size, strides, padding, dilation: as in `conv2d`.
             beta_scaling: beta is the mean of |x| over the window (zeros outside the image) and its channels; else 1.
-            activation: "relu", "relu6", "prelu" or a mapping with the neuron's parameters.
+            activation: a name or a mapping, see `activation`.
 
         Weights: `weight` [filters][kernel height][kernel width][c], of which only the signs count (for Apple's packed
         words see `mpscnn.unpack_binary_weights`); optional `bias` and `scale` [filters], `input_bias` and

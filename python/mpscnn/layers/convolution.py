@@ -29,7 +29,7 @@ class ConvolutionLayers(LayerMaker):
             kernel_size, strides, dilation: one number, or (vertical, horizontal).
             padding: "valid", "same" (TensorFlow's rule), "full", one number for all sides, (vertical, horizontal),
                 or ((top, bottom), (left, right)).
-            activation: "relu", "relu6", "prelu" or a mapping with the neuron's parameters.
+            activation: a name or a mapping, see `activation`.
 
         Weights: `weight` [filters][kernel height][kernel width][c / groups], `bias` [filters] (optional).
         """

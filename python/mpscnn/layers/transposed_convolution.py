@@ -37,7 +37,7 @@ class TransposedConvolutionLayers(LayerMaker):
                 reach = (kernel_size - 1) * dilation + 1.
             output_padding: rows and columns added at the end, as in PyTorch.
             output_size: (h', w') instead of that rule, as `output_shape` of TensorFlow and `output_size` of PyTorch.
-            activation: "relu", "relu6", "prelu" or a mapping with the neuron's parameters.
+            activation: a name or a mapping, see `activation`.
 
         Weights: `weight` [filters][kernel height][kernel width][c / groups], `bias` [filters] (optional). Filter f
         of group g holds PyTorch's weight[g * c / groups + i, f - g * filters / groups, y, x] at [f, y, x, i]: without
