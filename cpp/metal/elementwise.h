@@ -2,8 +2,8 @@
 
 #include <memory>
 
-#include "shaders/activation_params.h"
 #include "metal/layer.h"
+#include "shaders/activation_params.h"
 
 namespace mpscnn::metal {
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "shaders/activation_params.h"
 #include "metal/layer.h"
+#include "shaders/activation_params.h"
 
 #import <MetalPerformanceShaders/MetalPerformanceShaders.h>
 

@@ -28,7 +28,7 @@ struct Padding {
     std::int64_t top = 0, bottom = 0, left = 0, right = 0, front = 0, back = 0;
     float value = 0.0f;
     PaddingMode mode = PaddingMode::constant;
-    std::vector<double> values;
+    std::vector<double> values{};
 
     template <class Visitor> void fields(Visitor &visit) {
         visit("top", top, "rows above, negative: cropped");

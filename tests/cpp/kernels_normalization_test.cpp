@@ -94,7 +94,8 @@ TEST(statistics_of_a_batch) {
         check_task(random, table, "batch statistics", task, result,
                    [&](float got, std::int64_t, std::int64_t row, std::int64_t, std::int64_t c) {
                        const Moments expected = expected_moments(source, -1, c, c + 1);
-                       if (row == statistics_mean) return is_close(got, expected.mean, 1e-6 * std::sqrt(expected.variance));
+                       if (row == statistics_mean)
+                           return is_close(got, expected.mean, 1e-6 * std::sqrt(expected.variance));
                        return is_close(got, expected.variance, 1e-6 * expected.variance);
                    });
     });

@@ -277,9 +277,9 @@ typedef struct mpscnn_convolve_options {
     int correlate; /* not 0: the kernel is not reversed */
 } mpscnn_convolve_options;
 
-/* result[i] = sum of kernel[t] * signal[i - t], over one or two axes; axes before them count signals. All tensors
- * are float32 or all are float64, without gaps; the result must not overlap the others. With result->data NULL its
- * rank and shape are filled in and nothing is computed. */
+/* result[i] = sum of kernel[t] * signal[i - t], over one or two axes; axes before them count signals. All
+ * tensors are float32 or all are float64, without gaps; the result must not overlap the others. With
+ * result->data NULL its rank and shape are filled in and nothing is computed. */
 MPSCNN_API mpscnn_status mpscnn_convolve(const mpscnn_tensor *signal, const mpscnn_tensor *kernel,
                                          const mpscnn_convolve_options *options, mpscnn_tensor *result);
 
