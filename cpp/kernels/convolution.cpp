@@ -33,6 +33,12 @@ void Convolution::check(const std::string &kernel) const {
                "a multiple of the " + std::to_string(input_feature_channels) +
                    " input_feature_channels for a depthwise convolution",
                output_feature_channels);
+    require_range(kernel, "sub_pixel_scale_factor", sub_pixel_scale_factor, 1);
+    if (output_feature_channels % (sub_pixel_scale_factor * sub_pixel_scale_factor) != 0)
+        refuse("output_feature_channels",
+               "a multiple of sub_pixel_scale_factor^2 = " +
+                   std::to_string(sub_pixel_scale_factor * sub_pixel_scale_factor),
+               output_feature_channels);
     const std::int64_t slice = ImageDescriptor::slice_channels;
     if (groups > 1 &&
         (input_feature_channels % (groups * slice) != 0 || output_feature_channels % (groups * slice) != 0))
@@ -71,7 +77,9 @@ int Convolution::build(EncodingBuilder &builder) const {
     ops::Convolution convolution;
     convolution.output_channels = output_feature_channels;
     convolution.groups = depthwise ? input_feature_channels : groups;
-    convolution.window = builder.place(taps());
+    const std::int64_t scale = sub_pixel_scale_factor;
+    const ImageSize size{(builder.width() + scale - 1) / scale, (builder.height() + scale - 1) / scale};
+    convolution.window = builder.place(taps(), size);
     const int source = builder.widened(convolution.window);
 
     const Shape per_channel{output_feature_channels};
@@ -90,7 +98,11 @@ int Convolution::build(EncodingBuilder &builder) const {
                               {"gamma", "gamma", per_channel},
                               {"beta", "beta", per_channel}});
     }
-    return builder.add_neuron(fused_neuron_descriptor.neuron, result, output_feature_channels);
+    result = builder.add_neuron(fused_neuron_descriptor.neuron, result, output_feature_channels);
+    if (scale == 1) return result;
+    ops::DepthToSpace blocks;
+    blocks.scale = scale;
+    return builder.cut(builder.add(blocks, {result}), {size.width * scale, size.height * scale});
 }
 
 } // namespace mpscnn::kernels

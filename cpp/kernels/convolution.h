@@ -45,7 +45,7 @@ struct Convolution {
     ops::Window taps() const;
     void check(const std::string &kernel) const;
     ops::WeightSpecs weights() const;
-    std::int64_t output_channels(std::int64_t) const {
+    std::int64_t output_channels(ChannelCounts) const {
         return output_feature_channels / (sub_pixel_scale_factor * sub_pixel_scale_factor);
     }
     int build(EncodingBuilder &builder) const;

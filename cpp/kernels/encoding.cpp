@@ -26,9 +26,10 @@ void require_range(const std::string &kernel, const char *name, std::int64_t val
 }
 
 EncodingBuilder::EncodingBuilder(std::string kernel, const KernelProperties &properties,
-                                 std::span<const ImageDescriptor> sources, const ImageDescriptor &destination)
+                                 std::span<const ImageDescriptor> sources, const ImageDescriptor &destination,
+                                 bool any_source_channel)
     : kernel_(std::move(kernel)), properties_(properties), sources_(sources),
-      destination_channels_(destination.feature_channels) {
+      destination_channels_(destination.feature_channels), any_source_channel_(any_source_channel) {
     place_destination(destination);
     for (std::size_t i = 0; i < sources.size(); ++i) place_source(i);
 }
@@ -70,9 +71,11 @@ void EncodingBuilder::place_source(std::size_t source) {
                                          std::to_string(image.number_of_images) +
                                          " images of the source, got " + std::to_string(range.image) +
                                          " and " + std::to_string(range.images));
-    range.channel = require_offset(*this, "source_feature_channel_offset", given.feature_channel_offset);
+    range.channel = any_source_channel_ ? given.feature_channel_offset
+                                        : require_offset(*this, "source_feature_channel_offset",
+                                                         given.feature_channel_offset);
     range.channels = std::min(given.feature_channel_max_count, image.feature_channels - range.channel);
-    if (range.channels < 1)
+    if (range.channels < 1 || range.channel < 0)
         refuse(ErrorKind::parameter,
                "source_feature_channel_offset and source_feature_channel_max_count leave no channel of " +
                    std::to_string(image.feature_channels) + ", got " + std::to_string(range.channel) +
@@ -84,37 +87,71 @@ void EncodingBuilder::place_source(std::size_t source) {
 
 int EncodingBuilder::add_source(std::size_t source, const ImageRegion &region) {
     inputs_.push_back({source, region});
-    return static_cast<int>(inputs_.size()) - 1;
+    return -static_cast<int>(inputs_.size());
 }
 
 int EncodingBuilder::whole(std::size_t source) { return add_source(source, ranges_[source]); }
 
-int EncodingBuilder::pixels(std::size_t source) {
+int EncodingBuilder::pixels(std::size_t source, std::int64_t stride_x, std::int64_t stride_y) {
     const Offset &offset = properties_.sources[source].offset;
     ImageRegion region = ranges_[source];
-    const bool inside = offset.x >= 0 && written_.width <= region.width - offset.x && offset.y >= 0 &&
-                        written_.height <= region.height - offset.y;
-    if (!inside) return edged(place({}, source), source);
+    const std::int64_t width = (written_.width - 1) * stride_x + 1;
+    const std::int64_t height = (written_.height - 1) * stride_y + 1;
+    const bool inside = offset.x >= 0 && width <= region.width - offset.x && offset.y >= 0 &&
+                        height <= region.height - offset.y;
+    if (!inside) {
+        ops::Padding border;
+        border.top = -offset.y;
+        border.bottom = offset.y + height - region.height;
+        border.left = -offset.x;
+        border.right = offset.x + width - region.width;
+        return bordered(std::move(border), source);
+    }
     region.x = offset.x;
     region.y = offset.y;
-    region.width = written_.width;
-    region.height = written_.height;
+    region.width = width;
+    region.height = height;
     return add_source(source, region);
+}
+
+int EncodingBuilder::part(const ClipRect &clip, ImageSize &size, std::size_t source) {
+    ImageRegion region = ranges_[source];
+    const auto inside = [&](const char *axis, std::int64_t begin, std::int64_t wanted, std::int64_t extent) {
+        const std::int64_t found = begin < 0 ? 0 : std::min(wanted, extent - std::min(begin, extent));
+        if (found < 1)
+            refuse(ErrorKind::parameter, std::string("the source's clip rectangle leaves no ") + axis +
+                                             " of the source: it begins at " + std::to_string(begin) +
+                                             " and takes " + std::to_string(wanted) + " of " +
+                                             std::to_string(extent));
+        return found;
+    };
+    region.x = clip.origin.x;
+    region.y = clip.origin.y;
+    region.width = size.width = inside("columns", clip.origin.x, clip.width, region.width);
+    region.height = size.height = inside("rows", clip.origin.y, clip.height, region.height);
+    return add_source(source, region);
+}
+
+void EncodingBuilder::require_written(const ImageSize &size, const char *why) const {
+    if (written_.width != size.width || written_.height != size.height)
+        refuse(ErrorKind::shape, std::string(why) + ": " + std::to_string(size.width) + " x " +
+                                     std::to_string(size.height) + "; clip_rect and destination take " +
+                                     std::to_string(written_.width) + " x " +
+                                     std::to_string(written_.height));
 }
 
 int EncodingBuilder::add(ops::Operation operation, std::vector<int> inputs, std::vector<WeightUse> weights,
                          std::optional<ops::Neuron> activation) {
     nodes_.push_back({std::move(operation), std::move(inputs), activation, std::move(weights)});
-    return static_cast<int>(inputs_.size() + nodes_.size()) - 1;
+    return static_cast<int>(nodes_.size()) - 1;
 }
 
-ops::Window EncodingBuilder::place(ops::Window taps, std::size_t source) const {
+ops::Window EncodingBuilder::place(ops::Window taps, ImageSize result, std::size_t source) const {
     const SourceProperties &given = properties_.sources[source];
     const ops::WindowAxis rows = ops::placed_window({taps.kernel_height, taps.stride_y, taps.dilation_y},
-                                                    given.offset.y, written_.height, sources_[source].height);
-    const ops::WindowAxis columns =
-        ops::placed_window({taps.kernel_width, taps.stride_x, taps.dilation_x}, given.offset.x,
-                           written_.width, sources_[source].width);
+                                                    given.offset.y, result.height, sources_[source].height);
+    const ops::WindowAxis columns = ops::placed_window({taps.kernel_width, taps.stride_x, taps.dilation_x},
+                                                       given.offset.x, result.width, sources_[source].width);
     taps.padding = ops::PaddingPolicy::explicit_;
     taps.pad_top = rows.before;
     taps.pad_bottom = rows.after;
@@ -123,23 +160,37 @@ ops::Window EncodingBuilder::place(ops::Window taps, std::size_t source) const {
     return taps;
 }
 
-int EncodingBuilder::edged(const ops::Window &window, std::size_t source) {
-    static_cast<void>(window);
-    refuse(ErrorKind::unsupported, "reads outside the source; edge mode " +
-                                       std::string(ops::name_of(properties_.sources[source].edge_mode)) +
-                                       " is not known to this engine");
+int EncodingBuilder::bordered(ops::Padding border, std::size_t source) {
+    if (properties_.sources[source].edge_mode == EdgeMode::clamp) border.mode = ops::PaddingMode::clamp;
+    const int image = whole(source);
+    return add(std::move(border), {image});
+}
+
+int EncodingBuilder::cut(int value, ImageSize size) {
+    if (size.width == written_.width && size.height == written_.height) return value;
+    ops::Padding rest;
+    rest.bottom = written_.height - size.height;
+    rest.right = written_.width - size.width;
+    return add(std::move(rest), {value});
+}
+
+void EncodingBuilder::require_no_offset(const char *why) const {
+    const Offset &offset = properties_.sources[0].offset;
+    if (offset.x != 0 || offset.y != 0)
+        refuse(ErrorKind::parameter, std::string("offset must be (0, 0, z): ") + why + ", got (" +
+                                         std::to_string(offset.x) + ", " + std::to_string(offset.y) + ", " +
+                                         std::to_string(offset.z) + ")");
 }
 
 int EncodingBuilder::widened(ops::Window &window, std::size_t source) {
-    if (properties_.sources[source].edge_mode == EdgeMode::zero) return whole(source);
-    if (std::max({window.pad_top, window.pad_bottom, window.pad_left, window.pad_right}) <= 0)
-        return whole(source);
-    ops::Window border;
-    border.padding = ops::PaddingPolicy::explicit_;
-    for (auto side :
-         {&ops::Window::pad_top, &ops::Window::pad_bottom, &ops::Window::pad_left, &ops::Window::pad_right})
-        border.*side = std::exchange(window.*side, 0);
-    return edged(border, source);
+    const bool inside = std::max({window.pad_top, window.pad_bottom, window.pad_left, window.pad_right}) <= 0;
+    if (inside || properties_.sources[source].edge_mode == EdgeMode::zero) return whole(source);
+    ops::Padding border;
+    border.top = std::exchange(window.pad_top, 0);
+    border.bottom = std::exchange(window.pad_bottom, 0);
+    border.left = std::exchange(window.pad_left, 0);
+    border.right = std::exchange(window.pad_right, 0);
+    return bordered(std::move(border), source);
 }
 
 int EncodingBuilder::add_neuron(const std::optional<ops::Neuron> &neuron, int value, std::int64_t channels) {
@@ -157,6 +208,9 @@ Encoding EncodingBuilder::finish(std::int64_t channels) && {
                    " behind destination_feature_channel_offset " + std::to_string(written_.channel) +
                    "), got " + std::to_string(destination_channels_));
     written_.channels = channels;
+    const int sources = static_cast<int>(inputs_.size());
+    for (EncodedNode &node : nodes_)
+        for (int &value : node.inputs) value = value < 0 ? -1 - value : sources + value;
     return {std::move(inputs_), std::move(nodes_), written_};
 }
 

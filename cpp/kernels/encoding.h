@@ -50,6 +50,13 @@ struct Encoding {
     ImageRegion destination;
 };
 
+/// Feature channels that are read of each source.
+using ChannelCounts = std::span<const std::int64_t>;
+
+struct ImageSize {
+    std::int64_t width, height;
+};
+
 /// Throws ParameterError "<kernel>: <name> must be <least> to ..., got ..." for a value that is too small or
 /// beyond ops::largest_size.
 void require_range(const std::string &kernel, const char *name, std::int64_t value, std::int64_t least);
@@ -59,7 +66,8 @@ void require_range(const std::string &kernel, const char *name, std::int64_t val
 class EncodingBuilder {
 public:
     EncodingBuilder(std::string kernel, const KernelProperties &properties,
-                    std::span<const ImageDescriptor> sources, const ImageDescriptor &destination);
+                    std::span<const ImageDescriptor> sources, const ImageDescriptor &destination,
+                    bool any_source_channel = false);
 
     const std::string &kernel() const { return kernel_; }
     const KernelProperties &properties() const { return properties_; }
@@ -74,15 +82,28 @@ public:
 
     /// The images and channels read of a source, with all of their pixels.
     int whole(std::size_t source = 0);
-    /// The pixels from the offset on, one for each that is written; outside the image as the edge mode says.
-    int pixels(std::size_t source = 0);
+    /// The pixels from the offset on, one for each that is written and strides apart (0: one pixel for all);
+    /// outside the image as the edge mode says.
+    int pixels(std::size_t source = 0, std::int64_t stride_x = 1, std::int64_t stride_y = 1);
+    /// The part of a source that lies in `clip`, whose size is given back.
+    int part(const ClipRect &clip, ImageSize &size, std::size_t source = 0);
+    /// Throws ShapeError unless exactly this size is written: `why`.
+    void require_written(const ImageSize &size, const char *why) const;
     int add(ops::Operation operation, std::vector<int> inputs, std::vector<WeightUse> weights = {},
             std::optional<ops::Neuron> activation = std::nullopt);
     /// `taps` (kernel, stride and dilation) where the offset puts them on a source that is read whole.
-    ops::Window place(ops::Window taps, std::size_t source = 0) const;
+    ops::Window place(ops::Window taps, std::size_t source = 0) const {
+        return place(taps, {width(), height()}, source);
+    }
+    /// The same for a result of another size than is written.
+    ops::Window place(ops::Window taps, ImageSize result, std::size_t source = 0) const;
     /// A source for a windowed operation that knows zeros outside the image only. In edge mode clamp the
     /// image is widened and `window`, as place() gave it, then reads nothing outside.
     int widened(ops::Window &window, std::size_t source = 0);
+    /// The upper left part of a value of this size: as much as is written.
+    int cut(int value, ImageSize size);
+    /// Throws ParameterError unless the offset of source 0 is (0, 0); `why` this kernel has none.
+    void require_no_offset(const char *why) const;
 
     /// Reads only so many channels from the offset on.
     void read_channels(std::int64_t count, std::size_t source = 0) { ranges_[source].channels = count; }
@@ -98,15 +119,17 @@ private:
     void place_destination(const ImageDescriptor &destination);
     void place_source(std::size_t source);
     int add_source(std::size_t source, const ImageRegion &region);
-    /// A source as the one-pixel window `window` sees it, its edge mode applied.
-    int edged(const ops::Window &window, std::size_t source);
+    /// A source with a border as its edge mode says, or with its own cut off where that is negative.
+    int bordered(ops::Padding border, std::size_t source);
 
     std::string kernel_;
     const KernelProperties &properties_;
     std::span<const ImageDescriptor> sources_;
     std::int64_t destination_channels_;
+    bool any_source_channel_; ///< channels may be read from others than multiples of 4 on
     ImageRegion written_;
     std::vector<ImageRegion> ranges_; ///< images and channels of each source
+    // While building, values are nodes from 0 on and sources from -1 downwards: sources may follow nodes.
     std::vector<EncodedNode> nodes_;
     std::vector<EncodedSource> inputs_;
 };

@@ -26,7 +26,7 @@ struct FullyConnected {
     ops::Window taps() const;
     void check(const std::string &kernel) const;
     ops::WeightSpecs weights() const;
-    std::int64_t output_channels(std::int64_t) const { return output_feature_channels; }
+    std::int64_t output_channels(ChannelCounts) const { return output_feature_channels; }
     int build(EncodingBuilder &builder) const;
 };
 

@@ -6,8 +6,6 @@ namespace mpscnn::kernels {
 
 namespace {
 
-constexpr EdgeMode outside_pad[] = {EdgeMode::zero, EdgeMode::clamp};
-
 /// Names of a source's properties: MPSCNNKernel's, or those of MPSCNNBinaryKernel.
 struct SourceNames {
     const char *offset, *edge_mode, *channel_offset, *channel_max_count;
@@ -75,6 +73,10 @@ const KernelClass &class_named(std::string_view name) {
 template <class T>
 concept Windowed = requires(const T &family) { family.taps(); };
 
+template <class T>
+concept Sized =
+    requires(const T &family, std::span<const ImageDescriptor> sources) { family.destination_size(sources); };
+
 ops::Window taps_of(const Family &family) {
     return std::visit(
         []<class T>(const T &entry) {
@@ -134,14 +136,18 @@ Json Kernel::get() const { return ops::write_fields(AllProperties{const_cast<Ker
 
 void Kernel::check() const {
     std::visit([&](const auto &family) { family.check(name()); }, family);
+    if (any_edge_mode()) return;
     for (std::size_t i = 0; i < type->sources; ++i) {
-        const SourceProperties &source = properties.sources[i];
-        if (std::find(std::begin(outside_pad), std::end(outside_pad), source.edge_mode) ==
-            std::end(outside_pad))
+        const EdgeMode mode = properties.sources[i].edge_mode;
+        if (mode != EdgeMode::zero && mode != EdgeMode::clamp)
             fail(ErrorKind::unsupported,
                  name() + ": edge_mode must be zero or clamp (the others are for Pad), got " +
-                     ops::name_of(source.edge_mode));
+                     ops::name_of(mode));
     }
+}
+
+bool Kernel::any_edge_mode() const {
+    return std::visit([]<class T>(const T &) { return requires { T::any_edge_mode; }; }, family);
 }
 
 void Kernel::require_sources(std::size_t given) const {
@@ -154,27 +160,48 @@ ops::WeightSpecs Kernel::weights() const {
     return std::visit([](const auto &entry) { return entry.weights(); }, family);
 }
 
-ImageDescriptor Kernel::make_destination(std::span<const ImageDescriptor> sources) {
-    require_sources(sources.size());
-    const ImageDescriptor &source = sources[0];
-    SourceProperties &read = properties.sources[0];
-    const ops::Window taps = taps_of(family);
+std::int64_t Kernel::output_channels(ChannelCounts sources) const {
+    return std::visit([&](const auto &entry) { return entry.output_channels(sources); }, family);
+}
+
+void Kernel::apply_policy(const ImageDescriptor &source, ImageDescriptor &destination) {
     const ops::OperationInfo info{type->name, "", 1, 1, false, false, false};
+    const ops::Window taps = taps_of(family);
     const ops::AxisPlacement rows =
         ops::place(info, ops::AxisPolicy::vertical(properties.padding), vertical(taps), source.height);
     const ops::AxisPlacement columns =
         ops::place(info, ops::AxisPolicy::horizontal(properties.padding), horizontal(taps), source.width);
-    read.offset.x = columns.offset;
-    read.offset.y = rows.offset;
-    const std::int64_t channels =
-        std::min(source.feature_channels - read.feature_channel_offset, read.feature_channel_max_count);
-    ImageDescriptor destination = source;
     destination.width = columns.size;
     destination.height = rows.size;
-    destination.feature_channels =
-        properties.destination_feature_channel_offset +
-        std::visit([&](const auto &entry) { return entry.output_channels(channels); }, family);
-    destination.number_of_images = source.number_of_images - read.offset.z;
+    properties.sources[0].offset.x = columns.offset;
+    properties.sources[0].offset.y = rows.offset;
+}
+
+ImageDescriptor Kernel::make_destination(std::span<const ImageDescriptor> sources) {
+    require_sources(sources.size());
+    ImageDescriptor destination = sources[0];
+    std::visit(
+        [&]<class T>(const T &entry) {
+            if constexpr (Sized<T>) {
+                const ImageSize size = entry.destination_size(sources);
+                destination.width = size.width;
+                destination.height = size.height;
+                Offset offset;
+                if constexpr (requires { entry.destination_offset(); }) offset = entry.destination_offset();
+                for (SourceProperties &read : properties.sources)
+                    read.offset = {offset.x, offset.y, read.offset.z};
+            } else {
+                apply_policy(sources[0], destination);
+            }
+        },
+        family);
+    std::vector<std::int64_t> channels;
+    for (std::size_t i = 0; i < sources.size(); ++i)
+        channels.push_back(
+            std::min(sources[i].feature_channels - properties.sources[i].feature_channel_offset,
+                     properties.sources[i].feature_channel_max_count));
+    destination.feature_channels = properties.destination_feature_channel_offset + output_channels(channels);
+    destination.number_of_images = sources[0].number_of_images - properties.sources[0].offset.z;
     return destination;
 }
 
@@ -197,14 +224,11 @@ ImageRegion Kernel::source_region(std::int64_t width, std::int64_t height, std::
 
 Encoding Kernel::encode(std::span<const ImageDescriptor> sources, const ImageDescriptor &destination) const {
     require_sources(sources.size());
-    EncodingBuilder builder(name(), properties, sources, destination);
-    const std::int64_t channels = std::visit(
-        [&](const auto &entry) {
-            entry.build(builder);
-            return entry.output_channels(builder.channels());
-        },
-        family);
-    return std::move(builder).finish(channels);
+    EncodingBuilder builder(name(), properties, sources, destination, any_edge_mode());
+    std::visit([&](const auto &entry) { entry.build(builder); }, family);
+    std::vector<std::int64_t> channels;
+    for (std::size_t i = 0; i < sources.size(); ++i) channels.push_back(builder.channels(i));
+    return std::move(builder).finish(output_channels(channels));
 }
 
 Json describe_kernels() {

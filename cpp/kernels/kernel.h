@@ -8,11 +8,18 @@
 #include <variant>
 #include <vector>
 
+#include "kernels/arithmetic.h"
 #include "kernels/convolution.h"
+#include "kernels/dropout.h"
 #include "kernels/fully_connected.h"
 #include "kernels/neuron.h"
+#include "kernels/normalization.h"
 #include "kernels/pooling.h"
+#include "kernels/reduction.h"
+#include "kernels/reshape.h"
+#include "kernels/resize.h"
 #include "kernels/softmax.h"
+#include "kernels/transposed_convolution.h"
 
 namespace mpscnn::kernels {
 
@@ -22,11 +29,15 @@ namespace mpscnn::kernels {
 //   void check(const std::string &kernel) const;       their ranges; throws
 //   ops::WeightSpecs weights() const;
 //   int build(EncodingBuilder &) const;                the operations of one encode; the value written
-//   std::int64_t output_channels(std::int64_t source_channels) const;
+//   std::int64_t output_channels(ChannelCounts) const;
 //   static constexpr auto default_padding = ...;       size bits of the padding policy, same unless given
-// and, unless a pixel of the result depends on the pixel at the same place,
+// and, unless a pixel of the result depends on the pixel at the same place, one of
 //   ops::Window taps() const;                          kernel, stride and dilation
-using Family = std::variant<Convolution, FullyConnected, Neuron, Pooling, Softmax>;
+//   ImageSize destination_size(std::span<const ImageDescriptor>) const;   whatever the padding policy
+using Family =
+    std::variant<ArgumentReduction, ConvolutionTranspose, Arithmetic, BatchNormalization, Convolution,
+                 CrossChannelNormalization, Dropout, FullyConnected, GroupNormalization, Neuron, Pad, Pooling,
+                 Reduction, Reshape, Resize, Slice, Softmax, WeightedReduction, WindowNormalization>;
 
 struct Kernel;
 
@@ -65,6 +76,11 @@ struct Kernel {
 
 private:
     void check() const;
+    /// Pad: all edge modes, and sources read from any channel on.
+    bool any_edge_mode() const;
+    std::int64_t output_channels(ChannelCounts sources) const;
+    /// Size of the destination and offset of a kernel with one source, by the padding policy.
+    void apply_policy(const ImageDescriptor &source, ImageDescriptor &destination);
     void require_sources(std::size_t given) const;
 };
 

@@ -19,7 +19,7 @@ struct Neuron {
 
     void check(const std::string &kernel) const;
     ops::WeightSpecs weights() const { return neuron_descriptor.weights(data_count); }
-    std::int64_t output_channels(std::int64_t source_channels) const { return source_channels; }
+    std::int64_t output_channels(ChannelCounts sources) const { return sources[0]; }
     int build(EncodingBuilder &builder) const;
 };
 

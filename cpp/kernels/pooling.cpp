@@ -28,6 +28,12 @@ int Pooling::build(EncodingBuilder &builder) const {
     ops::Pooling pooling;
     pooling.kind = kind;
     pooling.window = builder.place(taps());
+    const bool clamped = builder.properties().sources[0].edge_mode == EdgeMode::clamp;
+    pooling.edge = clamped ? ops::EdgeRule::clamp : ops::EdgeRule::zero;
+    if (clamped) { // without it zeros count in any case
+        pooling.zero_pad_y = zero_pad_size_y;
+        pooling.zero_pad_x = zero_pad_size_x;
+    }
     const int source = builder.whole();
     return builder.add(pooling, {source});
 }

@@ -33,7 +33,7 @@ struct Pooling {
     ops::Window taps() const;
     void check(const std::string &kernel) const;
     ops::WeightSpecs weights() const { return {}; }
-    std::int64_t output_channels(std::int64_t source_channels) const { return source_channels; }
+    std::int64_t output_channels(ChannelCounts sources) const { return sources[0]; }
     int build(EncodingBuilder &builder) const;
 };
 

@@ -4,17 +4,19 @@
 
 namespace mpscnn::kernels {
 
-/// MPSCNNSoftMax: over the feature channels of each pixel.
+/// MPSCNNSoftMax and MPSCNNLogSoftMax: over the feature channels of each pixel.
 struct Softmax {
+    bool logarithm = false;
+
     template <class Visitor> void fixed(Visitor &) {}
     template <class Visitor> void fields(Visitor &) {}
 
     void check(const std::string &) const {}
     ops::WeightSpecs weights() const { return {}; }
-    std::int64_t output_channels(std::int64_t source_channels) const { return source_channels; }
+    std::int64_t output_channels(ChannelCounts sources) const { return sources[0]; }
     int build(EncodingBuilder &builder) const {
         const int source = builder.pixels();
-        return builder.add(ops::Softmax{}, {source});
+        return logarithm ? builder.add(ops::LogSoftmax{}, {source}) : builder.add(ops::Softmax{}, {source});
     }
 };
 

@@ -41,7 +41,7 @@ def test_convolution(
 ) -> None:
     rows, columns = taps
     inputs, outputs = (4 * groups, 8) if groups > 1 else (width, data.draw(st.integers(1, 9)))
-    call = data.draw(calls(inputs=inputs, outputs=outputs, edge_modes=("zero",)))
+    call = data.draw(calls(inputs=inputs, outputs=outputs))
     x = normal(seed, call.source)
     weights = normal(seed + 1, (outputs, rows.kernel, columns.kernel, inputs // groups))
     bias = normal(seed + 2, (outputs,))
@@ -67,7 +67,7 @@ def test_depthwise(
 ) -> None:
     rows, columns = taps
     outputs = inputs * multiplier
-    call = data.draw(calls(inputs=inputs, outputs=outputs, edge_modes=("zero",)))
+    call = data.draw(calls(inputs=inputs, outputs=outputs))
     x = normal(seed, call.source)
     weights = normal(seed + 1, (outputs, rows.kernel, columns.kernel))
     descriptor = kernels.DepthWiseConvolutionDescriptor(
@@ -77,6 +77,77 @@ def test_depthwise(
     assert kernel.channel_multiplier == multiplier
     reference, bound = convolved(call, x, rows, columns, weights[..., None], np.zeros(outputs), groups=inputs)
     assert_close(encode(kernel, x, destination=np.zeros(call.destination, np.float32)), reference, bound)
+
+
+@given(st.integers(2, 3), st.integers(1, 3), st.integers(1, 3), windows(), seeds, st.booleans())
+def test_sub_pixel(
+    scale: int, inputs: int, outputs: int, taps: tuple[Window, Window], seed: int, clipped: bool
+) -> None:
+    """The index formula of MPSCNNSubPixelConvolutionDescriptor over a plain convolution."""
+    rows, columns = taps
+    filters = outputs * scale**2
+    height, width = 3, 4
+    call = Call((1, 5, 6, inputs), (1, height, width, filters), (1, 2, 0))
+    x = normal(seed, call.source)
+    weights = normal(seed + 1, (filters, rows.kernel, columns.kernel, inputs))
+    descriptor = kernels.SubPixelConvolutionDescriptor(
+        columns.kernel,
+        rows.kernel,
+        inputs,
+        filters,
+        columns.stride,
+        rows.stride,
+        sub_pixel_scale_factor=scale,
+    )
+    kernel = kernels.Convolution(descriptor, weights, **call.common())
+    plain, bound = convolved(call, x, rows, columns, weights, np.zeros(filters), 1)
+    less = 1 if clipped else 0
+    shape = (1, height * scale - less, width * scale - less, outputs)
+    expected, allowed = np.zeros(shape), np.zeros(shape)
+    for y in range(shape[1]):
+        for z in range(shape[2]):
+            first = outputs * (scale * (y % scale) + z % scale)
+            expected[0, y, z] = plain[0, y // scale, z // scale, first : first + outputs]
+            allowed[0, y, z] = bound[0, y // scale, z // scale, first : first + outputs]
+    assert_close(encode(kernel, x, destination=np.zeros(shape, np.float32)), expected, allowed)
+
+
+@given(st.data(), st.integers(1, 2), st.integers(1, 4), windows(dilated=True), seeds)
+def test_transposed(
+    data: st.DataObject, groups: int, width: int, taps: tuple[Window, Window], seed: int
+) -> None:
+    """A correlation over the source with zeros between its pixels."""
+    rows, columns = taps
+    inputs, outputs = groups * width, groups * data.draw(st.integers(1, 4))
+    x = normal(seed, (1, data.draw(st.integers(1, 4)), data.draw(st.integers(1, 4)), inputs))
+    spread = np.zeros((1, (x.shape[1] - 1) * rows.stride + 1, (x.shape[2] - 1) * columns.stride + 1, inputs))
+    spread[:, :: rows.stride, :: columns.stride] = x
+    weights = normal(seed + 1, (outputs, rows.kernel, columns.kernel, inputs // groups))
+    bias = normal(seed + 2, (outputs,))
+    offset = data.draw(st.tuples(st.integers(-1, 2), st.integers(-1, 2)))
+    moved = data.draw(st.tuples(st.integers(-3, 3), st.integers(-3, 3)))
+    total = (offset[0] * columns.stride + moved[0], offset[1] * rows.stride + moved[1], 0)
+    size = (1, data.draw(st.integers(1, 7)), data.draw(st.integers(1, 7)), outputs)
+    call = Call(spread.shape, size, total)
+    dense = Window(rows.kernel, 1, rows.dilation), Window(columns.kernel, 1, columns.dilation)
+    descriptor = kernels.ConvolutionDescriptor(
+        columns.kernel,
+        rows.kernel,
+        inputs,
+        outputs,
+        columns.stride,
+        rows.stride,
+        columns.dilation,
+        rows.dilation,
+        groups,
+    )
+    kernel = kernels.ConvolutionTranspose(
+        descriptor, weights, bias, offset=offset, kernel_offset_x=moved[0], kernel_offset_y=moved[1]
+    )
+    reference, bound = convolved(call, spread, *dense, weights, bias, groups)
+    assert_close(encode(kernel, x, destination=np.zeros(size, np.float32)), reference, bound)
+    made = encode(kernels.ConvolutionTranspose(descriptor, weights, bias), x)
+    assert made.shape[1:3] == (spread.shape[1] + rows.reach - 1, spread.shape[2] + columns.reach - 1)
 
 
 @given(seeds, st.sampled_from(["relu", "relun", "linear", "prelu"]), st.booleans())

@@ -89,6 +89,22 @@ class DepthWiseConvolutionDescriptor(ConvolutionDescriptor):
 
 
 @dataclass
+class SubPixelConvolutionDescriptor(ConvolutionDescriptor):
+    """Channels that become pixels, as MPSCNNSubPixelConvolutionDescriptor.
+
+    With scale r the result has output_feature_channels / r^2 channels and r times as many rows and columns: pixel
+    (y, x), channel c is the convolution's at (y // r, x // r), channel (output_feature_channels / r^2) *
+    (r * (y % r) + x % r) + c. All channels of a pixel follow each other, unlike in PyTorch's PixelShuffle.
+    """
+
+    sub_pixel_scale_factor: int = 1
+
+    def properties(self) -> dict[str, Any]:
+        """Properties of a kernel with this descriptor."""
+        return super().properties() | {"sub_pixel_scale_factor": self.sub_pixel_scale_factor}
+
+
+@dataclass
 class ConvolutionWeightsAndBiasesState:
     """Weights and bias terms of a convolution as an object, as MPSCNNConvolutionWeightsAndBiasesState."""
 
@@ -150,6 +166,7 @@ class Convolution(_Weighted):
         "Independent groups of channels; each has a multiple of 4 source and destination channels."
     )
     depthwise = Flag("Whether each source channel is convolved on its own.")
+    sub_pixel_scale_factor = Integer("Rows and columns that the channels of a pixel become.")
     fused_neuron_descriptor = Descriptor("The neuron applied to the result.")
     batch_normalization = Flag("Whether a batch normalization is applied before the neuron.")
     batch_normalization_epsilon = Number("Added to the variance.")
@@ -205,4 +222,48 @@ class FullyConnected(_Weighted):
             if given[name] != plain[name]:
                 raise ParameterError(f"FullyConnected: {name} must be {plain[name]}, got {given[name]}")
         super().__init__(**{name: given[name] for name in own}, **properties)
+        self._load(weights, bias_terms, descriptor.weights())
+
+
+class ConvolutionTranspose(_Weighted):
+    """Transposed convolution, as MPSCNNConvolutionTranspose.
+
+    A correlation of stride 1 over the source with stride - 1 zeros between its pixels; its window begins at
+    offset * stride + kernel_offset + position - (((kernel - 1) * dilation + 1) >> 1). Weights are used as they are: for
+    the layer of TensorFlow and PyTorch rotate them by 180 degrees. Results that the kernel makes itself have
+    (n - 1) * stride + (kernel - 1) * dilation + 1 pixels.
+
+    Args:
+        descriptor: sizes and neuron.
+        weights: [output][kernel height][kernel width][input / groups].
+        bias_terms: [output]; 0 unless given.
+    """
+
+    apple_class = "MPSCNNConvolutionTranspose"
+
+    kernel_width = Integer("Columns of the filter.")
+    kernel_height = Integer("Rows of the filter.")
+    input_feature_channels = Integer("Feature channels of the source.")
+    output_feature_channels = Integer("Number of filters.")
+    stride_x = Integer("Destination columns between source columns.")
+    stride_y = Integer("Destination rows between source rows.")
+    dilation_rate_x = Integer("Destination columns between taps.")
+    dilation_rate_y = Integer("Destination rows between taps.")
+    groups = Integer("Independent groups of channels.")
+    fused_neuron_descriptor = Descriptor("The neuron applied to the result.")
+    kernel_offset_x = Integer("Destination columns by which the window is moved.")
+    kernel_offset_y = Integer("Destination rows by which the window is moved.")
+
+    def __init__(
+        self, descriptor: ConvolutionDescriptor, weights: Any, bias_terms: Any = None, **properties: Any
+    ) -> None:
+        if type(descriptor) is not ConvolutionDescriptor:
+            raise ParameterError(
+                f"ConvolutionTranspose: expected a ConvolutionDescriptor, got {type(descriptor).__name__}"
+            )
+        given = descriptor.properties()
+        if given.pop("batch_normalization"):
+            raise ParameterError("ConvolutionTranspose: has no batch normalization")
+        del given["batch_normalization_epsilon"]
+        super().__init__(**given, **properties)
         self._load(weights, bias_terms, descriptor.weights())

@@ -58,3 +58,129 @@ class Neuron(UnaryKernel):
             **properties,
         )
         self._set_weight("neuron_data", slopes, required=False)
+
+
+class NeuronAbsolute(Neuron):
+    """|x|, as MPSCNNNeuronAbsolute."""
+
+    apple_class = "MPSCNNNeuronAbsolute"
+
+    def __init__(self, **properties: Any) -> None:
+        super().__init__(NeuronDescriptor("absolute"), **properties)
+
+
+class NeuronELU(Neuron):
+    """For x >= 0 x, else a (e^x - 1), as MPSCNNNeuronELU."""
+
+    apple_class = "MPSCNNNeuronELU"
+
+    def __init__(self, a: float = 1.0, **properties: Any) -> None:
+        super().__init__(NeuronDescriptor("elu", a), **properties)
+
+
+class NeuronExponential(Neuron):
+    """c^(a x + b), c = -1 meaning e, as MPSCNNNeuronExponential."""
+
+    apple_class = "MPSCNNNeuronExponential"
+
+    def __init__(self, a: float = 1.0, b: float = 0.0, c: float = -1.0, **properties: Any) -> None:
+        super().__init__(NeuronDescriptor("exponential", a, b, c), **properties)
+
+
+class NeuronHardSigmoid(Neuron):
+    """The line a x + b limited to 0 to 1, as MPSCNNNeuronHardSigmoid."""
+
+    apple_class = "MPSCNNNeuronHardSigmoid"
+
+    def __init__(self, a: float = 0.2, b: float = 0.5, **properties: Any) -> None:
+        super().__init__(NeuronDescriptor("hard_sigmoid", a, b), **properties)
+
+
+class NeuronLinear(Neuron):
+    """The line a x + b, as MPSCNNNeuronLinear."""
+
+    apple_class = "MPSCNNNeuronLinear"
+
+    def __init__(self, a: float = 1.0, b: float = 0.0, **properties: Any) -> None:
+        super().__init__(NeuronDescriptor("linear", a, b), **properties)
+
+
+class NeuronLogarithm(Neuron):
+    """log_c(a x + b), c = -1 meaning e, as MPSCNNNeuronLogarithm."""
+
+    apple_class = "MPSCNNNeuronLogarithm"
+
+    def __init__(self, a: float = 1.0, b: float = 0.0, c: float = -1.0, **properties: Any) -> None:
+        super().__init__(NeuronDescriptor("logarithm", a, b, c), **properties)
+
+
+class NeuronPReLU(Neuron):
+    """For x >= 0 x, else a[channel] x, as MPSCNNNeuronPReLU."""
+
+    apple_class = "MPSCNNNeuronPReLU"
+
+    def __init__(self, a: Any, **properties: Any) -> None:
+        super().__init__(NeuronDescriptor("prelu", data=a), **properties)
+
+
+class NeuronPower(Neuron):
+    """(a x + b)^c, as MPSCNNNeuronPower."""
+
+    apple_class = "MPSCNNNeuronPower"
+
+    def __init__(self, a: float = 1.0, b: float = 0.0, c: float = 1.0, **properties: Any) -> None:
+        super().__init__(NeuronDescriptor("power", a, b, c), **properties)
+
+
+class NeuronReLU(Neuron):
+    """For x >= 0 x, else a x, as MPSCNNNeuronReLU."""
+
+    apple_class = "MPSCNNNeuronReLU"
+
+    def __init__(self, a: float = 0.0, **properties: Any) -> None:
+        super().__init__(NeuronDescriptor("relu", a), **properties)
+
+
+class NeuronReLUN(Neuron):
+    """min(x for x >= 0, else a x; b), as MPSCNNNeuronReLUN. ReLU6 is a = 0, b = 6; Apple's a is 1 unless given."""
+
+    apple_class = "MPSCNNNeuronReLUN"
+
+    def __init__(self, a: float = 1.0, b: float = 6.0, **properties: Any) -> None:
+        super().__init__(NeuronDescriptor("relun", a, b), **properties)
+
+
+class NeuronSigmoid(Neuron):
+    """1 / (1 + e^-x), as MPSCNNNeuronSigmoid."""
+
+    apple_class = "MPSCNNNeuronSigmoid"
+
+    def __init__(self, **properties: Any) -> None:
+        super().__init__(NeuronDescriptor("sigmoid"), **properties)
+
+
+class NeuronSoftPlus(Neuron):
+    """The curve a ln(1 + e^(b x)), as MPSCNNNeuronSoftPlus."""
+
+    apple_class = "MPSCNNNeuronSoftPlus"
+
+    def __init__(self, a: float = 1.0, b: float = 1.0, **properties: Any) -> None:
+        super().__init__(NeuronDescriptor("softplus", a, b), **properties)
+
+
+class NeuronSoftSign(Neuron):
+    """The quotient x / (1 + |x|), as MPSCNNNeuronSoftSign."""
+
+    apple_class = "MPSCNNNeuronSoftSign"
+
+    def __init__(self, **properties: Any) -> None:
+        super().__init__(NeuronDescriptor("softsign"), **properties)
+
+
+class NeuronTanH(Neuron):
+    """The curve a tanh(b x), as MPSCNNNeuronTanH."""
+
+    apple_class = "MPSCNNNeuronTanH"
+
+    def __init__(self, a: float = 1.0, b: float = 1.0, **properties: Any) -> None:
+        super().__init__(NeuronDescriptor("tanh", a, b), **properties)

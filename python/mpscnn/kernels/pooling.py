@@ -62,6 +62,15 @@ class PoolingAverage(Pooling):
     zero_pad_size_y = Integer("Rows of zeros above and below that count; edge_mode 'clamp' only.")
 
 
+class PoolingL2Norm(Pooling):
+    """Square root of the sum of squares of each window, as MPSCNNPoolingL2Norm.
+
+    With edge_mode "clamp" what lies outside reads as the nearest pixel; Apple does not say what it does there.
+    """
+
+    apple_class = "MPSCNNPoolingL2Norm"
+
+
 class DilatedPoolingMax(Pooling):
     """Maximum of each window whose taps lie dilation_rate pixels apart, as MPSCNNDilatedPoolingMax."""
 

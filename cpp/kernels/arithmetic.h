@@ -1,0 +1,41 @@
+#pragma once
+
+#include "kernels/encoding.h"
+
+namespace mpscnn::kernels {
+
+/// MPSCNNAdd, MPSCNNSubtract, MPSCNNMultiply and MPSCNNDivide.
+struct Arithmetic {
+    ops::ArithmeticKind kind = ops::ArithmeticKind::add;
+
+    ops::Arithmetic parameters;
+
+    template <class Visitor> void fixed(Visitor &) {}
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("primary_scale", parameters.primary_scale, "factor of the primary source");
+        visit("secondary_scale", parameters.secondary_scale, "factor of the secondary source");
+        visit("bias", parameters.bias, "added to the result");
+        visit("minimum_value", parameters.minimum, "lower limit of the result");
+        visit("maximum_value", parameters.maximum, "upper limit of the result");
+        visit("primary_stride_x", parameters.primary_stride_x,
+              "source columns between columns; 0: one for all");
+        visit("primary_stride_y", parameters.primary_stride_y, "source rows between rows; 0: one for all");
+        visit("primary_stride_in_feature_channels", parameters.primary_stride_channels,
+              "1, or 0: one channel for all");
+        visit("secondary_stride_x", parameters.secondary_stride_x,
+              "source columns between columns; 0: one for all");
+        visit("secondary_stride_y", parameters.secondary_stride_y,
+              "source rows between rows; 0: one for all");
+        visit("secondary_stride_in_feature_channels", parameters.secondary_stride_channels,
+              "1, or 0: one channel for all");
+    }
+
+    void check(const std::string &kernel) const;
+    ops::WeightSpecs weights() const { return {}; }
+    std::int64_t output_channels(ChannelCounts sources) const;
+    /// The primary source's, along axes on which it has one pixel for all the secondary's.
+    ImageSize destination_size(std::span<const ImageDescriptor> sources) const;
+    int build(EncodingBuilder &builder) const;
+};
+
+} // namespace mpscnn::kernels

@@ -1,0 +1,118 @@
+#include "kernels/normalization.h"
+
+namespace mpscnn::kernels {
+
+void BatchNormalization::check(const std::string &kernel) const {
+    require_range(kernel, "number_of_feature_channels", number_of_feature_channels, 1);
+    if (!(epsilon > 0.0f))
+        fail(ErrorKind::parameter, kernel + ": epsilon must be above 0, got " + std::to_string(epsilon));
+}
+
+ops::WeightSpecs BatchNormalization::weights() const {
+    const Shape channels{number_of_feature_channels};
+    ops::WeightSpecs specs{{"mean", channels},
+                           {"variance", channels, true, 0.0f},
+                           {"gamma", channels, false},
+                           {"beta", channels, false}};
+    for (auto &spec : fused_neuron_descriptor.weights(number_of_feature_channels))
+        specs.push_back(std::move(spec));
+    return specs;
+}
+
+int BatchNormalization::build(EncodingBuilder &builder) const {
+    if (builder.channels() < number_of_feature_channels)
+        builder.refuse(ErrorKind::shape,
+                       "the source must have " + std::to_string(number_of_feature_channels) +
+                           " feature channels behind its offset, got " + std::to_string(builder.channels()));
+    builder.read_channels(number_of_feature_channels);
+    const Shape channels{number_of_feature_channels};
+    ops::BatchNormalization normalization;
+    normalization.epsilon = epsilon;
+    const int source = builder.pixels();
+    const int result = builder.add(normalization, {source},
+                                   {{"mean", "mean", channels},
+                                    {"variance", "variance", channels},
+                                    {"gamma", "gamma", channels},
+                                    {"beta", "beta", channels}});
+    return builder.add_neuron(fused_neuron_descriptor.neuron, result, number_of_feature_channels);
+}
+
+void GroupNormalization::check(const std::string &kernel) const {
+    require_range(kernel, "number_of_feature_channels", number_of_feature_channels, 1);
+    require_range(kernel, "number_of_groups", number_of_groups, 1);
+    if (number_of_feature_channels % number_of_groups != 0)
+        fail(ErrorKind::parameter, kernel + ": number_of_groups must be a divisor of the " +
+                                       std::to_string(number_of_feature_channels) +
+                                       " feature channels, got " + std::to_string(number_of_groups));
+    if (!(epsilon > 0.0f))
+        fail(ErrorKind::parameter, kernel + ": epsilon must be above 0, got " + std::to_string(epsilon));
+}
+
+ops::WeightSpecs GroupNormalization::weights() const {
+    const Shape channels{number_of_feature_channels};
+    return {{"gamma", channels, false}, {"beta", channels, false}};
+}
+
+int GroupNormalization::build(EncodingBuilder &builder) const {
+    if (builder.channels() < number_of_feature_channels)
+        builder.refuse(ErrorKind::shape,
+                       "the source must have " + std::to_string(number_of_feature_channels) +
+                           " feature channels behind its offset, got " + std::to_string(builder.channels()));
+    builder.require_no_offset("statistics are those of the whole source");
+    builder.require_written({builder.image().width, builder.image().height},
+                            "the result is as large as the source");
+    builder.read_channels(number_of_feature_channels);
+    ops::GroupNormalization normalization;
+    normalization.groups = grouped ? number_of_groups : number_of_feature_channels;
+    normalization.epsilon = epsilon;
+    const Shape channels{number_of_feature_channels};
+    const int source = builder.whole();
+    return builder.add(normalization, {source}, {{"gamma", "gamma", channels}, {"beta", "beta", channels}});
+}
+
+int CrossChannelNormalization::build(EncodingBuilder &builder) const {
+    ops::CrossChannelNormalization normalization;
+    normalization.kernel_size = kernel_size;
+    normalization.alpha = alpha;
+    normalization.beta = beta;
+    normalization.delta = delta;
+    const int source = builder.pixels();
+    return builder.add(normalization, {source});
+}
+
+void WindowNormalization::check(const std::string &kernel) const {
+    require_range(kernel, "kernel_width", kernel_width, 1);
+    require_range(kernel, "kernel_height", kernel_height, 1);
+    if (kernel_width != kernel_height)
+        fail(ErrorKind::parameter, kernel + ": kernel_width must be equal to kernel_height, got " +
+                                       std::to_string(kernel_width) + " and " +
+                                       std::to_string(kernel_height));
+}
+
+int WindowNormalization::build(EncodingBuilder &builder) const {
+    const SourceProperties &given = builder.properties().sources[0];
+    ops::CentredWindow window;
+    window.kernel_height = kernel_height;
+    window.kernel_width = kernel_width;
+    window.offset_y = given.offset.y;
+    window.offset_x = given.offset.x;
+    window.height = builder.height();
+    window.width = builder.width();
+    window.edge = given.edge_mode == EdgeMode::clamp ? ops::EdgeRule::clamp : ops::EdgeRule::zero;
+    const int source = builder.whole();
+    const auto add = [&](auto normalization) {
+        normalization.window = window;
+        normalization.alpha = alpha;
+        normalization.beta = beta;
+        normalization.delta = delta;
+        return builder.add(normalization, {source});
+    };
+    if (!local_contrast) return add(ops::SpatialNormalization{});
+    ops::LocalContrastNormalization normalization;
+    normalization.p0 = p0;
+    normalization.pm = pm;
+    normalization.ps = ps;
+    return add(normalization);
+}
+
+} // namespace mpscnn::kernels

@@ -1,0 +1,82 @@
+#include "kernels/transposed_convolution.h"
+
+namespace mpscnn::kernels {
+
+namespace {
+
+std::int64_t reach_of(std::int64_t kernel, std::int64_t dilation) { return (kernel - 1) * dilation + 1; }
+
+} // namespace
+
+void ConvolutionTranspose::check(const std::string &kernel) const {
+    require_range(kernel, "kernel_width", kernel_width, 1);
+    require_range(kernel, "kernel_height", kernel_height, 1);
+    require_range(kernel, "input_feature_channels", input_feature_channels, 1);
+    require_range(kernel, "output_feature_channels", output_feature_channels, 1);
+    require_range(kernel, "stride_x", stride_x, 1);
+    require_range(kernel, "stride_y", stride_y, 1);
+    require_range(kernel, "dilation_rate_x", dilation_rate_x, 1);
+    require_range(kernel, "dilation_rate_y", dilation_rate_y, 1);
+    require_range(kernel, "groups", groups, 1);
+    if (input_feature_channels % groups != 0 || output_feature_channels % groups != 0)
+        fail(ErrorKind::parameter, kernel + ": groups must be a divisor of the " +
+                                       std::to_string(input_feature_channels) + " input and " +
+                                       std::to_string(output_feature_channels) +
+                                       " output feature channels, got " + std::to_string(groups));
+}
+
+ops::WeightSpecs ConvolutionTranspose::weights() const {
+    ops::WeightSpecs specs{
+        {"weights", {output_feature_channels, kernel_height, kernel_width, input_feature_channels / groups}},
+        {"bias_terms", {output_feature_channels}, false}};
+    for (auto &spec : fused_neuron_descriptor.weights(output_feature_channels))
+        specs.push_back(std::move(spec));
+    return specs;
+}
+
+ImageSize ConvolutionTranspose::destination_size(std::span<const ImageDescriptor> sources) const {
+    return {(sources[0].width - 1) * stride_x + reach_of(kernel_width, dilation_rate_x),
+            (sources[0].height - 1) * stride_y + reach_of(kernel_height, dilation_rate_y)};
+}
+
+int ConvolutionTranspose::build(EncodingBuilder &builder) const {
+    const SourceProperties &given = builder.properties().sources[0];
+    if (given.edge_mode != EdgeMode::zero)
+        builder.refuse(ErrorKind::unsupported,
+                       std::string("edge_mode must be zero, got ") + ops::name_of(given.edge_mode));
+    if (builder.channels() < input_feature_channels)
+        builder.refuse(ErrorKind::shape, "the source must have " + std::to_string(input_feature_channels) +
+                                             " feature channels behind its offset, got " +
+                                             std::to_string(builder.channels()));
+    builder.read_channels(input_feature_channels);
+    ops::TransposedConvolution convolution;
+    convolution.output_channels = output_feature_channels;
+    convolution.groups = groups;
+    convolution.kernel_use = ops::KernelUse::gather;
+    ops::TransposedWindow &window = convolution.window;
+    window.kernel_height = kernel_height;
+    window.kernel_width = kernel_width;
+    window.stride_y = stride_y;
+    window.stride_x = stride_x;
+    window.dilation_y = dilation_rate_y;
+    window.dilation_x = dilation_rate_x;
+    window.padding = ops::TransposedPadding::explicit_;
+    // See ops::TransposedAxis: how Apple's offsets say where the result begins.
+    const auto before = [](std::int64_t total, std::int64_t reach) { return total + reach - 1 - reach / 2; };
+    const ImageSize all = destination_size({&builder.image(), 1});
+    window.pad_top =
+        before(given.offset.y * stride_y + kernel_offset_y, reach_of(kernel_height, dilation_rate_y));
+    window.pad_left =
+        before(given.offset.x * stride_x + kernel_offset_x, reach_of(kernel_width, dilation_rate_x));
+    window.pad_bottom = all.height - window.pad_top - builder.height();
+    window.pad_right = all.width - window.pad_left - builder.width();
+    const int source = builder.whole();
+    const Shape weights{output_feature_channels, kernel_height, kernel_width,
+                        input_feature_channels / groups};
+    const int result =
+        builder.add(convolution, {source},
+                    {{"weight", "weights", weights}, {"bias", "bias_terms", {output_feature_channels}}});
+    return builder.add_neuron(fused_neuron_descriptor.neuron, result, output_feature_channels);
+}
+
+} // namespace mpscnn::kernels

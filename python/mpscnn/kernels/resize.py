@@ -1,0 +1,55 @@
+"""Upsampling and resizing kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mpscnn.kernels.kernel import UnaryKernel
+from mpscnn.kernels.properties import Flag, Integer
+
+
+class Upsampling(UnaryKernel):
+    """Base of the upsampling kernels, as MPSCNNUpsampling: an image scale_factor times as large.
+
+    The first pixel written is the first of the enlarged image; `offset` must be (0, 0, z). What would lie outside the
+    source reads as its nearest pixel.
+    """
+
+    apple_class = "MPSCNNUpsampling"
+
+    scale_factor_x = Integer("Destination columns of a source column.")
+    scale_factor_y = Integer("Destination rows of a source row.")
+
+    def __init__(self, scale_factor_x: int, scale_factor_y: int, **properties: Any) -> None:
+        super().__init__(scale_factor_x=scale_factor_x, scale_factor_y=scale_factor_y, **properties)
+
+
+class UpsamplingNearest(Upsampling):
+    """Every pixel repeated: result[o] = x[floor(o / scale_factor)], as MPSCNNUpsamplingNearest."""
+
+    apple_class = "MPSCNNUpsamplingNearest"
+
+
+class UpsamplingBilinear(Upsampling):
+    """Bilinear interpolation, as MPSCNNUpsamplingBilinear.
+
+    With `align_corners` result[o] = x at o * (n - 1) / (scale_factor * n - 1); otherwise at
+    (o + 0.5) / scale_factor - 0.5, TensorFlow's and PyTorch's rule. Apple does not say which rule its class follows.
+    """
+
+    apple_class = "MPSCNNUpsamplingBilinear"
+
+    align_corners = Flag("Whether corner pixels stay corners.")
+
+
+class ResizeBilinear(UnaryKernel):
+    """Bilinear interpolation to a given size, as MPSNNResizeBilinear; otherwise like `UpsamplingBilinear`."""
+
+    apple_class = "MPSNNResizeBilinear"
+
+    resize_width = Integer("Columns of the result.")
+    resize_height = Integer("Rows of the result.")
+    align_corners = Flag("Whether corner pixels stay corners.")
+
+    def __init__(self, resize_width: int, resize_height: int, **properties: Any) -> None:
+        super().__init__(resize_width=resize_width, resize_height=resize_height, **properties)

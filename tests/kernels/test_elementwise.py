@@ -1,0 +1,195 @@
+"""Kernels whose pixels depend on the pixel at the same place: arithmetic, neurons, softmax, normalization, slices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+from kernels.index_rule import Call, Window, calls, encode, normal
+from ops.single_layer import seeds
+from tolerance import ELEMENTWISE_ULPS, SOFTMAX_ULPS, assert_close, linear_bound, ulp_bound
+
+import mpscnn
+from mpscnn import kernels
+
+ONE = Window()
+
+
+def expected(call: Call, x: Any, before: Any, function: Any) -> Any:
+    """function(channels of a pixel) wherever the kernel writes."""
+    return call.apply(np.asarray(x, np.float64), ONE, ONE, before, lambda taps, v, u: function(taps[0, 0]))
+
+
+@given(calls(), seeds)
+def test_slice(call: Call, seed: int) -> None:
+    x, before = normal(seed, call.source), normal(seed + 1, call.destination)
+    result = encode(kernels.Slice(**call.common()), x, destination=before)
+    assert_close(result, expected(call, x, before, lambda pixel: pixel), 0.0)
+
+
+@given(calls(), seeds, st.booleans())
+def test_softmax(call: Call, seed: int, logarithm: bool) -> None:
+    x, before = normal(seed, call.source), normal(seed + 1, call.destination)
+    kernel = kernels.LogSoftMax(**call.common()) if logarithm else kernels.SoftMax(**call.common())
+
+    def function(pixel: Any) -> Any:
+        shifted = pixel - pixel.max()
+        log = shifted - np.log(np.exp(shifted).sum())
+        return log if logarithm else np.exp(log)
+
+    reference = expected(call, x, before, function)
+    bound = ulp_bound(np.abs(reference) + (10.0 if logarithm else 0.0), SOFTMAX_ULPS)
+    assert_close(encode(kernel, x, destination=before), reference, bound)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "function"),
+    [
+        (kernels.NeuronAbsolute(), np.abs),
+        (kernels.NeuronELU(0.5), lambda x: np.where(x >= 0, x, 0.5 * np.expm1(x))),
+        (kernels.NeuronExponential(0.5, 0.25, 2.0), lambda x: 2.0 ** (0.5 * x + 0.25)),
+        (kernels.NeuronHardSigmoid(), lambda x: np.clip(np.float32(0.2) * x + 0.5, 0, 1)),
+        (kernels.NeuronLinear(2.0, 1.0), lambda x: 2 * x + 1),
+        (kernels.NeuronLogarithm(0.5, 9.0), lambda x: np.log(0.5 * x + 9)),
+        (kernels.NeuronPReLU(np.arange(7.0)), lambda x: np.where(x >= 0, x, x * np.arange(7.0))),
+        (kernels.NeuronPower(1.0, 9.0, 2.0), lambda x: (x + 9) ** 2),
+        (kernels.NeuronReLU(0.25), lambda x: np.where(x >= 0, x, 0.25 * x)),
+        (kernels.NeuronReLUN(0.0, 1.0), lambda x: np.clip(x, 0, 1)),
+        (kernels.NeuronSigmoid(), lambda x: 1 / (1 + np.exp(-x))),
+        (kernels.NeuronSoftPlus(2.0, 0.5), lambda x: 2 * np.log1p(np.exp(0.5 * x))),
+        (kernels.NeuronSoftSign(), lambda x: x / (1 + np.abs(x))),
+        (kernels.NeuronTanH(2.0, 0.5), lambda x: 2 * np.tanh(0.5 * x)),
+        (kernels.Neuron(kernels.NeuronDescriptor("none")), lambda x: x),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, kernels.Kernel) else "",
+)
+def test_neurons(kernel: kernels.Neuron, function: Any) -> None:
+    """Each class computes its function; how exactly is for the tests of the operation."""
+    x = normal(5, (1, 4, 5, 7))
+    np.testing.assert_allclose(encode(kernel, x), function(x.astype(np.float64)), rtol=1e-5, atol=1e-6)
+
+
+def test_neurons_that_do_not_go_together_are_refused() -> None:
+    with pytest.raises(mpscnn.ParameterError, match="data_count must be 0 unless neuron_type is prelu"):
+        kernels.Neuron(kernels.NeuronDescriptor("relu", data=[1.0]))
+    with pytest.raises(mpscnn.ParameterError, match="data_count must be 1 to"):
+        kernels.Neuron(kernels.NeuronDescriptor("prelu"))
+    with pytest.raises(mpscnn.ParameterError, match="expected a NeuronDescriptor, got str"):
+        kernels.Neuron("relu")  # type: ignore[arg-type]
+    with pytest.raises(mpscnn.ShapeError, match="there are slopes for 3 feature channels, the source has 7"):
+        encode(kernels.NeuronPReLU([1.0, 2.0, 3.0]), normal(0, (2, 2, 7)))
+    with pytest.raises(mpscnn.ParameterError, match="neuron_type must be relu, got tanh"):
+        mpscnn._core.Kernel("NeuronReLU", '{"neuron_descriptor": {"neuron_type": "tanh"}}')
+
+
+OPERATORS = {"Add": np.add, "Subtract": np.subtract, "Multiply": np.multiply, "Divide": np.divide}
+
+
+@given(
+    st.sampled_from(sorted(OPERATORS)),
+    st.tuples(*[st.integers(1, 5)] * 3),
+    st.tuples(*[st.booleans()] * 3),
+    st.booleans(),
+    seeds,
+)
+def test_arithmetic(
+    name: str, size: tuple[int, int, int], broadcast: tuple[bool, bool, bool], swap: bool, seed: int
+) -> None:
+    """Scales, bias, limits; one source has one row, column or channel where it is broadcast."""
+    small = tuple(1 if one else extent for extent, one in zip(size, broadcast, strict=True))
+    shapes = [(2, *size), (2, *small)]
+    x, y = (normal(seed + i, shape) for i, shape in enumerate(shapes[::-1] if swap else shapes))
+    y = np.where(np.abs(y) < 0.1, np.float32(0.5), y)
+    role = "primary" if swap else "secondary"
+    strides = {
+        f"{role}_{axis}": 0
+        for axis, one in zip(("stride_y", "stride_x", "stride_in_feature_channels"), broadcast, strict=True)
+        if one
+    }
+    kernel = getattr(kernels, name)(
+        primary_scale=0.5, secondary_scale=2.0, bias=0.25, minimum_value=-1.5, maximum_value=1.75, **strides
+    )
+    scaled = 0.5 * x.astype(np.float64), 2.0 * y.astype(np.float64)
+    reference = np.clip(OPERATORS[name](*scaled) + 0.25, -1.5, 1.75)
+    magnitude = np.abs(OPERATORS[name](*scaled)) + np.abs(scaled[0]) + np.abs(scaled[1]) + 0.25
+    result = encode(kernel, x, y)
+    assert_close(result, reference, linear_bound(magnitude))
+
+
+def test_arithmetic_with_offsets_and_ranges() -> None:
+    x, y, before = normal(0, (2, 5, 6, 8)), normal(1, (3, 4, 7, 12)), normal(2, (1, 4, 4, 12))
+    kernel = kernels.Subtract(
+        primary_offset=(1, 2, 1),
+        secondary_offset=(-1, 2, 2),
+        primary_source_feature_channel_offset=4,
+        secondary_source_feature_channel_offset=8,
+        destination_feature_channel_offset=4,
+        clip_rect=(1, 1, 2, 9),
+    )
+    padded = np.pad(y[2], ((0, 3), (1, 0), (0, 0)))
+    reference = before.astype(np.float64).copy()
+    primary = np.pad(x[1], ((0, 3), (0, 0), (0, 0)))
+    reference[0, 1:4, 1:3, 4:8] = primary[2:5, 1:3, 4:8].astype(np.float64) - padded[2:5, 0:2, 8:12]
+    assert_close(encode(kernel, x, y, destination=before), reference, ulp_bound(reference, ELEMENTWISE_ULPS))
+
+
+@pytest.mark.parametrize(
+    ("properties", "message"),
+    [
+        ({"primary_stride_x": -1}, "primary_stride_x must be 0 to"),
+        ({"primary_stride_y": -1}, "primary_stride_y must be 0 to"),
+        ({"secondary_stride_x": -1}, "secondary_stride_x must be 0 to"),
+        ({"secondary_stride_y": -1}, "secondary_stride_y must be 0 to"),
+        ({"primary_stride_in_feature_channels": 2}, "primary_stride_in_feature_channels must be 0 or 1"),
+        ({"secondary_stride_in_feature_channels": 2}, "secondary_stride_in_feature_channels must be 0 or 1"),
+        ({"minimum_value": 1.0, "maximum_value": 0.5}, "minimum_value must be at most maximum_value"),
+        ({"bias": float("nan")}, "bias must be a finite number"),
+    ],
+)
+def test_arithmetic_out_of_range_is_named(properties: dict[str, Any], message: str) -> None:
+    with pytest.raises(mpscnn.ParameterError, match=f"Add: {message}"):
+        kernels.Add(**properties)
+
+
+def test_arithmetic_that_does_not_fit_is_refused() -> None:
+    x, y = normal(0, (2, 2, 8)), normal(1, (2, 2, 4))
+    with pytest.raises(mpscnn.ShapeError, match="one number of feature channels, got 8 and 4"):
+        encode(kernels.Add(), x, y)
+    with pytest.raises(mpscnn.ParameterError, match="both strides of an axis are 0"):
+        encode(kernels.Add(primary_stride_x=0, secondary_stride_x=0), x, x, destination=x)
+
+
+@given(seeds, st.booleans())
+def test_batch_normalization(seed: int, with_neuron: bool) -> None:
+    x = normal(seed, (2, 3, 4, 6))
+    mean, gamma, beta = (normal(seed + i, (6,)) for i in (1, 2, 3))
+    variance = normal(seed + 4, (6,)) ** 2 + 0.1
+    neuron = kernels.NeuronDescriptor("relu", 0.5) if with_neuron else None
+    kernel = kernels.BatchNormalization(
+        mean, variance, gamma, beta, fused_neuron_descriptor=neuron, epsilon=0.25
+    )
+    scale = gamma / np.sqrt(variance.astype(np.float64) + 0.25)
+    y = (x.astype(np.float64) - mean) * scale + beta
+    reference = np.where(y >= 0, y, 0.5 * y) if with_neuron else y
+    bound = linear_bound((np.abs(x) + np.abs(mean)) * np.abs(scale) + np.abs(beta))
+    assert_close(encode(kernel, x), reference, bound)
+
+
+def test_normalizations_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(mpscnn.ParameterError, match="epsilon must be above 0"):
+        kernels.BatchNormalization([0.0], [1.0], epsilon=0.0)
+    with pytest.raises(mpscnn.WeightsError, match="BatchNormalization, variance: element 0 is -1"):
+        kernels.BatchNormalization([0.0], [-1.0])
+    with pytest.raises(mpscnn.ShapeError, match="the source must have 3 feature channels"):
+        encode(kernels.BatchNormalization(np.zeros(3), np.ones(3)), normal(0, (2, 2, 2)))
+    with pytest.raises(mpscnn.ParameterError, match="number_of_groups must be a divisor of the 6"):
+        kernels.GroupNormalization(4, np.ones(6))
+    with pytest.raises(mpscnn.ParameterError, match="statistics are those of the whole source"):
+        encode(
+            kernels.InstanceNormalization(np.ones(4), offset=(1, 0)),
+            normal(0, (2, 2, 4)),
+            destination=normal(0, (2, 2, 4)),
+        )

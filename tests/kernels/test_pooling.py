@@ -1,0 +1,114 @@
+"""Pooling kernels against the index rule of Apple's headers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+from kernels.index_rule import Call, Window, calls, encode, normal, windows
+from ops.single_layer import seeds
+from tolerance import assert_close, linear_bound
+
+import mpscnn
+from mpscnn import kernels
+
+
+@given(calls(), windows(), seeds)
+def test_max(call: Call, taps: tuple[Window, Window], seed: int) -> None:
+    rows, columns = taps
+    x, before = normal(seed, call.source), normal(seed + 1, call.destination)
+    kernel = kernels.PoolingMax(
+        columns.kernel, rows.kernel, stride_x=columns.stride, stride_y=rows.stride, **call.common()
+    )
+    reference = call.apply(x, rows, columns, before, lambda taps, v, u: taps.max(axis=(0, 1)))
+    assert_close(encode(kernel, x, destination=before), reference, 0.0)
+
+
+@given(calls(), windows(dilated=True), seeds)
+def test_dilated_max(call: Call, taps: tuple[Window, Window], seed: int) -> None:
+    rows, columns = taps
+    x, before = normal(seed, call.source), normal(seed + 1, call.destination)
+    kernel = kernels.DilatedPoolingMax(
+        columns.kernel,
+        rows.kernel,
+        columns.dilation,
+        rows.dilation,
+        stride_x=columns.stride,
+        stride_y=rows.stride,
+        **call.common(),
+    )
+    reference = call.apply(x, rows, columns, before, lambda taps, v, u: taps.max(axis=(0, 1)))
+    assert_close(encode(kernel, x, destination=before), reference, 0.0)
+
+
+@given(calls(), windows(), seeds)
+def test_l2_norm(call: Call, taps: tuple[Window, Window], seed: int) -> None:
+    rows, columns = taps
+    x, before = normal(seed, call.source), normal(seed + 1, call.destination)
+    kernel = kernels.PoolingL2Norm(
+        columns.kernel, rows.kernel, stride_x=columns.stride, stride_y=rows.stride, **call.common()
+    )
+    norm = call.apply(x, rows, columns, before, lambda taps, v, u: np.sqrt((taps**2).sum(axis=(0, 1))))
+    assert_close(encode(kernel, x, destination=before), norm, linear_bound(np.abs(norm)))
+
+
+@given(calls(), windows(), seeds, st.integers(0, 2), st.integers(0, 2))
+def test_average(call: Call, taps: tuple[Window, Window], seed: int, pad_x: int, pad_y: int) -> None:
+    """Zero divides by all taps; clamp by those in the image widened by the zero padding."""
+    rows, columns = taps
+    height, width = call.source[1:3]
+    x, before = normal(seed, call.source), normal(seed + 1, call.destination)
+    kernel = kernels.PoolingAverage(
+        columns.kernel,
+        rows.kernel,
+        stride_x=columns.stride,
+        stride_y=rows.stride,
+        zero_pad_size_x=pad_x,
+        zero_pad_size_y=pad_y,
+        **call.common(),
+    )
+    shrinks = call.edge_mode == "clamp"
+    zeros = Call(**{**vars(call), "edge_mode": "zero"})  # what lies outside contributes nothing either way
+
+    def mean(taps: Any, vertical: list[int], horizontal: list[int]) -> Any:
+        counted = taps.shape[0] * taps.shape[1]
+        if shrinks:
+            inside_y = sum(-pad_y <= tap < height + pad_y for tap in vertical)
+            inside_x = sum(-pad_x <= tap < width + pad_x for tap in horizontal)
+            counted = max(inside_y * inside_x, 1)
+        return taps.sum(axis=(0, 1)) / counted
+
+    reference = zeros.apply(x, rows, columns, before, mean)
+    bound = linear_bound(zeros.apply(np.abs(x), rows, columns, np.abs(before), mean))
+    assert_close(encode(kernel, x, destination=before), reference, bound)
+
+
+@pytest.mark.parametrize(
+    ("properties", "message"),
+    [
+        ({"kernel_width": 0}, "kernel_width must be 1 to"),
+        ({"kernel_height": 0}, "kernel_height must be 1 to"),
+        ({"stride_x": 0}, "stride_x must be 1 to"),
+        ({"stride_y": 0}, "stride_y must be 1 to"),
+    ],
+)
+def test_sizes_out_of_range_are_named(properties: dict[str, Any], message: str) -> None:
+    given = {"kernel_width": 2, "kernel_height": 2} | properties
+    with pytest.raises(mpscnn.ParameterError, match=f"PoolingMax: {message}"):
+        kernels.PoolingMax(**given)
+
+
+@pytest.mark.parametrize("name", ["dilation_rate_x", "dilation_rate_y"])
+def test_dilation_out_of_range_is_named(name: str) -> None:
+    given = {"dilation_rate_x": 1, "dilation_rate_y": 1, name: 0}
+    with pytest.raises(mpscnn.ParameterError, match=f"{name} must be 1 to"):
+        kernels.DilatedPoolingMax(2, 2, **given)
+
+
+@pytest.mark.parametrize("name", ["zero_pad_size_x", "zero_pad_size_y"])
+def test_negative_zero_padding_is_named(name: str) -> None:
+    with pytest.raises(mpscnn.ParameterError, match=f"{name} must be 0 to"):
+        kernels.PoolingAverage(2, 2, **{name: -1})

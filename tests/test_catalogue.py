@@ -1,0 +1,98 @@
+"""docs/catalogue.md tells the truth, and the raw kernels of Python and the core are the same."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import mpscnn
+from mpscnn import _core, kernels
+from mpscnn.kernels.properties import Property
+
+PROJECT = Path(__file__).resolve().parent.parent
+CLASSES = {
+    apple: layer
+    for classes in json.loads((PROJECT / "docs" / "apple_classes.json").read_text("utf-8")).values()
+    for apple, layer in classes.items()
+}
+KERNELS = {entry["name"]: entry for entry in json.loads(_core.kernels())}
+
+
+@pytest.fixture(scope="module")
+def document() -> ModuleType:
+    """The script that writes docs/catalogue.md."""
+    spec = importlib.util.spec_from_file_location("write_catalogue", PROJECT / "docs" / "write_catalogue.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_catalogue_is_up_to_date(document: ModuleType) -> None:
+    written = (PROJECT / "docs" / "catalogue.md").read_text("utf-8")
+    assert written == document.text(), "run: python docs/write_catalogue.py"
+
+
+def test_every_class_of_apples_catalogue_is_listed(shared: Path) -> None:
+    page = (shared / "references" / "apple_cnn_kernels_catalogue.txt").read_text("utf-8")
+    topics = page[page.index("## Topics") : page.index("## See Also")]
+    named = set(re.findall(r"^(?:class|protocol) (\w+)$", topics, re.MULTILINE))
+    assert len(named) > 100
+    assert named <= CLASSES.keys()
+
+
+def test_apples_names_and_properties_exist(shared: Path) -> None:
+    api = json.loads((shared / "mps" / "mps_api.json").read_text("utf-8"))
+    assert CLASSES.keys() <= api["classes"].keys() | api["protocols"].keys()
+
+
+@pytest.mark.parametrize("layer", sorted({layer for layer in CLASSES.values() if layer}))
+def test_named_layers_are_methods_of_networks(layer: str) -> None:
+    assert callable(getattr(mpscnn.Network, layer))
+
+
+@pytest.mark.parametrize("name", sorted(KERNELS))
+def test_a_kernel_has_a_python_class_with_its_properties(name: str) -> None:
+    entry = KERNELS[name]
+    cls = getattr(kernels, name)
+    assert cls.apple_class == entry["apple"]
+    assert entry["apple"] in CLASSES
+    assert cls.__doc__ is not None
+    assert entry["apple"] in " ".join(cls.__doc__.split())
+    base = kernels.UnaryKernel if entry["sources"] == 1 else kernels.BinaryKernel
+    assert issubclass(cls, base)
+    stated = {field["name"] for field in [*entry["fixed"], *entry["properties"]]}
+    assert properties_of(cls) == stated
+    for field in [*entry["fixed"], *entry["properties"]]:
+        assert len(field["meaning"]) > 3
+        assert getattr(cls, field["name"]).__doc__
+
+
+def properties_of(cls: type[Any]) -> set[str]:
+    return {name for name in dir(cls) if isinstance(getattr(cls, name), Property)}
+
+
+def test_every_python_kernel_is_in_the_core() -> None:
+    bases = {
+        "Arithmetic",
+        "BinaryKernel",
+        "Kernel",
+        "Pooling",
+        "ReduceBinary",
+        "ReduceUnary",
+        "UnaryKernel",
+        "Upsampling",
+    }
+    classes = {
+        name
+        for name in kernels.__all__
+        if isinstance(getattr(kernels, name), type) and issubclass(getattr(kernels, name), kernels.Kernel)
+    }
+    assert classes - bases == KERNELS.keys()
