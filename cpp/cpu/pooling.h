@@ -10,10 +10,12 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Where an output pixel's taps are.
+/// Where an output pixel's taps are, and where its result goes.
 struct PoolingWindow {
     const float *image;
     const PoolingTaps *vertical, *horizontal;
+    float *result;
+    const float *residual; ///< null without one
 };
 
 /// Adds one row of the window to `count` vectors of channels.
@@ -37,7 +39,6 @@ MPSCNN_INLINE void pool_row(const PoolingTask &task, const PoolingWindow &window
 /// `count` channel vectors of one output pixel.
 template <class V, bool partial, class Reduction, int count>
 __attribute__((noinline)) void pool_vectors(const PoolingTask &task, const PoolingWindow &window,
-                                            std::int64_t image, std::int64_t y, std::int64_t x,
                                             std::int64_t channel) {
     const PoolingTaps &taps = *window.vertical;
     const bool zeros = task.edge == PoolingEdge::zero && (taps.outside || window.horizontal->outside);
@@ -52,9 +53,14 @@ __attribute__((noinline)) void pool_vectors(const PoolingTask &task, const Pooli
     for (std::int64_t tap = 0; tap < taps.count; ++tap) add_row(taps.first + tap * task.vertical.dilation, 1);
     if (taps.after > 0) add_row(task.source.height - 1, taps.after);
     const auto divisor = static_cast<float>(larger(taps.counted * window.horizontal->counted, 1));
+    typename V::reg results[1][count];
+    for (int v = 0; v < count; ++v) results[0][v] = states[v].result(divisor);
+    apply_epilogue<V>(task.epilogue, results, channel, left,
+                      window.residual ? window.residual + channel : nullptr, 0);
+    const std::int64_t writable = task.destination.writable_channels - channel;
     for (int v = 0; v < count; ++v)
-        finish_vector<V>(task.destination, task.epilogue, image, y, x, channel + v * V::width,
-                         states[v].result(divisor));
+        partial ? store_lanes<V>(window.result + channel, results[0][v], writable)
+                : V::store(window.result + channel + v * V::width, results[0][v]);
 }
 
 /// Channel vectors [vectors) of a row of output pixels.
@@ -63,16 +69,19 @@ void pool_output_row(const PoolingTask &task, const PoolingTaps &vertical, const
                      std::int64_t image, std::int64_t y, Range vectors) {
     constexpr int block = 4;
     const std::int64_t whole = smaller(vectors.end, task.source.channels / V::width);
-    PoolingWindow window{pixel_at(task.source, image, 0, 0), &vertical, nullptr};
+    const ConstView *residual = task.epilogue.residual;
+    PoolingWindow window{pixel_at(task.source, image, 0, 0), &vertical, nullptr, nullptr, nullptr};
     for (std::int64_t x = 0; x < task.destination.width; ++x) {
         window.horizontal = columns + x;
+        window.result = pixel_at(task.destination, image, y, x);
+        if (residual) window.residual = pixel_at(*residual, image, y, x);
         std::int64_t vector = vectors.begin;
         for (; vector + block <= whole; vector += block)
-            pool_vectors<V, false, Reduction, block>(task, window, image, y, x, vector * V::width);
+            pool_vectors<V, false, Reduction, block>(task, window, vector * V::width);
         for (; vector < whole; ++vector)
-            pool_vectors<V, false, Reduction, 1>(task, window, image, y, x, vector * V::width);
+            pool_vectors<V, false, Reduction, 1>(task, window, vector * V::width);
         for (; vector < vectors.end; ++vector)
-            pool_vectors<V, true, Reduction, 1>(task, window, image, y, x, vector * V::width);
+            pool_vectors<V, true, Reduction, 1>(task, window, vector * V::width);
     }
 }
 
@@ -91,17 +100,33 @@ public:
     }
 
 private:
-    /// Infinities count as NaN here, since x - x is zero for numbers only.
     bool row_has_nan(std::int64_t y) const {
-        auto sum = V::zero();
-        const float *pixel = pixel_at(from_, image_, y, 0);
+        const float *pixel = pixel_at(from_, image_, y, 0) + vectors_.begin * V::width;
+        const std::int64_t count =
+            smaller(vectors_.end * V::width, from_.channels) - vectors_.begin * V::width;
+        if (count == from_.pixel_stride) return has_nan(pixel, from_.width * count);
         for (std::int64_t x = 0; x < from_.width; ++x, pixel += from_.pixel_stride)
-            for (std::int64_t vector = vectors_.begin; vector < vectors_.end; ++vector) {
-                const std::int64_t channel = vector * V::width;
-                const auto value = load_lanes<V>(pixel + channel, from_.channels - channel);
-                sum = V::add(sum, V::sub(value, value));
+            if (has_nan(pixel, count)) return true;
+        return false;
+    }
+
+    /// Infinities count as NaN here, since x - x is zero for numbers only.
+    static MPSCNN_INLINE bool has_nan(const float *values, std::int64_t count) {
+        constexpr int block = 4;
+        typename V::reg sums[block];
+        for (int v = 0; v < block; ++v) sums[v] = V::zero();
+        std::int64_t i = 0;
+        for (; i + block * V::width <= count; i += block * V::width)
+#pragma GCC unroll 4
+            for (int v = 0; v < block; ++v) {
+                const auto value = V::load(values + i + v * V::width);
+                sums[v] = V::add(sums[v], V::sub(value, value));
             }
-        return !(V::maximum(sum) == 0.0f);
+        for (; i < count; i += V::width) {
+            const auto value = load_lanes<V>(values + i, count - i);
+            sums[0] = V::add(sums[0], V::sub(value, value));
+        }
+        return !(V::maximum(V::add(V::add(sums[0], sums[1]), V::add(sums[2], sums[3]))) == 0.0f);
     }
 
     const ConstView &from_;

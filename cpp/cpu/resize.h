@@ -145,7 +145,13 @@ void resize_nearest_row(const ResizeTask &task, std::int64_t image, std::int64_t
     float *out = pixel_at(to, image, y, 0);
     for (std::int64_t x = 0; x < to.width; ++x, out += to.pixel_stride) {
         const std::int32_t column = source < 0 ? -1 : taps[x].first;
-        for (std::int64_t c = 0; c < to.channels; c += V::width) {
+        std::int64_t c = 0;
+        if (column >= 0 && !task.round_to_half) {
+            const float *pixel = row + column * from.pixel_stride;
+#pragma GCC unroll 4
+            for (; c + V::width <= to.channels; c += V::width) V::store(out + c, V::load(pixel + c));
+        }
+        for (; c < to.channels; c += V::width) {
             auto value = resize_load<V>(row, column, from, c);
             if (task.round_to_half) value = V::round_to_half(value);
             store_lanes<V>(out + c, value, to.writable_channels - c);
