@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/arithmetic.h"
+#include "kernels/binary_convolution.h"
 #include "kernels/convolution.h"
 #include "kernels/dropout.h"
 #include "kernels/fully_connected.h"
@@ -34,10 +35,10 @@ namespace mpscnn::kernels {
 // and, unless a pixel of the result depends on the pixel at the same place, one of
 //   ops::Window taps() const;                          kernel, stride and dilation
 //   ImageSize destination_size(std::span<const ImageDescriptor>) const;   whatever the padding policy
-using Family =
-    std::variant<ArgumentReduction, ConvolutionTranspose, Arithmetic, BatchNormalization, Convolution,
-                 CrossChannelNormalization, Dropout, FullyConnected, GroupNormalization, Neuron, Pad, Pooling,
-                 Reduction, Reshape, Resize, Slice, Softmax, WeightedReduction, WindowNormalization>;
+using Family = std::variant<ArgumentReduction, ConvolutionTranspose, Arithmetic, BatchNormalization,
+                            BinaryConvolution, BinaryFullyConnected, Convolution, CrossChannelNormalization,
+                            Dropout, FullyConnected, GroupNormalization, Neuron, Pad, Pooling, Reduction,
+                            Reshape, Resize, Slice, Softmax, WeightedReduction, WindowNormalization>;
 
 struct Kernel;
 

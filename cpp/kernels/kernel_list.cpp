@@ -84,6 +84,8 @@ using ops::ArgumentKind, ops::ArithmeticKind, ops::NeuronKind, ops::PoolingKind,
 constexpr KernelClass classes[] = {
     {"Add", "MPSCNNAdd", 2, arithmetic<ArithmeticKind::add>},
     {"BatchNormalization", "MPSCNNBatchNormalization", 1, plain<BatchNormalization>},
+    {"BinaryConvolution", "MPSCNNBinaryConvolution", 1, plain<BinaryConvolution>},
+    {"BinaryFullyConnected", "MPSCNNBinaryFullyConnected", 1, plain<BinaryFullyConnected>},
     {"Convolution", "MPSCNNConvolution", 1, plain<Convolution>},
     {"ConvolutionTranspose", "MPSCNNConvolutionTranspose", 1, plain<ConvolutionTranspose>},
     {"CrossChannelNormalization", "MPSCNNCrossChannelNormalization", 1, plain<CrossChannelNormalization>},

@@ -18,6 +18,7 @@ from mpscnn.kernels.arithmetic import (
     Multiply,
     Subtract,
 )
+from mpscnn.kernels.binary_convolution import BinaryConvolution, BinaryFullyConnected
 from mpscnn.kernels.convolution import (
     Convolution,
     ConvolutionDescriptor,
@@ -106,6 +107,8 @@ __all__ = [
     "Add",
     "Arithmetic",
     "BatchNormalization",
+    "BinaryConvolution",
+    "BinaryFullyConnected",
     "BinaryKernel",
     "Convolution",
     "ConvolutionDescriptor",

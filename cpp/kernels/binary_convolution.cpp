@@ -1,0 +1,98 @@
+#include "kernels/binary_convolution.h"
+
+namespace mpscnn::kernels {
+
+ops::Window BinaryConvolution::taps() const {
+    ops::Window window;
+    window.kernel_height = kernel_height;
+    window.kernel_width = kernel_width;
+    window.stride_y = stride_y;
+    window.stride_x = stride_x;
+    window.dilation_y = dilation_rate_y;
+    window.dilation_x = dilation_rate_x;
+    return window;
+}
+
+void BinaryConvolution::check(const std::string &kernel) const {
+    require_range(kernel, "kernel_width", kernel_width, 1);
+    require_range(kernel, "kernel_height", kernel_height, 1);
+    require_range(kernel, "input_feature_channels", input_feature_channels, 1);
+    require_range(kernel, "output_feature_channels", output_feature_channels, 1);
+    require_range(kernel, "stride_x", stride_x, 1);
+    require_range(kernel, "stride_y", stride_y, 1);
+    require_range(kernel, "dilation_rate_x", dilation_rate_x, 1);
+    require_range(kernel, "dilation_rate_y", dilation_rate_y, 1);
+}
+
+ops::WeightSpecs BinaryConvolution::weights() const {
+    const Shape outputs{output_feature_channels}, inputs{input_feature_channels};
+    ops::WeightSpecs specs{
+        {"weights", {output_feature_channels, kernel_height, kernel_width, input_feature_channels}},
+        {"bias_terms", outputs, false},
+        {"output_scale_terms", outputs, false},
+        {"input_bias_terms", inputs, false},
+        {"input_scale_terms", inputs, false}};
+    for (auto &spec : fused_neuron_descriptor.weights(output_feature_channels))
+        specs.push_back(std::move(spec));
+    return specs;
+}
+
+void BinaryConvolution::read_source(EncodingBuilder &builder) const {
+    if (builder.channels() < input_feature_channels)
+        builder.refuse(ErrorKind::shape, "the source must have " + std::to_string(input_feature_channels) +
+                                             " feature channels behind its offset, got " +
+                                             std::to_string(builder.channels()));
+    builder.read_channels(input_feature_channels);
+}
+
+std::vector<WeightUse> BinaryConvolution::weight_uses() const {
+    const Shape outputs{output_feature_channels}, inputs{input_feature_channels};
+    return {
+        {"weight", "weights", {output_feature_channels, kernel_height, kernel_width, input_feature_channels}},
+        {"bias", "bias_terms", outputs},
+        {"scale", "output_scale_terms", outputs},
+        {"input_bias", "input_bias_terms", inputs},
+        {"input_scale", "input_scale_terms", inputs}};
+}
+
+int BinaryConvolution::build(EncodingBuilder &builder) const {
+    read_source(builder);
+    ops::BinaryConvolution convolution;
+    convolution.output_channels = output_feature_channels;
+    convolution.kind = type;
+    convolution.beta_scaling = use_beta_scaling;
+    convolution.window = builder.place(taps());
+    const int source = builder.widened(convolution.window);
+    const int result = builder.add(convolution, {source}, weight_uses());
+    return builder.add_neuron(fused_neuron_descriptor.neuron, result, output_feature_channels);
+}
+
+void BinaryFullyConnected::check(const std::string &kernel) const {
+    BinaryConvolution::check(kernel);
+    const auto require_one = [&](const char *field, std::int64_t given) {
+        if (given != 1)
+            fail(ErrorKind::parameter, kernel + ": " + field + " must be 1, got " + std::to_string(given));
+    };
+    require_one("stride_x", stride_x);
+    require_one("stride_y", stride_y);
+    require_one("dilation_rate_x", dilation_rate_x);
+    require_one("dilation_rate_y", dilation_rate_y);
+}
+
+int BinaryFullyConnected::build(EncodingBuilder &builder) const {
+    const ImageDescriptor &image = builder.image();
+    if (image.width != kernel_width || image.height != kernel_height)
+        builder.refuse(ErrorKind::shape, "the source must be " + std::to_string(kernel_width) + " x " +
+                                             std::to_string(kernel_height) + ", got " + image.text());
+    read_source(builder);
+    builder.require_written({1, 1}, "writes one pixel");
+    ops::BinaryFullyConnected dense;
+    dense.outputs = output_feature_channels;
+    dense.kind = type;
+    dense.beta_scaling = use_beta_scaling;
+    const int source = builder.whole();
+    const int result = builder.add(dense, {source}, weight_uses());
+    return builder.add_neuron(fused_neuron_descriptor.neuron, result, output_feature_channels);
+}
+
+} // namespace mpscnn::kernels

@@ -1,0 +1,101 @@
+"""Convolution and fully connected kernels with weights of one bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mpscnn.errors import ParameterError
+from mpscnn.kernels.convolution import ConvolutionDescriptor
+from mpscnn.kernels.kernel import UnaryKernel
+from mpscnn.kernels.properties import Descriptor, Flag, Integer, Text
+from mpscnn.weights import unpack_binary_weights
+
+
+class BinaryConvolution(UnaryKernel):
+    """Convolution with weights of one bit, as MPSCNNBinaryConvolution.
+
+    result[o] = neuron(output_scale[o] * beta * sum + output_bias[o]) over the window of `Convolution`, with
+    x' = (x + input_bias[c]) * input_scale[c]. By `type` the sum is that of x' times -1 or +1 ("binary_weights"), of the
+    sign of x' times -1 or +1 ("xnor"; zero counts as +1), or the number of places where both are positive ("and").
+
+    Args:
+        descriptor: sizes and neuron; groups must be 1.
+        weights: [output][kernel height][kernel width][input], of which the sign counts, or Apple's uint32 words
+            [output][kernel height][kernel width][ceil(input / 32)], the first channel in the least significant bit.
+        type: "binary_weights", "xnor" or "and".
+        use_beta_scaling: beta is the mean of |x| over window and channels instead of 1.
+        output_bias_terms, output_scale_terms: [output]; 0 and 1 unless given.
+        input_bias_terms, input_scale_terms: [input]; 0 and 1 unless given.
+
+    Raises:
+        ParameterError, WeightsError: what does not go together.
+    """
+
+    apple_class = "MPSCNNBinaryConvolution"
+
+    kernel_width = Integer("Columns of the filter.")
+    kernel_height = Integer("Rows of the filter.")
+    input_feature_channels = Integer("Feature channels of the source.")
+    output_feature_channels = Integer("Number of filters.")
+    stride_x = Integer("Source columns between destination columns.")
+    stride_y = Integer("Source rows between destination rows.")
+    dilation_rate_x = Integer("Source columns between taps.")
+    dilation_rate_y = Integer("Source rows between taps.")
+    type = Text('"binary_weights", "xnor" or "and".')
+    use_beta_scaling = Flag(
+        "Whether results are multiplied by the mean magnitude of the source in the window."
+    )
+    fused_neuron_descriptor = Descriptor("The neuron applied to the result.")
+
+    def __init__(
+        self,
+        descriptor: ConvolutionDescriptor,
+        weights: Any,
+        *,
+        type: str = "binary_weights",
+        use_beta_scaling: bool = False,
+        output_bias_terms: Any = None,
+        output_scale_terms: Any = None,
+        input_bias_terms: Any = None,
+        input_scale_terms: Any = None,
+        **properties: Any,
+    ) -> None:
+        super().__init__(
+            **self._sizes(descriptor), type=type, use_beta_scaling=use_beta_scaling, **properties
+        )
+        words = np.asarray(weights)
+        if words.dtype == np.uint32:
+            weights = unpack_binary_weights(words, descriptor.input_feature_channels)
+        self._set_weight("weights", weights)
+        self._set_weight("bias_terms", output_bias_terms, required=False)
+        self._set_weight("output_scale_terms", output_scale_terms, required=False)
+        self._set_weight("input_bias_terms", input_bias_terms, required=False)
+        self._set_weight("input_scale_terms", input_scale_terms, required=False)
+        for role, value in descriptor.weights().items():
+            self._set_weight(role, value)
+
+    def _sizes(self, descriptor: ConvolutionDescriptor) -> dict[str, Any]:
+        name = self.__class__.__name__
+        if descriptor.__class__ is not ConvolutionDescriptor:
+            raise ParameterError(
+                f"{name}: expected a ConvolutionDescriptor, got {descriptor.__class__.__name__}"
+            )
+        given = descriptor.properties()
+        if given.pop("groups") != 1:
+            raise ParameterError(f"{name}: groups must be 1, got {descriptor.groups}")
+        if given.pop("batch_normalization"):
+            raise ParameterError(f"{name}: has no batch normalization")
+        del given["batch_normalization_epsilon"]
+        return given
+
+
+class BinaryFullyConnected(BinaryConvolution):
+    """Weighted sums of the whole source with weights of one bit, as MPSCNNBinaryFullyConnected.
+
+    The descriptor's kernel is as large as the source; strides are 1 and `offset` is ignored. Weights are
+    [output][source height][source width][input]; otherwise as `BinaryConvolution`.
+    """
+
+    apple_class = "MPSCNNBinaryFullyConnected"
