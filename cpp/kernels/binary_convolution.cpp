@@ -1,28 +1,12 @@
 #include "kernels/binary_convolution.h"
 
+#include "kernels/filter.h"
+
 namespace mpscnn::kernels {
 
-ops::Window BinaryConvolution::taps() const {
-    ops::Window window;
-    window.kernel_height = kernel_height;
-    window.kernel_width = kernel_width;
-    window.stride_y = stride_y;
-    window.stride_x = stride_x;
-    window.dilation_y = dilation_rate_y;
-    window.dilation_x = dilation_rate_x;
-    return window;
-}
+ops::Window BinaryConvolution::taps() const { return taps_of(*this); }
 
-void BinaryConvolution::check(const std::string &kernel) const {
-    require_range(kernel, "kernel_width", kernel_width, 1);
-    require_range(kernel, "kernel_height", kernel_height, 1);
-    require_range(kernel, "input_feature_channels", input_feature_channels, 1);
-    require_range(kernel, "output_feature_channels", output_feature_channels, 1);
-    require_range(kernel, "stride_x", stride_x, 1);
-    require_range(kernel, "stride_y", stride_y, 1);
-    require_range(kernel, "dilation_rate_x", dilation_rate_x, 1);
-    require_range(kernel, "dilation_rate_y", dilation_rate_y, 1);
-}
+void BinaryConvolution::check(const std::string &kernel) const { check_filter(kernel, *this); }
 
 ops::WeightSpecs BinaryConvolution::weights() const {
     const Shape outputs{output_feature_channels}, inputs{input_feature_channels};
@@ -32,17 +16,8 @@ ops::WeightSpecs BinaryConvolution::weights() const {
         {"output_scale_terms", outputs, false},
         {"input_bias_terms", inputs, false},
         {"input_scale_terms", inputs, false}};
-    for (auto &spec : fused_neuron_descriptor.weights(output_feature_channels))
-        specs.push_back(std::move(spec));
+    fused_neuron_descriptor.add_weights(specs, output_feature_channels);
     return specs;
-}
-
-void BinaryConvolution::read_source(EncodingBuilder &builder) const {
-    if (builder.channels() < input_feature_channels)
-        builder.refuse(ErrorKind::shape, "the source must have " + std::to_string(input_feature_channels) +
-                                             " feature channels behind its offset, got " +
-                                             std::to_string(builder.channels()));
-    builder.read_channels(input_feature_channels);
 }
 
 std::vector<WeightUse> BinaryConvolution::weight_uses() const {
@@ -56,7 +31,7 @@ std::vector<WeightUse> BinaryConvolution::weight_uses() const {
 }
 
 int BinaryConvolution::build(EncodingBuilder &builder) const {
-    read_source(builder);
+    builder.read_channels(input_feature_channels);
     ops::BinaryConvolution convolution;
     convolution.output_channels = output_feature_channels;
     convolution.kind = type;
@@ -84,7 +59,7 @@ int BinaryFullyConnected::build(EncodingBuilder &builder) const {
     if (image.width != kernel_width || image.height != kernel_height)
         builder.refuse(ErrorKind::shape, "the source must be " + std::to_string(kernel_width) + " x " +
                                              std::to_string(kernel_height) + ", got " + image.text());
-    read_source(builder);
+    builder.read_channels(input_feature_channels);
     builder.require_written({1, 1}, "writes one pixel");
     ops::BinaryFullyConnected dense;
     dense.outputs = output_feature_channels;

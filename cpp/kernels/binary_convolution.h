@@ -38,7 +38,6 @@ struct BinaryConvolution {
     int build(EncodingBuilder &builder) const;
 
 protected:
-    void read_source(EncodingBuilder &builder) const;
     /// The roles of ops::BinaryConvolution and ops::BinaryFullyConnected.
     std::vector<WeightUse> weight_uses() const;
 };

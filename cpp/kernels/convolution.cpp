@@ -1,27 +1,13 @@
 #include "kernels/convolution.h"
 
+#include "kernels/filter.h"
+
 namespace mpscnn::kernels {
 
-ops::Window Convolution::taps() const {
-    ops::Window window;
-    window.kernel_height = kernel_height;
-    window.kernel_width = kernel_width;
-    window.stride_y = stride_y;
-    window.stride_x = stride_x;
-    window.dilation_y = dilation_rate_y;
-    window.dilation_x = dilation_rate_x;
-    return window;
-}
+ops::Window Convolution::taps() const { return taps_of(*this); }
 
 void Convolution::check(const std::string &kernel) const {
-    require_range(kernel, "kernel_width", kernel_width, 1);
-    require_range(kernel, "kernel_height", kernel_height, 1);
-    require_range(kernel, "input_feature_channels", input_feature_channels, 1);
-    require_range(kernel, "output_feature_channels", output_feature_channels, 1);
-    require_range(kernel, "stride_x", stride_x, 1);
-    require_range(kernel, "stride_y", stride_y, 1);
-    require_range(kernel, "dilation_rate_x", dilation_rate_x, 1);
-    require_range(kernel, "dilation_rate_y", dilation_rate_y, 1);
+    check_filter(kernel, *this);
     require_range(kernel, "groups", groups, 1);
     const auto refuse = [&](const char *field, const std::string &allowed, std::int64_t given) {
         fail(ErrorKind::parameter,
@@ -63,16 +49,11 @@ ops::WeightSpecs Convolution::weights() const {
         specs.push_back({"gamma", {output_feature_channels}, false});
         specs.push_back({"beta", {output_feature_channels}, false});
     }
-    for (auto &spec : fused_neuron_descriptor.weights(output_feature_channels))
-        specs.push_back(std::move(spec));
+    fused_neuron_descriptor.add_weights(specs, output_feature_channels);
     return specs;
 }
 
 int Convolution::build(EncodingBuilder &builder) const {
-    if (builder.channels() < input_feature_channels)
-        builder.refuse(ErrorKind::shape, "the source must have " + std::to_string(input_feature_channels) +
-                                             " feature channels behind its offset, got " +
-                                             std::to_string(builder.channels()));
     builder.read_channels(input_feature_channels);
     ops::Convolution convolution;
     convolution.output_channels = output_feature_channels;

@@ -140,6 +140,14 @@ void EncodingBuilder::require_written(const ImageSize &size, const char *why) co
                                      std::to_string(written_.height));
 }
 
+void EncodingBuilder::read_channels(std::int64_t count, std::size_t source) {
+    if (channels(source) < count)
+        refuse(ErrorKind::shape, "the source must have " + std::to_string(count) +
+                                     " feature channels behind its offset, got " +
+                                     std::to_string(channels(source)));
+    ranges_[source].channels = count;
+}
+
 int EncodingBuilder::add(ops::Operation operation, std::vector<int> inputs, std::vector<WeightUse> weights,
                          std::optional<ops::Neuron> activation) {
     nodes_.push_back({std::move(operation), std::move(inputs), activation, std::move(weights)});

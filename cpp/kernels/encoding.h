@@ -105,8 +105,8 @@ public:
     /// Throws ParameterError unless the offset of source 0 is (0, 0); `why` this kernel has none.
     void require_no_offset(const char *why) const;
 
-    /// Reads only so many channels from the offset on.
-    void read_channels(std::int64_t count, std::size_t source = 0) { ranges_[source].channels = count; }
+    /// Reads only so many channels from the offset on. Throws ShapeError when there are less.
+    void read_channels(std::int64_t count, std::size_t source = 0);
     /// A neuron behind `value`, unless there is none.
     int add_neuron(const std::optional<ops::Neuron> &neuron, int value, std::int64_t channels);
 

@@ -20,8 +20,7 @@ ops::WeightSpecs FullyConnected::weights() const {
     ops::WeightSpecs specs{
         {"weights", {output_feature_channels, kernel_height, kernel_width, input_feature_channels}},
         {"bias_terms", {output_feature_channels}, false}};
-    for (auto &spec : fused_neuron_descriptor.weights(output_feature_channels))
-        specs.push_back(std::move(spec));
+    fused_neuron_descriptor.add_weights(specs, output_feature_channels);
     return specs;
 }
 

@@ -7,6 +7,10 @@ ops::WeightSpecs NeuronDescriptor::weights(std::int64_t channels) const {
     return {{data_role, {channels}}};
 }
 
+void NeuronDescriptor::add_weights(ops::WeightSpecs &specs, std::int64_t channels) const {
+    for (ops::WeightSpec &spec : weights(channels)) specs.push_back(std::move(spec));
+}
+
 void Neuron::check(const std::string &kernel) const {
     const ops::Neuron neuron = neuron_descriptor.neuron.value_or(ops::Neuron{});
     if (only && neuron.kind != *only)

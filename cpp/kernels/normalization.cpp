@@ -14,16 +14,11 @@ ops::WeightSpecs BatchNormalization::weights() const {
                            {"variance", channels, true, 0.0f},
                            {"gamma", channels, false},
                            {"beta", channels, false}};
-    for (auto &spec : fused_neuron_descriptor.weights(number_of_feature_channels))
-        specs.push_back(std::move(spec));
+    fused_neuron_descriptor.add_weights(specs, number_of_feature_channels);
     return specs;
 }
 
 int BatchNormalization::build(EncodingBuilder &builder) const {
-    if (builder.channels() < number_of_feature_channels)
-        builder.refuse(ErrorKind::shape,
-                       "the source must have " + std::to_string(number_of_feature_channels) +
-                           " feature channels behind its offset, got " + std::to_string(builder.channels()));
     builder.read_channels(number_of_feature_channels);
     const Shape channels{number_of_feature_channels};
     ops::BatchNormalization normalization;
@@ -54,14 +49,10 @@ ops::WeightSpecs GroupNormalization::weights() const {
 }
 
 int GroupNormalization::build(EncodingBuilder &builder) const {
-    if (builder.channels() < number_of_feature_channels)
-        builder.refuse(ErrorKind::shape,
-                       "the source must have " + std::to_string(number_of_feature_channels) +
-                           " feature channels behind its offset, got " + std::to_string(builder.channels()));
+    builder.read_channels(number_of_feature_channels);
     builder.require_no_offset("statistics are those of the whole source");
     builder.require_written({builder.image().width, builder.image().height},
                             "the result is as large as the source");
-    builder.read_channels(number_of_feature_channels);
     ops::GroupNormalization normalization;
     normalization.groups = grouped ? number_of_groups : number_of_feature_channels;
     normalization.epsilon = epsilon;

@@ -1,17 +1,10 @@
 #include "kernels/pooling.h"
 
+#include "kernels/filter.h"
+
 namespace mpscnn::kernels {
 
-ops::Window Pooling::taps() const {
-    ops::Window window;
-    window.kernel_height = kernel_height;
-    window.kernel_width = kernel_width;
-    window.stride_y = stride_y;
-    window.stride_x = stride_x;
-    window.dilation_y = dilation_rate_y;
-    window.dilation_x = dilation_rate_x;
-    return window;
-}
+ops::Window Pooling::taps() const { return taps_of(*this); }
 
 void Pooling::check(const std::string &kernel) const {
     require_range(kernel, "kernel_width", kernel_width, 1);

@@ -1,5 +1,7 @@
 #include "kernels/transposed_convolution.h"
 
+#include "kernels/filter.h"
+
 namespace mpscnn::kernels {
 
 namespace {
@@ -9,14 +11,7 @@ std::int64_t reach_of(std::int64_t kernel, std::int64_t dilation) { return (kern
 } // namespace
 
 void ConvolutionTranspose::check(const std::string &kernel) const {
-    require_range(kernel, "kernel_width", kernel_width, 1);
-    require_range(kernel, "kernel_height", kernel_height, 1);
-    require_range(kernel, "input_feature_channels", input_feature_channels, 1);
-    require_range(kernel, "output_feature_channels", output_feature_channels, 1);
-    require_range(kernel, "stride_x", stride_x, 1);
-    require_range(kernel, "stride_y", stride_y, 1);
-    require_range(kernel, "dilation_rate_x", dilation_rate_x, 1);
-    require_range(kernel, "dilation_rate_y", dilation_rate_y, 1);
+    check_filter(kernel, *this);
     require_range(kernel, "groups", groups, 1);
     if (input_feature_channels % groups != 0 || output_feature_channels % groups != 0)
         fail(ErrorKind::parameter, kernel + ": groups must be a divisor of the " +
@@ -29,8 +24,7 @@ ops::WeightSpecs ConvolutionTranspose::weights() const {
     ops::WeightSpecs specs{
         {"weights", {output_feature_channels, kernel_height, kernel_width, input_feature_channels / groups}},
         {"bias_terms", {output_feature_channels}, false}};
-    for (auto &spec : fused_neuron_descriptor.weights(output_feature_channels))
-        specs.push_back(std::move(spec));
+    fused_neuron_descriptor.add_weights(specs, output_feature_channels);
     return specs;
 }
 
@@ -44,22 +38,13 @@ int ConvolutionTranspose::build(EncodingBuilder &builder) const {
     if (given.edge_mode != EdgeMode::zero)
         builder.refuse(ErrorKind::unsupported,
                        std::string("edge_mode must be zero, got ") + ops::name_of(given.edge_mode));
-    if (builder.channels() < input_feature_channels)
-        builder.refuse(ErrorKind::shape, "the source must have " + std::to_string(input_feature_channels) +
-                                             " feature channels behind its offset, got " +
-                                             std::to_string(builder.channels()));
     builder.read_channels(input_feature_channels);
     ops::TransposedConvolution convolution;
     convolution.output_channels = output_feature_channels;
     convolution.groups = groups;
     convolution.kernel_use = ops::KernelUse::gather;
     ops::TransposedWindow &window = convolution.window;
-    window.kernel_height = kernel_height;
-    window.kernel_width = kernel_width;
-    window.stride_y = stride_y;
-    window.stride_x = stride_x;
-    window.dilation_y = dilation_rate_y;
-    window.dilation_x = dilation_rate_x;
+    set_taps(window, *this);
     window.padding = ops::TransposedPadding::explicit_;
     // See ops::TransposedAxis: how Apple's offsets say where the result begins.
     const auto before = [](std::int64_t total, std::int64_t reach) { return total + reach - 1 - reach / 2; };
