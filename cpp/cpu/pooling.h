@@ -92,7 +92,7 @@ public:
     MPSCNN_INLINE NanSearch(const PoolingTask &task, std::int64_t image, Range vectors)
         : from_(task.source), image_(image), vectors_(vectors) {}
 
-    /// Whether rows of the range may hold one; ranges must not begin before earlier ones.
+    /// Whether rows of the range may hold one; neither end may lie before an earlier range's.
     MPSCNN_INLINE bool found_in(Range rows) {
         for (seen_ = larger(seen_, rows.begin); seen_ < rows.end; ++seen_)
             if (row_has_nan(seen_)) last_ = seen_;
@@ -158,7 +158,7 @@ void pool_item(const PoolingTask &task, const PoolingTaps *columns, const WorkSp
             pool_output_row<V, Mean<V>>(task, taps, columns, item.image, y, item.vectors);
         else if (task.kind == PoolingKind::l2_norm)
             pool_output_row<V, EuclideanNorm<V>>(task, taps, columns, item.image, y, item.vectors);
-        else if (search.found_in(taps.reach(task.vertical, task.source.height)))
+        else if (search.found_in(PoolingTaps::reach(task.vertical, y, task.source.height)))
             pool_output_row<V, MaximumOrNan<V>>(task, taps, columns, item.image, y, item.vectors);
         else
             pool_output_row<V, Maximum<V>>(task, taps, columns, item.image, y, item.vectors);

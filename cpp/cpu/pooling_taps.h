@@ -26,18 +26,12 @@ struct PoolingTaps {
         outside = count < window.kernel;
     }
 
-    MPSCNN_INLINE bool empty() const { return count + before + after == 0; }
-    /// Source positions from the first to the last that is read.
-    MPSCNN_INLINE Range reach(const WindowAxis &window, std::int64_t size) const {
-        if (empty()) return {0, 0};
-        const std::int64_t last = first + (count - 1) * window.dilation;
-        return {before > 0  ? 0
-                : count > 0 ? first
-                            : size - 1,
-                (after > 0   ? size - 1
-                 : count > 0 ? last
-                             : 0) +
-                    1};
+    /// Source positions among which are all that the window reads. Neither end ever moves back from one output
+    /// position to the next, which the first and the last tap themselves do where dilation exceeds the stride.
+    static MPSCNN_INLINE Range reach(const WindowAxis &window, std::int64_t output, std::int64_t size) {
+        const std::int64_t start = output * window.stride - window.before;
+        const std::int64_t last = start + (window.kernel - 1) * window.dilation;
+        return {clamped(start, 0, size - 1), clamped(last, 0, size - 1) + 1};
     }
 
 private:

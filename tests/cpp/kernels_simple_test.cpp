@@ -101,7 +101,7 @@ TEST(pooling_agrees_with_double) {
 }
 
 TEST(pooling_keeps_nan_and_infinity) {
-    for_each_table(200, [](Random &random, const KernelTable &table) {
+    for_each_table(2000, [](Random &random, const KernelTable &table) {
         Memory source = random_source(random, random_size(random));
         source.each([&](float &value) {
             const auto kind = random() % 16;
