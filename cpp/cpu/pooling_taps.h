@@ -26,8 +26,9 @@ struct PoolingTaps {
         outside = count < window.kernel;
     }
 
-    /// Source positions among which are all that the window reads. Neither end ever moves back from one output
-    /// position to the next, which the first and the last tap themselves do where dilation exceeds the stride.
+    /// Source positions among which are all that the window reads. Neither end ever moves back from one
+    /// output position to the next, which the first and the last tap themselves do where dilation exceeds the
+    /// stride.
     static MPSCNN_INLINE Range reach(const WindowAxis &window, std::int64_t output, std::int64_t size) {
         const std::int64_t start = output * window.stride - window.before;
         const std::int64_t last = start + (window.kernel - 1) * window.dilation;
