@@ -2,7 +2,7 @@
 
     python benchmarks/signals.py [--rounds N]
 
-Prints a Markdown table: microseconds (minimum and median) and how many times mpscnn's median the others take. scipy and
+Prints a Markdown table: microseconds, and how many times mpscnn's least the others take. scipy and
 torch are left out where they are not installed. torch computes with one thread, as all the others do.
 """
 
@@ -10,20 +10,16 @@ from __future__ import annotations
 
 import argparse
 import platform
-import statistics
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from random import Random
 from typing import Any
 
 import numpy as np
+from harness import Call, measure, table_head, table_row
 from numpy.typing import NDArray
 
 import mpscnn
 
 Array = NDArray[Any]
-Call = Callable[[], Any]
 
 
 @dataclass(frozen=True)
@@ -48,10 +44,8 @@ CASES = (
 def calls_for(case: Case) -> dict[str, Call]:
     """What is timed: full convolution, by library."""
     random = np.random.default_rng(0)
-    x, kernel = (
-        random.normal(size=case.signal).astype(case.dtype),
-        random.normal(size=case.kernel).astype(case.dtype),
-    )
+    x: Array = random.normal(size=case.signal).astype(case.dtype)
+    kernel: Array = random.normal(size=case.kernel).astype(case.dtype)
     plane = len(case.kernel) == 2
     calls: dict[str, Call] = {
         "mpscnn": lambda: (mpscnn.convolve2d if plane else mpscnn.convolve1d)(x, kernel)
@@ -87,21 +81,6 @@ def add_torch(calls: dict[str, Call], x: Array, kernel: Array) -> None:
     calls["torch"] = run
 
 
-def measure(calls: dict[str, Call], rounds: int) -> dict[str, list[float]]:
-    """Microseconds of each call. Each round has another order, so that none always follows the same neighbour."""
-    order, random = list(calls.items()), Random(0)
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for call in calls.values():
-        call()
-    for _ in range(rounds):
-        random.shuffle(order)
-        for name, call in order:
-            begin = time.perf_counter_ns()
-            call()
-            times[name].append((time.perf_counter_ns() - begin) / 1000)
-    return times
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -112,16 +91,12 @@ def main() -> None:
     print(
         f"{platform.machine()}, instruction set {config['instruction_set']}, {rounds} rounds, one thread each.\n"
     )
-    print("| signal | type | library | min us | median us | times mpscnn |\n|---|---|---|---|---|---|")
+    print(table_head("signal", "type", "library", "least (median) microseconds", "times mpscnn"))
     for case in CASES:
         times = measure(calls_for(case), rounds)
-        ours = statistics.median(times["mpscnn"])
-        for name, values in times.items():
-            median = statistics.median(values)
-            print(
-                f"| {case.name} | {np.dtype(case.dtype).name} | {name} | {min(values):.1f} | {median:.1f} "
-                f"| {median / ours:.2f} |"
-            )
+        for name, theirs in times.items():
+            factor = theirs.least / times["mpscnn"].least
+            print(table_row((case.name, np.dtype(case.dtype).name, name, theirs, f"{factor:.2f}")))
 
 
 if __name__ == "__main__":

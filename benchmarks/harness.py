@@ -1,0 +1,51 @@
+"""What the benchmarks share: calls timed in turns, and tables in Markdown."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from random import Random
+
+Call = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Times:
+    """Microseconds of one call."""
+
+    least: float
+    median: float
+
+    def __str__(self) -> str:
+        digits = 1 if self.median < 10 else 0
+        return f"{self.least:.{digits}f} ({self.median:.{digits}f})"
+
+
+def measure(calls: Mapping[str, Call], runs: int) -> dict[str, Times]:
+    """Every turn times each call once, so that a busy machine is busy for all.
+
+    Each turn has another order, so that none always follows the same neighbour. A call runs once untimed before, which
+    brings its code and data into the caches.
+    """
+    order, random = list(calls.items()), Random(0)
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for turn in range(runs + 1):
+        random.shuffle(order)
+        for name, call in order:
+            call()
+            begin = time.perf_counter_ns()
+            call()
+            if turn > 0:  # the first allocates
+                times[name].append((time.perf_counter_ns() - begin) / 1000)
+    return {name: Times(min(values), statistics.median(values)) for name, values in times.items()}
+
+
+def table_head(*columns: str) -> str:
+    """The first two lines of a table."""
+    return f"{table_row(columns)}\n{table_row('---' for _ in columns)}"
+
+
+def table_row(cells: Iterable[object]) -> str:
+    return f"| {' | '.join(map(str, cells))} |"

@@ -1,0 +1,175 @@
+"""One operation in mpscnn, torch and onnxruntime: rows of the benchmarks, checked, timed and printed.
+
+Beside them a plain copy that reads and writes as many bytes in all as the operation must: what memory allows.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from harness import Call, Times, measure, table_head, table_row
+from numpy.typing import NDArray
+
+import mpscnn
+from mpscnn.converters.onnx_export import to_onnx
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+
+
+def normal(shape: Shape) -> Array:
+    return np.random.default_rng(len(shape)).normal(size=shape).astype(np.float32)
+
+
+def positive(shape: Shape) -> Array:
+    """For logarithms, and for divisors."""
+    return np.random.default_rng(len(shape)).uniform(0.5, 4.0, shape).astype(np.float32)
+
+
+def judge_values(ours: Array, theirs: Array, what: str) -> None:
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3, err_msg=what)
+
+
+def judge_zeros(ours: Array, theirs: Array, what: str) -> None:
+    """For random zeros: as many on both sides, and none of the other values by chance."""
+    np.testing.assert_allclose(np.mean(ours == 0), np.mean(theirs == 0), rtol=0.05, err_msg=what)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One operation on one image, (height, width, channels), or vector, (features,); or on several of them."""
+
+    name: str
+    shapes: Sequence[Shape]
+    build: Callable[..., mpscnn.Tensor]
+    """Adds the layer: (network, *inputs)."""
+    torch: Callable[..., torch.Tensor] | None = None
+    """The same, (*inputs, *parameters), with images (1, channels, height, width); None: torch does not have it."""
+    parameters: Callable[[Mapping[str, Array]], Sequence[Array]] = lambda _: ()
+    """What else torch needs, of the network's weights."""
+    onnx: bool = True
+    """False: onnxruntime does not have it."""
+    values: Callable[[Shape], Array] = normal
+    judge: Callable[[Array, Array, str], None] = judge_values
+    """Refuses what a peer computes, (ours, its, what it is): a comparison of different computations is worthless."""
+    read: int | None = None
+    """Floats that must be read, where these are not all of the inputs."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is timed: by engine, a call that computes a row's result once."""
+
+    calls: dict[str, Call]
+    result: Array
+
+
+def planes(image: Array) -> Array:
+    """As torch and onnxruntime want it: (n, channels, height, width)."""
+    return np.ascontiguousarray(image.transpose(0, 3, 1, 2)) if image.ndim == 4 else image
+
+
+def subject(row: Row, threads: int) -> Subject:
+    network = mpscnn.Network(input={f"input{i}": shape for i, shape in enumerate(row.shapes)})
+    network.output(row.build(network, *network.inputs))
+    network.initialize_weights()
+    inputs = [row.values((1, *shape)) for shape in row.shapes]
+    session = network.compile(device="cpu", precision="float32").session(threads=threads)
+    result = session.run(inputs)
+    assert isinstance(result, np.ndarray)
+    peers: dict[str, Call] = {}
+    if row.torch is not None:
+        peers |= torch_calls(row.torch, inputs, row.parameters(network.weights))
+    if row.onnx:
+        peers["onnxruntime"] = onnxruntime_call(network, inputs, threads)
+    for name, call in peers.items():
+        row.judge(result, nhwc(call()), f"{row.name}, {name}")
+    floats = sum(prod(shape) for shape in row.shapes) if row.read is None else row.read
+    ours: dict[str, Call] = {"mpscnn": lambda: session.run(inputs, out=result)}
+    return Subject(ours | peers | {"copy": copy_call((floats + result.size) // 2)}, result)
+
+
+def torch_calls(
+    function: Callable[..., torch.Tensor], inputs: list[Array], parameters: Sequence[Array]
+) -> dict[str, Call]:
+    """In both orders of memory, of which the faster one counts."""
+    tensors = [*(torch.from_numpy(planes(x)) for x in inputs), *map(torch.from_numpy, parameters)]
+    calls: dict[str, Call] = {"torch": partial(function, *tensors)}
+    if any(x.ndim == 4 for x in tensors):
+        last = [x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x for x in tensors]
+        calls["torch, channels last"] = partial(function, *last)
+    return calls
+
+
+def onnxruntime_call(network: mpscnn.Network, inputs: list[Array], threads: int) -> Call:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    model = to_onnx(network, layout="nchw").SerializeToString()
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    feed = {port.name: planes(x) for port, x in zip(session.get_inputs(), inputs, strict=True)}
+    return lambda: session.run(None, feed)[0]
+
+
+def copy_call(floats: int) -> Call:
+    source, destination = np.ones(floats, np.float32), np.zeros(floats, np.float32)
+    return lambda: np.copyto(destination, source)
+
+
+def nhwc(theirs: object) -> Array:
+    array = np.asarray(theirs)
+    return array.transpose(0, 2, 3, 1) if array.ndim == 4 else array
+
+
+def cells(row: Row, result: Array, times: Mapping[str, Times]) -> tuple[str, ...]:
+    """A row of the table below."""
+    orders = [value for name, value in times.items() if name.startswith("torch")]
+    peers = {"torch": min(orders, key=lambda value: value.least)} if orders else {}
+    if "onnxruntime" in times:
+        peers["onnxruntime"] = times["onnxruntime"]
+    ours = times["mpscnn"].least
+    best = min((value.least for value in peers.values()), default=None)
+    return (
+        row.name,
+        ", ".join("x".join(map(str, shape)) for shape in row.shapes),
+        "x".join(map(str, result.shape[1:])),
+        str(times["mpscnn"]),
+        *(str(peers.get(name, "")) for name in ("torch", "onnxruntime")),
+        "" if best is None else f"{best / ours:.2f}",
+        *([f"{100 * times['copy'].least / ours:.0f}%"] if "copy" in times else []),
+    )
+
+
+HEAD = ("input", "result", "mpscnn", "torch", "onnxruntime", "mpscnn is faster")
+
+
+def compare(description: str, groups: Mapping[str, Iterable[Row]], *, with_copy: bool) -> None:
+    """The command line of a benchmark, and a table for each group of rows; `with_copy` where memory may decide."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--runs", type=int, default=50, help="timed runs of each engine (default: 50)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of every engine (default: 1)")
+    parser.add_argument("--only", default="", help="rows whose group or name contains this text")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.set_grad_enabled(False)
+    print(
+        f"mpscnn {mpscnn.__version__}, torch {torch.__version__}, onnxruntime {onnxruntime.__version__}; float32, "
+        f"{arguments.threads} thread(s), {arguments.runs} runs of each in turns: least (median) microseconds."
+    )
+    head = (*HEAD, "of a copy's speed") if with_copy else HEAD
+    for group, rows in groups.items():
+        chosen = [row for row in rows if arguments.only in f"{group}: {row.name}"]
+        if chosen:
+            print(f"\n{table_head(group, *head)}", flush=True)
+        for row in chosen:
+            of = subject(row, arguments.threads)
+            if not with_copy:
+                del of.calls["copy"]
+            print(table_row(cells(row, of.result, measure(of.calls, arguments.runs))), flush=True)
