@@ -29,11 +29,11 @@ WindowAxis canonical_axis(const OperationInfo &info, const AxisParameters &given
         const bool full = given.padding == PaddingPolicy::full;
         axis.before = full ? reach - 1 : given.before;
         const std::int64_t padded = size + axis.before + (full ? reach - 1 : given.after);
-        if (padded < reach)
+        const std::int64_t overhang = given.ceil_mode ? given.stride - 1 : 0;
+        if (padded + overhang < reach)
             fail(ErrorKind::shape, std::string(info.name) + ": a window of " + std::to_string(reach) + " " +
                                        given.axis + " does not fit into " + std::to_string(padded) +
                                        " (padding included)");
-        const std::int64_t overhang = given.ceil_mode ? given.stride - 1 : 0;
         axis.output = (padded - reach + overhang) / given.stride + 1;
         // PyTorch: with ceil_mode a window must start inside the input or the padding before it.
         if (given.ceil_mode && (axis.output - 1) * given.stride >= size + axis.before) --axis.output;

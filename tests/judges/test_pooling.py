@@ -15,7 +15,7 @@ from tolerance import assert_close, linear_bound
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 small = st.integers(1, 4)
-sizes = st.integers(5, 12)
+sizes = st.integers(2, 12)
 
 
 def planes(x: NDArray[np.float32]) -> Any:
@@ -48,7 +48,8 @@ def test_max(
 ) -> None:
     padding = (data.draw(st.integers(0, kernel[0] // 2)), data.draw(st.integers(0, kernel[1] // 2)))
     reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
-    assume(all(r <= s + 2 * p for r, s, p in zip(reach, size, padding, strict=True)))
+    overhang = [step - 1 if ceil_mode else 0 for step in stride]
+    assume(all(r <= s + 2 * p + o for r, s, p, o in zip(reach, size, padding, overhang, strict=True)))
     x = values(seed, (2, *size, 5))
     expected = torch.nn.functional.max_pool2d(planes(x), kernel, stride, padding, dilation, ceil_mode)
     attributes = window_of(kernel, stride) | padded(padding) | {"ceil_mode": ceil_mode, "kind": "max"}
@@ -73,6 +74,8 @@ def test_average(
     seed: int,
 ) -> None:
     padding = (data.draw(st.integers(0, kernel[0] // 2)), data.draw(st.integers(0, kernel[1] // 2)))
+    overhang = [step - 1 if ceil_mode else 0 for step in stride]
+    assume(all(k <= s + 2 * p + o for k, s, p, o in zip(kernel, size, padding, overhang, strict=True)))
     x = values(seed, (2, *size, 5))
 
     def average(of: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -87,12 +90,22 @@ def test_average(
 
 @given(st.tuples(sizes, sizes), st.tuples(small, small), st.tuples(small, small), seeds)
 def test_l2_norm(size: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int], seed: int) -> None:
+    assume(all(taps <= extent for taps, extent in zip(kernel, size, strict=True)))
     x = values(seed, (2, *size, 5))
     expected = (
         torch.nn.functional.lp_pool2d(planes(x).double(), 2, kernel, stride).permute(0, 2, 3, 1).numpy()
     )
     result = run_layer("pooling", [x], window_of(kernel, stride) | {"kind": "l2_norm"})
     assert_close(result, expected, linear_bound(expected))
+
+
+@pytest.mark.parametrize("kind", ["max", "average"])
+def test_a_window_larger_than_the_padded_image_with_ceil_mode(kind: str) -> None:
+    x = values(0, (2, 3, 9, 5))
+    pool = torch.nn.functional.max_pool2d if kind == "max" else torch.nn.functional.avg_pool2d
+    expected = pool(planes(x).double(), 4, 2, 0, ceil_mode=True).permute(0, 2, 3, 1).numpy()
+    result = run_layer("pooling", [x], window_of((4, 4), (2, 2)) | {"kind": kind, "ceil_mode": True})
+    assert_close(result, expected, linear_bound(np.abs(expected) + 1))
 
 
 @given(

@@ -30,9 +30,9 @@ def axis(
         while start + reach <= size + after:
             starts.append(start)
             start += stride
-        # PyTorch's ceil_mode: one more window if anything is left to cover, but the last one has to start inside
-        # the input or the padding before it.
-        if ceil_mode and starts and starts[-1] + reach < size + after:
+        # PyTorch's ceil_mode: one more window if anything is left to cover, or if even the first one overhangs by
+        # less than a stride, but the last one has to start inside the input or the padding before it.
+        if ceil_mode and start + reach < size + after + stride:
             starts.append(start)
         if ceil_mode and starts and starts[-1] >= size:
             starts.pop()
