@@ -25,7 +25,16 @@ void Convolution::check(const std::string &kernel) const {
                "a multiple of sub_pixel_scale_factor^2 = " +
                    std::to_string(sub_pixel_scale_factor * sub_pixel_scale_factor),
                output_feature_channels);
+    if (batch_normalization && !(batch_normalization_epsilon > 0.0f))
+        fail(ErrorKind::parameter, kernel + ": batch_normalization_epsilon must be above 0, got " +
+                                       std::to_string(batch_normalization_epsilon));
     const std::int64_t slice = ImageDescriptor::slice_channels;
+    if (groups > 1 &&
+        output_feature_channels / (sub_pixel_scale_factor * sub_pixel_scale_factor) % slice != 0)
+        refuse("output_feature_channels",
+               "such that a multiple of 4 is written (divided by sub_pixel_scale_factor^2) when there are "
+               "groups",
+               output_feature_channels);
     if (groups > 1 &&
         (input_feature_channels % (groups * slice) != 0 || output_feature_channels % (groups * slice) != 0))
         refuse("groups",

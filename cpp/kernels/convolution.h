@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <optional>
 
 #include "kernels/encoding.h"
@@ -17,7 +18,7 @@ struct Convolution {
     std::int64_t sub_pixel_scale_factor = 1;
     NeuronDescriptor fused_neuron_descriptor;
     bool batch_normalization = false;
-    float batch_normalization_epsilon = 0.0f;
+    float batch_normalization_epsilon = std::numeric_limits<float>::min();
 
     template <class Visitor> void fixed(Visitor &visit) {
         visit("kernel_width", kernel_width, "columns of the filter");
@@ -37,7 +38,8 @@ struct Convolution {
         visit("fused_neuron_descriptor", fused_neuron_descriptor, "neuron applied to the result");
         visit("batch_normalization", batch_normalization,
               "whether there are weights mean, variance, gamma and beta, applied before the neuron");
-        visit("batch_normalization_epsilon", batch_normalization_epsilon, "added to the variance");
+        visit("batch_normalization_epsilon", batch_normalization_epsilon,
+              "added to the variance, above zero");
     }
     template <class Visitor> void fields(Visitor &) {}
 

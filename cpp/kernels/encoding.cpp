@@ -9,15 +9,43 @@ namespace mpscnn::kernels {
 
 namespace {
 
-std::int64_t require_offset(const EncodingBuilder &builder, const char *name, std::int64_t offset) {
-    if (offset < 0 || offset % ImageDescriptor::slice_channels != 0)
-        builder.refuse(ErrorKind::parameter, std::string(name) +
-                                                 " must be a multiple of 4 and not negative, got " +
-                                                 std::to_string(offset));
-    return offset;
+/// Of a source's property: kernels with two sources have it twice.
+std::string property_name(std::size_t source, std::size_t sources, const char *name) {
+    return std::string(sources == 1 ? "" : source == 0 ? "primary_" : "secondary_") + name;
 }
 
 } // namespace
+
+std::int64_t require_channel_offset(const std::string &kernel, const std::string &name, std::int64_t offset) {
+    if (offset < 0 || offset > ops::largest_size || offset % ImageDescriptor::slice_channels != 0)
+        fail(ErrorKind::parameter, kernel + ": " + name + " must be a multiple of 4 from 0 to " +
+                                       std::to_string(ops::largest_size) + ", got " + std::to_string(offset));
+    return offset;
+}
+
+ImageRegion readable(const std::string &kernel, std::span<const ImageDescriptor> sources, std::size_t source,
+                     const SourceProperties &given, bool any_channel) {
+    const auto name = [&](const char *property) { return property_name(source, sources.size(), property); };
+    const ImageDescriptor &image = sources[source];
+    ImageRegion range{given.offset.z, 0, 0, given.feature_channel_offset};
+    range.images = image.number_of_images - range.image;
+    if (range.image < 0 || range.images < 1)
+        fail(ErrorKind::parameter,
+             kernel + ": " + name("offset") + ".z must be an image of the source, 0 to " +
+                 std::to_string(image.number_of_images - 1) + ", got " + std::to_string(range.image));
+    if (!any_channel) require_channel_offset(kernel, name("source_feature_channel_offset"), range.channel);
+    if (range.channel >= 0)
+        range.channels = std::min(given.feature_channel_max_count, image.feature_channels - range.channel);
+    if (range.channel < 0 || range.channels < 1)
+        fail(ErrorKind::parameter, kernel + ": " + name("source_feature_channel_offset") + " and " +
+                                       name("source_feature_channel_max_count") + " leave no channel of " +
+                                       std::to_string(image.feature_channels) + ", got " +
+                                       std::to_string(range.channel) + " and " +
+                                       std::to_string(given.feature_channel_max_count));
+    range.height = image.height;
+    range.width = image.width;
+    return range;
+}
 
 void require_range(const std::string &kernel, const char *name, std::int64_t value, std::int64_t least) {
     if (value < least || value > ops::largest_size)
@@ -56,32 +84,19 @@ void EncodingBuilder::place_destination(const ImageDescriptor &destination) {
     written_.width = cut("columns", clip.origin.x, clip.width, destination.width);
     written_.height = cut("rows", clip.origin.y, clip.height, destination.height);
     written_.images = cut("images", clip.origin.z, clip.depth, destination.number_of_images);
-    written_.channel = require_offset(*this, "destination_feature_channel_offset",
-                                      properties_.destination_feature_channel_offset);
+    written_.channel = require_channel_offset(kernel_, "destination_feature_channel_offset",
+                                              properties_.destination_feature_channel_offset);
 }
 
 void EncodingBuilder::place_source(std::size_t source) {
-    const SourceProperties &given = properties_.sources[source];
-    const ImageDescriptor &image = sources_[source];
-    ImageRegion range;
-    range.image = given.offset.z;
-    range.images = written_.images;
-    if (range.image < 0 || range.images > image.number_of_images - range.image)
-        refuse(ErrorKind::parameter, "offset.z and the images written must stay within the " +
-                                         std::to_string(image.number_of_images) +
+    ImageRegion range = readable(kernel_, sources_, source, properties_.sources[source], any_source_channel_);
+    if (written_.images > range.images)
+        refuse(ErrorKind::parameter, property_name(source, sources_.size(), "offset") +
+                                         ".z and the images written must stay within the " +
+                                         std::to_string(sources_[source].number_of_images) +
                                          " images of the source, got " + std::to_string(range.image) +
-                                         " and " + std::to_string(range.images));
-    range.channel = any_source_channel_ ? given.feature_channel_offset
-                                        : require_offset(*this, "source_feature_channel_offset",
-                                                         given.feature_channel_offset);
-    range.channels = std::min(given.feature_channel_max_count, image.feature_channels - range.channel);
-    if (range.channels < 1 || range.channel < 0)
-        refuse(ErrorKind::parameter,
-               "source_feature_channel_offset and source_feature_channel_max_count leave no channel of " +
-                   std::to_string(image.feature_channels) + ", got " + std::to_string(range.channel) +
-                   " and " + std::to_string(given.feature_channel_max_count));
-    range.height = image.height;
-    range.width = image.width;
+                                         " and " + std::to_string(written_.images));
+    range.images = written_.images;
     ranges_.push_back(range);
 }
 

@@ -61,6 +61,14 @@ struct ImageSize {
 /// beyond ops::largest_size.
 void require_range(const std::string &kernel, const char *name, std::int64_t value, std::int64_t least);
 
+/// The offset, or ParameterError "<kernel>: <name> must be a multiple of 4 ..., got ...".
+std::int64_t require_channel_offset(const std::string &kernel, const std::string &name, std::int64_t offset);
+
+/// What a kernel may read of a source: the images from its offset on, all of their pixels, the channels of
+/// its range. Throws ParameterError when that is nothing. `any_channel`: not only from multiples of 4 on.
+ImageRegion readable(const std::string &kernel, std::span<const ImageDescriptor> sources, std::size_t source,
+                     const SourceProperties &given, bool any_channel);
+
 /// Builds the encoding of one call. Checks what all kernels have in common; every error begins with the
 /// kernel's name.
 class EncodingBuilder {

@@ -136,13 +136,16 @@ Json Kernel::get() const { return ops::write_fields(AllProperties{const_cast<Ker
 
 void Kernel::check() const {
     std::visit([&](const auto &family) { family.check(name()); }, family);
-    if (any_edge_mode()) return;
     for (std::size_t i = 0; i < type->sources; ++i) {
-        const EdgeMode mode = properties.sources[i].edge_mode;
-        if (mode != EdgeMode::zero && mode != EdgeMode::clamp)
-            fail(ErrorKind::unsupported,
-                 name() + ": edge_mode must be zero or clamp (the others are for Pad), got " +
-                     ops::name_of(mode));
+        const SourceNames &names = type->sources == 1 ? unary_names : binary_names[i];
+        const SourceProperties &given = properties.sources[i];
+        for (std::int64_t along : {given.offset.x, given.offset.y, given.offset.z})
+            require_range(name(), names.offset, along, -ops::largest_size);
+        const EdgeMode mode = given.edge_mode;
+        if (!any_edge_mode() && mode != EdgeMode::zero && mode != EdgeMode::clamp)
+            fail(ErrorKind::unsupported, name() + ": " + names.edge_mode +
+                                             " must be zero or clamp (the others are for Pad), got " +
+                                             ops::name_of(mode));
     }
 }
 
@@ -179,6 +182,9 @@ void Kernel::apply_policy(const ImageDescriptor &source, ImageDescriptor &destin
 
 ImageDescriptor Kernel::make_destination(std::span<const ImageDescriptor> sources) {
     require_sources(sources.size());
+    std::vector<ImageRegion> ranges;
+    for (std::size_t i = 0; i < sources.size(); ++i)
+        ranges.push_back(readable(name(), sources, i, properties.sources[i], any_edge_mode()));
     ImageDescriptor destination = sources[0];
     std::visit(
         [&]<class T>(const T &entry) {
@@ -195,13 +201,14 @@ ImageDescriptor Kernel::make_destination(std::span<const ImageDescriptor> source
             }
         },
         family);
+    if (destination.width < 1 || destination.height < 1)
+        fail(ErrorKind::parameter, name() + ": the source's clip rectangle leaves no pixel of the source");
     std::vector<std::int64_t> channels;
-    for (std::size_t i = 0; i < sources.size(); ++i)
-        channels.push_back(
-            std::min(sources[i].feature_channels - properties.sources[i].feature_channel_offset,
-                     properties.sources[i].feature_channel_max_count));
-    destination.feature_channels = properties.destination_feature_channel_offset + output_channels(channels);
-    destination.number_of_images = sources[0].number_of_images - properties.sources[0].offset.z;
+    for (const ImageRegion &range : ranges) channels.push_back(range.channels);
+    destination.feature_channels = require_channel_offset(name(), "destination_feature_channel_offset",
+                                                          properties.destination_feature_channel_offset) +
+                                   output_channels(channels);
+    destination.number_of_images = ranges[0].images;
     return destination;
 }
 

@@ -8,7 +8,7 @@ namespace {
 
 ImageSize clipped(const ImageDescriptor &image, const ClipRect &clip) {
     const auto inside = [](std::int64_t begin, std::int64_t size, std::int64_t extent) {
-        return std::clamp<std::int64_t>(extent - begin, 0, size);
+        return begin < 0 ? 0 : std::min(size, extent - std::min(begin, extent));
     };
     return {inside(clip.origin.x, clip.width, image.width), inside(clip.origin.y, clip.height, image.height)};
 }

@@ -13,6 +13,8 @@ std::int64_t reach_of(std::int64_t kernel, std::int64_t dilation) { return (kern
 void ConvolutionTranspose::check(const std::string &kernel) const {
     check_filter(kernel, *this);
     require_range(kernel, "groups", groups, 1);
+    require_range(kernel, "kernel_offset_x", kernel_offset_x, -ops::largest_size);
+    require_range(kernel, "kernel_offset_y", kernel_offset_y, -ops::largest_size);
     if (input_feature_channels % groups != 0 || output_feature_channels % groups != 0)
         fail(ErrorKind::parameter, kernel + ": groups must be a divisor of the " +
                                        std::to_string(input_feature_channels) + " input and " +

@@ -286,6 +286,75 @@ def test_weights_of_another_size_are_refused() -> None:
         kernels.Convolution(kernels.ConvolutionDescriptor(**DESCRIPTOR), np.ones((4, 4, 4)))
 
 
+def test_weights_in_another_order_are_refused() -> None:
+    """PyTorch's [output][input][height][width] has as many elements."""
+    descriptor = kernels.ConvolutionDescriptor(3, 3, 8, 4)
+    weights = np.arange(4 * 3 * 3 * 8, dtype=np.float32)
+    with pytest.raises(mpscnn.WeightsError, match=r"must have the shape \(4, 3, 3, 8\), got \(4, 8, 3, 3\)"):
+        kernels.Convolution(descriptor, weights.reshape(4, 8, 3, 3))
+    flat = kernels.Convolution(descriptor, weights).export_weights_and_biases()
+    np.testing.assert_array_equal(flat.weights, weights.reshape(4, 3, 3, 8))
+
+
+@pytest.mark.parametrize("shape", [(8, 3, 2), (4, 2, 3, 2), (48,)])
+def test_depthwise_weights_with_and_without_a_multiplier(shape: tuple[int, ...]) -> None:
+    descriptor = kernels.DepthWiseConvolutionDescriptor(2, 3, 4, 8)
+    weights = np.arange(48, dtype=np.float32)
+    kernel = kernels.Convolution(descriptor, weights.reshape(shape))
+    np.testing.assert_array_equal(kernel.export_weights_and_biases().weights.ravel(), weights)
+
+
+def test_batch_normalization_needs_no_epsilon() -> None:
+    x = np.array([[[1, 2]]], np.float32)
+    descriptor = kernels.ConvolutionDescriptor(1, 1, 2, 2)
+    descriptor.set_batch_normalization_parameters_for_inference([1, 1], [4, 4])
+    kernel = kernels.Convolution(descriptor, np.eye(2, dtype=np.float32).reshape(2, 1, 1, 2))
+    np.testing.assert_allclose(encode(kernel, x).ravel(), [0, 0.5])
+    descriptor.set_batch_normalization_parameters_for_inference([1, 1], [4, 4], epsilon=0.0)
+    with pytest.raises(mpscnn.ParameterError, match="batch_normalization_epsilon must be above 0, got 0"):
+        kernels.Convolution(descriptor, np.eye(2, dtype=np.float32).reshape(2, 1, 1, 2))
+
+
+def test_groups_write_whole_slices_of_sub_pixels() -> None:
+    descriptor = kernels.SubPixelConvolutionDescriptor(1, 1, 8, 8, groups=2, sub_pixel_scale_factor=2)
+    with pytest.raises(mpscnn.ParameterError, match=r"output_feature_channels must be .* multiple of 4"):
+        kernels.Convolution(descriptor, np.ones((8, 1, 1, 4)))
+
+
+@pytest.mark.parametrize(
+    ("neuron", "message"),
+    [
+        (
+            kernels.NeuronDescriptor("relu", np.nan),
+            "fused_neuron_descriptor: a must be a finite number, got nan",
+        ),
+        (
+            kernels.NeuronDescriptor("linear", 1, np.inf),
+            "fused_neuron_descriptor: b must be a finite number, got inf",
+        ),
+        (kernels.NeuronDescriptor("relu", data=[1.0] * 4), "takes no neuron_data"),
+        ("relu", "fused_neuron_descriptor must be None or a NeuronDescriptor, got 'relu'"),
+    ],
+)
+def test_neurons_of_descriptors_are_checked(neuron: Any, message: str) -> None:
+    descriptor = kernels.ConvolutionDescriptor(1, 1, 4, 4, fused_neuron_descriptor=neuron)
+    with pytest.raises(mpscnn.ParameterError, match=f"Convolution: {message}"):
+        kernels.Convolution(descriptor, np.ones((4, 1, 1, 4)))
+
+
+def test_reloading_replaces_the_biases_too() -> None:
+    x, weights = np.ones((1, 1, 1), np.float32), np.ones((1, 1, 1, 1), np.float32)
+    kernel = kernels.Convolution(kernels.ConvolutionDescriptor(1, 1, 1, 1), weights)
+    for biases, expected in ((np.array([5], np.float32), 6), (None, 1)):
+        kernel.reload_weights_and_biases(kernels.ConvolutionWeightsAndBiasesState(weights, biases))
+        assert encode(kernel, x).item() == expected
+        np.testing.assert_equal(kernel.export_weights_and_biases().biases, biases)
+    with pytest.raises(
+        mpscnn.ParameterError, match="expected a ConvolutionWeightsAndBiasesState, got ndarray"
+    ):
+        kernel.reload_weights_and_biases(weights)  # type: ignore[arg-type]
+
+
 def test_a_source_with_too_few_channels_is_refused() -> None:
     kernel = kernels.Convolution(kernels.ConvolutionDescriptor(**DESCRIPTOR), np.ones((4, 1, 1, 4)))
     with pytest.raises(

@@ -50,6 +50,50 @@ def test_what_does_not_fit_the_images_is_named(properties: dict[str, Any], messa
         encode(pool(**properties), X, destination=np.zeros((2, 5, 6, 9), np.float32))
 
 
+@pytest.mark.parametrize(
+    ("properties", "message"),
+    [
+        ({"offset": (0, 0, 2)}, "offset.z must be an image of the source, 0 to 1, got 2"),
+        ({"offset": (0, 0, -1)}, "offset.z must be an image of the source"),
+        ({"source_feature_channel_offset": 12}, "source_feature_channel_offset and .* leave no channel of 9"),
+        ({"source_feature_channel_max_count": -1}, "source_feature_channel_offset and .* leave no channel"),
+        ({"source_feature_channel_offset": 2}, "source_feature_channel_offset must be a multiple of 4"),
+        ({"destination_feature_channel_offset": 6}, "destination_feature_channel_offset must be a multiple"),
+        (
+            {"destination_feature_channel_offset": 2**62},
+            "destination_feature_channel_offset must be .* to 16777216",
+        ),
+    ],
+)
+def test_what_leaves_no_result_is_named_before_an_image_is_made(
+    properties: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(mpscnn.ParameterError, match=f"PoolingMax: {message}"):
+        pool(**properties).destination_image_descriptor(mpscnn.Image.from_numpy(X))
+
+
+@pytest.mark.parametrize("clip", [(9, 0, 1, 1), (-1, 0, 1, 1), (0, 0, -1, 1), (-(2**63), 0, 1, 1)])
+def test_a_reduction_of_nothing_is_named(clip: tuple[int, int, int, int]) -> None:
+    kernel = kernels.ReduceColumnMax(clip_rect_source=clip)
+    with pytest.raises(mpscnn.ParameterError, match="ReduceColumnMax: the source's clip rectangle leaves no"):
+        encode(kernel, X)
+
+
+@pytest.mark.parametrize("name", ["offset", "primary_offset", "secondary_offset"])
+@pytest.mark.parametrize("far", [2**24 + 1, -(2**63), 2**63 - 1])
+def test_offsets_beyond_every_image_are_named(name: str, far: int) -> None:
+    make = pool if name == "offset" else kernels.Add
+    for offset in ((far, 0), (0, far), (0, 0, far)):
+        with pytest.raises(mpscnn.ParameterError, match=f": {name} must be -16777216 to 16777216, got {far}"):
+            make(**{name: offset})
+
+
+def test_the_source_with_the_wrong_property_is_named() -> None:
+    for name, value in (("secondary_source_feature_channel_offset", 12), ("primary_offset", (0, 0, 5))):
+        with pytest.raises(mpscnn.ParameterError, match=f"Add: {name}"):
+            encode(kernels.Add(**{name: value}), X, X)
+
+
 def test_a_destination_with_too_few_channels_is_named() -> None:
     with pytest.raises(
         mpscnn.ShapeError, match=r"must have at least 13 feature channels \(9 behind .* 4\), got 12"

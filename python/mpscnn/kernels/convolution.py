@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.errors import ParameterError
 from mpscnn.kernels.kernel import UnaryKernel
 from mpscnn.kernels.neuron import NeuronDescriptor
 from mpscnn.kernels.properties import Descriptor, Flag, Integer, Number
+
+# FLT_MIN, as where Apple's data sources name no epsilon.
+SMALLEST_EPSILON = float(np.finfo(np.float32).tiny)
 
 
 @dataclass
@@ -34,12 +39,15 @@ class ConvolutionDescriptor:
 
     def __post_init__(self) -> None:
         self._batch_normalization: dict[str, Any] | None = None
-        self._epsilon = 0.0
+        self._epsilon = SMALLEST_EPSILON
 
     def set_batch_normalization_parameters_for_inference(
-        self, mean: Any, variance: Any, gamma: Any = None, beta: Any = None, epsilon: float = 0.0
+        self, mean: Any, variance: Any, gamma: Any = None, beta: Any = None, epsilon: float = SMALLEST_EPSILON
     ) -> None:
-        """gamma (x - mean) / sqrt(variance + epsilon) + beta for each output channel; gamma 1, beta 0 unless given."""
+        """gamma (x - mean) / sqrt(variance + epsilon) + beta for each output channel; gamma 1, beta 0 unless given.
+
+        epsilon is above 0.
+        """
         self._batch_normalization = {"mean": mean, "variance": variance, "gamma": gamma, "beta": beta}
         self._epsilon = float(epsilon)
 
@@ -115,13 +123,24 @@ class ConvolutionWeightsAndBiasesState:
 class _Weighted(UnaryKernel):
     """A convolution's weights, and how they are exchanged."""
 
+    _has_bias: bool
+
     def reload_weights_and_biases(self, state: ConvolutionWeightsAndBiasesState) -> None:
-        """Other weights and bias terms of the same shapes, for what is encoded from now on.
+        """Other weights and bias terms of the same shapes, for what is encoded from now on; no biases are zeros.
 
         Raises WeightsError for other shapes and for values that are not finite.
         """
+        if not isinstance(state, ConvolutionWeightsAndBiasesState):
+            raise ParameterError(
+                f"{type(self).__name__}.reload_weights_and_biases: expected a ConvolutionWeightsAndBiasesState, "
+                f"got {type(state).__name__}"
+            )
+        biases = state.biases
+        if biases is None and self._has_bias:
+            biases = np.zeros_like(self._kernel.weight("bias_terms"))
         self._set_weight("weights", state.weights)
-        self._set_weight("bias_terms", state.biases, required=False)
+        self._set_weight("bias_terms", biases, required=False)
+        self._has_bias = state.biases is not None
 
     def export_weights_and_biases(self) -> ConvolutionWeightsAndBiasesState:
         """Copies of the weights and bias terms."""
@@ -169,7 +188,7 @@ class Convolution(_Weighted):
     sub_pixel_scale_factor = Integer("Rows and columns that the channels of a pixel become.")
     fused_neuron_descriptor = Descriptor("The neuron applied to the result.")
     batch_normalization = Flag("Whether a batch normalization is applied before the neuron.")
-    batch_normalization_epsilon = Number("Added to the variance.")
+    batch_normalization_epsilon = Number("Added to the variance, above zero.")
 
     def __init__(
         self, descriptor: ConvolutionDescriptor, weights: Any, bias_terms: Any = None, **properties: Any
@@ -180,6 +199,14 @@ class Convolution(_Weighted):
             )
         super().__init__(**descriptor.properties(), **properties)
         self._load(weights, bias_terms, descriptor.weights())
+
+    def _same_elements(self, role: str, given: Sequence[int], shape: Sequence[int]) -> bool:
+        if (
+            role == "weights" and self.depthwise and len(given) == 3
+        ):  # [output], of which the core makes two axes
+            channels, multiplier, *taps = shape
+            shape = (channels * multiplier, *taps)
+        return super()._same_elements(role, given, shape)
 
     @property
     def channel_multiplier(self) -> int:

@@ -70,21 +70,29 @@ class Kernel:
         self._kernel.set(json.dumps(changes))
 
     def _set_weight(self, role: str, value: Any, *, required: bool = True) -> None:
-        """An array of the shape that the core asks for, or of as many elements in the same order."""
+        """An array of the shape that the core asks for, extents of 1 aside, or all of its elements in one row."""
         if value is None and not required:
             return
         specs = {spec["role"]: spec for spec in json.loads(self._kernel.weights())}
+        if role not in specs:
+            raise ParameterError(f"{type(self).__name__}: takes no {role}")
         shape = tuple(specs[role]["shape"])
         array = np.ascontiguousarray(value)
         if array.dtype not in (np.float16, np.float32):
             if array.dtype.kind not in "fiu":
                 raise WeightsError(f"{type(self).__name__}: {role} must be numbers, got {array.dtype}")
             array = array.astype(np.float32)
-        if array.size != np.prod(shape, dtype=np.int64):
+        if not self._same_elements(role, array.shape, shape):
             raise WeightsError(
                 f"{type(self).__name__}: {role} must have the shape {shape}, got {array.shape}"
             )
         self._kernel.set_weight(role, array.reshape(shape))
+
+    def _same_elements(self, _role: str, given: Sequence[int], shape: Sequence[int]) -> bool:
+        """Whether arrays of both shapes have the same elements in the same order, beyond doubt."""
+        if len(given) == 1:
+            return given[0] == np.prod(shape, dtype=np.int64)
+        return _without_ones(given) == _without_ones(shape)
 
     def _encode(self, commands: CommandBuffer, sources: Sequence[Image], destination: Image | None) -> Image:
         if not isinstance(commands, CommandBuffer):
@@ -212,3 +220,7 @@ class BinaryKernel(Kernel):
     def destination_image_descriptor(self, primary: Image, secondary: Image) -> ImageDescriptor:
         """What the padding policy makes of these sources. Sets the offsets, as Apple's kernels do."""
         return self._destination_descriptor([primary, secondary])
+
+
+def _without_ones(shape: Sequence[int]) -> list[int]:
+    return [extent for extent in shape if extent != 1]

@@ -10,6 +10,7 @@ import numpy as np
 from mpscnn.errors import ParameterError
 from mpscnn.kernels.kernel import UnaryKernel
 from mpscnn.kernels.properties import Descriptor, Integer
+from mpscnn.layer_arguments import is_finite_number
 
 
 @dataclass
@@ -32,10 +33,13 @@ class NeuronDescriptor:
 
     def attributes(self) -> dict[str, Any]:
         """The descriptor as the core takes it; `data` is a weight."""
-        parameters = {"a": self.a, "b": self.b, "c": self.c}
-        return {"neuron_type": self.neuron_type} | {
-            name: float(value) for name, value in parameters.items() if value != 0
-        }
+        attributes: dict[str, Any] = {"neuron_type": self.neuron_type}
+        for name, value in (("a", self.a), ("b", self.b), ("c", self.c)):
+            if not is_finite_number(value):
+                raise ParameterError(f"{name} must be a finite number, got {value!r}")
+            if value != 0:
+                attributes[name] = float(value)
+        return attributes
 
 
 class Neuron(UnaryKernel):

@@ -44,6 +44,8 @@ class Property(Generic[T]):
         """The value as the core takes it. Raises ParameterError for one of the wrong type."""
         try:
             return self._to_core(value)
+        except ParameterError as error:
+            raise ParameterError(f"{kernel}: {self.name}: {error}") from error
         except (TypeError, ValueError, KeyError) as error:
             raise ParameterError(f"{kernel}: {self.name} must be {self.expected}, got {value!r}") from error
 
@@ -176,6 +178,8 @@ class Descriptor(Property["Mapping[str, Any] | None"]):
     def _to_core(self, value: Any) -> Mapping[str, Any] | None:
         if value is None:
             return None
+        if not hasattr(value, "attributes"):
+            raise TypeError
         return dict(value.attributes())
 
     def _from_core(self, value: Any) -> Mapping[str, Any] | None:
