@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
 from mpscnn.errors import ParameterError
-from mpscnn.layer_arguments import Activation, activation_attributes, plain_number
+from mpscnn.layer_arguments import Activation, activation_attributes, as_json, whole_numbers
 from mpscnn.layers.arithmetic import ArithmeticLayers
 from mpscnn.layers.binary_convolution import BinaryConvolutionLayers
 from mpscnn.layers.concatenation import ConcatenationLayers
@@ -70,6 +70,11 @@ class Network(
     ) -> None:
         self.graph = _core.Graph(name)
         self.name = name
+        given: object = input
+        if not isinstance(given, (Mapping, Sequence)) or isinstance(given, str):
+            raise ParameterError(
+                f"input must be (height, width, channels), (features,) or a mapping to such, got {given!r}"
+            )
         named = input if isinstance(input, Mapping) else {"image" if len(input) == 3 else "input": input}
         self.inputs = [self._add_input(key, shape) for key, shape in named.items()]
         self.outputs: list[Tensor] = []
@@ -116,14 +121,16 @@ class Network(
         """Any operation of `mpscnn.operations()` by its own name and parameters; the other methods end here."""
         for tensor in inputs:
             self._require_own(tensor)
+        if name is not None and not isinstance(name, str):
+            raise ParameterError(f"{operation}: name must be a string, got {name!r}")
         name = name if name is not None else self._free_name(default or operation)
         neuron = activation_attributes(activation)
         index = self.graph.add_node(
             operation,
             name,
             [tensor.index for tensor in inputs],
-            json.dumps(dict(attributes), default=plain_number),
-            "" if neuron is None else json.dumps(neuron),
+            as_json(f"layer {name!r}: {operation}", attributes),
+            "" if neuron is None else as_json(f"layer {name!r}: neuron", neuron),
         )
         return Tensor(self, index, name)
 
@@ -235,8 +242,8 @@ class Network(
     # ---- Names -----------------------------------------------------------------------------------------
 
     def _add_input(self, name: str, shape: Sequence[int | None]) -> Tensor:
-        extents = [-1, *(-1 if extent is None else extent for extent in shape)]
-        return Tensor(self, self.graph.add_input(name, extents), name)
+        extents = whole_numbers(f"input {name!r}", [-1 if extent is None else extent for extent in shape])
+        return Tensor(self, self.graph.add_input(name, [-1, *extents]), name)
 
     def _require_own(self, tensor: object) -> None:
         if not isinstance(tensor, Tensor):

@@ -23,7 +23,7 @@ def convolve1d(
 
     Args:
         x: signals (..., n), float32 or float64; whole numbers are taken as float64.
-        kernel: (taps,), taken in the type of x.
+        kernel: (taps,); a list is taken in the type of x, an array of another type makes both float64.
         mode: "full": n + taps - 1 results; "same": n, the middle of full; "valid": n - taps + 1, where the kernel lies
             inside the signal. As scipy.signal.convolve.
         boundary: what lies outside the signal: "zero", or "clamp" for its first and last sample.
@@ -67,7 +67,9 @@ def convolve2d(
 def correlate2d(
     x: ArrayLike, kernel: ArrayLike, mode: str = "full", boundary: str = "zero"
 ) -> NDArray[np.float32] | NDArray[np.float64]:
-    """Correlation over the last two axes: `convolve2d` with the kernel reversed on both.
+    """Correlation over the last two axes: `convolve2d` with the kernel reversed on both, as scipy.signal.correlate.
+
+    (scipy.signal.correlate2d begins "same" one row or column later where the kernel has an even size.)
 
     >>> correlate2d([[1, 2], [3, 4]], [[1, 0], [0, 10]], mode="valid")
     array([[41.]])

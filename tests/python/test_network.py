@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -49,3 +51,55 @@ def test_what_is_no_number(filters: Any) -> None:
     net = network()
     with pytest.raises(mpscnn.ParameterError):
         net.conv2d(net.input, filters, 3)
+
+
+Layer = Callable[[mpscnn.Network], object]
+
+
+@pytest.mark.parametrize(
+    ("add", "message"),
+    [
+        (
+            lambda n: n.resize(n.input, scale=math.nan),
+            "layer 'resize_1': resize: scale_y must be finite, got nan",
+        ),
+        (lambda n: n.local_response_norm(n.input, 3, alpha=math.inf), "alpha must be finite, got inf"),
+        (lambda n: n.pad(n.input, 1, value=[0, 0, -math.inf]), "values must be finite, got -inf"),
+        (
+            lambda n: n.activation(n.input, {"kind": "relu", "a": np.float32("nan")}),
+            "neuron: a must be finite, got nan",
+        ),
+        (
+            lambda n: n.conv2d(n.input, 1, 1, activation={"kind": "relu", "a": math.nan}, name="c"),
+            "layer 'c': neuron: a must be finite, got nan",
+        ),
+        (lambda n: n.conv2d(n.input, 1, 1, activation=["relu"]), "activation must be one of"),  # type: ignore[arg-type]
+        (lambda n: n.softmax(n.input, name=3), "softmax: name must be a string, got 3"),  # type: ignore[arg-type]
+        (lambda n: n.resize(n.input, (0, 3)), r"resize: size must be at least 1, got \(0, 3\)"),
+        (lambda n: n.resize(n.input, (1, 2, 3)), r"resize: size must be .*, got \(1, 2, 3\)"),  # type: ignore[arg-type]
+        (lambda n: n.resize(n.input, scale=(1, 2, 3)), "resize: scale must be a number or"),  # type: ignore[arg-type]
+        (lambda n: n.conv2d_transpose(n.input, 1, 3, output_size=(0, 10)), "output_size must be at least 1"),
+        (lambda n: n.reshape(n.input, 5), "reshape: shape must be whole numbers, got 5"),  # type: ignore[arg-type]
+        (lambda n: n.concat(n.input), "concat: expected several tensors, got Tensor"),  # type: ignore[arg-type]
+        (lambda n: n.reduce_max(n.input, 1.0), "axis must be .*, got 1.0"),  # type: ignore[arg-type]
+        (lambda n: n.reduce_max(n.input, None), "axis must be .*, got None"),  # type: ignore[arg-type]
+    ],
+)
+def test_arguments_are_refused_by_name(add: Layer, message: str) -> None:
+    net = network()
+    with pytest.raises(mpscnn.ParameterError, match=message):
+        add(net)
+    assert net.to_dict()["nodes"] == []
+
+
+@pytest.mark.parametrize("shape", [5, "abc", (8.0, 8, 3), (True, 8, 3)])
+def test_input_shapes_are_whole_numbers(shape: Any) -> None:
+    with pytest.raises(mpscnn.ParameterError, match="input"):
+        mpscnn.Network(input=shape)
+
+
+def test_one_number_is_a_square_size() -> None:
+    x, y = network(), network()
+    x.resize(x.input, 5)
+    y.resize(y.input, (5, 5))
+    assert x.to_dict() == y.to_dict()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from mpscnn.errors import ParameterError
 from mpscnn.layers.layer_maker import LayerMaker, Tensor
 
@@ -69,7 +71,7 @@ def _axis_name(x: Tensor, axis: str | int) -> str:
     if isinstance(axis, str):
         if axis in _AXES:
             return axis
-    else:
+    elif isinstance(axis, (int, np.integer)) and not isinstance(axis, bool):
         rank = len(x.shape)
         position = axis + rank if axis < 0 else axis
         if position == rank - 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mpscnn.layer_arguments import whole_numbers
 from mpscnn.layers.layer_maker import LayerMaker, Tensor
 
 
@@ -12,7 +13,9 @@ class ReshapeLayers(LayerMaker):
 
     def reshape(self, x: Tensor, shape: Sequence[int], *, name: str | None = None) -> Tensor:
         """Same elements in the same order; `shape` without the batch, one extent may be -1."""
-        return self.layer("reshape", [x], {"shape": list(shape)}, name=name, default="reshape")
+        return self.layer(
+            "reshape", [x], {"shape": whole_numbers("reshape: shape", shape)}, name=name, default="reshape"
+        )
 
     def flatten(self, x: Tensor, *, name: str | None = None) -> Tensor:
         """(n, h, w, c) -> (n, h * w * c)."""

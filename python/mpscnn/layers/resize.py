@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mpscnn.errors import ParameterError
+from mpscnn.layer_arguments import IntPair, result_size
 from mpscnn.layers.layer_maker import LayerMaker, Tensor
 
 
@@ -13,7 +15,7 @@ class ResizeLayers(LayerMaker):
     def resize(
         self,
         x: Tensor,
-        size: tuple[int, int] | None = None,
+        size: IntPair | None = None,
         *,
         scale: float | tuple[float, float] = 1,
         method: str = "bilinear",
@@ -26,7 +28,7 @@ class ResizeLayers(LayerMaker):
         MPSCNNUpsamplingNearest, MPSCNNUpsamplingBilinear, MPSNNResizeBilinear.
 
         Args:
-            size: (height, width) of the result.
+            size: (height, width) of the result, or one number for both.
             scale: without `size`, factors (vertical, horizontal); the result's size is rounded down.
             method: "bilinear" or "nearest".
             alignment: where output pixel o samples the input, r = input / output size or 1 / scale: "half_pixel"
@@ -36,7 +38,10 @@ class ResizeLayers(LayerMaker):
         """
         attributes: dict[str, Any] = {"kind": method, "alignment": alignment}
         if size is not None:
-            attributes |= {"height": size[0], "width": size[1]}
-        vertical, horizontal = scale if isinstance(scale, (tuple, list)) else (scale, scale)
+            attributes["height"], attributes["width"] = result_size("resize: size", size)
+        factors = scale if isinstance(scale, (tuple, list)) else (scale, scale)
+        if len(factors) != 2:
+            raise ParameterError(f"resize: scale must be a number or (vertical, horizontal), got {scale!r}")
+        vertical, horizontal = factors
         attributes |= {"scale_y": vertical, "scale_x": horizontal, "edge": edge}
         return self.layer("resize", [x], attributes, name=name, default="resize")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mpscnn.errors import ParameterError
-from mpscnn.layer_arguments import Activation, IntPair, PaddingArgument, pair, window_attributes
+from mpscnn.layer_arguments import Activation, IntPair, PaddingArgument, pair, result_size, window_attributes
 from mpscnn.layers.layer_maker import LayerMaker, Tensor
 
 
@@ -52,7 +52,7 @@ class TransposedConvolutionLayers(LayerMaker):
             "output_padding", output_padding
         )
         if output_size is not None:
-            attributes["output_height"], attributes["output_width"] = pair("output_size", output_size)
+            attributes["output_height"], attributes["output_width"] = result_size("output_size", output_size)
             if attributes["padding"] == "explicit":
                 attributes |= {"pad_bottom": 0, "pad_right": 0}
         return self.layer(
