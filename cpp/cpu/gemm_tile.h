@@ -11,17 +11,19 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// How the inputs of one output pixel lie in memory: `rows` x `columns` pieces of `length` floats, and how
-/// far the first input of the next output pixel is.
-struct InputPieces {
+/// Output pixels at constant strides, whose windows have the same taps. The inputs of a pixel are `rows` x
+/// `columns` pieces of `length` floats.
+struct PixelRun {
     std::int64_t rows = 1, columns = 1, length = 0;
-    std::ptrdiff_t row_stride = 0, column_stride = 0, pixel_stride = 0;
+    std::ptrdiff_t row_stride = 0, column_stride = 0;
+    std::int64_t first_weight = 0, skipped_weights = 0; ///< inputs before the first piece; behind each row
+    std::ptrdiff_t pixel_stride = 0, destination_stride = 0, residual_stride = 0; ///< from pixel to pixel
 };
 
-/// Some consecutive output pixels.
+/// Some consecutive pixels of a run.
 struct PixelTile {
+    const PixelRun *run;
     const float *source;
-    const InputPieces *pieces;
     float *destination;
     const float *residual; ///< null without one
     std::int64_t pixels;
@@ -31,10 +33,9 @@ struct PixelTile {
 struct ChannelPanel {
     const float *weights; ///< [k][vectors * width]
     const float *bias;
-    std::int64_t channel;                               ///< first one
-    std::int64_t channels;                              ///< how many exist
-    std::int64_t writable;                              ///< how many may be written
-    std::ptrdiff_t destination_stride, residual_stride; ///< between pixels
+    std::int64_t channel;  ///< first one
+    std::int64_t channels; ///< how many exist
+    std::int64_t writable; ///< how many may be written
     const Epilogue *epilogue;
     bool plain; ///< store_clamped() does all that the epilogue asks for
     float low, high;
@@ -47,13 +48,13 @@ struct ChannelPanel {
 
 template <class V, int Rows, int Vectors>
 MPSCNN_INLINE void store_tile(const ChannelPanel &panel, typename V::reg (&sums)[Rows][Vectors],
-                              float *destination) {
+                              float *destination, std::ptrdiff_t stride) {
     constexpr std::int64_t width = V::width;
     const bool whole = panel.writable >= Vectors * width;
     const std::int64_t rest = panel.channels - (Vectors - 1) * width;
-#pragma GCC unroll 16
+#pragma GCC unroll 32
     for (int r = 0; r < Rows; ++r) {
-        float *row = destination + r * panel.destination_stride;
+        float *row = destination + r * stride;
 #pragma GCC unroll 8
         for (int v = 0; v + 1 < Vectors; ++v) V::store(row + v * width, sums[r][v]);
         float *last = row + (Vectors - 1) * width;
@@ -68,14 +69,13 @@ MPSCNN_INLINE void store_tile(const ChannelPanel &panel, typename V::reg (&sums)
 /// limits.
 template <class V, int Rows, int Vectors>
 MPSCNN_INLINE void store_clamped(const ChannelPanel &panel, typename V::reg (&sums)[Rows][Vectors],
-                                 float *destination) {
+                                 float *destination, std::ptrdiff_t stride) {
     const auto low = V::set1(panel.low), high = V::set1(panel.high);
-#pragma GCC unroll 16
+#pragma GCC unroll 32
     for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 8
         for (int v = 0; v < Vectors; ++v)
-            V::store(destination + r * panel.destination_stride + v * V::width,
-                     V::min(high, V::max(low, sums[r][v])));
+            V::store(destination + r * stride + v * V::width, V::min(high, V::max(low, sums[r][v])));
 }
 
 /// sums += a (Rows pixels `stride` apart) * weights, for `length` inputs; moves `weights` and `ahead` on.
@@ -87,20 +87,20 @@ MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[Rows][Vectors], const 
     // row would not fit the general registers.
     constexpr int pointers = (Rows + 2) / 3;
     const float *base[pointers];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int p = 0; p < pointers; ++p) base[p] = a + 3 * p * stride;
 #pragma GCC unroll 4
     for (std::int64_t k = 0; k < length; ++k) {
         typename V::reg b[Vectors];
 #pragma GCC unroll 8
         for (int v = 0; v < Vectors; ++v) b[v] = V::load(weights + v * V::width);
-#pragma GCC unroll 16
+#pragma GCC unroll 32
         for (int r = 0; r < Rows; ++r) {
             const auto x = V::broadcast(base[r / 3] + (r % 3) * stride);
 #pragma GCC unroll 8
             for (int v = 0; v < Vectors; ++v) sums[r][v] = V::fma(x, b[v], sums[r][v]);
         }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int p = 0; p < pointers; ++p) ++base[p];
         weights += Vectors * V::width;
         __builtin_prefetch(ahead, 0, 2);
@@ -112,12 +112,13 @@ MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[Rows][Vectors], const 
 template <class V, int Rows, int Vectors>
 MPSCNN_INLINE void finish_rows(const PixelTile &tile, std::int64_t first_row, const ChannelPanel &panel,
                                typename V::reg (&sums)[Rows][Vectors]) {
-    float *destination = tile.destination + panel.channel + first_row * panel.destination_stride;
-    if (panel.plain) return store_clamped<V>(panel, sums, destination);
+    const PixelRun &run = *tile.run;
+    float *destination = tile.destination + panel.channel + first_row * run.destination_stride;
+    if (panel.plain) return store_clamped<V>(panel, sums, destination, run.destination_stride);
     const float *residual =
-        tile.residual ? tile.residual + panel.channel + first_row * panel.residual_stride : nullptr;
-    apply_epilogue<V>(*panel.epilogue, sums, panel.channel, panel.channels, residual, panel.residual_stride);
-    store_tile<V>(panel, sums, destination);
+        tile.residual ? tile.residual + panel.channel + first_row * run.residual_stride : nullptr;
+    apply_epilogue<V>(*panel.epilogue, sums, panel.channel, panel.channels, residual, run.residual_stride);
+    store_tile<V>(panel, sums, destination, run.destination_stride);
 }
 
 /// `Rows` pixels of a tile, from `first_row` on.
@@ -128,25 +129,29 @@ MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, 
 #pragma GCC unroll 8
     for (int v = 0; v < Vectors; ++v) {
         const auto bias = V::load(panel.bias + v * V::width);
-#pragma GCC unroll 16
+#pragma GCC unroll 32
         for (int r = 0; r < Rows; ++r) sums[r][v] = bias;
     }
-    const InputPieces &pieces = *tile.pieces;
-    const float *source = tile.source + first_row * pieces.pixel_stride;
-    const float *weights = panel.weights;
-    std::int64_t y = pieces.rows;
+    constexpr std::int64_t columns = Vectors * V::width;
+    const PixelRun &run = *tile.run;
+    const float *source = tile.source + first_row * run.pixel_stride;
+    const float *weights = panel.weights + run.first_weight * columns;
+    std::int64_t y = run.rows;
     do {
         const float *piece = source;
-        std::int64_t x = pieces.columns;
+        std::int64_t x = run.columns;
         do {
-            multiply_piece<V>(sums, piece, pieces.pixel_stride, weights, pieces.length, ahead,
-                              panel.ahead_step);
-            piece += pieces.column_stride;
+            multiply_piece<V>(sums, piece, run.pixel_stride, weights, run.length, ahead, panel.ahead_step);
+            piece += run.column_stride;
         } while (--x);
-        source += pieces.row_stride;
+        source += run.row_stride;
+        weights += run.skipped_weights * columns;
     } while (--y);
     finish_rows<V>(tile, first_row, panel, sums);
 }
+
+/// The most pixels of a tile for panels of `Vectors`: a single vector leaves registers for twice as many.
+template <class V, int Vectors> constexpr int most_rows = Vectors == 1 ? 2 * V::gemm_rows : V::gemm_rows;
 
 /// Computes a panel of `Vectors` for `count` tiles of `Rows` pixels.
 template <class V, int Rows, int Vectors>
@@ -167,42 +172,51 @@ void multiply_tiles(const PixelTile *tile, std::int64_t count, const ChannelPane
 template <class V, int Panels>
 void multiply_pixel(const PixelTile &tile, const ChannelPanel (&panels)[Panels]) {
     constexpr int vectors = V::gemm_vectors;
+    constexpr std::int64_t columns = vectors * V::width;
+    const PixelRun &run = *tile.run;
     typename V::reg sums[Panels][1][vectors];
     const float *weights[Panels];
 #pragma GCC unroll 8
     for (int p = 0; p < Panels; ++p) {
-        weights[p] = panels[p].weights;
+        weights[p] = panels[p].weights + run.first_weight * columns;
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; ++v) sums[p][0][v] = V::load(panels[p].bias + v * V::width);
     }
-    const InputPieces &pieces = *tile.pieces;
-    for (std::int64_t y = 0; y < pieces.rows; ++y)
-        for (std::int64_t x = 0; x < pieces.columns; ++x) {
-            const float *piece = tile.source + y * pieces.row_stride + x * pieces.column_stride;
-            for (std::int64_t k = 0; k < pieces.length; ++k) {
+    for (std::int64_t y = 0; y < run.rows; ++y) {
+        for (std::int64_t x = 0; x < run.columns; ++x) {
+            const float *piece = tile.source + y * run.row_stride + x * run.column_stride;
+            for (std::int64_t k = 0; k < run.length; ++k) {
                 const auto input = V::broadcast(piece + k);
 #pragma GCC unroll 8
                 for (int p = 0; p < Panels; ++p) {
 #pragma GCC unroll 8
                     for (int v = 0; v < vectors; ++v)
                         sums[p][0][v] = V::fma(input, V::load(weights[p] + v * V::width), sums[p][0][v]);
-                    weights[p] += vectors * V::width;
+                    weights[p] += columns;
                 }
             }
         }
+#pragma GCC unroll 8
+        for (int p = 0; p < Panels; ++p) weights[p] += run.skipped_weights * columns;
+    }
 #pragma GCC unroll 8
     for (int p = 0; p < Panels; ++p) finish_rows<V>(tile, 0, panels[p], sums[p]);
 }
 
 using TilesFunction = void (*)(const PixelTile *, std::int64_t, const ChannelPanel &);
 
+template <class V, int Vectors, int Rows = most_rows<V, Vectors>>
+inline TilesFunction tiles_function_of_rows(std::int64_t rows) {
+    if (rows == Rows) return multiply_tiles<V, Rows, Vectors>;
+    if constexpr (Rows > 1) return tiles_function_of_rows<V, Vectors, Rows - 1>(rows);
+    return nullptr;
+}
+
 /// multiply_tiles for a number of rows and vectors that is known when it runs.
-template <class V, int Rows = V::gemm_rows, int Vectors = V::gemm_last_vectors>
+template <class V, int Vectors = V::gemm_last_vectors>
 inline TilesFunction tiles_function(std::int64_t rows, std::int64_t vectors) {
-    if (rows == Rows && vectors == Vectors) return multiply_tiles<V, Rows, Vectors>;
-    if constexpr (Vectors > 1)
-        if (vectors < Vectors) return tiles_function<V, Rows, Vectors - 1>(rows, vectors);
-    if constexpr (Rows > 1) return tiles_function<V, Rows - 1, Vectors>(rows, vectors);
+    if (vectors == Vectors) return tiles_function_of_rows<V, Vectors>(rows);
+    if constexpr (Vectors > 1) return tiles_function<V, Vectors - 1>(rows, vectors);
     return nullptr;
 }
 

@@ -24,6 +24,7 @@ struct Range {
     std::int64_t begin, end;
     MPSCNN_INLINE bool empty() const { return begin >= end; }
     MPSCNN_INLINE std::int64_t size() const { return end - begin; }
+    friend bool operator==(const Range &, const Range &) = default;
 };
 
 /// Part `index` of [0, count) cut into `parts` ranges whose sizes differ by one at most.

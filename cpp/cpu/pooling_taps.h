@@ -2,8 +2,7 @@
 
 // Which source pixels a pooling window reads.
 
-#include "cpu/kernel_math.h"
-#include "cpu/kernels.h"
+#include "cpu/window_taps.h"
 
 namespace mpscnn::cpu {
 namespace {
@@ -17,12 +16,11 @@ struct PoolingTaps {
 
     MPSCNN_INLINE PoolingTaps(const WindowAxis &window, std::int64_t output, std::int64_t size,
                               std::int64_t counted_before, std::int64_t counted_after, bool clamps) {
-        const std::int64_t start = output * window.stride - window.before;
-        const Range inside = taps_within(window, start, 0, size);
-        first = start + inside.begin * window.dilation;
+        const Range inside = taps_within(window, output, 0, size);
+        first = window_begin(window, output) + inside.begin * window.dilation;
         count = inside.size();
         if (clamps) before = inside.begin, after = window.kernel - inside.end;
-        counted = taps_within(window, start, -counted_before, size + counted_after).size();
+        counted = taps_within(window, output, -counted_before, size + counted_after).size();
         outside = count < window.kernel;
     }
 
@@ -30,16 +28,9 @@ struct PoolingTaps {
     /// output position to the next, which the first and the last tap themselves do where dilation exceeds the
     /// stride.
     static MPSCNN_INLINE Range reach(const WindowAxis &window, std::int64_t output, std::int64_t size) {
-        const std::int64_t start = output * window.stride - window.before;
+        const std::int64_t start = window_begin(window, output);
         const std::int64_t last = start + (window.kernel - 1) * window.dilation;
         return {clamped(start, 0, size - 1), clamped(last, 0, size - 1) + 1};
-    }
-
-private:
-    static MPSCNN_INLINE Range taps_within(const WindowAxis &window, std::int64_t start, std::int64_t low,
-                                           std::int64_t high) {
-        const std::int64_t begin = clamped(divide_up(low - start, window.dilation), 0, window.kernel);
-        return {begin, clamped(divide_up(high - start, window.dilation), begin, window.kernel)};
     }
 };
 

@@ -98,16 +98,12 @@ inline ConvolutionTask block_task(const SubpixelConvolutionTask &task, const Sub
 
 template <class V> Work subpixel_work(const SubpixelConvolutionTask &task, int threads) {
     const SubpixelPlan plan = subpixel_plan<V>(task, threads);
-    // Blocks differ by one row at most.
     std::size_t convolution_bytes = 0;
-    for (std::int64_t rows = plan.rows / plan.blocks; rows <= plan.most_rows; ++rows) {
+    for (std::int64_t block = 0; block < plan.blocks; ++block) {
+        const Range rows = part_of(plan.rows, plan.blocks, block);
         const std::size_t bytes =
-            convolution_work<V>(block_task<V>(task, plan, 0, {0, rows}, nullptr), 1).scratch_bytes;
+            convolution_work<V>(block_task<V>(task, plan, 0, rows, nullptr), 1).scratch_bytes;
         if (bytes > convolution_bytes) convolution_bytes = bytes;
-        const std::size_t last =
-            convolution_work<V>(block_task<V>(task, plan, 0, {plan.rows - rows, plan.rows}, nullptr), 1)
-                .scratch_bytes;
-        if (last > convolution_bytes) convolution_bytes = last;
     }
     return {task.destination.batch * plan.blocks, plan.result_bytes + convolution_bytes};
 }
