@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from peers import Array, Row, Shape, compare
 from torch.nn import functional
@@ -57,8 +58,7 @@ def _dense(features: int, outputs: int) -> Row:
 
 
 def _weight(weights: Mapping[str, Array], *order: int) -> Array:
-    weight: Array = weights["layer.weight"].transpose(order)
-    return weight.copy()
+    return np.ascontiguousarray(weights["layer.weight"].transpose(order))
 
 
 CONVOLUTIONS = [
