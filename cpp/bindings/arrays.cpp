@@ -127,6 +127,20 @@ mpscnn_tensor float_tensor(py::handle object, const std::string &what, Access ac
     return tensor_of(array, *type, what);
 }
 
+std::optional<mpscnn_tensor> plain_tensor(py::handle object, Access access) {
+    if (!py::isinstance<py::array_t<float, py::array::c_style>>(object)) return std::nullopt;
+    const auto array = py::reinterpret_borrow<py::array>(object);
+    const bool aligned = (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0;
+    const bool usable = access == Access::read || array.writeable();
+    if (!aligned || !usable || array.ndim() > MPSCNN_MAX_RANK) return std::nullopt;
+    mpscnn_tensor tensor{}; // strides of zero: without gaps
+    tensor.data = const_cast<void *>(array.data());
+    tensor.dtype = MPSCNN_FLOAT32;
+    tensor.rank = static_cast<std::int32_t>(array.ndim());
+    std::copy_n(array.shape(), array.ndim(), tensor.shape);
+    return tensor;
+}
+
 mpscnn_tensor weight_tensor(py::handle object, const std::string &what) {
     const py::array array = require_array(object, what);
     const ElementType *type = element_type_of(array.dtype());

@@ -3,6 +3,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,10 @@ mpscnn_tensor float_tensor(py::handle array, const std::string &what, Access acc
 
 /// Likewise for weights, which may be uint8 as well.
 mpscnn_tensor weight_tensor(py::handle array, const std::string &what);
+
+/// The memory of a float32 numpy array that lies aligned, without gaps and, if asked, writable: nothing for
+/// any other object, and no time lost on why.
+std::optional<mpscnn_tensor> plain_tensor(py::handle object, Access access);
 
 /// The memory of a float32 or float64 array without gaps.
 mpscnn_tensor signal_tensor(const py::array &array, const std::string &what);

@@ -1,5 +1,7 @@
 #include <pybind11/stl.h>
 
+#include <algorithm>
+
 #include "arrays.h"
 #include "bind.h"
 
@@ -22,6 +24,38 @@ void run(Session &session, const py::list &inputs, const py::list &outputs) {
     // The caller's lists keep the arrays alive meanwhile.
     const py::gil_scoped_release unlocked;
     session.run(sources, destinations);
+}
+
+/// `objects`, which are `count` plain arrays in a list or tuple, or the one: whoever holds the result keeps
+/// them alive. Nothing if they are anything else.
+py::object read_plain(py::handle objects, std::size_t count, Access access, Tensors &tensors) {
+    tensors.clear();
+    const auto add = [&](py::handle object) {
+        const std::optional<mpscnn_tensor> tensor = plain_tensor(object, access);
+        if (tensor) tensors.push_back(*tensor);
+        return tensor.has_value();
+    };
+    if (py::isinstance<py::list>(objects) || py::isinstance<py::tuple>(objects)) {
+        const py::tuple held(py::reinterpret_borrow<py::object>(objects));
+        if (held.size() == count && std::all_of(held.begin(), held.end(), add)) return held;
+    } else if (count == 1 && add(objects)) {
+        return py::reinterpret_borrow<py::object>(objects);
+    }
+    return {};
+}
+
+/// The usual case, in which Python need not look at anything: runs if all inputs and outputs are plain arrays
+/// and returns whether it did.
+bool run_plain(Session &session, py::handle inputs, std::size_t input_count, py::handle outputs,
+               std::size_t output_count) {
+    thread_local Tensors sources, destinations;
+    const py::object read = read_plain(inputs, input_count, Access::read, sources);
+    if (!read) return false;
+    const py::object written = read_plain(outputs, output_count, Access::write, destinations);
+    if (!written) return false;
+    const py::gil_scoped_release unlocked;
+    session.run(sources, destinations);
+    return true;
 }
 
 py::tuple output_shapes(const Program &program, const std::vector<Shape> &inputs) {
@@ -56,7 +90,9 @@ void bind_program(py::module_ &module) {
                  return Session(program, {.threads = threads, .check_finite = check_finite});
              }),
              py::arg("program"), py::arg("threads") = 0, py::arg("check_finite") = false)
-        .def("run", &run, py::arg("inputs"), py::arg("outputs"));
+        .def("run", &run, py::arg("inputs"), py::arg("outputs"))
+        .def("run_plain", &run_plain, py::arg("inputs"), py::arg("input_count"), py::arg("outputs"),
+             py::arg("output_count"));
 }
 
 } // namespace mpscnn::bindings

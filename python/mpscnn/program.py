@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,18 +97,23 @@ class Session:
             ShapeError: a shape or element type does not fit. ParameterError: `out` is read-only or overlaps.
             StateError: the session is running in another thread.
         """
-        names = list(self.program.outputs)
-        inputs = [as_input(name, value) for name, value in self._by_name("input", self.program.inputs, x)]
+        sources, results = self.program.inputs, self.program.outputs
+        if out is not None and self._session.run_plain(x, len(sources), out, len(results)):
+            return out  # type: ignore[no-any-return]
+        inputs = [as_input(name, value) for name, value in self._by_name("input", sources, x)]
         if out is None:
             half = all(array.dtype == np.float16 for array in inputs)
             shapes, _ = self.program._program.output_shapes([array.shape for array in inputs])
             outputs = [np.empty(shape, np.float16 if half else np.float32) for shape in shapes]
         else:
-            outputs = [check_output(name, value) for name, value in self._by_name("output", names, out)]
+            outputs = [
+                check_output(name, value)
+                for name, value in self._by_name("output", self.program.outputs, out)
+            ]
         self._session.run(inputs, outputs)
         if out is not None:
             return out  # type: ignore[no-any-return]
-        return outputs[0] if len(outputs) == 1 else dict(zip(names, outputs, strict=True))
+        return outputs[0] if len(outputs) == 1 else dict(zip(results, outputs, strict=True))
 
     __call__ = run
 
@@ -128,8 +133,7 @@ class Session:
             ShapeError: an image does not fit. StateError: as for kernels, and when the command buffer is waited for if
                 another caller used the session meanwhile.
         """
-        names = list(self.program.inputs)
-        given = [image for _, image in self._by_name("input", names, images)]
+        given = [image for _, image in self._by_name("input", self.program.inputs, images)]
         shapes = []
         for image, ported in zip(given, self.program.inputs.values(), strict=True):
             size = image.descriptor
@@ -144,23 +148,28 @@ class Session:
         outputs = self.program.outputs
         return results[0] if len(results) == 1 else dict(zip(outputs, results, strict=True))
 
-    def _by_name(
-        self, role: str, names: Sequence[str] | Mapping[str, Any], given: Any
-    ) -> list[tuple[str, Any]]:
-        wanted = list(names)
-        if isinstance(given, Mapping):
-            if set(given) != set(wanted):
-                raise ParameterError(f"{role}s: expected {wanted}, got {sorted(map(str, given))}")
-            return [(name, given[name]) for name in wanted]
-        if len(wanted) == 1:
-            if isinstance(given, (list, tuple)) and len(given) == 1 and hasattr(given[0], "shape"):
-                given = given[0]
-            return [(wanted[0], given)]
-        if not isinstance(given, (list, tuple)) or len(given) != len(wanted):
+    def _by_name(self, role: str, names: Mapping[str, Any], given: Any) -> Iterable[tuple[str, Any]]:
+        count = len(names)
+        values: Sequence[Any]
+        if count == 1 and isinstance(given, np.ndarray):
+            values = (given,)
+        elif (
+            isinstance(given, (list, tuple))
+            and len(given) == count
+            and (count > 1 or hasattr(given[0], "shape"))
+        ):
+            values = given
+        elif isinstance(given, Mapping):
+            if set(given) != set(names):
+                raise ParameterError(f"{role}s: expected {list(names)}, got {sorted(map(str, given))}")
+            values = [given[name] for name in names]
+        elif count == 1:
+            values = (given,)
+        else:
             raise ParameterError(
-                f"{role}s: expected {len(wanted)} arrays ({', '.join(wanted)}), got {type(given).__name__}"
+                f"{role}s: expected {count} arrays ({', '.join(names)}), got {type(given).__name__}"
             )
-        return list(zip(wanted, given, strict=True))
+        return zip(names, values, strict=True)
 
 
 def thread_count(threads: int | str) -> int:

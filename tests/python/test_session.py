@@ -113,6 +113,40 @@ def test_other_arrays_give_the_same_answer(change: str) -> None:
     assert isinstance(result, np.ndarray)
     assert result.dtype == (np.float16 if change == "float16" else np.float32)
     np.testing.assert_array_equal(result, np.asarray(session.run(x)).astype(result.dtype))
+    out = np.zeros((2, 5), np.float32)
+    session.run(changed[change], out=out)
+    np.testing.assert_array_equal(out, session.run(x))
+
+
+def test_several_inputs_and_outputs_come_in_any_container() -> None:
+    network = mpscnn.Network(input={"a": (2, 3, 4), "b": (2, 3, 4)})
+    a, b = network.inputs
+    network.output(network.subtract(a, b, name="difference"))
+    network.output(network.divide(a, b, name="quotient"))
+    session = network.compile(device="cpu", precision="float32").session()
+    x, y = np.random.default_rng(0).uniform(1, 2, (2, 5, 2, 3, 4)).astype(np.float32)
+    for inputs in ([x, y], (x, y), {"b": y, "a": x}, [x, y.astype(np.float64)], [x.tolist(), y]):
+        difference, quotient = np.zeros_like(x), np.zeros_like(x)
+        results: Any
+        for results in (
+            [difference, quotient],
+            (difference, quotient),
+            {"quotient": quotient, "difference": difference},
+        ):
+            difference[:], quotient[:] = 0, 0
+            assert session.run(inputs, out=results) is results
+            np.testing.assert_array_equal(difference, x - y)
+            np.testing.assert_array_equal(quotient, x / y)
+    for wrong in ([x], [x, y, x], x):
+        with pytest.raises(mpscnn.ParameterError, match=r"expected 2 arrays \(a, b\)"):
+            session.run(wrong, out=[difference, quotient])
+
+
+def test_one_input_may_be_a_list_of_images() -> None:
+    session = small_network().compile(device="cpu", precision="float32").session()
+    out = np.zeros((2, 5), np.float32)
+    for images in (list(photo(2)), [photo(2)], photo(2).tolist()):
+        np.testing.assert_array_equal(session.run(images, out=out), session.run(photo(2)))
 
 
 @pytest.mark.parametrize(
