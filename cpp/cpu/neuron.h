@@ -42,6 +42,8 @@ template <class V> void neuron_apply(const Activation &activation, float *values
     case Function::power:
         return replace([&](auto x) { return power<V>(linear(x), activation.c); });
     case Function::exponential:
+        if (activation.c == 1.0f && activation.c_low == 0.0f) // base e
+            return replace([&](auto x) { return exponential<V>(linear(x)); });
         return replace(
             [&](auto x) { return scaled_exponential<V>(linear(x), activation.c, activation.c_low); });
     case Function::logarithm:

@@ -22,6 +22,17 @@ template <class V> MPSCNN_INLINE typename V::reg absolute(typename V::reg x) {
     return V::max(negate<V>(x), x);
 }
 
+/// `exponential` for x <= 0 and sums x + low <= 0 or little above, with less work.
+template <class V, class... Low>
+MPSCNN_INLINE typename V::reg exponential_of_negative(typename V::reg x, Low... low) {
+    ReducedExponent<V> reduced(V::max(V::set1(-104.0f), x));
+    if constexpr (sizeof...(low) > 0) reduced.r = V::add(reduced.r, low...);
+    const auto p = V::add(exponential_less_one_reduced<V>(reduced.r), V::set1(1.0f));
+    // n >= -150, but n + 25 is an exponent that floats have: the second product alone may round.
+    const auto raised = V::power_of_two(V::add(reduced.n, V::set1(25.0f)));
+    return V::mul(V::mul(p, raised), V::set1(0x1p-25f));
+}
+
 /// a * b exactly, barring overflow and underflow; |a| < 2^115 and |b| < 2^115.
 template <class V> MPSCNN_INLINE Extended<V> product(typename V::reg a, typename V::reg b) {
     const auto high = V::mul(a, b);
@@ -140,7 +151,7 @@ template <class V> MPSCNN_INLINE typename V::reg logarithm_of_one_plus(typename 
 
 /// 1 / (1 + e^-x): 3 ulp, subnormal results included.
 template <class V> MPSCNN_INLINE typename V::reg sigmoid(typename V::reg x) {
-    const auto power = exponential<V>(negate<V>(absolute<V>(x)));
+    const auto power = exponential_of_negative<V>(negate<V>(absolute<V>(x)));
     const auto result = V::div(V::set1(1.0f), V::add(V::set1(1.0f), power));
     return V::select(V::less(x, V::zero()), V::mul(power, result), result);
 }
@@ -155,7 +166,7 @@ template <class V> MPSCNN_INLINE typename V::reg hyperbolic_tangent(typename V::
 
 /// ln(1 + e^x): 2 ulp, subnormal results included.
 template <class V> MPSCNN_INLINE typename V::reg softplus(typename V::reg x) {
-    const auto tail = logarithm_of_one_plus<V>(exponential<V>(negate<V>(absolute<V>(x))));
+    const auto tail = logarithm_of_one_plus<V>(exponential_of_negative<V>(negate<V>(absolute<V>(x))));
     return V::add(V::max(V::zero(), x), tail);
 }
 
@@ -178,7 +189,7 @@ template <class V> MPSCNN_INLINE typename V::reg gelu(typename V::reg x) {
     g = V::fma(g, t, V::set1(-6.078965866e-1f));
     g = V::fma(g, t, V::set1(7.552851354e-1f));
     const auto square = product<V>(z, V::mul(V::set1(-0.5f), z));
-    const auto power = exponential<V>(square.high, square.low), scale = V::mul(g, inverse);
+    const auto power = exponential_of_negative<V>(square.high, square.low), scale = V::mul(g, inverse);
     const auto below = V::mul(V::mul(x, scale), power); // in this order for the sake of subnormal results
     const auto above = V::mul(x, V::sub(one, V::mul(scale, power)));
     return V::select(V::less(x, V::zero()), below, above);
