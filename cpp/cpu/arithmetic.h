@@ -30,18 +30,23 @@ void arithmetic_items(const ArithmeticTask &task, const WorkSplit &split, std::i
     View to = task.destination;
     Epilogue epilogue = task.epilogue;
     ConstView residual;
+    // A source of one element for each row fits rows of any length.
+    const bool row_a = one_a && a.pixel_stride == 0, row_b = one_b && b.pixel_stride == 0;
     if (!one_a && !one_b) merge_rows(to, epilogue, residual, a, b);
+    if (!one_a && row_b) merge_rows(to, epilogue, residual, a);
+    if (row_a && !one_b) merge_rows(to, epilogue, residual, b);
     const auto scale_a = V::set1(task.source_scale), scale_b = V::set1(task.second_scale);
     const auto bias = V::set1(task.bias), low = V::set1(task.low), high = V::set1(task.high);
     for_each_vector<V>(
-        to, epilogue, split, begin, end,
-        [&](std::int64_t image, std::int64_t y, std::int64_t x, std::int64_t channel, std::int64_t left) {
+        to, epilogue, split, begin, end, [&](std::int64_t image, std::int64_t y, std::int64_t x) {
             const float *from_a = pixel_at(a, image, y, x), *from_b = pixel_at(b, image, y, x);
-            const auto p = one_a ? V::broadcast(from_a) : load_lanes<V>(from_a + channel, left);
-            const auto q = one_b ? V::broadcast(from_b) : load_lanes<V>(from_b + channel, left);
-            if constexpr (!scaled) return combine<V, kind>(p, q);
-            const auto result = combine<V, kind>(V::mul(scale_a, p), V::mul(scale_b, q));
-            return V::min(high, V::max(low, V::add(result, bias)));
+            return [=](std::int64_t channel, std::int64_t left) {
+                const auto p = one_a ? V::broadcast(from_a) : load_lanes<V>(from_a + channel, left);
+                const auto q = one_b ? V::broadcast(from_b) : load_lanes<V>(from_b + channel, left);
+                if constexpr (!scaled) return combine<V, kind>(p, q);
+                const auto result = combine<V, kind>(V::mul(scale_a, p), V::mul(scale_b, q));
+                return V::min(high, V::max(low, V::add(result, bias)));
+            };
         });
 }
 

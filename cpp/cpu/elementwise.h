@@ -43,49 +43,63 @@ MPSCNN_INLINE void merge_rows(View &to, Epilogue &epilogue, ConstView &residual,
     epilogue.residual = &residual;
 }
 
-/// The channels of one pixel for an activation that is called out of line: many vectors with each call.
-/// `value` as in for_each_vector.
-template <class V, class Value>
-MPSCNN_INLINE void finish_pixel(const View &to, const Epilogue &epilogue, float *out, Value value) {
-    constexpr std::int64_t block = 32 * V::width;
-    alignas(64) float values[block];
-    for (std::int64_t begin = 0; begin < to.channels; begin += block) {
-        const std::int64_t count = smaller(block, divide_up(to.channels - begin, V::width) * V::width);
-        for (std::int64_t i = 0; i < count; i += V::width) V::store(values + i, value(begin + i));
-        epilogue.activation.apply(epilogue.activation, values, count);
-        for (std::int64_t i = 0; i < count; i += V::width) {
-            auto result = V::load(values + i);
-            if (epilogue.round_to_half) result = V::round_to_half(result);
-            store_lanes<V>(out + begin + i, result, to.writable_channels - begin - i);
-        }
+/// Stores epilogue(value(channel, channels left)) for `count` vectors of a pixel, all of them whole unless it
+/// is one.
+template <class V, int count, class Value>
+MPSCNN_INLINE void finish_vectors(const View &to, const Epilogue &epilogue, const float *residual, float *out,
+                                  std::int64_t channel, Value value) {
+    const std::int64_t left = to.channels - channel;
+    typename V::reg results[1][count];
+#pragma GCC unroll 4
+    for (int v = 0; v < count; ++v)
+        results[0][v] = value(channel + v * V::width, count > 1 ? V::width : left);
+    apply_epilogue<V>(epilogue, results, channel, left, residual ? residual + channel : nullptr, 0);
+#pragma GCC unroll 4
+    for (int v = 0; v < count; ++v) {
+        float *to_vector = out + channel + v * V::width;
+        count > 1 ? V::store(to_vector, results[0][v])
+                  : store_lanes<V>(to_vector, results[0][v], to.writable_channels - channel);
     }
 }
 
-/// Stores epilogue(value(image, y, x, channel, channels left)) for each vector of the items' pixels.
+/// Finishes, of one pixel, the vectors that may be stored whole, for an activation that is called out of
+/// line: in place, many vectors with each call. Returns the first channel behind them.
 template <class V, class Value>
+MPSCNN_INLINE std::int64_t call_activation(const View &to, const Epilogue &epilogue, float *out,
+                                           Value value) {
+    constexpr std::int64_t block = 32 * V::width; // in the first-level cache still when it is read again
+    const std::int64_t vectors = smaller(to.writable_channels / V::width, divide_up(to.channels, V::width));
+    const std::int64_t behind = vectors * V::width;
+    for (std::int64_t begin = 0; begin < behind; begin += block) {
+        const std::int64_t end = smaller(begin + block, behind);
+        for (std::int64_t c = begin; c < end; c += V::width) V::store(out + c, value(c, to.channels - c));
+        epilogue.activation.apply(epilogue.activation, out + begin, end - begin);
+        if (!epilogue.round_to_half) continue;
+        for (std::int64_t c = begin; c < end; c += V::width)
+            V::store(out + c, V::round_to_half(V::load(out + c)));
+    }
+    return behind;
+}
+
+/// Stores epilogue(source(image, y, x)(channel, channels left)) for each vector of the items' pixels.
+template <class V, class Source>
 MPSCNN_INLINE void for_each_vector(const View &to, const Epilogue &epilogue, const WorkSplit &split,
-                                   std::int64_t begin, std::int64_t end, Value value) {
-    const bool clamps = is_clamp(epilogue);
+                                   std::int64_t begin, std::int64_t end, Source source) {
+    constexpr int block = 4; // an epilogue looks up its kind once for all of them
     const bool calls = epilogue.activation.kind == Activation::Kind::function && !epilogue.residual;
-    const Clamp<V> clamp(epilogue.activation);
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
         for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y) {
             for (std::int64_t x = 0; x < to.width; ++x) {
                 float *out = pixel_at(to, item.image, y, x);
-                if (calls) {
-                    finish_pixel<V>(to, epilogue, out, [&](std::int64_t channel) {
-                        return value(item.image, y, x, channel, to.channels - channel);
-                    });
-                    continue;
-                }
-                for (std::int64_t channel = 0; channel < to.channels; channel += V::width) {
-                    const auto result = value(item.image, y, x, channel, to.channels - channel);
-                    if (clamps)
-                        store_lanes<V>(out + channel, clamp(result), to.writable_channels - channel);
-                    else
-                        finish_vector<V>(to, epilogue, item.image, y, x, channel, result);
-                }
+                const float *residual =
+                    epilogue.residual ? pixel_at(*epilogue.residual, item.image, y, x) : nullptr;
+                const auto value = source(item.image, y, x);
+                std::int64_t channel = calls ? call_activation<V>(to, epilogue, out, value) : 0;
+                for (; channel + block * V::width <= to.channels; channel += block * V::width)
+                    finish_vectors<V, block>(to, epilogue, residual, out, channel, value);
+                for (; channel < to.channels; channel += V::width)
+                    finish_vectors<V, 1>(to, epilogue, residual, out, channel, value);
             }
         }
     }
@@ -103,16 +117,19 @@ void affine_run(const AffineTask &task, int threads, std::int64_t begin, std::in
     Epilogue epilogue = task.epilogue;
     ConstView residual;
     if (!task.scale && !task.shift) merge_rows(to, epilogue, residual, source);
-    for_each_vector<V>(
-        to, epilogue, split, begin, end,
-        [&](std::int64_t image, std::int64_t y, std::int64_t x, std::int64_t channel, std::int64_t left) {
-            auto value = load_lanes<V>(pixel_at(source, image, y, x) + channel, left);
-            if (task.scale && task.shift)
-                return V::fma(value, V::load(task.scale + channel), V::load(task.shift + channel));
-            if (task.scale) value = V::mul(value, V::load(task.scale + channel));
-            if (task.shift) value = V::add(value, V::load(task.shift + channel));
-            return value;
-        });
+    const float *scale = task.scale, *shift = task.shift;
+    for_each_vector<V>(to, epilogue, split, begin, end,
+                       [&](std::int64_t image, std::int64_t y, std::int64_t x) {
+                           const float *from = pixel_at(source, image, y, x);
+                           return [from, scale, shift](std::int64_t channel, std::int64_t left) {
+                               auto value = load_lanes<V>(from + channel, left);
+                               if (scale && shift)
+                                   return V::fma(value, V::load(scale + channel), V::load(shift + channel));
+                               if (scale) value = V::mul(value, V::load(scale + channel));
+                               if (shift) value = V::add(value, V::load(shift + channel));
+                               return value;
+                           };
+                       });
 }
 
 } // namespace

@@ -240,13 +240,16 @@ void normalization_run(const NormalizationTask &task, int threads, std::int64_t 
     const PreparedNormalization<V> prepared(task, scratch);
     for (std::int64_t index = begin; index < end; ++index) {
         prepared.prepare(task, split.item(index).image);
-        for_each_vector<V>(
-            task.destination, task.epilogue, split, index, index + 1,
-            [&](std::int64_t image, std::int64_t y, std::int64_t x, std::int64_t channel, std::int64_t left) {
-                const auto value = load_lanes<V>(pixel_at(task.source, image, y, x) + channel, left);
-                return V::fma(V::sub(value, V::load(prepared.mean + channel)),
-                              V::load(prepared.scale + channel), V::load(prepared.shift + channel));
-            });
+        for_each_vector<V>(task.destination, task.epilogue, split, index, index + 1,
+                           [&](std::int64_t image, std::int64_t y, std::int64_t x) {
+                               const float *from = pixel_at(task.source, image, y, x);
+                               return [=](std::int64_t channel, std::int64_t left) {
+                                   return V::fma(V::sub(load_lanes<V>(from + channel, left),
+                                                        V::load(prepared.mean + channel)),
+                                                 V::load(prepared.scale + channel),
+                                                 V::load(prepared.shift + channel));
+                               };
+                           });
     }
 }
 

@@ -117,16 +117,22 @@ template <class V> float maximum_of_channels(const float *from, std::int64_t cha
     return V::maximum(highest) * sign + V::sum(nan);
 }
 
+/// In several sums, which need not wait for each other.
 template <class V> float sum_of_channels(const float *from, std::int64_t channels) {
-    auto sum = V::zero();
-    for (std::int64_t begin = 0; begin < channels; begin += longest_piece * V::width) {
-        const std::int64_t end = smaller(channels, begin + longest_piece * V::width);
-        auto piece = V::zero();
-        for (std::int64_t c = begin; c < end; c += V::width)
-            piece = V::add(piece, load_lanes<V>(from + c, channels - c));
-        sum = V::add(sum, piece);
+    constexpr int block = 4;
+    auto total = V::zero();
+    for (std::int64_t begin = 0; begin < channels; begin += longest_piece * block * V::width) {
+        const std::int64_t end = smaller(channels, begin + longest_piece * block * V::width);
+        typename V::reg sums[block];
+        for (auto &sum : sums) sum = V::zero();
+        std::int64_t c = begin;
+        for (; c + block * V::width <= end; c += block * V::width)
+#pragma GCC unroll 4
+            for (int v = 0; v < block; ++v) sums[v] = V::add(sums[v], V::load(from + c + v * V::width));
+        for (; c < end; c += V::width) sums[0] = V::add(sums[0], load_lanes<V>(from + c, end - c));
+        total = V::add(total, V::add(V::add(sums[0], sums[1]), V::add(sums[2], sums[3])));
     }
-    return V::sum(sum);
+    return V::sum(total);
 }
 
 /// Stores the only channel of a pixel.
