@@ -11,7 +11,7 @@ from functools import partial
 from types import TracebackType
 
 from mpscnn import _core
-from mpscnn.errors import Error, StateError
+from mpscnn.errors import Error, ParameterError, StateError
 from mpscnn.program import thread_count
 
 
@@ -89,6 +89,8 @@ class CommandBuffer:
 
         What it raises goes to `sys.unraisablehook`. Raises StateError once committed.
         """
+        if not callable(handler):
+            raise ParameterError(f"handler must be callable, got {type(handler).__name__}")
         if self.status >= CommandStatus.COMMITTED:
             raise StateError("the command buffer has been committed already; add handlers before")
         self._handlers.append(handler)

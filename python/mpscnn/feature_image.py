@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn.arrays import as_array
 from mpscnn.errors import ParameterError, ShapeError
+from mpscnn.layer_arguments import whole_numbers
 
 if TYPE_CHECKING:
     from mpscnn.commands import CommandBuffer
@@ -61,7 +62,8 @@ class Image:
         format: str = "float32",
         label: str = "",
     ) -> None:
-        self._adopt(_core.FeatureImage(width, height, feature_channels, number_of_images, format), label)
+        extents = _extents(width, height, feature_channels, number_of_images)
+        self._adopt(_core.FeatureImage(*extents, format), label)
 
     def _adopt(self, image: _core.FeatureImage, label: str) -> None:
         self._image = image
@@ -203,8 +205,10 @@ class Image:
         images: tuple[int, int] | None,
     ) -> tuple[int, int, int, int, int, int, int, int]:
         size = self.descriptor
-        first_channel, channel_count = channels or (0, size.feature_channels)
-        first_image, image_count = images or (0, size.number_of_images)
+        first_channel, channel_count = _pair("feature_channels", channels or (0, size.feature_channels))
+        first_image, image_count = _pair("images", images or (0, size.number_of_images))
+        given = [one for one in (x, y, width, height) if one is not None]
+        whole_numbers("image: x, y, width and height", given)
         rows = size.height - y if height is None else height
         columns = size.width - x if width is None else width
         return first_image, y, x, first_channel, image_count, rows, columns, channel_count
@@ -242,10 +246,8 @@ class TemporaryImage(Image):
         format: str = "float32",
         label: str = "",
     ) -> None:
-        temporary = _core.FeatureImage.temporary
-        self._adopt(
-            temporary(commands._commands, width, height, feature_channels, number_of_images, format), label
-        )
+        extents = _extents(width, height, feature_channels, number_of_images)
+        self._adopt(_core.FeatureImage.temporary(commands._commands, *extents, format), label)
 
     @property
     def read_count(self) -> int:
@@ -254,4 +256,22 @@ class TemporaryImage(Image):
 
     @read_count.setter
     def read_count(self, count: int) -> None:
-        self._image.read_count = count
+        (self._image.read_count,) = whole_numbers("image: read_count", [count])
+
+
+def _extents(
+    width: int, height: int, feature_channels: int, number_of_images: int
+) -> tuple[int, int, int, int]:
+    columns, rows, channels, images = whole_numbers(
+        "image: width, height, feature_channels and number_of_images",
+        [width, height, feature_channels, number_of_images],
+    )
+    return columns, rows, channels, images
+
+
+def _pair(what: str, value: Sequence[int]) -> tuple[int, int]:
+    """(first, count)."""
+    numbers = whole_numbers(f"image: {what}", value)
+    if len(numbers) != 2:
+        raise ParameterError(f"image: {what} must be (first, count), got {value!r}")
+    return numbers[0], numbers[1]

@@ -136,6 +136,8 @@ class Session:
         given = [image for _, image in self._by_name("input", self.program.inputs, images)]
         shapes = []
         for image, ported in zip(given, self.program.inputs.values(), strict=True):
+            if not isinstance(image, Image):
+                raise ParameterError(f"Session.encode: expected an Image, got {type(image).__name__}")
             size = image.descriptor
             rows = (size.height, size.width) if len(ported) == 4 else ()
             shapes.append((size.number_of_images, *rows, size.feature_channels))

@@ -120,6 +120,11 @@ def test_a_buffer_that_goes_does_not_hold_up_the_queue(queue: mpscnn.CommandQueu
     assert second.status == CommandStatus.COMPLETED
 
 
+def test_handlers_are_functions(queue: mpscnn.CommandQueue) -> None:
+    with pytest.raises(mpscnn.ParameterError, match="handler must be callable, got int"):
+        queue.command_buffer().add_completed_handler(5)  # type: ignore[arg-type]
+
+
 def test_handlers_run_before_wait_returns(queue: mpscnn.CommandQueue) -> None:
     seen: list[Any] = []
     commands = queue.command_buffer()
@@ -348,6 +353,8 @@ def test_images_that_do_not_fit_a_network_are_refused(queue: mpscnn.CommandQueue
     network = mpscnn.Network(input=(6, 7, 8))
     network.output(network.activation(network.input, "relu"))
     session = network.compile(device="cpu").session(threads=1)
+    with pytest.raises(mpscnn.ParameterError, match=r"Session\.encode: expected an Image, got ndarray"):
+        session.encode(queue.command_buffer(), X)  # type: ignore[arg-type]
     with pytest.raises(mpscnn.ShapeError, match="expected"):
         session.encode(queue.command_buffer(), mpscnn.Image(7, 6, 9))
 

@@ -252,3 +252,28 @@ def test_results_can_be_temporary() -> None:
         result = COPY.encode(commands, halves)
     pool.destination_image_allocator = kernels.allocate_image
     np.testing.assert_array_equal(result.numpy()[None], encode(pool, x))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda image: mpscnn.Image(1.5, 1, 1), "width, height, .* must be whole numbers"),  # type: ignore[arg-type]
+        (lambda image: image.read(width=1.5), "x, y, width and height must be whole numbers"),
+        (lambda image: image.read(x="a"), "x, y, width and height must be whole numbers"),
+        (
+            lambda image: image.read(feature_channels=(0,)),
+            r"feature_channels must be \(first, count\), got \(0,\)",
+        ),
+        (lambda image: image.write(np.zeros(1), images=(0, 1.0)), "images must be whole numbers"),
+    ],
+)
+def test_sizes_and_regions_are_whole_numbers(call: Any, message: str) -> None:
+    with pytest.raises(mpscnn.ParameterError, match=f"image: {message}"):
+        call(mpscnn.Image(2, 2, 4))
+
+
+def test_a_read_count_is_a_whole_number(commands: mpscnn.CommandBuffer) -> None:
+    image = mpscnn.TemporaryImage(commands, 2, 2, 4)
+    with pytest.raises(mpscnn.ParameterError, match=r"read_count must be whole numbers, got \[1.5\]"):
+        image.read_count = 1.5  # type: ignore[assignment]
+    assert image.read_count == 1

@@ -216,6 +216,11 @@ def test_the_source_region_of_a_destination() -> None:
         kernel.source_region(0, 2)
 
 
+def test_the_size_of_a_source_region_is_whole_numbers() -> None:
+    with pytest.raises(mpscnn.ParameterError, match="PoolingMax: width and height must be whole numbers"):
+        pool().source_region(1.5, 1)  # type: ignore[arg-type]
+
+
 def test_batches_are_encoded_image_by_image() -> None:
     kernel = pool(edge_mode="clamp")
     images = [mpscnn.Image.from_numpy(x) for x in X]

@@ -13,6 +13,7 @@ from mpscnn.commands import CommandBuffer
 from mpscnn.errors import ParameterError, ShapeError, WeightsError
 from mpscnn.feature_image import Image, ImageDescriptor, TemporaryImage
 from mpscnn.kernels.properties import ClipRect, Integer, Offset, Padding, Property, Region, Text
+from mpscnn.layer_arguments import whole_numbers
 
 K = TypeVar("K", bound="Kernel")
 ImageAllocator = Callable[[CommandBuffer, ImageDescriptor], Image]
@@ -180,7 +181,9 @@ class UnaryKernel(Kernel):
 
         They may reach outside the source.
         """
-        return self._kernel.source_region(width, height)
+        return self._kernel.source_region(
+            *whole_numbers(f"{type(self).__name__}: width and height", [width, height])
+        )
 
 
 class BinaryKernel(Kernel):
