@@ -17,6 +17,24 @@ void require_within(const Image &image, const char *axis, std::int64_t begin, st
                                        std::to_string(begin) + " on");
 }
 
+/// Neither rows nor images outside the image lie on one another, and every address fits into 64 bits.
+void require_strides(const Image &image, const ImageRegion &region, const ImageData &data) {
+    const bool planar = data.layout == DataLayout::chw;
+    const auto refuse = [&](const char *field, std::int64_t least, std::int64_t given) {
+        fail(ErrorKind::parameter, image.text() + ": " + field + " must be 0 or at least " +
+                                       std::to_string(least) + " for this region, got " +
+                                       std::to_string(given));
+    };
+    const auto element = static_cast<std::int64_t>(kernels::bytes_of(image.descriptor().format));
+    const std::int64_t columns = region.width * element * (planar ? 1 : region.channels);
+    if (data.row_bytes != 0 && data.row_bytes < columns) refuse("row_bytes", columns, data.row_bytes);
+    const std::int64_t row = data.row_bytes != 0 ? data.row_bytes : columns;
+    const std::int64_t rows = Shape{region.height, planar ? region.channels : 1, row}.elements() - row;
+    if (data.image_bytes != 0 && data.image_bytes < rows + columns)
+        refuse("image_bytes", rows + columns, data.image_bytes);
+    static_cast<void>(Shape{region.images, data.image_bytes != 0 ? data.image_bytes : rows + row}.elements());
+}
+
 } // namespace
 
 std::shared_ptr<Image> Image::create(const ImageDescriptor &descriptor) {
@@ -101,11 +119,13 @@ void Image::require_access(const ImageRegion &region) const {
 
 void Image::read(const ImageRegion &region, const ImageData &to) const {
     require_access(region);
+    require_strides(*this, region, to);
     accessible_memory()->read(region, to);
 }
 
 void Image::write(const ImageRegion &region, const ImageData &from) {
     require_access(region);
+    require_strides(*this, region, from);
     accessible_memory()->write(region, from);
 }
 

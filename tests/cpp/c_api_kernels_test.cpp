@@ -105,6 +105,34 @@ TEST(a_kernel_runs_when_its_buffer_is_committed) {
     mpscnn_feature_image_release(result);
 }
 
+TEST(rows_and_images_of_the_caller_may_have_gaps_but_not_overlap) {
+    mpscnn_feature_image *image = image_of(3, 2, 5);
+    const mpscnn_image_region whole{0, 0, 0, 0, 1, 2, 3, 5};
+    std::vector<float> values(2 * 15 + 2, 7.0f);
+    mpscnn_image_data data = data_of(values);
+    data.row_bytes = 17 * sizeof(float);
+    CHECK(succeeded(mpscnn_feature_image_read(image, &whole, &data)));
+    CHECK(values[14] == 0 && values[15] == 7 && values[16] == 7 && values[17] == 0);
+    const auto refuses = [&](bool planar, std::ptrdiff_t row_bytes, std::ptrdiff_t image_bytes,
+                             const char *message) {
+        data.planar = planar;
+        data.row_bytes = row_bytes;
+        data.image_bytes = image_bytes;
+        CHECK(refused(mpscnn_feature_image_read(image, &whole, &data), MPSCNN_ERROR_PARAMETER, message));
+        CHECK(refused(mpscnn_feature_image_write(image, &whole, &data), MPSCNN_ERROR_PARAMETER, message));
+    };
+    refuses(false, 59, 0, "row_bytes must be 0 or at least 60 for this region, got 59");
+    refuses(false, -60, 0, "row_bytes must be 0 or at least 60 for this region, got -60");
+    refuses(true, 11, 0, "row_bytes must be 0 or at least 12 for this region, got 11");
+    refuses(false, 0, 119, "image_bytes must be 0 or at least 120 for this region, got 119");
+    refuses(false, 68, 127, "image_bytes must be 0 or at least 128 for this region, got 127");
+    refuses(true, 16, 155, "image_bytes must be 0 or at least 156 for this region, got 155");
+    data.row_bytes = PTRDIFF_MAX;
+    data.image_bytes = 0;
+    CHECK(refused(mpscnn_feature_image_read(image, &whole, &data), MPSCNN_ERROR_SHAPE, "too many elements"));
+    mpscnn_feature_image_release(image);
+}
+
 TEST(handlers_get_their_context_and_give_it_back) {
     Objects objects;
     struct Context {

@@ -117,8 +117,8 @@ typedef struct mpscnn_image_data {
     size_t size; /* sizeof(mpscnn_image_data) */
     void *data;
     int32_t planar;        /* 0: [height][width][channels]; 1: [channels][height][width] (MPSDataLayout) */
-    ptrdiff_t row_bytes;   /* between rows; 0: without gaps */
-    ptrdiff_t image_bytes; /* between images; 0: without gaps */
+    ptrdiff_t row_bytes;   /* between rows, at least a row's bytes; 0: without gaps */
+    ptrdiff_t image_bytes; /* between images, at least an image's bytes; 0: without gaps */
 } mpscnn_image_data;
 
 /* Copies. MPSCNN_ERROR_STATE for temporary images and while a committed command buffer uses the image. */
