@@ -293,6 +293,9 @@ template <class V> void depthwise_repeated(DepthwiseStrip strip, Range rows, std
     }
 }
 
+/// Floats of an image that a second-level cache holds.
+inline constexpr std::int64_t near_floats = 96 * 1024;
+
 template <class V>
 void depthwise_run(const ConvolutionTask &task, int threads, std::int64_t begin, std::int64_t end,
                    std::byte *scratch) {
@@ -316,6 +319,7 @@ void depthwise_run(const ConvolutionTask &task, int threads, std::int64_t begin,
         source.height = source.ring = task.source.height;
         source.width = task.source.width;
         strip.source = &source;
+        strip.from_afar = source.height * source.row_stride > near_floats;
         depthwise_block<V>(strip, rows);
     }
 }

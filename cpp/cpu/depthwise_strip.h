@@ -37,6 +37,7 @@ struct DepthwiseStrip {
     std::ptrdiff_t first_offset = 0; ///< first tap of the first output, from the row's start; may be negative
     Range taps{0, 0};                ///< tap columns of the strip, from first_offset, that lie in the source
     Range chunks{0, 0};
+    bool from_afar = false; ///< the source does not fit near caches: ask for the next strip's pixels in time
 };
 
 /// Where a kernel stores its sums, clamped: vector i of strip.chunks of an output at
@@ -118,7 +119,20 @@ __attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip, cons
     std::ptrdiff_t first = strip.first_offset + (strip.chunks.begin - strip.source->first_chunk) * V::width;
     const float *weights = packed.weights.data() + strip.chunks.begin * height * width * V::width;
     const float *biases = packed.bias.data() + strip.chunks.begin * V::width;
+    // The next strip's own columns, a share of them with each channel vector: as many floats as these columns
+    // have for the vector, though not the same ones.
+    constexpr int share = columns * Shape::horizontal_stride * V::width, line = 16;
+    std::ptrdiff_t ahead = strip.first_offset + tap_columns * step;
     for (std::int64_t left = strip.chunks.size(); left > 0; --left) {
+        if (strip.from_afar) {
+#pragma GCC unroll 16
+            for (int i = 0; i < source_height; ++i) {
+                if (!all_rows && !sources[i]) continue;
+#pragma GCC unroll 16
+                for (int at = 0; at < share; at += line) __builtin_prefetch(sources[i] + ahead + at);
+            }
+            ahead += share;
+        }
         typename V::reg sums[rows][columns];
         const auto bias = V::load(biases);
 #pragma GCC unroll 8
