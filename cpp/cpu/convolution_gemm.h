@@ -9,6 +9,7 @@
 
 #include "cpu/convolution_gather.h"
 #include "cpu/convolution_regions.h"
+#include "cpu/gemm_dot_tile.h"
 #include "cpu/pack.h"
 
 namespace mpscnn::cpu {
@@ -16,6 +17,7 @@ namespace {
 
 struct GemmPlan {
     std::int64_t depth, group_outputs, panels; ///< inputs of a window; per group
+    bool input_lanes;                          ///< gemm_dot_tile.h does it
     std::int64_t tile_rows;                    ///< most pixels of a tile
     bool gathers;                              ///< into scratch, all windows
     std::int64_t gathered_pitch;
@@ -96,7 +98,10 @@ template <class V> inline GemmPlan gemm_plan(const ConvolutionTask &task, int th
     plan.depth = packed.kernel_height * packed.kernel_width * packed.inputs_per_group;
     plan.group_outputs = packed.outputs / packed.groups;
     plan.panels = panel_count<V>(plan.group_outputs);
-    plan.tile_rows = plan.group_outputs <= V::width ? most_rows<V, 1> : V::gemm_rows;
+    plan.input_lanes = has_input_lanes<V>(packed);
+    plan.tile_rows = plan.input_lanes                 ? dot_tile_rows<V>(plan.group_outputs)
+                     : plan.group_outputs <= V::width ? most_rows<V, 1>
+                                                      : V::gemm_rows;
     // Rows 2048 bytes apart fall into the same set of the first-level cache.
     plan.gathered_pitch = plan.depth % 512 == 0 ? plan.depth + 16 : plan.depth;
     plan_pixels<V>(task, plan);
@@ -180,8 +185,8 @@ inline ChannelPanel channel_panel(const ConvolutionTask &task, const GemmPlan &p
     const bool clamps = epilogue.activation.kind == Activation::Kind::clamp;
     const bool simple = (clamps || epilogue.activation.kind == Activation::Kind::none) &&
                         !epilogue.round_to_half && !epilogue.residual;
-    return {.weights = packed.weights.data() +
-                       (group * round_up_to_width<V>(plan.group_outputs) + outputs.begin) * plan.depth,
+    return {.weights =
+                packed.weights.data() + group * gemm_group_size<V>(packed) + outputs.begin * plan.depth,
             .bias = packed.bias.data() + channel,
             .channel = channel,
             .channels = outputs.size(),
@@ -203,17 +208,20 @@ template <class V> Work gemm_work(const ConvolutionTask &task, int threads) {
 
 /// Computes a panel for all tiles of a block, neighbours of the same size together.
 template <class V>
-inline void multiply_block(const PixelTile *tiles, std::int64_t count, ChannelPanel panel,
-                           std::int64_t depth) {
+inline void multiply_block(const GemmPlan &plan, const PixelTile *tiles, std::int64_t count,
+                           ChannelPanel panel) {
     const std::int64_t vectors = divide_up(panel.channels, V::width);
     const std::int64_t bytes = vectors * V::width * static_cast<std::int64_t>(sizeof(float));
-    const char *next_panel = reinterpret_cast<const char *>(panel.weights) + depth * bytes;
+    const char *next_panel = reinterpret_cast<const char *>(panel.weights) + plan.depth * bytes;
     panel.ahead_step = divide_up(bytes, count);
-    panel.ahead_tile = panel.ahead_step * depth;
+    panel.ahead_tile = panel.ahead_step * plan.depth;
     for (std::int64_t first = 0, next = 0; first < count; first = next) {
         while (next < count && tiles[next].pixels == tiles[first].pixels) ++next;
         panel.ahead = next_panel + first * panel.ahead_tile;
-        tiles_function<V>(tiles[first].pixels, vectors)(tiles + first, next - first, panel);
+        const std::int64_t rows = tiles[first].pixels;
+        const TilesFunction multiply =
+            plan.input_lanes ? dot_tiles_function<V>(rows, panel.channels) : tiles_function<V>(rows, vectors);
+        multiply(tiles + first, next - first, panel);
     }
 }
 
@@ -237,7 +245,7 @@ inline void run_item(const ConvolutionTask &task, const GemmPlan &plan, std::int
                                        channel_panel<V>(task, plan, group, p + 2),
                                        channel_panel<V>(task, plan, group, p + 3)});
     for (; p < panels.end; ++p)
-        multiply_block<V>(block, tiles.size(), channel_panel<V>(task, plan, group, p), plan.depth);
+        multiply_block<V>(plan, block, tiles.size(), channel_panel<V>(task, plan, group, p));
 }
 
 template <class V>

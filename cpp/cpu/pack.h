@@ -4,6 +4,9 @@
 // output channels, each [k][channels] with k = [kh][kw][in]. The last panel takes what is left: fewer
 // vectors, or gemm_last_vectors where one vector alone would keep too few sums under way. Channels that only
 // fill up a vector are zero.
+//
+// With few outputs and many inputs it is gemm_dot_tile.h that reads them: for each group
+// [k / width][output][lanes of k].
 
 #include "cpu/kernel_math.h"
 #include "cpu/kernels.h"
@@ -31,13 +34,40 @@ template <class V> inline Range panel_outputs(std::int64_t outputs, std::int64_t
     return {begin, last ? outputs : begin + V::gemm_vectors * V::width};
 }
 
-template <class V> std::size_t gemm_packed_size(const ConvolutionShape &shape) {
+/// The most outputs of a group that are worth it: at least half of the lanes would be empty.
+template <class V> constexpr int most_dot_outputs = V::width / 2 < 4 ? V::width / 2 : 4;
+
+/// Whether a register holds inputs rather than outputs.
+template <class V> inline bool has_input_lanes(const ConvolutionShape &shape) {
+    // The lanes' sums are added at the end, which must be a small part of the work.
+    constexpr std::int64_t least_depth = 16 * V::width;
     const std::int64_t depth = shape.kernel_height * shape.kernel_width * shape.inputs_per_group;
-    return static_cast<std::size_t>(shape.groups * depth *
-                                    round_up_to_width<V>(shape.outputs / shape.groups));
+    return shape.outputs / shape.groups <= most_dot_outputs<V> && shape.inputs_per_group % V::width == 0 &&
+           depth >= least_depth;
+}
+
+template <class V> void dot_pack(const ConvolutionShape &shape, const float *weights, float *packed) {
+    const std::int64_t depth = shape.kernel_height * shape.kernel_width * shape.inputs_per_group;
+    const std::int64_t outputs = shape.outputs / shape.groups;
+    for (std::int64_t group = 0; group < shape.groups; ++group, weights += outputs * depth)
+        for (std::int64_t k = 0; k < depth; k += V::width)
+            for (std::int64_t output = 0; output < outputs; ++output, packed += V::width)
+                V::store(packed, V::load(weights + output * depth + k));
+}
+
+/// Floats of a group.
+template <class V> std::int64_t gemm_group_size(const ConvolutionShape &shape) {
+    const std::int64_t depth = shape.kernel_height * shape.kernel_width * shape.inputs_per_group;
+    const std::int64_t outputs = shape.outputs / shape.groups;
+    return depth * (has_input_lanes<V>(shape) ? outputs : round_up_to_width<V>(outputs));
+}
+
+template <class V> std::size_t gemm_packed_size(const ConvolutionShape &shape) {
+    return static_cast<std::size_t>(shape.groups * gemm_group_size<V>(shape));
 }
 
 template <class V> void gemm_pack(const ConvolutionShape &shape, const float *weights, float *packed) {
+    if (has_input_lanes<V>(shape)) return dot_pack<V>(shape, weights, packed);
     const std::int64_t depth = shape.kernel_height * shape.kernel_width * shape.inputs_per_group;
     const std::int64_t outputs = shape.outputs / shape.groups;
     for (std::int64_t group = 0; group < shape.groups; ++group, weights += outputs * depth)

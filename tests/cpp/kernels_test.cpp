@@ -32,11 +32,11 @@ struct ConvolutionCase {
     std::int64_t depth() const { return vertical.kernel * horizontal.kernel * group_inputs; }
 };
 
-/// Any small convolution: pointwise, dense, grouped, depthwise with a multiplier, or one window over the
-/// whole image.
+/// Any small convolution: pointwise, dense, grouped, depthwise with a multiplier, one window over the whole
+/// image, or one of many inputs and few outputs.
 ConvolutionCase random_case(Random &random) {
     ConvolutionCase c{};
-    const auto kind = random() % 6;
+    const auto kind = random() % 7;
     c.batch = pick(random, 1, 3), c.height = pick(random, 1, 12), c.width = pick(random, 1, 40);
     c.groups = kind == 2 ? pick(random, 2, 4) : kind == 3 ? pick(random, 2, 70) : 1;
     c.group_inputs = kind == 3 ? 1 : pick(random, 1, random() % 4 ? 20 : 200);
@@ -44,6 +44,10 @@ ConvolutionCase random_case(Random &random) {
     const bool pointwise = kind == 0 || kind == 5;
     c.vertical = random_axis(random, pointwise ? 1 : pick(random, 1, 4), kind == 0);
     c.horizontal = random_axis(random, pointwise ? 1 : pick(random, 1, 4), kind == 0);
+    if (kind == 6) {
+        c.groups = pick(random, 1, 2), c.group_outputs = pick(random, 1, 5);
+        c.group_inputs = 16 * pick(random, 1, 20);
+    }
     if (kind == 4 && random() % 2) {
         c.height = pick(random, 1, 5), c.width = pick(random, 1, 5);
         c.vertical = {.kernel = c.height}, c.horizontal = {.kernel = c.width};
@@ -217,6 +221,39 @@ TEST(layers_of_many_blocks) {
          .groups = 2,
          .vertical = {3, 1, 2, 2},
          .horizontal = {3, 1, 2, 2}},
+        // As many regions as there can be, and more.
+        {.batch = 2,
+         .height = 13,
+         .width = 9,
+         .group_inputs = 9,
+         .group_outputs = 20,
+         .groups = 1,
+         .vertical = {7, 1, 1, 3},
+         .horizontal = {7, 1, 1, 3}},
+        {.batch = 1,
+         .height = 13,
+         .width = 19,
+         .group_inputs = 5,
+         .group_outputs = 20,
+         .groups = 1,
+         .vertical = {3, 1, 1, 1},
+         .horizontal = {9, 1, 1, 4}},
+        {.batch = 2,
+         .height = 33,
+         .width = 33,
+         .group_inputs = 20,
+         .group_outputs = 24,
+         .groups = 1,
+         .vertical = {3, 1, 12, 12},
+         .horizontal = {3, 1, 12, 12}},
+        {.batch = 2,
+         .height = 19,
+         .width = 19,
+         .group_inputs = 8,
+         .group_outputs = 8,
+         .groups = 8,
+         .vertical = {3, 1, 1, 1},
+         .horizontal = {3, 1, 1, 1}},
     };
     for (const KernelTable *table : available_kernels()) {
         Random random(3);

@@ -1,0 +1,95 @@
+#pragma once
+
+// The register block of the matrix product for few outputs: `Rows` output pixels times `Outputs` channels,
+// with the lanes of a register along the inputs, since so few outputs would leave most of its lanes empty.
+
+#include "cpu/gemm_tile.h"
+#include "cpu/pack.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+template <class V, int Outputs> constexpr int most_dot_rows = V::gemm_rows * V::gemm_vectors / Outputs;
+
+/// sums += a (Rows pixels `stride` apart) * weights, lane by lane, for `length` inputs; moves `weights` on.
+template <class V, int Rows, int Outputs>
+MPSCNN_INLINE void multiply_dot_piece(typename V::reg (&sums)[Rows][Outputs], const float *a,
+                                      std::ptrdiff_t stride, const float *&weights, std::int64_t length) {
+    constexpr int pointers = (Rows + 2) / 3; // as in multiply_piece()
+    const float *base[pointers];
+#pragma GCC unroll 16
+    for (int p = 0; p < pointers; ++p) base[p] = a + 3 * p * stride;
+    for (std::int64_t k = 0; k < length; k += V::width) {
+        typename V::reg b[Outputs];
+#pragma GCC unroll 8
+        for (int o = 0; o < Outputs; ++o) b[o] = V::load(weights + o * V::width);
+#pragma GCC unroll 32
+        for (int r = 0; r < Rows; ++r) {
+            const auto x = V::load(base[r / 3] + (r % 3) * stride);
+#pragma GCC unroll 8
+            for (int o = 0; o < Outputs; ++o) sums[r][o] = V::fma(x, b[o], sums[r][o]);
+        }
+#pragma GCC unroll 16
+        for (int p = 0; p < pointers; ++p) base[p] += V::width;
+        weights += Outputs * V::width;
+    }
+}
+
+template <class V, int Rows, int Outputs>
+MPSCNN_INLINE void finish_dots(const PixelTile &tile, const ChannelPanel &panel,
+                               typename V::reg (&sums)[Rows][Outputs]) {
+    alignas(64) float values[Rows][V::width];
+    typename V::reg results[Rows][1];
+#pragma GCC unroll 32
+    for (int r = 0; r < Rows; ++r) {
+        V::store(values[r], V::load(panel.bias));
+#pragma GCC unroll 8
+        for (int o = 0; o < Outputs; ++o) values[r][o] += V::sum(sums[r][o]);
+        results[r][0] = V::load(values[r]);
+    }
+    finish_rows<V>(tile, 0, panel, results);
+}
+
+template <class V, int Rows, int Outputs>
+void multiply_dot_tiles(const PixelTile *tile, std::int64_t count, const ChannelPanel &panel) {
+    for (const PixelTile *end = tile + count; tile != end; ++tile) {
+        typename V::reg sums[Rows][Outputs];
+#pragma GCC unroll 32
+        for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+            for (int o = 0; o < Outputs; ++o) sums[r][o] = V::zero();
+        const PixelRun &run = *tile->run;
+        const float *source = tile->source, *weights = panel.weights + run.first_weight * Outputs;
+        for (std::int64_t y = 0; y < run.rows; ++y) {
+            for (std::int64_t x = 0; x < run.columns; ++x)
+                multiply_dot_piece<V>(sums, source + x * run.column_stride, run.pixel_stride, weights,
+                                      run.length);
+            source += run.row_stride;
+            weights += run.skipped_weights * Outputs;
+        }
+        finish_dots<V>(*tile, panel, sums);
+    }
+}
+
+template <class V, int Outputs, int Rows = most_dot_rows<V, Outputs>>
+inline TilesFunction dot_tiles_function_of_rows(std::int64_t rows) {
+    if (rows == Rows) return multiply_dot_tiles<V, Rows, Outputs>;
+    if constexpr (Rows > 1) return dot_tiles_function_of_rows<V, Outputs, Rows - 1>(rows);
+    return nullptr;
+}
+
+/// multiply_dot_tiles for a number of rows and outputs that is known when it runs.
+template <class V, int Outputs = most_dot_outputs<V>>
+inline TilesFunction dot_tiles_function(std::int64_t rows, std::int64_t outputs) {
+    if (outputs == Outputs) return dot_tiles_function_of_rows<V, Outputs>(rows);
+    if constexpr (Outputs > 1) return dot_tiles_function<V, Outputs - 1>(rows, outputs);
+    return nullptr;
+}
+
+/// Most pixels of a tile.
+template <class V> inline std::int64_t dot_tile_rows(std::int64_t outputs) {
+    return V::gemm_rows * V::gemm_vectors / outputs;
+}
+
+} // namespace
+} // namespace mpscnn::cpu
