@@ -130,9 +130,9 @@ inline float *prepare_run(const ConvolutionTask &task, const GemmPlan &plan, con
     const PixelPosition start = region.position(run * region.run_pixels);
     const float *first_source = inputs + region.first_source + region.source.offset(start);
     float *first_destination =
-        task.destination.data + region.first_output[0] + region.destination.offset(start);
+        task.destination.data + region.first_destination + region.destination.offset(start);
     const float *first_residual =
-        residual ? residual->data + region.first_output[1] + region.residual.offset(start) : nullptr;
+        residual ? residual->data + region.first_residual + region.residual.offset(start) : nullptr;
 
     // Even sizes: 49 pixels are not eight tiles of 6 and one of 1, which would cost as much as a whole one.
     const std::int64_t size = region.run_pixels / region.run_tiles,

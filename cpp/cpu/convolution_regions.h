@@ -61,10 +61,10 @@ template <class AnyView> inline PixelSteps pixel_steps(const AnyView &view) {
 struct Region {
     std::int64_t batch, height, width;
     PixelSteps source, destination, residual;
-    std::ptrdiff_t first_source;    ///< of the first pixel's first tap inside
-    std::ptrdiff_t first_output[2]; ///< of the first pixel in the destination, in the residual
-    std::int64_t taps;              ///< of a window
-    std::int64_t run_pixels;        ///< that follow each other at constant strides
+    std::ptrdiff_t first_source; ///< of the first pixel's first tap inside
+    std::ptrdiff_t first_destination, first_residual;
+    std::int64_t taps;       ///< of a window
+    std::int64_t run_pixels; ///< that follow each other at constant strides
     std::int64_t run_tiles, runs;
     std::int64_t first_tile; ///< number of the region's first tile
     PixelRun run;
@@ -108,19 +108,17 @@ inline void cut_into_runs(Region &region, bool reads_source, bool has_residual, 
     region.run.residual_stride = constant_stride(region, region.residual);
 }
 
-inline void exchange(std::int64_t &a, std::int64_t &b) {
-    const std::int64_t kept = a;
+template <class Number> inline void exchange(Number &a, Number &b) {
+    const Number kept = a;
     a = b;
     b = kept;
 }
 
 inline Region transposed(Region region) {
     exchange(region.height, region.width);
-    for (PixelSteps *steps : {&region.source, &region.destination, &region.residual}) {
-        const std::ptrdiff_t row = steps->row;
-        steps->row = steps->column;
-        steps->column = row;
-    }
+    exchange(region.source.row, region.source.column);
+    exchange(region.destination.row, region.destination.column);
+    exchange(region.residual.row, region.residual.column);
     return region;
 }
 
@@ -159,8 +157,8 @@ inline Region make_region(const ConvolutionTask &task, const Segment &rows, cons
     const ConstView *residual = task.epilogue.residual;
     region.residual = residual ? pixel_steps(*residual) : PixelSteps{};
     const PixelPosition first{0, rows.outputs.begin, columns.outputs.begin};
-    region.first_output[0] = region.destination.offset(first);
-    region.first_output[1] = region.residual.offset(first);
+    region.first_destination = region.destination.offset(first);
+    region.first_residual = region.residual.offset(first);
     const std::int64_t y = window_begin(task.vertical, first.y) + rows.taps.begin * task.vertical.dilation;
     const std::int64_t x =
         window_begin(task.horizontal, first.x) + columns.taps.begin * task.horizontal.dilation;
@@ -186,8 +184,8 @@ inline Region make_gathered_region(const ConvolutionTask &task, std::int64_t dep
     region.source = {};
     region.destination = pixel_steps(task.destination);
     region.residual = residual ? pixel_steps(*residual) : PixelSteps{};
-    region.first_source = region.first_output[0] = region.first_output[1] = 0;
-    region.run = {.length = depth};
+    region.first_source = region.first_destination = region.first_residual = 0;
+    region.run = {.rows = 1, .columns = 1, .length = depth};
     cut_into_runs<V>(region, false, residual, tile_rows);
     region.run.pixel_stride = pitch;
     return region;

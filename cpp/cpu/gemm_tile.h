@@ -14,10 +14,10 @@ namespace {
 /// Output pixels at constant strides, whose windows have the same taps. The inputs of a pixel are `rows` x
 /// `columns` pieces of `length` floats.
 struct PixelRun {
-    std::int64_t rows = 1, columns = 1, length = 0;
-    std::ptrdiff_t row_stride = 0, column_stride = 0;
-    std::int64_t first_weight = 0, skipped_weights = 0; ///< inputs before the first piece; behind each row
-    std::ptrdiff_t pixel_stride = 0, destination_stride = 0, residual_stride = 0; ///< from pixel to pixel
+    std::int64_t rows, columns, length;
+    std::ptrdiff_t row_stride, column_stride;
+    std::int64_t first_weight, skipped_weights; ///< inputs before the first piece; behind each row
+    std::ptrdiff_t pixel_stride, destination_stride, residual_stride; ///< from pixel to pixel
 };
 
 /// Some consecutive pixels of a run.
