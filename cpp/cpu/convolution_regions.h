@@ -185,7 +185,9 @@ inline Region make_gathered_region(const ConvolutionTask &task, std::int64_t dep
     region.destination = pixel_steps(task.destination);
     region.residual = residual ? pixel_steps(*residual) : PixelSteps{};
     region.first_source = region.first_destination = region.first_residual = 0;
-    region.run = {.rows = 1, .columns = 1, .length = depth};
+    region.run = {};
+    region.run.rows = region.run.columns = 1;
+    region.run.length = depth;
     cut_into_runs<V>(region, false, residual, tile_rows);
     region.run.pixel_stride = pitch;
     return region;
