@@ -7,6 +7,7 @@ read from the installed package. Run after a kernel was added: python docs/write
 from __future__ import annotations
 
 import json
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,22 @@ Apple's classes for convolutional networks and what mpscnn has for each: an obje
 (raw kernels with Apple's properties and rules), and the method of `mpscnn.Network` that adds such a layer. Written by
 `docs/write_catalogue.py`.
 
-*Metal* says whether raw kernels run on a Metal device in this version; which layers networks run there is in
-[architecture.md](architecture.md). *Gradient* says whether the operation can be differentiated; a dash means that
-the question does not arise.
+*Metal* says whether networks run the layer on a Metal device; raw kernels run on the CPU in this version. Numbers are
+rows of [what an engine refuses](#what-an-engine-refuses). *Gradient* says whether the operation can be differentiated
+with respect to its input; computing gradients is not there yet. A dash means that the question does not arise.
 """
 
 HEADER = "| Apple's class | in mpscnn | layer | CPU | Metal | gradient |\n|---|---|---|---|---|---|"
 TRAINING = ("Gradient", "Loss", "Optimizer")
+
+REFUSALS = """
+## What an engine refuses
+An engine runs every operation with all of its parameters, but for the rows of this table, which is in
+`cpp/ops/refusals.cpp`: whatever a row does not allow is an `UnsupportedError` when a network is compiled, or first run
+at extents that were free until then. *any* stands for every engine or operation.
+
+"""
+REFUSALS_HEADER = "| row | engine | operation | what | must be |\n|---|---|---|---|---|"
 
 
 def raw_kernels() -> dict[str, dict[str, Any]]:
@@ -48,19 +58,59 @@ def counterpart(apple: str) -> str | None:
     return None
 
 
+def operations_of(layer: str) -> list[str]:
+    """The operations that a method of Network adds."""
+    made = runpy.run_path(str(DOCS / "write_operations.py"))["network_methods"]()
+    return [operation for operation, methods in made.items() if layer in methods]
+
+
+def refusals(engine: str) -> dict[str, list[int]]:
+    """The numbers of an engine's rows about single operations; 0 for operations that it does not have."""
+    rows: dict[str, list[int]] = {}
+    for number, entry in numbered_refusals():
+        if entry["engine"] in (engine, "any"):
+            rows.setdefault(entry["operation"], []).append(number if "field" in entry else 0)
+    return rows
+
+
+def numbered_refusals() -> list[tuple[int, dict[str, Any]]]:
+    """The rows of the core's table."""
+    return list(enumerate(json.loads(_core.refusals()), 1))
+
+
+def support(engine: str, operations: list[str]) -> str:
+    """Whether an engine runs operations."""
+    rows = [number for operation in operations for number in refusals(engine).get(operation, [])]
+    if 0 in rows:
+        return "no"
+    return f"yes, except {', '.join(map(str, rows))}" if rows else "yes"
+
+
+def differentiable(operations: list[str]) -> str:
+    """Whether operations have a gradient."""
+    having = [entry["name"] for entry in mpscnn.operations() if entry["gradient"]]
+    return "yes" if all(operation in having for operation in operations) else "no"
+
+
 def row(apple: str, layer: str | None) -> str:
     """One class's line of the table."""
     kernel = raw_kernels().get(apple)
     found = counterpart(apple)
     name = f"`{found}`" if found else ""
     method = f"`Network.{layer}`" if layer else ""
-    computes = kernel is not None or layer is not None
-    cpu = "yes" if kernel or found else ("as a layer" if layer else "not yet")
+    operations = operations_of(layer) if layer else []
+    cpu = support("cpu", operations) if kernel or found else ("as a layer" if layer else "not yet")
     if any(word in apple for word in TRAINING) and not found:
         cpu = "not yet (training)"
-    metal = "not yet" if computes else "—"
-    gradient = "not yet" if computes else "—"
+    metal = support("metal", operations) if operations else "—"
+    gradient = differentiable(operations) if operations else "—"
     return f"| {apple} | {name} | {method} | {cpu} | {metal} | {gradient} |"
+
+
+def refusal_row(number: int, entry: dict[str, Any]) -> str:
+    """One line of the table of refusals."""
+    allowed = f"{entry['field']} | {entry['allowed']}" if "field" in entry else "the operation | left out"
+    return f"| {number} | {entry['engine']} | {entry['operation']} | {allowed} |"
 
 
 def text() -> str:
@@ -70,7 +120,8 @@ def text() -> str:
     for topic, classes in topics.items():
         rows = "\n".join(row(apple, layer) for apple, layer in classes.items())
         parts.append(f"\n## {topic}\n{HEADER}\n{rows}\n")
-    return "".join(parts)
+    refused = "\n".join(refusal_row(number, entry) for number, entry in numbered_refusals())
+    return "".join(parts) + f"{REFUSALS}{REFUSALS_HEADER}\n{refused}\n"
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@
 #include "cpu/kernels.h"
 #include "engine/backend.h"
 #include "ops/op_list.h"
+#include "ops/refusals.h"
 
 namespace mpscnn::c_api {
 
@@ -86,6 +87,13 @@ mpscnn_status mpscnn_operations(mpscnn_text **json) {
     return c_api::guarded([&] {
         c_api::require(json, "json");
         c_api::give(to_text(ops::describe_operations()), json);
+    });
+}
+
+mpscnn_status mpscnn_refusals(mpscnn_text **json) {
+    return c_api::guarded([&] {
+        c_api::require(json, "json");
+        c_api::give(to_text(ops::describe_refusals()), json);
     });
 }
 

@@ -30,6 +30,7 @@ void bind_library(py::module_ &module) {
     module.def("version", &version, "Version of the library.");
     module.def("build_config", &build_config, "How the library was built, as JSON.");
     module.def("operations", &operations, "All operations with their parameters, as JSON.");
+    module.def("refusals", &refusals, "What an engine cannot do, as JSON.");
     module.def("devices", &devices, "Devices that programs can be compiled for, as JSON.");
     module.def("halves_from_floats", &halves, py::arg("floats"), "float16 from float32, to nearest even.");
     module.def("floats_from_halves", &floats, py::arg("halves"), "float32 from float16, exact.");

@@ -34,13 +34,6 @@ public:
     std::string device_name() const override {
         return platform::processor_name() + " (" + kernels_.name + ")";
     }
-    std::optional<std::string> refusal(const engine::Graph &graph, const engine::Node &node,
-                                       engine::Precision precision) const override {
-        // Every operation with all of its parameters has a kernel.
-        const auto *argument = std::get_if<ops::Argument>(&node.operation);
-        if (!argument || precision != engine::Precision::float16) return std::nullopt;
-        return argument->half_refusal(graph.shape(node.inputs[0]));
-    }
     std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &graph,
                                                 const engine::LowerOptions &options) const override {
         return std::make_unique<CpuLoweredGraph>(lower_network(graph, options.precision, kernels_));

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -74,16 +73,14 @@ public:
 };
 
 /// An engine that runs graphs. It sees only canonical graphs (engine/passes.h): weights complete, windows in
-/// window.h's form, batch normalization folded where possible, activations attached.
+/// window.h's form, batch normalization folded where possible, activations attached, and nothing that the
+/// table of refusals (ops/refusals.h) has under its name.
 class Backend {
 public:
     virtual ~Backend() = default;
     virtual std::string name() const = 0;
     /// The device it runs on, for people: "AMD EPYC, avx2", "Apple M2".
     virtual std::string device_name() const = 0;
-    /// Why this backend cannot run a node at a precision; nothing when it can.
-    virtual std::optional<std::string> refusal(const Graph &graph, const Node &node,
-                                               Precision precision) const = 0;
     virtual std::unique_ptr<LoweredGraph> lower(const Graph &graph, const LowerOptions &options) const = 0;
     /// Tensors are without gaps, of one type (float32 or float64), checked, and do not overlap. Throws
     /// UnsupportedError unless a backend can do it.

@@ -82,6 +82,12 @@ public:
         return static_cast<ValueId>(inputs_.size() + node_index);
     }
     const std::string &value_name(ValueId value) const;
+    /// The value whose elements a value has by reshapes alone: itself when no reshape makes it.
+    ValueId unreshaped(ValueId value) const {
+        while (!is_input(value) && std::holds_alternative<ops::Reshape>(producer(value).operation))
+            value = producer(value).inputs[0];
+        return value;
+    }
     /// Throws ParameterError naming similar layers when there is none.
     ValueId find(std::string_view name) const;
     /// Shape with free extents.

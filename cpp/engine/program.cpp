@@ -1,6 +1,7 @@
 #include "engine/program.h"
 
 #include "engine/passes.h"
+#include "engine/support.h"
 
 namespace mpscnn::engine {
 
@@ -16,12 +17,10 @@ std::vector<ValueId> wanted_values(const Graph &graph, const std::vector<std::st
     return result;
 }
 
-void require_supported(const Graph &graph, const BackendChoice &choice) {
-    for (const Node &node : graph.nodes())
-        if (const auto reason = choice.backend->refusal(graph, node, choice.precision))
-            fail(ErrorKind::unsupported, "layer " + quoted(node.name) + " (" +
-                                             ops::info_of(node.operation).name + ") on device " +
-                                             quoted(choice.backend->name()) + ": " + *reason);
+std::vector<Shape> free_shapes(const Graph &graph) {
+    std::vector<Shape> shapes;
+    for (ValueId value = 0; value < graph.values(); ++value) shapes.push_back(graph.shape(value));
+    return shapes;
 }
 
 /// "3 feature channels, not 4", "rank 4, not 3": the part of a wrong shape that the user has to look at.
@@ -59,7 +58,7 @@ std::shared_ptr<Program> Program::compile(const Graph &graph, BackendChoice choi
 }
 
 Program::Program(Graph graph, BackendChoice choice) : graph_(std::move(graph)), choice_(std::move(choice)) {
-    require_supported(graph_, choice_);
+    require_supported(graph_, free_shapes(graph_), choice_.backend->name(), choice_.precision);
     lowered_ = choice_.backend->lower(graph_, {choice_.precision});
 }
 
@@ -85,6 +84,7 @@ std::shared_ptr<const Program::Planned> Program::plan_for(const std::vector<Shap
     auto planned = std::make_shared<Planned>();
     planned->input_shapes = input_shapes;
     const std::vector<Shape> all = graph_.infer_shapes(input_shapes);
+    require_supported(graph_, all, choice_.backend->name(), choice_.precision);
     for (ValueId value : graph_.outputs())
         planned->output_shapes.push_back(all[static_cast<std::size_t>(value)]);
     planned->plan = lowered_->plan(input_shapes);

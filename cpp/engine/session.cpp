@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "engine/program.h"
+#include "engine/support.h"
 
 namespace mpscnn::engine {
 
@@ -82,7 +83,10 @@ bool TensorView::is_dense() const {
 }
 
 Session::Session(std::shared_ptr<Program> program, const SessionOptions &options)
-    : program_(std::move(program)), executor_(program_->lowered().executor(options)) {}
+    : program_(std::move(program)) {
+    require_supported(options, program_->name(), program_->backend().name());
+    executor_ = program_->lowered().executor(options);
+}
 
 const Program::Planned &Session::planned_for(std::span<const TensorView> inputs) {
     const auto same_shape = [](const TensorView &view, const Shape &shape) { return view.shape == shape; };

@@ -1,4 +1,3 @@
-#include "metal/parameters.h"
 #include "metal/steps.h"
 #include "shaders/concatenation_params.h"
 
@@ -68,17 +67,6 @@ int axis_of(const ops::Concatenation &operation, const LayerSource &source) {
 }
 
 } // namespace
-
-std::optional<std::string> refusal(const ops::Concatenation &operation, const LayerSource &source) {
-    if (auto reason = refuse_parameters_beyond(operation, {"axis"})) return reason;
-    const std::vector<engine::ValueId> &parts = source.node.inputs;
-    if (axis_of(operation, source) != source.graph.shape(parts[0]).rank() - 1) return std::nullopt;
-    for (std::size_t i = 0; i + 1 < parts.size(); ++i)
-        if (const std::int64_t channels = source.graph.shape(parts[i]).back(); channels % 4 != 0)
-            return "part " + std::to_string(i) + " has " + std::to_string(channels) +
-                   " channels; the Metal engine joins multiples of 4 (the last part may have any number)";
-    return std::nullopt;
-}
 
 std::unique_ptr<Layer> make_layer(const ops::Concatenation &operation, const LayerSource &source,
                                   Device &device) {

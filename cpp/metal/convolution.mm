@@ -1,6 +1,5 @@
 #include "metal/convolution_weights.h"
 #include "metal/neuron.h"
-#include "metal/parameters.h"
 #include "metal/steps.h"
 #include "metal/window.h"
 
@@ -80,27 +79,7 @@ private:
     Kernel kernel_;
 };
 
-/// MPSCNNConvolutionDescriptor takes a PReLU only in a way whose documentation contradicts itself.
-std::optional<std::string> refuse_fused_neuron(const LayerSource &source) {
-    if (source.node.activation && source.node.activation->kind == ops::NeuronKind::prelu)
-        return "the Metal engine does not attach prelu to what MPSCNNConvolution computes";
-    return refuse_activation(source);
-}
-
 } // namespace
-
-std::optional<std::string> refusal(const ops::Convolution &operation, const LayerSource &source) {
-    if (auto reason = refuse_parameters_beyond(operation, window_fields, {"output_channels", "groups"}))
-        return reason;
-    const Shape &input = source.graph.shape(source.node.inputs[0]);
-    if (operation.depthwise({&input, 1})) return refuse_activation(source);
-    const std::int64_t in = input.back() / operation.groups,
-                       out = operation.output_channels / operation.groups;
-    if (operation.groups > 1 && (in % 4 != 0 || out % 4 != 0))
-        return "groups of " + std::to_string(in) + " input and " + std::to_string(out) +
-               " output channels; MPSCNNConvolution takes multiples of 4";
-    return refuse_fused_neuron(source);
-}
 
 std::unique_ptr<Layer> make_layer(const ops::Convolution &operation, const LayerSource &source,
                                   Device &device) {
@@ -109,16 +88,10 @@ std::unique_ptr<Layer> make_layer(const ops::Convolution &operation, const Layer
     return std::make_unique<Convolution>(operation, source, device);
 }
 
-std::optional<std::string> refusal(const ops::FullyConnected &operation, const LayerSource &source) {
-    if (auto reason = refuse_parameters_beyond(operation, {"outputs"})) return reason;
-    return refuse_fused_neuron(source);
-}
-
 std::unique_ptr<Layer> make_layer(const ops::FullyConnected &, const LayerSource &source, Device &device) {
-    const engine::ValueId value = image_of(source.graph, source.node.inputs[0]);
+    const engine::ValueId value = source.graph.unreshaped(source.node.inputs[0]);
     const Shape image = source.graph.shape(value).with_batch(1);
-    return std::make_unique<FullyConnected>(source, image_layout(image, source.graph.value_name(value)),
-                                            device);
+    return std::make_unique<FullyConnected>(source, image_layout(image), device);
 }
 
 } // namespace mpscnn::metal

@@ -46,7 +46,7 @@ public:
                         device_.shaders().pipeline(shader_name("depthwise", precision_, source, destination)),
                         {},
                         {weights_, terms_}};
-        call.set_params(DepthwiseParams{source.params(), destination.params(), window_params(window, name_),
+        call.set_params(DepthwiseParams{source.params(), destination.params(), window_params(window),
                                         multiplier, activation_});
         return shader_step(std::move(call), std::move(operands));
     }

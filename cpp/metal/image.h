@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 
 #include "core/shape.h"
 #include "engine/backend.h"
@@ -13,9 +12,6 @@ namespace mpscnn::metal {
 
 /// Extents of an MPSImage. A tensor (n, height, width, channels) is an image, (n, features) one of one pixel.
 struct ImageLayout {
-    /// What every Mac's GPU can do: extents of a texture, slices of a texture array.
-    static constexpr std::int64_t max_extent = 16384, max_slices = 2048;
-
     std::int64_t images = 1, height = 1, width = 1, channels = 1;
 
     /// Slices of one image: each holds four feature channels.
@@ -33,9 +29,7 @@ struct ImageLayout {
     friend bool operator==(const ImageLayout &, const ImageLayout &) = default;
 };
 
-/// Whether tensors of this shape have an image; free extents count as small ones.
-bool has_image(const Shape &shape);
-/// `shape` is fixed. Throws UnsupportedError naming `value` for extents beyond what a texture can have.
-ImageLayout image_layout(const Shape &shape, const std::string &value);
+/// `shape` is fixed and not among those that ops/refusals.h has for tensors.
+ImageLayout image_layout(const Shape &shape);
 
 } // namespace mpscnn::metal

@@ -2,16 +2,9 @@
 
 #include <algorithm>
 
-#include "core/json.h"
+#include "ops/refusals.h"
 
 namespace mpscnn::metal {
-
-namespace {
-
-/// Shaders number the elements of an array with 32 bits.
-constexpr std::int64_t max_elements = std::int64_t{1} << 31;
-
-} // namespace
 
 std::size_t ImageLayout::bytes(engine::Precision precision) const {
     const std::int64_t element = precision == engine::Precision::float16 ? 2 : 4;
@@ -19,7 +12,8 @@ std::size_t ImageLayout::bytes(engine::Precision precision) const {
 }
 
 std::int64_t ImageLayout::most_images() const {
-    return std::min(max_slices / slices(), max_elements / (height * width * channels));
+    return std::min(ops::metal_limits::slices / slices(),
+                    ops::metal_limits::elements / (height * width * channels));
 }
 
 ImageParams ImageLayout::params() const {
@@ -42,24 +36,9 @@ MPSImageDescriptor *ImageLayout::descriptor(engine::Precision precision) const {
     return descriptor;
 }
 
-bool has_image(const Shape &shape) {
-    return (shape.rank() == 4 || shape.rank() == 2) && shape.back() <= 4 * ImageLayout::max_slices;
-}
-
-ImageLayout image_layout(const Shape &shape, const std::string &value) {
-    if (!has_image(shape))
-        fail(ErrorKind::unsupported,
-             quoted(value) +
-                 ": the Metal engine holds (n, height, width, channels) and (n, features) with at "
-                 "most " +
-                 std::to_string(4 * ImageLayout::max_slices) + " channels, not " + shape.text());
+ImageLayout image_layout(const Shape &shape) {
     ImageLayout image{shape[0], 1, 1, shape.back()};
     if (shape.rank() == 4) image.height = shape[1], image.width = shape[2];
-    const bool too_large = image.height > ImageLayout::max_extent || image.width > ImageLayout::max_extent;
-    if (too_large || image.most_images() < 1)
-        fail(ErrorKind::unsupported, quoted(value) + ": an image on Metal has at most " +
-                                         std::to_string(ImageLayout::max_extent) + " rows and columns and " +
-                                         std::to_string(max_elements) + " elements, not " + shape.text());
     return image;
 }
 

@@ -3,7 +3,6 @@
 // A layer as this engine runs it: made once for a program, bound once for each combination of input shapes.
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,39 +48,27 @@ struct LayerSource {
     const std::string &name() const { return node.name; }
 };
 
-/// A reshape makes no image: its result is the value that it reshapes.
-engine::ValueId image_of(const engine::Graph &graph, engine::ValueId value);
+// For each operation that ops/refusals.h does not list as missing the layer. A reshape makes none: readers of
+// its result read the image of the value that it reshapes.
 
-// For each operation the reason why a layer cannot run here, and the layer.
-
-std::optional<std::string> refusal(const ops::Convolution &operation, const LayerSource &source);
 std::unique_ptr<Layer> make_layer(const ops::Convolution &operation, const LayerSource &source,
                                   Device &device);
 
 std::unique_ptr<Layer> make_depthwise(const ops::Convolution &operation, const LayerSource &source,
                                       Device &device);
 
-std::optional<std::string> refusal(const ops::FullyConnected &operation, const LayerSource &source);
 std::unique_ptr<Layer> make_layer(const ops::FullyConnected &operation, const LayerSource &source,
                                   Device &device);
 
-std::optional<std::string> refusal(const ops::Pooling &operation, const LayerSource &source);
 std::unique_ptr<Layer> make_layer(const ops::Pooling &operation, const LayerSource &source, Device &device);
 
-std::optional<std::string> refusal(const ops::Addition &operation, const LayerSource &source);
 std::unique_ptr<Layer> make_layer(const ops::Addition &operation, const LayerSource &source, Device &device);
 
-std::optional<std::string> refusal(const ops::Neuron &operation, const LayerSource &source);
 std::unique_ptr<Layer> make_layer(const ops::Neuron &operation, const LayerSource &source, Device &device);
 
-std::optional<std::string> refusal(const ops::Softmax &operation, const LayerSource &source);
 std::unique_ptr<Layer> make_layer(const ops::Softmax &operation, const LayerSource &source, Device &device);
 
-std::optional<std::string> refusal(const ops::Concatenation &operation, const LayerSource &source);
 std::unique_ptr<Layer> make_layer(const ops::Concatenation &operation, const LayerSource &source,
                                   Device &device);
-
-/// Whether the reshape is one of the same image, or of what only dense layers read.
-std::optional<std::string> refusal(const ops::Reshape &operation, const LayerSource &source);
 
 } // namespace mpscnn::metal

@@ -2,7 +2,6 @@
 
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,10 +26,6 @@ struct LoweredNetwork {
     /// Held while steps are encoded: MPS kernels belong to one thread at a time.
     mutable std::mutex encoding;
 };
-
-/// Why the engine cannot run a node.
-std::optional<std::string> refuse_node(const engine::Graph &graph, const engine::Node &node,
-                                       engine::Precision precision);
 
 /// Throws WeightsError for a weight that does not fit the precision, DeviceError when the device fails.
 std::shared_ptr<const LoweredNetwork> lower_network(const engine::Graph &graph, engine::Precision precision,

@@ -1,5 +1,9 @@
 #include "metal/lowering.h"
 
+#include <type_traits>
+
+#include "ops/refusals.h"
+
 namespace mpscnn::metal {
 
 using engine::Graph;
@@ -9,20 +13,13 @@ using engine::ValueId;
 
 namespace {
 
-// What has no overload in layer.h.
-template <class Operation> std::optional<std::string> refusal(const Operation &, const LayerSource &) {
-    return "the Metal engine does not have this operation";
-}
-
+// What has no overload in layer.h: programs refuse it before.
 template <class Operation>
 std::unique_ptr<Layer> make_layer(const Operation &, const LayerSource &source, Device &) {
-    fail(ErrorKind::unsupported, "layer " + quoted(source.name()) + " cannot run on Metal");
-}
-
-std::optional<std::string> refuse_shape(const Shape &shape) {
-    if (has_image(shape)) return std::nullopt;
-    return "the Metal engine holds (n, height, width, channels) and (n, features) with at most " +
-           std::to_string(4 * ImageLayout::max_slices) + " channels, not " + shape.text();
+    constexpr bool reshape = std::is_same_v<Operation, ops::Reshape>; // skipped by lower_network
+    static_assert(reshape || ops::is_missing("metal", Operation::info.name),
+                  "an operation without a layer must be listed in ops/refusals.h");
+    fail(ErrorKind::state, "layer " + quoted(source.name()) + " has no layer on Metal");
 }
 
 /// Plans need the structure only.
@@ -48,7 +45,7 @@ LoweredLayer lower_node(const Graph &graph, std::size_t index, Precision precisi
     const Node &node = graph.nodes()[index];
     LoweredLayer lowered;
     lowered.name = node.name;
-    for (ValueId value : node.inputs) lowered.sources.push_back(image_of(graph, value));
+    for (ValueId value : node.inputs) lowered.sources.push_back(graph.unreshaped(value));
     lowered.result = graph.result_of(index);
     lowered.layer = std::visit(
         [&](const auto &operation) {
@@ -59,15 +56,6 @@ LoweredLayer lower_node(const Graph &graph, std::size_t index, Precision precisi
 }
 
 } // namespace
-
-std::optional<std::string> refuse_node(const Graph &graph, const Node &node, Precision precision) {
-    const LayerSource source{graph, node, precision};
-    for (ValueId value : node.inputs)
-        if (auto reason = refuse_shape(graph.shape(image_of(graph, value)))) return reason;
-    if (!std::holds_alternative<ops::Reshape>(node.operation))
-        if (auto reason = refuse_shape(graph.shape(graph.find(node.name)))) return reason;
-    return std::visit([&](const auto &operation) { return refusal(operation, source); }, node.operation);
-}
 
 std::shared_ptr<const LoweredNetwork> lower_network(const Graph &graph, Precision precision,
                                                     std::shared_ptr<Device> device) {
@@ -82,7 +70,7 @@ std::shared_ptr<const LoweredNetwork> lower_network(const Graph &graph, Precisio
     network->precision = precision;
     for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
         const Node &node = graph.nodes()[i];
-        if (std::holds_alternative<ops::Reshape>(node.operation)) continue; // see image_of
+        if (std::holds_alternative<ops::Reshape>(node.operation)) continue; // makes no image
         network->layers.push_back(lower_node(graph, i, precision, *network->device));
         network->weight_bytes += weight_bytes_of(node, precision);
     }

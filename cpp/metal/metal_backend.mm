@@ -14,8 +14,8 @@ public:
     std::unique_ptr<engine::Plan> plan(const std::vector<Shape> &input_shapes) const override {
         return std::make_unique<MetalPlan>(network_, input_shapes);
     }
-    std::unique_ptr<engine::Executor> executor(const engine::SessionOptions &options) const override {
-        return std::make_unique<MetalExecutor>(network_, options);
+    std::unique_ptr<engine::Executor> executor(const engine::SessionOptions &) const override {
+        return std::make_unique<MetalExecutor>(network_);
     }
     std::size_t weight_bytes() const override { return network_->weight_bytes; }
 
@@ -29,10 +29,6 @@ public:
 
     std::string name() const override { return "metal"; }
     std::string device_name() const override { return device_->name(); }
-    std::optional<std::string> refusal(const engine::Graph &graph, const engine::Node &node,
-                                       engine::Precision precision) const override {
-        return refuse_node(graph, node, precision);
-    }
     std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &graph,
                                                 const engine::LowerOptions &options) const override {
         return std::make_unique<MetalLoweredGraph>(lower_network(graph, options.precision, device_));

@@ -11,7 +11,7 @@ namespace mpscnn::metal {
 /// Runs plans on a GPU: one command buffer for each run.
 class MetalExecutor : public engine::Executor {
 public:
-    MetalExecutor(std::shared_ptr<const LoweredNetwork> network, const engine::SessionOptions &options);
+    explicit MetalExecutor(std::shared_ptr<const LoweredNetwork> network);
     ~MetalExecutor() override;
 
     void prepare(const engine::Plan &plan) override;

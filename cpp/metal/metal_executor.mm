@@ -41,13 +41,7 @@ void transfer(Encoding &encoding, const Port &port, const std::string &label, MP
 
 } // namespace
 
-MetalExecutor::MetalExecutor(std::shared_ptr<const LoweredNetwork> network,
-                             const engine::SessionOptions &options)
-    : network_(std::move(network)) {
-    if (options.check_finite)
-        fail(ErrorKind::unsupported, "check_finite: the Metal engine does not look into layers; use "
-                                     "device='cpu' to find the layer");
-}
+MetalExecutor::MetalExecutor(std::shared_ptr<const LoweredNetwork> network) : network_(std::move(network)) {}
 
 MetalExecutor::~MetalExecutor() {
     const autorelease_scope pool;

@@ -56,7 +56,7 @@ void MetalPlan::count_readers() {
     const auto add_reader = [&](ValueId value) { ++values_[static_cast<std::size_t>(value)].readers; };
     for (const LoweredLayer &layer : network_->layers)
         for (ValueId value : layer.sources) add_reader(value);
-    for (ValueId value : network_->graph.outputs()) add_reader(image_of(network_->graph, value));
+    for (ValueId value : network_->graph.outputs()) add_reader(network_->graph.unreshaped(value));
 }
 
 void MetalPlan::lay_out_values(const std::vector<Shape> &shapes) {
@@ -64,8 +64,7 @@ void MetalPlan::lay_out_values(const std::vector<Shape> &shapes) {
     std::int64_t images = batch;
     for (std::size_t i = 0; i < shapes.size(); ++i) {
         if (values_[i].readers == 0) continue;
-        const std::string &name = network_->graph.value_name(static_cast<ValueId>(i));
-        values_[i].layout = image_layout(shapes[i].with_batch(1), name);
+        values_[i].layout = image_layout(shapes[i].with_batch(1));
         images = std::min(images, values_[i].layout.most_images());
     }
     for (StoredValue &value : values_) value.layout.images = images;
@@ -85,7 +84,8 @@ void MetalPlan::make_ports() {
     const Graph &graph = network_->graph;
     for (std::size_t i = 0; i < graph.inputs().size(); ++i)
         inputs_.push_back(port(static_cast<ValueId>(i), "buffer_to_image"));
-    for (ValueId value : graph.outputs()) outputs_.push_back(port(image_of(graph, value), "image_to_buffer"));
+    for (ValueId value : graph.outputs())
+        outputs_.push_back(port(graph.unreshaped(value), "image_to_buffer"));
 }
 
 void MetalPlan::bind_layers() {

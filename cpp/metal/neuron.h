@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,8 +11,6 @@
 
 namespace mpscnn::metal {
 
-/// Why the layer's activation cannot run here; nothing when it can or when there is none.
-std::optional<std::string> refuse_activation(const LayerSource &source);
 /// The layer's activation as the engine's shaders apply it.
 ActivationParams activation_params(const LayerSource &source);
 ActivationParams activation_params(const ops::Neuron &neuron);

@@ -2,24 +2,8 @@
 
 #include "core/json.h"
 #include "metal/elementwise.h"
-#include "metal/parameters.h"
 
 namespace mpscnn::metal {
-
-namespace {
-
-std::optional<std::string> refuse_neuron(const ops::Neuron &neuron) {
-    using Kind = ops::NeuronKind;
-    for (Kind known : {Kind::none, Kind::relu, Kind::linear, Kind::prelu, Kind::relun})
-        if (neuron.kind == known) return refuse_parameters_beyond(neuron, {"kind", "a", "b"});
-    return "the Metal engine has no activation " + quoted(name_of(neuron.kind));
-}
-
-} // namespace
-
-std::optional<std::string> refuse_activation(const LayerSource &source) {
-    return source.node.activation ? refuse_neuron(*source.node.activation) : std::nullopt;
-}
 
 ActivationParams activation_params(const ops::Neuron &neuron) {
     return {static_cast<int>(neuron.kind), neuron.a, neuron.b};
@@ -45,10 +29,6 @@ std::vector<float> in_slices(const std::vector<float> &values) {
 
 std::vector<float> slopes_in_slices(const LayerSource &source) {
     return in_slices(source.node.weight_or("slope", 1, 0.0f));
-}
-
-std::optional<std::string> refusal(const ops::Neuron &operation, const LayerSource &) {
-    return refuse_neuron(operation);
 }
 
 std::unique_ptr<Layer> make_layer(const ops::Neuron &operation, const LayerSource &source, Device &device) {

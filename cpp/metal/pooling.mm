@@ -1,4 +1,3 @@
-#include "metal/parameters.h"
 #include "metal/steps.h"
 #include "metal/text.h"
 #include "metal/window.h"
@@ -68,7 +67,7 @@ private:
         const char *shader = operation_.kind == PoolingKind::max ? "pooling_max" : "pooling_average";
         ShaderCall call{
             name_, device_.shaders().pipeline(shader_name(shader, precision_, source, destination)), {}, {}};
-        call.set_params(PoolingParams{source.params(), destination.params(), window_params(window, name_),
+        call.set_params(PoolingParams{source.params(), destination.params(), window_params(window),
                                       counted(operation_, window.horizontal, source.width),
                                       counted(operation_, window.vertical, source.height)});
         return shader_step(std::move(call), std::move(operands));
@@ -81,12 +80,6 @@ private:
 };
 
 } // namespace
-
-std::optional<std::string> refusal(const Pooling &operation, const LayerSource &) {
-    if (operation.kind != PoolingKind::max && operation.kind != PoolingKind::average)
-        return "the Metal engine has no " + std::string(name_of(operation.kind)) + " pooling";
-    return refuse_parameters_beyond(operation, window_fields, {"kind", "count_padding", "global"});
-}
 
 std::unique_ptr<Layer> make_layer(const Pooling &operation, const LayerSource &source, Device &device) {
     return std::make_unique<PoolingLayer>(operation, source, device);

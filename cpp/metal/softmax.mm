@@ -1,4 +1,3 @@
-#include "metal/parameters.h"
 #include "metal/steps.h"
 #include "metal/text.h"
 
@@ -24,10 +23,6 @@ private:
 };
 
 } // namespace
-
-std::optional<std::string> refusal(const ops::Softmax &operation, const LayerSource &) {
-    return refuse_parameters_beyond(operation, {});
-}
 
 std::unique_ptr<Layer> make_layer(const ops::Softmax &, const LayerSource &source, Device &device) {
     return std::make_unique<Softmax>(source, device);

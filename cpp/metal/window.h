@@ -1,7 +1,5 @@
 #pragma once
 
-#include <string>
-
 #include "ops/window.h"
 #include "shaders/window_params.h"
 
@@ -11,7 +9,7 @@ namespace mpscnn::metal {
 
 /// Where the centre tap of an MPS kernel's first window lies.
 MPSOffset mps_offset(const ops::CanonicalWindow &window);
-/// For the engine's own shaders. Throws UnsupportedError when positions do not fit into their 32 bits.
-WindowParams window_params(const ops::CanonicalWindow &window, const std::string &layer);
+/// For the engine's own shaders. ops/refusals.h keeps positions within their 32 bits.
+WindowParams window_params(const ops::CanonicalWindow &window);
 
 } // namespace mpscnn::metal

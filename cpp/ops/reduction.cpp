@@ -31,14 +31,6 @@ Shape Reduction::output_shape(const InputShapes &inputs) const {
 
 Shape Argument::output_shape(const InputShapes &inputs) const { return one_channel(inputs[0]); }
 
-std::optional<std::string> Argument::half_refusal(const Shape &input) const {
-    constexpr std::int64_t largest = 2048; // and every whole number below is a half
-    if (input.back() <= largest + 1) return std::nullopt;
-    return "takes at most " + std::to_string(largest + 1) +
-           " feature channels in float16, whose whole numbers end at " + std::to_string(largest) + ", got " +
-           std::to_string(input.back());
-}
-
 void WeightedReduction::check(const InputShapes &inputs) const {
     require_fixed_channels(info, inputs);
     const Shape &input = inputs[0], &weights = inputs[1];

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <optional>
-
 #include "ops/operation.h"
 
 namespace mpscnn::ops {
@@ -67,8 +65,6 @@ struct Argument {
     Shape output_shape(const InputShapes &inputs) const;
     WeightSpecs weights(const InputShapes &) const { return {}; }
     Cost cost(const InputShapes &inputs, const Shape &) const { return {0, inputs[0].elements()}; }
-    /// Why float16 networks cannot have it: not every channel's number is a half.
-    std::optional<std::string> half_refusal(const Shape &input) const;
 };
 
 enum class WeightedReductionKind { sum, mean };

@@ -457,23 +457,12 @@ private:
 
 class Backend : public engine::Backend {
 public:
-    /// Refuses the operation of this name.
-    explicit Backend(std::string refused = "") : refused_(std::move(refused)) {}
-
     std::string name() const override { return "toy"; }
     std::string device_name() const override { return "a toy"; }
-    std::optional<std::string> refusal(const engine::Graph &, const engine::Node &node,
-                                       engine::Precision) const override {
-        if (ops::info_of(node.operation).name != refused_) return std::nullopt;
-        return "toys cannot do that";
-    }
     std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &graph,
                                                 const engine::LowerOptions &options) const override {
         return std::make_unique<LoweredGraph>(graph, options.precision);
     }
-
-private:
-    std::string refused_;
 };
 
 } // namespace toy

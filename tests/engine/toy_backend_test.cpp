@@ -88,10 +88,14 @@ TEST(one_session_runs_different_shapes_and_wanted_layers) {
 }
 
 TEST(a_refusal_names_layer_operation_device_and_reason) {
-    const Network network = network_with_normalization();
-    const auto backend = std::make_shared<toy::Backend>("softmax");
-    const auto compile = [&] { return Program::compile(network.graph, choice(backend, Precision::float32)); };
-    CHECK_THROWS(compile(), ErrorKind::unsupported, "(softmax) on device 'toy': toys cannot do that");
+    Network network;
+    const ValueId x = network.input({-1, 2050});
+    network.output(network.add(ops::Argument{}, {x}));
+    const auto backend = std::make_shared<toy::Backend>();
+    CHECK(Program::compile(network.graph, choice(backend, Precision::float32)) != nullptr);
+    CHECK_THROWS(Program::compile(network.graph, choice(backend, Precision::float16)), ErrorKind::unsupported,
+                 "(argument) on device 'toy': feature channels must be at most 2049 in float16, whose whole "
+                 "numbers end at 2048, got 2050");
 }
 
 TEST(sessions_check_shapes_before_the_backend_sees_them) {

@@ -342,32 +342,6 @@ def test_flatten_before_a_dense_layer_needs_no_image() -> None:
 # ---- What cannot run ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("operation", "shapes", "attributes", "message"),
-    [
-        ("convolution", [(4, 4, 6)], {"output_channels": 6, "groups": 2}, "multiples of 4"),
-        ("concatenation", [(4, 4, 3), (4, 4, 3)], {}, "part 0 has 3 channels"),
-        ("resize", [(4, 4, 3)], {"height": 8, "width": 8}, "does not have this operation"),
-        ("reshape", [(4, 4, 3)], {"shape": [8, 2, 3]}, "reshapes"),
-        ("add", [(4, 3), (4, 3)], {}, "not \\(n, 4, 3\\)"),
-        ("add", [(1, 1, 8193), (1, 1, 8193)], {}, "at most 8192 channels"),
-    ],
-)
-def test_what_it_cannot_do_is_refused(
-    operation: str, shapes: list[tuple[int, ...]], attributes: dict[str, Any], message: str
-) -> None:
-    net = mpscnn.Network(input={f"x{i}": shape for i, shape in enumerate(shapes)})
-    net.output(net.layer(operation, net.inputs, attributes, name="layer"))
-    net.initialize_weights()
-    with pytest.raises(mpscnn.UnsupportedError, match=f"layer 'layer' .* on device 'metal'.*{message}"):
-        net.compile(device="metal")
-
-
-def test_an_image_beyond_a_texture_is_refused() -> None:
-    with pytest.raises(mpscnn.UnsupportedError, match="at most 16384 rows and columns"):
-        on_metal("neuron", [np.zeros((1, 16385, 1, 1), np.float32)], {"kind": "relu"})
-
-
 def test_weights_that_half_cannot_hold_are_refused() -> None:
     weights = {"weight": np.full((4, 1, 1, 4), 1e5, np.float32)}
     x = np.ones((1, 2, 2, 4), np.float32)
@@ -376,11 +350,6 @@ def test_weights_that_half_cannot_hold_are_refused() -> None:
         attributes = {"output_channels": 4, "groups": groups}
         with pytest.raises(mpscnn.WeightsError, match="layer 'layer': weight 100000"):
             on_metal("convolution", [x], attributes, weights=weights, precision="float16")
-
-
-def test_looking_into_layers_is_refused() -> None:
-    with pytest.raises(mpscnn.UnsupportedError, match="check_finite"):
-        small_mobilenet().compile(device="metal").session(check_finite=True)
 
 
 # ---- Devices and failures -------------------------------------------------------------------------------------

@@ -66,6 +66,11 @@ MPSCNN_API mpscnn_status mpscnn_build_config(mpscnn_text **json);
 /* All operations with their parameters, as a JSON array. */
 MPSCNN_API mpscnn_status mpscnn_operations(mpscnn_text **json);
 
+/* What an engine cannot do, as a JSON array: engine and operation ("any" for every one), and field with what
+ * is allowed of it; a row without a field: the engine does not have the operation. Whatever is refused by a
+ * row is an MPSCNN_ERROR_UNSUPPORTED when it is compiled, or run at extents that were free until then. */
+MPSCNN_API mpscnn_status mpscnn_refusals(mpscnn_text **json);
+
 /* Devices that can be named in options, as a JSON array: name ("cpu", "metal"), available, and description
  * and precisions where it is, else the reason why it is not. */
 MPSCNN_API mpscnn_status mpscnn_devices(mpscnn_text **json);

@@ -124,6 +124,7 @@ inline std::string version() { return mpscnn_version(); }
 /// JSON texts: see the C functions of the same names.
 inline std::string build_config() { return detail::text_of(mpscnn_build_config); }
 inline std::string operations() { return detail::text_of(mpscnn_operations); }
+inline std::string refusals() { return detail::text_of(mpscnn_refusals); }
 inline std::string devices() { return detail::text_of(mpscnn_devices); }
 
 // ---- Tensors

@@ -1,0 +1,85 @@
+#include "engine/support.h"
+
+#include <algorithm>
+
+#include "ops/refusals.h"
+
+namespace mpscnn::engine {
+
+namespace {
+
+bool is_reshape(const Node &node) { return std::holds_alternative<ops::Reshape>(node.operation); }
+
+[[noreturn]] void refuse(const std::string &what, const std::string &engine, const std::string &reason) {
+    fail(ErrorKind::unsupported, what + " on device " + quoted(engine) + ": " + reason);
+}
+
+bool only_dense_layers_read(const Graph &graph, ValueId value) {
+    const auto reads = [&](const Node &node) {
+        return std::find(node.inputs.begin(), node.inputs.end(), value) != node.inputs.end();
+    };
+    for (const Node &node : graph.nodes())
+        if (reads(node) && !std::holds_alternative<ops::FullyConnected>(node.operation)) return false;
+    const auto &outputs = graph.outputs();
+    return std::find(outputs.begin(), outputs.end(), value) == outputs.end();
+}
+
+/// Asks about one graph for one engine.
+class Inquiry {
+public:
+    Inquiry(const Graph &graph, const std::vector<Shape> &shapes, const std::string &engine,
+            Precision precision)
+        : graph_(graph), shapes_(shapes), engine_(engine), precision_(precision) {}
+
+    void ask_about_inputs() const {
+        for (std::size_t i = 0; i < graph_.inputs().size(); ++i)
+            if (const auto reason = ops::refusal(engine_, shapes_[i]))
+                refuse("input " + quoted(graph_.inputs()[i].name), engine_, *reason);
+    }
+
+    void ask_about_node(std::size_t index) const {
+        const Node &node = graph_.nodes()[index];
+        const ValueId result = graph_.result_of(index);
+        // The result of a reshape is no tensor of its own.
+        std::optional<std::string> reason;
+        if (!is_reshape(node)) reason = ops::refusal(engine_, shape(result));
+        if (!reason) reason = refusal_of(node, result);
+        if (!reason) return;
+        refuse("layer " + quoted(node.name) + " (" + ops::info_of(node.operation).name + ")", engine_,
+               *reason);
+    }
+
+private:
+    const Shape &shape(ValueId value) const { return shapes_[static_cast<std::size_t>(value)]; }
+
+    std::optional<std::string> refusal_of(const Node &node, ValueId result) const {
+        std::vector<Shape> inputs;
+        for (ValueId value : node.inputs)
+            inputs.push_back(shape(is_reshape(node) ? graph_.unreshaped(value) : value));
+        return ops::refusal(engine_,
+                            ops::LayerUse{node.operation, inputs, shape(result), node.activation,
+                                          precision_ == Precision::float16,
+                                          is_reshape(node) && only_dense_layers_read(graph_, result)});
+    }
+
+    const Graph &graph_;
+    const std::vector<Shape> &shapes_;
+    const std::string &engine_;
+    Precision precision_;
+};
+
+} // namespace
+
+void require_supported(const Graph &graph, const std::vector<Shape> &shapes, const std::string &engine,
+                       Precision precision) {
+    const Inquiry inquiry(graph, shapes, engine, precision);
+    inquiry.ask_about_inputs();
+    for (std::size_t i = 0; i < graph.nodes().size(); ++i) inquiry.ask_about_node(i);
+}
+
+void require_supported(const SessionOptions &options, const std::string &network, const std::string &engine) {
+    if (const auto reason = ops::refusal(engine, ops::SessionUse{options.check_finite}))
+        refuse("session of network " + quoted(network), engine, *reason);
+}
+
+} // namespace mpscnn::engine

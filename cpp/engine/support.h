@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/backend.h"
+
+namespace mpscnn::engine {
+
+/// Throws UnsupportedError for the first value or layer of a canonical graph that the table of refusals
+/// (ops/refusals.h) has for the engine. `shapes` are those of all values, with free extents or without.
+void require_supported(const Graph &graph, const std::vector<Shape> &shapes, const std::string &engine,
+                       Precision precision);
+
+/// The same for a session of the program `network`.
+void require_supported(const SessionOptions &options, const std::string &network, const std::string &engine);
+
+} // namespace mpscnn::engine

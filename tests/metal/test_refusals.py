@@ -1,0 +1,93 @@
+"""The table of refusals: a row's engine refuses what it says, and runs what lies beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from refusal_cases import CASES, ROWS, Case, Layer
+from test_structure import SMALLEST
+
+import mpscnn
+
+#: "any" is every engine: the CPU's tests have those rows.
+ON_METAL = [case for case in CASES if case.engine == "metal"]
+MISSING = {row["operation"] for row in ROWS if row["engine"] == "metal" and "field" not in row}
+
+
+def run(layer: Layer) -> None:
+    program = layer.network().compile(device="metal", precision=layer.precision)
+    shapes = layer.given or [shape for shape in layer.shapes if None not in shape]
+    inputs = {
+        name: np.ones((1, *shape), np.float32) for name, shape in zip(program.inputs, shapes, strict=True)
+    }
+    result = program.session(check_finite=layer.check_finite).run(inputs)
+    assert isinstance(result, np.ndarray)
+    assert np.isfinite(result).all()
+
+
+@pytest.mark.parametrize("case", ON_METAL, ids=str)
+def test_a_row_is_refused_and_its_neighbour_runs(case: Case) -> None:
+    with pytest.raises(mpscnn.UnsupportedError) as raised:
+        run(case.refused)
+    for part in ("on device 'metal'", case.row()["field"], case.row()["allowed"], f"got {case.value}"):
+        assert part in str(raised.value)
+    run(case.allowed)
+
+
+@pytest.mark.parametrize("operation", [entry["name"] for entry in mpscnn.operations()])
+def test_metal_runs_every_operation_that_the_table_does_not_have(operation: str) -> None:
+    shapes, attributes = SMALLEST.get(operation, ([(4, 4, 3)], {}))
+    layer = Layer(operation, list(shapes), attributes, dense=operation == "reshape")
+    if operation not in MISSING:
+        run(layer)
+        return
+    with pytest.raises(
+        mpscnn.UnsupportedError, match=rf"\({operation}\) on device 'metal': this engine does"
+    ):
+        run(layer)
+
+
+def others(parameter: dict[str, Any]) -> Iterator[Any]:
+    """Values that are not the parameter's default; some are not valid."""
+    default = parameter["default"]
+    if "allowed" in parameter:
+        yield from (name for name in parameter["allowed"] if name != default)
+    elif parameter["type"] == "boolean":
+        yield not default
+    elif parameter["type"] == "integer":
+        yield from (default + change for change in (-1, 1, 2))
+    elif parameter["type"] == "number":
+        yield default / 2 if abs(default) > 1e30 else default + 0.5
+
+
+PARAMETERS = [
+    (entry["name"], parameter)
+    for entry in mpscnn.operations()
+    if entry["name"] not in MISSING
+    for parameter in entry["parameters"]
+]
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameter"), PARAMETERS, ids=[f"{name} {field['name']}" for name, field in PARAMETERS]
+)
+def test_a_parameter_is_computed_or_refused_but_never_ignored(
+    operation: str, parameter: dict[str, Any]
+) -> None:
+    """Whatever an operation learns later is tested here too."""
+    shapes, attributes = SMALLEST.get(operation, ([(4, 4, 3)], {}))
+    for value in others(parameter):
+        try:
+            net = Layer(operation, list(shapes), attributes | {parameter["name"]: value}).network()
+            sessions = [net.compile(device=device).session() for device in ("cpu", "metal")]
+        except (mpscnn.ParameterError, mpscnn.ShapeError, mpscnn.UnsupportedError):
+            continue
+        inputs = {
+            f"x{i}": np.random.default_rng(i).normal(size=(2, *shape)).astype(np.float32)
+            for i, shape in enumerate(shapes)
+        }
+        on_cpu, on_metal = (session.run(inputs) for session in sessions)
+        np.testing.assert_allclose(on_metal, on_cpu, rtol=1e-5, atol=1e-5)

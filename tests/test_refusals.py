@@ -1,0 +1,51 @@
+"""The table of refusals: rows, the combinations that test them, and the rows that hold for every engine."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from refusal_cases import CASES, ROWS, Case
+
+import mpscnn
+
+CPP = Path(__file__).resolve().parent.parent / "cpp"
+EVERYWHERE = [case for case in CASES if case.engine == "any"]
+
+
+def test_every_row_has_one_case() -> None:
+    rows = [(row["engine"], row["operation"], row["field"]) for row in ROWS if "field" in row]
+    assert len(set(rows)) == len(rows)
+    assert sorted(rows) == sorted(case.key() for case in CASES)
+
+
+def test_rows_name_engines_and_operations_that_exist() -> None:
+    operations = {entry["name"] for entry in mpscnn.operations()}
+    assert {row["engine"] for row in ROWS} <= {"cpu", "metal", "any"}
+    assert {row["operation"] for row in ROWS} <= operations | {"any"}
+
+
+@pytest.mark.parametrize("case", EVERYWHERE, ids=str)
+def test_what_every_engine_refuses(case: Case) -> None:
+    with pytest.raises(mpscnn.UnsupportedError) as raised:
+        case.refused.network().compile(device="cpu", precision=case.refused.precision)
+    for part in ("on device 'cpu'", case.row()["field"], case.row()["allowed"], f"got {case.value}"):
+        assert part in str(raised.value)
+    case.allowed.network().compile(device="cpu", precision=case.allowed.precision)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.engine == "metal"], ids=str)
+def test_the_cpu_takes_what_metal_refuses(case: Case) -> None:
+    case.refused.network().compile(device="cpu", precision=case.refused.precision)
+
+
+def test_backends_refuse_nothing_on_their_own() -> None:
+    unsupported = re.compile(r"ErrorKind::unsupported|\brefusal\(")
+    found = [
+        str(path.relative_to(CPP))
+        for part in ("cpu", "metal")
+        for path in sorted((CPP / part).rglob("*"))
+        if path.suffix in {".h", ".cpp", ".mm"} and unsupported.search(path.read_text("utf-8"))
+    ]
+    assert found == ["cpu/dispatch.cpp"]  # an instruction set that the processor lacks
