@@ -23,8 +23,8 @@ Apple's classes for convolutional networks and what mpscnn has for each: an obje
 `docs/write_catalogue.py`.
 
 *Metal* says whether networks run the layer on a Metal device; raw kernels run on the CPU in this version. Numbers are
-rows of [what an engine refuses](#what-an-engine-refuses). *Gradient* says whether the operation can be differentiated
-with respect to its input; computing gradients is not there yet. A dash means that the question does not arise.
+rows of [what an engine refuses](#what-an-engine-refuses). *Gradient* says whether gradients
+can be computed: not yet, and *no* where the operation has none. A dash means that the question does not arise.
 """
 
 HEADER = "| Apple's class | in mpscnn | layer | CPU | Metal | gradient |\n|---|---|---|---|---|---|"
@@ -89,7 +89,7 @@ def support(engine: str, operations: list[str]) -> str:
 def differentiable(operations: list[str]) -> str:
     """Whether operations have a gradient."""
     having = [entry["name"] for entry in mpscnn.operations() if entry["gradient"]]
-    return "yes" if all(operation in having for operation in operations) else "no"
+    return "not yet" if all(operation in having for operation in operations) else "no"
 
 
 def row(apple: str, layer: str | None) -> str:
