@@ -83,7 +83,9 @@ def test_float16_takes_as_many_channels_as_its_whole_numbers() -> None:
     wider = np.zeros((1, 2050), np.float32)
     wider[0, 2049] = 1
     assert run_layer("argument", [wider], {"kind": "max"}).item() == 2049
-    with pytest.raises(mpscnn.UnsupportedError, match=r"feature channels must be at most 2049 in float16.*got 2050"):
+    with pytest.raises(
+        mpscnn.UnsupportedError, match=r"feature channels must be at most 2049 in float16.*got 2050"
+    ):
         run_layer("argument", [wider], {"kind": "max"}, precision="float16")
 
 
