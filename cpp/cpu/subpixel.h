@@ -12,7 +12,7 @@ namespace {
 template <class V>
 MPSCNN_INLINE void copy_block_pixel(const float *from, float *to, std::int64_t channels,
                                     std::int64_t position, std::int64_t positions, bool channel_major) {
-    if (!channel_major) return copy_floats<V>(from + position * channels, to, channels);
+    if (!channel_major) return copy_floats(from + position * channels, to, channels);
     from += position;
     for (std::int64_t channel = 0; channel < channels; ++channel) to[channel] = from[channel * positions];
 }
