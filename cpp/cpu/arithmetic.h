@@ -22,11 +22,17 @@ MPSCNN_INLINE typename V::reg combine(typename V::reg a, typename V::reg b) {
     if constexpr (kind == ArithmeticKind::divide) return V::div(a, b);
 }
 
-template <class V, ArithmeticKind kind, bool scaled>
+/// The elements of a source for one pixel: a vector of channels, or one element for all of them.
+template <class V, bool one>
+MPSCNN_INLINE typename V::reg load_source(const float *pixel, std::int64_t channel, std::int64_t left) {
+    if constexpr (one) return V::broadcast(pixel);
+    return load_lanes<V>(pixel + channel, left);
+}
+
+template <class V, ArithmeticKind kind, bool scaled, bool one_a, bool one_b>
 void arithmetic_items(const ArithmeticTask &task, const WorkSplit &split, std::int64_t begin,
                       std::int64_t end) {
     ConstView a = stepped(task.source, task.source_steps), b = stepped(task.second, task.second_steps);
-    const bool one_a = task.source_steps.channels == 0, one_b = task.second_steps.channels == 0;
     View to = task.destination;
     Epilogue epilogue = task.epilogue;
     ConstView residual;
@@ -37,28 +43,38 @@ void arithmetic_items(const ArithmeticTask &task, const WorkSplit &split, std::i
     if (row_a && !one_b) merge_rows(to, epilogue, residual, b);
     const auto scale_a = V::set1(task.source_scale), scale_b = V::set1(task.second_scale);
     const auto bias = V::set1(task.bias), low = V::set1(task.low), high = V::set1(task.high);
-    for_each_vector<V>(
-        to, epilogue, split, begin, end, [&](std::int64_t image, std::int64_t y, std::int64_t x) {
-            const float *from_a = pixel_at(a, image, y, x), *from_b = pixel_at(b, image, y, x);
-            return [=](std::int64_t channel, std::int64_t left) {
-                const auto p = one_a ? V::broadcast(from_a) : load_lanes<V>(from_a + channel, left);
-                const auto q = one_b ? V::broadcast(from_b) : load_lanes<V>(from_b + channel, left);
-                if constexpr (!scaled) return combine<V, kind>(p, q);
-                const auto result = combine<V, kind>(V::mul(scale_a, p), V::mul(scale_b, q));
-                return V::min(high, V::max(low, V::add(result, bias)));
-            };
-        });
+    for_each_vector<V>(to, epilogue, split, begin, end,
+                       [&](std::int64_t image, std::int64_t y, std::int64_t x) {
+                           const float *from_a = pixel_at(a, image, y, x), *from_b = pixel_at(b, image, y, x);
+                           return [=](std::int64_t channel, std::int64_t left) {
+                               const auto p = load_source<V, one_a>(from_a, channel, left);
+                               const auto q = load_source<V, one_b>(from_b, channel, left);
+                               if constexpr (!scaled) return combine<V, kind>(p, q);
+                               const auto result = combine<V, kind>(V::mul(scale_a, p), V::mul(scale_b, q));
+                               return V::min(high, V::max(low, V::add(result, bias)));
+                           };
+                       });
 }
 
 template <class V> Work arithmetic_work(const ArithmeticTask &task, int threads) {
     return {split_elements(task.destination, threads).items(), 0};
 }
 
+template <class V, ArithmeticKind kind, bool scaled>
+void arithmetic_of_sources(const ArithmeticTask &task, const WorkSplit &split, std::int64_t begin,
+                           std::int64_t end) {
+    const bool one_a = task.source_steps.channels == 0, one_b = task.second_steps.channels == 0;
+    if (one_a && one_b) return arithmetic_items<V, kind, scaled, true, true>(task, split, begin, end);
+    if (one_a) return arithmetic_items<V, kind, scaled, true, false>(task, split, begin, end);
+    if (one_b) return arithmetic_items<V, kind, scaled, false, true>(task, split, begin, end);
+    return arithmetic_items<V, kind, scaled, false, false>(task, split, begin, end);
+}
+
 template <class V, ArithmeticKind kind>
 void arithmetic_of_kind(const ArithmeticTask &task, const WorkSplit &split, std::int64_t begin,
                         std::int64_t end) {
-    task.scaled ? arithmetic_items<V, kind, true>(task, split, begin, end)
-                : arithmetic_items<V, kind, false>(task, split, begin, end);
+    task.scaled ? arithmetic_of_sources<V, kind, true>(task, split, begin, end)
+                : arithmetic_of_sources<V, kind, false>(task, split, begin, end);
 }
 
 template <class V>

@@ -62,6 +62,19 @@ MPSCNN_INLINE void finish_vectors(const View &to, const Epilogue &epilogue, cons
     }
 }
 
+/// Stores values as they are for the channels [channels), by fours of whole vectors. Returns the first
+/// channel behind them.
+template <class V, class Value>
+MPSCNN_INLINE std::int64_t store_values(float *out, Range channels, Value value) {
+    constexpr int block = 4;
+    std::int64_t channel = channels.begin;
+    for (; channel + block * V::width <= channels.end; channel += block * V::width)
+#pragma GCC unroll 4
+        for (int v = 0; v < block; ++v)
+            V::store(out + channel + v * V::width, value(channel + v * V::width, V::width));
+    return channel;
+}
+
 /// Finishes, of one pixel, the vectors that may be stored whole, for an activation that is called out of
 /// line: in place, many vectors with each call. Returns the first channel behind them.
 template <class V, class Value>
@@ -72,11 +85,11 @@ MPSCNN_INLINE std::int64_t call_activation(const View &to, const Epilogue &epilo
     const std::int64_t behind = vectors * V::width;
     for (std::int64_t begin = 0; begin < behind; begin += block) {
         const std::int64_t end = smaller(begin + block, behind);
-        for (std::int64_t c = begin; c < end; c += V::width) V::store(out + c, value(c, to.channels - c));
+        std::int64_t c = store_values<V>(out, {begin, smaller(end, to.channels)}, value);
+        for (; c < end; c += V::width) V::store(out + c, value(c, to.channels - c));
         epilogue.activation.apply(epilogue.activation, out + begin, end - begin);
         if (!epilogue.round_to_half) continue;
-        for (std::int64_t c = begin; c < end; c += V::width)
-            V::store(out + c, V::round_to_half(V::load(out + c)));
+        for (c = begin; c < end; c += V::width) V::store(out + c, V::round_to_half(V::load(out + c)));
     }
     return behind;
 }
@@ -86,7 +99,9 @@ template <class V, class Source>
 MPSCNN_INLINE void for_each_vector(const View &to, const Epilogue &epilogue, const WorkSplit &split,
                                    std::int64_t begin, std::int64_t end, Source source) {
     constexpr int block = 4; // an epilogue looks up its kind once for all of them
-    const bool calls = epilogue.activation.kind == Activation::Kind::function && !epilogue.residual;
+    const Activation::Kind kind = epilogue.activation.kind;
+    const bool calls = kind == Activation::Kind::function && !epilogue.residual;
+    const bool plain = kind == Activation::Kind::none && !epilogue.residual && !epilogue.round_to_half;
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
         for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y) {
@@ -95,7 +110,9 @@ MPSCNN_INLINE void for_each_vector(const View &to, const Epilogue &epilogue, con
                 const float *residual =
                     epilogue.residual ? pixel_at(*epilogue.residual, item.image, y, x) : nullptr;
                 const auto value = source(item.image, y, x);
-                std::int64_t channel = calls ? call_activation<V>(to, epilogue, out, value) : 0;
+                std::int64_t channel = 0;
+                if (plain) channel = store_values<V>(out, {0, to.channels}, value);
+                if (calls) channel = call_activation<V>(to, epilogue, out, value);
                 for (; channel + block * V::width <= to.channels; channel += block * V::width)
                     finish_vectors<V, block>(to, epilogue, residual, out, channel, value);
                 for (; channel < to.channels; channel += V::width)
@@ -117,19 +134,27 @@ void affine_run(const AffineTask &task, int threads, std::int64_t begin, std::in
     Epilogue epilogue = task.epilogue;
     ConstView residual;
     if (!task.scale && !task.shift) merge_rows(to, epilogue, residual, source);
+    const auto run = [&](auto function) {
+        for_each_vector<V>(to, epilogue, split, begin, end,
+                           [&](std::int64_t image, std::int64_t y, std::int64_t x) {
+                               const float *from = pixel_at(source, image, y, x);
+                               return [=](std::int64_t channel, std::int64_t left) {
+                                   return function(load_lanes<V>(from + channel, left), channel);
+                               };
+                           });
+    };
+    using reg = typename V::reg;
     const float *scale = task.scale, *shift = task.shift;
-    for_each_vector<V>(to, epilogue, split, begin, end,
-                       [&](std::int64_t image, std::int64_t y, std::int64_t x) {
-                           const float *from = pixel_at(source, image, y, x);
-                           return [from, scale, shift](std::int64_t channel, std::int64_t left) {
-                               auto value = load_lanes<V>(from + channel, left);
-                               if (scale && shift)
-                                   return V::fma(value, V::load(scale + channel), V::load(shift + channel));
-                               if (scale) value = V::mul(value, V::load(scale + channel));
-                               if (shift) value = V::add(value, V::load(shift + channel));
-                               return value;
-                           };
-                       });
+    if (scale && shift)
+        run([=](reg x, std::int64_t channel) {
+            return V::fma(x, V::load(scale + channel), V::load(shift + channel));
+        });
+    else if (scale)
+        run([=](reg x, std::int64_t channel) { return V::mul(x, V::load(scale + channel)); });
+    else if (shift)
+        run([=](reg x, std::int64_t channel) { return V::add(x, V::load(shift + channel)); });
+    else
+        run([](reg x, std::int64_t) { return x; });
 }
 
 } // namespace
