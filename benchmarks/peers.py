@@ -82,7 +82,7 @@ def aligned(values: Array) -> Array:
 
 
 def planes(image: Array) -> Array:
-    """As torch and onnxruntime want it: (n, channels, height, width)."""
+    """A copy of an image, (n, channels, height, width), as onnxruntime and one of torch's orders want it."""
     return aligned(image.transpose(0, 3, 1, 2)) if image.ndim == 4 else image
 
 
@@ -95,11 +95,13 @@ def subject(row: Row, threads: int) -> Subject:
     first = session.run(inputs)
     assert isinstance(first, np.ndarray)
     result = aligned(first)
+    in_planes = [planes(x) for x in inputs]
     peers: dict[str, Call] = {}
     if row.torch is not None:
-        peers |= torch_calls(row.torch, inputs, row.parameters(network.weights))
+        parameters = [torch.from_numpy(values) for values in row.parameters(network.weights)]
+        peers |= torch_calls(row.torch, inputs, in_planes, parameters)
     if row.onnx:
-        peers["onnxruntime"] = onnxruntime_call(network, inputs, threads)
+        peers["onnxruntime"] = onnxruntime_call(network, in_planes, threads)
     for name, call in peers.items():
         row.judge(result, nhwc(call()), f"{row.name}, {name}")
     floats = sum(prod(shape) for shape in row.shapes) if row.read is None else row.read
@@ -108,23 +110,26 @@ def subject(row: Row, threads: int) -> Subject:
 
 
 def torch_calls(
-    function: Callable[..., torch.Tensor], inputs: list[Array], parameters: Sequence[Array]
+    function: Callable[..., torch.Tensor],
+    inputs: Sequence[Array],
+    in_planes: Sequence[Array],
+    parameters: Sequence[torch.Tensor],
 ) -> dict[str, Call]:
-    """In both orders of memory, of which the faster one counts."""
-    tensors = [*(torch.from_numpy(planes(x)) for x in inputs), *map(torch.from_numpy, parameters)]
-    calls: dict[str, Call] = {"torch": partial(function, *tensors)}
-    if any(x.ndim == 4 for x in tensors):
-        last = [x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x for x in tensors]
-        calls["torch, channels last"] = partial(function, *last)
+    """In both orders of memory, of which the faster one counts: channels last is where mpscnn reads."""
+    calls: dict[str, Call] = {"torch": partial(function, *map(torch.from_numpy, in_planes), *parameters)}
+    if any(x.ndim == 4 for x in inputs):
+        images = [torch.from_numpy(x).permute(0, 3, 1, 2) for x in inputs]
+        last = [x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x for x in parameters]
+        calls["torch, channels last"] = partial(function, *images, *last)
     return calls
 
 
-def onnxruntime_call(network: mpscnn.Network, inputs: list[Array], threads: int) -> Call:
+def onnxruntime_call(network: mpscnn.Network, in_planes: Sequence[Array], threads: int) -> Call:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     model = to_onnx(network, layout="nchw").SerializeToString()
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    feed = {port.name: planes(x) for port, x in zip(session.get_inputs(), inputs, strict=True)}
+    feed = {port.name: x for port, x in zip(session.get_inputs(), in_planes, strict=True)}
     return lambda: session.run(None, feed)[0]
 
 
