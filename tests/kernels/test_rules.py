@@ -129,6 +129,8 @@ def test_values_of_another_type_are_named(name: str, value: Any, expected: str) 
 
 def test_names_and_fixed_properties_are_checked() -> None:
     kernel = pool()
+    with pytest.raises(mpscnn.ParameterError, match="PoolingMax: unknown property 'ofset'"):
+        kernel.ofset = (1, 0, 0)  # type: ignore[attr-defined]
     with pytest.raises(mpscnn.ParameterError, match="unknown property 'stride'"):
         pool(stride=2)
     with pytest.raises(mpscnn.ParameterError, match="kernel_width is fixed when the kernel is made"):

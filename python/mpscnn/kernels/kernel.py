@@ -57,6 +57,11 @@ class Kernel:
         checked = {name: self._checked(name, value) for name, value in properties.items()}
         self._kernel = _core.Kernel(type(self).__name__, json.dumps(checked))
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name.startswith("_") or name == "destination_image_allocator" or hasattr(type(self), name)):
+            raise ParameterError(f"{type(self).__name__}: unknown property {name!r}")
+        super().__setattr__(name, value)
+
     def _checked(self, name: str, value: Any) -> Any:
         found = getattr(type(self), name, None)
         if not isinstance(found, Property):
