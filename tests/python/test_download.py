@@ -1,24 +1,16 @@
-"""Downloading published files, against a server on this machine that misbehaves on demand."""
+"""Downloading published files, from a server on this machine that misbehaves on demand."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import gc
 import hashlib
-import os
-import shutil
-import signal
-import socket
-import ssl
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from downloading import download, failure, part
 from file_server import (
     BODY,
     HALF,
@@ -33,8 +25,6 @@ from file_server import (
     redirect,
     reset_at_once,
     reset_in_the_middle,
-    running,
-    serve,
     serve_another_size,
     serve_from_the_beginning,
     serve_other_bytes,
@@ -44,70 +34,10 @@ from file_server import (
 )
 
 from mpscnn.errors import DownloadError
-from mpscnn.registry import PublishedFile, cache
-from mpscnn.registry.download import Client, is_https
+from mpscnn.registry import PublishedFile
+from mpscnn.registry.download import Client
 
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with running(Server()) as running_server:
-        yield running_server
-
-
-@pytest.fixture(autouse=True)
-def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("MPSCNN_MODELS", raising=False)
-    for variable in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(variable, raising=False)
-        monkeypatch.delenv(variable.upper(), raising=False)
-
-
-@pytest.fixture
-def file(server: Server) -> PublishedFile:
-    return published(server.root)
-
-
-def published(root: str) -> PublishedFile:
-    return PublishedFile("tiny.tflite", root + "tiny.tflite", len(BODY), hashlib.sha256(BODY).hexdigest())
-
-
-@pytest.fixture
-def pauses() -> list[float]:
-    return []
-
-
-@pytest.fixture
-def client(server: Server, pauses: list[float]) -> Client:
-    return Client(allowed=lambda url: url.startswith(server.root), sleep=pauses.append)
-
-
-def destination(file: PublishedFile) -> Path:
-    path = cache.source_path(file)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def part(file: PublishedFile) -> Path:
-    return destination(file).with_name(file.name + ".part")
-
-
-def download(client: Client, file: PublishedFile) -> None:
-    """Fetch the file and check that exactly it is there."""
-    client.download(file, destination(file))
-    assert destination(file).read_bytes() == BODY
-    assert not part(file).exists()
-
-
-def failure(client: Client, file: PublishedFile) -> str:
-    """The first line of the error, after checking that it says what to do instead."""
-    with pytest.raises(DownloadError) as caught:
-        client.download(file, destination(file))
-    assert not destination(file).exists()
-    message = str(caught.value)
-    for help_ in (file.url, file.sha256, f"{file.size} bytes", str(destination(file)), "MPSCNN_MODELS"):
-        assert help_ in message
-    return message.splitlines()[0]
+pytestmark = pytest.mark.usefixtures("empty_cache")
 
 
 def test_success(server: Server, client: Client, file: PublishedFile, pauses: list[float]) -> None:
@@ -280,225 +210,6 @@ def test_redirects_in_a_circle(server: Server, client: Client, file: PublishedFi
     assert len(server.ranges) < 20
 
 
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("https://example.org/x", True),
-        ("HTTPS://example.org/x", True),
-        ("http://example.org/x", False),
-        ("http://127.0.0.1/x", False),
-        ("https:///x", False),
-        ("file:///x", False),
-        ("//example.org/x", False),
-    ],
-)
-def test_is_https(url: str, expected: bool) -> None:
-    assert is_https(url) is expected
-
-
-def test_default_client_refuses_http(server: Server, file: PublishedFile) -> None:
-    assert failure(Client(), file).endswith("only https is allowed.")
-    assert server.ranges == []
-
-
-@pytest.fixture
-def https_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A server whose certificate the default client trusts."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs the openssl command to make a certificate")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
-    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    paths = ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run([*request, *subject, *paths], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with running(Server(context)) as running_server:
-        yield running_server
-
-
-def test_https_with_redirect(https_server: Server) -> None:
-    https_server.script.append(redirect(https_server.root + "elsewhere"))
-    download(Client(), published(https_server.root))
-    assert len(https_server.ranges) == 2
-
-
-def test_https_redirected_to_http(server: Server, https_server: Server) -> None:
-    https_server.script.append(redirect(server.root + "tiny.tflite"))
-    message = failure(Client(), published(https_server.root))
-    assert f"redirects to {server.root}tiny.tflite, but only https is allowed" in message
-    assert server.ranges == []
-
-
-def test_https_with_a_certificate_that_nobody_vouches_for(
-    https_server: Server, monkeypatch: pytest.MonkeyPatch, pauses: list[float]
-) -> None:
-    monkeypatch.delenv("SSL_CERT_FILE")
-    assert "CERTIFICATE_VERIFY_FAILED" in failure(Client(sleep=pauses.append), published(https_server.root))
-    assert (https_server.ranges, pauses) == ([], [])
-
-
-def test_offline_says_so_at_once(monkeypatch: pytest.MonkeyPatch, pauses: list[float]) -> None:
-    def no_address(*_: object, **__: object) -> None:
-        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
-
-    monkeypatch.setattr(socket, "getaddrinfo", no_address)
-    message = failure(Client(sleep=pauses.append), published("https://models.invalid/"))
-    assert "Temporary failure in name resolution" in message
-    assert pauses == []
-
-
-def test_nobody_listens(pauses: list[float]) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        root = f"https://127.0.0.1:{unused.getsockname()[1]}/"
-        assert "refused" in failure(Client(sleep=pauses.append), published(root))
-    assert len(pauses) == 3
-
-
-# http.client of Python 3.11 leaves the refused tunnel's answer open; it is collected here, not in another test.
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-def test_proxy_of_the_environment(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("https_proxy", server.root)
-    message = failure(Client(attempts=1), published("https://models.invalid/"))
-    assert "Tunnel connection failed: 403" in message
-    assert server.tunnels == ["models.invalid:443"]
-    gc.collect()
-
-
 def test_directory_that_cannot_be_written(client: Client, file: PublishedFile, tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match=r"cannot write .*\.part: No such file or directory"):
         client.download(file, tmp_path / "missing" / file.name)
-
-
-def test_interruption_keeps_the_part(server: Server, client: Client, file: PublishedFile) -> None:
-    def interrupt(done: int) -> None:
-        if done >= HALF:
-            raise KeyboardInterrupt
-
-    interrupted = replace(client, progress=lambda name, total: contextlib.nullcontext(interrupt))
-    with pytest.raises(KeyboardInterrupt), cache.exclusive(destination(file)):
-        interrupted.download(file, destination(file))
-    have = part(file).stat().st_size
-    assert have >= HALF
-    assert part(file).read_bytes() == BODY[:have]
-    assert not is_locked(destination(file))
-    download(client, file)
-
-
-def is_locked(path: Path) -> bool:
-    with path.with_name(path.name + ".lock").open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.01)
-
-
-# A process that gets a model with two files, ready or not, as `mpscnn.registry.find` does.
-PROCESS = """
-import os, pathlib, sys, types
-import mpscnn
-from mpscnn.registry import Entry, PublishedFile
-from mpscnn.registry.download import Client
-from mpscnn.registry.lookup import prepare
-
-root, size, sha256, log = sys.argv[1], int(sys.argv[2]), sys.argv[3], pathlib.Path(sys.argv[4])
-
-def convert_files(sources, output, **options):
-    with log.open("a") as stream:
-        stream.write("converted\\n")
-    output.write_bytes(b"".join(source.read_bytes() for source in sources))
-
-converters = types.ModuleType("mpscnn.converters")
-converters.CONVERTER_VERSION, converters.convert_files = 1, convert_files
-sys.modules["mpscnn.converters"] = mpscnn.converters = converters
-file = PublishedFile("tiny.tflite", root + "tiny.tflite", size, sha256)
-entry = Entry("tiny", (), (8, 8), 2, (file,), None, "tensorflow", "Apache-2.0", "nobody")
-if "--terminal" in sys.argv:
-    sys.stderr.isatty = lambda: True
-path = prepare(entry, client=Client(allowed=lambda url: url.startswith(root)))
-print(path, path.stat().st_size, "rich" in sys.modules)
-"""
-
-
-def start_process(file: PublishedFile, log: Path, *options: str) -> subprocess.Popen[str]:
-    root = file.url.removesuffix(file.name)
-    arguments = [sys.executable, "-c", PROCESS, root, str(file.size), file.sha256, str(log), *options]
-    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def test_several_processes_download_and_convert_once(
-    server: Server, file: PublishedFile, tmp_path: Path
-) -> None:
-    def serve_later(handler: Handler) -> None:
-        handler.server.released.wait(PATIENCE)
-        serve(handler)
-
-    server.script.append(serve_later)
-    first = start_process(file, tmp_path / "log")
-    wait_until(lambda: server.ranges == [None])
-    second = start_process(file, tmp_path / "log")
-    third = start_process(file, tmp_path / "log", "--terminal")
-    assert third.stderr is not None
-    assert third.stderr.readline().startswith("Waiting for another process that prepares tiny-")
-    server.released.set()
-    outputs = [process.communicate(timeout=PATIENCE) for process in (first, second, third)]
-    assert outputs[0] == outputs[1] == outputs[2]
-    assert outputs[0][0].endswith(f".safetensors {len(BODY)} False\n")
-    assert outputs[0][1] == ""
-    assert server.ranges == [None]
-    assert (tmp_path / "log").read_text() == "converted\n"
-
-
-def test_signal_while_downloading(
-    server: Server, client: Client, file: PublishedFile, tmp_path: Path
-) -> None:
-    server.script.append(stall_in_the_middle)
-    process = start_process(file, tmp_path / "log")
-    wait_until(lambda: part(file).exists() and part(file).stat().st_size > 0)
-    assert is_locked(destination(file))
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode != 0
-    assert errors.rstrip().endswith("KeyboardInterrupt")
-    assert not is_locked(destination(file))
-    have = part(file).stat().st_size
-    assert part(file).read_bytes() == BODY[:have]
-    download(client, file)
-    assert server.ranges == [None, f"bytes={have}-"]
-
-
-def test_signal_while_waiting_for_the_lock(server: Server, file: PublishedFile, tmp_path: Path) -> None:
-    with cache.exclusive(destination(file)):
-        process = start_process(file, tmp_path / "log", "--terminal")
-        assert process.stderr is not None
-        assert process.stderr.readline() == "Waiting for another process that prepares tiny.tflite ...\n"
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=PATIENCE)
-    assert errors.rstrip().endswith("KeyboardInterrupt")
-    assert server.ranges == []
-
-
-def test_child_forked_meanwhile_does_not_hold_the_lock(tmp_path: Path) -> None:
-    hold, release = os.pipe()
-    with cache.exclusive(tmp_path / "x"):
-        child = os.fork()
-        if child == 0:
-            os.close(release)
-            os.read(hold, 1)
-            os._exit(0)
-    try:
-        assert not is_locked(tmp_path / "x")
-    finally:
-        os.close(release)
-        os.waitpid(child, 0)
-        os.close(hold)

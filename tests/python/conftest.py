@@ -1,0 +1,44 @@
+"""Fixtures of the tests of downloads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from downloading import published
+from file_server import Server, running
+
+from mpscnn.registry import PublishedFile
+from mpscnn.registry.download import Client
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with running(Server()) as running_server:
+        yield running_server
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache of its own and no proxy."""
+    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("MPSCNN_MODELS", raising=False)
+    for variable in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv(variable.upper(), raising=False)
+
+
+@pytest.fixture
+def file(server: Server) -> PublishedFile:
+    return published(server.root)
+
+
+@pytest.fixture
+def pauses() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def client(server: Server, pauses: list[float]) -> Client:
+    return Client(allowed=lambda url: url.startswith(server.root), sleep=pauses.append)
