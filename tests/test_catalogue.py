@@ -53,6 +53,12 @@ def test_apples_names_and_properties_exist(shared: Path) -> None:
     assert CLASSES.keys() <= api["classes"].keys() | api["protocols"].keys()
 
 
+def test_every_class_for_inference_is_there(document: ModuleType) -> None:
+    training = {apple for apple in CLASSES if any(word in apple for word in document.TRAINING)}
+    missing = {apple for apple in CLASSES.keys() - training if document.counterpart(apple) is None}
+    assert not missing
+
+
 @pytest.mark.parametrize("layer", sorted({layer for layer in CLASSES.values() if layer}))
 def test_named_layers_are_methods_of_networks(layer: str) -> None:
     assert callable(getattr(mpscnn.Network, layer))

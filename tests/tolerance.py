@@ -55,3 +55,74 @@ def linear_bound(magnitude: NDArray[Any]) -> NDArray[Any]:
 def ulp_bound(reference: NDArray[Any], ulps: float = ELEMENTWISE_ULPS) -> NDArray[Any]:
     """`ulps` units in the last place of float32 results."""
     return ulps * FLOAT32_EPS * np.abs(reference) + 1e-37
+
+
+def neuron_bound(x: NDArray[Any], attributes: dict[str, Any], reference: NDArray[Any]) -> Any:
+    """Units in the last place, and what the rounded argument a * x + b or b * x means for the result."""
+    kind = attributes["kind"]
+    a, b, c = (attributes.get(name, 0.0) for name in "abc")
+    size = np.abs(a * np.nan_to_num(x)) + abs(b)
+    finite = np.where(np.isfinite(reference), reference, 0.0)
+    with np.errstate(all="ignore"):
+        if kind in ("linear", "hard_sigmoid"):
+            return ulp_bound(size)
+        if kind == "power":
+            base = np.abs(a * x + b)
+            return ulp_bound(finite, NEURON_ULPS) + np.nan_to_num(
+                abs(finite * c) * ulp_bound(size) / base, posinf=0
+            )
+        if kind == "exponential":
+            return ulp_bound(finite, NEURON_ULPS + 2 * size * (1 if c == -1 else abs(np.log(c))))
+        if kind == "logarithm":
+            factor = 1 if c == -1 else 1 / abs(np.log(c))
+            argument = np.nan_to_num(factor * ulp_bound(size) / np.abs(a * x + b), posinf=0)
+            return ulp_bound(finite, NEURON_ULPS) + argument
+        if kind == "softplus":  # e^(b x) multiplies the error of b x
+            return ulp_bound(finite, NEURON_ULPS + 2 * np.abs(b * np.nan_to_num(x)))
+    return ulp_bound(finite, NEURON_ULPS)
+
+
+def normalized_bound(x: Any, mean: Any, variance: Any, epsilon: float, gamma: Any, beta: Any) -> Any:
+    """Rounding of x - mean, and what the variance's error makes of it."""
+    scaled = np.abs(gamma) * np.abs(x - mean) / np.sqrt(variance + epsilon)
+    rounded = np.abs(gamma) * np.sqrt(variance) / np.sqrt(variance + epsilon)
+    return STATISTICS_ULPS * FLOAT32_EPS * (scaled + rounded + np.abs(beta)) + 1e-37
+
+
+def power_bound(reference: NDArray[Any], beta: float) -> NDArray[Any]:
+    """For x / base^beta."""
+    return ulp_bound(reference, POWER_ULPS * (1 + abs(beta)))
+
+
+def local_contrast_bound(
+    magnitude: NDArray[Any],
+    mean: NDArray[Any],
+    variance: NDArray[Any],
+    attributes: dict[str, Any],
+    reference: NDArray[Any],
+) -> NDArray[Any]:
+    """For (difference of terms of this magnitude) / (delta + alpha * variance)^beta, plus a number of at most 1.
+
+    The variance is known to its own rounding and to what rounding the columns' means does to deviations from them.
+    """
+    alpha, beta, delta = (attributes[name] for name in ("alpha", "beta", "delta"))
+    base = delta + alpha * variance
+    relative = POWER_ULPS * (1 + beta * (1 + alpha * np.sqrt(variance) * mean / base))
+    bound: NDArray[Any] = FLOAT32_EPS * (relative * magnitude / base**beta + np.abs(reference) + 1)
+    return bound
+
+
+def statistics_bound(reference: NDArray[Any]) -> NDArray[Any]:
+    """For (1, 2, 1, channels) means, then variances."""
+    bound: NDArray[Any] = (
+        STATISTICS_ULPS * FLOAT32_EPS * (np.abs(reference) + np.sqrt(reference[:, 1:])) + 1e-37
+    )
+    return bound
+
+
+def combined_statistics_bound(reference: NDArray[Any]) -> NDArray[Any]:
+    """For statistics of several batches: their means are rounded before their distances are taken."""
+    mean, variance = reference[:, :1], reference[:, 1:]
+    rounding = ELEMENTWISE_ULPS * FLOAT32_EPS * np.abs(mean)
+    moved = np.concatenate([0 * mean, rounding * (2 * np.sqrt(variance) + rounding)], axis=1)
+    return statistics_bound(reference) + moved

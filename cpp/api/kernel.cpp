@@ -81,6 +81,13 @@ mpscnn_status mpscnn_kernel_set_weight(mpscnn_kernel *kernel, const char *role, 
     });
 }
 
+mpscnn_status mpscnn_kernel_remove_weight(mpscnn_kernel *kernel, const char *role) {
+    return guarded([&] {
+        require(kernel, "kernel");
+        kernel->kernel.remove_weight(std::string(text(role, "role")));
+    });
+}
+
 mpscnn_status mpscnn_kernel_get_weight(const mpscnn_kernel *kernel, const char *role, mpscnn_tensor *tensor) {
     return guarded([&] {
         require(kernel, "kernel");
@@ -126,5 +133,31 @@ mpscnn_status mpscnn_kernel_encode(mpscnn_kernel *kernel, mpscnn_command_buffer 
         require(destination, "destination");
         commands->commands->encode(kernel->kernel, c_api::images_of(sources, source_count, "sources"),
                                    destination->image);
+    });
+}
+
+mpscnn_status mpscnn_kernel_encode_with_state(mpscnn_kernel *kernel, mpscnn_command_buffer *commands,
+                                              const mpscnn_feature_image *source,
+                                              const mpscnn_batch_normalization_state *state,
+                                              mpscnn_feature_image *destination) {
+    return guarded([&] {
+        require(kernel, "kernel");
+        require(commands, "commands");
+        require(source, "source");
+        require(state, "state");
+        require(destination, "destination");
+        commands->commands->encode(kernel->kernel, {&source->image, 1}, destination->image, state->state);
+    });
+}
+
+mpscnn_status mpscnn_kernel_encode_statistics(mpscnn_kernel *kernel, mpscnn_command_buffer *commands,
+                                              const mpscnn_feature_image *source,
+                                              mpscnn_batch_normalization_state *state) {
+    return guarded([&] {
+        require(kernel, "kernel");
+        require(commands, "commands");
+        require(source, "source");
+        require(state, "state");
+        commands->commands->encode_statistics(kernel->kernel, source->image, state->state);
     });
 }

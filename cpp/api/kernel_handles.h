@@ -22,6 +22,10 @@ struct mpscnn_feature_image {
     mpscnn::engine::ImagePointer image;
 };
 
+struct mpscnn_batch_normalization_state {
+    mpscnn::engine::BatchNormalizationStatePointer state;
+};
+
 struct mpscnn_kernel {
     mpscnn::engine::Kernel kernel;
 };

@@ -191,11 +191,27 @@ void bind_queues(py::module_ &module) {
         .def("wait", &CommandQueue::wait, py::call_guard<py::gil_scoped_release>());
 }
 
+py::tuple statistics_of(const BatchNormalizationState &state) {
+    const BatchNormalizationState::Statistics statistics = state.read();
+    const auto array = [](const std::vector<float> &values) {
+        return py::array_t<float>(static_cast<py::ssize_t>(values.size()), values.data());
+    };
+    return py::make_tuple(array(statistics.mean), array(statistics.variance));
+}
+
+void bind_states(py::module_ &module) {
+    py::class_<BatchNormalizationState>(module, "BatchNormalizationState", "Statistics of batches.")
+        .def(py::init<std::int64_t>(), py::arg("feature_channels"))
+        .def("reset", &BatchNormalizationState::reset)
+        .def("read", &statistics_of);
+}
+
 } // namespace
 
 void bind_kernels(py::module_ &module) {
     bind_images(module);
     bind_queues(module);
+    bind_states(module);
     module.def("kernels", &kernels, "All raw kernels with their properties, as JSON.");
     py::class_<Kernel>(module, "Kernel", "A raw kernel of one of Apple's classes.")
         .def(py::init<const std::string &, const std::string &>(), py::arg("name"),
@@ -211,6 +227,7 @@ void bind_kernels(py::module_ &module) {
             },
             py::arg("role"), py::arg("array"), py::arg("scales") = std::vector<float>(),
             py::arg("zero_points") = std::vector<float>())
+        .def("remove_weight", &Kernel::remove_weight, py::arg("role"))
         .def(
             "weight",
             [](const Kernel &kernel, const std::string &role) { return copy_of(kernel.weight(role)); },
@@ -232,7 +249,19 @@ void bind_kernels(py::module_ &module) {
             "encode",
             [](Kernel &kernel, CommandBuffer &commands, const std::vector<Image *> &sources,
                const Image &destination) { kernel.encode(commands, pointers(sources), destination); },
-            py::arg("commands"), py::arg("sources"), py::arg("destination"));
+            py::arg("commands"), py::arg("sources"), py::arg("destination"))
+        .def(
+            "encode_with_state",
+            [](Kernel &kernel, CommandBuffer &commands, const Image &source,
+               const BatchNormalizationState &state,
+               const Image &destination) { kernel.encode(commands, source, state, destination); },
+            py::arg("commands"), py::arg("source"), py::arg("state"), py::arg("destination"))
+        .def(
+            "encode_statistics",
+            [](Kernel &kernel, CommandBuffer &commands, const Image &source, BatchNormalizationState &state) {
+                kernel.encode(commands, source, state);
+            },
+            py::arg("commands"), py::arg("source"), py::arg("state"));
 }
 
 } // namespace mpscnn::bindings

@@ -35,15 +35,30 @@ void CommandBuffer::require_images(const std::string &encoder, std::span<const I
 }
 
 void CommandBuffer::encode(Kernel &kernel, std::span<const ImagePointer> sources,
-                           const ImagePointer &destination) {
+                           const ImagePointer &destination, const BatchNormalizationStatePointer &state) {
     require_recording();
     std::vector<ImageDescriptor> descriptors;
     for (const ImagePointer &source : sources) descriptors.push_back(source->descriptor());
-    const kernels::Encoding encoding = kernel.definition().encode(descriptors, destination->descriptor());
-    kernel.require_complete();
+    const kernels::Encoding encoding =
+        kernel.definition().encode(descriptors, destination->descriptor(), state != nullptr);
+    kernel.require_complete(encoding);
     require_images(kernel.definition().name(), sources, {&destination, 1});
-    encode_kernel(kernel, encoding, sources, destination);
+    for (const kernels::EncodedSource &source : encoding.sources)
+        if (source.image == kernels::EncodedSource::statistics)
+            state->require_usable(*this, kernel.definition().name(), source.region.channels, true);
+    encode_kernel(kernel, encoding, sources, destination, state);
     for (const ImagePointer &source : sources) source->count_reads(1);
+}
+
+void CommandBuffer::encode_statistics(Kernel &kernel, const ImagePointer &source,
+                                      const BatchNormalizationStatePointer &state) {
+    require_recording();
+    const kernels::Encoding encoding = kernel.definition().encode_statistics(source->descriptor());
+    require_images(kernel.definition().name(), {&source, 1}, {});
+    state->require_usable(*this, kernel.definition().name(), encoding.destination.channels, false);
+    encode_kernel(kernel, encoding, source, state);
+    state->written_by(*this);
+    source->count_reads(1);
 }
 
 void CommandBuffer::encode(const std::shared_ptr<Session> &session, std::span<const ImagePointer> inputs,

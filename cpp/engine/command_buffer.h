@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "engine/batch_normalization_state.h"
 #include "engine/image.h"
 #include "engine/kernel.h"
 #include "engine/program.h"
@@ -56,19 +57,29 @@ public:
     /// Called when the work is done or has failed, on a thread of the queue's. StateError once committed.
     virtual void add_completed_handler(Handler handler) = 0;
 
-    /// Appends a kernel. Temporary images lose a read for each time the kernel reads them.
-    void encode(Kernel &kernel, std::span<const ImagePointer> sources, const ImagePointer &destination);
+    /// Appends a kernel. Temporary images lose a read for each time the kernel reads them. With a `state`,
+    /// its statistics are used.
+    void encode(Kernel &kernel, std::span<const ImagePointer> sources, const ImagePointer &destination,
+                const BatchNormalizationStatePointer &state = nullptr);
+    /// Appends a kernel that adds statistics of the source to a state.
+    void encode_statistics(Kernel &kernel, const ImagePointer &source,
+                           const BatchNormalizationStatePointer &state);
     /// Appends a whole network: images to the program's inputs, its outputs to images.
     void encode(const std::shared_ptr<Session> &session, std::span<const ImagePointer> inputs,
                 std::span<const ImagePointer> outputs);
 
     /// Throws StateError once committed.
     void require_recording() const;
+    /// The identity of the queue, as long as it exists.
+    virtual std::weak_ptr<const void> queue() const = 0;
 
 protected:
     CommandBuffer() = default;
     virtual void encode_kernel(Kernel &kernel, const kernels::Encoding &encoding,
-                               std::span<const ImagePointer> sources, const ImagePointer &destination) = 0;
+                               std::span<const ImagePointer> sources, const ImagePointer &destination,
+                               const BatchNormalizationStatePointer &state) = 0;
+    virtual void encode_kernel(Kernel &kernel, const kernels::Encoding &encoding, const ImagePointer &source,
+                               const BatchNormalizationStatePointer &destination) = 0;
     virtual void encode_session(const std::shared_ptr<Session> &session, std::span<const ImagePointer> inputs,
                                 std::span<const ImagePointer> outputs) = 0;
 

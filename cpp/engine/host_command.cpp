@@ -72,25 +72,95 @@ void run_on(const std::vector<HostRegion> &inputs, const std::vector<HostRegion>
     for (RegionTensor &result : results) result.store();
 }
 
-class KernelCommand : public HostCommand {
+/// A kernel's program for the shapes of one encoding.
+class PlannedProgram {
 public:
-    KernelCommand(std::shared_ptr<Program> program, std::vector<HostRegion> sources, HostRegion destination)
-        : program_(std::move(program)), sources_(std::move(sources)), destination_{std::move(destination)} {
+    PlannedProgram(Kernel &kernel, const kernels::Encoding &encoding)
+        : program_(kernel.state<HostKernelState>().program_for(kernel, encoding)) {
         std::vector<Shape> shapes;
-        for (const HostRegion &source : sources_) shapes.push_back(source.region.shape());
+        for (const kernels::EncodedSource &source : encoding.sources) shapes.push_back(source.region.shape());
         planned_ = program_->plan_for(shapes);
     }
 
-    void run(HostRunner &runner) override {
-        run_on(sources_, destination_, [&](const auto &inputs, const auto &outputs) {
-            runner.run(program_->lowered(), *planned_->plan, inputs, outputs);
-        });
+    int output_rank() const { return program_->outputs()[0].shape.rank(); }
+    void run(HostRunner &runner, std::span<const TensorView> inputs,
+             std::span<const TensorView> outputs) const {
+        runner.run(program_->lowered(), *planned_->plan, inputs, outputs);
     }
 
 private:
     std::shared_ptr<Program> program_;
     std::shared_ptr<const Program::Planned> planned_;
+};
+
+/// Means, then variances, as a tensor that has the same for every image.
+TensorView statistics_view(std::vector<float> &statistics, std::int64_t images) {
+    const auto channels = static_cast<std::int64_t>(statistics.size() / 2);
+    TensorView view = TensorView::dense(statistics.data(), DType::float32,
+                                        kernels::statistics_region(images, channels).shape());
+    view.strides[0] = 0;
+    return view;
+}
+
+class KernelCommand : public HostCommand {
+public:
+    KernelCommand(PlannedProgram program, std::vector<HostRegion> sources, HostRegion destination)
+        : program_(std::move(program)), sources_(std::move(sources)), destination_{std::move(destination)} {}
+
+    void run(HostRunner &runner) override {
+        run_on(sources_, destination_,
+               [&](const auto &inputs, const auto &outputs) { program_.run(runner, inputs, outputs); });
+    }
+
+private:
+    PlannedProgram program_;
     std::vector<HostRegion> sources_, destination_;
+};
+
+/// A kernel whose last input is the statistics of a state, as they are when it runs.
+class NormalizationCommand : public HostCommand {
+public:
+    NormalizationCommand(PlannedProgram program, HostRegion source, HostRegion destination,
+                         const BatchNormalizationState &state)
+        : program_(std::move(program)), source_{std::move(source)}, destination_{std::move(destination)},
+          moments_(state.moments()), generation_(state.generation()) {}
+
+    void run(HostRunner &runner) override {
+        std::vector<float> statistics = moments_->statistics(generation_);
+        run_on(source_, destination_, [&](const auto &inputs, const auto &outputs) {
+            const TensorView both[] = {inputs[0], statistics_view(statistics, source_[0].region.images)};
+            program_.run(runner, both, outputs);
+        });
+    }
+
+private:
+    PlannedProgram program_;
+    std::vector<HostRegion> source_, destination_;
+    std::shared_ptr<const BatchMoments> moments_;
+    std::int64_t generation_;
+};
+
+class StatisticsCommand : public HostCommand {
+public:
+    StatisticsCommand(PlannedProgram program, HostRegion source, const BatchNormalizationState &destination)
+        : program_(std::move(program)), source_{std::move(source)}, moments_(destination.moments()),
+          generation_(destination.generation()) {}
+
+    void run(HostRunner &runner) override {
+        const ImageRegion &read = source_[0].region;
+        std::vector<float> statistics(2 * static_cast<std::size_t>(read.channels));
+        run_on(source_, {}, [&](const auto &inputs, const auto &) {
+            const TensorView result = statistics_view(statistics, 1);
+            program_.run(runner, inputs, {&result, 1});
+        });
+        moments_->add(generation_, read.images * read.height * read.width, statistics);
+    }
+
+private:
+    PlannedProgram program_;
+    std::vector<HostRegion> source_;
+    std::shared_ptr<BatchMoments> moments_;
+    std::int64_t generation_;
 };
 
 class SessionCommand : public HostCommand {
@@ -161,13 +231,26 @@ std::shared_ptr<HostImageMemory> accessible_host_memory(const Image &image) {
 
 std::unique_ptr<HostCommand> make_kernel_command(Kernel &kernel, const kernels::Encoding &encoding,
                                                  std::span<const ImagePointer> sources,
-                                                 const ImagePointer &destination) {
-    auto program = kernel.state<HostKernelState>().program_for(kernel, encoding);
+                                                 const ImagePointer &destination,
+                                                 const BatchNormalizationStatePointer &state) {
+    PlannedProgram program(kernel, encoding);
     std::vector<HostRegion> regions;
     for (const kernels::EncodedSource &source : encoding.sources)
-        regions.push_back({host_memory(*sources[source.image]), source.region});
-    HostRegion written{host_memory(*destination), encoding.destination, program->outputs()[0].shape.rank()};
+        if (source.image != kernels::EncodedSource::statistics)
+            regions.push_back({host_memory(*sources[source.image]), source.region});
+    HostRegion written{host_memory(*destination), encoding.destination, program.output_rank()};
+    if (state)
+        return std::make_unique<NormalizationCommand>(std::move(program), std::move(regions[0]),
+                                                      std::move(written), *state);
     return std::make_unique<KernelCommand>(std::move(program), std::move(regions), std::move(written));
+}
+
+std::unique_ptr<HostCommand> make_statistics_command(Kernel &kernel, const kernels::Encoding &encoding,
+                                                     const ImagePointer &source,
+                                                     const BatchNormalizationState &destination) {
+    HostRegion read{host_memory(*source), encoding.sources[0].region};
+    return std::make_unique<StatisticsCommand>(PlannedProgram(kernel, encoding), std::move(read),
+                                               destination);
 }
 
 std::unique_ptr<HostCommand> make_session_command(const std::shared_ptr<Session> &session,

@@ -47,7 +47,11 @@ std::shared_ptr<HostImageMemory> accessible_host_memory(const Image &image);
 
 std::unique_ptr<HostCommand> make_kernel_command(Kernel &kernel, const kernels::Encoding &encoding,
                                                  std::span<const ImagePointer> sources,
-                                                 const ImagePointer &destination);
+                                                 const ImagePointer &destination,
+                                                 const BatchNormalizationStatePointer &state);
+std::unique_ptr<HostCommand> make_statistics_command(Kernel &kernel, const kernels::Encoding &encoding,
+                                                     const ImagePointer &source,
+                                                     const BatchNormalizationState &destination);
 std::unique_ptr<HostCommand> make_session_command(const std::shared_ptr<Session> &session,
                                                   std::span<const ImagePointer> inputs,
                                                   std::span<const ImagePointer> outputs);

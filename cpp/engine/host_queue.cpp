@@ -60,9 +60,14 @@ public:
     /// On the queue's thread.
     void execute();
 
+    std::weak_ptr<const void> queue() const override { return state_; }
+
 protected:
     void encode_kernel(Kernel &kernel, const kernels::Encoding &encoding,
-                       std::span<const ImagePointer> sources, const ImagePointer &destination) override;
+                       std::span<const ImagePointer> sources, const ImagePointer &destination,
+                       const BatchNormalizationStatePointer &state) override;
+    void encode_kernel(Kernel &kernel, const kernels::Encoding &encoding, const ImagePointer &source,
+                       const BatchNormalizationStatePointer &destination) override;
     void encode_session(const std::shared_ptr<Session> &session, std::span<const ImagePointer> inputs,
                         std::span<const ImagePointer> outputs) override;
 
@@ -76,7 +81,7 @@ private:
     std::optional<CommandError> error_;
     std::vector<Handler> handlers_;
     std::deque<std::unique_ptr<HostCommand>> commands_;
-    std::set<std::shared_ptr<HostImageMemory>> used_;
+    std::set<std::shared_ptr<Resource>> used_;
 };
 
 HostCommandBuffer::~HostCommandBuffer() {
@@ -111,7 +116,7 @@ void HostCommandBuffer::commit() {
     const std::lock_guard lock(state_->mutex);
     if (state_->stopping) fail(ErrorKind::state, "the command buffer's queue has been released");
     if (status() == CommandStatus::not_enqueued) state_->slots.push_back({this, nullptr});
-    for (const auto &memory : used_) memory->in_flight.fetch_add(1, std::memory_order_acq_rel);
+    for (const auto &resource : used_) resource->in_flight.fetch_add(1, std::memory_order_acq_rel);
     for (Slot &slot : state_->slots)
         if (slot.buffer == this) slot.committed = shared_from_this();
     status_ = CommandStatus::committed;
@@ -141,12 +146,22 @@ void HostCommandBuffer::use(std::span<const ImagePointer> images) {
 }
 
 void HostCommandBuffer::encode_kernel(Kernel &kernel, const kernels::Encoding &encoding,
-                                      std::span<const ImagePointer> sources,
-                                      const ImagePointer &destination) {
+                                      std::span<const ImagePointer> sources, const ImagePointer &destination,
+                                      const BatchNormalizationStatePointer &state) {
     state_->require_alive();
-    commands_.push_back(make_kernel_command(kernel, encoding, sources, destination));
+    commands_.push_back(make_kernel_command(kernel, encoding, sources, destination, state));
     use(sources);
     use({&destination, 1});
+    if (state) used_.insert(state->moments());
+}
+
+void HostCommandBuffer::encode_kernel(Kernel &kernel, const kernels::Encoding &encoding,
+                                      const ImagePointer &source,
+                                      const BatchNormalizationStatePointer &destination) {
+    state_->require_alive();
+    commands_.push_back(make_statistics_command(kernel, encoding, source, *destination));
+    use({&source, 1});
+    used_.insert(destination->moments());
 }
 
 void HostCommandBuffer::encode_session(const std::shared_ptr<Session> &session,
@@ -174,7 +189,7 @@ void HostCommandBuffer::execute() {
     status_ = CommandStatus::scheduled;
     std::optional<CommandError> failure = run_commands();
     commands_.clear();
-    for (const auto &memory : used_) memory->in_flight.fetch_sub(1, std::memory_order_acq_rel);
+    for (const auto &resource : used_) resource->in_flight.fetch_sub(1, std::memory_order_acq_rel);
     used_.clear();
     {
         const std::lock_guard lock(state_->mutex);

@@ -1,11 +1,11 @@
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <mutex>
 #include <string>
 
+#include "engine/resource.h"
 #include "kernels/encoding.h"
 
 namespace mpscnn::engine {
@@ -27,15 +27,11 @@ struct ImageData {
 };
 
 /// Memory behind an image on one kind of device. Made at the image's first use.
-class ImageMemory {
+class ImageMemory : public Resource {
 public:
-    virtual ~ImageMemory() = default;
     virtual const char *device() const = 0;
     virtual void read(const ImageRegion &region, const ImageData &to) const = 0;
     virtual void write(const ImageRegion &region, const ImageData &from) = 0;
-
-    /// Command buffers that use it and are committed but not completed.
-    std::atomic<int> in_flight{0};
 };
 
 /// An image of feature channels, MPSImage. Made by `create`, or as a temporary image, MPSTemporaryImage, for

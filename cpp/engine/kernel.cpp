@@ -1,5 +1,7 @@
 #include "engine/kernel.h"
 
+#include <algorithm>
+
 #include "engine/graph.h"
 
 namespace mpscnn::engine {
@@ -15,9 +17,19 @@ const WeightTensor *Kernel::weight(const std::string &role) const {
     return found == weights_.end() ? nullptr : &found->second;
 }
 
-void Kernel::require_complete() const {
+void Kernel::remove_weight(const std::string &role) {
+    if (weights_.erase(role) > 0) states_.clear();
+}
+
+void Kernel::require_complete(const kernels::Encoding &encoding) const {
+    const auto uses = [&](const std::string &role) {
+        return std::any_of(encoding.nodes.begin(), encoding.nodes.end(), [&](const auto &node) {
+            return std::any_of(node.weights.begin(), node.weights.end(),
+                               [&](const kernels::WeightUse &use) { return use.kernel_role == role; });
+        });
+    };
     for (const ops::WeightSpec &spec : definition_.weights())
-        if (spec.required && weights_.count(spec.role) == 0)
+        if (spec.required && weights_.count(spec.role) == 0 && uses(spec.role))
             fail(ErrorKind::weights,
                  definition_.name() + ": " + spec.role + " " + spec.shape.text() + " is missing");
 }

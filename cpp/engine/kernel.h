@@ -31,8 +31,10 @@ public:
     void set_weight(const std::string &role, WeightTensor tensor);
     /// nullptr for one that is not set.
     const WeightTensor *weight(const std::string &role) const;
-    /// Throws WeightsError unless all required weights are set.
-    void require_complete() const;
+    /// As if it had never been set.
+    void remove_weight(const std::string &role);
+    /// Throws WeightsError unless all required weights that the encoding uses are set.
+    void require_complete(const kernels::Encoding &encoding) const;
 
     /// This device's preparation, made at first use and again after a weight has changed.
     template <class State> State &state() {

@@ -55,9 +55,9 @@ void require_range(const std::string &kernel, const char *name, std::int64_t val
 
 EncodingBuilder::EncodingBuilder(std::string kernel, const KernelProperties &properties,
                                  std::span<const ImageDescriptor> sources, const ImageDescriptor &destination,
-                                 bool any_source_channel)
+                                 EncodingOptions options)
     : kernel_(std::move(kernel)), properties_(properties), sources_(sources),
-      destination_channels_(destination.feature_channels), any_source_channel_(any_source_channel) {
+      destination_channels_(destination.feature_channels), options_(options) {
     place_destination(destination);
     for (std::size_t i = 0; i < sources.size(); ++i) place_source(i);
 }
@@ -89,7 +89,8 @@ void EncodingBuilder::place_destination(const ImageDescriptor &destination) {
 }
 
 void EncodingBuilder::place_source(std::size_t source) {
-    ImageRegion range = readable(kernel_, sources_, source, properties_.sources[source], any_source_channel_);
+    ImageRegion range =
+        readable(kernel_, sources_, source, properties_.sources[source], options_.any_source_channel);
     if (written_.images > range.images)
         refuse(ErrorKind::parameter, property_name(source, sources_.size(), "offset") +
                                          ".z and the images written must stay within the " +
@@ -103,6 +104,10 @@ void EncodingBuilder::place_source(std::size_t source) {
 int EncodingBuilder::add_source(std::size_t source, const ImageRegion &region) {
     inputs_.push_back({source, region});
     return -static_cast<int>(inputs_.size());
+}
+
+int EncodingBuilder::statistics(std::int64_t channels) {
+    return add_source(EncodedSource::statistics, statistics_region(written_.images, channels));
 }
 
 int EncodingBuilder::whole(std::size_t source) { return add_source(source, ranges_[source]); }

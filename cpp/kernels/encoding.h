@@ -25,9 +25,17 @@ struct ImageRegion {
 
 /// A source region of one image.
 struct EncodedSource {
+    /// In place of an image: the statistics of a batch normalization state, the same for every image.
+    static constexpr std::size_t statistics = ~std::size_t{0};
+
     std::size_t image; ///< index among the kernel's sources
     ImageRegion region;
 };
+
+/// Mean and variance of each channel as a tensor: (images, 2, 1, channels).
+inline ImageRegion statistics_region(std::int64_t images, std::int64_t channels) {
+    return {0, 0, 0, 0, images, 2, 1, channels};
+}
 
 /// A weight of the kernel as an operation takes it: the same elements in the same order.
 struct WeightUse {
@@ -69,13 +77,18 @@ std::int64_t require_channel_offset(const std::string &kernel, const std::string
 ImageRegion readable(const std::string &kernel, std::span<const ImageDescriptor> sources, std::size_t source,
                      const SourceProperties &given, bool any_channel);
 
+struct EncodingOptions {
+    bool any_source_channel = false; ///< channels may be read from others than multiples of 4 on
+    bool with_statistics = false;    ///< a batch normalization state is given
+};
+
 /// Builds the encoding of one call. Checks what all kernels have in common; every error begins with the
 /// kernel's name.
 class EncodingBuilder {
 public:
     EncodingBuilder(std::string kernel, const KernelProperties &properties,
                     std::span<const ImageDescriptor> sources, const ImageDescriptor &destination,
-                    bool any_source_channel = false);
+                    EncodingOptions options = {});
 
     const std::string &kernel() const { return kernel_; }
     const KernelProperties &properties() const { return properties_; }
@@ -93,6 +106,9 @@ public:
     /// The pixels from the offset on, one for each that is written and strides apart (0: one pixel for all);
     /// outside the image as the edge mode says.
     int pixels(std::size_t source = 0, std::int64_t stride_x = 1, std::int64_t stride_y = 1);
+    /// Whether a batch normalization state is given, and its statistics.
+    bool has_statistics() const { return options_.with_statistics; }
+    int statistics(std::int64_t channels);
     /// The part of a source that lies in `clip`, whose size is given back.
     int part(const ClipRect &clip, ImageSize &size, std::size_t source = 0);
     /// Throws ShapeError unless exactly this size is written: `why`.
@@ -134,7 +150,7 @@ private:
     const KernelProperties &properties_;
     std::span<const ImageDescriptor> sources_;
     std::int64_t destination_channels_;
-    bool any_source_channel_; ///< channels may be read from others than multiples of 4 on
+    EncodingOptions options_;
     ImageRegion written_;
     std::vector<ImageRegion> ranges_; ///< images and channels of each source
     // While building, values are nodes from 0 on and sources from -1 downwards: sources may follow nodes.

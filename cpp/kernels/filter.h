@@ -22,6 +22,18 @@ template <class Family> ops::Window taps_of(const Family &family) {
     return window;
 }
 
+/// The rows and columns that windows at `offset` read for a result of this size.
+inline ImageRegion windowed_region(const ops::Window &taps, const Offset &offset, const ImageSize &size) {
+    const ops::WindowAxis rows{taps.kernel_height, taps.stride_y, taps.dilation_y};
+    const ops::WindowAxis columns{taps.kernel_width, taps.stride_x, taps.dilation_x};
+    ImageRegion region;
+    region.y = offset.y - rows.reach() / 2;
+    region.x = offset.x - columns.reach() / 2;
+    region.height = (size.height - 1) * rows.stride + rows.reach();
+    region.width = (size.width - 1) * columns.stride + columns.reach();
+    return region;
+}
+
 /// Throws unless the sizes of a convolution's filter are in their ranges.
 template <class Family> void check_filter(const std::string &kernel, const Family &family) {
     require_range(kernel, "kernel_width", family.kernel_width, 1);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/filter.h"
+
 namespace mpscnn::kernels {
 
 namespace {
@@ -99,6 +101,10 @@ Kernel with_defaults(const KernelClass &type) {
     return kernel;
 }
 
+const char *name_of(StateUse use) {
+    return use == StateUse::none ? "none" : use == StateUse::reads ? "reads" : "writes";
+}
+
 ops::WindowAxis vertical(const ops::Window &taps) {
     return {taps.kernel_height, taps.stride_y, taps.dilation_y};
 }
@@ -178,10 +184,17 @@ void Kernel::apply_policy(const ImageDescriptor &source, ImageDescriptor &destin
     destination.height = rows.size;
     properties.sources[0].offset.x = columns.offset;
     properties.sources[0].offset.y = rows.offset;
+    std::visit(
+        [&]<class T>(T &entry) {
+            if constexpr (requires { entry.policy_applied(properties, destination); })
+                entry.policy_applied(properties, destination);
+        },
+        family);
 }
 
 ImageDescriptor Kernel::make_destination(std::span<const ImageDescriptor> sources) {
     require_sources(sources.size());
+    require_destination();
     std::vector<ImageRegion> ranges;
     for (std::size_t i = 0; i < sources.size(); ++i)
         ranges.push_back(readable(name(), sources, i, properties.sources[i], any_edge_mode()));
@@ -217,25 +230,53 @@ ImageRegion Kernel::source_region(std::int64_t width, std::int64_t height, std::
         fail(ErrorKind::parameter, name() + ": there is no source " + std::to_string(source));
     require_range(name(), "width", width, 1);
     require_range(name(), "height", height, 1);
-    const ops::Window taps = taps_of(family);
-    const ops::WindowAxis rows = vertical(taps), columns = horizontal(taps);
     const Offset &offset = properties.sources[source].offset;
-    ImageRegion region;
+    ImageRegion region = std::visit(
+        [&]<class T>(const T &entry) -> ImageRegion {
+            if constexpr (requires { T::reads_whole_source; })
+                fail(ErrorKind::unsupported,
+                     name() +
+                         ": reads the whole source whatever the destination's size; it has no source region");
+            else if constexpr (requires(const ImageSize &size) { entry.source_region(offset, size, source); })
+                return entry.source_region(offset, {width, height}, source);
+            else
+                return windowed_region(taps_of(family), offset, {width, height});
+        },
+        family);
     region.image = offset.z;
-    region.y = offset.y - rows.reach() / 2;
-    region.x = offset.x - columns.reach() / 2;
-    region.height = (height - 1) * rows.stride + rows.reach();
-    region.width = (width - 1) * columns.stride + columns.reach();
     return region;
 }
 
-Encoding Kernel::encode(std::span<const ImageDescriptor> sources, const ImageDescriptor &destination) const {
-    require_sources(sources.size());
-    EncodingBuilder builder(name(), properties, sources, destination, any_edge_mode());
+void Kernel::require_destination() const {
+    if (type->state == StateUse::writes)
+        fail(ErrorKind::parameter, name() + ": writes a batch normalization state and no image");
+}
+
+Encoding Kernel::finish(EncodingBuilder builder) const {
     std::visit([&](const auto &entry) { entry.build(builder); }, family);
     std::vector<std::int64_t> channels;
-    for (std::size_t i = 0; i < sources.size(); ++i) channels.push_back(builder.channels(i));
+    for (std::size_t i = 0; i < type->sources; ++i) channels.push_back(builder.channels(i));
     return std::move(builder).finish(output_channels(channels));
+}
+
+Encoding Kernel::encode(std::span<const ImageDescriptor> sources, const ImageDescriptor &destination,
+                        bool with_statistics) const {
+    require_sources(sources.size());
+    require_destination();
+    if (with_statistics && type->state != StateUse::reads)
+        fail(ErrorKind::parameter, name() + ": takes no batch normalization state");
+    const EncodingOptions options{any_edge_mode(), with_statistics};
+    return finish({name(), properties, sources, destination, options});
+}
+
+Encoding Kernel::encode_statistics(const ImageDescriptor &source) const {
+    if (type->state != StateUse::writes)
+        fail(ErrorKind::parameter, name() + ": writes no batch normalization state");
+    ImageDescriptor read = source; // in place of a destination: says which images are read
+    read.number_of_images = std::max<std::int64_t>(1, read.number_of_images - properties.sources[0].offset.z);
+    Encoding encoding = finish({name(), properties, {&source, 1}, read, {}});
+    encoding.destination = statistics_region(1, encoding.destination.channels);
+    return encoding;
 }
 
 Json describe_kernels() {
@@ -246,6 +287,7 @@ Json describe_kernels() {
         entry.set("name", type.name);
         entry.set("apple", type.apple);
         entry.set("sources", type.sources);
+        entry.set("state", name_of(type.state));
         ops::FieldDescriber fixed, settable;
         std::visit(
             [&](auto &family) {

@@ -35,12 +35,27 @@ namespace mpscnn::kernels {
 // and, unless a pixel of the result depends on the pixel at the same place, one of
 //   ops::Window taps() const;                          kernel, stride and dilation
 //   ImageSize destination_size(std::span<const ImageDescriptor>) const;   whatever the padding policy
-using Family = std::variant<ArgumentReduction, ConvolutionTranspose, Arithmetic, BatchNormalization,
-                            BinaryConvolution, BinaryFullyConnected, Convolution, CrossChannelNormalization,
-                            Dropout, FullyConnected, GroupNormalization, Neuron, Pad, Pooling, Reduction,
-                            Reshape, Resize, Slice, Softmax, WeightedReduction, WindowNormalization>;
+// and, where it applies,
+//   void policy_applied(KernelProperties &, ImageDescriptor &destination);   after the padding policy has set
+//                                                      offset and size
+//   static constexpr bool reads_whole_source = true;   whatever the destination's size
+//   ImageRegion source_region(const Offset &, const ImageSize &, std::size_t source) const;   unless taps()
+//   or
+//                                                      the pixels at the same places say it
+using Family =
+    std::variant<ArgumentReduction, ConvolutionTranspose, Arithmetic, BatchNormalization, BatchStatistics,
+                 BinaryConvolution, BinaryFullyConnected, Convolution, CrossChannelNormalization, Dropout,
+                 FullyConnected, GroupNormalization, Neuron, Pad, Pooling, Reduction, Reshape, Resize, Slice,
+                 Softmax, WeightedReduction, WindowNormalization>;
 
 struct Kernel;
+
+/// What a kernel does with a batch normalization state.
+enum class StateUse {
+    none,
+    reads, ///< where one is given
+    writes ///< instead of a destination image
+};
 
 /// A class of Apple's as mpscnn has it.
 struct KernelClass {
@@ -48,6 +63,7 @@ struct KernelClass {
     const char *apple; ///< "MPSCNNPoolingMax"
     std::size_t sources;
     Family (*make)();
+    StateUse state = StateUse::none;
 };
 
 /// THE table of raw kernels, by name.
@@ -73,7 +89,11 @@ struct Kernel {
     /// The pixels of a source that a destination of this size needs, taking no notice of the clip rectangle;
     /// they may reach outside. Images and channels are not looked at.
     ImageRegion source_region(std::int64_t width, std::int64_t height, std::size_t source = 0) const;
-    Encoding encode(std::span<const ImageDescriptor> sources, const ImageDescriptor &destination) const;
+    /// `with_statistics`: those of a batch normalization state are used.
+    Encoding encode(std::span<const ImageDescriptor> sources, const ImageDescriptor &destination,
+                    bool with_statistics = false) const;
+    /// Of a kernel that writes a state: the destination is (1, 2, 1, channels).
+    Encoding encode_statistics(const ImageDescriptor &source) const;
 
 private:
     void check() const;
@@ -83,10 +103,13 @@ private:
     /// Size of the destination and offset of a kernel with one source, by the padding policy.
     void apply_policy(const ImageDescriptor &source, ImageDescriptor &destination);
     void require_sources(std::size_t given) const;
+    /// Throws ParameterError for a kernel that has no destination image.
+    void require_destination() const;
+    Encoding finish(EncodingBuilder builder) const;
 };
 
-/// All classes with their properties and weights as JSON: name, apple, sources, properties (name, type,
-/// default, allowed, meaning, fixed).
+/// All classes with their properties as JSON: name, apple, sources, state (none, reads or writes), fixed and
+/// properties (name, type, default, allowed, meaning).
 Json describe_kernels();
 
 } // namespace mpscnn::kernels

@@ -83,7 +83,9 @@ using ops::ArgumentKind, ops::ArithmeticKind, ops::NeuronKind, ops::PoolingKind,
 
 constexpr KernelClass classes[] = {
     {"Add", "MPSCNNAdd", 2, arithmetic<ArithmeticKind::add>},
-    {"BatchNormalization", "MPSCNNBatchNormalization", 1, plain<BatchNormalization>},
+    {"BatchNormalization", "MPSCNNBatchNormalization", 1, plain<BatchNormalization>, StateUse::reads},
+    {"BatchNormalizationStatistics", "MPSCNNBatchNormalizationStatistics", 1, plain<BatchStatistics>,
+     StateUse::writes},
     {"BinaryConvolution", "MPSCNNBinaryConvolution", 1, plain<BinaryConvolution>},
     {"BinaryFullyConnected", "MPSCNNBinaryFullyConnected", 1, plain<BinaryFullyConnected>},
     {"Convolution", "MPSCNNConvolution", 1, plain<Convolution>},

@@ -23,13 +23,28 @@ int BatchNormalization::build(EncodingBuilder &builder) const {
     const Shape channels{number_of_feature_channels};
     ops::BatchNormalization normalization;
     normalization.epsilon = epsilon;
-    const int source = builder.pixels();
-    const int result = builder.add(normalization, {source},
-                                   {{"mean", "mean", channels},
-                                    {"variance", "variance", channels},
-                                    {"gamma", "gamma", channels},
-                                    {"beta", "beta", channels}});
+    std::vector<int> inputs{builder.pixels()};
+    std::vector<WeightUse> weights{{"gamma", "gamma", channels}, {"beta", "beta", channels}};
+    if (builder.has_statistics()) {
+        inputs.push_back(builder.statistics(number_of_feature_channels));
+    } else {
+        weights.push_back({"mean", "mean", channels});
+        weights.push_back({"variance", "variance", channels});
+    }
+    const int result = builder.add(normalization, std::move(inputs), std::move(weights));
     return builder.add_neuron(fused_neuron_descriptor.neuron, result, number_of_feature_channels);
+}
+
+int BatchStatistics::build(EncodingBuilder &builder) const {
+    constexpr const char *of_all = "statistics are those of the whole source";
+    builder.require_no_offset(of_all);
+    builder.require_written({builder.image().width, builder.image().height}, of_all);
+    if (const std::int64_t offset = builder.properties().destination_feature_channel_offset; offset != 0)
+        builder.refuse(ErrorKind::parameter,
+                       "destination_feature_channel_offset must be 0, for a state is written, got " +
+                           std::to_string(offset));
+    const int source = builder.whole();
+    return builder.add(ops::BatchStatistics{}, {source});
 }
 
 void GroupNormalization::check(const std::string &kernel) const {
@@ -69,6 +84,13 @@ int CrossChannelNormalization::build(EncodingBuilder &builder) const {
     normalization.delta = delta;
     const int source = builder.pixels();
     return builder.add(normalization, {source});
+}
+
+ops::Window WindowNormalization::taps() const {
+    ops::Window window;
+    window.kernel_height = kernel_height;
+    window.kernel_width = kernel_width;
+    return window;
 }
 
 void WindowNormalization::check(const std::string &kernel) const {

@@ -5,7 +5,7 @@
 
 namespace mpscnn::kernels {
 
-/// MPSCNNBatchNormalization with the statistics of its data source.
+/// MPSCNNBatchNormalization with the statistics of its data source or of a state.
 struct BatchNormalization {
     std::int64_t number_of_feature_channels = 0;
     NeuronDescriptor fused_neuron_descriptor;
@@ -25,8 +25,23 @@ struct BatchNormalization {
     int build(EncodingBuilder &builder) const;
 };
 
+/// MPSCNNBatchNormalizationStatistics, whose result is added to a state.
+struct BatchStatistics {
+    static constexpr bool reads_whole_source = true;
+
+    template <class Visitor> void fixed(Visitor &) {}
+    template <class Visitor> void fields(Visitor &) {}
+
+    void check(const std::string &) const {}
+    ops::WeightSpecs weights() const { return {}; }
+    std::int64_t output_channels(ChannelCounts sources) const { return sources[0]; }
+    int build(EncodingBuilder &builder) const;
+};
+
 /// MPSCNNInstanceNormalization and MPSCNNGroupNormalization: statistics of each image.
 struct GroupNormalization {
+    static constexpr bool reads_whole_source = true;
+
     bool grouped = false; ///< otherwise every channel is a group
 
     std::int64_t number_of_feature_channels = 0, number_of_groups = 1;
@@ -89,6 +104,7 @@ struct WindowNormalization {
         visit("ps", ps, "factor of the result");
     }
 
+    ops::Window taps() const;
     void check(const std::string &kernel) const;
     ops::WeightSpecs weights() const { return {}; }
     std::int64_t output_channels(ChannelCounts sources) const { return sources[0]; }

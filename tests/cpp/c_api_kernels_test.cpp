@@ -193,6 +193,9 @@ TEST(kernels_describe_themselves_and_take_weights) {
     CHECK(stored.rank == 4 && static_cast<const float *>(stored.data)[1] == 2);
     CHECK(refused(mpscnn_kernel_get_weight(kernel, "bias_terms", &stored), MPSCNN_ERROR_WEIGHTS,
                   "has been set"));
+    CHECK(succeeded(mpscnn_kernel_remove_weight(kernel, "weights")));
+    CHECK(
+        refused(mpscnn_kernel_get_weight(kernel, "weights", &stored), MPSCNN_ERROR_WEIGHTS, "has been set"));
     CHECK(succeeded(mpscnn_kernel_set(kernel, R"({"offset": [1, 2, 0]})")));
     CHECK(succeeded(mpscnn_kernel_get(kernel, &text)));
     CHECK(taken(text).find("\"offset\":[1,2,0]") != std::string::npos);
@@ -216,6 +219,49 @@ TEST(a_kernel_without_its_weights_is_refused) {
     mpscnn_feature_image_release(source);
     mpscnn_feature_image_release(result);
     mpscnn_kernel_release(kernel);
+}
+
+TEST(statistics_of_a_batch_are_added_to_a_state) {
+    Objects objects;
+    mpscnn_batch_normalization_state *state = nullptr;
+    CHECK(refused(mpscnn_batch_normalization_state_create(0, &state), MPSCNN_ERROR_PARAMETER,
+                  "feature_channels must be 1 to"));
+    CHECK(succeeded(mpscnn_batch_normalization_state_create(2, &state)));
+    std::int64_t channels = 0;
+    CHECK(succeeded(mpscnn_batch_normalization_state_feature_channels(state, &channels)));
+    CHECK(channels == 2);
+    float mean[2], variance[2];
+    CHECK(refused(mpscnn_batch_normalization_state_read(state, mean, variance), MPSCNN_ERROR_STATE,
+                  "has no statistics"));
+
+    mpscnn_feature_image *source = image_of(2, 1, 2), *result = image_of(2, 1, 2);
+    std::vector<float> values{1, 10, 3, 10};
+    mpscnn_image_data data = data_of(values);
+    const mpscnn_image_region whole{0, 0, 0, 0, 1, 1, 2, 2};
+    CHECK(succeeded(mpscnn_feature_image_write(source, &whole, &data)));
+    mpscnn_kernel *statistics = kernel_of("BatchNormalizationStatistics", nullptr);
+    mpscnn_kernel *normalization =
+        kernel_of("BatchNormalization", R"({"number_of_feature_channels": 2, "epsilon": 3})");
+    CHECK(refused(mpscnn_kernel_encode(statistics, objects.commands, &source, 1, result),
+                  MPSCNN_ERROR_PARAMETER, "writes a batch normalization state and no image"));
+    CHECK(succeeded(mpscnn_kernel_encode_statistics(statistics, objects.commands, source, state)));
+    CHECK(succeeded(mpscnn_kernel_encode_with_state(normalization, objects.commands, source, state, result)));
+    CHECK(succeeded(mpscnn_command_buffer_commit(objects.commands)));
+    CHECK(succeeded(mpscnn_command_buffer_wait(objects.commands)));
+    CHECK(succeeded(mpscnn_batch_normalization_state_read(state, mean, variance)));
+    CHECK(mean[0] == 2 && mean[1] == 10 && variance[0] == 1 && variance[1] == 0);
+    CHECK(succeeded(mpscnn_feature_image_read(result, &whole, &data)));
+    CHECK((values == std::vector<float>{-0.5f, 0, 0.5f, 0}));
+    CHECK(succeeded(mpscnn_batch_normalization_state_reset(state)));
+    CHECK(refused(mpscnn_batch_normalization_state_read(state, mean, variance), MPSCNN_ERROR_STATE,
+                  "has no statistics"));
+    CHECK(refused(mpscnn_batch_normalization_state_reset(nullptr), MPSCNN_ERROR_PARAMETER, "state"));
+    mpscnn_batch_normalization_state_release(state);
+    mpscnn_batch_normalization_state_release(nullptr);
+    mpscnn_kernel_release(statistics);
+    mpscnn_kernel_release(normalization);
+    mpscnn_feature_image_release(source);
+    mpscnn_feature_image_release(result);
 }
 
 TEST(a_network_is_encoded_between_kernels) {

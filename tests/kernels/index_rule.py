@@ -3,6 +3,7 @@ MPSCNNPooling.h, and what a clip rectangle, an offset and channel ranges mean.""
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -159,6 +160,21 @@ def encode(kernel: Any, *sources: Any, destination: Any = None) -> Any:
             result = kernel.encode(commands, *images, mpscnn.Image.from_numpy(destination))
     array = result.numpy()
     return array if array.ndim == 4 else array[None]
+
+
+class Gate:
+    """A completed handler that holds its queue until it is opened."""
+
+    def __init__(self, queue: mpscnn.CommandQueue) -> None:
+        self.opened, self.reached = threading.Event(), threading.Event()
+        self.commands = queue.command_buffer()
+        self.commands.add_completed_handler(self)
+        self.commands.commit()
+        assert self.reached.wait(30)
+
+    def __call__(self, commands: mpscnn.CommandBuffer) -> None:
+        self.reached.set()
+        assert self.opened.wait(30)
 
 
 def normal(seed: int, shape: tuple[int, ...]) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kernels.index_rule import normal
+from kernels.index_rule import Gate, normal
 
 import mpscnn
 from mpscnn import CommandStatus, kernels
@@ -26,21 +26,6 @@ X = normal(0, (6, 7, 8))
 @pytest.fixture
 def queue() -> mpscnn.CommandQueue:
     return mpscnn.CommandQueue("cpu", threads=1)
-
-
-class Gate:
-    """A completed handler that holds its queue until it is opened."""
-
-    def __init__(self, queue: mpscnn.CommandQueue) -> None:
-        self.opened, self.reached = threading.Event(), threading.Event()
-        self.commands = queue.command_buffer()
-        self.commands.add_completed_handler(self)
-        self.commands.commit()
-        assert self.reached.wait(30)
-
-    def __call__(self, commands: mpscnn.CommandBuffer) -> None:
-        self.reached.set()
-        assert self.opened.wait(30)
 
 
 def test_states_of_a_command_buffer(queue: mpscnn.CommandQueue) -> None:

@@ -1,4 +1,4 @@
-"""Kernels whose pixels depend on the pixel at the same place: arithmetic, neurons, softmax, normalization, slices."""
+"""Kernels whose pixels depend on the pixel at the same place: arithmetic, neurons, softmax, slices."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from kernels.index_rule import Call, Window, calls, encode, normal
 from ops.single_layer import seeds
-from tolerance import ELEMENTWISE_ULPS, SOFTMAX_ULPS, assert_close, linear_bound, ulp_bound
+from reference.neuron import neuron
+from tolerance import (
+    ELEMENTWISE_ULPS,
+    SOFTMAX_ULPS,
+    assert_close,
+    linear_bound,
+    neuron_bound,
+    ulp_bound,
+)
 
 import mpscnn
 from mpscnn import kernels
@@ -45,31 +53,34 @@ def test_softmax(call: Call, seed: int, logarithm: bool) -> None:
     assert_close(encode(kernel, x, destination=before), reference, bound)
 
 
-@pytest.mark.parametrize(
-    ("kernel", "function"),
-    [
-        (kernels.NeuronAbsolute(), np.abs),
-        (kernels.NeuronELU(0.5), lambda x: np.where(x >= 0, x, 0.5 * np.expm1(x))),
-        (kernels.NeuronExponential(0.5, 0.25, 2.0), lambda x: 2.0 ** (0.5 * x + 0.25)),
-        (kernels.NeuronHardSigmoid(), lambda x: np.clip(np.float32(0.2) * x + 0.5, 0, 1)),
-        (kernels.NeuronLinear(2.0, 1.0), lambda x: 2 * x + 1),
-        (kernels.NeuronLogarithm(0.5, 9.0), lambda x: np.log(0.5 * x + 9)),
-        (kernels.NeuronPReLU(np.arange(7.0)), lambda x: np.where(x >= 0, x, x * np.arange(7.0))),
-        (kernels.NeuronPower(1.0, 9.0, 2.0), lambda x: (x + 9) ** 2),
-        (kernels.NeuronReLU(0.25), lambda x: np.where(x >= 0, x, 0.25 * x)),
-        (kernels.NeuronReLUN(0.0, 1.0), lambda x: np.clip(x, 0, 1)),
-        (kernels.NeuronSigmoid(), lambda x: 1 / (1 + np.exp(-x))),
-        (kernels.NeuronSoftPlus(2.0, 0.5), lambda x: 2 * np.log1p(np.exp(0.5 * x))),
-        (kernels.NeuronSoftSign(), lambda x: x / (1 + np.abs(x))),
-        (kernels.NeuronTanH(2.0, 0.5), lambda x: 2 * np.tanh(0.5 * x)),
-        (kernels.Neuron(kernels.NeuronDescriptor("none")), lambda x: x),
-    ],
-    ids=lambda value: type(value).__name__ if isinstance(value, kernels.Kernel) else "",
-)
-def test_neurons(kernel: kernels.Neuron, function: Any) -> None:
-    """Each class computes its function; how exactly is for the tests of the operation."""
+# The kind, its parameters, and the kernel with them.
+NEURONS: list[tuple[str, dict[str, float], kernels.Neuron]] = [
+    ("absolute", {}, kernels.NeuronAbsolute()),
+    ("elu", {"a": 0.5}, kernels.NeuronELU(0.5)),
+    ("exponential", {"a": 0.5, "b": 0.25, "c": 2.0}, kernels.NeuronExponential(0.5, 0.25, 2.0)),
+    ("hard_sigmoid", {"a": float(np.float32(0.2)), "b": 0.5}, kernels.NeuronHardSigmoid()),
+    ("linear", {"a": 2.0, "b": 1.0}, kernels.NeuronLinear(2.0, 1.0)),
+    ("logarithm", {"a": 0.5, "b": 9.0, "c": -1.0}, kernels.NeuronLogarithm(0.5, 9.0)),
+    ("prelu", {}, kernels.NeuronPReLU(np.arange(7.0))),
+    ("power", {"a": 1.0, "b": 9.0, "c": 2.0}, kernels.NeuronPower(1.0, 9.0, 2.0)),
+    ("relu", {"a": 0.25}, kernels.NeuronReLU(0.25)),
+    ("relun", {"a": 0.0, "b": 1.0}, kernels.NeuronReLUN(0.0, 1.0)),
+    ("sigmoid", {}, kernels.NeuronSigmoid()),
+    ("softplus", {"a": 2.0, "b": 0.5}, kernels.NeuronSoftPlus(2.0, 0.5)),
+    ("softsign", {}, kernels.NeuronSoftSign()),
+    ("tanh", {"a": 2.0, "b": 0.5}, kernels.NeuronTanH(2.0, 0.5)),
+    ("none", {}, kernels.Neuron(kernels.NeuronDescriptor("none"))),
+    ("gelu", {}, kernels.Neuron(kernels.NeuronDescriptor("gelu"))),
+]
+
+
+@pytest.mark.parametrize(("kind", "parameters", "kernel"), NEURONS, ids=[entry[0] for entry in NEURONS])
+def test_neurons(kind: str, parameters: dict[str, float], kernel: kernels.Neuron) -> None:
+    """Each class computes its function, with its own defaults."""
     x = normal(5, (1, 4, 5, 7))
-    np.testing.assert_allclose(encode(kernel, x), function(x.astype(np.float64)), rtol=1e-5, atol=1e-6)
+    attributes = {"kind": kind, **parameters}
+    reference = neuron(x, attributes, np.arange(7.0))
+    assert_close(encode(kernel, x), reference, neuron_bound(x, attributes, reference))
 
 
 def test_neurons_that_do_not_go_together_are_refused() -> None:
@@ -160,36 +171,3 @@ def test_arithmetic_that_does_not_fit_is_refused() -> None:
         encode(kernels.Add(), x, y)
     with pytest.raises(mpscnn.ParameterError, match="both strides of an axis are 0"):
         encode(kernels.Add(primary_stride_x=0, secondary_stride_x=0), x, x, destination=x)
-
-
-@given(seeds, st.booleans())
-def test_batch_normalization(seed: int, with_neuron: bool) -> None:
-    x = normal(seed, (2, 3, 4, 6))
-    mean, gamma, beta = (normal(seed + i, (6,)) for i in (1, 2, 3))
-    variance = normal(seed + 4, (6,)) ** 2 + 0.1
-    neuron = kernels.NeuronDescriptor("relu", 0.5) if with_neuron else None
-    kernel = kernels.BatchNormalization(
-        mean, variance, gamma, beta, fused_neuron_descriptor=neuron, epsilon=0.25
-    )
-    scale = gamma / np.sqrt(variance.astype(np.float64) + 0.25)
-    y = (x.astype(np.float64) - mean) * scale + beta
-    reference = np.where(y >= 0, y, 0.5 * y) if with_neuron else y
-    bound = linear_bound((np.abs(x) + np.abs(mean)) * np.abs(scale) + np.abs(beta))
-    assert_close(encode(kernel, x), reference, bound)
-
-
-def test_normalizations_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(mpscnn.ParameterError, match="epsilon must be above 0"):
-        kernels.BatchNormalization([0.0], [1.0], epsilon=0.0)
-    with pytest.raises(mpscnn.WeightsError, match="BatchNormalization, variance: element 0 is -1"):
-        kernels.BatchNormalization([0.0], [-1.0])
-    with pytest.raises(mpscnn.ShapeError, match="the source must have 3 feature channels"):
-        encode(kernels.BatchNormalization(np.zeros(3), np.ones(3)), normal(0, (2, 2, 2)))
-    with pytest.raises(mpscnn.ParameterError, match="number_of_groups must be a divisor of the 6"):
-        kernels.GroupNormalization(4, np.ones(6))
-    with pytest.raises(mpscnn.ParameterError, match="statistics are those of the whole source"):
-        encode(
-            kernels.InstanceNormalization(np.ones(4), offset=(1, 0)),
-            normal(0, (2, 2, 4)),
-            destination=normal(0, (2, 2, 4)),
-        )

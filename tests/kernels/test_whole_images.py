@@ -1,4 +1,4 @@
-"""Kernels that look at whole images: resizing, reshaping, reductions, statistics, dropout."""
+"""Kernels that look at whole images: resizing, reshaping, reductions, normalizations."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from kernels.index_rule import encode, normal
 from ops.single_layer import run_layer, seeds
+from reference.normalization import batch_normalization, group_statistics
+from tolerance import assert_close, linear_bound, local_contrast_bound, normalized_bound, power_bound
 
 import mpscnn
 from mpscnn import kernels
@@ -143,9 +145,12 @@ AXES = {"Row": 2, "Column": 1, "FeatureChannels": 3}
 @given(shapes, st.sampled_from(sorted(AXES)), st.sampled_from(sorted(REDUCTIONS)), seeds)
 def test_reductions(shape: tuple[int, ...], axis: str, kind: str, seed: int) -> None:
     x = normal(seed, shape)
-    expected = REDUCTIONS[kind](x.astype(np.float64), axis=AXES[axis], keepdims=True)
+    expected, magnitude = (
+        REDUCTIONS[kind](values.astype(np.float64), axis=AXES[axis], keepdims=True)
+        for values in (x, np.abs(x))
+    )
     result = encode(getattr(kernels, f"Reduce{axis}{kind}")(), x)
-    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
+    assert_close(result, expected, linear_bound(magnitude) if kind in ("Sum", "Mean") else 0.0)
 
 
 def test_reductions_of_a_part() -> None:
@@ -153,9 +158,9 @@ def test_reductions_of_a_part() -> None:
     row = kernels.ReduceRowMax(clip_rect_source=(1, 2, 3, 9))
     np.testing.assert_array_equal(encode(row, x), x[:, 2:, 1:4].max(axis=2, keepdims=True))
     total = kernels.ReduceFeatureChannelsSum(weight=2.0, source_feature_channel_offset=4)
-    np.testing.assert_allclose(
-        encode(total, x), 2 * x[..., 4:].sum(axis=3, keepdims=True), rtol=1e-5, atol=1e-5
-    )
+    terms = 2 * x[..., 4:].astype(np.float64)
+    bound = linear_bound(np.abs(terms).sum(axis=3, keepdims=True))
+    assert_close(encode(total, x), terms.sum(axis=3, keepdims=True), bound)
 
 
 @given(shapes, seeds)
@@ -170,15 +175,16 @@ def test_arguments(shape: tuple[int, ...], seed: int) -> None:
 def test_weighted_reductions(shape: tuple[int, ...], seed: int) -> None:
     x, weights = normal(seed, shape), normal(seed + 1, shape)
     weights[weights < 0] = 0
-    total = (x.astype(np.float64) * weights).sum(axis=3, keepdims=True)
+    terms = x.astype(np.float64) * weights
+    total = terms.sum(axis=3, keepdims=True)
     count = np.maximum(np.count_nonzero(weights, axis=3, keepdims=True), 1)
-    tolerance = {"rtol": 1e-5, "atol": 1e-5}
+    bound = linear_bound(np.abs(terms).sum(axis=3, keepdims=True))
     plain = kernels.ReduceFeatureChannelsAndWeightsSum()
     divided = kernels.ReduceFeatureChannelsAndWeightsSum(True)
     mean = kernels.ReduceFeatureChannelsAndWeightsMean()
-    np.testing.assert_allclose(encode(plain, x, weights), total, **tolerance)
-    np.testing.assert_allclose(encode(divided, x, weights), total / count, **tolerance)
-    np.testing.assert_allclose(encode(mean, x, weights), total / count, **tolerance)
+    assert_close(encode(plain, x, weights), total, bound)
+    assert_close(encode(divided, x, weights), total / count, bound / count)
+    assert_close(encode(mean, x, weights), total / count, bound / count)
 
 
 def test_reductions_that_do_not_fit_are_refused() -> None:
@@ -208,11 +214,20 @@ def test_group_and_instance_normalization(shape: tuple[int, ...], grouped: bool,
         kernel = kernels.GroupNormalization(2, gamma, beta, epsilon=0.5)
     else:
         kernel = kernels.InstanceNormalization(gamma, beta, epsilon=0.5)
-    parts = x.astype(np.float64).reshape(*x.shape[:3], groups, -1)
-    axes = (1, 2, 4)
-    normal_parts = (parts - parts.mean(axes, keepdims=True)) / np.sqrt(parts.var(axes, keepdims=True) + 0.5)
-    expected = normal_parts.reshape(x.shape) * gamma + beta
-    np.testing.assert_allclose(encode(kernel, x), expected, rtol=1e-4, atol=1e-5)
+    mean, variance = group_statistics(x, groups)
+    expected = batch_normalization(x, 0.5, mean, variance, gamma, beta)
+    assert_close(encode(kernel, x), expected, normalized_bound(x, mean, variance, 0.5, gamma, beta))
+
+
+def test_normalizations_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(mpscnn.ParameterError, match="number_of_groups must be a divisor of the 6"):
+        kernels.GroupNormalization(4, np.ones(6))
+    with pytest.raises(mpscnn.ParameterError, match="statistics are those of the whole source"):
+        encode(
+            kernels.InstanceNormalization(np.ones(4), offset=(1, 0)),
+            normal(0, (2, 2, 4)),
+            destination=normal(0, (2, 2, 4)),
+        )
 
 
 @given(shapes, st.integers(1, 6), seeds)
@@ -221,7 +236,8 @@ def test_cross_channel_normalization(shape: tuple[int, ...], size: int, seed: in
     kernel = kernels.CrossChannelNormalization(size, alpha=0.5, beta=0.75, delta=2.0)
     squares = np.pad(x.astype(np.float64) ** 2, ((0, 0),) * 3 + ((size // 2, (size - 1) // 2),))
     sums = sum(squares[..., i : i + shape[3]] for i in range(size))
-    np.testing.assert_allclose(encode(kernel, x), x / (2 + 0.5 / size * sums) ** 0.75, rtol=1e-5, atol=1e-6)
+    expected = x / (2 + 0.5 / size * sums) ** 0.75
+    assert_close(encode(kernel, x), expected, power_bound(expected, 0.75))
 
 
 @given(shapes, st.integers(1, 4), st.booleans(), seeds)
@@ -239,10 +255,22 @@ def test_window_normalizations(shape: tuple[int, ...], size: int, contrast: bool
         kernel = kernels.LocalContrastNormalization(size, size, p0=0.5, pm=0.25, ps=2.0, **parameters)
         variance = mean(wide**2) - mean(wide) ** 2
         expected = 0.25 + 2 * (x - 0.5 * mean(wide)) / (2 + 0.5 * variance) ** 0.75
+        size_of_mean = np.abs(mean(wide))
+        magnitude = 2 * (np.abs(x) + 0.5 * size_of_mean)
+        bound = local_contrast_bound(magnitude, size_of_mean, variance, parameters, expected)
     else:
         kernel = kernels.SpatialNormalization(size, size, **parameters)
         expected = x / (2 + 0.5 * mean(wide**2)) ** 0.75
-    np.testing.assert_allclose(encode(kernel, x.astype(np.float32)), expected, rtol=1e-4, atol=1e-5)
+        bound = power_bound(expected, 0.75)
+    assert_close(encode(kernel, x.astype(np.float32)), expected, bound)
+
+
+def test_windows_of_normalizations_follow_the_padding_policy() -> None:
+    x = normal(0, (1, 6, 7, 3))
+    padding = mpscnn.DefaultPadding(mpscnn.PaddingMethod.SIZE_VALID_ONLY)
+    whole = encode(kernels.SpatialNormalization(3, 3), x)
+    valid = encode(kernels.SpatialNormalization(3, 3, padding=padding), x)
+    np.testing.assert_array_equal(valid, whole[:, 1:-1, 1:-1])
 
 
 def test_windows_of_normalizations_are_square() -> None:
@@ -252,22 +280,3 @@ def test_windows_of_normalizations_are_square() -> None:
         kernels.SpatialNormalization(3, 5)
     with pytest.raises(mpscnn.ParameterError, match="kernel_size must be 1 to"):
         kernels.CrossChannelNormalization(0)
-
-
-@given(shapes, st.tuples(*[st.integers(0, 1)] * 3), seeds)
-def test_dropout_is_the_network_layer(
-    shape: tuple[int, ...], stride: tuple[int, int, int], seed: int
-) -> None:
-    x = normal(seed, shape)
-    kernel = kernels.Dropout(0.5, seed=seed, mask_stride_in_pixels=stride)
-    attributes = {"keep_probability": 0.5, "seed": seed, "training": True, "mask_stride_x": stride[0]}
-    attributes |= {"mask_stride_y": stride[1], "mask_stride_channels": stride[2]}
-    np.testing.assert_array_equal(encode(kernel, x), run_layer("dropout", [x], attributes))
-
-
-@pytest.mark.parametrize("probability", [0.0, 1.0, -0.5])
-def test_dropout_out_of_range_is_named(probability: float) -> None:
-    with pytest.raises(mpscnn.ParameterError, match="keep_probability must be above 0 and below 1"):
-        kernels.Dropout(probability)
-    with pytest.raises(mpscnn.ParameterError, match="mask_stride_in_pixels must be 0 or 1"):
-        kernels.Dropout(0.5, mask_stride_in_pixels=(1, 2, 1))

@@ -11,7 +11,7 @@ from hypothesis import given
 from numpy.typing import NDArray
 from ops.single_layer import precisions, run_layer, seeds, values
 from reference.neuron import neuron
-from tolerance import FLOAT32_EPS, NEURON_ULPS, assert_close, ulp_bound
+from tolerance import FLOAT32_EPS, NEURON_ULPS, assert_close, neuron_bound, ulp_bound
 
 import mpscnn
 
@@ -26,31 +26,6 @@ NAMES = [
 numbers = st.floats(-4, 4, width=16)
 bases = st.one_of(st.just(-1.0), st.floats(0.125, 8, width=16).filter(lambda base: abs(base - 1) > 0.05))
 exponents = st.one_of(st.integers(-4, 6).map(float), st.sampled_from([0.5, -0.5, 0.75, 1.5, 2.25]))
-
-
-def bound(x: NDArray[Any], attributes: dict[str, Any], reference: NDArray[Any]) -> Any:
-    """Units in the last place, and what the rounded argument a * x + b or b * x means for the result."""
-    kind = attributes["kind"]
-    a, b, c = (attributes.get(name, 0.0) for name in "abc")
-    size = np.abs(a * np.nan_to_num(x)) + abs(b)
-    finite = np.where(np.isfinite(reference), reference, 0.0)
-    with np.errstate(all="ignore"):
-        if kind in ("linear", "hard_sigmoid"):
-            return ulp_bound(size)
-        if kind == "power":
-            base = np.abs(a * x + b)
-            return ulp_bound(finite, NEURON_ULPS) + np.nan_to_num(
-                abs(finite * c) * ulp_bound(size) / base, posinf=0
-            )
-        if kind == "exponential":
-            return ulp_bound(finite, NEURON_ULPS + 2 * size * (1 if c == -1 else abs(np.log(c))))
-        if kind == "logarithm":
-            factor = 1 if c == -1 else 1 / abs(np.log(c))
-            argument = np.nan_to_num(factor * ulp_bound(size) / np.abs(a * x + b), posinf=0)
-            return ulp_bound(finite, NEURON_ULPS) + argument
-        if kind == "softplus":  # e^(b x) multiplies the error of b x
-            return ulp_bound(finite, NEURON_ULPS + 2 * np.abs(b * np.nan_to_num(x)))
-    return ulp_bound(finite, NEURON_ULPS)
 
 
 @given(st.sampled_from(KINDS), numbers, numbers, bases, exponents, st.integers(1, 40), seeds, precisions())
@@ -71,7 +46,7 @@ def test_functions(
         next_to_it = np.abs(np.abs(reference) - 65520) < 65520 * 64 * FLOAT32_EPS
         reference = np.where(np.abs(reference) > 65520, np.copysign(np.inf, reference), reference)
         reference = np.where(next_to_it, result, reference)
-    assert_close(result, reference, bound(x, attributes, reference), half=precision == "float16")
+    assert_close(result, reference, neuron_bound(x, attributes, reference), half=precision == "float16")
 
 
 @given(st.integers(1, 40), seeds)

@@ -22,10 +22,13 @@ from reference.normalization import (
 )
 from tolerance import (
     FLOAT32_EPS,
-    POWER_ULPS,
     STATISTICS_ULPS,
     assert_close,
     linear_bound,
+    local_contrast_bound,
+    normalized_bound,
+    power_bound,
+    statistics_bound,
     ulp_bound,
 )
 
@@ -95,13 +98,6 @@ def test_a_negative_variance_is_refused() -> None:
 # ---- Statistics of the data ----------------------------------------------------------------------------------
 
 
-def normalized_bound(x: Any, mean: Any, variance: Any, epsilon: float, gamma: Any, beta: Any) -> Any:
-    """Rounding of x - mean, and what the variance's error makes of it."""
-    scaled = np.abs(gamma) * np.abs(x - mean) / np.sqrt(variance + epsilon)
-    rounded = np.abs(gamma) * np.sqrt(variance) / np.sqrt(variance + epsilon)
-    return STATISTICS_ULPS * FLOAT32_EPS * (scaled + rounded + np.abs(beta)) + 1e-37
-
-
 shapes = st.one_of(
     st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.integers(1, 40)),
     st.tuples(st.integers(1, 3), st.integers(1, 40)),
@@ -136,8 +132,7 @@ def test_batch_statistics(shape: tuple[int, ...], offset: float, seed: int, prec
     reference = batch_statistics(x)
     # Statistics are no rounding point: float16 networks give the same.
     result = run_layer("batch_statistics", [x], {}, precision=precision)
-    bound = STATISTICS_ULPS * FLOAT32_EPS * (np.abs(reference) + np.sqrt(reference[:, 1:]))
-    assert_close(result, reference, bound + 1e-37)
+    assert_close(result, reference, statistics_bound(reference))
 
 
 @given(st.integers(1, 4), st.integers(1, 40), seeds, precisions(), st.booleans())
@@ -243,7 +238,7 @@ def test_cross_channel(
     attributes = {"kernel_size": kernel_size, "alpha": alpha, "beta": beta, "delta": delta}
     reference = cross_channel_normalization(x, **attributes)
     result = run_layer("cross_channel_normalization", [x], attributes, precision=precision)
-    bound = ulp_bound(reference, POWER_ULPS * (1 + abs(beta))) + 1e-37
+    bound = power_bound(reference, beta)
     assert_close(result, reference, bound, half=precision == "float16")
 
 
@@ -286,7 +281,7 @@ images = st.tuples(st.integers(1, 2), st.integers(1, 8), st.integers(1, 8), st.i
 def test_spatial(shape: tuple[int, ...], attributes: dict[str, Any], seed: int, precision: str) -> None:
     x = values(seed, shape, precision=precision)
     reference = spatial_normalization(x, attributes)
-    bound = ulp_bound(reference, POWER_ULPS * (1 + attributes["beta"]))
+    bound = power_bound(reference, attributes["beta"])
     result = run_layer("spatial_normalization", [x], attributes, precision=precision)
     assert_close(result, reference, bound, half=precision == "float16")
 
@@ -299,11 +294,8 @@ def test_local_contrast(
     attributes |= {"delta": 0.5, "p0": 0.75, "pm": 0.5, "ps": 2.0}
     reference = local_contrast_normalization(x, attributes)
     taps, centre = windows(x, attributes)
-    mean, variance, beta = np.abs(taps.mean(axis=0)), taps.var(axis=0), attributes["beta"]
-    base = 0.5 + attributes["alpha"] * variance
-    # The variance is known to its own rounding and to what rounding the columns' means does to deviations from them.
-    relative = POWER_ULPS * (1 + beta * (1 + attributes["alpha"] * np.sqrt(variance) * mean / base))
-    bound = FLOAT32_EPS * (relative * 2 * (np.abs(centre) + mean) / base**beta + np.abs(reference) + 1)
+    mean, variance = np.abs(taps.mean(axis=0)), taps.var(axis=0)
+    bound = local_contrast_bound(2 * (np.abs(centre) + mean), mean, variance, attributes, reference)
     result = run_layer("local_contrast_normalization", [x], attributes, precision=precision)
     assert_close(result, reference, bound, half=precision == "float16")
 

@@ -134,13 +134,35 @@ MPSCNN_API mpscnn_status mpscnn_feature_image_write(mpscnn_feature_image *image,
 MPSCNN_API mpscnn_status mpscnn_feature_image_memory(const mpscnn_feature_image *image, void **data,
                                                      int64_t strides[4]);
 
+/* ---- States (MPSCNNBatchNormalizationState) --------------------------------------------------------------
+ */
+
+/* Mean and variance of each channel of all batches since it was made or reset. Belongs to the queue whose
+ * command buffers use it first, which read and write it in the order in which they run. One thread at a time
+ * may use a state. */
+typedef struct mpscnn_batch_normalization_state mpscnn_batch_normalization_state;
+
+MPSCNN_API mpscnn_status mpscnn_batch_normalization_state_create(int64_t feature_channels,
+                                                                 mpscnn_batch_normalization_state **state);
+/* Encoded commands keep what they need. */
+MPSCNN_API void mpscnn_batch_normalization_state_release(mpscnn_batch_normalization_state *state);
+MPSCNN_API mpscnn_status mpscnn_batch_normalization_state_feature_channels(
+    const mpscnn_batch_normalization_state *state, int64_t *feature_channels);
+/* What is encoded from now on begins anew; what has been encoded before is not touched. */
+MPSCNN_API mpscnn_status mpscnn_batch_normalization_state_reset(mpscnn_batch_normalization_state *state);
+/* Copies `feature_channels` numbers to each. MPSCNN_ERROR_STATE before there are statistics, and while a
+ * committed command buffer uses the state. */
+MPSCNN_API mpscnn_status mpscnn_batch_normalization_state_read(const mpscnn_batch_normalization_state *state,
+                                                               float *mean, float *variance);
+
 /* ---- Kernels --------------------------------------------------------------------------------------------
  */
 
 typedef struct mpscnn_kernel mpscnn_kernel;
 
-/* All classes, as a JSON array: name, apple (the class it follows), sources (number of source images), fixed
- * and properties (name, type, default, allowed, meaning); `fixed` ones are given when the kernel is made. */
+/* All classes, as a JSON array: name, apple (the class it follows), sources (number of source images), state
+ * ("reads" or "writes" a batch normalization state, or "none"), fixed and properties (name, type, default,
+ * allowed, meaning); `fixed` ones are given when the kernel is made. */
 MPSCNN_API mpscnn_status mpscnn_kernels(mpscnn_text **json);
 
 /* `properties` is a JSON object; NULL: defaults. */
@@ -157,7 +179,9 @@ MPSCNN_API mpscnn_status mpscnn_kernel_weights(const mpscnn_kernel *kernel, mpsc
 MPSCNN_API mpscnn_status mpscnn_kernel_set_weight(mpscnn_kernel *kernel, const char *role,
                                                   const mpscnn_tensor *tensor, const float *scales,
                                                   const float *zero_points, int64_t quantization_count);
-/* The weight as stored, until it is set again. */
+/* As if the weight had never been set. */
+MPSCNN_API mpscnn_status mpscnn_kernel_remove_weight(mpscnn_kernel *kernel, const char *role);
+/* The weight as stored, until it is set again or removed. */
 MPSCNN_API mpscnn_status mpscnn_kernel_get_weight(const mpscnn_kernel *kernel, const char *role,
                                                   mpscnn_tensor *tensor);
 
@@ -172,6 +196,17 @@ MPSCNN_API mpscnn_status mpscnn_kernel_source_region(const mpscnn_kernel *kernel
 MPSCNN_API mpscnn_status mpscnn_kernel_encode(mpscnn_kernel *kernel, mpscnn_command_buffer *commands,
                                               const mpscnn_feature_image *const *sources, int source_count,
                                               mpscnn_feature_image *destination);
+/* A batch normalization with the statistics of a state in place of its weights `mean` and `variance`. */
+MPSCNN_API mpscnn_status mpscnn_kernel_encode_with_state(mpscnn_kernel *kernel,
+                                                         mpscnn_command_buffer *commands,
+                                                         const mpscnn_feature_image *source,
+                                                         const mpscnn_batch_normalization_state *state,
+                                                         mpscnn_feature_image *destination);
+/* BatchNormalizationStatistics: adds those of all images of the source to the state. */
+MPSCNN_API mpscnn_status mpscnn_kernel_encode_statistics(mpscnn_kernel *kernel,
+                                                         mpscnn_command_buffer *commands,
+                                                         const mpscnn_feature_image *source,
+                                                         mpscnn_batch_normalization_state *state);
 /* A whole network between kernels: images to the program's inputs, its outputs to images, (n, features) being
  * images of one pixel. The session is busy while this runs; it may be released. */
 MPSCNN_API mpscnn_status mpscnn_command_buffer_encode_session(

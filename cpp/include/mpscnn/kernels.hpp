@@ -212,6 +212,41 @@ private:
     detail::Handle<mpscnn_queue, mpscnn_queue_release> handle_;
 };
 
+/// Statistics of batches: BatchNormalizationStatistics writes them, BatchNormalization uses them. One thread
+/// at a time.
+class BatchNormalizationState {
+public:
+    explicit BatchNormalizationState(std::int64_t feature_channels) {
+        mpscnn_batch_normalization_state *handle = nullptr;
+        detail::check(mpscnn_batch_normalization_state_create(feature_channels, &handle));
+        handle_.reset(handle);
+    }
+
+    std::int64_t feature_channels() const {
+        std::int64_t channels = 0;
+        detail::check(mpscnn_batch_normalization_state_feature_channels(get(), &channels));
+        return channels;
+    }
+    /// What is encoded from now on begins anew.
+    void reset() { detail::check(mpscnn_batch_normalization_state_reset(get())); }
+
+    struct Statistics {
+        std::vector<float> mean, variance;
+    };
+    Statistics read() const {
+        const auto channels = static_cast<std::size_t>(feature_channels());
+        Statistics result{std::vector<float>(channels), std::vector<float>(channels)};
+        detail::check(
+            mpscnn_batch_normalization_state_read(get(), result.mean.data(), result.variance.data()));
+        return result;
+    }
+
+    mpscnn_batch_normalization_state *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<mpscnn_batch_normalization_state, mpscnn_batch_normalization_state_release> handle_;
+};
+
 /// JSON, see mpscnn_kernels.
 inline std::string kernels() { return detail::text_of(mpscnn_kernels); }
 
@@ -237,7 +272,11 @@ public:
                                                quantization.zero_points.data(),
                                                detail::count(quantization.scales.size())));
     }
-    /// Refers to memory of the kernel, until the weight is set again.
+    /// As if it had never been set.
+    void remove_weight(const std::string &role) {
+        detail::check(mpscnn_kernel_remove_weight(get(), role.c_str()));
+    }
+    /// Refers to memory of the kernel, until the weight is set again or removed.
     mpscnn_tensor weight(const std::string &role) const {
         mpscnn_tensor tensor{};
         detail::check(mpscnn_kernel_get_weight(get(), role.c_str(), &tensor));
@@ -267,6 +306,16 @@ public:
     void encode(CommandBuffer &commands, const Image &source, const Image &destination) {
         const Image *sources[] = {&source};
         encode(commands, sources, destination);
+    }
+    /// With the statistics of a state.
+    void encode(CommandBuffer &commands, const Image &source, const BatchNormalizationState &state,
+                const Image &destination) {
+        detail::check(mpscnn_kernel_encode_with_state(get(), commands.get(), source.get(), state.get(),
+                                                      destination.get()));
+    }
+    /// Adds statistics of the source to a state.
+    void encode(CommandBuffer &commands, const Image &source, BatchNormalizationState &state) {
+        detail::check(mpscnn_kernel_encode_statistics(get(), commands.get(), source.get(), state.get()));
     }
     /// To an image that the padding policy asks for.
     Image encode(CommandBuffer &commands, const Image &source) {

@@ -18,6 +18,12 @@ from mpscnn.kernels.arithmetic import (
     Multiply,
     Subtract,
 )
+from mpscnn.kernels.batch_normalization import (
+    BatchNormalization,
+    BatchNormalizationState,
+    BatchNormalizationStatistics,
+    NormalizationMeanAndVarianceState,
+)
 from mpscnn.kernels.binary_convolution import BinaryConvolution, BinaryFullyConnected
 from mpscnn.kernels.convolution import (
     Convolution,
@@ -26,10 +32,12 @@ from mpscnn.kernels.convolution import (
     ConvolutionWeightsAndBiasesState,
     DepthWiseConvolutionDescriptor,
     FullyConnected,
+    ImageSizeEncodingState,
     SubPixelConvolutionDescriptor,
 )
 from mpscnn.kernels.dropout import (
     Dropout,
+    DropoutGradientState,
 )
 from mpscnn.kernels.kernel import (
     BinaryKernel,
@@ -57,11 +65,11 @@ from mpscnn.kernels.neuron import (
     NeuronTanH,
 )
 from mpscnn.kernels.normalization import (
-    BatchNormalization,
     CrossChannelNormalization,
     GroupNormalization,
     InstanceNormalization,
     LocalContrastNormalization,
+    NormalizationGammaAndBetaState,
     SpatialNormalization,
 )
 from mpscnn.kernels.pooling import (
@@ -107,6 +115,8 @@ __all__ = [
     "Add",
     "Arithmetic",
     "BatchNormalization",
+    "BatchNormalizationState",
+    "BatchNormalizationStatistics",
     "BinaryConvolution",
     "BinaryFullyConnected",
     "BinaryKernel",
@@ -119,8 +129,10 @@ __all__ = [
     "DilatedPoolingMax",
     "Divide",
     "Dropout",
+    "DropoutGradientState",
     "FullyConnected",
     "GroupNormalization",
+    "ImageSizeEncodingState",
     "InstanceNormalization",
     "Kernel",
     "LocalContrastNormalization",
@@ -142,6 +154,8 @@ __all__ = [
     "NeuronSoftPlus",
     "NeuronSoftSign",
     "NeuronTanH",
+    "NormalizationGammaAndBetaState",
+    "NormalizationMeanAndVarianceState",
     "Pad",
     "Pooling",
     "PoolingAverage",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.commands import CommandBuffer
 from mpscnn.errors import ParameterError
-from mpscnn.kernels.kernel import UnaryKernel
+from mpscnn.feature_image import Image, ImageDescriptor
+from mpscnn.kernels.kernel import UnaryKernel, require_type
 from mpscnn.kernels.neuron import NeuronDescriptor
 from mpscnn.kernels.properties import Descriptor, Flag, Integer, Number
 
@@ -120,35 +122,38 @@ class ConvolutionWeightsAndBiasesState:
     biases: NDArray[Any] | None = None
 
 
+@dataclass(frozen=True)
+class ImageSizeEncodingState:
+    """The size of a convolution's source, for `ConvolutionTranspose` to return to, as MPSImageSizeEncodingState."""
+
+    source_width: int
+    source_height: int
+    offset: tuple[int, int] = (0, 0)
+    """The convolution's `offset`, (x, y)."""
+
+
 class _Weighted(UnaryKernel):
     """A convolution's weights, and how they are exchanged."""
 
-    _has_bias: bool
 
     def reload_weights_and_biases(self, state: ConvolutionWeightsAndBiasesState) -> None:
         """Other weights and bias terms of the same shapes, for what is encoded from now on; no biases are zeros.
 
-        Raises WeightsError for other shapes and for values that are not finite.
+        What has been encoded before keeps its weights, in the same command buffer too, as with
+        reloadWeightsAndBiasesWithCommandBuffer:state:.
+
+        Raises WeightsError for other shapes and for values that are not finite; then nothing has changed.
         """
-        if not isinstance(state, ConvolutionWeightsAndBiasesState):
-            raise ParameterError(
-                f"{type(self).__name__}.reload_weights_and_biases: expected a ConvolutionWeightsAndBiasesState, "
-                f"got {type(state).__name__}"
-            )
-        biases = state.biases
-        if biases is None and self._has_bias:
-            biases = np.zeros_like(self._kernel.weight("bias_terms"))
-        self._set_weight("weights", state.weights)
-        self._set_weight("bias_terms", biases, required=False)
-        self._has_bias = state.biases is not None
+        require_type(
+            f"{type(self).__name__}.reload_weights_and_biases", state, ConvolutionWeightsAndBiasesState
+        )
+        self._reload({"weights": state.weights, "bias_terms": state.biases})
 
     def export_weights_and_biases(self) -> ConvolutionWeightsAndBiasesState:
         """Copies of the weights and bias terms."""
-        biases = self._kernel.weight("bias_terms") if self._has_bias else None
-        return ConvolutionWeightsAndBiasesState(self._kernel.weight("weights"), biases)
+        return ConvolutionWeightsAndBiasesState(self._kernel.weight("weights"), self._weight("bias_terms"))
 
     def _load(self, weights: Any, bias_terms: Any, others: dict[str, Any]) -> None:
-        self._has_bias = bias_terms is not None
         self._set_weight("weights", weights)
         self._set_weight("bias_terms", bias_terms, required=False)
         for role, value in others.items():
@@ -193,10 +198,7 @@ class Convolution(_Weighted):
     def __init__(
         self, descriptor: ConvolutionDescriptor, weights: Any, bias_terms: Any = None, **properties: Any
     ) -> None:
-        if not isinstance(descriptor, ConvolutionDescriptor):
-            raise ParameterError(
-                f"Convolution: expected a ConvolutionDescriptor, got {type(descriptor).__name__}"
-            )
+        require_type("Convolution", descriptor, ConvolutionDescriptor)
         super().__init__(**descriptor.properties(), **properties)
         self._load(weights, bias_terms, descriptor.weights())
 
@@ -212,6 +214,11 @@ class Convolution(_Weighted):
     def channel_multiplier(self) -> int:
         """Output channels of each source channel; 0 unless the convolution is depthwise."""
         return self.output_feature_channels // self.input_feature_channels if self.depthwise else 0
+
+    def result_state(self, source: Image) -> ImageSizeEncodingState:
+        """What `ConvolutionTranspose.encode` needs to undo an encode of this source with the offset as it is now."""
+        x, y, _ = self.offset
+        return ImageSizeEncodingState(source.width, source.height, (x, y))
 
 
 class FullyConnected(_Weighted):
@@ -294,3 +301,42 @@ class ConvolutionTranspose(_Weighted):
         del given["batch_normalization_epsilon"]
         super().__init__(**given, **properties)
         self._load(weights, bias_terms, descriptor.weights())
+
+    def encode(
+        self,
+        commands: CommandBuffer,
+        source: Image,
+        destination: Image | None = None,
+        *,
+        image_size_encoding_state: ImageSizeEncodingState | None = None,
+    ) -> Image:
+        """As `UnaryKernel.encode`; a state makes pixels return to where a convolution took them from.
+
+        The convolution has the same kernel size, stride and dilation. Its state sets `offset` to (0, 0, z), the kernel
+        offsets, and the size of a result that the kernel makes. With the convolution's weights rotated by 180 degrees
+        the kernel is then its adjoint.
+        """
+        if image_size_encoding_state is None:
+            return super().encode(commands, source, destination)
+        self._require_arguments(commands, [source])
+        descriptor = self._undo(source, image_size_encoding_state)
+        if destination is None:
+            destination = self.destination_image_allocator(commands, descriptor)
+        return super().encode(commands, source, destination)
+
+    def _undo(self, source: Image, state: ImageSizeEncodingState) -> ImageDescriptor:
+        """Sets the offsets; the result's size."""
+        require_type("ConvolutionTranspose.encode", state, ImageSizeEncodingState)
+        made = self.destination_image_descriptor(source)
+        # An even window reaches one further to the left than to the right.
+        moved = [
+            1 - ((kernel - 1) * dilation + 1) % 2 - offset
+            for kernel, dilation, offset in zip(
+                (self.kernel_width, self.kernel_height),
+                (self.dilation_rate_x, self.dilation_rate_y),
+                state.offset,
+                strict=True,
+            )
+        ]
+        self.kernel_offset_x, self.kernel_offset_y = moved
+        return replace(made, width=state.source_width, height=state.source_height)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn.commands import CommandBuffer
-from mpscnn.errors import ParameterError, ShapeError, WeightsError
+from mpscnn.errors import Error, ParameterError, ShapeError, WeightsError
 from mpscnn.feature_image import Image, ImageDescriptor, TemporaryImage
 from mpscnn.kernels.properties import ClipRect, Integer, Offset, Padding, Property, Region, Text
 from mpscnn.layer_arguments import whole_numbers
@@ -31,6 +32,14 @@ def allocate_temporary_image(commands: CommandBuffer, descriptor: ImageDescripto
     return TemporaryImage(
         commands, size.width, size.height, size.feature_channels, size.number_of_images, format=size.format
     )
+
+
+def require_type(kernel: str, value: object, expected: type) -> None:
+    """Raises ParameterError for an argument of another class."""
+    if not isinstance(value, expected):
+        name = expected.__name__
+        article = "an" if name[0] in "AEIOU" else "a"
+        raise ParameterError(f"{kernel}: expected {article} {name}, got {type(value).__name__}")
 
 
 class Kernel:
@@ -79,7 +88,7 @@ class Kernel:
         """An array of the shape that the core asks for, extents of 1 aside, or all of its elements in one row."""
         if value is None and not required:
             return
-        specs = {spec["role"]: spec for spec in json.loads(self._kernel.weights())}
+        specs = self._weight_specs()
         if role not in specs:
             raise ParameterError(f"{type(self).__name__}: takes no {role}")
         shape = tuple(specs[role]["shape"])
@@ -100,35 +109,65 @@ class Kernel:
             return given[0] == np.prod(shape, dtype=np.int64)
         return _without_ones(given) == _without_ones(shape)
 
-    def _encode(self, commands: CommandBuffer, sources: Sequence[Image], destination: Image | None) -> Image:
-        if not isinstance(commands, CommandBuffer):
-            raise ParameterError(
-                f"{type(self).__name__}.encode: expected a CommandBuffer, got {type(commands).__name__}"
-            )
-        for image in [*sources, *([] if destination is None else [destination])]:
-            if not isinstance(image, Image):
-                raise ParameterError(
-                    f"{type(self).__name__}.encode: expected an Image, got {type(image).__name__}"
-                )
+    def _weight_specs(self) -> dict[str, dict[str, Any]]:
+        return {spec["role"]: spec for spec in json.loads(self._kernel.weights())}
+
+    def _weight(self, role: str) -> NDArray[Any] | None:
+        """A copy; None for a weight that is not set."""
+        return self._kernel.weight(role) if self._weight_specs()[role]["set"] else None
+
+    def _reload(self, values: Mapping[str, Any]) -> None:
+        """Other weights; None takes one away that need not be there. All or, when it raises, none."""
+        before = {role: self._weight(role) for role in values}
+        try:
+            for role, value in values.items():
+                self._replace_weight(role, value)
+        except Error:
+            for role, stored in before.items():
+                if stored is None:
+                    self._kernel.remove_weight(role)
+                else:
+                    self._kernel.set_weight(role, stored)
+            raise
+
+    def _replace_weight(self, role: str, value: Any) -> None:
+        if value is None and not self._weight_specs()[role]["required"]:
+            self._kernel.remove_weight(role)
+        else:
+            self._set_weight(role, value)
+
+    def _encode(
+        self,
+        commands: CommandBuffer,
+        sources: Sequence[Image],
+        destination: Image | None,
+        state: _core.BatchNormalizationState | None = None,
+    ) -> Image:
+        self._require_arguments(commands, [*sources, *([] if destination is None else [destination])])
         if destination is None:
             destination = self.destination_image_allocator(commands, self._destination_descriptor(sources))
         images = [source._image for source in sources]
-        self._kernel.encode(commands._commands, images, destination._image)
+        if state is None:
+            self._kernel.encode(commands._commands, images, destination._image)
+        else:
+            self._kernel.encode_with_state(commands._commands, images[0], state, destination._image)
         return destination
+
+    def _require_arguments(self, commands: CommandBuffer, images: Sequence[Image]) -> None:
+        require_type(f"{type(self).__name__}.encode", commands, CommandBuffer)
+        for image in images:
+            require_type(f"{type(self).__name__}.encode", image, Image)
 
     def _encode_batch(
         self,
         commands: CommandBuffer,
         sources: Sequence[Sequence[Image]],
         destinations: Sequence[Image] | None,
+        state: _core.BatchNormalizationState | None = None,
     ) -> list[Image]:
-        """One image after the other; all of a batch have one size, as MPSImageBatch demands."""
+        """One image after the other."""
         for batch in sources:
-            if len({image.descriptor for image in batch}) > 1 or any(i.number_of_images > 1 for i in batch):
-                raise ShapeError(
-                    f"{type(self).__name__}.encode_batch: the images of a batch must have one size and format and "
-                    "hold one image each"
-                )
+            self._require_batch(batch)
         lengths = {len(batch) for batch in [*sources, *([] if destinations is None else [destinations])]}
         if len(lengths) != 1:
             raise ShapeError(
@@ -136,8 +175,17 @@ class Kernel:
             )
         results = destinations if destinations is not None else [None] * lengths.pop()
         return [
-            self._encode(commands, images, result) for *images, result in zip(*sources, results, strict=True)
+            self._encode(commands, images, result, state)
+            for *images, result in zip(*sources, results, strict=True)
         ]
+
+    def _require_batch(self, images: Sequence[Image]) -> None:
+        """All of one size and format, as MPSImageBatch demands."""
+        if len({image.descriptor for image in images}) > 1 or any(i.number_of_images > 1 for i in images):
+            raise ShapeError(
+                f"{type(self).__name__}.encode_batch: the images of a batch must have one size and format and "
+                "hold one image each"
+            )
 
     def _destination_descriptor(self, sources: Sequence[Image]) -> ImageDescriptor:
         return ImageDescriptor(*self._kernel.destination([source._image for source in sources]))
@@ -184,7 +232,7 @@ class UnaryKernel(Kernel):
     def source_region(self, width: int, height: int) -> Region:
         """(x, y, z, width, height, depth) of the source pixels for a destination of this size.
 
-        They may reach outside the source.
+        They may reach outside the source. Raises UnsupportedError for kernels that always read the whole source.
         """
         return self._kernel.source_region(
             *whole_numbers(f"{type(self).__name__}: width and height", [width, height])
@@ -228,6 +276,14 @@ class BinaryKernel(Kernel):
     def destination_image_descriptor(self, primary: Image, secondary: Image) -> ImageDescriptor:
         """What the padding policy makes of these sources. Sets the offsets, as Apple's kernels do."""
         return self._destination_descriptor([primary, secondary])
+
+    def primary_source_region(self, width: int, height: int) -> Region:
+        """(x, y, z, width, height, depth) of the primary source's pixels, see `UnaryKernel.source_region`."""
+        return self._kernel.source_region(width, height, 0)
+
+    def secondary_source_region(self, width: int, height: int) -> Region:
+        """(x, y, z, width, height, depth) of the secondary source's pixels, see `UnaryKernel.source_region`."""
+        return self._kernel.source_region(width, height, 1)
 
 
 def _without_ones(shape: Sequence[int]) -> list[int]:

@@ -2,54 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mpscnn.kernels.kernel import UnaryKernel
-from mpscnn.kernels.neuron import NeuronDescriptor
-from mpscnn.kernels.properties import Descriptor, Integer, Number
+from mpscnn.kernels.kernel import UnaryKernel, require_type
+from mpscnn.kernels.properties import Integer, Number
 
 
-class BatchNormalization(UnaryKernel):
-    """gamma (x - mean) / sqrt(variance + epsilon) + beta for each channel, as MPSCNNBatchNormalization.
+@dataclass
+class NormalizationGammaAndBetaState:
+    """gamma and beta of a normalization as an object, as MPSCNNNormalizationGammaAndBetaState: [channels] each."""
 
-    Args:
-        mean, variance: [channels].
-        gamma, beta: [channels]; 1 and 0 unless given.
-        fused_neuron_descriptor: applied to the result.
-    """
+    gamma: NDArray[Any] | None
+    beta: NDArray[Any] | None = None
 
-    apple_class = "MPSCNNBatchNormalization"
+
+class ScaledNormalization(UnaryKernel):
+    """A normalization with gamma and beta."""
 
     number_of_feature_channels = Integer("Feature channels of the source.")
-    fused_neuron_descriptor = Descriptor("The neuron applied to the result.")
     epsilon = Number("Added to the variance, above zero.")
 
-    def __init__(
-        self,
-        mean: Any,
-        variance: Any,
-        gamma: Any = None,
-        beta: Any = None,
-        *,
-        fused_neuron_descriptor: NeuronDescriptor | None = None,
-        **properties: Any,
-    ) -> None:
-        super().__init__(
-            number_of_feature_channels=np.size(mean),
-            fused_neuron_descriptor=fused_neuron_descriptor,
-            **properties,
-        )
-        self._set_weight("mean", mean)
-        self._set_weight("variance", variance)
-        self._set_weight("gamma", gamma, required=False)
-        self._set_weight("beta", beta, required=False)
-        if fused_neuron_descriptor is not None:
-            self._set_weight("neuron_data", fused_neuron_descriptor.data, required=False)
+    def reload_gamma_and_beta(self, state: NormalizationGammaAndBetaState) -> None:
+        """Other gamma and beta for what is encoded from now on; None is 1 and 0.
+
+        Raises WeightsError for other sizes and for values that are not finite; then nothing has changed.
+        """
+        require_type(type(self).__name__, state, NormalizationGammaAndBetaState)
+        self._reload({"gamma": state.gamma, "beta": state.beta})
 
 
-class InstanceNormalization(UnaryKernel):
+class InstanceNormalization(ScaledNormalization):
     """gamma (x - mean) / sqrt(variance + epsilon) + beta, as MPSCNNInstanceNormalization.
 
     Mean and variance (divided by the number of pixels) are those of each channel of each image; the whole source is
@@ -58,23 +44,18 @@ class InstanceNormalization(UnaryKernel):
 
     apple_class = "MPSCNNInstanceNormalization"
 
-    number_of_feature_channels = Integer("Feature channels of the source.")
-    epsilon = Number("Added to the variance, above zero.")
-
     def __init__(self, gamma: Any, beta: Any = None, **properties: Any) -> None:
         super().__init__(number_of_feature_channels=np.size(gamma), **properties)
         self._set_weight("gamma", gamma)
         self._set_weight("beta", beta, required=False)
 
 
-class GroupNormalization(UnaryKernel):
+class GroupNormalization(ScaledNormalization):
     """As `InstanceNormalization`, of groups of consecutive channels, as MPSCNNGroupNormalization."""
 
     apple_class = "MPSCNNGroupNormalization"
 
-    number_of_feature_channels = Integer("Feature channels of the source.")
     number_of_groups = Integer("Groups of consecutive channels.")
-    epsilon = Number("Added to the variance, above zero.")
 
     def __init__(self, number_of_groups: int, gamma: Any, beta: Any = None, **properties: Any) -> None:
         super().__init__(

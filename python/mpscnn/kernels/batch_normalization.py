@@ -1,0 +1,196 @@
+"""Batch normalization, statistics of batches, and the state between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn.commands import CommandBuffer
+from mpscnn.feature_image import Image
+from mpscnn.kernels.kernel import UnaryKernel, require_type
+from mpscnn.kernels.neuron import NeuronDescriptor
+from mpscnn.kernels.normalization import ScaledNormalization
+from mpscnn.kernels.properties import Descriptor
+
+
+@dataclass
+class NormalizationMeanAndVarianceState:
+    """Mean and variance as an object, as MPSCNNNormalizationMeanAndVarianceState: [channels] each."""
+
+    mean: NDArray[Any]
+    variance: NDArray[Any]
+
+
+class BatchNormalization(ScaledNormalization):
+    """gamma (x - mean) / sqrt(variance + epsilon) + beta for each channel, as MPSCNNBatchNormalization.
+
+    Mean and variance are those given here or, where `encode` is given a `BatchNormalizationState`, those of the state.
+
+    Args:
+        mean, variance: [channels]; may be left out for a kernel that is always encoded with a state.
+        gamma, beta: [channels]; 1 and 0 unless given.
+        fused_neuron_descriptor: applied to the result.
+        number_of_feature_channels: needed when no array is given.
+    """
+
+    apple_class = "MPSCNNBatchNormalization"
+
+    fused_neuron_descriptor = Descriptor("The neuron applied to the result.")
+
+    def __init__(
+        self,
+        mean: Any = None,
+        variance: Any = None,
+        gamma: Any = None,
+        beta: Any = None,
+        *,
+        fused_neuron_descriptor: NeuronDescriptor | None = None,
+        **properties: Any,
+    ) -> None:
+        weights = {"mean": mean, "variance": variance, "gamma": gamma, "beta": beta}
+        sizes = [np.size(value) for value in weights.values() if value is not None]
+        if sizes:
+            properties = {"number_of_feature_channels": sizes[0], **properties}
+        super().__init__(fused_neuron_descriptor=fused_neuron_descriptor, **properties)
+        for role, value in weights.items():
+            self._set_weight(role, value, required=False)
+        if fused_neuron_descriptor is not None:
+            self._set_weight("neuron_data", fused_neuron_descriptor.data, required=False)
+
+    def result_state(self) -> BatchNormalizationState:
+        """A new state for statistics of this kernel's sources."""
+        return BatchNormalizationState(self)
+
+    def reload_mean_and_variance(self, state: NormalizationMeanAndVarianceState) -> None:
+        """Other mean and variance for what is encoded from now on without a `BatchNormalizationState`.
+
+        Raises WeightsError for other sizes, a negative variance and values that are not finite; then nothing has
+        changed.
+        """
+        require_type(type(self).__name__, state, NormalizationMeanAndVarianceState)
+        self._reload({"mean": state.mean, "variance": state.variance})
+
+    def encode(
+        self,
+        commands: CommandBuffer,
+        source: Image,
+        destination: Image | None = None,
+        *,
+        batch_normalization_state: BatchNormalizationState | None = None,
+    ) -> Image:
+        """As `UnaryKernel.encode`, with the statistics of a state when one is given: as they are when the work runs.
+
+        Raises StateError when no statistics have been encoded for the state, and when it belongs to another queue.
+        """
+        return self._encode(commands, [source], destination, self._core_state(batch_normalization_state))
+
+    def encode_batch(
+        self,
+        commands: CommandBuffer,
+        sources: Sequence[Image],
+        destinations: Sequence[Image] | None = None,
+        *,
+        batch_normalization_state: BatchNormalizationState | None = None,
+    ) -> list[Image]:
+        """The same for each image of a batch."""
+        state = self._core_state(batch_normalization_state)
+        return self._encode_batch(commands, [sources], destinations, state)
+
+    def _core_state(self, state: BatchNormalizationState | None) -> _core.BatchNormalizationState | None:
+        if state is None:
+            return None
+        require_type(type(self).__name__, state, BatchNormalizationState)
+        return state._state
+
+
+class BatchNormalizationState:
+    """Mean and variance of each channel of all batches since it was made or reset, as MPSCNNBatchNormalizationState.
+
+    `BatchNormalizationStatistics` adds to it, `BatchNormalization` uses it. A state belongs to the command queue whose
+    buffers use it first; they read and write it in the order in which they run. Not a temporary object: it lives as
+    long as the program or an encoded kernel needs it. One thread at a time may use it.
+
+    Args:
+        batch_normalization: the kernel that the state is for.
+    """
+
+    def __init__(self, batch_normalization: BatchNormalization) -> None:
+        require_type("BatchNormalizationState", batch_normalization, BatchNormalization)
+        self._batch_normalization = batch_normalization
+        self._state = _core.BatchNormalizationState(batch_normalization.number_of_feature_channels)
+
+    @property
+    def batch_normalization(self) -> BatchNormalization:
+        """The kernel that the state is for."""
+        return self._batch_normalization
+
+    @property
+    def mean(self) -> NDArray[np.float32]:
+        """A copy, [channels]. StateError before there are statistics, and while a command buffer uses the state."""
+        return self._state.read()[0]
+
+    @property
+    def variance(self) -> NDArray[np.float32]:
+        """A copy, [channels], divided by the number of elements. StateError as for `mean`."""
+        return self._state.read()[1]
+
+    @property
+    def gamma(self) -> NDArray[Any]:
+        """A copy of the kernel's gamma, [channels]."""
+        kernel = self._batch_normalization
+        gamma = kernel._weight("gamma")
+        return np.ones(kernel.number_of_feature_channels, np.float32) if gamma is None else gamma
+
+    @property
+    def beta(self) -> NDArray[Any]:
+        """A copy of the kernel's beta, [channels]."""
+        kernel = self._batch_normalization
+        beta = kernel._weight("beta")
+        return np.zeros(kernel.number_of_feature_channels, np.float32) if beta is None else beta
+
+    def reset(self) -> None:
+        """Statistics that are encoded from now on begin anew; what has been encoded before is not touched."""
+        self._state.reset()
+
+
+class BatchNormalizationStatistics(UnaryKernel):
+    """Adds the mean and variance of a batch to a state, as MPSCNNBatchNormalizationStatistics.
+
+    All pixels of the images count the same, whatever the size of the batches; variances are divided by the number of
+    elements. The whole source is read: `offset` must be (0, 0, z).
+    """
+
+    apple_class = "MPSCNNBatchNormalizationStatistics"
+
+    def __init__(self, **properties: Any) -> None:
+        super().__init__(**properties)
+
+    # As with Apple's class, there is no destination.
+    def encode(  # type: ignore[override]
+        self, commands: CommandBuffer, source: Image, batch_normalization_state: BatchNormalizationState
+    ) -> None:
+        """Appends the kernel to a command buffer: adds statistics of all images of the source to the state.
+
+        Raises:
+            ShapeError: the state has another number of channels. StateError: it belongs to another queue, or the
+                command buffer has been committed.
+        """
+        self._require_arguments(commands, [source])
+        require_type(type(self).__name__, batch_normalization_state, BatchNormalizationState)
+        self._kernel.encode_statistics(commands._commands, source._image, batch_normalization_state._state)
+
+    def encode_batch(  # type: ignore[override]
+        self,
+        commands: CommandBuffer,
+        sources: Sequence[Image],
+        batch_normalization_state: BatchNormalizationState,
+    ) -> None:
+        """The same for each image of a batch."""
+        self._require_batch(sources)
+        for source in sources:
+            self.encode(commands, source, batch_normalization_state)
