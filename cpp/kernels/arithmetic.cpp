@@ -38,6 +38,17 @@ ImageSize Arithmetic::destination_size(std::span<const ImageDescriptor> sources)
             size(primary.height, p.primary_stride_y, secondary.height, p.secondary_stride_y)};
 }
 
+ImageRegion Arithmetic::source_region(const Offset &offset, const ImageSize &written,
+                                      std::size_t source) const {
+    const ops::Arithmetic &p = parameters;
+    ImageRegion region;
+    region.x = offset.x;
+    region.y = offset.y;
+    region.width = (written.width - 1) * (source == 0 ? p.primary_stride_x : p.secondary_stride_x) + 1;
+    region.height = (written.height - 1) * (source == 0 ? p.primary_stride_y : p.secondary_stride_y) + 1;
+    return region;
+}
+
 int Arithmetic::build(EncodingBuilder &builder) const {
     const ops::Arithmetic &p = parameters;
     if ((p.primary_stride_x == 0 && p.secondary_stride_x == 0 && builder.width() > 1) ||

@@ -35,6 +35,7 @@ struct Arithmetic {
     std::int64_t output_channels(ChannelCounts sources) const;
     /// The primary source's, along axes on which it has one pixel for all the secondary's.
     ImageSize destination_size(std::span<const ImageDescriptor> sources) const;
+    ImageRegion source_region(const Offset &offset, const ImageSize &written, std::size_t source) const;
     int build(EncodingBuilder &builder) const;
 };
 

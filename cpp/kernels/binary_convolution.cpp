@@ -54,6 +54,13 @@ void BinaryFullyConnected::check(const std::string &kernel) const {
     require_one("dilation_rate_y", dilation_rate_y);
 }
 
+ImageRegion BinaryFullyConnected::source_region(const Offset &, const ImageSize &, std::size_t) const {
+    ImageRegion region;
+    region.width = kernel_width;
+    region.height = kernel_height;
+    return region;
+}
+
 int BinaryFullyConnected::build(EncodingBuilder &builder) const {
     const ImageDescriptor &image = builder.image();
     if (image.width != kernel_width || image.height != kernel_height)

@@ -47,6 +47,7 @@ struct BinaryFullyConnected : BinaryConvolution {
     static constexpr auto default_padding = ops::PaddingMethod::Size::valid;
 
     void check(const std::string &kernel) const;
+    ImageRegion source_region(const Offset &, const ImageSize &, std::size_t) const;
     int build(EncodingBuilder &builder) const;
 };
 

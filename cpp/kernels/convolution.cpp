@@ -62,13 +62,22 @@ ops::WeightSpecs Convolution::weights() const {
     return specs;
 }
 
+ImageSize Convolution::computed_size(const ImageSize &written) const {
+    const std::int64_t scale = sub_pixel_scale_factor;
+    return {(written.width + scale - 1) / scale, (written.height + scale - 1) / scale};
+}
+
+ImageRegion Convolution::source_region(const Offset &offset, const ImageSize &written, std::size_t) const {
+    return windowed_region(taps(), offset, computed_size(written));
+}
+
 int Convolution::build(EncodingBuilder &builder) const {
     builder.read_channels(input_feature_channels);
     ops::Convolution convolution;
     convolution.output_channels = output_feature_channels;
     convolution.groups = depthwise ? input_feature_channels : groups;
     const std::int64_t scale = sub_pixel_scale_factor;
-    const ImageSize size{(builder.width() + scale - 1) / scale, (builder.height() + scale - 1) / scale};
+    const ImageSize size = computed_size({builder.width(), builder.height()});
     convolution.window = builder.place(taps(), size);
     const int source = builder.widened(convolution.window);
 

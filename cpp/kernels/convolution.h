@@ -50,7 +50,16 @@ struct Convolution {
     std::int64_t output_channels(ChannelCounts) const {
         return output_feature_channels / (sub_pixel_scale_factor * sub_pixel_scale_factor);
     }
+    void policy_applied(KernelProperties &, ImageDescriptor &destination) const {
+        destination.width *= sub_pixel_scale_factor;
+        destination.height *= sub_pixel_scale_factor;
+    }
+    ImageRegion source_region(const Offset &offset, const ImageSize &written, std::size_t) const;
     int build(EncodingBuilder &builder) const;
+
+private:
+    /// Of the convolution whose pixels become those that are written.
+    ImageSize computed_size(const ImageSize &written) const;
 };
 
 } // namespace mpscnn::kernels

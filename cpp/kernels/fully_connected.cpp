@@ -24,6 +24,13 @@ ops::WeightSpecs FullyConnected::weights() const {
     return specs;
 }
 
+ImageRegion FullyConnected::source_region(const Offset &, const ImageSize &, std::size_t) const {
+    ImageRegion region;
+    region.width = kernel_width;
+    region.height = kernel_height;
+    return region;
+}
+
 int FullyConnected::build(EncodingBuilder &builder) const {
     const ImageDescriptor &image = builder.image();
     if (image.width != kernel_width || image.height != kernel_height ||

@@ -27,6 +27,7 @@ struct FullyConnected {
     void check(const std::string &kernel) const;
     ops::WeightSpecs weights() const;
     std::int64_t output_channels(ChannelCounts) const { return output_feature_channels; }
+    ImageRegion source_region(const Offset &, const ImageSize &, std::size_t) const;
     int build(EncodingBuilder &builder) const;
 };
 

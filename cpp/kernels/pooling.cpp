@@ -1,5 +1,7 @@
 #include "kernels/pooling.h"
 
+#include <algorithm>
+
 #include "kernels/filter.h"
 
 namespace mpscnn::kernels {
@@ -15,6 +17,16 @@ void Pooling::check(const std::string &kernel) const {
     require_range(kernel, "dilation_rate_y", dilation_rate_y, 1);
     require_range(kernel, "zero_pad_size_x", zero_pad_size_x, 0);
     require_range(kernel, "zero_pad_size_y", zero_pad_size_y, 0);
+}
+
+/// PaddingMethod::exclude_edges is Caffe's average: windows are cut off at the padding, which is as large
+/// behind the image as before it.
+void Pooling::policy_applied(KernelProperties &properties, ImageDescriptor &) {
+    if (!properties.padding.exclude_edges || kind != ops::PoolingKind::average) return;
+    SourceProperties &source = properties.sources[0];
+    source.edge_mode = EdgeMode::clamp;
+    zero_pad_size_x = std::max<std::int64_t>(0, kernel_width / 2 - source.offset.x);
+    zero_pad_size_y = std::max<std::int64_t>(0, kernel_height / 2 - source.offset.y);
 }
 
 int Pooling::build(EncodingBuilder &builder) const {

@@ -31,6 +31,7 @@ struct Pooling {
     }
 
     ops::Window taps() const;
+    void policy_applied(KernelProperties &properties, ImageDescriptor &);
     void check(const std::string &kernel) const;
     ops::WeightSpecs weights() const { return {}; }
     std::int64_t output_channels(ChannelCounts sources) const { return sources[0]; }

@@ -7,6 +7,8 @@ namespace mpscnn::kernels {
 /// MPSNNReduceRow, -Column and -FeatureChannels with Max, Min, Sum and Mean. A row's value is one pixel wide,
 /// a column's one pixel high.
 struct Reduction {
+    static constexpr bool reads_whole_source = true;
+
     ops::ReductionKind kind = ops::ReductionKind::max;
     ops::ReductionAxis axis = ops::ReductionAxis::channels;
 
@@ -31,6 +33,8 @@ struct Reduction {
 
 /// MPSNNReduceFeatureChannelsArgumentMax and -Min: the number of the channel, the first of equals.
 struct ArgumentReduction {
+    static constexpr bool reads_whole_source = true;
+
     ops::ArgumentKind kind = ops::ArgumentKind::max;
 
     ClipRect clip_rect_source;
@@ -49,6 +53,8 @@ struct ArgumentReduction {
 
 /// MPSNNReduceFeatureChannelsAndWeightsSum and -Mean: the secondary source holds the weights.
 struct WeightedReduction {
+    static constexpr bool reads_whole_source = true;
+
     bool mean = false;
 
     bool by_non_zero_weights = false;

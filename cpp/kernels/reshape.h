@@ -6,6 +6,8 @@ namespace mpscnn::kernels {
 
 /// MPSNNReshape: the elements of each image in [height][width][channel] order, in the destination's shape.
 struct Reshape {
+    static constexpr bool reads_whole_source = true;
+
     std::int64_t reshaped_width = 1, reshaped_height = 1, reshaped_feature_channels = 1;
 
     template <class Visitor> void fixed(Visitor &) {}

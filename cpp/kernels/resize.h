@@ -7,6 +7,8 @@ namespace mpscnn::kernels {
 /// MPSCNNUpsamplingNearest, MPSCNNUpsamplingBilinear and MPSNNResizeBilinear. The first pixel written is the
 /// first of the enlarged image. Pixels outside the source read as the nearest one, whatever the edge mode.
 struct Resize {
+    static constexpr bool reads_whole_source = true;
+
     ops::ResizeKind kind = ops::ResizeKind::nearest;
     bool by_factor = true; ///< upsampling; otherwise to a size
 

@@ -8,6 +8,21 @@ namespace {
 
 std::int64_t reach_of(std::int64_t kernel, std::int64_t dilation) { return (kernel - 1) * dilation + 1; }
 
+struct Range {
+    std::int64_t begin, size;
+};
+
+/// Source pixels under the windows of `size` results, whose first centre is at `total` of the source with
+/// stride - 1 zeros between its pixels.
+Range read_range(std::int64_t total, std::int64_t size, std::int64_t reach, std::int64_t stride) {
+    const auto pixels_before = [&](std::int64_t position) { // rounded up, also for negative positions
+        return position > 0 ? (position + stride - 1) / stride : position / stride;
+    };
+    const std::int64_t first = total - reach / 2;
+    const std::int64_t begin = pixels_before(first);
+    return {begin, pixels_before(first + size - 1 + reach) - begin};
+}
+
 } // namespace
 
 void ConvolutionTranspose::check(const std::string &kernel) const {
@@ -33,6 +48,20 @@ ops::WeightSpecs ConvolutionTranspose::weights() const {
 ImageSize ConvolutionTranspose::destination_size(std::span<const ImageDescriptor> sources) const {
     return {(sources[0].width - 1) * stride_x + reach_of(kernel_width, dilation_rate_x),
             (sources[0].height - 1) * stride_y + reach_of(kernel_height, dilation_rate_y)};
+}
+
+ImageRegion ConvolutionTranspose::source_region(const Offset &offset, const ImageSize &written,
+                                                std::size_t) const {
+    const Range rows = read_range(offset.y * stride_y + kernel_offset_y, written.height,
+                                  reach_of(kernel_height, dilation_rate_y), stride_y);
+    const Range columns = read_range(offset.x * stride_x + kernel_offset_x, written.width,
+                                     reach_of(kernel_width, dilation_rate_x), stride_x);
+    ImageRegion region;
+    region.y = rows.begin;
+    region.height = rows.size;
+    region.x = columns.begin;
+    region.width = columns.size;
+    return region;
 }
 
 int ConvolutionTranspose::build(EncodingBuilder &builder) const {

@@ -40,6 +40,7 @@ struct ConvolutionTranspose {
     std::int64_t output_channels(ChannelCounts) const { return output_feature_channels; }
     /// What the padding policy "full" makes, (n - 1) * stride + reach.
     ImageSize destination_size(std::span<const ImageDescriptor> sources) const;
+    ImageRegion source_region(const Offset &offset, const ImageSize &written, std::size_t) const;
     int build(EncodingBuilder &builder) const;
 };
 

@@ -16,7 +16,7 @@ struct PaddingMethod {
     Alignment alignment = Alignment::centered;
     Remainder remainder = Remainder::top_left;
     Size size = Size::valid;
-    bool exclude_edges = false; ///< poolings: what lies outside does not count (EdgeRule::exclude)
+    bool exclude_edges = false; ///< average poolings: windows end where the padding ends, as in Caffe
 
     /// From Apple's constants or-ed together. Throws ParameterError for reserved bits and for custom methods,
     /// which are their owner's code.

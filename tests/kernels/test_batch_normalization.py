@@ -260,7 +260,7 @@ def test_channels_that_do_not_fit_the_state_are_refused() -> None:
         ({"offset": (1, 0)}, "statistics are those of the whole source"),
         ({"clip_rect": (0, 0, 2, 3)}, "statistics are those of the whole source"),
         ({"destination_feature_channel_offset": 4}, "destination_feature_channel_offset must be 0"),
-        ({"offset": (0, 0, 1)}, "offset.z and the images written"),
+        ({"offset": (0, 0, 1)}, "offset.z must be an image of the source"),
         ({"source_feature_channel_offset": 2}, "source_feature_channel_offset must be a multiple of 4"),
     ],
 )

@@ -112,6 +112,17 @@ def test_sub_pixel(
     assert_close(encode(kernel, x, destination=np.zeros(shape, np.float32)), expected, allowed)
 
 
+def test_a_sub_pixel_result_by_padding_policy_is_enlarged() -> None:
+    x, weights = normal(0, (5, 4, 2)), normal(1, (12, 3, 3, 2))
+    descriptor = kernels.SubPixelConvolutionDescriptor(
+        3, 3, 2, 12, stride_x=2, stride_y=1, sub_pixel_scale_factor=2
+    )
+    plain = encode(kernels.Convolution(kernels.ConvolutionDescriptor(3, 3, 2, 12, 2, 1), weights), x)
+    result = encode(kernels.Convolution(descriptor, weights), x)
+    blocks = plain.reshape(5, 2, 2, 2, 3).transpose(0, 2, 1, 3, 4).reshape(1, 10, 4, 3)
+    np.testing.assert_array_equal(result, blocks)
+
+
 @given(st.data(), st.integers(1, 2), st.integers(1, 4), windows(dilated=True), seeds)
 def test_transposed(
     data: st.DataObject, groups: int, width: int, taps: tuple[Window, Window], seed: int
@@ -213,24 +224,6 @@ def test_concatenation_is_two_kernels_writing_one_image() -> None:
     np.testing.assert_array_equal(destination.numpy(), np.concatenate([x, 2 * x, 3 * x], axis=3)[0])
 
 
-def test_weights_are_reloaded_for_what_is_encoded_later() -> None:
-    x = np.ones((1, 1, 4), np.float32)
-    kernel = kernels.Convolution(kernels.ConvolutionDescriptor(1, 1, 4, 2), np.ones((2, 1, 1, 4)), [1, 2])
-    state = kernel.export_weights_and_biases()
-    np.testing.assert_array_equal(state.weights, np.ones((2, 1, 1, 4)))
-    queue = mpscnn.CommandQueue("cpu")
-    commands = queue.command_buffer()
-    first = kernel.encode(commands, mpscnn.Image.from_numpy(x))
-    kernel.reload_weights_and_biases(
-        kernels.ConvolutionWeightsAndBiasesState(2 * state.weights, state.biases)
-    )
-    second = kernel.encode(commands, mpscnn.Image.from_numpy(x))
-    commands.commit()
-    commands.wait()
-    np.testing.assert_array_equal(first.numpy(), [[[5, 6]]])
-    np.testing.assert_array_equal(second.numpy(), [[[9, 10]]])
-
-
 DESCRIPTOR = {
     "kernel_width": 1,
     "kernel_height": 1,
@@ -271,6 +264,16 @@ def test_depthwise_descriptors_out_of_range_are_named(changes: dict[str, int], m
     descriptor = kernels.DepthWiseConvolutionDescriptor(**(DESCRIPTOR | changes))
     with pytest.raises(mpscnn.ParameterError, match=message):
         kernels.Convolution(descriptor, np.ones((4, 1, 1)))
+
+
+def test_sub_pixel_descriptors_out_of_range_are_named() -> None:
+    def refused(outputs: int, scale: int, message: str) -> None:
+        descriptor = kernels.SubPixelConvolutionDescriptor(1, 1, 8, outputs, sub_pixel_scale_factor=scale)
+        with pytest.raises(mpscnn.ParameterError, match=message):
+            kernels.Convolution(descriptor, np.ones(outputs * 8))
+
+    refused(4, 0, "sub_pixel_scale_factor must be 1 to")
+    refused(6, 2, r"output_feature_channels must be a multiple of sub_pixel_scale_factor\^2 = 4, got 6")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -340,19 +343,6 @@ def test_neurons_of_descriptors_are_checked(neuron: Any, message: str) -> None:
     descriptor = kernels.ConvolutionDescriptor(1, 1, 4, 4, fused_neuron_descriptor=neuron)
     with pytest.raises(mpscnn.ParameterError, match=f"Convolution: {message}"):
         kernels.Convolution(descriptor, np.ones((4, 1, 1, 4)))
-
-
-def test_reloading_replaces_the_biases_too() -> None:
-    x, weights = np.ones((1, 1, 1), np.float32), np.ones((1, 1, 1, 1), np.float32)
-    kernel = kernels.Convolution(kernels.ConvolutionDescriptor(1, 1, 1, 1), weights)
-    for biases, expected in ((np.array([5], np.float32), 6), (None, 1)):
-        kernel.reload_weights_and_biases(kernels.ConvolutionWeightsAndBiasesState(weights, biases))
-        assert encode(kernel, x).item() == expected
-        np.testing.assert_equal(kernel.export_weights_and_biases().biases, biases)
-    with pytest.raises(
-        mpscnn.ParameterError, match="expected a ConvolutionWeightsAndBiasesState, got ndarray"
-    ):
-        kernel.reload_weights_and_biases(weights)  # type: ignore[arg-type]
 
 
 def test_a_source_with_too_few_channels_is_refused() -> None:

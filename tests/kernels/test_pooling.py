@@ -86,6 +86,46 @@ def test_average(call: Call, taps: tuple[Window, Window], seed: int, pad_x: int,
     assert_close(encode(kernel, x, destination=before), reference, bound)
 
 
+@given(st.integers(1, 9), st.integers(1, 9), windows(), st.sampled_from([0x10, 0x1C, 0x20]), seeds)
+def test_an_average_that_excludes_edges_is_caffes(
+    height: int, width: int, taps: tuple[Window, Window], method: int, seed: int
+) -> None:
+    """Caffe divides by the taps in the image and its padding, which is the same on both sides."""
+    rows, columns = taps
+    x = normal(seed, (1, height, width, 3))
+    kernel = kernels.PoolingAverage(
+        columns.kernel,
+        rows.kernel,
+        stride_x=columns.stride,
+        stride_y=rows.stride,
+        padding=mpscnn.DefaultPadding(mpscnn.PaddingMethod.EXCLUDE_EDGES | method),
+    )
+    result = encode(kernel, x)
+    pads = [
+        max(0, -window.taps(o, 0)[0]) for window, o in ((rows, kernel.offset[1]), (columns, kernel.offset[0]))
+    ]
+
+    def mean(taps: Any, vertical: list[int], horizontal: list[int]) -> Any:
+        counted = sum(tap < height + pads[0] for tap in vertical) * sum(
+            tap < width + pads[1] for tap in horizontal
+        )
+        return taps.sum(axis=(0, 1)) / max(counted, 1)
+
+    call = Call(x.shape, result.shape, kernel.offset)
+    reference = call.apply(x, rows, columns, np.zeros(result.shape), mean)
+    bound = linear_bound(call.apply(np.abs(x), rows, columns, np.zeros(result.shape), mean))
+    assert_close(result, reference, bound)
+    assert (kernel.edge_mode, kernel.zero_pad_size_y, kernel.zero_pad_size_x) == ("clamp", *pads)
+
+
+def test_other_poolings_have_no_divisor_to_exclude_edges_from() -> None:
+    padding = mpscnn.DefaultPadding(mpscnn.PaddingMethod.EXCLUDE_EDGES | mpscnn.PaddingMethod.SIZE_SAME)
+    kernel = kernels.PoolingL2Norm(2, 2, padding=padding)
+    x = normal(0, (1, 4, 4, 3))
+    np.testing.assert_array_equal(encode(kernel, x), encode(kernels.PoolingL2Norm(2, 2), x))
+    assert kernel.edge_mode == "zero"
+
+
 @pytest.mark.parametrize(
     ("properties", "message"),
     [

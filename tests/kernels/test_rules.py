@@ -211,13 +211,6 @@ def test_results_by_padding_policy(height: int, width: int, taps: Any, size: int
     assert encode(kernel, x).shape == (1, *sizes, 5)
 
 
-def test_the_source_region_of_a_destination() -> None:
-    kernel = kernels.PoolingMax(3, 2, stride_x=2, stride_y=1, offset=(4, 5, 1))
-    assert kernel.source_region(3, 2) == (3, 4, 1, 7, 3, 1)
-    with pytest.raises(mpscnn.ParameterError, match="width must be 1 to"):
-        kernel.source_region(0, 2)
-
-
 def test_the_size_of_a_source_region_is_whole_numbers() -> None:
     with pytest.raises(mpscnn.ParameterError, match="PoolingMax: width and height must be whole numbers"):
         pool().source_region(1.5, 1)  # type: ignore[arg-type]

@@ -135,7 +135,6 @@ class ImageSizeEncodingState:
 class _Weighted(UnaryKernel):
     """A convolution's weights, and how they are exchanged."""
 
-
     def reload_weights_and_biases(self, state: ConvolutionWeightsAndBiasesState) -> None:
         """Other weights and bias terms of the same shapes, for what is encoded from now on; no biases are zeros.
 

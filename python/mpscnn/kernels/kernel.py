@@ -190,6 +190,10 @@ class Kernel:
     def _destination_descriptor(self, sources: Sequence[Image]) -> ImageDescriptor:
         return ImageDescriptor(*self._kernel.destination([source._image for source in sources]))
 
+    def _source_region(self, width: int, height: int, source: int) -> Region:
+        columns, rows = whole_numbers(f"{type(self).__name__}: width and height", [width, height])
+        return self._kernel.source_region(columns, rows, source)
+
     def __repr__(self) -> str:
         label = f" {self.label!r}" if self.label else ""
         return f"<{type(self).__name__}{label}>"
@@ -234,9 +238,7 @@ class UnaryKernel(Kernel):
 
         They may reach outside the source. Raises UnsupportedError for kernels that always read the whole source.
         """
-        return self._kernel.source_region(
-            *whole_numbers(f"{type(self).__name__}: width and height", [width, height])
-        )
+        return self._source_region(width, height, 0)
 
 
 class BinaryKernel(Kernel):
@@ -279,11 +281,11 @@ class BinaryKernel(Kernel):
 
     def primary_source_region(self, width: int, height: int) -> Region:
         """(x, y, z, width, height, depth) of the primary source's pixels, see `UnaryKernel.source_region`."""
-        return self._kernel.source_region(width, height, 0)
+        return self._source_region(width, height, 0)
 
     def secondary_source_region(self, width: int, height: int) -> Region:
         """(x, y, z, width, height, depth) of the secondary source's pixels, see `UnaryKernel.source_region`."""
-        return self._kernel.source_region(width, height, 1)
+        return self._source_region(width, height, 1)
 
 
 def _without_ones(shape: Sequence[int]) -> list[int]:
