@@ -9,7 +9,10 @@
 namespace mpscnn::cpu {
 namespace {
 
-template <class V, int Outputs> constexpr int most_dot_rows = V::gemm_rows * V::gemm_vectors / Outputs;
+/// The most pixels of a tile: eight sums already hide how long a multiply-add takes.
+template <class V, int Outputs>
+constexpr int most_dot_rows =
+    V::gemm_rows * V::gemm_vectors / Outputs < 8 ? V::gemm_rows * V::gemm_vectors / Outputs : 8;
 
 /// sums += a (Rows pixels `stride` apart) * weights, lane by lane, for `length` inputs; moves `weights` on.
 template <class V, int Rows, int Outputs>
@@ -35,19 +38,17 @@ MPSCNN_INLINE void multiply_dot_piece(typename V::reg (&sums)[Rows][Outputs], co
     }
 }
 
-template <class V, int Rows, int Outputs>
-MPSCNN_INLINE void finish_dots(const PixelTile &tile, const ChannelPanel &panel,
-                               typename V::reg (&sums)[Rows][Outputs]) {
-    alignas(64) float values[Rows][V::width];
-    typename V::reg results[Rows][1];
-#pragma GCC unroll 32
-    for (int r = 0; r < Rows; ++r) {
-        V::store(values[r], V::load(panel.bias));
-#pragma GCC unroll 8
-        for (int o = 0; o < Outputs; ++o) values[r][o] += V::sum(sums[r][o]);
-        results[r][0] = V::load(values[r]);
+/// Adds up the lanes of `outputs` sums for each of `rows` pixels, and finishes these.
+template <class V>
+__attribute__((noinline)) void finish_dots(const PixelTile &tile, const ChannelPanel &panel,
+                                           const float *sums, std::int64_t rows, std::int64_t outputs) {
+    alignas(64) float values[8 * V::width];
+    for (std::int64_t row = 0; row < rows; ++row) {
+        float *pixel = values + row * V::width;
+        V::store(pixel, V::load(panel.bias));
+        for (std::int64_t o = 0; o < outputs; ++o, sums += V::width) pixel[o] += V::sum(V::load(sums));
     }
-    finish_rows<V>(tile, 0, panel, results);
+    finish_sums<V, 1>(tile, 0, rows, panel, values);
 }
 
 template <class V, int Rows, int Outputs>
@@ -67,7 +68,12 @@ void multiply_dot_tiles(const PixelTile *tile, std::int64_t count, const Channel
             source += run.row_stride;
             weights += run.skipped_weights * Outputs;
         }
-        finish_dots<V>(*tile, panel, sums);
+        alignas(64) float values[Rows * Outputs * V::width];
+#pragma GCC unroll 32
+        for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+            for (int o = 0; o < Outputs; ++o) V::store(values + (r * Outputs + o) * V::width, sums[r][o]);
+        finish_dots<V>(*tile, panel, values, Rows, Outputs);
     }
 }
 
@@ -88,7 +94,7 @@ inline TilesFunction dot_tiles_function(std::int64_t rows, std::int64_t outputs)
 
 /// Most pixels of a tile.
 template <class V> inline std::int64_t dot_tile_rows(std::int64_t outputs) {
-    return V::gemm_rows * V::gemm_vectors / outputs;
+    return smaller(8, V::gemm_rows * V::gemm_vectors / outputs);
 }
 
 } // namespace

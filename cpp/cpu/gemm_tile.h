@@ -46,25 +46,6 @@ struct ChannelPanel {
     std::ptrdiff_t ahead_step, ahead_tile;
 };
 
-template <class V, int Rows, int Vectors>
-MPSCNN_INLINE void store_tile(const ChannelPanel &panel, typename V::reg (&sums)[Rows][Vectors],
-                              float *destination, std::ptrdiff_t stride) {
-    constexpr std::int64_t width = V::width;
-    const bool whole = panel.writable >= Vectors * width;
-    const std::int64_t rest = panel.channels - (Vectors - 1) * width;
-#pragma GCC unroll 32
-    for (int r = 0; r < Rows; ++r) {
-        float *row = destination + r * stride;
-#pragma GCC unroll 8
-        for (int v = 0; v + 1 < Vectors; ++v) V::store(row + v * width, sums[r][v]);
-        float *last = row + (Vectors - 1) * width;
-        if (whole)
-            V::store(last, sums[r][Vectors - 1]);
-        else
-            V::store_partial(last, sums[r][Vectors - 1], rest);
-    }
-}
-
 /// The most frequent end of a tile, whose cost shows where there are few inputs: whole vectors between
 /// limits.
 template <class V, int Rows, int Vectors>
@@ -108,17 +89,47 @@ MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[Rows][Vectors], const 
     }
 }
 
+/// Epilogue and store of `rows` pixels of a tile, from `first_row` on, whose sums lie in memory. Out of line,
+/// or every shape of a tile would hold all activations.
+template <class V, int Vectors>
+__attribute__((noinline)) void finish_sums(const PixelTile &tile, std::int64_t first_row, std::int64_t rows,
+                                           const ChannelPanel &panel, const float *sums) {
+    constexpr std::int64_t width = V::width;
+    const PixelRun &run = *tile.run;
+    const bool whole = panel.writable >= Vectors * width;
+    for (std::int64_t row = first_row; row < first_row + rows; ++row, sums += Vectors * width) {
+        typename V::reg x[1][Vectors];
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v) x[0][v] = V::load(sums + v * width);
+        const float *residual =
+            tile.residual ? tile.residual + panel.channel + row * run.residual_stride : nullptr;
+        apply_epilogue<V>(*panel.epilogue, x, panel.channel, panel.channels, residual, run.residual_stride);
+        float *to = tile.destination + panel.channel + row * run.destination_stride;
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v) {
+            if (whole || v + 1 < Vectors)
+                V::store(to + v * width, x[0][v]);
+            else
+                V::store_partial(to + v * width, x[0][v], panel.channels - v * width);
+        }
+    }
+}
+
 /// Epilogue and store of `Rows` pixels of a tile, from `first_row` on.
 template <class V, int Rows, int Vectors>
 MPSCNN_INLINE void finish_rows(const PixelTile &tile, std::int64_t first_row, const ChannelPanel &panel,
                                typename V::reg (&sums)[Rows][Vectors]) {
     const PixelRun &run = *tile.run;
-    float *destination = tile.destination + panel.channel + first_row * run.destination_stride;
-    if (panel.plain) return store_clamped<V>(panel, sums, destination, run.destination_stride);
-    const float *residual =
-        tile.residual ? tile.residual + panel.channel + first_row * run.residual_stride : nullptr;
-    apply_epilogue<V>(*panel.epilogue, sums, panel.channel, panel.channels, residual, run.residual_stride);
-    store_tile<V>(panel, sums, destination, run.destination_stride);
+    if (panel.plain) {
+        float *destination = tile.destination + panel.channel + first_row * run.destination_stride;
+        return store_clamped<V>(panel, sums, destination, run.destination_stride);
+    }
+    alignas(64) float values[Rows * Vectors * V::width];
+#pragma GCC unroll 32
+    for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v) V::store(values + (r * Vectors + v) * V::width, sums[r][v]);
+    finish_sums<V, Vectors>(tile, first_row, Rows, panel, values);
 }
 
 /// `Rows` pixels of a tile, from `first_row` on.
