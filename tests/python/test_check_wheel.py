@@ -1,0 +1,126 @@
+"""The examination of wheels finds what would fail on somebody else's machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import struct
+import sys
+import zipfile
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / ".ci" / "check_wheel.py"
+FRAMEWORKS = [
+    f"/System/Library/Frameworks/{name}.framework/Versions/A/{name}"
+    for name in ("Foundation", "Metal", "MetalPerformanceShaders")
+]
+
+
+@pytest.fixture(scope="module")
+def checker() -> ModuleType:
+    if not SCRIPT.exists():
+        pytest.skip("source distributions do not hold .ci")
+    spec = importlib.util.spec_from_file_location("check_wheel", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def with_text(command: int, text: str, offset: int) -> bytes:
+    """A load command that ends with a string, `offset` bytes from its begin."""
+    body = text.encode() + b"\0"
+    body += b"\0" * (-len(body) % 8)
+    return struct.pack("<3I", command, offset + len(body), offset).ljust(offset, b"\0") + body
+
+
+def macho(
+    *,
+    kind: int = 0x0100000C,
+    macos: tuple[int, int] = (11, 0),
+    name: str = "@rpath/libmpscnn.1.dylib",
+    libraries: list[str] = FRAMEWORKS,
+    search_paths: tuple[str, ...] = ("@loader_path/lib",),
+) -> bytes:
+    """The header of a macOS library."""
+    commands = [
+        struct.pack("<6I", 0x32, 24, 1, macos[0] << 16 | macos[1] << 8, 0, 0),
+        with_text(0xD, name, 24),
+    ]
+    commands += [with_text(0xC, library, 24) for library in libraries]
+    commands += [with_text(0x8000001C, path, 12 + 4) for path in search_paths]
+    body = b"".join(commands)
+    return struct.pack("<8I", 0xFEEDFACF, kind, 0, 6, len(commands), len(body), 0, 0) + body
+
+
+def write_wheel(
+    folder: Path,
+    checker: ModuleType,
+    library: bytes,
+    *,
+    leave_out: str = "",
+    more: dict[str, bytes] | None = None,
+) -> Path:
+    wheel = folder / "mpscnn-1.0-cp312-cp312-macosx_11_0_arm64.whl"
+    files = dict.fromkeys(checker.NEEDED, b"") | {
+        "mpscnn/_core.cpython-312-darwin.so": library,
+        "mpscnn/lib/libmpscnn.1.dylib": library,
+        "mpscnn-1.0.dist-info/licenses/LICENSE": b"",
+    }
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for path, data in (files | (more or {})).items():
+            if path != leave_out:
+                archive.writestr(path, data)
+    return wheel
+
+
+def test_a_good_wheel_passes(tmp_path: Path, checker: ModuleType) -> None:
+    assert list(checker.check_wheel(write_wheel(tmp_path, checker, macho()))) == []
+
+
+@pytest.mark.parametrize(
+    ("library", "fault"),
+    [
+        (macho(kind=0x01000007), "built for x86_64"),
+        (macho(macos=(14, 2)), r"needs macOS \(14, 2\)"),
+        (macho(name="/Users/me/libmpscnn.1.dylib"), "is named /Users/me"),
+        (macho(libraries=[*FRAMEWORKS, "/opt/homebrew/lib/libomp.dylib"]), "needs /opt/homebrew"),
+        (macho(libraries=FRAMEWORKS[:2]), "not linked with MetalPerformanceShaders"),
+        (macho(search_paths=("/Users/me/build",)), "looks for libraries in /Users/me/build"),
+        (b"\x7fELF" + bytes(60), "no 64-bit Mach-O"),
+        (macho()[:100], "reaches beyond the file|end too early"),
+        (b"", "no 64-bit Mach-O"),
+    ],
+)
+def test_binaries_that_would_fail_elsewhere(
+    tmp_path: Path, checker: ModuleType, library: bytes, fault: str
+) -> None:
+    faults = "\n".join(checker.check_wheel(write_wheel(tmp_path, checker, library)))
+    assert re.search(fault, faults), faults
+
+
+def test_contents_and_size(tmp_path: Path, checker: ModuleType) -> None:
+    more = {"mpscnn/tests/test_it.py": b"", "mpscnn/models/data/large.safetensors": bytes(9_000_000)}
+    wheel = write_wheel(tmp_path, checker, macho(), leave_out="mpscnn/py.typed", more=more)
+    faults = list(checker.check_wheel(wheel))
+    assert faults == ["lacks mpscnn/py.typed", "holds mpscnn/tests/test_it.py"]
+    (fault,) = checker.check_wheel(write_wheel(tmp_path, checker, macho()), most_bytes=100)
+    assert fault.startswith("has ")
+    assert fault.endswith("100 are allowed")
+
+
+def test_the_command_ends_with_1_where_anything_is_wrong(
+    tmp_path: Path, checker: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = write_wheel(tmp_path, checker, macho())
+    monkeypatch.setattr(sys, "argv", ["check_wheel.py", str(good)])
+    assert checker.main() == 0
+    assert capsys.readouterr().out == "1 wheel(s) in order\n"
+    write_wheel(tmp_path, checker, macho(macos=(13, 0)))
+    assert checker.main() == 1
+    assert "needs macOS (13, 0)" in capsys.readouterr().out
