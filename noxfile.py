@@ -151,7 +151,7 @@ def metal(session: nox.Session) -> None:
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         session.skip("the emulation of Metal runs on Linux on x86-64 only")
     install_system_packages(session, "ccache", *GNUSTEP)
-    session.install(*CPP_BUILD_TOOLS, "pybind11>=2.12", "numpy", "pytest", "hypothesis")
+    session.install(*CPP_BUILD_TOOLS, "pybind11>=3.0", "numpy", "pytest", "hypothesis")
     found = session.run("python", "-m", "pybind11", "--cmakedir", silent=True)
     assert isinstance(found, str)
     build = BUILD / "metal-emulation"
