@@ -33,6 +33,14 @@ function(mpscnn_compile_options target)
     mpscnn_sanitize(${target} PRIVATE)
 endfunction()
 
+# Parts of cpp/ that run once for a model or an encoding, not once for a pixel: wheels should be small.
+function(mpscnn_prefer_small_code)
+    foreach(part IN LISTS ARGN)
+        file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cpp/${part}/*.cpp")
+        set_source_files_properties(${sources} PROPERTIES COMPILE_OPTIONS "$<$<CONFIG:Release>:-Os>")
+    endforeach()
+endfunction()
+
 # Instrumentation must be linked by whatever ends up with the objects.
 function(mpscnn_link_options target)
     get_target_property(type ${target} TYPE)

@@ -1,10 +1,11 @@
 # The extension module mpscnn._core, a client of the shared library like any other.
 
 find_package(Python 3.10 REQUIRED COMPONENTS Interpreter Development.Module)
-find_package(pybind11 2.12 CONFIG REQUIRED)
+find_package(pybind11 3.0 CONFIG REQUIRED)
 
 file(GLOB mpscnn_binding_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cpp/bindings/*.cpp")
 pybind11_add_module(_core MODULE NO_EXTRAS ${mpscnn_binding_sources})
+mpscnn_prefer_small_code(bindings)
 target_link_libraries(_core PRIVATE mpscnn::mpscnn)
 mpscnn_compile_options(_core)
 mpscnn_link_options(_core)
