@@ -102,6 +102,18 @@ LAYERS: dict[str, Callable[[Network, Tensor], Tensor]] = {
     "transposed, cropped": lambda net, x: net.conv2d_transpose(
         x, 4, 3, strides=2, padding=1, output_size=(9, 20)
     ),
+    "transposed, widened by more than ONNX allows": lambda net, x: net.layer(
+        "transposed_convolution",
+        [x],
+        {
+            "output_channels": 4,
+            "kernel_height": 2,
+            "kernel_width": 2,
+            "dilation_y": 2,
+            "padding": "explicit",
+            "output_padding_y": 1,
+        },
+    ),
     "transposed, gathered": lambda net, x: net.layer(
         "transposed_convolution",
         [x],
@@ -329,6 +341,13 @@ def test_mobilenets(build: Callable[..., Network], layout: str) -> None:
     network = build(output="logits", input_size=(96, 128), depth_multiplier=0.5, classes=100)
     network.initialize_weights()
     assert_same(network, layout=layout)
+
+
+@pytest.mark.parametrize("options", [{"padding": "same"}, {"padding": 1, "output_padding": 1}])
+def test_padding_of_transposed_convolutions_is_not_a_node_of_its_own(options: dict[str, Any]) -> None:
+    network = network_of(lambda net, x: net.conv2d_transpose(x, 4, 3, strides=2, **options))
+    nodes = [node.op_type for node in onnx_export.to_onnx(network, layout="nchw").graph.node]
+    assert nodes == ["ConvTranspose", "Identity"]
 
 
 def test_free_size_and_several_outputs() -> None:

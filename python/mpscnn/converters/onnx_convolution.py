@@ -23,27 +23,33 @@ def _pad(layer: Layer, x: str, pads: list[int]) -> str:
 
 
 def transposed_convolution(layer: Layer) -> str:
-    """Everything that the kernel reaches, cropped or widened to the result; then the bias, which is everywhere."""
+    """What the kernel reaches, cropped or widened to the result: by the node itself where it can."""
     (x,) = layer.inputs
     a = layer.attributes
     weight = layer.required("weight")
     if a["kernel_use"] == "gather":
         weight = weight[:, ::-1, ::-1]
     groups = [part.transpose(3, 0, 1, 2) for part in np.split(weight, a["groups"])]
-    result = layer.add(
-        "ConvTranspose",
-        x.name,
-        layer.constant(np.concatenate(groups), "weight"),
-        group=a["groups"],
-        strides=[a["stride_y"], a["stride_x"]],
-        dilations=[a["dilation_y"], a["dilation_x"]],
-    )
+    inputs = [x.name, layer.constant(np.concatenate(groups), "weight")]
+    sizes: dict[str, Any] = {
+        "group": a["groups"],
+        "strides": [a["stride_y"], a["stride_x"]],
+        "dilations": [a["dilation_y"], a["dilation_x"]],
+    }
     (top, bottom), (left, right) = (
         _removed(a, side, suffix, first, x.shape[axis], layer.shape[axis])
         for axis, side, suffix, first in ((1, "height", "y", "pad_top"), (2, "width", "x", "pad_left"))
     )
-    result = _pad(layer, result, [-top, -left, -bottom, -right])
     bias = layer.weight("bias")
+    # ONNX Runtime wants less output padding than the stride.
+    if min(top, left) >= 0 and bottom > -a["stride_y"] and right > -a["stride_x"]:
+        sizes["pads"] = [top, left, max(bottom, 0), max(right, 0)]
+        sizes["output_padding"] = [max(-bottom, 0), max(-right, 0)]
+        if bias is not None:
+            inputs.append(layer.constant(bias, "bias"))
+        return layer.add("ConvTranspose", *inputs, **sizes)
+    result = _pad(layer, layer.add("ConvTranspose", *inputs, **sizes), [-top, -left, -bottom, -right])
+    # Also where the kernel does not reach.
     return (
         result if bias is None else layer.add("Add", result, layer.constant(layer.per_channel(bias), "bias"))
     )
