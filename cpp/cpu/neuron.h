@@ -3,24 +3,33 @@
 // Activation functions that other kernels call out of line: a call for some vectors at a time costs little
 // beside these functions, and every kernel's own code stays small.
 
+#include "cpu/kernel_math.h"
 #include "cpu/kernels.h"
 #include "cpu/simd_math.h"
+#include "cpu/simd_twice.h"
 
 namespace mpscnn::cpu {
 namespace {
 
+/// values[i] = function(values[i]), by pairs of vectors; a last one without a partner is its own.
 template <class V, class Function>
 MPSCNN_INLINE void replace_each(float *values, std::int64_t count, Function function) {
-    for (std::int64_t i = 0; i < count; i += V::width) V::store(values + i, function(V::load(values + i)));
+    for (std::int64_t i = 0; i < count; i += 2 * V::width) {
+        float *first = values + i, *second = values + smaller(i + V::width, count - V::width);
+        const auto result = function(typename Twice<V>::reg{V::load(first), V::load(second)});
+        V::store(first, result.first);
+        V::store(second, result.second);
+    }
 }
 
-/// values[i] = function(values[i]); `count` is a multiple of the vector's width.
-template <class V> void neuron_apply(const Activation &activation, float *values, std::int64_t count) {
+/// values[i] = function(values[i]); `count` is a multiple of the register's width.
+template <class Register> void neuron_apply(const Activation &activation, float *values, std::int64_t count) {
     using Function = Activation::Function;
+    using V = Twice<Register>;
     const auto a = V::set1(activation.a), b = V::set1(activation.b);
     const auto zero = V::zero(), one = V::set1(1.0f);
     const auto linear = [&](auto x) { return V::fma(a, x, b); };
-    const auto replace = [&](auto function) { replace_each<V>(values, count, function); };
+    const auto replace = [&](auto function) { replace_each<Register>(values, count, function); };
     switch (activation.function) {
     case Function::sigmoid:
         return replace([&](auto x) { return sigmoid<V>(x); });

@@ -50,7 +50,7 @@ std::vector<Case> cases() {
          [](double x) { return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)); }, 3.0},
         {"hard_sigmoid", function(Function::hard_sigmoid, 0.25f, 0.5f),
          [](double x) { return std::isnan(x) ? x : std::min(std::max(0.25 * x + 0.5, 0.0), 1.0); }, 1.0},
-        {"tanh", function(Function::tanh, 1, 1), [](double x) { return std::tanh(x); }, 3.0},
+        {"tanh", function(Function::tanh, 1, 1), [](double x) { return std::tanh(x); }, 6.0},
         {"absolute", function(Function::absolute, 0, 0), [](double x) { return std::fabs(x); }, 0.0},
         {"softplus", function(Function::softplus, 1, 1),
          [](double x) { return std::isnan(x) ? x : std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x))); },
