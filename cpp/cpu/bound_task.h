@@ -19,10 +19,12 @@ public:
         task.destination = bind(step.destination);
         task.source = bind(step.source);
         if constexpr (requires { task.second; }) {
-            task.second = bind(*step.second);
+            task.second = bind(step.others[0]);
+        } else if constexpr (requires { task.others; }) {
+            for (std::size_t i = 0; i < step.others.size(); ++i) task.others[i] = bind(step.others[i]);
         } else if constexpr (std::is_same_v<TaskType, ConvolutionTask>) {
-            if (!step.second) return;
-            residual_ = bind(*step.second);
+            if (step.others.empty()) return;
+            residual_ = bind(step.others[0]);
             task.epilogue.residual = &residual_;
         }
     }

@@ -56,7 +56,7 @@ void CpuPlan::plan_arena() {
             storages_[static_cast<std::size_t>(region.storage)].read = true;
         };
         read(steps_[i].source);
-        if (steps_[i].second) read(*steps_[i].second);
+        for (const Region &other : steps_[i].others) read(other);
         touch(steps_[i].destination);
     }
     const engine::MemoryPlan plan = engine::plan_memory(lifetimes);

@@ -27,3 +27,4 @@ void get(Kernel<WeightedReductionTask> &);
 void get(Kernel<DropoutTask> &);
 void get(Kernel<ResizeTask> &);
 void get(Kernel<PaddingTask> &);
+void get(Kernel<ConcatenationTask> &);

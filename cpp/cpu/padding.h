@@ -1,7 +1,8 @@
 #pragma once
 
-// Padding, cropping and copies between strides (concatenation is one copy for each input, into its channels).
+// Padding, cropping and copies between strides.
 
+#include "cpu/copy_channels.h"
 #include "cpu/pixel_epilogue.h"
 #include "cpu/work_split.h"
 
@@ -11,11 +12,6 @@ namespace {
 template <class V> MPSCNN_INLINE void fill_floats(float *to, std::int64_t count, float value) {
     const auto vector = V::set1(value);
     for (std::int64_t i = 0; i < count; i += V::width) store_lanes<V>(to + i, vector, count - i);
-}
-
-/// By the C library's function, which knows best how to move much at once on each processor.
-MPSCNN_INLINE void copy_floats(const float *from, float *to, std::int64_t count) {
-    __builtin_memcpy(to, from, static_cast<std::size_t>(count) * sizeof(float));
 }
 
 /// Destination positions that the source covers when it begins at `start`.
@@ -73,11 +69,11 @@ MPSCNN_INLINE void copy_pixels(const PaddingTask &task, const float *from, float
     for (std::int64_t x = columns.begin; x < columns.end; ++x, from += task.source.pixel_stride) {
         float *out = row + x * to.pixel_stride;
         if (covers) {
-            copy_floats(from + skipped, out, to.channels);
+            copy_channels<V>(from + skipped, out, to.channels);
             continue;
         }
         pad_channels<V>(task, from, out, {0, channels.begin});
-        if (!channels.empty()) copy_floats(from + skipped, out + channels.begin, channels.size());
+        if (!channels.empty()) copy_channels<V>(from + skipped, out + channels.begin, channels.size());
         pad_channels<V>(task, from, out, {channels.end, to.channels});
     }
 }

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -14,7 +13,8 @@ struct Step {
     std::vector<std::string> layers; ///< names of the nodes that it computes; empty for a copy
     Task task;
     Region source, destination;
-    std::optional<Region> second; ///< residual of a convolution, second operand of arithmetic
+    /// Residual of a convolution, second operand of arithmetic, a concatenation's sources behind the first.
+    std::vector<Region> others;
 
     /// "convolution", "depthwise", "pooling", ..., for people.
     const char *kernel() const;

@@ -23,7 +23,7 @@ Step &StepBuilder::begin(const FusedOperation &fused, Task task) {
     step.task = std::move(task);
     step.source = placement_.region(fused.inputs[0]);
     step.destination = placement_.region(fused.result);
-    if (fused.residual) step.second = placement_.region(*fused.residual);
+    if (fused.residual) step.others = {placement_.region(*fused.residual)};
     steps.push_back(std::move(step));
     return steps.back();
 }

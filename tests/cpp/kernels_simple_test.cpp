@@ -343,26 +343,37 @@ TEST(padding_copies_crops_and_fills) {
     });
 }
 
-TEST(copies_side_by_side_concatenate) {
-    for_each_table(50, [](Random &random, const KernelTable &table) {
-        const Size size = random_size(random);
-        const Memory left = random_source(random, size), right = random_source(random, size);
-        Size both = size;
-        both.channels *= 2;
-        const Memory destination(random, both, guard);
-        for (const Memory *part : {&right, &left}) {
-            View half = destination.view;
-            half.channels = half.writable_channels = size.channels;
-            if (part == &right) half.data += size.channels;
-            CHECK(run_items(random, PaddingTask{part->view, half}, table.kernel<PaddingTask>(), 3));
+TEST(concatenation_joins_channels_and_leaves_those_between_them) {
+    for_each_table(60, [](Random &random, const KernelTable &table) {
+        constexpr auto most = static_cast<std::int64_t>(ConcatenationTask::most_others);
+        Size size = random_size(random);
+        const std::int64_t count = pick(random, 0, most);
+        std::vector<Memory> sources;
+        std::vector<std::int64_t> positions;
+        std::int64_t channels = 0;
+        for (std::int64_t i = 0; i <= count; ++i) {
+            size.channels = pick(random, 1, random() % 3 ? 40 : 300);
+            sources.push_back(random_source(random, size));
+            positions.push_back(channels);
+            channels += size.channels + (i < count && random() % 4 == 0 ? pick(random, 1, 9) : 0);
         }
-        bool same = true;
-        destination.each_pixel([&](std::int64_t n, std::int64_t y, std::int64_t x) {
-            const float *pixel = destination.at(n, y, x);
-            same = same && std::equal(pixel, pixel + size.channels, left.at(n, y, x)) &&
-                   std::equal(pixel + size.channels, pixel + 2 * size.channels, right.at(n, y, x));
-        });
-        judge(same, table, "concatenation of " + text(destination.view));
+        size.channels = channels;
+        const Memory destination(random, size, guard);
+        ConcatenationTask task;
+        task.source = sources[0].view;
+        task.destination = destination.view;
+        for (task.count = 0; task.count < count; ++task.count) {
+            const auto i = static_cast<std::size_t>(task.count);
+            task.others[i] = sources[i + 1].view;
+            task.positions[i] = positions[i + 1];
+        }
+        check_task(random, table, "concatenation", task, destination,
+                   [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {
+                       const auto behind = std::upper_bound(positions.begin(), positions.end(), channel);
+                       const auto i = static_cast<std::size_t>(behind - positions.begin()) - 1;
+                       const std::int64_t c = channel - positions[i];
+                       return got == (c < sources[i].view.channels ? sources[i].at(n, y, x)[c] : guard);
+                   });
     });
 }
 

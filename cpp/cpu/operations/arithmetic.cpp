@@ -40,7 +40,7 @@ void make_arithmetic_step(StepBuilder &builder, const FusedOperation &fused,
     task.high = arithmetic.has_maximum() ? arithmetic.maximum : infinity;
     task.scaled = task.source_scale != 1.0f || task.second_scale != 1.0f || task.bias != 0.0f ||
                   arithmetic.has_minimum() || arithmetic.has_maximum();
-    builder.begin(fused, task).second = builder.placement().region(fused.inputs[1]);
+    builder.begin(fused, task).others = {builder.placement().region(fused.inputs[1])};
 }
 
 } // namespace mpscnn::cpu

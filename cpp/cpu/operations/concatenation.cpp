@@ -1,10 +1,51 @@
+#include <algorithm>
+#include <iterator>
+
 #include "cpu/operation.h"
 
 namespace mpscnn::cpu {
 
+namespace {
+
+using Parts = std::span<const ConcatenationPart>;
+
+/// Whether the parts lie side by side in each pixel.
+bool joins_channels(Parts parts) {
+    return std::all_of(parts.begin(), parts.end(), [&](const ConcatenationPart &part) {
+        const Region &a = parts.front().destination, &b = part.destination;
+        return a.y == b.y && a.x == b.x && a.extents.pixels() == b.extents.pixels();
+    });
+}
+
+/// At most as many parts as one task has sources.
+void add_channels(StepBuilder &builder, const FusedOperation &fused, Parts parts) {
+    const Region &first = parts.front().destination, &last = parts.back().destination;
+    ConcatenationTask task;
+    Step step;
+    step.layers = fused.layers;
+    step.source = parts.front().source;
+    step.destination = first;
+    step.destination.extents.channels = last.channel + last.extents.channels - first.channel;
+    for (const ConcatenationPart &part : parts.subspan(1)) {
+        task.positions[task.count++] = part.destination.channel - first.channel;
+        step.others.push_back(part.source);
+    }
+    step.task = task;
+    builder.steps.push_back(std::move(step));
+}
+
+} // namespace
+
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Concatenation &) {
-    for (const ConcatenationPart &part : parts_to_copy(fused, builder.placement(), builder.shapes()))
-        builder.add_copy(fused.layers, part.source, part.destination);
+    constexpr std::size_t most = ConcatenationTask::most_others + 1;
+    const std::vector<ConcatenationPart> parts = parts_to_copy(fused, builder.placement(), builder.shapes());
+    if (parts.size() == 1 || !joins_channels(parts)) {
+        for (const ConcatenationPart &part : parts)
+            builder.add_copy(fused.layers, part.source, part.destination);
+        return;
+    }
+    for (Parts left = parts; !left.empty(); left = left.subspan(std::min(most, left.size())))
+        add_channels(builder, fused, left.first(std::min(most, left.size())));
 }
 
 } // namespace mpscnn::cpu

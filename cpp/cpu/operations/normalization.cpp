@@ -49,7 +49,7 @@ void add_normalization(StepBuilder &builder, const FusedOperation &fused, float 
     task.beta = fused.shift.data();
     task.epsilon = epsilon;
     task.epilogue = epilogue_of(fused);
-    builder.begin(fused, task).second = statistics;
+    builder.begin(fused, task).others = {statistics};
 }
 
 /// What spatial and local contrast normalization share.

@@ -47,7 +47,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Wei
     WeightedReductionTask task;
     task.divides = reduction.kind == ops::WeightedReductionKind::mean;
     task.round_to_half = fused.rounds;
-    builder.begin(fused, task).second = builder.placement().region(fused.inputs[1]);
+    builder.begin(fused, task).others = {builder.placement().region(fused.inputs[1])};
 }
 
 } // namespace mpscnn::cpu

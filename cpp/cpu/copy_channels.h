@@ -1,0 +1,31 @@
+#pragma once
+
+// Copies of floats that touch nothing else.
+
+#include "cpu/simd.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// By the C library's function, which knows best how to move much at once on each processor.
+MPSCNN_INLINE void copy_floats(const float *from, float *to, std::int64_t count) {
+    __builtin_memcpy(to, from, static_cast<std::size_t>(count) * sizeof(float));
+}
+
+/// Inline, for a pixel's channels: calling the C library's function would cost as much as the copy itself.
+template <class V> MPSCNN_INLINE void copy_channels(const float *from, float *to, std::int64_t count) {
+    constexpr int block = 4;
+    if (count > 64 * block * V::width) return copy_floats(from, to, count);
+    std::int64_t c = 0;
+    for (; c + block * V::width <= count; c += block * V::width)
+#pragma GCC unroll 4
+        for (int v = 0; v < block; ++v) V::store(to + c + v * V::width, V::load(from + c + v * V::width));
+    for (; c + V::width <= count; c += V::width) V::store(to + c, V::load(from + c));
+    if (c == count) return;
+    // The last vector overlaps the one before it, if there is one.
+    if (c > 0) return V::store(to + count - V::width, V::load(from + count - V::width));
+    V::store_partial(to, V::load_partial(from, count), count);
+}
+
+} // namespace
+} // namespace mpscnn::cpu

@@ -1,0 +1,4 @@
+#include "cpu/concatenation.h"
+#include "cpu/instance.h"
+
+MPSCNN_KERNEL(ConcatenationTask, concatenation)
