@@ -153,7 +153,14 @@ void affine_run(const AffineTask &task, int threads, std::int64_t begin, std::in
         run([=](reg x, std::int64_t channel) { return V::mul(x, V::load(scale + channel)); });
     else if (shift)
         run([=](reg x, std::int64_t channel) { return V::add(x, V::load(shift + channel)); });
-    else
+    else if (epilogue.activation.kind == Activation::Kind::prelu) {
+        // Here rather than in the epilogue, which looks up an activation's kind for every four vectors.
+        const float *slopes = epilogue.activation.slopes;
+        epilogue.activation = {};
+        run([=](reg x, std::int64_t channel) {
+            return V::select(V::less(x, V::zero()), V::mul(V::load(slopes + channel), x), x);
+        });
+    } else
         run([](reg x, std::int64_t) { return x; });
 }
 
