@@ -9,6 +9,23 @@
 namespace mpscnn::cpu {
 namespace {
 
+/// base^-beta: 5 ulp. For the exponents that networks have roots and products, which cost far less than a
+/// power.
+template <class V> MPSCNN_INLINE typename V::reg inverse_power(typename V::reg base, float beta) {
+    const auto one = V::set1(1.0f);
+    if (beta == 0.5f) return V::div(one, V::sqrt(base));
+    if (beta == 0.75f) {
+        const auto root = V::sqrt(base);
+        return V::div(one, V::mul(root, V::sqrt(root)));
+    }
+    if (beta == 1.0f) return V::div(one, base);
+    if (beta == 5.0f) {
+        const auto inverse = V::div(one, base), square = V::mul(inverse, inverse);
+        return V::mul(V::mul(square, square), inverse);
+    }
+    return power<V>(base, -beta);
+}
+
 // Across channels
 
 /// Where a pixel's squares lie in a worker's memory: zeros stand for channels that do not exist.
@@ -75,7 +92,7 @@ void cross_channel_run(const CrossChannelTask &task, int threads, std::int64_t b
                 for (std::int64_t c = 0; c < to.channels; c += V::width) {
                     const auto base = V::fma(V::load(sums + c), V::set1(task.scale), V::set1(task.delta));
                     const auto value =
-                        V::mul(load_lanes<V>(from + c, to.channels - c), power<V>(base, -task.beta));
+                        V::mul(load_lanes<V>(from + c, to.channels - c), inverse_power<V>(base, task.beta));
                     finish_vector<V>(to, task.epilogue, item.image, y, x, c, value);
                 }
             }
@@ -189,7 +206,7 @@ template <class V> struct WindowRow {
         }
         const auto mean_spread = V::div(spread, V::set1(kernel_height * kernel_width));
         const auto base = V::fma(mean_spread, V::set1(task.alpha), V::set1(task.delta));
-        const auto result = V::mul(x, power<V>(base, -task.beta));
+        const auto result = V::mul(x, inverse_power<V>(base, task.beta));
         if (task.kind == WindowNormalizationKind::spatial) return result;
         return V::add(result, V::set1(task.pm));
     }
