@@ -161,7 +161,8 @@ def metal(session: nox.Session) -> None:
     session.run("cmake", "--build", str(build), "-j", JOBS, "--target", *targets)
     run_ctest(session, "metal-emulation/tests/metal_emulation")
     link_package(build / "package" / "mpscnn", sorted(build.glob("_core*")))
-    session.run("pytest", "tests/metal", *session.posargs, env={"PYTHONPATH": str(build / "package")})
+    environment = {"PYTHONPATH": str(build / "package")}
+    session.run("pytest", "tests/metal", "tests/ops", "--device=metal", *session.posargs, env=environment)
 
 
 @nox.session

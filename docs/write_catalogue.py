@@ -65,11 +65,11 @@ def operations_of(layer: str) -> list[str]:
 
 
 def refusals(engine: str) -> dict[str, list[int]]:
-    """The numbers of an engine's rows about single operations; 0 for operations that it does not have."""
+    """The numbers of an engine's rows about single operations."""
     rows: dict[str, list[int]] = {}
     for number, entry in numbered_refusals():
         if entry["engine"] in (engine, "any"):
-            rows.setdefault(entry["operation"], []).append(number if "field" in entry else 0)
+            rows.setdefault(entry["operation"], []).append(number)
     return rows
 
 
@@ -81,8 +81,6 @@ def numbered_refusals() -> list[tuple[int, dict[str, Any]]]:
 def support(engine: str, operations: list[str]) -> str:
     """Whether an engine runs operations."""
     rows = [number for operation in operations for number in refusals(engine).get(operation, [])]
-    if 0 in rows:
-        return "no"
     return f"yes, except {', '.join(map(str, rows))}" if rows else "yes"
 
 
@@ -109,8 +107,8 @@ def row(apple: str, layer: str | None) -> str:
 
 def refusal_row(number: int, entry: dict[str, Any]) -> str:
     """One line of the table of refusals."""
-    allowed = f"{entry['field']} | {entry['allowed']}" if "field" in entry else "the operation | left out"
-    return f"| {number} | {entry['engine']} | {entry['operation']} | {allowed} |"
+    cells = [str(number), *(entry[name] for name in ("engine", "operation", "field", "allowed"))]
+    return f"| {' | '.join(cells)} |"
 
 
 def text() -> str:

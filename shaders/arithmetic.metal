@@ -1,4 +1,4 @@
-// Elementwise operations with one rounding: the activation is applied to the unrounded sum.
+// Elementwise operations of two images with one rounding: the activation is applied to the unrounded result.
 
 #include <metal_stdlib>
 
@@ -8,41 +8,43 @@
 
 using namespace metal;
 
-template <typename Image, typename Destination>
-inline void add(Image first, Image second, Destination destination, constant ArithmeticParams &params,
-                const device float4 *slopes, uint3 position) {
-    if (outside(position, params.image)) return;
-    const uint slice = position.z % params.image.slices;
-    const float4 sum = fetch(first, position.xy, position.z) + fetch(second, position.xy, position.z);
-    const float4 slope = params.activation.kind == activation_prelu ? slopes[slice] : float4(0.0f);
-    const float4 result = without_unused_lanes(activate(sum, params.activation, slope), slice, params.image);
-    store(destination, result, position.xy, position.z);
+template <typename Image>
+inline float4 read_operand(Image image, constant ArithmeticOperand &operand, uint2 position,
+                           SliceOfImage place) {
+    const uint2 pixel = position * uint2(operand.step_x, operand.step_y);
+    const uint first = place.image * operand.image.slices;
+    if (operand.step_channels != 0) return operand.scale * fetch(image, pixel, first + place.slice);
+    return float4(operand.scale * fetch(image, pixel, first)[0]);
 }
 
-template <typename Image, typename Destination>
-inline void neuron(Image source, Destination destination, constant ArithmeticParams &params,
-                   const device float4 *slopes, uint3 position) {
-    if (outside(position, params.image)) return;
-    const uint slice = position.z % params.image.slices;
-    const float4 slope = params.activation.kind == activation_prelu ? slopes[slice] : float4(0.0f);
-    const float4 result = activate(fetch(source, position.xy, position.z), params.activation, slope);
-    store(destination, without_unused_lanes(result, slice, params.image), position.xy, position.z);
-}
-
-#define ARITHMETIC(TYPE, TEXTURE)                                                                            \
-    kernel void add_##TYPE##_##TEXTURE##_##TEXTURE(                                                          \
-        TEXTURE<TYPE, access::read> first [[texture(0)]], TEXTURE<TYPE, access::read> second [[texture(1)]], \
-        TEXTURE<TYPE, access::write> destination [[texture(2)]],                                             \
-        constant ArithmeticParams &params [[buffer(0)]], const device float4 *slopes [[buffer(1)]],          \
-        uint3 position [[thread_position_in_grid]]) {                                                        \
-        add(first, second, destination, params, slopes, position);                                           \
-    }                                                                                                        \
-    kernel void neuron_##TYPE##_##TEXTURE##_##TEXTURE(                                                       \
-        TEXTURE<TYPE, access::read> source [[texture(0)]],                                                   \
-        TEXTURE<TYPE, access::write> destination [[texture(1)]],                                             \
-        constant ArithmeticParams &params [[buffer(0)]], const device float4 *slopes [[buffer(1)]],          \
-        uint3 position [[thread_position_in_grid]]) {                                                        \
-        neuron(source, destination, params, slopes, position);                                               \
+inline float4 combine(float4 x, float4 y, int operation) {
+    switch (operation) {
+    case arithmetic_add:
+        return x + y;
+    case arithmetic_subtract:
+        return x - y;
+    case arithmetic_multiply:
+        return x * y;
+    default:
+        return x / y;
     }
+}
 
-FOR_EACH_IMAGE_TYPE(ARITHMETIC)
+template <typename First, typename Second, typename Destination>
+inline void arithmetic(First first, Second second, Destination destination, constant ArithmeticParams &params,
+                       const device float4 *slopes, uint3 position) {
+    if (outside(position, params.destination)) return;
+    const SliceOfImage place = slice_of_image(position, params.destination);
+    const float4 x = read_operand(first, params.first, position.xy, place);
+    const float4 y = read_operand(second, params.second, position.xy, place);
+    const float4 combined = combine(x, y, params.operation) + params.bias;
+    const float4 within = at_most(at_least(combined, params.minimum), params.maximum);
+    const float4 result = activate(within, params.activation, slopes_of(slopes, 0, place.slice, 0));
+    store(destination, without_unused_lanes(result, place.slice, params.destination), position.xy,
+          position.z);
+}
+
+#define ARITHMETIC(TYPE, FIRST, SECOND, DESTINATION)                                                         \
+    IMAGES_KERNEL_WITH_TERMS(arithmetic, arithmetic, ArithmeticParams, TYPE, FIRST, SECOND, DESTINATION)
+
+FOR_EACH_IMAGE_TRIPLE(ARITHMETIC)

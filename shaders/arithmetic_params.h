@@ -3,8 +3,25 @@
 #include "activation_params.h"
 #include "image_params.h"
 
-/// All images of an elementwise operation have the same extents.
-struct ArithmeticParams {
+enum ArithmeticOperator {
+    arithmetic_add = 0,
+    arithmetic_subtract = 1,
+    arithmetic_multiply = 2,
+    arithmetic_divide = 3
+};
+
+/// How one operand is read: pixel (x, y) of the result reads its pixel (x * step_x, y * step_y).
+struct ArithmeticOperand {
     ImageParams image;
+    unsigned int step_x, step_y;
+    unsigned int step_channels; ///< 1, or 0: its first channel for all channels
+    float scale;
+};
+
+struct ArithmeticParams {
+    ArithmeticOperand first, second;
+    ImageParams destination;
+    int operation; ///< ArithmeticOperator
+    float bias, minimum, maximum;
     ActivationParams activation;
 };

@@ -8,20 +8,16 @@
 using namespace metal;
 
 template <typename Source, typename Destination>
-inline void place(Source part, Destination whole, constant ConcatenationParams &params, uint3 position) {
+inline void place_part(Source part, Destination whole, constant ConcatenationParams &params, uint3 position) {
     if (outside(position, params.part)) return;
-    const uint slice = position.z % params.part.slices, image = position.z / params.part.slices;
-    const float4 value = without_unused_lanes(fetch(part, position.xy, position.z), slice, params.part);
-    const uint2 target = position.xy + uint2(params.x, params.y);
-    store(whole, value, target, image * params.whole_slices + params.slice + slice);
+    const SliceOfImage place = slice_of_image(position, params.part);
+    const float4 value = without_unused_lanes(fetch(part, position.xy, position.z), place.slice, params.part);
+    const uint block = position.y / params.part_rows, row = position.y % params.part_rows;
+    const uint2 target = uint2(params.x + position.x, block * params.whole_rows + params.y + row);
+    store(whole, value, target, place.image * params.whole_slices + params.slice + place.slice);
 }
 
-#define PLACE(TYPE, SOURCE, DESTINATION)                                                                     \
-    kernel void concatenation_##TYPE##_##SOURCE##_##DESTINATION(                                             \
-        SOURCE<TYPE, access::read> part [[texture(0)]],                                                      \
-        DESTINATION<TYPE, access::write> whole [[texture(1)]],                                               \
-        constant ConcatenationParams &params [[buffer(0)]], uint3 position [[thread_position_in_grid]]) {    \
-        place(part, whole, params, position);                                                                \
-    }
+#define PLACE_PART(TYPE, SOURCE, DESTINATION)                                                                \
+    IMAGE_KERNEL(concatenation, place_part, ConcatenationParams, TYPE, SOURCE, DESTINATION)
 
-FOR_EACH_IMAGE_PAIR(PLACE)
+FOR_EACH_IMAGE_PAIR(PLACE_PART)

@@ -48,14 +48,13 @@ inline void depthwise(Source source, Destination destination, constant Depthwise
                    float4(weights[tap]);
         }
     }
-    const bool slopes = params.activation.kind == activation_prelu;
-    sum = activate(sum, params.activation, slopes ? terms[params.destination.slices + slice] : float4(0.0f));
+    sum = activate(sum, params.activation, slopes_of(terms, 1, slice, params.destination.slices));
     store(destination, without_unused_lanes(sum, slice, params.destination), position.xy, position.z);
 }
 
 #define DEPTHWISE(TYPE, SOURCE, DESTINATION)                                                                 \
     kernel void depthwise_##TYPE##_##SOURCE##_##DESTINATION(                                                 \
-        SOURCE<TYPE, access::read> source [[texture(0)]],                                                    \
+        SOURCE<float, access::read> source [[texture(0)]],                                                   \
         DESTINATION<TYPE, access::write> destination [[texture(1)]],                                         \
         constant DepthwiseParams &params [[buffer(0)]], const device TYPE##4 * weights [[buffer(1)]],        \
         const device float4 *terms [[buffer(2)]], uint3 position [[thread_position_in_grid]]) {              \

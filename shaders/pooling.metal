@@ -1,84 +1,92 @@
-// Pooling where MPS means something else than networks do: dilated windows, and averages that count some of
-// the padding. NaN passes through a maximum.
+// Pooling where MPS means something else than networks do or does not say what it means: dilated windows,
+// averages that count some of the padding, norms that read the nearest pixel. NaN passes through a maximum.
 
 #include <metal_stdlib>
 
 #include "image_access.h"
 #include "pooling_params.h"
+#include "window_taps.h"
 
 using namespace metal;
-
-/// Taps [first, behind) of a window that begins at `start` lie within `size` positions.
-struct PoolingTaps {
-    int first, behind;
-};
-
-inline PoolingTaps taps_inside(int start, int kernel_size, int dilation, int size) {
-    PoolingTaps taps;
-    taps.first = start < 0 ? (dilation - 1 - start) / dilation : 0;
-    taps.behind = start < size ? min(kernel_size, (size - start + dilation - 1) / dilation) : 0;
-    return taps;
-}
-
-/// How many taps an average divides by. Where padding counts (`counted_size` is not 0), all before the image
-/// does.
-inline int counted_taps(PoolingTaps inside, int start, int kernel_size, int dilation, int counted_size) {
-    if (counted_size == 0) return inside.behind - inside.first;
-    return taps_inside(start, kernel_size, dilation, counted_size).behind;
-}
 
 struct PoolingMaximum {
     float4 value;
     void begin() { value = float4(-INFINITY); }
-    void add(float4 x) {
+    void add(float4 x, float) {
         value = select(value, x, x > value);
         value = select(value, x, x != x); // a NaN stays: from here on no comparison is true
     }
+    void end_row(float) {}
     float4 result(float) { return value; }
 };
 
+// Rows are summed on their own first: the rounding error of a large window then grows with its height plus
+// its width, not with their product.
 struct PoolingAverage {
-    float4 value;
-    void begin() { value = float4(0.0f); }
-    void add(float4 x) { value += x; }
-    float4 result(float count) { return value / count; }
+    float4 row, total;
+    void begin() { row = total = float4(0.0f); }
+    void add(float4 x, float) { row += x; }
+    void end_row(float) {
+        total += row;
+        row = float4(0.0f);
+    }
+    float4 result(float count) { return total / max(count, 1.0f); }
 };
+
+struct PoolingNorm {
+    float4 row, total;
+    void begin() { row = total = float4(0.0f); }
+    void add(float4 x, float times) { row += times * x * x; }
+    void end_row(float times) {
+        total += times * row;
+        row = float4(0.0f);
+    }
+    float4 result(float) { return sqrt(total); }
+};
+
+/// Taps that lie in [first, behind).
+inline float counted_taps(int first, int behind, int start, int kernel_size, int dilation) {
+    return float(taps_before(behind, start, kernel_size, dilation) -
+                 taps_before(first, start, kernel_size, dilation));
+}
+
+inline float pooling_count(constant PoolingParams &params, int left, int top) {
+    return counted_taps(params.counted_left, params.counted_right, left, params.window.kernel_width,
+                        params.window.dilation_x) *
+           counted_taps(params.counted_top, params.counted_bottom, top, params.window.kernel_height,
+                        params.window.dilation_y);
+}
 
 template <typename Kind, typename Source, typename Destination>
 inline void pool(Source source, Destination destination, constant PoolingParams &params, uint3 position) {
     if (outside(position, params.destination)) return;
+    const int width = int(params.source.width), height = int(params.source.height);
     const int left = int(position.x) * params.window.stride_x - params.window.pad_left;
     const int top = int(position.y) * params.window.stride_y - params.window.pad_top;
-    const PoolingTaps rows =
-        taps_inside(top, params.window.kernel_height, params.window.dilation_y, int(params.source.height));
-    const PoolingTaps columns =
-        taps_inside(left, params.window.kernel_width, params.window.dilation_x, int(params.source.width));
+    WindowTaps rows =
+        window_taps(top, params.window.kernel_height, params.window.dilation_y, height, params.edge);
+    WindowTaps columns =
+        window_taps(left, params.window.kernel_width, params.window.dilation_x, width, params.edge);
     Kind pooled;
     pooled.begin();
-    for (int i = rows.first; i < rows.behind; ++i)
-        for (int j = columns.first; j < columns.behind; ++j) {
-            const uint2 tap =
-                uint2(uint(left + j * params.window.dilation_x), uint(top + i * params.window.dilation_y));
-            pooled.add(fetch(source, tap, position.z));
+    for (int i = rows.begin(); i < rows.end(); ++i) {
+        const WindowPosition row =
+            window_position(rows, i, top, params.window.dilation_y, height, params.edge);
+        for (int j = columns.begin(); j < columns.end(); ++j) {
+            const WindowPosition column =
+                window_position(columns, j, left, params.window.dilation_x, width, params.edge);
+            pooled.add(fetch_or_zero(source, column.position, row.position, position.z), column.times);
         }
-    const int count = counted_taps(rows, top, params.window.kernel_height, params.window.dilation_y,
-                                   params.counted_height) *
-                      counted_taps(columns, left, params.window.kernel_width, params.window.dilation_x,
-                                   params.counted_width);
+        pooled.end_row(row.times);
+    }
     const uint slice = position.z % params.destination.slices;
-    const float4 result = without_unused_lanes(pooled.result(float(count)), slice, params.destination);
-    store(destination, result, position.xy, position.z);
+    const float4 result = pooled.result(pooling_count(params, left, top));
+    store(destination, without_unused_lanes(result, slice, params.destination), position.xy, position.z);
 }
 
-#define POOL(NAME, KIND, TYPE, TEXTURE)                                                                      \
-    kernel void NAME##_##TYPE##_##TEXTURE##_##TEXTURE(                                                       \
-        TEXTURE<TYPE, access::read> source [[texture(0)]],                                                   \
-        TEXTURE<TYPE, access::write> destination [[texture(1)]],                                             \
-        constant PoolingParams &params [[buffer(0)]], uint3 position [[thread_position_in_grid]]) {          \
-        pool<KIND>(source, destination, params, position);                                                   \
-    }
-#define POOL_BOTH(TYPE, TEXTURE)                                                                             \
-    POOL(pooling_max, PoolingMaximum, TYPE, TEXTURE)                                                         \
-    POOL(pooling_average, PoolingAverage, TYPE, TEXTURE)
+#define POOL(TYPE, TEXTURE)                                                                                  \
+    IMAGE_KERNEL(pooling_max, pool<PoolingMaximum>, PoolingParams, TYPE, TEXTURE, TEXTURE)                   \
+    IMAGE_KERNEL(pooling_average, pool<PoolingAverage>, PoolingParams, TYPE, TEXTURE, TEXTURE)               \
+    IMAGE_KERNEL(pooling_l2_norm, pool<PoolingNorm>, PoolingParams, TYPE, TEXTURE, TEXTURE)
 
-FOR_EACH_IMAGE_TYPE(POOL_BOTH)
+FOR_EACH_IMAGE_TYPE(POOL)

@@ -6,5 +6,7 @@
 struct PoolingParams {
     ImageParams source, destination;
     WindowParams window;
-    int counted_width, counted_height; ///< averages that count padding: up to which position; else 0
+    int edge;                          ///< WindowEdge, of maxima and norms
+    int counted_left, counted_top;     ///< the first position that an average counts
+    int counted_right, counted_bottom; ///< the first one behind those
 };

@@ -40,9 +40,16 @@ def shared() -> Path:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the tests marked 'full' as well")
+    parser.addoption(
+        "--device", default="cpu", choices=["cpu", "metal"], help="what the tests of single operations run on"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--device") == "metal":
+        for item in items:
+            if mark := item.get_closest_marker("cpu"):
+                item.add_marker(pytest.mark.skip(reason=mark.args[0]))
     if config.getoption("--full"):
         return
     slow = [item for item in items if item.get_closest_marker("full")]

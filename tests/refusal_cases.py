@@ -61,10 +61,10 @@ class Case:
 
 IMAGE = (4, 4, 4)
 SIX = (4, 4, 6)
-HALVES = {"output_channels": 6, "groups": 2}
 DEPTHWISE = {"output_channels": 6, "groups": 6}
-FAR = {"kernel_height": 2, "padding": "same"}
-PRELU = {"kind": "prelu"}
+FAR = {"kernel_height": 63, "dilation_y": 1 << 23, "padding": "same"}
+TOO_FAR = FAR | {"kernel_height": 65}
+TRANSPOSED = {"output_height": 4}
 
 CASES = [
     Case(
@@ -75,7 +75,6 @@ CASES = [
         Layer("argument", [(2049,)], precision="float16"),
         "2050",
     ),
-    Case("metal", "any", "tensors", Layer("softmax", [(4, 3)]), Layer("softmax", [(1, 4, 3)]), "(n, 4, 3)"),
     Case(
         "metal",
         "any",
@@ -110,106 +109,50 @@ CASES = [
     ),
     Case(
         "metal",
-        "any",
-        "activation",
-        Layer("add", [IMAGE, IMAGE], activation={"kind": "gelu"}),
-        Layer("add", [IMAGE, IMAGE], activation={"kind": "relu"}),
-        "gelu",
-    ),
-    Case(
-        "metal",
-        "add",
-        "parameters",
-        Layer("add", [IMAGE, IMAGE], {"bias": 1.0}),
-        Layer("add", [IMAGE, IMAGE], {"bias": 0.0}),
-        "bias 1",
-    ),
-    Case(
-        "metal",
-        "concatenation",
-        "channels joined",
-        Layer("concatenation", [SIX, IMAGE]),
-        Layer("concatenation", [IMAGE, SIX]),
-        "6 channels of input 0",
-    ),
-    Case(
-        "metal",
-        "convolution",
-        "groups",
-        Layer("convolution", [SIX], HALVES),
-        Layer("convolution", [(4, 4, 8)], {"output_channels": 16, "groups": 2}),
-        "2 groups of 3 input and 3 output channels",
-    ),
-    Case(
-        "metal",
-        "convolution",
-        "activation",
-        Layer("convolution", [SIX], {"output_channels": 6}, activation=PRELU),
-        Layer("convolution", [SIX], DEPTHWISE, activation=PRELU),
-        "prelu",
+        "binary_convolution",
+        "window",
+        Layer("binary_convolution", [SIX], {"output_channels": 2} | TOO_FAR),
+        Layer("binary_convolution", [SIX], {"output_channels": 2} | FAR),
+        "536870913 x 1",
     ),
     Case(
         "metal",
         "convolution",
         "window",
-        Layer("convolution", [SIX], DEPTHWISE | FAR | {"kernel_height": 65, "dilation_y": 1 << 23}),
-        Layer("convolution", [SIX], DEPTHWISE | FAR | {"kernel_height": 63, "dilation_y": 1 << 23}),
+        Layer("convolution", [SIX], DEPTHWISE | TOO_FAR),
+        Layer("convolution", [SIX], DEPTHWISE | FAR),
         "536870913 x 1",
-    ),
-    Case(
-        "metal",
-        "fully_connected",
-        "activation",
-        Layer("fully_connected", [IMAGE], {"outputs": 3}, activation=PRELU),
-        Layer("fully_connected", [IMAGE], {"outputs": 3}, activation={"kind": "relu"}),
-        "prelu",
-    ),
-    Case(
-        "metal",
-        "neuron",
-        "kind",
-        Layer("neuron", [IMAGE], {"kind": "gelu"}),
-        Layer("neuron", [IMAGE], {"kind": "prelu"}),
-        "gelu",
-    ),
-    Case(
-        "metal",
-        "pooling",
-        "kind",
-        Layer("pooling", [IMAGE], {"kind": "l2_norm"}),
-        Layer("pooling", [IMAGE], {"kind": "average"}),
-        "l2_norm",
-    ),
-    Case(
-        "metal",
-        "pooling",
-        "edge",
-        Layer("pooling", [IMAGE], {"edge": "clamp"}),
-        Layer("pooling", [IMAGE], {"edge": "exclude"}),
-        "clamp",
-    ),
-    Case(
-        "metal",
-        "pooling",
-        "zero_pad_y and zero_pad_x",
-        Layer("pooling", [IMAGE], {"kind": "average", "zero_pad_x": 1}),
-        Layer("pooling", [IMAGE], {"kind": "average", "zero_pad_x": 0}),
-        "0 and 1",
     ),
     Case(
         "metal",
         "pooling",
         "window",
-        Layer("pooling", [IMAGE], FAR | {"kernel_height": 65, "dilation_y": 1 << 23}),
-        Layer("pooling", [IMAGE], FAR | {"kernel_height": 63, "dilation_y": 1 << 23}),
+        Layer("pooling", [IMAGE], TOO_FAR),
+        Layer("pooling", [IMAGE], FAR),
         "536870913 x 1",
     ),
     Case(
         "metal",
-        "reshape",
-        "shape",
-        Layer("reshape", [IMAGE], {"shape": [64]}),
-        Layer("reshape", [IMAGE], {"shape": [64]}, dense=True),
-        "(n, 4, 4, 4) to (n, 64)",
+        "subpixel_convolution",
+        "window",
+        Layer("subpixel_convolution", [SIX], {"output_channels": 2} | TOO_FAR),
+        Layer("subpixel_convolution", [SIX], {"output_channels": 2} | FAR),
+        "536870913 x 1",
+    ),
+    Case(
+        "metal",
+        "subpixel_convolution",
+        "channels of the convolution",
+        Layer("subpixel_convolution", [(1, 1, 1)], {"output_channels": 513, "scale": 4}),
+        Layer("subpixel_convolution", [(1, 1, 1)], {"output_channels": 512, "scale": 4}),
+        "8208",
+    ),
+    Case(
+        "metal",
+        "transposed_convolution",
+        "window",
+        Layer("transposed_convolution", [SIX], {"output_channels": 2} | TRANSPOSED | TOO_FAR),
+        Layer("transposed_convolution", [SIX], {"output_channels": 2} | TRANSPOSED | FAR),
+        "536870913 x 1",
     ),
 ]

@@ -173,6 +173,14 @@ const std::string &Graph::value_name(ValueId value) const {
     return is_input(value) ? inputs_[static_cast<std::size_t>(value)].name : producer(value).name;
 }
 
+bool Graph::only_dense_layers_read(ValueId value) const {
+    if (std::find(outputs_.begin(), outputs_.end(), value) != outputs_.end()) return false;
+    return std::all_of(nodes_.begin(), nodes_.end(), [&](const Node &node) {
+        const bool reads = std::find(node.inputs.begin(), node.inputs.end(), value) != node.inputs.end();
+        return !reads || std::holds_alternative<ops::FullyConnected>(node.operation);
+    });
+}
+
 ValueId Graph::find(std::string_view name) const {
     const auto found = by_name_.find(name);
     if (found == by_name_.end())

@@ -82,12 +82,8 @@ public:
         return static_cast<ValueId>(inputs_.size() + node_index);
     }
     const std::string &value_name(ValueId value) const;
-    /// The value whose elements a value has by reshapes alone: itself when no reshape makes it.
-    ValueId unreshaped(ValueId value) const {
-        while (!is_input(value) && std::holds_alternative<ops::Reshape>(producer(value).operation))
-            value = producer(value).inputs[0];
-        return value;
-    }
+    /// Whether a value goes to fully_connected layers alone, which take the elements of any shape in order.
+    bool only_dense_layers_read(ValueId value) const;
     /// Throws ParameterError naming similar layers when there is none.
     ValueId find(std::string_view name) const;
     /// Shape with free extents.

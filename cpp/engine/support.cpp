@@ -1,7 +1,5 @@
 #include "engine/support.h"
 
-#include <algorithm>
-
 #include "ops/refusals.h"
 
 namespace mpscnn::engine {
@@ -12,16 +10,6 @@ bool is_reshape(const Node &node) { return std::holds_alternative<ops::Reshape>(
 
 [[noreturn]] void refuse(const std::string &what, const std::string &engine, const std::string &reason) {
     fail(ErrorKind::unsupported, what + " on device " + quoted(engine) + ": " + reason);
-}
-
-bool only_dense_layers_read(const Graph &graph, ValueId value) {
-    const auto reads = [&](const Node &node) {
-        return std::find(node.inputs.begin(), node.inputs.end(), value) != node.inputs.end();
-    };
-    for (const Node &node : graph.nodes())
-        if (reads(node) && !std::holds_alternative<ops::FullyConnected>(node.operation)) return false;
-    const auto &outputs = graph.outputs();
-    return std::find(outputs.begin(), outputs.end(), value) == outputs.end();
 }
 
 /// Asks about one graph for one engine.
@@ -40,9 +28,10 @@ public:
     void ask_about_node(std::size_t index) const {
         const Node &node = graph_.nodes()[index];
         const ValueId result = graph_.result_of(index);
-        // The result of a reshape is no tensor of its own.
         std::optional<std::string> reason;
-        if (!is_reshape(node)) reason = ops::refusal(engine_, shape(result));
+        // What dense layers alone read has any shape: they take the elements in their order.
+        if (!is_reshape(node) || !graph_.only_dense_layers_read(result))
+            reason = ops::refusal(engine_, shape(result));
         if (!reason) reason = refusal_of(node, result);
         if (!reason) return;
         refuse("layer " + quoted(node.name) + " (" + ops::info_of(node.operation).name + ")", engine_,
@@ -54,12 +43,9 @@ private:
 
     std::optional<std::string> refusal_of(const Node &node, ValueId result) const {
         std::vector<Shape> inputs;
-        for (ValueId value : node.inputs)
-            inputs.push_back(shape(is_reshape(node) ? graph_.unreshaped(value) : value));
-        return ops::refusal(engine_,
-                            ops::LayerUse{node.operation, inputs, shape(result), node.activation,
-                                          precision_ == Precision::float16,
-                                          is_reshape(node) && only_dense_layers_read(graph_, result)});
+        for (ValueId value : node.inputs) inputs.push_back(shape(value));
+        return ops::refusal(engine_, ops::LayerUse{node.operation, inputs, shape(result), node.activation,
+                                                   precision_ == Precision::float16});
     }
 
     const Graph &graph_;

@@ -1,12 +1,63 @@
-#include "metal/elementwise.h"
 #include "metal/neuron.h"
+#include "metal/steps.h"
+#include "shaders/arithmetic_params.h"
 
 namespace mpscnn::metal {
 
-/// An own shader and not MPSCNNAdd: an activation must come before the sum is rounded, and NaN must pass the
-/// limits that MPSCNNAdd has.
-std::unique_ptr<Layer> make_layer(const ops::Addition &, const LayerSource &source, Device &device) {
-    return make_elementwise("add", activation_params(source), source, device);
+namespace {
+
+static_assert(sizeof(ArithmeticOperand) == 9 * sizeof(int));
+static_assert(sizeof(ArithmeticParams) == 30 * sizeof(int));
+static_assert(static_cast<int>(ops::ArithmeticKind::divide) == arithmetic_divide);
+
+ArithmeticOperand operand(const ImageLayout &image, std::int64_t step_x, std::int64_t step_y,
+                          std::int64_t step_channels, float scale) {
+    return {image.params(), static_cast<unsigned int>(step_x), static_cast<unsigned int>(step_y),
+            static_cast<unsigned int>(step_channels), scale};
+}
+
+/// An own shader and not MPSCNNArithmetic: an activation must come before the result is rounded, infinities
+/// must pass the limits that MPS has by default, and steps may be longer than 1.
+template <class Op>
+std::unique_ptr<Layer> make_arithmetic(const Op &operation, const LayerSource &source, Device &device) {
+    const Activation activation = activation_of(source);
+    const auto slopes = device.make_buffer(slopes_in_slices(source));
+    const auto bind = [operation, activation, slopes](const Operands &operands) {
+        constexpr float infinity = std::numeric_limits<float>::infinity();
+        const ArithmeticParams params{
+            operand(operands.sources[0].layout, operation.primary_stride_x, operation.primary_stride_y,
+                    operation.primary_stride_channels, operation.primary_scale),
+            operand(operands.sources[1].layout, operation.secondary_stride_x, operation.secondary_stride_y,
+                    operation.secondary_stride_channels, operation.secondary_scale),
+            operands.destination.layout.params(),
+            static_cast<int>(Op::kind),
+            operation.bias,
+            operation.has_minimum() ? operation.minimum : -infinity,
+            operation.has_maximum() ? operation.maximum : infinity,
+            activation.params};
+        return ShaderArguments(params, {slopes});
+    };
+    return shader_layer(source, device, "arithmetic", bind, activation.kind);
+}
+
+} // namespace
+
+std::unique_ptr<Layer> make_layer(const ops::Addition &operation, const LayerSource &source, Device &device) {
+    return make_arithmetic(operation, source, device);
+}
+
+std::unique_ptr<Layer> make_layer(const ops::Subtraction &operation, const LayerSource &source,
+                                  Device &device) {
+    return make_arithmetic(operation, source, device);
+}
+
+std::unique_ptr<Layer> make_layer(const ops::Multiplication &operation, const LayerSource &source,
+                                  Device &device) {
+    return make_arithmetic(operation, source, device);
+}
+
+std::unique_ptr<Layer> make_layer(const ops::Division &operation, const LayerSource &source, Device &device) {
+    return make_arithmetic(operation, source, device);
 }
 
 } // namespace mpscnn::metal

@@ -1,11 +1,15 @@
+#include <algorithm>
+#include <array>
+
 #include "metal/steps.h"
+#include "metal/transfer.h"
 #include "shaders/concatenation_params.h"
 
 namespace mpscnn::metal {
 
 namespace {
 
-static_assert(sizeof(ConcatenationParams) == 9 * sizeof(int));
+static_assert(sizeof(ConcatenationParams) == 11 * sizeof(int));
 
 /// Writes the parts one after the other into the whole.
 class ConcatenationStep : public Step {
@@ -17,13 +21,8 @@ public:
         MPSImage *whole = encoding.create(operands_.destination.value);
         for (std::size_t i = 0; i < calls_.size(); ++i) {
             const Operand &part = operands_.sources[i];
-            {
-                Dispatch dispatch(encoding.command_buffer(), calls_[i].label, calls_[i].pipeline);
-                dispatch.texture(encoding.image(part.value), 0);
-                dispatch.texture(whole, 1);
-                dispatch.bytes(calls_[i].params, 0);
-                dispatch.run(part.layout);
-            }
+            const std::array images{encoding.image(part.value), whole};
+            calls_[i].encode(encoding.command_buffer(), images, part.layout);
             encoding.was_read_by_shader(part.value);
         }
     }
@@ -33,45 +32,106 @@ private:
     Operands operands_;
 };
 
+DType element_type(const ImageLayout &image) {
+    return image.precision == engine::Precision::float16 ? DType::float16 : DType::float32;
+}
+
+/// Parts that share slices of the whole, by way of an array: no kernel can write half a pixel of a texture.
+class ChannelConcatenationStep : public Step {
+public:
+    ChannelConcatenationStep(std::string name, Operands operands, Device &device)
+        : name_(std::move(name)), operands_(std::move(operands)),
+          to_whole_(Transfer::Direction::to_image, operands_.destination.layout, device.shaders()) {
+        for (const Operand &part : operands_.sources)
+            from_parts_.emplace_back(Transfer::Direction::to_array, part.layout, device.shaders());
+        const ImageLayout &whole = operands_.destination.layout;
+        array_ = device.make_private_buffer(static_cast<std::size_t>(whole.elements()) *
+                                            size_of(element_type(whole)));
+    }
+
+    void encode(Encoding &encoding) const override {
+        const ImageLayout &whole = operands_.destination.layout;
+        std::int64_t first_channel = 0;
+        for (std::size_t i = 0; i < from_parts_.size(); ++i) {
+            const Operand &part = operands_.sources[i];
+            from_parts_[i].encode(encoding.command_buffer(), name_, encoding.image(part.value),
+                                  {array_.get(), element_type(whole), whole.channels, first_channel});
+            encoding.was_read_by_shader(part.value);
+            first_channel += part.layout.channels;
+        }
+        to_whole_.encode(encoding.command_buffer(), name_, encoding.create(operands_.destination.value),
+                         {array_.get(), element_type(whole), whole.channels});
+    }
+
+private:
+    std::string name_;
+    Operands operands_;
+    std::vector<Transfer> from_parts_;
+    Transfer to_whole_;
+    objc_ptr<id<MTLBuffer>> array_;
+};
+
+/// Blocks of rows of which each holds the rows of one part after those of the other: the axes before the one
+/// that is joined, as far as they count as rows.
+std::int64_t blocks_before(int from_end, const Shape &shape) {
+    std::int64_t blocks = 1;
+    for (int axis = 1; axis < std::min(shape.rank() - from_end, shape.rank() - 2); ++axis)
+        blocks *= shape[axis];
+    return blocks;
+}
+
 class ConcatenationLayer : public Layer {
 public:
-    ConcatenationLayer(int axis, int rank, const LayerSource &source, Device &device)
-        : name_(source.name()), rows_(rank == 4 && axis == 1), columns_(rank == 4 && axis == 2),
-          precision_(source.precision), device_(device) {}
+    /// `from_end`: which axis is joined, 1 for channels, 2 for columns.
+    ConcatenationLayer(int from_end, const LayerSource &source, Device &device)
+        : shaders_(source, device), from_end_(from_end) {}
 
     std::unique_ptr<Step> bind(Operands operands) const override {
+        if (from_end_ == 1 && !has_whole_slices(operands))
+            return std::make_unique<ChannelConcatenationStep>(shaders_.name(), std::move(operands),
+                                                              shaders_.device());
         const ImageLayout &whole = operands.destination.layout;
+        ConcatenationParams params{};
+        params.whole_slices = whole.params().slices;
+        params.whole_rows = rows_of_block(operands.destination);
         std::vector<ShaderCall> calls;
-        unsigned int begin = 0; // along the axis: rows, columns or slices
         for (const Operand &operand : operands.sources) {
-            const ImageParams part = operand.layout.params();
-            const std::string shader = shader_name("concatenation", precision_, operand.layout, whole);
-            calls.push_back({name_, device_.shaders().pipeline(shader), {}, {}});
-            calls.back().set_params(ConcatenationParams{part, whole.params().slices, columns_ ? begin : 0,
-                                                        rows_ ? begin : 0, rows_ || columns_ ? 0 : begin});
-            begin += rows_ ? part.height : columns_ ? part.width : part.slices;
+            const ImageLayout &part = operand.layout;
+            params.part = part.params();
+            params.part_rows = rows_of_block(operand);
+            calls.push_back(shaders_.call("concatenation", {&part, 1}, whole, ShaderArguments(params)));
+            if (from_end_ == 1)
+                params.slice += params.part.slices;
+            else if (from_end_ == 2)
+                params.x += params.part.width;
+            else
+                params.y += params.part_rows;
         }
         return std::make_unique<ConcatenationStep>(std::move(calls), std::move(operands));
     }
 
 private:
-    std::string name_;
-    bool rows_, columns_;
-    engine::Precision precision_;
-    Device &device_;
-};
+    static bool has_whole_slices(const Operands &operands) {
+        for (const Operand &part : std::span(operands.sources).first(operands.sources.size() - 1))
+            if (part.layout.channels % 4 != 0) return false;
+        return true;
+    }
 
-int axis_of(const ops::Concatenation &operation, const LayerSource &source) {
-    const Shape &first = source.graph.shape(source.node.inputs[0]);
-    return operation.positive_axis({&first, 1});
-}
+    unsigned int rows_of_block(const Operand &operand) const {
+        return static_cast<unsigned int>(operand.layout.height / blocks_before(from_end_, operand.shape));
+    }
+
+    ShaderMaker shaders_;
+    int from_end_;
+};
 
 } // namespace
 
 std::unique_ptr<Layer> make_layer(const ops::Concatenation &operation, const LayerSource &source,
                                   Device &device) {
-    const int rank = source.graph.shape(source.node.inputs[0]).rank();
-    return std::make_unique<ConcatenationLayer>(axis_of(operation, source), rank, source, device);
+    const Shape &first = source.graph.shape(source.node.inputs[0]);
+    const int from_end = first.rank() - operation.positive_axis({&first, 1});
+    return std::make_unique<ConcatenationLayer>(from_end, source, device);
 }
 
 } // namespace mpscnn::metal

@@ -1,33 +1,37 @@
+#include "metal/convolution.h"
+
 #include "metal/convolution_weights.h"
-#include "metal/neuron.h"
-#include "metal/steps.h"
-#include "metal/window.h"
 
 namespace mpscnn::metal {
 
 namespace {
 
-using Kernel = objc_ptr<MPSCNNConvolution *>;
+/// Whether groups of MPSCNNConvolution may have so many channels.
+bool has_groups_of_four(const Shape &shape, std::int64_t groups) {
+    return groups == 1 || (shape[3] % 4 == 0 && shape[0] / groups % 4 == 0);
+}
 
-/// `shape` is that of the weights: [out][kernel height][kernel width][in / groups].
 objc_ptr<MPSCNNConvolutionDescriptor *> describe(const Shape &shape, std::int64_t groups,
-                                                 const LayerSource &source) {
+                                                 const ops::Window &window) {
     MPSCNNConvolutionDescriptor *descriptor = [MPSCNNConvolutionDescriptor
         cnnConvolutionDescriptorWithKernelWidth:static_cast<NSUInteger>(shape[2])
                                    kernelHeight:static_cast<NSUInteger>(shape[1])
                            inputFeatureChannels:static_cast<NSUInteger>(shape[3] * groups)
                           outputFeatureChannels:static_cast<NSUInteger>(shape[0])];
     [descriptor setGroups:static_cast<NSUInteger>(groups)];
-    if (MPSNNNeuronDescriptor *neuron = fused_neuron(source)) [descriptor setFusedNeuronDescriptor:neuron];
+    [descriptor setStrideInPixelsX:static_cast<NSUInteger>(window.stride_x)];
+    [descriptor setStrideInPixelsY:static_cast<NSUInteger>(window.stride_y)];
+    [descriptor setDilationRateX:static_cast<NSUInteger>(window.dilation_x)];
+    [descriptor setDilationRateY:static_cast<NSUInteger>(window.dilation_y)];
     return share(descriptor);
 }
 
-Kernel make_kernel(const objc_ptr<MPSCNNConvolutionDescriptor *> &descriptor, const LayerSource &source,
-                   Device &device) {
+objc_ptr<MPSCNNConvolution *> make_kernel(const objc_ptr<MPSCNNConvolutionDescriptor *> &descriptor,
+                                          const LayerSource &source, Device &device) {
     require_weights_fit(source.node.weights.at("weight").values(), source.precision, source.name());
-    const auto weights = adopt([[MpscnnConvolutionWeights alloc] initWithDescriptor:descriptor.get()
-                                                                               node:source.node
-                                                                          precision:source.precision]);
+    const auto weights =
+        adopt([[MpscnnConvolutionWeights alloc] initWithDescriptor:descriptor.get()
+                                                           weights:ConvolutionWeights(source)]);
     auto kernel = adopt([[MPSCNNConvolution alloc] initWithDevice:device.get() weights:weights.get()]);
     if (!kernel) fail(ErrorKind::device, "MPS cannot make the convolution of layer " + quoted(source.name()));
     [kernel.get() setLabel:[weights.get() label]];
@@ -39,47 +43,55 @@ Kernel make_kernel(const objc_ptr<MPSCNNConvolutionDescriptor *> &descriptor, co
 class Convolution : public Layer {
 public:
     Convolution(const ops::Convolution &operation, const LayerSource &source, Device &device)
-        : window_(operation.window) {
-        const auto descriptor = describe(source.node.weights.at("weight").shape(), operation.groups, source);
-        [descriptor.get() setStrideInPixelsX:static_cast<NSUInteger>(window_.stride_x)];
-        [descriptor.get() setStrideInPixelsY:static_cast<NSUInteger>(window_.stride_y)];
-        [descriptor.get() setDilationRateX:static_cast<NSUInteger>(window_.dilation_x)];
-        [descriptor.get() setDilationRateY:static_cast<NSUInteger>(window_.dilation_y)];
-        kernel_ = make_kernel(descriptor, source, device);
-    }
+        : window_(operation.window), convolver_(source.node.weights.at("weight").shape(), operation.groups,
+                                                operation.window, source.node.activation, source, device),
+          activation_(source, device) {}
+    /// With one window, the whole image. Not MPSCNNFullyConnected, whose headers disagree on the order of
+    /// rows and columns in the weights.
+    Convolution(const ImageLayout &image, std::int64_t outputs, const LayerSource &source, Device &device)
+        : window_{.kernel_height = image.height, .kernel_width = image.width},
+          convolver_({outputs, image.height, image.width, image.channels}, 1, window_, source.node.activation,
+                     source, device),
+          activation_(source, device) {}
 
     std::unique_ptr<Step> bind(Operands operands) const override {
-        const ImageLayout &source = operands.source().layout;
-        const auto window = window_.canonical(ops::Convolution::info, source.height, source.width);
-        return mps_step(kernel_.get(), std::move(operands), mps_offset(window));
+        const ImageLayout &from = operands.source().layout, &to = operands.destination.layout;
+        const auto window = window_.canonical(ops::Convolution::info, from.height, from.width);
+        if (convolver_.fused()) return staged_step({convolver_.stage(from, to, window)}, std::move(operands));
+        const ImageLayout unrounded = to.unrounded();
+        std::vector<Stage> stages{convolver_.stage(from, unrounded, window),
+                                  activation_.stage(unrounded, to)};
+        return staged_step(std::move(stages), std::move(operands));
     }
 
 private:
     ops::Window window_;
-    Kernel kernel_;
-};
-
-/// A convolution with one window, the whole image. Not MPSCNNFullyConnected, whose headers disagree on the
-/// order of rows and columns in the weights.
-class FullyConnected : public Layer {
-public:
-    FullyConnected(const LayerSource &source, const ImageLayout &image, Device &device)
-        : offset_{static_cast<NSInteger>(image.width / 2), static_cast<NSInteger>(image.height / 2), 0} {
-        const std::int64_t outputs = source.node.weights.at("weight").shape()[0];
-        const Shape shape{outputs, image.height, image.width, image.channels};
-        kernel_ = make_kernel(describe(shape, 1, source), source, device);
-    }
-
-    std::unique_ptr<Step> bind(Operands operands) const override {
-        return mps_step(kernel_.get(), std::move(operands), offset_);
-    }
-
-private:
-    MPSOffset offset_;
-    Kernel kernel_;
+    Convolver convolver_;
+    ActivationBehind activation_;
 };
 
 } // namespace
+
+Convolver::Convolver(const Shape &shape, std::int64_t groups, const ops::Window &window,
+                     const std::optional<ops::Neuron> &neuron, const LayerSource &source, Device &device)
+    : fused_(true), name_(source.name()) {
+    if (!has_groups_of_four(shape, groups)) {
+        shader_.emplace(source.node.weights.at("weight").values(), shape, groups,
+                        activation_of(neuron.value_or(ops::Neuron{})), source, device);
+        return;
+    }
+    const auto descriptor = describe(shape, groups, window);
+    fused_ = is_fusible(neuron);
+    if (MPSNNNeuronDescriptor *attached = fused_ ? fused_neuron(neuron) : nil)
+        [descriptor.get() setFusedNeuronDescriptor:attached];
+    kernel_ = make_kernel(descriptor, source, device);
+}
+
+Stage Convolver::stage(const ImageLayout &from, const ImageLayout &to,
+                       const ops::CanonicalWindow &window) const {
+    if (!shader_) return mps_stage(kernel_.get(), mps_offset(window), 0, to);
+    return shader_stage(shader_->call("convolution", from, to, window_params(window)), {0}, to);
+}
 
 std::unique_ptr<Layer> make_layer(const ops::Convolution &operation, const LayerSource &source,
                                   Device &device) {
@@ -88,10 +100,9 @@ std::unique_ptr<Layer> make_layer(const ops::Convolution &operation, const Layer
     return std::make_unique<Convolution>(operation, source, device);
 }
 
-std::unique_ptr<Layer> make_layer(const ops::FullyConnected &, const LayerSource &source, Device &device) {
-    const engine::ValueId value = source.graph.unreshaped(source.node.inputs[0]);
-    const Shape image = source.graph.shape(value).with_batch(1);
-    return std::make_unique<FullyConnected>(source, image_layout(image), device);
+std::unique_ptr<Layer> make_layer(const ops::FullyConnected &operation, const LayerSource &source,
+                                  Device &device) {
+    return std::make_unique<Convolution>(dense_input(source), operation.outputs, source, device);
 }
 
 } // namespace mpscnn::metal

@@ -4,27 +4,42 @@
 #include <string>
 #include <vector>
 
+#include "metal/layer.h"
 #include "metal/objc_ptr.h"
 #include "metal/weights.h"
 
 #import <MetalPerformanceShaders/MetalPerformanceShaders.h>
 
-/// Hands a layer's weights to MPS. They are made when MPS loads them and freed when it has packed its own
-/// copy: the program's graph shares the memory that they are made from. Classes have no namespace.
+namespace mpscnn::metal {
+
+/// What an MPS convolution is made from.
+struct ConvolutionWeights {
+    engine::WeightTensor weight;
+    std::vector<float> bias;
+    std::string label;
+    engine::Precision given = engine::Precision::float32; ///< as which MPS gets the weights
+    engine::Precision held = engine::Precision::float32;  ///< as which it keeps them
+    bool rotated = false;                                 ///< by 180 degrees
+
+    /// Those of a layer, as its network holds them.
+    explicit ConvolutionWeights(const LayerSource &source);
+    std::vector<float> values() const;
+};
+
+} // namespace mpscnn::metal
+
+/// Hands weights to MPS. They are made when MPS loads them and freed when it has packed its own copy: the
+/// program's graph shares the memory that they are made from. Classes have no namespace.
 @interface MpscnnConvolutionWeights : NSObject <MPSCNNConvolutionDataSource> {
 @private
     mpscnn::metal::objc_ptr<MPSCNNConvolutionDescriptor *> descriptor_;
-    mpscnn::engine::WeightTensor given_;
-    std::vector<float> bias_;
-    mpscnn::engine::Precision precision_;
-    std::string label_;
+    std::unique_ptr<mpscnn::metal::ConvolutionWeights> source_;
     std::mutex mutex_; // MPS may load from a thread of its own
     int loads_;
     mpscnn::metal::DeviceWeights weights_;
 }
 
 - (instancetype)initWithDescriptor:(MPSCNNConvolutionDescriptor *)descriptor
-                              node:(const mpscnn::engine::Node &)node
-                         precision:(mpscnn::engine::Precision)precision;
+                           weights:(const mpscnn::metal::ConvolutionWeights &)weights;
 
 @end

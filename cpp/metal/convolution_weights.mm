@@ -2,23 +2,42 @@
 
 #include <exception>
 
+#include "metal/grouped_convolution.h"
 #include "metal/text.h"
 
 using mpscnn::engine::Precision;
+using mpscnn::metal::ConvolutionWeights;
 using mpscnn::metal::DeviceWeights;
+
+namespace mpscnn::metal {
+
+ConvolutionWeights::ConvolutionWeights(const LayerSource &source)
+    : weight(source.node.weights.at("weight")),
+      bias(source.node.weight_or("bias", static_cast<std::size_t>(weight.shape()[0]), 0.0f)),
+      label(source.name()), given(source.precision), held(source.precision) {}
+
+std::vector<float> ConvolutionWeights::values() const {
+    return rotated ? metal::rotated(weight.values(), weight.shape()) : weight.values();
+}
+
+namespace {
+
+MPSDataType data_type(Precision precision) {
+    return precision == Precision::float16 ? MPSDataTypeFloat16 : MPSDataTypeFloat32;
+}
+
+} // namespace
+
+} // namespace mpscnn::metal
 
 @implementation MpscnnConvolutionWeights
 
 - (instancetype)initWithDescriptor:(MPSCNNConvolutionDescriptor *)descriptor
-                              node:(const mpscnn::engine::Node &)node
-                         precision:(Precision)precision {
+                           weights:(const ConvolutionWeights &)weights {
     self = [super init];
     if (!self) return nil;
     descriptor_ = mpscnn::metal::share(descriptor);
-    given_ = node.weights.at("weight");
-    bias_ = node.weight_or("bias", static_cast<std::size_t>([descriptor outputFeatureChannels]), 0.0f);
-    precision_ = precision;
-    label_ = node.name;
+    source_ = std::make_unique<ConvolutionWeights>(weights);
     loads_ = 0;
     return self;
 }
@@ -30,12 +49,12 @@ using mpscnn::metal::DeviceWeights;
 }
 
 - (MPSDataType)dataType {
-    return precision_ == Precision::float16 ? MPSDataTypeFloat16 : MPSDataTypeFloat32;
+    return mpscnn::metal::data_type(source_->given);
 }
 
 /// Without this MPS would hold float32 weights as halves.
 - (MPSDataType)kernelWeightsDataType {
-    return [self dataType];
+    return mpscnn::metal::data_type(source_->held);
 }
 
 - (MPSCNNConvolutionDescriptor *)descriptor {
@@ -47,13 +66,13 @@ using mpscnn::metal::DeviceWeights;
 }
 
 - (float *)biasTerms {
-    return bias_.data();
+    return source_->bias.data();
 }
 
 - (BOOL)load {
     const std::lock_guard lock(mutex_);
     try {
-        if (loads_ == 0) weights_ = DeviceWeights(given_.values(), precision_);
+        if (loads_ == 0) weights_ = DeviceWeights(source_->values(), source_->given);
         ++loads_;
         return YES;
     } catch (const std::exception &) { // MPS fails to make the kernel then; exceptions must not reach it
@@ -67,7 +86,7 @@ using mpscnn::metal::DeviceWeights;
 }
 
 - (NSString *)label {
-    return mpscnn::metal::string_of(label_);
+    return mpscnn::metal::string_of(source_->label);
 }
 
 @end

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "metal/library.h"
 #include "metal/objc_ptr.h"
@@ -30,7 +31,12 @@ public:
 
     /// Memory that processor and GPU share. Throws DeviceError when there is not enough.
     objc_ptr<id<MTLBuffer>> make_buffer(std::size_t bytes) const;
+    /// Memory of the GPU alone.
+    objc_ptr<id<MTLBuffer>> make_private_buffer(std::size_t bytes) const;
     objc_ptr<id<MTLBuffer>> make_buffer(const void *contents, std::size_t bytes) const;
+    template <class T> objc_ptr<id<MTLBuffer>> make_buffer(const std::vector<T> &contents) const {
+        return make_buffer(contents.data(), contents.size() * sizeof(T));
+    }
 
 private:
     objc_ptr<id<MTLDevice>> device_;

@@ -66,6 +66,11 @@ objc_ptr<id<MTLBuffer>> Device::make_buffer(std::size_t bytes) const {
         adopt([device_.get() newBufferWithLength:bytes options:MTLResourceStorageModeShared]), bytes);
 }
 
+objc_ptr<id<MTLBuffer>> Device::make_private_buffer(std::size_t bytes) const {
+    return require_buffer(
+        adopt([device_.get() newBufferWithLength:bytes options:MTLResourceStorageModePrivate]), bytes);
+}
+
 objc_ptr<id<MTLBuffer>> Device::make_buffer(const void *contents, std::size_t bytes) const {
     return require_buffer(adopt([device_.get() newBufferWithBytes:contents
                                                            length:bytes

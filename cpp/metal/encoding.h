@@ -15,22 +15,25 @@ namespace mpscnn::metal {
 
 /// A tensor of a network while it runs.
 struct StoredValue {
-    ImageLayout layout;
-    int readers = 0; ///< how often steps and outputs read it
+    Shape shape;
+    ImageLayout layout; ///< in one pass
+    int readers = 0;    ///< how often steps and outputs read it
 };
 
 /// Puts one pass through a network into a command buffer. Values are temporary images, which give their
 /// memory back as soon as all of their readers are encoded.
 class Encoding {
 public:
+    /// `first_image`: of the batch.
     Encoding(id<MTLCommandBuffer> command_buffer, const std::vector<StoredValue> &values,
-             engine::Precision precision);
+             std::int64_t first_image);
     /// When encoding ended early, says that the images are not needed any more.
     ~Encoding();
     Encoding(const Encoding &) = delete;
     Encoding &operator=(const Encoding &) = delete;
 
     id<MTLCommandBuffer> command_buffer() const { return command_buffer_; }
+    std::int64_t first_image() const { return first_image_; }
 
     /// The image that a step is about to write.
     MPSImage *create(engine::ValueId value);
@@ -49,8 +52,23 @@ private:
 
     id<MTLCommandBuffer> command_buffer_;
     const std::vector<StoredValue> &values_;
-    engine::Precision precision_;
+    std::int64_t first_image_;
     std::vector<Image> images_;
+};
+
+/// A temporary image between the kernels of one step.
+class Scratch {
+public:
+    Scratch(id<MTLCommandBuffer> command_buffer, const ImageLayout &layout);
+    /// Says that the image is not needed any more.
+    ~Scratch();
+    Scratch(const Scratch &) = delete;
+    Scratch &operator=(const Scratch &) = delete;
+
+    MPSImage *get() const { return image_.get(); }
+
+private:
+    objc_ptr<MPSTemporaryImage *> image_;
 };
 
 /// One run of a shader of the engine's own, in an encoder of its own: errors then name it, and MPS, which

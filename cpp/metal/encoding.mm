@@ -7,9 +7,22 @@
 
 namespace mpscnn::metal {
 
+namespace {
+
+/// Autoreleased. The texture is made when it is asked for: here a lack of memory can still be reported.
+MPSTemporaryImage *make_image(id<MTLCommandBuffer> command_buffer, const ImageLayout &layout) {
+    MPSTemporaryImage *image = [MPSTemporaryImage temporaryImageWithCommandBuffer:command_buffer
+                                                                  imageDescriptor:layout.descriptor()];
+    if ([image texture]) return image;
+    [image setReadCount:0];
+    fail(ErrorKind::device, "Metal cannot allocate an image of " + std::to_string(layout.bytes()) + " bytes");
+}
+
+} // namespace
+
 Encoding::Encoding(id<MTLCommandBuffer> command_buffer, const std::vector<StoredValue> &values,
-                   engine::Precision precision)
-    : command_buffer_(command_buffer), values_(values), precision_(precision), images_(values.size()) {}
+                   std::int64_t first_image)
+    : command_buffer_(command_buffer), values_(values), first_image_(first_image), images_(values.size()) {}
 
 Encoding::~Encoding() {
     for (Image &left : images_)
@@ -18,15 +31,9 @@ Encoding::~Encoding() {
 
 MPSImage *Encoding::create(engine::ValueId value) {
     const StoredValue &stored = values_[static_cast<std::size_t>(value)];
-    MPSTemporaryImage *image =
-        [MPSTemporaryImage temporaryImageWithCommandBuffer:command_buffer_
-                                           imageDescriptor:stored.layout.descriptor(precision_)];
+    MPSTemporaryImage *image = make_image(command_buffer_, stored.layout);
     at(value) = {share(image), stored.readers};
     [image setReadCount:static_cast<NSUInteger>(stored.readers)];
-    // The texture is made when it is asked for: here a lack of memory can still be reported.
-    if (![image texture])
-        fail(ErrorKind::device, "Metal cannot allocate an image of " +
-                                    std::to_string(stored.layout.bytes(precision_)) + " bytes");
     return image;
 }
 
@@ -44,6 +51,13 @@ void Encoding::was_read_by_shader(engine::ValueId value) {
     MPSTemporaryImage *image = at(value).image.get();
     [image setReadCount:[image readCount] - 1];
     was_read_by_mps(value);
+}
+
+Scratch::Scratch(id<MTLCommandBuffer> command_buffer, const ImageLayout &layout)
+    : image_(share(make_image(command_buffer, layout))) {}
+
+Scratch::~Scratch() {
+    if ([image_.get() readCount] > 0) [image_.get() setReadCount:0];
 }
 
 Dispatch::Dispatch(id<MTLCommandBuffer> command_buffer, const std::string &label,

@@ -10,26 +10,32 @@
 
 namespace mpscnn::metal {
 
-/// Extents of an MPSImage. A tensor (n, height, width, channels) is an image, (n, features) one of one pixel.
+/// What an MPSImage is. A tensor (n, height, width, channels) is an image, (n, width, channels) one of one
+/// row, (n, features) one of one pixel; axes beyond these count as rows.
 struct ImageLayout {
     std::int64_t images = 1, height = 1, width = 1, channels = 1;
+    engine::Precision precision = engine::Precision::float32; ///< of its elements
 
     /// Slices of one image: each holds four feature channels.
     std::int64_t slices() const { return (channels + 3) / 4; }
     bool is_array() const { return images > 1 || channels > 4; }
     std::int64_t elements() const { return images * height * width * channels; }
-    std::size_t bytes(engine::Precision precision) const;
+    std::size_t bytes() const;
     /// Largest number of such images that fit into one MPSImage.
     std::int64_t most_images() const;
 
+    /// The same with float elements.
+    ImageLayout unrounded() const;
     ImageParams params() const;
     /// Autoreleased; for a temporary image.
-    MPSImageDescriptor *descriptor(engine::Precision precision) const;
+    MPSImageDescriptor *descriptor() const;
 
     friend bool operator==(const ImageLayout &, const ImageLayout &) = default;
 };
 
-/// `shape` is fixed and not among those that ops/refusals.h has for tensors.
-ImageLayout image_layout(const Shape &shape);
+/// (height, width, channels) of the image of a tensor whose extents but the batch are fixed.
+Shape image_extents(const Shape &shape);
+/// Of one image of a fixed shape.
+ImageLayout image_layout(const Shape &shape, engine::Precision precision);
 
 } // namespace mpscnn::metal

@@ -2,7 +2,9 @@
 
 // A layer as this engine runs it: made once for a program, bound once for each combination of input shapes.
 
+#include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,7 @@ namespace mpscnn::metal {
 struct Operand {
     engine::ValueId value = -1;
     ImageLayout layout;
+    Shape shape; ///< of the tensor
 };
 
 struct Operands {
@@ -37,6 +40,10 @@ class Layer {
 public:
     virtual ~Layer() = default;
     virtual std::unique_ptr<Step> bind(Operands operands) const = 0;
+    /// How many images a pass may have for the sake of what lies between the layer's kernels.
+    virtual std::int64_t most_images(const Operands &) const {
+        return std::numeric_limits<std::int64_t>::max();
+    }
 };
 
 /// All that a layer is made from.
@@ -48,27 +55,63 @@ struct LayerSource {
     const std::string &name() const { return node.name; }
 };
 
-// For each operation that ops/refusals.h does not list as missing the layer. A reshape makes none: readers of
-// its result read the image of the value that it reshapes.
+/// Most reshapes make no image: their result is the image of the value that they reshape.
+engine::ValueId image_of(const engine::Graph &graph, engine::ValueId value);
+/// What a fully connected layer reads: its elements in row-major order are those of its input.
+ImageLayout dense_input(const LayerSource &source);
 
+// The layer of each operation.
+
+std::unique_ptr<Layer> make_layer(const ops::Addition &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Argument &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::BatchNormalization &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::BatchStatistics &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::BinaryConvolution &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::BinaryFullyConnected &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Concatenation &operation, const LayerSource &source,
+                                  Device &device);
 std::unique_ptr<Layer> make_layer(const ops::Convolution &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::CrossChannelNormalization &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::DepthToSpace &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Division &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Dropout &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::FullyConnected &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::GroupNormalization &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::LocalContrastNormalization &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::LogSoftmax &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Multiplication &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Neuron &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Padding &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Pooling &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Reduction &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Reshape &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Resize &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Slice &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Softmax &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::SpatialNormalization &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::SubpixelConvolution &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Subtraction &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::TransposedConvolution &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::WeightedReduction &operation, const LayerSource &source,
                                   Device &device);
 
 std::unique_ptr<Layer> make_depthwise(const ops::Convolution &operation, const LayerSource &source,
                                       Device &device);
-
-std::unique_ptr<Layer> make_layer(const ops::FullyConnected &operation, const LayerSource &source,
-                                  Device &device);
-
-std::unique_ptr<Layer> make_layer(const ops::Pooling &operation, const LayerSource &source, Device &device);
-
-std::unique_ptr<Layer> make_layer(const ops::Addition &operation, const LayerSource &source, Device &device);
-
-std::unique_ptr<Layer> make_layer(const ops::Neuron &operation, const LayerSource &source, Device &device);
-
-std::unique_ptr<Layer> make_layer(const ops::Softmax &operation, const LayerSource &source, Device &device);
-
-std::unique_ptr<Layer> make_layer(const ops::Concatenation &operation, const LayerSource &source,
-                                  Device &device);
 
 } // namespace mpscnn::metal

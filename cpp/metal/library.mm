@@ -48,19 +48,25 @@ objc_ptr<id<MTLLibrary>> compile_source(id<MTLDevice> device) {
     return library;
 }
 
-const char *texture_of(const ImageLayout &image) {
-    return image.is_array() ? "texture2d_array" : "texture2d";
+const char *element_name(const ImageLayout &image) {
+    return image.precision == engine::Precision::float16 ? "half" : "float";
 }
 
 } // namespace
 
-std::string image_type_name(engine::Precision precision, const ImageLayout &image) {
-    return std::string(precision == engine::Precision::float16 ? "half_" : "float_") + texture_of(image);
+const char *texture_name(const ImageLayout &image) {
+    return image.is_array() ? "texture2d_array" : "texture2d";
 }
 
-std::string shader_name(const char *operation, engine::Precision precision, const ImageLayout &source,
+std::string image_type_name(const ImageLayout &image) {
+    return std::string(element_name(image)) + "_" + texture_name(image);
+}
+
+std::string shader_name(const std::string &operation, std::span<const ImageLayout> sources,
                         const ImageLayout &destination) {
-    return std::string(operation) + "_" + image_type_name(precision, source) + "_" + texture_of(destination);
+    std::string name = operation + "_" + element_name(destination);
+    for (const ImageLayout &source : sources) name += std::string("_") + texture_name(source);
+    return name + "_" + texture_name(destination);
 }
 
 id<MTLLibrary> ShaderLibrary::library() {
@@ -69,12 +75,19 @@ id<MTLLibrary> ShaderLibrary::library() {
     return library_.get();
 }
 
-objc_ptr<id<MTLComputePipelineState>> ShaderLibrary::make_pipeline(const std::string &function) {
-    const auto code = adopt([library() newFunctionWithName:string_of(function)]);
-    if (!code)
-        fail(ErrorKind::device, "the Metal library has no function " + quoted(function) +
-                                    ": the files of this installation do not belong together");
+objc_ptr<id<MTLComputePipelineState>> ShaderLibrary::make_pipeline(const std::string &function,
+                                                                   ActivationKind activation) {
+    const auto constants = adopt([[MTLFunctionConstantValues alloc] init]);
+    const int kind = activation;
+    [constants.get() setConstantValue:&kind type:MTLDataTypeInt atIndex:0];
     NSError *error = nil;
+    const auto code = adopt([library() newFunctionWithName:string_of(function)
+                                            constantValues:constants.get()
+                                                     error:&error]);
+    if (!code)
+        fail(ErrorKind::device, "the Metal library has no function " + quoted(function) + " (" +
+                                    text_of(error, "no reason given") +
+                                    "): the files of this installation do not belong together");
     auto pipeline = adopt([device_.get() newComputePipelineStateWithFunction:code.get() error:&error]);
     if (!pipeline)
         fail(ErrorKind::device, "Metal cannot prepare the function " + quoted(function) + ": " +
@@ -82,11 +95,12 @@ objc_ptr<id<MTLComputePipelineState>> ShaderLibrary::make_pipeline(const std::st
     return pipeline;
 }
 
-id<MTLComputePipelineState> ShaderLibrary::pipeline(const std::string &function) {
+id<MTLComputePipelineState> ShaderLibrary::pipeline(const std::string &function, ActivationKind activation) {
     const std::lock_guard lock(mutex_);
-    if (const auto found = pipelines_.find(function); found != pipelines_.end()) return found->second.get();
+    const auto key = std::pair(function, activation);
+    if (const auto found = pipelines_.find(key); found != pipelines_.end()) return found->second.get();
     const autorelease_scope pool;
-    return pipelines_.emplace(function, make_pipeline(function)).first->second.get();
+    return pipelines_.emplace(key, make_pipeline(function, activation)).first->second.get();
 }
 
 } // namespace mpscnn::metal

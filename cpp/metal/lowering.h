@@ -18,10 +18,10 @@ struct LoweredLayer {
 
 /// Shared by all plans of a program; immutable once made, but for what `encoding` guards.
 struct LoweredNetwork {
-    std::shared_ptr<Device> device; ///< before the layers, which refer to it
-    engine::Graph graph;            ///< without weights
-    engine::Precision precision = engine::Precision::float32;
-    std::vector<LoweredLayer> layers; ///< in an order in which they can be computed
+    std::shared_ptr<Device> device;            ///< before the layers, which refer to it
+    engine::Graph graph;                       ///< without weights
+    std::vector<engine::Precision> precisions; ///< of the values' images
+    std::vector<LoweredLayer> layers;          ///< in an order in which they can be computed
     std::size_t weight_bytes = 0;
     /// Held while steps are encoded: MPS kernels belong to one thread at a time.
     mutable std::mutex encoding;

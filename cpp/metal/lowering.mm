@@ -1,9 +1,5 @@
 #include "metal/lowering.h"
 
-#include <type_traits>
-
-#include "ops/refusals.h"
-
 namespace mpscnn::metal {
 
 using engine::Graph;
@@ -13,13 +9,17 @@ using engine::ValueId;
 
 namespace {
 
-// What has no overload in layer.h: programs refuse it before.
-template <class Operation>
-std::unique_ptr<Layer> make_layer(const Operation &, const LayerSource &source, Device &) {
-    constexpr bool reshape = std::is_same_v<Operation, ops::Reshape>; // skipped by lower_network
-    static_assert(reshape || ops::is_missing("metal", Operation::info.name),
-                  "an operation without a layer must be listed in ops/refusals.h");
-    fail(ErrorKind::state, "layer " + quoted(source.name()) + " has no layer on Metal");
+/// Statistics, and what only moves them, are no rounding points: they stay as they are.
+std::vector<Precision> image_precisions(const Graph &graph, Precision precision) {
+    std::vector<Precision> result(graph.inputs().size(), precision);
+    for (const Node &node : graph.nodes()) {
+        bool keeps = std::holds_alternative<ops::BatchStatistics>(node.operation);
+        if (!ops::info_of(node.operation).rounds)
+            for (ValueId value : node.inputs)
+                keeps = keeps || result[static_cast<std::size_t>(value)] == Precision::float32;
+        result.push_back(keeps ? Precision::float32 : precision);
+    }
+    return result;
 }
 
 /// Plans need the structure only.
@@ -45,7 +45,7 @@ LoweredLayer lower_node(const Graph &graph, std::size_t index, Precision precisi
     const Node &node = graph.nodes()[index];
     LoweredLayer lowered;
     lowered.name = node.name;
-    for (ValueId value : node.inputs) lowered.sources.push_back(graph.unreshaped(value));
+    for (ValueId value : node.inputs) lowered.sources.push_back(image_of(graph, value));
     lowered.result = graph.result_of(index);
     lowered.layer = std::visit(
         [&](const auto &operation) {
@@ -67,10 +67,10 @@ std::shared_ptr<const LoweredNetwork> lower_network(const Graph &graph, Precisio
     std::shared_ptr<LoweredNetwork> network(new LoweredNetwork, destroy);
     network->device = std::move(device);
     network->graph = without_weights(graph);
-    network->precision = precision;
+    network->precisions = image_precisions(graph, precision);
     for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
         const Node &node = graph.nodes()[i];
-        if (std::holds_alternative<ops::Reshape>(node.operation)) continue; // makes no image
+        if (image_of(graph, graph.result_of(i)) != graph.result_of(i)) continue; // another's image
         network->layers.push_back(lower_node(graph, i, precision, *network->device));
         network->weight_bytes += weight_bytes_of(node, precision);
     }

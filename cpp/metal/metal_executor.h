@@ -21,8 +21,8 @@ public:
 private:
     void encode(id<MTLCommandBuffer> command_buffer, const MetalPlan &plan,
                 std::span<const engine::TensorView> inputs, std::span<const engine::TensorView> outputs);
-    void encode_pass(Encoding &encoding, const MetalPlan &plan, std::int64_t first_image,
-                     std::span<const engine::TensorView> inputs, std::span<const engine::TensorView> outputs);
+    void encode_pass(Encoding &encoding, const MetalPlan &plan, std::span<const engine::TensorView> inputs,
+                     std::span<const engine::TensorView> outputs);
 
     std::shared_ptr<const LoweredNetwork> network_; ///< whose device the buffers belong to
     std::vector<Staging> inputs_, outputs_;

@@ -22,21 +22,17 @@ void require_shapes(const char *role, const std::vector<Shape> &expected, std::s
                                        expected[i].text() + ", got " + given[i].shape.text());
 }
 
-std::size_t offset_of(const Port &port, DType type, std::int64_t image) {
-    const std::int64_t elements = image * port.layout.height * port.layout.width * port.layout.channels;
+std::size_t offset_of(const ImageLayout &layout, DType type, std::int64_t image) {
+    const std::int64_t elements = image * layout.height * layout.width * layout.channels;
     return static_cast<std::size_t>(elements) * size_of(type);
 }
 
 /// Encodes the copy between an image and the array in `staging` whose elements have the given type.
 void transfer(Encoding &encoding, const Port &port, const std::string &label, MPSImage *image,
-              const Staging &staging, DType type, std::int64_t first_image) {
-    Dispatch dispatch(encoding.command_buffer(), label,
-                      port.pipelines[type == DType::float32 ? std::size_t{0} : std::size_t{1}]);
-    const ImageParams params = port.layout.params();
-    dispatch.texture(image, 0);
-    dispatch.buffer(staging.buffer(), offset_of(port, type, first_image), 0);
-    dispatch.bytes(std::as_bytes(std::span(&params, 1)), 1);
-    dispatch.run(port.layout);
+              const Staging &staging, DType type) {
+    const std::size_t offset = offset_of(port.layout(), type, encoding.first_image());
+    port.transfer.encode(encoding.command_buffer(), label, image,
+                         {staging.buffer(), type, port.layout().channels, 0, offset});
 }
 
 } // namespace
@@ -82,25 +78,25 @@ void MetalExecutor::encode(id<MTLCommandBuffer> command_buffer, const MetalPlan 
                            std::span<const TensorView> inputs, std::span<const TensorView> outputs) {
     const std::lock_guard lock(network_->encoding);
     for (std::int64_t first_image : plan.passes()) {
-        Encoding encoding(command_buffer, plan.values(), network_->precision);
-        encode_pass(encoding, plan, first_image, inputs, outputs);
+        Encoding encoding(command_buffer, plan.values(), first_image);
+        encode_pass(encoding, plan, inputs, outputs);
     }
 }
 
-void MetalExecutor::encode_pass(Encoding &encoding, const MetalPlan &plan, std::int64_t first_image,
-                                std::span<const TensorView> inputs, std::span<const TensorView> outputs) {
+void MetalExecutor::encode_pass(Encoding &encoding, const MetalPlan &plan, std::span<const TensorView> inputs,
+                                std::span<const TensorView> outputs) {
     const engine::Graph &graph = network_->graph;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
         const Port &port = plan.inputs()[i];
         if (plan.values()[static_cast<std::size_t>(port.value)].readers == 0) continue;
         transfer(encoding, port, graph.inputs()[i].name, encoding.create(port.value), inputs_[i],
-                 inputs[i].type, first_image);
+                 inputs[i].type);
     }
     for (const auto &step : plan.steps()) step->encode(encoding);
     for (std::size_t i = 0; i < outputs.size(); ++i) {
         const Port &port = plan.outputs()[i];
         transfer(encoding, port, graph.value_name(graph.outputs()[i]), encoding.image(port.value),
-                 outputs_[i], outputs[i].type, first_image);
+                 outputs_[i], outputs[i].type);
         encoding.was_read_by_shader(port.value);
     }
 }

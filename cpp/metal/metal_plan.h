@@ -1,18 +1,19 @@
 #pragma once
 
-#include <array>
 #include <memory>
 #include <vector>
 
 #include "metal/lowering.h"
+#include "metal/transfer.h"
 
 namespace mpscnn::metal {
 
-/// An input or output: where its values go and the shaders that convert it from and to an array.
+/// An input or output: its image, of one pass, and what converts that from or to an array.
 struct Port {
     engine::ValueId value = -1;
-    ImageLayout layout;                                     ///< of one pass
-    std::array<id<MTLComputePipelineState>, 2> pipelines{}; ///< by DType: float32, float16 arrays
+    Transfer transfer;
+
+    const ImageLayout &layout() const { return transfer.layout(); }
 };
 
 /// The steps of a network for fixed input shapes. Immutable; any executor may run it.
@@ -41,6 +42,7 @@ private:
     void lay_out_values(const std::vector<Shape> &shapes);
     void count_readers();
     void make_ports();
+    Operands operands_of(const LoweredLayer &layer) const;
     void bind_layers();
     std::size_t peak_bytes() const;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/json.h"
 #include "engine/memory_plan.h"
 
 namespace mpscnn::metal {
@@ -56,48 +57,60 @@ void MetalPlan::count_readers() {
     const auto add_reader = [&](ValueId value) { ++values_[static_cast<std::size_t>(value)].readers; };
     for (const LoweredLayer &layer : network_->layers)
         for (ValueId value : layer.sources) add_reader(value);
-    for (ValueId value : network_->graph.outputs()) add_reader(network_->graph.unreshaped(value));
+    for (ValueId value : network_->graph.outputs()) add_reader(image_of(network_->graph, value));
 }
 
 void MetalPlan::lay_out_values(const std::vector<Shape> &shapes) {
-    const std::int64_t batch = shapes.empty() ? 1 : shapes[0][0];
+    std::int64_t batch = 1;
+    for (const Shape &shape : shapes) batch = std::max(batch, shape[0]);
     std::int64_t images = batch;
     for (std::size_t i = 0; i < shapes.size(); ++i) {
+        values_[i].shape = shapes[i];
         if (values_[i].readers == 0) continue;
-        values_[i].layout = image_layout(shapes[i].with_batch(1));
+        values_[i].layout = image_layout(shapes[i], network_->precisions[i]);
         images = std::min(images, values_[i].layout.most_images());
     }
-    for (StoredValue &value : values_) value.layout.images = images;
+    for (const LoweredLayer &layer : network_->layers)
+        images = std::min(images, layer.layer->most_images(operands_of(layer)));
+    // Statistics of the whole batch have one image, and need the others all at once.
+    const auto is_shared = [&](const StoredValue &value) {
+        return value.readers > 0 && value.shape[0] != batch;
+    };
+    if (images < batch && std::any_of(values_.begin(), values_.end(), is_shared))
+        fail(ErrorKind::shape, "network " + quoted(network_->graph.name()) +
+                                   ": its images depend on each other, and the Metal engine holds " +
+                                   std::to_string(images) + " of them at once, got " + std::to_string(batch));
+    for (StoredValue &value : values_)
+        if (!is_shared(value)) value.layout.images = images;
     passes_ = passes_over(batch, images);
 }
 
 void MetalPlan::make_ports() {
-    const auto port = [&](ValueId value, const char *direction) {
+    const auto port = [&](ValueId value, Transfer::Direction direction) {
         const ImageLayout &layout = values_[static_cast<std::size_t>(value)].layout;
-        const std::string image = image_type_name(network_->precision, layout);
-        ShaderLibrary &shaders = network_->device->shaders();
-        return Port{value,
-                    layout,
-                    {shaders.pipeline(std::string(direction) + "_float_" + image),
-                     shaders.pipeline(std::string(direction) + "_half_" + image)}};
+        return Port{value, Transfer(direction, layout, network_->device->shaders())};
     };
     const Graph &graph = network_->graph;
     for (std::size_t i = 0; i < graph.inputs().size(); ++i)
-        inputs_.push_back(port(static_cast<ValueId>(i), "buffer_to_image"));
+        inputs_.push_back(port(static_cast<ValueId>(i), Transfer::Direction::to_image));
     for (ValueId value : graph.outputs())
-        outputs_.push_back(port(graph.unreshaped(value), "image_to_buffer"));
+        outputs_.push_back(port(image_of(graph, value), Transfer::Direction::to_array));
+}
+
+Operands MetalPlan::operands_of(const LoweredLayer &layer) const {
+    const auto operand = [&](ValueId value) {
+        const StoredValue &stored = values_[static_cast<std::size_t>(value)];
+        return Operand{value, stored.layout, stored.shape};
+    };
+    Operands operands;
+    for (ValueId value : layer.sources) operands.sources.push_back(operand(value));
+    operands.destination = operand(layer.result);
+    return operands;
 }
 
 void MetalPlan::bind_layers() {
-    const auto operand = [&](ValueId value) {
-        return Operand{value, values_[static_cast<std::size_t>(value)].layout};
-    };
-    for (const LoweredLayer &layer : network_->layers) {
-        Operands operands;
-        for (ValueId value : layer.sources) operands.sources.push_back(operand(value));
-        operands.destination = operand(layer.result);
-        steps_.push_back(layer.layer->bind(std::move(operands)));
-    }
+    for (const LoweredLayer &layer : network_->layers)
+        steps_.push_back(layer.layer->bind(operands_of(layer)));
 }
 
 /// Inputs are there before step 1; outputs are read behind the last.
@@ -105,7 +118,7 @@ std::size_t MetalPlan::peak_bytes() const {
     const int behind = static_cast<int>(network_->layers.size()) + 1;
     std::vector<engine::BufferLifetime> lifetimes;
     for (const StoredValue &value : values_)
-        lifetimes.push_back({value.readers > 0 ? value.layout.bytes(network_->precision) : 0, 0, 0});
+        lifetimes.push_back({value.readers > 0 ? value.layout.bytes() : 0, 0, 0});
     const auto lifetime = [&](ValueId value) -> engine::BufferLifetime & {
         return lifetimes[static_cast<std::size_t>(value)];
     };

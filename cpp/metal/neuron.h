@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,11 +12,20 @@
 
 namespace mpscnn::metal {
 
-/// The layer's activation as the engine's shaders apply it.
-ActivationParams activation_params(const LayerSource &source);
-ActivationParams activation_params(const ops::Neuron &neuron);
+/// An activation as the engine's shaders apply it.
+struct Activation {
+    ActivationKind kind = activation_none;
+    ActivationParams params{};
+};
+Activation activation_of(const ops::Neuron &neuron);
+/// The one that is attached to a layer.
+Activation activation_of(const LayerSource &source);
+
+/// Whether MPSCNNConvolution can apply it: the headers contradict themselves where a PReLU is attached, and
+/// where a function has a third parameter.
+bool is_fusible(const std::optional<ops::Neuron> &neuron);
 /// As MPS applies it within a convolution; nil without one.
-MPSNNNeuronDescriptor *fused_neuron(const LayerSource &source);
+MPSNNNeuronDescriptor *fused_neuron(const std::optional<ops::Neuron> &neuron);
 
 /// Values for all lanes of all slices, zero where there is no feature channel.
 std::vector<float> in_slices(const std::vector<float> &values);

@@ -1,21 +1,31 @@
 #include "metal/neuron.h"
 
-#include "core/json.h"
-#include "metal/elementwise.h"
+#include "metal/steps.h"
+#include "shaders/neuron_params.h"
 
 namespace mpscnn::metal {
 
-ActivationParams activation_params(const ops::Neuron &neuron) {
-    return {static_cast<int>(neuron.kind), neuron.a, neuron.b};
+using ops::NeuronKind;
+
+static_assert(static_cast<int>(NeuronKind::gelu) == activation_gelu &&
+              static_cast<int>(NeuronKind::prelu) == activation_prelu);
+static_assert(sizeof(NeuronParams) == 8 * sizeof(int));
+
+Activation activation_of(const ops::Neuron &neuron) {
+    return {static_cast<ActivationKind>(neuron.kind), {neuron.a, neuron.b, neuron.c}};
 }
 
-ActivationParams activation_params(const LayerSource &source) {
-    return activation_params(source.node.activation.value_or(ops::Neuron{}));
+Activation activation_of(const LayerSource &source) {
+    return activation_of(source.node.activation.value_or(ops::Neuron{}));
 }
 
-MPSNNNeuronDescriptor *fused_neuron(const LayerSource &source) {
-    const auto &neuron = source.node.activation;
-    if (!neuron || neuron->kind == ops::NeuronKind::none) return nil;
+bool is_fusible(const std::optional<ops::Neuron> &neuron) {
+    return !neuron || (neuron->kind != NeuronKind::prelu && neuron->kind != NeuronKind::power &&
+                       neuron->kind != NeuronKind::exponential && neuron->kind != NeuronKind::logarithm);
+}
+
+MPSNNNeuronDescriptor *fused_neuron(const std::optional<ops::Neuron> &neuron) {
+    if (!neuron || neuron->kind == NeuronKind::none) return nil;
     return [MPSNNNeuronDescriptor cnnNeuronDescriptorWithType:static_cast<MPSCNNNeuronType>(neuron->kind)
                                                             a:neuron->a
                                                             b:neuron->b];
@@ -31,8 +41,15 @@ std::vector<float> slopes_in_slices(const LayerSource &source) {
     return in_slices(source.node.weight_or("slope", 1, 0.0f));
 }
 
+/// An own shader: NaN and infinities must pass, and MPSCNNNeuron does not say whether they do.
 std::unique_ptr<Layer> make_layer(const ops::Neuron &operation, const LayerSource &source, Device &device) {
-    return make_elementwise("neuron", activation_params(operation), source, device);
+    const Activation activation = activation_of(operation);
+    const auto slopes = device.make_buffer(slopes_in_slices(source));
+    const auto bind = [activation, slopes](const Operands &operands) {
+        return ShaderArguments(NeuronParams{operands.destination.layout.params(), activation.params},
+                               {slopes});
+    };
+    return shader_layer(source, device, "neuron", bind, activation.kind);
 }
 
 } // namespace mpscnn::metal

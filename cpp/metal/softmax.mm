@@ -5,10 +5,11 @@ namespace mpscnn::metal {
 
 namespace {
 
+/// MPSCNNSoftMax or MPSCNNLogSoftMax.
 class Softmax : public Layer {
 public:
-    Softmax(const LayerSource &source, Device &device)
-        : kernel_(adopt([[MPSCNNSoftMax alloc] initWithDevice:device.get()])) {
+    Softmax(MPSCNNKernel *allocated, const LayerSource &source, Device &device)
+        : kernel_(adopt([allocated initWithDevice:device.get()])) {
         if (!kernel_)
             fail(ErrorKind::device, "MPS cannot make the softmax of layer " + quoted(source.name()));
         [kernel_.get() setLabel:string_of(source.name())];
@@ -19,13 +20,17 @@ public:
     }
 
 private:
-    objc_ptr<MPSCNNSoftMax *> kernel_;
+    objc_ptr<MPSCNNKernel *> kernel_;
 };
 
 } // namespace
 
 std::unique_ptr<Layer> make_layer(const ops::Softmax &, const LayerSource &source, Device &device) {
-    return std::make_unique<Softmax>(source, device);
+    return std::make_unique<Softmax>([MPSCNNSoftMax alloc], source, device);
+}
+
+std::unique_ptr<Layer> make_layer(const ops::LogSoftmax &, const LayerSource &source, Device &device) {
+    return std::make_unique<Softmax>([MPSCNNLogSoftMax alloc], source, device);
 }
 
 } // namespace mpscnn::metal

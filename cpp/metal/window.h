@@ -1,5 +1,6 @@
 #pragma once
 
+#include "ops/transposed_window.h"
 #include "ops/window.h"
 #include "shaders/window_params.h"
 
@@ -9,7 +10,9 @@ namespace mpscnn::metal {
 
 /// Where the centre tap of an MPS kernel's first window lies.
 MPSOffset mps_offset(const ops::CanonicalWindow &window);
-/// For the engine's own shaders. ops/refusals.h keeps positions within their 32 bits.
+/// For the engine's own shaders.
 WindowParams window_params(const ops::CanonicalWindow &window);
+WindowParams window_params(const ops::CanonicalTransposedWindow &window);
+WindowEdge window_edge(ops::EdgeRule edge);
 
 } // namespace mpscnn::metal

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import gc
+from collections.abc import Iterator
 
 import pytest
 
@@ -49,3 +52,16 @@ def load() -> Emulation:
         return Emulation(ctypes.CDLL("libmetal_emulation.so"))
     except OSError:
         pytest.skip("mpscnn runs on a real GPU here, which cannot be made to fail or tell what it holds")
+
+
+@contextlib.contextmanager
+def watched(emulation: Emulation) -> Iterator[Emulation]:
+    """Fails when what happens inside broke a rule or left an object behind."""
+    emulation.reset()
+    yield emulation
+    gc.collect()
+    alive = emulation.live_objects()
+    violations = emulation.violations()
+    emulation.reset()
+    assert not violations
+    assert alive == ""

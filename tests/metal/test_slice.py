@@ -4,33 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
 from metal.emulation import Emulation
 from numpy.typing import NDArray
-from ops.single_layer import precisions, run_layer, seeds, values, windows
-from reference.concatenation import concatenation
+from ops.single_layer import run_layer, values
 from reference.convolution import convolution
-from reference.fully_connected import fully_connected
 from reference.neuron import neuron
 from reference.pooling import pooling
 from reference.softmax import softmax
-from reference.window import positions
 from tolerance import SOFTMAX_ULPS, assert_close, linear_bound, ulp_bound
 
 import mpscnn
-
-# The fixture that looks for violations and leaks does so once for all examples of a test.
-drawn = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-ACTIVATIONS: list[dict[str, Any] | None] = [  # with slopes of at most 1, which do not enlarge an error
-    None,
-    {"kind": "relu", "a": 0.25},
-    {"kind": "relun", "b": 1.0},
-    {"kind": "linear", "a": -1.0, "b": 0.5},
-]
 
 
 def on_metal(
@@ -43,157 +28,7 @@ def activated(reference: Any, activation: dict[str, Any] | None) -> Any:
     return reference if activation is None else neuron(reference, activation)
 
 
-# ---- Layers ---------------------------------------------------------------------------------------------------
-
-
-@drawn
-@given(st.data(), seeds, precisions())
-def test_convolution(data: st.DataObject, seed: int, precision: str) -> None:
-    batch, height, width = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9)))
-    groups = data.draw(st.sampled_from([1, 1, 2]))
-    step = 4 if groups > 1 else 1  # MPS: channels of a group in fours
-    inputs, outputs = step * data.draw(st.integers(1, 9)), step * data.draw(st.integers(1, 9))
-    attributes = data.draw(windows(height, width)) | {"output_channels": outputs * groups, "groups": groups}
-    x = values(seed, (batch, height, width, inputs * groups), precision=precision)
-    shape = (outputs * groups, attributes["kernel_height"], attributes["kernel_width"], inputs)
-    weights = {"weight": values(seed + 1, shape, precision=precision)}
-    if data.draw(st.booleans()):
-        weights["bias"] = values(seed + 2, shape[:1])
-    activation = data.draw(st.sampled_from(ACTIVATIONS))
-    reference, magnitude = convolution(x, weights["weight"], weights.get("bias"), attributes)
-    result = on_metal(
-        "convolution", [x], attributes, weights=weights, activation=activation, precision=precision
-    )
-    assert_close(
-        result, activated(reference, activation), linear_bound(magnitude), half=precision == "float16"
-    )
-
-
-@drawn
-@given(st.data(), seeds, precisions())
-def test_depthwise(data: st.DataObject, seed: int, precision: str) -> None:
-    batch, height, width = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9)))
-    channels, multiplier = data.draw(st.integers(2, 9)), data.draw(st.sampled_from([1, 1, 2, 3]))
-    attributes = data.draw(windows(height, width))
-    attributes |= {"output_channels": channels * multiplier, "groups": channels}
-    x = values(seed, (batch, height, width, channels), precision=precision)
-    shape = (channels * multiplier, attributes["kernel_height"], attributes["kernel_width"], 1)
-    weights = {
-        "weight": values(seed + 1, shape, precision=precision),
-        "bias": values(seed + 2, shape[:1]),
-    }
-    activation = data.draw(st.sampled_from([*ACTIVATIONS, {"kind": "prelu"}]))
-    reference, magnitude = convolution(x, weights["weight"], weights["bias"], attributes)
-    if activation == {"kind": "prelu"}:
-        weights["slope"] = np.clip(values(seed + 3, shape[:1]), -1, 1)
-        reference = neuron(reference, activation, weights["slope"])
-    else:
-        reference = activated(reference, activation)
-    result = on_metal(
-        "convolution", [x], attributes, weights=weights, activation=activation, precision=precision
-    )
-    assert_close(result, reference, linear_bound(magnitude), half=precision == "float16")
-
-
-@drawn
-@given(st.data(), seeds, precisions(), st.sampled_from(["max", "average"]))
-def test_pooling(data: st.DataObject, seed: int, precision: str, kind: str) -> None:
-    batch, height, width = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9)))
-    x = values(seed, (batch, height, width, data.draw(st.integers(1, 9))), precision=precision)
-    attributes = data.draw(windows(height, width)) | {"kind": kind}
-    for taps, size in zip(positions(attributes, height, width), (height, width), strict=True):
-        if not all(any(0 <= tap < size for tap in window) for window in taps):
-            return  # refused when the network is built
-    if kind == "average":
-        attributes["count_padding"] = data.draw(st.booleans())
-    bound = 0.0 if kind == "max" else linear_bound(pooling(np.abs(x), attributes))
-    result = on_metal("pooling", [x], attributes, precision=precision)
-    assert_close(result, pooling(x, attributes), bound, half=precision == "float16" and kind == "average")
-
-
-@drawn
-@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9), seeds, st.sampled_from(["max", "average"]))
-def test_global_pooling(height: int, width: int, channels: int, seed: int, kind: str) -> None:
-    x = values(seed, (2, height, width, channels))
-    attributes = {"kind": kind, "global": True}
-    result = on_metal("pooling", [x], attributes)
-    assert_close(result, pooling(x, attributes), linear_bound(pooling(np.abs(x), attributes)))
-
-
-@drawn
-@given(st.tuples(*[st.integers(1, 9)] * 4), seeds, precisions(), st.sampled_from(ACTIVATIONS))
-def test_addition(
-    shape: tuple[int, ...], seed: int, precision: str, activation: dict[str, Any] | None
-) -> None:
-    x, y = (values(seed + i, shape, precision=precision) for i in range(2))
-    result = on_metal("add", [x, y], {}, activation=activation, precision=precision)
-    exact = x.astype(np.float64) + y
-    assert_close(
-        result, activated(exact, activation), ulp_bound(np.abs(exact) + 1.0), half=precision == "float16"
-    )
-
-
-@drawn
-@given(
-    st.tuples(*[st.integers(1, 9)] * 4),
-    seeds,
-    precisions(),
-    st.sampled_from([*ACTIVATIONS[1:], {"kind": "prelu"}]),
-)
-def test_neuron(shape: tuple[int, ...], seed: int, precision: str, attributes: dict[str, Any]) -> None:
-    x, slope = values(seed, shape, precision=precision), values(seed + 1, shape[3:])
-    weights = {"slope": slope} if attributes["kind"] == "prelu" else {}
-    reference = neuron(x, attributes, slope)
-    result = on_metal("neuron", [x], attributes, weights=weights, precision=precision)
-    assert_close(result, reference, ulp_bound(np.abs(reference) + 1.0), half=precision == "float16")
-
-
-@drawn
-@given(st.data(), seeds, precisions())
-def test_fully_connected(data: st.DataObject, seed: int, precision: str) -> None:
-    """Images that are not square too: their rows and columns must not be mixed up in the weights."""
-    shape = data.draw(st.one_of(st.tuples(st.integers(1, 70)), st.tuples(*[st.integers(1, 6)] * 3)))
-    batch, outputs = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 9))
-    x, weight = (values(seed + i, (n, *shape), precision=precision) for i, n in enumerate((batch, outputs)))
-    bias = values(seed + 2, (outputs,))
-    reference, magnitude = fully_connected(x, weight, bias)
-    weights = {"weight": weight, "bias": bias}
-    result = on_metal("fully_connected", [x], {"outputs": outputs}, weights=weights, precision=precision)
-    assert_close(result, reference, linear_bound(magnitude), half=precision == "float16")
-
-
-@drawn
-@given(st.tuples(*[st.integers(1, 9)] * 4), seeds, precisions())
-def test_softmax(shape: tuple[int, ...], seed: int, precision: str) -> None:
-    x = values(seed, shape, precision=precision, scale=5.0)
-    reference = softmax(x)
-    # The rounding of a difference to the largest input is one of the exponent.
-    spread = x.max(axis=-1, keepdims=True) - x.min(axis=-1, keepdims=True)
-    bound = ulp_bound(reference, SOFTMAX_ULPS) + ulp_bound(reference, 1.0) * spread
-    assert_close(
-        on_metal("softmax", [x], {}, precision=precision), reference, bound, half=precision == "float16"
-    )
-
-
-@drawn
-@given(st.data(), seeds, precisions(), st.integers(1, 3))
-def test_concatenation(data: st.DataObject, seed: int, precision: str, axis: int) -> None:
-    shape = [data.draw(st.integers(1, 4)), data.draw(st.integers(1, 6)), data.draw(st.integers(1, 6)), 5]
-    sizes = data.draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))
-    if axis == 3:
-        sizes = [*(4 * size for size in sizes[:-1]), sizes[-1]]
-    shapes = [(*shape[:axis], size, *shape[axis + 1 :]) for size in sizes]
-    inputs = [values(seed + i, given, precision=precision) for i, given in enumerate(shapes)]
-    result = on_metal("concatenation", inputs, {"axis": axis}, precision=precision)
-    np.testing.assert_array_equal(result, concatenation(inputs, axis))
-
-
-def test_a_maximum_never_comes_from_the_padding() -> None:
-    x = -1.0 - np.abs(values(0, (1, 3, 3, 8)))
-    for dilation in (1, 2):
-        attributes = {"kind": "max", "kernel_height": 3, "kernel_width": 3, "padding": "same"}
-        attributes |= {"dilation_y": dilation, "dilation_x": dilation}
-        assert (on_metal("pooling", [x], attributes) < -1.0).all()
+# ---- Layers: what tests/ops, which runs on this engine too, does not look at ---------------------------------
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
@@ -294,6 +129,31 @@ def test_a_batch_beyond_the_slices_of_a_texture_takes_several_passes() -> None:
     np.testing.assert_array_equal(on_metal("add", [x, x], {}), 2 * x)
 
 
+def test_a_mask_goes_on_from_pass_to_pass() -> None:
+    x, attributes = np.ones((21, 1, 2, 1024), np.float32), {"training": True, "seed": 2**40 + 3}
+    expected = run_layer("dropout", [x], attributes, device="cpu")
+    np.testing.assert_array_equal(on_metal("dropout", [x], attributes), expected)
+
+
+@pytest.mark.parametrize("kind", ["sigmoid", "tanh", "softplus", "gelu", "prelu", "power", "exponential"])
+@pytest.mark.parametrize("operation", ["convolution", "transposed_convolution", "subpixel_convolution"])
+def test_activations_come_before_the_result_is_rounded(operation: str, kind: str) -> None:
+    """Those that MPS can attach and those that it cannot."""
+    x, weight = values(4, (2, 3, 5, 6), precision="float16"), values(5, (8, 3, 3, 6), precision="float16")
+    attributes = {"output_channels": 8, "kernel_height": 3, "kernel_width": 3}
+    if operation == "subpixel_convolution":
+        attributes |= {"output_channels": 2, "scale": 2}
+    weights = {"weight": weight}
+    if kind == "prelu":
+        weights["slope"] = values(6, (attributes["output_channels"],))
+    activation = {"kind": kind, "a": 0.125, "b": 0.25, "c": 2.0}
+    half, single = (
+        on_metal(operation, [x], attributes, weights=weights, activation=activation, precision=precision)
+        for precision in ("float16", "float32")
+    )
+    np.testing.assert_array_equal(half, single.astype(np.float16).astype(np.float32))
+
+
 def test_sessions_in_several_threads_share_a_program() -> None:
     from concurrent.futures import ThreadPoolExecutor
 
@@ -340,6 +200,12 @@ def test_flatten_before_a_dense_layer_needs_no_image() -> None:
 
 
 # ---- What cannot run ------------------------------------------------------------------------------------------
+
+
+def test_statistics_need_the_whole_batch_in_one_texture() -> None:
+    x = values(3, (9, 1, 1, 1024))
+    with pytest.raises(mpscnn.ShapeError, match=r"depend on each other.*holds 8 of them at once, got 9"):
+        on_metal("batch_statistics", [x], {})
 
 
 def test_weights_that_half_cannot_hold_are_refused() -> None:

@@ -19,7 +19,7 @@ def run_layer(
     weights: dict[str, NDArray[Any]] | None = None,
     activation: dict[str, Any] | None = None,
     precision: str = "float32",
-    device: str = "cpu",
+    device: str = "auto",
     threads: int = 1,
 ) -> NDArray[Any]:
     """The result of one operation on float32 inputs (batch included)."""

@@ -1,7 +1,34 @@
 // Convolution: its descriptor's hidden half.
 #pragma once
 
+#import "mps/kernel.h"
 #import "mps/neuron.h"
+
+namespace metal_emulation {
+
+/// All that a convolution computes with. Weights: [group][row][column][input of the group][output of the
+/// group].
+struct ConvolutionPlan {
+    NSInteger x0, y0, stride_x, stride_y, dilation_x, dilation_y;
+    NSUInteger kernel_width, kernel_height, inputs, outputs, groups;
+    MPSImageEdgeMode edge;
+    bool half_sums;
+    std::vector<float> weights;
+    std::vector<float> bias;
+    Neuron neuron;
+
+    NSUInteger group_inputs() const { return inputs / groups; }
+    NSUInteger group_outputs() const { return outputs / groups; }
+    const float *tap(NSUInteger group, NSUInteger row, NSUInteger column) const {
+        return weights.data() +
+               ((group * kernel_height + row) * kernel_width + column) * group_inputs() * group_outputs();
+    }
+};
+
+/// Adds to the sums of all outputs what one source pixel gives by one tap.
+void add_tap(const ConvolutionPlan &plan, const float *from, NSUInteger row, NSUInteger column, float *sums);
+
+} // namespace metal_emulation
 
 @interface MPSCNNConvolutionDescriptor (Emulation)
 - (NSData *)batchNormalizationScale;
@@ -16,4 +43,5 @@
 - (NSInteger)firstColumn;
 - (NSInteger)firstRow;
 - (BOOL)acceptsSource:(MPSImage *)source;
+- (std::shared_ptr<metal_emulation::ConvolutionPlan>)plan;
 @end

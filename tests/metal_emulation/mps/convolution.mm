@@ -6,26 +6,11 @@ using namespace metal_emulation;
 
 namespace {
 
-/// All that a convolution computes with. Weights: [group][row][column][input of the group][output of the
-/// group].
-struct ConvolutionPlan {
-    NSInteger x0, y0, stride_x, stride_y, dilation_x, dilation_y;
-    NSUInteger kernel_width, kernel_height, inputs, outputs, groups;
-    MPSImageEdgeMode edge;
-    bool half_sums;
-    std::vector<float> weights;
-    std::vector<float> bias;
-    Neuron neuron;
-
-    NSUInteger group_inputs() const { return inputs / groups; }
-    NSUInteger group_outputs() const { return outputs / groups; }
-    const float *tap(NSUInteger group, NSUInteger row, NSUInteger column) const {
-        return weights.data() +
-               ((group * kernel_height + row) * kernel_width + column) * group_inputs() * group_outputs();
-    }
-};
-
 float rounded_to_half(float value) { return static_cast<float>(static_cast<_Float16>(value)); }
+
+} // namespace
+
+namespace metal_emulation {
 
 void add_tap(const ConvolutionPlan &plan, const float *from, NSUInteger row, NSUInteger column, float *sums) {
     for (NSUInteger group = 0; group < plan.groups; ++group) {
@@ -40,6 +25,10 @@ void add_tap(const ConvolutionPlan &plan, const float *from, NSUInteger row, NSU
         }
     }
 }
+
+} // namespace metal_emulation
+
+namespace {
 
 void convolve(const ConvolutionPlan &plan, const Pixels &source, Pixels &result) {
     for (NSUInteger y = 0; y < result.height; ++y)
@@ -239,8 +228,7 @@ std::vector<float> floats_of(NSData *data) {
                         "weights held as Float32 with sums in half precision");
 }
 
-- (Compute)computeForSource:(MPSImage *)source {
-    [self acceptsSource:source];
+- (std::shared_ptr<ConvolutionPlan>)plan {
     auto plan = std::make_shared<ConvolutionPlan>();
     plan->x0 = [self firstColumn];
     plan->y0 = [self firstRow];
@@ -258,8 +246,14 @@ std::vector<float> floats_of(NSData *data) {
     plan->weights = floats_of(weights_);
     plan->bias = floats_of(bias_);
     plan->neuron = Neuron::from([self fusedNeuronDescriptor], plan -> outputs);
-    return
-        [plan](const std::vector<Pixels> &sources, Pixels &result) { convolve(*plan, sources[0], result); };
+    return plan;
+}
+
+- (Compute)computeForSource:(MPSImage *)source {
+    [self acceptsSource:source];
+    return [plan = [self plan]](const std::vector<Pixels> &sources, Pixels &result) {
+        convolve(*plan, sources[0], result);
+    };
 }
 @end
 

@@ -60,6 +60,17 @@ float mean(const Window &window, ZeroPadding padding, const Pixels &source, NSIn
     return counted_x > 0 && counted_y > 0 ? sum / static_cast<float>(counted_x * counted_y) : 0.0f;
 }
 
+float norm(const Window &window, const Pixels &source, NSInteger left, NSInteger top, NSUInteger c) {
+    const auto width = static_cast<NSInteger>(source.width), height = static_cast<NSInteger>(source.height);
+    float sum = 0;
+    for (NSInteger y = std::max<NSInteger>(top, 0); y < std::min(top + window.height, height); ++y)
+        for (NSInteger x = std::max<NSInteger>(left, 0); x < std::min(left + window.width, width); ++x) {
+            const float value = source.at(static_cast<NSUInteger>(x), static_cast<NSUInteger>(y))[c];
+            sum += value * value;
+        }
+    return std::sqrt(sum);
+}
+
 } // namespace
 
 @implementation MPSCNNPooling
@@ -130,6 +141,21 @@ float mean(const Window &window, ZeroPadding padding, const Pixels &source, NSIn
         for_each_window(window, sources[0], result,
                         [&](const Pixels &from, NSInteger left, NSInteger top, NSUInteger c) {
                             return mean(window, padding, from, left, top, c);
+                        });
+    };
+}
+@end
+
+@implementation MPSCNNPoolingL2Norm
+
+- (Compute)computeForSource:(MPSImage *)source {
+    (void)source;
+    METAL_EXPECT(edgeMode_ == MPSImageEdgeModeZero,
+                 "MPSCNNPoolingL2Norm with another edge mode than Zero, for which no header says what it is");
+    return [window = [self window]](const std::vector<Pixels> &sources, Pixels &result) {
+        for_each_window(window, sources[0], result,
+                        [&](const Pixels &from, NSInteger left, NSInteger top, NSUInteger c) {
+                            return norm(window, from, left, top, c);
                         });
     };
 }

@@ -40,6 +40,7 @@ enum class mem_flags { mem_none, mem_device, mem_threadgroup, mem_texture };
 void threadgroup_barrier(mem_flags);
 
 template <class To, class From> To as_type(From);
+uint mulhi(uint, uint);
 template <class V> V saturate(V);
 template <class V> V powr(V, V);
 template <class V> bool isnan(V);

@@ -96,3 +96,19 @@ typedef float vector_float2 __attribute__((ext_vector_type(2)));
 @interface MPSCNNFullyConnected : MPSCNNConvolution
 - (instancetype)initWithDevice:(id<MTLDevice>)device weights:(id<MPSCNNConvolutionDataSource>)weights;
 @end
+
+@interface MPSCNNConvolutionTranspose : MPSCNNKernel {
+@protected
+    MPSCNNConvolution *convolution_;
+    NSInteger kernelOffsetX_;
+    NSInteger kernelOffsetY_;
+}
+@property(nonatomic, readonly) NSUInteger inputFeatureChannels;
+@property(nonatomic, readonly) NSUInteger outputFeatureChannels;
+@property(nonatomic) NSInteger kernelOffsetX;
+@property(nonatomic) NSInteger kernelOffsetY;
+@property(nonatomic, readonly) NSUInteger groups;
+@property(nonatomic) MPSNNConvolutionAccumulatorPrecisionOption accumulatorPrecisionOption;
+@property(nonatomic, readonly, retain) id<MPSCNNConvolutionDataSource> dataSource;
+- (instancetype)initWithDevice:(id<MTLDevice>)device weights:(id<MPSCNNConvolutionDataSource>)weights;
+@end

@@ -1,4 +1,4 @@
-// Maximum and mean over a window.
+// Maximum, mean and Euclidean norm over a window.
 #pragma once
 
 #import <MetalPerformanceShaders/MPSCNNKernel.h>
@@ -24,4 +24,7 @@
 }
 @property(nonatomic) NSUInteger zeroPadSizeX;
 @property(nonatomic) NSUInteger zeroPadSizeY;
+@end
+
+@interface MPSCNNPoolingL2Norm : MPSCNNPooling
 @end

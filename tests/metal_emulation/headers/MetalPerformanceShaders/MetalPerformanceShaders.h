@@ -5,8 +5,10 @@
 #import <MetalPerformanceShaders/MPSCNNKernel.h>
 #import <MetalPerformanceShaders/MPSCNNMath.h>
 #import <MetalPerformanceShaders/MPSCNNNeuron.h>
+#import <MetalPerformanceShaders/MPSCNNNormalization.h>
 #import <MetalPerformanceShaders/MPSCNNPooling.h>
 #import <MetalPerformanceShaders/MPSCNNSoftMax.h>
+#import <MetalPerformanceShaders/MPSCNNUpsampling.h>
 #import <MetalPerformanceShaders/MPSCoreTypes.h>
 #import <MetalPerformanceShaders/MPSImage.h>
 #import <MetalPerformanceShaders/MPSKernel.h>

@@ -149,8 +149,18 @@ template <class V, class Condition> V select(V if_false, V if_true, Condition co
         [&](int i) { return msl::component(msl::component(condition, i) ? if_true : if_false, i); });
 }
 
-inline int popcount(int value) { return __builtin_popcount(static_cast<unsigned>(value)); }
-inline uint popcount(uint value) { return static_cast<uint>(__builtin_popcount(value)); }
+template <class V>
+    requires std::is_integral_v<msl::Element<V>> && (sizeof(msl::Element<V>) == 4)
+V popcount(V value) {
+    return msl::each<V>([&](int i) {
+        return static_cast<msl::Element<V>>(
+            __builtin_popcount(static_cast<unsigned>(msl::component(value, i))));
+    });
+}
+/// The upper half of a product.
+inline uint mulhi(uint first, uint second) {
+    return static_cast<uint>((static_cast<std::uint64_t>(first) * second) >> 32);
+}
 
 // One precision here: both namespaces of Metal hold the same functions.
 namespace precise {

@@ -1,0 +1,29 @@
+#include "metal/transfer.h"
+
+namespace mpscnn::metal {
+
+static_assert(sizeof(TransferParams) == 7 * sizeof(int) && sizeof(ImageParams) == 5 * sizeof(int));
+
+Transfer::Transfer(Direction direction, const ImageLayout &image, ShaderLibrary &shaders) : layout_(image) {
+    const char *const arrays[] = {"float", "half"};
+    for (std::size_t i = 0; i < pipelines_.size(); ++i) {
+        const std::string array = arrays[i];
+        pipelines_[i] = direction == Direction::to_image
+                            ? shaders.pipeline("buffer_to_image_" + array + "_" + image_type_name(image))
+                            : shaders.pipeline("image_to_buffer_" + array + "_" + texture_name(image));
+    }
+}
+
+void Transfer::encode(id<MTLCommandBuffer> command_buffer, const std::string &label, MPSImage *image,
+                      const ArrayView &array) const {
+    const TransferParams params{layout_.params(), static_cast<unsigned int>(array.pitch),
+                                static_cast<unsigned int>(array.first_channel)};
+    Dispatch dispatch(command_buffer, label,
+                      pipelines_[array.type == DType::float32 ? std::size_t{0} : std::size_t{1}]);
+    dispatch.texture(image, 0);
+    dispatch.buffer(array.buffer, array.offset, 0);
+    dispatch.bytes(std::as_bytes(std::span(&params, 1)), 1);
+    dispatch.run(layout_);
+}
+
+} // namespace mpscnn::metal

@@ -1,0 +1,113 @@
+// Convolutions that MPS has not: groups whose channels are no multiples of 4, and transposed ones with
+// groups, dilation or a kernel as it lies.
+
+#include <metal_stdlib>
+
+#include "activation.h"
+#include "convolution_params.h"
+#include "image_access.h"
+
+using namespace metal;
+
+/// Adds what the four output channels of a slice get from one pixel. `weights` are those of one tap,
+/// [input channel of a group][lane].
+template <typename Source, typename Weights>
+inline float4 add_tap(float4 sum, Source source, uint2 pixel, SliceOfImage place,
+                      constant ConvolutionParams &params, Weights weights) {
+    const uint4 groups = channels_of(place.slice) / params.group_outputs;
+    for (uint input = 0; input < params.group_inputs; ++input) {
+        float4 values;
+        if (params.group_inputs == params.source.channels)
+            values = float4(fetch_channel(source, pixel, place.image, input, params.source));
+        else
+            for (uint lane = 0; lane < 4; ++lane) {
+                const uint channel =
+                    min(groups[lane] * params.group_inputs + input, params.source.channels - 1);
+                values[lane] = fetch_channel(source, pixel, place.image, channel, params.source);
+            }
+        sum += values * float4(weights[input]);
+    }
+    return sum;
+}
+
+/// Where the weights of a tap begin among [slice][kernel height][kernel width][input channel of a group].
+inline uint first_weight(uint slice, int row, int column, constant ConvolutionParams &params) {
+    const uint height = uint(params.window.kernel_height), width = uint(params.window.kernel_width);
+    return ((slice * height + uint(row)) * width + uint(column)) * params.group_inputs;
+}
+
+/// `terms` are the biases of all slices and behind them the slopes of a PReLU.
+template <typename Destination>
+inline void store_convolved(Destination destination, float4 sum, constant ConvolutionParams &params,
+                            const device float4 *terms, uint slice, uint3 position) {
+    const float4 slopes = slopes_of(terms, 1, slice, params.destination.slices);
+    const float4 result = activate(sum, params.activation, slopes);
+    store(destination, without_unused_lanes(result, slice, params.destination), position.xy, position.z);
+}
+
+template <typename Source, typename Destination, typename Weights>
+inline void convolve(Source source, Destination destination, constant ConvolutionParams &params,
+                     Weights weights, const device float4 *terms, uint3 position) {
+    if (outside(position, params.destination)) return;
+    const SliceOfImage place = slice_of_image(position, params.destination);
+    const int left = int(position.x) * params.window.stride_x - params.window.pad_left;
+    const int top = int(position.y) * params.window.stride_y - params.window.pad_top;
+    float4 sum = terms[place.slice];
+    for (int i = 0; i < params.window.kernel_height; ++i) {
+        const int y = top + i * params.window.dilation_y;
+        if (y < 0 || y >= int(params.source.height)) continue;
+        for (int j = 0; j < params.window.kernel_width; ++j) {
+            const int x = left + j * params.window.dilation_x;
+            if (x < 0 || x >= int(params.source.width)) continue;
+            sum = add_tap(sum, source, uint2(uint(x), uint(y)), place, params,
+                          weights + first_weight(place.slice, i, j, params));
+        }
+    }
+    store_convolved(destination, sum, params, terms, place.slice, position);
+}
+
+/// The input position that adds to output position `o` by a tap, -1: none. `pad` are the outputs before the
+/// one that the first tap of the first input reaches.
+inline int transposed_source(int o, int tap, int stride, int dilation, int pad, uint size) {
+    const int distance = o + pad - tap * dilation;
+    if (distance < 0 || distance % stride != 0 || distance / stride >= int(size)) return -1;
+    return distance / stride;
+}
+
+template <typename Source, typename Destination, typename Weights>
+inline void convolve_transposed(Source source, Destination destination, constant ConvolutionParams &params,
+                                Weights weights, const device float4 *terms, uint3 position) {
+    if (outside(position, params.destination)) return;
+    const SliceOfImage place = slice_of_image(position, params.destination);
+    float4 sum = terms[place.slice];
+    for (int i = 0; i < params.window.kernel_height; ++i) {
+        const int y = transposed_source(int(position.y), i, params.window.stride_y, params.window.dilation_y,
+                                        params.window.pad_top, params.source.height);
+        if (y < 0) continue;
+        for (int j = 0; j < params.window.kernel_width; ++j) {
+            const int x =
+                transposed_source(int(position.x), j, params.window.stride_x, params.window.dilation_x,
+                                  params.window.pad_left, params.source.width);
+            if (x < 0) continue;
+            sum = add_tap(sum, source, uint2(uint(x), uint(y)), place, params,
+                          weights + first_weight(place.slice, i, j, params));
+        }
+    }
+    store_convolved(destination, sum, params, terms, place.slice, position);
+}
+
+#define CONVOLUTION_KERNEL(NAME, BODY, WEIGHT, TYPE, SOURCE, DESTINATION)                                    \
+    kernel void NAME##_of_##WEIGHT##_##TYPE##_##SOURCE##_##DESTINATION(                                      \
+        SOURCE<float, access::read> source [[texture(0)]],                                                   \
+        DESTINATION<TYPE, access::write> destination [[texture(1)]],                                         \
+        constant ConvolutionParams &params [[buffer(0)]], const device WEIGHT##4 * weights [[buffer(1)]],    \
+        const device float4 *terms [[buffer(2)]], uint3 position [[thread_position_in_grid]]) {              \
+        BODY(source, destination, params, weights, terms, position);                                         \
+    }
+#define CONVOLUTIONS(TYPE, SOURCE, DESTINATION)                                                              \
+    CONVOLUTION_KERNEL(convolution, convolve, half, TYPE, SOURCE, DESTINATION)                               \
+    CONVOLUTION_KERNEL(convolution, convolve, float, TYPE, SOURCE, DESTINATION)                              \
+    CONVOLUTION_KERNEL(transposed_convolution, convolve_transposed, half, TYPE, SOURCE, DESTINATION)         \
+    CONVOLUTION_KERNEL(transposed_convolution, convolve_transposed, float, TYPE, SOURCE, DESTINATION)
+
+FOR_EACH_IMAGE_PAIR(CONVOLUTIONS)

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "activation_params.h"
+#include "image_params.h"
+#include "window_params.h"
+
+struct ConvolutionParams {
+    ImageParams source, destination;
+    WindowParams window;
+    unsigned int group_inputs;  ///< input channels of a group
+    unsigned int group_outputs; ///< output channels of a group
+    ActivationParams activation;
+};

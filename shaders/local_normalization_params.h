@@ -1,0 +1,18 @@
+#pragma once
+
+#include "image_params.h"
+#include "window_params.h"
+
+/// x / (delta + alpha * spread)^beta.
+struct PowerParams {
+    float alpha, beta, delta;
+};
+
+struct WindowNormalizationParams {
+    ImageParams source, destination;
+    WindowParams window;    ///< of stride and dilation 1
+    int offset_x, offset_y; ///< the centre of the first window
+    int edge;               ///< WindowEdge, zero or clamp
+    PowerParams power;
+    float p0, pm, ps; ///< of local contrast normalization
+};

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <metal_stdlib>
+
+#include "window_params.h"
+
+using namespace metal;
+
+/// The taps of a window along one axis: [first, behind) lie in the image, `before` and `after` outside of it.
+struct WindowTaps {
+    int first, behind, before, after;
+
+    /// Of a walk over what is read: a step for each tap inside and one for all on either side.
+    int begin() { return first - min(before, 1); }
+    int end() { return behind + min(after, 1); }
+};
+
+/// How many taps of a window that begins at `start` lie before position `limit`.
+inline int taps_before(int limit, int start, int kernel_size, int dilation) {
+    return limit <= start ? 0 : min(kernel_size, (limit - start - 1) / dilation + 1);
+}
+
+inline WindowTaps window_taps(int start, int kernel_size, int dilation, int size, int edge) {
+    WindowTaps taps;
+    taps.first = taps_before(0, start, kernel_size, dilation);
+    taps.behind = taps_before(size, start, kernel_size, dilation);
+    taps.before = edge == window_edge_nothing ? 0 : taps.first;
+    taps.after = edge == window_edge_nothing ? 0 : kernel_size - taps.behind;
+    return taps;
+}
+
+/// One step of the walk.
+struct WindowPosition {
+    int position; ///< -1: zeros
+    float times;
+};
+
+inline WindowPosition window_position(WindowTaps taps, int i, int start, int dilation, int size, int edge) {
+    WindowPosition result;
+    if (i >= taps.first && i < taps.behind) {
+        result.position = start + i * dilation;
+        result.times = 1.0f;
+        return result;
+    }
+    result.position = edge == window_edge_zero ? -1 : i < taps.first ? 0 : size - 1;
+    result.times = float(i < taps.first ? taps.before : taps.after);
+    return result;
+}
