@@ -33,9 +33,13 @@ inline void row_moments(Source source, Destination moments, constant MomentsPara
     if (position.x > 0 || outside(position, params.moments)) return;
     const float size = float(params.source.width);
     float4 sum = float4(0.0f), deviations = float4(0.0f), squares = float4(0.0f);
-    for (uint x = 0; x < params.source.width; ++x) sum += fetch(source, uint2(x, position.y), position.z);
+    // Differences to a number of the row: the sum of a constant one is then exact.
+    const float4 first = fetch(source, uint2(0u, position.y), position.z);
+    const float4 pivot = select(float4(0.0f), first, fabs(first) < float4(INFINITY));
+    for (uint x = 0; x < params.source.width; ++x)
+        sum += fetch(source, uint2(x, position.y), position.z) - pivot;
     Statistics row;
-    row.mean = sum / size;
+    row.mean = pivot + sum / size;
     for (uint x = 0; x < params.source.width; ++x) {
         const float4 deviation = fetch(source, uint2(x, position.y), position.z) - row.mean;
         deviations += deviation;

@@ -24,8 +24,8 @@ def on_chosen_device(chosen_device: str, monkeypatch: pytest.MonkeyPatch) -> Ite
         return
     compile_for = mpscnn.Network.compile
 
-    def compile_network(network: mpscnn.Network, device: str = "auto", **options: Any) -> mpscnn.Program:
-        return compile_for(network, chosen_device if device == "auto" else device, **options)
+    def compile_network(network: mpscnn.Network, *, device: str = "auto", **options: Any) -> mpscnn.Program:
+        return compile_for(network, device=chosen_device if device == "auto" else device, **options)
 
     monkeypatch.setattr(mpscnn.Network, "compile", compile_network)
     with watched(load()):

@@ -104,6 +104,7 @@ def test_names(name: str) -> None:
     np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.cpu("MPS attaches activations of its own to convolutions")
 @pytest.mark.parametrize("kind", [*KINDS, "prelu"])
 @pytest.mark.parametrize(
     "operation", ["convolution", "depthwise", "fully_connected", "add", "batch_normalization"]

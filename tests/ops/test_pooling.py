@@ -81,7 +81,14 @@ def test_global(height: int, width: int, channels: int, seed: int, kind: str) ->
     check(x, {"kind": kind, "global": True}, "float32")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("max", marks=pytest.mark.cpu("what MPSCNNPoolingMax does with NaN is not documented")),
+        "average",
+        "l2_norm",
+    ],
+)
 @pytest.mark.parametrize(("stride", "reached"), [(2, 1), (1, 4)])
 @pytest.mark.parametrize("channel", [3, 8])
 def test_nan_passes_through(kind: str, stride: int, reached: int, channel: int) -> None:

@@ -115,6 +115,9 @@ class Translator:
         for token in self.tokens:
             if token.text == "constant" and token.out == token.text:
                 token.out = "const   "
+            if token.text == "inline":
+                # The linker would keep one function of this name, which reads one file's function constants.
+                token.out = "static"
         self._attributes()
 
     @property
