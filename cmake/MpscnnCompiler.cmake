@@ -33,10 +33,13 @@ function(mpscnn_compile_options target)
     mpscnn_sanitize(${target} PRIVATE)
 endfunction()
 
-# Parts of cpp/ that run once for a model or an encoding, not once for a pixel: wheels should be small.
+# Parts of cpp/ that run once for a model or an encoding, not once for a pixel: wheels should be small. Not what every
+# run of a program passes through, which small inputs would notice.
 function(mpscnn_prefer_small_code)
     foreach(part IN LISTS ARGN)
         file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cpp/${part}/*.cpp")
+        list(FILTER sources EXCLUDE REGEX
+            "/(core/shape|engine/program|engine/session|api/guard|api/program|api/tensors|bindings/arrays|bindings/bind_program)[.]cpp$")
         set_source_files_properties(${sources} PROPERTIES COMPILE_OPTIONS "$<$<CONFIG:Release>:-Os>")
     endforeach()
 endfunction()
