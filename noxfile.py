@@ -162,7 +162,10 @@ def metal(session: nox.Session) -> None:
     run_ctest(session, "metal-emulation/tests/metal_emulation")
     link_package(build / "package" / "mpscnn", sorted(build.glob("_core*")))
     environment = {"PYTHONPATH": str(build / "package")}
-    session.run("pytest", "tests/metal", "tests/ops", "--device=metal", *session.posargs, env=environment)
+    session.run("pytest", "tests/metal", *session.posargs, env=environment)
+    # Few examples of each: the emulation is slow, and the CPU engine has many.
+    operations = "tests/ops", "--device=metal", "--hypothesis-profile=quick"
+    session.run("pytest", *operations, *session.posargs, env=environment)
 
 
 @nox.session
