@@ -1,11 +1,33 @@
 # Writes OUTPUT, a C++ file with the text of all DIRECTORY/*.metal and of the headers that they include: Metal compiles
-# source at run time without a file system to find headers in.
+# source at run time without a file system to find headers in. `#line` directives let its messages name the files and
+# lines of DIRECTORY.
 #
 #   cmake -DOUTPUT=shader_source.cpp -DDIRECTORY=shaders -P flatten_shaders.cmake
 
 cmake_minimum_required(VERSION 3.21)
 
 set(inserted)
+
+# Reads a file; the line behind each `#include "..."` says where it is.
+function(read_with_lines name result)
+    file(READ "${DIRECTORY}/${name}" rest)
+    string(REPLACE "#pragma once\n" "\n" rest "${rest}")
+    set(text "#line 1 \"${name}\"\n")
+    set(line 1)
+    while(rest MATCHES "#include \"[^\"]+\"\n")
+        set(include "${CMAKE_MATCH_0}")
+        string(FIND "${rest}" "${include}" begin)
+        string(LENGTH "${include}" length)
+        math(EXPR behind "${begin} + ${length}")
+        string(SUBSTRING "${rest}" 0 ${behind} before)
+        string(SUBSTRING "${rest}" ${behind} -1 rest)
+        string(REGEX REPLACE "[^\n]" "" newlines "${before}")
+        string(LENGTH "${newlines}" count)
+        math(EXPR line "${line} + ${count}")
+        string(APPEND text "${before}#line ${line} \"${name}\"\n")
+    endwhile()
+    set(${result} "${text}${rest}" PARENT_SCOPE)
+endfunction()
 
 # Puts headers in the place of the first `#include "..."` until there is none; each header once.
 function(insert_headers text result)
@@ -15,8 +37,7 @@ function(insert_headers text result)
         set(header "")
         if(NOT name IN_LIST inserted)
             list(APPEND inserted "${name}")
-            file(READ "${DIRECTORY}/${name}" header)
-            string(REPLACE "#pragma once\n" "" header "${header}")
+            read_with_lines("${name}" header)
         endif()
         string(FIND "${text}" "${line}" begin)
         string(LENGTH "${line}" length)
@@ -33,7 +54,8 @@ set(source "")
 file(GLOB shaders "${DIRECTORY}/*.metal")
 list(SORT shaders)
 foreach(shader IN LISTS shaders)
-    file(READ "${shader}" text)
+    cmake_path(GET shader FILENAME name)
+    read_with_lines("${name}" text)
     insert_headers("${text}" text)
     string(APPEND source "${text}")
 endforeach()

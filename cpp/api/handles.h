@@ -36,6 +36,11 @@ struct mpscnn_session {
     std::atomic<bool> classifying{false};
 };
 
+struct mpscnn_request {
+    std::shared_ptr<mpscnn::engine::Session> session;
+    std::shared_ptr<mpscnn::engine::Request> request;
+};
+
 struct mpscnn_model {
     mpscnn::engine::ModelFile file;
     std::optional<mpscnn::vision::Preprocess> preprocess;

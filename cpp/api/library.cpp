@@ -1,5 +1,8 @@
 // The library itself: version, how it was built, what it can do, its memory and log.
 
+#include <map>
+#include <memory>
+#include <mutex>
 #include <span>
 
 #include "api/guard.h"
@@ -8,6 +11,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/page_memory.h"
 #include "cpu/kernels.h"
 #include "engine/backend.h"
 #include "ops/op_list.h"
@@ -17,36 +21,26 @@ namespace mpscnn::c_api {
 
 namespace {
 
-constexpr const char *device_names[] = {"cpu", "metal"};
-
-Json precisions_of(const char *device) {
+Json describe_device(const engine::DeviceDescription &described) {
+    Json device = described.properties;
+    device.set("name", described.name);
+    device.set("available", described.reason.empty());
+    if (!described.description.empty()) device.set("description", described.description);
+    if (!described.reason.empty()) {
+        device.set("reason", described.reason);
+        return device;
+    }
     Json precisions = Json::array();
-    for (engine::Precision precision : {engine::Precision::float32, engine::Precision::float16}) {
-        engine::choose_backend(device, name_of(precision));
+    for (engine::Precision precision : {engine::Precision::float32, engine::Precision::float16})
         precisions.push_back(name_of(precision));
-    }
-    return precisions;
-}
-
-Json describe_device(const char *name) {
-    Json device = Json::object();
-    device.set("name", name);
-    try {
-        const engine::BackendChoice choice = engine::choose_backend(name, "auto");
-        device.set("available", true);
-        device.set("description", choice.backend->device_name());
-        device.set("precisions", precisions_of(name));
-    } catch (const Error &error) {
-        if (error.kind() != ErrorKind::device) throw;
-        device.set("available", false);
-        device.set("reason", error.what());
-    }
+    device.set("precisions", std::move(precisions));
     return device;
 }
 
 Json describe_devices() {
     Json devices = Json::array();
-    for (const char *name : device_names) devices.push_back(describe_device(name));
+    for (const engine::DeviceDescription &device : engine::list_devices())
+        devices.push_back(describe_device(device));
     return devices;
 }
 
@@ -66,6 +60,31 @@ Json describe_build() {
     config.set("instruction_sets", std::move(sets));
     config.set("instruction_set", cpu::kernels().name);
     return config;
+}
+
+/// The shares of callers.
+struct KeptPages {
+    std::mutex mutex;
+    std::map<const void *, std::shared_ptr<PageMemory>> blocks;
+};
+
+KeptPages &kept_pages() {
+    static KeptPages &instance = *new KeptPages; // arrays may outlive static objects
+    return instance;
+}
+
+void *keep_pages(std::shared_ptr<PageMemory> pages) {
+    KeptPages &kept = kept_pages();
+    void *memory = pages->data();
+    const std::lock_guard lock(kept.mutex);
+    kept.blocks.emplace(memory, std::move(pages));
+    return memory;
+}
+
+void drop_pages(const void *memory) {
+    KeptPages &kept = kept_pages();
+    const std::lock_guard lock(kept.mutex);
+    kept.blocks.erase(memory);
 }
 
 } // namespace
@@ -134,3 +153,12 @@ mpscnn_status mpscnn_floats_from_halves(const uint16_t *source, float *destinati
         floats_from_halves({source, count}, {destination, count});
     });
 }
+
+mpscnn_status mpscnn_pages_allocate(size_t bytes, void **memory) {
+    return c_api::guarded([&] {
+        c_api::require(memory, "memory");
+        *memory = c_api::keep_pages(PageMemory::allocate(bytes));
+    });
+}
+
+void mpscnn_pages_release(void *memory) { c_api::drop_pages(memory); }

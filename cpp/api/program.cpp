@@ -1,5 +1,9 @@
 #include "engine/program.h"
 
+#include <algorithm>
+#include <chrono>
+#include <exception>
+
 #include "api/graph_description.h"
 #include "api/guard.h"
 #include "api/handles.h"
@@ -13,6 +17,8 @@ using c_api::require;
 namespace {
 
 constexpr int max_threads = 1024;
+/// Each has staging memory of its own, and a Metal queue has 64 command buffers.
+constexpr int max_inflight = 32;
 
 engine::CompileOptions compile_options(const mpscnn_compile_options *given) {
     const auto raw = c_api::read_options(given, "mpscnn_compile_options");
@@ -30,7 +36,12 @@ engine::SessionOptions session_options(const mpscnn_session_options *given) {
     if (raw.threads < 0 || raw.threads > max_threads)
         fail(ErrorKind::parameter, "threads must be 0 (automatic) to " + std::to_string(max_threads) +
                                        ", got " + std::to_string(raw.threads));
-    return {.threads = raw.threads, .check_finite = raw.check_finite != 0};
+    if (raw.inflight < 0 || raw.inflight > max_inflight)
+        fail(ErrorKind::parameter, "inflight must be 0 (automatic) to " + std::to_string(max_inflight) +
+                                       ", got " + std::to_string(raw.inflight));
+    engine::SessionOptions options{.threads = raw.threads, .check_finite = raw.check_finite != 0};
+    if (raw.inflight > 0) options.inflight = raw.inflight;
+    return options;
 }
 
 Json ports_of(const std::vector<engine::Port> &ports) {
@@ -168,4 +179,39 @@ mpscnn_status mpscnn_session_run(mpscnn_session *session, const mpscnn_tensor *i
         read_views(outputs, output_count, "output", destinations);
         session->session->run(sources, destinations);
     });
+}
+
+mpscnn_status mpscnn_session_submit(mpscnn_session *session, const mpscnn_tensor *inputs, int input_count,
+                                    const mpscnn_tensor *outputs, int output_count,
+                                    mpscnn_request **request) {
+    return guarded([&] {
+        thread_local std::vector<engine::TensorView> sources, destinations;
+        require(session, "session");
+        require(request, "request");
+        read_views(inputs, input_count, "input", sources);
+        read_views(outputs, output_count, "output", destinations);
+        *request = new mpscnn_request{session->session, session->session->submit(sources, destinations)};
+    });
+}
+
+mpscnn_status mpscnn_request_wait(mpscnn_request *request, double seconds, int *done) {
+    return guarded([&] {
+        require(request, "request");
+        require(done, "done");
+        *done = 0;
+        constexpr double most = 1e9; // what the clock's nanoseconds can count
+        if (seconds < 0) request->request->wait();
+        const std::chrono::duration<double> time(seconds < 0 ? 0 : std::min(seconds, most));
+        *done =
+            request->request->wait_for(std::chrono::duration_cast<std::chrono::nanoseconds>(time)) ? 1 : 0;
+        if (*done == 0) return;
+        if (const auto failure = request->request->failure()) std::rethrow_exception(failure);
+    });
+}
+
+void mpscnn_request_release(mpscnn_request *request) {
+    if (!request) return;
+    // In a forked child there is nothing to wait for.
+    guarded([&] { request->request->wait(); });
+    delete request;
 }

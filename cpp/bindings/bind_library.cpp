@@ -1,3 +1,5 @@
+#include <pybind11/stl.h>
+
 #include "arrays.h"
 #include "bind.h"
 
@@ -24,6 +26,15 @@ py::array floats(const py::array &halves) {
     return result;
 }
 
+/// The array keeps its pages; so does a device that works on them.
+py::array pages(const std::vector<py::ssize_t> &shape, const py::dtype &type) {
+    std::size_t bytes = static_cast<std::size_t>(type.itemsize());
+    for (py::ssize_t extent : shape) bytes *= static_cast<std::size_t>(extent);
+    void *memory = allocate_pages(bytes);
+    const py::capsule owner(memory, [](void *owned) { mpscnn_pages_release(owned); });
+    return py::array(type, shape, memory, owner);
+}
+
 } // namespace
 
 void bind_library(py::module_ &module) {
@@ -32,6 +43,7 @@ void bind_library(py::module_ &module) {
     module.def("operations", &operations, "All operations with their parameters, as JSON.");
     module.def("refusals", &refusals, "What an engine cannot do, as JSON.");
     module.def("devices", &devices, "Devices that programs can be compiled for, as JSON.");
+    module.def("pages", &pages, py::arg("shape"), py::arg("type"), "An array of zeros in pages of its own.");
     module.def("halves_from_floats", &halves, py::arg("floats"), "float16 from float32, to nearest even.");
     module.def("floats_from_halves", &floats, py::arg("halves"), "float32 from float16, exact.");
 }

@@ -26,6 +26,23 @@ void run(Session &session, const py::list &inputs, const py::list &outputs) {
     session.run(sources, destinations);
 }
 
+/// The caller keeps the arrays until the request is done.
+Request submit(Session &session, const py::list &inputs, const py::list &outputs) {
+    thread_local Tensors sources, destinations;
+    read_tensors(inputs, "input", Access::read, sources);
+    read_tensors(outputs, "output", Access::write, destinations);
+    const py::gil_scoped_release unlocked; // it may have to wait for an earlier request
+    return session.submit(sources, destinations);
+}
+
+/// Other threads of Python go on while it waits for a request that is under way.
+struct ReleaseUnlocked {
+    template <class Waiting> void operator()(Waiting *waiting) const {
+        const py::gil_scoped_release unlocked;
+        delete waiting;
+    }
+};
+
 /// `objects`, which are `count` plain arrays in a list or tuple, or the one: whoever holds the result keeps
 /// them alive. Nothing if they are anything else.
 py::object read_plain(py::handle objects, std::size_t count, Access access, Tensors &tensors) {
@@ -84,13 +101,22 @@ void bind_program(py::module_ &module) {
         .def("describe", &Program::describe)
         .def("output_shapes", &output_shapes, py::arg("input_shapes"));
 
-    py::class_<Session>(module, "Session", "Runs a program for one caller at a time.")
-        .def(py::init([](const Program &program, int threads, bool check_finite) {
+    py::class_<Request, std::unique_ptr<Request, ReleaseUnlocked>>(module, "Request",
+                                                                   "A run that may still be under way.")
+        .def("wait", &Request::wait, py::call_guard<py::gil_scoped_release>())
+        .def("wait_for", &Request::wait_for, py::arg("seconds"), py::call_guard<py::gil_scoped_release>());
+
+    py::class_<Session, std::unique_ptr<Session, ReleaseUnlocked>>(module, "Session",
+                                                                   "Runs a program for one caller at a time.")
+        .def(py::init([](const Program &program, int threads, bool check_finite, int inflight) {
                  const py::gil_scoped_release unlocked;
-                 return Session(program, {.threads = threads, .check_finite = check_finite});
+                 return std::unique_ptr<Session, ReleaseUnlocked>(new Session(
+                     program, {.threads = threads, .check_finite = check_finite, .inflight = inflight}));
              }),
-             py::arg("program"), py::arg("threads") = 0, py::arg("check_finite") = false)
+             py::arg("program"), py::arg("threads") = 0, py::arg("check_finite") = false,
+             py::arg("inflight") = 0)
         .def("run", &run, py::arg("inputs"), py::arg("outputs"))
+        .def("submit", &submit, py::arg("inputs"), py::arg("outputs"))
         .def("run_plain", &run_plain, py::arg("inputs"), py::arg("input_count"), py::arg("outputs"),
              py::arg("output_count"));
 }

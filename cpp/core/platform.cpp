@@ -162,6 +162,20 @@ void advise_huge_pages([[maybe_unused]] void *memory, [[maybe_unused]] std::size
 #endif
 }
 
+void *map_pages(std::size_t bytes, std::size_t alignment) noexcept {
+    const std::size_t mapped = bytes + alignment;
+    void *memory = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+    if (memory == MAP_FAILED) return nullptr;
+    auto *first = static_cast<std::byte *>(memory);
+    const std::size_t past = reinterpret_cast<std::uintptr_t>(first) % alignment;
+    const std::size_t before = past == 0 ? 0 : alignment - past;
+    if (before > 0) munmap(first, before);
+    munmap(first + before + bytes, mapped - before - bytes);
+    return first + before;
+}
+
+void unmap_pages(void *memory, std::size_t bytes) noexcept { munmap(memory, bytes); }
+
 BlockedSignals::BlockedSignals() {
     sigset_t all;
     sigfillset(&all);

@@ -28,6 +28,11 @@ unsigned fork_generation();
 /// Asks for huge pages behind [memory, memory + bytes); advice only, nothing happens where that is unknown.
 void advise_huge_pages(void *memory, std::size_t bytes);
 
+/// Memory of the system's own, zeros, on a multiple of `alignment`, itself one of the page size; null when
+/// there is not enough.
+void *map_pages(std::size_t bytes, std::size_t alignment) noexcept;
+void unmap_pages(void *memory, std::size_t bytes) noexcept;
+
 /// While alive, keeps signals from the calling thread and from those it starts, so that workers never run the
 /// handlers of the program that embeds them. Signals of faults stay, for crash reporters.
 class BlockedSignals {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <array>
+#include <exception>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -39,7 +41,8 @@ struct LowerOptions {
 struct SessionOptions {
     int threads = 0; ///< 0: as many as the process may use at once
     bool check_finite =
-        false; ///< a NaN or infinity in a layer's result is an error naming the first such layer
+        false;        ///< a NaN or infinity in a layer's result is an error naming the first such layer
+    int inflight = 3; ///< requests that may be under way at once, where a device works on its own
 };
 
 /// A backend's preparation for one combination of input shapes: memory layout, kernel choices. Immutable.
@@ -50,6 +53,10 @@ public:
     virtual std::size_t arena_bytes() const = 0;
 };
 
+/// Called once when a request is done, from any thread: with nothing, or with what went wrong. Must not
+/// throw.
+using Completion = std::function<void(std::exception_ptr failure)>;
+
 /// One caller's execution state on a device: arena, threads or command queue. Not for concurrent use.
 class Executor {
 public:
@@ -59,6 +66,14 @@ public:
     /// Inputs and outputs have the plan's shapes; data types and strides as given. Blocks until done.
     virtual void run(const Plan &plan, std::span<const TensorView> inputs,
                      std::span<const TensorView> outputs) = 0;
+    /// Starts a run; inputs and outputs must stay as they are until `done` is called. Blocks while as many
+    /// are under way as the session may have. Throws, without calling `done`, what prevents the start. Here:
+    /// for devices that are the calling thread's.
+    virtual void submit(const Plan &plan, std::span<const TensorView> inputs,
+                        std::span<const TensorView> outputs, Completion done) {
+        run(plan, inputs, outputs);
+        done(nullptr);
+    }
 };
 
 /// A graph prepared by a backend: packed weights, chosen kernels. Immutable and safe to use from several
@@ -81,6 +96,8 @@ public:
     virtual std::string name() const = 0;
     /// The device it runs on, for people: "AMD EPYC, avx2", "Apple M2".
     virtual std::string device_name() const = 0;
+    /// Changes whenever answers might: with the device, the system and what is compiled at run time.
+    virtual std::string identity() const { return device_name(); }
     virtual std::unique_ptr<LoweredGraph> lower(const Graph &graph, const LowerOptions &options) const = 0;
     /// Tensors are without gaps, of one type (float32 or float64), checked, and do not overlap. Throws
     /// UnsupportedError unless a backend can do it.
@@ -88,7 +105,16 @@ public:
                           const TensorView &kernel, const TensorView &result) const;
 };
 
-/// What a user asks for ("auto", "cpu", "metal") resolved to a backend, with the reason for the choice.
+/// A device that programs can be compiled for, or the reason why there is none.
+struct DeviceDescription {
+    std::string name;                 ///< what a user asks for: "cpu", "metal", "metal:0x100000abc"
+    std::string description;          ///< for people: "Apple M2"
+    std::string reason;               ///< why it cannot be used; empty when it can
+    Json properties = Json::object(); ///< what its backend knows of it
+};
+
+/// What a user asks for ("auto", "cpu", "metal", "metal:Apple M2") resolved to a backend, with the reason for
+/// the choice.
 struct BackendChoice {
     std::shared_ptr<const Backend> backend;
     Precision precision;
@@ -98,8 +124,11 @@ struct BackendChoice {
 /// Names of the backends that this build has, "cpu" first.
 std::vector<std::string> built_backends();
 
+/// All devices of this machine, "cpu" first; at least one entry for each backend that mpscnn has anywhere.
+std::vector<DeviceDescription> list_devices();
+
 /// The one place that knows which backends exist. Throws DeviceError with the remedy for a device that is not
-/// there and ParameterError for an unknown name.
+/// there or that answered wrongly (self_check.h), and ParameterError for an unknown name.
 BackendChoice choose_backend(const std::string &device, const std::string &precision);
 
 } // namespace mpscnn::engine

@@ -2,6 +2,7 @@
 
 #include "cpu/cpu_backend.h"
 #include "engine/backend.h"
+#include "engine/self_check.h"
 #if defined(MPSCNN_WITH_METAL)
 #include "metal/metal_backend.h"
 #endif
@@ -11,7 +12,12 @@ namespace mpscnn::engine {
 namespace {
 
 #if defined(MPSCNN_WITH_METAL)
-std::shared_ptr<const Backend> make_metal_backend() { return metal::make_metal_backend(); }
+std::shared_ptr<const Backend> make_metal_backend(const std::string &wanted) {
+    auto backend = metal::make_metal_backend(wanted);
+    require_right_answers(*backend, *cpu::make_cpu_backend());
+    return backend;
+}
+std::vector<DeviceDescription> list_metal_devices() { return metal::list_devices(); }
 constexpr const char *why_not_metal = "Metal runs when asked for (device='metal'), since it lacks operations";
 #else
 #if defined(__APPLE__)
@@ -19,8 +25,20 @@ constexpr const char *why_not_metal = "this build of mpscnn has no Metal engine"
 #else
 constexpr const char *why_not_metal = "no Metal device on this machine (Linux)";
 #endif
-std::shared_ptr<const Backend> make_metal_backend() { fail(ErrorKind::device, why_not_metal); }
+std::shared_ptr<const Backend> make_metal_backend(const std::string &) {
+    fail(ErrorKind::device, why_not_metal);
+}
+std::vector<DeviceDescription> list_metal_devices() { return {{"metal", "", why_not_metal}}; }
 #endif
+
+/// "metal:Apple M2" is the device "Apple M2" of "metal".
+struct DeviceName {
+    std::string backend, wanted;
+
+    explicit DeviceName(const std::string &text)
+        : backend(text.substr(0, text.find(':'))),
+          wanted(backend.size() == text.size() ? "" : text.substr(backend.size() + 1)) {}
+};
 
 /// What "auto" picks for a device. Never less accurate than what the network was given as.
 struct AutomaticPrecision {
@@ -39,10 +57,10 @@ Precision precision_for(const std::string &device, const std::string &wanted) {
     fail(ErrorKind::parameter, "precision must be auto, float32 or float16, got " + quoted(wanted));
 }
 
-std::shared_ptr<const Backend> make_backend(const std::string &device) {
-    if (device == "cpu") return cpu::make_cpu_backend();
+std::shared_ptr<const Backend> make_backend(const DeviceName &device) {
+    if (device.backend == "cpu") return cpu::make_cpu_backend();
     try {
-        return make_metal_backend();
+        return make_metal_backend(device.wanted);
     } catch (const Error &error) {
         fail(error.kind(), std::string(error.what()) + ". Use device='cpu' or device='auto'.");
     }
@@ -65,12 +83,22 @@ std::vector<std::string> built_backends() {
 #endif
 }
 
+std::vector<DeviceDescription> list_devices() {
+    std::vector<DeviceDescription> devices{{"cpu", cpu::make_cpu_backend()->device_name(), ""}};
+    for (DeviceDescription &device : list_metal_devices()) devices.push_back(std::move(device));
+    return devices;
+}
+
 BackendChoice choose_backend(const std::string &device, const std::string &precision) {
-    if (device != "auto" && device != "cpu" && device != "metal")
-        fail(ErrorKind::parameter, "device must be auto, cpu or metal, got " + quoted(device));
     // The Metal engine refuses some operations, and "auto" must not fail where the CPU engine runs.
-    const std::string chosen_device = device == "auto" ? "cpu" : device;
-    const Precision chosen = precision_for(chosen_device, precision);
+    const DeviceName chosen_device(device == "auto" ? "cpu" : device);
+    const bool known = device == "auto" || device == "cpu" || chosen_device.backend == "metal";
+    if (!known || device.ends_with(':'))
+        fail(ErrorKind::parameter,
+             "device must be auto, cpu, metal, or metal: with a device's name or registry id "
+             "behind it, got " +
+                 quoted(device));
+    const Precision chosen = precision_for(chosen_device.backend, precision);
     std::string reason = device == "auto" ? why_not_metal : "as asked";
     if (precision == "auto") reason += std::string("; ") + name_of(chosen) + " lowers no accuracy";
     return {make_backend(chosen_device), chosen, std::move(reason)};

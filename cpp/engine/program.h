@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/backend.h"
+#include "engine/request.h"
 
 namespace mpscnn::engine {
 
@@ -69,8 +70,12 @@ public:
     const std::shared_ptr<Program> &program() const { return program_; }
     /// Reads the inputs, writes the outputs. Allocates nothing when the shapes are those of the run before.
     void run(std::span<const TensorView> inputs, std::span<const TensorView> outputs);
+    /// Likewise, but may return before the outputs are written; see Executor::submit.
+    std::shared_ptr<Request> submit(std::span<const TensorView> inputs, std::span<const TensorView> outputs);
 
 private:
+    const Program::Planned &checked_plan(std::span<const TensorView> inputs,
+                                         std::span<const TensorView> outputs);
     const Program::Planned &planned_for(std::span<const TensorView> inputs);
     void check_outputs(const Program::Planned &planned, std::span<const TensorView> inputs,
                        std::span<const TensorView> outputs) const;

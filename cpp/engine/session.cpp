@@ -127,13 +127,28 @@ void Session::check_outputs(const Program::Planned &planned, std::span<const Ten
     }
 }
 
-void Session::run(std::span<const TensorView> inputs, std::span<const TensorView> outputs) {
-    const Occupation occupation(busy_);
+const Program::Planned &Session::checked_plan(std::span<const TensorView> inputs,
+                                              std::span<const TensorView> outputs) {
     require_floats("input", program_->inputs(), inputs);
     require_floats("output", program_->outputs(), outputs);
     const Program::Planned &planned = planned_for(inputs);
     check_outputs(planned, inputs, outputs);
-    executor_->run(*planned.plan, inputs, outputs);
+    return planned;
+}
+
+void Session::run(std::span<const TensorView> inputs, std::span<const TensorView> outputs) {
+    const Occupation occupation(busy_);
+    executor_->run(*checked_plan(inputs, outputs).plan, inputs, outputs);
+}
+
+std::shared_ptr<Request> Session::submit(std::span<const TensorView> inputs,
+                                         std::span<const TensorView> outputs) {
+    const Occupation occupation(busy_);
+    const Program::Planned &planned = checked_plan(inputs, outputs);
+    auto request = std::make_shared<Request>();
+    executor_->submit(*planned.plan, inputs, outputs,
+                      [request](std::exception_ptr failure) { request->finish(std::move(failure)); });
+    return request;
 }
 
 } // namespace mpscnn::engine

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -15,9 +16,9 @@ namespace mpscnn::metal {
 /// A GPU with its command queue and the engine's shaders.
 class Device {
 public:
-    /// The system's default device. All programs that are alive share it; nothing of it outlives them. Throws
-    /// DeviceError when there is none that can run MPS.
-    static std::shared_ptr<Device> shared();
+    /// The device of this name or registry id, "" for the system's default. All programs on it that are alive
+    /// share it; nothing of it outlives them. Throws DeviceError when there is none such that can run MPS.
+    static std::shared_ptr<Device> open(const std::string &wanted);
 
     explicit Device(objc_ptr<id<MTLDevice>> device);
     ~Device();
@@ -28,6 +29,14 @@ public:
     id<MTLCommandQueue> queue() const { return queue_.get(); }
     ShaderLibrary &shaders() { return *shaders_; }
     std::string name() const;
+    /// With the system's build and the shaders: all on which answers depend.
+    std::string identity() const;
+
+    /// Throws DeviceError when the device was removed, and in a process forked after Metal was first used: a
+    /// GPU's connection does not pass to a child.
+    void require_usable() const;
+    /// Every later use fails; programs compiled from now on open what is left.
+    void mark_removed() { removed_ = true; }
 
     /// Memory that processor and GPU share. Throws DeviceError when there is not enough.
     objc_ptr<id<MTLBuffer>> make_buffer(std::size_t bytes) const;
@@ -42,6 +51,7 @@ private:
     objc_ptr<id<MTLDevice>> device_;
     objc_ptr<id<MTLCommandQueue>> queue_;
     std::unique_ptr<ShaderLibrary> shaders_;
+    std::atomic<bool> removed_{false};
 };
 
 } // namespace mpscnn::metal

@@ -1,27 +1,17 @@
 #include "metal/device.h"
 
+#include <map>
 #include <mutex>
 
 #include "core/json.h"
+#include "core/platform.h"
+#include "metal/device_list.h"
+#include "metal/shader_source.h"
 #include "metal/text.h"
-
-#import <MetalPerformanceShaders/MetalPerformanceShaders.h>
 
 namespace mpscnn::metal {
 
 namespace {
-
-/// The default device; a process without a screen may have none although there is a GPU.
-objc_ptr<id<MTLDevice>> find_device() {
-    auto preferred = adopt(MTLCreateSystemDefaultDevice());
-    if (preferred && MPSSupportsMTLDevice(preferred.get())) return preferred;
-    const auto all = adopt(MTLCopyAllDevices());
-    for (id<MTLDevice> device in all.get())
-        if (MPSSupportsMTLDevice(device)) return share(device);
-    if (!preferred) fail(ErrorKind::device, "this machine has no Metal device");
-    fail(ErrorKind::device,
-         "Metal device " + quoted(text_of([preferred.get() name])) + " cannot run Metal Performance Shaders");
-}
 
 objc_ptr<id<MTLBuffer>> require_buffer(objc_ptr<id<MTLBuffer>> buffer, std::size_t bytes) {
     if (!buffer)
@@ -29,16 +19,33 @@ objc_ptr<id<MTLBuffer>> require_buffer(objc_ptr<id<MTLBuffer>> buffer, std::size
     return buffer;
 }
 
+/// Of the process in which Metal was first used.
+unsigned first_process() {
+    static const unsigned generation = platform::fork_generation();
+    return generation;
+}
+
+void require_same_process() {
+    if (platform::fork_generation() != first_process())
+        fail(ErrorKind::device,
+             "this process was forked from one that used Metal, which does not pass to children; "
+             "start processes with multiprocessing's method 'spawn', or use Metal in the child "
+             "only");
+}
+
 } // namespace
 
-std::shared_ptr<Device> Device::shared() {
+std::shared_ptr<Device> Device::open(const std::string &wanted) {
     static std::mutex mutex;
-    static std::weak_ptr<Device> known;
+    static std::map<std::uint64_t, std::weak_ptr<Device>> known; // by registry id
+    require_same_process();
     const autorelease_scope pool;
     const std::lock_guard lock(mutex);
-    auto device = known.lock();
+    auto found = find_device(wanted);
+    std::weak_ptr<Device> &entry = known[[found.get() registryID]];
+    auto device = entry.lock();
     // Not make_shared: its one allocation would keep the memory while `known` exists.
-    if (!device) known = device = std::shared_ptr<Device>(new Device(find_device()));
+    if (!device || device->removed_) entry = device = std::shared_ptr<Device>(new Device(std::move(found)));
     return device;
 }
 
@@ -59,6 +66,19 @@ Device::~Device() {
 std::string Device::name() const {
     const autorelease_scope pool;
     return text_of([device_.get() name]);
+}
+
+std::string Device::identity() const {
+    const autorelease_scope pool;
+    return name() + "\nregistry id " + registry_id_of(device_.get()) + "\nsystem " +
+           text_of([[NSProcessInfo processInfo] operatingSystemVersionString]) + "\nshaders " +
+           std::to_string(std::hash<std::string>()(shader_source()));
+}
+
+void Device::require_usable() const {
+    require_same_process();
+    if (removed_)
+        fail(ErrorKind::device, "Metal device " + quoted(name()) + " was removed from this machine");
 }
 
 objc_ptr<id<MTLBuffer>> Device::make_buffer(std::size_t bytes) const {

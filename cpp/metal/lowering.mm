@@ -59,6 +59,7 @@ LoweredLayer lower_node(const Graph &graph, std::size_t index, Precision precisi
 
 std::shared_ptr<const LoweredNetwork> lower_network(const Graph &graph, Precision precision,
                                                     std::shared_ptr<Device> device) {
+    device->require_usable();
     const autorelease_scope pool;
     const auto destroy = [](LoweredNetwork *owned) {
         const autorelease_scope scope;

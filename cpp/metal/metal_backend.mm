@@ -14,8 +14,8 @@ public:
     std::unique_ptr<engine::Plan> plan(const std::vector<Shape> &input_shapes) const override {
         return std::make_unique<MetalPlan>(network_, input_shapes);
     }
-    std::unique_ptr<engine::Executor> executor(const engine::SessionOptions &) const override {
-        return std::make_unique<MetalExecutor>(network_);
+    std::unique_ptr<engine::Executor> executor(const engine::SessionOptions &options) const override {
+        return std::make_unique<MetalExecutor>(network_, options);
     }
     std::size_t weight_bytes() const override { return network_->weight_bytes; }
 
@@ -29,6 +29,7 @@ public:
 
     std::string name() const override { return "metal"; }
     std::string device_name() const override { return device_->name(); }
+    std::string identity() const override { return device_->identity(); }
     std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &graph,
                                                 const engine::LowerOptions &options) const override {
         return std::make_unique<MetalLoweredGraph>(lower_network(graph, options.precision, device_));
@@ -40,8 +41,8 @@ private:
 
 } // namespace
 
-std::shared_ptr<const engine::Backend> make_metal_backend() {
-    return std::make_shared<MetalBackend>(Device::shared());
+std::shared_ptr<const engine::Backend> make_metal_backend(const std::string &wanted) {
+    return std::make_shared<MetalBackend>(Device::open(wanted));
 }
 
 } // namespace mpscnn::metal

@@ -4,28 +4,35 @@
 
 #include "metal/metal_plan.h"
 #include "metal/request.h"
-#include "metal/staging.h"
+#include "metal/slots.h"
 
 namespace mpscnn::metal {
 
-/// Runs plans on a GPU: one command buffer for each run.
+/// Runs plans on a GPU: one command buffer for each request.
 class MetalExecutor : public engine::Executor {
 public:
-    explicit MetalExecutor(std::shared_ptr<const LoweredNetwork> network);
+    MetalExecutor(std::shared_ptr<const LoweredNetwork> network, const engine::SessionOptions &options);
+    /// Waits for what is under way.
     ~MetalExecutor() override;
 
+    /// Memory is made by the first run: which arrays need staging is not known earlier.
     void prepare(const engine::Plan &plan) override;
     void run(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
              std::span<const engine::TensorView> outputs) override;
+    void submit(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
+                std::span<const engine::TensorView> outputs, engine::Completion done) override;
 
 private:
-    void encode(id<MTLCommandBuffer> command_buffer, const MetalPlan &plan,
-                std::span<const engine::TensorView> inputs, std::span<const engine::TensorView> outputs);
-    void encode_pass(Encoding &encoding, const MetalPlan &plan, std::span<const engine::TensorView> inputs,
-                     std::span<const engine::TensorView> outputs);
+    /// What the arrays' elements are, beside the memory of a slot.
+    struct Arrays {
+        std::span<const engine::TensorView> inputs, outputs;
+    };
+    void encode(id<MTLCommandBuffer> command_buffer, const MetalPlan &plan, const Slot &slot,
+                const Arrays &arrays);
+    void encode_pass(Encoding &encoding, const MetalPlan &plan, const Slot &slot, const Arrays &arrays);
 
     std::shared_ptr<const LoweredNetwork> network_; ///< whose device the buffers belong to
-    std::vector<Staging> inputs_, outputs_;
+    Slots slots_;
     Handlers handlers_;
 };
 

@@ -1,5 +1,7 @@
 #include "metal/metal_executor.h"
 
+#include <future>
+
 namespace mpscnn::metal {
 
 using engine::TensorView;
@@ -27,76 +29,91 @@ std::size_t offset_of(const ImageLayout &layout, DType type, std::int64_t image)
     return static_cast<std::size_t>(elements) * size_of(type);
 }
 
-/// Encodes the copy between an image and the array in `staging` whose elements have the given type.
+/// Encodes the copy between an image and the array in `memory` whose elements have the given type.
 void transfer(Encoding &encoding, const Port &port, const std::string &label, MPSImage *image,
-              const Staging &staging, DType type) {
-    const std::size_t offset = offset_of(port.layout(), type, encoding.first_image());
+              const PortMemory &memory, DType type) {
+    const std::size_t offset = memory.offset() + offset_of(port.layout(), type, encoding.first_image());
     port.transfer.encode(encoding.command_buffer(), label, image,
-                         {staging.buffer(), type, port.layout().channels, 0, offset});
+                         {memory.buffer(), type, port.layout().channels, 0, offset});
+}
+
+/// The slot is free again before anyone hears of the end: who does may start the next request.
+void finish(std::shared_ptr<Slot> slot, const engine::Completion &done, std::exception_ptr failure) {
+    if (!failure)
+        for (const PortMemory &output : slot->outputs) output.finish();
+    slot.reset();
+    done(std::move(failure));
 }
 
 } // namespace
 
-MetalExecutor::MetalExecutor(std::shared_ptr<const LoweredNetwork> network) : network_(std::move(network)) {}
+MetalExecutor::MetalExecutor(std::shared_ptr<const LoweredNetwork> network,
+                             const engine::SessionOptions &options)
+    : network_(std::move(network)), slots_(options.inflight) {}
 
 MetalExecutor::~MetalExecutor() {
     const autorelease_scope pool;
     handlers_.wait();
-    inputs_.clear();
-    outputs_.clear();
+    slots_.clear();
 }
 
-void MetalExecutor::prepare(const engine::Plan &given) {
-    const MetalPlan &plan = own_plan(given);
-    const autorelease_scope pool;
-    const auto reserve = [&](std::vector<Staging> &staging, const std::vector<Shape> &shapes) {
-        staging.resize(shapes.size());
-        for (std::size_t i = 0; i < shapes.size(); ++i)
-            staging[i].reserve(*network_->device,
-                               static_cast<std::size_t>(shapes[i].elements()) * size_of(DType::float32));
-    };
-    reserve(inputs_, plan.input_shapes());
-    reserve(outputs_, plan.output_shapes());
-}
+void MetalExecutor::prepare(const engine::Plan &given) { own_plan(given); }
 
-void MetalExecutor::run(const engine::Plan &given, std::span<const TensorView> inputs,
+void MetalExecutor::run(const engine::Plan &plan, std::span<const TensorView> inputs,
                         std::span<const TensorView> outputs) {
+    const auto result = std::make_shared<std::promise<void>>();
+    std::future<void> done = result->get_future();
+    submit(plan, inputs, outputs, [result](std::exception_ptr failure) {
+        failure ? result->set_exception(std::move(failure)) : result->set_value();
+    });
+    done.get();
+}
+
+void MetalExecutor::submit(const engine::Plan &given, std::span<const TensorView> inputs,
+                           std::span<const TensorView> outputs, engine::Completion done) {
     const MetalPlan &plan = own_plan(given);
     require_shapes("input", plan.input_shapes(), inputs);
     require_shapes("output", plan.output_shapes(), outputs);
+    const Device &device = *network_->device;
+    device.require_usable();
     const autorelease_scope pool;
-    prepare(plan);
-    for (std::size_t i = 0; i < inputs.size(); ++i) inputs_[i].copy_from(inputs[i]);
-    id<MTLCommandBuffer> command_buffer =
-        make_command_buffer(network_->device->queue(), network_->graph.name());
-    encode(command_buffer, plan, inputs, outputs);
-    run_to_completion(command_buffer, handlers_);
-    for (std::size_t i = 0; i < outputs.size(); ++i) outputs_[i].copy_to(outputs[i]);
+    std::shared_ptr<Slot> slot = slots_.take();
+    slot->inputs.resize(inputs.size());
+    slot->outputs.resize(outputs.size());
+    for (std::size_t i = 0; i < inputs.size(); ++i) slot->inputs[i].read(device, inputs[i]);
+    for (std::size_t i = 0; i < outputs.size(); ++i) slot->outputs[i].write(device, outputs[i]);
+    id<MTLCommandBuffer> command_buffer = make_command_buffer(device.queue(), network_->graph.name());
+    encode(command_buffer, plan, *slot, {inputs, outputs});
+    commit(command_buffer, network_->device, handlers_,
+           [slot = std::move(slot), done = std::move(done)](std::exception_ptr failure) mutable {
+               finish(std::move(slot), done, std::move(failure));
+           });
 }
 
-void MetalExecutor::encode(id<MTLCommandBuffer> command_buffer, const MetalPlan &plan,
-                           std::span<const TensorView> inputs, std::span<const TensorView> outputs) {
+void MetalExecutor::encode(id<MTLCommandBuffer> command_buffer, const MetalPlan &plan, const Slot &slot,
+                           const Arrays &arrays) {
     const std::lock_guard lock(network_->encoding);
+    MPSHintTemporaryMemoryHighWaterMark(command_buffer, plan.arena_bytes());
     for (std::int64_t first_image : plan.passes()) {
         Encoding encoding(command_buffer, plan.values(), first_image);
-        encode_pass(encoding, plan, inputs, outputs);
+        encode_pass(encoding, plan, slot, arrays);
     }
 }
 
-void MetalExecutor::encode_pass(Encoding &encoding, const MetalPlan &plan, std::span<const TensorView> inputs,
-                                std::span<const TensorView> outputs) {
+void MetalExecutor::encode_pass(Encoding &encoding, const MetalPlan &plan, const Slot &slot,
+                                const Arrays &arrays) {
     const engine::Graph &graph = network_->graph;
-    for (std::size_t i = 0; i < inputs.size(); ++i) {
+    for (std::size_t i = 0; i < slot.inputs.size(); ++i) {
         const Port &port = plan.inputs()[i];
         if (plan.values()[static_cast<std::size_t>(port.value)].readers == 0) continue;
-        transfer(encoding, port, graph.inputs()[i].name, encoding.create(port.value), inputs_[i],
-                 inputs[i].type);
+        transfer(encoding, port, graph.inputs()[i].name, encoding.create(port.value), slot.inputs[i],
+                 arrays.inputs[i].type);
     }
     for (const auto &step : plan.steps()) step->encode(encoding);
-    for (std::size_t i = 0; i < outputs.size(); ++i) {
+    for (std::size_t i = 0; i < slot.outputs.size(); ++i) {
         const Port &port = plan.outputs()[i];
         transfer(encoding, port, graph.value_name(graph.outputs()[i]), encoding.image(port.value),
-                 outputs_[i], outputs[i].type);
+                 slot.outputs[i], arrays.outputs[i].type);
         encoding.was_read_by_shader(port.value);
     }
 }

@@ -5,6 +5,10 @@
 #include <mutex>
 #include <string>
 
+#include "core/platform.h"
+#include "engine/backend.h"
+#include "metal/device.h"
+
 #import <Metal/Metal.h>
 
 namespace mpscnn::metal {
@@ -18,7 +22,7 @@ public:
     Handlers(const Handlers &) = delete;
     Handlers &operator=(const Handlers &) = delete;
 
-    /// Blocks until there are none.
+    /// Blocks until there are none. In a forked child they never end, and nothing is waited for.
     void wait();
 
     /// For a handler to capture.
@@ -31,13 +35,15 @@ private:
         int value = 0;
     };
     std::shared_ptr<Count> count_;
+    const unsigned process_ = platform::fork_generation();
 };
 
 /// Made so that errors name the encoder. Autoreleased. Throws DeviceError.
 id<MTLCommandBuffer> make_command_buffer(id<MTLCommandQueue> queue, const std::string &label);
 
-/// Commits and blocks until the GPU is done. Throws DeviceError with the code, the label and the encoder's
-/// name.
-void run_to_completion(id<MTLCommandBuffer> command_buffer, Handlers &handlers);
+/// Commits. `done` is called on a thread of Metal's when the GPU is done, with a DeviceError that has the
+/// code, the label and the encoder's name if it failed. A device that is gone is marked as such.
+void commit(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<Device> &device, Handlers &handlers,
+            engine::Completion done);
 
 } // namespace mpscnn::metal

@@ -1,7 +1,5 @@
 #include "metal/request.h"
 
-#include <future>
-
 #include "core/json.h"
 #include "metal/objc_ptr.h"
 #include "metal/text.h"
@@ -22,20 +20,22 @@ std::string failed_encoder(NSError *error) {
     return affected;
 }
 
-/// Empty when the command buffer succeeded.
-std::string failure_of(id<MTLCommandBuffer> command_buffer) {
-    if ([command_buffer status] != MTLCommandBufferStatusError) return {};
+/// Null when the command buffer succeeded.
+std::exception_ptr failure_of(id<MTLCommandBuffer> command_buffer, Device &device) {
+    if ([command_buffer status] != MTLCommandBufferStatusError) return nullptr;
     NSError *error = [command_buffer error];
+    if ([error code] == MTLCommandBufferErrorDeviceRemoved) device.mark_removed();
     std::string message = "Metal command buffer " + quoted(text_of([command_buffer label])) +
                           " failed: " + text_of(error, "no reason given");
     const std::string encoder = failed_encoder(error);
     if (!encoder.empty()) message += ", in " + quoted(encoder);
-    return message;
+    return std::make_exception_ptr(Error(ErrorKind::device, message));
 }
 
 } // namespace
 
 void Handlers::wait() {
+    if (platform::fork_generation() != process_) return;
     std::unique_lock lock(count_->mutex);
     count_->changed.wait(lock, [&] { return count_->value == 0; });
 }
@@ -62,21 +62,24 @@ id<MTLCommandBuffer> make_command_buffer(id<MTLCommandQueue> queue, const std::s
     return command_buffer;
 }
 
-void run_to_completion(id<MTLCommandBuffer> command_buffer, Handlers &handlers) {
-    const auto result = std::make_shared<std::promise<std::string>>();
-    std::future<std::string> failure = result->get_future();
+void commit(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<Device> &device, Handlers &handlers,
+            engine::Completion done) {
+    // Shared, since Metal copies blocks as it likes and `done` must be called, and may be changed, once.
+    const auto shared_done = std::make_shared<engine::Completion>(std::move(done));
     const std::shared_ptr<void> ticket = handlers.ticket();
+    const std::shared_ptr<Device> kept = device;
     [command_buffer addCompletedHandler:^(id<MTLCommandBuffer> finished) {
       (void)ticket; // captured for its destructor
       const autorelease_scope pool;
-      try {
-          result->set_value(failure_of(finished));
-      } catch (...) { // Metal's thread must see no exception
-          result->set_exception(std::current_exception());
+      std::exception_ptr failure;
+      try { // Metal's thread must see no exception
+          failure = failure_of(finished, *kept);
+      } catch (...) {
+          failure = std::current_exception();
       }
+      (*shared_done)(std::move(failure));
     }];
     [command_buffer commit];
-    if (const std::string message = failure.get(); !message.empty()) fail(ErrorKind::device, message);
 }
 
 } // namespace mpscnn::metal

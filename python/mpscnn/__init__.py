@@ -24,11 +24,11 @@ from mpscnn.errors import (
 )
 from mpscnn.feature_image import Image, ImageDescriptor, TemporaryImage
 from mpscnn.layers.layer_maker import Tensor
-from mpscnn.library import build_config, devices, operations, preprocess
+from mpscnn.library import build_config, devices, empty, operations, preprocess
 from mpscnn.model import Model, load
 from mpscnn.network import Network
 from mpscnn.padding import DefaultPadding, PaddingMethod
-from mpscnn.program import Program, Session
+from mpscnn.program import Program, Request, Session
 from mpscnn.results import Classification, Prediction
 from mpscnn.signal import convolve1d, convolve2d, correlate1d, correlate2d
 from mpscnn.weights import unpack_binary_weights
@@ -54,6 +54,7 @@ __all__ = [
     "ParameterError",
     "Prediction",
     "Program",
+    "Request",
     "Session",
     "ShapeError",
     "StateError",
@@ -67,6 +68,7 @@ __all__ = [
     "correlate1d",
     "correlate2d",
     "devices",
+    "empty",
     "kernels",
     "load",
     "models",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+import operator
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from mpscnn import _core
+from mpscnn.errors import ParameterError
 from mpscnn.photo import open_photo
 
 
@@ -20,9 +23,40 @@ def build_config() -> dict[str, Any]:
 
 
 def devices() -> list[dict[str, Any]]:
-    """Devices of this machine: name (for `device=`), description, precisions."""
+    """Devices of this machine, the CPU first.
+
+    Each has `name` (for `device=`) and `available`; where it is available `description` and `precisions`, else
+    `reason`. The Metal device "metal" is the system's default; others are named by their registry id
+    ("metal:0x100000abc"), and `device="metal:Apple M2"` takes one by its description. They also have registry_id,
+    default, unified_memory, headless, low_power, removable, families ("apple7", "mac2", ...: all that it supports),
+    recommended_working_set_bytes and max_buffer_bytes.
+    """
     found: list[dict[str, Any]] = json.loads(_core.devices())
     return found
+
+
+def empty(shape: int | Sequence[int], dtype: DTypeLike = np.float32) -> NDArray[Any]:
+    """An array in memory pages of its own, zeros at first: a GPU reads and writes it where it lies.
+
+    For inputs and `out` of `Session.run` and `Session.submit`, whole or cut along the batch; views with gaps are copied
+    as any other array is. On the CPU it is an array as any other.
+
+    Args:
+        shape: extents.
+        dtype: any type without Python objects; networks take float32 and float16.
+
+    Raises:
+        ParameterError: a negative extent or a type with Python objects. MemoryError: there is not enough memory.
+    """
+    extents = (shape,) if isinstance(shape, int) else tuple(operator.index(extent) for extent in shape)
+    kind = np.dtype(dtype)
+    if any(extent < 0 for extent in extents):
+        raise ParameterError(f"empty: extents must be 0 or more, got {extents}")
+    if kind.hasobject:
+        raise ParameterError(f"empty: dtype must be without Python objects, got {kind}")
+    if math.prod(extents) * kind.itemsize > np.iinfo(np.int64).max:
+        raise ParameterError(f"empty: {extents} of {kind} is more than a machine can address")
+    return _core.pages(extents, kind)
 
 
 def operations() -> list[dict[str, Any]]:

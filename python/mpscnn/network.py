@@ -204,7 +204,7 @@ class Network(
         """Prepares the network for a device.
 
         Args:
-            device: "auto", "cpu" or "metal".
+            device: "auto", "cpu", "metal", or a name that `mpscnn.devices` lists.
             precision: "auto", "float32" or "float16".
             outputs: layers whose results are wanted instead of the network's outputs; the rest is not computed.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,15 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn.arrays import as_input, check_output
-from mpscnn.errors import ParameterError
+from mpscnn.errors import Error, ParameterError
 from mpscnn.feature_image import Image
+from mpscnn.library import empty
 
 if TYPE_CHECKING:
     from mpscnn.commands import CommandBuffer
+
+# Bytes from which an array that a GPU shares is cheaper than a copy: below, mapping the pages takes longer.
+_WORTH_PAGES = 1 << 16
 
 Arrays = Mapping[str, Any] | Sequence[Any]
 Result = NDArray[Any] | dict[str, NDArray[Any]]
@@ -42,15 +47,21 @@ class Program:
     def __repr__(self) -> str:
         return f"<Program {self.name!r} on {self.device} ({self.device_name}), {self.precision}>"
 
-    def session(self, *, threads: int | str = "auto", check_finite: bool = False) -> Session:
+    def session(
+        self, *, threads: int | str = "auto", check_finite: bool = False, inflight: int = 3
+    ) -> Session:
         """A way to run this program, for one caller at a time.
 
         Args:
             threads: threads that compute, the calling one included; "auto": as many as this process may use (its
                 CPU affinity and its container's quota).
             check_finite: raise an error naming the first layer whose result has a NaN or an infinity.
+            inflight: requests of `Session.submit` that may be under way at once, 1 to 32; each has memory of its own
+                on a GPU. The CPU works on one at a time, whatever is given.
         """
-        return Session(self, threads=thread_count(threads), check_finite=check_finite)
+        if isinstance(inflight, bool) or not isinstance(inflight, int) or not 1 <= inflight <= 32:
+            raise ParameterError(f"inflight must be a number from 1 to 32, got {inflight!r}")
+        return Session(self, threads=thread_count(threads), check_finite=check_finite, inflight=inflight)
 
     def output_shapes(self, *input_shapes: Sequence[int]) -> list[tuple[int, ...]]:
         """Shapes of the outputs for inputs of these shapes (batch included). Raises ShapeError."""
@@ -69,9 +80,11 @@ class Session:
     The interpreter lock is released while it computes, so that sessions in several threads run in parallel.
     """
 
-    def __init__(self, program: Program, *, threads: int, check_finite: bool) -> None:
+    def __init__(self, program: Program, *, threads: int, check_finite: bool, inflight: int) -> None:
         self.program = program
-        self._session = _core.Session(program._program, threads, check_finite)
+        self._session = _core.Session(program._program, threads, check_finite, inflight)
+        # Requests whose arrays must stay, also where nobody holds the request any more.
+        self._under_way: list[Request] = []
 
     def __repr__(self) -> str:
         return f"<Session of {self.program!r}>"
@@ -100,22 +113,49 @@ class Session:
         sources, results = self.program.inputs, self.program.outputs
         if out is not None and self._session.run_plain(x, len(sources), out, len(results)):
             return out  # type: ignore[no-any-return]
-        inputs = [as_input(name, value) for name, value in self._by_name("input", sources, x)]
-        if out is None:
-            half = all(array.dtype == np.float16 for array in inputs)
-            shapes, _ = self.program._program.output_shapes([array.shape for array in inputs])
-            outputs = [np.empty(shape, np.float16 if half else np.float32) for shape in shapes]
-        else:
-            outputs = [
-                check_output(name, value)
-                for name, value in self._by_name("output", self.program.outputs, out)
-            ]
+        inputs, outputs = self._arrays(x, out)
         self._session.run(inputs, outputs)
-        if out is not None:
-            return out  # type: ignore[no-any-return]
-        return outputs[0] if len(outputs) == 1 else dict(zip(results, outputs, strict=True))
+        return self._result(outputs, out)
 
     __call__ = run
+
+    def submit(self, x: Any, *, out: Any = None) -> Request:
+        """Starts `run` and returns while the device works on it, so that the next can be prepared meanwhile.
+
+        With as many requests under way as the session may have (`inflight`) it first waits for one of them. The CPU
+        engine is done when this returns: all of its threads work for one request.
+
+        Args:
+            x, out: as for `run`; they must not be written, nor `out` be read, before the request is done.
+
+        Raises:
+            As `run` does; what goes wrong on the device is raised by `Request.result`.
+        """
+        inputs, outputs = self._arrays(x, out)
+        self._under_way = [request for request in self._under_way if not request.done()]
+        request = Request(self._session.submit(inputs, outputs), inputs, outputs, self._result(outputs, out))
+        self._under_way.append(request)
+        return request
+
+    def _arrays(self, x: Any, out: Any) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+        inputs = [as_input(name, value) for name, value in self._by_name("input", self.program.inputs, x)]
+        if out is not None:
+            named = self._by_name("output", self.program.outputs, out)
+            return inputs, [check_output(name, value) for name, value in named]
+        dtype = np.float16 if all(array.dtype == np.float16 for array in inputs) else np.float32
+        shapes, _ = self.program._program.output_shapes([array.shape for array in inputs])
+        return inputs, [self._new_output(shape, np.dtype(dtype)) for shape in shapes]
+
+    def _new_output(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """On a GPU an array that it writes in place, where that is worth pages of its own."""
+        large = dtype.itemsize * math.prod(shape) >= _WORTH_PAGES
+        return empty(shape, dtype) if large and self.program.device == "metal" else np.empty(shape, dtype)
+
+    def _result(self, outputs: list[NDArray[Any]], out: Any) -> Any:
+        if out is not None:
+            return out
+        names = self.program.outputs
+        return outputs[0] if len(outputs) == 1 else dict(zip(names, outputs, strict=True))
 
     def encode(
         self, commands: CommandBuffer, images: Image | Sequence[Image] | Mapping[str, Image]
@@ -172,6 +212,40 @@ class Session:
                 f"{role}s: expected {count} arrays ({', '.join(names)}), got {type(given).__name__}"
             )
         return zip(names, values, strict=True)
+
+
+class Request:
+    """A run that may still be under way, made by `Session.submit`. For any number of threads."""
+
+    def __init__(
+        self, request: _core.Request, inputs: list[NDArray[Any]], outputs: list[NDArray[Any]], result: Result
+    ) -> None:
+        # In this order: an object's attributes go in it, and the request waits before the arrays may go.
+        self._request = request
+        self._arrays = inputs, outputs
+        self._result = result
+
+    def done(self) -> bool:
+        """Whether it is done, well or not."""
+        try:
+            return self._request.wait_for(0.0)
+        except Error:
+            return True
+
+    def result(self, timeout: float | None = None) -> Result:
+        """Waits, without the interpreter lock, and returns what `Session.run` would have.
+
+        Args:
+            timeout: most seconds to wait; None: as long as it takes.
+
+        Raises:
+            TimeoutError: not done yet; it goes on. DeviceError: the device failed.
+        """
+        if timeout is None:
+            self._request.wait()
+        elif not self._request.wait_for(timeout):
+            raise TimeoutError(f"the request is not done after {timeout} seconds")
+        return self._result
 
 
 def thread_count(threads: int | str) -> int:

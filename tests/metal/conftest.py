@@ -8,6 +8,14 @@ import pytest
 from metal.emulation import Emulation, load, watched
 
 
+@pytest.fixture(autouse=True, scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whether the device answers rightly is found out by each run of the tests, not remembered."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MPSCNN_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def emulation() -> Iterator[Emulation]:
     """Fails a test that broke a rule or left an object behind."""

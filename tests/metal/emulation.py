@@ -19,11 +19,17 @@ class Emulation:
         self._library = library
         library.metal_emulation_violation.restype = ctypes.c_char_p
         library.metal_emulation_live_object_names.restype = ctypes.c_char_p
+        library.metal_emulation_get.argtypes = [ctypes.c_char_p]
+        library.metal_emulation_get.restype = ctypes.c_long
         library.metal_emulation_set.argtypes = [ctypes.c_char_p, ctypes.c_long]
 
     def set(self, switch: str, value: int) -> None:
         """Makes the emulation fail or change in one of the ways that its header lists."""
         assert self._library.metal_emulation_set(switch.encode(), value) == 0, f"no switch {switch}"
+
+    def get(self, switch: str) -> int:
+        """A switch's value; some of them count what happened since the last reset."""
+        return int(self._library.metal_emulation_get(switch.encode()))
 
     def violations(self) -> list[str]:
         """Rules of Metal and MPS that were broken since the last reset."""

@@ -71,8 +71,10 @@ MPSCNN_API mpscnn_status mpscnn_operations(mpscnn_text **json);
  * row is an MPSCNN_ERROR_UNSUPPORTED when it is compiled, or run at extents that were free until then. */
 MPSCNN_API mpscnn_status mpscnn_refusals(mpscnn_text **json);
 
-/* Devices that can be named in options, as a JSON array: name ("cpu", "metal"), available, and description
- * and precisions where it is, else the reason why it is not. */
+/* Devices that can be named in options, as a JSON array: name ("cpu", "metal", "metal:0x100000abc"),
+ * available, and description and precisions where it is, else the reason why it is not. Of a Metal device
+ * also registry_id, default, unified_memory, headless, low_power, removable, families,
+ * recommended_working_set_bytes and max_buffer_bytes. */
 MPSCNN_API mpscnn_status mpscnn_devices(mpscnn_text **json);
 
 /* ---- Memory and logging -------------------------------------------------------------------------------- */
@@ -88,6 +90,12 @@ typedef void *(*mpscnn_allocate_callback)(size_t bytes, size_t alignment, void *
 typedef void (*mpscnn_free_callback)(void *memory, size_t bytes, void *context);
 MPSCNN_API mpscnn_status mpscnn_set_allocator(mpscnn_allocate_callback allocate, mpscnn_free_callback release,
                                               void *context);
+
+/* Whole pages, zeros at first, in which a device that shares memory with the processor reads and writes
+ * tensors without a copy. Free them with mpscnn_pages_release only; requests under way keep them. */
+MPSCNN_API mpscnn_status mpscnn_pages_allocate(size_t bytes, void **memory);
+/* `memory` as it was given; NULL is nothing. */
+MPSCNN_API void mpscnn_pages_release(void *memory);
 
 /* ---- Tensors ------------------------------------------------------------------------------------------- */
 
@@ -155,10 +163,11 @@ MPSCNN_API mpscnn_status mpscnn_graph_get_weight(const mpscnn_graph *graph, cons
 
 typedef struct mpscnn_program mpscnn_program;
 typedef struct mpscnn_session mpscnn_session;
+typedef struct mpscnn_request mpscnn_request;
 
 typedef struct mpscnn_compile_options {
     size_t size;           /* sizeof(mpscnn_compile_options) */
-    const char *device;    /* "auto", "cpu", "metal"; NULL: "auto" */
+    const char *device;    /* "auto", "cpu", "metal", "metal:NAME OR REGISTRY ID"; NULL: "auto" */
     const char *precision; /* "auto", "float32", "float16"; NULL: "auto" */
     /* Names of the layers whose results are wanted instead of the graph's outputs; layers that they do not
      * need are left out. NULL: the graph's outputs. */
@@ -171,6 +180,7 @@ typedef struct mpscnn_session_options {
     int threads;      /* 0: as many as this process may run at once */
     int check_finite; /* not 0: a NaN or infinity in any layer's result is an error naming the first such
                          layer */
+    int inflight;     /* requests that may be under way at once on a device of its own; 0: 3 */
 } mpscnn_session_options;
 
 /* The graph may be released afterwards. `options` may be NULL. */
@@ -203,6 +213,19 @@ MPSCNN_API void mpscnn_session_release(mpscnn_session *session);
  * allocated. Inputs and outputs must not overlap. */
 MPSCNN_API mpscnn_status mpscnn_session_run(mpscnn_session *session, const mpscnn_tensor *inputs,
                                             int input_count, const mpscnn_tensor *outputs, int output_count);
+
+/* Starts a run and returns as soon as the next can be started: a GPU works on `inflight` requests at once,
+ * and the processor's engine is done on return. Memory of inputs and outputs must stay, and is the request's,
+ * until it is done. Requests of one session may be done in any order. */
+MPSCNN_API mpscnn_status mpscnn_session_submit(mpscnn_session *session, const mpscnn_tensor *inputs,
+                                               int input_count, const mpscnn_tensor *outputs,
+                                               int output_count, mpscnn_request **request);
+/* Waits for at most so many seconds, negative: for as long as it takes. `done` receives whether the request
+ * is done. The status is that of the run, MPSCNN_OK while it is not done. May be called again, from any
+ * thread. */
+MPSCNN_API mpscnn_status mpscnn_request_wait(mpscnn_request *request, double seconds, int *done);
+/* Waits until it is done. A request keeps its session. */
+MPSCNN_API void mpscnn_request_release(mpscnn_request *request);
 
 /* ---- Photos -------------------------------------------------------------------------------------------- */
 

@@ -125,6 +125,12 @@ inline std::string version() { return mpscnn_version(); }
 inline std::string build_config() { return detail::text_of(mpscnn_build_config); }
 inline std::string operations() { return detail::text_of(mpscnn_operations); }
 inline std::string refusals() { return detail::text_of(mpscnn_refusals); }
+/// See mpscnn_pages_allocate; to be released with mpscnn_pages_release.
+inline void *allocate_pages(std::size_t bytes) {
+    void *memory = nullptr;
+    detail::check(mpscnn_pages_allocate(bytes, &memory));
+    return memory;
+}
 inline std::string devices() { return detail::text_of(mpscnn_devices); }
 
 // ---- Tensors
@@ -232,6 +238,7 @@ struct CompileOptions {
 struct SessionOptions {
     int threads = 0; ///< 0: as many as this process may run at once
     bool check_finite = false;
+    int inflight = 0; ///< requests under way at once on a device of its own; 0: 3
 };
 
 /// Name and shape of an input or output.
@@ -283,6 +290,29 @@ private:
     detail::Handle<mpscnn_program, mpscnn_program_release> handle_;
 };
 
+/// A run that may still be under way. Its destructor waits.
+class Request {
+public:
+    explicit Request(mpscnn_request *handle) : handle_(handle) {}
+
+    /// Throws what the run threw.
+    void wait() {
+        int done = 0;
+        detail::check(mpscnn_request_wait(get(), -1.0, &done));
+    }
+    /// Whether it is done, after that time at most; throws what the run threw.
+    bool wait_for(double seconds) {
+        int done = 0;
+        detail::check(mpscnn_request_wait(get(), seconds < 0 ? 0.0 : seconds, &done));
+        return done != 0;
+    }
+
+    mpscnn_request *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<mpscnn_request, mpscnn_request_release> handle_;
+};
+
 /// One caller's way to run a program, which it keeps alive. Not for several threads at once.
 class Session {
 public:
@@ -292,6 +322,7 @@ public:
         raw.size = sizeof raw;
         raw.threads = options.threads;
         raw.check_finite = options.check_finite ? 1 : 0;
+        raw.inflight = options.inflight;
         mpscnn_session *handle = nullptr;
         detail::check(mpscnn_session_create(program.get(), &raw, &handle));
         handle_.reset(handle);
@@ -313,6 +344,14 @@ public:
     void run(std::span<const mpscnn_tensor> inputs, std::span<const mpscnn_tensor> outputs) {
         detail::check(mpscnn_session_run(get(), inputs.data(), detail::count(inputs.size()), outputs.data(),
                                          detail::count(outputs.size())));
+    }
+
+    /// Memory of inputs and outputs must stay until the request is done. See mpscnn_session_submit.
+    Request submit(std::span<const mpscnn_tensor> inputs, std::span<const mpscnn_tensor> outputs) {
+        mpscnn_request *request = nullptr;
+        detail::check(mpscnn_session_submit(get(), inputs.data(), detail::count(inputs.size()),
+                                            outputs.data(), detail::count(outputs.size()), &request));
+        return Request(request);
     }
 
     mpscnn_session *get() const noexcept { return handle_.get(); }

@@ -26,6 +26,9 @@ struct QueueState {
     bool has_thread = false;
 };
 
+/// Whether a switch says so.
+bool is_removed(id<MTLDevice> device);
+
 } // namespace metal_emulation
 
 @interface EmulatedCommandQueue : EmulatedObject <MTLCommandQueue> {

@@ -367,6 +367,10 @@ void work_off(const std::shared_ptr<QueueState> &state) {
 
 - (void)runCommands {
     std::this_thread::sleep_for(std::chrono::milliseconds(switches().worker_delay_ms.load()));
+    if (is_removed([self device])) {
+        [self failWith:MTLCommandBufferErrorDeviceRemoved text:"the device was removed" at:0];
+        return;
+    }
     if (const long code = switches().command_buffer_error.exchange(0)) {
         [self failWith:code text:"an error that was asked for" at:0];
         return;

@@ -4,6 +4,7 @@
 #import "metal/resource.h"
 
 #include <algorithm>
+#include <mutex>
 
 using namespace metal_emulation;
 
@@ -12,9 +13,22 @@ constexpr uint64_t gigabyte = 1ull << 30;
 constexpr NSUInteger most_pixels_per_axis = 16384;
 constexpr NSUInteger most_slices = 2048;
 
-bool is_discrete() { return switches().discrete_memory != 0; }
+struct DeviceFacts {
+    NSString *name;
+    uint64_t registry_id;
+    bool unified, low_power, headless, removable;
+};
 
-bool accepts_descriptor(MTLTextureDescriptor *descriptor) {
+// The first is the system's default; the last two differ by registry id only, as two cards of one kind do.
+const DeviceFacts device_facts[] = {
+    {@"Emulated Metal device", 0x100000abcull, true, false, false, false},
+    {@"Emulated external GPU", 0x100000defull, false, false, false, true},
+    {@"Emulated headless GPU", 0x200000001ull, false, true, true, false},
+    {@"Emulated headless GPU", 0x200000002ull, false, true, true, false},
+};
+constexpr std::size_t most_devices = sizeof device_facts / sizeof device_facts[0];
+
+bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
     const bool is_array = [descriptor textureType] == MTLTextureType2DArray;
     return METAL_EXPECT(is_array || [descriptor textureType] == MTLTextureType2D,
                         "the emulation has 2D textures and arrays of them only") &&
@@ -30,37 +44,47 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor) {
            METAL_EXPECT([descriptor arrayLength] >= 1 &&
                             [descriptor arrayLength] <= (is_array ? most_slices : 1),
                         "a texture of %lu slices", [descriptor arrayLength]) &&
-           METAL_EXPECT(!(is_discrete() && [descriptor storageMode] == MTLStorageModeShared),
+           METAL_EXPECT(!(!unified && [descriptor storageMode] == MTLStorageModeShared),
                         "a texture with shared storage on a device without unified memory");
 }
 } // namespace
 
-// One per process, never deallocated and not counted.
-@interface EmulatedDevice : NSObject <MTLDevice>
+// Made once for a process, never deallocated and not counted.
+@interface EmulatedDevice : NSObject <MTLDevice> {
+@private
+    const DeviceFacts *facts_;
+}
+- (instancetype)initWithFacts:(const DeviceFacts *)facts;
 @end
 
 @implementation EmulatedDevice
 
+- (instancetype)initWithFacts:(const DeviceFacts *)facts {
+    self = [super init];
+    facts_ = facts;
+    return self;
+}
+
 - (NSString *)name {
-    return @"Emulated Metal device";
+    return facts_->name;
 }
 - (uint64_t)registryID {
-    return 0x100000abcull;
+    return facts_->registry_id;
 }
 - (MTLSize)maxThreadsPerThreadgroup {
     return MTLSizeMake(1024, 1024, 1024);
 }
 - (BOOL)isLowPower {
-    return NO;
+    return facts_->low_power;
 }
 - (BOOL)isHeadless {
-    return NO;
+    return facts_->headless;
 }
 - (BOOL)isRemovable {
-    return NO;
+    return facts_->removable;
 }
 - (BOOL)hasUnifiedMemory {
-    return !is_discrete();
+    return facts_->unified && !switches().discrete_memory;
 }
 - (uint64_t)recommendedMaxWorkingSetSize {
     return 8 * gigabyte;
@@ -83,9 +107,9 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor) {
     case MTLGPUFamilyCommon3:
         return YES;
     case MTLGPUFamilyMetal3:
-        return !is_discrete();
+        return [self hasUnifiedMemory];
     default:
-        return gpuFamily >= MTLGPUFamilyApple1 && gpuFamily <= MTLGPUFamilyApple7 && !is_discrete();
+        return gpuFamily >= MTLGPUFamilyApple1 && gpuFamily <= MTLGPUFamilyApple7 && [self hasUnifiedMemory];
     }
 }
 
@@ -100,6 +124,7 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor) {
 
 - (id<MTLBuffer>)newBufferWithLength:(NSUInteger)length options:(MTLResourceOptions)options {
     if (take_one(switches().fail_buffers)) return nil;
+    ++switches().buffers_made;
     return [[EmulatedBuffer alloc] initWithDevice:self length:length options:options];
 }
 
@@ -107,6 +132,7 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor) {
                              length:(NSUInteger)length
                             options:(MTLResourceOptions)options {
     if (take_one(switches().fail_buffers)) return nil;
+    ++switches().buffers_made;
     METAL_EXPECT((options >> 4 & 15) != MTLStorageModePrivate, "newBufferWithBytes: with private storage");
     EmulatedBuffer *buffer = [[EmulatedBuffer alloc] initWithDevice:self length:length options:options];
     [buffer setBytes:pointer];
@@ -118,6 +144,7 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor) {
                                   options:(MTLResourceOptions)options
                               deallocator:(void (^)(void *, NSUInteger))deallocator {
     if (take_one(switches().fail_buffers)) return nil;
+    ++switches().no_copy_buffers_made;
     return [[EmulatedBuffer alloc] initWithDevice:self
                                            memory:pointer
                                            length:length
@@ -126,7 +153,8 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor) {
 }
 
 - (id<MTLTexture>)newTextureWithDescriptor:(MTLTextureDescriptor *)descriptor {
-    if (take_one(switches().fail_textures) || !accepts_descriptor(descriptor)) return nil;
+    if (take_one(switches().fail_textures) || !accepts_descriptor(descriptor, [self hasUnifiedMemory]))
+        return nil;
     return [[EmulatedTexture alloc] initWithDevice:self descriptor:descriptor];
 }
 
@@ -182,15 +210,38 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor) {
 }
 @end
 
+namespace {
+
+id<MTLDevice> device_at(std::size_t index) {
+    static id<MTLDevice> devices[most_devices];
+    static std::mutex mutex;
+    std::lock_guard lock(mutex);
+    if (!devices[index]) devices[index] = [[EmulatedDevice alloc] initWithFacts:&device_facts[index]];
+    return devices[index];
+}
+
+bool is_listed(std::size_t index) {
+    const auto count = static_cast<std::size_t>(switches().devices.load());
+    return !switches().no_device && index < count && !is_removed(device_at(index));
+}
+
+} // namespace
+
+bool metal_emulation::is_removed(id<MTLDevice> device) {
+    const auto removed = static_cast<std::size_t>(switches().removed_device.load()); // from 1
+    return removed > 0 && removed <= most_devices &&
+           [device registryID] == device_facts[removed - 1].registry_id;
+}
+
 id<MTLDevice> MTLCreateSystemDefaultDevice() {
-    if (switches().no_device) return nil;
-    static id<MTLDevice> device = [[EmulatedDevice alloc] init];
-    return [device retain];
+    for (std::size_t i = 0; i < most_devices; ++i)
+        if (is_listed(i) && !device_facts[i].headless) return [device_at(i) retain];
+    return nil;
 }
 
 NSArray<id<MTLDevice>> *MTLCopyAllDevices() {
-    id<MTLDevice> device = MTLCreateSystemDefaultDevice();
-    NSArray *devices = device ? [[NSArray alloc] initWithObjects:device, nil] : [[NSArray alloc] init];
-    [device release];
+    NSMutableArray *devices = [[NSMutableArray alloc] init];
+    for (std::size_t i = 0; i < most_devices; ++i)
+        if (is_listed(i)) [devices addObject:device_at(i)];
     return devices;
 }

@@ -24,17 +24,20 @@ const char *metal_emulation_live_object_names(void);
 /// Sets a switch, one of those below; returns 0, or -1 for a name that is none. Counters ("next ...") count
 /// down.
 ///   no_device                1: there is no device
-///   unsupported_device       1: MPSSupportsMTLDevice says no
-///   fail_libraries           the next so many libraries cannot be made
-///   fail_buffers             the next so many buffers cannot be made
+///   devices                  so many of: the default, an external GPU, two headless GPUs of one name; 1
+///   unless told removed_device           that one of them (from 1) is gone: no more listed, and its command
+///   buffers fail unsupported_device       1: MPSSupportsMTLDevice says no fail_libraries           the next
+///   so many libraries cannot be made fail_buffers             the next so many buffers cannot be made
 ///   fail_textures            the next so many textures cannot be made
 ///   fail_pipelines           the next so many pipelines cannot be made
 ///   command_buffer_error     the next command buffer to run ends in this MTLCommandBufferError
 ///   worker_delay_ms          every command buffer takes at least so long
-///   wrong_results            1: MPS kernels answer wrongly (each value times two, plus one)
+///   wrong_results            1: MPS kernels answer wrongly (each value times two, plus one); 2: with zeros
 ///   reverse_threads          1: threads of a threadgroup and threadgroups run last to first
 ///   thread_execution_width   32 unless told
 ///   max_threads              most threads of a threadgroup, 1024 unless told
+///   buffers_made             counts up: buffers with memory of their own
+///   no_copy_buffers_made     counts up: buffers over the caller's memory
 ///   discrete_memory          1: a device without unified memory and with Mac2 as its only family
 int metal_emulation_set(const char *name, long value);
 long metal_emulation_get(const char *name);

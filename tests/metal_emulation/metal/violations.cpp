@@ -36,6 +36,8 @@ struct NamedSwitch {
 
 constexpr NamedSwitch named_switches[] = {
     {"no_device", &Switches::no_device, 0},
+    {"devices", &Switches::devices, 1},
+    {"removed_device", &Switches::removed_device, 0},
     {"unsupported_device", &Switches::unsupported_device, 0},
     {"fail_libraries", &Switches::fail_libraries, 0},
     {"fail_buffers", &Switches::fail_buffers, 0},
@@ -48,6 +50,8 @@ constexpr NamedSwitch named_switches[] = {
     {"thread_execution_width", &Switches::thread_execution_width, 32},
     {"max_threads", &Switches::max_threads, 1024},
     {"discrete_memory", &Switches::discrete_memory, 0},
+    {"buffers_made", &Switches::buffers_made, 0},
+    {"no_copy_buffers_made", &Switches::no_copy_buffers_made, 0},
 };
 
 std::atomic<long> *find_switch(const char *name) {

@@ -23,6 +23,8 @@ void work_ended();
 
 struct Switches {
     std::atomic<long> no_device{0};
+    std::atomic<long> devices{1};
+    std::atomic<long> removed_device{0};
     std::atomic<long> unsupported_device{0};
     std::atomic<long> fail_libraries{0};
     std::atomic<long> fail_buffers{0};
@@ -35,6 +37,8 @@ struct Switches {
     std::atomic<long> thread_execution_width{32};
     std::atomic<long> max_threads{1024};
     std::atomic<long> discrete_memory{0};
+    std::atomic<long> buffers_made{0};
+    std::atomic<long> no_copy_buffers_made{0};
 };
 Switches &switches();
 

@@ -1,0 +1,59 @@
+#include "core/page_memory.h"
+
+#include <cstdint>
+#include <iterator>
+#include <map>
+#include <mutex>
+
+#include "core/memory.h"
+#include "core/platform.h"
+
+namespace mpscnn {
+
+namespace {
+
+/// All that are alive, by their first byte. Never destroyed: arrays may outlive static objects.
+struct Register {
+    std::mutex mutex;
+    std::map<const std::byte *, std::weak_ptr<PageMemory>> blocks;
+};
+
+Register &known() {
+    static Register &instance = *new Register;
+    return instance;
+}
+
+} // namespace
+
+std::shared_ptr<PageMemory> PageMemory::allocate(std::size_t bytes) {
+    if (bytes > SIZE_MAX - 2 * page_bytes) throw OutOfMemory(bytes);
+    const std::size_t rounded = bytes == 0 ? page_bytes : (bytes + page_bytes - 1) / page_bytes * page_bytes;
+    auto *data = static_cast<std::byte *>(platform::map_pages(rounded, page_bytes));
+    if (!data) throw OutOfMemory(bytes);
+    std::shared_ptr<PageMemory> memory(new PageMemory(data, rounded));
+    const std::lock_guard lock(known().mutex);
+    known().blocks[data] = memory;
+    return memory;
+}
+
+std::shared_ptr<PageMemory> PageMemory::containing(const void *memory, std::size_t bytes) {
+    const auto *first = static_cast<const std::byte *>(memory);
+    std::shared_ptr<PageMemory> found; // let go of behind the lock: it may be the last share
+    {
+        const std::lock_guard lock(known().mutex);
+        const auto behind = known().blocks.upper_bound(first);
+        if (behind != known().blocks.begin()) found = std::prev(behind)->second.lock();
+    }
+    if (!found || static_cast<std::size_t>(first - found->data_) >= found->bytes_) return nullptr;
+    const std::size_t left = found->bytes_ - static_cast<std::size_t>(first - found->data_);
+    return bytes <= left ? found : nullptr;
+}
+
+PageMemory::~PageMemory() {
+    const std::lock_guard lock(known().mutex);
+    known().blocks.erase(data_);
+    // Under the lock: the same pages must not be registered again before they are erased here.
+    platform::unmap_pages(data_, bytes_);
+}
+
+} // namespace mpscnn

@@ -1,0 +1,73 @@
+#include "engine/check_record.h"
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace mpscnn::engine {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string variable(const char *name) {
+    const char *value = std::getenv(name);
+    return value ? value : "";
+}
+
+fs::path expanded(const std::string &path) {
+    return path.starts_with("~/") ? fs::path(variable("HOME")) / path.substr(2) : fs::path(path);
+}
+
+/// Where Python keeps downloads too: MPSCNN_CACHE, or the place that the platform has for caches.
+fs::path cache_directory() {
+    if (const std::string given = variable("MPSCNN_CACHE"); !given.empty()) return expanded(given);
+#if defined(__APPLE__)
+    return expanded("~/Library/Caches/mpscnn");
+#else
+    const fs::path base = variable("XDG_CACHE_HOME");
+    return (base.is_absolute() ? base : expanded("~/.cache")) / "mpscnn";
+#endif
+}
+
+/// All on which a record depends; it is the file's content.
+std::string record_of(const std::string &identity) { return "mpscnn " MPSCNN_VERSION "\n" + identity + "\n"; }
+
+/// FNV-1a: tells records apart whose identities make no good file names.
+std::uint64_t hash_of(const std::string &text) {
+    std::uint64_t hash = 0xcbf29ce484222325u;
+    for (const char character : text) hash = (hash ^ static_cast<unsigned char>(character)) * 0x100000001b3u;
+    return hash;
+}
+
+fs::path file_of(const std::string &record) {
+    char name[32];
+    std::snprintf(name, sizeof name, "%016llx.txt", static_cast<unsigned long long>(hash_of(record)));
+    return cache_directory() / "self_check" / name;
+}
+
+} // namespace
+
+bool was_right_before(const std::string &identity) {
+    const std::string record = record_of(identity);
+    std::ifstream file(file_of(record), std::ios::binary);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return file && text.str() == record;
+}
+
+void remember_as_right(const std::string &identity) noexcept {
+    try {
+        const std::string record = record_of(identity);
+        const fs::path path = file_of(record);
+        fs::create_directories(path.parent_path());
+        std::ofstream(path, std::ios::binary)
+            << record;                 // cut short it is no record: the whole text must agree
+    } catch (const std::exception &) { // nothing depends on it, see the header
+    }
+}
+
+} // namespace mpscnn::engine

@@ -1,0 +1,293 @@
+"""Devices of a machine: listing, choosing, losing them; the self-check at their first use; forks."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from metal.emulation import Emulation
+
+import mpscnn
+
+
+def small_network() -> mpscnn.Network:
+    net = mpscnn.Network(input=(6, 5, 4), name="small")
+    net.output(net.conv2d(net.input, 8, 3, padding="same", name="conv"))
+    net.initialize_weights(3)
+    return net
+
+
+X = np.linspace(-1, 1, 2 * 6 * 5 * 4, dtype=np.float32).reshape(2, 6, 5, 4)
+
+
+def metal_devices() -> list[dict[str, Any]]:
+    return [device for device in mpscnn.devices() if device["name"].startswith("metal")]
+
+
+# ---- Listing ----------------------------------------------------------------------------------------------------
+
+
+def test_the_default_device_is_described() -> None:
+    (device,) = metal_devices()
+    assert device["name"] == "metal"
+    assert device["available"]
+    assert device["default"]
+    assert device["description"]
+    assert device["precisions"] == ["float32", "float16"]
+
+
+def test_all_devices_and_their_properties_are_listed(emulation: Emulation) -> None:
+    emulation.set("devices", 4)
+    first, external, *headless = metal_devices()
+    assert first["name"] == "metal"
+    assert first["registry_id"] == "0x100000abc"
+    assert first["unified_memory"]
+    assert {"apple7", "mac2", "common3", "metal3"} <= set(first["families"])
+    assert not {"apple8", "metal4"} & set(first["families"])
+    assert first["recommended_working_set_bytes"] == 8 << 30
+    assert first["max_buffer_bytes"] == 4 << 30
+    assert external["name"] == "metal:0x100000def"
+    assert external["removable"]
+    assert not external["unified_memory"]
+    assert "apple1" not in external["families"]
+    assert [device["description"] for device in headless] == ["Emulated headless GPU"] * 2
+    assert all(device["headless"] and device["low_power"] for device in headless)
+    assert [device["default"] for device in metal_devices()] == [True, False, False, False]
+    assert len({device["name"] for device in metal_devices()}) == 4
+
+
+def test_without_devices_the_list_says_why(emulation: Emulation) -> None:
+    emulation.set("no_device", 1)
+    (device,) = metal_devices()
+    assert (device["name"], device["available"]) == ("metal", False)
+    assert "no Metal device" in device["reason"]
+
+
+def test_a_device_that_cannot_run_mps_is_listed_with_the_reason(emulation: Emulation) -> None:
+    emulation.set("unsupported_device", 1)
+    (device,) = metal_devices()
+    assert (device["name"], device["available"], device["default"]) == ("metal", False, False)
+    assert "cannot run Metal Performance Shaders" in device["reason"]
+
+
+# ---- Choosing ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("device", "name"),
+    [
+        ("metal", "Emulated Metal device"),
+        ("metal:Emulated Metal device", "Emulated Metal device"),
+        ("metal:Emulated external GPU", "Emulated external GPU"),
+        ("metal:0x100000def", "Emulated external GPU"),
+        ("metal:4294970863", "Emulated external GPU"),  # the same registry id
+        ("metal:0x200000002", "Emulated headless GPU"),
+    ],
+)
+def test_a_device_is_chosen_by_name_or_registry_id(emulation: Emulation, device: str, name: str) -> None:
+    emulation.set("devices", 4)
+    program = small_network().compile(device=device)
+    assert (program.device, program.device_name) == ("metal", name)
+    expected = small_network().compile(device="cpu").session().run(X)
+    np.testing.assert_allclose(program.session().run(X), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_programs_on_several_devices_run_side_by_side(emulation: Emulation) -> None:
+    emulation.set("devices", 4)
+    sessions = [small_network().compile(device=entry["name"]).session() for entry in metal_devices()]
+    requests = [session.submit(X) for session in sessions]
+    results = [request.result() for request in requests]
+    for result in results[1:]:
+        np.testing.assert_array_equal(result, results[0])
+
+
+def test_every_listed_name_can_be_compiled_for(emulation: Emulation) -> None:
+    emulation.set("devices", 4)
+    for device in mpscnn.devices():
+        assert small_network().compile(device=device["name"]).device_name == device["description"]
+
+
+@pytest.mark.parametrize("wanted", ["Apple M2", "0x1", "7", "emulated metal device"])
+def test_an_unknown_device_is_refused_with_those_that_are_there(emulation: Emulation, wanted: str) -> None:
+    emulation.set("devices", 2)
+    message = f"no Metal device '{wanted}'; there are 'Emulated Metal device' \\(0x100000abc\\), .*external"
+    with pytest.raises(mpscnn.DeviceError, match=message):
+        small_network().compile(device=f"metal:{wanted}")
+
+
+@pytest.mark.parametrize("wanted", ["metal:", "gpu", "cpu:0", "auto:0", "", ":"])
+def test_other_names_are_a_parameter_error(wanted: str) -> None:
+    with pytest.raises(mpscnn.ParameterError, match="device must be auto, cpu, metal, or metal: with"):
+        small_network().compile(device=wanted)
+
+
+def test_a_machine_whose_gpus_have_no_screen_has_a_default(emulation: Emulation) -> None:
+    emulation.set("devices", 3)
+    emulation.set("removed_device", 1)
+    assert metal_devices()[0]["description"] == "Emulated external GPU"
+    assert small_network().compile(device="metal").device_name == "Emulated external GPU"
+
+
+# ---- Losing -----------------------------------------------------------------------------------------------------
+
+
+def test_a_removed_device_is_an_error_and_others_go_on(emulation: Emulation) -> None:
+    emulation.set("devices", 2)
+    program = small_network().compile(device="metal:Emulated external GPU")
+    session = program.session()
+    expected = session.run(X)
+    emulation.set("removed_device", 2)
+    with pytest.raises(mpscnn.DeviceError, match=r"'small' failed: the device was removed \(code 11\), in"):
+        session.run(X)
+    for use in (lambda: session.run(X), lambda: program.session().run(X)):
+        with pytest.raises(mpscnn.DeviceError, match="'Emulated external GPU' was removed from this machine"):
+            use()
+    with pytest.raises(mpscnn.DeviceError, match="no Metal device 'Emulated external GPU'"):
+        small_network().compile(device="metal:Emulated external GPU")
+    np.testing.assert_array_equal(small_network().compile(device="metal").session().run(X), expected)
+    emulation.set(
+        "removed_device", 0
+    )  # it was plugged in again: new programs take it, the old ones stay lost
+    again = small_network().compile(device="metal:Emulated external GPU")
+    np.testing.assert_array_equal(again.session().run(X), expected)
+    with pytest.raises(mpscnn.DeviceError, match="was removed"):
+        session.run(X)
+
+
+# ---- Self-check -------------------------------------------------------------------------------------------------
+
+SELF_CHECK = """
+import sys
+import numpy as np
+import mpscnn
+from metal.emulation import load
+
+emulation = load()
+for switch in sys.argv[1:]:
+    name, value = switch.split("=")
+    emulation.set(name, int(value))
+net = mpscnn.Network(input=(6, 5, 4))
+net.output(net.softmax(net.input))
+for attempt in range(2):
+    try:
+        print(net.compile(device="metal").device)
+    except mpscnn.DeviceError as error:
+        print(error)
+    emulation.set("wrong_results", 0)
+assert not emulation.violations()
+assert emulation.live_objects() == "", emulation.live_objects()
+"""
+
+
+def run_self_check(cache: Path, *switches: str, **environment: str) -> list[str]:
+    """What two compilations say in a new process; before the second the device is cured."""
+    variables = {**os.environ, "MPSCNN_CACHE": str(cache), **environment}
+    variables["PYTHONPATH"] = os.pathsep.join(sys.path)
+    command = [sys.executable, "-c", SELF_CHECK, *switches]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def records(cache: Path) -> list[Path]:
+    return sorted(cache.rglob("*.txt"))
+
+
+def test_a_device_that_answers_wrongly_is_refused(tmp_path: Path) -> None:
+    first, second = run_self_check(tmp_path, "wrong_results=1")
+    assert "'Emulated Metal device' answers wrongly" in first
+    assert "convolution in float32: result (0, 0, 0, 0) is" in first
+    assert "differ)" in first
+    assert "MPSCNN_SKIP_SELF_CHECK=1" in first
+    assert second == first, "the verdict stays for the process"
+    assert not records(tmp_path), "another process looks again"
+
+
+def test_a_device_that_answers_with_zeros_is_refused(tmp_path: Path) -> None:
+    first, _ = run_self_check(tmp_path, "wrong_results=2")
+    assert "(all results are zero)" in first
+
+
+def test_the_self_check_can_be_skipped(tmp_path: Path) -> None:
+    assert run_self_check(tmp_path, "wrong_results=1", MPSCNN_SKIP_SELF_CHECK="1") == ["metal", "metal"]
+    assert not records(tmp_path)
+
+
+def test_a_right_answer_is_remembered_for_device_and_system(tmp_path: Path) -> None:
+    assert run_self_check(tmp_path) == ["metal", "metal"]
+    (record,) = records(tmp_path)
+    text = record.read_text("utf-8")
+    assert text.startswith(
+        f"mpscnn {mpscnn.__version__}\nEmulated Metal device\nregistry id 0x100000abc\nsystem "
+    )
+    # It would be refused if it were looked at again.
+    assert run_self_check(tmp_path, "wrong_results=1") == ["metal", "metal"]
+    record.write_text(text + "of another system", "utf-8")
+    assert "answers wrongly" in run_self_check(tmp_path, "wrong_results=1")[0]
+
+
+def test_a_cache_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("no directory", "utf-8")
+    assert run_self_check(blocked) == ["metal", "metal"]
+
+
+def test_a_failure_of_the_check_itself_is_not_kept(tmp_path: Path) -> None:
+    first, second = run_self_check(tmp_path, "command_buffer_error=8")
+    assert "'self-check: convolution' failed" in first
+    assert "(code 8)" in first
+    assert second == "metal"
+
+
+# ---- Forks ------------------------------------------------------------------------------------------------------
+
+
+def in_child(session: mpscnn.Session, net: mpscnn.Network, messages: Any) -> None:
+    for use in (
+        lambda: session.run(X),
+        lambda: net.compile(device="metal"),
+        lambda: session.submit(X).result(),
+    ):
+        try:
+            use()
+            messages.put("no error")
+        except mpscnn.DeviceError as error:
+            messages.put(str(error))
+    messages.put(float(net.compile(device="cpu").session().run(X).sum()))
+
+
+def test_a_forked_child_is_told_to_use_spawn() -> None:
+    session = small_network().compile(device="metal").session()
+    expected = session.run(X)
+    context = multiprocessing.get_context("fork")
+    messages = context.SimpleQueue()
+    child = context.Process(target=in_child, args=(session, small_network(), messages))
+    child.start()
+    for _ in range(3):
+        assert "forked from one that used Metal" in messages.get()
+    assert messages.get() == pytest.approx(float(expected.sum()), rel=1e-3)
+    child.join(60)
+    assert child.exitcode == 0
+    np.testing.assert_array_equal(session.run(X), expected)
+
+
+def test_a_request_under_way_does_not_hold_up_a_forked_child(emulation: Emulation) -> None:
+    session = small_network().compile(device="metal").session()
+    emulation.set("worker_delay_ms", 300)
+    request = session.submit(X)
+    child = os.fork()
+    if child == 0:
+        try:
+            request.result()
+        except mpscnn.DeviceError:
+            del request, session  # which would wait in the parent
+            os._exit(0)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert request.result().shape == (2, 6, 5, 8)

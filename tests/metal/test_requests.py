@@ -1,0 +1,168 @@
+"""Several requests under way: results, failures, limits, lifetimes."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from metal.emulation import Emulation
+
+import mpscnn
+
+
+def program(device: str = "metal") -> mpscnn.Program:
+    net = mpscnn.Network(input=(9, 7, 6), name="requests")
+    x = net.conv2d(net.input, 8, 3, padding="same", activation="relu", name="conv")
+    net.output(net.global_average_pool2d(x, name="pool"))
+    net.initialize_weights(5)
+    return net.compile(device=device)
+
+
+def image(seed: int) -> Any:
+    return np.random.default_rng(seed).uniform(-1, 1, (1, 9, 7, 6)).astype(np.float32)
+
+
+@pytest.mark.parametrize("device", ["metal", "cpu"])
+@pytest.mark.parametrize("inflight", [1, 3, 32])
+def test_results_are_those_of_run(device: str, inflight: int) -> None:
+    session = program(device).session(inflight=inflight)
+    expected = [session.run(image(i)) for i in range(10)]
+    requests = [session.submit(image(i)) for i in range(10)]
+    for request, right in zip(reversed(requests), reversed(expected), strict=True):
+        np.testing.assert_array_equal(request.result(), right)
+        assert request.done()
+        assert request.result() is request.result()
+
+
+def test_submit_returns_while_the_gpu_works(emulation: Emulation) -> None:
+    session = program().session(inflight=2)
+    session.run(image(0))
+    emulation.set("worker_delay_ms", 200)
+    begin = time.monotonic()
+    requests = [session.submit(image(i)) for i in range(2)]
+    assert time.monotonic() - begin < 0.2
+    assert not requests[0].done()
+    with pytest.raises(TimeoutError, match=r"not done after 0\.01 seconds"):
+        requests[1].result(timeout=0.01)
+    requests[1].result(timeout=60)
+    assert requests[0].done()
+
+
+def test_one_more_than_may_be_under_way_waits(emulation: Emulation) -> None:
+    session = program().session(inflight=2)
+    session.run(image(0))
+    emulation.set("worker_delay_ms", 200)
+    first = session.submit(image(0))
+    second = session.submit(image(1))
+    third = session.submit(image(2))
+    assert first.done()
+    assert not third.done()
+    emulation.set("worker_delay_ms", 0)
+    second.result()
+    third.result()
+
+
+def test_others_run_python_while_a_result_is_waited_for(emulation: Emulation) -> None:
+    session = program().session()
+    session.run(image(0))
+    emulation.set("worker_delay_ms", 300)
+    request = session.submit(image(0))
+    waiting = threading.Thread(target=request.result)
+    waiting.start()
+    ticks = 0
+    while waiting.is_alive():
+        ticks += 1
+        time.sleep(0.001)
+    assert ticks > 10
+
+
+@pytest.mark.parametrize("code", [1, 2, 3, 4, 7, 8, 9, 10, 12])
+def test_a_failure_belongs_to_its_request(emulation: Emulation, code: int) -> None:
+    session = program().session()
+    expected = session.run(image(1))
+    emulation.set("worker_delay_ms", 20)
+    emulation.set("command_buffer_error", code)
+    failing, later = session.submit(image(0)), session.submit(image(1))
+    for _ in range(2):
+        with pytest.raises(mpscnn.DeviceError, match=rf"'requests' failed: .*\(code {code}\), in 'image'"):
+            failing.result()
+    assert failing.done()
+    np.testing.assert_array_equal(later.result(), expected)
+    np.testing.assert_array_equal(session.run(image(1)), expected)
+
+
+def test_what_cannot_be_started_is_raised_at_once(emulation: Emulation) -> None:
+    session = program().session(inflight=1)
+    emulation.set("fail_textures", 1)
+    with pytest.raises(mpscnn.DeviceError, match="Metal cannot allocate an image"):
+        session.submit(image(0))
+    with pytest.raises(mpscnn.ShapeError, match="expected \\(n, 9, 7, 6\\)"):
+        session.submit(np.zeros((1, 9, 7, 5), np.float32))
+    # Its place is free again.
+    assert np.isfinite(session.submit(image(0)).result()).all()
+
+
+def test_a_session_may_go_while_its_requests_are_under_way(emulation: Emulation) -> None:
+    session = program().session()
+    expected = session.run(image(0))
+    emulation.set("worker_delay_ms", 50)
+    request = session.submit(image(0))
+    del session
+    gc.collect()
+    np.testing.assert_array_equal(request.result(), expected)
+
+
+def test_requests_nobody_waits_for_are_finished(emulation: Emulation) -> None:
+    """With their arrays, which nobody else holds."""
+    session = program().session()
+    out = np.zeros((1, 1, 1, 8), np.float32)
+    expected = session.run(image(0))
+    emulation.set("worker_delay_ms", 50)
+    for _ in range(3):
+        session.submit(image(0).copy(), out=out)
+    session.submit(image(0), out=out)
+    del session
+    gc.collect()
+    np.testing.assert_array_equal(out, expected)
+
+
+def test_a_session_serves_one_thread_at_a_time(emulation: Emulation) -> None:
+    session = program().session(inflight=1)
+    emulation.set("worker_delay_ms", 300)
+    first = session.submit(image(0))
+    blocked = threading.Thread(target=lambda: session.submit(image(1)).result())
+    blocked.start()  # it waits in submit until the first is done
+    time.sleep(0.1)
+    with pytest.raises(mpscnn.StateError, match="running in another thread already"):
+        session.submit(image(2))
+    first.result()
+    blocked.join()
+
+
+def test_sessions_of_several_threads_share_the_device() -> None:
+    shared = program()
+    expected = [shared.session().run(image(i)) for i in range(4)]
+    wrong: list[int] = []
+
+    def work(i: int) -> None:
+        session = shared.session(inflight=2)
+        requests = [session.submit(image(i)) for _ in range(8)]
+        if not all(np.array_equal(request.result(), expected[i]) for request in requests):
+            wrong.append(i)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+@pytest.mark.parametrize("inflight", [0, -1, 33, 1.5, True, "3"])
+def test_how_many_may_be_under_way_is_checked(inflight: Any) -> None:
+    with pytest.raises(mpscnn.ParameterError, match="inflight must be a number from 1 to 32"):
+        program().session(inflight=inflight)
