@@ -161,11 +161,11 @@ def metal(session: nox.Session) -> None:
     session.run("cmake", "--build", str(build), "-j", JOBS, "--target", *targets)
     run_ctest(session, "metal-emulation/tests/metal_emulation")
     link_package(build / "package" / "mpscnn", sorted(build.glob("_core*")))
-    environment = {"PYTHONPATH": str(build / "package")}
+    environment = {"PYTHONPATH": str(build / "package"), "MPSCNN_CACHE": str(build / "cache")}
     session.run("pytest", "tests/metal", *session.posargs, env=environment)
     # Few examples of each: the emulation is slow, and the CPU engine has many.
-    operations = "tests/ops", "--device=metal", "--hypothesis-profile=quick"
-    session.run("pytest", *operations, *session.posargs, env=environment)
+    judged = "tests/ops", "tests/kernels", "--device=metal", "--hypothesis-profile=quick"
+    session.run("pytest", *judged, *session.posargs, env=environment)
 
 
 @nox.session

@@ -22,9 +22,9 @@ Apple's classes for convolutional networks and what mpscnn has for each: an obje
 (raw kernels with Apple's properties and rules), and the method of `mpscnn.Network` that adds such a layer. Written by
 `docs/write_catalogue.py`.
 
-*Metal* says whether networks run the layer on a Metal device; raw kernels run on the CPU in this version. Numbers are
-rows of [what an engine refuses](#what-an-engine-refuses). *Gradient* says whether gradients
-can be computed: not yet, and *no* where the operation has none. A dash means that the question does not arise.
+*Metal* says whether networks run the layer on a Metal device; raw kernels run where their queue does. Numbers are rows
+of [what an engine refuses](#what-an-engine-refuses). *Gradient* says whether gradients can be computed: not yet, and
+*no* where the operation has none. A dash means that the question does not arise.
 """
 
 HEADER = "| Apple's class | in mpscnn | layer | CPU | Metal | gradient |\n|---|---|---|---|---|---|"

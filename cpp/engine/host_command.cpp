@@ -4,10 +4,12 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// Programs of the graphs that a kernel's encodings are: one for each geometry, with weights packed once.
+/// Programs of the graphs that a kernel's encodings are: one for each device and geometry, with weights
+/// packed once.
 class HostKernelState : public KernelState {
 public:
-    std::shared_ptr<Program> program_for(const Kernel &kernel, const kernels::Encoding &encoding);
+    std::shared_ptr<Program> program_for(const Kernel &kernel, const kernels::Encoding &encoding,
+                                         const KernelTarget &target);
 
 private:
     static constexpr std::size_t max_programs = 64;
@@ -38,13 +40,13 @@ void set_weights(Graph &graph, const Kernel &kernel, const kernels::Encoding &en
                 graph.set_weight(graph.nodes()[i].name, use.role, weight->reshaped(use.shape));
 }
 
-std::shared_ptr<Program> HostKernelState::program_for(const Kernel &kernel,
-                                                      const kernels::Encoding &encoding) {
+std::shared_ptr<Program> HostKernelState::program_for(const Kernel &kernel, const kernels::Encoding &encoding,
+                                                      const KernelTarget &target) {
     Graph graph = graph_of(kernel, encoding);
-    std::string key = to_text(graph.to_json());
+    std::string key = target.identity + "\n" + to_text(graph.to_json());
     if (const auto found = programs_.find(key); found != programs_.end()) return found->second;
     set_weights(graph, kernel, encoding);
-    const auto program = Program::compile(graph, choose_backend("cpu", "float32"));
+    const auto program = Program::compile(graph, target.choice);
     if (programs_.size() >= max_programs) programs_.clear(); // encoded commands keep theirs
     programs_.emplace(std::move(key), program);
     return program;
@@ -75,8 +77,8 @@ void run_on(const std::vector<HostRegion> &inputs, const std::vector<HostRegion>
 /// A kernel's program for the shapes of one encoding.
 class PlannedProgram {
 public:
-    PlannedProgram(Kernel &kernel, const kernels::Encoding &encoding)
-        : program_(kernel.state<HostKernelState>().program_for(kernel, encoding)) {
+    PlannedProgram(Kernel &kernel, const kernels::Encoding &encoding, const KernelTarget &target)
+        : program_(kernel.state<HostKernelState>().program_for(kernel, encoding, target)) {
         std::vector<Shape> shapes;
         for (const kernels::EncodedSource &source : encoding.sources) shapes.push_back(source.region.shape());
         planned_ = program_->plan_for(shapes);
@@ -232,8 +234,9 @@ std::shared_ptr<HostImageMemory> accessible_host_memory(const Image &image) {
 std::unique_ptr<HostCommand> make_kernel_command(Kernel &kernel, const kernels::Encoding &encoding,
                                                  std::span<const ImagePointer> sources,
                                                  const ImagePointer &destination,
-                                                 const BatchNormalizationStatePointer &state) {
-    PlannedProgram program(kernel, encoding);
+                                                 const BatchNormalizationStatePointer &state,
+                                                 const KernelTarget &target) {
+    PlannedProgram program(kernel, encoding, target);
     std::vector<HostRegion> regions;
     for (const kernels::EncodedSource &source : encoding.sources)
         if (source.image != kernels::EncodedSource::statistics)
@@ -247,9 +250,10 @@ std::unique_ptr<HostCommand> make_kernel_command(Kernel &kernel, const kernels::
 
 std::unique_ptr<HostCommand> make_statistics_command(Kernel &kernel, const kernels::Encoding &encoding,
                                                      const ImagePointer &source,
-                                                     const BatchNormalizationState &destination) {
+                                                     const BatchNormalizationState &destination,
+                                                     const KernelTarget &target) {
     HostRegion read{host_memory(*source), encoding.sources[0].region};
-    return std::make_unique<StatisticsCommand>(PlannedProgram(kernel, encoding), std::move(read),
+    return std::make_unique<StatisticsCommand>(PlannedProgram(kernel, encoding, target), std::move(read),
                                                destination);
 }
 

@@ -25,6 +25,15 @@ private:
     const Plan *prepared_ = nullptr;
 };
 
+/// What a queue's kernels are compiled for.
+struct KernelTarget {
+    explicit KernelTarget(BackendChoice chosen)
+        : choice(std::move(chosen)), identity(choice.backend->identity()) {}
+
+    BackendChoice choice;
+    std::string identity; ///< the backend's, which takes time to find out
+};
+
 /// A region of an image that a command reads or writes; keeps the memory alive.
 struct HostRegion {
     std::shared_ptr<HostImageMemory> memory;
@@ -48,10 +57,12 @@ std::shared_ptr<HostImageMemory> accessible_host_memory(const Image &image);
 std::unique_ptr<HostCommand> make_kernel_command(Kernel &kernel, const kernels::Encoding &encoding,
                                                  std::span<const ImagePointer> sources,
                                                  const ImagePointer &destination,
-                                                 const BatchNormalizationStatePointer &state);
+                                                 const BatchNormalizationStatePointer &state,
+                                                 const KernelTarget &target);
 std::unique_ptr<HostCommand> make_statistics_command(Kernel &kernel, const kernels::Encoding &encoding,
                                                      const ImagePointer &source,
-                                                     const BatchNormalizationState &destination);
+                                                     const BatchNormalizationState &destination,
+                                                     const KernelTarget &target);
 std::unique_ptr<HostCommand> make_session_command(const std::shared_ptr<Session> &session,
                                                   std::span<const ImagePointer> inputs,
                                                   std::span<const ImagePointer> outputs);

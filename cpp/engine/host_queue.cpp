@@ -24,7 +24,9 @@ struct Slot {
 
 /// What the queue, its buffers and its thread share.
 struct QueueState {
-    explicit QueueState(int threads) : runner(threads) {}
+    QueueState(BackendChoice choice, int threads) : target(std::move(choice)), runner(threads) {}
+
+    const KernelTarget target;
 
     const unsigned generation = platform::fork_generation();
     /// Whether this process made the queue, and not one that it was forked from: there its thread is gone,
@@ -149,7 +151,7 @@ void HostCommandBuffer::encode_kernel(Kernel &kernel, const kernels::Encoding &e
                                       std::span<const ImagePointer> sources, const ImagePointer &destination,
                                       const BatchNormalizationStatePointer &state) {
     state_->require_alive();
-    commands_.push_back(make_kernel_command(kernel, encoding, sources, destination, state));
+    commands_.push_back(make_kernel_command(kernel, encoding, sources, destination, state, state_->target));
     use(sources);
     use({&destination, 1});
     if (state) used_.insert(state->moments());
@@ -159,7 +161,7 @@ void HostCommandBuffer::encode_kernel(Kernel &kernel, const kernels::Encoding &e
                                       const ImagePointer &source,
                                       const BatchNormalizationStatePointer &destination) {
     state_->require_alive();
-    commands_.push_back(make_statistics_command(kernel, encoding, source, *destination));
+    commands_.push_back(make_statistics_command(kernel, encoding, source, *destination, state_->target));
     use({&source, 1});
     used_.insert(destination->moments());
 }
@@ -225,8 +227,8 @@ void work_until_stopped(const std::shared_ptr<QueueState> &state) {
 
 class HostQueue : public CommandQueue {
 public:
-    HostQueue(std::string device, int threads)
-        : device_(std::move(device)), state_(std::make_shared<QueueState>(threads)) {
+    HostQueue(BackendChoice choice, int threads)
+        : device_(choice.backend->name()), state_(std::make_shared<QueueState>(std::move(choice), threads)) {
         const platform::BlockedSignals blocked;
         try {
             thread_ = new std::thread([state = state_] { work_until_stopped(state); });
@@ -280,16 +282,12 @@ private:
 
 } // namespace
 
-std::shared_ptr<CommandQueue> make_host_queue(const std::string &device, int threads) {
-    return std::make_shared<HostQueue>(device, threads);
+std::shared_ptr<CommandQueue> make_host_queue(BackendChoice choice, int threads) {
+    return std::make_shared<HostQueue>(std::move(choice), threads);
 }
 
 std::shared_ptr<CommandQueue> CommandQueue::create(const QueueOptions &options) {
-    const BackendChoice choice = choose_backend(options.device, "float32");
-    if (choice.backend->name() != "cpu")
-        fail(ErrorKind::unsupported,
-             "command queues run on device 'cpu' in this version, not on " + quoted(choice.backend->name()));
-    return make_host_queue(choice.backend->name(), options.threads);
+    return make_host_queue(choose_backend(options.device, "float32"), options.threads);
 }
 
 } // namespace mpscnn::engine

@@ -4,8 +4,8 @@
 
 namespace mpscnn::engine {
 
-/// A queue for kernels that run through graphs in main memory, on one thread of its own (and those of the
-/// executor that it keeps busy).
-std::shared_ptr<CommandQueue> make_host_queue(const std::string &device, int threads);
+/// A queue for kernels that run through graphs on images in main memory, on one thread of its own (and those
+/// of the executor that it keeps busy). A backend whose device has memory of its own copies the images.
+std::shared_ptr<CommandQueue> make_host_queue(BackendChoice choice, int threads);
 
 } // namespace mpscnn::engine

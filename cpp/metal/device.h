@@ -30,7 +30,7 @@ public:
     ShaderLibrary &shaders() { return *shaders_; }
     std::string name() const;
     /// With the system's build and the shaders: all on which answers depend.
-    std::string identity() const;
+    const std::string &identity() const { return identity_; }
 
     /// Throws DeviceError when the device was removed, and in a process forked after Metal was first used: a
     /// GPU's connection does not pass to a child.
@@ -51,6 +51,7 @@ private:
     objc_ptr<id<MTLDevice>> device_;
     objc_ptr<id<MTLCommandQueue>> queue_;
     std::unique_ptr<ShaderLibrary> shaders_;
+    std::string identity_;
     std::atomic<bool> removed_{false};
 };
 

@@ -33,6 +33,13 @@ void require_same_process() {
              "only");
 }
 
+std::string identity_of(id<MTLDevice> device) {
+    const autorelease_scope pool;
+    return text_of([device name]) + "\nregistry id " + registry_id_of(device) + "\nsystem " +
+           text_of([[NSProcessInfo processInfo] operatingSystemVersionString]) + "\nshaders " +
+           std::to_string(std::hash<std::string>()(shader_source()));
+}
+
 } // namespace
 
 std::shared_ptr<Device> Device::open(const std::string &wanted) {
@@ -51,7 +58,7 @@ std::shared_ptr<Device> Device::open(const std::string &wanted) {
 
 Device::Device(objc_ptr<id<MTLDevice>> device)
     : device_(std::move(device)), queue_(adopt([device_.get() newCommandQueue])),
-      shaders_(std::make_unique<ShaderLibrary>(device_)) {
+      shaders_(std::make_unique<ShaderLibrary>(device_)), identity_(identity_of(device_.get())) {
     if (!queue_) fail(ErrorKind::device, "Metal device " + quoted(name()) + " gives no command queue");
     [queue_.get() setLabel:@"mpscnn"];
 }
@@ -66,13 +73,6 @@ Device::~Device() {
 std::string Device::name() const {
     const autorelease_scope pool;
     return text_of([device_.get() name]);
-}
-
-std::string Device::identity() const {
-    const autorelease_scope pool;
-    return name() + "\nregistry id " + registry_id_of(device_.get()) + "\nsystem " +
-           text_of([[NSProcessInfo processInfo] operatingSystemVersionString]) + "\nshaders " +
-           std::to_string(std::hash<std::string>()(shader_source()));
 }
 
 void Device::require_usable() const {

@@ -15,7 +15,7 @@ public:
         return std::make_unique<MetalPlan>(network_, input_shapes);
     }
     std::unique_ptr<engine::Executor> executor(const engine::SessionOptions &options) const override {
-        return std::make_unique<MetalExecutor>(network_, options);
+        return std::make_unique<MetalExecutor>(network_->device, options);
     }
     std::size_t weight_bytes() const override { return network_->weight_bytes; }
 

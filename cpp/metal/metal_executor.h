@@ -8,10 +8,10 @@
 
 namespace mpscnn::metal {
 
-/// Runs plans on a GPU: one command buffer for each request.
+/// Runs plans of any network of a device: one command buffer for each request.
 class MetalExecutor : public engine::Executor {
 public:
-    MetalExecutor(std::shared_ptr<const LoweredNetwork> network, const engine::SessionOptions &options);
+    MetalExecutor(std::shared_ptr<Device> device, const engine::SessionOptions &options);
     /// Waits for what is under way.
     ~MetalExecutor() override;
 
@@ -31,7 +31,7 @@ private:
                 const Arrays &arrays);
     void encode_pass(Encoding &encoding, const MetalPlan &plan, const Slot &slot, const Arrays &arrays);
 
-    std::shared_ptr<const LoweredNetwork> network_; ///< whose device the buffers belong to
+    std::shared_ptr<Device> device_;
     Slots slots_;
     Handlers handlers_;
 };

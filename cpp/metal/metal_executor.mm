@@ -47,9 +47,8 @@ void finish(std::shared_ptr<Slot> slot, const engine::Completion &done, std::exc
 
 } // namespace
 
-MetalExecutor::MetalExecutor(std::shared_ptr<const LoweredNetwork> network,
-                             const engine::SessionOptions &options)
-    : network_(std::move(network)), slots_(options.inflight) {}
+MetalExecutor::MetalExecutor(std::shared_ptr<Device> device, const engine::SessionOptions &options)
+    : device_(std::move(device)), slots_(options.inflight) {}
 
 MetalExecutor::~MetalExecutor() {
     const autorelease_scope pool;
@@ -74,7 +73,7 @@ void MetalExecutor::submit(const engine::Plan &given, std::span<const TensorView
     const MetalPlan &plan = own_plan(given);
     require_shapes("input", plan.input_shapes(), inputs);
     require_shapes("output", plan.output_shapes(), outputs);
-    const Device &device = *network_->device;
+    const Device &device = *device_;
     device.require_usable();
     const autorelease_scope pool;
     std::shared_ptr<Slot> slot = slots_.take();
@@ -82,9 +81,9 @@ void MetalExecutor::submit(const engine::Plan &given, std::span<const TensorView
     slot->outputs.resize(outputs.size());
     for (std::size_t i = 0; i < inputs.size(); ++i) slot->inputs[i].read(device, inputs[i]);
     for (std::size_t i = 0; i < outputs.size(); ++i) slot->outputs[i].write(device, outputs[i]);
-    id<MTLCommandBuffer> command_buffer = make_command_buffer(device.queue(), network_->graph.name());
+    id<MTLCommandBuffer> command_buffer = make_command_buffer(device.queue(), plan.network().graph.name());
     encode(command_buffer, plan, *slot, {inputs, outputs});
-    commit(command_buffer, network_->device, handlers_,
+    commit(command_buffer, device_, handlers_,
            [slot = std::move(slot), done = std::move(done)](std::exception_ptr failure) mutable {
                finish(std::move(slot), done, std::move(failure));
            });
@@ -92,7 +91,7 @@ void MetalExecutor::submit(const engine::Plan &given, std::span<const TensorView
 
 void MetalExecutor::encode(id<MTLCommandBuffer> command_buffer, const MetalPlan &plan, const Slot &slot,
                            const Arrays &arrays) {
-    const std::lock_guard lock(network_->encoding);
+    const std::lock_guard lock(plan.network().encoding);
     MPSHintTemporaryMemoryHighWaterMark(command_buffer, plan.arena_bytes());
     for (std::int64_t first_image : plan.passes()) {
         Encoding encoding(command_buffer, plan.values(), first_image);
@@ -102,7 +101,7 @@ void MetalExecutor::encode(id<MTLCommandBuffer> command_buffer, const MetalPlan 
 
 void MetalExecutor::encode_pass(Encoding &encoding, const MetalPlan &plan, const Slot &slot,
                                 const Arrays &arrays) {
-    const engine::Graph &graph = network_->graph;
+    const engine::Graph &graph = plan.network().graph;
     for (std::size_t i = 0; i < slot.inputs.size(); ++i) {
         const Port &port = plan.inputs()[i];
         if (plan.values()[static_cast<std::size_t>(port.value)].readers == 0) continue;

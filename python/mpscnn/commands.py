@@ -118,11 +118,12 @@ class CommandQueue:
     """Runs command buffers one after the other on a device, as MTLCommandQueue.
 
     Args:
-        device: "auto", "cpu" or "metal".
+        device: "auto", "cpu", "metal", or a name that `mpscnn.devices` lists. A Metal device runs each kernel
+            on its own, on copies of the images; whole networks are what it is fast at.
         threads: of the CPU device: "auto", or a number.
 
     Raises:
-        DeviceError: there is no such device. UnsupportedError: it has no queues yet.
+        DeviceError: there is no such device.
     """
 
     def __init__(self, device: str = "auto", *, threads: int | str = "auto") -> None:

@@ -147,7 +147,7 @@ def windows(draw: st.DrawFn, *, dilated: bool = False) -> tuple[Window, Window]:
     return axis(), axis()
 
 
-QUEUE = mpscnn.CommandQueue("cpu", threads=1)
+QUEUE = mpscnn.CommandQueue("cpu", threads=1)  # conftest.py puts that of another device in its place
 
 
 def encode(kernel: Any, *sources: Any, destination: Any = None) -> Any:

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 import mpscnn
 
-PAGE = 16384
-
 
 def doubling(shape: tuple[int, ...] = (40, 40, 5)) -> mpscnn.Session:
     net = mpscnn.Network(input=shape, name="doubling")
@@ -40,40 +38,6 @@ class Counted:
     def made(self) -> tuple[int, int]:
         now = self._now()
         return now[0] - self._before[0], now[1] - self._before[1]
-
-
-# ---- mpscnn.empty -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float16, "uint8", np.float64])
-@pytest.mark.parametrize("shape", [(3, 5), 7, (), (0, 4), (1, 224, 224, 3)])
-def test_arrays_of_pages(shape: Any, dtype: Any) -> None:
-    array = mpscnn.empty(shape, dtype)
-    plain = np.empty(shape, dtype)
-    assert (array.shape, array.dtype, array.strides) == (plain.shape, plain.dtype, plain.strides)
-    assert array.ctypes.data % PAGE == 0
-    assert not array.any()
-    array[...] = 1
-    assert array.all()
-
-
-def test_pages_belong_to_one_array() -> None:
-    arrays = [mpscnn.empty((1000,)) for _ in range(50)]
-    assert len({array.ctypes.data // PAGE for array in arrays}) == 50
-    for i, array in enumerate(arrays):
-        array[:] = i
-    assert all((array == i).all() for i, array in enumerate(arrays))
-
-
-def test_what_is_no_array_is_refused() -> None:
-    with pytest.raises(mpscnn.ParameterError, match="extents must be 0 or more"):
-        mpscnn.empty((3, -1))
-    with pytest.raises(mpscnn.ParameterError, match="without Python objects"):
-        mpscnn.empty(3, object)
-    with pytest.raises(mpscnn.ParameterError, match="more than a machine can address"):
-        mpscnn.empty((1 << 40, 1 << 40))
-    with pytest.raises(MemoryError):
-        mpscnn.empty(1 << 58)
 
 
 # ---- Without a copy ---------------------------------------------------------------------------------------------
@@ -177,10 +141,3 @@ def test_a_gpu_with_memory_of_its_own_shares_pages_too(emulation: Emulation) -> 
     x, out = filled((1, 40, 40, 5)), mpscnn.empty((1, 40, 40, 5))
     session.run(x, out=out)
     np.testing.assert_array_equal(out, 2 * x)
-
-
-def test_the_cpu_takes_such_arrays_as_any_others() -> None:
-    net = mpscnn.Network(input=(3, 4, 5))
-    net.output(net.add(net.input, net.input))
-    x = filled((2, 3, 4, 5))
-    np.testing.assert_array_equal(net.compile(device="cpu").session().run(x), 2 * x)

@@ -160,9 +160,3 @@ def test_sessions_of_several_threads_share_the_device() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
-
-
-@pytest.mark.parametrize("inflight", [0, -1, 33, 1.5, True, "3"])
-def test_how_many_may_be_under_way_is_checked(inflight: Any) -> None:
-    with pytest.raises(mpscnn.ParameterError, match="inflight must be a number from 1 to 32"):
-        program().session(inflight=inflight)

@@ -61,7 +61,9 @@ def shaders(tmp_path: Path) -> Path:
     return directory
 
 
-def test_every_header_is_there_once_and_no_include_is_left(project: Path, shaders: Path, tmp_path: Path) -> None:
+def test_every_header_is_there_once_and_no_include_is_left(
+    project: Path, shaders: Path, tmp_path: Path
+) -> None:
     source = flattened(project, shaders, tmp_path)
     assert "#include" not in source
     assert source.count("inline float twice") == 1

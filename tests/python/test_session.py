@@ -218,7 +218,7 @@ def test_devices_precisions_and_threads_are_checked() -> None:
     network = small_network()
     with pytest.raises(mpscnn.DeviceError, match="Use device='cpu' or device='auto'"):
         network.compile(device="metal")
-    with pytest.raises(mpscnn.ParameterError, match="device must be auto, cpu or metal"):
+    with pytest.raises(mpscnn.ParameterError, match="device must be auto, cpu, metal"):
         network.compile(device="gpu")
     with pytest.raises(mpscnn.ParameterError, match="precision must be auto, float32 or float16"):
         network.compile(precision="int8")

@@ -24,10 +24,12 @@ const char *metal_emulation_live_object_names(void);
 /// Sets a switch, one of those below; returns 0, or -1 for a name that is none. Counters ("next ...") count
 /// down.
 ///   no_device                1: there is no device
-///   devices                  so many of: the default, an external GPU, two headless GPUs of one name; 1
-///   unless told removed_device           that one of them (from 1) is gone: no more listed, and its command
-///   buffers fail unsupported_device       1: MPSSupportsMTLDevice says no fail_libraries           the next
-///   so many libraries cannot be made fail_buffers             the next so many buffers cannot be made
+///   devices                  so many of: the default, an external GPU, two headless GPUs of one name
+///   removed_device           that one of them (from 1) is gone: not listed, its command buffers fail
+///   unsupported_device       1: MPSSupportsMTLDevice says no
+///   successes_first          so many that the next four would let fail succeed first
+///   fail_libraries           the next so many libraries cannot be made
+///   fail_buffers             the next so many buffers cannot be made
 ///   fail_textures            the next so many textures cannot be made
 ///   fail_pipelines           the next so many pipelines cannot be made
 ///   command_buffer_error     the next command buffer to run ends in this MTLCommandBufferError

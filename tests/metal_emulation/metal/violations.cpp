@@ -39,6 +39,7 @@ constexpr NamedSwitch named_switches[] = {
     {"devices", &Switches::devices, 1},
     {"removed_device", &Switches::removed_device, 0},
     {"unsupported_device", &Switches::unsupported_device, 0},
+    {"successes_first", &Switches::successes_first, 0},
     {"fail_libraries", &Switches::fail_libraries, 0},
     {"fail_buffers", &Switches::fail_buffers, 0},
     {"fail_textures", &Switches::fail_textures, 0},
@@ -68,10 +69,13 @@ Switches &switches() {
 }
 
 bool take_one(std::atomic<long> &counter) {
-    long left = counter.load();
-    while (left > 0)
-        if (counter.compare_exchange_weak(left, left - 1)) return true;
-    return false;
+    const auto take = [](std::atomic<long> &from) {
+        long left = from.load();
+        while (left > 0)
+            if (from.compare_exchange_weak(left, left - 1)) return true;
+        return false;
+    };
+    return counter.load() > 0 && !take(switches().successes_first) && take(counter);
 }
 
 void violation(const char *format, ...) {

@@ -26,6 +26,7 @@ struct Switches {
     std::atomic<long> devices{1};
     std::atomic<long> removed_device{0};
     std::atomic<long> unsupported_device{0};
+    std::atomic<long> successes_first{0};
     std::atomic<long> fail_libraries{0};
     std::atomic<long> fail_buffers{0};
     std::atomic<long> fail_textures{0};

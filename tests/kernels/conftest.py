@@ -1,0 +1,23 @@
+"""Raw kernels run on the device that --device names: all engines are judged by the same tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from kernels import index_rule
+from metal.emulation import load, watched
+
+import mpscnn
+
+
+@pytest.fixture(autouse=True)
+def queue_of_chosen_device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What `index_rule.encode` uses; on Metal nothing may be left of it."""
+    device = str(request.config.getoption("--device"))
+    if device == "cpu":
+        yield
+        return
+    with watched(load()), monkeypatch.context() as patch:
+        patch.setattr(index_rule, "QUEUE", mpscnn.CommandQueue(device))
+        yield
