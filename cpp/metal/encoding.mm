@@ -26,7 +26,8 @@ Encoding::Encoding(id<MTLCommandBuffer> command_buffer, const std::vector<Stored
 
 Encoding::~Encoding() {
     for (Image &left : images_)
-        if (left.image) [left.image.get() setReadCount:0];
+        // A kernel of MPS may have been the last reader, and what came behind it failed.
+        if (left.image && [left.image.get() readCount] > 0) [left.image.get() setReadCount:0];
 }
 
 MPSImage *Encoding::create(engine::ValueId value) {

@@ -6,18 +6,20 @@ from collections.abc import Iterator
 
 import pytest
 from kernels import index_rule
-from metal.emulation import load, watched
+from metal.emulation import load
 
 import mpscnn
 
 
 @pytest.fixture(autouse=True)
 def queue_of_chosen_device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What `index_rule.encode` uses; on Metal nothing may be left of it."""
+    """What `index_rule.encode` uses. Kernels that all tests share keep what a device made for them."""
     device = str(request.config.getoption("--device"))
     if device == "cpu":
         yield
         return
-    with watched(load()), monkeypatch.context() as patch:
-        patch.setattr(index_rule, "QUEUE", mpscnn.CommandQueue(device))
-        yield
+    emulation = load()
+    emulation.reset()
+    monkeypatch.setattr(index_rule, "QUEUE", mpscnn.CommandQueue(device))
+    yield
+    assert not emulation.violations()
