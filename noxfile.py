@@ -164,8 +164,9 @@ def metal(session: nox.Session) -> None:
     environment = {"PYTHONPATH": str(build / "package"), "MPSCNN_CACHE": str(build / "cache")}
     session.run("pytest", "tests/metal", *session.posargs, env=environment)
     # Few examples of each: the emulation is slow, and the CPU engine has many.
-    judged = "tests/ops", "tests/kernels", "--device=metal", "--hypothesis-profile=quick"
-    session.run("pytest", *judged, *session.posargs, env=environment)
+    for judged in ("tests/ops", "tests/kernels"):
+        quick = "--device=metal", "--hypothesis-profile=quick"
+        session.run("pytest", judged, *quick, *session.posargs, env=environment)
 
 
 @nox.session

@@ -63,6 +63,7 @@ def weights(kind: str, seed: int) -> tuple[Any, Any]:
     return normal(seed, shape), normal(seed + 1, shape[:1])
 
 
+@pytest.mark.cpu("compares bits with a network of the CPU")
 @kinds
 def test_weights_are_reloaded_for_what_is_encoded_later(kind: str) -> None:
     """A reload between two encodes of one command buffer lies between them when they run, too."""
