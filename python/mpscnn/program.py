@@ -151,9 +151,9 @@ class Session:
         large = dtype.itemsize * math.prod(shape) >= _WORTH_PAGES
         return empty(shape, dtype) if large and self.program.device == "metal" else np.empty(shape, dtype)
 
-    def _result(self, outputs: list[NDArray[Any]], out: Any) -> Any:
+    def _result(self, outputs: list[NDArray[Any]], out: Any) -> Result:
         if out is not None:
-            return out
+            return out  # type: ignore[no-any-return]
         names = self.program.outputs
         return outputs[0] if len(outputs) == 1 else dict(zip(names, outputs, strict=True))
 
