@@ -2,6 +2,8 @@
 
 // Copies of floats that touch nothing else.
 
+#include <cstddef>
+
 #include "cpu/simd.h"
 
 namespace mpscnn::cpu {
