@@ -14,8 +14,8 @@ import mpscnn
 
 # Classes of pybind11 have its metaclass; those that Python cannot make have an __init__ that refuses.
 DIFFERENCES_OF_PYBIND11 = r"""
-mpscnn\._core\.(CommandBuffer|CommandQueue|FeatureImage|Graph|Kernel|Model|Program|Session)
-mpscnn\._core\.(CommandBuffer|Model|Program)\.__init__
+mpscnn\._core\.(BatchNormalizationState|CommandBuffer|CommandQueue|FeatureImage|Graph|Kernel|Model|Program|Request|Session)
+mpscnn\._core\.(CommandBuffer|Model|Program|Request)\.__init__
 """
 
 PROGRAM = """
