@@ -16,12 +16,16 @@ namespace mpscnn::cpu {
 namespace baseline {
 #include "cpu/instance_functions.h"
 }
+#if defined(MPSCNN_WITH_avx2)
 namespace avx2 {
 #include "cpu/instance_functions.h"
 }
+#endif
+#if defined(MPSCNN_WITH_avx512)
 namespace avx512 {
 #include "cpu/instance_functions.h"
 }
+#endif
 #elif defined(__aarch64__)
 namespace neon {
 #include "cpu/instance_functions.h"
@@ -93,9 +97,14 @@ Available::Available() {
     const unsigned states = has(basic.c, osxsave) ? saved_states() : 0;
     const bool runs_avx2 =
         has(basic.c, fma | avx | f16c) && has(extended.b, avx2_bit) && has(states, ymm_state);
-    if (runs_avx2 && has(extended.b, avx512_f_dq_bw_vl) && has(states, zmm_state))
-        add(assemble([](auto &part) { avx512::get(part); }));
+    [[maybe_unused]] const bool runs_avx512 =
+        runs_avx2 && has(extended.b, avx512_f_dq_bw_vl) && has(states, zmm_state);
+#if defined(MPSCNN_WITH_avx512)
+    if (runs_avx512) add(assemble([](auto &part) { avx512::get(part); }));
+#endif
+#if defined(MPSCNN_WITH_avx2)
     if (runs_avx2) add(assemble([](auto &part) { avx2::get(part); }));
+#endif
     add(assemble([](auto &part) { baseline::get(part); }));
 }
 #else
@@ -127,7 +136,7 @@ const KernelTable &kernels(const char *name) {
     for (std::string_view known : known_names)
         if (wanted == known)
             fail(ErrorKind::unsupported, "this processor lacks the instruction set '" + std::string(wanted) +
-                                             "'; it has " + list_of(available));
+                                             "', or this build its kernels; there are " + list_of(available));
     fail(ErrorKind::parameter, "unknown instruction set '" + std::string(wanted) +
                                    "': expected baseline, avx2, avx512 or neon (this processor has " +
                                    list_of(available) + ")");
