@@ -28,6 +28,7 @@ def test_nearest_upsampling_repeats_pixels(
     np.testing.assert_array_equal(encode(kernels.UpsamplingNearest(x_factor, y_factor), x), expected)
 
 
+@pytest.mark.cpu("compares bits with a network of the CPU")
 @given(shapes, st.integers(1, 3), st.integers(1, 3), st.booleans(), seeds)
 def test_bilinear_upsampling_is_the_network_layer(
     shape: tuple[int, ...], x_factor: int, y_factor: int, align: bool, seed: int
