@@ -18,7 +18,8 @@ std::shared_ptr<const Backend> make_metal_backend(const std::string &wanted) {
     return backend;
 }
 std::vector<DeviceDescription> list_metal_devices() { return metal::list_devices(); }
-constexpr const char *why_not_metal = "Metal runs when asked for (device='metal'), since it lacks operations";
+constexpr const char *why_not_metal =
+    "Metal runs when asked for (device='metal'), since it has not run on a Mac yet";
 #else
 #if defined(__APPLE__)
 constexpr const char *why_not_metal = "this build of mpscnn has no Metal engine";
