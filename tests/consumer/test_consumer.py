@@ -123,8 +123,8 @@ def test_shared_library_exports_the_c_interface_alone(prefix: Path) -> None:
     (library,) = prefix.glob("lib*/**/libmpscnn.so")
     symbols = run("nm", "-D", "--defined-only", library).split("\n")
     names = {line.split()[-1] for line in symbols if line}
-    header = (prefix / "include" / "mpscnn" / "mpscnn.h").read_text()
-    declared = {name for name in names if f" {name}(" in header or f"*{name}(" in header}
+    headers = "".join(header.read_text() for header in (prefix / "include" / "mpscnn").glob("*.h"))
+    declared = {name for name in names if f" {name}(" in headers or f"*{name}(" in headers}
     assert names
     assert names == declared
 
