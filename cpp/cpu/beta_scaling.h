@@ -4,6 +4,7 @@
 // k).
 
 #include "cpu/pixel_epilogue.h"
+#include "cpu/window_taps.h"
 #include "cpu/work_split.h"
 
 namespace mpscnn::cpu {
@@ -25,7 +26,7 @@ inline void sum_columns(const BetaScalingTask &task, std::int64_t image, std::in
     const WindowAxis &axis = task.vertical;
     for (std::int64_t x = 0; x < source.width; ++x) sums[x] = 0.0f;
     for (std::int64_t tap = 0; tap < axis.kernel; ++tap) {
-        const std::int64_t row = y * axis.stride - axis.before + tap * axis.dilation;
+        const std::int64_t row = window_begin(axis, y) + tap * axis.dilation;
         if (row < 0 || row >= source.height) continue;
         for (std::int64_t x = 0; x < source.width; ++x)
             sums[x] += sum_of_magnitudes<V>(pixel_at(source, image, row, x), source.channels);
@@ -45,7 +46,7 @@ inline void scale_row(const BetaScalingTask &task, std::int64_t image, std::int6
     for (std::int64_t x = 0; x < to.width; ++x) {
         float sum = 0.0f;
         for (std::int64_t tap = 0; tap < axis.kernel; ++tap) {
-            const std::int64_t column = x * axis.stride - axis.before + tap * axis.dilation;
+            const std::int64_t column = window_begin(axis, x) + tap * axis.dilation;
             if (column >= 0 && column < task.source.width) sum += sums[column];
         }
         const auto beta = V::set1(sum * share);

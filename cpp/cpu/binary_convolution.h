@@ -4,6 +4,7 @@
 // and a vector of output channels at once, the bits in which window and weights differ (or agree).
 
 #include "cpu/pixel_epilogue.h"
+#include "cpu/window_taps.h"
 #include "cpu/work_split.h"
 
 namespace mpscnn::cpu {
@@ -18,16 +19,12 @@ struct BitImage {
     std::uint32_t *outside;
 };
 
-inline std::int64_t window_start(const WindowAxis &axis, std::int64_t output) {
-    return output * axis.stride - axis.before;
-}
-
 /// Rows of the source that windows of these output rows touch.
 inline Range source_rows(const BinaryConvolutionTask &task, const Range &outputs) {
     const WindowAxis &axis = task.vertical;
     const std::int64_t height = task.source.height;
-    const std::int64_t begin = clamped(window_start(axis, outputs.begin), 0, height);
-    const std::int64_t last = window_start(axis, outputs.end - 1) + (axis.kernel - 1) * axis.dilation;
+    const std::int64_t begin = clamped(window_begin(axis, outputs.begin), 0, height);
+    const std::int64_t last = window_begin(axis, outputs.end - 1) + (axis.kernel - 1) * axis.dilation;
     return {begin, clamped(last + 1, begin, height)};
 }
 
@@ -111,13 +108,13 @@ MPSCNN_INLINE void count_bits(const BinaryConvolutionTask &task, const BitImage 
     for (int p = 0; p < Pixels; ++p) counts[p] = partial[p] = V::zero_bits();
     int sums = 0;
     for (std::int64_t ky = 0; ky < task.vertical.kernel; ++ky) {
-        const std::int64_t row = window_start(task.vertical, y) + ky * task.vertical.dilation;
+        const std::int64_t row = window_begin(task.vertical, y) + ky * task.vertical.dilation;
         const bool row_exists = row >= 0 && row < task.source.height;
         for (std::int64_t kx = 0; kx < task.horizontal.kernel; ++kx) {
             const std::uint32_t *pixels[Pixels];
             for (int p = 0; p < Pixels; ++p) {
                 const std::int64_t column =
-                    window_start(task.horizontal, x + p) + kx * task.horizontal.dilation;
+                    window_begin(task.horizontal, x + p) + kx * task.horizontal.dilation;
                 const bool exists = row_exists && column >= 0 && column < task.source.width;
                 const std::int64_t index = (row - bits.rows.begin) * task.source.width + column;
                 pixels[p] = exists ? bits.bits + index * bits.words : bits.outside;
@@ -146,10 +143,10 @@ MPSCNN_INLINE void count_bits(const BinaryConvolutionTask &task, const BitImage 
 inline bool window_has_nan(const BinaryConvolutionTask &task, const BitImage &bits, std::int64_t y,
                            std::int64_t x) {
     for (std::int64_t ky = 0; ky < task.vertical.kernel; ++ky) {
-        const std::int64_t row = window_start(task.vertical, y) + ky * task.vertical.dilation;
+        const std::int64_t row = window_begin(task.vertical, y) + ky * task.vertical.dilation;
         if (row < 0 || row >= task.source.height) continue;
         for (std::int64_t kx = 0; kx < task.horizontal.kernel; ++kx) {
-            const std::int64_t column = window_start(task.horizontal, x) + kx * task.horizontal.dilation;
+            const std::int64_t column = window_begin(task.horizontal, x) + kx * task.horizontal.dilation;
             if (column < 0 || column >= task.source.width) continue;
             if (bits.nan[(row - bits.rows.begin) * task.source.width + column]) return true;
         }

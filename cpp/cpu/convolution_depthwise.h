@@ -51,13 +51,6 @@ inline std::int64_t window_rows(const ConvolutionTask &task) {
     return (task.packed->kernel_height - 1) * task.vertical.dilation + 1;
 }
 
-/// Tap columns, in steps of the dilation from source column `first`, that lie inside the source.
-inline Range columns_inside(std::int64_t first, std::int64_t dilation, std::int64_t count,
-                            std::int64_t width) {
-    const std::int64_t begin = clamped(divide_up(-first, dilation), 0, count);
-    return {begin, clamped(divide_up(width - first, dilation), begin, count)};
-}
-
 /// The channel vectors of `columns` outputs, some at once: enough sums to hide the latency of a multiply-add.
 template <class V, int columns, bool partial>
 void depthwise_vectors(const DepthwiseStrip &strip, const DepthwiseOutput &output) {
@@ -77,10 +70,10 @@ template <class V, bool partial> void depthwise_row_any(DepthwiseStrip strip) {
     const DepthwiseSource &source = *strip.source;
     const std::int64_t end = task.destination.width;
     while (strip.x < end) {
-        const std::int64_t first = strip.x * window.stride - window.before;
+        const std::int64_t first = window_begin(window, strip.x);
         const std::int64_t last = first + 3 * window.stride + (window.kernel - 1) * window.dilation;
         const bool whole = first >= 0 && last < source.width && strip.x + 4 <= end;
-        strip.taps = columns_inside(first, window.dilation, window.kernel, source.width);
+        strip.taps = taps_within(first, window.dilation, window.kernel, 0, source.width);
         strip.first_offset = first * source.pixel_stride;
         depthwise_compute<V>(strip, 1, whole ? 4 : 1,
                              [&](const DepthwiseStrip &part, const DepthwiseOutput &output) {
@@ -135,8 +128,7 @@ template <class V, class Shape, int rows> void depthwise_rows(DepthwiseStrip str
     const WindowAxis &window = task.horizontal;
     const float *source_rows[Shape::source_rows(rows)];
     for (int i = 0; i < Shape::source_rows(rows); ++i) {
-        const std::int64_t y =
-            strip.y * task.vertical.stride - task.vertical.before + i * task.vertical.dilation;
+        const std::int64_t y = window_begin(task.vertical, strip.y) + i * task.vertical.dilation;
         source_rows[i] = source.row(y);
     }
     strip.column_step = window.dilation;
@@ -147,8 +139,8 @@ template <class V, class Shape, int rows> void depthwise_rows(DepthwiseStrip str
             const Range range = part_of(count, strips, index);
             const auto taps = static_cast<std::int64_t>(Shape::tap_columns(static_cast<int>(range.size())));
             strip.x = phase + range.begin * window.dilation;
-            const std::int64_t first = strip.x * window.stride - window.before;
-            strip.taps = columns_inside(first, window.dilation, taps, source.width);
+            const std::int64_t first = window_begin(window, strip.x);
+            strip.taps = taps_within(first, window.dilation, taps, 0, source.width);
             strip.first_offset = first * source.pixel_stride;
             depthwise_compute<V>(strip, rows, static_cast<int>(range.size()),
                                  [&](const DepthwiseStrip &part, const DepthwiseOutput &output) {
@@ -192,7 +184,7 @@ template <class V, bool partial> void depthwise_band_any(DepthwiseStrip strip, R
 /// Whether every output's window overlaps the source, or nearly so: the strips' edges rely on it.
 inline bool has_small_overhang(const WindowAxis &window, std::int64_t outputs, std::int64_t inputs) {
     const std::int64_t reach = (window.kernel - 1) * window.dilation;
-    const std::int64_t after = (outputs - 1) * window.stride - window.before + reach - (inputs - 1);
+    const std::int64_t after = window_begin(window, outputs - 1) + reach - (inputs - 1);
     return window.before <= reach && after <= reach;
 }
 
@@ -282,9 +274,8 @@ template <class V> void depthwise_repeated(DepthwiseStrip strip, Range rows, std
         std::int64_t ready = 0; // source rows before it are in the ring, as far as they are needed
         for (std::int64_t y = rows.begin; y < rows.end; y += group_rows) {
             const std::int64_t y_end = smaller(y + group_rows, rows.end);
-            const std::int64_t top = y * task.vertical.stride - task.vertical.before;
-            const std::int64_t bottom =
-                (y_end - 1) * task.vertical.stride - task.vertical.before + window_rows(task);
+            const std::int64_t top = window_begin(task.vertical, y);
+            const std::int64_t bottom = window_begin(task.vertical, y_end - 1) + window_rows(task);
             const Range needed{larger(top, ready), smaller(bottom, ring.height)};
             repeat_channels<V>(task, strip.image, needed, strip.chunks, ring, data);
             ready = larger(ready, needed.end);

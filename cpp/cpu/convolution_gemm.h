@@ -99,7 +99,7 @@ template <class V> inline GemmPlan gemm_plan(const ConvolutionTask &task, int th
     plan.group_outputs = packed.outputs / packed.groups;
     plan.panels = panel_count<V>(plan.group_outputs);
     plan.input_lanes = has_input_lanes<V>(packed);
-    plan.tile_rows = plan.input_lanes                 ? dot_tile_rows<V>(plan.group_outputs)
+    plan.tile_rows = plan.input_lanes                 ? most_dot_rows<V>(static_cast<int>(plan.group_outputs))
                      : plan.group_outputs <= V::width ? most_rows<V, 1>
                                                       : V::gemm_rows;
     // Rows 2048 bytes apart fall into the same set of the first-level cache.

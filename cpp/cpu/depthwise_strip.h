@@ -9,6 +9,7 @@
 #include "cpu/kernel_math.h"
 #include "cpu/kernels.h"
 #include "cpu/pixel_epilogue.h"
+#include "cpu/window_taps.h"
 
 namespace mpscnn::cpu {
 namespace {
@@ -203,8 +204,7 @@ __attribute__((noinline)) void depthwise_any(const DepthwiseStrip &strip, const 
         for (int v = 0; v < vectors; ++v) sums[n][v] = V::load(packed.bias.data() + (chunk + v) * V::width);
     }
     for (std::int64_t ky = 0; ky < packed.kernel_height; ++ky) {
-        const float *row =
-            source.row(strip.y * task.vertical.stride - task.vertical.before + ky * task.vertical.dilation);
+        const float *row = source.row(window_begin(task.vertical, strip.y) + ky * task.vertical.dilation);
         if (!row) continue;
         const float *weights =
             packed.weights.data() + chunk * vector_weights + ky * packed.kernel_width * V::width;

@@ -21,7 +21,7 @@ MPSCNN_INLINE void activate(const Activation &activation, typename V::reg (&x)[R
         return;
     case Activation::Kind::clamp: {
         const auto low = V::set1(activation.low), high = V::set1(activation.high);
-#pragma GCC unroll 32
+#pragma GCC unroll 16
         for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 8
             for (int v = 0; v < Count; ++v) x[r][v] = V::min(high, V::max(low, x[r][v]));
@@ -29,7 +29,7 @@ MPSCNN_INLINE void activate(const Activation &activation, typename V::reg (&x)[R
     }
     case Activation::Kind::leaky: {
         const auto slope = V::set1(activation.slope), high = V::set1(activation.high);
-#pragma GCC unroll 32
+#pragma GCC unroll 16
         for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 8
             for (int v = 0; v < Count; ++v)
@@ -40,14 +40,14 @@ MPSCNN_INLINE void activate(const Activation &activation, typename V::reg (&x)[R
 #pragma GCC unroll 8
         for (int v = 0; v < Count; ++v) {
             const auto slope = V::load(activation.slopes + channel + v * V::width);
-#pragma GCC unroll 32
+#pragma GCC unroll 16
             for (int r = 0; r < Rows; ++r)
                 x[r][v] = V::select(V::less(x[r][v], zero), V::mul(slope, x[r][v]), x[r][v]);
         }
         return;
     case Activation::Kind::linear: {
         const auto slope = V::set1(activation.slope), low = V::set1(activation.low);
-#pragma GCC unroll 32
+#pragma GCC unroll 16
         for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 8
             for (int v = 0; v < Count; ++v) x[r][v] = V::fma(slope, x[r][v], low);
@@ -55,12 +55,12 @@ MPSCNN_INLINE void activate(const Activation &activation, typename V::reg (&x)[R
     }
     case Activation::Kind::function: {
         alignas(64) float values[Rows * Count * V::width];
-#pragma GCC unroll 32
+#pragma GCC unroll 16
         for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 8
             for (int v = 0; v < Count; ++v) V::store(values + (r * Count + v) * V::width, x[r][v]);
         activation.apply(activation, values, Rows * Count * V::width);
-#pragma GCC unroll 32
+#pragma GCC unroll 16
         for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 8
             for (int v = 0; v < Count; ++v) x[r][v] = V::load(values + (r * Count + v) * V::width);
@@ -70,7 +70,7 @@ MPSCNN_INLINE void activate(const Activation &activation, typename V::reg (&x)[R
 }
 
 template <class V, int Rows, int Count> MPSCNN_INLINE void round_to_half(typename V::reg (&x)[Rows][Count]) {
-#pragma GCC unroll 32
+#pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 8
         for (int v = 0; v < Count; ++v) x[r][v] = V::round_to_half(x[r][v]);
@@ -87,7 +87,7 @@ MPSCNN_INLINE void apply_epilogue(const Epilogue &epilogue, typename V::reg (&x)
     if (epilogue.round_to_half) round_to_half<V>(x);
     if (!residual) return;
     const bool whole = channels >= Count * V::width;
-#pragma GCC unroll 32
+#pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
         const float *row = residual + r * residual_stride;
 #pragma GCC unroll 8

@@ -10,9 +10,10 @@ namespace mpscnn::cpu {
 namespace {
 
 /// The most pixels of a tile: eight sums already hide how long a multiply-add takes.
-template <class V, int Outputs>
-constexpr int most_dot_rows =
-    V::gemm_rows * V::gemm_vectors / Outputs < 8 ? V::gemm_rows * V::gemm_vectors / Outputs : 8;
+template <class V> constexpr int most_dot_rows(int outputs) {
+    const int rows = V::gemm_rows * V::gemm_vectors / outputs;
+    return rows < 8 ? rows : 8;
+}
 
 /// sums += a (Rows pixels `stride` apart) * weights, lane by lane, for `length` inputs; moves `weights` on.
 template <class V, int Rows, int Outputs>
@@ -77,7 +78,7 @@ void multiply_dot_tiles(const PixelTile *tile, std::int64_t count, const Channel
     }
 }
 
-template <class V, int Outputs, int Rows = most_dot_rows<V, Outputs>>
+template <class V, int Outputs, int Rows = most_dot_rows<V>(Outputs)>
 inline TilesFunction dot_tiles_function_of_rows(std::int64_t rows) {
     if (rows == Rows) return multiply_dot_tiles<V, Rows, Outputs>;
     if constexpr (Rows > 1) return dot_tiles_function_of_rows<V, Outputs, Rows - 1>(rows);
@@ -90,11 +91,6 @@ inline TilesFunction dot_tiles_function(std::int64_t rows, std::int64_t outputs)
     if (outputs == Outputs) return dot_tiles_function_of_rows<V, Outputs>(rows);
     if constexpr (Outputs > 1) return dot_tiles_function<V, Outputs - 1>(rows, outputs);
     return nullptr;
-}
-
-/// Most pixels of a tile.
-template <class V> inline std::int64_t dot_tile_rows(std::int64_t outputs) {
-    return smaller(8, V::gemm_rows * V::gemm_vectors / outputs);
 }
 
 } // namespace

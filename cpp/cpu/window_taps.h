@@ -13,12 +13,17 @@ MPSCNN_INLINE std::int64_t window_begin(const WindowAxis &axis, std::int64_t out
     return output * axis.stride - axis.before;
 }
 
+/// Of `count` taps from source position `first` on, a dilation apart, those in [low, high).
+MPSCNN_INLINE Range taps_within(std::int64_t first, std::int64_t dilation, std::int64_t count,
+                                std::int64_t low, std::int64_t high) {
+    const std::int64_t begin = clamped(divide_up(low - first, dilation), 0, count);
+    return {begin, clamped(divide_up(high - first, dilation), begin, count)};
+}
+
 /// Taps of an output's window whose source positions lie in [low, high).
 MPSCNN_INLINE Range taps_within(const WindowAxis &axis, std::int64_t output, std::int64_t low,
                                 std::int64_t high) {
-    const std::int64_t start = window_begin(axis, output);
-    const std::int64_t begin = clamped(divide_up(low - start, axis.dilation), 0, axis.kernel);
-    return {begin, clamped(divide_up(high - start, axis.dilation), begin, axis.kernel)};
+    return taps_within(window_begin(axis, output), axis.dilation, axis.kernel, low, high);
 }
 
 } // namespace
