@@ -30,8 +30,14 @@ SANITIZERS = (f"clang-{LLVM}", f"libclang-rt-{LLVM}-dev")
 # Tests only compare with it; pinned, since it is large and some versions bring what GPUs need as well.
 TORCH = "torch==2.13.0"
 EMULATORS = ("qemu-user", "g++-aarch64-linux-gnu")
+# Reads what the Metal engine uses of Apple's API; of the compiler's version.
+LIBCLANG = "libclang==16.0.6"
 # Foundation and the Objective-C runtime for the emulation of Metal.
 GNUSTEP = (f"clang-{LLVM}", "libgnustep-base-dev", "gobjc")
+
+# A file's tests stay together, since they share what they set up; in the order of collection, which begins with the
+# slow builds of tests/consumer.
+ON_ALL_CORES = ("-n", JOBS, "--dist=loadfile", "--no-loadscope-reorder")
 
 EVERYTHING = ("lint", "libcxx", "tidy", "isa", "emulated", "sanitize", "fuzz", "judges", "metal", "tests")
 
@@ -43,7 +49,7 @@ def tests(session: nox.Session) -> None:
     install_package(session)
     build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON")
     run_ctest(session, "tests")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *ON_ALL_CORES, *session.posargs)
 
 
 @nox.session
@@ -88,7 +94,13 @@ def isa(session: nox.Session) -> None:
     for name in instruction_sets(session):
         session.log(f"instruction set {name}")
         session.run(
-            "pytest", "tests/ops", "tests/kernels", "tests/models", *session.posargs, env={"MPSCNN_CPU": name}
+            "pytest",
+            "tests/ops",
+            "tests/kernels",
+            "tests/models",
+            *ON_ALL_CORES,
+            *session.posargs,
+            env={"MPSCNN_CPU": name},
         )
     build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON")
     objects = sorted((BUILD / "tests").glob("CMakeFiles/mpscnn_kernels_*.dir/**/*.o"))
@@ -140,8 +152,17 @@ def sanitize(session: nox.Session) -> None:
     """The C++ tests with AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer."""
     install_system_packages(session, *SANITIZERS)
     session.install(*CPP_BUILD_TOOLS)
-    for name, sanitizers in (("asan", "address,undefined"), ("tsan", "thread")):
-        build_cpp(session, name, "-DMPSCNN_BUILD_TESTS=ON", f"-DMPSCNN_SANITIZE={sanitizers}", *clang())
+    # Compiling instrumented kernels takes long, so none are that cannot run here; threads share the same things in all.
+    here = kernels_of_this_machine()
+    for name, sanitizers, kernels in (("asan", "address,undefined", here), ("tsan", "thread", here[:1])):
+        build_cpp(
+            session,
+            name,
+            "-DMPSCNN_BUILD_TESTS=ON",
+            f"-DMPSCNN_SANITIZE={sanitizers}",
+            f"-DMPSCNN_INSTRUCTION_SETS={';'.join(kernels)}",
+            *clang(),
+        )
         run_ctest(session, name)
 
 
@@ -151,7 +172,9 @@ def metal(session: nox.Session) -> None:
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         session.skip("the emulation of Metal runs on Linux on x86-64 only")
     install_system_packages(session, "ccache", *GNUSTEP)
-    session.install(*CPP_BUILD_TOOLS, "pybind11>=3.0", "numpy", "pytest", "hypothesis")
+    package = "numpy", "pillow", "rich", "typer"
+    needed = "pybind11>=3.0", *package, "pytest", "pytest-xdist", "hypothesis", LIBCLANG
+    session.install(*CPP_BUILD_TOOLS, *needed)
     found = session.run("python", "-m", "pybind11", "--cmakedir", silent=True)
     assert isinstance(found, str)
     build = BUILD / "metal-emulation"
@@ -162,10 +185,10 @@ def metal(session: nox.Session) -> None:
     run_ctest(session, "metal-emulation/tests/metal_emulation")
     link_package(build / "package" / "mpscnn", sorted(build.glob("_core*")))
     environment = {"PYTHONPATH": str(build / "package"), "MPSCNN_CACHE": str(build / "cache")}
-    session.run("pytest", "tests/metal", *session.posargs, env=environment)
+    session.run("pytest", "tests/metal", *ON_ALL_CORES, *session.posargs, env=environment)
     # Few examples of each: the emulation is slow, and the CPU engine has many.
     for judged in ("tests/ops", "tests/kernels"):
-        quick = "--device=metal", "--hypothesis-profile=quick"
+        quick = "--device=metal", "--hypothesis-profile=quick", *ON_ALL_CORES
         session.run("pytest", judged, *quick, *session.posargs, env=environment)
 
 
@@ -177,7 +200,12 @@ def fuzz(session: nox.Session) -> None:
     seconds = session.posargs[0] if session.posargs else "60"
     instrumented = clang("-fsanitize=fuzzer-no-link")
     build_cpp(
-        session, "fuzz", "-DMPSCNN_BUILD_FUZZERS=ON", "-DMPSCNN_SANITIZE=address,undefined", *instrumented
+        session,
+        "fuzz",
+        "-DMPSCNN_BUILD_FUZZERS=ON",
+        "-DMPSCNN_SANITIZE=address,undefined",
+        f"-DMPSCNN_INSTRUCTION_SETS={kernels_of_this_machine()[0]}",
+        *instrumented,
     )
     for source in tracked_files("tests/fuzz/*.cpp"):
         name = Path(source).stem
@@ -201,7 +229,8 @@ def full(session: nox.Session) -> None:
     """Everything, the slow checks included."""
     for name in EVERYTHING:
         thorough = ["--full", "--hypothesis-profile=full"]
-        session.notify(name, posargs=thorough if name in ("isa", "judges", "tests") else [])
+        arguments = thorough if name in ("isa", "judges", "tests") else []
+        session.notify(name, posargs=["--full"] if name == "metal" else arguments)
 
 
 # ---- Steps ------------------------------------------------------------------------------------------------
@@ -289,6 +318,16 @@ def emulated_tests(session: nox.Session, name: str, emulator: str, *options: str
         *options,
     )
     run_ctest(session, name, MPSCNN_EMULATED="1")
+
+
+def kernels_of_this_machine() -> list[str]:
+    """The instruction sets that kernels can be built for and that run here, the one that all processors have first."""
+    if platform.machine() in ("aarch64", "arm64"):
+        return ["neon"]
+    processor = Path("/proc/cpuinfo")
+    flags = processor.read_text().split() if processor.exists() else []
+    newer = {"avx2": "avx2", "avx512": "avx512vl"}
+    return ["baseline", *(name for name, flag in newer.items() if flag in flags)]
 
 
 def instruction_sets(session: nox.Session) -> list[str]:

@@ -38,39 +38,15 @@ else()
     set(mpscnn_metal_libraries metal_emulation ${CMAKE_DL_LIBS})
 endif()
 
-# Compiles shaders/*.metal to mpscnn.metallib, if there is a compiler.
-function(mpscnn_compile_shaders)
-    set(metal xcrun -sdk macosx metal)
-    # Not `xcrun -f metal`: Xcode may have a place for the compiler without the compiler.
-    execute_process(COMMAND ${metal} --version RESULT_VARIABLE result OUTPUT_QUIET ERROR_QUIET)
-    if(NOT result EQUAL 0)
-        message(STATUS "No Metal compiler: mpscnn will compile its shaders at first use of a device")
-        return()
-    endif()
-    set(compiled)
-    foreach(shader IN LISTS mpscnn_shaders)
-        cmake_path(GET shader STEM name)
-        set(air "${PROJECT_BINARY_DIR}/shaders/${name}.air")
-        add_custom_command(OUTPUT "${air}"
-            COMMAND "${CMAKE_COMMAND}" -E make_directory "${PROJECT_BINARY_DIR}/shaders"
-            COMMAND ${metal} -std=macos-metal2.3 -fno-fast-math -mmacosx-version-min=11.0 -Wall -Wextra
-                -c "${shader}" -o "${air}"
-            DEPENDS "${shader}" ${mpscnn_shader_headers}
-            VERBATIM)
-        list(APPEND compiled "${air}")
-    endforeach()
-    add_custom_command(OUTPUT "${mpscnn_metallib}"
-        COMMAND xcrun -sdk macosx metallib ${compiled} -o "${mpscnn_metallib}"
-        DEPENDS ${compiled}
-        VERBATIM)
-    add_custom_target(mpscnn_metallib ALL DEPENDS "${mpscnn_metallib}")
-    if(MPSCNN_INSTALL)
-        install(FILES "${mpscnn_metallib}" DESTINATION "${CMAKE_INSTALL_LIBDIR}")
-    endif()
-endfunction()
+# ---- mpscnn.metallib beside the library ---------------------------------------------------------------------------
 
 if(APPLE)
-    mpscnn_compile_shaders()
+    include(MpscnnShaders)
+    mpscnn_compile_shaders(mpscnn_metallib
+        OUTPUT "${mpscnn_metallib}" SOURCES ${mpscnn_shaders} HEADERS ${mpscnn_shader_headers})
+    if(TARGET mpscnn_metallib AND MPSCNN_INSTALL)
+        install(FILES "${mpscnn_metallib}" DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+    endif()
 else()
     add_emulated_metallib(mpscnn_metallib
         OUTPUT "${mpscnn_metallib}" SOURCES ${mpscnn_shaders} INCLUDE_DIRECTORIES "${PROJECT_SOURCE_DIR}/shaders")

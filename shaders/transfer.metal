@@ -7,11 +7,11 @@
 
 using namespace metal;
 
-/// Index of the first feature channel of a slice; an array of more than 2^32 elements is never made.
+/// Index of the first feature channel of a slice; the host gives no array that reaches further than 2^32.
 inline uint first_element(uint3 position, constant TransferParams &params) {
     const SliceOfImage place = slice_of_image(position, params.image);
-    const uint row = place.image * params.image.height + position.y;
-    return (row * params.image.width + position.x) * params.pitch + params.first_channel + 4 * place.slice;
+    return place.image * params.image_pitch + position.y * params.row_pitch +
+           position.x * params.column_pitch + 4 * place.slice;
 }
 
 template <typename Array, typename Image>

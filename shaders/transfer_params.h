@@ -2,8 +2,9 @@
 
 #include "image_params.h"
 
-/// An image and its place in an array of pixels that have `pitch` channels, from `first_channel` on.
+/// An image and its place in an array: elements from one column, row and image to the next. Channels lie side
+/// by side.
 struct TransferParams {
     ImageParams image;
-    unsigned int pitch, first_channel;
+    unsigned int column_pitch, row_pitch, image_pitch;
 };

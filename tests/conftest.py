@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,14 @@ settings.register_profile(
 settings.register_profile("quick", parent=settings.get_profile("default"), max_examples=10)
 settings.register_profile("full", parent=settings.get_profile("default"), max_examples=1000)
 settings.load_profile("default")  # another: pytest --hypothesis-profile=full
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # What "auto" means in a test does not depend on the machine.
+    os.environ["MPSCNN_DEVICE"] = config.getoption("--device")
+    # A shell starts background jobs so that they ignore Ctrl-C, and so would each program that a test interrupts.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,12 @@ ALLOWED: dict[str, set[str]] = {
     "include": {"mpscnn"},
 }
 # All that a backend may know of the engine.
-BACKEND_INTERFACE = {"engine/backend.h", "engine/graph.h", "engine/memory_plan.h"}
+BACKEND_INTERFACE = {
+    "engine/backend.h",
+    "engine/custom_kernel.h",
+    "engine/graph.h",
+    "engine/memory_plan.h",
+}
 # One file names the backends, one tells users which instruction set is in use.
 EXCEPTIONS = {
     ("engine/backends.cpp", "cpu/cpu_backend.h"),

@@ -2,11 +2,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <memory>
 #include <numeric>
+#include <span>
+#include <vector>
 
 #include "api/guard.h"
-#include "api/handles.h"
-#include "api/image.h"
+#include "api/photo_run.h"
+#include "api/tensors.h"
+#include "core/half.h"
+#include "engine/run_check.h"
+#include "engine/tensor_copy.h"
 
 using namespace mpscnn;
 using c_api::guarded;
@@ -14,61 +21,17 @@ using c_api::require;
 
 namespace {
 
-/// The session's buffers, for one caller.
-class Classification {
-public:
-    explicit Classification(mpscnn_session &session) : session_(session) {
-        if (session_.classifying.exchange(true, std::memory_order_acquire))
-            fail(ErrorKind::state,
-                 "this session is classifying a photo in another thread already; a session serves "
-                 "one caller at a time. Make one session per thread");
-    }
-    ~Classification() { session_.classifying.store(false, std::memory_order_release); }
-    Classification(const Classification &) = delete;
-    Classification &operator=(const Classification &) = delete;
-
-    /// The network's output for the photo.
-    std::span<const float> run(const mpscnn_image &image, const vision::Preprocess &preprocess,
-                               const Shape &input_shape, const Shape &output_shape) {
-        session_.input.resize(static_cast<std::size_t>(input_shape.elements()));
-        session_.output.resize(static_cast<std::size_t>(output_shape.elements()));
-        const auto height = static_cast<int>(input_shape[1]), width = static_cast<int>(input_shape[2]),
-                   channels = static_cast<int>(input_shape[3]);
-        vision::preprocess(c_api::image_view(image), preprocess, height, width, channels,
-                           session_.input.data(), channels, std::ptrdiff_t{channels} * width);
-        const auto input = engine::TensorView::dense(session_.input.data(), DType::float32, input_shape);
-        const auto output = engine::TensorView::dense(session_.output.data(), DType::float32, output_shape);
-        session_.session->run({&input, 1}, {&output, 1});
-        return session_.output;
-    }
-
-private:
-    mpscnn_session &session_;
-};
-
 void require_classifier(const engine::Program &program, const mpscnn_model &model) {
-    const std::string what = "network " + quoted(program.name());
-    if (!model.preprocess)
+    c_api::require_photo_input(program, model, "classifying");
+    const std::string what = "network " + quoted(program.name()) + " is no classifier: ";
+    if (program.outputs().size() != 1)
         fail(ErrorKind::unsupported,
-             what + ": the model file does not say how a photo becomes its input "
-                    "('mpscnn.preprocess'); preprocess the photo and run a session instead");
-    if (program.inputs().size() != 1 || program.outputs().size() != 1)
-        fail(ErrorKind::unsupported, what + " is no classifier: it has " +
-                                         std::to_string(program.inputs().size()) + " inputs and " +
-                                         std::to_string(program.outputs().size()) + " outputs");
-    const Shape input = program.inputs()[0].shape.with_batch(1),
-                output = program.outputs()[0].shape.with_batch(1);
-    if (input.rank() != 4 || !input.fixed())
-        fail(ErrorKind::shape, what + ": classifying needs one image input of a fixed size, it has " +
-                                   program.inputs()[0].shape.text() +
-                                   "; preprocess the photo to the wanted size and run a session instead");
+             what + "it has " + std::to_string(program.outputs().size()) + " outputs");
+    const Shape output = program.outputs()[0].shape.with_batch(1);
     if (output.rank() != 2 || !output.fixed())
-        fail(ErrorKind::shape, what + " is no classifier: its output is " +
-                                   program.outputs()[0].shape.text() + ", not (n, classes)");
-    const auto classes = static_cast<std::size_t>(output[1]);
-    if (!model.file.labels.empty() && model.file.labels.size() != classes)
-        fail(ErrorKind::shape, what + " has " + std::to_string(classes) + " classes, the model has " +
-                                   std::to_string(model.file.labels.size()) + " labels");
+        fail(ErrorKind::shape,
+             what + "its output is " + program.outputs()[0].shape.text() + ", not (n, classes)");
+    c_api::require_labels(program, model, output[1]);
 }
 
 /// Whether the values of an output are probabilities already.
@@ -101,36 +64,51 @@ std::vector<int> best_of(const std::vector<float> &probabilities, std::size_t co
     return order;
 }
 
-std::string label_of(const mpscnn_model &model, int index) {
-    return model.file.labels.empty() ? "class " + std::to_string(index)
-                                     : model.file.labels[static_cast<std::size_t>(index)];
+std::unique_ptr<mpscnn_predictions> rank(const mpscnn_model &model, const engine::Program &program,
+                                         std::vector<float> probabilities, int top) {
+    if (top < 0) fail(ErrorKind::parameter, "top must be at least 0, got " + std::to_string(top));
+    if (!ends_in_softmax(program.graph())) softmax(probabilities);
+    // Infinite logits have no softmax either.
+    if (std::any_of(probabilities.begin(), probabilities.end(),
+                    [](float value) { return std::isnan(value); }))
+        fail(ErrorKind::parameter, "network " + quoted(program.name()) +
+                                       ": the result is not a number (NaN), so the classes cannot be ranked");
+    const std::size_t count =
+        top == 0 ? probabilities.size() : std::min(probabilities.size(), static_cast<std::size_t>(top));
+    auto predictions = std::make_unique<mpscnn_predictions>();
+    for (int index : best_of(probabilities, count))
+        predictions->entries.push_back(
+            {c_api::label_of(model, index), index, probabilities[static_cast<std::size_t>(index)]});
+    return predictions;
 }
 
 std::unique_ptr<mpscnn_predictions> classify(const mpscnn_model &model, mpscnn_session &session,
                                              const mpscnn_image &image, int top) {
     const engine::Program &program = *session.session->program();
     require_classifier(program, model);
-    const Shape input = program.inputs()[0].shape.with_batch(1),
-                output = program.outputs()[0].shape.with_batch(1);
-    const std::vector<float> probabilities = [&] {
-        Classification classification(session);
-        const auto values = classification.run(image, *model.preprocess, input, output);
-        std::vector<float> result(values.begin(), values.end());
-        if (!ends_in_softmax(program.graph())) softmax(result);
-        // Infinite logits have no softmax either.
-        if (std::any_of(result.begin(), result.end(), [](float value) { return std::isnan(value); }))
-            fail(ErrorKind::parameter,
-                 "network " + quoted(program.name()) +
-                     ": the result is not a number (NaN), so the classes cannot be ranked");
-        return result;
+    std::vector<float> values = [&] {
+        c_api::PhotoRun photo(session);
+        return photo.run(image, *model.preprocess)[0];
     }();
-    const std::size_t count =
-        top == 0 ? probabilities.size() : std::min(probabilities.size(), static_cast<std::size_t>(top));
-    auto predictions = std::make_unique<mpscnn_predictions>();
-    for (int index : best_of(probabilities, count))
-        predictions->entries.push_back(
-            {label_of(model, index), index, probabilities[static_cast<std::size_t>(index)]});
-    return predictions;
+    return rank(model, program, std::move(values), top);
+}
+
+std::vector<float> values_of(const engine::TensorView &output, const engine::Program &program) {
+    const engine::Port &port = program.outputs()[0];
+    const Shape expected = port.shape.with_batch(1);
+    if (!(output.shape == expected))
+        fail(ErrorKind::shape, "output " + quoted(port.name) + ": expected " + expected.text() + ", got " +
+                                   output.shape.text());
+    const auto count = static_cast<std::size_t>(expected.elements());
+    std::vector<float> values(count);
+    if (output.type == DType::float32) {
+        engine::copy_elements(output, engine::TensorView::dense(values.data(), DType::float32, expected));
+    } else {
+        std::vector<std::uint16_t> halves(count);
+        engine::copy_elements(output, engine::TensorView::dense(halves.data(), DType::float16, expected));
+        floats_from_halves(halves, values);
+    }
+    return values;
 }
 
 } // namespace
@@ -142,8 +120,21 @@ mpscnn_status mpscnn_model_classify(const mpscnn_model *model, mpscnn_session *s
         require(session, "session");
         require(image, "image");
         require(predictions, "predictions");
-        if (top < 0) fail(ErrorKind::parameter, "top must be at least 0, got " + std::to_string(top));
         *predictions = classify(*model, *session, *image, top).release();
+    });
+}
+
+mpscnn_status mpscnn_model_rank(const mpscnn_model *model, const mpscnn_program *program,
+                                const mpscnn_tensor *output, int top, mpscnn_predictions **predictions) {
+    return guarded([&] {
+        require(model, "model");
+        require(program, "program");
+        require(output, "output");
+        require(predictions, "predictions");
+        require_classifier(*program->program, *model);
+        const engine::TensorView view = c_api::view_of(*output, "output");
+        engine::check_elements(*program->program, {}, {&view, 1});
+        *predictions = rank(*model, *program->program, values_of(view, *program->program), top).release();
     });
 }
 

@@ -6,6 +6,7 @@
 
 #include "api/handles.h"
 #include "core/memory.h"
+#include "engine/frame.h"
 
 namespace mpscnn::c_api {
 
@@ -37,6 +38,8 @@ static_assert(static_cast<int>(ErrorKind::state) == MPSCNN_ERROR_STATE);
 mpscnn_status record_current_exception() noexcept {
     try {
         throw;
+    } catch (const engine::Cancelled &error) {
+        return record(MPSCNN_ERROR_CANCELLED, error.what());
     } catch (const Error &error) {
         return record(static_cast<mpscnn_status>(error.kind()), error.what());
     } catch (const OutOfMemory &error) {

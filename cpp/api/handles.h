@@ -11,6 +11,7 @@
 #include "engine/model_file.h"
 #include "engine/program.h"
 #include "mpscnn/mpscnn.h"
+#include "vision/detection.h"
 #include "vision/preprocess.h"
 
 struct mpscnn_text {
@@ -31,9 +32,10 @@ struct mpscnn_session {
         : session(std::make_shared<mpscnn::engine::Session>(std::move(program), options)) {}
 
     std::shared_ptr<mpscnn::engine::Session> session; ///< shared with command buffers
-    /// Of mpscnn_model_classify, kept for the next photo; `classifying` guards them.
-    std::vector<float> input, output;
-    std::atomic<bool> classifying{false};
+    /// Of photos, kept for the next one; `has_photo` guards them.
+    std::vector<float> input;
+    std::vector<std::vector<float>> outputs;
+    std::atomic<bool> has_photo{false};
 };
 
 struct mpscnn_request {
@@ -44,6 +46,7 @@ struct mpscnn_request {
 struct mpscnn_model {
     mpscnn::engine::ModelFile file;
     std::optional<mpscnn::vision::Preprocess> preprocess;
+    std::optional<mpscnn::vision::Detector> detector;
 };
 
 struct mpscnn_predictions {

@@ -117,6 +117,8 @@ mpscnn_status mpscnn_kernel_source_region(const mpscnn_kernel *kernel, int sourc
     return guarded([&] {
         require(kernel, "kernel");
         require(region, "region");
+        if (source < 0)
+            fail(ErrorKind::parameter, "source must not be negative, got " + std::to_string(source));
         const kernels::ImageRegion read =
             kernel->kernel.definition().source_region(width, height, static_cast<std::size_t>(source));
         *region = {read.image,  read.y,      read.x,     read.channel,

@@ -30,6 +30,10 @@ struct mpscnn_kernel {
     mpscnn::engine::Kernel kernel;
 };
 
+struct mpscnn_custom_kernel {
+    std::shared_ptr<const mpscnn::engine::CustomKernel> kernel;
+};
+
 namespace mpscnn::c_api {
 
 std::vector<engine::ImagePointer> images_of(const mpscnn_feature_image *const *images, int count,

@@ -136,12 +136,15 @@ mpscnn_status mpscnn_set_allocator(mpscnn_allocate_callback allocate, mpscnn_fre
     });
 }
 
-mpscnn_status mpscnn_halves_from_floats(const float *source, uint16_t *destination, size_t count) {
+mpscnn_status mpscnn_halves_from_floats(const float *source, uint16_t *destination, size_t count,
+                                        size_t *overflows) {
     return c_api::guarded([&] {
+        if (overflows) *overflows = 0;
         if (count == 0) return;
         c_api::require(source, "source");
         c_api::require(destination, "destination");
-        halves_from_floats({source, count}, {destination, count});
+        const std::size_t found = halves_from_floats({source, count}, {destination, count});
+        if (overflows) *overflows = found;
     });
 }
 

@@ -1,5 +1,7 @@
+#include "api/detection_head.h"
 #include "api/guard.h"
 #include "api/handles.h"
+#include "vision/detection_json.h"
 #include "vision/preprocess_json.h"
 
 using namespace mpscnn;
@@ -9,7 +11,8 @@ using c_api::require;
 namespace {
 
 std::unique_ptr<mpscnn_model> model_of(engine::ModelFile file, const std::string &origin) {
-    auto model = std::make_unique<mpscnn_model>(mpscnn_model{std::move(file), std::nullopt});
+    auto model = std::make_unique<mpscnn_model>(mpscnn_model{std::move(file), std::nullopt, std::nullopt});
+    model->detector = c_api::detector_of(model->file, origin);
     if (!model->file.preprocess) return model;
     if (model->file.graph.inputs().empty())
         fail(ErrorKind::weights, origin + ": 'mpscnn.preprocess' is given for a network without inputs");
@@ -24,6 +27,7 @@ Json describe(const mpscnn_model &model) {
     result.set("name", model.file.graph.name());
     result.set("labels", model.file.labels.empty() ? Json() : Json(model.file.labels));
     result.set("preprocess", model.preprocess ? to_json(*model.preprocess) : Json());
+    result.set("detection", model.detector ? to_json(model.detector->head()) : Json());
     result.set("information", model.file.information);
     return result;
 }

@@ -42,6 +42,12 @@ bool overlap(const engine::TensorView &a, const engine::TensorView &b) {
     return begin(a) < end(b) && begin(b) < end(a);
 }
 
+/// The CPU's is kept: it costs more than a short signal.
+std::shared_ptr<const engine::Backend> backend_for(const std::string &device) {
+    static const std::shared_ptr<const engine::Backend> cpu = engine::choose_backend("cpu", "auto").backend;
+    return device == "cpu" ? cpu : engine::choose_backend(device, "float32").backend;
+}
+
 } // namespace
 
 } // namespace mpscnn::c_api
@@ -76,8 +82,6 @@ mpscnn_status mpscnn_convolve(const mpscnn_tensor *signal, const mpscnn_tensor *
                                        " of shape " + y.shape.text());
         if (c_api::overlap(x, y) || c_api::overlap(k, y))
             fail(ErrorKind::parameter, "result: must not overlap the signal or the kernel");
-        static const std::shared_ptr<const engine::Backend> cpu =
-            engine::choose_backend("cpu", "auto").backend;
-        cpu->convolve(convolution, x, k, y);
+        c_api::backend_for(options.device ? options.device : "cpu")->convolve(convolution, x, k, y);
     });
 }

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 
 #include "core/error.h"
+#include "engine/tensor_copy.h"
 
 namespace mpscnn::c_api {
 
@@ -42,20 +42,6 @@ void require_aligned(const engine::TensorView &view, const char *what) {
     if (!aligned_data || !aligned_strides)
         fail(ErrorKind::parameter, std::string(what) + ": data and strides must be aligned to the " +
                                        std::to_string(bytes) + " bytes of an element");
-}
-
-/// Copies the elements from `axis` on, in row-major order; returns where the next one goes.
-std::byte *copy_elements(const engine::TensorView &view, int axis, const std::byte *source,
-                         std::byte *destination) {
-    const std::size_t bytes = size_of(view.type);
-    if (axis == view.shape.rank()) {
-        std::memcpy(destination, source, bytes);
-        return destination + bytes;
-    }
-    const std::ptrdiff_t stride = view.strides[static_cast<std::size_t>(axis)];
-    for (std::int64_t i = 0; i < view.shape[axis]; ++i)
-        destination = copy_elements(view, axis + 1, source + i * stride, destination);
-    return destination;
 }
 
 engine::WeightType weight_type_of(DType type, const std::string &what) {
@@ -108,10 +94,7 @@ engine::WeightTensor weight_of(const mpscnn_tensor &tensor, const std::string &w
     if (!view.data) fail(ErrorKind::parameter, what + ": data must not be NULL");
     const std::size_t bytes = static_cast<std::size_t>(view.shape.elements()) * size_of(view.type);
     const std::shared_ptr<std::byte[]> copy(new std::byte[bytes]);
-    if (view.is_dense())
-        std::memcpy(copy.get(), view.data, bytes);
-    else
-        copy_elements(view, 0, static_cast<const std::byte *>(view.data), copy.get());
+    engine::copy_elements(view, engine::TensorView::dense(copy.get(), view.type, view.shape));
     return {view.shape, weight_type_of(view.type, what), std::shared_ptr<const std::byte>(copy, copy.get())};
 }
 

@@ -41,6 +41,9 @@ std::span<float> writable_floats(py::array &array, int rank, const std::string &
 
 py::tuple tuple_of(const Shape &shape);
 
+/// (label, index, score, (left, top, right, bottom), anchor) of each.
+py::list detection_list(const std::vector<Detection> &detections);
+
 /// "(2, 3)"
 std::string text_of(const py::array &array);
 

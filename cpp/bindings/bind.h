@@ -9,7 +9,10 @@ void bind_library(pybind11::module_ &module);
 void bind_graph(pybind11::module_ &module);
 void bind_program(pybind11::module_ &module);
 void bind_model(pybind11::module_ &module);
+void bind_detection(pybind11::module_ &module);
 void bind_kernels(pybind11::module_ &module);
+void bind_custom_kernel(pybind11::module_ &module);
+void bind_runner(pybind11::module_ &module);
 void bind_signal(pybind11::module_ &module);
 
 } // namespace mpscnn::bindings

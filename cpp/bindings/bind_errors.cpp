@@ -1,6 +1,7 @@
 #include <mpscnn/mpscnn.hpp>
 
 #include "bind.h"
+#include "errors.h"
 
 namespace mpscnn::bindings {
 
@@ -28,17 +29,32 @@ const char *class_name(mpscnn_status status) {
     }
 }
 
+py::object class_of(const Error &error) {
+    // Imported here and not with this module: mpscnn.errors belongs to the package that imports us.
+    return py::module_::import("mpscnn.errors").attr(class_name(error.status()));
+}
+
 void translate(std::exception_ptr pointer) {
     try {
         if (pointer) std::rethrow_exception(pointer);
     } catch (const Error &error) {
-        // Imported here and not with this module: mpscnn.errors belongs to the package that imports us.
-        const py::object type = py::module_::import("mpscnn.errors").attr(class_name(error.status()));
-        py::set_error(type, error.what());
+        py::set_error(class_of(error), error.what());
     }
 }
 
 } // namespace
+
+py::object exception_object(const std::exception_ptr &failure) {
+    try {
+        std::rethrow_exception(failure);
+    } catch (const CancelledError &error) {
+        return py::module_::import("concurrent.futures").attr("CancelledError")(error.what());
+    } catch (const Error &error) {
+        return class_of(error)(error.what());
+    } catch (const std::bad_alloc &error) {
+        return py::module_::import("builtins").attr("MemoryError")(error.what());
+    }
+}
 
 void bind_errors() { py::register_local_exception_translator(translate); }
 

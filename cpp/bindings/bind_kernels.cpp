@@ -3,6 +3,7 @@
 
 #include "arrays.h"
 #include "bind.h"
+#include "callback.h"
 
 namespace mpscnn::bindings {
 
@@ -101,33 +102,10 @@ std::vector<const Image *> pointers(const std::vector<Image *> &images) {
     return {images.begin(), images.end()};
 }
 
-/// Owns a Python callable for a thread that does not hold the GIL.
-class Callback {
-public:
-    explicit Callback(py::function function) : function_(new py::function(std::move(function))) {}
-    Callback(const Callback &) = delete;
-    Callback &operator=(const Callback &) = delete;
-    ~Callback() {
-        const py::gil_scoped_acquire locked;
-        delete function_;
-    }
-
-    void operator()() const {
-        const py::gil_scoped_acquire locked;
-        try {
-            (*function_)();
-        } catch (py::error_already_set &error) {
-            error.discard_as_unraisable("a completed handler of mpscnn.CommandBuffer");
-        }
-    }
-
-private:
-    py::function *function_;
-};
-
 void add_completed_handler(CommandBuffer &commands, py::function function) {
-    commands.add_completed_handler(
-        [callback = std::make_shared<Callback>(std::move(function))] { (*callback)(); });
+    const auto callback =
+        std::make_shared<Callback>(std::move(function), "a completed handler of mpscnn.CommandBuffer");
+    commands.add_completed_handler([callback] { (*callback)([] { return py::make_tuple(); }); });
 }
 
 py::object failure_of(const CommandBuffer &commands) {

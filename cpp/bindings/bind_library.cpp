@@ -11,7 +11,9 @@ py::array halves(const py::array_t<float, py::array::c_style> &floats) {
     py::array result(py::dtype("float16"),
                      std::vector<py::ssize_t>(floats.shape(), floats.shape() + floats.ndim()));
     const auto size = static_cast<std::size_t>(floats.size());
-    halves_from_floats({floats.data(), size}, {static_cast<std::uint16_t *>(result.mutable_data()), size});
+    auto *halves = static_cast<std::uint16_t *>(result.mutable_data());
+    const py::gil_scoped_release release;
+    halves_from_floats({floats.data(), size}, {halves, size});
     return result;
 }
 
@@ -21,8 +23,9 @@ py::array floats(const py::array &halves) {
         throw ShapeError("halves: expected a C-contiguous float16 array");
     py::array_t<float> result(std::vector<py::ssize_t>(halves.shape(), halves.shape() + halves.ndim()));
     const auto size = static_cast<std::size_t>(halves.size());
-    floats_from_halves({static_cast<const std::uint16_t *>(tensor.data), size},
-                       {result.mutable_data(), size});
+    float *floats = result.mutable_data();
+    const py::gil_scoped_release release;
+    floats_from_halves({static_cast<const std::uint16_t *>(tensor.data), size}, {floats, size});
     return result;
 }
 

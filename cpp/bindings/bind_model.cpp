@@ -11,6 +11,14 @@ ModelFile parse(const py::bytes &data, const std::string &origin) {
     return ModelFile::parse(std::as_bytes(std::span(bytes)), origin);
 }
 
+/// (label, index, probability) of each class.
+py::list tuples_of(const Predictions &predictions) {
+    py::list result;
+    for (const Prediction &entry : predictions.top(predictions.size()))
+        result.append(py::make_tuple(entry.label, entry.index, entry.probability));
+    return result;
+}
+
 py::list classify(const ModelFile &model, Session &session, const py::array &image, const std::string &format,
                   int orientation, int top) {
     const ImageView view = image_view(image, format, orientation);
@@ -18,10 +26,44 @@ py::list classify(const ModelFile &model, Session &session, const py::array &ima
         const py::gil_scoped_release unlocked;
         return model.classify(session, view, top);
     }();
-    py::list result;
-    for (const Prediction &entry : predictions.top(predictions.size()))
-        result.append(py::make_tuple(entry.label, entry.index, entry.probability));
-    return result;
+    return tuples_of(predictions);
+}
+
+py::list rank(const ModelFile &model, const Program &program, const py::array &output, int top) {
+    return tuples_of(model.rank(program, float_tensor(output, "output", Access::read), top));
+}
+
+py::list detect(const ModelFile &model, Session &session, const py::array &image, const std::string &format,
+                int orientation, float score, float iou, int most) {
+    const ImageView view = image_view(image, format, orientation);
+    const std::vector<Detection> found = [&] {
+        const py::gil_scoped_release unlocked;
+        return model.detect(session, view, {score, iou, most});
+    }();
+    return detection_list(found);
+}
+
+/// (n, 4), or None where the file stores none.
+py::object anchors(const ModelFile &model) {
+    const std::span<const float> numbers = model.anchors();
+    if (numbers.empty()) return py::none();
+    return py::array_t<float>({static_cast<py::ssize_t>(numbers.size() / 4), py::ssize_t{4}}, numbers.data());
+}
+
+/// The class of every pixel, and all scores or None.
+py::tuple segment(const ModelFile &model, Session &session, const py::array &image, const std::string &format,
+                  int orientation, int classes) {
+    const ImageView view = image_view(image, format, orientation);
+    const py::ssize_t height = view.oriented_height(), width = view.oriented_width();
+    py::array_t<std::uint8_t> labels({height, width});
+    py::array_t<float> scores({height, width, static_cast<py::ssize_t>(classes)});
+    std::uint8_t *const label_data = labels.mutable_data();
+    float *const score_data = classes == 0 ? nullptr : scores.mutable_data();
+    {
+        const py::gil_scoped_release unlocked;
+        model.segment(session, view, label_data, score_data, classes);
+    }
+    return py::make_tuple(labels, classes == 0 ? py::object(py::none()) : py::object(scores));
 }
 
 void preprocess_image(const py::array &image, const std::string &format, int orientation,
@@ -45,7 +87,13 @@ void bind_model(py::module_ &module) {
         .def("graph", &ModelFile::graph)
         .def("describe", &ModelFile::describe)
         .def("classify", &classify, py::arg("session"), py::arg("image"), py::arg("format"),
-             py::arg("orientation") = 1, py::arg("top") = 0);
+             py::arg("orientation") = 1, py::arg("top") = 0)
+        .def("rank", &rank, py::arg("program"), py::arg("output"), py::arg("top") = 0)
+        .def("detect", &detect, py::arg("session"), py::arg("image"), py::arg("format"),
+             py::arg("orientation") = 1, py::arg("score") = 0.0f, py::arg("iou") = 0.0f, py::arg("most") = 0)
+        .def("anchors", &anchors)
+        .def("segment", &segment, py::arg("session"), py::arg("image"), py::arg("format"),
+             py::arg("orientation") = 1, py::arg("classes") = 0);
 
     module.def("preprocess", &preprocess_image, py::arg("image"), py::arg("format"), py::arg("orientation"),
                py::arg("preprocess"), py::arg("output"));

@@ -9,6 +9,9 @@ PYBIND11_MODULE(_core, module) {
     bind_graph(module);
     bind_program(module);
     bind_model(module);
+    bind_detection(module);
     bind_kernels(module);
+    bind_custom_kernel(module);
+    bind_runner(module);
     bind_signal(module);
 }

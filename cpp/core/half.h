@@ -1,11 +1,12 @@
 // IEEE 754 binary16 ("half") stored as its 16 bits.
 //
 // The conversions use integer arithmetic only: they round to nearest even and keep subnormals whatever the
-// processor's rounding and flush-to-zero modes are, and agree bit for bit with the F16C and NEON instructions
-// that faster versions use.
+// processor's rounding and flush-to-zero modes are, and agree bit for bit with the F16C, AVX-512 and NEON
+// instructions by which arrays are converted.
 #pragma once
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -84,8 +85,9 @@ constexpr float float_from_half(std::uint16_t half) noexcept {
 /// The float nearest to `value` among those that are halves.
 constexpr float round_to_half(float value) noexcept { return float_from_half(half_from_float(value)); }
 
-/// Array conversions. Both spans have the same length (else an Error of kind shape) and do not overlap.
-void halves_from_floats(std::span<const float> floats, std::span<std::uint16_t> halves);
+/// Array conversions, the same bits by the fastest way that this processor has. Both spans have the same
+/// length (else an Error of kind shape) and do not overlap. Returns how many finite floats became infinities.
+std::size_t halves_from_floats(std::span<const float> floats, std::span<std::uint16_t> halves);
 void floats_from_halves(std::span<const std::uint16_t> halves, std::span<float> floats);
 
 } // namespace mpscnn

@@ -29,6 +29,26 @@ MPSCNN_INLINE typename V::reg load_source(const float *pixel, std::int64_t chann
     return load_lanes<V>(pixel + channel, left);
 }
 
+/// The elements of two sources for one pixel, combined.
+template <class V, ArithmeticKind kind, bool scaled, bool one_a, bool one_b> struct CombinedPixel {
+    const float *a, *b;
+    bool stream_a, stream_b;
+    typename V::reg scale_a, scale_b, bias, low, high;
+
+    template <int count> MPSCNN_INLINE void ask_ahead(std::int64_t channel) const {
+        if (!one_a && stream_a) cpu::ask_ahead<count>(a + channel);
+        if (!one_b && stream_b) cpu::ask_ahead<count>(b + channel);
+    }
+
+    MPSCNN_INLINE typename V::reg operator()(std::int64_t channel, std::int64_t left) const {
+        const auto p = load_source<V, one_a>(a, channel, left);
+        const auto q = load_source<V, one_b>(b, channel, left);
+        if constexpr (!scaled) return combine<V, kind>(p, q);
+        const auto result = combine<V, kind>(V::mul(scale_a, p), V::mul(scale_b, q));
+        return V::min(high, V::max(low, V::add(result, bias)));
+    }
+};
+
 template <class V, ArithmeticKind kind, bool scaled, bool one_a, bool one_b>
 void arithmetic_items(const ArithmeticTask &task, const WorkSplit &split, std::int64_t begin,
                       std::int64_t end) {
@@ -41,18 +61,14 @@ void arithmetic_items(const ArithmeticTask &task, const WorkSplit &split, std::i
     if (!one_a && !one_b) merge_rows(to, epilogue, residual, a, b);
     if (!one_a && row_b) merge_rows(to, epilogue, residual, a);
     if (row_a && !one_b) merge_rows(to, epilogue, residual, b);
-    const auto scale_a = V::set1(task.source_scale), scale_b = V::set1(task.second_scale);
-    const auto bias = V::set1(task.bias), low = V::set1(task.low), high = V::set1(task.high);
+    CombinedPixel<V, kind, scaled, one_a, one_b> pixel;
+    pixel.stream_a = a.pixel_stride != 0, pixel.stream_b = b.pixel_stride != 0;
+    pixel.scale_a = V::set1(task.source_scale), pixel.scale_b = V::set1(task.second_scale);
+    pixel.bias = V::set1(task.bias), pixel.low = V::set1(task.low), pixel.high = V::set1(task.high);
     for_each_vector<V>(to, epilogue, split, begin, end,
                        [&](std::int64_t image, std::int64_t y, std::int64_t x) {
-                           const float *from_a = pixel_at(a, image, y, x), *from_b = pixel_at(b, image, y, x);
-                           return [=](std::int64_t channel, std::int64_t left) {
-                               const auto p = load_source<V, one_a>(from_a, channel, left);
-                               const auto q = load_source<V, one_b>(from_b, channel, left);
-                               if constexpr (!scaled) return combine<V, kind>(p, q);
-                               const auto result = combine<V, kind>(V::mul(scale_a, p), V::mul(scale_b, q));
-                               return V::min(high, V::max(low, V::add(result, bias)));
-                           };
+                           pixel.a = pixel_at(a, image, y, x), pixel.b = pixel_at(b, image, y, x);
+                           return pixel;
                        });
 }
 

@@ -4,7 +4,7 @@
 
 #include <cstddef>
 
-#include "cpu/simd.h"
+#include "cpu/stream.h"
 
 namespace mpscnn::cpu {
 namespace {
@@ -19,9 +19,11 @@ template <class V> MPSCNN_INLINE void copy_channels(const float *from, float *to
     constexpr int block = 4;
     if (count > 64 * block * V::width) return copy_floats(from, to, count);
     std::int64_t c = 0;
-    for (; c + block * V::width <= count; c += block * V::width)
+    for (; c + block * V::width <= count; c += block * V::width) {
+        ask_ahead<block * V::width>(from + c);
 #pragma GCC unroll 4
         for (int v = 0; v < block; ++v) V::store(to + c + v * V::width, V::load(from + c + v * V::width));
+    }
     for (; c + V::width <= count; c += V::width) V::store(to + c, V::load(from + c));
     if (c == count) return;
     // The last vector overlaps the one before it, if there is one.

@@ -4,6 +4,7 @@
 // epilogue).
 
 #include "cpu/pixel_epilogue.h"
+#include "cpu/stream.h"
 #include "cpu/work_split.h"
 
 namespace mpscnn::cpu {
@@ -43,12 +44,19 @@ MPSCNN_INLINE void merge_rows(View &to, Epilogue &epilogue, ConstView &residual,
     epilogue.residual = &residual;
 }
 
+/// Asks for what values of streams behind these `count` channels need.
+template <int count, class Value> MPSCNN_INLINE void ask_ahead_of(const Value &value, std::int64_t channel) {
+    if constexpr (requires { value.template ask_ahead<count>(channel); })
+        value.template ask_ahead<count>(channel);
+}
+
 /// Stores epilogue(value(channel, channels left)) for `count` vectors of a pixel, all of them whole unless it
 /// is one.
 template <class V, int count, class Value>
 MPSCNN_INLINE void finish_vectors(const View &to, const Epilogue &epilogue, const float *residual, float *out,
                                   std::int64_t channel, Value value) {
     const std::int64_t left = to.channels - channel;
+    if (count > 1) ask_ahead_of<count * V::width>(value, channel);
     typename V::reg results[1][count];
 #pragma GCC unroll 4
     for (int v = 0; v < count; ++v)
@@ -68,10 +76,12 @@ template <class V, class Value>
 MPSCNN_INLINE std::int64_t store_values(float *out, Range channels, Value value) {
     constexpr int block = 4;
     std::int64_t channel = channels.begin;
-    for (; channel + block * V::width <= channels.end; channel += block * V::width)
+    for (; channel + block * V::width <= channels.end; channel += block * V::width) {
+        ask_ahead_of<block * V::width>(value, channel);
 #pragma GCC unroll 4
         for (int v = 0; v < block; ++v)
             V::store(out + channel + v * V::width, value(channel + v * V::width, V::width));
+    }
     return channel;
 }
 
@@ -122,6 +132,19 @@ MPSCNN_INLINE void for_each_vector(const View &to, const Epilogue &epilogue, con
     }
 }
 
+/// Elements of a source for one pixel, each through a function of (vector, channel).
+template <class V, class Function> struct FunctionOfPixel {
+    const float *from;
+    Function function;
+
+    template <int count> MPSCNN_INLINE void ask_ahead(std::int64_t channel) const {
+        cpu::ask_ahead<count>(from + channel);
+    }
+    MPSCNN_INLINE typename V::reg operator()(std::int64_t channel, std::int64_t left) const {
+        return function(load_lanes<V>(from + channel, left), channel);
+    }
+};
+
 template <class V> Work affine_work(const AffineTask &task, int threads) {
     return {split_elements(task.destination, threads).items(), 0};
 }
@@ -135,13 +158,10 @@ void affine_run(const AffineTask &task, int threads, std::int64_t begin, std::in
     ConstView residual;
     if (!task.scale && !task.shift) merge_rows(to, epilogue, residual, source);
     const auto run = [&](auto function) {
-        for_each_vector<V>(to, epilogue, split, begin, end,
-                           [&](std::int64_t image, std::int64_t y, std::int64_t x) {
-                               const float *from = pixel_at(source, image, y, x);
-                               return [=](std::int64_t channel, std::int64_t left) {
-                                   return function(load_lanes<V>(from + channel, left), channel);
-                               };
-                           });
+        for_each_vector<V>(
+            to, epilogue, split, begin, end, [&](std::int64_t image, std::int64_t y, std::int64_t x) {
+                return FunctionOfPixel<V, decltype(function)>{pixel_at(source, image, y, x), function};
+            });
     };
     using reg = typename V::reg;
     const float *scale = task.scale, *shift = task.shift;

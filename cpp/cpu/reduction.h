@@ -106,9 +106,25 @@ template <class V> MPSCNN_INLINE void reduce_pixels(const ReductionTask &task, c
 
 // Over the channels of a pixel
 
+/// In several maxima, which need not wait for each other.
 template <class V> float maximum_of_channels(const float *from, std::int64_t channels, float sign) {
+    constexpr int block = 4;
     auto highest = V::set1(-__builtin_inff()), nan = V::zero();
-    for (std::int64_t c = 0; c < channels; c += V::width) {
+    std::int64_t c = 0;
+    if (channels >= block * V::width) {
+        typename V::reg maxima[block], nans[block];
+        for (int v = 0; v < block; ++v) maxima[v] = highest, nans[v] = nan;
+        for (; c + block * V::width <= channels; c += block * V::width)
+#pragma GCC unroll 4
+            for (int v = 0; v < block; ++v) {
+                const auto x = V::load(from + c + v * V::width);
+                maxima[v] = V::max(maxima[v], V::mul(x, V::set1(sign)));
+                nans[v] = V::add(nans[v], nan_of<V>(x));
+            }
+        highest = V::max(V::max(maxima[0], maxima[1]), V::max(maxima[2], maxima[3]));
+        nan = V::add(V::add(nans[0], nans[1]), V::add(nans[2], nans[3]));
+    }
+    for (; c < channels; c += V::width) {
         const auto x = load_lanes<V>(from + c, channels - c);
         const auto candidate = V::mul(x, V::set1(sign));
         highest = V::max(highest, fill_lanes<V>(candidate, channels - c, -__builtin_inff()));

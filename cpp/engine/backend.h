@@ -71,9 +71,33 @@ public:
     /// for devices that are the calling thread's.
     virtual void submit(const Plan &plan, std::span<const TensorView> inputs,
                         std::span<const TensorView> outputs, Completion done) {
+        const Completion call = std::move(done);
         run(plan, inputs, outputs);
-        done(nullptr);
+        call(nullptr);
     }
+};
+
+struct CustomKernelSource; // custom_kernel.h
+class CustomKernel;
+struct CustomRun;
+
+/// Runs that a device does one after the other without the processor between them. Each sees what those
+/// before it wrote. One thread uses it; plans, kernels and memory stay as they are until `finish` or
+/// `discard`. A run on memory that the device cannot reach has finished, with all before it, when its call
+/// returns.
+class Recording {
+public:
+    virtual ~Recording() = default;
+    /// Whether the plan is for this device.
+    virtual bool takes(const Plan &plan) const = 0;
+    /// As Executor::run, but may return before anything has run.
+    virtual void run(const Plan &plan, std::span<const TensorView> inputs,
+                     std::span<const TensorView> outputs) = 0;
+    virtual void run(const CustomRun &run) = 0;
+    /// Blocks until all has run, and begins anew. Throws what went wrong.
+    virtual void finish() = 0;
+    /// Forgets what has not begun to run.
+    virtual void discard() = 0;
 };
 
 /// A graph prepared by a backend: packed weights, chosen kernels. Immutable and safe to use from several
@@ -99,6 +123,12 @@ public:
     /// Changes whenever answers might: with the device, the system and what is compiled at run time.
     virtual std::string identity() const { return device_name(); }
     virtual std::unique_ptr<LoweredGraph> lower(const Graph &graph, const LowerOptions &options) const = 0;
+    /// For a device that need not wait for the processor between runs; nothing for one that is the calling
+    /// thread's.
+    virtual std::unique_ptr<Recording> record() const { return nullptr; }
+    /// Throws ParameterError with the compiler's message, and UnsupportedError unless the backend's device
+    /// runs kernels of users'.
+    virtual std::shared_ptr<const CustomKernel> compile(const CustomKernelSource &source) const;
     /// Tensors are without gaps, of one type (float32 or float64), checked, and do not overlap. Throws
     /// UnsupportedError unless a backend can do it.
     virtual void convolve(const ops::SignalConvolution &convolution, const TensorView &signal,
@@ -127,8 +157,10 @@ std::vector<std::string> built_backends();
 /// All devices of this machine, "cpu" first; at least one entry for each backend that mpscnn has anywhere.
 std::vector<DeviceDescription> list_devices();
 
-/// The one place that knows which backends exist. Throws DeviceError with the remedy for a device that is not
-/// there or that answered wrongly (self_check.h), and ParameterError for an unknown name.
+/// The one place that knows which backends exist. "auto": what the environment variable MPSCNN_DEVICE names,
+/// else Metal where a device of it answers rightly, else the CPU, with what kept it from Metal as the reason.
+/// Throws DeviceError with the remedy for a device that is not there or that answered wrongly (self_check.h),
+/// and ParameterError for an unknown name.
 BackendChoice choose_backend(const std::string &device, const std::string &precision);
 
 } // namespace mpscnn::engine

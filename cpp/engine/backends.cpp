@@ -1,8 +1,11 @@
 #include <array>
+#include <cstdlib>
 
 #include "cpu/cpu_backend.h"
 #include "engine/backend.h"
+#include "engine/custom_kernel.h"
 #include "engine/self_check.h"
+#include "engine/support.h"
 #if defined(MPSCNN_WITH_METAL)
 #include "metal/metal_backend.h"
 #endif
@@ -18,8 +21,6 @@ std::shared_ptr<const Backend> make_metal_backend(const std::string &wanted) {
     return backend;
 }
 std::vector<DeviceDescription> list_metal_devices() { return metal::list_devices(); }
-constexpr const char *why_not_metal =
-    "Metal runs when asked for (device='metal'), since it has not run on a Mac yet";
 #else
 #if defined(__APPLE__)
 constexpr const char *why_not_metal = "this build of mpscnn has no Metal engine";
@@ -76,6 +77,12 @@ void Backend::convolve(const ops::SignalConvolution &, const TensorView &, const
     fail(ErrorKind::unsupported, "signal_convolution: not done by " + quoted(name()) + "; use the CPU");
 }
 
+std::shared_ptr<const CustomKernel> Backend::compile(const CustomKernelSource &) const {
+    fail(ErrorKind::unsupported, "custom kernels run on Metal only, not on " + quoted(name()));
+}
+
+bool uses_processor(const Backend &backend) { return backend.name() == "cpu"; }
+
 std::vector<std::string> built_backends() {
 #if defined(MPSCNN_WITH_METAL)
     return {"cpu", "metal"};
@@ -90,19 +97,30 @@ std::vector<DeviceDescription> list_devices() {
     return devices;
 }
 
-BackendChoice choose_backend(const std::string &device, const std::string &precision) {
-    // The Metal engine refuses some operations, and "auto" must not fail where the CPU engine runs.
-    const DeviceName chosen_device(device == "auto" ? "cpu" : device);
-    const bool known = device == "auto" || device == "cpu" || chosen_device.backend == "metal";
-    if (!known || device.ends_with(':'))
+BackendChoice choose_backend(const std::string &asked, const std::string &precision) {
+    const char *instead = asked == "auto" ? std::getenv("MPSCNN_DEVICE") : nullptr;
+    const std::string device = instead && *instead ? instead : asked;
+    const auto with = [&](std::shared_ptr<const Backend> backend, std::string reason) {
+        const Precision chosen = precision_for(backend->name(), precision);
+        if (precision == "auto") reason += std::string("; ") + name_of(chosen) + " lowers no accuracy";
+        return BackendChoice{std::move(backend), chosen, std::move(reason)};
+    };
+    if (device == "auto") {
+        try {
+            return with(make_metal_backend(""), "a Metal device, whose answers were checked");
+        } catch (const Error &error) {
+            if (error.kind() != ErrorKind::device) throw;
+            return with(cpu::make_cpu_backend(), error.what());
+        }
+    }
+    const DeviceName name(device);
+    if ((device != "cpu" && name.backend != "metal") || device.ends_with(':'))
         fail(ErrorKind::parameter,
              "device must be auto, cpu, metal, or metal: with a device's name or registry id "
              "behind it, got " +
                  quoted(device));
-    const Precision chosen = precision_for(chosen_device.backend, precision);
-    std::string reason = device == "auto" ? why_not_metal : "as asked";
-    if (precision == "auto") reason += std::string("; ") + name_of(chosen) + " lowers no accuracy";
-    return {make_backend(chosen_device), chosen, std::move(reason)};
+    precision_for(name.backend, precision); // a wrong one is an error before any device is looked for
+    return with(make_backend(name), device == asked ? "as asked" : "as MPSCNN_DEVICE says");
 }
 
 } // namespace mpscnn::engine

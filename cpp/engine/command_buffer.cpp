@@ -69,4 +69,17 @@ void CommandBuffer::encode(const std::shared_ptr<Session> &session, std::span<co
     for (const ImagePointer &input : inputs) input->count_reads(1);
 }
 
+void CommandBuffer::encode(const std::shared_ptr<const CustomKernel> &kernel,
+                           std::span<const CustomArgument> arguments, const CustomGrid &grid) {
+    require_recording();
+    const auto bound = bind_arguments(*kernel, arguments);
+    std::vector<ImagePointer> sources, destinations;
+    for (std::size_t i = 0; i < bound.size(); ++i)
+        if (bound[i]->image)
+            (kernel->parameters()[i].written ? destinations : sources).push_back(bound[i]->image);
+    require_images("kernel " + quoted(kernel->function()), sources, destinations);
+    encode_custom(kernel, bound, grid);
+    for (const ImagePointer &source : sources) source->count_reads(1);
+}
+
 } // namespace mpscnn::engine

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "engine/batch_normalization_state.h"
+#include "engine/custom_arguments.h"
 #include "engine/image.h"
 #include "engine/kernel.h"
 #include "engine/program.h"
@@ -68,6 +69,10 @@ public:
     void encode(const std::shared_ptr<Session> &session, std::span<const ImagePointer> inputs,
                 std::span<const ImagePointer> outputs);
 
+    /// Appends a kernel of the user's. Memory of arguments stays as it is until the buffer is completed.
+    void encode(const std::shared_ptr<const CustomKernel> &kernel, std::span<const CustomArgument> arguments,
+                const CustomGrid &grid);
+
     /// Throws StateError once committed.
     void require_recording() const;
     /// The identity of the queue, as long as it exists.
@@ -80,6 +85,9 @@ protected:
                                const BatchNormalizationStatePointer &state) = 0;
     virtual void encode_kernel(Kernel &kernel, const kernels::Encoding &encoding, const ImagePointer &source,
                                const BatchNormalizationStatePointer &destination) = 0;
+    /// Throws unless the kernel is for the queue's device. Arguments are in the order of its parameters.
+    virtual void encode_custom(const std::shared_ptr<const CustomKernel> &kernel,
+                               std::span<const CustomArgument *const> arguments, const CustomGrid &grid) = 0;
     virtual void encode_session(const std::shared_ptr<Session> &session, std::span<const ImagePointer> inputs,
                                 std::span<const ImagePointer> outputs) = 0;
 

@@ -1,5 +1,7 @@
 #include "engine/host_command.h"
 
+#include <algorithm>
+
 namespace mpscnn::engine {
 
 namespace {
@@ -46,7 +48,7 @@ std::shared_ptr<Program> HostKernelState::program_for(const Kernel &kernel, cons
     std::string key = target.identity + "\n" + to_text(graph.to_json());
     if (const auto found = programs_.find(key); found != programs_.end()) return found->second;
     set_weights(graph, kernel, encoding);
-    const auto program = Program::compile(graph, target.choice);
+    auto program = Program::compile(graph, target.choice);
     if (programs_.size() >= max_programs) programs_.clear(); // encoded commands keep theirs
     programs_.emplace(std::move(key), program);
     return program;
@@ -65,9 +67,19 @@ std::vector<TensorView> views_of(const std::vector<RegionTensor> &tensors) {
     return views;
 }
 
+/// Some have a normalised format, which the processor converts.
+bool are_converted(const std::vector<HostRegion> &regions) {
+    return std::any_of(regions.begin(), regions.end(), [](const HostRegion &region) {
+        const ImageFormat format = region.memory->descriptor().format;
+        return format == ImageFormat::unorm8 || format == ImageFormat::unorm16;
+    });
+}
+
 /// Loads the inputs, calls run(input views, output views), stores the outputs.
 template <class Run>
-void run_on(const std::vector<HostRegion> &inputs, const std::vector<HostRegion> &outputs, Run run) {
+void run_on(HostRunner &runner, const std::vector<HostRegion> &inputs, const std::vector<HostRegion> &outputs,
+            Run run) {
+    if (are_converted(inputs) || are_converted(outputs)) runner.finish();
     std::vector<RegionTensor> sources = tensors_of(inputs), results = tensors_of(outputs);
     for (RegionTensor &source : sources) source.load();
     run(views_of(sources), views_of(results));
@@ -110,7 +122,7 @@ public:
         : program_(std::move(program)), sources_(std::move(sources)), destination_{std::move(destination)} {}
 
     void run(HostRunner &runner) override {
-        run_on(sources_, destination_,
+        run_on(runner, sources_, destination_,
                [&](const auto &inputs, const auto &outputs) { program_.run(runner, inputs, outputs); });
     }
 
@@ -129,7 +141,7 @@ public:
 
     void run(HostRunner &runner) override {
         std::vector<float> statistics = moments_->statistics(generation_);
-        run_on(source_, destination_, [&](const auto &inputs, const auto &outputs) {
+        run_on(runner, source_, destination_, [&](const auto &inputs, const auto &outputs) {
             const TensorView both[] = {inputs[0], statistics_view(statistics, source_[0].region.images)};
             program_.run(runner, both, outputs);
         });
@@ -151,7 +163,7 @@ public:
     void run(HostRunner &runner) override {
         const ImageRegion &read = source_[0].region;
         std::vector<float> statistics(2 * static_cast<std::size_t>(read.channels));
-        run_on(source_, {}, [&](const auto &inputs, const auto &) {
+        run_on(runner, source_, {}, [&](const auto &inputs, const auto &) {
             const TensorView result = statistics_view(statistics, 1);
             program_.run(runner, inputs, {&result, 1});
         });
@@ -167,18 +179,50 @@ private:
 
 class SessionCommand : public HostCommand {
 public:
-    SessionCommand(std::shared_ptr<Session> session, std::vector<HostRegion> inputs,
-                   std::vector<HostRegion> outputs)
-        : session_(std::move(session)), inputs_(std::move(inputs)), outputs_(std::move(outputs)) {}
+    SessionCommand(std::shared_ptr<Session> session, std::shared_ptr<const Program::Planned> planned,
+                   std::vector<HostRegion> inputs, std::vector<HostRegion> outputs)
+        : session_(std::move(session)), planned_(std::move(planned)), inputs_(std::move(inputs)),
+          outputs_(std::move(outputs)) {}
 
-    void run(HostRunner &) override {
-        run_on(inputs_, outputs_,
-               [&](const auto &inputs, const auto &outputs) { session_->run(inputs, outputs); });
+    void run(HostRunner &runner) override {
+        const bool recorded = runner.records(*planned_->plan);
+        if (!recorded) runner.finish();
+        run_on(runner, inputs_, outputs_, [&](const auto &inputs, const auto &outputs) {
+            if (recorded)
+                runner.run(session_->program()->lowered(), *planned_->plan, inputs, outputs);
+            else
+                session_->run(inputs, outputs);
+        });
     }
 
 private:
     std::shared_ptr<Session> session_;
+    std::shared_ptr<const Program::Planned> planned_;
     std::vector<HostRegion> inputs_, outputs_;
+};
+
+/// A kernel of the user's. Its parameters begin with the images.
+class CustomCommand : public HostCommand {
+public:
+    CustomCommand(CustomRun run, std::vector<HostRegion> images)
+        : run_(std::move(run)), images_(std::move(images)) {}
+
+    /// Written images are read too: the kernel may leave pixels as they are.
+    void run(HostRunner &runner) override {
+        if (are_converted(images_)) runner.finish();
+        std::vector<RegionTensor> tensors = tensors_of(images_);
+        for (std::size_t i = 0; i < tensors.size(); ++i) {
+            tensors[i].load();
+            run_.bindings[i].image = tensors[i].view();
+        }
+        runner.run(run_);
+        for (std::size_t i = 0; i < tensors.size(); ++i)
+            if (run_.bindings[i].parameter->written) tensors[i].store();
+    }
+
+private:
+    CustomRun run_;
+    std::vector<HostRegion> images_;
 };
 
 HostRegion whole(const ImagePointer &image, int rank) {
@@ -212,8 +256,25 @@ Shape shape_of(const HostRegion &region) {
 
 } // namespace
 
+void HostRunner::run(std::unique_ptr<HostCommand> command) {
+    command->run(*this);
+    if (recording_) recorded_.push_back(std::move(command));
+}
+
+void HostRunner::finish() {
+    if (!recording_) return;
+    recording_->finish();
+    recorded_.clear();
+}
+
+void HostRunner::discard() {
+    if (recording_) recording_->discard();
+    recorded_.clear();
+}
+
 void HostRunner::run(const LoweredGraph &lowered, const Plan &plan, std::span<const TensorView> inputs,
                      std::span<const TensorView> outputs) {
+    if (recording_) return recording_->run(plan, inputs, outputs);
     if (!executor_) executor_ = lowered.executor({.threads = threads_});
     if (prepared_ != &plan) executor_->prepare(plan);
     prepared_ = &plan;
@@ -271,7 +332,19 @@ std::unique_ptr<HostCommand> make_session_command(const std::shared_ptr<Session>
             fail(ErrorKind::shape, "output " + quoted(program.outputs()[i].name) +
                                        ": expected an image for " + planned->output_shapes[i].text() +
                                        ", got " + outputs[i]->text());
-    return std::make_unique<SessionCommand>(session, std::move(sources), std::move(results));
+    return std::make_unique<SessionCommand>(session, planned, std::move(sources), std::move(results));
+}
+
+std::unique_ptr<HostCommand> make_custom_command(const std::shared_ptr<const CustomKernel> &kernel,
+                                                 std::span<const CustomArgument *const> arguments,
+                                                 const CustomGrid &grid) {
+    CustomRun run{kernel, {}, grid_for(*kernel, arguments, grid), grid.threadgroup};
+    std::vector<HostRegion> images;
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+        run.bindings.push_back({&kernel->parameters()[i], {}, arguments[i]->bytes});
+        if (arguments[i]->image) images.push_back(whole(arguments[i]->image, 4));
+    }
+    return std::make_unique<CustomCommand>(std::move(run), std::move(images));
 }
 
 } // namespace mpscnn::engine

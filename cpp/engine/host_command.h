@@ -6,20 +6,38 @@
 #include <vector>
 
 #include "engine/command_buffer.h"
+#include "engine/custom_kernel.h"
 #include "engine/host_image_memory.h"
 
 namespace mpscnn::engine {
 
-/// What the commands of a queue share while they run, on its thread.
+class HostCommand;
+
+/// What the commands of a queue share while they run, on its thread. A device that records them runs them
+/// when one needs the processor, and at the end of their buffer.
 class HostRunner {
 public:
-    explicit HostRunner(int threads) : threads_(threads) {}
+    HostRunner(const Backend &backend, int threads) : threads_(threads), recording_(backend.record()) {}
+
+    /// Calls command.run; keeps it as long as it is needed.
+    void run(std::unique_ptr<HostCommand> command);
+    /// Returns once all commands have run.
+    void finish();
+    /// Forgets commands that have not begun to run.
+    void discard();
+
+    // For commands.
 
     void run(const LoweredGraph &lowered, const Plan &plan, std::span<const TensorView> inputs,
              std::span<const TensorView> outputs);
+    void run(const CustomRun &run) { recording_->run(run); }
+    /// Whether it runs the plan among its own.
+    bool records(const Plan &plan) const { return recording_ && recording_->takes(plan); }
 
 private:
     int threads_;
+    std::unique_ptr<Recording> recording_;
+    std::vector<std::unique_ptr<HostCommand>> recorded_;
     std::unique_ptr<Executor>
         executor_; ///< one for all kernels: their arenas are small and follow each other
     const Plan *prepared_ = nullptr;
@@ -66,5 +84,8 @@ std::unique_ptr<HostCommand> make_statistics_command(Kernel &kernel, const kerne
 std::unique_ptr<HostCommand> make_session_command(const std::shared_ptr<Session> &session,
                                                   std::span<const ImagePointer> inputs,
                                                   std::span<const ImagePointer> outputs);
+std::unique_ptr<HostCommand> make_custom_command(const std::shared_ptr<const CustomKernel> &kernel,
+                                                 std::span<const CustomArgument *const> arguments,
+                                                 const CustomGrid &grid);
 
 } // namespace mpscnn::engine

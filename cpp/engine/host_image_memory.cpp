@@ -8,6 +8,9 @@ namespace mpscnn::engine {
 
 namespace {
 
+/// A kernel of the CPU may read one whole vector past the end.
+constexpr std::size_t spare_bytes = 64;
+
 /// Calls visit(image, y, x) for the pixels of a region, counted from its own corner.
 template <class Visit> void for_each_pixel(const ImageRegion &region, Visit visit) {
     for (std::int64_t image = 0; image < region.images; ++image)
@@ -46,15 +49,13 @@ template <class Element> void store_normalised(float value, std::byte *at) {
 
 std::byte *HostImageMemory::data() const {
     const std::lock_guard lock(mutex_);
-    if (memory_.size() == 0) {
+    if (!memory_) {
         const std::int64_t elements =
             descriptor_.number_of_images * descriptor_.height * descriptor_.width * pitch();
-        AlignedBuffer<std::byte> memory(static_cast<std::size_t>(elements) *
-                                        kernels::bytes_of(descriptor_.format));
-        std::memset(memory.data(), 0, memory.size());
-        memory_ = std::move(memory);
+        memory_ = PageMemory::allocate(
+            static_cast<std::size_t>(elements) * kernels::bytes_of(descriptor_.format) + spare_bytes);
     }
-    return memory_.data();
+    return memory_->data();
 }
 
 std::array<std::ptrdiff_t, 4> HostImageMemory::strides() const {

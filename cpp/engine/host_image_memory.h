@@ -2,14 +2,15 @@
 
 #include <mutex>
 
-#include "core/aligned_buffer.h"
+#include "core/page_memory.h"
 #include "engine/backend.h"
 #include "engine/image.h"
 
 namespace mpscnn::engine {
 
 /// Elements in main memory: NHWC with the channels of a pixel rounded up to whole slices, so that a slice of
-/// four channels is a strided view. Channels that do not exist hold zero. Allocated at first touch.
+/// four channels is a strided view. Channels that do not exist hold zero. Allocated at first touch, in pages
+/// that a GPU can be given as they are.
 class HostImageMemory : public ImageMemory {
 public:
     explicit HostImageMemory(const ImageDescriptor &descriptor) : descriptor_(descriptor) {}
@@ -31,7 +32,7 @@ public:
 private:
     ImageDescriptor descriptor_;
     mutable std::mutex mutex_; ///< guards the allocation
-    mutable AlignedBuffer<std::byte> memory_;
+    mutable std::shared_ptr<PageMemory> memory_;
 };
 
 /// A region as a tensor of float32 or float16, without a copy where its format is one of these. A normalised

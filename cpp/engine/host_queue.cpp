@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <new>
 #include <set>
 #include <system_error>
 #include <thread>
@@ -24,7 +25,8 @@ struct Slot {
 
 /// What the queue, its buffers and its thread share.
 struct QueueState {
-    QueueState(BackendChoice choice, int threads) : target(std::move(choice)), runner(threads) {}
+    QueueState(BackendChoice choice, int threads)
+        : target(std::move(choice)), runner(*target.choice.backend, threads) {}
 
     const KernelTarget target;
 
@@ -46,6 +48,10 @@ struct QueueState {
     std::thread::id thread;
     HostRunner runner; ///< used by the thread only
 };
+
+void keep_for_ever(const std::shared_ptr<QueueState> &state) noexcept {
+    new (std::nothrow) std::shared_ptr<QueueState>(state);
+}
 
 class HostCommandBuffer : public CommandBuffer, public std::enable_shared_from_this<HostCommandBuffer> {
 public:
@@ -70,6 +76,8 @@ protected:
                        const BatchNormalizationStatePointer &state) override;
     void encode_kernel(Kernel &kernel, const kernels::Encoding &encoding, const ImagePointer &source,
                        const BatchNormalizationStatePointer &destination) override;
+    void encode_custom(const std::shared_ptr<const CustomKernel> &kernel,
+                       std::span<const CustomArgument *const> arguments, const CustomGrid &grid) override;
     void encode_session(const std::shared_ptr<Session> &session, std::span<const ImagePointer> inputs,
                         std::span<const ImagePointer> outputs) override;
 
@@ -88,10 +96,10 @@ private:
 
 HostCommandBuffer::~HostCommandBuffer() {
     if (!state_->alive()) {
-        new std::shared_ptr<QueueState>(state_); // its destructor would wait for a thread that is gone
+        keep_for_ever(state_); // its destructor would wait for a thread that is gone
         return;
     }
-    if (status() != CommandStatus::enqueued) return;
+    if (status_ != CommandStatus::enqueued) return;
     const std::lock_guard lock(state_->mutex);
     std::erase_if(state_->slots, [&](const Slot &slot) { return slot.buffer == this; });
     state_->work.notify_all();
@@ -166,6 +174,23 @@ void HostCommandBuffer::encode_kernel(Kernel &kernel, const kernels::Encoding &e
     used_.insert(destination->moments());
 }
 
+void HostCommandBuffer::encode_custom(const std::shared_ptr<const CustomKernel> &kernel,
+                                      std::span<const CustomArgument *const> arguments,
+                                      const CustomGrid &grid) {
+    state_->require_alive();
+    const std::string what = "kernel " + quoted(kernel->function());
+    const std::string device = state_->target.choice.backend->name();
+    if (kernel->backend() != device)
+        fail(ErrorKind::unsupported, what + " runs on a queue of " + quoted(kernel->backend()) +
+                                         " only, this queue is of " + quoted(device));
+    if (kernel->identity() != state_->target.identity)
+        fail(ErrorKind::device, what + " was compiled for another device than this queue's, " +
+                                    quoted(state_->target.choice.backend->device_name()));
+    commands_.push_back(make_custom_command(kernel, arguments, grid));
+    for (const CustomArgument *argument : arguments)
+        if (argument->image) use({&argument->image, 1});
+}
+
 void HostCommandBuffer::encode_session(const std::shared_ptr<Session> &session,
                                        std::span<const ImagePointer> inputs,
                                        std::span<const ImagePointer> outputs) {
@@ -175,10 +200,12 @@ void HostCommandBuffer::encode_session(const std::shared_ptr<Session> &session,
     use(outputs);
 }
 
-/// What was read last by a command goes with it: temporary images take memory only while they are needed.
+/// What was read last by a command goes with it, unless the device records: temporary images take memory only
+/// while they are needed.
 std::optional<CommandError> HostCommandBuffer::run_commands() noexcept {
     try {
-        for (; !commands_.empty(); commands_.pop_front()) commands_.front()->run(state_->runner);
+        for (; !commands_.empty(); commands_.pop_front()) state_->runner.run(std::move(commands_.front()));
+        state_->runner.finish();
         return std::nullopt;
     } catch (const std::bad_alloc &error) {
         return CommandError{CommandError::out_of_memory, error.what(), std::current_exception()};
@@ -190,6 +217,7 @@ std::optional<CommandError> HostCommandBuffer::run_commands() noexcept {
 void HostCommandBuffer::execute() {
     status_ = CommandStatus::scheduled;
     std::optional<CommandError> failure = run_commands();
+    if (failure) state_->runner.discard();
     commands_.clear();
     for (const auto &resource : used_) resource->in_flight.fetch_sub(1, std::memory_order_acq_rel);
     used_.clear();
@@ -241,7 +269,7 @@ public:
 
     ~HostQueue() override {
         if (!state_->alive()) {
-            new std::shared_ptr<QueueState>(state_); // neither it nor the thread can be destroyed here
+            keep_for_ever(state_); // neither it nor the thread can be destroyed here
             return;
         }
         {

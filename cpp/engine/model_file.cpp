@@ -19,9 +19,11 @@ public:
 
     ModelFile read() {
         check_version();
-        ModelFile model{
-            Graph::from_json(required_json("mpscnn.graph"), ErrorKind::weights), {}, {}, Json::object()};
+        ModelFile model;
+        model.graph = Graph::from_json(required_json("mpscnn.graph"), ErrorKind::weights);
         if (model.graph.outputs().empty()) fail(ErrorKind::weights, "graph.outputs: names no layer");
+        model.detection = optional_json("mpscnn.detection");
+        if (model.detection) model.anchors = read_anchors();
         read_weights(model.graph);
         if (const auto json = optional_json("mpscnn.labels")) model.labels = read_labels(*json, model.graph);
         model.preprocess = optional_json("mpscnn.preprocess");
@@ -66,11 +68,12 @@ private:
     std::vector<std::string> read_labels(const Json &json, const Graph &graph) const {
         auto labels = JsonView(json, "mpscnn.labels", ErrorKind::weights).get<std::vector<std::string>>();
         if (labels.size() > max_labels) fail(ErrorKind::weights, "more than a million labels");
-        const Shape classes = graph.shape(graph.outputs()[0]);
-        if (!labels.empty() && graph.outputs().size() == 1 && classes.rank() == 2 &&
-            static_cast<std::size_t>(classes[1]) != labels.size())
+        const Shape result = graph.shape(graph.outputs()[0]);
+        const bool of_classes = result.rank() == 2 || (result.rank() == 4 && result.back() > 1);
+        if (!labels.empty() && graph.outputs().size() == 1 && of_classes &&
+            static_cast<std::size_t>(result.back()) != labels.size())
             fail(ErrorKind::weights, "mpscnn.labels: " + std::to_string(labels.size()) +
-                                         " labels for a network of " + std::to_string(classes[1]) +
+                                         " labels for a network of " + std::to_string(result.back()) +
                                          " classes");
         return labels;
     }
@@ -79,6 +82,15 @@ private:
         const JsonView view(json, "mpscnn.information", ErrorKind::weights);
         for (const auto &[key, value] : view.object()) view.at(key).get<std::string>();
         return json;
+    }
+
+    std::vector<float> read_anchors() {
+        const StoredTensor *stored = take("mpscnn.anchors");
+        if (!stored) return {};
+        if (stored->shape.rank() != 2 || stored->shape[1] != 4)
+            fail(ErrorKind::weights,
+                 "tensor 'mpscnn.anchors': must have the shape (anchors, 4), not " + stored->shape.text());
+        return floats_of(*stored);
     }
 
     void read_weights(Graph &graph) {
@@ -127,11 +139,15 @@ private:
     std::vector<float> read_floats(const std::string &name) {
         const StoredTensor *stored = take(name);
         if (!stored) fail(ErrorKind::weights, "tensor " + quoted(name) + " is missing: U8 weights need it");
-        if (stored->type != StoredType::float32)
+        return floats_of(*stored);
+    }
+
+    static std::vector<float> floats_of(const StoredTensor &stored) {
+        if (stored.type != StoredType::float32)
             fail(ErrorKind::weights,
-                 "tensor " + quoted(name) + ": must be F32, not " + name_of(stored->type));
-        std::vector<float> values(stored->bytes.size() / sizeof(float));
-        std::memcpy(values.data(), stored->bytes.data(), values.size() * sizeof(float));
+                 "tensor " + quoted(stored.name) + ": must be F32, not " + name_of(stored.type));
+        std::vector<float> values(stored.bytes.size() / sizeof(float));
+        if (!values.empty()) std::memcpy(values.data(), stored.bytes.data(), values.size() * sizeof(float));
         return values;
     }
 

@@ -16,6 +16,8 @@ struct ModelFile {
     Graph graph;
     std::vector<std::string> labels;   ///< empty: none
     std::optional<Json> preprocess;    ///< as vision/preprocess.h reads it
+    std::optional<Json> detection;     ///< as vision/detection.h reads it
+    std::vector<float> anchors;        ///< of a detector that stores them, four numbers for each
     Json information = Json::object(); ///< free text members: license, source, description
 
     /// Throws WeightsError naming the file and what is wrong with it. Weights are copied out of the file.

@@ -42,7 +42,18 @@ std::string difference(const Shape &expected, const Shape &given) {
 } // namespace
 
 std::shared_ptr<Program> Program::compile(const Graph &graph, const CompileOptions &options) {
-    return compile(graph, choose_backend(options.device, options.precision), options.outputs);
+    BackendChoice choice = choose_backend(options.device, options.precision);
+    if (options.device != "auto" || choice.backend->name() == "cpu")
+        return compile(graph, std::move(choice), options.outputs);
+    try {
+        return compile(graph, std::move(choice), options.outputs);
+    } catch (const Error &error) {
+        // "auto" runs whatever the CPU engine, which refuses least, can run.
+        if (error.kind() != ErrorKind::unsupported && error.kind() != ErrorKind::device) throw;
+        BackendChoice cpu = choose_backend("cpu", options.precision);
+        cpu.reason = error.what();
+        return compile(graph, std::move(cpu), options.outputs);
+    }
 }
 
 std::shared_ptr<Program> Program::compile(const Graph &graph, BackendChoice choice,

@@ -77,8 +77,6 @@ private:
     const Program::Planned &checked_plan(std::span<const TensorView> inputs,
                                          std::span<const TensorView> outputs);
     const Program::Planned &planned_for(std::span<const TensorView> inputs);
-    void check_outputs(const Program::Planned &planned, std::span<const TensorView> inputs,
-                       std::span<const TensorView> outputs) const;
 
     std::shared_ptr<Program> program_;
     std::unique_ptr<Executor> executor_;

@@ -15,4 +15,8 @@ void require_supported(const Graph &graph, const std::vector<Shape> &shapes, con
 /// The same for a session of the program `network`.
 void require_supported(const SessionOptions &options, const std::string &network, const std::string &engine);
 
+/// Whether the backend's runs occupy threads of the processor, so that more at once than it has cores are no
+/// gain.
+bool uses_processor(const Backend &backend);
+
 } // namespace mpscnn::engine

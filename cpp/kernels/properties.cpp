@@ -5,7 +5,7 @@ namespace mpscnn::ops {
 namespace {
 
 std::vector<std::int64_t> integers(const JsonView &json, std::size_t count, const char *meaning) {
-    const auto values = json.get<std::vector<std::int64_t>>();
+    auto values = json.get<std::vector<std::int64_t>>();
     if (values.size() != count)
         json.refuse("must be " + std::string(meaning) + ", got " + std::to_string(values.size()) +
                     " numbers");

@@ -51,16 +51,17 @@ public:
 
     void encode(Encoding &encoding) const override {
         const ImageLayout &whole = operands_.destination.layout;
-        std::int64_t first_channel = 0;
+        const DType type = element_type(whole);
+        std::size_t offset = 0; // of the part's first channel in the first pixel
         for (std::size_t i = 0; i < from_parts_.size(); ++i) {
             const Operand &part = operands_.sources[i];
             from_parts_[i].encode(encoding.command_buffer(), name_, encoding.image(part.value),
-                                  {array_.get(), element_type(whole), whole.channels, first_channel});
+                                  {array_.get(), type, Pitches::dense(whole), offset});
             encoding.was_read_by_shader(part.value);
-            first_channel += part.layout.channels;
+            offset += static_cast<std::size_t>(part.layout.channels) * size_of(type);
         }
         to_whole_.encode(encoding.command_buffer(), name_, encoding.create(operands_.destination.value),
-                         {array_.get(), element_type(whole), whole.channels});
+                         {array_.get(), type, Pitches::dense(whole)});
     }
 
 private:

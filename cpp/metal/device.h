@@ -13,6 +13,8 @@
 
 namespace mpscnn::metal {
 
+class CustomKernels;
+
 /// A GPU with its command queue and the engine's shaders.
 class Device {
 public:
@@ -28,6 +30,7 @@ public:
     id<MTLDevice> get() const { return device_.get(); }
     id<MTLCommandQueue> queue() const { return queue_.get(); }
     ShaderLibrary &shaders() { return *shaders_; }
+    CustomKernels &custom_kernels() { return *custom_kernels_; }
     std::string name() const;
     /// With the system's build and the shaders: all on which answers depend.
     const std::string &identity() const { return identity_; }
@@ -51,6 +54,7 @@ private:
     objc_ptr<id<MTLDevice>> device_;
     objc_ptr<id<MTLCommandQueue>> queue_;
     std::unique_ptr<ShaderLibrary> shaders_;
+    std::unique_ptr<CustomKernels> custom_kernels_;
     std::string identity_;
     std::atomic<bool> removed_{false};
 };

@@ -5,6 +5,7 @@
 
 #include "core/json.h"
 #include "core/platform.h"
+#include "metal/custom_kernel.h"
 #include "metal/device_list.h"
 #include "metal/shader_source.h"
 #include "metal/text.h"
@@ -58,7 +59,8 @@ std::shared_ptr<Device> Device::open(const std::string &wanted) {
 
 Device::Device(objc_ptr<id<MTLDevice>> device)
     : device_(std::move(device)), queue_(adopt([device_.get() newCommandQueue])),
-      shaders_(std::make_unique<ShaderLibrary>(device_)), identity_(identity_of(device_.get())) {
+      shaders_(std::make_unique<ShaderLibrary>(device_)), custom_kernels_(std::make_unique<CustomKernels>()),
+      identity_(identity_of(device_.get())) {
     if (!queue_) fail(ErrorKind::device, "Metal device " + quoted(name()) + " gives no command queue");
     [queue_.get() setLabel:@"mpscnn"];
 }

@@ -84,18 +84,26 @@ void Dispatch::bytes(std::span<const std::byte> values, NSUInteger index) {
 }
 
 void Dispatch::run(const ImageLayout &grid) {
-    const auto width = static_cast<NSUInteger>(grid.width), height = static_cast<NSUInteger>(grid.height),
-               depth = static_cast<NSUInteger>(grid.slices() * grid.images);
+    run(MTLSizeMake(static_cast<NSUInteger>(grid.width), static_cast<NSUInteger>(grid.height),
+                    static_cast<NSUInteger>(grid.slices() * grid.images)));
+}
+
+void Dispatch::run(MTLSize threads) {
     const MTLSize limits = [[pipeline_ device] maxThreadsPerThreadgroup];
-    const NSUInteger threads = [pipeline_ maxTotalThreadsPerThreadgroup];
+    const NSUInteger most = [pipeline_ maxTotalThreadsPerThreadgroup];
     // Threads that run together read neighbours in a row; small images fill a group with slices.
     MTLSize group;
-    group.width = std::min({width, [pipeline_ threadExecutionWidth], limits.width});
-    group.height = std::min({height, threads / group.width, limits.height});
-    group.depth = std::min({depth, threads / (group.width * group.height), limits.depth});
+    group.width = std::min({threads.width, [pipeline_ threadExecutionWidth], limits.width});
+    group.height = std::min({threads.height, most / group.width, limits.height});
+    group.depth = std::min({threads.depth, most / (group.width * group.height), limits.depth});
+    run(threads, group);
+}
+
+void Dispatch::run(MTLSize threads, MTLSize group) {
     const auto groups = [](NSUInteger extent, NSUInteger size) { return (extent + size - 1) / size; };
-    [encoder_ dispatchThreadgroups:MTLSizeMake(groups(width, group.width), groups(height, group.height),
-                                               groups(depth, group.depth))
+    [encoder_ dispatchThreadgroups:MTLSizeMake(groups(threads.width, group.width),
+                                               groups(threads.height, group.height),
+                                               groups(threads.depth, group.depth))
              threadsPerThreadgroup:group];
 }
 

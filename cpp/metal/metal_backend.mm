@@ -1,6 +1,8 @@
 #include "metal/metal_backend.h"
 
 #include "metal/metal_executor.h"
+#include "metal/recording.h"
+#include "metal/signal.h"
 
 namespace mpscnn::metal {
 
@@ -33,6 +35,19 @@ public:
     std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &graph,
                                                 const engine::LowerOptions &options) const override {
         return std::make_unique<MetalLoweredGraph>(lower_network(graph, options.precision, device_));
+    }
+
+    void convolve(const ops::SignalConvolution &convolution, const engine::TensorView &signal,
+                  const engine::TensorView &kernel, const engine::TensorView &result) const override {
+        convolve_signals(device_, convolution, signal, kernel, result);
+    }
+    std::unique_ptr<engine::Recording> record() const override {
+        return std::make_unique<MetalRecording>(device_);
+    }
+    std::shared_ptr<const engine::CustomKernel>
+    compile(const engine::CustomKernelSource &source) const override {
+        device_->require_usable();
+        return device_->custom_kernels().get(device_, source);
     }
 
 private:

@@ -2,9 +2,8 @@
 
 #include <vector>
 
-#include "metal/metal_plan.h"
+#include "metal/network_run.h"
 #include "metal/request.h"
-#include "metal/slots.h"
 
 namespace mpscnn::metal {
 
@@ -23,14 +22,6 @@ public:
                 std::span<const engine::TensorView> outputs, engine::Completion done) override;
 
 private:
-    /// What the arrays' elements are, beside the memory of a slot.
-    struct Arrays {
-        std::span<const engine::TensorView> inputs, outputs;
-    };
-    void encode(id<MTLCommandBuffer> command_buffer, const MetalPlan &plan, const Slot &slot,
-                const Arrays &arrays);
-    void encode_pass(Encoding &encoding, const MetalPlan &plan, const Slot &slot, const Arrays &arrays);
-
     std::shared_ptr<Device> device_;
     Slots slots_;
     Handlers handlers_;

@@ -2,7 +2,8 @@
 
 #include <memory>
 
-#include "core/page_memory.h"
+#include "metal/array_view.h"
+#include "metal/page_buffers.h"
 #include "metal/staging.h"
 
 namespace mpscnn::metal {
@@ -11,24 +12,30 @@ namespace mpscnn::metal {
 /// staging memory and a copy.
 class PortMemory {
 public:
-    /// The GPU will read what is at `view` now.
-    void read(const Device &device, const engine::TensorView &view);
+    /// The GPU will read what is at `view` now, images of this layout.
+    void read(const Device &device, const engine::TensorView &view, const ImageLayout &layout,
+              PageBuffers &buffers);
     /// The GPU will write what `finish` leaves at `view`.
-    void write(const Device &device, const engine::TensorView &view);
+    void write(const Device &device, const engine::TensorView &view, const ImageLayout &layout,
+               PageBuffers &buffers);
     void finish() const;
 
-    id<MTLBuffer> buffer() const { return shared_ ? pages_buffer_.get() : staging_.buffer(); }
-    /// Of the first element in the buffer.
-    std::size_t offset() const { return offset_; }
+    /// From this image of the array on.
+    ArrayView array(std::int64_t first_image) const;
+
+    /// Whether the GPU works on the array where it lies.
+    static bool is_shared(const Device &device, const engine::TensorView &view, const ImageLayout &layout);
 
 private:
-    bool share(const Device &device, const engine::TensorView &view);
-    void stage(const Device &device, const engine::TensorView &view);
+    bool share(const Device &device, const engine::TensorView &view, const ImageLayout &layout,
+               PageBuffers &buffers);
+    void stage(const Device &device, const engine::TensorView &view, const ImageLayout &layout);
 
     Staging staging_;
     const PageMemory *pages_ = nullptr; ///< which `pages_buffer_` keeps
     objc_ptr<id<MTLBuffer>> pages_buffer_;
     engine::TensorView view_;
+    Pitches pitches_;
     bool shared_ = false;
     std::size_t offset_ = 0;
 };

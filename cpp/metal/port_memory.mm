@@ -10,54 +10,69 @@ std::size_t bytes_of(const TensorView &view) {
     return static_cast<std::size_t>(view.shape.elements()) * size_of(view.type);
 }
 
-/// Nothing when the device cannot have a buffer so large. The buffer keeps the pages, whatever becomes of
-/// arrays.
-objc_ptr<id<MTLBuffer>> buffer_over(const Device &device, std::shared_ptr<PageMemory> pages) {
-    if (pages->bytes() > [device.get() maxBufferLength]) return {};
-    return adopt([device.get() newBufferWithBytesNoCopy:pages->data()
-                                                 length:pages->bytes()
-                                                options:MTLResourceStorageModeShared
-                                            deallocator:^(void *, NSUInteger) {
-                                              (void)pages; // captured for its destructor
-                                            }]);
+std::size_t offset_in(const PageMemory &pages, const TensorView &view) {
+    return static_cast<std::size_t>(static_cast<const std::byte *>(view.data) - pages.data());
+}
+
+/// The pages that hold all of an array, if the GPU can work on it there.
+std::shared_ptr<PageMemory> shareable_pages(const TensorView &view, const ImageLayout &layout) {
+    if (!pitches_of(view, layout)) return nullptr;
+    auto pages = PageMemory::containing(view.data, span_of(view));
+    return pages && offset_in(*pages, view) % 4 == 0 ? pages : nullptr; // what Metal asks of an offset
 }
 
 } // namespace
 
-void PortMemory::read(const Device &device, const TensorView &view) {
-    if (share(device, view)) return;
-    stage(device, view);
+void PortMemory::read(const Device &device, const TensorView &view, const ImageLayout &layout,
+                      PageBuffers &buffers) {
+    if (share(device, view, layout, buffers)) return;
+    stage(device, view, layout);
     staging_.copy_from(view);
 }
 
-void PortMemory::write(const Device &device, const TensorView &view) {
-    if (!share(device, view)) stage(device, view);
+void PortMemory::write(const Device &device, const TensorView &view, const ImageLayout &layout,
+                       PageBuffers &buffers) {
+    if (!share(device, view, layout, buffers)) stage(device, view, layout);
 }
 
 void PortMemory::finish() const {
     if (!shared_) staging_.copy_to(view_);
 }
 
-bool PortMemory::share(const Device &device, const TensorView &view) {
+ArrayView PortMemory::array(std::int64_t first_image) const {
+    const auto element = static_cast<std::int64_t>(size_of(view_.type));
+    return {shared_ ? pages_buffer_.get() : staging_.buffer(), view_.type, pitches_,
+            offset_ + static_cast<std::size_t>(first_image * pitches_.image * element)};
+}
+
+bool PortMemory::is_shared(const Device &device, const TensorView &view, const ImageLayout &layout) {
+    const auto pages = shareable_pages(view, layout);
+    return pages && pages->bytes() <= [device.get() maxBufferLength];
+}
+
+bool PortMemory::share(const Device &device, const TensorView &view, const ImageLayout &layout,
+                       PageBuffers &buffers) {
     shared_ = false;
-    if (!view.is_dense()) return false;
-    const auto pages = PageMemory::containing(view.data, bytes_of(view));
+    const auto pages = shareable_pages(view, layout);
     if (!pages) return false;
     if (pages.get() != pages_) {
         pages_ = nullptr;
-        pages_buffer_ = buffer_over(device, pages);
+        pages_buffer_ = buffers.over(device, pages);
         if (!pages_buffer_) return false;
         pages_ = pages.get();
     }
-    offset_ = static_cast<std::size_t>(static_cast<const std::byte *>(view.data) - pages->data());
+    view_ = view;
+    pitches_ = *pitches_of(view, layout);
+    offset_ = offset_in(*pages, view);
     return shared_ = true;
 }
 
-void PortMemory::stage(const Device &device, const TensorView &view) {
+void PortMemory::stage(const Device &device, const TensorView &view, const ImageLayout &layout) {
     pages_ = nullptr;
     pages_buffer_.reset();
     staging_.reserve(device, bytes_of(view));
     view_ = view;
+    pitches_ = Pitches::dense(layout);
     offset_ = 0;
 }
 

@@ -46,4 +46,8 @@ id<MTLCommandBuffer> make_command_buffer(id<MTLCommandQueue> queue, const std::s
 void commit(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<Device> &device, Handlers &handlers,
             engine::Completion done);
 
+/// Likewise; returns when the GPU is done, and throws its failure.
+void commit_and_wait(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<Device> &device,
+                     Handlers &handlers);
+
 } // namespace mpscnn::metal

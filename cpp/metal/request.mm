@@ -1,5 +1,7 @@
 #include "metal/request.h"
 
+#include <future>
+
 #include "core/json.h"
 #include "metal/objc_ptr.h"
 #include "metal/text.h"
@@ -80,6 +82,16 @@ void commit(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<Device> &
       (*shared_done)(std::move(failure));
     }];
     [command_buffer commit];
+}
+
+void commit_and_wait(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<Device> &device,
+                     Handlers &handlers) {
+    const auto result = std::make_shared<std::promise<void>>();
+    std::future<void> done = result->get_future();
+    commit(command_buffer, device, handlers, [result](std::exception_ptr failure) {
+        failure ? result->set_exception(std::move(failure)) : result->set_value();
+    });
+    done.get();
 }
 
 } // namespace mpscnn::metal

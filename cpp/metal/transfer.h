@@ -1,23 +1,13 @@
 #pragma once
 
 #include <array>
-#include <cstddef>
 
-#include "core/dtype.h"
+#include "metal/array_view.h"
 #include "metal/encoding.h"
 #include "metal/library.h"
 #include "shaders/transfer_params.h"
 
 namespace mpscnn::metal {
-
-/// Elements in NHWC order in memory of the GPU.
-struct ArrayView {
-    id<MTLBuffer> buffer = nil;
-    DType type = DType::float32; ///< or float16
-    std::int64_t pitch = 0;      ///< channels of a pixel
-    std::int64_t first_channel = 0;
-    std::size_t offset = 0; ///< in bytes, of the first pixel
-};
 
 /// Copies between an image and an array, by shaders/transfer.metal.
 class Transfer {

@@ -2,7 +2,7 @@
 
 namespace mpscnn::metal {
 
-static_assert(sizeof(TransferParams) == 7 * sizeof(int) && sizeof(ImageParams) == 5 * sizeof(int));
+static_assert(sizeof(TransferParams) == 8 * sizeof(int) && sizeof(ImageParams) == 5 * sizeof(int));
 
 Transfer::Transfer(Direction direction, const ImageLayout &image, ShaderLibrary &shaders) : layout_(image) {
     const char *const arrays[] = {"float", "half"};
@@ -16,8 +16,9 @@ Transfer::Transfer(Direction direction, const ImageLayout &image, ShaderLibrary 
 
 void Transfer::encode(id<MTLCommandBuffer> command_buffer, const std::string &label, MPSImage *image,
                       const ArrayView &array) const {
-    const TransferParams params{layout_.params(), static_cast<unsigned int>(array.pitch),
-                                static_cast<unsigned int>(array.first_channel)};
+    const TransferParams params{layout_.params(), static_cast<unsigned int>(array.pitches.column),
+                                static_cast<unsigned int>(array.pitches.row),
+                                static_cast<unsigned int>(array.pitches.image)};
     Dispatch dispatch(command_buffer, label,
                       pipelines_[array.type == DType::float32 ? std::size_t{0} : std::size_t{1}]);
     dispatch.texture(image, 0);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "vision/digit.h"
 #include "vision/row_sums.h"
 
 namespace mpscnn::vision {
@@ -55,6 +56,15 @@ void check_normalisation(float value, const char *name) {
     if (!std::isfinite(value))
         fail(ErrorKind::parameter, std::string("preprocess: ") + name + " is " + std::to_string(value) +
                                        ", expected a finite number");
+}
+
+/// Where a character lies and what it is resampled with follow from MNIST, not from options.
+void check_digit(const Preprocess &options) {
+    if (options.fit != Fit::digit) return;
+    if (options.order != ChannelOrder::gray || options.filter != Filter::bilinear_antialias ||
+        options.crop_fraction != 1.0)
+        fail(ErrorKind::parameter, "preprocess: fit 'digit' goes with order 'gray', filter "
+                                   "'bilinear_antialias' and crop_fraction 1 only");
 }
 
 Axis centred_axis(int inputs, double extent, int outputs) {
@@ -177,6 +187,36 @@ void resize(const ImageView &image, const Layout &layout, Filter filter, const P
     }
 }
 
+/// More are not needed to find a character and to draw its strokes.
+constexpr double most_gray_pixels = 1 << 20;
+
+/// The photo as seen, in 0..255, made smaller where it is large.
+GrayPlane gray_plane(const ImageView &image) {
+    const double width = image.oriented_width(), height = image.oriented_height();
+    const double reduction = std::max({1.0, std::sqrt(width / most_gray_pixels * height),
+                                       width / largest_output_side, height / largest_output_side});
+    const auto reduced = [&](double side) {
+        return std::max(1, static_cast<int>(std::lround(side / reduction)));
+    };
+    GrayPlane plane(reduced(width), reduced(height));
+    Preprocess gray;
+    gray.order = ChannelOrder::gray;
+    preprocess(image, gray, plane.height, plane.width, 1, plane.values.data(), 1, plane.width);
+    return plane;
+}
+
+void write_digit(const ImageView &image, const Preprocess &options, int height, int width,
+                 const Output &output) {
+    const std::vector<float> digit = placed_digit(gray_plane(image), height, width);
+    for (int row = 0; row < height; ++row)
+        for (int column = 0; column < width; ++column) {
+            const auto index = static_cast<std::size_t>(row) * static_cast<std::size_t>(width) +
+                               static_cast<std::size_t>(column);
+            output.data[row * output.row_pitch + column * output.pixel_pitch] =
+                (digit[index] - options.mean[0]) * options.scale[0];
+        }
+}
+
 double pixels_per_output(const Axis &axis) { return axis.extent / axis.outputs; }
 
 double offset(const Placement &placement) {
@@ -201,12 +241,20 @@ Preprocess Preprocess::named(std::string_view name, int channels) {
         result.scale.fill(1.0f / 127.5f);
         return result;
     }
+    if (name == "mnist" && channels == 1) {
+        result.fit = Fit::digit;
+        result.scale[0] = 1.0f / 255.0f;
+        return result;
+    }
+    if (name == "mnist")
+        fail(ErrorKind::parameter, "preprocessing 'mnist' is for 1 channel, got " + std::to_string(channels));
     if (name != "caffe" && name != "torch")
         fail(ErrorKind::parameter, "unknown preprocessing '" + std::string(name) +
-                                       "', expected tensorflow, caffe, torch, unit or none");
+                                       "', expected tensorflow, caffe, torch, unit, none or mnist");
     if (channels != 3)
-        fail(ErrorKind::parameter, "preprocessing '" + std::string(name) +
-                                       "' is for 3 channels, a gray input takes tensorflow, unit or none");
+        fail(ErrorKind::parameter,
+             "preprocessing '" + std::string(name) +
+                 "' is for 3 channels, a gray input takes tensorflow, unit, none or mnist");
     if (name == "caffe") {
         result.order = ChannelOrder::bgr;
         result.mean = {123.68f, 116.78f, 103.94f};
@@ -223,7 +271,7 @@ Preprocess Preprocess::named(std::string_view name, int channels) {
 }
 
 void check(const Preprocess &options) {
-    if (options.fit < Fit::stretch || options.fit > Fit::letterbox)
+    if (options.fit < Fit::stretch || options.fit > Fit::digit)
         fail(ErrorKind::parameter,
              "preprocess: unknown fit number " + std::to_string(static_cast<int>(options.fit)));
     if (options.filter < Filter::bilinear_antialias || options.filter > Filter::nearest)
@@ -235,6 +283,7 @@ void check(const Preprocess &options) {
     if (!(options.crop_fraction > 0.0 && options.crop_fraction <= 1.0))
         fail(ErrorKind::parameter, "preprocess: crop_fraction is " + std::to_string(options.crop_fraction) +
                                        ", expected above 0 and at most 1");
+    check_digit(options);
     for (const float mean : options.mean) check_normalisation(mean, "mean");
     for (const float scale : options.scale) check_normalisation(scale, "scale");
     check_normalisation(options.letterbox_value, "letterbox_value");
@@ -244,6 +293,9 @@ Transform output_to_photo(const ImageView &image, const Preprocess &options, int
     check_image(image);
     check(options);
     check_output_size(out_height, out_width);
+    if (options.fit == Fit::digit)
+        fail(ErrorKind::parameter,
+             "preprocess: with fit 'digit' the place in the photo depends on what it shows");
     const Layout layout = lay_out(image, options, out_height, out_width);
     return {pixels_per_output(layout.across.axis), pixels_per_output(layout.down.axis), offset(layout.across),
             offset(layout.down)};
@@ -257,6 +309,7 @@ void preprocess(const ImageView &image, const Preprocess &options, int out_heigh
     check_output_size(out_height, out_width);
     check_output(options, out_width, out_channels, output);
 
+    if (options.fit == Fit::digit) return write_digit(image, options, out_height, out_width, output);
     const Layout layout = lay_out(image, options, out_height, out_width);
     const PixelWriter writer(format_info(image.format), options);
     if (options.fit == Fit::letterbox)

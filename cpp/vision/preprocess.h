@@ -19,6 +19,7 @@ enum class Fit {
     stretch,     ///< all of the photo fills the output, its aspect ratio is not kept
     center_crop, ///< the largest centred part with the output's aspect ratio fills the output
     letterbox,   ///< all of the photo is seen, as large as the output allows, centred between bars
+    digit,       ///< its only character, white on black, placed as the digits of MNIST are (vision/digit.h)
 };
 
 enum class ChannelOrder {
@@ -43,7 +44,8 @@ struct Preprocess {
 
     /// How a family of published networks was trained, for an input of 1 (gray) or 3 channels:
     /// "tensorflow" -1..1, "caffe" (BGR; ImageNet's mean, times 0.017) and "torch" (ImageNet's mean and
-    /// standard deviation) with 3 channels only, "unit" 0..1, "none" 0..255. Throws Error(parameter).
+    /// standard deviation) with 3 channels only, "unit" 0..1, "none" 0..255, "mnist" with 1 channel only (fit
+    /// digit, 0..1). Throws Error(parameter).
     static Preprocess named(std::string_view name, int channels = 3);
 
     friend bool operator==(const Preprocess &, const Preprocess &) = default;
@@ -64,12 +66,13 @@ inline constexpr int largest_output_side = 16384;
 /// Throws Error(parameter) for numbers out of range or not finite.
 void check(const Preprocess &options);
 
-/// The Transform that preprocess applies. Throws as preprocess does.
+/// The Transform that preprocess applies. Throws as preprocess does, and for Fit::digit, where it depends on
+/// what is on the photo.
 Transform output_to_photo(const ImageView &image, const Preprocess &options, int out_height, int out_width);
 
 /// Writes out[row * row_pitch + column * pixel_pitch + channel]; the pitches count floats. Throws
-/// Error(shape) or Error(parameter) before anything is written. NaN and infinities of float photos reach the
-/// outputs whose filter covers them, and no others.
+/// Error(shape) or Error(parameter) before anything is written, with Fit::digit also for photos without a
+/// digit. NaN and infinities of float photos reach the outputs whose filter covers them, and no others.
 void preprocess(const ImageView &image, const Preprocess &options, int out_height, int out_width,
                 int out_channels, float *out, std::ptrdiff_t pixel_pitch, std::ptrdiff_t row_pitch);
 

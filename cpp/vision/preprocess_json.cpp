@@ -10,7 +10,7 @@ namespace mpscnn::vision {
 namespace {
 
 /// In the order of the enumerators.
-constexpr std::array fit_names{"stretch", "center_crop", "letterbox"};
+constexpr std::array fit_names{"stretch", "center_crop", "letterbox", "digit"};
 constexpr std::array filter_names{"bilinear_antialias", "bilinear", "nearest"};
 constexpr std::array order_names{"rgb", "bgr", "gray"};
 

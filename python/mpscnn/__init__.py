@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from mpscnn import _core, kernels, models, registry
 from mpscnn.commands import CommandBuffer, CommandError, CommandQueue, CommandStatus
+from mpscnn.detection import Box, Detection, Detections
+from mpscnn.detector import DetectionHead, Detector
 from mpscnn.errors import (
     DeviceError,
     DownloadError,
@@ -22,7 +24,10 @@ from mpscnn.errors import (
     UnsupportedError,
     WeightsError,
 )
+from mpscnn.evaluation import Evaluation, evaluate
 from mpscnn.feature_image import Image, ImageDescriptor, TemporaryImage
+from mpscnn.features import FeatureExtractor
+from mpscnn.idx import read_idx
 from mpscnn.layers.layer_maker import Tensor
 from mpscnn.library import build_config, devices, empty, operations, preprocess
 from mpscnn.model import Model, load
@@ -30,21 +35,32 @@ from mpscnn.network import Network
 from mpscnn.padding import DefaultPadding, PaddingMethod
 from mpscnn.program import Program, Request, Session
 from mpscnn.results import Classification, Prediction
+from mpscnn.runner import FrameFuture, Runner
+from mpscnn.segmentation import Area, Segmentation
 from mpscnn.signal import convolve1d, convolve2d, correlate1d, correlate2d
 from mpscnn.weights import unpack_binary_weights
 
 __version__ = _core.version()
 
 __all__ = [
+    "Area",
+    "Box",
     "Classification",
     "CommandBuffer",
     "CommandError",
     "CommandQueue",
     "CommandStatus",
     "DefaultPadding",
+    "Detection",
+    "DetectionHead",
+    "Detections",
+    "Detector",
     "DeviceError",
     "DownloadError",
     "Error",
+    "Evaluation",
+    "FeatureExtractor",
+    "FrameFuture",
     "Image",
     "ImageDescriptor",
     "ImageError",
@@ -55,6 +71,8 @@ __all__ = [
     "Prediction",
     "Program",
     "Request",
+    "Runner",
+    "Segmentation",
     "Session",
     "ShapeError",
     "StateError",
@@ -69,11 +87,13 @@ __all__ = [
     "correlate2d",
     "devices",
     "empty",
+    "evaluate",
     "kernels",
     "load",
     "models",
     "operations",
     "preprocess",
+    "read_idx",
     "registry",
     "unpack_binary_weights",
 ]

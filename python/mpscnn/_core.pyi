@@ -124,7 +124,35 @@ class Kernel:
         self, commands: CommandBuffer, source: FeatureImage, state: BatchNormalizationState
     ) -> None: ...
 
+class CustomKernel:
+    def __init__(self, source: str, function: str, constants: str, device: str) -> None: ...
+    def description(self) -> str: ...
+    def encode(
+        self,
+        commands: CommandBuffer,
+        images: Sequence[tuple[str, FeatureImage]],
+        arrays: Sequence[tuple[str, NDArray[Any]]],
+        grid: Sequence[int] | None,
+        threadgroup: Sequence[int] | None,
+    ) -> None: ...
+
 def kernels() -> str: ...
+
+class Detector:
+    def __init__(
+        self, settings: str, height: int, width: int, anchors: NDArray[np.float32] | None = None
+    ) -> None: ...
+    def describe(self) -> str: ...
+    def anchors(self) -> NDArray[np.float32]: ...
+    def decode(self, codes: NDArray[np.float32]) -> NDArray[np.float32]: ...
+    def run(
+        self,
+        codes: NDArray[np.float32],
+        scores: NDArray[np.float32],
+        score: float = 0.0,
+        iou: float = 0.0,
+        most: int = 0,
+    ) -> list[tuple[str, int, float, tuple[float, float, float, float], int]]: ...
 
 class Model:
     @staticmethod
@@ -136,6 +164,52 @@ class Model:
     def classify(
         self, session: Session, image: NDArray[Any], format: str, orientation: int = 1, top: int = 0
     ) -> list[tuple[str, int, float]]: ...
+    def detect(
+        self,
+        session: Session,
+        image: NDArray[Any],
+        format: str,
+        orientation: int = 1,
+        score: float = 0.0,
+        iou: float = 0.0,
+        most: int = 0,
+    ) -> list[tuple[str, int, float, tuple[float, float, float, float], int]]: ...
+    def anchors(self) -> NDArray[np.float32] | None: ...
+    def segment(
+        self, session: Session, image: NDArray[Any], format: str, orientation: int = 1, classes: int = 0
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]: ...
+    def rank(self, program: Program, output: NDArray[Any], top: int = 0) -> list[tuple[str, int, float]]: ...
+
+class Runner:
+    def __init__(
+        self,
+        program: Program,
+        inflight: int = 0,
+        threads: int = 0,
+        max_batch: int = 0,
+        max_wait: float = 0.0,
+        check_finite: bool = False,
+    ) -> None: ...
+    def describe(self) -> str: ...
+    def submit(
+        self,
+        inputs: list[NDArray[Any]],
+        outputs: list[NDArray[Any]],
+        done: Callable[[BaseException | None], object],
+    ) -> int: ...
+    def submit_image(
+        self,
+        model: Model,
+        image: NDArray[Any],
+        format: str,
+        orientation: int,
+        outputs: list[NDArray[Any]],
+        done: Callable[[BaseException | None], object],
+    ) -> int: ...
+    def mark(self, done: Callable[[BaseException | None], object]) -> None: ...
+    def cancel(self, frame: int) -> bool: ...
+    def close(self, cancel: bool = False) -> None: ...
+    def wait(self) -> None: ...
 
 def preprocess(
     image: NDArray[Any], format: str, orientation: int, preprocess: str, output: NDArray[np.float32]
@@ -150,5 +224,11 @@ def pages(shape: Sequence[int], type: np.dtype[Any]) -> NDArray[Any]: ...
 def halves_from_floats(floats: NDArray[np.float32]) -> NDArray[np.float16]: ...
 def floats_from_halves(halves: NDArray[np.float16]) -> NDArray[np.float32]: ...
 def convolve(
-    signal: NDArray[Any], kernel: NDArray[Any], axes: int, mode: int, boundary: int, correlate: bool
+    signal: NDArray[Any],
+    kernel: NDArray[Any],
+    axes: int,
+    mode: int,
+    boundary: int,
+    correlate: bool,
+    device: str,
 ) -> NDArray[Any]: ...

@@ -12,6 +12,7 @@ from types import TracebackType
 
 from mpscnn import _core
 from mpscnn.errors import Error, ParameterError, StateError
+from mpscnn.layer_arguments import require_text
 from mpscnn.program import thread_count
 
 
@@ -118,8 +119,7 @@ class CommandQueue:
     """Runs command buffers one after the other on a device, as MTLCommandQueue.
 
     Args:
-        device: "auto", "cpu", "metal", or a name that `mpscnn.devices` lists. A Metal device runs each kernel
-            on its own, on copies of the images; whole networks are what it is fast at.
+        device: "auto", "cpu", "metal", or a name that `mpscnn.devices` lists.
         threads: of the CPU device: "auto", or a number.
 
     Raises:
@@ -127,7 +127,7 @@ class CommandQueue:
     """
 
     def __init__(self, device: str = "auto", *, threads: int | str = "auto") -> None:
-        self._queue = _core.CommandQueue(device, thread_count(threads))
+        self._queue = _core.CommandQueue(require_text("device", device), thread_count(threads))
         _queues.add(self)
 
     @property

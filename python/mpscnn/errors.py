@@ -44,7 +44,7 @@ class StateError(Error, RuntimeError):
 
 
 class ImageError(Error, ValueError):
-    """A photo cannot be read or decoded."""
+    """A photo, or an IDX file of photos or labels, cannot be read or decoded."""
 
 
 class DownloadError(Error, OSError):

@@ -81,6 +81,13 @@ def whole_numbers(what: str, values: Sequence[object]) -> list[int]:
     raise ParameterError(f"{what} must be whole numbers, got {values!r}")
 
 
+def require_text(what: str, value: object) -> str:
+    """The value, where it is text."""
+    if isinstance(value, str):
+        return value
+    raise ParameterError(f"{what} must be a name, got {value!r}")
+
+
 def result_size(what: str, value: IntPair) -> tuple[int, int]:
     """(height, width) of a result from one number or two."""
     height, width = pair(what, value)

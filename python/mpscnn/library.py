@@ -73,12 +73,13 @@ def preprocess(
     Args:
         photo: path, bytes, Pillow image or array, see `mpscnn.photo.open_photo`.
         size: (height, width) of the result.
-        settings: "tensorflow" (-1 to 1), "caffe", "torch", "unit" (0 to 1), "none" (0 to 255), or a mapping as in
-            docs/preprocessing.md.
+        settings: "tensorflow" (-1 to 1), "caffe", "torch", "unit" (0 to 1), "none" (0 to 255), "mnist" (a
+            digit, as MNIST's; one channel), or a mapping as in docs/preprocessing.md.
         channels: 3, or 1 for gray.
 
     Raises:
-        ImageError: the photo cannot be read. ParameterError: settings that are not allowed.
+        ImageError: the photo cannot be read. ParameterError: settings that are not allowed; with "mnist" also a photo
+            without a digit.
     """
     opened = open_photo(photo)
     output = np.empty((1, *size, channels), np.float32)

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from mpscnn import _core
+from mpscnn.detection import Box, Detection, Detections
+from mpscnn.detector import DetectionHead, limits
 from mpscnn.errors import ParameterError
+from mpscnn.features import FeatureExtractor
 from mpscnn.network import Network
 from mpscnn.photo import open_photo
-from mpscnn.program import Program, Session, thread_count
+from mpscnn.program import Program, Session
 from mpscnn.registry.catalogue import BUNDLED_MODEL
 from mpscnn.results import Classification, Prediction
+from mpscnn.segmentation import Segmentation
+from mpscnn.session_pool import SessionPool
 
 
 def load(
@@ -67,10 +73,11 @@ class Model:
         self.labels: list[str] | None = description["labels"]
         self.preprocess: dict[str, Any] | None = description["preprocess"]
         self.information: dict[str, str] = description["information"]
+        if description["detection"] is not None:
+            self.network.detection = DetectionHead(description["detection"], core.anchors())
         self.program: Program = self.network.compile(device=device, precision=precision)
-        self._threads = thread_count(threads)
-        self._idle: list[Session] = []
-        self._lock = threading.Lock()
+        self._threads = threads
+        self._sessions = SessionPool(self.program, threads)
 
     @property
     def name(self) -> str:
@@ -81,8 +88,29 @@ class Model:
         classes = f", {len(self.labels)} classes" if self.labels else ""
         return f"<Model {self.name!r}{classes} on {self.program.device} ({self.program.precision})>"
 
-    def predict(self, photo: Any, *, top: int | None = None) -> Classification:
-        """Classifies a photo.
+    @property
+    def task(self) -> str:
+        """What `predict` does: "detection", "segmentation" or "classification".
+
+        It is detection where the file says how the outputs become boxes, and segmentation for one output
+        (n, height, width, classes).
+        """
+        if self.network.detection is not None:
+            return "detection"
+        shapes = list(self.program.outputs.values())
+        return "segmentation" if len(shapes) == 1 and len(shapes[0]) == 4 else "classification"
+
+    def predict(self, photo: Any, **options: Any) -> Any:
+        """What the model is for: `classify`, `detect` or `segment`, with their arguments, by its `task`."""
+        tasks: dict[str, Callable[..., Any]] = {
+            "classification": self.classify,
+            "detection": self.detect,
+            "segmentation": self.segment,
+        }
+        return tasks[self.task](photo, **options)
+
+    def classify(self, photo: Any, *, top: int | None = None) -> Classification:
+        """The classes of a photo, the most probable first.
 
         Args:
             photo: path, bytes of an image file, Pillow image, or array: see `mpscnn.photo.open_photo`.
@@ -91,8 +119,7 @@ class Model:
         Raises:
             ImageError: the photo cannot be read. ParameterError: the model is no classifier.
         """
-        if top is not None and (isinstance(top, bool) or not isinstance(top, int) or top < 1):
-            raise ParameterError(f"top must be a number of at least 1, got {top!r}")
+        checked_top(top)
         opened = open_photo(photo)
         with self.session() as session:
             started = time.perf_counter()
@@ -100,24 +127,108 @@ class Model:
                 session._session, opened.pixels, opened.format, opened.orientation, top or 0
             )
             milliseconds = 1000.0 * (time.perf_counter() - started)
+        return self._classification(ranked, milliseconds)
+
+    def _result(
+        self, outputs: Sequence[NDArray[Any]], milliseconds: float, *, top: int | None
+    ) -> Classification:
+        """What `predict` gives, from the program's outputs for one photo."""
+        return self._classification(
+            self._core.rank(self.program._program, outputs[0], top or 0), milliseconds
+        )
+
+    def _classification(self, ranked: list[tuple[str, int, float]], milliseconds: float) -> Classification:
         predictions = tuple(Prediction(label, probability, index) for label, index, probability in ranked)
         program = self.program
         return Classification(predictions, program.device, program.precision, program.reason, milliseconds)
 
-    @contextmanager
-    def session(self) -> Iterator[Session]:
-        """Lends a session of this model's program to one caller; sessions are reused."""
-        with self._lock:
-            session = self._idle.pop() if self._idle else None
-        session = session or self.program.session(threads=self._threads or "auto")
-        try:
-            yield session
-        finally:
-            with self._lock:
-                self._idle.append(session)
+    def detect(
+        self, photo: Any, *, score: float | None = None, iou: float | None = None, most: int | None = None
+    ) -> Detections:
+        """The objects on a photo, the most probable first, boxes in pixels of the photo as seen.
 
-    def features(self, layers: Sequence[str]) -> Program:
-        """A program that computes the results of the given layers, and nothing that they do not need."""
-        return self.network.compile(
-            device=self.program.device, precision=self.program.precision, outputs=list(layers)
+        Args:
+            photo: as for `classify`.
+            score: least probability, above 0 and at most 1; None: as the model says.
+            iou: boxes of a class that overlap by more (intersection / union) are taken for one object; None: as the
+                model says.
+            most: at most so many; None: as the model says.
+
+        Raises:
+            ImageError: the photo cannot be read. UnsupportedError: the model is no detector.
+        """
+        wanted = limits(score, iou, most)
+        opened = open_photo(photo)
+        with self.session() as session:
+            started = time.perf_counter()
+            found = self._core.detect(
+                session._session, opened.pixels, opened.format, opened.orientation, *wanted
+            )
+            milliseconds = 1000.0 * (time.perf_counter() - started)
+        height, width = opened.pixels.shape[:2]
+        program = self.program
+        return Detections(
+            tuple(Detection(label, value, Box(*box), index) for label, index, value, box, _ in found),
+            (height, width) if opened.orientation >= 5 else (width, height),
+            program.device,
+            program.precision,
+            program.reason,
+            milliseconds,
+            opened if hasattr(photo, "read") else photo,  # a file is read only once
         )
+
+    def segment(self, photo: Any, *, scores: bool = False) -> Segmentation:
+        """The class of every pixel of a photo, at the photo's size.
+
+        Args:
+            photo: as for `classify`.
+            scores: whether to keep the scores of all classes of every pixel: 4 bytes for each.
+
+        Raises:
+            ImageError: the photo cannot be read. ShapeError: the model is no segmenter.
+        """
+        opened = open_photo(photo)
+        classes = int(next(iter(self.program.outputs.values()))[-1] or 0)
+        with self.session() as session:
+            started = time.perf_counter()
+            labels, values = self._core.segment(
+                session._session, opened.pixels, opened.format, opened.orientation, classes if scores else 0
+            )
+            milliseconds = 1000.0 * (time.perf_counter() - started)
+        names = self.labels or [f"class {index}" for index in range(classes)]
+        program = self.program
+        return Segmentation(
+            labels, tuple(names), program.device, program.precision, program.reason, milliseconds, values
+        )
+
+    def session(self) -> AbstractContextManager[Session]:
+        """Lends a session of this model's program to one caller; sessions are reused."""
+        return self._sessions.session()
+
+    def features(self, layers: str | Sequence[str], *, pooling: str | None = None) -> FeatureExtractor:
+        """Computes the results of some layers for photos or arrays, and nothing that they do not need.
+
+        Args:
+            layers: names (`mpscnn info MODEL` lists them), or one name.
+            pooling: None for feature maps (n, height, width, channels), "global" for each channel's mean over the
+                image, (n, channels).
+
+        Raises:
+            ParameterError: no such layer; the message has those with similar names.
+        """
+        return FeatureExtractor(
+            self.network,
+            layers,
+            pooling=pooling,
+            preprocess=self.preprocess,
+            device=self.program.device,
+            precision=self.program.precision,
+            threads=self._threads,
+        )
+
+
+def checked_top(top: int | None) -> int | None:
+    """The number of classes wanted, None for all of them."""
+    if top is not None and (isinstance(top, bool) or not isinstance(top, int) or top < 1):
+        raise ParameterError(f"top must be a number of at least 1, got {top!r}")
+    return top

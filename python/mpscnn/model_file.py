@@ -42,7 +42,12 @@ def save_model(
         metadata["mpscnn.preprocess"] = _core.describe_preprocess(_json(preprocess), channels)
     if information is not None:
         metadata["mpscnn.information"] = _json(dict(information))
-    content = serialize(stored_tensors(network, dtype), metadata)
+    tensors = stored_tensors(network, dtype)
+    if network.detection is not None:
+        metadata["mpscnn.detection"] = _json(dict(network.detection.settings))
+        if network.detection.anchors is not None:
+            tensors["mpscnn.anchors"] = network.detection.anchors.astype(np.float32)
+    content = serialize(tensors, metadata)
     _core.Model.parse(content, f"model for {os.fspath(path)}")  # refuses what could not be loaded again
     _replace(Path(path), content)
 

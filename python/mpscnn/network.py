@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
 from mpscnn.errors import ParameterError
-from mpscnn.layer_arguments import Activation, activation_attributes, as_json, whole_numbers
+from mpscnn.layer_arguments import (
+    Activation,
+    activation_attributes,
+    as_json,
+    require_text,
+    whole_numbers,
+)
 from mpscnn.layers.arithmetic import ArithmeticLayers
 from mpscnn.layers.binary_convolution import BinaryConvolutionLayers
 from mpscnn.layers.concatenation import ConcatenationLayers
@@ -28,9 +34,11 @@ from mpscnn.layers.slice import SliceLayers
 from mpscnn.layers.softmax import SoftmaxLayers
 from mpscnn.layers.subpixel import SubpixelLayers
 from mpscnn.layers.transposed_convolution import TransposedConvolutionLayers
+from mpscnn.names import did_you_mean
 from mpscnn.weights import GraphWeights
 
 if TYPE_CHECKING:
+    from mpscnn.detector import DetectionHead
     from mpscnn.program import Program
 
 
@@ -59,6 +67,8 @@ class Network(
     Layers mean exactly what the layers of the same name mean in TensorFlow and PyTorch; images are NHWC. Every
     method that adds a layer checks shapes at once and raises ShapeError or ParameterError with the layer's name.
 
+    Its `detection`, of a detector's network only, says how the outputs become boxes; `save` keeps it.
+
     Args:
         input: (height, width, channels) of the image, or (features,); None for extents that may vary. Several
             inputs: a mapping from names to such shapes.
@@ -78,6 +88,7 @@ class Network(
         named = input if isinstance(input, Mapping) else {"image" if len(input) == 3 else "input": input}
         self.inputs = [self._add_input(key, shape) for key, shape in named.items()]
         self.outputs: list[Tensor] = []
+        self.detection: DetectionHead | None = None
         self._names_used: dict[str, int] = {}
 
     @classmethod
@@ -87,6 +98,7 @@ class Network(
         description = json.loads(graph.to_json())
         network.graph = graph
         network.name = description["name"]
+        network.detection = None
         network._names_used = {}
         input_names = [entry["name"] for entry in description["inputs"]]
         names = input_names + [entry["name"] for entry in description["nodes"]]
@@ -143,10 +155,15 @@ class Network(
 
     def __getitem__(self, name: str) -> Tensor:
         """The result of the layer of this name."""
-        names = [entry["name"] for group in ("inputs", "nodes") for entry in self.to_dict()[group]]
+        names = self.layer_names()
         if name not in names:
-            raise ParameterError(f"network {self.name!r} has no layer {name!r}")
+            raise ParameterError(f"network {self.name!r} has no layer {name!r}{did_you_mean(name, names)}")
         return Tensor(self, names.index(name), name)
+
+    def layer_names(self) -> list[str]:
+        """The names of the inputs and of all layers, in the order of the network."""
+        structure = self.to_dict()
+        return [entry["name"] for group in ("inputs", "nodes") for entry in structure[group]]
 
     # ---- Looking, running, saving ----------------------------------------------------------------------
 
@@ -204,7 +221,8 @@ class Network(
         """Prepares the network for a device.
 
         Args:
-            device: "auto", "cpu", "metal", or a name that `mpscnn.devices` lists.
+            device: "cpu", "metal", a name that `mpscnn.devices` lists, or "auto": what the environment variable
+                MPSCNN_DEVICE names, else Metal where a GPU answers rightly and can run every layer, else the CPU.
             precision: "auto", "float32" or "float16".
             outputs: layers whose results are wanted instead of the network's outputs; the rest is not computed.
 
@@ -215,7 +233,8 @@ class Network(
         from mpscnn.program import Program
 
         wanted = [tensor if isinstance(tensor, str) else tensor.name for tensor in outputs or []]
-        return Program(_core.Program.compile(self.graph, device, precision, wanted))
+        named = require_text("device", device), require_text("precision", precision)
+        return Program(_core.Program.compile(self.graph, *named, wanted))
 
     def save(
         self,

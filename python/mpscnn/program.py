@@ -73,6 +73,49 @@ class Program:
         _, arena = self._program.output_shapes([tuple(shape) for shape in input_shapes])
         return arena
 
+    def _arrays(self, x: Any, out: Any) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+        inputs = [as_input(name, value) for name, value in self._by_name("input", self.inputs, x)]
+        if out is not None:
+            named = self._by_name("output", self.outputs, out)
+            return inputs, [check_output(name, value) for name, value in named]
+        dtype = np.float16 if all(array.dtype == np.float16 for array in inputs) else np.float32
+        shapes, _ = self._program.output_shapes([array.shape for array in inputs])
+        return inputs, [self._new_output(shape, np.dtype(dtype)) for shape in shapes]
+
+    def _new_output(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """On a GPU an array that it writes in place, where that is worth pages of its own."""
+        large = dtype.itemsize * math.prod(shape) >= _WORTH_PAGES
+        return empty(shape, dtype) if large and self.device == "metal" else np.empty(shape, dtype)
+
+    def _result(self, outputs: list[NDArray[Any]], out: Any) -> Result:
+        if out is not None:
+            return out  # type: ignore[no-any-return]
+        names = self.outputs
+        return outputs[0] if len(outputs) == 1 else dict(zip(names, outputs, strict=True))
+
+    def _by_name(self, role: str, names: Mapping[str, Any], given: Any) -> Iterable[tuple[str, Any]]:
+        count = len(names)
+        values: Sequence[Any]
+        if count == 1 and isinstance(given, np.ndarray):
+            values = (given,)
+        elif (
+            isinstance(given, (list, tuple))
+            and len(given) == count
+            and (count > 1 or hasattr(given[0], "shape"))
+        ):
+            values = given
+        elif isinstance(given, Mapping):
+            if set(given) != set(names):
+                raise ParameterError(f"{role}s: expected {list(names)}, got {sorted(map(str, given))}")
+            values = [given[name] for name in names]
+        elif count == 1:
+            values = (given,)
+        else:
+            raise ParameterError(
+                f"{role}s: expected {count} arrays ({', '.join(names)}), got {type(given).__name__}"
+            )
+        return zip(names, values, strict=True)
+
 
 class Session:
     """Runs a program for one caller at a time; a second caller at the same time gets a StateError.
@@ -113,9 +156,9 @@ class Session:
         sources, results = self.program.inputs, self.program.outputs
         if out is not None and self._session.run_plain(x, len(sources), out, len(results)):
             return out  # type: ignore[no-any-return]
-        inputs, outputs = self._arrays(x, out)
+        inputs, outputs = self.program._arrays(x, out)
         self._session.run(inputs, outputs)
-        return self._result(outputs, out)
+        return self.program._result(outputs, out)
 
     __call__ = run
 
@@ -131,31 +174,13 @@ class Session:
         Raises:
             As `run` does; what goes wrong on the device is raised by `Request.result`.
         """
-        inputs, outputs = self._arrays(x, out)
+        inputs, outputs = self.program._arrays(x, out)
         self._under_way = [request for request in self._under_way if not request.done()]
-        request = Request(self._session.submit(inputs, outputs), inputs, outputs, self._result(outputs, out))
+        request = Request(
+            self._session.submit(inputs, outputs), inputs, outputs, self.program._result(outputs, out)
+        )
         self._under_way.append(request)
         return request
-
-    def _arrays(self, x: Any, out: Any) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
-        inputs = [as_input(name, value) for name, value in self._by_name("input", self.program.inputs, x)]
-        if out is not None:
-            named = self._by_name("output", self.program.outputs, out)
-            return inputs, [check_output(name, value) for name, value in named]
-        dtype = np.float16 if all(array.dtype == np.float16 for array in inputs) else np.float32
-        shapes, _ = self.program._program.output_shapes([array.shape for array in inputs])
-        return inputs, [self._new_output(shape, np.dtype(dtype)) for shape in shapes]
-
-    def _new_output(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-        """On a GPU an array that it writes in place, where that is worth pages of its own."""
-        large = dtype.itemsize * math.prod(shape) >= _WORTH_PAGES
-        return empty(shape, dtype) if large and self.program.device == "metal" else np.empty(shape, dtype)
-
-    def _result(self, outputs: list[NDArray[Any]], out: Any) -> Result:
-        if out is not None:
-            return out  # type: ignore[no-any-return]
-        names = self.program.outputs
-        return outputs[0] if len(outputs) == 1 else dict(zip(names, outputs, strict=True))
 
     def encode(
         self, commands: CommandBuffer, images: Image | Sequence[Image] | Mapping[str, Image]
@@ -173,7 +198,7 @@ class Session:
             ShapeError: an image does not fit. StateError: as for kernels, and when the command buffer is waited for if
                 another caller used the session meanwhile.
         """
-        given = [image for _, image in self._by_name("input", self.program.inputs, images)]
+        given = [image for _, image in self.program._by_name("input", self.program.inputs, images)]
         shapes = []
         for image, ported in zip(given, self.program.inputs.values(), strict=True):
             if not isinstance(image, Image):
@@ -189,29 +214,6 @@ class Session:
         commands._commands.encode_session(self._session, sources, destinations)
         outputs = self.program.outputs
         return results[0] if len(results) == 1 else dict(zip(outputs, results, strict=True))
-
-    def _by_name(self, role: str, names: Mapping[str, Any], given: Any) -> Iterable[tuple[str, Any]]:
-        count = len(names)
-        values: Sequence[Any]
-        if count == 1 and isinstance(given, np.ndarray):
-            values = (given,)
-        elif (
-            isinstance(given, (list, tuple))
-            and len(given) == count
-            and (count > 1 or hasattr(given[0], "shape"))
-        ):
-            values = given
-        elif isinstance(given, Mapping):
-            if set(given) != set(names):
-                raise ParameterError(f"{role}s: expected {list(names)}, got {sorted(map(str, given))}")
-            values = [given[name] for name in names]
-        elif count == 1:
-            values = (given,)
-        else:
-            raise ParameterError(
-                f"{role}s: expected {count} arrays ({', '.join(names)}), got {type(given).__name__}"
-            )
-        return zip(names, values, strict=True)
 
 
 class Request:

@@ -1,4 +1,4 @@
-"""Convolution and correlation of plain signals: exact sums on the CPU engine, float32 or float64."""
+"""Convolution and correlation of plain signals: on the CPU in float32 or float64, on Metal in float32."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BOUNDARIES = {"zero": 0, "clamp": 1}
 
 
 def convolve1d(
-    x: ArrayLike, kernel: ArrayLike, mode: str = "full", boundary: str = "zero"
+    x: ArrayLike, kernel: ArrayLike, mode: str = "full", boundary: str = "zero", *, device: str = "cpu"
 ) -> NDArray[np.float32] | NDArray[np.float64]:
     """Convolution along the last axis: y[i] = sum of kernel[t] * x[i - t].
 
@@ -27,30 +27,31 @@ def convolve1d(
         mode: "full": n + taps - 1 results; "same": n, the middle of full; "valid": n - taps + 1, where the kernel lies
             inside the signal. As scipy.signal.convolve.
         boundary: what lies outside the signal: "zero", or "clamp" for its first and last sample.
+        device: "cpu", or a Metal device, which computes in float32 only.
 
     Raises:
         ShapeError: empty arrays, wrong rank or element type, a kernel longer than the signal in mode "valid".
-        ParameterError: an unknown mode or boundary.
+        ParameterError: an unknown mode, boundary or device. UnsupportedError: float64 on a Metal device.
 
     >>> convolve1d([1, 2, 3, 4, 5, 6, 7], [1, 1, 2, 1, 1])
     array([ 1.,  3.,  7., 12., 18., 24., 30., 28., 25., 13.,  7.])
     """
-    return _convolve(x, kernel, 1, mode, boundary, correlate=False)
+    return _convolve(x, kernel, 1, mode, boundary, correlate=False, device=device)
 
 
 def correlate1d(
-    x: ArrayLike, kernel: ArrayLike, mode: str = "full", boundary: str = "zero"
+    x: ArrayLike, kernel: ArrayLike, mode: str = "full", boundary: str = "zero", *, device: str = "cpu"
 ) -> NDArray[np.float32] | NDArray[np.float64]:
     """Correlation along the last axis: `convolve1d` with the kernel reversed, as scipy.signal.correlate.
 
     >>> correlate1d([1, 2, 3, 4], [1, 10], mode="valid")
     array([21., 32., 43.])
     """
-    return _convolve(x, kernel, 1, mode, boundary, correlate=True)
+    return _convolve(x, kernel, 1, mode, boundary, correlate=True, device=device)
 
 
 def convolve2d(
-    x: ArrayLike, kernel: ArrayLike, mode: str = "full", boundary: str = "zero"
+    x: ArrayLike, kernel: ArrayLike, mode: str = "full", boundary: str = "zero", *, device: str = "cpu"
 ) -> NDArray[np.float32] | NDArray[np.float64]:
     """Convolution over the last two axes: y[i, j] = sum of kernel[s, t] * x[i - s, j - t].
 
@@ -61,11 +62,11 @@ def convolve2d(
            [3., 6., 4.],
            [0., 6., 8.]])
     """
-    return _convolve(x, kernel, 2, mode, boundary, correlate=False)
+    return _convolve(x, kernel, 2, mode, boundary, correlate=False, device=device)
 
 
 def correlate2d(
-    x: ArrayLike, kernel: ArrayLike, mode: str = "full", boundary: str = "zero"
+    x: ArrayLike, kernel: ArrayLike, mode: str = "full", boundary: str = "zero", *, device: str = "cpu"
 ) -> NDArray[np.float32] | NDArray[np.float64]:
     """Correlation over the last two axes: `convolve2d` with the kernel reversed on both, as scipy.signal.correlate.
 
@@ -74,11 +75,11 @@ def correlate2d(
     >>> correlate2d([[1, 2], [3, 4]], [[1, 0], [0, 10]], mode="valid")
     array([[41.]])
     """
-    return _convolve(x, kernel, 2, mode, boundary, correlate=True)
+    return _convolve(x, kernel, 2, mode, boundary, correlate=True, device=device)
 
 
 def _convolve(
-    x: ArrayLike, kernel: ArrayLike, axes: int, mode: str, boundary: str, *, correlate: bool
+    x: ArrayLike, kernel: ArrayLike, axes: int, mode: str, boundary: str, *, correlate: bool, device: str
 ) -> NDArray[Any]:
     signals, taps = _as_real("x", x), _as_real("kernel", kernel)
     if taps.dtype != signals.dtype:
@@ -90,7 +91,7 @@ def _convolve(
     numbers = _choice("mode", mode, _MODES), _choice("boundary", boundary, _BOUNDARIES)
     batch = signals.shape[:-axes]
     one_batch = signals if len(batch) <= 1 else signals.reshape(-1, *signals.shape[-axes:])
-    result: NDArray[Any] = _core.convolve(one_batch, taps, axes, *numbers, correlate)
+    result: NDArray[Any] = _core.convolve(one_batch, taps, axes, *numbers, correlate, device)
     return result if len(batch) <= 1 else result.reshape(*batch, *result.shape[1:])
 
 

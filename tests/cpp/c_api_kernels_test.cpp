@@ -204,6 +204,8 @@ TEST(kernels_describe_themselves_and_take_weights) {
     CHECK(region.x == 1 && region.y == 2 && region.width == 3 && region.height == 2);
     CHECK(refused(mpscnn_kernel_source_region(kernel, 1, 3, 2, &region), MPSCNN_ERROR_PARAMETER,
                   "there is no source 1"));
+    CHECK(refused(mpscnn_kernel_source_region(kernel, -1, 3, 2, &region), MPSCNN_ERROR_PARAMETER,
+                  "source must not be negative, got -1"));
     mpscnn_kernel_release(kernel);
 }
 
@@ -313,4 +315,19 @@ TEST(arguments_are_checked) {
     mpscnn_command_buffer_release(nullptr);
     mpscnn_feature_image_release(nullptr);
     mpscnn_kernel_release(nullptr);
+}
+
+TEST(custom_kernels_are_metals) {
+    mpscnn_custom_kernel *kernel = nullptr;
+    CHECK(refused(mpscnn_custom_kernel_create("kernel void run() {}", "run", nullptr, "cpu", &kernel),
+                  MPSCNN_ERROR_UNSUPPORTED, "custom kernels run on Metal only, not on 'cpu'"));
+    CHECK(refused(mpscnn_custom_kernel_create(nullptr, "run", nullptr, "cpu", &kernel),
+                  MPSCNN_ERROR_PARAMETER, "source"));
+    CHECK(refused(mpscnn_custom_kernel_create("", "run", "{", "cpu", &kernel), MPSCNN_ERROR_PARAMETER,
+                  "byte 1"));
+    mpscnn_text *json = nullptr;
+    CHECK(refused(mpscnn_custom_kernel_describe(nullptr, &json), MPSCNN_ERROR_PARAMETER, "kernel"));
+    CHECK(refused(mpscnn_custom_kernel_encode(nullptr, nullptr, nullptr, 0, nullptr, nullptr),
+                  MPSCNN_ERROR_PARAMETER, "kernel"));
+    mpscnn_custom_kernel_release(nullptr);
 }

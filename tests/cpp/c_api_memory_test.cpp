@@ -28,6 +28,7 @@ void *counted(std::size_t bytes, std::size_t alignment) {
 
 // Of this program and of the library, which is linked statically.
 void *operator new(std::size_t bytes) { return counted(bytes, alignof(std::max_align_t)); }
+void *operator new(std::size_t bytes, const std::nothrow_t &) noexcept { return operator new(bytes); }
 void *operator new[](std::size_t bytes) { return counted(bytes, alignof(std::max_align_t)); }
 void *operator new(std::size_t bytes, std::align_val_t alignment) {
     return counted(bytes, static_cast<std::size_t>(alignment));

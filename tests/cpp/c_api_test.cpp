@@ -53,12 +53,16 @@ TEST(halves) {
     const float source[] = {1.0f, 65520.0f, 5.9604645e-8f};
     std::uint16_t halves[3];
     float back[3];
-    CHECK(succeeded(mpscnn_halves_from_floats(source, halves, 3)));
+    std::size_t overflows = 7;
+    CHECK(succeeded(mpscnn_halves_from_floats(source, halves, 3, &overflows)));
+    CHECK(overflows == 1);
+    CHECK(succeeded(mpscnn_halves_from_floats(source, halves, 3, nullptr)));
     CHECK(halves[0] == 0x3c00 && halves[1] == 0x7c00 && halves[2] == 1);
     CHECK(succeeded(mpscnn_floats_from_halves(halves, back, 3)));
     CHECK(back[0] == 1.0f && back[2] == source[2]);
-    CHECK(succeeded(mpscnn_halves_from_floats(nullptr, nullptr, 0)));
-    CHECK(refused(mpscnn_halves_from_floats(nullptr, halves, 1), MPSCNN_ERROR_PARAMETER, "source"));
+    CHECK(succeeded(mpscnn_halves_from_floats(nullptr, nullptr, 0, &overflows)));
+    CHECK(overflows == 0);
+    CHECK(refused(mpscnn_halves_from_floats(nullptr, halves, 1, nullptr), MPSCNN_ERROR_PARAMETER, "source"));
     CHECK(refused(mpscnn_floats_from_halves(halves, nullptr, 1), MPSCNN_ERROR_PARAMETER, "destination"));
 }
 

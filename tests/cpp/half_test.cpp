@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #if defined(__SSE2__)
@@ -11,10 +12,12 @@
 #endif
 
 #include "check.h"
+#include "core/half_blocks.h"
 
 using mpscnn::ErrorKind;
 using mpscnn::float_from_half;
 using mpscnn::half_from_float;
+using mpscnn::HalfBlocks;
 
 namespace {
 
@@ -134,20 +137,96 @@ TEST(landmarks) {
     CHECK(mpscnn::round_to_half(0.1f) == 0.0999755859375f);
 }
 
-TEST(arrays_convert_like_single_values) {
-    std::vector<std::uint16_t> halves(half_count);
-    for (std::uint32_t half = 0; half < half_count; ++half) halves[half] = static_cast<std::uint16_t>(half);
+TEST(every_way_has_the_bits_of_single_values) {
+    std::vector<std::uint16_t> all(half_count), halves(half_count);
+    std::iota(all.begin(), all.end(), std::uint16_t{0});
     std::vector<float> floats(half_count);
-    mpscnn::floats_from_halves(halves, floats);
-    std::vector<std::uint16_t> back(half_count);
-    mpscnn::halves_from_floats(floats, back);
-    std::uint32_t wrong = 0;
-    for (std::uint32_t half = 0; half < half_count; ++half) {
-        const bool float_equal = bits_of(floats[half]) == bits_of(float_from_half(halves[half]));
-        wrong += float_equal && back[half] == half_from_float(floats[half]) ? 0 : 1;
+    for (const HalfBlocks &way : mpscnn::half_blocks()) {
+        way.to_floats(all.data(), floats.data(), half_count / HalfBlocks::size, false);
+        std::uint32_t wrong = 0;
+        for (std::uint32_t half = 0; half < half_count; ++half)
+            wrong += bits_of(floats[half]) == bits_of(float_from_half(all[half])) ? 0 : 1;
+        CHECK(wrong == 0);
     }
-    CHECK(wrong == 0);
-    mpscnn::halves_from_floats({}, {});
+    std::vector<std::uint32_t> swept = boundary_floats();
+    for (std::uint64_t bits = 0; bits <= 0xffffffff; bits += sweep_step)
+        swept.push_back(static_cast<std::uint32_t>(bits));
+    swept.resize(swept.size() / HalfBlocks::size * HalfBlocks::size);
+    floats.assign(swept.size(), 0.0f);
+    std::memcpy(floats.data(), swept.data(), swept.size() * sizeof(float));
+    halves.resize(swept.size());
+    for (const HalfBlocks &way : mpscnn::half_blocks()) {
+        way.to_halves(floats.data(), halves.data(), swept.size() / HalfBlocks::size, false);
+        std::uint32_t wrong = 0;
+        for (std::size_t i = 0; i < swept.size(); ++i)
+            wrong += halves[i] == half_from_float(float_of_bits(swept[i])) ? 0 : 1;
+        CHECK(wrong == 0);
+    }
+}
+
+TEST(every_way_says_whether_a_float_is_beyond_the_halves) {
+    for (const HalfBlocks &way : mpscnn::half_blocks())
+        for (std::size_t place = 0; place < 2 * HalfBlocks::size; ++place)
+            for (const float value : {65519.996f, 65520.0f, -65520.0f, HUGE_VALF}) {
+                float floats[2 * HalfBlocks::size] = {};
+                std::uint16_t halves[2 * HalfBlocks::size];
+                floats[place] = value;
+                CHECK(way.to_halves(floats, halves, 2, false) == (std::abs(value) >= 65520.0f));
+            }
+}
+
+TEST(arrays_of_any_length_and_place_convert_and_nothing_else_is_touched) {
+    constexpr std::size_t most = 100;
+    for (std::size_t place = 0; place < 20; ++place)
+        for (std::size_t count = 0; count + place + 1 < most; ++count) {
+            std::vector<float> floats(most), back(most, -1.0f);
+            for (std::size_t i = 0; i < most; ++i) floats[i] = static_cast<float>(i) + 0.1f;
+            std::vector<std::uint16_t> halves(most, 0xabcd);
+            const auto given = std::span<const float>(floats).subspan(place, count);
+            mpscnn::halves_from_floats(given, std::span(halves).subspan(place, count));
+            mpscnn::floats_from_halves(std::span<const std::uint16_t>(halves).subspan(place, count),
+                                       std::span(back).subspan(place, count));
+            bool right = halves[place + count] == 0xabcd && back[place + count] == -1.0f &&
+                         (place == 0 || (halves[place - 1] == 0xabcd && back[place - 1] == -1.0f));
+            for (std::size_t i = place; i < place + count; ++i)
+                right = right && back[i] == mpscnn::round_to_half(floats[i]);
+            CHECK(right);
+        }
+}
+
+TEST(arrays_that_go_past_the_caches_have_the_same_bits) {
+    constexpr std::size_t count = (std::size_t{8} << 20) / sizeof(std::uint16_t) + 77;
+    for (const std::size_t place : {0u, 1u, 5u}) {
+        std::vector<float> floats(place + count), back(place + count, -1.0f);
+        for (std::size_t i = 0; i < count; ++i)
+            floats[place + i] = static_cast<float>(i % 70001) * (i % 2 ? 0.37f : -0.011f);
+        std::vector<std::uint16_t> halves(place + count, 0xabcd);
+        const auto converted = std::span(halves).subspan(place);
+        CHECK(mpscnn::halves_from_floats(std::span<const float>(floats).subspan(place), converted) == 0);
+        mpscnn::floats_from_halves(converted, std::span(back).subspan(place));
+        std::size_t wrong = 0;
+        for (std::size_t i = place; i < place + count; ++i) {
+            wrong += halves[i] == half_from_float(floats[i]) ? 0 : 1;
+            wrong += back[i] == float_from_half(halves[i]) ? 0 : 1;
+        }
+        CHECK(wrong == 0 && (place == 0 || (halves[place - 1] == 0xabcd && back[place - 1] == -1.0f)));
+    }
+}
+
+TEST(overflows_are_counted) {
+    std::vector<float> floats(100000, 1.0f);
+    std::vector<std::uint16_t> halves(floats.size());
+    CHECK(mpscnn::halves_from_floats(floats, halves) == 0);
+    floats[0] = HUGE_VALF;
+    floats[17] = std::numeric_limits<float>::quiet_NaN();
+    floats[18] = 65519.996f;
+    CHECK(mpscnn::halves_from_floats(floats, halves) == 0);
+    floats[1] = 65520.0f;
+    floats[70000] = -1e30f;
+    floats.back() = std::numeric_limits<float>::max();
+    CHECK(mpscnn::halves_from_floats(floats, halves) == 3);
+    CHECK(halves[70000] == 0xfc00 && halves[17] == 0x7e00);
+    CHECK(mpscnn::halves_from_floats({}, {}) == 0);
 }
 
 TEST(arrays_of_different_lengths_are_refused) {
@@ -163,6 +242,9 @@ TEST(floating_point_modes_do_not_matter) {
     std::vector<std::uint16_t> expected;
     for (const std::uint32_t bits : inputs) expected.push_back(half_from_float(float_of_bits(bits)));
 
+    std::vector<float> floats(inputs.size());
+    std::memcpy(floats.data(), inputs.data(), inputs.size() * sizeof(float));
+    std::vector<std::uint16_t> halves(inputs.size());
     const unsigned saved = _mm_getcsr();
     constexpr unsigned flush_to_zero = 0x8000, denormals_are_zero = 0x0040, rounding_shift = 13;
     std::uint32_t wrong = 0;
@@ -174,6 +256,8 @@ TEST(floating_point_modes_do_not_matter) {
             const float back = float_from_half(half);
             wrong += half == expected[i] && half_from_float(back) == half ? 0 : 1;
         }
+        mpscnn::halves_from_floats(floats, halves);
+        wrong += halves == expected ? 0 : 1;
     }
     _mm_setcsr(saved);
     CHECK(wrong == 0);

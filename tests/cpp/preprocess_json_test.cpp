@@ -37,6 +37,8 @@ TEST(every_field_comes_back) {
     gray.mean[0] = 33.318f;
     gray.scale[0] = 0.1f;
     CHECK(written_and_read(gray) == gray);
+    CHECK(written_and_read(Preprocess::named("mnist", 1)) == Preprocess::named("mnist", 1));
+    CHECK(read(R"({"fit": "digit", "order": "gray"})", 1).fit == Fit::digit);
 }
 
 TEST(the_text_is_stable) {

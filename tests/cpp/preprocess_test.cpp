@@ -359,7 +359,7 @@ TEST(bad_options_are_refused) {
     refused([](Preprocess &o) { o.mean[2] = NAN; }, "mean");
     refused([](Preprocess &o) { o.scale[0] = INFINITY; }, "scale");
     refused([](Preprocess &o) { o.letterbox_value = NAN; }, "letterbox_value");
-    refused([](Preprocess &o) { o.fit = static_cast<Fit>(3); }, "fit number 3");
+    refused([](Preprocess &o) { o.fit = static_cast<Fit>(4); }, "fit number 4");
     refused([](Preprocess &o) { o.filter = static_cast<Filter>(-1); }, "filter number -1");
     refused([](Preprocess &o) { o.order = static_cast<ChannelOrder>(3); }, "order number 3");
 }

@@ -23,6 +23,7 @@ void *counted(std::size_t bytes) {
 } // namespace
 
 void *operator new(std::size_t bytes) { return counted(bytes); }
+void *operator new(std::size_t bytes, const std::nothrow_t &) noexcept { return operator new(bytes); }
 void *operator new[](std::size_t bytes) { return counted(bytes); }
 void operator delete(void *memory) noexcept { std::free(memory); }
 void operator delete[](void *memory) noexcept { std::free(memory); }

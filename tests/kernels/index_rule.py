@@ -11,6 +11,7 @@ import hypothesis.strategies as st
 import numpy as np
 
 import mpscnn
+from mpscnn import kernels
 
 
 @dataclass
@@ -28,6 +29,28 @@ class Window:
     def taps(self, offset: int, output: int) -> list[int]:
         left = offset + self.stride * output - (self.reach >> 1)
         return [left + self.dilation * tap for tap in range(self.kernel)]
+
+
+def sized(
+    descriptor: type[kernels.ConvolutionDescriptor],
+    rows: Window,
+    columns: Window,
+    inputs: int,
+    outputs: int,
+    **others: Any,
+) -> Any:
+    """A descriptor of these windows."""
+    return descriptor(
+        columns.kernel,
+        rows.kernel,
+        inputs,
+        outputs,
+        columns.stride,
+        rows.stride,
+        columns.dilation,
+        rows.dilation,
+        **others,
+    )
 
 
 @dataclass

@@ -83,7 +83,7 @@ def test_batches_count_by_their_elements(
 def test_the_statistics_of_one_batch_are_those_of_the_layer() -> None:
     x = normal(0, (3, 5, 6, 7))
     state = statistics_of(x)
-    layer = run_layer("batch_statistics", [x], {})
+    layer = run_layer("batch_statistics", [x], {}, device="cpu")
     np.testing.assert_array_equal([state.mean, state.variance], layer[0, :, 0])
 
 
@@ -129,7 +129,7 @@ def test_batches_of_images_and_parts_of_them() -> None:
     )
     exact = np.stack([state.mean, state.variance])[:, None, None]
     each = np.broadcast_to(exact[None, :, 0], (4, 2, 1, 3)).copy()
-    plain = run_layer("batch_normalization", [x[..., 4:7], each], {"epsilon": kernel.epsilon})
+    plain = run_layer("batch_normalization", [x[..., 4:7], each], {"epsilon": kernel.epsilon}, device="cpu")
     for result, one in zip(results, plain, strict=True):
         np.testing.assert_array_equal(result.numpy(), one)
     reference = batch_statistics(x[1:3, ..., 4:7])
@@ -150,8 +150,8 @@ def test_reset_is_for_what_is_encoded_later() -> None:
             results.append(kernel.encode(commands, source, batch_normalization_state=state))
             state.reset()
     for x, result in zip((first, second), results, strict=True):
-        alone = run_layer("batch_statistics", [x], {})
-        expected = run_layer("batch_normalization", [x, alone], {"epsilon": 1.0})
+        alone = run_layer("batch_statistics", [x], {}, device="cpu")
+        expected = run_layer("batch_normalization", [x, alone], {"epsilon": 1.0}, device="cpu")
         np.testing.assert_array_equal(result.numpy()[None], expected)
     with pytest.raises(mpscnn.StateError, match="has no statistics; encode"):
         state.mean.sum()
@@ -230,8 +230,8 @@ def test_a_kernel_and_its_state_may_go_once_they_are_encoded() -> None:
     del kernel, state, source
     commands.commit()
     commands.wait()
-    statistics = run_layer("batch_statistics", [x], {})
-    expected = run_layer("batch_normalization", [x, statistics], {"epsilon": 1.0})
+    statistics = run_layer("batch_statistics", [x], {}, device="cpu")
+    expected = run_layer("batch_normalization", [x, statistics], {"epsilon": 1.0}, device="cpu")
     np.testing.assert_array_equal(result.numpy()[None], expected)
 
 

@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given
-from kernels.index_rule import Call, Window, calls, encode, normal, windows
+from kernels.index_rule import Call, Window, calls, encode, normal, sized, windows
 from ops.single_layer import seeds
 from reference.binary_convolution import binary_convolution
 from tolerance import assert_close, linear_bound
@@ -68,16 +68,7 @@ def test_binary_convolution(
     call = data.draw(calls(inputs=inputs, outputs=outputs))
     x = normal(seed, call.source)
     weights = drawn_weights(seed, rows.kernel, columns.kernel, inputs, outputs)
-    descriptor = kernels.ConvolutionDescriptor(
-        columns.kernel,
-        rows.kernel,
-        inputs,
-        outputs,
-        columns.stride,
-        rows.stride,
-        columns.dilation,
-        rows.dilation,
-    )
+    descriptor = sized(kernels.ConvolutionDescriptor, rows, columns, inputs, outputs)
     terms = {argument: weights[role] for role, argument in WEIGHTS.items()}
     kernel = kernels.BinaryConvolution(
         descriptor, weights["weight"], type=kind, use_beta_scaling=beta, **terms, **call.common()

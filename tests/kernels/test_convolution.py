@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given
-from kernels.index_rule import Call, Window, calls, encode, normal, windows
+from kernels.index_rule import Call, Window, calls, encode, normal, sized, windows
 from ops.single_layer import seeds
 from tolerance import assert_close, linear_bound
 
@@ -45,17 +45,7 @@ def test_convolution(
     x = normal(seed, call.source)
     weights = normal(seed + 1, (outputs, rows.kernel, columns.kernel, inputs // groups))
     bias = normal(seed + 2, (outputs,))
-    descriptor = kernels.ConvolutionDescriptor(
-        columns.kernel,
-        rows.kernel,
-        inputs,
-        outputs,
-        columns.stride,
-        rows.stride,
-        columns.dilation,
-        rows.dilation,
-        groups,
-    )
+    descriptor = sized(kernels.ConvolutionDescriptor, rows, columns, inputs, outputs, groups=groups)
     kernel = kernels.Convolution(descriptor, weights, bias, **call.common())
     reference, bound = convolved(call, x, rows, columns, weights, bias, groups)
     assert_close(encode(kernel, x, destination=np.zeros(call.destination, np.float32)), reference, bound)
@@ -70,9 +60,7 @@ def test_depthwise(
     call = data.draw(calls(inputs=inputs, outputs=outputs))
     x = normal(seed, call.source)
     weights = normal(seed + 1, (outputs, rows.kernel, columns.kernel))
-    descriptor = kernels.DepthWiseConvolutionDescriptor(
-        columns.kernel, rows.kernel, inputs, outputs, columns.stride, rows.stride
-    )
+    descriptor = sized(kernels.DepthWiseConvolutionDescriptor, rows, columns, inputs, outputs)
     kernel = kernels.Convolution(descriptor, weights, **call.common())
     assert kernel.channel_multiplier == multiplier
     reference, bound = convolved(call, x, rows, columns, weights[..., None], np.zeros(outputs), groups=inputs)
@@ -90,14 +78,8 @@ def test_sub_pixel(
     call = Call((1, 5, 6, inputs), (1, height, width, filters), (1, 2, 0))
     x = normal(seed, call.source)
     weights = normal(seed + 1, (filters, rows.kernel, columns.kernel, inputs))
-    descriptor = kernels.SubPixelConvolutionDescriptor(
-        columns.kernel,
-        rows.kernel,
-        inputs,
-        filters,
-        columns.stride,
-        rows.stride,
-        sub_pixel_scale_factor=scale,
+    descriptor = sized(
+        kernels.SubPixelConvolutionDescriptor, rows, columns, inputs, filters, sub_pixel_scale_factor=scale
     )
     kernel = kernels.Convolution(descriptor, weights, **call.common())
     plain, bound = convolved(call, x, rows, columns, weights, np.zeros(filters), 1)
@@ -141,17 +123,7 @@ def test_transposed(
     size = (1, data.draw(st.integers(1, 7)), data.draw(st.integers(1, 7)), outputs)
     call = Call(spread.shape, size, total)
     dense = Window(rows.kernel, 1, rows.dilation), Window(columns.kernel, 1, columns.dilation)
-    descriptor = kernels.ConvolutionDescriptor(
-        columns.kernel,
-        rows.kernel,
-        inputs,
-        outputs,
-        columns.stride,
-        rows.stride,
-        columns.dilation,
-        rows.dilation,
-        groups,
-    )
+    descriptor = sized(kernels.ConvolutionDescriptor, rows, columns, inputs, outputs, groups=groups)
     kernel = kernels.ConvolutionTranspose(
         descriptor, weights, bias, offset=offset, kernel_offset_x=moved[0], kernel_offset_y=moved[1]
     )

@@ -9,7 +9,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given
-from kernels.index_rule import QUEUE, Window, encode, normal, windows
+from kernels.index_rule import QUEUE, Window, encode, normal, sized, windows
 from ops.single_layer import seeds
 from tolerance import assert_close, linear_bound
 
@@ -143,11 +143,9 @@ def test_a_transposed_convolution_returns_to_the_source(
 ) -> None:
     """The adjoint: <convolution(x), y> = <x, transposed(y)>."""
     rows, columns = taps
-    sizes = (columns.stride, rows.stride, columns.dilation, rows.dilation)
     x, values = normal(seed, (height, width, 3)), normal(seed + 1, (4, rows.kernel, columns.kernel, 3))
-    forward = kernels.Convolution(
-        kernels.ConvolutionDescriptor(columns.kernel, rows.kernel, 3, 4, *sizes), values, offset=(1, -2)
-    )
+    sizes = sized(kernels.ConvolutionDescriptor, rows, columns, 3, 4)
+    forward = kernels.Convolution(sizes, values, offset=(1, -2))
     source = mpscnn.Image.from_numpy(x)
     with QUEUE.command_buffer() as commands:
         if by_policy:
@@ -157,9 +155,8 @@ def test_a_transposed_convolution_returns_to_the_source(
         state = forward.result_state(source)
     y = normal(seed + 2, result.numpy().shape)
     turned = values[:, ::-1, ::-1].transpose(3, 1, 2, 0)
-    backward = kernels.ConvolutionTranspose(
-        kernels.ConvolutionDescriptor(columns.kernel, rows.kernel, 4, 3, *sizes), turned
-    )
+    sizes = sized(kernels.ConvolutionDescriptor, rows, columns, 4, 3)
+    backward = kernels.ConvolutionTranspose(sizes, turned)
     with QUEUE.command_buffer() as commands:
         returned = backward.encode(commands, mpscnn.Image.from_numpy(y), image_size_encoding_state=state)
     assert returned.numpy().shape == x.shape

@@ -98,6 +98,39 @@ def test_a_device_is_chosen_by_name_or_registry_id(emulation: Emulation, device:
     np.testing.assert_allclose(program.session().run(X), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.fixture
+def automatic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MPSCNN_DEVICE")
+
+
+@pytest.mark.usefixtures("automatic")
+def test_auto_is_metal_where_it_can_run_the_network() -> None:
+    program = small_network().compile()
+    assert (program.device, program.precision) == ("metal", "float32")
+    assert program.reason == "a Metal device, whose answers were checked; float32 lowers no accuracy"
+    assert mpscnn.CommandQueue().device == "metal"
+
+
+@pytest.mark.usefixtures("automatic")
+def test_auto_is_the_cpu_for_layers_that_metal_refuses() -> None:
+    network = mpscnn.Network(input=(2, 1, 8193))
+    network.output(network.activation(network.input, "relu", name="wide"))
+    program = network.compile()
+    assert program.device == "cpu"
+    assert "feature channels must be at most 8192" in program.reason
+
+
+def test_auto_is_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPSCNN_DEVICE", "cpu")
+    program = small_network().compile()
+    assert program.device == "cpu"
+    assert program.reason.startswith("as MPSCNN_DEVICE says")
+    assert small_network().compile(device="metal").device == "metal"
+    monkeypatch.setenv("MPSCNN_DEVICE", "gpu")
+    with pytest.raises(mpscnn.ParameterError, match="device must be auto, cpu, metal"):
+        small_network().compile()
+
+
 def test_programs_on_several_devices_run_side_by_side(emulation: Emulation) -> None:
     emulation.set("devices", 4)
     sessions = [small_network().compile(device=entry["name"]).session() for entry in metal_devices()]

@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-GNUSTEP = Path("/usr/include/GNUstep")
+from metal import apple_api
 
 
 @pytest.fixture(autouse=True)
@@ -19,21 +18,10 @@ def emulation() -> None:
 
 
 def compiler_arguments(headers: Path) -> list[str]:
-    """How Objective-C++ is compiled with GNUstep."""
-    objc = sorted(Path("/usr/lib/gcc").glob("*/*/include/objc"))
-    if not GNUSTEP.is_dir() or not objc:
+    arguments = apple_api.compiler_arguments(headers)
+    if arguments is None:
         pytest.skip("GNUstep is not installed (libgnustep-base-dev)")
-    arguments = ["-std=c++20", "-fblocks", "-fobjc-runtime=gcc", "-fconstant-string-class=NSConstantString"]
-    arguments += ["-DGNUSTEP", "-DGNUSTEP_BASE_LIBRARY=1", "-DGNU_RUNTIME=1", "-D_NATIVE_OBJC_EXCEPTIONS"]
-    return [
-        *arguments,
-        "-fobjc-exceptions",
-        f"-I{headers}",
-        "-isystem",
-        str(GNUSTEP),
-        "-idirafter",
-        str(objc[-1].parent),
-    ]
+    return arguments
 
 
 def test_declarations_agree_with_apples(project: Path, shared: Path, tmp_path: Path) -> None:

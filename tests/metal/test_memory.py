@@ -78,14 +78,33 @@ def test_parts_of_a_batch_are_read_where_they_lie(emulation: Emulation) -> None:
     np.testing.assert_array_equal(out, 2 * x)
 
 
-def test_views_with_gaps_are_copied(emulation: Emulation) -> None:
+def test_views_with_gaps_between_pixels_need_no_copy(emulation: Emulation) -> None:
     session = doubling()
     x = filled((1, 40, 80, 5))[:, :, ::2]
     out = mpscnn.empty((1, 40, 40, 10))[..., :5]
     counted = Counted(emulation)
     session.run(x, out=out)
+    assert counted.made() == (0, 2)
+    np.testing.assert_array_equal(out, 2 * x)
+
+
+def test_views_with_gaps_between_channels_are_copied(emulation: Emulation) -> None:
+    session = doubling()
+    x = filled((1, 40, 40, 10))[..., ::2]
+    out = mpscnn.empty((1, 40, 40, 10))[..., 1::2]
+    counted = Counted(emulation)
+    session.run(x, out=out)
     assert counted.made() == (2, 0)
     np.testing.assert_array_equal(out, 2 * x)
+
+
+def test_a_half_view_that_begins_between_words_is_copied(emulation: Emulation) -> None:
+    session = doubling()
+    x, out = filled((1, 40, 40, 6), np.float16)[..., 1:], mpscnn.empty((1, 40, 40, 5))
+    counted = Counted(emulation)
+    session.run(x, out=out)
+    assert counted.made() == (1, 1)
+    np.testing.assert_array_equal(out, 2 * x.astype(np.float32))
 
 
 def test_large_results_are_arrays_over_shared_memory(emulation: Emulation) -> None:

@@ -235,13 +235,17 @@ def test_devices_lists_metal() -> None:
 @pytest.mark.parametrize(
     ("switch", "message"), [("no_device", "no Metal device"), ("unsupported_device", "cannot run")]
 )
-def test_without_a_device_the_error_says_what_to_do(emulation: Emulation, switch: str, message: str) -> None:
+def test_without_a_device_the_error_says_what_to_do(
+    emulation: Emulation, monkeypatch: pytest.MonkeyPatch, switch: str, message: str
+) -> None:
+    monkeypatch.delenv("MPSCNN_DEVICE")
     emulation.set(switch, 1)
     assert message in metal_device()["reason"]
     with pytest.raises(mpscnn.DeviceError, match=f"{message}.*Use device='cpu' or device='auto'"):
         small_mobilenet().compile(device="metal")
     program = small_mobilenet().compile(device="auto")
     assert program.device == "cpu"
+    assert message in program.reason
 
 
 @pytest.mark.parametrize("switch", ["fail_buffers", "fail_pipelines", "fail_textures"])

@@ -129,7 +129,7 @@ def test_the_registry_converts_once(shared: Path, tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("MPSCNN_MODELS", str(shared / "models/google"))
     monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path))
     for entry in mpscnn.registry.models():
-        if entry.bundled:
+        if entry.bundled or not entry.tested:
             continue
         first = mpscnn.registry.find(entry.name, download=False)
         changed = first.stat().st_mtime_ns

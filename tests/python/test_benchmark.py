@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,17 @@ import pytest
 from command_line import call, colour_network, run, save_colour_model
 
 import mpscnn
-from mpscnn.benchmark import Measurement, Subject, measure, open_subject, require_peer, subject, worker
+from mpscnn.benchmark import (
+    Measurement,
+    RunnerMeasurement,
+    Subject,
+    measure,
+    measure_runner,
+    open_subject,
+    require_peer,
+    subject,
+    worker,
+)
 from mpscnn.registry.catalogue import CATALOGUE
 
 
@@ -243,4 +255,60 @@ def test_command_without_metal(
 
 
 def test_architectures_are_those_of_the_package() -> None:
-    assert set(subject.ARCHITECTURES) == set(mpscnn.models.__all__)
+    whole = {
+        name
+        for name in mpscnn.models.__all__
+        if "output" in inspect.signature(getattr(mpscnn.models, name)).parameters
+    }
+    assert set(subject.ARCHITECTURES) == whole
+
+
+# ---- The runner --------------------------------------------------------------------------------------------------
+
+
+def test_figures_of_a_runner() -> None:
+    measured = RunnerMeasurement(
+        device="CPU",
+        precision="float32",
+        inflight=3,
+        max_batch=1,
+        sessions=2,
+        threads=1,
+        session_rates=(100.0, 50.0, 200.0),
+        runner_rates=(190.0, 100.0, 300.0),
+        latencies=tuple(float(value) for value in range(1, 102)),
+    )
+    assert measured.images_per_second == 190.0
+    assert measured.speedup == pytest.approx(1.9)  # of 1.9, 2.0 and 1.5
+    assert [measured.latency(percentile) for percentile in (50, 95, 100)] == [51.0, 96.0, 101.0]
+
+
+def test_measuring_a_runner(model: str) -> None:
+    measured = measure_runner(open_subject(model), inflight=2, threads=1, max_batch=2, runs=20)
+    assert (measured.inflight, measured.max_batch, measured.threads) == (2, 2, 1)
+    assert len(measured.session_rates) == len(measured.runner_rates) >= 1
+    assert len(measured.latencies) >= 20
+    assert 0 < measured.latency(50) <= measured.latency(99) <= measured.latency(100)
+    assert measured.speedup > 0
+    with pytest.raises(mpscnn.ParameterError, match="runs must be at least 1"):
+        measure_runner(open_subject(model), runs=0)
+
+
+def test_the_command_measures_a_runner(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("benchmark", model, "--runner", "--inflight", "2", "--runs", "5")
+    assert call(monkeypatch, *options, "--max-batch", "3") == 0
+    text = capsys.readouterr().out
+    assert re.search(
+        r"one thread +[0-9.]+ +1\.00\nrunner, 2 in flight, \d x \d threads, batches of up to 3 ", text
+    )
+    assert re.search(
+        r"latency in ms  50%: [0-9.]+  90%: [0-9.]+  95%: [0-9.]+  99%: [0-9.]+  longest: ", text
+    )
+    assert call(monkeypatch, *options, "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["images_per_second"]["runner"] > 0
+    assert set(printed["latency_milliseconds"]) == {"p50", "p90", "p95", "p99", "max"}
+    assert call(monkeypatch, *options, "--compare", "onnxruntime") == 2
+    assert "one thread only" in capsys.readouterr().err

@@ -14,7 +14,18 @@ from mpscnn import registry
 from mpscnn.cli import package
 from mpscnn.summary import bytes_text, summary_table, text_table
 
-COMMANDS = ("classify", "convert", "info", "models", "benchmark")
+COMMANDS = (
+    "classify",
+    "detect",
+    "digits",
+    "segment",
+    "features",
+    "evaluate",
+    "convert",
+    "info",
+    "models",
+    "benchmark",
+)
 GOOGLE = Path(__file__).resolve().parents[3] / "shared" / "models" / "google"
 
 
@@ -164,6 +175,7 @@ def test_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert rows["mobilenet_v2"][-1] == "yes"
     assert rows["mobilenet_v1"][-1] == "no"
     assert rows["mine"][-1] == "yes"
+    assert rows["ssd_mobilenet_v2"][-5:] == ["no,", "not", "yet", "run", "here"]
 
     assert call(monkeypatch, "models", "--json") == 0
     entries = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}

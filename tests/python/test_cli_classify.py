@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from command_line import LABELS, call, colour_network, run, save_colour_model, save_photo
 from PIL import Image
 
+import mpscnn
 from mpscnn.cli import failures, progress
 from mpscnn.registry import lookup
 
@@ -243,6 +245,39 @@ def test_bad_models(tmp_path: Path, name: str, code: int, message: str) -> None:
     assert result.stderr.startswith("error: ")
     assert message in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_an_unknown_device_is_refused_with_those_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = [
+        {"name": "cpu", "available": True, "description": "Some CPU"},
+        {"name": "metal", "available": True, "description": "Apple M2"},
+        {"name": "metal:0x100000def", "available": False, "reason": "too old"},
+    ]
+    monkeypatch.setattr("mpscnn.cli.arguments.devices", lambda: listed)
+    monkeypatch.setenv("COLUMNS", "400")
+    assert call(monkeypatch, "classify", str(tmp_path), "--device", "gpu") == 2
+    expected = (
+        "expected auto, one of cpu (Some CPU), metal (Apple M2), metal:0x100000def (too old), or metal:NAME"
+    )
+    assert expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wanted", ["metal:Apple M2", "metal:0x100000abc"])
+def test_metal_devices_by_name_and_registry_id_reach_the_library(
+    wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = save_photo(tmp_path / "lake.png", "blue")
+    asked = []
+
+    def load(name: str, **options: Any) -> mpscnn.Model:
+        asked.append(options["device"])
+        return mpscnn.load(name, **{**options, "device": "cpu"})
+
+    monkeypatch.setattr("mpscnn.cli.classify.load", load)
+    assert call(monkeypatch, "classify", str(photo), "--device", wanted) == 0
+    assert asked == [wanted]
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="a Mac may have Metal")

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 import mpscnn
 from mpscnn.arrays import as_input, check_output
 
+# Seconds that a busy machine gets to let two threads run at once.
+PATIENCE = 60.0
+
 
 def small_network(size: int | None = 12, channels: int = 5) -> mpscnn.Network:
     """Every kind of layer of a MobileNet, with random weights."""
@@ -222,6 +225,12 @@ def test_devices_precisions_and_threads_are_checked() -> None:
         network.compile(device="gpu")
     with pytest.raises(mpscnn.ParameterError, match="precision must be auto, float32 or float16"):
         network.compile(precision="int8")
+    with pytest.raises(mpscnn.ParameterError, match="device must be a name, got 5"):
+        network.compile(device=5)  # type: ignore[arg-type]
+    with pytest.raises(mpscnn.ParameterError, match="precision must be a name, got None"):
+        network.compile(precision=None)  # type: ignore[arg-type]
+    with pytest.raises(mpscnn.ParameterError, match="device must be a name, got None"):
+        mpscnn.CommandQueue(None)  # type: ignore[arg-type]
     for threads in (0, -1, 2.0, "two", True):
         with pytest.raises(mpscnn.ParameterError, match="threads must be"):
             network.compile().session(threads=threads)  # type: ignore[arg-type]
@@ -304,10 +313,11 @@ def test_a_session_serves_one_caller_at_a_time() -> None:
     x = photo(8, 256)
     errors: list[BaseException] = []
     start = threading.Barrier(3)
+    give_up = time.monotonic() + PATIENCE
 
     def call() -> None:
         start.wait()
-        for _ in range(3):
+        while not errors and time.monotonic() < give_up:  # a busy machine may run one thread after the other
             try:
                 session.run(x)
             except mpscnn.StateError as error:
@@ -357,12 +367,15 @@ def test_the_interpreter_lock_is_released() -> None:
     session.run(x)
     ticker = threading.Thread(target=tick)
     ticker.start()
-    started = time.perf_counter()
-    session.run(x)
-    ended = time.perf_counter()
+    give_up, within = time.monotonic() + PATIENCE, 0
+    while within < 3 and time.monotonic() < give_up:  # fewer could be before and behind the run itself
+        started = time.perf_counter()
+        session.run(x)
+        ended = time.perf_counter()
+        within = sum(started < moment < ended for moment in ticks)
     done.set()
     ticker.join()
-    assert any(started < moment < ended for moment in ticks)
+    assert within >= 3
 
 
 @pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")

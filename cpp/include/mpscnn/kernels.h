@@ -213,6 +213,50 @@ MPSCNN_API mpscnn_status mpscnn_command_buffer_encode_session(
     mpscnn_command_buffer *commands, mpscnn_session *session, const mpscnn_feature_image *const *inputs,
     int input_count, mpscnn_feature_image *const *outputs, int output_count);
 
+/* ---- Custom kernels --------------------------------------------------------------------------------------
+ */
+
+/* A kernel function of the caller's, in Metal's shading language, for command buffers of a Metal device.
+ * Immutable and safe to use from several threads. */
+typedef struct mpscnn_custom_kernel mpscnn_custom_kernel;
+
+/* Compiles `source` for a device ("metal", "metal:Apple M2"; NULL: "metal"). `constants`: values of all
+ * function constants as a JSON object: a number, a boolean, an array of two to four of them for a vector, or
+ * {"type": "half", "value": 2}, which is refused unless the constant is declared with that type; NULL: none.
+ * MPSCNN_ERROR_PARAMETER with the compiler's message for source that does not compile. */
+MPSCNN_API mpscnn_status mpscnn_custom_kernel_create(const char *source, const char *function,
+                                                     const char *constants, const char *device,
+                                                     mpscnn_custom_kernel **kernel);
+/* Encoded commands keep what they need. */
+MPSCNN_API void mpscnn_custom_kernel_release(mpscnn_custom_kernel *kernel);
+/* A JSON object: function, parameters (kind "image" or "buffer", name, index, read, written; array: whether
+ * an image is a texture2d_array; element: of a buffer, "float", "half", ..., "" for structs; bytes: of what a
+ * buffer refers to), max_threads of a threadgroup, max_threads_along its axes, thread_execution_width. */
+MPSCNN_API mpscnn_status mpscnn_custom_kernel_describe(const mpscnn_custom_kernel *kernel,
+                                                       mpscnn_text **json);
+
+/* An image or memory for one parameter. */
+typedef struct mpscnn_custom_argument {
+    size_t size;      /* sizeof(mpscnn_custom_argument) */
+    const char *name; /* of the parameter; NULL: the next of its kind, by index, that none is named for */
+    const mpscnn_feature_image *image; /* NULL: memory */
+    void *data; /* stays, and is written by nobody else, until the command buffer is completed */
+    size_t bytes;
+    const char *element; /* "float", "half", "int", ...: must be the parameter's; NULL: not checked */
+    int32_t read_only;
+} mpscnn_custom_argument;
+
+/* Images of one slice, that is one image of at most four feature channels, are a texture2d, all others a
+ * texture2d_array with the slices of each image behind those of the one before. `grid`: width, height and
+ * depth in threads; NULL: a thread for each pixel of each slice of the last image written. `threadgroup`:
+ * threads of a threadgroup; NULL: chosen. The grid is rounded up to whole threadgroups: the function must
+ * return where its position lies outside. */
+MPSCNN_API mpscnn_status mpscnn_custom_kernel_encode(const mpscnn_custom_kernel *kernel,
+                                                     mpscnn_command_buffer *commands,
+                                                     const mpscnn_custom_argument *const *arguments,
+                                                     int argument_count, const int64_t *grid,
+                                                     const int64_t *threadgroup);
+
 #ifdef __cplusplus
 }
 #endif

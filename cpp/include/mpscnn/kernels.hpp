@@ -8,8 +8,10 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -329,6 +331,61 @@ public:
 
 private:
     detail::Handle<mpscnn_kernel, mpscnn_kernel_release> handle_;
+};
+
+/// A kernel function of the caller's in Metal's shading language, see mpscnn_custom_kernel_create.
+class CustomKernel {
+public:
+    /// `constants`: a JSON object.
+    CustomKernel(const std::string &source, const std::string &function, const std::string &constants = {},
+                 const std::string &device = "metal") {
+        mpscnn_custom_kernel *handle = nullptr;
+        detail::check(mpscnn_custom_kernel_create(source.c_str(), function.c_str(),
+                                                  detail::or_null(constants), device.c_str(), &handle));
+        handle_.reset(handle);
+    }
+
+    /// JSON, see mpscnn_custom_kernel_describe.
+    std::string description() const { return detail::text_of(mpscnn_custom_kernel_describe, get()); }
+
+    /// An argument for the next parameter of its kind, or for the one named.
+    struct Argument {
+        Argument(const Image &given, std::string parameter = {})
+            : name(std::move(parameter)), image(&given) {}
+        /// `element`: "float", ...; empty: not checked.
+        Argument(std::span<std::byte> given, std::string parameter = {}, std::string element_type = {})
+            : name(std::move(parameter)), data(given), element(std::move(element_type)) {}
+        Argument(std::span<const std::byte> given, std::string parameter = {}, std::string element_type = {})
+            : name(std::move(parameter)), data(const_cast<std::byte *>(given.data()), given.size()),
+              element(std::move(element_type)), read_only(true) {}
+
+        std::string name;
+        const Image *image = nullptr;
+        std::span<std::byte> data; ///< stays until the command buffer is completed
+        std::string element;
+        bool read_only = false;
+    };
+    using Size = std::array<std::int64_t, 3>; ///< width, height, depth
+
+    void encode(CommandBuffer &commands, std::span<const Argument> arguments,
+                const std::optional<Size> &grid = {}, const std::optional<Size> &threadgroup = {}) const {
+        std::vector<mpscnn_custom_argument> raw;
+        for (const Argument &argument : arguments)
+            raw.push_back({sizeof(mpscnn_custom_argument), detail::or_null(argument.name),
+                           argument.image ? argument.image->get() : nullptr, argument.data.data(),
+                           argument.data.size(), detail::or_null(argument.element),
+                           argument.read_only ? 1 : 0});
+        std::vector<const mpscnn_custom_argument *> pointers;
+        for (const mpscnn_custom_argument &argument : raw) pointers.push_back(&argument);
+        detail::check(mpscnn_custom_kernel_encode(
+            get(), commands.get(), pointers.data(), detail::count(pointers.size()),
+            grid ? grid->data() : nullptr, threadgroup ? threadgroup->data() : nullptr));
+    }
+
+    mpscnn_custom_kernel *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<mpscnn_custom_kernel, mpscnn_custom_kernel_release> handle_;
 };
 
 } // namespace api

@@ -43,7 +43,8 @@ typedef enum mpscnn_status {
     MPSCNN_ERROR_UNSUPPORTED = 5, /* valid, but not implemented by this engine or on this machine */
     MPSCNN_ERROR_STATE = 6,       /* an object is used in a state that does not allow it */
     MPSCNN_ERROR_MEMORY = 7,      /* out of memory */
-    MPSCNN_ERROR_INTERNAL = 8     /* a defect of this library; please report it */
+    MPSCNN_ERROR_INTERNAL = 8,    /* a defect of this library; please report it */
+    MPSCNN_ERROR_CANCELLED = 9    /* a frame of a runner was cancelled before it began */
 } mpscnn_status;
 
 /* Message of this thread's last failed call, "" before the first. Valid until its next failed call. */
@@ -280,8 +281,8 @@ MPSCNN_API mpscnn_status mpscnn_model_parse(const void *data, size_t size, const
 MPSCNN_API void mpscnn_model_release(mpscnn_model *model);
 /* The model's network. Release it as well; it may outlive the model. */
 MPSCNN_API mpscnn_status mpscnn_model_graph(const mpscnn_model *model, mpscnn_graph **graph);
-/* {"name", "labels": [...] or null, "preprocess": {...} or null, "information": {"license", "source", ...}}:
- * the file's metadata, every field of "preprocess" filled in. */
+/* {"name", "labels": [...] or null, "preprocess": {...} or null, "detection": {...} or null, "information":
+ * {"license", "source", ...}}: the file's metadata, every field of "preprocess" and "detection" filled in. */
 MPSCNN_API mpscnn_status mpscnn_model_describe(const mpscnn_model *model, mpscnn_text **json);
 /* Preprocesses, runs and ranks the classes. The session must come from a program of the model's graph with
  * one image input of a fixed size and one output (n, classes); a softmax is applied where the network ends in
@@ -290,37 +291,96 @@ MPSCNN_API mpscnn_status mpscnn_model_describe(const mpscnn_model *model, mpscnn
 MPSCNN_API mpscnn_status mpscnn_model_classify(const mpscnn_model *model, mpscnn_session *session,
                                                const mpscnn_image *image, int top,
                                                mpscnn_predictions **predictions);
+/* The same from the output of a run, float32 or float16 of the shape (1, classes): for photos that were
+ * preprocessed and run otherwise. */
+MPSCNN_API mpscnn_status mpscnn_model_rank(const mpscnn_model *model, const mpscnn_program *program,
+                                           const mpscnn_tensor *output, int top,
+                                           mpscnn_predictions **predictions);
 MPSCNN_API int mpscnn_predictions_count(const mpscnn_predictions *predictions);
 MPSCNN_API mpscnn_status mpscnn_predictions_get(const mpscnn_predictions *predictions, int rank,
                                                 mpscnn_prediction *prediction);
 MPSCNN_API void mpscnn_predictions_release(mpscnn_predictions *predictions);
 
+/* Preprocesses, runs and gives every pixel of the photo, turned as its orientation says, the class of its
+ * greatest score, the first of equals. The session must come from a program of the model's graph with one
+ * image input of a fixed size and one output (n, rows, columns, classes) of scores, 2 to 255 classes; between
+ * the output's points scores are bilinear. `labels` receives height x width classes, 255 for pixels that the
+ * preprocessing crops away. `scores` (NULL: not wanted) receives height x width x classes floats, NaN for
+ * such pixels; `classes` says for how many there is room and must be the network's then. */
+MPSCNN_API mpscnn_status mpscnn_model_segment(const mpscnn_model *model, mpscnn_session *session,
+                                              const mpscnn_image *image, uint8_t *labels, float *scores,
+                                              int classes);
+
+/* ---- Detections -----------------------------------------------------------------------------------------
+ */
+
+typedef struct mpscnn_detections mpscnn_detections;
+
+typedef struct mpscnn_detection {
+    const char *label; /* valid as long as the detections */
+    int32_t index;     /* of the class; the background, where the network has one, is not counted */
+    float score;       /* probability, 0 to 1 */
+    float left, top, right, bottom;
+    int32_t anchor; /* which of the network's boxes it is */
+} mpscnn_detection;
+
+/* 0 means: what the model file says. */
+typedef struct mpscnn_detect_options {
+    size_t size; /* sizeof(mpscnn_detect_options) */
+    float score; /* what is less probable is left out */
+    float iou;   /* boxes of a class that overlap by more (intersection / union) are taken for one object */
+    int most;    /* at most so many detections */
+} mpscnn_detect_options;
+
+/* Preprocesses, runs and finds the objects on a photo, boxes in pixels of the photo as its orientation shows
+ * it. The model file must say how the network's outputs become boxes (docs/detection.md), and the session
+ * come from a program that computes all of them. `options` may be NULL. */
+MPSCNN_API mpscnn_status mpscnn_model_detect(const mpscnn_model *model, mpscnn_session *session,
+                                             const mpscnn_image *image, const mpscnn_detect_options *options,
+                                             mpscnn_detections **detections);
+/* Anchors that the model file stores, four floats each: centre x, centre y, width, height; often none. They
+ * are valid as long as the model. */
+MPSCNN_API mpscnn_status mpscnn_model_anchors(const mpscnn_model *model, const float **anchors,
+                                              int64_t *count);
+
+MPSCNN_API int mpscnn_detections_count(const mpscnn_detections *detections);
+/* The most probable has rank 0. */
+MPSCNN_API mpscnn_status mpscnn_detections_get(const mpscnn_detections *detections, int rank,
+                                               mpscnn_detection *detection);
+MPSCNN_API void mpscnn_detections_release(mpscnn_detections *detections);
+
 /* ---- Signals ------------------------------------------------------------------------------------------- */
 
 typedef struct mpscnn_convolve_options {
-    size_t size;   /* sizeof(mpscnn_convolve_options) */
-    int axes;      /* 1 or 2: how many of the signal's last axes are convolved; 0: 1 */
-    int mode;      /* 0 full, 1 same (scipy.signal's rule), 2 valid */
-    int boundary;  /* outside the signal: 0 nothing, 1 the nearest sample */
-    int correlate; /* not 0: the kernel is not reversed */
+    size_t size;        /* sizeof(mpscnn_convolve_options) */
+    int axes;           /* 1 or 2: how many of the signal's last axes are convolved; 0: 1 */
+    int mode;           /* 0 full, 1 same (scipy.signal's rule), 2 valid */
+    int boundary;       /* outside the signal: 0 nothing, 1 the nearest sample */
+    int correlate;      /* not 0: the kernel is not reversed */
+    const char *device; /* "cpu", "metal"; NULL: "cpu" */
 } mpscnn_convolve_options;
 
 /* result[i] = sum of kernel[t] * signal[i - t], over one or two axes; axes before them count signals. All
- * tensors are float32 or all are float64, without gaps; the result must not overlap the others. With
- * result->data NULL its rank and shape are filled in and nothing is computed. */
+ * tensors are float32 or all are float64, without gaps; the result must not overlap the others. Metal has
+ * float32 only (MPSCNN_ERROR_UNSUPPORTED). With result->data NULL its rank and shape are filled in and
+ * nothing is computed. */
 MPSCNN_API mpscnn_status mpscnn_convolve(const mpscnn_tensor *signal, const mpscnn_tensor *kernel,
                                          const mpscnn_convolve_options *options, mpscnn_tensor *result);
 
 /* ---- Half precision ------------------------------------------------------------------------------------ */
 
-/* IEEE 754 binary16, round to nearest even. `count` elements. */
-MPSCNN_API mpscnn_status mpscnn_halves_from_floats(const float *source, uint16_t *destination, size_t count);
+/* IEEE 754 binary16, round to nearest even. `count` elements; source and destination must not overlap.
+ * `*overflows` (may be NULL): how many finite floats are beyond 65504 and became infinities. */
+MPSCNN_API mpscnn_status mpscnn_halves_from_floats(const float *source, uint16_t *destination, size_t count,
+                                                   size_t *overflows);
 MPSCNN_API mpscnn_status mpscnn_floats_from_halves(const uint16_t *source, float *destination, size_t count);
 
 #ifdef __cplusplus
 }
 #endif
 
-#include "kernels.h" /* raw kernels, images and command buffers */
+#include "detection.h" /* boxes from the heads of detectors */
+#include "kernels.h"   /* raw kernels, images and command buffers */
+#include "runner.h"    /* many frames in order, several at once */
 
 #endif

@@ -53,6 +53,7 @@ using WeightsError = StatusError<MPSCNN_ERROR_WEIGHTS>;
 using DeviceError = StatusError<MPSCNN_ERROR_DEVICE>;
 using UnsupportedError = StatusError<MPSCNN_ERROR_UNSUPPORTED>;
 using StateError = StatusError<MPSCNN_ERROR_STATE>;
+using CancelledError = StatusError<MPSCNN_ERROR_CANCELLED>;
 
 /// Holds the message itself, since there may be no memory for it.
 class OutOfMemory : public std::bad_alloc {
@@ -68,8 +69,7 @@ private:
 
 namespace detail {
 
-[[noreturn]] inline void throw_last_error(mpscnn_status status) {
-    const char *message = mpscnn_last_error();
+[[noreturn]] inline void throw_error(mpscnn_status status, const char *message) {
     switch (status) {
     case MPSCNN_ERROR_SHAPE:
         throw ShapeError(message);
@@ -83,6 +83,8 @@ namespace detail {
         throw UnsupportedError(message);
     case MPSCNN_ERROR_STATE:
         throw StateError(message);
+    case MPSCNN_ERROR_CANCELLED:
+        throw CancelledError(message);
     case MPSCNN_ERROR_MEMORY:
         throw OutOfMemory(message);
     default:
@@ -91,7 +93,7 @@ namespace detail {
 }
 
 inline void check(mpscnn_status status) {
-    if (status != MPSCNN_OK) throw_last_error(status);
+    if (status != MPSCNN_OK) throw_error(status, mpscnn_last_error());
 }
 
 template <auto release> struct Releaser {
@@ -172,11 +174,13 @@ inline mpscnn_tensor uint8_tensor(const std::uint8_t *data, std::span<const std:
     return detail::dense(data, MPSCNN_UINT8, shape);
 }
 
-/// Round to nearest even; both have the same length.
-inline void halves_from_floats(std::span<const float> floats, std::span<std::uint16_t> halves) {
+/// Round to nearest even; both have the same length. Returns how many finite floats became infinities.
+inline std::size_t halves_from_floats(std::span<const float> floats, std::span<std::uint16_t> halves) {
     if (floats.size() != halves.size())
         throw ShapeError("halves_from_floats: source and destination differ in length");
-    detail::check(mpscnn_halves_from_floats(floats.data(), halves.data(), floats.size()));
+    std::size_t overflows = 0;
+    detail::check(mpscnn_halves_from_floats(floats.data(), halves.data(), floats.size(), &overflows));
+    return overflows;
 }
 inline void floats_from_halves(std::span<const std::uint16_t> halves, std::span<float> floats) {
     if (floats.size() != halves.size())
@@ -194,14 +198,15 @@ struct ConvolveOptions {
     int axes = 1; ///< 1 or 2 of the signal's last axes; those before them count signals
     ConvolveMode mode = ConvolveMode::full;
     ConvolveBoundary boundary = ConvolveBoundary::zero;
-    bool correlate = false; ///< the kernel is not reversed
+    bool correlate = false;     ///< the kernel is not reversed
+    std::string device = "cpu"; ///< or "metal", which has float32 only
 };
 
 namespace detail {
 
 inline mpscnn_convolve_options c_options(const ConvolveOptions &options) {
-    return {sizeof(mpscnn_convolve_options), options.axes, static_cast<int>(options.mode),
-            static_cast<int>(options.boundary), options.correlate};
+    return {sizeof(mpscnn_convolve_options),    options.axes,      static_cast<int>(options.mode),
+            static_cast<int>(options.boundary), options.correlate, options.device.c_str()};
 }
 
 } // namespace detail
@@ -537,6 +542,10 @@ public:
         return ImageView(pixels, width, height, MPSCNN_BGRA8, row_bytes);
     }
 
+    /// Size of the photo as seen: orientations 5 to 8 lay it on its side.
+    int oriented_width() const noexcept { return image_.orientation >= 5 ? image_.height : image_.width; }
+    int oriented_height() const noexcept { return image_.orientation >= 5 ? image_.width : image_.height; }
+
     const mpscnn_image *get() const noexcept { return &image_; }
 
 private:
@@ -597,6 +606,49 @@ private:
     detail::Handle<mpscnn_predictions, mpscnn_predictions_release> handle_;
 };
 
+/// The class of every pixel of a photo as seen, row by row; 255 for those that the preprocessing crops away.
+struct Segmentation {
+    int height, width, classes;
+    std::vector<std::uint8_t> labels;
+    std::vector<float> scores; ///< of every class of every pixel, where wanted
+};
+
+/// An object on a photo.
+struct Detection {
+    std::string label;
+    int index; ///< of the class, the background not counted
+    float score;
+    float left, top, right, bottom;
+    int anchor; ///< which of the network's boxes it is
+};
+
+/// 0: what the model file says. See mpscnn_detect_options.
+struct DetectOptions {
+    float score = 0.0f;
+    float iou = 0.0f;
+    int most = 0;
+};
+
+namespace detail {
+
+inline mpscnn_detect_options c_options(const DetectOptions &options) {
+    return {sizeof(mpscnn_detect_options), options.score, options.iou, options.most};
+}
+
+inline std::vector<Detection> detections_of(mpscnn_detections *raw) {
+    const Handle<mpscnn_detections, mpscnn_detections_release> detections(raw);
+    std::vector<Detection> result;
+    for (int rank = 0; rank < mpscnn_detections_count(raw); ++rank) {
+        mpscnn_detection entry{};
+        check(mpscnn_detections_get(raw, rank, &entry));
+        result.push_back({entry.label, entry.index, entry.score, entry.left, entry.top, entry.right,
+                          entry.bottom, entry.anchor});
+    }
+    return result;
+}
+
+} // namespace detail
+
 /// What a model file holds: a network, its preprocessing and labels. May be used from several threads.
 class ModelFile {
 public:
@@ -625,6 +677,45 @@ public:
         mpscnn_predictions *predictions = nullptr;
         detail::check(mpscnn_model_classify(get(), session.get(), image.get(), top, &predictions));
         return Predictions(predictions);
+    }
+    /// The same from a run's output, see mpscnn_model_rank.
+    Predictions rank(const Program &program, const mpscnn_tensor &output, int top = 0) const {
+        mpscnn_predictions *predictions = nullptr;
+        detail::check(mpscnn_model_rank(get(), program.get(), &output, top, &predictions));
+        return Predictions(predictions);
+    }
+
+    /// The objects on the photo, the most probable first, boxes in its pixels.
+    std::vector<Detection> detect(Session &session, const ImageView &image,
+                                  const DetectOptions &options = {}) const {
+        const mpscnn_detect_options raw = detail::c_options(options);
+        mpscnn_detections *detections = nullptr;
+        detail::check(mpscnn_model_detect(get(), session.get(), image.get(), &raw, &detections));
+        return detail::detections_of(detections);
+    }
+    /// Anchors that the file stores, see mpscnn_model_anchors.
+    std::span<const float> anchors() const {
+        const float *data = nullptr;
+        std::int64_t count = 0;
+        detail::check(mpscnn_model_anchors(get(), &data, &count));
+        return {data, 4 * static_cast<std::size_t>(count)};
+    }
+
+    /// The class of every pixel, and their scores where `classes` is the network's number of them; 0:
+    /// without.
+    Segmentation segment(Session &session, const ImageView &image, int classes = 0) const {
+        Segmentation result{image.oriented_height(), image.oriented_width(), classes, {}, {}};
+        const std::size_t pixels =
+            static_cast<std::size_t>(result.height) * static_cast<std::size_t>(result.width);
+        result.labels.resize(pixels);
+        result.scores.resize(pixels * static_cast<std::size_t>(classes));
+        segment(session, image, result.labels.data(), classes == 0 ? nullptr : result.scores.data(), classes);
+        return result;
+    }
+    /// Into memory of the caller, see mpscnn_model_segment.
+    void segment(Session &session, const ImageView &image, std::uint8_t *labels, float *scores,
+                 int classes) const {
+        detail::check(mpscnn_model_segment(get(), session.get(), image.get(), labels, scores, classes));
     }
 
     mpscnn_model *get() const noexcept { return handle_.get(); }
@@ -657,6 +748,12 @@ public:
     const Program &program() const noexcept { return program_; }
 
     Predictions classify(const ImageView &image, int top = 0) { return file_.classify(session_, image, top); }
+    std::vector<Detection> detect(const ImageView &image, const DetectOptions &options = {}) {
+        return file_.detect(session_, image, options);
+    }
+    Segmentation segment(const ImageView &image, int classes = 0) {
+        return file_.segment(session_, image, classes);
+    }
 
 private:
     ModelFile file_;
@@ -675,4 +772,6 @@ template <> struct std::tuple_element<1, mpscnn::Prediction> {
     using type = const float;
 };
 
-#include "kernels.hpp" // raw kernels, images and command buffers
+#include "detection.hpp" // boxes from the heads of detectors
+#include "kernels.hpp"   // raw kernels, images and command buffers
+#include "runner.hpp"    // many frames in order, several at once

@@ -1,6 +1,16 @@
 """How fast networks run here, alone or beside other engines under the same conditions."""
 
 from mpscnn.benchmark.measure import PEERS, Measurement, measure, require_peer
+from mpscnn.benchmark.runner import RunnerMeasurement, measure_runner
 from mpscnn.benchmark.subject import Subject, open_subject
 
-__all__ = ["PEERS", "Measurement", "Subject", "measure", "open_subject", "require_peer"]
+__all__ = [
+    "PEERS",
+    "Measurement",
+    "RunnerMeasurement",
+    "Subject",
+    "measure",
+    "measure_runner",
+    "open_subject",
+    "require_peer",
+]

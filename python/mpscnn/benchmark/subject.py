@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,13 @@ from mpscnn.model import model_path
 from mpscnn.network import Network
 from mpscnn.registry.cache import first_file, model_directories, source_path
 
-ARCHITECTURES = {"mobilenet_v1": models.mobilenet_v1, "mobilenet_v2": models.mobilenet_v2}
+ARCHITECTURES: dict[str, Callable[..., Network]] = {
+    "deep_mnist": models.deep_mnist,
+    "deeplab_v3": models.deeplab_v3,
+    "deeplab_v3_plus": models.deeplab_v3_plus,
+    "mobilenet_v1": models.mobilenet_v1,
+    "mobilenet_v2": models.mobilenet_v2,
+}
 
 
 @dataclass(frozen=True)

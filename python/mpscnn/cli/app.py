@@ -10,10 +10,15 @@ from typer.core import TyperGroup
 from mpscnn.cli.benchmark import benchmark
 from mpscnn.cli.classify import classify
 from mpscnn.cli.convert import convert
+from mpscnn.cli.detect import detect
+from mpscnn.cli.digits import digits
+from mpscnn.cli.evaluate import evaluate_classifier
 from mpscnn.cli.failures import leave_cleanly
+from mpscnn.cli.features import features
 from mpscnn.cli.info import info
 from mpscnn.cli.models import models
 from mpscnn.cli.package import print_cmake_directory, print_version
+from mpscnn.cli.segment import segment
 
 
 class _Commands(TyperGroup):
@@ -32,8 +37,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (classify, convert, info, models, benchmark):
+for command in (classify, detect, digits, segment, features, convert, info, models, benchmark):
     app.command()(command)
+app.command("evaluate")(evaluate_classifier)
 
 
 @app.callback()
@@ -51,7 +57,7 @@ def options(
         ),
     ] = False,
 ) -> None:
-    """Classify photos with convolutional networks, on the CPU or through Metal.
+    """Classify and segment photos, and find objects on them, with convolutional networks, on the CPU or through Metal.
 
     Example: mpscnn classify cat.jpg
 

@@ -7,15 +7,22 @@ from typing import Annotated
 
 import typer
 
+from mpscnn.library import devices
+
 MAX_THREADS = 1024
 
+AUTO_DEVICE = "auto"
 
-class Device(str, Enum):
-    """Values of --device."""
 
-    auto = "auto"
-    cpu = "cpu"
-    metal = "metal"
+def parse_device(text: str) -> str:
+    """What `Network.compile` takes as a device; whether there is a Metal device of that name it finds out itself."""
+    listed = devices()
+    if text == AUTO_DEVICE or text.startswith("metal:") or text in [device["name"] for device in listed]:
+        return text
+    known = [f"{device['name']} ({device.get('description') or device['reason']})" for device in listed]
+    raise typer.BadParameter(
+        f"expected auto, one of {', '.join(known)}, or metal:NAME with a Metal device's name, got {text!r}"
+    )
 
 
 class Precision(str, Enum):
@@ -26,11 +33,23 @@ class Precision(str, Enum):
     float16 = "float16"
 
 
+PhotosArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PHOTO", help="Image files, and folders for the image files in them.", show_default=False
+    ),
+]
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="Name (see `mpscnn models`) or model file.")
 ]
 DeviceOption = Annotated[
-    Device, typer.Option(help="Where to compute; auto: Metal if there is any, else the CPU.")
+    str,
+    typer.Option(
+        parser=parse_device,
+        metavar="DEVICE",
+        help="Where to compute: auto (a GPU that answers rightly, else the CPU), cpu, metal (the default GPU), or a "
+        "GPU by name or registry id, such as 'metal:Apple M2'.",
+    ),
 ]
 PrecisionOption = Annotated[
     Precision, typer.Option(help="Number format of the computation; auto never lowers accuracy silently.")

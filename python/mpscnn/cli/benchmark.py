@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from mpscnn.benchmark import PEERS, Measurement, Subject, measure, open_subject, require_peer
+from mpscnn.benchmark import PEERS, Measurement, Subject, measure, measure_runner, open_subject, require_peer
+from mpscnn.benchmark.subject import ARCHITECTURES
 from mpscnn.cli.arguments import (
-    Device,
+    AUTO_DEVICE,
     DeviceOption,
     JsonOption,
     ModelArgument,
@@ -18,6 +19,7 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
 )
 from mpscnn.cli.failures import FAILED, report
+from mpscnn.cli.runner_report import runner_json, runner_text
 from mpscnn.errors import UnsupportedError
 from mpscnn.summary import bytes_text, text_table
 
@@ -25,7 +27,7 @@ from mpscnn.summary import bytes_text, text_table
 def benchmark(
     model: ModelArgument,
     threads: ThreadsOption = None,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = AUTO_DEVICE,
     precision: PrecisionOption = Precision.auto,
     runs: Annotated[int, typer.Option(min=1, metavar="N", help="Timed runs of each engine.")] = 50,
     compare: Annotated[
@@ -40,14 +42,26 @@ def benchmark(
         bool,
         typer.Option(
             "--random-weights",
-            help="MODEL is an architecture: mobilenet_v1 or mobilenet_v2; nothing is read.",
+            help=f"MODEL is an architecture: {', '.join(ARCHITECTURES)}; nothing is read.",
         ),
     ] = False,
+    runner: Annotated[
+        bool,
+        typer.Option("--runner", help="Measure a runner, several images at once, beside one thread."),
+    ] = False,
+    inflight: Annotated[
+        int, typer.Option(min=1, max=32, metavar="N", help="Of the runner: requests under way at once.")
+    ] = 3,
+    max_batch: Annotated[
+        int, typer.Option(min=1, max=1024, metavar="N", help="Of the runner: images gathered into a request.")
+    ] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Measure how fast a network runs here.
 
-    Prints times for one image, images per second, GFLOP/s (both at the median) and the peak memory.
+    Prints times for one image, images per second, GFLOP/s (both at the median) and the peak memory. With
+    --runner prints images per second of a runner and of one thread, in turns, and percentiles of the runner's
+    latency.
 
     MODEL may also be a TensorFlow Lite file. Every engine runs in a process of its own, in turns, on the same
     random input; "difference" is the largest one between its outputs and those of mpscnn. The other engines
@@ -56,10 +70,24 @@ def benchmark(
     Example: mpscnn benchmark mobilenet_v2 --threads 2 --compare onnxruntime
     """
     peers = _peers(compare)
+    if runner and peers:
+        raise typer.BadParameter("the runner is compared with one thread only", param_hint="--compare")
     subject = open_subject(model, random_weights=random_weights)
+    if runner:
+        measured = measure_runner(
+            subject,
+            inflight=inflight,
+            threads=threads or "auto",
+            max_batch=max_batch,
+            device=device,
+            precision=precision.value,
+            runs=runs,
+        )
+        print(json.dumps(runner_json(subject, measured)) if as_json else runner_text(subject, measured))
+        return
     possible = [peer for peer in peers if _possible(peer, subject)]
     results = measure(
-        subject, peers=possible, threads=threads, device=device.value, precision=precision.value, runs=runs
+        subject, peers=possible, threads=threads, device=device, precision=precision.value, runs=runs
     )
     print(json.dumps(_as_json(subject, results)) if as_json else _as_text(subject, results))
     if possible != peers:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from mpscnn.cli.arguments import Device, DeviceOption, Precision, PrecisionOption, ThreadsOption
+from mpscnn.cli.arguments import (
+    AUTO_DEVICE,
+    DeviceOption,
+    PhotosArgument,
+    Precision,
+    PrecisionOption,
+    ThreadsOption,
+)
+from mpscnn.cli.each_photo import for_each_photo
 from mpscnn.cli.failures import FAILED, report
 from mpscnn.cli.photo_list import photo_paths
-from mpscnn.cli.progress import with_progress
-from mpscnn.errors import ImageError, ParameterError, ShapeError
 from mpscnn.model import Model, load
 from mpscnn.registry.catalogue import BUNDLED_MODEL
 from mpscnn.results import Classification
@@ -21,18 +28,11 @@ _UNLIKELY = 0.5
 
 
 def classify(
-    photos: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="PHOTO",
-            help="Image files, and folders for the image files in them.",
-            show_default=False,
-        ),
-    ],
+    photos: PhotosArgument,
     model: Annotated[
         str, typer.Option(metavar="NAME_OR_FILE", help="Name (see `mpscnn models`) or model file.")
     ] = BUNDLED_MODEL.name,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = AUTO_DEVICE,
     threads: ThreadsOption = None,
     top: Annotated[int, typer.Option(min=1, metavar="K", help="How many classes to print.")] = 5,
     precision: PrecisionOption = Precision.auto,
@@ -51,7 +51,7 @@ def classify(
         report(failure)
     all_read = not failures
     if paths:
-        loaded = load(model, device=device.value, precision=precision.value, threads=threads or "auto")
+        loaded = load(model, device=device, precision=precision.value, threads=threads or "auto")
         all_read = _classify_all(paths, loaded, top, as_json) and all_read
     if not all_read:
         raise typer.Exit(FAILED)
@@ -59,25 +59,23 @@ def classify(
 
 def _classify_all(paths: list[str], model: Model, top: int, as_json: bool) -> bool:
     """Prints what is seen on each photo. Returns whether all could be read; the others are reported."""
-    failed = 0
-    with with_progress(paths) as tracked:
-        for path in tracked:
-            try:
-                result = model.predict(path, top=top)
-            except ImageError as error:
-                report(error)
-                failed += 1
-            except (ParameterError, ShapeError) as error:
-                report(f"{path}: {error}")  # the network does not know the photo's name
-                failed += 1
-            else:
-                print(_json_line(path, model, result) if as_json else _text(path, model, result), flush=True)
+    failed = print_predictions(paths, model, top, json_line if as_json else _text)
     if _is_bundled(model) and not as_json and failed < len(paths):
         print(_about_bundled(model))
     return failed == 0
 
 
-def _json_line(path: str, model: Model, result: Classification) -> str:
+def print_predictions(
+    paths: list[str], model: Model, top: int, line: Callable[[str, Model, Classification], str]
+) -> int:
+    """Prints `line(path, model, result)` for each photo. Returns how many failed; they are reported."""
+    return for_each_photo(
+        paths, lambda path: print(line(path, model, model.classify(path, top=top)), flush=True)
+    )
+
+
+def json_line(path: str, model: Model, result: Classification) -> str:
+    """A photo's classes for other programs."""
     return json.dumps(
         {
             "image": path,

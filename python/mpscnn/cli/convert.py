@@ -25,7 +25,8 @@ def convert(
         list[Path],
         typer.Argument(
             metavar="FILE",
-            help="The file to convert (or the parts of a network in order), then the .safetensors file to write.",
+            help="The file to convert (or the parts of a network in order; or the folder of Deep MNIST's eight "
+            "raw files), then the .safetensors file to write.",
             show_default=False,
         ),
     ],
@@ -37,20 +38,22 @@ def convert(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="How photos become the input: tensorflow (-1 to 1), caffe, torch, unit, none.",
+            help="How photos become the input: tensorflow (-1 to 1), caffe, torch, unit, none, mnist.",
         ),
     ] = None,
     dtype: Annotated[
         WeightType, typer.Option(help="How weights are stored; uint8 keeps the integers of quantised files.")
     ] = WeightType.float16,
 ) -> None:
-    """Convert TensorFlow Lite models to model files.
+    """Convert TensorFlow Lite models, and the raw files of Deep MNIST, to model files.
 
     Several files are joined: each takes the outputs of the one before as its input.
 
     Example: mpscnn convert model.tflite model.safetensors --labels labels.txt
 
     Example: mpscnn convert body.tflite head.tflite model.safetensors
+
+    Example: mpscnn convert weights/ deep_mnist.safetensors --preprocess mnist
     """
     if len(paths) < 2:
         raise typer.BadParameter(

@@ -38,6 +38,7 @@ def _describe(entry: registry.Entry) -> dict[str, Any]:
         "license": entry.licence,
         "source": entry.publisher,
         "path": None if location is None else str(location),
+        "tested": entry.tested,
     }
 
 
@@ -52,6 +53,7 @@ def _describe_local(name: str) -> dict[str, Any]:
         "license": None,
         "source": "MPSCNN_MODELS",
         "path": str(path),
+        "tested": None,
     }
 
 
@@ -65,7 +67,7 @@ def _table(entries: list[dict[str, Any]]) -> str:
             "?" if entry["bytes"] is None else bytes_text(entry["bytes"]),
             entry["license"] or "?",
             entry["source"],
-            "yes" if entry["path"] else "no",
+            ("yes" if entry["path"] else "no") + (", not yet run here" if entry["tested"] is False else ""),
         )
         for entry in entries
     ]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 _FEW = 4
 
+Photo = TypeVar("Photo")
+
 
 @contextmanager
-def with_progress(photos: Sequence[str]) -> Iterator[Iterable[str]]:
+def with_progress(photos: Sequence[Photo]) -> Iterator[Iterable[Photo]]:
     """The photos, with a bar on stderr while they are taken if it is a terminal and they are more than a few."""
     if len(photos) <= _FEW or not sys.stderr.isatty():
         yield photos

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,9 @@ MAX_LABELS = 1_000_000
 def read_network(sources: Sequence[str | PathLike[str]], *, name: str | None = None) -> Network:
     """The network of a file in another framework's format, or of several that continue each other.
 
-    MobileNet V1 and V2 get the layer names of `mpscnn.models`; others keep the names of the file.
+    A folder stands for the eight raw files of `mpscnn.models.deep_mnist`.
+
+    MobileNet V1 and V2 and the DeepLabs on them get the layer names of `mpscnn.models`; others keep the file's.
 
     Raises:
         UnsupportedError: an unknown format, or a layer that mpscnn lacks. WeightsError: a damaged file.
@@ -33,6 +36,8 @@ def read_network(sources: Sequence[str | PathLike[str]], *, name: str | None = N
     paths = [Path(source) for source in sources]
     if not paths:
         raise ParameterError("convert: no input file given")
+    if len(paths) == 1 and paths[0].is_dir():
+        return _read_folder(paths[0], name)
     suffixes = {path.suffix.lower() for path in paths}
     if len(suffixes) != 1 or not suffixes <= set(_READERS):
         given = ", ".join(sorted(suffix or "(none)" for suffix in suffixes))
@@ -72,17 +77,27 @@ def convert_files(
 
 
 def read_labels(path: str | PathLike[str]) -> list[str]:
-    """Class names, one per line; blank lines at the end are dropped."""
+    """Class names, one per line up to the first blank one: notes may follow behind it."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise WeightsError(f"{path}: is not a text file in UTF-8: {error}") from error
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
-    labels = [line.strip() for line in text.rstrip().split("\n")]
-    if len(labels) > MAX_LABELS or labels == [""]:
-        raise WeightsError(f"{path}: holds {0 if labels == [''] else len(labels)} labels")
+    labels = list(takewhile(bool, (line.strip() for line in text.split("\n"))))
+    if not 0 < len(labels) <= MAX_LABELS:
+        raise WeightsError(f"{path}: holds {len(labels)} labels")
     return labels
+
+
+def _read_folder(directory: Path, name: str | None) -> Network:
+    from mpscnn.models.deep_mnist import deep_mnist, is_deep_mnist
+
+    if not is_deep_mnist(directory):
+        raise UnsupportedError(
+            f"{directory}: holds none of the eight files of Deep MNIST (W_conv1, b_conv1, ...)"
+        )
+    return deep_mnist(directory, name=name or "deep_mnist")
 
 
 def _read_tflite(paths: list[Path], name: str) -> Network:

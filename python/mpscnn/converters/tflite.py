@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from mpscnn.converters import static_shapes
 from mpscnn.converters.flatbuffer import Table
+from mpscnn.converters.tflite_detection import detection_head
 from mpscnn.converters.tflite_file import FileOperator, FileTensor, TfliteFile
+from mpscnn.detector import DetectionHead
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError, WeightsError
 from mpscnn.layer_arguments import Activation
 from mpscnn.layers.layer_maker import Tensor
@@ -36,7 +38,9 @@ def convert(files: Sequence[TfliteFile], name: str) -> Network:
             raise WeightsError(
                 f"{file.origin}: has {len(file.inputs)} inputs, the part before it {len(values)} outputs"
             )
-        values = _FileConverter(network, file).run(values)
+        converter = _FileConverter(network, file)
+        values = converter.run(values)
+        network.detection = converter.detection
     for value in values:
         network.output(value)
     return network
@@ -65,6 +69,8 @@ class _FileConverter:
         self.values: dict[int, Tensor] = {}
         self.constants: dict[int, NDArray[np.generic]] = {}
         self.names: set[str] = {tensor.name for tensor in network.inputs}
+        self.detection: DetectionHead | None = None
+        self.heads: list[Tensor] = []
 
     def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         for index, value in zip(self.file.inputs, inputs, strict=True):
@@ -76,7 +82,7 @@ class _FileConverter:
             self.values[index] = value
         for operator in self.file.operators:
             self._convert_checked(operator)
-        return [self.value(index) for index in self.file.outputs]
+        return self.heads or [self.value(index) for index in self.file.outputs]
 
     def _convert_checked(self, operator: FileOperator) -> None:
         try:
@@ -304,7 +310,10 @@ def _concatenation(c: _FileConverter, operator: FileOperator) -> None:
     if c.activation(operator, 1) is not None:
         raise UnsupportedError(f"{c._where(operator)}: a fused activation is not supported")
     parts = [c.value(index) for index in operator.inputs]
-    axis = c.options(operator).integer(0)
+    axis, rank = c.options(operator).integer(0), len(parts[0].shape)
+    axis = (
+        -1 if axis == rank - 1 else axis
+    )  # the channels' axis has one number, so that architectures compare
     c.result(operator, c.network.concat(parts, axis=axis, name=c.layer_name(operator)))
 
 
@@ -353,10 +362,14 @@ def _pad(c: _FileConverter, operator: FileOperator) -> None:
 
 def _resize(c: _FileConverter, operator: FileOperator) -> None:
     options, (height, width) = c.options(operator), c.integers(operator, 1, "the new size")
+    x = c.value(operator.inputs[0])
+    if x.shape[1:3] == (height, width):  # every sample lies on a pixel
+        c.result(operator, x)
+        return
     bilinear = operator.kind == "RESIZE_BILINEAR"
     corners, centers = (options.boolean(field + (2 if bilinear else 0)) for field in (0, 1))
     y = c.network.resize(
-        c.value(operator.inputs[0]),
+        x,
         (height, width),
         method="bilinear" if bilinear else "nearest",
         alignment="corners" if corners else "half_pixel" if centers else "asymmetric",
@@ -366,7 +379,7 @@ def _resize(c: _FileConverter, operator: FileOperator) -> None:
 
 
 def _activation_layer(c: _FileConverter, operator: FileOperator) -> None:
-    function: Activation = {"RELU": "relu", "RELU6": "relu6"}.get(operator.kind)
+    function: Activation = {"LOGISTIC": "sigmoid", "RELU": "relu", "RELU6": "relu6"}.get(operator.kind)
     if operator.kind == "LEAKY_RELU":
         function = {"kind": "relu", "a": c.options(operator).number(0, "f")}
     c.result(
@@ -397,6 +410,32 @@ def _global_mean(c: _FileConverter, operator: FileOperator) -> None:
     c.result(operator, y if keeps else c.network.flatten(y, name=c.layer_name(operator, "/flatten")))
 
 
+def _final_argmax(c: _FileConverter, operator: FileOperator) -> None:
+    """Left out at the end of a file: the network's output is the scores, whose greatest `Model.segment` takes."""
+    x = c.value(operator.inputs[0])
+    axes = c.integers(operator, 1, "the axis")
+    if (
+        operator.outputs[0] not in c.file.outputs
+        or len(axes) != 1
+        or axes[0] % len(x.shape) != len(x.shape) - 1
+    ):
+        raise UnsupportedError(
+            f"{c._where(operator)}: only the largest channel, as the file's result, is supported"
+        )
+    c.result(operator, x)
+
+
+def _detection(c: _FileConverter, operator: FileOperator) -> None:
+    """The network ends at the heads; what the operator does with them becomes the network's `detection`."""
+    if sorted(operator.outputs) != sorted(c.file.outputs):
+        raise UnsupportedError(f"{c._where(operator)}: its results must be the file's, and all of them")
+    c.heads = [c.value(index) for index in operator.inputs[:2]]
+    anchors = c._dequantized(operator.inputs[2], c._constant_tensor(operator, 2))
+    c.detection = detection_head(
+        operator.custom_options, [(head.name, head.shape) for head in c.heads], anchors, c._where(operator)
+    )
+
+
 def _same_value(c: _FileConverter, operator: FileOperator) -> None:
     """QUANTIZE and DEQUANTIZE change how a value is stored, which a float network does not do."""
     index = operator.inputs[0]
@@ -409,14 +448,17 @@ def _same_value(c: _FileConverter, operator: FileOperator) -> None:
 
 _OPERATORS: dict[str, Callable[[_FileConverter, FileOperator], None]] = {
     "ADD": _add,
+    "ARG_MAX": _final_argmax,
     "AVERAGE_POOL_2D": _pool,
     "CONCATENATION": _concatenation,
     "CONV_2D": _convolution,
+    "CUSTOM TFLite_Detection_PostProcess": _detection,
     "DEPTHWISE_CONV_2D": _depthwise,
     "DEQUANTIZE": _same_value,
     "EXPAND_DIMS": _reshape,
     "FULLY_CONNECTED": _fully_connected,
     "LEAKY_RELU": _activation_layer,
+    "LOGISTIC": _activation_layer,
     "MAX_POOL_2D": _pool,
     "MEAN": _global_mean,
     "PAD": _pad,

@@ -59,6 +59,8 @@ class FileOperator:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: Table | None
+    custom_options: bytes = b""
+    """Of an operator that is not TensorFlow Lite's own."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +116,8 @@ def _operator(entry: Table, kinds: list[str], tensors: int) -> FileOperator:
     index = entry.integer(0, "I")
     if index >= len(kinds):
         raise WeightsError(f"damaged: an operator has the kind {index} of {len(kinds)}")
-    return FileOperator(
-        kinds[index], _indices(entry, 1, tensors), _indices(entry, 2, tensors), entry.table(4)
-    )
+    inputs, outputs = (_indices(entry, field, tensors) for field in (1, 2))
+    return FileOperator(kinds[index], inputs, outputs, entry.table(4), entry.numbers(5, "u1").tobytes())
 
 
 def _indices(entry: Table, field: int, tensors: int) -> tuple[int, ...]:

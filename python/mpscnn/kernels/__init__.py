@@ -46,6 +46,7 @@ from mpscnn.kernels.kernel import (
     allocate_image,
     allocate_temporary_image,
 )
+from mpscnn.kernels.metal_kernel import MetalKernel, MetalParameter
 from mpscnn.kernels.neuron import (
     Neuron,
     NeuronAbsolute,
@@ -137,6 +138,8 @@ __all__ = [
     "Kernel",
     "LocalContrastNormalization",
     "LogSoftMax",
+    "MetalKernel",
+    "MetalParameter",
     "Multiply",
     "Neuron",
     "NeuronAbsolute",

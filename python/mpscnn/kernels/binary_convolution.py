@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 
 from mpscnn.errors import ParameterError
-from mpscnn.kernels.convolution import ConvolutionDescriptor
-from mpscnn.kernels.kernel import UnaryKernel
-from mpscnn.kernels.properties import Descriptor, Flag, Integer, Text
+from mpscnn.kernels.convolution import ConvolutionDescriptor, WindowedKernel
+from mpscnn.kernels.properties import Descriptor, Flag, Text
 from mpscnn.weights import unpack_binary_weights
 
 
-class BinaryConvolution(UnaryKernel):
+class BinaryConvolution(WindowedKernel):
     """Convolution with weights of one bit, as MPSCNNBinaryConvolution.
 
     result[o] = neuron(output_scale[o] * beta * sum + output_bias[o]) over the window of `Convolution`, with
@@ -35,14 +34,6 @@ class BinaryConvolution(UnaryKernel):
 
     apple_class = "MPSCNNBinaryConvolution"
 
-    kernel_width = Integer("Columns of the filter.")
-    kernel_height = Integer("Rows of the filter.")
-    input_feature_channels = Integer("Feature channels of the source.")
-    output_feature_channels = Integer("Number of filters.")
-    stride_x = Integer("Source columns between destination columns.")
-    stride_y = Integer("Source rows between destination rows.")
-    dilation_rate_x = Integer("Source columns between taps.")
-    dilation_rate_y = Integer("Source rows between taps.")
     type = Text('"binary_weights", "xnor" or "and".')
     use_beta_scaling = Flag(
         "Whether results are multiplied by the mean magnitude of the source in the window."

@@ -159,7 +159,20 @@ class _Weighted(UnaryKernel):
             self._set_weight(role, value)
 
 
-class Convolution(_Weighted):
+class WindowedKernel(UnaryKernel):
+    """Sizes that kernels with a filter have from their descriptor."""
+
+    kernel_width = Integer("Columns of the filter.")
+    kernel_height = Integer("Rows of the filter.")
+    input_feature_channels = Integer("Feature channels of the source.")
+    output_feature_channels = Integer("Number of filters.")
+    stride_x = Integer("Source columns between destination columns.")
+    stride_y = Integer("Source rows between destination rows.")
+    dilation_rate_x = Integer("Source columns between taps.")
+    dilation_rate_y = Integer("Source rows between taps.")
+
+
+class Convolution(_Weighted, WindowedKernel):
     """Convolution (a correlation), as MPSCNNConvolution.
 
     result[o] = neuron(batch_norm(bias[o] + sum over v, u, c of
@@ -177,14 +190,6 @@ class Convolution(_Weighted):
 
     apple_class = "MPSCNNConvolution"
 
-    kernel_width = Integer("Columns of the filter.")
-    kernel_height = Integer("Rows of the filter.")
-    input_feature_channels = Integer("Feature channels of the source.")
-    output_feature_channels = Integer("Number of filters.")
-    stride_x = Integer("Source columns between destination columns.")
-    stride_y = Integer("Source rows between destination rows.")
-    dilation_rate_x = Integer("Source columns between taps.")
-    dilation_rate_y = Integer("Source rows between taps.")
     groups = Integer(
         "Independent groups of channels; each has a multiple of 4 source and destination channels."
     )

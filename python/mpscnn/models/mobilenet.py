@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Any
 
@@ -63,15 +63,8 @@ def mobilenet_v1(
     Raises:
         ParameterError: an argument out of range. WeightsError: weights that do not fit.
     """
-    net = Network(input=(*_input_size(input_size), 3), name="mobilenet_v1")
-    width = _width_v1(depth_multiplier)
-    x = net.conv2d(net.input, width(32), 3, strides=2, padding="same", activation="relu6", name="conv1")
-    layers = [layer for i, layer in enumerate(_V1_LAYERS) if not (shallow and i in _V1_SHALLOW_LEFT_OUT)]
-    for i, (stride, channels) in enumerate(layers, start=1):
-        x = net.depthwise_conv2d(
-            x, 3, strides=stride, padding="same", activation="relu6", name=f"depthwise{i}"
-        )
-        x = net.conv2d(x, width(channels), 1, activation="relu6", name=f"pointwise{i}")
+    net = Network(input=(*image_size(input_size), 3), name="mobilenet_v1")
+    x = mobilenet_v1_layers(net, net.input, depth_multiplier=depth_multiplier, shallow=shallow)
     return _with_head(net, x, classes, output, weights)
 
 
@@ -100,26 +93,62 @@ def mobilenet_v2(
     Raises:
         ParameterError: an argument out of range. WeightsError: weights that do not fit.
     """
-    _require_multiplier(depth_multiplier)
-    net = Network(input=(*_input_size(input_size), 3), name="mobilenet_v2")
-
-    def width(channels: int) -> int:
-        return round_channels(channels * depth_multiplier)
-
-    x = net.conv2d(net.input, width(32), 3, strides=2, padding="same", activation="relu6", name="conv1")
-    block = 0
-    for expansion, channels, repetitions, first_stride in _V2_BLOCKS:
-        for repetition in range(repetitions):
-            block += 1
-            stride = first_stride if repetition == 0 else 1
-            x = inverted_residual(net, x, block, width(channels), expansion=expansion, stride=stride)
-    last = round_channels(1280 * max(1.0, depth_multiplier))
-    x = net.conv2d(x, last, 1, activation="relu6", name="conv_last")
+    net = Network(input=(*image_size(input_size), 3), name="mobilenet_v2")
+    x = mobilenet_v2_blocks(net, net.input, depth_multiplier=depth_multiplier)
+    x = mobilenet_v2_last(net, x, depth_multiplier=depth_multiplier)
     return _with_head(net, x, classes, output, weights)
 
 
+def mobilenet_v1_layers(
+    net: Network, x: Tensor, *, depth_multiplier: float = 1.0, shallow: bool = False
+) -> Tensor:
+    """conv1 and the depthwise separable convolutions of `mobilenet_v1`; returns the last one's result."""
+    width = _width_v1(depth_multiplier)
+    x = net.conv2d(x, width(32), 3, strides=2, padding="same", activation="relu6", name="conv1")
+    layers = [layer for i, layer in enumerate(_V1_LAYERS) if not (shallow and i in _V1_SHALLOW_LEFT_OUT)]
+    for i, (stride, channels) in enumerate(layers, start=1):
+        x = net.depthwise_conv2d(
+            x, 3, strides=stride, padding="same", activation="relu6", name=f"depthwise{i}"
+        )
+        x = net.conv2d(x, width(channels), 1, activation="relu6", name=f"pointwise{i}")
+    return x
+
+
+def mobilenet_v2_blocks(
+    net: Network, x: Tensor, *, depth_multiplier: float = 1.0, output_stride: int = 32, divisor: int = 8
+) -> Tensor:
+    """conv1 and the 17 blocks of `mobilenet_v2`; returns the last one's result.
+
+    Args:
+        output_stride: how many times smaller the result is than `x`. Blocks whose strides would go beyond it have
+            stride 1, and those behind them dilated kernels instead, which see what they would have seen (Chen et al.
+            2017, atrous convolution).
+        divisor: widths are multiples of it.
+    """
+    require_multiplier(depth_multiplier)
+    width = round_channels(32 * depth_multiplier, divisor)
+    x = net.conv2d(x, width, 3, strides=2, padding="same", activation="relu6", name="conv1")
+    block, reached, dilation = 0, 2, 1
+    for expansion, channels, repetitions, first_stride in _V2_BLOCKS:
+        width = round_channels(channels * depth_multiplier, divisor)
+        for repetition in range(repetitions):
+            block += 1
+            wanted = first_stride if repetition == 0 else 1
+            stride = wanted if reached * wanted <= output_stride else 1
+            x = inverted_residual(net, x, block, width, expansion=expansion, stride=stride, dilation=dilation)
+            reached *= stride
+            dilation *= wanted // stride
+    return x
+
+
+def mobilenet_v2_last(net: Network, x: Tensor, *, depth_multiplier: float = 1.0) -> Tensor:
+    """conv_last, the convolution of `mobilenet_v2` behind its blocks."""
+    channels = round_channels(1280 * max(1.0, depth_multiplier))
+    return net.conv2d(x, channels, 1, activation="relu6", name="conv_last")
+
+
 def inverted_residual(
-    net: Network, x: Tensor, block: int, channels: int, *, expansion: int, stride: int
+    net: Network, x: Tensor, block: int, channels: int, *, expansion: int, stride: int, dilation: int = 1
 ) -> Tensor:
     """One block of MobileNet V2: expand, filter depthwise, project, and add where the shape stays."""
     inputs = x.shape[-1] or 0
@@ -127,7 +156,13 @@ def inverted_residual(
     if expansion != 1:
         y = net.conv2d(y, inputs * expansion, 1, activation="relu6", name=f"expand{block}")
     y = net.depthwise_conv2d(
-        y, 3, strides=stride, padding="same", activation="relu6", name=f"depthwise{block}"
+        y,
+        3,
+        strides=stride,
+        padding="same",
+        dilation=dilation,
+        activation="relu6",
+        name=f"depthwise{block}",
     )
     y = net.conv2d(y, channels, 1, name=f"project{block}")
     return net.add(x, y, name=f"add{block}") if stride == 1 and inputs == channels else y
@@ -146,27 +181,32 @@ def _with_head(net: Network, x: Tensor, classes: int, output: str, weights: Weig
     x = net.flatten(net.conv2d(x, classes, 1, name="classifier"), name="logits")
     net.output(net.softmax(x, name="softmax") if output == "softmax" else x)
     if weights is not None:
-        net.load_weights(weights if isinstance(weights, Mapping) else _weights_of_file(weights))
+        net.load_weights(weight_arrays(weights))
     return net
 
 
-def _weights_of_file(source: str | PathLike[str]) -> Mapping[str, Any]:
+def weight_arrays(weights: Mapping[str, Any] | str | PathLike[str]) -> Mapping[str, Any]:
+    """Weights as a mapping, from the file or registry name where they are given so."""
+    if isinstance(weights, Mapping):
+        return weights
     from mpscnn.model import load
 
-    return load(source).network.weights
+    return load(weights).network.weights
 
 
-def _width_v1(multiplier: float) -> Any:
-    _require_multiplier(multiplier)
+def _width_v1(multiplier: float) -> Callable[[int], int]:
+    require_multiplier(multiplier)
     return lambda channels: max(int(channels * multiplier), 8)
 
 
-def _require_multiplier(multiplier: float) -> None:
+def require_multiplier(multiplier: float) -> None:
+    """ParameterError for a depth multiplier out of range."""
     if not 0.1 <= multiplier <= 4.0:
         raise ParameterError(f"depth_multiplier must be from 0.1 to 4, got {multiplier!r}")
 
 
-def _input_size(size: Size) -> tuple[int, int]:
+def image_size(size: Size) -> tuple[int, int]:
+    """(height, width) of an input; ParameterError below 32."""
     height, width = pair("input_size", size)
     if min(height, width) < 32:
         raise ParameterError(f"input_size must be at least 32, got {size!r}")

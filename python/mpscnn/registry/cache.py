@@ -55,12 +55,12 @@ def _expanded(path: str) -> Path:
 
 def source_path(file: PublishedFile) -> Path:
     """Where the publisher's file is cached: under its own name, next to no other version of it."""
-    return cache_directory() / "sources" / file.sha256[:16] / file.name
+    return cache_directory() / "sources" / file.digest[:16] / file.name
 
 
 def converted_path(entry: Entry, converter_version: int) -> Path:
     """Where the converted model is cached. Its name holds all that decides its contents."""
-    parts = [entry.name, *(file.sha256[:16] for file in entry.files), entry.preprocess, entry.dtype]
+    parts = [entry.name, *(file.digest[:16] for file in entry.files), entry.preprocess, entry.dtype]
     return cache_directory() / "models" / ("-".join(parts) + f"-v{converter_version}.safetensors")
 
 
@@ -82,7 +82,7 @@ def instructions(file: PublishedFile) -> str:
     directories = model_directories()
     listed = ", ".join(str(path) + ("" if path.is_dir() else " (no such directory)") for path in directories)
     return (
-        f"To do without the download, get {file.name} ({file.size} bytes, sha256 {file.sha256})\n"
+        f"To do without the download, get {file.name} ({file.identity})\n"
         f"from {file.url}\n"
         f"and put it at {source_path(file)}\n"
         f"or, under that name, into a directory listed in MPSCNN_MODELS (now: {listed or 'not set'})."
@@ -92,16 +92,17 @@ def instructions(file: PublishedFile) -> str:
 def difference(path: Path, file: PublishedFile) -> str | None:
     """What tells the local file from the published one, or None if they are the same."""
     size = path.stat().st_size
-    if size != file.size:
+    if file.size is not None and size != file.size:
         return f"{size} bytes instead of {file.size}"
     import hashlib
 
-    digest = hashlib.sha256()
+    # git's names are no secret to keep: they only tell one version of a file from another.
+    digest = hashlib.sha256() if file.sha256 else hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
-    if digest.hexdigest() != file.sha256:
-        return f"sha256 {digest.hexdigest()} instead of {file.sha256}"
+    if digest.hexdigest() != file.digest:
+        return f"{'sha256' if file.sha256 else 'git blob'} {digest.hexdigest()} instead of {file.digest}"
     return None
 
 

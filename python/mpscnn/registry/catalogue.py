@@ -5,19 +5,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["BUNDLED_MODEL", "CATALOGUE", "Entry", "PublishedFile"]
+__all__ = ["BUNDLED_MODEL", "CATALOGUE", "DIGITS", "Entry", "PublishedFile"]
 
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """One file at its publisher, pinned by size and checksum."""
+    """One file at its publisher, pinned by checksum."""
 
     name: str
     url: str
-    size: int
-    """Bytes."""
-    sha256: str
+    size: int | None
+    """Bytes; None where only its name in the publisher's repository is known."""
+    sha256: str = ""
     """Lower-case hexadecimal digest."""
+    git_blob: str = ""
+    """Instead of it the name that git gives the content: SHA-1 of "blob SIZE", a zero byte and the content."""
+
+    @property
+    def digest(self) -> str:
+        """Whichever checksum pins it."""
+        return self.sha256 or self.git_blob
+
+    @property
+    def identity(self) -> str:
+        """Size and checksum, for people."""
+        if not self.sha256:
+            return f"git blob {self.git_blob}"
+        return f"{self.size} bytes, sha256 {self.sha256}"
 
 
 @dataclass(frozen=True)
@@ -29,7 +43,7 @@ class Entry:
     input_size: tuple[int, int]
     """Height and width in pixels."""
     classes: int
-    """Number of outputs, a background class included."""
+    """Number of labels: of classifiers and segmenters a background class included, of detectors not."""
     sources: tuple[PublishedFile, ...]
     """The parts of the network in the order in which they are joined; none for a bundled model."""
     labels: PublishedFile | None
@@ -39,6 +53,8 @@ class Entry:
     publisher: str
     dtype: str = "uint8"
     """How the converted file stores weights; uint8 keeps the integers of the quantised originals exactly."""
+    tested: bool = True
+    """Whether the file has been run here and its answers compared with the original's."""
 
     @property
     def bundled(self) -> bool:
@@ -52,9 +68,10 @@ class Entry:
 
     @property
     def size(self) -> int | None:
-        """Bytes of the publisher's files, or of the bundled file; None if that one is missing."""
+        """Bytes of the publisher's files, or of the bundled file; None if one is missing or of unknown size."""
         if not self.bundled:
-            return sum(file.size for file in self.files)
+            sizes = [file.size for file in self.files]
+            return None if None in sizes else sum(size or 0 for size in sizes)
         location = self.location()
         return None if location is None else location.stat().st_size
 
@@ -98,6 +115,35 @@ def _mobilenet(name: str, aliases: tuple[str, ...], resolution: int, *sources: P
     )
 
 
+_PASCAL_LABELS = _coral(
+    "pascal_voc_segmentation_labels.txt",
+    263,
+    "7337a2b06728385fb3e1106416c67bfddf69628598b1f2f0db6a63cd63fb6b1e",
+)
+
+_COCO_LABELS = _coral(
+    "coco_labels.txt", 661, "dc183f003fc753c4c43fae6fdf7f387559449573f13fa32e517fb7453fd380f1"
+)
+_FACE_LABELS = _coral(
+    "face_labels.txt", 5, "98d57c25a2bed283c090bc2508078faff041262880bec9b6b744e6372d4a5f09"
+)
+
+
+def _detector(name: str, resolution: int, file: str, git_blob: str, labels: PublishedFile) -> Entry:
+    return Entry(
+        name=name,
+        aliases=(),
+        input_size=(resolution, resolution),
+        classes=1 if labels is _FACE_LABELS else 90,
+        sources=(PublishedFile(file, _GOOGLE_CORAL + file, None, git_blob=git_blob),),
+        labels=labels,
+        preprocess="tensorflow",
+        licence="Apache-2.0",
+        publisher="github.com/google-coral/test_data",
+        tested=False,
+    )
+
+
 BUNDLED_MODEL = Entry(
     name="cifar10_mobilenet_v2",
     aliases=(),
@@ -110,8 +156,21 @@ BUNDLED_MODEL = Entry(
     publisher="mpscnn (bundled)",
 )
 
+DIGITS = Entry(
+    name="digits",
+    aliases=(),
+    input_size=(28, 28),
+    classes=10,
+    sources=(),
+    labels=None,
+    preprocess="",
+    licence="Apache-2.0",
+    publisher="mpscnn (bundled)",
+)
+
 CATALOGUE: tuple[Entry, ...] = (
     BUNDLED_MODEL,
+    DIGITS,
     _mobilenet(
         "mobilenet_v2",
         ("mobilenet_v2_1.0_224",),
@@ -156,5 +215,50 @@ CATALOGUE: tuple[Entry, ...] = (
             525598,
             "cb273c23ee76374b05b9583177e28aa19744858a7679c56a250e83d0333da785",
         ),
+    ),
+    Entry(
+        name="deeplab_v3",
+        aliases=("deeplabv3_mnv2_pascal",),
+        input_size=(513, 513),
+        classes=21,
+        sources=(
+            _coral(
+                "deeplabv3_mnv2_pascal_quant.tflite",
+                2193224,
+                "350af47fd346ea6d74b58833a351f583ba860e9806ec5bd292ff8d8f1f249398",
+            ),
+        ),
+        labels=_PASCAL_LABELS,
+        preprocess="tensorflow",
+        licence="Apache-2.0",
+        publisher="github.com/google-coral/test_data",
+    ),
+    _detector(
+        "ssd_mobilenet_v1",
+        300,
+        "ssd_mobilenet_v1_coco_quant_postprocess.tflite",
+        "1a2270d37dd7d0f84acc49e069391312e697cf12",
+        _COCO_LABELS,
+    ),
+    _detector(
+        "ssd_mobilenet_v2",
+        300,
+        "ssd_mobilenet_v2_coco_quant_postprocess.tflite",
+        "28b6bdee3548170bb999ffcc7248b40d76f6b6b8",
+        _COCO_LABELS,
+    ),
+    _detector(
+        "ssd_mobilenet_v2_face",
+        320,
+        "ssd_mobilenet_v2_face_quant_postprocess.tflite",
+        "1a36d6c963890c1fd3f1e386d8bd5970e872b38c",
+        _FACE_LABELS,
+    ),
+    _detector(
+        "ssdlite_mobiledet",
+        320,
+        "ssdlite_mobiledet_coco_qat_postprocess.tflite",
+        "f2857fa8b4a89cc285194ab5a636ddbe2def7fde",
+        _COCO_LABELS,
     ),
 )

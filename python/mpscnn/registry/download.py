@@ -24,8 +24,9 @@ from mpscnn.registry.progress import progress_bar
 __all__ = ["Client", "is_https"]
 
 _CHUNK = 1 << 16
+_LARGEST = 1 << 28  # bytes of a file whose size only the server tells
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-_Progress = Callable[[str, int], contextlib.AbstractContextManager[Callable[[int], None]]]
+_Progress = Callable[[str, int | None], contextlib.AbstractContextManager[Callable[[int], None]]]
 
 
 class _Transient(Exception):
@@ -102,7 +103,7 @@ class Client:
         start = part.stat().st_size if part.exists() else 0
         if start == file.size:
             return
-        if start > file.size:
+        if file.size is not None and start > file.size:
             part.unlink()
             start = 0
         try:
@@ -111,9 +112,9 @@ class Client:
             with response:
                 if response.status != http.client.PARTIAL_CONTENT:
                     start = 0
-                _check_announcement(response, file, start)
+                size = _announced_size(response, file, start)
                 with part.open("ab" if start else "wb") as stream:
-                    _copy(response, stream, start, file.size, report)
+                    _copy(response, stream, start, size, report)
         except _WrongBytes:
             part.unlink(missing_ok=True)
             raise
@@ -160,8 +161,8 @@ def _network_errors() -> Iterator[None]:
         raise _Transient(str(error) or type(error).__name__) from error
 
 
-def _check_announcement(response: Any, file: PublishedFile, start: int) -> None:
-    """Refuse, before anything is read, a body that cannot complete the file from byte `start` on."""
+def _announced_size(response: Any, file: PublishedFile, start: int) -> int:
+    """Bytes of the whole file. Refuses, before anything is read, a body that cannot complete it from `start` on."""
     if response.status == http.client.PARTIAL_CONTENT:
         announced = response.headers.get("Content-Range", "")
         match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", announced.strip())
@@ -170,8 +171,13 @@ def _check_announcement(response: Any, file: PublishedFile, start: int) -> None:
         size = match[2]
     else:
         size = response.headers.get("Content-Length", "*")
+    if file.size is None:
+        if not size.isdecimal() or not start < int(size) <= _LARGEST:
+            raise _WrongSize(f"the server says that the file has {size} bytes")
+        return int(size)
     if size not in ("*", str(file.size)):
         raise _WrongSize(f"the server's file has {size} bytes instead of {file.size}")
+    return file.size
 
 
 def _copy(response: Any, stream: IO[bytes], start: int, size: int, report: Callable[[int], None]) -> None:

@@ -10,7 +10,7 @@ __all__ = ["progress_bar"]
 
 
 @contextlib.contextmanager
-def progress_bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
+def progress_bar(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """Give a function that takes the number of bytes done so far; draw on stderr if it is a terminal."""
     if not sys.stderr.isatty():
         yield lambda _completed: None

@@ -2,6 +2,10 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <exception>
+#include <future>
+#include <limits>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -39,6 +43,37 @@ mpscnn::Graph sums() {
     return graph;
 }
 
+/// Streams of frames: futures, handlers, and what each throws.
+void run_frames() {
+    const mpscnn::Program program = sums().compile({.device = "cpu"});
+    mpscnn::Runner runner(program, {.inflight = 2, .max_batch = 4, .check_finite = true, .max_wait = 1000});
+    expect(runner.describe().find("\"places\":8") != std::string::npos, "places");
+    const mpscnn::Shape image{1, 4, 4, 2}, result{1, 2};
+    const std::vector<float> fine(32, 1.0f), broken(32, std::numeric_limits<float>::quiet_NaN());
+    std::vector<float> output(2), ignored(2), never(2);
+    const mpscnn_tensor first = mpscnn::tensor(fine.data(), image),
+                        second = mpscnn::tensor(broken.data(), image),
+                        to_first = mpscnn::tensor(output.data(), result),
+                        to_second = mpscnn::tensor(ignored.data(), result),
+                        to_third = mpscnn::tensor(never.data(), result);
+    std::future<void> good = runner.submit({&first, 1}, {&to_first, 1});
+    std::future<void> bad = runner.submit({&second, 1}, {&to_second, 1});
+    std::exception_ptr cancelled;
+    bool marked = false;
+    const auto number = runner.submit({&first, 1}, {&to_third, 1},
+                                      [&](std::exception_ptr failure) { cancelled = std::move(failure); });
+    runner.mark([&](std::exception_ptr failure) { marked = !failure; });
+    expect(runner.cancel(number), "a waiting frame is cancelled");
+    runner.close();
+    good.get();
+    expect(output == std::vector<float>{32, 0}, "the frame's result");
+    expect_thrown<mpscnn::Error>([&] { bad.get(); }, "image");
+    runner.wait();
+    expect_thrown<mpscnn::CancelledError>([&] { std::rethrow_exception(cancelled); }, "before it began");
+    expect(marked, "the mark is handed out");
+    expect_thrown<mpscnn::StateError>([&] { runner.submit({&first, 1}, {&to_first, 1}); }, "is closed");
+}
+
 void run() {
     const auto graph = sums();
     expect(graph.shape(1) == mpscnn::Shape{-1, 2}, "shape of the result");
@@ -63,6 +98,37 @@ void run() {
     expect(output[0] == 48.0f && output[2] == 0.0f, "half input");
 }
 
+/// A model file whose network gives a photo's amounts of red, green and blue as scores.
+std::string colors_file() {
+    const std::string graph =
+        R"({\"name\": \"colors\", \"inputs\": [{\"name\": \"image\", \"shape\": [-1, 8, 8, 3]}], \"nodes\": )"
+        R"([{\"name\": \"scores\", \"operation\": \"pooling\", \"inputs\": [\"image\"], \"attributes\": )"
+        R"({\"kind\": \"average\", \"kernel_height\": 1, \"kernel_width\": 1}}], \"outputs\": [\"scores\"]})";
+    std::string header = R"({"__metadata__": {"mpscnn.version": "1", "mpscnn.preprocess": "\"unit\"", )"
+                         R"("mpscnn.graph": ")" +
+                         graph + R"("}})";
+    header.resize((header.size() + 7) / 8 * 8, ' ');
+    const auto size = static_cast<std::uint64_t>(header.size());
+    return std::string(reinterpret_cast<const char *>(&size), sizeof size) + header;
+}
+
+void segment() {
+    const std::string content = colors_file();
+    mpscnn::Model model(mpscnn::ModelFile::parse(std::as_bytes(std::span(content)), "colors"),
+                        {.device = "cpu"});
+    std::vector<std::uint8_t> pixels(std::size_t{3} * 12 * 4, 0); // the left half red, the right half blue
+    for (std::size_t i = 0; i < 48; ++i) pixels[3 * i + (i % 12 < 6 ? 0 : 2)] = 255;
+    const auto plain = model.segment(mpscnn::ImageView::rgb8(pixels.data(), 12, 4));
+    expect(plain.width == 12 && plain.height == 4 && plain.scores.empty(), "size of a segmentation");
+    expect(plain.labels.size() == 48 && plain.labels.front() == 0 && plain.labels.back() == 2, "labels");
+    // Turned to the right: the left edge is on top.
+    const mpscnn::ImageView turned(pixels.data(), 12, 4, MPSCNN_RGB8, 0, 6);
+    const auto scored = model.segment(turned, 3);
+    expect(scored.width == 4 && scored.height == 12 && scored.labels.back() == 2, "a turned photo");
+    expect(scored.scores.size() == 144 && scored.scores[0] > 0.99f && scored.scores[2] < 0.01f, "scores");
+    expect_thrown<mpscnn::ShapeError>([&] { (void)model.segment(turned, 4); }, "room for 4 classes");
+}
+
 void refuse() {
     const auto graph = sums();
     auto session = graph.compile().session();
@@ -80,6 +146,16 @@ int main() {
     static_assert(!std::is_copy_constructible_v<mpscnn::Session>);
     static_assert(std::is_nothrow_move_constructible_v<mpscnn::Program>);
     run();
+    // On Linux a program with libc++ shares the functions that store and rethrow exceptions with a library
+    // that was built with libstdc++, whose stored exceptions it does not know: a Runner's failures arrive
+    // without their text.
+#if defined(_LIBCPP_VERSION) && !defined(__APPLE__)
+    constexpr bool one_runtime = false;
+#else
+    constexpr bool one_runtime = true;
+#endif
+    if (one_runtime) run_frames();
+    segment();
     refuse();
     if (failures == 0) std::printf("mpscnn %s works\n", mpscnn::version().c_str());
     return failures == 0 ? 0 : 1;

@@ -1,6 +1,7 @@
 #import "metal/command_buffer.h"
 #import "metal/library.h"
 #import "metal/pixel_format.h"
+#import "metal/reflection.h"
 #import "metal/resource.h"
 
 #include <algorithm>
@@ -206,7 +207,28 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
         return nil;
     }
     if (!METAL_EXPECT(computeFunction, "newComputePipelineStateWithFunction: nil")) return nil;
-    return [[EmulatedPipeline alloc] initWithFunction:static_cast<EmulatedFunction *>(computeFunction)];
+    auto *function = static_cast<EmulatedFunction *>(computeFunction);
+    if (!METAL_EXPECT([function isComplete], "a pipeline of function %s without its function constants",
+                      utf8([function name]).c_str())) {
+        report_error(error, MTLLibraryErrorDomain, MTLLibraryErrorInternal, "function constants are missing");
+        return nil;
+    }
+    return [[EmulatedPipeline alloc] initWithFunction:function];
+}
+
+- (id<MTLComputePipelineState>)
+    newComputePipelineStateWithFunction:(id<MTLFunction>)computeFunction
+                                options:(MTLPipelineOption)options
+                             reflection:(MTLAutoreleasedComputePipelineReflection *)reflection
+                                  error:(NSError **)error {
+    id<MTLComputePipelineState> pipeline = [self newComputePipelineStateWithFunction:computeFunction
+                                                                               error:error];
+    if (!pipeline || !reflection) return pipeline;
+    if (METAL_EXPECT(options & MTLPipelineOptionArgumentInfo,
+                     "a reflection without MTLPipelineOptionArgumentInfo"))
+        *reflection = [[[MTLComputePipelineReflection alloc]
+            initWithKernel:*[static_cast<EmulatedFunction *>(computeFunction) kernel]] autorelease];
+    return pipeline;
 }
 @end
 

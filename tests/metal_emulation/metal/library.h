@@ -57,14 +57,18 @@ std::string compile_source(const std::string &source, const std::vector<std::str
     id<MTLDevice> device_;
     NSString *label_;
     std::shared_ptr<metal_emulation::LoadedLibrary> loaded_;
+    const msl::Program *program_;
     const msl::Kernel *kernel_;
     metal_emulation::ConstantBytes constants_;
 }
 - (instancetype)initWithDevice:(id<MTLDevice>)device
                        library:(std::shared_ptr<metal_emulation::LoadedLibrary>)loaded
+                       program:(const msl::Program *)program
                         kernel:(const msl::Kernel *)kernel
                      constants:(metal_emulation::ConstantBytes)constants;
 - (const msl::Kernel *)kernel;
+/// Whether it has values for all of its constants.
+- (BOOL)isComplete;
 - (void)run:(const msl::Bindings &)bindings grid:(const msl::Grid &)grid;
 @end
 

@@ -1,9 +1,11 @@
 #import "metal/library.h"
+#import "metal/reflection.h"
 
 #import <objc/runtime.h>
 
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 
 #include <dlfcn.h>
 
@@ -60,34 +62,47 @@ LoadedLibrary::~LoadedLibrary() { dlclose(handle_); }
     return names;
 }
 
+/// Calls visit(program, kernel) for the kernel of this name, if there is one, and returns what it returns.
+template <class Visit> static id with_kernel(const LoadedLibrary &loaded, NSString *name, Visit visit) {
+    const msl::Library &library = loaded.contents();
+    for (int p = 0; p < library.program_count; ++p) {
+        const msl::Program &program = *library.programs[p];
+        for (int k = 0; k < program.kernel_count; ++k)
+            if (utf8(name) == program.kernels[k].name) return visit(program, program.kernels[k]);
+    }
+    return nil;
+}
+
+// One that uses function constants can be asked for them, but makes no pipeline.
 - (id<MTLFunction>)newFunctionWithName:(NSString *)name {
-    NSError *error = nil;
-    id<MTLFunction> function = [self newFunctionWithName:name constantValues:nil error:&error];
-    if (!function && [[self functionNames] containsObject:name])
-        violation("newFunctionWithName: of a function with function constants: %s",
-                  utf8([error localizedDescription]).c_str());
-    return function;
+    return with_kernel(*loaded_, name, [&](const msl::Program &program, const msl::Kernel &kernel) {
+        return [[EmulatedFunction alloc] initWithDevice:device_
+                                                library:loaded_
+                                                program:&program
+                                                 kernel:&kernel
+                                              constants:{}];
+    });
 }
 
 - (id<MTLFunction>)newFunctionWithName:(NSString *)name
                         constantValues:(MTLFunctionConstantValues *)constantValues
                                  error:(NSError **)error {
-    const msl::Library &library = loaded_->contents();
-    for (int p = 0; p < library.program_count; ++p) {
-        const msl::Program &program = *library.programs[p];
-        for (int k = 0; k < program.kernel_count; ++k) {
-            if (utf8(name) != program.kernels[k].name) continue;
+    BOOL found = NO;
+    id function =
+        with_kernel(*loaded_, name, [&](const msl::Program &program, const msl::Kernel &kernel) -> id {
+            found = YES;
             ConstantBytes constants;
             if (![self takeConstants:constants of:program from:constantValues error:error]) return nil;
             return [[EmulatedFunction alloc] initWithDevice:device_
                                                     library:loaded_
-                                                     kernel:&program.kernels[k]
+                                                    program:&program
+                                                     kernel:&kernel
                                                   constants:std::move(constants)];
-        }
-    }
-    report_error(error, MTLLibraryErrorDomain, MTLLibraryErrorFunctionNotFound,
-                 "there is no function " + utf8(name));
-    return nil;
+        });
+    if (!found)
+        report_error(error, MTLLibraryErrorDomain, MTLLibraryErrorFunctionNotFound,
+                     "there is no function " + utf8(name));
+    return function;
 }
 
 // Metal demands the constants that a function uses; here all of its file.
@@ -117,11 +132,13 @@ LoadedLibrary::~LoadedLibrary() { dlclose(handle_); }
 
 - (instancetype)initWithDevice:(id<MTLDevice>)device
                        library:(std::shared_ptr<LoadedLibrary>)loaded
+                       program:(const msl::Program *)program
                         kernel:(const msl::Kernel *)kernel
                      constants:(ConstantBytes)constants {
     self = [super init];
     device_ = [device retain];
     loaded_ = std::move(loaded);
+    program_ = program;
     kernel_ = kernel;
     constants_ = std::move(constants);
     return self;
@@ -144,6 +161,20 @@ LoadedLibrary::~LoadedLibrary() { dlclose(handle_); }
 }
 - (const msl::Kernel *)kernel {
     return kernel_;
+}
+- (BOOL)isComplete {
+    return constants_.size() == static_cast<std::size_t>(program_->constant_count);
+}
+
+// Metal lists the constants that a function uses; here all of its file.
+- (NSDictionary<NSString *, MTLFunctionConstant *> *)functionConstantsDictionary {
+    NSMutableDictionary *constants = [NSMutableDictionary dictionary];
+    for (int i = 0; i < program_->constant_count; ++i) {
+        MTLFunctionConstant *constant =
+            [[[MTLFunctionConstant alloc] initWithConstant:program_->constants[i]] autorelease];
+        [constants setObject:constant forKey:[constant name]];
+    }
+    return constants;
 }
 
 - (void)run:(const msl::Bindings &)bindings grid:(const msl::Grid &)grid {
@@ -211,19 +242,18 @@ METAL_EMULATION_COUNT_OBJECTS
     return copy;
 }
 
+/// Of scalars and vectors, whose numbers follow each other. A vector of three takes the room of four.
 static NSUInteger size_of(MTLDataType type) {
-    switch (type) {
-    case MTLDataTypeBool:
-    case MTLDataTypeChar:
-    case MTLDataTypeUChar:
-        return 1;
-    case MTLDataTypeHalf:
-    case MTLDataTypeShort:
-    case MTLDataTypeUShort:
-        return 2;
-    default:
-        return 4;
+    for (const auto &[scalar, size] :
+         {std::pair(MTLDataTypeFloat, 4), std::pair(MTLDataTypeHalf, 2), std::pair(MTLDataTypeInt, 4),
+          std::pair(MTLDataTypeUInt, 4), std::pair(MTLDataTypeShort, 2), std::pair(MTLDataTypeUShort, 2),
+          std::pair(MTLDataTypeChar, 1), std::pair(MTLDataTypeUChar, 1), std::pair(MTLDataTypeBool, 1)}) {
+        constexpr NSUInteger components[] = {1, 2, 4, 4};
+        if (type >= scalar && type < scalar + 4)
+            return static_cast<NSUInteger>(size) * components[type - scalar];
     }
+    violation("a function constant of data type %lu, which none can have", static_cast<NSUInteger>(type));
+    return 0;
 }
 
 static NSArray *typed_value(const void *value, MTLDataType type) {

@@ -306,7 +306,7 @@ class Translator:
         ]
         lines += ["constexpr msl::Kernel kernels[] = {", *rows, "{}};"]
         values = [
-            f'{{{index}, "{name}", msl::data_type<decltype({name})>(), sizeof({name}), &{name}}},'
+            f'{{{index}, "{name}", msl::constant_data_type<decltype({name})>(), sizeof({name}), &{name}}},'
             for index, name in self.constants
         ]
         lines += ["const msl::FunctionConstant constants[] = {", *values, "{}};"]

@@ -85,14 +85,16 @@ inline id<MTLLibrary> test_library() {
     return library;
 }
 
-inline id<MTLComputePipelineState> pipeline_of(NSString *name, int offset = 0) {
+inline id<MTLFunction> function_of(NSString *name, int offset = 0) {
     MTLFunctionConstantValues *values = owned([[MTLFunctionConstantValues alloc] init]);
     [values setConstantValue:&offset type:MTLDataTypeInt atIndex:0];
     NSError *error = nil;
-    id<MTLFunction> function = owned([test_library() newFunctionWithName:name
-                                                          constantValues:values
-                                                                   error:&error]);
-    return owned([device() newComputePipelineStateWithFunction:function error:&error]);
+    return owned([test_library() newFunctionWithName:name constantValues:values error:&error]);
+}
+
+inline id<MTLComputePipelineState> pipeline_of(NSString *name, int offset = 0) {
+    NSError *error = nil;
+    return owned([device() newComputePipelineStateWithFunction:function_of(name, offset) error:&error]);
 }
 
 inline id<MTLCommandBuffer> command_buffer() { return [owned([device() newCommandQueue]) commandBuffer]; }

@@ -181,7 +181,17 @@ TEST(dispatches) {
         [encoder dispatchThreadgroups:MTLSizeMake(1, 1, 1) threadsPerThreadgroup:MTLSizeMake(1, 1, 1)];
         [encoder endEncoding];
     });
-    BREAKS("function constants", [[test_library() newFunctionWithName:@"scale"] release]);
+    BREAKS("without its function constants",
+           owned([device()
+               newComputePipelineStateWithFunction:owned([test_library() newFunctionWithName:@"scale"])
+                                             error:nullptr]));
+    BREAKS("without MTLPipelineOptionArgumentInfo", {
+        MTLComputePipelineReflection *reflection = nil;
+        owned([device() newComputePipelineStateWithFunction:function_of(@"smooth_half")
+                                                    options:MTLPipelineOptionNone
+                                                 reflection:&reflection
+                                                      error:nullptr]);
+    });
 }
 
 TEST(encoders_and_command_buffers) {

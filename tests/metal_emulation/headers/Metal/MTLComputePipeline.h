@@ -1,9 +1,17 @@
 // A function made ready for a device.
 #pragma once
 
+#import <Metal/MTLArgument.h>
 #import <Metal/MTLTypes.h>
 
 @protocol MTLDevice;
+
+@interface MTLComputePipelineReflection : NSObject {
+@protected
+    NSArray<MTLArgument *> *arguments_;
+}
+@property(readonly) NSArray<MTLArgument *> *arguments;
+@end
 
 @protocol MTLComputePipelineState <NSObject>
 @property(readonly) NSString *label;

@@ -2,7 +2,16 @@
 #pragma once
 
 #import <Metal/MTLCommandBuffer.h>
+#import <Metal/MTLComputePipeline.h>
 #import <Metal/MTLLibrary.h>
+
+typedef NS_OPTIONS(NSUInteger, MTLPipelineOption) {
+    MTLPipelineOptionNone = 0,
+    MTLPipelineOptionArgumentInfo = 1,
+    MTLPipelineOptionBufferTypeInfo = 2,
+};
+
+typedef MTLComputePipelineReflection *MTLAutoreleasedComputePipelineReflection;
 
 @protocol MTLDevice <NSObject>
 @property(readonly) NSString *name;
@@ -34,6 +43,11 @@
                                  error:(NSError **)error;
 - (id<MTLComputePipelineState>)newComputePipelineStateWithFunction:(id<MTLFunction>)computeFunction
                                                              error:(NSError **)error;
+- (id<MTLComputePipelineState>)
+    newComputePipelineStateWithFunction:(id<MTLFunction>)computeFunction
+                                options:(MTLPipelineOption)options
+                             reflection:(MTLAutoreleasedComputePipelineReflection *)reflection
+                                  error:(NSError **)error;
 - (BOOL)supportsFamily:(MTLGPUFamily)gpuFamily;
 @end
 

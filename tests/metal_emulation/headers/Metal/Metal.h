@@ -3,6 +3,7 @@
 
 #import <Foundation/Foundation.h>
 
+#import <Metal/MTLArgument.h>
 #import <Metal/MTLBuffer.h>
 #import <Metal/MTLCommandBuffer.h>
 #import <Metal/MTLCommandEncoder.h>

@@ -43,8 +43,8 @@ struct Argument {
     /// Buffers: of a type that is not const. Textures: access::write.
     bool written;
     bool is_array;
-    /// Textures: 'f' for float and half, 'u' and 'i' for integers.
-    char component;
+    /// An MTLDataType: of what a buffer's parameter points to, of a texture's channels.
+    int data_type;
 };
 
 struct Bindings {
@@ -97,6 +97,6 @@ struct Library {
     const Program *const *programs;
     int program_count;
 };
-constexpr int library_version = 1;
+constexpr int library_version = 2;
 
 } // namespace msl

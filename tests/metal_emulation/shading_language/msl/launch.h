@@ -48,6 +48,46 @@ MSL_BUILTIN(thread_index_in_threadgroup,
 MSL_BUILTIN(threads_per_simdgroup, (metal::uint3{p.grid->simd_width, 0, 0}))
 #undef MSL_BUILTIN
 
+// ---- Data types -------------------------------------------------------------------------------------------
+
+constexpr int data_type_struct = 1;
+
+template <class T> constexpr int scalar_data_type() {
+    if constexpr (std::is_same_v<T, float>)
+        return 3;
+    else if constexpr (std::is_same_v<T, metal::half>)
+        return 16;
+    else if constexpr (std::is_same_v<T, int>)
+        return 29;
+    else if constexpr (std::is_same_v<T, unsigned>)
+        return 33;
+    else if constexpr (std::is_same_v<T, short>)
+        return 37;
+    else if constexpr (std::is_same_v<T, unsigned short>)
+        return 41;
+    else if constexpr (std::is_same_v<T, char>)
+        return 45;
+    else if constexpr (std::is_same_v<T, unsigned char>)
+        return 49;
+    else if constexpr (std::is_same_v<T, bool>)
+        return 53;
+    else
+        return data_type_struct;
+}
+
+/// The MTLDataType of a scalar or vector, whose numbers follow each other; everything else is a struct.
+template <class T> constexpr int data_type() {
+    if constexpr (is_vector<T>)
+        return scalar_data_type<Element<T>>() + Shape<T>::size - 1;
+    else
+        return scalar_data_type<T>();
+}
+
+template <class T> constexpr int constant_data_type() {
+    static_assert(data_type<T>() != data_type_struct, "function constants are scalars and vectors");
+    return data_type<T>();
+}
+
 // ---- Arguments --------------------------------------------------------------------------------------------
 
 template <class Parameter, class Attribute> struct Bind {
@@ -64,8 +104,13 @@ template <class Parameter, class Attribute> struct Bind {
 };
 
 template <class T, int I> struct Bind<T &, buffer<I>> {
-    static constexpr Argument argument{ArgumentKind::buffer, I,     sizeof(T), alignof(T),
-                                       !std::is_const_v<T>,  false, 0};
+    static constexpr Argument argument{ArgumentKind::buffer,
+                                       I,
+                                       sizeof(T),
+                                       alignof(T),
+                                       !std::is_const_v<T>,
+                                       false,
+                                       data_type<std::remove_const_t<T>>()};
     static T &get(const Bindings &bindings, const Position &) {
         return *static_cast<T *>(bindings.buffers[I]);
     }
@@ -85,16 +130,16 @@ template <class T, int I> struct Bind<T *, threadgroup_memory<I>> {
     }
 };
 
-template <class T, bool IsArray, metal::access Access, int I> struct BindTexture {
-    static constexpr Argument argument{ArgumentKind::texture,          I,       0,  0,
-                                       Access == metal::access::write, IsArray, 'f'};
+template <class T, class Channel, bool IsArray, metal::access Access, int I> struct BindTexture {
+    static constexpr Argument argument{
+        ArgumentKind::texture, I, 0, 0, Access == metal::access::write, IsArray, data_type<Channel>()};
     static auto get(const Bindings &bindings, const Position &) { return T(bindings.textures[I]); }
 };
 template <class T, metal::access A, int I>
-struct Bind<metal::texture2d<T, A>, texture<I>> : BindTexture<metal::texture2d<T, A>, false, A, I> {};
+struct Bind<metal::texture2d<T, A>, texture<I>> : BindTexture<metal::texture2d<T, A>, T, false, A, I> {};
 template <class T, metal::access A, int I>
 struct Bind<metal::texture2d_array<T, A>, texture<I>>
-    : BindTexture<metal::texture2d_array<T, A>, true, A, I> {};
+    : BindTexture<metal::texture2d_array<T, A>, T, true, A, I> {};
 
 // ---- Kernels ----------------------------------------------------------------------------------------------
 
@@ -149,19 +194,5 @@ private:
             in_order(count, grid.reverse, thread);
     }
 };
-
-/// The MTLDataType of a function constant.
-template <class T> constexpr int data_type() {
-    if constexpr (std::is_same_v<T, float>)
-        return 3;
-    else if constexpr (std::is_same_v<T, int>)
-        return 29;
-    else if constexpr (std::is_same_v<T, unsigned>)
-        return 33;
-    else if constexpr (std::is_same_v<T, bool>)
-        return 53;
-    else
-        static_assert(sizeof(T) == 0, "function constants are int, uint, float or bool");
-}
 
 } // namespace msl

@@ -1,0 +1,72 @@
+#include "api/detection_head.h"
+
+#include "core/json.h"
+#include "vision/detection_json.h"
+
+namespace mpscnn::c_api {
+
+namespace {
+
+/// The shape of the output `name`, which must be (n, boxes, columns).
+Shape head_shape(const engine::Graph &graph, const std::string &name, const JsonView &json) {
+    for (const engine::ValueId output : graph.outputs()) {
+        if (graph.value_name(output) != name) continue;
+        const Shape shape = graph.shape(output).with_batch(1);
+        if (shape.rank() != 3 || !shape.fixed())
+            json.refuse("output " + quoted(name) + " is " + graph.shape(output).text() +
+                        ", a detector's are (n, boxes, columns)");
+        return shape;
+    }
+    json.refuse("the network has no output " + quoted(name));
+}
+
+void check_heads(const engine::ModelFile &file, const vision::Detector &detector, const JsonView &json) {
+    const vision::DetectionHead &head = detector.head();
+    const Shape boxes = head_shape(file.graph, head.boxes_output, json);
+    const Shape scores = head_shape(file.graph, head.scores_output, json);
+    if (boxes[2] != 4)
+        json.refuse("output " + quoted(head.boxes_output) + " is " + boxes.text() + ", boxes have 4 numbers");
+    if (scores[1] != boxes[1])
+        json.refuse("outputs " + quoted(head.boxes_output) + " of " + std::to_string(boxes[1]) +
+                    " boxes and " + quoted(head.scores_output) + " of " + std::to_string(scores[1]) +
+                    " do not fit each other");
+    detector.check_box_count(static_cast<std::size_t>(boxes[1]));
+    const std::int64_t classes = scores[2] - (head.background ? 1 : 0);
+    if (classes < 1) json.refuse("output " + quoted(head.scores_output) + " has no class");
+    if (!file.labels.empty() && static_cast<std::int64_t>(file.labels.size()) != classes)
+        json.refuse(std::to_string(file.labels.size()) + " labels for a detector of " +
+                    std::to_string(classes) + " classes" +
+                    (head.background ? "; the background has no label" : ""));
+}
+
+vision::Anchors stored_anchors(const engine::ModelFile &file) {
+    vision::Anchors anchors;
+    for (std::size_t i = 0; i + 4 <= file.anchors.size(); i += 4)
+        anchors.add(file.anchors[i], file.anchors[i + 1], file.anchors[i + 2], file.anchors[i + 3]);
+    return anchors;
+}
+
+} // namespace
+
+std::optional<vision::Detector> detector_of(const engine::ModelFile &file, const std::string &origin) {
+    if (!file.detection) return std::nullopt;
+    const JsonView json(*file.detection, origin + ": mpscnn.detection", ErrorKind::weights);
+    vision::DetectionHead head = vision::detection_from_json(json);
+    const auto inputs = file.graph.inputs();
+    if (inputs.size() != 1 || inputs[0].shape.rank() != 4 || !inputs[0].shape.with_batch(1).fixed())
+        json.refuse("a detector has one image input of a fixed size");
+    if (!file.anchors.empty() && !std::holds_alternative<vision::StoredAnchors>(head.anchors))
+        json.refuse("the file stores anchors, but the anchor rule is not 'stored'");
+    const Shape input = inputs[0].shape;
+    try {
+        vision::Detector detector(std::move(head), static_cast<int>(input[1]), static_cast<int>(input[2]),
+                                  stored_anchors(file));
+        check_heads(file, detector, json);
+        return detector;
+    } catch (const Error &error) {
+        if (error.kind() == ErrorKind::weights) throw;
+        json.refuse(error.what());
+    }
+}
+
+} // namespace mpscnn::c_api

@@ -1,0 +1,64 @@
+// A photo, a model, its session: the class of every pixel.
+
+#include <algorithm>
+#include <cmath>
+
+#include "api/guard.h"
+#include "api/image.h"
+#include "api/photo_run.h"
+#include "vision/label_map.h"
+
+using namespace mpscnn;
+using c_api::guarded;
+using c_api::require;
+
+namespace {
+
+/// The scores' shape, with a batch of 1.
+Shape require_segmenter(const engine::Program &program, const mpscnn_model &model) {
+    c_api::require_photo_input(program, model, "segmenting");
+    const std::string what = "network " + quoted(program.name()) + " is no segmenter: ";
+    if (program.outputs().size() != 1)
+        fail(ErrorKind::unsupported,
+             what + "it has " + std::to_string(program.outputs().size()) + " outputs");
+    const Shape output = program.outputs()[0].shape.with_batch(1);
+    if (output.rank() != 4 || !output.fixed() || output[3] < 2)
+        fail(ErrorKind::shape, what + "its output is " + program.outputs()[0].shape.text() +
+                                   ", not scores (n, height, width, classes)");
+    if (output[3] > vision::most_label_classes)
+        fail(ErrorKind::unsupported, what + std::to_string(output[3]) + " classes, a label map holds " +
+                                         std::to_string(vision::most_label_classes));
+    c_api::require_labels(program, model, output[3]);
+    return output;
+}
+
+void segment(const mpscnn_model &model, mpscnn_session &session, const mpscnn_image &image,
+             std::uint8_t *labels, float *scores, int classes) {
+    const engine::Program &program = *session.session->program();
+    const Shape output = require_segmenter(program, model), input = program.inputs()[0].shape;
+    if (scores && classes != output[3])
+        fail(ErrorKind::shape, "scores: room for " + std::to_string(classes) + " classes, network " +
+                                   quoted(program.name()) + " has " + std::to_string(output[3]));
+    c_api::PhotoRun photo(session);
+    const std::vector<float> &result = photo.run(image, *model.preprocess)[0];
+    if (std::any_of(result.begin(), result.end(), [](float value) { return std::isnan(value); }))
+        fail(ErrorKind::parameter, "network " + quoted(program.name()) +
+                                       ": a score is not a number (NaN), so the classes cannot be compared");
+    const vision::ScoreGrid grid{result.data(), static_cast<int>(output[1]), static_cast<int>(output[2]),
+                                 static_cast<int>(output[3])};
+    vision::label_photo(grid, c_api::image_view(image), *model.preprocess, static_cast<int>(input[1]),
+                        static_cast<int>(input[2]), labels, scores);
+}
+
+} // namespace
+
+mpscnn_status mpscnn_model_segment(const mpscnn_model *model, mpscnn_session *session,
+                                   const mpscnn_image *image, uint8_t *labels, float *scores, int classes) {
+    return guarded([&] {
+        require(model, "model");
+        require(session, "session");
+        require(image, "image");
+        require(labels, "labels");
+        segment(*model, *session, *image, labels, scores, classes);
+    });
+}

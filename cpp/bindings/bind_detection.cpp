@@ -1,0 +1,69 @@
+#include "arrays.h"
+#include "bind.h"
+
+namespace mpscnn::bindings {
+
+namespace {
+
+using Floats = py::array_t<float, py::array::c_style>;
+
+/// The memory of a C-contiguous float32 array (rows, columns), 0 columns: any.
+std::span<const float> rows(const Floats &array, py::ssize_t columns, const std::string &what) {
+    if (array.ndim() != 2 || (columns != 0 && array.shape(1) != columns))
+        throw ShapeError(what + ": expected the shape (boxes, " +
+                         (columns == 0 ? "columns" : std::to_string(columns)) + "), got " + text_of(array));
+    return {array.data(), static_cast<std::size_t>(array.size())};
+}
+
+Floats table(const std::vector<float> &numbers) {
+    Floats result({static_cast<py::ssize_t>(numbers.size() / 4), py::ssize_t{4}});
+    std::copy(numbers.begin(), numbers.end(), result.mutable_data());
+    return result;
+}
+
+Detector make_detector(const std::string &settings, int height, int width, const py::object &anchors) {
+    if (anchors.is_none()) return Detector(settings, height, width);
+    return Detector(settings, height, width, rows(anchors.cast<Floats>(), 4, "anchors"));
+}
+
+py::list run(const Detector &detector, const Floats &codes, const Floats &scores, float score, float iou,
+             int most) {
+    const auto numbers = rows(codes, 4, "boxes"), table = rows(scores, 0, "scores");
+    if (codes.shape(0) != scores.shape(0))
+        throw ShapeError("scores: " + std::to_string(scores.shape(0)) + " rows for " +
+                         std::to_string(codes.shape(0)) + " boxes");
+    const std::vector<Detection> found = [&] {
+        const py::gil_scoped_release unlocked;
+        return detector.run(numbers, table, {score, iou, most});
+    }();
+    return detection_list(found);
+}
+
+} // namespace
+
+py::list detection_list(const std::vector<Detection> &detections) {
+    py::list result;
+    for (const Detection &entry : detections)
+        result.append(py::make_tuple(entry.label, entry.index, entry.score,
+                                     py::make_tuple(entry.left, entry.top, entry.right, entry.bottom),
+                                     entry.anchor));
+    return result;
+}
+
+void bind_detection(py::module_ &module) {
+    py::class_<Detector>(module, "Detector", "From the heads of a single-shot detector to boxes.")
+        .def(py::init(&make_detector), py::arg("settings"), py::arg("height"), py::arg("width"),
+             py::arg("anchors") = py::none())
+        .def("describe", &Detector::describe)
+        .def("anchors", [](const Detector &detector) { return table(detector.anchors()); })
+        .def(
+            "decode",
+            [](const Detector &detector, const Floats &codes) {
+                return table(detector.decode(rows(codes, 4, "boxes")));
+            },
+            py::arg("codes"))
+        .def("run", &run, py::arg("codes"), py::arg("scores"), py::arg("score") = 0.0f, py::arg("iou") = 0.0f,
+             py::arg("most") = 0);
+}
+
+} // namespace mpscnn::bindings

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <exception>
+
+namespace mpscnn::bindings {
+
+/// The Python exception for what the library threw; concurrent.futures.CancelledError for a frame that was
+/// cancelled. With the GIL held.
+pybind11::object exception_object(const std::exception_ptr &failure);
+
+} // namespace mpscnn::bindings

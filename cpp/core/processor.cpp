@@ -1,0 +1,56 @@
+#include "core/processor.h"
+
+#if defined(__x86_64__)
+
+#include <cpuid.h>
+
+namespace mpscnn {
+
+namespace {
+
+struct Registers {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+};
+
+Registers cpuid(unsigned leaf) {
+    Registers r;
+    if (!__get_cpuid_count(leaf, 0, &r.a, &r.b, &r.c, &r.d)) return {};
+    return r;
+}
+
+/// Which register states the operating system saves (XCR0).
+unsigned saved_states() {
+    unsigned low = 0, high = 0;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
+}
+
+bool has(unsigned value, unsigned bits) { return (value & bits) == bits; }
+
+struct Features {
+    bool avx2 = false, avx512 = false;
+
+    Features() {
+        constexpr unsigned fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28, f16c = 1u << 29;
+        constexpr unsigned avx2_bit = 1u << 5, avx512_f_dq_bw_vl = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
+        constexpr unsigned ymm_state = 0x6, zmm_state = 0xe6;
+        const Registers basic = cpuid(1), extended = cpuid(7);
+        const unsigned states = has(basic.c, osxsave) ? saved_states() : 0;
+        avx2 = has(basic.c, fma | avx | f16c) && has(extended.b, avx2_bit) && has(states, ymm_state);
+        avx512 = avx2 && has(extended.b, avx512_f_dq_bw_vl) && has(states, zmm_state);
+    }
+};
+
+const Features &features() {
+    static const Features found;
+    return found;
+}
+
+} // namespace
+
+bool has_avx2() { return features().avx2; }
+bool has_avx512() { return features().avx512; }
+
+} // namespace mpscnn
+
+#endif

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "core/error.h"
+#include "core/page_memory.h"
+#include "engine/program.h"
+
+namespace mpscnn::engine {
+
+/// What a frame fails with that was cancelled before it began.
+class Cancelled : public Error {
+public:
+    Cancelled() : Error(ErrorKind::state, "the frame was cancelled before it began") {}
+};
+
+/// One run that a runner is asked for: a photo, or a batch.
+struct Frame {
+    /// Writes the inputs, which lie without gaps; on a thread of the runner's. The frame fails with what it
+    /// throws.
+    using Fill = std::function<void(std::span<const TensorView> inputs)>;
+
+    std::vector<TensorView> inputs; ///< with `fill` their shapes and types only
+    std::vector<TensorView> outputs;
+    Fill fill; ///< none: the inputs are in memory of the caller's
+    Completion done;
+
+    std::int64_t images() const { return inputs.front().shape[0]; }
+    /// Whether both could be parts of one batch.
+    bool goes_with(const Frame &other) const;
+};
+
+/// Runs frames in a session, several as one batch.
+class FrameSession {
+public:
+    FrameSession(std::shared_ptr<Program> program, const SessionOptions &options)
+        : session_(std::move(program), options) {}
+
+    /// Frames that go together. What went wrong with each, or nothing: when the batch fails, its frames are
+    /// run again one by one, so that one frame's failure is not another's.
+    std::vector<std::exception_ptr> run(std::span<const Frame *const> frames);
+
+private:
+    /// Tensors for a batch, in memory that is used again.
+    class Staging {
+    public:
+        void reserve(std::span<const TensorView> images, std::int64_t count);
+        /// Views of `count` images from `first` on.
+        std::vector<TensorView> views(std::int64_t first, std::int64_t count) const;
+
+    private:
+        struct Tensor {
+            std::shared_ptr<PageMemory> memory; ///< a GPU reads and writes it where it lies
+            TensorView image;
+            std::size_t image_bytes = 0;
+        };
+        std::vector<Tensor> tensors_;
+    };
+    /// A frame's place in the batch.
+    struct Member {
+        std::size_t frame;
+        std::int64_t first;
+    };
+
+    void place(const Frame &frame, std::int64_t first);
+    void run_alone(const Frame &frame, std::int64_t first);
+    void run_together(std::span<const Frame *const> frames, std::span<const Member> members);
+
+    Session session_;
+    Staging inputs_, outputs_;
+};
+
+} // namespace mpscnn::engine

@@ -1,0 +1,298 @@
+#include "engine/runner.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include "core/platform.h"
+#include "engine/run_check.h"
+#include "engine/support.h"
+
+namespace mpscnn::engine {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// A frame on its way.
+struct Journey {
+    enum class State { waiting, running, over };
+
+    Frame frame;
+    Clock::time_point latest_begin; ///< until then it may wait for others
+    State state = State::waiting;
+    std::exception_ptr failure;
+};
+
+bool is_waiting(const std::unique_ptr<Journey> &journey) { return journey->state == Journey::State::waiting; }
+
+void cancel_waiting(Journey &journey) {
+    journey.failure = std::make_exception_ptr(Cancelled());
+    journey.state = Journey::State::over;
+}
+
+/// The first layer whose result for one image depends on the others of its batch.
+const Node *layer_over_the_batch(const Graph &graph) {
+    for (const Node &node : graph.nodes()) {
+        const auto *dropout = std::get_if<ops::Dropout>(&node.operation);
+        if (std::holds_alternative<ops::BatchStatistics>(node.operation) || (dropout && dropout->training))
+            return &node;
+    }
+    return nullptr;
+}
+
+void require_batches(const Program &program, int max_batch) {
+    if (max_batch == 1) return;
+    if (const Node *layer = layer_over_the_batch(program.graph()))
+        fail(ErrorKind::parameter, "network " + quoted(program.name()) + ": max_batch must be 1, got " +
+                                       std::to_string(max_batch) + ": layer " + quoted(layer->name) +
+                                       " makes the images of a batch depend on each other");
+}
+
+struct Division {
+    int sessions, threads;
+};
+
+/// On the processor no more sessions at once than leave a core for each of their threads.
+Division divide(const Backend &backend, const RunnerOptions &options) {
+    if (!uses_processor(backend)) return {options.inflight, 1};
+    const int cores = platform::useful_threads();
+    const int sessions = std::min(options.inflight, std::max(1, cores / std::max(1, options.threads)));
+    return {sessions, options.threads > 0 ? options.threads : std::max(1, cores / sessions)};
+}
+
+} // namespace
+
+/// What a runner and its threads share.
+struct Runner::Crew {
+    Crew(std::shared_ptr<Program> runs, const RunnerOptions &given)
+        : program(std::move(runs)), options(given), division(divide(program->backend(), given)) {
+        require_batches(*program, options.max_batch);
+        const SessionOptions session{
+            .threads = division.threads, .check_finite = options.check_finite, .inflight = 1};
+        for (int i = 0; i < division.sessions; ++i)
+            sessions.push_back(std::make_unique<FrameSession>(program, session));
+    }
+
+    const std::shared_ptr<Program> program;
+    const RunnerOptions options;
+    const Division division;
+    std::vector<std::unique_ptr<FrameSession>> sessions; ///< one for each worker
+    std::vector<std::thread> workers;
+    std::thread deliverer;
+
+    std::mutex mutex; ///< of everything below
+    std::condition_variable work, over, place, idle;
+    std::deque<std::unique_ptr<Journey>> journeys; ///< in order of submission; the first is handed out next
+    FrameNumber first_number = 0;
+    bool delivering = false, closed = false;
+
+    using Lock = std::unique_lock<std::mutex>;
+    using Group = std::vector<Journey *>;
+
+    std::size_t places() const {
+        return static_cast<std::size_t>(options.inflight) * static_cast<std::size_t>(options.max_batch);
+    }
+
+    bool in_delivery() const { return deliverer.get_id() == std::this_thread::get_id(); }
+
+    FrameNumber add(std::unique_ptr<Journey> journey) {
+        Lock lock(mutex);
+        const auto ready = [&] { return closed || journeys.size() < places(); };
+        if (!ready() && in_delivery())
+            fail(ErrorKind::state, "all " + std::to_string(places()) +
+                                       " places of the runner are taken, and the handler of a frame cannot "
+                                       "wait for the frames behind it");
+        place.wait(lock, ready);
+        if (closed) fail(ErrorKind::state, "the runner is closed");
+        journey->latest_begin = Clock::now() + options.max_wait;
+        (journey->state == Journey::State::over ? over : work).notify_one();
+        journeys.push_back(std::move(journey));
+        return first_number + journeys.size() - 1;
+    }
+
+    /// Waiting frames that can be run with the first of them, as many as one request may have.
+    Group first_group(std::int64_t &images) const {
+        Group group;
+        images = 0;
+        for (const auto &journey : journeys) {
+            if (!is_waiting(journey)) continue;
+            const std::int64_t more = journey->frame.images();
+            if (!group.empty() &&
+                (images + more > options.max_batch || !journey->frame.goes_with(group.front()->frame)))
+                continue;
+            group.push_back(journey.get());
+            images += more;
+            if (images >= options.max_batch) break;
+        }
+        return group;
+    }
+
+    /// Blocks until there is something to run; nothing once there will never be.
+    Group next_group() {
+        Lock lock(mutex);
+        for (;;) {
+            std::int64_t images = 0;
+            Group group = first_group(images);
+            if (group.empty()) {
+                if (closed) return group;
+                work.wait(lock);
+                continue;
+            }
+            const auto latest = group.front()->latest_begin;
+            const bool complete = images >= options.max_batch || closed || journeys.size() == places();
+            if (!complete && Clock::now() < latest) {
+                work.wait_until(lock, latest);
+                continue;
+            }
+            for (Journey *journey : group) journey->state = Journey::State::running;
+            if (std::any_of(journeys.begin(), journeys.end(), is_waiting)) work.notify_one();
+            return group;
+        }
+    }
+
+    void run(FrameSession &session, const Group &group) {
+        std::vector<std::exception_ptr> failures;
+        try {
+            std::vector<const Frame *> frames;
+            for (const Journey *journey : group) frames.push_back(&journey->frame);
+            failures = session.run(frames);
+        } catch (...) {
+            failures.assign(group.size(), std::current_exception());
+        }
+        const std::lock_guard lock(mutex);
+        for (std::size_t i = 0; i < group.size(); ++i) {
+            group[i]->failure = failures[i];
+            group[i]->state = Journey::State::over;
+        }
+        over.notify_one();
+    }
+
+    void deliver_until_closed() {
+        Lock lock(mutex);
+        for (;;) {
+            over.wait(lock, [&] {
+                return journeys.empty() ? closed : journeys.front()->state == Journey::State::over;
+            });
+            if (journeys.empty()) return;
+            std::unique_ptr<Journey> journey = std::move(journeys.front());
+            journeys.pop_front();
+            ++first_number;
+            delivering = true;
+            place.notify_one();
+            lock.unlock();
+            journey->frame.done(std::move(journey->failure));
+            journey.reset();
+            lock.lock();
+            delivering = false;
+            if (journeys.empty()) idle.notify_all();
+        }
+    }
+
+    void close(bool cancel) {
+        const std::lock_guard lock(mutex);
+        closed = true;
+        for (const auto &journey : journeys) {
+            if (cancel && is_waiting(journey)) cancel_waiting(*journey);
+        }
+        work.notify_all();
+        over.notify_all();
+        place.notify_all();
+    }
+
+    /// The threads, which keep the crew. Called once.
+    static void start(const std::shared_ptr<Crew> &crew) {
+        const platform::BlockedSignals blocked;
+        try {
+            crew->deliverer = std::thread([crew] { crew->deliver_until_closed(); });
+            for (const auto &session : crew->sessions)
+                crew->workers.emplace_back([crew, &session = *session] {
+                    for (Group group = crew->next_group(); !group.empty(); group = crew->next_group())
+                        crew->run(session, group);
+                });
+        } catch (const std::system_error &error) {
+            crew->finish();
+            fail(ErrorKind::state, std::string("runner: the system started no thread: ") + error.what());
+        }
+    }
+
+    /// Closes and ends the threads; what was submitted is still run and handed out.
+    void finish() {
+        close(false);
+        for (std::thread &worker : workers) worker.join();
+        if (in_delivery())
+            deliverer.detach(); // it hands out the rest, which keeps the crew
+        else if (deliverer.joinable())
+            deliverer.join();
+    }
+};
+
+Runner::Runner(std::shared_ptr<Program> program, const RunnerOptions &options)
+    : process_(platform::fork_generation()), crew_(std::make_shared<Crew>(std::move(program), options)) {
+    Crew::start(crew_);
+}
+
+Runner::~Runner() {
+    if (process_ == platform::fork_generation())
+        crew_->finish();
+    else
+        new std::shared_ptr<Crew>(std::move(crew_)); // its threads are gone and its mutex may be locked
+}
+
+void Runner::require_alive() const {
+    if (process_ != platform::fork_generation())
+        fail(ErrorKind::state, "the runner was made before this process was forked; make a new one");
+}
+
+Runner::FrameNumber Runner::submit(Frame frame) {
+    require_alive();
+    std::span<const TensorView> read; // filled ones are the runner's own
+    if (!frame.fill) read = frame.inputs;
+    check_elements(*crew_->program, read, frame.outputs);
+    std::vector<Shape> shapes;
+    for (const TensorView &input : frame.inputs) shapes.push_back(input.shape);
+    check_outputs(*crew_->program, *crew_->program->plan_for(shapes), read, frame.outputs);
+    auto journey = std::make_unique<Journey>();
+    journey->frame = std::move(frame);
+    return crew_->add(std::move(journey));
+}
+
+Runner::FrameNumber Runner::mark(Completion done) {
+    require_alive();
+    auto journey = std::make_unique<Journey>();
+    journey->frame.done = std::move(done);
+    journey->state = Journey::State::over;
+    return crew_->add(std::move(journey));
+}
+
+bool Runner::cancel(FrameNumber frame) {
+    require_alive();
+    const std::lock_guard lock(crew_->mutex);
+    const FrameNumber index = frame - crew_->first_number; // huge for one that has been handed out
+    if (index >= crew_->journeys.size()) return false;
+    if (!is_waiting(crew_->journeys[index])) return false;
+    cancel_waiting(*crew_->journeys[index]);
+    crew_->over.notify_one();
+    return true;
+}
+
+void Runner::close(bool cancel) {
+    require_alive();
+    crew_->close(cancel);
+}
+
+void Runner::wait() {
+    require_alive();
+    Crew::Lock lock(crew_->mutex);
+    if (crew_->in_delivery()) fail(ErrorKind::state, "the handler of a frame cannot wait for its own runner");
+    crew_->idle.wait(lock, [&] { return crew_->journeys.empty() && !crew_->delivering; });
+}
+
+int Runner::sessions() const { return crew_->division.sessions; }
+int Runner::threads() const { return crew_->division.threads; }
+int Runner::places() const { return static_cast<int>(crew_->places()); }
+
+} // namespace mpscnn::engine

@@ -1,0 +1,76 @@
+/// Boxes from the raw heads of single-shot detectors for C++20: an owning class over mpscnn/detection.h. Part
+/// of mpscnn.hpp, which includes this file. Model::detect does all of it for a photo.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "mpscnn.hpp"
+
+namespace mpscnn {
+inline namespace api {
+
+/// A detector's settings and anchors for one input size. May be used from several threads.
+class Detector {
+public:
+    /// See mpscnn_detector_create; `anchors` has four numbers for each.
+    Detector(const std::string &settings, int input_height, int input_width,
+             std::span<const float> anchors = {}) {
+        require_fours(anchors, "anchors");
+        mpscnn_detector *handle = nullptr;
+        detail::check(mpscnn_detector_create(settings.c_str(), input_height, input_width, anchors.data(),
+                                             static_cast<std::int64_t>(anchors.size() / 4), &handle));
+        handle_.reset(handle);
+    }
+
+    /// The settings with every field filled in, JSON.
+    std::string describe() const { return detail::text_of(mpscnn_detector_describe, get()); }
+
+    /// Centre x, centre y, width and height of each.
+    std::vector<float> anchors() const {
+        std::vector<float> result(4 * static_cast<std::size_t>(mpscnn_detector_anchor_count(get())));
+        detail::check(mpscnn_detector_anchors(get(), result.data()));
+        return result;
+    }
+
+    /// Left, top, right and bottom of each, as fractions of the network's input.
+    std::vector<float> decode(std::span<const float> codes) const {
+        require_fours(codes, "codes");
+        std::vector<float> result(codes.size());
+        detail::check(mpscnn_detector_decode(get(), codes.data(), static_cast<std::int64_t>(codes.size() / 4),
+                                             result.data()));
+        return result;
+    }
+
+    /// The detections of one image, the most probable first. `codes` has four numbers for each box, `scores`
+    /// equally many for each.
+    std::vector<Detection> run(std::span<const float> codes, std::span<const float> scores,
+                               const DetectOptions &options = {}) const {
+        require_fours(codes, "codes");
+        const std::size_t boxes = codes.size() / 4;
+        if (boxes == 0 || scores.size() % boxes != 0)
+            throw ShapeError("scores: " + std::to_string(scores.size()) +
+                             " numbers are not equally many for each of " + std::to_string(boxes) + " boxes");
+        const mpscnn_detect_options raw = detail::c_options(options);
+        mpscnn_detections *detections = nullptr;
+        detail::check(mpscnn_detector_run(get(), codes.data(), scores.data(),
+                                          static_cast<std::int64_t>(boxes),
+                                          detail::count(scores.size() / boxes), &raw, &detections));
+        return detail::detections_of(detections);
+    }
+
+    mpscnn_detector *get() const noexcept { return handle_.get(); }
+
+private:
+    static void require_fours(std::span<const float> numbers, const char *name) {
+        if (numbers.size() % 4 != 0)
+            throw ShapeError(std::string(name) + ": " + std::to_string(numbers.size()) +
+                             " numbers, expected four for each box");
+    }
+
+    detail::Handle<mpscnn_detector, mpscnn_detector_release> handle_;
+};
+
+} // namespace api
+} // namespace mpscnn

@@ -1,0 +1,137 @@
+/// A runner for C++20: an owning class, exceptions and futures over mpscnn/runner.h. Part of mpscnn.hpp,
+/// which includes this file.
+///
+///     mpscnn::Runner runner(model.program(), {.inflight = 3});
+///     std::future<void> first = runner.submit({&input, 1}, {&output, 1});
+///     first.get();
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <future>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "mpscnn.hpp"
+#include "runner.h"
+
+namespace mpscnn {
+inline namespace api {
+
+struct RunnerOptions {
+    int inflight = 0;  ///< requests that may be under way at once; 0: 3
+    int threads = 0;   ///< of the processor, for each request; 0: its cores are shared out
+    int max_batch = 0; ///< images that may be gathered into one request; 0: 1
+    bool check_finite = false;
+    double max_wait = 0; ///< seconds that a frame may wait for others to be gathered with
+};
+
+/// Takes many frames, runs several at once and hands them out in their order. For any number of threads. Its
+/// destructor waits until every frame has been handed out.
+class Runner {
+public:
+    /// What went wrong with a frame, or nothing; CancelledError where it never began. Called once, in the
+    /// order of submission, on a thread of the runner's; must not throw.
+    using Handler = std::function<void(std::exception_ptr failure)>;
+    using FrameNumber = std::uint64_t;
+
+    explicit Runner(const Program &program, const RunnerOptions &options = {}) {
+        mpscnn_runner_options raw{};
+        raw.size = sizeof raw;
+        raw.inflight = options.inflight;
+        raw.threads = options.threads;
+        raw.max_batch = options.max_batch;
+        raw.check_finite = options.check_finite ? 1 : 0;
+        raw.max_wait = options.max_wait;
+        mpscnn_runner *handle = nullptr;
+        detail::check(mpscnn_runner_create(program.get(), &raw, &handle));
+        handle_.reset(handle);
+    }
+
+    /// JSON, see mpscnn_runner_describe.
+    std::string describe() const { return detail::text_of(mpscnn_runner_describe, get()); }
+
+    /// Memory of inputs and outputs must stay until the handler is called. See mpscnn_runner_submit.
+    FrameNumber submit(std::span<const mpscnn_tensor> inputs, std::span<const mpscnn_tensor> outputs,
+                       Handler done) {
+        FrameNumber number = 0;
+        hand_over(std::move(done), [&](void *context) {
+            return mpscnn_runner_submit(get(), inputs.data(), detail::count(inputs.size()), outputs.data(),
+                                        detail::count(outputs.size()), handle_frame, context, &number);
+        });
+        return number;
+    }
+    std::future<void> submit(std::span<const mpscnn_tensor> inputs, std::span<const mpscnn_tensor> outputs) {
+        return promised([&](Handler done) { submit(inputs, outputs, std::move(done)); });
+    }
+
+    /// A photo, whose pixels must stay until the handler is called. See mpscnn_runner_submit_image.
+    FrameNumber submit(const ModelFile &model, const ImageView &photo, std::span<const mpscnn_tensor> outputs,
+                       Handler done) {
+        FrameNumber number = 0;
+        hand_over(std::move(done), [&](void *context) {
+            return mpscnn_runner_submit_image(get(), model.get(), photo.get(), outputs.data(),
+                                              detail::count(outputs.size()), handle_frame, context, &number);
+        });
+        return number;
+    }
+    std::future<void> submit(const ModelFile &model, const ImageView &photo,
+                             std::span<const mpscnn_tensor> outputs) {
+        return promised([&](Handler done) { submit(model, photo, outputs, std::move(done)); });
+    }
+
+    /// The handler is called when all frames before have been handed out.
+    void mark(Handler done) {
+        hand_over(std::move(done),
+                  [&](void *context) { return mpscnn_runner_mark(get(), handle_frame, context); });
+    }
+
+    /// Whether the frame had not begun.
+    bool cancel(FrameNumber frame) {
+        int cancelled = 0;
+        detail::check(mpscnn_runner_cancel(get(), frame, &cancelled));
+        return cancelled != 0;
+    }
+    /// Takes no more frames; cancels those that have not begun, if asked to.
+    void close(bool cancel = false) { detail::check(mpscnn_runner_close(get(), cancel ? 1 : 0)); }
+    /// Returns once every frame has been handed out.
+    void wait() { detail::check(mpscnn_runner_wait(get())); }
+
+    mpscnn_runner *get() const noexcept { return handle_.get(); }
+
+private:
+    static void handle_frame(mpscnn_status status, const char *message, void *context) {
+        const std::unique_ptr<Handler> done(static_cast<Handler *>(context));
+        std::exception_ptr failure;
+        try {
+            if (status != MPSCNN_OK) detail::throw_error(status, message);
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        (*done)(std::move(failure));
+    }
+
+    /// The handler is the library's once the frame was taken.
+    template <class Call> static void hand_over(Handler done, Call call) {
+        auto owned = std::make_unique<Handler>(std::move(done));
+        detail::check(call(owned.get()));
+        static_cast<void>(owned.release());
+    }
+
+    template <class Submit> static std::future<void> promised(Submit submit) {
+        auto promise = std::make_shared<std::promise<void>>();
+        std::future<void> future = promise->get_future();
+        submit([promise](std::exception_ptr failure) {
+            failure ? promise->set_exception(std::move(failure)) : promise->set_value();
+        });
+        return future;
+    }
+
+    detail::Handle<mpscnn_runner, mpscnn_runner_release> handle_;
+};
+
+} // namespace api
+} // namespace mpscnn

@@ -1,0 +1,149 @@
+#include "vision/detection.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <functional>
+#include <utility>
+
+#include "core/error.h"
+
+namespace mpscnn::vision {
+
+namespace {
+
+/// Every pair of box and class that is probable enough, one list for each class.
+std::vector<std::vector<Candidate>> candidates_by_class(ScoreTable &table, float least) {
+    std::vector<std::vector<Candidate>> lists(static_cast<std::size_t>(table.classes()));
+    for (std::size_t box = 0; box < table.boxes(); ++box) {
+        const std::span<const float> row = table.row(box);
+        for (std::size_t label = 0; label < row.size(); ++label)
+            if (row[label] >= least)
+                lists[label].push_back({row[label], static_cast<int>(box), static_cast<int>(label)});
+    }
+    return lists;
+}
+
+/// The score that a detection must reach to be among the best: known once as many are found.
+class Floor {
+public:
+    Floor(float least, int most) : least_(least), most_(static_cast<std::size_t>(most)) {}
+
+    float value() const { return best_.size() < most_ ? least_ : best_.front(); }
+    void add(float score) {
+        best_.push_back(score);
+        std::push_heap(best_.begin(), best_.end(), std::greater<>());
+        if (best_.size() <= most_) return;
+        std::pop_heap(best_.begin(), best_.end(), std::greater<>());
+        best_.pop_back();
+    }
+
+private:
+    float least_;
+    std::size_t most_;
+    std::vector<float> best_; ///< heap of the best scores, the lowest in front
+};
+
+/// A class's detections come with falling scores, and no score rises: candidates below the floor change
+/// nothing.
+std::vector<Candidate> detect_per_class(ScoreTable &table, const Boxes &boxes, Suppression settings) {
+    std::vector<Candidate> kept;
+    Floor floor(settings.score_threshold, settings.max_detections);
+    for (std::vector<Candidate> &list : candidates_by_class(table, settings.score_threshold)) {
+        settings.score_threshold = floor.value();
+        std::erase_if(list, [&](const Candidate &entry) { return entry.score < settings.score_threshold; });
+        if (list.empty()) continue;
+        const auto best = suppress(std::move(list), boxes, settings, settings.max_per_class);
+        for (const Candidate &entry : best) floor.add(entry.score);
+        kept.insert(kept.end(), best.begin(), best.end());
+    }
+    return kept;
+}
+
+/// The box's best classes, probable enough, with what suppression left of their probability.
+void add_classes(std::vector<Candidate> &found, std::span<const float> row, const Candidate &kept,
+                 const Suppression &settings) {
+    const float factor = kept.score / row[static_cast<std::size_t>(kept.label)];
+    std::vector<Candidate> classes;
+    for (std::size_t label = 0; label < row.size(); ++label)
+        if (row[label] * factor >= settings.score_threshold)
+            classes.push_back({row[label] * factor, kept.box, static_cast<int>(label)});
+    const std::size_t count = std::min(classes.size(), static_cast<std::size_t>(settings.classes_per_box));
+    std::partial_sort(classes.begin(), classes.begin() + static_cast<std::ptrdiff_t>(count), classes.end(),
+                      better);
+    found.insert(found.end(), classes.begin(), classes.begin() + static_cast<std::ptrdiff_t>(count));
+}
+
+std::vector<Candidate> detect_across_classes(ScoreTable &table, const Boxes &boxes,
+                                             const Suppression &settings) {
+    std::vector<Candidate> best;
+    for (std::size_t box = 0; box < table.boxes(); ++box) {
+        const std::span<const float> row = table.row(box);
+        const auto largest = std::max_element(row.begin(), row.end());
+        if (largest != row.end() && *largest >= settings.score_threshold)
+            best.push_back({*largest, static_cast<int>(box), static_cast<int>(largest - row.begin())});
+    }
+    auto kept = suppress(std::move(best), boxes, settings, settings.max_detections);
+    if (settings.classes_per_box == 1) return kept;
+    std::vector<Candidate> found;
+    for (const Candidate &candidate : kept)
+        add_classes(found, table.row(static_cast<std::size_t>(candidate.box)), candidate, settings);
+    return found;
+}
+
+} // namespace
+
+void check(const DetectionHead &head) {
+    check(head.anchors);
+    check(head.coding);
+    check(head.suppression);
+    if (head.score_kind < ScoreKind::probability || head.score_kind > ScoreKind::softmax)
+        fail(ErrorKind::parameter,
+             "detection: unknown score kind number " + std::to_string(static_cast<int>(head.score_kind)));
+}
+
+Detector::Detector(DetectionHead head, int input_height, int input_width, const Anchors &stored)
+    : head_(std::move(head)), input_height_(input_height), input_width_(input_width) {
+    check(head_);
+    anchors_ = make_anchors(head_.anchors, input_height, input_width, stored);
+}
+
+void Detector::check_box_count(std::size_t boxes) const {
+    if (std::holds_alternative<NoAnchors>(head_.anchors) || boxes == anchors_.size()) return;
+    fail(ErrorKind::shape, "detection: the heads have " + std::to_string(boxes) + " boxes, but there are " +
+                               std::to_string(anchors_.size()) + " anchors for an input of " +
+                               std::to_string(input_height_) + "x" + std::to_string(input_width_));
+}
+
+Boxes Detector::decode(std::span<const float> codes) const {
+    Boxes boxes;
+    if (std::holds_alternative<NoAnchors>(head_.anchors)) {
+        read_edges(codes, head_.coding.y_first, boxes);
+        return boxes;
+    }
+    if (codes.size() % 4 == 0) check_box_count(codes.size() / 4);
+    decode_boxes(codes, anchors_, head_.coding, boxes);
+    return boxes;
+}
+
+std::vector<Detection> Detector::detect(std::span<const float> codes, std::span<const float> scores,
+                                        int columns, const Suppression &settings) const {
+    check(settings);
+    ScoreTable table(scores, columns, head_.score_kind, head_.background, settings.score_threshold);
+    const Boxes boxes = decode(codes);
+    if (table.boxes() != boxes.size())
+        fail(ErrorKind::shape, "detection: scores of " + std::to_string(table.boxes()) + " boxes, but " +
+                                   std::to_string(boxes.size()) + " boxes");
+    std::vector<Candidate> kept = settings.per_class ? detect_per_class(table, boxes, settings)
+                                                     : detect_across_classes(table, boxes, settings);
+    std::sort(kept.begin(), kept.end(), better);
+    const auto most = static_cast<std::size_t>(settings.max_detections);
+    if (settings.per_class && kept.size() > most) kept.resize(most);
+    std::vector<Detection> result;
+    result.reserve(kept.size());
+    for (const Candidate &candidate : kept)
+        result.push_back({boxes[static_cast<std::size_t>(candidate.box)], candidate.score, candidate.label,
+                          candidate.box});
+    return result;
+}
+
+} // namespace mpscnn::vision

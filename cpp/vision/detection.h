@@ -1,0 +1,63 @@
+/// From the raw heads of a single-shot detector to boxes with classes.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "vision/anchors.h"
+#include "vision/boxes.h"
+#include "vision/nms.h"
+#include "vision/scores.h"
+
+namespace mpscnn::vision {
+
+/// What a model says of its heads: two outputs of the network, (n, boxes, 4) and (n, boxes, columns).
+struct DetectionHead {
+    AnchorRule anchors = ScaleAnchors{};
+    BoxCoding coding;
+    ScoreKind score_kind = ScoreKind::sigmoid;
+    bool background = true; ///< the first column of the scores is no class
+    Suppression suppression;
+    std::string boxes_output = "boxes", scores_output = "scores";
+};
+
+/// Throws Error(parameter) for numbers out of range.
+void check(const DetectionHead &head);
+
+struct Detection {
+    Box box; ///< in fractions of the network's input, not limited to it
+    float score;
+    int label;  ///< class, the background not counted
+    int anchor; ///< row of the heads
+};
+
+/// A head for one input size. Immutable: any number of threads may use it.
+class Detector {
+public:
+    /// `stored` are the anchors of AnchorRule StoredAnchors. Throws Error(parameter).
+    Detector(DetectionHead head, int input_height, int input_width, const Anchors &stored = {});
+
+    const DetectionHead &head() const { return head_; }
+    /// None with NoAnchors.
+    const Anchors &anchors() const { return anchors_; }
+
+    /// Throws Error(shape) when heads of so many boxes do not fit the anchors.
+    void check_box_count(std::size_t boxes) const;
+
+    /// The boxes that the numbers of the heads mean. Throws Error(shape) or Error(parameter).
+    Boxes decode(std::span<const float> codes) const;
+
+    /// The detections of one image, the best first. `settings` replaces the head's suppression. Throws
+    /// Error(shape) for heads that do not fit the anchors or each other, Error(parameter) for numbers that
+    /// are not finite.
+    std::vector<Detection> detect(std::span<const float> codes, std::span<const float> scores, int columns,
+                                  const Suppression &settings) const;
+
+private:
+    DetectionHead head_;
+    int input_height_, input_width_;
+    Anchors anchors_;
+};
+
+} // namespace mpscnn::vision

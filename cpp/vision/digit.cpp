@@ -1,0 +1,254 @@
+#include "vision/digit.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <string>
+
+#include "core/error.h"
+#include "vision/digit_ground.h"
+#include "vision/resample.h"
+
+namespace mpscnn::vision {
+
+namespace {
+
+/// Sides of MNIST's digits and images.
+constexpr double box_side = 20.0, image_side = 28.0;
+/// MNIST puts the centre of mass into the middle of pixel 14, counted from 0.
+constexpr double mass_behind_middle = 0.5;
+
+constexpr int least_side = 5;
+constexpr int most_widths_per_height = 3;
+/// What weighs less than this part of the largest mark is dust.
+constexpr double least_mass = 0.05;
+/// Pieces of one digit are nearer than this part of its longer side.
+constexpr double largest_gap = 0.35;
+/// Ink paler than this part of the strokes is ground, seen through the blur of their edges.
+constexpr float palest = 0.1f;
+
+/// Pixels [left, right) x [top, bottom).
+struct Box {
+    int left, top, right, bottom;
+
+    int width() const { return right - left; }
+    int height() const { return bottom - top; }
+    int side() const { return std::max(width(), height()); }
+    void include(const Box &other) {
+        left = std::min(left, other.left);
+        top = std::min(top, other.top);
+        right = std::max(right, other.right);
+        bottom = std::max(bottom, other.bottom);
+    }
+};
+
+/// Connected pixels of ink, corners included.
+struct Mark {
+    Box box;
+    double mass;
+};
+
+struct Marks {
+    std::vector<Mark> marks;
+    std::vector<std::int32_t> labels; ///< by pixel: the number of its mark, 0 for none; the first mark is 1
+};
+
+/// The mark that a pixel belongs to, found pixel by pixel.
+Mark trace(const GrayPlane &ink, float threshold, int x, int y, std::int32_t label,
+           std::vector<std::int32_t> &labels) {
+    Mark mark{{x, y, x + 1, y + 1}, 0.0};
+    std::vector<Box> open{mark.box};
+    labels[ink.index(x, y)] = label;
+    while (!open.empty()) {
+        const Box pixel = open.back();
+        open.pop_back();
+        mark.box.include(pixel);
+        mark.mass += ink.at(pixel.left, pixel.top);
+        for (int row = std::max(0, pixel.top - 1); row <= std::min(ink.height - 1, pixel.bottom); ++row)
+            for (int column = std::max(0, pixel.left - 1); column <= std::min(ink.width - 1, pixel.right);
+                 ++column) {
+                std::int32_t &neighbour = labels[ink.index(column, row)];
+                if (neighbour != 0 || ink.at(column, row) < threshold) continue;
+                neighbour = label;
+                open.push_back({column, row, column + 1, row + 1});
+            }
+    }
+    return mark;
+}
+
+Marks marks_of(const GrayPlane &ink, float threshold) {
+    Marks found{{}, std::vector<std::int32_t>(ink.values.size(), 0)};
+    for (int y = 0; y < ink.height; ++y)
+        for (int x = 0; x < ink.width; ++x)
+            if (found.labels[ink.index(x, y)] == 0 && ink.at(x, y) >= threshold)
+                found.marks.push_back(trace(ink, threshold, x, y,
+                                            static_cast<std::int32_t>(found.marks.size() + 1), found.labels));
+    return found;
+}
+
+bool touches_edge(const Box &box, const GrayPlane &plane) {
+    return box.left == 0 || box.top == 0 || box.right == plane.width || box.bottom == plane.height;
+}
+
+/// The heaviest mark; one at the photo's edge, as a shadow may be, only where no other is near its mass.
+const Mark &main_mark(const Marks &found, const GrayPlane &ink) {
+    const auto rank = [&](const Mark &mark) {
+        return touches_edge(mark.box, ink) ? least_mass * mark.mass : mark.mass;
+    };
+    return *std::max_element(found.marks.begin(), found.marks.end(),
+                             [&](const Mark &a, const Mark &b) { return rank(a) < rank(b); });
+}
+
+/// Pixels between two boxes.
+int gap(const Box &a, const Box &b) {
+    const int across = std::max({0, a.left - b.right, b.left - a.right});
+    const int down = std::max({0, a.top - b.bottom, b.top - a.bottom});
+    return std::max(across, down);
+}
+
+struct Character {
+    std::vector<bool> labels; ///< whether the mark of this label is a part of it
+    Box box;
+};
+
+Character character_of(const Marks &found, const GrayPlane &ink) {
+    const Mark &main = main_mark(found, ink);
+    const bool main_at_edge = touches_edge(main.box, ink);
+    Character character{std::vector<bool>(found.marks.size() + 1, false), main.box};
+    for (std::size_t i = 0; i < found.marks.size(); ++i) {
+        const Mark &mark = found.marks[i];
+        const bool belongs = mark.mass >= least_mass * main.mass &&
+                             gap(mark.box, main.box) <= largest_gap * main.box.side() &&
+                             (main_at_edge || !touches_edge(mark.box, ink));
+        if (!belongs) continue;
+        character.labels[i + 1] = true;
+        character.box.include(mark.box);
+    }
+    return character;
+}
+
+void require_character(const Box &box) {
+    const std::string size = std::to_string(box.width()) + "x" + std::to_string(box.height()) + " pixels";
+    if (box.side() < least_side)
+        fail(ErrorKind::parameter, "preprocess: fit 'digit': the only mark on the photo has " + size +
+                                       ", a digit needs " + std::to_string(least_side) + " or more");
+    if (box.width() > most_widths_per_height * box.height())
+        fail(ErrorKind::parameter, "preprocess: fit 'digit': the mark on the photo has " + size +
+                                       ", no digit is more than " + std::to_string(most_widths_per_height) +
+                                       " times as wide as high");
+}
+
+float median_ink(const GrayPlane &ink, const Marks &found, const Character &character) {
+    std::vector<float> values;
+    for (std::size_t i = 0; i < ink.values.size(); ++i)
+        if (character.labels[static_cast<std::size_t>(found.labels[i])]) values.push_back(ink.values[i]);
+    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+    std::nth_element(values.begin(), middle, values.end());
+    return *middle;
+}
+
+/// The character's ink, 0 to 1, in a part of the photo that holds it and the soft edges of its strokes.
+GrayPlane strokes_of(const Ink &ink, const Marks &found, const Character &character) {
+    const Box &box = character.box;
+    const int margin = std::max(2, box.side() / 20);
+    const Box part{std::max(0, box.left - margin), std::max(0, box.top - margin),
+                   std::min(ink.plane.width, box.right + margin),
+                   std::min(ink.plane.height, box.bottom + margin)};
+    const float full = median_ink(ink.plane, found, character);
+    const float none = std::max(palest * full, 2 * ink.noise);
+    GrayPlane strokes(part.width(), part.height());
+    for (int y = part.top; y < part.bottom; ++y)
+        for (int x = part.left; x < part.right; ++x) {
+            const std::int32_t label = found.labels[ink.plane.index(x, y)];
+            if (label != 0 && !character.labels[static_cast<std::size_t>(label)]) continue;
+            const float share = (ink.plane.at(x, y) - none) / (full - none);
+            strokes.values[strokes.index(x - part.left, y - part.top)] = std::clamp(share, 0.0f, 1.0f);
+        }
+    return strokes;
+}
+
+struct Point {
+    double x, y;
+};
+
+/// In pixels of the plane; pixel i covers [i, i + 1).
+Point centre_of_mass(const GrayPlane &plane) {
+    double mass = 0.0, across = 0.0, down = 0.0;
+    for (int y = 0; y < plane.height; ++y)
+        for (int x = 0; x < plane.width; ++x) {
+            const double value = plane.at(x, y);
+            mass += value;
+            across += value * (x + 0.5);
+            down += value * (y + 0.5);
+        }
+    return {across / mass, down / mass};
+}
+
+/// The taps of an axis whose outputs may lie beyond the plane: there is nothing there.
+class Window {
+public:
+    /// `outputs` samples, `scale` inputs apart, around the input position `centre`.
+    Window(double centre, double scale, int outputs) {
+        const double middle = outputs / 2.0 + mass_behind_middle;
+        const double start = centre - middle * scale;
+        const double support = std::max(1.0, scale);
+        before_ = static_cast<int>(std::max(0.0, std::ceil(support - start))) + 2;
+        const double end = start + outputs * scale + support;
+        const int inputs = before_ + static_cast<int>(std::max(0.0, std::ceil(end))) + 2;
+        axis_ = {inputs, start + before_, outputs * scale, outputs};
+    }
+
+    /// Calls use(input, weight) for the inputs in 0..count that make up an output.
+    template <class Use> void for_each(int output, int count, Use use) {
+        compute_taps(axis_, Filter::bilinear_antialias, output, taps_);
+        for (std::size_t tap = 0; tap < taps_.weights.size(); ++tap) {
+            const int input = taps_.first + static_cast<int>(tap) - before_;
+            if (input >= 0 && input < count) use(input, taps_.weights[tap]);
+        }
+    }
+
+private:
+    int before_; ///< inputs in front of the plane
+    Axis axis_{};
+    Taps taps_;
+};
+
+std::vector<float> resampled(const GrayPlane &plane, const Point &centre, double scale, int height,
+                             int width) {
+    std::vector<float> result(static_cast<std::size_t>(height) * static_cast<std::size_t>(width), 0.0f);
+    std::vector<float> row(static_cast<std::size_t>(plane.width));
+    Window down(centre.y, scale, height), across(centre.x, scale, width);
+    for (int y = 0; y < height; ++y) {
+        std::fill(row.begin(), row.end(), 0.0f);
+        down.for_each(y, plane.height, [&](int input, float weight) {
+            for (int x = 0; x < plane.width; ++x)
+                row[static_cast<std::size_t>(x)] += weight * plane.at(x, input);
+        });
+        for (int x = 0; x < width; ++x) {
+            float &sum = result[static_cast<std::size_t>(y) * static_cast<std::size_t>(width) +
+                                static_cast<std::size_t>(x)];
+            across.for_each(x, plane.width, [&](int input, float weight) {
+                sum += weight * row[static_cast<std::size_t>(input)];
+            });
+        }
+    }
+    return result;
+}
+
+} // namespace
+
+std::vector<float> placed_digit(const GrayPlane &photo, int height, int width) {
+    const Ink ink = ink_of(photo);
+    const Marks found = marks_of(ink.plane, ink.contrast / 2);
+    const Character character = character_of(found, ink.plane);
+    require_character(character.box);
+    const GrayPlane strokes = strokes_of(ink, found, character);
+    const double scale = character.box.side() / (box_side / image_side * std::min(height, width));
+    std::vector<float> digit = resampled(strokes, centre_of_mass(strokes), scale, height, width);
+    // Strokes thinner than a pixel of the result become pale; MNIST's are white.
+    const float brightest = *std::max_element(digit.begin(), digit.end());
+    for (float &value : digit) value *= 255.0f / brightest;
+    return digit;
+}
+
+} // namespace mpscnn::vision

@@ -1,0 +1,142 @@
+#include "vision/label_map.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+
+namespace mpscnn::vision {
+
+namespace {
+
+/// Where the centre of one row or column of the photo lies among the grid's.
+struct Sample {
+    int first, second;
+    float fraction; ///< the second's share
+    bool seen;
+};
+
+/// One axis of the photo and what became of it: photo = input * scale + offset, of the centred `fraction` of
+/// it.
+struct PhotoAxis {
+    int photo, input;
+    double scale, offset, fraction;
+};
+
+std::vector<Sample> samples_of(const PhotoAxis &axis, int points) {
+    const double points_per_input = static_cast<double>(points) / axis.input;
+    const auto to_grid = [&](double position) {
+        return (position - axis.offset) / axis.scale * points_per_input;
+    };
+    // The grid's part that shows the photo; with bars around it that is not all.
+    const double begin = std::max(0.0, to_grid(axis.photo * (1.0 - axis.fraction) / 2)),
+                 end = std::min<double>(points, to_grid(axis.photo * (1.0 + axis.fraction) / 2));
+    const double lowest = std::min(begin + 0.5, (begin + end) / 2), highest = std::max(end - 0.5, lowest);
+    std::vector<Sample> samples;
+    samples.reserve(static_cast<std::size_t>(axis.photo));
+    for (int i = 0; i < axis.photo; ++i) {
+        const double position = to_grid(i + 0.5);
+        const double point =
+            std::clamp(std::clamp(position, lowest, highest) - 0.5, 0.0, static_cast<double>(points - 1));
+        const int first = static_cast<int>(point);
+        samples.push_back({first, std::min(first + 1, points - 1), static_cast<float>(point - first),
+                           position >= begin && position <= end});
+    }
+    return samples;
+}
+
+void blend(const float *a, const float *b, float fraction, std::ptrdiff_t count, float *result) {
+    const float rest = 1.0f - fraction;
+    for (std::ptrdiff_t i = 0; i < count; ++i) result[i] = rest * a[i] + fraction * b[i];
+}
+
+std::uint8_t greatest(const float *scores, int classes) {
+    return static_cast<std::uint8_t>(std::max_element(scores, scores + classes) - scores);
+}
+
+/// Labels the photo row by row.
+class Labeller {
+public:
+    Labeller(const ScoreGrid &grid, std::vector<Sample> columns)
+        : grid_(grid), columns_(std::move(columns)), row_length_(std::ptrdiff_t{grid.width} * grid.classes),
+          blended_(static_cast<std::size_t>(row_length_)), best_(static_cast<std::size_t>(grid.width)),
+          pixel_(static_cast<std::size_t>(grid.classes)) {}
+
+    /// `scores` may be null.
+    void label_row(const Sample &row, std::uint8_t *labels, float *scores) {
+        if (!row.seen) return leave_out(labels, scores, columns_.size());
+        load(row);
+        for (const Sample &column : columns_) {
+            if (!column.seen)
+                leave_out(labels, scores, 1);
+            else if (scores || best_of(column.first) != best_of(column.second))
+                *labels = label_between(column, scores ? scores : pixel_.data());
+            else // the greatest at both ends is the greatest between them
+                *labels = best_of(column.first);
+            ++labels;
+            if (scores) scores += grid_.classes;
+        }
+    }
+
+private:
+    void load(const Sample &row) {
+        const float *first = grid_.scores + row.first * row_length_;
+        blend(first, grid_.scores + row.second * row_length_, row.fraction, row_length_, blended_.data());
+        for (int column = 0; column < grid_.width; ++column)
+            best_[static_cast<std::size_t>(column)] = greatest(point(column), grid_.classes);
+    }
+
+    const float *point(int column) const { return blended_.data() + std::ptrdiff_t{column} * grid_.classes; }
+    std::uint8_t best_of(int column) const { return best_[static_cast<std::size_t>(column)]; }
+
+    std::uint8_t label_between(const Sample &column, float *scores) const {
+        blend(point(column.first), point(column.second), column.fraction, grid_.classes, scores);
+        return greatest(scores, grid_.classes);
+    }
+
+    void leave_out(std::uint8_t *labels, float *scores, std::size_t count) const {
+        std::fill_n(labels, count, unseen_label);
+        if (scores)
+            std::fill_n(scores, count * static_cast<std::size_t>(grid_.classes),
+                        std::numeric_limits<float>::quiet_NaN());
+    }
+
+    const ScoreGrid grid_;
+    const std::vector<Sample> columns_;
+    const std::ptrdiff_t row_length_;
+    std::vector<float> blended_;     ///< the scores at the height of the row
+    std::vector<std::uint8_t> best_; ///< the class of each of the blended points
+    std::vector<float> pixel_;
+};
+
+void check_grid(const ScoreGrid &grid) {
+    if (grid.height < 1 || grid.width < 1)
+        fail(ErrorKind::shape, "label map: scores of " + std::to_string(grid.height) + " x " +
+                                   std::to_string(grid.width) + " points, expected at least one");
+    if (grid.classes < 2 || grid.classes > most_label_classes)
+        fail(ErrorKind::shape, "label map: " + std::to_string(grid.classes) + " classes, expected 2 to " +
+                                   std::to_string(most_label_classes));
+}
+
+} // namespace
+
+void label_photo(const ScoreGrid &grid, const ImageView &image, const Preprocess &options, int input_height,
+                 int input_width, std::uint8_t *labels, float *scores) {
+    const Transform transform = output_to_photo(image, options, input_height, input_width);
+    check_grid(grid);
+    const int width = image.oriented_width(), height = image.oriented_height();
+    const PhotoAxis down{height, input_height, transform.scale_y, transform.offset_y, options.crop_fraction};
+    const PhotoAxis across{width, input_width, transform.scale_x, transform.offset_x, options.crop_fraction};
+    Labeller labeller(grid, samples_of(across, grid.width));
+    const auto rows = samples_of(down, grid.height);
+    for (const Sample &row : rows) {
+        labeller.label_row(row, labels, scores);
+        labels += width;
+        if (scores) scores += std::ptrdiff_t{width} * grid.classes;
+    }
+}
+
+} // namespace mpscnn::vision

@@ -1,0 +1,51 @@
+/// Non-maximum suppression: of boxes that overlap, the best one stays.
+#pragma once
+
+#include <vector>
+
+#include "vision/boxes.h"
+
+namespace mpscnn::vision {
+
+enum class SuppressionMethod {
+    hard,     ///< what overlaps a better box by more than iou_threshold is left out
+    linear,   ///< instead its score is multiplied by 1 - IoU
+    gaussian, ///< every overlap multiplies the score by exp(-IoU^2 / sigma), whatever iou_threshold
+};
+
+/// IoU: area of the intersection / area of the union. The soft methods are those of Bodla et al. 2017,
+/// "Soft-NMS".
+struct Suppression {
+    SuppressionMethod method = SuppressionMethod::hard;
+    bool per_class =
+        true; ///< false: boxes of different classes suppress each other, a box counts by its best class
+    float iou_threshold = 0.6f;
+    float sigma = 0.5f;
+    float score_threshold = 0.01f; ///< what is, or becomes, less probable is left out
+    int max_candidates = 0;        ///< so many best boxes of a class are looked at; 0: all
+    int max_per_class = 100;       ///< at most so many of a class stay; with per_class only
+    int max_detections = 100;      ///< at most so many boxes stay
+    int classes_per_box = 1;       ///< of each box so many best classes are told; without per_class only
+
+    friend bool operator==(const Suppression &, const Suppression &) = default;
+};
+
+/// A box that may be an object of a class.
+struct Candidate {
+    float score;
+    int box, label;
+};
+
+/// Whether a comes before b: the higher score; of equal ones the lower box, then the lower label.
+bool better(const Candidate &a, const Candidate &b);
+
+/// Throws Error(parameter) for numbers out of range or not finite.
+void check(const Suppression &settings);
+
+/// At most `most` of the candidates, which suppress each other whatever their labels; the best first, with
+/// the scores that soft suppression left them. `boxes` is indexed by Candidate::box; each box occurs once. A
+/// box whose edges are in the wrong order is empty.
+std::vector<Candidate> suppress(std::vector<Candidate> candidates, const Boxes &boxes,
+                                const Suppression &settings, int most);
+
+} // namespace mpscnn::vision

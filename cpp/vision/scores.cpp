@@ -1,0 +1,101 @@
+#include "vision/scores.h"
+
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "core/error.h"
+#include "vision/lanes.h"
+
+namespace mpscnn::vision {
+
+namespace {
+
+/// What rounding may add to or take from a logit that is compared instead of its probability.
+constexpr float margin = 1e-3f;
+
+/// What the best class must reach at least, so that its probability may be `least`: most boxes are
+/// background, which this tells without an exponential. For softmax it is relative to the largest logit of
+/// all.
+float bound_of(ScoreKind kind, float least) {
+    switch (kind) {
+    case ScoreKind::sigmoid:
+        return std::log(least / (1.0f - least)) - margin;
+    case ScoreKind::softmax:
+        return std::log(least) - margin;
+    default:
+        return least;
+    }
+}
+
+} // namespace
+
+/// The largest scores of a box.
+struct ScoreTable::Range {
+    float of_classes, of_all;
+};
+
+ScoreTable::ScoreTable(std::span<const float> values, int columns, ScoreKind kind, bool background,
+                       float least)
+    : values_(values), columns_(static_cast<std::size_t>(columns)), first_class_(background ? 1 : 0),
+      kind_(kind), bound_(bound_of(kind, least)) {
+    if (columns <= static_cast<int>(first_class_))
+        fail(ErrorKind::shape, "detection: scores of " + std::to_string(columns) + " columns" +
+                                   (background ? ", the first of them the background," : "") +
+                                   " have no class");
+    if (values.size() % columns_ != 0)
+        fail(ErrorKind::shape, "detection: " + std::to_string(values.size()) +
+                                   " scores are no whole rows of " + std::to_string(columns));
+    probabilities_.resize(whole_vectors(columns_));
+}
+
+ScoreTable::Range ScoreTable::range_of(std::size_t box) const {
+    const float *const row = values_.data() + box * columns_;
+    const float *const classes = row + first_class_;
+    const std::size_t count = columns_ - first_class_;
+    Float4 best = splat(classes[0]);
+    Mask4 wrong{};
+    for_vectors(classes, count, classes[0], [&](std::size_t, Float4 values) {
+        best = maximum(values, best);
+        wrong |= not_finite(values);
+    });
+    Range range{largest(best), 0.0f};
+    range.of_all = row[0] > range.of_classes ? row[0] : range.of_classes;
+    if (!any(wrong) && std::isfinite(row[0])) return range;
+    std::size_t column = 0;
+    while (std::isfinite(row[column])) ++column;
+    fail(ErrorKind::parameter, "detection: score " + std::to_string(column) + " of box " +
+                                   std::to_string(box) + " is " + std::to_string(row[column]) +
+                                   ", scores must be finite");
+}
+
+std::span<const float> ScoreTable::row(std::size_t box) {
+    const Range range = range_of(box);
+    const float best = kind_ == ScoreKind::softmax ? range.of_classes - range.of_all : range.of_classes;
+    if (best < bound_) return {};
+    const std::span<const float> row = values_.subspan(box * columns_, columns_);
+    if (kind_ == ScoreKind::probability) return row.subspan(first_class_);
+    compute(row, range.of_all);
+    return std::span<const float>(probabilities_).subspan(first_class_, columns_ - first_class_);
+}
+
+void ScoreTable::compute(std::span<const float> logits, float largest_logit) {
+    float *const result = probabilities_.data();
+    if (kind_ == ScoreKind::sigmoid) {
+        for_vectors(logits.data(), columns_, 0.0f,
+                    [&](std::size_t i, Float4 x) { store(result + i, 1.0f / (1.0f + exponential(-x))); });
+        return;
+    }
+    Float4 sums{};
+    // Lanes beyond the columns add nothing: e^-87 is less than the last bit of a sum of at least 1.
+    for_vectors(logits.data(), columns_, -std::numeric_limits<float>::infinity(),
+                [&](std::size_t i, Float4 x) {
+                    const Float4 power = exponential(x - largest_logit);
+                    store(result + i, power);
+                    sums += power;
+                });
+    const float factor = 1.0f / sum(sums);
+    for (std::size_t i = 0; i < columns_; i += lanes) store(result + i, load(result + i) * factor);
+}
+
+} // namespace mpscnn::vision

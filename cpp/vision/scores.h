@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace mpscnn::vision {
+
+/// What a network's scores are.
+enum class ScoreKind {
+    probability, ///< probabilities already
+    sigmoid,     ///< logits of each class on its own
+    softmax,     ///< logits of which each box has one class, the background among them
+};
+
+/// A detector's scores, boxes x columns, as probabilities of its classes.
+class ScoreTable {
+public:
+    /// `values` must outlive this. With `background` the first column is no class, yet counts for the
+    /// softmax. Probabilities below `least` are not asked for. Throws Error(shape) unless there are whole
+    /// rows with at least one class.
+    ScoreTable(std::span<const float> values, int columns, ScoreKind kind, bool background, float least);
+
+    std::size_t boxes() const { return values_.size() / columns_; }
+    int classes() const { return static_cast<int>(columns_ - first_class_); }
+
+    /// The probabilities of a box's classes, or nothing where all are below `least`. Valid until the next
+    /// call. Throws Error(parameter) for a score that is NaN or infinite.
+    std::span<const float> row(std::size_t box);
+
+private:
+    struct Range;
+
+    Range range_of(std::size_t box) const;
+    void compute(std::span<const float> logits, float largest_logit);
+
+    std::span<const float> values_;
+    std::size_t columns_, first_class_;
+    ScoreKind kind_;
+    float bound_;                      ///< what a box's best class must reach
+    std::vector<float> probabilities_; ///< whole vectors
+};
+
+} // namespace mpscnn::vision

@@ -1,0 +1,157 @@
+"""`mpscnn evaluate`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from mpscnn.cli.arguments import (
+    AUTO_DEVICE,
+    DeviceOption,
+    JsonOption,
+    Precision,
+    PrecisionOption,
+    ThreadsOption,
+)
+from mpscnn.cli.failures import FAILED, report
+from mpscnn.cli.photo_list import photo_paths
+from mpscnn.cli.progress import with_progress
+from mpscnn.errors import Error, ImageError, ParameterError
+from mpscnn.evaluation import Evaluation, class_of_folder, evaluate
+from mpscnn.idx import read_labelled
+from mpscnn.model import Model, load
+from mpscnn.registry.catalogue import BUNDLED_MODEL
+
+Sample = tuple[Any, int]
+
+
+def evaluate_classifier(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="DIR", help="A folder with a folder of photos for each class.", show_default=False
+        ),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(metavar="NAME_OR_FILE", help="Name (see `mpscnn models`) or model file.")
+    ] = BUNDLED_MODEL.name,
+    idx: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Images of an IDX file, plain or gzipped, instead of DIR."),
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(metavar="FILE", help="IDX file of their classes.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Write the confusion matrix as a picture.")
+    ] = None,
+    device: DeviceOption = AUTO_DEVICE,
+    threads: ThreadsOption = None,
+    precision: PrecisionOption = Precision.auto,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how well a classifier names photos whose classes are known.
+
+    The folders in DIR are named like the model's labels, or by the numbers of its classes. Prints how often the
+    right class is the most probable (top-1) and among the five most probable (top-5), images per second
+    (decoding included), and which classes are taken for which others.
+
+    Example: mpscnn evaluate photos/ --model mobilenet_v2 --output confusion.png
+
+    Example: mpscnn evaluate --model digits --idx t10k-images-idx3-ubyte.gz --labels t10k-labels-idx1-ubyte.gz
+    """
+    if (folder is None) == (idx is None) or (idx is None) != (labels is None):
+        raise typer.BadParameter("expected DIR, or --idx with --labels", param_hint="DIR | --idx")
+    if output is not None and output.suffix.lower() != ".png":
+        raise typer.BadParameter(f"the name must end in .png, got {output}", param_hint="--output")
+    loaded = load(model, device=device, precision=precision.value, threads=threads or "auto")
+    failures: list[Error] = []
+
+    def failed(photo: object, error: Error) -> None:
+        named = isinstance(error, ImageError) or not isinstance(photo, str)
+        report(error if named else f"{photo}: {error}")  # the network does not know the photo's name
+        failures.append(error)
+
+    samples = _in_folders(folder, loaded, failed) if folder else _in_idx(idx, labels)
+    placed = None if folder else _without_placing(loaded)
+    with with_progress(samples) as tracked:
+        result = evaluate(loaded, tracked, preprocess=placed, failed=failed)
+    if output is not None:
+        _write(result, output)
+    print(_as_json(loaded, result, len(failures)) if as_json else _as_text(loaded, result))
+    if failures:
+        raise typer.Exit(FAILED)
+
+
+def _in_folders(folder: Path, model: Model, failed: Callable[[object, Error], None]) -> list[Sample]:
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != ".")
+    except OSError as error:
+        raise ImageError(f"{folder}: cannot be read: {error.strerror}") from error
+    if not entries:
+        raise ImageError(f"{folder}: has no folders, one for each class, in it")
+    names = model.labels or [str(index) for index in range(_classes_of(model))]
+    samples: list[Sample] = []
+    for entry in entries:
+        index = class_of_folder(entry, names)
+        paths, failures = photo_paths([str(entry)])
+        for failure in failures:
+            failed(entry, failure)
+        samples += [(path, index) for path in paths]
+    return samples
+
+
+def _classes_of(model: Model) -> int:
+    return int(next(iter(model.program.outputs.values()))[-1] or 0)
+
+
+def _in_idx(images: Path | None, labels: Path | None) -> list[Sample]:
+    assert images is not None
+    pixels, classes = read_labelled(images, labels)
+    assert classes is not None
+    return list(zip(pixels, classes.tolist(), strict=True))
+
+
+def _without_placing(model: Model) -> dict[str, Any] | None:
+    """For digits of an IDX file, which lie where they belong; None where the model does not place them."""
+    places = model.preprocess is not None and model.preprocess["fit"] == "digit"
+    return {**(model.preprocess or {}), "fit": "stretch"} if places else None
+
+
+def _write(result: Evaluation, path: Path) -> None:
+    try:
+        result.draw().save(path)
+    except OSError as error:
+        raise ParameterError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _as_json(model: Model, result: Evaluation, failures: int) -> str:
+    return json.dumps(
+        {
+            "model": model.name,
+            "device": model.program.device,
+            "images": result.images,
+            "failed": failures,
+            "top1": result.top1,
+            "top5": result.top5,
+            "seconds": round(result.seconds, 3),
+            "images_per_second": round(result.images_per_second, 2),
+            "labels": list(result.labels),
+            "confusion": [
+                {"class": int(true), "found": int(found), "images": int(result.confusion[true, found])}
+                for true, found in np.argwhere(result.confusion)
+            ],
+        }
+    )
+
+
+def _as_text(model: Model, result: Evaluation) -> str:
+    program = model.program
+    return (
+        f"{result.images:,} images in {result.seconds:.1f} s, {result.images_per_second:.1f} images/s "
+        f"({program.device}, {program.precision})\n"
+        f"top-1 {result.top1:.2%}, top-5 {result.top5:.2%}\n\n{result.table()}"
+    )

@@ -1,0 +1,43 @@
+"""Where commands write the pictures they make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mpscnn.errors import ImageError, ParameterError
+
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
+
+class PictureFolder:
+    """A folder of results named like the photos, made when it is not there.
+
+    Args:
+        path: the folder.
+        photos: what is read; none of it is overwritten.
+    """
+
+    def __init__(self, path: Path, photos: Sequence[str]) -> None:
+        self.path = path
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ParameterError(f"{path}: cannot be a folder for pictures: {error.strerror}") from error
+        self._taken = {Path(photo).resolve() for photo in photos}
+
+    def save(self, picture: PillowImage.Image, photo: str, suffix: str) -> Path:
+        """Writes "<photo's name><suffix>.png", with a number where a photo of that name came before."""
+        stem = Path(photo).stem + suffix
+        target, count = self.path / f"{stem}.png", 1
+        while target.resolve() in self._taken:
+            count += 1
+            target = self.path / f"{stem}-{count}.png"
+        self._taken.add(target.resolve())
+        try:
+            picture.save(target)
+        except OSError as error:
+            raise ImageError(f"{target}: cannot be written: {error.strerror or error}") from error
+        return target

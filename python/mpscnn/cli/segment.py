@@ -1,0 +1,102 @@
+"""`mpscnn segment`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mpscnn.cli.arguments import (
+    AUTO_DEVICE,
+    DeviceOption,
+    PhotosArgument,
+    Precision,
+    PrecisionOption,
+    ThreadsOption,
+)
+from mpscnn.cli.each_photo import for_each_photo
+from mpscnn.cli.failures import FAILED, report
+from mpscnn.cli.photo_list import photo_paths
+from mpscnn.cli.picture_folder import PictureFolder
+from mpscnn.model import Model, load
+from mpscnn.segmentation import Segmentation
+
+
+def segment(
+    photos: PhotosArgument,
+    model: Annotated[
+        str, typer.Option(metavar="NAME_OR_FILE", help="Name (see `mpscnn models`) or model file.")
+    ] = "deeplab_v3",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write NAME_segments.png, the photo with its classes in colours and a legend, and NAME_labels.png, "
+            "whose pixels are class numbers.",
+        ),
+    ] = None,
+    device: DeviceOption = AUTO_DEVICE,
+    threads: ThreadsOption = None,
+    precision: PrecisionOption = Precision.auto,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per photo and line, and nothing else.")
+    ] = False,
+) -> None:
+    """Find out which class each pixel of photos belongs to.
+
+    Prints how much of each photo belongs to which class.
+
+    Example: mpscnn segment dog.jpg --output out/
+
+    Example: mpscnn segment holiday/ --model deeplab.safetensors --json
+    """
+    paths, failures = photo_paths(photos)
+    for failure in failures:
+        report(failure)
+    failed = len(failures)
+    if paths:
+        loaded = load(model, device=device, precision=precision.value, threads=threads or "auto")
+        folder = None if output is None else PictureFolder(output, paths)
+        failed += for_each_photo(paths, lambda path: _segment(path, loaded, folder, as_json))
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def _segment(path: str, model: Model, folder: PictureFolder | None, as_json: bool) -> None:
+    from mpscnn.photo import open_photo
+
+    photo = open_photo(path)
+    result = model.segment(photo)
+    written: dict[str, str] = {}
+    if folder is not None:
+        written["picture"] = str(folder.save(result.draw(photo), path, "_segments"))
+        written["labels"] = str(folder.save(result.label_picture(), path, "_labels"))
+    print(_json_line(path, model, result, written) if as_json else _text(path, result, written), flush=True)
+
+
+def _json_line(path: str, model: Model, result: Segmentation, written: dict[str, str]) -> str:
+    height, width = result.labels.shape
+    return json.dumps(
+        {
+            "image": path,
+            "model": model.name,
+            "device": result.device,
+            "milliseconds": round(result.milliseconds, 3),
+            "width": width,
+            "height": height,
+            "areas": [
+                {"label": area.label, "index": area.index, "pixels": area.pixels, "fraction": area.fraction}
+                for area in result.areas
+            ],
+            **written,
+        }
+    )
+
+
+def _text(path: str, result: Segmentation, written: dict[str, str]) -> str:
+    lines = [f"{path}  ({result.milliseconds:.1f} ms, {result.device}, {result.precision})"]
+    lines += [f"  {area.fraction:6.1%}  {area.label}" for area in result.areas]
+    lines += [f"  {file}" for file in written.values()]
+    return "\n".join(lines)

@@ -1,0 +1,74 @@
+"""A bounds-checked reader of FlexBuffers maps, which TensorFlow Lite's custom operators have as options.
+
+Only maps from names to numbers are read. https://flatbuffers.dev/flexbuffers/ describes the encoding: a value lies
+before what points to it, and sizes and offsets are as wide as the value that they belong to.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from mpscnn.errors import UnsupportedError, WeightsError
+
+Number = int | float | bool
+
+_INT, _UINT, _FLOAT, _MAP, _BOOL = 1, 2, 3, 9, 26
+_INDIRECT = {6: _INT, 7: _UINT, 8: _FLOAT}
+_CODES = {
+    _INT: {1: "<b", 2: "<h", 4: "<i", 8: "<q"},
+    _UINT: {1: "<B", 2: "<H", 4: "<I", 8: "<Q"},
+    _FLOAT: {2: "<e", 4: "<f", 8: "<d"},
+    _BOOL: {1: "<?", 2: "<H", 4: "<I", 8: "<Q"},
+}
+_MAX_ENTRIES = 256
+
+
+def read_map(buffer: bytes) -> dict[str, Number]:
+    """The map that a buffer holds. Raises WeightsError when it is damaged, UnsupportedError for other contents."""
+    if len(buffer) < 3:
+        raise WeightsError(f"damaged: options of {len(buffer)} bytes")
+    width, packed = buffer[-1], buffer[-2]
+    if packed >> 2 != _MAP:
+        raise UnsupportedError(f"options of kind {packed >> 2}, expected a map of numbers")
+    start = _target(buffer, len(buffer) - 2 - width, width)
+    width = 1 << (packed & 3)
+    count = _number(buffer, start - width, _UINT, width)
+    if count > _MAX_ENTRIES:
+        raise WeightsError(f"damaged: options with {count} entries")
+    keys_width = _number(buffer, start - 2 * width, _UINT, width)
+    keys = _target(buffer, start - 3 * width, width)
+    result: dict[str, Number] = {}
+    for i in range(int(count)):
+        key = _text(buffer, _target(buffer, keys + i * int(keys_width), int(keys_width)))
+        kind = int(_number(buffer, start + int(count) * width + i, _UINT, 1))
+        result[key] = _value(buffer, start + i * width, kind, width)
+    return result
+
+
+def _value(buffer: bytes, position: int, packed: int, width: int) -> Number:
+    kind = packed >> 2
+    if kind in _INDIRECT:
+        return _number(buffer, _target(buffer, position, width), _INDIRECT[kind], 1 << (packed & 3))
+    if kind not in _CODES:
+        raise UnsupportedError(f"options hold a value of kind {kind}, which is no number")
+    number = _number(buffer, position, kind, width)
+    return bool(number) if kind == _BOOL else number
+
+
+def _target(buffer: bytes, position: int, width: int) -> int:
+    return position - int(_number(buffer, position, _UINT, width))
+
+
+def _text(buffer: bytes, start: int) -> str:
+    end = buffer.find(b"\0", max(start, 0))
+    if start < 0 or end < 0:
+        raise WeightsError(f"damaged: options have a name at byte {start} of {len(buffer)}")
+    return buffer[start:end].decode("utf-8", errors="replace")
+
+
+def _number(buffer: bytes, position: int, kind: int, width: int) -> Number:
+    code = _CODES[kind].get(width)
+    if code is None or not 0 <= position <= len(buffer) - width:
+        raise WeightsError(f"damaged: options refer to {width} bytes at byte {position} of {len(buffer)}")
+    number: Number = struct.unpack_from(code, buffer, position)[0]
+    return number

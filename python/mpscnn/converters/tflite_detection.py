@@ -1,0 +1,90 @@
+"""TFLite_Detection_PostProcess, the custom operator behind SSD networks in TensorFlow Lite, as a detection head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.flexbuffer import Number, read_map
+from mpscnn.detector import DetectionHead
+from mpscnn.errors import UnsupportedError, WeightsError
+
+_REQUIRED = (
+    "max_detections",
+    "max_classes_per_detection",
+    "nms_score_threshold",
+    "nms_iou_threshold",
+    "num_classes",
+    "x_scale",
+    "y_scale",
+    "w_scale",
+    "h_scale",
+)
+_OPTIONAL: dict[str, Number] = {"detections_per_class": 100, "use_regular_nms": False}
+
+Head = tuple[str, tuple[int | None, ...]]
+
+
+def detection_head(
+    options: bytes, heads: Sequence[Head], anchors: NDArray[np.float32], where: str
+) -> DetectionHead:
+    """The head of a file's network.
+
+    Args:
+        options: the operator's custom options, a FlexBuffers map.
+        heads: name and shape of the boxes and of the scores; the scores are probabilities already.
+        anchors: (n, 4) centre y, centre x, height, width.
+        where: begins the error messages.
+    """
+    given = _read(options, where)
+    (boxes, box_shape), (scores, score_shape) = heads
+    if len(box_shape) != 3 or box_shape[2] != 4 or len(score_shape) != 3 or box_shape[1] != score_shape[1]:
+        raise WeightsError(f"damaged: {where}: boxes {box_shape} and scores {score_shape} do not fit")
+    if anchors.shape != (box_shape[1], 4):
+        raise WeightsError(f"damaged: {where}: anchors {anchors.shape} for {box_shape[1]} boxes")
+    columns, classes = score_shape[2], int(given["num_classes"])
+    if columns not in (classes, classes + 1):
+        raise WeightsError(f"damaged: {where}: {columns} columns of scores for {classes} classes")
+    return DetectionHead(
+        {
+            "version": 1,
+            "boxes": {"output": boxes, "order": "yx", "variances": _variances(given, where)},
+            "scores": {"output": scores, "kind": "probability", "background": columns == classes + 1},
+            "anchors": {"rule": "stored"},
+            "suppression": _suppression(given),
+        },
+        np.ascontiguousarray(anchors[:, [1, 0, 3, 2]]),
+    )
+
+
+def _read(options: bytes, where: str) -> dict[str, Number]:
+    try:
+        given = _OPTIONAL | read_map(options)
+    except (UnsupportedError, WeightsError) as error:
+        raise type(error)(f"{where}: {error}") from error
+    missing = [name for name in _REQUIRED if name not in given]
+    if missing:
+        raise WeightsError(f"damaged: {where}: its options lack {', '.join(missing)}")
+    return given
+
+
+def _variances(given: dict[str, Number], where: str) -> list[float]:
+    scales = [float(given[name]) for name in ("x_scale", "y_scale", "w_scale", "h_scale")]
+    if not all(scale > 0.0 for scale in scales):
+        raise WeightsError(f"damaged: {where}: its scales are {scales}, expected numbers above 0")
+    return [1.0 / scale for scale in scales]
+
+
+def _suppression(given: dict[str, Number]) -> dict[str, Any]:
+    """The regular way suppresses within each class, the fast one across classes by each box's best one."""
+    common: dict[str, Any] = {
+        "iou_threshold": float(given["nms_iou_threshold"]),
+        "score_threshold": float(given["nms_score_threshold"]),
+        "max_detections": int(given["max_detections"]),
+    }
+    if given["use_regular_nms"]:
+        return common | {"per_class": True, "max_per_class": int(given["detections_per_class"])}
+    return common | {"per_class": False, "classes_per_box": int(given["max_classes_per_detection"])}

@@ -1,0 +1,127 @@
+"""How the raw heads of single-shot detectors become boxes (docs/detection.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn.detection import Box, Detection
+from mpscnn.errors import ParameterError, ShapeError
+
+__all__ = ["DetectionHead", "Detector", "limits"]
+
+
+@dataclass(frozen=True, eq=False)
+class DetectionHead:
+    """How the outputs of a network become boxes: what `Network.detection` holds and a model file keeps."""
+
+    settings: Mapping[str, Any]
+    """As for `Detector`."""
+    anchors: NDArray[np.float32] | None = None
+    """(n, 4) for the anchor rule "stored"."""
+
+    def detector(self, input_size: tuple[int, int]) -> Detector:
+        """For heads that the caller computes. Raises as `Detector` does."""
+        return Detector(self.settings, input_size, anchors=self.anchors)
+
+
+class Detector:
+    """From the raw heads of a single-shot detector to boxes, for callers who run the network themselves.
+
+    Boxes are (left, top, right, bottom) in fractions of the network's input. Safe to use from several threads.
+
+    Args:
+        settings: anchors, box coding, kind of the scores and suppression: what a model file has under
+            "mpscnn.detection" (docs/detection.md).
+        input_size: (height, width) of the network's input.
+        anchors: (n, 4) centre x, centre y, width and height of each, for the anchor rule "stored" only.
+
+    Raises:
+        ParameterError: settings that make no sense. ShapeError: anchors of another shape.
+    """
+
+    def __init__(
+        self, settings: Mapping[str, Any], input_size: tuple[int, int], *, anchors: Any = None
+    ) -> None:
+        stored = None if anchors is None else np.ascontiguousarray(anchors, np.float32)
+        self._core = _core.Detector(_as_json(settings), *input_size, stored)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings with every field filled in."""
+        settings: dict[str, Any] = json.loads(self._core.describe())
+        return settings
+
+    @property
+    def anchors(self) -> NDArray[np.float32]:
+        """(n, 4): centre x, centre y, width, height, in the order of the network's boxes; none for the rule "none"."""
+        return self._core.anchors()
+
+    def decode(self, boxes: Any) -> NDArray[np.float32]:
+        """The (n, 4) boxes that the network's numbers mean, every one of them.
+
+        Raises ShapeError for another number of boxes than anchors, ParameterError for NaN and infinities.
+        """
+        return self._core.decode(_table("boxes", boxes))
+
+    def run(
+        self,
+        boxes: Any,
+        scores: Any,
+        *,
+        score: float | None = None,
+        iou: float | None = None,
+        most: int | None = None,
+        labels: Sequence[str] | None = None,
+    ) -> list[Detection]:
+        """The objects on one image, most probable first.
+
+        Args:
+            boxes: (n, 4) or (1, n, 4), as the network gives them.
+            scores: (n, columns) or (1, n, columns), likewise.
+            score, iou, most: replace the settings' score_threshold, iou_threshold and max_detections.
+            labels: names of the classes, the background not among them.
+
+        Raises:
+            ShapeError: the arrays do not fit each other or the anchors. ParameterError: they hold NaN or infinities, or
+                an argument is out of range.
+        """
+        found = self._core.run(_table("boxes", boxes), _table("scores", scores), *limits(score, iou, most))
+        return [
+            Detection(label if labels is None else labels[index], value, Box(*box), index)
+            for label, index, value, box, _ in found
+        ]
+
+
+def limits(score: float | None, iou: float | None, most: int | None) -> tuple[float, float, int]:
+    """Arguments of a detection as the core takes them: 0 for what the model says."""
+    for name, value in (("score", score), ("iou", iou)):
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 < value <= 1.0:
+            raise ParameterError(f"{name} must be above 0 and at most 1, got {value!r}")
+    if most is not None and (isinstance(most, bool) or not isinstance(most, int) or not 1 <= most < 2**31):
+        raise ParameterError(f"most must be a number of at least 1, got {most!r}")
+    return float(score or 0.0), float(iou or 0.0), most or 0
+
+
+def _table(name: str, values: Any) -> NDArray[np.float32]:
+    array = np.ascontiguousarray(values, np.float32)
+    if array.ndim == 3 and len(array) == 1:
+        array = array[0]
+    if array.ndim != 2:
+        raise ShapeError(f"{name}: expected (boxes, columns) of one image, got {array.shape}")
+    return array
+
+
+def _as_json(settings: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(dict(settings), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"detection settings: {error}") from error

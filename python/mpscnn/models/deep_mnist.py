@@ -1,0 +1,122 @@
+"""Deep MNIST: the network of TensorFlow's tutorial, and the raw files that carry its weights to Metal.
+
+The names, sizes and orders of the files are those of Matt Rajca's "Speeding Up TensorFlow with Metal Performance
+Shaders" (2016): float32, little-endian, [out][height][width][in].
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.errors import ParameterError, WeightsError
+from mpscnn.models.mobilenet import Weights, weight_arrays
+from mpscnn.network import Network
+
+_LAYERS = ("conv1", "conv2", "fc1", "fc2")
+
+
+def deep_mnist(
+    weights: Weights = None,
+    *,
+    channels: tuple[int, int] = (32, 64),
+    hidden: int = 1024,
+    output: str = "softmax",
+    name: str = "deep_mnist",
+) -> Network:
+    """Deep MNIST: (n, 28, 28, 1) in 0..1, white digits on black -> (n, 10).
+
+    Layers: conv1 (5x5, ReLU), pool1 (maximum of 2x2), conv2 (5x5, ReLU), pool2, fc1 (ReLU), fc2, softmax.
+
+    Args:
+        weights: None (to be loaded later), a mapping as `Network.load_weights` takes, the folder of the eight files
+            W_conv1, b_conv1 ... W_fc2, b_fc2, or a model file or registry name of exactly this architecture.
+        channels: of the two convolutions.
+        hidden: features of fc1. The bundled model "digits" has channels=(16, 32), hidden=128.
+        output: "softmax" for probabilities, "logits" for the values before.
+        name: the network's.
+
+    Raises:
+        ParameterError: an argument out of range. WeightsError: weights that do not fit; it names the file and the
+            size that is expected.
+    """
+    if output not in ("softmax", "logits"):
+        raise ParameterError(f"output must be 'softmax' or 'logits', got {output!r}")
+    net = Network(input=(28, 28, 1), name=name)
+    x = net.conv2d(net.input, channels[0], 5, padding="same", activation="relu", name="conv1")
+    x = net.max_pool2d(x, 2, padding="same", name="pool1")
+    x = net.conv2d(x, channels[1], 5, padding="same", activation="relu", name="conv2")
+    x = net.max_pool2d(x, 2, padding="same", name="pool2")
+    x = net.dense(x, hidden, activation="relu", name="fc1")
+    x = net.dense(x, 10, name="fc2")
+    net.output(net.softmax(x, name="softmax") if output == "softmax" else x)
+    if weights is None:
+        return net
+    if not isinstance(weights, Mapping):
+        weights = _read_files(net, Path(weights)) if Path(weights).is_dir() else weight_arrays(weights)
+    net.load_weights(weights)
+    return net
+
+
+def export_deep_mnist(network: Network, directory: str | os.PathLike[str]) -> None:
+    """Writes the eight files of a network that `deep_mnist` made; the folder is created if missing.
+
+    Raises:
+        WeightsError: the network is none of `deep_mnist`, has no weights, or the folder cannot be written.
+    """
+    arrays = network.weights
+    names = {f"{layer}.{role}": file for layer in _LAYERS for role, file in _files_of(layer).items()}
+    if set(arrays) != set(names):
+        raise WeightsError(
+            f"network {network.name!r}: the eight files hold {', '.join(names)}; it has "
+            f"{', '.join(arrays) or 'no weights'}"
+        )
+    folder = Path(directory)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, file in names.items():
+            (folder / file).write_bytes(arrays[name].astype("<f4").tobytes())
+    except OSError as error:
+        raise WeightsError(f"{error.filename}: cannot be written: {error.strerror}") from error
+
+
+def is_deep_mnist(directory: Path) -> bool:
+    """Whether a folder holds any of the eight files."""
+    return any((directory / file).exists() for layer in _LAYERS for file in _files_of(layer).values())
+
+
+def _files_of(layer: str) -> dict[str, str]:
+    """File names by role."""
+    return {"weight": f"W_{layer}", "bias": f"b_{layer}"}
+
+
+def _read_files(network: Network, directory: Path) -> dict[str, NDArray[np.float32]]:
+    specs = {
+        _files_of(spec["layer"])[spec["role"]]: (f"{spec['layer']}.{spec['role']}", tuple(spec["shape"]))
+        for spec in network.weight_specs()
+    }
+    sizes = {file: 4 * math.prod(shape) for file, (_, shape) in specs.items()}
+    weights = {}
+    for file, (name, shape) in specs.items():
+        path = directory / file
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise WeightsError(
+                f"{path}: cannot be read: {error.strerror}; expected are the eight files "
+                + ", ".join(f"{file} ({size:,} bytes)" for file, size in sizes.items())
+            ) from error
+        if len(content) != sizes[file]:
+            same = [other for other, size in sizes.items() if size == len(content)]
+            raise WeightsError(
+                f"{path}: {len(content):,} bytes, but {sizes[file]:,} are expected: float32 "
+                f"{''.join(f'[{extent}]' for extent in shape)}"
+                + (f"; this is the size of {' and '.join(same)}" if same else "")
+            )
+        weights[name] = np.frombuffer(content, "<f4").reshape(shape)
+    return weights

@@ -1,0 +1,151 @@
+"""DeepLabv3 (Chen et al. 2017) and DeepLabv3+ (Chen et al. 2018) on MobileNet V2: a class for every pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mpscnn.errors import ParameterError
+from mpscnn.layers.layer_maker import Tensor
+from mpscnn.models.mobilenet import (
+    Size,
+    Weights,
+    image_size,
+    mobilenet_v2_blocks,
+    require_multiplier,
+    weight_arrays,
+)
+from mpscnn.network import Network
+
+_DEPTH = 256  # of the pyramid's branches, of their projection and of the decoder
+_LOW_LEVEL_DEPTH = 48
+_LOW_LEVEL_LAYER = "depthwise3"  # the last at a quarter of the input's size
+#: The articles' dilations of the pyramid's convolutions by output stride.
+ARTICLE_RATES = {16: (6, 12, 18), 8: (12, 24, 36)}
+_OUTPUTS = ("logits", "softmax", "labels")
+
+
+def deeplab_v3(
+    weights: Weights = None,
+    *,
+    depth_multiplier: float = 1.0,
+    input_size: Size = 513,
+    classes: int = 21,
+    output_stride: int = 16,
+    atrous_rates: Sequence[int] = (),
+    output: str = "logits",
+) -> Network:
+    """DeepLabv3: (n, height, width, 3) in -1..1 (preprocessing "tensorflow") -> (n, height, width, classes).
+
+    Layers: conv1 and blocks 1 to 17 as of `mobilenet_v2`; image_pool, image_pooling, image_upsampled; aspp0 and, for
+    each atrous rate, aspp<i>_depthwise and aspp<i>_pointwise; aspp_concat, aspp_projection; logits; upsampled.
+
+    Args:
+        weights: as for `mobilenet_v2`.
+        depth_multiplier: width of the MobileNet relative to the article's: rounded to multiples of 8 at 1, not rounded
+            at others, as TensorFlow's published DeepLabs are.
+        input_size: one number, or (height, width), at least 32; the published networks' is 513.
+        classes: 21 for Pascal VOC, the background included.
+        output_stride: 16 or 8, how many times smaller the last feature map is than the input.
+        atrous_rates: dilations of the pyramid's 3 x 3 convolutions (ASPP). The published networks on MobileNet have
+            none; the article's are 6, 12, 18 for output stride 16, twice that for 8.
+        output: "logits", "softmax" for probabilities, or "labels" for (n, height, width, 1) with each pixel's class as
+            a number.
+
+    Raises:
+        ParameterError: an argument out of range. WeightsError: weights that do not fit.
+    """
+    net = Network(input=(*image_size(input_size), 3), name="deeplab_v3")
+    x = _backbone(net, depth_multiplier, output_stride)
+    x = _pyramid(net, x, atrous_rates)
+    return _with_head(net, x, classes, output, weights)
+
+
+def deeplab_v3_plus(
+    weights: Weights = None,
+    *,
+    depth_multiplier: float = 1.0,
+    input_size: Size = 513,
+    classes: int = 21,
+    output_stride: int = 16,
+    atrous_rates: Sequence[int] | None = None,
+    output: str = "logits",
+) -> Network:
+    """DeepLabv3+: as `deeplab_v3`, with a decoder that sharpens edges by features of a quarter of the input's size.
+
+    Layers: as of `deeplab_v3`, with decoder_projection (of depthwise3), decoder_upsampled, decoder_concat,
+    decoder1_depthwise, decoder1_pointwise, decoder2_depthwise and decoder2_pointwise before logits.
+
+    Args:
+        atrous_rates: None: the article's, 6, 12, 18 for output stride 16, twice that for 8.
+        weights, depth_multiplier, input_size, classes, output_stride, output: as for `deeplab_v3`.
+
+    Raises:
+        ParameterError: an argument out of range. WeightsError: weights that do not fit.
+    """
+    net = Network(input=(*image_size(input_size), 3), name="deeplab_v3_plus")
+    x = _backbone(net, depth_multiplier, output_stride)
+    x = _pyramid(net, x, ARTICLE_RATES[output_stride] if atrous_rates is None else atrous_rates)
+    x = _decoder(net, x, net[_LOW_LEVEL_LAYER])
+    return _with_head(net, x, classes, output, weights)
+
+
+def _backbone(net: Network, depth_multiplier: float, output_stride: int) -> Tensor:
+    if output_stride not in ARTICLE_RATES:
+        raise ParameterError(f"output_stride must be 8 or 16, got {output_stride!r}")
+    require_multiplier(depth_multiplier)
+    return mobilenet_v2_blocks(
+        net,
+        net.input,
+        depth_multiplier=depth_multiplier,
+        output_stride=output_stride,
+        divisor=8 if depth_multiplier == 1 else 1,
+    )
+
+
+def _pyramid(net: Network, x: Tensor, atrous_rates: Sequence[int]) -> Tensor:
+    """Atrous spatial pyramid pooling: the image as a whole, each pixel, and its surroundings at several distances."""
+    pooled = net.global_average_pool2d(x, name="image_pool")
+    pooled = net.conv2d(pooled, _DEPTH, 1, activation="relu", name="image_pooling")
+    branches = [
+        _upsampled(net, pooled, x, "image_upsampled"),
+        net.conv2d(x, _DEPTH, 1, activation="relu", name="aspp0"),
+    ]
+    for i, rate in enumerate(atrous_rates, start=1):
+        branches.append(_separable(net, x, f"aspp{i}", dilation=rate))
+    x = net.concat(branches, name="aspp_concat")
+    return net.conv2d(x, _DEPTH, 1, activation="relu", name="aspp_projection")
+
+
+def _decoder(net: Network, x: Tensor, low_level: Tensor) -> Tensor:
+    low_level = net.conv2d(low_level, _LOW_LEVEL_DEPTH, 1, activation="relu", name="decoder_projection")
+    x = net.concat([_upsampled(net, x, low_level, "decoder_upsampled"), low_level], name="decoder_concat")
+    return _separable(net, _separable(net, x, "decoder1"), "decoder2")
+
+
+def _separable(net: Network, x: Tensor, name: str, *, dilation: int = 1) -> Tensor:
+    """A 3 x 3 depthwise separable convolution with an activation behind both halves."""
+    x = net.depthwise_conv2d(
+        x, 3, padding="same", dilation=dilation, activation="relu", name=f"{name}_depthwise"
+    )
+    return net.conv2d(x, _DEPTH, 1, activation="relu", name=f"{name}_pointwise")
+
+
+def _upsampled(net: Network, x: Tensor, like: Tensor, name: str) -> Tensor:
+    """`x` at the size of `like`, corner pixels on corner pixels."""
+    height, width = (extent or 0 for extent in like.shape[1:3])
+    return net.resize(x, (height, width), alignment="corners", name=name)
+
+
+def _with_head(net: Network, x: Tensor, classes: int, output: str, weights: Weights) -> Network:
+    if output not in _OUTPUTS:
+        raise ParameterError(f"output must be {', '.join(map(repr, _OUTPUTS))}, got {output!r}")
+    x = net.conv2d(x, classes, 1, name="logits")
+    x = _upsampled(net, x, net.input, "upsampled")
+    if output == "softmax":
+        x = net.softmax(x, name="softmax")
+    elif output == "labels":
+        x = net.argmax(x, name="labels")
+    net.output(x)
+    if weights is not None:
+        net.load_weights(weight_arrays(weights))
+    return net

@@ -1,0 +1,81 @@
+"""MobileNet V1 and V2 as feature extractors: the base of detectors, segmenters and networks of your own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mpscnn.features import extractor_network
+from mpscnn.models.mobilenet import (
+    Size,
+    Weights,
+    image_size,
+    mobilenet_v1_layers,
+    mobilenet_v2_blocks,
+    mobilenet_v2_last,
+    weight_arrays,
+)
+from mpscnn.network import Network
+
+Layers = str | Sequence[str]
+
+
+def mobilenet_v1_features(
+    weights: Weights = None,
+    *,
+    extract_layers: Layers = ("pointwise13",),
+    pooling: str | None = None,
+    depth_multiplier: float = 1.0,
+    input_size: Size = 224,
+    shallow: bool = False,
+) -> Network:
+    """Feature maps of MobileNet V1: (n, height, width, 3) in -1..1 (preprocessing "tensorflow") -> one output a layer.
+
+    Layers: conv1; depthwise1, pointwise1 ... depthwise13, pointwise13. What the wanted ones do not need is left out.
+
+    Args:
+        weights: as for `mobilenet_v1`; those of a classifier are taken without its last layer's.
+        extract_layers: names of the outputs, in this order. "pointwise11" and "pointwise13" are what SSD reads.
+        pooling: None: feature maps (n, height, width, channels); "global": each channel's mean, (n, channels), in
+            outputs named "<layer>/pooled".
+        depth_multiplier, input_size, shallow: as for `mobilenet_v1`.
+
+    Raises:
+        ParameterError: an argument out of range, a layer that there is not. WeightsError: weights that do not fit.
+    """
+    net = Network(input=(*image_size(input_size), 3), name="mobilenet_v1_features")
+    mobilenet_v1_layers(net, net.input, depth_multiplier=depth_multiplier, shallow=shallow)
+    return _extractor(net, weights, extract_layers, pooling)
+
+
+def mobilenet_v2_features(
+    weights: Weights = None,
+    *,
+    extract_layers: Layers = ("conv_last",),
+    pooling: str | None = None,
+    depth_multiplier: float = 1.0,
+    input_size: Size = 224,
+) -> Network:
+    """Feature maps of MobileNet V2: (n, height, width, 3) in -1..1 (preprocessing "tensorflow") -> one output a layer.
+
+    Layers: conv1; for each block b from 1 to 17: expand<b> (not in block 1), depthwise<b>, project<b> and, where the
+    shape stays, add<b>; conv_last. What the wanted ones do not need is left out.
+
+    Args:
+        weights: as for `mobilenet_v2`; those of a classifier are taken without its last layer's.
+        extract_layers: names of the outputs, in this order. "expand14" and "conv_last" are what SSDLite reads.
+        pooling, depth_multiplier, input_size: as for `mobilenet_v1_features`.
+
+    Raises:
+        ParameterError: an argument out of range, a layer that there is not. WeightsError: weights that do not fit.
+    """
+    net = Network(input=(*image_size(input_size), 3), name="mobilenet_v2_features")
+    x = mobilenet_v2_blocks(net, net.input, depth_multiplier=depth_multiplier)
+    mobilenet_v2_last(net, x, depth_multiplier=depth_multiplier)
+    return _extractor(net, weights, extract_layers, pooling)
+
+
+def _extractor(net: Network, weights: Weights, layers: Layers, pooling: str | None) -> Network:
+    if weights is not None:
+        given = weight_arrays(weights)
+        net.load_weights({name: given[name] for name in given if not name.startswith("classifier.")})
+    return extractor_network(net, layers, pooling)

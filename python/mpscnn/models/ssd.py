@@ -1,0 +1,173 @@
+"""SSD (Liu et al. 2016) on MobileNet V1, SSDLite (Sandler et al. 2018) on MobileNet V2, as TensorFlow builds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mpscnn.detector import DetectionHead
+from mpscnn.errors import ParameterError
+from mpscnn.layers.layer_maker import Tensor
+from mpscnn.models.mobilenet import (
+    Size,
+    Weights,
+    image_size,
+    mobilenet_v1_layers,
+    mobilenet_v2_blocks,
+    mobilenet_v2_last,
+    weight_arrays,
+)
+from mpscnn.network import Network
+
+_STRIDES = (16, 32, 64, 128, 256, 512)
+_ASPECT_RATIOS = (1.0, 2.0, 0.5, 3.0, 0.3333)  # as the published configurations round 1 / 3
+_EXTRA_CHANNELS = (512, 256, 256, 128)  # of the four maps behind the classifier's layers
+_FIRST_SHAPES = 3
+_LEAST_EXTRA_CHANNELS = 16  # TensorFlow's min_depth of its SSD configurations
+
+_Layer = Callable[[Network, Tensor, int, str], Tensor]
+
+
+def ssd_mobilenet_v1(
+    weights: Weights = None,
+    *,
+    classes: int = 90,
+    input_size: Size = 300,
+    depth_multiplier: float = 1.0,
+    score: str = "sigmoid",
+) -> Network:
+    """SSD on MobileNet V1: (n, height, width, 3) in -1..1 (preprocessing "tensorflow") -> boxes and scores.
+
+    Six feature maps: pointwise11, pointwise13 and extra1 ... extra4, each half as large as the one before. For each
+    map m from 1 to 6 there are the convolutions box<m> and score<m>. Outputs, the raw heads: boxes (n, anchors, 4), the
+    numbers y, x, height, width relative to the anchor, and scores (n, anchors, classes + 1), logits, the background
+    first. 300 x 300 pixels have 1917 anchors. The network's `detection` says how they become boxes, and
+    `Network.save` keeps it.
+
+    Args:
+        weights: None (to be loaded later), a mapping as `Network.load_weights` takes, or a model file or registry
+            name with exactly this architecture.
+        classes: without the background: 90 for COCO as TensorFlow numbers it, 20 for Pascal VOC.
+        input_size: one number, or (height, width).
+        depth_multiplier: width of every layer of the backbone relative to the article's, and of the extra maps.
+        score: how the logits are read: "sigmoid" for each class on its own (TensorFlow's), or "softmax".
+
+    Raises:
+        ParameterError: an argument out of range. WeightsError: weights that do not fit.
+    """
+    net = Network(input=(*image_size(input_size), 3), name="ssd_mobilenet_v1")
+    last = mobilenet_v1_layers(net, net.input, depth_multiplier=depth_multiplier)
+    maps = [net["pointwise11"], last, *_extra_maps(net, last, depth_multiplier, _convolution)]
+    return _with_heads(net, maps, classes, score, 1, weights)
+
+
+def ssdlite_mobilenet_v2(
+    weights: Weights = None,
+    *,
+    classes: int = 90,
+    input_size: Size = 300,
+    depth_multiplier: float = 1.0,
+    score: str = "sigmoid",
+) -> Network:
+    """SSDLite on MobileNet V2: as `ssd_mobilenet_v1`, with depthwise separable convolutions in extra maps and heads.
+
+    Feature maps: expand14, conv_last and extra1 ... extra4. Heads: box<m>_depthwise, box<m>, score<m>_depthwise,
+    score<m>. Arguments and results are those of `ssd_mobilenet_v1`.
+    """
+    net = Network(input=(*image_size(input_size), 3), name="ssdlite_mobilenet_v2")
+    x = mobilenet_v2_blocks(net, net.input, depth_multiplier=depth_multiplier)
+    last = mobilenet_v2_last(net, x, depth_multiplier=depth_multiplier)
+    maps = [net["expand14"], last, *_extra_maps(net, last, depth_multiplier, _separable)]
+    return _with_heads(net, maps, classes, score, 3, weights)
+
+
+def ssd_head(*, score: str = "sigmoid", strides: Sequence[int] = _STRIDES) -> DetectionHead:
+    """How the heads of TensorFlow's SSD networks become boxes (docs/detection.md): its configurations' numbers.
+
+    Args:
+        score: "sigmoid" or "softmax".
+        strides: of the feature maps, in pixels of the input.
+    """
+    if score not in ("sigmoid", "softmax"):
+        raise ParameterError(f"score must be 'sigmoid' or 'softmax', got {score!r}")
+    return DetectionHead(
+        {
+            "version": 1,
+            "boxes": {"output": "boxes", "order": "yx", "variances": [0.1, 0.1, 0.2, 0.2]},
+            "scores": {"output": "scores", "kind": score, "background": True},
+            "anchors": {"rule": "scales", "strides": list(strides), "aspect_ratios": list(_ASPECT_RATIOS)},
+            "suppression": {"iou_threshold": 0.6, "score_threshold": 0.3},
+        }
+    )
+
+
+def ultraface_head(*, boxes: str = "boxes", scores: str = "scores") -> DetectionHead:
+    """The same for Ultra-Light-Fast-Generic-Face-Detector, whose networks end in a softmax.
+
+    Args:
+        boxes, scores: names of the outputs.
+    """
+    sizes = [[10, 16, 24], [32, 48], [64, 96], [128, 192, 256]]
+    return DetectionHead(
+        {
+            "version": 1,
+            "boxes": {"output": boxes, "order": "xy", "variances": [0.1, 0.1, 0.2, 0.2]},
+            "scores": {"output": scores, "kind": "probability", "background": True},
+            "anchors": {
+                "rule": "sizes",
+                "strides": [8, 16, 32, 64],
+                "sizes": [[[side, side] for side in row] for row in sizes],
+                "centers": "grid",
+                "clip": True,
+            },
+            "suppression": {"iou_threshold": 0.3, "score_threshold": 0.7},
+        }
+    )
+
+
+def _extra_maps(net: Network, x: Tensor, depth_multiplier: float, halve: _Layer) -> list[Tensor]:
+    """Each is a pointwise convolution to half its channels, and one of 3 x 3 pixels with a stride of 2."""
+    maps = []
+    for number, channels in enumerate(_EXTRA_CHANNELS, start=1):
+        inner = max(int(channels // 2 * depth_multiplier), _LEAST_EXTRA_CHANNELS)
+        outer = max(int(channels * depth_multiplier), _LEAST_EXTRA_CHANNELS)
+        y = net.conv2d(x, inner, 1, activation="relu6", name=f"extra{number}_reduce")
+        x = halve(net, y, outer, f"extra{number}")
+        maps.append(x)
+    return maps
+
+
+def _convolution(net: Network, x: Tensor, channels: int, name: str) -> Tensor:
+    return net.conv2d(x, channels, 3, strides=2, padding="same", activation="relu6", name=name)
+
+
+def _separable(net: Network, x: Tensor, channels: int, name: str) -> Tensor:
+    y = net.depthwise_conv2d(x, 3, strides=2, padding="same", activation="relu6", name=f"{name}_depthwise")
+    return net.conv2d(y, channels, 1, activation="relu6", name=name)
+
+
+def _with_heads(
+    net: Network, maps: Sequence[Tensor], classes: int, score: str, depthwise: int, weights: Weights
+) -> Network:
+    """`depthwise`: size of the depthwise kernels before the heads; 1: there are none."""
+    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
+        raise ParameterError(f"classes must be a number of at least 1, got {classes!r}")
+    head = ssd_head(score=score)
+    columns = {"box": 4, "score": classes + 1}
+    parts: dict[str, list[Any]] = {kind: [] for kind in columns}
+    for number, x in enumerate(maps, start=1):
+        shapes = _FIRST_SHAPES if number == 1 else len(_ASPECT_RATIOS) + 1
+        for kind, width in columns.items():
+            y, name = x, f"{kind}{number}"
+            if depthwise > 1:
+                y = net.depthwise_conv2d(
+                    y, depthwise, padding="same", activation="relu6", name=f"{name}_depthwise"
+                )
+            y = net.conv2d(y, shapes * width, 1, name=name)
+            parts[kind].append(net.reshape(y, (-1, width), name=f"{name}_rows"))
+    net.output(net.concat(parts["box"], axis=1, name="boxes"))
+    net.output(net.concat(parts["score"], axis=1, name="scores"))
+    net.detection = head
+    if weights is not None:
+        net.load_weights(weight_arrays(weights))
+    return net

@@ -1,0 +1,388 @@
+"""Many frames through one network: several at once, results in order."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future, wait
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn.errors import Error, ParameterError, StateError, UnsupportedError
+from mpscnn.model import Model, checked_top
+from mpscnn.ordered_results import OrderedResults
+from mpscnn.photo import Photo, open_photo
+from mpscnn.places import Places
+from mpscnn.program import Program, thread_count
+
+if TYPE_CHECKING:
+    from mpscnn.ordered_results import Frames
+
+Done = Callable[[BaseException | None], None]
+Finish = Callable[[], Any]
+
+
+class FrameFuture(Future[Any]):
+    """The result of one frame, made by `Runner.submit`: a `concurrent.futures.Future`.
+
+    Its callbacks are called on a thread of the runner's, after those of the frames before it, and may submit further
+    frames. Until the frame is done `running` stays False. `asyncio.wrap_future` makes it awaitable.
+    """
+
+    def __init__(self, runner: Runner) -> None:
+        super().__init__()
+        self._runner: Runner | None = runner
+        self._number: int | None = None
+        self._process = os.getpid()
+
+    def cancel(self) -> bool:
+        """Gives the frame up if it has not begun; returns whether it is cancelled."""
+        runner = self._runner
+        if runner is not None and self._number is not None and runner._cancel(self._number):
+            super().cancel()
+        return self.cancelled()
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Waits and returns the result, or raises what went wrong with the frame.
+
+        Raises:
+            TimeoutError: not done after `timeout` seconds. CancelledError: it was cancelled. StateError: in a forked
+                process, or in a callback of the runner's, where it would wait for ever.
+        """
+        self._require_end()
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Waits and returns what went wrong with the frame, or None. Raises as `result` does otherwise."""
+        self._require_end()
+        return super().exception(timeout)
+
+    def _require_end(self) -> None:
+        runner = self._runner
+        if runner is None:  # it has ended
+            return
+        if os.getpid() != self._process:
+            raise StateError(
+                "this process was forked while the frame was under way; its end is seen in the process that "
+                "submitted it only"
+            )
+        if runner._in_delivery():
+            raise StateError("a callback of a frame cannot wait for the frames behind it")
+
+    def _settle(self, error: BaseException | None, finish: Finish) -> None:
+        self._runner = None
+        if isinstance(error, CancelledError):
+            super().cancel()
+            self.set_running_or_notify_cancel()
+            return
+        if not self.set_running_or_notify_cancel():
+            return
+        try:
+            result = None if error is not None else finish()
+        except BaseException as raised:  # whatever it is, it is this frame's and no other's
+            error = raised
+        if error is not None:
+            self.set_exception(error)
+        else:
+            self.set_result(result)
+
+
+class Runner:
+    """Keeps a device busy: runs several frames at once and gives their results in the order of submission.
+
+        with mpscnn.Runner(model, inflight=3) as runner:
+            for result in runner.map(photos):
+                ...
+
+    No frame is lost, repeated or overtaken, and a frame that fails fails alone. For any number of threads; a forked
+    process needs a runner of its own.
+
+    Args:
+        model: a `Model` that classifies: frames are photos, results are those of `Model.classify`. Or a `Program`:
+            frames are its input arrays, (n, height, width, channels), results are those of `Session.run`.
+        inflight: requests that may be under way at once, 1 to 32. A GPU has as many queued. The CPU works on as many at
+            once as its cores allow, one core for each, and has the others ready.
+        threads: threads of the CPU for each request; "auto": its cores are shared out among the requests.
+        max_batch: images that may be gathered into one request, 1 to 1024. Frames of another size are requests of their
+            own. A request that fails is run again frame by frame.
+        max_wait: seconds that a frame may wait for others to be gathered with.
+        check_finite: a frame fails when a layer's result has a NaN or an infinity, see `Program.session`.
+
+    Raises:
+        ParameterError: an argument out of its range; `max_batch` with a network whose images depend on each other.
+    """
+
+    def __init__(
+        self,
+        model: Model | Program,
+        inflight: int = 3,
+        *,
+        threads: int | str = "auto",
+        max_batch: int = 1,
+        max_wait: float = 0.0,
+        check_finite: bool = False,
+    ) -> None:
+        _require_count("inflight", inflight, 32)
+        _require_count("max_batch", max_batch, 1024)
+        if isinstance(max_wait, bool) or not isinstance(max_wait, (int, float)) or not 0 <= max_wait <= 1e6:
+            raise ParameterError(f"max_wait must be a number of seconds from 0 to 1e6, got {max_wait!r}")
+        self._frames = _frames_of(model)
+        self.program: Program = self._frames.program
+        self._core = _core.Runner(
+            self.program._program, inflight, thread_count(threads), max_batch, float(max_wait), check_finite
+        )
+        described = json.loads(self._core.describe())
+        self.inflight = inflight
+        self.max_batch = max_batch
+        self.sessions: int = described["sessions"]
+        self.threads: int = described["threads"]
+        self.places: int = described["places"]
+        self._free = Places(self.places)
+        self._under_way: set[FrameFuture] = set()
+        self._closed = False
+        self._delivery_thread: int | None = None
+        self._process = os.getpid()
+        _runners.add(self)
+
+    def submit(self, frame: Any, **options: Any) -> FrameFuture:
+        """Takes a frame and returns while it is worked on.
+
+        With all places taken (`inflight` x `max_batch`) it first waits until a result is handed out. What is wrong with
+        the frame, a photo that cannot be read included, is raised by the future's `result`.
+
+        Args:
+            frame: a photo, see `mpscnn.photo.open_photo`; or array(s), see `Session.run`. Arrays must not be written
+                before the future is done.
+            options: for a model those of `Model.classify`, for a program `out`.
+
+        Raises:
+            StateError: the runner is closed, was made before this process was forked, or has no place for a frame that
+                one of its callbacks submits.
+        """
+        return self._submit(frame, self._frames.checked(**options))
+
+    def map(
+        self,
+        frames: Frames,
+        *,
+        return_exceptions: bool = False,
+        **options: Any,
+    ) -> OrderedResults:
+        """The results of all frames in their order, to be iterated over by `for` or `async for`.
+
+        Frames are taken from `frames` as results are asked for, at most `places` ahead, so that it may be endless. An
+        exception that `frames` raises comes after the results of the frames before.
+
+        Args:
+            frames: for `async for` it may be an asynchronous iterable too.
+            return_exceptions: give the exception of a failing frame in its place instead of raising it.
+            options: as for `submit`, for every frame.
+        """
+        checked = self._frames.checked(**options)
+        self._require_open()
+        return OrderedResults(self, frames, checked, return_exceptions)
+
+    def close(self, *, cancel: bool = False) -> None:
+        """Takes no more frames, and returns when every one that was taken is done. Closing again does nothing.
+
+        In a callback it does not wait.
+
+        Args:
+            cancel: frames that have not begun are cancelled.
+        """
+        self._closed = True
+        if os.getpid() != self._process:
+            return  # they are the other process's
+        self._core.close(cancel)
+        if not self._in_delivery():
+            wait(set(self._under_way))  # which a signal interrupts
+            self._core.wait()
+
+    def __enter__(self) -> Runner:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes; after an exception frames that have not begun are cancelled."""
+        self.close(cancel=kind is not None)
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"{self.inflight} in flight"
+        threads = "" if self.program.device != "cpu" else f", {self.sessions} x {self.threads} threads"
+        return f"<Runner of {self.program!r}: {state}{threads}>"
+
+    def _submit(self, frame: Any, options: dict[str, Any]) -> FrameFuture:
+        self._require_open()
+        if not self._free.take_free():
+            if self._in_delivery():
+                raise StateError(
+                    f"all {self.places} places of the runner are taken, and a callback of a frame cannot wait for "
+                    "the frames behind it"
+                )
+            self._free.take()
+        return self._start(frame, options)
+
+    async def _submit_async(self, frame: Any, options: dict[str, Any]) -> FrameFuture:
+        self._require_open()
+        await self._free.take_async()
+        return self._start(frame, options)
+
+    def _start(self, frame: Any, options: dict[str, Any]) -> FrameFuture:
+        """With a place taken."""
+        future = FrameFuture(self)
+        self._under_way.add(future)
+        try:
+            try:
+                run = self._frames.prepare(frame, **options)
+                # `done` keeps the run's arrays.
+                done = partial(self._deliver, future, run.finish)
+                future._number = run.submit(self._core, done)
+            except StateError:
+                raise
+            except Exception as error:  # what is wrong with a frame keeps the frame's turn
+                self._core.mark(partial(self._deliver_failure, future, error))
+        except BaseException:
+            self._under_way.discard(future)
+            self._free.release()
+            raise
+        return future
+
+    def _deliver(self, future: FrameFuture, finish: Finish, error: BaseException | None) -> None:
+        """On the core's one thread for that, frame by frame."""
+        self._delivery_thread = threading.get_ident()
+        self._free.release()
+        future._settle(error, finish)
+        self._under_way.discard(future)
+
+    def _deliver_failure(self, future: FrameFuture, failure: Exception, _: BaseException | None) -> None:
+        self._deliver(future, _no_result, failure)
+
+    def _cancel(self, number: int) -> bool:
+        return os.getpid() == self._process and self._core.cancel(number)
+
+    def _in_delivery(self) -> bool:
+        return self._delivery_thread == threading.get_ident()
+
+    def _require_open(self) -> None:
+        if os.getpid() != self._process:
+            raise StateError("the runner was made before this process was forked; make a new one")
+        if self._closed:
+            raise StateError("the runner is closed")
+
+
+def _no_result() -> None:
+    """Of a frame that failed before it was run."""
+
+
+@dataclass(frozen=True, eq=False)
+class _ArrayRun:
+    """A frame of a program."""
+
+    inputs: list[NDArray[Any]]
+    outputs: list[NDArray[Any]]
+    result: Any
+
+    def submit(self, core: _core.Runner, done: Done) -> int:
+        return core.submit(self.inputs, self.outputs, done)
+
+    def finish(self) -> Any:
+        return self.result
+
+
+@dataclass(frozen=True)
+class _ProgramFrames:
+    program: Program
+
+    def checked(self, *, out: Any = None) -> dict[str, Any]:
+        return {"out": out}
+
+    def prepare(self, x: Any, *, out: Any) -> _ArrayRun:
+        inputs, outputs = self.program._arrays(x, out)
+        return _ArrayRun(inputs, outputs, self.program._result(outputs, out))
+
+
+@dataclass(frozen=True, eq=False)
+class _PhotoRun:
+    """A frame of a model."""
+
+    model: Model
+    photo: Photo
+    outputs: list[NDArray[Any]]
+    begun: float
+    options: dict[str, Any]
+
+    def submit(self, core: _core.Runner, done: Done) -> int:
+        photo = self.photo
+        return core.submit_image(
+            self.model._core, photo.pixels, photo.format, photo.orientation, self.outputs, done
+        )
+
+    def finish(self) -> Any:
+        milliseconds = 1000.0 * (time.perf_counter() - self.begun)
+        return self.model._result(self.outputs, milliseconds, **self.options)
+
+
+class _ModelFrames:
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.program = model.program
+        shapes = list(self.program.inputs.values())
+        size = [extent for extent in shapes[0][1:] if extent is not None]
+        if model.preprocess is None or len(shapes) != 1 or len(shapes[0]) != 4 or len(size) != 3:
+            raise UnsupportedError(
+                f"Runner: photos need a model file with preprocessing and one image input of a fixed size; "
+                f"{model!r} has inputs {self.program.inputs} and "
+                f"{'no' if model.preprocess is None else 'a'} preprocessing. Give the runner its program, and arrays"
+            )
+        if model.task != "classification":
+            raise UnsupportedError(
+                f"Runner: takes the photos of classifiers, {model!r} is for {model.task}; give the runner its program, "
+                "and arrays"
+            )
+        self._output_shapes = self.program.output_shapes((1, *size))
+
+    def checked(self, *, top: int | None = None) -> dict[str, Any]:
+        return {"top": checked_top(top)}
+
+    def prepare(self, photo: Any, **options: Any) -> _PhotoRun:
+        begun = time.perf_counter()
+        opened = open_photo(photo)
+        outputs = [np.empty(shape, np.float32) for shape in self._output_shapes]
+        return _PhotoRun(self.model, opened, outputs, begun, options)
+
+
+def _frames_of(model: Model | Program) -> _ProgramFrames | _ModelFrames:
+    if isinstance(model, Model):
+        return _ModelFrames(model)
+    if isinstance(model, Program):
+        return _ProgramFrames(model)
+    raise ParameterError(f"Runner: expected a Model or a Program, got {type(model).__name__}")
+
+
+def _require_count(name: str, value: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise ParameterError(f"{name} must be a number from 1 to {most}, got {value!r}")
+
+
+_runners: weakref.WeakSet[Runner] = weakref.WeakSet()
+
+
+@atexit.register
+def _finish_runners() -> None:
+    """Callbacks cannot run once the interpreter has begun to go."""
+    for runner in list(_runners):
+        with contextlib.suppress(Error):
+            runner.close()

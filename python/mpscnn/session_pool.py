@@ -1,0 +1,36 @@
+"""Sessions that callers borrow, so that a program serves any number of threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mpscnn.program import Program, Session, thread_count
+
+
+class SessionPool:
+    """As many sessions of a program as callers have needed at once.
+
+    Args:
+        program: what the sessions run.
+        threads: of each session: "auto", or a number.
+    """
+
+    def __init__(self, program: Program, threads: int | str = "auto") -> None:
+        self.program = program
+        self._threads = thread_count(threads)
+        self._idle: list[Session] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Lends a session to one caller."""
+        with self._lock:
+            session = self._idle.pop() if self._idle else None
+        session = session or self.program.session(threads=self._threads or "auto")
+        try:
+            yield session
+        finally:
+            with self._lock:
+                self._idle.append(session)

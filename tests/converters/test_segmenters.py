@@ -1,0 +1,74 @@
+"""What files of segmenters need of the converter: the ARG_MAX at their end, resizes to the same size, label files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mpscnn
+from mpscnn import converters
+from mpscnn.converters.tflite import convert
+from mpscnn.converters.tflite_file import FileOperator, FileTensor, TfliteFile
+
+
+def tensor(name: str, shape: tuple[int, ...], data: Any = None) -> FileTensor:
+    values = None if data is None else np.array(data, np.int32)
+    return FileTensor(name, shape, np.dtype(np.float32 if data is None else np.int32), None, values)
+
+
+def file_with(axis: Any, *, goes_on: bool = False) -> TfliteFile:
+    """An image whose largest channel is taken, and padded afterwards if it goes on."""
+    tensors = [
+        tensor("image", (1, 4, 5, 3)),
+        tensor("axis", (1,), axis),
+        tensor("classes", (1, 4, 5)),
+        tensor("sides", (4, 2), [[0, 0], [1, 1], [1, 1], [0, 0]]),
+        tensor("padded", (1, 6, 7, 3)),
+        tensor("small", (1, 6, 7)),
+    ]
+    if not goes_on:
+        operators = [FileOperator("PAD", (0, 3), (4,), None), FileOperator("ARG_MAX", (4, 1), (5,), None)]
+        return TfliteFile("file.tflite", tensors, operators, (0,), (5,))
+    operators = [FileOperator("ARG_MAX", (0, 1), (2,), None), FileOperator("PAD", (2, 3), (4,), None)]
+    return TfliteFile("file.tflite", tensors, operators, (0,), (4,))
+
+
+@pytest.mark.parametrize("axis", [[3], [-1]])
+def test_the_last_argmax_is_left_out(axis: list[int]) -> None:
+    network = convert([file_with(axis)], "segmenter")
+    assert [tensor.name for tensor in network.outputs] == ["padded"]
+    assert network.outputs[0].shape == (None, 6, 7, 3)
+
+
+def test_other_argmaxes_are_refused() -> None:
+    expected = r"'small' \(ARG_MAX\): only the largest channel, as the file's result, is supported"
+    for axis in ([1], [2, 3]):
+        with pytest.raises(mpscnn.UnsupportedError, match=expected):
+            convert([file_with(axis)], "segmenter")
+    with pytest.raises(mpscnn.UnsupportedError, match=r"'classes' \(ARG_MAX\): only the largest channel"):
+        convert([file_with([3], goes_on=True)], "segmenter")
+
+
+def test_notes_may_follow_labels(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_text("background\r\n cat \ndog\n\nand 255 is no class.\nNor is this.\n")
+    assert converters.read_labels(path) == ["background", "cat", "dog"]
+    path.write_text("one")
+    assert converters.read_labels(path) == ["one"]
+    for content in ("", "\n", "\n\ncat\n"):
+        path.write_text(content)
+        with pytest.raises(mpscnn.WeightsError, match=r"labels\.txt: holds 0 labels"):
+            converters.read_labels(path)
+
+
+def test_labels_of_another_length_are_refused(shared: Path, tmp_path: Path) -> None:
+    google = shared / "models/google"
+    with pytest.raises(mpscnn.WeightsError, match="has 1001 labels, but the network has 21 outputs"):
+        converters.convert_files(
+            [google / "deeplabv3_mnv2_pascal_quant.tflite"],
+            tmp_path / "model.safetensors",
+            labels=google / "imagenet_labels.txt",
+        )

@@ -1,0 +1,111 @@
+// Detection where Python does not reach: the vector exponential, score tables, and the C interface's own
+// checks.
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "tests/cpp/c_api.h"
+#include "vision/detection.h"
+#include "vision/lanes.h"
+
+namespace vision = mpscnn::vision;
+
+using c_api_test::refused;
+using mpscnn::ErrorKind;
+
+namespace {
+
+const char *const edges_are_given = R"({"version": 1, "anchors": {"rule": "none"}, "boxes": {"order": "xy"},
+    "scores": {"kind": "probability", "background": false}, "suppression": {"score_threshold": 0.5}})";
+
+} // namespace
+
+TEST(the_exponential_is_accurate_to_a_unit_in_the_last_place) {
+    double worst = 0.0;
+    for (float x = -86.5f; x < 88.0f; x += 0.0371f) {
+        const vision::Float4 found = vision::exponential(vision::Float4{x, -x, 0.0f, 1.0f});
+        const double exact = std::exp(static_cast<double>(x));
+        worst = std::max(worst, std::abs(found[0] - exact) / exact);
+    }
+    CHECK(worst < 1.2e-7);
+}
+
+TEST(the_exponential_has_limits_and_keeps_nan) {
+    const float infinity = std::numeric_limits<float>::infinity();
+    const vision::Float4 found =
+        vision::exponential(vision::Float4{infinity, -infinity, std::nanf(""), 0.0f});
+    CHECK(std::isfinite(found[0]) && found[0] > 1e38f);
+    CHECK(found[1] > 0.0f && found[1] < 1e-37f);
+    CHECK(std::isnan(found[2]));
+    CHECK(found[3] == 1.0f);
+}
+
+TEST(rows_below_the_threshold_are_passed_over) {
+    const std::vector<float> logits{9.0f, -9.0f, -9.0f, 0.0f, -1.0f, 2.0f};
+    vision::ScoreTable table(logits, 3, vision::ScoreKind::softmax, true, 0.5f);
+    CHECK(table.boxes() == 2 && table.classes() == 2);
+    CHECK(table.row(0).empty());
+    const auto row = table.row(1);
+    CHECK(row.size() == 2);
+    CHECK(std::abs(row[1] - std::exp(2.0) / (1.0 + std::exp(-1.0) + std::exp(2.0))) < 1e-6);
+}
+
+TEST(every_threshold_may_be_asked_for) {
+    const std::vector<float> logits{0.0f, 88.0f, -88.0f};
+    for (const auto kind : {vision::ScoreKind::sigmoid, vision::ScoreKind::softmax}) {
+        vision::ScoreTable all(logits, 3, kind, false, 0.0f);
+        CHECK(all.row(0).size() == 3);
+        vision::ScoreTable certain(logits, 3, kind, false, 1.0f);
+        CHECK(certain.row(0).empty() || certain.row(0)[1] == 1.0f);
+    }
+}
+
+TEST(enumerators_out_of_range_are_refused) {
+    vision::DetectionHead head;
+    head.score_kind = static_cast<vision::ScoreKind>(7);
+    CHECK_THROWS(vision::check(head), ErrorKind::parameter, "unknown score kind number 7");
+    vision::Suppression settings;
+    settings.method = static_cast<vision::SuppressionMethod>(-1);
+    CHECK_THROWS(vision::check(settings), ErrorKind::parameter, "unknown suppression method number -1");
+}
+
+TEST(the_c_interface_checks_its_arguments) {
+    mpscnn_detector *detector = nullptr;
+    const float one[4] = {0, 0, 1, 1};
+    CHECK(refused(mpscnn_detector_create(nullptr, 1, 1, nullptr, 0, &detector), MPSCNN_ERROR_PARAMETER,
+                  "settings"));
+    CHECK(refused(mpscnn_detector_create("{", 1, 1, nullptr, 0, &detector), MPSCNN_ERROR_PARAMETER, "JSON"));
+    CHECK(refused(mpscnn_detector_create(edges_are_given, 1, 1, nullptr, 3, &detector),
+                  MPSCNN_ERROR_PARAMETER, "anchors"));
+    CHECK(mpscnn_detector_create(edges_are_given, 240, 320, nullptr, 0, &detector) == MPSCNN_OK);
+    CHECK(mpscnn_detector_anchor_count(nullptr) == 0);
+    mpscnn_detections *found = nullptr;
+    CHECK(refused(mpscnn_detector_run(detector, nullptr, one, 1, 1, nullptr, &found), MPSCNN_ERROR_PARAMETER,
+                  "codes"));
+    CHECK(refused(mpscnn_detector_run(detector, one, one, 1, 0, nullptr, &found), MPSCNN_ERROR_SHAPE,
+                  "1 boxes of 0 numbers"));
+    mpscnn_detect_options options{};
+    options.size = sizeof options;
+    options.score = 2.0f;
+    CHECK(refused(mpscnn_detector_run(detector, one, one, 1, 1, &options, &found), MPSCNN_ERROR_PARAMETER,
+                  "score must be from 0 to 1"));
+    options.score = 0.0f;
+    options.iou = -1.0f;
+    CHECK(refused(mpscnn_detector_run(detector, one, one, 1, 1, &options, &found), MPSCNN_ERROR_PARAMETER,
+                  "iou must be from 0 to 1"));
+    options.iou = 0.0f;
+    options.most = -1;
+    CHECK(refused(mpscnn_detector_run(detector, one, one, 1, 1, &options, &found), MPSCNN_ERROR_PARAMETER,
+                  "most must be at least 0"));
+    const float score = 0.75f;
+    CHECK(mpscnn_detector_run(detector, one, &score, 1, 1, nullptr, &found) == MPSCNN_OK);
+    CHECK(mpscnn_detections_count(found) == 1 && mpscnn_detections_count(nullptr) == 0);
+    mpscnn_detection entry{};
+    CHECK(refused(mpscnn_detections_get(found, 1, &entry), MPSCNN_ERROR_PARAMETER, "rank"));
+    CHECK(mpscnn_detections_get(found, 0, &entry) == MPSCNN_OK && entry.score == 0.75f);
+    mpscnn_detections_release(found);
+    mpscnn_detector_release(detector);
+}

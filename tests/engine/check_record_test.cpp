@@ -1,0 +1,133 @@
+#include "engine/check_record.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/cpp/check.h"
+
+using mpscnn::engine::remember_as_right;
+using mpscnn::engine::was_right_before;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A cache directory of its own while a test runs.
+class Cache {
+public:
+    Cache() {
+        std::string name = (fs::temp_directory_path() / "mpscnn_check_record_XXXXXX").string();
+        if (!mkdtemp(name.data())) std::abort();
+        path = name;
+        setenv("MPSCNN_CACHE", (path / "cache").c_str(), 1);
+    }
+    ~Cache() {
+        unsetenv("MPSCNN_CACHE");
+        fs::remove_all(path);
+    }
+    Cache(const Cache &) = delete;
+    Cache &operator=(const Cache &) = delete;
+
+    std::vector<fs::path> records() const {
+        std::vector<fs::path> found;
+        if (!fs::exists(path / "cache")) return found;
+        for (const auto &entry : fs::recursive_directory_iterator(path / "cache"))
+            if (entry.is_regular_file()) found.push_back(entry.path());
+        return found;
+    }
+
+    fs::path path;
+};
+
+std::string text_of(const fs::path &file) {
+    std::ostringstream text;
+    text << std::ifstream(file, std::ios::binary).rdbuf();
+    return text.str();
+}
+
+void write(const fs::path &file, const std::string &text) { std::ofstream(file, std::ios::binary) << text; }
+
+} // namespace
+
+TEST(what_was_right_is_remembered_for_its_identity) {
+    const Cache cache;
+    CHECK(!was_right_before("GPU 1"));
+    remember_as_right("GPU 1");
+    CHECK(was_right_before("GPU 1") && !was_right_before("GPU 2") && !was_right_before(""));
+    remember_as_right("GPU 2");
+    CHECK(was_right_before("GPU 1") && was_right_before("GPU 2"));
+    CHECK(cache.records().size() == 2);
+}
+
+TEST(a_damaged_record_is_none_and_is_written_anew) {
+    const Cache cache;
+    remember_as_right("GPU\nsystem 11");
+    const fs::path record = cache.records().at(0);
+    const std::string text = text_of(record);
+    std::vector<std::string> damaged{"", text + "more", std::string(text.size(), '\0')};
+    for (std::size_t kept = 1; kept < text.size(); ++kept) damaged.push_back(text.substr(0, kept));
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        damaged.push_back(text);
+        damaged.back()[i] = static_cast<char>(damaged.back()[i] ^ 1);
+    }
+    for (const std::string &other : damaged) {
+        write(record, other);
+        CHECK(!was_right_before("GPU\nsystem 11"));
+    }
+    remember_as_right("GPU\nsystem 11");
+    CHECK(was_right_before("GPU\nsystem 11") && text_of(record) == text);
+}
+
+TEST(a_record_of_another_identity_under_the_same_name_is_none) {
+    const Cache cache;
+    remember_as_right("one");
+    const fs::path one = cache.records().at(0);
+    const std::string text = text_of(one);
+    fs::remove(one);
+    remember_as_right("other");
+    write(cache.records().at(0), text); // as if both had one hash
+    CHECK(!was_right_before("other"));
+}
+
+TEST(where_nothing_can_be_written_nothing_is_remembered) {
+    const Cache cache;
+    write(cache.path / "cache", "a file, no folder");
+    remember_as_right("GPU");
+    CHECK(!was_right_before("GPU"));
+    fs::remove(cache.path / "cache");
+    fs::create_directories(cache.path / "cache" / "self_check");
+    remember_as_right("GPU");
+    const fs::path record = cache.records().at(0);
+    fs::remove(record);
+    fs::create_directory(record); // not a file, so that nothing can be read either
+    remember_as_right("GPU");
+    CHECK(!was_right_before("GPU"));
+}
+
+TEST(processes_that_write_at_once_leave_a_record) {
+    const Cache cache;
+    std::vector<pid_t> children;
+    for (int i = 0; i < 4; ++i) {
+        const pid_t child = fork();
+        if (child == 0) {
+            for (int turn = 0; turn < 100; ++turn) {
+                remember_as_right("GPU");
+                static_cast<void>(was_right_before("GPU")); // either answer, whatever the others are writing
+            }
+            _exit(0);
+        }
+        children.push_back(child);
+    }
+    for (const pid_t child : children) {
+        int status = -1;
+        CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    CHECK(was_right_before("GPU") && cache.records().size() == 1);
+}

@@ -1,0 +1,440 @@
+// The runner over a backend that is told what to do: order, failures, batches, places, ends.
+
+#include "engine/runner.h"
+
+#include <cstdlib>
+#include <future>
+#include <random>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/engine/scripted_backend.h"
+
+using namespace mpscnn;
+using engine::Frame;
+using engine::Runner;
+using engine::TensorView;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// One frame with its memory and what became of it.
+struct Shot {
+    std::vector<float> input, output;
+    int times_done = 0;
+    std::exception_ptr failure;
+
+    explicit Shot(float value, std::size_t size = 1) : input(size, value), output(size) {}
+
+    Frame frame(engine::Completion done) {
+        const Shape shape{1, static_cast<std::int64_t>(input.size()), 1, 1};
+        return {.inputs = {TensorView::dense(input.data(), DType::float32, shape)},
+                .outputs = {TensorView::dense(output.data(), DType::float32, shape)},
+                .fill = nullptr,
+                .done = std::move(done)};
+    }
+    Frame frame() {
+        return frame([this](std::exception_ptr error) {
+            ++times_done;
+            failure = std::move(error);
+        });
+    }
+    bool good() const { return times_done == 1 && !failure && output[0] == 2 * input[0]; }
+    bool failed_with(ErrorKind kind) const {
+        if (times_done != 1 || !failure) return false;
+        try {
+            std::rethrow_exception(failure);
+        } catch (const Error &error) {
+            return error.kind() == kind;
+        }
+    }
+    bool was_cancelled() const {
+        if (times_done != 1 || !failure) return false;
+        try {
+            std::rethrow_exception(failure);
+        } catch (const engine::Cancelled &) {
+            return true;
+        } catch (const Error &) {
+            return false;
+        }
+    }
+};
+
+std::vector<Shot> shots(int count) {
+    std::vector<Shot> result;
+    for (int i = 0; i < count; ++i) result.emplace_back(static_cast<float>(i));
+    return result;
+}
+
+bool soon(const std::function<bool()> &condition) {
+    for (int i = 0; i < 5000 && !condition(); ++i) std::this_thread::sleep_for(1ms);
+    return condition();
+}
+
+} // namespace
+
+TEST(ten_thousand_frames_come_in_order_each_once) {
+    constexpr int count = 10000;
+    for (int max_batch : {1, 5}) {
+        scripted::Script script;
+        std::vector<Shot> frames = shots(count);
+        for (int i = 7; i < count; i += 13) frames[static_cast<std::size_t>(i)].input[0] = scripted::failing;
+        std::vector<int> order;
+        {
+            Runner runner(scripted::program(script),
+                          {.inflight = 4, .max_batch = max_batch, .max_wait = 50us});
+            std::mt19937 random(1);
+            for (int i = 0; i < count; ++i) {
+                Shot &shot = frames[static_cast<std::size_t>(i)];
+                runner.submit(shot.frame([&shot, &order, i](std::exception_ptr failure) {
+                    ++shot.times_done;
+                    shot.failure = std::move(failure);
+                    order.push_back(i);
+                    if (i % 1000 == 0) std::this_thread::sleep_for(2ms);
+                }));
+                if (random() % 500 == 0)
+                    std::this_thread::sleep_for(std::chrono::microseconds(random() % 1000));
+            }
+        }
+        CHECK(order.size() == count);
+        CHECK(std::is_sorted(order.begin(), order.end()));
+        int good = 0, failed = 0;
+        for (int i = 0; i < count; ++i) {
+            const Shot &shot = frames[static_cast<std::size_t>(i)];
+            const bool fails = shot.input[0] == scripted::failing;
+            (fails ? failed : good) += fails ? shot.failed_with(ErrorKind::device) : shot.good();
+        }
+        CHECK(good + failed == count && failed == 769);
+        CHECK(script.most_running > 1 && script.most_running <= 4);
+        CHECK(script.largest_batch == max_batch);
+    }
+}
+
+TEST(frames_are_gathered_while_they_may_wait) {
+    scripted::Script script;
+    Runner runner(scripted::program(script), {.inflight = 2, .max_batch = 4, .max_wait = 1000s});
+    std::vector<Shot> frames = shots(8);
+    for (std::size_t i = 0; i < 3; ++i) runner.submit(frames[i].frame());
+    std::this_thread::sleep_for(20ms);
+    CHECK(script.runs == 0); // three wait for a fourth
+    runner.submit(frames[3].frame());
+    runner.wait();
+    CHECK(script.runs == 1 && script.largest_batch == 4);
+    for (std::size_t i = 0; i < 4; ++i) CHECK(frames[i].good());
+}
+
+TEST(a_frame_waits_for_others_no_longer_than_it_may) {
+    scripted::Script script;
+    Runner runner(scripted::program(script), {.max_batch = 4, .max_wait = 30ms});
+    Shot frame(1);
+    const auto begin = std::chrono::steady_clock::now();
+    runner.submit(frame.frame());
+    runner.wait();
+    CHECK(std::chrono::steady_clock::now() - begin >= 30ms);
+    CHECK(frame.good() && script.largest_batch == 1);
+}
+
+TEST(closing_ends_the_wait_for_others) {
+    scripted::Script script;
+    Shot frame(1);
+    {
+        Runner runner(scripted::program(script), {.max_batch = 4, .max_wait = 1000s});
+        runner.submit(frame.frame());
+    }
+    CHECK(frame.good());
+}
+
+TEST(a_failing_frame_fails_alone_in_its_batch) {
+    scripted::Script script;
+    Runner runner(scripted::program(script), {.max_batch = 3, .max_wait = 1000s});
+    Shot first(1), failing(scripted::failing), last(3);
+    for (Shot *shot : {&first, &failing, &last}) runner.submit(shot->frame());
+    runner.wait();
+    CHECK(script.largest_batch == 3 && script.runs == 4); // the batch, then each alone
+    CHECK(first.good() && last.good() && failing.failed_with(ErrorKind::device));
+}
+
+TEST(frames_of_another_size_are_requests_of_their_own) {
+    scripted::Script script;
+    script.hold();
+    Runner runner(scripted::program(script), {.inflight = 1, .max_batch = 8, .max_wait = 1000s});
+    std::vector<Shot> frames;
+    for (int i = 0; i < 8; ++i) frames.emplace_back(static_cast<float>(i), i % 2 == 0 ? 1 : 3);
+    for (Shot &frame : frames) runner.submit(frame.frame());
+    runner.close(false); // else the second four may wait for others, once one of the first has left its place
+    script.let_go();
+    runner.wait();
+    for (const Shot &frame : frames) CHECK(frame.good());
+    CHECK(script.runs == 2 && script.largest_batch == 4);
+}
+
+TEST(batches_of_the_callers_count_by_their_images) {
+    scripted::Script script;
+    Runner runner(scripted::program(script), {.max_batch = 4, .max_wait = 1000s});
+    std::vector<float> input{1, 2, 3, 4, 5, 6}, output(6);
+    int done = 0;
+    for (std::int64_t first : {0, 3}) {
+        const Shape shape{3, 1, 1, 1};
+        runner.submit({.inputs = {TensorView::dense(input.data() + first, DType::float32, shape)},
+                       .outputs = {TensorView::dense(output.data() + first, DType::float32, shape)},
+                       .fill = nullptr,
+                       .done = [&](std::exception_ptr failure) { done += failure ? 0 : 1; }});
+    }
+    runner.close(false); // two of three are more than four: the first waited for others
+    runner.wait();
+    CHECK(done == 2 && script.runs == 2 && script.largest_batch == 3);
+    CHECK(output == std::vector<float>({2, 4, 6, 8, 10, 12}));
+}
+
+TEST(frames_are_read_and_written_with_their_strides) {
+    scripted::Script script;
+    Runner runner(scripted::program(script), {.max_batch = 2, .max_wait = 1000s});
+    std::vector<float> input{1, 9, 2, 9, 3, 9, 4, 9}, output(8, -5);
+    int done = 0;
+    for (std::size_t first : {std::size_t{0}, std::size_t{4}}) {
+        TensorView source = TensorView::dense(input.data() + first, DType::float32, {1, 2, 1, 1});
+        TensorView result = TensorView::dense(output.data() + first, DType::float32, {1, 2, 1, 1});
+        source.strides[1] = 2 * sizeof(float);
+        result.strides[1] = 2 * sizeof(float);
+        runner.submit({.inputs = {source},
+                       .outputs = {result},
+                       .fill = nullptr,
+                       .done = [&](std::exception_ptr failure) { done += failure ? 0 : 1; }});
+    }
+    runner.wait();
+    CHECK(done == 2 && script.runs == 1);
+    CHECK(output == std::vector<float>({2, -5, 4, -5, 6, -5, 8, -5}));
+}
+
+TEST(frames_that_are_filled_by_the_runner) {
+    scripted::Script script;
+    Runner runner(scripted::program(script), {.max_batch = 3, .max_wait = 1000s});
+    std::vector<Shot> frames = shots(3);
+    for (std::size_t i = 0; i < 3; ++i) {
+        Frame frame = frames[i].frame();
+        frame.inputs[0].data = nullptr;
+        frame.fill = [i](std::span<const TensorView> inputs) {
+            if (i == 1) fail(ErrorKind::parameter, "no such photo");
+            *static_cast<float *>(inputs[0].data) = static_cast<float>(i);
+        };
+        runner.submit(std::move(frame));
+    }
+    runner.wait();
+    CHECK(frames[0].good() && frames[2].good() && frames[1].failed_with(ErrorKind::parameter));
+    CHECK(script.runs == 1 && script.largest_batch == 2); // the one without a photo is not run
+}
+
+TEST(submitting_waits_for_a_place) {
+    scripted::Script script;
+    script.hold();
+    Runner runner(scripted::program(script), {.inflight = 2, .max_batch = 2});
+    CHECK(runner.places() == 4);
+    std::vector<Shot> frames = shots(20);
+    std::atomic<int> submitted{0};
+    std::thread submitting([&] {
+        for (Shot &frame : frames) runner.submit(frame.frame()), ++submitted;
+    });
+    CHECK(soon([&] { return submitted == 4; }));
+    std::this_thread::sleep_for(20ms);
+    CHECK(submitted == 4);
+    script.let_go();
+    submitting.join();
+    runner.wait();
+    for (const Shot &frame : frames) CHECK(frame.good());
+}
+
+TEST(a_frame_that_has_begun_cannot_be_cancelled) {
+    scripted::Script script;
+    script.hold();
+    Runner runner(scripted::program(script), {.inflight = 1});
+    Shot running(1);
+    const Runner::FrameNumber number = runner.submit(running.frame());
+    CHECK(soon([&] { return script.running == 1; }));
+    CHECK(!runner.cancel(number));
+    script.let_go();
+    runner.wait();
+    CHECK(running.good());
+    CHECK(!runner.cancel(number) && !runner.cancel(number + 7)); // handed out; never submitted
+}
+
+TEST(cancelled_frames_do_not_run) {
+    scripted::Script script;
+    Runner runner(scripted::program(script), {.inflight = 1, .max_batch = 4, .max_wait = 1000s});
+    std::vector<Shot> frames = shots(3);
+    std::vector<Runner::FrameNumber> numbers;
+    for (Shot &frame : frames) numbers.push_back(runner.submit(frame.frame()));
+    CHECK(runner.cancel(numbers[1]));
+    CHECK(!runner.cancel(numbers[1]));
+    runner.close(false);
+    runner.wait();
+    CHECK(frames[0].good() && frames[2].good() && frames[1].was_cancelled());
+    CHECK(script.largest_batch == 2);
+}
+
+TEST(closing_may_cancel_what_has_not_begun) {
+    scripted::Script script;
+    script.hold();
+    Runner runner(scripted::program(script), {.inflight = 1, .max_batch = 2});
+    Shot running(1), waiting(2), late(3);
+    runner.submit(running.frame());
+    CHECK(soon([&] { return script.running == 1; }));
+    runner.submit(waiting.frame());
+    runner.close(true);
+    CHECK_THROWS(runner.submit(late.frame()), ErrorKind::state, "the runner is closed");
+    CHECK_THROWS(runner.mark([](std::exception_ptr) {}), ErrorKind::state, "the runner is closed");
+    script.let_go();
+    runner.wait();
+    CHECK(running.good() && waiting.was_cancelled() && late.times_done == 0);
+    runner.close(false);
+}
+
+TEST(closing_wakes_who_waits_for_a_place) {
+    scripted::Script script;
+    script.hold();
+    Runner runner(scripted::program(script), {.inflight = 1});
+    Shot running(1), refused(2);
+    runner.submit(running.frame());
+    auto waiting = std::async(std::launch::async, [&] { runner.submit(refused.frame()); });
+    CHECK(waiting.wait_for(20ms) == std::future_status::timeout);
+    runner.close(false);
+    CHECK_THROWS(waiting.get(), ErrorKind::state, "the runner is closed");
+    script.let_go();
+    runner.wait();
+    CHECK(running.good() && refused.times_done == 0);
+}
+
+TEST(handlers_may_submit_but_not_wait) {
+    scripted::Script script;
+    Runner runner(scripted::program(script), {.inflight = 1});
+    Shot first(1), second(2), third(3);
+    std::exception_ptr full, waited;
+    runner.submit(first.frame([&](std::exception_ptr) {
+        runner.submit(second.frame());
+        try {
+            runner.submit(third.frame());
+        } catch (...) {
+            full = std::current_exception();
+        }
+        try {
+            runner.wait();
+        } catch (...) {
+            waited = std::current_exception();
+        }
+    }));
+    CHECK(soon([&] { return second.times_done == 1; }));
+    runner.wait();
+    CHECK(second.good() && third.times_done == 0);
+    CHECK_THROWS(std::rethrow_exception(full), ErrorKind::state,
+                 "the handler of a frame cannot wait for the");
+    CHECK_THROWS(std::rethrow_exception(waited), ErrorKind::state, "cannot wait for its own runner");
+}
+
+TEST(a_handler_may_release_the_runner) {
+    scripted::Script script;
+    auto runner = std::make_unique<Runner>(scripted::program(script), engine::RunnerOptions{.inflight = 4});
+    std::vector<Shot> frames = shots(4);
+    std::promise<void> last;
+    script.hold();
+    runner->submit(frames[0].frame([&](std::exception_ptr) { runner.reset(); }));
+    for (std::size_t i = 1; i < 3; ++i) runner->submit(frames[i].frame());
+    runner->submit(frames[3].frame([&](std::exception_ptr) { last.set_value(); }));
+    script.let_go();
+    last.get_future().get();
+    CHECK(!runner && frames[1].good() && frames[2].good());
+}
+
+TEST(marks_are_handed_out_in_their_turn) {
+    scripted::Script script;
+    script.hold();
+    Runner runner(scripted::program(script), {.inflight = 3});
+    Shot first(1), last(2);
+    bool in_turn = false;
+    runner.submit(first.frame());
+    runner.mark([&](std::exception_ptr failure) {
+        in_turn = !failure && first.times_done == 1 && last.times_done == 0;
+    });
+    runner.submit(last.frame());
+    script.let_go();
+    runner.wait();
+    CHECK(in_turn && first.good() && last.good());
+}
+
+TEST(what_is_wrong_with_arrays_is_thrown_at_once) {
+    scripted::Script script;
+    Runner runner(scripted::program(script), {});
+    Shot shot(1);
+    const auto refused = [&](auto change, ErrorKind kind, const char *part) {
+        Frame frame = shot.frame();
+        change(frame);
+        CHECK_THROWS(runner.submit(std::move(frame)), kind, part);
+    };
+    refused([](Frame &f) { f.inputs[0].data = nullptr; }, ErrorKind::parameter, "no memory");
+    refused([](Frame &f) { f.inputs[0].type = DType::uint8; }, ErrorKind::shape, "uint8");
+    refused([](Frame &f) { f.inputs.clear(); }, ErrorKind::shape, "takes 1 inputs");
+    refused([](Frame &f) { f.outputs.clear(); }, ErrorKind::shape, "1 outputs");
+    refused([](Frame &f) { f.outputs[0].shape = {1, 2, 1, 1}; }, ErrorKind::shape, "expected (1, 1, 1, 1)");
+    refused([](Frame &f) { f.outputs[0].data = f.inputs[0].data; }, ErrorKind::parameter, "overlaps");
+    CHECK(shot.times_done == 0);
+    runner.submit(shot.frame());
+    runner.wait();
+    CHECK(shot.good());
+}
+
+TEST(the_cores_are_shared_out) {
+    scripted::Script script;
+    const auto program = scripted::program(script);
+    CHECK(Runner(program, {.inflight = 7}).sessions() == 7); // a GPU queues
+    script.on_a_gpu = false;
+    const int cores = platform::useful_threads();
+    const Runner one(program, {.inflight = 1}), many(program, {.inflight = 32}),
+        given(program, {.inflight = 32, .threads = cores + 1});
+    CHECK(one.sessions() == 1 && one.threads() == cores);
+    CHECK(many.sessions() == std::min(32, cores) && many.threads() == std::max(1, cores / 32));
+    CHECK(given.sessions() == 1 && given.threads() == cores + 1);
+}
+
+TEST(images_that_depend_on_each_other_are_not_gathered) {
+    scripted::Script script;
+    engine::Graph graph("moments");
+    const engine::ValueId input = graph.add_input("x", {Shape::any, 2, 2, 1});
+    graph.mark_output(graph.add_node("statistics", ops::BatchStatistics{}, {input}));
+    const auto program = engine::Program::compile(
+        graph, {std::make_shared<scripted::Backend>(script), engine::Precision::float32, ""});
+    CHECK_THROWS(Runner(program, {.max_batch = 2}), ErrorKind::parameter,
+                 "max_batch must be 1, got 2: layer 'statistics'");
+    CHECK(Runner(program, {}).sessions() >= 1);
+}
+
+TEST(a_forked_process_is_told_to_make_its_own) {
+    scripted::Script script;
+    script.hold();
+    auto runner = std::make_unique<Runner>(scripted::program(script), engine::RunnerOptions{});
+    Shot frame(1);
+    runner->submit(frame.frame());
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(20); // instead of hanging
+        int refusals = 0;
+        const auto expect = [&](auto action) {
+            try {
+                action();
+            } catch (const Error &error) {
+                if (error.kind() == ErrorKind::state) ++refusals;
+            }
+        };
+        expect([&] { runner->submit(frame.frame()); });
+        expect([&] { runner->wait(); });
+        expect([&] { runner->close(true); });
+        expect([&] { runner->cancel(0); });
+        expect([&] { runner->mark([](std::exception_ptr) {}); });
+        runner.reset(); // waits for nothing
+        _exit(refusals == 5 ? 0 : 1);
+    }
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    script.let_go();
+    runner->wait();
+    CHECK(frame.good());
+}

@@ -1,0 +1,127 @@
+#pragma once
+
+// A backend whose runs do what the frame says: they take a while, fail, or wait until they may go on. Its
+// result is twice the input.
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "engine/program.h"
+#include "tests/cpp/check.h"
+
+namespace scripted {
+
+using namespace mpscnn;
+
+/// Steers the runs of a backend, and what it saw of them.
+struct Script {
+    std::atomic<int> running{0}, most_running{0}, runs{0}, largest_batch{0};
+    std::atomic<bool> on_a_gpu{false};
+
+    void hold() {
+        const std::lock_guard lock(mutex_);
+        held_ = true;
+    }
+    void let_go() {
+        const std::lock_guard lock(mutex_);
+        held_ = false;
+        changed_.notify_all();
+    }
+    void pass() {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [&] { return !held_; });
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool held_ = false;
+};
+
+/// A run of a frame with this value fails, every time.
+constexpr float failing = -1.0f;
+
+class Plan : public engine::Plan {
+public:
+    std::size_t arena_bytes() const override { return 0; }
+};
+
+class Executor : public engine::Executor {
+public:
+    explicit Executor(Script &script) : script_(script) {}
+    void prepare(const engine::Plan &) override {}
+    void run(const engine::Plan &, std::span<const engine::TensorView> inputs,
+             std::span<const engine::TensorView> outputs) override {
+        struct Counted {
+            std::atomic<int> &running;
+            ~Counted() { --running; }
+        } const counted{script_.running};
+        raise(script_.most_running, ++script_.running);
+        raise(script_.largest_batch, static_cast<int>(inputs[0].shape[0]));
+        ++script_.runs;
+        script_.pass();
+        const auto *source = static_cast<const float *>(inputs[0].data);
+        auto *result = static_cast<float *>(outputs[0].data);
+        // A hash of the value, so that frames take different times.
+        std::this_thread::sleep_for(
+            std::chrono::microseconds(static_cast<unsigned>(source[0]) * 2654435761u % 64));
+        for (std::int64_t i = 0; i < inputs[0].shape.elements(); ++i) {
+            if (source[i] == failing) fail(ErrorKind::device, "the script lets this frame fail");
+            result[i] = 2 * source[i];
+        }
+    }
+
+private:
+    static void raise(std::atomic<int> &most, int value) {
+        int known = most;
+        while (known < value && !most.compare_exchange_weak(known, value)) {
+        }
+    }
+    Script &script_;
+};
+
+class LoweredGraph : public engine::LoweredGraph {
+public:
+    explicit LoweredGraph(Script &script) : script_(script) {}
+    std::unique_ptr<engine::Plan> plan(const std::vector<Shape> &) const override {
+        return std::make_unique<Plan>();
+    }
+    std::unique_ptr<engine::Executor> executor(const engine::SessionOptions &) const override {
+        return std::make_unique<Executor>(script_);
+    }
+    std::size_t weight_bytes() const override { return 0; }
+
+private:
+    Script &script_;
+};
+
+class Backend : public engine::Backend {
+public:
+    explicit Backend(Script &script) : script_(script) {}
+    std::string name() const override { return script_.on_a_gpu ? "scripted" : "cpu"; }
+    std::string device_name() const override { return "a script"; }
+    std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &,
+                                                const engine::LowerOptions &) const override {
+        return std::make_unique<LoweredGraph>(script_);
+    }
+
+private:
+    Script &script_;
+};
+
+/// Inputs (n, any number of features); on a GPU, so that it is not for the processor to say how many run at
+/// once.
+inline std::shared_ptr<engine::Program> program(Script &script) {
+    script.on_a_gpu = true;
+    engine::Graph graph("scripted");
+    const engine::ValueId input = graph.add_input("x", {Shape::any, Shape::any, 1, 1});
+    graph.mark_output(graph.add_node("twice", ops::Neuron{ops::NeuronKind::linear, 2.0f, 0.0f}, {input}));
+    return engine::Program::compile(
+        graph, {std::make_shared<Backend>(script), engine::Precision::float32, "the test asked for it"});
+}
+
+} // namespace scripted

@@ -1,0 +1,83 @@
+"""The runner on a GPU: order, failures of the device, batches."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from metal.emulation import Emulation
+from runner_frames import doubling_program, frame, value_of, with_pauses
+
+import mpscnn
+
+
+def test_ten_thousand_frames_come_in_order_each_once(emulation: Emulation) -> None:
+    """With pauses of the producer and the consumer, frames of another size, and command buffers that fail."""
+    count, other_sizes = 10_000, 97
+    chance = random.Random(11)
+    injected = 0
+
+    def frames() -> Iterator[Any]:
+        nonlocal injected
+        for i in range(count):
+            if chance.random() < 0.02:
+                # Whichever frame is next: if the last failure has happened.
+                injected += emulation.get("command_buffer_error") == 0
+                emulation.set("command_buffer_error", 3)
+            yield frame(i, size=3 if i % other_sizes == 0 else 2)
+
+    failed: list[int] = []
+    served = 0
+    with mpscnn.Runner(doubling_program("metal"), inflight=4) as runner:
+        results = runner.map(with_pauses(frames(), seed=1), return_exceptions=True)
+        for i, result in enumerate(with_pauses(results, seed=2)):
+            served += 1
+            if i % other_sizes == 0:
+                assert isinstance(result, mpscnn.ShapeError)
+            elif isinstance(result, mpscnn.DeviceError):
+                assert "(code 3)" in str(result)
+                failed.append(i)
+            else:
+                assert value_of(result) == i
+    assert served == count
+    assert injected - 1 <= len(failed) <= injected  # the last one may have had no frame to hit
+    assert len(failed) > 100
+
+
+def test_results_are_those_of_the_cpu() -> None:
+    network = mpscnn.Network(input=(9, 7, 6), name="small")
+    x = network.conv2d(network.input, 8, 3, padding="same", activation="relu", name="conv")
+    network.output(network.global_average_pool2d(x, name="pool"))
+    network.initialize_weights(5)
+    images = np.random.default_rng(0).uniform(-1, 1, (12, 1, 9, 7, 6)).astype(np.float32)
+    session = network.compile(device="cpu").session()
+    with mpscnn.Runner(network.compile(device="metal"), inflight=3, max_batch=4, max_wait=0.05) as runner:
+        assert (runner.sessions, runner.places) == (3, 12)
+        for image, result in zip(images, runner.map(images), strict=True):
+            np.testing.assert_allclose(result, session.run(image), rtol=1e-5, atol=1e-6)
+
+
+def test_several_frames_are_on_the_gpu_at_once(emulation: Emulation) -> None:
+    """The emulation runs one command buffer after another: those behind have been encoded meanwhile."""
+    with mpscnn.Runner(doubling_program("metal"), inflight=3) as runner:
+        for result in runner.map([frame(i) for i in range(6)]):
+            assert result is not None
+        emulation.set("worker_delay_ms", 50)
+        futures = [runner.submit(frame(i)) for i in range(3)]
+        assert not futures[0].done()
+        assert [value_of(future.result()) for future in futures] == [0, 1, 2]
+
+
+def test_a_failing_batch_is_run_again_frame_by_frame(emulation: Emulation) -> None:
+    with mpscnn.Runner(doubling_program("metal"), inflight=1, max_batch=4, max_wait=1000) as runner:
+        emulation.set("command_buffer_error", 8)
+        futures = [runner.submit(frame(i)) for i in range(4)]
+        assert [value_of(future.result()) for future in futures] == [0, 1, 2, 3]
+
+
+def test_check_finite_is_refused() -> None:
+    with pytest.raises(mpscnn.UnsupportedError, match="check_finite"):
+        mpscnn.Runner(doubling_program("metal"), check_finite=True)

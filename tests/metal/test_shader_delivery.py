@@ -1,0 +1,103 @@
+"""How shaders reach a Mac: compiled while mpscnn is built where there is Metal's compiler, as source in any case."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT_FILE = """
+cmake_minimum_required(VERSION 3.21)
+project(shaders LANGUAGES NONE)
+include("{module}")
+mpscnn_compile_shaders(library
+    OUTPUT "${{PROJECT_BINARY_DIR}}/mpscnn.metallib"
+    SOURCES "{folder}/one.metal" "{folder}/two.metal" HEADERS "{folder}/common.h")
+if(NOT TARGET library)
+    add_custom_target(library)
+endif()
+"""
+
+#: Stands for Xcode's: writes what it was called with, and what it was given.
+XCRUN = """#!{python}
+import sys
+from pathlib import Path
+
+arguments = sys.argv[1:]
+assert arguments[:2] == ["-sdk", "macosx"], arguments
+tool, *rest = arguments[2:]
+if rest == ["--version"]:
+    sys.exit({status})
+output = Path(rest[rest.index("-o") + 1])
+given = [Path(word) for word in rest if Path(word) != output and Path(word).is_file()]
+header = Path(r"{folder}") / "common.h"
+parts = [path.read_text() for path in given] + ([header.read_text()] if tool == "metal" else [])
+output.write_text(f"{{tool}} {{' '.join(word for word in rest if word.startswith('-'))}}\\n" + "".join(parts))
+"""
+
+
+class Build:
+    """A project of two shaders and a compiler."""
+
+    def __init__(self, project: Path, folder: Path, status: int) -> None:
+        cmake = shutil.which("cmake")
+        if cmake is None:
+            pytest.skip("cmake is not installed")
+        self._cmake, self._folder = cmake, folder
+        for name in ("one.metal", "two.metal", "common.h"):
+            (folder / name).write_text(f"text of {name}\n", "utf-8")
+        module = project / "cmake" / "MpscnnShaders.cmake"
+        (folder / "CMakeLists.txt").write_text(PROJECT_FILE.format(module=module, folder=folder), "utf-8")
+        tools = folder / "bin"
+        tools.mkdir()
+        compiler = tools / "xcrun"
+        compiler.write_text(XCRUN.format(python=sys.executable, status=status, folder=folder), "utf-8")
+        compiler.chmod(0o755)
+        self._environment = {**os.environ, "PATH": os.pathsep.join([str(tools), os.environ["PATH"]])}
+        self.configured = self._run("-S", str(folder), "-B", str(folder / "build"))
+
+    def _run(self, *arguments: str) -> str:
+        command = [self._cmake, *arguments]
+        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def library(self) -> str | None:
+        """What building makes."""
+        self._run("--build", str(self._folder / "build"), "--target", "library")
+        made = self._folder / "build" / "mpscnn.metallib"
+        return made.read_text("utf-8") if made.exists() else None
+
+
+@pytest.fixture(autouse=True)
+def emulation() -> None:
+    """Instead of the one in conftest.py: most of these tests run CMake, whatever mpscnn is linked with."""
+
+
+def test_shaders_are_compiled_one_by_one_and_joined(project: Path, tmp_path: Path) -> None:
+    made = Build(project, tmp_path, status=0).library()
+    assert made is not None
+    joined, first, text, header, second, *_ = made.splitlines()
+    assert joined == "metallib -o"
+    # As `compile_source` in cpp/metal/library.mm sets them: the two deliveries must compute the same.
+    flags = "metal -std=macos-metal2.3 -fno-fast-math -mmacosx-version-min=11.0 -Wall -Wextra -c -o"
+    assert (first, second) == (flags, flags)
+    assert (text, header) == ("text of one.metal", "text of common.h")
+
+
+def test_a_changed_header_compiles_all_shaders_again(project: Path, tmp_path: Path) -> None:
+    build = Build(project, tmp_path, status=0)
+    assert "another" not in str(build.library())
+    (tmp_path / "common.h").write_text("another\n", "utf-8")
+    os.utime(tmp_path / "common.h", (4e9, 4e9))
+    assert str(build.library()).count("another") == 2
+
+
+def test_without_a_compiler_nothing_is_compiled(project: Path, tmp_path: Path) -> None:
+    build = Build(project, tmp_path, status=1)
+    assert "will compile its shaders at first use" in build.configured
+    assert build.library() is None

@@ -1,0 +1,59 @@
+"""A real detector of the SSD family with an anchor rule of its own, against onnxruntime's run of the same weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mpscnn
+from mpscnn import converters
+
+SIZE = (240, 320)
+PREPROCESS = {"mean": [127.0, 127.0, 127.0], "scale": [1 / 128.0, 1 / 128.0, 1 / 128.0]}
+FACES = {"face.jpg": 4, "grace_hopper.bmp": 1}
+
+
+@pytest.fixture(scope="module")
+def model(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> mpscnn.Model:
+    source = shared / "models/ultraface/version-slim-320_without_postprocessing.tflite"
+    network = converters.read_network([source], name="ultraface")
+    shapes = {tensor.shape[-1]: tensor.name for tensor in network.outputs}
+    network.detection = mpscnn.models.ultraface_head(boxes=shapes[4], scores=shapes[2])
+    path = tmp_path_factory.mktemp("ultraface") / "ultraface.safetensors"
+    network.save(path, preprocess=PREPROCESS, labels=["face"], dtype="float32")
+    return mpscnn.load(path, device="cpu", precision="float32")
+
+
+@pytest.mark.parametrize(("name", "count"), FACES.items())
+def test_faces_are_found(model: mpscnn.Model, shared: Path, name: str, count: int) -> None:
+    found = model.predict(shared / "images" / name)
+    assert [entry.label for entry in found] == ["face"] * count
+    assert all(entry.score > 0.99 for entry in found)
+    for box in (entry.box for entry in found):
+        assert 0.5 < box.width / box.height < 1.0  # in pixels of the photo a face is higher than wide
+
+
+def test_pets_have_no_face(model: mpscnn.Model, shared: Path) -> None:
+    assert not model.predict(shared / "images/pets.jpg", score=0.9)
+
+
+@pytest.mark.parametrize("name", [*FACES, "pets.jpg", "parrot.jpg"])
+def test_boxes_and_scores_are_onnxruntimes(model: mpscnn.Model, shared: Path, name: str) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # the file lists its weights as inputs, which is worth a warning for each
+    judge = onnxruntime.InferenceSession(
+        str(shared / "models/ultraface/version-slim-320.onnx"), options, providers=["CPUExecutionProvider"]
+    )
+    x = mpscnn.preprocess(shared / "images" / name, SIZE, PREPROCESS)
+    scores, boxes = judge.run(["scores", "boxes"], {"input": x.transpose(0, 3, 1, 2)})
+    with model.session() as session:
+        heads = session.run(x)
+    assert isinstance(heads, dict)
+    found = {value.shape[-1]: value for value in heads.values()}
+    assert model.network.detection is not None
+    detector = model.network.detection.detector(SIZE)
+    np.testing.assert_allclose(detector.decode(found[4][0]), boxes[0], atol=1e-3)
+    np.testing.assert_allclose(found[2], scores, atol=1e-3)

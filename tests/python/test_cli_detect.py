@@ -1,0 +1,83 @@
+"""`mpscnn detect`: what it prints and writes, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import call, run, save_colour_model, save_photo
+from constant_detector import save_constant_detector
+from PIL import Image
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(save_constant_detector(tmp_path_factory.mktemp("model") / "constants.safetensors"))
+
+
+def test_text(tmp_path: Path, model: str) -> None:
+    photo = save_photo(tmp_path / "lake.png", "blue", (200, 80))
+    result = run("detect", str(photo), "--model", model, "--score", "0.1", "--device", "cpu")
+    assert (result.returncode, result.stderr) == (0, "")
+    heading, *lines = result.stdout.splitlines()
+    assert heading.startswith(f"{photo}  (")
+    assert " ms, cpu, float32)" in heading
+    assert [line.split() for line in lines] == [
+        ["90.0%", "50", "10", "150", "40", "cat"],
+        ["20.0%", "50", "10", "150", "40", "dog"],
+    ]
+
+
+def test_nothing_found(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = save_photo(tmp_path / "lake.png", "blue")
+    assert call(monkeypatch, "detect", str(photo), "--model", model, "--score", "0.95") == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["  nothing found"]
+
+
+def test_json_and_pictures(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = [str(save_photo(tmp_path / f"{name}.png", "blue", (200, 80))) for name in ("a", "b")]
+    output = tmp_path / "out"
+    arguments = ["--model", model, "--json", "--output", str(output)]
+    assert call(monkeypatch, "detect", *photos, *arguments) == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [answer["image"] for answer in answers] == photos
+    for name, answer in zip("ab", answers, strict=True):
+        assert (answer["model"], answer["width"], answer["height"]) == ("constants", 200, 80)
+        (found,) = answer["detections"]
+        assert (found["label"], found["index"], found["box"]) == ("cat", 0, [50, 10, 150, 40])
+        assert found["score"] == pytest.approx(0.9)
+        assert answer["picture"] == str(output / f"{name}_detections.png")
+        with Image.open(answer["picture"]) as picture:
+            assert picture.size == (200, 80)
+            assert len(picture.getcolors(1 << 16) or []) > 1
+
+
+def test_photos_that_fail_do_not_stop_the_others(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = save_photo(tmp_path / "good.png", "red"), tmp_path / "bad.png"
+    bad.write_bytes(b"no photo")
+    assert call(monkeypatch, "detect", str(bad), str(good), "--model", model) == 1
+    printed = capsys.readouterr()
+    assert "bad.png" in printed.err
+    assert "cat" in printed.out
+
+
+def test_refusals(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = str(save_photo(tmp_path / "lake.png", "blue"))
+    assert call(monkeypatch, "detect", photo) == 2
+    assert "--model" in capsys.readouterr().err
+    assert call(monkeypatch, "detect", photo, "--model", model, "--score", "1.5") == 2
+    assert "--score" in capsys.readouterr().err
+    assert call(monkeypatch, "detect", photo, "--model", model, "--score", "0") == 1
+    assert "score must be above 0 and at most 1" in capsys.readouterr().err
+    classifier = str(save_colour_model(tmp_path / "colours.safetensors"))
+    assert call(monkeypatch, "detect", photo, "--model", classifier) == 1
+    assert "is no detector" in capsys.readouterr().err

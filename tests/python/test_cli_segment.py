@@ -1,0 +1,190 @@
+"""`mpscnn segment` and `mpscnn features`: what they print and write, what they refuse."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import call, run, save_photo
+from PIL import Image
+
+import mpscnn
+
+NAMES = ("background", "red", "green", "blue")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Scores are 0.3 for the background and the amounts of red, green and blue; layer "half" is pooled twofold."""
+    network = mpscnn.Network(input=(8, 8, 3), name="colours")
+    x = network.average_pool2d(network.input, 2, name="half")
+    network.output(network.conv2d(x, 4, 1, name="scores"))
+    weight = np.concatenate([np.zeros((1, 3)), np.eye(3)]).astype(np.float32)
+    bias = np.array([0.3, 0, 0, 0], np.float32)
+    network.load_weights({"scores.weight": weight.reshape(4, 1, 1, 3), "scores.bias": bias})
+    path = tmp_path_factory.mktemp("model") / "colours.safetensors"
+    network.save(path, labels=NAMES, preprocess="unit")
+    return str(path)
+
+
+def test_text_and_pictures(tmp_path: Path, model: str) -> None:
+    photo = save_photo(tmp_path / "lake.png", "blue")
+    result = run("segment", str(photo), "--model", model, "--output", str(tmp_path / "out" / "deep"))
+    assert (result.returncode, result.stderr) == (0, "")
+    heading, area, picture, labels = result.stdout.splitlines()
+    assert heading.startswith(f"{photo}  (")
+    assert area.split() == ["100.0%", "blue"]
+    assert picture.strip() == str(tmp_path / "out" / "deep" / "lake_segments.png")
+    with Image.open(picture.strip()) as drawn:
+        assert drawn.width >= 40
+        assert drawn.height > 30
+    with Image.open(labels.strip()) as map_:
+        np.testing.assert_array_equal(np.asarray(map_), np.full((30, 40), 3))
+
+
+def test_json_lines_and_nothing_else(tmp_path: Path, model: str) -> None:
+    photos = [str(save_photo(tmp_path / f"{colour}.png", colour)) for colour in ("red", "gray")]
+    result = run("segment", *photos, "--model", model, "--json", "--device", "cpu", "--threads", "1")
+    assert (result.returncode, result.stderr) == (0, "")
+    first, second = (json.loads(line) for line in result.stdout.splitlines())
+    assert list(first) == ["image", "model", "device", "milliseconds", "width", "height", "areas"]
+    assert first["areas"] == [{"label": "red", "index": 1, "pixels": 1200, "fraction": 1.0}]
+    assert (first["width"], first["height"], second["image"]) == (40, 30, photos[1])
+
+
+def test_pictures_of_one_name_do_not_meet(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    photos = [
+        save_photo(tmp_path / "a" / "x.png", "red"),
+        save_photo(tmp_path / "b" / "x.png", "blue"),
+        save_photo(tmp_path / "x_segments.png", "green"),
+    ]
+    before = photos[2].read_bytes()
+    arguments = [*map(str, photos), "--model", model, "--output", str(tmp_path), "--json"]
+    assert call(monkeypatch, "segment", *arguments) == 0
+    written = [json.loads(line)["picture"] for line in capsys.readouterr().out.splitlines()]
+    assert [Path(path).name for path in written] == [
+        "x_segments-2.png",
+        "x_segments-3.png",
+        "x_segments_segments.png",
+    ]
+    assert photos[2].read_bytes() == before
+
+
+def test_a_photo_that_fails_stops_no_other(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = str(save_photo(tmp_path / "good.png", "green"))
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no photo")
+    assert call(monkeypatch, "segment", str(bad), good, str(tmp_path / "none.png"), "--model", model) == 1
+    captured = capsys.readouterr()
+    assert "green" in captured.out
+    assert "bad.png" in captured.err
+    assert "none.png" in captured.err
+
+
+def test_a_classifier_does_not_segment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = str(save_photo(tmp_path / "x.png", "red"))
+    assert call(monkeypatch, "segment", photo, "--model", "cifar10_mobilenet_v2") == 1
+    assert "is no segmenter: its output is (n, 10)" in capsys.readouterr().err
+
+
+def test_an_output_that_is_a_file(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = str(save_photo(tmp_path / "x.png", "red"))
+    assert call(monkeypatch, "segment", photo, "--model", model, "--output", photo) == 2
+    assert "x.png: cannot be a folder for pictures" in capsys.readouterr().err
+    missing = str(tmp_path / "missing" / "f.npz")
+    assert (
+        call(monkeypatch, "features", photo, "--model", model, "--layers", "half", "--output", missing) == 2
+    )
+    assert "f.npz: cannot be written" in capsys.readouterr().err
+
+
+def test_a_picture_that_cannot_be_written(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = str(save_photo(tmp_path / "x.png", "red"))
+    (tmp_path / "out" / "x_segments.png").mkdir(parents=True)
+    arguments = [photo, "--model", model, "--output", str(tmp_path / "out")]
+    assert call(monkeypatch, "segment", *arguments) == 1
+    assert "x_segments.png: cannot be written" in capsys.readouterr().err
+
+
+# ---- features ------------------------------------------------------------------------------------------------
+
+
+def test_features_are_written(tmp_path: Path, model: str) -> None:
+    photos = [str(save_photo(tmp_path / f"{colour}.png", colour)) for colour in ("red", "blue")]
+    target = tmp_path / "features.npz"
+    result = run("features", *photos, "--model", model, "--layers", "half, scores", "--output", str(target))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[1:] == ["  half  (2, 4, 4, 3)", "  scores  (2, 4, 4, 4)"]
+    with np.load(target, allow_pickle=False) as arrays:
+        assert sorted(arrays) == ["half", "photos", "scores"]
+        assert arrays["photos"].tolist() == photos
+        extractor = mpscnn.load(model).features(["half", "scores"])
+        for i, photo in enumerate(photos):
+            for layer, value in extractor.run(photo).items():
+                np.testing.assert_array_equal(arrays[layer][i : i + 1], value)
+
+
+def test_pooled_features_as_json(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, missing = str(save_photo(tmp_path / "x.png", "red")), str(tmp_path / "missing.png")
+    target = str(tmp_path / "f.npz")
+    arguments = [
+        good,
+        missing,
+        "--model",
+        model,
+        "--layers",
+        "half",
+        "--pooling",
+        "global",
+        "--output",
+        target,
+    ]
+    assert call(monkeypatch, "features", *arguments, "--json") == 1
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == {"file": target, "photos": [good], "shapes": {"half": [1, 3]}}
+    assert "missing.png" in captured.err
+    with np.load(target) as arrays:
+        np.testing.assert_allclose(arrays["half"], [[1, 0, 0]], atol=1e-6)
+
+
+def test_wrong_features_are_refused(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo, target = str(save_photo(tmp_path / "x.png", "red")), str(tmp_path / "f.npz")
+    common = [photo, "--model", model, "--output", target]
+    assert call(monkeypatch, "features", *common, "--layers", "halve") == 2
+    assert "no layer 'halve'; did you mean 'half'" in capsys.readouterr().err
+    assert call(monkeypatch, "features", *common, "--layers", ",") == 2
+    assert "name at least one" in capsys.readouterr().err
+    arguments = [photo, "--model", model, "--layers", "half", "--output", str(tmp_path / "f.csv")]
+    assert call(monkeypatch, "features", *arguments) == 2
+    assert "must end in .npz" in capsys.readouterr().err
+    assert not (tmp_path / "f.npz").exists()
+
+
+def test_a_layer_may_not_be_called_like_the_photos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = mpscnn.Network(input=(8, 8, 3))
+    network.output(network.average_pool2d(network.input, 2, name="photos"))
+    path, photo = str(tmp_path / "m.safetensors"), str(save_photo(tmp_path / "x.png", "red"))
+    network.save(path, preprocess="unit")
+    arguments = [photo, "--model", path, "--layers", "photos", "--output", str(tmp_path / "f.npz")]
+    assert call(monkeypatch, "features", *arguments) == 2
+    assert "'photos' is the name of the list of photos" in capsys.readouterr().err

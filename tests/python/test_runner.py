@@ -1,0 +1,475 @@
+"""The runner: order, failures, places, batches, cancelling, closing, photos."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import itertools
+import random
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import CancelledError
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import save_colour_model, save_photo
+from runner_frames import Gate, doubling_program, frame, in_callback, value_of, with_pauses
+
+import mpscnn
+
+PHOTOS = [(color, (20 + i, 30 - i)) for i, color in enumerate(["red", "green", "blue"] * 4)]
+
+
+# ---- Order --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("max_batch", [1, 6])
+def test_ten_thousand_frames_come_in_order_each_once(max_batch: int) -> None:
+    """With pauses of the producer, the consumer and the callbacks, and three kinds of failing frames."""
+    count = 10_000
+    chance = random.Random(3)
+    kinds = chance.choices(["fine", "other size", "nan", "wrong rank"], [93, 4, 2, 1], k=count)
+    given = {
+        "fine": frame,
+        "other size": lambda i: frame(i, size=3),
+        "nan": lambda i: frame(np.nan),
+        "wrong rank": lambda i: frame(i)[0],
+    }
+    frames = (given[kind](i) for i, kind in enumerate(kinds))
+    served: list[int] = []
+    program = doubling_program(size=None)
+    with mpscnn.Runner(
+        program, inflight=5, max_batch=max_batch, max_wait=0.0005, check_finite=True
+    ) as runner:
+        results = runner.map(with_pauses(frames, seed=5), return_exceptions=True)
+        for i, result in enumerate(with_pauses(results, seed=7)):
+            served.append(i)
+            if kinds[i] == "nan":
+                assert "input 'image': NaN" in str(result)
+            elif kinds[i] == "wrong rank":
+                assert isinstance(result, mpscnn.ShapeError)
+            else:
+                assert value_of(result) == i
+    assert served == list(range(count))
+
+
+def test_callbacks_are_called_in_the_order_of_submission() -> None:
+    called: list[int] = []
+    with mpscnn.Runner(doubling_program(), inflight=32) as runner:
+        gate = Gate(runner)
+        for i in range(30):
+            x = frame(i) if i % 7 else frame(i, size=5)  # that one fails before it is run
+            runner.submit(x).add_done_callback(lambda _, i=i: called.append(i))  # type: ignore[misc]
+        assert called == []
+        gate.open()
+    assert called == list(range(30))
+
+
+def test_several_threads_get_their_own_results() -> None:
+    wrong: list[float] = []
+    with mpscnn.Runner(doubling_program(), inflight=3, max_batch=2) as runner:
+
+        def work(first: int) -> None:
+            futures = [runner.submit(frame(first + i)) for i in range(300)]
+            wrong.extend(first + i for i, f in enumerate(futures) if value_of(f.result()) != first + i)
+
+        threads = [threading.Thread(target=work, args=(1000 * k,)) for k in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert not wrong
+
+
+def test_results_are_those_of_a_session_and_may_be_written_in_place() -> None:
+    network = mpscnn.Network(input=(9, 7, 3), name="small")
+    network.output(network.conv2d(network.input, 4, 3, name="conv"))
+    network.output(network.global_max_pool2d(network.input, name="largest"))
+    network.initialize_weights(1)
+    program = network.compile(device="cpu")
+    x = np.random.default_rng(0).normal(size=(6, 9, 7, 3)).astype(np.float32)
+    expected: Any = program.session().run(x)
+    for max_batch in (1, 4):
+        with mpscnn.Runner(program, max_batch=max_batch, max_wait=0.01) as runner:
+            futures = [
+                runner.submit(x[i : i + 2].transpose(0, 2, 1, 3).transpose(0, 2, 1, 3)) for i in (0, 2)
+            ]
+            halves = runner.submit(x[4:].astype(np.float16))
+            out = {name: np.zeros((1, *array.shape[1:]), np.float32) for name, array in expected.items()}
+            assert runner.submit(x[3:4], out=out).result() is out
+            for name, array in expected.items():
+                np.testing.assert_array_equal(np.concatenate([f.result()[name] for f in futures]), array[:4])
+                np.testing.assert_array_equal(out[name], array[3:4])
+                assert halves.result()[name].dtype == np.float16
+
+
+# ---- Failures -----------------------------------------------------------------------------------------------------
+
+
+def test_frames_of_another_size_fail_alone() -> None:
+    with mpscnn.Runner(doubling_program(), max_batch=4) as runner:
+        futures = [runner.submit(frame(i, size=2 if i % 3 else 4)) for i in range(12)]
+        for i, future in enumerate(futures):
+            if i % 3:
+                assert value_of(future.result()) == i
+                assert future.exception() is None
+            else:
+                with pytest.raises(mpscnn.ShapeError, match=r"expected \(n, 2, 2, 1\), got \(1, 4, 4, 1\)"):
+                    future.result()
+
+
+def test_a_failing_frame_fails_alone_in_its_batch() -> None:
+    with mpscnn.Runner(
+        doubling_program(), inflight=2, max_batch=4, max_wait=1000, check_finite=True
+    ) as runner:
+        futures = [runner.submit(frame(np.nan if i == 2 else i)) for i in range(4)]
+        assert [value_of(futures[i].result()) for i in (0, 1, 3)] == [0, 1, 3]
+        with pytest.raises(mpscnn.Error, match="input 'image': NaN at image"):
+            futures[2].result()
+
+
+def test_whatever_a_frame_is_wrong_by_is_its_own() -> None:
+    class Broken:
+        def __array__(self, *arguments: Any, **options: Any) -> Any:
+            raise RuntimeError("broken on purpose")
+
+    with mpscnn.Runner(doubling_program()) as runner:
+        futures = [
+            runner.submit(x) for x in (Broken(), None, "text", np.zeros((1, 2, 2, 1), np.uint8), frame(1))
+        ]
+        with pytest.raises(RuntimeError, match="broken on purpose"):
+            futures[0].result()
+        for future in futures[1:4]:
+            assert isinstance(future.exception(), mpscnn.ShapeError)
+        assert value_of(futures[4].result()) == 1
+
+
+# ---- map ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_endless_stream_is_read_only_so_far_ahead() -> None:
+    read = 0
+
+    def endless() -> Iterator[Any]:
+        nonlocal read
+        for read in itertools.count(1):
+            yield frame(read)
+
+    with mpscnn.Runner(doubling_program(), inflight=3, max_batch=2) as runner:
+        for number, result in enumerate(runner.map(endless()), start=1):
+            assert value_of(result) == number
+            assert read <= number + runner.places
+            if number == 500:
+                break
+
+
+def test_a_slow_stream_is_not_waited_for_longer_than_needed() -> None:
+    gates = [threading.Event() for _ in range(4)]
+
+    def slow() -> Iterator[Any]:
+        for i, gate in enumerate(gates):
+            assert gate.wait(60)
+            yield frame(i)
+            time.sleep(0.05)  # until the frame is done
+
+    with mpscnn.Runner(doubling_program(), inflight=8) as runner:
+        results = runner.map(slow())
+        gates[0].set()
+        gates[1].set()
+        assert value_of(next(results)) == 0  # one frame ahead, not eight
+        gates[2].set()
+        gates[3].set()
+        assert [value_of(result) for result in results] == [1, 2, 3]
+
+
+def test_a_failing_frame_is_raised_in_its_place_and_the_rest_may_follow() -> None:
+    with mpscnn.Runner(doubling_program()) as runner:
+        results = runner.map([frame(0), frame(1, size=3), frame(2)])
+        assert value_of(next(results)) == 0
+        with pytest.raises(mpscnn.ShapeError):
+            next(results)
+        assert value_of(next(results)) == 2
+        assert list(results) == []
+
+
+def test_what_the_stream_raises_comes_behind_the_results() -> None:
+    def broken() -> Iterator[Any]:
+        yield frame(0)
+        yield frame(1)
+        raise OSError("the camera is gone")
+
+    with mpscnn.Runner(doubling_program()) as runner:
+        results = runner.map(broken())
+        assert [value_of(next(results)) for _ in range(2)] == [0, 1]
+        with pytest.raises(OSError, match="the camera is gone"):
+            next(results)
+        assert list(results) == []
+        assert value_of(runner.submit(frame(5)).result()) == 5
+
+
+def test_streams_that_are_none() -> None:
+    with mpscnn.Runner(doubling_program()) as runner:
+        for wrong in ("cat.jpg", b"cat", 3, None):
+            with pytest.raises(mpscnn.ParameterError, match="map: expected an iterable of frames, got"):
+                runner.map(wrong)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="top"):
+            runner.map([frame(0)], top=3)
+        assert list(runner.map([])) == []
+
+
+# ---- Cancelling, closing ------------------------------------------------------------------------------------------
+
+
+def test_a_waiting_frame_can_be_cancelled() -> None:
+    called: list[bool] = []
+    runner = mpscnn.Runner(doubling_program(), inflight=2, max_batch=4, max_wait=1000)
+    first, second, third = (runner.submit(frame(i)) for i in range(3))
+    second.add_done_callback(lambda future: called.append(future.cancelled()))
+    assert not second.done()
+    assert second.cancel()
+    assert second.cancel()
+    assert called == [True]
+    assert second.cancelled()
+    runner.close()
+    assert [value_of(first.result()), value_of(third.result())] == [0, 2]
+    assert not first.cancel()
+    with pytest.raises(CancelledError):
+        second.result()
+
+
+def test_a_frame_that_has_begun_cannot_be_cancelled() -> None:
+    out = np.zeros((1, 2, 2, 1), np.float32)
+    with mpscnn.Runner(doubling_program(), inflight=3) as runner:
+        gate = Gate(runner)
+        future = runner.submit(frame(7), out=out)
+        while out[0, 1, 1, 0] == 0:
+            time.sleep(0.001)
+        assert not future.done()  # it was run, and waits for its turn
+        assert not future.cancel()
+        with pytest.raises(concurrent.futures.TimeoutError):
+            future.result(timeout=0.01)
+        gate.open()
+        assert value_of(future.result()) == 7
+
+
+def test_closing_waits_for_all_frames() -> None:
+    runner = mpscnn.Runner(doubling_program(), inflight=2, max_batch=4, max_wait=1000)
+    futures = [runner.submit(frame(i)) for i in range(3)]
+    runner.close()
+    assert all(future.done() for future in futures)
+    assert [value_of(future.result()) for future in futures] == [0, 1, 2]
+    assert "closed" in repr(runner)
+    runner.close()
+
+
+def test_closing_may_cancel() -> None:
+    runner = mpscnn.Runner(doubling_program(), inflight=2, max_batch=4, max_wait=1000)
+    futures = [runner.submit(frame(i)) for i in range(3)]
+    runner.close(cancel=True)
+    assert all(future.cancelled() for future in futures)
+
+
+def test_an_exception_cancels_what_has_not_begun() -> None:
+    futures: list[mpscnn.FrameFuture] = []
+
+    def use() -> None:
+        with mpscnn.Runner(doubling_program(), inflight=2, max_batch=4, max_wait=1000) as runner:
+            futures.append(runner.submit(frame(0)))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        use()
+    assert futures[0].cancelled()
+
+
+def test_a_closed_runner_is_refused() -> None:
+    with mpscnn.Runner(doubling_program()) as runner:
+        assert value_of(runner.submit(frame(1)).result()) == 1
+    for use in (lambda: runner.submit(frame(0)), lambda: runner.map([frame(0)])):
+        with pytest.raises(mpscnn.StateError, match="the runner is closed"):
+            use()
+
+
+def test_closing_refuses_who_waits_for_a_place() -> None:
+    refusals: list[str] = []
+    runner = mpscnn.Runner(doubling_program(), inflight=2)
+    gate = Gate(runner)
+    last = runner.submit(frame(1))  # takes the last place
+
+    def submit() -> None:
+        try:
+            runner.submit(frame(2))
+        except mpscnn.StateError as error:
+            refusals.append(str(error))
+
+    threads = [threading.Thread(target=submit), threading.Thread(target=runner.close)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.05)
+    gate.open()
+    for thread in threads:
+        thread.join()
+    assert refusals == ["the runner is closed"]
+    assert value_of(last.result()) == 1
+
+
+def test_an_interrupted_map_can_go_on() -> None:
+    """As after Ctrl-C: nothing that was taken from the stream is lost."""
+    runner = mpscnn.Runner(doubling_program(), inflight=2, max_batch=4, max_wait=1000)
+    results = runner.map([frame(i) for i in range(3)])
+    waiting = threading.Event()
+    original = mpscnn.FrameFuture.exception
+
+    class Interrupted(BaseException):
+        pass
+
+    def interrupt(self: mpscnn.FrameFuture, timeout: float | None = None) -> BaseException | None:
+        if waiting.is_set():
+            return original(self, timeout)
+        waiting.set()
+        raise Interrupted
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mpscnn.FrameFuture, "exception", interrupt)
+        with pytest.raises(Interrupted):
+            next(results)
+        runner.close()
+        assert [value_of(result) for result in results] == [0, 1, 2]
+
+
+# ---- Callbacks ----------------------------------------------------------------------------------------------------
+
+
+def test_callbacks_may_submit_and_close() -> None:
+    later: list[mpscnn.FrameFuture] = []
+    ended = threading.Event()
+
+    def submit(_: Any) -> None:
+        later.append(runner.submit(frame(1)))
+        runner.close()
+        ended.set()
+
+    runner = mpscnn.Runner(doubling_program(), inflight=1)
+    in_callback(runner, submit)
+    assert ended.wait(60)
+    runner.close()
+    assert value_of(later[0].result()) == 1
+
+
+def test_callbacks_that_would_wait_for_ever_are_refused() -> None:
+    refusals: list[str] = []
+
+    def misuse(_: Any) -> None:
+        behind = runner.submit(frame(1))
+        for wait in (behind.result, behind.exception, lambda: runner.submit(frame(2))):
+            try:
+                wait()
+            except mpscnn.StateError as error:
+                refusals.append(str(error))
+
+        ended.set()
+
+    ended = threading.Event()
+    with mpscnn.Runner(doubling_program(), inflight=1) as runner:
+        in_callback(runner, misuse)
+        assert ended.wait(60)
+    assert len(refusals) == 3
+    assert all("cannot wait for the frames behind it" in refusal for refusal in refusals)
+    assert "all 1 places of the runner are taken" in refusals[2]
+
+
+def test_a_runner_nobody_holds_finishes_its_frames() -> None:
+    future = mpscnn.Runner(doubling_program(), inflight=2).submit(frame(4))
+    assert value_of(future.result(timeout=60)) == 4
+
+
+# ---- Photos -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> mpscnn.Model:
+    return mpscnn.load(save_colour_model(tmp_path / "colours.safetensors"))
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    return [save_photo(tmp_path / f"{i}.png", color, size) for i, (color, size) in enumerate(PHOTOS)]
+
+
+@pytest.mark.parametrize("max_batch", [1, 3])
+def test_photos_are_predicted_as_by_the_model(
+    model: mpscnn.Model, photos: list[Path], max_batch: int
+) -> None:
+    with mpscnn.Runner(model, max_batch=max_batch, max_wait=0.01) as runner:
+        for photo, (color, _), result in zip(photos, PHOTOS, runner.map(photos), strict=True):
+            assert result.predictions == model.predict(photo).predictions
+            assert result.predictions[0].label == color
+            assert (result.device, result.precision) == ("cpu", "float32")
+            assert 0 < result.milliseconds < 60_000
+        assert len(runner.submit(np.zeros((5, 6, 3), np.uint8), top=2).result()) == 2
+
+
+def test_a_photo_that_cannot_be_read_fails_alone(
+    model: mpscnn.Model, photos: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "damaged.png").write_bytes(photos[0].read_bytes()[:60])
+    stream: list[Any] = [photos[0], tmp_path / "missing.png", photos[1], tmp_path / "damaged.png", photos[2]]
+    with mpscnn.Runner(model, max_batch=3, max_wait=0.01) as runner:
+        results = list(runner.map(stream, return_exceptions=True, top=1))
+        assert [results[i].predictions[0].label for i in (0, 2, 4)] == ["red", "green", "blue"]
+        assert "missing.png: cannot be read" in str(results[1])
+        assert "damaged.png" in str(results[3])
+        with pytest.raises(mpscnn.ParameterError, match="top must be"):
+            runner.submit(photos[0], top=0)
+        with pytest.raises(TypeError, match="out"):
+            runner.submit(photos[0], out=None)
+
+
+def test_models_that_take_no_photos_are_refused(tmp_path: Path) -> None:
+    network = mpscnn.Network(input=(None, None, 3), name="free")
+    network.output(network.conv2d(network.input, 2, 3))
+    network.initialize_weights()
+    network.save(tmp_path / "free.safetensors")
+    with pytest.raises(mpscnn.UnsupportedError, match=r"one image input of a fixed size.*no preprocessing"):
+        mpscnn.Runner(mpscnn.load(tmp_path / "free.safetensors"))
+
+
+# ---- Arguments ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"inflight": 0}, "inflight must be a number from 1 to 32, got 0"),
+        ({"inflight": 33}, "inflight must be a number from 1 to 32, got 33"),
+        ({"inflight": True}, "inflight must be"),
+        ({"inflight": 2.0}, "inflight must be"),
+        ({"max_batch": 0}, "max_batch must be a number from 1 to 1024, got 0"),
+        ({"max_batch": 1025}, "max_batch must be"),
+        ({"max_wait": -1}, "max_wait must be a number of seconds from 0 to 1e6, got -1"),
+        ({"max_wait": float("nan")}, "max_wait must be"),
+        ({"max_wait": "1"}, "max_wait must be"),
+        ({"threads": 0}, "threads must be"),
+    ],
+)
+def test_arguments_are_checked(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(mpscnn.ParameterError, match=message):
+        mpscnn.Runner(doubling_program(), **arguments)
+
+
+def test_what_it_runs_is_checked() -> None:
+    with pytest.raises(mpscnn.ParameterError, match="expected a Model or a Program, got Session"):
+        mpscnn.Runner(doubling_program().session())  # type: ignore[arg-type]
+    network = mpscnn.Network(input=(4, 4, 2), name="moments")
+    network.output(network.batch_statistics(network.input, name="statistics"))
+    with pytest.raises(mpscnn.ParameterError, match="max_batch must be 1, got 2: layer 'statistics' makes"):
+        mpscnn.Runner(network.compile(device="cpu"), max_batch=2)
+
+
+def test_it_says_what_it_is() -> None:
+    with mpscnn.Runner(doubling_program(), inflight=1, threads=1, max_batch=3) as runner:
+        assert (runner.inflight, runner.max_batch, runner.places) == (1, 3, 3)
+        assert (runner.sessions, runner.threads) == (1, 1)
+        assert repr(runner).endswith("1 in flight, 1 x 1 threads>")

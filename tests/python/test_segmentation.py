@@ -1,0 +1,268 @@
+"""Segmentation: labels and scores against the plain definition, what the result can do, what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+from PIL import Image
+from reference.label_map import sampled_scores
+from reference.preprocess import oriented
+
+import mpscnn
+from mpscnn.segmentation import UNSEEN
+
+NAMES = ("background", "red", "green", "blue")
+
+
+def colour_segmenter(size: tuple[int, int] = (8, 12), pool: int = 1, classes: int = 4) -> mpscnn.Network:
+    """Scores: 0.3 for class 0, then the amounts of red, green and blue, of every `pool` x `pool` pixels."""
+    network = mpscnn.Network(input=(*size, 3), name="colours")
+    x = network.average_pool2d(network.input, pool, name="pool") if pool > 1 else network.input
+    network.output(network.conv2d(x, classes, 1, name="scores"))
+    weight = np.zeros((classes, 1, 1, 3), np.float32)
+    weight[1:4, 0, 0] = np.eye(3)
+    bias = np.zeros(classes, np.float32)
+    bias[0] = 0.3
+    network.load_weights({"scores.weight": weight, "scores.bias": bias})
+    return network
+
+
+def saved(path: Path, network: mpscnn.Network, preprocess: Any = "unit", labels: Any = NAMES) -> mpscnn.Model:
+    network.save(path, dtype="float32", labels=labels, preprocess=preprocess)
+    return mpscnn.load(path, device="cpu", precision="float32")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> mpscnn.Model:
+    return saved(tmp_path_factory.mktemp("model") / "colours.safetensors", colour_segmenter())
+
+
+def photo_of(seed: int, height: int, width: int) -> Any:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+extents = st.integers(1, 40)
+
+
+@given(
+    st.tuples(extents, extents),
+    st.sampled_from([1, 2, 3]),
+    st.sampled_from(["stretch", "center_crop", "letterbox"]),
+    st.sampled_from([1.0, 0.875, 0.5]),
+    st.integers(0, 2**32 - 1),
+)
+def test_it_follows_the_definition(
+    tmp_path_factory: pytest.TempPathFactory,
+    photo: tuple[int, int],
+    pool: int,
+    fit: str,
+    crop_fraction: float,
+    seed: int,
+) -> None:
+    size = (9, 12)
+    network = colour_segmenter(size, pool)
+    settings = {"fit": fit, "crop_fraction": crop_fraction, "scale": [1 / 255] * 3}
+    path = tmp_path_factory.mktemp("model") / "model.safetensors"
+    pixels = photo_of(seed, *photo)
+    result = saved(path, network, settings).segment(pixels, scores=True)
+    grid = network.compile(device="cpu", precision="float32").session()
+    scores = np.asarray(grid.run(mpscnn.preprocess(pixels, size, settings)))[0]
+    expected, seen = sampled_scores(scores, photo, size, fit, crop_fraction)
+    assert result.scores is not None
+    np.testing.assert_array_equal(np.isnan(result.scores).any(axis=2), ~seen)
+    np.testing.assert_allclose(result.scores[seen], expected[seen], rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(result.labels[~seen], UNSEEN)
+    np.testing.assert_array_equal(result.labels[seen], result.scores[seen].argmax(axis=1))
+    without = saved(path, network, settings).segment(pixels)
+    ordered = np.sort(expected, axis=2)
+    clear = seen & (ordered[:, :, -1] - ordered[:, :, -2] > 1e-5)
+    assert without.scores is None
+    np.testing.assert_array_equal(without.labels[clear], result.labels[clear])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_labels_lie_as_the_photo_is_seen(model: mpscnn.Model, tmp_path: Path, orientation: int) -> None:
+    pixels = np.zeros((8, 12, 3), np.uint8)
+    pixels[:3, :5] = 255, 0, 0
+    pixels[5:, 7:] = 0, 0, 255
+    path = tmp_path / "photo.png"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(path, exif=exif)
+    result = model.segment(path)
+    seen = oriented(pixels, orientation)
+    assert result.labels.shape == seen.shape[:2]
+    # Turned photos are resized; corners stay what they are.
+    for corner in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
+        colour = seen[corner]
+        assert result.labels[corner] == (0 if not colour.any() else 1 + int(colour.argmax()))
+    picture = result.draw(path, opacity=0.0, legend=False)
+    np.testing.assert_array_equal(np.asarray(picture), seen)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (2, 1), (700, 3)])
+def test_photos_of_extreme_sizes(model: mpscnn.Model, size: tuple[int, int]) -> None:
+    pixels = np.zeros((*size, 3), np.uint8)
+    pixels[:, :, 1] = 255
+    result = model.predict(pixels)
+    assert result.labels.shape == size
+    assert (result.labels == 2).all()
+    assert result.areas == [mpscnn.Area("green", 2, size[0] * size[1], 1.0)]
+    assert result.draw(pixels).size[0] >= size[1]
+
+
+def test_predict_segments(model: mpscnn.Model) -> None:
+    assert model.task == "segmentation"
+    pixels = photo_of(0, 16, 24)
+    result = model.predict(pixels, scores=True)
+    assert isinstance(result, mpscnn.Segmentation)
+    assert result.scores is not None
+    assert result.scores.shape == (16, 24, 4)
+    assert (result.device, result.precision) == ("cpu", "float32")
+    assert result.milliseconds > 0
+    np.testing.assert_array_equal(model.segment(pixels).labels, result.labels)
+
+
+def result_of(labels: Any, names: Any = NAMES) -> mpscnn.Segmentation:
+    return mpscnn.Segmentation(np.asarray(labels, np.uint8), tuple(names), "cpu", "float32", "", 1.5)
+
+
+def test_areas_and_text() -> None:
+    result = result_of([[0, 0, 0, 2], [2, 2, 2, 1]])
+    assert [(area.label, area.pixels, area.fraction) for area in result.areas] == [
+        ("green", 4, 0.5),
+        ("background", 3, 0.375),
+        ("red", 1, 0.125),
+    ]
+    expected = "<Segmentation 4 x 2: green 50.0%, background 37.5%, red 12.5%; 1.50 ms on cpu (float32)>"
+    assert repr(result) == expected
+    np.testing.assert_array_equal(result.mask("red"), result.labels == 1)
+    np.testing.assert_array_equal(result.mask(2), result.labels == 2)
+    with pytest.raises(mpscnn.ParameterError, match=r"no class 'gren'; did you mean 'green'\?"):
+        result.mask("gren")
+    with pytest.raises(mpscnn.ParameterError, match="numbers 0 to 3, got 4"):
+        result.mask(4)
+
+
+def test_unseen_pixels_are_no_area() -> None:
+    result = result_of([[UNSEEN, 1]])
+    assert [area.fraction for area in result.areas] == [0.5]
+    assert "nothing seen" in repr(result_of([[UNSEEN]]))
+
+
+def test_pictures() -> None:
+    result = result_of([[0, 1], [UNSEEN, 2]])
+    photo = np.full((2, 2, 3), 200, np.uint8)
+    drawn = np.asarray(result.draw(photo, opacity=1.0, legend=False))
+    assert drawn[0, 0].tolist() == drawn[1, 0].tolist() == [200, 200, 200]
+    assert drawn[0, 1].tolist() == [128, 0, 0]  # Pascal VOC's colours of classes 1 and 2
+    assert drawn[1, 1].tolist() == [0, 128, 0]
+    half = np.asarray(result.draw(photo, opacity=0.5, legend=False))
+    assert abs(int(half[0, 1, 0]) - 164) <= 1
+    assert np.asarray(result.draw(legend=False))[0, 0].tolist() == [0, 0, 0]
+    with_legend = result.draw(photo)
+    assert with_legend.height > 2
+    labels = result.label_picture()
+    assert labels.mode == "P"
+    np.testing.assert_array_equal(np.asarray(labels), result.labels)
+    assert labels.convert("RGB").getpixel((1, 0)) == (128, 0, 0)
+
+
+def test_html_holds_a_picture_and_a_table() -> None:
+    page = result_of([[0, 1]], ("<sky>", "red"))._repr_html_()
+    assert page.startswith('<img src="data:image/png;base64,')
+    assert "&lt;sky&gt;" in page
+    assert "50.0%" in page
+
+
+def test_show_opens_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[tuple[int, int]] = []
+    monkeypatch.setattr(Image.Image, "show", lambda self: shown.append(self.size))
+    result_of([[1, 2, 3]]).show()
+    assert len(shown) == 1
+
+
+@pytest.mark.parametrize("kind", ["gray8", "gray_alpha8", "rgba8", "gray16", "rgb32f", "float"])
+def test_any_photo_can_be_drawn_on(kind: str) -> None:
+    photos: dict[str, Any] = {
+        "gray8": np.full((2, 3), 51, np.uint8),
+        "gray_alpha8": np.full((2, 3, 2), (51, 255), np.uint8),
+        "rgba8": np.full((2, 3, 4), (51, 51, 51, 255), np.uint8),
+        "gray16": np.full((2, 3), 51 * 257, np.uint16),
+        "rgb32f": np.full((2, 3, 3), 0.2, np.float32),
+        "float": np.full((2, 3, 1), 0.2, np.float64),
+    }
+    picture = result_of(np.zeros((2, 3))).draw(photos[kind])
+    assert np.asarray(picture)[0, 0].tolist() == [51, 51, 51]
+
+
+def test_a_wrong_photo_or_opacity_is_refused() -> None:
+    result = result_of([[0, 1]])
+    with pytest.raises(mpscnn.ShapeError, match="the photo has 3 x 1 pixels, its labels are for 2 x 1"):
+        result.draw(np.zeros((1, 3, 3), np.uint8))
+    for opacity in (-0.1, 1.5, float("nan")):
+        with pytest.raises(mpscnn.ParameterError, match="opacity must be from 0 to 1"):
+            result.draw(opacity=opacity)
+
+
+# ---- What is refused -----------------------------------------------------------------------------------------
+
+
+def test_labels_of_another_length_are_refused_when_saved(tmp_path: Path) -> None:
+    with pytest.raises(mpscnn.WeightsError, match="3 labels for a network of 4 classes"):
+        colour_segmenter().save(tmp_path / "m.safetensors", labels=NAMES[:3], preprocess="unit")
+
+
+def test_a_model_without_labels_numbers_them(tmp_path: Path) -> None:
+    result = saved(tmp_path / "m.safetensors", colour_segmenter(), labels=None).segment(photo_of(0, 4, 4))
+    assert result.names == ("class 0", "class 1", "class 2", "class 3")
+
+
+def test_networks_that_do_not_segment(tmp_path: Path, model: mpscnn.Model) -> None:
+    photo = photo_of(0, 4, 4)
+    ends_in_labels = colour_segmenter()
+    ends_in_labels.outputs.clear()
+    structure = ends_in_labels.to_dict() | {"outputs": []}
+    network = ends_in_labels.restructured(structure, {"scores": "scores"})
+    network.output(network.argmax(network["scores"], name="labels"))
+    refused = saved(tmp_path / "a.safetensors", network, labels=None)
+    with pytest.raises(
+        mpscnn.ShapeError, match=r"is no segmenter: its output is \(n, 8, 12, 1\), not scores"
+    ):
+        refused.segment(photo)
+    many = saved(tmp_path / "b.safetensors", colour_segmenter(classes=256), labels=None)
+    with pytest.raises(mpscnn.UnsupportedError, match="256 classes, a label map holds 255"):
+        many.segment(photo)
+    unstated = saved(tmp_path / "c.safetensors", colour_segmenter(), preprocess=None)
+    with pytest.raises(mpscnn.UnsupportedError, match="does not say how a photo becomes its input"):
+        unstated.segment(photo)
+    free = mpscnn.Network(input=(None, None, 3))
+    free.output(free.conv2d(free.input, 4, 1, name="scores"))
+    free.initialize_weights()
+    with pytest.raises(mpscnn.ShapeError, match="segmenting needs one image input of a fixed size"):
+        saved(tmp_path / "d.safetensors", free).segment(photo)
+    with pytest.raises(mpscnn.ShapeError, match=r"is no classifier: its output is \(n, 8, 12, 4\)"):
+        model.classify(photo)
+
+
+def test_scores_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    network = colour_segmenter()
+    network.load_weights({"scores.weight": np.full((4, 1, 1, 3), 3e38), "scores.bias": np.zeros(4)})
+    photo = np.full((8, 12, 3), 255, np.uint8)
+    nan = photo.astype(np.float32) * np.float32("nan")
+    with pytest.raises(mpscnn.ParameterError, match=r"a score is not a number \(NaN\)"):
+        saved(tmp_path / "m.safetensors", network).segment(nan)
+
+
+def test_photos_that_cannot_be_read(model: mpscnn.Model) -> None:
+    with pytest.raises(mpscnn.ImageError, match="is empty"):
+        model.predict(b"")
+    with pytest.raises(mpscnn.ImageError, match="a photo has the shape"):
+        model.predict(np.zeros((0, 4, 3), np.uint8))
+    with pytest.raises(TypeError):
+        model.predict(photo_of(0, 4, 4), top=3)
