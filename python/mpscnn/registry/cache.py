@@ -6,6 +6,7 @@ import contextlib
 import os
 import stat
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -106,6 +107,16 @@ def difference(path: Path, file: PublishedFile) -> str | None:
     return None
 
 
+def _locked_at_once(descriptor: int) -> bool:
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def exclusive(path: Path) -> Iterator[None]:
     """Hold the lock of `path` between threads and processes, making its directory first.
@@ -122,12 +133,12 @@ def exclusive(path: Path) -> Iterator[None]:
         )
     try:
         with _explained(path):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _locked_at_once(descriptor):
                 if sys.stderr.isatty():
                     print(f"Waiting for another process that prepares {path.name} ...", file=sys.stderr)
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                # Not by a call that blocks: it would not see a Ctrl-C that comes just before it.
+                while not _locked_at_once(descriptor):
+                    time.sleep(0.05)
         try:
             yield
         finally:
