@@ -1,5 +1,7 @@
 #include "api/image.h"
 
+#include <string>
+
 #include "api/guard.h"
 #include "api/handles.h"
 #include "core/json.h"
@@ -19,6 +21,34 @@ static_assert(static_cast<int>(vision::PixelFormat::rgba16) == MPSCNN_RGBA16);
 static_assert(static_cast<int>(vision::PixelFormat::gray32f) == MPSCNN_GRAY32F);
 static_assert(static_cast<int>(vision::PixelFormat::rgb32f) == MPSCNN_RGB32F);
 static_assert(static_cast<int>(vision::PixelFormat::rgba32f) == MPSCNN_RGBA32F);
+static_assert(static_cast<int>(vision::PixelFormat::rgbx8) == MPSCNN_RGBX8);
+static_assert(static_cast<int>(vision::PixelFormat::bgrx8) == MPSCNN_BGRX8);
+static_assert(static_cast<int>(vision::PixelFormat::rgba16f) == MPSCNN_RGBA16F);
+static_assert(static_cast<int>(vision::PixelFormat::nv12) == MPSCNN_NV12);
+static_assert(static_cast<int>(vision::PixelFormat::i420) == MPSCNN_I420);
+static_assert(static_cast<int>(vision::YuvMatrix::bt709) == MPSCNN_BT709);
+static_assert(static_cast<int>(vision::YuvRange::full) == MPSCNN_FULL_RANGE);
+static_assert(static_cast<int>(vision::ChromaSiting::center) == MPSCNN_CHROMA_CENTER);
+
+namespace {
+
+std::ptrdiff_t row_bytes(std::ptrdiff_t given, int pixels, int pixel_bytes) {
+    return given != 0 ? given : static_cast<std::ptrdiff_t>(pixels) * pixel_bytes;
+}
+
+vision::Chroma chroma_of(const mpscnn_image &image, const vision::FormatInfo &format) {
+    require(image.chroma, (std::string("chroma of a photo of ") + format.name).c_str());
+    const auto raw = read_options(image.chroma, "mpscnn_chroma");
+    const int pixel_bytes = format.chroma == vision::ChromaPlanes::interleaved ? 2 : 1;
+    return {raw.blue,
+            raw.red,
+            row_bytes(raw.row_bytes, vision::chroma_extent(image.width), pixel_bytes),
+            static_cast<vision::YuvMatrix>(raw.matrix),
+            static_cast<vision::YuvRange>(raw.range),
+            static_cast<vision::ChromaSiting>(raw.siting)};
+}
+
+} // namespace
 
 vision::ImageView image_view(const mpscnn_image &image) {
     vision::ImageView view;
@@ -27,9 +57,9 @@ vision::ImageView image_view(const mpscnn_image &image) {
     view.height = image.height;
     view.format = static_cast<vision::PixelFormat>(image.format);
     view.orientation = image.orientation == 0 ? 1 : image.orientation;
-    view.row_bytes = image.row_bytes != 0 ? image.row_bytes
-                                          : static_cast<std::ptrdiff_t>(image.width) *
-                                                vision::format_info(view.format).pixel_bytes();
+    const vision::FormatInfo &format = vision::format_info(view.format);
+    view.row_bytes = row_bytes(image.row_bytes, image.width, format.pixel_bytes());
+    if (format.chroma != vision::ChromaPlanes::none) view.chroma = chroma_of(image, format);
     return view;
 }
 

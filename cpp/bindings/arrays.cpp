@@ -21,12 +21,16 @@ constexpr std::array<ElementType, 3> element_types{{{MPSCNN_FLOAT32, 'f', 4, "fl
                                                     {MPSCNN_FLOAT16, 'f', 2, "float16"},
                                                     {MPSCNN_UINT8, 'u', 1, "uint8"}}};
 
+} // namespace
+
 bool is_native(const py::dtype &type) { return py::cast<bool>(type.attr("isnative")); }
 
 std::string type_name(const py::dtype &type) {
     const std::string name = py::str(type.attr("name"));
     return is_native(type) ? name : "byte-swapped " + name;
 }
+
+namespace {
 
 const ElementType *element_type_of(const py::dtype &type) {
     if (!is_native(type)) return nullptr;
@@ -61,58 +65,6 @@ mpscnn_tensor tensor_of(const py::array &array, const ElementType &type, const s
         tensor.strides[axis] = array.strides(axis);
     }
     return tensor;
-}
-
-struct PixelFormat {
-    const char *name;
-    mpscnn_pixel_format format;
-    char kind;
-    int sample_bytes, samples;
-};
-
-constexpr std::array<PixelFormat, 12> pixel_formats{{{"gray8", MPSCNN_GRAY8, 'u', 1, 1},
-                                                     {"gray_alpha8", MPSCNN_GRAY_ALPHA8, 'u', 1, 2},
-                                                     {"rgb8", MPSCNN_RGB8, 'u', 1, 3},
-                                                     {"rgba8", MPSCNN_RGBA8, 'u', 1, 4},
-                                                     {"bgr8", MPSCNN_BGR8, 'u', 1, 3},
-                                                     {"bgra8", MPSCNN_BGRA8, 'u', 1, 4},
-                                                     {"gray16", MPSCNN_GRAY16, 'u', 2, 1},
-                                                     {"rgb16", MPSCNN_RGB16, 'u', 2, 3},
-                                                     {"rgba16", MPSCNN_RGBA16, 'u', 2, 4},
-                                                     {"gray32f", MPSCNN_GRAY32F, 'f', 4, 1},
-                                                     {"rgb32f", MPSCNN_RGB32F, 'f', 4, 3},
-                                                     {"rgba32f", MPSCNN_RGBA32F, 'f', 4, 4}}};
-
-const PixelFormat &pixel_format_named(const std::string &name) {
-    std::string known;
-    for (const PixelFormat &entry : pixel_formats) {
-        if (name == entry.name) return entry;
-        known += (known.empty() ? "" : ", ") + std::string(entry.name);
-    }
-    throw ParameterError("unknown pixel format '" + name + "'; known are " + known);
-}
-
-void require_pixels(const py::array &pixels, const PixelFormat &format) {
-    const py::dtype type = pixels.dtype();
-    if (!is_native(type) || type.kind() != format.kind || type.itemsize() != format.sample_bytes)
-        throw ShapeError("image: " + std::string(format.name) + " needs " +
-                         (format.kind == 'f' ? "float" : "uint") + std::to_string(8 * format.sample_bytes) +
-                         " samples, got " + type_name(type));
-    const bool gray = pixels.ndim() == 2 && format.samples == 1;
-    const bool colored = pixels.ndim() == 3 && pixels.shape(2) == format.samples;
-    if (!gray && !colored)
-        throw ShapeError("image: " + std::string(format.name) + " needs the shape (height, width, " +
-                         std::to_string(format.samples) + "), got " + text_of(pixels));
-    if (pixels.shape(0) > INT32_MAX || pixels.shape(1) > INT32_MAX)
-        throw ShapeError("image: " + text_of(pixels) + " is too large");
-    const bool dense_samples = gray || pixels.shape(2) == 1 || pixels.strides(2) == format.sample_bytes;
-    const bool dense_pixels =
-        pixels.shape(1) == 1 || pixels.strides(1) == format.samples * format.sample_bytes;
-    // A row_bytes of 0 means "without gaps" to the C interface.
-    const bool one_row = pixels.shape(0) > 1 && pixels.strides(0) == 0;
-    if (!dense_samples || !dense_pixels || one_row)
-        throw ParameterError("image: rows must be apart, and the pixels of a row one after the other; pass "
-                             "numpy.ascontiguousarray(image)");
 }
 
 } // namespace
@@ -168,15 +120,6 @@ py::array copy_of(const mpscnn_tensor &tensor) {
         if (entry.type == tensor.dtype) name = entry.name;
     return py::array(py::dtype(name), std::vector<py::ssize_t>(tensor.shape, tensor.shape + tensor.rank),
                      tensor.data);
-}
-
-ImageView image_view(const py::array &pixels, const std::string &name, int orientation) {
-    const PixelFormat &format = pixel_format_named(name);
-    require_pixels(pixels, format);
-    const auto height = static_cast<int>(pixels.shape(0)), width = static_cast<int>(pixels.shape(1));
-    // numpy leaves the stride of an axis with one element undefined.
-    const std::ptrdiff_t row_bytes = height > 1 ? pixels.strides(0) : 0;
-    return ImageView(pixels.data(), width, height, format.format, row_bytes, orientation);
 }
 
 std::span<float> writable_floats(py::array &array, int rank, const std::string &what) {

@@ -32,10 +32,6 @@ mpscnn_tensor signal_tensor(const py::array &array, const std::string &what);
 /// A new array with a copy of the tensor's elements, which lie without gaps.
 py::array copy_of(const mpscnn_tensor &tensor);
 
-/// A photo's pixels, (height, width) or (height, width, samples), as `format` ("rgb8", "gray16", ...)
-/// describes them. Rows may have gaps between them.
-ImageView image_view(const py::array &pixels, const std::string &format, int orientation);
-
 /// The memory of a C-contiguous float32 array with `rank` axes.
 std::span<float> writable_floats(py::array &array, int rank, const std::string &what);
 
@@ -43,6 +39,11 @@ py::tuple tuple_of(const Shape &shape);
 
 /// (label, index, score, (left, top, right, bottom), anchor) of each.
 py::list detection_list(const std::vector<Detection> &detections);
+
+bool is_native(const py::dtype &type);
+
+/// "float32", "byte-swapped uint16"
+std::string type_name(const py::dtype &type);
 
 /// "(2, 3)"
 std::string text_of(const py::array &array);

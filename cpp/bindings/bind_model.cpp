@@ -1,5 +1,6 @@
 #include "arrays.h"
 #include "bind.h"
+#include "pixels.h"
 
 namespace mpscnn::bindings {
 
@@ -19,9 +20,8 @@ py::list tuples_of(const Predictions &predictions) {
     return result;
 }
 
-py::list classify(const ModelFile &model, Session &session, const py::array &image, const std::string &format,
-                  int orientation, int top) {
-    const ImageView view = image_view(image, format, orientation);
+py::list classify(const ModelFile &model, Session &session, const Pixels &image, int top) {
+    const ImageView &view = image.view();
     const Predictions predictions = [&] {
         const py::gil_scoped_release unlocked;
         return model.classify(session, view, top);
@@ -33,9 +33,9 @@ py::list rank(const ModelFile &model, const Program &program, const py::array &o
     return tuples_of(model.rank(program, float_tensor(output, "output", Access::read), top));
 }
 
-py::list detect(const ModelFile &model, Session &session, const py::array &image, const std::string &format,
-                int orientation, float score, float iou, int most) {
-    const ImageView view = image_view(image, format, orientation);
+py::list detect(const ModelFile &model, Session &session, const Pixels &image, float score, float iou,
+                int most) {
+    const ImageView &view = image.view();
     const std::vector<Detection> found = [&] {
         const py::gil_scoped_release unlocked;
         return model.detect(session, view, {score, iou, most});
@@ -51,9 +51,8 @@ py::object anchors(const ModelFile &model) {
 }
 
 /// The class of every pixel, and all scores or None.
-py::tuple segment(const ModelFile &model, Session &session, const py::array &image, const std::string &format,
-                  int orientation, int classes) {
-    const ImageView view = image_view(image, format, orientation);
+py::tuple segment(const ModelFile &model, Session &session, const Pixels &image, int classes) {
+    const ImageView &view = image.view();
     const py::ssize_t height = view.oriented_height(), width = view.oriented_width();
     py::array_t<std::uint8_t> labels({height, width});
     py::array_t<float> scores({height, width, static_cast<py::ssize_t>(classes)});
@@ -66,9 +65,8 @@ py::tuple segment(const ModelFile &model, Session &session, const py::array &ima
     return py::make_tuple(labels, classes == 0 ? py::object(py::none()) : py::object(scores));
 }
 
-void preprocess_image(const py::array &image, const std::string &format, int orientation,
-                      const std::string &description, py::array output) {
-    const ImageView view = image_view(image, format, orientation);
+void preprocess_image(const Pixels &image, const std::string &description, py::array output) {
+    const ImageView &view = image.view();
     const std::span<float> floats = writable_floats(output, 3, "output");
     for (int axis = 0; axis < 3; ++axis)
         if (output.shape(axis) > INT32_MAX) throw ShapeError("output: " + text_of(output) + " is too large");
@@ -81,22 +79,25 @@ void preprocess_image(const py::array &image, const std::string &format, int ori
 } // namespace
 
 void bind_model(py::module_ &module) {
+    py::class_<Pixels>(module, "Pixels", "A photo in the memory of arrays.")
+        .def(py::init<py::array, const std::string &, int>(), py::arg("pixels"), py::arg("format"),
+             py::arg("orientation") = 1)
+        .def_static("yuv", &Pixels::yuv, py::arg("y"), py::arg("u"), py::arg("v"), py::arg("matrix"),
+                    py::arg("range"), py::arg("siting"), py::arg("orientation") = 1);
+
     py::class_<ModelFile>(module, "Model", "A network with its preprocessing and labels.")
         .def_static("load", &ModelFile::load, py::arg("path"), py::call_guard<py::gil_scoped_release>())
         .def_static("parse", &parse, py::arg("data"), py::arg("origin"))
         .def("graph", &ModelFile::graph)
         .def("describe", &ModelFile::describe)
-        .def("classify", &classify, py::arg("session"), py::arg("image"), py::arg("format"),
-             py::arg("orientation") = 1, py::arg("top") = 0)
+        .def("classify", &classify, py::arg("session"), py::arg("image"), py::arg("top") = 0)
         .def("rank", &rank, py::arg("program"), py::arg("output"), py::arg("top") = 0)
-        .def("detect", &detect, py::arg("session"), py::arg("image"), py::arg("format"),
-             py::arg("orientation") = 1, py::arg("score") = 0.0f, py::arg("iou") = 0.0f, py::arg("most") = 0)
+        .def("detect", &detect, py::arg("session"), py::arg("image"), py::arg("score") = 0.0f,
+             py::arg("iou") = 0.0f, py::arg("most") = 0)
         .def("anchors", &anchors)
-        .def("segment", &segment, py::arg("session"), py::arg("image"), py::arg("format"),
-             py::arg("orientation") = 1, py::arg("classes") = 0);
+        .def("segment", &segment, py::arg("session"), py::arg("image"), py::arg("classes") = 0);
 
-    module.def("preprocess", &preprocess_image, py::arg("image"), py::arg("format"), py::arg("orientation"),
-               py::arg("preprocess"), py::arg("output"));
+    module.def("preprocess", &preprocess_image, py::arg("image"), py::arg("preprocess"), py::arg("output"));
     module.def("describe_preprocess", &describe_preprocess, py::arg("preprocess"), py::arg("channels") = 3);
 }
 

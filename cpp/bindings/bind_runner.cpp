@@ -2,6 +2,7 @@
 #include "bind.h"
 #include "callback.h"
 #include "errors.h"
+#include "pixels.h"
 
 namespace mpscnn::bindings {
 
@@ -30,14 +31,12 @@ Runner::FrameNumber submit(Runner &runner, const py::list &inputs, const py::lis
     return runner.submit(sources, destinations, std::move(handler));
 }
 
-Runner::FrameNumber submit_image(Runner &runner, const ModelFile &model, const py::array &image,
-                                 const std::string &format, int orientation, const py::list &outputs,
-                                 py::function done) {
-    const ImageView view = image_view(image, format, orientation);
+Runner::FrameNumber submit_image(Runner &runner, const ModelFile &model, const Pixels &image,
+                                 const py::list &outputs, py::function done) {
     const auto destinations = tensors_of(outputs, "output", Access::write);
     Runner::Handler handler = handler_of(std::move(done));
     const py::gil_scoped_release unlocked;
-    return runner.submit(model, view, destinations, std::move(handler));
+    return runner.submit(model, image.view(), destinations, std::move(handler));
 }
 
 void mark(Runner &runner, py::function done) {
@@ -65,8 +64,8 @@ void bind_runner(py::module_ &module) {
              py::arg("max_wait") = 0.0, py::arg("check_finite") = false)
         .def("describe", &Runner::describe)
         .def("submit", &submit, py::arg("inputs"), py::arg("outputs"), py::arg("done"))
-        .def("submit_image", &submit_image, py::arg("model"), py::arg("image"), py::arg("format"),
-             py::arg("orientation"), py::arg("outputs"), py::arg("done"))
+        .def("submit_image", &submit_image, py::arg("model"), py::arg("image"), py::arg("outputs"),
+             py::arg("done"))
         .def("mark", &mark, py::arg("done"))
         .def("cancel", &Runner::cancel, py::arg("frame"), py::call_guard<py::gil_scoped_release>())
         .def("close", &Runner::close, py::arg("cancel") = false, py::call_guard<py::gil_scoped_release>())

@@ -10,26 +10,65 @@ namespace mpscnn::vision {
 
 namespace {
 
-constexpr std::array<FormatInfo, 12> formats{{
-    {"gray8", SampleType::uint8, 1, false, false},
-    {"gray_alpha8", SampleType::uint8, 1, true, false},
-    {"rgb8", SampleType::uint8, 3, false, false},
-    {"rgba8", SampleType::uint8, 3, true, false},
-    {"bgr8", SampleType::uint8, 3, false, true},
-    {"bgra8", SampleType::uint8, 3, true, true},
-    {"gray16", SampleType::uint16, 1, false, false},
-    {"rgb16", SampleType::uint16, 3, false, false},
-    {"rgba16", SampleType::uint16, 3, true, false},
-    {"gray32f", SampleType::float32, 1, false, false},
-    {"rgb32f", SampleType::float32, 3, false, false},
-    {"rgba32f", SampleType::float32, 3, true, false},
+constexpr auto whole = ChromaPlanes::none;
+
+constexpr std::array<FormatInfo, 17> formats{{
+    {"gray8", SampleType::uint8, 1, 1, false, false, whole},
+    {"gray_alpha8", SampleType::uint8, 2, 1, true, false, whole},
+    {"rgb8", SampleType::uint8, 3, 3, false, false, whole},
+    {"rgba8", SampleType::uint8, 4, 3, true, false, whole},
+    {"bgr8", SampleType::uint8, 3, 3, false, true, whole},
+    {"bgra8", SampleType::uint8, 4, 3, true, true, whole},
+    {"gray16", SampleType::uint16, 1, 1, false, false, whole},
+    {"rgb16", SampleType::uint16, 3, 3, false, false, whole},
+    {"rgba16", SampleType::uint16, 4, 3, true, false, whole},
+    {"gray32f", SampleType::float32, 1, 1, false, false, whole},
+    {"rgb32f", SampleType::float32, 3, 3, false, false, whole},
+    {"rgba32f", SampleType::float32, 4, 3, true, false, whole},
+    {"rgbx8", SampleType::uint8, 4, 3, false, false, whole},
+    {"bgrx8", SampleType::uint8, 4, 3, false, true, whole},
+    {"rgba16f", SampleType::float16, 4, 3, true, false, whole},
+    {"nv12", SampleType::uint8, 1, 3, false, false, ChromaPlanes::interleaved},
+    {"i420", SampleType::uint8, 1, 3, false, false, ChromaPlanes::separate},
 }};
+
+/// Rows that fit the address space and do not overlap; `what` begins the complaint.
+void check_rows(const std::string &what, int width, int height, int pixel_bytes, std::ptrdiff_t row_bytes) {
+    constexpr std::int64_t address_range = std::numeric_limits<std::ptrdiff_t>::max();
+    const std::int64_t pixel_row = std::int64_t{width} * pixel_bytes;
+    const std::int64_t limit = address_range / height;
+    if (pixel_row > limit || row_bytes > limit || row_bytes < -limit)
+        fail(ErrorKind::shape, what + std::to_string(width) + "x" + std::to_string(height) + " pixels with " +
+                                   std::to_string(row_bytes) + " bytes per row exceed the address space");
+    if (row_bytes < pixel_row && row_bytes > -pixel_row)
+        fail(ErrorKind::shape, what + "row_bytes is " + std::to_string(row_bytes) + ", a row of " +
+                                   std::to_string(width) + " pixels takes " + std::to_string(pixel_row));
+}
+
+template <class Enum> void check_choice(Enum value, Enum last, const char *what) {
+    if (value < Enum{} || value > last)
+        fail(ErrorKind::parameter, std::string("photo: unknown ") + what + " number " +
+                                       std::to_string(static_cast<int>(value)) + ", expected 0.." +
+                                       std::to_string(static_cast<int>(last)));
+}
+
+void check_chroma(const ImageView &image, const FormatInfo &format) {
+    const Chroma &chroma = image.chroma;
+    const bool pairs = format.chroma == ChromaPlanes::interleaved;
+    if (chroma.blue == nullptr || (chroma.red == nullptr && !pairs))
+        fail(ErrorKind::parameter,
+             std::string("photo: a pointer to the colour differences of ") + format.name + " is null");
+    check_choice(chroma.matrix, YuvMatrix::bt709, "YUV matrix");
+    check_choice(chroma.range, YuvRange::full, "YUV range");
+    check_choice(chroma.siting, ChromaSiting::center, "chroma siting");
+    check_rows(std::string("photo: colour differences of ") + format.name + ": ", chroma_extent(image.width),
+               chroma_extent(image.height), pairs ? 2 : 1, chroma.row_bytes);
+}
 
 } // namespace
 
-int FormatInfo::pixel_bytes() const {
-    const int sample_bytes = sample == SampleType::uint8 ? 1 : sample == SampleType::uint16 ? 2 : 4;
-    return samples() * sample_bytes;
+int sample_bytes(SampleType type) {
+    return type == SampleType::uint8 ? 1 : type == SampleType::float32 ? 4 : 2;
 }
 
 const FormatInfo &format_info(PixelFormat format) {
@@ -43,25 +82,16 @@ const FormatInfo &format_info(PixelFormat format) {
 
 void check_image(const ImageView &image) {
     const FormatInfo &format = format_info(image.format);
-    const std::string size = std::to_string(image.width) + "x" + std::to_string(image.height);
     if (image.width < 1 || image.height < 1)
-        fail(ErrorKind::shape, "photo: width x height is " + size + ", both must be at least 1");
+        fail(ErrorKind::shape, "photo: width x height is " + std::to_string(image.width) + "x" +
+                                   std::to_string(image.height) + ", both must be at least 1");
     if (image.pixels == nullptr) fail(ErrorKind::parameter, "photo: the pointer to its pixels is null");
     if (image.orientation < 1 || image.orientation > 8)
         fail(ErrorKind::parameter,
              "photo: orientation is " + std::to_string(image.orientation) + ", EXIF defines 1..8");
-
-    constexpr std::int64_t address_range = std::numeric_limits<std::ptrdiff_t>::max();
-    const std::int64_t pixel_row = std::int64_t{image.width} * format.pixel_bytes();
-    const std::int64_t limit = address_range / image.height;
-    if (pixel_row > limit || image.row_bytes > limit || image.row_bytes < -limit)
-        fail(ErrorKind::shape, "photo: " + size + " pixels of " + format.name + " with " +
-                                   std::to_string(image.row_bytes) +
-                                   " bytes per row exceed the address space");
-    if (image.row_bytes < pixel_row && image.row_bytes > -pixel_row)
-        fail(ErrorKind::shape, "photo: row_bytes is " + std::to_string(image.row_bytes) + ", a row of " +
-                                   std::to_string(image.width) + " pixels of " + format.name + " takes " +
-                                   std::to_string(pixel_row));
+    check_rows(std::string("photo of ") + format.name + ": ", image.width, image.height, format.pixel_bytes(),
+               image.row_bytes);
+    if (format.chroma != ChromaPlanes::none) check_chroma(image, format);
 }
 
 } // namespace mpscnn::vision

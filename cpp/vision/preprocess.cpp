@@ -8,21 +8,13 @@
 
 #include "core/error.h"
 #include "vision/digit.h"
-#include "vision/row_sums.h"
+#include "vision/pixel_writer.h"
+#include "vision/placement.h"
+#include "vision/plane_resampler.h"
 
 namespace mpscnn::vision {
 
 namespace {
-
-/// One axis of the photo as seen, and the first output that it fills (letterbox bars come before).
-struct Placement {
-    Axis axis;
-    int first_output;
-};
-
-struct Layout {
-    Placement across, down;
-};
 
 struct Output {
     float *data;
@@ -67,123 +59,93 @@ void check_digit(const Preprocess &options) {
                                    "'bilinear_antialias' and crop_fraction 1 only");
 }
 
-Axis centred_axis(int inputs, double extent, int outputs) {
-    return {inputs, (inputs - extent) / 2, extent, outputs};
-}
-
-/// round(length * numerator / denominator), at least 1. The arguments are below 2^31 and 2^14 and above 0.
-int scaled_length(int length, int numerator, int denominator) {
-    const std::int64_t product = std::int64_t{length} * numerator;
-    return static_cast<int>(std::max<std::int64_t>(1, (2 * product + denominator) / (2LL * denominator)));
-}
-
-Layout lay_out(const ImageView &image, const Preprocess &options, int out_height, int out_width) {
-    const int width = image.oriented_width(), height = image.oriented_height();
-    // Wider or narrower than the output: width / height against out_width / out_height.
-    const std::int64_t wide = std::int64_t{width} * out_height, narrow = std::int64_t{height} * out_width;
-    double used_width = width, used_height = height;
-    int inner_width = out_width, inner_height = out_height;
-    if (options.fit == Fit::center_crop && wide > narrow)
-        used_width = static_cast<double>(narrow) / out_height;
-    else if (options.fit == Fit::center_crop)
-        used_height = static_cast<double>(wide) / out_width;
-    else if (options.fit == Fit::letterbox && wide > narrow)
-        inner_height = scaled_length(height, out_width, width);
-    else if (options.fit == Fit::letterbox)
-        inner_width = scaled_length(width, out_height, height);
-    return {
-        {centred_axis(width, used_width * options.crop_fraction, inner_width), (out_width - inner_width) / 2},
-        {centred_axis(height, used_height * options.crop_fraction, inner_height),
-         (out_height - inner_height) / 2}};
-}
-
-/// From the resampled colours of a photo's pixel to the output's channels.
-class PixelWriter {
-public:
-    PixelWriter(const FormatInfo &format, const Preprocess &options)
-        : colors_(format.colors), blue_first_(format.blue_first),
-          luma_(format.colors == 3 && options.order == ChannelOrder::gray), channels_(options.channels()) {
-        // Whole numbers, so that the largest sample becomes exactly 255.
-        if (format.sample == SampleType::uint16) range_divisor_ = 257.0f;
-        if (format.sample == SampleType::float32) range_factor_ = 255.0f;
-        for (int i = 0; i < channels_; ++i) {
-            const int color = options.order == ChannelOrder::bgr ? 2 - i : i;
-            const auto index = static_cast<std::size_t>(color);
-            const int source = colors_ == 1 ? 0 : blue_first_ ? 2 - color : color;
-            channel_[static_cast<std::size_t>(i)] = {source, options.mean[index], options.scale[index]};
-        }
-    }
-
-    /// `pixels`: interleaved colours; written to out, out + pitch, ...
-    void write(const float *pixels, int count, float *out, std::ptrdiff_t pitch) const {
-        for (int i = 0; i < count; ++i, pixels += colors_, out += pitch) {
-            if (luma_)
-                *out = normalise(luma(pixels), channel_[0]);
-            else
-                for (int c = 0; c < channels_; ++c) {
-                    const Channel &channel = channel_[static_cast<std::size_t>(c)];
-                    out[c] = normalise(pixels[channel.source], channel);
-                }
-        }
-    }
-
-    /// One output pixel of a letterbox bar; `value` is in 0..255.
-    void write_bar(float value, float *out) const {
-        for (int c = 0; c < channels_; ++c) {
-            const Channel &channel = channel_[static_cast<std::size_t>(c)];
-            out[c] = (value - channel.mean) * channel.scale;
-        }
-    }
-
-private:
-    struct Channel {
-        int source;
-        float mean, scale;
-    };
-
-    float luma(const float *pixel) const {
-        const float red = pixel[blue_first_ ? 2 : 0], blue = pixel[blue_first_ ? 0 : 2];
-        return 0.299f * red + 0.587f * pixel[1] + 0.114f * blue;
-    }
-
-    float normalise(float sample, const Channel &channel) const {
-        return (sample * range_factor_ / range_divisor_ - channel.mean) * channel.scale;
-    }
-
-    int colors_;
-    bool blue_first_, luma_;
-    int channels_;
-    float range_factor_ = 1.0f, range_divisor_ = 1.0f;
-    std::array<Channel, 3> channel_{};
-};
-
 void fill_with_bars(const PixelWriter &writer, float value, int height, int width, const Output &output) {
     for (int row = 0; row < height; ++row)
         for (int column = 0; column < width; ++column)
             writer.write_bar(value, output.data + row * output.row_pitch + column * output.pixel_pitch);
 }
 
+Plane plane_of(const ImageView &image, const void *samples, int per_pixel) {
+    const FormatInfo &format = format_info(image.format);
+    return {static_cast<const std::byte *>(samples),
+            image.row_bytes,
+            image.height,
+            format.sample,
+            per_pixel,
+            format.alpha};
+}
+
+Plane chroma_plane(const ImageView &image, const void *samples, int per_pixel) {
+    return {static_cast<const std::byte *>(samples),
+            image.chroma.row_bytes,
+            chroma_extent(image.height),
+            SampleType::uint8,
+            per_pixel,
+            false};
+}
+
+/// A photo's planes, resized together.
+class Resizer {
+public:
+    Resizer(const ImageView &image, const StoredAxis &columns, const StoredAxis &rows, Filter filter)
+        : chroma_(format_info(image.format).chroma) {
+        planes_.reserve(3);
+        planes_.emplace_back(plane_of(image, image.pixels, format_info(image.format).samples), columns, rows,
+                             filter);
+        if (chroma_ == ChromaPlanes::none) return;
+        // The siting is horizontal in the stored photo.
+        const StoredAxis across{
+            chroma_axis(columns.axis, chroma_shift(image.chroma.siting), columns.reversed), columns.reversed};
+        const StoredAxis down{chroma_axis(rows.axis, 0.0, rows.reversed), rows.reversed};
+        const int per_pixel = chroma_ == ChromaPlanes::interleaved ? 2 : 1;
+        planes_.emplace_back(chroma_plane(image, image.chroma.blue, per_pixel), across, down, filter);
+        if (chroma_ == ChromaPlanes::separate)
+            planes_.emplace_back(chroma_plane(image, image.chroma.red, per_pixel), across, down, filter);
+    }
+
+    void resample(int first, int count) {
+        for (PlaneResampler &plane : planes_) plane.resample(first, count);
+    }
+
+    ResizedRow row(int index) const {
+        const float *first = planes_[0].sample(index, 0);
+        switch (chroma_) {
+        case ChromaPlanes::none:
+            return {first};
+        case ChromaPlanes::interleaved:
+            return {first, planes_[1].sample(index, 0), planes_[1].sample(index, 1)};
+        case ChromaPlanes::separate:
+            return {first, planes_[1].sample(index, 0), planes_[2].sample(index, 0)};
+        }
+        return {};
+    }
+
+private:
+    ChromaPlanes chroma_;
+    std::vector<PlaneResampler> planes_;
+};
+
 /// Works in the stored photo's coordinates, whose rows and columns the orientation leads to other places of
 /// the output: the photo is read in the order of its memory whatever its orientation.
-void resize(const ImageView &image, const Layout &layout, Filter filter, const PixelWriter &writer,
+void resize(const ImageView &image, const Placement &placement, Filter filter, const PixelWriter &writer,
             const Output &output) {
-    float *const first = output.data + layout.across.first_output * output.pixel_pitch +
-                         layout.down.first_output * output.row_pitch;
-    const Axis &columns = image.transposed() ? layout.down.axis : layout.across.axis;
-    const Axis &rows = image.transposed() ? layout.across.axis : layout.down.axis;
-    const std::ptrdiff_t column_pitch = image.transposed() ? output.row_pitch : output.pixel_pitch;
-    const std::ptrdiff_t row_pitch = image.transposed() ? output.pixel_pitch : output.row_pitch;
+    float *const first = output.data + placement.across.first_output * output.pixel_pitch +
+                         placement.down.first_output * output.row_pitch;
+    const bool transposed = image.transposed();
+    const StoredAxis columns{transposed ? placement.down.axis : placement.across.axis,
+                             image.columns_reversed()};
+    const StoredAxis rows{transposed ? placement.across.axis : placement.down.axis, image.rows_reversed()};
+    const std::ptrdiff_t column_pitch = transposed ? output.row_pitch : output.pixel_pitch;
+    const std::ptrdiff_t row_pitch = transposed ? output.pixel_pitch : output.row_pitch;
 
-    const TapTable column_taps(columns, filter, image.columns_reversed());
-    RowSums row_sums(image, column_taps.first_input(), column_taps.end_input());
-    const int colors = format_info(image.format).colors;
-    std::vector<float> pixels(static_cast<std::size_t>(columns.outputs) * static_cast<std::size_t>(colors));
-    Taps taps;
-    for (int row = 0; row < rows.outputs; ++row) {
-        compute_taps(rows, filter, row, taps);
-        if (image.rows_reversed()) mirror(rows, taps);
-        column_taps.resample(row_sums.sum(taps), colors, pixels.data());
-        writer.write(pixels.data(), columns.outputs, first + row * row_pitch, column_pitch);
+    Resizer resizer(image, columns, rows, filter);
+    constexpr int band = PlaneResampler::band_rows;
+    for (int row = 0; row < rows.axis.outputs; row += band) {
+        const int count = std::min(band, rows.axis.outputs - row);
+        resizer.resample(row, count);
+        for (int i = 0; i < count; ++i)
+            writer.write(resizer.row(i), static_cast<std::size_t>(columns.axis.outputs),
+                         first + (row + i) * row_pitch, column_pitch);
     }
 }
 
@@ -219,7 +181,7 @@ void write_digit(const ImageView &image, const Preprocess &options, int height, 
 
 double pixels_per_output(const Axis &axis) { return axis.extent / axis.outputs; }
 
-double offset(const Placement &placement) {
+double offset(const AxisPlacement &placement) {
     return placement.axis.start - placement.first_output * pixels_per_output(placement.axis);
 }
 
@@ -283,6 +245,10 @@ void check(const Preprocess &options) {
     if (!(options.crop_fraction > 0.0 && options.crop_fraction <= 1.0))
         fail(ErrorKind::parameter, "preprocess: crop_fraction is " + std::to_string(options.crop_fraction) +
                                        ", expected above 0 and at most 1");
+    if (options.letterbox_position < LetterboxPosition::center ||
+        options.letterbox_position > LetterboxPosition::top_left)
+        fail(ErrorKind::parameter, "preprocess: unknown letterbox position number " +
+                                       std::to_string(static_cast<int>(options.letterbox_position)));
     check_digit(options);
     for (const float mean : options.mean) check_normalisation(mean, "mean");
     for (const float scale : options.scale) check_normalisation(scale, "scale");
@@ -296,9 +262,9 @@ Transform output_to_photo(const ImageView &image, const Preprocess &options, int
     if (options.fit == Fit::digit)
         fail(ErrorKind::parameter,
              "preprocess: with fit 'digit' the place in the photo depends on what it shows");
-    const Layout layout = lay_out(image, options, out_height, out_width);
-    return {pixels_per_output(layout.across.axis), pixels_per_output(layout.down.axis), offset(layout.across),
-            offset(layout.down)};
+    const Placement placement = place(image, options, out_height, out_width);
+    return {pixels_per_output(placement.across.axis), pixels_per_output(placement.down.axis),
+            offset(placement.across), offset(placement.down)};
 }
 
 void preprocess(const ImageView &image, const Preprocess &options, int out_height, int out_width,
@@ -310,11 +276,11 @@ void preprocess(const ImageView &image, const Preprocess &options, int out_heigh
     check_output(options, out_width, out_channels, output);
 
     if (options.fit == Fit::digit) return write_digit(image, options, out_height, out_width, output);
-    const Layout layout = lay_out(image, options, out_height, out_width);
-    const PixelWriter writer(format_info(image.format), options);
+    const Placement placement = place(image, options, out_height, out_width);
+    const PixelWriter writer(image, options);
     if (options.fit == Fit::letterbox)
         fill_with_bars(writer, options.letterbox_value, out_height, out_width, output);
-    resize(image, layout, options.filter, writer, output);
+    resize(image, placement, options.filter, writer, output);
 }
 
 } // namespace mpscnn::vision

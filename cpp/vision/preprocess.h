@@ -18,7 +18,7 @@ namespace mpscnn::vision {
 enum class Fit {
     stretch,     ///< all of the photo fills the output, its aspect ratio is not kept
     center_crop, ///< the largest centred part with the output's aspect ratio fills the output
-    letterbox,   ///< all of the photo is seen, as large as the output allows, centred between bars
+    letterbox,   ///< all of the photo is seen, as large as the output allows, beside or between bars
     digit,       ///< its only character, white on black, placed as the digits of MNIST are (vision/digit.h)
 };
 
@@ -27,6 +27,9 @@ enum class ChannelOrder {
     bgr,
     gray, ///< of colour photos the luma 0.299 R + 0.587 G + 0.114 B of ITU-R BT.601
 };
+
+/// Where a letterbox leaves its bars: on both sides, or behind the photo only, as TensorFlow's detectors do.
+enum class LetterboxPosition { center, top_left };
 
 /// Gray photos fill every channel alike; transparent ones are seen on white.
 struct Preprocess {
@@ -39,6 +42,7 @@ struct Preprocess {
     std::array<float, 3> mean{0.0f, 0.0f, 0.0f};
     std::array<float, 3> scale{1.0f, 1.0f, 1.0f};
     float letterbox_value = 0.0f; ///< of the bars, in 0..255 like x
+    LetterboxPosition letterbox_position = LetterboxPosition::center;
 
     int channels() const { return order == ChannelOrder::gray ? 1 : 3; }
 

@@ -6,8 +6,8 @@
 namespace mpscnn::vision {
 
 /// {"fit": "stretch", "crop_fraction": 1.0, "filter": "bilinear_antialias", "order": "rgb", "mean": [0.0,
-/// 0.0, 0.0], "scale": [1.0, 1.0, 1.0], "letterbox_value": 0.0}: the fields of Preprocess, with one mean and
-/// scale per channel (one for gray).
+/// 0.0, 0.0], "scale": [1.0, 1.0, 1.0], "letterbox_value": 0.0, "letterbox_position": "center"}: the fields
+/// of Preprocess, with one mean and scale per channel (one for gray).
 Json to_json(const Preprocess &options);
 
 /// Reads the same object. Absent keys mean the defaults; unknown keys and values that `check` refuses are

@@ -59,35 +59,24 @@ void mirror(const Axis &axis, Taps &taps) {
 }
 
 TapTable::TapTable(const Axis &axis, Filter filter, bool mirrored)
-    : begins_{0}, first_input_(axis.inputs), end_input_(0) {
-    Taps taps;
-    for (int index = 0; index < axis.outputs; ++index) {
-        compute_taps(axis, filter, index, taps);
+    : first_input_(axis.inputs), end_input_(0) {
+    std::vector<Taps> all(static_cast<std::size_t>(axis.outputs));
+    int index = 0;
+    for (Taps &taps : all) {
+        compute_taps(axis, filter, index++, taps);
         if (mirrored) mirror(axis, taps);
-        firsts_.push_back(taps.first);
-        weights_.insert(weights_.end(), taps.weights.begin(), taps.weights.end());
-        begins_.push_back(weights_.size());
         first_input_ = std::min(first_input_, taps.first);
         end_input_ = std::max(end_input_, taps.first + static_cast<int>(taps.weights.size()));
+        stride_ = std::max(stride_, taps.weights.size());
     }
-}
-
-template <int colors> void TapTable::resample(const float *inputs, float *outputs) const {
-    for (std::size_t index = 0; index < firsts_.size(); ++index) {
-        const auto first = static_cast<std::size_t>(firsts_[index] - first_input_);
-        const float *input = inputs + first * colors;
-        float sums[colors] = {};
-        for (std::size_t tap = begins_[index]; tap < begins_[index + 1]; ++tap, input += colors)
-            for (int color = 0; color < colors; ++color) sums[color] += weights_[tap] * input[color];
-        std::copy_n(sums, colors, outputs + index * colors);
+    weights_.resize(all.size() * stride_);
+    auto weights = weights_.begin();
+    for (const Taps &taps : all) {
+        firsts_.push_back(taps.first - first_input_);
+        counts_.push_back(static_cast<int>(taps.weights.size()));
+        std::copy(taps.weights.begin(), taps.weights.end(), weights);
+        weights += static_cast<std::ptrdiff_t>(stride_);
     }
-}
-
-void TapTable::resample(const float *inputs, int colors, float *outputs) const {
-    if (colors == 1)
-        resample<1>(inputs, outputs);
-    else
-        resample<3>(inputs, outputs);
 }
 
 } // namespace mpscnn::vision

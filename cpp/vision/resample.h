@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <vector>
 
+#include "vision/row_kernels.h"
+
 namespace mpscnn::vision {
 
 /// How an output sample is made from the photo's samples along one axis. Pixel i covers [i, i + 1), so that
@@ -39,22 +41,24 @@ class TapTable {
 public:
     TapTable(const Axis &axis, Filter filter, bool mirrored);
 
-    int outputs() const { return static_cast<int>(firsts_.size()); }
+    std::size_t outputs() const { return firsts_.size(); }
+    std::size_t inputs() const { return static_cast<std::size_t>(end_input_ - first_input_); }
     /// The inputs [first_input, end_input) are all that the outputs depend on.
     int first_input() const { return first_input_; }
     int end_input() const { return end_input_; }
+    /// The most taps of an output.
+    std::size_t stride() const { return stride_; }
 
-    /// `inputs` starts at pixel first_input and `outputs` has room for outputs() pixels, each of 1 or 3
-    /// `colors`.
-    void resample(const float *inputs, int colors, float *outputs) const;
+    /// Counted from first_input, for the kernels.
+    RowTaps view() const {
+        return {firsts_.data(), counts_.data(), weights_.data(), stride_, firsts_.size()};
+    }
 
 private:
-    template <int colors> void resample(const float *inputs, float *outputs) const;
-
-    std::vector<int> firsts_;
-    std::vector<std::size_t> begins_; ///< where an output's weights begin; one more than outputs
+    std::vector<int> firsts_, counts_;
     std::vector<float> weights_;
     int first_input_, end_input_;
+    std::size_t stride_ = 0;
 };
 
 } // namespace mpscnn::vision

@@ -1,7 +1,8 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
+#include <cstdint>
+#include <span>
 #include <vector>
 
 #include "vision/image_view.h"
@@ -9,33 +10,52 @@
 
 namespace mpscnn::vision {
 
-/// The vertical pass of a resize: weighted sums of a photo's stored rows, over a range of columns. It comes
+/// Samples that lie interleaved: all of a photo's, or one plane of a YUV photo.
+struct Plane {
+    const std::byte *samples;
+    std::ptrdiff_t row_bytes;
+    int rows;
+    SampleType type;
+    int per_pixel; ///< 1 to 4
+    bool alpha;    ///< the last of 2 or 4
+
+    std::size_t pixel_bytes() const { return static_cast<std::size_t>(per_pixel * sample_bytes(type)); }
+};
+
+/// The vertical pass of a resize: weighted sums of a plane's stored rows, over a range of columns. It comes
 /// before the horizontal pass because it reads the photo once, in the order of its memory, and works on whole
 /// rows.
 class RowSums {
 public:
-    /// Columns [first_column, end_column) of a checked image, which must outlive this.
-    RowSums(const ImageView &image, int first_column, int end_column);
+    /// Columns [first_column, end_column) of a checked photo's plane, which must outlive this.
+    RowSums(const Plane &plane, int first_column, int end_column);
 
-    /// Sums in the units of the photo's samples: for each column its colours, alpha composited over white.
-    /// Valid until the next call.
-    const float *sum(const Taps &taps);
+    /// Of a pixel in the sums: the plane's, but 1 for gray with alpha. Alpha is composited over white; what
+    /// becomes of the fourth sample itself means nothing.
+    std::size_t samples() const { return samples_; }
+
+    /// Writes sums in the units of the photo's samples.
+    void sum(const Taps &taps, float *sums);
 
 private:
-    /// Rows added in one sweep over the sums.
-    static constexpr int sweep_rows = 4;
-    using Rows = std::array<const std::byte *, sweep_rows>;
+    /// Rows converted to floats before they are added.
+    static constexpr std::size_t sweep_rows = 4;
 
     const std::byte *stored_row(int row) const;
-    const std::byte *composited_row(int row, float *buffer) const;
-    void add_rows(const Rows &rows, const float *weights, int count);
+    bool needs_floats(int row);
+    void convert_halves(const std::byte *samples, std::span<float> result);
+    const std::byte *converted_row(int row, std::size_t slot);
+    void add(SampleType type, std::size_t count, const float *weights, bool start, float *sums) const;
 
-    const ImageView image_;
-    const FormatInfo format_;
+    const Plane plane_;
+    const RowKernels &kernels_;
     const int first_column_;
-    const std::size_t columns_;
-    std::vector<float> composited_; ///< sweep_rows rows, for formats with alpha
-    std::vector<float> sums_;
+    const std::size_t columns_, samples_;
+    enum class Opacity : std::uint8_t { unknown, opaque, transparent };
+    std::vector<Opacity> opacity_; ///< of rows; empty where not asked for
+    std::vector<float> converted_; ///< sweep_rows rows
+    std::vector<std::uint16_t> halves_;
+    std::vector<const std::byte *> rows_;
 };
 
 } // namespace mpscnn::vision

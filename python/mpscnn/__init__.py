@@ -33,6 +33,7 @@ from mpscnn.library import build_config, devices, empty, operations, preprocess
 from mpscnn.model import Model, load
 from mpscnn.network import Network
 from mpscnn.padding import DefaultPadding, PaddingMethod
+from mpscnn.photo import YuvImage, open_photo
 from mpscnn.program import Program, Request, Session
 from mpscnn.results import Classification, Prediction
 from mpscnn.runner import FrameFuture, Runner
@@ -80,6 +81,7 @@ __all__ = [
     "Tensor",
     "UnsupportedError",
     "WeightsError",
+    "YuvImage",
     "build_config",
     "convolve1d",
     "convolve2d",
@@ -91,6 +93,7 @@ __all__ = [
     "kernels",
     "load",
     "models",
+    "open_photo",
     "operations",
     "preprocess",
     "read_idx",

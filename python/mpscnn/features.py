@@ -122,7 +122,7 @@ class FeatureExtractor:
         inputs = np.empty((len(photos), height, width, channels), np.float32)
         for row, photo in zip(inputs, photos, strict=True):
             opened = open_photo(photo)
-            _core.preprocess(opened.pixels, opened.format, opened.orientation, text, row)
+            _core.preprocess(opened.core, text, row)
         return inputs
 
     def _image_extents(self) -> tuple[int, int, int]:

@@ -84,5 +84,5 @@ def preprocess(
     opened = open_photo(photo)
     output = np.empty((1, *size, channels), np.float32)
     text = json.dumps(settings if isinstance(settings, str) else dict(settings))
-    _core.preprocess(opened.pixels, opened.format, opened.orientation, text, output[0])
+    _core.preprocess(opened.core, text, output[0])
     return output

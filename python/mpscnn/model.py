@@ -123,9 +123,7 @@ class Model:
         opened = open_photo(photo)
         with self.session() as session:
             started = time.perf_counter()
-            ranked = self._core.classify(
-                session._session, opened.pixels, opened.format, opened.orientation, top or 0
-            )
+            ranked = self._core.classify(session._session, opened.core, top or 0)
             milliseconds = 1000.0 * (time.perf_counter() - started)
         return self._classification(ranked, milliseconds)
 
@@ -161,15 +159,12 @@ class Model:
         opened = open_photo(photo)
         with self.session() as session:
             started = time.perf_counter()
-            found = self._core.detect(
-                session._session, opened.pixels, opened.format, opened.orientation, *wanted
-            )
+            found = self._core.detect(session._session, opened.core, *wanted)
             milliseconds = 1000.0 * (time.perf_counter() - started)
-        height, width = opened.pixels.shape[:2]
         program = self.program
         return Detections(
             tuple(Detection(label, value, Box(*box), index) for label, index, value, box, _ in found),
-            (height, width) if opened.orientation >= 5 else (width, height),
+            opened.size,
             program.device,
             program.precision,
             program.reason,
@@ -191,9 +186,7 @@ class Model:
         classes = int(next(iter(self.program.outputs.values()))[-1] or 0)
         with self.session() as session:
             started = time.perf_counter()
-            labels, values = self._core.segment(
-                session._session, opened.pixels, opened.format, opened.orientation, classes if scores else 0
-            )
+            labels, values = self._core.segment(session._session, opened.core, classes if scores else 0)
             milliseconds = 1000.0 * (time.perf_counter() - started)
         names = self.labels or [f"class {index}" for index in range(classes)]
         program = self.program

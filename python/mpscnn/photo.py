@@ -9,38 +9,117 @@ import io
 import os
 import stat
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn import _core
 from mpscnn.arrays import as_array
-from mpscnn.errors import Error, ImageError
+from mpscnn.errors import Error, ImageError, ParameterError
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
     from PIL.ImageFile import ImageFile
 
-__all__ = ["MAX_PIXELS", "Photo", "open_photo"]
+__all__ = ["MAX_PIXELS", "Photo", "YuvImage", "open_photo"]
 
 #: What the largest cameras make. A small file can claim any size, and decoding it would take all memory.
 MAX_PIXELS = 200_000_000
 
 _EXIF_ORIENTATION = 0x0112
-_ARRAY_FORMATS = {  # (dtype, channels) -> pixel format of the core
-    ("uint8", 1): "gray8",
-    ("uint8", 2): "gray_alpha8",
-    ("uint8", 3): "rgb8",
-    ("uint8", 4): "rgba8",
-    ("uint16", 1): "gray16",
-    ("uint16", 3): "rgb16",
-    ("uint16", 4): "rgba16",
-    ("float32", 1): "gray32f",
-    ("float32", 3): "rgb32f",
-    ("float32", 4): "rgba32f",
+_ARRAY_FORMATS = {  # (dtype, order of the channels) -> pixel format of the core
+    ("uint8", "gray"): "gray8",
+    ("uint8", "gray_alpha"): "gray_alpha8",
+    ("uint8", "rgb"): "rgb8",
+    ("uint8", "rgba"): "rgba8",
+    ("uint8", "rgbx"): "rgbx8",
+    ("uint8", "bgr"): "bgr8",
+    ("uint8", "bgra"): "bgra8",
+    ("uint8", "bgrx"): "bgrx8",
+    ("uint16", "gray"): "gray16",
+    ("uint16", "rgb"): "rgb16",
+    ("uint16", "rgba"): "rgba16",
+    ("float16", "rgba"): "rgba16f",
+    ("float32", "gray"): "gray32f",
+    ("float32", "rgb"): "rgb32f",
+    ("float32", "rgba"): "rgba32f",
 }
+_CHANNELS = {"gray": 1, "gray_alpha": 2, "rgb": 3, "bgr": 3, "rgba": 4, "rgbx": 4, "bgra": 4, "bgrx": 4}
+_USUAL_ORDERS = {1: "gray", 2: "gray_alpha", 3: "rgb", 4: "rgba"}
+
+
+@dataclass(frozen=True, eq=False)
+class YuvImage:
+    """A frame as cameras and video decoders give it: luma, and colour differences of each 2 x 2 pixels.
+
+    Accepted wherever a photo is. The arrays are read where they lie if the pixels of their rows lie side by side.
+    docs/preprocessing.md says how RGB is made of it.
+
+    Args:
+        y: luma, uint8 (height, width).
+        u: NV12's pairs (blue, red), uint8 (rows, columns, 2) or (rows, 2 * columns), with half of y's height and width,
+            rounded up. With `v` the blue differences only, (rows, columns), as I420 has them.
+        v: the red differences, (rows, columns).
+        matrix: "bt601" or "bt709" (usual for 720 lines and more).
+        range: "video" (luma 16 to 235, differences 16 to 240) or "full" (0 to 255).
+        siting: where differences were taken horizontally: "left", at the left column, as in H.264 and HEVC, or
+            "center", between the two columns, as in JPEG.
+        orientation: EXIF, 1 to 8.
+
+    Raises:
+        ImageError: arrays of another type or size, or another choice than these.
+    """
+
+    y: NDArray[np.uint8]
+    u: NDArray[np.uint8]
+    v: NDArray[np.uint8] | None = None
+    matrix: str = "bt601"
+    range: str = "video"
+    siting: str = "left"
+    orientation: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("y", "u", "v"):
+            plane = getattr(self, name)
+            if plane is None and name == "v":
+                continue
+            plane = _plane(name, plane)
+            if name == "u" and self.v is None and plane.ndim == 2 and plane.shape[1] % 2 == 0:
+                plane = plane.reshape(plane.shape[0], plane.shape[1] // 2, 2)
+            object.__setattr__(self, name, plane)
+        if self.v is not None and self.u.strides != self.v.strides:
+            for name in ("u", "v"):
+                object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name)))
+        try:
+            self._core()  # which checks the rest
+        except Error as error:
+            raise ImageError(f"YuvImage: {error}") from error
+
+    def _core(self) -> _core.Pixels:
+        return _core.Pixels.yuv(
+            self.y, self.u, self.v, self.matrix, self.range, self.siting, self.orientation
+        )
+
+    def __repr__(self) -> str:
+        kind = "NV12" if self.v is None else "I420"
+        return f"<YuvImage: {kind}, {self.y.shape[1]} x {self.y.shape[0]}, {self.matrix}, {self.range} range>"
+
+
+def _plane(name: str, plane: Any) -> NDArray[np.uint8]:
+    """As it lies if the core can read it, else a copy."""
+    try:
+        array = as_array(name, plane)
+    except Error as error:
+        raise ImageError(f"YuvImage: {error}") from error
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or 0 in array.shape:
+        raise ImageError(
+            f"YuvImage: {name} must be uint8 of 2 axes, or 3 for NV12's pairs, got {array.shape} {array.dtype}"
+        )
+    dense = array[:1].flags.c_contiguous and array.strides[0] != 0
+    return array if dense else np.ascontiguousarray(array)
 
 
 @dataclass(frozen=True)
@@ -48,26 +127,65 @@ class Photo:
     """Decoded pixels (height, width, channels), not yet turned as `orientation` (EXIF, 1 to 8) says."""
 
     pixels: NDArray[Any]
+    """Of a YuvImage the luma."""
     format: str
     orientation: int
     name: str
+    yuv: YuvImage | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) as seen."""
+        height, width = self.pixels.shape[:2]
+        return (height, width) if self.orientation >= 5 else (width, height)
+
+    @property
+    def core(self) -> _core.Pixels:
+        """What the core reads; it keeps the arrays."""
+        if self.yuv is not None:
+            return self.yuv._core()
+        return _core.Pixels(self.pixels, self.format, self.orientation)
 
 
-def open_photo(photo: Any) -> Photo:
+def open_photo(photo: Any, *, channel_order: str | None = None, orientation: int | None = None) -> Photo:
     """Decodes a photo.
 
     Of an animation the first frame is taken. An EXIF block that is damaged counts as absent.
 
     Args:
-        photo: a path; the bytes of an image file, or a binary file object with them; a Pillow image; or an
-            array (height, width) or (height, width, channels) of uint8 with 1, 2, 3 or 4 channels (gray, gray
+        photo: a path; the bytes of an image file, or a binary file object with them; a Pillow image; a `YuvImage`; or
+            an array (height, width) or (height, width, channels) of uint8 with 1, 2, 3 or 4 channels (gray, gray
             with alpha, RGB, RGBA), or of uint16 (0 to 65535) or floats (0 to 1) with 1, 3 or 4 channels.
+        channel_order: of an array's channels where it is not the usual one: "bgr", "bgra", and "rgbx" or "bgrx" with
+            a fourth channel that means nothing, of uint8; or the usual "gray", "gray_alpha", "rgb" and "rgba".
+        orientation: EXIF, 1 to 8, instead of what the photo says.
+
+    Returns:
+        What is accepted wherever a photo is.
 
     Raises:
         ImageError: it is missing, no image, damaged, empty or has more than MAX_PIXELS; the message names it.
+        ParameterError: an order or orientation that there is not, or the order of something else than an array.
     """
+    opened = _opened(photo, channel_order)
+    if orientation is None:
+        return opened
+    if orientation not in range(1, 9):
+        raise ParameterError(f"orientation must be 1 to 8, as EXIF defines it, got {orientation!r}")
+    yuv = None if opened.yuv is None else replace(opened.yuv, orientation=orientation)
+    return replace(opened, orientation=orientation, yuv=yuv)
+
+
+def _opened(photo: Any, channel_order: str | None) -> Photo:
+    if channel_order is not None:
+        others = (Photo, YuvImage, str, os.PathLike, bytes, bytearray, memoryview)
+        if isinstance(photo, others) or hasattr(photo, "read") or _is_pillow_image(photo):
+            raise ParameterError(f"channel_order is for arrays, the photo is a {type(photo).__name__}")
+        return _from_array(photo, channel_order)
     if isinstance(photo, Photo):
         return photo
+    if isinstance(photo, YuvImage):
+        return Photo(photo.y, "nv12" if photo.v is None else "i420", photo.orientation, repr(photo), photo)
     if isinstance(photo, (str, os.PathLike)):
         return _from_path(Path(photo))
     if isinstance(photo, (bytes, bytearray, memoryview)):
@@ -236,7 +354,7 @@ def _from_integers(values: NDArray[Any]) -> NDArray[np.uint16]:
     return values.astype(np.uint16)
 
 
-def _from_array(photo: Any) -> Photo:
+def _from_array(photo: Any, order: str | None = None) -> Photo:
     try:
         pixels = as_array("photo", photo)
     except Error as error:
@@ -249,11 +367,20 @@ def _from_array(photo: Any) -> Photo:
     name = f"array {pixels.shape} {pixels.dtype}"
     if pixels.ndim not in (2, 3) or 0 in pixels.shape:
         raise ImageError(f"{name}: a photo has the shape (height, width) or (height, width, channels)")
-    dtype = np.dtype(np.float32) if pixels.dtype.kind == "f" else pixels.dtype.newbyteorder("=")
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
-    pixel_format = _ARRAY_FORMATS.get((dtype.name, channels))
+    usual = _USUAL_ORDERS.get(channels, "")
+    dtype = pixels.dtype.newbyteorder("=")
+    if dtype.kind == "f" and (dtype.name, order or usual) not in _ARRAY_FORMATS:
+        dtype = np.dtype(np.float32)
+    if order is not None and _CHANNELS.get(order) != channels:
+        raise ParameterError(
+            f"{name}: channel_order {order!r} does not go with {channels} channels; allowed are "
+            f"{', '.join(key for key, count in _CHANNELS.items() if count == channels) or 'none'}"
+        )
+    pixel_format = _ARRAY_FORMATS.get((dtype.name, order or usual))
     if pixel_format is None:
         raise ImageError(
             f"{name}: expected uint8 with 1 to 4 channels, or uint16 or floats with 1, 3 or 4 channels"
+            + (f"; channel_order {order!r} is for uint8" if usual and order not in (None, usual) else "")
         )
     return Photo(np.ascontiguousarray(pixels, dtype=dtype), pixel_format, 1, name)

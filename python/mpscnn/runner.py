@@ -325,10 +325,7 @@ class _PhotoRun:
     options: dict[str, Any]
 
     def submit(self, core: _core.Runner, done: Done) -> int:
-        photo = self.photo
-        return core.submit_image(
-            self.model._core, photo.pixels, photo.format, photo.orientation, self.outputs, done
-        )
+        return core.submit_image(self.model._core, self.photo.core, self.outputs, done)
 
     def finish(self) -> Any:
         milliseconds = 1000.0 * (time.perf_counter() - self.begun)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn import _core
 from mpscnn.errors import ImageError
 from mpscnn.photo import Photo, open_photo
 
@@ -35,6 +36,8 @@ def upright_picture(photo: Any) -> PillowImage.Image:
     from PIL import Image
 
     opened = open_photo(photo)
+    if opened.yuv is not None:
+        return Image.fromarray(_converted(opened))
     picture = Image.fromarray(_eight_bits(opened))
     if picture.mode in ("LA", "RGBA"):
         white = Image.new("RGBA", picture.size, "white")
@@ -49,9 +52,22 @@ def _eight_bits(photo: Photo) -> NDArray[np.uint8]:
     pixels = photo.pixels[:, :, 0] if photo.pixels.ndim == 3 and photo.pixels.shape[2] == 1 else photo.pixels
     if pixels.dtype == np.uint16:
         pixels = pixels // 257
-    elif pixels.dtype == np.float32:
-        pixels = np.clip(np.nan_to_num(pixels), 0.0, 1.0) * 255.0 + 0.5
+    elif pixels.dtype.kind == "f":
+        pixels = np.clip(np.nan_to_num(pixels.astype(np.float32)), 0.0, 1.0) * 255.0 + 0.5
+    if photo.format.startswith("bgr"):
+        pixels = pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
+    if "x" in photo.format:
+        pixels = pixels[..., :3]
     whole: NDArray[np.uint8] = pixels.astype(np.uint8)
+    return whole
+
+
+def _converted(photo: Photo) -> NDArray[np.uint8]:
+    """As seen, by the core."""
+    width, height = photo.size
+    values = np.empty((height, width, 3), np.float32)
+    _core.preprocess(photo.core, '"none"', values)
+    whole: NDArray[np.uint8] = np.rint(values).astype(np.uint8)
     return whole
 
 

@@ -358,3 +358,46 @@ TEST(photos_are_preprocessed) {
     CHECK(refused(mpscnn_preprocess_describe("{\"blur\": 1}", 3, &text), MPSCNN_ERROR_PARAMETER, "blur"));
     CHECK(refused(mpscnn_preprocess_describe("\"unit\"", 3, nullptr), MPSCNN_ERROR_PARAMETER, "json"));
 }
+
+TEST(yuv_photos_are_preprocessed) {
+    const std::vector<std::uint8_t> luma(4 * 2, 81), blue(2, 90), red(2, 240), pairs{90, 240, 90, 240};
+    mpscnn_chroma chroma{};
+    chroma.size = sizeof chroma;
+    chroma.blue = blue.data();
+    chroma.red = red.data();
+    mpscnn_image image{};
+    image.pixels = luma.data();
+    image.width = 4;
+    image.height = 2;
+    image.format = MPSCNN_I420;
+    image.chroma = &chroma;
+    std::vector<float> output(3), same(3);
+    const auto run = [&] { return mpscnn_preprocess(&image, "\"none\"", 1, 1, 3, output.data()); };
+    CHECK(succeeded(run()));
+    CHECK(output[0] > 254.0f && output[1] < 1.0f && output[2] < 1.0f); // BT.601's red
+    image.format = MPSCNN_NV12;
+    chroma.blue = pairs.data();
+    chroma.red = nullptr;
+    same = output;
+    CHECK(succeeded(run()));
+    CHECK(output == same);
+    chroma.matrix = MPSCNN_BT709;
+    CHECK(succeeded(run()));
+    CHECK(output != same);
+
+    chroma.row_bytes = 3;
+    CHECK(refused(run(), MPSCNN_ERROR_SHAPE, "a row of 2 pixels takes 4"));
+    chroma.row_bytes = 0;
+    chroma.range = 2;
+    CHECK(refused(run(), MPSCNN_ERROR_PARAMETER, "range number 2"));
+    chroma.size = 0;
+    CHECK(refused(run(), MPSCNN_ERROR_PARAMETER, "sizeof(mpscnn_chroma)"));
+    image.chroma = nullptr;
+    CHECK(refused(run(), MPSCNN_ERROR_PARAMETER, "chroma of a photo of nv12"));
+
+    // A caller whose struct ends before `chroma` has anything there.
+    image.format = MPSCNN_GRAY8;
+    image.chroma = reinterpret_cast<const mpscnn_chroma *>(std::uintptr_t{8});
+    CHECK(succeeded(run()));
+    CHECK(output[0] == 81.0f);
+}

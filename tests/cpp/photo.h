@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/half.h"
 #include "vision/image_view.h"
 
 namespace test {
@@ -20,7 +21,10 @@ using mpscnn::vision::ImageView;
 using mpscnn::vision::PixelFormat;
 using mpscnn::vision::SampleType;
 
-inline int sample_bytes(const FormatInfo &format) { return format.pixel_bytes() / format.samples(); }
+inline int sample_bytes(const FormatInfo &format) { return mpscnn::vision::sample_bytes(format.sample); }
+
+/// Formats of one plane come first.
+inline constexpr int plain_formats = static_cast<int>(PixelFormat::rgba16f) + 1;
 
 /// Owns its pixels. Rows are padded with bytes that are NaN as floats.
 class Photo {
@@ -52,6 +56,8 @@ private:
         const float fraction = static_cast<float>(word) / 65535.0f;
         if (type == SampleType::uint8) *place = static_cast<std::byte>(word & 255);
         if (type == SampleType::uint16) std::memcpy(place, &word, sizeof word);
+        const std::uint16_t half = mpscnn::half_from_float(fraction);
+        if (type == SampleType::float16) std::memcpy(place, &half, sizeof half);
         if (type == SampleType::float32) std::memcpy(place, &fraction, sizeof fraction);
     }
 
@@ -71,14 +77,19 @@ inline double stored_sample(const ImageView &image, int x, int y, int index) {
         return word / 257.0;
     }
     float fraction;
-    std::memcpy(&fraction, place, sizeof fraction);
+    std::uint16_t half;
+    std::memcpy(&half, place, sizeof half);
+    if (info.sample == SampleType::float16)
+        fraction = mpscnn::float_from_half(half);
+    else
+        std::memcpy(&fraction, place, sizeof fraction);
     return static_cast<double>(fraction * 255.0f);
 }
 
 /// Red, green and blue in 0..255, over white, of a stored pixel.
 inline std::array<double, 3> stored_color(const ImageView &image, int x, int y) {
     const FormatInfo &info = format_info(image.format);
-    const double alpha = info.alpha ? stored_sample(image, x, y, info.colors) / 255 : 1.0;
+    const double alpha = info.alpha ? stored_sample(image, x, y, info.samples - 1) / 255 : 1.0;
     std::array<double, 3> color{};
     for (int c = 0; c < 3; ++c) {
         const int index = info.colors == 1 ? 0 : info.blue_first ? 2 - c : c;

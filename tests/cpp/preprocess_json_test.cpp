@@ -28,6 +28,7 @@ TEST(every_field_comes_back) {
         for (const Fit fit : {Fit::stretch, Fit::center_crop, Fit::letterbox})
             for (const Filter filter : {Filter::bilinear_antialias, Filter::bilinear, Filter::nearest}) {
                 options.fit = fit;
+                if (fit == Fit::letterbox) options.letterbox_position = LetterboxPosition::top_left;
                 options.filter = filter;
                 CHECK(written_and_read(options) == options);
             }
@@ -44,7 +45,8 @@ TEST(every_field_comes_back) {
 TEST(the_text_is_stable) {
     CHECK(mpscnn::to_text(to_json({})) ==
           R"({"fit":"stretch","crop_fraction":1.0,"filter":"bilinear_antialias","order":"rgb",)"
-          R"("mean":[0.0,0.0,0.0],"scale":[1.0,1.0,1.0],"letterbox_value":0.0})");
+          R"("mean":[0.0,0.0,0.0],"scale":[1.0,1.0,1.0],"letterbox_value":0.0,)"
+          R"("letterbox_position":"center"})");
 }
 
 TEST(absent_keys_mean_defaults) {

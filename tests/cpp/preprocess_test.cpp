@@ -16,7 +16,6 @@ using test::Photo;
 
 namespace {
 
-constexpr int format_count = 12;
 constexpr std::array all_filters{Filter::bilinear_antialias, Filter::bilinear, Filter::nearest};
 constexpr std::array all_fits{Fit::stretch, Fit::center_crop, Fit::letterbox};
 constexpr std::array all_orders{ChannelOrder::rgb, ChannelOrder::bgr, ChannelOrder::gray};
@@ -136,7 +135,7 @@ void check_against_reference(const ImageView &image, const Preprocess &options, 
 } // namespace
 
 TEST(every_format_orientation_and_order_follows_the_definition) {
-    for (int format = 0; format < format_count; ++format)
+    for (int format = 0; format < test::plain_formats; ++format)
         for (int orientation = 1; orientation <= 8; ++orientation)
             for (const ChannelOrder order : all_orders) {
                 const Photo photo(static_cast<PixelFormat>(format), 13, 9, orientation);
@@ -170,7 +169,7 @@ TEST(every_fit_and_filter_follows_the_definition) {
 }
 
 TEST(the_photos_own_size_only_normalises) {
-    for (int format = 0; format < format_count; ++format)
+    for (int format = 0; format < test::plain_formats; ++format)
         for (int orientation = 1; orientation <= 8; ++orientation)
             for (const Filter filter : all_filters)
                 for (const Fit fit : all_fits) {
@@ -219,7 +218,7 @@ TEST(a_flat_photo_stays_flat) {
 }
 
 TEST(row_padding_direction_and_alignment_do_not_matter) {
-    for (int format = 0; format < format_count; ++format) {
+    for (int format = 0; format < test::plain_formats; ++format) {
         const Photo photo(static_cast<PixelFormat>(format), 11, 8, 1);
         const ImageView image = photo.view();
         const auto expected = run(image, {}, 5, 5);
@@ -302,6 +301,9 @@ TEST(transform_leads_from_output_to_photo) {
     const Transform bars = output_to_photo(photo.view(), options, 50, 50);
     CHECK(bars.photo_x(12) == 0 && bars.photo_x(37) == 100 && bars.photo_y(0) == 0 &&
           bars.photo_y(50) == 200);
+    options.letterbox_position = LetterboxPosition::top_left;
+    const Transform corner = output_to_photo(photo.view(), options, 50, 50);
+    CHECK(corner.photo_x(0) == 0 && corner.photo_x(25) == 100 && corner.photo_y(50) == 200);
 }
 
 TEST(presets) {
@@ -339,11 +341,62 @@ TEST(bad_photos_are_refused) {
     refused([](ImageView &v) { v.row_bytes = 0; }, ErrorKind::shape, "takes 12");
     refused([](ImageView &v) { v.orientation = 0; }, ErrorKind::parameter, "orientation is 0");
     refused([](ImageView &v) { v.orientation = 9; }, ErrorKind::parameter, "orientation is 9");
-    refused([](ImageView &v) { v.format = static_cast<PixelFormat>(12); }, ErrorKind::parameter, "number 12");
+    refused([](ImageView &v) { v.format = static_cast<PixelFormat>(17); }, ErrorKind::parameter, "number 17");
     refused([](ImageView &v) { v.format = static_cast<PixelFormat>(-1); }, ErrorKind::parameter, "number -1");
     constexpr auto far = std::numeric_limits<std::ptrdiff_t>::max();
     refused([](ImageView &v) { v.row_bytes = far; }, ErrorKind::shape, "address space");
     refused([](ImageView &v) { v.row_bytes = -far; }, ErrorKind::shape, "address space");
+}
+
+TEST(bad_colour_differences_are_refused) {
+    const std::vector<std::uint8_t> samples(5 * 4, 128); // luma of 5 x 3 and differences of 3 x 2
+    const auto refused = [&](PixelFormat format, auto change, ErrorKind kind, const char *part) {
+        ImageView image{samples.data(), 5, 3, 5, format, 1};
+        image.chroma = {samples.data(), samples.data(), format == PixelFormat::nv12 ? 6 : 3};
+        CHECK(run(image, {}, 1, 1).size() == 3);
+        change(image.chroma);
+        CHECK_THROWS(run(image, {}, 2, 2), kind, part);
+    };
+    for (const PixelFormat format : {PixelFormat::nv12, PixelFormat::i420}) {
+        refused(
+            format, [](Chroma &c) { c.blue = nullptr; }, ErrorKind::parameter, "is null");
+        refused(
+            format, [](Chroma &c) { c.row_bytes = 2; }, ErrorKind::shape, "a row of 3 pixels takes");
+        refused(
+            format, [](Chroma &c) { c.row_bytes = -2; }, ErrorKind::shape, "a row of 3 pixels takes");
+        refused(
+            format, [](Chroma &c) { c.row_bytes = std::numeric_limits<std::ptrdiff_t>::max(); },
+            ErrorKind::shape, "address space");
+        refused(
+            format, [](Chroma &c) { c.matrix = static_cast<YuvMatrix>(2); }, ErrorKind::parameter,
+            "matrix number 2");
+        refused(
+            format, [](Chroma &c) { c.range = static_cast<YuvRange>(-1); }, ErrorKind::parameter,
+            "range number -1");
+        refused(
+            format, [](Chroma &c) { c.siting = static_cast<ChromaSiting>(2); }, ErrorKind::parameter,
+            "siting number 2");
+    }
+    refused(
+        PixelFormat::i420, [](Chroma &c) { c.red = nullptr; }, ErrorKind::parameter, "is null");
+}
+
+/// Rows of many megapixels take several blocks of columns, and as many rows as they need.
+TEST(large_photos_follow_the_definition) {
+    for (const PixelFormat format : {PixelFormat::rgb8, PixelFormat::gray16, PixelFormat::rgba16f}) {
+        const Photo photo(format, 3001, 23, 1);
+        check_against_reference(photo.view(), {}, 3, 5);
+    }
+}
+
+/// A row that is opaque takes another way to the same result.
+TEST(opaque_rows_among_transparent_ones) {
+    for (const PixelFormat format : {PixelFormat::rgba8, PixelFormat::bgra8}) {
+        Photo photo(format, 9, 31, 1);
+        for (const int y : {0, 3, 4, 5, 6, 7, 8, 12, 14, 30})
+            for (int x = 0; x < 9; ++x) photo.pixel(x, y)[3] = std::byte{255};
+        for (const int height : {2, 7, 31, 40}) check_against_reference(photo.view(), {}, height, 5);
+    }
 }
 
 TEST(bad_options_are_refused) {
@@ -362,6 +415,8 @@ TEST(bad_options_are_refused) {
     refused([](Preprocess &o) { o.fit = static_cast<Fit>(4); }, "fit number 4");
     refused([](Preprocess &o) { o.filter = static_cast<Filter>(-1); }, "filter number -1");
     refused([](Preprocess &o) { o.order = static_cast<ChannelOrder>(3); }, "order number 3");
+    refused([](Preprocess &o) { o.letterbox_position = static_cast<LetterboxPosition>(2); },
+            "position number 2");
 }
 
 TEST(bad_outputs_are_refused) {

@@ -53,6 +53,16 @@ def test_letterbox(tmp_path: Path) -> None:
     """100 x 100 pixels fill 16 x 16 of the input, between bars of 8 pixels at both sides."""
     box = detected_box(tmp_path, {"fit": "letterbox"}, photo(100, 100))
     assert box == pytest.approx((0, 12.5, 100, 50))
+    box = detected_box(tmp_path, {"fit": "letterbox", "letterbox_position": "top_left"}, photo(100, 100))
+    assert box == pytest.approx((50, 12.5, 100, 50))
+
+
+def test_frames_of_cameras(tmp_path: Path) -> None:
+    frame = mpscnn.YuvImage(np.zeros((200, 80), np.uint8), np.zeros((100, 40, 2), np.uint8), orientation=6)
+    found = mpscnn.load(save_constant_detector(tmp_path / "constants.safetensors")).detect(frame)
+    assert found.photo_size == (200, 80)
+    assert tuple(found[0].box) == pytest.approx((50, 10, 150, 40))
+    assert found.draw().size == (200, 80)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+Resize = Callable[..., Any]
 
 PRESETS: dict[str, dict[str, Any]] = {
     "none": {},
@@ -42,16 +45,22 @@ def oriented(image: Any, orientation: int) -> Any:
     return image
 
 
-def resize_matrix(kind: str, inputs: int, start: float, extent: float, outputs: int) -> Any:
-    """(outputs, inputs): the weight of each input in each output spread evenly over [start, start + extent)."""
+def resize_matrix(
+    kind: str, inputs: int, start: float, extent: float, outputs: int, position: Any = None, spacing: int = 1
+) -> Any:
+    """(outputs, inputs): the weight of each input in each output spread evenly over [start, start + extent).
+
+    Inputs have their centres at `position` and are `spacing` pixels apart.
+    """
+    position = np.arange(inputs) + 0.5 if position is None else position
     scale = extent / outputs
     center = (start + (np.arange(outputs) + 0.5) * scale)[:, None]
-    position = np.arange(inputs) + 0.5
     if kind == "nearest":
-        return np.eye(inputs)[np.clip(np.floor(center[:, 0]), 0, inputs - 1).astype(int)]
+        interval = np.floor((center[:, 0] - position[0]) / spacing + 0.5)
+        return np.eye(inputs)[np.clip(interval, 0, inputs - 1).astype(int)]
     if kind == "bilinear":
-        return np.maximum(0, 1 - np.abs(position - np.clip(center, 0.5, inputs - 0.5)))
-    weights = np.maximum(0, 1 - np.abs(position - center) / max(scale, 1))
+        return np.maximum(0, 1 - np.abs(position - np.clip(center, position[0], position[-1])) / spacing)
+    weights = np.maximum(0, 1 - np.abs(position - center) / max(scale, spacing))
     return weights / weights.sum(axis=1, keepdims=True)
 
 
@@ -71,12 +80,66 @@ def inner_size(width: int, height: int, fit: str, out_width: int, out_height: in
     return max(1, (2 * width * out_height + height) // (2 * height)), out_height
 
 
-def preprocess(
-    photo: Any,
+def rgb_of_yuv(y: Any, blue: Any, red: Any, matrix: str, video: bool) -> Any:
+    """(..., 3) in 0..255 by ITU-R BT.601 or BT.709, limited to that range."""
+    kr, kb = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722)}[matrix]
+    luma = (y - 16) / 219 if video else y / 255
+    blue, red = ((x - 128) / (224 if video else 255) for x in (blue, red))
+    r, b = luma + 2 * (1 - kr) * red, luma + 2 * (1 - kb) * blue
+    g = (luma - kr * r - kb * b) / (1 - kr - kb)
+    return 255 * np.clip(np.stack([r, g, b], axis=-1), 0, 1)
+
+
+def chroma_positions(extent: int, shift: float, reversed_: bool) -> Any:
+    """Centres of the colour differences along an axis of `extent` pixels, as seen, `shift` left of their middle."""
+    position = 2 * np.arange((extent + 1) // 2) + 1 - shift
+    return extent - position[::-1] if reversed_ else position
+
+
+def preprocess_yuv(
+    y: Any,
+    blue: Any,
+    red: Any,
     height: int,
     width: int,
     *,
+    matrix: str,
+    video: bool,
+    left: bool,
     orientation: int = 1,
+    **options: Any,
+) -> Any:
+    """`preprocess` of a photo of luma and colour differences (all of two axes), which are resized on their own."""
+    y, blue, red = (oriented(np.asarray(plane, np.float64), orientation) for plane in (y, blue, red))
+    seen_height, seen_width = y.shape
+    transposed = orientation >= 5
+    across = chroma_positions(
+        seen_width, 0.5 * (left and not transposed), reversed_=orientation in (2, 3, 6, 7)
+    )
+    down = chroma_positions(seen_height, 0.5 * (left and transposed), reversed_=orientation in (3, 4, 7, 8))
+
+    def resized(resize: Resize) -> Any:
+        luma = resize(y)
+        differences = [resize(plane, down, across, 2) for plane in (blue, red)]
+        return rgb_of_yuv(luma, *differences, matrix, video)
+
+    return _placed(resized, seen_height, seen_width, height, width, **options)
+
+
+def preprocess(photo: Any, height: int, width: int, *, orientation: int = 1, **options: Any) -> Any:
+    """(height, width, 1 or 3). The options are those of a model file's "mpscnn.preprocess"; mean and scale are
+    in the order red, green, blue, or one number for gray."""
+    image = oriented(colors(photo), orientation)
+    return _placed(lambda resize: resize(image), *image.shape[:2], height, width, **options)
+
+
+def _placed(
+    resized: Callable[[Resize], Any],
+    seen_height: int,
+    seen_width: int,
+    height: int,
+    width: int,
+    *,
     fit: str = "stretch",
     crop_fraction: float = 1.0,
     filter: str = "bilinear_antialias",
@@ -84,20 +147,25 @@ def preprocess(
     mean: Any = (0.0, 0.0, 0.0),
     scale: Any = (1.0, 1.0, 1.0),
     letterbox_value: float = 0.0,
+    letterbox_position: str = "center",
 ) -> Any:
-    """(height, width, 1 or 3). The options are those of a model file's "mpscnn.preprocess"; mean and scale are
-    in the order red, green, blue, or one number for gray."""
-    image = oriented(colors(photo), orientation)
-    seen_height, seen_width = image.shape[:2]
     used_width, used_height = used_part(seen_width, seen_height, fit, crop_fraction, width / height)
     inner_width, inner_height = inner_size(seen_width, seen_height, fit, width, height)
-    across = resize_matrix(filter, seen_width, (seen_width - used_width) / 2, used_width, inner_width)
-    down = resize_matrix(filter, seen_height, (seen_height - used_height) / 2, used_height, inner_height)
+
+    def resize(image: Any, down: Any = None, across: Any = None, spacing: int = 1) -> Any:
+        rows, columns = image.shape[:2]
+        weights_across = resize_matrix(
+            filter, columns, (seen_width - used_width) / 2, used_width, inner_width, across, spacing
+        )
+        weights_down = resize_matrix(
+            filter, rows, (seen_height - used_height) / 2, used_height, inner_height, down, spacing
+        )
+        return np.einsum("yv,xu,vu...->yx...", weights_down, weights_across, image, optimize=True)
 
     result = np.full((height, width, 3), float(letterbox_value))
-    top, left = (height - inner_height) // 2, (width - inner_width) // 2
-    inner = np.einsum("yv,xu,vuc->yxc", down, across, image, optimize=True)
-    result[top : top + inner_height, left : left + inner_width] = inner
+    centred = letterbox_position == "center"
+    top, left = ((height - inner_height) // 2, (width - inner_width) // 2) if centred else (0, 0)
+    result[top : top + inner_height, left : left + inner_width] = resized(resize)
     if order == "gray":
         result = (result @ [0.299, 0.587, 0.114])[..., None]
     channels = result.shape[2]

@@ -242,8 +242,31 @@ typedef enum mpscnn_pixel_format {
     MPSCNN_RGBA16 = 8,
     MPSCNN_GRAY32F = 9,
     MPSCNN_RGB32F = 10,
-    MPSCNN_RGBA32F = 11
+    MPSCNN_RGBA32F = 11,
+    MPSCNN_RGBX8 = 12, /* the fourth sample means nothing */
+    MPSCNN_BGRX8 = 13,
+    MPSCNN_RGBA16F = 14, /* IEEE halves */
+    MPSCNN_NV12 = 15,    /* `pixels` is 8-bit luma, `chroma` has pairs of blue and red differences */
+    MPSCNN_I420 = 16     /* likewise, blue and red differences in planes of their own */
 } mpscnn_pixel_format;
+
+typedef enum mpscnn_yuv_matrix { MPSCNN_BT601 = 0, MPSCNN_BT709 = 1 } mpscnn_yuv_matrix;
+/* Luma 16 to 235 and differences 16 to 240, or all 0 to 255. */
+typedef enum mpscnn_yuv_range { MPSCNN_VIDEO_RANGE = 0, MPSCNN_FULL_RANGE = 1 } mpscnn_yuv_range;
+/* Horizontally, the one difference of 2 x 2 pixels was taken at the left column (H.264, HEVC) or between the
+ * columns (JPEG); vertically between the rows. */
+typedef enum mpscnn_chroma_siting { MPSCNN_CHROMA_LEFT = 0, MPSCNN_CHROMA_CENTER = 1 } mpscnn_chroma_siting;
+
+/* The colour differences of an NV12 or I420 photo, (height + 1) / 2 rows of (width + 1) / 2. */
+typedef struct mpscnn_chroma {
+    size_t size;         /* sizeof(mpscnn_chroma) */
+    const void *blue;    /* Cb, U; NV12: the first pair */
+    const void *red;     /* Cr, V; NV12: not read */
+    ptrdiff_t row_bytes; /* 0: rows without gaps */
+    int32_t matrix;      /* mpscnn_yuv_matrix */
+    int32_t range;       /* mpscnn_yuv_range */
+    int32_t siting;      /* mpscnn_chroma_siting */
+} mpscnn_chroma;
 
 typedef struct mpscnn_image {
     const void *pixels;
@@ -252,6 +275,9 @@ typedef struct mpscnn_image {
     ptrdiff_t row_bytes; /* 0: rows without gaps */
     int32_t format;      /* mpscnn_pixel_format */
     int32_t orientation; /* EXIF 1 to 8; 0 is taken as 1 */
+    /* Of MPSCNN_NV12 and MPSCNN_I420; with other formats it is not read, so that their callers may have a
+     * struct that ends here. */
+    const mpscnn_chroma *chroma;
 } mpscnn_image;
 
 /* Fills `output`, dense float32 (height, width, channels), from a photo. `preprocess` is the JSON object of a

@@ -518,13 +518,41 @@ private:
 // ---- Photos
 // ------------------------------------------------------------------------------------------------
 
+/// How the planes of a YUV photo are meant, see mpscnn.h. Rows of 0 bytes: without gaps.
+struct YuvOptions {
+    mpscnn_yuv_matrix matrix = MPSCNN_BT601;
+    mpscnn_yuv_range range = MPSCNN_VIDEO_RANGE;
+    mpscnn_chroma_siting siting = MPSCNN_CHROMA_LEFT;
+    std::ptrdiff_t row_bytes = 0, chroma_row_bytes = 0;
+    int orientation = 1; ///< EXIF 1 to 8
+};
+
 /// A photo in the caller's memory.
 class ImageView {
 public:
-    /// `row_bytes` 0: rows without gaps. `orientation`: EXIF 1 to 8.
+    /// `row_bytes` 0: rows without gaps. `orientation`: EXIF 1 to 8. Not of MPSCNN_NV12 and MPSCNN_I420.
     ImageView(const void *pixels, int width, int height, mpscnn_pixel_format format,
               std::ptrdiff_t row_bytes = 0, int orientation = 1)
-        : image_{pixels, width, height, row_bytes, format, orientation} {}
+        : image_{pixels, width, height, row_bytes, format, orientation, nullptr} {}
+    ImageView(const ImageView &other) noexcept : image_(other.image_), chroma_(other.chroma_) { link(); }
+    ImageView &operator=(const ImageView &other) noexcept {
+        image_ = other.image_;
+        chroma_ = other.chroma_;
+        link();
+        return *this;
+    }
+    ~ImageView() = default;
+
+    /// Luma, and pairs of blue and red differences.
+    static ImageView nv12(const std::uint8_t *luma, const std::uint8_t *chroma, int width, int height,
+                          const YuvOptions &options = {}) {
+        return ImageView(MPSCNN_NV12, luma, chroma, nullptr, width, height, options);
+    }
+    /// Luma, blue and red differences.
+    static ImageView i420(const std::uint8_t *luma, const std::uint8_t *blue, const std::uint8_t *red,
+                          int width, int height, const YuvOptions &options = {}) {
+        return ImageView(MPSCNN_I420, luma, blue, red, width, height, options);
+    }
 
     static ImageView gray8(const std::uint8_t *pixels, int width, int height, std::ptrdiff_t row_bytes = 0) {
         return ImageView(pixels, width, height, MPSCNN_GRAY8, row_bytes);
@@ -549,7 +577,18 @@ public:
     const mpscnn_image *get() const noexcept { return &image_; }
 
 private:
+    ImageView(mpscnn_pixel_format format, const void *luma, const void *blue, const void *red, int width,
+              int height, const YuvOptions &options)
+        : image_{luma, width, height, options.row_bytes, format, options.orientation, &chroma_},
+          chroma_{sizeof(mpscnn_chroma), blue,          red,           options.chroma_row_bytes,
+                  options.matrix,        options.range, options.siting} {}
+
+    void link() noexcept {
+        if (image_.chroma) image_.chroma = &chroma_;
+    }
+
     mpscnn_image image_;
+    mpscnn_chroma chroma_{}; ///< which image_ points to
 };
 
 /// Fills `output`, (height, width, channels), from a photo. `preprocess` as in mpscnn_preprocess.

@@ -1,0 +1,106 @@
+#include "vision/pixel_writer.h"
+
+#include "vision/row_kernels.h"
+
+namespace mpscnn::vision {
+
+namespace {
+
+Float4 swapped(Float4 color) { return Float4{color[2], color[1], color[0], color[3]}; }
+
+/// 219 and 224 of 255 steps, above black and around 128.
+constexpr float video_black = 16.0f, video_luma = 255.0f / 219.0f;
+constexpr double video_chroma = 255.0 / 224.0;
+
+} // namespace
+
+PixelWriter::PixelWriter(const ImageView &image, const Preprocess &options)
+    : kind_(format_info(image.format).chroma != ChromaPlanes::none ? Kind::yuv
+            : format_info(image.format).colors == 1                ? Kind::gray
+                                                                   : Kind::color),
+      swap_to_rgb_(format_info(image.format).blue_first), bgr_(options.order == ChannelOrder::bgr),
+      channels_(options.channels()) {
+    // Whole numbers, so that the largest sample becomes exactly 255.
+    const SampleType sample = format_info(image.format).sample;
+    if (sample == SampleType::uint16) range_divisor_ = 257.0f;
+    if (sample == SampleType::float16 || sample == SampleType::float32) range_factor_ = 255.0f;
+    if (kind_ == Kind::yuv) yuv_ = from_yuv(image.chroma);
+    mean_ = Float4{options.mean[0], options.mean[1], options.mean[2], 0.0f};
+    scale_ = Float4{options.scale[0], options.scale[1], options.scale[2], 0.0f};
+    if (bgr_) {
+        mean_ = swapped(mean_);
+        scale_ = swapped(scale_);
+    }
+}
+
+/// ITU-R BT.601 and BT.709: luma = kr R + kg G + kb B, blue = (B - luma) / (2 - 2 kb), red likewise.
+PixelWriter::FromYuv PixelWriter::from_yuv(const Chroma &chroma) {
+    const bool bt601 = chroma.matrix == YuvMatrix::bt601, video = chroma.range == YuvRange::video;
+    const double kr = bt601 ? 0.299 : 0.2126, kb = bt601 ? 0.114 : 0.0722, kg = 1.0 - kr - kb;
+    const double red = 2.0 * (1.0 - kr), blue = 2.0 * (1.0 - kb);
+    const double range = video ? video_chroma : 1.0;
+    const auto factors = [&](double r, double g, double b) {
+        return Float4{static_cast<float>(r * range), static_cast<float>(g * range),
+                      static_cast<float>(b * range), 0.0f};
+    };
+    return {video ? video_black : 0.0f, video ? video_luma : 1.0f, factors(0.0, -blue * kb / kg, blue),
+            factors(red, -red * kr / kg, 0.0)};
+}
+
+/// Limited to 0..255: YUV has values that no colour has.
+Float4 PixelWriter::FromYuv::rgb(float luma, float blue, float red) const {
+    const Float4 color = splat((luma - black) * luma_factor) + splat(blue - 128.0f) * blue_factors +
+                         splat(red - 128.0f) * red_factors;
+    return minimum(maximum(color, splat(0.0f)), splat(255.0f));
+}
+
+float PixelWriter::luma(Float4 rgb) const { return 0.299f * rgb[0] + 0.587f * rgb[1] + 0.114f * rgb[2]; }
+
+/// `color(i)` is red, green and blue of pixel i in the photo's units.
+template <class Color>
+void PixelWriter::write_pixels(Color color, std::size_t count, float *out, std::ptrdiff_t pitch) const {
+    const Float4 factor = splat(range_factor_), divisor = splat(range_divisor_);
+    const auto normalised = [&](Float4 x) {
+        x = x * factor;
+        if (range_divisor_ != 1.0f) x = x / divisor;
+        return (x - mean_) * scale_;
+    };
+    if (channels_ == 1) {
+        for (std::size_t i = 0; i < count; ++i, out += pitch) {
+            const Float4 pixel = color(i);
+            *out = normalised(splat(kind_ == Kind::gray ? pixel[0] : luma(pixel)))[0];
+        }
+        return;
+    }
+    std::size_t i = 0;
+    const auto pixel = [&](std::size_t index) {
+        const Float4 rgb = color(index);
+        return normalised(bgr_ ? swapped(rgb) : rgb);
+    };
+    if (pitch == 3) // a whole vector, whose last lane the next pixel overwrites
+        for (; i + 1 < count; ++i, out += 3) store(out, pixel(i));
+    for (; i < count; ++i, out += pitch) store_partial(out, pixel(i), 3);
+}
+
+void PixelWriter::write(const ResizedRow &row, std::size_t count, float *out, std::ptrdiff_t pitch) const {
+    const auto at = [](const float *first, std::size_t i) { return first + pixel_lanes * i; };
+    switch (kind_) {
+    case Kind::gray:
+        return write_pixels([&](std::size_t i) { return splat(*at(row.first, i)); }, count, out, pitch);
+    case Kind::color:
+        if (swap_to_rgb_)
+            return write_pixels([&](std::size_t i) { return swapped(load(at(row.first, i))); }, count, out,
+                                pitch);
+        return write_pixels([&](std::size_t i) { return load(at(row.first, i)); }, count, out, pitch);
+    case Kind::yuv:
+        return write_pixels(
+            [&](std::size_t i) { return yuv_.rgb(*at(row.first, i), *at(row.blue, i), *at(row.red, i)); },
+            count, out, pitch);
+    }
+}
+
+void PixelWriter::write_bar(float value, float *out) const {
+    store_partial(out, (splat(value) - mean_) * scale_, static_cast<std::size_t>(channels_));
+}
+
+} // namespace mpscnn::vision

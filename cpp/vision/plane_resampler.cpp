@@ -1,0 +1,65 @@
+#include "vision/plane_resampler.h"
+
+#include <algorithm>
+
+namespace mpscnn::vision {
+
+namespace {
+
+int rows_per_vector(std::size_t samples) { return samples == 1 ? 4 : samples == 2 ? 2 : 1; }
+
+/// Zeros behind the last pixel, which the horizontal pass reads with weights of zero.
+std::size_t padded_floats(std::size_t columns, std::size_t stride, std::size_t samples) {
+    return (columns + stride) * samples + pixel_lanes;
+}
+
+} // namespace
+
+PlaneResampler::PlaneResampler(const Plane &plane, const StoredAxis &columns, const StoredAxis &rows,
+                               Filter filter)
+    : rows_(rows), filter_(filter),
+      exact_(plane.type == SampleType::float16 || plane.type == SampleType::float32),
+      columns_(columns.axis, filter, columns.reversed),
+      sums_(plane, columns_.first_input(), columns_.end_input()), kernels_(row_kernels()),
+      rows_per_group_(rows_per_vector(sums_.samples())),
+      row_floats_(padded_floats(columns_.inputs(), columns_.stride(), sums_.samples())),
+      rows_of_sums_(row_floats_ * static_cast<std::size_t>(rows_per_group_)),
+      outputs_(columns_.outputs() * pixel_lanes * static_cast<std::size_t>(band_rows / rows_per_group_)) {
+    if (rows_per_group_ > 1)
+        interleaved_.resize(padded_floats(columns_.inputs(), columns_.stride(), pixel_lanes));
+}
+
+/// Leaves the sums of some rows where the horizontal pass reads them.
+void PlaneResampler::load_group(int first, int count) {
+    std::array<const float *, band_rows> pointers{};
+    for (int i = 0; i < rows_per_group_; ++i) {
+        float *const sums = rows_of_sums_.data() + static_cast<std::size_t>(i) * row_floats_;
+        pointers[static_cast<std::size_t>(i)] = sums;
+        if (i >= count) continue; // what an earlier group left becomes outputs that nobody reads
+        compute_taps(rows_.axis, filter_, first + i, taps_);
+        if (rows_.reversed) mirror(rows_.axis, taps_);
+        sums_.sum(taps_, sums);
+    }
+    if (rows_per_group_ == 4) kernels_.interleave1(pointers.data(), columns_.inputs(), interleaved_.data());
+    if (rows_per_group_ == 2) kernels_.interleave2(pointers.data(), columns_.inputs(), interleaved_.data());
+}
+
+void PlaneResampler::resample(int first, int count) {
+    float *outputs = outputs_.data();
+    for (int row = 0; row < count; row += rows_per_group_) {
+        load_group(first + row, std::min(count - row, rows_per_group_));
+        const bool one_row = rows_per_group_ == 1;
+        kernels_.resample(one_row ? rows_of_sums_.data() : interleaved_.data(),
+                          one_row ? sums_.samples() : pixel_lanes, columns_.view(), exact_, outputs);
+        outputs += columns_.outputs() * pixel_lanes;
+    }
+}
+
+const float *PlaneResampler::sample(int row, int index) const {
+    const auto group = static_cast<std::size_t>(row / rows_per_group_),
+               lane = static_cast<std::size_t>(row % rows_per_group_) * sums_.samples() +
+                      static_cast<std::size_t>(index);
+    return outputs_.data() + group * columns_.outputs() * pixel_lanes + lane;
+}
+
+} // namespace mpscnn::vision

@@ -1,0 +1,202 @@
+#include "vision/row_kernels.h"
+
+#include <cstring>
+
+#include "core/processor.h"
+#include "vision/lanes.h"
+
+// Inlined into a function for each instruction set, by which they are compiled.
+#define MPSCNN_INLINE inline __attribute__((always_inline))
+
+namespace mpscnn::vision {
+
+namespace {
+
+/// The caller's pixels need not be aligned to their samples.
+template <class Sample> MPSCNN_INLINE float load_sample(const std::byte *samples, std::size_t index) {
+    Sample sample;
+    std::memcpy(&sample, samples + index * sizeof(Sample), sizeof sample);
+    return static_cast<float>(sample);
+}
+
+template <class Sample, int rows>
+MPSCNN_INLINE void add_sweep(const std::byte *const *samples, const float *weights, bool start,
+                             std::size_t length, float *__restrict sums) {
+    if (start)
+        for (std::size_t i = 0; i < length; ++i) {
+            float sum = weights[0] * load_sample<Sample>(samples[0], i);
+            for (int row = 1; row < rows; ++row) sum += weights[row] * load_sample<Sample>(samples[row], i);
+            sums[i] = sum;
+        }
+    else
+        for (std::size_t i = 0; i < length; ++i) {
+            float sum = sums[i];
+            for (int row = 0; row < rows; ++row) sum += weights[row] * load_sample<Sample>(samples[row], i);
+            sums[i] = sum;
+        }
+}
+
+/// In blocks of columns whose sums stay in the first cache.
+template <class Sample>
+MPSCNN_INLINE void add_rows(const std::byte *const *rows, const float *weights, std::size_t count, bool start,
+                            std::size_t length, float *sums) {
+    constexpr std::size_t block = 2048, sweep = 4;
+    for (std::size_t begin = 0; begin < length; begin += block) {
+        const std::size_t columns = length - begin < block ? length - begin : block;
+        float *const block_sums = sums + begin;
+        for (std::size_t row = 0; row < count; row += sweep) {
+            const std::byte *samples[sweep] = {};
+            const std::size_t here = count - row < sweep ? count - row : sweep;
+            for (std::size_t i = 0; i < here; ++i) samples[i] = rows[row + i] + begin * sizeof(Sample);
+            const bool first = start && row == 0;
+            if (here == 4)
+                add_sweep<Sample, 4>(samples, weights + row, first, columns, block_sums);
+            else if (here == 3)
+                add_sweep<Sample, 3>(samples, weights + row, first, columns, block_sums);
+            else if (here == 2)
+                add_sweep<Sample, 2>(samples, weights + row, first, columns, block_sums);
+            else
+                add_sweep<Sample, 1>(samples, weights + row, first, columns, block_sums);
+        }
+    }
+}
+
+template <class Sample>
+MPSCNN_INLINE void convert(const std::byte *samples, std::size_t length, float *__restrict result) {
+    for (std::size_t i = 0; i < length; ++i) result[i] = load_sample<Sample>(samples, i);
+}
+
+MPSCNN_INLINE void convert(const std::byte *samples, SampleType type, std::size_t length, float *result) {
+    if (type == SampleType::uint8) convert<std::uint8_t>(samples, length, result);
+    if (type == SampleType::uint16) convert<std::uint16_t>(samples, length, result);
+    if (type == SampleType::float32) std::memcpy(result, samples, length * sizeof(float));
+}
+
+MPSCNN_INLINE bool opaque(const std::byte *samples, std::size_t pixels) {
+    std::uint32_t common = ~0u;
+    for (std::size_t i = 0; i < pixels; ++i) {
+        std::uint32_t pixel;
+        std::memcpy(&pixel, samples + i * sizeof pixel, sizeof pixel);
+        common &= pixel;
+    }
+    std::uint8_t bytes[4];
+    std::memcpy(bytes, &common, sizeof bytes);
+    return bytes[3] == 255;
+}
+
+/// white * (1 / white) is exactly 1 for 1, 255 and 65535.
+MPSCNN_INLINE void composite(float *samples, std::size_t pixels, float white) {
+    const float reciprocal = 1.0f / white;
+    for (std::size_t i = 0; i < pixels; ++i, samples += pixel_lanes) {
+        const float alpha = samples[3] * reciprocal;
+        store(samples, load(samples) * splat(alpha) + splat(white * (1.0f - alpha)));
+    }
+}
+
+MPSCNN_INLINE void interleave1(const float *const *rows, std::size_t pixels, float *__restrict result) {
+    const float *a = rows[0], *b = rows[1], *c = rows[2], *d = rows[3];
+    for (std::size_t i = 0; i < pixels; ++i) {
+        result[4 * i] = a[i];
+        result[4 * i + 1] = b[i];
+        result[4 * i + 2] = c[i];
+        result[4 * i + 3] = d[i];
+    }
+}
+
+MPSCNN_INLINE void interleave2(const float *const *rows, std::size_t pixels, float *__restrict result) {
+    const float *a = rows[0], *b = rows[1];
+    for (std::size_t i = 0; i < pixels; ++i) {
+        result[4 * i] = a[2 * i];
+        result[4 * i + 1] = a[2 * i + 1];
+        result[4 * i + 2] = b[2 * i];
+        result[4 * i + 3] = b[2 * i + 1];
+    }
+}
+
+template <std::size_t samples>
+MPSCNN_INLINE Float4 weighted(const float *inputs, const RowTaps &taps, std::size_t output,
+                              std::size_t count) {
+    const float *pixel = inputs + static_cast<std::size_t>(taps.firsts[output]) * samples;
+    const float *weights = taps.weights + output * taps.stride;
+    Float4 sum = splat(0.0f);
+    for (std::size_t t = 0; t < count; ++t, pixel += samples) sum += load(pixel) * splat(weights[t]);
+    return sum;
+}
+
+/// Two outputs at once, since every addition waits for the one before it.
+template <std::size_t samples>
+MPSCNN_INLINE void weighted_pair(const float *inputs, const RowTaps &taps, std::size_t output,
+                                 float *outputs) {
+    const float *first = inputs + static_cast<std::size_t>(taps.firsts[output]) * samples;
+    const float *second = inputs + static_cast<std::size_t>(taps.firsts[output + 1]) * samples;
+    const float *weights = taps.weights + output * taps.stride, *others = weights + taps.stride;
+    Float4 sum = splat(0.0f), other = sum;
+    for (std::size_t t = 0; t < taps.stride; ++t, first += samples, second += samples) {
+        sum += load(first) * splat(weights[t]);
+        other += load(second) * splat(others[t]);
+    }
+    store(outputs, sum);
+    store(outputs + pixel_lanes, other);
+}
+
+template <std::size_t samples>
+MPSCNN_INLINE void resample(const float *inputs, const RowTaps &taps, bool exact, float *outputs) {
+    std::size_t i = 0;
+    for (; !exact && i + 2 <= taps.outputs; i += 2)
+        weighted_pair<samples>(inputs, taps, i, outputs + pixel_lanes * i);
+    for (; i < taps.outputs; ++i) {
+        const std::size_t count = exact ? static_cast<std::size_t>(taps.counts[i]) : taps.stride;
+        store(outputs + pixel_lanes * i, weighted<samples>(inputs, taps, i, count));
+    }
+}
+
+#define MPSCNN_ROW_KERNELS(name, attributes)                                                                 \
+    struct name {                                                                                            \
+        template <class Sample>                                                                              \
+        attributes static void add(const std::byte *const *rows, const float *weights, std::size_t count,    \
+                                   bool start, std::size_t length, float *sums) {                            \
+            add_rows<Sample>(rows, weights, count, start, length, sums);                                     \
+        }                                                                                                    \
+        attributes static void to_float(const std::byte *samples, SampleType type, std::size_t length,       \
+                                        float *result) {                                                     \
+            convert(samples, type, length, result);                                                          \
+        }                                                                                                    \
+        attributes static bool all_opaque(const std::byte *samples, std::size_t pixels) {                    \
+            return opaque(samples, pixels);                                                                  \
+        }                                                                                                    \
+        attributes static void over_white(float *samples, std::size_t pixels, float white) {                 \
+            composite(samples, pixels, white);                                                               \
+        }                                                                                                    \
+        attributes static void four_rows(const float *const *rows, std::size_t pixels, float *result) {      \
+            interleave1(rows, pixels, result);                                                               \
+        }                                                                                                    \
+        attributes static void two_rows(const float *const *rows, std::size_t pixels, float *result) {       \
+            interleave2(rows, pixels, result);                                                               \
+        }                                                                                                    \
+        attributes static void across(const float *inputs, std::size_t samples, const RowTaps &taps,         \
+                                      bool exact, float *outputs) {                                          \
+            if (samples == 3)                                                                                \
+                resample<3>(inputs, taps, exact, outputs);                                                   \
+            else                                                                                             \
+                resample<4>(inputs, taps, exact, outputs);                                                   \
+        }                                                                                                    \
+        static constexpr RowKernels kernels{add<std::uint8_t>, add<std::uint16_t>, add<float>,               \
+                                            to_float,          all_opaque,         over_white,               \
+                                            four_rows,         two_rows,           across};                  \
+    };
+
+#if defined(__x86_64__)
+MPSCNN_ROW_KERNELS(Avx2Rows, __attribute__((target("avx2"))))
+#endif
+MPSCNN_ROW_KERNELS(PlainRows, )
+
+} // namespace
+
+const RowKernels &row_kernels() {
+#if defined(__x86_64__)
+    if (has_avx2()) return Avx2Rows::kernels;
+#endif
+    return PlainRows::kernels;
+}
+
+} // namespace mpscnn::vision
