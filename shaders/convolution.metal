@@ -1,5 +1,5 @@
-// Convolutions that MPS has not: groups whose channels are no multiples of 4, and transposed ones with
-// groups, dilation or a kernel as it lies.
+// Convolutions that MPS has not: groups whose channels are no multiples of 4, pointwise ones with activations
+// that MPS cannot attach, and transposed ones with groups, dilation or a kernel as it lies.
 
 #include <metal_stdlib>
 
@@ -66,6 +66,47 @@ inline void convolve(Source source, Destination destination, constant Convolutio
     store_convolved(destination, sum, params, terms, place.slice, position);
 }
 
+/// The input position that an output reads without a window, -1: padding.
+inline int pointwise_source(uint output, int stride, int pad, uint size) {
+    const int input = int(output) * stride - pad;
+    return input < int(size) ? input : -1;
+}
+
+/// A window of one tap, groups of multiples of 4. A thread computes pointwise_results pixels side by side, so
+/// that it reads weights once for all of them. `weights` are [slice][input channel of a group][lane].
+template <typename Source, typename Destination, typename Weight>
+inline void pointwise(Source source, Destination destination, constant ConvolutionParams &params,
+                      const device Weight *weights, const device float4 *terms, uint3 position) {
+    const uint3 first = uint3(position.x * pointwise_results, position.y, position.z);
+    if (outside(first, params.destination)) return;
+    const SliceOfImage place = slice_of_image(first, params.destination);
+    const uint slices = (params.group_inputs + 3) / 4, last = params.group_inputs - 1;
+    const uint group = 4 * place.slice / params.group_outputs;
+    const uint first_slice = place.image * params.source.slices + group * slices;
+    const device Weight *own = weights + place.slice * params.group_inputs;
+    const int y =
+        pointwise_source(first.y, params.window.stride_y, params.window.pad_top, params.source.height);
+    float4 sums[pointwise_results];
+    for (uint i = 0; i < pointwise_results; ++i) sums[i] = terms[place.slice];
+    for (uint slice = 0; slice < slices; ++slice) {
+        // Behind the last input channel there are no weights; the lanes without a channel are zero.
+        float4 columns[4];
+        for (uint lane = 0; lane < 4; ++lane) columns[lane] = float4(own[min(4 * slice + lane, last)]);
+        for (uint i = 0; i < pointwise_results; ++i) {
+            const int x = pointwise_source(first.x + i, params.window.stride_x, params.window.pad_left,
+                                           params.source.width);
+            const float4 read = fetch_or_zero(source, x, y, first_slice + slice);
+            const float4 values = without_unused_lanes(read, group * slices + slice, params.source);
+            for (uint lane = 0; lane < 4; ++lane) sums[i] += values[lane] * columns[lane];
+        }
+    }
+    for (uint i = 0; i < pointwise_results; ++i) {
+        const uint3 at = uint3(first.x + i, first.y, first.z);
+        if (at.x < params.destination.width)
+            store_convolved(destination, sums[i], params, terms, place.slice, at);
+    }
+}
+
 /// The input position that adds to output position `o` by a tap, -1: none. `pad` are the outputs before the
 /// one that the first tap of the first input reaches.
 inline int transposed_source(int o, int tap, int stride, int dilation, int pad, uint size) {
@@ -107,6 +148,7 @@ inline void convolve_transposed(Source source, Destination destination, constant
 #define CONVOLUTIONS(TYPE, SOURCE, DESTINATION)                                                              \
     CONVOLUTION_KERNEL(convolution, convolve, half, TYPE, SOURCE, DESTINATION)                               \
     CONVOLUTION_KERNEL(convolution, convolve, float, TYPE, SOURCE, DESTINATION)                              \
+    CONVOLUTION_KERNEL(pointwise, pointwise, TYPE, TYPE, SOURCE, DESTINATION)                                \
     CONVOLUTION_KERNEL(transposed_convolution, convolve_transposed, half, TYPE, SOURCE, DESTINATION)         \
     CONVOLUTION_KERNEL(transposed_convolution, convolve_transposed, float, TYPE, SOURCE, DESTINATION)
 

@@ -4,6 +4,9 @@
 #include "image_params.h"
 #include "window_params.h"
 
+/// Pixels of one row that a thread of the pointwise convolution computes.
+enum { pointwise_results = 4 };
+
 struct ConvolutionParams {
     ImageParams source, destination;
     WindowParams window;

@@ -1,5 +1,5 @@
 // Depthwise convolution with channel multiplier, bias and activation: windows of any size, stride and
-// dilation.
+// dilation, and 3x3 windows of whole slices. Both add up a window's products in the same order.
 
 #include <metal_stdlib>
 
@@ -25,8 +25,16 @@ inline float4 depthwise_inputs(Source source, uint2 position, uint slice, uint i
     return inputs;
 }
 
-/// `weights` are [slice][kernel height][kernel width], `terms` the biases of all slices and behind them the
-/// slopes of a PReLU.
+/// `terms` are the biases of all slices and behind them the slopes of a PReLU.
+template <typename Destination>
+inline void store_depthwise(Destination destination, float4 sum, constant DepthwiseParams &params,
+                            const device float4 *terms, uint slice, uint3 position) {
+    const float4 slopes = slopes_of(terms, 1, slice, params.destination.slices);
+    const float4 result = activate(sum, params.activation, slopes);
+    store(destination, without_unused_lanes(result, slice, params.destination), position.xy, position.z);
+}
+
+/// `weights` are [slice][kernel height][kernel width].
 template <typename Source, typename Destination, typename Weights>
 inline void depthwise(Source source, Destination destination, constant DepthwiseParams &params,
                       Weights weights, const device float4 *terms, uint3 position) {
@@ -48,17 +56,56 @@ inline void depthwise(Source source, Destination destination, constant Depthwise
                    float4(weights[tap]);
         }
     }
-    sum = activate(sum, params.activation, slopes_of(terms, 1, slice, params.destination.slices));
-    store(destination, without_unused_lanes(sum, slice, params.destination), position.xy, position.z);
+    store_depthwise(destination, sum, params, terms, slice, position);
 }
 
-#define DEPTHWISE(TYPE, SOURCE, DESTINATION)                                                                 \
-    kernel void depthwise_##TYPE##_##SOURCE##_##DESTINATION(                                                 \
+/// Channel multiplier 1, a 3x3 window. A thread computes the results of columns x, x + spacing, x + 2 spacing
+/// ..., where spacing * stride = Step * dilation, so that their windows lie Step taps apart and share columns
+/// of the source. Weights and a row of the source stay in registers.
+template <uint Step, typename Source, typename Destination, typename Weight>
+inline void depthwise_3x3(Source source, Destination destination, constant DepthwiseParams &params,
+                          const device Weight *weights, const device float4 *terms, uint3 position) {
+    const uint spacing = params.spacing;
+    const uint first = position.x / spacing * depthwise_results * spacing + position.x % spacing;
+    if (outside(uint3(first, position.y, position.z), params.destination)) return;
+    const uint slice = position.z % params.destination.slices;
+    const int left = int(first) * params.window.stride_x - params.window.pad_left;
+    const int top = int(position.y) * params.window.stride_y - params.window.pad_top;
+    Weight taps[9];
+    for (uint tap = 0; tap < 9; ++tap) taps[tap] = weights[9 * slice + tap];
+    float4 sums[depthwise_results];
+    for (uint i = 0; i < depthwise_results; ++i) sums[i] = terms[slice];
+    for (uint row = 0; row < 3; ++row) {
+        const int y = top + int(row) * params.window.dilation_y;
+        if (y < 0 || y >= int(params.source.height)) continue;
+        const uint columns = (depthwise_results - 1) * Step + 3;
+        float4 values[columns];
+        for (uint column = 0; column < columns; ++column) {
+            const int x = left + int(column) * params.window.dilation_x;
+            values[column] = fetch_or_zero(source, x < int(params.source.width) ? x : -1, y, position.z);
+        }
+        for (uint i = 0; i < depthwise_results; ++i)
+            for (uint tap = 0; tap < 3; ++tap)
+                sums[i] += values[i * Step + tap] * float4(taps[3 * row + tap]);
+    }
+    for (uint i = 0; i < depthwise_results; ++i) {
+        const uint3 at = uint3(first + i * spacing, position.y, position.z);
+        if (at.x < params.destination.width) store_depthwise(destination, sums[i], params, terms, slice, at);
+    }
+}
+
+#define DEPTHWISE_KERNEL(NAME, BODY, TYPE, SOURCE, DESTINATION)                                              \
+    kernel void NAME##_##TYPE##_##SOURCE##_##DESTINATION(                                                    \
         SOURCE<float, access::read> source [[texture(0)]],                                                   \
         DESTINATION<TYPE, access::write> destination [[texture(1)]],                                         \
         constant DepthwiseParams &params [[buffer(0)]], const device TYPE##4 * weights [[buffer(1)]],        \
         const device float4 *terms [[buffer(2)]], uint3 position [[thread_position_in_grid]]) {              \
-        depthwise(source, destination, params, weights, terms, position);                                    \
+        BODY(source, destination, params, weights, terms, position);                                         \
     }
+#define DEPTHWISE(TYPE, SOURCE, DESTINATION) DEPTHWISE_KERNEL(depthwise, depthwise, TYPE, SOURCE, DESTINATION)
+#define DEPTHWISE_3X3(TYPE, TEXTURE)                                                                         \
+    DEPTHWISE_KERNEL(depthwise_3x3_step1, depthwise_3x3<1>, TYPE, TEXTURE, TEXTURE)                          \
+    DEPTHWISE_KERNEL(depthwise_3x3_step2, depthwise_3x3<2>, TYPE, TEXTURE, TEXTURE)
 
 FOR_EACH_IMAGE_PAIR(DEPTHWISE)
+FOR_EACH_IMAGE_TYPE(DEPTHWISE_3X3)

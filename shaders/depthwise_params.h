@@ -4,9 +4,13 @@
 #include "image_params.h"
 #include "window_params.h"
 
+/// Results of one row that a thread of depthwise_3x3 computes.
+enum { depthwise_results = 4 };
+
 struct DepthwiseParams {
     ImageParams source, destination;
     WindowParams window;
     unsigned int multiplier; ///< output channel o reads input channel o / multiplier
+    unsigned int spacing;    ///< columns between the results of a thread of depthwise_3x3
     ActivationParams activation;
 };

@@ -3,13 +3,13 @@
 #include <optional>
 
 #include "metal/activation_behind.h"
-#include "metal/grouped_convolution.h"
+#include "metal/shader_convolution.h"
 #include "metal/window.h"
 
 namespace mpscnn::metal {
 
 /// What convolves, for all operations that do: MPSCNNConvolution, or a shader where the channels of groups
-/// are no multiples of 4.
+/// are no multiples of 4 and for pointwise convolutions whose activation MPS cannot attach.
 class Convolver {
 public:
     /// `shape` is that of the weights: [out][kernel height][kernel width][in / groups].
@@ -23,7 +23,7 @@ public:
 private:
     bool fused_;
     std::string name_;
-    std::optional<GroupedConvolution> shader_;
+    std::optional<ShaderConvolution> shader_;
     objc_ptr<MPSCNNConvolution *> kernel_;
 };
 

@@ -11,6 +11,17 @@ bool has_groups_of_four(const Shape &shape, std::int64_t groups) {
     return groups == 1 || (shape[3] % 4 == 0 && shape[0] / groups % 4 == 0);
 }
 
+/// The shader that convolves; nullptr: MPSCNNConvolution.
+const char *shader_for(const Shape &shape, std::int64_t groups, const std::optional<ops::Neuron> &neuron,
+                       const LayerSource &source) {
+    if (!has_groups_of_four(shape, groups)) return "convolution";
+    // MPS would write a float image and a second kernel read it again, which costs more than a single tap's
+    // products. Not so in a dense layer: its one pixel gives few threads work.
+    const bool pointwise =
+        shape[1] == 1 && shape[2] == 1 && std::holds_alternative<ops::Convolution>(source.node.operation);
+    return pointwise && !is_fusible(neuron) ? "pointwise" : nullptr;
+}
+
 objc_ptr<MPSCNNConvolutionDescriptor *> describe(const Shape &shape, std::int64_t groups,
                                                  const ops::Window &window) {
     MPSCNNConvolutionDescriptor *descriptor = [MPSCNNConvolutionDescriptor
@@ -75,8 +86,8 @@ private:
 Convolver::Convolver(const Shape &shape, std::int64_t groups, const ops::Window &window,
                      const std::optional<ops::Neuron> &neuron, const LayerSource &source, Device &device)
     : fused_(true), name_(source.name()) {
-    if (!has_groups_of_four(shape, groups)) {
-        shader_.emplace(source.node.weights.at("weight").values(), shape, groups,
+    if (const char *shader = shader_for(shape, groups, neuron, source)) {
+        shader_.emplace(shader, source.node.weights.at("weight").values(), shape, groups,
                         activation_of(neuron.value_or(ops::Neuron{})), source, device);
         return;
     }
@@ -90,7 +101,7 @@ Convolver::Convolver(const Shape &shape, std::int64_t groups, const ops::Window 
 Stage Convolver::stage(const ImageLayout &from, const ImageLayout &to,
                        const ops::CanonicalWindow &window) const {
     if (!shader_) return mps_stage(kernel_.get(), mps_offset(window), 0, to);
-    return shader_stage(shader_->call("convolution", from, to, window_params(window)), {0}, to);
+    return shader_->stage(from, to, window_params(window));
 }
 
 std::unique_ptr<Layer> make_layer(const ops::Convolution &operation, const LayerSource &source,

@@ -2,7 +2,7 @@
 
 #include <exception>
 
-#include "metal/grouped_convolution.h"
+#include "metal/shader_convolution.h"
 #include "metal/text.h"
 
 using mpscnn::engine::Precision;

@@ -1,58 +1,71 @@
+#include <algorithm>
+#include <numeric>
+
 #include "metal/neuron.h"
+#include "metal/slice_weights.h"
 #include "metal/steps.h"
-#include "metal/weights.h"
 #include "metal/window.h"
+#include "ops/refusals.h"
 #include "shaders/depthwise_params.h"
 
 namespace mpscnn::metal {
 
 namespace {
 
-static_assert(sizeof(WindowParams) == 8 * sizeof(int) && sizeof(DepthwiseParams) == 22 * sizeof(int));
+static_assert(sizeof(WindowParams) == 8 * sizeof(int) && sizeof(DepthwiseParams) == 23 * sizeof(int));
 
-/// [channel][tap] to [slice][tap][lane].
-std::vector<float> weights_in_slices(const std::vector<float> &weights, std::size_t channels) {
-    const std::size_t taps = weights.size() / channels, slices = (channels + 3) / 4;
-    std::vector<float> result(slices * taps * 4, 0.0f);
-    for (std::size_t channel = 0; channel < channels; ++channel)
-        for (std::size_t tap = 0; tap < taps; ++tap)
-            result[(channel / 4 * taps + tap) * 4 + channel % 4] = weights[channel * taps + tap];
-    return result;
-}
+/// Which shader of shaders/depthwise.metal computes a convolution, and how its threads lie.
+struct DepthwiseShader {
+    const char *name = "depthwise"; ///< windows of any size, a thread for each result
+    std::int64_t spacing = 1;       ///< columns between the results of a thread
+    std::int64_t width;             ///< threads of a row
+
+    DepthwiseShader(const ops::CanonicalWindow &window, const ImageLayout &from, const ImageLayout &to)
+        : width(to.width) {
+        const ops::WindowAxis &columns = window.horizontal;
+        const std::int64_t common = std::gcd(columns.stride, columns.dilation),
+                           step = columns.stride / common;
+        // A window that is dilated wider than any image shares nothing, and its columns may be beyond int.
+        if (columns.kernel != 3 || window.vertical.kernel != 3 || from.channels != to.channels || step > 2 ||
+            columns.dilation > ops::metal_limits::extent)
+            return;
+        name = step == 1 ? "depthwise_3x3_step1" : "depthwise_3x3_step2";
+        spacing = columns.dilation / common;
+        const std::int64_t block = depthwise_results * spacing;
+        width = to.width / block * spacing + std::min(to.width % block, spacing);
+    }
+};
 
 /// An own shader: MPS knows no channel multiplier on a Mac.
 class Depthwise : public Layer {
 public:
     Depthwise(const ops::Convolution &operation, const LayerSource &source, Device &device)
-        : shaders_(source, device), window_(operation.window), activation_(activation_of(source)) {
-        const auto channels = static_cast<std::size_t>(operation.output_channels);
-        const std::vector<float> given = source.node.weights.at("weight").values();
-        require_weights_fit(given, source.precision, source.name());
-        DeviceWeights weights(weights_in_slices(given, channels), source.precision);
-        weights_ = device.make_buffer(weights.data(), weights.bytes());
-        std::vector<float> terms = in_slices(source.node.weight_or("bias", channels, 0.0f));
-        const std::vector<float> slopes = slopes_in_slices(source);
-        terms.insert(terms.end(), slopes.begin(), slopes.end());
-        terms_ = device.make_buffer(terms);
-    }
+        : shaders_(source, device), window_(operation.window), activation_(activation_of(source)),
+          weights_(source.node.weights.at("weight").values(), operation.output_channels, source, device) {}
 
     std::unique_ptr<Step> bind(Operands operands) const override {
-        const ImageLayout &source = operands.source().layout, &destination = operands.destination.layout;
-        const auto window = window_.canonical(ops::Convolution::info, source.height, source.width);
-        const auto multiplier = static_cast<unsigned int>(destination.channels / source.channels);
-        const DepthwiseParams params{source.params(), destination.params(), window_params(window), multiplier,
+        const ImageLayout &from = operands.source().layout, &to = operands.destination.layout;
+        const auto window = window_.canonical(ops::Convolution::info, from.height, from.width);
+        const DepthwiseShader shader(window, from, to);
+        const DepthwiseParams params{from.params(),
+                                     to.params(),
+                                     window_params(window),
+                                     static_cast<unsigned int>(to.channels / from.channels),
+                                     static_cast<unsigned int>(shader.spacing),
                                      activation_.params};
-        ShaderCall call = shaders_.call("depthwise", operands, ShaderArguments(params, {weights_, terms_}),
-                                        activation_.kind);
-        return shader_step(std::move(call), std::move(operands));
+        ShaderCall call =
+            shaders_.call(shader.name, operands, ShaderArguments(params, {weights_.weights, weights_.terms}),
+                          activation_.kind);
+        ImageLayout grid = to;
+        grid.width = shader.width;
+        return staged_step({shader_stage(std::move(call), {0}, to, grid)}, std::move(operands));
     }
 
 private:
     ShaderMaker shaders_;
     ops::Window window_;
     Activation activation_;
-    objc_ptr<id<MTLBuffer>> weights_;
-    objc_ptr<id<MTLBuffer>> terms_; ///< biases, behind them the slopes of a PReLU
+    SliceWeights weights_;
 };
 
 } // namespace

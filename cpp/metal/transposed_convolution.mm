@@ -1,6 +1,6 @@
 #include "metal/activation_behind.h"
 #include "metal/convolution_weights.h"
-#include "metal/grouped_convolution.h"
+#include "metal/shader_convolution.h"
 #include "metal/window.h"
 
 namespace mpscnn::metal {
@@ -83,15 +83,14 @@ class GroupedTransposedConvolution : public Layer {
 public:
     GroupedTransposedConvolution(const ops::TransposedConvolution &operation, const LayerSource &source,
                                  Device &device)
-        : window_(operation.window),
-          convolution_(weights_of(operation, source), source.node.weights.at("weight").shape(),
-                       operation.groups, activation_of(source), source, device) {}
+        : window_(operation.window), convolution_("transposed_convolution", weights_of(operation, source),
+                                                  source.node.weights.at("weight").shape(), operation.groups,
+                                                  activation_of(source), source, device) {}
 
     std::unique_ptr<Step> bind(Operands operands) const override {
         const ImageLayout &from = operands.source().layout, &to = operands.destination.layout;
         const auto window = window_.canonical(ops::TransposedConvolution::info, from.height, from.width);
-        ShaderCall call = convolution_.call("transposed_convolution", from, to, window_params(window));
-        return shader_step(std::move(call), std::move(operands));
+        return staged_step({convolution_.stage(from, to, window_params(window))}, std::move(operands));
     }
 
 private:
@@ -104,7 +103,7 @@ private:
     }
 
     ops::TransposedWindow window_;
-    GroupedConvolution convolution_;
+    ShaderConvolution convolution_;
 };
 
 } // namespace

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 from ops.single_layer import precisions, run_layer, seeds, values
+from reference.convolution import convolution
+from reference.fully_connected import fully_connected
 from reference.neuron import neuron
-from tolerance import FLOAT32_EPS, NEURON_ULPS, assert_close, neuron_bound, ulp_bound
+from tolerance import FLOAT32_EPS, NEURON_ULPS, assert_close, linear_bound, neuron_bound, ulp_bound
 
 import mpscnn
 
@@ -49,12 +51,12 @@ def test_functions(
     assert_close(result, reference, neuron_bound(x, attributes, reference), half=precision == "float16")
 
 
-@given(st.integers(1, 40), seeds)
-def test_prelu_has_a_slope_for_each_channel(channels: int, seed: int) -> None:
-    x, slope = values(seed, (2, 3, 5, channels)), values(seed + 1, (channels,))
-    result = run_layer("neuron", [x], {"kind": "prelu"}, weights={"slope": slope})
+@given(st.integers(1, 40), seeds, precisions())
+def test_prelu_has_a_slope_for_each_channel(channels: int, seed: int, precision: str) -> None:
+    x, slope = values(seed, (2, 3, 5, channels), precision=precision), values(seed + 1, (channels,))
+    result = run_layer("neuron", [x], {"kind": "prelu"}, weights={"slope": slope}, precision=precision)
     reference = neuron(x, {"kind": "prelu"}, slope)
-    assert_close(result, reference, ulp_bound(reference))
+    assert_close(result, reference, ulp_bound(reference), half=precision == "float16")
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "prelu"])
@@ -131,6 +133,51 @@ def test_attached_and_standing_alone_are_the_same_bits(kind: str, operation: str
     attached = run_layer(name, inputs, attributes, weights=weights | slope, activation=function)
     plain = run_layer(name, inputs, attributes, weights=weights)
     np.testing.assert_array_equal(attached, run_layer("neuron", [plain], function, weights=slope))
+
+
+#: Attributes without the number of outputs, and the weight's shape, of layers of 19 channels each.
+LAYERS: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
+    "pointwise": ("convolution", {}, (19, 1, 1, 19)),
+    "3x3": ("convolution", {"kernel_height": 3, "kernel_width": 3}, (19, 3, 3, 19)),
+    "grouped": ("convolution", {"kernel_height": 2, "groups": 19}, (38, 2, 1, 1)),
+    "dense": ("fully_connected", {}, (19, 4, 5, 19)),
+}
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("kind", [*KINDS, "prelu"])
+@pytest.mark.parametrize("layer", LAYERS)
+def test_attached_to_sums_of_products(layer: str, kind: str, precision: str, chosen_device: str) -> None:
+    operation, attributes, shape = LAYERS[layer]
+    x, weight = (
+        values(seed, size, precision=precision, scale=0.4) for seed, size in [(0, (2, 4, 5, 19)), (1, shape)]
+    )
+    if kind == "logarithm":  # which takes what is positive only
+        x, weight = np.abs(x), np.abs(weight)
+    slope = values(2, shape[:1]) if kind == "prelu" else None
+    function = {"kind": kind, "a": 0.5, "b": 1.0, "c": 2.0}
+    result = run_layer(
+        operation,
+        [x],
+        attributes | {"outputs" if layer == "dense" else "output_channels": shape[0]},
+        weights={"weight": weight} | ({} if slope is None else {"slope": slope}),
+        activation=function,
+        precision=precision,
+    )
+    sums, magnitude = (
+        fully_connected(x, weight, None) if layer == "dense" else convolution(x, weight, None, attributes)
+    )
+    reference = neuron(sums, function, slope)
+    # What the error of a sum makes of the function: these have no extremum but where they are flat or have a kink.
+    moved = [
+        np.abs(neuron(sums + sign * linear_bound(magnitude), function, slope) - reference) for sign in (1, -1)
+    ]
+    bound = np.maximum(*moved) + neuron_bound(sums, function, reference)
+    if (
+        kind == "gelu" and chosen_device == "metal"
+    ):  # MPS has it as x / 2 * (1 + erf(x / sqrt(2))), which cancels
+        bound += FLOAT32_EPS * np.abs(sums)
+    assert_close(result, reference, bound, half=precision == "float16")
 
 
 @pytest.mark.parametrize(

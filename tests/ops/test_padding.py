@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given
-from ops.single_layer import run_layer, seeds, values
+from ops.single_layer import precisions, run_layer, seeds, values
 from reference.convolution import convolution
 from reference.padding import padding
 from tolerance import assert_close, linear_bound
@@ -27,23 +27,29 @@ MODES = ["constant", "clamp", "mirror", "mirror_with_edge"]
     st.sampled_from(MODES),
     st.booleans(),
     seeds,
+    precisions(),
 )
 def test_every_side(
-    amounts: tuple[int, ...], size: tuple[int, int, int], mode: str, per_channel: bool, seed: int
+    amounts: tuple[int, ...],
+    size: tuple[int, int, int],
+    mode: str,
+    per_channel: bool,
+    seed: int,
+    precision: str,
 ) -> None:
-    x = values(seed, (2, *size))
+    x = values(seed, (2, *size), precision=precision)
     attributes: dict[str, Any] = {**dict(zip(SIDES, amounts, strict=True)), "mode": mode}
     rest = [extent + sum(amounts[2 * axis : 2 * axis + 2]) for axis, extent in enumerate(size)]
     if min(rest) < 1:
         with pytest.raises(mpscnn.ShapeError, match=r"padding: .* leave nothing of"):
-            run_layer("padding", [x], attributes)
+            run_layer("padding", [x], attributes, precision=precision)
         return
     if mode == "constant" and per_channel:
         attributes["values"] = [0.5 * channel - 3 for channel in range(rest[2])]
     elif mode == "constant":
         attributes["value"] = 1.25
     np.testing.assert_array_equal(
-        run_layer("padding", [x], attributes), padding(x, attributes).astype(np.float32)
+        run_layer("padding", [x], attributes, precision=precision), padding(x, attributes).astype(np.float32)
     )
 
 

@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given
-from ops.single_layer import run_layer, seeds, values
+from ops.single_layer import precisions, run_layer, seeds, values
 from reference.pooling import pooling
 from reference.slice import part
 
@@ -31,10 +31,11 @@ def parts(draw: st.DrawFn, shape: tuple[int, int, int]) -> dict[str, int]:
 shapes = st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 40))
 
 
-@given(st.data(), shapes, seeds)
-def test_alone(data: st.DataObject, shape: tuple[int, int, int], seed: int) -> None:
-    x, attributes = values(seed, (2, *shape)), data.draw(parts(shape))
-    np.testing.assert_array_equal(run_layer("slice", [x], attributes), part(x, attributes))
+@given(st.data(), shapes, seeds, precisions())
+def test_alone(data: st.DataObject, shape: tuple[int, int, int], seed: int, precision: str) -> None:
+    x, attributes = values(seed, (2, *shape), precision=precision), data.draw(parts(shape))
+    result = run_layer("slice", [x], attributes, precision=precision)
+    np.testing.assert_array_equal(result, part(x, attributes))
 
 
 @given(st.data(), shapes, seeds, st.booleans())
