@@ -245,26 +245,31 @@ REDUCTION = [
 
 # ---- Moving ------------------------------------------------------------------------------------------
 
+
+def joined(axis: int) -> Torch:
+    return lambda *x, **out: torch.cat(x, axis, **out)
+
+
 SSD_BOXES = [1083, 600, 150, 54, 24, 6]
 MOVING = [
     Row(
         "concat, five branches",
         [(33, 33, 256)] * 5,
         lambda network, *x: network.concat(x),
-        lambda *x: torch.cat(x, 1),
+        joined(1),
     ),
     Row(
         "concat, two branches",
         [(56, 56, 64)] * 2,
         lambda network, *x: network.concat(x),
-        lambda *x: torch.cat(x, 1),
+        joined(1),
     ),
     *(
         Row(
             "concat, heads of SSD",
             [(1, boxes, values) for boxes in SSD_BOXES],
             lambda network, *x: network.concat(x, axis=2),
-            lambda *x: torch.cat(x, 3),
+            joined(3),
         )
         for values in (4, 91)
     ),

@@ -116,12 +116,22 @@ def torch_calls(
     parameters: Sequence[torch.Tensor],
 ) -> dict[str, Call]:
     """In both orders of memory, of which the faster one counts: channels last is where mpscnn reads."""
-    calls: dict[str, Call] = {"torch": partial(function, *map(torch.from_numpy, in_planes), *parameters)}
+    calls = {"torch": torch_call(function, *map(torch.from_numpy, in_planes), *parameters)}
     if any(x.ndim == 4 for x in inputs):
         images = [torch.from_numpy(x).permute(0, 3, 1, 2) for x in inputs]
         last = [x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x for x in parameters]
-        calls["torch, channels last"] = partial(function, *images, *last)
+        calls["torch, channels last"] = torch_call(function, *images, *last)
     return calls
+
+
+def torch_call(function: Callable[..., torch.Tensor], *tensors: torch.Tensor) -> Call:
+    """With the result's memory given, as mpscnn's is, where the function takes it: allocating makes a difference."""
+    result = function(*tensors)
+    try:
+        function(*tensors, out=result)
+    except TypeError:
+        return partial(function, *tensors)
+    return partial(function, *tensors, out=result)
 
 
 def onnxruntime_call(network: mpscnn.Network, in_planes: Sequence[Array], threads: int) -> Call:
