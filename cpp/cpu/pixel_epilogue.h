@@ -18,6 +18,18 @@ MPSCNN_INLINE const float *pixel_at(const ConstView &view, std::int64_t image, s
     return view.data + image * view.image_stride + y * view.row_stride + x * view.pixel_stride;
 }
 
+/// Whether rows follow each other without a gap, so that several are one.
+template <class AnyView> MPSCNN_INLINE bool rows_join(const AnyView &view) {
+    return view.row_stride == view.width * view.pixel_stride;
+}
+
+/// Pixels at even distances: visit(y, how many from the beginning of row y on), `join` or else row by row.
+template <class Visit>
+MPSCNN_INLINE void for_each_strip(const Range &rows, std::int64_t width, bool join, Visit visit) {
+    if (join) return visit(rows.begin, rows.size() * width);
+    for (std::int64_t y = rows.begin; y < rows.end; ++y) visit(y, width);
+}
+
 /// The first lanes of the vector at p, of which `remaining` channels exist; the others are zero.
 template <class V> MPSCNN_INLINE typename V::reg load_lanes(const float *p, std::int64_t remaining) {
     return remaining >= V::width ? V::load(p) : V::load_partial(p, remaining);

@@ -3,6 +3,7 @@
 // Reductions of one axis. Sums are taken in pieces, so that their error grows with the length of a piece plus
 // the number of pieces, not with their product.
 
+#include "cpu/lane_shuffles.h"
 #include "cpu/lanes.h"
 #include "cpu/pixel_epilogue.h"
 #include "cpu/work_split.h"
@@ -106,35 +107,38 @@ template <class V> MPSCNN_INLINE void reduce_pixels(const ReductionTask &task, c
 
 // Over the channels of a pixel
 
-/// In several maxima, which need not wait for each other.
-template <class V> float maximum_of_channels(const float *from, std::int64_t channels, float sign) {
-    constexpr int block = 4;
-    auto highest = V::set1(-__builtin_inff()), nan = V::zero();
-    std::int64_t c = 0;
-    if (channels >= block * V::width) {
-        typename V::reg maxima[block], nans[block];
-        for (int v = 0; v < block; ++v) maxima[v] = highest, nans[v] = nan;
-        for (; c + block * V::width <= channels; c += block * V::width)
+/// The largest of sign * x in each lane, and 0 or NaN for a NaN; in several maxima, which need not wait for
+/// each other.
+template <class V> struct ChannelMaxima {
+    typename V::reg highest = V::set1(-__builtin_inff()), nan = V::zero();
+
+    MPSCNN_INLINE ChannelMaxima(const float *from, std::int64_t channels, float sign) {
+        constexpr int block = 4;
+        std::int64_t c = 0;
+        if (channels >= block * V::width) {
+            typename V::reg maxima[block], nans[block];
+            for (int v = 0; v < block; ++v) maxima[v] = highest, nans[v] = nan;
+            for (; c + block * V::width <= channels; c += block * V::width)
 #pragma GCC unroll 4
-            for (int v = 0; v < block; ++v) {
-                const auto x = V::load(from + c + v * V::width);
-                maxima[v] = V::max(maxima[v], V::mul(x, V::set1(sign)));
-                nans[v] = V::add(nans[v], nan_of<V>(x));
-            }
-        highest = V::max(V::max(maxima[0], maxima[1]), V::max(maxima[2], maxima[3]));
-        nan = V::add(V::add(nans[0], nans[1]), V::add(nans[2], nans[3]));
+                for (int v = 0; v < block; ++v) {
+                    const auto x = V::load(from + c + v * V::width);
+                    maxima[v] = V::max(maxima[v], V::mul(x, V::set1(sign)));
+                    nans[v] = V::add(nans[v], nan_of<V>(x));
+                }
+            highest = V::max(V::max(maxima[0], maxima[1]), V::max(maxima[2], maxima[3]));
+            nan = V::add(V::add(nans[0], nans[1]), V::add(nans[2], nans[3]));
+        }
+        for (; c < channels; c += V::width) {
+            const auto x = load_lanes<V>(from + c, channels - c);
+            const auto candidate = V::mul(x, V::set1(sign));
+            highest = V::max(highest, fill_lanes<V>(candidate, channels - c, -__builtin_inff()));
+            nan = V::add(nan, nan_of<V>(x));
+        }
     }
-    for (; c < channels; c += V::width) {
-        const auto x = load_lanes<V>(from + c, channels - c);
-        const auto candidate = V::mul(x, V::set1(sign));
-        highest = V::max(highest, fill_lanes<V>(candidate, channels - c, -__builtin_inff()));
-        nan = V::add(nan, nan_of<V>(x));
-    }
-    return V::maximum(highest) * sign + V::sum(nan);
-}
+};
 
 /// In several sums, which need not wait for each other.
-template <class V> float sum_of_channels(const float *from, std::int64_t channels) {
+template <class V> MPSCNN_INLINE typename V::reg sums_of_channels(const float *from, std::int64_t channels) {
     constexpr int block = 4;
     auto total = V::zero();
     for (std::int64_t begin = 0; begin < channels; begin += longest_piece * block * V::width) {
@@ -148,23 +152,81 @@ template <class V> float sum_of_channels(const float *from, std::int64_t channel
         for (; c < end; c += V::width) sums[0] = V::add(sums[0], load_lanes<V>(from + c, end - c));
         total = V::add(total, V::add(V::add(sums[0], sums[1]), V::add(sums[2], sums[3])));
     }
-    return V::sum(total);
+    return total;
 }
 
-/// Stores the only channel of a pixel.
-template <class V> MPSCNN_INLINE void store_channel(float *out, float value, bool round_to_half) {
-    const auto lanes = V::set1(value);
-    V::store_partial(out, round_to_half ? V::round_to_half(lanes) : lanes, 1);
+/// As many pixels of a row as a vector has lanes, or less.
+template <class V> struct PixelTile {
+    const float *from;
+    std::ptrdiff_t stride;
+    std::int64_t channels, pixels;
+
+    const float *pixel(std::int64_t i) const { return from + i * stride; }
+};
+
+template <class V> MPSCNN_INLINE typename V::reg add_lanes(typename V::reg a, typename V::reg b) {
+    return V::add(a, b);
 }
 
-/// Pixels of the items: action(image, y, x).
-template <class Action>
-MPSCNN_INLINE void for_each_pixel(const View &to, const WorkSplit &split, std::int64_t begin,
-                                  std::int64_t end, Action action) {
+/// For each pixel, in its lane, the sum of the lanes of sums(pixel).
+template <class V, class Sums> MPSCNN_INLINE typename V::reg sum_each(const PixelTile<V> &tile, Sums sums) {
+    typename V::reg each[V::width];
+    for (int i = 0; i < V::width; ++i) each[i] = i < tile.pixels ? sums(i) : V::zero();
+    fold_lanes<V>(each, add_lanes<V>);
+    return each[0];
+}
+
+template <class V> MPSCNN_INLINE typename V::reg maximum_each(const PixelTile<V> &tile, float sign) {
+    typename V::reg highest[V::width];
+    auto nan = V::zero();
+    for (int i = 0; i < V::width; ++i) {
+        if (i >= tile.pixels) {
+            highest[i] = V::zero();
+            continue;
+        }
+        const ChannelMaxima<V> maxima(tile.pixel(i), tile.channels, sign);
+        highest[i] = maxima.highest;
+        nan = V::add(nan, maxima.nan);
+    }
+    fold_lanes<V>(highest, [](typename V::reg a, typename V::reg b) { return V::max(a, b); });
+    const auto result = V::mul(highest[0], V::set1(sign));
+    if (const float any = V::sum(nan); any == any) return V::add(result, V::zero());
+    return V::add(result, sum_each<V>(tile, [&](int i) {
+                      return ChannelMaxima<V>(tile.pixel(i), tile.channels, sign).nan;
+                  }));
+}
+
+/// Stores the only channel of pixels side by side.
+template <class V>
+MPSCNN_INLINE void store_channel(float *out, std::ptrdiff_t stride, std::int64_t pixels,
+                                 typename V::reg values, bool round_to_half) {
+    if (round_to_half) values = V::round_to_half(values);
+    if (stride == 1) return store_lanes<V>(out, values, pixels);
+    float lanes[V::width];
+    V::store(lanes, values);
+    for (std::int64_t i = 0; i < pixels; ++i) out[i * stride] = lanes[i];
+}
+
+/// Reduces the pixels of the items: result(tile, image, y, x) has a lane for each pixel of a tile, which
+/// begins at (y, x). `join`: rows that follow each other without a gap may be taken as one.
+template <class V, class Result>
+MPSCNN_INLINE void reduce_tiles(const ConstView &from, const View &to, bool round_to_half,
+                                const WorkSplit &split, std::int64_t begin, std::int64_t end, bool join,
+                                Result result) {
+    join = join && rows_join(from) && rows_join(to);
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
-        for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y)
-            for (std::int64_t x = 0; x < to.width; ++x) action(item.image, y, x);
+        for_each_strip(item.rows, to.width, join, [&](std::int64_t y, std::int64_t strip) {
+            PixelTile<V> tile{pixel_at(from, item.image, y, 0), from.pixel_stride, from.channels, V::width};
+            float *out = pixel_at(to, item.image, y, 0);
+            for (std::int64_t x = 0; x < strip; x += V::width) {
+                tile.pixels = smaller(V::width, strip - x);
+                store_channel<V>(out, to.pixel_stride, tile.pixels, result(tile, item.image, y, x),
+                                 round_to_half);
+                tile.from += V::width * tile.stride;
+                out += V::width * to.pixel_stride;
+            }
+        });
     }
 }
 
@@ -194,16 +256,14 @@ void reduction_run(const ReductionTask &task, int threads, std::int64_t begin, s
         for (std::int64_t index = begin; index < end; ++index) reduce_pixels<V>(task, split.item(index));
         return;
     }
-    const std::int64_t channels = task.source.channels;
     const float sign = task.kind == ReductionKind::max ? 1.0f : -1.0f;
-    for_each_pixel(task.destination, split, begin, end,
-                   [&](std::int64_t image, std::int64_t y, std::int64_t x) {
-                       const float *from = pixel_at(task.source, image, y, x);
-                       const float result =
-                           is_sum(task) ? sum_of_channels<V>(from, channels) * task.factor / task.divisor
-                                        : maximum_of_channels<V>(from, channels, sign);
-                       store_channel<V>(pixel_at(task.destination, image, y, x), result, task.round_to_half);
-                   });
+    reduce_tiles<V>(task.source, task.destination, task.round_to_half, split, begin, end, true,
+                    [&](const PixelTile<V> &tile, std::int64_t, std::int64_t, std::int64_t) {
+                        if (!is_sum(task)) return maximum_each<V>(tile, sign);
+                        return scaled<V>(task, sum_each<V>(tile, [&](int i) {
+                                             return sums_of_channels<V>(tile.pixel(i), tile.channels);
+                                         }));
+                    });
 }
 
 // The place of an extreme
@@ -214,34 +274,59 @@ inline std::int64_t first_nan(const float *from, std::int64_t channels) {
     return c;
 }
 
-/// First channel that holds the largest value of sign * x.
-template <class V> std::int64_t argument_of_maximum(const float *from, std::int64_t channels, float sign) {
+/// In each lane the largest value so far and the first channel that holds it.
+template <class V> struct Extreme {
+    typename V::reg value, place;
+};
+
+template <class V, int size, bool higher> MPSCNN_INLINE Extreme<V> lane_halves(Extreme<V> a, Extreme<V> b) {
+    return {lane_halves<V, size, higher>(a.value, b.value), lane_halves<V, size, higher>(a.place, b.place)};
+}
+
+/// The better one in each lane; of equal ones the first.
+template <class V> MPSCNN_INLINE Extreme<V> better(Extreme<V> a, Extreme<V> b) {
+    const auto is_less = V::less(a.value, b.value), is_greater = V::less(b.value, a.value);
+    const auto first = V::select(is_greater, a.place, V::min(a.place, b.place));
+    return {V::select(is_less, b.value, a.value), V::select(is_less, b.place, first)};
+}
+
+/// Of sign * x; NaN are added to `nan`.
+template <class V>
+MPSCNN_INLINE Extreme<V> extremes_of_channels(const float *from, std::int64_t channels, float sign,
+                                              typename V::reg &nan) {
     const auto factor = V::set1(sign), step = V::set1(static_cast<float>(V::width));
     const auto candidate = [&](std::int64_t c) {
-        return fill_lanes<V>(V::mul(load_lanes<V>(from + c, channels - c), factor), channels - c,
-                             -__builtin_inff());
+        const auto x = fill_lanes<V>(V::mul(load_lanes<V>(from + c, channels - c), factor), channels - c,
+                                     -__builtin_inff());
+        nan = V::add(nan, nan_of<V>(x));
+        return x;
     };
-    auto places = lane_numbers<V>(), best = candidate(0), best_places = places, nan = nan_of<V>(best);
+    auto places = lane_numbers<V>();
+    Extreme<V> best{candidate(0), places};
     for (std::int64_t c = V::width; c < channels; c += V::width) {
         places = V::add(places, step);
         const auto x = candidate(c);
-        const auto is_better = V::less(best, x);
-        best = V::select(is_better, x, best);
-        best_places = V::select(is_better, places, best_places);
-        nan = V::add(nan, nan_of<V>(x));
+        const auto is_better = V::less(best.value, x);
+        best = {V::select(is_better, x, best.value), V::select(is_better, places, best.place)};
     }
-    const float has_nan = V::sum(nan);
-    if (has_nan != has_nan) return first_nan(from, channels);
-    float values[V::width], at[V::width];
-    V::store(values, best);
-    V::store(at, best_places);
-    int chosen = 0;
-    for (int lane = 1; lane < V::width; ++lane) {
-        const bool is_better = values[lane] > values[chosen];
-        const bool is_earlier = values[lane] == values[chosen] && at[lane] < at[chosen];
-        if (is_better || is_earlier) chosen = lane;
-    }
-    return static_cast<std::int64_t>(at[chosen]);
+    return best;
+}
+
+/// For each pixel, in its lane, the first channel that holds the largest value of sign * x, or the first NaN.
+template <class V> MPSCNN_INLINE typename V::reg argument_each(const PixelTile<V> &tile, float sign) {
+    Extreme<V> best[V::width];
+    auto nan = V::zero();
+    for (int i = 0; i < V::width; ++i)
+        best[i] = i < tile.pixels ? extremes_of_channels<V>(tile.pixel(i), tile.channels, sign, nan)
+                                  : Extreme<V>{V::zero(), V::zero()};
+    fold_lanes<V>(best, better<V>);
+    if (const float any = V::sum(nan); any == any) return best[0].place;
+    float places[V::width];
+    V::store(places, best[0].place);
+    for (std::int64_t i = 0; i < tile.pixels; ++i)
+        if (const std::int64_t place = first_nan(tile.pixel(i), tile.channels); place < tile.channels)
+            places[i] = static_cast<float>(place);
+    return V::load(places);
 }
 
 template <class V> Work argument_work(const ArgumentTask &task, int threads) {
@@ -252,20 +337,18 @@ template <class V>
 void argument_run(const ArgumentTask &task, int threads, std::int64_t begin, std::int64_t end, std::byte *) {
     const WorkSplit split = split_source(task.source, task.source.height, 1, threads);
     const float sign = task.of_maximum ? 1.0f : -1.0f;
-    for_each_pixel(
-        task.destination, split, begin, end, [&](std::int64_t image, std::int64_t y, std::int64_t x) {
-            const std::int64_t place =
-                argument_of_maximum<V>(pixel_at(task.source, image, y, x), task.source.channels, sign);
-            store_channel<V>(pixel_at(task.destination, image, y, x), static_cast<float>(place),
-                             task.round_to_half);
-        });
+    reduce_tiles<V>(task.source, task.destination, task.round_to_half, split, begin, end, true,
+                    [&](const PixelTile<V> &tile, std::int64_t, std::int64_t, std::int64_t) {
+                        return argument_each<V>(tile, sign);
+                    });
 }
 
 // Weighted sums
 
+/// In each lane the sum of products, and the number of weights that are not zero.
 template <class V>
-float weighted_sum(const float *from, const float *weights, std::int64_t channels, bool divides) {
-    auto sum = V::zero(), count = V::zero();
+MPSCNN_INLINE void add_weighted(const float *from, const float *weights, std::int64_t channels,
+                                typename V::reg &sum, typename V::reg &count) {
     const auto one = V::set1(1.0f);
     for (std::int64_t c = 0; c < channels; c += V::width) {
         const auto w = load_lanes<V>(weights + c, channels - c);
@@ -273,8 +356,6 @@ float weighted_sum(const float *from, const float *weights, std::int64_t channel
         const auto is_positive = V::select(V::less(V::zero(), w), one, V::zero());
         count = V::add(count, V::select(V::less(w, V::zero()), one, is_positive));
     }
-    const float total = V::sum(sum), divisor = V::sum(count);
-    return divides && divisor > 0.0f ? total / divisor : total;
 }
 
 template <class V> Work weighted_reduction_work(const WeightedReductionTask &task, int threads) {
@@ -286,13 +367,26 @@ void weighted_reduction_run(const WeightedReductionTask &task, int threads, std:
                             std::int64_t end, std::byte *) {
     const WorkSplit split = split_source(task.source, task.source.height, 1, threads);
     const ConstView &weights = task.second;
-    for_each_pixel(
-        task.destination, split, begin, end, [&](std::int64_t image, std::int64_t y, std::int64_t x) {
-            const float *weight = pixel_at(weights, weights.batch == 1 ? 0 : image,
-                                           weights.height == 1 ? 0 : y, weights.width == 1 ? 0 : x);
-            const float result = weighted_sum<V>(pixel_at(task.source, image, y, x), weight,
-                                                 task.source.channels, task.divides);
-            store_channel<V>(pixel_at(task.destination, image, y, x), result, task.round_to_half);
+    const bool one_for_all = weights.height == 1 && weights.width == 1;
+    const bool one_for_each = weights.height == task.source.height && weights.width == task.source.width;
+    reduce_tiles<V>(
+        task.source, task.destination, task.round_to_half, split, begin, end,
+        one_for_all || (one_for_each && rows_join(weights)),
+        [&](const PixelTile<V> &tile, std::int64_t image, std::int64_t y, std::int64_t x) {
+            const bool each = !one_for_all && weights.width == task.source.width;
+            const float *weight =
+                pixel_at(weights, weights.batch == 1 ? 0 : image, weights.height == 1 ? 0 : y, each ? x : 0);
+            const std::ptrdiff_t stride = each ? weights.pixel_stride : 0;
+            typename V::reg sums[V::width], counts[V::width];
+            for (int i = 0; i < V::width; ++i) {
+                sums[i] = counts[i] = V::zero();
+                if (i < tile.pixels)
+                    add_weighted<V>(tile.pixel(i), weight + i * stride, tile.channels, sums[i], counts[i]);
+            }
+            fold_lanes<V>(sums, add_lanes<V>);
+            if (!task.divides) return sums[0];
+            fold_lanes<V>(counts, add_lanes<V>);
+            return V::select(V::less(V::zero(), counts[0]), V::div(sums[0], counts[0]), sums[0]);
         });
 }
 

@@ -32,6 +32,7 @@
 //   round_to_half(a)         to half and back: nearest even, overflow to infinity, subnormals kept, NaN made
 //                            quiet
 //   power_of_two(n)          2^n for whole numbers n in [-126, 127]
+//   has_scale                whether there is scale(a, n): a * 2^n for whole numbers n, rounded once
 //   exponent(a), significand(a)
 //                            a = significand * 2^exponent with 1 <= significand < 2, for positive normal a
 //   sum(a), maximum(a)       over the lanes: lane i with lane i + width / 2, and so on by halves; maximum is
@@ -84,6 +85,7 @@ template <class V, class... Low> MPSCNN_INLINE typename V::reg exponential(typen
     ReducedExponent<V> reduced(x);
     if constexpr (sizeof...(low) > 0) reduced.r = V::add(reduced.r, low...);
     const auto p = V::add(exponential_less_one_reduced<V>(reduced.r), V::set1(1.0f));
+    if constexpr (V::has_scale) return V::scale(p, reduced.n);
     // 2^n in two factors, since n itself may lie outside the exponents of a float.
     const auto half = product_to_whole<V>(reduced.n, 0.5f);
     return V::mul(V::mul(p, V::power_of_two(half)), V::power_of_two(V::sub(reduced.n, half)));

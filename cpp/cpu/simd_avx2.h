@@ -11,6 +11,7 @@ namespace mpscnn::cpu::avx2 {
 struct Simd {
     static constexpr int width = 8;
     static constexpr bool fused_multiply_add = true;
+    static constexpr bool has_scale = false;
     static constexpr int gemm_rows = 6, gemm_vectors = 2, gemm_last_vectors = 3;
     using reg = __m256;
     using mask = __m256;

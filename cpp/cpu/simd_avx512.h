@@ -20,6 +20,7 @@ namespace mpscnn::cpu::avx512 {
 struct Simd {
     static constexpr int width = 16;
     static constexpr bool fused_multiply_add = true;
+    static constexpr bool has_scale = true;
     static constexpr int gemm_rows = 14, gemm_vectors = 2, gemm_last_vectors = 2;
     using reg = __m512;
     using mask = __mmask16;
@@ -57,6 +58,7 @@ struct Simd {
         _mm256_storeu_si256(reinterpret_cast<__m256i *>(p), _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
     }
 
+    static MPSCNN_INLINE reg scale(reg a, reg n) { return _mm512_scalef_ps(a, n); }
     static MPSCNN_INLINE reg power_of_two(reg n) {
         // n + 127 stands in the last bits of the sum; the shift makes it an exponent.
         const __m512i biased = _mm512_castps_si512(_mm512_add_ps(n, set1(12582912.0f + 127.0f)));

@@ -11,6 +11,7 @@ namespace mpscnn::cpu::baseline {
 struct Simd {
     static constexpr int width = 4;
     static constexpr bool fused_multiply_add = false;
+    static constexpr bool has_scale = false;
     static constexpr int gemm_rows = 4, gemm_vectors = 2, gemm_last_vectors = 2;
     using reg = __m128;
     using mask = __m128;

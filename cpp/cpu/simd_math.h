@@ -16,7 +16,13 @@ template <class V> struct Extended {
     typename V::reg high, low;
 };
 
-template <class V> MPSCNN_INLINE typename V::reg negate(typename V::reg x) { return V::sub(V::zero(), x); }
+/// By the compiler's own sign, so that it becomes part of a product's sum.
+template <class V> MPSCNN_INLINE typename V::reg negate(typename V::reg x) {
+    if constexpr (requires { x.first; })
+        return {-x.first, -x.second};
+    else
+        return -x;
+}
 /// |x|, of -0 either zero.
 template <class V> MPSCNN_INLINE typename V::reg absolute(typename V::reg x) {
     return V::max(negate<V>(x), x);
@@ -28,6 +34,7 @@ MPSCNN_INLINE typename V::reg exponential_of_negative(typename V::reg x, Low... 
     ReducedExponent<V> reduced(V::max(V::set1(-104.0f), x));
     if constexpr (sizeof...(low) > 0) reduced.r = V::add(reduced.r, low...);
     const auto p = V::add(exponential_less_one_reduced<V>(reduced.r), V::set1(1.0f));
+    if constexpr (V::has_scale) return V::scale(p, reduced.n);
     // n >= -150, but n + 25 is an exponent that floats have: the second product alone may round.
     const auto raised = V::power_of_two(V::add(reduced.n, V::set1(25.0f)));
     return V::mul(V::mul(p, raised), V::set1(0x1p-25f));
@@ -201,10 +208,10 @@ template <class V> MPSCNN_INLINE typename V::reg gelu(typename V::reg x) {
     g = V::fma(g, t, V::set1(-6.078965866e-1f));
     g = V::fma(g, t, V::set1(7.552851354e-1f));
     const auto square = product<V>(z, V::mul(V::set1(-0.5f), z));
-    const auto power = exponential_of_negative<V>(square.high, square.low), scale = V::mul(g, inverse);
-    const auto below = V::mul(V::mul(x, scale), power); // in this order for the sake of subnormal results
-    const auto above = V::mul(x, V::sub(one, V::mul(scale, power)));
-    return V::select(V::less(x, V::zero()), below, above);
+    const auto power = exponential_of_negative<V>(square.high, square.low);
+    // Before the power, for the sake of subnormal results; infinity times a power of zero would be NaN.
+    const auto scaled = V::mul(V::min(V::set1(0x1.fffffep127f), x), V::mul(g, inverse));
+    return V::select(V::less(x, V::zero()), V::mul(scaled, power), V::fma(negate<V>(scaled), power, x));
 }
 
 } // namespace

@@ -11,6 +11,7 @@ namespace mpscnn::cpu::neon {
 struct Simd {
     static constexpr int width = 4;
     static constexpr bool fused_multiply_add = true;
+    static constexpr bool has_scale = false;
     static constexpr int gemm_rows = 8, gemm_vectors = 3, gemm_last_vectors = 3;
     using reg = float32x4_t;
     using mask = uint32x4_t;

@@ -11,6 +11,7 @@ namespace {
 
 template <class V> struct Twice {
     static constexpr bool fused_multiply_add = V::fused_multiply_add;
+    static constexpr bool has_scale = V::has_scale;
 
     struct reg {
         typename V::reg first, second;
@@ -48,6 +49,11 @@ template <class V> struct Twice {
     }
     static MPSCNN_INLINE reg select(mask m, reg a, reg b) {
         return {V::select(m.first, a.first, b.first), V::select(m.second, a.second, b.second)};
+    }
+    static MPSCNN_INLINE reg scale(reg a, reg n)
+        requires has_scale
+    {
+        return {V::scale(a.first, n.first), V::scale(a.second, n.second)};
     }
     static MPSCNN_INLINE reg power_of_two(reg n) {
         return {V::power_of_two(n.first), V::power_of_two(n.second)};

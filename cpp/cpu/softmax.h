@@ -2,7 +2,9 @@
 
 // Softmax over the channels of each pixel, e^(x - maximum) / sum of these, and its logarithm.
 
+#include "cpu/lane_shuffles.h"
 #include "cpu/lanes.h"
+#include "cpu/pack.h"
 #include "cpu/pixel_epilogue.h"
 #include "cpu/simd_math.h"
 #include "cpu/work_split.h"
@@ -10,88 +12,95 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Pixels that take each step together: one pixel's sums, maximum and logarithm would have to wait for each
-/// other.
+/// Pixels of a row that take each step together, at most as many as a vector has lanes: one pixel's maximum,
+/// sum and logarithm would have to wait for each other.
 struct SoftmaxBlock {
-    static constexpr std::int64_t most = 16, cached_floats = 4096;
-
     const float *from;
     float *to;
     std::ptrdiff_t from_stride, to_stride;
     std::int64_t pixels, channels, writable;
-    bool round_to_half;
-    alignas(64) float maxima[most], sums[most];
+    float *values; ///< scratch: whole vectors for each pixel
 };
 
-/// The largest number: a NaN need not be found here. It comes back in its own exponential, hence in the sum
-/// and everywhere.
-template <class V> MPSCNN_INLINE float channel_maximum(const float *from, std::int64_t channels) {
+/// The largest of each pixel's channels, in its lane. A NaN need not be found here: it comes back in its own
+/// exponential, hence in the sum and everywhere.
+template <class V> MPSCNN_INLINE typename V::reg maximum_of_each(const SoftmaxBlock &block) {
     const auto lowest = V::set1(-__builtin_inff());
-    if (channels < V::width)
-        return V::maximum(
-            fill_lanes<V>(V::max(lowest, V::load_partial(from, channels)), channels, -__builtin_inff()));
-    auto highest = V::max(lowest, V::load(from + channels - V::width));
-    for (std::int64_t c = 0; c + V::width <= channels; c += V::width)
-        highest = V::max(highest, V::load(from + c));
-    return V::maximum(highest);
-}
-
-/// e^(x - maximum) of a vector, of whose lanes `left` exist.
-template <class V>
-MPSCNN_INLINE typename V::reg shifted_power(const float *from, float maximum, std::int64_t left) {
-    return exponential_of_negative<V>(V::sub(load_lanes<V>(from, left), V::set1(maximum)));
-}
-
-/// Sums of the exponentials, which take the results' place if asked.
-template <class V, bool stores> MPSCNN_INLINE void sum_exponentials(SoftmaxBlock &block) {
-    for (std::int64_t p = 0; p < block.pixels; ++p) {
-        const float *from = block.from + p * block.from_stride;
-        float *to = block.to + p * block.to_stride;
-        const float maximum = block.maxima[p] = channel_maximum<V>(from, block.channels);
-        auto sums = V::zero();
-        std::int64_t c = 0;
-        for (; c + V::width <= block.channels; c += V::width) {
-            const auto power = shifted_power<V>(from + c, maximum, V::width);
-            if constexpr (stores) V::store(to + c, power);
-            sums = V::add(sums, power);
+    const std::int64_t whole = block.channels / V::width * V::width, left = block.channels - whole;
+    typename V::reg maxima[V::width];
+    const float *from = block.from;
+    for (std::int64_t p = 0; p < V::width; ++p, from += block.from_stride) {
+        auto highest = lowest;
+        if (p < block.pixels) {
+            for (std::int64_t c = 0; c < whole; c += V::width) highest = V::max(highest, V::load(from + c));
+            if (left > 0)
+                highest = V::max(highest,
+                                 fill_lanes<V>(V::load_partial(from + whole, left), left, -__builtin_inff()));
         }
-        if (const std::int64_t left = block.channels - c; left > 0) {
-            const auto power = shifted_power<V>(from + c, maximum, left);
-            if constexpr (stores) store_lanes<V>(to + c, power, block.writable - c);
-            sums = V::add(sums, fill_lanes<V>(power, left, 0.0f));
-        }
-        block.sums[p] = V::sum(sums);
+        maxima[p] = highest;
     }
+    fold_lanes<V>(maxima, [](typename V::reg a, typename V::reg b) { return V::max(a, b); });
+    return maxima[0];
 }
 
-/// Stores result(pixel, where its vector begins, lanes that exist) for each vector.
-template <class V, class Result> MPSCNN_INLINE void store_results(const SoftmaxBlock &block, Result result) {
-    for (std::int64_t p = 0; p < block.pixels; ++p) {
-        float *to = block.to + p * block.to_stride;
-        for (std::int64_t c = 0; c < block.channels; c += V::width) {
-            auto value = result(p, c, block.channels - c);
-            if (block.round_to_half) value = V::round_to_half(value);
-            store_lanes<V>(to + c, value, block.writable - c);
+/// Each pixel's sum of the exponentials of x - maximum, in its lane. The differences (`logarithm`) or their
+/// exponentials become the scratch values.
+template <class V, bool logarithm> MPSCNN_INLINE typename V::reg sum_exponentials(const SoftmaxBlock &block) {
+    alignas(64) float maxima[V::width];
+    V::store(maxima, maximum_of_each<V>(block));
+    const std::int64_t whole = block.channels / V::width * V::width, left = block.channels - whole;
+    typename V::reg sums[V::width];
+    const float *from = block.from;
+    float *to = block.values;
+    for (std::int64_t p = 0; p < V::width; ++p, from += block.from_stride) {
+        auto sum = V::zero();
+        if (p < block.pixels) {
+            const auto maximum = V::set1(maxima[p]);
+            const auto add = [&](typename V::reg difference) {
+                const auto power = exponential_of_negative<V>(difference);
+                V::store(to, logarithm ? difference : power);
+                to += V::width;
+                sum = V::add(sum, power);
+            };
+            for (std::int64_t c = 0; c < whole; c += V::width) add(V::sub(V::load(from + c), maximum));
+            // e^-80 is too small to count beside the maximum's 1; what is smaller may be subnormal, hence
+            // slow.
+            if (left > 0)
+                add(fill_lanes<V>(V::sub(V::load_partial(from + whole, left), maximum), left, -80.0f));
         }
+        sums[p] = sum;
     }
+    fold_lanes<V>(sums, [](typename V::reg a, typename V::reg b) { return V::add(a, b); });
+    return fill_lanes<V>(sums[0], block.pixels, 1.0f);
 }
 
-template <class V> void softmax_block(SoftmaxBlock &block) {
-    sum_exponentials<V, true>(block);
-    store_results<V>(block, [&](std::int64_t p, std::int64_t c, std::int64_t left) {
-        return V::div(load_lanes<V>(block.to + p * block.to_stride + c, left), V::set1(block.sums[p]));
-    });
-}
-
-template <class V> void log_softmax_block(SoftmaxBlock &block) {
-    sum_exponentials<V, false>(block);
-    for (std::int64_t p = block.pixels; p % V::width != 0; ++p) block.sums[p] = 1.0f;
-    for (std::int64_t p = 0; p < block.pixels; p += V::width)
-        V::store(block.sums + p, scaled_logarithm<V>(V::load(block.sums + p), 1.0f, 0.0f));
-    store_results<V>(block, [&](std::int64_t p, std::int64_t c, std::int64_t left) {
-        // The maximum first: the difference keeps its digits when x is large.
-        const auto x = load_lanes<V>(block.from + p * block.from_stride + c, left);
-        return V::sub(V::sub(x, V::set1(block.maxima[p])), V::set1(block.sums[p]));
+template <class V, bool logarithm> void softmax_block(const SoftmaxBlock &block, bool round_to_half) {
+    const auto sums = sum_exponentials<V, logarithm>(block);
+    alignas(64) float terms[V::width];
+    if constexpr (logarithm)
+        V::store(terms, scaled_logarithm<V>(sums, 1.0f, 0.0f));
+    else
+        V::store(terms, V::div(V::set1(1.0f), sums));
+    const std::int64_t whole = round_up_to_width<V>(block.channels);
+    const auto store_pixels = [&](std::int64_t begin, std::int64_t end, auto store) {
+        for (std::int64_t p = begin; p < end; ++p) {
+            const float *values = block.values + p * whole;
+            float *to = block.to + p * block.to_stride;
+            const auto term = V::set1(terms[p]);
+            for (std::int64_t c = 0; c < whole; c += V::width) {
+                auto value = V::load(values + c);
+                value = logarithm ? V::sub(value, term) : V::mul(value, term);
+                if (round_to_half) value = V::round_to_half(value);
+                store(to + c, value, c);
+            }
+        }
+    };
+    // Where pixels lie side by side a whole vector may reach into the next ones, which are written after it.
+    const std::int64_t reached = divide_up(whole - block.channels, block.channels);
+    const std::int64_t plain = block.to_stride == block.channels ? larger(0, block.pixels - reached) : 0;
+    store_pixels(0, plain, [](float *to, typename V::reg value, std::int64_t) { V::store(to, value); });
+    store_pixels(plain, block.pixels, [&](float *to, typename V::reg value, std::int64_t c) {
+        store_lanes<V>(to, value, block.writable - c);
     });
 }
 
@@ -99,30 +108,41 @@ inline WorkSplit softmax_split(const SoftmaxTask &task, int threads) {
     return split_elements(task.destination, threads);
 }
 
+template <class V> inline std::int64_t pixels_of_block(const SoftmaxTask &task) {
+    constexpr std::int64_t cached_floats = 4096;
+    return clamped(cached_floats / task.destination.channels, 1, V::width);
+}
+
 template <class V> Work softmax_work(const SoftmaxTask &task, int threads) {
-    return {softmax_split(task, threads).items(), 0};
+    const std::int64_t floats = pixels_of_block<V>(task) * round_up_to_width<V>(task.destination.channels);
+    return {softmax_split(task, threads).items(), static_cast<std::size_t>(floats) * sizeof(float)};
 }
 
 template <class V>
-void softmax_run(const SoftmaxTask &task, int threads, std::int64_t begin, std::int64_t end, std::byte *) {
+void softmax_run(const SoftmaxTask &task, int threads, std::int64_t begin, std::int64_t end,
+                 std::byte *scratch) {
     const WorkSplit split = softmax_split(task, threads);
     const View &to = task.destination;
     const ConstView &from = task.source;
-    const std::int64_t most = clamped(SoftmaxBlock::cached_floats / to.channels, 1, SoftmaxBlock::most);
+    const std::int64_t most = pixels_of_block<V>(task);
+    const bool join = rows_join(from) && rows_join(to);
     SoftmaxBlock block{};
     block.from_stride = from.pixel_stride, block.to_stride = to.pixel_stride;
     block.channels = to.channels, block.writable = to.writable_channels;
-    block.round_to_half = task.round_to_half;
+    block.values = reinterpret_cast<float *>(scratch);
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
-        for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y) {
-            for (std::int64_t x = 0; x < to.width; x += most) {
-                block.from = pixel_at(from, item.image, y, x);
-                block.to = pixel_at(to, item.image, y, x);
-                block.pixels = smaller(most, to.width - x);
-                task.logarithm ? log_softmax_block<V>(block) : softmax_block<V>(block);
+        for_each_strip(item.rows, to.width, join, [&](std::int64_t y, std::int64_t pixels) {
+            block.from = pixel_at(from, item.image, y, 0);
+            block.to = pixel_at(to, item.image, y, 0);
+            for (std::int64_t x = 0; x < pixels; x += most) {
+                block.pixels = smaller(most, pixels - x);
+                task.logarithm ? softmax_block<V, true>(block, task.round_to_half)
+                               : softmax_block<V, false>(block, task.round_to_half);
+                block.from += most * block.from_stride;
+                block.to += most * block.to_stride;
             }
-        }
+        });
     }
 }
 

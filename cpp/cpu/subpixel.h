@@ -3,12 +3,13 @@
 // Channels rearranged to blocks of pixels, of a tensor or of a convolution's result while it is in the cache.
 
 #include "cpu/convolution.h"
+#include "cpu/lane_shuffles.h"
 #include "cpu/padding.h"
 
 namespace mpscnn::cpu {
 namespace {
 
-/// The channels that become pixel (block_y, block_x) of a block, copied to their pixel.
+/// The channels that become pixel `position` of a block, copied to their pixel.
 template <class V>
 MPSCNN_INLINE void copy_block_pixel(const float *from, float *to, std::int64_t channels,
                                     std::int64_t position, std::int64_t positions, bool channel_major) {
@@ -17,12 +18,35 @@ MPSCNN_INLINE void copy_block_pixel(const float *from, float *to, std::int64_t c
     for (std::int64_t channel = 0; channel < channels; ++channel) to[channel] = from[channel * positions];
 }
 
+/// Both pixels of one row of a block of two rows, whose channels take turns by four.
+template <class V>
+MPSCNN_INLINE void copy_pair(const float *from, float *first, float *second, std::int64_t channels,
+                             bool lower_row) {
+    std::int64_t channel = 0;
+    for (; channel + V::width <= channels; channel += V::width, from += 4 * V::width) {
+        typename V::reg rows[2];
+        for (int half = 0; half < 2; ++half) {
+            const auto a = V::load(from + 2 * half * V::width), b = V::load(from + (2 * half + 1) * V::width);
+            rows[half] = lower_row ? every_second_pair<V, 1>(a, b) : every_second_pair<V, 0>(a, b);
+        }
+        V::store(first + channel, every_second<V, 0>(rows[0], rows[1]));
+        V::store(second + channel, every_second<V, 1>(rows[0], rows[1]));
+    }
+    for (from += 2 * lower_row; channel < channels; ++channel, from += 4)
+        first[channel] = from[0], second[channel] = from[1];
+}
+
 /// Row y of an image of the destination from the source row that it belongs to.
 template <class V>
 inline void rearrange_row(const float *source, std::ptrdiff_t source_pixel, const View &to, float *row,
                           std::int64_t y, std::int64_t scale, bool channel_major) {
     const std::int64_t first = y % scale * scale; // position in a block
-    for (std::int64_t x = 0; x < to.width; source += source_pixel)
+    std::int64_t x = 0;
+    if (channel_major && scale == 2)
+        for (; x + 2 <= to.width; x += 2, source += source_pixel)
+            copy_pair<V>(source, row + x * to.pixel_stride, row + (x + 1) * to.pixel_stride, to.channels,
+                         first > 0);
+    for (; x < to.width; source += source_pixel)
         for (std::int64_t position = first; position < first + scale && x < to.width; ++position, ++x)
             copy_block_pixel<V>(source, row + x * to.pixel_stride, to.channels, position, scale * scale,
                                 channel_major);
