@@ -39,7 +39,19 @@ GNUSTEP = (f"clang-{LLVM}", "libgnustep-base-dev", "gobjc")
 # slow builds of tests/consumer.
 ON_ALL_CORES = ("-n", JOBS, "--dist=loadfile", "--no-loadscope-reorder")
 
-EVERYTHING = ("lint", "libcxx", "tidy", "isa", "emulated", "sanitize", "fuzz", "judges", "metal", "tests")
+EVERYTHING = (
+    "lint",
+    "libcxx",
+    "tidy",
+    "isa",
+    "emulated",
+    "sanitize",
+    "fuzz",
+    "judges",
+    "metal",
+    "metal_sanitize",
+    "tests",
+)
 
 
 @nox.session
@@ -169,27 +181,36 @@ def sanitize(session: nox.Session) -> None:
 @nox.session
 def metal(session: nox.Session) -> None:
     """The Metal engine on an emulation of Metal (Linux on x86-64): shaders, rules, networks. Arguments go to pytest."""
-    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-        session.skip("the emulation of Metal runs on Linux on x86-64 only")
-    install_system_packages(session, "ccache", *GNUSTEP)
-    package = "numpy", "pillow", "rich", "typer"
-    needed = "pybind11>=3.0", *package, "pytest", "pytest-xdist", "hypothesis", LIBCLANG
-    session.install(*CPP_BUILD_TOOLS, *needed)
-    found = session.run("python", "-m", "pybind11", "--cmakedir", silent=True)
-    assert isinstance(found, str)
-    build = BUILD / "metal-emulation"
-    options = ("-G", "Ninja", "-DMPSCNN_BUILD_PYTHON=ON", f"-Dpybind11_DIR={found.strip()}")
-    session.run("cmake", "--preset", "metal-emulation", *options, silent=True)
-    targets = "_core", "mpscnn_metallib", "tests/metal_emulation/all"
-    session.run("cmake", "--build", str(build), "-j", JOBS, "--target", *targets)
-    run_ctest(session, "metal-emulation/tests/metal_emulation")
-    link_package(build / "package" / "mpscnn", sorted(build.glob("_core*")))
-    environment = {"PYTHONPATH": str(build / "package"), "MPSCNN_CACHE": str(build / "cache")}
+    build = build_emulation(session, "metal-emulation")
+    environment = emulation_environment(build)
     session.run("pytest", "tests/metal", *ON_ALL_CORES, *session.posargs, env=environment)
     # Few examples of each: the emulation is slow, and the CPU engine has many.
     for judged in ("tests/ops", "tests/kernels"):
         quick = "--device=metal", "--hypothesis-profile=quick", *ON_ALL_CORES
         session.run("pytest", judged, *quick, *session.posargs, env=environment)
+
+
+@nox.session
+def metal_sanitize(session: nox.Session) -> None:
+    """The Metal engine, the emulation and the shaders with the sanitizers of `sanitize`. Arguments go to pytest."""
+    install_system_packages(session, *SANITIZERS)
+    for name, sanitizers in (("asan", "address,undefined"), ("tsan", "thread")):
+        runtime = sanitizer_runtime(session, name)
+        # Python is not instrumented, so the runtime is a library of its own, which it loads before all others.
+        linked = f"-shared-libsan -Wl,-rpath,{runtime.parent}"
+        kinds = ("EXE", "SHARED", "MODULE")
+        build = build_emulation(
+            session,
+            f"metal-{name}",
+            f"-DMPSCNN_SANITIZE={sanitizers}",
+            *(f"-DCMAKE_{kind}_LINKER_FLAGS={linked}" for kind in kinds),
+        )
+        environment = emulation_environment(build) | {
+            "LD_PRELOAD": str(runtime),
+            # Python keeps much until it ends; what the engine leaves behind is counted by the emulation.
+            "ASAN_OPTIONS": "detect_leaks=0",
+        }
+        session.run("pytest", "tests/metal", *ON_ALL_CORES, *session.posargs, env=environment)
 
 
 @nox.session
@@ -269,6 +290,39 @@ def is_installed(package: str) -> bool:
 def install_package(session: nox.Session) -> None:
     """The package as a user installs it, with what its tests use."""
     session.install(*CPP_BUILD_TOOLS, ".[test]")
+
+
+def build_emulation(session: nox.Session, name: str, *options: str) -> Path:
+    """Builds the Metal engine with the emulation in build/<name> and runs the emulation's own tests."""
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        session.skip("the emulation of Metal runs on Linux on x86-64 only")
+    install_system_packages(session, "ccache", *GNUSTEP)
+    package = "numpy", "pillow", "rich", "typer"
+    needed = "pybind11>=3.0", *package, "pytest", "pytest-xdist", "hypothesis", LIBCLANG
+    session.install(*CPP_BUILD_TOOLS, *needed)
+    found = session.run("python", "-m", "pybind11", "--cmakedir", silent=True)
+    assert isinstance(found, str)
+    build = BUILD / name
+    general = ("-G", "Ninja", "-DMPSCNN_BUILD_PYTHON=ON", f"-Dpybind11_DIR={found.strip()}")
+    session.run("cmake", "--preset", "metal-emulation", "-B", str(build), *general, *options, silent=True)
+    targets = "_core", "mpscnn_metallib", "tests/metal_emulation/all"
+    session.run("cmake", "--build", str(build), "-j", JOBS, "--target", *targets)
+    run_ctest(session, f"{name}/tests/metal_emulation")
+    link_package(build / "package" / "mpscnn", sorted(build.glob("_core*")))
+    return build
+
+
+def emulation_environment(build: Path) -> dict[str, str]:
+    """What lets Python find the package of that build."""
+    return {"PYTHONPATH": str(build / "package"), "MPSCNN_CACHE": str(build / "cache")}
+
+
+def sanitizer_runtime(session: nox.Session, name: str) -> Path:
+    """The library of clang's that instrumented code calls: "asan" or "tsan"."""
+    file = f"libclang_rt.{name}-{platform.machine()}.so"
+    found = session.run(f"clang++-{LLVM}", f"-print-file-name={file}", external=True, silent=True)
+    assert isinstance(found, str)
+    return Path(found.strip())
 
 
 def link_package(package: Path, extension: list[Path]) -> None:
