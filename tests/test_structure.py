@@ -24,7 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "vision": {"core"},
     "engine": {"core", "ops", "kernels"},
     "cpu": {"core", "ops", "engine"},
-    "metal": {"core", "ops", "engine", "shaders"},
+    "metal": {"core", "ops", "engine", "shaders", "vision"},
     "api": {"core", "ops", "kernels", "engine", "vision", "mpscnn"},
     "bindings": {"mpscnn"},
     "include": {"mpscnn"},

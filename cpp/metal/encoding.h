@@ -82,6 +82,7 @@ public:
     Dispatch &operator=(const Dispatch &) = delete;
 
     void texture(MPSImage *image, NSUInteger index);
+    void texture(id<MTLTexture> texture, NSUInteger index);
     void buffer(id<MTLBuffer> buffer, std::size_t offset, NSUInteger index);
     void bytes(std::span<const std::byte> values, NSUInteger index);
     /// A thread for each pixel of each slice.

@@ -71,8 +71,10 @@ Dispatch::Dispatch(id<MTLCommandBuffer> command_buffer, const std::string &label
 
 Dispatch::~Dispatch() { [encoder_ endEncoding]; }
 
-void Dispatch::texture(MPSImage *image, NSUInteger index) {
-    [encoder_ setTexture:[image texture] atIndex:index];
+void Dispatch::texture(MPSImage *image, NSUInteger index) { texture([image texture], index); }
+
+void Dispatch::texture(id<MTLTexture> texture, NSUInteger index) {
+    [encoder_ setTexture:texture atIndex:index];
 }
 
 void Dispatch::buffer(id<MTLBuffer> buffer, std::size_t offset, NSUInteger index) {

@@ -8,9 +8,7 @@ namespace {
 
 Float4 swapped(Float4 color) { return Float4{color[2], color[1], color[0], color[3]}; }
 
-/// 219 and 224 of 255 steps, above black and around 128.
-constexpr float video_black = 16.0f, video_luma = 255.0f / 219.0f;
-constexpr double video_chroma = 255.0 / 224.0;
+Float4 vector_of(const std::array<float, 3> &values) { return Float4{values[0], values[1], values[2], 0.0f}; }
 
 } // namespace
 
@@ -19,35 +17,23 @@ PixelWriter::PixelWriter(const ImageView &image, const Preprocess &options)
             : format_info(image.format).colors == 1                ? Kind::gray
                                                                    : Kind::color),
       swap_to_rgb_(format_info(image.format).blue_first), bgr_(options.order == ChannelOrder::bgr),
-      channels_(options.channels()) {
+      channels_(options.channels()), yuv_(yuv_to_rgb(image.chroma.matrix, image.chroma.range)) {
     // Whole numbers, so that the largest sample becomes exactly 255.
     const SampleType sample = format_info(image.format).sample;
     if (sample == SampleType::uint16) range_divisor_ = 257.0f;
     if (sample == SampleType::float16 || sample == SampleType::float32) range_factor_ = 255.0f;
-    if (kind_ == Kind::yuv) yuv_ = from_yuv(image.chroma);
-    mean_ = Float4{options.mean[0], options.mean[1], options.mean[2], 0.0f};
-    scale_ = Float4{options.scale[0], options.scale[1], options.scale[2], 0.0f};
+    mean_ = vector_of(options.mean);
+    scale_ = vector_of(options.scale);
     if (bgr_) {
         mean_ = swapped(mean_);
         scale_ = swapped(scale_);
     }
 }
 
-/// ITU-R BT.601 and BT.709: luma = kr R + kg G + kb B, blue = (B - luma) / (2 - 2 kb), red likewise.
-PixelWriter::FromYuv PixelWriter::from_yuv(const Chroma &chroma) {
-    const bool bt601 = chroma.matrix == YuvMatrix::bt601, video = chroma.range == YuvRange::video;
-    const double kr = bt601 ? 0.299 : 0.2126, kb = bt601 ? 0.114 : 0.0722, kg = 1.0 - kr - kb;
-    const double red = 2.0 * (1.0 - kr), blue = 2.0 * (1.0 - kb);
-    const double range = video ? video_chroma : 1.0;
-    const auto factors = [&](double r, double g, double b) {
-        return Float4{static_cast<float>(r * range), static_cast<float>(g * range),
-                      static_cast<float>(b * range), 0.0f};
-    };
-    return {video ? video_black : 0.0f, video ? video_luma : 1.0f, factors(0.0, -blue * kb / kg, blue),
-            factors(red, -red * kr / kg, 0.0)};
-}
+PixelWriter::FromYuv::FromYuv(const YuvToRgb &conversion)
+    : black(conversion.black), luma_factor(conversion.luma_factor),
+      blue_factors(vector_of(conversion.blue_factors)), red_factors(vector_of(conversion.red_factors)) {}
 
-/// Limited to 0..255: YUV has values that no colour has.
 Float4 PixelWriter::FromYuv::rgb(float luma, float blue, float red) const {
     const Float4 color = splat((luma - black) * luma_factor) + splat(blue - 128.0f) * blue_factors +
                          splat(red - 128.0f) * red_factors;

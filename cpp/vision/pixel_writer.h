@@ -5,6 +5,7 @@
 
 #include "vision/lanes.h"
 #include "vision/preprocess.h"
+#include "vision/yuv.h"
 
 namespace mpscnn::vision {
 
@@ -27,17 +28,16 @@ public:
     void write_bar(float value, float *out) const;
 
 private:
-    /// RGB in 0..255 = (luma - black) luma_factor + (blue - 128) blue_factor + (red - 128) red_factor.
     struct FromYuv {
-        float black = 0.0f, luma_factor = 0.0f;
-        Float4 blue_factors{}, red_factors{};
+        float black, luma_factor;
+        Float4 blue_factors, red_factors;
 
+        explicit FromYuv(const YuvToRgb &conversion);
         Float4 rgb(float luma, float blue, float red) const;
     };
 
     enum class Kind { gray, color, yuv };
 
-    static FromYuv from_yuv(const Chroma &chroma);
     template <class Color>
     void write_pixels(Color color, std::size_t count, float *out, std::ptrdiff_t pitch) const;
     float luma(Float4 rgb) const;
@@ -47,7 +47,7 @@ private:
     const int channels_;
     float range_factor_ = 1.0f, range_divisor_ = 1.0f;
     Float4 mean_{}, scale_{}; ///< in the order of the output's channels
-    FromYuv yuv_;
+    const FromYuv yuv_;       ///< of YUV photos only
 };
 
 } // namespace mpscnn::vision

@@ -1,0 +1,119 @@
+// A photo to a network's input, as docs/preprocessing.md defines it: the host says which samples of the photo make
+// each column and row, so that orientation, crop, place and filter are all in these taps.
+
+#include <metal_stdlib>
+
+#include "image_access.h"
+#include "preprocess_params.h"
+
+using namespace metal;
+
+using Photo = texture2d<float, access::read>;
+
+/// What a thread computes: a pixel of the destination, and where its taps are.
+struct PreprocessPlace {
+    bool shows_photo;
+    uint column, row; ///< of the stored photo's resize
+};
+
+inline PreprocessPlace place_of(uint3 position, constant PreprocessParams &params) {
+    const uint x = position.x - params.left, y = position.y - params.top;
+    PreprocessPlace place;
+    place.shows_photo = position.x >= params.left && position.y >= params.top && x < params.width &&
+                        y < params.height;
+    place.column = params.transposed != 0 ? y : x;
+    place.row = params.transposed != 0 ? x : y;
+    return place;
+}
+
+inline uint columns_of(constant PreprocessParams &params) {
+    return params.transposed != 0 ? params.height : params.width;
+}
+
+inline float3 triple(constant float *values) { return float3(values[0], values[1], values[2]); }
+
+/// Weighted sum in the texture's units. A sample beside the taps is not read: it may be NaN.
+inline float4 resized(Photo photo, PreprocessTaps column, PreprocessTaps row, const device float *weights,
+                      bool over_white) {
+    float4 sum = float4(0.0f);
+    for (uint y = 0; y < row.count; ++y) {
+        float4 line = float4(0.0f);
+        for (uint x = 0; x < column.count; ++x) {
+            float4 pixel = photo.read(uint2(column.first + x, row.first + y));
+            if (over_white) pixel = pixel * float4(pixel.w) + float4(1.0f - pixel.w);
+            line = fma(float4(weights[column.weight + x]), pixel, line);
+        }
+        sum = fma(float4(weights[row.weight + y]), line, sum);
+    }
+    return sum;
+}
+
+/// Normalises red, green and blue in 0..255, of which a gray photo has one.
+template <typename Destination>
+inline void finish(float3 rgb, bool is_gray, Destination destination, uint3 position,
+                   constant PreprocessParams &params) {
+    if (params.destination.channels == 1 && !is_gray)
+        rgb = float3(0.299f * rgb.x + 0.587f * rgb.y + 0.114f * rgb.z);
+    const float3 value = (rgb - triple(params.mean)) * triple(params.scale);
+    const float4 ordered = params.bgr != 0 ? float4(value.z, value.y, value.x, 0.0f)
+                                           : float4(value.x, value.y, value.z, 0.0f);
+    store(destination, without_unused_lanes(ordered, 0, params.destination), position.xy, params.image);
+}
+
+template <typename Destination>
+inline void preprocess(Photo photo, Destination destination, constant PreprocessParams &params,
+                       const device PreprocessTaps *taps, const device float *weights, uint3 position) {
+    if (outside(position, params.destination)) return;
+    const PreprocessPlace place = place_of(position, params);
+    if (!place.shows_photo) {
+        finish(float3(params.bar), true, destination, position, params);
+        return;
+    }
+    const float4 pixel = resized(photo, taps[place.column], taps[columns_of(params) + place.row], weights,
+                                 params.uses_alpha != 0);
+    const bool is_gray = params.gray_photo != 0;
+    const float3 rgb = is_gray ? float3(pixel.x) : float3(pixel.x, pixel.y, pixel.z);
+    finish(rgb * float3(255.0f), is_gray, destination, position, params);
+}
+
+template <typename Destination>
+inline void preprocess_yuv(Photo photo, Photo chroma, Destination destination,
+                           constant PreprocessParams &params, const device PreprocessTaps *taps,
+                           const device float *weights, uint3 position) {
+    if (outside(position, params.destination)) return;
+    const PreprocessPlace place = place_of(position, params);
+    if (!place.shows_photo) {
+        finish(float3(params.bar), true, destination, position, params);
+        return;
+    }
+    const uint columns = columns_of(params), all = params.width + params.height;
+    const float luma =
+        resized(photo, taps[place.column], taps[columns + place.row], weights, false).x * 255.0f;
+    const float4 differences =
+        resized(chroma, taps[all + place.column], taps[all + columns + place.row], weights, false) *
+            float4(255.0f) -
+        float4(128.0f);
+    const float3 rgb = float3((luma - params.black) * params.luma_factor) +
+                       float3(differences.x) * triple(params.blue_factors) +
+                       float3(differences.y) * triple(params.red_factors);
+    finish(clamp(rgb, float3(0.0f), float3(255.0f)), false, destination, position, params);
+}
+
+#define PREPROCESS(TYPE, TEXTURE)                                                                            \
+    kernel void preprocess_##TYPE##_##TEXTURE(                                                               \
+        texture2d<float, access::read> photo [[texture(0)]],                                                 \
+        TEXTURE<TYPE, access::write> destination [[texture(1)]],                                             \
+        constant PreprocessParams &params [[buffer(0)]], const device PreprocessTaps *taps [[buffer(1)]],    \
+        const device float *weights [[buffer(2)]], uint3 position [[thread_position_in_grid]]) {             \
+        preprocess(photo, destination, params, taps, weights, position);                                     \
+    }                                                                                                        \
+    kernel void preprocess_yuv_##TYPE##_##TEXTURE(                                                           \
+        texture2d<float, access::read> photo [[texture(0)]],                                                 \
+        TEXTURE<TYPE, access::write> destination [[texture(1)]],                                             \
+        texture2d<float, access::read> chroma [[texture(2)]],                                                \
+        constant PreprocessParams &params [[buffer(0)]], const device PreprocessTaps *taps [[buffer(1)]],    \
+        const device float *weights [[buffer(2)]], uint3 position [[thread_position_in_grid]]) {             \
+        preprocess_yuv(photo, chroma, destination, params, taps, weights, position);                         \
+    }
+
+FOR_EACH_IMAGE_TYPE(PREPROCESS)
