@@ -150,6 +150,7 @@ MPSCNN_INLINE void resample(const float *inputs, const RowTaps &taps, bool exact
     }
 }
 
+// NOLINTBEGIN(bugprone-macro-parentheses): attributes are no expressions
 #define MPSCNN_ROW_KERNELS(name, attributes)                                                                 \
     struct name {                                                                                            \
         template <class Sample>                                                                              \
@@ -184,6 +185,7 @@ MPSCNN_INLINE void resample(const float *inputs, const RowTaps &taps, bool exact
                                             to_float,          all_opaque,         over_white,               \
                                             four_rows,         two_rows,           across};                  \
     };
+// NOLINTEND(bugprone-macro-parentheses)
 
 #if defined(__x86_64__)
 MPSCNN_ROW_KERNELS(Avx2Rows, __attribute__((target("avx2"))))

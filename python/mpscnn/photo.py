@@ -30,6 +30,7 @@ __all__ = ["MAX_PIXELS", "Photo", "YuvImage", "open_photo"]
 MAX_PIXELS = 200_000_000
 
 _EXIF_ORIENTATION = 0x0112
+_EXIF_ORIENTATIONS = range(1, 9)
 _ARRAY_FORMATS = {  # (dtype, order of the channels) -> pixel format of the core
     ("uint8", "gray"): "gray8",
     ("uint8", "gray_alpha"): "gray_alpha8",
@@ -93,6 +94,8 @@ class YuvImage:
         if self.v is not None and self.u.strides != self.v.strides:
             for name in ("u", "v"):
                 object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name)))
+        if self.orientation not in _EXIF_ORIENTATIONS:
+            raise ImageError(f"YuvImage: orientation is {self.orientation!r}, EXIF defines 1 to 8")
         try:
             self._core()  # which checks the rest
         except Error as error:
@@ -170,7 +173,7 @@ def open_photo(photo: Any, *, channel_order: str | None = None, orientation: int
     opened = _opened(photo, channel_order)
     if orientation is None:
         return opened
-    if orientation not in range(1, 9):
+    if orientation not in _EXIF_ORIENTATIONS:
         raise ParameterError(f"orientation must be 1 to 8, as EXIF defines it, got {orientation!r}")
     yuv = None if opened.yuv is None else replace(opened.yuv, orientation=orientation)
     return replace(opened, orientation=orientation, yuv=yuv)
