@@ -23,9 +23,9 @@ def test_ten_thousand_frames_come_in_order_each_once(emulation: Emulation) -> No
     def frames() -> Iterator[Any]:
         nonlocal injected
         for i in range(count):
-            if chance.random() < 0.02:
-                # Whichever frame is next: if the last failure has happened.
-                injected += emulation.get("command_buffer_error") == 0
+            # For whichever frame is next, once the last failure has happened.
+            if chance.random() < 0.02 and emulation.get("command_buffer_error") == 0:
+                injected += 1
                 emulation.set("command_buffer_error", 3)
             yield frame(i, size=3 if i % other_sizes == 0 else 2)
 
