@@ -4,6 +4,7 @@
 // with the lanes of a register along the inputs, since so few outputs would leave most of its lanes empty.
 
 #include "cpu/gemm_tile.h"
+#include "cpu/lane_shuffles.h"
 #include "cpu/pack.h"
 
 namespace mpscnn::cpu {
@@ -29,7 +30,8 @@ MPSCNN_INLINE void multiply_dot_piece(typename V::reg (&sums)[Rows][Outputs], co
         for (int o = 0; o < Outputs; ++o) b[o] = V::load(weights + o * V::width);
 #pragma GCC unroll 32
         for (int r = 0; r < Rows; ++r) {
-            const auto x = V::load(base[r / 3] + (r % 3) * stride);
+            auto x = V::load(base[r / 3] + (r % 3) * stride);
+            keep_in_register(x);
 #pragma GCC unroll 8
             for (int o = 0; o < Outputs; ++o) sums[r][o] = V::fma(x, b[o], sums[r][o]);
         }
@@ -43,11 +45,21 @@ MPSCNN_INLINE void multiply_dot_piece(typename V::reg (&sums)[Rows][Outputs], co
 template <class V>
 __attribute__((noinline)) void finish_dots(const PixelTile &tile, const ChannelPanel &panel,
                                            const float *sums, std::int64_t rows, std::int64_t outputs) {
+    constexpr std::int64_t most = V::gemm_rows * V::gemm_vectors;
+    const std::int64_t count = rows * outputs;
+    float dots[most + V::width];
+    for (std::int64_t first = 0; first < count; first += V::width) {
+        typename V::reg x[V::width];
+        for (std::int64_t i = 0; i < V::width; ++i)
+            x[i] = first + i < count ? V::load(sums + (first + i) * V::width) : V::zero();
+        fold_lanes<V>(x, [](typename V::reg a, typename V::reg b) { return V::add(a, b); });
+        V::store(dots + first, x[0]);
+    }
     alignas(64) float values[8 * V::width];
     for (std::int64_t row = 0; row < rows; ++row) {
         float *pixel = values + row * V::width;
         V::store(pixel, V::load(panel.bias));
-        for (std::int64_t o = 0; o < outputs; ++o, sums += V::width) pixel[o] += V::sum(V::load(sums));
+        for (std::int64_t o = 0; o < outputs; ++o) pixel[o] += dots[row * outputs + o];
     }
     finish_sums<V, 1>(tile, 0, rows, panel, values);
 }

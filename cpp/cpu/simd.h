@@ -50,6 +50,15 @@
 namespace mpscnn::cpu {
 namespace {
 
+/// Compilers would rather read x from memory with each use, which takes longer where there are several.
+template <class Register> MPSCNN_INLINE void keep_in_register(Register &x) {
+#if defined(__x86_64__)
+    asm("" : "+v"(x));
+#elif defined(__aarch64__)
+    asm("" : "+w"(x));
+#endif
+}
+
 /// x * factor to the nearest whole number, below 2^22: adding 1.5 * 2^23 leaves no bits behind the point.
 template <class V> MPSCNN_INLINE typename V::reg product_to_whole(typename V::reg x, float factor) {
     const auto shifter = V::set1(12582912.0f);
