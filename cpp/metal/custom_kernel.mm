@@ -45,8 +45,9 @@ objc_ptr<id<MTLFunction>> find_function(const std::string &what, id<MTLLibrary> 
     NSError *error = nil;
     auto function = adopt([library newFunctionWithName:name constantValues:values.get() error:&error]);
     if (!function)
-        fail(ErrorKind::parameter, what + ": Metal cannot make the function with these constants: " +
-                                       text_of(error, "no reason given"));
+        fail([error code] == MTLLibraryErrorInternal ? ErrorKind::device : ErrorKind::parameter,
+             what + ": Metal cannot make the function with these constants: " +
+                 text_of(error, "no reason given"));
     return function;
 }
 

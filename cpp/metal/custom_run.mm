@@ -47,6 +47,13 @@ struct RunImage {
     std::unique_ptr<Scratch> texture;
 };
 
+std::size_t image_bytes(const engine::CustomRun &run) {
+    std::size_t bytes = 0;
+    for (const CustomBinding &binding : run.bindings)
+        if (is_image(binding)) bytes += layout_of(binding).bytes();
+    return bytes;
+}
+
 std::vector<RunImage> make_images(id<MTLCommandBuffer> command_buffer, const engine::CustomRun &run,
                                   const Slot &slot) {
     std::vector<RunImage> images;
@@ -111,6 +118,7 @@ std::vector<BufferPlace> prepare(Slot &slot, const Device &device, const engine:
 
 void encode(id<MTLCommandBuffer> command_buffer, Device &device, const engine::CustomRun &run,
             const Slot &slot, const std::vector<BufferPlace> &arrays) {
+    MPSHintTemporaryMemoryHighWaterMark(command_buffer, image_bytes(run));
     const std::vector<RunImage> images = make_images(command_buffer, run, slot);
     using Direction = Transfer::Direction;
     for (const RunImage &image : images)

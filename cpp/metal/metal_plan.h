@@ -25,7 +25,7 @@ public:
     MetalPlan(std::shared_ptr<const LoweredNetwork> network, const std::vector<Shape> &input_shapes);
     ~MetalPlan() override;
 
-    /// Peak of the intermediate images of a pass; MPS shares their memory.
+    /// Peak of the temporary images of a pass, those within steps too; MPS shares their memory.
     std::size_t arena_bytes() const override { return arena_bytes_; }
 
     const LoweredNetwork &network() const { return *network_; }

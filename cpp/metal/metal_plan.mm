@@ -127,6 +127,8 @@ std::size_t MetalPlan::peak_bytes() const {
         lifetime(layer.result).first = lifetime(layer.result).last = step;
         for (ValueId value : layer.sources) lifetime(value).last = step;
     }
+    for (int step = 1; step < behind; ++step)
+        lifetimes.push_back({steps_[static_cast<std::size_t>(step) - 1]->scratch_bytes(), step, step});
     for (const Port &port : outputs_) lifetime(port.value).last = behind;
     return engine::peak_live_bytes(lifetimes);
 }

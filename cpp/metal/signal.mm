@@ -67,6 +67,7 @@ void convolve_signals(const std::shared_ptr<Device> &device, const ops::SignalCo
                       const TensorView &signal, const TensorView &kernel, const TensorView &result) {
     require_supported({&signal, &kernel, &result});
     device->require_usable();
+    Handlers handlers; // before the pool: a handler may live as long as the command buffer in it
     const autorelease_scope pool;
     const Extents extents(signal.shape, convolution.axes);
     const SignalParams params = params_of(convolution, extents, Extents(kernel.shape, convolution.axes),
@@ -85,7 +86,6 @@ void convolve_signals(const std::shared_ptr<Device> &device, const ops::SignalCo
         dispatch.bytes(std::as_bytes(std::span(&params, 1)), std::size(memory));
         dispatch.run(MTLSizeMake(params.result_width, params.result_height, params.signals));
     }
-    Handlers handlers;
     commit_and_wait(command_buffer, device, handlers);
     memory[2].finish();
 }

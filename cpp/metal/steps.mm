@@ -30,6 +30,12 @@ public:
         for (std::size_t i = 0; i < operands_.sources.size(); ++i) was_read(encoding, i);
     }
 
+    std::size_t scratch_bytes() const override {
+        std::size_t bytes = 0;
+        for (std::size_t i = 0; i + 1 < stages_.size(); ++i) bytes += stages_[i].result.bytes();
+        return bytes;
+    }
+
 private:
     /// No source is read by stages of both kinds.
     void was_read(Encoding &encoding, std::size_t source) const {

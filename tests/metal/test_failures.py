@@ -2,86 +2,233 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from metal.emulation import Emulation
+from refusal_cases import Layer
+from test_structure import SMALLEST
 
 import mpscnn
+from mpscnn import kernels
 
-# Smallest networks, one for each family of operations: input shapes, operation, attributes.
-FAMILIES: dict[str, tuple[list[tuple[int, ...]], str, dict[str, Any]]] = {
-    "arithmetic": ([(4, 4, 3), (4, 4, 3)], "multiply", {}),
-    "binary convolution": ([(4, 4, 3)], "binary_convolution", {"output_channels": 2}),
-    "concatenation": ([(4, 4, 4), (4, 4, 3)], "concatenation", {}),
-    "convolution": (
-        [(4, 4, 3)],
-        "convolution",
-        {"output_channels": 2, "kernel_height": 3, "kernel_width": 3},
+#: Something that uses Metal from its first object to its last, and what it computes.
+Work = Callable[[], Any]
+
+PIXELS, MORE = (4, 4, 3), (4, 4, 4)
+POWER = {"kind": "power", "a": 1.0, "b": 2.0, "c": 2.0}  # which MPS attaches to no convolution
+# Beside one network for each operation: what takes another way through the engine.
+VARIANTS: dict[str, Layer] = {
+    "batch_normalization of float16": Layer("batch_normalization", [PIXELS], precision="float16"),
+    "concatenation of slices": Layer("concatenation", [MORE, PIXELS]),
+    "concatenation within slices": Layer("concatenation", [PIXELS, MORE]),
+    "convolution of groups": Layer("convolution", [(4, 4, 6)], {"output_channels": 4, "groups": 2}),
+    "convolution with a neuron behind it": Layer(
+        "convolution", [PIXELS], {"output_channels": 2, "kernel_height": 3}, POWER
     ),
-    "depthwise": ([(4, 4, 3)], "convolution", {"output_channels": 3, "groups": 3}),
-    "dense": ([(4, 3, 3)], "fully_connected", {"outputs": 2}),
-    "neuron": ([(4, 4, 3)], "neuron", {"kind": "relu"}),
-    "normalization": ([(4, 4, 3)], "group_normalization", {"groups": 1}),
-    "neighbours": ([(4, 4, 3)], "cross_channel_normalization", {}),
-    "padding": ([(4, 4, 3)], "padding", {"top": 1, "left": 2}),
-    "pooling": ([(4, 4, 3)], "pooling", {"kind": "max", "kernel_height": 2, "kernel_width": 2}),
-    "reduction": ([(4, 4, 3)], "reduction", {}),
-    "resize": ([(4, 4, 3)], "resize", {"height": 8, "width": 7}),
-    "softmax": ([(4, 4, 3)], "softmax", {}),
-    "subpixel": ([(4, 4, 3)], "subpixel_convolution", {"output_channels": 2}),
-    "transposed": ([(4, 4, 3)], "transposed_convolution", {"output_channels": 2}),
+    "convolution of points with a neuron": Layer("convolution", [PIXELS], {"output_channels": 2}, POWER),
+    "depthwise convolution": Layer("convolution", [PIXELS], {"output_channels": 3, "groups": 3}),
+    "depthwise convolution 3x3": Layer(
+        "convolution", [PIXELS], {"output_channels": 3, "groups": 3, "kernel_height": 3, "kernel_width": 3}
+    ),
+    "dropout in training": Layer("dropout", [PIXELS], {"training": True}),
+    "local_contrast_normalization by a shader": Layer(
+        "local_contrast_normalization", [PIXELS], {"kernel_width": 4}
+    ),
+    "pooling by a shader": Layer("pooling", [PIXELS], {"kernel_height": 2, "dilation_y": 2}),
+    "reshape to rows": Layer("reshape", [PIXELS], {"shape": [8, 2, 3]}),
+    "spatial_normalization by a shader": Layer("spatial_normalization", [PIXELS], {"kernel_width": 4}),
+    "transposed_convolution of groups": Layer(
+        "transposed_convolution", [MORE], {"output_channels": 4, "groups": 2}
+    ),
 }
-SWITCHES = ["fail_buffers", "fail_textures", "fail_pipelines", "fail_libraries"]
+LAYERS = {entry["name"]: SMALLEST.get(entry["name"], ([PIXELS], {})) for entry in mpscnn.operations()}
+#: What MPS computes; the rest is shaders of the engine's own.
+BY_MPS = {
+    "convolution",
+    "convolution with a neuron behind it",
+    "cross_channel_normalization",
+    "fully_connected",
+    "local_contrast_normalization",
+    "log_softmax",
+    "pooling",
+    "raw kernel",
+    "softmax",
+    "spatial_normalization",
+    "subpixel_convolution",
+    "transposed_convolution",
+}
+SWITCHES = [
+    "fail_queues",
+    "fail_libraries",
+    "fail_functions",
+    "fail_pipelines",
+    "fail_kernels",
+    "fail_buffers",
+    "fail_textures",
+    "fail_command_buffers",
+    "fail_encoders",
+]
 
 
-def network_of(family: str) -> mpscnn.Network:
-    shapes, operation, attributes = FAMILIES[family]
-    net = mpscnn.Network(input={f"x{i}": shape for i, shape in enumerate(shapes)})
-    net.output(net.layer(operation, net.inputs, attributes, name="layer"))
+def values(*shape: int) -> Any:
+    return np.linspace(-1, 1, int(np.prod(shape)), dtype=np.float32).reshape(shape)
+
+
+def network_work(net: mpscnn.Network, precision: str = "float32") -> Work:
+    def run() -> Any:
+        program = net.compile(device="metal", precision=precision)
+        shapes = [tuple(extent or 2 for extent in shape) for shape in program.inputs.values()]
+        inputs = [values(*shape) for shape in shapes]
+        return program.session().run(inputs if len(inputs) > 1 else inputs[0])
+
+    return run
+
+
+def normalization_by_statistics() -> mpscnn.Network:
+    net = mpscnn.Network(input=PIXELS)
+    statistics = net.layer("batch_statistics", [net.input], {}, name="statistics")
+    net.output(net.layer("batch_normalization", [net.input, statistics], {}, name="layer"))
     net.initialize_weights(1)
     return net
 
 
-def run(net: mpscnn.Network) -> Any:
-    program = net.compile(device="metal")
-    shapes = [(2, *shape[1:]) for shape in program.inputs.values()]
-    inputs = [np.linspace(-1, 1, int(np.prod(shape)), dtype=np.float32).reshape(shape) for shape in shapes]
-    return program.session().run(inputs if len(inputs) > 1 else inputs[0])
+def convolve_signals() -> Any:
+    return mpscnn.convolve1d(values(3, 20), values(5), device="metal")
 
 
-@pytest.mark.parametrize("switch", SWITCHES)
-@pytest.mark.parametrize("family", FAMILIES)
-def test_each_failure_is_an_error_and_leaves_nothing(emulation: Emulation, family: str, switch: str) -> None:
-    net = network_of(family)
-    expected = run(net)
+def encode_a_raw_kernel() -> Any:
+    pool = kernels.PoolingAverage(2, 2, stride_x=2, stride_y=2, offset=(1, 1, 0))
+    with mpscnn.CommandQueue("metal").command_buffer() as commands:
+        result = pool.encode(commands, mpscnn.Image.from_numpy(values(4, 4, 3)))
+    return result.numpy().copy()
+
+
+ADD = """
+#include <metal_stdlib>
+using namespace metal;
+
+kernel void add(texture2d<float, access::read> source [[texture(0)]],
+                texture2d<float, access::write> result [[texture(1)]], device float *sums [[buffer(0)]],
+                uint2 position [[thread_position_in_grid]]) {
+    if (position.x >= result.get_width() || position.y >= result.get_height()) return;
+    float4 pixel = source.read(position);
+    result.write(pixel + 1.0f, position);
+    sums[position.y * result.get_width() + position.x] = pixel.x + pixel.y;
+}
+"""
+
+
+def encode_a_custom_kernel() -> Any:
+    add = kernels.MetalKernel(ADD, "add")
+    result, sums = mpscnn.Image(4, 4, 3), np.zeros((4, 4), np.float32)
+    with mpscnn.CommandQueue("metal").command_buffer() as commands:
+        add.encode(commands, mpscnn.Image.from_numpy(values(4, 4, 3)), result, sums)
+    return np.append(result.numpy(), sums)
+
+
+WORK: dict[str, Work] = {
+    **{
+        name: network_work(Layer(name, list(shapes), attributes).network())
+        for name, (shapes, attributes) in LAYERS.items()
+    },
+    **{name: network_work(layer.network(), layer.precision) for name, layer in VARIANTS.items()},
+    "batch_normalization by statistics": network_work(normalization_by_statistics()),
+    "signals": convolve_signals,
+    "raw kernel": encode_a_raw_kernel,
+    "custom kernel": encode_a_custom_kernel,
+}
+
+
+def needs(name: str, switch: str) -> bool:
+    if switch == "fail_kernels":
+        return name in BY_MPS
+    return not (name == "signals" and switch == "fail_textures")
+
+
+def require_nothing_left(emulation: Emulation) -> None:
+    if emulation.live_objects():
+        gc.collect()
+    assert emulation.live_objects() == ""
+
+
+def failure_of(work: Work, expected: Any) -> str | None:
+    """What the DeviceError says; None where the engine has another way and computes what is expected."""
+    try:
+        result = work()
+    except mpscnn.DeviceError as error:
+        return str(error)
+    np.testing.assert_array_equal(result, expected)
+    return None
+
+
+def fail_everywhere(emulation: Emulation, work: Work, switch: str, expected: Any) -> int:
+    """Lets the first of the things fail that the switch is about, then the second, ...; returns how many."""
     for succeeding in range(200):
         emulation.set("successes_first", succeeding)
         emulation.set(switch, 1)
-        with contextlib.suppress(mpscnn.DeviceError):  # where Metal has another way there is none
-            np.testing.assert_array_equal(run(net), expected)
-        gc.collect()
-        assert emulation.live_objects() == ""
-        if emulation.get(switch) == 1:  # not reached: all places have failed
-            break
-    else:
-        pytest.fail(f"{family} asks for more than 200 things")
-    emulation.set(switch, 0)
-    emulation.set("successes_first", 0)
-    np.testing.assert_array_equal(run(net), expected)
-    assert succeeding > 0, "the switch had nothing to let fail"
+        message = failure_of(work, expected)
+        reached = emulation.get(switch) == 0
+        emulation.set(switch, 0)
+        emulation.set("successes_first", 0)
+        require_nothing_left(emulation)
+        if not reached:
+            assert message is None
+            return succeeding
+        assert message is None or "Metal" in message or "MPS" in message
+    pytest.fail("more than 200 things are asked for")
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_failed_request_leaves_nothing(emulation: Emulation, family: str) -> None:
-    net = network_of(family)
-    expected = run(net)
+@pytest.mark.parametrize("name", WORK)
+def test_each_failure_is_an_error_and_leaves_nothing(emulation: Emulation, name: str) -> None:
+    work = WORK[name]
+    expected = work()
+    for switch in SWITCHES:
+        count = fail_everywhere(emulation, work, switch, expected)
+        assert (count > 0) == needs(name, switch), f"{switch} had {count} things to let fail"
+        np.testing.assert_array_equal(work(), expected)
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_a_failed_request_leaves_nothing(emulation: Emulation, name: str) -> None:
+    work = WORK[name]
+    expected = work()
     emulation.set("command_buffer_error", 8)
     with pytest.raises(mpscnn.DeviceError, match=r"\(code 8\)"):
-        run(net)
-    gc.collect()
-    assert emulation.live_objects() == ""
-    np.testing.assert_array_equal(run(net), expected)
+        work()
+    require_nothing_left(emulation)
+    np.testing.assert_array_equal(work(), expected)
+
+
+@pytest.mark.parametrize(
+    "switch",
+    ["fail_buffers", "fail_textures", "fail_command_buffers", "fail_encoders", "command_buffer_error"],
+)
+def test_a_session_goes_on_after_a_failure(emulation: Emulation, switch: str) -> None:
+    net = Layer("convolution", [PIXELS], {"output_channels": 2}).network()
+    session = net.compile(device="metal").session()
+    x = values(2, *PIXELS)
+    emulation.set(switch, 1)
+    with pytest.raises(mpscnn.DeviceError):
+        session.run(x)
+    expected = session.run(x)
+    assert np.isfinite(expected).all()
+    if switch != "fail_buffers":  # the session has all that it needs
+        emulation.set(switch, 1)
+        with pytest.raises(mpscnn.DeviceError):
+            session.run(x)
+    np.testing.assert_array_equal(session.run(x), expected)
+
+
+@pytest.mark.parametrize("name", ["softmax", "signals", "raw kernel", "custom kernel"])
+def test_handlers_may_live_as_long_as_their_command_buffer(emulation: Emulation, name: str) -> None:
+    """Whoever waits for a handler's end must not keep the command buffer until then."""
+    emulation.set("keep_handlers", 1)
+    worker = threading.Thread(target=WORK[name], daemon=True)
+    worker.start()
+    worker.join(60)
+    assert not worker.is_alive(), "it waits for ever"

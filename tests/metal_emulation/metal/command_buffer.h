@@ -59,6 +59,8 @@ bool is_removed(id<MTLDevice> device);
     std::vector<std::pair<std::string, std::size_t>> encoders_; // labels, and commands until their end
     MTLCommandBufferErrorOption errorOptions_;
     id openEncoder_;
+    NSUInteger announcedBytes_; // 0: nothing was announced
+    NSUInteger temporaryBytes_; // of temporary images alive at this point of the encoding
     BOOL handlersDone_;
     CFTimeInterval started_;
     CFTimeInterval ended_;
@@ -70,6 +72,10 @@ bool is_removed(id<MTLDevice> device);
 - (void)append:(std::function<void()>)command;
 - (void)useResource:(EmulatedResource *)resource written:(BOOL)written;
 - (void)encoderEnded:(id)encoder;
+/// What temporary images may take at once, and what each takes and gives back.
+- (void)announceTemporaryBytes:(NSUInteger)bytes;
+- (void)takeTemporaryBytes:(NSUInteger)bytes;
+- (void)returnTemporaryBytes:(NSUInteger)bytes;
 /// On the queue's thread.
 - (void)run;
 @end

@@ -2,6 +2,7 @@
 
 #import "metal/encoder.h"
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -124,15 +125,18 @@ void work_off(const std::shared_ptr<QueueState> &state) {
     return device_;
 }
 
+- (id<MTLCommandBuffer>)commandBufferWithErrorOptions:(MTLCommandBufferErrorOption)errorOptions {
+    if (take_one(switches().fail_command_buffers)) return nil;
+    return [[[EmulatedCommandBuffer alloc] initWithQueue:self errorOptions:errorOptions] autorelease];
+}
+
 - (id<MTLCommandBuffer>)commandBuffer {
-    return [[[EmulatedCommandBuffer alloc] initWithQueue:self
-                                            errorOptions:MTLCommandBufferErrorOptionNone] autorelease];
+    return [self commandBufferWithErrorOptions:MTLCommandBufferErrorOptionNone];
 }
 
 - (id<MTLCommandBuffer>)commandBufferWithDescriptor:(MTLCommandBufferDescriptor *)descriptor {
     if (![descriptor retainedReferences]) return [self commandBufferWithUnretainedReferences];
-    return [[[EmulatedCommandBuffer alloc] initWithQueue:self
-                                            errorOptions:[descriptor errorOptions]] autorelease];
+    return [self commandBufferWithErrorOptions:[descriptor errorOptions]];
 }
 
 - (id<MTLCommandBuffer>)commandBufferWithUnretainedReferences {
@@ -248,6 +252,21 @@ void work_off(const std::shared_ptr<QueueState> &state) {
     if (written) [self append:[resource] { [resource wasWritten]; }];
 }
 
+- (void)announceTemporaryBytes:(NSUInteger)bytes {
+    announcedBytes_ = std::max(announcedBytes_, bytes);
+}
+
+- (void)takeTemporaryBytes:(NSUInteger)bytes {
+    temporaryBytes_ += bytes;
+    METAL_EXPECT(announcedBytes_ == 0 || temporaryBytes_ <= announcedBytes_,
+                 "temporary images of %lu bytes at once, of which %lu were announced", temporaryBytes_,
+                 announcedBytes_);
+}
+
+- (void)returnTemporaryBytes:(NSUInteger)bytes {
+    temporaryBytes_ -= bytes;
+}
+
 - (void)encoderEnded:(id)encoder {
     if (openEncoder_ != encoder) return;
     openEncoder_ = nil;
@@ -260,7 +279,9 @@ void work_off(const std::shared_ptr<QueueState> &state) {
 }
 
 - (id<MTLComputeCommandEncoder>)computeCommandEncoderWithDispatchType:(MTLDispatchType)dispatchType {
-    if (![self acceptsCommands:"a compute encoder is asked for" fromEncoder:nil]) return nil;
+    if (![self acceptsCommands:"a compute encoder is asked for" fromEncoder:nil] ||
+        take_one(switches().fail_encoders))
+        return nil;
     EmulatedComputeEncoder *encoder =
         [[[EmulatedComputeEncoder alloc] initWithCommandBuffer:self dispatchType:dispatchType] autorelease];
     openEncoder_ = encoder;
@@ -268,7 +289,9 @@ void work_off(const std::shared_ptr<QueueState> &state) {
 }
 
 - (id<MTLBlitCommandEncoder>)blitCommandEncoder {
-    if (![self acceptsCommands:"a blit encoder is asked for" fromEncoder:nil]) return nil;
+    if (![self acceptsCommands:"a blit encoder is asked for" fromEncoder:nil] ||
+        take_one(switches().fail_encoders))
+        return nil;
     EmulatedBlitEncoder *encoder = [[[EmulatedBlitEncoder alloc] initWithCommandBuffer:self] autorelease];
     openEncoder_ = encoder;
     return encoder;
@@ -401,7 +424,8 @@ void work_off(const std::shared_ptr<QueueState> &state) {
         handlersDone_ = YES;
     }
     finished_.notify_all();
-    // The handlers, and what they captured, die after who waited went on: so it is on a Mac.
-    [self forget];
+    // The handlers, and what they captured, die after who waited went on: so it is on a Mac, which does not
+    // say when.
+    if (!switches().keep_handlers) [self forget];
 }
 @end

@@ -101,6 +101,8 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
 }
 
 - (BOOL)supportsFamily:(MTLGPUFamily)gpuFamily {
+    METAL_EXPECT(gpuFamily >= MTLGPUFamilyApple1, "supportsFamily: of %ld, which is no family",
+                 static_cast<long>(gpuFamily));
     switch (gpuFamily) {
     case MTLGPUFamilyMac2:
     case MTLGPUFamilyCommon1:
@@ -115,6 +117,7 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
 }
 
 - (id<MTLCommandQueue>)newCommandQueue {
+    if (take_one(switches().fail_queues)) return nil;
     return [[EmulatedCommandQueue alloc] initWithDevice:self];
 }
 

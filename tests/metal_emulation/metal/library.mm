@@ -87,6 +87,10 @@ template <class Visit> static id with_kernel(const LoadedLibrary &loaded, NSStri
 - (id<MTLFunction>)newFunctionWithName:(NSString *)name
                         constantValues:(MTLFunctionConstantValues *)constantValues
                                  error:(NSError **)error {
+    if (take_one(switches().fail_functions)) {
+        report_error(error, MTLLibraryErrorDomain, MTLLibraryErrorInternal, "a failure that was asked for");
+        return nil;
+    }
     BOOL found = NO;
     id function =
         with_kernel(*loaded_, name, [&](const msl::Program &program, const msl::Kernel &kernel) -> id {

@@ -27,13 +27,19 @@ const char *metal_emulation_live_object_names(void);
 ///   devices                  so many of: the default, an external GPU, two headless GPUs of one name
 ///   removed_device           that one of them (from 1) is gone: not listed, its command buffers fail
 ///   unsupported_device       1: MPSSupportsMTLDevice says no
-///   successes_first          so many that the next four would let fail succeed first
+///   successes_first          so many that those called fail_... would let fail succeed first
+///   fail_queues              the next so many command queues cannot be made
 ///   fail_libraries           the next so many libraries cannot be made
+///   fail_functions           the next so many functions with constants cannot be made
 ///   fail_buffers             the next so many buffers cannot be made
 ///   fail_textures            the next so many textures cannot be made
 ///   fail_pipelines           the next so many pipelines cannot be made
+///   fail_kernels             the next so many kernels of MPS cannot be made
+///   fail_command_buffers     the next so many command buffers cannot be made
+///   fail_encoders            the next so many compute and blit encoders cannot be made
 ///   command_buffer_error     the next command buffer to run ends in this MTLCommandBufferError
 ///   worker_delay_ms          every command buffer takes at least so long
+///   keep_handlers            1: handlers die with their command buffer, not when it is done
 ///   wrong_results            1: MPS kernels answer wrongly (each value times two, plus one); 2: with zeros
 ///   reverse_threads          1: threads of a threadgroup and threadgroups run last to first
 ///   thread_execution_width   32 unless told

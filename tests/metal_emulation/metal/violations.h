@@ -27,12 +27,18 @@ struct Switches {
     std::atomic<long> removed_device{0};
     std::atomic<long> unsupported_device{0};
     std::atomic<long> successes_first{0};
+    std::atomic<long> fail_queues{0};
     std::atomic<long> fail_libraries{0};
+    std::atomic<long> fail_functions{0};
     std::atomic<long> fail_buffers{0};
     std::atomic<long> fail_textures{0};
     std::atomic<long> fail_pipelines{0};
+    std::atomic<long> fail_kernels{0};
+    std::atomic<long> fail_command_buffers{0};
+    std::atomic<long> fail_encoders{0};
     std::atomic<long> command_buffer_error{0};
     std::atomic<long> worker_delay_ms{0};
+    std::atomic<long> keep_handlers{0};
     std::atomic<long> wrong_results{0};
     std::atomic<long> reverse_threads{0};
     std::atomic<long> thread_execution_width{32};

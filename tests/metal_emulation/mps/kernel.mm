@@ -2,6 +2,8 @@
 
 #import <objc/runtime.h>
 
+#import "metal/command_buffer.h"
+
 using namespace metal_emulation;
 
 const MTLRegion MPSRectNoClip = {{0, 0, 0}, {NSUIntegerMax, NSUIntegerMax, NSUIntegerMax}};
@@ -11,6 +13,7 @@ BOOL MPSSupportsMTLDevice(id<MTLDevice> device) { return device && !switches().u
 void MPSHintTemporaryMemoryHighWaterMark(id<MTLCommandBuffer> cmdBuf, NSUInteger bytes) {
     METAL_EXPECT([cmdBuf status] < MTLCommandBufferStatusCommitted,
                  "MPSHintTemporaryMemoryHighWaterMark of %lu bytes after the commit", bytes);
+    [static_cast<EmulatedCommandBuffer *>(cmdBuf) announceTemporaryBytes:bytes];
 }
 
 @implementation MPSKernel
@@ -20,6 +23,10 @@ METAL_EMULATION_COUNT_OBJECTS
 - (instancetype)initWithDevice:(id<MTLDevice>)device {
     self = [super init];
     if (!METAL_EXPECT(MPSSupportsMTLDevice(device), "a kernel for a device that MPS does not support")) {
+        [self release];
+        return nil;
+    }
+    if (take_one(switches().fail_kernels)) {
         [self release];
         return nil;
     }

@@ -58,6 +58,7 @@ using namespace metal_emulation;
     // Its memory goes to another image from here on.
     auto *texture = static_cast<EmulatedTexture *>(texture_);
     auto *commandBuffer = static_cast<EmulatedCommandBuffer *>(commandBuffer_);
+    [commandBuffer returnTemporaryBytes:[self resourceSize]];
     if ([commandBuffer status] < MTLCommandBufferStatusCommitted) {
         [commandBuffer useResource:texture written:YES];
         [commandBuffer append:[texture] { [texture fillWithNaN]; }];
@@ -71,7 +72,11 @@ using namespace metal_emulation;
 
 - (id<MTLTexture>)texture {
     METAL_EXPECT(readCount_ > 0, "the texture of a temporary image whose read count fell to 0");
-    return [super texture];
+    const BOOL isNew = !texture_;
+    id<MTLTexture> texture = [super texture];
+    if (isNew && texture)
+        [static_cast<EmulatedCommandBuffer *>(commandBuffer_) takeTemporaryBytes:[self resourceSize]];
+    return texture;
 }
 
 - (BOOL)acceptsUseOn:(EmulatedCommandBuffer *)commandBuffer {

@@ -50,6 +50,8 @@ CLEAN_TEST(good_use_breaks_no_rule) {
     CHECK(metal_emulation_violation_count() == 0);
 }
 
+TEST(devices) { BREAKS("which is no family", [device() supportsFamily:static_cast<MTLGPUFamily>(0)]); }
+
 TEST(buffers) {
     BREAKS("length 0", owned([device() newBufferWithLength:0 options:MTLResourceStorageModeShared]));
     BREAKS("memoryless", owned([device() newBufferWithLength:4 options:MTLResourceStorageModeMemoryless]));

@@ -107,12 +107,31 @@ TEST(temporary_images) {
                            destinationImage:image(2, 2, 4)];
         [made setReadCount:0];
     });
+    BREAKS("128 bytes at once, of which 64 were announced", {
+        id<MTLCommandBuffer> commands = command_buffer();
+        MPSHintTemporaryMemoryHighWaterMark(commands, 64);
+        MPSTemporaryImage *first = temporary(commands), *second = temporary(commands);
+        [first texture];
+        [second texture];
+        [first setReadCount:0];
+        [second setReadCount:0];
+    });
     BREAKS("of a temporary image", {
         float values[16];
         MPSTemporaryImage *made = temporary(command_buffer());
         [made readBytes:values dataLayout:MPSDataLayoutHeightxWidthxFeatureChannels imageIndex:0];
         [made setReadCount:0];
     });
+}
+
+CLEAN_TEST(images_one_after_the_other_take_the_memory_of_one) {
+    id<MTLCommandBuffer> commands = command_buffer();
+    MPSHintTemporaryMemoryHighWaterMark(commands, 64);
+    for (int i = 0; i < 3; ++i) {
+        MPSTemporaryImage *made = temporary(commands);
+        [made texture];
+        [made setReadCount:0];
+    }
 }
 
 TEST(kernels) {

@@ -2,6 +2,7 @@
 #include "emulation_check.h"
 
 #include <chrono>
+#include <memory>
 #include <thread>
 
 CLEAN_TEST(failures_on_demand) {
@@ -21,6 +22,22 @@ CLEAN_TEST(failures_on_demand) {
     CHECK([device() newLibraryWithFile:@TEST_METALLIB error:&error] == nil);
     CHECK(error != nil);
     CHECK([device() newLibraryWithFile:@"/nowhere/at/all" error:&error] == nil);
+    metal_emulation_set("fail_queues", 1);
+    CHECK([device() newCommandQueue] == nil);
+    metal_emulation_set("fail_functions", 1);
+    CHECK(function_of(@"smooth_half") == nil);
+    metal_emulation_set("fail_kernels", 1);
+    CHECK([[MPSCNNSoftMax alloc] initWithDevice:device()] == nil);
+    metal_emulation_set("fail_command_buffers", 1);
+    CHECK(command_buffer() == nil);
+    id<MTLCommandBuffer> commands = command_buffer();
+    metal_emulation_set("fail_encoders", 2);
+    CHECK([commands computeCommandEncoder] == nil);
+    CHECK([commands blitCommandEncoder] == nil);
+    metal_emulation_set("successes_first", 1);
+    metal_emulation_set("fail_buffers", 1);
+    CHECK(small_buffer() != nil);
+    CHECK(small_buffer() == nil);
     metal_emulation_set("unsupported_device", 1);
     CHECK(!MPSSupportsMTLDevice(device()));
     CHECK(metal_emulation_set("no_such_switch", 1) == -1);
@@ -39,6 +56,29 @@ CLEAN_TEST(errors_of_command_buffers_on_demand) {
     id<MTLCommandBuffer> next = command_buffer();
     finish(next);
     CHECK([next status] == MTLCommandBufferStatusCompleted);
+}
+
+CLEAN_TEST(handlers_die_with_their_command_buffer_on_demand) {
+    const auto add_handler = [](id<MTLCommandBuffer> commands, const std::shared_ptr<int> &given) {
+        const std::shared_ptr<int> captured = given;
+        [commands addCompletedHandler:^(id<MTLCommandBuffer>) {
+          (void)captured;
+        }];
+    };
+    for (const long kept : {0, 1}) {
+        metal_emulation_set("keep_handlers", kept);
+        auto owner = std::make_shared<int>();
+        const std::weak_ptr<int> captured = owner;
+        NSAutoreleasePool *pool = [[NSAutoreleasePool alloc] init];
+        id<MTLCommandBuffer> commands = command_buffer();
+        add_handler(commands, owner);
+        owner.reset();
+        finish(commands);
+        metal_emulation_wait_idle();
+        CHECK(captured.expired() == (kept == 0));
+        [pool drain];
+        CHECK(captured.expired());
+    }
 }
 
 CLEAN_TEST(wrong_results_on_demand) {
