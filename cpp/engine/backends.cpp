@@ -107,7 +107,10 @@ BackendChoice choose_backend(const std::string &asked, const std::string &precis
     };
     if (device == "auto") {
         try {
-            return with(make_metal_backend(""), "a Metal device, whose answers were checked");
+            return with(make_metal_backend(""), skips_self_check()
+                                                    ? "a Metal device, whose answers were not checked, as "
+                                                      "MPSCNN_SKIP_SELF_CHECK says"
+                                                    : "a Metal device, whose answers were checked");
         } catch (const Error &error) {
             if (error.kind() != ErrorKind::device) throw;
             return with(cpu::make_cpu_backend(), error.what());

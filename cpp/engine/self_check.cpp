@@ -176,9 +176,13 @@ std::optional<std::string> find_wrong_answer(const Backend &subject, const Backe
     return std::nullopt;
 }
 
-void require_right_answers(const Backend &subject, const Backend &judge) {
+bool skips_self_check() {
     const char *skip = std::getenv(skip_variable);
-    if (skip && std::string(skip) == "1") return;
+    return skip && std::string(skip) == "1";
+}
+
+void require_right_answers(const Backend &subject, const Backend &judge) {
+    if (skips_self_check()) return;
     const std::string &wrong = verdict_on(subject, judge);
     if (!wrong.empty())
         fail(ErrorKind::device,

@@ -4,7 +4,6 @@
 #include <mutex>
 
 #include "core/json.h"
-#include "core/platform.h"
 #include "metal/custom_kernel.h"
 #include "metal/device_list.h"
 #include "metal/shader_source.h"
@@ -20,18 +19,9 @@ objc_ptr<id<MTLBuffer>> require_buffer(objc_ptr<id<MTLBuffer>> buffer, std::size
     return buffer;
 }
 
-/// Of the process in which Metal was first used.
-unsigned first_process() {
-    static const unsigned generation = platform::fork_generation();
-    return generation;
-}
-
 void require_same_process() {
-    if (platform::fork_generation() != first_process())
-        fail(ErrorKind::device,
-             "this process was forked from one that used Metal, which does not pass to children; "
-             "start processes with multiprocessing's method 'spawn', or use Metal in the child "
-             "only");
+    if (const std::string reason = why_not_in_this_process(); !reason.empty())
+        fail(ErrorKind::device, reason);
 }
 
 std::string identity_of(id<MTLDevice> device) {

@@ -12,6 +12,10 @@ namespace mpscnn::metal {
 /// such that can run MPS, naming those that are there.
 objc_ptr<id<MTLDevice>> find_device(const std::string &wanted);
 
+/// Metal does not pass to the children of a process that has asked it for anything, be it the list of
+/// devices: the reason in such a child, else empty. The first call is the process's first use of Metal.
+std::string why_not_in_this_process();
+
 /// "0x100000abc"
 std::string registry_id_of(id<MTLDevice> device);
 

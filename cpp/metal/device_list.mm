@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <vector>
 
+#include "core/platform.h"
 #include "metal/metal_backend.h"
 #include "metal/text.h"
 
@@ -48,6 +49,12 @@ bool answers_to(id<MTLDevice> device, const std::string &wanted) {
            wanted == std::to_string([device registryID]);
 }
 
+/// Of the process in which Metal was first asked for anything.
+unsigned first_process() {
+    static const unsigned generation = platform::fork_generation();
+    return generation;
+}
+
 constexpr const char *no_device = "this machine has no Metal device";
 
 [[noreturn]] void fail_to_find(const Devices &devices, const std::string &wanted) {
@@ -64,23 +71,23 @@ struct Family {
     int number;
     const char *name;
 };
-constexpr std::array<Family, 18> families{{{1001, "apple1"},
-                                           {1002, "apple2"},
-                                           {1003, "apple3"},
-                                           {1004, "apple4"},
-                                           {1005, "apple5"},
-                                           {1006, "apple6"},
-                                           {1007, "apple7"},
-                                           {1008, "apple8"},
-                                           {1009, "apple9"},
-                                           {1010, "apple10"},
-                                           {2001, "mac1"},
-                                           {2002, "mac2"},
-                                           {3001, "common1"},
-                                           {3002, "common2"},
-                                           {3003, "common3"},
-                                           {5001, "metal3"},
-                                           {5002, "metal4"}}};
+constexpr auto families = std::to_array<Family>({{1001, "apple1"},
+                                                 {1002, "apple2"},
+                                                 {1003, "apple3"},
+                                                 {1004, "apple4"},
+                                                 {1005, "apple5"},
+                                                 {1006, "apple6"},
+                                                 {1007, "apple7"},
+                                                 {1008, "apple8"},
+                                                 {1009, "apple9"},
+                                                 {1010, "apple10"},
+                                                 {2001, "mac1"},
+                                                 {2002, "mac2"},
+                                                 {3001, "common1"},
+                                                 {3002, "common2"},
+                                                 {3003, "common3"},
+                                                 {5001, "metal3"},
+                                                 {5002, "metal4"}});
 
 Json families_of(id<MTLDevice> device) {
     Json supported = Json::array();
@@ -110,6 +117,13 @@ engine::DeviceDescription describe(id<MTLDevice> device, bool is_default) {
 
 } // namespace
 
+std::string why_not_in_this_process() {
+    if (platform::fork_generation() == first_process()) return "";
+    return "this process was forked from one that used Metal, which does not pass to children; start "
+           "processes "
+           "with multiprocessing's method 'spawn', or use Metal in the child only";
+}
+
 std::string registry_id_of(id<MTLDevice> device) {
     char text[32];
     std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>([device registryID]));
@@ -127,6 +141,7 @@ objc_ptr<id<MTLDevice>> find_device(const std::string &wanted) {
 }
 
 std::vector<engine::DeviceDescription> list_devices() {
+    if (const std::string reason = why_not_in_this_process(); !reason.empty()) return {{"metal", "", reason}};
     const autorelease_scope pool;
     const Devices devices = find_devices();
     std::vector<engine::DeviceDescription> described;

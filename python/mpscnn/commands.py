@@ -119,7 +119,10 @@ class CommandQueue:
     """Runs command buffers one after the other on a device, as MTLCommandQueue.
 
     Args:
-        device: "auto", "cpu", "metal", or a name that `mpscnn.devices` lists.
+        device: "auto", "cpu", "metal", or a name that `mpscnn.devices` lists. "auto" is Metal where a GPU answers
+            rightly, else the CPU. It does not know the kernels yet, as "auto" of `Network.compile` knows the layers:
+            what is beyond Metal's limits (docs/catalogue.md) raises UnsupportedError where it is encoded, though a
+            queue of the CPU would take it.
         threads: of the CPU device: "auto", or a number.
 
     Raises:

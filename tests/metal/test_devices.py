@@ -14,6 +14,7 @@ import pytest
 from metal.emulation import Emulation
 
 import mpscnn
+from mpscnn import kernels
 
 
 def small_network() -> mpscnn.Network:
@@ -74,6 +75,10 @@ def test_a_device_that_cannot_run_mps_is_listed_with_the_reason(emulation: Emula
     (device,) = metal_devices()
     assert (device["name"], device["available"], device["default"]) == ("metal", False, False)
     assert "cannot run Metal Performance Shaders" in device["reason"]
+    with pytest.raises(
+        mpscnn.DeviceError, match="'Emulated Metal device' cannot run Metal Performance Shaders"
+    ):
+        small_network().compile(device="metal")
 
 
 # ---- Choosing ---------------------------------------------------------------------------------------------------
@@ -109,6 +114,32 @@ def test_auto_is_metal_where_it_can_run_the_network() -> None:
     assert (program.device, program.precision) == ("metal", "float32")
     assert program.reason == "a Metal device, whose answers were checked; float32 lowers no accuracy"
     assert mpscnn.CommandQueue().device == "metal"
+
+
+@pytest.mark.usefixtures("automatic")
+def test_auto_says_when_the_answers_were_not_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPSCNN_SKIP_SELF_CHECK", "1")
+    program = small_network().compile()
+    assert program.device == "metal"
+    assert program.reason.startswith(
+        "a Metal device, whose answers were not checked, as MPSCNN_SKIP_SELF_CHECK"
+    )
+
+
+@pytest.mark.usefixtures("automatic")
+def test_a_queue_of_auto_does_not_turn_to_the_cpu() -> None:
+    queue = mpscnn.CommandQueue()
+    wide, relu = mpscnn.Image(16385, 1, 1), kernels.Neuron(kernels.NeuronDescriptor("relu"))
+    with (
+        pytest.raises(mpscnn.UnsupportedError, match="on device 'metal': rows and columns must be at most"),
+        queue.command_buffer() as commands,
+    ):
+        relu.encode(commands, wide)
+    with mpscnn.CommandQueue("cpu").command_buffer() as commands:
+        relu.encode(commands, wide)
+    with queue.command_buffer() as commands:  # which goes on
+        result = relu.encode(commands, mpscnn.Image.from_numpy(np.float32([[[-1], [2]]])))
+    np.testing.assert_array_equal(result.numpy(), [[[0], [2]]])
 
 
 @pytest.mark.usefixtures("automatic")
@@ -324,3 +355,40 @@ def test_a_request_under_way_does_not_hold_up_a_forked_child(emulation: Emulatio
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert request.result().shape == (2, 6, 5, 8)
+
+
+FORK = """
+import os
+import sys
+import mpscnn
+
+if sys.argv[1] == "lists":
+    mpscnn.devices()
+net = mpscnn.Network(input=(2, 2, 1))
+net.output(net.activation(net.input, "relu"))
+child = os.fork()
+if child:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+try:
+    print(net.compile(device="metal").device)
+except mpscnn.DeviceError as error:
+    print(error)
+print([device.get("reason") for device in mpscnn.devices() if device["name"] == "metal"][0] or "available")
+print(net.compile(device="auto").device)
+"""
+
+
+@pytest.mark.parametrize(
+    ("parent", "expected"),
+    [("does nothing", ["metal", "available", "metal"]), ("lists", ["forked", "forked", "cpu"])],
+)
+def test_a_child_may_use_metal_unless_its_parent_asked_for_devices(parent: str, expected: list[str]) -> None:
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    del variables["MPSCNN_DEVICE"]
+    command = [sys.executable, "-c", FORK, parent]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    said = [
+        "forked" if "forked from one that used Metal" in line else line for line in done.stdout.splitlines()
+    ]
+    assert said == expected
