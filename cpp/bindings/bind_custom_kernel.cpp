@@ -7,8 +7,9 @@ namespace mpscnn::bindings {
 
 namespace {
 
-/// Shading language's name of a dtype; empty for one that has none.
+/// Shading language's name of a dtype, numpy's for one that it lacks; empty for structs.
 std::string element_of(const py::dtype &type) {
+    if (type.kind() == 'V') return "";
     struct Entry {
         char kind;
         int bytes;
@@ -19,7 +20,7 @@ std::string element_of(const py::dtype &type) {
                                         {'i', 1, "char"},  {'u', 1, "uchar"}, {'b', 1, "bool"}};
     for (const Entry &entry : entries)
         if (type.kind() == entry.kind && type.itemsize() == entry.bytes) return entry.name;
-    return "";
+    return py::str(type);
 }
 
 /// Arrays that a command buffer uses, for a thread without the GIL to let go of.
@@ -62,7 +63,8 @@ void encode(const CustomKernel &kernel, CommandBuffer &commands,
 void bind_custom_kernel(py::module_ &module) {
     py::class_<CustomKernel>(module, "CustomKernel", "A kernel of the user's for Metal.")
         .def(py::init<const std::string &, const std::string &, const std::string &, const std::string &>(),
-             py::arg("source"), py::arg("function"), py::arg("constants"), py::arg("device"))
+             py::arg("source"), py::arg("function"), py::arg("constants"), py::arg("device"),
+             py::call_guard<py::gil_scoped_release>()) // it compiles, for as long as Metal likes
         .def("description", &CustomKernel::description)
         .def("encode", &encode, py::arg("commands"), py::arg("images"), py::arg("arrays"), py::arg("grid"),
              py::arg("threadgroup"));

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -355,6 +357,38 @@ def test_source_that_does_not_compile() -> None:
         )
 
 
+@pytest.mark.parametrize("argument", ["source", "function", "device"])
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (123, "must be text, got int"),
+        (None, "must be text, got NoneType"),
+        (b"blur", "must be text, got bytes"),
+        ("blur\0", "contains a zero character"),
+        ("blur\ud800", "is no valid text"),
+    ],
+)
+def test_what_is_no_text(argument: str, value: Any, message: str) -> None:
+    given: dict[str, Any] = {"source": BLUR, "function": "blur", "device": "metal", argument: value}
+    with pytest.raises(mpscnn.ParameterError, match=f"MetalKernel: {argument} {message}"):
+        kernels.MetalKernel(given["source"], given["function"], device=given["device"])
+
+
+def test_others_run_python_while_a_kernel_is_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # where the emulation looks for what it has compiled before
+    arguments = {"source": BLUR, "function": "blur", "constants": {"radius": 11}}
+    compiling = threading.Thread(target=kernels.MetalKernel, kwargs=arguments)
+    begin = last = time.monotonic()
+    longest = 0.0
+    compiling.start()
+    while compiling.is_alive():
+        time.sleep(0.001)
+        longest, last = max(longest, time.monotonic() - last), time.monotonic()
+    assert longest < (last - begin) / 2
+
+
 def test_unknown_function() -> None:
     with pytest.raises(
         mpscnn.ParameterError, match="kernel 'blurr': no such function in the source, which has blur"
@@ -374,9 +408,12 @@ def test_unknown_function() -> None:
         ({"radius": [1, 2]}, "'radius' is declared as int, but is given as an array"),
         ({"radius": float("nan")}, "function constant 'radius': must be finite"),
         ({"radius": "2"}, "function constant 'radius': expected numbers or booleans, got '2'"),
+        ({"radius": [[1], [2, 3]]}, "function constant 'radius': expected numbers or booleans"),
+        ({1: 2}, "MetalKernel: name of a constant must be text, got int"),
+        ([("radius", 1)], "MetalKernel: constants must be a mapping of names to values"),
     ],
 )
-def test_wrong_constants(constants: dict[str, Any], message: str) -> None:
+def test_wrong_constants(constants: Any, message: str) -> None:
     with pytest.raises(mpscnn.ParameterError, match=message):
         kernels.MetalKernel(BLUR, "blur", constants=constants)
 
@@ -440,6 +477,7 @@ TEN = np.zeros(10, np.float32)
             r"grid must be \(width, height, depth\), got \(1, 2, 3, 4\)",
         ),
         ((IMAGE, OTHER), {"grid": 1.5}, "grid must be whole numbers, got 1.5"),
+        ((IMAGE, OTHER), {"grid": 2**70}, "grid must be at most 2147483647"),
         (
             (IMAGE, OTHER),
             {"threadgroup": (64, 32)},
@@ -466,6 +504,18 @@ PAIR = np.zeros(2, np.float32)
     ("arguments", "message"),
     [
         ((TEN.astype(np.float16), TEN, 1, PAIR), "buffer 0 'values' has elements of float, got half"),
+        ((TEN.astype(np.float64), TEN, 1, PAIR), "buffer 0 'values' has elements of float, got float64"),
+        ((TEN, TEN.astype(np.int64), 1, PAIR), "buffer 2 'results' has elements of float, got int64"),
+        ((TEN.astype(complex), TEN, 1, PAIR), "buffer 0 'values' has elements of float, got complex128"),
+        ((TEN.astype(object), TEN, 1, PAIR), "buffer 0 'values' has elements of float, got object"),
+        (
+            (TEN, TEN.copy(), 1, PAIR.astype(np.float64)),
+            "buffer 4 'range' is a struct, and .* has no float64",
+        ),
+        (
+            (TEN, TEN.copy(), 1, np.zeros(1, [("both", [("bound", np.float64)])])),
+            "buffer 4 'range' is a struct, and the shading language has no float64",
+        ),
         (
             (TEN, read_only(), 1, PAIR),
             "buffer 2 'results' is written by the kernel, but the array is read-only",
@@ -558,7 +608,9 @@ def test_committed_command_buffer() -> None:
         blur.encode(commands, IMAGE, OTHER)
 
 
-@pytest.mark.parametrize("switch", ["fail_textures", "command_buffer_error"])
+@pytest.mark.parametrize(
+    "switch", ["fail_textures", "fail_command_buffers", "fail_encoders", "command_buffer_error"]
+)
 def test_failures_leave_the_queue_usable(emulation: Emulation, switch: str) -> None:
     queue = mpscnn.CommandQueue("metal")
     blur = kernels.MetalKernel(BLUR, "blur", constants={"radius": 1})

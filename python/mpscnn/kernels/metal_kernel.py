@@ -92,8 +92,20 @@ class MetalKernel:
         constants: Mapping[str, Any] | None = None,
         device: str = "metal",
     ) -> None:
-        values = {name: _constant(name, value) for name, value in (constants or {}).items()}
-        self._kernel = _core.CustomKernel(source, function, json.dumps(values), device)
+        if not isinstance(constants, (Mapping, type(None))):
+            raise ParameterError(
+                f"MetalKernel: constants must be a mapping of names to values, got {constants!r}"
+            )
+        values = {
+            _text("name of a constant", name): _constant(name, value)
+            for name, value in (constants or {}).items()
+        }
+        self._kernel = _core.CustomKernel(
+            _text("source", source),
+            _text("function", function),
+            json.dumps(values),
+            _text("device", device),
+        )
         self._description: dict[str, Any] = json.loads(self._kernel.description())
 
     @property
@@ -150,7 +162,8 @@ class MetalKernel:
         number becomes an array of one element of the parameter's type.
 
         Raises:
-            ParameterError: arguments do not go with the parameters, grid or threadgroup is not possible.
+            ParameterError: arguments do not go with the parameters (an array of float64 never does: the language has no
+            such type), grid or threadgroup is not possible.
             ShapeError: an image is another kind of texture than declared. StateError: the command buffer has been
             committed, or a temporary image is used up. UnsupportedError: the queue is not Metal's. DeviceError: it is
             another device's.
@@ -179,9 +192,43 @@ class MetalKernel:
         return f"<MetalKernel {self.function!r}>"
 
 
+def _text(what: str, value: object) -> str:
+    """Text that the core takes whole."""
+    if not isinstance(value, str):
+        raise ParameterError(f"MetalKernel: {what} must be text, got {type(value).__name__}")
+    if "\0" in value:
+        raise ParameterError(f"MetalKernel: {what} contains a zero character")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ParameterError(f"MetalKernel: {what} is no valid text: {error}") from None
+    return value
+
+
+def _without_equal(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
+    """The first type in a dtype that the shading language has no type for."""
+    base = dtype.base
+    if base.fields is not None:
+        parts = (_without_equal(field[0]) for field in base.fields.values())
+        return next((part for part in parts if part is not None), None)
+    return None if base in _TYPES or base.kind in "iuV" else base
+
+
+def _require_element(what: str, array: NDArray[Any], parameter: MetalParameter | None) -> None:
+    """That a struct gets no numbers which none can hold; the core compares what has a name."""
+    if parameter is None or parameter.element:
+        return
+    if (lacking := _without_equal(array.dtype)) is not None:
+        raise ParameterError(
+            f"{what}: buffer {parameter.index} {parameter.name!r} is a struct, and the shading language has no "
+            f"{lacking}"
+        )
+
+
 def _array(what: str, value: Any, parameter: MetalParameter | None) -> NDArray[Any]:
     """An array as it lies, or a number as one element."""
     if isinstance(value, np.ndarray):
+        _require_element(what, value, parameter)
         if not value.flags.c_contiguous or not value.dtype.isnative:
             raise ParameterError(f"{what}: arrays must be C-contiguous and of native byte order; pass a copy")
         return value
@@ -203,7 +250,10 @@ def _array(what: str, value: Any, parameter: MetalParameter | None) -> NDArray[A
 
 def _constant(name: str, value: Any) -> Any:
     """As the core takes it: a JSON value, with a type if numpy gives one."""
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # of no regular shape
+        array = np.asarray(None)
     if array.dtype.kind not in "biuf" or array.ndim > 1:
         raise ParameterError(f"function constant {name!r}: expected numbers or booleans, got {value!r}")
     if not np.all(np.isfinite(array)):
@@ -222,4 +272,6 @@ def _size(what: str, given: Sequence[int] | int | None) -> tuple[int, ...] | Non
     extents = whole_numbers(what, [given] if isinstance(given, (int, np.integer)) else given)
     if not 1 <= len(extents) <= 3:
         raise ParameterError(f"{what} must be (width, height, depth), got {given!r}")
+    if max(extents) >= 1 << 31:
+        raise ParameterError(f"{what} must be at most 2147483647, got {given!r}")
     return (*extents, *[1] * (3 - len(extents)))
