@@ -27,7 +27,7 @@ public:
     std::shared_ptr<const LoweredNetwork> run() {
         const std::vector<NodeFusion> fusions = find_fusions(graph_);
         auto network = std::make_shared<LoweredNetwork>();
-        network->graph = without_weights();
+        network->graph = graph_.without_weights();
         network->kernels = &kernels_;
         network->precision = precision_;
         for (std::size_t i = 0; i < fusions.size(); ++i) {
@@ -39,16 +39,6 @@ public:
     }
 
 private:
-    /// Plans need the structure; keeping the weights too would double the memory of a program.
-    Graph without_weights() const {
-        Graph copy(graph_.name());
-        for (const engine::Input &input : graph_.inputs()) copy.add_input(input.name, input.shape);
-        for (const Node &node : graph_.nodes())
-            copy.add_node(node.name, node.operation, node.inputs, node.activation);
-        for (ValueId value : graph_.outputs()) copy.mark_output(value);
-        return copy;
-    }
-
     bool rounds(const Node &node) const {
         return precision_ == Precision::float16 && ops::info_of(node.operation).rounds;
     }

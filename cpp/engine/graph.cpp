@@ -234,4 +234,10 @@ std::vector<LayerSummary> Graph::summary(const std::vector<Shape> &input_shapes)
     return result;
 }
 
+Graph Graph::without_weights() const {
+    Graph copy = *this; // which shares their memory
+    for (Node &node : copy.nodes_) node.weights.clear();
+    return copy;
+}
+
 } // namespace mpscnn::engine

@@ -97,6 +97,9 @@ public:
     void require_complete() const;
     std::vector<LayerSummary> summary(const std::vector<Shape> &input_shapes) const;
 
+    /// The structure alone; shapes, but no weights.
+    Graph without_weights() const;
+
     /// Structure without weights: {"name", "inputs", "nodes", "outputs"}, see docs/model_format.md.
     Json to_json() const;
     static Graph from_json(const Json &json, ErrorKind kind = ErrorKind::parameter);

@@ -68,9 +68,10 @@ std::shared_ptr<Program> Program::compile(const Graph &graph, BackendChoice choi
     return program;
 }
 
-Program::Program(Graph graph, BackendChoice choice) : graph_(std::move(graph)), choice_(std::move(choice)) {
+Program::Program(const Graph &graph, BackendChoice choice)
+    : graph_(graph.without_weights()), choice_(std::move(choice)) {
     require_supported(graph_, free_shapes(graph_), choice_.backend->name(), choice_.precision);
-    lowered_ = choice_.backend->lower(graph_, {choice_.precision});
+    lowered_ = choice_.backend->lower(graph, {choice_.precision});
 }
 
 void Program::check_inputs(const std::vector<Shape> &shapes) const {

@@ -51,10 +51,10 @@ public:
     std::shared_ptr<const Planned> plan_for(const std::vector<Shape> &input_shapes);
 
 private:
-    Program(Graph graph, BackendChoice choice);
+    Program(const Graph &graph, BackendChoice choice);
     void check_inputs(const std::vector<Shape> &shapes) const;
 
-    Graph graph_; ///< canonical, only what the outputs need
+    Graph graph_; ///< canonical, only what the outputs need; the backend has the weights
     BackendChoice choice_;
     std::vector<Port> inputs_, outputs_;
     std::unique_ptr<LoweredGraph> lowered_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -24,12 +25,15 @@ struct ConvolutionWeights {
     /// Those of a layer, as its network holds them.
     explicit ConvolutionWeights(const LayerSource &source);
     std::vector<float> values() const;
+    /// The network's own memory where that holds them as MPS gets them, else null.
+    const std::byte *in_place() const;
 };
 
 } // namespace mpscnn::metal
 
-/// Hands weights to MPS. They are made when MPS loads them and freed when it has packed its own copy: the
-/// program's graph shares the memory that they are made from. Classes have no namespace.
+/// Hands weights to MPS, the network's own where they lie as MPS wants them; others are made when MPS loads
+/// them and freed when it has packed its own. It may load them again at any time, so that the network's
+/// memory, shared and not copied, stays. Classes have no namespace.
 @interface MpscnnConvolutionWeights : NSObject <MPSCNNConvolutionDataSource> {
 @private
     mpscnn::metal::objc_ptr<MPSCNNConvolutionDescriptor *> descriptor_;

@@ -1,5 +1,6 @@
 #include "metal/convolution_weights.h"
 
+#include <cstdint>
 #include <exception>
 
 #include "metal/shader_convolution.h"
@@ -18,6 +19,13 @@ ConvolutionWeights::ConvolutionWeights(const LayerSource &source)
 
 std::vector<float> ConvolutionWeights::values() const {
     return rotated ? metal::rotated(weight.values(), weight.shape()) : weight.values();
+}
+
+const std::byte *ConvolutionWeights::in_place() const {
+    const auto wanted =
+        given == Precision::float16 ? engine::WeightType::float16 : engine::WeightType::float32;
+    const bool aligned = reinterpret_cast<std::uintptr_t>(weight.data()) % size_of(wanted) == 0;
+    return weight.type() == wanted && !rotated && aligned ? weight.data() : nullptr;
 }
 
 namespace {
@@ -62,6 +70,8 @@ MPSDataType data_type(Precision precision) {
 }
 
 - (void *)weights {
+    // MPS only reads, though its protocol does not say const.
+    if (const std::byte *lying = source_->in_place()) return const_cast<std::byte *>(lying);
     return weights_.data();
 }
 
@@ -72,7 +82,7 @@ MPSDataType data_type(Precision precision) {
 - (BOOL)load {
     const std::lock_guard lock(mutex_);
     try {
-        if (loads_ == 0) weights_ = DeviceWeights(source_->values(), source_->given);
+        if (loads_ == 0 && !source_->in_place()) weights_ = DeviceWeights(source_->values(), source_->given);
         ++loads_;
         return YES;
     } catch (const std::exception &) { // MPS fails to make the kernel then; exceptions must not reach it

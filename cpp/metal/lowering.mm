@@ -22,16 +22,6 @@ std::vector<Precision> image_precisions(const Graph &graph, Precision precision)
     return result;
 }
 
-/// Plans need the structure only.
-Graph without_weights(const Graph &graph) {
-    Graph copy(graph.name());
-    for (const engine::Input &input : graph.inputs()) copy.add_input(input.name, input.shape);
-    for (const Node &node : graph.nodes())
-        copy.add_node(node.name, node.operation, node.inputs, node.activation);
-    for (ValueId value : graph.outputs()) copy.mark_output(value);
-    return copy;
-}
-
 std::size_t weight_bytes_of(const Node &node, Precision precision) {
     std::size_t bytes = 0;
     for (const auto &[role, tensor] : node.weights) {
@@ -67,7 +57,7 @@ std::shared_ptr<const LoweredNetwork> lower_network(const Graph &graph, Precisio
     };
     std::shared_ptr<LoweredNetwork> network(new LoweredNetwork, destroy);
     network->device = std::move(device);
-    network->graph = without_weights(graph);
+    network->graph = graph.without_weights();
     network->precisions = image_precisions(graph, precision);
     for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
         const Node &node = graph.nodes()[i];
