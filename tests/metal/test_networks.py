@@ -1,11 +1,13 @@
-"""Segmentation networks and feature extractors on the Metal engine, against the CPU engine."""
+"""Networks and models for photos on the Metal engine, against the CPU engine."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from constant_detector import constant_network
 
 import mpscnn
 from mpscnn.models import deeplab_v3, deeplab_v3_plus, mobilenet_v1_features, mobilenet_v2_features
@@ -47,3 +49,72 @@ def test_features(build: Any, layers: list[str], pooling: str | None) -> None:
     compare(
         build(extract_layers=layers, pooling=pooling, depth_multiplier=0.25, input_size=(40, 33)), "float32"
     )
+
+
+# ---- Photos ------------------------------------------------------------------------------------------------------
+
+PHOTO = np.random.default_rng(7).integers(0, 256, (50, 70, 3), np.uint8)
+
+
+def on_both(path: Path, precision: str = "float32") -> tuple[mpscnn.Model, mpscnn.Model]:
+    """The model on the CPU and on Metal."""
+    cpu, metal = (mpscnn.load(path, device=device, precision=precision) for device in ("cpu", "metal"))
+    return cpu, metal
+
+
+def require_metal(result: Any, precision: str) -> None:
+    assert (result.device, result.precision, result.reason) == ("metal", precision, "as asked")
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_a_photo_is_classified(precision: str) -> None:
+    cpu, metal = (mpscnn.load(device=device, precision=precision) for device in ("cpu", "metal"))
+    expected, result = cpu.predict(PHOTO), metal.predict(PHOTO)
+    require_metal(result, precision)
+    right = {entry.index: entry.probability for entry in expected}
+    assert len(right) == len(result) > 1
+    for entry in result:
+        assert entry.probability == pytest.approx(right[entry.index], abs=2 * TOLERANCES[precision])
+
+
+def test_a_photo_is_segmented(tmp_path: Path) -> None:
+    network = deeplab_v3(depth_multiplier=0.25, input_size=(33, 40), classes=3, atrous_rates=(2,))
+    network.initialize_weights(4)
+    network.save(tmp_path / "net.safetensors", dtype="float32", preprocess="unit")
+    cpu, metal = on_both(tmp_path / "net.safetensors")
+    expected, result = cpu.segment(PHOTO, scores=True), metal.segment(PHOTO, scores=True)
+    require_metal(result, "float32")
+    assert result.labels.shape == PHOTO.shape[:2]
+    np.testing.assert_allclose(
+        result.scores, expected.scores, rtol=0, atol=1e-5 * np.abs(expected.scores).max()
+    )
+    best = np.sort(expected.scores, axis=2)
+    clear = best[..., -1] - best[..., -2] > 1e-4 * best[..., -1]
+    assert clear.mean() > 0.5
+    np.testing.assert_array_equal(result.labels[clear], expected.labels[clear])
+
+
+def test_objects_are_found_on_a_photo(tmp_path: Path) -> None:
+    """Boxes and scores that depend on the photo."""
+    boxes = [(0.1, 0.2, 0.5, 0.6), (0.5, 0.1, 0.9, 0.4), (0.2, 0.6, 0.4, 0.9)]
+    scores = [(0.9, 0.1), (0.2, 0.7), (0.6, 0.3)]
+    network = constant_network(boxes, scores)
+    random = np.random.default_rng(3)
+    network.load_weights(
+        {
+            f"{name}_numbers.{role}": value
+            for name, given in (("boxes", boxes), ("scores", scores))
+            for role, value in (
+                ("weight", random.normal(0, 0.05, (np.size(given), 1, 1, 3)).astype(np.float32)),
+                ("bias", np.float32(given).reshape(-1)),
+            )
+        }
+    )
+    network.save(tmp_path / "net.safetensors", dtype="float32", preprocess="unit", labels=("cat", "dog"))
+    cpu, metal = on_both(tmp_path / "net.safetensors")
+    expected, result = cpu.detect(PHOTO), metal.detect(PHOTO)
+    require_metal(result, "float32")
+    assert [entry.label for entry in result] == [entry.label for entry in expected] == ["cat", "dog", "cat"]
+    for entry, right in zip(result, expected, strict=True):
+        assert tuple(entry.box) == pytest.approx(tuple(right.box), abs=1e-3)
+        assert entry.score == pytest.approx(right.score, abs=1e-5)
