@@ -84,6 +84,25 @@ MPSCNN_INLINE bool opaque(const std::byte *samples, std::size_t pixels) {
     return bytes[3] == 255;
 }
 
+/// Of two pixels, or with `pixels` 1 of one.
+template <std::size_t pixels>
+MPSCNN_INLINE void shade_pixels(const std::byte *samples, std::uint16_t *result) {
+    using Bytes = std::uint8_t __attribute__((vector_size(8)));
+    using Words = std::uint16_t __attribute__((vector_size(16)));
+    Bytes bytes{};
+    std::memcpy(&bytes, samples, 4 * pixels);
+    const Words values = __builtin_convertvector(bytes, Words);
+    const Words alpha = __builtin_shufflevector(values, values, 3, 3, 3, 3, 7, 7, 7, 7);
+    const Words shades = (255 - values) * alpha;
+    std::memcpy(result, &shades, 8 * pixels);
+}
+
+MPSCNN_INLINE void shade(const std::byte *samples, std::size_t pixels, std::uint16_t *result) {
+    std::size_t i = 0;
+    for (; i + 2 <= pixels; i += 2) shade_pixels<2>(samples + 4 * i, result + 4 * i);
+    if (i < pixels) shade_pixels<1>(samples + 4 * i, result + 4 * i);
+}
+
 /// white * (1 / white) is exactly 1 for 1, 255 and 65535.
 MPSCNN_INLINE void composite(float *samples, std::size_t pixels, float white) {
     const float reciprocal = 1.0f / white;
@@ -165,6 +184,9 @@ MPSCNN_INLINE void resample(const float *inputs, const RowTaps &taps, bool exact
         attributes static bool all_opaque(const std::byte *samples, std::size_t pixels) {                    \
             return opaque(samples, pixels);                                                                  \
         }                                                                                                    \
+        attributes static void shades(const std::byte *samples, std::size_t pixels, std::uint16_t *result) { \
+            shade(samples, pixels, result);                                                                  \
+        }                                                                                                    \
         attributes static void over_white(float *samples, std::size_t pixels, float white) {                 \
             composite(samples, pixels, white);                                                               \
         }                                                                                                    \
@@ -181,9 +203,9 @@ MPSCNN_INLINE void resample(const float *inputs, const RowTaps &taps, bool exact
             else                                                                                             \
                 resample<4>(inputs, taps, exact, outputs);                                                   \
         }                                                                                                    \
-        static constexpr RowKernels kernels{add<std::uint8_t>, add<std::uint16_t>, add<float>,               \
-                                            to_float,          all_opaque,         over_white,               \
-                                            four_rows,         two_rows,           across};                  \
+        static constexpr RowKernels kernels{                                                                 \
+            add<std::uint8_t>, add<std::uint16_t>, add<float>, to_float, all_opaque, shades,                 \
+            over_white,        four_rows,          two_rows,   across};                                      \
     };
 // NOLINTEND(bugprone-macro-parentheses)
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "core/half.h"
 
@@ -29,23 +30,43 @@ RowSums::RowSums(const Plane &plane, int first_column, int end_column)
       columns_(static_cast<std::size_t>(end_column - first_column)),
       samples_(plane.alpha && plane.per_pixel == 2 ? 1 : static_cast<std::size_t>(plane.per_pixel)) {
     const std::size_t stored = columns_ * static_cast<std::size_t>(plane.per_pixel);
-    if (plane.alpha || plane.type == SampleType::float16) converted_.resize(sweep_rows * stored);
-    if (plane.alpha && plane.per_pixel == 4 && plane.type == SampleType::uint8)
+    if (plane.alpha && plane.per_pixel == 4 && plane.type == SampleType::uint8) {
         opacity_.resize(static_cast<std::size_t>(plane.rows));
+        shades_.resize(sweep_rows * stored);
+    } else if (plane.alpha || plane.type == SampleType::float16) {
+        converted_.resize(sweep_rows * stored);
+    }
 }
 
 const std::byte *RowSums::stored_row(int row) const {
-    return plane_.samples + row * plane_.row_bytes +
-           static_cast<std::ptrdiff_t>(plane_.pixel_bytes()) * first_column_;
+    return plane_.samples + row * plane_.row_bytes + std::ptrdiff_t{plane_.pixel_bytes()} * first_column_;
 }
 
 /// Most photos with alpha are opaque, and rows that are need no compositing to give the same sums.
-bool RowSums::needs_floats(int row) {
-    if (opacity_.empty()) return !converted_.empty();
-    Opacity &opacity = opacity_[static_cast<std::size_t>(row)];
-    if (opacity == Opacity::unknown)
-        opacity = kernels_.opaque(stored_row(row), columns_) ? Opacity::opaque : Opacity::transparent;
-    return opacity == Opacity::transparent;
+bool RowSums::is_opaque(const Taps &taps) {
+    for (int row = taps.first; row < taps.first + static_cast<int>(taps.weights.size()); ++row) {
+        Opacity &opacity = opacity_[static_cast<std::size_t>(row)];
+        if (opacity == Opacity::unknown)
+            opacity = kernels_.opaque(stored_row(row), columns_) ? Opacity::opaque : Opacity::transparent;
+        if (opacity == Opacity::transparent) return false;
+    }
+    return true;
+}
+
+/// x alpha + white (1 - alpha) = white - (white - x) alpha, of which 16 bits hold 255 times the last term.
+void RowSums::sum_of_shades(const Taps &taps, float *sums) {
+    const std::size_t length = columns_ * samples_, total = taps.weights.size();
+    for (std::size_t begin = 0; begin < total; begin += sweep_rows) {
+        rows_.clear();
+        for (std::size_t i = 0; i < std::min(sweep_rows, total - begin); ++i) {
+            std::uint16_t *const shades = shades_.data() + i * length;
+            kernels_.shade(stored_row(taps.first + static_cast<int>(begin + i)), columns_, shades);
+            rows_.push_back(reinterpret_cast<const std::byte *>(shades));
+        }
+        add(SampleType::uint16, rows_.size(), taps.weights.data() + begin, begin == 0, sums);
+    }
+    const float white = 255.0f * std::accumulate(taps.weights.begin(), taps.weights.end(), 0.0f);
+    for (std::size_t i = 0; i < length; ++i) sums[i] = white - sums[i] * (1.0f / 255.0f);
 }
 
 /// By way of a copy: the photo may not be aligned.
@@ -81,18 +102,17 @@ void RowSums::add(SampleType type, std::size_t count, const float *weights, bool
 }
 
 void RowSums::sum(const Taps &taps, float *sums) {
-    const std::size_t total = taps.weights.size();
-    for (std::size_t begin = 0; begin < total;) {
-        // As many rows as are read in the same way.
-        const int first = taps.first + static_cast<int>(begin);
-        const bool floats = needs_floats(first);
-        const std::size_t most = floats ? std::min(sweep_rows, total - begin) : total - begin;
+    if (!opacity_.empty() && !is_opaque(taps)) return sum_of_shades(taps, sums);
+    const bool floats = !converted_.empty();
+    const std::size_t total = taps.weights.size(), sweep = floats ? sweep_rows : total;
+    for (std::size_t begin = 0; begin < total; begin += sweep) {
         rows_.clear();
-        for (int row = first; rows_.size() < most && needs_floats(row) == floats; ++row)
-            rows_.push_back(floats ? converted_row(row, rows_.size()) : stored_row(row));
+        for (std::size_t i = 0; i < std::min(sweep, total - begin); ++i) {
+            const int row = taps.first + static_cast<int>(begin + i);
+            rows_.push_back(floats ? converted_row(row, i) : stored_row(row));
+        }
         add(floats ? SampleType::float32 : plane_.type, rows_.size(), taps.weights.data() + begin, begin == 0,
             sums);
-        begin += rows_.size();
     }
 }
 

@@ -19,7 +19,7 @@ struct Plane {
     int per_pixel; ///< 1 to 4
     bool alpha;    ///< the last of 2 or 4
 
-    std::size_t pixel_bytes() const { return static_cast<std::size_t>(per_pixel * sample_bytes(type)); }
+    int pixel_bytes() const { return per_pixel * sample_bytes(type); }
 };
 
 /// The vertical pass of a resize: weighted sums of a plane's stored rows, over a range of columns. It comes
@@ -38,11 +38,12 @@ public:
     void sum(const Taps &taps, float *sums);
 
 private:
-    /// Rows converted to floats before they are added.
+    /// Rows converted before they are added.
     static constexpr std::size_t sweep_rows = 4;
 
     const std::byte *stored_row(int row) const;
-    bool needs_floats(int row);
+    bool is_opaque(const Taps &taps);
+    void sum_of_shades(const Taps &taps, float *sums);
     void convert_halves(const std::byte *samples, std::span<float> result);
     const std::byte *converted_row(int row, std::size_t slot);
     void add(SampleType type, std::size_t count, const float *weights, bool start, float *sums) const;
@@ -52,8 +53,9 @@ private:
     const int first_column_;
     const std::size_t columns_, samples_;
     enum class Opacity : std::uint8_t { unknown, opaque, transparent };
-    std::vector<Opacity> opacity_; ///< of rows; empty where not asked for
-    std::vector<float> converted_; ///< sweep_rows rows
+    std::vector<Opacity> opacity_;      ///< of rows; empty where not asked for
+    std::vector<std::uint16_t> shades_; ///< sweep_rows rows, of photos with 8-bit colours and alpha
+    std::vector<float> converted_;      ///< likewise, of others that are converted first
     std::vector<std::uint16_t> halves_;
     std::vector<const std::byte *> rows_;
 };
