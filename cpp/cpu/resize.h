@@ -1,9 +1,8 @@
 #pragma once
 
 // Resizing: nearest neighbour and bilinear. Bilinear interpolates source rows horizontally once for all
-// output rows between them, in tiles of columns whose two rows stay in the second-level cache, and then
-// vertically. Wide tiles let results be written in long runs, which narrower ones in the first level would
-// not.
+// output rows between them, in tiles of columns whose two rows stay in the first-level cache, and then
+// vertically.
 
 #include "cpu/pixel_epilogue.h"
 #include "cpu/work_split.h"
@@ -43,7 +42,7 @@ struct ResizeTiles {
     std::int64_t row_floats;
 
     template <class V> static MPSCNN_INLINE ResizeTiles of(const ResizeTask &task) {
-        constexpr std::int64_t wanted_floats = 1 << 14; // two rows: 128 KiB
+        constexpr std::int64_t wanted_floats = 1 << 12; // two rows: 32 KiB
         const View &to = task.destination;
         const std::ptrdiff_t padded = divide_up(to.channels, V::width) * V::width;
         const bool dense = to.pixel_stride == to.channels;
