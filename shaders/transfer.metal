@@ -10,7 +10,7 @@ using namespace metal;
 /// Index of the first feature channel of a slice; the host gives no array that reaches further than 2^32.
 inline uint first_element(uint3 position, constant TransferParams &params) {
     const SliceOfImage place = slice_of_image(position, params.image);
-    return place.image * params.image_pitch + position.y * params.row_pitch +
+    return params.first + place.image * params.image_pitch + position.y * params.row_pitch +
            position.x * params.column_pitch + 4 * place.slice;
 }
 

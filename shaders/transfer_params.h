@@ -7,4 +7,5 @@
 struct TransferParams {
     ImageParams image;
     unsigned int column_pitch, row_pitch, image_pitch;
+    unsigned int first; ///< element of the first pixel
 };

@@ -2,7 +2,10 @@
 
 namespace mpscnn::metal {
 
-static_assert(sizeof(TransferParams) == 8 * sizeof(int) && sizeof(ImageParams) == 5 * sizeof(int));
+/// What Metal asks of the offset of a buffer.
+constexpr std::size_t offset_alignment = 4;
+
+static_assert(sizeof(TransferParams) == 9 * sizeof(int) && sizeof(ImageParams) == 5 * sizeof(int));
 
 Transfer::Transfer(Direction direction, const ImageLayout &image, ShaderLibrary &shaders) : layout_(image) {
     const char *const arrays[] = {"float", "half"};
@@ -16,13 +19,15 @@ Transfer::Transfer(Direction direction, const ImageLayout &image, ShaderLibrary 
 
 void Transfer::encode(id<MTLCommandBuffer> command_buffer, const std::string &label, MPSImage *image,
                       const ArrayView &array) const {
+    const std::size_t beyond = array.offset % offset_alignment;
     const TransferParams params{layout_.params(), static_cast<unsigned int>(array.pitches.column),
                                 static_cast<unsigned int>(array.pitches.row),
-                                static_cast<unsigned int>(array.pitches.image)};
+                                static_cast<unsigned int>(array.pitches.image),
+                                static_cast<unsigned int>(beyond / size_of(array.type))};
     Dispatch dispatch(command_buffer, label,
                       pipelines_[array.type == DType::float32 ? std::size_t{0} : std::size_t{1}]);
     dispatch.texture(image, 0);
-    dispatch.buffer(array.buffer, array.offset, 0);
+    dispatch.buffer(array.buffer, array.offset - beyond, 0);
     dispatch.bytes(std::as_bytes(std::span(&params, 1)), 1);
     dispatch.run(layout_);
 }
