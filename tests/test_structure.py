@@ -35,6 +35,7 @@ BACKEND_INTERFACE = {
     "engine/custom_kernel.h",
     "engine/graph.h",
     "engine/memory_plan.h",
+    "engine/native_run.h",
 }
 # One file names the backends, one tells users which instruction set is in use.
 EXCEPTIONS = {

@@ -7,6 +7,7 @@
 #include "api/graph_description.h"
 #include "api/guard.h"
 #include "api/handles.h"
+#include "api/program.h"
 #include "api/tensors.h"
 #include "core/log.h"
 
@@ -19,17 +20,6 @@ namespace {
 constexpr int max_threads = 1024;
 /// Each has staging memory of its own, and a Metal queue has 64 command buffers.
 constexpr int max_inflight = 32;
-
-engine::CompileOptions compile_options(const mpscnn_compile_options *given) {
-    const auto raw = c_api::read_options(given, "mpscnn_compile_options");
-    engine::CompileOptions options;
-    if (raw.device) options.device = raw.device;
-    if (raw.precision) options.precision = raw.precision;
-    c_api::require_array(raw.outputs, raw.output_count, "outputs");
-    for (int i = 0; i < raw.output_count; ++i)
-        options.outputs.emplace_back(c_api::text(raw.outputs[i], "outputs"));
-    return options;
-}
 
 engine::SessionOptions session_options(const mpscnn_session_options *given) {
     const auto raw = c_api::read_options(given, "mpscnn_session_options");
@@ -91,16 +81,33 @@ void read_views(const mpscnn_tensor *tensors, int count, const char *what,
 
 } // namespace
 
+namespace mpscnn::c_api {
+
+engine::CompileOptions compile_options(const mpscnn_compile_options *given) {
+    const auto raw = read_options(given, "mpscnn_compile_options");
+    engine::CompileOptions options;
+    if (raw.device) options.device = raw.device;
+    if (raw.precision) options.precision = raw.precision;
+    require_array(raw.outputs, raw.output_count, "outputs");
+    for (int i = 0; i < raw.output_count; ++i) options.outputs.emplace_back(text(raw.outputs[i], "outputs"));
+    return options;
+}
+
+void give(std::shared_ptr<engine::Program> compiled, mpscnn_program **program) {
+    log(LogLevel::information, "network " + quoted(compiled->name()) + " compiled for " +
+                                   compiled->backend().device_name() + ", " + name_of(compiled->precision()) +
+                                   " (" + compiled->reason() + ")");
+    *program = new mpscnn_program{std::move(compiled)};
+}
+
+} // namespace mpscnn::c_api
+
 mpscnn_status mpscnn_program_compile(const mpscnn_graph *graph, const mpscnn_compile_options *options,
                                      mpscnn_program **program) {
     return guarded([&] {
         require(graph, "graph");
         require(program, "program");
-        auto compiled = engine::Program::compile(graph->graph, compile_options(options));
-        log(LogLevel::information, "network " + quoted(compiled->name()) + " compiled for " +
-                                       compiled->backend().device_name() + ", " +
-                                       name_of(compiled->precision()) + " (" + compiled->reason() + ")");
-        *program = new mpscnn_program{std::move(compiled)};
+        c_api::give(engine::Program::compile(graph->graph, c_api::compile_options(options)), program);
     });
 }
 

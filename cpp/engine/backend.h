@@ -34,6 +34,12 @@ struct TensorView {
     bool is_dense() const;
 };
 
+/// Name and shape of an input or output.
+struct Port {
+    std::string name;
+    Shape shape; ///< free extents included
+};
+
 struct LowerOptions {
     Precision precision = Precision::float32;
 };
@@ -100,6 +106,8 @@ public:
     virtual void discard() = 0;
 };
 
+class NativeRun; // native_run.h
+
 /// A graph prepared by a backend: packed weights, chosen kernels. Immutable and safe to use from several
 /// threads.
 class LoweredGraph {
@@ -129,6 +137,10 @@ public:
     /// Throws ParameterError with the compiler's message, and UnsupportedError unless the backend's device
     /// runs kernels of users'.
     virtual std::shared_ptr<const CustomKernel> compile(const CustomKernelSource &source) const;
+    /// `inputs` are images of the program that embeds mpscnn, one for each of the ports. Throws
+    /// ParameterError or ShapeError for images that cannot be a network's inputs, and UnsupportedError unless
+    /// the backend's device has images.
+    virtual std::unique_ptr<NativeRun> native_run(void *inputs, std::span<const Port> ports) const;
     /// Tensors are without gaps, of one type (float32 or float64), checked, and do not overlap. Throws
     /// UnsupportedError unless a backend can do it.
     virtual void convolve(const ops::SignalConvolution &convolution, const TensorView &signal,
@@ -162,5 +174,10 @@ std::vector<DeviceDescription> list_devices();
 /// Throws DeviceError with the remedy for a device that is not there or that answered wrongly (self_check.h),
 /// and ParameterError for an unknown name.
 BackendChoice choose_backend(const std::string &device, const std::string &precision);
+
+/// A device and a queue of the program that embeds mpscnn: an id<MTLDevice> and an id<MTLCommandQueue>, of
+/// which one may be null. Throws UnsupportedError where there is no Metal engine, ParameterError for a queue
+/// of another device, and DeviceError for a device that cannot run networks or that answered wrongly.
+BackendChoice choose_native_backend(void *device, void *queue, const std::string &precision);
 
 } // namespace mpscnn::engine

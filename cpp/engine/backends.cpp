@@ -4,6 +4,7 @@
 #include "cpu/cpu_backend.h"
 #include "engine/backend.h"
 #include "engine/custom_kernel.h"
+#include "engine/native_run.h"
 #include "engine/self_check.h"
 #include "engine/support.h"
 #if defined(MPSCNN_WITH_METAL)
@@ -20,6 +21,13 @@ std::shared_ptr<const Backend> make_metal_backend(const std::string &wanted) {
     require_right_answers(*backend, *cpu::make_cpu_backend());
     return backend;
 }
+std::shared_ptr<const Backend> make_native_backend(void *device, void *queue) {
+    auto backend = metal::make_native_backend(device, queue);
+    // Not on the queue, which may wait for work that is not committed yet.
+    void *asked = device ? device : metal::device_of(queue);
+    require_right_answers(*metal::make_native_backend(asked, nullptr), *cpu::make_cpu_backend());
+    return backend;
+}
 std::vector<DeviceDescription> list_metal_devices() { return metal::list_devices(); }
 #else
 #if defined(__APPLE__)
@@ -29,6 +37,9 @@ constexpr const char *why_not_metal = "no Metal device on this machine (Linux)";
 #endif
 std::shared_ptr<const Backend> make_metal_backend(const std::string &) {
     fail(ErrorKind::device, why_not_metal);
+}
+std::shared_ptr<const Backend> make_native_backend(void *, void *) {
+    fail(ErrorKind::unsupported, "Metal devices of the caller's: this build of mpscnn has no Metal engine");
 }
 std::vector<DeviceDescription> list_metal_devices() { return {{"metal", "", why_not_metal}}; }
 #endif
@@ -59,6 +70,13 @@ Precision precision_for(const std::string &device, const std::string &wanted) {
     fail(ErrorKind::parameter, "precision must be auto, float32 or float16, got " + quoted(wanted));
 }
 
+BackendChoice choice_of(std::shared_ptr<const Backend> backend, const std::string &precision,
+                        std::string reason) {
+    const Precision chosen = precision_for(backend->name(), precision);
+    if (precision == "auto") reason += std::string("; ") + name_of(chosen) + " lowers no accuracy";
+    return {std::move(backend), chosen, std::move(reason)};
+}
+
 std::shared_ptr<const Backend> make_backend(const DeviceName &device) {
     if (device.backend == "cpu") return cpu::make_cpu_backend();
     try {
@@ -81,6 +99,12 @@ std::shared_ptr<const CustomKernel> Backend::compile(const CustomKernelSource &)
     fail(ErrorKind::unsupported, "custom kernels run on Metal only, not on " + quoted(name()));
 }
 
+std::unique_ptr<NativeRun> Backend::native_run(void *, std::span<const Port>) const {
+    fail(ErrorKind::unsupported, "a network on " + quoted(name()) +
+                                     " has no images and command buffers of the caller's; compile it for "
+                                     "the caller's Metal device");
+}
+
 bool uses_processor(const Backend &backend) { return backend.name() == "cpu"; }
 
 std::vector<std::string> built_backends() {
@@ -100,20 +124,15 @@ std::vector<DeviceDescription> list_devices() {
 BackendChoice choose_backend(const std::string &asked, const std::string &precision) {
     const char *instead = asked == "auto" ? std::getenv("MPSCNN_DEVICE") : nullptr;
     const std::string device = instead && *instead ? instead : asked;
-    const auto with = [&](std::shared_ptr<const Backend> backend, std::string reason) {
-        const Precision chosen = precision_for(backend->name(), precision);
-        if (precision == "auto") reason += std::string("; ") + name_of(chosen) + " lowers no accuracy";
-        return BackendChoice{std::move(backend), chosen, std::move(reason)};
-    };
     if (device == "auto") {
         try {
-            return with(make_metal_backend(""), skips_self_check()
-                                                    ? "a Metal device, whose answers were not checked, as "
-                                                      "MPSCNN_SKIP_SELF_CHECK says"
-                                                    : "a Metal device, whose answers were checked");
+            return choice_of(make_metal_backend(""), precision,
+                             skips_self_check() ? "a Metal device, whose answers were not checked, as "
+                                                  "MPSCNN_SKIP_SELF_CHECK says"
+                                                : "a Metal device, whose answers were checked");
         } catch (const Error &error) {
             if (error.kind() != ErrorKind::device) throw;
-            return with(cpu::make_cpu_backend(), error.what());
+            return choice_of(cpu::make_cpu_backend(), precision, error.what());
         }
     }
     const DeviceName name(device);
@@ -123,7 +142,12 @@ BackendChoice choose_backend(const std::string &asked, const std::string &precis
              "behind it, got " +
                  quoted(device));
     precision_for(name.backend, precision); // a wrong one is an error before any device is looked for
-    return with(make_backend(name), device == asked ? "as asked" : "as MPSCNN_DEVICE says");
+    return choice_of(make_backend(name), precision, device == asked ? "as asked" : "as MPSCNN_DEVICE says");
+}
+
+BackendChoice choose_native_backend(void *device, void *queue, const std::string &precision) {
+    precision_for("metal", precision); // before the device is looked at
+    return choice_of(make_native_backend(device, queue), precision, "the Metal device that was given");
 }
 
 } // namespace mpscnn::engine

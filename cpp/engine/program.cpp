@@ -105,4 +105,9 @@ std::shared_ptr<const Program::Planned> Program::plan_for(const std::vector<Shap
     return planned;
 }
 
+std::vector<NativeImage> Program::output_images(void *inputs) {
+    const auto run = backend().native_run(inputs, inputs_);
+    return run->output_images(*plan_for(run->input_shapes())->plan);
+}
+
 } // namespace mpscnn::engine

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/backend.h"
+#include "engine/native_run.h"
 #include "engine/request.h"
 
 namespace mpscnn::engine {
@@ -17,11 +18,6 @@ struct CompileOptions {
     std::string device = "auto";
     std::string precision = "auto";
     std::vector<std::string> outputs; ///< layers whose results are wanted; empty: the graph's outputs
-};
-
-struct Port {
-    std::string name;
-    Shape shape; ///< free extents included
 };
 
 /// A network compiled for a device: immutable for its users, safe to use from several threads. Plans are kept
@@ -49,6 +45,8 @@ public:
     };
     /// The plan for these input shapes, made at first use. Throws ShapeError naming the input.
     std::shared_ptr<const Planned> plan_for(const std::vector<Shape> &input_shapes);
+    /// For results of these inputs; see Backend::native_run.
+    std::vector<NativeImage> output_images(void *inputs);
 
 private:
     Program(const Graph &graph, BackendChoice choice);
@@ -72,6 +70,8 @@ public:
     void run(std::span<const TensorView> inputs, std::span<const TensorView> outputs);
     /// Likewise, but may return before the outputs are written; see Executor::submit.
     std::shared_ptr<Request> submit(std::span<const TensorView> inputs, std::span<const TensorView> outputs);
+    /// Appends a run to commands of the program that embeds mpscnn; see NativeRun.
+    void encode(void *commands, void *inputs, void *outputs);
 
 private:
     const Program::Planned &checked_plan(std::span<const TensorView> inputs,

@@ -88,4 +88,12 @@ std::shared_ptr<Request> Session::submit(std::span<const TensorView> inputs,
     return request;
 }
 
+void Session::encode(void *commands, void *inputs, void *outputs) {
+    const Occupation occupation(busy_);
+    const auto run = program_->backend().native_run(inputs, program_->inputs());
+    const auto planned = program_->plan_for(run->input_shapes());
+    const std::shared_ptr<const Plan> plan(planned, planned->plan.get());
+    run->encode(plan, commands, outputs, program_->outputs());
+}
+
 } // namespace mpscnn::engine

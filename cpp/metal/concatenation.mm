@@ -40,33 +40,41 @@ DType element_type(const ImageLayout &image) {
 class ChannelConcatenationStep : public Step {
 public:
     ChannelConcatenationStep(std::string name, Operands operands, Device &device)
-        : name_(std::move(name)), operands_(std::move(operands)),
+        : name_(std::move(name)), operands_(std::move(operands)), device_(device),
           to_whole_(Transfer::Direction::to_image, operands_.destination.layout, device.shaders()) {
         for (const Operand &part : operands_.sources)
             from_parts_.emplace_back(Transfer::Direction::to_array, part.layout, device.shaders());
-        const ImageLayout &whole = operands_.destination.layout;
-        array_ = device.make_private_buffer(static_cast<std::size_t>(whole.elements()) *
-                                            size_of(element_type(whole)));
+        array_ = make_array();
     }
 
     void encode(Encoding &encoding) const override {
         const ImageLayout &whole = operands_.destination.layout;
         const DType type = element_type(whole);
+        // Metal keeps uses of a buffer in order within one queue only.
+        const bool is_own_queue = [encoding.command_buffer() commandQueue] == device_.queue();
+        const auto array = is_own_queue ? array_ : make_array();
         std::size_t offset = 0; // of the part's first channel in the first pixel
         for (std::size_t i = 0; i < from_parts_.size(); ++i) {
             const Operand &part = operands_.sources[i];
             from_parts_[i].encode(encoding.command_buffer(), name_, encoding.image(part.value),
-                                  {array_.get(), type, Pitches::dense(whole), offset});
+                                  {array.get(), type, Pitches::dense(whole), offset});
             encoding.was_read_by_shader(part.value);
             offset += static_cast<std::size_t>(part.layout.channels) * size_of(type);
         }
         to_whole_.encode(encoding.command_buffer(), name_, encoding.create(operands_.destination.value),
-                         {array_.get(), type, Pitches::dense(whole)});
+                         {array.get(), type, Pitches::dense(whole)});
     }
 
 private:
+    objc_ptr<id<MTLBuffer>> make_array() const {
+        const ImageLayout &whole = operands_.destination.layout;
+        return device_.make_private_buffer(static_cast<std::size_t>(whole.elements()) *
+                                           size_of(element_type(whole)));
+    }
+
     std::string name_;
     Operands operands_;
+    const Device &device_;
     std::vector<Transfer> from_parts_;
     Transfer to_whole_;
     objc_ptr<id<MTLBuffer>> array_;

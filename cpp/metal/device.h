@@ -15,14 +15,16 @@ namespace mpscnn::metal {
 
 class CustomKernels;
 
-/// A GPU with its command queue and the engine's shaders.
+/// A GPU with a command queue and the engine's shaders.
 class Device {
 public:
     /// The device of this name or registry id, "" for the system's default. All programs on it that are alive
     /// share it; nothing of it outlives them. Throws DeviceError when there is none such that can run MPS.
     static std::shared_ptr<Device> open(const std::string &wanted);
 
-    explicit Device(objc_ptr<id<MTLDevice>> device);
+    /// A device of the caller's, with a queue of the caller's or, without one, as `open` does. Programs on
+    /// one queue share it.
+    static std::shared_ptr<Device> of(id<MTLDevice> device, id<MTLCommandQueue> queue);
     ~Device();
     Device(const Device &) = delete;
     Device &operator=(const Device &) = delete;
@@ -51,9 +53,12 @@ public:
     }
 
 private:
+    Device(objc_ptr<id<MTLDevice>> device, objc_ptr<id<MTLCommandQueue>> queue,
+           std::shared_ptr<ShaderLibrary> shaders);
+
     objc_ptr<id<MTLDevice>> device_;
     objc_ptr<id<MTLCommandQueue>> queue_;
-    std::unique_ptr<ShaderLibrary> shaders_;
+    std::shared_ptr<ShaderLibrary> shaders_; ///< of all queues of the device
     std::unique_ptr<CustomKernels> custom_kernels_;
     std::string identity_;
     std::atomic<bool> removed_{false};

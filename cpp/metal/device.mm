@@ -31,29 +31,55 @@ std::string identity_of(id<MTLDevice> device) {
            std::to_string(std::hash<std::string>()(shader_source()));
 }
 
+objc_ptr<id<MTLCommandQueue>> make_queue(id<MTLDevice> device) {
+    auto queue = adopt([device newCommandQueue]);
+    if (!queue)
+        fail(ErrorKind::device, "Metal device " + quoted(text_of([device name])) + " gives no command queue");
+    [queue.get() setLabel:@"mpscnn"];
+    return queue;
+}
+
+template <class Map> void forget_unused(Map &map) {
+    std::erase_if(map, [](const auto &entry) { return entry.second.expired(); });
+}
+
 } // namespace
 
 std::shared_ptr<Device> Device::open(const std::string &wanted) {
+    require_same_process();
+    const autorelease_scope pool;
+    const auto found = find_device(wanted);
+    return of(found.get(), nil);
+}
+
+std::shared_ptr<Device> Device::of(id<MTLDevice> device, id<MTLCommandQueue> queue) {
+    // Each is there once as long as anyone uses it; its address is no other object's before.
     static std::mutex mutex;
-    static std::map<std::uint64_t, std::weak_ptr<Device>> known; // by registry id
+    static std::map<std::uint64_t, std::weak_ptr<Device>> by_registry_id;
+    static std::map<const void *, std::weak_ptr<Device>> by_queue;
+    static std::map<const void *, std::weak_ptr<ShaderLibrary>> libraries; // by device
     require_same_process();
     const autorelease_scope pool;
     const std::lock_guard lock(mutex);
-    auto found = find_device(wanted);
-    std::weak_ptr<Device> &entry = known[[found.get() registryID]];
-    auto device = entry.lock();
-    // Not make_shared: its one allocation would keep the memory while `known` exists.
-    if (!device || device->removed_) entry = device = std::shared_ptr<Device>(new Device(std::move(found)));
-    return device;
+    forget_unused(by_queue);
+    forget_unused(libraries);
+    std::weak_ptr<Device> &entry = queue ? by_queue[queue] : by_registry_id[[device registryID]];
+    auto found = entry.lock();
+    if (found && !found->removed_ && found->get() == device) return found;
+    require_mps(device);
+    std::weak_ptr<ShaderLibrary> &library = libraries[device];
+    // Not make_shared: its one allocation would keep the memory while the maps exist.
+    auto shaders = library.lock();
+    if (!shaders) library = shaders = std::shared_ptr<ShaderLibrary>(new ShaderLibrary(share(device)));
+    auto used = queue ? share(queue) : make_queue(device);
+    entry = found = std::shared_ptr<Device>(new Device(share(device), std::move(used), std::move(shaders)));
+    return found;
 }
 
-Device::Device(objc_ptr<id<MTLDevice>> device)
-    : device_(std::move(device)), queue_(adopt([device_.get() newCommandQueue])),
-      shaders_(std::make_unique<ShaderLibrary>(device_)), custom_kernels_(std::make_unique<CustomKernels>()),
-      identity_(identity_of(device_.get())) {
-    if (!queue_) fail(ErrorKind::device, "Metal device " + quoted(name()) + " gives no command queue");
-    [queue_.get() setLabel:@"mpscnn"];
-}
+Device::Device(objc_ptr<id<MTLDevice>> device, objc_ptr<id<MTLCommandQueue>> queue,
+               std::shared_ptr<ShaderLibrary> shaders)
+    : device_(std::move(device)), queue_(std::move(queue)), shaders_(std::move(shaders)),
+      custom_kernels_(std::make_unique<CustomKernels>()), identity_(identity_of(device_.get())) {}
 
 Device::~Device() {
     const autorelease_scope pool;

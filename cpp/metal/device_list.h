@@ -16,6 +16,12 @@ objc_ptr<id<MTLDevice>> find_device(const std::string &wanted);
 /// devices: the reason in such a child, else empty. The first call is the process's first use of Metal.
 std::string why_not_in_this_process();
 
+/// Throws DeviceError for a device that cannot run MPS.
+void require_mps(id<MTLDevice> device);
+
+/// "'Apple M2' (0x100000abc)": several devices may have one name.
+std::string full_name_of(id<MTLDevice> device);
+
 /// "0x100000abc"
 std::string registry_id_of(id<MTLDevice> device);
 

@@ -59,9 +59,7 @@ constexpr const char *no_device = "this machine has no Metal device";
 
 [[noreturn]] void fail_to_find(const Devices &devices, const std::string &wanted) {
     std::string known;
-    for (const auto &device : devices.all)
-        known += (known.empty() ? "" : ", ") + quoted(text_of([device.get() name])) + " (" +
-                 registry_id_of(device.get()) + ")";
+    for (const auto &device : devices.all) known += (known.empty() ? "" : ", ") + full_name_of(device.get());
     if (known.empty()) fail(ErrorKind::device, no_device);
     fail(ErrorKind::device, "there is no Metal device " + quoted(wanted) + "; there are " + known);
 }
@@ -130,11 +128,19 @@ std::string registry_id_of(id<MTLDevice> device) {
     return text;
 }
 
+std::string full_name_of(id<MTLDevice> device) {
+    return quoted(text_of([device name])) + " (" + registry_id_of(device) + ")";
+}
+
+void require_mps(id<MTLDevice> device) {
+    if (!is_usable(device)) fail(ErrorKind::device, why_not_usable(device));
+}
+
 objc_ptr<id<MTLDevice>> find_device(const std::string &wanted) {
     const Devices devices = find_devices();
     for (const auto &device : devices.all) {
         if (!wanted.empty() && !answers_to(device.get(), wanted)) continue;
-        if (!is_usable(device.get())) fail(ErrorKind::device, why_not_usable(device.get()));
+        require_mps(device.get());
         return device;
     }
     fail_to_find(devices, wanted);

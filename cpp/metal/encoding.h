@@ -13,6 +13,9 @@
 
 namespace mpscnn::metal {
 
+/// The image as a temporary one; nil for every other.
+MPSTemporaryImage *as_temporary(MPSImage *image);
+
 /// A tensor of a network while it runs.
 struct StoredValue {
     Shape shape;
@@ -35,6 +38,11 @@ public:
     id<MTLCommandBuffer> command_buffer() const { return command_buffer_; }
     std::int64_t first_image() const { return first_image_; }
 
+    /// Lets a value of the network's be an image of the caller's: one that steps read, or the one that its
+    /// step writes and none reads. A temporary image's read count goes down by one when the last step has
+    /// read it.
+    void lend(engine::ValueId value, MPSImage *image);
+
     /// The image that a step is about to write.
     MPSImage *create(engine::ValueId value);
     MPSImage *image(engine::ValueId value) const;
@@ -44,9 +52,11 @@ public:
     void was_read_by_shader(engine::ValueId value);
 
 private:
+    enum class Owner { encoding, caller };
     struct Image {
-        objc_ptr<MPSTemporaryImage *> image;
+        objc_ptr<MPSImage *> image;
         int readers_left = 0;
+        Owner owner = Owner::encoding;
     };
     Image &at(engine::ValueId value) { return images_[static_cast<std::size_t>(value)]; }
 

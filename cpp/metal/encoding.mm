@@ -20,20 +20,35 @@ MPSTemporaryImage *make_image(id<MTLCommandBuffer> command_buffer, const ImageLa
 
 } // namespace
 
+MPSTemporaryImage *as_temporary(MPSImage *image) {
+    return [image isKindOfClass:[MPSTemporaryImage class]] ? static_cast<MPSTemporaryImage *>(image) : nil;
+}
+
 Encoding::Encoding(id<MTLCommandBuffer> command_buffer, const std::vector<StoredValue> &values,
                    std::int64_t first_image)
     : command_buffer_(command_buffer), values_(values), first_image_(first_image), images_(values.size()) {}
 
 Encoding::~Encoding() {
-    for (Image &left : images_)
+    for (const Image &left : images_) {
+        if (left.owner == Owner::caller) continue;
+        MPSTemporaryImage *image = as_temporary(left.image.get());
         // A kernel of MPS may have been the last reader, and what came behind it failed.
-        if (left.image && [left.image.get() readCount] > 0) [left.image.get() setReadCount:0];
+        if ([image readCount] > 0) [image setReadCount:0];
+    }
+}
+
+void Encoding::lend(engine::ValueId value, MPSImage *image) {
+    const int readers = values_[static_cast<std::size_t>(value)].readers;
+    if (MPSTemporaryImage *temporary = as_temporary(image))
+        [temporary setReadCount:[temporary readCount] + static_cast<NSUInteger>(readers) - 1];
+    at(value) = {share(image), readers, Owner::caller};
 }
 
 MPSImage *Encoding::create(engine::ValueId value) {
+    if (at(value).owner == Owner::caller) return image(value);
     const StoredValue &stored = values_[static_cast<std::size_t>(value)];
     MPSTemporaryImage *image = make_image(command_buffer_, stored.layout);
-    at(value) = {share(image), stored.readers};
+    at(value) = {share<MPSImage *>(image), stored.readers};
     [image setReadCount:static_cast<NSUInteger>(stored.readers)];
     return image;
 }
@@ -49,8 +64,8 @@ void Encoding::was_read_by_mps(engine::ValueId value) {
 }
 
 void Encoding::was_read_by_shader(engine::ValueId value) {
-    MPSTemporaryImage *image = at(value).image.get();
-    [image setReadCount:[image readCount] - 1];
+    if (MPSTemporaryImage *image = as_temporary(at(value).image.get()))
+        [image setReadCount:[image readCount] - 1];
     was_read_by_mps(value);
 }
 

@@ -1,5 +1,7 @@
 #include "metal/metal_backend.h"
 
+#include "metal/caller_run.h"
+#include "metal/device_list.h"
 #include "metal/metal_executor.h"
 #include "metal/recording.h"
 #include "metal/signal.h"
@@ -44,6 +46,10 @@ public:
     std::unique_ptr<engine::Recording> record() const override {
         return std::make_unique<MetalRecording>(device_);
     }
+    std::unique_ptr<engine::NativeRun> native_run(void *inputs,
+                                                  std::span<const engine::Port> ports) const override {
+        return std::make_unique<CallerRun>(static_cast<NSArray *>(inputs), ports);
+    }
     std::shared_ptr<const engine::CustomKernel>
     compile(const engine::CustomKernelSource &source) const override {
         device_->require_usable();
@@ -59,5 +65,18 @@ private:
 std::shared_ptr<const engine::Backend> make_metal_backend(const std::string &wanted) {
     return std::make_shared<MetalBackend>(Device::open(wanted));
 }
+
+std::shared_ptr<const engine::Backend> make_native_backend(void *given_device, void *given_queue) {
+    const autorelease_scope pool;
+    auto device = static_cast<id<MTLDevice>>(given_device);
+    auto queue = static_cast<id<MTLCommandQueue>>(given_queue);
+    if (!device && !queue) fail(ErrorKind::parameter, "device and queue are nil; at least one must be given");
+    if (device && queue && [queue device] != device)
+        fail(ErrorKind::parameter, "queue belongs to Metal device " + full_name_of([queue device]) +
+                                       ", not to the given " + full_name_of(device));
+    return std::make_shared<MetalBackend>(Device::of(device ? device : [queue device], queue));
+}
+
+void *device_of(void *queue) { return [static_cast<id<MTLCommandQueue>>(queue) device]; }
 
 } // namespace mpscnn::metal

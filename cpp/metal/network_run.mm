@@ -18,23 +18,6 @@ void require_shapes(const char *role, const std::vector<Shape> &expected, std::s
                                        expected[i].text() + ", got " + given[i].shape.text());
 }
 
-void encode_pass(Encoding &encoding, const MetalPlan &plan, const Slot &slot) {
-    const engine::Graph &graph = plan.network().graph;
-    for (std::size_t i = 0; i < slot.inputs.size(); ++i) {
-        const Port &port = plan.inputs()[i];
-        if (plan.values()[static_cast<std::size_t>(port.value)].readers == 0) continue;
-        port.transfer.encode(encoding.command_buffer(), graph.inputs()[i].name, encoding.create(port.value),
-                             slot.inputs[i].array(encoding.first_image()));
-    }
-    for (const auto &step : plan.steps()) step->encode(encoding);
-    for (std::size_t i = 0; i < slot.outputs.size(); ++i) {
-        const Port &port = plan.outputs()[i];
-        port.transfer.encode(encoding.command_buffer(), graph.value_name(graph.outputs()[i]),
-                             encoding.image(port.value), slot.outputs[i].array(encoding.first_image()));
-        encoding.was_read_by_shader(port.value);
-    }
-}
-
 } // namespace
 
 const MetalPlan &own_plan(const engine::Plan &plan) {
@@ -77,7 +60,16 @@ void encode(id<MTLCommandBuffer> command_buffer, const MetalPlan &plan, const Sl
     MPSHintTemporaryMemoryHighWaterMark(command_buffer, plan.arena_bytes());
     for (std::int64_t first_image : plan.passes()) {
         Encoding encoding(command_buffer, plan.values(), first_image);
-        encode_pass(encoding, plan, slot);
+        const auto give = [&](std::size_t i, const Port &port, const std::string &name) {
+            port.transfer.encode(command_buffer, name, encoding.create(port.value),
+                                 slot.inputs[i].array(first_image));
+        };
+        const auto take = [&](std::size_t i, const Port &port, const std::string &name) {
+            port.transfer.encode(command_buffer, name, encoding.image(port.value),
+                                 slot.outputs[i].array(first_image));
+            encoding.was_read_by_shader(port.value);
+        };
+        encode_pass(encoding, plan, give, take);
     }
 }
 

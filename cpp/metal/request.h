@@ -41,6 +41,9 @@ private:
 /// Made so that errors name the encoder. Autoreleased. Throws DeviceError.
 id<MTLCommandBuffer> make_command_buffer(id<MTLCommandQueue> queue, const std::string &label);
 
+/// Marks the device as removed if that is why the command buffer failed.
+void note_removal(id<MTLCommandBuffer> command_buffer, Device &device);
+
 /// Commits. `done` is called on a thread of Metal's when the GPU is done, with a DeviceError that has the
 /// code, the label and the encoder's name if it failed. A device that is gone is marked as such.
 void commit(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<Device> &device, Handlers &handlers,

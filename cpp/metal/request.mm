@@ -25,8 +25,8 @@ std::string failed_encoder(NSError *error) {
 /// Null when the command buffer succeeded.
 std::exception_ptr failure_of(id<MTLCommandBuffer> command_buffer, Device &device) {
     if ([command_buffer status] != MTLCommandBufferStatusError) return nullptr;
+    note_removal(command_buffer, device);
     NSError *error = [command_buffer error];
-    if ([error code] == MTLCommandBufferErrorDeviceRemoved) device.mark_removed();
     std::string message = "Metal command buffer " + quoted(text_of([command_buffer label])) +
                           " failed: " + text_of(error, "no reason given");
     const std::string encoder = failed_encoder(error);
@@ -35,6 +35,10 @@ std::exception_ptr failure_of(id<MTLCommandBuffer> command_buffer, Device &devic
 }
 
 } // namespace
+
+void note_removal(id<MTLCommandBuffer> command_buffer, Device &device) {
+    if ([[command_buffer error] code] == MTLCommandBufferErrorDeviceRemoved) device.mark_removed();
+}
 
 void Handlers::wait() {
     if (platform::fork_generation() != process_) return;

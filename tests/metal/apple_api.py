@@ -1,4 +1,4 @@
-"""What the Metal engine uses of Apple's: found in its sources, compared with the table beside this file.
+"""What the Metal engine and mpscnn/metal.h use of Apple's: found in their sources, compared with the table here.
 
     python tests/metal/apple_api.py FOLDER
 
@@ -21,6 +21,7 @@ from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[2]
 HEADERS = PROJECT / "tests" / "metal_emulation" / "headers"
+PUBLIC_HEADER = PROJECT / "cpp" / "include" / "mpscnn" / "metal.h"
 TABLE = Path(__file__).with_name("apple_api.tsv")
 GNUSTEP = Path("/usr/include/GNUstep")
 OLDEST_MACOS = (11, 0)
@@ -269,7 +270,7 @@ def uses_in(source: Path, own: tuple[Path, ...]) -> list[Use]:
 def uses_of_engine(folder: Path) -> list[Use]:
     """Each source's own, and once those of all headers; `folder` takes the source that includes them."""
     metal = PROJECT / "cpp" / "metal"
-    headers = sorted(metal.rglob("*.h"))
+    headers = [*sorted(metal.rglob("*.h")), PUBLIC_HEADER]
     included = folder / "headers.mm"
     included.write_text("".join(f'#import "{header}"\n' for header in headers), encoding="utf-8")
     jobs = [(included, tuple(headers)), *((source, (source,)) for source in sorted(metal.rglob("*.mm")))]

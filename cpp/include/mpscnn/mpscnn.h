@@ -2,7 +2,7 @@
  *
  * The C interface, with a stable ABI: opaque handles, option structs that begin with their own size, status
  * codes with messages. Usable from C, C++ (see mpscnn.hpp), Objective-C, Swift, Rust. Everything this library
- * exports is declared here.
+ * exports is declared here and, for programs with Metal objects of their own, in metal.h.
  *
  * Rules that hold everywhere
  * - A function that can fail returns mpscnn_status. After a failure mpscnn_last_error() gives the message of

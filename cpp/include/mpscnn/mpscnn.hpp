@@ -394,6 +394,25 @@ private:
     detail::Handle<mpscnn_session, mpscnn_session_release> handle_;
 };
 
+namespace detail {
+
+/// What `function`, called with the options and where the program goes, compiles.
+template <class Function> Program compile(const CompileOptions &options, Function function) {
+    std::vector<const char *> outputs;
+    for (const std::string &name : options.outputs) outputs.push_back(name.c_str());
+    mpscnn_compile_options raw{};
+    raw.size = sizeof raw;
+    raw.device = options.device.c_str();
+    raw.precision = options.precision.c_str();
+    raw.outputs = outputs.empty() ? nullptr : outputs.data();
+    raw.output_count = count(outputs.size());
+    mpscnn_program *program = nullptr;
+    check(function(&raw, &program));
+    return Program(program);
+}
+
+} // namespace detail
+
 inline Session Program::session(const SessionOptions &options) const { return Session(*this, options); }
 
 inline Program::Planned Program::plan(std::span<const Shape> inputs) const {
@@ -496,17 +515,9 @@ public:
 
     /// The program does not need the graph any more.
     Program compile(const CompileOptions &options = {}) const {
-        std::vector<const char *> outputs;
-        for (const std::string &name : options.outputs) outputs.push_back(name.c_str());
-        mpscnn_compile_options raw{};
-        raw.size = sizeof raw;
-        raw.device = options.device.c_str();
-        raw.precision = options.precision.c_str();
-        raw.outputs = outputs.empty() ? nullptr : outputs.data();
-        raw.output_count = detail::count(outputs.size());
-        mpscnn_program *program = nullptr;
-        detail::check(mpscnn_program_compile(get(), &raw, &program));
-        return Program(program);
+        return detail::compile(options, [&](const mpscnn_compile_options *raw, mpscnn_program **program) {
+            return mpscnn_program_compile(get(), raw, program);
+        });
     }
 
     mpscnn_graph *get() const noexcept { return handle_.get(); }

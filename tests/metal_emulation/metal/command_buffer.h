@@ -62,6 +62,7 @@ bool is_removed(id<MTLDevice> device);
     NSUInteger announcedBytes_; // 0: nothing was announced
     NSUInteger temporaryBytes_; // of temporary images alive at this point of the encoding
     BOOL handlersDone_;
+    BOOL unretained_;
     CFTimeInterval started_;
     CFTimeInterval ended_;
 }
@@ -76,6 +77,8 @@ bool is_removed(id<MTLDevice> device);
 - (void)announceTemporaryBytes:(NSUInteger)bytes;
 - (void)takeTemporaryBytes:(NSUInteger)bytes;
 - (void)returnTemporaryBytes:(NSUInteger)bytes;
+/// Makes it one of commandBufferWithUnretainedReferences, by what it says of itself.
+- (void)setUnretained;
 /// On the queue's thread.
 - (void)run;
 @end

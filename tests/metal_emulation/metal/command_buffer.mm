@@ -142,7 +142,9 @@ void work_off(const std::shared_ptr<QueueState> &state) {
 - (id<MTLCommandBuffer>)commandBufferWithUnretainedReferences {
     violation(
         "commandBufferWithUnretainedReferences: the emulation cannot see whether resources live long enough");
-    return [self commandBuffer];
+    auto *commandBuffer = static_cast<EmulatedCommandBuffer *>([self commandBuffer]);
+    [commandBuffer setUnretained];
+    return commandBuffer;
 }
 
 - (void)place:(EmulatedCommandBuffer *)commandBuffer {
@@ -209,7 +211,10 @@ void work_off(const std::shared_ptr<QueueState> &state) {
     return queue_;
 }
 - (BOOL)retainedReferences {
-    return YES;
+    return !unretained_;
+}
+- (void)setUnretained {
+    unretained_ = YES;
 }
 - (MTLCommandBufferStatus)status {
     return static_cast<MTLCommandBufferStatus>(status_.load());

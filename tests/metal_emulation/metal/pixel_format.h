@@ -14,6 +14,7 @@ struct PixelLayout {
     int components;
     int channel_bytes;
     bool is_integer;
+    bool blue_first = false; ///< blue, green, red, alpha in memory
 
     int bytes() const { return components * channel_bytes; }
 };

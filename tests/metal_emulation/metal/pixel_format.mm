@@ -11,6 +11,8 @@ std::optional<PixelLayout> pixel_layout(MTLPixelFormat format) {
         return PixelLayout{unorm8, 2, 1, false};
     case MTLPixelFormatRGBA8Unorm:
         return PixelLayout{unorm8, 4, 1, false};
+    case MTLPixelFormatBGRA8Unorm:
+        return PixelLayout{unorm8, 4, 1, false, true};
     case MTLPixelFormatR16Unorm:
         return PixelLayout{unorm16, 1, 2, false};
     case MTLPixelFormatRG16Unorm:

@@ -208,6 +208,7 @@ bool GuardedMemory::intact() const {
     view_.slices = static_cast<unsigned>([descriptor arrayLength]);
     view_.channel_type = layout.type;
     view_.components = layout.components;
+    view_.blue_first = layout.blue_first;
     view_.row_bytes = static_cast<std::size_t>(layout.bytes()) * view_.width;
     view_.slice_bytes = view_.row_bytes * view_.height;
     [self allocate:view_.slice_bytes * view_.slices];

@@ -91,7 +91,9 @@ static MPSImageFeatureChannelFormat channel_format_of(MTLPixelFormat format) {
                                               numberOfImages:images
                                                        usage:[texture usage]];
     [descriptor setStorageMode:[texture storageMode]];
-    METAL_EXPECT([descriptor pixelFormat] == [texture pixelFormat],
+    const bool is_camera_frame = [texture pixelFormat] == MTLPixelFormatBGRA8Unorm &&
+                                 [descriptor pixelFormat] == MTLPixelFormatRGBA8Unorm;
+    METAL_EXPECT(is_camera_frame || [descriptor pixelFormat] == [texture pixelFormat],
                  "initWithTexture: with a pixel format that does not fit %lu channels", featureChannels);
     self = [self initWithDevice:[texture device] imageDescriptor:descriptor];
     texture_ = [texture retain];
@@ -121,7 +123,7 @@ static MPSImageFeatureChannelFormat channel_format_of(MTLPixelFormat format) {
     return [descriptor_ numberOfImages];
 }
 - (MTLPixelFormat)pixelFormat {
-    return [descriptor_ pixelFormat];
+    return givenTexture_ ? [texture_ pixelFormat] : [descriptor_ pixelFormat];
 }
 - (MTLTextureUsage)usage {
     return [descriptor_ usage];

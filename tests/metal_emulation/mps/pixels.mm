@@ -27,7 +27,8 @@ Pixels unpack(const msl::TextureView &texture, NSUInteger image_channels, NSUInt
                 const unsigned char *from = pixel_at(texture, first_slice + slice, x, y);
                 for (NSUInteger lane = 0; lane < lanes; ++lane) {
                     const NSUInteger channel = slice * channels_per_slice + lane;
-                    const float value = msl::load_channel(from, texture.channel_type, static_cast<int>(lane));
+                    const int place = msl::place_of(texture, static_cast<int>(lane));
+                    const float value = msl::load_channel(from, texture.channel_type, place);
                     if (channel >= image_channels)
                         finite = finite && std::isfinite(value);
                     else if (channel >= first && channel < first + count)
@@ -49,7 +50,8 @@ void pack(const Pixels &pixels, const msl::TextureView &texture, NSUInteger imag
                 for (NSUInteger lane = 0; lane < lanes; ++lane) {
                     const NSUInteger channel = slice * channels_per_slice + lane;
                     const float value = channel < pixels.channels ? pixels.at(x, y)[channel] : unused_lane;
-                    msl::store_channel(to, texture.channel_type, static_cast<int>(lane), value);
+                    const int place = msl::place_of(texture, static_cast<int>(lane));
+                    msl::store_channel(to, texture.channel_type, place, value);
                 }
             }
 }

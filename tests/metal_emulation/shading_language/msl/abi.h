@@ -29,6 +29,7 @@ struct TextureView {
     std::size_t slice_bytes;
     ChannelType channel_type;
     int components;
+    bool blue_first; ///< blue, green, red, alpha in memory
 };
 
 enum class ArgumentKind { buffer, texture, threadgroup, builtin };

@@ -53,6 +53,11 @@ inline void store_channel(unsigned char *pixel, ChannelType type, int channel, f
     }
 }
 
+/// Where a pixel has red, green, blue and alpha.
+inline int place_of(const TextureView &view, int channel) {
+    return view.blue_first && channel < 3 ? 2 - channel : channel;
+}
+
 template <class T, metal::access Access, bool IsArray> class Texture {
     static_assert(std::is_same_v<T, float> || std::is_same_v<T, metal::half>,
                   "the emulation has textures of float and half only");
@@ -82,14 +87,14 @@ protected:
         // A missing channel reads as 0, a missing alpha as 1.
         metal::vec<T, 4> value = {0, 0, 0, 1};
         for (int c = 0; c < view_->components; ++c)
-            value[c] = static_cast<T>(load_channel(from, view_->channel_type, c));
+            value[c] = static_cast<T>(load_channel(from, view_->channel_type, place_of(*view_, c)));
         return value;
     }
 
     void store(metal::vec<T, 4> value, metal::uint x, metal::uint y, metal::uint slice) const {
         unsigned char *to = pixel("write", x, y, slice);
         for (int c = 0; c < view_->components; ++c)
-            store_channel(to, view_->channel_type, c, static_cast<float>(value[c]));
+            store_channel(to, view_->channel_type, place_of(*view_, c), static_cast<float>(value[c]));
     }
 
     const TextureView *view_;

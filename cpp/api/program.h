@@ -1,0 +1,15 @@
+#pragma once
+
+#include <memory>
+
+#include "engine/program.h"
+#include "mpscnn/mpscnn.h"
+
+namespace mpscnn::c_api {
+
+engine::CompileOptions compile_options(const mpscnn_compile_options *given);
+
+/// Gives the caller a program, and a note of it to the log.
+void give(std::shared_ptr<engine::Program> compiled, mpscnn_program **program);
+
+} // namespace mpscnn::c_api

@@ -1,0 +1,136 @@
+/* mpscnn for programs with Metal objects of their own: networks on their device and queue, encoded into their
+ * command buffers, on their MPSImages and textures. For Objective-C, Objective-C++ and Swift, with or without
+ * ARC. mpscnn.h does not include this file; the rules stated there hold here.
+ *
+ * - Objects are borrowed for the call, +0. Whatever a command buffer needs until it is completed, it keeps
+ * itself: sessions, programs and graphs may be released before.
+ * - A command buffer's end and failure are the caller's to see: in its completed handlers, its status and
+ * error.
+ * - A library that was built without Metal has these functions, and they give MPSCNN_ERROR_UNSUPPORTED.
+ * - An exception of Objective-C is never caught.
+ *
+ * docs/metal.md has an example.
+ */
+#ifndef MPSCNN_METAL_H
+#define MPSCNN_METAL_H
+
+#include "mpscnn.h"
+
+#ifdef __OBJC__
+
+#import <Metal/Metal.h>
+#import <MetalPerformanceShaders/MetalPerformanceShaders.h>
+
+typedef id<MTLDevice> mpscnn_metal_device;
+typedef id<MTLCommandQueue> mpscnn_metal_queue;
+typedef id<MTLCommandBuffer> mpscnn_metal_command_buffer;
+typedef NSArray *mpscnn_metal_images; /* of MPSImages and id<MTLTexture>s */
+
+#else /* other languages: pointers to the same objects */
+
+typedef void *mpscnn_metal_device;
+typedef void *mpscnn_metal_queue;
+typedef void *mpscnn_metal_command_buffer;
+typedef void *mpscnn_metal_images;
+
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* As mpscnn_program_compile, for this device, with this queue. One of them may be nil: then it is the queue's
+ * device, or a queue of mpscnn's own. Whatever is run, submitted or classified by the program's sessions is
+ * committed to the queue, and mpscnn waits for it: work that was enqueued there before must be committed
+ * sooner or later. Compiling commits nothing to the queue; the first use of a device checks its answers on a
+ * queue of mpscnn's own. `options->device` is NULL, "auto" or "metal".
+ *
+ * MPSCNN_ERROR_PARAMETER: both are nil, or the queue is another device's. MPSCNN_ERROR_DEVICE: the device
+ * cannot run Metal Performance Shaders, or answered wrongly. Else as mpscnn_program_compile. */
+MPSCNN_API mpscnn_status mpscnn_metal_program_compile(const mpscnn_graph *graph, mpscnn_metal_device device,
+                                                      mpscnn_metal_queue queue,
+                                                      const mpscnn_compile_options *options,
+                                                      mpscnn_program **program);
+
+/* Appends a run of the network to a command buffer and returns; nothing is committed. The session may be of
+ * any program on the command buffer's device, whatever the queue. End encoders of your own before.
+ *
+ * `inputs` and `outputs` have one image for each input and output, in their order. An image holds the tensor
+ * (n, height, width, channels) as `numberOfImages` images; (n, features) is an image of one pixel, and axes
+ * before the last three count as rows. In place of an MPSImage an id<MTLTexture> may be given:
+ * two-dimensional or an array, with the tensor's feature channels in slices of four. Free extents follow from
+ * the images. Formats are 8 or 16 bit unorm, which mean 0 to 1, and 16 or 32 bit float. Images of the
+ * program's own format (mpscnn_metal_output_image) are read and written where they are, others by way of a
+ * copy on the GPU. Components of a pixel that belong to no feature channel must be finite in inputs, and may
+ * hold anything in outputs.
+ *
+ * A temporary image's read count goes down by one for each input that it is given for. Images must stay as
+ * they are until the command buffer is completed; managed outputs are the caller's to synchronize.
+ *
+ * MPSCNN_ERROR_PARAMETER: an object is nil, of another device or class, of a format, texture type or usage
+ * that does not serve, a part of another MPSImage, given twice where one is an output, or the command buffer
+ * does not retain what it uses. MPSCNN_ERROR_SHAPE: number of images, extents or feature channels.
+ * MPSCNN_ERROR_STATE: the command buffer is committed, a temporary image's read count is too low, another
+ * thread uses the session. MPSCNN_ERROR_UNSUPPORTED: the session runs on the processor. After these nothing
+ * was encoded; after an MPSCNN_ERROR_DEVICE or MPSCNN_ERROR_MEMORY do not commit the command buffer. */
+MPSCNN_API mpscnn_status mpscnn_metal_session_encode(mpscnn_session *session,
+                                                     mpscnn_metal_command_buffer commands,
+                                                     mpscnn_metal_images inputs, mpscnn_metal_images outputs);
+
+/* Size and format of the image that output `index` is written into without a copy, for inputs like these.
+ * `output->size` must be set. */
+MPSCNN_API mpscnn_status mpscnn_metal_output_image(mpscnn_program *program, mpscnn_metal_images inputs,
+                                                   int index, mpscnn_image_descriptor *output);
+
+#ifdef __cplusplus
+}
+#endif
+
+#ifdef __OBJC__
+
+/* Of mpscnn_metal_output_image, for MPSImage and MPSTemporaryImage; the storage mode is the default one. */
+static inline MPSImageDescriptor *mpscnn_metal_image_descriptor(const mpscnn_image_descriptor *image) {
+    return [MPSImageDescriptor
+        imageDescriptorWithChannelFormat:(MPSImageFeatureChannelFormat)image->format
+                                   width:(NSUInteger)image->width
+                                  height:(NSUInteger)image->height
+                         featureChannels:(NSUInteger)image->feature_channels
+                          numberOfImages:(NSUInteger)image->number_of_images
+                                   usage:MTLTextureUsageShaderRead | MTLTextureUsageShaderWrite];
+}
+
+#if defined(__cplusplus) && __cplusplus > 201703L
+
+#include "mpscnn.hpp"
+
+namespace mpscnn {
+inline namespace api {
+
+/// See mpscnn_metal_program_compile. `options.device` stays "auto".
+inline Program compile(const Graph &graph, id<MTLDevice> device, id<MTLCommandQueue> queue,
+                       const CompileOptions &options = {}) {
+    return detail::compile(options, [&](const mpscnn_compile_options *raw, mpscnn_program **program) {
+        return mpscnn_metal_program_compile(graph.get(), device, queue, raw, program);
+    });
+}
+
+/// See mpscnn_metal_session_encode.
+inline void encode(Session &session, id<MTLCommandBuffer> commands, NSArray *inputs, NSArray *outputs) {
+    detail::check(mpscnn_metal_session_encode(session.get(), commands, inputs, outputs));
+}
+
+/// For the image of output `index`, see mpscnn_metal_output_image.
+inline MPSImageDescriptor *output_descriptor(const Program &program, NSArray *inputs, int index = 0) {
+    mpscnn_image_descriptor image{};
+    image.size = sizeof image;
+    detail::check(mpscnn_metal_output_image(program.get(), inputs, index, &image));
+    return mpscnn_metal_image_descriptor(&image);
+}
+
+} // namespace api
+} // namespace mpscnn
+
+#endif
+#endif
+
+#endif
