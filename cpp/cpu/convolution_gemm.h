@@ -10,6 +10,7 @@
 #include "cpu/convolution_gather.h"
 #include "cpu/convolution_regions.h"
 #include "cpu/gemm_dot_tile.h"
+#include "cpu/gemm_merged_tile.h"
 #include "cpu/pack.h"
 
 namespace mpscnn::cpu {
@@ -18,6 +19,7 @@ namespace {
 struct GemmPlan {
     std::int64_t depth, group_outputs, panels; ///< inputs of a window; per group
     bool input_lanes;                          ///< gemm_dot_tile.h does it
+    std::int64_t merged;                       ///< above 1: gemm_merged_tile.h does it
     std::int64_t tile_rows;                    ///< most pixels of a tile
     bool gathers;                              ///< into scratch, all windows
     std::int64_t gathered_pitch;
@@ -99,7 +101,9 @@ template <class V> inline GemmPlan gemm_plan(const ConvolutionTask &task, int th
     plan.group_outputs = packed.outputs / packed.groups;
     plan.panels = panel_count<V>(plan.group_outputs);
     plan.input_lanes = has_input_lanes<V>(packed);
-    plan.tile_rows = plan.input_lanes                 ? most_dot_rows<V>(static_cast<int>(plan.group_outputs))
+    plan.merged = packed.merged;
+    plan.tile_rows = plan.merged > 1                  ? most_merged_rows
+                     : plan.input_lanes               ? most_dot_rows<V>(static_cast<int>(plan.group_outputs))
                      : plan.group_outputs <= V::width ? most_rows<V, 1>
                                                       : V::gemm_rows;
     // Rows 2048 bytes apart fall into the same set of the first-level cache.
@@ -219,8 +223,9 @@ inline void multiply_block(const GemmPlan &plan, const PixelTile *tiles, std::in
         while (next < count && tiles[next].pixels == tiles[first].pixels) ++next;
         panel.ahead = next_panel + first * panel.ahead_tile;
         const std::int64_t rows = tiles[first].pixels;
-        const TilesFunction multiply =
-            plan.input_lanes ? dot_tiles_function<V>(rows, panel.channels) : tiles_function<V>(rows, vectors);
+        const TilesFunction multiply = plan.merged > 1    ? merged_tiles_function<V>(rows, plan.merged)
+                                       : plan.input_lanes ? dot_tiles_function<V>(rows, panel.channels)
+                                                          : tiles_function<V>(rows, vectors);
         multiply(tiles + first, next - first, panel);
     }
 }

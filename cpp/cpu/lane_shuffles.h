@@ -49,5 +49,12 @@ MPSCNN_INLINE typename V::reg every_second_pair(typename V::reg a, typename V::r
     }(std::make_integer_sequence<int, V::width>());
 }
 
+/// Lane `index` of every `size` lanes in all of them.
+template <class V, int size, int index> MPSCNN_INLINE typename V::reg repeat_lane(typename V::reg x) {
+    return [&]<int... lane>(std::integer_sequence<int, lane...>) {
+        return __builtin_shufflevector(x, x, (lane - lane % size + index)...);
+    }(std::make_integer_sequence<int, V::width>());
+}
+
 } // namespace
 } // namespace mpscnn::cpu

@@ -57,8 +57,7 @@ template <class V> void dot_pack(const ConvolutionShape &shape, const float *wei
 
 /// Floats of a group.
 template <class V> std::int64_t gemm_group_size(const ConvolutionShape &shape) {
-    const std::int64_t depth = shape.kernel_height * shape.kernel_width * shape.inputs_per_group;
-    const std::int64_t outputs = shape.outputs / shape.groups;
+    const std::int64_t depth = shape.weights_per_output(), outputs = shape.outputs / shape.groups;
     return depth * (has_input_lanes<V>(shape) ? outputs : round_up_to_width<V>(outputs));
 }
 
@@ -68,8 +67,7 @@ template <class V> std::size_t gemm_packed_size(const ConvolutionShape &shape) {
 
 template <class V> void gemm_pack(const ConvolutionShape &shape, const float *weights, float *packed) {
     if (has_input_lanes<V>(shape)) return dot_pack<V>(shape, weights, packed);
-    const std::int64_t depth = shape.kernel_height * shape.kernel_width * shape.inputs_per_group;
-    const std::int64_t outputs = shape.outputs / shape.groups;
+    const std::int64_t depth = shape.weights_per_output(), outputs = shape.outputs / shape.groups;
     for (std::int64_t group = 0; group < shape.groups; ++group, weights += outputs * depth)
         for (std::int64_t p = 0; p < panel_count<V>(outputs); ++p) {
             const Range panel = panel_outputs<V>(outputs, p);

@@ -165,7 +165,7 @@ struct Runner::Crew {
         }
         const std::lock_guard lock(mutex);
         for (std::size_t i = 0; i < group.size(); ++i) {
-            group[i]->failure = failures[i];
+            group[i]->failure = std::move(failures[i]); // no share is left to this thread
             group[i]->state = Journey::State::over;
         }
         over.notify_one();

@@ -309,8 +309,13 @@ TEST(handlers_may_submit_but_not_wait) {
     Runner runner(scripted::program(script), {.inflight = 1});
     Shot first(1), second(2), third(3);
     std::exception_ptr full, waited;
+    std::promise<void> second_is_done;
     runner.submit(first.frame([&](std::exception_ptr) {
-        runner.submit(second.frame());
+        runner.submit(second.frame([&](std::exception_ptr failure) {
+            ++second.times_done;
+            second.failure = std::move(failure);
+            second_is_done.set_value();
+        }));
         try {
             runner.submit(third.frame());
         } catch (...) {
@@ -322,7 +327,7 @@ TEST(handlers_may_submit_but_not_wait) {
             waited = std::current_exception();
         }
     }));
-    CHECK(soon([&] { return second.times_done == 1; }));
+    second_is_done.get_future().get();
     runner.wait();
     CHECK(second.good() && third.times_done == 0);
     CHECK_THROWS(std::rethrow_exception(full), ErrorKind::state,

@@ -56,6 +56,21 @@ def test_dense_and_grouped(data: st.DataObject, seed: int, precision: str) -> No
     check(x, weight, bias, attributes, precision, activation)
 
 
+@given(st.data(), seeds, precisions(), st.sampled_from([4, 8]), st.integers(1, 4))
+def test_narrow_groups(data: st.DataObject, seed: int, precision: str, size: int, count: int) -> None:
+    """Groups of which several share a register; a NaN spoils its own only."""
+    batch, height, width = data.draw(st.tuples(st.integers(1, 2), st.integers(1, 9), st.integers(1, 19)))
+    channels = size * count * data.draw(st.sampled_from([1, 2, 4]))
+    attributes = data.draw(windows(height, width))
+    attributes |= {"output_channels": channels, "groups": channels // size}
+    x = values(seed, (batch, height, width, channels), precision=precision)
+    shape = (channels, attributes["kernel_height"], attributes["kernel_width"], size)
+    weight, bias = values(seed + 1, shape, precision=precision), values(seed + 2, (channels,))
+    check(x, weight, bias, attributes, precision, data.draw(st.sampled_from(ACTIVATIONS)))
+    x[..., data.draw(st.integers(0, channels - 1))] = np.nan
+    check(x, weight, bias, attributes, precision)
+
+
 @given(st.data(), seeds, precisions())
 def test_depthwise_with_multiplier(data: st.DataObject, seed: int, precision: str) -> None:
     batch, height, width = data.draw(st.tuples(st.integers(1, 2), st.integers(1, 17), st.integers(1, 17)))

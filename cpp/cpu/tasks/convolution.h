@@ -9,6 +9,13 @@ namespace mpscnn::cpu {
 struct ConvolutionShape {
     std::int64_t outputs = 0, inputs_per_group = 0, groups = 1, kernel_height = 1, kernel_width = 1;
     bool depthwise = false; ///< inputs_per_group == 1 and groups > 1: the depthwise kernels do it
+    /// Narrow groups that share a register, taken for one group. An output has weights for its own part of
+    /// the group's inputs only.
+    std::int64_t merged = 1;
+
+    std::int64_t weights_per_output() const {
+        return kernel_height * kernel_width * inputs_per_group / merged;
+    }
 };
 
 /// Weights of a convolution (grouped, dense or fully connected) in the order a kernel table wants.
