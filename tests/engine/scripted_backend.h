@@ -68,7 +68,7 @@ public:
         auto *result = static_cast<float *>(outputs[0].data);
         // A hash of the value, so that frames take different times.
         std::this_thread::sleep_for(
-            std::chrono::microseconds(static_cast<unsigned>(source[0]) * 2654435761u % 64));
+            std::chrono::microseconds(static_cast<unsigned>(static_cast<int>(source[0])) * 2654435761u % 64));
         for (std::int64_t i = 0; i < inputs[0].shape.elements(); ++i) {
             if (source[i] == failing) fail(ErrorKind::device, "the script lets this frame fail");
             result[i] = 2 * source[i];
