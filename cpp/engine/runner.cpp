@@ -83,6 +83,7 @@ struct Runner::Crew {
     std::vector<std::unique_ptr<FrameSession>> sessions; ///< one for each worker
     std::vector<std::thread> workers;
     std::thread deliverer;
+    std::shared_ptr<Crew> itself; ///< of one that must never be destroyed
 
     std::mutex mutex; ///< of everything below
     std::condition_variable work, over, place, idle;
@@ -239,7 +240,7 @@ Runner::~Runner() {
     if (process_ == platform::fork_generation())
         crew_->finish();
     else
-        new std::shared_ptr<Crew>(std::move(crew_)); // its threads are gone and its mutex may be locked
+        crew_->itself = crew_; // its threads are gone and its mutex may be locked
 }
 
 void Runner::require_alive() const {
