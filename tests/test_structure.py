@@ -37,8 +37,10 @@ BACKEND_INTERFACE = {
     "engine/memory_plan.h",
     "engine/native_run.h",
 }
-# One file names the backends, one tells users which instruction set is in use.
+# One file names the backends, one tells users which instruction set is in use, and photos in textures are no part of
+# a network's run.
 EXCEPTIONS = {
+    ("api/metal_photo.cpp", "metal/native_photo.h"),
     ("engine/backends.cpp", "cpu/cpu_backend.h"),
     ("engine/backends.cpp", "metal/metal_backend.h"),
     ("api/library.cpp", "cpu/kernels.h"),

@@ -10,16 +10,11 @@ namespace mpscnn::metal {
 namespace {
 
 void require_open(id<MTLCommandBuffer> command_buffer, const Device &device) {
-    if (!command_buffer) fail(ErrorKind::parameter, "the command buffer must not be nil");
+    require_command_buffer(command_buffer);
     if ([command_buffer device] != device.get())
         fail(ErrorKind::parameter, "the command buffer belongs to Metal device " +
                                        full_name_of([command_buffer device]) + ", the network to " +
                                        full_name_of(device.get()));
-    if (![command_buffer retainedReferences])
-        fail(ErrorKind::parameter, "the command buffer must retain what it uses "
-                                   "(not commandBufferWithUnretainedReferences)");
-    if ([command_buffer status] >= MTLCommandBufferStatusCommitted)
-        fail(ErrorKind::state, "the command buffer is committed already; it takes nothing more");
 }
 
 /// What steps need, until the GPU is done.

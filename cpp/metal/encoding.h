@@ -13,6 +13,10 @@
 
 namespace mpscnn::metal {
 
+/// For command buffers of the caller's. Throws ParameterError for nil and for one that does not retain what
+/// it uses, StateError for one that is committed.
+void require_command_buffer(id<MTLCommandBuffer> command_buffer);
+
 /// The image as a temporary one; nil for every other.
 MPSTemporaryImage *as_temporary(MPSImage *image);
 

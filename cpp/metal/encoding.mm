@@ -20,6 +20,15 @@ MPSTemporaryImage *make_image(id<MTLCommandBuffer> command_buffer, const ImageLa
 
 } // namespace
 
+void require_command_buffer(id<MTLCommandBuffer> command_buffer) {
+    if (!command_buffer) fail(ErrorKind::parameter, "the command buffer must not be nil");
+    if (![command_buffer retainedReferences])
+        fail(ErrorKind::parameter, "the command buffer must retain what it uses "
+                                   "(not commandBufferWithUnretainedReferences)");
+    if ([command_buffer status] >= MTLCommandBufferStatusCommitted)
+        fail(ErrorKind::state, "the command buffer is committed already; it takes nothing more");
+}
+
 MPSTemporaryImage *as_temporary(MPSImage *image) {
     return [image isKindOfClass:[MPSTemporaryImage class]] ? static_cast<MPSTemporaryImage *>(image) : nil;
 }

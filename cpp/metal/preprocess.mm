@@ -66,6 +66,7 @@ void require_photo(const PhotoTextures &photo, id<MTLDevice> device) {
     if (!photo.chroma)
         return require_components(photo.pixels, "photo", {1, most_components},
                                   "R, RGBA or BGRA of 8 or 16 bit unorm, 16 or 32 bit float");
+    vision::check_yuv(photo.matrix, photo.range, photo.siting);
     require_components(photo.pixels, "photo: the luma", {1}, "R8Unorm or R16Unorm");
     require_texture(photo.chroma, "photo: the texture of colour differences", device);
     require_components(photo.chroma, "photo: the colour differences", {2}, "RG8Unorm or RG16Unorm");

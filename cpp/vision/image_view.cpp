@@ -58,9 +58,7 @@ void check_chroma(const ImageView &image, const FormatInfo &format) {
     if (chroma.blue == nullptr || (chroma.red == nullptr && !pairs))
         fail(ErrorKind::parameter,
              std::string("photo: a pointer to the colour differences of ") + format.name + " is null");
-    check_choice(chroma.matrix, YuvMatrix::bt709, "YUV matrix");
-    check_choice(chroma.range, YuvRange::full, "YUV range");
-    check_choice(chroma.siting, ChromaSiting::center, "chroma siting");
+    check_yuv(chroma.matrix, chroma.range, chroma.siting);
     check_rows(std::string("photo: colour differences of ") + format.name + ": ", chroma_extent(image.width),
                chroma_extent(image.height), pairs ? 2 : 1, chroma.row_bytes);
 }
@@ -78,6 +76,12 @@ const FormatInfo &format_info(PixelFormat format) {
                                        std::to_string(static_cast<int>(format)) + ", expected 0.." +
                                        std::to_string(formats.size() - 1));
     return formats[index];
+}
+
+void check_yuv(YuvMatrix matrix, YuvRange range, ChromaSiting siting) {
+    check_choice(matrix, YuvMatrix::bt709, "YUV matrix");
+    check_choice(range, YuvRange::full, "YUV range");
+    check_choice(siting, ChromaSiting::center, "chroma siting");
 }
 
 void check_image(const ImageView &image) {

@@ -97,6 +97,9 @@ struct ImageView {
 /// Extent of the planes of colour differences beside `extent` of luma.
 constexpr int chroma_extent(int extent) { return extent / 2 + extent % 2; }
 
+/// Throws Error(parameter) for a value outside its enumeration.
+void check_yuv(YuvMatrix matrix, YuvRange range, ChromaSiting siting);
+
 /// Throws Error(shape) for empty, negative or overflowing sizes and rows shorter than their pixels,
 /// Error(parameter) for null pixels, an unknown format, orientation, matrix, range or siting.
 void check_image(const ImageView &image);

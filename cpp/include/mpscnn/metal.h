@@ -25,6 +25,8 @@ typedef id<MTLDevice> mpscnn_metal_device;
 typedef id<MTLCommandQueue> mpscnn_metal_queue;
 typedef id<MTLCommandBuffer> mpscnn_metal_command_buffer;
 typedef NSArray *mpscnn_metal_images; /* of MPSImages and id<MTLTexture>s */
+typedef MPSImage *mpscnn_metal_image;
+typedef id<MTLTexture> mpscnn_metal_texture;
 
 #else /* other languages: pointers to the same objects */
 
@@ -32,6 +34,8 @@ typedef void *mpscnn_metal_device;
 typedef void *mpscnn_metal_queue;
 typedef void *mpscnn_metal_command_buffer;
 typedef void *mpscnn_metal_images;
+typedef void *mpscnn_metal_image;
+typedef void *mpscnn_metal_texture;
 
 #endif
 
@@ -82,6 +86,36 @@ MPSCNN_API mpscnn_status mpscnn_metal_session_encode(mpscnn_session *session,
 MPSCNN_API mpscnn_status mpscnn_metal_output_image(mpscnn_program *program, mpscnn_metal_images inputs,
                                                    int index, mpscnn_image_descriptor *output);
 
+/* How a photo in textures is meant. */
+typedef struct mpscnn_metal_photo_options {
+    size_t size;         /* sizeof(mpscnn_metal_photo_options) */
+    int32_t orientation; /* EXIF 1 to 8; 0 is taken as 1 */
+    int32_t
+        ignore_alpha; /* 0: a transparent photo is seen on white; else the fourth component means nothing */
+    int32_t matrix;   /* mpscnn_yuv_matrix; this and what follows with `chroma` only */
+    int32_t range;    /* mpscnn_yuv_range */
+    int32_t siting;   /* mpscnn_chroma_siting */
+} mpscnn_metal_photo_options;
+
+/* Appends what mpscnn_preprocess does to a command buffer and returns; nothing is committed. End encoders of
+ * your own before.
+ *
+ * `pixels` is two-dimensional, of one component (gray) or RGBA or BGRA, 8 or 16 bit unorm, 16 or 32 bit
+ * float, not sRGB. With `chroma`, of two components (blue and red differences), half the width and half the
+ * height, rounded up, it is the luma: the planes of a video frame (420v, 420f). `chroma` and `options` may be
+ * NULL. `destination` has 1 or 3 feature channels in Float16 or Float32; its image number `image` is written.
+ * `preprocess` is as for mpscnn_preprocess, but not with the fit "digit". Shaders are kept as long as a
+ * program for the device.
+ *
+ * MPSCNN_ERROR_PARAMETER: an object is nil or of another device, format, kind or usage, or a setting is not
+ * allowed. MPSCNN_ERROR_SHAPE: extents or feature channels. MPSCNN_ERROR_STATE: the command buffer is
+ * committed. MPSCNN_ERROR_UNSUPPORTED: the fit "digit". Nothing was encoded then. */
+MPSCNN_API mpscnn_status mpscnn_metal_preprocess(mpscnn_metal_command_buffer commands,
+                                                 mpscnn_metal_texture pixels, mpscnn_metal_texture chroma,
+                                                 const mpscnn_metal_photo_options *options,
+                                                 const char *preprocess, mpscnn_metal_image destination,
+                                                 int image);
+
 #ifdef __cplusplus
 }
 #endif
@@ -117,6 +151,29 @@ inline Program compile(const Graph &graph, id<MTLDevice> device, id<MTLCommandQu
 /// See mpscnn_metal_session_encode.
 inline void encode(Session &session, id<MTLCommandBuffer> commands, NSArray *inputs, NSArray *outputs) {
     detail::check(mpscnn_metal_session_encode(session.get(), commands, inputs, outputs));
+}
+
+/// How a photo in textures is meant, see mpscnn_metal_photo_options.
+struct TextureOptions {
+    int orientation = 1;
+    bool ignore_alpha = false;
+    mpscnn_yuv_matrix matrix = MPSCNN_BT601;
+    mpscnn_yuv_range range = MPSCNN_VIDEO_RANGE;
+    mpscnn_chroma_siting siting = MPSCNN_CHROMA_LEFT;
+};
+
+/// See mpscnn_metal_preprocess. `chroma` is nil but for luma.
+inline void preprocess(id<MTLCommandBuffer> commands, id<MTLTexture> pixels, id<MTLTexture> chroma,
+                       const std::string &preprocess, MPSImage *destination,
+                       const TextureOptions &options = {}, int image = 0) {
+    const mpscnn_metal_photo_options raw{sizeof(mpscnn_metal_photo_options),
+                                         options.orientation,
+                                         options.ignore_alpha ? 1 : 0,
+                                         options.matrix,
+                                         options.range,
+                                         options.siting};
+    detail::check(
+        mpscnn_metal_preprocess(commands, pixels, chroma, &raw, preprocess.c_str(), destination, image));
 }
 
 /// For the image of output `index`, see mpscnn_metal_output_image.

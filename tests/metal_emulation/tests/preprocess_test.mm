@@ -66,6 +66,7 @@ struct Photo {
         const vision::FormatInfo &info = vision::format_info(format);
         const bool halves = info.sample == vision::SampleType::float16;
         const MTLPixelFormat pixels = halves              ? MTLPixelFormatRGBA16Float
+                                      : info.blue_first   ? MTLPixelFormatBGRA8Unorm
                                       : info.samples == 4 ? MTLPixelFormatRGBA8Unorm
                                                           : MTLPixelFormatR8Unorm;
         planes.reserve(2);
@@ -155,13 +156,13 @@ void compare(const Photo &photo, const vision::Preprocess &options, int height, 
     CHECK(wrong == 0);
 }
 
-constexpr PixelFormat formats[] = {PixelFormat::rgba8, PixelFormat::rgbx8, PixelFormat::rgba16f,
-                                   PixelFormat::gray8, PixelFormat::nv12};
+constexpr PixelFormat formats[] = {PixelFormat::rgba8,   PixelFormat::rgbx8, PixelFormat::bgra8,
+                                   PixelFormat::rgba16f, PixelFormat::gray8, PixelFormat::nv12};
 
 } // namespace
 
 CLEAN_TEST(textures_become_what_memory_does) {
-    for (int draw = 0; draw < 200; ++draw) {
+    for (int draw = 0; draw < 240; ++draw) {
         const Pool pool;
         const Photo photo(formats[draw % std::size(formats)], between(1, 30), between(1, 30), between(1, 8));
         compare(photo, drawn_options(), between(1, 24), between(1, 24), coin());

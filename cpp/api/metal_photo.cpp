@@ -1,0 +1,58 @@
+// Photos in textures, which become inputs in command buffers of the caller's.
+
+#include "mpscnn/metal.h"
+
+#include "api/guard.h"
+#include "core/error.h"
+
+#if defined(MPSCNN_WITH_METAL)
+
+#include "core/json.h"
+#include "metal/native_photo.h"
+#include "vision/preprocess_json.h"
+
+using namespace mpscnn;
+
+namespace {
+
+metal::NativePhoto photo_of(mpscnn_metal_texture pixels, mpscnn_metal_texture chroma,
+                            const mpscnn_metal_photo_options *options) {
+    const auto raw = c_api::read_options(options, "mpscnn_metal_photo_options");
+    return {pixels,
+            chroma,
+            raw.ignore_alpha == 0,
+            raw.orientation == 0 ? 1 : raw.orientation,
+            static_cast<vision::YuvMatrix>(raw.matrix),
+            static_cast<vision::YuvRange>(raw.range),
+            static_cast<vision::ChromaSiting>(raw.siting)};
+}
+
+void encode(mpscnn_metal_command_buffer commands, const metal::NativePhoto &photo, const char *preprocess,
+            mpscnn_metal_image destination, int image) {
+    const Json description = parse_json(c_api::text(preprocess, "preprocess"));
+    const auto options = vision::preprocess_from_json(JsonView(description, "preprocess"),
+                                                      metal::feature_channels_of(destination));
+    metal::encode_native_photo(commands, photo, options, destination, image);
+}
+
+} // namespace
+
+mpscnn_status mpscnn_metal_preprocess(mpscnn_metal_command_buffer commands, mpscnn_metal_texture pixels,
+                                      mpscnn_metal_texture chroma, const mpscnn_metal_photo_options *options,
+                                      const char *preprocess, mpscnn_metal_image destination, int image) {
+    return c_api::guarded(
+        [&] { encode(commands, photo_of(pixels, chroma, options), preprocess, destination, image); });
+}
+
+#else
+
+mpscnn_status mpscnn_metal_preprocess(mpscnn_metal_command_buffer, mpscnn_metal_texture, mpscnn_metal_texture,
+                                      const mpscnn_metal_photo_options *, const char *, mpscnn_metal_image,
+                                      int) {
+    return mpscnn::c_api::guarded([] {
+        mpscnn::fail(mpscnn::ErrorKind::unsupported,
+                     "photos in Metal textures: this build of mpscnn has no Metal engine");
+    });
+}
+
+#endif

@@ -1,0 +1,30 @@
+#pragma once
+
+// For cpp/api, which knows no Objective-C: `void *` points to objects of Metal's.
+
+#include <cstdint>
+
+#include "vision/preprocess.h"
+
+namespace mpscnn::metal {
+
+/// See PhotoTextures.
+struct NativePhoto {
+    void *pixels = nullptr; ///< id<MTLTexture>
+    void *chroma = nullptr; ///< id<MTLTexture> or null
+    bool has_alpha = true;
+    int orientation = 1;
+    vision::YuvMatrix matrix = vision::YuvMatrix::bt601;
+    vision::YuvRange range = vision::YuvRange::video;
+    vision::ChromaSiting siting = vision::ChromaSiting::left;
+};
+
+/// Feature channels of an MPSImage. Throws ParameterError for null.
+int feature_channels_of(void *image);
+
+/// encode_preprocess for an id<MTLCommandBuffer> and an MPSImage. Throws besides ParameterError for a command
+/// buffer that is null or does not retain what it uses, StateError for one that is committed.
+void encode_native_photo(void *commands, const NativePhoto &photo, const vision::Preprocess &options,
+                         void *destination, std::int64_t image);
+
+} // namespace mpscnn::metal

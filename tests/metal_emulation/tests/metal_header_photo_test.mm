@@ -1,0 +1,122 @@
+// mpscnn/metal.h: photos in textures, in command buffers of the caller's.
+#include "metal_header_check.h"
+
+#include "tests/cpp/c_api.h"
+
+#include <cmath>
+
+using namespace header_test;
+using c_api_test::refused;
+
+namespace {
+
+const char *const settings = R"({"fit": "letterbox", "order": "bgr", "mean": [90, 80, 70],
+                                 "scale": [0.01, 0.02, 0.03], "letterbox_value": 114})";
+
+std::vector<std::uint8_t> bytes_of(std::size_t count) {
+    std::vector<std::uint8_t> bytes(count);
+    for (std::size_t i = 0; i < count; ++i) bytes[i] = static_cast<std::uint8_t>(i * i * 7 + i * 13 + 5);
+    return bytes;
+}
+
+id<MTLTexture> texture_of(MTLPixelFormat format, NSUInteger width, NSUInteger height,
+                          const std::vector<std::uint8_t> &bytes) {
+    MTLTextureDescriptor *descriptor = [MTLTextureDescriptor texture2DDescriptorWithPixelFormat:format
+                                                                                          width:width
+                                                                                         height:height
+                                                                                      mipmapped:NO];
+    [descriptor setUsage:MTLTextureUsageShaderRead];
+    [descriptor setStorageMode:MTLStorageModeShared];
+    id<MTLTexture> texture = owned([device() newTextureWithDescriptor:descriptor]);
+    [texture replaceRegion:MTLRegionMake3D(0, 0, 0, width, height, 1)
+               mipmapLevel:0
+                 withBytes:bytes.data()
+               bytesPerRow:bytes.size() / height];
+    return texture;
+}
+
+const Shape input_shape{1, 4, 5, 3};
+
+std::vector<float> on_the_processor(const mpscnn::ImageView &photo) {
+    std::vector<float> values(elements_of(input_shape));
+    mpscnn::preprocess(photo, settings, 4, 5, 3, values);
+    return values;
+}
+
+bool alike(const std::vector<float> &found, const std::vector<float> &expected, float most) {
+    bool all = found.size() == expected.size();
+    for (std::size_t i = 0; i < expected.size(); ++i) all = all && std::fabs(found[i] - expected[i]) <= most;
+    return all;
+}
+
+} // namespace
+
+CLEAN_TEST(a_frame_goes_through_a_network_in_one_command_buffer) {
+    const auto bytes = bytes_of(9 * 7 * 4);
+    const auto graph = one_convolution();
+    id<MTLCommandQueue> queue = owned([device() newCommandQueue]);
+    const auto program = mpscnn::compile(graph, nil, queue, {.precision = "float32"});
+    auto session = program.session();
+    MPSImage *input = image_of(input_shape, float_format);
+    MPSImage *output = image_of({1, 4, 5, 6}, float_format);
+    id<MTLCommandBuffer> commands = [queue commandBuffer];
+    mpscnn::preprocess(commands, texture_of(MTLPixelFormatBGRA8Unorm, 9, 7, bytes), nil, settings, input,
+                       {.orientation = 6, .ignore_alpha = true});
+    mpscnn::encode(session, commands, [NSArray arrayWithObject:input], [NSArray arrayWithObject:output]);
+    finish(commands);
+
+    const auto prepared = on_the_processor(mpscnn::ImageView(bytes.data(), 9, 7, MPSCNN_BGRX8, 0, 6));
+    CHECK(alike(values_of(input), prepared, 1e-4f));
+    CHECK(alike(values_of(output), right_answers(graph, "float32", prepared, input_shape)[0], 1e-2f));
+}
+
+CLEAN_TEST(planes_of_a_video_frame) {
+    const auto luma = bytes_of(9 * 7), chroma = bytes_of(5 * 4 * 2);
+    MPSImage *input = image_of({3, 4, 5, 3}, half_format);
+    id<MTLCommandBuffer> commands = command_buffer();
+    mpscnn::preprocess(commands, texture_of(MTLPixelFormatR8Unorm, 9, 7, luma),
+                       texture_of(MTLPixelFormatRG8Unorm, 5, 4, chroma), settings, input,
+                       {.orientation = 3, .matrix = MPSCNN_BT709, .range = MPSCNN_FULL_RANGE}, 2);
+    finish(commands);
+    const auto expected = on_the_processor(
+        mpscnn::ImageView::nv12(luma.data(), chroma.data(), 9, 7,
+                                {.matrix = MPSCNN_BT709, .range = MPSCNN_FULL_RANGE, .orientation = 3}));
+    std::vector<std::uint16_t> halves(expected.size());
+    [input readBytes:halves.data() dataLayout:MPSDataLayoutHeightxWidthxFeatureChannels imageIndex:2];
+    std::vector<float> found(expected.size());
+    mpscnn::floats_from_halves(halves, found);
+    CHECK(alike(found, expected, 5.0f / 2048)); // values below 5
+}
+
+CLEAN_TEST(photos_that_do_not_fit_are_refused) {
+    const auto bytes = bytes_of(8 * 6 * 4);
+    id<MTLTexture> pixels = texture_of(MTLPixelFormatRGBA8Unorm, 8, 6, bytes);
+    id<MTLTexture> luma = texture_of(MTLPixelFormatR8Unorm, 8, 6, bytes_of(48));
+    id<MTLTexture> chroma = texture_of(MTLPixelFormatRG8Unorm, 4, 3, bytes_of(24));
+    MPSImage *input = image_of(input_shape, float_format), *gray = image_of({1, 4, 5, 1}, float_format);
+    id<MTLCommandBuffer> commands = command_buffer();
+    mpscnn_metal_photo_options options{};
+    options.size = sizeof options;
+    const auto run = [&](id<MTLTexture> first, id<MTLTexture> second, const char *description,
+                         MPSImage *destination, int image = 0) {
+        return mpscnn_metal_preprocess(commands, first, second, &options, description, destination, image);
+    };
+    CHECK(refused(mpscnn_metal_preprocess(nil, pixels, nil, nullptr, settings, input, 0),
+                  MPSCNN_ERROR_PARAMETER, "command buffer must not be nil"));
+    CHECK(refused(run(nil, nil, settings, input), MPSCNN_ERROR_PARAMETER, "the texture is nil"));
+    CHECK(refused(run(pixels, nil, settings, nil), MPSCNN_ERROR_PARAMETER, "destination is nil"));
+    CHECK(refused(run(pixels, nil, nullptr, input), MPSCNN_ERROR_PARAMETER, "preprocess"));
+    CHECK(refused(run(pixels, nil, "\"mnist\"", gray), MPSCNN_ERROR_UNSUPPORTED, "'digit'"));
+    CHECK(refused(run(pixels, nil, settings, gray), MPSCNN_ERROR_SHAPE, "1 feature channels"));
+    CHECK(refused(run(pixels, nil, settings, input, 1), MPSCNN_ERROR_PARAMETER, "no number 1"));
+    CHECK(refused(run(luma, pixels, settings, input), MPSCNN_ERROR_PARAMETER, "RG8Unorm"));
+    options.matrix = 2;
+    CHECK(refused(run(luma, chroma, settings, input), MPSCNN_ERROR_PARAMETER, "matrix number 2"));
+    options.size = 1;
+    CHECK(refused(run(luma, chroma, settings, input), MPSCNN_ERROR_PARAMETER,
+                  "sizeof(mpscnn_metal_photo_options)"));
+    finish(commands);
+    options = {};
+    options.size = sizeof options;
+    CHECK(refused(run(pixels, nil, settings, input), MPSCNN_ERROR_STATE, "committed"));
+}
