@@ -29,7 +29,8 @@ static int refuses_no_device(const mpscnn_graph *graph) {
     const mpscnn_status expected = MPSCNN_ERROR_UNSUPPORTED;
 #endif
     mpscnn_program *program = NULL;
-    return mpscnn_metal_program_compile(graph, NULL, NULL, NULL, &program) == expected;
+    return mpscnn_metal_program_compile(graph, NULL, NULL, NULL, &program) == expected &&
+           mpscnn_metal_preprocess(NULL, NULL, NULL, NULL, "\"unit\"", NULL, 0) == expected;
 }
 
 int main(void) {
