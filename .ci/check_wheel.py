@@ -2,13 +2,14 @@
 
     python .ci/check_wheel.py [--most-bytes N] WHEEL...
 
-Reads macOS binaries as well wherever it runs, so that a wheel for one system can be examined on another. Prints what is
-wrong, a line each, and ends with 1 if anything is.
+Reads macOS and Linux binaries wherever it runs, so that a wheel for one system can be examined on another. Prints a
+line about each wheel and one for whatever is wrong, and ends with 1 if anything is.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import struct
 import sys
 import zipfile
@@ -21,6 +22,9 @@ OLDEST_MACOS = (11, 0)
 ARCHITECTURES = {0x0100000C: "arm64", 0x01000007: "x86_64"}
 SYSTEM_LIBRARIES = ("/System/Library/Frameworks/", "/usr/lib/")
 METAL_FRAMEWORKS = ("Foundation", "Metal", "MetalPerformanceShaders")
+METALLIB = "mpscnn/lib/mpscnn.metallib"
+SHADER_SOURCE = b"#include <metal_stdlib>"
+MODELS = "mpscnn/models/data/"
 NEEDED = (
     "mpscnn/__init__.py",
     "mpscnn/py.typed",
@@ -112,14 +116,57 @@ def check_macho(path: str, data: bytes, platform: str) -> Iterator[str]:
                 yield f"{path}: is not linked with {framework}, so it was built without the Metal engine"
 
 
+def check_elf(path: str, data: bytes) -> Iterator[str]:
+    """Sections of a Linux binary that only debuggers read (elf.h: a 64-bit header, then section headers)."""
+    header = struct.Struct("<16s2HI3QI6H")
+    if len(data) < header.size or data[:5] != b"\x7fELF\x02":
+        yield f"{path}: no 64-bit ELF file"
+        return
+    *_, offset, _, _, _, _, size, count, _ = header.unpack_from(data)
+    for index in range(count):
+        try:
+            (kind,) = struct.unpack_from("<I", data, offset + index * size + 4)
+        except struct.error:
+            yield f"{path}: section headers end too early"
+            return
+        if kind == 2:  # SHT_SYMTAB; debug information never comes without
+            yield f"{path}: is not stripped"
+
+
+def code_size(wheel: Path) -> int:
+    """Bytes that a wheel would have without the bundled models."""
+    with zipfile.ZipFile(wheel) as archive:
+        models = sum(entry.compress_size for entry in archive.infolist() if entry.filename.startswith(MODELS))
+    return wheel.stat().st_size - models
+
+
+def find_shaders(archive: zipfile.ZipFile) -> list[str]:
+    """In which forms a wheel brings the shaders of the Metal engine."""
+    names = archive.namelist()
+    forms = [f"mpscnn.metallib ({archive.getinfo(METALLIB).file_size} bytes)"] if METALLIB in names else []
+    libraries = (name for name in names if PurePosixPath(name).name.startswith("libmpscnn."))
+    if any(SHADER_SOURCE in archive.read(name) for name in libraries):
+        forms.append("their source")
+    return forms
+
+
+def describe(wheel: Path) -> str:
+    """A wheel's size and, for macOS, its shaders."""
+    text = f"{wheel.name}: {code_size(wheel)} bytes without models"
+    if "macosx" not in wheel.stem:
+        return text
+    with zipfile.ZipFile(wheel) as archive:
+        return f"{text}, shaders: {', '.join(find_shaders(archive)) or 'none'}"
+
+
 def check_contents(names: list[str]) -> Iterator[str]:
     """What must and what must not be in a wheel."""
     for needed in NEEDED:
         if needed not in names:
             yield f"lacks {needed}"
-    for stem in ("mpscnn/_core.", "mpscnn/lib/libmpscnn."):
-        if not any(name.startswith(stem) for name in names):
-            yield f"lacks {stem}*"
+    for library in (r"mpscnn/_core\.[^/]*so", r"mpscnn/lib/libmpscnn\.[^/]+"):
+        if not any(re.fullmatch(library, name) for name in names):
+            yield f"lacks {library}"
     if not any(name.endswith("licenses/LICENSE") for name in names):
         yield "lacks the licence"
     for name in names:
@@ -132,17 +179,21 @@ def check_contents(names: list[str]) -> Iterator[str]:
 def check_wheel(wheel: Path, most_bytes: int = MOST_BYTES) -> Iterator[str]:
     """All that is wrong with a wheel."""
     platform = wheel.stem.split("-")[-1]
+    code = code_size(wheel)
+    if code > most_bytes:
+        yield f"has {code} bytes without models, {most_bytes} are allowed"
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         yield from check_contents(names)
-        code = sum(
-            entry.compress_size for entry in archive.infolist() if "mpscnn/models/data/" not in entry.filename
-        )
-        if code > most_bytes:
-            yield f"has {code} bytes without models, {most_bytes} are allowed"
         for name in names:
-            if platform.startswith("macosx") and name.endswith((".so", ".dylib")):
+            if ".so" not in PurePosixPath(name).suffixes and not name.endswith(".dylib"):
+                continue
+            if platform.startswith("macosx"):
                 yield from check_macho(name, archive.read(name), platform)
+            else:
+                yield from check_elf(name, archive.read(name))
+        if platform.startswith("macosx") and "their source" not in find_shaders(archive):
+            yield "lacks the shaders' source, which is compiled where mpscnn.metallib cannot be loaded"
 
 
 def main() -> int:
@@ -151,11 +202,10 @@ def main() -> int:
     parser.add_argument("wheels", nargs="+", type=Path)
     parser.add_argument("--most-bytes", type=int, default=MOST_BYTES, help="size without models")
     arguments = parser.parse_args()
-    faults = [
-        f"{wheel.name}: {fault}"
-        for wheel in arguments.wheels
-        for fault in check_wheel(wheel, arguments.most_bytes)
-    ]
+    faults = []
+    for wheel in arguments.wheels:
+        print(describe(wheel))
+        faults += [f"{wheel.name}: {fault}" for fault in check_wheel(wheel, arguments.most_bytes)]
     print("\n".join(faults) or f"{len(arguments.wheels)} wheel(s) in order")
     return 1 if faults else 0
 

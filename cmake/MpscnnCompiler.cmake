@@ -33,15 +33,46 @@ function(mpscnn_compile_options target)
     mpscnn_sanitize(${target} PRIVATE)
 endfunction()
 
-# Parts of cpp/ that run once for a model or an encoding, not once for a pixel: wheels should be small. Not what every
-# run of a program passes through, which small inputs would notice.
-function(mpscnn_prefer_small_code)
-    foreach(part IN LISTS ARGN)
-        file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cpp/${part}/*.cpp")
-        list(FILTER sources EXCLUDE REGEX
-            "/(core/shape|engine/program|engine/session|api/guard|api/program|api/tensors|bindings/arrays|bindings/bind_program)[.]cpp$")
-        set_source_files_properties(${sources} PROPERTIES COMPILE_OPTIONS "$<$<CONFIG:Release>:-Os>")
+# Wheels should be small, and most of cpp/ runs once for a model, an encoding or a photo: -Os in release builds. What every
+# run passes through, or loops over pixels or boxes, gets -O2. Loops that the compiler vectorizes or unrolls stay at -O3, as
+# those of the kernels do (MpscnnInstructionSets): some would take twice as long.
+function(mpscnn_prefer_small_code target)
+    list(JOIN mpscnn_hot_parts "|" hot)
+    list(JOIN mpscnn_vectorized_parts "|" vectorized)
+    get_target_property(sources ${target} SOURCES)
+    foreach(source IN LISTS sources)
+        if(source MATCHES "/cpp/(${vectorized})[.]cpp$")
+            continue()
+        endif()
+        set(level -Os)
+        if(source MATCHES "/cpp/(${hot})[.](cpp|mm)$")
+            set(level -O2)
+        endif()
+        set_property(SOURCE "${source}" APPEND PROPERTY COMPILE_OPTIONS "$<$<CONFIG:Release>:${level}>")
     endforeach()
+endfunction()
+set(mpscnn_vectorized_parts vision/pixel_writer vision/plane_resampler vision/row_kernels vision/row_sums)
+set(mpscnn_hot_parts
+    api/guard api/program api/tensors
+    core/shape
+    cpu/convolve_signals cpu/cpu_executor cpu/finite_check cpu/tensor_layout cpu/tensor_port cpu/thread_pool
+    engine/program engine/session
+    metal/metal_executor metal/request metal/slots metal/steps
+    vision/boxes vision/detection vision/digit vision/digit_ground vision/label_map vision/nms vision/preprocess
+    vision/resample vision/scores)
+
+# Functions of different files that came out alike, as templates do, become one, and more is inlined or left out. Not
+# for kernels, which must stay apart (cpp/cpu/simd.h).
+function(mpscnn_optimise_at_link_time)
+    if(NOT MPSCNN_LINK_TIME_OPTIMISATION)
+        return()
+    endif()
+    check_ipo_supported(RESULT supported OUTPUT reason LANGUAGES CXX)
+    if(supported)
+        set_target_properties(${ARGN} PROPERTIES INTERPROCEDURAL_OPTIMIZATION ON)
+    else()
+        message(STATUS "No optimisation at link time: ${reason}")
+    endif()
 endfunction()
 
 # Instrumentation must be linked by whatever ends up with the objects.

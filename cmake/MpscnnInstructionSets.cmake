@@ -44,6 +44,8 @@ function(mpscnn_add_kernels objects names)
     set(flags_avx2 -mavx2 -mfma -mf16c)
     set(flags_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -mprefer-vector-width=512)
     file(GLOB instances CONFIGURE_DEPENDS cpp/cpu/instances/*.cpp)
+    # Half of all kernels, which say themselves what is unrolled: -O3 makes them larger only.
+    set_source_files_properties(cpp/cpu/instances/convolution.cpp PROPERTIES COMPILE_OPTIONS -O2)
     foreach(set IN LISTS built)
         set(library "mpscnn_kernels_${set}")
         add_library(${library} OBJECT ${instances})

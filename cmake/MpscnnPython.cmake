@@ -5,10 +5,11 @@ find_package(pybind11 3.0 CONFIG REQUIRED)
 
 file(GLOB mpscnn_binding_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cpp/bindings/*.cpp")
 pybind11_add_module(_core MODULE NO_EXTRAS ${mpscnn_binding_sources})
-mpscnn_prefer_small_code(bindings)
 target_link_libraries(_core PRIVATE mpscnn::mpscnn)
 mpscnn_compile_options(_core)
 mpscnn_link_options(_core)
+mpscnn_prefer_small_code(_core)
+mpscnn_optimise_at_link_time(_core)
 
 # The module lies beside lib/ in the installed package and finds the library from there.
 if(APPLE)

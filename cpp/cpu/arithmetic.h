@@ -29,83 +29,161 @@ MPSCNN_INLINE typename V::reg load_source(const float *pixel, std::int64_t chann
     return load_lanes<V>(pixel + channel, left);
 }
 
-/// The elements of two sources for one pixel, combined.
-template <class V, ArithmeticKind kind, bool scaled, bool one_a, bool one_b> struct CombinedPixel {
+/// Some pixels of a row and some of their channels: where they lie and what is computed.
+struct ArithmeticBlock {
+    float *to;
     const float *a, *b;
-    bool stream_a, stream_b;
-    typename V::reg scale_a, scale_b, bias, low, high;
-
-    template <int count> MPSCNN_INLINE void ask_ahead(std::int64_t channel) const {
-        if (!one_a && stream_a) cpu::ask_ahead<count>(a + channel);
-        if (!one_b && stream_b) cpu::ask_ahead<count>(b + channel);
-    }
-
-    MPSCNN_INLINE typename V::reg operator()(std::int64_t channel, std::int64_t left) const {
-        const auto p = load_source<V, one_a>(a, channel, left);
-        const auto q = load_source<V, one_b>(b, channel, left);
-        if constexpr (!scaled) return combine<V, kind>(p, q);
-        const auto result = combine<V, kind>(V::mul(scale_a, p), V::mul(scale_b, q));
-        return V::min(high, V::max(low, V::add(result, bias)));
-    }
+    std::ptrdiff_t to_step, a_step, b_step; ///< from pixel to pixel
+    std::int64_t pixels, channels;
+    std::int64_t writable;        ///< floats of a pixel, from `to` on, that may be overwritten
+    bool scaled, limited;         ///< whether scales and bias, and the limits, say anything
+    float a_scale, b_scale, bias; ///< a_scale * a op b_scale * b + bias
+    Limits limits;
 };
 
-template <class V, ArithmeticKind kind, bool scaled, bool one_a, bool one_b>
-void arithmetic_items(const ArithmeticTask &task, const WorkSplit &split, std::int64_t begin,
-                      std::int64_t end) {
-    ConstView a = stepped(task.source, task.source_steps), b = stepped(task.second, task.second_steps);
-    View to = task.destination;
-    Epilogue epilogue = task.epilogue;
-    ConstView residual;
-    // A source of one element for each row fits rows of any length.
-    const bool row_a = one_a && a.pixel_stride == 0, row_b = one_b && b.pixel_stride == 0;
-    if (!one_a && !one_b) merge_rows(to, epilogue, residual, a, b);
-    if (!one_a && row_b) merge_rows(to, epilogue, residual, a);
-    if (row_a && !one_b) merge_rows(to, epilogue, residual, b);
-    CombinedPixel<V, kind, scaled, one_a, one_b> pixel;
-    pixel.stream_a = a.pixel_stride != 0, pixel.stream_b = b.pixel_stride != 0;
-    pixel.scale_a = V::set1(task.source_scale), pixel.scale_b = V::set1(task.second_scale);
-    pixel.bias = V::set1(task.bias), pixel.low = V::set1(task.low), pixel.high = V::set1(task.high);
-    for_each_vector<V>(to, epilogue, split, begin, end,
-                       [&](std::int64_t image, std::int64_t y, std::int64_t x) {
-                           pixel.a = pixel_at(a, image, y, x), pixel.b = pixel_at(b, image, y, x);
-                           return pixel;
-                       });
+/// The results of `count` vectors of a pixel, all of them whole unless it is one, with `left` channels.
+/// Scales and limits are looked up once for all of them rather than compiled in: loops for each case would
+/// make this the largest family of kernels. Only where there are neither, `plain`, has a loop of its own.
+template <class V, ArithmeticKind kind, bool one_a, bool one_b, bool plain, int count>
+MPSCNN_INLINE void combine_vectors(const ArithmeticBlock &block, const float *a, const float *b,
+                                   std::int64_t channel, std::int64_t left, typename V::reg (&x)[count]) {
+    if (!plain && block.scaled) {
+        const auto a_scale = V::set1(block.a_scale), b_scale = V::set1(block.b_scale);
+        const auto bias = V::set1(block.bias);
+#pragma GCC unroll 4
+        for (int v = 0; v < count; ++v) {
+            const auto p = V::mul(a_scale, load_source<V, one_a>(a, channel + v * V::width, left));
+            const auto q = V::mul(b_scale, load_source<V, one_b>(b, channel + v * V::width, left));
+            x[v] = V::add(combine<V, kind>(p, q), bias);
+        }
+    } else {
+#pragma GCC unroll 4
+        for (int v = 0; v < count; ++v)
+            x[v] = combine<V, kind>(load_source<V, one_a>(a, channel + v * V::width, left),
+                                    load_source<V, one_b>(b, channel + v * V::width, left));
+    }
+    if (plain || !block.limited) return;
+    const Clamp<V> clamp(block.limits);
+#pragma GCC unroll 4
+    for (int v = 0; v < count; ++v) x[v] = clamp(x[v]);
+}
+
+/// Whole vectors of a pixel by fours. Returns the first channel behind them.
+template <class V, ArithmeticKind kind, bool one_a, bool one_b, bool plain>
+MPSCNN_INLINE std::int64_t combine_fours(const ArithmeticBlock &block, const float *a, const float *b,
+                                         float *to, std::int64_t channels) {
+    constexpr int count = 4;
+    // A source that every pixel reads again is no stream.
+    const bool stream_a = !one_a && block.a_step != 0, stream_b = !one_b && block.b_step != 0;
+    std::int64_t channel = 0;
+    for (; channel + count * V::width <= channels; channel += count * V::width) {
+        if (stream_a) ask_ahead<count * V::width>(a + channel);
+        if (stream_b) ask_ahead<count * V::width>(b + channel);
+        typename V::reg x[count];
+        combine_vectors<V, kind, one_a, one_b, plain>(block, a, b, channel, V::width, x);
+#pragma GCC unroll 4
+        for (int v = 0; v < count; ++v) V::store(to + channel + v * V::width, x[v]);
+    }
+    return channel;
+}
+
+template <class V, ArithmeticKind kind, bool one_a, bool one_b>
+void combine_block(const ArithmeticBlock &block) {
+    float *to = block.to;
+    const float *a = block.a, *b = block.b;
+    const std::int64_t channels = block.channels;
+    const bool plain = !block.scaled && !block.limited;
+    for (std::int64_t pixel = block.pixels; pixel > 0; --pixel) {
+        std::int64_t channel = plain ? combine_fours<V, kind, one_a, one_b, true>(block, a, b, to, channels)
+                                     : combine_fours<V, kind, one_a, one_b, false>(block, a, b, to, channels);
+        for (; channel < channels; channel += V::width) {
+            typename V::reg x[1];
+            combine_vectors<V, kind, one_a, one_b, false>(block, a, b, channel, channels - channel, x);
+            store_lanes<V>(to + channel, x[0], block.writable - channel);
+        }
+        to += block.to_step, a += block.a_step, b += block.b_step;
+    }
+}
+
+using BlockFunction = void (*)(const ArithmeticBlock &);
+
+template <class V, ArithmeticKind kind> BlockFunction block_function_of_kind(bool one_a, bool one_b) {
+    if (one_a) return one_b ? combine_block<V, kind, true, true> : combine_block<V, kind, true, false>;
+    return one_b ? combine_block<V, kind, false, true> : combine_block<V, kind, false, false>;
+}
+
+template <class V> BlockFunction block_function(ArithmeticKind kind, bool one_a, bool one_b) {
+    switch (kind) {
+    case ArithmeticKind::add:
+        return block_function_of_kind<V, ArithmeticKind::add>(one_a, one_b);
+    case ArithmeticKind::subtract:
+        return block_function_of_kind<V, ArithmeticKind::subtract>(one_a, one_b);
+    case ArithmeticKind::multiply:
+        return block_function_of_kind<V, ArithmeticKind::multiply>(one_a, one_b);
+    case ArithmeticKind::divide:
+        return block_function_of_kind<V, ArithmeticKind::divide>(one_a, one_b);
+    }
+    return nullptr;
 }
 
 template <class V> Work arithmetic_work(const ArithmeticTask &task, int threads) {
     return {split_elements(task.destination, threads).items(), 0};
 }
 
-template <class V, ArithmeticKind kind, bool scaled>
-void arithmetic_of_sources(const ArithmeticTask &task, const WorkSplit &split, std::int64_t begin,
-                           std::int64_t end) {
-    const bool one_a = task.source_steps.channels == 0, one_b = task.second_steps.channels == 0;
-    if (one_a && one_b) return arithmetic_items<V, kind, scaled, true, true>(task, split, begin, end);
-    if (one_a) return arithmetic_items<V, kind, scaled, true, false>(task, split, begin, end);
-    if (one_b) return arithmetic_items<V, kind, scaled, false, true>(task, split, begin, end);
-    return arithmetic_items<V, kind, scaled, false, false>(task, split, begin, end);
-}
-
-template <class V, ArithmeticKind kind>
-void arithmetic_of_kind(const ArithmeticTask &task, const WorkSplit &split, std::int64_t begin,
-                        std::int64_t end) {
-    task.scaled ? arithmetic_of_sources<V, kind, true>(task, split, begin, end)
-                : arithmetic_of_sources<V, kind, false>(task, split, begin, end);
-}
-
 template <class V>
 void arithmetic_run(const ArithmeticTask &task, int threads, std::int64_t begin, std::int64_t end,
                     std::byte *) {
     const WorkSplit split = split_elements(task.destination, threads);
-    switch (task.kind) {
-    case ArithmeticKind::add:
-        return arithmetic_of_kind<V, ArithmeticKind::add>(task, split, begin, end);
-    case ArithmeticKind::subtract:
-        return arithmetic_of_kind<V, ArithmeticKind::subtract>(task, split, begin, end);
-    case ArithmeticKind::multiply:
-        return arithmetic_of_kind<V, ArithmeticKind::multiply>(task, split, begin, end);
-    case ArithmeticKind::divide:
-        return arithmetic_of_kind<V, ArithmeticKind::divide>(task, split, begin, end);
+    ConstView a = stepped(task.source, task.source_steps), b = stepped(task.second, task.second_steps);
+    View to = task.destination;
+    Epilogue epilogue = task.epilogue;
+    ConstView residual;
+    const bool one_a = task.source_steps.channels == 0, one_b = task.second_steps.channels == 0;
+    // A source of one element for each row fits rows of any length.
+    const bool row_a = one_a && a.pixel_stride == 0, row_b = one_b && b.pixel_stride == 0;
+    if (!one_a && !one_b) merge_rows(to, epilogue, residual, a, b);
+    if (!one_a && row_b) merge_rows(to, epilogue, residual, a);
+    if (row_a && !one_b) merge_rows(to, epilogue, residual, b);
+
+    const BlockFunction combine = block_function<V>(task.kind, one_a, one_b);
+    const bool clamps = epilogue.activation.kind == Activation::Kind::clamp;
+    const bool simple = is_clamp(epilogue) && !(clamps && task.scaled);
+    // Any other epilogue follows on pieces so short that those behind them are on their way meanwhile.
+    constexpr std::int64_t piece = called_vectors * V::width;
+    const std::int64_t pixel_floats = divide_up(to.channels, V::width) * V::width;
+    const std::int64_t most_channels = simple ? to.channels : piece;
+    const std::int64_t most_pixels = simple ? to.width : larger(piece / pixel_floats, 1);
+    alignas(64) float buffer[piece];
+    ArithmeticBlock block{};
+    block.to_step = to.pixel_stride, block.a_step = a.pixel_stride, block.b_step = b.pixel_stride;
+    block.scaled = task.scaled;
+    block.a_scale = task.source_scale, block.b_scale = task.second_scale, block.bias = task.bias;
+    block.limited = task.scaled || (simple && clamps);
+    block.limits = task.scaled ? Limits{task.low, task.high} : limits_of(epilogue.activation);
+    const auto run_piece = [&](std::int64_t image, std::int64_t y, std::int64_t x, std::int64_t channel) {
+        float *out = pixel_at(to, image, y, x);
+        block.to = out + channel;
+        block.a = pixel_at(a, image, y, x) + (one_a ? 0 : channel);
+        block.b = pixel_at(b, image, y, x) + (one_b ? 0 : channel);
+        block.pixels = smaller(most_pixels, to.width - x);
+        block.channels = smaller(most_channels, to.channels - channel);
+        block.writable = to.writable_channels - channel;
+        if (epilogue.residual) {
+            block.to = buffer, block.to_step = smaller(pixel_floats, piece);
+            block.writable = block.to_step;
+        }
+        combine(block);
+        if (simple) return;
+        const float *other = epilogue.residual ? pixel_at(*epilogue.residual, image, y, x) : nullptr;
+        finish_stored<V>(to, epilogue, {block.to, block.to_step}, out, other, block.pixels,
+                         {channel, channel + block.channels});
+    };
+    for (std::int64_t index = begin; index < end; ++index) {
+        const WorkSplit::Item item = split.item(index);
+        for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y)
+            for (std::int64_t x = 0; x < to.width; x += most_pixels)
+                for (std::int64_t channel = 0; channel < to.channels; channel += most_channels)
+                    run_piece(item.image, y, x, channel);
     }
 }
 

@@ -87,23 +87,26 @@ template <class V, bool partial> void depthwise_row_any(DepthwiseStrip strip) {
 }
 
 /// The kernel for a strip of `columns` columns, its rows and its tap columns outside the source. What the
-/// usual padding of 3x3 windows needs has kernels of its own, without a branch on columns.
+/// usual padding of 3x3 windows needs has kernels of its own, without a branch on columns. A last row without
+/// a partner has one kernel only.
 template <class V, class Shape, int rows, int columns>
 void depthwise_columns(const DepthwiseStrip &strip, const float *const *source_rows,
                        const DepthwiseOutput &output) {
-    constexpr bool usual = Shape::kernel_width == 3 && rows == 2 && columns > 1;
-    const std::int64_t left = strip.taps.begin, right = Shape::tap_columns(columns) - strip.taps.end;
-    bool all_rows = true;
-    for (int i = 0; i < Shape::source_rows(rows); ++i) all_rows = all_rows && source_rows[i];
-    if (left == 0 && right == 0 && all_rows)
-        return depthwise_strip<V, Shape, rows, columns, true, 0, 0>(strip, source_rows, output);
-    if constexpr (usual) {
-        if (left == 0 && right == 0)
-            return depthwise_strip<V, Shape, rows, columns, false, 0, 0>(strip, source_rows, output);
-        if (left == 1 && right == 0)
-            return depthwise_strip<V, Shape, rows, columns, false, 1, 0>(strip, source_rows, output);
-        if (left == 0 && right == 1)
-            return depthwise_strip<V, Shape, rows, columns, false, 0, 1>(strip, source_rows, output);
+    constexpr bool usual = Shape::kernel_width == 3 && rows == 2 && columns > 2;
+    if constexpr (rows == 2 || !Shape::pairs_rows) {
+        const std::int64_t left = strip.taps.begin, right = Shape::tap_columns(columns) - strip.taps.end;
+        bool all_rows = true;
+        for (int i = 0; i < Shape::source_rows(rows); ++i) all_rows = all_rows && source_rows[i];
+        if (left == 0 && right == 0 && all_rows)
+            return depthwise_strip<V, Shape, rows, columns, true, 0, 0>(strip, source_rows, output);
+        if constexpr (usual) {
+            if (left == 0 && right == 0)
+                return depthwise_strip<V, Shape, rows, columns, false, 0, 0>(strip, source_rows, output);
+            if (left == 1 && right == 0)
+                return depthwise_strip<V, Shape, rows, columns, false, 1, 0>(strip, source_rows, output);
+            if (left == 0 && right == 1)
+                return depthwise_strip<V, Shape, rows, columns, false, 0, 1>(strip, source_rows, output);
+        }
     }
     depthwise_strip<V, Shape, rows, columns, false, any_number, any_number>(strip, source_rows, output);
 }
@@ -112,17 +115,15 @@ void depthwise_columns(const DepthwiseStrip &strip, const float *const *source_r
 template <class V, class Shape, int rows, int columns>
 void depthwise_dispatch(const DepthwiseStrip &strip, const float *const *source_rows,
                         const DepthwiseOutput &output, std::int64_t count) {
-    if (count == columns) {
-        depthwise_columns<V, Shape, rows, columns>(strip, source_rows, output);
-    } else if constexpr (columns > 1) {
+    if constexpr (has_strip_columns<V>(columns))
+        if (count == columns) return depthwise_columns<V, Shape, rows, columns>(strip, source_rows, output);
+    if constexpr (columns > 1)
         depthwise_dispatch<V, Shape, rows, columns - 1>(strip, source_rows, output, count);
-    }
 }
 
 /// `rows` output rows from strip.y, whole channel vectors, for a kernel and stride known at compile time.
 /// With a dilation, columns that are congruent modulo it make up rows of their own.
 template <class V, class Shape, int rows> void depthwise_rows(DepthwiseStrip strip) {
-    constexpr int strip_columns = depthwise_strip_columns<V>;
     const ConvolutionTask &task = *strip.task;
     const DepthwiseSource &source = *strip.source;
     const WindowAxis &window = task.horizontal;
@@ -134,28 +135,26 @@ template <class V, class Shape, int rows> void depthwise_rows(DepthwiseStrip str
     strip.column_step = window.dilation;
     for (std::int64_t phase = 0; phase < smaller(window.dilation, task.destination.width); ++phase) {
         const std::int64_t count = divide_up(task.destination.width - phase, window.dilation);
-        const std::int64_t strips = divide_up(count, strip_columns);
-        for (std::int64_t index = 0; index < strips; ++index) {
-            const Range range = part_of(count, strips, index);
-            const auto taps = static_cast<std::int64_t>(Shape::tap_columns(static_cast<int>(range.size())));
-            strip.x = phase + range.begin * window.dilation;
+        for (std::int64_t done = 0, columns = 0; done < count; done += columns) {
+            columns = next_strip_columns<V>(count - done);
+            const auto taps = static_cast<std::int64_t>(Shape::tap_columns(static_cast<int>(columns)));
+            strip.x = phase + done * window.dilation;
             const std::int64_t first = window_begin(window, strip.x);
             strip.taps = taps_within(first, window.dilation, taps, 0, source.width);
             strip.first_offset = first * source.pixel_stride;
-            depthwise_compute<V>(strip, rows, static_cast<int>(range.size()),
+            depthwise_compute<V>(strip, rows, static_cast<int>(columns),
                                  [&](const DepthwiseStrip &part, const DepthwiseOutput &output) {
-                                     depthwise_dispatch<V, Shape, rows, strip_columns>(part, source_rows,
-                                                                                       output, range.size());
+                                     depthwise_dispatch<V, Shape, rows, depthwise_strip_columns<V>>(
+                                         part, source_rows, output, columns);
                                  });
         }
     }
 }
 
 /// Output rows [rows), channel vectors strip.chunks. Two rows share a strip where the kernels' vertical step
-/// between them is the window's. (Two rows of 5x5 windows with stride 2 need more registers than AVX2 has.)
+/// between them is the window's.
 template <class V, class Shape> void depthwise_band(DepthwiseStrip strip, Range rows) {
     const WindowAxis &window = strip.task->vertical;
-    constexpr bool fits = Shape::kernel_width * Shape::horizontal_stride < 10;
     const bool pairs =
         window.stride == Shape::vertical_stride && (window.stride == 1 || window.dilation == 1);
     strip.row_step = window.dilation;
@@ -164,7 +163,7 @@ template <class V, class Shape> void depthwise_band(DepthwiseStrip strip, Range 
         for (std::int64_t y = group; y < end; ++y) {
             const bool has_partner = y + window.dilation < rows.end;
             strip.y = y;
-            if constexpr (fits) {
+            if constexpr (Shape::pairs_rows) {
                 if (pairs && has_partner) {
                     depthwise_rows<V, Shape, 2>(strip);
                     continue;

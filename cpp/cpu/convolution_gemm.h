@@ -12,6 +12,7 @@
 #include "cpu/gemm_dot_tile.h"
 #include "cpu/gemm_merged_tile.h"
 #include "cpu/pack.h"
+#include "cpu/pixel_epilogue.h"
 
 namespace mpscnn::cpu {
 namespace {
@@ -186,9 +187,7 @@ inline ChannelPanel channel_panel(const ConvolutionTask &task, const GemmPlan &p
     const bool last_group = group == packed.groups - 1;
     const std::int64_t writable = last_group ? task.destination.writable_channels - channel : outputs.size();
     const Epilogue &epilogue = task.epilogue;
-    const bool clamps = epilogue.activation.kind == Activation::Kind::clamp;
-    const bool simple = (clamps || epilogue.activation.kind == Activation::Kind::none) &&
-                        !epilogue.round_to_half && !epilogue.residual;
+    const Limits limits = limits_of(epilogue.activation);
     return {.weights =
                 packed.weights.data() + group * gemm_group_size<V>(packed) + outputs.begin * plan.depth,
             .bias = packed.bias.data() + channel,
@@ -196,9 +195,9 @@ inline ChannelPanel channel_panel(const ConvolutionTask &task, const GemmPlan &p
             .channels = outputs.size(),
             .writable = writable,
             .epilogue = &epilogue,
-            .plain = simple && writable >= round_up_to_width<V>(outputs.size()),
-            .low = clamps ? epilogue.activation.low : -__builtin_inff(),
-            .high = clamps ? epilogue.activation.high : __builtin_inff(),
+            .plain = is_clamp(epilogue) && writable >= round_up_to_width<V>(outputs.size()),
+            .low = limits.low,
+            .high = limits.high,
             .ahead = nullptr, // multiply_block() knows
             .ahead_step = 0,
             .ahead_tile = 0};

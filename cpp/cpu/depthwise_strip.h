@@ -41,50 +41,75 @@ struct DepthwiseStrip {
     bool from_afar = false; ///< the source does not fit near caches: ask for the next strip's pixels in time
 };
 
-/// Where a kernel stores its sums, clamped: vector i of strip.chunks of an output at
+/// Where a kernel stores its sums, within limits: vector i of strip.chunks of an output at
 /// first + row * row_step + column * column_step + i * width.
 struct DepthwiseOutput {
     float *first;
     std::ptrdiff_t row_step, column_step;
     std::int64_t writable; ///< floats from `first` on, of one output
-    Activation clamp;      ///< none or clamp
+    Limits limits;
 };
 
 /// Columns of the widest strip, two rows high: as many sums as leave registers for a source vector and
 /// weights. The matrix product's block tells instruction sets with 32 registers from those with 16.
 template <class V> inline constexpr int depthwise_strip_columns = V::gemm_rows * V::gemm_vectors > 16 ? 7 : 4;
 
+/// Whether there are kernels for strips of so many columns. Of wide ones some do without.
+template <class V> constexpr bool has_strip_columns(std::int64_t columns) {
+    return depthwise_strip_columns<V> == 4 || (columns != 3 && columns != 6);
+}
+
+/// Columns of the next strip where `left` are left: few strips, of similar sizes.
+template <class V> inline std::int64_t next_strip_columns(std::int64_t left) {
+    constexpr std::int64_t most = depthwise_strip_columns<V>;
+    if (left >= 3 * most) return most; // spares the divisions
+    const std::int64_t even = divide_up(left, divide_up(left, most));
+    if (has_strip_columns<V>(even)) return even;
+    return even < left ? even + 1 : even - 1;
+}
+
+/// Applies the epilogue to the sums of a strip, rows x columns outputs of at most `vectors` channel vectors,
+/// that a kernel left in a buffer, and stores them. Out of line, or every shape of a window would hold all
+/// activations.
+template <class V>
+__attribute__((noinline)) void finish_strip(const DepthwiseStrip &strip, const float *sums, int rows,
+                                            int columns, std::int64_t vectors) {
+    const ConvolutionTask &task = *strip.task;
+    for (int row = 0; row < rows; ++row)
+        for (int column = 0; column < columns; ++column, sums += vectors * V::width)
+            for (std::int64_t i = 0; i < strip.chunks.size(); ++i)
+                finish_vector<V>(task.destination, task.epilogue, strip.image, strip.y + row * strip.row_step,
+                                 strip.x + column * strip.column_step, (strip.chunks.begin + i) * V::width,
+                                 V::load(sums + i * V::width));
+}
+
 /// Has `kernel` compute the outputs of a strip, rows x columns of them, and applies the epilogue: in the
-/// kernel if that is all, otherwise to a few vectors at a time that the kernel leaves in a buffer.
+/// kernel if that is all, otherwise to a few vectors at a time that the kernel leaves in a buffer. `strip` is
+/// as before in the end.
 template <class V, class Kernel>
-MPSCNN_INLINE void depthwise_compute(const DepthwiseStrip &strip, int rows, int columns, Kernel kernel) {
+MPSCNN_INLINE void depthwise_compute(DepthwiseStrip &strip, int rows, int columns, Kernel kernel) {
+    constexpr std::int64_t vectors = 8;
+    constexpr std::ptrdiff_t sums = vectors * V::width;
+    alignas(64) float buffer[2 * depthwise_strip_columns<V> * sums];
     const Epilogue &epilogue = strip.task->epilogue;
     const View &to = strip.task->destination;
-    if (is_clamp(epilogue)) {
-        const std::int64_t channel = strip.chunks.begin * V::width;
-        kernel(strip, DepthwiseOutput{pixel_at(to, strip.image, strip.y, strip.x) + channel,
-                                      to.row_stride * strip.row_step, to.pixel_stride * strip.column_step,
-                                      to.writable_channels - channel, epilogue.activation});
-        return;
-    }
-    constexpr std::int64_t vectors = 8;
-    alignas(64) float buffer[2 * depthwise_strip_columns<V> * vectors * V::width];
-    DepthwiseStrip part = strip;
-    for (std::int64_t chunk = strip.chunks.begin; chunk < strip.chunks.end; chunk += vectors) {
-        part.chunks = {chunk, smaller(chunk + vectors, strip.chunks.end)};
-        const std::ptrdiff_t column_step = vectors * V::width, row_step = columns * column_step;
-        kernel(part, DepthwiseOutput{buffer, row_step, column_step, column_step, {}});
-        for (int row = 0; row < rows; ++row) {
-            for (int column = 0; column < columns; ++column) {
-                const float *sums = buffer + row * row_step + column * column_step;
-                for (std::int64_t i = 0; i < part.chunks.size(); ++i) {
-                    finish_vector<V>(to, epilogue, strip.image, strip.y + row * strip.row_step,
-                                     strip.x + column * strip.column_step, (chunk + i) * V::width,
-                                     V::load(sums + i * V::width));
-                }
-            }
+    const bool direct = is_clamp(epilogue);
+    const Limits limits = limits_of(epilogue.activation);
+    const Range all = strip.chunks;
+    do { // one call for both cases: `kernel` is inlined
+        DepthwiseOutput output{buffer, columns * sums, sums, sums, {}};
+        if (direct) {
+            const std::int64_t channel = all.begin * V::width;
+            output = {pixel_at(to, strip.image, strip.y, strip.x) + channel, to.row_stride * strip.row_step,
+                      to.pixel_stride * strip.column_step, to.writable_channels - channel, limits};
+        } else {
+            strip.chunks.end = smaller(strip.chunks.begin + vectors, all.end);
         }
-    }
+        kernel(strip, output);
+        if (!direct) finish_strip<V>(strip, buffer, rows, columns, vectors);
+        strip.chunks = {strip.chunks.end, all.end};
+    } while (!strip.chunks.empty());
+    strip.chunks = all;
 }
 
 /// Kernel and stride known at compile time.
@@ -94,6 +119,9 @@ struct DepthwiseShape {
     static constexpr int vertical_stride = vertical_stride_, horizontal_stride = horizontal_stride_;
     static constexpr int source_rows(int rows) { return (rows - 1) * vertical_stride + kernel_height; }
     static constexpr int tap_columns(int columns) { return (columns - 1) * horizontal_stride + kernel_width; }
+    /// Whether strips are two rows high wherever they can be: two rows of 5x5 windows with stride 2 need more
+    /// registers than AVX2 has.
+    static constexpr bool pairs_rows = kernel_width * horizontal_stride < 10;
 };
 
 /// In place of a number of tap columns outside the source: not known at compile time.
@@ -110,7 +138,7 @@ __attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip, cons
     const PackedConvolution &packed = *strip.task->packed;
     const std::ptrdiff_t step =
         strip.source->pixel_stride * (Shape::horizontal_stride == 1 ? strip.column_step : 1);
-    const Clamp<V> clamp(output.clamp);
+    const Clamp<V> clamp(output.limits);
     const std::ptrdiff_t row_step = output.row_step, column_step = output.column_step;
     float *to = output.first;
     // Copies that no store can alias stay in registers.
@@ -222,7 +250,7 @@ __attribute__((noinline)) void depthwise_any(const DepthwiseStrip &strip, const 
             }
         }
     }
-    const Clamp<V> clamp(output.clamp);
+    const Clamp<V> clamp(output.limits);
     const std::int64_t stored = (chunk - strip.chunks.begin) * V::width;
 #pragma GCC unroll 8
     for (int n = 0; n < columns; ++n) {

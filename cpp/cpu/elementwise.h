@@ -85,23 +85,76 @@ MPSCNN_INLINE std::int64_t store_values(float *out, Range channels, Value value)
     return channel;
 }
 
-/// Finishes, of one pixel, the vectors that may be stored whole, for an activation that is called out of
-/// line: in place, many vectors with each call. Returns the first channel behind them.
+/// Whether an activation is called out of line, which is worth it for many vectors at once, and comes before
+/// any residual.
+MPSCNN_INLINE bool calls_activation(const Epilogue &epilogue) {
+    return epilogue.activation.kind == Activation::Kind::function && !epilogue.residual;
+}
+
+/// Floats of a pixel, from its first one on, that lie in vectors which may be stored whole.
+template <class V> MPSCNN_INLINE std::int64_t whole_vectors(const View &to) {
+    return smaller(to.writable_channels / V::width, divide_up(to.channels, V::width)) * V::width;
+}
+
+/// As many vectors are worth a call, and still in the first-level cache when it reads them again.
+inline constexpr std::int64_t called_vectors = 32;
+
+/// An epilogue that calls_activation, of whole vectors in place.
+template <class V>
+MPSCNN_INLINE void call_activation(const Epilogue &epilogue, float *values, std::int64_t count) {
+    epilogue.activation.apply(epilogue.activation, values, count);
+    if (!epilogue.round_to_half) return;
+    for (std::int64_t i = 0; i < count; i += V::width)
+        V::store(values + i, V::round_to_half(V::load(values + i)));
+}
+
+/// Finishes, of one pixel, the vectors that may be stored whole, for an epilogue that calls_activation: in
+/// place, many vectors with each call. Returns the first channel behind them.
 template <class V, class Value>
-MPSCNN_INLINE std::int64_t call_activation(const View &to, const Epilogue &epilogue, float *out,
-                                           Value value) {
-    constexpr std::int64_t block = 32 * V::width; // in the first-level cache still when it is read again
-    const std::int64_t vectors = smaller(to.writable_channels / V::width, divide_up(to.channels, V::width));
-    const std::int64_t behind = vectors * V::width;
+MPSCNN_INLINE std::int64_t store_and_call(const View &to, const Epilogue &epilogue, float *out, Value value) {
+    constexpr std::int64_t block = called_vectors * V::width;
+    const std::int64_t behind = whole_vectors<V>(to);
     for (std::int64_t begin = 0; begin < behind; begin += block) {
         const std::int64_t end = smaller(begin + block, behind);
         std::int64_t c = store_values<V>(out, {begin, smaller(end, to.channels)}, value);
         for (; c < end; c += V::width) V::store(out + c, value(c, to.channels - c));
-        epilogue.activation.apply(epilogue.activation, out + begin, end - begin);
-        if (!epilogue.round_to_half) continue;
-        for (c = begin; c < end; c += V::width) V::store(out + c, V::round_to_half(V::load(out + c)));
+        call_activation<V>(epilogue, out + begin, end - begin);
     }
     return behind;
+}
+
+/// Pixels' values that wait for their epilogue: in their places, or, where there is a residual, which the
+/// destination may be itself, elsewhere.
+struct StoredValues {
+    float *first;
+    std::ptrdiff_t step; ///< from pixel to pixel
+};
+
+/// Applies the epilogue to channels [channels) of `pixels` neighbours, the first of which begins at `out` and
+/// has its residual at `residual`. Unless they end with the pixel's, channels are a whole number of vectors.
+template <class V>
+__attribute__((noinline)) void finish_stored(const View &to, const Epilogue &epilogue, StoredValues values,
+                                             float *out, const float *residual, std::int64_t pixels,
+                                             Range channels) {
+    constexpr int block = 4;
+    for (; pixels > 0; --pixels) {
+        std::int64_t channel = channels.begin;
+        if (calls_activation(epilogue)) {
+            const std::int64_t whole = whole_vectors<V>(to);
+            const std::int64_t behind = channels.end == to.channels ? whole : smaller(channels.end, whole);
+            call_activation<V>(epilogue, out + channel, behind - channel);
+            channel = behind;
+        }
+        const float *first = values.first - channels.begin;
+        const auto stored = [=](std::int64_t c, std::int64_t left) { return load_lanes<V>(first + c, left); };
+        for (; channel + block * V::width <= channels.end; channel += block * V::width)
+            finish_vectors<V, block>(to, epilogue, residual, out, channel, stored);
+        for (; channel < channels.end; channel += V::width)
+            finish_vectors<V, 1>(to, epilogue, residual, out, channel, stored);
+        values.first += values.step;
+        out += to.pixel_stride;
+        if (residual) residual += epilogue.residual->pixel_stride;
+    }
 }
 
 /// Stores epilogue(source(image, y, x)(channel, channels left)) for each vector of the items' pixels.
@@ -110,7 +163,7 @@ MPSCNN_INLINE void for_each_vector(const View &to, const Epilogue &epilogue, con
                                    std::int64_t begin, std::int64_t end, Source source) {
     constexpr int block = 4; // an epilogue looks up its kind once for all of them
     const Activation::Kind kind = epilogue.activation.kind;
-    const bool calls = kind == Activation::Kind::function && !epilogue.residual;
+    const bool calls = calls_activation(epilogue);
     const bool plain = kind == Activation::Kind::none && !epilogue.residual && !epilogue.round_to_half;
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
@@ -122,7 +175,7 @@ MPSCNN_INLINE void for_each_vector(const View &to, const Epilogue &epilogue, con
                 const auto value = source(item.image, y, x);
                 std::int64_t channel = 0;
                 if (plain) channel = store_values<V>(out, {0, to.channels}, value);
-                if (calls) channel = call_activation<V>(to, epilogue, out, value);
+                if (calls) channel = store_and_call<V>(to, epilogue, out, value);
                 for (; channel + block * V::width <= to.channels; channel += block * V::width)
                     finish_vectors<V, block>(to, epilogue, residual, out, channel, value);
                 for (; channel < to.channels; channel += V::width)

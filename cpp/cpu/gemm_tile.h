@@ -161,8 +161,10 @@ MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, 
     finish_rows<V>(tile, first_row, panel, sums);
 }
 
-/// The most pixels of a tile for panels of `Vectors`: a single vector leaves registers for twice as many.
-template <class V, int Vectors> constexpr int most_rows = Vectors == 1 ? 2 * V::gemm_rows : V::gemm_rows;
+/// The most pixels of a tile for panels of `Vectors`. A single vector leaves registers for twice as many,
+/// which it needs where there are too few sums to hide how long a multiply-add takes.
+template <class V, int Vectors>
+constexpr int most_rows = Vectors == 1 && V::gemm_rows < 12 ? 2 * V::gemm_rows : V::gemm_rows;
 
 /// Computes a panel of `Vectors` for `count` tiles of `Rows` pixels.
 template <class V, int Rows, int Vectors>

@@ -50,13 +50,20 @@ MPSCNN_INLINE bool is_clamp(const Epilogue &epilogue) {
            !epilogue.residual;
 }
 
-/// The activation of an epilogue that is_clamp.
+/// What results of an epilogue that is_clamp lie between.
+struct Limits {
+    float low = -__builtin_inff(), high = __builtin_inff();
+};
+MPSCNN_INLINE Limits limits_of(const Activation &activation) {
+    if (activation.kind != Activation::Kind::clamp) return {};
+    return {activation.low, activation.high};
+}
+
 template <class V> struct Clamp {
     typename V::reg low, high;
 
-    explicit MPSCNN_INLINE Clamp(const Activation &activation)
-        : low(V::set1(activation.kind == Activation::Kind::clamp ? activation.low : -__builtin_inff())),
-          high(V::set1(activation.kind == Activation::Kind::clamp ? activation.high : __builtin_inff())) {}
+    explicit MPSCNN_INLINE Clamp(const Limits &limits)
+        : low(V::set1(limits.low)), high(V::set1(limits.high)) {}
     MPSCNN_INLINE typename V::reg operator()(typename V::reg x) const { return V::min(high, V::max(low, x)); }
 };
 

@@ -58,18 +58,28 @@ def macho(
     return struct.pack("<8I", 0xFEEDFACF, kind, 0, 6, len(commands), len(body), 0, 0) + body
 
 
+def elf(*section_kinds: int) -> bytes:
+    """The headers of a Linux library with sections of these kinds."""
+    header = struct.pack(
+        "<16s2HI3QI6H", b"\x7fELF\x02", 3, 62, 1, 0, 0, 64, 0, 64, 56, 0, 64, len(section_kinds), 0
+    )
+    return header + b"".join(struct.pack("<2I", 0, kind).ljust(64, b"\0") for kind in section_kinds)
+
+
 def write_wheel(
     folder: Path,
     checker: ModuleType,
     library: bytes,
     *,
+    platform: str = "macosx_11_0_arm64",
+    shaders: bool = True,
     leave_out: str = "",
     more: dict[str, bytes] | None = None,
 ) -> Path:
-    wheel = folder / "mpscnn-1.0-cp312-cp312-macosx_11_0_arm64.whl"
+    wheel = folder / f"mpscnn-1.0-cp312-cp312-{platform}.whl"
     files = dict.fromkeys(checker.NEEDED, b"") | {
-        "mpscnn/_core.cpython-312-darwin.so": library,
-        "mpscnn/lib/libmpscnn.1.dylib": library,
+        "mpscnn/_core.cpython-312.so": library,
+        "mpscnn/lib/libmpscnn.so": library + (checker.SHADER_SOURCE if shaders else b""),
         "mpscnn-1.0.dist-info/licenses/LICENSE": b"",
     }
     with zipfile.ZipFile(wheel, "w") as archive:
@@ -104,14 +114,41 @@ def test_binaries_that_would_fail_elsewhere(
     assert re.search(fault, faults), faults
 
 
+@pytest.mark.parametrize(
+    ("library", "fault"),
+    [
+        (elf(1, 11, 3), None),
+        (elf(1, 11, 2), "is not stripped"),
+        (elf(1, 11)[:-64], "end too early"),
+        (macho(), "no 64-bit ELF"),
+    ],
+)
+def test_linux_binaries(tmp_path: Path, checker: ModuleType, library: bytes, fault: str | None) -> None:
+    platform = "manylinux_2_28_x86_64"
+    wheel = write_wheel(tmp_path, checker, library, platform=platform, shaders=False)
+    faults = list(checker.check_wheel(wheel))
+    assert [fault is not None and fault in found for found in faults] == [True, True] * (fault is not None)
+
+
 def test_contents_and_size(tmp_path: Path, checker: ModuleType) -> None:
     more = {"mpscnn/tests/test_it.py": b"", "mpscnn/models/data/large.safetensors": bytes(9_000_000)}
     wheel = write_wheel(tmp_path, checker, macho(), leave_out="mpscnn/py.typed", more=more)
     faults = list(checker.check_wheel(wheel))
     assert faults == ["lacks mpscnn/py.typed", "holds mpscnn/tests/test_it.py"]
-    (fault,) = checker.check_wheel(write_wheel(tmp_path, checker, macho()), most_bytes=100)
-    assert fault.startswith("has ")
-    assert fault.endswith("100 are allowed")
+    large = write_wheel(tmp_path, checker, macho(), more={"mpscnn/lib/large.bin": bytes(checker.MOST_BYTES)})
+    (fault,) = checker.check_wheel(large)
+    assert re.fullmatch(r"has 150\d{4} bytes without models, 1500000 are allowed", fault)
+
+
+def test_where_the_shaders_are(tmp_path: Path, checker: ModuleType) -> None:
+    both = write_wheel(tmp_path, checker, macho(), more={checker.METALLIB: bytes(1234)})
+    assert checker.describe(both).endswith("shaders: mpscnn.metallib (1234 bytes), their source")
+    source = write_wheel(tmp_path, checker, macho())
+    assert checker.describe(source).endswith("shaders: their source")
+    none = write_wheel(tmp_path, checker, macho(), shaders=False)
+    assert checker.describe(none).endswith("shaders: none")
+    (fault,) = checker.check_wheel(none)
+    assert "lacks the shaders' source" in fault
 
 
 def test_the_command_ends_with_1_where_anything_is_wrong(
@@ -120,7 +157,7 @@ def test_the_command_ends_with_1_where_anything_is_wrong(
     good = write_wheel(tmp_path, checker, macho())
     monkeypatch.setattr(sys, "argv", ["check_wheel.py", str(good)])
     assert checker.main() == 0
-    assert capsys.readouterr().out == "1 wheel(s) in order\n"
+    assert capsys.readouterr().out.endswith("their source\n1 wheel(s) in order\n")
     write_wheel(tmp_path, checker, macho(macos=(13, 0)))
     assert checker.main() == 1
     assert "needs macOS (13, 0)" in capsys.readouterr().out
