@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from mpscnn import _core, kernels, models, registry
+from mpscnn import _core, converters, kernels, models, registry
 from mpscnn.commands import CommandBuffer, CommandError, CommandQueue, CommandStatus
 from mpscnn.detection import Box, Detection, Detections
 from mpscnn.detector import DetectionHead, Detector
@@ -83,6 +83,7 @@ __all__ = [
     "WeightsError",
     "YuvImage",
     "build_config",
+    "converters",
     "convolve1d",
     "convolve2d",
     "correlate1d",

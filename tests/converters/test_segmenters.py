@@ -66,7 +66,7 @@ def test_notes_may_follow_labels(tmp_path: Path) -> None:
 
 def test_labels_of_another_length_are_refused(shared: Path, tmp_path: Path) -> None:
     google = shared / "models/google"
-    with pytest.raises(mpscnn.WeightsError, match="has 1001 labels, but the network has 21 outputs"):
+    with pytest.raises(mpscnn.WeightsError, match="has 1001 labels, but the network has 21 classes"):
         converters.convert_files(
             [google / "deeplabv3_mnv2_pascal_quant.tflite"],
             tmp_path / "model.safetensors",

@@ -168,11 +168,13 @@ def test_what_the_options_mean(tmp_path: Path) -> None:
     np.testing.assert_array_equal(head.anchors, anchors()[:, [1, 0, 3, 2]])
 
 
-def test_a_model_file_keeps_the_anchors(tmp_path: Path) -> None:
+@pytest.mark.parametrize("background", [False, True])
+def test_a_model_file_keeps_anchors_and_labels(tmp_path: Path, background: bool) -> None:
+    names = ["one", "two", "three", "four", "five", "six"]  # not as many as a box has numbers
     path = tmp_path / "detector.tflite"
-    path.write_bytes(detector_file(2, 5, OPTIONS))
+    path.write_bytes(detector_file(2, len(names) + background, OPTIONS | {"num_classes": len(names)}))
     labels = tmp_path / "labels.txt"
-    labels.write_text("one\ntwo\nthree\nfour\n")
+    labels.write_text("\n".join(names))
     first = converters.convert_files(
         [path], tmp_path / "detector.safetensors", labels=labels, preprocess="tensorflow", dtype="float32"
     )
@@ -187,8 +189,21 @@ def test_a_model_file_keeps_the_anchors(tmp_path: Path) -> None:
     x = mpscnn.preprocess(photo, (HEIGHT, WIDTH), "tensorflow")
     expected = tensorflows_run(path.read_bytes(), x, 0.4)
     best = [entry for entry in found if entry.score >= 0.4]
-    assert {entry.label for entry in best} <= {"one", "two", "three", "four"}
+    assert [entry.label for entry in best] == [names[entry[1]] for entry in expected]
     np.testing.assert_allclose([entry.score for entry in best], [entry[0] for entry in expected], atol=2e-5)
+    assert best
+
+
+@pytest.mark.parametrize("count", [4, 6])
+def test_labels_of_another_number(tmp_path: Path, count: int) -> None:
+    path = tmp_path / "detector.tflite"
+    path.write_bytes(detector_file(2, 6, OPTIONS | {"num_classes": 5}))
+    labels = tmp_path / "labels.txt"
+    labels.write_text("name\n" * count)
+    with pytest.raises(
+        mpscnn.WeightsError, match=rf"labels.txt: has {count} labels, but the network has 5 classes"
+    ):
+        converters.convert_files([path], tmp_path / "detector.safetensors", labels=labels)
 
 
 # ---- Damage --------------------------------------------------------------------------------------------------

@@ -69,11 +69,21 @@ def convert_files(
         raise ParameterError(f"{output}: the name of the output must end in .safetensors")
     network = read_network(sources, name=name)
     names = None if labels is None else read_labels(labels)
-    classes = network.outputs[0].shape[-1]
+    classes = _labelled_classes(network)
     if names is not None and len(names) != classes:
-        raise WeightsError(f"{labels}: has {len(names)} labels, but the network has {classes} outputs")
+        raise WeightsError(f"{labels}: has {len(names)} labels, but the network has {classes} classes")
     network.save(output, dtype=dtype, labels=names, preprocess=preprocess, information=information)
     return network
+
+
+def _labelled_classes(network: Network) -> int | None:
+    """How many classes have a label: a detector's background has none."""
+    head = network.detection
+    if head is None:
+        return network.outputs[0].shape[-1]
+    scores = head.settings["scores"]
+    (columns,) = (output.shape[-1] for output in network.outputs if output.name == scores["output"])
+    return None if columns is None else columns - bool(scores["background"])
 
 
 def read_labels(path: str | PathLike[str]) -> list[str]:
