@@ -111,7 +111,7 @@ class Detections(Sequence[Detection]):
         return f"<Detections: {shown}{more}; {self.milliseconds:.2f} ms on {self.device} ({self.precision})>"
 
     def _repr_html_(self) -> str:
-        from mpscnn.visualize import html_picture
+        from mpscnn.visualize import html_result
 
         rows = "".join(
             f"<tr><td>{html.escape(entry.label)}</td><td>{entry.score:.1%}</td>"
@@ -120,4 +120,4 @@ class Detections(Sequence[Detection]):
             for entry in self
         )
         heads = "".join(f"<th>{name}</th>" for name in ("class", "score", *Box._fields))
-        return f"{html_picture(self.draw())}<table><tr>{heads}</tr>{rows}</table>"
+        return html_result(self, f"<table><tr>{heads}</tr>{rows}</table>")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
+from mpscnn.arrays import as_array
 from mpscnn.detection import Box, Detection
 from mpscnn.errors import ParameterError, ShapeError
 
@@ -29,6 +30,12 @@ class DetectionHead:
     def detector(self, input_size: tuple[int, int]) -> Detector:
         """For heads that the caller computes. Raises as `Detector` does."""
         return Detector(self.settings, input_size, anchors=self.anchors)
+
+    def __repr__(self) -> str:
+        about = [f"anchors {self.settings['anchors']['rule']}"]
+        for kind in ("boxes", "scores"):
+            about.append(f"{kind} {self.settings.get(kind, {}).get('output', kind)!r}")
+        return f"<DetectionHead: {', '.join(about)}>"
 
 
 class Detector:
@@ -63,6 +70,13 @@ class Detector:
         """(n, 4): centre x, centre y, width, height, in the order of the network's boxes; none for the rule "none"."""
         return self._core.anchors()
 
+    def __repr__(self) -> str:
+        settings = self.settings
+        return (
+            f"<Detector: {len(self.anchors)} anchors ({settings['anchors']['rule']}), {settings['scores']['kind']} "
+            f"scores, {settings['suppression']['method']} suppression>"
+        )
+
     def decode(self, boxes: Any) -> NDArray[np.float32]:
         """The (n, 4) boxes that the network's numbers mean, every one of them.
 
@@ -89,10 +103,14 @@ class Detector:
             labels: names of the classes, the background not among them.
 
         Raises:
-            ShapeError: the arrays do not fit each other or the anchors. ParameterError: they hold NaN or infinities, or
-                an argument is out of range.
+            ShapeError: the arrays do not fit each other or the anchors. ParameterError: they hold NaN or infinities,
+                there is another number of labels than classes, or an argument is out of range.
         """
-        found = self._core.run(_table("boxes", boxes), _table("scores", scores), *limits(score, iou, most))
+        box_table, score_table = _table("boxes", boxes), _table("scores", scores)
+        classes = score_table.shape[1] - bool(self.settings["scores"]["background"])
+        if labels is not None and len(labels) != classes:
+            raise ParameterError(f"{len(labels)} labels for {classes} classes; the background has none")
+        found = self._core.run(box_table, score_table, *limits(score, iou, most))
         return [
             Detection(label if labels is None else labels[index], value, Box(*box), index)
             for label, index, value, box, _ in found
@@ -112,7 +130,10 @@ def limits(score: float | None, iou: float | None, most: int | None) -> tuple[fl
 
 
 def _table(name: str, values: Any) -> NDArray[np.float32]:
-    array = np.ascontiguousarray(values, np.float32)
+    try:
+        array = np.ascontiguousarray(as_array(name, values), np.float32)
+    except (TypeError, ValueError) as error:
+        raise ShapeError(f"{name}: cannot be read as numbers: {error}") from error
     if array.ndim == 3 and len(array) == 1:
         array = array[0]
     if array.ndim != 2:

@@ -18,7 +18,7 @@ from mpscnn.detector import DetectionHead, limits
 from mpscnn.errors import ParameterError
 from mpscnn.features import FeatureExtractor
 from mpscnn.network import Network
-from mpscnn.photo import open_photo
+from mpscnn.photo import Photo, open_photo
 from mpscnn.program import Program, Session
 from mpscnn.registry.catalogue import BUNDLED_MODEL
 from mpscnn.results import Classification, Prediction
@@ -85,7 +85,8 @@ class Model:
         return self.network.name
 
     def __repr__(self) -> str:
-        classes = f", {len(self.labels)} classes" if self.labels else ""
+        count = len(self.labels or [])
+        classes = f", {count} {'class' if count == 1 else 'classes'}" if count else ""
         return f"<Model {self.name!r}{classes} on {self.program.device} ({self.program.precision})>"
 
     @property
@@ -125,7 +126,7 @@ class Model:
             started = time.perf_counter()
             ranked = self._core.classify(session._session, opened.core, top or 0)
             milliseconds = 1000.0 * (time.perf_counter() - started)
-        return self._classification(ranked, milliseconds)
+        return self._classification(ranked, milliseconds, _kept(photo, opened))
 
     def _result(
         self, outputs: Sequence[NDArray[Any]], milliseconds: float, *, top: int | None
@@ -135,10 +136,14 @@ class Model:
             self._core.rank(self.program._program, outputs[0], top or 0), milliseconds
         )
 
-    def _classification(self, ranked: list[tuple[str, int, float]], milliseconds: float) -> Classification:
+    def _classification(
+        self, ranked: list[tuple[str, int, float]], milliseconds: float, photo: Any = None
+    ) -> Classification:
         predictions = tuple(Prediction(label, probability, index) for label, index, probability in ranked)
         program = self.program
-        return Classification(predictions, program.device, program.precision, program.reason, milliseconds)
+        return Classification(
+            predictions, program.device, program.precision, program.reason, milliseconds, photo
+        )
 
     def detect(
         self, photo: Any, *, score: float | None = None, iou: float | None = None, most: int | None = None
@@ -169,7 +174,7 @@ class Model:
             program.precision,
             program.reason,
             milliseconds,
-            opened if hasattr(photo, "read") else photo,  # a file is read only once
+            _kept(photo, opened),
         )
 
     def segment(self, photo: Any, *, scores: bool = False) -> Segmentation:
@@ -191,7 +196,14 @@ class Model:
         names = self.labels or [f"class {index}" for index in range(classes)]
         program = self.program
         return Segmentation(
-            labels, tuple(names), program.device, program.precision, program.reason, milliseconds, values
+            labels,
+            tuple(names),
+            program.device,
+            program.precision,
+            program.reason,
+            milliseconds,
+            values,
+            _kept(photo, opened),
         )
 
     def session(self) -> AbstractContextManager[Session]:
@@ -218,6 +230,11 @@ class Model:
             precision=self.program.precision,
             threads=self._threads,
         )
+
+
+def _kept(photo: Any, opened: Photo) -> Any:
+    """The photo for a result: as it was given, but of a file object, which is read only once, its pixels."""
+    return opened if hasattr(photo, "read") else photo
 
 
 def checked_top(top: int | None) -> int | None:

@@ -38,6 +38,10 @@ class OrderedResults:
         self._failure: Exception | None = None
         """Why there are no more frames; raised behind the last result."""
 
+    def __repr__(self) -> str:
+        state = f", {len(self._pending)} under way" if self._pending else ", ended" if self._ended else ""
+        return f"<OrderedResults of {self._runner!r}{state}>"
+
     def __iter__(self) -> OrderedResults:
         if self._frames is None:
             raise ParameterError("map: the frames are an asynchronous iterable: use 'async for'")

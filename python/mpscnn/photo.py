@@ -149,6 +149,10 @@ class Photo:
             return self.yuv._core()
         return _core.Pixels(self.pixels, self.format, self.orientation)
 
+    def __repr__(self) -> str:
+        width, height = self.size
+        return f"<Photo {self.name!r}: {width} x {height}, {self.format}>"
+
 
 def open_photo(photo: Any, *, channel_order: str | None = None, orientation: int | None = None) -> Photo:
     """Decodes a photo.

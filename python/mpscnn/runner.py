@@ -211,6 +211,7 @@ class Runner:
             self._core.wait()
 
     def __enter__(self) -> Runner:
+        self._require_open()
         return self
 
     def __exit__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,8 @@ class Segmentation:
     milliseconds: float
     scores: NDArray[np.float32] | None = None
     """(height, width, classes) as the network gives them, where asked for; NaN where the label is `UNSEEN`."""
+    photo: Any = None
+    """The photo as it was given, for `draw` and notebooks."""
 
     @property
     def areas(self) -> list[Area]:
@@ -64,9 +67,13 @@ class Segmentation:
 
                 raise ParameterError(f"there is no class {label!r}{did_you_mean(label, self.names)}")
             label = self.names.index(label)
-        if isinstance(label, bool) or not 0 <= label < len(self.names):
+        try:
+            index = -1 if isinstance(label, bool) else operator.index(label)
+        except TypeError:
+            index = -1
+        if not 0 <= index < len(self.names):
             raise ParameterError(f"classes have the numbers 0 to {len(self.names) - 1}, got {label!r}")
-        return np.equal(self.labels, label)
+        return np.equal(self.labels, index)
 
     def draw(self, photo: Any = None, *, opacity: float = 0.6, legend: bool = True) -> PillowImage.Image:
         """The photo with its classes in colours, and a legend below.
@@ -74,18 +81,21 @@ class Segmentation:
         Pascal VOC's colours. The class "background" and unseen pixels stay as they are.
 
         Args:
-            photo: the one that was segmented, see `mpscnn.photo.open_photo`; None: colours on black.
+            photo: the one that was segmented, see `mpscnn.photo.open_photo`; None: as it was given to the model, or
+                colours on black in results of a `Runner`.
             opacity: of the colours, 0 to 1.
             legend: whether the classes are named below, with their share of the photo.
 
         Raises:
-            ShapeError: the photo has another size. ParameterError: an opacity out of range.
+            ShapeError: the photo has another size. ParameterError: an opacity out of range. ImageError: the photo
+                cannot be read any more.
         """
         from PIL import Image
 
         from mpscnn.visualize import class_colors, upright_picture, with_legend
 
-        if not 0.0 <= opacity <= 1.0:
+        photo = self.photo if photo is None else photo
+        if not isinstance(opacity, (int, float)) or not 0.0 <= opacity <= 1.0:
             raise ParameterError(f"opacity must be from 0 to 1, got {opacity!r}")
         height, width = self.labels.shape
         picture = Image.new("RGB", (width, height)) if photo is None else upright_picture(photo)
@@ -133,11 +143,10 @@ class Segmentation:
         )
 
     def _repr_html_(self) -> str:
-        from mpscnn.visualize import html_picture
+        from mpscnn.visualize import html_result
 
         rows = "".join(
             f"<tr><td>{html.escape(area.label)}</td><td>{area.pixels:,}</td><td>{area.fraction:.1%}</td></tr>"
             for area in self.areas
         )
-        table = f"<table><tr><th>class</th><th>pixels</th><th>share</th></tr>{rows}</table>"
-        return f"{html_picture(self.draw())}{table}"
+        return html_result(self, f"<table><tr><th>class</th><th>pixels</th><th>share</th></tr>{rows}</table>")

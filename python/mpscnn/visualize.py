@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn.errors import ImageError
+from mpscnn.errors import ImageError, ShapeError
 from mpscnn.photo import Photo, open_photo
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 Color = tuple[int, int, int]
 
+_BAR = (160, 200, 255)
 _ORIENTATIONS = {  # EXIF orientation -> name of Pillow's way to undo it
     2: "FLIP_LEFT_RIGHT",
     3: "ROTATE_180",
@@ -102,6 +104,25 @@ def with_legend(picture: PillowImage.Image, entries: Sequence[tuple[str, Color]]
     return result
 
 
+def with_bars(picture: PillowImage.Image, entries: Sequence[tuple[str, float]]) -> PillowImage.Image:
+    """The picture with a line below for each text, on a bar as long as its share, 0 to 1, of the line."""
+    from PIL import Image, ImageDraw
+
+    font = text_font(max(10.0, min(picture.size) / 30))
+    line = int(font.size * 1.5)
+    inset = line // 5
+    longest = max((int(font.getlength(text)) for text, _ in entries), default=0)
+    width = max(picture.width, longest + 4 * inset)
+    result = Image.new("RGB", (width, picture.height + len(entries) * line), "white")
+    result.paste(picture)
+    draw = ImageDraw.Draw(result)
+    for row, (text, share) in enumerate(entries):
+        top = picture.height + row * line
+        draw.rectangle((0, top + 1, round(share * (width - 1)), top + line - 2), fill=_BAR)
+        draw.text((2 * inset, top + line // 2), text, fill="black", font=font, anchor="lm")
+    return result
+
+
 def _places(lengths: Sequence[float], width: int, line: int) -> tuple[list[tuple[int, int]], int, int]:
     """Left upper corners of entries in lines of at most `width` where one fits, and the size of all."""
     places: list[tuple[int, int]] = []
@@ -131,6 +152,21 @@ def html_picture(picture: PillowImage.Image) -> str:
     content = io.BytesIO()
     picture.save(content, "PNG")
     return f'<img src="data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}">'
+
+
+class _Drawable(Protocol):
+    """A result that can be drawn."""
+
+    def draw(self) -> PillowImage.Image: ...
+
+
+def html_result(result: _Drawable, table: str) -> str:
+    """The result's picture above the table; of a photo that cannot be read any more it says so instead."""
+    try:
+        picture = html_picture(result.draw())
+    except (ImageError, ShapeError) as error:
+        picture = f"<p>{html.escape(str(error))}</p>"
+    return picture + table
 
 
 def matrix_picture(counts: NDArray[np.int64], names: Sequence[str]) -> PillowImage.Image:

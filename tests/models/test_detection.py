@@ -176,6 +176,12 @@ def test_raw_heads(model: mpscnn.Model) -> None:
     (found,) = detector.run(heads["boxes"][2], heads["scores"][2], labels=model.labels)
     assert found.label == "cat"
     assert tuple(found.box) == pytest.approx(EDGES)
+    for names in (["cat"], ["cat", "dog", "cow"]):
+        with pytest.raises(mpscnn.ParameterError, match=f"{len(names)} labels for 2 classes"):
+            detector.run(heads["boxes"][2], heads["scores"][2], labels=names)
+    for given in ("many", [[1, 2], [3]]):
+        with pytest.raises(mpscnn.ShapeError, match="boxes: "):
+            detector.run(given, heads["scores"][2])
 
 
 # ---- Files ---------------------------------------------------------------------------------------------------

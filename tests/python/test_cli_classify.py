@@ -56,6 +56,25 @@ def test_json_lines_and_nothing_else(tmp_path: Path, model: str) -> None:
         assert best["probability"] == pytest.approx(1.0, abs=1e-3)
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_pictures(
+    tmp_path: Path,
+    model: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    as_json: bool,
+) -> None:
+    photo = save_photo(tmp_path / "lake.png", "blue")
+    options = ["--output", str(tmp_path / "out"), "--top", "2", *(["--json"] if as_json else [])]
+    assert call(monkeypatch, "classify", str(photo), "--model", model, *options) == 0
+    (line,) = capsys.readouterr().out.splitlines()[-1:]
+    expected = tmp_path / "out" / "lake_classes.png"
+    assert (json.loads(line)["picture"] if as_json else line.strip()) == str(expected)
+    result = mpscnn.load(model).classify(photo, top=2)
+    with Image.open(expected) as picture:
+        np.testing.assert_array_equal(np.asarray(picture), np.asarray(result.draw()))
+
+
 def test_precision_float16(tmp_path: Path, model: str) -> None:
     photo = save_photo(tmp_path / "rose.png", "red")
     result = run("classify", str(photo), "--model", model, "--precision", "float16")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from command_line import call, run, save_colour_model
 from models.drawn_digits import draw
+from PIL import Image
 
 
 def save_idx(path: Path, array: np.ndarray) -> Path:
@@ -52,6 +53,27 @@ def test_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert (answer["image"], answer["model"]) == (str(tmp_path / "five.jpg"), "digits")
     assert len(answer["predictions"]) == 10
     assert answer["predictions"][0]["label"] == "5"
+
+
+def test_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw(5).save(tmp_path / "five.png")
+    output = tmp_path / "out"
+    assert call(monkeypatch, "digits", str(tmp_path), "--output", str(output)) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [f"  {output / 'five_digit.png'}"]
+    with Image.open(output / "five_digit.png") as picture, draw(5) as given:
+        assert picture.height > given.height
+        np.testing.assert_array_equal(
+            np.asarray(picture)[: given.height, : given.width], np.asarray(given.convert("RGB"))
+        )
+
+
+def test_pictures_are_of_photos(idx: tuple[str, str], tmp_path: Path) -> None:
+    result = run("digits", "--idx", idx[0], "--output", str(tmp_path / "out"))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "belongs to photos" in result.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_doubt_is_shown(

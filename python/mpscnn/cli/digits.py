@@ -16,6 +16,7 @@ from mpscnn.cli.arguments import AUTO_DEVICE, DeviceOption, Precision, Precision
 from mpscnn.cli.classify import json_line, print_predictions
 from mpscnn.cli.failures import FAILED, report
 from mpscnn.cli.photo_list import photo_paths
+from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.idx import read_labelled
 from mpscnn.model import Model, load
@@ -57,6 +58,10 @@ def digits(
     model: Annotated[
         str, typer.Option(metavar="NAME_OR_FILE", help="Name (see `mpscnn models`) or model file.")
     ] = DIGITS.name,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write NAME_digit.png, the photo with its digits below."),
+    ] = None,
     idx: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Name the images of an IDX file, plain or gzipped, and time it."),
@@ -90,6 +95,8 @@ def digits(
         raise typer.BadParameter("expected either images or an IDX file", param_hint="IMAGE... | --idx FILE")
     if idx is None and (labels is not None or count is not None):
         raise typer.BadParameter("belong to --idx", param_hint="--labels, --count")
+    if idx is not None and output is not None:
+        raise typer.BadParameter("belongs to photos, not to --idx", param_hint="--output")
     paths, failures = photo_paths(images or [])
     for failure in failures:
         report(failure)
@@ -100,14 +107,18 @@ def digits(
         pixels, classes = _read(idx, labels, count)
         result = _name_all(loaded, pixels, classes, inflight, threads or "auto")
         print(_experiment_json(idx, loaded, result) if as_json else _experiment_text(idx, loaded, result))
-    elif print_predictions(paths, loaded, 10, json_line if as_json else _text) or failures:
+        return
+    folder = None if output is None else PictureFolder(output, paths)
+    line = json_line if as_json else _text
+    if print_predictions(paths, loaded, 10, line, folder, "_digit") or failures:
         raise typer.Exit(FAILED)
 
 
-def _text(path: str, _: Model, result: Classification) -> str:
+def _text(path: str, _: Model, result: Classification, written: dict[str, str]) -> str:
     first, second = result.predictions[:2]
     doubt = f", or {second.label} ({second.probability:.1%})" if first.probability < _SURE else ""
-    return f"{path}: {first.label} ({first.probability:.1%}){doubt}"
+    heading = f"{path}: {first.label} ({first.probability:.1%}){doubt}"
+    return "\n".join([heading, *(f"  {file}" for file in written.values())])
 
 
 # ---- The article's experiment ------------------------------------------------------------------------------------

@@ -1,0 +1,123 @@
+"""What results show: as text, in pictures, in notebooks. Classifications here; others beside their own tests."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import save_colour_model, save_photo
+from PIL import Image
+
+import mpscnn
+
+
+def plain_photo(width: int, height: int) -> np.ndarray[Any, Any]:
+    return np.full((height, width, 3), 90, np.uint8)
+
+
+def pixels_of(path: Path) -> np.ndarray[Any, Any]:
+    with Image.open(path) as picture:
+        return np.asarray(picture)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> mpscnn.Model:
+    path = tmp_path_factory.mktemp("model") / "colours.safetensors"
+    return mpscnn.load(save_colour_model(path, labels=("<red>", "green", "blue")), device="cpu")
+
+
+def test_a_classification_is_a_sequence(model: mpscnn.Model) -> None:
+    result = model.classify(plain_photo(8, 6))
+    assert list(result) == [result[0], result[1], result[-1]] == result.top(3)
+    assert result[:2] == result.predictions[:2]
+    assert result[0] in result
+    with pytest.raises(IndexError):
+        result[3]
+
+
+def test_bars_are_as_long_as_probabilities(model: mpscnn.Model, tmp_path: Path) -> None:
+    path = save_photo(tmp_path / "red.png", "red", (400, 300))
+    result = model.classify(path)
+    drawn = np.asarray(result.draw())
+    assert drawn.shape[1] == 400
+    np.testing.assert_array_equal(drawn[:300], pixels_of(path))
+    line = (len(drawn) - 300) // 3
+    assert len(drawn) == 300 + 3 * line
+    for row, entry in enumerate(result):
+        first = drawn[300 + row * line + 2]  # above the text
+        filled = int((first != 255).any(axis=1).sum())
+        assert filled == pytest.approx(entry.probability * 400, abs=1.5)
+    assert result.draw(count=1).height == 300 + line
+    assert result.draw(np.zeros((10, 10, 3), np.uint8)).width > 10  # room for the text
+
+
+@pytest.mark.parametrize("kind", ["path", "array", "pillow", "bytes", "file"])
+def test_results_know_their_photo(model: mpscnn.Model, tmp_path: Path, kind: str) -> None:
+    path = save_photo(tmp_path / "red.png", "red")
+    pixels = pixels_of(path)
+    given: dict[str, Any] = {
+        "path": path,
+        "array": pixels,
+        "pillow": Image.fromarray(pixels),
+        "bytes": path.read_bytes(),
+        "file": io.BytesIO(path.read_bytes()),
+    }
+    result = model.predict(given[kind])
+    np.testing.assert_array_equal(np.asarray(result.draw())[:30, :40], pixels)
+    assert "photo" not in repr(result)
+
+
+def test_a_page_of_a_notebook(model: mpscnn.Model, tmp_path: Path) -> None:
+    path = save_photo(tmp_path / "red.png", "red")
+    result = model.classify(path)
+    page = result._repr_html_()
+    assert page.startswith('<img src="data:image/png;base64,')
+    assert re.findall("<td>(.*?)</td>", page)[:2] == ["&lt;red&gt;", f"{result[0].probability:.1%}"]
+    path.unlink()
+    page = result._repr_html_()
+    assert "<img" not in page
+    assert f"{path}: cannot be read" in page
+    assert "<td>&lt;red&gt;</td>" in page
+    with pytest.raises(mpscnn.ImageError, match="cannot be read"):
+        result.draw()
+
+
+def test_show(model: mpscnn.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[tuple[int, int]] = []
+    monkeypatch.setattr(Image.Image, "show", lambda picture: shown.append(picture.size))
+    result = model.classify(plain_photo(50, 40))
+    result.show()
+    assert shown == [result.draw().size]
+
+
+def test_a_segmentation_draws_on_its_photo(tmp_path: Path) -> None:
+    network = mpscnn.Network(input=(4, 4, 3))
+    network.output(network.conv2d(network.input, 2, 1, name="scores"))
+    network.load_weights(
+        {"scores.weight": np.zeros((2, 1, 1, 3), np.float32), "scores.bias": np.array([1, 0], np.float32)}
+    )
+    network.save(tmp_path / "m.safetensors", labels=["background", "b"], preprocess="unit")
+    path = save_photo(tmp_path / "red.png", "red")
+    result = mpscnn.load(tmp_path / "m.safetensors", device="cpu").predict(path)
+    np.testing.assert_array_equal(np.asarray(result.draw()), pixels_of(path))
+    path.unlink()
+    assert "cannot be read" in result._repr_html_()
+
+
+def test_texts_are_short(model: mpscnn.Model) -> None:
+    head = mpscnn.models.ssd_head()
+    assert repr(head) == "<DetectionHead: anchors scales, boxes 'boxes', scores 'scores'>"
+    detector = head.detector((300, 300))
+    assert repr(detector) == "<Detector: 1917 anchors (scales), sigmoid scores, hard suppression>"
+    assert repr(mpscnn.open_photo(plain_photo(8, 6))) == "<Photo 'array (6, 8, 3) uint8': 8 x 6, rgb8>"
+    with mpscnn.Runner(model.program) as runner:
+        results = runner.map([np.zeros((1, 8, 8, 3), np.float32)] * 2)
+        assert repr(results) == f"<OrderedResults of {runner!r}>"
+        next(results)
+        assert repr(results).endswith(", 1 under way>")
+        assert len(list(results)) == 1
+        assert repr(results).endswith(", ended>")
