@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import html
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from mpscnn.model import Model
 
 __all__ = ["Evaluation", "class_of_folder", "evaluate"]
+
+Sample = tuple[Any, int]
+"""A photo and its class."""
+Ranked = tuple[Any, int, "list[int] | BaseException"]
+"""And its most probable classes, or what went wrong."""
 
 _RANKS = 5
 #: Above this a table of all pairs of classes is no longer read, the commonest mistakes are.
@@ -121,43 +127,50 @@ def evaluate(
     samples: Iterable[tuple[Any, int]],
     *,
     preprocess: Mapping[str, Any] | None = None,
+    inflight: int = 3,
     failed: Callable[[Any, Error], object] | None = None,
 ) -> Evaluation:
-    """Classifies photos one by one and compares with their classes.
+    """Classifies photos and compares with their classes.
 
     Args:
         model: a classifier.
         samples: photos (see `mpscnn.photo.open_photo`) with the numbers of their classes.
-        preprocess: how photos become the input, where not as the model file says (docs/preprocessing.md).
+        preprocess: how photos become the input, where not as the model file says (docs/preprocessing.md); they are then
+            classified one by one.
+        inflight: photos under way at once, see `mpscnn.Runner`.
         failed: called with a photo that cannot be classified, which then does not count; None: the error is raised.
 
     Raises:
         ParameterError: a class that the model does not have, or no photo at all. ShapeError: no classifier.
     """
     classes = _number_of_classes(model)
-    rank = _ranker(model, preprocess)
     labels = tuple(model.labels or (f"class {index}" for index in range(classes)))
     confusion = np.zeros((classes, classes), np.int64)
     in_first_five = 0
     started = time.perf_counter()
-    for photo, true in samples:
-        if not 0 <= true < classes:
-            raise ParameterError(
-                f"{model.name} has the classes 0 to {classes - 1}, a photo is said to have {true}"
-            )
-        try:
-            found = rank(photo)
-        except (ImageError, ParameterError, ShapeError) as error:
-            if failed is None:
-                raise
-            failed(photo, error)
-            continue
-        confusion[true, found[0]] += 1
-        in_first_five += true in found
+    checked = _checked(samples, classes, model.name)
+    ranked = (
+        _ranked(model, checked, inflight) if preprocess is None else _prepared(model, checked, preprocess)
+    )
+    for photo, true, found in ranked:
+        if isinstance(found, (ImageError, ParameterError, ShapeError)) and failed is not None:
+            failed(photo, found)
+        elif isinstance(found, BaseException):
+            raise found
+        else:
+            confusion[true, found[0]] += 1
+            in_first_five += true in found
     seconds = time.perf_counter() - started
     if not confusion.any():
         raise ParameterError("no photo to evaluate with")
     return Evaluation(labels, confusion, in_first_five, seconds)
+
+
+def _checked(samples: Iterable[Sample], classes: int, name: str) -> Iterator[Sample]:
+    for photo, true in samples:
+        if not 0 <= true < classes:
+            raise ParameterError(f"{name} has the classes 0 to {classes - 1}, a photo is said to have {true}")
+        yield photo, true
 
 
 def _number_of_classes(model: Model) -> int:
@@ -169,19 +182,36 @@ def _number_of_classes(model: Model) -> int:
     return int(shapes[0][1] or 0)
 
 
-def _ranker(model: Model, preprocess: Mapping[str, Any] | None) -> Callable[[Any], list[int]]:
-    """From a photo to its most probable classes."""
-    if preprocess is None:
-        return lambda photo: [entry.index for entry in model.classify(photo, top=_RANKS)]
+def _ranked(model: Model, samples: Iterable[Sample], inflight: int) -> Iterator[Ranked]:
+    """Photos with their classes and the most probable ones, or what went wrong; several photos at once."""
+    from mpscnn.runner import Runner
+
+    under_way: deque[Sample] = deque()
+
+    def photos() -> Iterator[Any]:
+        for sample in samples:
+            under_way.append(sample)
+            yield sample[0]
+
+    with Runner(model, inflight, threads=model._threads) as runner:
+        for result in runner.map(photos(), return_exceptions=True, top=_RANKS):
+            found = result if isinstance(result, BaseException) else [entry.index for entry in result]
+            yield *under_way.popleft(), found
+
+
+def _prepared(model: Model, samples: Iterable[Sample], preprocess: Mapping[str, Any]) -> Iterator[Ranked]:
+    """The same with a preprocessing that is not the model's, one photo after the other."""
     height, width, channels = (int(extent or 0) for extent in model.network.input.shape[1:])
-
-    def rank(photo: Any) -> list[int]:
-        x = prepared(photo, (height, width), preprocess, channels=channels)
-        with model.session() as session:
-            scores = np.asarray(session.run(x))[0]
-        return [int(index) for index in np.argsort(-scores, kind="stable")[:_RANKS]]
-
-    return rank
+    for photo, true in samples:
+        found: list[int] | BaseException
+        try:
+            x = prepared(photo, (height, width), preprocess, channels=channels)
+            with model.session() as session:
+                scores = np.asarray(session.run(x))[0]
+            found = [int(index) for index in np.argsort(-scores, kind="stable")[:_RANKS]]
+        except (ImageError, ParameterError, ShapeError) as error:
+            found = error
+        yield photo, true, found
 
 
 def class_of_folder(folder: Path, labels: Sequence[str]) -> int:

@@ -102,7 +102,15 @@ class Model:
         return "segmentation" if len(shapes) == 1 and len(shapes[0]) == 4 else "classification"
 
     def predict(self, photo: Any, **options: Any) -> Any:
-        """What the model is for: `classify`, `detect` or `segment`, with their arguments, by its `task`."""
+        """What the model is for: `classify`, `detect` or `segment`, by its `task`.
+
+        Args:
+            photo: path, bytes of an image file, Pillow image, or array: see `mpscnn.photo.open_photo`.
+            options: those of the method.
+
+        Raises:
+            As that method does. TypeError: an option that it does not have.
+        """
         tasks: dict[str, Callable[..., Any]] = {
             "classification": self.classify,
             "detection": self.detect,
@@ -118,7 +126,8 @@ class Model:
             top: how many classes to return; None: all.
 
         Raises:
-            ImageError: the photo cannot be read. ParameterError: the model is no classifier.
+            ImageError: the photo cannot be read. ShapeError or UnsupportedError: the model is no classifier, or takes
+                no photos. ParameterError: `top` is below 1, or a result is NaN.
         """
         checked_top(top)
         opened = open_photo(photo)
@@ -158,7 +167,8 @@ class Model:
             most: at most so many; None: as the model says.
 
         Raises:
-            ImageError: the photo cannot be read. UnsupportedError: the model is no detector.
+            ImageError: the photo cannot be read. ShapeError or UnsupportedError: the model is no detector, or takes no
+                photos. ParameterError: a limit is out of range, or a result is NaN or infinite.
         """
         wanted = limits(score, iou, most)
         opened = open_photo(photo)
@@ -185,7 +195,8 @@ class Model:
             scores: whether to keep the scores of all classes of every pixel: 4 bytes for each.
 
         Raises:
-            ImageError: the photo cannot be read. ShapeError: the model is no segmenter.
+            ImageError: the photo cannot be read. ShapeError or UnsupportedError: the model is no segmenter, or takes no
+                photos. ParameterError: a score is NaN.
         """
         opened = open_photo(photo)
         classes = int(next(iter(self.program.outputs.values()))[-1] or 0)
@@ -219,7 +230,7 @@ class Model:
                 image, (n, channels).
 
         Raises:
-            ParameterError: no such layer; the message has those with similar names.
+            ParameterError: no such layer; the message has those with similar names. Or another `pooling`.
         """
         return FeatureExtractor(
             self.network,

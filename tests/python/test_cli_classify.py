@@ -294,7 +294,7 @@ def test_metal_devices_by_name_and_registry_id_reach_the_library(
         asked.append(options["device"])
         return mpscnn.load(name, **{**options, "device": "cpu"})
 
-    monkeypatch.setattr("mpscnn.cli.classify.load", load)
+    monkeypatch.setattr("mpscnn.cli.arguments.load", load)
     assert call(monkeypatch, "classify", str(photo), "--device", wanted) == 0
     assert asked == [wanted]
 

@@ -104,6 +104,21 @@ def test_photos_that_fail(model_file: str) -> None:
         mpscnn.evaluate(model, [])
 
 
+def test_any_number_of_photos_may_be_under_way(model_file: str) -> None:
+    model = mpscnn.load(model_file)
+    samples = [(colour(LABELS[i % 3]), i % 2) if i % 5 else (f"{i}.jpg", 0) for i in range(30)]
+    failures: dict[int, list[Any]] = {}
+    counts = []
+    for inflight in (1, 4):
+        failed: list[Any] = failures.setdefault(inflight, [])
+        result = mpscnn.evaluate(
+            model, samples, inflight=inflight, failed=lambda photo, _, failed=failed: failed.append(photo)
+        )
+        counts.append((result.confusion.tolist(), result.in_first_five))
+    assert counts[0] == counts[1]
+    assert failures[1] == failures[4] == [f"{i}.jpg" for i in range(0, 30, 5)]
+
+
 def test_other_preprocessing(model_file: str) -> None:
     model = mpscnn.load(model_file)
     swapped = {"order": "bgr", "scale": [1 / 255] * 3}

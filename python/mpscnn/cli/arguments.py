@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mpscnn.library import devices
+from mpscnn.model import Model, load
 
 MAX_THREADS = 1024
 
@@ -39,9 +40,9 @@ PhotosArgument = Annotated[
         metavar="PHOTO", help="Image files, and folders for the image files in them.", show_default=False
     ),
 ]
-ModelArgument = Annotated[
-    str, typer.Argument(metavar="MODEL", help="Name (see `mpscnn models`) or model file.")
-]
+_MODEL_HELP = "Name (see `mpscnn models`) or model file."
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL_HELP)]
+ModelOption = Annotated[str, typer.Option("--model", metavar="NAME_OR_FILE", help=_MODEL_HELP)]
 DeviceOption = Annotated[
     str,
     typer.Option(
@@ -64,4 +65,15 @@ ThreadsOption = Annotated[
         show_default=False,
     ),
 ]
+InflightOption = Annotated[
+    int, typer.Option(min=1, max=32, metavar="N", help="Photos or images under way at once.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for other programs instead of a table.")]
+JsonLinesOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object per photo and line, and nothing else.")
+]
+
+
+def load_model(model: str, device: str, precision: Precision, threads: int | None) -> Model:
+    """The model that a command's options ask for."""
+    return load(model, device=device, precision=precision.value, threads=threads or "auto")

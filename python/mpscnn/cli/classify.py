@@ -12,16 +12,18 @@ import typer
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
     DeviceOption,
+    JsonLinesOption,
+    ModelOption,
     PhotosArgument,
     Precision,
     PrecisionOption,
     ThreadsOption,
+    load_model,
 )
-from mpscnn.cli.each_photo import for_each_photo
-from mpscnn.cli.failures import FAILED, report
-from mpscnn.cli.photo_list import photo_paths
+from mpscnn.cli.each_photo import for_each_photo, head_fields, head_line, listed_photos
+from mpscnn.cli.failures import FAILED
 from mpscnn.cli.picture_folder import PictureFolder
-from mpscnn.model import Model, load
+from mpscnn.model import Model
 from mpscnn.registry.catalogue import BUNDLED_MODEL
 from mpscnn.results import Classification
 
@@ -33,9 +35,7 @@ _MOST_DRAWN = 20
 
 def classify(
     photos: PhotosArgument,
-    model: Annotated[
-        str, typer.Option(metavar="NAME_OR_FILE", help="Name (see `mpscnn models`) or model file.")
-    ] = BUNDLED_MODEL.name,
+    model: ModelOption = BUNDLED_MODEL.name,
     device: DeviceOption = AUTO_DEVICE,
     threads: ThreadsOption = None,
     top: Annotated[int, typer.Option(min=1, metavar="K", help="How many classes to print.")] = 5,
@@ -44,9 +44,7 @@ def classify(
         typer.Option(metavar="DIR", help="Write NAME_classes.png, the photo with its classes below."),
     ] = None,
     precision: PrecisionOption = Precision.auto,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object per photo and line, and nothing else.")
-    ] = False,
+    as_json: JsonLinesOption = False,
 ) -> None:
     """Print the most probable classes of photos.
 
@@ -54,12 +52,10 @@ def classify(
 
     Example: mpscnn classify holiday/ --model mobilenet_v2 --top 3 --json
     """
-    paths, failures = photo_paths(photos)
-    for failure in failures:
-        report(failure)
+    paths, failures = listed_photos(photos)
     all_read = not failures
     if paths:
-        loaded = load(model, device=device, precision=precision.value, threads=threads or "auto")
+        loaded = load_model(model, device, precision, threads)
         folder = None if output is None else PictureFolder(output, paths)
         all_read = _classify_all(paths, loaded, top, folder, as_json) and all_read
     if not all_read:
@@ -106,10 +102,7 @@ def json_line(path: str, model: Model, result: Classification, written: dict[str
     """A photo's classes for other programs."""
     return json.dumps(
         {
-            "image": path,
-            "model": model.name,
-            "device": result.device,
-            "milliseconds": round(result.milliseconds, 3),
+            **head_fields(path, model, result),
             "predictions": [
                 {"label": entry.label, "index": entry.index, "probability": entry.probability}
                 for entry in result
@@ -120,7 +113,7 @@ def json_line(path: str, model: Model, result: Classification, written: dict[str
 
 
 def _text(path: str, model: Model, result: Classification, written: dict[str, str]) -> str:
-    lines = [f"{path}  ({result.milliseconds:.1f} ms, {result.device}, {result.precision})"]
+    lines = [head_line(path, result)]
     lines += [f"  {entry.probability:6.1%}  {entry.label}" for entry in result]
     if _is_bundled(model) and result.predictions[0].probability < _UNLIKELY:
         lines.append("  None of its classes is likely.")

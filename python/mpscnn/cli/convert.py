@@ -41,6 +41,13 @@ def convert(
             help="How photos become the input: tensorflow (-1 to 1), caffe, torch, unit, none, mnist.",
         ),
     ] = None,
+    detection: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json",
+            help="Of a detector that ends in raw boxes and scores: how they become boxes, as docs/detection.md says.",
+        ),
+    ] = None,
     dtype: Annotated[
         WeightType, typer.Option(help="How weights are stored; uint8 keeps the integers of quantised files.")
     ] = WeightType.float16,
@@ -62,7 +69,9 @@ def convert(
     from mpscnn.converters import convert_files
 
     *sources, output = paths
-    network = convert_files(sources, output, labels=labels, preprocess=preprocess, dtype=dtype.value)
+    network = convert_files(
+        sources, output, labels=labels, preprocess=preprocess, dtype=dtype.value, detection=detection
+    )
     description = network.describe(_any_size(network))
     parameters = sum(layer["parameters"] for layer in description["layers"])
     print(

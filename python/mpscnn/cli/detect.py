@@ -11,24 +11,24 @@ import typer
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
     DeviceOption,
+    JsonLinesOption,
+    ModelOption,
     PhotosArgument,
     Precision,
     PrecisionOption,
     ThreadsOption,
+    load_model,
 )
-from mpscnn.cli.each_photo import for_each_photo
-from mpscnn.cli.failures import FAILED, report
-from mpscnn.cli.photo_list import photo_paths
+from mpscnn.cli.each_photo import for_each_photo, head_fields, head_line, listed_photos
+from mpscnn.cli.failures import FAILED
 from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.detection import Detections
-from mpscnn.model import Model, load
+from mpscnn.model import Model
 
 
 def detect(
     photos: PhotosArgument,
-    model: Annotated[
-        str, typer.Option(metavar="NAME_OR_FILE", help="Name (see `mpscnn models`) or model file.")
-    ],
+    model: ModelOption,
     score: Annotated[
         float | None,
         typer.Option(
@@ -44,9 +44,7 @@ def detect(
     device: DeviceOption = AUTO_DEVICE,
     threads: ThreadsOption = None,
     precision: PrecisionOption = Precision.auto,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object per photo and line, and nothing else.")
-    ] = False,
+    as_json: JsonLinesOption = False,
 ) -> None:
     """Find objects on photos.
 
@@ -56,12 +54,9 @@ def detect(
 
     Example: mpscnn detect holiday/ --model ssdlite.safetensors --score 0.5 --json
     """
-    paths, failures = photo_paths(photos)
-    for failure in failures:
-        report(failure)
-    failed = len(failures)
+    paths, failed = listed_photos(photos)
     if paths:
-        loaded = load(model, device=device, precision=precision.value, threads=threads or "auto")
+        loaded = load_model(model, device, precision, threads)
         folder = None if output is None else PictureFolder(output, paths)
         failed += for_each_photo(paths, lambda path: _detect(path, loaded, score, folder, as_json))
     if failed:
@@ -85,10 +80,7 @@ def _json_line(path: str, model: Model, result: Detections, written: dict[str, s
     width, height = result.photo_size
     return json.dumps(
         {
-            "image": path,
-            "model": model.name,
-            "device": result.device,
-            "milliseconds": round(result.milliseconds, 3),
+            **head_fields(path, model, result),
             "width": width,
             "height": height,
             "detections": [
@@ -106,7 +98,7 @@ def _json_line(path: str, model: Model, result: Detections, written: dict[str, s
 
 
 def _text(path: str, result: Detections, written: dict[str, str]) -> str:
-    lines = [f"{path}  ({result.milliseconds:.1f} ms, {result.device}, {result.precision})"]
+    lines = [head_line(path, result)]
     for entry in result:
         edges = "  ".join(f"{round(edge):4d}" for edge in entry.box)
         lines.append(f"  {entry.score:6.1%}  {edges}  {entry.label}")

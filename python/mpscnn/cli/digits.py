@@ -12,14 +12,23 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from mpscnn.cli.arguments import AUTO_DEVICE, DeviceOption, Precision, PrecisionOption, ThreadsOption
+from mpscnn.cli.arguments import (
+    AUTO_DEVICE,
+    DeviceOption,
+    InflightOption,
+    ModelOption,
+    Precision,
+    PrecisionOption,
+    ThreadsOption,
+    load_model,
+)
 from mpscnn.cli.classify import json_line, print_predictions
-from mpscnn.cli.failures import FAILED, report
-from mpscnn.cli.photo_list import photo_paths
+from mpscnn.cli.each_photo import listed_photos
+from mpscnn.cli.failures import FAILED
 from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.idx import read_labelled
-from mpscnn.model import Model, load
+from mpscnn.model import Model
 from mpscnn.registry.catalogue import DIGITS
 from mpscnn.results import Classification
 
@@ -55,9 +64,7 @@ def digits(
             show_default=False,
         ),
     ] = None,
-    model: Annotated[
-        str, typer.Option(metavar="NAME_OR_FILE", help="Name (see `mpscnn models`) or model file.")
-    ] = DIGITS.name,
+    model: ModelOption = DIGITS.name,
     output: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write NAME_digit.png, the photo with its digits below."),
@@ -72,7 +79,7 @@ def digits(
     count: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Only the first N images.", show_default=False)
     ] = None,
-    inflight: Annotated[int, typer.Option(min=1, max=32, metavar="N", help="Images under way at once.")] = 3,
+    inflight: InflightOption = 3,
     device: DeviceOption = AUTO_DEVICE,
     threads: ThreadsOption = None,
     precision: PrecisionOption = Precision.auto,
@@ -97,12 +104,10 @@ def digits(
         raise typer.BadParameter("belong to --idx", param_hint="--labels, --count")
     if idx is not None and output is not None:
         raise typer.BadParameter("belongs to photos, not to --idx", param_hint="--output")
-    paths, failures = photo_paths(images or [])
-    for failure in failures:
-        report(failure)
+    paths, failures = listed_photos(images or [])
     if idx is None and not paths:
         raise typer.Exit(FAILED)
-    loaded = load(model, device=device, precision=precision.value, threads=threads or "auto")
+    loaded = load_model(model, device, precision, threads)
     if idx is not None:
         pixels, classes = _read(idx, labels, count)
         result = _name_all(loaded, pixels, classes, inflight, threads or "auto")

@@ -1,12 +1,39 @@
-"""The loop of the commands that take photos."""
+"""What the commands that take photos share: reading the arguments, the loop, and how an answer begins."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from mpscnn.cli.failures import report
+from mpscnn.cli.photo_list import photo_paths
 from mpscnn.cli.progress import with_progress
 from mpscnn.errors import ImageError, ParameterError, ShapeError
+from mpscnn.model import Model
+
+
+class Answer(Protocol):
+    """What the results of all tasks have."""
+
+    @property
+    def device(self) -> str:
+        """Where it was computed."""
+
+    @property
+    def precision(self) -> str:
+        """Number format."""
+
+    @property
+    def milliseconds(self) -> float:
+        """Without decoding the photo."""
+
+
+def listed_photos(arguments: Sequence[str]) -> tuple[list[str], int]:
+    """The photos of files and folders. Reports folders without any; returns how many these were."""
+    paths, failures = photo_paths(arguments)
+    for failure in failures:
+        report(failure)
+    return paths, len(failures)
 
 
 def for_each_photo(paths: Sequence[str], action: Callable[[str], None]) -> int:
@@ -16,10 +43,29 @@ def for_each_photo(paths: Sequence[str], action: Callable[[str], None]) -> int:
         for path in tracked:
             try:
                 action(path)
-            except ImageError as error:
-                report(error)
-                failed += 1
-            except (ParameterError, ShapeError) as error:
-                report(f"{path}: {error}")  # the network does not know the photo's name
+            except (ImageError, ParameterError, ShapeError) as error:
+                report(of_photo(path, error))
                 failed += 1
     return failed
+
+
+def of_photo(path: str, error: Exception) -> Exception | str:
+    """What to report of a photo that failed."""
+    return (
+        error if isinstance(error, ImageError) else f"{path}: {error}"
+    )  # the network does not know its name
+
+
+def head_line(path: str, result: Answer) -> str:
+    """The first line of what is printed of a photo."""
+    return f"{path}  ({result.milliseconds:.1f} ms, {result.device}, {result.precision})"
+
+
+def head_fields(path: str, model: Model, result: Answer) -> dict[str, Any]:
+    """The first fields of a photo's JSON object."""
+    return {
+        "image": path,
+        "model": model.name,
+        "device": result.device,
+        "milliseconds": round(result.milliseconds, 3),
+    }

@@ -13,18 +13,22 @@ import typer
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
     DeviceOption,
+    InflightOption,
     JsonOption,
+    ModelOption,
     Precision,
     PrecisionOption,
     ThreadsOption,
+    load_model,
 )
+from mpscnn.cli.each_photo import of_photo
 from mpscnn.cli.failures import FAILED, report
 from mpscnn.cli.photo_list import photo_paths
 from mpscnn.cli.progress import with_progress
 from mpscnn.errors import Error, ImageError, ParameterError
 from mpscnn.evaluation import Evaluation, class_of_folder, evaluate
 from mpscnn.idx import read_labelled
-from mpscnn.model import Model, load
+from mpscnn.model import Model
 from mpscnn.registry.catalogue import BUNDLED_MODEL
 
 Sample = tuple[Any, int]
@@ -37,9 +41,7 @@ def evaluate_classifier(
             metavar="DIR", help="A folder with a folder of photos for each class.", show_default=False
         ),
     ] = None,
-    model: Annotated[
-        str, typer.Option(metavar="NAME_OR_FILE", help="Name (see `mpscnn models`) or model file.")
-    ] = BUNDLED_MODEL.name,
+    model: ModelOption = BUNDLED_MODEL.name,
     idx: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Images of an IDX file, plain or gzipped, instead of DIR."),
@@ -48,6 +50,7 @@ def evaluate_classifier(
     output: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Write the confusion matrix as a picture.")
     ] = None,
+    inflight: InflightOption = 3,
     device: DeviceOption = AUTO_DEVICE,
     threads: ThreadsOption = None,
     precision: PrecisionOption = Precision.auto,
@@ -67,18 +70,17 @@ def evaluate_classifier(
         raise typer.BadParameter("expected DIR, or --idx with --labels", param_hint="DIR | --idx")
     if output is not None and output.suffix.lower() != ".png":
         raise typer.BadParameter(f"the name must end in .png, got {output}", param_hint="--output")
-    loaded = load(model, device=device, precision=precision.value, threads=threads or "auto")
+    loaded = load_model(model, device, precision, threads)
     failures: list[Error] = []
 
     def failed(photo: object, error: Error) -> None:
-        named = isinstance(error, ImageError) or not isinstance(photo, str)
-        report(error if named else f"{photo}: {error}")  # the network does not know the photo's name
+        report(of_photo(photo, error) if isinstance(photo, str) else error)
         failures.append(error)
 
     samples = _in_folders(folder, loaded, failed) if folder else _in_idx(idx, labels)
     placed = None if folder else _without_placing(loaded)
     with with_progress(samples) as tracked:
-        result = evaluate(loaded, tracked, preprocess=placed, failed=failed)
+        result = evaluate(loaded, tracked, preprocess=placed, inflight=inflight, failed=failed)
     if output is not None:
         _write(result, output)
     print(_as_json(loaded, result, len(failures)) if as_json else _as_text(loaded, result))

@@ -16,17 +16,17 @@ from mpscnn.cli.arguments import (
     AUTO_DEVICE,
     DeviceOption,
     JsonOption,
+    ModelOption,
     PhotosArgument,
     Precision,
     PrecisionOption,
     ThreadsOption,
+    load_model,
 )
-from mpscnn.cli.each_photo import for_each_photo
-from mpscnn.cli.failures import FAILED, report
-from mpscnn.cli.photo_list import photo_paths
+from mpscnn.cli.each_photo import for_each_photo, listed_photos
+from mpscnn.cli.failures import FAILED
 from mpscnn.errors import ParameterError
 from mpscnn.features import FeatureExtractor
-from mpscnn.model import load
 from mpscnn.summary import bytes_text
 
 #: The array beside those of the layers: where each row comes from.
@@ -42,9 +42,7 @@ class Pooling(str, Enum):
 
 def features(
     photos: PhotosArgument,
-    model: Annotated[
-        str, typer.Option(metavar="NAME_OR_FILE", help="Name (see `mpscnn models`) or model file.")
-    ],
+    model: ModelOption,
     layers: Annotated[
         str,
         typer.Option(metavar="NAME,...", help="Layers whose results are wanted; `mpscnn info` lists them."),
@@ -72,12 +70,9 @@ def features(
     names = [name.strip() for name in layers.split(",") if name.strip()]
     if _PHOTOS in names:
         raise typer.BadParameter(f"{_PHOTOS!r} is the name of the list of photos", param_hint="--layers")
-    paths, failures = photo_paths(photos)
-    for failure in failures:
-        report(failure)
-    failed = len(failures)
+    paths, failed = listed_photos(photos)
     if paths:
-        loaded = load(model, device=device, precision=precision.value, threads=threads or "auto")
+        loaded = load_model(model, device, precision, threads)
         extractor = loaded.features(names, pooling=None if pooling is Pooling.none else pooling.value)
         done, arrays = _extract(paths, extractor)
         failed += len(paths) - len(done)

@@ -11,24 +11,24 @@ import typer
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
     DeviceOption,
+    JsonLinesOption,
+    ModelOption,
     PhotosArgument,
     Precision,
     PrecisionOption,
     ThreadsOption,
+    load_model,
 )
-from mpscnn.cli.each_photo import for_each_photo
-from mpscnn.cli.failures import FAILED, report
-from mpscnn.cli.photo_list import photo_paths
+from mpscnn.cli.each_photo import for_each_photo, head_fields, head_line, listed_photos
+from mpscnn.cli.failures import FAILED
 from mpscnn.cli.picture_folder import PictureFolder
-from mpscnn.model import Model, load
+from mpscnn.model import Model
 from mpscnn.segmentation import Segmentation
 
 
 def segment(
     photos: PhotosArgument,
-    model: Annotated[
-        str, typer.Option(metavar="NAME_OR_FILE", help="Name (see `mpscnn models`) or model file.")
-    ] = "deeplab_v3",
+    model: ModelOption = "deeplab_v3",
     output: Annotated[
         Path | None,
         typer.Option(
@@ -40,9 +40,7 @@ def segment(
     device: DeviceOption = AUTO_DEVICE,
     threads: ThreadsOption = None,
     precision: PrecisionOption = Precision.auto,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object per photo and line, and nothing else.")
-    ] = False,
+    as_json: JsonLinesOption = False,
 ) -> None:
     """Find out which class each pixel of photos belongs to.
 
@@ -52,12 +50,9 @@ def segment(
 
     Example: mpscnn segment holiday/ --model deeplab.safetensors --json
     """
-    paths, failures = photo_paths(photos)
-    for failure in failures:
-        report(failure)
-    failed = len(failures)
+    paths, failed = listed_photos(photos)
     if paths:
-        loaded = load(model, device=device, precision=precision.value, threads=threads or "auto")
+        loaded = load_model(model, device, precision, threads)
         folder = None if output is None else PictureFolder(output, paths)
         failed += for_each_photo(paths, lambda path: _segment(path, loaded, folder, as_json))
     if failed:
@@ -80,10 +75,7 @@ def _json_line(path: str, model: Model, result: Segmentation, written: dict[str,
     height, width = result.labels.shape
     return json.dumps(
         {
-            "image": path,
-            "model": model.name,
-            "device": result.device,
-            "milliseconds": round(result.milliseconds, 3),
+            **head_fields(path, model, result),
             "width": width,
             "height": height,
             "areas": [
@@ -96,7 +88,7 @@ def _json_line(path: str, model: Model, result: Segmentation, written: dict[str,
 
 
 def _text(path: str, result: Segmentation, written: dict[str, str]) -> str:
-    lines = [f"{path}  ({result.milliseconds:.1f} ms, {result.device}, {result.precision})"]
+    lines = [head_line(path, result)]
     lines += [f"  {area.fraction:6.1%}  {area.label}" for area in result.areas]
     lines += [f"  {file}" for file in written.values()]
     return "\n".join(lines)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mpscnn.detector import DetectionHead
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ def convert_files(
     name: str | None = None,
     dtype: str = "float16",
     information: Mapping[str, str] | None = None,
+    detection: str | PathLike[str] | None = None,
 ) -> Network:
     """Converts model files and writes the result; see `read_network` and `Network.save`.
 
@@ -64,26 +67,24 @@ def convert_files(
         name: the network's name; None: the first file's.
         dtype: "float16", "float32", or "uint8", which keeps the integers of quantised files exactly.
         information: "license", "source", ... of the model, kept in the file.
+        detection: a JSON file of settings that say how the outputs become boxes (docs/detection.md); None: as the
+            sources say, if they do.
+
+    Raises:
+        What `read_network` and `Network.save` raise. WeightsError: labels of another number than classes.
+        ParameterError: another name of the output than .safetensors; settings that make no sense.
     """
     if Path(output).suffix != ".safetensors":
         raise ParameterError(f"{output}: the name of the output must end in .safetensors")
     network = read_network(sources, name=name)
     names = None if labels is None else read_labels(labels)
-    classes = _labelled_classes(network)
+    if detection is not None:
+        network.detection = DetectionHead(_read_settings(detection))
+    classes = None if names is None else _labelled_classes(network)
     if names is not None and len(names) != classes:
         raise WeightsError(f"{labels}: has {len(names)} labels, but the network has {classes} classes")
     network.save(output, dtype=dtype, labels=names, preprocess=preprocess, information=information)
     return network
-
-
-def _labelled_classes(network: Network) -> int | None:
-    """How many classes have a label: a detector's background has none."""
-    head = network.detection
-    if head is None:
-        return network.outputs[0].shape[-1]
-    scores = head.settings["scores"]
-    (columns,) = (output.shape[-1] for output in network.outputs if output.name == scores["output"])
-    return None if columns is None else columns - bool(scores["background"])
 
 
 def read_labels(path: str | PathLike[str]) -> list[str]:
@@ -98,6 +99,33 @@ def read_labels(path: str | PathLike[str]) -> list[str]:
     if not 0 < len(labels) <= MAX_LABELS:
         raise WeightsError(f"{path}: holds {len(labels)} labels")
     return labels
+
+
+def _read_settings(path: str | PathLike[str]) -> dict[str, Any]:
+    """What they mean is checked when they are saved."""
+    try:
+        settings = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ParameterError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ParameterError(f"{path}: is no JSON file: {error}") from error
+    if not isinstance(settings, dict):
+        raise ParameterError(f"{path}: expected an object with the settings of a detector")
+    return settings
+
+
+def _labelled_classes(network: Network) -> int | None:
+    """How many classes have a label: a detector's background has none."""
+    if network.detection is None:
+        return network.outputs[0].shape[-1]
+    scores = network.detection.settings.get("scores", {})
+    if not isinstance(scores, dict):
+        raise ParameterError(f"detection: scores: expected an object, got {scores!r}")
+    name = scores.get("output", "scores")
+    columns = next((output.shape[-1] for output in network.outputs if output.name == name), None)
+    if columns is None:
+        raise ParameterError(f"detection: the network has no output {name!r} for the scores")
+    return columns - bool(scores.get("background", True))
 
 
 def _read_folder(directory: Path, name: str | None) -> Network:

@@ -144,29 +144,23 @@ def _detector(name: str, resolution: int, file: str, git_blob: str, labels: Publ
     )
 
 
-BUNDLED_MODEL = Entry(
-    name="cifar10_mobilenet_v2",
-    aliases=(),
-    input_size=(64, 64),
-    classes=10,
-    sources=(),
-    labels=None,
-    preprocess="",
-    licence="Apache-2.0",
-    publisher="mpscnn (bundled)",
-)
+def _bundled(name: str, resolution: int) -> Entry:
+    """Of ten classes; its file states everything else."""
+    return Entry(
+        name=name,
+        aliases=(),
+        input_size=(resolution, resolution),
+        classes=10,
+        sources=(),
+        labels=None,
+        preprocess="",
+        licence="Apache-2.0",
+        publisher="mpscnn (bundled)",
+    )
 
-DIGITS = Entry(
-    name="digits",
-    aliases=(),
-    input_size=(28, 28),
-    classes=10,
-    sources=(),
-    labels=None,
-    preprocess="",
-    licence="Apache-2.0",
-    publisher="mpscnn (bundled)",
-)
+
+BUNDLED_MODEL = _bundled("cifar10_mobilenet_v2", 64)
+DIGITS = _bundled("digits", 28)
 
 CATALOGUE: tuple[Entry, ...] = (
     BUNDLED_MODEL,
