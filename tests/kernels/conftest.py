@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from kernels import index_rule
-from metal.emulation import load
+from metal.emulation import find
 
 import mpscnn
 
@@ -18,8 +18,9 @@ def queue_of_chosen_device(request: pytest.FixtureRequest, monkeypatch: pytest.M
     if device == "cpu":
         yield
         return
-    emulation = load()
-    emulation.reset()
+    emulation = find()
+    if emulation:
+        emulation.reset()
     monkeypatch.setattr(index_rule, "QUEUE", mpscnn.CommandQueue(device))
     yield
-    assert not emulation.violations()
+    assert not emulation or not emulation.violations()

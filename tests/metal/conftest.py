@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from metal.emulation import Emulation, load, watched
+from metal.emulation import Emulation, find, load, watched
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -17,7 +17,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def emulation() -> Iterator[Emulation]:
-    """Fails a test that broke a rule or left an object behind."""
-    with watched(load()) as loaded:
+def emulation(request: pytest.FixtureRequest) -> Iterator[Emulation | None]:
+    """Fails a test that broke a rule or left an object behind. On a real GPU those marked "gpu" run, unwatched."""
+    loaded = find() if request.node.get_closest_marker("gpu") else load()
+    with watched(loaded):
         yield loaded

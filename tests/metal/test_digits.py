@@ -13,6 +13,8 @@ from models.drawn_digits import draw
 
 import mpscnn
 
+pytestmark = pytest.mark.gpu
+
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("float16", 5e-3)])
 def test_both_engines_read_the_same_digits(precision: str, tolerance: float) -> None:

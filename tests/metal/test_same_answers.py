@@ -21,6 +21,8 @@ from tolerance import HALF_EPS, HALF_TINY, SOFTMAX_ULPS, assert_close, linear_bo
 import mpscnn
 from mpscnn import converters
 
+pytestmark = pytest.mark.gpu
+
 Arrays = dict[str, NDArray[np.float32]]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from metal.emulation import load, watched
+from metal.emulation import find, watched
 
 
 @pytest.fixture(scope="session")
@@ -19,5 +19,5 @@ def emulation_watched(chosen_device: str) -> Iterator[None]:
     if chosen_device == "cpu":
         yield
         return
-    with watched(load()):
+    with watched(find()):
         yield
