@@ -9,6 +9,11 @@
 
 namespace mpscnn::metal {
 
+/// Throws unless kernels can use an image of the caller's so, and its memory is there: ParameterError,
+/// StateError for a temporary image that has been read, DeviceError. `what` names it in messages.
+void require_image_use(MPSImage *image, const std::string &what, MTLTextureUsage usage,
+                       const char *usage_name);
+
 /// An MPSImage or MTLTexture of the caller's, for one of a network's inputs or outputs.
 class CallerImage {
 public:

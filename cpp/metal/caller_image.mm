@@ -121,6 +121,15 @@ bool fill_rows(Shape &shape, std::int64_t rows) {
 
 } // namespace
 
+void require_image_use(MPSImage *image, const std::string &what, MTLTextureUsage usage,
+                       const char *usage_name) {
+    if ([image usage] != MTLTextureUsageUnknown && ([image usage] & usage) == 0)
+        fail(ErrorKind::parameter, what + ": its usage must have " + usage_name);
+    if (MPSTemporaryImage *temporary = as_temporary(image); temporary && [temporary readCount] == 0)
+        fail(ErrorKind::state, what + " is a temporary image whose read count is 0: its memory is another's");
+    if (![image texture]) fail(ErrorKind::device, what + ": Metal cannot allocate its texture");
+}
+
 CallerImage::CallerImage(id object, std::string what, const engine::Port &port)
     : what_(std::move(what)), image_(image_of_object(object, what_, port)) {}
 
@@ -156,12 +165,7 @@ void CallerImage::require_use(const Device &device, MTLTextureUsage usage, const
         fail(ErrorKind::parameter, what_ + " is an image of Metal device " +
                                        full_name_of([image_.get() device]) + ", the network's is " +
                                        full_name_of(device.get()));
-    if ([image_.get() usage] != MTLTextureUsageUnknown && ([image_.get() usage] & usage) == 0)
-        fail(ErrorKind::parameter, what_ + ": its usage must have " + usage_name);
-    if (MPSTemporaryImage *temporary = as_temporary(image_.get()); temporary && [temporary readCount] == 0)
-        fail(ErrorKind::state,
-             what_ + " is a temporary image whose read count is 0: its memory is another's");
-    if (![image_.get() texture]) fail(ErrorKind::device, what_ + ": Metal cannot allocate its texture");
+    require_image_use(image_.get(), what_, usage, usage_name);
 }
 
 void CallerImage::require_readable(const Device &device) const {

@@ -23,8 +23,9 @@ struct PhotoTextures {
 /// Appends to the command buffer what vision::preprocess does: `destination`, an image of 1 or 3 feature
 /// channels in float16 or float32, receives the photo as the network's input with number `image`. Throws
 /// ParameterError for textures of other formats, kinds, usage or devices and for options that `check`
-/// refuses, ShapeError where sizes or feature channels do not fit, UnsupportedError for Fit::digit. Nothing
-/// is appended then.
+/// refuses, ShapeError where sizes or feature channels do not fit, UnsupportedError for Fit::digit,
+/// StateError for a temporary destination whose read count is 0, DeviceError where there is no memory for it.
+/// Nothing is appended then.
 void encode_preprocess(id<MTLCommandBuffer> command_buffer, Device &device, const PhotoTextures &photo,
                        const vision::Preprocess &options, MPSImage *destination, std::int64_t image = 0);
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "metal/caller_image.h"
 #include "metal/encoding.h"
 #include "shaders/preprocess_params.h"
 #include "vision/placement.h"
@@ -95,8 +96,7 @@ void require_destination(MPSImage *destination, std::int64_t image, const vision
     const MPSImageFeatureChannelFormat format = [destination featureChannelFormat];
     if (format != MPSImageFeatureChannelFormatFloat16 && format != MPSImageFeatureChannelFormatFloat32)
         fail(ErrorKind::parameter, what + " must have feature channels of Float16 or Float32");
-    if (([destination usage] & MTLTextureUsageShaderWrite) == 0)
-        fail(ErrorKind::parameter, what + " was made without MTLTextureUsageShaderWrite");
+    require_image_use(destination, what, MTLTextureUsageShaderWrite, "MTLTextureUsageShaderWrite");
 }
 
 /// Only what decides which samples are taken.
@@ -198,6 +198,8 @@ void encode_preprocess(id<MTLCommandBuffer> command_buffer, Device &device, cons
              "depends on all of the photo; use mpscnn_preprocess");
     require_photo(photo, [command_buffer device]);
     require_destination(destination, image, options, [command_buffer device]);
+    if ([destination texture] == photo.pixels)
+        fail(ErrorKind::parameter, "preprocess: the photo and the destination are one texture");
 
     const vision::ImageView view = view_of(photo);
     const ImageLayout grid = layout_of(destination);

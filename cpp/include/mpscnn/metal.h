@@ -107,9 +107,11 @@ typedef struct mpscnn_metal_photo_options {
  * `preprocess` is as for mpscnn_preprocess, but not with the fit "digit". Shaders are kept as long as a
  * program for the device.
  *
- * MPSCNN_ERROR_PARAMETER: an object is nil or of another device, format, kind or usage, or a setting is not
- * allowed. MPSCNN_ERROR_SHAPE: extents or feature channels. MPSCNN_ERROR_STATE: the command buffer is
- * committed. MPSCNN_ERROR_UNSUPPORTED: the fit "digit". Nothing was encoded then. */
+ * MPSCNN_ERROR_PARAMETER: an object is nil or of another device, format, kind or usage, a setting is not
+ * allowed, or `pixels` is the destination's texture. MPSCNN_ERROR_SHAPE: extents or feature channels.
+ * MPSCNN_ERROR_STATE: the command buffer is committed, or a temporary destination's read count is 0.
+ * MPSCNN_ERROR_UNSUPPORTED: the fit "digit". MPSCNN_ERROR_DEVICE: there is no memory for the destination.
+ * Nothing was encoded then. */
 MPSCNN_API mpscnn_status mpscnn_metal_preprocess(mpscnn_metal_command_buffer commands,
                                                  mpscnn_metal_texture pixels, mpscnn_metal_texture chroma,
                                                  const mpscnn_metal_photo_options *options,

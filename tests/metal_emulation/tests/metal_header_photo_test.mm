@@ -110,6 +110,18 @@ CLEAN_TEST(photos_that_do_not_fit_are_refused) {
     CHECK(refused(run(pixels, nil, settings, gray), MPSCNN_ERROR_SHAPE, "1 feature channels"));
     CHECK(refused(run(pixels, nil, settings, input, 1), MPSCNN_ERROR_PARAMETER, "no number 1"));
     CHECK(refused(run(luma, pixels, settings, input), MPSCNN_ERROR_PARAMETER, "RG8Unorm"));
+    MPSImage *read_only = image_of(input_shape, float_format, MTLTextureUsageShaderRead);
+    CHECK(refused(run(pixels, nil, settings, read_only), MPSCNN_ERROR_PARAMETER, "usage must have"));
+    CHECK(refused(run([input texture], nil, settings, input), MPSCNN_ERROR_PARAMETER, "are one texture"));
+    MPSTemporaryImage *read =
+        [MPSTemporaryImage temporaryImageWithCommandBuffer:commands
+                                           imageDescriptor:describe(5, 4, 3, MTLStorageModePrivate)];
+    [read setReadCount:0];
+    CHECK(refused(run(pixels, nil, settings, read), MPSCNN_ERROR_STATE, "read count is 0"));
+    MPSImage *without_memory = image_of(input_shape, float_format);
+    metal_emulation_set("fail_textures", 1);
+    CHECK(refused(run(pixels, nil, settings, without_memory), MPSCNN_ERROR_DEVICE, "cannot allocate"));
+    metal_emulation_set("fail_textures", 0);
     options.matrix = 2;
     CHECK(refused(run(luma, chroma, settings, input), MPSCNN_ERROR_PARAMETER, "matrix number 2"));
     options.size = 1;
