@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,11 @@ def extractor_network(network: Network, layers: str | Sequence[str], pooling: st
     Raises:
         ParameterError: no layer, a name that the network does not have or that is given twice, another pooling.
     """
-    names = [layers] if isinstance(layers, str) else list(layers)
+    names = (
+        [layers] if isinstance(layers, str) else list(layers) if isinstance(layers, Iterable) else [layers]
+    )
+    if not all(isinstance(name, str) for name in names):
+        raise ParameterError(f"network {network.name!r}: layers are extracted by their names, got {layers!r}")
     if not names:
         raise ParameterError(f"network {network.name!r}: no layer to extract; name at least one")
     for name in names:

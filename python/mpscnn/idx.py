@@ -49,7 +49,10 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
             f"{name}: the header says {extents} elements of {kind.itemsize} bytes, {expected:,} bytes in all, "
             f"but {'more' if given > expected else f'{given:,}'} follow it"
         )
-    elements = np.frombuffer(content, kind, offset=start).reshape(shape)
+    try:
+        elements = np.frombuffer(content, kind, offset=start).reshape(shape)
+    except ValueError as error:  # more axes than numpy has, or extents beside a zero that it cannot multiply
+        raise ImageError(f"{name}: the header's {len(shape)} extents make no array: {error}") from error
     return elements.astype(kind.newbyteorder("="))
 
 
@@ -111,4 +114,6 @@ def _unzipped(name: str, content: bytes) -> bytes:
     result = beginning + rest
     if len(result) <= expected and not stream.eof:
         raise ImageError(f"{name}: is cut off")
+    if stream.unused_data:
+        raise ImageError(f"{name}: {len(stream.unused_data):,} bytes follow its gzipped content")
     return result

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Color = tuple[int, int, int]
 
 _BAR = (160, 200, 255)
+_AXES = ("true", "found")
 _ORIENTATIONS = {  # EXIF orientation -> name of Pillow's way to undo it
     2: "FLIP_LEFT_RIGHT",
     3: "ROTATE_180",
@@ -170,7 +171,7 @@ def html_result(result: _Drawable, table: str) -> str:
 
 
 def matrix_picture(counts: NDArray[np.int64], names: Sequence[str]) -> PillowImage.Image:
-    """A square table of counts as a picture, each row's shares as shades: rows named at the left, columns above.
+    """A square table of counts as a picture, each row's shares as shades: true classes at the left, found ones above.
 
     Large tables have small cells without numbers and, beyond 100 rows, no names.
     """
@@ -180,7 +181,7 @@ def matrix_picture(counts: NDArray[np.int64], names: Sequence[str]) -> PillowIma
     named, numbered = size <= 100, size <= 30
     cell = 36 if numbered else max(2, 1000 // size)
     font = text_font(13 if numbered else 10)
-    margin = 8 + (int(max(font.getlength(name) for name in names)) if named else 0)
+    margin = 8 + (int(max(font.getlength(name) for name in (*names, *_AXES))) if named else 0)
     picture = Image.new("RGB", (margin + size * cell, margin + size * cell), "white")
     draw = ImageDraw.Draw(picture)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -212,3 +213,6 @@ def _name_rows_and_columns(
         draw.text((margin - 4, margin + middle), name, fill="black", font=font, anchor="rm")
         columns.text((4, middle), name, fill="black", font=font, anchor="lm")
     picture.paste(upright.transpose(Image.Transpose.ROTATE_90), (margin, 0))
+    true, found = _AXES
+    draw.text((4, margin - 4), true, fill="gray", font=font, anchor="ls")
+    draw.text((margin - 4, 4), found, fill="gray", font=font, anchor="rt")

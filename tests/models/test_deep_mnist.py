@@ -151,6 +151,9 @@ def test_other_widths(tmp_path: Path) -> None:
 def test_arguments(tmp_path: Path) -> None:
     with pytest.raises(mpscnn.ParameterError, match="output must be 'softmax' or 'logits', got 'labels'"):
         deep_mnist(output="labels")
+    for channels in (5, (5,)):
+        with pytest.raises(mpscnn.ParameterError, match="channels must be two numbers"):
+            deep_mnist(channels=channels)  # type: ignore[arg-type]
     with pytest.raises(mpscnn.WeightsError, match="it has no weights"):
         export_deep_mnist(deep_mnist(), tmp_path)
     other = mpscnn.Network(input=(2, 2, 1), name="other")

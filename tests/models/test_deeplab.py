@@ -90,6 +90,11 @@ def test_wrong_arguments_are_named() -> None:
         deeplab_v3_plus(depth_multiplier=9)
     with pytest.raises(mpscnn.ParameterError, match="dilation"):
         deeplab_v3(atrous_rates=(0,))
+    for rates in (6, "6", (6.5,)):
+        with pytest.raises(mpscnn.ParameterError, match="atrous_rates must be whole numbers"):
+            deeplab_v3(atrous_rates=rates)  # type: ignore[arg-type]
+    with pytest.raises(mpscnn.ParameterError, match=r"depth_multiplier must be from .* got '1'"):
+        deeplab_v3(depth_multiplier="1")  # type: ignore[arg-type]
 
 
 # ---- The published network -----------------------------------------------------------------------------------

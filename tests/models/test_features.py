@@ -92,6 +92,9 @@ def test_wrong_arguments_are_named() -> None:
         mobilenet_v1_features(extract_layers=["pointwis11"])
     with pytest.raises(mpscnn.ParameterError, match=r"no layer 'expand1'; did you mean 'expand"):
         mobilenet_v2_features(extract_layers=["expand1"])
+    for layers in (5, [5], None):
+        with pytest.raises(mpscnn.ParameterError, match="layers are extracted by their names, got"):
+            mobilenet_v1_features(extract_layers=layers)  # type: ignore[arg-type]
     with pytest.raises(mpscnn.ParameterError, match="no layer to extract; name at least one"):
         mobilenet_v2_features(extract_layers=[])
     with pytest.raises(mpscnn.ParameterError, match="'conv1' is to be extracted twice"):

@@ -57,6 +57,13 @@ WRONG = {
     "cut": (images()[:-5], "3 x 2 x 4 elements of 1 bytes, 24 bytes in all, but 19 follow"),
     "longer": (images() + b"!", "but more follow"),
     "huge": (idx(8, (0xFFFFFFFF,) * 3, b"123"), "bytes in all, but 3 follow"),
+    "axes": (idx(8, (1,) * 255, b"!"), "the header's 255 extents make no array"),
+    "nothing of too much": (idx(8, (0, *(0xFFFFFFFF,) * 3), b""), "the header's 4 extents make no array"),
+    "gz trailing": (gzip.compress(images()) + b"rest", "4 bytes follow its gzipped content"),
+    "gz twice": (
+        gzip.compress(images()[:20]) + gzip.compress(images()[20:]),
+        "bytes follow its gzipped content",
+    ),
     "gz cut": (gzip.compress(images(100))[:-9], "is cut off"),
     "gz damaged": (gzip.compress(images(100))[:-8] + b"12345678", "is damaged"),
     "gz short": (gzip.compress(images()[:-5]), "24 bytes in all, but 19 follow"),

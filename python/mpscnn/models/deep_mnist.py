@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +47,8 @@ def deep_mnist(
     """
     if output not in ("softmax", "logits"):
         raise ParameterError(f"output must be 'softmax' or 'logits', got {output!r}")
+    if not isinstance(channels, Sequence) or len(channels) != 2:
+        raise ParameterError(f"channels must be two numbers, of conv1 and conv2, got {channels!r}")
     net = Network(input=(28, 28, 1), name=name)
     x = net.conv2d(net.input, channels[0], 5, padding="same", activation="relu", name="conv1")
     x = net.max_pool2d(x, 2, padding="same", name="pool1")

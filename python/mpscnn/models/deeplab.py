@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpscnn.errors import ParameterError
+from mpscnn.layer_arguments import whole_numbers
 from mpscnn.layers.layer_maker import Tensor
 from mpscnn.models.mobilenet import (
     Size,
@@ -110,7 +111,7 @@ def _pyramid(net: Network, x: Tensor, atrous_rates: Sequence[int]) -> Tensor:
         _upsampled(net, pooled, x, "image_upsampled"),
         net.conv2d(x, _DEPTH, 1, activation="relu", name="aspp0"),
     ]
-    for i, rate in enumerate(atrous_rates, start=1):
+    for i, rate in enumerate(whole_numbers("atrous_rates", atrous_rates), start=1):
         branches.append(_separable(net, x, f"aspp{i}", dilation=rate))
     x = net.concat(branches, name="aspp_concat")
     return net.conv2d(x, _DEPTH, 1, activation="relu", name="aspp_projection")

@@ -201,7 +201,7 @@ def _width_v1(multiplier: float) -> Callable[[int], int]:
 
 def require_multiplier(multiplier: float) -> None:
     """ParameterError for a depth multiplier out of range."""
-    if not 0.1 <= multiplier <= 4.0:
+    if not isinstance(multiplier, (int, float)) or not 0.1 <= multiplier <= 4.0:
         raise ParameterError(f"depth_multiplier must be from 0.1 to 4, got {multiplier!r}")
 
 
