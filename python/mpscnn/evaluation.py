@@ -143,7 +143,7 @@ def evaluate(
     Raises:
         ParameterError: a class that the model does not have, or no photo at all. ShapeError: no classifier.
     """
-    classes = _number_of_classes(model)
+    classes = number_of_classes(model)
     labels = tuple(model.labels or (f"class {index}" for index in range(classes)))
     confusion = np.zeros((classes, classes), np.int64)
     in_first_five = 0
@@ -173,7 +173,8 @@ def _checked(samples: Iterable[Sample], classes: int, name: str) -> Iterator[Sam
         yield photo, true
 
 
-def _number_of_classes(model: Model) -> int:
+def number_of_classes(model: Model) -> int:
+    """Of a classifier. ShapeError: the model is none."""
     shapes = list(model.program.outputs.values())
     if len(shapes) != 1 or len(shapes[0]) != 2:
         raise ShapeError(
@@ -232,8 +233,9 @@ def class_of_folder(folder: Path, labels: Sequence[str]) -> int:
         )
     from mpscnn.names import did_you_mean
 
+    hint = did_you_mean(folder.name, labels) or "."
     raise ParameterError(
-        f"{folder}: the model has no class {folder.name!r}{did_you_mean(folder.name, labels)}. Folders are named like "
+        f"{folder}: the model has no class {folder.name!r}{hint} Folders are named like "
         f"the model's labels or numbered 0 to {len(labels) - 1}"
     )
 

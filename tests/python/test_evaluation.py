@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import COLOURS, LABELS, call, run, save_colour_model, save_photo
+from constant_detector import save_constant_detector
 from PIL import Image
 
 import mpscnn
@@ -220,13 +221,37 @@ def test_wrong_usage(
 ) -> None:
     def refused(code: int, message: str, *arguments: str) -> None:
         assert call(monkeypatch, "evaluate", "--model", model_file, *arguments) == code
-        assert message in capsys.readouterr().err
+        captured = capsys.readouterr()
+        assert message in captured.err
+        assert captured.out == ""
 
     refused(2, "expected DIR, or --idx with --labels")
     refused(2, "expected DIR, or --idx with --labels", str(photos), "--labels", "x")
     refused(2, "must end in .png", str(photos), "--output", "x.svg")
-    refused(2, "cannot be written", str(photos), "--output", str(tmp_path / "missing" / "x.png"))
     refused(1, "has no folders", str(photos / "red"))
     refused(1, "cannot be read", str(tmp_path / "nowhere"))
     (photos / "gren").mkdir()
-    refused(2, "no class 'gren'; did you mean 'green'", str(photos))
+    refused(2, "no class 'gren'; did you mean 'green'? Folders are named", str(photos))
+
+
+def test_a_picture_that_cannot_be_written_loses_no_result(
+    photos: Path,
+    tmp_path: Path,
+    model_file: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    picture = tmp_path / "missing" / "x.png"
+    arguments = [str(photos), "--model", model_file, "--output", str(picture), "--json"]
+    assert call(monkeypatch, "evaluate", *arguments) != 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["images"] == 4
+    assert f"{picture}: cannot be written" in captured.err
+
+
+def test_a_detector_is_no_classifier(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    detector = save_constant_detector(tmp_path / "detector.safetensors")
+    assert call(monkeypatch, "evaluate", str(photos), "--model", str(detector)) != 0
+    assert "'constants' is no classifier" in capsys.readouterr().err

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,7 +26,7 @@ from mpscnn.cli.failures import FAILED, report
 from mpscnn.cli.photo_list import photo_paths
 from mpscnn.cli.progress import with_progress
 from mpscnn.errors import Error, ImageError, ParameterError
-from mpscnn.evaluation import Evaluation, class_of_folder, evaluate
+from mpscnn.evaluation import Evaluation, class_of_folder, evaluate, number_of_classes
 from mpscnn.idx import read_labelled
 from mpscnn.model import Model
 from mpscnn.registry.catalogue import BUNDLED_MODEL
@@ -71,31 +71,35 @@ def evaluate_classifier(
     if output is not None and output.suffix.lower() != ".png":
         raise typer.BadParameter(f"the name must end in .png, got {output}", param_hint="--output")
     loaded = load_model(model, device, precision, threads)
+    classes = number_of_classes(loaded)
     failures: list[Error] = []
 
     def failed(photo: object, error: Error) -> None:
         report(of_photo(photo, error) if isinstance(photo, str) else error)
         failures.append(error)
 
-    samples = _in_folders(folder, loaded, failed) if folder else _in_idx(idx, labels)
+    samples = (
+        _in_folders(folder, loaded.labels or [str(index) for index in range(classes)], failed)
+        if folder
+        else _in_idx(idx, labels)
+    )
     placed = None if folder else _without_placing(loaded)
     with with_progress(samples) as tracked:
         result = evaluate(loaded, tracked, preprocess=placed, inflight=inflight, failed=failed)
-    if output is not None:
+    print(_as_json(loaded, result, len(failures)) if as_json else _as_text(loaded, result), flush=True)
+    if output is not None:  # last: where it cannot be written, the result is not lost
         _write(result, output)
-    print(_as_json(loaded, result, len(failures)) if as_json else _as_text(loaded, result))
     if failures:
         raise typer.Exit(FAILED)
 
 
-def _in_folders(folder: Path, model: Model, failed: Callable[[object, Error], None]) -> list[Sample]:
+def _in_folders(folder: Path, names: Sequence[str], failed: Callable[[object, Error], None]) -> list[Sample]:
     try:
         entries = sorted(entry for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != ".")
     except OSError as error:
         raise ImageError(f"{folder}: cannot be read: {error.strerror}") from error
     if not entries:
         raise ImageError(f"{folder}: has no folders, one for each class, in it")
-    names = model.labels or [str(index) for index in range(_classes_of(model))]
     samples: list[Sample] = []
     for entry in entries:
         index = class_of_folder(entry, names)
@@ -104,10 +108,6 @@ def _in_folders(folder: Path, model: Model, failed: Callable[[object, Error], No
             failed(entry, failure)
         samples += [(path, index) for path in paths]
     return samples
-
-
-def _classes_of(model: Model) -> int:
-    return int(next(iter(model.program.outputs.values()))[-1] or 0)
 
 
 def _in_idx(images: Path | None, labels: Path | None) -> list[Sample]:
