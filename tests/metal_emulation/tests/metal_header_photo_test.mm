@@ -132,3 +132,28 @@ CLEAN_TEST(photos_that_do_not_fit_are_refused) {
     options.size = sizeof options;
     CHECK(refused(run(pixels, nil, settings, input), MPSCNN_ERROR_STATE, "committed"));
 }
+
+CLEAN_TEST(each_thing_that_metal_cannot_make_is_an_error_and_leaves_nothing) {
+    id<MTLTexture> pixels = texture_of(MTLPixelFormatRGBA8Unorm, 8, 6, bytes_of(8 * 6 * 4));
+    const auto run = [&] {
+        MPSImage *input = image_of(input_shape, float_format);
+        id<MTLCommandBuffer> commands = command_buffer();
+        const auto status = mpscnn_metal_preprocess(commands, pixels, nil, nullptr, settings, input, 0);
+        finish(commands); // nothing was encoded, so that it serves on
+        return status;
+    };
+    for (const char *made :
+         {"fail_buffers", "fail_textures", "fail_functions", "fail_pipelines", "fail_encoders"}) {
+        int failures = 0;
+        for (bool done = false; !done; ++failures) {
+            metal_emulation_set("successes_first", failures);
+            metal_emulation_set(made, 1);
+            const auto status = run();
+            done = metal_emulation_get(made) != 0; // there was nothing left to fail
+            CHECK(done ? status == MPSCNN_OK : refused(status, MPSCNN_ERROR_DEVICE, "Metal"));
+            metal_emulation_set(made, 0);
+            metal_emulation_set("successes_first", 0);
+        }
+        CHECK(failures > 1);
+    }
+}
