@@ -173,6 +173,7 @@ def test_the_folder_becomes_a_model_file(network: mpscnn.Network, folder: Path, 
     converters.convert_files([folder], output, preprocess="mnist", dtype="float32")
     model = mpscnn.load(output, device="cpu", precision="float32")
     assert model.name == "deep_mnist"
+    assert model.labels == list("0123456789")
     np.testing.assert_array_equal(run(model.network, pixels(2)), run(network, pixels(2)))
     assert run(deep_mnist(output), pixels(1)).shape == (1, 10)
     (tmp_path / "empty").mkdir()

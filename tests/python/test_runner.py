@@ -287,7 +287,7 @@ def test_an_exception_cancels_what_has_not_begun() -> None:
 def test_a_closed_runner_is_refused() -> None:
     with mpscnn.Runner(doubling_program()) as runner:
         assert value_of(runner.submit(frame(1)).result()) == 1
-    for use in (lambda: runner.submit(frame(0)), lambda: runner.map([frame(0)])):
+    for use in (lambda: runner.submit(frame(0)), lambda: runner.map([frame(0)]), runner.__enter__):
         with pytest.raises(mpscnn.StateError, match="the runner is closed"):
             use()
 

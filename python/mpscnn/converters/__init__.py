@@ -62,7 +62,7 @@ def convert_files(
 
     Args:
         sources: one file, or the parts of a network in order.
-        labels: a text file with one class name per line.
+        labels: a text file with one class name per line; None: none, or the digits for Deep MNIST's folder.
         preprocess: name of a preset; None: none is stored.
         name: the network's name; None: the first file's.
         dtype: "float16", "float32", or "uint8", which keeps the integers of quantised files exactly.
@@ -77,7 +77,7 @@ def convert_files(
     if Path(output).suffix != ".safetensors":
         raise ParameterError(f"{output}: the name of the output must end in .safetensors")
     network = read_network(sources, name=name)
-    names = None if labels is None else read_labels(labels)
+    names = _digits(sources) if labels is None else read_labels(labels)
     if detection is not None:
         network.detection = DetectionHead(_read_settings(detection))
     classes = None if names is None else _labelled_classes(network)
@@ -99,6 +99,11 @@ def read_labels(path: str | PathLike[str]) -> list[str]:
     if not 0 < len(labels) <= MAX_LABELS:
         raise WeightsError(f"{path}: holds {len(labels)} labels")
     return labels
+
+
+def _digits(sources: Sequence[str | PathLike[str]]) -> list[str] | None:
+    """The classes of Deep MNIST, whose files have no room for names; None for other sources."""
+    return [str(digit) for digit in range(10)] if Path(sources[0]).is_dir() else None
 
 
 def _read_settings(path: str | PathLike[str]) -> dict[str, Any]:
