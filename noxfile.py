@@ -195,6 +195,8 @@ def metal(session: nox.Session) -> None:
 def metal_sanitize(session: nox.Session) -> None:
     """The Metal engine, the emulation and the shaders with the sanitizers of `sanitize`. Arguments go to pytest."""
     install_system_packages(session, *SANITIZERS)
+    # Python and GNUstep keep much until they end; what the engine leaves behind is counted by the emulation.
+    settings = {"ASAN_OPTIONS": "detect_leaks=0", "TSAN_OPTIONS": "die_after_fork=0"}
     for name, sanitizers in (("asan", "address,undefined"), ("tsan", "thread")):
         runtime = sanitizer_runtime(session, name)
         # Python is not instrumented, so the runtime is a library of its own, which it loads before all others.
@@ -205,12 +207,9 @@ def metal_sanitize(session: nox.Session) -> None:
             f"metal-{name}",
             f"-DMPSCNN_SANITIZE={sanitizers}",
             *(f"-DCMAKE_{kind}_LINKER_FLAGS={linked}" for kind in kinds),
+            **settings,
         )
-        environment = emulation_environment(build) | {
-            "LD_PRELOAD": str(runtime),
-            # Python keeps much until it ends; what the engine leaves behind is counted by the emulation.
-            "ASAN_OPTIONS": "detect_leaks=0",
-        }
+        environment = emulation_environment(build) | settings | {"LD_PRELOAD": str(runtime)}
         session.run("pytest", "tests/metal", *ON_ALL_CORES, *session.posargs, env=environment)
 
 
@@ -293,7 +292,7 @@ def install_package(session: nox.Session) -> None:
     session.install(*CPP_BUILD_TOOLS, ".[test]")
 
 
-def build_emulation(session: nox.Session, name: str, *options: str) -> Path:
+def build_emulation(session: nox.Session, name: str, *options: str, **environment: str) -> Path:
     """Builds the Metal engine with the emulation in build/<name> and runs the emulation's own tests."""
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         session.skip("the emulation of Metal runs on Linux on x86-64 only")
@@ -308,7 +307,7 @@ def build_emulation(session: nox.Session, name: str, *options: str) -> Path:
     session.run("cmake", "--preset", "metal-emulation", "-B", str(build), *general, *options, silent=True)
     targets = "_core", "mpscnn_metallib", "tests/metal_emulation/all"
     session.run("cmake", "--build", str(build), "-j", JOBS, "--target", *targets)
-    run_ctest(session, f"{name}/tests/metal_emulation")
+    run_ctest(session, f"{name}/tests/metal_emulation", **environment)
     link_package(build / "package" / "mpscnn", sorted(build.glob("_core*")))
     return build
 
