@@ -180,6 +180,15 @@ void arithmetic_run(const ArithmeticTask &task, int threads, std::int64_t begin,
     };
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
+        if (simple && to.width == 1) { // merged rows are like the pixels of a row
+            block.to = pixel_at(to, item.image, item.rows.begin, 0), block.to_step = to.row_stride;
+            block.a = pixel_at(a, item.image, item.rows.begin, 0), block.a_step = a.row_stride;
+            block.b = pixel_at(b, item.image, item.rows.begin, 0), block.b_step = b.row_stride;
+            block.pixels = item.rows.size(), block.channels = to.channels;
+            block.writable = to.writable_channels;
+            combine(block);
+            continue;
+        }
         for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y)
             for (std::int64_t x = 0; x < to.width; x += most_pixels)
                 for (std::int64_t channel = 0; channel < to.channels; channel += most_channels)
