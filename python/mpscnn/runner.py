@@ -258,6 +258,7 @@ class Runner:
         except BaseException:
             self._under_way.discard(future)
             self._free.release()
+            future._settle(CancelledError(), _no_result)  # `close` may be waiting for it already
             raise
         return future
 

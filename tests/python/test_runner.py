@@ -292,6 +292,31 @@ def test_a_closed_runner_is_refused() -> None:
             use()
 
 
+def test_closing_does_not_wait_for_a_frame_that_it_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at, closing = threading.Event(), threading.Event()
+    given_up: list[Any] = []
+
+    class Frame:
+        def __array__(self, *_: Any, **__: Any) -> Any:
+            looked_at.set()
+            assert closing.wait(60)
+            return frame(1)
+
+    def observed_wait(futures: Any) -> None:
+        closing.set()
+        given_up.extend(concurrent.futures.wait(futures, timeout=20).not_done)
+
+    monkeypatch.setattr("mpscnn.runner.wait", observed_wait)
+    runner = mpscnn.Runner(doubling_program())
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        submission = pool.submit(runner.submit, Frame())
+        assert looked_at.wait(60)
+        runner.close()
+        with pytest.raises(mpscnn.StateError, match="closed"):
+            submission.result(60)
+    assert not given_up
+
+
 def test_closing_refuses_who_waits_for_a_place() -> None:
     refusals: list[str] = []
     runner = mpscnn.Runner(doubling_program(), inflight=2)
