@@ -34,9 +34,9 @@ std::uint64_t fnv1a(const std::string &text) {
     return hash;
 }
 
-// Source, options and the compiler itself: a change of any makes another library.
+// Source, options, flags and the compiler itself: a change of any makes another library.
 std::string key_of(const std::string &source, const std::vector<std::string> &options) {
-    std::string all = source;
+    std::string all = source + '\0' + METAL_EMULATION_CXX + '\0' + METAL_EMULATION_FLAGS;
     for (const std::string &option : options) all += '\0' + option;
     for (const auto &entry :
          fs::recursive_directory_iterator(fs::path(METAL_EMULATION_COMPILE).parent_path()))
