@@ -58,6 +58,7 @@ class Build:
         compiler.write_text(XCRUN.format(python=sys.executable, status=status, folder=folder), "utf-8")
         compiler.chmod(0o755)
         self._environment = {**os.environ, "PATH": os.pathsep.join([str(tools), os.environ["PATH"]])}
+        self._environment.pop("LD_PRELOAD", None)  # of a sanitizer, which CMake would not end with
         self.configured = self._run("-S", str(folder), "-B", str(folder / "build"))
 
     def _run(self, *arguments: str) -> str:
