@@ -50,6 +50,7 @@ __attribute__((noinline)) void finish_dots(const PixelTile &tile, const ChannelP
     float dots[most + V::width];
     for (std::int64_t first = 0; first < count; first += V::width) {
         typename V::reg x[V::width];
+#pragma GCC unroll 16
         for (std::int64_t i = 0; i < V::width; ++i)
             x[i] = first + i < count ? V::load(sums + (first + i) * V::width) : V::zero();
         fold_lanes<V>(x, [](typename V::reg a, typename V::reg b) { return V::add(a, b); });
