@@ -53,7 +53,7 @@ __attribute__((noinline)) void finish_dots(const PixelTile &tile, const ChannelP
 #pragma GCC unroll 16
         for (std::int64_t i = 0; i < V::width; ++i)
             x[i] = first + i < count ? V::load(sums + (first + i) * V::width) : V::zero();
-        fold_lanes<V>(x, [](typename V::reg a, typename V::reg b) { return V::add(a, b); });
+        sum_lanes<V>(x);
         V::store(dots + first, x[0]);
     }
     alignas(64) float values[8 * V::width];

@@ -33,6 +33,16 @@ MPSCNN_INLINE void fold_lanes(Lanes (&x)[V::width], Fold fold) {
     }
 }
 
+/// Lane i of x[0] becomes the sum of the lanes of x[i].
+template <class V> MPSCNN_INLINE void sum_lanes(typename V::reg (&x)[V::width]) {
+    fold_lanes<V>(x, [](typename V::reg a, typename V::reg b) { return V::add(a, b); });
+}
+
+/// Lane i of x[0] becomes the largest lane of x[i], if none is NaN.
+template <class V> MPSCNN_INLINE void maximum_lanes(typename V::reg (&x)[V::width]) {
+    fold_lanes<V>(x, [](typename V::reg a, typename V::reg b) { return V::max(a, b); });
+}
+
 /// Of a's lanes and then of b's every second one, from lane `first` on.
 template <class V, int first>
 MPSCNN_INLINE typename V::reg every_second(typename V::reg a, typename V::reg b) {

@@ -164,15 +164,11 @@ template <class V> struct PixelTile {
     const float *pixel(std::int64_t i) const { return from + i * stride; }
 };
 
-template <class V> MPSCNN_INLINE typename V::reg add_lanes(typename V::reg a, typename V::reg b) {
-    return V::add(a, b);
-}
-
 /// For each pixel, in its lane, the sum of the lanes of sums(pixel).
 template <class V, class Sums> MPSCNN_INLINE typename V::reg sum_each(const PixelTile<V> &tile, Sums sums) {
     typename V::reg each[V::width];
     for (int i = 0; i < V::width; ++i) each[i] = i < tile.pixels ? sums(i) : V::zero();
-    fold_lanes<V>(each, add_lanes<V>);
+    sum_lanes<V>(each);
     return each[0];
 }
 
@@ -188,7 +184,7 @@ template <class V> MPSCNN_INLINE typename V::reg maximum_each(const PixelTile<V>
         highest[i] = maxima.highest;
         nan = V::add(nan, maxima.nan);
     }
-    fold_lanes<V>(highest, [](typename V::reg a, typename V::reg b) { return V::max(a, b); });
+    maximum_lanes<V>(highest);
     const auto result = V::mul(highest[0], V::set1(sign));
     if (const float any = V::sum(nan); any == any) return V::add(result, V::zero());
     return V::add(result, sum_each<V>(tile, [&](int i) {
@@ -383,9 +379,9 @@ void weighted_reduction_run(const WeightedReductionTask &task, int threads, std:
                 if (i < tile.pixels)
                     add_weighted<V>(tile.pixel(i), weight + i * stride, tile.channels, sums[i], counts[i]);
             }
-            fold_lanes<V>(sums, add_lanes<V>);
+            sum_lanes<V>(sums);
             if (!task.divides) return sums[0];
-            fold_lanes<V>(counts, add_lanes<V>);
+            sum_lanes<V>(counts);
             return V::select(V::less(V::zero(), counts[0]), V::div(sums[0], counts[0]), sums[0]);
         });
 }

@@ -39,7 +39,7 @@ template <class V> MPSCNN_INLINE typename V::reg maximum_of_each(const SoftmaxBl
         }
         maxima[p] = highest;
     }
-    fold_lanes<V>(maxima, [](typename V::reg a, typename V::reg b) { return V::max(a, b); });
+    maximum_lanes<V>(maxima);
     return maxima[0];
 }
 
@@ -70,7 +70,7 @@ template <class V, bool logarithm> MPSCNN_INLINE typename V::reg sum_exponential
         }
         sums[p] = sum;
     }
-    fold_lanes<V>(sums, [](typename V::reg a, typename V::reg b) { return V::add(a, b); });
+    sum_lanes<V>(sums);
     return fill_lanes<V>(sums[0], block.pixels, 1.0f);
 }
 
