@@ -1,104 +1,165 @@
-"""MobileNet V1 and V2, 224 x 224, float32: mpscnn beside onnxruntime on the same graph and weights.
+"""Whole networks in mpscnn and in every other engine that is installed, on the same weights.
 
-    python benchmarks/compare.py [--runs N] [--threads 1,2]
+    python benchmarks/compare.py [--only NAMES] [--peers NAMES] [--threads 1,2] [--rounds N] [--output DIR]
+        [--quantised FILE.tflite]
 
-Prints a Markdown table with machine and versions. Every engine runs in its own process, in turns, see
-`mpscnn.benchmark`. The ratio is onnxruntime's median over mpscnn's: above 1 mpscnn is the faster one.
-LiteRT is left out, since it reads no ONNX; `mpscnn benchmark FILE.tflite --compare litert` measures it.
+Prints Markdown with machine and versions; --output also writes compare.csv with every time, compare.md and compare.svg.
+Every engine runs in a process of its own, in turns, see `mpscnn.benchmark`; which settings each gets and why is in
+python/mpscnn/benchmark/engines.py. An engine whose outputs differ from mpscnn's by more than BOUNDS is refused.
+--quantised adds LiteRT's integers for such a file beside mpscnn's float32 for the same one: what mpscnn does not do.
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import mpscnn
-from mpscnn.benchmark import Measurement, measure, open_subject
-from mpscnn.benchmark.measure import available_processors
+import compare_report
 
-NETWORKS = ("mobilenet_v1", "mobilenet_v2")
-PEER = "onnxruntime"
+import mpscnn
+from mpscnn.benchmark import PEERS, Measurement, Subject, measure, open_subject, require_peer
+from mpscnn.errors import Error
+
+BOUNDS = {"float32": 1e-4, "bfloat16": 1e-1}
+"""Largest difference from mpscnn's outputs, as a share of the largest of these."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network that is measured."""
+
+    title: str
+    make: Callable[[], mpscnn.Network]
+    batch: int = 1
+    turn: int = 5
+    """Runs in a round: of short ones more, so that a round is long beside an interruption."""
+    bfloat16: bool = False
+    """Whether it is measured with products of bfloat16 too."""
+
+
+CASES = {
+    "mobilenet_v1": Case(
+        "MobileNetV1 1.0, 224", lambda: mpscnn.models.mobilenet_v1(output="logits"), bfloat16=True
+    ),
+    "mobilenet_v2": Case(
+        "MobileNetV2 1.0, 224", lambda: mpscnn.models.mobilenet_v2(output="logits"), bfloat16=True
+    ),
+    "ssdlite": Case("SSDLite MobileNetV2, 300", mpscnn.models.ssdlite_mobilenet_v2, bfloat16=True),
+    "deeplab": Case("DeepLabv3 MobileNetV2, 513", lambda: mpscnn.models.deeplab_v3(input_size=513), turn=3),
+    "deep_mnist": Case("Deep MNIST", lambda: mpscnn.models.deep_mnist(output="logits"), turn=50),
+    "deep_mnist_64": Case(
+        "Deep MNIST, batch 64", lambda: mpscnn.models.deep_mnist(output="logits"), batch=64
+    ),
+}
+
+
+@dataclass
+class Comparison:
+    """One network at one number of threads."""
+
+    title: str
+    precision: str
+    threads: int
+    results: list[Measurement]
+    """mpscnn's first."""
+    missing: dict[str, str] = field(default_factory=dict)
+    """Engines that were left out, and why."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Compare mpscnn with onnxruntime on MobileNet V1 and V2.")
-    parser.add_argument("--runs", type=int, default=100, help="timed runs of each engine (default: 100)")
-    parser.add_argument("--threads", default="1,2", help="thread counts, with commas between (default: 1,2)")
-    arguments = parser.parse_args()
-    counts = [int(count) for count in arguments.threads.split(",")]
-
-    results = {
-        (name, threads): measure(
-            open_subject(name, random_weights=True),
-            peers=[PEER],
-            threads=threads,
-            precision="float32",
-            runs=arguments.runs,
-        )
-        for name in NETWORKS
-        for threads in counts
-    }
-    print(_conditions(next(iter(results.values())), arguments.runs))
-    print()
-    print(_table(results))
+    arguments = parse()
+    comparisons = list(compared(arguments))
+    text = compare_report.markdown(comparisons, arguments.rounds)
+    print(text)
+    if arguments.output is not None:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        (arguments.output / "compare.md").write_text(text + "\n")
+        (arguments.output / "compare.csv").write_text(compare_report.csv_text(comparisons))
+        (arguments.output / "compare.svg").write_text(compare_report.picture(comparisons))
 
 
-def _conditions(measurements: list[Measurement], runs: int) -> str:
-    config = mpscnn.build_config()
-    facts = [
-        f"{_processor()}, {available_processors()} processors usable",
-        f"{platform.system()} {platform.machine()}",
-        ", ".join(f"{result.engine} {result.version}" for result in measurements),
-        f"instruction set {config['instruction_set']}, {config['compiler']} {config['compiler_version']}",
-        f"float32, batch 1, {runs} runs of each in turns",
-    ]
-    return "; ".join(facts) + "."
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or "unknown processor"
-
-
-COLUMNS = (
-    "network",
-    "threads",
-    "engine",
-    "min ms",
-    "median ms",
-    "p95 ms",
-    "GFLOP/s",
-    "memory",
-    "difference",
-    "ratio",
-)
-
-
-def _table(results: dict[tuple[str, int], list[Measurement]]) -> str:
-    rows = [COLUMNS, ("---",) * len(COLUMNS)]
-    for (name, threads), measurements in results.items():
-        ours = measurements[0]
-        rows += [(name, str(threads), *_cells(result, ours)) for result in measurements]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def _cells(result: Measurement, ours: Measurement) -> tuple[str, ...]:
-    return (
-        result.engine,
-        f"{result.minimum:.2f}",
-        f"{result.median:.2f}",
-        f"{result.p95:.2f}",
-        f"{result.gflops:.1f}",
-        f"{result.peak_bytes / 1e6:.0f} MB",
-        "" if result.difference is None else f"{result.difference:.1e}",
-        "" if result is ours else f"{result.median / ours.median:.2f}",
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--only", default=",".join(CASES), help=f"networks; default: {','.join(CASES)}")
+    parser.add_argument("--peers", default=",".join(PEERS), help=f"engines; default: {','.join(PEERS)}")
+    parser.add_argument("--threads", default="1,2", help="numbers of threads; default: 1,2")
+    parser.add_argument("--rounds", type=int, default=20, help="turns of each engine; default: 20")
+    parser.add_argument("--precision", default="float32,bfloat16", help="default: float32,bfloat16")
+    parser.add_argument("--quantised", type=Path, action="append", default=[], metavar="FILE")
+    parser.add_argument("--output", type=Path, metavar="DIR")
+    return parser.parse_args()
+
+
+def compared(arguments: argparse.Namespace) -> Iterator[Comparison]:
+    """Measures; one comparison after the other."""
+    counts = [int(count) for count in arguments.threads.split(",")]
+    peers = arguments.peers.split(",")
+    for name in arguments.only.split(","):
+        case = CASES[name]
+        network = case.make()
+        network.initialize_weights()
+        subject = Subject(name, network, batch=case.batch)
+        with tempfile.TemporaryDirectory(prefix="mpscnn-compare-") as folder:
+            for precision in arguments.precision.split(","):
+                if precision == "bfloat16" and not (case.bfloat16 and has_bfloat16()):
+                    continue
+                for threads in counts:
+                    result = Comparison(case.title, precision, threads, [])
+                    yield compare(result, subject, peers, case.turn, arguments.rounds, Path(folder))
+    for path in arguments.quantised:
+        for threads in counts:
+            result = Comparison(path.name, "int8", threads, [])
+            yield compare(result, open_subject(str(path)), ["litert"], 5, arguments.rounds, None)
+
+
+def has_bfloat16() -> bool:
+    """Whether mpscnn multiplies bfloat16 on this processor."""
+    network = mpscnn.Network(input=(1, 1, 1))
+    network.output(network.conv2d(network.input, 1, 1))
+    network.initialize_weights()
+    try:
+        network.compile(device="cpu", precision="bfloat16")
+    except Error:
+        return False
+    return True
+
+
+def compare(
+    comparison: Comparison, subject: Subject, peers: list[str], turn: int, rounds: int, directory: Path | None
+) -> Comparison:
+    possible = []
+    precision = "bfloat16" if comparison.precision == "bfloat16" else "float32"
+    for peer in peers:
+        try:
+            require_peer(peer, precision)
+            possible.append(peer)
+        except Error as error:
+            comparison.missing[peer] = str(error)
+    results = measure(
+        subject,
+        peers=possible,
+        threads=comparison.threads,
+        device="cpu",
+        precision=precision,
+        runs=rounds * turn,
+        turn=turn,
+        directory=directory,
+        failed=lambda engine, error: comparison.missing.update({engine: str(error)}),
+    )
+    for result in results:
+        bound = BOUNDS.get(comparison.precision)
+        if bound is None or (result.difference or 0.0) <= bound * result.magnitude:
+            comparison.results.append(result)
+        else:
+            comparison.missing[result.engine] = (
+                f"refused: its outputs differ by {result.difference:.1e}, mpscnn's reach {result.magnitude:.1e}"
+            )
+    return comparison
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import io
 import json
@@ -16,9 +17,11 @@ from command_line import call, colour_network, run, save_colour_model
 
 import mpscnn
 from mpscnn.benchmark import (
+    PEERS,
     Measurement,
     RunnerMeasurement,
     Subject,
+    engines,
     measure,
     measure_runner,
     open_subject,
@@ -26,7 +29,8 @@ from mpscnn.benchmark import (
     subject,
     worker,
 )
-from mpscnn.registry.catalogue import CATALOGUE
+from mpscnn.benchmark.peer_layer import peer_layers
+from mpscnn.benchmark.peers import network_file
 
 
 @pytest.fixture
@@ -102,36 +106,83 @@ def test_refusals(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(mpscnn.ParameterError, match="runs must be at least 1"):
         measure(opened, runs=0)
     with pytest.raises(
-        mpscnn.ParameterError, match="engines to compare with are onnxruntime, litert, got 'other'"
+        mpscnn.ParameterError, match=r"engines to compare with are onnxruntime, litert, .*, got 'other'"
     ):
-        require_peer("other", opened)
+        require_peer("other")
+    with pytest.raises(mpscnn.UnsupportedError, match="onnxruntime does not compute in bfloat16"):
+        require_peer("onnxruntime", "bfloat16")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(
-        mpscnn.UnsupportedError, match=r'onnxruntime is not installed: pip install "mpscnn\[bench\]"'
+        mpscnn.UnsupportedError,
+        match=r'onnxruntime and onnx are not installed: pip install "mpscnn\[bench\]"',
     ):
-        require_peer("onnxruntime", opened)
+        require_peer("onnxruntime")
 
 
-def test_litert_needs_the_original_file(model: str) -> None:
-    pytest.importorskip("ai_edge_litert")
-    with pytest.raises(
-        mpscnn.UnsupportedError, match=r"litert cannot run colours\.safetensors: the model is no"
-    ):
-        require_peer("litert", open_subject(model))
+# ---- Peers ---------------------------------------------------------------------------------------------------------
 
 
-def test_published_files_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    entries = {entry.name: entry for entry in CATALOGUE}
-    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("MPSCNN_MODELS", str(tmp_path))
-    for name in ("mobilenet_v2", "mobilenet_v1", "mine"):
-        save_colour_model(tmp_path / f"{name}.safetensors", name)
-    assert "only the converted model is" in open_subject("mobilenet_v2").no_tflite
-    assert "2 TensorFlow Lite files joined" in open_subject("mobilenet_v1").no_tflite
-    assert "no published TensorFlow Lite file" in open_subject("mine").no_tflite
-    file = tmp_path / entries["mobilenet_v2"].sources[0].name
-    file.touch()
-    assert open_subject("mobilenet_v2").tflite == file
+def every_layer() -> mpscnn.Network:
+    """Each layer that is written for all peers, with borders that differ at the top and the bottom."""
+    network = mpscnn.Network(input=(12, 13, 3), name="every_layer")
+    x = network.conv2d(network.input, 8, 3, strides=2, padding="same", activation="relu6")
+    y = network.depthwise_conv2d(x, 3, dilation=2, padding="same", activation="relu")
+    x = network.max_pool2d(network.add(x, y), 2, strides=2, padding="same")
+    rows = network.reshape(x, (-1, 4))
+    network.output(network.concat([rows, rows], axis=1))
+    mean = network.conv2d(network.global_average_pool2d(x), 4, 1)
+    mean = network.resize(network.conv2d(mean, 4, 1), (3, 4), alignment="corners")
+    network.output(network.concat([mean, x]))
+    network.output(network.softmax(network.dense(x, 5, activation="relu")))
+    network.initialize_weights()
+    return network
+
+
+@pytest.mark.filterwarnings("ignore")  # torch warns of its own
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("peer", PEERS)
+def test_every_peer_computes_the_same(peer: str, batch: int) -> None:
+    try:
+        require_peer(peer)
+    except mpscnn.UnsupportedError as error:
+        pytest.skip(str(error))
+    ours, theirs = measure(
+        Subject("every_layer", every_layer(), batch=batch), peers=[peer], threads=1, runs=2
+    )
+    assert ours.magnitude > 0.01
+    assert theirs.difference is not None
+    assert theirs.difference < 1e-5
+
+
+def test_layers_that_are_not_written(tmp_path: Path) -> None:
+    network = mpscnn.Network(input=(4, 4, 3), name="other")
+    network.output(network.conv2d(network.input, 2, 1, activation="tanh", name="unknown"))
+    network.initialize_weights()
+    with pytest.raises(mpscnn.UnsupportedError, match=r"layer 'unknown': the activation .*tanh"):
+        list(peer_layers(network, 1))
+    network = mpscnn.Network(input=(4, 4, 3), name="other")
+    network.output(network.resize(network.input, (8, 8), method="nearest", name="blocks"))
+    for engine in ("litert", "torch"):
+        if all(importlib.util.find_spec(module) for module in PEERS[engine].modules):
+            with pytest.raises(mpscnn.UnsupportedError, match="layer 'blocks': a resize other than bilinear"):
+                network_file(engine, Subject("other", network), tmp_path)
+
+
+def test_a_peer_that_fails_is_left_out(model: str, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    (tmp_path / "network.onnx").write_text("not ONNX")  # taken as it is: somebody wrote it before
+    failures: dict[str, mpscnn.Error] = {}
+    results = measure(
+        open_subject(model),
+        peers=["onnxruntime"],
+        runs=1,
+        directory=tmp_path,
+        failed=lambda engine, error: failures.update({engine: error}),
+    )
+    assert [result.engine for result in results] == ["mpscnn"]
+    assert "onnxruntime" in str(failures["onnxruntime"])
+    with pytest.raises(mpscnn.Error, match="onnxruntime: "):
+        measure(open_subject(model), peers=["onnxruntime"], runs=1, directory=tmp_path)
 
 
 def test_random_weights() -> None:
@@ -146,7 +197,7 @@ def test_free_sizes_are_refused() -> None:
     network = mpscnn.Network(input=(None, None, 3), name="free")
     network.output(network.conv2d(network.input, 1, 1))
     with pytest.raises(mpscnn.ParameterError, match="leaves its input's size free"):
-        _ = Subject("free", network, None).input_shape
+        _ = Subject("free", network).input_shape
 
 
 # ---- The worker's protocol ---------------------------------------------------------------------------------------
@@ -196,9 +247,9 @@ def test_worker_answers_failures() -> None:
 
 def test_quantized_tensors() -> None:
     tensor = {"dtype": np.uint8, "quantization": (0.5, 10)}
-    quantized = worker._quantized(np.float32([-100, 0, 1, 1000]), tensor)
+    quantized = engines._quantized(np.float32([-100, 0, 1, 1000]), tensor)
     assert quantized.tolist() == [0, 10, 12, 255]
-    assert worker._dequantized(quantized, tensor).tolist() == [-5.0, 0.0, 1.0, 122.5]
+    assert engines._dequantized(quantized, tensor).tolist() == [-5.0, 0.0, 1.0, 122.5]
 
 
 # ---- The command -------------------------------------------------------------------------------------------------
@@ -234,7 +285,7 @@ def test_command_leaves_out_what_is_impossible(
         call(monkeypatch, "benchmark", model, "--runs", "1", "--compare", "litert,onnxruntime", "--json") == 1
     )
     captured = capsys.readouterr()
-    assert captured.err.count("is not installed: pip install") == 2
+    assert captured.err.count("not installed: pip install") == 2
     assert [entry["engine"] for entry in json.loads(captured.out)["engines"]] == ["mpscnn"]
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn.benchmark.peers import network_file, require_peer
 from mpscnn.benchmark.subject import Subject
-from mpscnn.errors import Error, ParameterError, UnsupportedError
+from mpscnn.errors import Error, ParameterError
 
-#: Other engines: the module that must be installed.
-PEERS = {"onnxruntime": "onnxruntime", "litert": "ai_edge_litert"}
-
-_TURN = 5  # runs of one engine before the next one's turn
 _PAUSE = 0.02  # seconds between turns, in which spinning threads of the last engine go to sleep
 
 
@@ -42,6 +38,8 @@ class Measurement:
     """Most memory its process ever had resident, Python and numpy included."""
     difference: float | None
     """Largest absolute difference of its outputs from mpscnn's; None for mpscnn itself."""
+    magnitude: float = 0.0
+    """Largest absolute value among mpscnn's outputs."""
 
     @property
     def minimum(self) -> float:
@@ -69,16 +67,6 @@ class Measurement:
         return self.flops / self.median / 1e6
 
 
-def require_peer(engine: str, subject: Subject) -> None:
-    """Raises ParameterError for an unknown engine, UnsupportedError when it cannot be measured here."""
-    if engine not in PEERS:
-        raise ParameterError(f"engines to compare with are {', '.join(PEERS)}, got {engine!r}")
-    if importlib.util.find_spec(PEERS[engine]) is None:
-        raise UnsupportedError(f'{engine} is not installed: pip install "mpscnn[bench]"')
-    if engine == "litert" and subject.tflite is None:
-        raise UnsupportedError(f"litert cannot run {subject.name}: {subject.no_tflite}")
-
-
 def measure(
     subject: Subject,
     *,
@@ -87,12 +75,15 @@ def measure(
     device: str = "auto",
     precision: str = "auto",
     runs: int = 50,
+    turn: int = 5,
     seed: int = 0,
+    directory: Path | None = None,
+    failed: Callable[[str, Error], None] | None = None,
 ) -> list[Measurement]:
     """Times mpscnn and its peers on one random input, in turns of a few runs each.
 
-    Every engine has a process of its own. The peers compute in float32 on the CPU, except for litert with a
-    quantised file.
+    Every engine has a process of its own. The peers compute on the CPU, in bfloat16 if `precision` says so and
+    otherwise in float32, except for litert with a quantised file.
 
     Args:
         subject: the network.
@@ -101,7 +92,10 @@ def measure(
         device: of mpscnn, as in `Network.compile`.
         precision: of mpscnn, as in `Network.compile`.
         runs: timed runs of each engine.
+        turn: runs of one engine before the next one's turn.
         seed: of the input, uniform from -1 to 1.
+        directory: where the engines' files are written, and taken from if they are there already.
+        failed: is told of a peer that cannot load the network, which is then left out; None: its error is raised.
 
     Raises:
         UnsupportedError: see `require_peer`. Error: an engine failed.
@@ -109,24 +103,27 @@ def measure(
     if runs < 1:
         raise ParameterError(f"runs must be at least 1, got {runs!r}")
     for peer in peers:
-        require_peer(peer, subject)
+        require_peer(peer, precision)
     count = threads or available_processors()
     with tempfile.TemporaryDirectory(prefix="mpscnn-benchmark-") as folder, ExitStack() as stack:
-        directory = Path(folder)
+        own = Path(folder)
         common = {
-            "input": str(_write_input(subject, directory, seed)),
+            "input": str(_write_input(subject, own, seed)),
             "threads": count,
             "device": device,
             "precision": precision,
         }
-        workers = [
-            stack.enter_context(
-                _Worker(engine, common | {"path": str(_write_network(engine, subject, directory))})
-            )
-            for engine in ("mpscnn", *peers)
-        ]
-        _take_turns(workers, runs)
-        return _results(workers, subject, count, directory)
+        workers = []
+        for engine in ("mpscnn", *peers):
+            try:
+                path = network_file(engine, subject, directory or own)
+                workers.append(stack.enter_context(_Worker(engine, common | {"path": str(path)})))
+            except Error as error:
+                if failed is None or engine == "mpscnn":
+                    raise
+                failed(engine, error)
+        _take_turns(workers, runs, turn)
+        return _results(workers, subject, count, own)
 
 
 def available_processors() -> int:
@@ -194,29 +191,15 @@ def _write_input(subject: Subject, directory: Path, seed: int) -> Path:
     return path
 
 
-def _write_network(engine: str, subject: Subject, directory: Path) -> Path:
-    if engine == "litert" and subject.tflite is not None:
-        return subject.tflite
-    if engine == "onnxruntime":
-        from mpscnn.converters.onnx_export import export
-
-        path = directory / "network.onnx"
-        export(subject.network, path, layout="nchw")
-    else:
-        path = directory / "network.safetensors"
-        subject.network.save(path, dtype="float32")
-    return path
-
-
-def _take_turns(workers: list[_Worker], runs: int) -> None:
+def _take_turns(workers: list[_Worker], runs: int, turn: int) -> None:
     done = 0
     while done < runs:
-        turn = min(_TURN, runs - done)
+        count = min(turn, runs - done)
         for worker in workers:
             time.sleep(_PAUSE)
-            worker.milliseconds += worker.ask({"runs": turn})["milliseconds"]
+            worker.milliseconds += worker.ask({"runs": count})["milliseconds"]
         workers = workers[1:] + workers[:1]  # nobody always follows the same one
-        done += turn
+        done += count
 
 
 def _results(workers: list[_Worker], subject: Subject, threads: int, directory: Path) -> list[Measurement]:
@@ -233,6 +216,7 @@ def _results(workers: list[_Worker], subject: Subject, threads: int, directory: 
             flops=subject.flops,
             peak_bytes=peak,
             difference=None if index == 0 else _difference(worker.engine, outputs[0], outputs[index]),
+            magnitude=max(float(np.max(np.abs(array))) for array in outputs[0]),
         )
         for index, (worker, peak) in enumerate(zip(workers, peaks, strict=True))
     ]

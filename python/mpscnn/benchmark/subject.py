@@ -10,7 +10,6 @@ from mpscnn import _core, models, registry
 from mpscnn.errors import ParameterError
 from mpscnn.model import model_path
 from mpscnn.network import Network
-from mpscnn.registry.cache import first_file, model_directories, source_path
 
 ARCHITECTURES: dict[str, Callable[..., Network]] = {
     "deep_mnist": models.deep_mnist,
@@ -27,15 +26,15 @@ class Subject:
 
     name: str
     network: Network
-    tflite: Path | None
-    """The TensorFlow Lite file it was converted from."""
-    no_tflite: str = ""
-    """Why there is none."""
+    tflite: Path | None = None
+    """The TensorFlow Lite file it was read from, which LiteRT runs as it is; without one a file is written."""
+    batch: int = 1
+    """Images or vectors of one run."""
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Of one image or vector. Raises ParameterError for networks with several inputs or a free size."""
-        shape = (1, *self.network.input.shape[1:])
+        """Of one run. Raises ParameterError for networks with several inputs or a free size."""
+        shape = (self.batch, *self.network.input.shape[1:])
         if None in shape:
             raise ParameterError(f"benchmark: network {self.name!r} leaves its input's size free: {shape}")
         return tuple(extent for extent in shape if extent is not None)
@@ -43,7 +42,8 @@ class Subject:
     @property
     def flops(self) -> int:
         """Of one run; a multiply-accumulate counts as two."""
-        return sum(layer["flops"] for layer in self.network.describe()["layers"])
+        one_image: int = sum(layer["flops"] for layer in self.network.describe()["layers"])
+        return self.batch * one_image
 
 
 def open_subject(model: str, *, random_weights: bool = False) -> Subject:
@@ -56,9 +56,7 @@ def open_subject(model: str, *, random_weights: bool = False) -> Subject:
 
         return Subject(path.name, read_network([path]), path)
     network = Network.from_graph(_core.Model.load(str(path)).graph())
-    if registry.is_path(model):
-        return Subject(path.name, network, None, "the model is no TensorFlow Lite file")
-    return Subject(model, network, *_published_tflite(model))
+    return Subject(path.name if registry.is_path(model) else model, network)
 
 
 def _architecture(name: str) -> Subject:
@@ -69,17 +67,4 @@ def _architecture(name: str) -> Subject:
     # Logits, since the softmax of random weights would hide what engines differ in.
     network = ARCHITECTURES[name](output="logits")
     network.initialize_weights()
-    return Subject(name, network, None, "the network has random weights and no TensorFlow Lite file")
-
-
-def _published_tflite(name: str) -> tuple[Path | None, str]:
-    entry = next((entry for entry in registry.models() if name in (entry.name, *entry.aliases)), None)
-    sources = () if entry is None else entry.sources
-    if len(sources) != 1:
-        parts = (
-            f"{len(sources)} TensorFlow Lite files joined" if sources else "no published TensorFlow Lite file"
-        )
-        return None, f"the model comes from {parts}"
-    file = sources[0]
-    found = first_file([*(directory / file.name for directory in model_directories()), source_path(file)])
-    return found, "" if found else f"{file.name} is not on this machine, only the converted model is"
+    return Subject(name, network)

@@ -15,132 +15,18 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Arrays = list[NDArray[Any]]
-
-
-class Engine(Protocol):
-    """A loaded network with its input."""
-
-    version: str
-    note: str
-
-    def run(self) -> None:
-        """What is timed."""
-
-    def outputs(self) -> Arrays:
-        """Of the last run, images as (n, height, width, channels)."""
+if TYPE_CHECKING:
+    from mpscnn.benchmark.engines import Engine
 
 
-class Mpscnn:
-    """This project's engine, on a model file."""
-
-    def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
-        import mpscnn
-        from mpscnn import _core
-
-        network = mpscnn.Network.from_graph(_core.Model.load(setup["path"]).graph())
-        program = network.compile(device=setup["device"], precision=setup["precision"])
-        self.version = mpscnn.__version__
-        self.note = f"{program.device_name}, {program.precision}"
-        self._session = program.session(threads=setup["threads"])
-        self._input = x
-        self._outputs = {
-            name: np.empty(shape, np.float32)
-            for name, shape in zip(program.outputs, program.output_shapes(x.shape), strict=True)
-        }
-
-    def run(self) -> None:
-        """See Engine."""
-        out = self._outputs if len(self._outputs) > 1 else next(iter(self._outputs.values()))
-        self._session.run(self._input, out=out)
-
-    def outputs(self) -> Arrays:
-        """See Engine."""
-        return list(self._outputs.values())
-
-
-class OnnxRuntime:
-    """onnxruntime on an exported graph with images in its own order, NCHW."""
-
-    def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = setup["threads"]
-        options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            setup["path"], options, providers=["CPUExecutionProvider"]
-        )
-        self.version = onnxruntime.__version__
-        self.note = "CPU, float32"
-        ordered = np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if x.ndim == 4 else x
-        self._feed = {self._session.get_inputs()[0].name: ordered}
-        self._results: Arrays = []
-
-    def run(self) -> None:
-        """See Engine."""
-        self._results = self._session.run(None, self._feed)
-
-    def outputs(self) -> Arrays:
-        """See Engine."""
-        return [array.transpose(0, 2, 3, 1) if array.ndim == 4 else array for array in self._results]
-
-
-class LiteRt:
-    """LiteRT (TensorFlow Lite) on the original file; quantised files are computed in their integers."""
-
-    def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
-        from importlib.metadata import version
-
-        from ai_edge_litert.interpreter import Interpreter
-
-        self._interpreter = Interpreter(model_path=setup["path"], num_threads=setup["threads"])
-        self._interpreter.allocate_tensors()
-        (source,) = self._interpreter.get_input_details()
-        self._results = self._interpreter.get_output_details()
-        self.version = version("ai-edge-litert")
-        self.note = f"CPU, {np.dtype(source['dtype']).name}"
-        self._interpreter.set_tensor(source["index"], _quantized(x, source))
-
-    def run(self) -> None:
-        """See Engine."""
-        self._interpreter.invoke()
-
-    def outputs(self) -> Arrays:
-        """See Engine."""
-        return [_dequantized(self._interpreter.get_tensor(entry["index"]), entry) for entry in self._results]
-
-
-def _quantized(x: NDArray[np.float32], tensor: dict[str, Any]) -> NDArray[Any]:
-    dtype = np.dtype(tensor["dtype"])
-    if dtype.kind == "f":
-        return x
-    scale, zero_point = tensor["quantization"]
-    limits = np.iinfo(dtype)
-    quantized: NDArray[Any] = np.clip(np.rint(x / scale) + zero_point, limits.min, limits.max).astype(dtype)
-    return quantized
-
-
-def _dequantized(values: NDArray[Any], tensor: dict[str, Any]) -> NDArray[Any]:
-    if values.dtype.kind == "f":
-        return values
-    scale, zero_point = tensor["quantization"]
-    floats: NDArray[Any] = (values.astype(np.float32) - zero_point) * np.float32(scale)
-    return floats
-
-
-ENGINES: dict[str, Callable[[dict[str, Any], NDArray[np.float32]], Engine]] = {
-    "mpscnn": Mpscnn,
-    "onnxruntime": OnnxRuntime,
-    "litert": LiteRt,
-}
+#: By name; a script's neighbours are not found through the package.
+ENGINES = import_module(f"{__package__}.engines" if __package__ else "engines").ENGINES
 
 
 def serve(requests: IO[str], replies: IO[str]) -> None:

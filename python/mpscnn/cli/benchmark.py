@@ -85,7 +85,7 @@ def benchmark(
         )
         print(json.dumps(runner_json(subject, measured)) if as_json else runner_text(subject, measured))
         return
-    possible = [peer for peer in peers if _possible(peer, subject)]
+    possible = [peer for peer in peers if _possible(peer, precision.value)]
     results = measure(
         subject, peers=possible, threads=threads, device=device, precision=precision.value, runs=runs
     )
@@ -104,9 +104,9 @@ def _peers(text: str) -> list[str]:
     return peers
 
 
-def _possible(peer: str, subject: Subject) -> bool:
+def _possible(peer: str, precision: str) -> bool:
     try:
-        require_peer(peer, subject)
+        require_peer(peer, precision)
     except UnsupportedError as error:
         report(error)
         return False

@@ -1,0 +1,192 @@
+"""What compare.py measured as Markdown, CSV and a picture."""
+
+from __future__ import annotations
+
+import csv
+import io
+import platform
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
+
+from harness import table_head, table_row
+
+import mpscnn
+from mpscnn.benchmark import Measurement
+from mpscnn.benchmark.measure import available_processors
+
+if TYPE_CHECKING:
+    from compare import Comparison
+
+
+def markdown(comparisons: Sequence[Comparison], rounds: int) -> str:
+    """Machine and versions, a summary, and a table of all engines for each precision."""
+    parts = [conditions(comparisons, rounds), summary(comparisons)]
+    for precision in _unique(comparison.precision for comparison in comparisons):
+        group = [comparison for comparison in comparisons if comparison.precision == precision]
+        parts.append(f"{HEADINGS[precision]}\n\n{_engines(group)}")
+    missing = _unique(
+        f"- {engine}, {comparison.title}, {comparison.precision}: {reason}"
+        for comparison in comparisons
+        for engine, reason in comparison.missing.items()
+    )
+    if missing:
+        parts.append("\n".join(["Left out:", "", *missing]))
+    return "\n\n".join(parts)
+
+
+HEADINGS = {
+    "float32": "Least (median) milliseconds, float32:",
+    "bfloat16": "Least (median) milliseconds, products of bfloat16:",
+    "int8": "What mpscnn does not do: least (median) milliseconds of LiteRT with the integers of a quantised file, and "
+    "of mpscnn with the same weights in float32:",
+}
+
+
+def conditions(comparisons: Sequence[Comparison], rounds: int) -> str:
+    """One paragraph."""
+    config = mpscnn.build_config()
+    versions = _unique(
+        f"{result.engine} {result.version}" for comparison in comparisons for result in comparison.results
+    )
+    facts = [
+        f"{processor()}, {available_processors()} processors usable",
+        f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        ", ".join(versions),
+        f"mpscnn: instruction set {config['instruction_set']}, {config['compiler']} {config['compiler_version']}",
+        f"{rounds} rounds",
+    ]
+    return "; ".join(facts) + "."
+
+
+def processor() -> str:
+    """Its name."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or "unknown processor"
+
+
+def summary(comparisons: Sequence[Comparison]) -> str:
+    """mpscnn's time over that of the fastest peer of the same precision: below 1 mpscnn is the faster one."""
+    head = ("network", "precision", "threads", "fastest peer", "ratio of least times", "of medians", "")
+    rows = [table_head(*head)]
+    for comparison in comparisons:
+        ours, *peers = comparison.results
+        if comparison.precision == "int8" or not peers:
+            continue
+        least, median = _fastest(peers, "minimum"), _fastest(peers, "median")
+        ratio = ours.minimum / least.minimum
+        cells = (
+            comparison.title,
+            comparison.precision,
+            comparison.threads,
+            least.engine,
+            f"{ratio:.3f}",
+            f"{ours.median / median.median:.3f}",
+            "" if ratio <= 1 else "mpscnn is slower",
+        )
+        rows.append(table_row(cells))
+    return "\n".join(rows)
+
+
+def _fastest(results: Iterable[Measurement], figure: str) -> Measurement:
+    return min(results, key=lambda result: float(getattr(result, figure)))
+
+
+def _engines(comparisons: Sequence[Comparison]) -> str:
+    """A table with a row for each comparison and a column for each engine."""
+    engines = _unique(result.engine for comparison in comparisons for result in comparison.results)
+    rows = [table_head("network", "threads", *engines, "mpscnn GFLOP/s")]
+    for comparison in comparisons:
+        results = {result.engine: result for result in comparison.results}
+        times = (
+            f"{results[name].minimum:.3f} ({results[name].median:.3f})" if name in results else ""
+            for name in engines
+        )
+        ours = comparison.results[0]
+        rate = f"{ours.flops / ours.minimum / 1e6:.0f}"
+        rows.append(table_row([comparison.title, comparison.threads, *times, rate]))
+    return "\n".join(rows)
+
+
+def csv_text(comparisons: Sequence[Comparison]) -> str:
+    """One line for each engine of each comparison, with all its times."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    figures = ("min_ms", "median_ms", "p95_ms", "gflops", "peak_bytes", "difference", "times_ms")
+    writer.writerow(("network", "precision", "threads", "engine", "version", "note", *figures))
+    for comparison in comparisons:
+        for result in comparison.results:
+            writer.writerow(
+                [
+                    *(comparison.title, comparison.precision, comparison.threads),
+                    *(result.engine, result.version, result.note),
+                    *(f"{value:.5f}" for value in (result.minimum, result.median, result.p95, result.gflops)),
+                    result.peak_bytes,
+                    "" if result.difference is None else f"{result.difference:.2e}",
+                    " ".join(f"{value:.5f}" for value in result.milliseconds),
+                ]
+            )
+    return text.getvalue()
+
+
+# ---- The picture -------------------------------------------------------------------------------------------------
+
+WIDTH, LABELS, BAR, GAP, LONGEST = 900, 330, 13, 16, 4.0
+"""Pixels, but for LONGEST: the ratio at which a bar is cut off."""
+COLOURS = {
+    "mpscnn": "#1f6feb",
+    "onnxruntime": "#57606a",
+    "litert": "#bf8700",
+    "openvino": "#8250df",
+    "ncnn": "#1a7f37",
+    "mnn": "#cf222e",
+    "torch": "#d4622a",
+}
+
+
+def picture(comparisons: Sequence[Comparison]) -> str:
+    """SVG: bars of each engine's least time over mpscnn's."""
+    scale = (WIDTH - LABELS - 60) / LONGEST
+    body, y = [], 40
+    for comparison in comparisons:
+        ours = comparison.results[0].minimum
+        title = f"{comparison.title}, {comparison.precision}, {comparison.threads} thread"
+        body.append(_text(10, y + BAR, title + ("s" if comparison.threads > 1 else ""), bold=True))
+        for result in sorted(comparison.results, key=lambda result: result.minimum):
+            ratio = result.minimum / ours
+            length = scale * min(ratio, LONGEST)
+            body.append(_text(LABELS - 8, y + BAR - 2, result.engine, anchor="end"))
+            colour = COLOURS.get(result.engine, "#57606a")
+            body.append(
+                f'<rect x="{LABELS}" y="{y}" width="{length:.1f}" height="{BAR - 2}" fill="{colour}"/>'
+            )
+            label = f"{ratio:.2f}" + (" (cut)" if ratio > LONGEST else "")
+            body.append(_text(LABELS + length + 5, y + BAR - 2, label))
+            y += BAR
+        y += GAP
+    line = LABELS + scale
+    body.append(
+        f'<line x1="{line:.1f}" y1="34" x2="{line:.1f}" y2="{y}" stroke="#1f6feb" stroke-dasharray="3,3"/>'
+    )
+    head = _text(10, 20, f"Least time over mpscnn's (shorter is faster), {processor()}", bold=True)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y}" font-family="sans-serif" '
+        f'font-size="11"><rect width="100%" height="100%" fill="white"/>{head}\n'
+        + "\n".join(body)
+        + "</svg>\n"
+    )
+
+
+def _text(x: float, y: float, text: str, *, anchor: str = "start", bold: bool = False) -> str:
+    weight = ' font-weight="bold"' if bold else ""
+    return f'<text x="{x:.1f}" y="{y}" text-anchor="{anchor}"{weight}>{escape(text)}</text>'
+
+
+def _unique(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))

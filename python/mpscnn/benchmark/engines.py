@@ -1,0 +1,295 @@
+"""What is measured: mpscnn and the engines beside it, each on a network's file, all with the same few methods.
+
+Only worker.py imports this, by its file name and in a process for one engine. Each engine is given what favours it:
+images in the order of its own kernels, the settings that were faster, memory for its results beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = list[NDArray[Any]]
+
+
+class Engine(Protocol):
+    """A loaded network with its input."""
+
+    version: str
+    note: str
+
+    def run(self) -> None:
+        """What is timed."""
+
+    def outputs(self) -> Arrays:
+        """Of the last run, images as (n, height, width, channels)."""
+
+
+class Mpscnn:
+    """This project's engine, on a model file."""
+
+    def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
+        import mpscnn
+        from mpscnn import _core
+
+        network = mpscnn.Network.from_graph(_core.Model.load(setup["path"]).graph())
+        program = network.compile(device=setup["device"], precision=setup["precision"])
+        self.version = mpscnn.__version__
+        self.note = f"{program.device_name}, {program.precision}"
+        self._session = program.session(threads=setup["threads"])
+        self._input = x
+        self._outputs = {
+            name: np.empty(shape, np.float32)
+            for name, shape in zip(program.outputs, program.output_shapes(x.shape), strict=True)
+        }
+
+    def run(self) -> None:
+        """See Engine."""
+        out = self._outputs if len(self._outputs) > 1 else next(iter(self._outputs.values()))
+        self._session.run(self._input, out=out)
+
+    def outputs(self) -> Arrays:
+        """See Engine."""
+        return list(self._outputs.values())
+
+
+class OnnxRuntime:
+    """onnxruntime on an exported graph with images in its own order, NCHW."""
+
+    def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = setup["threads"]
+        options.inter_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(
+            setup["path"], options, providers=["CPUExecutionProvider"]
+        )
+        self.version = onnxruntime.__version__
+        self.note = "CPU, float32"
+        self._binding = self._session.io_binding()
+        name = self._session.get_inputs()[0].name
+        self._binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(_planes(x)))
+        for port in self._session.get_outputs():
+            self._binding.bind_output(port.name)
+
+    def run(self) -> None:
+        """See Engine."""
+        self._session.run_with_iobinding(self._binding)
+
+    def outputs(self) -> Arrays:
+        """See Engine."""
+        return [_pixels(array) for array in self._binding.copy_outputs_to_cpu()]
+
+
+class LiteRt:
+    """LiteRT (TensorFlow Lite, with XNNPACK); quantised files are computed in their integers."""
+
+    def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self._interpreter = Interpreter(model_path=setup["path"], num_threads=setup["threads"])
+        self._interpreter.allocate_tensors()
+        (source,) = self._interpreter.get_input_details()
+        self._results = self._interpreter.get_output_details()
+        self.version = version("ai-edge-litert")
+        self.note = f"CPU, {np.dtype(source['dtype']).name}"
+        self._interpreter.set_tensor(source["index"], _quantized(x, source))
+
+    def run(self) -> None:
+        """See Engine."""
+        self._interpreter.invoke()
+
+    def outputs(self) -> Arrays:
+        """See Engine."""
+        return [_dequantized(self._interpreter.get_tensor(entry["index"]), entry) for entry in self._results]
+
+
+class OpenVino:
+    """OpenVINO on the graph for onnxruntime, for least latency."""
+
+    def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
+        import openvino
+
+        self._input = _planes(x)
+        core = openvino.Core()
+        model = core.read_model(setup["path"])
+        model.reshape(self._input.shape)
+        settings = {
+            "INFERENCE_NUM_THREADS": setup["threads"],
+            "INFERENCE_PRECISION_HINT": "bf16" if setup["precision"] == "bfloat16" else "f32",
+            "PERFORMANCE_HINT": "LATENCY",
+            "ENABLE_CPU_PINNING": False,  # as fast on an idle machine, and faster on a busy one
+        }
+        self._request = core.compile_model(model, "CPU", settings).create_infer_request()
+        self._request.set_input_tensor(openvino.Tensor(self._input, shared_memory=True))
+        self.version = version("openvino")
+        self.note = f"CPU, {settings['INFERENCE_PRECISION_HINT']}"
+
+    def run(self) -> None:
+        """See Engine."""
+        self._request.infer()
+
+    def outputs(self) -> Arrays:
+        """See Engine."""
+        return [_pixels(np.array(tensor.data)) for tensor in self._request.output_tensors]
+
+
+class Ncnn:
+    """ncnn, which knows no batches: it gets its images one by one."""
+
+    def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
+        import ncnn
+
+        half = setup["precision"] == "bfloat16"
+        self._net = ncnn.Net()
+        options = self._net.opt
+        options.num_threads = setup["threads"]
+        options.use_fp16_packed = options.use_fp16_storage = options.use_fp16_arithmetic = False
+        options.use_bf16_packed = options.use_bf16_storage = half
+        param = Path(setup["path"])
+        self._net.load_param(str(param))
+        self._net.load_model(str(param.with_suffix(".bin")))
+        self._images = [ncnn.Mat(image).clone() for image in _planes(x)]
+        self._names = self._net.output_names()
+        self._results: list[list[Any]] = []
+        self.version = version("ncnn")
+        self.note = f"CPU, {'bf16' if half else 'float32'}"
+
+    def run(self) -> None:
+        """See Engine."""
+        self._results = [self._one(image) for image in self._images]
+
+    def _one(self, image: Any) -> list[Any]:
+        extractor = self._net.create_extractor()
+        extractor.input("in0", image)
+        return [extractor.extract(name)[1] for name in self._names]
+
+    def outputs(self) -> Arrays:
+        """See Engine."""
+        return [
+            _pixels(np.stack([np.array(result) for result in port]))
+            for port in zip(*self._results, strict=True)
+        ]
+
+
+class Mnn:
+    """MNN on the graph for onnxruntime, converted."""
+
+    def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
+        import MNN
+
+        half = setup["precision"] == "bfloat16"
+        self._interpreter = MNN.Interpreter(setup["path"])
+        settings = {
+            "backend": "CPU",
+            "precision": "low_bf" if half else "high",
+            "numThread": setup["threads"],
+        }
+        self._session = self._interpreter.createSession(settings)
+        planes = _planes(x)
+        self._interpreter.resizeTensor(self._interpreter.getSessionInput(self._session), planes.shape)
+        self._interpreter.resizeSession(self._session)
+        # Asked for again: resizing gives it other memory.
+        self._source = self._interpreter.getSessionInput(self._session)
+        self._input = MNN.Tensor(planes.shape, MNN.Halide_Type_Float, planes, MNN.Tensor_DimensionType_Caffe)
+        self._planes = planes
+        self._mnn = MNN
+        self.version = version("mnn")
+        self.note = f"CPU, {'bf16' if half else 'float32'}"
+
+    def run(self) -> None:
+        """See Engine."""
+        self._source.copyFrom(self._input)  # each time: a run uses the input's memory for its own tensors
+        self._interpreter.runSession(self._session)
+
+    def outputs(self) -> Arrays:
+        """See Engine."""
+        tensors = self._interpreter.getSessionOutputAll(self._session)
+        return [_pixels(self._array(tensors[name])) for name in sorted(tensors)]
+
+    def _array(self, tensor: Any) -> NDArray[np.float32]:
+        result = np.empty(tensor.getShape(), np.float32)
+        kind = self._mnn.Tensor_DimensionType_Caffe
+        host = self._mnn.Tensor(result.shape, self._mnn.Halide_Type_Float, result, kind)
+        tensor.copyToHostTensor(host)
+        values: NDArray[np.float32] = np.array(host.getNumpyData(), np.float32)
+        shaped: NDArray[np.float32] = values.reshape(result.shape)
+        return shaped
+
+
+class Torch:
+    """torch: a frozen TorchScript fused by oneDNN's graph compiler, images channels last.
+
+    Of what torch offers this was the fastest for MobileNetV2 on one thread: 3.4 ms, torch.compile with frozen weights
+    4.3 to 4.7, the script without the graph compiler and eager mode 8.0.
+    """
+
+    def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
+        import torch
+
+        torch.set_num_threads(setup["threads"])
+        torch.jit.enable_onednn_fusion(True)
+        dtype = torch.bfloat16 if setup["precision"] == "bfloat16" else torch.float32
+        model = torch.jit.load(setup["path"]).eval().to(dtype).to(memory_format=torch.channels_last)
+        self._torch = torch
+        self._model = torch.jit.freeze(model)
+        images = torch.from_numpy(_planes(x)).to(dtype)
+        self._input = images.contiguous(memory_format=torch.channels_last)
+        self._results: tuple[Any, ...] = ()
+        for _ in range(2):  # which it compiles by
+            self.run()
+        self.version = version("torch")
+        self.note = f"CPU, {dtype}".replace("torch.", "")
+
+    def run(self) -> None:
+        """See Engine."""
+        with self._torch.inference_mode():
+            self._results = self._model(self._input)
+
+    def outputs(self) -> Arrays:
+        """See Engine."""
+        return [_pixels(result.float().numpy()) for result in self._results]
+
+
+def _planes(x: NDArray[Any]) -> NDArray[Any]:
+    """Images as (n, channels, height, width)."""
+    return np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if x.ndim == 4 else x
+
+
+def _pixels(array: NDArray[Any]) -> NDArray[Any]:
+    return array.transpose(0, 2, 3, 1) if array.ndim == 4 else array
+
+
+def _quantized(x: NDArray[np.float32], tensor: dict[str, Any]) -> NDArray[Any]:
+    dtype = np.dtype(tensor["dtype"])
+    if dtype.kind == "f":
+        return x
+    scale, zero_point = tensor["quantization"]
+    limits = np.iinfo(dtype)
+    quantized: NDArray[Any] = np.clip(np.rint(x / scale) + zero_point, limits.min, limits.max).astype(dtype)
+    return quantized
+
+
+def _dequantized(values: NDArray[Any], tensor: dict[str, Any]) -> NDArray[Any]:
+    if values.dtype.kind == "f":
+        return values
+    scale, zero_point = tensor["quantization"]
+    floats: NDArray[Any] = (values.astype(np.float32) - zero_point) * np.float32(scale)
+    return floats
+
+
+ENGINES: dict[str, Callable[[dict[str, Any], NDArray[np.float32]], Engine]] = {
+    "mpscnn": Mpscnn,
+    "onnxruntime": OnnxRuntime,
+    "litert": LiteRt,
+    "openvino": OpenVino,
+    "ncnn": Ncnn,
+    "mnn": Mnn,
+    "torch": Torch,
+}

@@ -1,0 +1,132 @@
+"""The engines that are measured beside mpscnn: what each needs, and how it gets the network."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpscnn.benchmark.peer_layer import PeerLayer, peer_layers
+from mpscnn.benchmark.subject import Subject
+from mpscnn.errors import Error, ParameterError, UnsupportedError
+
+
+@dataclass(frozen=True)
+class Peer:
+    """An engine and its file of a network."""
+
+    modules: tuple[str, ...]
+    """That must be installed."""
+    install: str
+    """What pip installs them from."""
+    file: str
+    """Name of the file that the engine reads."""
+    write: Callable[[Subject, Path], None]
+    """Writes it, and what belongs to it beside it."""
+    bfloat16: bool = False
+    """Whether it can compute with products of bfloat16."""
+
+
+def network_file(engine: str, subject: Subject, directory: Path) -> Path:
+    """The network as `engine` reads it: written into the directory unless it is there already."""
+    if engine == "litert" and subject.tflite is not None:
+        return subject.tflite
+    path = directory / (PEERS[engine].file if engine in PEERS else "network.safetensors")
+    if not path.exists():
+        if engine in PEERS:
+            PEERS[engine].write(subject, path)
+        else:
+            subject.network.save(path, dtype="float32")
+    return path
+
+
+def _onnx(subject: Subject, path: Path) -> None:
+    from mpscnn.converters.onnx_export import export
+
+    export(subject.network, path, layout="nchw")
+
+
+def _tflite(subject: Subject, path: Path) -> None:
+    from mpscnn.benchmark.tflite_file import write_tflite
+
+    write_tflite(subject, path)
+
+
+def _torch(subject: Subject, path: Path) -> None:
+    from mpscnn.benchmark.torch_file import write_torch
+
+    write_torch(subject, path)
+
+
+def _ncnn(subject: Subject, path: Path) -> None:
+    # The program itself, since importing its package imports torch; for one image, since ncnn has no batches.
+    spec = importlib.util.find_spec("pnnx")
+    assert spec is not None
+    assert spec.origin is not None
+    shape = ",".join(str(subject.input_shape[axis]) for axis in (3, 1, 2))
+    onnx = str(network_file("onnxruntime", subject, path.parent))
+    _convert("ncnn", [str(Path(spec.origin).with_name("pnnx")), onnx, f"inputshape=[1,{shape}]", "fp16=0"])
+    resizes = (layer for layer in peer_layers(subject.network, 1) if layer.operation == "resize")
+    lines = [_with_resize(line, resizes) for line in path.read_text().splitlines()]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def _with_resize(line: str, resizes: Iterator[PeerLayer]) -> str:
+    """ONNX' Resize, which pnnx leaves as it is, as ncnn's bilinear Interp with aligned corners."""
+    if line.split(maxsplit=1)[0] != "Resize":
+        return line
+    layer = next(resizes)
+    if (layer.attributes["kind"], layer.attributes["alignment"]) != ("bilinear", "corners"):
+        raise layer.refuse("ncnn", "a resize other than bilinear with aligned corners")
+    _, height, width, _ = layer.shape
+    return f"{line.replace('Resize', 'Interp', 1)} 0=2 3={height} 4={width} 6=1"
+
+
+def _mnn(subject: Subject, path: Path) -> None:
+    onnx = str(network_file("onnxruntime", subject, path.parent))
+    arguments = [
+        "mnnconvert",
+        "-f",
+        "ONNX",
+        "--modelFile",
+        onnx,
+        "--MNNModel",
+        str(path),
+        "--bizCode",
+        "mpscnn",
+    ]
+    # Not the command `mnnconvert`: that one installs packages and reports its use to MNN's makers.
+    script = "import sys, _tools; _tools.mnnconvert(sys.argv[1:])"
+    _convert("mnn", [sys.executable, "-c", script, *arguments])
+
+
+def _convert(engine: str, command: list[str]) -> None:
+    result = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    if result.returncode != 0:
+        raise Error(f"{engine}: its converter failed (exit code {result.returncode}): {result.stderr[-500:]}")
+
+
+PEERS = {
+    "onnxruntime": Peer(("onnxruntime", "onnx"), '"mpscnn[bench]"', "network.onnx", _onnx),
+    "litert": Peer(("ai_edge_litert",), '"mpscnn[bench]"', "network.tflite", _tflite),
+    "openvino": Peer(("openvino", "onnx"), "openvino onnx", "network.onnx", _onnx, bfloat16=True),
+    "ncnn": Peer(("ncnn", "pnnx", "onnx"), "ncnn pnnx onnx", "network.ncnn.param", _ncnn, bfloat16=True),
+    "mnn": Peer(("MNN", "onnx"), "MNN onnx", "network.mnn", _mnn, bfloat16=True),
+    "torch": Peer(("torch",), "torch", "network.pt", _torch, bfloat16=True),
+}
+
+
+def require_peer(engine: str, precision: str = "float32") -> None:
+    """Raises ParameterError for an unknown engine, UnsupportedError when it cannot be measured here."""
+    if engine not in PEERS:
+        raise ParameterError(f"engines to compare with are {', '.join(PEERS)}, got {engine!r}")
+    peer = PEERS[engine]
+    missing = [module for module in peer.modules if importlib.util.find_spec(module) is None]
+    if missing:
+        are = "is" if len(missing) == 1 else "are"
+        raise UnsupportedError(f"{' and '.join(missing)} {are} not installed: pip install {peer.install}")
+    if precision == "bfloat16" and not peer.bfloat16:
+        raise UnsupportedError(f"{engine} does not compute in bfloat16 here")

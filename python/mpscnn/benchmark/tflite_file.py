@@ -1,0 +1,194 @@
+"""Networks as TensorFlow Lite files (float32), to run the same graph and weights in LiteRT.
+
+LiteRT's package brings the classes that its schema describes; this fills them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
+
+from mpscnn.benchmark.peer_layer import PeerLayer, Shape, peer_layers
+from mpscnn.benchmark.subject import Subject
+from mpscnn.converters.onnx_window import Axis
+
+_ENGINE = "LiteRT"
+_VERSION = 3  # of the schema
+_KINDS = {"float32": schema.TensorType.FLOAT32, "int32": schema.TensorType.INT32}
+_NEURONS = {
+    "": schema.ActivationFunctionType.NONE,
+    "relu": schema.ActivationFunctionType.RELU,
+    "relu6": schema.ActivationFunctionType.RELU6,
+}
+
+
+def write_tflite(subject: Subject, path: Path) -> None:
+    """Writes the network for its batch. Raises UnsupportedError for a layer that is not known here."""
+    file = _File()
+    source = subject.network.input.name
+    values = {source: file.tensor(source, subject.input_shape)}
+    for layer in peer_layers(subject.network, subject.batch):
+        if layer.operation not in _LAYERS:
+            raise layer.refuse(_ENGINE, layer.operation)
+        if layer.neuron and layer.operation not in _WITH_NEURON:
+            raise layer.refuse(_ENGINE, f"{layer.neuron} after {layer.operation}")
+        inputs = [values[name] for name in layer.inputs]
+        values[layer.name] = file.tensor(layer.name, layer.shape)
+        _LAYERS[layer.operation](file, layer, inputs, values[layer.name])
+    outputs = [values[name] for name in subject.network.to_dict()["outputs"]]
+    path.write_bytes(file.content([values[source]], outputs))
+
+
+class _File:
+    """A file in the making."""
+
+    def __init__(self) -> None:
+        self._buffers = [schema.BufferT()]  # the first one is the empty one
+        self._tensors: list[Any] = []
+        self._codes: list[int] = []
+        self._operators: list[Any] = []
+
+    def tensor(self, name: str, shape: Shape, kind: str = "float32", buffer: int = 0) -> int:
+        self._tensors.append(schema.TensorT(shape=list(shape), type=_KINDS[kind], buffer=buffer, name=name))
+        return len(self._tensors) - 1
+
+    def constant(self, values: NDArray[Any], name: str) -> int:
+        self._buffers.append(schema.BufferT(data=np.ascontiguousarray(values).reshape(-1).view(np.uint8)))
+        return self.tensor(name, values.shape, values.dtype.name, len(self._buffers) - 1)
+
+    def weights(self, layer: PeerLayer, weight: NDArray[np.float32]) -> list[int]:
+        """A layer's weight and bias, which LiteRT wants to be there."""
+        bias = layer.weights.get("bias", np.zeros(layer.shape[-1], np.float32))
+        return [self.constant(weight, f"{layer.name}.weight"), self.constant(bias, f"{layer.name}.bias")]
+
+    def add(self, operator: str, inputs: list[int], output: int, kind: str = "", **options: Any) -> None:
+        """An operator with the options of its `kind`, e.g. Pool2D."""
+        code = getattr(schema.BuiltinOperator, operator)
+        if code not in self._codes:
+            self._codes.append(code)
+        added = schema.OperatorT(opcodeIndex=self._codes.index(code), inputs=inputs, outputs=[output])
+        if kind:
+            added.builtinOptionsType = getattr(schema.BuiltinOptions, f"{kind}Options")
+            added.builtinOptions = getattr(schema, f"{kind}OptionsT")(**options)
+        self._operators.append(added)
+
+    def content(self, inputs: list[int], outputs: list[int]) -> bytes:
+        graph = schema.SubGraphT(
+            tensors=self._tensors, inputs=inputs, outputs=outputs, operators=self._operators
+        )
+        # Newer operators have newer versions; 1 to 3 know all that is used here.
+        codes = [
+            schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=code, version=_versions(code))
+            for code in self._codes
+        ]
+        model = schema.ModelT(version=_VERSION, operatorCodes=codes, subgraphs=[graph], buffers=self._buffers)
+        builder = flatbuffers.Builder()
+        builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+        return bytes(builder.Output())
+
+
+def _versions(code: int) -> int:
+    """Of an operator: the first that has the options used here."""
+    dilated_or_aligned = (schema.BuiltinOperator.DEPTHWISE_CONV_2D, schema.BuiltinOperator.RESIZE_BILINEAR)
+    return 2 if code in dilated_or_aligned else 1
+
+
+def _padding(layer: PeerLayer) -> int:
+    """TensorFlow's two kinds."""
+    axes = (layer.window.vertical, layer.window.horizontal)
+    if not any(layer.window.pads):
+        return int(schema.Padding.VALID)
+    if all(_is_same(axis) for axis in axes):
+        return int(schema.Padding.SAME)
+    raise layer.refuse(_ENGINE, f"padding {layer.window.pads} (top, left, bottom, right)")
+
+
+def _is_same(axis: Axis) -> bool:
+    total = max((-(-axis.size // axis.stride) - 1) * axis.stride + axis.reach - axis.size, 0)
+    return (axis.before, axis.after) == (total // 2, total - total // 2)
+
+
+def _convolution(file: _File, layer: PeerLayer, inputs: list[int], output: int) -> None:
+    window, weight = layer.window, layer.weights["weight"]
+    options: dict[str, Any] = {
+        "padding": _padding(layer),
+        "strideH": window.strides[0],
+        "strideW": window.strides[1],
+        "dilationHFactor": window.dilations[0],
+        "dilationWFactor": window.dilations[1],
+        "fusedActivationFunction": _NEURONS[layer.neuron],
+    }
+    if layer.is_depthwise:
+        inputs = inputs + file.weights(layer, weight.transpose(3, 1, 2, 0))
+        options["depthMultiplier"] = layer.shape[3] // layer.input_shapes[0][3]
+        file.add("DEPTHWISE_CONV_2D", inputs, output, "DepthwiseConv2D", **options)
+    elif layer.attributes["groups"] == 1:
+        file.add("CONV_2D", inputs + file.weights(layer, weight), output, "Conv2D", **options)
+    else:
+        raise layer.refuse(_ENGINE, "a convolution in groups")
+
+
+def _fully_connected(file: _File, layer: PeerLayer, inputs: list[int], output: int) -> None:
+    weight = layer.weights["weight"]
+    inputs = inputs + file.weights(layer, weight.reshape(len(weight), -1))
+    neuron = _NEURONS[layer.neuron]
+    file.add("FULLY_CONNECTED", inputs, output, "FullyConnected", fusedActivationFunction=neuron)
+
+
+def _pooling(file: _File, layer: PeerLayer, inputs: list[int], output: int) -> None:
+    kind = layer.attributes["kind"]
+    if layer.attributes["global"] and kind == "average":
+        axes = file.constant(np.array([1, 2], np.int32), f"{layer.name}.axes")
+        file.add("MEAN", [*inputs, axes], output, "Reducer", keepDims=True)
+    elif kind == "max" and not layer.attributes["global"]:
+        (height, width), (down, right) = layer.window.kernel, layer.window.strides
+        sizes = {"filterHeight": height, "filterWidth": width, "strideH": down, "strideW": right}
+        file.add("MAX_POOL_2D", inputs, output, "Pool2D", padding=_padding(layer), **sizes)
+    else:
+        raise layer.refuse(_ENGINE, f"{kind} pooling like this")
+
+
+def _add(file: _File, layer: PeerLayer, inputs: list[int], output: int) -> None:
+    file.add("ADD", inputs, output, "Add", fusedActivationFunction=_NEURONS[layer.neuron])
+
+
+def _concatenation(file: _File, layer: PeerLayer, inputs: list[int], output: int) -> None:
+    axis = layer.attributes["axis"] % len(layer.shape)
+    file.add("CONCATENATION", inputs, output, "Concatenation", axis=axis)
+
+
+def _reshape(file: _File, layer: PeerLayer, inputs: list[int], output: int) -> None:
+    shape = file.constant(np.array(layer.shape, np.int32), f"{layer.name}.shape")
+    file.add("RESHAPE", [*inputs, shape], output, "Reshape", newShape=list(layer.shape))
+
+
+def _resize(file: _File, layer: PeerLayer, inputs: list[int], output: int) -> None:
+    if layer.attributes["kind"] != "bilinear":
+        raise layer.refuse(_ENGINE, "a resize other than bilinear")
+    alignment = layer.attributes["alignment"]
+    size = file.constant(np.array(layer.shape[1:3], np.int32), f"{layer.name}.size")
+    options = {"alignCorners": alignment == "corners", "halfPixelCenters": alignment == "half_pixel"}
+    file.add("RESIZE_BILINEAR", [*inputs, size], output, "ResizeBilinear", **options)
+
+
+def _softmax(file: _File, _layer: PeerLayer, inputs: list[int], output: int) -> None:
+    file.add("SOFTMAX", inputs, output, "Softmax", beta=1.0)
+
+
+_WITH_NEURON = ("convolution", "fully_connected", "add")
+_LAYERS: dict[str, Callable[[_File, PeerLayer, list[int], int], None]] = {
+    "convolution": _convolution,
+    "fully_connected": _fully_connected,
+    "pooling": _pooling,
+    "add": _add,
+    "concatenation": _concatenation,
+    "reshape": _reshape,
+    "resize": _resize,
+    "softmax": _softmax,
+}

@@ -1,0 +1,149 @@
+"""Networks as files of torch. Images are (n, channels, height, width) there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from mpscnn.benchmark.peer_layer import PeerLayer, peer_layers
+from mpscnn.benchmark.subject import Subject
+from mpscnn.converters.onnx_builder import NCHW_FROM_NHWC, NHWC_FROM_NCHW
+
+_NEURONS = {"relu": functional.relu, "relu6": functional.relu6}
+
+
+def write_torch(subject: Subject, path: Path) -> None:
+    """Writes the network as TorchScript. Raises UnsupportedError for a layer not known here."""
+    program = _Program()
+    values = {subject.network.input.name: program.graph.placeholder("image")}
+    for layer in peer_layers(subject.network, subject.batch):
+        if layer.operation not in _LAYERS:
+            raise layer.refuse("torch", layer.operation)
+        result = _LAYERS[layer.operation](program, layer, *(values[name] for name in layer.inputs))
+        if layer.neuron:
+            result = program.graph.call_function(_NEURONS[layer.neuron], (result,))
+        values[layer.name] = result
+    program.graph.output(tuple(values[name] for name in subject.network.to_dict()["outputs"]))
+    module = torch.fx.GraphModule(program.modules, program.graph).eval()
+    module = module.to(memory_format=torch.channels_last)
+    image = torch.zeros(tuple(subject.input_shape[axis] for axis in NCHW_FROM_NHWC))
+    with torch.no_grad():
+        traced = torch.jit.trace(module, image.to(memory_format=torch.channels_last), check_trace=False)
+    torch.jit.save(traced, path)
+
+
+class _Program:
+    """A torch program in the making."""
+
+    def __init__(self) -> None:
+        self.graph = torch.fx.Graph()
+        self.modules: dict[str, Any] = {}
+
+    def module(self, module: Any, layer: PeerLayer, weight: NDArray[np.float32], x: Any) -> Any:
+        """A layer with weights."""
+        with torch.no_grad():
+            module.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight)))
+            if module.bias is not None:
+                module.bias.copy_(torch.from_numpy(layer.weights["bias"]))
+        name = f"layer{len(self.modules)}"
+        self.modules[name] = module
+        return self.graph.call_module(name, (x,))
+
+    def reordered(self, x: Any, order: tuple[int, ...]) -> Any:
+        """An image with its axes in another order."""
+        return self.graph.call_function(torch.permute, (x, order))
+
+
+def _padded(program: _Program, layer: PeerLayer, x: Any, fill: float) -> tuple[Any, list[int]]:
+    """torch pads both sides alike: what goes beyond is a step of its own."""
+    top, left, bottom, right = layer.window.pads
+    if (top, left) == (bottom, right):
+        return x, [top, left]
+    sides = (left, right, top, bottom)
+    return program.graph.call_function(functional.pad, (x, sides, "constant", fill)), [0, 0]
+
+
+def _convolution(program: _Program, layer: PeerLayer, x: Any) -> Any:
+    x, padding = _padded(program, layer, x, 0.0)
+    window = layer.window
+    module = torch.nn.Conv2d(
+        layer.input_shapes[0][3],
+        layer.shape[3],
+        window.kernel,
+        window.strides,
+        padding,
+        window.dilations,
+        layer.attributes["groups"],
+        bias="bias" in layer.weights,
+    )
+    return program.module(module, layer, layer.weights["weight"].transpose(NCHW_FROM_NHWC), x)
+
+
+def _fully_connected(program: _Program, layer: PeerLayer, x: Any) -> Any:
+    weight = layer.weights["weight"]
+    if weight.ndim == 4:
+        weight = weight.transpose(NCHW_FROM_NHWC)
+    weight = weight.reshape(len(weight), -1)
+    module = torch.nn.Linear(weight.shape[1], len(weight), bias="bias" in layer.weights)
+    return program.module(module, layer, weight, program.graph.call_function(torch.flatten, (x, 1)))
+
+
+def _pooling(program: _Program, layer: PeerLayer, x: Any) -> Any:
+    kind = layer.attributes["kind"]
+    if layer.attributes["global"] and kind == "average":
+        return program.graph.call_function(functional.adaptive_avg_pool2d, (x, 1))
+    if kind != "max" or layer.attributes["global"]:
+        raise layer.refuse("torch", f"{kind} pooling like this")
+    x, padding = _padded(program, layer, x, -float("inf"))
+    window = layer.window
+    arguments = (x, window.kernel, window.strides, padding, window.dilations)
+    return program.graph.call_function(functional.max_pool2d, arguments)
+
+
+def _add(program: _Program, _layer: PeerLayer, a: Any, b: Any) -> Any:
+    return program.graph.call_function(torch.add, (a, b))
+
+
+def _concatenation(program: _Program, layer: PeerLayer, *inputs: Any) -> Any:
+    rank = len(layer.shape)
+    axis = layer.attributes["axis"] % rank
+    return program.graph.call_function(torch.cat, (inputs, NCHW_FROM_NHWC.index(axis) if rank == 4 else axis))
+
+
+def _reshape(program: _Program, layer: PeerLayer, x: Any) -> Any:
+    if len(layer.input_shapes[0]) == 4:
+        x = program.reordered(x, NHWC_FROM_NCHW)
+    x = program.graph.call_function(torch.reshape, (x, layer.shape))
+    return program.reordered(x, NCHW_FROM_NHWC) if len(layer.shape) == 4 else x
+
+
+def _resize(program: _Program, layer: PeerLayer, x: Any) -> Any:
+    if (layer.attributes["kind"], layer.attributes["alignment"]) != ("bilinear", "corners"):
+        raise layer.refuse("torch", "a resize other than bilinear with aligned corners")
+    return program.graph.call_function(
+        functional.interpolate,
+        (x,),
+        {"size": layer.shape[1:3], "mode": "bilinear", "align_corners": True},
+    )
+
+
+def _softmax(program: _Program, layer: PeerLayer, x: Any) -> Any:
+    return program.graph.call_function(torch.softmax, (x, 1 if len(layer.shape) == 4 else -1))
+
+
+_LAYERS: dict[str, Callable[..., Any]] = {
+    "convolution": _convolution,
+    "fully_connected": _fully_connected,
+    "pooling": _pooling,
+    "add": _add,
+    "concatenation": _concatenation,
+    "reshape": _reshape,
+    "resize": _resize,
+    "softmax": _softmax,
+}
