@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "api/guard.h"
-#include "api/photo_run.h"
+#include "api/image.h"
+#include "api/photo_frame.h"
+#include "api/photo_results.h"
 #include "api/tensors.h"
 #include "core/half.h"
 #include "engine/run_check.h"
@@ -64,9 +66,9 @@ std::vector<int> best_of(const std::vector<float> &probabilities, std::size_t co
     return order;
 }
 
+/// The classes of probabilities, or of logits.
 std::unique_ptr<mpscnn_predictions> rank(const mpscnn_model &model, const engine::Program &program,
                                          std::vector<float> probabilities, int top) {
-    if (top < 0) fail(ErrorKind::parameter, "top must be at least 0, got " + std::to_string(top));
     if (!ends_in_softmax(program.graph())) softmax(probabilities);
     // Infinite logits have no softmax either.
     if (std::any_of(probabilities.begin(), probabilities.end(),
@@ -80,17 +82,6 @@ std::unique_ptr<mpscnn_predictions> rank(const mpscnn_model &model, const engine
         predictions->entries.push_back(
             {c_api::label_of(model, index), index, probabilities[static_cast<std::size_t>(index)]});
     return predictions;
-}
-
-std::unique_ptr<mpscnn_predictions> classify(const mpscnn_model &model, mpscnn_session &session,
-                                             const mpscnn_image &image, int top) {
-    const engine::Program &program = *session.session->program();
-    require_classifier(program, model);
-    std::vector<float> values = [&] {
-        c_api::PhotoRun photo(session);
-        return photo.run(image, *model.preprocess)[0];
-    }();
-    return rank(model, program, std::move(values), top);
 }
 
 std::vector<float> values_of(const engine::TensorView &output, const engine::Program &program) {
@@ -113,6 +104,15 @@ std::vector<float> values_of(const engine::TensorView &output, const engine::Pro
 
 } // namespace
 
+c_api::Read c_api::into_predictions(const engine::Program &program, const mpscnn_model &model, int top,
+                                    mpscnn_predictions **predictions) {
+    require_classifier(program, model);
+    if (top < 0) fail(ErrorKind::parameter, "top must be at least 0, got " + std::to_string(top));
+    return [&program, &model, top, predictions](std::span<const engine::TensorView> outputs) {
+        *predictions = rank(model, program, values_of(outputs[0], program), top).release();
+    };
+}
+
 mpscnn_status mpscnn_model_classify(const mpscnn_model *model, mpscnn_session *session,
                                     const mpscnn_image *image, int top, mpscnn_predictions **predictions) {
     return guarded([&] {
@@ -120,7 +120,10 @@ mpscnn_status mpscnn_model_classify(const mpscnn_model *model, mpscnn_session *s
         require(session, "session");
         require(image, "image");
         require(predictions, "predictions");
-        *predictions = classify(*model, *session, *image, top).release();
+        const engine::Program &program = *session->session->program();
+        const auto read = c_api::into_predictions(program, *model, top, predictions);
+        c_api::run(*session,
+                   c_api::photo_frame(program, c_api::image_view(*image), *model->preprocess, read));
     });
 }
 
@@ -131,10 +134,10 @@ mpscnn_status mpscnn_model_rank(const mpscnn_model *model, const mpscnn_program 
         require(program, "program");
         require(output, "output");
         require(predictions, "predictions");
-        require_classifier(*program->program, *model);
+        const auto read = c_api::into_predictions(*program->program, *model, top, predictions);
         const engine::TensorView view = c_api::view_of(*output, "output");
         engine::check_elements(*program->program, {}, {&view, 1});
-        *predictions = rank(*model, *program->program, values_of(view, *program->program), top).release();
+        read({&view, 1});
     });
 }
 

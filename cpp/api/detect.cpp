@@ -5,7 +5,8 @@
 #include "api/detections.h"
 #include "api/guard.h"
 #include "api/image.h"
-#include "api/photo_run.h"
+#include "api/photo_frame.h"
+#include "api/photo_results.h"
 
 using namespace mpscnn;
 using c_api::guarded;
@@ -50,33 +51,36 @@ vision::Box on_photo(const vision::Box &box, const Shape &input, const vision::I
     return {x(box.left), y(box.top), x(box.right), y(box.bottom)};
 }
 
-std::unique_ptr<mpscnn_detections> detect(const mpscnn_model &model, mpscnn_session &session,
-                                          const mpscnn_image &image, const mpscnn_detect_options *options) {
-    const engine::Program &program = *session.session->program();
-    const vision::Detector &detector = require_detector(program, model);
-    const vision::DetectionHead &head = detector.head();
-    const vision::Suppression settings = c_api::with_options(head.suppression, options);
-    const std::size_t boxes = output_named(program, head.boxes_output),
-                      scores = output_named(program, head.scores_output);
-    const Shape input = program.inputs()[0].shape;
-    const auto columns = static_cast<int>(program.outputs()[scores].shape.back());
-    const vision::ImageView view = c_api::image_view(image);
-    const vision::Transform mapping = vision::output_to_photo(
-        view, *model.preprocess, static_cast<int>(input[1]), static_cast<int>(input[2]));
-    c_api::PhotoRun photo(session);
-    const std::vector<std::vector<float>> &outputs = photo.run(image, *model.preprocess);
-    auto found = std::make_unique<mpscnn_detections>();
-    for (const vision::Detection &entry :
-         detector.detect(outputs[boxes], outputs[scores], columns, settings)) {
-        const vision::Box box = on_photo(entry.box, input, view, mapping);
-        if (box.left < box.right && box.top < box.bottom)
-            found->entries.push_back(
-                {c_api::label_of(model, entry.label), entry.label, entry.score, box, entry.anchor});
-    }
-    return found;
+std::span<const float> numbers_of(const engine::TensorView &output) {
+    return {static_cast<const float *>(output.data), static_cast<std::size_t>(output.shape.elements())};
 }
 
 } // namespace
+
+c_api::Read c_api::into_detections(const engine::Program &program, const mpscnn_model &model,
+                                   const vision::ImageView &photo, const mpscnn_detect_options *options,
+                                   mpscnn_detections **detections) {
+    const vision::Detector &detector = require_detector(program, model);
+    const vision::DetectionHead &head = detector.head();
+    const vision::Suppression settings = with_options(head.suppression, options);
+    const std::size_t boxes = output_named(program, head.boxes_output),
+                      scores = output_named(program, head.scores_output);
+    const Shape input = program.inputs()[0].shape;
+    const vision::Transform mapping = vision::output_to_photo(
+        photo, *model.preprocess, static_cast<int>(input[1]), static_cast<int>(input[2]));
+    return [=, &detector, &model](std::span<const engine::TensorView> outputs) {
+        auto found = std::make_unique<mpscnn_detections>();
+        const auto columns = static_cast<int>(outputs[scores].shape.back());
+        for (const vision::Detection &entry :
+             detector.detect(numbers_of(outputs[boxes]), numbers_of(outputs[scores]), columns, settings)) {
+            const vision::Box box = on_photo(entry.box, input, photo, mapping);
+            if (box.left < box.right && box.top < box.bottom)
+                found->entries.push_back(
+                    {label_of(model, entry.label), entry.label, entry.score, box, entry.anchor});
+        }
+        *detections = found.release();
+    };
+}
 
 mpscnn_status mpscnn_model_detect(const mpscnn_model *model, mpscnn_session *session,
                                   const mpscnn_image *image, const mpscnn_detect_options *options,
@@ -86,7 +90,10 @@ mpscnn_status mpscnn_model_detect(const mpscnn_model *model, mpscnn_session *ses
         require(session, "session");
         require(image, "image");
         require(detections, "detections");
-        *detections = detect(*model, *session, *image, options).release();
+        const engine::Program &program = *session->session->program();
+        const vision::ImageView photo = c_api::image_view(*image);
+        const auto read = c_api::into_detections(program, *model, photo, options, detections);
+        c_api::run(*session, c_api::photo_frame(program, photo, *model->preprocess, read));
     });
 }
 

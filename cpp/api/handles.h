@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/frame.h"
 #include "engine/model_file.h"
 #include "engine/program.h"
 #include "mpscnn/mpscnn.h"
@@ -29,12 +30,10 @@ struct mpscnn_program {
 struct mpscnn_session {
     mpscnn_session(std::shared_ptr<mpscnn::engine::Program> program,
                    const mpscnn::engine::SessionOptions &options)
-        : session(std::make_shared<mpscnn::engine::Session>(std::move(program), options)) {}
+        : session(std::make_shared<mpscnn::engine::Session>(std::move(program), options)), photos(session) {}
 
     std::shared_ptr<mpscnn::engine::Session> session; ///< shared with command buffers
-    /// Of photos, kept for the next one; `has_photo` guards them.
-    std::vector<float> input;
-    std::vector<std::vector<float>> outputs;
+    mpscnn::engine::FrameSession photos;              ///< guarded by `has_photo`
     std::atomic<bool> has_photo{false};
 };
 

@@ -5,8 +5,11 @@
 #include "api/guard.h"
 #include "api/handles.h"
 #include "api/image.h"
-#include "api/photo_run.h"
+#include "api/photo_frame.h"
+#include "api/photo_results.h"
 #include "api/tensors.h"
+#include "core/json.h"
+#include "vision/preprocess_json.h"
 
 using namespace mpscnn;
 using c_api::guarded;
@@ -62,19 +65,34 @@ std::vector<engine::TensorView> views_of(const mpscnn_tensor *tensors, int count
     return views;
 }
 
-engine::Frame::Fill fill_from(const vision::ImageView &photo, const vision::Preprocess &preprocess) {
-    return [photo, preprocess](std::span<const engine::TensorView> inputs) {
-        const Shape &shape = inputs[0].shape;
-        const auto height = static_cast<int>(shape[1]), width = static_cast<int>(shape[2]),
-                   channels = static_cast<int>(shape[3]);
-        vision::preprocess(photo, preprocess, height, width, channels, static_cast<float *>(inputs[0].data),
-                           channels, std::ptrdiff_t{channels} * width);
-    };
+/// Where a frame's end is told, and its number.
+struct Receiver {
+    mpscnn_frame_handler handler;
+    void *context;
+    uint64_t *number; ///< may be null
+};
+
+void submit(mpscnn_runner &runner, engine::Frame frame, const Receiver &receiver) {
+    frame.done = completion(receiver.handler, receiver.context);
+    const auto taken = runner.runner.submit(std::move(frame));
+    if (receiver.number) *receiver.number = taken;
 }
 
-void submit(mpscnn_runner &runner, engine::Frame frame, uint64_t *number) {
-    const auto taken = runner.runner.submit(std::move(frame));
-    if (number) *number = taken;
+/// `make_reader(program, photo)` gives what reads the outputs; `result` is where it writes.
+template <class MakeReader>
+mpscnn_status submit_photo(mpscnn_runner *runner, const mpscnn_model *model, const mpscnn_image *image,
+                           const void *result, const char *result_name, const Receiver &receiver,
+                           MakeReader make_reader) {
+    return guarded([&] {
+        require(runner, "runner");
+        require(model, "model");
+        require(image, "image");
+        require(result, result_name);
+        const engine::Program &program = *runner->program;
+        const vision::ImageView photo = c_api::image_view(*image);
+        c_api::Read read = make_reader(program, photo);
+        submit(*runner, c_api::photo_frame(program, photo, *model->preprocess, std::move(read)), receiver);
+    });
 }
 
 } // namespace
@@ -107,12 +125,10 @@ mpscnn_status mpscnn_runner_submit(mpscnn_runner *runner, const mpscnn_tensor *i
                                    mpscnn_frame_handler handler, void *context, uint64_t *frame) {
     return guarded([&] {
         require(runner, "runner");
-        submit(*runner,
-               {.inputs = views_of(inputs, input_count, "input"),
-                .outputs = views_of(outputs, output_count, "output"),
-                .fill = nullptr,
-                .done = completion(handler, context)},
-               frame);
+        engine::Frame run;
+        run.inputs = views_of(inputs, input_count, "input");
+        run.outputs = views_of(outputs, output_count, "output");
+        submit(*runner, std::move(run), {handler, context, frame});
     });
 }
 
@@ -125,14 +141,57 @@ mpscnn_status mpscnn_runner_submit_image(mpscnn_runner *runner, const mpscnn_mod
         require(model, "model");
         require(image, "image");
         c_api::require_photo_input(*runner->program, *model, "running photos");
-        const Shape shape = runner->program->inputs()[0].shape.with_batch(1);
-        submit(*runner,
-               {.inputs = {engine::TensorView::dense(nullptr, DType::float32, shape)},
-                .outputs = views_of(outputs, output_count, "output"),
-                .fill = fill_from(c_api::image_view(*image), *model->preprocess),
-                .done = completion(handler, context)},
-               frame);
+        engine::Frame run =
+            c_api::photo_frame(*runner->program, c_api::image_view(*image), *model->preprocess);
+        run.outputs = views_of(outputs, output_count, "output");
+        submit(*runner, std::move(run), {handler, context, frame});
     });
+}
+
+mpscnn_status mpscnn_runner_submit_photo(mpscnn_runner *runner, const mpscnn_image *image,
+                                         const char *preprocess, const mpscnn_tensor *outputs,
+                                         int output_count, mpscnn_frame_handler handler, void *context,
+                                         uint64_t *frame) {
+    return guarded([&] {
+        require(runner, "runner");
+        require(image, "image");
+        const engine::Program &program = *runner->program;
+        c_api::require_image_input(program, "running photos");
+        const Json description = parse_json(c_api::text(preprocess, "preprocess"));
+        const auto options = vision::preprocess_from_json(JsonView(description, "preprocess"),
+                                                          static_cast<int>(program.inputs()[0].shape.back()));
+        engine::Frame run = c_api::photo_frame(program, c_api::image_view(*image), options);
+        run.outputs = views_of(outputs, output_count, "output");
+        submit(*runner, std::move(run), {handler, context, frame});
+    });
+}
+
+mpscnn_status mpscnn_runner_classify(mpscnn_runner *runner, const mpscnn_model *model,
+                                     const mpscnn_image *image, int top, mpscnn_predictions **predictions,
+                                     mpscnn_frame_handler handler, void *context, uint64_t *frame) {
+    return submit_photo(runner, model, image, predictions, "predictions", {handler, context, frame},
+                        [&](const engine::Program &program, const vision::ImageView &) {
+                            return c_api::into_predictions(program, *model, top, predictions);
+                        });
+}
+
+mpscnn_status mpscnn_runner_detect(mpscnn_runner *runner, const mpscnn_model *model,
+                                   const mpscnn_image *image, const mpscnn_detect_options *options,
+                                   mpscnn_detections **detections, mpscnn_frame_handler handler,
+                                   void *context, uint64_t *frame) {
+    return submit_photo(runner, model, image, detections, "detections", {handler, context, frame},
+                        [&](const engine::Program &program, const vision::ImageView &photo) {
+                            return c_api::into_detections(program, *model, photo, options, detections);
+                        });
+}
+
+mpscnn_status mpscnn_runner_segment(mpscnn_runner *runner, const mpscnn_model *model,
+                                    const mpscnn_image *image, uint8_t *labels, float *scores, int classes,
+                                    mpscnn_frame_handler handler, void *context, uint64_t *frame) {
+    return submit_photo(runner, model, image, labels, "labels", {handler, context, frame},
+                        [&](const engine::Program &program, const vision::ImageView &photo) {
+                            return c_api::into_labels(program, *model, photo, labels, scores, classes);
+                        });
 }
 
 mpscnn_status mpscnn_runner_mark(mpscnn_runner *runner, mpscnn_frame_handler handler, void *context) {

@@ -5,7 +5,8 @@
 
 #include "api/guard.h"
 #include "api/image.h"
-#include "api/photo_run.h"
+#include "api/photo_frame.h"
+#include "api/photo_results.h"
 #include "vision/label_map.h"
 
 using namespace mpscnn;
@@ -32,25 +33,27 @@ Shape require_segmenter(const engine::Program &program, const mpscnn_model &mode
     return output;
 }
 
-void segment(const mpscnn_model &model, mpscnn_session &session, const mpscnn_image &image,
-             std::uint8_t *labels, float *scores, int classes) {
-    const engine::Program &program = *session.session->program();
+} // namespace
+
+c_api::Read c_api::into_labels(const engine::Program &program, const mpscnn_model &model,
+                               const vision::ImageView &photo, std::uint8_t *labels, float *scores,
+                               int classes) {
     const Shape output = require_segmenter(program, model), input = program.inputs()[0].shape;
     if (scores && classes != output[3])
         fail(ErrorKind::shape, "scores: room for " + std::to_string(classes) + " classes, network " +
                                    quoted(program.name()) + " has " + std::to_string(output[3]));
-    c_api::PhotoRun photo(session);
-    const std::vector<float> &result = photo.run(image, *model.preprocess)[0];
-    if (std::any_of(result.begin(), result.end(), [](float value) { return std::isnan(value); }))
-        fail(ErrorKind::parameter, "network " + quoted(program.name()) +
-                                       ": a score is not a number (NaN), so the classes cannot be compared");
-    const vision::ScoreGrid grid{result.data(), static_cast<int>(output[1]), static_cast<int>(output[2]),
-                                 static_cast<int>(output[3])};
-    vision::label_photo(grid, c_api::image_view(image), *model.preprocess, static_cast<int>(input[1]),
-                        static_cast<int>(input[2]), labels, scores);
+    return [=, &program, preprocess = *model.preprocess](std::span<const engine::TensorView> outputs) {
+        const auto *const result = static_cast<const float *>(outputs[0].data);
+        if (std::any_of(result, result + output.elements(), [](float value) { return std::isnan(value); }))
+            fail(ErrorKind::parameter,
+                 "network " + quoted(program.name()) +
+                     ": a score is not a number (NaN), so the classes cannot be compared");
+        const vision::ScoreGrid grid{result, static_cast<int>(output[1]), static_cast<int>(output[2]),
+                                     static_cast<int>(output[3])};
+        vision::label_photo(grid, photo, preprocess, static_cast<int>(input[1]), static_cast<int>(input[2]),
+                            labels, scores);
+    };
 }
-
-} // namespace
 
 mpscnn_status mpscnn_model_segment(const mpscnn_model *model, mpscnn_session *session,
                                    const mpscnn_image *image, uint8_t *labels, float *scores, int classes) {
@@ -59,6 +62,9 @@ mpscnn_status mpscnn_model_segment(const mpscnn_model *model, mpscnn_session *se
         require(session, "session");
         require(image, "image");
         require(labels, "labels");
-        segment(*model, *session, *image, labels, scores, classes);
+        const engine::Program &program = *session->session->program();
+        const vision::ImageView photo = c_api::image_view(*image);
+        const auto read = c_api::into_labels(program, *model, photo, labels, scores, classes);
+        c_api::run(*session, c_api::photo_frame(program, photo, *model->preprocess, read));
     });
 }

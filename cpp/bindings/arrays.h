@@ -37,9 +37,6 @@ std::span<float> writable_floats(py::array &array, int rank, const std::string &
 
 py::tuple tuple_of(const Shape &shape);
 
-/// (label, index, score, (left, top, right, bottom), anchor) of each.
-py::list detection_list(const std::vector<Detection> &detections);
-
 bool is_native(const py::dtype &type);
 
 /// "float32", "byte-swapped uint16"

@@ -1,5 +1,6 @@
 #include "arrays.h"
 #include "bind.h"
+#include "results.h"
 
 namespace mpscnn::bindings {
 
@@ -40,15 +41,6 @@ py::list run(const Detector &detector, const Floats &codes, const Floats &scores
 }
 
 } // namespace
-
-py::list detection_list(const std::vector<Detection> &detections) {
-    py::list result;
-    for (const Detection &entry : detections)
-        result.append(py::make_tuple(entry.label, entry.index, entry.score,
-                                     py::make_tuple(entry.left, entry.top, entry.right, entry.bottom),
-                                     entry.anchor));
-    return result;
-}
 
 void bind_detection(py::module_ &module) {
     py::class_<Detector>(module, "Detector", "From the heads of a single-shot detector to boxes.")

@@ -51,6 +51,8 @@ py::object exception_object(const std::exception_ptr &failure) {
         return py::module_::import("concurrent.futures").attr("CancelledError")(error.what());
     } catch (const Error &error) {
         return class_of(error)(error.what());
+    } catch (const py::error_already_set &error) {
+        return error.value();
     } catch (const std::bad_alloc &error) {
         return py::module_::import("builtins").attr("MemoryError")(error.what());
     }

@@ -1,6 +1,7 @@
 #include "arrays.h"
 #include "bind.h"
 #include "pixels.h"
+#include "results.h"
 
 namespace mpscnn::bindings {
 
@@ -12,25 +13,13 @@ ModelFile parse(const py::bytes &data, const std::string &origin) {
     return ModelFile::parse(std::as_bytes(std::span(bytes)), origin);
 }
 
-/// (label, index, probability) of each class.
-py::list tuples_of(const Predictions &predictions) {
-    py::list result;
-    for (const Prediction &entry : predictions.top(predictions.size()))
-        result.append(py::make_tuple(entry.label, entry.index, entry.probability));
-    return result;
-}
-
 py::list classify(const ModelFile &model, Session &session, const Pixels &image, int top) {
     const ImageView &view = image.view();
     const Predictions predictions = [&] {
         const py::gil_scoped_release unlocked;
         return model.classify(session, view, top);
     }();
-    return tuples_of(predictions);
-}
-
-py::list rank(const ModelFile &model, const Program &program, const py::array &output, int top) {
-    return tuples_of(model.rank(program, float_tensor(output, "output", Access::read), top));
+    return prediction_list(predictions);
 }
 
 py::list detect(const ModelFile &model, Session &session, const Pixels &image, float score, float iou,
@@ -50,19 +39,13 @@ py::object anchors(const ModelFile &model) {
     return py::array_t<float>({static_cast<py::ssize_t>(numbers.size() / 4), py::ssize_t{4}}, numbers.data());
 }
 
-/// The class of every pixel, and all scores or None.
 py::tuple segment(const ModelFile &model, Session &session, const Pixels &image, int classes) {
     const ImageView &view = image.view();
-    const py::ssize_t height = view.oriented_height(), width = view.oriented_width();
-    py::array_t<std::uint8_t> labels({height, width});
-    py::array_t<float> scores({height, width, static_cast<py::ssize_t>(classes)});
-    std::uint8_t *const label_data = labels.mutable_data();
-    float *const score_data = classes == 0 ? nullptr : scores.mutable_data();
-    {
+    Segmentation result = [&] {
         const py::gil_scoped_release unlocked;
-        model.segment(session, view, label_data, score_data, classes);
-    }
-    return py::make_tuple(labels, classes == 0 ? py::object(py::none()) : py::object(scores));
+        return model.segment(session, view, classes);
+    }();
+    return label_arrays(std::move(result));
 }
 
 void preprocess_image(const Pixels &image, const std::string &description, py::array output) {
@@ -91,7 +74,6 @@ void bind_model(py::module_ &module) {
         .def("graph", &ModelFile::graph)
         .def("describe", &ModelFile::describe)
         .def("classify", &classify, py::arg("session"), py::arg("image"), py::arg("top") = 0)
-        .def("rank", &rank, py::arg("program"), py::arg("output"), py::arg("top") = 0)
         .def("detect", &detect, py::arg("session"), py::arg("image"), py::arg("score") = 0.0f,
              py::arg("iou") = 0.0f, py::arg("most") = 0)
         .def("anchors", &anchors)

@@ -3,6 +3,7 @@
 #include "callback.h"
 #include "errors.h"
 #include "pixels.h"
+#include "results.h"
 
 namespace mpscnn::bindings {
 
@@ -14,11 +15,38 @@ std::vector<mpscnn_tensor> tensors_of(const py::list &arrays, const std::string 
     return tensors;
 }
 
-/// `done` is called with an exception or None; it keeps the frame's arrays.
+/// A Python callable for a frame's end, which keeps what the frame needs.
+class Done {
+public:
+    explicit Done(py::function done)
+        : callback_(std::make_shared<Callback>(std::move(done), "a handler of mpscnn.Runner")) {}
+
+    /// Calls it with (exception or None, result or None); `make_result` with the GIL held.
+    template <class MakeResult> void operator()(const std::exception_ptr &failure, MakeResult make_result) {
+        (*callback_)([&]() -> py::tuple {
+            if (failure) return py::make_tuple(exception_object(failure), py::none());
+            try {
+                return py::make_tuple(py::none(), make_result());
+            } catch (...) { // out of memory; the frame still has to end
+                return py::make_tuple(exception_object(std::current_exception()), py::none());
+            }
+        });
+    }
+
+private:
+    std::shared_ptr<Callback> callback_;
+};
+
 Runner::Handler handler_of(py::function done) {
-    return [callback = std::make_shared<Callback>(std::move(done), "a handler of mpscnn.Runner")](
-               const std::exception_ptr &failure) {
-        (*callback)([&] { return py::make_tuple(failure ? exception_object(failure) : py::none()); });
+    return [call = Done(std::move(done))](const std::exception_ptr &failure) mutable {
+        call(failure, [] { return py::none(); });
+    };
+}
+
+template <class Result, class Convert>
+Runner::ResultHandler<Result> handler_of(py::function done, Convert convert) {
+    return [call = Done(std::move(done)), convert](const std::exception_ptr &failure, Result result) mutable {
+        call(failure, [&] { return convert(std::move(result)); });
     };
 }
 
@@ -31,12 +59,33 @@ Runner::FrameNumber submit(Runner &runner, const py::list &inputs, const py::lis
     return runner.submit(sources, destinations, std::move(handler));
 }
 
-Runner::FrameNumber submit_image(Runner &runner, const ModelFile &model, const Pixels &image,
+Runner::FrameNumber submit_photo(Runner &runner, const Pixels &image, const std::string &preprocess,
                                  const py::list &outputs, py::function done) {
     const auto destinations = tensors_of(outputs, "output", Access::write);
     Runner::Handler handler = handler_of(std::move(done));
     const py::gil_scoped_release unlocked;
-    return runner.submit(model, image.view(), destinations, std::move(handler));
+    return runner.submit(image.view(), preprocess, destinations, std::move(handler));
+}
+
+Runner::FrameNumber classify(Runner &runner, const ModelFile &model, const Pixels &image, int top,
+                             py::function done) {
+    auto handler = handler_of<Predictions>(std::move(done), prediction_list);
+    const py::gil_scoped_release unlocked;
+    return runner.classify(model, image.view(), top, std::move(handler));
+}
+
+Runner::FrameNumber detect(Runner &runner, const ModelFile &model, const Pixels &image, float score,
+                           float iou, int most, py::function done) {
+    auto handler = handler_of<std::vector<Detection>>(std::move(done), detection_list);
+    const py::gil_scoped_release unlocked;
+    return runner.detect(model, image.view(), {score, iou, most}, std::move(handler));
+}
+
+Runner::FrameNumber segment(Runner &runner, const ModelFile &model, const Pixels &image, int classes,
+                            py::function done) {
+    auto handler = handler_of<Segmentation>(std::move(done), label_arrays);
+    const py::gil_scoped_release unlocked;
+    return runner.segment(model, image.view(), classes, std::move(handler));
 }
 
 void mark(Runner &runner, py::function done) {
@@ -64,8 +113,12 @@ void bind_runner(py::module_ &module) {
              py::arg("max_wait") = 0.0, py::arg("check_finite") = false)
         .def("describe", &Runner::describe)
         .def("submit", &submit, py::arg("inputs"), py::arg("outputs"), py::arg("done"))
-        .def("submit_image", &submit_image, py::arg("model"), py::arg("image"), py::arg("outputs"),
+        .def("submit_photo", &submit_photo, py::arg("image"), py::arg("preprocess"), py::arg("outputs"),
              py::arg("done"))
+        .def("classify", &classify, py::arg("model"), py::arg("image"), py::arg("top"), py::arg("done"))
+        .def("detect", &detect, py::arg("model"), py::arg("image"), py::arg("score"), py::arg("iou"),
+             py::arg("most"), py::arg("done"))
+        .def("segment", &segment, py::arg("model"), py::arg("image"), py::arg("classes"), py::arg("done"))
         .def("mark", &mark, py::arg("done"))
         .def("cancel", &Runner::cancel, py::arg("frame"), py::call_guard<py::gil_scoped_release>())
         .def("close", &Runner::close, py::arg("cancel") = false, py::call_guard<py::gil_scoped_release>())

@@ -71,9 +71,12 @@ std::vector<std::exception_ptr> FrameSession::run(std::span<const Frame *const> 
         members.push_back({i, first});
         first += frames[i]->images();
     }
-    if (members.size() > 1 && !failure_of([&] { run_together(frames, members); })) return failures;
+    const bool together = members.size() > 1 && !failure_of([&] { run_together(frames, members); });
     for (const Member &member : members)
-        failures[member.frame] = failure_of([&] { run_alone(*frames[member.frame], member.first); });
+        failures[member.frame] = failure_of([&] {
+            const Frame &frame = *frames[member.frame];
+            together ? hand_over(frame, member.first) : run_alone(frame, member.first);
+        });
     return failures;
 }
 
@@ -84,21 +87,24 @@ void FrameSession::place(const Frame &frame, std::int64_t first) {
 }
 
 void FrameSession::run_alone(const Frame &frame, std::int64_t first) {
-    if (frame.fill)
-        session_.run(inputs_.views(first, frame.images()), frame.outputs);
-    else
-        session_.run(frame.inputs, frame.outputs);
+    const std::vector<TensorView> inputs = frame.fill ? inputs_.views(first, frame.images()) : frame.inputs;
+    if (!frame.read) return session_->run(inputs, frame.outputs);
+    outputs_.reserve(frame.outputs, frame.images());
+    const std::vector<TensorView> outputs = outputs_.views(0, frame.images());
+    session_->run(inputs, outputs);
+    frame.read(outputs);
 }
 
 void FrameSession::run_together(std::span<const Frame *const> frames, std::span<const Member> members) {
     const std::int64_t images = members.back().first + frames[members.back().frame]->images();
     outputs_.reserve(frames.front()->outputs, images);
-    session_.run(inputs_.views(0, images), outputs_.views(0, images));
-    for (const Member &member : members) {
-        const Frame &frame = *frames[member.frame];
-        const std::vector<TensorView> views = outputs_.views(member.first, frame.images());
-        for (std::size_t i = 0; i < views.size(); ++i) copy_elements(views[i], frame.outputs[i]);
-    }
+    session_->run(inputs_.views(0, images), outputs_.views(0, images));
+}
+
+void FrameSession::hand_over(const Frame &frame, std::int64_t first) {
+    const std::vector<TensorView> views = outputs_.views(first, frame.images());
+    if (frame.read) return frame.read(views);
+    for (std::size_t i = 0; i < views.size(); ++i) copy_elements(views[i], frame.outputs[i]);
 }
 
 } // namespace mpscnn::engine

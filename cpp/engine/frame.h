@@ -19,25 +19,26 @@ public:
 
 /// One run that a runner is asked for: a photo, or a batch.
 struct Frame {
-    /// Writes the inputs, which lie without gaps; on a thread of the runner's. The frame fails with what it
-    /// throws.
+    /// Writes the inputs, or makes a result of the outputs. They lie without gaps, and are the session's own;
+    /// called on the session's thread. The frame fails with what is thrown.
     using Fill = std::function<void(std::span<const TensorView> inputs)>;
+    using Read = std::function<void(std::span<const TensorView> outputs)>;
 
-    std::vector<TensorView> inputs; ///< with `fill` their shapes and types only
-    std::vector<TensorView> outputs;
-    Fill fill; ///< none: the inputs are in memory of the caller's
-    Completion done;
+    std::vector<TensorView> inputs;  ///< with `fill` their shapes and types only
+    std::vector<TensorView> outputs; ///< with `read` likewise
+    Fill fill;                       ///< none: the inputs are in memory of the caller's
+    Read read;                       ///< none: the outputs are
+    Completion done;                 ///< a runner's
 
     std::int64_t images() const { return inputs.front().shape[0]; }
     /// Whether both could be parts of one batch.
     bool goes_with(const Frame &other) const;
 };
 
-/// Runs frames in a session, several as one batch.
+/// Runs frames in a session, several as one batch. Not for several threads at once.
 class FrameSession {
 public:
-    FrameSession(std::shared_ptr<Program> program, const SessionOptions &options)
-        : session_(std::move(program), options) {}
+    explicit FrameSession(std::shared_ptr<Session> session) : session_(std::move(session)) {}
 
     /// Frames that go together. What went wrong with each, or nothing: when the batch fails, its frames are
     /// run again one by one, so that one frame's failure is not another's.
@@ -68,8 +69,10 @@ private:
     void place(const Frame &frame, std::int64_t first);
     void run_alone(const Frame &frame, std::int64_t first);
     void run_together(std::span<const Frame *const> frames, std::span<const Member> members);
+    /// What a frame gets of a batch's outputs.
+    void hand_over(const Frame &frame, std::int64_t first);
 
-    Session session_;
+    std::shared_ptr<Session> session_;
     Staging inputs_, outputs_;
 };
 

@@ -74,7 +74,7 @@ struct Runner::Crew {
         const SessionOptions session{
             .threads = division.threads, .check_finite = options.check_finite, .inflight = 1};
         for (int i = 0; i < division.sessions; ++i)
-            sessions.push_back(std::make_unique<FrameSession>(program, session));
+            sessions.push_back(std::make_unique<FrameSession>(std::make_shared<Session>(program, session)));
     }
 
     const std::shared_ptr<Program> program;
@@ -250,12 +250,14 @@ void Runner::require_alive() const {
 
 Runner::FrameNumber Runner::submit(Frame frame) {
     require_alive();
-    std::span<const TensorView> read; // filled ones are the runner's own
+    std::span<const TensorView> read, written; // what lies in memory of the caller's
     if (!frame.fill) read = frame.inputs;
-    check_elements(*crew_->program, read, frame.outputs);
+    if (!frame.read) written = frame.outputs;
+    check_elements(*crew_->program, read, written);
     std::vector<Shape> shapes;
     for (const TensorView &input : frame.inputs) shapes.push_back(input.shape);
-    check_outputs(*crew_->program, *crew_->program->plan_for(shapes), read, frame.outputs);
+    const auto plan = crew_->program->plan_for(shapes);
+    if (!frame.read) check_outputs(*crew_->program, *plan, read, written);
     auto journey = std::make_unique<Journey>();
     journey->frame = std::move(frame);
     return crew_->add(std::move(journey));

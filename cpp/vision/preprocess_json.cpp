@@ -23,10 +23,11 @@ Json to_array(const std::array<float, 3> &values, int channels) {
 }
 
 void read_array(const JsonView &value, int channels, std::array<float, 3> &result) {
-    if (value.size() != static_cast<std::size_t>(channels))
-        value.refuse("has " + std::to_string(value.size()) + " numbers, the channel order needs " +
+    const std::size_t count = value.array().size();
+    if (count != static_cast<std::size_t>(channels))
+        value.refuse("has " + std::to_string(count) + " numbers, the channel order needs " +
                      std::to_string(channels));
-    for (std::size_t i = 0; i < value.size(); ++i) result[i] = value.at(i).get<float>();
+    for (std::size_t i = 0; i < count; ++i) result[i] = value.at(i).get<float>();
 }
 
 Preprocess read_fields(const JsonView &json) {

@@ -15,7 +15,7 @@ from mpscnn.network import Network
 from mpscnn.photo import open_photo
 from mpscnn.session_pool import SessionPool
 
-__all__ = ["FeatureExtractor", "extractor_network"]
+__all__ = ["FeatureExtractor", "extractor_network", "is_network_input"]
 
 
 def extractor_network(network: Network, layers: str | Sequence[str], pooling: str | None = None) -> Network:
@@ -107,29 +107,37 @@ class FeatureExtractor:
             ImageError: a photo cannot be read. ShapeError: an array does not fit, or the network's input has no fixed
                 size to which a photo could be resized. UnsupportedError: photos for a network without preprocessing.
         """
-        inputs = image if _is_network_input(image) else self._prepared(_photos(image))
+        inputs = image if is_network_input(image) else self._prepared(_photos(image))
         with self._sessions.session() as session:
             results = session.run(inputs)
-        values = results.values() if isinstance(results, dict) else [results]
-        return dict(zip(self.layers, values, strict=True))
+        return self._named(list(results.values()) if isinstance(results, dict) else [results])
 
     __call__ = run
 
+    def _named(self, outputs: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """The program's outputs by the names of the layers asked for."""
+        return dict(zip(self.layers, outputs, strict=True))
+
     def _prepared(self, photos: list[Any]) -> NDArray[np.float32]:
-        if self.preprocess is None:
-            raise UnsupportedError(
-                f"network {self.network.name!r}: the model file does not say how a photo becomes its input; give "
-                "floats (n, height, width, channels)"
-            )
-        height, width, channels = self._image_extents()
-        text = json.dumps(dict(self.preprocess))
+        height, width, channels = self._photo_extents()
+        text = self._preprocess_json()
         inputs = np.empty((len(photos), height, width, channels), np.float32)
         for row, photo in zip(inputs, photos, strict=True):
             opened = open_photo(photo)
             _core.preprocess(opened.core, text, row)
         return inputs
 
-    def _image_extents(self) -> tuple[int, int, int]:
+    def _preprocess_json(self) -> str:
+        """How a photo becomes the input. Raises UnsupportedError where nothing says it."""
+        if self.preprocess is None:
+            raise UnsupportedError(
+                f"network {self.network.name!r}: the model file does not say how a photo becomes its input; give "
+                "floats (n, height, width, channels)"
+            )
+        return json.dumps(dict(self.preprocess))
+
+    def _photo_extents(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the input that a photo becomes. Raises ShapeError where they are free."""
         if len(self.program.inputs) != 1:
             raise ShapeError(
                 f"network {self.network.name!r} has {len(self.program.inputs)} inputs, photos fill one"
@@ -144,7 +152,8 @@ class FeatureExtractor:
         return height, width, channels
 
 
-def _is_network_input(image: Any) -> bool:
+def is_network_input(image: Any) -> bool:
+    """Whether it is the network's input as it is, and no photo."""
     return isinstance(image, np.ndarray) and image.dtype.kind == "f" and image.ndim not in (2, 3)
 
 

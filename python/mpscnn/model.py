@@ -10,18 +10,17 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
 from mpscnn import _core
-from mpscnn.detection import Box, Detection, Detections
-from mpscnn.detector import DetectionHead, limits
+from mpscnn.detection import Detections
+from mpscnn.detector import DetectionHead
 from mpscnn.errors import ParameterError
 from mpscnn.features import FeatureExtractor
 from mpscnn.network import Network
 from mpscnn.photo import Photo, open_photo
+from mpscnn.photo_tasks import PhotoTask, Result, classifying, detecting, segmenting
 from mpscnn.program import Program, Session
 from mpscnn.registry.catalogue import BUNDLED_MODEL
-from mpscnn.results import Classification, Prediction
+from mpscnn.results import Classification
 from mpscnn.segmentation import Segmentation
 from mpscnn.session_pool import SessionPool
 
@@ -129,30 +128,7 @@ class Model:
             ImageError: the photo cannot be read. ShapeError or UnsupportedError: the model is no classifier, or takes
                 no photos. ParameterError: `top` is below 1, or a result is NaN.
         """
-        checked_top(top)
-        opened = open_photo(photo)
-        with self.session() as session:
-            started = time.perf_counter()
-            ranked = self._core.classify(session._session, opened.core, top or 0)
-            milliseconds = 1000.0 * (time.perf_counter() - started)
-        return self._classification(ranked, milliseconds, _kept(photo, opened))
-
-    def _result(
-        self, outputs: Sequence[NDArray[Any]], milliseconds: float, *, top: int | None
-    ) -> Classification:
-        """What `predict` gives, from the program's outputs for one photo."""
-        return self._classification(
-            self._core.rank(self.program._program, outputs[0], top or 0), milliseconds
-        )
-
-    def _classification(
-        self, ranked: list[tuple[str, int, float]], milliseconds: float, photo: Any = None
-    ) -> Classification:
-        predictions = tuple(Prediction(label, probability, index) for label, index, probability in ranked)
-        program = self.program
-        return Classification(
-            predictions, program.device, program.precision, program.reason, milliseconds, photo
-        )
+        return self._run(classifying(self, top=top), photo)
 
     def detect(
         self, photo: Any, *, score: float | None = None, iou: float | None = None, most: int | None = None
@@ -170,22 +146,7 @@ class Model:
             ImageError: the photo cannot be read. ShapeError or UnsupportedError: the model is no detector, or takes no
                 photos. ParameterError: a limit is out of range, or a result is NaN or infinite.
         """
-        wanted = limits(score, iou, most)
-        opened = open_photo(photo)
-        with self.session() as session:
-            started = time.perf_counter()
-            found = self._core.detect(session._session, opened.core, *wanted)
-            milliseconds = 1000.0 * (time.perf_counter() - started)
-        program = self.program
-        return Detections(
-            tuple(Detection(label, value, Box(*box), index) for label, index, value, box, _ in found),
-            opened.size,
-            program.device,
-            program.precision,
-            program.reason,
-            milliseconds,
-            _kept(photo, opened),
-        )
+        return self._run(detecting(self, score=score, iou=iou, most=most), photo)
 
     def segment(self, photo: Any, *, scores: bool = False) -> Segmentation:
         """The class of every pixel of a photo, at the photo's size.
@@ -198,24 +159,15 @@ class Model:
             ImageError: the photo cannot be read. ShapeError or UnsupportedError: the model is no segmenter, or takes no
                 photos. ParameterError: a score is NaN.
         """
+        return self._run(segmenting(self, scores=scores), photo)
+
+    def _run(self, task: PhotoTask[Result], photo: Any) -> Result:
         opened = open_photo(photo)
-        classes = int(next(iter(self.program.outputs.values()))[-1] or 0)
         with self.session() as session:
             started = time.perf_counter()
-            labels, values = self._core.segment(session._session, opened.core, classes if scores else 0)
+            found = task.run(session._session, opened.core)
             milliseconds = 1000.0 * (time.perf_counter() - started)
-        names = self.labels or [f"class {index}" for index in range(classes)]
-        program = self.program
-        return Segmentation(
-            labels,
-            tuple(names),
-            program.device,
-            program.precision,
-            program.reason,
-            milliseconds,
-            values,
-            _kept(photo, opened),
-        )
+        return task.result(found, opened, milliseconds, _kept(photo, opened))
 
     def session(self) -> AbstractContextManager[Session]:
         """Lends a session of this model's program to one caller; sessions are reused."""
@@ -246,10 +198,3 @@ class Model:
 def _kept(photo: Any, opened: Photo) -> Any:
     """The photo for a result: as it was given, but of a file object, which is read only once, its pixels."""
     return opened if hasattr(photo, "read") else photo
-
-
-def checked_top(top: int | None) -> int | None:
-    """The number of classes wanted, None for all of them."""
-    if top is not None and (isinstance(top, bool) or not isinstance(top, int) or top < 1):
-        raise ParameterError(f"top must be a number of at least 1, got {top!r}")
-    return top

@@ -21,15 +21,13 @@ class OrderedResults:
     An iteration that a failing frame or a signal has interrupted may be continued: no result is lost.
     """
 
-    def __init__(
-        self, runner: Runner, frames: Frames, options: dict[str, Any], return_exceptions: bool
-    ) -> None:
+    def __init__(self, runner: Runner, frames: Frames, wanted: Any, return_exceptions: bool) -> None:
         if isinstance(frames, (str, bytes)) or not isinstance(frames, (Iterable, AsyncIterable)):
             raise ParameterError(f"map: expected an iterable of frames, got {type(frames).__name__}")
         self._runner = runner
         self._frames = iter(frames) if isinstance(frames, Iterable) else None
         self._async_frames = aiter(frames) if isinstance(frames, AsyncIterable) else None
-        self._options = options
+        self._wanted = wanted
         self._return_exceptions = return_exceptions
         self._in_hand: list[Any] = []
         """A frame that was taken from the stream and has no place yet: kept where the wait is interrupted."""
@@ -55,7 +53,7 @@ class OrderedResults:
             try:
                 if not self._in_hand:
                     self._in_hand.append(next(self._frames))
-                self._pending.append(self._runner._submit(self._in_hand[0], self._options))
+                self._pending.append(self._runner._submit(self._in_hand[0], self._wanted))
                 self._in_hand.clear()
             except Exception as raised:
                 self._end(raised)
@@ -75,7 +73,7 @@ class OrderedResults:
             try:
                 if not self._in_hand:
                     self._in_hand.append(await self._next_frame())
-                self._pending.append(await self._runner._submit_async(self._in_hand[0], self._options))
+                self._pending.append(await self._runner._submit_async(self._in_hand[0], self._wanted))
                 self._in_hand.clear()
             except Exception as raised:
                 self._end(raised)

@@ -7,31 +7,27 @@ import contextlib
 import json
 import os
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, wait
-from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mpscnn import _core
-from mpscnn.errors import Error, ParameterError, StateError, UnsupportedError
-from mpscnn.model import Model, checked_top
+from mpscnn.errors import Error, ParameterError, StateError
+from mpscnn.frames import frames_of
 from mpscnn.ordered_results import OrderedResults
-from mpscnn.photo import Photo, open_photo
 from mpscnn.places import Places
 from mpscnn.program import Program, thread_count
 
 if TYPE_CHECKING:
+    from mpscnn.features import FeatureExtractor
+    from mpscnn.model import Model
     from mpscnn.ordered_results import Frames
 
-Done = Callable[[BaseException | None], None]
-Finish = Callable[[], Any]
+Finish = Callable[[Any], Any]
+"""Makes a frame's result of what the core found."""
 
 
 class FrameFuture(Future[Any]):
@@ -81,7 +77,7 @@ class FrameFuture(Future[Any]):
         if runner._in_delivery():
             raise StateError("a callback of a frame cannot wait for the frames behind it")
 
-    def _settle(self, error: BaseException | None, finish: Finish) -> None:
+    def _settle(self, error: BaseException | None, finish: Finish, found: Any = None) -> None:
         self._runner = None
         if isinstance(error, CancelledError):
             super().cancel()
@@ -90,7 +86,7 @@ class FrameFuture(Future[Any]):
         if not self.set_running_or_notify_cancel():
             return
         try:
-            result = None if error is not None else finish()
+            result = None if error is not None else finish(found)
         except BaseException as raised:  # whatever it is, it is this frame's and no other's
             error = raised
         if error is not None:
@@ -110,8 +106,9 @@ class Runner:
     process needs a runner of its own.
 
     Args:
-        model: a `Model` that classifies: frames are photos, results are those of `Model.classify`. Or a `Program`:
-            frames are its input arrays, (n, height, width, channels), results are those of `Session.run`.
+        model: a `Model`: frames are photos, results those of `Model.predict`. Or a `FeatureExtractor`: frames are
+            single photos, or floats (n, height, width, channels), results those of its `run`. Or a `Program`: frames
+            are its input arrays, (n, height, width, channels), results those of `Session.run`.
         inflight: requests that may be under way at once, 1 to 32. A GPU has as many queued. The CPU works on as many at
             once as its cores allow, one core for each, and has the others ready.
         threads: threads of the CPU for each request; "auto": its cores are shared out among the requests.
@@ -122,11 +119,12 @@ class Runner:
 
     Raises:
         ParameterError: an argument out of its range; `max_batch` with a network whose images depend on each other.
+        UnsupportedError: a model that says nothing of preprocessing, or has no image input of a fixed size.
     """
 
     def __init__(
         self,
-        model: Model | Program,
+        model: Model | FeatureExtractor | Program,
         inflight: int = 3,
         *,
         threads: int | str = "auto",
@@ -138,7 +136,7 @@ class Runner:
         _require_count("max_batch", max_batch, 1024)
         if isinstance(max_wait, bool) or not isinstance(max_wait, (int, float)) or not 0 <= max_wait <= 1e6:
             raise ParameterError(f"max_wait must be a number of seconds from 0 to 1e6, got {max_wait!r}")
-        self._frames = _frames_of(model)
+        self._frames = frames_of(model)
         self.program: Program = self._frames.program
         self._core = _core.Runner(
             self.program._program, inflight, thread_count(threads), max_batch, float(max_wait), check_finite
@@ -165,13 +163,14 @@ class Runner:
         Args:
             frame: a photo, see `mpscnn.photo.open_photo`; or array(s), see `Session.run`. Arrays must not be written
                 before the future is done.
-            options: for a model those of `Model.classify`, for a program `out`.
+            options: for a model those of the method that `Model.predict` stands for, for a program `out`.
 
         Raises:
+            TypeError, ParameterError: an option that there is not, or out of its range.
             StateError: the runner is closed, was made before this process was forked, or has no place for a frame that
                 one of its callbacks submits.
         """
-        return self._submit(frame, self._frames.checked(**options))
+        return self._submit(frame, self._frames.checked(options))
 
     def map(
         self,
@@ -190,9 +189,9 @@ class Runner:
             return_exceptions: give the exception of a failing frame in its place instead of raising it.
             options: as for `submit`, for every frame.
         """
-        checked = self._frames.checked(**options)
+        wanted = self._frames.checked(options)
         self._require_open()
-        return OrderedResults(self, frames, checked, return_exceptions)
+        return OrderedResults(self, frames, wanted, return_exceptions)
 
     def close(self, *, cancel: bool = False) -> None:
         """Takes no more frames, and returns when every one that was taken is done. Closing again does nothing.
@@ -225,7 +224,7 @@ class Runner:
         threads = "" if self.program.device != "cpu" else f", {self.sessions} x {self.threads} threads"
         return f"<Runner of {self.program!r}: {state}{threads}>"
 
-    def _submit(self, frame: Any, options: dict[str, Any]) -> FrameFuture:
+    def _submit(self, frame: Any, wanted: Any) -> FrameFuture:
         self._require_open()
         if not self._free.take_free():
             if self._in_delivery():
@@ -234,21 +233,21 @@ class Runner:
                     "the frames behind it"
                 )
             self._free.take()
-        return self._start(frame, options)
+        return self._start(frame, wanted)
 
-    async def _submit_async(self, frame: Any, options: dict[str, Any]) -> FrameFuture:
+    async def _submit_async(self, frame: Any, wanted: Any) -> FrameFuture:
         self._require_open()
         await self._free.take_async()
-        return self._start(frame, options)
+        return self._start(frame, wanted)
 
-    def _start(self, frame: Any, options: dict[str, Any]) -> FrameFuture:
+    def _start(self, frame: Any, wanted: Any) -> FrameFuture:
         """With a place taken."""
         future = FrameFuture(self)
         self._under_way.add(future)
         try:
             try:
-                run = self._frames.prepare(frame, **options)
-                # `done` keeps the run's arrays.
+                run = self._frames.prepare(frame, wanted)
+                # `done` keeps what the run needs.
                 done = partial(self._deliver, future, run.finish)
                 future._number = run.submit(self._core, done)
             except StateError:
@@ -262,15 +261,17 @@ class Runner:
             raise
         return future
 
-    def _deliver(self, future: FrameFuture, finish: Finish, error: BaseException | None) -> None:
+    def _deliver(self, future: FrameFuture, finish: Finish, error: BaseException | None, found: Any) -> None:
         """On the core's one thread for that, frame by frame."""
         self._delivery_thread = threading.get_ident()
         self._free.release()
-        future._settle(error, finish)
+        future._settle(error, finish, found)
         self._under_way.discard(future)
 
-    def _deliver_failure(self, future: FrameFuture, failure: Exception, _: BaseException | None) -> None:
-        self._deliver(future, _no_result, failure)
+    def _deliver_failure(
+        self, future: FrameFuture, failure: Exception, _: BaseException | None, found: Any
+    ) -> None:
+        self._deliver(future, _no_result, failure, found)
 
     def _cancel(self, number: int) -> bool:
         return os.getpid() == self._process and self._core.cancel(number)
@@ -285,90 +286,8 @@ class Runner:
             raise StateError("the runner is closed")
 
 
-def _no_result() -> None:
+def _no_result(_: Any) -> None:
     """Of a frame that failed before it was run."""
-
-
-@dataclass(frozen=True, eq=False)
-class _ArrayRun:
-    """A frame of a program."""
-
-    inputs: list[NDArray[Any]]
-    outputs: list[NDArray[Any]]
-    result: Any
-
-    def submit(self, core: _core.Runner, done: Done) -> int:
-        return core.submit(self.inputs, self.outputs, done)
-
-    def finish(self) -> Any:
-        return self.result
-
-
-@dataclass(frozen=True)
-class _ProgramFrames:
-    program: Program
-
-    def checked(self, *, out: Any = None) -> dict[str, Any]:
-        return {"out": out}
-
-    def prepare(self, x: Any, *, out: Any) -> _ArrayRun:
-        inputs, outputs = self.program._arrays(x, out)
-        return _ArrayRun(inputs, outputs, self.program._result(outputs, out))
-
-
-@dataclass(frozen=True, eq=False)
-class _PhotoRun:
-    """A frame of a model."""
-
-    model: Model
-    photo: Photo
-    outputs: list[NDArray[Any]]
-    begun: float
-    options: dict[str, Any]
-
-    def submit(self, core: _core.Runner, done: Done) -> int:
-        return core.submit_image(self.model._core, self.photo.core, self.outputs, done)
-
-    def finish(self) -> Any:
-        milliseconds = 1000.0 * (time.perf_counter() - self.begun)
-        return self.model._result(self.outputs, milliseconds, **self.options)
-
-
-class _ModelFrames:
-    def __init__(self, model: Model) -> None:
-        self.model = model
-        self.program = model.program
-        shapes = list(self.program.inputs.values())
-        size = [extent for extent in shapes[0][1:] if extent is not None]
-        if model.preprocess is None or len(shapes) != 1 or len(shapes[0]) != 4 or len(size) != 3:
-            raise UnsupportedError(
-                f"Runner: photos need a model file with preprocessing and one image input of a fixed size; "
-                f"{model!r} has inputs {self.program.inputs} and "
-                f"{'no' if model.preprocess is None else 'a'} preprocessing. Give the runner its program, and arrays"
-            )
-        if model.task != "classification":
-            raise UnsupportedError(
-                f"Runner: takes the photos of classifiers, {model!r} is for {model.task}; give the runner its program, "
-                "and arrays"
-            )
-        self._output_shapes = self.program.output_shapes((1, *size))
-
-    def checked(self, *, top: int | None = None) -> dict[str, Any]:
-        return {"top": checked_top(top)}
-
-    def prepare(self, photo: Any, **options: Any) -> _PhotoRun:
-        begun = time.perf_counter()
-        opened = open_photo(photo)
-        outputs = [np.empty(shape, np.float32) for shape in self._output_shapes]
-        return _PhotoRun(self.model, opened, outputs, begun, options)
-
-
-def _frames_of(model: Model | Program) -> _ProgramFrames | _ModelFrames:
-    if isinstance(model, Model):
-        return _ModelFrames(model)
-    if isinstance(model, Program):
-        return _ProgramFrames(model)
-    raise ParameterError(f"Runner: expected a Model or a Program, got {type(model).__name__}")
 
 
 def _require_count(name: str, value: int, most: int) -> None:

@@ -1,6 +1,7 @@
 // The runner of the C interface.
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -116,7 +117,32 @@ TEST(photos_are_classified_as_by_the_model) {
         }
         mpscnn_predictions_release(ranked);
     }
+    // The same ranked by the runner; by the handler's time it is there.
+    mpscnn_predictions *best = nullptr;
+    Told ranked;
+    CHECK(succeeded(mpscnn_runner_classify(runner, model, &photo, 1, &best, tell, &ranked, nullptr)));
+    CHECK(succeeded(mpscnn_runner_wait(runner)));
+    CHECK(ranked.times == 1 && ranked.status == MPSCNN_OK && mpscnn_predictions_count(best) == 1);
+    mpscnn_prediction a{}, b{};
+    CHECK(succeeded(mpscnn_predictions_get(expected, 0, &a)));
+    CHECK(succeeded(mpscnn_predictions_get(best, 0, &b)));
+    CHECK(a.index == b.index && a.probability == b.probability);
+    mpscnn_predictions_release(best);
+    // And preprocessed as the caller says.
+    const mpscnn_tensor first = floats(results[0], {1, classes}), second = floats(results[1], {1, classes});
+    CHECK(succeeded(
+        mpscnn_runner_submit_photo(runner, &photo, R"("unit")", &first, 1, tell, &told[0], nullptr)));
+    CHECK(succeeded(
+        mpscnn_runner_submit_photo(runner, &photo, R"("tensorflow")", &second, 1, tell, &told[1], nullptr)));
+    CHECK(succeeded(mpscnn_runner_wait(runner)));
+    for (int i = 0; i < classes; ++i)
+        CHECK(std::fabs(results[1][i] - (2.0f * results[0][i] - 10.0f)) < 1e-4f);
+    CHECK(refused(mpscnn_runner_submit_photo(runner, &photo, "{", &first, 1, tell, &told[0], nullptr),
+                  MPSCNN_ERROR_PARAMETER, "JSON"));
+    CHECK(refused(mpscnn_runner_submit_photo(runner, &photo, nullptr, &first, 1, tell, &told[0], nullptr),
+                  MPSCNN_ERROR_PARAMETER, "preprocess"));
     mpscnn_predictions_release(expected);
+    told[0].times = 1;
 
     photo.width = 0; // what is wrong with a photo is its own failure
     const mpscnn_tensor output = floats(results[0], {1, classes});
@@ -175,6 +201,27 @@ TEST(runners_refuse_what_does_not_fit) {
                   MPSCNN_ERROR_PARAMETER, "image"));
     CHECK(refused(mpscnn_runner_submit_image(runner, plain, &photo, &shot.output, 1, tell, nullptr, nullptr),
                   MPSCNN_ERROR_UNSUPPORTED, "mpscnn.preprocess"));
+    mpscnn_predictions *predictions = nullptr;
+    mpscnn_detections *detections = nullptr;
+    std::uint8_t label = 9;
+    mpscnn_model *tiny = parsed(model_bytes());
+    const auto classify = [&](const mpscnn_model *model, int top, mpscnn_predictions **into) {
+        return mpscnn_runner_classify(runner, model, &photo, top, into, tell, nullptr, nullptr);
+    };
+    CHECK(refused(classify(nullptr, 0, &predictions), MPSCNN_ERROR_PARAMETER, "model"));
+    CHECK(refused(classify(tiny, 0, nullptr), MPSCNN_ERROR_PARAMETER, "predictions"));
+    CHECK(refused(classify(tiny, -1, &predictions), MPSCNN_ERROR_PARAMETER, "top must be at least 0"));
+    CHECK(refused(classify(plain, 0, &predictions), MPSCNN_ERROR_UNSUPPORTED, "mpscnn.preprocess"));
+    CHECK(refused(mpscnn_runner_detect(runner, tiny, &photo, nullptr, &detections, tell, nullptr, nullptr),
+                  MPSCNN_ERROR_UNSUPPORTED, "is no detector"));
+    CHECK(refused(mpscnn_runner_detect(runner, tiny, &photo, nullptr, nullptr, tell, nullptr, nullptr),
+                  MPSCNN_ERROR_PARAMETER, "detections"));
+    CHECK(refused(mpscnn_runner_segment(runner, tiny, &photo, &label, nullptr, 0, tell, nullptr, nullptr),
+                  MPSCNN_ERROR_SHAPE, "is no segmenter"));
+    CHECK(refused(mpscnn_runner_segment(runner, tiny, &photo, nullptr, nullptr, 0, tell, nullptr, nullptr),
+                  MPSCNN_ERROR_PARAMETER, "labels"));
+    CHECK(!predictions && !detections && label == 9);
+    mpscnn_model_release(tiny);
     CHECK(refused(mpscnn_runner_mark(runner, nullptr, nullptr), MPSCNN_ERROR_PARAMETER, "handler"));
     CHECK(refused(mpscnn_runner_cancel(runner, 0, nullptr), MPSCNN_ERROR_PARAMETER, "cancelled"));
     CHECK(refused(mpscnn_runner_describe(nullptr, &text), MPSCNN_ERROR_PARAMETER, "runner"));

@@ -32,6 +32,7 @@ struct Shot {
         return {.inputs = {TensorView::dense(input.data(), DType::float32, shape)},
                 .outputs = {TensorView::dense(output.data(), DType::float32, shape)},
                 .fill = nullptr,
+                .read = nullptr,
                 .done = std::move(done)};
     }
     Frame frame() {
@@ -179,6 +180,7 @@ TEST(batches_of_the_callers_count_by_their_images) {
         runner.submit({.inputs = {TensorView::dense(input.data() + first, DType::float32, shape)},
                        .outputs = {TensorView::dense(output.data() + first, DType::float32, shape)},
                        .fill = nullptr,
+                       .read = nullptr,
                        .done = [&](std::exception_ptr failure) { done += failure ? 0 : 1; }});
     }
     runner.close(false); // two of three are more than four: the first waited for others
@@ -200,6 +202,7 @@ TEST(frames_are_read_and_written_with_their_strides) {
         runner.submit({.inputs = {source},
                        .outputs = {result},
                        .fill = nullptr,
+                       .read = nullptr,
                        .done = [&](std::exception_ptr failure) { done += failure ? 0 : 1; }});
     }
     runner.wait();
@@ -223,6 +226,37 @@ TEST(frames_that_are_filled_by_the_runner) {
     runner.wait();
     CHECK(frames[0].good() && frames[2].good() && frames[1].failed_with(ErrorKind::parameter));
     CHECK(script.runs == 1 && script.largest_batch == 2); // the one without a photo is not run
+}
+
+TEST(outputs_that_are_read_on_the_runners_threads) {
+    for (int max_batch : {1, 3}) {
+        scripted::Script script;
+        Runner runner(scripted::program(script), {.max_batch = max_batch, .max_wait = 1s});
+        std::vector<Shot> frames = shots(6);
+        frames[2].input[0] = scripted::failing;
+        float results[6] = {};
+        for (std::size_t i = 0; i < 6; ++i) {
+            Frame frame = frames[i].frame();
+            frame.outputs[0].data = nullptr;
+            frame.read = [&result = results[i], i](std::span<const TensorView> outputs) {
+                if (i == 4) fail(ErrorKind::parameter, "nothing can be made of it");
+                result = *static_cast<const float *>(outputs[0].data);
+            };
+            runner.submit(std::move(frame));
+        }
+        runner.close(false);
+        runner.wait();
+        for (std::size_t i = 0; i < 6; ++i) {
+            if (i == 2)
+                CHECK(frames[i].failed_with(ErrorKind::device) && results[i] == 0.0f);
+            else if (i == 4)
+                CHECK(frames[i].failed_with(ErrorKind::parameter) && results[i] == 0.0f);
+            else
+                CHECK(frames[i].times_done == 1 && !frames[i].failure &&
+                      results[i] == 2.0f * static_cast<float>(i));
+        }
+        CHECK(script.largest_batch == max_batch);
+    }
 }
 
 TEST(submitting_waits_for_a_place) {

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import photo_models
 import pytest
 from metal.emulation import Emulation
 from runner_frames import doubling_program, frame, value_of, with_pauses
@@ -81,3 +83,19 @@ def test_a_failing_batch_is_run_again_frame_by_frame(emulation: Emulation) -> No
 def test_check_finite_is_refused() -> None:
     with pytest.raises(mpscnn.UnsupportedError, match="check_finite"):
         mpscnn.Runner(doubling_program("metal"), check_finite=True)
+
+
+@pytest.mark.parametrize("task", photo_models.NETWORKS)
+def test_photos_give_what_predict_gives(tmp_path: Path, task: str) -> None:
+    model = photo_models.load(tmp_path, task, "metal")
+    for options in photo_models.OPTIONS[task]:
+        photo_models.check_runner(model, photo_models.photos(8), options, max_batch=2, max_wait=0.01)
+
+
+def test_features_are_those_of_the_extractor(tmp_path: Path) -> None:
+    extractor = photo_models.load(tmp_path, "classification", "metal").features(["pool", "dense"])
+    photos = photo_models.photos(4)
+    with mpscnn.Runner(extractor, max_batch=2, max_wait=0.01) as runner:
+        for photo, result in zip(photos, runner.map(photos), strict=True):
+            for layer, values in extractor.run(photo).items():
+                np.testing.assert_array_equal(result[layer], values)

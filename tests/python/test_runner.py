@@ -9,18 +9,13 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from command_line import save_colour_model, save_photo
 from runner_frames import Gate, doubling_program, frame, in_callback, value_of, with_pauses
 
 import mpscnn
-
-PHOTOS = [(color, (20 + i, 30 - i)) for i, color in enumerate(["red", "green", "blue"] * 4)]
-
 
 # ---- Order --------------------------------------------------------------------------------------------------------
 
@@ -410,57 +405,6 @@ def test_a_runner_nobody_holds_finishes_its_frames() -> None:
     assert value_of(future.result(timeout=60)) == 4
 
 
-# ---- Photos -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> mpscnn.Model:
-    return mpscnn.load(save_colour_model(tmp_path / "colours.safetensors"))
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> list[Path]:
-    return [save_photo(tmp_path / f"{i}.png", color, size) for i, (color, size) in enumerate(PHOTOS)]
-
-
-@pytest.mark.parametrize("max_batch", [1, 3])
-def test_photos_are_predicted_as_by_the_model(
-    model: mpscnn.Model, photos: list[Path], max_batch: int
-) -> None:
-    with mpscnn.Runner(model, max_batch=max_batch, max_wait=0.01) as runner:
-        for photo, (color, _), result in zip(photos, PHOTOS, runner.map(photos), strict=True):
-            assert result.predictions == model.predict(photo).predictions
-            assert result.predictions[0].label == color
-            assert (result.device, result.precision) == ("cpu", "float32")
-            assert 0 < result.milliseconds < 60_000
-        assert len(runner.submit(np.zeros((5, 6, 3), np.uint8), top=2).result()) == 2
-
-
-def test_a_photo_that_cannot_be_read_fails_alone(
-    model: mpscnn.Model, photos: list[Path], tmp_path: Path
-) -> None:
-    (tmp_path / "damaged.png").write_bytes(photos[0].read_bytes()[:60])
-    stream: list[Any] = [photos[0], tmp_path / "missing.png", photos[1], tmp_path / "damaged.png", photos[2]]
-    with mpscnn.Runner(model, max_batch=3, max_wait=0.01) as runner:
-        results = list(runner.map(stream, return_exceptions=True, top=1))
-        assert [results[i].predictions[0].label for i in (0, 2, 4)] == ["red", "green", "blue"]
-        assert "missing.png: cannot be read" in str(results[1])
-        assert "damaged.png" in str(results[3])
-        with pytest.raises(mpscnn.ParameterError, match="top must be"):
-            runner.submit(photos[0], top=0)
-        with pytest.raises(TypeError, match="out"):
-            runner.submit(photos[0], out=None)
-
-
-def test_models_that_take_no_photos_are_refused(tmp_path: Path) -> None:
-    network = mpscnn.Network(input=(None, None, 3), name="free")
-    network.output(network.conv2d(network.input, 2, 3))
-    network.initialize_weights()
-    network.save(tmp_path / "free.safetensors")
-    with pytest.raises(mpscnn.UnsupportedError, match=r"one image input of a fixed size.*no preprocessing"):
-        mpscnn.Runner(mpscnn.load(tmp_path / "free.safetensors"))
-
-
 # ---- Arguments ----------------------------------------------------------------------------------------------------
 
 
@@ -485,7 +429,9 @@ def test_arguments_are_checked(arguments: dict[str, Any], message: str) -> None:
 
 
 def test_what_it_runs_is_checked() -> None:
-    with pytest.raises(mpscnn.ParameterError, match="expected a Model or a Program, got Session"):
+    with pytest.raises(
+        mpscnn.ParameterError, match="expected a Model, a FeatureExtractor or a Program, got Session"
+    ):
         mpscnn.Runner(doubling_program().session())  # type: ignore[arg-type]
     network = mpscnn.Network(input=(4, 4, 2), name="moments")
     network.output(network.batch_statistics(network.input, name="statistics"))

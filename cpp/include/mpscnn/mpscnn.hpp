@@ -661,6 +661,17 @@ struct Segmentation {
     int height, width, classes;
     std::vector<std::uint8_t> labels;
     std::vector<float> scores; ///< of every class of every pixel, where wanted
+
+    /// With memory for a photo; `classes` 0: without scores.
+    static Segmentation for_photo(const ImageView &photo, int classes) {
+        Segmentation result{photo.oriented_height(), photo.oriented_width(), classes, {}, {}};
+        const std::size_t pixels =
+            static_cast<std::size_t>(result.height) * static_cast<std::size_t>(result.width);
+        result.labels.resize(pixels);
+        result.scores.resize(pixels * static_cast<std::size_t>(classes));
+        return result;
+    }
+    float *score_data() noexcept { return classes == 0 ? nullptr : scores.data(); }
 };
 
 /// An object on a photo.
@@ -754,12 +765,8 @@ public:
     /// The class of every pixel, and their scores where `classes` is the network's number of them; 0:
     /// without.
     Segmentation segment(Session &session, const ImageView &image, int classes = 0) const {
-        Segmentation result{image.oriented_height(), image.oriented_width(), classes, {}, {}};
-        const std::size_t pixels =
-            static_cast<std::size_t>(result.height) * static_cast<std::size_t>(result.width);
-        result.labels.resize(pixels);
-        result.scores.resize(pixels * static_cast<std::size_t>(classes));
-        segment(session, image, result.labels.data(), classes == 0 ? nullptr : result.scores.data(), classes);
+        Segmentation result = Segmentation::for_photo(image, classes);
+        segment(session, image, result.labels.data(), result.score_data(), classes);
         return result;
     }
     /// Into memory of the caller, see mpscnn_model_segment.

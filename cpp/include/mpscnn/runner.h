@@ -53,6 +53,27 @@ MPSCNN_API mpscnn_status mpscnn_runner_submit_image(mpscnn_runner *runner, const
                                                     const mpscnn_image *image, const mpscnn_tensor *outputs,
                                                     int output_count, mpscnn_frame_handler handler,
                                                     void *context, uint64_t *frame);
+/* The same for a program of any network, with `preprocess` as for mpscnn_preprocess. */
+MPSCNN_API mpscnn_status mpscnn_runner_submit_photo(mpscnn_runner *runner, const mpscnn_image *image,
+                                                    const char *preprocess, const mpscnn_tensor *outputs,
+                                                    int output_count, mpscnn_frame_handler handler,
+                                                    void *context, uint64_t *frame);
+/* A photo as mpscnn_model_classify, mpscnn_model_detect and mpscnn_model_segment take it, all of it on the
+ * runner's threads: what they write is written before the handler is called with MPSCNN_OK, and not
+ * otherwise. Model, pixels and the memory of results must stay until the handler is called; `options` need
+ * not. */
+MPSCNN_API mpscnn_status mpscnn_runner_classify(mpscnn_runner *runner, const mpscnn_model *model,
+                                                const mpscnn_image *image, int top,
+                                                mpscnn_predictions **predictions,
+                                                mpscnn_frame_handler handler, void *context, uint64_t *frame);
+MPSCNN_API mpscnn_status mpscnn_runner_detect(mpscnn_runner *runner, const mpscnn_model *model,
+                                              const mpscnn_image *image, const mpscnn_detect_options *options,
+                                              mpscnn_detections **detections, mpscnn_frame_handler handler,
+                                              void *context, uint64_t *frame);
+MPSCNN_API mpscnn_status mpscnn_runner_segment(mpscnn_runner *runner, const mpscnn_model *model,
+                                               const mpscnn_image *image, uint8_t *labels, float *scores,
+                                               int classes, mpscnn_frame_handler handler, void *context,
+                                               uint64_t *frame);
 /* Takes a place and runs nothing: the handler is called when all frames before it have been handed out. */
 MPSCNN_API mpscnn_status mpscnn_runner_mark(mpscnn_runner *runner, mpscnn_frame_handler handler,
                                             void *context);

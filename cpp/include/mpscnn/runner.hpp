@@ -2,8 +2,8 @@
 /// which includes this file.
 ///
 ///     mpscnn::Runner runner(model.program(), {.inflight = 3});
-///     std::future<void> first = runner.submit({&input, 1}, {&output, 1});
-///     first.get();
+///     std::future<std::vector<mpscnn::Detection>> objects = runner.detect(model.file(), photo);
+///     for (const mpscnn::Detection &object : objects.get()) ...
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "mpscnn.hpp"
 #include "runner.h"
@@ -36,6 +37,8 @@ public:
     /// What went wrong with a frame, or nothing; CancelledError where it never began. Called once, in the
     /// order of submission, on a thread of the runner's; must not throw.
     using Handler = std::function<void(std::exception_ptr failure)>;
+    /// Likewise with what was found, which is empty where something went wrong.
+    template <class Result> using ResultHandler = std::function<void(std::exception_ptr failure, Result)>;
     using FrameNumber = std::uint64_t;
 
     explicit Runner(const Program &program, const RunnerOptions &options = {}) {
@@ -57,12 +60,10 @@ public:
     /// Memory of inputs and outputs must stay until the handler is called. See mpscnn_runner_submit.
     FrameNumber submit(std::span<const mpscnn_tensor> inputs, std::span<const mpscnn_tensor> outputs,
                        Handler done) {
-        FrameNumber number = 0;
-        hand_over(std::move(done), [&](void *context) {
+        return hand_over(std::move(done), [&](void *context, FrameNumber *number) {
             return mpscnn_runner_submit(get(), inputs.data(), detail::count(inputs.size()), outputs.data(),
-                                        detail::count(outputs.size()), handle_frame, context, &number);
+                                        detail::count(outputs.size()), handle_frame, context, number);
         });
-        return number;
     }
     std::future<void> submit(std::span<const mpscnn_tensor> inputs, std::span<const mpscnn_tensor> outputs) {
         return promised([&](Handler done) { submit(inputs, outputs, std::move(done)); });
@@ -71,22 +72,85 @@ public:
     /// A photo, whose pixels must stay until the handler is called. See mpscnn_runner_submit_image.
     FrameNumber submit(const ModelFile &model, const ImageView &photo, std::span<const mpscnn_tensor> outputs,
                        Handler done) {
-        FrameNumber number = 0;
-        hand_over(std::move(done), [&](void *context) {
+        return hand_over(std::move(done), [&](void *context, FrameNumber *number) {
             return mpscnn_runner_submit_image(get(), model.get(), photo.get(), outputs.data(),
-                                              detail::count(outputs.size()), handle_frame, context, &number);
+                                              detail::count(outputs.size()), handle_frame, context, number);
         });
-        return number;
     }
     std::future<void> submit(const ModelFile &model, const ImageView &photo,
                              std::span<const mpscnn_tensor> outputs) {
         return promised([&](Handler done) { submit(model, photo, outputs, std::move(done)); });
     }
+    /// The same with `preprocess` as in mpscnn_preprocess. See mpscnn_runner_submit_photo.
+    FrameNumber submit(const ImageView &photo, const std::string &preprocess,
+                       std::span<const mpscnn_tensor> outputs, Handler done) {
+        return hand_over(std::move(done), [&](void *context, FrameNumber *number) {
+            return mpscnn_runner_submit_photo(get(), photo.get(), preprocess.c_str(), outputs.data(),
+                                              detail::count(outputs.size()), handle_frame, context, number);
+        });
+    }
+
+    /// As the model's functions of these names. The model and the photo's pixels must stay until the handler
+    /// is called. See mpscnn_runner_classify.
+    FrameNumber classify(const ModelFile &model, const ImageView &photo, int top,
+                         ResultHandler<Predictions> done) {
+        const auto found = std::make_shared<mpscnn_predictions *>(nullptr);
+        return hand_over([found, done = std::move(done)](
+                             std::exception_ptr failure) { done(std::move(failure), Predictions(*found)); },
+                         [&](void *context, FrameNumber *number) {
+                             return mpscnn_runner_classify(get(), model.get(), photo.get(), top, found.get(),
+                                                           handle_frame, context, number);
+                         });
+    }
+    std::future<Predictions> classify(const ModelFile &model, const ImageView &photo, int top = 0) {
+        return promised_result<Predictions>(
+            [&](ResultHandler<Predictions> done) { classify(model, photo, top, std::move(done)); });
+    }
+    FrameNumber detect(const ModelFile &model, const ImageView &photo, const DetectOptions &options,
+                       ResultHandler<std::vector<Detection>> done) {
+        const mpscnn_detect_options raw = detail::c_options(options);
+        const auto found = std::make_shared<mpscnn_detections *>(nullptr);
+        return hand_over(
+            [found, done = std::move(done)](std::exception_ptr failure) {
+                done(std::move(failure), detail::detections_of(*found));
+            },
+            [&](void *context, FrameNumber *number) {
+                return mpscnn_runner_detect(get(), model.get(), photo.get(), &raw, found.get(), handle_frame,
+                                            context, number);
+            });
+    }
+    std::future<std::vector<Detection>> detect(const ModelFile &model, const ImageView &photo,
+                                               const DetectOptions &options = {}) {
+        return promised_result<std::vector<Detection>>([&](ResultHandler<std::vector<Detection>> done) {
+            detect(model, photo, options, std::move(done));
+        });
+    }
+    /// Into memory of the caller, see mpscnn_model_segment.
+    FrameNumber segment(const ModelFile &model, const ImageView &photo, std::uint8_t *labels, float *scores,
+                        int classes, Handler done) {
+        return hand_over(std::move(done), [&](void *context, FrameNumber *number) {
+            return mpscnn_runner_segment(get(), model.get(), photo.get(), labels, scores, classes,
+                                         handle_frame, context, number);
+        });
+    }
+    FrameNumber segment(const ModelFile &model, const ImageView &photo, int classes,
+                        ResultHandler<Segmentation> done) {
+        const auto map = std::make_shared<Segmentation>(Segmentation::for_photo(photo, classes));
+        return segment(model, photo, map->labels.data(), map->score_data(), classes,
+                       [map, done = std::move(done)](std::exception_ptr failure) {
+                           done(std::move(failure), std::move(*map));
+                       });
+    }
+    std::future<Segmentation> segment(const ModelFile &model, const ImageView &photo, int classes = 0) {
+        return promised_result<Segmentation>(
+            [&](ResultHandler<Segmentation> done) { segment(model, photo, classes, std::move(done)); });
+    }
 
     /// The handler is called when all frames before have been handed out.
     void mark(Handler done) {
-        hand_over(std::move(done),
-                  [&](void *context) { return mpscnn_runner_mark(get(), handle_frame, context); });
+        hand_over(std::move(done), [&](void *context, FrameNumber *) {
+            return mpscnn_runner_mark(get(), handle_frame, context);
+        });
     }
 
     /// Whether the frame had not begun.
@@ -115,10 +179,12 @@ private:
     }
 
     /// The handler is the library's once the frame was taken.
-    template <class Call> static void hand_over(Handler done, Call call) {
+    template <class Call> static FrameNumber hand_over(Handler done, Call call) {
         auto owned = std::make_unique<Handler>(std::move(done));
-        detail::check(call(owned.get()));
+        FrameNumber number = 0;
+        detail::check(call(owned.get(), &number));
         static_cast<void>(owned.release());
+        return number;
     }
 
     template <class Submit> static std::future<void> promised(Submit submit) {
@@ -126,6 +192,14 @@ private:
         std::future<void> future = promise->get_future();
         submit([promise](std::exception_ptr failure) {
             failure ? promise->set_exception(std::move(failure)) : promise->set_value();
+        });
+        return future;
+    }
+    template <class Result, class Submit> static std::future<Result> promised_result(Submit submit) {
+        auto promise = std::make_shared<std::promise<Result>>();
+        std::future<Result> future = promise->get_future();
+        submit([promise](std::exception_ptr failure, Result result) {
+            failure ? promise->set_exception(std::move(failure)) : promise->set_value(std::move(result));
         });
         return future;
     }

@@ -127,6 +127,16 @@ void segment() {
     expect(scored.width == 4 && scored.height == 12 && scored.labels.back() == 2, "a turned photo");
     expect(scored.scores.size() == 144 && scored.scores[0] > 0.99f && scored.scores[2] < 0.01f, "scores");
     expect_thrown<mpscnn::ShapeError>([&] { (void)model.segment(turned, 4); }, "room for 4 classes");
+
+    mpscnn::Runner runner(model.program(), {.max_batch = 2, .max_wait = 1000});
+    auto first = runner.segment(model.file(), turned, 3), second = runner.segment(model.file(), turned);
+    const mpscnn::Segmentation one = first.get();
+    expect(one.labels == scored.labels && one.scores == scored.scores, "a runner's segmentation");
+    expect(second.get().labels == scored.labels, "a runner's labels");
+    expect_thrown<mpscnn::ShapeError>([&] { runner.classify(model.file(), turned).get(); },
+                                      "is no classifier");
+    expect_thrown<mpscnn::UnsupportedError>([&] { runner.detect(model.file(), turned).get(); },
+                                            "is no detector");
 }
 
 void refuse() {

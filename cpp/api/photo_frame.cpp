@@ -1,0 +1,83 @@
+#include "api/photo_frame.h"
+
+#include <exception>
+
+#include "vision/preprocess.h"
+
+namespace mpscnn::c_api {
+
+void require_image_input(const engine::Program &program, const std::string &doing) {
+    const Shape input = program.inputs().empty() ? Shape{} : program.inputs()[0].shape.with_batch(1);
+    if (program.inputs().size() != 1 || input.rank() != 4 || !input.fixed())
+        fail(ErrorKind::shape,
+             "network " + quoted(program.name()) + ": " + doing +
+                 " needs one image input of a fixed size, it has " +
+                 (program.inputs().size() == 1 ? program.inputs()[0].shape.text()
+                                               : std::to_string(program.inputs().size()) + " inputs") +
+                 "; preprocess the photo to the wanted size and run a session instead");
+}
+
+void require_photo_input(const engine::Program &program, const mpscnn_model &model,
+                         const std::string &doing) {
+    if (!model.preprocess)
+        fail(ErrorKind::unsupported,
+             "network " + quoted(program.name()) +
+                 ": the model file does not say how a photo becomes its input "
+                 "('mpscnn.preprocess'); preprocess the photo and run a session instead");
+    require_image_input(program, doing);
+}
+
+void require_labels(const engine::Program &program, const mpscnn_model &model, std::int64_t classes) {
+    const auto &labels = model.file.labels;
+    if (!labels.empty() && labels.size() != static_cast<std::size_t>(classes))
+        fail(ErrorKind::shape, "network " + quoted(program.name()) + " has " + std::to_string(classes) +
+                                   " classes, the model has " + std::to_string(labels.size()) + " labels");
+}
+
+std::string label_of(const mpscnn_model &model, int index) {
+    return model.file.labels.empty() ? "class " + std::to_string(index)
+                                     : model.file.labels[static_cast<std::size_t>(index)];
+}
+
+engine::Frame photo_frame(const engine::Program &program, const vision::ImageView &photo,
+                          const vision::Preprocess &preprocess) {
+    const Shape input = program.inputs()[0].shape.with_batch(1);
+    engine::Frame frame;
+    frame.inputs = {engine::TensorView::dense(nullptr, DType::float32, input)};
+    frame.fill = [photo, preprocess](std::span<const engine::TensorView> inputs) {
+        const Shape &shape = inputs[0].shape;
+        const auto height = static_cast<int>(shape[1]), width = static_cast<int>(shape[2]),
+                   channels = static_cast<int>(shape[3]);
+        vision::preprocess(photo, preprocess, height, width, channels, static_cast<float *>(inputs[0].data),
+                           channels, std::ptrdiff_t{channels} * width);
+    };
+    return frame;
+}
+
+engine::Frame photo_frame(const engine::Program &program, const vision::ImageView &photo,
+                          const vision::Preprocess &preprocess, engine::Frame::Read read) {
+    engine::Frame frame = photo_frame(program, photo, preprocess);
+    for (const engine::Port &output : program.outputs())
+        frame.outputs.push_back(
+            engine::TensorView::dense(nullptr, DType::float32, output.shape.with_batch(1)));
+    frame.read = std::move(read);
+    return frame;
+}
+
+void run(mpscnn_session &session, const engine::Frame &frame) {
+    if (session.has_photo.exchange(true, std::memory_order_acquire))
+        fail(ErrorKind::state,
+             "this session is working on a photo in another thread already; a session serves "
+             "one caller at a time. Make one session per thread");
+    const engine::Frame *const frames[] = {&frame};
+    std::exception_ptr failure;
+    try {
+        failure = session.photos.run(frames).front();
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    session.has_photo.store(false, std::memory_order_release);
+    if (failure) std::rethrow_exception(std::move(failure));
+}
+
+} // namespace mpscnn::c_api

@@ -1,0 +1,180 @@
+"""What a runner makes of the frames it is given: runs of its program, and results."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.features import FeatureExtractor, is_network_input
+from mpscnn.model import Model
+from mpscnn.photo import Photo, open_photo
+from mpscnn.photo_tasks import TASKS, Done, PhotoTask, option_names
+from mpscnn.program import Program
+
+__all__ = ["FrameRun", "Frames", "frames_of"]
+
+
+class FrameRun(ABC):
+    """One frame, ready to be run."""
+
+    @abstractmethod
+    def submit(self, core: _core.Runner, done: Done) -> int:
+        """Gives the frame's number. `done` is called with what went wrong, or with what the core found."""
+
+    @abstractmethod
+    def finish(self, found: Any) -> Any:
+        """The frame's result."""
+
+
+class Frames(ABC):
+    """The kind of frames that a runner takes."""
+
+    program: Program
+    options: tuple[str, ...]
+    """Names of those that `Runner.submit` takes."""
+
+    def checked(self, options: Mapping[str, Any]) -> Any:
+        """Options as `prepare` takes them. Raises TypeError for one that there is not."""
+        for name in options:
+            if name not in self.options:
+                known = ", ".join(self.options) or "no options"
+                raise TypeError(f"Runner: there is no option {name!r}; frames of this runner have {known}")
+        return self._wanted(dict(options))
+
+    @abstractmethod
+    def _wanted(self, options: dict[str, Any]) -> Any: ...
+
+    @abstractmethod
+    def prepare(self, frame: Any, wanted: Any) -> FrameRun:
+        """Raises what is wrong with the frame."""
+
+
+def frames_of(model: Model | FeatureExtractor | Program) -> Frames:
+    """By what a runner is given. Raises ParameterError for anything else."""
+    if isinstance(model, Model):
+        return _Photos(model)
+    if isinstance(model, FeatureExtractor):
+        return _FeatureFrames(model)
+    if isinstance(model, Program):
+        return _Arrays(model)
+    raise ParameterError(
+        f"Runner: expected a Model, a FeatureExtractor or a Program, got {type(model).__name__}"
+    )
+
+
+# ---- Arrays --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _ArrayRun(FrameRun):
+    inputs: list[NDArray[Any]]
+    outputs: list[NDArray[Any]]
+    result: Any
+
+    def submit(self, core: _core.Runner, done: Done) -> int:
+        return core.submit(self.inputs, self.outputs, done)
+
+    def finish(self, _found: Any) -> Any:
+        return self.result
+
+
+class _Arrays(Frames):
+    options = ("out",)
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+
+    def _wanted(self, options: dict[str, Any]) -> Any:
+        return options.get("out")
+
+    def prepare(self, frame: Any, wanted: Any) -> FrameRun:
+        inputs, outputs = self.program._arrays(frame, wanted)
+        return _ArrayRun(inputs, outputs, self.program._result(outputs, wanted))
+
+
+# ---- Photos --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _PhotoRun(FrameRun):
+    task: PhotoTask[Any]
+    photo: Photo
+    begun: float
+
+    def submit(self, core: _core.Runner, done: Done) -> int:
+        return self.task.submit(core, self.photo.core, done)
+
+    def finish(self, found: Any) -> Any:
+        return self.task.result(found, self.photo, 1000.0 * (time.perf_counter() - self.begun), None)
+
+
+class _Photos(Frames):
+    def __init__(self, model: Model) -> None:
+        shapes = list(model.program.inputs.values())
+        if model.preprocess is None or len(shapes) != 1 or len(shapes[0]) != 4 or None in shapes[0][1:]:
+            raise UnsupportedError(
+                f"Runner: photos need a model file with preprocessing and one image input of a fixed size; "
+                f"{model!r} has inputs {model.program.inputs} and "
+                f"{'no' if model.preprocess is None else 'a'} preprocessing. Give the runner its program, and arrays"
+            )
+        self.program = model.program
+        self.options = option_names(TASKS[model.task])
+        self._model = model
+
+    def _wanted(self, options: dict[str, Any]) -> PhotoTask[Any]:
+        return TASKS[self._model.task](self._model, **options)
+
+    def prepare(self, frame: Any, wanted: PhotoTask[Any]) -> FrameRun:
+        begun = time.perf_counter()
+        return _PhotoRun(wanted, open_photo(frame), begun)
+
+
+# ---- Features ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _FeatureRun(FrameRun):
+    """Of a photo."""
+
+    extractor: FeatureExtractor
+    photo: Photo
+    preprocess: str
+    outputs: list[NDArray[Any]]
+
+    def submit(self, core: _core.Runner, done: Done) -> int:
+        return core.submit_photo(self.photo.core, self.preprocess, self.outputs, done)
+
+    def finish(self, _found: Any) -> Any:
+        return self.extractor._named(self.outputs)
+
+
+class _FeatureFrames(Frames):
+    options = ()
+
+    def __init__(self, extractor: FeatureExtractor) -> None:
+        self.program = extractor.program
+        self._extractor = extractor
+
+    def _wanted(self, _options: dict[str, Any]) -> None:
+        return None
+
+    def prepare(self, frame: Any, _wanted: None) -> FrameRun:
+        extractor = self._extractor
+        if is_network_input(frame):
+            inputs, outputs = self.program._arrays(frame, None)
+            return _ArrayRun(inputs, outputs, extractor._named(outputs))
+        if isinstance(frame, (list, tuple)) or (isinstance(frame, np.ndarray) and frame.ndim == 4):
+            raise ParameterError(
+                "Runner: a frame of a feature extractor is one photo; submit them one by one"
+            )
+        preprocess, extents = extractor._preprocess_json(), extractor._photo_extents()
+        outputs = [np.empty(shape, np.float32) for shape in self.program.output_shapes((1, *extents))]
+        return _FeatureRun(extractor, open_photo(frame), preprocess, outputs)

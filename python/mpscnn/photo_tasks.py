@@ -1,0 +1,109 @@
+"""What models do with one photo: classify, detect, segment; by a session that waits for it, or by a runner."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from mpscnn import _core
+from mpscnn.detection import Box, Detection, Detections
+from mpscnn.detector import limits
+from mpscnn.errors import ParameterError
+from mpscnn.results import Classification, Prediction
+from mpscnn.segmentation import Segmentation
+
+if TYPE_CHECKING:
+    from mpscnn.model import Model
+    from mpscnn.photo import Photo
+
+__all__ = ["TASKS", "Done", "PhotoTask", "Result", "classifying", "detecting", "option_names", "segmenting"]
+
+Done = Callable[[BaseException | None, Any], None]
+"""Called with what went wrong, or with what the core found."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class PhotoTask(Generic[Result]):
+    """One of them with its options, for any number of photos."""
+
+    run: Callable[[_core.Session, _core.Pixels], Any]
+    """What the core finds on a photo."""
+    submit: Callable[[_core.Runner, _core.Pixels, Done], int]
+    """The same on a runner's threads; gives the frame's number."""
+    result: Callable[[Any, Photo, float, Any], Result]
+    """What the user gets: of what the core found, the photo, milliseconds, and the photo to be kept in it or None."""
+
+
+def classifying(model: Model, *, top: int | None = None) -> PhotoTask[Classification]:
+    """`Model.classify`."""
+    if top is not None and (isinstance(top, bool) or not isinstance(top, int) or top < 1):
+        raise ParameterError(f"top must be a number of at least 1, got {top!r}")
+    core, count = model._core, top or 0
+
+    def result(found: Any, _: Photo, milliseconds: float, shown: Any) -> Classification:
+        predictions = tuple(Prediction(label, probability, index) for label, index, probability in found)
+        return Classification(predictions, *_origin(model), milliseconds, shown)
+
+    return PhotoTask(
+        run=lambda session, photo: core.classify(session, photo, count),
+        submit=lambda runner, photo, done: runner.classify(core, photo, count, done),
+        result=result,
+    )
+
+
+def detecting(
+    model: Model, *, score: float | None = None, iou: float | None = None, most: int | None = None
+) -> PhotoTask[Detections]:
+    """`Model.detect`."""
+    core, wanted = model._core, limits(score, iou, most)
+
+    def result(found: Any, photo: Photo, milliseconds: float, shown: Any) -> Detections:
+        detections = tuple(Detection(label, value, Box(*box), index) for label, index, value, box, _ in found)
+        return Detections(detections, photo.size, *_origin(model), milliseconds, shown)
+
+    return PhotoTask(
+        run=lambda session, photo: core.detect(session, photo, *wanted),
+        submit=lambda runner, photo, done: runner.detect(core, photo, *wanted, done),
+        result=result,
+    )
+
+
+def segmenting(model: Model, *, scores: bool = False) -> PhotoTask[Segmentation]:
+    """`Model.segment`."""
+    core = model._core
+    classes = int(next(iter(model.program.outputs.values()))[-1] or 0)
+    names = tuple(model.labels or [f"class {index}" for index in range(classes)])
+    scored = classes if scores else 0
+
+    def result(found: Any, _: Photo, milliseconds: float, shown: Any) -> Segmentation:
+        labels, values = found
+        return Segmentation(labels, names, *_origin(model), milliseconds, values, shown)
+
+    return PhotoTask(
+        run=lambda session, photo: core.segment(session, photo, scored),
+        submit=lambda runner, photo, done: runner.segment(core, photo, scored, done),
+        result=result,
+    )
+
+
+TASKS: dict[str, Callable[..., PhotoTask[Any]]] = {
+    "classification": classifying,
+    "detection": detecting,
+    "segmentation": segmenting,
+}
+"""By `Model.task`."""
+
+
+def option_names(task: Callable[..., PhotoTask[Any]]) -> tuple[str, ...]:
+    """The options that one of `TASKS` has."""
+    parameters = inspect.signature(task).parameters.values()
+    return tuple(parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY)
+
+
+def _origin(model: Model) -> tuple[str, str, str]:
+    program = model.program
+    return program.device, program.precision, program.reason
