@@ -47,6 +47,7 @@ EVERYTHING = (
     "emulated",
     "sanitize",
     "fuzz",
+    "instructions",
     "judges",
     "metal",
     "metal_sanitize",
@@ -126,6 +127,15 @@ def judges(session: nox.Session) -> None:
     install_package(session)
     session.install(TORCH)
     session.run("pytest", "tests/judges", *session.posargs)
+
+
+@nox.session
+def instructions(session: nox.Session) -> None:
+    """The instructions of one inference of each network, beside those expected. `--record` makes them expected."""
+    install_system_packages(session, "ccache", "g++", "valgrind")
+    session.install(*CPP_BUILD_TOOLS)
+    install_package(session)
+    session.run("python", "benchmarks/instructions/instructions.py", *session.posargs)
 
 
 @nox.session

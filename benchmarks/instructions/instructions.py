@@ -1,0 +1,159 @@
+"""Instructions of one inference, counted by valgrind: a guard against lost speed that a busy machine cannot fool.
+
+    python benchmarks/instructions/instructions.py [--record] [--sets baseline,avx2] [--only NETWORK]
+
+Counts for each network and instruction set (valgrind knows no AVX-512) what one run executes on one thread, compares
+with `expected.json` and fails where a count is more than 2% above it. A count more than 2% below is good news that
+should be recorded, with `--record`, and fails as well: otherwise the next loss would go unnoticed. Counts depend on the
+compiler, so expectations are kept for each; one without expectations is told so and compares nothing.
+
+Needs valgrind, CMake and a C++ compiler. Counts are not times: they do not see caches or latencies.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import mpscnn
+from mpscnn import models
+from mpscnn.cli.package import cmake_directory
+
+HERE = Path(__file__).parent
+EXPECTED = HERE / "expected.json"
+TOLERANCE = 0.02
+SETS = ("baseline", "avx2")
+
+NETWORKS: dict[str, Callable[[], mpscnn.Network]] = {
+    "mobilenet_v1": models.mobilenet_v1,
+    "mobilenet_v2": models.mobilenet_v2,
+    "ssdlite_mobilenet_v2": models.ssdlite_mobilenet_v2,
+    # A quarter of the usual image: emulated multiply-adds are slow.
+    "deeplab_v3 257": lambda: models.deeplab_v3(input_size=257),
+    "deep_mnist": models.deep_mnist,
+}
+
+#: By network, then by instruction set.
+Counts = dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One count to take."""
+
+    network: str
+    instruction_set: str
+    model: Path
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Count the instructions of one inference.")
+    parser.add_argument("--record", action="store_true", help="make what is counted the expectation")
+    parser.add_argument("--sets", default=",".join(SETS), help="instruction sets (default: %(default)s)")
+    parser.add_argument("--only", default="", help="networks whose name contains this text")
+    arguments = parser.parse_args()
+    networks = [name for name in NETWORKS if arguments.only in name]
+    compiler = compiler_name()
+    with tempfile.TemporaryDirectory() as directory:
+        counts = count_all(networks, arguments.sets.split(","), Path(directory))
+    expected: dict[str, Counts] = json.loads(EXPECTED.read_text())
+    if arguments.record:
+        known = expected.setdefault(compiler, {})
+        for network, by_set in counts.items():
+            known.setdefault(network, {}).update(by_set)
+        EXPECTED.write_text(json.dumps(expected, indent=4) + "\n")
+    if compiler not in expected:
+        print(f"No counts are expected of {compiler} (of {', '.join(expected)} only): nothing was compared.")
+    return report(counts, expected.get(compiler, {}))
+
+
+def compiler_name() -> str:
+    """Of the package: compiler and the parts of its version that change what it makes."""
+    config = mpscnn.build_config()
+    major, minor = str(config["compiler_version"]).split(".")[:2]
+    return f"{config['compiler']} {major}.{minor}"
+
+
+def count_all(networks: Sequence[str], sets: Sequence[str], directory: Path) -> Counts:
+    """Counts several at a time: they do not depend on what else runs."""
+    program = build_program(directory / "build")
+    cases = []
+    for number, name in enumerate(networks):
+        network = NETWORKS[name]()
+        network.initialize_weights()
+        path = directory / f"{number}.safetensors"
+        network.save(path)
+        cases += [Case(name, one, path) for one in sets]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        counted = list(pool.map(lambda case: count(program, case), cases))
+    counts: Counts = {name: {} for name in networks}
+    for case, instructions in zip(cases, counted, strict=True):
+        counts[case.network][case.instruction_set] = instructions
+    return counts
+
+
+def build_program(build: Path) -> Path:
+    """The C++ program that runs a model once, linked with the package's library."""
+    package = cmake_directory()  # None: the package was not installed, and CMAKE_PREFIX_PATH must lead to a library
+    found = [] if package is None else [f"-DCMAKE_PREFIX_PATH={package}"]
+    run(["cmake", "-S", str(HERE), "-B", str(build), "-DCMAKE_BUILD_TYPE=Release", *found])
+    run(["cmake", "--build", str(build)])
+    return build / "one_run"
+
+
+def count(program: Path, case: Case) -> int:
+    command = ["valgrind", "--tool=callgrind", "--collect-atstart=no", "--toggle-collect=run_once"]
+    command += ["--callgrind-out-file=/dev/null", str(program), str(case.model)]
+    said = run(command, MPSCNN_CPU=case.instruction_set)
+    found = re.search(r"Collected : (\d+)", said)
+    if not found or found[1] == "0":
+        sys.exit(f"valgrind counted nothing of {case.network}, {case.instruction_set}:\n{said}")
+    return int(found[1])
+
+
+def run(command: Sequence[str], **environment: str) -> str:
+    """What the command says; ends with it where it fails."""
+    result = subprocess.run(
+        command,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if result.returncode != 0:
+        sys.exit(f"{' '.join(command)} failed with status {result.returncode}:\n{result.stdout}")
+    return result.stdout
+
+
+def report(counts: Counts, expected: Counts) -> int:
+    """Prints a table; 1 where a count is not the expected one."""
+    status = 0
+    print("| network | instruction set | instructions | expected | |\n| --- | --- | --- | --- | --- |")
+    for network, by_set in counts.items():
+        for instruction_set, instructions in by_set.items():
+            known = expected.get(network, {}).get(instruction_set)
+            judgement = "no expectation" if known is None else judge(instructions / known)
+            status |= known is not None and abs(instructions / known - 1) > TOLERANCE
+            print(f"| {network} | {instruction_set} | {instructions:,} | {known or 0:,} | {judgement} |")
+    return int(status)
+
+
+def judge(ratio: float) -> str:
+    change = f"{100 * (ratio - 1):+.2f}%"
+    if ratio > 1 + TOLERANCE:
+        return f"{change}: SLOWER, find out why"
+    return f"{change}: FASTER, record it with --record" if ratio < 1 - TOLERANCE else change
+
+
+if __name__ == "__main__":
+    sys.exit(main())
