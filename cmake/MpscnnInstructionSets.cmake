@@ -45,7 +45,12 @@ function(mpscnn_add_kernels objects names)
     set(flags_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -mprefer-vector-width=512)
     file(GLOB instances CONFIGURE_DEPENDS cpp/cpu/instances/*.cpp)
     # Half of all kernels, which say themselves what is unrolled: -O3 makes them larger only.
-    set_source_files_properties(cpp/cpu/instances/convolution.cpp PROPERTIES COMPILE_OPTIONS -O2)
+    set(convolution_flags -O2)
+    if(MPSCNN_TARGET_ARM64 AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+        # GCC would load factors so early that sums no longer fit the registers.
+        list(APPEND convolution_flags -fno-schedule-insns)
+    endif()
+    set_source_files_properties(cpp/cpu/instances/convolution.cpp PROPERTIES COMPILE_OPTIONS "${convolution_flags}")
     foreach(set IN LISTS built)
         set(library "mpscnn_kernels_${set}")
         add_library(${library} OBJECT ${instances})

@@ -103,7 +103,9 @@ def count_all(networks: Sequence[str], sets: Sequence[str], directory: Path) -> 
 
 def build_program(build: Path) -> Path:
     """The C++ program that runs a model once, linked with the package's library."""
-    package = cmake_directory()  # None: the package was not installed, and CMAKE_PREFIX_PATH must lead to a library
+    package = (
+        cmake_directory()
+    )  # None: the package was not installed, and CMAKE_PREFIX_PATH must lead to a library
     found = [] if package is None else [f"-DCMAKE_PREFIX_PATH={package}"]
     run(["cmake", "-S", str(HERE), "-B", str(build), "-DCMAKE_BUILD_TYPE=Release", *found])
     run(["cmake", "--build", str(build)])

@@ -64,12 +64,15 @@ template <class V, int Rows, int Vectors>
 MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[Rows][Vectors], const float *a,
                                   std::ptrdiff_t stride, const float *&weights, std::int64_t length,
                                   const char *&ahead, std::ptrdiff_t ahead_step) {
-    // One pointer for three rows: the processor adds 0, 1 or 2 strides in the address. A pointer for every
-    // row would not fit the general registers.
-    constexpr int pointers = (Rows + 2) / 3;
+    constexpr int shared = V::gemm_rows_of_pointer;
+    constexpr int pointers = (Rows + shared - 1) / shared;
     const float *base[pointers];
 #pragma GCC unroll 16
-    for (int p = 0; p < pointers; ++p) base[p] = a + 3 * p * stride;
+    for (int p = 0; p < pointers; ++p) {
+        base[p] = a + shared * p * stride;
+        if constexpr (shared == 1)
+            keep_pointer(base[p]); // or it would be computed from the one before each time
+    }
 #pragma GCC unroll 4
     for (std::int64_t k = 0; k < length; ++k) {
         typename V::reg b[Vectors];
@@ -77,9 +80,9 @@ MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[Rows][Vectors], const 
         for (int v = 0; v < Vectors; ++v) b[v] = V::load(weights + v * V::width);
 #pragma GCC unroll 32
         for (int r = 0; r < Rows; ++r) {
-            const auto x = V::broadcast(base[r / 3] + (r % 3) * stride);
+            const auto x = V::load_factor(base[r / shared] + (r % shared) * stride);
 #pragma GCC unroll 8
-            for (int v = 0; v < Vectors; ++v) sums[r][v] = V::fma(x, b[v], sums[r][v]);
+            for (int v = 0; v < Vectors; ++v) sums[r][v] = V::fma_factor(x, b[v], sums[r][v]);
         }
 #pragma GCC unroll 16
         for (int p = 0; p < pointers; ++p) ++base[p];
@@ -161,10 +164,9 @@ MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, 
     finish_rows<V>(tile, first_row, panel, sums);
 }
 
-/// The most pixels of a tile for panels of `Vectors`. A single vector leaves registers for twice as many,
-/// which it needs where there are too few sums to hide how long a multiply-add takes.
-template <class V, int Vectors>
-constexpr int most_rows = Vectors == 1 && V::gemm_rows < 12 ? 2 * V::gemm_rows : V::gemm_rows;
+/// The most pixels of a tile for panels of `Vectors`. A single vector leaves registers for more, which it
+/// needs where there are too few sums to hide how long a multiply-add takes.
+template <class V, int Vectors> constexpr int most_rows = Vectors == 1 ? V::gemm_single_rows : V::gemm_rows;
 
 /// Computes a panel of `Vectors` for `count` tiles of `Rows` pixels.
 template <class V, int Rows, int Vectors>

@@ -15,9 +15,13 @@
 //   width                    floats in a register
 //   fused_multiply_add       whether fma rounds once; false: a product and a sum
 //   gemm_rows, gemm_vectors  the register block of the matrix product
-//   gemm_last_vectors        the most vectors of a layer's last panel (pack.h): gemm_vectors, or one more
+//   gemm_single_rows         the rows of a block of one vector
+//   gemm_rows_of_pointer     how many rows of the block one pointer serves: what an instruction's address can
+//   add gemm_last_vectors        the most vectors of a layer's last panel (pack.h): gemm_vectors, or one more
 //   reg, mask                a register of floats; the result of a comparison
 //   zero(), set1(x), broadcast(const float *)
+//   load_factor(const float *), fma_factor(factor, b, c) = factor * b + c
+//                            one float for all lanes, in the form that costs least
 //   load(p), store(p, a)     any alignment
 //   load_partial(p, n), store_partial(p, a, n)   touch p[0 .. n) only; lanes from n on load as zero
 //   load_half(const uint16_t *), store_half(uint16_t *, a)
@@ -58,6 +62,9 @@ template <class Register> MPSCNN_INLINE void keep_in_register(Register &x) {
     asm("" : "+w"(x));
 #endif
 }
+
+/// Compilers would rather compute it anew from what they know of its value.
+template <class T> MPSCNN_INLINE void keep_pointer(T *&x) { asm("" : "+r"(x)); }
 
 /// x * factor to the nearest whole number, below 2^22: adding 1.5 * 2^23 leaves no bits behind the point.
 template <class V> MPSCNN_INLINE typename V::reg product_to_whole(typename V::reg x, float factor) {

@@ -13,12 +13,16 @@ struct Simd {
     static constexpr bool fused_multiply_add = true;
     static constexpr bool has_scale = false;
     static constexpr int gemm_rows = 6, gemm_vectors = 2, gemm_last_vectors = 3;
+    static constexpr int gemm_single_rows = 12;
+    static constexpr int gemm_rows_of_pointer = 3;
     using reg = __m256;
     using mask = __m256;
 
     static MPSCNN_INLINE reg zero() { return _mm256_setzero_ps(); }
     static MPSCNN_INLINE reg set1(float x) { return _mm256_set1_ps(x); }
     static MPSCNN_INLINE reg broadcast(const float *p) { return _mm256_broadcast_ss(p); }
+    static MPSCNN_INLINE reg load_factor(const float *p) { return broadcast(p); }
+    static MPSCNN_INLINE reg fma_factor(reg a, reg b, reg c) { return fma(a, b, c); }
     static MPSCNN_INLINE reg load(const float *p) { return _mm256_loadu_ps(p); }
     static MPSCNN_INLINE void store(float *p, reg a) { _mm256_storeu_ps(p, a); }
 

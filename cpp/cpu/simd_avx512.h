@@ -22,12 +22,16 @@ struct Simd {
     static constexpr bool fused_multiply_add = true;
     static constexpr bool has_scale = true;
     static constexpr int gemm_rows = 14, gemm_vectors = 2, gemm_last_vectors = 2;
+    static constexpr int gemm_single_rows = 14;
+    static constexpr int gemm_rows_of_pointer = 3;
     using reg = __m512;
     using mask = __mmask16;
 
     static MPSCNN_INLINE reg zero() { return _mm512_setzero_ps(); }
     static MPSCNN_INLINE reg set1(float x) { return _mm512_set1_ps(x); }
     static MPSCNN_INLINE reg broadcast(const float *p) { return _mm512_set1_ps(*p); }
+    static MPSCNN_INLINE reg load_factor(const float *p) { return broadcast(p); }
+    static MPSCNN_INLINE reg fma_factor(reg a, reg b, reg c) { return fma(a, b, c); }
     static MPSCNN_INLINE reg load(const float *p) { return _mm512_loadu_ps(p); }
     static MPSCNN_INLINE void store(float *p, reg a) { _mm512_storeu_ps(p, a); }
     static MPSCNN_INLINE reg load_partial(const float *p, std::int64_t n) {

@@ -13,12 +13,16 @@ struct Simd {
     static constexpr bool fused_multiply_add = false;
     static constexpr bool has_scale = false;
     static constexpr int gemm_rows = 4, gemm_vectors = 2, gemm_last_vectors = 2;
+    static constexpr int gemm_single_rows = 8;
+    static constexpr int gemm_rows_of_pointer = 3; // 0, 1 or 2 strides more; registers for all would not do
     using reg = __m128;
     using mask = __m128;
 
     static MPSCNN_INLINE reg zero() { return _mm_setzero_ps(); }
     static MPSCNN_INLINE reg set1(float x) { return _mm_set1_ps(x); }
     static MPSCNN_INLINE reg broadcast(const float *p) { return _mm_set1_ps(*p); }
+    static MPSCNN_INLINE reg load_factor(const float *p) { return broadcast(p); }
+    static MPSCNN_INLINE reg fma_factor(reg a, reg b, reg c) { return fma(a, b, c); }
     static MPSCNN_INLINE reg load(const float *p) { return _mm_loadu_ps(p); }
     static MPSCNN_INLINE void store(float *p, reg a) { _mm_storeu_ps(p, a); }
 

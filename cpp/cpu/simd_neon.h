@@ -13,12 +13,22 @@ struct Simd {
     static constexpr bool fused_multiply_add = true;
     static constexpr bool has_scale = false;
     static constexpr int gemm_rows = 8, gemm_vectors = 3, gemm_last_vectors = 3;
+    static constexpr int gemm_single_rows = 11; // more need more pointers than there are registers
+    static constexpr int gemm_rows_of_pointer = 1;
     using reg = float32x4_t;
     using mask = uint32x4_t;
 
     static MPSCNN_INLINE reg zero() { return vdupq_n_f32(0.0f); }
     static MPSCNN_INLINE reg set1(float x) { return vdupq_n_f32(x); }
     static MPSCNN_INLINE reg broadcast(const float *p) { return vld1q_dup_f32(p); }
+    // A multiply-add takes one lane for all by itself. Compilers would rather load into all lanes, which
+    // takes a vector instruction in many processors.
+    static MPSCNN_INLINE float load_factor(const float *p) {
+        float x = *p;
+        keep_in_register(x);
+        return x;
+    }
+    static MPSCNN_INLINE reg fma_factor(float a, reg b, reg c) { return vfmaq_n_f32(c, b, a); }
     static MPSCNN_INLINE reg load(const float *p) { return vld1q_f32(p); }
     static MPSCNN_INLINE void store(float *p, reg a) { vst1q_f32(p, a); }
 
