@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 MOST_BYTES = 1_500_000  # without the bundled models
-MUSL_BYTES = 350_000  # and what musllinux wheels bring of the C++ library
 OLDEST_MACOS = (11, 0)
 ARCHITECTURES = {0x0100000C: "arm64", 0x01000007: "x86_64"}
 SYSTEM_LIBRARIES = ("/System/Library/Frameworks/", "/usr/lib/")
@@ -181,8 +180,6 @@ def check_wheel(wheel: Path, most_bytes: int = MOST_BYTES) -> Iterator[str]:
     """All that is wrong with a wheel."""
     platform = wheel.stem.split("-")[-1]
     code = code_size(wheel)
-    if platform.startswith("musllinux"):
-        most_bytes += MUSL_BYTES
     if code > most_bytes:
         yield f"has {code} bytes without models, {most_bytes} are allowed"
     with zipfile.ZipFile(wheel) as archive:

@@ -8,6 +8,8 @@ pybind11_add_module(_core MODULE NO_EXTRAS ${mpscnn_binding_sources})
 target_link_libraries(_core PRIVATE mpscnn::mpscnn)
 mpscnn_compile_options(_core)
 mpscnn_link_options(_core)
+mpscnn_export_only(_core PyInit__core)
+mpscnn_contain_runtime(_core)
 mpscnn_prefer_small_code(_core)
 mpscnn_optimise_at_link_time(_core)
 

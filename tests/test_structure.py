@@ -89,6 +89,14 @@ def test_objective_c_stays_in_the_metal_engine() -> None:
     assert parts <= {"metal"}
 
 
+def test_streams_of_the_cpp_library_stay_out() -> None:
+    """Wheels that bring the C++ runtime along would hold all that streams need: languages, formats, wide characters."""
+    streams = re.compile(
+        r"^#include <(fstream|iomanip|iostream|istream|locale|ostream|regex|sstream)>", re.MULTILINE
+    )
+    assert not [path.name for path in SOURCES if streams.search(path.read_text("utf-8"))]
+
+
 def test_version_has_one_place() -> None:
     declared = re.search(
         r"project\(mpscnn VERSION ([0-9.]+)", (PROJECT / "CMakeLists.txt").read_text("utf-8")

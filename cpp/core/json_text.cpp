@@ -2,9 +2,8 @@
 #include <charconv>
 #include <clocale>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
-#include <locale>
-#include <sstream>
 #ifdef __APPLE__
 #include <xlocale.h>
 #endif
@@ -60,23 +59,36 @@ std::string hex(unsigned char byte) {
     return {digits[byte >> 4], digits[byte & 15]};
 }
 
-/// strtod in the "C" locale (which always exists), whatever locale the program has set. Not a stream:
-/// libc++'s forgets digits and exponents beyond its 40 characters.
+/// For as long as it is there, this thread reads and writes numbers with a point, whatever locale the program
+/// has set. Not by streams: libc++'s forget digits and exponents beyond 40 characters, and see
+/// core/text_file.h.
+class PlainNumbers {
+public:
+    PlainNumbers() : previous_(uselocale(c_locale())) {}
+    ~PlainNumbers() { uselocale(previous_); }
+    PlainNumbers(const PlainNumbers &) = delete;
+    PlainNumbers &operator=(const PlainNumbers &) = delete;
+
+private:
+    static locale_t c_locale() {
+        static const locale_t locale = newlocale(LC_ALL_MASK, "C", static_cast<locale_t>(nullptr));
+        return locale; // always exists
+    }
+
+    locale_t previous_;
+};
+
 double to_double(const std::string &digits) {
-    static const locale_t c_locale = newlocale(LC_ALL_MASK, "C", static_cast<locale_t>(nullptr));
-    return strtod_l(digits.c_str(), nullptr, c_locale);
+    const PlainNumbers plain;
+    return std::strtod(digits.c_str(), nullptr);
 }
 
 std::string to_digits(double value) {
-    std::ostringstream stream;
-    stream.imbue(std::locale::classic());
-    stream.precision(9); // enough for every number that was a float
-    stream << value;
-    if (to_double(stream.str()) == value) return stream.str();
-    stream.str("");
-    stream.precision(17);
-    stream << value;
-    return stream.str();
+    const PlainNumbers plain;
+    char digits[32];
+    std::snprintf(digits, sizeof digits, "%.9g", value); // enough for every number that was a float
+    if (std::strtod(digits, nullptr) != value) std::snprintf(digits, sizeof digits, "%.17g", value);
+    return digits;
 }
 
 } // namespace

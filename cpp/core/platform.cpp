@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <charconv>
 #include <cmath>
 #include <cstdint>
-#include <fstream>
 #include <set>
-#include <sstream>
+#include <string_view>
 #include <vector>
 
 #include <pthread.h>
@@ -22,15 +22,28 @@
 #include <sys/sysctl.h>
 #endif
 
+#include "core/text_file.h"
+
 namespace mpscnn::platform {
 
 namespace {
 
-std::string file_text(const std::string &path) {
-    std::ifstream file(path);
-    std::ostringstream text;
-    text << file.rdbuf();
-    return file ? text.str() : std::string();
+/// Empty when the system does not say.
+std::string file_text(const std::string &path) { return read_text_file(path).value_or(""); }
+
+/// Takes what comes before the separator, and the separator.
+std::string_view take_until(char separator, std::string_view &text) {
+    const std::size_t end = std::min(text.find(separator), text.size());
+    const std::string_view taken = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    return taken;
+}
+
+/// 0 for what is no positive number: "max", "-1".
+double positive_number(std::string_view digits) {
+    long long number = 0;
+    std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    return number > 0 ? static_cast<double>(number) : 0.0;
 }
 
 /// Whether `list`, "cpu,cpuacct", contains the controller cpu.
@@ -38,12 +51,16 @@ bool names_cpu(const std::string &list) { return ("," + list + ",").find(",cpu,"
 
 /// Limit of one group's directory, 0 without one.
 double quota_of_group(const std::string &directory) {
-    double quota = 0, period = 0;
-    std::istringstream unified(file_text(directory + "/cpu.max")); // "max 100000" or "150000 100000"
-    if (unified >> quota >> period && quota > 0 && period > 0) return quota / period;
-    std::istringstream first(file_text(directory + "/cpu.cfs_quota_us")); // -1: no limit
-    std::istringstream second(file_text(directory + "/cpu.cfs_period_us"));
-    return first >> quota && second >> period && quota > 0 && period > 0 ? quota / period : 0;
+    const auto share = [](std::string_view quota, std::string_view period) {
+        const double processors = positive_number(quota) / positive_number(period);
+        return std::isfinite(processors) ? processors : 0.0;
+    };
+    const std::string unified = file_text(directory + "/cpu.max"); // "max 100000" or "150000 100000"
+    std::string_view rest = unified;
+    const std::string_view quota = take_until(' ', rest);
+    if (const double processors = share(quota, rest); processors > 0) return processors;
+    return share(file_text(directory + "/cpu.cfs_quota_us"), // -1: no limit
+                 file_text(directory + "/cpu.cfs_period_us"));
 }
 
 #if defined(__linux__)
@@ -104,8 +121,9 @@ void count_fork() { generation.fetch_add(1, std::memory_order_relaxed); }
 
 double processor_quota(const std::string &memberships, const std::string &mount) {
     double least = 0;
-    std::istringstream lines(memberships); // "0::/path" (version 2) and "4:cpu,cpuacct:/path" (version 1)
-    for (std::string line; std::getline(lines, line);) {
+    std::string_view lines = memberships; // "0::/path" (version 2) and "4:cpu,cpuacct:/path" (version 1)
+    while (!lines.empty()) {
+        const std::string line(take_until('\n', lines));
         const auto first = line.find(':'), second = line.find(':', first + 1);
         if (first == std::string::npos || second == std::string::npos) continue;
         const std::string controllers = line.substr(first + 1, second - first - 1);
@@ -137,11 +155,13 @@ std::string processor_name() {
         return brand;
 #elif defined(__linux__)
     // "model name\t: AMD EPYC"; arm64 kernels have no such line.
-    std::istringstream lines(file_text("/proc/cpuinfo"));
-    for (std::string line; std::getline(lines, line);) {
-        if (line.rfind("model name", 0) != 0) continue;
+    const std::string text = file_text("/proc/cpuinfo");
+    std::string_view lines = text;
+    while (!lines.empty()) {
+        const std::string_view line = take_until('\n', lines);
+        if (!line.starts_with("model name")) continue;
         const auto begin = line.find_first_not_of(" \t", line.find(':') + 1);
-        if (begin != std::string::npos) return line.substr(begin);
+        if (begin != line.npos) return std::string(line.substr(begin));
     }
 #endif
     utsname system;

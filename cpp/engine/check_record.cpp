@@ -4,8 +4,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
+
+#include "core/text_file.h"
 
 namespace mpscnn::engine {
 
@@ -53,10 +53,7 @@ fs::path file_of(const std::string &record) {
 
 bool was_right_before(const std::string &identity) {
     const std::string record = record_of(identity);
-    std::ifstream file(file_of(record), std::ios::binary);
-    std::ostringstream text;
-    text << file.rdbuf();
-    return file && text.str() == record;
+    return read_text_file(file_of(record)) == record;
 }
 
 void remember_as_right(const std::string &identity) noexcept {
@@ -64,9 +61,8 @@ void remember_as_right(const std::string &identity) noexcept {
         const std::string record = record_of(identity);
         const fs::path path = file_of(record);
         fs::create_directories(path.parent_path());
-        std::ofstream(path, std::ios::binary)
-            << record;                 // cut short it is no record: the whole text must agree
-    } catch (const std::exception &) { // nothing depends on it, see the header
+        static_cast<void>(write_text_file(path, record)); // cut short it is no record: all must agree
+    } catch (const std::exception &) {                    // nothing depends on it, see the header
     }
 }
 

@@ -1,0 +1,37 @@
+#include "core/text_file.h"
+
+#include <array>
+#include <cstdio>
+#include <memory>
+
+namespace mpscnn {
+
+namespace {
+
+using File = std::unique_ptr<std::FILE, int (*)(std::FILE *)>;
+
+File open_file(const std::string &path, const char *mode) {
+    return {std::fopen(path.c_str(), mode), &std::fclose};
+}
+
+} // namespace
+
+std::optional<std::string> read_text_file(const std::string &path) {
+    const File file = open_file(path, "rb");
+    if (!file) return std::nullopt;
+    std::string text;
+    std::array<char, 4096> part;
+    while (const std::size_t count = std::fread(part.data(), 1, part.size(), file.get()))
+        text.append(part.data(), count);
+    if (std::ferror(file.get())) return std::nullopt;
+    return text;
+}
+
+bool write_text_file(const std::string &path, std::string_view text) {
+    File file = open_file(path, "wb");
+    if (!file) return false;
+    const bool written = std::fwrite(text.data(), 1, text.size(), file.get()) == text.size();
+    return std::fclose(file.release()) == 0 && written; // what is left in the buffer is written here
+}
+
+} // namespace mpscnn
