@@ -1,8 +1,8 @@
 #include "cpu/cpu_backend.h"
 
 #include "core/platform.h"
+#include "cpu/batch_executor.h"
 #include "cpu/convolve_signals.h"
-#include "cpu/cpu_executor.h"
 #include "cpu/cpu_plan.h"
 #include "cpu/lowering.h"
 
@@ -18,7 +18,7 @@ public:
         return std::make_unique<CpuPlan>(network_, input_shapes);
     }
     std::unique_ptr<engine::Executor> executor(const engine::SessionOptions &options) const override {
-        return std::make_unique<CpuExecutor>(options);
+        return std::make_unique<BatchExecutor>(options);
     }
     std::size_t weight_bytes() const override { return network_->weight_bytes; }
 

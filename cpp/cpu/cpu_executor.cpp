@@ -17,27 +17,6 @@ namespace {
 /// Below this many elements for each thread, copying is not worth waking another one.
 constexpr std::int64_t copied_at_once = 16 * 1024;
 
-const CpuPlan &own_plan(const engine::Plan &plan) {
-    const auto *own = dynamic_cast<const CpuPlan *>(&plan);
-    if (!own) fail(ErrorKind::state, "the plan was made by another backend than \"cpu\"");
-    return *own;
-}
-
-void require_shapes(const char *role, const std::vector<Shape> &expected, std::span<const TensorView> given) {
-    if (given.size() != expected.size())
-        fail(ErrorKind::shape, "the plan has " + std::to_string(expected.size()) + " " + role + "s, got " +
-                                   std::to_string(given.size()));
-    for (std::size_t i = 0; i < given.size(); ++i) {
-        if (!(given[i].shape == expected[i]))
-            fail(ErrorKind::shape, std::string(role) + " " + std::to_string(i) + ": the plan is for shape " +
-                                       expected[i].text() + ", got " + given[i].shape.text());
-        if (given[i].type != DType::float32 && given[i].type != DType::float16)
-            fail(ErrorKind::shape, std::string(role) + " " + std::to_string(i) +
-                                       ": expected float32 or float16 elements, got " +
-                                       name_of(given[i].type));
-    }
-}
-
 /// Calls copy(begin, end) for all rows of a tensor, shared between the threads.
 template <class Copy> void copy_rows(ThreadPool &pool, const Extents &extents, Copy copy) {
     const std::int64_t rows = extents.batch * extents.height, row = extents.width * extents.channels;
@@ -53,10 +32,6 @@ std::string layers_text(const std::vector<std::string> &layers) {
 }
 
 } // namespace
-
-CpuExecutor::CpuExecutor(const engine::SessionOptions &options)
-    : pool_(options.threads == 0 ? ThreadPool::automatic_threads() : options.threads),
-      check_finite_(options.check_finite) {}
 
 void CpuExecutor::prepare(const engine::Plan &given) {
     const CpuPlan &plan = own_plan(given);
@@ -87,7 +62,7 @@ std::size_t CpuExecutor::scratch_bytes(const CpuPlan &plan) const {
             [&]<class TaskType>(const TaskType &) {
                 const BoundTask<TaskType> bound(step, plan.storages(), bindings_);
                 const Kernel<TaskType> &kernel = plan.network().kernels->kernel<TaskType>();
-                bytes = std::max(bytes, kernel.work(bound.task, pool_.threads()).scratch_bytes);
+                bytes = std::max(bytes, kernel.work(bound.task, pool_->threads()).scratch_bytes);
             },
             step.task);
     return bytes;
@@ -97,7 +72,7 @@ void CpuExecutor::reserve_scratch(std::size_t bytes) {
     if (bytes <= worker_scratch_) return;
     constexpr std::size_t line = 64; // threads share no cache line
     const std::size_t rounded = (bytes + line - 1) / line * line;
-    scratch_ = AlignedBuffer<std::byte>(rounded * static_cast<std::size_t>(pool_.threads()));
+    scratch_ = AlignedBuffer<std::byte>(rounded * static_cast<std::size_t>(pool_->threads()));
     worker_scratch_ = rounded;
 }
 
@@ -125,8 +100,7 @@ void CpuExecutor::bind_to_caller(const CpuPlan &plan, std::span<const TensorView
 void CpuExecutor::run(const engine::Plan &given, std::span<const TensorView> inputs,
                       std::span<const TensorView> outputs) {
     const CpuPlan &plan = own_plan(given);
-    require_shapes("input", plan.input_shapes(), inputs);
-    require_shapes("output", plan.output_shapes(), outputs);
+    plan.require_shapes(inputs, outputs);
     if (arena_.size() < plan.arena_bytes() || bindings_.size() < plan.storages().size()) prepare(plan);
     bind_to_arena(plan);
     bind_to_caller(plan, inputs, outputs);
@@ -142,7 +116,7 @@ void CpuExecutor::bring_in(const CpuPlan &plan, std::span<const TensorView> inpu
         const Storage &storage = plan.storages()[i];
         if (storage.home != Storage::Home::input || !bindings_[i].own || !storage.read) continue;
         const TensorPort port(*plan.network().kernels, inputs[storage.port], storage.extents, bindings_[i]);
-        copy_rows(pool_, storage.extents, [&](auto begin, auto end) { port.read(begin, end, round); });
+        copy_rows(*pool_, storage.extents, [&](auto begin, auto end) { port.read(begin, end, round); });
     }
 }
 
@@ -161,7 +135,7 @@ void CpuExecutor::hand_out(const CpuPlan &plan, std::span<const TensorView> outp
         const Storage &storage = plan.storages()[i];
         if (storage.home != Storage::Home::output || !bindings_[i].own) continue;
         const TensorPort port(*plan.network().kernels, outputs[storage.port], storage.extents, bindings_[i]);
-        copy_rows(pool_, storage.extents, [&](auto begin, auto end) { port.write(begin, end); });
+        copy_rows(*pool_, storage.extents, [&](auto begin, auto end) { port.write(begin, end); });
     }
 }
 
@@ -170,11 +144,11 @@ void CpuExecutor::run_step(const CpuPlan &plan, const Step &step) {
         [&]<class TaskType>(const TaskType &) {
             const BoundTask<TaskType> bound(step, plan.storages(), bindings_);
             const Kernel<TaskType> &kernel = plan.network().kernels->kernel<TaskType>();
-            const int threads = pool_.threads();
+            const int threads = pool_->threads();
             const Work work = kernel.work(bound.task, threads);
             reserve_scratch(work.scratch_bytes); // grows for unusual strides of the caller only
             const std::int64_t chunk = threads == 1 ? work.items : 1;
-            pool_.run(work.items, chunk, [&](int worker, std::int64_t begin, std::int64_t end) {
+            pool_->run(work.items, chunk, [&](int worker, std::int64_t begin, std::int64_t end) {
                 std::byte *scratch = scratch_.data() + static_cast<std::size_t>(worker) * worker_scratch_;
                 kernel.run(bound.task, threads, begin, end, scratch);
             });

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "core/aligned_buffer.h"
@@ -14,8 +16,8 @@ namespace mpscnn::cpu {
 /// Runs plans on the processor: owns their arena, the threads and each thread's scratch memory.
 class CpuExecutor : public engine::Executor {
 public:
-    /// `threads` 0: as many as pay off in this process.
-    explicit CpuExecutor(const engine::SessionOptions &options);
+    CpuExecutor(std::shared_ptr<ThreadPool> pool, bool check_finite)
+        : pool_(std::move(pool)), check_finite_(check_finite) {}
 
     void prepare(const engine::Plan &plan) override;
     void run(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
@@ -33,7 +35,7 @@ private:
     void check_inputs(const CpuPlan &plan) const;
     void hand_out(const CpuPlan &plan, std::span<const engine::TensorView> outputs);
 
-    ThreadPool pool_;
+    std::shared_ptr<ThreadPool> pool_;
     bool check_finite_;
     AlignedBuffer<std::byte> arena_, scratch_;
     std::size_t worker_scratch_ = 0; ///< bytes for each thread

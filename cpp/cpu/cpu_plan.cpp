@@ -1,12 +1,15 @@
 #include "cpu/cpu_plan.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "engine/memory_plan.h"
 
 namespace mpscnn::cpu {
 
 namespace {
+
+std::atomic<std::uint64_t> plans_made{0};
 
 void require_admitted(const engine::Graph &graph, const std::vector<Shape> &shapes) {
     if (shapes.size() != graph.inputs().size())
@@ -19,10 +22,32 @@ void require_admitted(const engine::Graph &graph, const std::vector<Shape> &shap
                                        graph.inputs()[i].shape.text() + ", got " + shapes[i].text());
 }
 
+void require_shapes(const char *role, const std::vector<Shape> &expected,
+                    std::span<const engine::TensorView> given) {
+    if (given.size() != expected.size())
+        fail(ErrorKind::shape, "the plan has " + std::to_string(expected.size()) + " " + role + "s, got " +
+                                   std::to_string(given.size()));
+    for (std::size_t i = 0; i < given.size(); ++i) {
+        if (!(given[i].shape == expected[i]))
+            fail(ErrorKind::shape, std::string(role) + " " + std::to_string(i) + ": the plan is for shape " +
+                                       expected[i].text() + ", got " + given[i].shape.text());
+        if (given[i].type != DType::float32 && given[i].type != DType::float16)
+            fail(ErrorKind::shape, std::string(role) + " " + std::to_string(i) +
+                                       ": expected float32 or float16 elements, got " +
+                                       name_of(given[i].type));
+    }
+}
+
 } // namespace
 
+const CpuPlan &own_plan(const engine::Plan &plan) {
+    const auto *own = dynamic_cast<const CpuPlan *>(&plan);
+    if (!own) fail(ErrorKind::state, "the plan was made by another backend than \"cpu\"");
+    return *own;
+}
+
 CpuPlan::CpuPlan(std::shared_ptr<const LoweredNetwork> network, const std::vector<Shape> &input_shapes)
-    : network_(std::move(network)), input_shapes_(input_shapes) {
+    : number_(++plans_made), network_(std::move(network)), input_shapes_(input_shapes) {
     const engine::Graph &graph = network_->graph;
     require_admitted(graph, input_shapes);
     const std::vector<Shape> shapes = graph.infer_shapes(input_shapes);
@@ -32,6 +57,36 @@ CpuPlan::CpuPlan(std::shared_ptr<const LoweredNetwork> network, const std::vecto
     steps_ = make_steps(*network_, placement, shapes);
     storages_ = std::move(placement.storages);
     plan_arena();
+    look_at_operations(shapes);
+}
+
+void CpuPlan::look_at_operations(const std::vector<Shape> &shapes) {
+    const engine::Graph &graph = network_->graph;
+    for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
+        const engine::Node &node = graph.nodes()[i];
+        std::vector<Shape> inputs;
+        for (engine::ValueId value : node.inputs) inputs.push_back(shapes[static_cast<std::size_t>(value)]);
+        const Shape &output = shapes[static_cast<std::size_t>(graph.result_of(i))];
+        operations_ += ops::cost(node.operation, inputs, output).flops;
+        images_are_independent_ &= !ops::info_of(node.operation).joins_images;
+    }
+}
+
+void CpuPlan::require_shapes(std::span<const engine::TensorView> inputs,
+                             std::span<const engine::TensorView> outputs) const {
+    cpu::require_shapes("input", input_shapes_, inputs);
+    cpu::require_shapes("output", output_shapes_, outputs);
+}
+
+const CpuPlan &CpuPlan::for_images(std::int64_t images) const {
+    const std::lock_guard lock(parts_mutex_);
+    std::unique_ptr<const CpuPlan> &part = parts_[images];
+    if (!part) {
+        std::vector<Shape> shapes;
+        for (const Shape &shape : input_shapes_) shapes.push_back(shape.with_batch(images));
+        part = std::make_unique<const CpuPlan>(network_, shapes);
+    }
+    return *part;
 }
 
 /// Step 0 brings in the inputs and the one behind the last copies the outputs to the caller, where they need

@@ -12,7 +12,7 @@ namespace mpscnn::ops {
 /// 4, seed) (core/philox.h) and is kept when that is at most last_kept(). Every engine makes the same mask.
 struct Dropout {
     static constexpr OperationInfo info{
-        "dropout", "Sets random elements to zero; outside of training the identity.", 1, 1, true, false,
+        "dropout", "Sets random elements to zero; outside of training the identity.", 1, 1, true, false, true,
         true};
 
     float keep_probability = 0.5f;

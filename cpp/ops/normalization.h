@@ -48,6 +48,7 @@ struct BatchStatistics {
                                         1,
                                         false,
                                         false,
+                                        true,
                                         true};
 
     template <class Visitor> void fields(Visitor &) {}

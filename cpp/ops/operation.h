@@ -23,6 +23,8 @@ struct OperationInfo {
     bool rounds;           ///< its result is a rounding point of float16 networks
     bool takes_activation; ///< a neuron may be attached, applied before the result is rounded
     bool has_gradient;     ///< differentiable with respect to its first input
+    /// An image's result depends on the other images of the batch, or on its place among them.
+    bool joins_images = false;
 };
 
 /// Shapes of the inputs, batch first. While a network is built extents may be free (Shape::any).

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "core/memory.h"
+#include "cpu/batch_cut.h"
 #include "cpu/tensor_port.h"
 #include "tests/cpp/check.h"
 #include "tests/engine/small_network.h"
@@ -151,6 +152,26 @@ TEST(a_run_allocates_nothing_after_the_plan_is_prepared) {
         CHECK(allocations > 0);
     }
     set_allocator({});
+}
+
+TEST(a_batch_in_groups_allocates_nothing_either) {
+    Network network;
+    const ValueId x = network.add(convolution(32, window(3)), {network.input({any, 64, 64, 8})}, relu6);
+    network.output(network.add(convolution(32, window(3, 2), 32), {x}, relu6));
+    const std::vector<Shape> shapes{{5, 64, 64, 8}};
+    for (int threads : {1, 2}) {
+        const auto lowered = cpu::make_cpu_backend()->lower(network.graph, {});
+        const auto plan = lowered->plan(shapes);
+        CHECK(cpu::cut_batch(cpu::own_plan(*plan), threads).groups > 1);
+        const auto executor = lowered->executor({threads});
+        Arrays inputs = random_inputs(shapes), outputs = arrays_for_outputs(network.graph, shapes);
+        const auto in = views_of(inputs), out = views_of(outputs);
+        executor->prepare(*plan);
+        executor->run(*plan, in, out); // starts the threads
+        const int warm = allocations;
+        for (int i = 0; i < 3; ++i) executor->run(*plan, in, out);
+        CHECK(allocations == warm);
+    }
 }
 
 TEST(dense_and_strided_floats_are_used_where_they_lie) {

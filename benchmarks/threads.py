@@ -1,0 +1,135 @@
+"""Numbers of threads: whether threads="auto" finds the best one, and what a busy neighbour costs.
+
+    python benchmarks/threads.py [--runs N] [--threads N] [--only auto|busy] [--engines onnxruntime,...]
+
+"auto": every network with 1 ... N threads and with "auto", in turns; runs that follow each other at once, and runs with
+pauses between, in which workers fall asleep. "busy": the median of MobileNetV2 with N threads alone, and beside a
+process that computes all the time with the same priority; every engine in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from harness import table_head, table_row
+
+from mpscnn import Network, Session, models
+from mpscnn.benchmark import measure, open_subject
+from mpscnn.benchmark.measure import available_processors
+
+PAUSE = 0.002  # seconds: longer than any worker waits awake
+
+
+def tiny() -> Network:
+    """Some ten microseconds."""
+    network = Network(input=(16, 16, 8), name="tiny")
+    x = network.conv2d(network.input, 16, 3, padding="same", activation="relu")
+    x = network.conv2d(network.max_pool2d(x, 2), 32, 3, padding="same", activation="relu")
+    network.output(network.dense(network.max_pool2d(x, 2), 10))
+    return network
+
+
+NETWORKS: dict[str, Callable[[], Network]] = {
+    "tiny": tiny,
+    "Deep MNIST": lambda: models.deep_mnist(output="logits"),
+    "MobileNetV2 0.35/96": lambda: models.mobilenet_v2(depth_multiplier=0.35, input_size=96, output="logits"),
+    "MobileNetV2": lambda: models.mobilenet_v2(output="logits"),
+    "MobileNetV1": lambda: models.mobilenet_v1(output="logits"),
+    "SSDLite MobileNetV2": models.ssdlite_mobilenet_v2,
+    "DeepLabv3 MobileNetV2": lambda: models.deeplab_v3(input_size=513),
+}
+
+
+class Timed:
+    """A session and its times, in milliseconds."""
+
+    def __init__(self, session: Session, x: np.ndarray) -> None:
+        self._session, self._x = session, x
+        self._out = session.run(x)
+        self.times: list[float] = []
+
+    def run(self, count: int, pause: float) -> None:
+        for _ in range(count):
+            if pause:
+                time.sleep(pause)
+            begin = time.perf_counter_ns()
+            self._session.run(self._x, out=self._out)
+            self.times.append((time.perf_counter_ns() - begin) / 1e6)
+
+
+def compare_counts(most: int, runs: int) -> None:
+    """The table of "auto"."""
+    counts: list[int | str] = [*range(1, most + 1), "auto"]
+    columns = [f"{count} thread(s)" if count != "auto" else "auto" for count in counts]
+    print(table_head("network", "runs", *columns, "auto / best"))
+    for name, build in NETWORKS.items():
+        network = build()
+        network.initialize_weights()
+        shape = (1, *(extent or 1 for extent in network.input.shape[1:]))
+        x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+        program = network.compile(device="cpu", precision="float32")
+        for what, pause in (("at once", 0.0), ("with pauses", PAUSE)):
+            subjects = [Timed(program.session(threads=count), x) for count in counts]
+            for turn in range(1 + runs // 5):
+                for i in range(len(subjects)):
+                    subject = subjects[(turn + i) % len(subjects)]
+                    time.sleep(PAUSE)
+                    subject.run(5 if turn else 1, pause)
+            for subject in subjects:
+                del subject.times[0]  # the first starts threads
+            medians = [statistics.median(subject.times) for subject in subjects]
+            least = [min(subject.times) for subject in subjects]
+            cells = [f"{a:.4g} ({b:.4g})" for a, b in zip(least, medians, strict=True)]
+            ratios = f"{least[-1] / min(least[:-1]):.2f} ({medians[-1] / min(medians[:-1]):.2f})"
+            print(table_row([name, what, *cells, ratios]), flush=True)
+
+
+@contextmanager
+def busy_process() -> Iterator[None]:
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def compare_neighbours(threads: int, runs: int, engines: list[str]) -> None:
+    """The table of a busy neighbour."""
+    subject = open_subject("mobilenet_v2", random_weights=True)
+    print(table_head("MobileNetV2", "threads", "alone", "beside a busy process", "ratio of the medians"))
+    for count in sorted({1, threads}):
+        alone = measure(subject, peers=engines, threads=count, runs=runs)
+        with busy_process():
+            beside = measure(subject, peers=engines, threads=count, runs=runs)
+        for a, b in zip(alone, beside, strict=True):
+            cells = [f"{times.minimum:.2f} ({times.median:.2f}, 95%: {times.p95:.2f})" for times in (a, b)]
+            print(table_row([a.engine, count, *cells, f"{b.median / a.median:.2f}"]), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--threads", type=int, default=available_processors())
+    parser.add_argument("--only", choices=("auto", "busy"))
+    parser.add_argument("--engines", default="onnxruntime", help="to compare with, with commas between")
+    arguments = parser.parse_args()
+    print("Milliseconds: least (median).\n")
+    if arguments.only != "busy":
+        compare_counts(arguments.threads, arguments.runs)
+        print()
+    if arguments.only != "auto":
+        compare_neighbours(arguments.threads, arguments.runs, arguments.engines.split(","))
+
+
+if __name__ == "__main__":
+    main()
