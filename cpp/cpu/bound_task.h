@@ -18,6 +18,7 @@ public:
         };
         task.destination = bind(step.destination);
         task.source = bind(step.source);
+        if constexpr (requires { task.plan; }) task.plan = plan_.bytes;
         if constexpr (requires { task.second; }) {
             task.second = bind(step.others[0]);
         } else if constexpr (requires { task.others; }) {
@@ -34,7 +35,15 @@ public:
     TaskType task;
 
 private:
+    template <class T> struct PlanMemory {};
+    template <class T>
+        requires requires(T task) { task.plan; }
+    struct PlanMemory<T> {
+        alignas(64) std::byte bytes[T::plan_bytes];
+    };
+
     ConstView residual_;
+    [[no_unique_address]] PlanMemory<TaskType> plan_;
 };
 
 } // namespace mpscnn::cpu

@@ -95,9 +95,8 @@ template <class V> inline void plan_blocks(const ConvolutionTask &task, int thre
             sizeof(float);
 }
 
-template <class V> inline GemmPlan gemm_plan(const ConvolutionTask &task, int threads) {
+template <class V> inline void make_gemm_plan(const ConvolutionTask &task, int threads, GemmPlan &plan) {
     const PackedConvolution &packed = *task.packed;
-    GemmPlan plan;
     plan.depth = packed.kernel_height * packed.kernel_width * packed.inputs_per_group;
     plan.group_outputs = packed.outputs / packed.groups;
     plan.panels = panel_count<V>(plan.group_outputs);
@@ -111,7 +110,21 @@ template <class V> inline GemmPlan gemm_plan(const ConvolutionTask &task, int th
     plan.gathered_pitch = plan.depth % 512 == 0 ? plan.depth + 16 : plan.depth;
     plan_pixels<V>(task, plan);
     plan_blocks<V>(task, threads, plan);
-    return plan;
+}
+
+static_assert(sizeof(GemmPlan) <= ConvolutionTask::plan_bytes);
+
+/// Calls use(plan) with the plan that `work` has left, or with one made now.
+template <class V, class Use>
+inline auto with_gemm_plan(const ConvolutionTask &task, int threads, bool is_made, Use use) {
+    if (!task.plan) {
+        GemmPlan plan;
+        make_gemm_plan<V>(task, threads, plan);
+        return use(plan);
+    }
+    GemmPlan &plan = *reinterpret_cast<GemmPlan *>(task.plan);
+    if (!is_made) make_gemm_plan<V>(task, threads, plan);
+    return use(plan);
 }
 
 /// Reads a tile, whose first pixel is number `pixel` of the region, into scratch.
@@ -204,9 +217,10 @@ inline ChannelPanel channel_panel(const ConvolutionTask &task, const GemmPlan &p
 }
 
 template <class V> Work gemm_work(const ConvolutionTask &task, int threads) {
-    const GemmPlan plan = gemm_plan<V>(task, threads);
-    return {.items = task.packed->groups * plan.panel_blocks * plan.pixel_blocks,
-            .scratch_bytes = plan.scratch_bytes};
+    return with_gemm_plan<V>(task, threads, false, [&](const GemmPlan &plan) -> Work {
+        return {.items = task.packed->groups * plan.panel_blocks * plan.pixel_blocks,
+                .scratch_bytes = plan.scratch_bytes};
+    });
 }
 
 /// Computes a panel for all tiles of a block, neighbours of the same size together.
@@ -255,8 +269,9 @@ inline void run_item(const ConvolutionTask &task, const GemmPlan &plan, std::int
 template <class V>
 void gemm_run(const ConvolutionTask &task, int threads, std::int64_t begin, std::int64_t end,
               std::byte *scratch) {
-    const GemmPlan plan = gemm_plan<V>(task, threads);
-    for (std::int64_t item = begin; item < end; ++item) run_item<V>(task, plan, item, scratch);
+    with_gemm_plan<V>(task, threads, true, [&](const GemmPlan &plan) {
+        for (std::int64_t item = begin; item < end; ++item) run_item<V>(task, plan, item, scratch);
+    });
 }
 
 } // namespace
