@@ -1,10 +1,15 @@
 #include "cpu/batch_executor.h"
 
+#include <algorithm>
+#include <chrono>
+
 namespace mpscnn::cpu {
 
 using engine::TensorView;
 
 namespace {
+
+constexpr std::size_t most_ways = 64;
 
 /// The images [begin, begin + count) of all tensors.
 void take_images(std::span<const TensorView> from, std::int64_t begin, std::int64_t count,
@@ -19,26 +24,48 @@ void take_images(std::span<const TensorView> from, std::int64_t begin, std::int6
 } // namespace
 
 BatchExecutor::BatchExecutor(const engine::SessionOptions &options)
-    : pool_(std::make_shared<ThreadPool>(options.threads == 0 ? ThreadPool::automatic_threads()
-                                                              : options.threads)),
+    : chooses_threads_(options.threads == 0),
+      pool_(
+          std::make_shared<ThreadPool>(chooses_threads_ ? ThreadPool::automatic_threads() : options.threads)),
       check_finite_(options.check_finite), together_(pool_, options.check_finite) {}
 
-void BatchExecutor::cut(const CpuPlan &plan) {
-    cut_plan_ = plan.number();
+BatchExecutor::Way *BatchExecutor::known_way(const CpuPlan &plan) {
+    for (Way &way : ways_)
+        if (way.plan == plan.number()) return &way;
+    return nullptr;
+}
+
+BatchExecutor::Way &BatchExecutor::add_way(const CpuPlan &plan) {
+    if (ways_.size() == most_ways) ways_.erase(ways_.begin());
     // An error names the first layer with a result that is not finite, and the image's number in the batch.
-    cut_ = check_finite_ ? BatchCut{} : cut_batch(plan, pool_->threads());
+    const BatchCut cut = check_finite_ ? BatchCut{} : cut_batch(plan, pool_->size());
+    return ways_.emplace_back(plan.number(), cut, ThreadChoice(chooses_threads_ ? pool_->size() : 1));
 }
 
 void BatchExecutor::prepare(const engine::Plan &given) {
     const CpuPlan &plan = own_plan(given);
-    cut(plan);
-    if (cut_.groups == 0) return together_.prepare(plan);
-    if (cut_.rest > 0) together_.prepare(plan.for_images(cut_.rest));
-    while (alone_.size() < static_cast<std::size_t>(pool_->threads()))
+    const Way *known = known_way(plan);
+    const Way &way = known ? *known : add_way(plan);
+    way.cut.groups == 0 ? prepare_together(plan, way) : prepare_groups(plan, way);
+}
+
+void BatchExecutor::prepare_together(const CpuPlan &plan, const Way &way) {
+    if (chooses_threads_)
+        for (int threads : way.choice.counts()) {
+            pool_->use(threads);
+            together_.prepare(plan);
+        }
+    pool_->use(pool_->size());
+    together_.prepare(plan);
+}
+
+void BatchExecutor::prepare_groups(const CpuPlan &plan, const Way &way) {
+    if (way.cut.rest > 0) prepare_together(plan.for_images(way.cut.rest), way);
+    while (alone_.size() < static_cast<std::size_t>(pool_->size()))
         alone_.push_back(std::make_unique<Alone>());
     for (const auto &alone : alone_) {
-        alone->executor.prepare(plan.for_images(cut_.smallest_group()));
-        alone->executor.prepare(plan.for_images(cut_.largest_group()));
+        alone->executor.prepare(plan.for_images(way.cut.smallest_group()));
+        alone->executor.prepare(plan.for_images(way.cut.largest_group()));
         alone->inputs.reserve(plan.input_shapes().size());
         alone->outputs.reserve(plan.output_shapes().size());
     }
@@ -49,22 +76,39 @@ void BatchExecutor::prepare(const engine::Plan &given) {
 void BatchExecutor::run(const engine::Plan &given, std::span<const TensorView> inputs,
                         std::span<const TensorView> outputs) {
     const CpuPlan &plan = own_plan(given);
-    if (plan.number() != cut_plan_) prepare(plan);
-    if (cut_.groups == 0) return together_.run(plan, inputs, outputs);
+    if (!known_way(plan)) prepare(plan);
+    Way &way = *known_way(plan);
+    if (way.cut.groups == 0) return run_together(plan, way, inputs, outputs);
     plan.require_shapes(inputs, outputs);
-    pool_->run(cut_.groups, [&](int worker, std::int64_t begin, std::int64_t end) {
+    run_groups(plan, way.cut, inputs, outputs);
+    if (way.cut.rest == 0) return;
+    take_images(inputs, way.cut.images, way.cut.rest, inputs_);
+    take_images(outputs, way.cut.images, way.cut.rest, outputs_);
+    run_together(plan.for_images(way.cut.rest), way, inputs_, outputs_);
+}
+
+void BatchExecutor::run_together(const CpuPlan &plan, Way &way, std::span<const TensorView> inputs,
+                                 std::span<const TensorView> outputs) {
+    if (!chooses_threads_) return together_.run(plan, inputs, outputs);
+    pool_->use(way.choice.threads());
+    const auto start = std::chrono::steady_clock::now();
+    together_.run(plan, inputs, outputs);
+    const auto time = std::chrono::steady_clock::now() - start;
+    way.choice.took(std::chrono::duration<double, std::micro>(time).count());
+}
+
+void BatchExecutor::run_groups(const CpuPlan &plan, const BatchCut &cut, std::span<const TensorView> inputs,
+                               std::span<const TensorView> outputs) {
+    pool_->use(pool_->size());
+    pool_->run(cut.groups, [&](int worker, std::int64_t begin, std::int64_t end) {
         Alone &alone = *alone_[static_cast<std::size_t>(worker)];
         for (std::int64_t group = begin; group < end; ++group) {
-            const std::int64_t first = cut_.group_begin(group), count = cut_.group_begin(group + 1) - first;
+            const std::int64_t first = cut.group_begin(group), count = cut.group_begin(group + 1) - first;
             take_images(inputs, first, count, alone.inputs);
             take_images(outputs, first, count, alone.outputs);
             alone.executor.run(plan.for_images(count), alone.inputs, alone.outputs);
         }
     });
-    if (cut_.rest == 0) return;
-    take_images(inputs, cut_.images, cut_.rest, inputs_);
-    take_images(outputs, cut_.images, cut_.rest, outputs_);
-    together_.run(plan.for_images(cut_.rest), inputs_, outputs_);
 }
 
 } // namespace mpscnn::cpu

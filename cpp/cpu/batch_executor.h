@@ -6,10 +6,12 @@
 
 #include "cpu/batch_cut.h"
 #include "cpu/cpu_executor.h"
+#include "cpu/thread_choice.h"
 
 namespace mpscnn::cpu {
 
-/// Runs plans, batches of independent images in the groups that cut_batch() makes of them.
+/// Runs plans, batches of independent images in the groups that cut_batch() makes of them, everything else
+/// with as many threads as ThreadChoice finds best, if it may choose.
 class BatchExecutor : public engine::Executor {
 public:
     /// `threads` 0: as many as pay off in this process.
@@ -28,16 +30,29 @@ private:
         CpuExecutor executor;
         Views inputs, outputs; ///< of the group under way
     };
+    /// How a plan is run.
+    struct Way {
+        std::uint64_t plan; ///< its number
+        BatchCut cut;
+        ThreadChoice choice;
+    };
 
-    void cut(const CpuPlan &plan);
+    Way *known_way(const CpuPlan &plan);
+    Way &add_way(const CpuPlan &plan);
+    void prepare_together(const CpuPlan &plan, const Way &way);
+    void prepare_groups(const CpuPlan &plan, const Way &way);
+    void run_together(const CpuPlan &plan, Way &way, std::span<const engine::TensorView> inputs,
+                      std::span<const engine::TensorView> outputs);
+    void run_groups(const CpuPlan &plan, const BatchCut &cut, std::span<const engine::TensorView> inputs,
+                    std::span<const engine::TensorView> outputs);
 
+    bool chooses_threads_;
     std::shared_ptr<ThreadPool> pool_;
     bool check_finite_;
     CpuExecutor together_;
     std::vector<std::unique_ptr<Alone>> alone_; ///< by thread; made when they are needed
-    Views inputs_, outputs_;                    ///< of the rest
-    std::uint64_t cut_plan_ = 0;                ///< number of the plan that cut_ is for
-    BatchCut cut_;
+    Views inputs_, outputs_;                    ///< of the images behind the groups
+    std::vector<Way> ways_;                     ///< of the last plans
 };
 
 } // namespace mpscnn::cpu

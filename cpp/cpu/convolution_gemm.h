@@ -66,7 +66,7 @@ template <class V> inline void plan_pixels(const ConvolutionTask &task, GemmPlan
 /// of. Several threads need some items each, unless there is too little to do.
 template <class V> inline void plan_blocks(const ConvolutionTask &task, int threads, GemmPlan &plan) {
     constexpr std::int64_t cached_floats = 48 * 1024, few_weights = 4096;
-    constexpr std::int64_t item_operations = 100'000, tiles_for_a_panel = 16;
+    constexpr std::int64_t item_operations = 200'000, tiles_for_a_panel = 16;
     const PackedConvolution &packed = *task.packed;
     const View &output = task.destination;
     const std::int64_t pixels = output.batch * output.height * output.width;

@@ -72,7 +72,7 @@ void CpuExecutor::reserve_scratch(std::size_t bytes) {
     if (bytes <= worker_scratch_) return;
     constexpr std::size_t line = 64; // threads share no cache line
     const std::size_t rounded = (bytes + line - 1) / line * line;
-    scratch_ = AlignedBuffer<std::byte>(rounded * static_cast<std::size_t>(pool_->threads()));
+    scratch_ = AlignedBuffer<std::byte>(rounded * static_cast<std::size_t>(pool_->size()));
     worker_scratch_ = rounded;
 }
 

@@ -58,7 +58,7 @@ struct ThreadPool::Team {
     explicit Team(int workers);
     ~Team();
 
-    void run(std::int64_t items, std::int64_t chunk, Target target);
+    void run(std::int64_t items, std::int64_t chunk, int threads, Target target);
     /// Whether this process started the threads, and not one that it was forked from.
     bool alive() const { return generation_ == platform::fork_generation(); }
 
@@ -67,8 +67,8 @@ private:
     static constexpr std::uint64_t chunk_mask = one_job - 1;
 
     void work_until_stopped(int worker);
-    bool job_after(std::uint64_t seen) const;
-    void publish(std::uint64_t job);
+    bool job_after(std::uint64_t seen, int worker) const;
+    void publish(std::uint64_t job, int threads);
     void take_chunks(int worker, std::uint64_t job);
     void run_chunk(int worker, std::uint64_t index);
     void wake_workers(std::uint64_t chunks);
@@ -89,6 +89,7 @@ private:
     };
     std::vector<Part> parts_;
     alignas(64) std::atomic<std::uint64_t> job_{0};
+    std::atomic<int> active_{0}; ///< workers from this number on have no part in the job
     alignas(64) std::atomic<std::uint64_t> done_{0};
     std::atomic<bool> failed_{false}, stop_{false}, caller_sleeps_{false};
     std::atomic<int> sleepers_{0};
@@ -122,26 +123,30 @@ void ThreadPool::Team::stop_and_join() {
     workers_.clear();
 }
 
-bool ThreadPool::Team::job_after(std::uint64_t seen) const { return job_.load() != seen || stop_.load(); }
+/// The job is read first: the number of its threads was there before it.
+bool ThreadPool::Team::job_after(std::uint64_t seen, int worker) const {
+    return (job_.load() != seen && worker < active_.load()) || stop_.load();
+}
 
 void ThreadPool::Team::work_until_stopped(int worker) {
     const DefaultFloatingPoint settings;
     std::uint64_t job = 0;
     while (true) {
-        if (!spin_until([&] { return job_after(job); })) {
+        if (!spin_until([&] { return job_after(job, worker); })) {
             std::unique_lock lock(mutex_);
             ++sleepers_; // before the test: the caller counts sleepers after it has published its job
-            job_came_.wait(lock, [&] { return job_after(job); });
+            job_came_.wait(lock, [&] { return job_after(job, worker); });
             --sleepers_;
         }
         if (stop_.load()) return;
         job = job_.load();
-        take_chunks(worker, job);
+        if (worker < active_.load()) take_chunks(worker, job);
     }
 }
 
-void ThreadPool::Team::publish(std::uint64_t job) {
-    const std::uint64_t parts = parts_.size();
+void ThreadPool::Team::publish(std::uint64_t job, int threads) {
+    const auto parts = static_cast<std::uint64_t>(threads);
+    active_ = threads;
     for (std::uint64_t i = 0; i < parts; ++i) {
         const std::uint64_t begin = chunks_ * i / parts, end = chunks_ * (i + 1) / parts;
         parts_[i].end = end;
@@ -183,8 +188,8 @@ void ThreadPool::Team::run_chunk(int worker, std::uint64_t index) {
 void ThreadPool::Team::wake_workers(std::uint64_t chunks) {
     if (sleepers_.load() == 0) return;
     const std::lock_guard lock(mutex_);
-    // The caller takes one chunk itself.
-    if (chunks > workers_.size())
+    // The caller takes one chunk itself. Who wakes up alone must be one that takes part.
+    if (chunks > workers_.size() || active_.load() <= static_cast<int>(workers_.size()))
         job_came_.notify_all();
     else
         for (std::uint64_t i = 1; i < chunks; ++i) job_came_.notify_one();
@@ -199,13 +204,13 @@ void ThreadPool::Team::wait_for_workers(std::uint64_t chunks) {
     caller_sleeps_ = false;
 }
 
-void ThreadPool::Team::run(std::int64_t items, std::int64_t chunk, Target target) {
+void ThreadPool::Team::run(std::int64_t items, std::int64_t chunk, int threads, Target target) {
     const std::lock_guard one_job_at_a_time(callers_);
     items_ = items, chunk_ = chunk, target_ = target;
     chunks_ = static_cast<std::uint64_t>((items + chunk - 1) / chunk);
     done_ = 0, failed_ = false;
     const std::uint64_t job = (job_.load() + 1) & chunk_mask;
-    publish(job);
+    publish(job, threads);
     wake_workers(chunks_);
     take_chunks(0, job);
     wait_for_workers(chunks_);
@@ -219,7 +224,7 @@ void ThreadPool::Team::run(std::int64_t items, std::int64_t chunk, Target target
     }
 }
 
-ThreadPool::ThreadPool(int threads) : threads_(threads) {
+ThreadPool::ThreadPool(int threads) : threads_(threads), active_(threads) {
     if (threads < 1 || threads > max_threads)
         fail(ErrorKind::parameter,
              "threads: expected 1 to " + std::to_string(max_threads) + ", got " + std::to_string(threads));
@@ -247,10 +252,10 @@ void ThreadPool::run_job(std::int64_t items, std::int64_t chunk, Target target) 
     if (items <= 0) return;
     const DefaultFloatingPoint settings;
     chunk = std::max<std::int64_t>({1, chunk, items / (std::int64_t{1} << 31)});
-    if (threads_ == 1 || items <= chunk)
+    if (active_ == 1 || items <= chunk)
         target.function(target.context, 0, 0, items);
     else
-        team().run(items, chunk, target);
+        team().run(items, chunk, active_, target);
 }
 
 } // namespace mpscnn::cpu

@@ -32,10 +32,14 @@ public:
     /// Number for threads="auto": platform::useful_threads().
     static int automatic_threads();
 
-    int threads() const { return threads_; }
+    /// Threads that share the next jobs: all of them at first.
+    int threads() const { return active_; }
+    int size() const { return threads_; }
+    /// From now on jobs are shared by this many threads, 1 to size(). Not while a job runs.
+    void use(int threads) { active_ = threads; }
 
     /// Calls callback(int worker, int64 begin, int64 end) for ranges that cover [0, items), of at most
-    /// `chunk` items each, and returns when all are done. `worker` is in [0, threads()) and no two calls
+    /// `chunk` items each, and returns when all are done. `worker` is in [0, size()) and no two calls
     /// under way have the same one: it selects scratch memory. Throws StateError when the system refuses to
     /// start a thread.
     template <class Callback> void run(std::int64_t items, std::int64_t chunk, Callback &&callback) {
@@ -58,7 +62,7 @@ private:
     void run_job(std::int64_t items, std::int64_t chunk, Target target);
     Team &team();
 
-    int threads_;
+    int threads_, active_;
     std::atomic<Team *> team_{nullptr}; ///< no lock guards it: a fork might leave it locked in the child
 };
 

@@ -67,6 +67,32 @@ TEST(jobs_after_the_threads_fell_asleep) {
     }
 }
 
+TEST(as_many_threads_as_wanted_share_the_jobs) {
+    ThreadPool pool(4);
+    for (int job = 0; job < 4000; ++job) {
+        pool.use(1 + job * 7 % 4);
+        CHECK(pool.threads() == 1 + job * 7 % 4);
+        if (job % 500 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2)); // they fall asleep
+        CHECK(covers(pool, 1 + job % 40, 1));
+    }
+    CHECK(pool.size() == 4);
+}
+
+TEST(threads_that_slept_through_jobs_of_fewer_come_back) {
+    ThreadPool pool(3);
+    CHECK(covers(pool, 100, 1));
+    pool.use(2);
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    for (int job = 0; job < 100; ++job) CHECK(covers(pool, 10, 1));
+    pool.use(3);
+    std::atomic<int> met{0}; // three calls that wait for each other need three threads
+    pool.run(3, [&](int, std::int64_t, std::int64_t) {
+        ++met;
+        while (met < 3) std::this_thread::yield();
+    });
+    CHECK(met == 3);
+}
+
 TEST(a_worker_index_is_used_by_one_call_at_a_time) {
     ThreadPool pool(4);
     std::array<std::atomic<int>, 4> busy{};

@@ -129,7 +129,7 @@ TEST(a_run_allocates_nothing_after_the_plan_is_prepared) {
         const Network network = all_kinds();
         const std::vector<Shape> shapes{{2, 9, 8, 6}};
         for (Precision precision : {Precision::float32, Precision::float16})
-            for (int threads : {1, 2})
+            for (int threads : {0, 1, 2})
                 for (DType type : {DType::float32, DType::float16}) {
                     const auto lowered = cpu::make_cpu_backend()->lower(network.graph, {precision});
                     const auto plan = lowered->plan(shapes);
@@ -144,7 +144,7 @@ TEST(a_run_allocates_nothing_after_the_plan_is_prepared) {
                     executor->run(*plan, in, out); // starts the threads
                     CHECK(counter.calls == prepared);
                     const int warm = allocations;
-                    for (int i = 0; i < 3; ++i) executor->run(*plan, in, out);
+                    for (int i = 0; i < 20; ++i) executor->run(*plan, in, out);
                     CHECK(allocations == warm);
                     CHECK(counter.calls == prepared);
                 }

@@ -1,0 +1,99 @@
+// The number of threads that runs of unknown duration get.
+
+#include "cpu/thread_choice.h"
+
+#include <map>
+
+#include "tests/cpp/check.h"
+#include "tests/engine/small_network.h"
+
+using namespace small;
+using cpu::ThreadChoice;
+
+namespace {
+
+/// Runs of the given microseconds by number of threads. Returns how many had which number.
+std::map<int, int> run(ThreadChoice &choice, int runs, std::map<int, double> times) {
+    std::map<int, int> counted;
+    for (int i = 0; i < runs; ++i) {
+        const int threads = choice.threads();
+        ++counted[threads];
+        choice.took(times.at(threads));
+    }
+    return counted;
+}
+
+} // namespace
+
+TEST(halves_are_tried) {
+    CHECK(ThreadChoice(1).counts() == std::vector<int>{1});
+    CHECK(ThreadChoice(2).counts() == (std::vector<int>{2, 1}));
+    CHECK(ThreadChoice(6).counts() == (std::vector<int>{6, 3, 1}));
+    CHECK(ThreadChoice(16).counts() == (std::vector<int>{16, 8, 4, 2, 1}));
+}
+
+TEST(runs_begin_with_all_threads) {
+    ThreadChoice choice(4);
+    CHECK(choice.threads() == 4);
+    CHECK(run(choice, 2, {{4, 10}})[4] == 2);
+}
+
+TEST(the_fastest_number_is_found) {
+    for (int best : {4, 2, 1}) {
+        ThreadChoice choice(4);
+        std::map<int, double> times{{4, 100}, {2, 100}, {1, 100}};
+        times[best] = 80;
+        run(choice, 2 + 3 * 3, times);
+        CHECK(choice.threads() == best);
+        const auto counted = run(choice, 1000, times);
+        CHECK(counted.at(best) >= 950); // few runs are spent on trials
+    }
+}
+
+TEST(threads_that_gain_little_are_left_out) {
+    ThreadChoice choice(4);
+    const std::map<int, double> times{{4, 100}, {2, 101}, {1, 110}};
+    run(choice, 11, times);
+    CHECK(choice.threads() == 2);
+}
+
+TEST(one_slow_run_does_not_matter) {
+    ThreadChoice choice(2);
+    run(choice, 2, {{2, 50}});
+    for (int i = 0; i < 6; ++i) choice.took(i == 2 ? 1000.0 : choice.threads() == 2 ? 50.0 : 90.0);
+    CHECK(choice.threads() == 2);
+}
+
+TEST(what_has_changed_is_noticed) {
+    ThreadChoice choice(2);
+    run(choice, 500, {{2, 50}, {1, 90}});
+    CHECK(choice.threads() == 2);
+    run(choice, 4000, {{2, 120}, {1, 90}});
+    CHECK(choice.threads() == 1);
+    run(choice, 4000, {{2, 50}, {1, 90}});
+    CHECK(choice.threads() == 2);
+}
+
+TEST(long_runs_are_not_tried_with_fewer_threads) {
+    ThreadChoice choice(2);
+    const auto counted = run(choice, 1000, {{2, 20000}, {1, 39000}});
+    CHECK(counted.count(1) == 0);
+}
+
+TEST(results_are_the_same_while_numbers_are_tried) {
+    Network network;
+    ValueId x = network.input({Shape::any, 30, 30, 8});
+    for (int i = 0; i < 3; ++i) x = network.add(convolution(24, window(3)), {x}, relu6);
+    network.output(network.add(ops::FullyConnected{10}, {x}));
+    const std::vector<Shape> shapes{{1, 30, 30, 8}};
+    Arrays inputs = random_inputs(shapes);
+    const Arrays expected = run(*cpu::make_cpu_backend(), network.graph, inputs);
+    const auto lowered = cpu::make_cpu_backend()->lower(network.graph, {});
+    const auto plan = lowered->plan(shapes);
+    const auto executor = lowered->executor({0});
+    for (int i = 0; i < 30; ++i) {
+        Arrays outputs = arrays_for_outputs(network.graph, shapes);
+        executor->run(*plan, views_of(inputs), views_of(outputs));
+        CHECK(same_bits(outputs[0].values, expected[0].values));
+    }
+}
