@@ -4,6 +4,7 @@
 
 #include "cpu/fusion.h"
 #include "cpu/operation.h"
+#include "cpu/thread_pool.h"
 
 namespace mpscnn::cpu {
 
@@ -30,15 +31,31 @@ public:
         network->graph = graph_.without_weights();
         network->kernels = &kernels_;
         network->precision = precision_;
-        for (std::size_t i = 0; i < fusions.size(); ++i) {
-            if (fusions[i].absorbed) continue;
-            network->operations.push_back(fuse(i, fusions[i]));
-            network->weight_bytes += weight_bytes(network->operations.back());
-        }
+        std::vector<std::size_t> kept;
+        for (std::size_t i = 0; i < fusions.size(); ++i)
+            if (!fusions[i].absorbed) kept.push_back(i);
+        network->operations.resize(kept.size());
+        ThreadPool pool(threads());
+        pool.run(static_cast<std::int64_t>(kept.size()), [&](int, std::int64_t begin, std::int64_t end) {
+            for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i)
+                network->operations[i] = fuse(kept[i], fusions[kept[i]]);
+        });
+        for (const FusedOperation &operation : network->operations)
+            network->weight_bytes += weight_bytes(operation);
         return network;
     }
 
 private:
+    /// To pack weights: more than one where that takes longer than to start them.
+    int threads() const {
+        constexpr std::size_t worth_a_thread = 1 << 20;
+        std::size_t bytes = 0;
+        for (const Node &node : graph_.nodes())
+            for (const auto &[role, tensor] : node.weights) bytes += tensor.bytes();
+        const auto most = static_cast<std::size_t>(ThreadPool::automatic_threads());
+        return static_cast<int>(std::clamp<std::size_t>(bytes / worth_a_thread, 1, most));
+    }
+
     bool rounds(const Node &node) const {
         return precision_ == Precision::float16 && ops::info_of(node.operation).rounds;
     }

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/platform.h"
 #include "cpu/kernels.h"
 
 namespace mpscnn::cpu {
@@ -31,6 +32,7 @@ PackedConvolution KernelTable::pack_convolution(const float *weights, const floa
                                                .depthwise = inputs_per_group == 1 && groups > 1};
     merge_narrow_groups(packed, vector_width);
     packed.weights = AlignedBuffer<float>(packed_size(packed));
+    platform::advise_huge_pages(packed.weights.data(), packed.weights.size() * sizeof(float));
     pack(packed, weights, packed.weights.data());
     const auto padded = static_cast<std::size_t>((outputs + vector_width - 1) / vector_width * vector_width);
     packed.bias = AlignedBuffer<float>(padded);

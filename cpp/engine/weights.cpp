@@ -1,5 +1,7 @@
 #include "engine/weights.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <cstring>
 
 #include "core/error.h"
@@ -44,28 +46,42 @@ WeightTensor WeightTensor::reshaped(const Shape &shape) const {
 std::size_t WeightTensor::bytes() const { return static_cast<std::size_t>(elements()) * size_of(type_); }
 
 std::vector<float> WeightTensor::values() const {
-    const auto count = static_cast<std::size_t>(elements());
-    std::vector<float> result(count);
+    std::vector<float> result(static_cast<std::size_t>(elements()));
+    read(0, result);
+    return result;
+}
+
+FloatWeights WeightTensor::floats() const {
+    const bool aligned = reinterpret_cast<std::uintptr_t>(data()) % alignof(float) == 0;
+    if (type_ != WeightType::float32 || !aligned) return FloatWeights(values());
+    const auto *first = reinterpret_cast<const float *>(data());
+    return {bytes_, {first, static_cast<std::size_t>(elements())}};
+}
+
+void WeightTensor::read(std::size_t first, std::span<float> target) const {
+    if (target.empty()) return;
+    const std::byte *source = data() + first * size_of(type_);
     switch (type_) {
     case WeightType::float32:
-        std::memcpy(result.data(), data(), count * sizeof(float));
+        std::memcpy(target.data(), source, target.size_bytes());
         break;
     case WeightType::float16: {
-        std::vector<std::uint16_t> halves(count); // the file's bytes need not be aligned
-        std::memcpy(halves.data(), data(), count * sizeof(std::uint16_t));
-        floats_from_halves(halves, result);
+        std::vector<std::uint16_t> halves(target.size()); // the file's bytes need not be aligned
+        std::memcpy(halves.data(), source, target.size() * sizeof(std::uint16_t));
+        floats_from_halves(halves, target);
         break;
     }
     case WeightType::uint8: {
-        const std::size_t per_scale = count / scales_.size();
-        for (std::size_t i = 0; i < count; ++i) {
-            const std::size_t channel = i / per_scale;
-            result[i] = (static_cast<float>(data()[i]) - zero_points_[channel]) * scales_[channel];
+        const std::size_t per_scale = static_cast<std::size_t>(elements()) / scales_.size();
+        for (std::size_t done = 0; done < target.size();) {
+            const std::size_t channel = (first + done) / per_scale;
+            const std::size_t end = std::min(target.size(), (channel + 1) * per_scale - first);
+            const float scale = scales_[channel], zero_point = zero_points_[channel];
+            for (; done < end; ++done) target[done] = (static_cast<float>(source[done]) - zero_point) * scale;
         }
         break;
     }
     }
-    return result;
 }
 
 } // namespace mpscnn::engine

@@ -13,6 +13,24 @@ namespace mpscnn::engine {
 /// How weights are stored. uint8 weights are (value - zero_point) * scale, per tensor or per output channel.
 enum class WeightType { float32, float16, uint8 };
 
+/// Weights as float32: those of a tensor that has them so, where they are, and otherwise a copy.
+class FloatWeights {
+public:
+    explicit FloatWeights(std::vector<float> own) : own_(std::move(own)), values_(own_) {}
+    FloatWeights(std::shared_ptr<const std::byte> bytes, std::span<const float> values)
+        : bytes_(std::move(bytes)), values_(values) {}
+    FloatWeights(FloatWeights &&) = default; // a vector that is moved keeps its elements where they are
+    FloatWeights &operator=(FloatWeights &&) = default;
+
+    const float *data() const { return values_.data(); }
+    std::span<const float> values() const { return values_; }
+
+private:
+    std::vector<float> own_;
+    std::shared_ptr<const std::byte> bytes_;
+    std::span<const float> values_;
+};
+
 /// A weight tensor as it came from its file or caller: immutable, sharing its memory with copies of the
 /// graph.
 class WeightTensor {
@@ -38,6 +56,10 @@ public:
 
     /// All elements as float32, dequantised.
     std::vector<float> values() const;
+    /// Likewise, without a copy where none is needed.
+    FloatWeights floats() const;
+    /// The elements from `first` on as float32, dequantised, as many as `target` takes.
+    void read(std::size_t first, std::span<float> target) const;
 
 private:
     Shape shape_;

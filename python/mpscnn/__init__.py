@@ -9,10 +9,10 @@
 
 from __future__ import annotations
 
-from mpscnn import _core, converters, kernels, models, registry
-from mpscnn.commands import CommandBuffer, CommandError, CommandQueue, CommandStatus
-from mpscnn.detection import Box, Detection, Detections
-from mpscnn.detector import DetectionHead, Detector
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from mpscnn import _core
 from mpscnn.errors import (
     DeviceError,
     DownloadError,
@@ -24,24 +24,51 @@ from mpscnn.errors import (
     UnsupportedError,
     WeightsError,
 )
-from mpscnn.evaluation import Evaluation, evaluate
-from mpscnn.feature_image import Image, ImageDescriptor, TemporaryImage
-from mpscnn.features import FeatureExtractor
-from mpscnn.idx import read_idx
-from mpscnn.layers.layer_maker import Tensor
 from mpscnn.library import build_config, devices, empty, operations, preprocess
 from mpscnn.model import Model, load
 from mpscnn.network import Network
-from mpscnn.padding import DefaultPadding, PaddingMethod
-from mpscnn.photo import YuvImage, open_photo
 from mpscnn.program import Program, Request, Session
-from mpscnn.results import Classification, Prediction
-from mpscnn.runner import FrameFuture, Runner
-from mpscnn.segmentation import Area, Segmentation
-from mpscnn.signal import convolve1d, convolve2d, correlate1d, correlate2d
-from mpscnn.weights import unpack_binary_weights
+
+if TYPE_CHECKING:
+    from mpscnn import converters, kernels, models, registry
+    from mpscnn.commands import CommandBuffer, CommandError, CommandQueue, CommandStatus
+    from mpscnn.detection import Box, Detection, Detections
+    from mpscnn.detector import DetectionHead, Detector
+    from mpscnn.evaluation import Evaluation, evaluate
+    from mpscnn.feature_image import Image, ImageDescriptor, TemporaryImage
+    from mpscnn.features import FeatureExtractor
+    from mpscnn.idx import read_idx
+    from mpscnn.layers.layer_maker import Tensor
+    from mpscnn.padding import DefaultPadding, PaddingMethod
+    from mpscnn.photo import YuvImage, open_photo
+    from mpscnn.results import Classification, Prediction
+    from mpscnn.runner import FrameFuture, Runner
+    from mpscnn.segmentation import Area, Segmentation
+    from mpscnn.signal import convolve1d, convolve2d, correlate1d, correlate2d
+    from mpscnn.weights import unpack_binary_weights
 
 __version__ = _core.version()
+
+#: The names above that a program which only runs a model does not wait for: by module, imported at first use.
+_LAZY = {
+    "commands": ("CommandBuffer", "CommandError", "CommandQueue", "CommandStatus"),
+    "detection": ("Box", "Detection", "Detections"),
+    "detector": ("DetectionHead", "Detector"),
+    "evaluation": ("Evaluation", "evaluate"),
+    "feature_image": ("Image", "ImageDescriptor", "TemporaryImage"),
+    "features": ("FeatureExtractor",),
+    "idx": ("read_idx",),
+    "layers.layer_maker": ("Tensor",),
+    "padding": ("DefaultPadding", "PaddingMethod"),
+    "photo": ("YuvImage", "open_photo"),
+    "results": ("Classification", "Prediction"),
+    "runner": ("FrameFuture", "Runner"),
+    "segmentation": ("Area", "Segmentation"),
+    "signal": ("convolve1d", "convolve2d", "correlate1d", "correlate2d"),
+    "weights": ("unpack_binary_weights",),
+}
+_MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
+_LAZY_MODULES = ("converters", "kernels", "models", "registry")
 
 __all__ = [
     "Area",
@@ -101,3 +128,17 @@ __all__ = [
     "registry",
     "unpack_binary_weights",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY_MODULES:
+        return import_module(f"mpscnn.{name}")  # which makes it an attribute as well
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'mpscnn' has no attribute {name!r}")
+    value = getattr(import_module(f"mpscnn.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
@@ -111,10 +110,12 @@ class Detections(Sequence[Detection]):
         return f"<Detections: {shown}{more}; {self.milliseconds:.2f} ms on {self.device} ({self.precision})>"
 
     def _repr_html_(self) -> str:
+        from html import escape
+
         from mpscnn.visualize import html_result
 
         rows = "".join(
-            f"<tr><td>{html.escape(entry.label)}</td><td>{entry.score:.1%}</td>"
+            f"<tr><td>{escape(entry.label)}</td><td>{entry.score:.1%}</td>"
             + "".join(f"<td>{edge:.0f}</td>" for edge in entry.box)
             + "</tr>"
             for entry in self

@@ -8,21 +8,22 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
-from mpscnn.detection import Detections
-from mpscnn.detector import DetectionHead
 from mpscnn.errors import ParameterError
-from mpscnn.features import FeatureExtractor
 from mpscnn.network import Network
 from mpscnn.photo import Photo, open_photo
-from mpscnn.photo_tasks import PhotoTask, Result, classifying, detecting, segmenting
 from mpscnn.program import Program, Session
 from mpscnn.registry.catalogue import BUNDLED_MODEL
-from mpscnn.results import Classification
-from mpscnn.segmentation import Segmentation
 from mpscnn.session_pool import SessionPool
+
+if TYPE_CHECKING:  # what a program that only runs a network does not wait for is imported where it is used
+    from mpscnn.detection import Detections
+    from mpscnn.features import FeatureExtractor
+    from mpscnn.photo_tasks import PhotoTask, Result
+    from mpscnn.results import Classification
+    from mpscnn.segmentation import Segmentation
 
 
 def load(
@@ -73,6 +74,8 @@ class Model:
         self.preprocess: dict[str, Any] | None = description["preprocess"]
         self.information: dict[str, str] = description["information"]
         if description["detection"] is not None:
+            from mpscnn.detector import DetectionHead
+
             self.network.detection = DetectionHead(description["detection"], core.anchors())
         self.program: Program = self.network.compile(device=device, precision=precision)
         self._threads = threads
@@ -128,6 +131,8 @@ class Model:
             ImageError: the photo cannot be read. ShapeError or UnsupportedError: the model is no classifier, or takes
                 no photos. ParameterError: `top` is below 1, or a result is NaN.
         """
+        from mpscnn.photo_tasks import classifying
+
         return self._run(classifying(self, top=top), photo)
 
     def detect(
@@ -146,6 +151,8 @@ class Model:
             ImageError: the photo cannot be read. ShapeError or UnsupportedError: the model is no detector, or takes no
                 photos. ParameterError: a limit is out of range, or a result is NaN or infinite.
         """
+        from mpscnn.photo_tasks import detecting
+
         return self._run(detecting(self, score=score, iou=iou, most=most), photo)
 
     def segment(self, photo: Any, *, scores: bool = False) -> Segmentation:
@@ -159,6 +166,8 @@ class Model:
             ImageError: the photo cannot be read. ShapeError or UnsupportedError: the model is no segmenter, or takes no
                 photos. ParameterError: a score is NaN.
         """
+        from mpscnn.photo_tasks import segmenting
+
         return self._run(segmenting(self, scores=scores), photo)
 
     def _run(self, task: PhotoTask[Result], photo: Any) -> Result:
@@ -184,6 +193,8 @@ class Model:
         Raises:
             ParameterError: no such layer; the message has those with similar names. Or another `pooling`.
         """
+        from mpscnn.features import FeatureExtractor
+
         return FeatureExtractor(
             self.network,
             layers,

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn.arrays import as_input, check_output
 from mpscnn.errors import Error, ParameterError
-from mpscnn.feature_image import Image
 from mpscnn.library import empty
 
 if TYPE_CHECKING:
     from mpscnn.commands import CommandBuffer
+    from mpscnn.feature_image import Image
 
 # Bytes from which an array that a GPU shares is cheaper than a copy: below, mapping the pages takes longer.
 _WORTH_PAGES = 1 << 16
@@ -198,6 +198,8 @@ class Session:
             ShapeError: an image does not fit. StateError: as for kernels, and when the command buffer is waited for if
                 another caller used the session meanwhile.
         """
+        from mpscnn.feature_image import Image
+
         given = [image for _, image in self.program._by_name("input", self.program.inputs, images)]
         shapes = []
         for image, ported in zip(given, self.program.inputs.values(), strict=True):

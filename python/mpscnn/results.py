@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, overload
@@ -81,10 +80,12 @@ class Classification(Sequence[Prediction]):
         return f"<Classification: {best}; {self.milliseconds:.2f} ms on {self.device} ({self.precision})>"
 
     def _repr_html_(self) -> str:
+        from html import escape
+
         from mpscnn.visualize import html_result
 
         rows = "".join(
-            f"<tr><td>{html.escape(entry.label)}</td><td>{entry.probability:.1%}</td></tr>"
+            f"<tr><td>{escape(entry.label)}</td><td>{entry.probability:.1%}</td></tr>"
             for entry in self.top(_MOST_SHOWN)
         )
         return html_result(self, f"<table><tr><th>class</th><th>probability</th></tr>{rows}</table>")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -143,10 +142,12 @@ class Segmentation:
         )
 
     def _repr_html_(self) -> str:
+        from html import escape
+
         from mpscnn.visualize import html_result
 
         rows = "".join(
-            f"<tr><td>{html.escape(area.label)}</td><td>{area.pixels:,}</td><td>{area.fraction:.1%}</td></tr>"
+            f"<tr><td>{escape(area.label)}</td><td>{area.pixels:,}</td><td>{area.fraction:.1%}</td></tr>"
             for area in self.areas
         )
         return html_result(self, f"<table><tr><th>class</th><th>pixels</th><th>share</th></tr>{rows}</table>")

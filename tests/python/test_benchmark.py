@@ -206,7 +206,6 @@ def test_free_sizes_are_refused() -> None:
 class Counting:
     """An engine that counts its runs."""
 
-    version = "3"
     note = "test"
     runs = 0
 
@@ -231,7 +230,7 @@ def test_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.save(tmp_path / "x.npy", np.float32([1, 2]))
     setup = {"engine": "counting", "input": str(tmp_path / "x.npy")}
     loaded, timed, written, peak = answers([setup, {"runs": 4}, {"output": str(tmp_path)}, {"finish": True}])
-    assert loaded == {"version": "3", "note": "test"}
+    assert loaded == {"note": "test"}
     assert len(timed["milliseconds"]) == 4
     assert Counting.runs == 1 + 1 + 4  # when loaded, unmeasured at the beginning of the turn, measured
     assert written == {"count": 2}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import json
 import subprocess
@@ -42,10 +43,45 @@ def test_import_loads_numpy_and_the_standard_library_only() -> None:
     assert others == set()
 
 
-@pytest.mark.parametrize("module", ["PIL", "typer", "rich", "urllib.request", "http.client", "ssl"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        *(
+            "PIL",
+            "typer",
+            "rich",
+            "urllib.request",
+            "http.client",
+            "ssl",
+            "concurrent.futures",
+            "logging",
+            "html",
+        ),
+        *("mpscnn.kernels", "mpscnn.converters", "mpscnn.models", "mpscnn.runner", "mpscnn.detection"),
+    ],
+)
 def test_import_leaves_for_later_what_only_some_need(module: str) -> None:
     result = run_python("-c", f"import sys, mpscnn; sys.exit({module!r} in sys.modules)")
     assert result.returncode == 0, f"import mpscnn loads {module}\n{result.stderr}"
+
+
+def test_every_name_is_found_at_first_use() -> None:
+    code = "import mpscnn; names = {n: getattr(mpscnn, n) for n in mpscnn.__all__}; print(len(names), dir(mpscnn))"
+    result = run_python("-c", code)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith(f"{len(mpscnn.__all__)} [")
+    assert all(repr(name) in result.stdout for name in mpscnn.__all__)
+    with pytest.raises(AttributeError, match="module 'mpscnn' has no attribute 'Netwrok'"):
+        _ = mpscnn.Netwrok  # type: ignore[attr-defined]
+
+
+def test_names_imported_later_are_those_that_type_checkers_see() -> None:
+    tree = ast.parse(Path(mpscnn.__file__).read_text())
+    (checked,) = (node for node in tree.body if isinstance(node, ast.If))
+    imports = [node for node in checked.body if isinstance(node, ast.ImportFrom)]
+    seen = {str(node.module): tuple(alias.name for alias in node.names) for node in imports}
+    assert seen.pop("mpscnn") == mpscnn._LAZY_MODULES
+    assert seen == {f"mpscnn.{module}": names for module, names in mpscnn._LAZY.items()}
 
 
 def test_versions_agree() -> None:

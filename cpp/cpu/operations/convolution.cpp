@@ -33,7 +33,10 @@ std::vector<float> OperationLowering::bias(std::int64_t outputs) const {
 }
 
 PackedConvolution OperationLowering::pack(const Shape &shape, std::int64_t groups) const {
-    return kernels.pack_convolution(weights().data(), bias(shape[0]).data(), shape[0], shape[1], shape[2],
+    const engine::FloatWeights values = precision == engine::Precision::float16
+                                            ? engine::FloatWeights(weights())
+                                            : node.weights.at("weight").floats();
+    return kernels.pack_convolution(values.data(), bias(shape[0]).data(), shape[0], shape[1], shape[2],
                                     shape[3], groups);
 }
 

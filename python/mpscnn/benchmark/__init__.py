@@ -1,17 +1,19 @@
 """How fast networks run here, alone or beside other engines under the same conditions."""
 
-from mpscnn.benchmark.measure import Measurement, measure
-from mpscnn.benchmark.peers import PEERS, require_peer
+from mpscnn.benchmark.measure import EngineProcess, Measurement, measure
+from mpscnn.benchmark.peers import PEERS, network_file, require_peer
 from mpscnn.benchmark.runner import RunnerMeasurement, measure_runner
 from mpscnn.benchmark.subject import Subject, open_subject
 
 __all__ = [
     "PEERS",
+    "EngineProcess",
     "Measurement",
     "RunnerMeasurement",
     "Subject",
     "measure",
     "measure_runner",
+    "network_file",
     "open_subject",
     "require_peer",
 ]

@@ -7,7 +7,6 @@ images in the order of its own kernels, the settings that were faster, memory fo
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +19,6 @@ Arrays = list[NDArray[Any]]
 class Engine(Protocol):
     """A loaded network with its input."""
 
-    version: str
     note: str
 
     def run(self) -> None:
@@ -35,11 +33,9 @@ class Mpscnn:
 
     def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
         import mpscnn
-        from mpscnn import _core
 
-        network = mpscnn.Network.from_graph(_core.Model.load(setup["path"]).graph())
-        program = network.compile(device=setup["device"], precision=setup["precision"])
-        self.version = mpscnn.__version__
+        path = Path(setup["path"])
+        program = mpscnn.load(path, device=setup["device"], precision=setup["precision"]).program
         self.note = f"{program.device_name}, {program.precision}"
         self._session = program.session(threads=setup["threads"])
         self._input = x
@@ -70,7 +66,6 @@ class OnnxRuntime:
         self._session = onnxruntime.InferenceSession(
             setup["path"], options, providers=["CPUExecutionProvider"]
         )
-        self.version = onnxruntime.__version__
         self.note = "CPU, float32"
         self._binding = self._session.io_binding()
         name = self._session.get_inputs()[0].name
@@ -97,7 +92,6 @@ class LiteRt:
         self._interpreter.allocate_tensors()
         (source,) = self._interpreter.get_input_details()
         self._results = self._interpreter.get_output_details()
-        self.version = version("ai-edge-litert")
         self.note = f"CPU, {np.dtype(source['dtype']).name}"
         self._interpreter.set_tensor(source["index"], _quantized(x, source))
 
@@ -128,7 +122,6 @@ class OpenVino:
         }
         self._request = core.compile_model(model, "CPU", settings).create_infer_request()
         self._request.set_input_tensor(openvino.Tensor(self._input, shared_memory=True))
-        self.version = version("openvino")
         self.note = f"CPU, {settings['INFERENCE_PRECISION_HINT']}"
 
     def run(self) -> None:
@@ -158,7 +151,6 @@ class Ncnn:
         self._images = [ncnn.Mat(image).clone() for image in _planes(x)]
         self._names = self._net.output_names()
         self._results: list[list[Any]] = []
-        self.version = version("ncnn")
         self.note = f"CPU, {'bf16' if half else 'float32'}"
 
     def run(self) -> None:
@@ -200,7 +192,6 @@ class Mnn:
         self._input = MNN.Tensor(planes.shape, MNN.Halide_Type_Float, planes, MNN.Tensor_DimensionType_Caffe)
         self._planes = planes
         self._mnn = MNN
-        self.version = version("mnn")
         self.note = f"CPU, {'bf16' if half else 'float32'}"
 
     def run(self) -> None:
@@ -244,7 +235,6 @@ class Torch:
         self._results: tuple[Any, ...] = ()
         for _ in range(2):  # which it compiles by
             self.run()
-        self.version = version("torch")
         self.note = f"CPU, {dtype}".replace("torch.", "")
 
     def run(self) -> None:

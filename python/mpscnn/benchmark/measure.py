@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.benchmark.peers import network_file, require_peer
+from mpscnn.benchmark.peers import network_file, require_peer, version_of
 from mpscnn.benchmark.subject import Subject
 from mpscnn.errors import Error, ParameterError
 
@@ -117,7 +117,7 @@ def measure(
         for engine in ("mpscnn", *peers):
             try:
                 path = network_file(engine, subject, directory or own)
-                workers.append(stack.enter_context(_Worker(engine, common | {"path": str(path)})))
+                workers.append(stack.enter_context(EngineProcess(engine, common | {"path": str(path)})))
             except Error as error:
                 if failed is None or engine == "mpscnn":
                     raise
@@ -133,8 +133,8 @@ def available_processors() -> int:
     return os.cpu_count() or 1
 
 
-class _Worker:
-    """A child process with one engine (worker.py)."""
+class EngineProcess:
+    """A child process with one engine (worker.py), which has loaded its network and run it once."""
 
     def __init__(self, engine: str, setup: dict[str, Any]) -> None:
         self.engine = engine
@@ -153,7 +153,7 @@ class _Worker:
             self.close()
             raise
 
-    def __enter__(self) -> _Worker:
+    def __enter__(self) -> EngineProcess:
         return self
 
     def __exit__(
@@ -162,6 +162,7 @@ class _Worker:
         self.close()
 
     def close(self) -> None:
+        """Ends the process."""
         self._process.kill()
         self._process.communicate()
 
@@ -191,7 +192,7 @@ def _write_input(subject: Subject, directory: Path, seed: int) -> Path:
     return path
 
 
-def _take_turns(workers: list[_Worker], runs: int, turn: int) -> None:
+def _take_turns(workers: list[EngineProcess], runs: int, turn: int) -> None:
     done = 0
     while done < runs:
         count = min(turn, runs - done)
@@ -202,14 +203,16 @@ def _take_turns(workers: list[_Worker], runs: int, turn: int) -> None:
         done += count
 
 
-def _results(workers: list[_Worker], subject: Subject, threads: int, directory: Path) -> list[Measurement]:
+def _results(
+    workers: list[EngineProcess], subject: Subject, threads: int, directory: Path
+) -> list[Measurement]:
     # Asked for before the outputs are written: that takes memory of its own.
     peaks = [worker.ask({"finish": True})["peak_bytes"] for worker in workers]
     outputs = [_outputs(worker, directory / worker.engine) for worker in workers]
     return [
         Measurement(
             engine=worker.engine,
-            version=worker.about["version"],
+            version=version_of(worker.engine),
             note=worker.about["note"],
             threads=threads,
             milliseconds=tuple(worker.milliseconds),
@@ -222,7 +225,7 @@ def _results(workers: list[_Worker], subject: Subject, threads: int, directory: 
     ]
 
 
-def _outputs(worker: _Worker, directory: Path) -> list[Any]:
+def _outputs(worker: EngineProcess, directory: Path) -> list[Any]:
     directory.mkdir()
     count = worker.ask({"output": str(directory)})["count"]
     return [np.load(directory / f"{index}.npy") for index in range(count)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mpscnn import _core
 from mpscnn.benchmark.peer_layer import PeerLayer, peer_layers
 from mpscnn.benchmark.subject import Subject
 from mpscnn.errors import Error, ParameterError, UnsupportedError
@@ -22,12 +24,19 @@ class Peer:
     """That must be installed."""
     install: str
     """What pip installs them from."""
+    distribution: str
+    """The package among them that has its version."""
     file: str
     """Name of the file that the engine reads."""
     write: Callable[[Subject, Path], None]
     """Writes it, and what belongs to it beside it."""
     bfloat16: bool = False
     """Whether it can compute with products of bfloat16."""
+
+
+def version_of(engine: str) -> str:
+    """Of the installed package."""
+    return _core.version() if engine == "mpscnn" else importlib.metadata.version(PEERS[engine].distribution)
 
 
 def network_file(engine: str, subject: Subject, directory: Path) -> Path:
@@ -110,12 +119,14 @@ def _convert(engine: str, command: list[str]) -> None:
 
 
 PEERS = {
-    "onnxruntime": Peer(("onnxruntime", "onnx"), '"mpscnn[bench]"', "network.onnx", _onnx),
-    "litert": Peer(("ai_edge_litert",), '"mpscnn[bench]"', "network.tflite", _tflite),
-    "openvino": Peer(("openvino", "onnx"), "openvino onnx", "network.onnx", _onnx, bfloat16=True),
-    "ncnn": Peer(("ncnn", "pnnx", "onnx"), "ncnn pnnx onnx", "network.ncnn.param", _ncnn, bfloat16=True),
-    "mnn": Peer(("MNN", "onnx"), "MNN onnx", "network.mnn", _mnn, bfloat16=True),
-    "torch": Peer(("torch",), "torch", "network.pt", _torch, bfloat16=True),
+    "onnxruntime": Peer(("onnxruntime", "onnx"), '"mpscnn[bench]"', "onnxruntime", "network.onnx", _onnx),
+    "litert": Peer(("ai_edge_litert",), '"mpscnn[bench]"', "ai-edge-litert", "network.tflite", _tflite),
+    "openvino": Peer(("openvino", "onnx"), "openvino onnx", "openvino", "network.onnx", _onnx, bfloat16=True),
+    "ncnn": Peer(
+        ("ncnn", "pnnx", "onnx"), "ncnn pnnx onnx", "ncnn", "network.ncnn.param", _ncnn, bfloat16=True
+    ),
+    "mnn": Peer(("MNN", "onnx"), "MNN onnx", "MNN", "network.mnn", _mnn, bfloat16=True),
+    "torch": Peer(("torch",), "torch", "torch", "network.pt", _torch, bfloat16=True),
 }
 
 

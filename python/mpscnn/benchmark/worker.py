@@ -2,7 +2,7 @@
 
 Run as a script, not as a module of the package, so that the process of another engine does not hold mpscnn.
 Reads one JSON request per line from stdin and answers each with one line:
-    {"engine", "path", "input", "threads", ...}  load the network, run it once -> {"version", "note"}
+    {"engine", "path", "input", "threads", ...}  load the network, run it once -> {"note"}
     {"runs": n}                                  -> {"milliseconds": [n numbers]}
     {"output": directory}                        write the outputs as 0.npy, 1.npy ... -> {"count"}
     {"finish": true}                             -> {"peak_bytes"}
@@ -38,7 +38,7 @@ def serve(requests: IO[str], replies: IO[str]) -> None:
             if "engine" in request:
                 engine = ENGINES[request["engine"]](request, np.load(request["input"]))
                 engine.run()
-                reply: dict[str, Any] = {"version": engine.version, "note": engine.note}
+                reply: dict[str, Any] = {"note": engine.note}
             elif engine is None:
                 reply = {"error": "no engine is loaded"}
             else:
@@ -57,7 +57,7 @@ def _answer(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
         for index, array in enumerate(outputs):
             np.save(Path(request["output"]) / f"{index}.npy", array)
         return {"count": len(outputs)}
-    return {"peak_bytes": _peak_bytes()}
+    return {"peak_bytes": peak_bytes()}
 
 
 def _timed(engine: Engine, runs: int) -> list[float]:
@@ -70,7 +70,7 @@ def _timed(engine: Engine, runs: int) -> list[float]:
     return times
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     """The most memory that this process ever had resident."""
     try:
         # getrusage would count what the parent had before this process became its own program.

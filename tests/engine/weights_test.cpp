@@ -1,0 +1,88 @@
+// Weights as they are stored, and as float32.
+
+#include "engine/weights.h"
+
+#include <cstring>
+#include <limits>
+#include <numeric>
+
+#include "core/half.h"
+#include "engine/graph.h"
+#include "tests/cpp/check.h"
+#include "tests/engine/small_network.h"
+
+using namespace small;
+using engine::WeightTensor;
+using engine::WeightType;
+
+namespace {
+
+/// Bytes that begin `offset` bytes behind a boundary.
+template <class T> std::shared_ptr<const std::byte> stored(const std::vector<T> &values, std::size_t offset) {
+    const std::shared_ptr<std::byte[]> memory(new std::byte[values.size() * sizeof(T) + offset]);
+    std::memcpy(memory.get() + offset, values.data(), values.size() * sizeof(T));
+    return {memory, memory.get() + offset};
+}
+
+std::vector<float> read(const WeightTensor &tensor, std::size_t first, std::size_t count) {
+    std::vector<float> values(count);
+    tensor.read(first, values);
+    return values;
+}
+
+} // namespace
+
+TEST(floats_are_read_where_they_are) {
+    const std::vector<float> values{1.5f, -2.0f, 0.25f, 8.0f};
+    const WeightTensor tensor({4}, WeightType::float32, stored(values, 0));
+    CHECK(reinterpret_cast<const std::byte *>(tensor.floats().data()) == tensor.data());
+    CHECK(tensor.values() == values);
+    CHECK(read(tensor, 1, 2) == std::vector<float>({-2.0f, 0.25f}));
+}
+
+TEST(floats_between_boundaries_are_copied) {
+    const std::vector<float> values{1.5f, -2.0f, 0.25f};
+    const WeightTensor tensor({3}, WeightType::float32, stored(values, 2));
+    const engine::FloatWeights floats = tensor.floats();
+    CHECK(reinterpret_cast<const std::byte *>(floats.data()) != tensor.data());
+    CHECK(std::vector<float>(floats.data(), floats.data() + 3) == values);
+    CHECK(read(tensor, 2, 1) == std::vector<float>({0.25f}));
+}
+
+TEST(halves_become_floats_from_any_position) {
+    const std::vector<std::uint16_t> halves{half_from_float(1.0f), half_from_float(-0.5f),
+                                            half_from_float(3.0f)};
+    const WeightTensor tensor({3}, WeightType::float16, stored(halves, 1));
+    CHECK(tensor.values() == std::vector<float>({1.0f, -0.5f, 3.0f}));
+    CHECK(read(tensor, 1, 2) == std::vector<float>({-0.5f, 3.0f}));
+}
+
+TEST(bytes_take_the_scale_of_their_channel) {
+    const std::vector<std::uint8_t> bytes{0, 1, 2, 3, 4, 5};
+    WeightTensor tensor({3, 2}, WeightType::uint8, stored(bytes, 0));
+    tensor.set_quantization({1.0f, 10.0f, 100.0f}, {0.0f, 1.0f, 5.0f});
+    CHECK(tensor.values() == std::vector<float>({0, 1, 10, 20, -100, 0}));
+    CHECK(read(tensor, 1, 4) == std::vector<float>({1, 10, 20, -100}));
+    tensor.set_quantization({2.0f}, {1.0f});
+    CHECK(read(tensor, 3, 3) == std::vector<float>({4, 6, 8}));
+}
+
+TEST(the_first_forbidden_value_is_named_wherever_it_is) {
+    constexpr std::int64_t inputs = 3001;
+    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                            -std::numeric_limits<float>::infinity()})
+        for (const std::size_t element : {0, 1, 2047, 2048, 4096, 6001}) {
+            Network network;
+            const ValueId input = network.input({-1, 1, 1, inputs});
+            const ValueId convolved = network.add(convolution(2, window(1)), {input});
+            const std::string layer = network.graph.value_name(convolved);
+            std::vector<float> values(2 * inputs, std::numeric_limits<float>::lowest());
+            values[element] = bad;
+            if (element < 6001) values[6001] = bad;
+            const auto set = [&] {
+                network.graph.set_weight(layer, "weight",
+                                         WeightTensor::from_floats({2, 1, 1, inputs}, values));
+            };
+            CHECK_THROWS(set(), ErrorKind::weights, "element " + std::to_string(element) + " is ");
+        }
+}
