@@ -147,6 +147,55 @@ int useful_threads() {
     return std::max(1, threads);
 }
 
+namespace {
+
+#if defined(__APPLE__)
+std::size_t system_number(const char *name, std::size_t otherwise) {
+    std::int64_t value = 0;
+    std::size_t size = sizeof value;
+    return sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value > 0 ? static_cast<std::size_t>(value)
+                                                                           : otherwise;
+}
+#elif defined(__linux__)
+/// "48K", "32M": 0 for anything else.
+std::size_t size_in_bytes(const std::string &text) {
+    std::size_t digits = 0, bytes = 0;
+    while (digits < text.size() && digits < 9 && text[digits] >= '0' && text[digits] <= '9')
+        bytes = bytes * 10 + static_cast<std::size_t>(text[digits++] - '0');
+    if (digits == text.size()) return bytes;
+    return text[digits] == 'K' ? bytes << 10 : text[digits] == 'M' ? bytes << 20 : bytes;
+}
+#endif
+
+} // namespace
+
+CacheSizes cache_sizes() {
+    CacheSizes sizes;
+#if defined(__APPLE__)
+    // Of the fast cores, where there are two kinds.
+    sizes.first = system_number("hw.perflevel0.l1dcachesize", system_number("hw.l1dcachesize", sizes.first));
+    const std::size_t second = system_number("hw.perflevel0.l2cachesize", 0);
+    if (second > 0) { // several cores share one, and there is no third level
+        sizes.second = second / system_number("hw.perflevel0.cpusperl2", 1);
+        sizes.last = second;
+    } else {
+        sizes.second = system_number("hw.l2cachesize", sizes.second);
+        sizes.last = system_number("hw.l3cachesize", sizes.last);
+    }
+#elif defined(__linux__)
+    for (int index = 0; index < 8; ++index) {
+        const std::string folder = "/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(index) + "/";
+        const std::string level = file_text(folder + "level");
+        if (level.empty()) break;
+        const std::size_t bytes = size_in_bytes(file_text(folder + "size"));
+        if (bytes == 0 || file_text(folder + "type").rfind("Instruction", 0) == 0) continue;
+        (level[0] == '1' ? sizes.first : level[0] == '2' ? sizes.second : sizes.last) = bytes;
+    }
+#endif
+    sizes.last = std::max(sizes.last, sizes.second);
+    return sizes;
+}
+
 std::string processor_name() {
 #if defined(__APPLE__)
     char brand[256] = {};

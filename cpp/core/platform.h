@@ -22,6 +22,13 @@ double processor_quota(const std::string &memberships, const std::string &mount)
 /// of its architecture ("aarch64").
 std::string processor_name();
 
+/// Bytes of data that caches hold: of the first level and, counted for one core, of the second one; of the
+/// last level all of it. What the system does not say is what most processors have at least.
+struct CacheSizes {
+    std::size_t first = 32 << 10, second = 512 << 10, last = 8 << 20;
+};
+CacheSizes cache_sizes();
+
 /// Changes in every forked child, whose threads are gone. Cheap; the first call installs the fork handler.
 unsigned fork_generation();
 

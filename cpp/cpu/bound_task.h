@@ -27,6 +27,11 @@ public:
             if (step.others.empty()) return;
             residual_ = bind(step.others[0]);
             task.epilogue.residual = &residual_;
+        } else if constexpr (std::is_same_v<TaskType, ChainTask>) {
+            task.stages = step.stages.data();
+            std::size_t next = 0;
+            for (std::int64_t stage = 0; stage < task.count; ++stage)
+                if (task.has_residual[stage]) task.residuals[stage] = bind(step.others[next++]);
         }
     }
     BoundTask(const BoundTask &) = delete; // the task may point to its residual

@@ -38,12 +38,12 @@ inline void add_region(GemmPlan &plan, const Region &region) {
     plan.tiles += region.tiles();
 }
 
-/// Regions read in place, or all windows gathered, whichever takes less time.
-template <class V> inline void plan_pixels(const ConvolutionTask &task, GemmPlan &plan) {
+/// Regions read in place; none where windows would make too many. Returns what a panel takes.
+template <class V> inline std::int64_t plan_regions(const ConvolutionTask &task, GemmPlan &plan) {
     const View &output = task.destination;
     plan.regions = 0;
     plan.tiles = 0;
-    const Region gathered = make_gathered_region<V>(task, plan.depth, plan.gathered_pitch, plan.tile_rows);
+    plan.gathers = false;
     const Segments rows = find_segments(task.vertical, output.height, task.source.height);
     const Segments columns = find_segments(task.horizontal, output.width, task.source.width);
     std::int64_t cost = 0;
@@ -52,6 +52,14 @@ template <class V> inline void plan_pixels(const ConvolutionTask &task, GemmPlan
             add_region(plan, make_region<V>(task, rows.list[r], columns.list[c], plan.tile_rows));
             cost += region_cost<V>(plan.region[plan.regions - 1]);
         }
+    return cost;
+}
+
+/// Regions read in place, or all windows gathered, whichever takes less time.
+template <class V> inline void plan_pixels(const ConvolutionTask &task, GemmPlan &plan) {
+    const View &output = task.destination;
+    const Region gathered = make_gathered_region<V>(task, plan.depth, plan.gathered_pitch, plan.tile_rows);
+    const std::int64_t cost = plan_regions<V>(task, plan);
     // Gathering a window takes about as long as multiplying it by one panel.
     const std::int64_t copied = gathered.taps * output.batch * output.height * output.width;
     plan.gathers = plan.regions == 0 || (cost - region_cost<V>(gathered)) * plan.panels > copied;
@@ -95,8 +103,8 @@ template <class V> inline void plan_blocks(const ConvolutionTask &task, int thre
             sizeof(float);
 }
 
-template <class V> inline void make_gemm_plan(const ConvolutionTask &task, int threads, GemmPlan &plan) {
-    const PackedConvolution &packed = *task.packed;
+/// Fills in what does not depend on the extents.
+template <class V> inline void plan_weights(const PackedConvolution &packed, GemmPlan &plan) {
     plan.depth = packed.kernel_height * packed.kernel_width * packed.inputs_per_group;
     plan.group_outputs = packed.outputs / packed.groups;
     plan.panels = panel_count<V>(plan.group_outputs);
@@ -108,6 +116,10 @@ template <class V> inline void make_gemm_plan(const ConvolutionTask &task, int t
                                                       : V::gemm_rows;
     // Rows 2048 bytes apart fall into the same set of the first-level cache.
     plan.gathered_pitch = plan.depth % 512 == 0 ? plan.depth + 16 : plan.depth;
+}
+
+template <class V> inline void make_gemm_plan(const ConvolutionTask &task, int threads, GemmPlan &plan) {
+    plan_weights<V>(*task.packed, plan);
     plan_pixels<V>(task, plan);
     plan_blocks<V>(task, threads, plan);
 }
@@ -205,6 +217,7 @@ inline ChannelPanel channel_panel(const ConvolutionTask &task, const GemmPlan &p
                 packed.weights.data() + group * gemm_group_size<V>(packed) + outputs.begin * plan.depth,
             .bias = packed.bias.data() + channel,
             .channel = channel,
+            .offset = channel,
             .channels = outputs.size(),
             .writable = writable,
             .epilogue = &epilogue,

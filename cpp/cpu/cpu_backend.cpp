@@ -5,6 +5,7 @@
 #include "cpu/convolve_signals.h"
 #include "cpu/cpu_plan.h"
 #include "cpu/lowering.h"
+#include "cpu/thread_pool.h"
 
 namespace mpscnn::cpu {
 
@@ -15,7 +16,8 @@ public:
     explicit CpuLoweredGraph(std::shared_ptr<const LoweredNetwork> network) : network_(std::move(network)) {}
 
     std::unique_ptr<engine::Plan> plan(const std::vector<Shape> &input_shapes) const override {
-        return std::make_unique<CpuPlan>(network_, input_shapes);
+        return std::make_unique<CpuPlan>(network_, input_shapes,
+                                         ChainOptions{.threads = ThreadPool::automatic_threads()});
     }
     std::unique_ptr<engine::Executor> executor(const engine::SessionOptions &options) const override {
         return std::make_unique<BatchExecutor>(options);

@@ -33,8 +33,13 @@ std::string layers_text(const std::vector<std::string> &layers) {
 
 } // namespace
 
-void CpuExecutor::prepare(const engine::Plan &given) {
-    const CpuPlan &plan = own_plan(given);
+const CpuPlan &CpuExecutor::own_variant(const engine::Plan &given) const {
+    return own_plan(given).variant({.threads = pool_->threads(), .enabled = !check_finite_});
+}
+
+void CpuExecutor::prepare(const engine::Plan &given) { allocate(own_variant(given)); }
+
+void CpuExecutor::allocate(const CpuPlan &plan) {
     if (arena_.size() < plan.arena_bytes()) {
         arena_ = AlignedBuffer<std::byte>(); // frees the old one first
         arena_ = AlignedBuffer<std::byte>(plan.arena_bytes());
@@ -99,9 +104,9 @@ void CpuExecutor::bind_to_caller(const CpuPlan &plan, std::span<const TensorView
 
 void CpuExecutor::run(const engine::Plan &given, std::span<const TensorView> inputs,
                       std::span<const TensorView> outputs) {
-    const CpuPlan &plan = own_plan(given);
+    const CpuPlan &plan = own_variant(given);
     plan.require_shapes(inputs, outputs);
-    if (arena_.size() < plan.arena_bytes() || bindings_.size() < plan.storages().size()) prepare(plan);
+    if (arena_.size() < plan.arena_bytes() || bindings_.size() < plan.storages().size()) allocate(plan);
     bind_to_arena(plan);
     bind_to_caller(plan, inputs, outputs);
     bring_in(plan, inputs);
@@ -142,7 +147,9 @@ void CpuExecutor::hand_out(const CpuPlan &plan, std::span<const TensorView> outp
 void CpuExecutor::run_step(const CpuPlan &plan, const Step &step) {
     std::visit(
         [&]<class TaskType>(const TaskType &) {
-            const BoundTask<TaskType> bound(step, plan.storages(), bindings_);
+            BoundTask<TaskType> bound(step, plan.storages(), bindings_);
+            if constexpr (std::is_same_v<TaskType, ChainTask>)
+                bound.task.run = chains_run_ += 0x9e3779b97f4a7c15;
             const Kernel<TaskType> &kernel = plan.network().kernels->kernel<TaskType>();
             const int threads = pool_->threads();
             const Work work = kernel.work(bound.task, threads);

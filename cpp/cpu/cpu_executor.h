@@ -24,6 +24,10 @@ public:
              std::span<const engine::TensorView> outputs) override;
 
 private:
+    /// The given plan as this executor runs it: for its threads, and with all results in the arena where they
+    /// are to be checked.
+    const CpuPlan &own_variant(const engine::Plan &given) const;
+    void allocate(const CpuPlan &plan);
     void bind_to_arena(const CpuPlan &plan);
     void bind_to_caller(const CpuPlan &plan, std::span<const engine::TensorView> inputs,
                         std::span<const engine::TensorView> outputs);
@@ -39,6 +43,7 @@ private:
     bool check_finite_;
     AlignedBuffer<std::byte> arena_, scratch_;
     std::size_t worker_scratch_ = 0; ///< bytes for each thread
+    std::uint64_t chains_run_ = 0;   ///< tells what one left in scratch from what another did
     std::vector<Binding> bindings_;  ///< of the storages, for the run under way
 };
 

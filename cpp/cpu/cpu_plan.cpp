@@ -46,15 +46,17 @@ const CpuPlan &own_plan(const engine::Plan &plan) {
     return *own;
 }
 
-CpuPlan::CpuPlan(std::shared_ptr<const LoweredNetwork> network, const std::vector<Shape> &input_shapes)
-    : number_(++plans_made), network_(std::move(network)), input_shapes_(input_shapes) {
+CpuPlan::CpuPlan(std::shared_ptr<const LoweredNetwork> network, const std::vector<Shape> &input_shapes,
+                 const ChainOptions &options)
+    : number_(++plans_made), network_(std::move(network)), input_shapes_(input_shapes), options_(options) {
     const engine::Graph &graph = network_->graph;
     require_admitted(graph, input_shapes);
     const std::vector<Shape> shapes = graph.infer_shapes(input_shapes);
     for (engine::ValueId value : graph.outputs())
         output_shapes_.push_back(shapes[static_cast<std::size_t>(value)]);
-    Placement placement = place_tensors(*network_, shapes);
-    steps_ = make_steps(*network_, placement, shapes);
+    const std::vector<Chain> chains = find_chains(*network_, shapes, options);
+    Placement placement = place_tensors(*network_, shapes, chains);
+    steps_ = make_steps(*network_, placement, shapes, chains);
     storages_ = std::move(placement.storages);
     plan_arena();
     look_at_operations(shapes);
@@ -84,9 +86,17 @@ const CpuPlan &CpuPlan::for_images(std::int64_t images) const {
     if (!part) {
         std::vector<Shape> shapes;
         for (const Shape &shape : input_shapes_) shapes.push_back(shape.with_batch(images));
-        part = std::make_unique<const CpuPlan>(network_, shapes);
+        part = std::make_unique<const CpuPlan>(network_, shapes, options_);
     }
     return *part;
+}
+
+const CpuPlan &CpuPlan::variant(const ChainOptions &options) const {
+    if (options == options_) return *this;
+    const std::lock_guard lock(variants_mutex_);
+    for (const auto &made : variants_)
+        if (made->options_ == options) return *made;
+    return *variants_.emplace_back(std::make_unique<const CpuPlan>(network_, input_shapes_, options));
 }
 
 /// Step 0 brings in the inputs and the one behind the last copies the outputs to the caller, where they need

@@ -14,7 +14,11 @@ namespace mpscnn::cpu {
 /// The steps of a network for fixed input shapes. Immutable; any executor may run it.
 class CpuPlan : public engine::Plan {
 public:
-    CpuPlan(std::shared_ptr<const LoweredNetwork> network, const std::vector<Shape> &input_shapes);
+    CpuPlan(std::shared_ptr<const LoweredNetwork> network, const std::vector<Shape> &input_shapes,
+            const ChainOptions &options);
+
+    /// The plan for the same shapes and other options, made at first use.
+    const CpuPlan &variant(const ChainOptions &options) const;
 
     std::size_t arena_bytes() const override { return arena_bytes_; }
 
@@ -52,6 +56,9 @@ private:
     std::int64_t operations_ = 0;
     mutable std::mutex parts_mutex_;
     mutable std::map<std::int64_t, std::unique_ptr<const CpuPlan>> parts_; ///< by number of images
+    const ChainOptions options_;
+    mutable std::mutex variants_mutex_;
+    mutable std::vector<std::unique_ptr<const CpuPlan>> variants_;
 };
 
 /// Throws StateError for a plan of another backend.

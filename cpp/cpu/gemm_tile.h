@@ -34,6 +34,7 @@ struct ChannelPanel {
     const float *weights; ///< [k][vectors * width]
     const float *bias;
     std::int64_t channel;  ///< first one
+    std::ptrdiff_t offset; ///< where it stands behind a tile's destination
     std::int64_t channels; ///< how many exist
     std::int64_t writable; ///< how many may be written
     const Epilogue *epilogue;
@@ -107,7 +108,7 @@ __attribute__((noinline)) void finish_sums(const PixelTile &tile, std::int64_t f
         const float *residual =
             tile.residual ? tile.residual + panel.channel + row * run.residual_stride : nullptr;
         apply_epilogue<V>(*panel.epilogue, x, panel.channel, panel.channels, residual, run.residual_stride);
-        float *to = tile.destination + panel.channel + row * run.destination_stride;
+        float *to = tile.destination + panel.offset + row * run.destination_stride;
 #pragma GCC unroll 8
         for (int v = 0; v < Vectors; ++v) {
             if (whole || v + 1 < Vectors)
@@ -124,7 +125,7 @@ MPSCNN_INLINE void finish_rows(const PixelTile &tile, std::int64_t first_row, co
                                typename V::reg (&sums)[Rows][Vectors]) {
     const PixelRun &run = *tile.run;
     if (panel.plain) {
-        float *destination = tile.destination + panel.channel + first_row * run.destination_stride;
+        float *destination = tile.destination + panel.offset + first_row * run.destination_stride;
         return store_clamped<V>(panel, sums, destination, run.destination_stride);
     }
     alignas(64) float values[Rows * Vectors * V::width];

@@ -7,6 +7,7 @@ void get(ConvolutionPacking &);
 void get(NeuronFunctions &);
 void get(SignalKernels &);
 void get(Kernel<ConvolutionTask> &);
+void get(Kernel<ChainTask> &);
 void get(Kernel<InterleavedConvolutionTask> &);
 void get(Kernel<SubpixelConvolutionTask> &);
 void get(Kernel<DepthToSpaceTask> &);

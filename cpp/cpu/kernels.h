@@ -8,6 +8,7 @@
 
 #include "cpu/tasks/arithmetic.h"
 #include "cpu/tasks/binary_convolution.h"
+#include "cpu/tasks/chain.h"
 #include "cpu/tasks/concatenation.h"
 #include "cpu/tasks/convolution.h"
 #include "cpu/tasks/dropout.h"
@@ -27,10 +28,10 @@ namespace mpscnn::cpu {
 
 /// THE list of what kernels do. For each of these every instruction set has a kernel: an instance file
 /// defines it (cpu/instances) and cpu/instance_functions.h declares it.
-using Task = std::variant<ConvolutionTask, PoolingTask, ArithmeticTask, AffineTask, SoftmaxTask, DropoutTask,
-                          ResizeTask, PaddingTask, ConcatenationTask, MomentsTask, StatisticsTask,
-                          NormalizationTask, CrossChannelTask, WindowNormalizationTask, ReductionTask,
-                          ArgumentTask, WeightedReductionTask, InterleavedConvolutionTask,
+using Task = std::variant<ConvolutionTask, ChainTask, PoolingTask, ArithmeticTask, AffineTask, SoftmaxTask,
+                          DropoutTask, ResizeTask, PaddingTask, ConcatenationTask, MomentsTask,
+                          StatisticsTask, NormalizationTask, CrossChannelTask, WindowNormalizationTask,
+                          ReductionTask, ArgumentTask, WeightedReductionTask, InterleavedConvolutionTask,
                           SubpixelConvolutionTask, DepthToSpaceTask, BinaryConvolutionTask, BetaScalingTask>;
 
 template <class Tasks> struct KernelSet;

@@ -42,6 +42,10 @@ void lower(const OperationLowering &lowering, const ops::Padding &padding);
 void lower(const OperationLowering &lowering, const ops::SubpixelConvolution &convolution);
 void lower(const OperationLowering &lowering, const ops::TransposedConvolution &convolution);
 
+/// Of an operation that is a convolution. Its tensors have extents, but no memory yet.
+ConvolutionTask convolution_task(const FusedOperation &fused, const std::vector<Shape> &shapes);
+void make_chain_step(StepBuilder &builder, const LoweredNetwork &network, const Chain &chain);
+
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Argument &argument);
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::BatchNormalization &normalization);

@@ -27,10 +27,14 @@ Region part_of(Region whole, int axis_from_end, std::int64_t position, const Ext
 
 class Placer {
 public:
-    Placer(const LoweredNetwork &network, const std::vector<Shape> &shapes)
+    Placer(const LoweredNetwork &network, const std::vector<Shape> &shapes, std::span<const Chain> chains)
         : network_(network), shapes_(shapes) {
         placement_.regions.resize(shapes.size());
         whole_.assign(shapes.size(), false);
+        within_chain_.assign(shapes.size(), false);
+        for (const Chain &chain : chains)
+            for (std::size_t i = 0; i + 1 < chain.operations.size(); ++i)
+                within_chain_[index(network.operations[chain.operations[i]].result)] = true;
     }
 
     Placement run() {
@@ -41,6 +45,7 @@ public:
         const auto &operations = network_.operations;
         for (auto operation = operations.rbegin(); operation != operations.rend(); ++operation) {
             if (std::holds_alternative<ops::Reshape>(operation->operation) || is_view(*operation)) continue;
+            if (within_chain_[index(operation->result)]) continue;
             if (!placed(operation->result)) place(operation->result, Storage::Home::arena, 0);
             if (std::holds_alternative<ops::Concatenation>(operation->operation)) place_operands(*operation);
         }
@@ -149,6 +154,7 @@ private:
     const std::vector<Shape> &shapes_;
     Placement placement_;
     std::vector<bool> whole_; ///< by value: its storage is its own and free of gaps
+    std::vector<bool> within_chain_;
 };
 
 /// A tensor of any rank as an image of one row, joined along its channels.
@@ -176,8 +182,9 @@ Region Placement::add_storage(const Extents &extents, Storage::Home home, std::s
     return all;
 }
 
-Placement place_tensors(const LoweredNetwork &network, const std::vector<Shape> &shapes) {
-    return Placer(network, shapes).run();
+Placement place_tensors(const LoweredNetwork &network, const std::vector<Shape> &shapes,
+                        std::span<const Chain> chains) {
+    return Placer(network, shapes, chains).run();
 }
 
 Region sliced(const ops::Slice &slice, Region whole, const Shape &input, const Shape &result) {

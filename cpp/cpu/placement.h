@@ -1,7 +1,9 @@
 #pragma once
 
+#include <span>
 #include <vector>
 
+#include "cpu/chains.h"
 #include "cpu/lowering.h"
 #include "cpu/tensor_layout.h"
 
@@ -26,8 +28,9 @@ struct Placement {
                        std::int64_t vector_width);
 };
 
-/// `shapes` are those of all values.
-Placement place_tensors(const LoweredNetwork &network, const std::vector<Shape> &shapes);
+/// `shapes` are those of all values. What lies between the operations of a chain has no place.
+Placement place_tensors(const LoweredNetwork &network, const std::vector<Shape> &shapes,
+                        std::span<const Chain> chains);
 
 /// The part of a tensor that a slice takes; `input` and `result` are the slice's shapes.
 Region sliced(const ops::Slice &slice, Region whole, const Shape &input, const Shape &result);

@@ -11,10 +11,19 @@ const char *Step::kernel() const {
 }
 
 std::vector<Step> make_steps(const LoweredNetwork &network, Placement &placement,
-                             const std::vector<Shape> &shapes) {
+                             const std::vector<Shape> &shapes, std::span<const Chain> chains) {
     StepBuilder builder(placement, shapes, network.kernels->vector_width);
-    for (const FusedOperation &fused : network.operations)
-        std::visit([&](const auto &operation) { make_step(builder, fused, operation); }, fused.operation);
+    // A chain runs where its last operation would: then all that it reads is there.
+    std::vector<const Chain *> chain_of(network.operations.size());
+    for (const Chain &chain : chains)
+        for (std::size_t operation : chain.operations) chain_of[operation] = &chain;
+    for (std::size_t i = 0; i < network.operations.size(); ++i) {
+        const FusedOperation &fused = network.operations[i];
+        if (!chain_of[i])
+            std::visit([&](const auto &operation) { make_step(builder, fused, operation); }, fused.operation);
+        else if (i == chain_of[i]->operations.back())
+            make_chain_step(builder, network, *chain_of[i]);
+    }
     for (const OutputCopy &copy : placement.output_copies)
         builder.add_copy({}, placement.region(copy.value), copy.destination);
     return std::move(builder.steps);

@@ -15,6 +15,7 @@ struct Step {
     Region source, destination;
     /// Residual of a convolution, second operand of arithmetic, a concatenation's sources behind the first.
     std::vector<Region> others;
+    std::vector<ConvolutionTask> stages; ///< of a ChainTask; `others` has their residuals, in order
 
     /// "convolution", "depthwise", "pooling", ..., for people.
     const char *kernel() const;
@@ -23,6 +24,6 @@ struct Step {
 /// The steps of a plan in the order in which they run. Reshapes take none. Adds the memory that steps of one
 /// operation hand on to each other.
 std::vector<Step> make_steps(const LoweredNetwork &network, Placement &placement,
-                             const std::vector<Shape> &shapes);
+                             const std::vector<Shape> &shapes, std::span<const Chain> chains);
 
 } // namespace mpscnn::cpu

@@ -108,8 +108,8 @@ TEST(the_arena_of_mobilenet_v2_is_small) {
         parameters += static_cast<std::size_t>(layer.parameters);
     for (const cpu::KernelTable *table : cpu::available_kernels()) {
         const auto lowered = cpu::make_cpu_backend(table->name)->lower(network.graph, {});
-        CHECK(lowered->plan({{1, 224, 224, 3}})->arena_bytes() <= 7'000'000);
-        CHECK(lowered->plan({{2, 224, 224, 3}})->arena_bytes() <= 14'000'000);
+        CHECK(lowered->plan({{1, 224, 224, 3}})->arena_bytes() <= 3'000'000);
+        CHECK(lowered->plan({{2, 224, 224, 3}})->arena_bytes() <= 6'000'000);
         CHECK(lowered->weight_bytes() >= parameters * sizeof(float));
         CHECK(lowered->weight_bytes() <=
               parameters * sizeof(float) * 102 / 100); // parts of vectors are filled up
@@ -118,8 +118,12 @@ TEST(the_arena_of_mobilenet_v2_is_small) {
 
 TEST(mobilenet_v2_fuses_all_of_its_additions) {
     const std::vector<std::string> steps = cpu_steps(mobilenet_v2(), {{1, 224, 224, 3}});
-    CHECK(steps.size() == 52 + 3); // convolutions, pooling, dense layer, softmax
-    for (const std::string &step : steps) CHECK(step.rfind("arithmetic", 0) != 0);
+    std::size_t layers = 0;
+    for (const std::string &step : steps) {
+        CHECK(step.rfind("arithmetic", 0) != 0);
+        layers += 1 + static_cast<std::size_t>(std::count(step.begin(), step.end(), '+'));
+    }
+    CHECK(layers == 52 + 10 + 3); // convolutions, additions; pooling, dense layer, softmax
 }
 
 TEST(a_run_allocates_nothing_after_the_plan_is_prepared) {

@@ -19,6 +19,13 @@ void round_weights(std::vector<float> &weights, const std::string &layer) {
     }
 }
 
+template <class AnyView> void set_extents(AnyView &view, const Extents &extents) {
+    view.batch = extents.batch;
+    view.height = extents.height;
+    view.width = extents.width;
+    view.channels = extents.channels;
+}
+
 } // namespace
 
 std::vector<float> OperationLowering::weights() const {
@@ -44,19 +51,50 @@ void lower(const OperationLowering &lowering, const ops::Convolution &convolutio
     lowering.fused.packed = lowering.pack(lowering.node.weights.at("weight").shape(), convolution.groups);
 }
 
-void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Convolution &convolution) {
-    const Shape &input = builder.input_shape(fused);
+ConvolutionTask convolution_task(const FusedOperation &fused, const std::vector<Shape> &shapes) {
+    const Shape &input = shapes[static_cast<std::size_t>(fused.inputs[0])];
     const ops::Padding border = fused.border.value_or(ops::Padding{});
-    const ops::CanonicalWindow window = convolution.window.canonical(
-        ops::Convolution::info, input[1] + border.top + border.bottom, input[2] + border.left + border.right);
+    const ops::CanonicalWindow window =
+        std::get<ops::Convolution>(fused.operation)
+            .window.canonical(ops::Convolution::info, input[1] + border.top + border.bottom,
+                              input[2] + border.left + border.right);
     ConvolutionTask task;
+    set_extents(task.source, extents_of(input));
+    set_extents(task.destination, extents_of(shapes[static_cast<std::size_t>(fused.result)]));
     task.vertical = kernel_axis(window.vertical);
     task.horizontal = kernel_axis(window.horizontal);
     task.vertical.before += border.top;
     task.horizontal.before += border.left;
     task.packed = &fused.packed;
     task.epilogue = epilogue_of(fused);
-    builder.begin(fused, task);
+    return task;
+}
+
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Convolution &) {
+    builder.begin(fused, convolution_task(fused, builder.shapes()));
+}
+
+void make_chain_step(StepBuilder &builder, const LoweredNetwork &network, const Chain &chain) {
+    ChainTask task;
+    task.count = static_cast<std::int64_t>(chain.operations.size());
+    task.band_rows = chain.cut.band_rows;
+    task.panel_channels = chain.cut.panel_channels;
+    std::vector<ConvolutionTask> stages;
+    std::vector<std::string> layers;
+    std::vector<Region> residuals;
+    for (std::size_t operation : chain.operations) {
+        const FusedOperation &fused = network.operations[operation];
+        stages.push_back(convolution_task(fused, builder.shapes()));
+        layers.insert(layers.end(), fused.layers.begin(), fused.layers.end());
+        if (!fused.residual) continue;
+        task.has_residual[stages.size() - 1] = true;
+        residuals.push_back(builder.placement().region(*fused.residual));
+    }
+    Step &step = builder.begin(network.operations[chain.operations.back()], task);
+    step.layers = std::move(layers);
+    step.source = builder.placement().region(network.operations[chain.operations.front()].inputs[0]);
+    step.others = std::move(residuals);
+    step.stages = std::move(stages);
 }
 
 } // namespace mpscnn::cpu

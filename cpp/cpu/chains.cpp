@@ -1,0 +1,197 @@
+#include "cpu/chains.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <limits>
+#include <optional>
+#include <string_view>
+
+#include "cpu/operation.h"
+
+namespace mpscnn::cpu {
+
+namespace {
+
+/// What MPSCNN_FUSION says.
+struct ForcedChains {
+    ChainCut cut;
+    std::int64_t stages = ChainTask::most_stages;
+};
+struct FusionSetting {
+    bool none = false;
+    std::optional<ForcedChains> forced;
+};
+
+/// "rows=4" and the like; false unless it is one of them.
+bool read_part(std::string_view part, ForcedChains &forced) {
+    const std::size_t equals = part.find('=');
+    if (equals == std::string_view::npos) return false;
+    const std::string_view name = part.substr(0, equals), digits = part.substr(equals + 1);
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (error != std::errc() || end != digits.data() + digits.size() || value < 0) return false;
+    if (name == "rows")
+        forced.cut.band_rows = value;
+    else if (name == "channels")
+        forced.cut.panel_channels = value;
+    else if (name == "stages" && value >= 2 && value <= ChainTask::most_stages)
+        forced.stages = value;
+    else
+        return false;
+    return true;
+}
+
+FusionSetting fusion_setting() {
+    const char *variable = std::getenv("MPSCNN_FUSION");
+    const std::string_view text = variable ? variable : "";
+    FusionSetting setting;
+    if (text.empty() || text == "auto") return setting;
+    if (text == "none") {
+        setting.none = true;
+        return setting;
+    }
+    setting.forced.emplace();
+    for (std::size_t begin = 0; begin <= text.size();) {
+        const std::size_t end = std::min(text.find(',', begin), text.size());
+        if (!read_part(text.substr(begin, end - begin), *setting.forced))
+            fail(ErrorKind::parameter, "MPSCNN_FUSION: expected \"auto\", \"none\" or sizes like "
+                                       "\"rows=4,channels=64,stages=3\" with 2 to " +
+                                           std::to_string(ChainTask::most_stages) + " stages, got " +
+                                           quoted(std::string(text)));
+        begin = end + 1;
+    }
+    return setting;
+}
+
+/// Of an axis of a dense convolution whose windows are read in place, whatever rows are asked for.
+bool reads_in_place(const WindowAxis &axis, std::int64_t outputs, std::int64_t extent) {
+    if (axis.kernel > 3 || axis.dilation > 1) return false; // few enough kinds of windows
+    const bool first_has_taps = axis.before < axis.kernel;
+    const bool last_has_taps = (outputs - 1) * axis.stride - axis.before < extent;
+    return first_has_taps && last_has_taps;
+}
+
+bool keeps_size(const WindowAxis &axis) { return axis.kernel == 1 && axis.stride == 1 && axis.before == 0; }
+
+/// Looks for chains in the runs of convolutions of which each is the only reader of the one before it.
+class ChainFinder {
+public:
+    ChainFinder(const LoweredNetwork &network, const std::vector<Shape> &shapes, const ChainOptions &options,
+                const FusionSetting &setting)
+        : network_(network), machine_(machine_model(*network.kernels, options.threads)), setting_(setting),
+          tasks_(network.operations.size()), reader_(network.operations.size()) {
+        for (std::size_t i = 0; i < tasks_.size(); ++i)
+            if (std::holds_alternative<ops::Convolution>(network.operations[i].operation)) {
+                tasks_[i] = convolution_task(network.operations[i], shapes);
+                // The model asks only whether there is one.
+                if (network.operations[i].residual) tasks_[i]->epilogue.residual = &any_residual_;
+            }
+        find_readers();
+    }
+
+    std::vector<Chain> run() {
+        std::vector<bool> follows(tasks_.size(), false);
+        for (std::size_t i = 0; i < tasks_.size(); ++i)
+            if (reader_[i]) follows[*reader_[i]] = true;
+        for (std::size_t i = 0; i < tasks_.size(); ++i)
+            if (!follows[i] && reader_[i]) cut_run(i);
+        return std::move(chains_);
+    }
+
+private:
+    bool may_begin(std::size_t i) const {
+        if (!tasks_[i]) return false;
+        const ConvolutionTask &task = *tasks_[i];
+        const PackedConvolution &packed = *task.packed;
+        if (packed.depthwise) return packed.outputs == packed.groups;
+        return packed.groups == 1 && packed.merged == 1 &&
+               reads_in_place(task.vertical, task.destination.height, task.source.height) &&
+               reads_in_place(task.horizontal, task.destination.width, task.source.width);
+    }
+    bool may_follow(std::size_t i) const {
+        return may_begin(i) && (tasks_[i]->packed->depthwise ||
+                                (keeps_size(tasks_[i]->vertical) && keeps_size(tasks_[i]->horizontal)));
+    }
+
+    void find_readers() {
+        const std::size_t values = static_cast<std::size_t>(network_.graph.values());
+        std::vector<int> uses(values, 0);
+        std::vector<std::size_t> producer(values, tasks_.size());
+        const auto use = [&](engine::ValueId value) { ++uses[static_cast<std::size_t>(value)]; };
+        for (std::size_t i = 0; i < tasks_.size(); ++i) {
+            const FusedOperation &operation = network_.operations[i];
+            for (engine::ValueId value : operation.inputs) use(value);
+            if (operation.residual) use(*operation.residual);
+            producer[static_cast<std::size_t>(operation.result)] = i;
+        }
+        for (engine::ValueId value : network_.graph.outputs()) use(value);
+        for (std::size_t i = 0; i < tasks_.size(); ++i) {
+            if (!may_follow(i)) continue;
+            const auto input = static_cast<std::size_t>(network_.operations[i].inputs[0]);
+            if (uses[input] == 1 && producer[input] < tasks_.size() && may_begin(producer[input]))
+                reader_[producer[input]] = i;
+        }
+    }
+
+    /// The best way to compute a run of operations up to each of them: the last part begins at `begin`.
+    struct Part {
+        double time;
+        std::size_t begin;
+        ChainCut cut;
+    };
+
+    void cut_run(std::size_t first) {
+        std::vector<std::size_t> run{first};
+        while (reader_[run.back()]) run.push_back(*reader_[run.back()]);
+        std::vector<ConvolutionTask> stages;
+        for (std::size_t operation : run) stages.push_back(*tasks_[operation]);
+        std::vector<Part> parts{{0, 0, {}}};
+        for (std::size_t end = 1; end <= run.size(); ++end) parts.push_back(last_part(parts, stages, end));
+        for (std::size_t end = run.size(); end > 0; end = parts[end].begin) {
+            const std::size_t begin = parts[end].begin;
+            if (end - begin > 1)
+                chains_.push_back({{run.begin() + static_cast<std::ptrdiff_t>(begin),
+                                    run.begin() + static_cast<std::ptrdiff_t>(end)},
+                                   parts[end].cut});
+        }
+    }
+
+    Part last_part(const std::vector<Part> &parts, std::span<const ConvolutionTask> stages,
+                   std::size_t end) const {
+        const std::size_t most = setting_.forced ? static_cast<std::size_t>(setting_.forced->stages) : 5;
+        Part best{parts[end - 1].time + predicted_alone(machine_, stages[end - 1]), end - 1, {}};
+        for (std::size_t length = 2; length <= std::min(most, end); ++length) {
+            const std::size_t begin = end - length;
+            const auto own = stages.subspan(begin, length);
+            if (setting_.forced) { // as few chains as there can be
+                if (parts[begin].time < best.time || length > end - best.begin)
+                    best = {parts[begin].time, begin, setting_.forced->cut};
+                continue;
+            }
+            const ChainPrediction chain = best_chain(machine_, own);
+            if (parts[begin].time + chain.time < best.time)
+                best = {parts[begin].time + chain.time, begin, chain.cut};
+        }
+        return best;
+    }
+
+    const LoweredNetwork &network_;
+    const ConstView any_residual_;
+    const MachineModel machine_;
+    const FusionSetting &setting_;
+    std::vector<std::optional<ConvolutionTask>> tasks_;
+    std::vector<std::optional<std::size_t>> reader_; ///< the only one, if it may follow in a chain
+    std::vector<Chain> chains_;
+};
+
+} // namespace
+
+std::vector<Chain> find_chains(const LoweredNetwork &network, const std::vector<Shape> &shapes,
+                               const ChainOptions &options) {
+    const FusionSetting setting = fusion_setting();
+    if (!options.enabled || setting.none) return {};
+    return ChainFinder(network, shapes, options, setting).run();
+}
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,32 @@
+#pragma once
+
+// Which convolutions of a network run as one chain (cpu/tasks/chain.h), and how it is cut.
+
+#include <vector>
+
+#include "cpu/cost_model.h"
+#include "cpu/lowering.h"
+
+namespace mpscnn::cpu {
+
+/// Operations of a network that one ChainTask computes.
+struct Chain {
+    std::vector<std::size_t> operations; ///< indices, in order
+    ChainCut cut;
+};
+
+struct ChainOptions {
+    int threads = 1;
+    bool enabled = true; ///< false: every operation alone, so that all results can be looked at
+
+    friend bool operator==(const ChainOptions &, const ChainOptions &) = default;
+};
+
+/// The chains that the cost model expects to take less time than their operations alone. `shapes` are those
+/// of all values. The environment variable MPSCNN_FUSION overrides the model: "none", "auto", or
+/// "rows=4,channels=64,stages=3" for chains of at most so many stages wherever there can be any, in bands and
+/// panels of this size (0: all rows or channels). Throws ParameterError for anything else.
+std::vector<Chain> find_chains(const LoweredNetwork &network, const std::vector<Shape> &shapes,
+                               const ChainOptions &options);
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,48 @@
+#pragma once
+
+// How long convolutions take, alone or as a chain: what decides between the two. Microseconds on a processor
+// like those that its constants were measured on; only ratios count. benchmarks/fusion.py compares them with
+// what was measured.
+
+#include <cstdint>
+#include <span>
+
+#include "cpu/kernels.h"
+
+namespace mpscnn::cpu {
+
+/// What the model knows of the machine. Bytes and operations for each microsecond.
+struct MachineModel {
+    std::int64_t near_bytes = 0; ///< of a core's own cache that a band may fill
+    std::int64_t far_bytes = 0;  ///< of the last cache that one program may count on
+    double operations = 0;       ///< floating-point operations, of one thread
+    double near_rate = 0;        ///< what passes between a thread and its near caches while it computes
+    double far_rate = 0;         ///< the same for the last cache
+    double memory_rate = 0;      ///< the same for memory, of all threads together
+    std::int64_t vector_width = 0;
+    int threads = 1;
+};
+
+/// For a table of kernels on this machine.
+MachineModel machine_model(const KernelTable &kernels, int threads);
+
+/// One convolution that runs alone; its views have extents.
+double predicted_alone(const MachineModel &machine, const ConvolutionTask &task);
+
+/// How a chain is computed: members of ChainTask.
+struct ChainCut {
+    std::int64_t band_rows = 0, panel_channels = 0;
+};
+
+/// Stages that run as a chain, their tensors' extents given as in ChainTask.
+double predicted_chain(const MachineModel &machine, std::span<const ConvolutionTask> stages,
+                       const ChainCut &cut);
+
+/// The cut that takes least, of those worth trying.
+struct ChainPrediction {
+    double time = 0;
+    ChainCut cut;
+};
+ChainPrediction best_chain(const MachineModel &machine, std::span<const ConvolutionTask> stages);
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,153 @@
+"""Convolutions that the CPU engine computes as chains: the same bits as one by one, however they are cut."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from numpy.typing import NDArray
+
+import mpscnn
+from mpscnn import models
+from mpscnn.features import extractor_network
+
+ACTIVATIONS: list[Any] = ["relu6", "relu", None, "prelu", "tanh", "leaky_relu"]
+
+
+def run(
+    network: mpscnn.Network, x: NDArray[np.float32], fusion: str, precision: str = "float32", threads: int = 1
+) -> list[NDArray[Any]]:
+    """All outputs, with chains as MPSCNN_FUSION says."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MPSCNN_FUSION", fusion)
+        session = network.compile(device="cpu", precision=precision).session(threads=threads)
+        first, again = outputs(session.run(x)), outputs(session.run(x))
+    assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(first, again, strict=True))
+    return first
+
+
+def outputs(result: Any) -> list[NDArray[Any]]:
+    return list(result.values()) if isinstance(result, dict) else [result]
+
+
+def same(network: mpscnn.Network, x: NDArray[np.float32], fusion: str, precision: str, threads: int) -> bool:
+    alone = run(network, x, "none", precision)
+    chained = run(network, x, fusion, precision, threads)
+    return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(alone, chained, strict=True))
+
+
+@st.composite
+def chains(draw: st.DrawFn) -> mpscnn.Network:
+    """A few inverted residuals, depthwise separable and plain convolutions behind each other."""
+    channels = draw(st.integers(1, 20))
+    network = mpscnn.Network(input=(draw(st.integers(1, 20)), draw(st.integers(1, 20)), channels))
+    x = network.input
+    for _ in range(draw(st.integers(1, 3))):
+        kind = draw(st.sampled_from(["residual", "separable", "first"]))
+        activation = draw(st.sampled_from(ACTIVATIONS))
+        outputs = draw(st.integers(1, 40))
+        if kind == "first":
+            x = network.conv2d(
+                x, outputs, 3, strides=draw(st.integers(1, 2)), padding="same", activation=activation
+            )
+        y = x
+        if kind == "residual":
+            expanded = channels * draw(st.integers(1, 6)) if kind == "residual" else 0
+            y = network.conv2d(y, max(2, expanded), 1, activation=activation)
+        strides = draw(st.integers(1, 2))
+        y = network.depthwise_conv2d(
+            y,
+            draw(st.sampled_from([3, 3, 5])),
+            strides=strides,
+            dilation=draw(st.integers(1, 2)) if strides == 1 else 1,
+            padding="same",
+            activation=activation,
+        )
+        keeps = kind == "residual" and strides == 1
+        y = network.conv2d(
+            y, x.shape[-1] if keeps else outputs, 1, activation=draw(st.sampled_from(ACTIVATIONS))
+        )
+        x = network.add(x, y) if keeps else y
+    network.output(x)
+    network.initialize_weights(draw(st.integers(0, 100)))
+    return network
+
+
+@settings(max_examples=60)
+@given(
+    network=chains(),
+    batch=st.integers(1, 3),
+    rows=st.integers(0, 7),
+    channels=st.sampled_from([0, 16, 32, 64]),
+    stages=st.integers(2, 8),
+    threads=st.integers(1, 4),
+    precision=st.sampled_from(["float32", "float16"]),
+)
+def test_chains_change_no_bit(
+    network: mpscnn.Network,
+    batch: int,
+    rows: int,
+    channels: int,
+    stages: int,
+    threads: int,
+    precision: str,
+) -> None:
+    shape = (batch, *(extent or 1 for extent in network.input.shape[1:]))
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    x[0, 0, 0, 0] = np.nan
+    assert same(network, x, f"rows={rows},channels={channels},stages={stages}", precision, threads)
+
+
+def mobilenet() -> tuple[mpscnn.Network, NDArray[np.float32]]:
+    network = models.mobilenet_v2(depth_multiplier=0.35, input_size=96)
+    network.initialize_weights(1)
+    return network, np.random.default_rng(0).normal(size=(2, 96, 96, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "fusion", ["auto", "rows=2", "rows=4,channels=32,stages=3", "rows=0,channels=64,stages=2"]
+)
+def test_a_mobilenet_in_chains_has_the_same_bits(fusion: str) -> None:
+    network, x = mobilenet()
+    for threads in (1, 3):
+        assert same(network, x, fusion, "float32", threads)
+
+
+def test_layers_that_are_wanted_are_not_fused_away() -> None:
+    network, x = mobilenet()
+    extractor = extractor_network(network, ["expand3", "depthwise3", "add3"])
+    assert same(extractor, x, "rows=2", "float32", 1)
+
+
+def test_check_finite_names_the_layer_within_a_chain() -> None:
+    network = mpscnn.Network(input=(8, 8, 4))
+    y = network.conv2d(network.input, 24, 1, activation="relu", name="expand")
+    y = network.depthwise_conv2d(y, 3, padding="same", activation="relu6", name="depthwise")
+    network.output(network.conv2d(y, 4, 1, name="project"))
+    network.initialize_weights(1)
+    weights = np.zeros((24, 1, 1, 4), np.float32)
+    weights[5, 0, 0, 2] = 1e30
+    ones = np.ones((24, 3, 3, 1), np.float32)  # then relu6 hides the infinity
+    network.load_weights({"expand.weight": weights, "depthwise.weight": ones})
+    x = np.ones((1, 8, 8, 4), np.float32)
+    x[0, 3, 6, 2] = 1e30
+    assert np.isfinite(run(network, x, "rows=2")[0]).all()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MPSCNN_FUSION", "rows=2")
+        session = network.compile(device="cpu").session(check_finite=True)
+        with pytest.raises(
+            mpscnn.ParameterError, match="layer 'expand': infinity at image 0, row 3, column 6, channel 5"
+        ):
+            session.run(x)
+
+
+@pytest.mark.parametrize(
+    "text", ["fast", "rows", "rows=-1", "rows=2,", "stages=1", "stages=9", "columns=2", "rows=2x"]
+)
+def test_other_settings_are_refused(text: str) -> None:
+    network, x = mobilenet()
+    with pytest.raises(mpscnn.ParameterError, match="MPSCNN_FUSION: expected"):
+        run(network, x, text)
