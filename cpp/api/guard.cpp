@@ -1,12 +1,9 @@
 #include "api/guard.h"
 
 #include <algorithm>
-#include <memory>
 #include <new>
 
 #include "api/handles.h"
-#include "core/memory.h"
-#include "engine/frame.h"
 
 namespace mpscnn::c_api {
 
@@ -35,22 +32,25 @@ static_assert(static_cast<int>(ErrorKind::state) == MPSCNN_ERROR_STATE);
 
 } // namespace
 
-mpscnn_status record_current_exception() noexcept {
-    try {
-        throw;
-    } catch (const engine::Cancelled &error) {
-        return record(MPSCNN_ERROR_CANCELLED, error.what());
-    } catch (const Error &error) {
-        return record(static_cast<mpscnn_status>(error.kind()), error.what());
-    } catch (const OutOfMemory &error) {
-        return record(MPSCNN_ERROR_MEMORY, error.what());
-    } catch (const std::bad_alloc &) {
-        return record(MPSCNN_ERROR_MEMORY, "out of memory");
-    } catch (const std::exception &error) {
-        return record(MPSCNN_ERROR_INTERNAL, error.what());
-    } catch (...) {
-        return record(MPSCNN_ERROR_INTERNAL, "unknown exception");
+mpscnn_status status_of(const Failure &failure) noexcept {
+    switch (failure.kind()) {
+    case Failure::Kind::none:
+        return MPSCNN_OK;
+    case Failure::Kind::error:
+        return static_cast<mpscnn_status>(failure.error_kind());
+    case Failure::Kind::cancelled:
+        return MPSCNN_ERROR_CANCELLED;
+    case Failure::Kind::out_of_memory:
+        return MPSCNN_ERROR_MEMORY;
+    case Failure::Kind::other:
+        break;
     }
+    return MPSCNN_ERROR_INTERNAL;
+}
+
+mpscnn_status record_current_exception() noexcept {
+    const Failure failure = Failure::current();
+    return record(status_of(failure), failure.message());
 }
 
 void require(const void *argument, const char *name) {

@@ -6,10 +6,12 @@
 #include <string>
 #include <string_view>
 
-#include "core/error.h"
+#include "core/failure.h"
 #include "mpscnn/mpscnn.h"
 
 namespace mpscnn::c_api {
+
+mpscnn_status status_of(const Failure &failure) noexcept;
 
 /// The status of the exception being handled, whose message becomes this thread's last error.
 mpscnn_status record_current_exception() noexcept;

@@ -1,7 +1,5 @@
 #include "api/photo_frame.h"
 
-#include <exception>
-
 #include "vision/preprocess.h"
 
 namespace mpscnn::c_api {
@@ -70,14 +68,9 @@ void run(mpscnn_session &session, const engine::Frame &frame) {
              "this session is working on a photo in another thread already; a session serves "
              "one caller at a time. Make one session per thread");
     const engine::Frame *const frames[] = {&frame};
-    std::exception_ptr failure;
-    try {
-        failure = session.photos.run(frames).front();
-    } catch (...) {
-        failure = std::current_exception();
-    }
+    const Failure failure = failure_of([&] { session.photos.run(frames).front().raise(); });
     session.has_photo.store(false, std::memory_order_release);
-    if (failure) std::rethrow_exception(std::move(failure));
+    failure.raise();
 }
 
 } // namespace mpscnn::c_api

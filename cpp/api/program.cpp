@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <exception>
 
 #include "api/graph_description.h"
 #include "api/guard.h"
@@ -212,7 +211,7 @@ mpscnn_status mpscnn_request_wait(mpscnn_request *request, double seconds, int *
         *done =
             request->request->wait_for(std::chrono::duration_cast<std::chrono::nanoseconds>(time)) ? 1 : 0;
         if (*done == 0) return;
-        if (const auto failure = request->request->failure()) std::rethrow_exception(failure);
+        request->request->failure().raise();
     });
 }
 

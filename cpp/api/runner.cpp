@@ -50,11 +50,8 @@ engine::RunnerOptions runner_options(const mpscnn_runner_options *given) {
 
 engine::Completion completion(mpscnn_frame_handler handler, void *context) {
     require(reinterpret_cast<const void *>(handler), "handler");
-    return [handler, context](std::exception_ptr failure) {
-        const mpscnn_status status = guarded([&] {
-            if (failure) std::rethrow_exception(std::move(failure));
-        });
-        handler(status, status == MPSCNN_OK ? "" : mpscnn_last_error(), context);
+    return [handler, context](const Failure &failure) {
+        handler(c_api::status_of(failure), failure.message(), context);
     };
 }
 

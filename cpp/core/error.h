@@ -27,6 +27,12 @@ private:
     ErrorKind kind_;
 };
 
+/// What a runner's frame fails with that was cancelled before it began.
+class Cancelled : public Error {
+public:
+    Cancelled() : Error(ErrorKind::state, "the frame was cancelled before it began") {}
+};
+
 [[noreturn]] inline void fail(ErrorKind kind, const std::string &message) { throw Error(kind, message); }
 
 } // namespace mpscnn

@@ -31,6 +31,10 @@ OutOfMemory::OutOfMemory(std::size_t bytes) noexcept {
     std::snprintf(message_, sizeof message_, "out of memory: %zu bytes cannot be allocated", bytes);
 }
 
+OutOfMemory::OutOfMemory(const char *message) noexcept {
+    std::snprintf(message_, sizeof message_, "%s", message);
+}
+
 const char *OutOfMemory::what() const noexcept { return message_; }
 
 void set_allocator(const Allocator &allocator) {

@@ -20,6 +20,7 @@ void set_allocator(const Allocator &allocator);
 class OutOfMemory : public std::bad_alloc {
 public:
     explicit OutOfMemory(std::size_t bytes) noexcept;
+    explicit OutOfMemory(const char *message) noexcept;
     const char *what() const noexcept override;
 
 private:

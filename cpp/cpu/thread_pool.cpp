@@ -4,7 +4,6 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <exception>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -13,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/error.h"
+#include "core/failure.h"
 #include "core/platform.h"
 #include "cpu/floating_point.h"
 
@@ -81,7 +80,7 @@ private:
     std::int64_t items_ = 0, chunk_ = 0;
     std::uint64_t chunks_ = 0;
     Target target_{};
-    std::exception_ptr exception_; ///< of the first callback that failed; guarded by mutex_
+    Failure failure_; ///< of the first callback that failed; guarded by mutex_
 
     struct alignas(64) Part {
         std::atomic<std::uint64_t> ticket{0};
@@ -174,7 +173,7 @@ void ThreadPool::Team::run_chunk(int worker, std::uint64_t index) {
             target_.function(target_.context, worker, begin, std::min(begin + chunk_, items_));
         } catch (...) {
             const std::lock_guard lock(mutex_);
-            if (!exception_) exception_ = std::current_exception();
+            if (!failure_) failure_ = Failure::current();
             failed_ = true;
         }
     }
@@ -215,12 +214,12 @@ void ThreadPool::Team::run(std::int64_t items, std::int64_t chunk, int threads, 
     take_chunks(0, job);
     wait_for_workers(chunks_);
     if (failed_) {
-        std::exception_ptr exception;
+        Failure failure;
         {
             const std::lock_guard lock(mutex_);
-            std::swap(exception, exception_);
+            std::swap(failure, failure_);
         }
-        std::rethrow_exception(exception);
+        failure.raise();
     }
 }
 

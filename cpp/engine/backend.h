@@ -1,7 +1,6 @@
 #pragma once
 
 #include <array>
-#include <exception>
 #include <functional>
 #include <memory>
 #include <span>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "core/dtype.h"
+#include "core/failure.h"
 #include "engine/graph.h"
 #include "ops/signal.h"
 
@@ -61,7 +61,7 @@ public:
 
 /// Called once when a request is done, from any thread: with nothing, or with what went wrong. Must not
 /// throw.
-using Completion = std::function<void(std::exception_ptr failure)>;
+using Completion = std::function<void(Failure failure)>;
 
 /// One caller's execution state on a device: arena, threads or command queue. Not for concurrent use.
 class Executor {
@@ -79,7 +79,7 @@ public:
                         std::span<const TensorView> outputs, Completion done) {
         const Completion call = std::move(done);
         run(plan, inputs, outputs);
-        call(nullptr);
+        call({});
     }
 };
 

@@ -1,12 +1,12 @@
 #pragma once
 
-#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 
+#include "core/failure.h"
 #include "engine/batch_normalization_state.h"
 #include "engine/custom_arguments.h"
 #include "engine/image.h"
@@ -33,7 +33,7 @@ struct CommandError {
 
     int code = internal;
     std::string message;
-    std::exception_ptr cause;
+    Failure cause;
 };
 
 /// Work for a device, MTLCommandBuffer: kernels are encoded into it, then it is committed; nothing runs

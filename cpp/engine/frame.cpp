@@ -17,15 +17,6 @@ bool all_alike(const std::vector<TensorView> &a, const std::vector<TensorView> &
     return std::equal(a.begin(), a.end(), b.begin(), b.end(), same_but_for_the_batch);
 }
 
-template <class Work> std::exception_ptr failure_of(Work work) {
-    try {
-        work();
-        return nullptr;
-    } catch (...) {
-        return std::current_exception();
-    }
-}
-
 } // namespace
 
 bool Frame::goes_with(const Frame &other) const {
@@ -55,10 +46,10 @@ std::vector<TensorView> FrameSession::Staging::views(std::int64_t first, std::in
     return views;
 }
 
-std::vector<std::exception_ptr> FrameSession::run(std::span<const Frame *const> frames) {
+std::vector<Failure> FrameSession::run(std::span<const Frame *const> frames) {
     const auto images = std::accumulate(frames.begin(), frames.end(), std::int64_t{0},
                                         [](auto sum, const Frame *frame) { return sum + frame->images(); });
-    std::vector<std::exception_ptr> failures(frames.size());
+    std::vector<Failure> failures(frames.size());
     std::vector<Member> members;
     std::int64_t first = 0;
     for (std::size_t i = 0; i < frames.size(); ++i) {

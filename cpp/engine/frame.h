@@ -5,17 +5,10 @@
 #include <span>
 #include <vector>
 
-#include "core/error.h"
 #include "core/page_memory.h"
 #include "engine/program.h"
 
 namespace mpscnn::engine {
-
-/// What a frame fails with that was cancelled before it began.
-class Cancelled : public Error {
-public:
-    Cancelled() : Error(ErrorKind::state, "the frame was cancelled before it began") {}
-};
 
 /// One run that a runner is asked for: a photo, or a batch.
 struct Frame {
@@ -42,7 +35,7 @@ public:
 
     /// Frames that go together. What went wrong with each, or nothing: when the batch fails, its frames are
     /// run again one by one, so that one frame's failure is not another's.
-    std::vector<std::exception_ptr> run(std::span<const Frame *const> frames);
+    std::vector<Failure> run(std::span<const Frame *const> frames);
 
 private:
     /// Tensors for a batch, in memory that is used again.

@@ -142,7 +142,7 @@ void HostCommandBuffer::wait_until_completed() {
     if (in_handler && status() < CommandStatus::completed)
         fail(ErrorKind::state, "a completed handler cannot wait for a later command buffer of its queue");
     if (!in_handler) state_->done.wait(lock, [&] { return finished_; });
-    if (error_) std::rethrow_exception(error_->cause);
+    if (error_) error_->cause.raise();
 }
 
 void HostCommandBuffer::add_completed_handler(Handler handler) {
@@ -208,9 +208,9 @@ std::optional<CommandError> HostCommandBuffer::run_commands() noexcept {
         state_->runner.finish();
         return std::nullopt;
     } catch (const std::bad_alloc &error) {
-        return CommandError{CommandError::out_of_memory, error.what(), std::current_exception()};
+        return CommandError{CommandError::out_of_memory, error.what(), Failure::current()};
     } catch (const std::exception &error) {
-        return CommandError{CommandError::internal, error.what(), std::current_exception()};
+        return CommandError{CommandError::internal, error.what(), Failure::current()};
     }
 }
 

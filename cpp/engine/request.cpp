@@ -4,7 +4,7 @@
 
 namespace mpscnn::engine {
 
-void Request::finish(std::exception_ptr failure) {
+void Request::finish(Failure failure) {
     const std::lock_guard lock(mutex_);
     failure_ = std::move(failure);
     done_ = true;
@@ -23,7 +23,7 @@ void Request::wait() const {
     changed_.wait(lock, [&] { return done_; });
 }
 
-std::exception_ptr Request::failure() const {
+Failure Request::failure() const {
     const std::lock_guard lock(mutex_);
     return failure_;
 }

@@ -2,9 +2,9 @@
 
 #include <chrono>
 #include <condition_variable>
-#include <exception>
 #include <mutex>
 
+#include "core/failure.h"
 #include "core/platform.h"
 
 namespace mpscnn::engine {
@@ -13,14 +13,14 @@ namespace mpscnn::engine {
 class Request {
 public:
     /// Once; by whoever ran it.
-    void finish(std::exception_ptr failure);
+    void finish(Failure failure);
 
     /// Whether it is done, after that time at most.
     bool wait_for(std::chrono::nanoseconds time) const;
     /// Blocks until it is done. Throws DeviceError in a forked child, which its end cannot reach.
     void wait() const;
     /// What went wrong, or nothing; once it is done.
-    std::exception_ptr failure() const;
+    Failure failure() const;
 
 private:
     void require_same_process() const;
@@ -28,7 +28,7 @@ private:
     mutable std::mutex mutex_;
     mutable std::condition_variable changed_;
     bool done_ = false;
-    std::exception_ptr failure_;
+    Failure failure_;
     const unsigned process_ = platform::fork_generation();
 };
 

@@ -24,13 +24,13 @@ struct Journey {
     Frame frame;
     Clock::time_point latest_begin; ///< until then it may wait for others
     State state = State::waiting;
-    std::exception_ptr failure;
+    Failure failure;
 };
 
 bool is_waiting(const std::unique_ptr<Journey> &journey) { return journey->state == Journey::State::waiting; }
 
 void cancel_waiting(Journey &journey) {
-    journey.failure = std::make_exception_ptr(Cancelled());
+    journey.failure = failure_of([] { throw Cancelled(); });
     journey.state = Journey::State::over;
 }
 
@@ -156,17 +156,17 @@ struct Runner::Crew {
     }
 
     void run(FrameSession &session, const Group &group) {
-        std::vector<std::exception_ptr> failures;
+        std::vector<Failure> failures;
         try {
             std::vector<const Frame *> frames;
             for (const Journey *journey : group) frames.push_back(&journey->frame);
             failures = session.run(frames);
         } catch (...) {
-            failures.assign(group.size(), std::current_exception());
+            failures.assign(group.size(), Failure::current());
         }
         const std::lock_guard lock(mutex);
         for (std::size_t i = 0; i < group.size(); ++i) {
-            group[i]->failure = std::move(failures[i]); // no share is left to this thread
+            group[i]->failure = std::move(failures[i]);
             group[i]->state = Journey::State::over;
         }
         over.notify_one();

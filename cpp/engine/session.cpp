@@ -84,7 +84,7 @@ std::shared_ptr<Request> Session::submit(std::span<const TensorView> inputs,
     const Program::Planned &planned = checked_plan(inputs, outputs);
     auto request = std::make_shared<Request>();
     executor_->submit(*planned.plan, inputs, outputs,
-                      [request](std::exception_ptr failure) { request->finish(std::move(failure)); });
+                      [request](Failure failure) { request->finish(std::move(failure)); });
     return request;
 }
 

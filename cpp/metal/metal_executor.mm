@@ -9,7 +9,7 @@ using engine::TensorView;
 namespace {
 
 /// The slot is free again before anyone hears of the end: who does may start the next request.
-void finish(std::shared_ptr<Slot> slot, const engine::Completion &done, std::exception_ptr failure) {
+void finish(std::shared_ptr<Slot> slot, const engine::Completion &done, Failure failure) {
     if (!failure)
         for (const PortMemory &output : slot->outputs) output.finish();
     slot.reset();
@@ -31,12 +31,10 @@ void MetalExecutor::prepare(const engine::Plan &given) { own_plan(given); }
 
 void MetalExecutor::run(const engine::Plan &plan, std::span<const TensorView> inputs,
                         std::span<const TensorView> outputs) {
-    const auto result = std::make_shared<std::promise<void>>();
-    std::future<void> done = result->get_future();
-    submit(plan, inputs, outputs, [result](std::exception_ptr failure) {
-        failure ? result->set_exception(std::move(failure)) : result->set_value();
-    });
-    done.get();
+    const auto result = std::make_shared<std::promise<Failure>>();
+    std::future<Failure> done = result->get_future();
+    submit(plan, inputs, outputs, [result](Failure failure) { result->set_value(std::move(failure)); });
+    done.get().raise();
 }
 
 void MetalExecutor::submit(const engine::Plan &given, std::span<const TensorView> inputs,
@@ -51,7 +49,7 @@ void MetalExecutor::submit(const engine::Plan &given, std::span<const TensorView
     id<MTLCommandBuffer> command_buffer = make_command_buffer(device_->queue(), plan.network().graph.name());
     encode(command_buffer, plan, *slot);
     commit(command_buffer, device_, handlers_,
-           [slot = std::move(slot), done = std::move(done)](std::exception_ptr failure) mutable {
+           [slot = std::move(slot), done = std::move(done)](Failure failure) mutable {
                finish(std::move(slot), done, std::move(failure));
            });
 }

@@ -22,16 +22,15 @@ std::string failed_encoder(NSError *error) {
     return affected;
 }
 
-/// Null when the command buffer succeeded.
-std::exception_ptr failure_of(id<MTLCommandBuffer> command_buffer, Device &device) {
-    if ([command_buffer status] != MTLCommandBufferStatusError) return nullptr;
+Failure failure_of(id<MTLCommandBuffer> command_buffer, Device &device) {
+    if ([command_buffer status] != MTLCommandBufferStatusError) return {};
     note_removal(command_buffer, device);
     NSError *error = [command_buffer error];
     std::string message = "Metal command buffer " + quoted(text_of([command_buffer label])) +
                           " failed: " + text_of(error, "no reason given");
     const std::string encoder = failed_encoder(error);
     if (!encoder.empty()) message += ", in " + quoted(encoder);
-    return std::make_exception_ptr(Error(ErrorKind::device, message));
+    return {ErrorKind::device, message};
 }
 
 } // namespace
@@ -77,11 +76,11 @@ void commit(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<Device> &
     [command_buffer addCompletedHandler:^(id<MTLCommandBuffer> finished) {
       (void)ticket; // captured for its destructor
       const autorelease_scope pool;
-      std::exception_ptr failure;
+      Failure failure;
       try { // Metal's thread must see no exception
           failure = failure_of(finished, *kept);
       } catch (...) {
-          failure = std::current_exception();
+          failure = Failure::current();
       }
       (*shared_done)(std::move(failure));
     }];
@@ -90,12 +89,10 @@ void commit(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<Device> &
 
 void commit_and_wait(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<Device> &device,
                      Handlers &handlers) {
-    const auto result = std::make_shared<std::promise<void>>();
-    std::future<void> done = result->get_future();
-    commit(command_buffer, device, handlers, [result](std::exception_ptr failure) {
-        failure ? result->set_exception(std::move(failure)) : result->set_value();
-    });
-    done.get();
+    const auto result = std::make_shared<std::promise<Failure>>();
+    std::future<Failure> done = result->get_future();
+    commit(command_buffer, device, handlers, [result](Failure failure) { result->set_value(std::move(failure)); });
+    done.get().raise();
 }
 
 } // namespace mpscnn::metal

@@ -23,7 +23,7 @@ namespace {
 struct Shot {
     std::vector<float> input, output;
     int times_done = 0;
-    std::exception_ptr failure;
+    Failure failure;
 
     explicit Shot(float value, std::size_t size = 1) : input(size, value), output(size) {}
 
@@ -36,30 +36,16 @@ struct Shot {
                 .done = std::move(done)};
     }
     Frame frame() {
-        return frame([this](std::exception_ptr error) {
+        return frame([this](Failure error) {
             ++times_done;
             failure = std::move(error);
         });
     }
     bool good() const { return times_done == 1 && !failure && output[0] == 2 * input[0]; }
     bool failed_with(ErrorKind kind) const {
-        if (times_done != 1 || !failure) return false;
-        try {
-            std::rethrow_exception(failure);
-        } catch (const Error &error) {
-            return error.kind() == kind;
-        }
+        return times_done == 1 && failure.kind() == Failure::Kind::error && failure.error_kind() == kind;
     }
-    bool was_cancelled() const {
-        if (times_done != 1 || !failure) return false;
-        try {
-            std::rethrow_exception(failure);
-        } catch (const engine::Cancelled &) {
-            return true;
-        } catch (const Error &) {
-            return false;
-        }
-    }
+    bool was_cancelled() const { return times_done == 1 && failure.kind() == Failure::Kind::cancelled; }
 };
 
 std::vector<Shot> shots(int count) {
@@ -88,7 +74,7 @@ TEST(ten_thousand_frames_come_in_order_each_once) {
             std::mt19937 random(1);
             for (int i = 0; i < count; ++i) {
                 Shot &shot = frames[static_cast<std::size_t>(i)];
-                runner.submit(shot.frame([&shot, &order, i](std::exception_ptr failure) {
+                runner.submit(shot.frame([&shot, &order, i](Failure failure) {
                     ++shot.times_done;
                     shot.failure = std::move(failure);
                     order.push_back(i);
@@ -181,7 +167,7 @@ TEST(batches_of_the_callers_count_by_their_images) {
                        .outputs = {TensorView::dense(output.data() + first, DType::float32, shape)},
                        .fill = nullptr,
                        .read = nullptr,
-                       .done = [&](std::exception_ptr failure) { done += failure ? 0 : 1; }});
+                       .done = [&](Failure failure) { done += failure ? 0 : 1; }});
     }
     runner.close(false); // two of three are more than four: the first waited for others
     runner.wait();
@@ -203,7 +189,7 @@ TEST(frames_are_read_and_written_with_their_strides) {
                        .outputs = {result},
                        .fill = nullptr,
                        .read = nullptr,
-                       .done = [&](std::exception_ptr failure) { done += failure ? 0 : 1; }});
+                       .done = [&](Failure failure) { done += failure ? 0 : 1; }});
     }
     runner.wait();
     CHECK(done == 2 && script.runs == 1);
@@ -316,7 +302,7 @@ TEST(closing_may_cancel_what_has_not_begun) {
     runner.submit(waiting.frame());
     runner.close(true);
     CHECK_THROWS(runner.submit(late.frame()), ErrorKind::state, "the runner is closed");
-    CHECK_THROWS(runner.mark([](std::exception_ptr) {}), ErrorKind::state, "the runner is closed");
+    CHECK_THROWS(runner.mark([](Failure) {}), ErrorKind::state, "the runner is closed");
     script.let_go();
     runner.wait();
     CHECK(running.good() && waiting.was_cancelled() && late.times_done == 0);
@@ -342,10 +328,10 @@ TEST(handlers_may_submit_but_not_wait) {
     scripted::Script script;
     Runner runner(scripted::program(script), {.inflight = 1});
     Shot first(1), second(2), third(3);
-    std::exception_ptr full, waited;
+    Failure full, waited;
     std::promise<void> second_is_done;
-    runner.submit(first.frame([&](std::exception_ptr) {
-        runner.submit(second.frame([&](std::exception_ptr failure) {
+    runner.submit(first.frame([&](Failure) {
+        runner.submit(second.frame([&](Failure failure) {
             ++second.times_done;
             second.failure = std::move(failure);
             second_is_done.set_value();
@@ -353,20 +339,19 @@ TEST(handlers_may_submit_but_not_wait) {
         try {
             runner.submit(third.frame());
         } catch (...) {
-            full = std::current_exception();
+            full = Failure::current();
         }
         try {
             runner.wait();
         } catch (...) {
-            waited = std::current_exception();
+            waited = Failure::current();
         }
     }));
     second_is_done.get_future().get();
     runner.wait();
     CHECK(second.good() && third.times_done == 0);
-    CHECK_THROWS(std::rethrow_exception(full), ErrorKind::state,
-                 "the handler of a frame cannot wait for the");
-    CHECK_THROWS(std::rethrow_exception(waited), ErrorKind::state, "cannot wait for its own runner");
+    CHECK_THROWS(full.raise(), ErrorKind::state, "the handler of a frame cannot wait for the");
+    CHECK_THROWS(waited.raise(), ErrorKind::state, "cannot wait for its own runner");
 }
 
 TEST(a_handler_may_release_the_runner) {
@@ -375,9 +360,9 @@ TEST(a_handler_may_release_the_runner) {
     std::vector<Shot> frames = shots(4);
     std::promise<void> last;
     script.hold();
-    runner->submit(frames[0].frame([&](std::exception_ptr) { runner.reset(); }));
+    runner->submit(frames[0].frame([&](Failure) { runner.reset(); }));
     for (std::size_t i = 1; i < 3; ++i) runner->submit(frames[i].frame());
-    runner->submit(frames[3].frame([&](std::exception_ptr) { last.set_value(); }));
+    runner->submit(frames[3].frame([&](Failure) { last.set_value(); }));
     script.let_go();
     last.get_future().get();
     CHECK(!runner && frames[1].good() && frames[2].good());
@@ -390,9 +375,8 @@ TEST(marks_are_handed_out_in_their_turn) {
     Shot first(1), last(2);
     bool in_turn = false;
     runner.submit(first.frame());
-    runner.mark([&](std::exception_ptr failure) {
-        in_turn = !failure && first.times_done == 1 && last.times_done == 0;
-    });
+    runner.mark(
+        [&](Failure failure) { in_turn = !failure && first.times_done == 1 && last.times_done == 0; });
     runner.submit(last.frame());
     script.let_go();
     runner.wait();
@@ -466,7 +450,7 @@ TEST(a_forked_process_is_told_to_make_its_own) {
         expect([&] { runner->wait(); });
         expect([&] { runner->close(true); });
         expect([&] { runner->cancel(0); });
-        expect([&] { runner->mark([](std::exception_ptr) {}); });
+        expect([&] { runner->mark([](Failure) {}); });
         runner.reset(); // waits for nothing
         _exit(refusals == 5 ? 0 : 1);
     }

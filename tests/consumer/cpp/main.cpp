@@ -156,15 +156,7 @@ int main() {
     static_assert(!std::is_copy_constructible_v<mpscnn::Session>);
     static_assert(std::is_nothrow_move_constructible_v<mpscnn::Program>);
     run();
-    // On Linux a program with libc++ shares the functions that store and rethrow exceptions with a library
-    // that was built with libstdc++, whose stored exceptions it does not know: a Runner's failures arrive
-    // without their text.
-#if defined(_LIBCPP_VERSION) && !defined(__APPLE__)
-    constexpr bool one_runtime = false;
-#else
-    constexpr bool one_runtime = true;
-#endif
-    if (one_runtime) run_frames();
+    run_frames();
     segment();
     refuse();
     if (failures == 0) std::printf("mpscnn %s works\n", mpscnn::version().c_str());
