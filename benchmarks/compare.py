@@ -1,7 +1,7 @@
 """Whole networks in mpscnn and in every other engine that is installed, on the same weights.
 
-    python benchmarks/compare.py [--only NAMES] [--peers NAMES] [--threads 1,2] [--rounds N] [--output DIR]
-        [--quantised FILE.tflite]
+    python benchmarks/compare.py [--only NAMES] [--peers NAMES] [--threads 1,2] [--rounds N] [--processes N]
+        [--output DIR] [--quantised FILE.tflite]
 
 Prints Markdown with machine and versions; --output also writes compare.csv with every time, compare.md and compare.svg.
 Every engine runs in a process of its own, in turns, see `mpscnn.benchmark`; which settings each gets and why is in
@@ -14,10 +14,11 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import compare_report
+import numpy as np
 
 import mpscnn
 from mpscnn.benchmark import PEERS, Measurement, Subject, measure, open_subject, require_peer
@@ -63,7 +64,9 @@ class Comparison:
     title: str
     precision: str
     threads: int
-    results: list[Measurement]
+    turn: int
+    """Runs in a round."""
+    results: list[Measurement] = field(default_factory=list)
     """mpscnn's first."""
     missing: dict[str, str] = field(default_factory=dict)
     """Engines that were left out, and why."""
@@ -72,7 +75,7 @@ class Comparison:
 def main() -> None:
     arguments = parse()
     comparisons = list(compared(arguments))
-    text = compare_report.markdown(comparisons, arguments.rounds)
+    text = compare_report.markdown(comparisons, arguments)
     print(text)
     if arguments.output is not None:
         arguments.output.mkdir(parents=True, exist_ok=True)
@@ -82,17 +85,26 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
+    parser = argument_parser(__doc__)
+    parser.add_argument("--output", type=Path, metavar="DIR")
+    return parser.parse_args()
+
+
+def argument_parser(description: str | None) -> argparse.ArgumentParser:
+    """The options of `compared`."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", default=",".join(CASES), help=f"networks; default: {','.join(CASES)}")
     parser.add_argument("--peers", default=",".join(PEERS), help=f"engines; default: {','.join(PEERS)}")
     parser.add_argument("--threads", default="1,2", help="numbers of threads; default: 1,2")
-    parser.add_argument("--rounds", type=int, default=20, help="turns of each engine; default: 20")
+    parser.add_argument("--rounds", type=int, default=20, help="turns of each process; default: 20")
+    parser.add_argument(
+        "--processes", type=int, default=1, help="of each engine, one after another; default: 1"
+    )
     parser.add_argument("--precision", default="float32,bfloat16", help="default: float32,bfloat16")
     parser.add_argument("--quantised", type=Path, action="append", default=[], metavar="FILE")
-    parser.add_argument("--output", type=Path, metavar="DIR")
-    return parser.parse_args()
+    return parser
 
 
 def compared(arguments: argparse.Namespace) -> Iterator[Comparison]:
@@ -109,12 +121,12 @@ def compared(arguments: argparse.Namespace) -> Iterator[Comparison]:
                 if precision == "bfloat16" and not (case.bfloat16 and has_bfloat16()):
                     continue
                 for threads in counts:
-                    result = Comparison(case.title, precision, threads, [])
-                    yield compare(result, subject, peers, case.turn, arguments.rounds, Path(folder))
+                    result = Comparison(case.title, precision, threads, case.turn)
+                    yield compare(result, subject, peers, arguments, Path(folder))
     for path in arguments.quantised:
         for threads in counts:
-            result = Comparison(path.name, "int8", threads, [])
-            yield compare(result, open_subject(str(path)), ["litert"], 5, arguments.rounds, None)
+            result = Comparison(path.name, "int8", threads, turn=5)
+            yield compare(result, open_subject(str(path)), ["litert"], arguments, None)
 
 
 def has_bfloat16() -> bool:
@@ -130,8 +142,13 @@ def has_bfloat16() -> bool:
 
 
 def compare(
-    comparison: Comparison, subject: Subject, peers: list[str], turn: int, rounds: int, directory: Path | None
+    comparison: Comparison,
+    subject: Subject,
+    peers: list[str],
+    arguments: argparse.Namespace,
+    directory: Path | None,
 ) -> Comparison:
+    """Fills in the results."""
     possible = []
     precision = "bfloat16" if comparison.precision == "bfloat16" else "float32"
     for peer in peers:
@@ -140,18 +157,21 @@ def compare(
             possible.append(peer)
         except Error as error:
             comparison.missing[peer] = str(error)
-    results = measure(
-        subject,
-        peers=possible,
-        threads=comparison.threads,
-        device="cpu",
-        precision=precision,
-        runs=rounds * turn,
-        turn=turn,
-        directory=directory,
-        failed=lambda engine, error: comparison.missing.update({engine: str(error)}),
-    )
-    for result in results:
+    several = [
+        measure(
+            subject,
+            peers=[peer for peer in possible if peer not in comparison.missing],
+            threads=comparison.threads,
+            device="cpu",
+            precision=precision,
+            runs=arguments.rounds * comparison.turn,
+            turn=comparison.turn,
+            directory=directory,
+            failed=lambda engine, error: comparison.missing.update({engine: str(error)}),
+        )
+        for _ in range(arguments.processes)
+    ]
+    for result in joined(several):
         bound = BOUNDS.get(comparison.precision)
         if bound is None or (result.difference or 0.0) <= bound * result.magnitude:
             comparison.results.append(result)
@@ -160,6 +180,22 @@ def compare(
                 f"refused: its outputs differ by {result.difference:.1e}, mpscnn's reach {result.magnitude:.1e}"
             )
     return comparison
+
+
+def joined(several: list[list[Measurement]]) -> list[Measurement]:
+    """One measurement of each engine, with the times of all its processes."""
+    by_engine: dict[str, list[Measurement]] = {}
+    for results in several:
+        for result in results:
+            by_engine.setdefault(result.engine, []).append(result)
+    return [
+        replace(
+            results[0],
+            milliseconds=tuple(time for result in results for time in result.milliseconds),
+            difference=float(np.max([result.difference or 0.0 for result in results])),  # NaN stays
+        )
+        for results in by_engine.values()
+    ]
 
 
 if __name__ == "__main__":

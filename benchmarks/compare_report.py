@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import platform
+from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
@@ -20,9 +22,9 @@ if TYPE_CHECKING:
     from compare import Comparison
 
 
-def markdown(comparisons: Sequence[Comparison], rounds: int) -> str:
+def markdown(comparisons: Sequence[Comparison], arguments: Namespace) -> str:
     """Machine and versions, a summary, and a table of all engines for each precision."""
-    parts = [conditions(comparisons, rounds), summary(comparisons)]
+    parts = [conditions(comparisons, arguments), summary(comparisons)]
     for precision in _unique(comparison.precision for comparison in comparisons):
         group = [comparison for comparison in comparisons if comparison.precision == precision]
         parts.append(f"{HEADINGS[precision]}\n\n{_engines(group)}")
@@ -44,7 +46,7 @@ HEADINGS = {
 }
 
 
-def conditions(comparisons: Sequence[Comparison], rounds: int) -> str:
+def conditions(comparisons: Sequence[Comparison], arguments: Namespace) -> str:
     """One paragraph."""
     config = mpscnn.build_config()
     versions = _unique(
@@ -55,47 +57,55 @@ def conditions(comparisons: Sequence[Comparison], rounds: int) -> str:
         f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         ", ".join(versions),
         f"mpscnn: instruction set {config['instruction_set']}, {config['compiler']} {config['compiler_version']}",
-        f"{rounds} rounds",
+        f"{arguments.rounds} rounds of each of {arguments.processes} processes",
     ]
     return "; ".join(facts) + "."
 
 
 def processor() -> str:
-    """Its name."""
+    """Its name, where the system says so with the numbers that tell one generation from another."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        pass
-    return platform.processor() or "unknown processor"
+        lines = []
+    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    if "model name" not in facts:
+        return platform.processor() or "unknown processor"
+    numbers = [f"{key} {facts[key]}" for key in ("cpu family", "model") if key in facts]
+    return f"{facts['model name']} ({', '.join(numbers)})" if numbers else facts["model name"]
 
 
 def summary(comparisons: Sequence[Comparison]) -> str:
     """mpscnn's time over that of the fastest peer of the same precision: below 1 mpscnn is the faster one."""
-    head = ("network", "precision", "threads", "fastest peer", "ratio of least times", "of medians", "")
-    rows = [table_head(*head)]
+    rows = [
+        table_head(
+            "network", "precision", "threads", "fastest peer", "ratio, median of rounds", "of least times", ""
+        )
+    ]
     for comparison in comparisons:
         ours, *peers = comparison.results
         if comparison.precision == "int8" or not peers:
             continue
-        least, median = _fastest(peers, "minimum"), _fastest(peers, "median")
-        ratio = ours.minimum / least.minimum
-        cells = (
-            comparison.title,
-            comparison.precision,
-            comparison.threads,
-            least.engine,
-            f"{ratio:.3f}",
-            f"{ours.median / median.median:.3f}",
-            "" if ratio <= 1 else "mpscnn is slower",
-        )
-        rows.append(table_row(cells))
+        rounds = {peer.engine: ratio_of_rounds(ours, peer, comparison.turn) for peer in peers}
+        engine, ratio = max(rounds.items(), key=lambda item: item[1])
+        least = ours.minimum / min(peer.minimum for peer in peers)
+        slower = "mpscnn is slower" if max(ratio, least) > 1 else ""
+        cells = (comparison.title, comparison.precision, comparison.threads, engine)
+        rows.append(table_row([*cells, f"{ratio:.3f}", f"{least:.3f}", slower]))
     return "\n".join(rows)
 
 
-def _fastest(results: Iterable[Measurement], figure: str) -> Measurement:
-    return min(results, key=lambda result: float(getattr(result, figure)))
+def ratio_of_rounds(ours: Measurement, peer: Measurement, turn: int) -> float:
+    """Least time of a round over the peer's in the same one, in the median round.
+
+    The state of a machine that others use too may change between rounds, and what two threads reach with it: where a
+    virtual machine's processors are moved to cores whose caches lie apart, for example.
+    """
+    mine, theirs = (
+        [min(result.milliseconds[i : i + turn]) for i in range(0, len(result.milliseconds), turn)]
+        for result in (ours, peer)
+    )
+    return median(a / b for a, b in zip(mine, theirs, strict=True))
 
 
 def _engines(comparisons: Sequence[Comparison]) -> str:

@@ -21,6 +21,9 @@ from mpscnn.benchmark.peers import network_file, require_peer, version_of
 from mpscnn.benchmark.subject import Subject
 from mpscnn.errors import Error, ParameterError
 
+#: Is told of an engine and why it is left out.
+Failed = Callable[[str, Error], None]
+
 _PAUSE = 0.02  # seconds between turns, in which spinning threads of the last engine go to sleep
 
 
@@ -78,7 +81,7 @@ def measure(
     turn: int = 5,
     seed: int = 0,
     directory: Path | None = None,
-    failed: Callable[[str, Error], None] | None = None,
+    failed: Failed | None = None,
 ) -> list[Measurement]:
     """Times mpscnn and its peers on one random input, in turns of a few runs each.
 
@@ -95,7 +98,8 @@ def measure(
         turn: runs of one engine before the next one's turn.
         seed: of the input, uniform from -1 to 1.
         directory: where the engines' files are written, and taken from if they are there already.
-        failed: is told of a peer that cannot load the network, which is then left out; None: its error is raised.
+        failed: is told of a peer that cannot load the network or gives outputs of other shapes, which is then left out;
+            None: its error is raised.
 
     Raises:
         UnsupportedError: see `require_peer`. Error: an engine failed.
@@ -123,7 +127,7 @@ def measure(
                     raise
                 failed(engine, error)
         _take_turns(workers, runs, turn)
-        return _results(workers, subject, count, own)
+        return _results(workers, subject, count, own, failed)
 
 
 def available_processors() -> int:
@@ -204,25 +208,34 @@ def _take_turns(workers: list[EngineProcess], runs: int, turn: int) -> None:
 
 
 def _results(
-    workers: list[EngineProcess], subject: Subject, threads: int, directory: Path
+    workers: list[EngineProcess], subject: Subject, threads: int, directory: Path, failed: Failed | None
 ) -> list[Measurement]:
     # Asked for before the outputs are written: that takes memory of its own.
     peaks = [worker.ask({"finish": True})["peak_bytes"] for worker in workers]
     outputs = [_outputs(worker, directory / worker.engine) for worker in workers]
-    return [
-        Measurement(
-            engine=worker.engine,
-            version=version_of(worker.engine),
-            note=worker.about["note"],
-            threads=threads,
-            milliseconds=tuple(worker.milliseconds),
-            flops=subject.flops,
-            peak_bytes=peak,
-            difference=None if index == 0 else _difference(worker.engine, outputs[0], outputs[index]),
-            magnitude=max(float(np.max(np.abs(array))) for array in outputs[0]),
+    results = []
+    for worker, peak, theirs in zip(workers, peaks, outputs, strict=True):
+        try:
+            difference = None if theirs is outputs[0] else _difference(worker.engine, outputs[0], theirs)
+        except Error as error:
+            if failed is None:
+                raise
+            failed(worker.engine, error)
+            continue
+        results.append(
+            Measurement(
+                engine=worker.engine,
+                version=version_of(worker.engine),
+                note=worker.about["note"],
+                threads=threads,
+                milliseconds=tuple(worker.milliseconds),
+                flops=subject.flops,
+                peak_bytes=peak,
+                difference=difference,
+                magnitude=max(float(np.max(np.abs(array))) for array in outputs[0]),
+            )
         )
-        for index, (worker, peak) in enumerate(zip(workers, peaks, strict=True))
-    ]
+    return results
 
 
 def _outputs(worker: EngineProcess, directory: Path) -> list[Any]:
