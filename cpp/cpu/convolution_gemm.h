@@ -49,8 +49,12 @@ template <class V> inline std::int64_t plan_regions(const ConvolutionTask &task,
     std::int64_t cost = 0;
     for (int r = 0; r < rows.count; ++r)
         for (int c = 0; c < columns.count; ++c) {
-            add_region(plan, make_region<V>(task, rows.list[r], columns.list[c], plan.tile_rows));
-            cost += region_cost<V>(plan.region[plan.regions - 1]);
+            Region &region = plan.region[plan.regions];
+            make_region<V>(task, rows.list[r], columns.list[c], plan.tile_rows, region);
+            region.first_tile = plan.tiles;
+            plan.tiles += region.tiles();
+            ++plan.regions;
+            cost += region_cost<V>(region);
         }
     return cost;
 }
@@ -129,7 +133,8 @@ static_assert(sizeof(GemmPlan) <= ConvolutionTask::plan_bytes);
 /// Calls use(plan) with the plan that `work` has left, or with one made now.
 template <class V, class Use>
 inline auto with_gemm_plan(const ConvolutionTask &task, int threads, bool is_made, Use use) {
-    if (!task.plan) {
+    // Another thread makes a plan sooner than it gets one from a core far away.
+    if (!task.plan || threads > 1) {
         GemmPlan plan;
         make_gemm_plan<V>(task, threads, plan);
         return use(plan);

@@ -114,12 +114,11 @@ template <class Number> inline void exchange(Number &a, Number &b) {
     b = kept;
 }
 
-inline Region transposed(Region region) {
+inline void transpose(Region &region) {
     exchange(region.height, region.width);
     exchange(region.source.row, region.source.column);
     exchange(region.destination.row, region.destination.column);
     exchange(region.residual.row, region.residual.column);
-    return region;
 }
 
 /// The taps of a region's windows in the source, in as few pieces as their memory allows, and in the weights.
@@ -143,10 +142,9 @@ inline void find_pieces(const ConvolutionTask &task, const Range &rows, const Ra
 
 /// The outputs of two segments, whose windows are read in place, along the side that takes less time.
 template <class V>
-inline Region make_region(const ConvolutionTask &task, const Segment &rows, const Segment &columns,
-                          std::int64_t tile_rows) {
+inline void make_region(const ConvolutionTask &task, const Segment &rows, const Segment &columns,
+                        std::int64_t tile_rows, Region &region) {
     const ConstView &source = task.source;
-    Region region;
     region.batch = task.destination.batch;
     region.height = rows.outputs.size();
     region.width = columns.outputs.size();
@@ -165,10 +163,14 @@ inline Region make_region(const ConvolutionTask &task, const Segment &rows, cons
     region.first_source = y * source.row_stride + x * source.pixel_stride;
     find_pieces(task, rows.taps, columns.taps, region.run);
 
-    Region upright = transposed(region);
     cut_into_runs<V>(region, true, residual, tile_rows);
-    cut_into_runs<V>(upright, true, residual, tile_rows);
-    return region_cost<V>(upright) < region_cost<V>(region) ? upright : region;
+    if (region.runs == 1 && region.run_tiles == 1) return; // as good as it gets
+    const std::int64_t cost = region_cost<V>(region);
+    transpose(region);
+    cut_into_runs<V>(region, true, residual, tile_rows);
+    if (region_cost<V>(region) < cost) return;
+    transpose(region);
+    cut_into_runs<V>(region, true, residual, tile_rows);
 }
 
 /// All outputs, whose windows are gathered into rows of `depth` floats, `pitch` apart.
