@@ -79,8 +79,10 @@ class ChainFinder {
 public:
     ChainFinder(const LoweredNetwork &network, const std::vector<Shape> &shapes, const ChainOptions &options,
                 const FusionSetting &setting)
-        : network_(network), machine_(machine_model(*network.kernels, options.threads)), setting_(setting),
-          tasks_(network.operations.size()), reader_(network.operations.size()) {
+        : network_(network), shapes_(shapes), machine_(machine_model(*network.kernels, options.threads)),
+          setting_(setting), tasks_(network.operations.size()), reader_(network.operations.size()),
+          uses_(static_cast<std::size_t>(network.graph.values()), 0),
+          producer_(uses_.size(), network.operations.size()) {
         for (std::size_t i = 0; i < tasks_.size(); ++i)
             if (std::holds_alternative<ops::Convolution>(network.operations[i].operation)) {
                 tasks_[i] = convolution_task(network.operations[i], shapes);
@@ -96,6 +98,7 @@ public:
             if (reader_[i]) follows[*reader_[i]] = true;
         for (std::size_t i = 0; i < tasks_.size(); ++i)
             if (!follows[i] && reader_[i]) cut_run(i);
+        pool_results();
         return std::move(chains_);
     }
 
@@ -115,22 +118,19 @@ private:
     }
 
     void find_readers() {
-        const std::size_t values = static_cast<std::size_t>(network_.graph.values());
-        std::vector<int> uses(values, 0);
-        std::vector<std::size_t> producer(values, tasks_.size());
-        const auto use = [&](engine::ValueId value) { ++uses[static_cast<std::size_t>(value)]; };
+        const auto use = [&](engine::ValueId value) { ++uses_[index(value)]; };
         for (std::size_t i = 0; i < tasks_.size(); ++i) {
             const FusedOperation &operation = network_.operations[i];
             for (engine::ValueId value : operation.inputs) use(value);
             if (operation.residual) use(*operation.residual);
-            producer[static_cast<std::size_t>(operation.result)] = i;
+            producer_[index(operation.result)] = i;
         }
         for (engine::ValueId value : network_.graph.outputs()) use(value);
         for (std::size_t i = 0; i < tasks_.size(); ++i) {
             if (!may_follow(i)) continue;
-            const auto input = static_cast<std::size_t>(network_.operations[i].inputs[0]);
-            if (uses[input] == 1 && producer[input] < tasks_.size() && may_begin(producer[input]))
-                reader_[producer[input]] = i;
+            const std::size_t input = index(network_.operations[i].inputs[0]);
+            if (uses_[input] == 1 && producer_[input] < tasks_.size() && may_begin(producer_[input]))
+                reader_[producer_[input]] = i;
         }
     }
 
@@ -176,12 +176,53 @@ private:
         return best;
     }
 
+    /// A dense convolution whose result nothing but the pooling of operation i reads.
+    std::optional<std::size_t> pooled_convolution(std::size_t i) const {
+        const FusedOperation &pooling = network_.operations[i];
+        if (!std::holds_alternative<ops::Pooling>(pooling.operation)) return std::nullopt;
+        const std::size_t input = index(pooling.inputs[0]);
+        const std::size_t convolution = producer_[input];
+        if (uses_[input] != 1 || convolution == tasks_.size() || !tasks_[convolution]) return std::nullopt;
+        const PackedConvolution &packed = *tasks_[convolution]->packed;
+        const bool dense = !packed.depthwise && packed.groups == 1 && packed.merged == 1;
+        if (!dense || network_.operations[convolution].residual) return std::nullopt;
+        // Images together have longer rows of pixels at their borders, and what a core's own cache holds may
+        // lie anywhere, unless several threads hand it on to each other.
+        const View &result = tasks_[convolution]->destination;
+        const std::int64_t bytes = result.height * result.width * result.channels * 4;
+        const bool gains = result.batch == 1 && (machine_.threads > 1 || bytes > machine_.near_bytes);
+        return gains || setting_.forced ? std::optional(convolution) : std::nullopt;
+    }
+
+    /// Poolings whose windows share no rows take over what convolutions outside of chains compute.
+    void pool_results() {
+        std::vector<bool> in_chain(tasks_.size(), false);
+        for (const Chain &chain : chains_)
+            for (std::size_t operation : chain.operations) in_chain[operation] = true;
+        for (std::size_t i = 0; i < tasks_.size(); ++i) {
+            const auto convolution = pooled_convolution(i);
+            if (!convolution || in_chain[*convolution]) continue;
+            const WindowAxis rows = pooling_task(network_.operations[i], shapes_).vertical;
+            const std::int64_t reach = (rows.kernel - 1) * rows.dilation + 1,
+                               outputs = extents_of(shapes_[index(network_.operations[i].result)]).height;
+            const bool apart = reach <= rows.stride || outputs == 1;
+            const bool each_has_rows = rows.before < reach && (outputs - 1) * rows.stride - rows.before <
+                                                                  tasks_[*convolution]->destination.height;
+            if (apart && each_has_rows) chains_.push_back({{*convolution, i}, {}});
+        }
+    }
+
+    static std::size_t index(engine::ValueId value) { return static_cast<std::size_t>(value); }
+
     const LoweredNetwork &network_;
+    const std::vector<Shape> &shapes_;
     const ConstView any_residual_;
     const MachineModel machine_;
     const FusionSetting &setting_;
     std::vector<std::optional<ConvolutionTask>> tasks_;
     std::vector<std::optional<std::size_t>> reader_; ///< the only one, if it may follow in a chain
+    std::vector<int> uses_;                          ///< of each value
+    std::vector<std::size_t> producer_;              ///< of each value; none: the number of operations
     std::vector<Chain> chains_;
 };
 

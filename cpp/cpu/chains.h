@@ -9,7 +9,7 @@
 
 namespace mpscnn::cpu {
 
-/// Operations of a network that one ChainTask computes.
+/// Operations of a network that one ChainTask computes, or a convolution and the pooling of its result.
 struct Chain {
     std::vector<std::size_t> operations; ///< indices, in order
     ChainCut cut;

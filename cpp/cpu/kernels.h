@@ -17,6 +17,7 @@
 #include "cpu/tasks/local_normalization.h"
 #include "cpu/tasks/normalization.h"
 #include "cpu/tasks/padding.h"
+#include "cpu/tasks/pooled_convolution.h"
 #include "cpu/tasks/pooling.h"
 #include "cpu/tasks/reduction.h"
 #include "cpu/tasks/resize.h"
@@ -28,11 +29,12 @@ namespace mpscnn::cpu {
 
 /// THE list of what kernels do. For each of these every instruction set has a kernel: an instance file
 /// defines it (cpu/instances) and cpu/instance_functions.h declares it.
-using Task = std::variant<ConvolutionTask, ChainTask, PoolingTask, ArithmeticTask, AffineTask, SoftmaxTask,
-                          DropoutTask, ResizeTask, PaddingTask, ConcatenationTask, MomentsTask,
-                          StatisticsTask, NormalizationTask, CrossChannelTask, WindowNormalizationTask,
-                          ReductionTask, ArgumentTask, WeightedReductionTask, InterleavedConvolutionTask,
-                          SubpixelConvolutionTask, DepthToSpaceTask, BinaryConvolutionTask, BetaScalingTask>;
+using Task =
+    std::variant<ConvolutionTask, ChainTask, PooledConvolutionTask, PoolingTask, ArithmeticTask, AffineTask,
+                 SoftmaxTask, DropoutTask, ResizeTask, PaddingTask, ConcatenationTask, MomentsTask,
+                 StatisticsTask, NormalizationTask, CrossChannelTask, WindowNormalizationTask, ReductionTask,
+                 ArgumentTask, WeightedReductionTask, InterleavedConvolutionTask, SubpixelConvolutionTask,
+                 DepthToSpaceTask, BinaryConvolutionTask, BetaScalingTask>;
 
 template <class Tasks> struct KernelSet;
 template <class... TaskType> struct KernelSet<std::variant<TaskType...>> : Kernel<TaskType>... {};

@@ -44,6 +44,9 @@ void lower(const OperationLowering &lowering, const ops::TransposedConvolution &
 
 /// Of an operation that is a convolution. Its tensors have extents, but no memory yet.
 ConvolutionTask convolution_task(const FusedOperation &fused, const std::vector<Shape> &shapes);
+/// Its tensors are unbound.
+PoolingTask pooling_task(const FusedOperation &fused, const std::vector<Shape> &shapes);
+void make_pooled_step(StepBuilder &builder, const LoweredNetwork &network, const Chain &chain);
 void make_chain_step(StepBuilder &builder, const LoweredNetwork &network, const Chain &chain);
 
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Argument &argument);

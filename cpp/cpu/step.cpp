@@ -22,7 +22,9 @@ std::vector<Step> make_steps(const LoweredNetwork &network, Placement &placement
         if (!chain_of[i])
             std::visit([&](const auto &operation) { make_step(builder, fused, operation); }, fused.operation);
         else if (i == chain_of[i]->operations.back())
-            make_chain_step(builder, network, *chain_of[i]);
+            std::holds_alternative<ops::Pooling>(fused.operation)
+                ? make_pooled_step(builder, network, *chain_of[i])
+                : make_chain_step(builder, network, *chain_of[i]);
     }
     for (const OutputCopy &copy : placement.output_copies)
         builder.add_copy({}, placement.region(copy.value), copy.destination);

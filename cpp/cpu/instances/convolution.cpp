@@ -2,10 +2,12 @@
 #include "cpu/convolution_chain.h"
 #include "cpu/instance.h"
 #include "cpu/interleaved_convolution.h"
+#include "cpu/pooled_convolution.h"
 #include "cpu/subpixel.h"
 
 MPSCNN_KERNEL(ConvolutionTask, convolution)
 MPSCNN_KERNEL(ChainTask, chain)
+MPSCNN_KERNEL(PooledConvolutionTask, pooled_convolution)
 MPSCNN_KERNEL(InterleavedConvolutionTask, interleaved)
 MPSCNN_KERNEL(SubpixelConvolutionTask, subpixel)
 MPSCNN_KERNEL(DepthToSpaceTask, depth_to_space)

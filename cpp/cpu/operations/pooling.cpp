@@ -41,8 +41,9 @@ Counted counted(const ops::Pooling &pooling, const ops::WindowAxis &axis, std::i
 
 } // namespace
 
-void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Pooling &pooling) {
-    const Shape &input = builder.input_shape(fused);
+PoolingTask pooling_task(const FusedOperation &fused, const std::vector<Shape> &shapes) {
+    const auto &pooling = std::get<ops::Pooling>(fused.operation);
+    const Shape &input = shapes[static_cast<std::size_t>(fused.inputs[0])];
     const ops::CanonicalWindow window = pooling.canonical(input[1], input[2]);
     const Counted rows = counted(pooling, window.vertical, pooling.zero_pad_y);
     const Counted columns = counted(pooling, window.horizontal, pooling.zero_pad_x);
@@ -56,7 +57,24 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Poo
     task.counted_before_x = columns.before;
     task.counted_after_x = columns.after;
     task.epilogue = epilogue_of(fused);
-    builder.begin(fused, task);
+    return task;
+}
+
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Pooling &) {
+    builder.begin(fused, pooling_task(fused, builder.shapes()));
+}
+
+void make_pooled_step(StepBuilder &builder, const LoweredNetwork &network, const Chain &chain) {
+    const FusedOperation &convolution = network.operations[chain.operations[0]];
+    const FusedOperation &pooling = network.operations[chain.operations[1]];
+    PooledConvolutionTask task;
+    task.convolution = convolution_task(convolution, builder.shapes());
+    task.pooling = pooling_task(pooling, builder.shapes());
+    task.pool = network.kernels->kernel<PoolingTask>();
+    Step &step = builder.begin(pooling, task);
+    step.layers = convolution.layers;
+    step.layers.insert(step.layers.end(), pooling.layers.begin(), pooling.layers.end());
+    step.source = builder.placement().region(convolution.inputs[0]);
 }
 
 } // namespace mpscnn::cpu

@@ -1,0 +1,26 @@
+#pragma once
+
+#include "cpu/tasks/convolution.h"
+#include "cpu/tasks/pooling.h"
+
+namespace mpscnn::cpu {
+
+/// A convolution whose result nothing but a pooling reads. It has no place in the arena: a work item computes
+/// some of its rows and channels in the worker's scratch memory and pools them there.
+///
+/// `convolution` is dense, without residual; of its tensors the extents count. The windows of `pooling` do
+/// not overlap vertically, and each has rows within the convolution's result.
+struct PooledConvolutionTask {
+    static constexpr std::size_t plan_bytes = 3 * ConvolutionTask::plan_bytes;
+
+    ConstView source;
+    View destination;
+    ConvolutionTask convolution;
+    PoolingTask pooling;
+    Kernel<PoolingTask> pool;  ///< of the same instruction set
+    std::byte *plan = nullptr; ///< as in ConvolutionTask
+
+    const char *kernel_name() const { return "pooled convolution"; }
+};
+
+} // namespace mpscnn::cpu
