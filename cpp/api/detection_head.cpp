@@ -2,10 +2,13 @@
 
 #include "core/json.h"
 #include "vision/detection_json.h"
+#include "vision/json_fields.h"
 
 namespace mpscnn::c_api {
 
 namespace {
+
+constexpr const char *subject = "detection: "; // that the detector's complaints begin with
 
 /// The shape of the output `name`, which must be (n, boxes, columns).
 Shape head_shape(const engine::Graph &graph, const std::string &name, const JsonView &json) {
@@ -30,7 +33,7 @@ void check_heads(const engine::ModelFile &file, const vision::Detector &detector
         json.refuse("outputs " + quoted(head.boxes_output) + " of " + std::to_string(boxes[1]) +
                     " boxes and " + quoted(head.scores_output) + " of " + std::to_string(scores[1]) +
                     " do not fit each other");
-    detector.check_box_count(static_cast<std::size_t>(boxes[1]));
+    vision::located(json, subject, [&] { detector.check_box_count(static_cast<std::size_t>(boxes[1])); });
     const std::int64_t classes = scores[2] - (head.background ? 1 : 0);
     if (classes < 1) json.refuse("output " + quoted(head.scores_output) + " has no class");
     if (!file.labels.empty() && static_cast<std::int64_t>(file.labels.size()) != classes)
@@ -58,15 +61,12 @@ std::optional<vision::Detector> detector_of(const engine::ModelFile &file, const
     if (!file.anchors.empty() && !std::holds_alternative<vision::StoredAnchors>(head.anchors))
         json.refuse("the file stores anchors, but the anchor rule is not 'stored'");
     const Shape input = inputs[0].shape;
-    try {
-        vision::Detector detector(std::move(head), static_cast<int>(input[1]), static_cast<int>(input[2]),
-                                  stored_anchors(file));
-        check_heads(file, detector, json);
-        return detector;
-    } catch (const Error &error) {
-        if (error.kind() == ErrorKind::weights) throw;
-        json.refuse(error.what());
-    }
+    auto detector = vision::located(json, subject, [&] {
+        return vision::Detector(std::move(head), static_cast<int>(input[1]), static_cast<int>(input[2]),
+                                stored_anchors(file));
+    });
+    check_heads(file, detector, json);
+    return detector;
 }
 
 } // namespace mpscnn::c_api

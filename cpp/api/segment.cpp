@@ -23,6 +23,10 @@ Shape require_segmenter(const engine::Program &program, const mpscnn_model &mode
         fail(ErrorKind::unsupported,
              what + "it has " + std::to_string(program.outputs().size()) + " outputs");
     const Shape output = program.outputs()[0].shape.with_batch(1);
+    if (output.rank() == 4 && output[3] == 1)
+        fail(ErrorKind::shape, what + "its output " + program.outputs()[0].shape.text() +
+                                   " is one number for each point, not scores of classes; one that ends in "
+                                   "labels gives them to Session.run");
     if (output.rank() != 4 || !output.fixed() || output[3] < 2)
         fail(ErrorKind::shape, what + "its output is " + program.outputs()[0].shape.text() +
                                    ", not scores (n, height, width, classes)");

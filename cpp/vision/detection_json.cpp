@@ -191,7 +191,7 @@ DetectionHead detection_from_json(const JsonView &json) {
     if (json.has("boxes")) read_boxes(json.at("boxes"), head);
     if (json.has("scores")) read_scores(json.at("scores"), head);
     if (json.has("suppression")) read_suppression(json.at("suppression"), head.suppression);
-    located(json, [&] { check(head); });
+    located(json, "detection: ", [&] { check(head); });
     return head;
 }
 

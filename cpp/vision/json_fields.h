@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 #include "core/json.h"
 
@@ -32,12 +33,14 @@ template <class T> void read_optional(const JsonView &object, const char *key, T
     if (object.has(key)) result = object.at(key).get<T>();
 }
 
-/// Runs `action`, which knows nothing of the JSON, and lets its errors name the place there.
-template <class Action> auto located(const JsonView &json, Action action) {
+/// Runs `action`, which knows nothing of the JSON, and lets its errors name the place there instead of their
+/// `subject`, which they begin with.
+template <class Action> auto located(const JsonView &json, std::string_view subject, Action action) {
     try {
         return action();
     } catch (const Error &error) {
-        json.refuse(error.what());
+        const std::string_view message = error.what();
+        json.refuse(std::string(message.substr(message.starts_with(subject) ? subject.size() : 0)));
     }
 }
 

@@ -43,7 +43,7 @@ Preprocess read_fields(const JsonView &json) {
     read_optional(json, "letterbox_value", options.letterbox_value);
     if (json.has("letterbox_position"))
         read_name(json.at("letterbox_position"), position_names, options.letterbox_position);
-    located(json, [&] { check(options); });
+    located(json, "preprocess: ", [&] { check(options); });
     return options;
 }
 
@@ -66,7 +66,8 @@ Json to_json(const Preprocess &options) {
 Preprocess preprocess_from_json(const JsonView &json, int channels) {
     const bool preset = json.value().get_if<std::string>() != nullptr;
     if (!preset) return read_fields(json);
-    return located(json, [&] { return Preprocess::named(json.get<std::string>(), channels); });
+    return located(json,
+                   "preprocess: ", [&] { return Preprocess::named(json.get<std::string>(), channels); });
 }
 
 } // namespace mpscnn::vision

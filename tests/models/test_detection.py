@@ -264,6 +264,12 @@ def test_inputs_of_any_size_are_refused(tmp_path: Path) -> None:
 def test_settings_are_read_strictly(tmp_path: Path) -> None:
     refused(tmp_path, "mpscnn.detection", settings=with_settings(extra=1))
     refused(tmp_path, "this mpscnn reads version 1", settings=with_settings(version=9))
+    complaint = "^[^:]*: mpscnn.detection: iou_threshold is 2"  # its subject is named once
+    refused(tmp_path, complaint, settings=with_settings(suppression={"iou_threshold": 2.0}))
+    rule = {"rule": "scales", "strides": [8], "aspect_ratios": [1.0]}
+    refused(
+        tmp_path, "^[^:]*: mpscnn.detection: the heads have 1 boxes", settings=with_settings(anchors=rule)
+    )
 
 
 def test_anchors_without_the_rule_stored_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -57,3 +58,16 @@ def test_boxes_and_scores_are_onnxruntimes(model: mpscnn.Model, shared: Path, na
     detector = model.network.detection.detector(SIZE)
     np.testing.assert_allclose(detector.decode(found[4][0]), boxes[0], atol=1e-3)
     np.testing.assert_allclose(found[2], scores, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", FACES)
+def test_faces_are_where_they_were(model: mpscnn.Model, shared: Path, name: str) -> None:
+    """Kept from a run that onnxruntime had agreed with: [score, left, top, right, bottom], fractions of the photo."""
+    golden = json.loads((Path(__file__).parent / "golden" / "ultraface_faces.json").read_text("utf-8"))
+    found = model.predict(shared / "images" / name)
+    width, height = found.photo_size
+    rows = [
+        [e.score, e.box.left / width, e.box.top / height, e.box.right / width, e.box.bottom / height]
+        for e in found
+    ]
+    np.testing.assert_allclose(rows, golden[name], atol=1e-3)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import call, colour_network, run, save_colour_model
+from constant_detector import save_constant_detector
 
 import mpscnn
 from mpscnn.benchmark import (
@@ -362,3 +363,13 @@ def test_the_command_measures_a_runner(
     assert set(printed["latency_milliseconds"]) == {"p50", "p90", "p95", "p99", "max"}
     assert call(monkeypatch, *options, "--compare", "onnxruntime") == 2
     assert "one thread only" in capsys.readouterr().err
+
+
+def test_the_command_measures_a_runner_of_a_detector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    detector = str(save_constant_detector(tmp_path / "detector.safetensors"))
+    assert call(monkeypatch, "benchmark", detector, "--runner", "--runs", "5") == 0
+    text = capsys.readouterr().out
+    assert "runner, 3 in flight" in text
+    assert "latency in ms" in text
