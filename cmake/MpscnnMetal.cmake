@@ -33,7 +33,8 @@ if(APPLE)
     target_compile_definitions(mpscnn_metal PRIVATE __ASSERT_MACROS_DEFINE_VERSIONS_WITHOUT_UNDERSCORES=0)
     # Without CoreGraphics a program without a window has no default device.
     set(mpscnn_metal_libraries
-        "-framework Foundation" "-framework Metal" "-framework MetalPerformanceShaders" "-framework CoreGraphics")
+        "-framework Foundation" "-framework Metal" "-framework MetalPerformanceShaders" "-framework CoreGraphics"
+        "-framework CoreVideo")
 else()
     target_link_libraries(mpscnn_metal PRIVATE metal_emulation)
     set(mpscnn_metal_libraries metal_emulation ${CMAKE_DL_LIBS})

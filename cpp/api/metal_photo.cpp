@@ -2,6 +2,8 @@
 
 #include "mpscnn/metal.h"
 
+#include <string>
+
 #include "api/guard.h"
 #include "core/error.h"
 
@@ -27,12 +29,10 @@ metal::NativePhoto photo_of(mpscnn_metal_texture pixels, mpscnn_metal_texture ch
             static_cast<vision::ChromaSiting>(raw.siting)};
 }
 
-void encode(mpscnn_metal_command_buffer commands, const metal::NativePhoto &photo, const char *preprocess,
-            mpscnn_metal_image destination, int image) {
+vision::Preprocess options_of(const char *preprocess, mpscnn_metal_image destination) {
     const Json description = parse_json(c_api::text(preprocess, "preprocess"));
-    const auto options = vision::preprocess_from_json(JsonView(description, "preprocess"),
-                                                      metal::feature_channels_of(destination));
-    metal::encode_native_photo(commands, photo, options, destination, image);
+    return vision::preprocess_from_json(JsonView(description, "preprocess"),
+                                        metal::feature_channels_of(destination));
 }
 
 } // namespace
@@ -40,19 +40,62 @@ void encode(mpscnn_metal_command_buffer commands, const metal::NativePhoto &phot
 mpscnn_status mpscnn_metal_preprocess(mpscnn_metal_command_buffer commands, mpscnn_metal_texture pixels,
                                       mpscnn_metal_texture chroma, const mpscnn_metal_photo_options *options,
                                       const char *preprocess, mpscnn_metal_image destination, int image) {
-    return c_api::guarded(
-        [&] { encode(commands, photo_of(pixels, chroma, options), preprocess, destination, image); });
+    return c_api::guarded([&] {
+        metal::encode_native_photo(commands, photo_of(pixels, chroma, options),
+                                   options_of(preprocess, destination), destination, image);
+    });
+}
+
+mpscnn_status mpscnn_metal_preprocess_buffer(mpscnn_metal_command_buffer commands,
+                                             mpscnn_metal_pixel_buffer photo,
+                                             const mpscnn_metal_photo_options *options,
+                                             const char *preprocess, mpscnn_metal_image destination,
+                                             int image) {
+    return c_api::guarded([&] {
+        metal::encode_pixel_buffer(commands, photo, photo_of(nullptr, nullptr, options),
+                                   options_of(preprocess, destination), destination, image);
+    });
+}
+
+mpscnn_status mpscnn_metal_preprocess_image(mpscnn_metal_command_buffer commands,
+                                            mpscnn_metal_drawn_image photo,
+                                            const mpscnn_metal_photo_options *options, const char *preprocess,
+                                            mpscnn_metal_image destination, int image) {
+    return c_api::guarded([&] {
+        metal::encode_drawn_image(commands, photo, photo_of(nullptr, nullptr, options),
+                                  options_of(preprocess, destination), destination, image);
+    });
 }
 
 #else
 
+namespace {
+
+mpscnn_status refuse(const char *what) {
+    return mpscnn::c_api::guarded([&] {
+        mpscnn::fail(mpscnn::ErrorKind::unsupported,
+                     std::string(what) + ": this build of mpscnn has no Metal engine");
+    });
+}
+
+} // namespace
+
 mpscnn_status mpscnn_metal_preprocess(mpscnn_metal_command_buffer, mpscnn_metal_texture, mpscnn_metal_texture,
                                       const mpscnn_metal_photo_options *, const char *, mpscnn_metal_image,
                                       int) {
-    return mpscnn::c_api::guarded([] {
-        mpscnn::fail(mpscnn::ErrorKind::unsupported,
-                     "photos in Metal textures: this build of mpscnn has no Metal engine");
-    });
+    return refuse("photos in Metal textures");
+}
+
+mpscnn_status mpscnn_metal_preprocess_buffer(mpscnn_metal_command_buffer, mpscnn_metal_pixel_buffer,
+                                             const mpscnn_metal_photo_options *, const char *,
+                                             mpscnn_metal_image, int) {
+    return refuse("pixel buffers");
+}
+
+mpscnn_status mpscnn_metal_preprocess_image(mpscnn_metal_command_buffer, mpscnn_metal_drawn_image,
+                                            const mpscnn_metal_photo_options *, const char *,
+                                            mpscnn_metal_image, int) {
+    return refuse("images of Core Graphics");
 }
 
 #endif

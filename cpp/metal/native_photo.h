@@ -27,4 +27,13 @@ int feature_channels_of(void *image);
 void encode_native_photo(void *commands, const NativePhoto &photo, const vision::Preprocess &options,
                          void *destination, std::int64_t image);
 
+/// The same for a CVPixelBufferRef and a CGImageRef, which take the place of the photo's textures. A pixel
+/// buffer's format decides the range, and the matrix where one is attached. Throws besides ParameterError for
+/// null, ShapeError for extents that no texture has, UnsupportedError for another pixel format or matrix,
+/// DeviceError where the photo cannot be read.
+void encode_pixel_buffer(void *commands, void *pixel_buffer, NativePhoto photo,
+                         const vision::Preprocess &options, void *destination, std::int64_t image);
+void encode_drawn_image(void *commands, void *drawn_image, NativePhoto photo,
+                        const vision::Preprocess &options, void *destination, std::int64_t image);
+
 } // namespace mpscnn::metal

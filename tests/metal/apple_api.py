@@ -3,9 +3,10 @@
     python tests/metal/apple_api.py FOLDER
 
 writes apple_api.tsv anew from mps_api.json and metal_api.json in FOLDER, which describe Apple's headers of Metal and
-MPS. Each line is a class, selector, value, ...: its declaration, and the versions of macOS that introduced and, if any,
-deprecated it. Lines of Foundation, whose headers are not described there, stay as they are: they are written by hand
-and have no declaration. Reading sources takes libclang (pip install libclang==16.0.6) and GNUstep's headers.
+MPS. Each line is a class, selector, value, ...: its declaration, and the versions of macOS that introduced and, if
+any, deprecated it. Lines of Foundation, Core Video and Core Graphics, whose headers are not described there, stay as
+they are: they are written by hand and have no declaration. Reading sources takes libclang (pip install
+libclang==16.0.6) and GNUstep's headers.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ HEADERS = PROJECT / "tests" / "metal_emulation" / "headers"
 PUBLIC_HEADER = PROJECT / "cpp" / "include" / "mpscnn" / "metal.h"
 TABLE = Path(__file__).with_name("apple_api.tsv")
 GNUSTEP = Path("/usr/include/GNUstep")
+UNDESCRIBED = (
+    str(GNUSTEP),
+    *(str(HEADERS / framework) for framework in ("CoreGraphics", "CoreVideo", "IOSurface")),
+)
 OLDEST_MACOS = (11, 0)
 
 Version = tuple[int, ...]
@@ -127,8 +132,8 @@ def kind_of(cursor: Any) -> str:
 def described(declared: Any) -> tuple[str, str] | None:
     """Name and declaration of what a source refers to; nothing for parameters and the like."""
     found = _described(declared)
-    foundation = found and str(declared.location.file.name).startswith(str(GNUSTEP))
-    return (found[0], "") if found and foundation else found
+    undescribed = found and str(declared.location.file.name).startswith(UNDESCRIBED)
+    return (found[0], "") if found and undescribed else found
 
 
 def _described(declared: Any) -> tuple[str, str] | None:
@@ -359,16 +364,17 @@ class Declarations:
                     yield from self._with_ancestors(above)
 
 
-def is_foundation(name: str) -> bool:
-    return re.search(r"(^|[ \[])NS[A-Z]", name) is not None
+def is_undescribed(name: str) -> bool:
+    """Whether it is Foundation's, Core Video's, Core Graphics', or of what they are made of."""
+    return re.search(r"(^|[ \[])(NS|k?C[FGV]|IOSurface|OSType)", name) is not None
 
 
 def table_of(uses: list[Use], known: Mapping[str, Entry], folder: Path) -> str:
-    """The table's text. Lines of Foundation are taken from the one that is `known`."""
+    """The table's text. Lines of what is undescribed are taken from the one that is `known`."""
     apple = Declarations(folder)
     lines = {}
     for use in uses:
-        entry = known[use.name] if is_foundation(use.name) else apple.entry(use)
+        entry = known[use.name] if is_undescribed(use.name) else apple.entry(use)
         versions = [entry.introduced, *([entry.deprecated] if entry.deprecated else [])]
         texts = [use.name, entry.declaration, *(".".join(map(str, number)) for number in versions)]
         lines[use.name] = "\t".join(texts)

@@ -18,6 +18,8 @@
 
 #ifdef __OBJC__
 
+#import <CoreGraphics/CoreGraphics.h>
+#import <CoreVideo/CoreVideo.h>
 #import <Metal/Metal.h>
 #import <MetalPerformanceShaders/MetalPerformanceShaders.h>
 
@@ -27,6 +29,8 @@ typedef id<MTLCommandBuffer> mpscnn_metal_command_buffer;
 typedef NSArray *mpscnn_metal_images; /* of MPSImages and id<MTLTexture>s */
 typedef MPSImage *mpscnn_metal_image;
 typedef id<MTLTexture> mpscnn_metal_texture;
+typedef CVPixelBufferRef mpscnn_metal_pixel_buffer;
+typedef CGImageRef mpscnn_metal_drawn_image;
 
 #else /* other languages: pointers to the same objects */
 
@@ -36,6 +40,8 @@ typedef void *mpscnn_metal_command_buffer;
 typedef void *mpscnn_metal_images;
 typedef void *mpscnn_metal_image;
 typedef void *mpscnn_metal_texture;
+typedef void *mpscnn_metal_pixel_buffer; /* CVPixelBufferRef */
+typedef void *mpscnn_metal_drawn_image;  /* CGImageRef */
 
 #endif
 
@@ -118,6 +124,27 @@ MPSCNN_API mpscnn_status mpscnn_metal_preprocess(mpscnn_metal_command_buffer com
                                                  const char *preprocess, mpscnn_metal_image destination,
                                                  int image);
 
+/* The same for a pixel buffer of Core Video in one of the formats BGRA, 420v and 420f, which says the range;
+ * the matrix is that which is attached to it (kCVImageBufferYCbCrMatrixKey), else the options'. It is read
+ * where it lies if it has an IOSurface, and must not be written then until the command buffer is completed;
+ * else it is copied at once. The command buffer keeps it.
+ *
+ * Besides MPSCNN_ERROR_UNSUPPORTED: another pixel format, whose four characters the message has, or matrix.
+ * MPSCNN_ERROR_DEVICE: its memory cannot be locked, or Metal gives no texture of it. */
+MPSCNN_API mpscnn_status mpscnn_metal_preprocess_buffer(mpscnn_metal_command_buffer commands,
+                                                        mpscnn_metal_pixel_buffer photo,
+                                                        const mpscnn_metal_photo_options *options,
+                                                        const char *preprocess,
+                                                        mpscnn_metal_image destination, int image);
+
+/* The same for an image of Core Graphics, which is drawn at once, in sRGB, on white where it is transparent.
+ * Of the options the orientation counts. MPSCNN_ERROR_DEVICE: it cannot be drawn. */
+MPSCNN_API mpscnn_status mpscnn_metal_preprocess_image(mpscnn_metal_command_buffer commands,
+                                                       mpscnn_metal_drawn_image photo,
+                                                       const mpscnn_metal_photo_options *options,
+                                                       const char *preprocess, mpscnn_metal_image destination,
+                                                       int image);
+
 #ifdef __cplusplus
 }
 #endif
@@ -164,18 +191,42 @@ struct TextureOptions {
     mpscnn_chroma_siting siting = MPSCNN_CHROMA_LEFT;
 };
 
+namespace detail {
+
+inline mpscnn_metal_photo_options c_options(const TextureOptions &options) {
+    return {sizeof(mpscnn_metal_photo_options),
+            options.orientation,
+            options.ignore_alpha ? 1 : 0,
+            options.matrix,
+            options.range,
+            options.siting};
+}
+
+} // namespace detail
+
 /// See mpscnn_metal_preprocess. `chroma` is nil but for luma.
 inline void preprocess(id<MTLCommandBuffer> commands, id<MTLTexture> pixels, id<MTLTexture> chroma,
                        const std::string &preprocess, MPSImage *destination,
                        const TextureOptions &options = {}, int image = 0) {
-    const mpscnn_metal_photo_options raw{sizeof(mpscnn_metal_photo_options),
-                                         options.orientation,
-                                         options.ignore_alpha ? 1 : 0,
-                                         options.matrix,
-                                         options.range,
-                                         options.siting};
+    const auto raw = detail::c_options(options);
     detail::check(
         mpscnn_metal_preprocess(commands, pixels, chroma, &raw, preprocess.c_str(), destination, image));
+}
+
+/// See mpscnn_metal_preprocess_buffer.
+inline void preprocess(id<MTLCommandBuffer> commands, CVPixelBufferRef photo, const std::string &preprocess,
+                       MPSImage *destination, const TextureOptions &options = {}, int image = 0) {
+    const auto raw = detail::c_options(options);
+    detail::check(
+        mpscnn_metal_preprocess_buffer(commands, photo, &raw, preprocess.c_str(), destination, image));
+}
+
+/// See mpscnn_metal_preprocess_image.
+inline void preprocess(id<MTLCommandBuffer> commands, CGImageRef photo, const std::string &preprocess,
+                       MPSImage *destination, const TextureOptions &options = {}, int image = 0) {
+    const auto raw = detail::c_options(options);
+    detail::check(
+        mpscnn_metal_preprocess_image(commands, photo, &raw, preprocess.c_str(), destination, image));
 }
 
 /// For the image of output `index`, see mpscnn_metal_output_image.

@@ -31,7 +31,7 @@ const char *metal_emulation_live_object_names(void);
 ///   fail_queues              the next so many command queues cannot be made
 ///   fail_libraries           the next so many libraries cannot be made
 ///   fail_functions           the next so many functions with constants cannot be made
-///   fail_buffers             the next so many buffers cannot be made
+///   fail_buffers             the next so many buffers, contexts and locks of pixels cannot be made
 ///   fail_textures            the next so many textures cannot be made
 ///   fail_pipelines           the next so many pipelines cannot be made
 ///   fail_kernels             the next so many kernels of MPS cannot be made

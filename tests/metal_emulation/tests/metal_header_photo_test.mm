@@ -1,55 +1,8 @@
 // mpscnn/metal.h: photos in textures, in command buffers of the caller's.
-#include "metal_header_check.h"
-
-#include "tests/cpp/c_api.h"
-
-#include <cmath>
+#include "metal_header_photo_check.h"
 
 using namespace header_test;
 using c_api_test::refused;
-
-namespace {
-
-const char *const settings = R"({"fit": "letterbox", "order": "bgr", "mean": [90, 80, 70],
-                                 "scale": [0.01, 0.02, 0.03], "letterbox_value": 114})";
-
-std::vector<std::uint8_t> bytes_of(std::size_t count) {
-    std::vector<std::uint8_t> bytes(count);
-    for (std::size_t i = 0; i < count; ++i) bytes[i] = static_cast<std::uint8_t>(i * i * 7 + i * 13 + 5);
-    return bytes;
-}
-
-id<MTLTexture> texture_of(MTLPixelFormat format, NSUInteger width, NSUInteger height,
-                          const std::vector<std::uint8_t> &bytes) {
-    MTLTextureDescriptor *descriptor = [MTLTextureDescriptor texture2DDescriptorWithPixelFormat:format
-                                                                                          width:width
-                                                                                         height:height
-                                                                                      mipmapped:NO];
-    [descriptor setUsage:MTLTextureUsageShaderRead];
-    [descriptor setStorageMode:MTLStorageModeShared];
-    id<MTLTexture> texture = owned([device() newTextureWithDescriptor:descriptor]);
-    [texture replaceRegion:MTLRegionMake3D(0, 0, 0, width, height, 1)
-               mipmapLevel:0
-                 withBytes:bytes.data()
-               bytesPerRow:bytes.size() / height];
-    return texture;
-}
-
-const Shape input_shape{1, 4, 5, 3};
-
-std::vector<float> on_the_processor(const mpscnn::ImageView &photo) {
-    std::vector<float> values(elements_of(input_shape));
-    mpscnn::preprocess(photo, settings, 4, 5, 3, values);
-    return values;
-}
-
-bool alike(const std::vector<float> &found, const std::vector<float> &expected, float most) {
-    bool all = found.size() == expected.size();
-    for (std::size_t i = 0; i < expected.size(); ++i) all = all && std::fabs(found[i] - expected[i]) <= most;
-    return all;
-}
-
-} // namespace
 
 CLEAN_TEST(a_frame_goes_through_a_network_in_one_command_buffer) {
     const auto bytes = bytes_of(9 * 7 * 4);

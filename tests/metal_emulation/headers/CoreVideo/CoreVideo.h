@@ -1,0 +1,87 @@
+// Photos and frames of video in memory. From general knowledge of Apple's public documentation: the facts
+// files describe Metal and MPS only.
+#pragma once
+
+#import <Foundation/Foundation.h>
+#import <IOSurface/IOSurfaceRef.h>
+#import <Metal/Metal.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// CoreFoundation's, of which GNUstep has none.
+typedef const void *CFTypeRef;
+typedef const struct __CFString *CFStringRef;
+typedef const struct __CFDictionary *CFDictionaryRef;
+typedef const struct __CFAllocator *CFAllocatorRef;
+typedef unsigned char Boolean;
+Boolean CFEqual(CFTypeRef one, CFTypeRef other);
+void CFRelease(CFTypeRef object);
+
+typedef int32_t CVReturn;
+enum { kCVReturnSuccess = 0, kCVReturnError = -6660, kCVReturnInvalidArgument = -6661 };
+
+typedef struct __CVBuffer *CVBufferRef;
+typedef CVBufferRef CVImageBufferRef;
+typedef CVImageBufferRef CVPixelBufferRef;
+typedef uint64_t CVOptionFlags;
+typedef uint32_t CVAttachmentMode;
+enum { kCVAttachmentMode_ShouldNotPropagate = 0, kCVAttachmentMode_ShouldPropagate = 1 };
+typedef CVOptionFlags CVPixelBufferLockFlags;
+enum { kCVPixelBufferLock_ReadOnly = 0x00000001 };
+
+enum : OSType {
+    kCVPixelFormatType_32ARGB = 0x00000020,
+    kCVPixelFormatType_32BGRA = 'BGRA',
+    kCVPixelFormatType_420YpCbCr8BiPlanarVideoRange = '420v',
+    kCVPixelFormatType_420YpCbCr8BiPlanarFullRange = '420f',
+};
+
+extern const CFStringRef kCVPixelBufferIOSurfacePropertiesKey;
+extern const CFStringRef kCVImageBufferYCbCrMatrixKey;
+extern const CFStringRef kCVImageBufferYCbCrMatrix_ITU_R_709_2;
+extern const CFStringRef kCVImageBufferYCbCrMatrix_ITU_R_601_4;
+extern const CFStringRef kCVImageBufferYCbCrMatrix_SMPTE_240M_1995;
+
+/// With an IOSurface where the attributes have kCVPixelBufferIOSurfacePropertiesKey.
+CVReturn CVPixelBufferCreate(CFAllocatorRef allocator, size_t width, size_t height, OSType pixelFormatType,
+                             CFDictionaryRef pixelBufferAttributes, CVPixelBufferRef *pixelBufferOut);
+CVPixelBufferRef CVPixelBufferRetain(CVPixelBufferRef texture);
+void CVPixelBufferRelease(CVPixelBufferRef texture);
+CVReturn CVPixelBufferLockBaseAddress(CVPixelBufferRef pixelBuffer, CVPixelBufferLockFlags lockFlags);
+CVReturn CVPixelBufferUnlockBaseAddress(CVPixelBufferRef pixelBuffer, CVPixelBufferLockFlags unlockFlags);
+size_t CVPixelBufferGetWidth(CVPixelBufferRef pixelBuffer);
+size_t CVPixelBufferGetHeight(CVPixelBufferRef pixelBuffer);
+OSType CVPixelBufferGetPixelFormatType(CVPixelBufferRef pixelBuffer);
+void *CVPixelBufferGetBaseAddress(CVPixelBufferRef pixelBuffer);
+size_t CVPixelBufferGetBytesPerRow(CVPixelBufferRef pixelBuffer);
+void *CVPixelBufferGetBaseAddressOfPlane(CVPixelBufferRef pixelBuffer, size_t planeIndex);
+size_t CVPixelBufferGetBytesPerRowOfPlane(CVPixelBufferRef pixelBuffer, size_t planeIndex);
+size_t CVPixelBufferGetWidthOfPlane(CVPixelBufferRef pixelBuffer, size_t planeIndex);
+size_t CVPixelBufferGetHeightOfPlane(CVPixelBufferRef pixelBuffer, size_t planeIndex);
+IOSurfaceRef CVPixelBufferGetIOSurface(CVPixelBufferRef pixelBuffer);
+void CVBufferSetAttachment(CVBufferRef buffer, CFStringRef key, CFTypeRef value,
+                           CVAttachmentMode attachmentMode);
+/// +0.
+CFTypeRef CVBufferGetAttachment(CVBufferRef buffer, CFStringRef key, CVAttachmentMode *attachmentMode);
+
+// CVMetalTextureCache.h: planes of an IOSurface as textures, without a copy. The buffer and the texture
+// objects must be kept until the device has read them.
+typedef struct __CVMetalTextureCache *CVMetalTextureCacheRef;
+typedef CVImageBufferRef CVMetalTextureRef;
+CVReturn CVMetalTextureCacheCreate(CFAllocatorRef allocator, CFDictionaryRef cacheAttributes,
+                                   id<MTLDevice> metalDevice, CFDictionaryRef textureAttributes,
+                                   CVMetalTextureCacheRef *cacheOut);
+CVReturn CVMetalTextureCacheCreateTextureFromImage(CFAllocatorRef allocator,
+                                                   CVMetalTextureCacheRef textureCache,
+                                                   CVImageBufferRef sourceImage,
+                                                   CFDictionaryRef textureAttributes,
+                                                   MTLPixelFormat pixelFormat, size_t width, size_t height,
+                                                   size_t planeIndex, CVMetalTextureRef *textureOut);
+/// +0.
+id<MTLTexture> CVMetalTextureGetTexture(CVMetalTextureRef image);
+
+#ifdef __cplusplus
+}
+#endif
