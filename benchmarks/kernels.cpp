@@ -103,7 +103,7 @@ Measurement measure(const KernelTable &table, ThreadPool &pool, const Layer &lay
         .horizontal = axis,
         .packed = &packed,
         .epilogue = {.activation = {.kind = Activation::Kind::clamp, .low = 0.0f, .high = 6.0f}}};
-    const Work work = table.convolution_work(task, pool.threads());
+    const Work work = table.kernel<ConvolutionTask>().work(task, pool.threads());
     std::vector<AlignedBuffer<std::byte>> scratch;
     for (int i = 0; i < pool.threads(); ++i) scratch.emplace_back(work.scratch_bytes);
     double best = 1e9, best_peak = 1e9;
@@ -111,8 +111,9 @@ Measurement measure(const KernelTable &table, ThreadPool &pool, const Layer &lay
     do {
         best = std::min(best, seconds_of([&] {
                             pool.run(work.items, [&](int worker, std::int64_t first, std::int64_t last) {
-                                table.convolution(task, pool.threads(), first, last,
-                                                  scratch[static_cast<std::size_t>(worker)].data());
+                                table.kernel<ConvolutionTask>().run(
+                                    task, pool.threads(), first, last,
+                                    scratch[static_cast<std::size_t>(worker)].data());
                             });
                         }));
         // In between, since the clock rate changes with temperature and with what others do.

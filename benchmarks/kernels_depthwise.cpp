@@ -61,12 +61,14 @@ View view_of(AlignedBuffer<float> &floats, std::int64_t size, std::int64_t chann
 }
 
 double measure(const KernelTable &table, const ConvolutionTask &task, double limit) {
-    const Work work = table.convolution_work(task, 1);
+    const Work work = table.kernel<ConvolutionTask>().work(task, 1);
     AlignedBuffer<std::byte> scratch(work.scratch_bytes);
     double best = 1e9;
     const auto begin = Clock::now();
     do {
-        best = std::min(best, seconds_of([&] { table.convolution(task, 1, 0, work.items, scratch.data()); }));
+        best = std::min(best, seconds_of([&] {
+                            table.kernel<ConvolutionTask>().run(task, 1, 0, work.items, scratch.data());
+                        }));
     } while (seconds_since(begin) < limit);
     return best;
 }

@@ -33,6 +33,7 @@ ALLOWED: dict[str, set[str]] = {
 BACKEND_INTERFACE = {
     "engine/backend.h",
     "engine/custom_kernel.h",
+    "engine/execution_profile.h",
     "engine/graph.h",
     "engine/memory_plan.h",
     "engine/native_run.h",

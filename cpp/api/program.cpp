@@ -1,4 +1,4 @@
-#include "engine/program.h"
+#include "engine/profile.h"
 
 #include <algorithm>
 #include <chrono>
@@ -31,6 +31,15 @@ engine::SessionOptions session_options(const mpscnn_session_options *given) {
     engine::SessionOptions options{.threads = raw.threads, .check_finite = raw.check_finite != 0};
     if (raw.inflight > 0) options.inflight = raw.inflight;
     return options;
+}
+
+int profile_runs(const mpscnn_profile_options *given) {
+    constexpr int usual = 20, most = 100'000;
+    const int runs = c_api::read_options(given, "mpscnn_profile_options").runs;
+    if (runs < 0 || runs > most)
+        fail(ErrorKind::parameter, "runs must be 0 (" + std::to_string(usual) + ") to " +
+                                       std::to_string(most) + ", got " + std::to_string(runs));
+    return runs == 0 ? usual : runs;
 }
 
 Json ports_of(const std::vector<engine::Port> &ports) {
@@ -184,6 +193,24 @@ mpscnn_status mpscnn_session_run(mpscnn_session *session, const mpscnn_tensor *i
         read_views(inputs, input_count, "input", sources);
         read_views(outputs, output_count, "output", destinations);
         session->session->run(sources, destinations);
+    });
+}
+
+mpscnn_status mpscnn_session_profile(mpscnn_session *session, const mpscnn_tensor *inputs, int input_count,
+                                     const mpscnn_tensor *outputs, int output_count,
+                                     const mpscnn_profile_options *options, mpscnn_text **json,
+                                     mpscnn_text **trace) {
+    return guarded([&] {
+        require(session, "session");
+        require(json, "json");
+        const int runs = profile_runs(options);
+        std::vector<engine::TensorView> sources, destinations;
+        read_views(inputs, input_count, "input", sources);
+        read_views(outputs, output_count, "output", destinations);
+        const engine::Profile profile = session->session->profile(sources, destinations, runs);
+        std::string text = to_text(to_json(profile));
+        if (trace) c_api::give(to_text(chrome_trace(profile)), trace);
+        c_api::give(std::move(text), json);
     });
 }
 

@@ -26,6 +26,18 @@ void run(Session &session, const py::list &inputs, const py::list &outputs) {
     session.run(sources, destinations);
 }
 
+/// (profile, trace), both JSON.
+py::tuple profile(Session &session, const py::list &inputs, const py::list &outputs, int runs) {
+    Tensors sources, destinations;
+    read_tensors(inputs, "input", Access::read, sources);
+    read_tensors(outputs, "output", Access::write, destinations);
+    const Profile profile = [&] {
+        const py::gil_scoped_release unlocked;
+        return session.profile(sources, destinations, runs);
+    }();
+    return py::make_tuple(profile.json, profile.trace);
+}
+
 /// The caller keeps the arrays until the request is done.
 Request submit(Session &session, const py::list &inputs, const py::list &outputs) {
     thread_local Tensors sources, destinations;
@@ -117,6 +129,7 @@ void bind_program(py::module_ &module) {
              py::arg("inflight") = 0)
         .def("run", &run, py::arg("inputs"), py::arg("outputs"))
         .def("submit", &submit, py::arg("inputs"), py::arg("outputs"))
+        .def("profile", &profile, py::arg("inputs"), py::arg("outputs"), py::arg("runs"))
         .def("run_plain", &run_plain, py::arg("inputs"), py::arg("input_count"), py::arg("outputs"),
              py::arg("output_count"));
 }

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
+
+#include "cpu/multiply_add_peak.h"
 
 namespace mpscnn::cpu {
 
@@ -80,7 +83,8 @@ void BatchExecutor::run(const engine::Plan &given, std::span<const TensorView> i
     Way &way = *known_way(plan);
     if (way.cut.groups == 0) return run_together(plan, way, inputs, outputs);
     plan.require_shapes(inputs, outputs);
-    run_groups(plan, way.cut, inputs, outputs);
+    Unwatched nobody;
+    run_groups(plan, way.cut, inputs, outputs, nobody);
     if (way.cut.rest == 0) return;
     take_images(inputs, way.cut.images, way.cut.rest, inputs_);
     take_images(outputs, way.cut.images, way.cut.rest, outputs_);
@@ -97,8 +101,9 @@ void BatchExecutor::run_together(const CpuPlan &plan, Way &way, std::span<const 
     way.choice.took(std::chrono::duration<double, std::micro>(time).count());
 }
 
+template <class Watch>
 void BatchExecutor::run_groups(const CpuPlan &plan, const BatchCut &cut, std::span<const TensorView> inputs,
-                               std::span<const TensorView> outputs) {
+                               std::span<const TensorView> outputs, Watch &watch) {
     pool_->use(pool_->size());
     pool_->run(cut.groups, [&](int worker, std::int64_t begin, std::int64_t end) {
         Alone &alone = *alone_[static_cast<std::size_t>(worker)];
@@ -106,9 +111,68 @@ void BatchExecutor::run_groups(const CpuPlan &plan, const BatchCut &cut, std::sp
             const std::int64_t first = cut.group_begin(group), count = cut.group_begin(group + 1) - first;
             take_images(inputs, first, count, alone.inputs);
             take_images(outputs, first, count, alone.outputs);
-            alone.executor.run(plan.for_images(count), alone.inputs, alone.outputs);
+            auto own = watch.alone(count, worker);
+            alone.executor.run_watched(plan.for_images(count), alone.inputs, alone.outputs, own);
         }
     });
+}
+
+engine::ExecutionProfile BatchExecutor::profile(const engine::Plan &given, std::span<const TensorView> inputs,
+                                                std::span<const TensorView> outputs, int runs) {
+    const CpuPlan &plan = own_plan(given);
+    run(plan, inputs, outputs); // also makes the way known
+    Way &way = *known_way(plan);
+    const bool chooses = chooses_threads_ && way.cut.groups == 0;
+    if (chooses)
+        for (int i = 1; i < way.choice.runs_to_choose(); ++i) run(plan, inputs, outputs);
+    pool_->use(chooses ? way.choice.chosen() : pool_->size());
+
+    const KernelTable &kernels = *plan.network().kernels;
+    ThreadPool one(1);
+    engine::ExecutionProfile profile;
+    profile.threads = pool_->threads();
+    profile.instruction_set = kernels.name;
+    profile.peak = {multiply_add_peak(kernels, one), multiply_add_peak(kernels, *pool_)};
+    const PartSteps parts = describe_steps(plan, way.cut, inputs, outputs);
+    profile.steps = parts.steps();
+    RunWatch watch(pool_->size(), parts);
+    const auto run_once = [&] {
+        return watch.run([&] { run_watched(plan, way.cut, inputs, outputs, watch); });
+    };
+    run_once(); // not counted: after the peak, caches hold other things
+    for (int i = 0; i < runs; ++i) profile.add(run_once());
+    return in_order(profile);
+}
+
+void BatchExecutor::run_watched(const CpuPlan &plan, const BatchCut &cut, std::span<const TensorView> inputs,
+                                std::span<const TensorView> outputs, RunWatch &watch) {
+    auto together = watch.together();
+    if (cut.groups == 0) return together_.run_watched(plan, inputs, outputs, together);
+    run_groups(plan, cut, inputs, outputs, watch);
+    if (cut.rest == 0) return;
+    take_images(inputs, cut.images, cut.rest, inputs_);
+    take_images(outputs, cut.images, cut.rest, outputs_);
+    together_.run_watched(plan.for_images(cut.rest), inputs_, outputs_, together);
+}
+
+PartSteps BatchExecutor::describe_steps(const CpuPlan &plan, const BatchCut &cut,
+                                        std::span<const TensorView> inputs,
+                                        std::span<const TensorView> outputs) {
+    PartSteps parts(plan.batch());
+    const auto steps_of = [&](CpuExecutor &executor, std::int64_t images) {
+        take_images(inputs, 0, images, inputs_);
+        take_images(outputs, 0, images, outputs_);
+        return executor.describe_steps(images == plan.batch() ? plan : plan.for_images(images), inputs_,
+                                       outputs_);
+    };
+    std::map<std::int64_t, std::int64_t> groups; // how many there are of each size
+    for (std::int64_t group = 0; group < cut.groups; ++group)
+        ++groups[cut.group_begin(group + 1) - cut.group_begin(group)];
+    for (const auto &[images, count] : groups)
+        parts.add_alone(images, count, steps_of(alone_[0]->executor, images));
+    const std::int64_t together = plan.batch() - cut.images;
+    if (together > 0) parts.add_together(together, steps_of(together_, together));
+    return parts;
 }
 
 } // namespace mpscnn::cpu

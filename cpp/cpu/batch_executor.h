@@ -6,6 +6,8 @@
 
 #include "cpu/batch_cut.h"
 #include "cpu/cpu_executor.h"
+#include "cpu/part_steps.h"
+#include "cpu/run_watch.h"
 #include "cpu/thread_choice.h"
 
 namespace mpscnn::cpu {
@@ -20,6 +22,8 @@ public:
     void prepare(const engine::Plan &plan) override;
     void run(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
              std::span<const engine::TensorView> outputs) override;
+    engine::ExecutionProfile profile(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
+                                     std::span<const engine::TensorView> outputs, int runs) override;
 
 private:
     using Views = std::vector<engine::TensorView>;
@@ -43,8 +47,15 @@ private:
     void prepare_groups(const CpuPlan &plan, const Way &way);
     void run_together(const CpuPlan &plan, Way &way, std::span<const engine::TensorView> inputs,
                       std::span<const engine::TensorView> outputs);
+    template <class Watch>
     void run_groups(const CpuPlan &plan, const BatchCut &cut, std::span<const engine::TensorView> inputs,
-                    std::span<const engine::TensorView> outputs);
+                    std::span<const engine::TensorView> outputs, Watch &watch);
+    /// With the number of threads that the pool has for now.
+    void run_watched(const CpuPlan &plan, const BatchCut &cut, std::span<const engine::TensorView> inputs,
+                     std::span<const engine::TensorView> outputs, RunWatch &watch);
+    PartSteps describe_steps(const CpuPlan &plan, const BatchCut &cut,
+                             std::span<const engine::TensorView> inputs,
+                             std::span<const engine::TensorView> outputs);
 
     bool chooses_threads_;
     std::shared_ptr<ThreadPool> pool_;

@@ -27,5 +27,9 @@ void convolution_run(const ConvolutionTask &task, int threads, std::int64_t begi
                            : gemm_run<V>(task, threads, begin, end, scratch);
 }
 
+template <class V> const char *convolution_variant(const ConvolutionTask &task, int threads) {
+    return task.packed->depthwise ? depthwise_variant(task) : gemm_variant<V>(task, threads);
+}
+
 } // namespace
 } // namespace mpscnn::cpu

@@ -187,6 +187,25 @@ inline bool has_small_overhang(const WindowAxis &window, std::int64_t outputs, s
     return window.before <= reach && after <= reach;
 }
 
+/// Calls use.template operator()<Shape>() with the shape that has kernels of its own for the task's window.
+/// Returns whether there is one.
+template <class Use> bool with_depthwise_shape(const ConvolutionTask &task, Use use) {
+    const std::int64_t height = task.packed->kernel_height, width = task.packed->kernel_width;
+    const std::int64_t stride = task.horizontal.stride, dilation = task.horizontal.dilation;
+    if (!has_small_overhang(task.horizontal, task.destination.width, task.source.width)) return false;
+    if (height == 3 && width == 3 && stride == 1)
+        use.template operator()<DepthwiseShape<3, 3, 1, 1>>();
+    else if (height == 3 && width == 3 && stride == 2 && dilation == 1)
+        use.template operator()<DepthwiseShape<3, 3, 2, 2>>();
+    else if (height == 5 && width == 5 && stride == 1)
+        use.template operator()<DepthwiseShape<5, 5, 1, 1>>();
+    else if (height == 5 && width == 5 && stride == 2 && dilation == 1)
+        use.template operator()<DepthwiseShape<5, 5, 2, 2>>();
+    else
+        return false;
+    return true;
+}
+
 /// Chooses the kernels: whole vectors by the window's shape, the channels that do not fill one by the kernel
 /// for any window.
 template <class V> void depthwise_block(DepthwiseStrip strip, Range rows) {
@@ -194,21 +213,10 @@ template <class V> void depthwise_block(DepthwiseStrip strip, Range rows) {
     const std::int64_t whole = task.destination.channels / V::width;
     const Range all = strip.chunks;
     strip.chunks = {all.begin, smaller(all.end, whole)};
-    const std::int64_t height = task.packed->kernel_height, width = task.packed->kernel_width;
-    const std::int64_t stride = task.horizontal.stride, dilation = task.horizontal.dilation;
     if (!strip.chunks.empty()) {
-        if (!has_small_overhang(task.horizontal, task.destination.width, task.source.width))
-            depthwise_band_any<V, false>(strip, rows);
-        else if (height == 3 && width == 3 && stride == 1)
-            depthwise_band<V, DepthwiseShape<3, 3, 1, 1>>(strip, rows);
-        else if (height == 3 && width == 3 && stride == 2 && dilation == 1)
-            depthwise_band<V, DepthwiseShape<3, 3, 2, 2>>(strip, rows);
-        else if (height == 5 && width == 5 && stride == 1)
-            depthwise_band<V, DepthwiseShape<5, 5, 1, 1>>(strip, rows);
-        else if (height == 5 && width == 5 && stride == 2 && dilation == 1)
-            depthwise_band<V, DepthwiseShape<5, 5, 2, 2>>(strip, rows);
-        else
-            depthwise_band_any<V, false>(strip, rows);
+        const bool done =
+            with_depthwise_shape(task, [&]<class Shape>() { depthwise_band<V, Shape>(strip, rows); });
+        if (!done) depthwise_band_any<V, false>(strip, rows);
     }
     strip.chunks = {larger(all.begin, whole), all.end};
     if (!strip.chunks.empty()) depthwise_band_any<V, true>(strip, rows);
@@ -281,6 +289,12 @@ template <class V> void depthwise_repeated(DepthwiseStrip strip, Range rows, std
             depthwise_block<V>(strip, {y, y_end});
         }
     }
+}
+
+inline const char *depthwise_variant(const ConvolutionTask &task) {
+    const bool fits = with_depthwise_shape(task, []<class Shape>() {});
+    if (channel_multiplier(task) != 1) return fits ? "repeated channels" : "repeated channels, any window";
+    return fits ? nullptr : "any window";
 }
 
 /// Floats of an image that a second-level cache holds.

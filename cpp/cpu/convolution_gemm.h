@@ -241,6 +241,14 @@ template <class V> Work gemm_work(const ConvolutionTask &task, int threads) {
     });
 }
 
+template <class V> const char *gemm_variant(const ConvolutionTask &task, int threads) {
+    return with_gemm_plan<V>(task, threads, false, [&](const GemmPlan &plan) -> const char * {
+        if (plan.merged > 1) return plan.gathers ? "merged groups, gathered" : "merged groups";
+        if (plan.input_lanes) return plan.gathers ? "input lanes, gathered" : "input lanes";
+        return plan.gathers ? "gathered" : nullptr;
+    });
+}
+
 /// Computes a panel for all tiles of a block, neighbours of the same size together.
 template <class V>
 inline void multiply_block(const GemmPlan &plan, const PixelTile *tiles, std::int64_t count,

@@ -6,6 +6,8 @@
 #include "core/platform.h"
 #include "cpu/bound_task.h"
 #include "cpu/finite_check.h"
+#include "cpu/run_watch.h"
+#include "cpu/step_description.h"
 #include "cpu/tensor_port.h"
 
 namespace mpscnn::cpu {
@@ -18,10 +20,13 @@ namespace {
 constexpr std::int64_t copied_at_once = 16 * 1024;
 
 /// Calls copy(begin, end) for all rows of a tensor, shared between the threads.
-template <class Copy> void copy_rows(ThreadPool &pool, const Extents &extents, Copy copy) {
+template <class Watch, class Copy>
+void copy_rows(ThreadPool &pool, const Extents &extents, Watch &watch, Copy copy) {
     const std::int64_t rows = extents.batch * extents.height, row = extents.width * extents.channels;
     const std::int64_t chunk = std::clamp<std::int64_t>(copied_at_once / row, 1, rows);
-    pool.run(rows, chunk, [&](int, std::int64_t begin, std::int64_t end) { copy(begin, end); });
+    pool.run(rows, chunk, [&](int worker, std::int64_t begin, std::int64_t end) {
+        watch.item(worker, [&] { copy(begin, end); });
+    });
 }
 
 /// "layer 'project3'", or for layers that one kernel computes "layer 'project3' or 'add3'".
@@ -102,27 +107,77 @@ void CpuExecutor::bind_to_caller(const CpuPlan &plan, std::span<const TensorView
     }
 }
 
-void CpuExecutor::run(const engine::Plan &given, std::span<const TensorView> inputs,
-                      std::span<const TensorView> outputs) {
-    const CpuPlan &plan = own_variant(given);
+void CpuExecutor::bind(const CpuPlan &plan, std::span<const TensorView> inputs,
+                       std::span<const TensorView> outputs) {
     plan.require_shapes(inputs, outputs);
     if (arena_.size() < plan.arena_bytes() || bindings_.size() < plan.storages().size()) allocate(plan);
     bind_to_arena(plan);
     bind_to_caller(plan, inputs, outputs);
-    bring_in(plan, inputs);
-    if (check_finite_) check_inputs(plan);
-    for (const Step &step : plan.steps()) run_step(plan, step);
-    hand_out(plan, outputs);
 }
 
-void CpuExecutor::bring_in(const CpuPlan &plan, std::span<const TensorView> inputs) {
+void CpuExecutor::run(const engine::Plan &given, std::span<const TensorView> inputs,
+                      std::span<const TensorView> outputs) {
+    Unwatched nobody;
+    run_watched(given, inputs, outputs, nobody);
+}
+
+/// Whether a run copies it between the caller's memory and the arena.
+bool CpuExecutor::is_copied(const Storage &storage, std::size_t index, Storage::Home home) const {
+    return storage.home == home && bindings_[index].own && (home == Storage::Home::output || storage.read);
+}
+
+template <class Watch>
+void CpuExecutor::copy_ports(const CpuPlan &plan, Storage::Home home, std::span<const TensorView> tensors,
+                             Watch &watch) {
+    const bool reads = home == Storage::Home::input;
     const bool round = plan.network().precision == engine::Precision::float16;
     for (std::size_t i = 0; i < plan.storages().size(); ++i) {
         const Storage &storage = plan.storages()[i];
-        if (storage.home != Storage::Home::input || !bindings_[i].own || !storage.read) continue;
-        const TensorPort port(*plan.network().kernels, inputs[storage.port], storage.extents, bindings_[i]);
-        copy_rows(*pool_, storage.extents, [&](auto begin, auto end) { port.read(begin, end, round); });
+        if (!is_copied(storage, i, home)) continue;
+        const TensorPort port(*plan.network().kernels, tensors[storage.port], storage.extents, bindings_[i]);
+        watch.step(plan.steps().size() + i, [&] {
+            copy_rows(*pool_, storage.extents, watch, [&](auto begin, auto end) {
+                reads ? port.read(begin, end, round) : port.write(begin, end);
+            });
+        });
     }
+}
+
+template <class Watch>
+void CpuExecutor::run_watched(const engine::Plan &given, std::span<const TensorView> inputs,
+                              std::span<const TensorView> outputs, Watch &watch) {
+    const CpuPlan &plan = own_variant(given);
+    bind(plan, inputs, outputs);
+    copy_ports(plan, Storage::Home::input, inputs, watch);
+    if (check_finite_) check_inputs(plan);
+    for (std::size_t i = 0; i < plan.steps().size(); ++i)
+        watch.step(i, [&] { run_step(plan, plan.steps()[i], watch); });
+    copy_ports(plan, Storage::Home::output, outputs, watch);
+}
+
+template void CpuExecutor::run_watched(const engine::Plan &, std::span<const TensorView>,
+                                       std::span<const TensorView>, RunWatch::Together &);
+template void CpuExecutor::run_watched(const engine::Plan &, std::span<const TensorView>,
+                                       std::span<const TensorView>, RunWatch::Alone &);
+template void CpuExecutor::run_watched(const engine::Plan &, std::span<const TensorView>,
+                                       std::span<const TensorView>, Unwatched &);
+
+std::vector<engine::StepDescription> CpuExecutor::describe_steps(const engine::Plan &given,
+                                                                 std::span<const TensorView> inputs,
+                                                                 std::span<const TensorView> outputs) {
+    const CpuPlan &plan = own_variant(given);
+    bind(plan, inputs, outputs);
+    std::vector<engine::StepDescription> steps;
+    for (const Step &step : plan.steps()) steps.push_back(describe(step, plan, bindings_, pool_->threads()));
+    for (std::size_t i = 0; i < plan.storages().size(); ++i) {
+        const Storage &storage = plan.storages()[i];
+        if (storage.home == Storage::Home::arena)
+            steps.emplace_back();
+        else
+            steps.push_back(describe_copy(
+                storage, (storage.home == Storage::Home::input ? inputs : outputs)[storage.port]));
+    }
+    return steps;
 }
 
 void CpuExecutor::check_inputs(const CpuPlan &plan) const {
@@ -135,16 +190,7 @@ void CpuExecutor::check_inputs(const CpuPlan &plan) const {
     }
 }
 
-void CpuExecutor::hand_out(const CpuPlan &plan, std::span<const TensorView> outputs) {
-    for (std::size_t i = 0; i < plan.storages().size(); ++i) {
-        const Storage &storage = plan.storages()[i];
-        if (storage.home != Storage::Home::output || !bindings_[i].own) continue;
-        const TensorPort port(*plan.network().kernels, outputs[storage.port], storage.extents, bindings_[i]);
-        copy_rows(*pool_, storage.extents, [&](auto begin, auto end) { port.write(begin, end); });
-    }
-}
-
-void CpuExecutor::run_step(const CpuPlan &plan, const Step &step) {
+template <class Watch> void CpuExecutor::run_step(const CpuPlan &plan, const Step &step, Watch &watch) {
     std::visit(
         [&]<class TaskType>(const TaskType &) {
             BoundTask<TaskType> bound(step, plan.storages(), bindings_);
@@ -157,7 +203,7 @@ void CpuExecutor::run_step(const CpuPlan &plan, const Step &step) {
             const std::int64_t chunk = threads == 1 ? work.items : 1;
             pool_->run(work.items, chunk, [&](int worker, std::int64_t begin, std::int64_t end) {
                 std::byte *scratch = scratch_.data() + static_cast<std::size_t>(worker) * worker_scratch_;
-                kernel.run(bound.task, threads, begin, end, scratch);
+                watch.item(worker, [&] { kernel.run(bound.task, threads, begin, end, scratch); });
             });
             if (!check_finite_) return;
             if (const auto found = find_not_finite(bound.task.destination))

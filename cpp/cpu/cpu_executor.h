@@ -23,6 +23,16 @@ public:
     void run(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
              std::span<const engine::TensorView> outputs) override;
 
+    /// The same for a watch of run_watch.h. It is told of steps by their number in the plan, and of copies to
+    /// or from the caller's memory by the number of steps and the storage's.
+    template <class Watch>
+    void run_watched(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
+                     std::span<const engine::TensorView> outputs, Watch &watch);
+    /// What the watch is told of, in the order of the numbers; nothing of storages that are never copied.
+    std::vector<engine::StepDescription> describe_steps(const engine::Plan &plan,
+                                                        std::span<const engine::TensorView> inputs,
+                                                        std::span<const engine::TensorView> outputs);
+
 private:
     /// The given plan as this executor runs it: for its threads, and with all results in the arena where they
     /// are to be checked.
@@ -34,10 +44,15 @@ private:
     std::size_t scratch_bytes(const CpuPlan &plan) const;
     void reserve_scratch(std::size_t bytes);
 
-    void bring_in(const CpuPlan &plan, std::span<const engine::TensorView> inputs);
-    void run_step(const CpuPlan &plan, const Step &step);
+    /// Checks the arguments and lets bindings_ be those of a run with them.
+    void bind(const CpuPlan &plan, std::span<const engine::TensorView> inputs,
+              std::span<const engine::TensorView> outputs);
+    bool is_copied(const Storage &storage, std::size_t index, Storage::Home home) const;
+    template <class Watch>
+    void copy_ports(const CpuPlan &plan, Storage::Home home, std::span<const engine::TensorView> tensors,
+                    Watch &watch);
+    template <class Watch> void run_step(const CpuPlan &plan, const Step &step, Watch &watch);
     void check_inputs(const CpuPlan &plan) const;
-    void hand_out(const CpuPlan &plan, std::span<const engine::TensorView> outputs);
 
     std::shared_ptr<ThreadPool> pool_;
     bool check_finite_;

@@ -43,6 +43,7 @@ template <class Get> KernelTable assemble(Get get) {
     get(static_cast<ConvolutionPacking &>(table));
     get(static_cast<NeuronFunctions &>(table));
     get(static_cast<SignalKernels &>(table));
+    get(static_cast<MultiplyAddLoop &>(table));
     [&]<class... TaskType>(KernelSet<std::variant<TaskType...>> &set) {
         (get(static_cast<Kernel<TaskType> &>(set)), ...);
     }(static_cast<KernelSet<Task> &>(table));
@@ -50,8 +51,8 @@ template <class Get> KernelTable assemble(Get get) {
 }
 
 struct Available {
-    std::array<KernelTable, 3> tables{};
-    std::array<const KernelTable *, 3> pointers{};
+    std::array<KernelTable, most_kernel_tables> tables{};
+    std::array<const KernelTable *, most_kernel_tables> pointers{};
     std::size_t count = 0;
 
     Available();

@@ -16,5 +16,5 @@ namespace mpscnn::cpu::MPSCNN_SET {
 /// Makes <prefix>_work and <prefix>_run the set's kernel for a kind of task.
 #define MPSCNN_KERNEL(TaskType, prefix)                                                                      \
     void mpscnn::cpu::MPSCNN_SET::get(Kernel<TaskType> &kernel) {                                            \
-        kernel = {prefix##_work<Simd>, prefix##_run<Simd>};                                                  \
+        kernel = {prefix##_work<Simd>, prefix##_run<Simd>, nullptr};                                         \
     }

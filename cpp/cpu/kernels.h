@@ -61,12 +61,19 @@ struct NeuronFunctions {
     void (*apply_neuron)(const Activation &activation, float *values, std::int64_t count) = nullptr;
 };
 
+/// Multiply-adds in registers and nothing else.
+struct MultiplyAddLoop {
+    void (*multiply_add)(std::int64_t rounds) = nullptr;
+    std::int64_t round_operations = 0; ///< floating-point operations of a round
+};
+
 /// The kernels of one instruction set.
 struct KernelTable : VectorTraits,
                      HalfConversion,
                      ConvolutionPacking,
                      NeuronFunctions,
                      SignalKernels,
+                     MultiplyAddLoop,
                      KernelSet<Task> {
     /// The kernel for a kind of task.
     template <class TaskType> const Kernel<TaskType> &kernel() const { return *this; }
@@ -76,6 +83,8 @@ struct KernelTable : VectorTraits,
                                        std::int64_t kernel_height, std::int64_t kernel_width,
                                        std::int64_t inputs_per_group, std::int64_t groups) const;
 };
+
+inline constexpr std::size_t most_kernel_tables = 3;
 
 /// The tables this processor runs, best first.
 std::span<const KernelTable *const> available_kernels();

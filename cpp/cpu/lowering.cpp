@@ -41,7 +41,7 @@ public:
                 network->operations[i] = fuse(kept[i], fusions[kept[i]]);
         });
         for (const FusedOperation &operation : network->operations)
-            network->weight_bytes += weight_bytes(operation);
+            network->weight_bytes += operation.weight_bytes;
         return network;
     }
 
@@ -73,6 +73,7 @@ private:
         if (fusion.addition) add_residual(fused, *fusion.addition);
         const OperationLowering lowering{node, precision_, kernels_, fused};
         std::visit([&](const auto &operation) { lower(lowering, operation); }, node.operation);
+        fused.weight_bytes = weight_bytes(fused);
         return fused;
     }
 

@@ -63,6 +63,15 @@ template <class Register> MPSCNN_INLINE void keep_in_register(Register &x) {
 #endif
 }
 
+/// What is computed in x counts as used.
+template <class Register> MPSCNN_INLINE void use_register(const Register &x) {
+#if defined(__x86_64__)
+    asm volatile("" : : "v"(x));
+#elif defined(__aarch64__)
+    asm volatile("" : : "w"(x));
+#endif
+}
+
 /// Compilers would rather compute it anew from what they know of its value.
 template <class T> MPSCNN_INLINE void keep_pointer(T *&x) { asm("" : "+r"(x)); }
 

@@ -10,6 +10,18 @@ const char *Step::kernel() const {
     return std::visit([](const auto &bound) { return bound.kernel_name(); }, task);
 }
 
+namespace {
+
+/// Of an operation, or of all operations of its chain.
+std::size_t weight_bytes(const LoweredNetwork &network, std::size_t operation, const Chain *chain) {
+    if (!chain) return network.operations[operation].weight_bytes;
+    std::size_t bytes = 0;
+    for (std::size_t part : chain->operations) bytes += network.operations[part].weight_bytes;
+    return bytes;
+}
+
+} // namespace
+
 std::vector<Step> make_steps(const LoweredNetwork &network, Placement &placement,
                              const std::vector<Shape> &shapes, std::span<const Chain> chains) {
     StepBuilder builder(placement, shapes, network.kernels->vector_width);
@@ -19,12 +31,15 @@ std::vector<Step> make_steps(const LoweredNetwork &network, Placement &placement
         for (std::size_t operation : chain.operations) chain_of[operation] = &chain;
     for (std::size_t i = 0; i < network.operations.size(); ++i) {
         const FusedOperation &fused = network.operations[i];
+        const std::size_t before = builder.steps.size();
         if (!chain_of[i])
             std::visit([&](const auto &operation) { make_step(builder, fused, operation); }, fused.operation);
         else if (i == chain_of[i]->operations.back())
             std::holds_alternative<ops::Pooling>(fused.operation)
                 ? make_pooled_step(builder, network, *chain_of[i])
                 : make_chain_step(builder, network, *chain_of[i]);
+        if (builder.steps.size() > before)
+            builder.steps.back().weight_bytes = weight_bytes(network, i, chain_of[i]);
     }
     for (const OutputCopy &copy : placement.output_copies)
         builder.add_copy({}, placement.region(copy.value), copy.destination);

@@ -16,6 +16,7 @@ struct Step {
     /// Residual of a convolution, second operand of arithmetic, a concatenation's sources behind the first.
     std::vector<Region> others;
     std::vector<ConvolutionTask> stages; ///< of a ChainTask; `others` has their residuals, in order
+    std::size_t weight_bytes = 0;        ///< of an operation's weights, at its last step
 
     /// "convolution", "depthwise", "pooling", ..., for people.
     const char *kernel() const;

@@ -8,6 +8,7 @@ namespace mpscnn::cpu {
 namespace {
 
 constexpr int first_runs = 2; ///< not judged: they start threads and meet cold caches
+constexpr int trial_rounds = 3;
 constexpr std::int64_t shortest_pause = 100, longest_pause = 3200;
 /// Runs that take longer always gain from threads, and a trial would be noticed.
 constexpr double longest_tried = 5000; // microseconds
@@ -22,11 +23,15 @@ ThreadChoice::ThreadChoice(int most) : runs_left_(first_runs), pause_(shortest_p
     least_.resize(counts_.size());
 }
 
+int ThreadChoice::runs_to_choose() const {
+    return first_runs + trial_rounds * static_cast<int>(counts_.size());
+}
+
 void ThreadChoice::took(double microseconds) {
     if (rounds_left_ == 0) {
         if (counts_.size() == 1 || --runs_left_ > 0) return;
         runs_left_ = pause_;
-        if (microseconds <= longest_tried) begin_trial(3);
+        if (microseconds <= longest_tried) begin_trial(trial_rounds);
         return;
     }
     least_[current_] = std::min(least_[current_], microseconds);

@@ -17,6 +17,9 @@ public:
     int threads() const { return counts_[current_]; }
     /// Must be called with the duration of each run that had threads() threads.
     void took(double microseconds);
+    /// The best so far, and the number of runs after which the first trial has found it.
+    int chosen() const { return counts_[chosen_]; }
+    int runs_to_choose() const;
     /// All numbers that threads() may return.
     const std::vector<int> &counts() const { return counts_; }
 

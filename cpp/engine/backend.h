@@ -9,6 +9,7 @@
 
 #include "core/dtype.h"
 #include "core/failure.h"
+#include "engine/execution_profile.h"
 #include "engine/graph.h"
 #include "ops/signal.h"
 
@@ -81,6 +82,10 @@ public:
         run(plan, inputs, outputs);
         call({});
     }
+    /// Runs at least once unwatched, then `runs` times, and tells what took how long. The outputs are
+    /// written. Throws UnsupportedError unless a backend can do it.
+    virtual ExecutionProfile profile(const Plan &plan, std::span<const TensorView> inputs,
+                                     std::span<const TensorView> outputs, int runs);
 };
 
 struct CustomKernelSource; // custom_kernel.h

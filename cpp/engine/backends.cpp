@@ -90,6 +90,11 @@ std::shared_ptr<const Backend> make_backend(const DeviceName &device) {
 
 const char *name_of(Precision precision) { return precision == Precision::float32 ? "float32" : "float16"; }
 
+ExecutionProfile Executor::profile(const Plan &, std::span<const TensorView>, std::span<const TensorView>,
+                                   int) {
+    fail(ErrorKind::unsupported, "this device cannot tell what its steps take; use device=\"cpu\"");
+}
+
 void Backend::convolve(const ops::SignalConvolution &, const TensorView &, const TensorView &,
                        const TensorView &) const {
     fail(ErrorKind::unsupported, "signal_convolution: not done by " + quoted(name()) + "; use the CPU");

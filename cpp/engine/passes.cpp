@@ -48,12 +48,12 @@ public:
         for (ValueId value : graph.outputs()) ++uses_[index(value)];
     }
 
-    Graph run() {
+    Canonical run() {
         for (std::size_t i = 0; i < nodes_.size(); ++i) {
             for (ValueId &value : nodes_[i].inputs) value = alias_[index(value)];
             if (drop_dropout(i) || fold_batch_normalization(i) || attach_neuron(i)) merge(i);
         }
-        return rebuild();
+        return {rebuild(), std::move(names_)};
     }
 
 private:
@@ -74,6 +74,7 @@ private:
     void merge(std::size_t i) {
         merged_[i] = true;
         const ValueId own = graph_.result_of(i), into = nodes_[i].inputs[0];
+        names_[graph_.value_name(into)].push_back(nodes_[i].name);
         alias_[index(own)] = into;
         uses_[index(into)] += uses_[index(own)] - 1;
     }
@@ -91,6 +92,7 @@ private:
     std::vector<bool> merged_;
     std::vector<ValueId> alias_; ///< where each value of the graph is found now
     std::vector<int> uses_;
+    std::map<std::string, std::vector<std::string>> names_;
 };
 
 /// Outside of training dropout does nothing. One whose result is an output stays: its input may be one too.
@@ -158,6 +160,6 @@ Graph extract(const Graph &graph, const std::vector<ValueId> &wanted) {
     return copy_kept(graph, graph.nodes(), std::vector<bool>(first_node, needed.end()), wanted);
 }
 
-Graph canonicalise(const Graph &graph) { return Merger(graph).run(); }
+Canonical canonicalise(const Graph &graph) { return Merger(graph).run(); }
 
 } // namespace mpscnn::engine

@@ -1,6 +1,5 @@
 #include "engine/program.h"
 
-#include "engine/passes.h"
 #include "engine/support.h"
 
 namespace mpscnn::engine {
@@ -68,10 +67,17 @@ std::shared_ptr<Program> Program::compile(const Graph &graph, BackendChoice choi
     return program;
 }
 
-Program::Program(const Graph &graph, BackendChoice choice)
-    : graph_(graph.without_weights()), choice_(std::move(choice)) {
+Program::Program(const Canonical &canonical, BackendChoice choice)
+    : graph_(canonical.graph.without_weights()), merged_(canonical.merged), choice_(std::move(choice)) {
     require_supported(graph_, free_shapes(graph_), choice_.backend->name(), choice_.precision);
-    lowered_ = choice_.backend->lower(graph, {choice_.precision});
+    lowered_ = choice_.backend->lower(canonical.graph, {choice_.precision});
+}
+
+std::vector<std::string> Program::layers_of(const std::string &node) const {
+    std::vector<std::string> layers{node};
+    if (const auto found = merged_.find(node); found != merged_.end())
+        layers.insert(layers.end(), found->second.begin(), found->second.end());
+    return layers;
 }
 
 void Program::check_inputs(const std::vector<Shape> &shapes) const {

@@ -10,6 +10,7 @@
 
 #include "engine/backend.h"
 #include "engine/native_run.h"
+#include "engine/passes.h"
 #include "engine/request.h"
 
 namespace mpscnn::engine {
@@ -38,6 +39,8 @@ public:
     const std::vector<Port> &outputs() const { return outputs_; }
     const LoweredGraph &lowered() const { return *lowered_; }
     const Graph &graph() const { return graph_; }
+    /// Layers of the network as it was defined that a node of graph() computes, its own first.
+    std::vector<std::string> layers_of(const std::string &node) const;
 
     struct Planned {
         std::vector<Shape> input_shapes, output_shapes;
@@ -49,16 +52,19 @@ public:
     std::vector<NativeImage> output_images(void *inputs);
 
 private:
-    Program(const Graph &graph, BackendChoice choice);
+    Program(const Canonical &canonical, BackendChoice choice);
     void check_inputs(const std::vector<Shape> &shapes) const;
 
     Graph graph_; ///< canonical, only what the outputs need; the backend has the weights
+    std::map<std::string, std::vector<std::string>> merged_; ///< as in Canonical
     BackendChoice choice_;
     std::vector<Port> inputs_, outputs_;
     std::unique_ptr<LoweredGraph> lowered_;
     std::mutex mutex_;
     std::map<std::vector<Shape>, std::shared_ptr<const Planned>> plans_;
 };
+
+struct Profile; // profile.h
 
 /// One caller's way to run a program. Concurrent use is a StateError.
 class Session {
@@ -70,6 +76,8 @@ public:
     void run(std::span<const TensorView> inputs, std::span<const TensorView> outputs);
     /// Likewise, but may return before the outputs are written; see Executor::submit.
     std::shared_ptr<Request> submit(std::span<const TensorView> inputs, std::span<const TensorView> outputs);
+    /// Runs `runs` times, watched, and tells what every step took. The outputs are written.
+    Profile profile(std::span<const TensorView> inputs, std::span<const TensorView> outputs, int runs);
     /// Appends a run to commands of the program that embeds mpscnn; see NativeRun.
     void encode(void *commands, void *inputs, void *outputs);
 

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "engine/program.h"
+#include "engine/profile.h"
 #include "engine/run_check.h"
 #include "engine/support.h"
 
@@ -86,6 +86,13 @@ std::shared_ptr<Request> Session::submit(std::span<const TensorView> inputs,
     executor_->submit(*planned.plan, inputs, outputs,
                       [request](Failure failure) { request->finish(std::move(failure)); });
     return request;
+}
+
+Profile Session::profile(std::span<const TensorView> inputs, std::span<const TensorView> outputs, int runs) {
+    const Occupation occupation(busy_);
+    const Program::Planned &planned = checked_plan(inputs, outputs);
+    return make_profile(*program_, planned.input_shapes,
+                        executor_->profile(*planned.plan, inputs, outputs, runs));
 }
 
 void Session::encode(void *commands, void *inputs, void *outputs) {

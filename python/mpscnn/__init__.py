@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from mpscnn.layers.layer_maker import Tensor
     from mpscnn.padding import DefaultPadding, PaddingMethod
     from mpscnn.photo import YuvImage, open_photo
+    from mpscnn.profile import KindTotal, Profile, ProfileStep
     from mpscnn.results import Classification, Prediction
     from mpscnn.runner import FrameFuture, Runner
     from mpscnn.segmentation import Area, Segmentation
@@ -61,6 +62,7 @@ _LAZY = {
     "layers.layer_maker": ("Tensor",),
     "padding": ("DefaultPadding", "PaddingMethod"),
     "photo": ("YuvImage", "open_photo"),
+    "profile": ("KindTotal", "Profile", "ProfileStep"),
     "results": ("Classification", "Prediction"),
     "runner": ("FrameFuture", "Runner"),
     "segmentation": ("Area", "Segmentation"),
@@ -92,11 +94,14 @@ __all__ = [
     "Image",
     "ImageDescriptor",
     "ImageError",
+    "KindTotal",
     "Model",
     "Network",
     "PaddingMethod",
     "ParameterError",
     "Prediction",
+    "Profile",
+    "ProfileStep",
     "Program",
     "Request",
     "Runner",

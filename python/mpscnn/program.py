@@ -18,6 +18,7 @@ from mpscnn.library import empty
 if TYPE_CHECKING:
     from mpscnn.commands import CommandBuffer
     from mpscnn.feature_image import Image
+    from mpscnn.profile import Profile
 
 # Bytes from which an array that a GPU shares is cheaper than a copy: below, mapping the pages takes longer.
 _WORTH_PAGES = 1 << 16
@@ -181,6 +182,27 @@ class Session:
         )
         self._under_way.append(request)
         return request
+
+    def profile(self, x: Any, *, runs: int = 20) -> Profile:
+        """What every step takes: its kernel, time, GFLOP/s, share of the processor's peak, bytes.
+
+        Runs once without measuring, then `runs` times one after the other. The first profile of a process also measures
+        the peak, which takes some hundredths of a second. Other runs are not slowed down by it.
+
+        Args:
+            x: as for `run`; what is computed from it is thrown away.
+            runs: how many are measured, 1 to 100000.
+
+        Raises:
+            As `run` does, and ParameterError for `runs`.
+        """
+        if isinstance(runs, bool) or not isinstance(runs, int) or not 1 <= runs <= 100_000:
+            raise ParameterError(f"runs must be a number from 1 to 100000, got {runs!r}")
+        from mpscnn.profile import Profile
+
+        inputs, outputs = self.program._arrays(x, None)
+        description, trace = self._session.profile(inputs, outputs, runs)
+        return Profile._made(json.loads(description), json.loads(trace))
 
     def encode(
         self, commands: CommandBuffer, images: Image | Sequence[Image] | Mapping[str, Image]

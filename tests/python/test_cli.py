@@ -25,6 +25,7 @@ COMMANDS = (
     "info",
     "models",
     "benchmark",
+    "profile",
 )
 GOOGLE = Path(__file__).resolve().parents[3] / "shared" / "models" / "google"
 

@@ -88,11 +88,13 @@ struct Work {
     std::size_t scratch_bytes = 0; ///< for each worker, aligned to 64 bytes
 };
 
-/// The two functions of a kernel.
+/// The functions of a kernel.
 template <class TaskType> struct Kernel {
     Work (*work)(const TaskType &, int threads) = nullptr;
     void (*run)(const TaskType &, int threads, std::int64_t begin, std::int64_t end,
                 std::byte *scratch) = nullptr;
+    /// Which of several ways it takes, for people: "gathered". Null, or a null pointer: there is one only.
+    const char *(*variant)(const TaskType &, int threads) = nullptr;
 };
 
 } // namespace mpscnn::cpu

@@ -215,6 +215,25 @@ MPSCNN_API void mpscnn_session_release(mpscnn_session *session);
 MPSCNN_API mpscnn_status mpscnn_session_run(mpscnn_session *session, const mpscnn_tensor *inputs,
                                             int input_count, const mpscnn_tensor *outputs, int output_count);
 
+typedef struct mpscnn_profile_options {
+    size_t size; /* sizeof(mpscnn_profile_options) */
+    int runs;    /* how many are measured, after one that is not; 0: 20 */
+} mpscnn_profile_options;
+
+/* Runs as mpscnn_session_run does, several times, and tells what every step took (docs/profiling.md).
+ * `json`: {"network", "device", "device_name", "precision", "instruction_set", "threads",
+ *  "peak_flops_per_second": {"one_thread", "all_threads"}, "inputs": [shape], "milliseconds": [of each run],
+ *  "steps": [{"layers": [names], "part_of": [names], "kind", "kernel", "flops", "bytes", "milliseconds": [in
+ *  each run]}],
+ *  "layers_without_step": [names]}
+ * with null where the device has no such thing. In each run the steps' times add up to the run's but for what
+ * lies between them. `trace` (NULL: not wanted): the fastest run as trace events for chrome://tracing and
+ * Perfetto. `options` may be NULL. */
+MPSCNN_API mpscnn_status mpscnn_session_profile(mpscnn_session *session, const mpscnn_tensor *inputs,
+                                                int input_count, const mpscnn_tensor *outputs,
+                                                int output_count, const mpscnn_profile_options *options,
+                                                mpscnn_text **json, mpscnn_text **trace);
+
 /* Starts a run and returns as soon as the next can be started: a GPU works on `inflight` requests at once,
  * and the processor's engine is done on return. Memory of inputs and outputs must stay, and is the request's,
  * until it is done. Requests of one session may be done in any order. */

@@ -101,12 +101,17 @@ template <auto release> struct Releaser {
 };
 template <class T, auto release> using Handle = std::unique_ptr<T, Releaser<release>>;
 
+using Text = Handle<mpscnn_text, mpscnn_text_release>;
+
+inline std::string string_of(const Text &text) {
+    return std::string(mpscnn_text_data(text.get()), mpscnn_text_size(text.get()));
+}
+
 /// What `function(arguments..., mpscnn_text **)` writes.
 template <class Function, class... Arguments> std::string text_of(Function function, Arguments... arguments) {
     mpscnn_text *raw = nullptr;
     check(function(arguments..., &raw));
-    const Handle<mpscnn_text, mpscnn_text_release> text(raw);
-    return std::string(mpscnn_text_data(text.get()), mpscnn_text_size(text.get()));
+    return string_of(Text(raw));
 }
 
 inline int count(std::size_t size) {
@@ -318,6 +323,12 @@ private:
     detail::Handle<mpscnn_request, mpscnn_request_release> handle_;
 };
 
+/// What every step of a program took, both JSON; see mpscnn_session_profile.
+struct Profile {
+    std::string json;
+    std::string trace; ///< for chrome://tracing and Perfetto
+};
+
 /// One caller's way to run a program, which it keeps alive. Not for several threads at once.
 class Session {
 public:
@@ -349,6 +360,18 @@ public:
     void run(std::span<const mpscnn_tensor> inputs, std::span<const mpscnn_tensor> outputs) {
         detail::check(mpscnn_session_run(get(), inputs.data(), detail::count(inputs.size()), outputs.data(),
                                          detail::count(outputs.size())));
+    }
+
+    /// Runs so many times, 0: 20, and tells what every step took. The outputs are written.
+    Profile profile(std::span<const mpscnn_tensor> inputs, std::span<const mpscnn_tensor> outputs,
+                    int runs = 0) {
+        const mpscnn_profile_options options{sizeof options, runs};
+        mpscnn_text *raw_json = nullptr, *raw_trace = nullptr;
+        detail::check(mpscnn_session_profile(get(), inputs.data(), detail::count(inputs.size()),
+                                             outputs.data(), detail::count(outputs.size()), &options,
+                                             &raw_json, &raw_trace));
+        const detail::Text json(raw_json), trace(raw_trace);
+        return {detail::string_of(json), detail::string_of(trace)};
     }
 
     /// Memory of inputs and outputs must stay until the request is done. See mpscnn_session_submit.

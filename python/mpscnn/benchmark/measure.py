@@ -191,8 +191,7 @@ class EngineProcess:
 
 def _write_input(subject: Subject, directory: Path, seed: int) -> Path:
     path = directory / "input.npy"
-    values = np.random.default_rng(seed).uniform(-1.0, 1.0, subject.input_shape)
-    np.save(path, values.astype(np.float32))
+    np.save(path, subject.random_input(seed))
     return path
 
 

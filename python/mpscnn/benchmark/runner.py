@@ -75,7 +75,7 @@ def measure_runner(
     if runs < 1:
         raise ParameterError(f"runs must be at least 1, got {runs!r}")
     program = subject.network.compile(device=device, precision=precision)
-    image = np.random.default_rng(seed).uniform(-1.0, 1.0, subject.input_shape).astype(np.float32)
+    image = subject.random_input(seed)
     session_rates: list[float] = []
     runner_rates: list[float] = []
     latencies: list[float] = []

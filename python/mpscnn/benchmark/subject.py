@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mpscnn import _core, models, registry
 from mpscnn.errors import ParameterError
 from mpscnn.model import model_path
@@ -36,8 +39,12 @@ class Subject:
         """Of one run. Raises ParameterError for networks with several inputs or a free size."""
         shape = (self.batch, *self.network.input.shape[1:])
         if None in shape:
-            raise ParameterError(f"benchmark: network {self.name!r} leaves its input's size free: {shape}")
+            raise ParameterError(f"network {self.name!r} leaves its input's size free: {shape}")
         return tuple(extent for extent in shape if extent is not None)
+
+    def random_input(self, seed: int = 0) -> NDArray[np.float32]:
+        """One image or vector, uniform from -1 to 1."""
+        return np.random.default_rng(seed).uniform(-1.0, 1.0, self.input_shape).astype(np.float32)
 
     @property
     def flops(self) -> int:

@@ -18,6 +18,7 @@ from mpscnn.cli.features import features
 from mpscnn.cli.info import info
 from mpscnn.cli.models import models
 from mpscnn.cli.package import print_cmake_directory, print_version
+from mpscnn.cli.profile import profile
 from mpscnn.cli.segment import segment
 
 
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (classify, detect, digits, segment, features, convert, info, models, benchmark):
+for command in (classify, detect, digits, segment, features, convert, info, models, benchmark, profile):
     app.command()(command)
 app.command("evaluate")(evaluate_classifier)
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mpscnn.benchmark.subject import ARCHITECTURES
 from mpscnn.library import devices
 from mpscnn.model import Model, load
 
@@ -67,6 +68,13 @@ ThreadsOption = Annotated[
 ]
 InflightOption = Annotated[
     int, typer.Option(min=1, max=32, metavar="N", help="Photos or images under way at once.")
+]
+RandomWeightsOption = Annotated[
+    bool,
+    typer.Option(
+        "--random-weights",
+        help=f"MODEL is an architecture: {', '.join(ARCHITECTURES)}; nothing is read.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for other programs instead of a table.")]
 JsonLinesOption = Annotated[

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from mpscnn.benchmark import PEERS, Measurement, Subject, measure, measure_runner, open_subject, require_peer
-from mpscnn.benchmark.subject import ARCHITECTURES
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
     DeviceOption,
@@ -16,6 +15,7 @@ from mpscnn.cli.arguments import (
     ModelArgument,
     Precision,
     PrecisionOption,
+    RandomWeightsOption,
     ThreadsOption,
 )
 from mpscnn.cli.failures import FAILED, report
@@ -38,13 +38,7 @@ def benchmark(
             show_default=False,
         ),
     ] = "",
-    random_weights: Annotated[
-        bool,
-        typer.Option(
-            "--random-weights",
-            help=f"MODEL is an architecture: {', '.join(ARCHITECTURES)}; nothing is read.",
-        ),
-    ] = False,
+    random_weights: RandomWeightsOption = False,
     runner: Annotated[
         bool,
         typer.Option("--runner", help="Measure a runner, several images at once, beside one thread."),

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "cpu/cpu_plan.h"
+#include "engine/execution_profile.h"
+
+namespace mpscnn::cpu {
+
+/// A step with its tensors where `bindings` say, which kernels choose their variants by. `threads`: those
+/// that share it.
+engine::StepDescription describe(const Step &step, const CpuPlan &plan, std::span<const Binding> bindings,
+                                 int threads);
+
+/// A copy of an input to the arena, or of an output from there.
+engine::StepDescription describe_copy(const Storage &storage, const engine::TensorView &tensor);
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,114 @@
+"""`mpscnn profile`."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn.benchmark import Subject, open_subject
+from mpscnn.cli.arguments import (
+    AUTO_DEVICE,
+    DeviceOption,
+    JsonOption,
+    ModelArgument,
+    Precision,
+    PrecisionOption,
+    RandomWeightsOption,
+    ThreadsOption,
+)
+from mpscnn.errors import ParameterError
+from mpscnn.library import preprocess
+from mpscnn.model import model_path
+from mpscnn.profile import Profile, ProfileStep
+
+_RANDOM = "random"
+
+
+class Order(str, Enum):
+    """Values of --sort."""
+
+    order = "order"
+    time = "time"
+    lost = "lost"
+
+
+def profile(
+    model: ModelArgument,
+    threads: ThreadsOption = None,
+    device: DeviceOption = AUTO_DEVICE,
+    precision: PrecisionOption = Precision.auto,
+    runs: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="Measured runs.")] = 20,
+    photo: Annotated[
+        str,
+        typer.Option(
+            "--input",
+            metavar="PHOTO",
+            help="A photo, prepared as the model says, or random numbers.",
+            show_default=True,
+        ),
+    ] = _RANDOM,
+    sort: Annotated[
+        Order,
+        typer.Option(help="Steps as they run, by time, or by the time lost against the multiply-add peak."),
+    ] = Order.order,
+    random_weights: RandomWeightsOption = False,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also write the fastest run for chrome://tracing or Perfetto.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show where a network's time goes: for every step its kernel, time and share of what the processor can do.
+
+    Times are the shortest of all runs. "% of peak" compares with multiply-adds alone, as measured here and now.
+    The last table sums up by kind of kernel.
+
+    Example: mpscnn profile mobilenet_v2 --threads 1 --sort time
+    """
+    subject = open_subject(model, random_weights=random_weights)
+    x = subject.random_input() if photo == _RANDOM else _prepared(model, subject, photo, random_weights)
+    program = subject.network.compile(device=device, precision=precision.value)
+    result = program.session(threads=threads or "auto").profile(x, runs=runs)
+    if trace is not None:
+        _write(result, trace)
+    print(result.to_json() if as_json else result.table(steps=_sorted(result, sort)))
+
+
+def _prepared(model: str, subject: Subject, photo: str, random_weights: bool) -> NDArray[np.float32]:
+    path = None if random_weights else model_path(model)
+    settings = None
+    if path is not None and path.suffix.lower() != ".tflite":
+        settings = json.loads(_core.Model.load(str(path)).describe())["preprocess"]
+    if settings is None:
+        raise ParameterError(f"{model} does not say how a photo becomes its input; leave --input away")
+    _, height, width, channels = subject.input_shape
+    return preprocess(photo, (height, width), settings, channels=channels)
+
+
+def _sorted(result: Profile, order: Order) -> list[ProfileStep]:
+    def lost(step: ProfileStep) -> float:
+        return step.minimum if step.lost is None else step.lost
+
+    if order is Order.time:
+        return sorted(result.steps, key=lambda step: -step.minimum)
+    if order is Order.lost:
+        return sorted(result.steps, key=lambda step: -lost(step))
+    return list(result.steps)
+
+
+def _write(result: Profile, path: Path) -> None:
+    try:
+        result.save_trace(path)
+    except OSError as error:
+        raise ParameterError(f"{path}: cannot be written: {error.strerror or error}") from error
