@@ -27,9 +27,8 @@ void take_images(std::span<const TensorView> from, std::int64_t begin, std::int6
 } // namespace
 
 BatchExecutor::BatchExecutor(const engine::SessionOptions &options)
-    : chooses_threads_(options.threads == 0),
-      pool_(
-          std::make_shared<ThreadPool>(chooses_threads_ ? ThreadPool::automatic_threads() : options.threads)),
+    : pool_(std::make_shared<ThreadPool>(options.threads == 0 ? ThreadPool::automatic_threads()
+                                                              : options.threads)),
       check_finite_(options.check_finite), together_(pool_, options.check_finite) {}
 
 BatchExecutor::Way *BatchExecutor::known_way(const CpuPlan &plan) {
@@ -42,7 +41,7 @@ BatchExecutor::Way &BatchExecutor::add_way(const CpuPlan &plan) {
     if (ways_.size() == most_ways) ways_.erase(ways_.begin());
     // An error names the first layer with a result that is not finite, and the image's number in the batch.
     const BatchCut cut = check_finite_ ? BatchCut{} : cut_batch(plan, pool_->size());
-    return ways_.emplace_back(plan.number(), cut, ThreadChoice(chooses_threads_ ? pool_->size() : 1));
+    return ways_.emplace_back(plan.number(), cut, ThreadChoice(pool_->size()));
 }
 
 void BatchExecutor::prepare(const engine::Plan &given) {
@@ -53,13 +52,10 @@ void BatchExecutor::prepare(const engine::Plan &given) {
 }
 
 void BatchExecutor::prepare_together(const CpuPlan &plan, const Way &way) {
-    if (chooses_threads_)
-        for (int threads : way.choice.counts()) {
-            pool_->use(threads);
-            together_.prepare(plan);
-        }
-    pool_->use(pool_->size());
-    together_.prepare(plan);
+    for (int threads : way.choice.counts()) {
+        pool_->use(threads);
+        together_.prepare(plan);
+    }
 }
 
 void BatchExecutor::prepare_groups(const CpuPlan &plan, const Way &way) {
@@ -93,7 +89,6 @@ void BatchExecutor::run(const engine::Plan &given, std::span<const TensorView> i
 
 void BatchExecutor::run_together(const CpuPlan &plan, Way &way, std::span<const TensorView> inputs,
                                  std::span<const TensorView> outputs) {
-    if (!chooses_threads_) return together_.run(plan, inputs, outputs);
     pool_->use(way.choice.threads());
     const auto start = std::chrono::steady_clock::now();
     together_.run(plan, inputs, outputs);
@@ -122,9 +117,8 @@ engine::ExecutionProfile BatchExecutor::profile(const engine::Plan &given, std::
     const CpuPlan &plan = own_plan(given);
     run(plan, inputs, outputs); // also makes the way known
     Way &way = *known_way(plan);
-    const bool chooses = chooses_threads_ && way.cut.groups == 0;
-    if (chooses)
-        for (int i = 1; i < way.choice.runs_to_choose(); ++i) run(plan, inputs, outputs);
+    const bool chooses = way.cut.groups == 0;
+    while (chooses && !way.choice.is_settled()) run(plan, inputs, outputs);
     pool_->use(chooses ? way.choice.chosen() : pool_->size());
 
     const KernelTable &kernels = *plan.network().kernels;

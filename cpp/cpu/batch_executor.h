@@ -13,7 +13,7 @@
 namespace mpscnn::cpu {
 
 /// Runs plans, batches of independent images in the groups that cut_batch() makes of them, everything else
-/// with as many threads as ThreadChoice finds best, if it may choose.
+/// with as many of its threads as ThreadChoice finds best.
 class BatchExecutor : public engine::Executor {
 public:
     /// `threads` 0: as many as pay off in this process.
@@ -57,7 +57,6 @@ private:
                              std::span<const engine::TensorView> inputs,
                              std::span<const engine::TensorView> outputs);
 
-    bool chooses_threads_;
     std::shared_ptr<ThreadPool> pool_;
     bool check_finite_;
     CpuExecutor together_;

@@ -1,14 +1,16 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
 namespace mpscnn::cpu {
 
-/// How many threads a plan's runs should have, found by timing runs with all threads, a half of them, a
+/// How many of its threads a session uses for a plan, found by timing runs with all of them, a half, a
 /// quarter ... and one. What is best no rule knows: it depends on how far apart the processor's cores lie, on
-/// what else they do, and on whether threads have fallen asleep since the last run. So it is tried anew from
-/// time to time.
+/// what other processes do (a thread that waits for its turn on a core holds up all others), and on whether
+/// threads have fallen asleep since the last run. So it is tried anew from time to time, and when runs take
+/// much longer than they did.
 class ThreadChoice {
 public:
     explicit ThreadChoice(int most);
@@ -17,22 +19,28 @@ public:
     int threads() const { return counts_[current_]; }
     /// Must be called with the duration of each run that had threads() threads.
     void took(double microseconds);
-    /// The best so far, and the number of runs after which the first trial has found it.
+    /// The best so far, and whether the first trial, if there is one, has found it.
     int chosen() const { return counts_[chosen_]; }
-    int runs_to_choose() const;
+    bool is_settled() const { return settled_; }
     /// All numbers that threads() may return.
     const std::vector<int> &counts() const { return counts_; }
 
 private:
-    void begin_trial(int rounds);
+    bool should_try(double microseconds);
+    void begin_trial();
     void choose();
 
-    std::vector<int> counts_;   ///< from the most to one
-    std::vector<double> least_; ///< of the trial under way
+    double median(std::size_t count);
+
+    std::vector<int> counts_;                ///< from the most to one
+    std::vector<std::vector<double>> times_; ///< of the last trial
     std::size_t current_ = 0, chosen_ = 0;
-    int rounds_left_ = 0;        ///< of the trial under way
-    std::int64_t runs_left_ = 0; ///< until the next one
-    std::int64_t pause_;         ///< runs between two trials
+    bool is_trial_ = false, settled_ = false;
+    std::size_t run_ = 0;    ///< of the number under trial
+    std::int64_t runs_left_; ///< until the next one
+    std::int64_t pause_;     ///< runs between two trials
+    double usual_ = 0;       ///< microseconds of a run, as the last trial found; 0: not known
+    int late_runs_ = 0;      ///< lately, less those that were not
 };
 
 } // namespace mpscnn::cpu

@@ -40,7 +40,7 @@ def load(
             and at the publisher; or the path of a model file: anything with a suffix or a directory in it.
         device: "auto", "cpu" or "metal".
         precision: "auto", "float32" or "float16".
-        threads: threads for each prediction, "auto": up to as many as this process may use, as timed runs show.
+        threads: threads for each prediction, "auto": as many as this process may use.
 
     Raises:
         WeightsError: the file is missing or damaged. DownloadError: it could not be fetched. ParameterError: an unknown
