@@ -41,7 +41,8 @@ BatchExecutor::Way &BatchExecutor::add_way(const CpuPlan &plan) {
     if (ways_.size() == most_ways) ways_.erase(ways_.begin());
     // An error names the first layer with a result that is not finite, and the image's number in the batch.
     const BatchCut cut = check_finite_ ? BatchCut{} : cut_batch(plan, pool_->size());
-    return ways_.emplace_back(plan.number(), cut, ThreadChoice(pool_->size()));
+    ways_.push_back({plan.number(), cut, ThreadChoice(pool_->size())});
+    return ways_.back();
 }
 
 void BatchExecutor::prepare(const engine::Plan &given) {
