@@ -48,6 +48,8 @@ public:
     std::int64_t elements() const { return shape_.elements(); }
     std::size_t bytes() const;
     const std::byte *data() const { return bytes_.get(); }
+    /// What keeps the elements alive.
+    const std::shared_ptr<const std::byte> &owner() const { return bytes_; }
     const std::vector<float> &scales() const { return scales_; }
     const std::vector<float> &zero_points() const { return zero_points_; }
 

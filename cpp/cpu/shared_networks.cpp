@@ -1,0 +1,109 @@
+#include "cpu/shared_networks.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace mpscnn::cpu {
+
+using engine::Graph;
+using engine::WeightTensor;
+
+namespace {
+
+/// A weight that a network was made from, without keeping it alive.
+struct Source {
+    explicit Source(const WeightTensor &tensor)
+        : shape(tensor.shape()), type(tensor.type()), scales(tensor.scales()),
+          zero_points(tensor.zero_points()), bytes(tensor.owner()) {}
+
+    bool equals(const WeightTensor &tensor) const {
+        if (!(shape == tensor.shape()) || type != tensor.type() || scales != tensor.scales() ||
+            zero_points != tensor.zero_points())
+            return false;
+        const auto alive = bytes.lock();
+        return alive &&
+               (alive == tensor.owner() || std::memcmp(alive.get(), tensor.data(), tensor.bytes()) == 0);
+    }
+
+    Shape shape;
+    engine::WeightType type;
+    std::vector<float> scales, zero_points;
+    std::weak_ptr<const std::byte> bytes;
+};
+
+using Sources = std::vector<std::map<std::string, Source>>; // of each node, by role
+
+Sources sources_of(const Graph &graph) {
+    Sources sources;
+    for (const engine::Node &node : graph.nodes()) {
+        auto &entries = sources.emplace_back();
+        for (const auto &[role, tensor] : node.weights) entries.emplace(role, Source(tensor));
+    }
+    return sources;
+}
+
+bool equal(const Sources &sources, const Graph &graph) {
+    return std::equal(sources.begin(), sources.end(), graph.nodes().begin(), graph.nodes().end(),
+                      [](const auto &entries, const engine::Node &node) {
+                          return std::equal(entries.begin(), entries.end(), node.weights.begin(),
+                                            node.weights.end(), [](const auto &entry, const auto &weight) {
+                                                return entry.first == weight.first &&
+                                                       entry.second.equals(weight.second);
+                                            });
+                      });
+}
+
+struct Entry {
+    std::string structure;
+    const KernelTable *kernels;
+    engine::Precision precision;
+    Sources sources;
+    std::weak_ptr<const LoweredNetwork> network;
+};
+
+/// What lives as long as the process: nothing is left to be destroyed at its end.
+struct Known {
+    std::mutex mutex;
+    std::vector<Entry> entries;
+};
+
+Known &known() {
+    static auto *const instance = new Known;
+    return *instance;
+}
+
+std::shared_ptr<const LoweredNetwork> find(const std::vector<Entry> &entries, const Entry &wanted,
+                                           const Graph &graph) {
+    for (const Entry &entry : entries) {
+        if (entry.kernels != wanted.kernels || entry.precision != wanted.precision ||
+            entry.structure != wanted.structure)
+            continue;
+        const auto network = entry.network.lock();
+        if (network && equal(entry.sources, graph)) return network;
+    }
+    return nullptr;
+}
+
+} // namespace
+
+std::shared_ptr<const LoweredNetwork> shared_network(const Graph &graph, engine::Precision precision,
+                                                     const KernelTable &kernels) {
+    Entry wanted{to_text(graph.to_json()), &kernels, precision, {}, {}};
+    // Whoever finds it locked packs for itself: a thread that a fork left behind may have held it.
+    if (std::unique_lock lock(known().mutex, std::try_to_lock); lock) {
+        std::erase_if(known().entries, [](const Entry &entry) { return entry.network.expired(); });
+        if (auto network = find(known().entries, wanted, graph)) return network;
+    }
+    auto network = lower_network(graph, precision, kernels);
+    wanted.sources = sources_of(graph);
+    wanted.network = network;
+    if (std::unique_lock lock(known().mutex, std::try_to_lock); lock)
+        known().entries.push_back(std::move(wanted));
+    return network;
+}
+
+} // namespace mpscnn::cpu
