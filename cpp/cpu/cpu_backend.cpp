@@ -38,7 +38,7 @@ public:
     }
     std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &graph,
                                                 const engine::LowerOptions &options) const override {
-        return std::make_unique<CpuLoweredGraph>(shared_network(graph, options.precision, kernels_));
+        return std::make_unique<CpuLoweredGraph>(shared_network(graph, options, kernels_));
     }
     void convolve(const ops::SignalConvolution &convolution, const engine::TensorView &signal,
                   const engine::TensorView &kernel, const engine::TensorView &result) const override {

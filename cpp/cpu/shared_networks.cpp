@@ -60,7 +60,7 @@ bool equal(const Sources &sources, const Graph &graph) {
 struct Entry {
     std::string structure;
     const KernelTable *kernels;
-    engine::Precision precision;
+    engine::LowerOptions options;
     Sources sources;
     std::weak_ptr<const LoweredNetwork> network;
 };
@@ -79,7 +79,7 @@ Known &known() {
 std::shared_ptr<const LoweredNetwork> find(const std::vector<Entry> &entries, const Entry &wanted,
                                            const Graph &graph) {
     for (const Entry &entry : entries) {
-        if (entry.kernels != wanted.kernels || entry.precision != wanted.precision ||
+        if (entry.kernels != wanted.kernels || !(entry.options == wanted.options) ||
             entry.structure != wanted.structure)
             continue;
         const auto network = entry.network.lock();
@@ -90,15 +90,15 @@ std::shared_ptr<const LoweredNetwork> find(const std::vector<Entry> &entries, co
 
 } // namespace
 
-std::shared_ptr<const LoweredNetwork> shared_network(const Graph &graph, engine::Precision precision,
+std::shared_ptr<const LoweredNetwork> shared_network(const Graph &graph, const engine::LowerOptions &options,
                                                      const KernelTable &kernels) {
-    Entry wanted{to_text(graph.to_json()), &kernels, precision, {}, {}};
+    Entry wanted{to_text(graph.to_json()), &kernels, options, {}, {}};
     // Whoever finds it locked packs for itself: a thread that a fork left behind may have held it.
     if (std::unique_lock lock(known().mutex, std::try_to_lock); lock) {
         std::erase_if(known().entries, [](const Entry &entry) { return entry.network.expired(); });
         if (auto network = find(known().entries, wanted, graph)) return network;
     }
-    auto network = lower_network(graph, precision, kernels);
+    auto network = lower_network(graph, options.precision, kernels);
     wanted.sources = sources_of(graph);
     wanted.network = network;
     if (std::unique_lock lock(known().mutex, std::try_to_lock); lock)

@@ -12,7 +12,7 @@ namespace mpscnn::cpu {
 /// the same memory, or other memory that holds the same. Only networks that a program still uses are found,
 /// and only while the weights that they were made from are alive; those that a pass computed, batch
 /// normalization folded into them, are not.
-std::shared_ptr<const LoweredNetwork> shared_network(const engine::Graph &graph, engine::Precision precision,
-                                                     const KernelTable &kernels);
+std::shared_ptr<const LoweredNetwork>
+shared_network(const engine::Graph &graph, const engine::LowerOptions &options, const KernelTable &kernels);
 
 } // namespace mpscnn::cpu

@@ -43,6 +43,8 @@ struct Port {
 
 struct LowerOptions {
     Precision precision = Precision::float32;
+
+    bool operator==(const LowerOptions &) const = default;
 };
 
 struct SessionOptions {

@@ -16,7 +16,7 @@ namespace {
 struct Made {
     engine::Graph graph;
     std::shared_ptr<const cpu::LoweredNetwork> network() const {
-        return shared_network(graph, Precision::float32, cpu::kernels());
+        return shared_network(graph, {Precision::float32}, cpu::kernels());
     }
 };
 
@@ -40,7 +40,7 @@ TEST(one_graph_is_packed_once) {
     const Made model = made();
     const auto first = model.network();
     CHECK(first == model.network());
-    CHECK(first == shared_network(model.graph, Precision::float32, cpu::kernels()));
+    CHECK(first == shared_network(model.graph, {Precision::float32}, cpu::kernels()));
 }
 
 TEST(equal_weights_in_other_memory_are_packed_once) {
@@ -54,7 +54,7 @@ TEST(what_differs_is_packed_for_itself) {
     const auto first = model.network();
     const auto second = other_weight.network(), third = other_limit.network();
     CHECK(first != second && first != third && second != third);
-    CHECK(first != shared_network(model.graph, Precision::float16, cpu::kernels()));
+    CHECK(first != shared_network(model.graph, {Precision::float16}, cpu::kernels()));
     CHECK(first == model.network());
 }
 
