@@ -316,7 +316,7 @@ def build_emulation(session: nox.Session, name: str, *options: str, **environmen
     build = BUILD / name
     general = ("-G", "Ninja", "-DMPSCNN_BUILD_PYTHON=ON", f"-Dpybind11_DIR={found.strip()}")
     session.run("cmake", "--preset", "metal-emulation", "-B", str(build), *general, *options, silent=True)
-    targets = "_core", "mpscnn_metallib", "tests/metal_emulation/all"
+    targets = "_core", "tests/metal_emulation/all"
     session.run("cmake", "--build", str(build), "-j", JOBS, "--target", *targets)
     run_ctest(session, f"{name}/tests/metal_emulation", **environment)
     link_package(build / "package" / "mpscnn", sorted(build.glob("_core*")))

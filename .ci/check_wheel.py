@@ -22,7 +22,7 @@ OLDEST_MACOS = (11, 0)
 ARCHITECTURES = {0x0100000C: "arm64", 0x01000007: "x86_64"}
 SYSTEM_LIBRARIES = ("/System/Library/Frameworks/", "/usr/lib/")
 METAL_FRAMEWORKS = ("Foundation", "Metal", "MetalPerformanceShaders")
-METALLIB = "mpscnn/lib/mpscnn.metallib"
+COMPILED_SHADERS = b"MTLB"  # how a Metal library begins
 SHADER_SOURCE = b"#include <metal_stdlib>"
 MODELS = "mpscnn/models/data/"
 NEEDED = (
@@ -141,13 +141,11 @@ def code_size(wheel: Path) -> int:
 
 
 def find_shaders(archive: zipfile.ZipFile) -> list[str]:
-    """In which forms a wheel brings the shaders of the Metal engine."""
-    names = archive.namelist()
-    forms = [f"mpscnn.metallib ({archive.getinfo(METALLIB).file_size} bytes)"] if METALLIB in names else []
-    libraries = (name for name in names if PurePosixPath(name).name.startswith("libmpscnn."))
-    if any(SHADER_SOURCE in archive.read(name) for name in libraries):
-        forms.append("their source")
-    return forms
+    """In which forms a wheel's library holds the shaders of the Metal engine."""
+    names = (name for name in archive.namelist() if PurePosixPath(name).name.startswith("libmpscnn."))
+    libraries = [archive.read(name) for name in names]
+    forms = {"compiled": COMPILED_SHADERS, "source": SHADER_SOURCE}
+    return [form for form, mark in forms.items() if any(mark in library for library in libraries)]
 
 
 def describe(wheel: Path) -> str:
@@ -192,8 +190,8 @@ def check_wheel(wheel: Path, most_bytes: int = MOST_BYTES) -> Iterator[str]:
                 yield from check_macho(name, archive.read(name), platform)
             else:
                 yield from check_elf(name, archive.read(name))
-        if platform.startswith("macosx") and "their source" not in find_shaders(archive):
-            yield "lacks the shaders' source, which is compiled where mpscnn.metallib cannot be loaded"
+        if platform.startswith("macosx") and "source" not in find_shaders(archive):
+            yield "lacks the shaders' source, which is compiled where a system refuses the compiled ones"
 
 
 def main() -> int:

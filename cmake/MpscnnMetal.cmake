@@ -40,16 +40,19 @@ else()
     set(mpscnn_metal_libraries metal_emulation ${CMAKE_DL_LIBS})
 endif()
 
-# ---- mpscnn.metallib beside the library ---------------------------------------------------------------------------
+# ---- The compiled shaders, which become a part of the library -----------------------------------------------------
 
 if(APPLE)
     include(MpscnnShaders)
     mpscnn_compile_shaders(mpscnn_metallib
         OUTPUT "${mpscnn_metallib}" SOURCES ${mpscnn_shaders} HEADERS ${mpscnn_shader_headers})
-    if(TARGET mpscnn_metallib AND MPSCNN_INSTALL)
-        install(FILES "${mpscnn_metallib}" DESTINATION "${CMAKE_INSTALL_LIBDIR}")
-    endif()
 else()
     add_emulated_metallib(mpscnn_metallib
         OUTPUT "${mpscnn_metallib}" SOURCES ${mpscnn_shaders} INCLUDE_DIRECTORIES "${PROJECT_SOURCE_DIR}/shaders")
+endif()
+if(TARGET mpscnn_metallib)
+    add_dependencies(mpscnn_metal mpscnn_metallib)
+    set_source_files_properties("${PROJECT_SOURCE_DIR}/cpp/metal/compiled_shaders.mm" PROPERTIES
+        COMPILE_DEFINITIONS "MPSCNN_METALLIB=\"${mpscnn_metallib}\""
+        OBJECT_DEPENDS "${mpscnn_metallib}")
 endif()

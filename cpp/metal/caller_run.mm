@@ -110,6 +110,8 @@ void CallerRun::encode(std::shared_ptr<const engine::Plan> given, void *commands
     const TemporaryReads reads(inputs_);
     keep(command_buffer, given, plan.network().device);
     const std::lock_guard lock(plan.network().encoding);
+    // Of hints for one command buffer MPS takes the largest: those of others in it lose nothing.
+    MPSHintTemporaryMemoryHighWaterMark(command_buffer, plan.arena_bytes());
     for (std::int64_t first_image : plan.passes()) {
         Encoding encoding(command_buffer, plan.values(), first_image);
         encode_one_pass(encoding, plan, inputs_, results);

@@ -8,12 +8,21 @@
 
 #include "metal/library.h"
 #include "metal/objc_ptr.h"
+#include "metal/photo_tables.h"
 
 #import <Metal/Metal.h>
 
 namespace mpscnn::metal {
 
 class CustomKernels;
+
+/// What the queues of a GPU have in common.
+struct DeviceParts {
+    explicit DeviceParts(const objc_ptr<id<MTLDevice>> &device) : shaders(device) {}
+
+    ShaderLibrary shaders;
+    PhotoTableCache photo_tables;
+};
 
 /// A GPU with a command queue and the engine's shaders.
 class Device {
@@ -31,7 +40,8 @@ public:
 
     id<MTLDevice> get() const { return device_.get(); }
     id<MTLCommandQueue> queue() const { return queue_.get(); }
-    ShaderLibrary &shaders() { return *shaders_; }
+    ShaderLibrary &shaders() { return parts_->shaders; }
+    PhotoTableCache &photo_tables() { return parts_->photo_tables; }
     CustomKernels &custom_kernels() { return *custom_kernels_; }
     std::string name() const;
     /// With the system's build and the shaders: all on which answers depend.
@@ -54,11 +64,11 @@ public:
 
 private:
     Device(objc_ptr<id<MTLDevice>> device, objc_ptr<id<MTLCommandQueue>> queue,
-           std::shared_ptr<ShaderLibrary> shaders);
+           std::shared_ptr<DeviceParts> parts);
 
     objc_ptr<id<MTLDevice>> device_;
     objc_ptr<id<MTLCommandQueue>> queue_;
-    std::shared_ptr<ShaderLibrary> shaders_; ///< of all queues of the device
+    std::shared_ptr<DeviceParts> parts_;
     std::unique_ptr<CustomKernels> custom_kernels_;
     std::string identity_;
     std::atomic<bool> removed_{false};

@@ -57,33 +57,33 @@ std::shared_ptr<Device> Device::of(id<MTLDevice> device, id<MTLCommandQueue> que
     static std::mutex mutex;
     static std::map<std::uint64_t, std::weak_ptr<Device>> by_registry_id;
     static std::map<const void *, std::weak_ptr<Device>> by_queue;
-    static std::map<const void *, std::weak_ptr<ShaderLibrary>> libraries; // by device
+    static std::map<const void *, std::weak_ptr<DeviceParts>> parts_of; // by device
     require_same_process();
     const autorelease_scope pool;
     const std::lock_guard lock(mutex);
     forget_unused(by_queue);
-    forget_unused(libraries);
+    forget_unused(parts_of);
     std::weak_ptr<Device> &entry = queue ? by_queue[queue] : by_registry_id[[device registryID]];
     auto found = entry.lock();
     if (found && !found->removed_ && found->get() == device) return found;
     require_mps(device);
-    std::weak_ptr<ShaderLibrary> &library = libraries[device];
+    std::weak_ptr<DeviceParts> &known = parts_of[device];
     // Not make_shared: its one allocation would keep the memory while the maps exist.
-    auto shaders = library.lock();
-    if (!shaders) library = shaders = std::shared_ptr<ShaderLibrary>(new ShaderLibrary(share(device)));
+    auto parts = known.lock();
+    if (!parts) known = parts = std::shared_ptr<DeviceParts>(new DeviceParts(share(device)));
     auto used = queue ? share(queue) : make_queue(device);
-    entry = found = std::shared_ptr<Device>(new Device(share(device), std::move(used), std::move(shaders)));
+    entry = found = std::shared_ptr<Device>(new Device(share(device), std::move(used), std::move(parts)));
     return found;
 }
 
 Device::Device(objc_ptr<id<MTLDevice>> device, objc_ptr<id<MTLCommandQueue>> queue,
-               std::shared_ptr<ShaderLibrary> shaders)
-    : device_(std::move(device)), queue_(std::move(queue)), shaders_(std::move(shaders)),
+               std::shared_ptr<DeviceParts> parts)
+    : device_(std::move(device)), queue_(std::move(queue)), parts_(std::move(parts)),
       custom_kernels_(std::make_unique<CustomKernels>()), identity_(identity_of(device_.get())) {}
 
 Device::~Device() {
     const autorelease_scope pool;
-    shaders_.reset();
+    parts_.reset();
     queue_.reset();
     device_.reset();
 }

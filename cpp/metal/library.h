@@ -23,8 +23,8 @@ std::string image_type_name(const ImageLayout &image);
 /// The last part: "texture2d_array".
 const char *texture_name(const ImageLayout &image);
 
-/// The engine's own shaders: the compiled library beside the shared library where the build made one, else
-/// the source that is part of the program. Loaded at first use; every pipeline is made once.
+/// The engine's own shaders, parts of the program: compiled where the build had a compiler, else, or where
+/// the system refuses those, their source. Loaded at first use; every pipeline is made once.
 class ShaderLibrary {
 public:
     explicit ShaderLibrary(objc_ptr<id<MTLDevice>> device) : device_(std::move(device)) {}

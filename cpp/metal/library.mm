@@ -2,35 +2,29 @@
 
 #include "core/json.h"
 #include "core/log.h"
+#include "metal/compiled_shaders.h"
 #include "metal/shader_source.h"
 #include "metal/text.h"
 
-#include <dlfcn.h>
+#import <dispatch/dispatch.h>
 
 namespace mpscnn::metal {
 
 namespace {
 
-constexpr char library_file[] = "mpscnn.metallib";
-
-/// Of the file that holds this code: the shared library, or the program that it is linked into.
-std::string own_directory() {
-    Dl_info info{};
-    if (!dladdr(library_file, &info) || !info.dli_fname) return ".";
-    const std::string file = info.dli_fname;
-    const std::size_t slash = file.rfind('/');
-    return slash == std::string::npos ? "." : file.substr(0, slash);
-}
-
 objc_ptr<id<MTLLibrary>> load_compiled(id<MTLDevice> device) {
-    const std::string path = own_directory() + "/" + library_file;
-    NSString *file = string_of(path);
-    if (![[NSFileManager defaultManager] fileExistsAtPath:file]) return {};
+    const std::span<const std::byte> bytes = compiled_shaders();
+    if (bytes.empty()) return {};
+    const dispatch_block_t keep = ^{
+    }; // without it the bytes would be copied
+    const auto data = adopt(dispatch_data_create(bytes.data(), bytes.size(), nil, keep));
     NSError *error = nil;
-    auto library = adopt([device newLibraryWithURL:[NSURL fileURLWithPath:file] error:&error]);
+    auto library = adopt([device newLibraryWithData:data.get() error:&error]);
     if (!library)
-        log(LogLevel::warning, "Metal shaders are compiled from source, since " + quoted(path) +
-                                   " cannot be used: " + text_of(error, "no reason given"));
+        log(LogLevel::warning,
+            "Metal shaders are compiled from source, since this system does not take the compiled "
+            "ones of mpscnn: " +
+                text_of(error, "no reason given"));
     return library;
 }
 

@@ -77,6 +77,9 @@ std::shared_ptr<const engine::Backend> make_native_backend(void *given_device, v
     return std::make_shared<MetalBackend>(Device::of(device ? device : [queue device], queue));
 }
 
-void *device_of(void *queue) { return [static_cast<id<MTLCommandQueue>>(queue) device]; }
+void *device_of(void *queue) {
+    const autorelease_scope pool;
+    return [static_cast<id<MTLCommandQueue>>(queue) device];
+}
 
 } // namespace mpscnn::metal

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <string>
-#include <vector>
 
 #include "metal/caller_image.h"
 #include "metal/encoding.h"
@@ -15,7 +14,7 @@ namespace mpscnn::metal {
 
 namespace {
 
-static_assert(sizeof(PreprocessTaps) == 3 * sizeof(int) && sizeof(PreprocessParams) == 29 * sizeof(int));
+static_assert(sizeof(PreprocessParams) == 29 * sizeof(int));
 
 constexpr int most_components = 4;
 
@@ -111,38 +110,17 @@ vision::ImageView view_of(const PhotoTextures &photo) {
     return view;
 }
 
-/// The tables that the shader reads.
-struct Tables {
-    std::vector<PreprocessTaps> taps;
-    std::vector<float> weights;
-
-    void add(const vision::Axis &axis, vision::Filter filter, bool reversed) {
-        vision::Taps found;
-        for (int i = 0; i < axis.outputs; ++i) {
-            vision::compute_taps(axis, filter, i, found);
-            if (reversed) vision::mirror(axis, found);
-            taps.push_back({static_cast<unsigned int>(found.first),
-                            static_cast<unsigned int>(found.weights.size()),
-                            static_cast<unsigned int>(weights.size())});
-            weights.insert(weights.end(), found.weights.begin(), found.weights.end());
-        }
-    }
-};
-
-Tables tables_of(const PhotoTextures &photo, const vision::ImageView &view,
-                 const vision::Placement &placement, vision::Filter filter) {
+PhotoSampling sampling_of(const PhotoTextures &photo, const vision::ImageView &view,
+                          const vision::Placement &placement, vision::Filter filter) {
     const vision::Axis &across = placement.across.axis, &down = placement.down.axis;
-    const vision::Axis &columns = view.transposed() ? down : across,
-                       &rows = view.transposed() ? across : down;
-    const bool mirrored = view.columns_reversed(), upside_down = view.rows_reversed();
-    Tables tables;
-    tables.add(columns, filter, mirrored);
-    tables.add(rows, filter, upside_down);
-    if (!photo.chroma) return tables;
-    // The siting is horizontal in the stored photo.
-    tables.add(vision::chroma_axis(columns, vision::chroma_shift(photo.siting), mirrored), filter, mirrored);
-    tables.add(vision::chroma_axis(rows, 0.0, upside_down), filter, upside_down);
-    return tables;
+    const std::optional<vision::ChromaSiting> siting =
+        photo.chroma ? std::optional(photo.siting) : std::nullopt;
+    return {view.transposed() ? down : across,
+            view.transposed() ? across : down,
+            filter,
+            view.columns_reversed(),
+            view.rows_reversed(),
+            siting};
 }
 
 /// Of one image.
@@ -206,8 +184,8 @@ void encode_preprocess(id<MTLCommandBuffer> command_buffer, Device &device, cons
     const vision::Placement placement =
         vision::place(view, options, static_cast<int>(grid.height), static_cast<int>(grid.width));
     const PreprocessParams params = params_of(photo, view, placement, options, grid, image);
-    const Tables tables = tables_of(photo, view, placement, options.filter);
-    const auto taps = device.make_buffer(tables.taps), weights = device.make_buffer(tables.weights);
+    const PhotoTables tables =
+        device.photo_tables().get(device, sampling_of(photo, view, placement, options.filter));
 
     const std::string function = photo.chroma ? "preprocess_yuv_" : "preprocess_";
     Dispatch dispatch(command_buffer, "preprocess",
@@ -216,8 +194,8 @@ void encode_preprocess(id<MTLCommandBuffer> command_buffer, Device &device, cons
     dispatch.texture(destination, 1);
     if (photo.chroma) dispatch.texture(photo.chroma, 2);
     dispatch.bytes(std::as_bytes(std::span(&params, 1)), 0);
-    dispatch.buffer(taps.get(), 0, 1);
-    dispatch.buffer(weights.get(), 0, 2);
+    dispatch.buffer(tables.taps.get(), 0, 1);
+    dispatch.buffer(tables.weights.get(), 0, 2);
     dispatch.run(grid);
 }
 

@@ -21,6 +21,8 @@ struct Axis {
     int inputs;
     double start, extent;
     int outputs;
+
+    friend bool operator==(const Axis &, const Axis &) = default;
 };
 
 /// The inputs first, first + 1, ... of one output, with weights that sum to 1 and start and end with one that

@@ -22,7 +22,9 @@ from tolerance import (
 import mpscnn
 from mpscnn import CommandStatus, kernels
 
-STATISTICS = kernels.BatchNormalizationStatistics()
+
+def new_statistics() -> kernels.BatchNormalizationStatistics:
+    return kernels.BatchNormalizationStatistics()
 
 
 @given(seeds, st.booleans())
@@ -61,7 +63,7 @@ def statistics_of(*batches: Any, offset: float = 0.0) -> kernels.BatchNormalizat
     state = kernels.BatchNormalization(number_of_feature_channels=batches[0].shape[-1]).result_state()
     with QUEUE.command_buffer() as commands:
         for batch in batches:
-            STATISTICS.encode(commands, mpscnn.Image.from_numpy(batch + np.float32(offset)), state)
+            new_statistics().encode(commands, mpscnn.Image.from_numpy(batch + np.float32(offset)), state)
     return state
 
 
@@ -96,7 +98,7 @@ def test_normalization_with_a_state(images: int, channels: int, with_neuron: boo
     state = kernel.result_state()
     with QUEUE.command_buffer() as commands:
         source = mpscnn.Image.from_numpy(x)
-        STATISTICS.encode(commands, source, state)
+        new_statistics().encode(commands, source, state)
         result = kernel.encode(commands, source, batch_normalization_state=state)
     mean, variance = batch_statistics(x)[0, :, 0]
     y = batch_normalization(x, 0.5, mean, variance, gamma, beta)
@@ -146,7 +148,7 @@ def test_reset_is_for_what_is_encoded_later() -> None:
     with QUEUE.command_buffer() as commands:
         for x in (first, second):
             source = mpscnn.Image.from_numpy(x)
-            STATISTICS.encode(commands, source, state)
+            new_statistics().encode(commands, source, state)
             results.append(kernel.encode(commands, source, batch_normalization_state=state))
             state.reset()
     for x, result in zip((first, second), results, strict=True):
@@ -173,7 +175,7 @@ def test_states_before_there_are_statistics() -> None:
     commands = QUEUE.command_buffer()
     with pytest.raises(mpscnn.StateError, match="BatchNormalization: the batch normalization state has no"):
         kernel.encode(commands, source, batch_normalization_state=state)
-    STATISTICS.encode(commands, source, state)
+    new_statistics().encode(commands, source, state)
     with pytest.raises(mpscnn.StateError, match=r"the command buffer that .* was encoded into has not run"):
         state.mean.sum()
 
@@ -181,7 +183,7 @@ def test_states_before_there_are_statistics() -> None:
 def test_statistics_that_never_ran_are_an_error_of_the_buffer_that_needs_them() -> None:
     kernel = kernels.BatchNormalization(number_of_feature_channels=4)
     state, source = kernel.result_state(), image(0, 3, 3, 4)
-    STATISTICS.encode(QUEUE.command_buffer(), source, state)  # never committed
+    new_statistics().encode(QUEUE.command_buffer(), source, state)  # never committed
     commands = QUEUE.command_buffer()
     kernel.encode(commands, source, batch_normalization_state=state)
     commands.commit()
@@ -195,7 +197,7 @@ def test_a_state_in_use_cannot_be_read() -> None:
     state = kernels.BatchNormalization(number_of_feature_channels=4).result_state()
     gate = Gate(queue)
     commands = queue.command_buffer()
-    STATISTICS.encode(commands, image(0, 3, 3, 4), state)
+    new_statistics().encode(commands, image(0, 3, 3, 4), state)
     commands.commit()
     with pytest.raises(mpscnn.StateError, match="in use by a command buffer that has not completed"):
         state.mean.sum()
@@ -209,14 +211,14 @@ def test_a_state_belongs_to_the_queue_that_uses_it_first() -> None:
     state, source = kernel.result_state(), image(0, 3, 3, 4)
     own, other = mpscnn.CommandQueue("cpu", threads=1), mpscnn.CommandQueue("cpu", threads=1)
     with own.command_buffer() as commands:
-        STATISTICS.encode(commands, source, state)
+        new_statistics().encode(commands, source, state)
     with pytest.raises(mpscnn.StateError, match=r"Statistics: .* state belongs to another command queue"):
-        STATISTICS.encode(other.command_buffer(), source, state)
+        new_statistics().encode(other.command_buffer(), source, state)
     with pytest.raises(mpscnn.StateError, match=r"BatchNormalization: .* belongs to another command queue"):
         kernel.encode(other.command_buffer(), source, batch_normalization_state=state)
     del own, commands
     with other.command_buffer() as commands:  # once the first queue is gone
-        STATISTICS.encode(commands, source, state)
+        new_statistics().encode(commands, source, state)
 
 
 def test_a_kernel_and_its_state_may_go_once_they_are_encoded() -> None:
@@ -225,7 +227,7 @@ def test_a_kernel_and_its_state_may_go_once_they_are_encoded() -> None:
     state = kernel.result_state()
     commands = QUEUE.command_buffer()
     source = mpscnn.Image.from_numpy(x)
-    STATISTICS.encode(commands, source, state)
+    new_statistics().encode(commands, source, state)
     result = kernel.encode(commands, source, batch_normalization_state=state)
     del kernel, state, source
     commands.commit()
@@ -240,15 +242,15 @@ def test_temporary_images_count_what_statistics_read() -> None:
     commands = QUEUE.command_buffer()
     copy = kernels.Slice(destination_image_allocator=kernels.allocate_temporary_image)
     between = copy.encode(commands, image(0, 3, 3, 4))
-    STATISTICS.encode(commands, between, state)
+    new_statistics().encode(commands, between, state)
     with pytest.raises(mpscnn.StateError, match=r"source: temporary image .* has a read_count of 0"):
-        STATISTICS.encode(commands, between, state)
+        new_statistics().encode(commands, between, state)
 
 
 def test_channels_that_do_not_fit_the_state_are_refused() -> None:
     state = kernels.BatchNormalization(number_of_feature_channels=4).result_state()
     with pytest.raises(mpscnn.ShapeError, match=r"the .* state has 4 feature channels, the kernel 5"):
-        STATISTICS.encode(QUEUE.command_buffer(), image(0, 3, 3, 5), state)
+        new_statistics().encode(QUEUE.command_buffer(), image(0, 3, 3, 5), state)
     kernel = kernels.BatchNormalization(number_of_feature_channels=5)
     with pytest.raises(mpscnn.ShapeError, match=r"the .* state has 4 feature channels, the kernel 5"):
         kernel.encode(QUEUE.command_buffer(), image(0, 3, 3, 5), batch_normalization_state=state)
@@ -274,16 +276,22 @@ def test_statistics_of_what_is_not_there_are_refused(properties: dict[str, Any],
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda c, x: STATISTICS.encode(c, x, None), "expected a BatchNormalizationState, got NoneType"),
-        (lambda c, x: STATISTICS.encode(c, None, None), "expected an Image, got NoneType"),
-        (lambda c, x: STATISTICS.encode(None, x, None), "expected a CommandBuffer, got NoneType"),
+        (
+            lambda c, x: new_statistics().encode(c, x, None),
+            "expected a BatchNormalizationState, got NoneType",
+        ),
+        (lambda c, x: new_statistics().encode(c, None, None), "expected an Image, got NoneType"),
+        (lambda c, x: new_statistics().encode(None, x, None), "expected a CommandBuffer, got NoneType"),
         (
             lambda c, x: kernels.BatchNormalization([0], [1]).encode(c, x, batch_normalization_state=3),
             "expected a BatchNormalizationState, got int",
         ),
-        (lambda c, x: kernels.BatchNormalizationState(STATISTICS), "expected a BatchNormalization, got"),
         (
-            lambda c, x: STATISTICS.destination_image_descriptor(x),
+            lambda c, x: kernels.BatchNormalizationState(new_statistics()),
+            "expected a BatchNormalization, got",
+        ),
+        (
+            lambda c, x: new_statistics().destination_image_descriptor(x),
             "writes a batch normalization state and no",
         ),
         (
@@ -309,7 +317,7 @@ def test_arguments_are_checked(call: Callable[[Any, Any], object], message: str)
 def test_a_batch_has_one_size() -> None:
     state = kernels.BatchNormalization(number_of_feature_channels=4).result_state()
     with pytest.raises(mpscnn.ShapeError, match="must have one size and format"):
-        STATISTICS.encode_batch(QUEUE.command_buffer(), [image(0, 2, 2, 4), image(0, 2, 3, 4)], state)
+        new_statistics().encode_batch(QUEUE.command_buffer(), [image(0, 2, 2, 4), image(0, 2, 3, 4)], state)
 
 
 def test_without_a_state_mean_and_variance_are_needed() -> None:
@@ -324,7 +332,7 @@ def test_a_committed_buffer_takes_no_statistics() -> None:
     with QUEUE.command_buffer() as commands:
         pass
     with pytest.raises(mpscnn.StateError, match="has been committed already"):
-        STATISTICS.encode(commands, image(0, 2, 2, 4), state)
+        new_statistics().encode(commands, image(0, 2, 2, 4), state)
 
 
 def test_parameters_are_reloaded_for_what_is_encoded_later() -> None:

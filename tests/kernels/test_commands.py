@@ -19,7 +19,11 @@ from kernels.index_rule import Gate, normal
 import mpscnn
 from mpscnn import CommandStatus, kernels
 
-ADD_ONE = kernels.Neuron(kernels.NeuronDescriptor("linear", 1.0, 1.0))
+
+def add_one() -> kernels.Neuron:
+    return kernels.Neuron(kernels.NeuronDescriptor("linear", 1.0, 1.0))
+
+
 X = normal(0, (6, 7, 8))
 
 
@@ -34,7 +38,7 @@ def test_states_of_a_command_buffer(queue: mpscnn.CommandQueue) -> None:
     assert commands.status == CommandStatus.NOT_ENQUEUED
     commands.enqueue()
     assert commands.status == CommandStatus.ENQUEUED
-    result = ADD_ONE.encode(commands, mpscnn.Image.from_numpy(X))
+    result = add_one().encode(commands, mpscnn.Image.from_numpy(X))
     commands.commit()
     assert commands.status == CommandStatus.COMMITTED
     gate.opened.set()
@@ -47,7 +51,7 @@ def test_states_of_a_command_buffer(queue: mpscnn.CommandQueue) -> None:
 def test_nothing_runs_before_commit(queue: mpscnn.CommandQueue) -> None:
     commands = queue.command_buffer()
     source = mpscnn.Image.from_numpy(X)
-    result = ADD_ONE.encode(commands, source)
+    result = add_one().encode(commands, source)
     queue.wait()
     assert not result.numpy().any()
     source.numpy()[...] = 0  # what is read is what the source holds when the work runs
@@ -73,8 +77,8 @@ def test_properties_are_copied_when_a_kernel_is_encoded(queue: mpscnn.CommandQue
 def test_images_may_go_once_they_are_encoded(queue: mpscnn.CommandQueue) -> None:
     commands = queue.command_buffer()
     source = mpscnn.Image.from_numpy(X)
-    middle = ADD_ONE.encode(commands, source)
-    result = ADD_ONE.encode(commands, middle)
+    middle = add_one().encode(commands, source)
+    result = add_one().encode(commands, middle)
     del source, middle
     gc.collect()
     commands.commit()
@@ -113,7 +117,7 @@ def test_handlers_are_functions(queue: mpscnn.CommandQueue) -> None:
 def test_handlers_run_before_wait_returns(queue: mpscnn.CommandQueue) -> None:
     seen: list[Any] = []
     commands = queue.command_buffer()
-    result = ADD_ONE.encode(commands, mpscnn.Image.from_numpy(X))
+    result = add_one().encode(commands, mpscnn.Image.from_numpy(X))
     commands.add_completed_handler(lambda done: seen.append((done, done.status, result.numpy()[0, 0, 0])))
     commands.add_completed_handler(lambda done: seen.append(threading.current_thread()))
     commands.commit()
@@ -184,8 +188,8 @@ def test_a_failure_is_an_error_of_its_buffer_alone(queue: mpscnn.CommandQueue) -
     session = network.compile(device="cpu").session(threads=1)
     failing, after = queue.command_buffer(), queue.command_buffer()
     result = session.encode(failing, mpscnn.Image.from_numpy(X))
-    untouched = ADD_ONE.encode(failing, mpscnn.Image.from_numpy(X))
-    fine = ADD_ONE.encode(after, mpscnn.Image.from_numpy(X))
+    untouched = add_one().encode(failing, mpscnn.Image.from_numpy(X))
+    fine = add_one().encode(after, mpscnn.Image.from_numpy(X))
     statuses: list[CommandStatus] = []
     failing.add_completed_handler(lambda done: statuses.append(done.status))
     with busy(session):
@@ -247,7 +251,7 @@ def test_a_block_may_commit_itself(queue: mpscnn.CommandQueue) -> None:
         mpscnn.CommandBuffer.commit,
         mpscnn.CommandBuffer.enqueue,
         lambda commands: commands.add_completed_handler(print),
-        lambda commands: ADD_ONE.encode(commands, mpscnn.Image.from_numpy(X)),
+        lambda commands: add_one().encode(commands, mpscnn.Image.from_numpy(X)),
     ],
 )
 def test_a_committed_buffer_takes_nothing_more(
@@ -275,7 +279,7 @@ def test_images_in_use_cannot_be_touched(queue: mpscnn.CommandQueue) -> None:
     gate = Gate(queue)
     commands = queue.command_buffer()
     source = mpscnn.Image.from_numpy(X)
-    result = ADD_ONE.encode(commands, source)
+    result = add_one().encode(commands, source)
     commands.commit()
     for image in (source, result):
         with pytest.raises(mpscnn.StateError, match="in use by a command buffer that has not completed"):
@@ -290,7 +294,7 @@ def test_a_queue_finishes_what_is_committed_before_it_goes() -> None:
     results = []
     for _ in range(5):
         commands = queue.command_buffer()
-        results.append(ADD_ONE.encode(commands, mpscnn.Image.from_numpy(X)))
+        results.append(add_one().encode(commands, mpscnn.Image.from_numpy(X)))
         commands.commit()
     del queue, commands
     gc.collect()
@@ -303,7 +307,7 @@ def test_queues_of_several_threads_run_at_once() -> None:
         queue = mpscnn.CommandQueue("cpu", threads=1)
         for i in range(50):
             with queue.command_buffer() as commands:
-                image = ADD_ONE.encode(commands, mpscnn.Image.from_numpy(X + np.float32(i)))
+                image = add_one().encode(commands, mpscnn.Image.from_numpy(X + np.float32(i)))
             results.append(image.numpy())
 
     collected: list[list[Any]] = [[] for _ in range(4)]
@@ -325,9 +329,9 @@ def test_a_network_between_kernels(queue: mpscnn.CommandQueue) -> None:
     network.initialize_weights()
     session = network.compile(device="cpu").session(threads=1)
     with queue.command_buffer() as commands:
-        images = session.encode(commands, ADD_ONE.encode(commands, mpscnn.Image.from_numpy(X)))
+        images = session.encode(commands, add_one().encode(commands, mpscnn.Image.from_numpy(X)))
         assert isinstance(images, dict)
-        after = ADD_ONE.encode(commands, images["dense"])
+        after = add_one().encode(commands, images["dense"])
     expected = session.run((X + 1)[None])
     assert isinstance(expected, dict)
     np.testing.assert_array_equal(images["conv"].numpy(), expected["conv"][0])

@@ -153,7 +153,8 @@ def test_arrays_that_do_not_fit_a_region_are_refused() -> None:
 # ---- Temporary images ----------------------------------------------------------------------------------------
 
 
-COPY = kernels.Neuron(kernels.NeuronDescriptor("linear", 1.0, 0.0))
+def new_copy() -> kernels.Neuron:
+    return kernels.Neuron(kernels.NeuronDescriptor("linear", 1.0, 0.0))
 
 
 @pytest.fixture
@@ -166,11 +167,11 @@ def test_every_kernel_that_reads_takes_one_from_the_count(commands: mpscnn.Comma
     temporary = mpscnn.TemporaryImage(commands, 4, 3, 5)
     assert temporary.read_count == 1
     temporary.read_count = 2
-    COPY.encode(commands, source, temporary)
+    new_copy().encode(commands, source, temporary)
     assert temporary.read_count == 2
-    first = COPY.encode(commands, temporary)
+    first = new_copy().encode(commands, temporary)
     assert temporary.read_count == 1
-    second = COPY.encode(commands, temporary)
+    second = new_copy().encode(commands, temporary)
     assert temporary.read_count == 0
     commands.commit()
     commands.wait()
@@ -180,12 +181,12 @@ def test_every_kernel_that_reads_takes_one_from_the_count(commands: mpscnn.Comma
 
 def test_a_used_up_temporary_image_is_gone(commands: mpscnn.CommandBuffer) -> None:
     source = mpscnn.Image.from_numpy(normal(0, (3, 4, 5)))
-    temporary = COPY.encode(commands, source, mpscnn.TemporaryImage(commands, 4, 3, 5, label="t"))
-    COPY.encode(commands, temporary)
+    temporary = new_copy().encode(commands, source, mpscnn.TemporaryImage(commands, 4, 3, 5, label="t"))
+    new_copy().encode(commands, temporary)
     with pytest.raises(mpscnn.StateError, match=r"source: temporary image 't' .* has a read_count of 0"):
-        COPY.encode(commands, temporary)
+        new_copy().encode(commands, temporary)
     with pytest.raises(mpscnn.StateError, match=r"destination: temporary image 't' .* has a read_count of 0"):
-        COPY.encode(commands, source, temporary)
+        new_copy().encode(commands, source, temporary)
     assert isinstance(temporary, mpscnn.TemporaryImage)
     with pytest.raises(mpscnn.StateError, match="read_count has reached 0"):
         temporary.read_count = 1
@@ -193,9 +194,9 @@ def test_a_used_up_temporary_image_is_gone(commands: mpscnn.CommandBuffer) -> No
 
 def test_a_refused_encode_leaves_the_count_alone(commands: mpscnn.CommandBuffer) -> None:
     source = mpscnn.Image.from_numpy(normal(0, (3, 4, 5)))
-    temporary = COPY.encode(commands, source, mpscnn.TemporaryImage(commands, 4, 3, 5))
+    temporary = new_copy().encode(commands, source, mpscnn.TemporaryImage(commands, 4, 3, 5))
     with pytest.raises(mpscnn.ShapeError, match="feature channels"):
-        COPY.encode(commands, temporary, mpscnn.Image(4, 3, 2))
+        new_copy().encode(commands, temporary, mpscnn.Image(4, 3, 2))
     assert isinstance(temporary, mpscnn.TemporaryImage)
     assert temporary.read_count == 1
 
@@ -204,7 +205,7 @@ def test_a_discarded_temporary_image_is_gone(commands: mpscnn.CommandBuffer) -> 
     temporary = mpscnn.TemporaryImage(commands, 4, 3, 5)
     temporary.read_count = 0
     with pytest.raises(mpscnn.StateError, match="read_count of 0"):
-        COPY.encode(commands, temporary)
+        new_copy().encode(commands, temporary)
 
 
 def test_a_negative_read_count_is_refused(commands: mpscnn.CommandBuffer) -> None:
@@ -215,7 +216,7 @@ def test_a_negative_read_count_is_refused(commands: mpscnn.CommandBuffer) -> Non
 def test_a_temporary_image_belongs_to_one_command_buffer(commands: mpscnn.CommandBuffer) -> None:
     temporary = mpscnn.TemporaryImage(commands, 4, 3, 5)
     with pytest.raises(mpscnn.StateError, match="belongs to another command buffer"):
-        COPY.encode(commands.queue.command_buffer(), temporary)
+        new_copy().encode(commands.queue.command_buffer(), temporary)
 
 
 def test_programs_cannot_look_into_a_temporary_image(commands: mpscnn.CommandBuffer) -> None:
@@ -249,7 +250,7 @@ def test_results_can_be_temporary() -> None:
     with mpscnn.CommandQueue("cpu").command_buffer() as commands:
         halves = pool.encode(commands, mpscnn.Image.from_numpy(x))
         assert isinstance(halves, mpscnn.TemporaryImage)
-        result = COPY.encode(commands, halves)
+        result = new_copy().encode(commands, halves)
     pool.destination_image_allocator = kernels.allocate_image
     np.testing.assert_array_equal(result.numpy()[None], encode(pool, x))
 

@@ -4,9 +4,9 @@
 
 writes apple_api.tsv anew from mps_api.json and metal_api.json in FOLDER, which describe Apple's headers of Metal and
 MPS. Each line is a class, selector, value, ...: its declaration, and the versions of macOS that introduced and, if
-any, deprecated it. Lines of Foundation, Core Video and Core Graphics, whose headers are not described there, stay as
-they are: they are written by hand and have no declaration. Reading sources takes libclang (pip install
-libclang==16.0.6) and GNUstep's headers.
+any, deprecated it. Lines of Foundation, Grand Central Dispatch, Core Video and Core Graphics, whose headers are not
+described there, stay as they are: they are written by hand and have no declaration. Reading sources takes libclang
+(pip install libclang==16.0.6) and GNUstep's headers.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[2]
 HEADERS = PROJECT / "tests" / "metal_emulation" / "headers"
+DISPATCH = HEADERS / "dispatch"
 PUBLIC_HEADER = PROJECT / "cpp" / "include" / "mpscnn" / "metal.h"
 TABLE = Path(__file__).with_name("apple_api.tsv")
 GNUSTEP = Path("/usr/include/GNUstep")
 UNDESCRIBED = (
     str(GNUSTEP),
-    *(str(HEADERS / framework) for framework in ("CoreGraphics", "CoreVideo", "IOSurface")),
+    *(str(HEADERS / framework) for framework in ("CoreGraphics", "CoreVideo", "IOSurface", "dispatch")),
 )
 OLDEST_MACOS = (11, 0)
 
@@ -366,7 +367,7 @@ class Declarations:
 
 def is_undescribed(name: str) -> bool:
     """Whether it is Foundation's, Core Video's, Core Graphics', or of what they are made of."""
-    return re.search(r"(^|[ \[])(NS|k?C[FGV]|IOSurface|OSType)", name) is not None
+    return re.search(r"(^|[ \[])(NS|dispatch_|k?C[FGV]|IOSurface|OSType)", name) is not None
 
 
 def table_of(uses: list[Use], known: Mapping[str, Entry], folder: Path) -> str:

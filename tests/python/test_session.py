@@ -236,6 +236,16 @@ def test_devices_precisions_and_threads_are_checked() -> None:
             network.compile().session(threads=threads)  # type: ignore[arg-type]
 
 
+def test_texts_with_a_nul_are_refused() -> None:
+    """C would see what stands before it: "cpu"."""
+    network = small_network()
+    for options in ({"device": "cpu\0x"}, {"precision": "float32\0"}, {"device": "\0"}):
+        with pytest.raises(mpscnn.ParameterError, match=r"\.\.\.' has a NUL at position \d"):
+            network.compile(**options)
+    with pytest.raises(mpscnn.ParameterError, match="has a NUL at position 3"):
+        mpscnn.Image(2, 2, 3, label="pho\0to")
+
+
 def test_missing_weights_are_named() -> None:
     network = mpscnn.Network(input=(8, 8, 3))
     network.output(network.conv2d(network.input, 4, 3, name="first"))

@@ -19,8 +19,9 @@ public:
              std::span<const float> anchors = {}) {
         require_fours(anchors, "anchors");
         mpscnn_detector *handle = nullptr;
-        detail::check(mpscnn_detector_create(settings.c_str(), input_height, input_width, anchors.data(),
-                                             static_cast<std::int64_t>(anchors.size() / 4), &handle));
+        detail::check(mpscnn_detector_create(detail::c_string(settings), input_height, input_width,
+                                             anchors.data(), static_cast<std::int64_t>(anchors.size() / 4),
+                                             &handle));
         handle_.reset(handle);
     }
 

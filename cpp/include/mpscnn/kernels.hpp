@@ -57,7 +57,7 @@ public:
         return {0, 0, 0, 0, size.number_of_images, size.height, size.width, size.feature_channels};
     }
     void set_label(const std::string &label) {
-        detail::check(mpscnn_feature_image_set_label(get(), label.c_str()));
+        detail::check(mpscnn_feature_image_set_label(get(), detail::c_string(label)));
     }
 
     std::int64_t read_count() const {
@@ -188,7 +188,7 @@ public:
     explicit CommandQueue(const QueueOptions &options = {}) {
         mpscnn_queue_options raw{};
         raw.size = sizeof raw;
-        raw.device = options.device.c_str();
+        raw.device = detail::c_string(options.device);
         raw.threads = options.threads;
         mpscnn_queue *handle = nullptr;
         detail::check(mpscnn_queue_create(&raw, &handle));
@@ -257,12 +257,14 @@ class Kernel {
 public:
     explicit Kernel(const std::string &name, const std::string &properties = {}) {
         mpscnn_kernel *handle = nullptr;
-        detail::check(mpscnn_kernel_create(name.c_str(), detail::or_null(properties), &handle));
+        detail::check(mpscnn_kernel_create(detail::c_string(name), detail::or_null(properties), &handle));
         handle_.reset(handle);
     }
 
     /// JSON objects.
-    void set(const std::string &properties) { detail::check(mpscnn_kernel_set(get(), properties.c_str())); }
+    void set(const std::string &properties) {
+        detail::check(mpscnn_kernel_set(get(), detail::c_string(properties)));
+    }
     std::string properties() const { return detail::text_of(mpscnn_kernel_get, get()); }
     /// JSON, see mpscnn_kernel_weights.
     std::string weights() const { return detail::text_of(mpscnn_kernel_weights, get()); }
@@ -270,18 +272,18 @@ public:
                     const Quantization &quantization = {}) {
         if (quantization.scales.size() != quantization.zero_points.size())
             throw ParameterError(role + ": scales and zero points differ in number");
-        detail::check(mpscnn_kernel_set_weight(get(), role.c_str(), &tensor, quantization.scales.data(),
-                                               quantization.zero_points.data(),
+        detail::check(mpscnn_kernel_set_weight(get(), detail::c_string(role), &tensor,
+                                               quantization.scales.data(), quantization.zero_points.data(),
                                                detail::count(quantization.scales.size())));
     }
     /// As if it had never been set.
     void remove_weight(const std::string &role) {
-        detail::check(mpscnn_kernel_remove_weight(get(), role.c_str()));
+        detail::check(mpscnn_kernel_remove_weight(get(), detail::c_string(role)));
     }
     /// Refers to memory of the kernel, until the weight is set again or removed.
     mpscnn_tensor weight(const std::string &role) const {
         mpscnn_tensor tensor{};
-        detail::check(mpscnn_kernel_get_weight(get(), role.c_str(), &tensor));
+        detail::check(mpscnn_kernel_get_weight(get(), detail::c_string(role), &tensor));
         return tensor;
     }
 
@@ -340,8 +342,9 @@ public:
     CustomKernel(const std::string &source, const std::string &function, const std::string &constants = {},
                  const std::string &device = "metal") {
         mpscnn_custom_kernel *handle = nullptr;
-        detail::check(mpscnn_custom_kernel_create(source.c_str(), function.c_str(),
-                                                  detail::or_null(constants), device.c_str(), &handle));
+        detail::check(mpscnn_custom_kernel_create(detail::c_string(source), detail::c_string(function),
+                                                  detail::or_null(constants), detail::c_string(device),
+                                                  &handle));
         handle_.reset(handle);
     }
 

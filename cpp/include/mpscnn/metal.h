@@ -110,8 +110,8 @@ typedef struct mpscnn_metal_photo_options {
  * float, not sRGB. With `chroma`, of two components (blue and red differences), half the width and half the
  * height, rounded up, it is the luma: the planes of a video frame (420v, 420f). `chroma` and `options` may be
  * NULL. `destination` has 1 or 3 feature channels in Float16 or Float32; its image number `image` is written.
- * `preprocess` is as for mpscnn_preprocess, but not with the fit "digit". Shaders are kept as long as a
- * program for the device.
+ * `preprocess` is as for mpscnn_preprocess, but not with the fit "digit". Shaders, and what was computed
+ * for frames of the last few sizes, are kept as long as a program for the device.
  *
  * MPSCNN_ERROR_PARAMETER: an object is nil or of another device, format, kind or usage, a setting is not
  * allowed, or `pixels` is the destination's texture. MPSCNN_ERROR_SHAPE: extents or feature channels.
@@ -209,24 +209,24 @@ inline void preprocess(id<MTLCommandBuffer> commands, id<MTLTexture> pixels, id<
                        const std::string &preprocess, MPSImage *destination,
                        const TextureOptions &options = {}, int image = 0) {
     const auto raw = detail::c_options(options);
-    detail::check(
-        mpscnn_metal_preprocess(commands, pixels, chroma, &raw, preprocess.c_str(), destination, image));
+    detail::check(mpscnn_metal_preprocess(commands, pixels, chroma, &raw, detail::c_string(preprocess),
+                                          destination, image));
 }
 
 /// See mpscnn_metal_preprocess_buffer.
 inline void preprocess(id<MTLCommandBuffer> commands, CVPixelBufferRef photo, const std::string &preprocess,
                        MPSImage *destination, const TextureOptions &options = {}, int image = 0) {
     const auto raw = detail::c_options(options);
-    detail::check(
-        mpscnn_metal_preprocess_buffer(commands, photo, &raw, preprocess.c_str(), destination, image));
+    detail::check(mpscnn_metal_preprocess_buffer(commands, photo, &raw, detail::c_string(preprocess),
+                                                 destination, image));
 }
 
 /// See mpscnn_metal_preprocess_image.
 inline void preprocess(id<MTLCommandBuffer> commands, CGImageRef photo, const std::string &preprocess,
                        MPSImage *destination, const TextureOptions &options = {}, int image = 0) {
     const auto raw = detail::c_options(options);
-    detail::check(
-        mpscnn_metal_preprocess_image(commands, photo, &raw, preprocess.c_str(), destination, image));
+    detail::check(mpscnn_metal_preprocess_image(commands, photo, &raw, detail::c_string(preprocess),
+                                                destination, image));
 }
 
 /// For the image of output `index`, see mpscnn_metal_output_image.

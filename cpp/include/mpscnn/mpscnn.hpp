@@ -120,7 +120,15 @@ inline int count(std::size_t size) {
     return static_cast<int>(size);
 }
 
-inline const char *or_null(const std::string &text) { return text.empty() ? nullptr : text.c_str(); }
+/// For the library, where a NUL ends the text.
+inline const char *c_string(const std::string &text) {
+    if (const std::size_t position = text.find('\0'); position != text.npos)
+        throw ParameterError("the text '" + text.substr(0, position) + "...' has a NUL at position " +
+                             std::to_string(position) + "; names, paths and settings have none");
+    return text.c_str();
+}
+
+inline const char *or_null(const std::string &text) { return text.empty() ? nullptr : c_string(text); }
 
 } // namespace detail
 
@@ -211,7 +219,7 @@ namespace detail {
 
 inline mpscnn_convolve_options c_options(const ConvolveOptions &options) {
     return {sizeof(mpscnn_convolve_options),    options.axes,      static_cast<int>(options.mode),
-            static_cast<int>(options.boundary), options.correlate, options.device.c_str()};
+            static_cast<int>(options.boundary), options.correlate, detail::c_string(options.device)};
 }
 
 } // namespace detail
@@ -422,11 +430,11 @@ namespace detail {
 /// What `function`, called with the options and where the program goes, compiles.
 template <class Function> Program compile(const CompileOptions &options, Function function) {
     std::vector<const char *> outputs;
-    for (const std::string &name : options.outputs) outputs.push_back(name.c_str());
+    for (const std::string &name : options.outputs) outputs.push_back(detail::c_string(name));
     mpscnn_compile_options raw{};
     raw.size = sizeof raw;
-    raw.device = options.device.c_str();
-    raw.precision = options.precision.c_str();
+    raw.device = detail::c_string(options.device);
+    raw.precision = detail::c_string(options.precision);
     raw.outputs = outputs.empty() ? nullptr : outputs.data();
     raw.output_count = count(outputs.size());
     mpscnn_program *program = nullptr;
@@ -474,7 +482,7 @@ public:
 
     static Graph create(const std::string &name) {
         mpscnn_graph *handle = nullptr;
-        detail::check(mpscnn_graph_create(name.c_str(), &handle));
+        detail::check(mpscnn_graph_create(detail::c_string(name), &handle));
         return Graph(handle);
     }
     static Graph from_json(std::string_view json) {
@@ -485,17 +493,17 @@ public:
 
     Value add_input(const std::string &name, std::span<const std::int64_t> shape) {
         Value value = 0;
-        detail::check(
-            mpscnn_graph_add_input(get(), name.c_str(), shape.data(), detail::count(shape.size()), &value));
+        detail::check(mpscnn_graph_add_input(get(), detail::c_string(name), shape.data(),
+                                             detail::count(shape.size()), &value));
         return value;
     }
     /// `attributes` and `activation` are JSON objects; empty: defaults, no activation.
     Value add_node(const std::string &operation, const std::string &name, std::span<const Value> inputs,
                    const std::string &attributes = {}, const std::string &activation = {}) {
         Value value = 0;
-        detail::check(mpscnn_graph_add_node(get(), operation.c_str(), name.c_str(), inputs.data(),
-                                            detail::count(inputs.size()), detail::or_null(attributes),
-                                            detail::or_null(activation), &value));
+        detail::check(mpscnn_graph_add_node(
+            get(), detail::c_string(operation), detail::c_string(name), inputs.data(),
+            detail::count(inputs.size()), detail::or_null(attributes), detail::or_null(activation), &value));
         return value;
     }
     void mark_output(Value value) { detail::check(mpscnn_graph_mark_output(get(), value)); }
@@ -514,7 +522,7 @@ public:
             throw ShapeError(layer + "." + role + ": " + std::to_string(quantization.scales.size()) +
                              " scales, but " + std::to_string(quantization.zero_points.size()) +
                              " zero points");
-        detail::check(mpscnn_graph_set_weight(get(), layer.c_str(), role.c_str(), &tensor,
+        detail::check(mpscnn_graph_set_weight(get(), detail::c_string(layer), detail::c_string(role), &tensor,
                                               quantization.scales.data(), quantization.zero_points.data(),
                                               static_cast<std::int64_t>(quantization.scales.size())));
     }
@@ -522,8 +530,8 @@ public:
         Weight weight{};
         const float *scales = nullptr, *zero_points = nullptr;
         std::int64_t count = 0;
-        detail::check(mpscnn_graph_get_weight(get(), layer.c_str(), role.c_str(), &weight.tensor, &scales,
-                                              &zero_points, &count));
+        detail::check(mpscnn_graph_get_weight(get(), detail::c_string(layer), detail::c_string(role),
+                                              &weight.tensor, &scales, &zero_points, &count));
         weight.quantization = {{scales, scales + count}, {zero_points, zero_points + count}};
         return weight;
     }
@@ -632,12 +640,13 @@ inline void preprocess(const ImageView &image, const std::string &preprocess, in
     if (static_cast<std::int64_t>(output.size()) != needed)
         throw ShapeError("preprocess: the output has " + std::to_string(output.size()) +
                          " floats, needed are " + std::to_string(needed));
-    detail::check(mpscnn_preprocess(image.get(), preprocess.c_str(), height, width, channels, output.data()));
+    detail::check(
+        mpscnn_preprocess(image.get(), detail::c_string(preprocess), height, width, channels, output.data()));
 }
 
 /// The description `preprocess`, for a network input of 1 or 3 channels, with every field filled in, checked.
 inline std::string describe_preprocess(const std::string &preprocess, int channels = 3) {
-    return detail::text_of(mpscnn_preprocess_describe, preprocess.c_str(), channels);
+    return detail::text_of(mpscnn_preprocess_describe, detail::c_string(preprocess), channels);
 }
 
 // ---- Models
@@ -738,13 +747,13 @@ class ModelFile {
 public:
     static ModelFile load(const std::string &path) {
         mpscnn_model *handle = nullptr;
-        detail::check(mpscnn_model_load(path.c_str(), &handle));
+        detail::check(mpscnn_model_load(detail::c_string(path), &handle));
         return ModelFile(handle);
     }
     /// From memory, which is copied; `origin` names it in messages.
     static ModelFile parse(std::span<const std::byte> bytes, const std::string &origin) {
         mpscnn_model *handle = nullptr;
-        detail::check(mpscnn_model_parse(bytes.data(), bytes.size(), origin.c_str(), &handle));
+        detail::check(mpscnn_model_parse(bytes.data(), bytes.size(), detail::c_string(origin), &handle));
         return ModelFile(handle);
     }
 

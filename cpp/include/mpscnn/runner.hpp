@@ -85,8 +85,9 @@ public:
     FrameNumber submit(const ImageView &photo, const std::string &preprocess,
                        std::span<const mpscnn_tensor> outputs, Handler done) {
         return hand_over(std::move(done), [&](void *context, FrameNumber *number) {
-            return mpscnn_runner_submit_photo(get(), photo.get(), preprocess.c_str(), outputs.data(),
-                                              detail::count(outputs.size()), handle_frame, context, number);
+            return mpscnn_runner_submit_photo(get(), photo.get(), detail::c_string(preprocess),
+                                              outputs.data(), detail::count(outputs.size()), handle_frame,
+                                              context, number);
         });
     }
 

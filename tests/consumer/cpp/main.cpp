@@ -146,6 +146,8 @@ void refuse() {
     expect_thrown<mpscnn::ShapeError>([&] { session.run(input, output); }, "'image'");
     expect_thrown<mpscnn::DeviceError>([&] { (void)graph.compile({.device = "metal"}); }, "cpu");
     expect_thrown<mpscnn::ParameterError>([&] { (void)graph.compile({.device = "abacus"}); }, "abacus");
+    expect_thrown<mpscnn::ParameterError>([&] { (void)graph.compile({.device = std::string("cpu\0x", 5)}); },
+                                          "'cpu...' has a NUL at position 3");
     expect_thrown<mpscnn::WeightsError>([] { (void)mpscnn::Model::load("no such file"); }, "no such file");
     expect_thrown<mpscnn::Error>([] { (void)mpscnn::Graph::from_json("{"); }, "");
 }

@@ -259,6 +259,7 @@ void work_off(const std::shared_ptr<QueueState> &state) {
 
 - (void)announceTemporaryBytes:(NSUInteger)bytes {
     announcedBytes_ = std::max(announcedBytes_, bytes);
+    switches().announced_bytes = static_cast<long>(bytes);
 }
 
 - (void)takeTemporaryBytes:(NSUInteger)bytes {

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <span>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -28,10 +29,23 @@ std::string contents_of(const fs::path &path) {
     return text.str();
 }
 
-std::uint64_t fnv1a(const std::string &text) {
+fs::path cache_directory() {
+    const fs::path cache = fs::temp_directory_path() / ("metal_emulation_" + std::to_string(getuid()));
+    fs::create_directories(cache);
+    return cache;
+}
+
+std::uint64_t fnv1a(std::string_view text) {
     std::uint64_t hash = 0xcbf29ce484222325;
     for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
     return hash;
+}
+
+std::string name_of(std::string_view contents) {
+    char name[40];
+    std::snprintf(name, sizeof name, "%016llx-%zu", static_cast<unsigned long long>(fnv1a(contents)),
+                  contents.size());
+    return name;
 }
 
 // Source, options, flags and the compiler itself: a change of any makes another library.
@@ -42,9 +56,7 @@ std::string key_of(const std::string &source, const std::vector<std::string> &op
          fs::recursive_directory_iterator(fs::path(METAL_EMULATION_COMPILE).parent_path()))
         if (entry.is_regular_file())
             all += entry.path().string() + std::to_string(entry.last_write_time().time_since_epoch().count());
-    char name[40];
-    std::snprintf(name, sizeof name, "%016llx-%zu", static_cast<unsigned long long>(fnv1a(all)), all.size());
-    return name;
+    return name_of(all);
 }
 
 int run(const std::vector<std::string> &command, const fs::path &messages) {
@@ -73,8 +85,7 @@ int run(const std::vector<std::string> &command, const fs::path &messages) {
 } // namespace
 
 std::string compile_source(const std::string &source, const std::vector<std::string> &options) {
-    const fs::path cache = fs::temp_directory_path() / ("metal_emulation_" + std::to_string(getuid()));
-    const fs::path library = cache / (key_of(source, options) + ".metallib");
+    const fs::path library = cache_directory() / (key_of(source, options) + ".metallib");
     if (fs::exists(library)) return library;
 
     // Compiled in an empty directory: an include of a file beside the shader, which a Mac would not find,
@@ -82,7 +93,6 @@ std::string compile_source(const std::string &source, const std::vector<std::str
     char name[] = "/tmp/metal_emulation_XXXXXX";
     if (!mkdtemp(name)) throw std::runtime_error("no temporary directory for the compiler");
     const fs::path work = name;
-    fs::create_directories(cache);
     fs::create_directory(work / "empty");
     const fs::path file = work / "program_source.metal";
     std::ofstream(file, std::ios::binary) << source;
@@ -97,6 +107,20 @@ std::string compile_source(const std::string &source, const std::vector<std::str
     fs::remove_all(work);
     if (status)
         throw std::runtime_error(messages.empty() ? "the shader compiler could not be run" : messages);
+    return library;
+}
+
+std::string library_file(std::span<const std::byte> bytes) {
+    const std::string_view contents(reinterpret_cast<const char *>(bytes.data()), bytes.size());
+    const fs::path library = cache_directory() / (name_of(contents) + ".metallib");
+    if (fs::exists(library)) return library;
+    // Complete before it has its name: other processes may look for it now.
+    std::string unfinished = library.string() + "-XXXXXX";
+    const int file = mkstemp(unfinished.data());
+    if (file < 0) throw std::runtime_error("no temporary file for a library");
+    close(file);
+    std::ofstream(unfinished, std::ios::binary) << contents;
+    fs::rename(unfinished, library);
     return library;
 }
 

@@ -1,4 +1,5 @@
 #import "metal/command_buffer.h"
+#import "metal/data.h"
 #import "metal/library.h"
 #import "metal/pixel_format.h"
 #import "metal/reflection.h"
@@ -182,6 +183,11 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
 - (id<MTLLibrary>)newLibraryWithURL:(NSURL *)url error:(NSError **)error {
     METAL_EXPECT([url isFileURL], "newLibraryWithURL: of a URL that is no file's");
     return [self libraryAt:utf8([url path]) error:error];
+}
+
+- (id<MTLLibrary>)newLibraryWithData:(dispatch_data_t)data error:(NSError **)error {
+    if (!METAL_EXPECT(data, "newLibraryWithData: nil")) return nil;
+    return [self libraryAt:library_file([static_cast<EmulatedData *>(data) bytes]) error:error];
 }
 
 - (id<MTLLibrary>)newLibraryWithSource:(NSString *)source

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,9 @@ using ConstantBytes = std::map<const msl::FunctionConstant *, std::vector<unsign
 /// Compiles shading language to a shared object and returns its path. Throws std::runtime_error with the
 /// messages.
 std::string compile_source(const std::string &source, const std::vector<std::string> &options);
+
+/// Path of a file with these bytes, for the loader, which takes no others.
+std::string library_file(std::span<const std::byte> bytes);
 
 } // namespace metal_emulation
 

@@ -46,6 +46,7 @@ const char *metal_emulation_live_object_names(void);
 ///   max_threads              most threads of a threadgroup, 1024 unless told
 ///   buffers_made             counts up: buffers with memory of their own
 ///   no_copy_buffers_made     counts up: buffers over the caller's memory
+///   announced_bytes          what MPS was told last of a command buffer's temporary images
 ///   discrete_memory          1: a device without unified memory and with Mac2 as its only family
 int metal_emulation_set(const char *name, long value);
 long metal_emulation_get(const char *name);

@@ -59,6 +59,7 @@ constexpr NamedSwitch named_switches[] = {
     {"discrete_memory", &Switches::discrete_memory, 0},
     {"buffers_made", &Switches::buffers_made, 0},
     {"no_copy_buffers_made", &Switches::no_copy_buffers_made, 0},
+    {"announced_bytes", &Switches::announced_bytes, 0},
 };
 
 std::atomic<long> *find_switch(const char *name) {

@@ -46,6 +46,7 @@ struct Switches {
     std::atomic<long> discrete_memory{0};
     std::atomic<long> buffers_made{0};
     std::atomic<long> no_copy_buffers_made{0};
+    std::atomic<long> announced_bytes{0};
 };
 Switches &switches();
 

@@ -41,6 +41,48 @@ CLEAN_TEST(planes_of_a_video_frame) {
     CHECK(alike(found, expected, 5.0f / 2048)); // values below 5
 }
 
+CLEAN_TEST(frames_of_one_size_share_what_was_computed_for_the_first) {
+    const auto bytes = bytes_of(9 * 7 * 4);
+    const auto program = mpscnn::compile(one_convolution(), device(), nil, {.precision = "float32"});
+    MPSImage *input = image_of(input_shape, float_format);
+    id<MTLTexture> frame = texture_of(MTLPixelFormatBGRA8Unorm, 9, 7, bytes);
+    const auto made_by = [&](const mpscnn::TextureOptions &options) {
+        const long before = metal_emulation_get("buffers_made");
+        id<MTLCommandBuffer> commands = command_buffer(); // each on another queue
+        mpscnn::preprocess(commands, frame, nil, settings, input, options);
+        finish(commands);
+        return metal_emulation_get("buffers_made") - before;
+    };
+    CHECK(made_by({}) == 2);
+    CHECK(made_by({}) == 0);
+    CHECK(made_by({.orientation = 2}) == 2); // the same sizes, mirrored
+    CHECK(alike(values_of(input), on_the_processor(mpscnn::ImageView(bytes.data(), 9, 7, MPSCNN_BGRA8, 0, 2)),
+                1e-4f));
+    CHECK(made_by({}) == 0);
+    for (int orientation = 3; orientation <= 8; ++orientation)
+        CHECK(made_by({.orientation = orientation}) == 2);
+    CHECK(made_by({}) == 0); // one of eight, used between
+    CHECK(made_by({.ignore_alpha = true}) == 0);
+    CHECK(alike(values_of(input), on_the_processor(mpscnn::ImageView(bytes.data(), 9, 7, MPSCNN_BGRX8)),
+                1e-4f));
+}
+
+CLEAN_TEST(tables_of_the_last_eight_samplings_are_kept) {
+    const auto program = mpscnn::compile(one_convolution(), device(), nil, {.precision = "float32"});
+    MPSImage *input = image_of(input_shape, float_format);
+    const auto made_by = [&](NSUInteger width) {
+        const long before = metal_emulation_get("buffers_made");
+        id<MTLCommandBuffer> commands = command_buffer();
+        mpscnn::preprocess(commands, texture_of(MTLPixelFormatR8Unorm, width, 2, bytes_of(width * 2)), nil,
+                           settings, input);
+        finish(commands);
+        return metal_emulation_get("buffers_made") - before;
+    };
+    for (NSUInteger width = 1; width <= 9; ++width) CHECK(made_by(width) == 2);
+    CHECK(made_by(9) == 0 && made_by(2) == 0);
+    CHECK(made_by(1) == 2 && made_by(3) == 2);
+}
+
 CLEAN_TEST(photos_that_do_not_fit_are_refused) {
     const auto bytes = bytes_of(8 * 6 * 4);
     id<MTLTexture> pixels = texture_of(MTLPixelFormatRGBA8Unorm, 8, 6, bytes);

@@ -82,6 +82,7 @@ CLEAN_TEST(every_end_has_the_answers_of_the_cpu) {
     for (const char *precision : {"float32", "float16"}) {
         const auto right = right_answers(several_ends(), precision, image_values, image_shape);
         const auto program = compile(several_ends(), queue, precision);
+        const std::size_t arena_bytes = program.plan({&image_shape, 1}).arena_bytes;
         auto session = program.session();
         for (const auto input_format : {half_format, float_format})
             for (const auto output_format : {half_format, float_format}) {
@@ -92,6 +93,7 @@ CLEAN_TEST(every_end_has_the_answers_of_the_cpu) {
                 id<MTLCommandBuffer> commands = [queue commandBuffer];
                 mpscnn::encode(session, commands, inputs, outputs);
                 CHECK([commands status] == MTLCommandBufferStatusNotEnqueued);
+                CHECK(metal_emulation_get("announced_bytes") == static_cast<long>(arena_bytes));
                 finish(commands);
                 check_answers(outputs, right);
             }

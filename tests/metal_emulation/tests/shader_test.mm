@@ -5,6 +5,8 @@
 
 #include <cmath>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 
 namespace {
 
@@ -190,6 +192,31 @@ std::vector<float> run_source(const char *body, std::size_t count, std::size_t t
 }
 
 } // namespace
+
+CLEAN_TEST(libraries_are_loaded_from_memory) {
+    const std::string path = TEST_METALLIB;
+    std::ifstream file(path, std::ios::binary);
+    std::string bytes{std::istreambuf_iterator<char>(file), {}};
+    int ended = 0;
+    int *ends = &ended;
+    NSError *error = nil;
+    {
+        const Pool pool;
+        dispatch_data_t data = owned(dispatch_data_create(bytes.data(), bytes.size(), nil, ^{
+          ++*ends;
+        }));
+        id<MTLLibrary> library = owned([device() newLibraryWithData:data error:&error]);
+        CHECK([[library functionNames] isEqual:[test_library() functionNames]]);
+        CHECK(ended == 0);
+    }
+    CHECK(ended == 1);
+    dispatch_data_t copied = owned(dispatch_data_create(bytes.data(), bytes.size(), nil, nil));
+    bytes.assign(bytes.size(), 'x');
+    CHECK(owned([device() newLibraryWithData:copied error:&error]) != nil);
+    dispatch_data_t noise = owned(dispatch_data_create(bytes.data(), 100, nil, nil));
+    CHECK([device() newLibraryWithData:noise error:&error] == nil);
+    CHECK(error != nil);
+}
 
 CLEAN_TEST(source_is_compiled_at_run_time) {
     const std::vector<float> got =

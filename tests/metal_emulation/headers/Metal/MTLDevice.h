@@ -4,6 +4,7 @@
 #import <Metal/MTLCommandBuffer.h>
 #import <Metal/MTLComputePipeline.h>
 #import <Metal/MTLLibrary.h>
+#import <dispatch/dispatch.h>
 
 typedef NS_OPTIONS(NSUInteger, MTLPipelineOption) {
     MTLPipelineOptionNone = 0,
@@ -38,6 +39,7 @@ typedef MTLComputePipelineReflection *MTLAutoreleasedComputePipelineReflection;
 - (id<MTLTexture>)newTextureWithDescriptor:(MTLTextureDescriptor *)descriptor;
 - (id<MTLLibrary>)newLibraryWithFile:(NSString *)filepath error:(NSError **)error;
 - (id<MTLLibrary>)newLibraryWithURL:(NSURL *)url error:(NSError **)error;
+- (id<MTLLibrary>)newLibraryWithData:(dispatch_data_t)data error:(NSError **)error;
 - (id<MTLLibrary>)newLibraryWithSource:(NSString *)source
                                options:(MTLCompileOptions *)options
                                  error:(NSError **)error;
