@@ -46,6 +46,7 @@ class Case:
     refused: Layer
     allowed: Layer
     value: str  # what the message says was given
+    environment: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return " ".join(self.key())
@@ -74,6 +75,15 @@ CASES = [
         Layer("argument", [(2050,)], precision="float16"),
         Layer("argument", [(2049,)], precision="float16"),
         "2050",
+    ),
+    Case(
+        "any",
+        "any",
+        "precision",
+        Layer("softmax", [IMAGE], precision="bfloat16"),
+        Layer("softmax", [IMAGE], precision="float16"),
+        "bfloat16",
+        {"MPSCNN_CPU": "baseline"},  # without them; what every arm64 processor has may be more
     ),
     Case(
         "metal",

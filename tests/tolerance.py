@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 FLOAT32_EPS = float(np.finfo(np.float32).eps)
 HALF_EPS = float(np.finfo(np.float16).eps)
+BFLOAT16_EPS = 2.0**-7
 HALF_TINY = 2.0**-24  # the smallest subnormal
 
 # Rounding errors of a sum of n float32 products grow with n in the worst case and with its square root in practice;
@@ -50,6 +51,11 @@ def assert_close(
 def linear_bound(magnitude: NDArray[Any]) -> NDArray[Any]:
     """For a sum of products with sum |w| |x| = magnitude."""
     return LINEAR_FACTOR * FLOAT32_EPS * magnitude + 1e-37
+
+
+def bfloat16_bound(reference: NDArray[Any]) -> NDArray[Any]:
+    """For results that are rounded to bfloat16 where the last bits of their sums may differ: one number further."""
+    return BFLOAT16_EPS * np.abs(reference) + 1e-6
 
 
 def ulp_bound(reference: NDArray[Any], ulps: float = ELEMENTWISE_ULPS) -> NDArray[Any]:

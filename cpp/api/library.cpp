@@ -31,9 +31,11 @@ Json describe_device(const engine::DeviceDescription &described) {
         return device;
     }
     Json precisions = Json::array();
-    for (engine::Precision precision : {engine::Precision::float32, engine::Precision::float16})
-        precisions.push_back(name_of(precision));
+    for (engine::Precision precision : engine::all_precisions)
+        if (precision != engine::Precision::bfloat16 || described.no_bfloat16.empty())
+            precisions.push_back(name_of(precision));
     device.set("precisions", std::move(precisions));
+    if (!described.no_bfloat16.empty()) device.set("no_bfloat16", described.no_bfloat16);
     return device;
 }
 

@@ -1,5 +1,7 @@
 #include "core/processor.h"
 
+#include <cstddef>
+
 #if defined(__x86_64__)
 
 #include <cpuid.h>
@@ -12,9 +14,9 @@ struct Registers {
     unsigned a = 0, b = 0, c = 0, d = 0;
 };
 
-Registers cpuid(unsigned leaf) {
+Registers cpuid(unsigned leaf, unsigned part = 0) {
     Registers r;
-    if (!__get_cpuid_count(leaf, 0, &r.a, &r.b, &r.c, &r.d)) return {};
+    if (!__get_cpuid_count(leaf, part, &r.a, &r.b, &r.c, &r.d)) return {};
     return r;
 }
 
@@ -28,7 +30,7 @@ unsigned saved_states() {
 bool has(unsigned value, unsigned bits) { return (value & bits) == bits; }
 
 struct Features {
-    bool avx2 = false, avx512 = false;
+    bool avx2 = false, avx512 = false, avx512_bf16 = false;
 
     Features() {
         constexpr unsigned fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28, f16c = 1u << 29;
@@ -38,6 +40,8 @@ struct Features {
         const unsigned states = has(basic.c, osxsave) ? saved_states() : 0;
         avx2 = has(basic.c, fma | avx | f16c) && has(extended.b, avx2_bit) && has(states, ymm_state);
         avx512 = avx2 && has(extended.b, avx512_f_dq_bw_vl) && has(states, zmm_state);
+        // The leaf's first register is the number of its last part.
+        avx512_bf16 = avx512 && extended.a >= 1 && has(cpuid(7, 1).a, 1u << 5);
     }
 };
 
@@ -50,6 +54,32 @@ const Features &features() {
 
 bool has_avx2() { return features().avx2; }
 bool has_avx512() { return features().avx512; }
+bool has_avx512_bf16() { return features().avx512_bf16; }
+
+} // namespace mpscnn
+
+#elif defined(__aarch64__)
+
+#if defined(__APPLE__)
+#include <sys/sysctl.h>
+#elif defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
+namespace mpscnn {
+
+bool has_arm_bfloat16() {
+#if defined(__APPLE__)
+    int has = 0;
+    std::size_t size = sizeof(has);
+    return sysctlbyname("hw.optional.arm.FEAT_BF16", &has, &size, nullptr, 0) == 0 && has != 0;
+#elif defined(__linux__)
+    constexpr unsigned long hwcap2_bf16 = 1ul << 14; // HWCAP2_BF16, which older headers lack
+    return (getauxval(AT_HWCAP2) & hwcap2_bf16) != 0;
+#else
+    return false;
+#endif
+}
 
 } // namespace mpscnn
 

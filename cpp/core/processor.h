@@ -7,6 +7,11 @@ namespace mpscnn {
 bool has_avx2();
 /// AVX-512 F, DQ, BW and VL besides.
 bool has_avx512();
+/// AVX512_BF16 besides.
+bool has_avx512_bf16();
+#elif defined(__aarch64__)
+/// Whether this processor has bfloat16 instructions (FEAT_BF16).
+bool has_arm_bfloat16();
 #endif
 
 } // namespace mpscnn

@@ -79,7 +79,10 @@ class ChainFinder {
 public:
     ChainFinder(const LoweredNetwork &network, const std::vector<Shape> &shapes, const ChainOptions &options,
                 const FusionSetting &setting)
-        : network_(network), shapes_(shapes), machine_(machine_model(*network.kernels, options.threads)),
+        : network_(network), shapes_(shapes),
+          machine_(machine_model(*network.kernels, options.threads,
+                                 network.precision == engine::Precision::bfloat16 ? Element::bfloat16
+                                                                                  : Element::float32)),
           setting_(setting), tasks_(network.operations.size()), reader_(network.operations.size()),
           uses_(static_cast<std::size_t>(network.graph.values()), 0),
           producer_(uses_.size(), network.operations.size()) {
@@ -107,11 +110,14 @@ private:
         if (!tasks_[i]) return false;
         const ConvolutionTask &task = *tasks_[i];
         const PackedConvolution &packed = *task.packed;
+        if (packed.bfloat16 != is_bfloat16()) return false;
         if (packed.depthwise) return packed.outputs == packed.groups;
         return packed.groups == 1 && packed.merged == 1 &&
                reads_in_place(task.vertical, task.destination.height, task.source.height) &&
                reads_in_place(task.horizontal, task.destination.width, task.source.width);
     }
+    /// Then what lies between stages is such numbers.
+    bool is_bfloat16() const { return network_.precision == engine::Precision::bfloat16; }
     bool may_follow(std::size_t i) const {
         return may_begin(i) && (tasks_[i]->packed->depthwise ||
                                 (keeps_size(tasks_[i]->vertical) && keeps_size(tasks_[i]->horizontal)));
@@ -196,6 +202,7 @@ private:
 
     /// Poolings whose windows share no rows take over what convolutions outside of chains compute.
     void pool_results() {
+        if (is_bfloat16()) return; // the convolution's result would have to be rounded first
         std::vector<bool> in_chain(tasks_.size(), false);
         for (const Chain &chain : chains_)
             for (std::size_t operation : chain.operations) in_chain[operation] = true;

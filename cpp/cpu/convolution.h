@@ -28,7 +28,7 @@ void convolution_run(const ConvolutionTask &task, int threads, std::int64_t begi
 }
 
 template <class V> const char *convolution_variant(const ConvolutionTask &task, int threads) {
-    return task.packed->depthwise ? depthwise_variant(task) : gemm_variant<V>(task, threads);
+    return task.packed->depthwise ? depthwise_variant<V>(task) : gemm_variant<V>(task, threads);
 }
 
 } // namespace

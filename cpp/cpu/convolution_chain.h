@@ -74,6 +74,7 @@ template <class V> inline void plan_panels(const ChainTask &task, std::int64_t s
 }
 
 template <class V> inline ChainPlan chain_plan(const ChainTask &task, int threads) {
+    constexpr std::int64_t size = sizeof(typename V::element);
     ChainPlan plan;
     const ConvolutionTask &last = task.stages[task.count - 1];
     const std::int64_t height = task.destination.height;
@@ -98,12 +99,13 @@ template <class V> inline ChainPlan chain_plan(const ChainTask &task, int thread
         plan_panels<V>(task, s, buffer);
         buffer.rows = rows;
         // Pixels 2048 bytes apart fall into the same set of the first-level cache.
-        buffer.pixel_stride = buffer.channels % 512 == 0 ? buffer.channels + 16 : buffer.channels;
+        const std::int64_t pixel_bytes = buffer.channels * size;
+        buffer.pixel_stride = (pixel_bytes % 2048 == 0 ? pixel_bytes + 64 : pixel_bytes) / size;
         buffer.row_stride = result.width * buffer.pixel_stride;
         buffer.panel_stride = plan.bands == 1 ? 0 : rows * buffer.row_stride;
         buffer.offset = bytes;
         const std::int64_t kept = buffer.panel_stride == 0 ? 1 : buffer.panels;
-        bytes += whole_lines(static_cast<std::size_t>(kept * rows * buffer.row_stride) * sizeof(float));
+        bytes += whole_lines(static_cast<std::size_t>(kept * rows * buffer.row_stride * size));
     }
     plan.panel_items = task.count == 2 && plan.bands == 1 && threads > 1 ? plan.buffer[0].panels : 1;
     plan.tiles = bytes;
@@ -117,8 +119,10 @@ template <class V> Work chain_work(const ChainTask &task, int threads) {
 }
 
 /// Some rows of an image.
-template <class AnyView> inline AnyView rows_of(AnyView view, std::int64_t image, const Range &rows) {
-    view.data += image * view.image_stride + rows.begin * view.row_stride;
+template <class V, class AnyView>
+inline AnyView rows_of(AnyView view, std::int64_t image, const Range &rows) {
+    view.data =
+        element_at<V>(view.data, image * view.image_stride + rows.begin * view.row_stride, view.element);
     view.batch = 1;
     view.height = rows.size();
     return view;
@@ -172,13 +176,17 @@ private:
         return task_.has_residual[s] ? &task_.residuals[s] : nullptr;
     }
 
-    float *buffer_data(std::int64_t s) const {
-        return reinterpret_cast<float *>(scratch_ + plan_.buffer[s].offset);
+    static constexpr Element element = has_bfloat16<V> ? Element::bfloat16 : Element::float32;
+
+    /// Where the element `offset` of a stage's rows lies.
+    float *buffer_data(std::int64_t s, std::ptrdiff_t offset) const {
+        auto *first = reinterpret_cast<typename V::element *>(scratch_ + plan_.buffer[s].offset);
+        return reinterpret_cast<float *>(first + offset);
     }
 
     /// A stage's rows in memory, as many from `rows` on as follow each other there.
     View result_of(std::int64_t s, Range &rows) const {
-        if (s + 1 == task_.count) return rows_of(task_.destination, image_, rows);
+        if (s + 1 == task_.count) return rows_of<V>(task_.destination, image_, rows);
         const ChainBuffer &buffer = plan_.buffer[s];
         View view = task_.stages[s].destination;
         view.batch = 1;
@@ -188,7 +196,8 @@ private:
         view.writable_channels = round_up_to_width<V>(view.channels);
         const std::int64_t at = is_ring(s) ? rows.begin % buffer.rows : rows.begin - first_row_[s];
         rows.end = smaller(rows.end, rows.begin + buffer.rows - at);
-        view.data = buffer_data(s) + at * buffer.row_stride;
+        view.data = buffer_data(s, at * buffer.row_stride);
+        view.element = element;
         view.height = rows.size();
         return view;
     }
@@ -203,21 +212,22 @@ private:
         part.task = task_.stages[s];
         part.task.destination = result_of(s, rows);
         if (const ConstView *residual = residual_of(s)) {
-            part.residual = rows_of(*residual, image_, rows);
+            part.residual = rows_of<V>(*residual, image_, rows);
             part.task.epilogue.residual = &part.residual;
         }
         part.task.vertical.before -= rows.begin * part.task.vertical.stride;
         if (s == 0) {
-            part.task.source = rows_of(task_.source, image_, {0, task_.source.height});
+            part.task.source = rows_of<V>(task_.source, image_, {0, task_.source.height});
         } else if (!part.task.packed->depthwise) { // pointwise
             const ChainBuffer &buffer = plan_.buffer[s - 1];
             ConstView &source = part.task.source;
-            source.data = buffer_data(s - 1) + (rows.begin - first_row_[s - 1]) * buffer.row_stride;
+            source.data = buffer_data(s - 1, (rows.begin - first_row_[s - 1]) * buffer.row_stride);
             source.height = rows.size();
             source.row_stride = buffer.row_stride;
             source.pixel_stride = buffer.pixel_stride;
             part.task.vertical.before = 0;
         }
+        if (!part.task.packed->depthwise) part.task = gemm_task<V>(part.task);
     }
 
     void product(std::int64_t s) {
@@ -237,13 +247,14 @@ private:
     void depthwise(std::int64_t s, const Range &chunks, const std::int64_t panel) {
         DepthwiseSource source;
         if (s == 0) {
-            source.data = task_.source.data + image_ * task_.source.image_stride;
+            source.data =
+                element_at<V>(task_.source.data, image_ * task_.source.image_stride, task_.source.element);
             source.row_stride = task_.source.row_stride;
             source.pixel_stride = task_.source.pixel_stride;
             source.ring = task_.source.height;
         } else {
             const ChainBuffer &buffer = plan_.buffer[s - 1];
-            source.data = buffer_data(s - 1) + panel * buffer.panel_stride;
+            source.data = buffer_data(s - 1, panel * buffer.panel_stride);
             source.row_stride = buffer.row_stride;
             source.pixel_stride = buffer.pixel_stride;
             source.ring = buffer.rows;

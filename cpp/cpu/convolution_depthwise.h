@@ -53,7 +53,7 @@ inline std::int64_t window_rows(const ConvolutionTask &task) {
 
 /// The channel vectors of `columns` outputs, some at once: enough sums to hide the latency of a multiply-add.
 template <class V, int columns, bool partial>
-void depthwise_vectors(const DepthwiseStrip &strip, const DepthwiseOutput &output) {
+void depthwise_vectors(const DepthwiseStrip &strip, const DepthwiseOutput<V> &output) {
     constexpr int vectors = columns > 1 ? 2 : 4;
     std::int64_t chunk = strip.chunks.begin;
     if constexpr (!partial) {
@@ -76,7 +76,7 @@ template <class V, bool partial> void depthwise_row_any(DepthwiseStrip strip) {
         strip.taps = taps_within(first, window.dilation, window.kernel, 0, source.width);
         strip.first_offset = first * source.pixel_stride;
         depthwise_compute<V>(strip, 1, whole ? 4 : 1,
-                             [&](const DepthwiseStrip &part, const DepthwiseOutput &output) {
+                             [&](const DepthwiseStrip &part, const DepthwiseOutput<V> &output) {
                                  if (whole)
                                      depthwise_vectors<V, 4, partial>(part, output);
                                  else
@@ -87,12 +87,12 @@ template <class V, bool partial> void depthwise_row_any(DepthwiseStrip strip) {
 }
 
 /// The kernel for a strip of `columns` columns, its rows and its tap columns outside the source. What the
-/// usual padding of 3x3 windows needs has kernels of its own, without a branch on columns. A last row without
-/// a partner has one kernel only.
+/// usual padding of 3x3 windows needs has kernels of its own, without a branch on columns, where that gains
+/// anything. A last row without a partner has one kernel only.
 template <class V, class Shape, int rows, int columns>
-void depthwise_columns(const DepthwiseStrip &strip, const float *const *source_rows,
-                       const DepthwiseOutput &output) {
-    constexpr bool usual = Shape::kernel_width == 3 && rows == 2 && columns > 2;
+void depthwise_columns(const DepthwiseStrip &strip, const typename V::element *const *source_rows,
+                       const DepthwiseOutput<V> &output) {
+    constexpr bool usual = !has_bfloat16<V> && Shape::kernel_width == 3 && rows == 2 && columns > 2;
     if constexpr (rows == 2 || !Shape::pairs_rows) {
         const std::int64_t left = strip.taps.begin, right = Shape::tap_columns(columns) - strip.taps.end;
         bool all_rows = true;
@@ -113,8 +113,8 @@ void depthwise_columns(const DepthwiseStrip &strip, const float *const *source_r
 
 /// The same for `count` columns, at most `columns`.
 template <class V, class Shape, int rows, int columns>
-void depthwise_dispatch(const DepthwiseStrip &strip, const float *const *source_rows,
-                        const DepthwiseOutput &output, std::int64_t count) {
+void depthwise_dispatch(const DepthwiseStrip &strip, const typename V::element *const *source_rows,
+                        const DepthwiseOutput<V> &output, std::int64_t count) {
     if constexpr (has_strip_columns<V>(columns))
         if (count == columns) return depthwise_columns<V, Shape, rows, columns>(strip, source_rows, output);
     if constexpr (columns > 1)
@@ -127,10 +127,10 @@ template <class V, class Shape, int rows> void depthwise_rows(DepthwiseStrip str
     const ConvolutionTask &task = *strip.task;
     const DepthwiseSource &source = *strip.source;
     const WindowAxis &window = task.horizontal;
-    const float *source_rows[Shape::source_rows(rows)];
+    const typename V::element *source_rows[Shape::source_rows(rows)];
     for (int i = 0; i < Shape::source_rows(rows); ++i) {
         const std::int64_t y = window_begin(task.vertical, strip.y) + i * task.vertical.dilation;
-        source_rows[i] = source.row(y);
+        source_rows[i] = source.row<typename V::element>(y);
     }
     strip.column_step = window.dilation;
     for (std::int64_t phase = 0; phase < smaller(window.dilation, task.destination.width); ++phase) {
@@ -143,7 +143,7 @@ template <class V, class Shape, int rows> void depthwise_rows(DepthwiseStrip str
             strip.taps = taps_within(first, window.dilation, taps, 0, source.width);
             strip.first_offset = first * source.pixel_stride;
             depthwise_compute<V>(strip, rows, static_cast<int>(columns),
-                                 [&](const DepthwiseStrip &part, const DepthwiseOutput &output) {
+                                 [&](const DepthwiseStrip &part, const DepthwiseOutput<V> &output) {
                                      depthwise_dispatch<V, Shape, rows, depthwise_strip_columns<V>>(
                                          part, source_rows, output, columns);
                                  });
@@ -188,18 +188,21 @@ inline bool has_small_overhang(const WindowAxis &window, std::int64_t outputs, s
 }
 
 /// Calls use.template operator()<Shape>() with the shape that has kernels of its own for the task's window.
-/// Returns whether there is one.
-template <class Use> bool with_depthwise_shape(const ConvolutionTask &task, Use use) {
+/// Returns whether there is one. Of bfloat16 numbers windows of 5x5, whose kernels are large, have none.
+template <class V, class Use> bool with_depthwise_shape(const ConvolutionTask &task, Use use) {
     const std::int64_t height = task.packed->kernel_height, width = task.packed->kernel_width;
     const std::int64_t stride = task.horizontal.stride, dilation = task.horizontal.dilation;
+    [[maybe_unused]] const bool fives = height == 5 && width == 5;
     if (!has_small_overhang(task.horizontal, task.destination.width, task.source.width)) return false;
     if (height == 3 && width == 3 && stride == 1)
         use.template operator()<DepthwiseShape<3, 3, 1, 1>>();
     else if (height == 3 && width == 3 && stride == 2 && dilation == 1)
         use.template operator()<DepthwiseShape<3, 3, 2, 2>>();
-    else if (height == 5 && width == 5 && stride == 1)
+    else if constexpr (has_bfloat16<V>)
+        return false;
+    else if (fives && stride == 1)
         use.template operator()<DepthwiseShape<5, 5, 1, 1>>();
-    else if (height == 5 && width == 5 && stride == 2 && dilation == 1)
+    else if (fives && stride == 2 && dilation == 1)
         use.template operator()<DepthwiseShape<5, 5, 2, 2>>();
     else
         return false;
@@ -215,7 +218,7 @@ template <class V> void depthwise_block(DepthwiseStrip strip, Range rows) {
     strip.chunks = {all.begin, smaller(all.end, whole)};
     if (!strip.chunks.empty()) {
         const bool done =
-            with_depthwise_shape(task, [&]<class Shape>() { depthwise_band<V, Shape>(strip, rows); });
+            with_depthwise_shape<V>(task, [&]<class Shape>() { depthwise_band<V, Shape>(strip, rows); });
         if (!done) depthwise_band_any<V, false>(strip, rows);
     }
     strip.chunks = {larger(all.begin, whole), all.end};
@@ -291,8 +294,8 @@ template <class V> void depthwise_repeated(DepthwiseStrip strip, Range rows, std
     }
 }
 
-inline const char *depthwise_variant(const ConvolutionTask &task) {
-    const bool fits = with_depthwise_shape(task, []<class Shape>() {});
+template <class V> const char *depthwise_variant(const ConvolutionTask &task) {
+    const bool fits = with_depthwise_shape<V>(task, []<class Shape>() {});
     if (channel_multiplier(task) != 1) return fits ? "repeated channels" : "repeated channels, any window";
     return fits ? nullptr : "any window";
 }
@@ -302,7 +305,7 @@ inline constexpr std::int64_t near_floats = 96 * 1024;
 
 template <class V>
 void depthwise_run(const ConvolutionTask &task, int threads, std::int64_t begin, std::int64_t end,
-                   std::byte *scratch) {
+                   [[maybe_unused]] std::byte *scratch) {
     const WorkSplit split = depthwise_split<V>(task, threads);
     DepthwiseStrip strip;
     strip.task = &task;
@@ -312,12 +315,14 @@ void depthwise_run(const ConvolutionTask &task, int threads, std::int64_t begin,
                          smaller(item.rows.end * depthwise_group_rows(task), task.destination.height)};
         strip.image = item.image;
         strip.chunks = item.vectors;
-        if (channel_multiplier(task) != 1) {
-            depthwise_repeated<V>(strip, rows, scratch);
-            continue;
-        }
+        if constexpr (!has_bfloat16<V>) // of those a multiplier is 1
+            if (channel_multiplier(task) != 1) {
+                depthwise_repeated<V>(strip, rows, scratch);
+                continue;
+            }
         DepthwiseSource source;
-        source.data = task.source.data + item.image * task.source.image_stride;
+        source.data =
+            reinterpret_cast<const float *>(pixel_at<typename V::element>(task.source, item.image, 0, 0));
         source.row_stride = task.source.row_stride;
         source.pixel_stride = task.source.pixel_stride;
         source.height = source.ring = task.source.height;

@@ -164,10 +164,8 @@ inline float *prepare_run(const ConvolutionTask &task, const GemmPlan &plan, con
     const ConstView *residual = task.epilogue.residual;
     const PixelPosition start = region.position(run * region.run_pixels);
     const float *first_source = inputs + region.first_source + region.source.offset(start);
-    float *first_destination =
-        task.destination.data + region.first_destination + region.destination.offset(start);
-    const float *first_residual =
-        residual ? residual->data + region.first_residual + region.residual.offset(start) : nullptr;
+    const std::ptrdiff_t first_destination = region.first_destination + region.destination.offset(start);
+    const std::ptrdiff_t first_residual = region.first_residual + region.residual.offset(start);
 
     // Even sizes: 49 pixels are not eight tiles of 6 and one of 1, which would cost as much as a whole one.
     const std::int64_t size = region.run_pixels / region.run_tiles,
@@ -176,8 +174,13 @@ inline float *prepare_run(const ConvolutionTask &task, const GemmPlan &plan, con
     for (std::int64_t i = tiles.begin; i < tiles.end; ++i, ++tile) {
         tile->run = &region.run;
         tile->pixels = size + (i < larger_tiles);
-        tile->destination = first_destination + offset * region.run.destination_stride;
-        tile->residual = residual ? first_residual + offset * region.run.residual_stride : nullptr;
+        tile->destination =
+            element_at<V>(task.destination.data, first_destination + offset * region.run.destination_stride,
+                          task.destination.element);
+        tile->residual =
+            residual ? element_at<V>(residual->data, first_residual + offset * region.run.residual_stride,
+                                     residual->element)
+                     : nullptr;
         tile->source = first_source + offset * region.run.pixel_stride;
         if (plan.gathers) {
             gather_tile<V>(task, region, inputs, run * region.run_pixels + offset, gathered, *tile);
@@ -218,6 +221,8 @@ inline ChannelPanel channel_panel(const ConvolutionTask &task, const GemmPlan &p
     const std::int64_t writable = last_group ? task.destination.writable_channels - channel : outputs.size();
     const Epilogue &epilogue = task.epilogue;
     const Limits limits = limits_of(epilogue.activation);
+    const Element element = task.destination.element;
+    const bool to_elements = (element == Element::bfloat16) == has_bfloat16<V>;
     return {.weights =
                 packed.weights.data() + group * gemm_group_size<V>(packed) + outputs.begin * plan.depth,
             .bias = packed.bias.data() + channel,
@@ -226,7 +231,8 @@ inline ChannelPanel channel_panel(const ConvolutionTask &task, const GemmPlan &p
             .channels = outputs.size(),
             .writable = writable,
             .epilogue = &epilogue,
-            .plain = is_clamp(epilogue) && writable >= round_up_to_width<V>(outputs.size()),
+            .plain = to_elements && is_clamp(epilogue) && writable >= round_up_to_width<V>(outputs.size()),
+            .element = element,
             .low = limits.low,
             .high = limits.high,
             .ahead = nullptr, // multiply_block() knows
@@ -234,7 +240,18 @@ inline ChannelPanel channel_panel(const ConvolutionTask &task, const GemmPlan &p
             .ahead_tile = 0};
 }
 
-template <class V> Work gemm_work(const ConvolutionTask &task, int threads) {
+/// The task whose source consists of what an input is here: of numbers of 32 bits.
+template <class V> inline ConvolutionTask gemm_task(ConvolutionTask task) {
+    if constexpr (has_bfloat16<V>) {
+        ConstView &source = task.source;
+        source.channels /= 2;
+        source.image_stride /= 2, source.row_stride /= 2, source.pixel_stride /= 2;
+    }
+    return task;
+}
+
+template <class V> Work gemm_work(const ConvolutionTask &given, int threads) {
+    const ConvolutionTask task = gemm_task<V>(given);
     return with_gemm_plan<V>(task, threads, false, [&](const GemmPlan &plan) -> Work {
         return {.items = task.packed->groups * plan.panel_blocks * plan.pixel_blocks,
                 .scratch_bytes = plan.scratch_bytes};
@@ -247,6 +264,16 @@ template <class V> const char *gemm_variant(const ConvolutionTask &task, int thr
         if (plan.input_lanes) return plan.gathers ? "input lanes, gathered" : "input lanes";
         return plan.gathers ? "gathered" : nullptr;
     });
+}
+
+/// The register blocks for few outputs and for narrow groups, of floats only.
+template <class V>
+inline TilesFunction special_tiles_function(const GemmPlan &plan, std::int64_t rows, std::int64_t outputs) {
+    if constexpr (!has_bfloat16<V>) {
+        if (plan.merged > 1) return merged_tiles_function<V>(rows, plan.merged);
+        if (plan.input_lanes) return dot_tiles_function<V>(rows, outputs);
+    }
+    return nullptr;
 }
 
 /// Computes a panel for all tiles of a block, neighbours of the same size together.
@@ -262,10 +289,8 @@ inline void multiply_block(const GemmPlan &plan, const PixelTile *tiles, std::in
         while (next < count && tiles[next].pixels == tiles[first].pixels) ++next;
         panel.ahead = next_panel + first * panel.ahead_tile;
         const std::int64_t rows = tiles[first].pixels;
-        const TilesFunction multiply = plan.merged > 1    ? merged_tiles_function<V>(rows, plan.merged)
-                                       : plan.input_lanes ? dot_tiles_function<V>(rows, panel.channels)
-                                                          : tiles_function<V>(rows, vectors);
-        multiply(tiles + first, next - first, panel);
+        const TilesFunction multiply = special_tiles_function<V>(plan, rows, panel.channels);
+        (multiply ? multiply : tiles_function<V>(rows, vectors))(tiles + first, next - first, panel);
     }
 }
 
@@ -293,8 +318,9 @@ inline void run_item(const ConvolutionTask &task, const GemmPlan &plan, std::int
 }
 
 template <class V>
-void gemm_run(const ConvolutionTask &task, int threads, std::int64_t begin, std::int64_t end,
+void gemm_run(const ConvolutionTask &given, int threads, std::int64_t begin, std::int64_t end,
               std::byte *scratch) {
+    const ConvolutionTask task = gemm_task<V>(given);
     with_gemm_plan<V>(task, threads, true, [&](const GemmPlan &plan) {
         for (std::int64_t item = begin; item < end; ++item) run_item<V>(task, plan, item, scratch);
     });

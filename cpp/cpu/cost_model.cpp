@@ -27,7 +27,7 @@ std::int64_t round_up(std::int64_t a, std::int64_t b) { return divide_up(a, b) *
 template <class AnyView> double row_bytes(const MachineModel &machine, const AnyView &view) {
     const std::int64_t pitch =
         view.channels < machine.vector_width ? view.channels : round_up(view.channels, machine.vector_width);
-    return static_cast<double>(view.width * pitch * static_cast<std::int64_t>(sizeof(float)));
+    return static_cast<double>(view.width * pitch * machine.element_bytes);
 }
 template <class AnyView> double bytes_of(const MachineModel &machine, const AnyView &view) {
     return static_cast<double>(view.batch * view.height) * row_bytes(machine, view);
@@ -84,13 +84,14 @@ std::int64_t panels_of(const ConvolutionTask &product, const ChainCut &cut) {
 
 } // namespace
 
-MachineModel machine_model(const KernelTable &kernels, int threads) {
+MachineModel machine_model(const KernelTable &kernels, int threads, Element element) {
     static const platform::CacheSizes caches = platform::cache_sizes();
     MachineModel machine;
     machine.near_bytes = static_cast<std::int64_t>(caches.second) * 3 / 4;
     // Others use it too, and it holds what the system puts there.
     machine.far_bytes = std::max(machine.near_bytes, static_cast<std::int64_t>(caches.last) / 4);
     machine.vector_width = kernels.vector_width;
+    machine.element_bytes = size_of(element);
     machine.operations = 2 * cycles * multiply_adds * static_cast<double>(kernels.vector_width);
     if (!kernels.fused_multiply_add) machine.operations /= 2;
     machine.near_rate = near_rate;

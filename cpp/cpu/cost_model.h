@@ -20,11 +20,12 @@ struct MachineModel {
     double far_rate = 0;         ///< the same for the last cache
     double memory_rate = 0;      ///< the same for memory, of all threads together
     std::int64_t vector_width = 0;
+    std::int64_t element_bytes = sizeof(float); ///< of tensors between layers
     int threads = 1;
 };
 
 /// For a table of kernels on this machine.
-MachineModel machine_model(const KernelTable &kernels, int threads);
+MachineModel machine_model(const KernelTable &kernels, int threads, Element element);
 
 /// One convolution that runs alone; its views have extents.
 double predicted_alone(const MachineModel &machine, const ConvolutionTask &task);

@@ -36,6 +36,9 @@ public:
     std::string device_name() const override {
         return platform::processor_name() + " (" + kernels_.name + ")";
     }
+    std::string why_no_bfloat16() const override {
+        return kernels_.multiplies_bfloat16() ? "" : kernels_.why_no_bfloat16;
+    }
     std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &graph,
                                                 const engine::LowerOptions &options) const override {
         return std::make_unique<CpuLoweredGraph>(shared_network(graph, options, kernels_));

@@ -71,7 +71,7 @@ std::size_t CpuExecutor::scratch_bytes(const CpuPlan &plan) const {
         std::visit(
             [&]<class TaskType>(const TaskType &) {
                 const BoundTask<TaskType> bound(step, plan.storages(), bindings_);
-                const Kernel<TaskType> &kernel = plan.network().kernels->kernel<TaskType>();
+                const Kernel<TaskType> &kernel = plan.network().kernels->kernel(bound.task);
                 bytes = std::max(bytes, kernel.work(bound.task, pool_->threads()).scratch_bytes);
             },
             step.task);
@@ -196,7 +196,7 @@ template <class Watch> void CpuExecutor::run_step(const CpuPlan &plan, const Ste
             BoundTask<TaskType> bound(step, plan.storages(), bindings_);
             if constexpr (std::is_same_v<TaskType, ChainTask>)
                 bound.task.run = chains_run_ += 0x9e3779b97f4a7c15;
-            const Kernel<TaskType> &kernel = plan.network().kernels->kernel<TaskType>();
+            const Kernel<TaskType> &kernel = plan.network().kernels->kernel(bound.task);
             const int threads = pool_->threads();
             const Work work = kernel.work(bound.task, threads);
             reserve_scratch(work.scratch_bytes); // grows for unusual strides of the caller only

@@ -5,6 +5,8 @@
 // Every output is the bias plus its taps in the order (kernel row, kernel column); taps outside the source
 // are left out, never multiplied by zero. All kernels below keep that order, so an output has the same bits
 // whichever of them computes it.
+//
+// Source and results are of V's elements; products and sums are floats whatever these are.
 
 #include "cpu/kernel_math.h"
 #include "cpu/kernels.h"
@@ -17,15 +19,15 @@ namespace {
 /// Rows that a depthwise convolution reads: an image, or a ring of rows whose channels have been repeated for
 /// a channel multiplier.
 struct DepthwiseSource {
-    const float *data = nullptr;
+    const float *data = nullptr; ///< where elements begin, as in a view
     std::ptrdiff_t row_stride = 0, pixel_stride = 0;
     std::int64_t height = 0, width = 0;
     std::int64_t ring = 0;        ///< row y stands at y % ring
     std::int64_t first_chunk = 0; ///< channel vector that stands at `data`
 
-    MPSCNN_INLINE const float *row(std::int64_t y) const {
+    template <class Element> MPSCNN_INLINE const Element *row(std::int64_t y) const {
         if (y < 0 || y >= height) return nullptr;
-        return data + (y < ring ? y : y % ring) * row_stride;
+        return reinterpret_cast<const Element *>(data) + (y < ring ? y : y % ring) * row_stride;
     }
 };
 
@@ -43,10 +45,10 @@ struct DepthwiseStrip {
 
 /// Where a kernel stores its sums, within limits: vector i of strip.chunks of an output at
 /// first + row * row_step + column * column_step + i * width.
-struct DepthwiseOutput {
-    float *first;
+template <class V> struct DepthwiseOutput {
+    typename V::element *first;
     std::ptrdiff_t row_step, column_step;
-    std::int64_t writable; ///< floats from `first` on, of one output
+    std::int64_t writable; ///< elements from `first` on, of one output
     Limits limits;
 };
 
@@ -88,28 +90,35 @@ __attribute__((noinline)) void finish_strip(const DepthwiseStrip &strip, const f
 /// as before in the end.
 template <class V, class Kernel>
 MPSCNN_INLINE void depthwise_compute(DepthwiseStrip &strip, int rows, int columns, Kernel kernel) {
-    constexpr std::int64_t vectors = 8;
-    constexpr std::ptrdiff_t sums = vectors * V::width;
-    alignas(64) float buffer[2 * depthwise_strip_columns<V> * sums];
     const Epilogue &epilogue = strip.task->epilogue;
     const View &to = strip.task->destination;
-    const bool direct = is_clamp(epilogue);
     const Limits limits = limits_of(epilogue.activation);
-    const Range all = strip.chunks;
-    do { // one call for both cases: `kernel` is inlined
-        DepthwiseOutput output{buffer, columns * sums, sums, sums, {}};
-        if (direct) {
-            const std::int64_t channel = all.begin * V::width;
-            output = {pixel_at(to, strip.image, strip.y, strip.x) + channel, to.row_stride * strip.row_step,
-                      to.pixel_stride * strip.column_step, to.writable_channels - channel, limits};
-        } else {
-            strip.chunks.end = smaller(strip.chunks.begin + vectors, all.end);
-        }
-        kernel(strip, output);
-        if (!direct) finish_strip<V>(strip, buffer, rows, columns, vectors);
-        strip.chunks = {strip.chunks.end, all.end};
-    } while (!strip.chunks.empty());
-    strip.chunks = all;
+    const auto in_tensor = [&] {
+        const std::int64_t channel = strip.chunks.begin * V::width;
+        return DepthwiseOutput<V>{pixel_at<typename V::element>(to, strip.image, strip.y, strip.x) + channel,
+                                  to.row_stride * strip.row_step, to.pixel_stride * strip.column_step,
+                                  to.writable_channels - channel, limits};
+    };
+    if constexpr (has_bfloat16<V>) {
+        kernel(strip, in_tensor()); // other epilogues do not come here
+    } else {
+        constexpr std::int64_t vectors = 8;
+        constexpr std::ptrdiff_t sums = vectors * V::width;
+        alignas(64) float buffer[2 * depthwise_strip_columns<V> * sums];
+        const bool direct = is_clamp(epilogue);
+        const Range all = strip.chunks;
+        do { // one call for both cases: `kernel` is inlined
+            DepthwiseOutput<V> output{buffer, columns * sums, sums, sums, {}};
+            if (direct)
+                output = in_tensor();
+            else
+                strip.chunks.end = smaller(strip.chunks.begin + vectors, all.end);
+            kernel(strip, output);
+            if (!direct) finish_strip<V>(strip, buffer, rows, columns, vectors);
+            strip.chunks = {strip.chunks.end, all.end};
+        } while (!strip.chunks.empty());
+        strip.chunks = all;
+    }
 }
 
 /// Kernel and stride known at compile time.
@@ -131,8 +140,9 @@ inline constexpr int any_number = -1;
 /// that contain it. Rows may be null unless `all_rows`. Of the tap columns, the first `outside_left` and the
 /// last `outside_right` are outside the source, at most kernel_width - 1 each.
 template <class V, class Shape, int rows, int columns, bool all_rows, int outside_left, int outside_right>
-__attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip, const float *const *source_rows,
-                                               const DepthwiseOutput &output) {
+__attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip,
+                                               const typename V::element *const *source_rows,
+                                               const DepthwiseOutput<V> &output) {
     constexpr int height = Shape::kernel_height, width = Shape::kernel_width;
     constexpr int source_height = Shape::source_rows(rows), tap_columns = Shape::tap_columns(columns);
     const PackedConvolution &packed = *strip.task->packed;
@@ -140,9 +150,10 @@ __attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip, cons
         strip.source->pixel_stride * (Shape::horizontal_stride == 1 ? strip.column_step : 1);
     const Clamp<V> clamp(output.limits);
     const std::ptrdiff_t row_step = output.row_step, column_step = output.column_step;
-    float *to = output.first;
+    using Element = typename V::element;
+    Element *to = output.first;
     // Copies that no store can alias stay in registers.
-    const float *sources[source_height];
+    const Element *sources[source_height];
     for (int i = 0; i < source_height; ++i) sources[i] = source_rows[i];
     const Range taps = strip.taps;
     std::ptrdiff_t first = strip.first_offset + (strip.chunks.begin - strip.source->first_chunk) * V::width;
@@ -150,7 +161,7 @@ __attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip, cons
     const float *biases = packed.bias.data() + strip.chunks.begin * V::width;
     // The next strip's own columns, a share of them with each channel vector: as many floats as these columns
     // have for the vector, though not the same ones.
-    constexpr int share = columns * Shape::horizontal_stride * V::width, line = 16;
+    constexpr int share = columns * Shape::horizontal_stride * V::width, line = 64 / sizeof(Element);
     std::ptrdiff_t ahead = strip.first_offset + tap_columns * step;
     for (std::int64_t left = strip.chunks.size(); left > 0; --left) {
         if (strip.from_afar) {
@@ -171,7 +182,7 @@ __attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip, cons
         }
 #pragma GCC unroll 16
         for (int i = 0; i < source_height; ++i) {
-            const float *source = sources[i];
+            const Element *source = sources[i];
             if (!all_rows && !source) continue;
             std::ptrdiff_t offset = first;
 #pragma GCC unroll 16
@@ -215,7 +226,7 @@ __attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip, cons
 /// of strip.chunks. All outputs have the same tap columns inside the source, [strip.taps) of the kernel. With
 /// `partial`, the only vector has fewer channels than lanes.
 template <class V, int columns, int vectors, bool partial>
-__attribute__((noinline)) void depthwise_any(const DepthwiseStrip &strip, const DepthwiseOutput &output,
+__attribute__((noinline)) void depthwise_any(const DepthwiseStrip &strip, const DepthwiseOutput<V> &output,
                                              std::int64_t chunk) {
     const ConvolutionTask &task = *strip.task;
     const DepthwiseSource &source = *strip.source;
@@ -232,18 +243,19 @@ __attribute__((noinline)) void depthwise_any(const DepthwiseStrip &strip, const 
         for (int v = 0; v < vectors; ++v) sums[n][v] = V::load(packed.bias.data() + (chunk + v) * V::width);
     }
     for (std::int64_t ky = 0; ky < packed.kernel_height; ++ky) {
-        const float *row = source.row(window_begin(task.vertical, strip.y) + ky * task.vertical.dilation);
+        const auto *row = source.row<typename V::element>(window_begin(task.vertical, strip.y) +
+                                                          ky * task.vertical.dilation);
         if (!row) continue;
         const float *weights =
             packed.weights.data() + chunk * vector_weights + ky * packed.kernel_width * V::width;
         for (std::int64_t kx = strip.taps.begin; kx < strip.taps.end; ++kx) {
-            const float *at = row + (first + kx * tap_step);
+            const auto *at = row + (first + kx * tap_step);
 #pragma GCC unroll 8
             for (int v = 0; v < vectors; ++v) {
                 const auto weight = V::load(weights + kx * V::width + v * vector_weights);
 #pragma GCC unroll 8
                 for (int n = 0; n < columns; ++n) {
-                    const float *from = at + n * output_step + v * V::width;
+                    const auto *from = at + n * output_step + v * V::width;
                     const auto value = partial ? V::load_partial(from, lanes) : V::load(from);
                     sums[n][v] = V::fma(value, weight, sums[n][v]);
                 }
@@ -256,7 +268,7 @@ __attribute__((noinline)) void depthwise_any(const DepthwiseStrip &strip, const 
     for (int n = 0; n < columns; ++n) {
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; ++v) {
-            float *to = output.first + n * output.column_step + stored + v * V::width;
+            auto *to = output.first + n * output.column_step + stored + v * V::width;
             if (partial)
                 store_lanes<V>(to, clamp(sums[n][v]), output.writable - stored);
             else

@@ -22,10 +22,16 @@ namespace avx2 {
 namespace avx512 {
 #include "cpu/instance_functions.h"
 }
+namespace avx512_bf16 {
+void get(Bfloat16Kernels &);
+}
 #endif
 #elif defined(__aarch64__)
 namespace neon {
 #include "cpu/instance_functions.h"
+}
+namespace neon_bf16 {
+void get(Bfloat16Kernels &);
 }
 #else
 #error "the CPU engine has kernels for x86-64 and arm64"
@@ -45,9 +51,17 @@ template <class Get> KernelTable assemble(Get get) {
     get(static_cast<SignalKernels &>(table));
     get(static_cast<MultiplyAddLoop &>(table));
     [&]<class... TaskType>(KernelSet<std::variant<TaskType...>> &set) {
-        (get(static_cast<Kernel<TaskType> &>(set)), ...);
+        const auto get_kernel = [&]<class T>(Kernel<T> &kernel) {
+            if constexpr (!std::is_same_v<T, ConversionTask>) get(kernel);
+        };
+        (get_kernel(static_cast<Kernel<TaskType> &>(set)), ...);
     }(static_cast<KernelSet<Task> &>(table));
     return table;
+}
+
+void add_bfloat16(KernelTable &table, const Bfloat16Kernels &kernels) {
+    table.bfloat16 = kernels;
+    static_cast<Kernel<ConversionTask> &>(table) = kernels.conversion;
 }
 
 struct Available {
@@ -59,10 +73,10 @@ struct Available {
     Available(const Available &) = delete; // points into itself
     Available &operator=(const Available &) = delete;
 
-    void add(const KernelTable &table) {
+    KernelTable &add(const KernelTable &table) {
         tables[count] = table;
         pointers[count] = &tables[count];
-        ++count;
+        return tables[count++];
     }
     std::span<const KernelTable *const> all() const { return {pointers.data(), count}; }
 };
@@ -70,16 +84,34 @@ struct Available {
 #if defined(__x86_64__)
 Available::Available() {
 #if defined(MPSCNN_WITH_avx512)
-    if (has_avx512()) add(assemble([](auto &part) { avx512::get(part); }));
+    if (has_avx512()) {
+        KernelTable &table = add(assemble([](auto &part) { avx512::get(part); }));
+        table.why_no_bfloat16 = "this processor has no AVX512_BF16";
+        if (has_avx512_bf16()) {
+            Bfloat16Kernels kernels;
+            avx512_bf16::get(kernels);
+            add_bfloat16(table, kernels);
+        }
+    }
 #endif
 #if defined(MPSCNN_WITH_avx2)
     if (has_avx2()) add(assemble([](auto &part) { avx2::get(part); }));
 #endif
     add(assemble([](auto &part) { baseline::get(part); }));
+    for (std::size_t i = 0; i < count; ++i)
+        if (!tables[i].why_no_bfloat16)
+            tables[i].why_no_bfloat16 = has_avx512_bf16() ? "only the kernels for avx512 have AVX512_BF16"
+                                                          : "this processor has no AVX512_BF16";
 }
 #else
 Available::Available() {
-    add(assemble([](auto &part) { neon::get(part); }));
+    KernelTable &table = add(assemble([](auto &part) { neon::get(part); }));
+    table.why_no_bfloat16 = "this processor has no bfloat16 instructions (FEAT_BF16)";
+    if (has_arm_bfloat16()) {
+        Bfloat16Kernels kernels;
+        neon_bf16::get(kernels);
+        add_bfloat16(table, kernels);
+    }
 }
 #endif
 

@@ -103,7 +103,7 @@ inline constexpr std::int64_t called_vectors = 32;
 template <class V>
 MPSCNN_INLINE void call_activation(const Epilogue &epilogue, float *values, std::int64_t count) {
     epilogue.activation.apply(epilogue.activation, values, count);
-    if (!epilogue.round_to_half) return;
+    if (!epilogue.rounds) return;
     for (std::int64_t i = 0; i < count; i += V::width)
         V::store(values + i, V::round_to_half(V::load(values + i)));
 }
@@ -164,7 +164,7 @@ MPSCNN_INLINE void for_each_vector(const View &to, const Epilogue &epilogue, con
     constexpr int block = 4; // an epilogue looks up its kind once for all of them
     const Activation::Kind kind = epilogue.activation.kind;
     const bool calls = calls_activation(epilogue);
-    const bool plain = kind == Activation::Kind::none && !epilogue.residual && !epilogue.round_to_half;
+    const bool plain = kind == Activation::Kind::none && !epilogue.residual && !epilogue.rounds;
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
         for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y) {

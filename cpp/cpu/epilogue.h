@@ -69,11 +69,17 @@ MPSCNN_INLINE void activate(const Activation &activation, typename V::reg (&x)[R
     }
 }
 
-template <class V, int Rows, int Count> MPSCNN_INLINE void round_to_half(typename V::reg (&x)[Rows][Count]) {
+/// To the type that the kernels' elements have besides float.
+template <class V, int Rows, int Count> MPSCNN_INLINE void round_results(typename V::reg (&x)[Rows][Count]) {
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 8
-        for (int v = 0; v < Count; ++v) x[r][v] = V::round_to_half(x[r][v]);
+        for (int v = 0; v < Count; ++v) {
+            if constexpr (has_bfloat16<V>)
+                x[r][v] = V::round_to_bfloat16(x[r][v]);
+            else
+                x[r][v] = V::round_to_half(x[r][v]);
+        }
 }
 
 /// Applies the epilogue to `Rows` pixels of `Count` vectors that begin at `channel`, of which the first
@@ -81,15 +87,15 @@ template <class V, int Rows, int Count> MPSCNN_INLINE void round_to_half(typenam
 /// pixels are `residual_stride` apart.
 template <class V, int Rows, int Count>
 MPSCNN_INLINE void apply_epilogue(const Epilogue &epilogue, typename V::reg (&x)[Rows][Count],
-                                  std::int64_t channel, std::int64_t channels, const float *residual,
-                                  std::ptrdiff_t residual_stride) {
+                                  std::int64_t channel, std::int64_t channels,
+                                  const typename V::element *residual, std::ptrdiff_t residual_stride) {
     activate<V>(epilogue.activation, x, channel);
-    if (epilogue.round_to_half) round_to_half<V>(x);
+    if (epilogue.rounds) round_results<V>(x);
     if (!residual) return;
     const bool whole = channels >= Count * V::width;
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
-        const float *row = residual + r * residual_stride;
+        const typename V::element *row = residual + r * residual_stride;
 #pragma GCC unroll 8
         for (int v = 0; v < Count; ++v) {
             const bool last = v == Count - 1 && !whole;
@@ -99,7 +105,7 @@ MPSCNN_INLINE void apply_epilogue(const Epilogue &epilogue, typename V::reg (&x)
         }
     }
     activate<V>(epilogue.residual_activation, x, channel);
-    if (epilogue.residual_round_to_half) round_to_half<V>(x);
+    if (epilogue.residual_rounds) round_results<V>(x);
 }
 
 } // namespace

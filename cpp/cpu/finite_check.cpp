@@ -2,19 +2,29 @@
 
 #include <cmath>
 
+#include "core/bfloat16.h"
 #include "core/error.h"
 
 namespace mpscnn::cpu {
+
+namespace {
+
+float element_of(const ConstView &tensor, std::ptrdiff_t offset) {
+    if (tensor.element == Element::float32) return tensor.data[offset];
+    return float_from_bfloat16(reinterpret_cast<const std::uint16_t *>(tensor.data)[offset]);
+}
+
+} // namespace
 
 std::optional<NotFinite> find_not_finite(const ConstView &tensor) {
     for (std::int64_t image = 0; image < tensor.batch; ++image)
         for (std::int64_t row = 0; row < tensor.height; ++row)
             for (std::int64_t column = 0; column < tensor.width; ++column) {
-                const float *pixel = tensor.data + image * tensor.image_stride + row * tensor.row_stride +
-                                     column * tensor.pixel_stride;
+                const std::ptrdiff_t pixel =
+                    image * tensor.image_stride + row * tensor.row_stride + column * tensor.pixel_stride;
                 for (std::int64_t channel = 0; channel < tensor.channels; ++channel)
-                    if (!std::isfinite(pixel[channel]))
-                        return NotFinite{image, row, column, channel, pixel[channel]};
+                    if (const float value = element_of(tensor, pixel + channel); !std::isfinite(value))
+                        return NotFinite{image, row, column, channel, value};
             }
     return std::nullopt;
 }

@@ -34,7 +34,7 @@ bool is_zero_border(const Node &node) {
 
 } // namespace
 
-std::vector<NodeFusion> find_fusions(const Graph &graph) {
+std::vector<NodeFusion> find_fusions(const Graph &graph, const TakesResidual &takes_residual) {
     const std::vector<int> uses = count_uses(graph);
     std::vector<NodeFusion> fusions(graph.nodes().size());
     /// The node whose result nothing but one reader needs.
@@ -53,6 +53,7 @@ std::vector<NodeFusion> find_fusions(const Graph &graph) {
             // The operand computed last: by then the other one exists.
             const auto last = sole_producer(std::max(node.inputs[0], node.inputs[1]));
             if (!last || !multiplies_weights(graph.nodes()[*last])) continue;
+            if (!takes_residual(*last, std::min(node.inputs[0], node.inputs[1]))) continue;
             fusions[i].absorbed = true;
             fusions[*last].addition = i;
         }

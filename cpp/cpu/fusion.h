@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -14,6 +15,9 @@ struct NodeFusion {
     std::optional<std::size_t> addition; ///< added by this convolution before it stores
 };
 
-std::vector<NodeFusion> find_fusions(const engine::Graph &graph);
+/// Whether the kernel of a convolution or dense layer, a node, can add another value to its result.
+using TakesResidual = std::function<bool(std::size_t node, engine::ValueId other)>;
+
+std::vector<NodeFusion> find_fusions(const engine::Graph &graph, const TakesResidual &takes_residual);
 
 } // namespace mpscnn::cpu

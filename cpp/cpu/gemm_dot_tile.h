@@ -62,7 +62,7 @@ __attribute__((noinline)) void finish_dots(const PixelTile &tile, const ChannelP
         V::store(pixel, V::load(panel.bias));
         for (std::int64_t o = 0; o < outputs; ++o) pixel[o] += dots[row * outputs + o];
     }
-    finish_sums<V, 1>(tile, 0, rows, panel, values);
+    finish_sums<V, float, 1>(tile, 0, rows, panel, values);
 }
 
 template <class V, int Rows, int Outputs>

@@ -3,6 +3,9 @@
 // The register block of the matrix product: `Rows` output pixels times `Vectors` vectors of output channels,
 // all kept in registers while k runs over the inputs in order. One output element is the same chain of fused
 // multiply-adds in every block shape, so that the cut of a layer into blocks does not show in the result.
+//
+// Where elements are bfloat16 numbers, an input or weight is two of them for all but fma_factor() and the
+// stores.
 
 #include "cpu/epilogue.h"
 #include "cpu/kernels.h"
@@ -38,7 +41,8 @@ struct ChannelPanel {
     std::int64_t channels; ///< how many exist
     std::int64_t writable; ///< how many may be written
     const Epilogue *epilogue;
-    bool plain; ///< store_clamped() does all that the epilogue asks for
+    bool plain;      ///< store_clamped() does all that the epilogue asks for, to elements
+    Element element; ///< of the destination
     float low, high;
     /// Weights needed soon. Each tile asks for a part of them, `ahead_step` bytes with every input,
     /// `ahead_tile` in all, so that they come from memory while there is arithmetic to do: in a whole
@@ -47,17 +51,32 @@ struct ChannelPanel {
     std::ptrdiff_t ahead_step, ahead_tile;
 };
 
+/// Where the element `offset` behind the first one of a tensor lies.
+template <class V, class Pointer>
+MPSCNN_INLINE Pointer element_at(Pointer data, std::ptrdiff_t offset, Element element) {
+    const bool half = has_bfloat16<V> && element == Element::bfloat16;
+    return half ? reinterpret_cast<Pointer>(reinterpret_cast<std::uintptr_t>(data) +
+                                            static_cast<std::uintptr_t>(2 * offset))
+                : data + offset;
+}
+
 /// The most frequent end of a tile, whose cost shows where there are few inputs: whole vectors between
 /// limits.
 template <class V, int Rows, int Vectors>
 MPSCNN_INLINE void store_clamped(const ChannelPanel &panel, typename V::reg (&sums)[Rows][Vectors],
-                                 float *destination, std::ptrdiff_t stride) {
+                                 typename V::element *destination, std::ptrdiff_t stride) {
     const auto low = V::set1(panel.low), high = V::set1(panel.high);
+    const auto clamped = [&](typename V::reg x) { return V::min(high, V::max(low, x)); };
 #pragma GCC unroll 32
-    for (int r = 0; r < Rows; ++r)
+    for (int r = 0; r < Rows; ++r) {
+        if constexpr (has_bfloat16<V> && Vectors == 2) {
+            V::store_two(destination + r * stride, clamped(sums[r][0]), clamped(sums[r][1]));
+            continue;
+        }
 #pragma GCC unroll 8
         for (int v = 0; v < Vectors; ++v)
-            V::store(destination + r * stride + v * V::width, V::min(high, V::max(low, sums[r][v])));
+            V::store(destination + r * stride + v * V::width, clamped(sums[r][v]));
+    }
 }
 
 /// sums += a (Rows pixels `stride` apart) * weights, for `length` inputs; moves `weights` and `ahead` on.
@@ -95,7 +114,7 @@ MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[Rows][Vectors], const 
 
 /// Epilogue and store of `rows` pixels of a tile, from `first_row` on, whose sums lie in memory. Out of line,
 /// or every shape of a tile would hold all activations.
-template <class V, int Vectors>
+template <class V, class Result, int Vectors>
 __attribute__((noinline)) void finish_sums(const PixelTile &tile, std::int64_t first_row, std::int64_t rows,
                                            const ChannelPanel &panel, const float *sums) {
     constexpr std::int64_t width = V::width;
@@ -105,10 +124,11 @@ __attribute__((noinline)) void finish_sums(const PixelTile &tile, std::int64_t f
         typename V::reg x[1][Vectors];
 #pragma GCC unroll 8
         for (int v = 0; v < Vectors; ++v) x[0][v] = V::load(sums + v * width);
-        const float *residual =
-            tile.residual ? tile.residual + panel.channel + row * run.residual_stride : nullptr;
+        const auto *residual = reinterpret_cast<const typename V::element *>(tile.residual);
+        if (residual) residual += panel.channel + row * run.residual_stride;
         apply_epilogue<V>(*panel.epilogue, x, panel.channel, panel.channels, residual, run.residual_stride);
-        float *to = tile.destination + panel.offset + row * run.destination_stride;
+        Result *to =
+            reinterpret_cast<Result *>(tile.destination) + panel.offset + row * run.destination_stride;
 #pragma GCC unroll 8
         for (int v = 0; v < Vectors; ++v) {
             if (whole || v + 1 < Vectors)
@@ -125,7 +145,8 @@ MPSCNN_INLINE void finish_rows(const PixelTile &tile, std::int64_t first_row, co
                                typename V::reg (&sums)[Rows][Vectors]) {
     const PixelRun &run = *tile.run;
     if (panel.plain) {
-        float *destination = tile.destination + panel.offset + first_row * run.destination_stride;
+        auto *destination = reinterpret_cast<typename V::element *>(tile.destination) + panel.offset +
+                            first_row * run.destination_stride;
         return store_clamped<V>(panel, sums, destination, run.destination_stride);
     }
     alignas(64) float values[Rows * Vectors * V::width];
@@ -133,7 +154,9 @@ MPSCNN_INLINE void finish_rows(const PixelTile &tile, std::int64_t first_row, co
     for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 8
         for (int v = 0; v < Vectors; ++v) V::store(values + (r * Vectors + v) * V::width, sums[r][v]);
-    finish_sums<V, Vectors>(tile, first_row, Rows, panel, values);
+    if (has_bfloat16<V> && panel.element == Element::float32)
+        return finish_sums<V, float, Vectors>(tile, first_row, Rows, panel, values);
+    finish_sums<V, typename V::element, Vectors>(tile, first_row, Rows, panel, values);
 }
 
 /// `Rows` pixels of a tile, from `first_row` on.
@@ -202,12 +225,13 @@ void multiply_pixel(const PixelTile &tile, const ChannelPanel (&panels)[Panels])
         for (std::int64_t x = 0; x < run.columns; ++x) {
             const float *piece = tile.source + y * run.row_stride + x * run.column_stride;
             for (std::int64_t k = 0; k < run.length; ++k) {
-                const auto input = V::broadcast(piece + k);
+                const auto input = V::load_factor(piece + k);
 #pragma GCC unroll 8
                 for (int p = 0; p < Panels; ++p) {
 #pragma GCC unroll 8
                     for (int v = 0; v < vectors; ++v)
-                        sums[p][0][v] = V::fma(input, V::load(weights[p] + v * V::width), sums[p][0][v]);
+                        sums[p][0][v] =
+                            V::fma_factor(input, V::load(weights[p] + v * V::width), sums[p][0][v]);
                     weights[p] += columns;
                 }
             }

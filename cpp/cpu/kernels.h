@@ -4,12 +4,14 @@
 // KernelTable; nothing outside cpp/cpu/<kernel files> knows which one runs.
 
 #include <span>
+#include <type_traits>
 #include <variant>
 
 #include "cpu/tasks/arithmetic.h"
 #include "cpu/tasks/binary_convolution.h"
 #include "cpu/tasks/chain.h"
 #include "cpu/tasks/concatenation.h"
+#include "cpu/tasks/conversion.h"
 #include "cpu/tasks/convolution.h"
 #include "cpu/tasks/dropout.h"
 #include "cpu/tasks/elementwise.h"
@@ -28,13 +30,14 @@
 namespace mpscnn::cpu {
 
 /// THE list of what kernels do. For each of these every instruction set has a kernel: an instance file
-/// defines it (cpu/instances) and cpu/instance_functions.h declares it.
+/// defines it (cpu/instances) and cpu/instance_functions.h declares it. Conversions are for bfloat16 numbers,
+/// hence among Bfloat16Kernels.
 using Task =
     std::variant<ConvolutionTask, ChainTask, PooledConvolutionTask, PoolingTask, ArithmeticTask, AffineTask,
                  SoftmaxTask, DropoutTask, ResizeTask, PaddingTask, ConcatenationTask, MomentsTask,
                  StatisticsTask, NormalizationTask, CrossChannelTask, WindowNormalizationTask, ReductionTask,
                  ArgumentTask, WeightedReductionTask, InterleavedConvolutionTask, SubpixelConvolutionTask,
-                 DepthToSpaceTask, BinaryConvolutionTask, BetaScalingTask>;
+                 DepthToSpaceTask, BinaryConvolutionTask, BetaScalingTask, ConversionTask>;
 
 template <class Tasks> struct KernelSet;
 template <class... TaskType> struct KernelSet<std::variant<TaskType...>> : Kernel<TaskType>... {};
@@ -67,6 +70,16 @@ struct MultiplyAddLoop {
     std::int64_t round_operations = 0; ///< floating-point operations of a round
 };
 
+/// What a processor that multiplies bfloat16 numbers has besides (cpu/instances/bfloat16).
+struct Bfloat16Kernels {
+    /// Of weights that PackedConvolution::bfloat16 says it of. Source and residual are of bfloat16 numbers,
+    /// in pairs unless it is depthwise (channels and strides are even); the result is of either element, that
+    /// of a depthwise one, which is clamped at most, of bfloat16.
+    Kernel<ConvolutionTask> convolution;
+    Kernel<ChainTask> chain; ///< of such convolutions
+    Kernel<ConversionTask> conversion;
+};
+
 /// The kernels of one instruction set.
 struct KernelTable : VectorTraits,
                      HalfConversion,
@@ -77,11 +90,26 @@ struct KernelTable : VectorTraits,
                      KernelSet<Task> {
     /// The kernel for a kind of task.
     template <class TaskType> const Kernel<TaskType> &kernel() const { return *this; }
+    /// The kernel for one task.
+    template <class TaskType> const Kernel<TaskType> &kernel(const TaskType &task) const {
+        if constexpr (std::is_same_v<TaskType, ConvolutionTask>)
+            if (task.packed->bfloat16) return bfloat16.convolution;
+        if constexpr (std::is_same_v<TaskType, ChainTask>)
+            if (task.stages->packed->bfloat16) return bfloat16.chain;
+        return *this;
+    }
 
-    /// Allocates and packs; bias may be null.
+    Bfloat16Kernels bfloat16;
+    /// Where it has no such kernels, why not.
+    const char *why_no_bfloat16 = nullptr;
+    bool multiplies_bfloat16() const { return bfloat16.convolution.run != nullptr; }
+
+    /// Allocates and packs; bias may be null. With `bfloat16` for Bfloat16Kernels: an odd number of inputs is
+    /// made even by one whose weights are zero.
     PackedConvolution pack_convolution(const float *weights, const float *bias, std::int64_t outputs,
                                        std::int64_t kernel_height, std::int64_t kernel_width,
-                                       std::int64_t inputs_per_group, std::int64_t groups) const;
+                                       std::int64_t inputs_per_group, std::int64_t groups,
+                                       bool bfloat16 = false) const;
 };
 
 inline constexpr std::size_t most_kernel_tables = 3;

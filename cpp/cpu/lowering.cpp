@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cpu/bfloat16.h"
 #include "cpu/fusion.h"
 #include "cpu/operation.h"
 #include "cpu/thread_pool.h"
@@ -23,14 +24,17 @@ OwnedActivation lower_activation(const Node &node, const KernelTable &kernels) {
 class Lowering {
 public:
     Lowering(const Graph &graph, Precision precision, const KernelTable &kernels)
-        : graph_(graph), precision_(precision), kernels_(kernels) {}
+        : graph_(graph), precision_(precision), kernels_(kernels),
+          elements_(elements_of_values(graph, precision)) {}
 
     std::shared_ptr<const LoweredNetwork> run() {
-        const std::vector<NodeFusion> fusions = find_fusions(graph_);
+        const std::vector<NodeFusion> fusions = find_fusions(
+            graph_, [&](std::size_t node, ValueId other) { return takes_residual(node, other); });
         auto network = std::make_shared<LoweredNetwork>();
         network->graph = graph_.without_weights();
         network->kernels = &kernels_;
         network->precision = precision_;
+        network->elements = elements_;
         std::vector<std::size_t> kept;
         for (std::size_t i = 0; i < fusions.size(); ++i)
             if (!fusions[i].absorbed) kept.push_back(i);
@@ -59,6 +63,18 @@ private:
     bool rounds(const Node &node) const {
         return precision_ == Precision::float16 && ops::info_of(node.operation).rounds;
     }
+    Element element(ValueId value) const { return elements_[static_cast<std::size_t>(value)]; }
+
+    /// Whether the kernel of a convolution or dense layer can add another value to its result. Of bfloat16
+    /// kernels only that of the matrix product can, if it is such numbers.
+    bool takes_residual(std::size_t index, ValueId other) const {
+        const Node &node = graph_.nodes()[index];
+        if (precision_ != Precision::bfloat16) return true;
+        const auto *convolution = std::get_if<ops::Convolution>(&node.operation);
+        const Shape &weights = node.weights.at("weight").shape();
+        const bool dense = !convolution || convolution->groups == 1 || weights[3] % 2 == 0;
+        return dense && element(other) == Element::bfloat16;
+    }
 
     FusedOperation fuse(std::size_t index, const NodeFusion &fusion) const {
         const Node &node = graph_.nodes()[index];
@@ -68,9 +84,12 @@ private:
         fused.result = graph_.result_of(index);
         fused.activation = lower_activation(node, kernels_);
         fused.rounds = rounds(node);
+        fused.multiplies = is_product(node);
+        fused.element = element(fused.result);
         if (fusion.border) add_border(fused, graph_.nodes()[*fusion.border]);
         fused.layers.push_back(node.name);
         if (fusion.addition) add_residual(fused, *fusion.addition);
+        if (fused.residual) round_sum_to_bfloat16(fused, index);
         const OperationLowering lowering{node, precision_, kernels_, fused};
         std::visit([&](const auto &operation) { lower(lowering, operation); }, node.operation);
         fused.weight_bytes = weight_bytes(fused);
@@ -92,6 +111,11 @@ private:
         fused.result = graph_.result_of(index);
     }
 
+    /// A result without residual is rounded when it is stored.
+    void round_sum_to_bfloat16(FusedOperation &fused, std::size_t index) const {
+        if (element(graph_.result_of(index)) == Element::bfloat16) fused.rounds = true;
+    }
+
     static std::size_t weight_bytes(const FusedOperation &fused) {
         std::size_t floats = fused.packed.weights.size() + fused.packed.bias.size() + fused.scale.size() +
                              fused.shift.size() + fused.activation.slopes.size() +
@@ -106,6 +130,7 @@ private:
     const Graph &graph_;
     Precision precision_;
     const KernelTable &kernels_;
+    std::vector<Element> elements_;
 };
 
 } // namespace

@@ -31,8 +31,10 @@ struct FusedOperation {
     /// Convolutions and dense layers: the other operand of the addition behind it.
     std::optional<engine::ValueId> residual;
 
+    Element element = Element::float32; ///< of the result, without the residual
     OwnedActivation activation, residual_activation;
-    bool rounds = false, residual_rounds = false; ///< to half
+    bool rounds = false, residual_rounds = false; ///< to half, or to bfloat16 before a residual is added
+    bool multiplies = false;                      ///< weights by inputs, both rounded
     PackedConvolution packed;
     std::vector<ConvolutionPart> parts; ///< of an interleaved convolution
     BinaryWeights binary;
@@ -47,6 +49,7 @@ struct LoweredNetwork {
     engine::Graph graph; ///< without weights
     const KernelTable *kernels = nullptr;
     engine::Precision precision = engine::Precision::float32;
+    std::vector<Element> elements;          ///< of each value
     std::vector<FusedOperation> operations; ///< in an order in which they can be computed
     std::size_t weight_bytes = 0;
 };

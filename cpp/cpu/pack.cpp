@@ -1,11 +1,28 @@
 #include <algorithm>
+#include <cstring>
+#include <vector>
 
+#include "core/bfloat16.h"
 #include "core/platform.h"
 #include "cpu/kernels.h"
 
 namespace mpscnn::cpu {
 
 namespace {
+
+/// Rounded and in pairs, [outputs][height][width][pairs of inputs]; an odd input becomes a pair with a zero.
+std::vector<float> paired_weights(const float *weights, std::int64_t rows, std::int64_t inputs) {
+    const std::int64_t pairs = (inputs + 1) / 2;
+    std::vector<float> paired(static_cast<std::size_t>(rows * pairs));
+    for (std::int64_t row = 0; row < rows; ++row)
+        for (std::int64_t i = 0; i < inputs; i += 2) {
+            const float *first = weights + row * inputs + i;
+            const std::uint32_t high = i + 1 < inputs ? bfloat16_from_float(first[1]) : 0;
+            const std::uint32_t pair = bfloat16_from_float(first[0]) | high << 16;
+            std::memcpy(&paired[static_cast<std::size_t>(row * pairs + i / 2)], &pair, sizeof(pair));
+        }
+    return paired;
+}
 
 /// Makes groups of as many outputs as inputs, of which several fill a register, one (gemm_merged_tile.h).
 void merge_narrow_groups(ConvolutionShape &shape, std::int64_t width) {
@@ -22,7 +39,7 @@ void merge_narrow_groups(ConvolutionShape &shape, std::int64_t width) {
 PackedConvolution KernelTable::pack_convolution(const float *weights, const float *bias_values,
                                                 std::int64_t outputs, std::int64_t kernel_height,
                                                 std::int64_t kernel_width, std::int64_t inputs_per_group,
-                                                std::int64_t groups) const {
+                                                std::int64_t groups, bool bfloat16) const {
     PackedConvolution packed;
     static_cast<ConvolutionShape &>(packed) = {.outputs = outputs,
                                                .inputs_per_group = inputs_per_group,
@@ -30,7 +47,15 @@ PackedConvolution KernelTable::pack_convolution(const float *weights, const floa
                                                .kernel_height = kernel_height,
                                                .kernel_width = kernel_width,
                                                .depthwise = inputs_per_group == 1 && groups > 1};
-    merge_narrow_groups(packed, vector_width);
+    packed.bfloat16 = bfloat16;
+    std::vector<float> paired;
+    if (bfloat16 && !packed.depthwise) {
+        paired = paired_weights(weights, outputs * kernel_height * kernel_width, inputs_per_group);
+        packed.inputs_per_group = (inputs_per_group + 1) / 2;
+        weights = paired.data();
+    } else {
+        merge_narrow_groups(packed, vector_width);
+    }
     packed.weights = AlignedBuffer<float>(packed_size(packed));
     platform::advise_huge_pages(packed.weights.data(), packed.weights.size() * sizeof(float));
     pack(packed, weights, packed.weights.data());

@@ -42,8 +42,8 @@ template <class V> inline bool has_input_lanes(const ConvolutionShape &shape) {
     // The lanes' sums are added at the end, which must be a small part of the work.
     constexpr std::int64_t least_depth = 16 * V::width;
     const std::int64_t depth = shape.kernel_height * shape.kernel_width * shape.inputs_per_group;
-    return shape.outputs / shape.groups <= most_dot_outputs<V> && shape.inputs_per_group % V::width == 0 &&
-           depth >= least_depth;
+    return !shape.bfloat16 && shape.outputs / shape.groups <= most_dot_outputs<V> &&
+           shape.inputs_per_group % V::width == 0 && depth >= least_depth;
 }
 
 template <class V> void dot_pack(const ConvolutionShape &shape, const float *weights, float *packed) {

@@ -10,12 +10,16 @@ namespace mpscnn::cpu {
 namespace {
 
 /// Start of a pixel.
-MPSCNN_INLINE float *pixel_at(const View &view, std::int64_t image, std::int64_t y, std::int64_t x) {
-    return view.data + image * view.image_stride + y * view.row_stride + x * view.pixel_stride;
+template <class Element = float>
+MPSCNN_INLINE Element *pixel_at(const View &view, std::int64_t image, std::int64_t y, std::int64_t x) {
+    return reinterpret_cast<Element *>(view.data) + image * view.image_stride + y * view.row_stride +
+           x * view.pixel_stride;
 }
-MPSCNN_INLINE const float *pixel_at(const ConstView &view, std::int64_t image, std::int64_t y,
-                                    std::int64_t x) {
-    return view.data + image * view.image_stride + y * view.row_stride + x * view.pixel_stride;
+template <class Element = float>
+MPSCNN_INLINE const Element *pixel_at(const ConstView &view, std::int64_t image, std::int64_t y,
+                                      std::int64_t x) {
+    return reinterpret_cast<const Element *>(view.data) + image * view.image_stride + y * view.row_stride +
+           x * view.pixel_stride;
 }
 
 /// Whether rows follow each other without a gap, so that several are one.
@@ -36,7 +40,8 @@ template <class V> MPSCNN_INLINE typename V::reg load_lanes(const float *p, std:
 }
 
 /// Stores the lanes that may be overwritten.
-template <class V> MPSCNN_INLINE void store_lanes(float *p, typename V::reg value, std::int64_t writable) {
+template <class V, class Element>
+MPSCNN_INLINE void store_lanes(Element *p, typename V::reg value, std::int64_t writable) {
     if (writable >= V::width)
         V::store(p, value);
     else
@@ -46,7 +51,7 @@ template <class V> MPSCNN_INLINE void store_lanes(float *p, typename V::reg valu
 /// Whether the epilogue is at most a clamp, which costs next to nothing while results are in registers.
 MPSCNN_INLINE bool is_clamp(const Epilogue &epilogue) {
     const Activation::Kind kind = epilogue.activation.kind;
-    return (kind == Activation::Kind::none || kind == Activation::Kind::clamp) && !epilogue.round_to_half &&
+    return (kind == Activation::Kind::none || kind == Activation::Kind::clamp) && !epilogue.rounds &&
            !epilogue.residual;
 }
 

@@ -72,12 +72,15 @@ private:
     }
 
     void place(ValueId value, Storage::Home home, std::size_t port) {
-        region(value) = add_storage(shapes_[index(value)], home, port, whole_[index(value)]);
+        region(value) = add_storage(shapes_[index(value)], home, port, whole_[index(value)], element(value));
     }
 
-    Region add_storage(const Shape &shape, Storage::Home home, std::size_t port, bool contiguous) {
+    Element element(ValueId value) const { return network_.elements[index(value)]; }
+
+    Region add_storage(const Shape &shape, Storage::Home home, std::size_t port, bool contiguous,
+                       Element element) {
         return placement_.add_storage(extents_of(shape), home, port, contiguous,
-                                      network_.kernels->vector_width);
+                                      network_.kernels->vector_width, element);
     }
 
     void place_inputs() {
@@ -85,7 +88,8 @@ private:
             place(static_cast<ValueId>(i), Storage::Home::input, i);
     }
 
-    /// Results are computed where the caller wants them, unless they are views of other tensors.
+    /// Results are computed where the caller wants them, unless they are views of other tensors or of other
+    /// elements.
     void place_outputs() {
         const auto &outputs = network_.graph.outputs();
         for (std::size_t port = 0; port < outputs.size(); ++port) {
@@ -95,7 +99,8 @@ private:
                     return operation.result == value &&
                            !std::holds_alternative<ops::Reshape>(operation.operation);
                 });
-            if (computed && !placed(value)) place(value, Storage::Home::output, port);
+            if (computed && !placed(value) && element(value) == Element::float32)
+                place(value, Storage::Home::output, port);
         }
     }
 
@@ -107,7 +112,8 @@ private:
         std::int64_t position = 0;
         for (ValueId operand : operation.inputs) {
             const Shape &shape = shapes_[index(operand)];
-            if (!placed(operand) && !whole_[index(operand)] && !is_reshape_result(operand))
+            if (!placed(operand) && !whole_[index(operand)] && !is_reshape_result(operand) &&
+                element(operand) == element(operation.result))
                 region(operand) = part_of(result, first.rank() - axis, position, extents_of(shape));
             position += shape[axis];
         }
@@ -145,8 +151,8 @@ private:
                 continue;
             const Shape &shape = shapes_[index(outputs[port])];
             const bool contiguous = shape.rank() > image_rank;
-            placement_.output_copies.push_back(
-                {outputs[port], add_storage(shape, Storage::Home::output, port, contiguous)});
+            placement_.output_copies.push_back({outputs[port], add_storage(shape, Storage::Home::output, port,
+                                                                           contiguous, Element::float32)});
         }
     }
 
@@ -168,13 +174,14 @@ Region as_matrix(Region region, const Shape &shape, int axis) {
 } // namespace
 
 Region Placement::add_storage(const Extents &extents, Storage::Home home, std::size_t port, bool contiguous,
-                              std::int64_t vector_width) {
+                              std::int64_t vector_width, Element element) {
     Storage storage;
     storage.home = home;
     storage.port = port;
     storage.extents = extents;
     storage.contiguous = contiguous;
-    storage.strides = arena_strides(extents, contiguous, vector_width);
+    storage.element = element;
+    storage.strides = arena_strides(extents, contiguous, vector_width, element);
     storages.push_back(storage);
     Region all;
     all.storage = static_cast<int>(storages.size()) - 1;

@@ -25,7 +25,7 @@ struct Placement {
     const Region &region(engine::ValueId value) const { return regions[static_cast<std::size_t>(value)]; }
     /// The region that covers a new storage of these extents.
     Region add_storage(const Extents &extents, Storage::Home home, std::size_t port, bool contiguous,
-                       std::int64_t vector_width);
+                       std::int64_t vector_width, Element element = Element::float32);
 };
 
 /// `shapes` are those of all values. What lies between the operations of a chain has no place.

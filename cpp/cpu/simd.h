@@ -17,11 +17,16 @@
 //   gemm_rows, gemm_vectors  the register block of the matrix product
 //   gemm_single_rows         the rows of a block of one vector
 //   gemm_rows_of_pointer     how many rows of the block one pointer serves: what an instruction's address can
-//   add gemm_last_vectors        the most vectors of a layer's last panel (pack.h): gemm_vectors, or one more
+//                            add
+//   gemm_last_vectors        the most vectors of a layer's last panel (pack.h): gemm_vectors, or one more
+//   element                  of the tensors that kernels read and write where they may be of two types:
+//                            float, or Bfloat16 (below) in sets that multiply such numbers
 //   reg, mask                a register of floats; the result of a comparison
 //   zero(), set1(x), broadcast(const float *)
 //   load_factor(const float *), fma_factor(factor, b, c) = factor * b + c
-//                            one float for all lanes, in the form that costs least
+//                            one float for all lanes, in the form that costs least. Where element is
+//                            Bfloat16, factor and each lane of b are two such numbers, and both products
+//                            are added
 //   load(p), store(p, a)     any alignment
 //   load_partial(p, n), store_partial(p, a, n)   touch p[0 .. n) only; lanes from n on load as zero
 //   load_half(const uint16_t *), store_half(uint16_t *, a)
@@ -46,6 +51,9 @@
 //   count_bytes(a)           in each byte the number of its bits; add_bytes(a, b) adds bytes
 //   add_sums_of_bytes(s, a)  adds to each word of s the four bytes of a's word
 //   from_bits(a)             words below 2^31 as floats, rounded
+// and where element is Bfloat16
+//   load, store, load_partial, store_partial (Bfloat16 *)   expand to floats, and round as core/bfloat16.h
+//   does store_two(p, a, b)       the elements of a, then those of b round_to_bfloat16(a)     and back
 
 #include <cstdint>
 
@@ -53,6 +61,14 @@
 
 namespace mpscnn::cpu {
 namespace {
+
+/// A bfloat16 number in memory.
+struct Bfloat16 {
+    std::uint16_t bits;
+};
+
+/// Whether kernels are for tensors of bfloat16 numbers.
+template <class V> inline constexpr bool has_bfloat16 = sizeof(typename V::element) == sizeof(Bfloat16);
 
 /// Compilers would rather read x from memory with each use, which takes longer where there are several.
 template <class Register> MPSCNN_INLINE void keep_in_register(Register &x) {

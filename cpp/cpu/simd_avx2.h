@@ -15,6 +15,7 @@ struct Simd {
     static constexpr int gemm_rows = 6, gemm_vectors = 2, gemm_last_vectors = 3;
     static constexpr int gemm_single_rows = 12;
     static constexpr int gemm_rows_of_pointer = 3;
+    using element = float;
     using reg = __m256;
     using mask = __m256;
 

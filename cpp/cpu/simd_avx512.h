@@ -24,6 +24,7 @@ struct Simd {
     static constexpr int gemm_rows = 14, gemm_vectors = 2, gemm_last_vectors = 2;
     static constexpr int gemm_single_rows = 14;
     static constexpr int gemm_rows_of_pointer = 3;
+    using element = float;
     using reg = __m512;
     using mask = __mmask16;
 

@@ -15,6 +15,7 @@ struct Simd {
     static constexpr int gemm_rows = 4, gemm_vectors = 2, gemm_last_vectors = 2;
     static constexpr int gemm_single_rows = 8;
     static constexpr int gemm_rows_of_pointer = 3; // 0, 1 or 2 strides more; registers for all would not do
+    using element = float;
     using reg = __m128;
     using mask = __m128;
 

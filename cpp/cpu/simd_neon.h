@@ -15,6 +15,7 @@ struct Simd {
     static constexpr int gemm_rows = 8, gemm_vectors = 3, gemm_last_vectors = 3;
     static constexpr int gemm_single_rows = 11; // more need more pointers than there are registers
     static constexpr int gemm_rows_of_pointer = 1;
+    using element = float;
     using reg = float32x4_t;
     using mask = uint32x4_t;
 

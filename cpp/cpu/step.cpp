@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "cpu/bfloat16.h"
 #include "cpu/operation.h"
 
 namespace mpscnn::cpu {
@@ -29,20 +30,24 @@ std::vector<Step> make_steps(const LoweredNetwork &network, Placement &placement
     std::vector<const Chain *> chain_of(network.operations.size());
     for (const Chain &chain : chains)
         for (std::size_t operation : chain.operations) chain_of[operation] = &chain;
+    const bool converts = network.precision == engine::Precision::bfloat16;
     for (std::size_t i = 0; i < network.operations.size(); ++i) {
         const FusedOperation &fused = network.operations[i];
-        const std::size_t before = builder.steps.size();
+        const std::size_t first = builder.steps.size();
         if (!chain_of[i])
             std::visit([&](const auto &operation) { make_step(builder, fused, operation); }, fused.operation);
         else if (i == chain_of[i]->operations.back())
             std::holds_alternative<ops::Pooling>(fused.operation)
                 ? make_pooled_step(builder, network, *chain_of[i])
                 : make_chain_step(builder, network, *chain_of[i]);
-        if (builder.steps.size() > before)
+        if (builder.steps.size() > first)
             builder.steps.back().weight_bytes = weight_bytes(network, i, chain_of[i]);
+        if (converts) convert_elements(builder, first, fused.multiplies);
     }
+    const std::size_t first = builder.steps.size();
     for (const OutputCopy &copy : placement.output_copies)
         builder.add_copy({}, placement.region(copy.value), copy.destination);
+    if (converts) convert_elements(builder, first, false);
     return std::move(builder.steps);
 }
 

@@ -11,9 +11,9 @@ WindowAxis kernel_axis(const ops::WindowAxis &axis) {
 Epilogue epilogue_of(const FusedOperation &fused) {
     Epilogue epilogue;
     epilogue.activation = fused.activation.activation;
-    epilogue.round_to_half = fused.rounds;
+    epilogue.rounds = fused.rounds;
     epilogue.residual_activation = fused.residual_activation.activation;
-    epilogue.residual_round_to_half = fused.residual_rounds;
+    epilogue.residual_rounds = fused.residual_rounds;
     return epilogue;
 }
 
@@ -37,8 +37,8 @@ void StepBuilder::add_copy(std::vector<std::string> layers, const Region &source
     steps.push_back(std::move(step));
 }
 
-Region StepBuilder::add_workspace(const Extents &extents) {
-    return placement_.add_storage(extents, Storage::Home::arena, 0, false, vector_width_);
+Region StepBuilder::add_workspace(const Extents &extents, Element element) {
+    return placement_.add_storage(extents, Storage::Home::arena, 0, false, vector_width_, element);
 }
 
 } // namespace mpscnn::cpu

@@ -21,7 +21,7 @@ public:
     void add_copy(std::vector<std::string> layers, const Region &source, const Region &destination);
 
     /// Memory in the arena for what one step of an operation hands on to its next one.
-    Region add_workspace(const Extents &extents);
+    Region add_workspace(const Extents &extents, Element element = Element::float32);
 
     const Placement &placement() const { return placement_; }
     const std::vector<Shape> &shapes() const { return shapes_; }

@@ -64,15 +64,16 @@ std::string kernel_of(const PooledConvolutionTask &task, const std::string &) {
            kernel_of(task.pooling, kind_of(task.pooling));
 }
 
-std::int64_t bytes_of(const Region &region) {
+std::int64_t bytes_of(const Region &region, const CpuPlan &plan) {
     const Extents &extents = region.extents;
-    return extents.batch * extents.pixels() * extents.channels * static_cast<std::int64_t>(sizeof(float));
+    const Storage &storage = plan.storages()[static_cast<std::size_t>(region.storage)];
+    return extents.batch * extents.pixels() * extents.channels * size_of(storage.element);
 }
 
-std::int64_t bytes_of(const Step &step) {
-    std::int64_t bytes =
-        static_cast<std::int64_t>(step.weight_bytes) + bytes_of(step.source) + bytes_of(step.destination);
-    for (const Region &other : step.others) bytes += bytes_of(other);
+std::int64_t bytes_of(const Step &step, const CpuPlan &plan) {
+    std::int64_t bytes = static_cast<std::int64_t>(step.weight_bytes) + bytes_of(step.source, plan) +
+                         bytes_of(step.destination, plan);
+    for (const Region &other : step.others) bytes += bytes_of(other, plan);
     return bytes;
 }
 
@@ -80,11 +81,11 @@ std::int64_t bytes_of(const Step &step) {
 
 StepDescription describe(const Step &step, const CpuPlan &plan, std::span<const Binding> bindings,
                          int threads) {
-    StepDescription description{step.layers, {}, {}, bytes_of(step)};
+    StepDescription description{step.layers, {}, {}, bytes_of(step, plan)};
     std::visit(
         [&]<class TaskType>(const TaskType &) {
             const BoundTask<TaskType> bound(step, plan.storages(), bindings);
-            const Kernel<TaskType> &kernel = plan.network().kernels->kernel<TaskType>();
+            const Kernel<TaskType> &kernel = plan.network().kernels->kernel(bound.task);
             description.kind = kind_of(bound.task);
             description.kernel = kernel_of(bound.task, description.kind);
             const char *variant = kernel.variant ? kernel.variant(bound.task, threads) : nullptr;

@@ -7,12 +7,13 @@ namespace mpscnn::cpu {
 namespace {
 
 /// Distance between pixels at which they share a set of a first-level cache of 32 KiB and 8 or more ways.
-constexpr std::int64_t set_conflict_floats = 2048 / sizeof(float);
-constexpr std::int64_t cache_line_floats = 64 / sizeof(float);
+constexpr std::int64_t set_conflict_bytes = 2048;
+constexpr std::int64_t cache_line_bytes = 64;
 
-std::int64_t padded_pitch(std::int64_t channels, std::int64_t vector_width) {
+std::int64_t padded_pitch(std::int64_t channels, std::int64_t vector_width, Element element) {
     const std::int64_t pitch = (channels + vector_width - 1) / vector_width * vector_width;
-    return pitch % set_conflict_floats == 0 ? pitch + cache_line_floats : pitch;
+    const std::int64_t size = size_of(element);
+    return pitch * size % set_conflict_bytes == 0 ? pitch + cache_line_bytes / size : pitch;
 }
 
 } // namespace
@@ -41,24 +42,27 @@ Strides uniform_strides(const Extents &extents, Strides strides) {
     return strides;
 }
 
-Strides arena_strides(const Extents &extents, bool contiguous, std::int64_t vector_width) {
+Strides arena_strides(const Extents &extents, bool contiguous, std::int64_t vector_width, Element element) {
     const std::int64_t channels = extents.channels;
     // Images of few channels (photos) would grow several times.
     const bool pad = extents.pixels() == 1 || (!contiguous && channels >= vector_width);
-    const std::int64_t pitch = pad ? padded_pitch(channels, vector_width) : channels;
+    const std::int64_t pitch = pad ? padded_pitch(channels, vector_width, element) : channels;
     return {extents.pixels() * pitch, extents.width * pitch, pitch};
 }
 
 std::size_t Storage::bytes() const {
-    const Shape floats{extents.batch, strides.image, static_cast<std::int64_t>(sizeof(float))};
-    return static_cast<std::size_t>(floats.elements()); // refuses a product beyond 64 bits
+    const Shape all{extents.batch, strides.image, size_of(element)};
+    return static_cast<std::size_t>(all.elements()); // refuses a product beyond 64 bits
 }
 
 View Region::bind(const Binding &binding, const Storage &home) const {
     const bool as_stored = whole == home.extents;
     Strides strides = as_stored ? binding.strides : contiguous_strides(whole, binding.strides.image);
     View view;
-    view.data = binding.data + y * strides.row + x * strides.pixel + channel;
+    const std::ptrdiff_t first = y * strides.row + x * strides.pixel + channel;
+    view.data = reinterpret_cast<float *>(reinterpret_cast<std::uintptr_t>(binding.data) +
+                                          static_cast<std::uintptr_t>(first * size_of(home.element)));
+    view.element = home.element;
     view.batch = extents.batch;
     view.height = extents.height;
     view.width = extents.width;

@@ -22,7 +22,7 @@ struct Extents {
 
 Extents extents_of(const Shape &shape);
 
-/// In floats.
+/// In elements.
 struct Strides {
     std::ptrdiff_t image = 0, row = 0, pixel = 0;
 
@@ -37,7 +37,8 @@ Strides uniform_strides(const Extents &extents, Strides strides);
 /// Strides of a tensor in the arena: the pixel pitch is rounded up to whole vectors and avoids multiples of
 /// 2048 bytes, at which many pixels compete for one set of the first-level cache. `contiguous` forbids gaps
 /// between the pixels of an image.
-Strides arena_strides(const Extents &extents, bool contiguous, std::int64_t vector_width);
+Strides arena_strides(const Extents &extents, bool contiguous, std::int64_t vector_width,
+                      Element element = Element::float32);
 
 /// Memory of one or more tensors.
 struct Storage {
@@ -51,17 +52,18 @@ struct Storage {
     Home home = Home::arena;
     std::size_t port = 0; ///< index among the graph's inputs or outputs
     Extents extents;
-    bool contiguous = false; ///< each image must be free of gaps
-    Strides strides;         ///< in the arena
-    std::size_t offset = 0;  ///< in the arena, in bytes
-    bool read = false;       ///< by a step
+    Element element = Element::float32; ///< in the arena only anything else
+    bool contiguous = false;            ///< each image must be free of gaps
+    Strides strides;                    ///< in the arena
+    std::size_t offset = 0;             ///< in the arena, in bytes
+    bool read = false;                  ///< by a step
 
     std::size_t bytes() const;
 };
 
 /// Where a storage lies during one run.
 struct Binding {
-    float *data = nullptr;
+    float *data = nullptr; ///< where the storage's elements begin
     Strides strides;
     bool own = true; ///< lies in the arena: what lies between pixels may be overwritten
 };

@@ -18,8 +18,11 @@ namespace mpscnn::engine {
 /// Arithmetic of a program, see docs/architecture.md, "Numbers".
 enum class Precision {
     float32,
-    float16 ///< half weights, float32 sums, results rounded to half at the rounding points
+    float16, ///< half weights, float32 sums, results rounded to half at the rounding points
+    bfloat16 ///< products of bfloat16 numbers, float32 sums, results that products follow rounded to such
 };
+
+inline constexpr std::array all_precisions{Precision::float32, Precision::float16, Precision::bfloat16};
 
 const char *name_of(Precision precision);
 
@@ -131,10 +134,14 @@ public:
 /// table of refusals (ops/refusals.h) has under its name.
 class Backend {
 public:
+    static constexpr const char *no_bfloat16 = "its arithmetic is of float32 and float16";
+
     virtual ~Backend() = default;
     virtual std::string name() const = 0;
     /// The device it runs on, for people: "AMD EPYC, avx2", "Apple M2".
     virtual std::string device_name() const = 0;
+    /// Why its device cannot run programs in bfloat16 precision; empty where it can.
+    virtual std::string why_no_bfloat16() const { return no_bfloat16; }
     /// Changes whenever answers might: with the device, the system and what is compiled at run time.
     virtual std::string identity() const { return device_name(); }
     virtual std::unique_ptr<LoweredGraph> lower(const Graph &graph, const LowerOptions &options) const = 0;
@@ -159,6 +166,7 @@ struct DeviceDescription {
     std::string name;                 ///< what a user asks for: "cpu", "metal", "metal:0x100000abc"
     std::string description;          ///< for people: "Apple M2"
     std::string reason;               ///< why it cannot be used; empty when it can
+    std::string no_bfloat16 = {};     ///< Backend::why_no_bfloat16()
     Json properties = Json::object(); ///< what its backend knows of it
 };
 

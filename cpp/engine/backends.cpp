@@ -65,9 +65,9 @@ Precision precision_for(const std::string &device, const std::string &wanted) {
     if (wanted == "auto")
         for (const auto &entry : automatic)
             if (device == entry.device) return entry.precision;
-    for (Precision precision : {Precision::float32, Precision::float16})
+    for (Precision precision : all_precisions)
         if (wanted == name_of(precision)) return precision;
-    fail(ErrorKind::parameter, "precision must be auto, float32 or float16, got " + quoted(wanted));
+    fail(ErrorKind::parameter, "precision must be auto, float32, float16 or bfloat16, got " + quoted(wanted));
 }
 
 BackendChoice choice_of(std::shared_ptr<const Backend> backend, const std::string &precision,
@@ -88,7 +88,17 @@ std::shared_ptr<const Backend> make_backend(const DeviceName &device) {
 
 } // namespace
 
-const char *name_of(Precision precision) { return precision == Precision::float32 ? "float32" : "float16"; }
+const char *name_of(Precision precision) {
+    switch (precision) {
+    case Precision::float32:
+        return "float32";
+    case Precision::float16:
+        return "float16";
+    case Precision::bfloat16:
+        break;
+    }
+    return "bfloat16";
+}
 
 ExecutionProfile Executor::profile(const Plan &, std::span<const TensorView>, std::span<const TensorView>,
                                    int) {
@@ -121,8 +131,12 @@ std::vector<std::string> built_backends() {
 }
 
 std::vector<DeviceDescription> list_devices() {
-    std::vector<DeviceDescription> devices{{"cpu", cpu::make_cpu_backend()->device_name(), ""}};
-    for (DeviceDescription &device : list_metal_devices()) devices.push_back(std::move(device));
+    const auto cpu = cpu::make_cpu_backend();
+    std::vector<DeviceDescription> devices{{"cpu", cpu->device_name(), "", cpu->why_no_bfloat16()}};
+    for (DeviceDescription &device : list_metal_devices()) {
+        device.no_bfloat16 = Backend::no_bfloat16;
+        devices.push_back(std::move(device));
+    }
     return devices;
 }
 

@@ -69,6 +69,7 @@ std::shared_ptr<Program> Program::compile(const Graph &graph, BackendChoice choi
 
 Program::Program(const Canonical &canonical, BackendChoice choice)
     : graph_(canonical.graph.without_weights()), merged_(canonical.merged), choice_(std::move(choice)) {
+    require_supported(*choice_.backend, choice_.precision, name());
     require_supported(graph_, free_shapes(graph_), choice_.backend->name(), choice_.precision);
     lowered_ = choice_.backend->lower(canonical.graph, {choice_.precision});
 }

@@ -63,6 +63,13 @@ void require_supported(const Graph &graph, const std::vector<Shape> &shapes, con
     for (std::size_t i = 0; i < graph.nodes().size(); ++i) inquiry.ask_about_node(i);
 }
 
+void require_supported(const Backend &backend, Precision precision, const std::string &network) {
+    const std::string why_no_bfloat16 = backend.why_no_bfloat16();
+    const ops::ProgramUse use{precision == Precision::bfloat16, why_no_bfloat16};
+    if (const auto reason = ops::refusal(backend.name(), use))
+        refuse("network " + quoted(network), backend.name(), *reason);
+}
+
 void require_supported(const SessionOptions &options, const std::string &network, const std::string &engine) {
     if (const auto reason = ops::refusal(engine, ops::SessionUse{options.check_finite}))
         refuse("session of network " + quoted(network), engine, *reason);

@@ -71,10 +71,17 @@ Refused many_subpixel_channels(const LayerUse &layer) {
 
 Refused looks_into_layers(const SessionUse &session) { return refuse_if(session.check_finite, "true"); }
 
+// ---- Programs ----
+
+Refused products_of_bfloat16(const ProgramUse &program) {
+    return refuse_if(program.bfloat16 && !program.why_no_bfloat16.empty(),
+                     "bfloat16: " + std::string(program.why_no_bfloat16));
+}
+
 constexpr const char *metal_window = "at most 536870912 rows and columns from the first tap to the last";
 
 /// What of a combination a row refuses, as text; nothing where the row allows it. About tensors that an
-/// engine holds, layers or sessions.
+/// engine holds, layers, sessions or programs.
 template <class Use> using RefusedValue = std::optional<std::string> (*)(const Use &);
 
 /// A row: the engine takes `field` of an operation only as `allowed` says.
@@ -83,13 +90,17 @@ struct Refusal {
     std::string_view operation; ///< empty: every operation
     const char *field;
     const char *allowed;
-    std::variant<RefusedValue<Shape>, RefusedValue<LayerUse>, RefusedValue<SessionUse>> refused;
+    std::variant<RefusedValue<Shape>, RefusedValue<LayerUse>, RefusedValue<SessionUse>,
+                 RefusedValue<ProgramUse>>
+        refused;
 };
 
 /// Of two rows that both refuse a combination the first gives the reason.
 constexpr Refusal refusals[] = {
     {"", "argument", "feature channels", "at most 2049 in float16, whose whole numbers end at 2048",
      number_beyond_half},
+    {"", "", "precision", "float32 or float16 on devices without products of bfloat16 numbers",
+     products_of_bfloat16},
 
     {"metal", "", "feature channels", "at most 8192", many_channels},
     {"metal", "", "rows and columns", "at most 16384", large_image},
@@ -132,6 +143,10 @@ std::optional<std::string> refusal(std::string_view engine, const LayerUse &laye
 
 std::optional<std::string> refusal(std::string_view engine, const SessionUse &session) {
     return first_refusal(engine, {}, session);
+}
+
+std::optional<std::string> refusal(std::string_view engine, const ProgramUse &program) {
+    return first_refusal(engine, {}, program);
 }
 
 Json describe_refusals() {

@@ -31,10 +31,17 @@ struct SessionUse {
     bool check_finite = false;
 };
 
+/// What a program is asked for.
+struct ProgramUse {
+    bool bfloat16 = false;            ///< that precision
+    std::string_view why_no_bfloat16; ///< of the engine's device; empty where it has it
+};
+
 /// Why an engine refuses, "<field> must be <allowed>, got <value>"; nothing when it does not.
 std::optional<std::string> refusal(std::string_view engine, const Shape &tensor);
 std::optional<std::string> refusal(std::string_view engine, const LayerUse &layer);
 std::optional<std::string> refusal(std::string_view engine, const SessionUse &session);
+std::optional<std::string> refusal(std::string_view engine, const ProgramUse &program);
 
 /// The table as JSON: engine and operation ("any" for every one), field and what is allowed.
 Json describe_refusals();

@@ -25,11 +25,11 @@ def build_config() -> dict[str, Any]:
 def devices() -> list[dict[str, Any]]:
     """Devices of this machine, the CPU first.
 
-    Each has `name` (for `device=`) and `available`; where it is available `description` and `precisions`, else
-    `reason`. The Metal device "metal" is the system's default; others are named by their registry id
-    ("metal:0x100000abc"), and `device="metal:Apple M2"` takes one by its description. They also have registry_id,
-    default, unified_memory, headless, low_power, removable, families ("apple7", "mac2", ...: all that it supports),
-    recommended_working_set_bytes and max_buffer_bytes.
+    Each has `name` (for `device=`) and `available`; where it is available `description` and `precisions`, with
+    `no_bfloat16`, the reason, where "bfloat16" is not among these; else `reason`. The Metal device "metal" is the
+    system's default; others are named by their registry id ("metal:0x100000abc"), and `device="metal:Apple M2"` takes
+    one by its description. They also have registry_id, default, unified_memory, headless, low_power, removable,
+    families ("apple7", "mac2", ...: all that it supports), recommended_working_set_bytes and max_buffer_bytes.
     """
     found: list[dict[str, Any]] = json.loads(_core.devices())
     return found

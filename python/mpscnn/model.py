@@ -39,7 +39,7 @@ def load(
         model: a registry name (`mpscnn.registry.names()`), looked up in the package, in MPSCNN_MODELS, in the cache
             and at the publisher; or the path of a model file: anything with a suffix or a directory in it.
         device: "auto", "cpu" or "metal".
-        precision: "auto", "float32" or "float16".
+        precision: "auto", "float32", "float16" or "bfloat16" (products of such numbers, on processors that have them).
         threads: threads for each prediction, "auto": as many as this process may use.
 
     Raises:

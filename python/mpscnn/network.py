@@ -223,7 +223,8 @@ class Network(
         Args:
             device: "cpu", "metal", a name that `mpscnn.devices` lists, or "auto": what the environment variable
                 MPSCNN_DEVICE names, else Metal where a GPU answers rightly and can run every layer, else the CPU.
-            precision: "auto", "float32" or "float16".
+            precision: "auto", "float32", "float16" or "bfloat16" (products of such numbers, on processors that have
+                them: `mpscnn.devices()`).
             outputs: layers whose results are wanted instead of the network's outputs; the rest is not computed.
 
         Raises:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SETS = ("baseline", "avx2", "avx512", "neon")
+SETS = ("baseline", "avx2", "avx512", "avx512_bf16", "neon", "neon_bf16")
 ALLOWED_FROM_ELSEWHERE = re.compile(
     r"mem(cpy|set|move)|bzero|_GLOBAL_OFFSET_TABLE_|__(asan|ubsan|tsan|gcov|llvm|sanitizer|stack_chk)_\w*"
 )

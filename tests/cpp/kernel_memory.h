@@ -183,10 +183,10 @@ struct RandomEpilogue {
         std::generate_n(slopes.data(), slopes.size(), [&] { return uniform(random); });
         if (random() % 3 == 0) return;
         epilogue = {.activation = random_activation(random, slopes.data()),
-                    .round_to_half = random() % 4 == 0,
+                    .rounds = random() % 4 == 0,
                     .residual = random() % 3 == 0 ? &residual_view : nullptr,
                     .residual_activation = random_activation(random, slopes.data()),
-                    .residual_round_to_half = random() % 4 == 0};
+                    .residual_rounds = random() % 4 == 0};
     }
     RandomEpilogue(const RandomEpilogue &) = delete;
 
@@ -196,14 +196,14 @@ struct RandomEpilogue {
                 std::int64_t channel) const {
         double expected = activated(epilogue.activation, sum, channel);
         double allowed = 1.5 * error + 0x1p-23 * std::fabs(expected);
-        if (epilogue.round_to_half) allowed += 0.5 * half_spacing(std::fabs(expected) + allowed);
+        if (epilogue.rounds) allowed += 0.5 * half_spacing(std::fabs(expected) + allowed);
         if (epilogue.residual) {
             const double added = residual.at(n, y, x)[channel];
             expected = activated(epilogue.residual_activation, expected + added, channel);
             allowed = 1.5 * allowed + 0x1p-22 * (std::fabs(expected) + std::fabs(added) + 1);
-            if (epilogue.residual_round_to_half) allowed += 0.5 * half_spacing(std::fabs(expected) + allowed);
+            if (epilogue.residual_rounds) allowed += 0.5 * half_spacing(std::fabs(expected) + allowed);
         }
-        const bool rounded = epilogue.residual ? epilogue.residual_round_to_half : epilogue.round_to_half;
+        const bool rounded = epilogue.residual ? epilogue.residual_rounds : epilogue.rounds;
         return std::fabs(got - expected) <= allowed && (!rounded || round_to_half(got) == got);
     }
 };

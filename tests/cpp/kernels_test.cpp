@@ -314,7 +314,7 @@ TEST(rounding_to_half_is_that_of_the_core) {
         View destination = source;
         destination.data = rounded.data();
         ConvolutionTask task{.source = source, .destination = destination, .packed = &packed};
-        task.epilogue.round_to_half = true;
+        task.epilogue.rounds = true;
         Random random(5);
         run(random, *table, task, 1);
         std::int64_t wrong = 0;

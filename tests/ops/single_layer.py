@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
 from numpy.typing import NDArray
+from reference import bfloat16
 
 import mpscnn
+
+#: Whether the device of these tests multiplies bfloat16 numbers.
+BFLOAT16 = os.environ.get("MPSCNN_DEVICE") == "cpu" and "bfloat16" in mpscnn.devices()[0]["precisions"]
 
 
 def run_layer(
@@ -37,14 +42,16 @@ def run_layer(
 def values(
     seed: int, shape: tuple[int, ...], *, precision: str = "float32", scale: float = 1.0
 ) -> NDArray[np.float32]:
-    """Normal random numbers; for float16 networks such that half holds them exactly."""
+    """Normal random numbers; for float16 and bfloat16 networks such that these hold them exactly."""
     drawn = np.random.default_rng(seed).normal(0.0, scale, shape)
+    if precision == "bfloat16":
+        return bfloat16.rounded(drawn)
     return drawn.astype(np.float16 if precision == "float16" else np.float32).astype(np.float32)
 
 
 def precisions() -> st.SearchStrategy[str]:
-    """Both arithmetics."""
-    return st.sampled_from(["float32", "float16"])
+    """All arithmetics. The one layer's result is not rounded to bfloat16: no product follows it."""
+    return st.sampled_from(["float32", "float16", *(["bfloat16"] if BFLOAT16 else [])])
 
 
 seeds = st.integers(0, 2**32 - 1)

@@ -223,7 +223,7 @@ def test_devices_precisions_and_threads_are_checked() -> None:
         network.compile(device="metal")
     with pytest.raises(mpscnn.ParameterError, match="device must be auto, cpu, metal"):
         network.compile(device="gpu")
-    with pytest.raises(mpscnn.ParameterError, match="precision must be auto, float32 or float16"):
+    with pytest.raises(mpscnn.ParameterError, match="precision must be auto, float32, float16 or bfloat16"):
         network.compile(precision="int8")
     with pytest.raises(mpscnn.ParameterError, match="device must be a name, got 5"):
         network.compile(device=5)  # type: ignore[arg-type]

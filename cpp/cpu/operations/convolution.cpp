@@ -1,20 +1,23 @@
 #include <cmath>
 
+#include "core/bfloat16.h"
 #include "core/half.h"
+#include "cpu/bfloat16.h"
 #include "cpu/operation.h"
 
 namespace mpscnn::cpu {
 
 namespace {
 
-void round_weights(std::vector<float> &weights, const std::string &layer) {
+void round_weights(std::vector<float> &weights, engine::Precision precision, const std::string &layer) {
+    const bool half = precision == engine::Precision::float16;
     for (float &weight : weights) {
-        const float rounded = round_to_half(weight);
+        const float rounded = half ? round_to_half(weight) : round_to_bfloat16(weight);
         if (!std::isfinite(rounded))
             fail(ErrorKind::weights,
-                 "layer " + quoted(layer) + ": weight " + std::to_string(weight) +
-                     " does not fit into float16, whose largest number is 65504; use float32 "
-                     "precision (batch normalization is folded into the weights)");
+                 "layer " + quoted(layer) + ": weight " + std::to_string(weight) + " does not fit into " +
+                     name_of(precision) + ", whose largest number is " + (half ? "65504" : "3.39e38") +
+                     "; use float32 precision (batch normalization is folded into the weights)");
         weight = rounded;
     }
 }
@@ -30,7 +33,7 @@ template <class AnyView> void set_extents(AnyView &view, const Extents &extents)
 
 std::vector<float> OperationLowering::weights() const {
     std::vector<float> weights = node.weights.at("weight").values();
-    if (precision == engine::Precision::float16) round_weights(weights, node.name);
+    if (precision != engine::Precision::float32) round_weights(weights, precision, node.name);
     return weights;
 }
 
@@ -40,11 +43,14 @@ std::vector<float> OperationLowering::bias(std::int64_t outputs) const {
 }
 
 PackedConvolution OperationLowering::pack(const Shape &shape, std::int64_t groups) const {
-    const engine::FloatWeights values = precision == engine::Precision::float16
+    const bool bfloat16 =
+        precision == engine::Precision::bfloat16 &&
+        has_bfloat16_kernel(node, shape, groups, fused.activation.activation, fused.element);
+    const engine::FloatWeights values = precision != engine::Precision::float32
                                             ? engine::FloatWeights(weights())
                                             : node.weights.at("weight").floats();
     return kernels.pack_convolution(values.data(), bias(shape[0]).data(), shape[0], shape[1], shape[2],
-                                    shape[3], groups);
+                                    shape[3], groups, bfloat16);
 }
 
 void lower(const OperationLowering &lowering, const ops::Convolution &convolution) {

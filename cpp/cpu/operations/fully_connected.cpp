@@ -13,7 +13,8 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Ful
     task.packed = &fused.packed;
     task.epilogue = epilogue_of(fused);
     Region &source = builder.begin(fused, task).source;
-    source.extents = source.whole = {source.extents.batch, 1, 1, fused.packed.inputs_per_group};
+    const Extents &image = source.extents;
+    source.extents = source.whole = {image.batch, 1, 1, image.pixels() * image.channels};
 }
 
 } // namespace mpscnn::cpu

@@ -12,6 +12,9 @@ struct ConvolutionShape {
     /// Narrow groups that share a register, taken for one group. An output has weights for its own part of
     /// the group's inputs only.
     std::int64_t merged = 1;
+    /// Inputs and weights are bfloat16 numbers. Unless depthwise, whose weights are floats, an input stands
+    /// for two of them here, and a weight too: numbers of 32 bits for all that does not multiply them.
+    bool bfloat16 = false;
 
     std::int64_t weights_per_output() const {
         return kernel_height * kernel_width * inputs_per_group / merged;

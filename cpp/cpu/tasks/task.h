@@ -12,11 +12,22 @@
 
 namespace mpscnn::cpu {
 
-/// Read-only NHWC tensor. Channels are contiguous; strides are in floats.
+/// What a tensor consists of in memory.
+enum class Element {
+    float32,
+    bfloat16 ///< the upper halves of floats; kernels that take them say so
+};
+
+/// In bytes.
+constexpr std::int64_t size_of(Element element) { return element == Element::float32 ? 4 : 2; }
+
+/// Read-only NHWC tensor. Channels are contiguous; strides are in elements. Where these are not floats,
+/// `data` says where they begin only.
 struct ConstView {
     const float *data = nullptr;
     std::int64_t batch = 1, height = 1, width = 1, channels = 1;
     std::ptrdiff_t image_stride = 0, row_stride = 0, pixel_stride = 0;
+    Element element = Element::float32;
 };
 
 /// Writable NHWC tensor.
@@ -24,12 +35,13 @@ struct View {
     float *data = nullptr;
     std::int64_t batch = 1, height = 1, width = 1, channels = 1;
     std::ptrdiff_t image_stride = 0, row_stride = 0, pixel_stride = 0;
-    /// Floats of a pixel that may be overwritten with anything, at least `channels`: more when the pitch has
-    /// padding of our own, so that a last partial vector can be stored whole.
+    /// Elements of a pixel that may be overwritten with anything, at least `channels`: more when the pitch
+    /// has padding of our own, so that a last partial vector can be stored whole.
     std::int64_t writable_channels = 1;
+    Element element = Element::float32;
 
     operator ConstView() const {
-        return {data, batch, height, width, channels, image_stride, row_stride, pixel_stride};
+        return {data, batch, height, width, channels, image_stride, row_stride, pixel_stride, element};
     }
 };
 
@@ -68,13 +80,14 @@ struct Activation {
 };
 
 /// What happens to a result before it is stored: bias (already in the accumulator), activation, rounding to
-/// half, and optionally the addition of a residual with its own activation and rounding.
+/// half (by kernels for bfloat16 to that), and optionally the addition of a residual with its own activation
+/// and rounding.
 struct Epilogue {
     Activation activation{};
-    bool round_to_half = false;
+    bool rounds = false;
     const ConstView *residual = nullptr; ///< same shape as the destination
     Activation residual_activation{};
-    bool residual_round_to_half = false;
+    bool residual_rounds = false;
 };
 
 /// One axis of a window in canonical form: output o reads source positions o * stride - before + t *

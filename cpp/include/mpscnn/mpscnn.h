@@ -73,9 +73,9 @@ MPSCNN_API mpscnn_status mpscnn_operations(mpscnn_text **json);
 MPSCNN_API mpscnn_status mpscnn_refusals(mpscnn_text **json);
 
 /* Devices that can be named in options, as a JSON array: name ("cpu", "metal", "metal:0x100000abc"),
- * available, and description and precisions where it is, else the reason why it is not. Of a Metal device
- * also registry_id, default, unified_memory, headless, low_power, removable, families,
- * recommended_working_set_bytes and max_buffer_bytes. */
+ * available, and description and precisions where it is (with no_bfloat16, the reason, where bfloat16 is not
+ * among them), else the reason why it is not. Of a Metal device also registry_id, default, unified_memory,
+ * headless, low_power, removable, families, recommended_working_set_bytes and max_buffer_bytes. */
 MPSCNN_API mpscnn_status mpscnn_devices(mpscnn_text **json);
 
 /* ---- Memory and logging -------------------------------------------------------------------------------- */
@@ -169,7 +169,7 @@ typedef struct mpscnn_request mpscnn_request;
 typedef struct mpscnn_compile_options {
     size_t size;           /* sizeof(mpscnn_compile_options) */
     const char *device;    /* "auto", "cpu", "metal", "metal:NAME OR REGISTRY ID"; NULL: "auto" */
-    const char *precision; /* "auto", "float32", "float16"; NULL: "auto" */
+    const char *precision; /* "auto", "float32", "float16", "bfloat16"; NULL: "auto" */
     /* Names of the layers whose results are wanted instead of the graph's outputs; layers that they do not
      * need are left out. NULL: the graph's outputs. */
     const char *const *outputs;

@@ -33,6 +33,7 @@ class Precision(str, Enum):
     auto = "auto"
     float32 = "float32"
     float16 = "float16"
+    bfloat16 = "bfloat16"
 
 
 PhotosArgument = Annotated[

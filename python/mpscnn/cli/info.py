@@ -10,6 +10,7 @@ import typer
 from mpscnn import _core
 from mpscnn.cli.arguments import JsonOption, ModelArgument
 from mpscnn.errors import ShapeError
+from mpscnn.library import devices
 from mpscnn.model import model_path
 from mpscnn.network import Network
 from mpscnn.summary import bytes_text, summary_table
@@ -84,9 +85,16 @@ def _facts(network: Network, about: dict[str, Any]) -> list[tuple[str, str]]:
         ("input", ", ".join(inputs)),
         ("output", ", ".join(outputs)),
         ("preprocessing", _settings_text(settings) if settings else "not stated"),
+        ("precisions", _precisions_text()),
         ("labels", f"{len(labels)}, from {labels[0]!r} to {labels[-1]!r}" if labels else "none"),
         *sorted(about["information"].items()),
     ]
+
+
+def _precisions_text() -> str:
+    cpu = devices()[0]
+    missing = f" (no bfloat16: {cpu['no_bfloat16']})" if "no_bfloat16" in cpu else ""
+    return ", ".join(cpu["precisions"]) + " on the CPU" + missing
 
 
 def _settings_text(settings: dict[str, Any]) -> str:

@@ -1,0 +1,149 @@
+"""What float16 and bfloat16 cost in accuracy, on photos, with published models.
+
+    python benchmarks/precision.py --photos DIR --models DIR
+
+`--photos`: a folder of photos; each is judged whole, by its four quarters and mirrored, which makes ten. `--models`:
+the folder of Google's quantised TensorFlow Lite files (their weights are 8-bit integers, with which float32 is the
+reference). Prints a Markdown table: the error of the logits (relative to the spread of float32's logits: root mean
+square, and the largest), how often the first label and the set of the first five change, and for segmentations the
+share of pixels whose class changes. Where the processor multiplies no bfloat16 numbers those rows are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from harness import table_head, table_row
+from numpy.typing import NDArray
+from PIL import Image
+
+import mpscnn
+from mpscnn import converters
+
+CLASSIFIERS = {
+    "MobileNet V1": [
+        "mobilenet_v1_1.0_224_quant_embedding_extractor.tflite",
+        "mobilenet_v1_1.0_224_quant_head_layers.tflite",
+    ],
+    "MobileNet V1 0.75/192": ["mobilenet_v1_0.75_192_quant.tflite"],
+    "MobileNet V1 0.25/128": ["mobilenet_v1_0.25_128_quant.tflite"],
+    "MobileNet V2": ["mobilenet_v2_1.0_224_quant.tflite"],
+}
+SEGMENTERS = {"DeepLabv3": ["deeplabv3_mnv2_pascal_quant.tflite"]}
+BUNDLED = "cifar10_mobilenet_v2"
+SUFFIXES = {".bmp", ".jpg", ".jpeg", ".png"}
+
+Scores = NDArray[np.float32]
+
+
+@dataclass
+class Errors:
+    """Of one precision against float32, picture by picture."""
+
+    squares: list[float] = field(default_factory=list)
+    largest: float = 0.0
+    first: int = 0
+    five: int = 0
+    pixels: list[float] = field(default_factory=list)
+
+    def add(self, scores: Scores, reference: Scores) -> None:
+        error = (scores - reference) / reference.std()
+        self.squares.append(float(np.mean(error**2)))
+        self.largest = max(self.largest, float(np.abs(error).max()))
+        if scores.ndim > 1 and scores.size > scores.shape[-1]:
+            self.pixels.append(float((scores.argmax(-1) != reference.argmax(-1)).mean()))
+            return
+        order, right = np.argsort(-scores.ravel()), np.argsort(-reference.ravel())
+        self.first += int(order[0] != right[0])
+        self.five += int(set(order[:5]) != set(right[:5]))
+
+    def cells(self) -> list[str]:
+        count = len(self.squares)
+        changed = (
+            [f"{100 * float(np.mean(self.pixels)):.2f}% of pixels", ""]
+            if self.pixels
+            else [f"{self.first} of {count}", f"{self.five} of {count}"]
+        )
+        return [f"{np.mean(self.squares) ** 0.5:.5f}", f"{self.largest:.4f}", *changed]
+
+
+def views(photos: Path) -> Iterator[Image.Image]:
+    """The photos, their quarters, and all of these mirrored; masks of segmentations are no photos."""
+    for path in sorted(photos.iterdir()):
+        if path.suffix.lower() not in SUFFIXES or "mask" in path.stem or "digit" in path.stem:
+            continue
+        photo = Image.open(path).convert("RGB")
+        width, height = photo.width // 2, photo.height // 2
+        corners = [(x, y) for y in (0, height) for x in (0, width)]
+        for view in [photo, *(photo.crop((x, y, x + width, y + height)) for x, y in corners)]:
+            yield view
+            yield view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+
+
+def scores_layer(network: mpscnn.Network) -> str | None:
+    """The layer whose result a softmax at the end takes."""
+    layers = network.describe()["layers"]
+    return str(layers[-2]["name"]) if layers[-1]["operation"] == "softmax" else None
+
+
+def scorer(network: mpscnn.Network, precision: str) -> Callable[[Any], Scores]:
+    layer = scores_layer(network)
+    program = network.compile(device="cpu", precision=precision, outputs=None if layer is None else [layer])
+    session = program.session()
+
+    def scores(pixels: Any) -> Scores:
+        result = session.run(pixels)
+        assert isinstance(result, np.ndarray)
+        return result
+
+    return scores
+
+
+def size_of(model: mpscnn.Model) -> tuple[int, int]:
+    height, width = model.network.input.shape[1:3]
+    return height or 513, width or 513
+
+
+def judge(model: mpscnn.Model, precisions: list[str], pictures: list[Image.Image]) -> dict[str, Errors]:
+    reference = scorer(model.network, "float32")
+    others = {precision: (scorer(model.network, precision), Errors()) for precision in precisions}
+    for picture in pictures:
+        pixels = mpscnn.preprocess(picture, size_of(model), model.preprocess or "tensorflow")
+        right = reference(pixels)
+        for scores, errors in others.values():
+            errors.add(scores(pixels), right)
+    return {precision: errors for precision, (_, errors) in others.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--models", type=Path, required=True)
+    options = parser.parse_args()
+    precisions = [name for name in mpscnn.devices()[0]["precisions"] if name != "float32"]
+    pictures = list(views(options.photos))
+    print(f"{mpscnn.devices()[0]['description']}, {len(pictures)} pictures\n")
+    print(table_head("model", "precision", "rms error", "largest error", "first label", "first five"))
+    with TemporaryDirectory() as folder:
+        models = {"bundled, ten classes": mpscnn.load(BUNDLED, device="cpu")}
+        for name, files in (CLASSIFIERS | SEGMENTERS).items():
+            path = Path(folder) / f"{len(models)}.safetensors"
+            converters.convert_files(
+                [options.models / file for file in files], path, preprocess="tensorflow", dtype="uint8"
+            )
+            models[name] = mpscnn.load(path, device="cpu")
+        for name, model in models.items():
+            for precision, errors in judge(model, precisions, pictures).items():
+                print(table_row([name, precision, *errors.cells()]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

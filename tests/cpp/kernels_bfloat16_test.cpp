@@ -1,0 +1,277 @@
+// Kernels for bfloat16 numbers, on processors that multiply them, against a plain computation in double.
+
+#include <bit>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "check.h"
+#include "core/bfloat16.h"
+#include "kernel_memory.h"
+
+using namespace kernel_test;
+
+namespace {
+
+/// A tensor of either element, whose pixels, rows and images may have space between them. The space, and all
+/// of a destination at first, holds a pattern that no result has.
+struct Tensor {
+    static constexpr std::uint32_t guard_bits = 0x7fc07fc1; // a NaN of either element
+    std::vector<std::uint32_t> words;
+    View view;
+
+    Tensor(Random &random, const Size &size, Element element) {
+        view.element = element;
+        view.batch = size.batch, view.height = size.height;
+        view.width = size.width, view.channels = size.channels;
+        view.pixel_stride = (size.channels + 1) / 2 * 2 + (random() % 2 ? 2 * pick(random, 0, 9) : 0);
+        view.row_stride = size.width * view.pixel_stride + (random() % 3 ? 0 : 2 * pick(random, 1, 9));
+        view.image_stride = size.height * view.row_stride + (random() % 3 ? 0 : 2 * pick(random, 1, 9));
+        view.writable_channels = random() % 2 ? view.pixel_stride : size.channels;
+        words.assign(static_cast<std::size_t>(size.batch * view.image_stride), guard_bits);
+        view.data = reinterpret_cast<float *>(words.data());
+    }
+    Tensor(const Tensor &other) : words(other.words), view(other.view) {
+        view.data = reinterpret_cast<float *>(words.data());
+    }
+    Tensor &operator=(const Tensor &) = delete;
+
+    std::int64_t offset(std::int64_t n, std::int64_t y, std::int64_t x) const {
+        return n * view.image_stride + y * view.row_stride + x * view.pixel_stride;
+    }
+    float get(std::int64_t at) const {
+        const auto *bytes = reinterpret_cast<const char *>(words.data());
+        if (view.element == Element::float32) {
+            float value;
+            std::memcpy(&value, bytes + 4 * at, 4);
+            return value;
+        }
+        std::uint16_t bits;
+        std::memcpy(&bits, bytes + 2 * at, 2);
+        return float_from_bfloat16(bits);
+    }
+    void set(std::int64_t at, float value) {
+        auto *bytes = reinterpret_cast<char *>(words.data());
+        const std::uint16_t bits = bfloat16_from_float(value);
+        if (view.element == Element::float32)
+            std::memcpy(bytes + 4 * at, &value, 4);
+        else
+            std::memcpy(bytes + 2 * at, &bits, 2);
+    }
+    /// action(n, y, x, channel, place of the element)
+    template <class Action> void each(Action action) const {
+        for (std::int64_t n = 0; n < view.batch; ++n)
+            for (std::int64_t y = 0; y < view.height; ++y)
+                for (std::int64_t x = 0; x < view.width; ++x)
+                    for (std::int64_t c = 0; c < view.channels; ++c) action(n, y, x, c, offset(n, y, x) + c);
+    }
+    void randomise(Random &random) {
+        each([&](auto, auto, auto, auto, std::int64_t at) { set(at, uniform(random)); });
+    }
+    /// Whether nothing but elements and what may be overwritten has changed.
+    bool guarded() const {
+        std::vector<char> allowed(words.size() * 4, 0);
+        const std::int64_t size = size_of(view.element);
+        each([&](auto, auto, auto, std::int64_t c, std::int64_t at) {
+            if (c == 0) std::fill_n(allowed.begin() + at * size, view.writable_channels * size, 1);
+        });
+        const std::vector<std::uint32_t> fresh(words.size(), guard_bits);
+        const auto *now = reinterpret_cast<const char *>(words.data());
+        const auto *before = reinterpret_cast<const char *>(fresh.data());
+        for (std::size_t i = 0; i < allowed.size(); ++i)
+            if (!allowed[i] && now[i] != before[i]) return false;
+        return true;
+    }
+    bool same(const Tensor &other) const {
+        bool same = true;
+        each([&](auto, auto, auto, auto, std::int64_t at) {
+            same =
+                same && std::bit_cast<std::uint32_t>(get(at)) == std::bit_cast<std::uint32_t>(other.get(at));
+        });
+        return same;
+    }
+};
+
+/// Runs a task that writes to `destination`; false unless several threads write the same.
+template <class Task> bool runs(Random &random, Task task, Tensor &destination, const Kernel<Task> &kernel) {
+    const Tensor fresh = destination;
+    task.destination = destination.view;
+    if (!run_items(random, task, kernel, 1) || !destination.guarded()) return false;
+    for (const int threads : {2, 7}) {
+        Tensor other = fresh;
+        task.destination = other.view;
+        if (!run_items(random, task, kernel, threads) || !other.guarded() || !other.same(destination))
+            return false;
+    }
+    return true;
+}
+
+template <class Body> void for_each_table(int repetitions, Body body) {
+    for (const KernelTable *table : available_kernels()) {
+        if (!table->multiplies_bfloat16()) {
+            CHECK(table->why_no_bfloat16 != nullptr);
+            continue;
+        }
+        Random random(11);
+        for (int i = 0; i < repetitions; ++i) body(random, *table);
+    }
+}
+
+WindowAxis random_axis(Random &random, std::int64_t kernel) {
+    if (kernel == 1 && random() % 2) return {};
+    return {.kernel = kernel,
+            .stride = pick(random, 1, 2),
+            .dilation = pick(random, 1, random() % 2 ? 1 : 3),
+            .before = pick(random, 0, kernel / 2)};
+}
+
+std::int64_t output_extent(const WindowAxis &axis, std::int64_t extent) {
+    const std::int64_t span = (axis.kernel - 1) * axis.dilation + 1;
+    return std::max<std::int64_t>(1, (extent + 2 * axis.before - span) / axis.stride + 1);
+}
+
+void check_convolution(Random &random, const KernelTable &table, bool depthwise) {
+    const std::int64_t groups = depthwise ? pick(random, 2, 70) : random() % 4 ? 1 : pick(random, 2, 3);
+    const std::int64_t inputs = depthwise ? 1 : 2 * pick(random, 1, random() % 3 ? 12 : 90);
+    const std::int64_t outputs = depthwise ? groups : groups * pick(random, 1, random() % 2 ? 9 : 90);
+    const std::int64_t kernel = depthwise ? (random() % 2 ? 3 : pick(random, 1, 5)) : pick(random, 1, 3);
+    const WindowAxis vertical = random_axis(random, kernel), horizontal = random_axis(random, kernel);
+    const Size size{pick(random, 1, 2), pick(random, 1, 12), pick(random, 1, 40), groups * inputs};
+    const Size result{size.batch, output_extent(vertical, size.height), output_extent(horizontal, size.width),
+                      outputs};
+    std::vector<float> weights(static_cast<std::size_t>(outputs * kernel * kernel * inputs)),
+        bias(static_cast<std::size_t>(outputs));
+    for (float &weight : weights) weight = round_to_bfloat16(uniform(random));
+    for (float &value : bias) value = uniform(random);
+    const PackedConvolution packed =
+        table.pack_convolution(weights.data(), bias.data(), outputs, kernel, kernel, inputs, groups, true);
+    Tensor source(random, size, Element::bfloat16), residual(random, result, Element::bfloat16);
+    source.randomise(random), residual.randomise(random);
+    const bool wide = !depthwise && random() % 3 == 0; // float results
+    Tensor destination(random, result, wide ? Element::float32 : Element::bfloat16);
+    const ConstView residual_view = residual.view;
+    ConvolutionTask task;
+    task.source = source.view;
+    task.vertical = vertical, task.horizontal = horizontal;
+    task.packed = &packed;
+    if (random() % 2)
+        task.epilogue.activation = {.kind = Activation::Kind::clamp, .low = -0.5f, .high = 2.0f};
+    else if (!depthwise && random() % 2)
+        task.epilogue.activation = {.kind = Activation::Kind::linear, .low = 0.25f, .slope = -0.5f};
+    if (!depthwise && random() % 2) {
+        task.epilogue.residual = &residual_view;
+        task.epilogue.rounds = random() % 2;
+    }
+    bool right = runs(random, task, destination, table.kernel(task));
+    destination.each([&](std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t o, std::int64_t at) {
+        double sum = bias[static_cast<std::size_t>(o)], magnitude = std::fabs(sum);
+        const float *w = weights.data() + o * kernel * kernel * inputs;
+        for (std::int64_t i = 0; i < kernel; ++i)
+            for (std::int64_t j = 0; j < kernel; ++j)
+                for (std::int64_t k = 0; k < inputs; ++k, ++w) {
+                    const std::int64_t row = y * vertical.stride - vertical.before + i * vertical.dilation;
+                    const std::int64_t column =
+                        x * horizontal.stride - horizontal.before + j * horizontal.dilation;
+                    if (row < 0 || row >= size.height || column < 0 || column >= size.width) continue;
+                    const std::int64_t channel = o / (outputs / groups) * inputs + k;
+                    const double term =
+                        static_cast<double>(*w) * source.get(source.offset(n, row, column) + channel);
+                    sum += term;
+                    magnitude += std::fabs(term);
+                }
+        double expected = activated(task.epilogue.activation, sum, o);
+        double allowed = 0x1p-23 * static_cast<double>(kernel * kernel * inputs + 4) * (magnitude + 1);
+        const double rounding = 0x1p-8;
+        if (task.epilogue.residual) {
+            if (task.epilogue.rounds) allowed += rounding * std::fabs(expected);
+            expected += residual.get(residual.offset(n, y, x) + o);
+        }
+        if (!wide) allowed += rounding * (std::fabs(expected) + allowed);
+        right = right && std::fabs(destination.get(at) - expected) <= allowed;
+    });
+    if (!right)
+        std::printf("%s: %lld x %lld inputs, %lld outputs, kernel %lld, %lld x %lld, stride %lld, dilation "
+                    "%lld, %s\n",
+                    table.name, static_cast<long long>(groups), static_cast<long long>(inputs),
+                    static_cast<long long>(outputs), static_cast<long long>(kernel),
+                    static_cast<long long>(size.height), static_cast<long long>(size.width),
+                    static_cast<long long>(horizontal.stride), static_cast<long long>(horizontal.dilation),
+                    wide ? "float results" : "bfloat16 results");
+    CHECK(right);
+}
+
+} // namespace
+
+TEST(rounding_is_to_nearest_even) {
+    CHECK(bfloat16_from_float(1.0f) == 0x3f80);
+    CHECK(bfloat16_from_float(std::bit_cast<float>(0x3f808000u)) == 0x3f80); // a tie
+    CHECK(bfloat16_from_float(std::bit_cast<float>(0x3f818000u)) == 0x3f82);
+    CHECK(bfloat16_from_float(std::bit_cast<float>(0x3f808001u)) == 0x3f81);
+    CHECK(bfloat16_from_float(std::bit_cast<float>(0x7f7fffffu)) == 0x7f80);
+    CHECK(bfloat16_from_float(std::bit_cast<float>(0x807fffffu)) == 0x8000); // subnormal
+    CHECK(bfloat16_from_float(std::bit_cast<float>(0xff800001u)) == 0xffc0); // a NaN stays one
+}
+
+TEST(conversions_round_as_the_core_does) {
+    constexpr std::uint32_t step = 1'000'003; // prime: every exponent with many endings
+    for_each_table(4, [&](Random &random, const KernelTable &table) {
+        const std::int64_t channels = pick(random, 1, 40), added = channels % 2;
+        const Size size{2, 7, (std::int64_t{1} << 32) / step / 14 / channels, channels};
+        Tensor source(random, size, Element::float32);
+        Tensor rounded(random, {2, 7, size.width, channels + added}, Element::bfloat16);
+        Tensor back(random, {2, 7, size.width, channels}, Element::float32);
+        std::uint32_t bits = 0;
+        source.each([&](auto, auto, auto, auto, std::int64_t at) {
+            source.set(at, std::bit_cast<float>(bits += step));
+        });
+        ConversionTask task;
+        task.source = source.view;
+        CHECK(runs(random, task, rounded, table.kernel(task)));
+        bool right = true;
+        rounded.each([&](std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t c, std::int64_t at) {
+            const float expected =
+                c < channels ? round_to_bfloat16(source.get(source.offset(n, y, x) + c)) : 0.0f;
+            right = right &&
+                    (std::bit_cast<std::uint32_t>(rounded.get(at)) == std::bit_cast<std::uint32_t>(expected));
+        });
+        CHECK(right);
+        task.source = rounded.view;
+        task.source.channels = channels;
+        CHECK(runs(random, task, back, table.kernel(task)));
+        back.each([&](std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t c, std::int64_t at) {
+            const float expected = rounded.get(rounded.offset(n, y, x) + c);
+            right = right && std::memcmp(&back.words[static_cast<std::size_t>(at)], &expected, 4) == 0;
+        });
+        CHECK(right);
+    });
+}
+
+TEST(photos_get_a_fourth_channel) {
+    for_each_table(20, [&](Random &random, const KernelTable &table) {
+        const Size size{pick(random, 1, 2), pick(random, 1, 9), pick(random, 1, 40), 3};
+        Tensor source(random, size, Element::float32);
+        source.view.pixel_stride = 3; // as callers' photos have it
+        source.view.row_stride = 3 * size.width, source.view.image_stride = size.height * 3 * size.width;
+        source.randomise(random);
+        Tensor result(random, {size.batch, size.height, size.width, 4}, Element::bfloat16);
+        ConversionTask task;
+        task.source = source.view;
+        CHECK(runs(random, task, result, table.kernel(task)));
+        bool right = true;
+        result.each([&](std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t c, std::int64_t at) {
+            const float expected = c < 3 ? round_to_bfloat16(source.get(source.offset(n, y, x) + c)) : 0.0f;
+            right = right && result.get(at) == expected;
+        });
+        CHECK(right);
+    });
+}
+
+TEST(matrix_products_of_every_kind) {
+    for_each_table(400,
+                   [](Random &random, const KernelTable &table) { check_convolution(random, table, false); });
+}
+
+TEST(depthwise_convolutions) {
+    for_each_table(200,
+                   [](Random &random, const KernelTable &table) { check_convolution(random, table, true); });
+}

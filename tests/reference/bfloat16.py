@@ -1,0 +1,57 @@
+"""Networks in bfloat16 precision as x86-64 computes them, bit for bit: every sum in its order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import window
+
+TINY = 2.0**-126
+
+
+def rounded(x: Any) -> NDArray[np.float32]:
+    """The nearest bfloat16 numbers, ties to even; smaller ones than 2^-126 are zeros, and a NaN stays one."""
+    x = np.asarray(x, np.float32)
+    bits = x.view(np.uint32)
+    up = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) & np.uint32(0xFFFF0000)
+    result = np.where(np.abs(x) < TINY, bits & np.uint32(0x80000000), up)
+    return np.where(np.isnan(x), np.float32(np.nan), result.astype(np.uint32).view(np.float32))
+
+
+def multiply_add(a: Any, b: Any, c: Any) -> NDArray[np.float32]:
+    """a * b + c for products that float64 holds, rounded to float32 once; subnormal results are zeros."""
+    with np.errstate(all="ignore"):
+        product, c = np.asarray(a, np.float64) * np.asarray(b, np.float64), np.asarray(c, np.float64)
+        total = product + c
+        part = total - product
+        error = (product - (total - part)) + (c - part)  # exactly what `total` lacks
+        # To odd: then rounding once more, to fewer bits, is right.
+        even = (total.view(np.int64) & 1) == 0
+        inexact = np.isfinite(total) & (error != 0) & even
+        total = np.where(inexact, np.nextafter(total, np.copysign(np.inf, error)), total)
+        result = total.astype(np.float32)
+    return np.where(np.abs(result) < TINY, np.copysign(np.float32(0), result), result)
+
+
+def convolution(x: Any, weight: Any, bias: Any, attributes: dict[str, Any]) -> NDArray[np.float32]:
+    """Of two inputs the second one is added first; depthwise, tap after tap. Not rounded."""
+    x, weight = rounded(x), rounded(weight)
+    batch, height, width = x.shape[:3]
+    outputs, inputs = weight.shape[0], weight.shape[3]
+    rows, columns = window.positions(attributes, height, width)
+    group_of = np.arange(outputs) // (outputs // attributes.get("groups", 1))
+    result = np.broadcast_to(np.asarray(bias, np.float32), (batch, len(rows), len(columns), outputs)).copy()
+    order = [k ^ 1 for k in range(inputs + inputs % 2) if k ^ 1 < inputs]
+    for i, row_taps in enumerate(rows):
+        for j, column_taps in enumerate(columns):
+            for u, y in enumerate(row_taps):
+                for v, column in enumerate(column_taps):
+                    if not (0 <= y < height and 0 <= column < width):
+                        continue
+                    for k in order:
+                        source = x[:, y, column, group_of * inputs + k]
+                        result[:, i, j] = multiply_add(source, weight[:, u, v, k], result[:, i, j])
+    return result
