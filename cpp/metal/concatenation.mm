@@ -27,6 +27,8 @@ public:
         }
     }
 
+    std::string kernel() const override { return calls_[0].shader; }
+
 private:
     std::vector<ShaderCall> calls_;
     Operands operands_;
@@ -64,6 +66,8 @@ public:
         to_whole_.encode(encoding.command_buffer(), name_, encoding.create(operands_.destination.value),
                          {array.get(), type, Pitches::dense(whole)});
     }
+
+    std::string kernel() const override { return "image_to_buffer + buffer_to_image"; }
 
 private:
     objc_ptr<id<MTLBuffer>> make_array() const {

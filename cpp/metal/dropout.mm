@@ -32,7 +32,7 @@ public:
             shader.arguments = ShaderArguments(of_pass);
             shader.encode(encoding.command_buffer(), images, result);
         };
-        return staged_step({Stage{encode, false, {0}, result}}, std::move(operands));
+        return staged_step({Stage{encode, false, {0}, result, call.shader}}, std::move(operands));
     }
 
 private:

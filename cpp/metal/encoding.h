@@ -28,12 +28,15 @@ struct StoredValue {
 };
 
 /// Puts one pass through a network into a command buffer. Values are temporary images, which give their
-/// memory back as soon as all of their readers are encoded.
+/// memory back as soon as all of their readers are encoded. Or into several ones; then they are images of
+/// their own.
 class Encoding {
 public:
     /// `first_image`: of the batch.
     Encoding(id<MTLCommandBuffer> command_buffer, const std::vector<StoredValue> &values,
              std::int64_t first_image);
+    /// Into those that `go_on_in` names.
+    Encoding(const std::vector<StoredValue> &values, std::int64_t first_image);
     /// When encoding ended early, says that the images are not needed any more.
     ~Encoding();
     Encoding(const Encoding &) = delete;
@@ -41,6 +44,7 @@ public:
 
     id<MTLCommandBuffer> command_buffer() const { return command_buffer_; }
     std::int64_t first_image() const { return first_image_; }
+    void go_on_in(id<MTLCommandBuffer> command_buffer) { command_buffer_ = command_buffer; }
 
     /// Lets a value of the network's be an image of the caller's: one that steps read, or the one that its
     /// step writes and none reads. A temporary image's read count goes down by one when the last step has
@@ -67,6 +71,7 @@ private:
     id<MTLCommandBuffer> command_buffer_;
     const std::vector<StoredValue> &values_;
     std::int64_t first_image_;
+    bool keeps_images_ = false; ///< from one command buffer to the next
     std::vector<Image> images_;
 };
 

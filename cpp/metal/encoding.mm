@@ -9,13 +9,23 @@ namespace mpscnn::metal {
 
 namespace {
 
+[[noreturn]] void fail_for_lack_of_memory(const ImageLayout &layout) {
+    fail(ErrorKind::device, "Metal cannot allocate an image of " + std::to_string(layout.bytes()) + " bytes");
+}
+
 /// Autoreleased. The texture is made when it is asked for: here a lack of memory can still be reported.
 MPSTemporaryImage *make_image(id<MTLCommandBuffer> command_buffer, const ImageLayout &layout) {
     MPSTemporaryImage *image = [MPSTemporaryImage temporaryImageWithCommandBuffer:command_buffer
                                                                   imageDescriptor:layout.descriptor()];
     if ([image texture]) return image;
     [image setReadCount:0];
-    fail(ErrorKind::device, "Metal cannot allocate an image of " + std::to_string(layout.bytes()) + " bytes");
+    fail_for_lack_of_memory(layout);
+}
+
+objc_ptr<MPSImage *> make_kept_image(id<MTLDevice> device, const ImageLayout &layout) {
+    auto image = adopt([[MPSImage alloc] initWithDevice:device imageDescriptor:layout.descriptor()]);
+    if (![image.get() texture]) fail_for_lack_of_memory(layout);
+    return image;
 }
 
 } // namespace
@@ -37,6 +47,11 @@ Encoding::Encoding(id<MTLCommandBuffer> command_buffer, const std::vector<Stored
                    std::int64_t first_image)
     : command_buffer_(command_buffer), values_(values), first_image_(first_image), images_(values.size()) {}
 
+Encoding::Encoding(const std::vector<StoredValue> &values, std::int64_t first_image)
+    : Encoding(nil, values, first_image) {
+    keeps_images_ = true;
+}
+
 Encoding::~Encoding() {
     for (const Image &left : images_) {
         if (left.owner == Owner::caller) continue;
@@ -56,10 +71,14 @@ void Encoding::lend(engine::ValueId value, MPSImage *image) {
 MPSImage *Encoding::create(engine::ValueId value) {
     if (at(value).owner == Owner::caller) return image(value);
     const StoredValue &stored = values_[static_cast<std::size_t>(value)];
-    MPSTemporaryImage *image = make_image(command_buffer_, stored.layout);
-    at(value) = {share<MPSImage *>(image), stored.readers};
-    [image setReadCount:static_cast<NSUInteger>(stored.readers)];
-    return image;
+    if (keeps_images_) {
+        at(value) = {make_kept_image([command_buffer_ device], stored.layout), stored.readers};
+        return image(value);
+    }
+    MPSTemporaryImage *made = make_image(command_buffer_, stored.layout);
+    at(value) = {share<MPSImage *>(made), stored.readers};
+    [made setReadCount:static_cast<NSUInteger>(stored.readers)];
+    return made;
 }
 
 MPSImage *Encoding::image(engine::ValueId value) const {

@@ -34,6 +34,8 @@ class Step {
 public:
     virtual ~Step() = default;
     virtual void encode(Encoding &encoding) const = 0;
+    /// For people: the kernels of MPS and the shaders that it runs.
+    virtual std::string kernel() const = 0;
     /// Of temporary images of the step's own, which it holds beside its sources and its result.
     virtual std::size_t scratch_bytes() const { return 0; }
 };

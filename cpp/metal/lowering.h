@@ -14,6 +14,7 @@ struct LoweredLayer {
     std::vector<engine::ValueId> sources; ///< values that have images
     engine::ValueId result = -1;
     std::unique_ptr<const Layer> layer;
+    std::size_t weight_bytes = 0;
 };
 
 /// Shared by all plans of a program; immutable once made, but for what `encoding` guards.

@@ -42,6 +42,7 @@ LoweredLayer lower_node(const Graph &graph, std::size_t index, Precision precisi
             return make_layer(operation, LayerSource{graph, node, precision}, device);
         },
         node.operation);
+    lowered.weight_bytes = weight_bytes_of(node, precision);
     return lowered;
 }
 
@@ -60,10 +61,9 @@ std::shared_ptr<const LoweredNetwork> lower_network(const Graph &graph, Precisio
     network->graph = graph.without_weights();
     network->precisions = image_precisions(graph, precision);
     for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
-        const Node &node = graph.nodes()[i];
         if (image_of(graph, graph.result_of(i)) != graph.result_of(i)) continue; // another's image
         network->layers.push_back(lower_node(graph, i, precision, *network->device));
-        network->weight_bytes += weight_bytes_of(node, precision);
+        network->weight_bytes += network->layers.back().weight_bytes;
     }
     return network;
 }

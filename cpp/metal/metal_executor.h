@@ -20,6 +20,9 @@ public:
              std::span<const engine::TensorView> outputs) override;
     void submit(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
                 std::span<const engine::TensorView> outputs, engine::Completion done) override;
+    /// Times are the GPU's: of a run in one command buffer, and of its steps in command buffers of their own.
+    engine::ExecutionProfile profile(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
+                                     std::span<const engine::TensorView> outputs, int runs) override;
 
 private:
     std::shared_ptr<Device> device_;

@@ -54,4 +54,27 @@ void MetalExecutor::submit(const engine::Plan &given, std::span<const TensorView
            });
 }
 
+engine::ExecutionProfile MetalExecutor::profile(const engine::Plan &given, std::span<const TensorView> inputs,
+                                                std::span<const TensorView> outputs, int runs) {
+    run(given, inputs, outputs);
+    const MetalPlan &plan = own_plan(given);
+    engine::ExecutionProfile profile;
+    profile.steps = plan.describe_steps();
+    for (int i = 0; i < runs; ++i) {
+        const autorelease_scope pool;
+        const std::shared_ptr<Slot> slot = slots_.take();
+        PageBuffers buffers;
+        metal::prepare(*slot, plan, inputs, outputs, buffers);
+        id<MTLCommandBuffer> whole = make_command_buffer(device_->queue(), plan.network().graph.name());
+        encode(whole, plan, *slot);
+        commit_and_wait(whole, device_, handlers_);
+        engine::RunTimes times = run_steps_apart(device_, handlers_, plan, *slot);
+        const GpuTime time = gpu_time(whole);
+        times.duration = nanoseconds(time.end - time.begin);
+        for (const PortMemory &output : slot->outputs) output.finish();
+        profile.add(std::move(times));
+    }
+    return engine::in_order(profile);
+}
+
 } // namespace mpscnn::metal

@@ -35,6 +35,8 @@ public:
     const std::vector<Port> &outputs() const { return outputs_; }
     const std::vector<StoredValue> &values() const { return values_; }
     const std::vector<std::unique_ptr<Step>> &steps() const { return steps_; }
+    /// What encode_pass() numbers: inputs, steps, outputs.
+    std::vector<engine::StepDescription> describe_steps() const;
     /// The first image of each pass.
     const std::vector<std::int64_t> &passes() const { return passes_; }
 

@@ -108,6 +108,27 @@ Operands MetalPlan::operands_of(const LoweredLayer &layer) const {
     return operands;
 }
 
+std::vector<engine::StepDescription> MetalPlan::describe_steps() const {
+    const std::size_t passes = passes_.size();
+    const auto bytes = [&](std::size_t of_pass) { return static_cast<std::int64_t>(of_pass * passes); };
+    std::vector<engine::StepDescription> steps;
+    const auto add_copies = [&](const std::vector<Port> &ports, const char *kernel) {
+        for (const Port &port : ports) // the array as large as the image
+            steps.push_back({{}, "copy", kernel, bytes(2 * port.layout().bytes())});
+    };
+    add_copies(inputs_, "copy of an input");
+    for (std::size_t i = 0; i < steps_.size(); ++i) {
+        const LoweredLayer &layer = network_->layers[i];
+        const Operands operands = operands_of(layer);
+        std::size_t of_pass = layer.weight_bytes + operands.destination.layout.bytes();
+        for (const Operand &source : operands.sources) of_pass += source.layout.bytes();
+        const ops::Operation &operation = network_->graph.producer(layer.result).operation;
+        steps.push_back({{layer.name}, ops::info_of(operation).name, steps_[i]->kernel(), bytes(of_pass)});
+    }
+    add_copies(outputs_, "copy of an output");
+    return steps;
+}
+
 void MetalPlan::bind_layers() {
     for (const LoweredLayer &layer : network_->layers)
         steps_.push_back(layer.layer->bind(operands_of(layer)));

@@ -55,22 +55,58 @@ void prepare(Slot &slot, const MetalPlan &plan, std::span<const TensorView> inpu
         slot.outputs[i].write(device, outputs[i], plan.outputs()[i].layout(), buffers);
 }
 
+namespace {
+
+/// A pass on the arrays of a slot.
+template <class Around>
+void encode_pass(Encoding &encoding, const MetalPlan &plan, const Slot &slot, Around around) {
+    const auto give = [&](std::size_t i, const Port &port, const std::string &name) {
+        port.transfer.encode(encoding.command_buffer(), name, encoding.create(port.value),
+                             slot.inputs[i].array(encoding.first_image()));
+    };
+    const auto take = [&](std::size_t i, const Port &port, const std::string &name) {
+        port.transfer.encode(encoding.command_buffer(), name, encoding.image(port.value),
+                             slot.outputs[i].array(encoding.first_image()));
+        encoding.was_read_by_shader(port.value);
+    };
+    metal::encode_pass(encoding, plan, give, take, around);
+}
+
+} // namespace
+
 void encode(id<MTLCommandBuffer> command_buffer, const MetalPlan &plan, const Slot &slot) {
     const std::lock_guard lock(plan.network().encoding);
     MPSHintTemporaryMemoryHighWaterMark(command_buffer, plan.arena_bytes());
     for (std::int64_t first_image : plan.passes()) {
         Encoding encoding(command_buffer, plan.values(), first_image);
-        const auto give = [&](std::size_t i, const Port &port, const std::string &name) {
-            port.transfer.encode(command_buffer, name, encoding.create(port.value),
-                                 slot.inputs[i].array(first_image));
-        };
-        const auto take = [&](std::size_t i, const Port &port, const std::string &name) {
-            port.transfer.encode(command_buffer, name, encoding.image(port.value),
-                                 slot.outputs[i].array(first_image));
-            encoding.was_read_by_shader(port.value);
-        };
-        encode_pass(encoding, plan, give, take);
+        encode_pass(encoding, plan, slot, [](std::size_t, const std::string &, auto encode) { encode(); });
     }
+}
+
+engine::RunTimes run_steps_apart(const std::shared_ptr<Device> &device, Handlers &handlers,
+                                 const MetalPlan &plan, const Slot &slot) {
+    engine::RunTimes times;
+    times.steps.resize(plan.inputs().size() + plan.steps().size() + plan.outputs().size());
+    double start = 0; // of the first command buffer, in seconds
+    for (std::int64_t first_image : plan.passes()) {
+        Encoding encoding(plan.values(), first_image);
+        encode_pass(encoding, plan, slot, [&](std::size_t number, const std::string &name, auto encode) {
+            const autorelease_scope pool;
+            id<MTLCommandBuffer> command_buffer = make_command_buffer(device->queue(), name);
+            {
+                const std::lock_guard lock(plan.network().encoding);
+                encoding.go_on_in(command_buffer);
+                encode();
+            }
+            commit_and_wait(command_buffer, device, handlers);
+            const GpuTime time = gpu_time(command_buffer);
+            if (times.work.empty()) start = time.begin;
+            const engine::TimeSpan span{nanoseconds(time.begin - start), nanoseconds(time.end - start)};
+            times.steps[number] += static_cast<double>(span.duration());
+            times.work.push_back({number, engine::WorkSpan::all_threads, span});
+        });
+    }
+    return times;
 }
 
 } // namespace mpscnn::metal

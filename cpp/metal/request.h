@@ -1,6 +1,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -52,5 +53,12 @@ void commit(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<Device> &
 /// Likewise; returns when the GPU is done, and throws its failure.
 void commit_and_wait(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<Device> &device,
                      Handlers &handlers);
+
+/// When the GPU worked on a command buffer that is done, in seconds of its clock.
+struct GpuTime {
+    double begin, end;
+};
+GpuTime gpu_time(id<MTLCommandBuffer> command_buffer);
+std::int64_t nanoseconds(double seconds);
 
 } // namespace mpscnn::metal

@@ -1,5 +1,6 @@
 #include "metal/request.h"
 
+#include <cmath>
 #include <future>
 
 #include "core/json.h"
@@ -91,8 +92,15 @@ void commit_and_wait(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<
                      Handlers &handlers) {
     const auto result = std::make_shared<std::promise<Failure>>();
     std::future<Failure> done = result->get_future();
-    commit(command_buffer, device, handlers, [result](Failure failure) { result->set_value(std::move(failure)); });
+    commit(command_buffer, device, handlers,
+           [result](Failure failure) { result->set_value(std::move(failure)); });
     done.get().raise();
 }
+
+GpuTime gpu_time(id<MTLCommandBuffer> command_buffer) {
+    return {[command_buffer GPUStartTime], [command_buffer GPUEndTime]};
+}
+
+std::int64_t nanoseconds(double seconds) { return std::llround(seconds * 1e9); }
 
 } // namespace mpscnn::metal

@@ -30,6 +30,7 @@ struct ShaderCall {
     std::string label;
     id<MTLComputePipelineState> pipeline = nil;
     ShaderArguments arguments;
+    std::string shader; ///< its name, for all kinds of images
 
     /// The destination is the last of the images; a thread for each pixel of each slice of `grid`.
     void encode(id<MTLCommandBuffer> command_buffer, std::span<MPSImage *const> images,
@@ -61,6 +62,7 @@ struct Stage {
     bool is_mps = false; ///< an MPS kernel, which lowers the read counts of its sources itself
     std::vector<std::size_t> sources;
     ImageLayout result;
+    std::string kernel; ///< of MPS, or the shader's name
 };
 /// A kernel with one source. `offset` depends on the extents, which the kernel itself does not know.
 Stage mps_stage(MPSCNNKernel *kernel, const MPSOffset &offset, std::size_t source, const ImageLayout &result);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "metal/text.h"
+
 namespace mpscnn::metal {
 
 namespace {
@@ -28,6 +30,12 @@ public:
             stage.encode(encoding, used);
         }
         for (std::size_t i = 0; i < operands_.sources.size(); ++i) was_read(encoding, i);
+    }
+
+    std::string kernel() const override {
+        std::string text;
+        for (const Stage &stage : stages_) text += (text.empty() ? "" : " + ") + stage.kernel;
+        return text;
     }
 
     std::size_t scratch_bytes() const override {
@@ -92,7 +100,7 @@ ShaderCall ShaderMaker::call(const std::string &shader, std::span<const ImageLay
                              const ImageLayout &destination, ShaderArguments arguments,
                              ActivationKind activation) const {
     const std::string function = shader_name(shader, sources, destination);
-    return {name_, device_->shaders().pipeline(function, activation), std::move(arguments)};
+    return {name_, device_->shaders().pipeline(function, activation), std::move(arguments), shader};
 }
 
 ShaderCall ShaderMaker::call(const std::string &shader, const Operands &operands, ShaderArguments arguments,
@@ -111,16 +119,17 @@ Stage mps_stage(MPSCNNKernel *kernel, const MPSOffset &offset, std::size_t sourc
                                 sourceImage:images[0]
                            destinationImage:images[1]];
     };
-    return {encode, true, {source}, result};
+    return {encode, true, {source}, result, text_of(NSStringFromClass([kernel class]))};
 }
 
 Stage shader_stage(ShaderCall call, std::vector<std::size_t> sources, const ImageLayout &result,
                    const ImageLayout &grid) {
+    const std::string name = call.shader;
     const auto encode = [call = std::move(call), grid](Encoding &encoding,
                                                        std::span<MPSImage *const> images) {
         call.encode(encoding.command_buffer(), images, grid);
     };
-    return {encode, false, std::move(sources), result};
+    return {encode, false, std::move(sources), result, name};
 }
 
 Stage shader_stage(ShaderCall call, std::vector<std::size_t> sources, const ImageLayout &result) {

@@ -115,7 +115,8 @@ class Profile:
     """What every step of a network took, in several runs one after the other.
 
     In each run the steps' times add up to the run's, but for what lies between them: handing a step to the threads.
-    Checking the arguments, Python and the memory for outputs are not part of a run.
+    Checking the arguments, Python and the memory for outputs are not part of a run. On a GPU steps are measured apart
+    from the run, and may add up to more.
     """
 
     network: str
@@ -242,6 +243,8 @@ class Profile:
             f"{self.network}: input {shapes}, {self.device_name}, {self.precision}{threads}\n"
             f"a run takes {self.minimum:.3f} ms, median {self.median:.3f} ms of {runs}"
         )
+        if self.threads is None:
+            return f"{title} of the GPU; steps have command buffers of their own"
         return title if self.peak is None else f"{title}; multiply-add peak {self.peak:.1f} GFLOP/s"
 
     def _kinds_table(self) -> str:

@@ -108,6 +108,12 @@ def encode_a_raw_kernel() -> Any:
     return result.numpy().copy()
 
 
+def profile_a_network() -> Any:
+    net = Layer("convolution", [PIXELS], {"output_channels": 2}, POWER | {"c": 3.0}).network()
+    profile = net.compile(device="metal").session().profile(values(2, *PIXELS), runs=1)
+    return np.array([step.kernel for step in profile.steps])
+
+
 ADD = """
 #include <metal_stdlib>
 using namespace metal;
@@ -140,6 +146,7 @@ WORK: dict[str, Work] = {
     "batch_normalization by statistics": network_work(normalization_by_statistics()),
     "signals": convolve_signals,
     "raw kernel": encode_a_raw_kernel,
+    "profile": profile_a_network,
     "custom kernel": encode_a_custom_kernel,
 }
 

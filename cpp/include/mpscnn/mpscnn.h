@@ -227,8 +227,8 @@ typedef struct mpscnn_profile_options {
  *  each run]}],
  *  "layers_without_step": [names]}
  * with null where the device has no such thing. In each run the steps' times add up to the run's but for what
- * lies between them. `trace` (NULL: not wanted): the fastest run as trace events for chrome://tracing and
- * Perfetto. `options` may be NULL. */
+ * lies between them; those of a GPU are measured one by one and may add up to more. `trace` (NULL: not
+ * wanted): the fastest run as trace events for chrome://tracing and Perfetto. `options` may be NULL. */
 MPSCNN_API mpscnn_status mpscnn_session_profile(mpscnn_session *session, const mpscnn_tensor *inputs,
                                                 int input_count, const mpscnn_tensor *outputs,
                                                 int output_count, const mpscnn_profile_options *options,
