@@ -184,16 +184,20 @@ __attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip,
         for (int i = 0; i < source_height; ++i) {
             const Element *source = sources[i];
             if (!all_rows && !source) continue;
-            std::ptrdiff_t offset = first;
+            const float *at = source + first; // of columns j, j + 1 and j + 2 for j = 0, 3, 6, ...
 #pragma GCC unroll 16
-            for (int j = 0; j < tap_columns; ++j, offset += step) {
+            for (int j = 0; j < tap_columns; ++j) {
+                if (j % 3 == 0) {
+                    if (j > 0) at += 3 * step;
+                    // Hides where it comes from: compilers would keep all columns' addresses, in memory.
+                    __asm__("" : "+r"(at));
+                }
                 if (j < width - 1 && j < (outside_left == any_number ? taps.begin : outside_left)) continue;
                 if (j > tap_columns - width &&
                     j >= (outside_right == any_number ? taps.end : tap_columns - outside_right))
                     continue;
-                // Hides where the offset comes from: compilers would keep all columns' offsets, in memory.
-                __asm__("" : "+r"(offset));
-                const auto value = V::load(source + offset);
+                auto value = V::load(at + (j % 3) * step);
+                if constexpr (Shape::horizontal_stride == 1) keep_in_register(value);
 #pragma GCC unroll 8
                 for (int row = 0; row < rows; ++row) {
                     const int ky = i - row * Shape::vertical_stride;
