@@ -174,6 +174,20 @@ mpscnn_status mpscnn_program_output_shapes(mpscnn_program *program, const mpscnn
     });
 }
 
+mpscnn_status mpscnn_program_explain(mpscnn_program *program, const mpscnn_tensor *inputs, int input_count,
+                                     int threads, mpscnn_text **json) {
+    return guarded([&] {
+        require(program, "program");
+        require(json, "json");
+        c_api::require_array(inputs, input_count, "inputs");
+        if (threads < 0 || threads > 1024)
+            fail(ErrorKind::parameter, "threads: expected 0 to 1024, got " + std::to_string(threads));
+        std::vector<Shape> shapes;
+        for (int i = 0; i < input_count; ++i) shapes.push_back(c_api::shape_of(inputs[i], "input"));
+        c_api::give(to_text(program->program->plan_for(shapes)->plan->explain(threads)), json);
+    });
+}
+
 mpscnn_status mpscnn_session_create(mpscnn_program *program, const mpscnn_session_options *options,
                                     mpscnn_session **session) {
     return guarded([&] {

@@ -111,7 +111,14 @@ void bind_program(py::module_ &module) {
             py::arg("graph"), py::arg("device") = "auto", py::arg("precision") = "auto",
             py::arg("outputs") = std::vector<std::string>())
         .def("describe", &Program::describe)
-        .def("output_shapes", &output_shapes, py::arg("input_shapes"));
+        .def("output_shapes", &output_shapes, py::arg("input_shapes"))
+        .def(
+            "explain",
+            [](const Program &program, const std::vector<Shape> &inputs, int threads) {
+                const py::gil_scoped_release unlocked;
+                return program.explain(inputs, threads);
+            },
+            py::arg("input_shapes"), py::arg("threads") = 0);
 
     py::class_<Request, std::unique_ptr<Request, ReleaseUnlocked>>(module, "Request",
                                                                    "A run that may still be under way.")

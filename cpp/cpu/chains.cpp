@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <limits>
 #include <optional>
@@ -78,12 +79,10 @@ bool keeps_size(const WindowAxis &axis) { return axis.kernel == 1 && axis.stride
 class ChainFinder {
 public:
     ChainFinder(const LoweredNetwork &network, const std::vector<Shape> &shapes, const ChainOptions &options,
-                const FusionSetting &setting)
-        : network_(network), shapes_(shapes),
-          machine_(machine_model(*network.kernels, options.threads,
-                                 network.precision == engine::Precision::bfloat16 ? Element::bfloat16
-                                                                                  : Element::float32)),
-          setting_(setting), tasks_(network.operations.size()), reader_(network.operations.size()),
+                const FusionSetting &setting, std::vector<ChainChoice> *choices)
+        : choices_(choices), network_(network), shapes_(shapes),
+          machine_(machine_model(network, options.threads)), setting_(setting),
+          tasks_(network.operations.size()), reader_(network.operations.size()),
           uses_(static_cast<std::size_t>(network.graph.values()), 0),
           producer_(uses_.size(), network.operations.size()) {
         for (std::size_t i = 0; i < tasks_.size(); ++i)
@@ -101,7 +100,7 @@ public:
             if (reader_[i]) follows[*reader_[i]] = true;
         for (std::size_t i = 0; i < tasks_.size(); ++i)
             if (!follows[i] && reader_[i]) cut_run(i);
-        pool_results();
+        if (!setting_.none) pool_results();
         return std::move(chains_);
     }
 
@@ -156,6 +155,7 @@ private:
         for (std::size_t end = 1; end <= run.size(); ++end) parts.push_back(last_part(parts, stages, end));
         for (std::size_t end = run.size(); end > 0; end = parts[end].begin) {
             const std::size_t begin = parts[end].begin;
+            if (choices_) add_choice(run, stages, begin, end, parts[end].cut);
             if (end - begin > 1)
                 chains_.push_back({{run.begin() + static_cast<std::ptrdiff_t>(begin),
                                     run.begin() + static_cast<std::ptrdiff_t>(end)},
@@ -163,11 +163,45 @@ private:
         }
     }
 
+    ChainWay alone(std::span<const std::size_t> run, std::span<const ConvolutionTask> stages) const {
+        ChainWay way{{run.begin(), run.end()}};
+        for (const ConvolutionTask &stage : stages) way.microseconds += predicted_alone(machine_, stage);
+        return way;
+    }
+
+    /// What the operations [begin, end) of a run became; a single one might have been part of a chain with
+    /// its neighbours.
+    void add_choice(std::span<const std::size_t> run, std::span<const ConvolutionTask> stages,
+                    std::size_t begin, std::size_t end, const ChainCut &cut) {
+        const std::size_t length = end - begin;
+        const auto own = stages.subspan(begin, length);
+        ChainChoice choice{alone(run.subspan(begin, length), own), {}};
+        if (length > 1) {
+            choice.others.push_back(choice.way);
+            choice.way.together = true;
+            choice.way.cut = cut;
+            choice.way.microseconds = predicted_chain(machine_, own, cut);
+            for (const ChainPrediction &other : best_chains(machine_, own))
+                if (!(other.cut == cut))
+                    choice.others.push_back({choice.way.operations, true, other.cut, other.time});
+        } else {
+            for (const std::size_t first : {begin, begin - 1}) {
+                if (first >= run.size() || first + 2 > run.size()) continue;
+                const ChainPrediction chain = best_chain(machine_, stages.subspan(first, 2));
+                if (!std::isfinite(chain.time)) continue;
+                const auto both = run.subspan(first, 2);
+                choice.others.push_back({{both.begin(), both.end()}, true, chain.cut, chain.time});
+                choice.others.push_back(alone(both, stages.subspan(first, 2)));
+            }
+        }
+        choices_->push_back(std::move(choice));
+    }
+
     Part last_part(const std::vector<Part> &parts, std::span<const ConvolutionTask> stages,
                    std::size_t end) const {
         const std::size_t most = setting_.forced ? static_cast<std::size_t>(setting_.forced->stages) : 5;
         Part best{parts[end - 1].time + predicted_alone(machine_, stages[end - 1]), end - 1, {}};
-        for (std::size_t length = 2; length <= std::min(most, end); ++length) {
+        for (std::size_t length = 2; length <= std::min(most, end) && !setting_.none; ++length) {
             const std::size_t begin = end - length;
             const auto own = stages.subspan(begin, length);
             if (setting_.forced) { // as few chains as there can be
@@ -221,6 +255,7 @@ private:
 
     static std::size_t index(engine::ValueId value) { return static_cast<std::size_t>(value); }
 
+    std::vector<ChainChoice> *choices_;
     const LoweredNetwork &network_;
     const std::vector<Shape> &shapes_;
     const ConstView any_residual_;
@@ -235,11 +270,16 @@ private:
 
 } // namespace
 
+MachineModel machine_model(const LoweredNetwork &network, int threads) {
+    const bool narrow = network.precision == engine::Precision::bfloat16;
+    return machine_model(*network.kernels, threads, narrow ? Element::bfloat16 : Element::float32);
+}
+
 std::vector<Chain> find_chains(const LoweredNetwork &network, const std::vector<Shape> &shapes,
-                               const ChainOptions &options) {
+                               const ChainOptions &options, std::vector<ChainChoice> *choices) {
     const FusionSetting setting = fusion_setting();
-    if (!options.enabled || setting.none) return {};
-    return ChainFinder(network, shapes, options, setting).run();
+    if (!options.enabled || (setting.none && !choices)) return {};
+    return ChainFinder(network, shapes, options, setting, choices).run();
 }
 
 } // namespace mpscnn::cpu

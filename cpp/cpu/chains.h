@@ -22,11 +22,29 @@ struct ChainOptions {
     friend bool operator==(const ChainOptions &, const ChainOptions &) = default;
 };
 
+/// The machine as the kernels of a network's precision see it.
+MachineModel machine_model(const LoweredNetwork &network, int threads);
+
+/// A way to compute some operations, and how long the cost model expects it to take.
+struct ChainWay {
+    std::vector<std::size_t> operations;
+    bool together = false; ///< as one chain
+    ChainCut cut;
+    double microseconds = 0;
+};
+
+/// One step of convolutions that was chosen, with the other ways that were thought of.
+struct ChainChoice {
+    ChainWay way;
+    std::vector<ChainWay> others; ///< for the same operations, or for more of them
+};
+
 /// The chains that the cost model expects to take less time than their operations alone. `shapes` are those
 /// of all values. The environment variable MPSCNN_FUSION overrides the model: "none", "auto", or
 /// "rows=4,channels=64,stages=3" for chains of at most so many stages wherever there can be any, in bands and
 /// panels of this size (0: all rows or channels). Throws ParameterError for anything else.
+/// `choices`, if given, receives what each convolution that might be part of a chain became.
 std::vector<Chain> find_chains(const LoweredNetwork &network, const std::vector<Shape> &shapes,
-                               const ChainOptions &options);
+                               const ChainOptions &options, std::vector<ChainChoice> *choices = nullptr);
 
 } // namespace mpscnn::cpu

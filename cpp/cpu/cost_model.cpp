@@ -155,7 +155,8 @@ double predicted_chain(const MachineModel &machine, std::span<const ConvolutionT
            (threads > 1 ? barrier : 0) + kept(machine, result);
 }
 
-ChainPrediction best_chain(const MachineModel &machine, std::span<const ConvolutionTask> stages) {
+std::vector<ChainPrediction> best_chains(const MachineModel &machine,
+                                         std::span<const ConvolutionTask> stages) {
     std::int64_t unit = 1; // strips of depthwise convolutions are two rows high
     bool pairs = false;    // of a matrix product and a depthwise convolution
     for (std::size_t s = 0; s < stages.size(); ++s) {
@@ -163,17 +164,26 @@ ChainPrediction best_chain(const MachineModel &machine, std::span<const Convolut
         unit = 2 * stages[s].vertical.dilation;
         pairs = pairs || (s > 0 && !stages[s - 1].packed->depthwise);
     }
-    ChainPrediction best{std::numeric_limits<double>::infinity(), {}};
+    std::vector<ChainPrediction> best;
     const std::int64_t height = stages.back().destination.height;
-    for (const std::int64_t units : {0, 1, 2, 3, 4, 6, 8}) {
-        if (units * unit >= height) break;
-        for (const std::int64_t channels : {0, 64, 128}) {
+    for (const std::int64_t channels : {0, 64, 128}) {
+        ChainPrediction own{std::numeric_limits<double>::infinity(), {}};
+        for (const std::int64_t units : {0, 1, 2, 3, 4, 6, 8}) {
+            if (units * unit >= height) break;
             const ChainCut cut{units * unit, channels};
             const double time = predicted_chain(machine, stages, cut);
-            if (time < best.time) best = {time, cut};
-            if (!pairs) break;
+            if (time < own.time) own = {time, cut};
         }
+        if (std::isfinite(own.time)) best.push_back(own);
+        if (!pairs) break;
     }
+    return best;
+}
+
+ChainPrediction best_chain(const MachineModel &machine, std::span<const ConvolutionTask> stages) {
+    ChainPrediction best{std::numeric_limits<double>::infinity(), {}};
+    for (const ChainPrediction &chain : best_chains(machine, stages))
+        if (chain.time < best.time) best = chain;
     return best;
 }
 

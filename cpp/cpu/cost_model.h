@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "cpu/kernels.h"
 
@@ -33,6 +34,8 @@ double predicted_alone(const MachineModel &machine, const ConvolutionTask &task)
 /// How a chain is computed: members of ChainTask.
 struct ChainCut {
     std::int64_t band_rows = 0, panel_channels = 0;
+
+    friend bool operator==(const ChainCut &, const ChainCut &) = default;
 };
 
 /// Stages that run as a chain, their tensors' extents given as in ChainTask.
@@ -45,5 +48,8 @@ struct ChainPrediction {
     ChainCut cut;
 };
 ChainPrediction best_chain(const MachineModel &machine, std::span<const ConvolutionTask> stages);
+/// The best one for each size of panels, the whole (0) among them; none where none fits the near caches.
+std::vector<ChainPrediction> best_chains(const MachineModel &machine,
+                                         std::span<const ConvolutionTask> stages);
 
 } // namespace mpscnn::cpu

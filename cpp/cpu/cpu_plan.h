@@ -21,6 +21,7 @@ public:
     const CpuPlan &variant(const ChainOptions &options) const;
 
     std::size_t arena_bytes() const override { return arena_bytes_; }
+    Json explain(int threads) const override;
 
     const LoweredNetwork &network() const { return *network_; }
     std::span<const Step> steps() const { return steps_; }

@@ -184,7 +184,7 @@ __attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip,
         for (int i = 0; i < source_height; ++i) {
             const Element *source = sources[i];
             if (!all_rows && !source) continue;
-            const float *at = source + first; // of columns j, j + 1 and j + 2 for j = 0, 3, 6, ...
+            const auto *at = source + first; // of columns j, j + 1 and j + 2 for j = 0, 3, 6, ...
 #pragma GCC unroll 16
             for (int j = 0; j < tap_columns; ++j) {
                 if (j % 3 == 0) {

@@ -63,6 +63,9 @@ public:
     virtual ~Plan() = default;
     /// Bytes of intermediate results that live in a session's arena.
     virtual std::size_t arena_bytes() const = 0;
+    /// How a session with so many threads (0: as many as pay off) computes each layer, and why: see
+    /// mpscnn_program_explain. Throws UnsupportedError unless the backend chooses on its own.
+    virtual Json explain(int threads) const;
 };
 
 /// Called once when a request is done, from any thread: with nothing, or with what went wrong. Must not

@@ -105,6 +105,11 @@ ExecutionProfile Executor::profile(const Plan &, std::span<const TensorView>, st
     fail(ErrorKind::unsupported, "this device cannot tell what its steps take; use device=\"cpu\"");
 }
 
+Json Plan::explain(int) const {
+    fail(ErrorKind::unsupported,
+         "explain: only the CPU engine chooses how layers are computed; compile for device \"cpu\"");
+}
+
 void Backend::convolve(const ops::SignalConvolution &, const TensorView &, const TensorView &,
                        const TensorView &) const {
     fail(ErrorKind::unsupported, "signal_convolution: not done by " + quoted(name()) + "; use the CPU");

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn.arrays import as_input, check_output
 from mpscnn.errors import Error, ParameterError
+from mpscnn.explanation import Explanation, explanation, fixed_shape
 from mpscnn.library import empty
 
 if TYPE_CHECKING:
@@ -74,6 +75,21 @@ class Program:
         """Bytes of a session's memory for intermediate results, for inputs of these shapes."""
         _, arena = self._program.output_shapes([tuple(shape) for shape in input_shapes])
         return arena
+
+    def explain(self, *input_shapes: Sequence[int], threads: int | str = "auto") -> Explanation:
+        """How a session computes each layer on the CPU, alone or fused with others, and why.
+
+        Args:
+            input_shapes: of the inputs, batch included; without them one image of the network's own size.
+            threads: those of the session; "auto": as many as this process may use.
+
+        Raises UnsupportedError for a program on a GPU, and ShapeError where the network leaves its size free and no
+        shapes are given.
+        """
+        shapes = [tuple(shape) for shape in input_shapes] or [
+            fixed_shape(name, shape) for name, shape in self.inputs.items()
+        ]
+        return explanation(self.name, self._program.explain(shapes, thread_count(threads)))
 
     def _arrays(self, x: Any, out: Any) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
         inputs = [as_input(name, value) for name, value in self._by_name("input", self.inputs, x)]

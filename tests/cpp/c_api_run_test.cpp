@@ -116,6 +116,11 @@ TEST(program_tells_its_ports) {
                   "2"));
     CHECK(refused(mpscnn_program_output_shapes(program, nullptr, 1, &output, 1, nullptr),
                   MPSCNN_ERROR_PARAMETER, "inputs"));
+    CHECK(succeeded(mpscnn_program_explain(program, &input, 1, 1, &text)));
+    CHECK(taken(text).find("\"threads\":1,") != std::string::npos);
+    CHECK(refused(mpscnn_program_explain(program, &input, 1, -1, &text), MPSCNN_ERROR_PARAMETER, "-1"));
+    CHECK(refused(mpscnn_program_explain(program, nullptr, 1, 1, &text), MPSCNN_ERROR_PARAMETER, "inputs"));
+    CHECK(refused(mpscnn_program_explain(program, &input, 1, 1, nullptr), MPSCNN_ERROR_PARAMETER, "json"));
     input.shape[3] = 4;
     CHECK(refused(mpscnn_program_output_shapes(program, &input, 1, &output, 1, nullptr), MPSCNN_ERROR_SHAPE,
                   "3 feature channels, not 4"));

@@ -151,3 +151,44 @@ def test_other_settings_are_refused(text: str) -> None:
     network, x = mobilenet()
     with pytest.raises(mpscnn.ParameterError, match="MPSCNN_FUSION: expected"):
         run(network, x, text)
+
+
+def test_explain_shows_every_layer_once() -> None:
+    network = models.mobilenet_v2()  # large enough for chains, whatever the caches
+    network.initialize_weights(1)
+    program = network.compile(device="cpu")
+    explained = program.explain(threads=1)
+    layers = [layer for step in explained.steps for layer in step.layers]
+    assert len(set(layers)) == len(layers)
+    assert {"conv1", "expand2", "depthwise2", "project2", "add3", "conv_last"} <= set(layers)
+    chains = [step for step in explained.steps if step.kernel == "chain"]
+    assert chains
+    for step in chains:
+        assert step.predicted_us is not None
+        alone = step.alternatives[0]
+        assert alone.choice == "each alone"
+        assert alone.layers == step.layers
+        assert step.reason in repr(explained)
+    assert explained.threads == 1
+    assert program.explain(threads=3).threads == 3
+
+
+def test_explain_says_what_is_forced(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, _ = mobilenet()
+    monkeypatch.setenv("MPSCNN_FUSION", "none")
+    assert not [step for step in network.compile(device="cpu").explain().steps if step.kernel == "chain"]
+    monkeypatch.setenv("MPSCNN_FUSION", "rows=2,channels=64,stages=3")
+    chains = [step for step in network.compile(device="cpu").explain().steps if step.kernel == "chain"]
+    assert {step.choice for step in chains} == {"in bands of 2 rows and panels of 64 channels"}
+
+
+def test_explain_needs_a_size() -> None:
+    network = mpscnn.Network(input=(None, None, 3), name="free")
+    network.output(network.conv2d(network.input, 4, 3, padding="same"))
+    network.initialize_weights()
+    program = network.compile(device="cpu")
+    with pytest.raises(mpscnn.ShapeError, match="give its shape"):
+        program.explain()
+    with pytest.raises(mpscnn.ParameterError, match="threads"):
+        program.explain((1, 8, 8, 3), threads=0)
+    assert len(program.explain((2, 8, 8, 3)).steps) == 1

@@ -23,6 +23,7 @@ COMMANDS = (
     "evaluate",
     "convert",
     "info",
+    "explain",
     "models",
     "benchmark",
     "profile",
@@ -119,6 +120,18 @@ def test_info_json(model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert described["labels"] == ["red", "green", "blue"]
     assert [layer["name"] for layer in described["layers"]] == ["pool", "flat", "dense", "softmax"]
     assert sum(layer["macs"] for layer in described["layers"]) == 9
+
+
+def test_explain(model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(monkeypatch, "explain", model, "--threads", "1") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("colours, 1 thread, ")
+    assert lines[1].split() == ["layers", "kernel", "choice", "predicted", "us", "why"]
+    assert call(monkeypatch, "explain", model, "--json") == 0
+    steps = json.loads(capsys.readouterr().out)["steps"]
+    assert next(step["layers"] for step in steps) == ["pool"]
+    assert call(monkeypatch, "explain", model, "--size", "20x30") == 1
+    assert "has a fixed size" in capsys.readouterr().err
 
 
 def test_info_of_a_network_of_any_size(

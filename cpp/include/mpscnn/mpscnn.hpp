@@ -289,6 +289,8 @@ public:
     };
     /// Shapes of the outputs, and bytes of intermediate results, for these shapes of the inputs.
     Planned plan(std::span<const Shape> inputs) const;
+    /// JSON, see mpscnn_program_explain.
+    std::string explain(std::span<const Shape> inputs, int threads = 0) const;
 
     mpscnn_program *get() const noexcept { return handle_.get(); }
 
@@ -457,6 +459,13 @@ inline Program::Planned Program::plan(std::span<const Shape> inputs) const {
     for (const mpscnn_tensor &result : results)
         planned.outputs.push_back(detail::shape_of(result.shape, result.rank));
     return planned;
+}
+
+inline std::string Program::explain(std::span<const Shape> inputs, int threads) const {
+    std::vector<mpscnn_tensor> sources;
+    for (const Shape &shape : inputs) sources.push_back(tensor(nullptr, shape));
+    return detail::text_of(mpscnn_program_explain, get(), sources.data(), detail::count(sources.size()),
+                           threads);
 }
 
 // ---- Building a network

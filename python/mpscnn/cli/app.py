@@ -13,6 +13,7 @@ from mpscnn.cli.convert import convert
 from mpscnn.cli.detect import detect
 from mpscnn.cli.digits import digits
 from mpscnn.cli.evaluate import evaluate_classifier
+from mpscnn.cli.explain import explain
 from mpscnn.cli.failures import leave_cleanly
 from mpscnn.cli.features import features
 from mpscnn.cli.info import info
@@ -38,7 +39,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (classify, detect, digits, segment, features, convert, info, models, benchmark, profile):
+for command in (
+    classify,
+    detect,
+    digits,
+    segment,
+    features,
+    convert,
+    info,
+    explain,
+    models,
+    benchmark,
+    profile,
+):
     app.command()(command)
 app.command("evaluate")(evaluate_classifier)
 

@@ -52,7 +52,7 @@ def info(model: ModelArgument, size: SizeOption = None, as_json: JsonOption = Fa
     path = model_path(model)
     core = _core.Model.load(str(path))
     network = Network.from_graph(core.graph())
-    _check_size(network, size)
+    check_size(network, size)
     described = network.describe(size)
     about: dict[str, Any] = json.loads(core.describe())
     if as_json:
@@ -66,7 +66,8 @@ def info(model: ModelArgument, size: SizeOption = None, as_json: JsonOption = Fa
     print(f"{'file:':<15}{path} ({bytes_text(path.stat().st_size)})")
 
 
-def _check_size(network: Network, size: Size | None) -> None:
+def check_size(network: Network, size: Size | None) -> None:
+    """Refuses a network without the size that it leaves free, and a size that it does not."""
     for tensor in network.inputs:
         free = len(tensor.shape) == 4 and None in tensor.shape[1:3]
         what = f"input {tensor.name!r} {_shape_text(tensor.shape)}"
