@@ -164,7 +164,8 @@ private:
     }
 
     ChainWay alone(std::span<const std::size_t> run, std::span<const ConvolutionTask> stages) const {
-        ChainWay way{{run.begin(), run.end()}};
+        ChainWay way;
+        way.operations.assign(run.begin(), run.end());
         for (const ConvolutionTask &stage : stages) way.microseconds += predicted_alone(machine_, stage);
         return way;
     }

@@ -59,7 +59,7 @@ template <class Get> KernelTable assemble(Get get) {
     return table;
 }
 
-void add_bfloat16(KernelTable &table, const Bfloat16Kernels &kernels) {
+[[maybe_unused]] void add_bfloat16(KernelTable &table, const Bfloat16Kernels &kernels) {
     table.bfloat16 = kernels;
     static_cast<Kernel<ConversionTask> &>(table) = kernels.conversion;
 }
