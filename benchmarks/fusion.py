@@ -91,8 +91,8 @@ def blocks() -> Iterator[Block]:
     yield Block(33, 160, 6, 160, 1, 4)
 
 
-def sessions(block: Block, threads: int) -> dict[str, tuple[mpscnn.Session, float]]:
-    """By the setting of MPSCNN_FUSION, with the time that the model predicts."""
+def sessions(block: Block, threads: int) -> dict[str, tuple[mpscnn.Session, str]]:
+    """By the setting of MPSCNN_FUSION, with the time that the model predicts, "-" for what it never chooses."""
     network, made = block.network(), {}
     ways = [
         "auto",
@@ -108,8 +108,8 @@ def sessions(block: Block, threads: int) -> dict[str, tuple[mpscnn.Session, floa
             np.zeros((1, *network.input.shape[1:]), np.float32)
         )  # the variable is read when the plan is made
         steps = program.explain(threads=threads).steps
-        predicted = sum(step.predicted_us or 0.0 for step in steps)
-        made[way] = session, predicted
+        times = [step.predicted_us for step in steps]
+        made[way] = session, "-" if None in times else f"{sum(time or 0.0 for time in times):.1f}"
     del os.environ["MPSCNN_FUSION"]
     return made
 
@@ -134,7 +134,7 @@ def main() -> None:
         )
         if options.all:
             for way, (_, predicted) in made.items():
-                print(table_row((block, way, f"{times[way].least:.1f}", f"{predicted:.1f}")), flush=True)
+                print(table_row((block, way, f"{times[way].least:.1f}", predicted)), flush=True)
             continue
         fastest = min((way for way in made if way != "auto"), key=lambda way: times[way].least)
         loss = times["auto"].least / times[fastest].least - 1
@@ -142,10 +142,10 @@ def main() -> None:
             table_row(
                 (
                     block,
-                    f"{times['none'].least:.1f} ({made['none'][1]:.1f})",
+                    f"{times['none'].least:.1f} ({made['none'][1]})",
                     f"{times[fastest].least:.1f}",
                     fastest,
-                    f"{times['auto'].least:.1f} ({made['auto'][1]:.1f})",
+                    f"{times['auto'].least:.1f} ({made['auto'][1]})",
                     f"{100 * loss:+.1f}%",
                 )
             ),

@@ -15,6 +15,8 @@ namespace {
 constexpr double cycles = 4400, multiply_adds = 2;
 constexpr double far_rate = 100'000, near_rate = 150'000, memory_rate = 38'000;
 constexpr double band_stage = 0.15, panel_pair = 0.13, barrier = 0.3, kept_byte = 1e-5;
+/// A cache that is nearly full loses some of what it holds to tensors on their way through it.
+constexpr double crowded = 0.4;
 /// Inputs of a window that starting and storing a tile take as long as.
 constexpr double tile_inputs = 4;
 /// Of the multiply-add peak: a product with few outputs waits for its inputs, a depthwise convolution loads
@@ -150,7 +152,9 @@ double predicted_chain(const MachineModel &machine, std::span<const ConvolutionT
     double bytes = bytes_of(machine, stages.front().source) + bytes_of(machine, result);
     for (const ConvolutionTask &stage : stages)
         if (stage.epilogue.residual) bytes += bytes_of(machine, stage.destination);
-    if (scratch > static_cast<double>(machine.near_bytes)) return std::numeric_limits<double>::infinity();
+    const double full = scratch / static_cast<double>(machine.near_bytes);
+    if (full > 1) return std::numeric_limits<double>::infinity();
+    time *= 1 + crowded * std::max(0.0, full - 2.0 / 3);
     return together(time * balance / static_cast<double>(threads), transfer(machine, bytes)) +
            (threads > 1 ? barrier : 0) + kept(machine, result);
 }

@@ -20,8 +20,11 @@ std::string way_text(const ChainWay &way) {
     return text.empty() ? "all rows at once" : text;
 }
 
-/// Two digits behind the point are more than the model knows.
-double rounded(double microseconds) { return std::round(microseconds * 100) / 100; }
+/// Two digits behind the point are more than the model knows. Nothing for a chain that was forced though it
+/// does not fit: what that takes the model does not say.
+Json time_json(double microseconds) {
+    return std::isfinite(microseconds) ? Json(std::round(microseconds * 100) / 100) : Json(nullptr);
+}
 
 std::string number_text(double number) {
     const auto tenths = static_cast<std::int64_t>(std::round(number * 10));
@@ -39,7 +42,7 @@ Json way_json(const LoweredNetwork &network, const ChainWay &way) {
     Json json = Json::object();
     json.set("layers", layers_of(network, way));
     json.set("choice", way_text(way));
-    json.set("predicted_us", rounded(way.microseconds));
+    json.set("predicted_us", time_json(way.microseconds));
     return json;
 }
 
@@ -96,7 +99,7 @@ Json CpuPlan::explain(int threads) const {
         } else {
             const ChainChoice &choice = *found->second;
             json.set("choice", way_text(choice.way));
-            json.set("predicted_us", rounded(choice.way.microseconds));
+            json.set("predicted_us", time_json(choice.way.microseconds));
             json.set("reason", choice.way.together ? chain_reason(step, choice, machine)
                                                    : alone_reason(*network_, choice));
             Json others = Json::array();

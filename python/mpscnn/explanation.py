@@ -35,7 +35,8 @@ class ExplainedStep:
         layers: names of the layers that it computes; none for a copy of an output.
         kernel: what computes it, "convolution", "depthwise", "chain", ...
         choice: how, as for `Alternative`.
-        predicted_us: microseconds that the cost model expects; None where there was nothing to choose.
+        predicted_us: microseconds that the cost model expects; None where it chose nothing, as of layers that have no
+            other way and of chains that MPSCNN_FUSION forces though they do not fit the caches.
         reason: for people.
         alternatives: other ways that were thought of.
     """

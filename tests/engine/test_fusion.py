@@ -182,6 +182,16 @@ def test_explain_says_what_is_forced(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {step.choice for step in chains} == {"in bands of 2 rows and panels of 64 channels"}
 
 
+def test_explain_predicts_nothing_for_a_chain_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = mpscnn.Network(input=(1024, 1024, 16))
+    y = network.conv2d(network.input, 96, 1, name="expand")
+    network.output(network.depthwise_conv2d(y, 3, padding="same", name="depthwise"))
+    network.initialize_weights()
+    monkeypatch.setenv("MPSCNN_FUSION", "rows=0")  # 400 MB
+    (step,) = network.compile(device="cpu").explain(threads=1).steps
+    assert (step.kernel, step.choice, step.predicted_us) == ("chain", "all rows at once", None)
+
+
 def test_explain_needs_a_size() -> None:
     network = mpscnn.Network(input=(None, None, 3), name="free")
     network.output(network.conv2d(network.input, 4, 3, padding="same"))

@@ -209,7 +209,7 @@ MPSCNN_API mpscnn_status mpscnn_program_output_shapes(mpscnn_program *program, c
 /* How a session with so many threads (0: as many as this process may use) computes each layer for the given
  * input shapes (data is not looked at), and why: {"threads", "instruction_set", "near_bytes" and "far_bytes"
  * (of caches that the choice counts on), "arena_bytes", "steps": [{"layers", "kernel", "choice",
- * "predicted_us" (null where nothing was to be chosen), "reason", "alternatives": [{"layers", "choice",
+ * "predicted_us" (null where the model chose nothing), "reason", "alternatives": [{"layers", "choice",
  * "predicted_us"}]}]}. UnsupportedError unless the program is for the CPU. */
 MPSCNN_API mpscnn_status mpscnn_program_explain(mpscnn_program *program, const mpscnn_tensor *inputs,
                                                 int input_count, int threads, mpscnn_text **json);
