@@ -2,6 +2,8 @@
 
 // The border between exceptions inside and status codes outside.
 
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <string_view>

@@ -1,6 +1,8 @@
 #include "arrays.h"
+
 #include "bind.h"
 #include "results.h"
+#include <algorithm>
 
 namespace mpscnn::bindings {
 

@@ -1,5 +1,7 @@
 #include "core/failure.h"
 
+#include <exception>
+
 #include "core/memory.h"
 
 namespace mpscnn {

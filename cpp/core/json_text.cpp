@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <system_error>
 #ifdef __APPLE__
 #include <xlocale.h>
 #endif

@@ -1,6 +1,7 @@
 #include "core/text_file.h"
 
 #include <array>
+#include <cstddef>
 #include <cstdio>
 #include <memory>
 

@@ -1,5 +1,6 @@
 #include "engine/host_queue.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <mutex>

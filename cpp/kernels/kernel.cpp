@@ -126,7 +126,8 @@ Kernel Kernel::make(std::string_view name, const Json &properties) {
 void Kernel::set(const Json &changes) {
     Kernel changed = *this;
     FixedProperties fixed{changed};
-    for (const auto &[key, value] : JsonView(changes, name()).object()) {
+    const JsonView given{changes, name()};
+    for (const auto &[key, value] : given.object()) {
         ops::NameChecker checker{key};
         fixed.fields(checker);
         if (checker.found)
