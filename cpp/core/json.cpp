@@ -117,7 +117,7 @@ JsonView JsonView::at(std::size_t index) const {
     return JsonView(elements[index], path_ + "[" + std::to_string(index) + "]", kind_);
 }
 
-void JsonView::allow_only(std::initializer_list<std::string_view> known) const {
+void JsonView::allow_only(std::span<const std::string_view> known) const {
     for (const auto &[key, value] : object())
         if (std::find(known.begin(), known.end(), key) == known.end())
             refuse("unknown key " + quoted(key) +

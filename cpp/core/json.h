@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -98,7 +99,10 @@ public:
     const Json::Array &array() const;
     const Json::Object &object() const;
     /// Refuses an object with a key that is not among `known`.
-    void allow_only(std::initializer_list<std::string_view> known) const;
+    void allow_only(std::span<const std::string_view> known) const;
+    void allow_only(std::initializer_list<std::string_view> known) const {
+        allow_only(std::span(known.begin(), known.size()));
+    }
 
     /// The value as bool, an integer type (range checked), double or float (integers are accepted; too large
     /// for a float is an error), std::string, or std::vector of these.

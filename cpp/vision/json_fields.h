@@ -1,37 +1,129 @@
 #pragma once
 
-// What the readers of settings in model files share.
+// Settings in model files. Each kind of settings names its members once, in a function `fields(visitor,
+// settings)`: the visitors here write and read them.
 
+#include <array>
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "core/json.h"
 
 namespace mpscnn::vision {
 
-/// The enumerator's name; `names` are in the order of the enumerators.
-template <class Names, class Enum> Json name_of(const Names &names, Enum value) {
-    return names[static_cast<std::size_t>(value)];
-}
+/// An enumeration, or a truth value, as one of `names`, which are in the order of its values.
+template <class Value, std::size_t size> class Named {
+public:
+    Named(Value &value, const std::array<const char *, size> &names) : value_(value), names_(names) {}
 
-template <class Names, class Enum> void read_name(const JsonView &value, const Names &names, Enum &result) {
-    const auto given = value.get<std::string>();
-    std::string allowed;
-    for (std::size_t i = 0; i < names.size(); ++i) {
-        if (given == names[i]) {
-            result = static_cast<Enum>(i);
-            return;
+    Json name() const { return names_[static_cast<std::size_t>(value_)]; }
+
+    void read(const JsonView &json) const {
+        const auto given = json.get<std::string>();
+        std::string allowed;
+        for (std::size_t i = 0; i < size; ++i) {
+            if (given == names_[i]) {
+                value_ = static_cast<Value>(i);
+                return;
+            }
+            allowed += (i == 0 ? "" : ", ") + std::string(names_[i]);
         }
-        allowed += (i == 0 ? "" : ", ") + std::string(names[i]);
+        json.refuse(quoted(given) + " is not one of " + allowed);
     }
-    value.refuse(quoted(given) + " is not one of " + allowed);
-}
 
-/// Reads a member where it is present.
-template <class T> void read_optional(const JsonView &object, const char *key, T &result) {
-    if (object.has(key)) result = object.at(key).get<T>();
-}
+private:
+    Value &value_;
+    const std::array<const char *, size> &names_;
+};
+
+/// The first `count` numbers, where the rest has no meaning.
+template <class Number, std::size_t size> struct First {
+    First(std::array<Number, size> &all, std::size_t used) : numbers(all), count(used) {}
+
+    std::array<Number, size> &numbers;
+    std::size_t count;
+};
+
+class FieldWriter {
+public:
+    template <class T> void operator()(const char *key, const T &value) { object_.set(key, json(value)); }
+    template <class T> void required(const char *key, const T &value) { (*this)(key, value); }
+
+    /// What was written.
+    Json take() { return std::move(object_); }
+
+private:
+    template <class T> static Json json(const T &value) { return value; }
+    template <class Value, std::size_t size> static Json json(const Named<Value, size> &value) {
+        return value.name();
+    }
+    template <class Number, std::size_t size> static Json json(const std::array<Number, size> &numbers) {
+        return Json::Array(numbers.begin(), numbers.end());
+    }
+    template <class Number, std::size_t size> static Json json(const First<Number, size> &first) {
+        const auto *begin = first.numbers.data();
+        return Json::Array(begin, begin + first.count);
+    }
+    template <class T>
+        requires(!std::is_arithmetic_v<T>)
+    static Json json(const std::vector<T> &values) {
+        Json::Array array;
+        for (const T &value : values) array.push_back(json(value));
+        return array;
+    }
+
+    Json object_ = Json::object();
+};
+
+/// What is absent keeps its value.
+class FieldReader {
+public:
+    explicit FieldReader(const JsonView &object) : object_(object) {}
+
+    template <class T> void operator()(const char *key, T &&value) {
+        known_.push_back(key);
+        if (object_.has(key)) read(object_.at(key), value);
+    }
+    template <class T> void required(const char *key, T &&value) {
+        known_.push_back(key);
+        read(object_.at(key), value);
+    }
+
+    /// Refuses members that were not asked for.
+    void finish() const { object_.allow_only(known_); }
+
+private:
+    template <class T> static void read(const JsonView &json, T &value) { value = json.get<T>(); }
+    template <class Value, std::size_t size>
+    static void read(const JsonView &json, Named<Value, size> &value) {
+        value.read(json);
+    }
+    template <class Number, std::size_t size>
+    static void read(const JsonView &json, std::array<Number, size> &numbers) {
+        First all{numbers, size};
+        read(json, all);
+    }
+    template <class Number, std::size_t size>
+    static void read(const JsonView &json, First<Number, size> &first) {
+        if (json.size() != first.count)
+            json.refuse("has " + std::to_string(json.size()) + " numbers, expected " +
+                        std::to_string(first.count));
+        for (std::size_t i = 0; i < first.count; ++i) first.numbers[i] = json.at(i).get<Number>();
+    }
+    template <class T>
+        requires(!std::is_arithmetic_v<T>)
+    static void read(const JsonView &json, std::vector<T> &values) {
+        values.clear();
+        for (std::size_t i = 0; i < json.size(); ++i) read(json.at(i), values.emplace_back());
+    }
+
+    const JsonView &object_;
+    std::vector<std::string_view> known_;
+};
 
 /// Runs `action`, which knows nothing of the JSON, and lets its errors name the place there instead of their
 /// `subject`, which they begin with.

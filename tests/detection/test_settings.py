@@ -85,7 +85,7 @@ def test_every_field_comes_back(given: dict[str, Any]) -> None:
         (settings(anchors=SIZES | {"sizes": [[[10, -1]]]}), "a height is -1"),
         (settings(anchors={"rule": "stored"}), "none are stored"),
         (settings(anchors={"rule": "stored", "count": 3}), "count"),
-        (settings(boxes={"order": "zx"}), "'zx' is not one of yx, xy"),
+        (settings(boxes={"order": "zx"}), "'zx' is not one of xy, yx"),
         (settings(boxes={"variances": [1, 1, 1]}), "has 3 numbers, expected 4"),
         (settings(boxes={"variances": [1, 1, 1, 0]}), "a variance is 0"),
         (settings(scores={"kind": "none"}), "'none' is not one of probability, sigmoid, softmax"),
