@@ -65,25 +65,16 @@ struct Simd {
     }
 
     static MPSCNN_INLINE reg round_to_half(reg a) {
-        const __m128i bits = _mm_castps_si128(a);
-        const __m128i sign = _mm_and_si128(bits, _mm_set1_epi32(static_cast<int>(0x80000000u)));
-        const __m128i magnitude = _mm_xor_si128(bits, sign);
-        // Normal halves keep 10 of the 23 bits of the fraction: add just less than half a unit, or exactly
-        // half when the last kept bit is odd, and cut. A carry moves into the exponent as it should.
-        const __m128i odd = _mm_and_si128(_mm_srli_epi32(magnitude, 13), _mm_set1_epi32(1));
-        __m128i normal = _mm_add_epi32(magnitude, _mm_add_epi32(odd, _mm_set1_epi32(0xfff)));
-        normal = _mm_and_si128(normal, _mm_set1_epi32(~0x1fff));
-        // 65536 and more is not a half.
-        const __m128i infinity = _mm_set1_epi32(0x7f800000);
-        normal = choose(_mm_cmpgt_epi32(normal, _mm_set1_epi32(0x477fffff)), infinity, normal);
-        // Below 2^-14 halves are multiples of 2^-24, the spacing of floats from 0.5 to 1.
-        const __m128 small = _mm_sub_ps(_mm_add_ps(_mm_castsi128_ps(magnitude), set1(0.5f)), set1(0.5f));
-        const __m128i is_small = _mm_cmplt_epi32(magnitude, _mm_set1_epi32(0x38800000));
-        __m128i result = choose(is_small, _mm_castps_si128(small), normal);
-        const __m128i quiet =
-            _mm_or_si128(_mm_and_si128(magnitude, _mm_set1_epi32(~0x1fff)), _mm_set1_epi32(0x00400000));
-        result = choose(_mm_cmpgt_epi32(magnitude, infinity), quiet, result);
-        return _mm_castsi128_ps(_mm_or_si128(result, sign));
+        const __m128 sign = _mm_and_ps(a, set1(-0.0f)), magnitude = _mm_xor_ps(a, sign);
+        // Beside a number 2^13 times as large as their power of two, floats are as far apart as halves are;
+        // those below 2^-14, the first normal half, as far as there. The sum rounds, and halves to even.
+        const __m128 infinity = _mm_castsi128_ps(_mm_set1_epi32(0x7f800000));
+        const __m128 power = _mm_max_ps(set1(0x1p-14f), _mm_and_ps(magnitude, infinity));
+        const __m128 larger = _mm_mul_ps(power, set1(0x1p13f));
+        const __m128 rounded = _mm_sub_ps(_mm_add_ps(magnitude, larger), larger);
+        const __m128 result = select(_mm_cmpge_ps(magnitude, set1(65520.0f)), infinity, rounded);
+        // Of a NaN, which the sum has made quiet, a half keeps the first bits.
+        return _mm_or_ps(_mm_and_ps(result, _mm_castsi128_ps(_mm_set1_epi32(~0x1fff))), sign);
     }
     static MPSCNN_INLINE reg load_half(const std::uint16_t *p) {
         const __m128i halves = _mm_loadl_epi64(reinterpret_cast<const __m128i *>(p));
