@@ -147,7 +147,7 @@ void arithmetic_run(const ArithmeticTask &task, int threads, std::int64_t begin,
 
     const BlockFunction combine = block_function<V>(task.kind, one_a, one_b);
     const bool clamps = epilogue.activation.kind == Activation::Kind::clamp;
-    const bool simple = is_clamp(epilogue) && !(clamps && task.scaled);
+    const bool simple = is_clamp(epilogue) && !epilogue.rounds && !(clamps && task.scaled);
     // Any other epilogue follows on pieces so short that those behind them are on their way meanwhile.
     constexpr std::int64_t piece = called_vectors * V::width;
     const std::int64_t pixel_floats = divide_up(to.channels, V::width) * V::width;

@@ -82,6 +82,20 @@ template <class V, int Rows, int Count> MPSCNN_INLINE void round_results(typenam
         }
 }
 
+/// Rounds the first `count` results of each of `rows` pixels to half where a kernel has just stored them. Out
+/// of line: in registers it would save little, and every shape of a block would hold the conversions.
+template <class V>
+__attribute__((noinline)) void round_stored(float *first, std::ptrdiff_t stride, std::int64_t rows,
+                                            std::int64_t count) {
+    for (; rows > 0; --rows, first += stride) {
+        std::int64_t i = 0;
+        for (; i + V::width <= count; i += V::width)
+            V::store(first + i, V::round_to_half(V::load(first + i)));
+        if (i < count)
+            V::store_partial(first + i, V::round_to_half(V::load_partial(first + i, count - i)), count - i);
+    }
+}
+
 /// Applies the epilogue to `Rows` pixels of `Count` vectors that begin at `channel`, of which the first
 /// `channels` floats exist. `residual` points at the same place of the residual (null without one), whose
 /// pixels are `residual_stride` apart.

@@ -41,7 +41,7 @@ struct ChannelPanel {
     std::int64_t channels; ///< how many exist
     std::int64_t writable; ///< how many may be written
     const Epilogue *epilogue;
-    bool plain;      ///< store_clamped() does all that the epilogue asks for, to elements
+    bool plain;      ///< store_clamped() does all that the epilogue asks for but rounding, to elements
     Element element; ///< of the destination
     float low, high;
     /// Weights needed soon. Each tile asks for a part of them, `ahead_step` bytes with every input,
@@ -147,7 +147,11 @@ MPSCNN_INLINE void finish_rows(const PixelTile &tile, std::int64_t first_row, co
     if (panel.plain) {
         auto *destination = reinterpret_cast<typename V::element *>(tile.destination) + panel.offset +
                             first_row * run.destination_stride;
-        return store_clamped<V>(panel, sums, destination, run.destination_stride);
+        store_clamped<V>(panel, sums, destination, run.destination_stride);
+        if constexpr (!has_bfloat16<V>) // of which stores round
+            if (panel.epilogue->rounds)
+                round_stored<V>(destination, run.destination_stride, Rows, Vectors * V::width);
+        return;
     }
     alignas(64) float values[Rows * Vectors * V::width];
 #pragma GCC unroll 32

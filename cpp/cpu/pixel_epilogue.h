@@ -48,11 +48,11 @@ MPSCNN_INLINE void store_lanes(Element *p, typename V::reg value, std::int64_t w
         V::store_partial(p, value, writable);
 }
 
-/// Whether the epilogue is at most a clamp, which costs next to nothing while results are in registers.
+/// Whether the epilogue is at most a clamp, which costs next to nothing while results are in registers, and
+/// perhaps rounding.
 MPSCNN_INLINE bool is_clamp(const Epilogue &epilogue) {
     const Activation::Kind kind = epilogue.activation.kind;
-    return (kind == Activation::Kind::none || kind == Activation::Kind::clamp) && !epilogue.rounds &&
-           !epilogue.residual;
+    return (kind == Activation::Kind::none || kind == Activation::Kind::clamp) && !epilogue.residual;
 }
 
 /// What results of an epilogue that is_clamp lie between.

@@ -1,0 +1,55 @@
+"""What float16 and bfloat16 take beside float32: whole networks in one interleaved run.
+
+    python benchmarks/precision_times.py [--only NAMES] [--threads N] [--runs N]
+
+Prints least (median) milliseconds and the ratio of the least ones to float32's.
+"""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+
+import numpy as np
+from compare import CASES
+from harness import Times, measure, table_head, table_row
+
+import mpscnn
+
+NETWORKS = ("mobilenet_v1", "mobilenet_v2", "ssdlite", "deeplab")
+
+
+def times(name: str, precisions: list[str], threads: int, runs: int) -> dict[str, Times]:
+    network = CASES[name].make()
+    network.initialize_weights()
+    shape = (1, *(extent or 1 for extent in network.input.shape[1:]))
+    pixels = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+    calls = {}
+    for precision in precisions:
+        session = network.compile(device="cpu", precision=precision).session(threads=threads)
+        calls[precision] = partial(session.run, pixels)
+    return measure(calls, runs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", default=",".join(NETWORKS), help=f"networks; default: {','.join(NETWORKS)}")
+    parser.add_argument("--threads", type=int, default=1, help="default: 1")
+    parser.add_argument("--runs", type=int, default=40, help="turns; default: 40")
+    options = parser.parse_args()
+    device = mpscnn.devices()[0]
+    precisions = list(device["precisions"])
+    print(f"{device['description']}, {options.threads} threads\n")
+    others = [name for name in precisions if name != "float32"]
+    print(table_head("network", *precisions, *(f"{name} / float32" for name in others)))
+    for name in options.only.split(","):
+        taken = times(name, precisions, options.threads, options.runs)
+        cells = [f"{t.least / 1000:.2f} ({t.median / 1000:.2f})" for t in (taken[p] for p in precisions)]
+        ratios = [f"{taken[p].least / taken['float32'].least:.2f}" for p in others]
+        print(table_row([CASES[name].title, *cells, *ratios]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
