@@ -6,21 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 from kernels import index_rule
-from metal.emulation import find
+from metal.emulation import find, watched
 
 import mpscnn
 
 
 @pytest.fixture(autouse=True)
 def queue_of_chosen_device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What `index_rule.encode` uses. Kernels that all tests share keep what a device made for them."""
+    """What `index_rule.encode` uses. Nothing of a device outlives a test, as tests/metal demands of every test."""
     device = str(request.config.getoption("--device"))
     if device == "cpu":
         yield
         return
-    emulation = find()
-    if emulation:
-        emulation.reset()
-    monkeypatch.setattr(index_rule, "QUEUE", mpscnn.CommandQueue(device))
-    yield
-    assert not emulation or not emulation.violations()
+    with watched(find()), monkeypatch.context() as patch:
+        patch.setattr(index_rule, "QUEUE", mpscnn.CommandQueue(device))
+        yield
