@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "vision/lanes.h"
 
 namespace mpscnn::vision {
 
@@ -16,11 +17,32 @@ std::vector<std::vector<Candidate>> candidates_by_class(ScoreTable &table, float
     std::vector<std::vector<Candidate>> lists(static_cast<std::size_t>(table.classes()));
     for (std::size_t box = 0; box < table.boxes(); ++box) {
         const std::span<const float> row = table.row(box);
-        for (std::size_t label = 0; label < row.size(); ++label)
-            if (row[label] >= least)
-                lists[label].push_back({row[label], static_cast<int>(box), static_cast<int>(label)});
+        for_vectors(row.data(), row.size(), 0.0f, [&](std::size_t first, Float4 scores) {
+            if (!any(scores >= least)) return;
+            const std::size_t end = std::min(first + lanes, row.size());
+            for (std::size_t label = first; label < end; ++label)
+                if (row[label] >= least)
+                    lists[label].push_back({row[label], static_cast<int>(box), static_cast<int>(label)});
+        });
     }
     return lists;
+}
+
+/// A score that some twenty times as many pairs of box and class reach as may be told, by a sample; at least
+/// settings.score_threshold.
+float likely_floor(ScoreTable &table, const Suppression &settings) {
+    constexpr std::size_t step = 32, pairs_for_each = 20;
+    constexpr float most =
+        0.999f; // logits tell probabilities close to 1 apart no better than rounding lets them
+    const std::size_t wanted = static_cast<std::size_t>(settings.max_detections) * pairs_for_each / step;
+    std::vector<float> sample;
+    for (std::size_t box = 0; box < table.boxes(); box += step)
+        for (const float score : table.unchecked_row(box))
+            if (score >= settings.score_threshold) sample.push_back(score);
+    if (sample.size() <= wanted) return settings.score_threshold;
+    const auto floor = sample.begin() + static_cast<std::ptrdiff_t>(wanted);
+    std::nth_element(sample.begin(), floor, sample.end(), std::greater<>());
+    return std::clamp(*floor, settings.score_threshold, std::max(settings.score_threshold, most));
 }
 
 /// The score that a detection must reach to be among the best: known once as many are found.
@@ -45,7 +67,7 @@ private:
 
 /// A class's detections come with falling scores, and no score rises: candidates below the floor change
 /// nothing.
-std::vector<Candidate> detect_per_class(ScoreTable &table, const Boxes &boxes, Suppression settings) {
+std::vector<Candidate> detect_above(ScoreTable &table, const Boxes &boxes, Suppression settings) {
     std::vector<Candidate> kept;
     Floor floor(settings.score_threshold, settings.max_detections);
     for (std::vector<Candidate> &list : candidates_by_class(table, settings.score_threshold)) {
@@ -57,6 +79,19 @@ std::vector<Candidate> detect_per_class(ScoreTable &table, const Boxes &boxes, S
         kept.insert(kept.end(), best.begin(), best.end());
     }
     return kept;
+}
+
+/// For the same reason, candidates below a higher threshold change nothing where enough detections reach it.
+std::vector<Candidate> detect_per_class(ScoreTable &table, const Boxes &boxes, const Suppression &settings) {
+    Suppression raised = settings;
+    raised.score_threshold = likely_floor(table, settings);
+    if (raised.score_threshold > settings.score_threshold) {
+        table.set_least(raised.score_threshold);
+        std::vector<Candidate> kept = detect_above(table, boxes, raised);
+        if (kept.size() >= static_cast<std::size_t>(settings.max_detections)) return kept;
+        table.set_least(settings.score_threshold);
+    }
+    return detect_above(table, boxes, settings);
 }
 
 /// The box's best classes, probable enough, with what suppression left of their probability.

@@ -33,12 +33,14 @@ float bound_of(ScoreKind kind, float least) {
 /// The largest scores of a box.
 struct ScoreTable::Range {
     float of_classes, of_all;
+    bool finite;
 };
 
 ScoreTable::ScoreTable(std::span<const float> values, int columns, ScoreKind kind, bool background,
                        float least)
     : values_(values), columns_(static_cast<std::size_t>(columns)), first_class_(background ? 1 : 0),
-      kind_(kind), bound_(bound_of(kind, least)) {
+      kind_(kind) {
+    set_least(least);
     if (columns <= static_cast<int>(first_class_))
         fail(ErrorKind::shape, "detection: scores of " + std::to_string(columns) + " columns" +
                                    (background ? ", the first of them the background," : "") +
@@ -47,6 +49,11 @@ ScoreTable::ScoreTable(std::span<const float> values, int columns, ScoreKind kin
         fail(ErrorKind::shape, "detection: " + std::to_string(values.size()) +
                                    " scores are no whole rows of " + std::to_string(columns));
     probabilities_.resize(whole_vectors(columns_));
+}
+
+void ScoreTable::set_least(float least) {
+    least_ = least;
+    bound_ = bound_of(kind_, least);
 }
 
 ScoreTable::Range ScoreTable::range_of(std::size_t box) const {
@@ -59,9 +66,12 @@ ScoreTable::Range ScoreTable::range_of(std::size_t box) const {
         best = maximum(values, best);
         wrong |= not_finite(values);
     });
-    Range range{largest(best), 0.0f};
-    range.of_all = row[0] > range.of_classes ? row[0] : range.of_classes;
-    if (!any(wrong) && std::isfinite(row[0])) return range;
+    const float of_classes = largest(best);
+    return {of_classes, row[0] > of_classes ? row[0] : of_classes, !any(wrong) && std::isfinite(row[0])};
+}
+
+void ScoreTable::refuse(std::size_t box) const {
+    const float *const row = values_.data() + box * columns_;
     std::size_t column = 0;
     while (std::isfinite(row[column])) ++column;
     fail(ErrorKind::parameter, "detection: score " + std::to_string(column) + " of box " +
@@ -71,31 +81,47 @@ ScoreTable::Range ScoreTable::range_of(std::size_t box) const {
 
 std::span<const float> ScoreTable::row(std::size_t box) {
     const Range range = range_of(box);
+    if (!range.finite) refuse(box);
+    return row(box, range);
+}
+
+std::span<const float> ScoreTable::unchecked_row(std::size_t box) { return row(box, range_of(box)); }
+
+std::span<const float> ScoreTable::row(std::size_t box, const Range &range) {
     const float best = kind_ == ScoreKind::softmax ? range.of_classes - range.of_all : range.of_classes;
     if (best < bound_) return {};
     const std::span<const float> row = values_.subspan(box * columns_, columns_);
     if (kind_ == ScoreKind::probability) return row.subspan(first_class_);
-    compute(row, range.of_all);
+    if (kind_ == ScoreKind::sigmoid)
+        compute_sigmoid(row);
+    else if (!compute_softmax(row, range))
+        return {};
     return std::span<const float>(probabilities_).subspan(first_class_, columns_ - first_class_);
 }
 
-void ScoreTable::compute(std::span<const float> logits, float largest_logit) {
+void ScoreTable::compute_sigmoid(std::span<const float> logits) {
     float *const result = probabilities_.data();
-    if (kind_ == ScoreKind::sigmoid) {
-        for_vectors(logits.data(), columns_, 0.0f,
-                    [&](std::size_t i, Float4 x) { store(result + i, 1.0f / (1.0f + exponential(-x))); });
-        return;
-    }
+    for_vectors(logits.data(), columns_, 0.0f, [&](std::size_t i, Float4 x) {
+        store(result + i, any(x >= bound_) ? 1.0f / (1.0f + exponential(-x)) : splat(0.0f));
+    });
+}
+
+bool ScoreTable::compute_softmax(std::span<const float> logits, const Range &range) {
+    float *const result = probabilities_.data();
     Float4 sums{};
     // Lanes beyond the columns add nothing: e^-87 is less than the last bit of a sum of at least 1.
     for_vectors(logits.data(), columns_, -std::numeric_limits<float>::infinity(),
                 [&](std::size_t i, Float4 x) {
-                    const Float4 power = exponential(x - largest_logit);
+                    const Float4 power = exponential(x - range.of_all);
                     store(result + i, power);
                     sums += power;
                 });
     const float factor = 1.0f / sum(sums);
+    // Rounding may put another class before the one with the largest logit, by less than the margin.
+    const float best = exponential(splat(range.of_classes - range.of_all))[0] * factor;
+    if (best < least_ * (1.0f - margin)) return false;
     for (std::size_t i = 0; i < columns_; i += lanes) store(result + i, load(result + i) * factor);
+    return true;
 }
 
 } // namespace mpscnn::vision

@@ -24,20 +24,30 @@ public:
     std::size_t boxes() const { return values_.size() / columns_; }
     int classes() const { return static_cast<int>(columns_ - first_class_); }
 
-    /// The probabilities of a box's classes, or nothing where all are below `least`. Valid until the next
-    /// call. Throws Error(parameter) for a score that is NaN or infinite.
+    /// From now on probabilities below `least` are not asked for.
+    void set_least(float least);
+
+    /// The probabilities of a box's classes, or nothing where all are below `least`; one below it may be told
+    /// as 0. Valid until the next call. Throws Error(parameter) for a score that is NaN or infinite.
     std::span<const float> row(std::size_t box);
+    /// The same for scores that nobody has checked: where one is NaN or infinite, any numbers.
+    std::span<const float> unchecked_row(std::size_t box);
 
 private:
     struct Range;
 
     Range range_of(std::size_t box) const;
-    void compute(std::span<const float> logits, float largest_logit);
+    [[noreturn]] void refuse(std::size_t box) const;
+    std::span<const float> row(std::size_t box, const Range &range);
+    void compute_sigmoid(std::span<const float> logits);
+    /// False where all classes are below what is asked for.
+    bool compute_softmax(std::span<const float> logits, const Range &range);
 
     std::span<const float> values_;
     std::size_t columns_, first_class_;
     ScoreKind kind_;
-    float bound_;                      ///< what a box's best class must reach
+    float least_ = 0.0f;
+    float bound_ = 0.0f;               ///< what a box's best class must reach
     std::vector<float> probabilities_; ///< whole vectors
 };
 
