@@ -164,12 +164,20 @@ struct Runner::Crew {
         } catch (...) {
             failures.assign(group.size(), Failure::current());
         }
-        const std::lock_guard lock(mutex);
-        for (std::size_t i = 0; i < group.size(); ++i) {
-            group[i]->failure = std::move(failures[i]);
-            group[i]->state = Journey::State::over;
+        bool last_ones = false;
+        {
+            const std::lock_guard lock(mutex);
+            for (std::size_t i = 0; i < group.size(); ++i) {
+                group[i]->failure = std::move(failures[i]);
+                group[i]->state = Journey::State::over;
+            }
+            over.notify_one();
+            const auto waiting = std::count_if(journeys.begin(), journeys.end(), is_waiting);
+            last_ones = waiting < static_cast<std::ptrdiff_t>(sessions.size());
         }
-        over.notify_one();
+        // Workers keep all cores busy. Who hands out results and brings new frames needs one before they run
+        // dry.
+        if (last_ones) std::this_thread::yield();
     }
 
     void deliver_until_closed() {
