@@ -226,7 +226,7 @@ private:
         const std::size_t convolution = producer_[input];
         if (uses_[input] != 1 || convolution == tasks_.size() || !tasks_[convolution]) return std::nullopt;
         const PackedConvolution &packed = *tasks_[convolution]->packed;
-        const bool dense = !packed.depthwise && packed.groups == 1 && packed.merged == 1;
+        const bool dense = !packed.depthwise && packed.groups == 1 && packed.merged == 1 && !packed.winograd;
         if (!dense || network_.operations[convolution].residual) return std::nullopt;
         // Images together have longer rows of pixels at their borders, and what a core's own cache holds may
         // lie anywhere, unless several threads hand it on to each other.

@@ -90,7 +90,8 @@ private:
         fused.layers.push_back(node.name);
         if (fusion.addition) add_residual(fused, *fusion.addition);
         if (fused.residual) round_sum_to_bfloat16(fused, index);
-        const OperationLowering lowering{node, precision_, kernels_, fused};
+        const OperationLowering lowering{node, precision_, kernels_, fused,
+                                         graph_.shape(graph_.result_of(index))};
         std::visit([&](const auto &operation) { lower(lowering, operation); }, node.operation);
         fused.weight_bytes = weight_bytes(fused);
         return fused;

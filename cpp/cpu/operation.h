@@ -16,13 +16,15 @@ struct OperationLowering {
     engine::Precision precision;
     const KernelTable &kernels;
     FusedOperation &fused; ///< to be filled in
+    const Shape &result;   ///< of the node, with free extents where the network takes any size
 
     /// The node's "weight", rounded where the precision wants it.
     std::vector<float> weights() const;
     /// Its "bias", zeros without one.
     std::vector<float> bias(std::int64_t outputs) const;
     /// Weights and bias in the kernels' order; `shape` is [outputs][height][width][inputs of a group].
-    PackedConvolution pack(const Shape &shape, std::int64_t groups) const;
+    PackedConvolution pack(const Shape &shape, std::int64_t groups,
+                           ConvolutionMethod method = ConvolutionMethod::products) const;
 };
 
 /// Copied with zeros up to a whole vector of any instruction set.

@@ -39,7 +39,7 @@ void merge_narrow_groups(ConvolutionShape &shape, std::int64_t width) {
 PackedConvolution KernelTable::pack_convolution(const float *weights, const float *bias_values,
                                                 std::int64_t outputs, std::int64_t kernel_height,
                                                 std::int64_t kernel_width, std::int64_t inputs_per_group,
-                                                std::int64_t groups, bool bfloat16) const {
+                                                std::int64_t groups, ConvolutionMethod method) const {
     PackedConvolution packed;
     static_cast<ConvolutionShape &>(packed) = {.outputs = outputs,
                                                .inputs_per_group = inputs_per_group,
@@ -47,9 +47,10 @@ PackedConvolution KernelTable::pack_convolution(const float *weights, const floa
                                                .kernel_height = kernel_height,
                                                .kernel_width = kernel_width,
                                                .depthwise = inputs_per_group == 1 && groups > 1};
-    packed.bfloat16 = bfloat16;
+    packed.bfloat16 = method == ConvolutionMethod::bfloat16_products;
+    packed.winograd = method == ConvolutionMethod::winograd;
     std::vector<float> paired;
-    if (bfloat16 && !packed.depthwise) {
+    if (packed.bfloat16 && !packed.depthwise) {
         paired = paired_weights(weights, outputs * kernel_height * kernel_width, inputs_per_group);
         packed.inputs_per_group = (inputs_per_group + 1) / 2;
         weights = paired.data();

@@ -144,7 +144,8 @@ void check_convolution(Random &random, const KernelTable &table, bool depthwise)
     for (float &weight : weights) weight = round_to_bfloat16(uniform(random));
     for (float &value : bias) value = uniform(random);
     const PackedConvolution packed =
-        table.pack_convolution(weights.data(), bias.data(), outputs, kernel, kernel, inputs, groups, true);
+        table.pack_convolution(weights.data(), bias.data(), outputs, kernel, kernel, inputs, groups,
+                               ConvolutionMethod::bfloat16_products);
     Tensor source(random, size, Element::bfloat16), residual(random, result, Element::bfloat16);
     source.randomise(random), residual.randomise(random);
     const bool wide = !depthwise && random() % 3 == 0; // float results

@@ -27,6 +27,7 @@ WindowAxis random_axis(Random &random, std::int64_t kernel, bool plain) {
 struct ConvolutionCase {
     std::int64_t batch, height, width, group_inputs, group_outputs, groups;
     WindowAxis vertical{}, horizontal{};
+    ConvolutionMethod method = ConvolutionMethod::products;
 
     std::int64_t outputs() const { return groups * group_outputs; }
     std::int64_t depth() const { return vertical.kernel * horizontal.kernel * group_inputs; }
@@ -53,6 +54,19 @@ ConvolutionCase random_case(Random &random) {
         c.vertical = {.kernel = c.height}, c.horizontal = {.kernel = c.width};
     }
     return c;
+}
+
+ConvolutionCase random_winograd_case(Random &random) {
+    const auto axis = [&] { return WindowAxis{.kernel = 5, .before = pick(random, 0, 5)}; };
+    return {.batch = pick(random, 1, 3),
+            .height = pick(random, 1, 20),
+            .width = pick(random, 1, 20),
+            .group_inputs = pick(random, 1, random() % 4 ? 40 : 200),
+            .group_outputs = pick(random, 1, 80),
+            .groups = 1,
+            .vertical = axis(),
+            .horizontal = axis(),
+            .method = ConvolutionMethod::winograd};
 }
 
 /// Output size that keeps each window's first tap before the end of the padded source.
@@ -90,7 +104,8 @@ struct Problem {
         const bool with_bias = random() % 4 != 0;
         if (!with_bias) std::fill(bias.begin(), bias.end(), 0.0f);
         packed = table.pack_convolution(weights.data(), with_bias ? bias.data() : nullptr, c.outputs(),
-                                        c.vertical.kernel, c.horizontal.kernel, c.group_inputs, c.groups);
+                                        c.vertical.kernel, c.horizontal.kernel, c.group_inputs, c.groups,
+                                        c.method);
         task = {.source = source.view,
                 .destination = destination.view,
                 .vertical = c.vertical,
@@ -192,6 +207,18 @@ TEST(bits_do_not_depend_on_threads_or_batch) {
         Random random(2);
         for (int i = 0; i < 200; ++i) {
             Problem problem(random, *table, random_case(random));
+            check_bits(random, *table, problem);
+        }
+    }
+}
+
+// Within the same bound of error as sums in order.
+TEST(random_winograd_convolutions_agree_with_double) {
+    for (const KernelTable *table : available_kernels()) {
+        Random random(5);
+        for (int i = 0; i < 200; ++i) {
+            Problem problem(random, *table, random_winograd_case(random));
+            check_problem(random, *table, problem);
             check_bits(random, *table, problem);
         }
     }

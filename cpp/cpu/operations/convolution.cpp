@@ -29,6 +29,19 @@ template <class AnyView> void set_extents(AnyView &view, const Extents &extents)
     view.channels = extents.channels;
 }
 
+/// Whether convolution_winograd.h takes less time: with few channels its transforms, with few outputs reading
+/// more weights would take longer than the products it saves. `weights` is [outputs][height][width][inputs of
+/// a group].
+bool gains_by_winograd(const ops::Convolution &convolution, const Shape &weights, const Shape &result) {
+    constexpr std::int64_t least_channels = 16, least_extent = 4;
+    const ops::Window &window = convolution.window;
+    const auto is_large = [](std::int64_t extent) { return extent == Shape::any || extent >= least_extent; };
+    return convolution.groups == 1 && weights[1] == 5 && weights[2] == 5 && window.stride_y == 1 &&
+           window.stride_x == 1 && window.dilation_y == 1 && window.dilation_x == 1 &&
+           weights[0] >= least_channels && weights[3] >= least_channels && is_large(result[1]) &&
+           is_large(result[2]);
+}
+
 } // namespace
 
 std::vector<float> OperationLowering::weights() const {
@@ -42,19 +55,24 @@ std::vector<float> OperationLowering::bias(std::int64_t outputs) const {
     return node.weight_or("bias", static_cast<std::size_t>(outputs), 0.0f);
 }
 
-PackedConvolution OperationLowering::pack(const Shape &shape, std::int64_t groups) const {
-    const bool bfloat16 =
-        precision == engine::Precision::bfloat16 &&
-        has_bfloat16_kernel(node, shape, groups, fused.activation.activation, fused.element);
+PackedConvolution OperationLowering::pack(const Shape &shape, std::int64_t groups,
+                                          ConvolutionMethod method) const {
+    if (precision == engine::Precision::bfloat16 &&
+        has_bfloat16_kernel(node, shape, groups, fused.activation.activation, fused.element))
+        method = ConvolutionMethod::bfloat16_products;
     const engine::FloatWeights values = precision != engine::Precision::float32
                                             ? engine::FloatWeights(weights())
                                             : node.weights.at("weight").floats();
     return kernels.pack_convolution(values.data(), bias(shape[0]).data(), shape[0], shape[1], shape[2],
-                                    shape[3], groups, bfloat16);
+                                    shape[3], groups, method);
 }
 
 void lower(const OperationLowering &lowering, const ops::Convolution &convolution) {
-    lowering.fused.packed = lowering.pack(lowering.node.weights.at("weight").shape(), convolution.groups);
+    const Shape &weights = lowering.node.weights.at("weight").shape();
+    const bool winograd = lowering.precision == engine::Precision::float32 &&
+                          gains_by_winograd(convolution, weights, lowering.result);
+    lowering.fused.packed = lowering.pack(
+        weights, convolution.groups, winograd ? ConvolutionMethod::winograd : ConvolutionMethod::products);
 }
 
 ConvolutionTask convolution_task(const FusedOperation &fused, const std::vector<Shape> &shapes) {

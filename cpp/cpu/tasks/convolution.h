@@ -15,11 +15,17 @@ struct ConvolutionShape {
     /// Inputs and weights are bfloat16 numbers. Unless depthwise, whose weights are floats, an input stands
     /// for two of them here, and a weight too: numbers of 32 bits for all that does not multiply them.
     bool bfloat16 = false;
+    /// Of a 5x5 kernel, dense and without stride or dilation: the weights are transformed, and
+    /// convolution_winograd.h does it.
+    bool winograd = false;
 
     std::int64_t weights_per_output() const {
         return kernel_height * kernel_width * inputs_per_group / merged;
     }
 };
+
+/// How a convolution multiplies, which its packed weights depend on.
+enum class ConvolutionMethod { products, bfloat16_products, winograd };
 
 /// Weights of a convolution (grouped, dense or fully connected) in the order a kernel table wants.
 struct PackedConvolution : ConvolutionShape {

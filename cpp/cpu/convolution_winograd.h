@@ -1,0 +1,352 @@
+#pragma once
+
+// Dense 5x5 convolutions without stride by minimal filtering, F(2x2, 5x5): Winograd, "Arithmetic complexity
+// of computations", 1980; Lavin and Gray, "Fast algorithms for convolutional neural networks", 2015.
+//
+// 2 x 2 outputs read 6 x 6 inputs. Both the inputs and the kernel become polynomials' values at 6 x 6 points,
+// which are multiplied there: 36 products for what takes 100 otherwise. A product over all inputs and outputs
+// is a matrix product, whose rows are the tiles of 2 x 2 outputs. It runs in the register blocks of
+// gemm_tile.h, for one panel of output channels at a time, so that an item's products stay in the
+// second-level cache. The transforms take about a quarter of the time; they wait for stores.
+//
+// The points are 0, +-3/4, +-3/2 and infinity: with these, errors are about those of sums in order (small
+// integers would give three times as much), and all constants but the kernel's are exact. An output depends
+// on what the other three of its tile read: where one of the inputs is not finite, none of them is.
+
+#include "cpu/convolution_gemm.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+struct Winograd {
+    static constexpr int outputs = 2, kernel = 5, points = 6,
+                         all_points = points * points; ///< of an axis; of both
+    static constexpr std::int64_t most_tiles = 48;     ///< of an item
+    static constexpr float near_point = 0.75f, far_point = 1.5f;
+    static constexpr float near_square = near_point * near_point, far_square = far_point * far_point;
+};
+
+struct WinogradPlan {
+    std::int64_t rows, columns, tiles;                  ///< tiles of an image; of all
+    std::int64_t items, item_tiles;                     ///< item_tiles at most
+    std::int64_t pitch;                                 ///< floats of a tile's inputs at a point
+    std::int64_t inputs_stride, products_stride, zeros; ///< floats from point to point; of zeros
+
+    std::size_t scratch_bytes() const {
+        return static_cast<std::size_t>(zeros + Winograd::all_points * (inputs_stride + products_stride)) *
+               sizeof(float);
+    }
+};
+
+/// So many floats at least that arrays this far apart do not fall into the same set of the first-level cache.
+inline std::int64_t spread(std::int64_t floats) {
+    constexpr std::int64_t line = 16;
+    return (divide_up(floats, line) | 1) * line;
+}
+
+template <class V> inline WinogradPlan winograd_plan(const ConvolutionTask &task, int threads) {
+    constexpr std::int64_t cached_floats = 64 * 1024, panel_columns = V::gemm_last_vectors * V::width;
+    const View &output = task.destination;
+    WinogradPlan plan;
+    plan.rows = divide_up(output.height, Winograd::outputs);
+    plan.columns = divide_up(output.width, Winograd::outputs);
+    plan.tiles = output.batch * plan.rows * plan.columns;
+    plan.pitch = round_up_to_width<V>(task.packed->inputs_per_group);
+    const std::int64_t most =
+        clamped(cached_floats / (Winograd::all_points * plan.pitch), V::gemm_rows, Winograd::most_tiles);
+    plan.items = smaller(plan.tiles, divide_up(divide_up(plan.tiles, most), threads) * threads);
+    plan.item_tiles = divide_up(plan.tiles, plan.items);
+    plan.inputs_stride = spread(plan.item_tiles * plan.pitch);
+    plan.products_stride = spread(plan.item_tiles * panel_columns);
+    plan.zeros = spread(larger(plan.pitch, panel_columns));
+    return plan;
+}
+
+template <class V> std::size_t winograd_packed_size(const ConvolutionShape &shape) {
+    return static_cast<std::size_t>(Winograd::all_points * shape.inputs_per_group *
+                                    round_up_to_width<V>(shape.outputs));
+}
+
+/// Values of a polynomial with five coefficients, `stride` apart, at the points, divided by what
+/// interpolation divides by.
+inline void evaluate_kernel(const double *coefficients, std::int64_t stride,
+                            double (&values)[Winograd::points]) {
+    constexpr double near = Winograd::near_point, far = Winograd::far_point;
+    constexpr double near_square = near * near, far_square = far * far;
+    constexpr double at[] = {0, near, -near, far, -far};
+    constexpr double divisor[] = {near_square * far_square, 2 * near_square * (near_square - far_square),
+                                  2 * far_square * (far_square - near_square)};
+    for (int i = 0; i + 1 < Winograd::points; ++i) {
+        double value = 0;
+        for (int k = Winograd::kernel; k-- > 0;) value = value * at[i] + coefficients[k * stride];
+        values[i] = value / divisor[(i + 1) / 2];
+    }
+    values[Winograd::points - 1] = coefficients[(Winograd::kernel - 1) * stride];
+}
+
+/// Panels as gemm_tile.h reads them, each [point][in][channels].
+template <class V> void winograd_pack(const ConvolutionShape &shape, const float *weights, float *packed) {
+    constexpr int kernel = Winograd::kernel, points = Winograd::points;
+    const std::int64_t inputs = shape.inputs_per_group;
+    for (std::int64_t p = 0; p < panel_count<V>(shape.outputs); ++p) {
+        const Range panel = panel_outputs<V>(shape.outputs, p);
+        const std::int64_t columns = round_up_to_width<V>(panel.size());
+        for (std::int64_t i = 0; i < Winograd::all_points * inputs * columns; ++i) packed[i] = 0.0f;
+        for (std::int64_t column = 0; column < panel.size(); ++column)
+            for (std::int64_t k = 0; k < inputs; ++k) {
+                double taps[kernel * kernel], rows[kernel][points];
+                for (std::int64_t tap = 0; tap < kernel * kernel; ++tap)
+                    taps[tap] = weights[((panel.begin + column) * kernel * kernel + tap) * inputs + k];
+                for (int y = 0; y < kernel; ++y) evaluate_kernel(taps + y * kernel, 1, rows[y]);
+                for (int x = 0; x < points; ++x) {
+                    double values[points];
+                    evaluate_kernel(&rows[0][x], points, values);
+                    for (int y = 0; y < points; ++y)
+                        packed[((y * points + x) * inputs + k) * columns + column] =
+                            static_cast<float>(values[y]);
+                }
+            }
+        packed += Winograd::all_points * inputs * columns;
+    }
+}
+
+/// Six inputs of an axis to their transform at the points.
+template <class V> MPSCNN_INLINE void transform_inputs(typename V::reg (&d)[Winograd::points]) {
+    constexpr float near = Winograd::near_point, far = Winograd::far_point;
+    const auto minus_near = V::set1(-Winograd::near_square), minus_far = V::set1(-Winograd::far_square);
+    const auto minus_sum = V::set1(-Winograd::near_square - Winograd::far_square);
+    const auto product = V::set1(Winograd::near_square * Winograd::far_square);
+    const auto first = V::fma(product, d[0], V::fma(minus_sum, d[2], d[4]));
+    const auto last = V::fma(product, d[1], V::fma(minus_sum, d[3], d[5]));
+    const auto near_even = V::fma(minus_far, d[2], d[4]), near_odd = V::fma(minus_far, d[1], d[3]);
+    const auto far_even = V::fma(minus_near, d[2], d[4]), far_odd = V::fma(minus_near, d[1], d[3]);
+    d[0] = first;
+    d[1] = V::fma(V::set1(near), near_odd, near_even);
+    d[2] = V::fma(V::set1(-near), near_odd, near_even);
+    d[3] = V::fma(V::set1(far), far_odd, far_even);
+    d[4] = V::fma(V::set1(-far), far_odd, far_even);
+    d[5] = last;
+}
+
+/// Six products of an axis to its two outputs.
+template <class V>
+MPSCNN_INLINE void transform_products(const typename V::reg (&m)[Winograd::points],
+                                      typename V::reg (&y)[Winograd::outputs]) {
+    y[0] = V::add(V::add(m[0], V::add(m[1], m[2])), V::add(m[3], m[4]));
+    y[1] = V::fma(V::set1(Winograd::far_point), V::sub(m[3], m[4]),
+                  V::fma(V::set1(Winograd::near_point), V::sub(m[1], m[2]), m[5]));
+}
+
+/// A vector of channels, read by load(tap): tile `to` of each point.
+template <class V, class Load>
+MPSCNN_INLINE void transform_vector(const float *const (&taps)[Winograd::all_points], float *to,
+                                    std::int64_t stride, Load load) {
+    constexpr int points = Winograd::points;
+    typename V::reg rows[points][points];
+#pragma GCC unroll 6
+    for (int x = 0; x < points; ++x) {
+        typename V::reg column[points];
+#pragma GCC unroll 6
+        for (int y = 0; y < points; ++y) column[y] = load(taps[y * points + x]);
+        transform_inputs<V>(column);
+#pragma GCC unroll 6
+        for (int y = 0; y < points; ++y) rows[y][x] = column[y];
+    }
+#pragma GCC unroll 6
+    for (int y = 0; y < points; ++y) {
+        transform_inputs<V>(rows[y]);
+#pragma GCC unroll 6
+        for (int x = 0; x < points; ++x) V::store(to + (y * points + x) * stride, rows[y][x]);
+    }
+}
+
+/// Of a tile of outputs.
+struct WinogradTile {
+    std::int64_t image, y, x; ///< of its first output
+
+    static WinogradTile number(const WinogradPlan &plan, std::int64_t index) {
+        const std::int64_t row = index / plan.columns;
+        return {row / plan.rows, row % plan.rows * Winograd::outputs,
+                index % plan.columns * Winograd::outputs};
+    }
+};
+
+template <class V>
+inline void transform_tile(const ConvolutionTask &task, const WinogradPlan &plan, const WinogradTile &tile,
+                           const float *zeros, float *to) {
+    constexpr int points = Winograd::points;
+    const ConstView &source = task.source;
+    const float *const image = source.data + tile.image * source.image_stride;
+    const std::int64_t top = tile.y - task.vertical.before, left = tile.x - task.horizontal.before;
+    const float *taps[Winograd::all_points];
+    for (std::int64_t y = 0; y < points; ++y)
+        for (std::int64_t x = 0; x < points; ++x) {
+            const bool inside =
+                top + y >= 0 && top + y < source.height && left + x >= 0 && left + x < source.width;
+            taps[y * points + x] =
+                inside ? image + (top + y) * source.row_stride + (left + x) * source.pixel_stride : zeros;
+        }
+    const std::int64_t inputs = task.packed->inputs_per_group, whole = inputs / V::width * V::width;
+    std::int64_t c = 0;
+    for (; c < whole; c += V::width)
+        transform_vector<V>(taps, to + c, plan.inputs_stride,
+                            [c](const float *tap) { return V::load(tap + c); });
+    if (c < inputs)
+        transform_vector<V>(taps, to + c, plan.inputs_stride,
+                            [c, inputs](const float *tap) { return V::load_partial(tap + c, inputs - c); });
+}
+
+/// The products of a panel at all points, [point][tile][channels].
+template <class V>
+inline void multiply_points(const GemmPlan &product, const WinogradPlan &plan, ChannelPanel panel,
+                            std::int64_t tiles, const float *zeros, const float *inputs, float *products) {
+    const std::int64_t columns = round_up_to_width<V>(panel.channels);
+    const PixelRun run{.rows = 1,
+                       .columns = 1,
+                       .length = product.depth,
+                       .row_stride = 0,
+                       .column_stride = 0,
+                       .first_weight = 0,
+                       .skipped_weights = 0,
+                       .pixel_stride = plan.pitch,
+                       .destination_stride = columns,
+                       .residual_stride = 0};
+    panel.bias = zeros;
+    panel.channel = panel.offset = 0;
+    panel.plain = true;
+    panel.low = -__builtin_inff(), panel.high = __builtin_inff();
+    const std::int64_t blocks = divide_up(tiles, V::gemm_rows);
+    PixelTile block[Winograd::most_tiles / V::gemm_rows + 1];
+    for (int point = 0; point < Winograd::all_points; ++point) {
+        // The larger ones first, as multiply_block() takes neighbours of the same size together.
+        std::int64_t first = 0;
+        for (std::int64_t i = 0; i < blocks; ++i) {
+            const std::int64_t size = tiles / blocks + (i < tiles % blocks);
+            block[i] = {&run, inputs + first * plan.pitch, products + first * columns, nullptr, size};
+            first += size;
+        }
+        multiply_block<V>(product, block, blocks, panel);
+        panel.weights += product.depth * columns;
+        inputs += plan.inputs_stride;
+        products += plan.products_stride;
+    }
+}
+
+/// Where the outputs of a tile go, and how many there are: an odd extent's last tile has one of an axis.
+struct WinogradTarget {
+    float *data;
+    const float *residual;
+    std::int64_t rows, columns;
+};
+
+inline WinogradTarget winograd_target(const ConvolutionTask &task, const WinogradTile &tile) {
+    const View &output = task.destination;
+    const ConstView *residual = task.epilogue.residual;
+    const auto offset = [&](const auto &view) {
+        return tile.image * view.image_stride + tile.y * view.row_stride + tile.x * view.pixel_stride;
+    };
+    return {output.data + offset(output), residual ? residual->data + offset(*residual) : nullptr,
+            smaller(Winograd::outputs, output.height - tile.y),
+            smaller(Winograd::outputs, output.width - tile.x)};
+}
+
+/// A vector of channels of a tile's outputs.
+template <class V>
+inline void store_outputs(const ConvolutionTask &task, const ChannelPanel &panel,
+                          const WinogradTarget &target,
+                          const typename V::reg (&outputs)[Winograd::outputs][Winograd::outputs]) {
+    const View &to = task.destination;
+    if (panel.plain) {
+        const auto low = V::set1(panel.low), high = V::set1(panel.high);
+        for (std::int64_t y = 0; y < target.rows; ++y)
+            for (std::int64_t x = 0; x < target.columns; ++x)
+                V::store(target.data + y * to.row_stride + x * to.pixel_stride + panel.offset,
+                         V::min(high, V::max(low, outputs[y][x])));
+        return;
+    }
+    const ConstView *residual = task.epilogue.residual;
+    PixelRun run{};
+    run.destination_stride = to.pixel_stride;
+    run.residual_stride = residual ? residual->pixel_stride : 0;
+    for (std::int64_t y = 0; y < target.rows; ++y) {
+        alignas(64) float sums[Winograd::outputs * V::width];
+        for (std::int64_t x = 0; x < target.columns; ++x) V::store(sums + x * V::width, outputs[y][x]);
+        const PixelTile pixels{&run, nullptr, target.data + y * to.row_stride,
+                               residual ? target.residual + y * residual->row_stride : nullptr,
+                               target.columns};
+        finish_sums<V, typename V::element, 1>(pixels, 0, target.columns, panel, sums);
+    }
+}
+
+/// A panel of a tile, whose products are `products` at the first point.
+template <class V>
+inline void finish_tile(const ConvolutionTask &task, const WinogradPlan &plan, ChannelPanel panel,
+                        const WinogradTarget &target, const float *products) {
+    constexpr int points = Winograd::points, outputs = Winograd::outputs;
+    for (; panel.channels > 0; panel.channels -= V::width) {
+        typename V::reg rows[outputs][points];
+#pragma GCC unroll 6
+        for (int x = 0; x < points; ++x) {
+            typename V::reg column[points], result[outputs];
+#pragma GCC unroll 6
+            for (int y = 0; y < points; ++y)
+                column[y] = V::load(products + (y * points + x) * plan.products_stride);
+            transform_products<V>(column, result);
+            rows[0][x] = result[0], rows[1][x] = result[1];
+        }
+        typename V::reg result[outputs][outputs];
+        const auto bias = V::load(panel.bias);
+#pragma GCC unroll 2
+        for (int y = 0; y < outputs; ++y) {
+            transform_products<V>(rows[y], result[y]);
+            result[y][0] = V::add(result[y][0], bias), result[y][1] = V::add(result[y][1], bias);
+        }
+        store_outputs<V>(task, panel, target, result);
+        products += V::width;
+        panel.bias += V::width;
+        panel.channel += V::width, panel.offset += V::width;
+        panel.writable -= V::width;
+    }
+}
+
+template <class V>
+inline void run_winograd_item(const ConvolutionTask &task, const WinogradPlan &plan, std::int64_t item,
+                              float *scratch) {
+    float *const zeros = scratch, *const inputs = zeros + plan.zeros;
+    float *const products = inputs + Winograd::all_points * plan.inputs_stride;
+    for (std::int64_t i = 0; i < plan.zeros; ++i) zeros[i] = 0.0f;
+    const Range tiles = part_of(plan.tiles, plan.items, item);
+    for (std::int64_t t = tiles.begin; t < tiles.end; ++t)
+        transform_tile<V>(task, plan, WinogradTile::number(plan, t), zeros,
+                          inputs + (t - tiles.begin) * plan.pitch);
+
+    GemmPlan product;
+    plan_weights<V>(*task.packed, product);
+    product.depth = task.packed->inputs_per_group; // of one point
+    product.input_lanes = false;                   // however few outputs there are
+    for (std::int64_t p = 0; p < product.panels; ++p) {
+        ChannelPanel panel = channel_panel<V>(task, product, 0, p);
+        panel.weights = task.packed->weights.data() + panel.channel * product.depth * Winograd::all_points;
+        multiply_points<V>(product, plan, panel, tiles.size(), zeros, inputs, products);
+        const std::int64_t columns = round_up_to_width<V>(panel.channels);
+        for (std::int64_t t = tiles.begin; t < tiles.end; ++t)
+            finish_tile<V>(task, plan, panel, winograd_target(task, WinogradTile::number(plan, t)),
+                           products + (t - tiles.begin) * columns);
+    }
+}
+
+template <class V> Work winograd_work(const ConvolutionTask &task, int threads) {
+    const WinogradPlan plan = winograd_plan<V>(task, threads);
+    return {.items = plan.items, .scratch_bytes = plan.scratch_bytes()};
+}
+
+template <class V>
+void winograd_run(const ConvolutionTask &task, int threads, std::int64_t begin, std::int64_t end,
+                  std::byte *scratch) {
+    const WinogradPlan plan = winograd_plan<V>(task, threads);
+    for (std::int64_t item = begin; item < end; ++item)
+        run_winograd_item<V>(task, plan, item, reinterpret_cast<float *>(scratch));
+}
+
+} // namespace
+} // namespace mpscnn::cpu
