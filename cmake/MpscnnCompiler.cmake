@@ -113,7 +113,9 @@ function(mpscnn_export_only target pattern)
         target_link_options(${target} PRIVATE "LINKER:-exported_symbols_list,${list}" "LINKER:-dead_strip")
     else()
         file(CONFIGURE OUTPUT "${list}" CONTENT "{ global: ${pattern}; local: *; };\n")
-        target_link_options(${target} PRIVATE "LINKER:--version-script=${list}" "LINKER:--gc-sections")
+        # Sorted, what several instruction sets have of a function lies together, and wheels compress better.
+        target_link_options(${target} PRIVATE
+            "LINKER:--version-script=${list}" "LINKER:--gc-sections" "LINKER:--sort-section=name")
     endif()
 endfunction()
 
