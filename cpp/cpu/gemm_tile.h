@@ -93,8 +93,7 @@ MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[Rows][Vectors], const 
         if constexpr (shared == 1)
             keep_pointer(base[p]); // or it would be computed from the one before each time
     }
-#pragma GCC unroll 4
-    for (std::int64_t k = 0; k < length; ++k) {
+    const auto multiply_input = [&]() __attribute__((always_inline)) {
         typename V::reg b[Vectors];
 #pragma GCC unroll 8
         for (int v = 0; v < Vectors; ++v) b[v] = V::load(weights + v * V::width);
@@ -109,6 +108,13 @@ MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[Rows][Vectors], const 
         weights += Vectors * V::width;
         __builtin_prefetch(ahead, 0, 2);
         ahead += ahead_step;
+    };
+    if constexpr (shared > 1) { // several would make the code three times as large, and no faster
+#pragma GCC unroll 1
+        for (; length > 0; --length) multiply_input();
+    } else { // so many pointers that moving them shows
+#pragma GCC unroll 4
+        for (; length > 0; --length) multiply_input();
     }
 }
 
