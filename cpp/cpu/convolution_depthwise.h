@@ -86,22 +86,26 @@ template <class V, bool partial> void depthwise_row_any(DepthwiseStrip strip) {
     }
 }
 
-/// The kernel for a strip of `columns` columns, its rows and its tap columns outside the source. What the
-/// usual padding of 3x3 windows needs has kernels of its own, without a branch on columns, where that gains
-/// anything. A last row without a partner has one kernel only.
+/// The kernel for a strip of `columns` columns, its rows and its tap columns outside the source. What is away
+/// from the edges, and what the usual padding of 3x3 windows needs, has kernels of its own, without a branch
+/// on columns, where that gains anything: not for narrow strips and last rows without a partner. With stride
+/// 2, which waits for memory, a branch on rows costs nothing.
 template <class V, class Shape, int rows, int columns>
 void depthwise_columns(const DepthwiseStrip &strip, const typename V::element *const *source_rows,
                        const DepthwiseOutput<V> &output) {
-    constexpr bool usual = !has_bfloat16<V> && Shape::kernel_width == 3 && rows == 2 && columns > 2;
-    if constexpr (rows == 2 || !Shape::pairs_rows) {
+    if constexpr (rows == 2 && columns > 2) {
+        constexpr bool single_step = Shape::horizontal_stride == 1;
+        constexpr bool usual = Shape::kernel_width == 3 && !has_few_strips<V>;
         const std::int64_t left = strip.taps.begin, right = Shape::tap_columns(columns) - strip.taps.end;
         bool all_rows = true;
         for (int i = 0; i < Shape::source_rows(rows); ++i) all_rows = all_rows && source_rows[i];
-        if (left == 0 && right == 0 && all_rows)
-            return depthwise_strip<V, Shape, rows, columns, true, 0, 0>(strip, source_rows, output);
-        if constexpr (usual) {
+        if constexpr (single_step)
+            if (left == 0 && right == 0 && all_rows)
+                return depthwise_strip<V, Shape, rows, columns, true, 0, 0>(strip, source_rows, output);
+        if constexpr (usual || !single_step)
             if (left == 0 && right == 0)
                 return depthwise_strip<V, Shape, rows, columns, false, 0, 0>(strip, source_rows, output);
+        if constexpr (usual) {
             if (left == 1 && right == 0)
                 return depthwise_strip<V, Shape, rows, columns, false, 1, 0>(strip, source_rows, output);
             if (left == 0 && right == 1)
@@ -188,7 +192,7 @@ inline bool has_small_overhang(const WindowAxis &window, std::int64_t outputs, s
 }
 
 /// Calls use.template operator()<Shape>() with the shape that has kernels of its own for the task's window.
-/// Returns whether there is one. Of bfloat16 numbers windows of 5x5, whose kernels are large, have none.
+/// Returns whether there is one.
 template <class V, class Use> bool with_depthwise_shape(const ConvolutionTask &task, Use use) {
     const std::int64_t height = task.packed->kernel_height, width = task.packed->kernel_width;
     const std::int64_t stride = task.horizontal.stride, dilation = task.horizontal.dilation;
@@ -198,7 +202,7 @@ template <class V, class Use> bool with_depthwise_shape(const ConvolutionTask &t
         use.template operator()<DepthwiseShape<3, 3, 1, 1>>();
     else if (height == 3 && width == 3 && stride == 2 && dilation == 1)
         use.template operator()<DepthwiseShape<3, 3, 2, 2>>();
-    else if constexpr (has_bfloat16<V>)
+    else if constexpr (has_few_strips<V>)
         return false;
     else if (fives && stride == 1)
         use.template operator()<DepthwiseShape<5, 5, 1, 1>>();
