@@ -182,7 +182,6 @@ void work_off(const std::shared_ptr<QueueState> &state) {
 }
 
 - (void)dealloc {
-    METAL_EXPECT(!openEncoder_, "a command buffer is deallocated with an open encoder");
     if (!METAL_EXPECT(status_ != MTLCommandBufferStatusEnqueued,
                       "a command buffer was enqueued but never committed"))
         [queue_ remove:self];
@@ -339,7 +338,8 @@ void work_off(const std::shared_ptr<QueueState> &state) {
 }
 
 - (void)waitUntilScheduled {
-    METAL_EXPECT(status_ >= MTLCommandBufferStatusCommitted, "waitUntilScheduled before the commit");
+    if (!METAL_EXPECT(status_ >= MTLCommandBufferStatusCommitted, "waitUntilScheduled before the commit"))
+        return;
     std::unique_lock lock(mutex_);
     finished_.wait(lock, [&] { return status_ >= MTLCommandBufferStatusScheduled; });
 }

@@ -282,9 +282,6 @@ struct Launch {
 }
 
 - (void)dispatchThreads:(MTLSize)threadsPerGrid threadsPerThreadgroup:(MTLSize)threadsPerThreadgroup {
-    METAL_EXPECT([[self device] supportsFamily:MTLGPUFamilyApple4] ||
-                     [[self device] supportsFamily:MTLGPUFamilyMac2],
-                 "dispatchThreads: on a device without threadgroups of unequal size");
     auto divide = [](NSUInteger a, NSUInteger b) { return b ? (a + b - 1) / b : 0; };
     const MTLSize groups = MTLSizeMake(divide(threadsPerGrid.width, threadsPerThreadgroup.width),
                                        divide(threadsPerGrid.height, threadsPerThreadgroup.height),

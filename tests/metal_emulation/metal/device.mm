@@ -127,8 +127,14 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
     return [self newCommandQueue];
 }
 
+- (BOOL)canHave:(NSUInteger)length {
+    return !take_one(switches().fail_buffers) &&
+           METAL_EXPECT(length <= [self maxBufferLength], "a buffer of %lu bytes, more than maxBufferLength",
+                        length);
+}
+
 - (id<MTLBuffer>)newBufferWithLength:(NSUInteger)length options:(MTLResourceOptions)options {
-    if (take_one(switches().fail_buffers)) return nil;
+    if (![self canHave:length]) return nil;
     ++switches().buffers_made;
     return [[EmulatedBuffer alloc] initWithDevice:self length:length options:options];
 }
@@ -136,7 +142,7 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
 - (id<MTLBuffer>)newBufferWithBytes:(const void *)pointer
                              length:(NSUInteger)length
                             options:(MTLResourceOptions)options {
-    if (take_one(switches().fail_buffers)) return nil;
+    if (![self canHave:length]) return nil;
     ++switches().buffers_made;
     METAL_EXPECT((options >> 4 & 15) != MTLStorageModePrivate, "newBufferWithBytes: with private storage");
     EmulatedBuffer *buffer = [[EmulatedBuffer alloc] initWithDevice:self length:length options:options];
@@ -148,7 +154,7 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
                                    length:(NSUInteger)length
                                   options:(MTLResourceOptions)options
                               deallocator:(void (^)(void *, NSUInteger))deallocator {
-    if (take_one(switches().fail_buffers)) return nil;
+    if (![self canHave:length]) return nil;
     ++switches().no_copy_buffers_made;
     return [[EmulatedBuffer alloc] initWithDevice:self
                                            memory:pointer

@@ -132,8 +132,6 @@ bool GuardedMemory::intact() const {
     self = [super initWithDevice:device options:options];
     length_ = length;
     METAL_EXPECT(length > 0, "a buffer of length 0");
-    METAL_EXPECT(length <= [device maxBufferLength], "a buffer of %lu bytes, more than maxBufferLength",
-                 length);
     [self allocate:length];
     return self;
 }

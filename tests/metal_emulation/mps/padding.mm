@@ -79,9 +79,9 @@ METAL_EMULATION_COUNT_OBJECTS
                                                         forKernel:(MPSKernel *)kernel
                                               suggestedDescriptor:(MPSImageDescriptor *)inDescriptor {
     (void)sourceStates;
-    METAL_EXPECT([sourceImages count] == 1, "padding of average pooling for a kernel with %lu sources",
-                 [sourceImages count]);
-    [static_cast<MPSCNNKernel *>(kernel) setEdgeMode:MPSImageEdgeModeClamp];
+    if (METAL_EXPECT([sourceImages count] == 1, "padding of average pooling for a kernel with %lu sources",
+                     [sourceImages count]))
+        [static_cast<MPSCNNKernel *>(kernel) setEdgeMode:MPSImageEdgeModeClamp];
     return inDescriptor;
 }
 

@@ -13,7 +13,9 @@
     int loads_;
     int purges_;
     BOOL refuses_;
+    MPSDataType type_;
     MPSDataType kernelType_;
+    BOOL hasNoLabel_;
 }
 - (instancetype)initWithDescriptor:(MPSCNNConvolutionDescriptor *)descriptor
                            weights:(std::vector<float>)weights

@@ -11,6 +11,7 @@
     descriptor_ = [descriptor retain];
     weights_ = std::move(weights);
     bias_ = std::move(bias);
+    type_ = MPSDataTypeFloat32;
     kernelType_ = MPSDataTypeFloat16;
     return self;
 }
@@ -26,7 +27,7 @@
 }
 
 - (MPSDataType)dataType {
-    return MPSDataTypeFloat32;
+    return type_;
 }
 - (MPSCNNConvolutionDescriptor *)descriptor {
     return descriptor_;
@@ -45,7 +46,7 @@
     ++purges_;
 }
 - (NSString *)label {
-    return @"weights of a test";
+    return hasNoLabel_ ? nil : @"weights of a test";
 }
 - (MPSDataType)kernelWeightsDataType {
     return kernelType_;

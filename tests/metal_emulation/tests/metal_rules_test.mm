@@ -34,6 +34,37 @@ template <class Change> void smooth_after(Change change) {
     finish(commands);
 }
 
+template <class Action> void blit(Action action) {
+    id<MTLBlitCommandEncoder> encoder = [command_buffer() blitCommandEncoder];
+    action(encoder);
+    [encoder endEncoding];
+}
+
+/// Half of the small texture, which is as large as the small buffer.
+struct Copy {
+    NSUInteger row_bytes = 32, slice = 0, level = 0, height = 2;
+};
+
+void copy(id<MTLBuffer> source, id<MTLTexture> destination, const Copy &how = {}) {
+    blit([&](id<MTLBlitCommandEncoder> encoder) {
+        [encoder copyFromBuffer:source
+                   sourceOffset:0
+              sourceBytesPerRow:how.row_bytes
+            sourceBytesPerImage:0
+                     sourceSize:MTLSizeMake(4, how.height, 1)
+                      toTexture:destination
+               destinationSlice:how.slice
+               destinationLevel:how.level
+              destinationOrigin:MTLOriginMake(0, 0, 0)];
+    });
+}
+
+void copy(id<MTLBuffer> source, id<MTLBuffer> destination, NSUInteger bytes) {
+    blit([&](id<MTLBlitCommandEncoder> encoder) {
+        [encoder copyFromBuffer:source sourceOffset:0 toBuffer:destination destinationOffset:0 size:bytes];
+    });
+}
+
 /// A blit that writes to a buffer.
 void fill(id<MTLCommandBuffer> commands, id<MTLBuffer> buffer) {
     id<MTLBlitCommandEncoder> encoder = [commands blitCommandEncoder];
@@ -53,6 +84,10 @@ CLEAN_TEST(good_use_breaks_no_rule) {
 TEST(devices) { BREAKS("which is no family", [device() supportsFamily:static_cast<MTLGPUFamily>(0)]); }
 
 TEST(buffers) {
+    BREAKS("more than maxBufferLength", owned([device() newBufferWithLength:[device() maxBufferLength] + 1
+                                                                    options:MTLResourceStorageModeShared]));
+    BREAKS("newBufferWithBytes: with private storage",
+           owned([device() newBufferWithBytes:"1234" length:4 options:MTLResourceStorageModePrivate]));
     BREAKS("length 0", owned([device() newBufferWithLength:0 options:MTLResourceStorageModeShared]));
     BREAKS("memoryless", owned([device() newBufferWithLength:4 options:MTLResourceStorageModeMemoryless]));
     BREAKS("private storage", [small_buffer(MTLResourceStorageModePrivate) contents]);
@@ -73,6 +108,14 @@ TEST(buffers) {
                                 deallocator:nil] release];
         std::free(memory);
     });
+    BREAKS("that the processor cannot share", {
+        void *memory = std::aligned_alloc(16384, 16384);
+        [[device() newBufferWithBytesNoCopy:memory
+                                     length:16384
+                                    options:MTLResourceStorageModePrivate
+                                deallocator:nil] release];
+        std::free(memory);
+    });
 }
 
 TEST(memory_of_two_sides) {
@@ -83,6 +126,14 @@ TEST(memory_of_two_sides) {
         metal_emulation_set("worker_delay_ms", 50);
         [commands commit];
         [buffer contents];
+    });
+    BREAKS("didModifyRange: while the device works", {
+        id<MTLBuffer> buffer = small_buffer(MTLResourceStorageModeManaged);
+        id<MTLCommandBuffer> commands = command_buffer();
+        fill(commands, buffer);
+        metal_emulation_set("worker_delay_ms", 50);
+        [commands commit];
+        [buffer didModifyRange:NSMakeRange(0, 4)];
     });
     BREAKS("nobody synchronized", {
         id<MTLBuffer> buffer = small_buffer(MTLResourceStorageModeManaged);
@@ -117,6 +168,24 @@ TEST(textures) {
         [descriptor setArrayLength:2049];
         owned([device() newTextureWithDescriptor:descriptor]);
     });
+    BREAKS("a texture of 0 x 4", {
+        MTLTextureDescriptor *descriptor = texture_descriptor();
+        [descriptor setWidth:0];
+        owned([device() newTextureWithDescriptor:descriptor]);
+    });
+    BREAKS("getBytes: of mipmap level 1", {
+        char pixels[16];
+        [small_texture() getBytes:pixels bytesPerRow:16 fromRegion:MTLRegionMake2D(0, 0, 1, 1) mipmapLevel:1];
+    });
+    BREAKS("getBytes: of slice 1 of 1", {
+        char pixels[16];
+        [small_texture() getBytes:pixels
+                      bytesPerRow:16
+                    bytesPerImage:0
+                       fromRegion:MTLRegionMake2D(0, 0, 1, 1)
+                      mipmapLevel:0
+                            slice:1];
+    });
     BREAKS("not within the texture", {
         char pixels[64];
         [small_texture() getBytes:pixels bytesPerRow:16 fromRegion:MTLRegionMake2D(3, 0, 2, 1) mipmapLevel:0];
@@ -125,6 +194,55 @@ TEST(textures) {
         char pixels[64];
         [small_texture() getBytes:pixels bytesPerRow:8 fromRegion:MTLRegionMake2D(0, 0, 2, 2) mipmapLevel:0];
     });
+}
+
+TEST(copies) {
+    BREAKS("a copy of no texture", copy(small_buffer(), nil));
+    BREAKS("a copy of no buffer", copy(nil, small_texture()));
+    BREAKS("a copy of mipmap level 1", copy(small_buffer(), small_texture(), {.level = 1}));
+    BREAKS("a copy of a region", copy(small_buffer(), small_texture(), {.slice = 1}));
+    BREAKS("a copy with rows of 16 bytes", copy(small_buffer(), small_texture(), {.row_bytes = 16}));
+    BREAKS("a copy behind a buffer's end", copy(small_buffer(), small_texture(), {.height = 4}));
+    BREAKS("copyFromBuffer: behind a buffer's end", copy(small_buffer(), small_buffer(), 128));
+    BREAKS("no multiples of 4", copy(small_buffer(), small_buffer(), 6));
+    BREAKS("fillBuffer: behind its end", blit([](id<MTLBlitCommandEncoder> encoder) {
+               [encoder fillBuffer:small_buffer() range:NSMakeRange(60, 8) value:0];
+           }));
+    BREAKS("of a slice that is not there", blit([](id<MTLBlitCommandEncoder> encoder) {
+               MTLTextureDescriptor *descriptor = texture_descriptor();
+               [descriptor setStorageMode:MTLStorageModeManaged];
+               [encoder synchronizeTexture:owned([device() newTextureWithDescriptor:descriptor])
+                                     slice:1
+                                     level:0];
+           }));
+    BREAKS("between different pixel formats", blit([](id<MTLBlitCommandEncoder> encoder) {
+               MTLTextureDescriptor *descriptor = texture_descriptor();
+               [descriptor setPixelFormat:MTLPixelFormatRGBA32Float];
+               [encoder copyFromTexture:owned([device() newTextureWithDescriptor:descriptor])
+                            sourceSlice:0
+                            sourceLevel:0
+                           sourceOrigin:MTLOriginMake(0, 0, 0)
+                             sourceSize:MTLSizeMake(1, 1, 1)
+                              toTexture:small_texture()
+                       destinationSlice:0
+                       destinationLevel:0
+                      destinationOrigin:MTLOriginMake(0, 0, 0)];
+           }));
+}
+
+TEST(what_must_be_there) {
+    BREAKS("setComputePipelineState: nil",
+           scale_after([](id encoder) { [encoder setComputePipelineState:nil]; }));
+    BREAKS("setBufferOffset: where no buffer is set",
+           scale_after([](id encoder) { [encoder setBufferOffset:0 atIndex:2]; }));
+    BREAKS("memoryBarrierWithScope: of nothing", scale_after([](id<MTLComputeCommandEncoder> encoder) {
+               [encoder memoryBarrierWithScope:static_cast<MTLBarrierScope>(0)];
+           }));
+    BREAKS("newComputePipelineStateWithFunction: nil",
+           owned([device() newComputePipelineStateWithFunction:nil error:nullptr]));
+    BREAKS("newLibraryWithData: nil", owned([device() newLibraryWithData:nil error:nullptr]));
+    BREAKS("that is no file's", owned([device() newLibraryWithURL:[NSURL URLWithString:@"https://example.org"]
+                                                            error:nullptr]));
 }
 
 TEST(arguments_of_kernels) {
@@ -167,6 +285,10 @@ TEST(arguments_of_kernels) {
            }));
     BREAKS("multiple of 16",
            scale_after([](id encoder) { [encoder setThreadgroupMemoryLength:8 atIndex:0]; }));
+    BREAKS("bytes of threadgroup memory", scale_after([](id encoder) {
+               [encoder setComputePipelineState:pipeline_of(@"sum_rows")];
+               [encoder setThreadgroupMemoryLength:32784 atIndex:0];
+           }));
     BREAKS("has no length",
            scale_after([](id encoder) { [encoder setComputePipelineState:pipeline_of(@"sum_rows")]; }));
 }
@@ -187,6 +309,19 @@ TEST(dispatches) {
            owned([device()
                newComputePipelineStateWithFunction:owned([test_library() newFunctionWithName:@"scale"])
                                              error:nullptr]));
+    BREAKS("a function constant of data type", {
+        const int zero = 0;
+        MTLFunctionConstantValues *values = owned([[MTLFunctionConstantValues alloc] init]);
+        [values setConstantValue:&zero type:MTLDataTypeStruct atIndex:0];
+    });
+    BREAKS("of the argument source, which is of another type", {
+        MTLComputePipelineReflection *reflection = nil;
+        owned([device() newComputePipelineStateWithFunction:function_of(@"scale")
+                                                    options:MTLPipelineOptionArgumentInfo
+                                                 reflection:&reflection
+                                                      error:nullptr]);
+        [[[reflection arguments] objectAtIndex:0] textureType];
+    });
     BREAKS("without MTLPipelineOptionArgumentInfo", {
         MTLComputePipelineReflection *reflection = nil;
         owned([device() newComputePipelineStateWithFunction:function_of(@"smooth_half")
@@ -244,7 +379,15 @@ TEST(encoders_and_command_buffers) {
         [commands addCompletedHandler:^(id<MTLCommandBuffer>){
         }];
     });
-    BREAKS("before the commit", [command_buffer() waitUntilCompleted]);
+    BREAKS("waitUntilCompleted before the commit", [command_buffer() waitUntilCompleted]);
+    BREAKS("waitUntilScheduled before the commit", [command_buffer() waitUntilScheduled]);
+    BREAKS("enqueue of a command buffer a second time", {
+        id<MTLCommandBuffer> commands = command_buffer();
+        [commands enqueue];
+        [commands enqueue];
+        finish(commands);
+    });
+    BREAKS("a queue of no command buffers", owned([device() newCommandQueueWithMaxCommandBufferCount:0]));
     BREAKS("let an exception out", {
         id<MTLCommandBuffer> commands = command_buffer();
         [commands addCompletedHandler:^(id<MTLCommandBuffer>) {

@@ -1,23 +1,17 @@
 // Every rule of MPS is broken once, and noticed.
 #include "emulation_check.h"
 
-#import "convolution_weights.h"
-
 namespace {
 
-id convolution(MPSCNNConvolutionDescriptor *descriptor, NSUInteger weights) {
-    TestWeights *source = owned([[TestWeights alloc] initWithDescriptor:descriptor
-                                                                weights:std::vector<float>(weights)
-                                                                   bias:{}]);
-    return owned([[MPSCNNConvolution alloc] initWithDevice:device() weights:source]);
-}
+MPSCNNAdd *adding() { return owned([[MPSCNNAdd alloc] initWithDevice:device()]); }
 
-MPSCNNConvolutionDescriptor *convolution_descriptor(NSUInteger inputs, NSUInteger outputs,
-                                                    Class kind = [MPSCNNConvolutionDescriptor class]) {
-    return [kind cnnConvolutionDescriptorWithKernelWidth:1
-                                            kernelHeight:1
-                                    inputFeatureChannels:inputs
-                                   outputFeatureChannels:outputs];
+void combine(MPSCNNBinaryKernel *kernel) {
+    id<MTLCommandBuffer> commands = command_buffer();
+    [kernel encodeToCommandBuffer:commands
+                     primaryImage:image_of(1, 1, 1, {0})
+                   secondaryImage:image_of(1, 1, 1, {0})
+                 destinationImage:image(1, 1, 1)];
+    finish(commands);
 }
 
 } // namespace
@@ -60,6 +54,50 @@ TEST(images) {
                                                              height:1
                                                     featureChannels:1]]));
     BREAKS("hold NaN or infinity", encode(any_kernel(), image(1, 1, 3), image(1, 1, 3)));
+    BREAKS("of a region that is empty", {
+        float values[4];
+        [image_of(1, 1, 4, {0, 0, 0, 0}) readBytes:values
+                                        dataLayout:MPSDataLayoutHeightxWidthxFeatureChannels
+                                       bytesPerRow:16
+                                            region:MTLRegionMake3D(0, 0, 0, 2, 1, 1)
+                                featureChannelInfo:MPSImageReadWriteParams{0, 4}
+                                        imageIndex:0];
+    });
+    BREAKS("a number of feature channels that is no multiple", {
+        float values[2];
+        [image_of(1, 1, 8, std::vector<float>(8)) readBytes:values
+                                                 dataLayout:MPSDataLayoutHeightxWidthxFeatureChannels
+                                                bytesPerRow:8
+                                                     region:MTLRegionMake3D(0, 0, 0, 1, 1, 1)
+                                         featureChannelInfo:MPSImageReadWriteParams{4, 2}
+                                                 imageIndex:0];
+    });
+    BREAKS("of images 1 to 2 of 1", {
+        float values[4];
+        [image_of(1, 1, 4, {0, 0, 0, 0}) readBytes:values
+                                        dataLayout:MPSDataLayoutHeightxWidthxFeatureChannels
+                                        imageIndex:1];
+    });
+    BREAKS("of channels that the image does not have", {
+        float values[8];
+        [image_of(1, 1, 4, {0, 0, 0, 0}) readBytes:values
+                                        dataLayout:MPSDataLayoutHeightxWidthxFeatureChannels
+                                       bytesPerRow:32
+                                            region:MTLRegionMake3D(0, 0, 0, 1, 1, 1)
+                                featureChannelInfo:MPSImageReadWriteParams{4, 4}
+                                        imageIndex:0];
+    });
+    BREAKS("an image without a device", owned([[MPSImage alloc] initWithDevice:nil
+                                                               imageDescriptor:describe(1, 1, 1)]));
+    BREAKS("a pixel format that does not fit 2 channels",
+           owned([[MPSImage alloc] initWithTexture:small_texture() featureChannels:2]));
+    BREAKS("of another device than the command buffer's", {
+        metal_emulation_set("devices", 2);
+        for (id<MTLDevice> other in owned(MTLCopyAllDevices()))
+            if (other != device())
+                encode(any_kernel(), image_of(1, 1, 1, {0}),
+                       owned([[MPSImage alloc] initWithDevice:other imageDescriptor:describe(1, 1, 1)]));
+    });
     BREAKS("2D texture with 8", owned([[MPSImage alloc] initWithTexture:small_texture() featureChannels:8]));
 }
 
@@ -68,6 +106,16 @@ TEST(temporary_images) {
         MPSTemporaryImage *made = [MPSTemporaryImage temporaryImageWithCommandBuffer:command_buffer()
                                                                      imageDescriptor:describe(1, 1, 1)];
         [made setReadCount:0];
+    });
+    BREAKS("on a command buffer that is committed", {
+        id<MTLCommandBuffer> commands = command_buffer();
+        finish(commands);
+        [temporary(commands) setReadCount:0];
+    });
+    BREAKS("HighWaterMark of 64 bytes after the commit", {
+        id<MTLCommandBuffer> commands = command_buffer();
+        finish(commands);
+        MPSHintTemporaryMemoryHighWaterMark(commands, 64);
     });
     BREAKS("deallocated with a read count", temporary(command_buffer()));
     BREAKS("after it fell to 0", {
@@ -106,6 +154,25 @@ TEST(temporary_images) {
                                 sourceImage:made
                            destinationImage:image(2, 2, 4)];
         [made setReadCount:0];
+    });
+    BREAKS("made by temporaryImageWithCommandBuffer:", {
+        MPSTemporaryImage *made = owned([[MPSTemporaryImage alloc] initWithDevice:device()
+                                                                  imageDescriptor:describe(1, 1, 1)]);
+        [made setReadCount:0];
+    });
+    BREAKS("synchronizeOnCommandBuffer: of a temporary image", {
+        id<MTLCommandBuffer> commands = command_buffer();
+        MPSTemporaryImage *made = temporary(commands);
+        [made synchronizeOnCommandBuffer:commands];
+        [made setReadCount:0];
+    });
+    BREAKS("whose storage is not private",
+           [MPSTemporaryImage prefetchStorageWithCommandBuffer:command_buffer()
+                                           imageDescriptorList:[NSArray arrayWithObject:describe(1, 1, 1)]]);
+    BREAKS("prefetchStorageWithCommandBuffer: after the commit", {
+        id<MTLCommandBuffer> commands = command_buffer();
+        finish(commands);
+        [MPSTemporaryImage prefetchStorageWithCommandBuffer:commands imageDescriptorList:[NSArray array]];
     });
     BREAKS("128 bytes at once, of which 64 were announced", {
         id<MTLCommandBuffer> commands = command_buffer();
@@ -156,6 +223,25 @@ TEST(kernels) {
         [kernel setEdgeMode:MPSImageEdgeModeMirror];
         encode(kernel, image_of(1, 1, 1, {0}), image(1, 1, 1));
     });
+    BREAKS("without usage ShaderRead", {
+        MPSImageDescriptor *descriptor = describe(1, 1, 1);
+        [descriptor setUsage:MTLTextureUsageShaderWrite];
+        encode(any_kernel(), owned([[MPSImage alloc] initWithDevice:device() imageDescriptor:descriptor]),
+               image(1, 1, 1));
+    });
+    BREAKS("a source feature channel offset of 2, no multiple", {
+        MPSCNNKernel *kernel = any_kernel();
+        [kernel setSourceFeatureChannelOffset:2];
+        encode(kernel, image_of(1, 1, 8, std::vector<float>(8)), image(1, 1, 6));
+    });
+    BREAKS("a source feature channel offset of 8 of 4", {
+        MPSCNNKernel *kernel = any_kernel();
+        [kernel setSourceFeatureChannelOffset:8];
+        encode(kernel, image_of(1, 1, 4, std::vector<float>(4)), image(1, 1, 4));
+    });
+    BREAKS("without a command buffer", [any_kernel() encodeToCommandBuffer:nil
+                                                               sourceImage:image_of(1, 1, 1, {0})
+                                                          destinationImage:image(1, 1, 1)]);
     BREAKS("without usage ShaderWrite", {
         MPSImageDescriptor *descriptor = describe(1, 1, 1);
         [descriptor setUsage:MTLTextureUsageShaderRead];
@@ -174,31 +260,102 @@ TEST(kernels) {
     });
 }
 
-TEST(convolutions) {
-    BREAKS("multiple of 4", {
-        MPSCNNConvolutionDescriptor *descriptor = convolution_descriptor(6, 6);
-        [descriptor setGroups:2];
-        convolution(descriptor, 18);
+TEST(abstract_kernels) {
+    BREAKS("the abstract class MPSCNNKernel", encode(owned([[MPSCNNKernel alloc] initWithDevice:device()]),
+                                                     image_of(1, 1, 1, {0}), image(1, 1, 1)));
+    BREAKS("the abstract class MPSCNNBinaryKernel",
+           combine(owned([[MPSCNNBinaryKernel alloc] initWithDevice:device()])));
+    BREAKS("initWithDevice: of MPSCNNArithmetic is unavailable",
+           [[MPSCNNArithmetic alloc] initWithDevice:device()]);
+}
+
+TEST(settings_of_kernels) {
+    BREAKS("without a destination image", encode(any_kernel(), image_of(1, 1, 1, {0}), nil));
+    BREAKS("batches of 1 and 0 images",
+           [any_kernel() encodeBatchToCommandBuffer:command_buffer()
+                                       sourceImages:[NSArray arrayWithObject:image(1, 1, 1)]
+                                  destinationImages:[NSArray array]]);
+    BREAKS("batches of 1, 0 and 0 images",
+           [adding() encodeBatchToCommandBuffer:command_buffer()
+                                  primaryImages:[NSArray arrayWithObject:image(1, 1, 1)]
+                                secondaryImages:[NSArray array]
+                              destinationImages:[NSArray array]]);
+    BREAKS("a stride of 2 of an arithmetic kernel", {
+        MPSCNNAdd *kernel = adding();
+        [kernel setPrimaryStrideInPixelsX:2];
+        combine(kernel);
     });
-    BREAKS("multiplier must be 1",
-           convolution(convolution_descriptor(4, 8, [MPSCNNDepthWiseConvolutionDescriptor class]), 8));
-    BREAKS("fused PReLU", {
-        MPSCNNConvolutionDescriptor *descriptor = convolution_descriptor(1, 1);
-        [descriptor
-            setFusedNeuronDescriptor:[MPSNNNeuronDescriptor cnnNeuronPReLUDescriptorWithData:[NSData data]
-                                                                                      noCopy:false]];
-        convolution(descriptor, 1);
+    const auto add = [](NSUInteger primary, NSUInteger secondary) {
+        id<MTLCommandBuffer> commands = command_buffer();
+        [adding() encodeToCommandBuffer:commands
+                           primaryImage:image_of(1, 1, primary, std::vector<float>(primary))
+                         secondaryImage:image_of(1, 1, secondary, std::vector<float>(secondary))
+                       destinationImage:image(1, 1, 3)];
+        finish(commands);
+    };
+    BREAKS("the primary source of an arithmetic kernel", add(2, 3));
+    BREAKS("the secondary source of an arithmetic kernel", add(3, 2));
+    BREAKS("without both source images", [adding() encodeToCommandBuffer:command_buffer()
+                                                            primaryImage:nil
+                                                          secondaryImage:image(1, 1, 1)
+                                                        destinationImage:image(1, 1, 1)]);
+    BREAKS("for 1 source images of a binary kernel",
+           [adding() destinationImageDescriptorForSourceImages:[NSArray arrayWithObject:image(1, 1, 1)]
+                                                  sourceStates:nil]);
+    BREAKS("for 0 source images of a unary kernel",
+           [any_kernel() destinationImageDescriptorForSourceImages:[NSArray array] sourceStates:nil]);
+    BREAKS("MPSCNNCrossChannelNormalization of no channels",
+           owned([[MPSCNNCrossChannelNormalization alloc] initWithDevice:device() kernelSize:0]));
+    const auto moved = [](MPSCNNKernel *kernel) {
+        [kernel setOffset:MPSOffset{1, 0, 0}];
+        encode(kernel, image_of(1, 1, 1, {0}), image(1, 1, 1));
+    };
+    BREAKS("MPSCNNCrossChannelNormalization with an offset",
+           moved(owned([[MPSCNNCrossChannelNormalization alloc] initWithDevice:device() kernelSize:1])));
+    BREAKS("MPSCNNUpsamplingNearest with an offset",
+           moved(owned([[MPSCNNUpsamplingNearest alloc] initWithDevice:device()
+                                                   integerScaleFactorX:1
+                                                   integerScaleFactorY:1])));
+    BREAKS("a window of 0 x 1", owned([[MPSCNNPoolingMax alloc] initWithDevice:device()
+                                                                   kernelWidth:0
+                                                                  kernelHeight:1]));
+    BREAKS("upsampling by 0 and 1", owned([[MPSCNNUpsamplingNearest alloc] initWithDevice:device()
+                                                                      integerScaleFactorX:0
+                                                                      integerScaleFactorY:1]));
+}
+
+TEST(neurons) {
+    BREAKS("neuron type 16", [MPSNNNeuronDescriptor cnnNeuronDescriptorWithType:MPSCNNNeuronTypeCount a:0]);
+    BREAKS("PReLU is described by", [MPSNNNeuronDescriptor cnnNeuronDescriptorWithType:MPSCNNNeuronTypePReLU
+                                                                                     a:0]);
+    BREAKS("init of MPSNNNeuronDescriptor", owned([[MPSNNNeuronDescriptor alloc] init]));
+    BREAKS("PReLU with 2 parameters for 3 channels", {
+        const float slopes[2] = {1, 2};
+        MPSNNNeuronDescriptor *descriptor = [MPSNNNeuronDescriptor
+            cnnNeuronPReLUDescriptorWithData:[NSData dataWithBytes:slopes length:sizeof slopes]
+                                      noCopy:false];
+        encode(owned([[MPSCNNNeuron alloc] initWithDevice:device() neuronDescriptor:descriptor]),
+               image_of(1, 1, 3, {1, 1, 1}), image(1, 1, 3));
     });
-    BREAKS("needs bias terms", {
-        MPSCNNConvolutionDescriptor *descriptor = convolution_descriptor(1, 1);
-        const float one = 1;
-        [descriptor setBatchNormalizationParametersForInferenceWithMean:&one
-                                                               variance:&one
-                                                                  gamma:&one
-                                                                   beta:&one
-                                                                epsilon:0];
-        convolution(descriptor, 1);
+    BREAKS("a neuron without a descriptor", owned([[MPSCNNNeuron alloc] initWithDevice:device()
+                                                                      neuronDescriptor:nil]));
+}
+
+TEST(padding_policies) {
+    BREAKS("with the custom bit", [MPSNNDefaultPadding paddingWithMethod:MPSNNPaddingMethodCustom]);
+    BREAKS("a result of size 0", {
+        MPSCNNPoolingMax *kernel = owned([[MPSCNNPoolingMax alloc] initWithDevice:device()
+                                                                      kernelWidth:3
+                                                                     kernelHeight:1]);
+        [kernel setPadding:[MPSNNDefaultPadding paddingWithMethod:MPSNNPaddingMethodSizeValidOnly]];
+        [kernel destinationImageDescriptorForSourceImages:[NSArray arrayWithObject:image(2, 1, 1)]
+                                             sourceStates:nil];
     });
-    BREAKS("source of 1 feature channels",
-           encode(convolution(convolution_descriptor(2, 1), 2), image_of(1, 1, 1, {0}), image(1, 1, 1)));
+    BREAKS("for a kernel with 2 sources", {
+        MPSCNNAdd *kernel = adding();
+        [kernel setPadding:[MPSNNDefaultPadding paddingForTensorflowAveragePooling]];
+        [kernel destinationImageDescriptorForSourceImages:[NSArray arrayWithObjects:image(1, 1, 1),
+                                                                                    image(1, 1, 1), nil]
+                                             sourceStates:nil];
+    });
 }

@@ -1,0 +1,146 @@
+// Every rule of MPS's convolutions and of what they are made from is broken once, and noticed.
+#include "emulation_check.h"
+
+#import "convolution_weights.h"
+
+namespace {
+
+TestWeights *weights_for(MPSCNNConvolutionDescriptor *descriptor, NSUInteger weights) {
+    return owned([[TestWeights alloc] initWithDescriptor:descriptor
+                                                 weights:std::vector<float>(weights)
+                                                    bias:{}]);
+}
+
+template <class Kernel = MPSCNNConvolution> Kernel *convolution_of(id<MPSCNNConvolutionDataSource> weights) {
+    return owned([[Kernel alloc] initWithDevice:device() weights:weights]);
+}
+
+id convolution(MPSCNNConvolutionDescriptor *descriptor, NSUInteger weights) {
+    return convolution_of(weights_for(descriptor, weights));
+}
+
+MPSCNNConvolutionDescriptor *convolution_descriptor(NSUInteger inputs, NSUInteger outputs,
+                                                    Class kind = [MPSCNNConvolutionDescriptor class],
+                                                    NSUInteger width = 1) {
+    return [kind cnnConvolutionDescriptorWithKernelWidth:width
+                                            kernelHeight:1
+                                    inputFeatureChannels:inputs
+                                   outputFeatureChannels:outputs];
+}
+
+} // namespace
+
+TEST(convolutions) {
+    BREAKS("multiple of 4", {
+        MPSCNNConvolutionDescriptor *descriptor = convolution_descriptor(6, 6);
+        [descriptor setGroups:2];
+        convolution(descriptor, 18);
+    });
+    BREAKS("multiplier must be 1",
+           convolution(convolution_descriptor(4, 8, [MPSCNNDepthWiseConvolutionDescriptor class]), 8));
+    BREAKS("fused PReLU", {
+        MPSCNNConvolutionDescriptor *descriptor = convolution_descriptor(1, 1);
+        [descriptor
+            setFusedNeuronDescriptor:[MPSNNNeuronDescriptor cnnNeuronPReLUDescriptorWithData:[NSData data]
+                                                                                      noCopy:false]];
+        convolution(descriptor, 1);
+    });
+    BREAKS("needs bias terms", {
+        MPSCNNConvolutionDescriptor *descriptor = convolution_descriptor(1, 1);
+        const float one = 1;
+        [descriptor setBatchNormalizationParametersForInferenceWithMean:&one
+                                                               variance:&one
+                                                                  gamma:&one
+                                                                   beta:&one
+                                                                epsilon:0];
+        convolution(descriptor, 1);
+    });
+    BREAKS("with sums in half precision", {
+        TestWeights *source = weights_for(convolution_descriptor(1, 1), 1);
+        source->kernelType_ = MPSDataTypeFloat32;
+        MPSCNNConvolution *kernel = convolution_of(source);
+        [kernel setAccumulatorPrecisionOption:MPSNNConvolutionAccumulatorPrecisionOptionHalf];
+        encode(kernel, image_of(1, 1, 1, {0}), image(1, 1, 1));
+    });
+    BREAKS("whose source may have 1 only", {
+        MPSCNNConvolution *kernel = convolution(convolution_descriptor(2, 1), 2);
+        [kernel setSourceFeatureChannelMaxCount:1];
+        encode(kernel, image_of(1, 1, 2, {0, 0}), image(1, 1, 1));
+    });
+    BREAKS("source of 1 feature channels",
+           encode(convolution(convolution_descriptor(2, 1), 2), image_of(1, 1, 1, {0}), image(1, 1, 1)));
+}
+
+TEST(descriptors_of_convolutions) {
+    BREAKS("with a size of 0", convolution_descriptor(0, 1));
+    BREAKS("number of groups of 0", {
+        MPSCNNConvolutionDescriptor *descriptor = convolution_descriptor(1, 1);
+        [descriptor setStrideInPixelsX:0];
+        convolution(descriptor, 1);
+    });
+    BREAKS("a convolution of 6 and 8 channels in 4 groups", {
+        MPSCNNConvolutionDescriptor *descriptor = convolution_descriptor(6, 8);
+        [descriptor setGroups:4];
+        convolution(descriptor, 12);
+    });
+    BREAKS("a depthwise convolution with groups", {
+        MPSCNNConvolutionDescriptor *descriptor =
+            convolution_descriptor(8, 8, [MPSCNNDepthWiseConvolutionDescriptor class]);
+        [descriptor setGroups:2];
+        convolution(descriptor, 8);
+    });
+}
+
+TEST(data_sources) {
+    BREAKS("a convolution without weights", convolution_of(nil));
+    BREAKS("a data source without weights", convolution(convolution_descriptor(1, 1), 0));
+    BREAKS("a data source without a label", {
+        TestWeights *source = weights_for(convolution_descriptor(1, 1), 1);
+        source->hasNoLabel_ = YES;
+        convolution_of(source);
+    });
+    BREAKS("of data type 0x8", {
+        TestWeights *source = weights_for(convolution_descriptor(1, 1), 1);
+        source->type_ = MPSDataTypeUInt8;
+        convolution_of(source);
+    });
+    BREAKS("of a source that is not Float32", {
+        TestWeights *source = weights_for(convolution_descriptor(1, 1), 1);
+        source->type_ = MPSDataTypeFloat16;
+        source->kernelType_ = MPSDataTypeFloat32;
+        convolution_of(source);
+    });
+    BREAKS("the data source did not load", {
+        TestWeights *source = weights_for(convolution_descriptor(1, 1), 1);
+        MPSCNNConvolution *kernel = convolution_of(source);
+        source->refuses_ = YES;
+        [kernel reloadWeightsAndBiasesFromDataSource];
+    });
+    BREAKS("weights that are not Float32", {
+        TestWeights *source = weights_for(convolution_descriptor(1, 1), 1);
+        source->type_ = MPSDataTypeFloat16;
+        convolution_of<MPSCNNConvolutionTranspose>(source);
+    });
+}
+
+TEST(kinds_of_convolutions) {
+    BREAKS("a transposed convolution with an edge mode", {
+        MPSCNNConvolutionTranspose *kernel =
+            convolution_of<MPSCNNConvolutionTranspose>(weights_for(convolution_descriptor(1, 1), 1));
+        [kernel setEdgeMode:MPSImageEdgeModeClamp];
+        encode(kernel, image_of(1, 1, 1, {0}), image(1, 1, 1));
+    });
+    const auto run = [](MPSCNNConvolutionDescriptor *descriptor, NSUInteger width) {
+        MPSCNNFullyConnected *kernel =
+            convolution_of<MPSCNNFullyConnected>(weights_for(descriptor, [descriptor kernelWidth]));
+        encode(kernel, image_of(width, 1, 1, std::vector<float>(width)), image(1, 1, 1));
+    };
+    const Class kind = [MPSCNNConvolutionDescriptor class];
+    BREAKS("1 x 1 for a source of 2 x 1", run(convolution_descriptor(1, 1), 2));
+    BREAKS("that is not square", run(convolution_descriptor(1, 1, kind, 2), 2));
+    BREAKS("with groups or strides", {
+        MPSCNNConvolutionDescriptor *descriptor = convolution_descriptor(1, 1);
+        [descriptor setStrideInPixelsX:2];
+        run(descriptor, 1);
+    });
+}
