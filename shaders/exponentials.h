@@ -6,10 +6,11 @@ using namespace metal;
 
 // What the standard library has not, or not to the last places.
 
-/// e^x - 1 for x <= 0. Kahan: the rounding error of e^x is the same in e^x - 1 and ln(e^x).
+/// e^x - 1 for x <= 0. Kahan: the rounding error of e^x is the same in e^x - 1 and ln(e^x). Below 2^-25 there
+/// is no difference to -1 that would show.
 inline float4 exponential_less_one(float4 x) {
     const float4 one = float4(1.0f), power = exp(x), less_one = power - one;
-    const float4 corrected = select(less_one * x / log(power), less_one, power < float4(0x1p-25f));
+    const float4 corrected = select(less_one * x / log(power), less_one, power < float4(2.98023224e-8f));
     return select(corrected, x, power == one);
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -141,3 +142,30 @@ def test_good_shaders_pass(translator: ModuleType, clang: str, tmp_path: Path) -
     )
     assert translator is not None
     lint_metal.lint(source, clang, tmp_path / "shader.clcpp")
+
+
+NEWER = {
+    "hexadecimal number": KERNEL + "v[i] = 0x1p-3f; }",
+    "if constexpr": KERNEL + "if constexpr (true) v[i] = 1.0f; }",
+    "variable in a condition": KERNEL + "if (float x = v[i]; x > 0.0f) v[i] = 1.0f; }",
+}
+
+
+@pytest.mark.parametrize("case", NEWER)
+def test_what_is_younger_than_the_language_is_refused(
+    project: Path, clang: str, tmp_path: Path, case: str
+) -> None:
+    """Metal 2.3 is C++14."""
+    shader = tmp_path / "shader.metal"
+    shader.write_text(f"#include <metal_stdlib>\nusing namespace metal;\n{NEWER[case]}\n", "utf-8")
+    script = project / "tests" / "metal_emulation" / "shading_language" / "compile_metal.py"
+    command = [
+        sys.executable,
+        str(script),
+        f"--compiler={clang}",
+        f"--output={tmp_path / 'out.so'}",
+        str(shader),
+    ]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode != 0
+    assert "standards before C++17" in finished.stderr

@@ -22,8 +22,9 @@ SHIM = Path(__file__).resolve().parent
 PREDEFINED = ["-D__METAL_VERSION__=230", "-D__METAL_MACOS__=1"]
 LANGUAGE = ["-std=c++20", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off"]
 # Halves are rounded after each operation; the shading language is C++14 and has no double.
-STRICT = ["-Xclang", "-ffloat16-excess-precision=none", "-Wall", "-Wextra", "-Werror", "-Wpre-c++17-compat"]
-STRICT += [
+STRICT = [
+    *("-Xclang", "-ffloat16-excess-precision=none", "-Wall", "-Wextra", "-Werror"),
+    "-Wpre-c++17-compat-pedantic",
     "-Wdouble-promotion",
     "-Wno-unused-parameter",
     "-Wno-unused-const-variable",
