@@ -2,6 +2,7 @@
 #include "bind.h"
 #include "callback.h"
 #include "errors.h"
+#include "kept_thread_state.h"
 #include "pixels.h"
 #include "results.h"
 
@@ -24,6 +25,7 @@ public:
     /// Calls it with (exception or None, result or None); `make_result` with the GIL held.
     template <class MakeResult> void operator()(const std::exception_ptr &failure, MakeResult make_result) {
         (*callback_)([&]() -> py::tuple {
+            KeptThreadState::keep(); // a runner has one thread for this, which ends without the GIL
             if (failure) return py::make_tuple(exception_object(failure), py::none());
             try {
                 return py::make_tuple(py::none(), make_result());
