@@ -2,6 +2,12 @@
 
 // Convolution of bits: an item turns the source rows it needs into bits, and counts, for each output pixel
 // and a vector of output channels at once, the bits in which window and weights differ (or agree).
+//
+// Registers: for four pixels the counts of bits in bytes and in words, one vector of weights (a word of 32
+// inputs for each output). A word of inputs goes to all lanes. Bound by the counting of bits: a table lookup
+// by nibbles, two shuffles and some five other instructions for 32 inputs of as many outputs as there are
+// lanes, where the processor has no instruction for it. Bytes are added up after 31 words, as late as they
+// can hold.
 
 #include "cpu/pixel_epilogue.h"
 #include "cpu/window_taps.h"

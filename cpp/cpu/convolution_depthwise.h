@@ -37,13 +37,18 @@ inline std::int64_t depthwise_group_rows(const ConvolutionTask &task) { return 2
 /// Channel vectors that are repeated at once for a channel multiplier: 64 channels.
 template <class V> inline constexpr std::int64_t depthwise_repeated_vectors = 64 / V::width;
 
+/// Small images of many channels are cut into channels, as the matrix products around them are
+/// (cuts_pixels()): what a thread reads it then has written itself.
 template <class V> WorkSplit depthwise_split(const ConvolutionTask &task, int threads) {
     const View &to = task.destination;
     const std::int64_t taps = task.packed->kernel_height * task.packed->kernel_width;
     constexpr std::int64_t least = 1 << 17; // products: some 5 microseconds
-    return split_work(to.batch, divide_up(to.height, depthwise_group_rows(task)),
-                      divide_up(to.channels, V::width), to.batch * to.height * to.width * to.channels * taps,
-                      least, threads);
+    const std::int64_t rows = divide_up(to.height, depthwise_group_rows(task));
+    const bool cuts_channels = to.height * to.width * 4 < to.channels;
+    WorkSplit split = split_work(to.batch, cuts_channels ? 1 : rows, divide_up(to.channels, V::width),
+                                 to.batch * to.height * to.width * to.channels * taps, least, threads);
+    split.rows = rows;
+    return split;
 }
 
 /// Rows of the source that a row of outputs spans.

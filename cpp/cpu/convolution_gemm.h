@@ -28,6 +28,7 @@ struct GemmPlan {
     int regions;
     Region region[Segments::most * Segments::most];
     std::int64_t pixel_blocks, panel_blocks, block_tiles;
+    bool by_pixels; ///< neighbouring items have the same pixels, otherwise the same panels
     std::size_t tile_bytes, scratch_bytes;
 };
 
@@ -73,6 +74,14 @@ template <class V> inline void plan_pixels(const ConvolutionTask &task, GemmPlan
     add_region(plan, gathered);
 }
 
+/// Whether threads take pixels and all weights rather than all pixels and some of the weights: whichever is
+/// less that one of them gets from another or from far caches. Those that take pixels leave most of their
+/// results to themselves.
+inline bool cuts_pixels(const PackedConvolution &packed, std::int64_t pixels, std::int64_t depth) {
+    const std::int64_t weights = depth * packed.outputs;
+    return pixels * (packed.inputs_per_group * packed.groups + packed.outputs) > weights;
+}
+
 /// Cuts the layer into items. The inputs of a block of tiles should stay in the second-level cache while all
 /// panels of weights pass; where the weights are few, so should its outputs, which each panel writes a part
 /// of. Several threads need some items each, unless there is too little to do.
@@ -93,7 +102,10 @@ template <class V> inline void plan_blocks(const ConvolutionTask &task, int thre
                                                        smaller(task.horizontal.stride, packed.kernel_width);
     const std::int64_t pixel_floats = own_inputs + (keep_outputs ? plan.group_outputs : 0);
     const std::int64_t blocks = divide_up(pixels * pixel_floats, cached_floats);
-    plan.pixel_blocks = larger(smaller(blocks, plan.tiles), smaller(wanted, plan.tiles / tiles_for_a_panel));
+    plan.by_pixels = threads > 1 && cuts_pixels(packed, pixels, plan.depth);
+    const std::int64_t least = plan.by_pixels && wanted >= threads ? threads : 1;
+    plan.pixel_blocks =
+        larger(smaller(larger(blocks, least), plan.tiles), smaller(wanted, plan.tiles / tiles_for_a_panel));
     if (plan.pixel_blocks > threads) // nine blocks would keep two threads as long as ten
         plan.pixel_blocks = smaller(plan.tiles, divide_up(plan.pixel_blocks, threads) * threads);
     plan.panel_blocks = larger(1, smaller(plan.panels, wanted / (plan.pixel_blocks * packed.groups)));
@@ -297,8 +309,12 @@ inline void multiply_block(const GemmPlan &plan, const PixelTile *tiles, std::in
 template <class V>
 inline void run_item(const ConvolutionTask &task, const GemmPlan &plan, std::int64_t item,
                      std::byte *scratch) {
-    const std::int64_t pixel_block = item % plan.pixel_blocks, rest = item / plan.pixel_blocks;
-    const std::int64_t panel_block = rest % plan.panel_blocks, group = rest / plan.panel_blocks;
+    std::int64_t pixel_block = item % plan.pixel_blocks, rest = item / plan.pixel_blocks;
+    std::int64_t panel_block = rest % plan.panel_blocks, group = rest / plan.panel_blocks;
+    if (plan.by_pixels) {
+        panel_block = item % plan.panel_blocks, rest = item / plan.panel_blocks;
+        group = rest % task.packed->groups, pixel_block = rest / task.packed->groups;
+    }
 
     const Range tiles = part_of(plan.tiles, plan.pixel_blocks, pixel_block);
     auto *block = reinterpret_cast<PixelTile *>(scratch);

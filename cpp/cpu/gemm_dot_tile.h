@@ -2,6 +2,11 @@
 
 // The register block of the matrix product for few outputs: `Rows` output pixels times `Outputs` channels,
 // with the lanes of a register along the inputs, since so few outputs would leave most of its lanes empty.
+//
+// Registers: Rows x Outputs sums, at most eight pixels, one vector of inputs, one of weights for each output.
+// Each input vector is read once for all outputs. Bound by loads, one for each `Outputs` multiply-adds, plus
+// the lanes' sums in the end, which are taken of as many sums at once as there are lanes. Sums here are in
+// another order than gemm_tile.h's, hence the weights' layout decides which is used, not the work's cut.
 
 #include "cpu/gemm_tile.h"
 #include "cpu/lane_shuffles.h"

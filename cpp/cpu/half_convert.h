@@ -1,6 +1,10 @@
 #pragma once
 
 // Conversion of arrays between float and IEEE half, bit for bit as core/half.h defines it.
+//
+// One vector at a time through the processor's own instruction, or through integer arithmetic where it has
+// none. Bound by memory with the instruction, 6 bytes for each number; by some 15 operations for a vector
+// without.
 
 #include "cpu/kernels.h"
 #include "cpu/simd.h"

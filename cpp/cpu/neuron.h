@@ -2,6 +2,10 @@
 
 // Activation functions that other kernels call out of line: a call for some vectors at a time costs little
 // beside these functions, and every kernel's own code stays small.
+//
+// Registers: two vectors side by side, whose chains of dependent operations overlap; polynomials'
+// coefficients come from memory. Bound by arithmetic: some ten operations (hard sigmoid 3, tanh and
+// exponential about 20, a power about 40) for each vector.
 
 #include "cpu/kernel_math.h"
 #include "cpu/kernels.h"

@@ -2,6 +2,9 @@
 
 // Normalization by statistics of the data in three passes: moments of parts of an image, which are cut by the
 // image's size alone; their union (Chan, Golub and LeVeque 1979); scale and shift.
+//
+// Registers: sums, sums of squares and means of four vectors of channels. Bound by memory or the caches: the
+// moments read each part twice, the second time from a cache, scale and shift reads and writes once.
 
 #include "cpu/elementwise.h"
 

@@ -1,6 +1,7 @@
 #pragma once
 
-// Padding, cropping and copies between strides.
+// Padding, cropping and copies between strides. Copies, bound by memory: 8 bytes for each element. Dense rows
+// are copied whole.
 
 #include "cpu/copy_channels.h"
 #include "cpu/pixel_epilogue.h"

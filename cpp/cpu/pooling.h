@@ -1,6 +1,9 @@
 #pragma once
 
 // Maximum, average and L2 pooling. Windows are cut at the border of the source, so that no tap lies outside.
+//
+// Registers: the states of pooling_reduction.h for several vectors of channels, which need not wait for each
+// other. Bound by loads, one for each tap and vector: windows that overlap read the first-level cache again.
 
 #include "cpu/pixel_epilogue.h"
 #include "cpu/pooling_reduction.h"

@@ -2,6 +2,10 @@
 
 // Reductions of one axis. Sums are taken in pieces, so that their error grows with the length of a piece plus
 // the number of pieces, not with their product.
+//
+// Registers: four sums or maxima, which need not wait for each other; over channels, one vector for each of
+// as many pixels as there are lanes, whose lanes are then added up all at once. Bound by memory, 4 bytes for
+// each element, or by loads where the source is cached.
 
 #include "cpu/lane_shuffles.h"
 #include "cpu/lanes.h"

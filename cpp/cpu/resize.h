@@ -3,6 +3,9 @@
 // Resizing: nearest neighbour and bilinear. Bilinear interpolates source rows horizontally once for all
 // output rows between them, in tiles of columns whose two rows stay in the first-level cache, and then
 // vertically.
+//
+// Registers: two sources and a fraction. Bound by stores and loads of the first-level cache, two loads and a
+// store for each vertical step, and by memory where the result does not fit the caches.
 
 #include "cpu/pixel_epilogue.h"
 #include "cpu/work_split.h"
