@@ -211,7 +211,9 @@ inline void multiply_points(const GemmPlan &product, const WinogradPlan &plan, C
                        .pixel_stride = plan.pitch,
                        .destination_stride = columns,
                        .residual_stride = 0};
+    const Epilogue none{}; // a point's products are no results
     panel.bias = zeros;
+    panel.epilogue = &none;
     panel.channel = panel.offset = 0;
     panel.plain = true;
     panel.low = -__builtin_inff(), panel.high = __builtin_inff();
@@ -256,7 +258,7 @@ inline void store_outputs(const ConvolutionTask &task, const ChannelPanel &panel
                           const WinogradTarget &target,
                           const typename V::reg (&outputs)[Winograd::outputs][Winograd::outputs]) {
     const View &to = task.destination;
-    if (panel.plain) {
+    if (panel.plain && !panel.epilogue->rounds) {
         const auto low = V::set1(panel.low), high = V::set1(panel.high);
         for (std::int64_t y = 0; y < target.rows; ++y)
             for (std::int64_t x = 0; x < target.columns; ++x)
