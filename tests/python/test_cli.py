@@ -7,11 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
+import typer
 from command_line import call, colour_network, run, save_colour_model
 
 import mpscnn
 from mpscnn import registry
 from mpscnn.cli import package
+from mpscnn.cli.app import app
 from mpscnn.summary import bytes_text, summary_table, text_table
 
 COMMANDS = (
@@ -301,3 +303,11 @@ def test_summary_is_the_same_from_python() -> None:
 )
 def test_bytes_text(count: int, text: str) -> None:
     assert bytes_text(int(count)) == text
+
+
+def test_options_are_lower_case() -> None:
+    """Some versions of typer take the metavar of an option with a parser for its name, unless it has one."""
+    commands = typer.main.get_command(app).commands.values()
+    options = [option for command in commands for parameter in command.params for option in parameter.opts]
+    assert "--device" in options
+    assert [option for option in options if option.startswith("-") and option != option.lower()] == []

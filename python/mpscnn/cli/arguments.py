@@ -48,6 +48,7 @@ ModelOption = Annotated[str, typer.Option("--model", metavar="NAME_OR_FILE", hel
 DeviceOption = Annotated[
     str,
     typer.Option(
+        "--device",  # typer 0.27 names options with a parser by their metavar
         parser=parse_device,
         metavar="DEVICE",
         help="Where to compute: auto (a GPU that answers rightly, else the CPU), cpu, metal (the default GPU), or a "
