@@ -59,6 +59,7 @@ Json describe(const engine::Program &program) {
     result.set("device", program.backend().name());
     result.set("device_name", program.backend().device_name());
     result.set("precision", name_of(program.precision()));
+    result.set("fast_matmul", program.fast_matmul());
     result.set("reason", program.reason());
     result.set("inputs", ports_of(program.inputs()));
     result.set("outputs", ports_of(program.outputs()));
@@ -97,6 +98,7 @@ engine::CompileOptions compile_options(const mpscnn_compile_options *given) {
     if (raw.device) options.device = raw.device;
     if (raw.precision) options.precision = raw.precision;
     require_array(raw.outputs, raw.output_count, "outputs");
+    options.fast_matmul = raw.fast_matmul != 0;
     for (int i = 0; i < raw.output_count; ++i) options.outputs.emplace_back(text(raw.outputs[i], "outputs"));
     return options;
 }

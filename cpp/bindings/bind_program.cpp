@@ -105,11 +105,14 @@ void bind_program(py::module_ &module) {
         .def_static(
             "compile",
             [](const Graph &graph, const std::string &device, const std::string &precision,
-               const std::vector<std::string> &outputs) {
-                return graph.compile({.device = device, .precision = precision, .outputs = outputs});
+               const std::vector<std::string> &outputs, bool fast_matmul) {
+                return graph.compile({.device = device,
+                                      .precision = precision,
+                                      .outputs = outputs,
+                                      .fast_matmul = fast_matmul});
             },
             py::arg("graph"), py::arg("device") = "auto", py::arg("precision") = "auto",
-            py::arg("outputs") = std::vector<std::string>())
+            py::arg("outputs") = std::vector<std::string>(), py::arg("fast_matmul") = false)
         .def("describe", &Program::describe)
         .def("output_shapes", &output_shapes, py::arg("input_shapes"))
         .def(

@@ -194,6 +194,7 @@ inline float *prepare_run(const ConvolutionTask &task, const GemmPlan &plan, con
                                      residual->element)
                      : nullptr;
         tile->source = first_source + offset * region.run.pixel_stride;
+        tile->start = 0;
         if (plan.gathers) {
             gather_tile<V>(task, region, inputs, run * region.run_pixels + offset, gathered, *tile);
             gathered += tile->pixels * region.run.pixel_stride;

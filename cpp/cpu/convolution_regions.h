@@ -106,6 +106,7 @@ inline void cut_into_runs(Region &region, bool reads_source, bool has_residual, 
     region.run.pixel_stride = constant_stride(region, region.source);
     region.run.destination_stride = constant_stride(region, region.destination);
     region.run.residual_stride = constant_stride(region, region.residual);
+    region.run.start_stride = 0;
 }
 
 template <class Number> inline void exchange(Number &a, Number &b) {

@@ -72,6 +72,14 @@ std::string alone_reason(const LoweredNetwork &network, const ChainChoice &choic
            number_text(chain.microseconds) + " us; both alone " + number_text(alone.microseconds) + " us";
 }
 
+const char *reason_without_chains(const Step &step) {
+    if (step.layers.empty()) return "brings an output to where the caller wants it";
+    const auto *convolution = std::get_if<ConvolutionTask>(&step.task);
+    if (convolution && convolution->packed->fast)
+        return "fast_matmul: seven products of half the size instead of eight, which chains do not have";
+    return "there is no chain that it might be part of";
+}
+
 } // namespace
 
 Json CpuPlan::explain(int threads) const {
@@ -93,8 +101,7 @@ Json CpuPlan::explain(int threads) const {
         if (found == choice_of.end()) {
             json.set("choice", "alone");
             json.set("predicted_us", nullptr);
-            json.set("reason", step.layers.empty() ? "brings an output to where the caller wants it"
-                                                   : "there is no chain that it might be part of");
+            json.set("reason", reason_without_chains(step));
             json.set("alternatives", Json::array());
         } else {
             const ChainChoice &choice = *found->second;

@@ -28,6 +28,7 @@ struct PixelRun {
     std::ptrdiff_t row_stride, column_stride;
     std::int64_t first_weight, skipped_weights; ///< inputs before the first piece; behind each row
     std::ptrdiff_t pixel_stride, destination_stride, residual_stride; ///< from pixel to pixel
+    std::ptrdiff_t start_stride = 0; ///< the same for what sums start with: 0 for a bias
 };
 
 /// Some consecutive pixels of a run.
@@ -37,12 +38,13 @@ struct PixelTile {
     float *destination;
     const float *residual; ///< null without one
     std::int64_t pixels;
+    std::ptrdiff_t start = 0; ///< of the first pixel's, behind ChannelPanel::bias
 };
 
 /// Some consecutive output channels.
 struct ChannelPanel {
-    const float *weights; ///< [k][vectors * width]
-    const float *bias;
+    const float *weights;  ///< [k][vectors * width]
+    const float *bias;     ///< or other numbers that sums start with
     std::int64_t channel;  ///< first one
     std::ptrdiff_t offset; ///< where it stands behind a tile's destination
     std::int64_t channels; ///< how many exist
@@ -180,15 +182,14 @@ MPSCNN_INLINE void finish_rows(const PixelTile &tile, std::int64_t first_row, co
 template <class V, int Rows, int Vectors>
 MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, const ChannelPanel &panel,
                                  const char *ahead) {
-    typename V::reg sums[Rows][Vectors];
-#pragma GCC unroll 8
-    for (int v = 0; v < Vectors; ++v) {
-        const auto bias = V::load(panel.bias + v * V::width);
-#pragma GCC unroll 32
-        for (int r = 0; r < Rows; ++r) sums[r][v] = bias;
-    }
-    constexpr std::int64_t columns = Vectors * V::width;
     const PixelRun &run = *tile.run;
+    typename V::reg sums[Rows][Vectors];
+    const float *start = panel.bias + tile.start + first_row * run.start_stride;
+#pragma GCC unroll 32
+    for (int r = 0; r < Rows; ++r, start += run.start_stride)
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v) sums[r][v] = V::load(start + v * V::width);
+    constexpr std::int64_t columns = Vectors * V::width;
     const float *source = tile.source + first_row * run.pixel_stride;
     const float *weights = panel.weights + run.first_weight * columns;
     std::int64_t y = run.rows;

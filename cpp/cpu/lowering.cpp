@@ -23,9 +23,9 @@ OwnedActivation lower_activation(const Node &node, const KernelTable &kernels) {
 /// Builds the operations of one network.
 class Lowering {
 public:
-    Lowering(const Graph &graph, Precision precision, const KernelTable &kernels)
-        : graph_(graph), precision_(precision), kernels_(kernels),
-          elements_(elements_of_values(graph, precision)) {}
+    Lowering(const Graph &graph, const engine::LowerOptions &options, const KernelTable &kernels)
+        : graph_(graph), precision_(options.precision), fast_matmul_(options.fast_matmul), kernels_(kernels),
+          elements_(elements_of_values(graph, options.precision)) {}
 
     std::shared_ptr<const LoweredNetwork> run() {
         const std::vector<NodeFusion> fusions = find_fusions(
@@ -90,8 +90,8 @@ private:
         fused.layers.push_back(node.name);
         if (fusion.addition) add_residual(fused, *fusion.addition);
         if (fused.residual) round_sum_to_bfloat16(fused, index);
-        const OperationLowering lowering{node, precision_, kernels_, fused,
-                                         graph_.shape(graph_.result_of(index))};
+        const OperationLowering lowering{
+            node, precision_, kernels_, fused, graph_.shape(graph_.result_of(index)), fast_matmul_};
         std::visit([&](const auto &operation) { lower(lowering, operation); }, node.operation);
         fused.weight_bytes = weight_bytes(fused);
         return fused;
@@ -130,6 +130,7 @@ private:
 
     const Graph &graph_;
     Precision precision_;
+    bool fast_matmul_;
     const KernelTable &kernels_;
     std::vector<Element> elements_;
 };
@@ -143,10 +144,10 @@ AlignedBuffer<float> padded_to_vectors(const std::vector<float> &values) {
     return buffer;
 }
 
-std::shared_ptr<const LoweredNetwork> lower_network(const Graph &graph, Precision precision,
+std::shared_ptr<const LoweredNetwork> lower_network(const Graph &graph, const engine::LowerOptions &options,
                                                     const KernelTable &kernels) {
     graph.require_complete();
-    return Lowering(graph, precision, kernels).run();
+    return Lowering(graph, options, kernels).run();
 }
 
 } // namespace mpscnn::cpu

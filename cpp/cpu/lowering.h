@@ -55,7 +55,7 @@ struct LoweredNetwork {
 };
 
 /// Throws WeightsError for a weight that does not fit the precision.
-std::shared_ptr<const LoweredNetwork> lower_network(const engine::Graph &graph, engine::Precision precision,
-                                                    const KernelTable &kernels);
+std::shared_ptr<const LoweredNetwork>
+lower_network(const engine::Graph &graph, const engine::LowerOptions &options, const KernelTable &kernels);
 
 } // namespace mpscnn::cpu

@@ -98,7 +98,7 @@ std::shared_ptr<const LoweredNetwork> shared_network(const Graph &graph, const e
         std::erase_if(known().entries, [](const Entry &entry) { return entry.network.expired(); });
         if (auto network = find(known().entries, wanted, graph)) return network;
     }
-    auto network = lower_network(graph, options.precision, kernels);
+    auto network = lower_network(graph, options, kernels);
     wanted.sources = sources_of(graph);
     wanted.network = network;
     if (std::unique_lock lock(known().mutex, std::try_to_lock); lock)

@@ -38,28 +38,39 @@ std::string difference(const Shape &expected, const Shape &given) {
     return "another shape";
 }
 
+void require_fast_matmul(const BackendChoice &choice) {
+    const std::string backend = choice.backend->name();
+    if (!choice.backend->has_fast_matmul())
+        fail(ErrorKind::unsupported, "fast_matmul: it is of the CPU engine, not of device " +
+                                         quoted(backend) + "; leave it out or ask for device \"cpu\"");
+    if (choice.precision != Precision::float32)
+        fail(ErrorKind::unsupported,
+             std::string("fast_matmul: it is of float32 precision, whose rounding errors it enlarges, got ") +
+                 name_of(choice.precision));
+}
+
 } // namespace
 
 std::shared_ptr<Program> Program::compile(const Graph &graph, const CompileOptions &options) {
     BackendChoice choice = choose_backend(options.device, options.precision);
     if (options.device != "auto" || choice.backend->name() == "cpu")
-        return compile(graph, std::move(choice), options.outputs);
+        return compile(graph, std::move(choice), options.outputs, options.fast_matmul);
     try {
-        return compile(graph, std::move(choice), options.outputs);
+        return compile(graph, std::move(choice), options.outputs, options.fast_matmul);
     } catch (const Error &error) {
         // "auto" runs whatever the CPU engine, which refuses least, can run.
         if (error.kind() != ErrorKind::unsupported && error.kind() != ErrorKind::device) throw;
         BackendChoice cpu = choose_backend("cpu", options.precision);
         cpu.reason = error.what();
-        return compile(graph, std::move(cpu), options.outputs);
+        return compile(graph, std::move(cpu), options.outputs, options.fast_matmul);
     }
 }
 
 std::shared_ptr<Program> Program::compile(const Graph &graph, BackendChoice choice,
-                                          const std::vector<std::string> &outputs) {
+                                          const std::vector<std::string> &outputs, bool fast_matmul) {
     const Graph wanted = extract(graph, wanted_values(graph, outputs));
     wanted.require_complete();
-    std::shared_ptr<Program> program(new Program(canonicalise(wanted), std::move(choice)));
+    std::shared_ptr<Program> program(new Program(canonicalise(wanted), std::move(choice), fast_matmul));
     // Ports are named as in the graph given; merged layers would show the name of what they merged into.
     for (const Input &input : wanted.inputs()) program->inputs_.push_back({input.name, input.shape});
     for (ValueId value : wanted.outputs())
@@ -67,11 +78,13 @@ std::shared_ptr<Program> Program::compile(const Graph &graph, BackendChoice choi
     return program;
 }
 
-Program::Program(const Canonical &canonical, BackendChoice choice)
-    : graph_(canonical.graph.without_weights()), merged_(canonical.merged), choice_(std::move(choice)) {
+Program::Program(const Canonical &canonical, BackendChoice choice, bool fast_matmul)
+    : graph_(canonical.graph.without_weights()), merged_(canonical.merged), choice_(std::move(choice)),
+      fast_matmul_(fast_matmul) {
+    if (fast_matmul) require_fast_matmul(choice_);
     require_supported(*choice_.backend, choice_.precision, name());
     require_supported(graph_, free_shapes(graph_), choice_.backend->name(), choice_.precision);
-    lowered_ = choice_.backend->lower(canonical.graph, {choice_.precision});
+    lowered_ = choice_.backend->lower(canonical.graph, {choice_.precision, fast_matmul});
 }
 
 std::vector<std::string> Program::layers_of(const std::string &node) const {

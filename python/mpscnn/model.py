@@ -32,6 +32,7 @@ def load(
     device: str = "auto",
     precision: str = "auto",
     threads: int | str = "auto",
+    fast_matmul: bool = False,
 ) -> Model:
     """Loads a model and prepares it for a device.
 
@@ -41,13 +42,14 @@ def load(
         device: "auto", "cpu" or "metal".
         precision: "auto", "float32", "float16" or "bfloat16" (products of such numbers, on processors that have them).
         threads: threads for each prediction, "auto": as many as this process may use.
+        fast_matmul: as for `Network.compile`.
 
     Raises:
         WeightsError: the file is missing or damaged. DownloadError: it could not be fetched. ParameterError: an unknown
             name or option. DeviceError: no such device.
     """
     core = _core.Model.load(str(model_path(model)))
-    return Model(core, device=device, precision=precision, threads=threads)
+    return Model(core, device=device, precision=precision, threads=threads, fast_matmul=fast_matmul)
 
 
 def model_path(model: str | os.PathLike[str]) -> Path:
@@ -65,7 +67,13 @@ class Model:
     """A network with its preprocessing and labels, compiled for a device. Safe to use from several threads."""
 
     def __init__(
-        self, core: _core.Model, *, device: str = "auto", precision: str = "auto", threads: int | str = "auto"
+        self,
+        core: _core.Model,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        threads: int | str = "auto",
+        fast_matmul: bool = False,
     ) -> None:
         self._core = core
         self.network = Network.from_graph(core.graph())
@@ -77,7 +85,9 @@ class Model:
             from mpscnn.detector import DetectionHead
 
             self.network.detection = DetectionHead(description["detection"], core.anchors())
-        self.program: Program = self.network.compile(device=device, precision=precision)
+        self.program: Program = self.network.compile(
+            device=device, precision=precision, fast_matmul=fast_matmul
+        )
         self._threads = threads
         self._sessions = SessionPool(self.program, threads)
 

@@ -216,7 +216,12 @@ class Network(
         return result
 
     def compile(
-        self, *, device: str = "auto", precision: str = "auto", outputs: Sequence[str | Tensor] | None = None
+        self,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        outputs: Sequence[str | Tensor] | None = None,
+        fast_matmul: bool = False,
     ) -> Program:
         """Prepares the network for a device.
 
@@ -226,16 +231,20 @@ class Network(
             precision: "auto", "float32", "float16" or "bfloat16" (products of such numbers, on processors that have
                 them: `mpscnn.devices()`).
             outputs: layers whose results are wanted instead of the network's outputs; the rest is not computed.
+            fast_matmul: lets large pointwise convolutions take fewer multiplications, with errors of rounding up to
+                ten times as large and more memory for weights (docs/cpu_engine.md). The CPU in float32 only;
+                `Program.explain` shows which layers do.
 
         Raises:
-            DeviceError: there is no such device. UnsupportedError: it cannot run a layer. WeightsError: weights
+            DeviceError: there is no such device. UnsupportedError: it cannot run a layer, or has no `fast_matmul` in
+                this precision. WeightsError: weights
                 are missing.
         """
         from mpscnn.program import Program
 
         wanted = [tensor if isinstance(tensor, str) else tensor.name for tensor in outputs or []]
         named = require_text("device", device), require_text("precision", precision)
-        return Program(_core.Program.compile(self.graph, *named, wanted))
+        return Program(_core.Program.compile(self.graph, *named, wanted, bool(fast_matmul)))
 
     def save(
         self,

@@ -41,6 +41,7 @@ class Program:
         self.device: str = description["device"]
         self.device_name: str = description["device_name"]
         self.precision: str = description["precision"]
+        self.fast_matmul: bool = description["fast_matmul"]
         self.reason: str = description["reason"]
         self.weight_bytes: int = description["weight_bytes"]
         self.inputs: dict[str, tuple[int | None, ...]] = _ports(description["inputs"])

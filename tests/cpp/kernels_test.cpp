@@ -212,6 +212,30 @@ TEST(bits_do_not_depend_on_threads_or_batch) {
     }
 }
 
+/// Sums of products of sums, up to four weights and four inputs in each.
+ConvolutionCase random_fast_case(Random &random) {
+    return {.batch = pick(random, 1, 3),
+            .height = pick(random, 1, 9),
+            .width = pick(random, 1, 9),
+            .group_inputs = 64 * pick(random, 1, 3),
+            .group_outputs = 64 * pick(random, 1, 3),
+            .groups = 1,
+            .vertical = {.kernel = 1},
+            .horizontal = {.kernel = 1},
+            .method = ConvolutionMethod::fast_products};
+}
+
+TEST(random_fast_products_agree_with_double) {
+    for (const KernelTable *table : available_kernels()) {
+        Random random(6);
+        for (int i = 0; i < 100; ++i) {
+            Problem problem(random, *table, random_fast_case(random));
+            check_problem(random, *table, problem);
+            check_bits(random, *table, problem);
+        }
+    }
+}
+
 // Within the same bound of error as sums in order.
 TEST(random_winograd_convolutions_agree_with_double) {
     for (const KernelTable *table : available_kernels()) {

@@ -42,6 +42,33 @@ bool gains_by_winograd(const ops::Convolution &convolution, const Shape &weights
            is_large(result[2]);
 }
 
+/// Of smaller products the sums take longer than the eighth one does, and of few pixels reading weights.
+bool gains_by_fast_products(const FusedOperation &fused, const ops::Convolution &convolution,
+                            const Shape &weights, const Shape &result) {
+    constexpr std::int64_t least_channels = 256, least_pixels = 96;
+    // Each half is whole vectors of every instruction set.
+    const auto is_large = [](std::int64_t channels) {
+        return channels >= least_channels && channels % 64 == 0;
+    };
+    const ops::Window &window = convolution.window;
+    const bool pointwise = convolution.groups == 1 && weights[1] == 1 && weights[2] == 1 && !fused.border &&
+                           window.stride_y == 1 && window.stride_x == 1 && window.pad_top == 0 &&
+                           window.pad_bottom == 0 && window.pad_left == 0 && window.pad_right == 0;
+    const bool any_size = result[1] == Shape::any || result[2] == Shape::any;
+    return pointwise && is_large(weights[0]) && is_large(weights[3]) &&
+           (any_size || result[1] * result[2] >= least_pixels);
+}
+
+ConvolutionMethod method_of(const OperationLowering &lowering, const ops::Convolution &convolution,
+                            const Shape &weights) {
+    if (lowering.precision != engine::Precision::float32) return ConvolutionMethod::products;
+    if (gains_by_winograd(convolution, weights, lowering.result)) return ConvolutionMethod::winograd;
+    return lowering.fast_matmul &&
+                   gains_by_fast_products(lowering.fused, convolution, weights, lowering.result)
+               ? ConvolutionMethod::fast_products
+               : ConvolutionMethod::products;
+}
+
 } // namespace
 
 std::vector<float> OperationLowering::weights() const {
@@ -69,10 +96,8 @@ PackedConvolution OperationLowering::pack(const Shape &shape, std::int64_t group
 
 void lower(const OperationLowering &lowering, const ops::Convolution &convolution) {
     const Shape &weights = lowering.node.weights.at("weight").shape();
-    const bool winograd = lowering.precision == engine::Precision::float32 &&
-                          gains_by_winograd(convolution, weights, lowering.result);
-    lowering.fused.packed = lowering.pack(
-        weights, convolution.groups, winograd ? ConvolutionMethod::winograd : ConvolutionMethod::products);
+    lowering.fused.packed =
+        lowering.pack(weights, convolution.groups, method_of(lowering, convolution, weights));
 }
 
 ConvolutionTask convolution_task(const FusedOperation &fused, const std::vector<Shape> &shapes) {

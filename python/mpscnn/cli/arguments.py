@@ -68,6 +68,13 @@ ThreadsOption = Annotated[
         show_default=False,
     ),
 ]
+FastMatmulOption = Annotated[
+    bool,
+    typer.Option(
+        "--fast-matmul",
+        help="Fewer multiplications in large pointwise convolutions (CPU, float32): less exact.",
+    ),
+]
 InflightOption = Annotated[
     int, typer.Option(min=1, max=32, metavar="N", help="Photos or images under way at once.")
 ]

@@ -6,14 +6,18 @@ import dataclasses
 import json
 
 from mpscnn import _core
-from mpscnn.cli.arguments import JsonOption, ModelArgument, ThreadsOption
+from mpscnn.cli.arguments import FastMatmulOption, JsonOption, ModelArgument, ThreadsOption
 from mpscnn.cli.info import SizeOption, check_size
 from mpscnn.model import model_path
 from mpscnn.network import Network
 
 
 def explain(
-    model: ModelArgument, threads: ThreadsOption = None, size: SizeOption = None, as_json: JsonOption = False
+    model: ModelArgument,
+    threads: ThreadsOption = None,
+    size: SizeOption = None,
+    fast_matmul: FastMatmulOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show how the CPU engine computes each layer of a model, and why.
 
@@ -26,6 +30,6 @@ def explain(
     network = Network.from_graph(_core.Model.load(str(model_path(model))).graph())
     check_size(network, size)
     shapes = [(1, *size, tensor.shape[-1]) if size else () for tensor in network.inputs]
-    program = network.compile(device="cpu", precision="float32")
+    program = network.compile(device="cpu", precision="float32", fast_matmul=fast_matmul)
     explained = program.explain(*(shape for shape in shapes if shape), threads=threads or "auto")
     print(json.dumps(dataclasses.asdict(explained)) if as_json else explained)
