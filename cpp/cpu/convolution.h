@@ -11,20 +11,28 @@
 namespace mpscnn::cpu {
 namespace {
 
+/// Whether Winograd's and the fast product are there: few processors without fused multiply-adds are left to
+/// gain by them.
+template <class V> inline constexpr bool has_fewer_products = V::fused_multiply_add && !has_bfloat16<V>;
+
 template <class V> std::size_t convolution_packed_size(const ConvolutionShape &shape) {
-    if (shape.winograd) return winograd_packed_size<V>(shape);
-    if (shape.fast) return fast_packed_size(shape);
+    if constexpr (has_fewer_products<V>) {
+        if (shape.winograd) return winograd_packed_size<V>(shape);
+        if (shape.fast) return fast_packed_size(shape);
+    }
     return shape.depthwise ? depthwise_packed_size<V>(shape) : gemm_packed_size<V>(shape);
 }
 
 template <class V> void convolution_pack(const ConvolutionShape &shape, const float *weights, float *packed) {
-    if (shape.winograd) return winograd_pack<V>(shape, weights, packed);
-    if (shape.fast) return fast_pack<V>(shape, weights, packed);
+    if constexpr (has_fewer_products<V>) {
+        if (shape.winograd) return winograd_pack<V>(shape, weights, packed);
+        if (shape.fast) return fast_pack<V>(shape, weights, packed);
+    }
     shape.depthwise ? depthwise_pack<V>(shape, weights, packed) : gemm_pack<V>(shape, weights, packed);
 }
 
 template <class V> Work convolution_work(const ConvolutionTask &task, int threads) {
-    if constexpr (!has_bfloat16<V>) {
+    if constexpr (has_fewer_products<V>) {
         if (task.packed->winograd) return winograd_work<V>(task, threads);
         if (task.packed->fast) return fast_work<V>(task, threads);
     }
@@ -34,7 +42,7 @@ template <class V> Work convolution_work(const ConvolutionTask &task, int thread
 template <class V>
 void convolution_run(const ConvolutionTask &task, int threads, std::int64_t begin, std::int64_t end,
                      std::byte *scratch) {
-    if constexpr (!has_bfloat16<V>) {
+    if constexpr (has_fewer_products<V>) {
         if (task.packed->winograd) return winograd_run<V>(task, threads, begin, end, scratch);
         if (task.packed->fast) return fast_run<V>(task, threads, begin, end, scratch);
     }

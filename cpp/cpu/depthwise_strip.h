@@ -63,18 +63,19 @@ template <class V> struct DepthwiseOutput {
 /// weights. The matrix product's block tells instruction sets with 32 registers from those with 16.
 template <class V> inline constexpr int depthwise_strip_columns = V::gemm_rows * V::gemm_vectors > 16 ? 7 : 4;
 
-/// Whether there are kernels for strips of so many columns. Of wide ones some do without.
+/// Whether there are kernels for strips of so many columns: with wide ones 7, 4, 2 and 1.
 template <class V> constexpr bool has_strip_columns(std::int64_t columns) {
-    return depthwise_strip_columns<V> == 4 || (columns != 3 && columns != 6);
+    return depthwise_strip_columns<V> == 4 || columns == 7 || columns == 4 || columns == 2 || columns == 1;
 }
 
 /// Columns of the next strip where `left` are left: few strips, of similar sizes.
 template <class V> inline std::int64_t next_strip_columns(std::int64_t left) {
     constexpr std::int64_t most = depthwise_strip_columns<V>;
-    if (left >= 3 * most) return most; // spares the divisions
-    const std::int64_t even = divide_up(left, divide_up(left, most));
-    if (has_strip_columns<V>(even)) return even;
-    return even < left ? even + 1 : even - 1;
+    if (left >= 3 * most) return most;                             // spares the divisions
+    std::int64_t columns = divide_up(left, divide_up(left, most)); // strips of one size
+    while (columns < left && columns < most && !has_strip_columns<V>(columns)) ++columns;
+    while (!has_strip_columns<V>(columns)) --columns;
+    return columns;
 }
 
 /// Whether windows of 5x5, and the usual padding of 3x3 ones, do with the kernels for any: those of their own

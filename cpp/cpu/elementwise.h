@@ -213,7 +213,7 @@ void affine_run(const AffineTask &task, int threads, std::int64_t begin, std::in
     View to = task.destination;
     Epilogue epilogue = task.epilogue;
     ConstView residual;
-    if (!task.scale && !task.shift) merge_rows(to, epilogue, residual, source);
+    if (!task.scale) merge_rows(to, epilogue, residual, source);
     const auto run = [&](auto function) {
         for_each_vector<V>(
             to, epilogue, split, begin, end, [&](std::int64_t image, std::int64_t y, std::int64_t x) {
@@ -222,14 +222,10 @@ void affine_run(const AffineTask &task, int threads, std::int64_t begin, std::in
     };
     using reg = typename V::reg;
     const float *scale = task.scale, *shift = task.shift;
-    if (scale && shift)
+    if (scale)
         run([=](reg x, std::int64_t channel) {
             return V::fma(x, V::load(scale + channel), V::load(shift + channel));
         });
-    else if (scale)
-        run([=](reg x, std::int64_t channel) { return V::mul(x, V::load(scale + channel)); });
-    else if (shift)
-        run([=](reg x, std::int64_t channel) { return V::add(x, V::load(shift + channel)); });
     else if (epilogue.activation.kind == Activation::Kind::prelu) {
         // Here rather than in the epilogue, which looks up an activation's kind for every four vectors.
         const float *slopes = epilogue.activation.slopes;

@@ -39,10 +39,10 @@ std::string difference(const Shape &expected, const Shape &given) {
 }
 
 void require_fast_matmul(const BackendChoice &choice) {
-    const std::string backend = choice.backend->name();
     if (!choice.backend->has_fast_matmul())
-        fail(ErrorKind::unsupported, "fast_matmul: it is of the CPU engine, not of device " +
-                                         quoted(backend) + "; leave it out or ask for device \"cpu\"");
+        fail(ErrorKind::unsupported,
+             "fast_matmul: it is of the CPU engine on processors with fused multiply-adds, not of device " +
+                 quoted(choice.backend->name()) + " (" + choice.backend->device_name() + "); leave it out");
     if (choice.precision != Precision::float32)
         fail(ErrorKind::unsupported,
              std::string("fast_matmul: it is of float32 precision, whose rounding errors it enlarges, got ") +

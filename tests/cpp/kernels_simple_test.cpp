@@ -168,8 +168,7 @@ TEST(scales_and_shifts_agree_with_double) {
         std::generate_n(scale.data(), scale.size(), [&] { return uniform(random); });
         std::generate_n(shift.data(), shift.size(), [&] { return uniform(random); });
         AffineTask task{source.view, destination.view, nullptr, nullptr, epilogue.epilogue};
-        if (random() % 2) task.scale = scale.data();
-        if (random() % 2) task.shift = shift.data();
+        if (random() % 2) task.scale = scale.data(), task.shift = shift.data();
         check_task(random, table, "scale and shift", task, destination,
                    [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {
                        const double factor = task.scale ? task.scale[channel] : 1.0f;

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 import mpscnn
+
+BASELINE = mpscnn.build_config()["instruction_set"] == "baseline"
+pytestmark = pytest.mark.skipif(BASELINE, reason="baseline: processors without fused multiply-adds have none")
 
 
 def pointwise(
@@ -104,3 +112,16 @@ def test_explain_says_which_layers() -> None:
     step = program.explain(threads=1).steps[0]
     assert step.layers == ("conv",)
     assert "fast_matmul" in step.reason
+
+
+def test_processors_without_fused_multiply_adds_refuse_it() -> None:
+    if platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip(f"every {platform.machine()} processor has them")
+    program = (
+        "import mpscnn; n = mpscnn.Network(input=(4, 4, 3)); n.output(n.conv2d(n.input, 4, 1));"
+        "n.initialize_weights(); n.compile(device='cpu', fast_matmul=True)"
+    )
+    environment = os.environ | {"MPSCNN_CPU": "baseline"}
+    ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert "UnsupportedError: fast_matmul: it is of the CPU engine on processors with fused" in ran.stderr

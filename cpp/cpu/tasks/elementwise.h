@@ -4,7 +4,7 @@
 
 namespace mpscnn::cpu {
 
-/// destination = epilogue(source * scale + shift), scale and shift per channel (null: 1 and 0). Serves
+/// destination = epilogue(source * scale + shift), scale and shift per channel (both null: 1 and 0). Serves
 /// neurons that stand alone, batch normalization that could not be folded, copies with other strides,
 /// rounding.
 struct AffineTask {
