@@ -1,6 +1,7 @@
 #include "cpu/cpu_executor.h"
 
 #include <algorithm>
+#include <atomic>
 #include <optional>
 
 #include "core/platform.h"
@@ -15,6 +16,14 @@ namespace mpscnn::cpu {
 using engine::TensorView;
 
 namespace {
+
+/// Tells what a chain left in scratch from what any other did: in the whole process, since one session's
+/// memory becomes another's. No small number, which other kernels' scratch might hold.
+std::uint64_t number_of_chain_run() {
+    constexpr std::uint64_t step = 0x9e3779b97f4a7c15;
+    static std::atomic<std::uint64_t> last{0};
+    return last.fetch_add(step, std::memory_order_relaxed) + step;
+}
 
 /// Below this many elements for each thread, copying is not worth waking another one.
 constexpr std::int64_t copied_at_once = 16 * 1024;
@@ -194,8 +203,7 @@ template <class Watch> void CpuExecutor::run_step(const CpuPlan &plan, const Ste
     std::visit(
         [&]<class TaskType>(const TaskType &) {
             BoundTask<TaskType> bound(step, plan.storages(), bindings_);
-            if constexpr (std::is_same_v<TaskType, ChainTask>)
-                bound.task.run = chains_run_ += 0x9e3779b97f4a7c15;
+            if constexpr (std::is_same_v<TaskType, ChainTask>) bound.task.run = number_of_chain_run();
             const Kernel<TaskType> &kernel = plan.network().kernels->kernel(bound.task);
             const int threads = pool_->threads();
             const Work work = kernel.work(bound.task, threads);

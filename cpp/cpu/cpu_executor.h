@@ -58,7 +58,6 @@ private:
     bool check_finite_;
     AlignedBuffer<std::byte> arena_, scratch_;
     std::size_t worker_scratch_ = 0; ///< bytes for each thread
-    std::uint64_t chains_run_ = 0;   ///< tells what one left in scratch from what another did
     std::vector<Binding> bindings_;  ///< of the storages, for the run under way
 };
 

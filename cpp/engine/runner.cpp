@@ -83,6 +83,7 @@ struct Runner::Crew {
     std::vector<std::unique_ptr<FrameSession>> sessions; ///< one for each worker
     std::vector<std::thread> workers;
     std::thread deliverer;
+    std::once_flag delivered;     ///< the deliverer's end was waited for
     std::shared_ptr<Crew> itself; ///< of one that must never be destroyed
 
     std::mutex mutex; ///< of everything below
@@ -228,14 +229,21 @@ struct Runner::Crew {
         }
     }
 
+    /// Waits for the deliverer of a closed crew, which has handed out everything.
+    void join_deliverer() {
+        std::call_once(delivered, [&] {
+            if (deliverer.joinable()) deliverer.join();
+        });
+    }
+
     /// Closes and ends the threads; what was submitted is still run and handed out.
     void finish() {
         close(false);
         for (std::thread &worker : workers) worker.join();
         if (in_delivery())
             deliverer.detach(); // it hands out the rest, which keeps the crew
-        else if (deliverer.joinable())
-            deliverer.join();
+        else
+            join_deliverer();
     }
 };
 
@@ -300,6 +308,9 @@ void Runner::wait() {
     Crew::Lock lock(crew_->mutex);
     if (crew_->in_delivery()) fail(ErrorKind::state, "the handler of a frame cannot wait for its own runner");
     crew_->idle.wait(lock, [&] { return crew_->journeys.empty() && !crew_->delivering; });
+    const bool closed = crew_->closed;
+    lock.unlock();
+    if (closed) crew_->join_deliverer(); // what its handlers left behind, it lets go when it ends
 }
 
 int Runner::sessions() const { return crew_->division.sessions; }

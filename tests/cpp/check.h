@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdio>
 #include <exception>
 #include <string_view>
@@ -17,7 +18,7 @@ struct Test {
 };
 
 inline std::vector<Test> tests;
-inline int checks = 0, failures = 0; // of the test that is running
+inline std::atomic<int> checks = 0, failures = 0; // of the test that is running, whose threads may check too
 inline const char *skip_reason = nullptr;
 
 inline bool add(const char *name, void (*run)()) {
@@ -74,7 +75,9 @@ int main() {
         if (check::skip_reason) std::printf("SKIPPED %s: %s\n", test.name, check::skip_reason);
         const bool judged = check::checks > 0 || check::skip_reason;
         const bool passed = check::failures == 0 && judged;
-        if (!passed) std::printf("FAILED %s (%d of %d checks)\n", test.name, check::failures, check::checks);
+        if (!passed)
+            std::printf("FAILED %s (%d of %d checks)\n", test.name, check::failures.load(),
+                        check::checks.load());
         failed += passed ? 0 : 1;
         skipped += passed && check::skip_reason ? 1 : 0;
     }
