@@ -75,8 +75,9 @@ function(mpscnn_add_kernels objects names)
         target_compile_definitions(${library} PRIVATE MPSCNN_SET=${set} "MPSCNN_SIMD_HEADER=\"cpu/simd_${set}.h\"")
         # -O3 in debug builds too: unoptimised kernels would make every test wait.
         target_compile_options(${library} PRIVATE -O3 ${flags_${set}})
-        # Nothing is thrown in a kernel or through one; debuggers and sanitizers read the tables of other builds.
-        if(NOT MPSCNN_SANITIZE)
+        # Nothing is thrown in a kernel or through one; debuggers and sanitizers read the tables of other builds. Clang
+        # refuses headers that throw then.
+        if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND NOT MPSCNN_SANITIZE)
             target_compile_options(${library} PRIVATE
                 "$<$<CONFIG:Release>:-fno-exceptions;-fno-unwind-tables;-fno-asynchronous-unwind-tables>")
         endif()
