@@ -61,7 +61,7 @@ class Detections(Sequence[Detection]):
     reason: str
     milliseconds: float
     photo: Any = field(default=None, compare=False)
-    """The photo as it was given, for `show` and notebooks."""
+    """The photo as it was given, for `show` and notebooks; None of results that a `Runner` gives."""
 
     @overload
     def __getitem__(self, index: int) -> Detection: ...
@@ -83,12 +83,13 @@ class Detections(Sequence[Detection]):
             photo: the one that was looked at, see `mpscnn.photo.open_photo`; None: as it was given to the model.
 
         Raises:
-            ShapeError: the photo has another size. ImageError: it cannot be read any more.
+            ShapeError: the photo has another size. ImageError: it cannot be read any more, or the result keeps none and
+                none is given.
         """
         from mpscnn.box_drawing import with_boxes
-        from mpscnn.visualize import upright_picture
+        from mpscnn.visualize import result_picture
 
-        picture = upright_picture(self.photo if photo is None else photo)
+        picture = result_picture(photo, self.photo)
         if picture.size != self.photo_size:
             raise ShapeError(
                 f"the photo has {picture.width} x {picture.height} pixels, its detections are for "
@@ -98,9 +99,9 @@ class Detections(Sequence[Detection]):
             picture, [(entry.box, f"{entry.label} {entry.score:.0%}", entry.index) for entry in self]
         )
 
-    def show(self) -> None:
-        """Opens `draw()` in the system's picture viewer."""
-        self.draw().show()
+    def show(self, photo: Any = None) -> None:
+        """Opens `draw(photo)` in the system's picture viewer."""
+        self.draw(photo).show()
 
     def __repr__(self) -> str:
         shown = (

@@ -61,19 +61,19 @@ class Classification(Sequence[Prediction]):
             count: at most so many classes.
 
         Raises:
-            ImageError: the photo cannot be read any more.
+            ImageError: the photo cannot be read any more, or the result keeps none and none is given.
         """
-        from mpscnn.visualize import upright_picture, with_bars
+        from mpscnn.visualize import result_picture, with_bars
 
-        picture = upright_picture(self.photo if photo is None else photo)
+        picture = result_picture(photo, self.photo)
         best = self.top(count)
         return with_bars(
             picture, [(f"{entry.label} {entry.probability:.1%}", entry.probability) for entry in best]
         )
 
-    def show(self) -> None:
-        """Opens `draw()` in the system's picture viewer."""
-        self.draw().show()
+    def show(self, photo: Any = None) -> None:
+        """Opens `draw(photo)` in the system's picture viewer."""
+        self.draw(photo).show()
 
     def __repr__(self) -> str:
         best = ", ".join(f"{entry.label} {entry.probability:.1%}" for entry in self.top(3))

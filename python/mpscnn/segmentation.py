@@ -46,7 +46,7 @@ class Segmentation:
     scores: NDArray[np.float32] | None = None
     """(height, width, classes) as the network gives them, where asked for; NaN where the label is `UNSEEN`."""
     photo: Any = None
-    """The photo as it was given, for `draw` and notebooks."""
+    """The photo as it was given, for `draw` and notebooks; None of results that a `Runner` gives."""
 
     @property
     def areas(self) -> list[Area]:

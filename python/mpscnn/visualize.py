@@ -51,6 +51,14 @@ def upright_picture(photo: Any) -> PillowImage.Image:
     return picture
 
 
+def result_picture(given: Any, kept: Any) -> PillowImage.Image:
+    """`upright_picture` of what a result is drawn on: the photo given, else the one that the result keeps."""
+    photo = kept if given is None else given
+    if photo is None:
+        raise ImageError("the result does not keep its photo, as those of a Runner; give it: draw(photo)")
+    return upright_picture(photo)
+
+
 def _eight_bits(photo: Photo) -> NDArray[np.uint8]:
     pixels = photo.pixels[:, :, 0] if photo.pixels.ndim == 3 and photo.pixels.shape[2] == 1 else photo.pixels
     if pixels.dtype == np.uint16:

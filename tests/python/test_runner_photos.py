@@ -10,6 +10,7 @@ import numpy as np
 import photo_models
 import pytest
 from command_line import save_colour_model, save_photo
+from PIL import Image
 
 import mpscnn
 
@@ -43,6 +44,28 @@ def model(tmp_path: Path) -> mpscnn.Model:
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
     return [save_photo(tmp_path / f"{i}.png", color, size) for i, (color, size) in enumerate(PHOTOS)]
+
+
+@pytest.mark.parametrize("task", ["classification", "detection"])
+def test_results_are_drawn_on_the_photo_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr(Image.Image, "show", lambda picture: shown.append(np.asarray(picture)))
+    model, photo = photo_models.load(tmp_path, task), photo_models.photos(1)[0]
+    with mpscnn.Runner(model) as runner:
+        result = runner.submit(photo).result()
+    page = result._repr_html_()
+    assert "<img" not in page
+    assert "the result does not keep its photo" in page
+    assert "<table>" in page
+    with pytest.raises(mpscnn.ImageError, match=r"does not keep its photo, .* give it: draw\(photo\)"):
+        result.draw()
+    expected = model.predict(photo)
+    result.show(photo)
+    expected.show()
+    np.testing.assert_array_equal(shown[0], np.asarray(expected.draw()))
+    np.testing.assert_array_equal(shown[1], shown[0])
 
 
 def test_a_photo_that_cannot_be_read_fails_alone(
