@@ -109,16 +109,16 @@ private:
     }
     template <class Number, std::size_t size>
     static void read(const JsonView &json, First<Number, size> &first) {
-        if (json.size() != first.count)
-            json.refuse("has " + std::to_string(json.size()) + " numbers, expected " +
-                        std::to_string(first.count));
+        const std::size_t given = json.array().size();
+        if (given != first.count)
+            json.refuse("has " + std::to_string(given) + " numbers, expected " + std::to_string(first.count));
         for (std::size_t i = 0; i < first.count; ++i) first.numbers[i] = json.at(i).get<Number>();
     }
     template <class T>
         requires(!std::is_arithmetic_v<T>)
     static void read(const JsonView &json, std::vector<T> &values) {
         values.clear();
-        for (std::size_t i = 0; i < json.size(); ++i) read(json.at(i), values.emplace_back());
+        for (std::size_t i = 0; i < json.array().size(); ++i) read(json.at(i), values.emplace_back());
     }
 
     const JsonView &object_;

@@ -11,8 +11,8 @@ from functools import partial
 from types import TracebackType
 
 from mpscnn import _core
+from mpscnn.arguments import require_text
 from mpscnn.errors import Error, ParameterError, StateError
-from mpscnn.layer_arguments import require_text
 from mpscnn.program import thread_count
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
+from mpscnn.arguments import as_json, is_finite_number, pair, whole_number
 from mpscnn.arrays import as_array
 from mpscnn.detection import Box, Detection
 from mpscnn.errors import ParameterError, ShapeError
@@ -32,10 +33,16 @@ class DetectionHead:
         return Detector(self.settings, input_size, anchors=self.anchors)
 
     def __repr__(self) -> str:
-        about = [f"anchors {self.settings['anchors']['rule']}"]
-        for kind in ("boxes", "scores"):
-            about.append(f"{kind} {self.settings.get(kind, {}).get('output', kind)!r}")
-        return f"<DetectionHead: {', '.join(about)}>"
+        described = [
+            f"{kind} {_entry(self.settings, kind, 'output', kind)!r}" for kind in ("boxes", "scores")
+        ]
+        return f"<DetectionHead: anchors {_entry(self.settings, 'anchors', 'rule', '?')}, {', '.join(described)}>"
+
+
+def _entry(settings: Mapping[str, Any], group: str, key: str, default: str) -> object:
+    """One of the settings, which nobody has checked yet."""
+    entries = settings.get(group)
+    return entries.get(key, default) if isinstance(entries, Mapping) else default
 
 
 class Detector:
@@ -57,7 +64,8 @@ class Detector:
         self, settings: Mapping[str, Any], input_size: tuple[int, int], *, anchors: Any = None
     ) -> None:
         stored = None if anchors is None else np.ascontiguousarray(anchors, np.float32)
-        self._core = _core.Detector(_as_json(settings), *input_size, stored)
+        height, width = pair("input_size", input_size)
+        self._core = _core.Detector(as_json("detection", settings), height, width, stored)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -122,11 +130,10 @@ def limits(score: float | None, iou: float | None, most: int | None) -> tuple[fl
     for name, value in (("score", score), ("iou", iou)):
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 < value <= 1.0:
+        if not is_finite_number(value) or not 0.0 < value <= 1.0:
             raise ParameterError(f"{name} must be above 0 and at most 1, got {value!r}")
-    if most is not None and (isinstance(most, bool) or not isinstance(most, int) or not 1 <= most < 2**31):
-        raise ParameterError(f"most must be a number of at least 1, got {most!r}")
-    return float(score or 0.0), float(iou or 0.0), most or 0
+    count = 0 if most is None else whole_number("most", most, most=2**31 - 1)
+    return float(score or 0.0), float(iou or 0.0), count
 
 
 def _table(name: str, values: Any) -> NDArray[np.float32]:
@@ -139,10 +146,3 @@ def _table(name: str, values: Any) -> NDArray[np.float32]:
     if array.ndim != 2:
         raise ShapeError(f"{name}: expected (boxes, columns) of one image, got {array.shape}")
     return array
-
-
-def _as_json(settings: Mapping[str, Any]) -> str:
-    try:
-        return json.dumps(dict(settings), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ParameterError(f"detection settings: {error}") from error

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
+from mpscnn.arguments import whole_numbers
 from mpscnn.arrays import as_array
 from mpscnn.errors import ParameterError, ShapeError
-from mpscnn.layer_arguments import whole_numbers
 
 if TYPE_CHECKING:
     from mpscnn.commands import CommandBuffer

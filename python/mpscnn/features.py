@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
+from mpscnn.arguments import as_json
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.network import Network
 from mpscnn.photo import open_photo
@@ -134,7 +134,7 @@ class FeatureExtractor:
                 f"network {self.network.name!r}: the model file does not say how a photo becomes its input; give "
                 "floats (n, height, width, channels)"
             )
-        return json.dumps(dict(self.preprocess))
+        return as_json("preprocess", self.preprocess)
 
     def _photo_extents(self) -> tuple[int, int, int]:
         """(height, width, channels) of the input that a photo becomes. Raises ShapeError where they are free."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from mpscnn.arguments import IntPair, pair
 from mpscnn.errors import ParameterError
 
-IntPair = int | tuple[int, int]
 PaddingArgument = str | int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
 Activation = str | Mapping[str, Any] | None
 
@@ -32,68 +30,6 @@ _ACTIVATIONS: dict[str, dict[str, Any]] = {
     "exponential": {"kind": "exponential", "a": 1.0, "b": 0.0, "c": -1.0},
     "logarithm": {"kind": "logarithm", "a": 1.0, "b": 0.0, "c": -1.0},
 }
-
-
-def is_finite_number(value: object) -> bool:
-    """Whether it is a real number, and neither infinite nor NaN."""
-    return (
-        isinstance(value, (int, float, np.integer, np.floating))
-        and not isinstance(value, bool)
-        and bool(np.isfinite(value))
-    )
-
-
-def as_json(owner: str, attributes: Mapping[str, Any]) -> str:
-    """Parameters as the core reads them, which knows no infinities: ParameterError "<owner>: ... must be finite"."""
-
-    def refuse_infinite(name: str, value: object) -> None:
-        if isinstance(value, (float, np.floating)) and not is_finite_number(value):
-            raise ParameterError(f"{owner}: {name} must be finite, got {value}")
-        for one in value if isinstance(value, (list, tuple)) else ():
-            refuse_infinite(name, one)
-
-    def plain_number(value: object) -> object:
-        """numpy's numbers are as good as Python's."""
-        if isinstance(value, np.generic):
-            return value.item()
-        raise ParameterError(f"{owner}: expected a number, got {type(value).__name__}")
-
-    for name, value in attributes.items():
-        refuse_infinite(name, value)
-    return json.dumps(dict(attributes), default=plain_number)
-
-
-def pair(what: str, value: IntPair) -> tuple[int, int]:
-    """(vertical, horizontal) from one number or two."""
-    parts = value if isinstance(value, (tuple, list)) else (value, value)
-    whole = all(isinstance(part, (int, np.integer)) and not isinstance(part, bool) for part in parts)
-    if len(parts) == 2 and whole:
-        return int(parts[0]), int(parts[1])
-    raise ParameterError(f"{what} must be a whole number or (vertical, horizontal), got {value!r}")
-
-
-def whole_numbers(what: str, values: Sequence[object]) -> list[int]:
-    """A shape as Python's integers."""
-    if isinstance(values, (Sequence, np.ndarray)) and not isinstance(values, str):
-        whole = [isinstance(one, (int, np.integer)) and not isinstance(one, bool) for one in values]
-        if all(whole):
-            return [operator.index(one) for one in values]  # type: ignore[arg-type]
-    raise ParameterError(f"{what} must be whole numbers, got {values!r}")
-
-
-def require_text(what: str, value: object) -> str:
-    """The value, where it is text."""
-    if isinstance(value, str):
-        return value
-    raise ParameterError(f"{what} must be a name, got {value!r}")
-
-
-def result_size(what: str, value: IntPair) -> tuple[int, int]:
-    """(height, width) of a result from one number or two."""
-    height, width = pair(what, value)
-    if height < 1 or width < 1:
-        raise ParameterError(f"{what} must be at least 1, got {value!r}")
-    return height, width
 
 
 def activation_attributes(activation: Activation) -> dict[str, Any] | None:

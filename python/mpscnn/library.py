@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mpscnn import _core
+from mpscnn.arguments import IntPair, as_json, result_size, whole_number
 from mpscnn.errors import ParameterError
 from mpscnn.photo import open_photo
 
@@ -66,23 +67,24 @@ def operations() -> list[dict[str, Any]]:
 
 
 def preprocess(
-    photo: Any, size: tuple[int, int], settings: str | Mapping[str, Any] = "tensorflow", *, channels: int = 3
+    photo: Any, size: IntPair, settings: str | Mapping[str, Any] = "tensorflow", *, channels: int = 3
 ) -> NDArray[np.float32]:
     """A photo as a network's input: (1, height, width, channels) float32.
 
     Args:
         photo: path, bytes, Pillow image or array, see `mpscnn.photo.open_photo`.
-        size: (height, width) of the result.
+        size: (height, width) of the result, or one number for both.
         settings: "tensorflow" (-1 to 1), "caffe", "torch", "unit" (0 to 1), "none" (0 to 255), "mnist" (a
             digit, as MNIST's; one channel), or a mapping as in docs/preprocessing.md.
         channels: 3, or 1 for gray.
 
     Raises:
-        ImageError: the photo cannot be read. ParameterError: settings that are not allowed; with "mnist" also a photo
-            without a digit.
+        ImageError: the photo cannot be read. ParameterError: a size or settings that are not allowed; with "mnist" also
+            a photo without a digit. ShapeError: a side of more than 16,384.
     """
+    height, width = result_size("size", size)
+    text = as_json("preprocess", settings)
     opened = open_photo(photo)
-    output = np.empty((1, *size, channels), np.float32)
-    text = json.dumps(settings if isinstance(settings, str) else dict(settings))
+    output = np.empty((1, height, width, whole_number("channels", channels)), np.float32)
     _core.preprocess(opened.core, text, output[0])
     return output

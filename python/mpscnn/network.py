@@ -8,14 +8,9 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
+from mpscnn.arguments import as_json, require_text, whole_numbers
 from mpscnn.errors import ParameterError
-from mpscnn.layer_arguments import (
-    Activation,
-    activation_attributes,
-    as_json,
-    require_text,
-    whole_numbers,
-)
+from mpscnn.layer_arguments import Activation, activation_attributes
 from mpscnn.layers.arithmetic import ArithmeticLayers
 from mpscnn.layers.binary_convolution import BinaryConvolutionLayers
 from mpscnn.layers.concatenation import ConcatenationLayers
@@ -88,8 +83,26 @@ class Network(
         named = input if isinstance(input, Mapping) else {"image" if len(input) == 3 else "input": input}
         self.inputs = [self._add_input(key, shape) for key, shape in named.items()]
         self.outputs: list[Tensor] = []
-        self.detection: DetectionHead | None = None
+        self._detection: DetectionHead | None = None
         self._names_used: dict[str, int] = {}
+
+    @property
+    def detection(self) -> DetectionHead | None:
+        """How the outputs become boxes; None: the network is no detector. Settings (docs/detection.md) can be assigned.
+
+        Raises ParameterError for what is neither a `DetectionHead`, a mapping nor None.
+        """
+        return self._detection
+
+    @detection.setter
+    def detection(self, head: DetectionHead | Mapping[str, Any] | None) -> None:
+        from mpscnn.detector import DetectionHead
+
+        if head is not None and not isinstance(head, (DetectionHead, Mapping)):
+            raise ParameterError(
+                f"network {self.name!r}: detection must be a DetectionHead or settings, got {head!r}"
+            )
+        self._detection = DetectionHead(head) if isinstance(head, Mapping) else head
 
     @classmethod
     def from_graph(cls, graph: _core.Graph) -> Network:
@@ -98,7 +111,7 @@ class Network(
         description = json.loads(graph.to_json())
         network.graph = graph
         network.name = description["name"]
-        network.detection = None
+        network._detection = None
         network._names_used = {}
         input_names = [entry["name"] for entry in description["inputs"]]
         names = input_names + [entry["name"] for entry in description["nodes"]]

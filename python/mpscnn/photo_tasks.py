@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mpscnn import _core
+from mpscnn.arguments import whole_number
 from mpscnn.detection import Box, Detection, Detections
 from mpscnn.detector import limits
-from mpscnn.errors import ParameterError
 from mpscnn.results import Classification, Prediction
 from mpscnn.segmentation import Segmentation
 
@@ -40,9 +40,7 @@ class PhotoTask(Generic[Result]):
 
 def classifying(model: Model, *, top: int | None = None) -> PhotoTask[Classification]:
     """`Model.classify`."""
-    if top is not None and (isinstance(top, bool) or not isinstance(top, int) or top < 1):
-        raise ParameterError(f"top must be a number of at least 1, got {top!r}")
-    core, count = model._core, top or 0
+    core, count = model._core, 0 if top is None else whole_number("top", top)
 
     def result(found: Any, _: Photo, milliseconds: float, shown: Any) -> Classification:
         predictions = tuple(Prediction(label, probability, index) for label, index, probability in found)

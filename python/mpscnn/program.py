@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
+from mpscnn.arguments import whole_number
 from mpscnn.arrays import as_input, check_output
 from mpscnn.errors import Error, ParameterError
 from mpscnn.explanation import Explanation, explanation, fixed_shape
@@ -63,9 +64,8 @@ class Program:
             inflight: requests of `Session.submit` that may be under way at once, 1 to 32; each has memory of its own
                 on a GPU. The CPU works on one at a time, whatever is given.
         """
-        if isinstance(inflight, bool) or not isinstance(inflight, int) or not 1 <= inflight <= 32:
-            raise ParameterError(f"inflight must be a number from 1 to 32, got {inflight!r}")
-        return Session(self, threads=thread_count(threads), check_finite=check_finite, inflight=inflight)
+        wanted = whole_number("inflight", inflight, most=32)
+        return Session(self, threads=thread_count(threads), check_finite=check_finite, inflight=wanted)
 
     def output_shapes(self, *input_shapes: Sequence[int]) -> list[tuple[int, ...]]:
         """Shapes of the outputs for inputs of these shapes (batch included). Raises ShapeError."""
@@ -214,12 +214,11 @@ class Session:
         Raises:
             As `run` does, and ParameterError for `runs`.
         """
-        if isinstance(runs, bool) or not isinstance(runs, int) or not 1 <= runs <= 100_000:
-            raise ParameterError(f"runs must be a number from 1 to 100000, got {runs!r}")
+        count = whole_number("runs", runs, most=100_000)
         from mpscnn.profile import Profile
 
         inputs, outputs = self.program._arrays(x, None)
-        description, trace = self._session.profile(inputs, outputs, runs)
+        description, trace = self._session.profile(inputs, outputs, count)
         return Profile._made(json.loads(description), json.loads(trace))
 
     def encode(
@@ -294,11 +293,9 @@ class Request:
 
 def thread_count(threads: int | str) -> int:
     """The core's number for a `threads` argument: 0 means automatic."""
-    if threads == "auto":
+    if isinstance(threads, str) and threads == "auto":
         return 0
-    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 1024:
-        raise ParameterError(f"threads must be 'auto' or a number from 1 to 1024, got {threads!r}")
-    return threads
+    return whole_number("threads", threads, most=1024, otherwise="'auto'")
 
 
 def _ports(entries: list[dict[str, Any]]) -> dict[str, tuple[int | None, ...]]:

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
+from mpscnn.arguments import is_finite_number, whole_number
 from mpscnn.errors import Error, ParameterError, StateError
 from mpscnn.frames import frames_of
 from mpscnn.ordered_results import OrderedResults
@@ -132,18 +133,21 @@ class Runner:
         max_wait: float = 0.0,
         check_finite: bool = False,
     ) -> None:
-        _require_count("inflight", inflight, 32)
-        _require_count("max_batch", max_batch, 1024)
-        if isinstance(max_wait, bool) or not isinstance(max_wait, (int, float)) or not 0 <= max_wait <= 1e6:
+        self.inflight = whole_number("inflight", inflight, most=32)
+        self.max_batch = whole_number("max_batch", max_batch, most=1024)
+        if not is_finite_number(max_wait) or not 0 <= max_wait <= 1e6:
             raise ParameterError(f"max_wait must be a number of seconds from 0 to 1e6, got {max_wait!r}")
         self._frames = frames_of(model)
         self.program: Program = self._frames.program
         self._core = _core.Runner(
-            self.program._program, inflight, thread_count(threads), max_batch, float(max_wait), check_finite
+            self.program._program,
+            self.inflight,
+            thread_count(threads),
+            self.max_batch,
+            float(max_wait),
+            check_finite,
         )
         described = json.loads(self._core.describe())
-        self.inflight = inflight
-        self.max_batch = max_batch
         self.sessions: int = described["sessions"]
         self.threads: int = described["threads"]
         self.places: int = described["places"]
@@ -288,11 +292,6 @@ class Runner:
 
 def _no_result(_: Any) -> None:
     """Of a frame that failed before it was run."""
-
-
-def _require_count(name: str, value: int, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise ParameterError(f"{name} must be a number from 1 to {most}, got {value!r}")
 
 
 _runners: weakref.WeakSet[Runner] = weakref.WeakSet()

@@ -108,13 +108,24 @@ def test_refused_settings(given: dict[str, Any], message: str) -> None:
 
 
 def test_settings_that_are_no_json() -> None:
-    with pytest.raises(mpscnn.ParameterError, match="detection settings"):
+    with pytest.raises(mpscnn.ParameterError, match="detection: version must be finite, got nan"):
         mpscnn.Detector({"version": float("nan")}, (300, 300))
+    with pytest.raises(mpscnn.ParameterError, match="detection: expected an object, got null"):
+        mpscnn.Detector(None, (300, 300))  # type: ignore[arg-type]
+
+
+def test_settings_may_hold_arrays() -> None:
+    variances = np.array([0.5, 0.5, 0.25, 0.25], np.float32)
+    described = mpscnn.Detector(settings(boxes={"variances": variances}), (300, 300)).settings
+    assert described["boxes"]["variances"] == variances.tolist()
 
 
 def test_refused_sizes_and_anchors() -> None:
     with pytest.raises(mpscnn.ParameterError, match="height x width is 0x300"):
         mpscnn.Detector(settings(), (0, 300))
+    for size in ((300.5, 300), (300, 300, 3), "300"):
+        with pytest.raises(mpscnn.ParameterError, match="input_size must be a whole number or"):
+            mpscnn.Detector(settings(), size)  # type: ignore[arg-type]
     stored = settings(anchors={"rule": "stored"})
     with pytest.raises(mpscnn.ParameterError, match="stored anchor 1 is not finite"):
         mpscnn.Detector(stored, (300, 300), anchors=[[0, 0, 1, 1], [0, np.inf, 1, 1]])

@@ -219,6 +219,23 @@ def with_settings(**members: Any) -> dict[str, Any]:
     return {**SETTINGS, **members}
 
 
+def test_settings_can_be_assigned(tmp_path: Path) -> None:
+    network = constant_network()
+    assert network.detection is not None
+    head, network.detection = network.detection, None
+    network.detection = dict(head.settings)
+    assert network.detection.settings == head.settings
+    assert repr(network.detection) == repr(head)
+    network.save(tmp_path / "m.safetensors", labels=LABELS, preprocess="unit")
+    assert mpscnn.load(tmp_path / "m.safetensors", device="cpu").task == "detection"
+    network.detection = {"boxes": 5}
+    assert repr(network.detection) == "<DetectionHead: anchors ?, boxes 'boxes', scores 'scores'>"
+    with pytest.raises(mpscnn.WeightsError, match="the key 'version' is missing"):
+        network.save(tmp_path / "m.safetensors")
+    with pytest.raises(mpscnn.ParameterError, match="detection must be a DetectionHead or settings, got 5"):
+        network.detection = 5  # type: ignore[assignment]
+
+
 def test_labels_of_another_number_are_refused(tmp_path: Path) -> None:
     refused(tmp_path, "mpscnn.detection: 3 labels for a detector of 2 classes", labels=["a", "b", "c"])
     background = with_settings(scores={"kind": "probability", "background": True})

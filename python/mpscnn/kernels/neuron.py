@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn.arguments import is_finite_number
 from mpscnn.errors import ParameterError
 from mpscnn.kernels.kernel import UnaryKernel
 from mpscnn.kernels.properties import Descriptor, Integer
-from mpscnn.layer_arguments import is_finite_number
 
 
 @dataclass

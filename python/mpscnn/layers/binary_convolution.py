@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mpscnn.layer_arguments import Activation, IntPair, PaddingArgument, window_attributes
+from mpscnn.arguments import IntPair
+from mpscnn.layer_arguments import Activation, PaddingArgument, window_attributes
 from mpscnn.layers.layer_maker import LayerMaker, Tensor
 
 

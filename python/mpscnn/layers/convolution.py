@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from mpscnn.arguments import IntPair
 from mpscnn.errors import ParameterError
-from mpscnn.layer_arguments import Activation, IntPair, PaddingArgument, window_attributes
+from mpscnn.layer_arguments import Activation, PaddingArgument, window_attributes
 from mpscnn.layers.layer_maker import LayerMaker, Tensor
 
 

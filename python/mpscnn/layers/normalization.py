@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from mpscnn.arguments import IntPair, pair
 from mpscnn.errors import ParameterError
-from mpscnn.layer_arguments import Activation, IntPair, pair
+from mpscnn.layer_arguments import Activation
 from mpscnn.layers.layer_maker import LayerMaker, Tensor
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn.arguments import pair
 from mpscnn.errors import ParameterError
-from mpscnn.layer_arguments import PaddingArgument, pair, window_attributes
+from mpscnn.layer_arguments import PaddingArgument, window_attributes
 from mpscnn.layers.layer_maker import LayerMaker, Tensor
 
 

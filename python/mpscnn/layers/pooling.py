@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mpscnn.layer_arguments import IntPair, PaddingArgument, pair, window_attributes
+from mpscnn.arguments import IntPair, pair
+from mpscnn.layer_arguments import PaddingArgument, window_attributes
 from mpscnn.layers.layer_maker import LayerMaker, Tensor
 
 

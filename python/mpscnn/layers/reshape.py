@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mpscnn.layer_arguments import whole_numbers
+from mpscnn.arguments import whole_numbers
 from mpscnn.layers.layer_maker import LayerMaker, Tensor
 
 

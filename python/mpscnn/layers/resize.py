@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mpscnn.arguments import IntPair, result_size
 from mpscnn.errors import ParameterError
-from mpscnn.layer_arguments import IntPair, result_size
 from mpscnn.layers.layer_maker import LayerMaker, Tensor
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from mpscnn.arguments import IntPair, pair, result_size
 from mpscnn.errors import ParameterError
-from mpscnn.layer_arguments import Activation, IntPair, PaddingArgument, pair, result_size, window_attributes
+from mpscnn.layer_arguments import Activation, PaddingArgument, window_attributes
 from mpscnn.layers.layer_maker import LayerMaker, Tensor
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mpscnn.arguments import whole_numbers
 from mpscnn.errors import ParameterError
-from mpscnn.layer_arguments import whole_numbers
 from mpscnn.layers.layer_maker import Tensor
 from mpscnn.models.mobilenet import (
     Size,

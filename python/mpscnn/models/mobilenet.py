@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Any
 
+from mpscnn.arguments import pair
 from mpscnn.errors import ParameterError
-from mpscnn.layer_arguments import pair
 from mpscnn.layers.layer_maker import Tensor
 from mpscnn.network import Network
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from mpscnn.arguments import whole_number
 from mpscnn.detector import DetectionHead
 from mpscnn.errors import ParameterError
 from mpscnn.layers.layer_maker import Tensor
@@ -150,10 +151,8 @@ def _with_heads(
     net: Network, maps: Sequence[Tensor], classes: int, score: str, depthwise: int, weights: Weights
 ) -> Network:
     """`depthwise`: size of the depthwise kernels before the heads; 1: there are none."""
-    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
-        raise ParameterError(f"classes must be a number of at least 1, got {classes!r}")
     head = ssd_head(score=score)
-    columns = {"box": 4, "score": classes + 1}
+    columns = {"box": 4, "score": whole_number("classes", classes) + 1}
     parts: dict[str, list[Any]] = {kind: [] for kind in columns}
     for number, x in enumerate(maps, start=1):
         shapes = _FIRST_SHAPES if number == 1 else len(_ASPECT_RATIOS) + 1

@@ -1,0 +1,107 @@
+"""What callers give, with Python's numbers or numpy's, as the core reads it."""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mpscnn.errors import ParameterError
+
+__all__ = [
+    "IntPair",
+    "as_json",
+    "is_finite_number",
+    "pair",
+    "require_text",
+    "result_size",
+    "whole_number",
+    "whole_numbers",
+]
+
+IntPair = int | tuple[int, int]
+
+
+def is_finite_number(value: object) -> bool:
+    """Whether it is a real number, and neither infinite nor NaN."""
+    return (
+        isinstance(value, (int, float, np.integer, np.floating))
+        and not isinstance(value, bool)
+        and bool(np.isfinite(value))
+    )
+
+
+def as_json(owner: str, settings: object) -> str:
+    """Settings, numpy's numbers and arrays among them, as text for the core, whose JSON knows no infinities.
+
+    Raises ParameterError, which begins with `owner` and the setting's name, for NaN, infinities and what is neither
+    number, text, sequence nor mapping.
+    """
+    return json.dumps(_plain(owner, "", settings), ensure_ascii=False)
+
+
+def _plain(owner: str, name: str, value: Any) -> Any:
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
+    if isinstance(value, float) and not is_finite_number(value):
+        raise ParameterError(f"{owner}: {name} must be finite, got {value}")
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_plain(owner, name, one) for one in value]
+    if isinstance(value, Mapping):
+        prefix = name and f"{name}."
+        return {str(key): _plain(owner, f"{prefix}{key}", one) for key, one in value.items()}
+    what = f"{owner}: {name}" if name else owner
+    raise ParameterError(f"{what}: expected numbers, names or a mapping, got {type(value).__name__}")
+
+
+def whole_number(
+    what: str, value: object, least: int = 1, most: int | None = None, *, otherwise: str = ""
+) -> int:
+    """The number as Python's, where it lies in its range.
+
+    `otherwise` is what the argument may be instead, for the message.
+    """
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if whole and value >= least and (most is None or value <= most):  # type: ignore[operator]
+        return operator.index(value)  # type: ignore[arg-type]
+    allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
+    choice = otherwise and f"{otherwise} or "
+    raise ParameterError(f"{what} must be {choice}a number {allowed}, got {value!r}")
+
+
+def whole_numbers(what: str, values: Sequence[object]) -> list[int]:
+    """A shape as Python's integers."""
+    if isinstance(values, (Sequence, np.ndarray)) and not isinstance(values, str):
+        whole = [isinstance(one, (int, np.integer)) and not isinstance(one, bool) for one in values]
+        if all(whole):
+            return [operator.index(one) for one in values]  # type: ignore[arg-type]
+    raise ParameterError(f"{what} must be whole numbers, got {values!r}")
+
+
+def pair(what: str, value: IntPair) -> tuple[int, int]:
+    """(vertical, horizontal) from one number or two."""
+    parts = value if isinstance(value, (tuple, list)) else (value, value)
+    whole = all(isinstance(part, (int, np.integer)) and not isinstance(part, bool) for part in parts)
+    if len(parts) == 2 and whole:
+        return int(parts[0]), int(parts[1])
+    raise ParameterError(f"{what} must be a whole number or (vertical, horizontal), got {value!r}")
+
+
+def result_size(what: str, value: IntPair) -> tuple[int, int]:
+    """(height, width) of a result from one number or two."""
+    height, width = pair(what, value)
+    if height < 1 or width < 1:
+        raise ParameterError(f"{what} must be at least 1, got {value!r}")
+    return height, width
+
+
+def require_text(what: str, value: object) -> str:
+    """The value, where it is text."""
+    if isinstance(value, str):
+        return value
+    raise ParameterError(f"{what} must be a name, got {value!r}")
