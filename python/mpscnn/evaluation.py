@@ -216,24 +216,27 @@ def _prepared(model: Model, samples: Iterable[Sample], preprocess: Mapping[str, 
 
 
 def class_of_folder(folder: Path, labels: Sequence[str]) -> int:
-    """The class whose photos a folder holds: by its label, whatever its case and separators, or by its number.
+    """The class whose photos a folder holds: by its label or one of its names, or by its number.
 
-    Raises ParameterError for a name that is no class, or the label of several.
+    A label like ImageNet's "goldfish, Carassius auratus" has several names. Case and separators do not matter.
+
+    Raises ParameterError for a name that is no class, or that of several.
     """
     wanted = _plain(folder.name)
     found = [index for index, label in enumerate(labels) if _plain(label) == wanted]
+    if not found:
+        found = [index for index, label in enumerate(labels) if wanted in map(_plain, label.split(","))]
     if not found and wanted.isdecimal() and int(wanted) < len(labels):
         found = [int(wanted)]
     if len(found) == 1:
         return found[0]
     if found:
         numbers = " and ".join(map(str, found))
-        raise ParameterError(
-            f"{folder}: the classes {numbers} are called {labels[found[0]]!r}; use their numbers"
-        )
+        raise ParameterError(f"{folder}: the classes {numbers} are called {folder.name!r}; use their numbers")
     from mpscnn.names import did_you_mean
 
-    hint = did_you_mean(folder.name, labels) or "."
+    names = list(dict.fromkeys(name.strip() for label in labels for name in (label, *label.split(","))))
+    hint = did_you_mean(folder.name, names) or "."
     raise ParameterError(
         f"{folder}: the model has no class {folder.name!r}{hint} Folders are named like "
         f"the model's labels or numbered 0 to {len(labels) - 1}"

@@ -147,18 +147,28 @@ def test_digits_of_idx_files_lie_where_they_belong(
 
 
 def test_folders_are_named_like_labels_or_numbers() -> None:
-    labels = ["background", "Egyptian cat", "crane", "crane", "7"]
+    labels = ["background", "Egyptian cat", "crane", "crane", "7", "goldfish, Carassius auratus", "hen, 3"]
     assert class_of_folder(Path("x/egyptian_cat"), labels) == 1
     assert class_of_folder(Path("x/7"), labels) == 4
-    assert class_of_folder(Path("x/3"), labels) == 3
+    assert class_of_folder(Path("x/4"), labels) == 4
+    assert class_of_folder(Path("x/goldfish"), labels) == 5
+    assert class_of_folder(Path("x/carassius_auratus"), labels) == 5
+    assert class_of_folder(Path("x/Goldfish, Carassius-auratus"), labels) == 5
+    assert class_of_folder(Path("x/3"), labels) == 6
     with pytest.raises(
         mpscnn.ParameterError, match="the classes 2 and 3 are called 'crane'; use their numbers"
     ):
         class_of_folder(Path("crane"), labels)
     with pytest.raises(mpscnn.ParameterError, match=r"no class 'background2'; did you mean 'background'"):
         class_of_folder(Path("background2"), labels)
-    with pytest.raises(mpscnn.ParameterError, match="numbered 0 to 4"):
-        class_of_folder(Path("5"), labels)
+    with pytest.raises(mpscnn.ParameterError, match=r"no class 'goldfisch'; did you mean 'goldfish'"):
+        class_of_folder(Path("goldfisch"), labels)
+    with pytest.raises(
+        mpscnn.ParameterError, match="the classes 0 and 1 are called 'cat'; use their numbers"
+    ):
+        class_of_folder(Path("cat"), ["cat, tabby", "cat, Egyptian cat"])
+    with pytest.raises(mpscnn.ParameterError, match="numbered 0 to 6"):
+        class_of_folder(Path("9"), labels)
 
 
 # ---- The command ---------------------------------------------------------------------------------------------

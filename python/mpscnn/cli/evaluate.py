@@ -58,9 +58,9 @@ def evaluate_classifier(
 ) -> None:
     """Measure how well a classifier names photos whose classes are known.
 
-    The folders in DIR are named like the model's labels, or by the numbers of its classes. Prints how often the
-    right class is the most probable (top-1) and among the five most probable (top-5), images per second
-    (decoding included), and which classes are taken for which others.
+    The folders in DIR are named like the model's labels (one of several names suffices), or by the numbers of
+    its classes. Prints how often the right class is the most probable (top-1) and among the five most probable
+    (top-5), images per second (decoding included), and which classes are taken for which others.
 
     Example: mpscnn evaluate photos/ --model mobilenet_v2 --output confusion.png
 
