@@ -142,13 +142,15 @@ Ink ink_of(const GrayPlane &photo) {
     const auto shorter = static_cast<std::size_t>(std::min(photo.width, photo.height));
     ink.contrast = quantile(values, values.size() - 1 - shorter * shorter / pixels_per_strongest);
 
-    const float needed = std::max(least_contrast, least_contrast_in_noise * ink.noise);
-    if (ink.contrast < needed)
+    if (ink.contrast < std::max(least_contrast, least_contrast_in_noise * ink.noise))
         fail(ErrorKind::parameter, "preprocess: fit 'digit': the photo of " + std::to_string(photo.width) +
                                        "x" + std::to_string(photo.height) +
                                        " pixels shows no digit: nothing stands out from its ground (by " +
                                        std::to_string(std::lround(ink.contrast)) + " of 255, at least " +
-                                       std::to_string(std::lround(needed)) + " are needed)");
+                                       std::to_string(std::lround(least_contrast)) + " and " +
+                                       std::to_string(std::lround(least_contrast_in_noise)) +
+                                       " times its noise of " + std::to_string(std::lround(ink.noise)) +
+                                       " are needed)");
     return ink;
 }
 

@@ -372,8 +372,10 @@ def _from_array(photo: Any, order: str | None = None) -> Photo:
             f"image or an array"
         )
     name = f"array {pixels.shape} {pixels.dtype}"
-    if pixels.ndim not in (2, 3) or 0 in pixels.shape:
+    if pixels.ndim not in (2, 3):
         raise ImageError(f"{name}: a photo has the shape (height, width) or (height, width, channels)")
+    if pixels.size == 0:
+        raise ImageError(f"{name}: has no pixels")
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     usual = _USUAL_ORDERS.get(channels, "")
     dtype = pixels.dtype.newbyteorder("=")

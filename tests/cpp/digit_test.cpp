@@ -148,7 +148,7 @@ TEST(photos_without_a_digit_are_refused) {
     };
     refused(ground(1, 1, 128.0f), "1x1 pixels shows no digit");
     refused(ground(300, 1, 255.0f), "nothing stands out");
-    refused(ground(50, 60, 0.0f), "by 0 of 255, at least 20");
+    refused(ground(50, 60, 0.0f), "by 0 of 255, at least 20 and 5 times its noise of 0 are needed");
     refused(seven_on(200, 300, 60, 80, 10, 200.0f, 190.0f), "by 10 of 255");
     GrayPlane noise = ground(200, 200, 128.0f);
     std::mt19937 random(1);

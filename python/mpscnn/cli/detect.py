@@ -33,7 +33,7 @@ def detect(
         float | None,
         typer.Option(
             max=1.0,
-            help="Leave out what is less probable, 0 to 1; default: as the model says.",
+            help="Leave out what is less probable, above 0 up to 1; default: as the model says.",
             show_default=False,
         ),
     ] = None,
@@ -54,6 +54,8 @@ def detect(
 
     Example: mpscnn detect holiday/ --model ssdlite.safetensors --score 0.5 --json
     """
+    if score is not None and score <= 0.0:
+        raise typer.BadParameter(f"must be above 0, got {score}", param_hint="--score")
     paths, failed = listed_photos(photos)
     if paths:
         loaded = load_model(model, device, precision, threads)
