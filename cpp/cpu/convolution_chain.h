@@ -30,8 +30,7 @@ struct ChainBuffer {
 };
 
 struct ChainPlan {
-    std::int64_t unit;  ///< rows at whose multiples bands begin, so that strips keep whole
-    std::int64_t bands; ///< of an image
+    ChainBands bands; ///< of an image
     std::int64_t panel_items;
     ChainBuffer buffer[ChainTask::most_stages]; ///< behind each stage but the last
     std::size_t tiles;                          ///< offset in scratch
@@ -56,8 +55,11 @@ inline Range rows_read(const ConvolutionTask &stage, const Range &outputs) {
     return {begin, clamped(end, begin, stage.source.height)};
 }
 
-/// Channels of a panel: whole panels of the matrix product, at least one.
-template <class V> inline void plan_panels(const ChainTask &task, std::int64_t stage, ChainBuffer &buffer) {
+/// Channels of a panel: whole panels of the matrix product, at least one. Where panels are items, as many for
+/// each thread.
+template <class V>
+inline void plan_panels(const ChainTask &task, std::int64_t stage, bool are_items, int threads,
+                        ChainBuffer &buffer) {
     const ConvolutionTask &own = task.stages[stage];
     const std::int64_t whole = round_up_to_width<V>(own.destination.channels);
     buffer.channels = whole;
@@ -68,9 +70,10 @@ template <class V> inline void plan_panels(const ChainTask &task, std::int64_t s
     if (wanted == 0 || own.vertical.kernel > 1) return;
     const std::int64_t all = panel_count<V>(own.packed->outputs);
     buffer.panels = divide_up(all, wanted / least);
-    const std::int64_t begin = least * divide_up(all, buffer.panels) * (buffer.panels - 1);
-    // The last one may be wider (pack.h).
-    if (buffer.panels > 1) buffer.channels = larger(begin / (buffer.panels - 1), whole - begin);
+    if (are_items) buffer.panels = panel_items(buffer.panels, all, threads);
+    // The matrix product's last one may be wider (pack.h).
+    const std::int64_t begin = least * part_of(all, buffer.panels, buffer.panels - 1).begin;
+    if (buffer.panels > 1) buffer.channels = larger(least * divide_up(all, buffer.panels), whole - begin);
 }
 
 template <class V> inline ChainPlan chain_plan(const ChainTask &task, int threads) {
@@ -78,15 +81,9 @@ template <class V> inline ChainPlan chain_plan(const ChainTask &task, int thread
     ChainPlan plan;
     const ConvolutionTask &last = task.stages[task.count - 1];
     const std::int64_t height = task.destination.height;
-    plan.unit = 1;
-    for (std::int64_t s = task.count; s-- > 0 && plan.unit == 1;)
-        if (task.stages[s].packed->depthwise) plan.unit = depthwise_group_rows(task.stages[s]);
-    const std::int64_t units = divide_up(height, plan.unit);
-    plan.bands = task.band_rows == 0 ? 1 : clamped(divide_up(height, task.band_rows), 1, units);
-    if (plan.bands > 1) // as many for each thread
-        plan.bands = smaller(divide_up(plan.bands, threads) * threads, units);
-    std::int64_t rows = smaller(divide_up(units, plan.bands) * plan.unit, height);
-
+    plan.bands = chain_bands(task.stages, task.count, height, task.band_rows, threads);
+    std::int64_t rows = smaller(plan.bands.most_rows(), height);
+    const bool panels_are_items = task.count == 2 && plan.bands.count == 1 && threads > 1;
     std::size_t bytes = whole_lines(sizeof(ChainState));
     std::int64_t most_pixels = rows * last.destination.width;
     for (std::int64_t s = task.count - 1; s-- > 0;) {
@@ -96,18 +93,18 @@ template <class V> inline ChainPlan chain_plan(const ChainTask &task, int thread
         rows = smaller((rows - 1) * reader.vertical.stride + window, result.height);
         most_pixels = larger(most_pixels, rows * result.width);
         ChainBuffer &buffer = plan.buffer[s];
-        plan_panels<V>(task, s, buffer);
+        plan_panels<V>(task, s, panels_are_items, threads, buffer);
         buffer.rows = rows;
         // Pixels 2048 bytes apart fall into the same set of the first-level cache.
         const std::int64_t pixel_bytes = buffer.channels * size;
         buffer.pixel_stride = (pixel_bytes % 2048 == 0 ? pixel_bytes + 64 : pixel_bytes) / size;
         buffer.row_stride = result.width * buffer.pixel_stride;
-        buffer.panel_stride = plan.bands == 1 ? 0 : rows * buffer.row_stride;
+        buffer.panel_stride = plan.bands.count == 1 ? 0 : rows * buffer.row_stride;
         buffer.offset = bytes;
         const std::int64_t kept = buffer.panel_stride == 0 ? 1 : buffer.panels;
         bytes += whole_lines(static_cast<std::size_t>(kept * rows * buffer.row_stride * size));
     }
-    plan.panel_items = task.count == 2 && plan.bands == 1 && threads > 1 ? plan.buffer[0].panels : 1;
+    plan.panel_items = panels_are_items ? plan.buffer[0].panels : 1;
     plan.tiles = bytes;
     plan.scratch_bytes = bytes + whole_lines(static_cast<std::size_t>(most_pixels) * sizeof(PixelTile));
     return plan;
@@ -115,7 +112,7 @@ template <class V> inline ChainPlan chain_plan(const ChainTask &task, int thread
 
 template <class V> Work chain_work(const ChainTask &task, int threads) {
     const ChainPlan plan = chain_plan<V>(task, threads);
-    return {task.destination.batch * plan.bands * plan.panel_items, plan.scratch_bytes};
+    return {task.destination.batch * plan.bands.count * plan.panel_items, plan.scratch_bytes};
 }
 
 /// Some rows of an image.
@@ -295,10 +292,8 @@ private:
         }
         const ChainBuffer &buffer = plan_.buffer[s];
         const std::int64_t outputs = task_.stages[s].packed->outputs, all = panel_count<V>(outputs);
-        const std::int64_t size = divide_up(all, buffer.panels);
         for (std::int64_t q = panels.begin; q < panels.end; ++q) {
-            const Range own{q * size, smaller((q + 1) * size, all)};
-            if (own.empty()) continue;
+            const Range own = part_of(all, buffer.panels, q);
             const Range channels{panel_outputs<V>(outputs, own.begin).begin,
                                  panel_outputs<V>(outputs, own.end - 1).end};
             for (std::int64_t p = own.begin; p < own.end; ++p)
@@ -324,15 +319,15 @@ template <class V>
 void chain_run(const ChainTask &task, int threads, std::int64_t begin, std::int64_t end, std::byte *scratch) {
     const ChainPlan plan = chain_plan<V>(task, threads);
     auto &state = *reinterpret_cast<ChainState *>(scratch);
-    const std::int64_t units = divide_up(task.destination.height, plan.unit);
+    const ChainBands &bands = plan.bands;
     for (std::int64_t index = begin; index < end; ++index) {
-        const std::int64_t rest = index / plan.panel_items, band = rest % plan.bands;
-        ChainItem<V> item(task, plan, rest / plan.bands, scratch);
+        const std::int64_t rest = index / plan.panel_items, band = rest % bands.count;
+        ChainItem<V> item(task, plan, rest / bands.count, scratch);
         if (band == 0 || state.run != task.run || state.next_item != index) item.begin_anew();
         state.run = task.run;
         state.next_item = index + 1;
-        const Range own = part_of(units, plan.bands, band);
-        item.run({own.begin * plan.unit, smaller(own.end * plan.unit, task.destination.height)},
+        const Range own = part_of(bands.units, bands.count, band);
+        item.run({own.begin * bands.unit, smaller(own.end * bands.unit, task.destination.height)},
                  index % plan.panel_items);
     }
 }

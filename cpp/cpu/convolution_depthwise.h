@@ -4,6 +4,7 @@
 // the arithmetic; here the outputs are cut into strips and the work into items.
 
 #include "cpu/depthwise_strip.h"
+#include "cpu/thread_cuts.h"
 #include "cpu/work_split.h"
 
 namespace mpscnn::cpu {
@@ -29,10 +30,6 @@ template <class V> void depthwise_pack(const ConvolutionShape &shape, const floa
 inline std::int64_t channel_multiplier(const ConvolutionTask &task) {
     return task.packed->outputs / task.packed->groups;
 }
-
-/// Output rows after which strips of two rows begin anew; items are cut at multiples of it to keep strips
-/// whole.
-inline std::int64_t depthwise_group_rows(const ConvolutionTask &task) { return 2 * task.vertical.dilation; }
 
 /// Channel vectors that are repeated at once for a channel multiplier: 64 channels.
 template <class V> inline constexpr std::int64_t depthwise_repeated_vectors = 64 / V::width;

@@ -13,6 +13,7 @@
 #include "cpu/gemm_merged_tile.h"
 #include "cpu/pack.h"
 #include "cpu/pixel_epilogue.h"
+#include "cpu/thread_cuts.h"
 
 namespace mpscnn::cpu {
 namespace {
@@ -74,14 +75,6 @@ template <class V> inline void plan_pixels(const ConvolutionTask &task, GemmPlan
     add_region(plan, gathered);
 }
 
-/// Whether threads take pixels and all weights rather than all pixels and some of the weights: whichever is
-/// less that one of them gets from another or from far caches. Those that take pixels leave most of their
-/// results to themselves.
-inline bool cuts_pixels(const PackedConvolution &packed, std::int64_t pixels, std::int64_t depth) {
-    const std::int64_t weights = depth * packed.outputs;
-    return pixels * (packed.inputs_per_group * packed.groups + packed.outputs) > weights;
-}
-
 /// Cuts the layer into items. The inputs of a block of tiles should stay in the second-level cache while all
 /// panels of weights pass; where the weights are few, so should its outputs, which each panel writes a part
 /// of. Several threads need some items each, unless there is too little to do.
@@ -102,7 +95,7 @@ template <class V> inline void plan_blocks(const ConvolutionTask &task, int thre
                                                        smaller(task.horizontal.stride, packed.kernel_width);
     const std::int64_t pixel_floats = own_inputs + (keep_outputs ? plan.group_outputs : 0);
     const std::int64_t blocks = divide_up(pixels * pixel_floats, cached_floats);
-    plan.by_pixels = threads > 1 && cuts_pixels(packed, pixels, plan.depth);
+    plan.by_pixels = threads > 1 && cuts_pixels(packed, pixels);
     const std::int64_t least = plan.by_pixels && wanted >= threads ? threads : 1;
     plan.pixel_blocks =
         larger(smaller(larger(blocks, least), plan.tiles), smaller(wanted, plan.tiles / tiles_for_a_panel));

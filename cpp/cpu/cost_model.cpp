@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/platform.h"
+#include "cpu/thread_cuts.h"
 
 namespace mpscnn::cpu {
 
@@ -26,7 +27,6 @@ constexpr double tile_inputs = 4;
 /// more than it multiplies.
 constexpr double single_vector = 0.85, depthwise_near = 0.68, depthwise_stride = 0.42, depthwise_any = 0.3;
 
-std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 std::int64_t round_up(std::int64_t a, std::int64_t b) { return divide_up(a, b) * b; }
 
 template <class AnyView> double row_bytes(const MachineModel &machine, const AnyView &view) {
@@ -92,13 +92,10 @@ double weights_of_others(const MachineModel &machine, const ConvolutionTask &tas
     return weight_bytes(task) * (machine.threads - 1) / machine.threads / exchange_rate;
 }
 
-/// As cuts_pixels() of convolution_gemm.h.
-bool cuts_pixels(const ConvolutionTask &task) {
-    const PackedConvolution &packed = *task.packed;
+/// Whether threads take parts of the result's pixels.
+bool shares_pixels(const ConvolutionTask &task) {
     const View &to = task.destination;
-    const std::int64_t inputs = packed.inputs_per_group * packed.groups;
-    const auto elements = static_cast<double>(to.batch * to.height * to.width * (inputs + packed.outputs));
-    return packed.depthwise || elements * sizeof(float) > weight_bytes(task);
+    return task.packed->depthwise || cuts_pixels(*task.packed, to.batch * to.height * to.width);
 }
 
 /// What a large result costs beyond this step: its pages at the first run, other programs' caches in all.
@@ -112,8 +109,20 @@ std::int64_t window_rows(const ConvolutionTask &task) {
 }
 
 /// Panels of a matrix product in front of a depthwise convolution.
-std::int64_t panels_of(const ConvolutionTask &product, const ChainCut &cut) {
-    return cut.panel_channels == 0 ? 1 : divide_up(product.packed->outputs, cut.panel_channels);
+std::int64_t panels_of(const MachineModel &machine, const ConvolutionTask &product, const ChainCut &cut,
+                       bool are_items) {
+    if (cut.panel_channels == 0) return 1;
+    const std::int64_t outputs = product.packed->outputs, panels = divide_up(outputs, cut.panel_channels);
+    return are_items ? panel_items(panels, divide_up(outputs, machine.vector_width), machine.threads)
+                     : panels;
+}
+
+/// How much longer than all threads on the average the one with the most items, or rows of them, takes.
+double imbalance(const ChainBands &bands, std::int64_t height, std::int64_t items, std::int64_t threads) {
+    const double of_items = static_cast<double>(round_up(items, threads)) / static_cast<double>(items);
+    if (bands.count == 1) return of_items;
+    const std::int64_t most_rows = divide_up(bands.units, threads) * bands.unit;
+    return std::max(of_items, static_cast<double>(most_rows * threads) / static_cast<double>(height));
 }
 
 } // namespace
@@ -144,7 +153,8 @@ double predicted_alone(const MachineModel &machine, const ConvolutionTask &task)
     double time = together(work, transfer(machine, bytes)) + kept(machine, result);
     if (machine.threads > 1) time += barrier;
     if (machine.threads > 1)
-        time += cuts_pixels(task) ? weights_of_others(machine, task) : exchange(machine, task.source, result);
+        time +=
+            shares_pixels(task) ? weights_of_others(machine, task) : exchange(machine, task.source, result);
     return time;
 }
 
@@ -152,15 +162,17 @@ double predicted_chain(const MachineModel &machine, std::span<const ConvolutionT
                        const ChainCut &cut) {
     const View &result = stages.back().destination;
     const std::int64_t batch = result.batch, threads = machine.threads;
-    std::int64_t bands = cut.band_rows == 0 ? 1 : divide_up(result.height, cut.band_rows);
-    if (bands > 1) bands = std::min(round_up(bands, threads), result.height);
+    const ChainBands cut_bands = chain_bands(stages.data(), static_cast<std::int64_t>(stages.size()),
+                                             result.height, cut.band_rows, machine.threads);
+    const std::int64_t bands = cut_bands.count;
     const bool by_panels = bands == 1 && stages.size() == 2 && cut.panel_channels > 0;
-    const std::int64_t items = batch * bands * (by_panels ? panels_of(stages[0], cut) : 1);
-    const double balance = static_cast<double>(round_up(items, threads)) / static_cast<double>(items);
+    const std::int64_t items = batch * bands * (by_panels ? panels_of(machine, stages[0], cut, true) : 1);
+    const double balance = imbalance(cut_bands, result.height, items, threads);
 
     // Backwards: how many rows of each stage a band needs at once, and how many are computed twice where a
     // thread begins.
-    double rows = static_cast<double>(divide_up(result.height, bands)), again = 0, scratch = 0, time = 0;
+    double rows = static_cast<double>(std::min(cut_bands.most_rows(), result.height)), again = 0, scratch = 0,
+           time = 0;
     for (std::size_t s = stages.size(); s-- > 0;) {
         const ConvolutionTask &stage = stages[s];
         const View &own = stage.destination;
@@ -176,7 +188,7 @@ double predicted_chain(const MachineModel &machine, std::span<const ConvolutionT
         rows = std::min((rows - 1) * stride + window, static_cast<double>(before.destination.height));
         double panels = 1;
         if (stage.packed->depthwise && !before.packed->depthwise)
-            panels = static_cast<double>(panels_of(before, cut));
+            panels = static_cast<double>(panels_of(machine, before, cut, by_panels));
         if (panels > 1) time += static_cast<double>(batch * bands) * panels * panel_pair;
         const double bytes = rows * row_bytes(machine, before.destination) / (bands == 1 ? panels : 1);
         scratch += bytes;

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "cpu/thread_cuts.h"
 #include "kernel_check.h"
 
 using namespace kernel_test;
@@ -117,7 +118,38 @@ bool run_in_order(const ChainTask &task, const Kernel<ChainTask> &kernel, int th
     return true;
 }
 
+/// The rows of the thread that has the most, of items dealt out as one contiguous part for each.
+std::int64_t most_rows_of_a_thread(const ChainBands &bands, std::int64_t height, std::int64_t threads) {
+    std::int64_t most = 0;
+    for (std::int64_t thread = 0; thread < threads; ++thread) {
+        const Range own = part_of(bands.count, threads, thread);
+        if (own.empty()) continue;
+        const std::int64_t begin = part_of(bands.units, bands.count, own.begin).begin * bands.unit;
+        const std::int64_t end = part_of(bands.units, bands.count, own.end - 1).end * bands.unit;
+        most = std::max(most, std::min(end, height) - begin);
+    }
+    return most;
+}
+
 } // namespace
+
+TEST(bands_leave_no_thread_with_many_more_rows_than_others) {
+    PackedConvolution packed;
+    packed.depthwise = true;
+    ConvolutionTask stage;
+    stage.packed = &packed;
+    for (const int dilation : {1, 2})
+        for (const int threads : {1, 2, 3, 4})
+            for (std::int64_t height = 2 * threads; height < 70; ++height)
+                for (const std::int64_t rows : {2, 4, 8}) {
+                    stage.vertical.dilation = dilation;
+                    const ChainBands bands = chain_bands(&stage, 1, height, rows, threads);
+                    if (bands.count == 1) continue;
+                    CHECK(part_of(bands.units, bands.count, bands.count - 1).end == bands.units);
+                    const std::int64_t even = (height + threads - 1) / threads;
+                    CHECK(16 * most_rows_of_a_thread(bands, height, threads) <= 17 * even);
+                }
+}
 
 TEST(chains_have_the_bits_of_their_stages) {
     for_each_table(400, [](Random &random, const KernelTable &table) {

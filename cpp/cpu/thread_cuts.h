@@ -1,0 +1,52 @@
+#pragma once
+
+// How threads share a convolution or a chain of them: what its kernels do, and what the cost model counts on.
+
+#include "cpu/kernel_math.h"
+#include "cpu/kernels.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// Whether the threads of a matrix product take pixels and all weights rather than all pixels and some of the
+/// weights: whichever is less that one of them gets from another or from far caches. Those that take pixels
+/// leave most of their results to themselves.
+inline bool cuts_pixels(const PackedConvolution &packed, std::int64_t pixels) {
+    const std::int64_t depth = packed.kernel_height * packed.kernel_width * packed.inputs_per_group;
+    return pixels * (packed.inputs_per_group * packed.groups + packed.outputs) > depth * packed.outputs;
+}
+
+/// Output rows after which a depthwise convolution's strips of two rows begin anew; cuts at multiples of it
+/// keep strips whole.
+inline std::int64_t depthwise_group_rows(const ConvolutionTask &task) { return 2 * task.vertical.dilation; }
+
+/// The bands of a chain's result, as parts of units of so many rows.
+struct ChainBands {
+    std::int64_t unit, units, count;
+
+    std::int64_t most_rows() const { return divide_up(units, count) * unit; }
+};
+
+/// Bands of about `rows` rows (0: one of all) of `height`, for the stages of a chain. They keep strips whole,
+/// unless some threads would have many more rows than others.
+inline ChainBands chain_bands(const ConvolutionTask *stages, std::int64_t count, std::int64_t height,
+                              std::int64_t rows, int threads) {
+    std::int64_t strips = 1;
+    for (std::int64_t s = count; s-- > 0 && strips == 1;)
+        if (stages[s].packed->depthwise) strips = depthwise_group_rows(stages[s]);
+    ChainBands bands{strips, divide_up(height, strips), 1};
+    if (rows == 0 || rows >= height) return bands;
+    const std::int64_t most = divide_up(bands.units, threads) * strips, least = divide_up(height, threads);
+    if (16 * most > 17 * least) bands = {1, height, 1};
+    const std::int64_t wanted = divide_up(height, rows);
+    bands.count = smaller(divide_up(smaller(wanted, bands.units), threads) * threads, bands.units);
+    return bands;
+}
+
+/// The cut into panels of channels, of which there are `most` at most: as many for each thread.
+inline std::int64_t panel_items(std::int64_t wanted, std::int64_t most, int threads) {
+    return smaller(divide_up(wanted, threads) * threads, most);
+}
+
+} // namespace
+} // namespace mpscnn::cpu
