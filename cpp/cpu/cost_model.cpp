@@ -19,8 +19,12 @@ constexpr double far_rate = 40'000, near_rate = 150'000, memory_rate = 38'000;
 /// What a thread gets from another one's cache, or takes from there to write.
 constexpr double exchange_rate = 10'000;
 constexpr double band_stage = 0.15, panel_pair = 0.13, barrier = 0.3, kept_byte = 1e-5;
-/// A cache that is nearly full loses some of what it holds to tensors on their way through it.
-constexpr double crowded = 0.4;
+/// Of what a core's own cache may hold: tensors on their way through it take the rest of the room.
+constexpr double kept_share = 2.0 / 3;
+/// Of the time, if the cache lost all that lies between stages: what is not hidden by arithmetic.
+constexpr double lost_share = 0.02;
+/// How much more than the cache holds may lie between stages, which then partly comes from the last cache.
+constexpr double overfull = 2;
 /// Inputs of a window that starting and storing a tile take as long as.
 constexpr double tile_inputs = 4;
 /// Of the multiply-add peak: a product with few outputs waits for its inputs, a depthwise convolution loads
@@ -172,7 +176,7 @@ double predicted_chain(const MachineModel &machine, std::span<const ConvolutionT
     // Backwards: how many rows of each stage a band needs at once, and how many are computed twice where a
     // thread begins.
     double rows = static_cast<double>(std::min(cut_bands.most_rows(), result.height)), again = 0, scratch = 0,
-           time = 0;
+           between = 0, time = 0;
     for (std::size_t s = stages.size(); s-- > 0;) {
         const ConvolutionTask &stage = stages[s];
         const View &own = stage.destination;
@@ -195,14 +199,17 @@ double predicted_chain(const MachineModel &machine, std::span<const ConvolutionT
         // What a depthwise stage finds in the first-level cache it need not wait for.
         const double moved = 2 * bytes_of(machine, before.destination);
         if (panels == 1) time += moved / near_rate / 2;
+        between += moved;
     }
     double bytes = bytes_of(machine, stages.front().source) + bytes_of(machine, result);
     for (const ConvolutionTask &stage : stages)
         if (stage.epilogue.residual) bytes += bytes_of(machine, stage.destination);
     const double full = scratch / static_cast<double>(machine.near_bytes);
-    if (full > 1) return std::numeric_limits<double>::infinity();
-    time *= 1 + crowded * std::max(0.0, full - 2.0 / 3);
-    time = together(time * balance / static_cast<double>(threads), transfer(machine, bytes)) +
+    if (full > overfull) return std::numeric_limits<double>::infinity();
+    const double lost = std::max(0.0, 1 - kept_share / full); // of what lies between stages
+    time *= 1 + lost_share * lost;
+    const double fetched = lost * between / (machine.far_rate * static_cast<double>(threads));
+    time = together(time * balance / static_cast<double>(threads), transfer(machine, bytes) + fetched) +
            kept(machine, result);
     if (threads == 1) return time;
     time += barrier;
