@@ -85,11 +85,11 @@ public:
     explicit FieldReader(const JsonView &object) : object_(object) {}
 
     template <class T> void operator()(const char *key, T &&value) {
-        known_.push_back(key);
+        known_.emplace_back(key);
         if (object_.has(key)) read(object_.at(key), value);
     }
     template <class T> void required(const char *key, T &&value) {
-        known_.push_back(key);
+        known_.emplace_back(key);
         read(object_.at(key), value);
     }
 

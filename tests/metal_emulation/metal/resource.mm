@@ -186,9 +186,9 @@ bool GuardedMemory::intact() const {
 - (void)didModifyRange:(NSRange)range {
     if (!METAL_EXPECT([self storageMode] == MTLStorageModeManaged,
                       "didModifyRange: of a buffer without managed storage") ||
-        !METAL_EXPECT(NSMaxRange(range) <= length_, "didModifyRange: beyond the buffer's end") || foreign_)
+        !METAL_EXPECT(NSMaxRange(range) <= length_, "didModifyRange: beyond the buffer's end") ||
+        !METAL_EXPECT(in_flight_ == 0, "didModifyRange: while the device works with the buffer") || foreign_)
         return;
-    METAL_EXPECT(in_flight_ == 0, "didModifyRange: while the device works with the buffer");
     std::memcpy(device_memory_->data() + range.location, processor_memory_->data() + range.location,
                 range.length);
 }

@@ -18,7 +18,8 @@ struct Operand {
             edge_index(offset.x + stride_x * static_cast<NSInteger>(x), source.width, edge);
         const NSInteger from_y =
             edge_index(offset.y + stride_y * static_cast<NSInteger>(y), source.height, edge);
-        if (from_x < 0 || from_y < 0) return 0;
+        // A source of too few channels is a violation, after which the command goes on.
+        if (from_x < 0 || from_y < 0 || c * channel_stride >= source.channels) return 0;
         return source.at(static_cast<NSUInteger>(from_x),
                          static_cast<NSUInteger>(from_y))[c * channel_stride];
     }
