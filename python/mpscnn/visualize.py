@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,6 +24,10 @@ Color = tuple[int, int, int]
 
 _BAR = (160, 200, 255)
 _AXES = ("true", "found")
+#: Of pictures of feature channels: pixels of a channel's longer side at least, and between channels.
+_LEAST_CELL = 24
+_GAP = 1
+_GAP_SHADE = 96
 _ORIENTATIONS = {  # EXIF orientation -> name of Pillow's way to undo it
     2: "FLIP_LEFT_RIGHT",
     3: "ROTATE_180",
@@ -176,6 +181,32 @@ def html_result(result: _Drawable, table: str) -> str:
     except (ImageError, ShapeError) as error:
         picture = f"<p>{html.escape(str(error))}</p>"
     return picture + table
+
+
+def channels_picture(values: NDArray[Any]) -> PillowImage.Image:
+    """What a layer sees, channel beside channel: the layer's least value black, its greatest white.
+
+    Args:
+        values: (height, width, channels) of one photo, or another shape with the channels last.
+    """
+    from PIL import Image
+
+    maps: NDArray[np.float64] = np.asarray(values, np.float64)
+    while maps.ndim < 3:
+        maps = maps[None]
+    finite = maps[np.isfinite(maps)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    shares = np.nan_to_num((maps - low) / ((high - low) or 1.0), posinf=1.0, neginf=0.0).clip(0.0, 1.0)
+    height, width, channels = maps.shape
+    columns = min(channels, max(1, math.isqrt(channels * height // width)))
+    scale = max(1, _LEAST_CELL // max(height, width))
+    down, across = height * scale + _GAP, width * scale + _GAP
+    picture = np.full((-(-channels // columns) * down, columns * across), _GAP_SHADE, np.uint8)
+    for channel in range(channels):
+        top, left = channel // columns * down, channel % columns * across
+        shown = np.rint(255.0 * shares[:, :, channel]).repeat(scale, axis=0).repeat(scale, axis=1)
+        picture[top : top + height * scale, left : left + width * scale] = shown
+    return Image.fromarray(picture)
 
 
 def matrix_picture(counts: NDArray[np.int64], names: Sequence[str]) -> PillowImage.Image:

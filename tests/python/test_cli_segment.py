@@ -128,7 +128,9 @@ def test_features_are_written(tmp_path: Path, model: str) -> None:
     target = tmp_path / "features.npz"
     result = run("features", *photos, "--model", model, "--layers", "half, scores", "--output", str(target))
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.splitlines()[1:] == ["  half  (2, 4, 4, 3)", "  scores  (2, 4, 4, 4)"]
+    lines = result.stdout.splitlines()
+    assert lines[:3] == ["2 photos", "  half  (2, 4, 4, 3)", "  scores  (2, 4, 4, 4)"]
+    assert lines[3].startswith(f"  {target}, ")
     with np.load(target, allow_pickle=False) as arrays:
         assert sorted(arrays) == ["half", "photos", "scores"]
         assert arrays["photos"].tolist() == photos
@@ -163,6 +165,25 @@ def test_pooled_features_as_json(
         np.testing.assert_allclose(arrays["half"], [[1, 0, 0]], atol=1e-6)
 
 
+def test_features_as_pictures(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo, folder = str(save_photo(tmp_path / "x.png", "red")), tmp_path / "out"
+    arguments = [photo, "--model", model, "--layers", "half,scores", "--json"]
+    shapes = {"half": [1, 4, 4, 3], "scores": [1, 4, 4, 4]}
+    assert call(monkeypatch, "features", *arguments) == 0
+    assert json.loads(capsys.readouterr().out) == {"photos": [photo], "shapes": shapes}
+    assert call(monkeypatch, "features", *arguments, "--output", str(folder)) == 0
+    files = {layer: str(folder / f"x_{layer}.png") for layer in shapes}
+    written = {"photos": [photo], "shapes": shapes, "pictures": [files]}
+    assert json.loads(capsys.readouterr().out) == written
+    with Image.open(files["half"]) as picture:
+        channels = np.asarray(picture)
+    # One column of three 4 x 4 maps, 24 pixels each: the red channel is white, the others are black.
+    assert channels.shape == (3 * 25, 25)
+    assert [channels[25 * i : 25 * i + 24, :24].mean() for i in range(3)] == [255, 0, 0]
+
+
 def test_wrong_features_are_refused(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -174,7 +195,7 @@ def test_wrong_features_are_refused(
     assert "name at least one" in capsys.readouterr().err
     arguments = [photo, "--model", model, "--layers", "half", "--output", str(tmp_path / "f.csv")]
     assert call(monkeypatch, "features", *arguments) == 2
-    assert "must end in .npz" in capsys.readouterr().err
+    assert "expected a folder for pictures or FILE.npz for arrays" in capsys.readouterr().err
     assert not (tmp_path / "f.npz").exists()
 
 
