@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import compare_report
 import numpy as np
@@ -24,7 +25,10 @@ import mpscnn
 from mpscnn.benchmark import PEERS, Measurement, Subject, measure, open_subject, require_peer
 from mpscnn.errors import Error
 
-BOUNDS = {"float32": 1e-4, "bfloat16": 1e-1}
+PRECISIONS = "float32", "fast_matmul", "bfloat16"
+"""What networks are measured with: `fast_matmul` is float32 where mpscnn, and no peer, may multiply less often."""
+
+BOUNDS = {"float32": 1e-4, "fast_matmul": 1e-4, "bfloat16": 1e-1}
 """Largest difference from mpscnn's outputs, as a share of the largest of these."""
 
 
@@ -37,18 +41,22 @@ class Case:
     batch: int = 1
     turn: int = 5
     """Runs in a round: of short ones more, so that a round is long beside an interruption."""
-    bfloat16: bool = False
-    """Whether it is measured with products of bfloat16 too."""
+    precisions: tuple[str, ...] = ("float32",)
+    """Those of PRECISIONS that it is measured with."""
 
 
 CASES = {
     "mobilenet_v1": Case(
-        "MobileNetV1 1.0, 224", lambda: mpscnn.models.mobilenet_v1(output="logits"), bfloat16=True
+        "MobileNetV1 1.0, 224", lambda: mpscnn.models.mobilenet_v1(output="logits"), precisions=PRECISIONS
     ),
     "mobilenet_v2": Case(
-        "MobileNetV2 1.0, 224", lambda: mpscnn.models.mobilenet_v2(output="logits"), bfloat16=True
+        "MobileNetV2 1.0, 224",
+        lambda: mpscnn.models.mobilenet_v2(output="logits"),
+        precisions=("float32", "bfloat16"),
     ),
-    "ssdlite": Case("SSDLite MobileNetV2, 300", mpscnn.models.ssdlite_mobilenet_v2, bfloat16=True),
+    "ssdlite": Case(
+        "SSDLite MobileNetV2, 300", mpscnn.models.ssdlite_mobilenet_v2, precisions=("float32", "bfloat16")
+    ),
     "deeplab": Case("DeepLabv3 MobileNetV2, 513", lambda: mpscnn.models.deeplab_v3(input_size=513), turn=3),
     "deep_mnist": Case("Deep MNIST", lambda: mpscnn.models.deep_mnist(output="logits"), turn=50),
     "deep_mnist_64": Case(
@@ -102,7 +110,7 @@ def argument_parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--processes", type=int, default=1, help="of each engine, one after another; default: 1"
     )
-    parser.add_argument("--precision", default="float32,bfloat16", help="default: float32,bfloat16")
+    parser.add_argument("--precision", default=",".join(PRECISIONS), help=f"default: {','.join(PRECISIONS)}")
     parser.add_argument("--quantised", type=Path, action="append", default=[], metavar="FILE")
     return parser
 
@@ -118,7 +126,7 @@ def compared(arguments: argparse.Namespace) -> Iterator[Comparison]:
         subject = Subject(name, network, batch=case.batch)
         with tempfile.TemporaryDirectory(prefix="mpscnn-compare-") as folder:
             for precision in arguments.precision.split(","):
-                if precision == "bfloat16" and not (case.bfloat16 and has_bfloat16()):
+                if precision not in case.precisions or not possible_here(precision):
                     continue
                 for threads in counts:
                     result = Comparison(case.title, precision, threads, case.turn)
@@ -129,13 +137,19 @@ def compared(arguments: argparse.Namespace) -> Iterator[Comparison]:
             yield compare(result, open_subject(str(path)), ["litert"], arguments, None)
 
 
-def has_bfloat16() -> bool:
-    """Whether mpscnn multiplies bfloat16 on this processor."""
+def compile_options(precision: str) -> dict[str, Any]:
+    """mpscnn's for one of PRECISIONS, or for int8, beside which it computes in float32."""
+    kind = "bfloat16" if precision == "bfloat16" else "float32"
+    return {"device": "cpu", "precision": kind, "fast_matmul": precision == "fast_matmul"}
+
+
+def possible_here(precision: str) -> bool:
+    """Whether mpscnn has it on this processor."""
     network = mpscnn.Network(input=(1, 1, 1))
     network.output(network.conv2d(network.input, 1, 1))
     network.initialize_weights()
     try:
-        network.compile(device="cpu", precision="bfloat16")
+        network.compile(**compile_options(precision))
     except Error:
         return False
     return True
@@ -150,10 +164,10 @@ def compare(
 ) -> Comparison:
     """Fills in the results."""
     possible = []
-    precision = "bfloat16" if comparison.precision == "bfloat16" else "float32"
+    options = compile_options(comparison.precision)
     for peer in peers:
         try:
-            require_peer(peer, precision)
+            require_peer(peer, options["precision"])
             possible.append(peer)
         except Error as error:
             comparison.missing[peer] = str(error)
@@ -162,12 +176,11 @@ def compare(
             subject,
             peers=[peer for peer in possible if peer not in comparison.missing],
             threads=comparison.threads,
-            device="cpu",
-            precision=precision,
             runs=arguments.rounds * comparison.turn,
             turn=comparison.turn,
             directory=directory,
             failed=lambda engine, error: comparison.missing.update({engine: str(error)}),
+            **options,
         )
         for _ in range(arguments.processes)
     ]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from kernels_here import needs_fused_multiply_add
 from numpy.typing import NDArray
 
 import mpscnn
-
-BASELINE = mpscnn.build_config()["instruction_set"] == "baseline"
-has_it = pytest.mark.skipif(BASELINE, reason="baseline: processors without fused multiply-adds have none")
 
 
 def convolution(height: int, width: int, inputs: int, outputs: int, padding: str = "same") -> mpscnn.Network:
@@ -32,7 +30,7 @@ def in_float64(network: mpscnn.Network, x: NDArray[np.float32]) -> NDArray[np.fl
     return np.maximum(sums + network.weights["conv.bias"], 0.0)
 
 
-@has_it
+@needs_fused_multiply_add
 @pytest.mark.parametrize(
     ("inputs", "outputs", "padding", "precision", "transformed"),
     [

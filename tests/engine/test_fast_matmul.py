@@ -9,12 +9,12 @@ import sys
 
 import numpy as np
 import pytest
+from kernels_here import needs_fused_multiply_add
 from numpy.typing import NDArray
 
 import mpscnn
 
-BASELINE = mpscnn.build_config()["instruction_set"] == "baseline"
-pytestmark = pytest.mark.skipif(BASELINE, reason="baseline: processors without fused multiply-adds have none")
+pytestmark = needs_fused_multiply_add
 
 
 def pointwise(

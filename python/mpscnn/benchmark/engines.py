@@ -35,8 +35,10 @@ class Mpscnn:
         import mpscnn
 
         path = Path(setup["path"])
-        program = mpscnn.load(path, device=setup["device"], precision=setup["precision"]).program
-        self.note = f"{program.device_name}, {program.precision}"
+        options = {name: setup[name] for name in ("device", "precision", "fast_matmul")}
+        program = mpscnn.load(path, **options).program
+        kind = f"{program.precision}, fast_matmul" if program.fast_matmul else program.precision
+        self.note = f"{program.device_name}, {kind}"
         self._session = program.session(threads=setup["threads"])
         self._input = x
         self._outputs = {

@@ -77,6 +77,7 @@ def measure(
     threads: int | None = None,
     device: str = "auto",
     precision: str = "auto",
+    fast_matmul: bool = False,
     runs: int = 50,
     turn: int = 5,
     seed: int = 0,
@@ -93,7 +94,7 @@ def measure(
         peers: of PEERS.
         threads: for each engine; None: as many as this process may use.
         device: of mpscnn, as in `Network.compile`.
-        precision: of mpscnn, as in `Network.compile`.
+        precision, fast_matmul: of mpscnn, as in `Network.compile`.
         runs: timed runs of each engine.
         turn: runs of one engine before the next one's turn.
         seed: of the input, uniform from -1 to 1.
@@ -116,6 +117,7 @@ def measure(
             "threads": count,
             "device": device,
             "precision": precision,
+            "fast_matmul": fast_matmul,
         }
         workers = []
         for engine in ("mpscnn", *peers):

@@ -11,6 +11,7 @@ from mpscnn.benchmark import PEERS, Measurement, Subject, measure, measure_runne
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
     DeviceOption,
+    FastMatmulOption,
     JsonOption,
     ModelArgument,
     Precision,
@@ -29,6 +30,7 @@ def benchmark(
     threads: ThreadsOption = None,
     device: DeviceOption = AUTO_DEVICE,
     precision: PrecisionOption = Precision.auto,
+    fast_matmul: FastMatmulOption = False,
     runs: Annotated[int, typer.Option(min=1, metavar="N", help="Timed runs of each engine.")] = 50,
     compare: Annotated[
         str,
@@ -75,13 +77,20 @@ def benchmark(
             max_batch=max_batch,
             device=device,
             precision=precision.value,
+            fast_matmul=fast_matmul,
             runs=runs,
         )
         print(json.dumps(runner_json(subject, measured)) if as_json else runner_text(subject, measured))
         return
     possible = [peer for peer in peers if _possible(peer, precision.value)]
     results = measure(
-        subject, peers=possible, threads=threads, device=device, precision=precision.value, runs=runs
+        subject,
+        peers=possible,
+        threads=threads,
+        device=device,
+        precision=precision.value,
+        fast_matmul=fast_matmul,
+        runs=runs,
     )
     print(json.dumps(_as_json(subject, results)) if as_json else _as_text(subject, results))
     if possible != peers:

@@ -1,0 +1,12 @@
+"""What the kernels that the tests run with have."""
+
+from __future__ import annotations
+
+import pytest
+
+import mpscnn
+
+needs_fused_multiply_add = pytest.mark.skipif(
+    mpscnn.build_config()["instruction_set"] == "baseline",
+    reason="baseline: processors without fused multiply-adds have none",
+)
