@@ -76,6 +76,8 @@ def test_the_decoder_reads_a_quarter_of_the_size() -> None:
 
 
 def test_wrong_arguments_are_named() -> None:
+    with pytest.raises(mpscnn.ParameterError, match=r"output_stride must be 8 or 16, got \[8\]"):
+        deeplab_v3(output_stride=[8])  # type: ignore[arg-type]
     with pytest.raises(mpscnn.ParameterError, match="output_stride must be 8 or 16, got 32"):
         deeplab_v3(output_stride=32)
     with pytest.raises(mpscnn.ParameterError, match="output_stride must be 8 or 16, got 4"):

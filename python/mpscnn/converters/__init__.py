@@ -28,7 +28,8 @@ def read_network(sources: Sequence[str | PathLike[str]], *, name: str | None = N
 
     A folder stands for the eight raw files of `mpscnn.models.deep_mnist`.
 
-    MobileNet V1 and V2 and the DeepLabs on them get the layer names of `mpscnn.models`; others keep the file's.
+    MobileNet V1 and V2 and the DeepLabs on them get the layer names of `mpscnn.models`, and so do the layers of a
+    MobileNet in detectors and feature extractors; others keep the file's.
 
     Raises:
         UnsupportedError: an unknown format, or a layer that mpscnn lacks. WeightsError: a damaged file.

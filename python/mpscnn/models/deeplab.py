@@ -91,7 +91,7 @@ def deeplab_v3_plus(
 
 
 def _backbone(net: Network, depth_multiplier: float, output_stride: int) -> Tensor:
-    if output_stride not in ARTICLE_RATES:
+    if output_stride not in tuple(ARTICLE_RATES):  # a list, which has no hash, is answered too
         raise ParameterError(f"output_stride must be 8 or 16, got {output_stride!r}")
     require_multiplier(depth_multiplier)
     return mobilenet_v2_blocks(

@@ -1,0 +1,83 @@
+"""Which layers of a converted network get the library's names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mpscnn
+from mpscnn import converters, models
+from mpscnn.converters.recognise import with_library_names
+
+
+def with_other_names(network: mpscnn.Network, kept: tuple[str, ...] = ()) -> mpscnn.Network:
+    """As a file of another framework names its layers; inputs, outputs and `kept` stay."""
+    structure = network.to_dict()
+    fixed = {*kept, *structure["outputs"], *(tensor.name for tensor in network.inputs)}
+    names = {name: name if name in fixed else f"Net/{i}" for i, name in enumerate(network.layer_names())}
+    for node in structure["nodes"]:
+        node["name"], node["inputs"] = names[node["name"]], [names[source] for source in node["inputs"]]
+    renamed = network.restructured(structure, names)
+    renamed.detection = network.detection
+    return renamed
+
+
+@pytest.mark.parametrize(
+    ("build", "first_other"),
+    [(models.ssd_mobilenet_v1, "extra1_reduce"), (models.ssdlite_mobilenet_v2, "extra1_reduce")],
+)
+@pytest.mark.parametrize(("multiplier", "size"), [(1.0, 64), (0.35, (96, 64))])
+def test_detectors_get_the_names_of_their_base(
+    build: Callable[..., mpscnn.Network], first_other: str, multiplier: float, size: Any
+) -> None:
+    network = build(classes=2, depth_multiplier=multiplier, input_size=size)
+    network.initialize_weights(1)
+    foreign = with_other_names(network)
+    assert "pointwise1" not in foreign.layer_names()
+    named = with_library_names(foreign)
+    base = network.layer_names()[: network.layer_names().index(first_other)]
+    assert named.layer_names()[: len(base)] == base
+    assert named.layer_names()[len(base)].startswith("Net/")
+    assert named.detection is network.detection
+    x = np.random.default_rng(0).uniform(-1, 1, (1, *(network.input.shape[1:]))).astype(np.float32)  # type: ignore[arg-type]
+    found, expected = named.compile().session().run(x), network.compile().session().run(x)
+    assert isinstance(found, dict)
+    assert isinstance(expected, dict)
+    assert list(found) == list(expected) == ["boxes", "scores"]
+    for name in found:
+        np.testing.assert_array_equal(found[name], expected[name])
+
+
+@pytest.mark.parametrize("shallow", [False, True])
+def test_a_classifier_without_its_end(shallow: bool) -> None:
+    whole = models.mobilenet_v1(depth_multiplier=0.5, input_size=(64, 96), shallow=shallow)
+    names = whole.layer_names()
+    named = with_library_names(with_other_names(whole.part(["pool"])))
+    assert named.layer_names() == names[: names.index("pool") + 1]
+    assert [tensor.name for tensor in named.outputs] == ["pool"]
+
+
+def test_what_is_not_renamed() -> None:
+    beginning = with_other_names(models.mobilenet_v1(input_size=64).part(["pointwise5"]))
+    assert with_library_names(beginning) is beginning
+    taken = with_other_names(models.ssd_mobilenet_v1(input_size=64))
+    names = taken.layer_names()
+    structure = taken.to_dict()
+    last = names.index("boxes") - 1
+    for node in structure["nodes"]:
+        node["name"] = "conv1" if node["name"] == names[last] else node["name"]
+        node["inputs"] = ["conv1" if source == names[last] else source for source in node["inputs"]]
+    clash = taken.restructured(structure, {})
+    assert with_library_names(clash) is clash
+
+
+def test_the_published_feature_extractor(shared: Path) -> None:
+    file = shared / "models/google/mobilenet_v1_1.0_224_quant_embedding_extractor.tflite"
+    network = converters.read_network([file])
+    assert network.layer_names()[-3:] == ["depthwise13", "pointwise13", "pool"]
+    part = network.part(["pointwise11", "pointwise13"])
+    assert [tensor.shape for tensor in part.outputs] == [(None, 14, 14, 512), (None, 7, 7, 1024)]
