@@ -167,10 +167,16 @@ def evaluate(
 
 
 def _checked(samples: Iterable[Sample], classes: int, name: str) -> Iterator[Sample]:
-    for photo, true in samples:
-        if not 0 <= true < classes:
-            raise ParameterError(f"{name} has the classes 0 to {classes - 1}, a photo is said to have {true}")
-        yield photo, true
+    for sample in samples:
+        if not isinstance(sample, Sequence) or isinstance(sample, str) or len(sample) != 2:
+            raise ParameterError(f"expected pairs of a photo and its class, got {sample!r}")
+        photo, true = sample
+        whole = isinstance(true, (int, np.integer)) and not isinstance(true, bool)
+        if not whole or not 0 <= true < classes:
+            raise ParameterError(
+                f"{name} has the classes 0 to {classes - 1}, a photo is said to have {true!r}"
+            )
+        yield photo, int(true)
 
 
 def number_of_classes(model: Model) -> int:

@@ -101,6 +101,13 @@ def test_photos_that_fail(model_file: str) -> None:
     assert failed == [(b"", "image bytes: is empty (0 bytes)")]
     with pytest.raises(mpscnn.ParameterError, match="classes 0 to 2, a photo is said to have 3"):
         mpscnn.evaluate(model, [(colour("red"), 3)])
+    for wrong in (-1, True, 1.0, "red", None):
+        with pytest.raises(mpscnn.ParameterError, match=f"a photo is said to have {wrong!r}"):
+            mpscnn.evaluate(model, [(colour("red"), wrong)])  # type: ignore[list-item]
+    for sample in ("red.png", (colour("red"), 0, 1), 5):
+        with pytest.raises(mpscnn.ParameterError, match="expected pairs of a photo and its class"):
+            mpscnn.evaluate(model, [sample])  # type: ignore[list-item]
+    assert mpscnn.evaluate(model, [[colour("red"), np.int64(0)]]).top1 == 1.0  # type: ignore[list-item]
     with pytest.raises(mpscnn.ParameterError, match="no photo to evaluate with"):
         mpscnn.evaluate(model, [])
 
