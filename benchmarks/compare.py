@@ -28,8 +28,9 @@ from mpscnn.errors import Error
 PRECISIONS = "float32", "fast_matmul", "bfloat16"
 """What networks are measured with: `fast_matmul` is float32 where mpscnn, and no peer, may multiply less often."""
 
-BOUNDS = {"float32": 1e-4, "fast_matmul": 1e-4, "bfloat16": 1e-1}
-"""Largest difference from mpscnn's outputs, as a share of the largest of these."""
+BOUNDS = {"float32": 1e-4, "fast_matmul": 1e-4, "bfloat16": 0.25}
+"""Largest difference from mpscnn's outputs, as a share of the largest of these. Engines that keep whole tensors in
+bfloat16 are far from float32: torch and mpscnn by 0.16 with SSDLite's random weights, from each other by 0.04."""
 
 
 @dataclass(frozen=True)
