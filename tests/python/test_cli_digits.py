@@ -45,6 +45,20 @@ def test_digits_of_images(tmp_path: Path) -> None:
         assert re.fullmatch(rf"{re.escape(name)}: {digit} \(\d+\.\d%\)", line)
 
 
+def test_a_network_of_one_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import mpscnn
+
+    network = mpscnn.Network(input=(28, 28, 1))
+    network.output(network.flatten(network.global_average_pool2d(network.input)))
+    model, photo = str(tmp_path / "mean.safetensors"), str(tmp_path / "five.png")
+    network.save(model, preprocess="mnist", labels=["ink"])
+    draw(5).save(photo)
+    assert call(monkeypatch, "digits", photo, "--model", model) == 0
+    assert re.fullmatch(rf"{re.escape(photo)}: ink \(\d+\.\d%\)\n", capsys.readouterr().out)
+
+
 def test_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     draw(5, ink=220, paper=10).save(tmp_path / "five.jpg")
     assert call(monkeypatch, "digits", str(tmp_path), "--json", "--device", "cpu") == 0

@@ -120,9 +120,8 @@ def digits(
 
 
 def _text(path: str, _: Model, result: Classification, written: dict[str, str]) -> str:
-    first, second = result.predictions[:2]
-    doubt = f", or {second.label} ({second.probability:.1%})" if first.probability < _SURE else ""
-    heading = f"{path}: {first.label} ({first.probability:.1%}){doubt}"
+    shown = result.top(1 if result[0].probability >= _SURE else 2)
+    heading = f"{path}: " + ", or ".join(f"{entry.label} ({entry.probability:.1%})" for entry in shown)
     return "\n".join([heading, *(f"  {file}" for file in written.values())])
 
 
