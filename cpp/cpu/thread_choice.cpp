@@ -1,6 +1,7 @@
 #include "cpu/thread_choice.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace mpscnn::cpu {
 
@@ -12,8 +13,12 @@ std::size_t runs_to_try(int threads) { return threads == 1 ? 3 : 15; }
 constexpr int first_runs = 2; ///< not judged: they start threads and meet cold caches
 /// Fewer threads than all may be for a moment only.
 constexpr std::int64_t pause_with_fewer = 20, pause_with_all = 100, longest_pause = 3200;
-/// Runs that take longer always gain from threads, and a trial would be noticed.
+/// Runs that take longer gain from threads unless something holds these up, and a trial would be noticed.
 constexpr double longest_tried = 5000; // microseconds
+/// Of the time, what trials may cost while fewer threads than all are best.
+constexpr double trial_share = 0.01;
+/// Fewer threads are not tried once they take so much longer than more of them did.
+constexpr double hopeless = 1.5;
 /// What more threads must gain.
 constexpr double worth_more_threads = 1.03;
 /// So much longer than usual is late; after so many such runs things have changed.
@@ -40,14 +45,17 @@ void ThreadChoice::took(double microseconds) {
     times_[current_][run_] = microseconds;
     if (++run_ < times_[current_].size()) return;
     run_ = 0;
-    if (++current_ == counts_.size()) choose();
+    best_ = std::min(best_, median(current_));
+    if (median(current_++) > hopeless * best_ || current_ == counts_.size()) choose(current_);
 }
 
 bool ThreadChoice::should_try(double microseconds) {
-    late_runs_ = std::max(0, late_runs_ + (usual_ > 0 && microseconds > late * usual_ ? 1 : -1));
-    if (--runs_left_ > 0 && late_runs_ < most_late_runs) return false;
+    if (!was_tried_) usual_ = usual_ > 0 ? std::min(usual_, microseconds) : microseconds;
+    late_runs_ = std::max(0, late_runs_ + (microseconds > late * usual_ ? 1 : -1));
+    const bool is_late = late_runs_ >= most_late_runs;
+    if (--runs_left_ > 0 && !is_late) return false;
     runs_left_ = pause_;
-    return (usual_ > 0 ? usual_ : microseconds) <= longest_tried;
+    return usual_ <= longest_tried || is_late || chosen_ != 0;
 }
 
 void ThreadChoice::begin_trial() {
@@ -55,6 +63,7 @@ void ThreadChoice::begin_trial() {
     run_ = 0;
     current_ = 0;
     late_runs_ = 0;
+    best_ = std::numeric_limits<double>::infinity();
 }
 
 double ThreadChoice::median(std::size_t count) {
@@ -64,22 +73,30 @@ double ThreadChoice::median(std::size_t count) {
     return *middle;
 }
 
-/// The fewest threads of those that are as good as the best.
-void ThreadChoice::choose() {
-    double best = median(0);
-    for (std::size_t i = 1; i < counts_.size(); ++i) best = std::min(best, median(i));
+/// The fewest threads of those that are as good as the best, of the first `tried` numbers.
+void ThreadChoice::choose(std::size_t tried) {
     const std::size_t before = chosen_;
-    for (std::size_t i = 0; i < counts_.size(); ++i)
-        if (median(i) <= best * worth_more_threads) chosen_ = i;
+    for (std::size_t i = 0; i < tried; ++i)
+        if (median(i) <= best_ * worth_more_threads) chosen_ = i;
     is_trial_ = false;
-    settled_ = true;
+    was_tried_ = settled_ = true;
     current_ = chosen_;
     usual_ = median(chosen_);
     // What changes is looked at more often.
-    pause_ = chosen_ == before ? std::min(2 * pause_, longest_pause)
-             : chosen_ == 0    ? pause_with_all
+    pause_ = chosen_ == before ? std::min(2 * pause_, chosen_ == 0 ? longest_pause : affordable_pause(tried))
+             : chosen_ == 0 ? pause_with_all
                                : pause_with_fewer;
     runs_left_ = pause_;
+}
+
+/// With all threads late runs tell that something has changed; with fewer nothing tells that more would do
+/// better again, but trials.
+std::int64_t ThreadChoice::affordable_pause(std::size_t tried) {
+    double lost = 0;
+    for (std::size_t i = 0; i < tried; ++i)
+        lost += static_cast<double>(times_[i].size()) * (median(i) - usual_);
+    return std::clamp(static_cast<std::int64_t>(lost / (trial_share * usual_)), pause_with_fewer,
+                      longest_pause);
 }
 
 } // namespace mpscnn::cpu

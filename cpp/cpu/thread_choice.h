@@ -28,18 +28,20 @@ public:
 private:
     bool should_try(double microseconds);
     void begin_trial();
-    void choose();
+    void choose(std::size_t tried);
 
     double median(std::size_t count);
+    std::int64_t affordable_pause(std::size_t tried);
 
     std::vector<int> counts_;                ///< from the most to one
     std::vector<std::vector<double>> times_; ///< of the last trial
     std::size_t current_ = 0, chosen_ = 0;
-    bool is_trial_ = false, settled_ = false;
+    bool is_trial_ = false, was_tried_ = false, settled_ = false;
+    double best_ = 0;        ///< median of the trial's numbers so far
     std::size_t run_ = 0;    ///< of the number under trial
     std::int64_t runs_left_; ///< until the next one
     std::int64_t pause_;     ///< runs between two trials
-    double usual_ = 0;       ///< microseconds of a run, as the last trial found; 0: not known
+    double usual_ = 0;       ///< microseconds of a run, as the last trial found; the least before one
     int late_runs_ = 0;      ///< lately, less those that were not
 };
 

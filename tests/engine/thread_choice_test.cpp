@@ -103,6 +103,34 @@ TEST(long_runs_are_not_tried_with_fewer_threads) {
     CHECK(counted.count(1) == 0);
 }
 
+TEST(long_runs_with_a_neighbour_are) {
+    ThreadChoice choice(2);
+    run(choice, 300, {{2, 20000}, {1, 39000}});
+    run(choice, 40, {{2, 42000}, {1, 39000}});
+    CHECK(choice.threads() == 1);
+    run(choice, 60, {{2, 20000}, {1, 39000}}); // it has gone
+    CHECK(choice.threads() == 2);
+}
+
+TEST(more_threads_come_back_soon_after_a_neighbour_that_stayed_long) {
+    ThreadChoice choice(2);
+    run(choice, 500, {{2, 3700}, {1, 7100}});
+    const std::map<int, double> beside{{2, 8000}, {1, 7200}};
+    run(choice, 5000, beside);
+    const auto counted = run(choice, 5000, beside);
+    CHECK(counted.at(2) * (8000 - 7200) < 0.012 * 5000 * 7200); // trials cost little
+    run(choice, 200, {{2, 3700}, {1, 7100}});
+    CHECK(choice.threads() == 2);
+}
+
+TEST(numbers_that_cannot_be_best_are_left_out) {
+    ThreadChoice choice(16);
+    const auto counted = run(choice, 40, {{16, 100}, {8, 190}, {4, 400}, {2, 800}, {1, 1600}});
+    CHECK(choice.threads() == 16);
+    CHECK(counted.at(8) == 15);
+    CHECK(counted.count(4) == 0);
+}
+
 TEST(results_are_the_same_while_numbers_are_tried) {
     Network network;
     ValueId x = network.input({Shape::any, 30, 30, 8});
