@@ -15,6 +15,7 @@ __all__ = [
     "IntPair",
     "as_json",
     "is_finite_number",
+    "name_list",
     "pair",
     "require_text",
     "result_size",
@@ -98,6 +99,13 @@ def result_size(what: str, value: IntPair) -> tuple[int, int]:
     if height < 1 or width < 1:
         raise ParameterError(f"{what} must be at least 1, got {value!r}")
     return height, width
+
+
+def name_list(what: str, names: Sequence[str]) -> list[str]:
+    """Several names, where they are not one text."""
+    if isinstance(names, (Sequence, np.ndarray)) and not isinstance(names, str):
+        return list(names)
+    raise ParameterError(f"{what} must be a sequence of names, got {names!r}")
 
 
 def require_text(what: str, value: object) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn.arguments import as_json, is_finite_number, pair, whole_number
+from mpscnn.arguments import as_json, is_finite_number, name_list, pair, whole_number
 from mpscnn.arrays import as_array
 from mpscnn.detection import Box, Detection
 from mpscnn.errors import ParameterError, ShapeError
@@ -63,7 +63,7 @@ class Detector:
     def __init__(
         self, settings: Mapping[str, Any], input_size: tuple[int, int], *, anchors: Any = None
     ) -> None:
-        stored = None if anchors is None else np.ascontiguousarray(anchors, np.float32)
+        stored = None if anchors is None else _table("anchors", anchors)
         height, width = pair("input_size", input_size)
         self._core = _core.Detector(as_json("detection", settings), height, width, stored)
 
@@ -116,11 +116,12 @@ class Detector:
         """
         box_table, score_table = _table("boxes", boxes), _table("scores", scores)
         classes = score_table.shape[1] - bool(self.settings["scores"]["background"])
-        if labels is not None and len(labels) != classes:
-            raise ParameterError(f"{len(labels)} labels for {classes} classes; the background has none")
+        names = None if labels is None else name_list("labels", labels)
+        if names is not None and len(names) != classes:
+            raise ParameterError(f"{len(names)} labels for {classes} classes; the background has none")
         found = self._core.run(box_table, score_table, *limits(score, iou, most))
         return [
-            Detection(label if labels is None else labels[index], value, Box(*box), index)
+            Detection(label if names is None else names[index], value, Box(*box), index)
             for label, index, value, box, _ in found
         ]
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn.arguments import as_json
+from mpscnn.arguments import as_json, name_list
 from mpscnn.errors import ParameterError, WeightsError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def save_model(
         raise ParameterError(f"dtype must be float16, float32 or uint8, got {dtype!r}")
     metadata = {"mpscnn.version": VERSION, "mpscnn.graph": network.graph.to_json()}
     if labels is not None:
-        metadata["mpscnn.labels"] = as_json("labels", _names(labels))
+        metadata["mpscnn.labels"] = as_json("labels", name_list("labels", labels))
     if preprocess is not None:
         channels = network.input.shape[-1] or 3
         metadata["mpscnn.preprocess"] = _core.describe_preprocess(as_json("preprocess", preprocess), channels)
@@ -107,12 +107,6 @@ def serialize(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) 
     text += b" " * (-len(text) % 8)  # so that the data begins on a multiple of 8
     little_endian = (array.astype(array.dtype.newbyteorder("<"), copy=False) for _, array in ordered)
     return b"".join([len(text).to_bytes(8, "little"), text, *(array.tobytes() for array in little_endian)])
-
-
-def _names(labels: Sequence[str]) -> list[str]:
-    if isinstance(labels, str) or not isinstance(labels, (Sequence, np.ndarray)):
-        raise ParameterError(f"labels must be a sequence of names, got {labels!r}")
-    return list(labels)
 
 
 def _to_half(name: str, values: NDArray[Any]) -> NDArray[np.float16]:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, overload
 
+from mpscnn.arguments import whole_number
+
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
@@ -37,8 +39,8 @@ class Classification(Sequence[Prediction]):
     """The photo as it was given, for `show` and notebooks; None of results that a `Runner` gives."""
 
     def top(self, count: int = 5) -> list[Prediction]:
-        """The `count` most probable classes."""
-        return list(self.predictions[:count])
+        """The `count` most probable classes. Raises ParameterError for a negative number."""
+        return list(self.predictions[: whole_number("count", count, least=0)])
 
     @overload
     def __getitem__(self, index: int) -> Prediction: ...
@@ -61,7 +63,8 @@ class Classification(Sequence[Prediction]):
             count: at most so many classes.
 
         Raises:
-            ImageError: the photo cannot be read any more, or the result keeps none and none is given.
+            ImageError: the photo cannot be read any more, or the result keeps none and none is given. ParameterError: a
+                negative count.
         """
         from mpscnn.visualize import result_picture, with_bars
 

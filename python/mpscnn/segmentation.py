@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.arguments import is_finite_number
 from mpscnn.errors import ParameterError, ShapeError
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Segmentation:
         from mpscnn.visualize import class_colors, upright_picture, with_legend
 
         photo = self.photo if photo is None else photo
-        if not isinstance(opacity, (int, float)) or not 0.0 <= opacity <= 1.0:
+        if not is_finite_number(opacity) or not 0.0 <= opacity <= 1.0:
             raise ParameterError(f"opacity must be from 0 to 1, got {opacity!r}")
         height, width = self.labels.shape
         picture = Image.new("RGB", (width, height)) if photo is None else upright_picture(photo)

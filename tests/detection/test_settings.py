@@ -131,6 +131,8 @@ def test_refused_sizes_and_anchors() -> None:
         mpscnn.Detector(stored, (300, 300), anchors=[[0, 0, 1, 1], [0, np.inf, 1, 1]])
     with pytest.raises(mpscnn.ShapeError, match=r"anchors: expected the shape \(boxes, 4\)"):
         mpscnn.Detector(stored, (300, 300), anchors=[[0, 0, 1]])
+    with pytest.raises(mpscnn.ShapeError, match="anchors: cannot be read as numbers"):
+        mpscnn.Detector(stored, (300, 300), anchors=[[1, 2], [3]])
     with pytest.raises(mpscnn.ParameterError, match="anchor rule is not 'stored'"):
         mpscnn.Detector(settings(), (300, 300), anchors=[[0, 0, 1, 1]])
 

@@ -153,6 +153,9 @@ def test_order_and_labels() -> None:
     assert repr(found[0]) == "<Detection: cat 75.0% at (1, 0, 2, 1)>"
     assert (found[0].box.width, found[0].box.height) == (1.0, 1.0)
     assert [entry.label for entry in detector_of({}).run(boxes, scores)][:2] == ["class 0", "class 0"]
+    for labels in ("ab", 2):
+        with pytest.raises(mpscnn.ParameterError, match="labels must be a sequence of names, got"):
+            detector_of({}).run(boxes, scores, labels=labels)  # type: ignore[arg-type]
 
 
 def test_nothing_found() -> None:

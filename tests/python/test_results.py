@@ -37,6 +37,10 @@ def test_a_classification_is_a_sequence(model: mpscnn.Model) -> None:
     assert result[0] in result
     with pytest.raises(IndexError):
         result[3]
+    assert result.top(0) == []
+    for wrong in (-1, 1.5, None):
+        with pytest.raises(mpscnn.ParameterError, match="count must be a number of at least 0, got"):
+            result.top(wrong)  # type: ignore[arg-type]
 
 
 def test_bars_are_as_long_as_probabilities(model: mpscnn.Model, tmp_path: Path) -> None:
