@@ -1,0 +1,60 @@
+// Scratch memory that one session leaves becomes another's: chains go on with no rows that they find there.
+
+#include <cstdlib>
+
+#include "cpu/cpu_executor.h"
+#include "cpu/lowering.h"
+#include "tests/cpp/check.h"
+#include "tests/engine/small_network.h"
+
+using namespace small;
+
+namespace {
+
+/// The items before it have one worker's scratch, those from it on another's.
+constexpr std::int64_t second_worker = 3;
+
+const cpu::Kernel<cpu::ChainTask> &chain_kernel() { return cpu::kernels().kernel<cpu::ChainTask>(); }
+
+AlignedBuffer<std::byte> left_memory; ///< scratch that the first session leaves and the second one gets
+int session = 0;
+
+/// Has the first session's first worker and the second session's second one compute in the same memory, as an
+/// allocator may have it: the second begins with the item in front of which the first has stopped.
+void run_in_left_memory(const cpu::ChainTask &task, int threads, std::int64_t begin, std::int64_t end,
+                        std::byte *scratch) {
+    for (std::int64_t item = begin; item < end; ++item) {
+        const bool in_left = (session == 1) == (item < second_worker);
+        chain_kernel().run(task, threads, item, item + 1, in_left ? left_memory.data() : scratch);
+    }
+}
+
+Arrays run_session(const cpu::CpuPlan &plan, const engine::Graph &graph, Arrays &inputs) {
+    ++session;
+    Arrays outputs = arrays_for_outputs(graph, plan.input_shapes());
+    cpu::CpuExecutor executor(std::make_shared<cpu::ThreadPool>(1), false);
+    executor.run(plan, views_of(inputs), views_of(outputs));
+    return outputs;
+}
+
+} // namespace
+
+TEST(a_session_does_not_go_on_with_rows_that_another_one_left) {
+    setenv("MPSCNN_FUSION", "rows=2", 1);
+    Network network;
+    ValueId x = network.input({Shape::any, 16, 12, 8});
+    x = network.add(convolution(24, window(1)), {x}, relu6);
+    network.output(network.add(convolution(24, window(3), 24), {x}, relu6));
+    const std::vector<Shape> shapes{{1, 16, 12, 8}};
+    Arrays first = random_inputs(shapes), second{random_array(shapes[0], 5)};
+    const Arrays expected = run(*cpu::make_cpu_backend(), network.graph, second);
+
+    cpu::KernelTable table = cpu::kernels();
+    static_cast<cpu::Kernel<cpu::ChainTask> &>(table).run = run_in_left_memory;
+    const cpu::CpuPlan plan(cpu::lower_network(network.graph, {}, table), shapes, {.threads = 1});
+    unsetenv("MPSCNN_FUSION");
+    left_memory = AlignedBuffer<std::byte>(1 << 20);
+    run_session(plan, network.graph, first);
+    CHECK(same_bits(run_session(plan, network.graph, second)[0].values, expected[0].values));
+    CHECK(session == 2);
+}
