@@ -53,10 +53,13 @@ struct HalfConversion {
     void (*floats_from_halves)(const std::uint16_t *source, float *destination, std::int64_t count) = nullptr;
 };
 
-/// Floats that packed weights take, and the packing from [out][kh][kw][in/groups] order.
+/// Floats that packed weights take, and the packing from [out][kh][kw][in/groups] order, for methods that
+/// there are.
 struct ConvolutionPacking {
     std::size_t (*packed_size)(const ConvolutionShape &) = nullptr;
     void (*pack)(const ConvolutionShape &, const float *weights, float *packed) = nullptr;
+    /// Whether ConvolutionMethod::winograd and fast_products are there.
+    bool has_fewer_products = false;
 };
 
 /// Activation::apply of functions that kernels call out of line.

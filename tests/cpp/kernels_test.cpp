@@ -226,17 +226,17 @@ ConvolutionCase random_fast_case(Random &random) {
 }
 
 /// Those that know the methods with fewer products.
-std::vector<const KernelTable *> kernels_with_fused_multiply_add() {
+std::vector<const KernelTable *> kernels_with_fewer_products() {
     std::vector<const KernelTable *> found;
     for (const KernelTable *table : available_kernels())
-        if (table->fused_multiply_add) found.push_back(table);
+        if (table->has_fewer_products) found.push_back(table);
     return found;
 }
 
 TEST(random_fast_products_agree_with_double) {
-    const auto fused = kernels_with_fused_multiply_add();
-    if (fused.empty()) SKIP("no kernels here have fused multiply-adds");
-    for (const KernelTable *table : fused) {
+    const auto tables = kernels_with_fewer_products();
+    if (tables.empty()) SKIP("no kernels here have methods with fewer products");
+    for (const KernelTable *table : tables) {
         Random random(6);
         for (int i = 0; i < 100; ++i) {
             Problem problem(random, *table, random_fast_case(random));
@@ -248,9 +248,9 @@ TEST(random_fast_products_agree_with_double) {
 
 // Within the same bound of error as sums in order.
 TEST(random_winograd_convolutions_agree_with_double) {
-    const auto fused = kernels_with_fused_multiply_add();
-    if (fused.empty()) SKIP("no kernels here have fused multiply-adds");
-    for (const KernelTable *table : fused) {
+    const auto tables = kernels_with_fewer_products();
+    if (tables.empty()) SKIP("no kernels here have methods with fewer products");
+    for (const KernelTable *table : tables) {
         Random random(5);
         for (int i = 0; i < 200; ++i) {
             Problem problem(random, *table, random_winograd_case(random));

@@ -61,8 +61,8 @@ bool gains_by_fast_products(const FusedOperation &fused, const ops::Convolution 
 
 ConvolutionMethod method_of(const OperationLowering &lowering, const ops::Convolution &convolution,
                             const Shape &weights) {
-    const bool has_others = lowering.kernels.fused_multiply_add; // has_fewer_products of cpu/convolution.h
-    if (!has_others || lowering.precision != engine::Precision::float32) return ConvolutionMethod::products;
+    if (!lowering.kernels.has_fewer_products || lowering.precision != engine::Precision::float32)
+        return ConvolutionMethod::products;
     if (gains_by_winograd(convolution, weights, lowering.result)) return ConvolutionMethod::winograd;
     return lowering.fast_matmul &&
                    gains_by_fast_products(lowering.fused, convolution, weights, lowering.result)
