@@ -246,6 +246,15 @@ inline ChannelPanel channel_panel(const ConvolutionTask &task, const GemmPlan &p
             .ahead_tile = 0};
 }
 
+/// The panel with sums stored as they are: not results, but what these are made of.
+inline ChannelPanel plain_sums(ChannelPanel panel) {
+    static constexpr Epilogue none{};
+    panel.epilogue = &none;
+    panel.plain = true;
+    panel.low = Limits{}.low, panel.high = Limits{}.high;
+    return panel;
+}
+
 /// The task whose source consists of what an input is here: of numbers of 32 bits.
 template <class V> inline ConvolutionTask gemm_task(ConvolutionTask task) {
     if constexpr (has_bfloat16<V>) {

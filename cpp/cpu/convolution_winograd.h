@@ -201,22 +201,10 @@ template <class V>
 inline void multiply_points(const GemmPlan &product, const WinogradPlan &plan, ChannelPanel panel,
                             std::int64_t tiles, const float *zeros, const float *inputs, float *products) {
     const std::int64_t columns = round_up_to_width<V>(panel.channels);
-    const PixelRun run{.rows = 1,
-                       .columns = 1,
-                       .length = product.depth,
-                       .row_stride = 0,
-                       .column_stride = 0,
-                       .first_weight = 0,
-                       .skipped_weights = 0,
-                       .pixel_stride = plan.pitch,
-                       .destination_stride = columns,
-                       .residual_stride = 0};
-    const Epilogue none{}; // a point's products are no results
+    const PixelRun run = pointwise_run(product.depth, plan.pitch, columns);
+    panel = plain_sums(panel);
     panel.bias = zeros;
-    panel.epilogue = &none;
     panel.channel = panel.offset = 0;
-    panel.plain = true;
-    panel.low = -__builtin_inff(), panel.high = __builtin_inff();
     const std::int64_t blocks = divide_up(tiles, V::gemm_rows);
     PixelTile block[Winograd::most_tiles / V::gemm_rows + 1];
     for (int point = 0; point < Winograd::all_points; ++point) {

@@ -172,17 +172,10 @@ private:
         Product &product = product_[index];
         const ConstView *residual = task_.epilogue.residual;
         constexpr std::int64_t columns = panel_columns<V>;
-        product.run = {.rows = 1,
-                       .columns = 1,
-                       .length = plan_.depth,
-                       .row_stride = 0,
-                       .column_stride = 0,
-                       .first_weight = 0,
-                       .skipped_weights = 0,
-                       .pixel_stride = factor <= s4 ? plan_.pitch : 2 * task_.source.pixel_stride,
-                       .destination_stride = sums ? columns : 2 * task_.destination.pixel_stride,
-                       .residual_stride = residual ? 2 * residual->pixel_stride : 0,
-                       .start_stride = has_start ? columns : 0};
+        product.run = pointwise_run(plan_.depth, factor <= s4 ? plan_.pitch : 2 * task_.source.pixel_stride,
+                                    sums ? columns : 2 * task_.destination.pixel_stride);
+        if (residual) product.run.residual_stride = 2 * residual->pixel_stride;
+        if (has_start) product.run.start_stride = columns;
         product.tiles = next_tile_;
         const std::int64_t pairs = second ? whole_pairs_ : pairs_;
         for (std::int64_t tile = first_tile_; tile < first_tile_ + tiles_; ++tile) {
@@ -217,11 +210,7 @@ private:
         columns_ = outputs.size();
         const std::int64_t left = outputs.begin, right = left + plan_.outputs, piece = plan_.depth * columns_;
         const float *bias = packed.bias.data();
-        ChannelPanel sums = outputs_panel(0);
-        static constexpr Epilogue none{};
-        sums.epilogue = &none;
-        sums.plain = true;
-        sums.low = Limits{}.low, sums.high = Limits{}.high;
+        const ChannelPanel sums = plain_sums(outputs_panel(0));
         GemmPlan plan;
         plan.depth = plan_.depth;
         plan.merged = 1;

@@ -31,6 +31,21 @@ struct PixelRun {
     std::ptrdiff_t start_stride = 0; ///< the same for what sums start with: 0 for a bias
 };
 
+/// Pixels of one piece each, as those of a pointwise convolution.
+inline PixelRun pointwise_run(std::int64_t length, std::ptrdiff_t pixel_stride,
+                              std::ptrdiff_t destination_stride) {
+    return {.rows = 1,
+            .columns = 1,
+            .length = length,
+            .row_stride = 0,
+            .column_stride = 0,
+            .first_weight = 0,
+            .skipped_weights = 0,
+            .pixel_stride = pixel_stride,
+            .destination_stride = destination_stride,
+            .residual_stride = 0};
+}
+
 /// Some consecutive pixels of a run.
 struct PixelTile {
     const PixelRun *run;
