@@ -185,8 +185,8 @@ def open_photo(photo: Any, *, channel_order: str | None = None, orientation: int
 
 def _opened(photo: Any, channel_order: str | None) -> Photo:
     if channel_order is not None:
-        others = (Photo, YuvImage, str, os.PathLike, bytes, bytearray, memoryview)
-        if isinstance(photo, others) or hasattr(photo, "read") or _is_pillow_image(photo):
+        others = isinstance(photo, (Photo, YuvImage, str, os.PathLike)) or _is_file_content(photo)
+        if others or hasattr(photo, "read") or _is_pillow_image(photo):
             raise ParameterError(f"channel_order is for arrays, the photo is a {type(photo).__name__}")
         return _from_array(photo, channel_order)
     if isinstance(photo, Photo):
@@ -195,13 +195,18 @@ def _opened(photo: Any, channel_order: str | None) -> Photo:
         return Photo(photo.y, "nv12" if photo.v is None else "i420", photo.orientation, repr(photo), photo)
     if isinstance(photo, (str, os.PathLike)):
         return _from_path(Path(photo))
-    if isinstance(photo, (bytes, bytearray, memoryview)):
+    if _is_file_content(photo):
         return _from_bytes(bytes(photo), "image bytes")
     if hasattr(photo, "read"):
         return _from_file_object(photo)
     if _is_pillow_image(photo):
         return _from_pillow(photo, getattr(photo, "filename", "") or "Pillow image")
     return _from_array(photo)
+
+
+def _is_file_content(photo: Any) -> bool:
+    """Whether it is a file's bytes; a view of more than one axis is an array."""
+    return isinstance(photo, (bytes, bytearray)) or (isinstance(photo, memoryview) and photo.ndim < 2)
 
 
 def _is_pillow_image(photo: Any) -> bool:

@@ -406,6 +406,15 @@ def test_arrays(dtype: Any, channels: tuple[int, ...], pixel_format: str) -> Non
     np.testing.assert_array_equal(opened.pixels, array.astype(opened.pixels.dtype))
 
 
+def test_views_of_memory_are_arrays_or_files() -> None:
+    array = scene()
+    np.testing.assert_array_equal(open_photo(memoryview(array)).pixels, array)  # type: ignore[arg-type]
+    assert open_photo(memoryview(array), channel_order="bgr").format == "bgr8"  # type: ignore[arg-type]
+    content = io.BytesIO()
+    Image.fromarray(array).save(content, "PNG")
+    np.testing.assert_array_equal(open_photo(memoryview(content.getvalue())).pixels, array)
+
+
 def test_arrays_are_not_copied_without_need() -> None:
     array = scene()
     assert np.shares_memory(open_photo(array).pixels, array)
