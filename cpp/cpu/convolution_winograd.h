@@ -1,17 +1,19 @@
 #pragma once
 
-// Dense 5x5 convolutions without stride by minimal filtering, F(2x2, 5x5): Winograd, "Arithmetic complexity
-// of computations", 1980; Lavin and Gray, "Fast algorithms for convolutional neural networks", 2015.
+// Dense 3x3 and 5x5 convolutions without stride by minimal filtering, F(4x4, 3x3) and F(2x2, 5x5): Winograd,
+// "Arithmetic complexity of computations", 1980; Lavin and Gray, "Fast algorithms for convolutional neural
+// networks", 2015.
 //
-// 2 x 2 outputs read 6 x 6 inputs. Both the inputs and the kernel become polynomials' values at 6 x 6 points,
-// which are multiplied there: 36 products for what takes 100 otherwise. A product over all inputs and outputs
-// is a matrix product, whose rows are the tiles of 2 x 2 outputs. It runs in the register blocks of
-// gemm_tile.h, for one panel of output channels at a time, so that an item's products stay in the
-// second-level cache. The transforms take about a quarter of the time; they wait for stores.
+// 4 x 4 outputs, 2 x 2 of a 5x5 kernel, read 6 x 6 inputs. Both the inputs and the kernel become polynomials'
+// values at 6 x 6 points, which are multiplied there: 36 products for what takes 144 otherwise, or 100. A
+// product over all inputs and outputs is a matrix product, whose rows are the tiles of outputs. It runs in
+// the register blocks of gemm_tile.h, for one panel of output channels at a time, so that an item's products
+// stay in the second-level cache. The transforms take about a quarter of the time; they wait for stores.
 //
-// The points are 0, +-3/4, +-3/2 and infinity: with these, errors are about those of sums in order (small
-// integers would give three times as much), and all constants but the kernel's are exact. An output depends
-// on what the other three of its tile read: where one of the inputs is not finite, none of them is.
+// The points are 0, +-5/8, +-3/2 and infinity: with these, errors are about those of sums in order, at most
+// twice as much with 3x3 (small integers would give three times as much), and all constants but the kernel's
+// are exact. An output depends on what the others of its tile read: where one of the inputs is not finite,
+// none of them is.
 
 #include "cpu/convolution_gemm.h"
 
@@ -19,14 +21,19 @@ namespace mpscnn::cpu {
 namespace {
 
 struct Winograd {
-    static constexpr int outputs = 2, kernel = 5, points = 6,
-                         all_points = points * points; ///< of an axis; of both
-    static constexpr std::int64_t most_tiles = 48;     ///< of an item
-    static constexpr float near_point = 0.75f, far_point = 1.5f;
+    static constexpr int points = 6, all_points = points * points; ///< inputs of a tile on an axis; on both
+    static constexpr std::int64_t most_tiles = 48;                 ///< of an item
+    static constexpr float near_point = 0.625f, far_point = 1.5f;
     static constexpr float near_square = near_point * near_point, far_square = far_point * far_point;
 };
 
+/// Of a tile on an axis.
+inline std::int64_t tile_outputs(const ConvolutionShape &shape) {
+    return Winograd::points + 1 - shape.kernel_height;
+}
+
 struct WinogradPlan {
+    std::int64_t outputs;                               ///< of a tile on an axis
     std::int64_t rows, columns, tiles;                  ///< tiles of an image; of all
     std::int64_t items, item_tiles;                     ///< item_tiles at most
     std::int64_t pitch;                                 ///< floats of a tile's inputs at a point
@@ -48,8 +55,9 @@ template <class V> inline WinogradPlan winograd_plan(const ConvolutionTask &task
     constexpr std::int64_t cached_floats = 64 * 1024, panel_columns = V::gemm_last_vectors * V::width;
     const View &output = task.destination;
     WinogradPlan plan;
-    plan.rows = divide_up(output.height, Winograd::outputs);
-    plan.columns = divide_up(output.width, Winograd::outputs);
+    plan.outputs = tile_outputs(*task.packed);
+    plan.rows = divide_up(output.height, plan.outputs);
+    plan.columns = divide_up(output.width, plan.outputs);
     plan.tiles = output.batch * plan.rows * plan.columns;
     plan.pitch = round_up_to_width<V>(task.packed->inputs_per_group);
     const std::int64_t most =
@@ -67,9 +75,9 @@ template <class V> std::size_t winograd_packed_size(const ConvolutionShape &shap
                                     round_up_to_width<V>(shape.outputs));
 }
 
-/// Values of a polynomial with five coefficients, `stride` apart, at the points, divided by what
+/// Values of a polynomial with `count` coefficients, `stride` apart, at the points, divided by what
 /// interpolation divides by.
-inline void evaluate_kernel(const double *coefficients, std::int64_t stride,
+inline void evaluate_kernel(const double *coefficients, std::int64_t count, std::int64_t stride,
                             double (&values)[Winograd::points]) {
     constexpr double near = Winograd::near_point, far = Winograd::far_point;
     constexpr double near_square = near * near, far_square = far * far;
@@ -78,29 +86,29 @@ inline void evaluate_kernel(const double *coefficients, std::int64_t stride,
                                   2 * far_square * (far_square - near_square)};
     for (int i = 0; i + 1 < Winograd::points; ++i) {
         double value = 0;
-        for (int k = Winograd::kernel; k-- > 0;) value = value * at[i] + coefficients[k * stride];
+        for (std::int64_t k = count; k-- > 0;) value = value * at[i] + coefficients[k * stride];
         values[i] = value / divisor[(i + 1) / 2];
     }
-    values[Winograd::points - 1] = coefficients[(Winograd::kernel - 1) * stride];
+    values[Winograd::points - 1] = coefficients[(count - 1) * stride];
 }
 
 /// Panels as gemm_tile.h reads them, each [point][in][channels].
 template <class V> void winograd_pack(const ConvolutionShape &shape, const float *weights, float *packed) {
-    constexpr int kernel = Winograd::kernel, points = Winograd::points;
-    const std::int64_t inputs = shape.inputs_per_group;
+    constexpr int points = Winograd::points, most_taps = 5;
+    const std::int64_t inputs = shape.inputs_per_group, kernel = shape.kernel_height;
     for (std::int64_t p = 0; p < panel_count<V>(shape.outputs); ++p) {
         const Range panel = panel_outputs<V>(shape.outputs, p);
         const std::int64_t columns = round_up_to_width<V>(panel.size());
         for (std::int64_t i = 0; i < Winograd::all_points * inputs * columns; ++i) packed[i] = 0.0f;
         for (std::int64_t column = 0; column < panel.size(); ++column)
             for (std::int64_t k = 0; k < inputs; ++k) {
-                double taps[kernel * kernel], rows[kernel][points];
+                double taps[most_taps * most_taps], rows[most_taps][points];
                 for (std::int64_t tap = 0; tap < kernel * kernel; ++tap)
                     taps[tap] = weights[((panel.begin + column) * kernel * kernel + tap) * inputs + k];
-                for (int y = 0; y < kernel; ++y) evaluate_kernel(taps + y * kernel, 1, rows[y]);
+                for (int y = 0; y < kernel; ++y) evaluate_kernel(taps + y * kernel, kernel, 1, rows[y]);
                 for (int x = 0; x < points; ++x) {
                     double values[points];
-                    evaluate_kernel(&rows[0][x], points, values);
+                    evaluate_kernel(&rows[0][x], kernel, points, values);
                     for (int y = 0; y < points; ++y)
                         packed[((y * points + x) * inputs + k) * columns + column] =
                             static_cast<float>(values[y]);
@@ -128,13 +136,22 @@ template <class V> MPSCNN_INLINE void transform_inputs(typename V::reg (&d)[Wino
     d[5] = last;
 }
 
-/// Six products of an axis to its two outputs.
-template <class V>
+/// Six products of an axis to its outputs.
+template <class V, int outputs>
 MPSCNN_INLINE void transform_products(const typename V::reg (&m)[Winograd::points],
-                                      typename V::reg (&y)[Winograd::outputs]) {
-    y[0] = V::add(V::add(m[0], V::add(m[1], m[2])), V::add(m[3], m[4]));
-    y[1] = V::fma(V::set1(Winograd::far_point), V::sub(m[3], m[4]),
-                  V::fma(V::set1(Winograd::near_point), V::sub(m[1], m[2]), m[5]));
+                                      typename V::reg (&y)[outputs]) {
+    const auto near_even = V::add(m[1], m[2]), near_odd = V::sub(m[1], m[2]);
+    const auto far_even = V::add(m[3], m[4]), far_odd = V::sub(m[3], m[4]);
+    // Powers of the points, odd ones of differences and even ones of sums.
+    y[0] = V::add(V::add(m[0], near_even), far_even);
+    float near = Winograd::near_point, far = Winograd::far_point;
+#pragma GCC unroll 4
+    for (int i = 1; i < outputs; ++i) {
+        const auto near_term = V::set1(near), far_term = V::set1(far);
+        const auto last = V::mul(near_term, i % 2 ? near_odd : near_even);
+        y[i] = V::fma(far_term, i % 2 ? far_odd : far_even, i + 1 < outputs ? last : V::add(last, m[5]));
+        near *= Winograd::near_point, far *= Winograd::far_point;
+    }
 }
 
 /// A vector of channels, read by load(tap): tile `to` of each point.
@@ -166,8 +183,7 @@ struct WinogradTile {
 
     static WinogradTile number(const WinogradPlan &plan, std::int64_t index) {
         const std::int64_t row = index / plan.columns;
-        return {row / plan.rows, row % plan.rows * Winograd::outputs,
-                index % plan.columns * Winograd::outputs};
+        return {row / plan.rows, row % plan.rows * plan.outputs, index % plan.columns * plan.outputs};
     }
 };
 
@@ -222,29 +238,28 @@ inline void multiply_points(const GemmPlan &product, const WinogradPlan &plan, C
     }
 }
 
-/// Where the outputs of a tile go, and how many there are: an odd extent's last tile has one of an axis.
+/// Where the outputs of a tile go, and how many there are: an extent's last tile may have fewer.
 struct WinogradTarget {
     float *data;
     const float *residual;
     std::int64_t rows, columns;
 };
 
-inline WinogradTarget winograd_target(const ConvolutionTask &task, const WinogradTile &tile) {
+inline WinogradTarget winograd_target(const ConvolutionTask &task, const WinogradPlan &plan,
+                                      const WinogradTile &tile) {
     const View &output = task.destination;
     const ConstView *residual = task.epilogue.residual;
     const auto offset = [&](const auto &view) {
         return tile.image * view.image_stride + tile.y * view.row_stride + tile.x * view.pixel_stride;
     };
     return {output.data + offset(output), residual ? residual->data + offset(*residual) : nullptr,
-            smaller(Winograd::outputs, output.height - tile.y),
-            smaller(Winograd::outputs, output.width - tile.x)};
+            smaller(plan.outputs, output.height - tile.y), smaller(plan.outputs, output.width - tile.x)};
 }
 
 /// A vector of channels of a tile's outputs.
-template <class V>
+template <class V, int count>
 inline void store_outputs(const ConvolutionTask &task, const ChannelPanel &panel,
-                          const WinogradTarget &target,
-                          const typename V::reg (&outputs)[Winograd::outputs][Winograd::outputs]) {
+                          const WinogradTarget &target, const typename V::reg (&outputs)[count][count]) {
     const View &to = task.destination;
     if (panel.plain && !panel.epilogue->rounds) {
         const auto low = V::set1(panel.low), high = V::set1(panel.high);
@@ -259,7 +274,7 @@ inline void store_outputs(const ConvolutionTask &task, const ChannelPanel &panel
     run.destination_stride = to.pixel_stride;
     run.residual_stride = residual ? residual->pixel_stride : 0;
     for (std::int64_t y = 0; y < target.rows; ++y) {
-        alignas(64) float sums[Winograd::outputs * V::width];
+        alignas(64) float sums[count * V::width];
         for (std::int64_t x = 0; x < target.columns; ++x) V::store(sums + x * V::width, outputs[y][x]);
         const PixelTile pixels{&run, nullptr, target.data + y * to.row_stride,
                                residual ? target.residual + y * residual->row_stride : nullptr,
@@ -269,10 +284,10 @@ inline void store_outputs(const ConvolutionTask &task, const ChannelPanel &panel
 }
 
 /// A panel of a tile, whose products are `products` at the first point.
-template <class V>
+template <class V, int outputs>
 inline void finish_tile(const ConvolutionTask &task, const WinogradPlan &plan, ChannelPanel panel,
                         const WinogradTarget &target, const float *products) {
-    constexpr int points = Winograd::points, outputs = Winograd::outputs;
+    constexpr int points = Winograd::points;
     for (; panel.channels > 0; panel.channels -= V::width) {
         typename V::reg rows[outputs][points];
 #pragma GCC unroll 6
@@ -282,14 +297,16 @@ inline void finish_tile(const ConvolutionTask &task, const WinogradPlan &plan, C
             for (int y = 0; y < points; ++y)
                 column[y] = V::load(products + (y * points + x) * plan.products_stride);
             transform_products<V>(column, result);
-            rows[0][x] = result[0], rows[1][x] = result[1];
+#pragma GCC unroll 4
+            for (int y = 0; y < outputs; ++y) rows[y][x] = result[y];
         }
         typename V::reg result[outputs][outputs];
         const auto bias = V::load(panel.bias);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int y = 0; y < outputs; ++y) {
             transform_products<V>(rows[y], result[y]);
-            result[y][0] = V::add(result[y][0], bias), result[y][1] = V::add(result[y][1], bias);
+#pragma GCC unroll 4
+            for (int x = 0; x < outputs; ++x) result[y][x] = V::add(result[y][x], bias);
         }
         store_outputs<V>(task, panel, target, result);
         products += V::width;
@@ -319,9 +336,10 @@ inline void run_winograd_item(const ConvolutionTask &task, const WinogradPlan &p
         panel.weights = task.packed->weights.data() + panel.channel * product.depth * Winograd::all_points;
         multiply_points<V>(product, plan, panel, tiles.size(), zeros, inputs, products);
         const std::int64_t columns = round_up_to_width<V>(panel.channels);
+        const auto finish = plan.outputs == 2 ? finish_tile<V, 2> : finish_tile<V, 4>;
         for (std::int64_t t = tiles.begin; t < tiles.end; ++t)
-            finish_tile<V>(task, plan, panel, winograd_target(task, WinogradTile::number(plan, t)),
-                           products + (t - tiles.begin) * columns);
+            finish(task, plan, panel, winograd_target(task, plan, WinogradTile::number(plan, t)),
+                   products + (t - tiles.begin) * columns);
     }
 }
 

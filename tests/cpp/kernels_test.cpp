@@ -57,7 +57,8 @@ ConvolutionCase random_case(Random &random) {
 }
 
 ConvolutionCase random_winograd_case(Random &random) {
-    const auto axis = [&] { return WindowAxis{.kernel = 5, .before = pick(random, 0, 5)}; };
+    const std::int64_t kernel = random() % 2 ? 3 : 5;
+    const auto axis = [&] { return WindowAxis{.kernel = kernel, .before = pick(random, 0, kernel)}; };
     return {.batch = pick(random, 1, 3),
             .height = pick(random, 1, 20),
             .width = pick(random, 1, 20),
@@ -147,7 +148,11 @@ Sum convolved(const Problem &p, std::int64_t n, std::int64_t y, std::int64_t x, 
 
 bool agrees(const Problem &p, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t output) {
     const Sum sum = convolved(p, n, y, x, output);
-    const double error = 0x1p-24 * (static_cast<double>(p.c.depth()) + 4) * (sum.magnitude + 1);
+    // What transforms round is in proportion to a tile, even where only few of its products belong to this
+    // sum.
+    const double transforms = p.c.method == ConvolutionMethod::winograd ? 16 : 0;
+    const double terms = static_cast<double>(p.c.depth()) + 4 + transforms;
+    const double error = 0x1p-24 * terms * (sum.magnitude + 1);
     return p.random_epilogue.agrees(p.destination.at(n, y, x)[output], sum.value, error, n, y, x, output);
 }
 
@@ -246,7 +251,7 @@ TEST(random_fast_products_agree_with_double) {
     }
 }
 
-// Within the same bound of error as sums in order.
+// Within a bound of error that is nearly that of sums in order: see agrees().
 TEST(random_winograd_convolutions_agree_with_double) {
     const auto tables = kernels_with_fewer_products();
     if (tables.empty()) SKIP("no kernels here have methods with fewer products");

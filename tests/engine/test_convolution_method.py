@@ -1,4 +1,4 @@
-"""Dense 5x5 convolutions of the CPU engine: transformed where that gains, with errors like those of plain sums."""
+"""Dense 3x3 and 5x5 convolutions of the CPU engine: transformed where that gains, with errors like plain sums."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 import mpscnn
 
 
-def convolution(height: int, width: int, inputs: int, outputs: int, padding: str = "same") -> mpscnn.Network:
+def convolution(
+    height: int, width: int, inputs: int, outputs: int, size: int, padding: str = "same"
+) -> mpscnn.Network:
     network = mpscnn.Network(input=(height, width, inputs))
-    network.output(network.conv2d(network.input, outputs, 5, padding=padding, name="conv", activation="relu"))
+    result = network.conv2d(network.input, outputs, size, padding=padding, name="conv", activation="relu")
+    network.output(result)
     network.initialize_weights(1)
     return network
 
@@ -24,46 +27,64 @@ def kernel(network: mpscnn.Network, x: NDArray[np.float32], precision: str = "fl
 
 def in_float64(network: mpscnn.Network, x: NDArray[np.float32]) -> NDArray[np.float64]:
     weights = network.weights["conv.weight"].astype(np.float64)
-    padded = np.pad(x.astype(np.float64), ((0, 0), (2, 2), (2, 2), (0, 0)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5), axis=(1, 2))
+    size = weights.shape[1]
+    border = (size // 2, size // 2)
+    padded = np.pad(x.astype(np.float64), ((0, 0), border, border, (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(1, 2))
     sums = np.einsum("nhwcij,oijc->nhwo", windows, weights, optimize=True)
     return np.maximum(sums + network.weights["conv.bias"], 0.0)
 
 
 @needs_fused_multiply_add
 @pytest.mark.parametrize(
-    ("inputs", "outputs", "padding", "precision", "transformed"),
+    ("inputs", "outputs", "size", "padding", "precision", "transformed"),
     [
-        (16, 16, "same", "float32", True),
-        (20, 50, "valid", "float32", True),
-        (15, 16, "same", "float32", False),
-        (16, 15, "same", "float32", False),
-        (16, 16, "same", "float16", False),
+        (16, 16, 5, "same", "float32", True),
+        (20, 50, 5, "valid", "float32", True),
+        (15, 16, 5, "same", "float32", False),
+        (16, 15, 5, "same", "float32", False),
+        (16, 16, 5, "same", "float16", False),
+        (16, 16, 3, "same", "float32", True),
+        (20, 50, 3, "valid", "float32", True),
+        (15, 16, 3, "same", "float32", False),
+        (256, 256, 3, "same", "float32", False),
+        (16, 16, 3, "same", "float16", False),
     ],
 )
-def test_only_large_layers_are_transformed(
-    inputs: int, outputs: int, padding: str, precision: str, transformed: bool
+def test_only_layers_that_gain_are_transformed(
+    inputs: int, outputs: int, size: int, padding: str, precision: str, transformed: bool
 ) -> None:
-    network = convolution(9, 8, inputs, outputs, padding)
-    x = np.random.default_rng(0).uniform(-1, 1, (1, 9, 8, inputs)).astype(np.float32)
+    network = convolution(9, 10, inputs, outputs, size, padding)
+    x = np.random.default_rng(0).uniform(-1, 1, (1, 9, 10, inputs)).astype(np.float32)
     assert ("winograd" in kernel(network, x, precision)) == transformed
 
 
 def test_one_window_of_the_whole_image_is_not_transformed() -> None:
-    network = convolution(5, 5, 16, 120, "valid")
+    network = convolution(5, 5, 16, 120, 5, "valid")
     assert "winograd" not in kernel(network, np.zeros((1, 5, 5, 16), np.float32))
 
 
-@pytest.mark.parametrize("size", [(14, 14, 32, 64), (13, 9, 50, 20), (4, 31, 16, 33)])
-def test_errors_are_those_of_plain_sums(size: tuple[int, int, int, int]) -> None:
-    height, width, inputs, outputs = size
-    network = convolution(height, width, inputs, outputs)
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (14, 14, 32, 64, 5),
+        (13, 9, 50, 20, 5),
+        (4, 31, 16, 33, 5),
+        (14, 14, 32, 64, 3),
+        (13, 9, 50, 20, 3),
+        (7, 31, 16, 33, 3),
+        (10, 10, 300, 17, 3),
+    ],
+)
+def test_errors_are_those_of_plain_sums(shape: tuple[int, int, int, int, int]) -> None:
+    height, width, inputs, _, size = shape
+    network = convolution(*shape)
     x = np.random.default_rng(1).uniform(-1, 1, (3, height, width, inputs)).astype(np.float32)
     program = network.compile(device="cpu", precision="float32")
     found = program.session(threads=1).run(x)
     expected = in_float64(network, x)
     # A sum of terms as large as these is exact to a few units in the last place of its terms' magnitudes.
-    magnitude = 25 * inputs * np.abs(network.weights["conv.weight"]).mean() * np.abs(x).mean()
+    magnitude = size**2 * inputs * np.abs(network.weights["conv.weight"]).mean() * np.abs(x).mean()
     assert np.abs(found - expected).max() <= 8 * np.finfo(np.float32).eps * magnitude
     for threads in (2, 3):
         assert np.array_equal(program.session(threads=threads).run(x), found)

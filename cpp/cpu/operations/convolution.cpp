@@ -29,17 +29,24 @@ template <class AnyView> void set_extents(AnyView &view, const Extents &extents)
     view.channels = extents.channels;
 }
 
-/// Whether convolution_winograd.h takes less time: with few channels its transforms, with few outputs reading
+/// Whether convolution_winograd.h takes less time: with few channels its transforms, with few pixels reading
 /// more weights would take longer than the products it saves. `weights` is [outputs][height][width][inputs of
 /// a group].
 bool gains_by_winograd(const ops::Convolution &convolution, const Shape &weights, const Shape &result) {
-    constexpr std::int64_t least_channels = 16, least_extent = 4;
+    constexpr std::int64_t least_channels = 16;
+    // Tiles of a 3x3 kernel are larger, and their weights take four times the memory instead of one and a
+    // half.
+    const std::int64_t least_extent = weights[1] == 3 ? 7 : 4, least_pixels = weights[1] == 3 ? 96 : 1;
+    constexpr std::int64_t near_weights = 32 * 1024; // those of a window's tap, when all lie in a cache
     const ops::Window &window = convolution.window;
-    const auto is_large = [](std::int64_t extent) { return extent == Shape::any || extent >= least_extent; };
-    return convolution.groups == 1 && weights[1] == 5 && weights[2] == 5 && window.stride_y == 1 &&
-           window.stride_x == 1 && window.dilation_y == 1 && window.dilation_x == 1 &&
-           weights[0] >= least_channels && weights[3] >= least_channels && is_large(result[1]) &&
-           is_large(result[2]);
+    const auto is_large = [&](std::int64_t extent) { return extent == Shape::any || extent >= least_extent; };
+    const bool few_pixels =
+        result[1] != Shape::any && result[2] != Shape::any && result[1] * result[2] < least_pixels;
+    if (few_pixels && weights[0] * weights[3] > near_weights) return false;
+    const bool has_kernel = weights[1] == weights[2] && (weights[1] == 3 || weights[1] == 5);
+    return convolution.groups == 1 && has_kernel && window.stride_y == 1 && window.stride_x == 1 &&
+           window.dilation_y == 1 && window.dilation_x == 1 && weights[0] >= least_channels &&
+           weights[3] >= least_channels && is_large(result[1]) && is_large(result[2]);
 }
 
 /// Of smaller products the sums take longer than the eighth one does, and of few pixels reading weights.

@@ -15,7 +15,7 @@ struct ConvolutionShape {
     /// Inputs and weights are bfloat16 numbers. Unless depthwise, whose weights are floats, an input stands
     /// for two of them here, and a weight too: numbers of 32 bits for all that does not multiply them.
     bool bfloat16 = false;
-    /// Of a 5x5 kernel, dense and without stride or dilation: the weights are transformed, and
+    /// Of a 3x3 or 5x5 kernel, dense and without stride or dilation: the weights are transformed, and
     /// convolution_winograd.h does it.
     bool winograd = false;
     /// Pointwise: the weights are summed for seven products of half the size, and fast_product.h does it.
