@@ -25,7 +25,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=400, help="images of each")
     parser.add_argument("--inflight", type=int, default=3)
     arguments = parser.parse_args()
-    print(table_head("model", "in flight", "one thread", "runner", "ratio", "latency 50%", "95%", "99%"))
+    print(
+        table_head(
+            "model", "in flight", "one thread", "submit", "ratio", "map", "ratio", "latency 50%", "95%", "99%"
+        )
+    )
     for name, random_weights in MODELS:
         subject = open_subject(name, random_weights=random_weights)
         measured = measure_runner(subject, inflight=arguments.inflight, runs=arguments.runs)
@@ -33,6 +37,8 @@ def main() -> None:
             f"{sorted(measured.session_rates)[len(measured.session_rates) // 2]:.0f}",
             f"{measured.images_per_second:.0f}",
             f"{measured.speedup:.2f}",
+            f"{measured.map_images_per_second:.0f}",
+            f"{measured.map_speedup:.2f}",
             *(f"{measured.latency(percentile):.2f} ms" for percentile in (50, 95, 99)),
         ]
         print(table_row([name, f"{measured.inflight} ({measured.sessions} x {measured.threads})", *cells]))

@@ -62,6 +62,18 @@ std::vector<engine::TensorView> views_of(const mpscnn_tensor *tensors, int count
     return views;
 }
 
+struct Tensors {
+    const mpscnn_tensor *first;
+    int count;
+};
+
+engine::Frame array_frame(const Tensors &inputs, const Tensors &outputs) {
+    engine::Frame frame;
+    frame.inputs = views_of(inputs.first, inputs.count, "input");
+    frame.outputs = views_of(outputs.first, outputs.count, "output");
+    return frame;
+}
+
 /// Where a frame's end is told, and its number.
 struct Receiver {
     mpscnn_frame_handler handler;
@@ -122,9 +134,18 @@ mpscnn_status mpscnn_runner_submit(mpscnn_runner *runner, const mpscnn_tensor *i
                                    mpscnn_frame_handler handler, void *context, uint64_t *frame) {
     return guarded([&] {
         require(runner, "runner");
-        engine::Frame run;
-        run.inputs = views_of(inputs, input_count, "input");
-        run.outputs = views_of(outputs, output_count, "output");
+        submit(*runner, array_frame({inputs, input_count}, {outputs, output_count}),
+               {handler, context, frame});
+    });
+}
+
+mpscnn_status mpscnn_runner_submit_brief(mpscnn_runner *runner, const mpscnn_tensor *inputs, int input_count,
+                                         const mpscnn_tensor *outputs, int output_count,
+                                         mpscnn_frame_handler handler, void *context, uint64_t *frame) {
+    return guarded([&] {
+        require(runner, "runner");
+        engine::Frame run = array_frame({inputs, input_count}, {outputs, output_count});
+        run.brief = true;
         submit(*runner, std::move(run), {handler, context, frame});
     });
 }

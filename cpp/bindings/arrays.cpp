@@ -93,6 +93,15 @@ std::optional<mpscnn_tensor> plain_tensor(py::handle object, Access access) {
     return tensor;
 }
 
+void float_tensors(const py::list &arrays, const std::string &what, Access access,
+                   std::vector<mpscnn_tensor> &tensors) {
+    tensors.clear();
+    for (const py::handle array : arrays) {
+        const std::optional<mpscnn_tensor> plain = plain_tensor(array, access); // quicker
+        tensors.push_back(plain ? *plain : float_tensor(array, what, access));
+    }
+}
+
 mpscnn_tensor weight_tensor(py::handle object, const std::string &what) {
     const py::array array = require_array(object, what);
     const ElementType *type = element_type_of(array.dtype());

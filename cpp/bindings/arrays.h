@@ -19,6 +19,10 @@ enum class Access { read, write };
 /// beginning with `what`, for anything else.
 mpscnn_tensor float_tensor(py::handle array, const std::string &what, Access access);
 
+/// Of each array in `tensors`, whose memory is used again.
+void float_tensors(const py::list &arrays, const std::string &what, Access access,
+                   std::vector<mpscnn_tensor> &tensors);
+
 /// Likewise for weights, which may be uint8 as well.
 mpscnn_tensor weight_tensor(py::handle array, const std::string &what);
 

@@ -11,16 +11,11 @@ namespace {
 
 using Tensors = std::vector<mpscnn_tensor>;
 
-/// `tensors` is memory of the calling thread that is used again, so that a run allocates nothing.
-void read_tensors(const py::list &arrays, const std::string &what, Access access, Tensors &tensors) {
-    tensors.clear();
-    for (const py::handle array : arrays) tensors.push_back(float_tensor(array, what, access));
-}
-
 void run(Session &session, const py::list &inputs, const py::list &outputs) {
+    // Memory of the calling thread that is used again, so that a run allocates nothing.
     thread_local Tensors sources, destinations;
-    read_tensors(inputs, "input", Access::read, sources);
-    read_tensors(outputs, "output", Access::write, destinations);
+    float_tensors(inputs, "input", Access::read, sources);
+    float_tensors(outputs, "output", Access::write, destinations);
     // The caller's lists keep the arrays alive meanwhile.
     const py::gil_scoped_release unlocked;
     session.run(sources, destinations);
@@ -29,8 +24,8 @@ void run(Session &session, const py::list &inputs, const py::list &outputs) {
 /// (profile, trace), both JSON.
 py::tuple profile(Session &session, const py::list &inputs, const py::list &outputs, int runs) {
     Tensors sources, destinations;
-    read_tensors(inputs, "input", Access::read, sources);
-    read_tensors(outputs, "output", Access::write, destinations);
+    float_tensors(inputs, "input", Access::read, sources);
+    float_tensors(outputs, "output", Access::write, destinations);
     const Profile profile = [&] {
         const py::gil_scoped_release unlocked;
         return session.profile(sources, destinations, runs);
@@ -41,8 +36,8 @@ py::tuple profile(Session &session, const py::list &inputs, const py::list &outp
 /// The caller keeps the arrays until the request is done.
 Request submit(Session &session, const py::list &inputs, const py::list &outputs) {
     thread_local Tensors sources, destinations;
-    read_tensors(inputs, "input", Access::read, sources);
-    read_tensors(outputs, "output", Access::write, destinations);
+    float_tensors(inputs, "input", Access::read, sources);
+    float_tensors(outputs, "output", Access::write, destinations);
     const py::gil_scoped_release unlocked; // it may have to wait for an earlier request
     return session.submit(sources, destinations);
 }

@@ -1,4 +1,5 @@
 #include "arrays.h"
+#include "awaited_frame.h"
 #include "bind.h"
 #include "callback.h"
 #include "errors.h"
@@ -12,7 +13,7 @@ namespace {
 
 std::vector<mpscnn_tensor> tensors_of(const py::list &arrays, const std::string &what, Access access) {
     std::vector<mpscnn_tensor> tensors;
-    for (const py::handle array : arrays) tensors.push_back(float_tensor(array, what, access));
+    float_tensors(arrays, what, access, tensors);
     return tensors;
 }
 
@@ -61,6 +62,17 @@ Runner::FrameNumber submit(Runner &runner, const py::list &inputs, const py::lis
     return runner.submit(sources, destinations, std::move(handler));
 }
 
+std::shared_ptr<AwaitedFrame> submit_awaited(Runner &runner, const py::list &inputs, const py::list &outputs,
+                                             py::object result) {
+    const auto sources = tensors_of(inputs, "input", Access::read);
+    const auto destinations = tensors_of(outputs, "output", Access::write);
+    auto frame = std::make_shared<AwaitedFrame>(std::move(result), py::make_tuple(inputs, outputs));
+    const py::gil_scoped_release unlocked;
+    runner.submit_brief(sources, destinations,
+                        [frame](const std::exception_ptr &failure) { frame->end(failure); });
+    return frame;
+}
+
 Runner::FrameNumber submit_photo(Runner &runner, const Pixels &image, const std::string &preprocess,
                                  const py::list &outputs, py::function done) {
     const auto destinations = tensors_of(outputs, "output", Access::write);
@@ -99,6 +111,14 @@ void mark(Runner &runner, py::function done) {
 } // namespace
 
 void bind_runner(py::module_ &module) {
+    py::class_<AwaitedFrame, std::shared_ptr<AwaitedFrame>>(module, "AwaitedFrame",
+                                                            "A frame whose end a thread waits for.")
+        .def("done", &AwaitedFrame::done)
+        .def("wait", &AwaitedFrame::wait)
+        .def("exception", &AwaitedFrame::exception)
+        .def("result", &AwaitedFrame::result)
+        .def("tell", &AwaitedFrame::tell, py::arg("function"));
+
     // Its destructor waits for frames whose handlers want the GIL.
     py::class_<Runner>(module, "Runner", "Runs many frames, several at once, in their order.",
                        py::release_gil_before_calling_cpp_dtor())
@@ -115,6 +135,7 @@ void bind_runner(py::module_ &module) {
              py::arg("max_wait") = 0.0, py::arg("check_finite") = false)
         .def("describe", &Runner::describe)
         .def("submit", &submit, py::arg("inputs"), py::arg("outputs"), py::arg("done"))
+        .def("submit_awaited", &submit_awaited, py::arg("inputs"), py::arg("outputs"), py::arg("result"))
         .def("submit_photo", &submit_photo, py::arg("image"), py::arg("preprocess"), py::arg("outputs"),
              py::arg("done"))
         .def("classify", &classify, py::arg("model"), py::arg("image"), py::arg("top"), py::arg("done"))

@@ -22,6 +22,7 @@ struct Frame {
     Fill fill;                       ///< none: the inputs are in memory of the caller's
     Read read;                       ///< none: the outputs are
     Completion done;                 ///< a runner's
+    bool brief = false;              ///< `done` blocks nowhere and leaves the runner alone: see Runner
 
     std::int64_t images() const { return inputs.front().shape[0]; }
     /// Whether both could be parts of one batch.

@@ -29,11 +29,6 @@ struct Journey {
 
 bool is_waiting(const std::unique_ptr<Journey> &journey) { return journey->state == Journey::State::waiting; }
 
-void cancel_waiting(Journey &journey) {
-    journey.failure = failure_of([] { throw Cancelled(); });
-    journey.state = Journey::State::over;
-}
-
 /// The first layer whose result for one image depends on the others of its batch.
 const Node *layer_over_the_batch(const Graph &graph) {
     for (const Node &node : graph.nodes()) {
@@ -90,7 +85,8 @@ struct Runner::Crew {
     std::condition_variable work, over, place, idle;
     std::deque<std::unique_ptr<Journey>> journeys; ///< in order of submission; the first is handed out next
     FrameNumber first_number = 0;
-    bool delivering = false, closed = false;
+    std::size_t waiting = 0; ///< journeys that have not begun
+    bool handing_out = false, closed = false;
 
     using Lock = std::unique_lock<std::mutex>;
     using Group = std::vector<Journey *>;
@@ -102,18 +98,25 @@ struct Runner::Crew {
     bool in_delivery() const { return deliverer.get_id() == std::this_thread::get_id(); }
 
     FrameNumber add(std::unique_ptr<Journey> journey) {
-        Lock lock(mutex);
-        const auto ready = [&] { return closed || journeys.size() < places(); };
-        if (!ready() && in_delivery())
-            fail(ErrorKind::state, "all " + std::to_string(places()) +
-                                       " places of the runner are taken, and the handler of a frame cannot "
-                                       "wait for the frames behind it");
-        place.wait(lock, ready);
-        if (closed) fail(ErrorKind::state, "the runner is closed");
-        journey->latest_begin = Clock::now() + options.max_wait;
-        (journey->state == Journey::State::over ? over : work).notify_one();
-        journeys.push_back(std::move(journey));
-        return first_number + journeys.size() - 1;
+        const bool to_run = is_waiting(journey);
+        FrameNumber number = 0;
+        {
+            Lock lock(mutex);
+            const auto ready = [&] { return closed || journeys.size() < places(); };
+            if (!ready() && in_delivery())
+                fail(ErrorKind::state, "all " + std::to_string(places()) +
+                                           " places of the runner are taken, and the handler of a frame "
+                                           "cannot wait for the frames behind it");
+            place.wait(lock, ready);
+            if (closed) fail(ErrorKind::state, "the runner is closed");
+            journey->latest_begin = Clock::now() + options.max_wait;
+            journeys.push_back(std::move(journey));
+            waiting += to_run ? 1 : 0;
+            number = first_number + journeys.size() - 1;
+        }
+        // Whoever is woken with the lock taken would only wait again.
+        (to_run ? work : over).notify_one();
+        return number;
     }
 
     /// Waiting frames that can be run with the first of them, as many as one request may have.
@@ -151,7 +154,10 @@ struct Runner::Crew {
                 continue;
             }
             for (Journey *journey : group) journey->state = Journey::State::running;
-            if (std::any_of(journeys.begin(), journeys.end(), is_waiting)) work.notify_one();
+            waiting -= group.size();
+            const bool more = waiting > 0;
+            lock.unlock();
+            if (more) work.notify_one();
             return group;
         }
     }
@@ -165,48 +171,64 @@ struct Runner::Crew {
         } catch (...) {
             failures.assign(group.size(), Failure::current());
         }
-        bool last_ones = false;
+        bool last_ones = false, deliver = false;
         {
-            const std::lock_guard lock(mutex);
+            Lock lock(mutex);
             for (std::size_t i = 0; i < group.size(); ++i) {
                 group[i]->failure = std::move(failures[i]);
                 group[i]->state = Journey::State::over;
             }
-            over.notify_one();
-            const auto waiting = std::count_if(journeys.begin(), journeys.end(), is_waiting);
-            last_ones = waiting < static_cast<std::ptrdiff_t>(sessions.size());
+            while (next_is_over() && journeys.front()->frame.brief) hand_out_next(lock);
+            deliver = next_is_over() || at_end();
+            last_ones = waiting < sessions.size();
         }
+        if (deliver) over.notify_one();
         // Workers keep all cores busy. Who hands out results and brings new frames needs one before they run
         // dry.
         if (last_ones) std::this_thread::yield();
     }
 
+    bool next_is_over() const {
+        return !handing_out && !journeys.empty() && journeys.front()->state == Journey::State::over;
+    }
+    bool at_end() const { return closed && journeys.empty(); }
+
+    /// `next_is_over`. Without the lock while the handler is called.
+    void hand_out_next(Lock &lock) {
+        std::unique_ptr<Journey> journey = std::move(journeys.front());
+        journeys.pop_front();
+        ++first_number;
+        handing_out = true;
+        lock.unlock();
+        place.notify_one();
+        journey->frame.done(std::move(journey->failure));
+        journey.reset();
+        lock.lock();
+        handing_out = false;
+        if (journeys.empty()) idle.notify_all();
+    }
+
     void deliver_until_closed() {
         Lock lock(mutex);
         for (;;) {
-            over.wait(lock, [&] {
-                return journeys.empty() ? closed : journeys.front()->state == Journey::State::over;
-            });
+            over.wait(lock, [&] { return next_is_over() || at_end(); });
             if (journeys.empty()) return;
-            std::unique_ptr<Journey> journey = std::move(journeys.front());
-            journeys.pop_front();
-            ++first_number;
-            delivering = true;
-            place.notify_one();
-            lock.unlock();
-            journey->frame.done(std::move(journey->failure));
-            journey.reset();
-            lock.lock();
-            delivering = false;
-            if (journeys.empty()) idle.notify_all();
+            hand_out_next(lock);
         }
     }
 
-    void close(bool cancel) {
+    /// With the lock, for a waiting one.
+    void cancel(Journey &journey) {
+        journey.failure = failure_of([] { throw Cancelled(); });
+        journey.state = Journey::State::over;
+        --waiting;
+    }
+
+    void close(bool cancel_waiting) {
         const std::lock_guard lock(mutex);
         closed = true;
         for (const auto &journey : journeys) {
-            if (cancel && is_waiting(journey)) cancel_waiting(*journey);
+            if (cancel_waiting && is_waiting(journey)) cancel(*journey);
         }
         work.notify_all();
         over.notify_all();
@@ -266,25 +288,27 @@ void Runner::require_alive() const {
 
 Runner::FrameNumber Runner::submit(Frame frame) {
     require_alive();
+    const std::shared_ptr<Crew> crew = crew_;  // a handler may release the runner before this returns
     std::span<const TensorView> read, written; // what lies in memory of the caller's
     if (!frame.fill) read = frame.inputs;
     if (!frame.read) written = frame.outputs;
-    check_elements(*crew_->program, read, written);
+    check_elements(*crew->program, read, written);
     std::vector<Shape> shapes;
     for (const TensorView &input : frame.inputs) shapes.push_back(input.shape);
-    const auto plan = crew_->program->plan_for(shapes);
-    if (!frame.read) check_outputs(*crew_->program, *plan, read, written);
+    const auto plan = crew->program->plan_for(shapes);
+    if (!frame.read) check_outputs(*crew->program, *plan, read, written);
     auto journey = std::make_unique<Journey>();
     journey->frame = std::move(frame);
-    return crew_->add(std::move(journey));
+    return crew->add(std::move(journey));
 }
 
 Runner::FrameNumber Runner::mark(Completion done) {
     require_alive();
+    const std::shared_ptr<Crew> crew = crew_;
     auto journey = std::make_unique<Journey>();
     journey->frame.done = std::move(done);
     journey->state = Journey::State::over;
-    return crew_->add(std::move(journey));
+    return crew->add(std::move(journey));
 }
 
 bool Runner::cancel(FrameNumber frame) {
@@ -293,7 +317,7 @@ bool Runner::cancel(FrameNumber frame) {
     const FrameNumber index = frame - crew_->first_number; // huge for one that has been handed out
     if (index >= crew_->journeys.size()) return false;
     if (!is_waiting(crew_->journeys[index])) return false;
-    cancel_waiting(*crew_->journeys[index]);
+    crew_->cancel(*crew_->journeys[index]);
     crew_->over.notify_one();
     return true;
 }
@@ -307,7 +331,7 @@ void Runner::wait() {
     require_alive();
     Crew::Lock lock(crew_->mutex);
     if (crew_->in_delivery()) fail(ErrorKind::state, "the handler of a frame cannot wait for its own runner");
-    crew_->idle.wait(lock, [&] { return crew_->journeys.empty() && !crew_->delivering; });
+    crew_->idle.wait(lock, [&] { return crew_->journeys.empty() && !crew_->handing_out; });
     const bool closed = crew_->closed;
     lock.unlock();
     if (closed) crew_->join_deliverer(); // what its handlers left behind, it lets go when it ends

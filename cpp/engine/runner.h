@@ -20,7 +20,9 @@ struct RunnerOptions {
 /// submission, none twice and none left out. For any number of threads.
 ///
 /// A frame has one of `places()` places from its submission until its turn to be handed out. Its `done` is
-/// called on one thread of the runner's, one frame after the other, and may submit; it must not throw.
+/// called on one thread of the runner's, one frame after the other, and may submit; it must not throw. A
+/// `brief` one is called, in its turn too, on the thread that ended a frame, which spares short frames a
+/// thread's being woken for each.
 class Runner {
 public:
     Runner(std::shared_ptr<Program> program, const RunnerOptions &options);

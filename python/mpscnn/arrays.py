@@ -9,6 +9,16 @@ from numpy.typing import NDArray
 
 from mpscnn.errors import ParameterError, ShapeError
 
+FLOAT32: np.dtype[Any] = np.dtype(np.float32)
+
+
+def is_plain(value: Any) -> bool:
+    """Whether `as_input` gives the value itself; quick, and False for some that it gives too."""
+    if type(value) is not np.ndarray or value.dtype is not FLOAT32:
+        return False
+    flags = value.flags
+    return flags.c_contiguous and flags.aligned
+
 
 def as_array(what: str, value: Any) -> NDArray[Any]:
     """A view of `value`'s memory: numpy array, DLPack or buffer. Lists of numbers are copied."""

@@ -29,6 +29,10 @@ class FrameRun(ABC):
     def submit(self, core: _core.Runner, done: Done) -> int:
         """Gives the frame's number. `done` is called with what went wrong, or with what the core found."""
 
+    def submit_awaited(self, _: _core.Runner) -> _core.AwaitedFrame | None:
+        """For who waits for the result himself. None: `submit` is the only way."""
+        return None
+
     @abstractmethod
     def finish(self, found: Any) -> Any:
         """The frame's result."""
@@ -73,7 +77,7 @@ def frames_of(model: Model | FeatureExtractor | Program) -> Frames:
 # ---- Arrays --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(slots=True, eq=False)  # frozen ones take a microsecond to make
 class _ArrayRun(FrameRun):
     inputs: list[NDArray[Any]]
     outputs: list[NDArray[Any]]
@@ -81,6 +85,9 @@ class _ArrayRun(FrameRun):
 
     def submit(self, core: _core.Runner, done: Done) -> int:
         return core.submit(self.inputs, self.outputs, done)
+
+    def submit_awaited(self, core: _core.Runner) -> _core.AwaitedFrame:
+        return core.submit_awaited(self.inputs, self.outputs, self.result)
 
     def finish(self, _found: Any) -> Any:
         return self.result

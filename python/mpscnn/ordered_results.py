@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterable, Iterable
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any
 
 from mpscnn.errors import ParameterError
 
 if TYPE_CHECKING:
+    from mpscnn._core import AwaitedFrame
     from mpscnn.runner import FrameFuture, Runner
 
     Frames = Iterable[Any] | AsyncIterable[Any]
@@ -31,7 +32,7 @@ class OrderedResults:
         self._return_exceptions = return_exceptions
         self._in_hand: list[Any] = []
         """A frame that was taken from the stream and has no place yet: kept where the wait is interrupted."""
-        self._pending: deque[FrameFuture] = deque()
+        self._pending: deque[FrameFuture | AwaitedFrame] = deque()
         self._ended = False
         self._failure: Exception | None = None
         """Why there are no more frames; raised behind the last result."""
@@ -53,13 +54,16 @@ class OrderedResults:
             try:
                 if not self._in_hand:
                     self._in_hand.append(next(self._frames))
-                self._pending.append(self._runner._submit(self._in_hand[0], self._wanted))
+                self._pending.append(self._runner._submit_awaited(self._in_hand[0], self._wanted))
                 self._in_hand.clear()
             except Exception as raised:
                 self._end(raised)
         if not self._pending:
             raise self._end_of(StopIteration)
-        return self._value(_failure_of(self._pending[0]))
+        first = self._pending[0]
+        if not first.done():
+            self._runner._require_end()
+        return self._value(_failure_of(first))
 
     def __aiter__(self) -> OrderedResults:
         return self
@@ -79,10 +83,13 @@ class OrderedResults:
                 self._end(raised)
         if not self._pending:
             raise self._end_of(StopAsyncIteration)
-        ended = asyncio.wrap_future(self._pending[0])
-        await asyncio.wait([ended])  # cancelling this task cancels no frame
-        error = CancelledError() if ended.cancelled() else ended.exception()
-        return self._value(error)
+        first = self._pending[0]
+        if isinstance(first, Future):
+            ended = asyncio.wrap_future(first)
+            await asyncio.wait([ended])  # cancelling this task cancels no frame
+            return self._value(CancelledError() if ended.cancelled() else ended.exception())
+        await asyncio.to_thread(first.wait)  # of a `for` over the same results
+        return self._value(_failure_of(first))
 
     async def _next_frame(self) -> Any:
         if self._async_frames is not None:
@@ -116,7 +123,7 @@ class OrderedResults:
         raise error
 
 
-def _failure_of(future: FrameFuture) -> BaseException | None:
+def _failure_of(future: FrameFuture | AwaitedFrame) -> BaseException | None:
     """Waits."""
     try:
         return future.exception()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn.arguments import whole_number
-from mpscnn.arrays import as_input, check_output
+from mpscnn.arrays import FLOAT32, as_input, check_output, is_plain
 from mpscnn.errors import Error, ParameterError
 from mpscnn.explanation import Explanation, explanation, fixed_shape
 from mpscnn.library import empty
@@ -47,6 +47,8 @@ class Program:
         self.weight_bytes: int = description["weight_bytes"]
         self.inputs: dict[str, tuple[int | None, ...]] = _ports(description["inputs"])
         self.outputs: dict[str, tuple[int | None, ...]] = _ports(description["outputs"])
+        self._known_shapes: tuple[tuple[int, ...], list[tuple[int, ...]]] | None = None
+        """Of one input, the last one, and of its outputs: frames of a stream are of one size."""
 
     def __repr__(self) -> str:
         return f"<Program {self.name!r} on {self.device} ({self.device_name}), {self.precision}>"
@@ -93,18 +95,24 @@ class Program:
         return explanation(self.name, self._program.explain(shapes, thread_count(threads)))
 
     def _arrays(self, x: Any, out: Any) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+        known = self._known_shapes
+        if out is None and known is not None and is_plain(x) and x.shape == known[0]:
+            return [x], [self._new_output(shape, FLOAT32) for shape in known[1]]
         inputs = [as_input(name, value) for name, value in self._by_name("input", self.inputs, x)]
         if out is not None:
             named = self._by_name("output", self.outputs, out)
             return inputs, [check_output(name, value) for name, value in named]
         dtype = np.float16 if all(array.dtype == np.float16 for array in inputs) else np.float32
         shapes, _ = self._program.output_shapes([array.shape for array in inputs])
+        if len(inputs) == 1:
+            self._known_shapes = (inputs[0].shape, shapes)
         return inputs, [self._new_output(shape, np.dtype(dtype)) for shape in shapes]
 
     def _new_output(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         """On a GPU an array that it writes in place, where that is worth pages of its own."""
-        large = dtype.itemsize * math.prod(shape) >= _WORTH_PAGES
-        return empty(shape, dtype) if large and self.device == "metal" else np.empty(shape, dtype)
+        if self.device == "metal" and dtype.itemsize * math.prod(shape) >= _WORTH_PAGES:
+            return empty(shape, dtype)
+        return np.empty(shape, dtype)
 
     def _result(self, outputs: list[NDArray[Any]], out: Any) -> Result:
         if out is not None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, wait
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mpscnn import _core
 from mpscnn.arguments import is_finite_number, whole_number
@@ -24,6 +24,7 @@ from mpscnn.program import Program, thread_count
 
 if TYPE_CHECKING:
     from mpscnn.features import FeatureExtractor
+    from mpscnn.frames import FrameRun
     from mpscnn.model import Model
     from mpscnn.ordered_results import Frames
 
@@ -42,7 +43,6 @@ class FrameFuture(Future[Any]):
         super().__init__()
         self._runner: Runner | None = runner
         self._number: int | None = None
-        self._process = os.getpid()
 
     def cancel(self) -> bool:
         """Gives the frame up if it has not begun; returns whether it is cancelled."""
@@ -68,23 +68,14 @@ class FrameFuture(Future[Any]):
 
     def _require_end(self) -> None:
         runner = self._runner
-        if runner is None:  # it has ended
-            return
-        if os.getpid() != self._process:
-            raise StateError(
-                "this process was forked while the frame was under way; its end is seen in the process that "
-                "submitted it only"
-            )
-        if runner._in_delivery():
-            raise StateError("a callback of a frame cannot wait for the frames behind it")
+        if runner is not None:  # else it has ended
+            runner._require_end()
 
     def _settle(self, error: BaseException | None, finish: Finish, found: Any = None) -> None:
         self._runner = None
         if isinstance(error, CancelledError):
             super().cancel()
             self.set_running_or_notify_cancel()
-            return
-        if not self.set_running_or_notify_cancel():
             return
         try:
             result = None if error is not None else finish(found)
@@ -153,6 +144,7 @@ class Runner:
         self.places: int = described["places"]
         self._free = Places(self.places)
         self._under_way: set[FrameFuture] = set()
+        self._last_awaited: _core.AwaitedFrame | None = None
         self._closed = False
         self._delivery_thread: int | None = None
         self._process = os.getpid()
@@ -211,6 +203,8 @@ class Runner:
         self._core.close(cancel)
         if not self._in_delivery():
             wait(set(self._under_way))  # which a signal interrupts
+            if self._last_awaited is not None:
+                self._last_awaited.wait()
             self._core.wait()
 
     def __enter__(self) -> Runner:
@@ -229,6 +223,24 @@ class Runner:
         return f"<Runner of {self.program!r}: {state}{threads}>"
 
     def _submit(self, frame: Any, wanted: Any) -> FrameFuture:
+        self._take_place()
+        return self._start(partial(self._frames.prepare, frame, wanted))
+
+    def _submit_awaited(self, frame: Any, wanted: Any) -> FrameFuture | _core.AwaitedFrame:
+        """For who waits for the result himself: where it can be, no thread of the runner's is woken for it."""
+        self._take_place()
+        try:
+            run = self._frames.prepare(frame, wanted)
+            awaited = run.submit_awaited(self._core)
+        except BaseException as error:
+            return self._start(partial(_raise, error))
+        if awaited is None:
+            return self._start(lambda: run)
+        self._last_awaited = awaited
+        self._free.lend(awaited)
+        return awaited
+
+    def _take_place(self) -> None:
         self._require_open()
         if not self._free.take_free():
             if self._in_delivery():
@@ -237,20 +249,19 @@ class Runner:
                     "the frames behind it"
                 )
             self._free.take()
-        return self._start(frame, wanted)
 
     async def _submit_async(self, frame: Any, wanted: Any) -> FrameFuture:
         self._require_open()
         await self._free.take_async()
-        return self._start(frame, wanted)
+        return self._start(partial(self._frames.prepare, frame, wanted))
 
-    def _start(self, frame: Any, wanted: Any) -> FrameFuture:
+    def _start(self, prepare: Callable[[], FrameRun]) -> FrameFuture:
         """With a place taken."""
         future = FrameFuture(self)
         self._under_way.add(future)
         try:
             try:
-                run = self._frames.prepare(frame, wanted)
+                run = prepare()
                 # `done` keeps what the run needs.
                 done = partial(self._deliver, future, run.finish)
                 future._number = run.submit(self._core, done)
@@ -280,6 +291,16 @@ class Runner:
     def _cancel(self, number: int) -> bool:
         return os.getpid() == self._process and self._core.cancel(number)
 
+    def _require_end(self) -> None:
+        """That a frame's end can be waited for here."""
+        if os.getpid() != self._process:
+            raise StateError(
+                "this process was forked while the frame was under way; its end is seen in the process that "
+                "submitted it only"
+            )
+        if self._in_delivery():
+            raise StateError("a callback of a frame cannot wait for the frames behind it")
+
     def _in_delivery(self) -> bool:
         return self._delivery_thread == threading.get_ident()
 
@@ -288,6 +309,10 @@ class Runner:
             raise StateError("the runner was made before this process was forked; make a new one")
         if self._closed:
             raise StateError("the runner is closed")
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error
 
 
 def _no_result(_: Any) -> None:

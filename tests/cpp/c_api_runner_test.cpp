@@ -66,8 +66,8 @@ TEST(frames_are_handed_out_in_order) {
         Shot &shot = *shots.emplace_back(std::make_unique<Shot>(static_cast<float>(i)));
         shot.told.order = &order;
         shot.told.number = i;
-        CHECK(succeeded(
-            mpscnn_runner_submit(runner, &shot.input, 1, &shot.output, 1, tell, &shot.told, nullptr)));
+        const auto submit = i % 3 == 0 ? mpscnn_runner_submit_brief : mpscnn_runner_submit;
+        CHECK(succeeded(submit(runner, &shot.input, 1, &shot.output, 1, tell, &shot.told, nullptr)));
     }
     Told marked;
     CHECK(succeeded(mpscnn_runner_mark(runner, tell, &marked)));
@@ -191,6 +191,9 @@ TEST(runners_refuse_what_does_not_fit) {
     };
     CHECK(refused(submit(nullptr, tell), MPSCNN_ERROR_PARAMETER, "input"));
     CHECK(refused(submit(&shot.input, nullptr), MPSCNN_ERROR_PARAMETER, "handler"));
+    CHECK(refused(
+        mpscnn_runner_submit_brief(runner, &shot.input, 1, &shot.output, 1, nullptr, nullptr, nullptr),
+        MPSCNN_ERROR_PARAMETER, "handler"));
     CHECK(refused(submit(&shot.output, tell), MPSCNN_ERROR_SHAPE, "'image'"));
     CHECK(refused(mpscnn_runner_submit(nullptr, &shot.input, 1, &shot.output, 1, tell, nullptr, nullptr),
                   MPSCNN_ERROR_PARAMETER, "runner"));

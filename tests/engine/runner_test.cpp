@@ -98,6 +98,70 @@ TEST(ten_thousand_frames_come_in_order_each_once) {
     }
 }
 
+TEST(brief_handlers_take_their_turn_with_the_others) {
+    constexpr int count = 10000;
+    scripted::Script script;
+    std::vector<Shot> frames = shots(count);
+    std::vector<int> order;
+    std::atomic<int> at_once{0}, most_at_once{0};
+    {
+        Runner runner(scripted::program(script), {.inflight = 4});
+        std::mt19937 random(2);
+        for (int i = 0; i < count; ++i) {
+            Shot &shot = frames[static_cast<std::size_t>(i)];
+            Frame frame = shot.frame([&, i](Failure failure) {
+                most_at_once = std::max(most_at_once.load(), ++at_once);
+                ++shot.times_done;
+                shot.failure = std::move(failure);
+                order.push_back(i);
+                if (i % 1000 == 0) std::this_thread::sleep_for(2ms);
+                --at_once;
+            });
+            frame.brief = random() % 2 == 0;
+            const Runner::FrameNumber number = runner.submit(std::move(frame));
+            if (random() % 100 == 0) runner.cancel(number);
+            if (random() % 100 == 0) runner.mark([](Failure) {});
+            if (random() % 1000 == 0) runner.wait();
+        }
+    }
+    CHECK(order.size() == count && std::is_sorted(order.begin(), order.end()));
+    CHECK(most_at_once == 1);
+    for (const Shot &shot : frames) CHECK(shot.good() || shot.was_cancelled());
+}
+
+TEST(a_brief_handler_is_called_by_who_ended_the_frame) {
+    scripted::Script script;
+    Runner runner(scripted::program(script), {.inflight = 1});
+    std::thread::id ran, told, handed;
+    Shot brief(1), other(2);
+    Frame frame = brief.frame([&](Failure) { told = std::this_thread::get_id(); });
+    frame.outputs[0].data = nullptr;
+    frame.read = [&](std::span<const TensorView>) { ran = std::this_thread::get_id(); };
+    frame.brief = true;
+    runner.submit(std::move(frame));
+    runner.submit(other.frame([&](Failure) { handed = std::this_thread::get_id(); }));
+    runner.wait();
+    CHECK(told == ran && told != handed && told != std::thread::id());
+}
+
+TEST(a_handler_that_takes_long_keeps_brief_ones_waiting) {
+    scripted::Script script;
+    Runner runner(scripted::program(script), {.inflight = 3});
+    std::promise<void> open;
+    Shot slow(1), brief(2), last(3);
+    runner.submit(slow.frame([&](Failure) { open.get_future().get(); }));
+    Frame frame = brief.frame();
+    frame.brief = true;
+    runner.submit(std::move(frame));
+    runner.submit(last.frame());
+    CHECK(soon([&] { return script.runs == 3; }));
+    std::this_thread::sleep_for(10ms);
+    CHECK(brief.times_done == 0);
+    open.set_value();
+    runner.wait();
+    CHECK(brief.good() && last.good());
+}
+
 TEST(frames_are_gathered_while_they_may_wait) {
     scripted::Script script;
     Runner runner(scripted::program(script), {.inflight = 2, .max_batch = 4, .max_wait = 1000s});

@@ -341,20 +341,24 @@ def test_figures_of_a_runner() -> None:
         threads=1,
         session_rates=(100.0, 50.0, 200.0),
         runner_rates=(190.0, 100.0, 300.0),
+        map_rates=(195.0, 110.0, 380.0),
         latencies=tuple(float(value) for value in range(1, 102)),
     )
     assert measured.images_per_second == 190.0
     assert measured.speedup == pytest.approx(1.9)  # of 1.9, 2.0 and 1.5
+    assert measured.map_images_per_second == 195.0
+    assert measured.map_speedup == pytest.approx(1.95)
     assert [measured.latency(percentile) for percentile in (50, 95, 100)] == [51.0, 96.0, 101.0]
 
 
 def test_measuring_a_runner(model: str) -> None:
     measured = measure_runner(open_subject(model), inflight=2, threads=1, max_batch=2, runs=20)
     assert (measured.inflight, measured.max_batch, measured.threads) == (2, 2, 1)
-    assert len(measured.session_rates) == len(measured.runner_rates) >= 1
+    assert len(measured.session_rates) == len(measured.runner_rates) == len(measured.map_rates) >= 1
     assert len(measured.latencies) >= 20
     assert 0 < measured.latency(50) <= measured.latency(99) <= measured.latency(100)
     assert measured.speedup > 0
+    assert measured.map_speedup > 0
     with pytest.raises(mpscnn.ParameterError, match="runs must be at least 1"):
         measure_runner(open_subject(model), runs=0)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import itertools
 import random
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -337,26 +338,70 @@ def test_closing_refuses_who_waits_for_a_place() -> None:
 
 def test_an_interrupted_map_can_go_on() -> None:
     """As after Ctrl-C: nothing that was taken from the stream is lost."""
-    runner = mpscnn.Runner(doubling_program(), inflight=2, max_batch=4, max_wait=1000)
-    results = runner.map([frame(i) for i in range(3)])
-    waiting = threading.Event()
-    original = mpscnn.FrameFuture.exception
 
     class Interrupted(BaseException):
         pass
 
-    def interrupt(self: mpscnn.FrameFuture, timeout: float | None = None) -> BaseException | None:
-        if waiting.is_set():
-            return original(self, timeout)
-        waiting.set()
+    def interrupt(*_: Any) -> None:
         raise Interrupted
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mpscnn.FrameFuture, "exception", interrupt)
+    runner = mpscnn.Runner(doubling_program(), inflight=2, max_batch=4, max_wait=1000)
+    results = runner.map([frame(i) for i in range(3)])
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
         with pytest.raises(Interrupted):
             next(results)
-        runner.close()
-        assert [value_of(result) for result in results] == [0, 1, 2]
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    runner.close()
+    assert [value_of(result) for result in results] == [0, 1, 2]
+
+
+def test_results_of_a_map_that_nobody_takes_keep_no_place() -> None:
+    with mpscnn.Runner(doubling_program(), inflight=2) as runner:
+        first, second = (runner.map([frame(i) for i in range(k, k + 4)]) for k in (0, 10))
+        assert value_of(next(first)) == 0
+        assert value_of(next(second)) == 10
+        futures = [runner.submit(frame(20 + i)) for i in range(4)]
+        assert [value_of(future.result()) for future in futures] == [20, 21, 22, 23]
+        del second  # with frames that were begun
+        assert [value_of(result) for result in first] == [1, 2, 3]
+
+
+def test_who_waits_for_a_place_gets_that_of_a_map() -> None:
+    late: list[float] = []
+    runner = mpscnn.Runner(doubling_program(), inflight=2)
+    gate = Gate(runner)  # takes a place
+    results = runner.map([frame(0), frame(1)])
+    mapping = threading.Thread(target=lambda: late.extend(value_of(result) for result in results))
+    mapping.start()
+    time.sleep(0.05)  # until it has the other one
+    submitting = threading.Thread(target=lambda: late.append(value_of(runner.submit(frame(7)).result())))
+    submitting.start()
+    time.sleep(0.05)
+    gate.open()
+    submitting.join(60)
+    mapping.join(60)
+    assert sorted(late) == [0, 1, 7]
+    runner.close()
+
+
+def test_a_callback_cannot_wait_for_a_map() -> None:
+    refused: list[str] = []
+    ended = threading.Event()
+
+    def misuse(_: Any) -> None:
+        try:
+            next(runner.map([frame(1)]))
+        except mpscnn.StateError as error:
+            refused.append(str(error))
+        ended.set()
+
+    with mpscnn.Runner(doubling_program(), inflight=2) as runner:
+        in_callback(runner, misuse)
+        assert ended.wait(60)
+    assert refused == ["a callback of a frame cannot wait for the frames behind it"]
 
 
 # ---- Callbacks ----------------------------------------------------------------------------------------------------

@@ -47,6 +47,13 @@ typedef void (*mpscnn_frame_handler)(mpscnn_status status, const char *message, 
 MPSCNN_API mpscnn_status mpscnn_runner_submit(mpscnn_runner *runner, const mpscnn_tensor *inputs,
                                               int input_count, const mpscnn_tensor *outputs, int output_count,
                                               mpscnn_frame_handler handler, void *context, uint64_t *frame);
+/* The same for a handler that neither blocks nor calls the runner, such as one that says to another thread
+ * that the frame is done. It is called, in its turn too, on the thread that ended a frame, which spares the
+ * runner's waking a thread for it: frames of less than some milliseconds gain from that. */
+MPSCNN_API mpscnn_status mpscnn_runner_submit_brief(mpscnn_runner *runner, const mpscnn_tensor *inputs,
+                                                    int input_count, const mpscnn_tensor *outputs,
+                                                    int output_count, mpscnn_frame_handler handler,
+                                                    void *context, uint64_t *frame);
 /* A photo, preprocessed on the runner's threads as the model file says, for a program of that model with one
  * image input of a fixed size. The pixels are the runner's until the handler is called. */
 MPSCNN_API mpscnn_status mpscnn_runner_submit_image(mpscnn_runner *runner, const mpscnn_model *model,

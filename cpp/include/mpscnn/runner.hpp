@@ -65,8 +65,17 @@ public:
                                         detail::count(outputs.size()), handle_frame, context, number);
         });
     }
+    /// The same for a handler that neither blocks nor calls the runner. See mpscnn_runner_submit_brief.
+    FrameNumber submit_brief(std::span<const mpscnn_tensor> inputs, std::span<const mpscnn_tensor> outputs,
+                             Handler done) {
+        return hand_over(std::move(done), [&](void *context, FrameNumber *number) {
+            return mpscnn_runner_submit_brief(get(), inputs.data(), detail::count(inputs.size()),
+                                              outputs.data(), detail::count(outputs.size()), handle_frame,
+                                              context, number);
+        });
+    }
     std::future<void> submit(std::span<const mpscnn_tensor> inputs, std::span<const mpscnn_tensor> outputs) {
-        return promised([&](Handler done) { submit(inputs, outputs, std::move(done)); });
+        return promised([&](Handler done) { submit_brief(inputs, outputs, std::move(done)); });
     }
 
     /// A photo, whose pixels must stay until the handler is called. See mpscnn_runner_submit_image.

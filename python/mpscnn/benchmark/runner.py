@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,9 @@ class RunnerMeasurement:
     session_rates: tuple[float, ...]
     """Images per second of the session of one thread, for each turn."""
     runner_rates: tuple[float, ...]
+    """With a future for each image."""
+    map_rates: tuple[float, ...]
+    """By `Runner.map`."""
     latencies: tuple[float, ...]
     """Milliseconds of each frame, from its submission, when it has a place, until its result is there."""
 
@@ -45,6 +49,16 @@ class RunnerMeasurement:
     def speedup(self) -> float:
         """The runner's images per second over those of the session, median of the turns."""
         return float(np.median(np.divide(self.runner_rates, self.session_rates)))
+
+    @property
+    def map_images_per_second(self) -> float:
+        """Of `Runner.map`, median of the turns."""
+        return float(np.median(self.map_rates))
+
+    @property
+    def map_speedup(self) -> float:
+        """Those of `Runner.map` over those of the session, median of the turns."""
+        return float(np.median(np.divide(self.map_rates, self.session_rates)))
 
     def latency(self, percentile: float) -> float:
         """Milliseconds that `percentile` of 100 frames stay below."""
@@ -79,6 +93,7 @@ def measure_runner(
     image = subject.random_input(seed)
     session_rates: list[float] = []
     runner_rates: list[float] = []
+    map_rates: list[float] = []
     latencies: list[float] = []
     run_one = _single(program, image)
     with Runner(program, inflight, threads=threads, max_batch=max_batch, max_wait=max_wait) as runner:
@@ -88,6 +103,7 @@ def measure_runner(
         while done < runs:
             session_rates.append(_rate(run_one, count))
             runner_rates.append(_rate_of_runner(runner, image, count, latencies))
+            map_rates.append(_rate_of_map(runner, image, count))
             done += count
     return RunnerMeasurement(
         device=program.device_name,
@@ -98,6 +114,7 @@ def measure_runner(
         threads=runner.threads,
         session_rates=tuple(session_rates),
         runner_rates=tuple(runner_rates),
+        map_rates=tuple(map_rates),
         latencies=tuple(latencies),
     )
 
@@ -137,4 +154,11 @@ def _rate_of_runner(runner: Runner, image: NDArray[np.float32], count: int, late
         under_way.append(future)
     for future in under_way:
         future.result()
+    return count / (time.perf_counter() - begin)
+
+
+def _rate_of_map(runner: Runner, image: NDArray[np.float32], count: int) -> float:
+    begin = time.perf_counter()
+    for _ in runner.map(repeat(image, count)):
+        pass
     return count / (time.perf_counter() - begin)

@@ -26,8 +26,10 @@ def runner_json(subject: Subject, measured: RunnerMeasurement) -> dict[str, Any]
         "images_per_second": {
             "one_thread": float(np.median(measured.session_rates)),
             "runner": measured.images_per_second,
+            "map": measured.map_images_per_second,
         },
         "speedup": measured.speedup,
+        "map_speedup": measured.map_speedup,
         "latency_milliseconds": {
             **{f"p{percentile}": measured.latency(percentile) for percentile in PERCENTILES},
             "max": measured.latency(100),
@@ -47,6 +49,7 @@ def runner_text(subject: Subject, measured: RunnerMeasurement) -> str:
     rows = [
         ("one thread", f"{np.median(measured.session_rates):.1f}", "1.00"),
         (runner, f"{measured.images_per_second:.1f}", f"{measured.speedup:.2f}"),
+        ("by Runner.map", f"{measured.map_images_per_second:.1f}", f"{measured.map_speedup:.2f}"),
     ]
     table = text_table(("", "images/s", "ratio"), rows, right=(1, 2))
     latencies = [f"{percentile}%: {measured.latency(percentile):.2f}" for percentile in PERCENTILES]
