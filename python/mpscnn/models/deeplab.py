@@ -13,7 +13,7 @@ from mpscnn.models.mobilenet import (
     image_size,
     mobilenet_v2_blocks,
     require_multiplier,
-    weight_arrays,
+    with_weights,
 )
 from mpscnn.network import Network
 
@@ -147,6 +147,4 @@ def _with_head(net: Network, x: Tensor, classes: int, output: str, weights: Weig
     elif output == "labels":
         x = net.argmax(x, name="labels")
     net.output(x)
-    if weights is not None:
-        net.load_weights(weight_arrays(weights))
-    return net
+    return with_weights(net, weights)

@@ -180,6 +180,11 @@ def _with_head(net: Network, x: Tensor, classes: int, output: str, weights: Weig
     x = net.global_average_pool2d(x, name="pool")
     x = net.flatten(net.conv2d(x, classes, 1, name="classifier"), name="logits")
     net.output(net.softmax(x, name="softmax") if output == "softmax" else x)
+    return with_weights(net, weights)
+
+
+def with_weights(net: Network, weights: Weights) -> Network:
+    """The network itself, with these weights if there are any."""
     if weights is not None:
         net.load_weights(weight_arrays(weights))
     return net

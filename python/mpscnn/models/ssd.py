@@ -16,7 +16,7 @@ from mpscnn.models.mobilenet import (
     mobilenet_v1_layers,
     mobilenet_v2_blocks,
     mobilenet_v2_last,
-    weight_arrays,
+    with_weights,
 )
 from mpscnn.network import Network
 
@@ -167,6 +167,4 @@ def _with_heads(
     net.output(net.concat(parts["box"], axis=1, name="boxes"))
     net.output(net.concat(parts["score"], axis=1, name="scores"))
     net.detection = head
-    if weights is not None:
-        net.load_weights(weight_arrays(weights))
-    return net
+    return with_weights(net, weights)
