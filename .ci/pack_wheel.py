@@ -20,7 +20,7 @@ UNIX = 3  # whose permissions the entries have
 
 def deflated(data: bytes) -> bytes:
     """The stream between the two bytes before it and the checksum behind it, as zip files want it."""
-    return bytes(zopfli.zlib.compress(data))[2:-4]
+    return bytes(zopfli.zlib.compress(data, blocksplittingmax=0))[2:-4]  # 0: as many blocks as pay
 
 
 def entry_fields(entry: zipfile.ZipInfo, method: int, packed: bytes) -> tuple[bytes, bytes]:

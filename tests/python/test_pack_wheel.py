@@ -22,7 +22,7 @@ def test_a_wheel_keeps_all_but_its_size(
         pytest.skip("source distributions do not hold .ci")
     # What makes the same streams, only larger ones, stands for zopfli.
     package, module = ModuleType("zopfli"), ModuleType("zopfli.zlib")
-    module.compress = lambda data: zlib.compress(data, 9)  # type: ignore[attr-defined]
+    module.compress = lambda data, **_: zlib.compress(data, 9)  # type: ignore[attr-defined]
     package.zlib = module  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "zopfli", package)
     monkeypatch.setitem(sys.modules, "zopfli.zlib", module)
