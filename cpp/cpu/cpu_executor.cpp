@@ -4,6 +4,7 @@
 #include <atomic>
 #include <optional>
 
+#include "core/alternatives.h"
 #include "core/platform.h"
 #include "cpu/bound_task.h"
 #include "cpu/finite_check.h"
@@ -77,7 +78,7 @@ void CpuExecutor::allocate(const CpuPlan &plan) {
 std::size_t CpuExecutor::scratch_bytes(const CpuPlan &plan) const {
     std::size_t bytes = 0;
     for (const Step &step : plan.steps())
-        std::visit(
+        visit_alternative(
             [&]<class TaskType>(const TaskType &) {
                 const BoundTask<TaskType> bound(step, plan.storages(), bindings_);
                 const Kernel<TaskType> &kernel = plan.network().kernels->kernel(bound.task);
@@ -200,7 +201,7 @@ void CpuExecutor::check_inputs(const CpuPlan &plan) const {
 }
 
 template <class Watch> void CpuExecutor::run_step(const CpuPlan &plan, const Step &step, Watch &watch) {
-    std::visit(
+    visit_alternative(
         [&]<class TaskType>(const TaskType &) {
             BoundTask<TaskType> bound(step, plan.storages(), bindings_);
             if constexpr (std::is_same_v<TaskType, ChainTask>) bound.task.run = number_of_chain_run();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/alternatives.h"
 #include "cpu/bfloat16.h"
 #include "cpu/fusion.h"
 #include "cpu/operation.h"
@@ -92,7 +93,7 @@ private:
         if (fused.residual) round_sum_to_bfloat16(fused, index);
         const OperationLowering lowering{
             node, precision_, kernels_, fused, graph_.shape(graph_.result_of(index)), fast_matmul_};
-        std::visit([&](const auto &operation) { lower(lowering, operation); }, node.operation);
+        visit_alternative([&](const auto &operation) { lower(lowering, operation); }, node.operation);
         fused.weight_bytes = weight_bytes(fused);
         return fused;
     }

@@ -2,13 +2,14 @@
 
 #include <utility>
 
+#include "core/alternatives.h"
 #include "cpu/bfloat16.h"
 #include "cpu/operation.h"
 
 namespace mpscnn::cpu {
 
 const char *Step::kernel() const {
-    return std::visit([](const auto &bound) { return bound.kernel_name(); }, task);
+    return visit_alternative([](const auto &bound) { return bound.kernel_name(); }, task);
 }
 
 namespace {
@@ -35,7 +36,8 @@ std::vector<Step> make_steps(const LoweredNetwork &network, Placement &placement
         const FusedOperation &fused = network.operations[i];
         const std::size_t first = builder.steps.size();
         if (!chain_of[i])
-            std::visit([&](const auto &operation) { make_step(builder, fused, operation); }, fused.operation);
+            visit_alternative([&](const auto &operation) { make_step(builder, fused, operation); },
+                              fused.operation);
         else if (i == chain_of[i]->operations.back())
             std::holds_alternative<ops::Pooling>(fused.operation)
                 ? make_pooled_step(builder, network, *chain_of[i])

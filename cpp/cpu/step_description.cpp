@@ -2,6 +2,7 @@
 
 #include <concepts>
 
+#include "core/alternatives.h"
 #include "cpu/bound_task.h"
 
 namespace mpscnn::cpu {
@@ -82,7 +83,7 @@ std::int64_t bytes_of(const Step &step, const CpuPlan &plan) {
 StepDescription describe(const Step &step, const CpuPlan &plan, std::span<const Binding> bindings,
                          int threads) {
     StepDescription description{step.layers, {}, {}, bytes_of(step, plan)};
-    std::visit(
+    visit_alternative(
         [&]<class TaskType>(const TaskType &) {
             const BoundTask<TaskType> bound(step, plan.storages(), bindings);
             const Kernel<TaskType> &kernel = plan.network().kernels->kernel(bound.task);

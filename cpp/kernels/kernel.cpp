@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/alternatives.h"
 #include "kernels/filter.h"
 
 namespace mpscnn::kernels {
@@ -48,7 +49,7 @@ struct AllProperties {
     Kernel &kernel;
 
     template <class Visitor> void fields(Visitor &visit) {
-        std::visit(
+        visit_alternative(
             [&](auto &family) {
                 family.fixed(visit);
                 family.fields(visit);
@@ -62,7 +63,7 @@ struct FixedProperties {
     Kernel &kernel;
 
     template <class Visitor> void fields(Visitor &visit) {
-        std::visit([&](auto &family) { family.fixed(visit); }, kernel.family);
+        visit_alternative([&](auto &family) { family.fixed(visit); }, kernel.family);
     }
 };
 
@@ -80,7 +81,7 @@ concept Sized =
     requires(const T &family, std::span<const ImageDescriptor> sources) { family.destination_size(sources); };
 
 ops::Window taps_of(const Family &family) {
-    return std::visit(
+    return visit_alternative(
         []<class T>(const T &entry) {
             if constexpr (Windowed<T>)
                 return entry.taps();
@@ -92,7 +93,7 @@ ops::Window taps_of(const Family &family) {
 
 Kernel with_defaults(const KernelClass &type) {
     Kernel kernel{&type, {}, type.make()};
-    std::visit(
+    visit_alternative(
         [&]<class T>(const T &) {
             if constexpr (requires { T::default_padding; })
                 kernel.properties.padding.size = T::default_padding;
@@ -142,7 +143,7 @@ void Kernel::set(const Json &changes) {
 Json Kernel::get() const { return ops::write_fields(AllProperties{const_cast<Kernel &>(*this)}); }
 
 void Kernel::check() const {
-    std::visit([&](const auto &family) { family.check(name()); }, family);
+    visit_alternative([&](const auto &family) { family.check(name()); }, family);
     for (std::size_t i = 0; i < type->sources; ++i) {
         const SourceNames &names = type->sources == 1 ? unary_names : binary_names[i];
         const SourceProperties &given = properties.sources[i];
@@ -157,7 +158,7 @@ void Kernel::check() const {
 }
 
 bool Kernel::any_edge_mode() const {
-    return std::visit([]<class T>(const T &) { return requires { T::any_edge_mode; }; }, family);
+    return visit_alternative([]<class T>(const T &) { return requires { T::any_edge_mode; }; }, family);
 }
 
 void Kernel::require_sources(std::size_t given) const {
@@ -167,11 +168,11 @@ void Kernel::require_sources(std::size_t given) const {
 }
 
 ops::WeightSpecs Kernel::weights() const {
-    return std::visit([](const auto &entry) { return entry.weights(); }, family);
+    return visit_alternative([](const auto &entry) { return entry.weights(); }, family);
 }
 
 std::int64_t Kernel::output_channels(ChannelCounts sources) const {
-    return std::visit([&](const auto &entry) { return entry.output_channels(sources); }, family);
+    return visit_alternative([&](const auto &entry) { return entry.output_channels(sources); }, family);
 }
 
 void Kernel::apply_policy(const ImageDescriptor &source, ImageDescriptor &destination) {
@@ -185,7 +186,7 @@ void Kernel::apply_policy(const ImageDescriptor &source, ImageDescriptor &destin
     destination.height = rows.size;
     properties.sources[0].offset.x = columns.offset;
     properties.sources[0].offset.y = rows.offset;
-    std::visit(
+    visit_alternative(
         [&]<class T>(T &entry) {
             if constexpr (requires { entry.policy_applied(properties, destination); })
                 entry.policy_applied(properties, destination);
@@ -200,7 +201,7 @@ ImageDescriptor Kernel::make_destination(std::span<const ImageDescriptor> source
     for (std::size_t i = 0; i < sources.size(); ++i)
         ranges.push_back(readable(name(), sources, i, properties.sources[i], any_edge_mode()));
     ImageDescriptor destination = sources[0];
-    std::visit(
+    visit_alternative(
         [&]<class T>(const T &entry) {
             if constexpr (Sized<T>) {
                 const ImageSize size = entry.destination_size(sources);
@@ -232,7 +233,7 @@ ImageRegion Kernel::source_region(std::int64_t width, std::int64_t height, std::
     require_range(name(), "width", width, 1);
     require_range(name(), "height", height, 1);
     const Offset &offset = properties.sources[source].offset;
-    ImageRegion region = std::visit(
+    ImageRegion region = visit_alternative(
         [&]<class T>(const T &entry) -> ImageRegion {
             if constexpr (requires { T::reads_whole_source; })
                 fail(ErrorKind::unsupported,
@@ -254,7 +255,7 @@ void Kernel::require_destination() const {
 }
 
 Encoding Kernel::finish(EncodingBuilder builder) const {
-    std::visit([&](const auto &entry) { entry.build(builder); }, family);
+    visit_alternative([&](const auto &entry) { entry.build(builder); }, family);
     std::vector<std::int64_t> channels;
     for (std::size_t i = 0; i < type->sources; ++i) channels.push_back(builder.channels(i));
     return std::move(builder).finish(output_channels(channels));
@@ -290,7 +291,7 @@ Json describe_kernels() {
         entry.set("sources", type.sources);
         entry.set("state", name_of(type.state));
         ops::FieldDescriber fixed, settable;
-        std::visit(
+        visit_alternative(
             [&](auto &family) {
                 family.fixed(fixed);
                 family.fields(settable);

@@ -1,5 +1,7 @@
 #include "metal/lowering.h"
 
+#include "core/alternatives.h"
+
 namespace mpscnn::metal {
 
 using engine::Graph;
@@ -37,7 +39,7 @@ LoweredLayer lower_node(const Graph &graph, std::size_t index, Precision precisi
     lowered.name = node.name;
     for (ValueId value : node.inputs) lowered.sources.push_back(image_of(graph, value));
     lowered.result = graph.result_of(index);
-    lowered.layer = std::visit(
+    lowered.layer = visit_alternative(
         [&](const auto &operation) {
             return make_layer(operation, LayerSource{graph, node, precision}, device);
         },

@@ -1,5 +1,6 @@
 #include "ops/op_list.h"
 
+#include "core/alternatives.h"
 #include "ops/fields.h"
 
 namespace mpscnn::ops {
@@ -47,11 +48,11 @@ template <std::size_t Index = 0> Operation make_from(std::string_view name, cons
 } // namespace
 
 const OperationInfo &info_of(const Operation &operation) {
-    return std::visit([](const auto &op) -> const OperationInfo & { return op.info; }, operation);
+    return visit_alternative([](const auto &op) -> const OperationInfo & { return op.info; }, operation);
 }
 
 Json attributes_of(const Operation &operation) {
-    return std::visit([](const auto &op) { return write_fields(op); }, operation);
+    return visit_alternative([](const auto &op) { return write_fields(op); }, operation);
 }
 
 Json attributes_of(const Neuron &neuron) { return write_fields(neuron); }
@@ -71,19 +72,19 @@ void check(const Operation &operation, const InputShapes &inputs) {
         fail(ErrorKind::parameter,
              std::string(info.name) + ": takes " + expected + " inputs, got " + std::to_string(given));
     }
-    std::visit([&](const auto &op) { op.check(inputs); }, operation);
+    visit_alternative([&](const auto &op) { op.check(inputs); }, operation);
 }
 
 Shape output_shape(const Operation &operation, const InputShapes &inputs) {
-    return std::visit([&](const auto &op) { return op.output_shape(inputs); }, operation);
+    return visit_alternative([&](const auto &op) { return op.output_shape(inputs); }, operation);
 }
 
 WeightSpecs weight_specs(const Operation &operation, const InputShapes &inputs) {
-    return std::visit([&](const auto &op) { return op.weights(inputs); }, operation);
+    return visit_alternative([&](const auto &op) { return op.weights(inputs); }, operation);
 }
 
 Cost cost(const Operation &operation, const InputShapes &inputs, const Shape &output) {
-    return std::visit([&](const auto &op) { return op.cost(inputs, output); }, operation);
+    return visit_alternative([&](const auto &op) { return op.cost(inputs, output); }, operation);
 }
 
 Json describe_operations() {
