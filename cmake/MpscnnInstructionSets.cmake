@@ -44,13 +44,14 @@ function(mpscnn_add_kernels objects names)
     set(flags_avx2 -mavx2 -mfma -mf16c)
     set(flags_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -mprefer-vector-width=512)
     file(GLOB instances CONFIGURE_DEPENDS cpp/cpu/instances/*.cpp)
-    # Half of all kernels, which say themselves what is unrolled: -O3 makes them larger only.
+    # Half of all kernels, which say themselves what is unrolled: -O3 makes them larger only, as it does a few others.
     set(convolution_flags -O2)
     if(MPSCNN_TARGET_ARM64 AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
         # GCC would load factors so early that sums no longer fit the registers.
         list(APPEND convolution_flags -fno-schedule-insns)
     endif()
     set_source_files_properties(cpp/cpu/instances/convolution.cpp PROPERTIES COMPILE_OPTIONS "${convolution_flags}")
+    set_source_files_properties(cpp/cpu/instances/dropout.cpp cpp/cpu/instances/resize.cpp PROPERTIES COMPILE_OPTIONS -O2)
     # What processors that multiply bfloat16 numbers have besides their set's kernels.
     set(flags_avx512_bf16 ${flags_avx512} -mavx512bf16)
     set(flags_neon_bf16 -march=armv8.2-a+bf16)

@@ -37,7 +37,8 @@ template <class V> MPSCNN_INLINE void fill_channels(const PaddingTask &task, flo
         fill_floats<V>(pixel + channels.begin, channels.size(), task.value);
 }
 
-template <class V> MPSCNN_INLINE void fill_pixels(const PaddingTask &task, float *row, Range pixels) {
+template <class V>
+__attribute__((noinline)) void fill_pixels(const PaddingTask &task, float *row, Range pixels) {
     const View &to = task.destination;
     if (to.pixel_stride == to.channels && !task.values) {
         fill_floats<V>(row + pixels.begin * to.channels, pixels.size() * to.channels, task.value);
@@ -57,7 +58,8 @@ MPSCNN_INLINE void pad_channels(const PaddingTask &task, const float *from, floa
 
 /// Destination pixels [columns) from source pixels that begin at `from`.
 template <class V>
-MPSCNN_INLINE void copy_pixels(const PaddingTask &task, const float *from, float *row, Range columns) {
+__attribute__((noinline)) void copy_pixels(const PaddingTask &task, const float *from, float *row,
+                                           Range columns) {
     const View &to = task.destination;
     const Range channels = covered(task.front, task.source.channels, to.channels);
     const std::int64_t skipped = larger(-task.front, 0);
@@ -81,7 +83,8 @@ MPSCNN_INLINE void copy_pixels(const PaddingTask &task, const float *from, float
 
 /// Destination pixels [columns) left or right of the source row that begins at `from`.
 template <class V>
-MPSCNN_INLINE void pad_pixels(const PaddingTask &task, const float *from, float *row, Range columns) {
+__attribute__((noinline)) void pad_pixels(const PaddingTask &task, const float *from, float *row,
+                                          Range columns) {
     if (task.mode == PaddingMode::constant) return fill_pixels<V>(task, row, columns);
     for (std::int64_t x = columns.begin; x < columns.end; ++x) {
         const std::int64_t source = reflected(task.mode, x - task.left, task.source.width);

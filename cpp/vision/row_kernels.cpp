@@ -19,24 +19,18 @@ template <class Sample> MPSCNN_INLINE float load_sample(const std::byte *samples
     return static_cast<float>(sample);
 }
 
-template <class Sample, int rows>
-MPSCNN_INLINE void add_sweep(const std::byte *const *samples, const float *weights, bool start,
-                             std::size_t length, float *__restrict sums) {
-    if (start)
-        for (std::size_t i = 0; i < length; ++i) {
-            float sum = weights[0] * load_sample<Sample>(samples[0], i);
-            for (int row = 1; row < rows; ++row) sum += weights[row] * load_sample<Sample>(samples[row], i);
-            sums[i] = sum;
-        }
-    else
-        for (std::size_t i = 0; i < length; ++i) {
-            float sum = sums[i];
-            for (int row = 0; row < rows; ++row) sum += weights[row] * load_sample<Sample>(samples[row], i);
-            sums[i] = sum;
-        }
+template <class Sample, int rows, bool start = false>
+MPSCNN_INLINE void add_sweep(const std::byte *const *samples, const float *weights, std::size_t length,
+                             float *__restrict sums) {
+    for (std::size_t i = 0; i < length; ++i) {
+        float sum = start ? 0.0f : sums[i];
+        for (int row = 0; row < rows; ++row) sum += weights[row] * load_sample<Sample>(samples[row], i);
+        sums[i] = sum;
+    }
 }
 
-/// In blocks of columns whose sums stay in the first cache.
+/// In blocks of columns whose sums stay in the first cache. Few rows start with zeros there, which spares a
+/// loop for each number of them.
 template <class Sample>
 MPSCNN_INLINE void add_rows(const std::byte *const *rows, const float *weights, std::size_t count, bool start,
                             std::size_t length, float *sums) {
@@ -44,19 +38,21 @@ MPSCNN_INLINE void add_rows(const std::byte *const *rows, const float *weights, 
     for (std::size_t begin = 0; begin < length; begin += block) {
         const std::size_t columns = length - begin < block ? length - begin : block;
         float *const block_sums = sums + begin;
+        if (start && count < sweep) std::memset(block_sums, 0, columns * sizeof(float));
         for (std::size_t row = 0; row < count; row += sweep) {
             const std::byte *samples[sweep] = {};
             const std::size_t here = count - row < sweep ? count - row : sweep;
             for (std::size_t i = 0; i < here; ++i) samples[i] = rows[row + i] + begin * sizeof(Sample);
-            const bool first = start && row == 0;
-            if (here == 4)
-                add_sweep<Sample, 4>(samples, weights + row, first, columns, block_sums);
+            if (here == 4 && start && row == 0)
+                add_sweep<Sample, 4, true>(samples, weights + row, columns, block_sums);
+            else if (here == 4)
+                add_sweep<Sample, 4>(samples, weights + row, columns, block_sums);
             else if (here == 3)
-                add_sweep<Sample, 3>(samples, weights + row, first, columns, block_sums);
+                add_sweep<Sample, 3>(samples, weights + row, columns, block_sums);
             else if (here == 2)
-                add_sweep<Sample, 2>(samples, weights + row, first, columns, block_sums);
+                add_sweep<Sample, 2>(samples, weights + row, columns, block_sums);
             else
-                add_sweep<Sample, 1>(samples, weights + row, first, columns, block_sums);
+                add_sweep<Sample, 1>(samples, weights + row, columns, block_sums);
         }
     }
 }
