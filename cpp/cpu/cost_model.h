@@ -48,7 +48,8 @@ struct ChainPrediction {
     ChainCut cut;
 };
 ChainPrediction best_chain(const MachineModel &machine, std::span<const ConvolutionTask> stages);
-/// The best one for each size of panels, the whole (0) among them; none where none fits the near caches.
+/// The best one for each size of panels, the whole (0) among them; none where all far outgrow the near
+/// caches.
 std::vector<ChainPrediction> best_chains(const MachineModel &machine,
                                          std::span<const ConvolutionTask> stages);
 

@@ -92,32 +92,42 @@ __attribute__((noinline)) void pad_pixels(const PaddingTask &task, const float *
     }
 }
 
-template <class V> void pad_row(const PaddingTask &task, std::int64_t image, std::int64_t y) {
+/// Columns [part) of a destination row.
+template <class V> void pad_row(const PaddingTask &task, std::int64_t image, std::int64_t y, Range part) {
     const View &to = task.destination;
     const Range rows = covered(task.top, task.source.height, to.height);
     const Range columns = covered(task.left, task.source.width, to.width);
+    const Range own{larger(part.begin, columns.begin), smaller(part.end, columns.end)};
     float *row = pixel_at(to, image, y, 0);
     const bool inside = y >= rows.begin && y < rows.end;
-    if (!inside && task.mode == PaddingMode::constant) return fill_pixels<V>(task, row, {0, to.width});
+    if (!inside && task.mode == PaddingMode::constant) return fill_pixels<V>(task, row, part);
     const std::int64_t source =
         inside ? y - task.top : reflected(task.mode, y - task.top, task.source.height);
     const float *from = pixel_at(task.source, image, source, 0);
-    pad_pixels<V>(task, from, row, {0, columns.begin});
-    if (!columns.empty())
-        copy_pixels<V>(task, from + (columns.begin - task.left) * task.source.pixel_stride, row, columns);
-    pad_pixels<V>(task, from, row, {columns.end, to.width});
+    pad_pixels<V>(task, from, row, {part.begin, smaller(part.end, columns.begin)});
+    if (!own.empty())
+        copy_pixels<V>(task, from + (own.begin - task.left) * task.source.pixel_stride, row, own);
+    pad_pixels<V>(task, from, row, {larger(part.begin, columns.end), part.end});
+}
+
+/// Into rows, and into columns where there are few rows, as in the tensors of detections.
+inline WorkSplit padding_split(const PaddingTask &task, int threads) {
+    const View &to = task.destination;
+    return split_work(to.batch, to.height, to.width, to.batch * to.height * to.width * to.channels,
+                      least_elements, threads);
 }
 
 template <class V> Work padding_work(const PaddingTask &task, int threads) {
-    return {split_elements(task.destination, threads).items(), 0};
+    return {padding_split(task, threads).items(), 0};
 }
 
 template <class V>
 void padding_run(const PaddingTask &task, int threads, std::int64_t begin, std::int64_t end, std::byte *) {
-    const WorkSplit split = split_elements(task.destination, threads);
+    const WorkSplit split = padding_split(task, threads);
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
-        for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y) pad_row<V>(task, item.image, y);
+        for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y)
+            pad_row<V>(task, item.image, y, item.vectors);
     }
 }
 

@@ -316,6 +316,18 @@ TEST(resizing_agrees_with_double) {
 
 // Padding
 
+void check_padding(Random &random, const KernelTable &table, const PaddingTask &task, const Memory &source,
+                   const Memory &destination) {
+    const ConstView &from = task.source;
+    check_task(random, table, "padding", task, destination,
+               [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {
+                   const std::int64_t row = y - task.top, column = x - task.left, c = channel - task.front;
+                   const bool inside = row >= 0 && row < from.height && column >= 0 && column < from.width &&
+                                       c >= 0 && c < from.channels;
+                   return got == (inside ? source.at(n, row, column)[c] : task.value);
+               });
+}
+
 TEST(padding_copies_crops_and_fills) {
     for_each_table(400, [](Random &random, const KernelTable &table) {
         const Memory source = random_source(random, random_size(random));
@@ -331,14 +343,22 @@ TEST(padding_copies_crops_and_fills) {
             task.front = same_channels ? 0 : pick(random, -10, 10);
         }
         task.value = uniform(random);
-        check_task(random, table, "padding", task, destination,
-                   [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {
-                       const std::int64_t row = y - task.top, column = x - task.left,
-                                          c = channel - task.front;
-                       const bool inside = row >= 0 && row < from.height && column >= 0 &&
-                                           column < from.width && c >= 0 && c < from.channels;
-                       return got == (inside ? source.at(n, row, column)[c] : task.value);
-                   });
+        check_padding(random, table, task, source, destination);
+    });
+}
+
+// Several threads share a row, as of the scores of many anchors.
+TEST(padding_shares_long_rows) {
+    for_each_table(8, [](Random &random, const KernelTable &table) {
+        const Size size{1, 1, pick(random, 500, 900), pick(random, 70, 100)};
+        const Memory source = random_source(random, size);
+        const Memory destination(
+            random, {1, pick(random, 1, 2), size.width + pick(random, -300, 300), size.channels}, guard);
+        PaddingTask task{source.view, destination.view};
+        task.left = random() % 2 ? 0 : pick(random, -200, 200);
+        task.value = uniform(random);
+        CHECK(table.kernel<PaddingTask>().work(task, 2).items > destination.view.height);
+        check_padding(random, table, task, source, destination);
     });
 }
 
