@@ -74,8 +74,13 @@ function(mpscnn_add_kernels objects names)
         set_target_properties(${library} PROPERTIES POSITION_INDEPENDENT_CODE ON)
         mpscnn_compile_options(${library})
         target_compile_definitions(${library} PRIVATE MPSCNN_SET=${set} "MPSCNN_SIMD_HEADER=\"cpu/simd_${set}.h\"")
-        # -O3 in debug builds too: unoptimised kernels would make every test wait.
-        target_compile_options(${library} PRIVATE -O3 ${flags_${set}})
+        # Optimised in debug builds too: other kernels would make every test wait. Few processors are left that run the
+        # baseline's: but for convolutions they are small rather than fast, since all wheels hold them.
+        set(optimised -O3)
+        if(set STREQUAL baseline)
+            set(optimised -Os)
+        endif()
+        target_compile_options(${library} PRIVATE ${optimised} ${flags_${set}})
         # Nothing is thrown in a kernel or through one; debuggers and sanitizers read the tables of other builds. Clang
         # refuses headers that throw then.
         if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND NOT MPSCNN_SANITIZE)
