@@ -32,7 +32,7 @@ This page is written by `{command}`.
 ## Networks
 {networks}
 
-![Least time of each engine over mpscnn's](performance.svg)
+![Least time of each engine over mpscnn's]({picture})
 
 ## Start
 Milliseconds from the start of a process to MobileNetV2's first answer, with the network's file in the system's cache,
@@ -61,6 +61,7 @@ def main() -> None:
     command = shlex.join(["python", "benchmarks/performance.py", *given])
     text = TEXT.format(
         command=command,
+        picture=arguments.picture.name,
         networks=compare_report.markdown(comparisons, arguments),
         start=starts,
         memory=peaks,

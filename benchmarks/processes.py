@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 import mpscnn
-from mpscnn.benchmark import PEERS, EngineProcess, Subject, network_file, require_peer
+from mpscnn.benchmark import PEERS, EngineProcess, EngineSetup, Subject, network_file, require_peer
 from mpscnn.errors import Error
 
 NUMPY = "import numpy"
@@ -27,8 +26,8 @@ NUMPY = "import numpy"
 class Processes:
     """Engines that are ready to be started."""
 
-    setups: dict[str, dict[str, Any]]
-    """By engine, what EngineProcess takes."""
+    setups: dict[str, EngineSetup]
+    """By engine."""
     missing: dict[str, str]
     """Engines that are left out, and why."""
 
@@ -60,14 +59,13 @@ def mobilenet_v2(peers: list[str], threads: int) -> Iterator[Processes]:
         os.environ["PYTHONPYCACHEPREFIX"] = str(directory / "compiled")
         source = directory / "input.npy"
         np.save(source, np.random.default_rng(0).uniform(-1, 1, subject.input_shape).astype(np.float32))
-        common = {"input": str(source), "threads": threads, "device": "cpu", "precision": "float32"}
         result = Processes({}, {})
         for engine in ("mpscnn", *peers):
             try:
                 if engine != "mpscnn":
                     require_peer(engine)
                 path = network_file(engine, subject, directory)
-                result.setups[engine] = common | {"path": str(path)}
+                result.setups[engine] = EngineSetup(path, source, threads)
                 result.start(engine).close()
             except Error as error:
                 if engine == "mpscnn":

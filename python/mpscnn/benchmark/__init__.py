@@ -1,6 +1,6 @@
 """How fast networks run here, alone or beside other engines under the same conditions."""
 
-from mpscnn.benchmark.measure import EngineProcess, Measurement, measure
+from mpscnn.benchmark.measure import EngineProcess, EngineSetup, Measurement, measure
 from mpscnn.benchmark.peers import PEERS, network_file, require_peer
 from mpscnn.benchmark.runner import RunnerMeasurement, measure_runner
 from mpscnn.benchmark.subject import Subject, open_subject
@@ -8,6 +8,7 @@ from mpscnn.benchmark.subject import Subject, open_subject
 __all__ = [
     "PEERS",
     "EngineProcess",
+    "EngineSetup",
     "Measurement",
     "RunnerMeasurement",
     "Subject",

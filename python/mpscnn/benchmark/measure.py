@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -112,18 +112,13 @@ def measure(
     count = threads or available_processors()
     with tempfile.TemporaryDirectory(prefix="mpscnn-benchmark-") as folder, ExitStack() as stack:
         own = Path(folder)
-        common = {
-            "input": str(_write_input(subject, own, seed)),
-            "threads": count,
-            "device": device,
-            "precision": precision,
-            "fast_matmul": fast_matmul,
-        }
+        input_file = _write_input(subject, own, seed)
         workers = []
         for engine in ("mpscnn", *peers):
             try:
                 path = network_file(engine, subject, directory or own)
-                workers.append(stack.enter_context(EngineProcess(engine, common | {"path": str(path)})))
+                setup = EngineSetup(path, input_file, count, device, precision, fast_matmul)
+                workers.append(stack.enter_context(EngineProcess(engine, setup)))
             except Error as error:
                 if failed is None or engine == "mpscnn":
                     raise
@@ -139,10 +134,25 @@ def available_processors() -> int:
     return os.cpu_count() or 1
 
 
+@dataclass(frozen=True)
+class EngineSetup:
+    """What an engine is told."""
+
+    path: Path
+    """The network, as `network_file` writes it."""
+    input: Path
+    """A .npy file."""
+    threads: int
+    device: str = "cpu"
+    """Of mpscnn, as are the following; the peers heed bfloat16 alone."""
+    precision: str = "float32"
+    fast_matmul: bool = False
+
+
 class EngineProcess:
     """A child process with one engine (worker.py), which has loaded its network and run it once."""
 
-    def __init__(self, engine: str, setup: dict[str, Any]) -> None:
+    def __init__(self, engine: str, setup: EngineSetup) -> None:
         self.engine = engine
         self.milliseconds: list[float] = []
         self._process = subprocess.Popen(
@@ -154,7 +164,9 @@ class EngineProcess:
             start_new_session=True,  # Ctrl-C is for this process, which then ends the others
         )
         try:
-            self.about = self.ask({"engine": engine, **setup})
+            self.about = self.ask(
+                {"engine": engine, **asdict(setup), "path": str(setup.path), "input": str(setup.input)}
+            )
         except BaseException:
             self.close()
             raise
