@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import operator
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -15,6 +15,7 @@ __all__ = [
     "IntPair",
     "as_json",
     "is_finite_number",
+    "is_whole_number",
     "name_list",
     "pair",
     "require_text",
@@ -33,6 +34,11 @@ def is_finite_number(value: object) -> bool:
         and not isinstance(value, bool)
         and bool(np.isfinite(value))
     )
+
+
+def is_whole_number(value: object) -> TypeGuard[int]:
+    """Whether it is an integer of Python's or numpy's."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def as_json(owner: str, settings: object) -> str:
@@ -67,9 +73,8 @@ def whole_number(
 
     `otherwise` is what the argument may be instead, for the message.
     """
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if whole and value >= least and (most is None or value <= most):  # type: ignore[operator]
-        return operator.index(value)  # type: ignore[arg-type]
+    if is_whole_number(value) and value >= least and (most is None or value <= most):
+        return operator.index(value)
     allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
     choice = otherwise and f"{otherwise} or "
     raise ParameterError(f"{what} must be {choice}a number {allowed}, got {value!r}")
@@ -78,17 +83,16 @@ def whole_number(
 def whole_numbers(what: str, values: Sequence[object]) -> list[int]:
     """A shape as Python's integers."""
     if isinstance(values, (Sequence, np.ndarray)) and not isinstance(values, str):
-        whole = [isinstance(one, (int, np.integer)) and not isinstance(one, bool) for one in values]
-        if all(whole):
-            return [operator.index(one) for one in values]  # type: ignore[arg-type]
+        whole = [operator.index(one) for one in values if is_whole_number(one)]
+        if len(whole) == len(values):
+            return whole
     raise ParameterError(f"{what} must be whole numbers, got {values!r}")
 
 
 def pair(what: str, value: IntPair) -> tuple[int, int]:
     """(vertical, horizontal) from one number or two."""
     parts = value if isinstance(value, (tuple, list)) else (value, value)
-    whole = all(isinstance(part, (int, np.integer)) and not isinstance(part, bool) for part in parts)
-    if len(parts) == 2 and whole:
+    if len(parts) == 2 and all(is_whole_number(part) for part in parts):
         return int(parts[0]), int(parts[1])
     raise ParameterError(f"{what} must be a whole number or (vertical, horizontal), got {value!r}")
 

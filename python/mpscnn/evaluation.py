@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.arguments import is_whole_number
 from mpscnn.errors import Error, ImageError, ParameterError, ShapeError
 from mpscnn.library import preprocess as prepared
 from mpscnn.summary import text_table
@@ -171,8 +172,7 @@ def _checked(samples: Iterable[Sample], classes: int, name: str) -> Iterator[Sam
         if not isinstance(sample, Sequence) or isinstance(sample, str) or len(sample) != 2:
             raise ParameterError(f"expected pairs of a photo and its class, got {sample!r}")
         photo, true = sample
-        whole = isinstance(true, (int, np.integer)) and not isinstance(true, bool)
-        if not whole or not 0 <= true < classes:
+        if not is_whole_number(true) or not 0 <= true < classes:
             raise ParameterError(
                 f"{name} has the classes 0 to {classes - 1}, a photo is said to have {true!r}"
             )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from mpscnn.arguments import is_whole_number
 from mpscnn.errors import ParameterError
 from mpscnn.layers.layer_maker import LayerMaker, Tensor
 
@@ -71,7 +70,7 @@ def _axis_name(x: Tensor, axis: str | int) -> str:
     if isinstance(axis, str):
         if axis in _AXES:
             return axis
-    elif isinstance(axis, (int, np.integer)) and not isinstance(axis, bool):
+    elif is_whole_number(axis):
         rank = len(x.shape)
         position = axis + rank if axis < 0 else axis
         if position == rank - 1:
