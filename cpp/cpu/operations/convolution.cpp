@@ -34,19 +34,23 @@ template <class AnyView> void set_extents(AnyView &view, const Extents &extents)
 /// a group].
 bool gains_by_winograd(const ops::Convolution &convolution, const Shape &weights, const Shape &result) {
     constexpr std::int64_t least_channels = 16;
+    const ops::Window &window = convolution.window;
+    const std::int64_t kernel = weights[1], outputs = weights[0], inputs = weights[3];
+    if (convolution.groups != 1 || weights[2] != kernel || window.stride_y != 1 || window.stride_x != 1 ||
+        window.dilation_y != 1 || window.dilation_x != 1 || outputs < least_channels ||
+        inputs < least_channels)
+        return false;
+    const auto both_at_least = [&](std::int64_t extent) {
+        const auto is_large = [&](std::int64_t own) { return own == Shape::any || own >= extent; };
+        return is_large(result[1]) && is_large(result[2]);
+    };
+    if (kernel == 5) return both_at_least(4);
     // Tiles of a 3x3 kernel are larger, and their weights take four times the memory instead of one and a
     // half.
-    const std::int64_t least_extent = weights[1] == 3 ? 7 : 4, least_pixels = weights[1] == 3 ? 96 : 1;
-    constexpr std::int64_t near_weights = 32 * 1024; // those of a window's tap, when all lie in a cache
-    const ops::Window &window = convolution.window;
-    const auto is_large = [&](std::int64_t extent) { return extent == Shape::any || extent >= least_extent; };
-    const bool few_pixels =
-        result[1] != Shape::any && result[2] != Shape::any && result[1] * result[2] < least_pixels;
-    if (few_pixels && weights[0] * weights[3] > near_weights) return false;
-    const bool has_kernel = weights[1] == weights[2] && (weights[1] == 3 || weights[1] == 5);
-    return convolution.groups == 1 && has_kernel && window.stride_y == 1 && window.stride_x == 1 &&
-           window.dilation_y == 1 && window.dilation_x == 1 && weights[0] >= least_channels &&
-           weights[3] >= least_channels && is_large(result[1]) && is_large(result[2]);
+    constexpr std::int64_t least_pixels = 96, near_weights = 32 * 1024; // of a tap, when all lie in a cache
+    const bool any_size = result[1] == Shape::any || result[2] == Shape::any;
+    return kernel == 3 && both_at_least(7) &&
+           (any_size || result[1] * result[2] >= least_pixels || outputs * inputs <= near_weights);
 }
 
 /// Of smaller products the sums take longer than the eighth one does, and of few pixels reading weights.
