@@ -24,13 +24,12 @@ from mpscnn.errors import (
     UnsupportedError,
     WeightsError,
 )
-from mpscnn.library import build_config, devices, empty, operations, preprocess
 from mpscnn.model import Model, load
-from mpscnn.network import Network
 from mpscnn.program import Program, Request, Session
 
 if TYPE_CHECKING:
     from mpscnn import converters, kernels, models, registry
+    from mpscnn import photo as photo  # for its documented functions; no part of "import *"
     from mpscnn.commands import CommandBuffer, CommandError, CommandQueue, CommandStatus
     from mpscnn.detection import Box, Detection, Detections
     from mpscnn.detector import DetectionHead, Detector
@@ -39,6 +38,8 @@ if TYPE_CHECKING:
     from mpscnn.features import FeatureExtractor
     from mpscnn.idx import read_idx
     from mpscnn.layers.layer_maker import Tensor
+    from mpscnn.library import build_config, devices, empty, operations, preprocess
+    from mpscnn.network import Network
     from mpscnn.padding import DefaultPadding, PaddingMethod
     from mpscnn.photo import YuvImage, open_photo
     from mpscnn.profile import KindTotal, Profile, ProfileStep
@@ -60,6 +61,8 @@ _LAZY = {
     "features": ("FeatureExtractor",),
     "idx": ("read_idx",),
     "layers.layer_maker": ("Tensor",),
+    "library": ("build_config", "devices", "empty", "operations", "preprocess"),
+    "network": ("Network",),
     "padding": ("DefaultPadding", "PaddingMethod"),
     "photo": ("YuvImage", "open_photo"),
     "profile": ("KindTotal", "Profile", "ProfileStep"),
@@ -70,7 +73,7 @@ _LAZY = {
     "weights": ("unpack_binary_weights",),
 }
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
-_LAZY_MODULES = ("converters", "kernels", "models", "registry")
+_LAZY_MODULES = ("converters", "kernels", "models", "registry", "photo")
 
 __all__ = [
     "Area",
@@ -146,4 +149,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_LAZY_MODULES})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mpscnn.errors import ParameterError, ShapeError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 FLOAT32: np.dtype[Any] = np.dtype(np.float32)
 

@@ -6,15 +6,16 @@ import json
 import math
 import operator
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
 
 from mpscnn import _core
 from mpscnn.arguments import IntPair, as_json, result_size, whole_number
 from mpscnn.errors import ParameterError
-from mpscnn.photo import open_photo
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
 
 
 def build_config() -> dict[str, Any]:
@@ -82,6 +83,8 @@ def preprocess(
         ImageError: the photo cannot be read. ParameterError: a size or settings that are not allowed; with "mnist" also
             a photo without a digit. ShapeError: a side of more than 16,384.
     """
+    from mpscnn.photo import open_photo
+
     height, width = result_size("size", size)
     text = as_json("preprocess", settings)
     opened = open_photo(photo)

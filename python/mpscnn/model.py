@@ -7,27 +7,27 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
 from mpscnn.errors import ParameterError
-from mpscnn.network import Network
-from mpscnn.photo import Photo, open_photo
-from mpscnn.program import Program, Session
-from mpscnn.registry.catalogue import BUNDLED_MODEL
+from mpscnn.model_name import DEFAULT_MODEL, is_path
+from mpscnn.program import Program, Session, compile_graph
 from mpscnn.session_pool import SessionPool
 
 if TYPE_CHECKING:  # what a program that only runs a network does not wait for is imported where it is used
     from mpscnn.detection import Detections
     from mpscnn.features import FeatureExtractor
+    from mpscnn.network import Network
+    from mpscnn.photo import Photo
     from mpscnn.photo_tasks import PhotoTask, Result
     from mpscnn.results import Classification
     from mpscnn.segmentation import Segmentation
 
 
 def load(
-    model: str | os.PathLike[str] = BUNDLED_MODEL.name,
+    model: str | os.PathLike[str] = DEFAULT_MODEL,
     *,
     device: str = "auto",
     precision: str = "auto",
@@ -48,19 +48,20 @@ def load(
         WeightsError: the file is missing or damaged. DownloadError: it could not be fetched. ParameterError: an unknown
             name or option. DeviceError: no such device.
     """
-    core = _core.Model.load(str(model_path(model)))
+    core = _core.Model.load(model_path(model))
     return Model(core, device=device, precision=precision, threads=threads, fast_matmul=fast_matmul)
 
 
-def model_path(model: str | os.PathLike[str]) -> Path:
+def model_path(model: str | os.PathLike[str]) -> str:
     """Where the file of a registry name or path lies; fetches published models."""
+    path = os.fspath(model)
+    if "\0" in path:
+        raise ParameterError(f"model: {model!r} contains a zero character")
+    if not isinstance(model, str) or is_path(model):
+        return path
     from mpscnn import registry
 
-    if "\0" in os.fspath(model):
-        raise ParameterError(f"model: {model!r} contains a zero character")
-    if not isinstance(model, str) or registry.is_path(model):
-        return Path(model)
-    return registry.find(model)
+    return str(registry.find(model))
 
 
 class Model:
@@ -76,20 +77,30 @@ class Model:
         fast_matmul: bool = False,
     ) -> None:
         self._core = core
-        self.network = Network.from_graph(core.graph())
         description = json.loads(core.describe())
         self.labels: list[str] | None = description["labels"]
         self.preprocess: dict[str, Any] | None = description["preprocess"]
         self.information: dict[str, str] = description["information"]
-        if description["detection"] is not None:
-            from mpscnn.detector import DetectionHead
-
-            self.network.detection = DetectionHead(description["detection"], core.anchors())
-        self.program: Program = self.network.compile(
-            device=device, precision=precision, fast_matmul=fast_matmul
+        self._detection: dict[str, Any] | None = description["detection"]
+        self.program: Program = compile_graph(
+            core.graph(), device=device, precision=precision, fast_matmul=fast_matmul
         )
         self._threads = threads
         self._sessions = SessionPool(self.program, threads)
+
+    @cached_property
+    def network(self) -> Network:
+        """What the file describes, to look at or to build on; the compiled program stays as it is."""
+        from mpscnn.network import Network
+
+        network = Network.from_graph(self._core.graph())
+        if self._detection is not None:
+            from mpscnn.detector import DetectionHead
+
+            network.detection = DetectionHead(self._detection, self._core.anchors())
+        # Of several threads that ask at once, all get the first one's.
+        made: Network = self.__dict__.setdefault("network", network)
+        return made
 
     @property
     def name(self) -> str:
@@ -108,7 +119,7 @@ class Model:
         It is detection where the file says how the outputs become boxes, and segmentation for one output
         (n, height, width, classes).
         """
-        if self.network.detection is not None:
+        if self._detection is not None:
             return "detection"
         shapes = list(self.program.outputs.values())
         return "segmentation" if len(shapes) == 1 and len(shapes[0]) == 4 else "classification"
@@ -181,6 +192,8 @@ class Model:
         return self._run(segmenting(self, scores=scores), photo)
 
     def _run(self, task: PhotoTask[Result], photo: Any) -> Result:
+        from mpscnn.photo import open_photo
+
         opened = open_photo(photo)
         with self.session() as session:
             started = time.perf_counter()

@@ -8,7 +8,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
-from mpscnn.arguments import as_json, require_text, whole_numbers
+from mpscnn.arguments import as_json, whole_numbers
 from mpscnn.errors import ParameterError
 from mpscnn.layer_arguments import Activation, activation_attributes
 from mpscnn.layers.arithmetic import ArithmeticLayers
@@ -30,11 +30,11 @@ from mpscnn.layers.softmax import SoftmaxLayers
 from mpscnn.layers.subpixel import SubpixelLayers
 from mpscnn.layers.transposed_convolution import TransposedConvolutionLayers
 from mpscnn.names import did_you_mean
+from mpscnn.program import Program, compile_graph
 from mpscnn.weights import GraphWeights
 
 if TYPE_CHECKING:
     from mpscnn.detector import DetectionHead
-    from mpscnn.program import Program
 
 
 class Network(
@@ -253,11 +253,10 @@ class Network(
                 this precision. WeightsError: weights
                 are missing.
         """
-        from mpscnn.program import Program
-
         wanted = [tensor if isinstance(tensor, str) else tensor.name for tensor in outputs or []]
-        named = require_text("device", device), require_text("precision", precision)
-        return Program(_core.Program.compile(self.graph, *named, wanted, bool(fast_matmul)))
+        return compile_graph(
+            self.graph, device=device, precision=precision, outputs=wanted, fast_matmul=fast_matmul
+        )
 
     def save(
         self,

@@ -8,25 +8,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn.arguments import whole_number
+from mpscnn.arguments import require_text, whole_number
 from mpscnn.arrays import FLOAT32, as_input, check_output, is_plain
 from mpscnn.errors import Error, ParameterError
-from mpscnn.explanation import Explanation, explanation, fixed_shape
-from mpscnn.library import empty
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what a program that only runs a network does not wait for is imported where it is used
+    from numpy.typing import NDArray
+
     from mpscnn.commands import CommandBuffer
+    from mpscnn.explanation import Explanation
     from mpscnn.feature_image import Image
     from mpscnn.profile import Profile
 
+    Result = NDArray[Any] | dict[str, NDArray[Any]]
+
 # Bytes from which an array that a GPU shares is cheaper than a copy: below, mapping the pages takes longer.
 _WORTH_PAGES = 1 << 16
-
-Arrays = Mapping[str, Any] | Sequence[Any]
-Result = NDArray[Any] | dict[str, NDArray[Any]]
 
 
 class Program:
@@ -89,6 +88,8 @@ class Program:
         Raises UnsupportedError for a program on a GPU, and ShapeError where the network leaves its size free and no
         shapes are given.
         """
+        from mpscnn.explanation import explanation, fixed_shape
+
         shapes = [tuple(shape) for shape in input_shapes] or [
             fixed_shape(name, shape) for name, shape in self.inputs.items()
         ]
@@ -111,7 +112,7 @@ class Program:
     def _new_output(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         """On a GPU an array that it writes in place, where that is worth pages of its own."""
         if self.device == "metal" and dtype.itemsize * math.prod(shape) >= _WORTH_PAGES:
-            return empty(shape, dtype)
+            return _core.pages(shape, dtype)
         return np.empty(shape, dtype)
 
     def _result(self, outputs: list[NDArray[Any]], out: Any) -> Result:
@@ -297,6 +298,19 @@ class Request:
         elif not self._request.wait_for(timeout):
             raise TimeoutError(f"the request is not done after {timeout} seconds")
         return self._result
+
+
+def compile_graph(
+    graph: _core.Graph,
+    *,
+    device: str,
+    precision: str,
+    outputs: Sequence[str] = (),
+    fast_matmul: bool,
+) -> Program:
+    """See `Network.compile`."""
+    named = require_text("device", device), require_text("precision", precision)
+    return Program(_core.Program.compile(graph, *named, list(outputs), bool(fast_matmul)))
 
 
 def thread_count(threads: int | str) -> int:

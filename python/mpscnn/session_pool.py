@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,17 +20,19 @@ class SessionPool:
     def __init__(self, program: Program, threads: int | str = "auto") -> None:
         self.program = program
         self._threads = thread_count(threads)
-        self._idle: list[Session] = []
-        self._lock = threading.Lock()
+        self._idle: deque[Session] = deque()  # which threads may use without a lock
 
     @contextmanager
     def session(self) -> Iterator[Session]:
         """Lends a session to one caller."""
-        with self._lock:
-            session = self._idle.pop() if self._idle else None
-        session = session or self.program.session(threads=self._threads or "auto")
+        session = self._take_idle() or self.program.session(threads=self._threads or "auto")
         try:
             yield session
         finally:
-            with self._lock:
-                self._idle.append(session)
+            self._idle.append(session)
+
+    def _take_idle(self) -> Session | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None

@@ -27,6 +27,43 @@ print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - b
 """
 
 
+# What numpy has loaded is free. So is what the finder of an editable install brings, which may build first.
+PROGRAM_BEYOND_NUMPY = """
+import importlib.util, json, sys
+import numpy
+importlib.util.find_spec("mpscnn")
+before = set(sys.modules)
+{}
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+# All of the package that an array's way through a model file needs.
+MODULES_OF_A_RUN = {
+    "mpscnn",
+    "mpscnn._core",
+    "mpscnn.arguments",
+    "mpscnn.arrays",
+    "mpscnn.errors",
+    "mpscnn.model",
+    "mpscnn.model_name",
+    "mpscnn.program",
+    "mpscnn.session_pool",
+}
+
+# Of others what would cost the start milliseconds.
+SLOW_MODULES = {
+    "PIL",
+    "asyncio",
+    "dataclasses",
+    "difflib",
+    "inspect",
+    "pathlib",
+    "tempfile",
+    "threading",
+    "urllib",
+}
+
+
 def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
 
@@ -65,12 +102,52 @@ def test_import_leaves_for_later_what_only_some_need(module: str) -> None:
     assert result.returncode == 0, f"import mpscnn loads {module}\n{result.stderr}"
 
 
+def modules_beyond_numpy(program: str, *arguments: str) -> set[str]:
+    """What a program imports."""
+    result = run_python("-c", PROGRAM_BEYOND_NUMPY.format(program), *arguments)
+    assert result.returncode == 0, result.stderr
+    return set(json.loads(result.stdout))
+
+
+@pytest.fixture
+def model_file(tmp_path: Path) -> str:
+    """Of a network from (4, 4, 3) to three classes."""
+    network = mpscnn.Network((4, 4, 3), name="tiny")
+    network.output(network.softmax(network.flatten(network.global_average_pool2d(network.input))))
+    network.save(tmp_path / "tiny.safetensors", preprocess="unit")
+    return str(tmp_path / "tiny.safetensors")
+
+
+def test_running_a_file_imports_only_what_runs_it(model_file: str) -> None:
+    """The first answer of a process waits for each import."""
+    loaded = modules_beyond_numpy(
+        "import mpscnn\n"
+        "program = mpscnn.load(sys.argv[1], device='cpu', precision='float32').program\n"
+        "assert program.session(threads=2).run(numpy.zeros((1, 4, 4, 3), 'float32')).shape == (1, 3)",
+        model_file,
+    )
+    assert {name for name in loaded if name.partition(".")[0] == "mpscnn"} == MODULES_OF_A_RUN
+    assert {name.partition(".")[0] for name in loaded} & SLOW_MODULES == set()
+    assert "numpy.typing" not in loaded
+
+
+def test_predicting_imports_neither_layers_nor_the_registry(model_file: str) -> None:
+    loaded = modules_beyond_numpy(
+        "import mpscnn\n"
+        "result = mpscnn.load(sys.argv[1], device='cpu').predict(numpy.zeros((4, 4, 3), 'uint8'))\n"
+        "assert len(result) == 3",
+        model_file,
+    )
+    assert "mpscnn.photo" in loaded
+    assert loaded & {"PIL", "mpscnn.network", "mpscnn.layers", "mpscnn.registry"} == set()
+
+
 def test_every_name_is_found_at_first_use() -> None:
     code = "import mpscnn; names = {n: getattr(mpscnn, n) for n in mpscnn.__all__}; print(len(names), dir(mpscnn))"
     result = run_python("-c", code)
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith(f"{len(mpscnn.__all__)} [")
-    assert all(repr(name) in result.stdout for name in mpscnn.__all__)
+    assert all(repr(name) in result.stdout for name in (*mpscnn.__all__, *mpscnn._LAZY_MODULES))
     with pytest.raises(AttributeError, match="module 'mpscnn' has no attribute 'Netwrok'"):
         _ = mpscnn.Netwrok  # type: ignore[attr-defined]
 
@@ -79,7 +156,9 @@ def test_names_imported_later_are_those_that_type_checkers_see() -> None:
     tree = ast.parse(Path(mpscnn.__file__).read_text())
     (checked,) = (node for node in tree.body if isinstance(node, ast.If))
     imports = [node for node in checked.body if isinstance(node, ast.ImportFrom)]
-    seen = {str(node.module): tuple(alias.name for alias in node.names) for node in imports}
+    seen: dict[str, tuple[str, ...]] = {}
+    for node in imports:
+        seen[str(node.module)] = (*seen.get(str(node.module), ()), *(alias.name for alias in node.names))
     assert seen.pop("mpscnn") == mpscnn._LAZY_MODULES
     assert seen == {f"mpscnn.{module}": names for module, names in mpscnn._LAZY.items()}
 

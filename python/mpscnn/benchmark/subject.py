@@ -57,7 +57,7 @@ def open_subject(model: str, *, random_weights: bool = False) -> Subject:
     """A registry name, a model file, a TensorFlow Lite file, or an architecture with random weights."""
     if random_weights:
         return _architecture(model)
-    path = model_path(model)
+    path = Path(model_path(model))
     if path.suffix.lower() == ".tflite":
         from mpscnn.converters import read_network
 

@@ -27,7 +27,7 @@ def explain(
 
     Example: mpscnn explain mobilenet_v2 --threads 1
     """
-    network = Network.from_graph(_core.Model.load(str(model_path(model))).graph())
+    network = Network.from_graph(_core.Model.load(model_path(model)).graph())
     check_size(network, size)
     shapes = [(1, *size, tensor.shape[-1]) if size else () for tensor in network.inputs]
     program = network.compile(device="cpu", precision="float32", fast_matmul=fast_matmul)

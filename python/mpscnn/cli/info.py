@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -49,7 +50,7 @@ def info(model: ModelArgument, size: SizeOption = None, as_json: JsonOption = Fa
 
     Example: mpscnn info mobilenet_v2
     """
-    path = model_path(model)
+    path = Path(model_path(model))
     core = _core.Model.load(str(path))
     network = Network.from_graph(core.graph())
     check_size(network, size)

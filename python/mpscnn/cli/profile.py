@@ -88,7 +88,7 @@ def profile(
 
 
 def _prepared(model: str, subject: Subject, photo: str, random_weights: bool) -> NDArray[np.float32]:
-    path = None if random_weights else model_path(model)
+    path = None if random_weights else Path(model_path(model))
     settings = None
     if path is not None and path.suffix.lower() != ".tflite":
         settings = json.loads(_core.Model.load(str(path)).describe())["preprocess"]

@@ -1,6 +1,7 @@
 """Models by name: what exists, what is on this machine, and how it gets there."""
 
+from mpscnn.model_name import is_path
 from mpscnn.registry.catalogue import Entry, PublishedFile
-from mpscnn.registry.lookup import find, is_path, models, names
+from mpscnn.registry.lookup import find, models, names
 
 __all__ = ["Entry", "PublishedFile", "find", "is_path", "models", "names"]

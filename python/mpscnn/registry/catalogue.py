@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from mpscnn.model_name import DEFAULT_MODEL
+
 __all__ = ["BUNDLED_MODEL", "CATALOGUE", "DIGITS", "Entry", "PublishedFile"]
 
 
@@ -159,7 +161,7 @@ def _bundled(name: str, resolution: int) -> Entry:
     )
 
 
-BUNDLED_MODEL = _bundled("cifar10_mobilenet_v2", 64)
+BUNDLED_MODEL = _bundled(DEFAULT_MODEL, 64)
 DIGITS = _bundled("digits", 28)
 
 CATALOGUE: tuple[Entry, ...] = (

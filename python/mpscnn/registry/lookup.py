@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpscnn.errors import DownloadError, ParameterError, WeightsError
+from mpscnn.model_name import is_path
 from mpscnn.registry.cache import (
     converted_path,
     difference,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     # Networking is imported only when something is downloaded: loading a local model must stay quick.
     from mpscnn.registry.download import Client
 
-__all__ = ["find", "is_path", "location", "models", "names", "prepare"]
+__all__ = ["find", "location", "models", "names", "prepare"]
 
 _PACKAGED = Path(__file__).resolve().parents[1] / "models" / "data"
 _SUFFIX = ".safetensors"
@@ -42,15 +42,6 @@ def names() -> list[str]:
     found = [path for directory in _directories() for path in directory.glob("*" + _SUFFIX) if path.is_file()]
     local = {path.stem for path in found}
     return known + sorted(name for name in local if _entry(name) is None and _is_name(name))
-
-
-def is_path(text: str) -> bool:
-    """Whether `text` means a file rather than a registry name.
-
-    A path has a directory separator or a suffix that starts with a letter ("x.safetensors"; the dots of
-    "mobilenet_v1_0.75_192" are part of a name).
-    """
-    return "/" in text or os.sep in text or re.search(r"\.[A-Za-z]\w*$", text) is not None
 
 
 def find(name: str, *, download: bool = True) -> Path:
