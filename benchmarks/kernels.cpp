@@ -90,8 +90,9 @@ View view_of(std::vector<float> &floats, std::int64_t size, std::int64_t channel
 Measurement measure(const KernelTable &table, ThreadPool &pool, const Layer &layer, double seconds) {
     const std::int64_t depth = layer.kernel * layer.kernel * layer.inputs / layer.groups;
     const std::vector<float> weights(static_cast<std::size_t>(depth * layer.outputs), 0.01f);
+    WeightMemory memory(0);
     const PackedConvolution packed =
-        table.pack_convolution(weights.data(), nullptr, layer.outputs, layer.kernel, layer.kernel,
+        table.pack_convolution(memory, weights.data(), nullptr, layer.outputs, layer.kernel, layer.kernel,
                                layer.inputs / layer.groups, layer.groups);
     std::vector<float> source, destination;
     const WindowAxis axis{

@@ -80,8 +80,9 @@ void report(const KernelTable &table, const Layer &layer, double limit, double p
     const WindowAxis axis{layer.kernel, layer.stride, layer.dilation,
                           std::max<std::int64_t>((size - 1) * layer.stride + reach - layer.size, 0) / 2};
     const std::vector<float> weights(static_cast<std::size_t>(outputs * layer.kernel * layer.kernel), 0.01f);
-    const PackedConvolution packed = table.pack_convolution(weights.data(), nullptr, outputs, layer.kernel,
-                                                            layer.kernel, 1, layer.channels);
+    WeightMemory memory(0);
+    const PackedConvolution packed = table.pack_convolution(memory, weights.data(), nullptr, outputs,
+                                                            layer.kernel, layer.kernel, 1, layer.channels);
     AlignedBuffer<float> source, destination;
     ConvolutionTask task;
     task.source = view_of(source, layer.size, layer.channels);

@@ -7,14 +7,14 @@
 #include <string>
 
 #include "core/error.h"
+#include "core/platform.h"
 
 namespace mpscnn {
 
 namespace {
 
 void *default_allocate(std::size_t bytes, std::size_t alignment, void *) {
-    // aligned_alloc takes whole multiples of the alignment only.
-    return std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+    return platform::allocate(bytes, alignment);
 }
 
 void default_release(void *memory, std::size_t, void *) { std::free(memory); }

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <set>
 #include <string_view>
 #include <vector>
@@ -222,13 +223,22 @@ unsigned fork_generation() {
     return generation.load(std::memory_order_relaxed);
 }
 
-void advise_huge_pages([[maybe_unused]] void *memory, [[maybe_unused]] std::size_t bytes) {
+void *allocate(std::size_t bytes, std::size_t alignment) noexcept {
+    if (bytes > SIZE_MAX / 2) return nullptr; // rounded up, it might become little
+    // aligned_alloc takes whole multiples of the alignment only.
+    const auto aligned = [whole = std::max<std::size_t>(bytes, 1)](std::size_t to) {
+        return std::aligned_alloc(to, (whole + to - 1) / to * to);
+    };
 #if defined(MADV_HUGEPAGE)
-    const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
-    const auto begin = (reinterpret_cast<std::uintptr_t>(memory) + page - 1) / page * page;
-    const auto end = (reinterpret_cast<std::uintptr_t>(memory) + bytes) / page * page;
-    if (begin < end) static_cast<void>(madvise(reinterpret_cast<void *>(begin), end - begin, MADV_HUGEPAGE));
+    constexpr std::size_t huge_page = 2 << 20; // x86-64's, and arm64's with pages of 4 KB
+    if (bytes >= huge_page) {
+        void *memory = aligned(std::max(huge_page, alignment));
+        // Advice, which a system may refuse. What is left at the end gets small pages.
+        if (memory) static_cast<void>(madvise(memory, bytes / huge_page * huge_page, MADV_HUGEPAGE));
+        return memory;
+    }
 #endif
+    return aligned(alignment);
 }
 
 void *map_pages(std::size_t bytes, std::size_t alignment) noexcept {

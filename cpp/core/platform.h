@@ -32,8 +32,10 @@ CacheSizes cache_sizes();
 /// Changes in every forked child, whose threads are gone. Cheap; the first call installs the fork handler.
 unsigned fork_generation();
 
-/// Asks for huge pages behind [memory, memory + bytes); advice only, nothing happens where that is unknown.
-void advise_huge_pages(void *memory, std::size_t bytes);
+/// Memory for std::free on a multiple of `alignment`, a power of two; null when there is not enough. A large
+/// block is on huge pages where the system has them: very many page faults fewer when it is touched for the
+/// first time.
+void *allocate(std::size_t bytes, std::size_t alignment) noexcept;
 
 /// Memory of the system's own, zeros, on a multiple of `alignment`, itself one of the page size; null when
 /// there is not enough.

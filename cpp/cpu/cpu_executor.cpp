@@ -5,7 +5,6 @@
 #include <optional>
 
 #include "core/alternatives.h"
-#include "core/platform.h"
 #include "cpu/bound_task.h"
 #include "cpu/finite_check.h"
 #include "cpu/run_watch.h"
@@ -58,7 +57,6 @@ void CpuExecutor::allocate(const CpuPlan &plan) {
     if (arena_.size() < plan.arena_bytes()) {
         arena_ = AlignedBuffer<std::byte>(); // frees the old one first
         arena_ = AlignedBuffer<std::byte>(plan.arena_bytes());
-        platform::advise_huge_pages(arena_.data(), arena_.size());
     }
     bindings_.resize(std::max(bindings_.size(), plan.storages().size()));
     bind_to_arena(plan);

@@ -107,11 +107,13 @@ struct KernelTable : VectorTraits,
     const char *why_no_bfloat16 = nullptr;
     bool multiplies_bfloat16() const { return bfloat16.convolution.run != nullptr; }
 
-    /// Allocates and packs; bias may be null. With bfloat16_products for Bfloat16Kernels: an odd number of
-    /// inputs is made even by one whose weights are zero. With fast_products, channels are multiples of 64.
-    PackedConvolution pack_convolution(const float *weights, const float *bias, std::int64_t outputs,
-                                       std::int64_t kernel_height, std::int64_t kernel_width,
-                                       std::int64_t inputs_per_group, std::int64_t groups,
+    /// Packs into memory of the network; bias may be null. With bfloat16_products for Bfloat16Kernels: an odd
+    /// number of inputs is made even by one whose weights are zero. With fast_products, channels are
+    /// multiples of 64.
+    PackedConvolution pack_convolution(WeightMemory &memory, const float *weights, const float *bias,
+                                       std::int64_t outputs, std::int64_t kernel_height,
+                                       std::int64_t kernel_width, std::int64_t inputs_per_group,
+                                       std::int64_t groups,
                                        ConvolutionMethod method = ConvolutionMethod::products) const;
 };
 

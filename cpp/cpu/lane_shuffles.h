@@ -19,6 +19,21 @@ MPSCNN_INLINE typename V::reg lane_halves(typename V::reg a, typename V::reg b) 
     }(std::make_integer_sequence<int, V::width>());
 }
 
+/// Lane j of x[i] becomes lane i of x[j].
+template <class V, int size = V::width / 2>
+MPSCNN_INLINE void transpose_lanes(typename V::reg (&x)[V::width]) {
+    if constexpr (size > 0) {
+#pragma GCC unroll 16
+        for (int i = 0; i < V::width; ++i) {
+            if (i & size) continue;
+            const typename V::reg lower = x[i], higher = x[i + size];
+            x[i] = lane_halves<V, size, false>(lower, higher);
+            x[i + size] = lane_halves<V, size, true>(lower, higher);
+        }
+        transpose_lanes<V, size / 2>(x);
+    }
+}
+
 /// Lane i of x[0] becomes what folding all lanes of x[i] gives: lane j with lane j + width / 2, and so on by
 /// halves, as V::sum does. `fold` takes two vectors, or whatever else `lane_halves` is there for.
 template <class V, int count = V::width, class Lanes, class Fold>

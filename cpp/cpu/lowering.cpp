@@ -1,6 +1,7 @@
 #include "cpu/lowering.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "core/alternatives.h"
 #include "cpu/bfloat16.h"
@@ -40,25 +41,45 @@ public:
         for (std::size_t i = 0; i < fusions.size(); ++i)
             if (!fusions[i].absorbed) kept.push_back(i);
         network->operations.resize(kept.size());
-        ThreadPool pool(threads());
-        pool.run(static_cast<std::int64_t>(kept.size()), [&](int, std::int64_t begin, std::int64_t end) {
-            for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i)
-                network->operations[i] = fuse(kept[i], fusions[kept[i]]);
-        });
+        fuse_all(kept, fusions, network->operations);
         for (const FusedOperation &operation : network->operations)
             network->weight_bytes += operation.weight_bytes;
         return network;
     }
 
 private:
-    /// To pack weights: more than one where that takes longer than to start them.
-    int threads() const {
-        constexpr std::size_t worth_a_thread = 1 << 20;
-        std::size_t bytes = 0;
-        for (const Node &node : graph_.nodes())
-            for (const auto &[role, tensor] : node.weights) bytes += tensor.bytes();
+    /// Weights of a node.
+    std::size_t weights_of(std::size_t index) const {
+        std::size_t elements = 0;
+        for (const auto &[role, tensor] : graph_.nodes()[index].weights)
+            elements += static_cast<std::size_t>(tensor.elements());
+        return elements;
+    }
+
+    /// Lowers the nodes `kept`, the largest first, so that no thread is left with one when the others are
+    /// done.
+    void fuse_all(const std::vector<std::size_t> &kept, const std::vector<NodeFusion> &fusions,
+                  std::vector<FusedOperation> &operations) const {
+        constexpr std::size_t worth_a_thread = 1 << 18; // weights, which take longer than to start one
+        std::vector<std::size_t> sizes, order(kept.size());
+        for (std::size_t index : kept) sizes.push_back(weights_of(index));
+        std::iota(order.begin(), order.end(), 0);
+        std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return sizes[a] > sizes[b]; });
+        const std::size_t all = std::accumulate(sizes.begin(), sizes.end(), std::size_t{0});
         const auto most = static_cast<std::size_t>(ThreadPool::automatic_threads());
-        return static_cast<int>(std::clamp<std::size_t>(bytes / worth_a_thread, 1, most));
+        ThreadPool pool(static_cast<int>(std::clamp<std::size_t>(all / worth_a_thread, 1, most)));
+
+        WeightMemory packed(all * sizeof(float));
+        std::vector<AlignedBuffer<float>> unpacked(static_cast<std::size_t>(pool.threads()));
+        pool.run(static_cast<std::int64_t>(kept.size()),
+                 [&](int worker, std::int64_t begin, std::int64_t end) {
+                     AlignedBuffer<float> &own = unpacked[static_cast<std::size_t>(worker)];
+                     if (own.size() == 0) own = AlignedBuffer<float>(sizes[order[0]]);
+                     for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+                         const std::size_t operation = order[i], node = kept[operation];
+                         operations[operation] = fuse(node, fusions[node], {packed, own});
+                     }
+                 });
     }
 
     bool rounds(const Node &node) const {
@@ -77,7 +98,7 @@ private:
         return dense && element(other) == Element::bfloat16;
     }
 
-    FusedOperation fuse(std::size_t index, const NodeFusion &fusion) const {
+    FusedOperation fuse(std::size_t index, const NodeFusion &fusion, LoweringMemory memory) const {
         const Node &node = graph_.nodes()[index];
         FusedOperation fused;
         fused.operation = node.operation;
@@ -92,7 +113,7 @@ private:
         if (fusion.addition) add_residual(fused, *fusion.addition);
         if (fused.residual) round_sum_to_bfloat16(fused, index);
         const OperationLowering lowering{
-            node, precision_, kernels_, fused, graph_.shape(graph_.result_of(index)), fast_matmul_};
+            node, precision_, kernels_, fused, graph_.shape(graph_.result_of(index)), fast_matmul_, memory};
         visit_alternative([&](const auto &operation) { lower(lowering, operation); }, node.operation);
         fused.weight_bytes = weight_bytes(fused);
         return fused;

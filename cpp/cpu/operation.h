@@ -4,11 +4,18 @@
 // operation needs `make_step`, and `lower` when it has weights or parameters to prepare.
 
 #include <concepts>
+#include <span>
 
 #include "cpu/lowering.h"
 #include "cpu/step_builder.h"
 
 namespace mpscnn::cpu {
+
+/// Memory that operations, lowered one after the other, share.
+struct LoweringMemory {
+    WeightMemory &packed;           ///< of all threads
+    AlignedBuffer<float> &unpacked; ///< for the weights of any one node
+};
 
 /// Where an operation's weights and parameters become what its kernel takes.
 struct OperationLowering {
@@ -18,9 +25,10 @@ struct OperationLowering {
     FusedOperation &fused; ///< to be filled in
     const Shape &result;   ///< of the node, with free extents where the network takes any size
     bool fast_matmul;      ///< engine::LowerOptions::fast_matmul
+    LoweringMemory memory;
 
-    /// The node's "weight", rounded where the precision wants it.
-    std::vector<float> weights() const;
+    /// The node's "weight", rounded where the precision wants it: where it lies, or in memory.unpacked.
+    std::span<const float> weights() const;
     /// Its "bias", zeros without one.
     std::vector<float> bias(std::int64_t outputs) const;
     /// Weights and bias in the kernels' order; `shape` is [outputs][height][width][inputs of a group].

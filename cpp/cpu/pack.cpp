@@ -3,7 +3,6 @@
 #include <vector>
 
 #include "core/bfloat16.h"
-#include "core/platform.h"
 #include "cpu/kernels.h"
 
 namespace mpscnn::cpu {
@@ -36,10 +35,11 @@ void merge_narrow_groups(ConvolutionShape &shape, std::int64_t width) {
 
 } // namespace
 
-PackedConvolution KernelTable::pack_convolution(const float *weights, const float *bias_values,
-                                                std::int64_t outputs, std::int64_t kernel_height,
-                                                std::int64_t kernel_width, std::int64_t inputs_per_group,
-                                                std::int64_t groups, ConvolutionMethod method) const {
+PackedConvolution KernelTable::pack_convolution(WeightMemory &memory, const float *weights,
+                                                const float *bias_values, std::int64_t outputs,
+                                                std::int64_t kernel_height, std::int64_t kernel_width,
+                                                std::int64_t inputs_per_group, std::int64_t groups,
+                                                ConvolutionMethod method) const {
     PackedConvolution packed;
     static_cast<ConvolutionShape &>(packed) = {.outputs = outputs,
                                                .inputs_per_group = inputs_per_group,
@@ -58,8 +58,7 @@ PackedConvolution KernelTable::pack_convolution(const float *weights, const floa
     } else {
         merge_narrow_groups(packed, vector_width);
     }
-    packed.weights = AlignedBuffer<float>(packed_size(packed));
-    platform::advise_huge_pages(packed.weights.data(), packed.weights.size() * sizeof(float));
+    packed.weights = memory.take(packed_size(packed));
     pack(packed, weights, packed.weights.data());
     const auto padded = static_cast<std::size_t>((outputs + vector_width - 1) / vector_width * vector_width);
     packed.bias = AlignedBuffer<float>(padded);

@@ -14,25 +14,36 @@ using engine::WeightTensor;
 
 namespace {
 
-/// A weight that a network was made from, without keeping it alive.
-struct Source {
+/// A weight that a network was made from, without keeping it alive. Little ones are copied: the bias that a
+/// batch normalization is folded into lives as long as one compilation.
+class Source {
+public:
     explicit Source(const WeightTensor &tensor)
-        : shape(tensor.shape()), type(tensor.type()), scales(tensor.scales()),
-          zero_points(tensor.zero_points()), bytes(tensor.owner()) {}
-
-    bool equals(const WeightTensor &tensor) const {
-        if (!(shape == tensor.shape()) || type != tensor.type() || scales != tensor.scales() ||
-            zero_points != tensor.zero_points())
-            return false;
-        const auto alive = bytes.lock();
-        return alive &&
-               (alive == tensor.owner() || std::memcmp(alive.get(), tensor.data(), tensor.bytes()) == 0);
+        : shape_(tensor.shape()), type_(tensor.type()), scales_(tensor.scales()),
+          zero_points_(tensor.zero_points()), factors_(tensor.factors()), bytes_(tensor.owner()) {
+        if (tensor.bytes() <= copied_bytes) copy_.assign(tensor.data(), tensor.data() + tensor.bytes());
     }
 
-    Shape shape;
-    engine::WeightType type;
-    std::vector<float> scales, zero_points;
-    std::weak_ptr<const std::byte> bytes;
+    bool equals(const WeightTensor &tensor) const {
+        return shape_ == tensor.shape() && type_ == tensor.type() && scales_ == tensor.scales() &&
+               zero_points_ == tensor.zero_points() && factors_ == tensor.factors() && same_bytes(tensor);
+    }
+
+private:
+    static constexpr std::size_t copied_bytes = 16 * 1024;
+
+    bool same_bytes(const WeightTensor &tensor) const {
+        const auto alive = bytes_.lock();
+        const std::byte *own = copy_.empty() ? alive.get() : copy_.data();
+        return own && (own == tensor.data() || std::memcmp(own, tensor.data(), tensor.bytes()) == 0);
+    }
+
+    Shape shape_;
+    engine::WeightType type_;
+    std::vector<float> scales_, zero_points_;
+    std::vector<double> factors_;
+    std::weak_ptr<const std::byte> bytes_;
+    std::vector<std::byte> copy_;
 };
 
 using Sources = std::vector<std::map<std::string, Source>>; // of each node, by role

@@ -1,13 +1,8 @@
 #include "engine/graph.h"
 
 #include <algorithm>
-#include <array>
-#include <bit>
-#include <cmath>
 #include <functional>
 #include <limits>
-#include <optional>
-#include <span>
 
 namespace mpscnn::engine {
 
@@ -144,39 +139,6 @@ ops::WeightSpecs Graph::weight_specs(std::size_t node_index) const {
     return specs_of(node, input_shapes_of(node.inputs), shape(result_of(node_index)));
 }
 
-namespace {
-
-struct Forbidden {
-    std::size_t element;
-    float value;
-};
-
-/// Whether a value is NaN or infinite. In whole numbers, of which compilers compare several at once.
-bool any_not_finite(std::span<const float> values) {
-    constexpr std::int32_t magnitude = 0x7fffffff, largest = 0x7f7fffff;
-    std::int32_t found = 0;
-    for (const float value : values) found |= (std::bit_cast<std::int32_t>(value) & magnitude) > largest;
-    return found != 0;
-}
-
-/// The first value that is not finite or below `lowest`.
-std::optional<Forbidden> find_forbidden(const WeightTensor &tensor, float lowest) {
-    std::array<float, 2048> values; // some at a time: a copy of all would take longer than to look at them
-    const auto count = static_cast<std::size_t>(tensor.elements());
-    const bool any_sign = lowest == std::numeric_limits<float>::lowest();
-    for (std::size_t first = 0; first < count; first += values.size()) {
-        const std::span block(values.data(), std::min(values.size(), count - first));
-        tensor.read(first, block);
-        if (any_sign && !any_not_finite(block)) continue;
-        const auto bad = std::find_if_not(block.begin(), block.end(),
-                                          [&](float x) { return std::isfinite(x) && x >= lowest; });
-        if (bad != block.end()) return Forbidden{first + static_cast<std::size_t>(bad - block.begin()), *bad};
-    }
-    return std::nullopt;
-}
-
-} // namespace
-
 const ops::WeightSpec &require_weight(const ops::WeightSpecs &specs, const std::string &owner,
                                       std::string_view role, const WeightTensor &tensor) {
     const auto spec = std::find_if(specs.begin(), specs.end(), [&](const auto &s) { return s.role == role; });
@@ -189,7 +151,7 @@ const ops::WeightSpec &require_weight(const ops::WeightSpecs &specs, const std::
     if (!(spec->shape == tensor.shape()))
         fail(ErrorKind::weights,
              where + ": expected shape " + spec->shape.text() + ", got " + tensor.shape().text());
-    if (const auto bad = find_forbidden(tensor, spec->lowest))
+    if (const auto bad = tensor.find_forbidden(spec->lowest))
         fail(ErrorKind::weights, where + ": element " + std::to_string(bad->element) + " is " +
                                      std::to_string(bad->value) + "; " + spec->role +
                                      " must hold finite numbers" +

@@ -110,26 +110,21 @@ bool Merger::fold_batch_normalization(std::size_t i) {
     Node *producer = sole_producer(i);
     if (!producer) return false;
     if (!has_weights_of_each_output(producer->operation)) return false;
-    const Shape shape = producer->weights.at("weight").shape();
-    const auto channels = static_cast<std::size_t>(shape[0]);
-    std::vector<float> weight = producer->weights.at("weight").values();
+    WeightTensor &weight = producer->weights.at("weight");
+    const auto channels = static_cast<std::size_t>(weight.shape()[0]);
     std::vector<float> bias = producer->weight_or("bias", channels, 0.0f);
     const ops::ScaleShift folded = normalization->scale_and_shift(
         node.weights.at("mean").values(), node.weights.at("variance").values(),
         node.weight_or("gamma", channels, 1.0f), node.weight_or("beta", channels, 0.0f));
-    const std::size_t taps = weight.size() / channels;
-    for (std::size_t c = 0; c < channels; ++c) {
-        for (std::size_t t = c * taps; t < (c + 1) * taps; ++t)
-            weight[t] = static_cast<float>(weight[t] * folded.scale[c]);
+    for (std::size_t c = 0; c < channels; ++c)
         bias[c] = static_cast<float>(bias[c] * folded.scale[c] + folded.shift[c]);
-    }
-    const auto finite = [](float x) { return std::isfinite(x); };
-    if (!std::all_of(weight.begin(), weight.end(), finite) || !std::all_of(bias.begin(), bias.end(), finite))
+    const auto scaled = weight.scaled(folded.scale);
+    if (!scaled || !std::all_of(bias.begin(), bias.end(), [](float x) { return std::isfinite(x); }))
         fail(ErrorKind::weights, "layer " + quoted(node.name) + ": folding it into layer " +
                                      quoted(producer->name) +
                                      " gives weights beyond float32; its variance is too small");
-    producer->weights["weight"] = WeightTensor::from_floats(shape, std::move(weight));
-    producer->weights["bias"] = WeightTensor::from_floats({shape[0]}, std::move(bias));
+    weight = *scaled;
+    producer->weights["bias"] = WeightTensor::from_floats({weight.shape()[0]}, std::move(bias));
     producer->activation = node.activation;
     if (const auto slope = node.weights.find("slope"); slope != node.weights.end())
         producer->weights["slope"] = slope->second;

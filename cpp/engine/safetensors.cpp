@@ -4,7 +4,9 @@
 #include <array>
 #include <cerrno>
 #include <cmath>
+#include <cstddef>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <limits>
@@ -190,14 +192,9 @@ void check_coverage(const std::string &origin, const std::vector<TensorEntry> &e
 }
 
 std::shared_ptr<std::byte[]> allocate(const std::string &origin, std::uint64_t size) {
-    try {
-        std::shared_ptr<std::byte[]> memory(new std::byte[size]);
-        platform::advise_huge_pages(memory.get(),
-                                    size); // to touch small ones takes longer than to read the file
-        return memory;
-    } catch (const std::bad_alloc &) {
-        refuse(origin, ": its " + describe_size(size) + " of weights do not fit into memory");
-    }
+    void *memory = platform::allocate(size, alignof(std::max_align_t));
+    if (!memory) refuse(origin, ": its " + describe_size(size) + " of weights do not fit into memory");
+    return {static_cast<std::byte *>(memory), std::free};
 }
 
 std::uint64_t regular_file_size(const std::string &path) {

@@ -1,13 +1,78 @@
 #include "engine/weights.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 
 #include "core/error.h"
 #include "core/half.h"
 
 namespace mpscnn::engine {
+
+namespace {
+
+bool is_aligned(const std::byte *address, std::size_t size) {
+    return reinterpret_cast<std::uintptr_t>(address) % size == 0;
+}
+
+template <class T> std::span<const T> elements_of(const std::byte *aligned, std::size_t count) {
+    return {reinterpret_cast<const T *>(aligned), count};
+}
+
+// In whole numbers, of which compilers compare several at once.
+
+std::int32_t magnitude_bits(float value) { return std::bit_cast<std::int32_t>(value) & 0x7fffffff; }
+
+bool any_not_finite(std::span<const float> values) {
+    constexpr std::int32_t infinity = 0x7f800000;
+    std::int32_t found = 0;
+    for (const float value : values) found |= magnitude_bits(value) >= infinity;
+    return found != 0;
+}
+
+bool any_not_finite(std::span<const std::uint16_t> halves) {
+    std::uint16_t found = 0;
+    for (const std::uint16_t half : halves) found |= (half & 0x7fff) >= half_detail::half_infinity;
+    return found != 0;
+}
+
+/// Of finite numbers the largest without its sign.
+float largest_of(std::span<const float> values) {
+    std::int32_t largest = 0;
+    for (const float value : values) largest = std::max(largest, magnitude_bits(value));
+    return std::bit_cast<float>(largest);
+}
+
+/// Calls work(channel, values) for the parts of `target`, the values from `first` on, that are of one of
+/// `channels`.
+template <class Work>
+void for_each_channel(std::int64_t elements, std::size_t channels, std::size_t first, std::span<float> target,
+                      Work work) {
+    const std::size_t size = static_cast<std::size_t>(elements) / channels;
+    for (std::size_t done = 0; done < target.size();) {
+        const std::size_t channel = (first + done) / size;
+        const std::size_t end = std::min(target.size(), (channel + 1) * size - first);
+        work(channel, target.subspan(done, end - done));
+        done = end;
+    }
+}
+
+void read_halves(const std::byte *source, std::span<float> target) {
+    if (is_aligned(source, sizeof(std::uint16_t)))
+        return floats_from_halves(elements_of<std::uint16_t>(source, target.size()), target);
+    std::array<std::uint16_t, 2048> halves; // the file's bytes need not be aligned
+    for (std::size_t done = 0; done < target.size(); done += halves.size()) {
+        const std::size_t count = std::min(halves.size(), target.size() - done);
+        std::memcpy(halves.data(), source + done * sizeof(std::uint16_t), count * sizeof(std::uint16_t));
+        floats_from_halves({halves.data(), count}, target.subspan(done, count));
+    }
+}
+
+} // namespace
 
 const char *name_of(WeightType type) {
     return type == WeightType::float32 ? "float32" : type == WeightType::float16 ? "float16" : "uint8";
@@ -51,37 +116,92 @@ std::vector<float> WeightTensor::values() const {
     return result;
 }
 
-FloatWeights WeightTensor::floats() const {
-    const bool aligned = reinterpret_cast<std::uintptr_t>(data()) % alignof(float) == 0;
-    if (type_ != WeightType::float32 || !aligned) return FloatWeights(values());
-    const auto *first = reinterpret_cast<const float *>(data());
-    return {bytes_, {first, static_cast<std::size_t>(elements())}};
+void WeightTensor::read(std::size_t first, std::span<float> target) const {
+    read_unscaled(first, target);
+    if (factors_.empty()) return;
+    for_each_channel(elements(), factors_.size(), first, target, [&](std::size_t channel, auto values) {
+        const double factor = factors_[channel];
+        for (float &value : values) value = static_cast<float>(value * factor);
+    });
 }
 
-void WeightTensor::read(std::size_t first, std::span<float> target) const {
+void WeightTensor::read_unscaled(std::size_t first, std::span<float> target) const {
     if (target.empty()) return;
     const std::byte *source = data() + first * size_of(type_);
     switch (type_) {
     case WeightType::float32:
         std::memcpy(target.data(), source, target.size_bytes());
         break;
-    case WeightType::float16: {
-        std::vector<std::uint16_t> halves(target.size()); // the file's bytes need not be aligned
-        std::memcpy(halves.data(), source, target.size() * sizeof(std::uint16_t));
-        floats_from_halves(halves, target);
+    case WeightType::float16:
+        read_halves(source, target);
         break;
-    }
-    case WeightType::uint8: {
-        const std::size_t per_scale = static_cast<std::size_t>(elements()) / scales_.size();
-        for (std::size_t done = 0; done < target.size();) {
-            const std::size_t channel = (first + done) / per_scale;
-            const std::size_t end = std::min(target.size(), (channel + 1) * per_scale - first);
+    case WeightType::uint8:
+        for_each_channel(elements(), scales_.size(), first, target, [&](std::size_t channel, auto values) {
             const float scale = scales_[channel], zero_point = zero_points_[channel];
-            for (; done < end; ++done) target[done] = (static_cast<float>(source[done]) - zero_point) * scale;
-        }
+            for (float &value : values) value = (static_cast<float>(*source++) - zero_point) * scale;
+        });
         break;
     }
+}
+
+const std::byte *WeightTensor::in_place(WeightType type) const {
+    return type == type_ && type != WeightType::uint8 && factors_.empty() && is_aligned(data(), size_of(type))
+               ? data()
+               : nullptr;
+}
+
+std::optional<WeightValue> WeightTensor::find_forbidden(float lowest) const {
+    const auto count = static_cast<std::size_t>(elements());
+    if (lowest == std::numeric_limits<float>::lowest()) { // most weights: looked at where they lie
+        if (const std::byte *floats = in_place(WeightType::float32))
+            if (!any_not_finite(elements_of<float>(floats, count))) return std::nullopt;
+        if (const std::byte *halves = in_place(WeightType::float16))
+            if (!any_not_finite(elements_of<std::uint16_t>(halves, count))) return std::nullopt;
     }
+    std::array<float, 2048> values; // some at a time: a copy of all would take longer than to look at them
+    for (std::size_t first = 0; first < count; first += values.size()) {
+        const std::span block(values.data(), std::min(values.size(), count - first));
+        read(first, block);
+        const auto bad = std::find_if_not(block.begin(), block.end(),
+                                          [&](float x) { return std::isfinite(x) && x >= lowest; });
+        if (bad != block.end())
+            return WeightValue{first + static_cast<std::size_t>(bad - block.begin()), *bad};
+    }
+    return std::nullopt;
+}
+
+/// Or a bound that is quickly found.
+float WeightTensor::largest_magnitude() const {
+    float largest = 0;
+    switch (type_) {
+    case WeightType::float32: {
+        const std::byte *floats = in_place(WeightType::float32);
+        if (!floats) return std::numeric_limits<float>::max();
+        return largest_of(elements_of<float>(floats, static_cast<std::size_t>(elements())));
+    }
+    case WeightType::float16:
+        return 65504;
+    case WeightType::uint8:
+        for (std::size_t i = 0; i < scales_.size(); ++i)
+            largest = std::max({largest, std::abs((0.0f - zero_points_[i]) * scales_[i]),
+                                std::abs((255.0f - zero_points_[i]) * scales_[i])});
+        return largest;
+    }
+    return largest;
+}
+
+std::optional<WeightTensor> WeightTensor::scaled(std::vector<double> factors) const {
+    if (!factors_.empty()) return from_floats(shape_, values()).scaled(std::move(factors));
+    double largest = 0;
+    for (const double factor : factors) {
+        if (!std::isfinite(factor)) return std::nullopt;
+        largest = std::max(largest, std::abs(factor));
+    }
+    WeightTensor result = *this;
+    result.factors_ = std::move(factors);
+    const bool is_small = largest * largest_magnitude() <= std::numeric_limits<float>::max();
+    if (!is_small && result.find_forbidden(std::numeric_limits<float>::lowest())) return std::nullopt;
+    return result;
 }
 
 } // namespace mpscnn::engine

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -14,26 +15,14 @@ namespace mpscnn::engine {
 /// How weights are stored. uint8 weights are (value - zero_point) * scale, per tensor or per output channel.
 enum class WeightType { float32, float16, uint8 };
 
-/// Weights as float32: those of a tensor that has them so, where they are, and otherwise a copy.
-class FloatWeights {
-public:
-    explicit FloatWeights(std::vector<float> own) : own_(std::move(own)), values_(own_) {}
-    FloatWeights(std::shared_ptr<const std::byte> bytes, std::span<const float> values)
-        : bytes_(std::move(bytes)), values_(values) {}
-    FloatWeights(FloatWeights &&) = default; // a vector that is moved keeps its elements where they are
-    FloatWeights &operator=(FloatWeights &&) = default;
-
-    const float *data() const { return values_.data(); }
-    std::span<const float> values() const { return values_; }
-
-private:
-    std::vector<float> own_;
-    std::shared_ptr<const std::byte> bytes_;
-    std::span<const float> values_;
+/// One of a tensor's values.
+struct WeightValue {
+    std::size_t element;
+    float value;
 };
 
 /// A weight tensor as it came from its file or caller: immutable, sharing its memory with copies of the
-/// graph.
+/// graph. Its values are computed whenever they are read.
 class WeightTensor {
 public:
     WeightTensor() = default;
@@ -54,21 +43,35 @@ public:
     const std::vector<float> &scales() const { return scales_; }
     const std::vector<float> &zero_points() const { return zero_points_; }
 
+    /// What a batch normalization behind it has multiplied its values by: nothing, or a factor for each index
+    /// of the first axis.
+    const std::vector<double> &factors() const { return factors_; }
+
     /// The same elements in another shape with the same first axis.
     WeightTensor reshaped(const Shape &shape) const;
+    /// The same elements, whose values are multiplied by a factor for each index of the first axis and
+    /// rounded once; nothing if one would not be finite.
+    std::optional<WeightTensor> scaled(std::vector<double> factors) const;
 
-    /// All elements as float32, dequantised.
+    /// All values: float32, dequantised and scaled.
     std::vector<float> values() const;
-    /// Likewise, without a copy where none is needed.
-    FloatWeights floats() const;
-    /// The elements from `first` on as float32, dequantised, as many as `target` takes.
+    /// The values from `first` on, as many as `target` takes.
     void read(std::size_t first, std::span<float> target) const;
+    /// The elements, if they lie in memory as values of this type; else null.
+    const std::byte *in_place(WeightType type) const;
+
+    /// The first value that is NaN, infinite or below `lowest`.
+    std::optional<WeightValue> find_forbidden(float lowest) const;
 
 private:
+    float largest_magnitude() const;
+    void read_unscaled(std::size_t first, std::span<float> target) const;
+
     Shape shape_;
     WeightType type_ = WeightType::float32;
     std::shared_ptr<const std::byte> bytes_;
     std::vector<float> scales_, zero_points_;
+    std::vector<double> factors_;
 };
 
 const char *name_of(WeightType type);

@@ -1,6 +1,5 @@
 #include "metal/convolution_weights.h"
 
-#include <cstdint>
 #include <exception>
 
 #include "metal/shader_convolution.h"
@@ -24,8 +23,7 @@ std::vector<float> ConvolutionWeights::values() const {
 const std::byte *ConvolutionWeights::in_place() const {
     const auto wanted =
         given == Precision::float16 ? engine::WeightType::float16 : engine::WeightType::float32;
-    const bool aligned = reinterpret_cast<std::uintptr_t>(weight.data()) % size_of(wanted) == 0;
-    return weight.type() == wanted && !rotated && aligned ? weight.data() : nullptr;
+    return rotated ? nullptr : weight.in_place(wanted);
 }
 
 namespace {

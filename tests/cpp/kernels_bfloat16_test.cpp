@@ -143,8 +143,9 @@ void check_convolution(Random &random, const KernelTable &table, bool depthwise)
         bias(static_cast<std::size_t>(outputs));
     for (float &weight : weights) weight = round_to_bfloat16(uniform(random));
     for (float &value : bias) value = uniform(random);
+    WeightMemory memory(0);
     const PackedConvolution packed =
-        table.pack_convolution(weights.data(), bias.data(), outputs, kernel, kernel, inputs, groups,
+        table.pack_convolution(memory, weights.data(), bias.data(), outputs, kernel, kernel, inputs, groups,
                                ConvolutionMethod::bfloat16_products);
     Tensor source(random, size, Element::bfloat16), residual(random, result, Element::bfloat16);
     source.randomise(random), residual.randomise(random);

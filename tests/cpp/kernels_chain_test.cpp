@@ -56,8 +56,9 @@ Stage make_stage(Random &random, const KernelTable &table, const StageKind &kind
     const std::int64_t outputs = stage.size.channels, inputs = kind.depthwise ? 1 : source.channels;
     const auto weights = random_floats(random, outputs * kind.kernel * kind.kernel * inputs);
     const auto bias = random_floats(random, outputs);
-    stage.packed = table.pack_convolution(weights.data(), bias.data(), outputs, kind.kernel, kind.kernel,
-                                          inputs, kind.depthwise ? outputs : 1);
+    WeightMemory memory(0);
+    stage.packed = table.pack_convolution(memory, weights.data(), bias.data(), outputs, kind.kernel,
+                                          kind.kernel, inputs, kind.depthwise ? outputs : 1);
     stage.epilogue = std::make_unique<RandomEpilogue>(random, stage.size);
     task.epilogue = stage.epilogue->epilogue;
     task.source.height = source.height, task.source.width = source.width,

@@ -44,7 +44,8 @@ struct Problem {
           destination(random, output_size(), guard), epilogue(random, output_size()) {
         std::generate(weights.begin(), weights.end(), [&] { return uniform(random); });
         std::generate(bias.begin(), bias.end(), [&] { return uniform(random); });
-        packed = table.pack_convolution(weights.data(), bias.data(), outputs(), c.vertical.kernel,
+        WeightMemory memory(0);
+        packed = table.pack_convolution(memory, weights.data(), bias.data(), outputs(), c.vertical.kernel,
                                         c.horizontal.kernel, 1, c.source.channels);
         task = {source.view, destination.view, c.vertical, c.horizontal, &packed, epilogue.epilogue};
     }

@@ -104,9 +104,10 @@ struct Problem {
         std::generate(bias.begin(), bias.end(), [&] { return uniform(random); });
         const bool with_bias = random() % 4 != 0;
         if (!with_bias) std::fill(bias.begin(), bias.end(), 0.0f);
-        packed = table.pack_convolution(weights.data(), with_bias ? bias.data() : nullptr, c.outputs(),
-                                        c.vertical.kernel, c.horizontal.kernel, c.group_inputs, c.groups,
-                                        c.method);
+        WeightMemory memory(0);
+        packed = table.pack_convolution(memory, weights.data(), with_bias ? bias.data() : nullptr,
+                                        c.outputs(), c.vertical.kernel, c.horizontal.kernel, c.group_inputs,
+                                        c.groups, c.method);
         task = {.source = source.view,
                 .destination = destination.view,
                 .vertical = c.vertical,
@@ -373,7 +374,8 @@ TEST(rounding_to_half_is_that_of_the_core) {
     const auto count = static_cast<std::int64_t>(values.size());
     const float one = 1.0f;
     for (const KernelTable *table : available_kernels()) {
-        const PackedConvolution packed = table->pack_convolution(&one, nullptr, 1, 1, 1, 1, 1);
+        WeightMemory memory(0);
+        const PackedConvolution packed = table->pack_convolution(memory, &one, nullptr, 1, 1, 1, 1, 1);
         std::vector<float> rounded(values.size());
         const View source{.data = values.data(),
                           .width = count,

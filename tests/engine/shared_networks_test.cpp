@@ -22,15 +22,16 @@ struct Made {
 
 /// A convolution whose weights lie in memory of their own; `last` is the last of them.
 Made made(float last = 0.5f, float limit = 6.0f) {
+    constexpr std::int64_t outputs = 256; // more bytes than are copied
     Network network;
     const ValueId input = network.input({-1, 4, 4, 3});
     const auto neuron = ops::Neuron{.kind = ops::NeuronKind::relun, .a = 0.0f, .b = limit};
-    const ValueId convolved = network.add(convolution(8, window(3)), {input}, neuron);
+    const ValueId convolved = network.add(convolution(outputs, window(3)), {input}, neuron);
     network.output(convolved);
-    std::vector<float> weights(8 * 27, 0.25f);
+    std::vector<float> weights(static_cast<std::size_t>(outputs * 27), 0.25f);
     weights.back() = last;
     network.graph.set_weight(network.graph.value_name(convolved), "weight",
-                             engine::WeightTensor::from_floats({8, 3, 3, 3}, weights));
+                             engine::WeightTensor::from_floats({outputs, 3, 3, 3}, weights));
     return {network.graph};
 }
 
@@ -47,6 +48,32 @@ TEST(equal_weights_in_other_memory_are_packed_once) {
     const Made model = made(), again = made();
     const auto first = model.network();
     CHECK(first == again.network());
+}
+
+TEST(folded_batch_normalizations_are_packed_once) {
+    const auto normalized = [](float mean) {
+        Network network;
+        const ValueId input = network.input({-1, 4, 4, 3});
+        const ValueId convolved = network.add(convolution(8, window(3)), {input});
+        const ValueId normal = network.add(ops::BatchNormalization{}, {convolved});
+        network.output(normal);
+        const auto set = [&](ValueId value, const char *role, const Shape &shape, float number) {
+            const std::vector<float> values(static_cast<std::size_t>(shape.elements()), number);
+            network.graph.set_weight(network.graph.value_name(value), role,
+                                     engine::WeightTensor::from_floats(shape, values));
+        };
+        set(convolved, "weight", {8, 3, 3, 3}, 0.25f);
+        set(normal, "mean", {8}, mean);
+        set(normal, "variance", {8}, 2.0f);
+        return network.graph;
+    };
+    const auto packed = [](const engine::Graph &graph) {
+        return shared_network(engine::canonicalise(graph).graph, {Precision::float32}, cpu::kernels());
+    };
+    const engine::Graph graph = normalized(0.5f), again = normalized(0.5f), other = normalized(0.75f);
+    const auto first = packed(graph);
+    CHECK(first == packed(graph) && first == packed(again));
+    CHECK(first != packed(other));
 }
 
 TEST(what_differs_is_packed_for_itself) {

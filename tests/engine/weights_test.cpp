@@ -2,6 +2,7 @@
 
 #include "engine/weights.h"
 
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <numeric>
@@ -32,10 +33,12 @@ std::vector<float> read(const WeightTensor &tensor, std::size_t first, std::size
 
 } // namespace
 
-TEST(floats_are_read_where_they_are) {
+TEST(values_are_found_where_they_lie) {
     const std::vector<float> values{1.5f, -2.0f, 0.25f, 8.0f};
     const WeightTensor tensor({4}, WeightType::float32, stored(values, 0));
-    CHECK(reinterpret_cast<const std::byte *>(tensor.floats().data()) == tensor.data());
+    CHECK(tensor.in_place(WeightType::float32) == tensor.data());
+    CHECK(tensor.in_place(WeightType::float16) == nullptr);
+    CHECK(tensor.scaled({2.0, 2.0, 2.0, 2.0})->in_place(WeightType::float32) == nullptr);
     CHECK(tensor.values() == values);
     CHECK(read(tensor, 1, 2) == std::vector<float>({-2.0f, 0.25f}));
 }
@@ -43,9 +46,8 @@ TEST(floats_are_read_where_they_are) {
 TEST(floats_between_boundaries_are_copied) {
     const std::vector<float> values{1.5f, -2.0f, 0.25f};
     const WeightTensor tensor({3}, WeightType::float32, stored(values, 2));
-    const engine::FloatWeights floats = tensor.floats();
-    CHECK(reinterpret_cast<const std::byte *>(floats.data()) != tensor.data());
-    CHECK(std::vector<float>(floats.data(), floats.data() + 3) == values);
+    CHECK(tensor.in_place(WeightType::float32) == nullptr);
+    CHECK(tensor.values() == values);
     CHECK(read(tensor, 2, 1) == std::vector<float>({0.25f}));
 }
 
@@ -65,6 +67,40 @@ TEST(bytes_take_the_scale_of_their_channel) {
     CHECK(read(tensor, 1, 4) == std::vector<float>({1, 10, 20, -100}));
     tensor.set_quantization({2.0f}, {1.0f});
     CHECK(read(tensor, 3, 3) == std::vector<float>({4, 6, 8}));
+}
+
+TEST(values_are_scaled_in_double_and_rounded_once) {
+    const std::vector<float> values{1.0f / 3.0f, 7.0f, -1e-3f, 5.0f};
+    const std::vector<double> factors{0.1, -1.0 / 7.0};
+    const auto product = [&](std::size_t i) { return static_cast<float>(values[i] * factors[i / 2]); };
+    const WeightTensor tensor({2, 2}, WeightType::float32, stored(values, 0));
+    const auto scaled = tensor.scaled(factors);
+    CHECK(scaled->values() == std::vector<float>({product(0), product(1), product(2), product(3)}));
+    CHECK(read(*scaled, 1, 2) == std::vector<float>({product(1), product(2)}));
+    CHECK(tensor.values() == values);
+    const auto twice = scaled->scaled({3.0, 3.0});
+    CHECK(twice->values()[2] == static_cast<float>(product(2) * 3.0));
+
+    const std::vector<std::uint16_t> halves{half_from_float(3.0f), half_from_float(-0.5f)};
+    const WeightTensor small({2}, WeightType::float16, stored(halves, 0));
+    CHECK(small.scaled({0.1, 2.0})->values() == std::vector<float>({static_cast<float>(3.0 * 0.1), -1.0f}));
+    WeightTensor bytes({2}, WeightType::uint8, stored(std::vector<std::uint8_t>{4, 9}, 0));
+    bytes.set_quantization({0.5f}, {5.0f});
+    CHECK(bytes.scaled({10.0, 0.25})->values() == std::vector<float>({-5.0f, 0.5f}));
+}
+
+TEST(values_that_scaling_would_make_infinite_are_refused) {
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    const WeightTensor floats = WeightTensor::from_floats({2}, {1e30f, -2.0f});
+    CHECK(!floats.scaled({1e9, 1.0}) && !floats.scaled({1.0, 2e38}));
+    CHECK(floats.scaled({1e8, 1e38}).has_value());
+    CHECK(!floats.scaled({infinity, 1.0}) && !floats.scaled({1.0, std::nan("")}));
+    // What their type could hold does not matter, only what they are.
+    const WeightTensor halves({1}, WeightType::float16, stored<std::uint16_t>({half_from_float(2.0f)}, 1));
+    CHECK(halves.scaled({1.5e38}).has_value() && !halves.scaled({1.8e38}));
+    WeightTensor bytes({1}, WeightType::uint8, stored(std::vector<std::uint8_t>{9}, 0));
+    bytes.set_quantization({1.0f}, {5.0f});
+    CHECK(bytes.scaled({8e37}).has_value() && !bytes.scaled({9e37}));
 }
 
 TEST(the_first_forbidden_value_is_named_wherever_it_is) {

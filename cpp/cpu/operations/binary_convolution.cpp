@@ -60,8 +60,8 @@ void lower_real_inputs(const OperationLowering &lowering, const Shape &shape, co
             }
         bias[output] = static_cast<float>(constant + (with_bias ? scaling.bias[output] : 0.0f));
     }
-    lowering.fused.packed = lowering.kernels.pack_convolution(weights.data(), bias.data(), shape[0], shape[1],
-                                                              shape[2], shape[3], 1);
+    lowering.fused.packed = lowering.kernels.pack_convolution(
+        lowering.memory.packed, weights.data(), bias.data(), shape[0], shape[1], shape[2], shape[3], 1);
 }
 
 void lower_binary(const OperationLowering &lowering, ops::BinaryKind kind, bool beta_scaling) {

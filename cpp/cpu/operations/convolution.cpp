@@ -9,7 +9,7 @@ namespace mpscnn::cpu {
 
 namespace {
 
-void round_weights(std::vector<float> &weights, engine::Precision precision, const std::string &layer) {
+void round_weights(std::span<float> weights, engine::Precision precision, const std::string &layer) {
     const bool half = precision == engine::Precision::float16;
     for (float &weight : weights) {
         const float rounded = half ? round_to_half(weight) : round_to_bfloat16(weight);
@@ -83,8 +83,14 @@ ConvolutionMethod method_of(const OperationLowering &lowering, const ops::Convol
 
 } // namespace
 
-std::vector<float> OperationLowering::weights() const {
-    std::vector<float> weights = node.weights.at("weight").values();
+std::span<const float> OperationLowering::weights() const {
+    const engine::WeightTensor &tensor = node.weights.at("weight");
+    const auto count = static_cast<std::size_t>(tensor.elements());
+    const std::byte *floats = tensor.in_place(engine::WeightType::float32);
+    if (floats && precision == engine::Precision::float32)
+        return {reinterpret_cast<const float *>(floats), count};
+    const std::span weights(memory.unpacked.data(), count);
+    tensor.read(0, weights);
     if (precision != engine::Precision::float32) round_weights(weights, precision, node.name);
     return weights;
 }
@@ -99,11 +105,8 @@ PackedConvolution OperationLowering::pack(const Shape &shape, std::int64_t group
     if (precision == engine::Precision::bfloat16 &&
         has_bfloat16_kernel(node, shape, groups, fused.activation.activation, fused.element))
         method = ConvolutionMethod::bfloat16_products;
-    const engine::FloatWeights values = precision != engine::Precision::float32
-                                            ? engine::FloatWeights(weights())
-                                            : node.weights.at("weight").floats();
-    return kernels.pack_convolution(values.data(), bias(shape[0]).data(), shape[0], shape[1], shape[2],
-                                    shape[3], groups, method);
+    return kernels.pack_convolution(memory.packed, weights().data(), bias(shape[0]).data(), shape[0],
+                                    shape[1], shape[2], shape[3], groups, method);
 }
 
 void lower(const OperationLowering &lowering, const ops::Convolution &convolution) {

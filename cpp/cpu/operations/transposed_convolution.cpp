@@ -40,7 +40,7 @@ std::int64_t part_dilation(std::int64_t stride, std::int64_t dilation) {
 }
 
 /// [out][rows][columns][in] with the taps of one part only.
-std::vector<float> part_weights(const std::vector<float> &weights, const Shape &shape,
+std::vector<float> part_weights(std::span<const float> weights, const Shape &shape,
                                 const std::vector<std::int64_t> &rows,
                                 const std::vector<std::int64_t> &columns, bool rotated) {
     std::vector<float> result;
@@ -61,7 +61,8 @@ std::vector<float> part_weights(const std::vector<float> &weights, const Shape &
 void lower(const OperationLowering &lowering, const ops::TransposedConvolution &convolution) {
     const ops::TransposedWindow &window = convolution.window;
     const Shape &shape = lowering.node.weights.at("weight").shape();
-    const std::vector<float> weights = lowering.weights(), bias = lowering.bias(shape[0]);
+    const std::span<const float> weights = lowering.weights();
+    const std::vector<float> bias = lowering.bias(shape[0]);
     const auto rows =
         split_axis(window.kernel_height, window.stride_y, window.dilation_y, window.rows_before());
     const auto columns =
@@ -75,9 +76,9 @@ void lower(const OperationLowering &lowering, const ops::TransposedConvolution &
             part.before_y = row.before;
             part.before_x = column.before;
             part.packed = lowering.kernels.pack_convolution(
-                part_weights(weights, shape, row.taps, column.taps, rotated).data(), bias.data(), shape[0],
-                static_cast<std::int64_t>(row.taps.size()), static_cast<std::int64_t>(column.taps.size()),
-                shape[3], convolution.groups);
+                lowering.memory.packed, part_weights(weights, shape, row.taps, column.taps, rotated).data(),
+                bias.data(), shape[0], static_cast<std::int64_t>(row.taps.size()),
+                static_cast<std::int64_t>(column.taps.size()), shape[3], convolution.groups);
             lowering.fused.parts.push_back(std::move(part));
         }
     if (static_cast<std::int64_t>(rows.size()) < window.stride_y ||

@@ -2,6 +2,7 @@
 
 #include "core/aligned_buffer.h"
 #include "cpu/tasks/task.h"
+#include "cpu/weight_memory.h"
 
 namespace mpscnn::cpu {
 
@@ -31,8 +32,8 @@ enum class ConvolutionMethod { products, bfloat16_products, winograd, fast_produ
 
 /// Weights of a convolution (grouped, dense or fully connected) in the order a kernel table wants.
 struct PackedConvolution : ConvolutionShape {
-    AlignedBuffer<float> weights; ///< order private to the table
-    AlignedBuffer<float> bias;    ///< `outputs` values (zeros without bias), padded to full vectors
+    WeightBuffer weights;      ///< order private to the table
+    AlignedBuffer<float> bias; ///< `outputs` values (zeros without bias), padded to full vectors
 };
 
 struct ConvolutionTask {
