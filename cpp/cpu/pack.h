@@ -8,6 +8,8 @@
 // With few outputs and many inputs it is gemm_dot_tile.h that reads them: for each group
 // [k / width][output][lanes of k].
 
+#include <algorithm>
+
 #include "cpu/kernel_math.h"
 #include "cpu/kernels.h"
 #include "cpu/lane_shuffles.h"
