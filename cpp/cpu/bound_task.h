@@ -25,6 +25,10 @@ public:
             for (std::size_t i = 0; i < step.others.size(); ++i) task.others[i] = bind(step.others[i]);
         } else if constexpr (std::is_same_v<TaskType, ConvolutionTask>) {
             if (step.others.empty()) return;
+            if (task.continues) {
+                task.start = bind(step.others[0]);
+                return;
+            }
             residual_ = bind(step.others[0]);
             task.epilogue.residual = &residual_;
         } else if constexpr (std::is_same_v<TaskType, ChainTask>) {

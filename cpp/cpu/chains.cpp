@@ -107,7 +107,7 @@ public:
 
 private:
     bool may_begin(std::size_t i) const {
-        if (!tasks_[i]) return false;
+        if (!tasks_[i] || network_.operations[i].enlarged) return false;
         const ConvolutionTask &task = *tasks_[i];
         const PackedConvolution &packed = *task.packed;
         if (packed.fast || packed.bfloat16 != is_bfloat16()) return false;
@@ -129,6 +129,7 @@ private:
             const FusedOperation &operation = network_.operations[i];
             for (engine::ValueId value : operation.inputs) use(value);
             if (operation.residual) use(*operation.residual);
+            if (operation.enlarged) use(operation.enlarged->value);
             producer_[index(operation.result)] = i;
         }
         for (engine::ValueId value : network_.graph.outputs()) use(value);
@@ -228,7 +229,8 @@ private:
         const PackedConvolution &packed = *tasks_[convolution]->packed;
         const bool dense =
             !packed.depthwise && packed.groups == 1 && packed.merged == 1 && !packed.winograd && !packed.fast;
-        if (!dense || network_.operations[convolution].residual) return std::nullopt;
+        const FusedOperation &operation = network_.operations[convolution];
+        if (!dense || operation.residual || operation.enlarged) return std::nullopt;
         // Images together have longer rows of pixels at their borders, and what a core's own cache holds may
         // lie anywhere, unless several threads hand it on to each other.
         const View &result = tasks_[convolution]->destination;

@@ -187,7 +187,7 @@ inline float *prepare_run(const ConvolutionTask &task, const GemmPlan &plan, con
                                      residual->element)
                      : nullptr;
         tile->source = first_source + offset * region.run.pixel_stride;
-        tile->start = 0;
+        tile->start = start.image * task.start.image_stride;
         if (plan.gathers) {
             gather_tile<V>(task, region, inputs, run * region.run_pixels + offset, gathered, *tile);
             gathered += tile->pixels * region.run.pixel_stride;
@@ -231,7 +231,7 @@ inline ChannelPanel channel_panel(const ConvolutionTask &task, const GemmPlan &p
     const bool to_elements = (element == Element::bfloat16) == has_bfloat16<V>;
     return {.weights =
                 packed.weights.data() + group * gemm_group_size<V>(packed) + outputs.begin * plan.depth,
-            .bias = packed.bias.data() + channel,
+            .bias = (task.continues ? task.start.data : packed.bias.data()) + channel,
             .channel = channel,
             .offset = channel,
             .channels = outputs.size(),

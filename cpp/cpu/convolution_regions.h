@@ -97,10 +97,13 @@ template <class V> inline std::int64_t region_cost(const Region &region) {
 }
 
 template <class V>
-inline void cut_into_runs(Region &region, bool reads_source, bool has_residual, std::int64_t tile_rows) {
+inline void cut_into_runs(const ConvolutionTask &task, Region &region, bool reads_source,
+                          std::int64_t tile_rows) {
     region.run_pixels = longest_run(region, region.destination);
     if (reads_source) region.run_pixels = smaller(region.run_pixels, longest_run(region, region.source));
-    if (has_residual) region.run_pixels = smaller(region.run_pixels, longest_run(region, region.residual));
+    if (task.epilogue.residual)
+        region.run_pixels = smaller(region.run_pixels, longest_run(region, region.residual));
+    if (task.continues) region.run_pixels = smaller(region.run_pixels, region.height * region.width);
     region.run_tiles = divide_up(region.run_pixels, tile_rows);
     region.runs = region.batch * region.height * region.width / region.run_pixels;
     region.run.pixel_stride = constant_stride(region, region.source);
@@ -164,14 +167,14 @@ inline void make_region(const ConvolutionTask &task, const Segment &rows, const 
     region.first_source = y * source.row_stride + x * source.pixel_stride;
     find_pieces(task, rows.taps, columns.taps, region.run);
 
-    cut_into_runs<V>(region, true, residual, tile_rows);
+    cut_into_runs<V>(task, region, true, tile_rows);
     if (region.runs == 1 && region.run_tiles == 1) return; // as good as it gets
     const std::int64_t cost = region_cost<V>(region);
     transpose(region);
-    cut_into_runs<V>(region, true, residual, tile_rows);
+    cut_into_runs<V>(task, region, true, tile_rows);
     if (region_cost<V>(region) < cost) return;
     transpose(region);
-    cut_into_runs<V>(region, true, residual, tile_rows);
+    cut_into_runs<V>(task, region, true, tile_rows);
 }
 
 /// All outputs, whose windows are gathered into rows of `depth` floats, `pitch` apart.
@@ -191,7 +194,7 @@ inline Region make_gathered_region(const ConvolutionTask &task, std::int64_t dep
     region.run = {};
     region.run.rows = region.run.columns = 1;
     region.run.length = depth;
-    cut_into_runs<V>(region, false, residual, tile_rows);
+    cut_into_runs<V>(task, region, false, tile_rows);
     region.run.pixel_stride = pitch;
     return region;
 }

@@ -77,6 +77,8 @@ const char *reason_without_chains(const Step &step) {
     const auto *convolution = std::get_if<ConvolutionTask>(&step.task);
     if (convolution && convolution->packed->fast)
         return "fast_matmul: seven products of half the size instead of eight, which chains do not have";
+    if (convolution && convolution->continues)
+        return "its sums begin with those of one pixel, which a layer before it enlarges";
     return "there is no chain that it might be part of";
 }
 

@@ -13,11 +13,14 @@ struct NodeFusion {
     bool absorbed = false;               ///< computed by the kernel of another node
     std::optional<std::size_t> border;   ///< this convolution's zero padding
     std::optional<std::size_t> addition; ///< added by this convolution before it stores
+    std::optional<std::size_t> enlarged; ///< the resize that makes its first inputs, all alike, of one pixel
 };
 
 /// Whether the kernel of a convolution or dense layer, a node, can add another value to its result.
 using TakesResidual = std::function<bool(std::size_t node, engine::ValueId other)>;
 
-std::vector<NodeFusion> find_fusions(const engine::Graph &graph, const TakesResidual &takes_residual);
+/// `from_pixels` is whether convolutions may read the one pixel that a resize enlarges.
+std::vector<NodeFusion> find_fusions(const engine::Graph &graph, bool from_pixels,
+                                     const TakesResidual &takes_residual);
 
 } // namespace mpscnn::cpu

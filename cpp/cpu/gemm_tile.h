@@ -252,7 +252,7 @@ void multiply_pixel(const PixelTile &tile, const ChannelPanel (&panels)[Panels])
     for (int p = 0; p < Panels; ++p) {
         weights[p] = panels[p].weights + run.first_weight * columns;
 #pragma GCC unroll 8
-        for (int v = 0; v < vectors; ++v) sums[p][0][v] = V::load(panels[p].bias + v * V::width);
+        for (int v = 0; v < vectors; ++v) sums[p][0][v] = V::load(panels[p].bias + tile.start + v * V::width);
     }
     for (std::int64_t y = 0; y < run.rows; ++y) {
         for (std::int64_t x = 0; x < run.columns; ++x) {

@@ -30,8 +30,9 @@ public:
           elements_(elements_of_values(graph, options.precision)) {}
 
     std::shared_ptr<const LoweredNetwork> run() {
-        const std::vector<NodeFusion> fusions = find_fusions(
-            graph_, [&](std::size_t node, ValueId other) { return takes_residual(node, other); });
+        const std::vector<NodeFusion> fusions =
+            find_fusions(graph_, precision_ == Precision::float32 && !fast_matmul_,
+                         [&](std::size_t node, ValueId other) { return takes_residual(node, other); });
         auto network = std::make_shared<LoweredNetwork>();
         network->graph = graph_.without_weights();
         network->kernels = &kernels_;
@@ -109,6 +110,12 @@ private:
         fused.multiplies = is_product(node);
         fused.element = element(fused.result);
         if (fusion.border) add_border(fused, graph_.nodes()[*fusion.border]);
+        if (fusion.enlarged) {
+            const Node &resize = graph_.nodes()[*fusion.enlarged];
+            fused.layers.push_back(resize.name);
+            const ValueId pixel = resize.inputs[0];
+            fused.enlarged = {.value = pixel, .channels = graph_.shape(pixel).back(), .packed = {}};
+        }
         fused.layers.push_back(node.name);
         if (fusion.addition) add_residual(fused, *fusion.addition);
         if (fused.residual) round_sum_to_bfloat16(fused, index);
@@ -143,6 +150,8 @@ private:
         std::size_t floats = fused.packed.weights.size() + fused.packed.bias.size() + fused.scale.size() +
                              fused.shift.size() + fused.activation.slopes.size() +
                              fused.residual_activation.slopes.size();
+        if (fused.enlarged)
+            floats += fused.enlarged->packed.weights.size() + fused.enlarged->packed.bias.size();
         for (const ConvolutionPart &part : fused.parts)
             floats += part.packed.weights.size() + part.packed.bias.size();
         floats += fused.binary.bits.size() + fused.binary.scale.size() + fused.binary.bias.size() +

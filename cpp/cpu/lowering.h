@@ -19,6 +19,13 @@ struct OwnedActivation {
     AlignedBuffer<float> slopes;
 };
 
+/// A pixel that all pixels of a convolution's first inputs are copies of, and the weights and bias for it.
+struct EnlargedPixel {
+    engine::ValueId value;
+    std::int64_t channels;
+    PackedConvolution packed;
+};
+
 /// One or more nodes that one kernel computes.
 struct FusedOperation {
     std::vector<std::string> layers; ///< names of the nodes, in order
@@ -30,6 +37,9 @@ struct FusedOperation {
     std::optional<ops::Padding> border;
     /// Convolutions and dense layers: the other operand of the addition behind it.
     std::optional<engine::ValueId> residual;
+
+    /// Pointwise convolutions, whose own weights then are for the other inputs.
+    std::optional<EnlargedPixel> enlarged;
 
     Element element = Element::float32; ///< of the result, without the residual
     OwnedActivation activation, residual_activation;

@@ -13,7 +13,8 @@ struct Step {
     std::vector<std::string> layers; ///< names of the nodes that it computes; empty for a copy
     Task task;
     Region source, destination;
-    /// Residual of a convolution, second operand of arithmetic, a concatenation's sources behind the first.
+    /// Residual of a convolution or what its sums start with, second operand of arithmetic, a concatenation's
+    /// sources behind the first.
     std::vector<Region> others;
     std::vector<ConvolutionTask> stages; ///< of a ChainTask; `others` has their residuals, in order
     std::size_t weight_bytes = 0;        ///< of an operation's weights, at its last step

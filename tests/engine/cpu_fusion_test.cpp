@@ -1,5 +1,8 @@
 // Which nodes the CPU engine computes together, and that this changes no bit of the result.
 
+#include <algorithm>
+#include <limits>
+
 #include "tests/cpp/check.h"
 #include "tests/engine/small_network.h"
 
@@ -152,6 +155,72 @@ TEST(other_padding_stays) {
     CHECK(steps_with({1, 1, 1, 1, 0, 2, 0.0f}, false, false).size() == 2);
     CHECK(steps_with({1, 1, 1, 1, 0, 0, 0.0f}, true, false).size() == 3);
     CHECK(steps_with({1, 1, 1, 1, 0, 0, 0.0f}, false, true).size() == 2);
+}
+
+namespace {
+
+/// A pixel and an image; the pixel enlarged and `others` joined, first or last, and a pointwise convolution
+/// of that.
+struct Enlarged {
+    Network network;
+    ValueId pixel, enlarged, joined, result;
+
+    explicit Enlarged(bool first = true, int others = 1, std::int64_t outputs = 20) {
+        pixel = network.input({any, 1, 1, 9});
+        const ValueId other = network.input({any, 6, 7, 12});
+        enlarged = network.add(ops::Resize{.height = 6, .width = 7}, {pixel});
+        std::vector<ValueId> operands(static_cast<std::size_t>(others), other);
+        operands.insert(first ? operands.begin() : operands.end(), enlarged);
+        joined = network.add(ops::Concatenation{}, operands);
+        result = network.add(pointwise(outputs), {joined}, relu6);
+        network.output(result);
+    }
+};
+
+const std::vector<Shape> pixel_and_image{{2, 1, 1, 9}, {2, 6, 7, 12}};
+
+} // namespace
+
+TEST(an_enlarged_pixel_is_multiplied_once) {
+    for (const int others : {1, 3}) {
+        const Enlarged made(true, others);
+        const Steps steps = cpu_steps(made.network, pixel_and_image);
+        CHECK(std::find(steps.begin(), steps.end(), "convolution(resize2)") != steps.end());
+        CHECK(steps.back() == "convolution(convolution4)");
+        CHECK(exact(made.network, pixel_and_image));
+        CHECK(exact(made.network, {{1, 1, 1, 9}, {1, 6, 7, 12}}));
+    }
+}
+
+TEST(an_infinite_pixel_is_enlarged_to_infinite_pixels) {
+    Network network;
+    const ValueId pixel = network.input({any, 1, 1, 1});
+    network.output(network.add(ops::Resize{.height = 2, .width = 3}, {pixel}));
+    const float infinity = std::numeric_limits<float>::infinity();
+    const auto backend = cpu::make_cpu_backend();
+    const Arrays results = run(*backend, network.graph, {{{1, 1, 1, 1}, {infinity}}}, Precision::float32);
+    CHECK(results[0].values == std::vector<float>(6, infinity));
+}
+
+TEST(an_enlarged_pixel_that_others_see_is_enlarged) {
+    const auto is_resized = [](Enlarged made) {
+        CHECK(exact(made.network, pixel_and_image));
+        const Steps steps = cpu_steps(made.network, pixel_and_image);
+        return std::find(steps.begin(), steps.end(), "resize(resize2)") != steps.end();
+    };
+    CHECK(!is_resized(Enlarged(true, 1)));
+    CHECK(is_resized(Enlarged(false, 1)));   // sums would begin with other products
+    CHECK(is_resized(Enlarged(true, 1, 4))); // few outputs have a kernel of their own
+    for (const ValueId Enlarged::*seen : {&Enlarged::enlarged, &Enlarged::joined}) {
+        Enlarged made(true, 1);
+        made.network.output(made.*seen);
+        CHECK(is_resized(made));
+    }
+    Enlarged with_residual(true, 1);
+    const ValueId sum = with_residual.network.add(
+        ops::Addition{}, {with_residual.result, with_residual.network.add(pointwise(20), {1})});
+    with_residual.network.output(sum);
+    CHECK(exact(with_residual.network, pixel_and_image));
 }
 
 TEST(operands_of_a_concatenation_are_computed_in_place) {

@@ -202,3 +202,29 @@ def test_explain_needs_a_size() -> None:
     with pytest.raises(mpscnn.ParameterError, match="threads"):
         program.explain((1, 8, 8, 3), threads=0)
     assert len(program.explain((2, 8, 8, 3)).steps) == 1
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_an_enlarged_pixel_is_multiplied_once(batch: int, threads: int) -> None:
+    """The image's mean joined to each pixel, as in DeepLab: the bits of a network that shows it enlarged."""
+
+    def pyramid(shown: bool) -> mpscnn.Network:
+        network = mpscnn.Network(input=(11, 13, 24))
+        mean = network.conv2d(network.global_average_pool2d(network.input), 40, 1, activation="relu")
+        enlarged = network.resize(mean, (11, 13), alignment="corners")
+        branch = network.conv2d(network.input, 33, 1, activation="relu")
+        x = network.conv2d(network.concat([enlarged, branch, network.input]), 50, 1, activation="relu6")
+        network.output(x)
+        if shown:
+            network.output(enlarged)
+        network.initialize_weights(seed=3)
+        return network
+
+    x = np.random.default_rng(4).normal(size=(batch, 11, 13, 24)).astype(np.float32)
+    shown = run(pyramid(True), x, "auto")[0]
+    network = pyramid(False)
+    assert np.array_equal(run(network, x, "auto", threads=threads)[0], shown)
+    steps = network.compile(device="cpu").explain().steps
+    assert [step.kernel for step in steps].count("resize") == 0
+    assert "begin with those of one pixel" in steps[-1].reason

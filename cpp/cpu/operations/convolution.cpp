@@ -1,3 +1,4 @@
+#include <array>
 #include <cmath>
 
 #include "core/bfloat16.h"
@@ -109,8 +110,36 @@ PackedConvolution OperationLowering::pack(const Shape &shape, std::int64_t group
                                     shape[1], shape[2], shape[3], groups, method);
 }
 
+namespace {
+
+/// The weights for the first `count` inputs, and those for the others: [outputs][inputs] both.
+std::array<std::vector<float>, 2> split_inputs(std::span<const float> weights, std::int64_t inputs,
+                                               std::int64_t count) {
+    std::array<std::vector<float>, 2> parts;
+    for (auto row = weights.begin(); row != weights.end(); row += inputs) {
+        parts[0].insert(parts[0].end(), row, row + count);
+        parts[1].insert(parts[1].end(), row + count, row + inputs);
+    }
+    return parts;
+}
+
+void lower_enlarged(const OperationLowering &lowering, const Shape &weights) {
+    EnlargedPixel &enlarged = *lowering.fused.enlarged;
+    const std::int64_t outputs = weights[0], count = enlarged.channels;
+    const auto parts = split_inputs(lowering.weights(), weights[3], count);
+    const auto pack = [&](const std::vector<float> &part, const float *bias, std::int64_t inputs) {
+        return lowering.kernels.pack_convolution(lowering.memory.packed, part.data(), bias, outputs, 1, 1,
+                                                 inputs, 1);
+    };
+    enlarged.packed = pack(parts[0], lowering.bias(outputs).data(), count);
+    lowering.fused.packed = pack(parts[1], nullptr, weights[3] - count);
+}
+
+} // namespace
+
 void lower(const OperationLowering &lowering, const ops::Convolution &convolution) {
     const Shape &weights = lowering.node.weights.at("weight").shape();
+    if (lowering.fused.enlarged) return lower_enlarged(lowering, weights);
     lowering.fused.packed =
         lowering.pack(weights, convolution.groups, method_of(lowering, convolution, weights));
 }
@@ -134,8 +163,35 @@ ConvolutionTask convolution_task(const FusedOperation &fused, const std::vector<
     return task;
 }
 
+namespace {
+
+/// Multiplies the one pixel first, and goes on from its sums at every pixel.
+void make_enlarged_steps(StepBuilder &builder, const FusedOperation &fused, ConvolutionTask task) {
+    const EnlargedPixel &enlarged = *fused.enlarged;
+    const Region sums =
+        builder.add_workspace({task.destination.batch, 1, 1, task.destination.channels}, fused.element);
+    ConvolutionTask of_pixel;
+    of_pixel.packed = &enlarged.packed;
+    Step &first = builder.begin(fused, of_pixel);
+    first.layers.resize(1);
+    first.source = builder.placement().region(enlarged.value);
+    first.destination = sums;
+
+    task.continues = true;
+    task.source.channels -= enlarged.channels;
+    Step &second = builder.begin(fused, task);
+    second.layers.erase(second.layers.begin());
+    second.source.channel += enlarged.channels;
+    second.source.extents.channels -= enlarged.channels;
+    second.others = {sums};
+}
+
+} // namespace
+
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Convolution &) {
-    builder.begin(fused, convolution_task(fused, builder.shapes()));
+    const ConvolutionTask task = convolution_task(fused, builder.shapes());
+    if (fused.enlarged) return make_enlarged_steps(builder, fused, task);
+    builder.begin(fused, task);
 }
 
 void make_chain_step(StepBuilder &builder, const LoweredNetwork &network, const Chain &chain) {

@@ -13,7 +13,10 @@ ResizePositions positions_of(const ops::ResizeAxis &axis) {
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Resize &resize) {
     const Shape &input = builder.input_shape(fused), &output = builder.result_shape(fused);
     ResizeTask task;
-    task.kind = resize.kind == ops::ResizeKind::nearest ? ResizeKind::nearest : ResizeKind::bilinear;
+    // All between copies of one pixel is that pixel, even an infinite one.
+    const bool copies = input[1] == 1 && input[2] == 1 && resize.edge == ops::EdgeRule::clamp;
+    task.kind =
+        resize.kind == ops::ResizeKind::nearest || copies ? ResizeKind::nearest : ResizeKind::bilinear;
     task.vertical = positions_of(resize.vertical(input[1], output[1]));
     task.horizontal = positions_of(resize.horizontal(input[2], output[2]));
     task.nearest_bias = resize.nearest_bias();

@@ -44,6 +44,10 @@ struct ConvolutionTask {
     WindowAxis vertical{}, horizontal{}; ///< positions outside the source read as zero
     const PackedConvolution *packed = nullptr;
     Epilogue epilogue{};
+    /// Of a pointwise convolution of one group that multiplies plainly: what sums start with instead of the
+    /// bias, one pixel for each image, if `continues`.
+    ConstView start{};
+    bool continues = false;
     /// Where `work` leaves for `run` how it cuts the task: plan_bytes, aligned to 64. Without it, every call
     /// finds that out anew.
     std::byte *plan = nullptr;
