@@ -10,10 +10,10 @@
 // the register blocks of gemm_tile.h, for one panel of output channels at a time, so that an item's products
 // stay in the second-level cache. The transforms take about a quarter of the time; they wait for stores.
 //
-// The points are 0, +-5/8, +-3/2 and infinity: with these, errors are about those of sums in order, at most
-// twice as much with 3x3 (small integers would give three times as much), and all constants but the kernel's
-// are exact. An output depends on what the others of its tile read: where one of the inputs is not finite,
-// none of them is.
+// The points are 0, +-5/8, +-3/2 and infinity: with these, errors are about those of sums in order where
+// inputs are alike, at most twice as much with 3x3 (small integers would give three times as much), and all
+// constants but the kernel's are exact. An output depends on what the others of its tile read: a large input
+// adds to the errors of all of them, as if each read it, and where one is not finite, none of them is.
 
 #include "cpu/convolution_gemm.h"
 

@@ -77,6 +77,9 @@ const char *reason_without_chains(const Step &step) {
     const auto *convolution = std::get_if<ConvolutionTask>(&step.task);
     if (convolution && convolution->packed->fast)
         return "fast_matmul: seven products of half the size instead of eight, which chains do not have";
+    if (convolution && convolution->packed->winograd)
+        return "minimal filtering: 36 products of a tile instead of 144 (3x3) or 100 (5x5), which chains do "
+               "not have";
     if (convolution && convolution->continues)
         return "its sums begin with those of one pixel, which a layer before it enlarges";
     return "there is no chain that it might be part of";

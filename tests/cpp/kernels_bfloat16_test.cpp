@@ -107,7 +107,10 @@ template <class Task> bool runs(Random &random, Task task, Tensor &destination, 
 }
 
 template <class Body> void for_each_table(int repetitions, Body body) {
-    for (const KernelTable *table : available_kernels()) {
+    const auto tables = available_kernels();
+    if (std::none_of(tables.begin(), tables.end(), [](auto *table) { return table->multiplies_bfloat16(); }))
+        SKIP("no kernels here multiply bfloat16 numbers");
+    for (const KernelTable *table : tables) {
         if (!table->multiplies_bfloat16()) {
             CHECK(table->why_no_bfloat16 != nullptr);
             continue;

@@ -88,3 +88,53 @@ def test_errors_are_those_of_plain_sums(shape: tuple[int, int, int, int, int]) -
     assert np.abs(found - expected).max() <= 8 * np.finfo(np.float32).eps * magnitude
     for threads in (2, 3):
         assert np.array_equal(program.session(threads=threads).run(x), found)
+
+
+@needs_fused_multiply_add
+@pytest.mark.parametrize("size", [3, 5])
+def test_errors_are_bounded_by_what_a_tile_reads(size: int) -> None:
+    """One pixel is 100,000 times as large as the others, which share tiles with it but no window."""
+    network = convolution(24, 24, 16, 16, size)
+    x = np.random.default_rng(2).uniform(-1, 1, (1, 24, 24, 16)).astype(np.float32)
+    x[0, 11, 14] *= 1e5
+    assert "winograd" in kernel(network, x)
+    found = network.compile(device="cpu", precision="float32").session(threads=1).run(x)
+    error = np.abs(found - in_float64(network, x)).max(axis=-1)[0]
+    largest_weights = np.abs(network.weights["conv.weight"]).max(axis=(0, 1, 2))
+    # Tiles are of 6 x 6 inputs: whatever shares one with a pixel is at most 5 pixels away.
+    products = np.pad(np.abs(x[0]) @ largest_weights, 5)
+    near = np.lib.stride_tricks.sliding_window_view(products, (11, 11)).sum(axis=(-1, -2))
+    assert (error <= 4 * np.finfo(np.float32).eps * near).all()
+
+
+@needs_fused_multiply_add
+@pytest.mark.parametrize(("size", "reach"), [(3, 4), (5, 2)])
+def test_an_infinity_spreads_over_its_tiles_only(size: int, reach: int) -> None:
+    network = convolution(24, 24, 16, 16, size)
+    x = np.ones((1, 24, 24, 16), np.float32)
+    x[0, 11, 14, 3] = np.inf
+    session = network.compile(device="cpu", precision="float32").session(threads=1)
+    spoilt = ~np.isfinite(session.run(x)).all(axis=-1)[0]
+    rows, columns = np.nonzero(spoilt)
+    half = size // 2
+    assert spoilt[11 - half : 12 + half, 14 - half : 15 + half].any()
+    # A tile that reads the pixel begins at most 5 inputs before it.
+    assert rows.min() >= 11 + half - 5
+    assert rows.max() <= 11 + half + reach - 1
+    assert columns.min() >= 14 + half - 5
+    assert columns.max() <= 14 + half + reach - 1
+
+
+@needs_fused_multiply_add
+@pytest.mark.parametrize(("channels", "transformed"), [(64, True), (512, False)])
+def test_of_any_size_only_few_weights_are_transformed(channels: int, transformed: bool) -> None:
+    network = mpscnn.Network(input=(None, None, channels))
+    network.output(network.conv2d(network.input, channels, 3, padding="same", name="conv"))
+    network.initialize_weights(1)
+    assert ("winograd" in kernel(network, np.zeros((1, 9, 9, channels), np.float32))) == transformed
+
+
+@needs_fused_multiply_add
+def test_explanations_say_why() -> None:
+    step = convolution(9, 10, 16, 16, 3).compile(device="cpu", precision="float32").explain().steps[0]
+    assert "36 products" in step.reason

@@ -49,9 +49,9 @@ bool gains_by_winograd(const ops::Convolution &convolution, const Shape &weights
     // Tiles of a 3x3 kernel are larger, and their weights take four times the memory instead of one and a
     // half.
     constexpr std::int64_t least_pixels = 96, near_weights = 32 * 1024; // of a tap, when all lie in a cache
-    const bool any_size = result[1] == Shape::any || result[2] == Shape::any;
+    const bool any_size = result[1] == Shape::any || result[2] == Shape::any; // few pixels among others
     return kernel == 3 && both_at_least(7) &&
-           (any_size || result[1] * result[2] >= least_pixels || outputs * inputs <= near_weights);
+           ((!any_size && result[1] * result[2] >= least_pixels) || outputs * inputs <= near_weights);
 }
 
 /// Of smaller products the sums take longer than the eighth one does, and of few pixels reading weights.
