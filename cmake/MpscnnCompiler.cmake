@@ -51,7 +51,7 @@ function(mpscnn_prefer_small_code target)
         set_property(SOURCE "${source}" APPEND PROPERTY COMPILE_OPTIONS "$<$<CONFIG:Release>:${level}>")
     endforeach()
 endfunction()
-set(mpscnn_vectorized_parts engine/weights vision/pixel_writer vision/plane_resampler vision/row_kernels vision/row_sums)
+set(mpscnn_vectorized_parts engine/weight_values vision/pixel_writer vision/plane_resampler vision/row_kernels vision/row_sums)
 set(mpscnn_hot_parts
     api/guard api/program api/tensors
     core/shape

@@ -1,7 +1,6 @@
 #include "cpu/lowering.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "core/alternatives.h"
 #include "cpu/bfloat16.h"
@@ -57,16 +56,16 @@ private:
         return elements;
     }
 
-    /// Lowers the nodes `kept`, the largest first, so that no thread is left with one when the others are
-    /// done.
+    /// Lowers the nodes `kept`, from the last one on: later layers are larger as a rule, and no thread should
+    /// be left with one of these when the others are done.
     void fuse_all(const std::vector<std::size_t> &kept, const std::vector<NodeFusion> &fusions,
                   std::vector<FusedOperation> &operations) const {
         constexpr std::size_t worth_a_thread = 1 << 18; // weights, which take longer than to start one
-        std::vector<std::size_t> sizes, order(kept.size());
-        for (std::size_t index : kept) sizes.push_back(weights_of(index));
-        std::iota(order.begin(), order.end(), 0);
-        std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return sizes[a] > sizes[b]; });
-        const std::size_t all = std::accumulate(sizes.begin(), sizes.end(), std::size_t{0});
+        std::size_t all = 0, largest = 0;
+        for (const std::size_t index : kept) {
+            all += weights_of(index);
+            largest = std::max(largest, weights_of(index));
+        }
         const auto most = static_cast<std::size_t>(ThreadPool::automatic_threads());
         ThreadPool pool(static_cast<int>(std::clamp<std::size_t>(all / worth_a_thread, 1, most)));
 
@@ -75,9 +74,9 @@ private:
         pool.run(static_cast<std::int64_t>(kept.size()),
                  [&](int worker, std::int64_t begin, std::int64_t end) {
                      AlignedBuffer<float> &own = unpacked[static_cast<std::size_t>(worker)];
-                     if (own.size() == 0) own = AlignedBuffer<float>(sizes[order[0]]);
+                     if (own.size() == 0) own = AlignedBuffer<float>(largest);
                      for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-                         const std::size_t operation = order[i], node = kept[operation];
+                         const std::size_t operation = kept.size() - 1 - i, node = kept[operation];
                          operations[operation] = fuse(node, fusions[node], {packed, own});
                      }
                  });

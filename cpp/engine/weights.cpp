@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
@@ -11,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/half.h"
+#include "engine/weight_values.h"
 
 namespace mpscnn::engine {
 
@@ -22,30 +22,6 @@ bool is_aligned(const std::byte *address, std::size_t size) {
 
 template <class T> std::span<const T> elements_of(const std::byte *aligned, std::size_t count) {
     return {reinterpret_cast<const T *>(aligned), count};
-}
-
-// In whole numbers, of which compilers compare several at once.
-
-std::int32_t magnitude_bits(float value) { return std::bit_cast<std::int32_t>(value) & 0x7fffffff; }
-
-bool any_not_finite(std::span<const float> values) {
-    constexpr std::int32_t infinity = 0x7f800000;
-    std::int32_t found = 0;
-    for (const float value : values) found |= magnitude_bits(value) >= infinity;
-    return found != 0;
-}
-
-bool any_not_finite(std::span<const std::uint16_t> halves) {
-    std::uint16_t found = 0;
-    for (const std::uint16_t half : halves) found |= (half & 0x7fff) >= half_detail::half_infinity;
-    return found != 0;
-}
-
-/// Of finite numbers the largest without its sign.
-float largest_of(std::span<const float> values) {
-    std::int32_t largest = 0;
-    for (const float value : values) largest = std::max(largest, magnitude_bits(value));
-    return std::bit_cast<float>(largest);
 }
 
 /// Calls work(channel, values) for the parts of `target`, the values from `first` on, that are of one of
@@ -120,10 +96,8 @@ std::vector<float> WeightTensor::values() const {
 void WeightTensor::read(std::size_t first, std::span<float> target) const {
     read_unscaled(first, target);
     if (factors_.empty()) return;
-    for_each_channel(elements(), factors_.size(), first, target, [&](std::size_t channel, auto values) {
-        const double factor = factors_[channel];
-        for (float &value : values) value = static_cast<float>(value * factor);
-    });
+    for_each_channel(elements(), factors_.size(), first, target,
+                     [&](std::size_t channel, auto values) { scale(values, factors_[channel]); });
 }
 
 void WeightTensor::read_unscaled(std::size_t first, std::span<float> target) const {
@@ -138,8 +112,8 @@ void WeightTensor::read_unscaled(std::size_t first, std::span<float> target) con
         break;
     case WeightType::uint8:
         for_each_channel(elements(), scales_.size(), first, target, [&](std::size_t channel, auto values) {
-            const float scale = scales_[channel], zero_point = zero_points_[channel];
-            for (float &value : values) value = (static_cast<float>(*source++) - zero_point) * scale;
+            dequantize(source, scales_[channel], zero_points_[channel], values);
+            source += values.size();
         });
         break;
     }
@@ -178,7 +152,7 @@ float WeightTensor::largest_magnitude() const {
     case WeightType::float32: {
         const std::byte *floats = in_place(WeightType::float32);
         if (!floats) return std::numeric_limits<float>::max();
-        return largest_of(elements_of<float>(floats, static_cast<std::size_t>(elements())));
+        return engine::largest_magnitude(elements_of<float>(floats, static_cast<std::size_t>(elements())));
     }
     case WeightType::float16:
         return 65504;

@@ -1,0 +1,21 @@
+#pragma once
+
+// Loops over many weights, in a file of their own: the compiler vectorizes them (cmake/MpscnnCompiler.cmake).
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace mpscnn::engine {
+
+/// Whether a value is NaN or infinite.
+bool any_not_finite(std::span<const float> values);
+bool any_not_finite(std::span<const std::uint16_t> halves);
+/// Of finite numbers the largest without its sign.
+float largest_magnitude(std::span<const float> values);
+/// Multiplies in double and rounds once.
+void scale(std::span<float> values, double factor);
+/// target[i] becomes (stored[i] - zero_point) * scale.
+void dequantize(const std::byte *stored, float scale, float zero_point, std::span<float> target);
+
+} // namespace mpscnn::engine
