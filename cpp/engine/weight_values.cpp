@@ -1,23 +1,17 @@
 #include "engine/weight_values.h"
 
-#include <algorithm>
 #include <bit>
 
 #include "core/half.h"
 
 namespace mpscnn::engine {
 
-namespace {
-
 // In whole numbers, of which compilers compare several at once.
-std::int32_t magnitude_bits(float value) { return std::bit_cast<std::int32_t>(value) & 0x7fffffff; }
-
-} // namespace
 
 bool any_not_finite(std::span<const float> values) {
-    constexpr std::int32_t infinity = 0x7f800000;
+    constexpr std::int32_t magnitude = 0x7fffffff, infinity = 0x7f800000;
     std::int32_t found = 0;
-    for (const float value : values) found |= magnitude_bits(value) >= infinity;
+    for (const float value : values) found |= (std::bit_cast<std::int32_t>(value) & magnitude) >= infinity;
     return found != 0;
 }
 
@@ -25,12 +19,6 @@ bool any_not_finite(std::span<const std::uint16_t> halves) {
     std::uint16_t found = 0;
     for (const std::uint16_t half : halves) found |= (half & 0x7fff) >= half_detail::half_infinity;
     return found != 0;
-}
-
-float largest_magnitude(std::span<const float> values) {
-    std::int32_t largest = 0;
-    for (const float value : values) largest = std::max(largest, magnitude_bits(value));
-    return std::bit_cast<float>(largest);
 }
 
 void scale(std::span<float> values, double factor) {

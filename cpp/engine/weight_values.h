@@ -11,8 +11,6 @@ namespace mpscnn::engine {
 /// Whether a value is NaN or infinite.
 bool any_not_finite(std::span<const float> values);
 bool any_not_finite(std::span<const std::uint16_t> halves);
-/// Of finite numbers the largest without its sign.
-float largest_magnitude(std::span<const float> values);
 /// Multiplies in double and rounds once.
 void scale(std::span<float> values, double factor);
 /// target[i] becomes (stored[i] - zero_point) * scale.

@@ -145,26 +145,6 @@ std::optional<WeightValue> WeightTensor::find_forbidden(float lowest) const {
     return std::nullopt;
 }
 
-/// Or a bound that is quickly found.
-float WeightTensor::largest_magnitude() const {
-    float largest = 0;
-    switch (type_) {
-    case WeightType::float32: {
-        const std::byte *floats = in_place(WeightType::float32);
-        if (!floats) return std::numeric_limits<float>::max();
-        return engine::largest_magnitude(elements_of<float>(floats, static_cast<std::size_t>(elements())));
-    }
-    case WeightType::float16:
-        return 65504;
-    case WeightType::uint8:
-        for (std::size_t i = 0; i < scales_.size(); ++i)
-            largest = std::max({largest, std::abs((0.0f - zero_points_[i]) * scales_[i]),
-                                std::abs((255.0f - zero_points_[i]) * scales_[i])});
-        return largest;
-    }
-    return largest;
-}
-
 std::optional<WeightTensor> WeightTensor::scaled(std::vector<double> factors) const {
     if (!factors_.empty()) return from_floats(shape_, values()).scaled(std::move(factors));
     double largest = 0;
@@ -174,7 +154,9 @@ std::optional<WeightTensor> WeightTensor::scaled(std::vector<double> factors) co
     }
     WeightTensor result = *this;
     result.factors_ = std::move(factors);
-    const bool is_small = largest * largest_magnitude() <= std::numeric_limits<float>::max();
+    constexpr double largest_half = 65504;
+    const bool is_small =
+        type_ == WeightType::float16 && largest * largest_half <= std::numeric_limits<float>::max();
     if (!is_small && result.find_forbidden(std::numeric_limits<float>::lowest())) return std::nullopt;
     return result;
 }

@@ -64,7 +64,6 @@ public:
     std::optional<WeightValue> find_forbidden(float lowest) const;
 
 private:
-    float largest_magnitude() const;
     void read_unscaled(std::size_t first, std::span<float> target) const;
 
     Shape shape_;

@@ -1,4 +1,4 @@
-#include <array>
+#include <algorithm>
 #include <cmath>
 
 #include "core/bfloat16.h"
@@ -112,27 +112,23 @@ PackedConvolution OperationLowering::pack(const Shape &shape, std::int64_t group
 
 namespace {
 
-/// The weights for the first `count` inputs, and those for the others: [outputs][inputs] both.
-std::array<std::vector<float>, 2> split_inputs(std::span<const float> weights, std::int64_t inputs,
-                                               std::int64_t count) {
-    std::array<std::vector<float>, 2> parts;
-    for (auto row = weights.begin(); row != weights.end(); row += inputs) {
-        parts[0].insert(parts[0].end(), row, row + count);
-        parts[1].insert(parts[1].end(), row + count, row + inputs);
-    }
-    return parts;
-}
-
-void lower_enlarged(const OperationLowering &lowering, const Shape &weights) {
+void lower_enlarged(const OperationLowering &lowering, const Shape &shape) {
     EnlargedPixel &enlarged = *lowering.fused.enlarged;
-    const std::int64_t outputs = weights[0], count = enlarged.channels;
-    const auto parts = split_inputs(lowering.weights(), weights[3], count);
-    const auto pack = [&](const std::vector<float> &part, const float *bias, std::int64_t inputs) {
-        return lowering.kernels.pack_convolution(lowering.memory.packed, part.data(), bias, outputs, 1, 1,
-                                                 inputs, 1);
+    const std::span<const float> weights = lowering.weights();
+    const std::int64_t outputs = shape[0], inputs = shape[3], others = inputs - enlarged.channels;
+    // [outputs][inputs] both: those for the pixel, and those for the other inputs.
+    std::vector<float> split(weights.size());
+    float *of_pixel = split.data(), *of_others = of_pixel + outputs * enlarged.channels;
+    const float *const second = of_others;
+    for (const float *row = weights.data(), *end = row + weights.size(); row != end; row += inputs) {
+        of_pixel = std::copy_n(row, enlarged.channels, of_pixel);
+        of_others = std::copy_n(row + enlarged.channels, others, of_others);
+    }
+    const auto pack = [&](const float *part, const float *bias, std::int64_t count) {
+        return lowering.kernels.pack_convolution(lowering.memory.packed, part, bias, outputs, 1, 1, count, 1);
     };
-    enlarged.packed = pack(parts[0], lowering.bias(outputs).data(), count);
-    lowering.fused.packed = pack(parts[1], nullptr, weights[3] - count);
+    enlarged.packed = pack(split.data(), lowering.bias(outputs).data(), enlarged.channels);
+    lowering.fused.packed = pack(second, nullptr, others);
 }
 
 } // namespace
