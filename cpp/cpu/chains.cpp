@@ -110,7 +110,7 @@ private:
         if (!tasks_[i] || network_.operations[i].enlarged) return false;
         const ConvolutionTask &task = *tasks_[i];
         const PackedConvolution &packed = *task.packed;
-        if (packed.fast || packed.bfloat16 != is_bfloat16()) return false;
+        if (packed.fast || packed.winograd || packed.bfloat16 != is_bfloat16()) return false;
         if (packed.depthwise) return packed.outputs == packed.groups;
         return packed.groups == 1 && packed.merged == 1 &&
                reads_in_place(task.vertical, task.destination.height, task.source.height) &&

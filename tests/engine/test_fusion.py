@@ -116,6 +116,23 @@ def test_a_mobilenet_in_chains_has_the_same_bits(fusion: str) -> None:
         assert same(network, x, fusion, "float32", threads)
 
 
+@pytest.mark.parametrize("follower", ["pointwise", "depthwise"])
+@pytest.mark.parametrize("fusion", ["auto", "rows=2", "rows=0,channels=64"])
+def test_a_transformed_convolution_begins_no_chain(follower: str, fusion: str) -> None:
+    """Its weights are packed for tiles of values, which a chain's kernels do not read."""
+    network = mpscnn.Network(input=(24, 20, 32))
+    y = network.conv2d(network.input, 48, 3, padding="same", activation="relu", name="dense")
+    if follower == "pointwise":
+        y = network.conv2d(y, 24, 1)
+    else:
+        y = network.depthwise_conv2d(y, 3, padding="same")
+    network.output(network.conv2d(y, 40, 1))
+    network.initialize_weights(1)
+    x = np.random.default_rng(0).normal(size=(1, 24, 20, 32)).astype(np.float32)
+    for threads in (1, 2):
+        assert same(network, x, fusion, "float32", threads)
+
+
 def test_layers_that_are_wanted_are_not_fused_away() -> None:
     network, x = mobilenet()
     extractor = extractor_network(network, ["expand3", "depthwise3", "add3"])
