@@ -51,14 +51,14 @@ function(mpscnn_prefer_small_code target)
         set_property(SOURCE "${source}" APPEND PROPERTY COMPILE_OPTIONS "$<$<CONFIG:Release>:${level}>")
     endforeach()
 endfunction()
-set(mpscnn_vectorized_parts engine/weight_values vision/pixel_writer vision/plane_resampler vision/row_kernels vision/row_sums)
+set(mpscnn_vectorized_parts engine/weight_values vision/plane_resampler vision/row_kernels vision/row_sums)
 set(mpscnn_hot_parts
     api/guard api/program api/tensors
     core/shape
     cpu/convolve_signals cpu/cpu_executor cpu/finite_check cpu/tensor_layout cpu/tensor_port cpu/thread_pool
     engine/program engine/session
     metal/metal_executor metal/request metal/slots metal/steps
-    vision/boxes vision/detection vision/digit vision/digit_ground vision/label_map vision/nms vision/preprocess
+    vision/boxes vision/detection vision/digit vision/digit_ground vision/label_map vision/nms vision/pixel_writer vision/preprocess
     vision/resample vision/scores)
 
 # Functions of different files that came out alike, as templates do, become one, and more is inlined or left out. Not

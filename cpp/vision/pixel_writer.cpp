@@ -45,11 +45,13 @@ float PixelWriter::luma(Float4 rgb) const { return 0.299f * rgb[0] + 0.587f * rg
 /// `color(i)` is red, green and blue of pixel i in the photo's units.
 template <class Color>
 void PixelWriter::write_pixels(Color color, std::size_t count, float *out, std::ptrdiff_t pitch) const {
-    const Float4 factor = splat(range_factor_), divisor = splat(range_divisor_);
-    const auto normalised = [&](Float4 x) {
+    // Copies: the compiler would read members again after every store.
+    const Float4 factor = splat(range_factor_), divisor = splat(range_divisor_), mean = mean_, scale = scale_;
+    const bool divides = range_divisor_ != 1.0f, bgr = bgr_;
+    const auto normalised = [=](Float4 x) {
         x = x * factor;
-        if (range_divisor_ != 1.0f) x = x / divisor;
-        return (x - mean_) * scale_;
+        if (divides) x = x / divisor;
+        return (x - mean) * scale;
     };
     if (channels_ == 1) {
         for (std::size_t i = 0; i < count; ++i, out += pitch) {
@@ -61,27 +63,55 @@ void PixelWriter::write_pixels(Color color, std::size_t count, float *out, std::
     std::size_t i = 0;
     const auto pixel = [&](std::size_t index) {
         const Float4 rgb = color(index);
-        return normalised(bgr_ ? swapped(rgb) : rgb);
+        return normalised(bgr ? swapped(rgb) : rgb);
     };
     if (pitch == 3) // a whole vector, whose last lane the next pixel overwrites
         for (; i + 1 < count; ++i, out += 3) store(out, pixel(i));
     for (; i < count; ++i, out += pitch) store_partial(out, pixel(i), 3);
 }
 
+/// Whether a row of samples becomes a row of outputs one by one.
+bool PixelWriter::keeps_samples(const ResizedSamples &color, std::ptrdiff_t pitch) const {
+    return kind_ == Kind::color && channels_ == 3 && swap_to_rgb_ == bgr_ && range_divisor_ == 1.0f &&
+           color.pitch == 3 && pitch == 3;
+}
+
+/// As many of the `count` pixels as fill groups of three vectors; returns their number.
+std::size_t PixelWriter::write_whole_vectors(const float *samples, std::size_t count, float *out) const {
+    const Float4 factor = splat(range_factor_), mean = mean_, scale = scale_;
+    const auto repeated = [](Float4 x) {
+        return std::array{Float4{x[0], x[1], x[2], x[0]}, Float4{x[1], x[2], x[0], x[1]},
+                          Float4{x[2], x[0], x[1], x[2]}};
+    };
+    const std::array means = repeated(mean), scales = repeated(scale);
+    const std::size_t whole = count / lanes * lanes;
+    for (std::size_t i = 0; i < 3 * whole; i += 3 * lanes)
+#pragma GCC unroll 3
+        for (std::size_t v = 0; v < 3; ++v)
+            store(out + i + v * lanes, (load(samples + i + v * lanes) * factor - means[v]) * scales[v]);
+    return whole;
+}
+
 void PixelWriter::write(const ResizedRow &row, std::size_t count, float *out, std::ptrdiff_t pitch) const {
-    const auto at = [](const float *first, std::size_t i) { return first + pixel_lanes * i; };
+    ResizedSamples color = row.color;
+    const ResizedSamples blue = row.blue, red = row.red;
+    if (keeps_samples(color, pitch)) {
+        const std::size_t written = write_whole_vectors(color.first, count, out);
+        color.first += 3 * written;
+        out += 3 * written;
+        count -= written;
+    }
     switch (kind_) {
     case Kind::gray:
-        return write_pixels([&](std::size_t i) { return splat(*at(row.first, i)); }, count, out, pitch);
+        return write_pixels([=](std::size_t i) { return splat(*color.at(i)); }, count, out, pitch);
     case Kind::color:
         if (swap_to_rgb_)
-            return write_pixels([&](std::size_t i) { return swapped(load(at(row.first, i))); }, count, out,
-                                pitch);
-        return write_pixels([&](std::size_t i) { return load(at(row.first, i)); }, count, out, pitch);
+            return write_pixels([=](std::size_t i) { return swapped(load(color.at(i))); }, count, out, pitch);
+        return write_pixels([=](std::size_t i) { return load(color.at(i)); }, count, out, pitch);
     case Kind::yuv:
         return write_pixels(
-            [&](std::size_t i) { return yuv_.rgb(*at(row.first, i), *at(row.blue, i), *at(row.red, i)); },
-            count, out, pitch);
+            [=, yuv = yuv_](std::size_t i) { return yuv.rgb(*color.at(i), *blue.at(i), *red.at(i)); }, count,
+            out, pitch);
     }
 }
 

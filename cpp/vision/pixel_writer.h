@@ -9,11 +9,18 @@
 
 namespace mpscnn::vision {
 
-/// Where the resized samples of a row's first pixel are; those of the next pixels follow pixel_lanes apart.
+/// A sample of a row's first pixel; those of the next pixels are `pitch` floats apart each.
+struct ResizedSamples {
+    const float *first = nullptr;
+    std::ptrdiff_t pitch = 0;
+
+    const float *at(std::size_t pixel) const { return first + static_cast<std::ptrdiff_t>(pixel) * pitch; }
+};
+
+/// The resized samples of a row.
 struct ResizedRow {
-    const float *first;  ///< gray, the pixel's colours side by side, or luma
-    const float *blue{}; ///< colour differences of YUV photos only
-    const float *red{};
+    ResizedSamples color;         ///< gray, the pixel's colours side by side with one more float, or luma
+    ResizedSamples blue{}, red{}; ///< colour differences of YUV photos only
 };
 
 /// From the resized samples of a photo's pixels to the output's channels.
@@ -40,6 +47,8 @@ private:
 
     template <class Color>
     void write_pixels(Color color, std::size_t count, float *out, std::ptrdiff_t pitch) const;
+    bool keeps_samples(const ResizedSamples &color, std::ptrdiff_t pitch) const;
+    std::size_t write_whole_vectors(const float *samples, std::size_t count, float *out) const;
     float luma(Float4 rgb) const;
 
     const Kind kind_;

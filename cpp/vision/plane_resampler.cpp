@@ -19,14 +19,22 @@ PlaneResampler::PlaneResampler(const Plane &plane, const StoredAxis &columns, co
                                Filter filter)
     : rows_(rows), filter_(filter),
       exact_(plane.type == SampleType::float16 || plane.type == SampleType::float32),
+      copies_(is_copy(columns.axis)), reversed_(columns.reversed),
       columns_(columns.axis, filter, columns.reversed),
       sums_(plane, columns_.first_input(), columns_.end_input()), kernels_(row_kernels()),
       rows_per_group_(rows_per_vector(sums_.samples())),
       row_floats_(padded_floats(columns_.inputs(), columns_.stride(), sums_.samples())),
-      rows_of_sums_(row_floats_ * static_cast<std::size_t>(rows_per_group_)),
-      outputs_(columns_.outputs() * pixel_lanes * static_cast<std::size_t>(band_rows / rows_per_group_)) {
+      rows_of_sums_(row_floats_ * static_cast<std::size_t>(copies_ ? band_rows : rows_per_group_)) {
+    if (copies_) return;
+    outputs_.resize(columns_.outputs() * pixel_lanes * static_cast<std::size_t>(band_rows / rows_per_group_));
     if (rows_per_group_ > 1)
         interleaved_.resize(padded_floats(columns_.inputs(), columns_.stride(), pixel_lanes));
+}
+
+void PlaneResampler::sum_row(int index, float *sums) {
+    compute_taps(rows_.axis, filter_, index, taps_);
+    if (rows_.reversed) mirror(rows_.axis, taps_);
+    sums_.sum(taps_, sums);
 }
 
 /// Leaves the sums of some rows where the horizontal pass reads them.
@@ -36,15 +44,18 @@ void PlaneResampler::load_group(int first, int count) {
         float *const sums = rows_of_sums_.data() + static_cast<std::size_t>(i) * row_floats_;
         pointers[static_cast<std::size_t>(i)] = sums;
         if (i >= count) continue; // what an earlier group left becomes outputs that nobody reads
-        compute_taps(rows_.axis, filter_, first + i, taps_);
-        if (rows_.reversed) mirror(rows_.axis, taps_);
-        sums_.sum(taps_, sums);
+        sum_row(first + i, sums);
     }
     if (rows_per_group_ == 4) kernels_.interleave1(pointers.data(), columns_.inputs(), interleaved_.data());
     if (rows_per_group_ == 2) kernels_.interleave2(pointers.data(), columns_.inputs(), interleaved_.data());
 }
 
 void PlaneResampler::resample(int first, int count) {
+    if (copies_) {
+        for (int row = 0; row < count; ++row)
+            sum_row(first + row, rows_of_sums_.data() + static_cast<std::size_t>(row) * row_floats_);
+        return;
+    }
     float *outputs = outputs_.data();
     for (int row = 0; row < count; row += rows_per_group_) {
         load_group(first + row, std::min(count - row, rows_per_group_));
@@ -55,11 +66,18 @@ void PlaneResampler::resample(int first, int count) {
     }
 }
 
-const float *PlaneResampler::sample(int row, int index) const {
+ResizedSamples PlaneResampler::samples(int row, int index) const {
+    const std::size_t per_pixel = sums_.samples();
+    if (copies_) {
+        const float *const first = rows_of_sums_.data() + static_cast<std::size_t>(row) * row_floats_ + index;
+        const auto pitch = static_cast<std::ptrdiff_t>(per_pixel);
+        return reversed_ ? ResizedSamples{first + (columns_.outputs() - 1) * per_pixel, -pitch}
+                         : ResizedSamples{first, pitch};
+    }
     const auto group = static_cast<std::size_t>(row / rows_per_group_),
-               lane = static_cast<std::size_t>(row % rows_per_group_) * sums_.samples() +
+               lane = static_cast<std::size_t>(row % rows_per_group_) * per_pixel +
                       static_cast<std::size_t>(index);
-    return outputs_.data() + group * columns_.outputs() * pixel_lanes + lane;
+    return {outputs_.data() + group * columns_.outputs() * pixel_lanes + lane, pixel_lanes};
 }
 
 } // namespace mpscnn::vision

@@ -3,6 +3,7 @@
 #include <array>
 #include <vector>
 
+#include "vision/pixel_writer.h"
 #include "vision/row_sums.h"
 
 namespace mpscnn::vision {
@@ -14,7 +15,8 @@ struct StoredAxis {
 };
 
 /// Resizes a plane of a photo, a band of rows at a time: vectors of four hold a pixel of four samples or of
-/// three, or a pixel of fewer samples for several rows.
+/// three, or a pixel of fewer samples for several rows. Where columns are copied, the sums of rows are the
+/// outputs.
 class PlaneResampler {
 public:
     static constexpr int band_rows = 4;
@@ -26,24 +28,25 @@ public:
     /// the outputs whose filter covers them, and no others.
     void resample(int first, int count);
 
-    /// A sample of the first pixel of a row of the band, 0 to count - 1; those of the next pixels follow
-    /// pixel_lanes apart, and the pixel's other samples beside it if it has three or four.
-    const float *sample(int row, int index) const;
+    /// A sample of the pixels of a row of the band, 0 to count - 1. The pixel's other samples lie beside it
+    /// if it has three or four, and one float at least behind them.
+    ResizedSamples samples(int row, int index) const;
 
 private:
+    void sum_row(int index, float *sums);
     void load_group(int first, int count);
 
     const StoredAxis rows_;
     const Filter filter_;
-    const bool exact_;
+    const bool exact_, copies_, reversed_;
     const TapTable columns_;
     RowSums sums_;
     const RowKernels &kernels_;
     const int rows_per_group_;
     const std::size_t row_floats_;    ///< from one row of sums to the next
-    std::vector<float> rows_of_sums_; ///< rows_per_group_ of them
+    std::vector<float> rows_of_sums_; ///< rows_per_group_ of them, or the band's where columns are copied
     std::vector<float> interleaved_;  ///< these as one row of pixels of four; not for one row
-    std::vector<float> outputs_;      ///< of the band's groups of rows
+    std::vector<float> outputs_;      ///< of the band's groups of rows, unless columns are copied
     Taps taps_;
 };
 

@@ -108,14 +108,14 @@ public:
     }
 
     ResizedRow row(int index) const {
-        const float *first = planes_[0].sample(index, 0);
+        const ResizedSamples color = planes_[0].samples(index, 0);
         switch (chroma_) {
         case ChromaPlanes::none:
-            return {first};
+            return {color};
         case ChromaPlanes::interleaved:
-            return {first, planes_[1].sample(index, 0), planes_[1].sample(index, 1)};
+            return {color, planes_[1].samples(index, 0), planes_[1].samples(index, 1)};
         case ChromaPlanes::separate:
-            return {first, planes_[1].sample(index, 0), planes_[2].sample(index, 0)};
+            return {color, planes_[1].samples(index, 0), planes_[2].samples(index, 0)};
         }
         return {};
     }

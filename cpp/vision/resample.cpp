@@ -41,7 +41,17 @@ void antialiased_taps(const Axis &axis, double center, double scale, Taps &taps)
 
 } // namespace
 
+bool is_copy(const Axis &axis) {
+    return axis.extent == axis.outputs && axis.start == std::floor(axis.start) && axis.start >= 0.0 &&
+           axis.start + axis.outputs <= axis.inputs;
+}
+
 void compute_taps(const Axis &axis, Filter filter, int index, Taps &taps) {
+    if (is_copy(axis)) {
+        taps.first = static_cast<int>(axis.start) + index;
+        taps.weights.assign(1, 1.0f);
+        return;
+    }
     const double scale = axis.extent / axis.outputs;
     const double center = axis.start + (index + 0.5) * scale;
     switch (filter) {

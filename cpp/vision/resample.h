@@ -25,6 +25,9 @@ struct Axis {
     friend bool operator==(const Axis &, const Axis &) = default;
 };
 
+/// Whether every output is one of the inputs as it is, and the next output the next input: with any filter.
+bool is_copy(const Axis &axis);
+
 /// The inputs first, first + 1, ... of one output, with weights that sum to 1 and start and end with one that
 /// is not zero: a NaN beside the samples in use stays there.
 struct Taps {
