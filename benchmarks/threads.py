@@ -1,6 +1,7 @@
 """Numbers of threads: whether threads="auto" finds the best one, and what a busy neighbour costs.
 
-    python benchmarks/threads.py [--runs N] [--threads N] [--only auto|busy] [--engines onnxruntime,...]
+    python benchmarks/threads.py [--runs N] [--threads N] [--only auto|busy] [--networks TEXT]
+                                 [--engines onnxruntime,...]
 
 "auto": every network with 1 ... N threads and with "auto", in turns; runs that follow each other at once, and runs with
 pauses between, in which workers fall asleep. "busy": the median of MobileNetV2 with N threads alone, and beside a
@@ -16,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 from harness import table_head, table_row
@@ -36,14 +38,25 @@ def tiny() -> Network:
     return network
 
 
-NETWORKS: dict[str, Callable[[], Network]] = {
-    "tiny": tiny,
-    "Deep MNIST": lambda: models.deep_mnist(output="logits"),
-    "MobileNetV2 0.35/96": lambda: models.mobilenet_v2(depth_multiplier=0.35, input_size=96, output="logits"),
-    "MobileNetV2": lambda: models.mobilenet_v2(output="logits"),
-    "MobileNetV1": lambda: models.mobilenet_v1(output="logits"),
-    "SSDLite MobileNetV2": models.ssdlite_mobilenet_v2,
-    "DeepLabv3 MobileNetV2": lambda: models.deeplab_v3(input_size=513),
+@dataclass(frozen=True)
+class Case:
+    """A network, and how many images it gets at once."""
+
+    build: Callable[[], Network]
+    batch: int = 1
+
+
+CASES = {
+    "tiny": Case(tiny),
+    "Deep MNIST": Case(lambda: models.deep_mnist(output="logits")),
+    "Deep MNIST, 64 images": Case(lambda: models.deep_mnist(output="logits"), batch=64),
+    "MobileNetV2 0.35/96": Case(
+        lambda: models.mobilenet_v2(depth_multiplier=0.35, input_size=96, output="logits")
+    ),
+    "MobileNetV2": Case(lambda: models.mobilenet_v2(output="logits")),
+    "MobileNetV1": Case(lambda: models.mobilenet_v1(output="logits")),
+    "SSDLite MobileNetV2": Case(models.ssdlite_mobilenet_v2),
+    "DeepLabv3 MobileNetV2": Case(lambda: models.deeplab_v3(input_size=513)),
 }
 
 
@@ -64,15 +77,17 @@ class Timed:
             self.times.append((time.perf_counter_ns() - begin) / 1e6)
 
 
-def compare_counts(most: int, runs: int) -> None:
-    """The table of "auto"."""
+def compare_counts(most: int, runs: int, networks: str) -> None:
+    """The table of "auto", for networks whose name contains a text."""
     counts: list[int | str] = [*range(1, most + 1), "auto"]
     columns = [f"{count} thread(s)" if count != "auto" else "auto" for count in counts]
     print(table_head("network", "runs", *columns, "auto / best"))
-    for name, build in NETWORKS.items():
-        network = build()
+    for name, case in CASES.items():
+        if networks not in name:
+            continue
+        network = case.build()
         network.initialize_weights()
-        shape = (1, *(extent or 1 for extent in network.input.shape[1:]))
+        shape = (case.batch, *(extent or 1 for extent in network.input.shape[1:]))
         x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
         program = network.compile(device="cpu", precision="float32")
         for what, pause in (("at once", 0.0), ("with pauses", PAUSE)):
@@ -121,11 +136,12 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--threads", type=int, default=available_processors())
     parser.add_argument("--only", choices=("auto", "busy"))
+    parser.add_argument("--networks", default="", help="with this text in their name; of the first table")
     parser.add_argument("--engines", default="onnxruntime", help="to compare with, with commas between")
     arguments = parser.parse_args()
     print("Milliseconds: least (median).\n")
     if arguments.only != "busy":
-        compare_counts(arguments.threads, arguments.runs)
+        compare_counts(arguments.threads, arguments.runs, arguments.networks)
         print()
     if arguments.only != "auto":
         compare_neighbours(arguments.threads, arguments.runs, arguments.engines.split(","))

@@ -35,13 +35,24 @@ TOLERANCE = 0.02
 CHAINS = "rows=4,channels=64,stages=3"
 SETS = ("baseline", "avx2")
 
-NETWORKS: dict[str, Callable[[], mpscnn.Network]] = {
-    "mobilenet_v1": models.mobilenet_v1,
-    "mobilenet_v2": models.mobilenet_v2,
-    "ssdlite_mobilenet_v2": models.ssdlite_mobilenet_v2,
+
+@dataclass(frozen=True)
+class Inference:
+    """What is run once: a network, and a number of images."""
+
+    build: Callable[[], mpscnn.Network]
+    batch: int = 1
+
+
+INFERENCES = {
+    "mobilenet_v1": Inference(models.mobilenet_v1),
+    "mobilenet_v2": Inference(models.mobilenet_v2),
+    "ssdlite_mobilenet_v2": Inference(models.ssdlite_mobilenet_v2),
     # A quarter of the usual image: emulated multiply-adds are slow.
-    "deeplab_v3 257": lambda: models.deeplab_v3(input_size=257),
-    "deep_mnist": models.deep_mnist,
+    "deeplab_v3 257": Inference(lambda: models.deeplab_v3(input_size=257)),
+    "deep_mnist": Inference(models.deep_mnist),
+    # A quarter of the batch that is timed.
+    "deep_mnist batch 16": Inference(models.deep_mnist, batch=16),
 }
 
 #: By network, then by instruction set.
@@ -55,6 +66,7 @@ class Case:
     network: str
     instruction_set: str
     model: Path
+    batch: int
 
 
 def main() -> int:
@@ -63,7 +75,7 @@ def main() -> int:
     parser.add_argument("--sets", default=",".join(SETS), help="instruction sets (default: %(default)s)")
     parser.add_argument("--only", default="", help="networks whose name contains this text")
     arguments = parser.parse_args()
-    networks = [name for name in NETWORKS if arguments.only in name]
+    networks = [name for name in INFERENCES if arguments.only in name]
     compiler = compiler_name()
     with tempfile.TemporaryDirectory() as directory:
         counts = count_all(networks, arguments.sets.split(","), Path(directory))
@@ -90,11 +102,11 @@ def count_all(networks: Sequence[str], sets: Sequence[str], directory: Path) -> 
     program = build_program(directory / "build")
     cases = []
     for number, name in enumerate(networks):
-        network = NETWORKS[name]()
+        network = INFERENCES[name].build()
         network.initialize_weights()
         path = directory / f"{number}.safetensors"
         network.save(path)
-        cases += [Case(name, one, path) for one in sets]
+        cases += [Case(name, one, path, INFERENCES[name].batch) for one in sets]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         counted = list(pool.map(lambda case: count(program, case), cases))
     counts: Counts = {name: {} for name in networks}
@@ -116,7 +128,7 @@ def build_program(build: Path) -> Path:
 
 def count(program: Path, case: Case) -> int:
     command = ["valgrind", "--tool=callgrind", "--collect-atstart=no", "--toggle-collect=run_once"]
-    command += ["--callgrind-out-file=/dev/null", str(program), str(case.model)]
+    command += ["--callgrind-out-file=/dev/null", str(program), str(case.model), str(case.batch)]
     said = run(command, MPSCNN_CPU=case.instruction_set, MPSCNN_FUSION=CHAINS)
     found = re.search(r"Collected : (\d+)", said)
     if not found or found[1] == "0":

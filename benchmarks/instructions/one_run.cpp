@@ -1,8 +1,10 @@
-// one_run MODEL: runs the network of a model file once, on one thread, with random inputs. What
+// one_run MODEL BATCH: runs the network of a model file once, on one thread, with so many random inputs. What
 // instructions.py counts is run_once() alone.
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <mpscnn/mpscnn.hpp>
 #include <numeric>
@@ -23,8 +25,9 @@ struct Run {
 extern "C" __attribute__((noinline)) void run_once(Run &run) { run.session.run(run.inputs, run.outputs); }
 
 int main(int count, char **arguments) try {
-    if (count != 2) {
-        std::fprintf(stderr, "usage: one_run MODEL\n");
+    const std::int64_t batch = count == 3 ? std::atoll(arguments[2]) : 0;
+    if (batch <= 0) {
+        std::fprintf(stderr, "usage: one_run MODEL BATCH\n");
         return 2;
     }
     const mpscnn::ModelFile model = mpscnn::ModelFile::load(arguments[1]);
@@ -37,7 +40,7 @@ int main(int count, char **arguments) try {
     Run run{mpscnn::Session(program, {.threads = 1}), {}, {}};
     for (const mpscnn::Port &port : program.inputs()) {
         mpscnn::Shape shape = port.shape;
-        shape[0] = 1;
+        shape[0] = batch;
         memory.emplace_back(elements(shape));
         std::generate(memory.back().begin(), memory.back().end(), [&] { return normal(generator); });
         run.inputs.push_back(mpscnn::tensor(memory.back().data(), shape));
