@@ -89,8 +89,7 @@ template <class V> inline ChainPlan chain_plan(const ChainTask &task, int thread
     for (std::int64_t s = task.count - 1; s-- > 0;) {
         const ConvolutionTask &reader = task.stages[s + 1];
         const View &result = task.stages[s].destination;
-        const std::int64_t window = (reader.vertical.kernel - 1) * reader.vertical.dilation + 1;
-        rows = smaller((rows - 1) * reader.vertical.stride + window, result.height);
+        rows = source_rows(reader, rows, result.height);
         most_pixels = larger(most_pixels, rows * result.width);
         ChainBuffer &buffer = plan.buffer[s];
         plan_panels<V>(task, s, panels_are_items, threads, buffer);

@@ -18,7 +18,7 @@ constexpr double cycles = 4400, multiply_adds = 2;
 constexpr double far_rate = 40'000, near_rate = 150'000, memory_rate = 38'000;
 /// What a thread gets from another one's cache, or takes from there to write.
 constexpr double exchange_rate = 10'000;
-constexpr double band_stage = 0.15, panel_pair = 0.13, barrier = 0.3, kept_byte = 1e-5;
+constexpr double step = 0.4, band_stage = 0.15, panel_pair = 0.13, barrier = 0.3, kept_byte = 1e-5;
 /// Of what a core's own cache may hold: tensors on their way through it take the rest of the room.
 constexpr double kept_share = 2.0 / 3;
 /// Of the time, if the cache lost all that lies between stages: what is not hidden by arithmetic.
@@ -28,10 +28,9 @@ constexpr double overfull = 2;
 /// Inputs of a window that starting and storing a tile take as long as.
 constexpr double tile_inputs = 4;
 /// Of the multiply-add peak: a product with few outputs waits for its inputs, a depthwise convolution loads
-/// more than it multiplies.
-constexpr double single_vector = 0.85, depthwise_near = 0.68, depthwise_stride = 0.42, depthwise_any = 0.3;
-
-std::int64_t round_up(std::int64_t a, std::int64_t b) { return divide_up(a, b) * b; }
+/// more than it multiplies, transformed tiles are stored in between, and plain steps are no multiply-adds.
+constexpr double single_vector = 0.85, depthwise_near = 0.68, depthwise_stride = 0.42, depthwise_any = 0.3,
+                 winograd = 0.75, plain_operations = 0.25;
 
 template <class AnyView> double row_bytes(const MachineModel &machine, const AnyView &view) {
     const std::int64_t pitch =
@@ -41,6 +40,9 @@ template <class AnyView> double row_bytes(const MachineModel &machine, const Any
 template <class AnyView> double bytes_of(const MachineModel &machine, const AnyView &view) {
     return static_cast<double>(view.batch * view.height) * row_bytes(machine, view);
 }
+
+/// Values that convolution_winograd.h multiplies for a tile of outputs, or weights for a kernel.
+constexpr double winograd_points = 36;
 
 /// Time of the arithmetic for `rows` rows of the result, everything at hand.
 double arithmetic(const MachineModel &machine, const ConvolutionTask &task, double rows) {
@@ -56,6 +58,11 @@ double arithmetic(const MachineModel &machine, const ConvolutionTask &task, doub
                             : task.horizontal.stride == 1 ? depthwise_near
                                                           : depthwise_stride;
         return 2 * taps * outputs / (machine.operations * part);
+    }
+    if (packed.winograd) {
+        const double tile = packed.kernel_height == 3 ? 16 : 4; // outputs
+        const double depth = winograd_points / tile * static_cast<double>(packed.inputs_per_group);
+        return 2 * depth * outputs / (machine.operations * winograd);
     }
     const double depth = taps * static_cast<double>(packed.inputs_per_group);
     double part = depth / (depth + tile_inputs);
@@ -87,8 +94,14 @@ double exchange(const MachineModel &machine, const ConstView &source, const View
 double weight_bytes(const ConvolutionTask &task) {
     const PackedConvolution &packed = *task.packed;
     const std::int64_t inputs = packed.depthwise ? 1 : packed.inputs_per_group;
-    return static_cast<double>(packed.kernel_height * packed.kernel_width * inputs * packed.outputs) *
-           sizeof(float);
+    const double taps =
+        packed.winograd ? winograd_points : static_cast<double>(packed.kernel_height * packed.kernel_width);
+    return taps * static_cast<double>(inputs * packed.outputs) * sizeof(float);
+}
+
+/// Time for weights to come from memory: those of other layers have displaced them.
+double fetched_weights(const MachineModel &machine, const ConvolutionTask &task) {
+    return weight_bytes(task) / machine.memory_rate;
 }
 
 /// Time for each thread to get those weights too that it would not need if it computed some channels only.
@@ -154,7 +167,8 @@ double predicted_alone(const MachineModel &machine, const ConvolutionTask &task)
         arithmetic(machine, task, static_cast<double>(result.batch * result.height)) / machine.threads;
     double bytes = bytes_of(machine, task.source) + bytes_of(machine, result);
     if (task.epilogue.residual) bytes += bytes_of(machine, result);
-    double time = together(work, transfer(machine, bytes)) + kept(machine, result);
+    const double moved = transfer(machine, bytes) + fetched_weights(machine, task);
+    double time = together(work, moved) + kept(machine, result) + step;
     if (machine.threads > 1) time += barrier;
     if (machine.threads > 1)
         time +=
@@ -175,8 +189,8 @@ double predicted_chain(const MachineModel &machine, std::span<const ConvolutionT
 
     // Backwards: how many rows of each stage a band needs at once, and how many are computed twice where a
     // thread begins.
-    double rows = static_cast<double>(std::min(cut_bands.most_rows(), result.height)), again = 0, scratch = 0,
-           between = 0, time = 0;
+    std::int64_t rows = std::min(cut_bands.most_rows(), result.height);
+    double again = 0, scratch = 0, between = 0, time = 0;
     for (std::size_t s = stages.size(); s-- > 0;) {
         const ConvolutionTask &stage = stages[s];
         const View &own = stage.destination;
@@ -189,12 +203,13 @@ double predicted_chain(const MachineModel &machine, std::span<const ConvolutionT
         const auto stride = static_cast<double>(stage.vertical.stride),
                    window = static_cast<double>(window_rows(stage));
         again = again * stride + std::max(0.0, window - stride);
-        rows = std::min((rows - 1) * stride + window, static_cast<double>(before.destination.height));
+        rows = source_rows(stage, rows, before.destination.height);
         double panels = 1;
         if (stage.packed->depthwise && !before.packed->depthwise)
             panels = static_cast<double>(panels_of(machine, before, cut, by_panels));
         if (panels > 1) time += static_cast<double>(batch * bands) * panels * panel_pair;
-        const double bytes = rows * row_bytes(machine, before.destination) / (bands == 1 ? panels : 1);
+        const double bytes =
+            static_cast<double>(rows) * row_bytes(machine, before.destination) / (bands == 1 ? panels : 1);
         scratch += bytes;
         // What a depthwise stage finds in the first-level cache it need not wait for.
         const double moved = 2 * bytes_of(machine, before.destination);
@@ -208,14 +223,22 @@ double predicted_chain(const MachineModel &machine, std::span<const ConvolutionT
     if (full > overfull) return std::numeric_limits<double>::infinity();
     const double lost = std::max(0.0, 1 - kept_share / full); // of what lies between stages
     time *= 1 + lost_share * lost;
-    const double fetched = lost * between / (machine.far_rate * static_cast<double>(threads));
+    double fetched = lost * between / (machine.far_rate * static_cast<double>(threads));
+    for (const ConvolutionTask &stage : stages) fetched += fetched_weights(machine, stage);
     time = together(time * balance / static_cast<double>(threads), transfer(machine, bytes) + fetched) +
-           kept(machine, result);
+           kept(machine, result) + step;
     if (threads == 1) return time;
     time += barrier;
     if (by_panels) return time + exchange(machine, stages.front().source, result);
     for (const ConvolutionTask &stage : stages) time += weights_of_others(machine, stage);
     return time;
+}
+
+double predicted_plain(const MachineModel &machine, double bytes, double operations) {
+    const bool is_far = bytes <= static_cast<double>(machine.far_bytes);
+    const double moved = bytes / (is_far ? machine.far_rate * machine.threads : machine.memory_rate);
+    const double work = operations / (machine.operations * plain_operations * machine.threads);
+    return together(work, moved) + step + (machine.threads > 1 ? barrier : 0);
 }
 
 std::vector<ChainPrediction> best_chains(const MachineModel &machine,

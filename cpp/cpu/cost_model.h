@@ -31,6 +31,10 @@ MachineModel machine_model(const KernelTable &kernels, int threads, Element elem
 /// One convolution that runs alone; its views have extents.
 double predicted_alone(const MachineModel &machine, const ConvolutionTask &task);
 
+/// A step that is no convolution, but reads and writes `bytes` of tensors and computes `operations` on their
+/// numbers. What it reads others wrote, whose weights have displaced it in the near caches.
+double predicted_plain(const MachineModel &machine, double bytes, double operations);
+
 /// How a chain is computed: members of ChainTask.
 struct ChainCut {
     std::int64_t band_rows = 0, panel_channels = 0;

@@ -1,9 +1,13 @@
-// CpuPlan::explain: what became of each layer, and what the cost model thinks of the other ways.
+// CpuPlan::explain: what became of each layer, what the cost model thinks of the other ways, and where
+// tensors lie.
 
+#include <algorithm>
 #include <cmath>
-#include <map>
 
 #include "cpu/cpu_plan.h"
+#include "cpu/operation.h"
+#include "cpu/step_prediction.h"
+#include "cpu/thread_cuts.h"
 #include "cpu/thread_pool.h"
 
 namespace mpscnn::cpu {
@@ -21,9 +25,10 @@ std::string way_text(const ChainWay &way) {
 }
 
 /// Two digits behind the point are more than the model knows. Nothing for a chain that was forced though it
-/// does not fit: what that takes the model does not say.
-Json time_json(double microseconds) {
-    return std::isfinite(microseconds) ? Json(std::round(microseconds * 100) / 100) : Json(nullptr);
+/// does not fit, and for kernels that the model does not know: what these take it does not say.
+Json time_json(std::optional<double> microseconds) {
+    if (!microseconds || !std::isfinite(*microseconds)) return Json();
+    return Json(std::round(*microseconds * 100) / 100);
 }
 
 std::string number_text(double number) {
@@ -74,6 +79,9 @@ std::string alone_reason(const LoweredNetwork &network, const ChainChoice &choic
 
 const char *reason_without_chains(const Step &step) {
     if (step.layers.empty()) return "brings an output to where the caller wants it";
+    if (std::holds_alternative<PooledConvolutionTask>(step.task))
+        return "nothing but the pooling reads the convolution's result, which so never leaves a core's own "
+               "cache";
     const auto *convolution = std::get_if<ConvolutionTask>(&step.task);
     if (convolution && convolution->packed->fast)
         return "fast_matmul: seven products of half the size instead of eight, which chains do not have";
@@ -85,39 +93,146 @@ const char *reason_without_chains(const Step &step) {
     return "there is no chain that it might be part of";
 }
 
+/// The choice that the step is, if the model had one.
+const ChainChoice *choice_of(const LoweredNetwork &network, const std::vector<ChainChoice> &choices,
+                             const Step &step) {
+    if (step.layers.empty() || std::holds_alternative<PooledConvolutionTask>(step.task)) return nullptr;
+    for (const ChainChoice &choice : choices) // the first layer's name is its own
+        if (network.operations[choice.way.operations[0]].layers[0] == step.layers[0]) return &choice;
+    return nullptr;
+}
+
+/// By the definitions of a step's layers.
+std::int64_t operations_of(const std::vector<engine::LayerSummary> &layers, const Step &step) {
+    std::int64_t operations = 0;
+    for (const engine::LayerSummary &layer : layers)
+        if (std::find(step.layers.begin(), step.layers.end(), layer.name) != step.layers.end())
+            operations += layer.cost.flops;
+    return operations;
+}
+
+/// Where each tensor lies, and how.
+class TensorList {
+public:
+    TensorList(const LoweredNetwork &network, const std::vector<Shape> &shapes, std::span<const Chain> chains,
+               int threads)
+        : network_(network), shapes_(shapes), placement_(place_tensors(network, shapes, chains)),
+          kept_(shapes.size()) {
+        for (const Chain &chain : chains) keep_between(chain, threads);
+    }
+
+    /// Without those that kernels of several layers have in registers only.
+    Json json() const {
+        Json tensors = Json::array();
+        for (std::size_t value = 0; value < shapes_.size(); ++value)
+            if (placement_.regions[value].storage >= 0 || kept_[value])
+                tensors.push_back(tensor_json(static_cast<engine::ValueId>(value)));
+        return tensors;
+    }
+
+private:
+    /// Of a tensor of which a chain keeps a part in scratch memory; 0: not known beforehand, or all channels.
+    struct KeptPart {
+        std::int64_t rows = 0, panel_channels = 0;
+    };
+
+    void keep_between(const Chain &chain, int threads) {
+        std::vector<ConvolutionTask> stages;
+        for (std::size_t operation : chain.operations)
+            if (std::holds_alternative<ops::Convolution>(network_.operations[operation].operation))
+                stages.push_back(convolution_task(network_.operations[operation], shapes_));
+        const auto kept = [&](std::size_t stage) -> std::optional<KeptPart> & {
+            return kept_[static_cast<std::size_t>(network_.operations[chain.operations[stage]].result)];
+        };
+        if (stages.size() < chain.operations.size()) { // a pooling reads the last one
+            kept(0) = KeptPart{};
+            return;
+        }
+        const std::int64_t height = stages.back().destination.height;
+        const ChainBands bands = chain_bands(stages.data(), static_cast<std::int64_t>(stages.size()), height,
+                                             chain.cut.band_rows, threads);
+        std::int64_t rows = smaller(bands.most_rows(), height);
+        for (std::size_t s = stages.size() - 1; s-- > 0;) {
+            const ConvolutionTask &own = stages[s], &reader = stages[s + 1];
+            rows = source_rows(reader, rows, own.destination.height);
+            const bool in_panels = reader.packed->depthwise && !own.packed->depthwise &&
+                                   chain.cut.panel_channels < own.destination.channels;
+            kept(s) = KeptPart{rows, in_panels ? chain.cut.panel_channels : 0};
+        }
+    }
+
+    Json tensor_json(engine::ValueId value) const {
+        const auto index = static_cast<std::size_t>(value);
+        const Region &region = placement_.regions[index];
+        const Shape &shape = shapes_[index];
+        Json json = Json::object();
+        json.set("name", network_.graph.value_name(value));
+        json.set("shape", std::vector<std::int64_t>(shape.begin(), shape.end()));
+        if (region.storage < 0) {
+            json.set("memory", "chain");
+            json.set("rows", kept_[index]->rows);
+            json.set("panel_channels", kept_[index]->panel_channels);
+            return json;
+        }
+        constexpr const char *homes[] = {"arena", "input", "output"};
+        const Storage &storage = placement_.storages[static_cast<std::size_t>(region.storage)];
+        json.set("memory", homes[static_cast<int>(storage.home)]);
+        if (storage.home == Storage::Home::arena)
+            json.set("pixel_pitch", region.bind({.strides = storage.strides}, storage).pixel_stride);
+        const engine::ValueId owner = owner_of(region.storage);
+        json.set("within", owner == value ? Json() : Json(network_.graph.value_name(owner)));
+        return json;
+    }
+
+    /// The tensor that a storage was made for: the one that covers it, as it is.
+    engine::ValueId owner_of(int storage) const {
+        std::size_t owner = 0;
+        const Extents &whole = placement_.storages[static_cast<std::size_t>(storage)].extents;
+        while (placement_.regions[owner].storage != storage || !(placement_.regions[owner].extents == whole))
+            ++owner;
+        return static_cast<engine::ValueId>(owner);
+    }
+
+    const LoweredNetwork &network_;
+    const std::vector<Shape> &shapes_;
+    const Placement placement_;
+    std::vector<std::optional<KeptPart>> kept_; ///< by value
+};
+
 } // namespace
 
 Json CpuPlan::explain(int threads) const {
     if (threads == 0) threads = ThreadPool::automatic_threads();
     const CpuPlan &plan = variant({.threads = threads});
     const MachineModel machine = machine_model(*network_, threads);
+    const std::vector<Shape> shapes = network_->graph.infer_shapes(input_shapes_);
     std::vector<ChainChoice> choices;
-    find_chains(*network_, network_->graph.infer_shapes(input_shapes_), plan.options_, &choices);
-    std::map<std::string, const ChainChoice *> choice_of; // by the first layer, whose name is its own
-    for (const ChainChoice &choice : choices)
-        choice_of[network_->operations[choice.way.operations[0]].layers[0]] = &choice;
+    const std::vector<Chain> chains = find_chains(*network_, shapes, plan.options_, &choices);
+    const std::vector<engine::LayerSummary> layers = network_->graph.summary(input_shapes_);
 
     Json steps = Json::array();
     for (const Step &step : plan.steps()) {
+        std::string way, reason;
+        std::optional<double> time;
+        Json others = Json::array();
+        if (const ChainChoice *choice = choice_of(*network_, choices, step)) {
+            way = way_text(choice->way);
+            time = choice->way.microseconds;
+            reason = choice->way.together ? chain_reason(step, *choice, machine)
+                                          : alone_reason(*network_, *choice);
+            for (const ChainWay &other : choice->others) others.push_back(way_json(*network_, other));
+        } else {
+            way = std::holds_alternative<PooledConvolutionTask>(step.task) ? "with its pooling" : "alone";
+            time = predicted_step(machine, step, plan.storages(), operations_of(layers, step));
+            reason = reason_without_chains(step);
+        }
         Json json = Json::object();
         json.set("layers", step.layers);
         json.set("kernel", step.kernel());
-        const auto found = step.layers.empty() ? choice_of.end() : choice_of.find(step.layers[0]);
-        if (found == choice_of.end()) {
-            json.set("choice", "alone");
-            json.set("predicted_us", nullptr);
-            json.set("reason", reason_without_chains(step));
-            json.set("alternatives", Json::array());
-        } else {
-            const ChainChoice &choice = *found->second;
-            json.set("choice", way_text(choice.way));
-            json.set("predicted_us", time_json(choice.way.microseconds));
-            json.set("reason", choice.way.together ? chain_reason(step, choice, machine)
-                                                   : alone_reason(*network_, choice));
-            Json others = Json::array();
-            for (const ChainWay &way : choice.others) others.push_back(way_json(*network_, way));
-            json.set("alternatives", std::move(others));
-        }
+        json.set("choice", std::move(way));
+        json.set("predicted_us", time_json(time));
+        json.set("reason", std::move(reason));
+        json.set("alternatives", std::move(others));
         steps.push_back(std::move(json));
     }
     Json explanation = Json::object();
@@ -127,6 +242,7 @@ Json CpuPlan::explain(int threads) const {
     explanation.set("far_bytes", machine.far_bytes);
     explanation.set("arena_bytes", static_cast<std::int64_t>(plan.arena_bytes()));
     explanation.set("steps", std::move(steps));
+    explanation.set("tensors", TensorList(*network_, shapes, chains, threads).json());
     return explanation;
 }
 

@@ -18,6 +18,8 @@ MPSCNN_INLINE std::int64_t clamped(std::int64_t x, std::int64_t low, std::int64_
 MPSCNN_INLINE std::int64_t divide_up(std::int64_t a, std::int64_t b) {
     return a > 0 ? (a + b - 1) / b : -(-a / b);
 }
+/// The next multiple of b.
+MPSCNN_INLINE std::int64_t round_up(std::int64_t a, std::int64_t b) { return divide_up(a, b) * b; }
 
 /// Half-open range of integers.
 struct Range {

@@ -20,6 +20,12 @@ inline bool cuts_pixels(const PackedConvolution &packed, std::int64_t pixels) {
 /// keep strips whole.
 inline std::int64_t depthwise_group_rows(const ConvolutionTask &task) { return 2 * task.vertical.dilation; }
 
+/// Rows of its source, of which there are `height`, that `rows` rows of a convolution's result read.
+inline std::int64_t source_rows(const ConvolutionTask &task, std::int64_t rows, std::int64_t height) {
+    const std::int64_t window = (task.vertical.kernel - 1) * task.vertical.dilation + 1;
+    return smaller((rows - 1) * task.vertical.stride + window, height);
+}
+
 /// The bands of a chain's result, as parts of units of so many rows.
 struct ChainBands {
     std::int64_t unit, units, count;
@@ -39,13 +45,13 @@ inline ChainBands chain_bands(const ConvolutionTask *stages, std::int64_t count,
     const std::int64_t most = divide_up(bands.units, threads) * strips, least = divide_up(height, threads);
     if (16 * most > 17 * least) bands = {1, height, 1};
     const std::int64_t wanted = divide_up(height, rows);
-    bands.count = smaller(divide_up(smaller(wanted, bands.units), threads) * threads, bands.units);
+    bands.count = smaller(round_up(smaller(wanted, bands.units), threads), bands.units);
     return bands;
 }
 
 /// The cut into panels of channels, of which there are `most` at most: as many for each thread.
 inline std::int64_t panel_items(std::int64_t wanted, std::int64_t most, int threads) {
-    return smaller(divide_up(wanted, threads) * threads, most);
+    return smaller(round_up(wanted, threads), most);
 }
 
 } // namespace

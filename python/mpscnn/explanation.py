@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from mpscnn.errors import ShapeError
 from mpscnn.summary import bytes_text, text_table
 
-__all__ = ["Alternative", "ExplainedStep", "Explanation"]
+__all__ = ["Alternative", "ExplainedStep", "ExplainedTensor", "Explanation"]
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,10 @@ class ExplainedStep:
         layers: names of the layers that it computes; none for a copy of an output.
         kernel: what computes it, "convolution", "depthwise", "chain", ...
         choice: how, as for `Alternative`.
-        predicted_us: microseconds that the cost model expects; None where it chose nothing, as of layers that have no
-            other way and of chains that MPSCNN_FUSION forces though they do not fit the caches.
+        predicted_us: microseconds that the cost model expects, for a processor like those that its constants were
+            measured on: compare them with each other. None where it knows nothing: of operations that are not
+            convolutions, dense layers, poolings, resizes, arithmetic, softmax or copies, and of chains that
+            MPSCNN_FUSION forces though they do not fit the caches.
         reason: for people.
         alternatives: other ways that were thought of.
     """
@@ -49,9 +52,54 @@ class ExplainedStep:
     alternatives: tuple[Alternative, ...]
 
 
+@dataclass(frozen=True)
+class ExplainedTensor:
+    """An input, or a layer's result that is written to memory. All are NHWC.
+
+    Args:
+        name: the input's or the layer's.
+        shape: batch included.
+        memory: "input" and "output" are the caller's arrays (or the arena, where kernels cannot use these in place);
+            "arena" is the session's memory of intermediate results; a tensor of a "chain" never exists as a whole: each
+            thread has some rows of it in scratch memory.
+        pixel_pitch: elements from one pixel to the next in the arena, at least the channels: more where vectors are
+            padded, or where the tensor lies within a wider one. None elsewhere.
+        within: the tensor whose memory it is a part of, or shares; None for memory of its own.
+        rows: that a chain keeps at once; None elsewhere, and where the pooling of a result decides.
+        panel_channels: about so many channels of these rows at once; None for all.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    memory: Literal["input", "output", "arena", "chain"]
+    pixel_pitch: int | None
+    within: str | None
+    rows: int | None
+    panel_channels: int | None
+
+    @property
+    def layout(self) -> str:
+        """For people: "32 a pixel, 8 padding", "4 of 56 rows, panels of 64 channels", ..."""
+        if self.memory == "chain":
+            return self._kept_text()
+        if self.pixel_pitch is None:
+            return "as the array's strides say"
+        unused = self.pixel_pitch - self.shape[-1]
+        return f"{self.pixel_pitch} a pixel" + (
+            f", {unused} padding" if unused and self.within is None else ""
+        )
+
+    def _kept_text(self) -> str:
+        if self.rows is None:
+            return "some rows, until they are pooled"
+        height = self.shape[1]
+        rows = "all rows" if self.rows == height else f"{self.rows} of {height} rows"
+        return rows if self.panel_channels is None else f"{rows}, panels of {self.panel_channels} channels"
+
+
 @dataclass(frozen=True, repr=False)
 class Explanation:
-    """The steps of a session's run, in order. Printing it shows a table.
+    """The steps of a session's run, in order, and where its tensors lie. Printing it shows two tables.
 
     Args:
         name: the network's.
@@ -60,6 +108,7 @@ class Explanation:
         near_bytes, far_bytes: of a core's own and of the last cache that the choice counts on.
         arena_bytes: of intermediate results in memory.
         steps: the kernel calls.
+        tensors: the inputs and the layers' results, in order, without those that kernels have in registers only.
     """
 
     name: str
@@ -69,6 +118,7 @@ class Explanation:
     far_bytes: int
     arena_bytes: int
     steps: tuple[ExplainedStep, ...]
+    tensors: tuple[ExplainedTensor, ...]
 
     def __repr__(self) -> str:
         headers = ("layers", "kernel", "choice", "predicted us", "why")
@@ -82,10 +132,22 @@ class Explanation:
             )
             for step in self.steps
         ]
+        tensor_headers = ("tensor", "shape", "memory", "layout (numbers)")
+        tensor_rows = [
+            (
+                tensor.name,
+                " x ".join(map(str, tensor.shape)),
+                tensor.memory if tensor.within is None else f"{tensor.memory}, in {tensor.within}",
+                tensor.layout,
+            )
+            for tensor in self.tensors
+        ]
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         return (
             f"{self.name}, {threads}, {self.instruction_set}; {bytes_text(self.arena_bytes)} of intermediate results\n"
             + text_table(headers, rows, right=(3,))
+            + "\n\n"
+            + text_table(tensor_headers, tensor_rows)
         )
 
 
@@ -122,4 +184,17 @@ def explanation(name: str, text: str) -> Explanation:
         far_bytes=described["far_bytes"],
         arena_bytes=described["arena_bytes"],
         steps=steps,
+        tensors=tuple(_tensor(entry) for entry in described["tensors"]),
+    )
+
+
+def _tensor(entry: dict[str, Any]) -> ExplainedTensor:
+    return ExplainedTensor(
+        entry["name"],
+        tuple(entry["shape"]),
+        entry["memory"],
+        entry.get("pixel_pitch"),
+        entry.get("within"),
+        entry.get("rows") or None,
+        entry.get("panel_channels") or None,
     )

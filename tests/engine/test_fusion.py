@@ -122,10 +122,11 @@ def test_a_transformed_convolution_begins_no_chain(follower: str, fusion: str) -
     """Its weights are packed for tiles of values, which a chain's kernels do not read."""
     network = mpscnn.Network(input=(24, 20, 32))
     y = network.conv2d(network.input, 48, 3, padding="same", activation="relu", name="dense")
-    if follower == "pointwise":
-        y = network.conv2d(y, 24, 1)
-    else:
-        y = network.depthwise_conv2d(y, 3, padding="same")
+    y = (
+        network.conv2d(y, 24, 1)
+        if follower == "pointwise"
+        else network.depthwise_conv2d(y, 3, padding="same")
+    )
     network.output(network.conv2d(y, 40, 1))
     network.initialize_weights(1)
     x = np.random.default_rng(0).normal(size=(1, 24, 20, 32)).astype(np.float32)
@@ -207,6 +208,105 @@ def test_explain_predicts_nothing_for_a_chain_that_does_not_fit(monkeypatch: pyt
     monkeypatch.setenv("MPSCNN_FUSION", "rows=0")  # 400 MB
     (step,) = network.compile(device="cpu").explain(threads=1).steps
     assert (step.kernel, step.choice, step.predicted_us) == ("chain", "all rows at once", None)
+
+
+def predicted(network: mpscnn.Network, precision: str = "float32", threads: int = 1) -> list[float]:
+    steps = network.compile(device="cpu", precision=precision).explain(threads=threads).steps
+    times = [step.predicted_us for step in steps if step.predicted_us is not None]
+    assert len(times) == len(steps)
+    return times
+
+
+def test_explain_predicts_every_step_of_the_published_networks() -> None:
+    for network in (models.mobilenet_v2(), models.deeplab_v3(input_size=129), models.deep_mnist()):
+        network.initialize_weights()
+        assert all(time > 0 for time in predicted(network))
+
+
+def convolution(size: int, inputs: int, outputs: int, kernel: int) -> mpscnn.Network:
+    network = mpscnn.Network(input=(size, size, inputs))
+    network.output(network.conv2d(network.input, outputs, kernel, padding="same"))
+    network.initialize_weights()
+    return network
+
+
+def test_explain_predicts_what_convolutions_alone_take() -> None:
+    (small,), (large,) = predicted(convolution(32, 64, 64, 1)), predicted(convolution(64, 64, 64, 1))
+    assert 3.5 < large / small < 4.5
+    (dense,), (threads,) = (
+        predicted(convolution(64, 64, 64, 1)),
+        predicted(convolution(64, 64, 64, 1), threads=2),
+    )
+    assert threads < dense
+    network = mpscnn.Network(input=(4096,))
+    network.output(network.dense(network.input, 1000))
+    network.initialize_weights()
+    # Each weight is read once: at 1 to 200 bytes for a nanosecond, whatever the machine.
+    assert 4 * 4096 * 1000 / 200e3 < predicted(network)[0] < 4 * 4096 * 1000 / 1e3
+
+
+def test_explain_predicts_fewer_products_where_tiles_are_transformed() -> None:
+    steps = convolution(56, 64, 64, 3).compile(device="cpu").explain(threads=1).steps
+    if not steps[0].reason.startswith("minimal filtering"):
+        pytest.skip("only kernels with fused multiply-adds transform convolutions")
+    (products,) = predicted(convolution(56, 64, 64, 3), precision="float16")
+    (transformed,) = predicted(convolution(56, 64, 64, 3))
+    assert 0.25 < transformed / products < 0.5
+
+
+def test_explain_predicts_nothing_for_kernels_that_it_does_not_know() -> None:
+    network = mpscnn.Network(input=(8, 8, 16))
+    network.output(network.local_response_norm(network.input, 3))
+    (step,) = network.compile(device="cpu").explain(threads=1).steps
+    assert step.predicted_us is None
+
+
+def test_explain_shows_where_tensors_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPSCNN_FUSION", "rows=4,channels=64,stages=3")
+    network = mpscnn.Network(input=(32, 20, 18))
+    y = network.conv2d(network.input, 144, 1, name="expand")
+    y = network.depthwise_conv2d(y, 3, padding="same", name="depthwise")
+    y = network.conv2d(y, 18, 1, name="project")
+    sum_ = network.add(network.input, y, name="sum")
+    pooled = network.max_pool2d(sum_, 2, name="pooled")
+    other = network.average_pool2d(sum_, 2, name="other")
+    joined = network.concat([pooled, other], name="joined")
+    network.output(network.dense(network.max_pool2d(joined, 2, name="last"), 3, name="scores"))
+    network.initialize_weights()
+    explained = network.compile(device="cpu").explain(threads=1)
+    tensors = {tensor.name: tensor for tensor in explained.tensors}
+    assert list(tensors) == [
+        "image", "expand", "depthwise", "sum", "pooled", "other", "joined", "last", "scores"
+    ]  # fmt: skip
+    assert tensors["expand"].shape == (1, 32, 20, 144)
+    assert (tensors["image"].memory, tensors["scores"].memory) == ("input", "output")
+    assert tensors["image"].layout == "as the array's strides say"
+    # A band of 4 rows and the window's border; then the band alone.
+    assert tensors["expand"].layout == "6 of 32 rows, panels of 64 channels"
+    assert tensors["depthwise"].layout == "4 of 32 rows"
+    vector = {"baseline": 4, "neon": 4, "avx2": 8, "avx512": 16}[explained.instruction_set]
+    pitch = -(-18 // vector) * vector
+    assert (tensors["sum"].memory, tensors["sum"].pixel_pitch) == ("arena", pitch)
+    assert tensors["sum"].layout == f"{pitch} a pixel, {pitch - 18} padding"
+    whole = -(-36 // vector) * vector
+    assert (tensors["other"].within, tensors["other"].pixel_pitch) == ("joined", whole)
+    assert tensors["joined"].within is None
+    assert tensors["last"].pixel_pitch == 36  # a dense layer reads it as one row
+    assert "arena, in joined" in repr(explained)
+
+
+def test_explain_shows_a_result_that_is_pooled_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPSCNN_FUSION", "rows=4")
+    network = mpscnn.Network(input=(32, 32, 3))
+    y = network.conv2d(network.input, 16, 3, padding="same", name="conv")
+    network.output(network.max_pool2d(y, 2, name="pool"))
+    network.initialize_weights()
+    explained = network.compile(device="cpu").explain(threads=1)
+    (step,) = explained.steps
+    assert (step.kernel, step.choice) == ("pooled convolution", "with its pooling")
+    assert step.predicted_us is not None
+    assert [tensor.memory for tensor in explained.tensors] == ["input", "chain", "output"]
+    assert explained.tensors[1].layout == "some rows, until they are pooled"
 
 
 def test_explain_needs_a_size() -> None:

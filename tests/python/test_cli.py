@@ -129,6 +129,7 @@ def test_explain(model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("colours, 1 thread, ")
     assert lines[1].split() == ["layers", "kernel", "choice", "predicted", "us", "why"]
+    assert lines[lines.index("") + 1].split() == ["tensor", "shape", "memory", "layout", "(numbers)"]
     assert call(monkeypatch, "explain", model, "--json") == 0
     steps = json.loads(capsys.readouterr().out)["steps"]
     assert next(step["layers"] for step in steps) == ["pool"]

@@ -212,8 +212,11 @@ MPSCNN_API mpscnn_status mpscnn_program_output_shapes(mpscnn_program *program, c
 /* How a session with so many threads (0: as many as this process may use) computes each layer for the given
  * input shapes (data is not looked at), and why: {"threads", "instruction_set", "near_bytes" and "far_bytes"
  * (of caches that the choice counts on), "arena_bytes", "steps": [{"layers", "kernel", "choice",
- * "predicted_us" (null where the model chose nothing), "reason", "alternatives": [{"layers", "choice",
- * "predicted_us"}]}]}. UnsupportedError unless the program is for the CPU. */
+ * "predicted_us" (null where the cost model knows nothing), "reason", "alternatives": [{"layers", "choice",
+ * "predicted_us"}]}], "tensors": [{"name", "shape", "memory" ("input", "output", "arena" or "chain"),
+ * "within" (the tensor whose memory it is a part of, or null), "pixel_pitch" (in elements; in the arena
+ * only), "rows" and "panel_channels" (that a chain keeps; 0: depends on the kernel, or all)}]}.
+ * UnsupportedError unless the program is for the CPU. */
 MPSCNN_API mpscnn_status mpscnn_program_explain(mpscnn_program *program, const mpscnn_tensor *inputs,
                                                 int input_count, int threads, mpscnn_text **json);
 
