@@ -42,12 +42,12 @@ engine::Frame photo_frame(const engine::Program &program, const vision::ImageVie
     const Shape input = program.inputs()[0].shape.with_batch(1);
     engine::Frame frame;
     frame.inputs = {engine::TensorView::dense(nullptr, DType::float32, input)};
-    frame.fill = [photo, preprocess](std::span<const engine::TensorView> inputs) {
+    frame.fill = [photo, preprocess](std::span<const engine::TensorView> inputs, const WorkSharing &share) {
         const Shape &shape = inputs[0].shape;
         const auto height = static_cast<int>(shape[1]), width = static_cast<int>(shape[2]),
                    channels = static_cast<int>(shape[3]);
         vision::preprocess(photo, preprocess, height, width, channels, static_cast<float *>(inputs[0].data),
-                           channels, std::ptrdiff_t{channels} * width);
+                           channels, std::ptrdiff_t{channels} * width, share);
     };
     return frame;
 }

@@ -88,6 +88,10 @@ void BatchExecutor::run(const engine::Plan &given, std::span<const TensorView> i
     run_together(plan.for_images(way.cut.rest), way, inputs_, outputs_);
 }
 
+void BatchExecutor::share(std::int64_t items, std::int64_t chunk, const RangeWork &work) {
+    pool_->run(items, chunk, [&](int, std::int64_t begin, std::int64_t end) { work(begin, end); });
+}
+
 void BatchExecutor::run_together(const CpuPlan &plan, Way &way, std::span<const TensorView> inputs,
                                  std::span<const TensorView> outputs) {
     pool_->use(way.choice.threads());

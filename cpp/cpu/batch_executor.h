@@ -22,6 +22,7 @@ public:
     void prepare(const engine::Plan &plan) override;
     void run(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
              std::span<const engine::TensorView> outputs) override;
+    void share(std::int64_t items, std::int64_t chunk, const RangeWork &work) override;
     engine::ExecutionProfile profile(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
                                      std::span<const engine::TensorView> outputs, int runs) override;
 

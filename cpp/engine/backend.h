@@ -9,6 +9,7 @@
 
 #include "core/dtype.h"
 #include "core/failure.h"
+#include "core/work_sharing.h"
 #include "engine/execution_profile.h"
 #include "engine/graph.h"
 #include "ops/signal.h"
@@ -90,6 +91,10 @@ public:
         const Completion call = std::move(done);
         run(plan, inputs, outputs);
         call({});
+    }
+    /// A WorkSharing for what comes before and after a run. Here: by the calling thread.
+    virtual void share(std::int64_t items, std::int64_t chunk, const RangeWork &work) {
+        share_with_nobody(items, chunk, work);
     }
     /// Runs at least once unwatched, then `runs` times, and tells what took how long. The outputs are
     /// written. Throws UnsupportedError unless a backend can do it.

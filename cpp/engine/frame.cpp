@@ -73,7 +73,10 @@ std::vector<Failure> FrameSession::run(std::span<const Frame *const> frames) {
 
 void FrameSession::place(const Frame &frame, std::int64_t first) {
     const std::vector<TensorView> views = inputs_.views(first, frame.images());
-    if (frame.fill) return frame.fill(views);
+    if (frame.fill)
+        return frame.fill(views, [this](std::int64_t items, std::int64_t chunk, const RangeWork &work) {
+            session_->share(items, chunk, work);
+        });
     for (std::size_t i = 0; i < views.size(); ++i) copy_elements(frame.inputs[i], views[i]);
 }
 

@@ -13,8 +13,9 @@ namespace mpscnn::engine {
 /// One run that a runner is asked for: a photo, or a batch.
 struct Frame {
     /// Writes the inputs, or makes a result of the outputs. They lie without gaps, and are the session's own;
-    /// called on the session's thread. The frame fails with what is thrown.
-    using Fill = std::function<void(std::span<const TensorView> inputs)>;
+    /// called on the session's thread, which `share` lets its others help. The frame fails with what is
+    /// thrown.
+    using Fill = std::function<void(std::span<const TensorView> inputs, const WorkSharing &share)>;
     using Read = std::function<void(std::span<const TensorView> outputs)>;
 
     std::vector<TensorView> inputs;  ///< with `fill` their shapes and types only

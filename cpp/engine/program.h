@@ -80,6 +80,8 @@ public:
     void run(std::span<const TensorView> inputs, std::span<const TensorView> outputs);
     /// Likewise, but may return before the outputs are written; see Executor::submit.
     std::shared_ptr<Request> submit(std::span<const TensorView> inputs, std::span<const TensorView> outputs);
+    /// A WorkSharing: between the threads that its last run had.
+    void share(std::int64_t items, std::int64_t chunk, const RangeWork &work);
     /// Runs `runs` times, watched, and tells what every step took. The outputs are written.
     Profile profile(std::span<const TensorView> inputs, std::span<const TensorView> outputs, int runs);
     /// Appends a run to commands of the program that embeds mpscnn; see NativeRun.

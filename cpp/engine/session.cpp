@@ -88,6 +88,11 @@ std::shared_ptr<Request> Session::submit(std::span<const TensorView> inputs,
     return request;
 }
 
+void Session::share(std::int64_t items, std::int64_t chunk, const RangeWork &work) {
+    const Occupation occupation(busy_);
+    executor_->share(items, chunk, work);
+}
+
 Profile Session::profile(std::span<const TensorView> inputs, std::span<const TensorView> outputs, int runs) {
     const Occupation occupation(busy_);
     const Program::Planned &planned = checked_plan(inputs, outputs);

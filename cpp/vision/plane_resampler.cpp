@@ -23,8 +23,10 @@ PlaneResampler::PlaneResampler(const Plane &plane, const StoredAxis &columns, co
       columns_(columns.axis, filter, columns.reversed),
       sums_(plane, columns_.first_input(), columns_.end_input()), kernels_(row_kernels()),
       rows_per_group_(rows_per_vector(sums_.samples())),
-      row_floats_(padded_floats(columns_.inputs(), columns_.stride(), sums_.samples())),
-      rows_of_sums_(row_floats_ * static_cast<std::size_t>(copies_ ? band_rows : rows_per_group_)) {
+      row_floats_(padded_floats(columns_.inputs(), columns_.stride(), sums_.samples())) {}
+
+void PlaneResampler::allocate() {
+    rows_of_sums_.resize(row_floats_ * static_cast<std::size_t>(copies_ ? band_rows : rows_per_group_));
     if (copies_) return;
     outputs_.resize(columns_.outputs() * pixel_lanes * static_cast<std::size_t>(band_rows / rows_per_group_));
     if (rows_per_group_ > 1)
@@ -51,6 +53,7 @@ void PlaneResampler::load_group(int first, int count) {
 }
 
 void PlaneResampler::resample(int first, int count) {
+    if (rows_of_sums_.empty()) allocate();
     if (copies_) {
         for (int row = 0; row < count; ++row)
             sum_row(first + row, rows_of_sums_.data() + static_cast<std::size_t>(row) * row_floats_);

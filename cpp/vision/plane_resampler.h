@@ -22,6 +22,7 @@ public:
     static constexpr int band_rows = 4;
 
     /// The plane is of a checked photo and must outlive this. Its columns and rows become the outputs'.
+    /// Copies are cheap before the first resample().
     PlaneResampler(const Plane &plane, const StoredAxis &columns, const StoredAxis &rows, Filter filter);
 
     /// Computes the outputs of rows [first, first + count), count at most band_rows. NaN and infinities reach
@@ -33,6 +34,7 @@ public:
     ResizedSamples samples(int row, int index) const;
 
 private:
+    void allocate();
     void sum_row(int index, float *sums);
     void load_group(int first, int count);
 

@@ -84,7 +84,7 @@ Plane chroma_plane(const ImageView &image, const void *samples, int per_pixel) {
             false};
 }
 
-/// A photo's planes, resized together.
+/// A photo's planes, resized together. A copy shares nothing.
 class Resizer {
 public:
     Resizer(const ImageView &image, const StoredAxis &columns, const StoredAxis &rows, Filter filter)
@@ -125,10 +125,13 @@ private:
     std::vector<PlaneResampler> planes_;
 };
 
+/// Outputs' rows that one thread makes before it takes more.
+constexpr std::int64_t rows_at_once = 28;
+
 /// Works in the stored photo's coordinates, whose rows and columns the orientation leads to other places of
 /// the output: the photo is read in the order of its memory whatever its orientation.
 void resize(const ImageView &image, const Placement &placement, Filter filter, const PixelWriter &writer,
-            const Output &output) {
+            const Output &output, const WorkSharing &share) {
     float *const first = output.data + placement.across.first_output * output.pixel_pitch +
                          placement.down.first_output * output.row_pitch;
     const bool transposed = image.transposed();
@@ -138,15 +141,17 @@ void resize(const ImageView &image, const Placement &placement, Filter filter, c
     const std::ptrdiff_t column_pitch = transposed ? output.row_pitch : output.pixel_pitch;
     const std::ptrdiff_t row_pitch = transposed ? output.pixel_pitch : output.row_pitch;
 
-    Resizer resizer(image, columns, rows, filter);
-    constexpr int band = PlaneResampler::band_rows;
-    for (int row = 0; row < rows.axis.outputs; row += band) {
-        const int count = std::min(band, rows.axis.outputs - row);
-        resizer.resample(row, count);
-        for (int i = 0; i < count; ++i)
-            writer.write(resizer.row(i), static_cast<std::size_t>(columns.axis.outputs),
-                         first + (row + i) * row_pitch, column_pitch);
-    }
+    const Resizer unused(image, columns, rows, filter);
+    share(rows.axis.outputs, rows_at_once, [&](std::int64_t begin, std::int64_t end) {
+        Resizer resizer = unused;
+        for (std::int64_t row = begin; row < end; row += PlaneResampler::band_rows) {
+            const auto count = static_cast<int>(std::min<std::int64_t>(PlaneResampler::band_rows, end - row));
+            resizer.resample(static_cast<int>(row), count);
+            for (int i = 0; i < count; ++i)
+                writer.write(resizer.row(i), static_cast<std::size_t>(columns.axis.outputs),
+                             first + (row + i) * row_pitch, column_pitch);
+        }
+    });
 }
 
 /// More are not needed to find a character and to draw its strokes.
@@ -268,7 +273,8 @@ Transform output_to_photo(const ImageView &image, const Preprocess &options, int
 }
 
 void preprocess(const ImageView &image, const Preprocess &options, int out_height, int out_width,
-                int out_channels, float *out, std::ptrdiff_t pixel_pitch, std::ptrdiff_t row_pitch) {
+                int out_channels, float *out, std::ptrdiff_t pixel_pitch, std::ptrdiff_t row_pitch,
+                const WorkSharing &share) {
     const Output output{out, pixel_pitch, row_pitch};
     check_image(image);
     check(options);
@@ -280,7 +286,7 @@ void preprocess(const ImageView &image, const Preprocess &options, int out_heigh
     const PixelWriter writer(image, options);
     if (options.fit == Fit::letterbox)
         fill_with_bars(writer, options.letterbox_value, out_height, out_width, output);
-    resize(image, placement, options.filter, writer, output);
+    resize(image, placement, options.filter, writer, output, share);
 }
 
 } // namespace mpscnn::vision

@@ -270,6 +270,26 @@ TEST(row_padding_direction_and_alignment_do_not_matter) {
     }
 }
 
+TEST(rows_made_in_parts_have_the_same_bits) {
+    const auto backwards = [](std::int64_t items, std::int64_t, const mpscnn::RangeWork &work) {
+        constexpr std::int64_t part = 5;
+        for (std::int64_t begin = (items - 1) / part * part; begin >= 0; begin -= part)
+            work(begin, std::min(items, begin + part));
+    };
+    for (int format = 0; format <= static_cast<int>(PixelFormat::i420); ++format)
+        for (int orientation = 1; orientation <= 8; ++orientation)
+            for (const int height : {9, 21}) { // copied or resized
+                const Photo photo(static_cast<PixelFormat>(format), 9, 9, orientation);
+                ImageView image = photo.view();
+                image.chroma = {photo.pixel(0, 0), photo.pixel(0, 0), 10};
+                Preprocess options;
+                options.fit = Fit::letterbox;
+                std::vector<float> shared(static_cast<std::size_t>(height * 9 * 3), -1e9f);
+                preprocess(image, options, height, 9, 3, shared.data(), 3, 9 * 3, backwards);
+                CHECK(shared == run(image, options, height, 9));
+            }
+}
+
 TEST(only_the_output_pixels_are_written) {
     const Photo photo(PixelFormat::rgb8, 9, 9, 5);
     Preprocess options;

@@ -1,7 +1,13 @@
 // How the CPU engine treats its caller's memory, batches, threads, precisions and errors.
 
 #include <array>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
+#include <set>
+#include <thread>
 
 #include "tests/cpp/check.h"
 #include "tests/engine/small_network.h"
@@ -187,6 +193,26 @@ TEST(any_number_of_threads_gives_the_same_bits) {
             for (int threads : {2, 3, 4})
                 CHECK(same_bits(run(*backend, network.graph, inputs, precision, threads)[0].values, one));
         }
+}
+
+TEST(threads_share_what_is_beside_a_run) {
+    const auto lowered = cpu::make_cpu_backend()->lower(small_mobilenet().graph, {});
+    const auto executor = lowered->executor({2});
+    std::array<std::atomic<int>, 100> done{};
+    std::mutex mutex;
+    std::condition_variable second_came;
+    std::set<std::thread::id> threads;
+    bool together = true;
+    executor->share(100, 7, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) ++done[static_cast<std::size_t>(i)];
+        std::unique_lock lock(mutex);
+        threads.insert(std::this_thread::get_id());
+        second_came.notify_all();
+        together &= second_came.wait_for(lock, std::chrono::seconds(60), [&] { return threads.size() == 2; });
+    });
+    CHECK(together && std::all_of(done.begin(), done.end(), [](const auto &times) { return times == 1; }));
+    CHECK_THROWS(executor->share(9, 1, [](auto, auto) { fail(ErrorKind::parameter, "no such photo"); }),
+                 ErrorKind::parameter, "no such photo");
 }
 
 TEST(an_executor_runs_several_plans_in_turn) {

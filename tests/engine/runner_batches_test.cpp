@@ -109,7 +109,7 @@ TEST(frames_that_are_filled_by_the_runner) {
     for (std::size_t i = 0; i < 3; ++i) {
         Frame frame = frames[i].frame();
         frame.inputs[0].data = nullptr;
-        frame.fill = [i](std::span<const TensorView> inputs) {
+        frame.fill = [i](std::span<const TensorView> inputs, const WorkSharing &) {
             if (i == 1) fail(ErrorKind::parameter, "no such photo");
             *static_cast<float *>(inputs[0].data) = static_cast<float>(i);
         };

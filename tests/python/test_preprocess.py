@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -203,6 +204,18 @@ Y, HALF = np.zeros((6, 8), np.uint8), np.zeros((3, 4), np.uint8)
 def test_wrong_planes_are_named(planes: Any, options: dict[str, str], message: str) -> None:
     with pytest.raises(ImageError, match=message):
         YuvImage(*planes, **options)
+
+
+def test_threads_that_share_a_photo_change_no_bit(tmp_path: Path) -> None:
+    network = mpscnn.Network(input=(150, 90, 3))
+    network.output(network.softmax(network.dense(network.input, 7)))
+    network.initialize_weights(1)
+    network.save(tmp_path / "model.safetensors", dtype="float32", preprocess="torch")
+    pixels = np.random.default_rng(3).integers(0, 256, (301, 211, 3), np.uint8)
+    expected = network.compile(device="cpu").session().run(mpscnn.preprocess(pixels, (150, 90), "torch"))[0]
+    for threads in 1, 2, 4:
+        found = mpscnn.load(tmp_path / "model.safetensors", device="cpu", threads=threads).predict(pixels)
+        assert {p.index: p.probability for p in found} == dict(enumerate(expected.tolist()))
 
 
 def test_wrong_orders_and_orientations_are_named() -> None:
