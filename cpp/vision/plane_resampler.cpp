@@ -23,12 +23,14 @@ PlaneResampler::PlaneResampler(const Plane &plane, const StoredAxis &columns, co
       columns_(columns.axis, filter, columns.reversed),
       sums_(plane, columns_.first_input(), columns_.end_input()), kernels_(row_kernels()),
       rows_per_group_(rows_per_vector(sums_.samples())),
-      row_floats_(padded_floats(columns_.inputs(), columns_.stride(), sums_.samples())) {}
+      group_samples_(sums_.samples() * static_cast<std::size_t>(rows_per_group_)),
+      row_floats_(padded_floats(columns_.inputs(), columns_.stride(), sums_.samples())),
+      group_floats_(columns_.outputs() * group_samples_ + 1) {}
 
 void PlaneResampler::allocate() {
     rows_of_sums_.resize(row_floats_ * static_cast<std::size_t>(copies_ ? band_rows : rows_per_group_));
     if (copies_) return;
-    outputs_.resize(columns_.outputs() * pixel_lanes * static_cast<std::size_t>(band_rows / rows_per_group_));
+    outputs_.resize(group_floats_ * static_cast<std::size_t>(band_rows / rows_per_group_));
     if (rows_per_group_ > 1)
         interleaved_.resize(padded_floats(columns_.inputs(), columns_.stride(), pixel_lanes));
 }
@@ -62,10 +64,9 @@ void PlaneResampler::resample(int first, int count) {
     float *outputs = outputs_.data();
     for (int row = 0; row < count; row += rows_per_group_) {
         load_group(first + row, std::min(count - row, rows_per_group_));
-        const bool one_row = rows_per_group_ == 1;
-        kernels_.resample(one_row ? rows_of_sums_.data() : interleaved_.data(),
-                          one_row ? sums_.samples() : pixel_lanes, columns_.view(), exact_, outputs);
-        outputs += columns_.outputs() * pixel_lanes;
+        kernels_.resample(interleaved_.empty() ? rows_of_sums_.data() : interleaved_.data(), group_samples_,
+                          columns_.view(), exact_, outputs);
+        outputs += group_floats_;
     }
 }
 
@@ -80,7 +81,7 @@ ResizedSamples PlaneResampler::samples(int row, int index) const {
     const auto group = static_cast<std::size_t>(row / rows_per_group_),
                lane = static_cast<std::size_t>(row % rows_per_group_) * per_pixel +
                       static_cast<std::size_t>(index);
-    return {outputs_.data() + group * columns_.outputs() * pixel_lanes + lane, pixel_lanes};
+    return {outputs_.data() + group * group_floats_ + lane, static_cast<std::ptrdiff_t>(group_samples_)};
 }
 
 } // namespace mpscnn::vision

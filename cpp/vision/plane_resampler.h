@@ -45,7 +45,9 @@ private:
     RowSums sums_;
     const RowKernels &kernels_;
     const int rows_per_group_;
+    const std::size_t group_samples_; ///< of a pixel that is resampled: 3 or 4
     const std::size_t row_floats_;    ///< from one row of sums to the next
+    const std::size_t group_floats_;  ///< from one group's outputs to the next one's
     std::vector<float> rows_of_sums_; ///< rows_per_group_ of them, or the band's where columns are copied
     std::vector<float> interleaved_;  ///< these as one row of pixels of four; not for one row
     std::vector<float> outputs_;      ///< of the band's groups of rows, unless columns are copied

@@ -150,18 +150,18 @@ MPSCNN_INLINE void weighted_pair(const float *inputs, const RowTaps &taps, std::
         sum += load(first) * splat(weights[t]);
         other += load(second) * splat(others[t]);
     }
-    store(outputs, sum);
-    store(outputs + pixel_lanes, other);
+    store(outputs, sum); // of pixels of three the last lane is written again
+    store(outputs + samples, other);
 }
 
 template <std::size_t samples>
 MPSCNN_INLINE void resample(const float *inputs, const RowTaps &taps, bool exact, float *outputs) {
     std::size_t i = 0;
     for (; !exact && i + 2 <= taps.outputs; i += 2)
-        weighted_pair<samples>(inputs, taps, i, outputs + pixel_lanes * i);
+        weighted_pair<samples>(inputs, taps, i, outputs + samples * i);
     for (; i < taps.outputs; ++i) {
         const std::size_t count = exact ? static_cast<std::size_t>(taps.counts[i]) : taps.stride;
-        store(outputs + pixel_lanes * i, weighted<samples>(inputs, taps, i, count));
+        store(outputs + samples * i, weighted<samples>(inputs, taps, i, count));
     }
 }
 

@@ -10,7 +10,7 @@
 
 namespace mpscnn::vision {
 
-/// Samples of the rows that horizontal resampling reads, and of all its results: a pixel is a vector of four.
+/// Horizontal resampling works on vectors of four: a pixel, or one of three samples and the float behind it.
 inline constexpr std::size_t pixel_lanes = 4;
 
 /// The weights of all outputs of an axis: output i is the sum of weights[i * stride + t] times pixel
@@ -46,7 +46,8 @@ struct RowKernels {
     void (*interleave2)(const float *const *rows, std::size_t pixels, float *result);
 
     /// `inputs` are pixels of `samples`, 3 or 4, with stride pixels and one float of any finite value behind
-    /// the last; `outputs` are pixels of four. All taps to their stride where `exact` is false.
+    /// the last; `outputs` likewise, with one float that is written behind the last. All taps to their stride
+    /// where `exact` is false.
     void (*resample)(const float *inputs, std::size_t samples, const RowTaps &taps, bool exact,
                      float *outputs);
 };
