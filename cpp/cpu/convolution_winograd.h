@@ -13,7 +13,8 @@
 // The points are 0, +-5/8, +-3/2 and infinity: with these, errors are about those of sums in order where
 // inputs are alike, at most twice as much with 3x3 (small integers would give three times as much), and all
 // constants but the kernel's are exact. An output depends on what the others of its tile read: a large input
-// adds to the errors of all of them, as if each read it, and where one is not finite, none of them is.
+// adds to the errors of all of them, as if each read it. Where one is not finite, none of them would be:
+// such tiles are left to plain products.
 
 #include "cpu/convolution_gemm.h"
 
@@ -22,7 +23,7 @@ namespace {
 
 struct Winograd {
     static constexpr int points = 6, all_points = points * points; ///< inputs of a tile on an axis; on both
-    static constexpr std::int64_t most_tiles = 48;                 ///< of an item
+    static constexpr std::int64_t most_tiles = 48;                 ///< of an item; bits of 64
     static constexpr float near_point = 0.625f, far_point = 1.5f;
     static constexpr float near_square = near_point * near_point, far_square = far_point * far_point;
 };
@@ -38,11 +39,6 @@ struct WinogradPlan {
     std::int64_t items, item_tiles;                     ///< item_tiles at most
     std::int64_t pitch;                                 ///< floats of a tile's inputs at a point
     std::int64_t inputs_stride, products_stride, zeros; ///< floats from point to point; of zeros
-
-    std::size_t scratch_bytes() const {
-        return static_cast<std::size_t>(zeros + Winograd::all_points * (inputs_stride + products_stride)) *
-               sizeof(float);
-    }
 };
 
 /// So many floats at least that arrays this far apart do not fall into the same set of the first-level cache.
@@ -261,13 +257,17 @@ template <class V, int count>
 inline void store_outputs(const ConvolutionTask &task, const ChannelPanel &panel,
                           const WinogradTarget &target, const typename V::reg (&outputs)[count][count]) {
     const View &to = task.destination;
-    if (panel.plain && !panel.epilogue->rounds) {
+    if (panel.plain) {
         const auto low = V::set1(panel.low), high = V::set1(panel.high);
-        for (std::int64_t y = 0; y < target.rows; ++y)
-            for (std::int64_t x = 0; x < target.columns; ++x)
-                V::store(target.data + y * to.row_stride + x * to.pixel_stride + panel.offset,
-                         V::min(high, V::max(low, outputs[y][x])));
-        return;
+        const auto store_each = [&](auto finished) {
+            for (std::int64_t y = 0; y < target.rows; ++y)
+                for (std::int64_t x = 0; x < target.columns; ++x)
+                    V::store(target.data + y * to.row_stride + x * to.pixel_stride + panel.offset,
+                             finished(V::min(high, V::max(low, outputs[y][x]))));
+        };
+        using reg = typename V::reg;
+        return panel.epilogue->rounds ? store_each([](reg x) { return V::round_to_half(x); })
+                                      : store_each([](reg x) { return x; });
     }
     const ConstView *residual = task.epilogue.residual;
     PixelRun run{};
@@ -316,6 +316,45 @@ inline void finish_tile(const ConvolutionTask &task, const WinogradPlan &plan, C
     }
 }
 
+/// A bit for each of an item's tiles that reads an input which is not finite, by the products of any output,
+/// `pitch` from tile to tile: the transform at 0 holds the even inputs of an axis, the one at infinity the
+/// odd ones.
+inline std::uint64_t spoilt_tiles(const WinogradPlan &plan, std::int64_t tiles, const float *products,
+                                  std::int64_t pitch) {
+    constexpr int last = Winograd::points - 1;
+    const std::int64_t right = last * plan.products_stride, bottom = Winograd::points * right;
+    std::uint64_t spoilt = 0;
+    for (std::int64_t i = 0; i < tiles; ++i, products += pitch) {
+        const float corners[] = {products[0], products[right], products[bottom], products[bottom + right]};
+        float zero = 0.0f; // or NaN
+        for (const float corner : corners) zero += 0.0f * corner;
+        spoilt |= static_cast<std::uint64_t>(zero != 0.0f) << i;
+    }
+    return spoilt;
+}
+
+/// A tile by plain products. Neither they nor the choice depend on how tiles are dealt out.
+template <class V>
+__attribute__((noinline)) void multiply_tile_plainly(const ConvolutionTask &task, const WinogradPlan &plan,
+                                                     const WinogradTile &tile, std::byte *scratch) {
+    const WinogradTarget target = winograd_target(task, plan, tile);
+    ConvolutionTask own = task;
+    own.packed = task.packed->plain.get();
+    own.plan = nullptr;
+    own.source.data += tile.image * task.source.image_stride;
+    own.vertical.before -= tile.y, own.horizontal.before -= tile.x;
+    own.source.batch = own.destination.batch = 1;
+    own.destination.data = target.data;
+    own.destination.height = target.rows, own.destination.width = target.columns;
+    ConstView residual;
+    if (task.epilogue.residual) {
+        residual = *task.epilogue.residual;
+        residual.data = target.residual;
+        own.epilogue.residual = &residual;
+    }
+    gemm_run<V>(own, 1, 0, gemm_work<V>(own, 1).items, scratch);
+}
+
 template <class V>
 inline void run_winograd_item(const ConvolutionTask &task, const WinogradPlan &plan, std::int64_t item,
                               float *scratch) {
@@ -323,6 +362,7 @@ inline void run_winograd_item(const ConvolutionTask &task, const WinogradPlan &p
     float *const products = inputs + Winograd::all_points * plan.inputs_stride;
     for (std::int64_t i = 0; i < plan.zeros; ++i) zeros[i] = 0.0f;
     const Range tiles = part_of(plan.tiles, plan.items, item);
+    std::uint64_t spoilt = 0;
     for (std::int64_t t = tiles.begin; t < tiles.end; ++t)
         transform_tile<V>(task, plan, WinogradTile::number(plan, t), zeros,
                           inputs + (t - tiles.begin) * plan.pitch);
@@ -336,16 +376,36 @@ inline void run_winograd_item(const ConvolutionTask &task, const WinogradPlan &p
         panel.weights = task.packed->weights.data() + panel.channel * product.depth * Winograd::all_points;
         multiply_points<V>(product, plan, panel, tiles.size(), zeros, inputs, products);
         const std::int64_t columns = round_up_to_width<V>(panel.channels);
+        if (p == 0) spoilt = spoilt_tiles(plan, tiles.size(), products, columns);
         const auto finish = plan.outputs == 2 ? finish_tile<V, 2> : finish_tile<V, 4>;
-        for (std::int64_t t = tiles.begin; t < tiles.end; ++t)
-            finish(task, plan, panel, winograd_target(task, plan, WinogradTile::number(plan, t)),
-                   products + (t - tiles.begin) * columns);
+        for (std::int64_t t = tiles.begin; t < tiles.end; ++t) {
+            const std::int64_t i = t - tiles.begin;
+            if (!(spoilt >> i & 1))
+                finish(task, plan, panel, winograd_target(task, plan, WinogradTile::number(plan, t)),
+                       products + i * columns);
+        }
     }
+    for (std::int64_t t = tiles.begin; spoilt; ++t, spoilt >>= 1)
+        if (spoilt & 1)
+            multiply_tile_plainly<V>(task, plan, WinogradTile::number(plan, t),
+                                     reinterpret_cast<std::byte *>(scratch));
+}
+
+/// Floats that an item needs, or multiply_tile_plainly() with all windows gathered.
+template <class V>
+inline std::int64_t winograd_scratch(const ConvolutionTask &task, const WinogradPlan &plan) {
+    constexpr std::int64_t tile_floats = (sizeof(PixelTile) + sizeof(float) - 1) / sizeof(float), line = 16;
+    const std::int64_t pixels = plan.outputs * plan.outputs;
+    GemmPlan plain;
+    plan_weights<V>(*task.packed->plain, plain);
+    return larger(plan.zeros + Winograd::all_points * (plan.inputs_stride + plan.products_stride),
+                  pixels * (tile_floats + plain.gathered_pitch) + line + V::width);
 }
 
 template <class V> Work winograd_work(const ConvolutionTask &task, int threads) {
     const WinogradPlan plan = winograd_plan<V>(task, threads);
-    return {.items = plan.items, .scratch_bytes = plan.scratch_bytes()};
+    return {.items = plan.items,
+            .scratch_bytes = static_cast<std::size_t>(winograd_scratch<V>(task, plan)) * sizeof(float)};
 }
 
 template <class V>

@@ -149,6 +149,8 @@ private:
         std::size_t floats = fused.packed.weights.size() + fused.packed.bias.size() + fused.scale.size() +
                              fused.shift.size() + fused.activation.slopes.size() +
                              fused.residual_activation.slopes.size();
+        if (fused.packed.plain)
+            floats += fused.packed.plain->weights.size() + fused.packed.plain->bias.size();
         if (fused.enlarged)
             floats += fused.enlarged->packed.weights.size() + fused.enlarged->packed.bias.size();
         for (const ConvolutionPart &part : fused.parts)

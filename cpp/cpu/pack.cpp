@@ -64,6 +64,10 @@ PackedConvolution KernelTable::pack_convolution(WeightMemory &memory, const floa
     packed.bias = AlignedBuffer<float>(padded);
     std::fill_n(packed.bias.data(), padded, 0.0f);
     if (bias_values) std::copy_n(bias_values, outputs, packed.bias.data());
+    if (packed.winograd)
+        packed.plain = std::make_unique<PackedConvolution>(
+            pack_convolution(memory, weights, bias_values, outputs, kernel_height, kernel_width,
+                             inputs_per_group, groups, ConvolutionMethod::products));
     return packed;
 }
 

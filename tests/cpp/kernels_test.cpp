@@ -267,6 +267,47 @@ TEST(random_winograd_convolutions_agree_with_double) {
     }
 }
 
+/// The same convolution by plain products.
+Memory multiplied_plainly(Random &random, const KernelTable &table, const Problem &p) {
+    Memory result = p.destination;
+    ConvolutionTask task = p.task;
+    task.packed = p.packed.plain.get();
+    task.destination = result.view;
+    run(random, table, task, 1);
+    return result;
+}
+
+// Plain products compute what they do not keep finite, and nothing else becomes like it.
+TEST(winograd_convolutions_spread_nothing) {
+    const auto tables = kernels_with_fewer_products();
+    if (tables.empty()) SKIP("no kernels here have methods with fewer products");
+    const float values[] = {infinity, -infinity, std::nanf("")};
+    for (const KernelTable *table : tables) {
+        Random random(7);
+        for (int i = 0; i < 200; ++i) {
+            Problem p(random, *table, random_winograd_case(random));
+            for (std::int64_t count = pick(random, 1, 3); count > 0; --count)
+                p.source.at(pick(random, 0, p.c.batch - 1), pick(random, 0, p.c.height - 1),
+                            pick(random, 0, p.c.width - 1))[pick(random, 0, p.c.group_inputs - 1)] =
+                    values[random() % 3];
+            check_bits(random, *table, p);
+            const Memory plain = multiplied_plainly(random, *table, p);
+            bool same = true;
+            p.destination.each_pixel([&](std::int64_t n, std::int64_t y, std::int64_t x) {
+                for (std::int64_t o = 0; o < p.c.outputs(); ++o) {
+                    const float found = p.destination.at(n, y, x)[o], expected = plain.at(n, y, x)[o];
+                    const float distance = std::isfinite(expected) ? 0x1p-10f * (std::fabs(expected) + 1) : 0;
+                    same = same && (std::memcmp(&found, &expected, sizeof(float)) == 0 ||
+                                    std::fabs(found - expected) <= distance);
+                }
+            });
+            if (!same) std::printf("%s\n", text(*table, p).c_str());
+            CHECK(same);
+            CHECK(p.destination.guarded());
+        }
+    }
+}
+
 // Large enough to be cut into several blocks of pixels and of channels.
 TEST(layers_of_many_blocks) {
     const ConvolutionCase cases[] = {

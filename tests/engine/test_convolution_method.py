@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+from hypothesis import given
 from kernels_here import needs_fused_multiply_add
 from numpy.typing import NDArray
+from ops.single_layer import seeds
+from tolerance import assert_close, linear_bound
 
 import mpscnn
 
@@ -22,17 +26,45 @@ def convolution(
 
 def kernel(network: mpscnn.Network, x: NDArray[np.float32], precision: str = "float32") -> str:
     session = network.compile(device="cpu", precision=precision).session(threads=1)
-    return session.profile(x, runs=1).steps[0].kernel
+    return session.profile(x, runs=1).steps[-1].kernel  # float16 copies its input first
 
 
-def in_float64(network: mpscnn.Network, x: NDArray[np.float32]) -> NDArray[np.float64]:
-    weights = network.weights["conv.weight"].astype(np.float64)
+def sums(
+    weights: NDArray[np.float32], bias: NDArray[np.float32], x: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """In float64, of a convolution that keeps the image's size."""
     size = weights.shape[1]
     border = (size // 2, size // 2)
     padded = np.pad(x.astype(np.float64), ((0, 0), border, border, (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(1, 2))
-    sums = np.einsum("nhwcij,oijc->nhwo", windows, weights, optimize=True)
-    return np.maximum(sums + network.weights["conv.bias"], 0.0)
+    with np.errstate(invalid="ignore"):  # infinities of both signs
+        products = np.einsum("nhwcij,oijc->nhwo", windows, weights.astype(np.float64), optimize=True)
+    return np.asarray(products + bias, np.float64)
+
+
+def in_float64(network: mpscnn.Network, x: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.maximum(sums(network.weights["conv.weight"], network.weights["conv.bias"], x), 0.0)
+
+
+def magnitudes(network: mpscnn.Network, x: NDArray[np.float32]) -> NDArray[np.float64]:
+    """What tolerance.linear_bound takes."""
+    weights = network.weights
+    return sums(np.abs(weights["conv.weight"]), np.abs(weights["conv.bias"]), np.abs(x))
+
+
+def bound_of_tiles(network: mpscnn.Network, x: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Of one image: by all that an output may share a tile of 6 x 6 inputs with, at most 5 pixels away."""
+    largest_weights = np.abs(network.weights["conv.weight"]).max(axis=(0, 1, 2))
+    products = np.pad(np.abs(x[0].astype(np.float64)) @ largest_weights, 5)
+    near = np.lib.stride_tricks.sliding_window_view(products, (11, 11)).sum(axis=(-1, -2))
+    return np.asarray(4 * np.finfo(np.float32).eps * near[None, ..., None])
+
+
+def round_weights(network: mpscnn.Network) -> None:
+    """To halves, as float16 networks do anyway."""
+    network.load_weights(
+        {name: values.astype(np.float16).astype(np.float32) for name, values in network.weights.items()}
+    )
 
 
 @needs_fused_multiply_add
@@ -43,12 +75,13 @@ def in_float64(network: mpscnn.Network, x: NDArray[np.float32]) -> NDArray[np.fl
         (20, 50, 5, "valid", "float32", True),
         (15, 16, 5, "same", "float32", False),
         (16, 15, 5, "same", "float32", False),
-        (16, 16, 5, "same", "float16", False),
+        (16, 16, 5, "same", "float16", True),
         (16, 16, 3, "same", "float32", True),
         (20, 50, 3, "valid", "float32", True),
         (15, 16, 3, "same", "float32", False),
         (256, 256, 3, "same", "float32", False),
-        (16, 16, 3, "same", "float16", False),
+        (16, 16, 3, "same", "float16", True),
+        (15, 16, 3, "same", "float16", False),
     ],
 )
 def test_only_layers_that_gain_are_transformed(
@@ -99,30 +132,64 @@ def test_errors_are_bounded_by_what_a_tile_reads(size: int) -> None:
     x[0, 11, 14] *= 1e5
     assert "winograd" in kernel(network, x)
     found = network.compile(device="cpu", precision="float32").session(threads=1).run(x)
-    error = np.abs(found - in_float64(network, x)).max(axis=-1)[0]
-    largest_weights = np.abs(network.weights["conv.weight"]).max(axis=(0, 1, 2))
-    # Tiles are of 6 x 6 inputs: whatever shares one with a pixel is at most 5 pixels away.
-    products = np.pad(np.abs(x[0]) @ largest_weights, 5)
-    near = np.lib.stride_tricks.sliding_window_view(products, (11, 11)).sum(axis=(-1, -2))
-    assert (error <= 4 * np.finfo(np.float32).eps * near).all()
+    assert_close(found, in_float64(network, x), bound_of_tiles(network, x))
+
+
+@pytest.mark.parametrize("size", [3, 5])
+@pytest.mark.parametrize("channels", [16, 64])
+def test_halves_are_those_of_plain_sums(size: int, channels: int) -> None:
+    """Where inputs are alike, as far as rounding to half allows."""
+    network = convolution(24, 24, channels, 32, size)
+    round_weights(network)
+    x = np.random.default_rng(3).normal(size=(2, 24, 24, channels)).astype(np.float16).astype(np.float32)
+    found = network.compile(device="cpu", precision="float16").session(threads=1).run(x)
+    assert_close(found, in_float64(network, x), linear_bound(magnitudes(network, x)), half=True)
+
+
+@given(
+    st.tuples(st.integers(7, 20), st.integers(14, 20)),
+    st.tuples(st.integers(16, 40), st.integers(16, 40)),
+    st.sampled_from([3, 5]),
+    st.sampled_from(["float32", "float16"]),
+    st.lists(st.sampled_from([np.nan, np.inf, -np.inf]), max_size=3),
+    seeds,
+)
+def test_what_is_not_finite_stays_in_its_windows(
+    extents: tuple[int, int],
+    channels: tuple[int, int],
+    size: int,
+    precision: str,
+    not_finite: list[float],
+    seed: int,
+) -> None:
+    network = convolution(*extents, *channels, size)
+    round_weights(network)
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(1, *extents, channels[0])).astype(np.float16).astype(np.float32)
+    bound = bound_of_tiles(network, x)
+    for value in not_finite:
+        x[tuple(random.integers(0, x.shape))] = value
+    program = network.compile(device="cpu", precision=precision)
+    found = program.session(threads=1).run(x)
+    assert_close(found, in_float64(network, x), bound, half=precision == "float16")
+    assert np.array_equal(program.session(threads=2).run(x), found, equal_nan=True)
 
 
 @needs_fused_multiply_add
-@pytest.mark.parametrize(("size", "reach"), [(3, 4), (5, 2)])
-def test_an_infinity_spreads_over_its_tiles_only(size: int, reach: int) -> None:
+@pytest.mark.parametrize("size", [3, 5])
+def test_an_overflow_to_infinity_stays_in_its_windows(size: int) -> None:
+    """As when a layer's result does not fit into a half."""
     network = convolution(24, 24, 16, 16, size)
-    x = np.ones((1, 24, 24, 16), np.float32)
-    x[0, 11, 14, 3] = np.inf
-    session = network.compile(device="cpu", precision="float32").session(threads=1)
-    spoilt = ~np.isfinite(session.run(x)).all(axis=-1)[0]
-    rows, columns = np.nonzero(spoilt)
-    half = size // 2
-    assert spoilt[11 - half : 12 + half, 14 - half : 15 + half].any()
-    # A tile that reads the pixel begins at most 5 inputs before it.
-    assert rows.min() >= 11 + half - 5
-    assert rows.max() <= 11 + half + reach - 1
-    assert columns.min() >= 14 + half - 5
-    assert columns.max() <= 14 + half + reach - 1
+    round_weights(network)
+    x = np.full((1, 24, 24, 16), 2.0, np.float32)
+    x[0, 11, 14, 3] = 65520.0
+    assert "winograd" in kernel(network, x, "float16")
+    found = network.compile(device="cpu", precision="float16").session(threads=1).run(x)
+    reached = np.zeros((24, 24), bool)
+    reached[11 - size // 2 : 12 + size // 2, 14 - size // 2 : 15 + size // 2] = True
+    positive = network.weights["conv.weight"][:, ::-1, ::-1, 3] > 0
+    assert np.isfinite(found[0, ~reached]).all()
+    assert np.array_equal(np.isinf(found[0, reached]), positive.reshape(16, -1).T)
 
 
 @needs_fused_multiply_add

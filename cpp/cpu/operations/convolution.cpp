@@ -73,7 +73,7 @@ bool gains_by_fast_products(const FusedOperation &fused, const ops::Convolution 
 
 ConvolutionMethod method_of(const OperationLowering &lowering, const ops::Convolution &convolution,
                             const Shape &weights) {
-    if (!lowering.kernels.has_fewer_products || lowering.precision != engine::Precision::float32)
+    if (!lowering.kernels.has_fewer_products || lowering.precision == engine::Precision::bfloat16)
         return ConvolutionMethod::products;
     if (gains_by_winograd(convolution, weights, lowering.result)) return ConvolutionMethod::winograd;
     return lowering.fast_matmul &&

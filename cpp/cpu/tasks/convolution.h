@@ -1,5 +1,7 @@
 #pragma once
 
+#include <memory>
+
 #include "core/aligned_buffer.h"
 #include "cpu/tasks/task.h"
 #include "cpu/weight_memory.h"
@@ -34,6 +36,8 @@ enum class ConvolutionMethod { products, bfloat16_products, winograd, fast_produ
 struct PackedConvolution : ConvolutionShape {
     WeightBuffer weights;      ///< order private to the table
     AlignedBuffer<float> bias; ///< `outputs` values (zeros without bias), padded to full vectors
+    /// If `winograd`: the same for plain products, which compute what is not finite.
+    std::unique_ptr<const PackedConvolution> plain;
 };
 
 struct ConvolutionTask {
