@@ -1,6 +1,6 @@
 """What float16 and bfloat16 take beside float32: whole networks in one interleaved run.
 
-    python benchmarks/precision_times.py [--only NAMES] [--threads N] [--runs N]
+    python benchmarks/precision_times.py [--only NAMES] [--threads N] [--rounds N]
 
 Prints least (median) milliseconds and the ratio of the least ones to float32's.
 """
@@ -16,19 +16,20 @@ from harness import Times, measure, table_head, table_row
 
 import mpscnn
 
-NETWORKS = ("mobilenet_v1", "mobilenet_v2", "ssdlite", "deeplab")
+NETWORKS = ("mobilenet_v1", "mobilenet_v2", "ssdlite", "deeplab", "deep_mnist", "deep_mnist_64")
 
 
-def times(name: str, precisions: list[str], threads: int, runs: int) -> dict[str, Times]:
-    network = CASES[name].make()
+def times(name: str, precisions: list[str], threads: int, rounds: int) -> dict[str, Times]:
+    case = CASES[name]
+    network = case.make()
     network.initialize_weights()
-    shape = (1, *(extent or 1 for extent in network.input.shape[1:]))
+    shape = (case.batch, *(extent or 1 for extent in network.input.shape[1:]))
     pixels = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
     calls = {}
     for precision in precisions:
         session = network.compile(device="cpu", precision=precision).session(threads=threads)
         calls[precision] = partial(session.run, pixels)
-    return measure(calls, runs)
+    return measure(calls, rounds * case.turn)
 
 
 def main() -> None:
@@ -37,7 +38,7 @@ def main() -> None:
     )
     parser.add_argument("--only", default=",".join(NETWORKS), help=f"networks; default: {','.join(NETWORKS)}")
     parser.add_argument("--threads", type=int, default=1, help="default: 1")
-    parser.add_argument("--runs", type=int, default=40, help="turns; default: 40")
+    parser.add_argument("--rounds", type=int, default=8, help="of some turns each; default: 8")
     options = parser.parse_args()
     device = mpscnn.devices()[0]
     precisions = list(device["precisions"])
@@ -45,7 +46,7 @@ def main() -> None:
     others = [name for name in precisions if name != "float32"]
     print(table_head("network", *precisions, *(f"{name} / float32" for name in others)))
     for name in options.only.split(","):
-        taken = times(name, precisions, options.threads, options.runs)
+        taken = times(name, precisions, options.threads, options.rounds)
         cells = [f"{t.least / 1000:.2f} ({t.median / 1000:.2f})" for t in (taken[p] for p in precisions)]
         ratios = [f"{taken[p].least / taken['float32'].least:.2f}" for p in others]
         print(table_row([CASES[name].title, *cells, *ratios]), flush=True)
