@@ -14,6 +14,7 @@
 #include "api/photo_results.h"
 #include "api/tensors.h"
 #include "core/half.h"
+#include "core/text.h"
 #include "engine/run_check.h"
 #include "engine/tensor_copy.h"
 
@@ -25,14 +26,13 @@ namespace {
 
 void require_classifier(const engine::Program &program, const mpscnn_model &model) {
     c_api::require_photo_input(program, model, "classifying");
-    const std::string what = "network " + quoted(program.name()) + " is no classifier: ";
+    const std::string what = concat({"network ", quoted(program.name()), " is no classifier: "});
     if (program.outputs().size() != 1)
-        fail(ErrorKind::unsupported,
-             what + "it has " + std::to_string(program.outputs().size()) + " outputs");
+        fail(ErrorKind::unsupported, {what, "it has ", program.outputs().size(), " outputs"});
     const Shape output = program.outputs()[0].shape.with_batch(1);
     if (output.rank() != 2 || !output.fixed())
         fail(ErrorKind::shape,
-             what + "its output is " + program.outputs()[0].shape.text() + ", not (n, classes)");
+             {what, "its output is ", program.outputs()[0].shape.text(), ", not (n, classes)"});
     c_api::require_labels(program, model, output[1]);
 }
 
@@ -73,8 +73,8 @@ std::unique_ptr<mpscnn_predictions> rank(const mpscnn_model &model, const engine
     // Infinite logits have no softmax either.
     if (std::any_of(probabilities.begin(), probabilities.end(),
                     [](float value) { return std::isnan(value); }))
-        fail(ErrorKind::parameter, "network " + quoted(program.name()) +
-                                       ": the result is not a number (NaN), so the classes cannot be ranked");
+        fail(ErrorKind::parameter, {"network ", quoted(program.name()),
+                                    ": the result is not a number (NaN), so the classes cannot be ranked"});
     const std::size_t count =
         top == 0 ? probabilities.size() : std::min(probabilities.size(), static_cast<std::size_t>(top));
     auto predictions = std::make_unique<mpscnn_predictions>();
@@ -88,8 +88,8 @@ std::vector<float> values_of(const engine::TensorView &output, const engine::Pro
     const engine::Port &port = program.outputs()[0];
     const Shape expected = port.shape.with_batch(1);
     if (!(output.shape == expected))
-        fail(ErrorKind::shape, "output " + quoted(port.name) + ": expected " + expected.text() + ", got " +
-                                   output.shape.text());
+        fail(ErrorKind::shape,
+             {"output ", quoted(port.name), ": expected ", expected.text(), ", got ", output.shape.text()});
     const auto count = static_cast<std::size_t>(expected.elements());
     std::vector<float> values(count);
     if (output.type == DType::float32) {
@@ -107,7 +107,7 @@ std::vector<float> values_of(const engine::TensorView &output, const engine::Pro
 c_api::Read c_api::into_predictions(const engine::Program &program, const mpscnn_model &model, int top,
                                     mpscnn_predictions **predictions) {
     require_classifier(program, model);
-    if (top < 0) fail(ErrorKind::parameter, "top must be at least 0, got " + std::to_string(top));
+    if (top < 0) fail(ErrorKind::parameter, {"top must be at least 0, got ", top});
     return [&program, &model, top, predictions](std::span<const engine::TensorView> outputs) {
         *predictions = rank(model, program, values_of(outputs[0], program), top).release();
     };
@@ -151,9 +151,8 @@ mpscnn_status mpscnn_predictions_get(const mpscnn_predictions *predictions, int 
         require(predictions, "predictions");
         require(prediction, "prediction");
         if (rank < 0 || rank >= mpscnn_predictions_count(predictions))
-            fail(ErrorKind::parameter, "rank must be 0 to " +
-                                           std::to_string(mpscnn_predictions_count(predictions) - 1) +
-                                           ", got " + std::to_string(rank));
+            fail(ErrorKind::parameter,
+                 {"rank must be 0 to ", mpscnn_predictions_count(predictions) - 1, ", got ", rank});
         const auto &entry = predictions->entries[static_cast<std::size_t>(rank)];
         *prediction = {entry.label.c_str(), entry.index, entry.probability};
     });

@@ -23,8 +23,7 @@ engine::QueueOptions queue_options(const mpscnn_queue_options *given) {
     engine::QueueOptions options;
     if (raw.device) options.device = raw.device;
     if (raw.threads < 0 || raw.threads > max_threads)
-        fail(ErrorKind::parameter, "threads must be 0 (automatic) to " + std::to_string(max_threads) +
-                                       ", got " + std::to_string(raw.threads));
+        fail(ErrorKind::parameter, {"threads must be 0 (automatic) to ", max_threads, ", got ", raw.threads});
     options.threads = raw.threads;
     return options;
 }

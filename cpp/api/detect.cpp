@@ -21,17 +21,16 @@ std::size_t output_named(const engine::Program &program, const std::string &name
         std::find_if(outputs.begin(), outputs.end(), [&](const auto &port) { return port.name == name; });
     if (found == outputs.end())
         fail(ErrorKind::unsupported,
-             "network " + quoted(program.name()) + ": detecting needs the output " + quoted(name) +
-                 ", which this program does not compute; compile all outputs of the model's graph");
+             {"network ", quoted(program.name()), ": detecting needs the output ", quoted(name),
+              ", which this program does not compute; compile all outputs of the model's graph"});
     return static_cast<std::size_t>(found - outputs.begin());
 }
 
 const vision::Detector &require_detector(const engine::Program &program, const mpscnn_model &model) {
     if (!model.detector)
-        fail(ErrorKind::unsupported,
-             "network " + quoted(program.name()) +
-                 " is no detector: the model file does not say how its outputs become "
-                 "boxes ('mpscnn.detection')");
+        fail(ErrorKind::unsupported, {"network ", quoted(program.name()),
+                                      " is no detector: the model file does not say how its outputs become "
+                                      "boxes ('mpscnn.detection')"});
     c_api::require_photo_input(program, model, "detecting");
     return *model.detector;
 }

@@ -1,6 +1,7 @@
 #include "api/detection_head.h"
 
 #include "core/json.h"
+#include "core/text.h"
 #include "vision/detection_json.h"
 #include "vision/json_fields.h"
 
@@ -16,8 +17,8 @@ Shape head_shape(const engine::Graph &graph, const std::string &name, const Json
         if (graph.value_name(output) != name) continue;
         const Shape shape = graph.shape(output).with_batch(1);
         if (shape.rank() != 3 || !shape.fixed())
-            json.refuse("output " + quoted(name) + " is " + graph.shape(output).text() +
-                        ", a detector's are (n, boxes, columns)");
+            json.refuse(concat({"output ", quoted(name), " is ", graph.shape(output).text(),
+                                ", a detector's are (n, boxes, columns)"}));
         return shape;
     }
     json.refuse("the network has no output " + quoted(name));
@@ -28,18 +29,17 @@ void check_heads(const engine::ModelFile &file, const vision::Detector &detector
     const Shape boxes = head_shape(file.graph, head.boxes_output, json);
     const Shape scores = head_shape(file.graph, head.scores_output, json);
     if (boxes[2] != 4)
-        json.refuse("output " + quoted(head.boxes_output) + " is " + boxes.text() + ", boxes have 4 numbers");
+        json.refuse(
+            concat({"output ", quoted(head.boxes_output), " is ", boxes.text(), ", boxes have 4 numbers"}));
     if (scores[1] != boxes[1])
-        json.refuse("outputs " + quoted(head.boxes_output) + " of " + std::to_string(boxes[1]) +
-                    " boxes and " + quoted(head.scores_output) + " of " + std::to_string(scores[1]) +
-                    " do not fit each other");
+        json.refuse(concat({"outputs ", quoted(head.boxes_output), " of ", boxes[1], " boxes and ",
+                            quoted(head.scores_output), " of ", scores[1], " do not fit each other"}));
     vision::located(json, subject, [&] { detector.check_box_count(static_cast<std::size_t>(boxes[1])); });
     const std::int64_t classes = scores[2] - (head.background ? 1 : 0);
-    if (classes < 1) json.refuse("output " + quoted(head.scores_output) + " has no class");
+    if (classes < 1) json.refuse(concat({"output ", quoted(head.scores_output), " has no class"}));
     if (!file.labels.empty() && static_cast<std::int64_t>(file.labels.size()) != classes)
-        json.refuse(std::to_string(file.labels.size()) + " labels for a detector of " +
-                    std::to_string(classes) + " classes" +
-                    (head.background ? "; the background has no label" : ""));
+        json.refuse(concat({file.labels.size(), " labels for a detector of ", classes, " classes",
+                            (head.background ? "; the background has no label" : "")}));
 }
 
 vision::Anchors stored_anchors(const engine::ModelFile &file) {

@@ -13,11 +13,10 @@ namespace mpscnn::c_api {
 vision::Suppression with_options(vision::Suppression settings, const mpscnn_detect_options *options) {
     const auto given = read_options(options, "mpscnn_detect_options");
     if (!(given.score >= 0.0f && given.score <= 1.0f))
-        fail(ErrorKind::parameter, "score must be from 0 to 1, got " + std::to_string(given.score));
+        fail(ErrorKind::parameter, {"score must be from 0 to 1, got ", given.score});
     if (!(given.iou >= 0.0f && given.iou <= 1.0f))
-        fail(ErrorKind::parameter, "iou must be from 0 to 1, got " + std::to_string(given.iou));
-    if (given.most < 0)
-        fail(ErrorKind::parameter, "most must be at least 0, got " + std::to_string(given.most));
+        fail(ErrorKind::parameter, {"iou must be from 0 to 1, got ", given.iou});
+    if (given.most < 0) fail(ErrorKind::parameter, {"most must be at least 0, got ", given.most});
     if (given.score != 0.0f) settings.score_threshold = given.score;
     if (given.iou != 0.0f) settings.iou_threshold = given.iou;
     if (given.most != 0) settings.max_detections = given.most;
@@ -36,9 +35,8 @@ mpscnn_status mpscnn_detections_get(const mpscnn_detections *detections, int ran
         require(detections, "detections");
         require(detection, "detection");
         if (rank < 0 || rank >= mpscnn_detections_count(detections))
-            fail(ErrorKind::parameter, "rank must be below " +
-                                           std::to_string(mpscnn_detections_count(detections)) +
-                                           " and not negative, got " + std::to_string(rank));
+            fail(ErrorKind::parameter, {"rank must be below ", mpscnn_detections_count(detections),
+                                        " and not negative, got ", rank});
         const auto &entry = detections->entries[static_cast<std::size_t>(rank)];
         *detection = {entry.label.c_str(), entry.index,     entry.score,      entry.box.left,
                       entry.box.top,       entry.box.right, entry.box.bottom, entry.anchor};

@@ -4,6 +4,7 @@
 #include "api/guard.h"
 #include "api/handles.h"
 #include "core/json.h"
+#include "core/text.h"
 #include "mpscnn/detection.h"
 #include "vision/detection_json.h"
 
@@ -27,8 +28,8 @@ vision::Anchors anchors_from(const float *numbers, std::int64_t count) {
 std::span<const float> numbers_of(const float *data, std::int64_t count, int columns) {
     constexpr std::int64_t most = 1 << 30;
     if (columns < 1 || count > most / columns)
-        fail(ErrorKind::shape, "detector: " + std::to_string(count) + " boxes of " + std::to_string(columns) +
-                                   " numbers, expected at least 1 and at most 2^30 in all");
+        fail(ErrorKind::shape, {"detector: ", count, " boxes of ", columns,
+                                " numbers, expected at least 1 and at most 2^30 in all"});
     return {data, static_cast<std::size_t>(count) * static_cast<std::size_t>(columns)};
 }
 
@@ -107,7 +108,7 @@ mpscnn_status mpscnn_detector_run(const mpscnn_detector *detector, const float *
         for (const vision::Detection &entry :
              own.detect(numbers_of(codes, count, 4), numbers_of(scores, count, columns), columns, settings))
             found->entries.push_back(
-                {"class " + std::to_string(entry.label), entry.label, entry.score, entry.box, entry.anchor});
+                {concat({"class ", entry.label}), entry.label, entry.score, entry.box, entry.anchor});
         *detections = found.release();
     });
 }

@@ -52,8 +52,7 @@ engine::ImageDescriptor descriptor_of(const mpscnn_image_descriptor *given) {
     require(given, "descriptor");
     const auto raw = read_options(given, "mpscnn_image_descriptor");
     if (raw.format < 0 || raw.format > MPSCNN_CHANNEL_FLOAT32)
-        fail(ErrorKind::parameter,
-             "Image: format must be one of mpscnn_channel_format, got " + std::to_string(raw.format));
+        fail(ErrorKind::parameter, {"Image: format must be one of mpscnn_channel_format, got ", raw.format});
     return {raw.width, raw.height, raw.feature_channels, raw.number_of_images,
             raw.format == 0 ? ImageFormat::float32 : static_cast<ImageFormat>(raw.format)};
 }

@@ -1,4 +1,5 @@
 #include "engine/graph.h"
+#include "core/text.h"
 
 #include <algorithm>
 #include <optional>
@@ -18,9 +19,8 @@ namespace {
 
 void require_value(const engine::Graph &graph, int value) {
     if (value < 0 || value >= graph.values())
-        fail(ErrorKind::parameter, "network " + quoted(graph.name()) + " has no value " +
-                                       std::to_string(value) + "; there are " +
-                                       std::to_string(graph.values()));
+        fail(ErrorKind::parameter,
+             {"network ", quoted(graph.name()), " has no value ", value, "; there are ", graph.values()});
 }
 
 std::optional<ops::Neuron> activation_of(const char *json) {
@@ -35,7 +35,7 @@ const engine::WeightTensor &stored_weight(const engine::Graph &graph, std::strin
         const auto &weights = graph.producer(value).weights;
         if (const auto found = weights.find(std::string(role)); found != weights.end()) return found->second;
     }
-    fail(ErrorKind::weights, "layer " + quoted(layer) + ": no weight " + quoted(role) + " has been set");
+    fail(ErrorKind::weights, {"layer ", quoted(layer), ": no weight ", quoted(role), " has been set"});
 }
 
 } // namespace
@@ -106,7 +106,7 @@ mpscnn_status mpscnn_graph_set_weight(mpscnn_graph *graph, const char *layer, co
     return guarded([&] {
         require(graph, "graph");
         require(tensor, "tensor");
-        const std::string where = std::string(text(layer, "layer")) + "." + std::string(text(role, "role"));
+        const std::string where = concat({text(layer, "layer"), ".", text(role, "role")});
         graph->graph.set_weight(layer, role,
                                 c_api::weight_of(*tensor, scales, zero_points, quantization_count, where));
     });

@@ -12,8 +12,8 @@ Shape with_size(const engine::Input &input, std::int64_t height, std::int64_t wi
         if (shape[2] == Shape::any && width > 0) shape[2] = width;
     }
     if (!shape.fixed())
-        fail(ErrorKind::shape, "input " + quoted(input.name) + " has free extents, " + input.shape.text() +
-                                   ": the height and width must be given");
+        fail(ErrorKind::shape, {"input ", quoted(input.name), " has free extents, ", input.shape.text(),
+                                ": the height and width must be given"});
     return shape;
 }
 

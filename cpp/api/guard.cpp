@@ -54,7 +54,7 @@ mpscnn_status record_current_exception() noexcept {
 }
 
 void require(const void *argument, const char *name) {
-    if (!argument) fail(ErrorKind::parameter, std::string(name) + " must not be NULL");
+    if (!argument) fail(ErrorKind::parameter, {name, " must not be NULL"});
 }
 
 std::string_view text(const char *argument, const char *name) {
@@ -63,22 +63,19 @@ std::string_view text(const char *argument, const char *name) {
 }
 
 void require_array(const void *array, std::int64_t count, const char *name) {
-    if (count < 0)
-        fail(ErrorKind::parameter,
-             std::string(name) + ": the count must not be negative, got " + std::to_string(count));
+    if (count < 0) fail(ErrorKind::parameter, {name, ": the count must not be negative, got ", count});
     if (count > 0) require(array, name);
 }
 
 void check_options(const void *options, std::size_t size, std::size_t known_size, std::size_t alignment,
                    const char *type) {
     if (size < sizeof size || size % alignment != 0)
-        fail(ErrorKind::parameter,
-             "options.size must be sizeof(" + std::string(type) + "), got " + std::to_string(size));
+        fail(ErrorKind::parameter, {"options.size must be sizeof(", type, "), got ", size});
     if (size <= known_size) return;
     const auto *bytes = static_cast<const unsigned char *>(options);
     if (std::any_of(bytes + known_size, bytes + size, [](unsigned char byte) { return byte != 0; }))
-        fail(ErrorKind::unsupported, std::string(type) + " sets options that this version of mpscnn, " +
-                                         mpscnn_version() + ", does not know");
+        fail(ErrorKind::unsupported,
+             {type, " sets options that this version of mpscnn, ", mpscnn_version(), ", does not know"});
 }
 
 void give(std::string value, mpscnn_text **text) {

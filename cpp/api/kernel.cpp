@@ -1,4 +1,5 @@
 #include "engine/kernel.h"
+#include "core/text.h"
 
 #include "api/graph_description.h"
 #include "api/guard.h"
@@ -76,8 +77,9 @@ mpscnn_status mpscnn_kernel_set_weight(mpscnn_kernel *kernel, const char *role, 
         require(kernel, "kernel");
         require(tensor, "tensor");
         const std::string name(text(role, "role"));
-        kernel->kernel.set_weight(name, c_api::weight_of(*tensor, scales, zero_points, quantization_count,
-                                                         kernel->kernel.definition().name() + ", " + name));
+        kernel->kernel.set_weight(name,
+                                  c_api::weight_of(*tensor, scales, zero_points, quantization_count,
+                                                   concat({kernel->kernel.definition().name(), ", ", name})));
     });
 }
 
@@ -96,7 +98,7 @@ mpscnn_status mpscnn_kernel_get_weight(const mpscnn_kernel *kernel, const char *
         const engine::WeightTensor *weight = kernel->kernel.weight(name);
         if (!weight)
             fail(ErrorKind::weights,
-                 kernel->kernel.definition().name() + ": no weight " + quoted(name) + " has been set");
+                 {kernel->kernel.definition().name(), ": no weight ", quoted(name), " has been set"});
         *tensor = c_api::tensor_of(*weight);
     });
 }
@@ -117,8 +119,7 @@ mpscnn_status mpscnn_kernel_source_region(const mpscnn_kernel *kernel, int sourc
     return guarded([&] {
         require(kernel, "kernel");
         require(region, "region");
-        if (source < 0)
-            fail(ErrorKind::parameter, "source must not be negative, got " + std::to_string(source));
+        if (source < 0) fail(ErrorKind::parameter, {"source must not be negative, got ", source});
         const kernels::ImageRegion read =
             kernel->kernel.definition().source_region(width, height, static_cast<std::size_t>(source));
         *region = {read.image,  read.y,      read.x,     read.channel,

@@ -27,9 +27,9 @@ mpscnn_status mpscnn_metal_program_compile(const mpscnn_graph *graph, mpscnn_met
         require(program, "program");
         const engine::CompileOptions wanted = c_api::compile_options(options);
         if (wanted.device != "auto" && wanted.device != "metal")
-            fail(ErrorKind::parameter, "options.device must be NULL, auto or metal, since a Metal device is "
-                                       "given, got " +
-                                           quoted(wanted.device));
+            fail(ErrorKind::parameter, {"options.device must be NULL, auto or metal, since a Metal device is "
+                                        "given, got ",
+                                        quoted(wanted.device)});
         c_api::give(engine::Program::compile(graph->graph,
                                              engine::choose_native_backend(device, queue, wanted.precision),
                                              wanted.outputs, wanted.fast_matmul),
@@ -51,8 +51,7 @@ mpscnn_status mpscnn_metal_output_image(mpscnn_program *program, mpscnn_metal_im
         require(program, "program");
         const std::vector<engine::NativeImage> images = program->program->output_images(inputs);
         if (index < 0 || index >= static_cast<int>(images.size()))
-            fail(ErrorKind::parameter, "there is no output " + std::to_string(index) + "; the program has " +
-                                           std::to_string(images.size()));
+            fail(ErrorKind::parameter, {"there is no output ", index, "; the program has ", images.size()});
         c_api::give_descriptor(descriptor_of(images[static_cast<std::size_t>(index)]), output);
     });
 }

@@ -15,7 +15,7 @@ std::unique_ptr<mpscnn_model> model_of(engine::ModelFile file, const std::string
     model->detector = c_api::detector_of(model->file, origin);
     if (!model->file.preprocess) return model;
     if (model->file.graph.inputs().empty())
-        fail(ErrorKind::weights, origin + ": 'mpscnn.preprocess' is given for a network without inputs");
+        fail(ErrorKind::weights, {origin, ": 'mpscnn.preprocess' is given for a network without inputs"});
     const Shape &input = model->file.graph.inputs()[0].shape;
     const JsonView json(*model->file.preprocess, origin + ": mpscnn.preprocess", ErrorKind::weights);
     model->preprocess = vision::preprocess_from_json(json, static_cast<int>(input.back()));

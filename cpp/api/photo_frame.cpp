@@ -8,28 +8,28 @@ void require_image_input(const engine::Program &program, const std::string &doin
     const Shape input = program.inputs().empty() ? Shape{} : program.inputs()[0].shape.with_batch(1);
     if (program.inputs().size() != 1 || input.rank() != 4 || !input.fixed())
         fail(ErrorKind::shape,
-             "network " + quoted(program.name()) + ": " + doing +
-                 " needs one image input of a fixed size, it has " +
-                 (program.inputs().size() == 1 ? program.inputs()[0].shape.text()
-                                               : std::to_string(program.inputs().size()) + " inputs") +
-                 "; preprocess the photo to the wanted size and run a session instead");
+             {"network ", quoted(program.name()), ": ", doing,
+              " needs one image input of a fixed size, it has ",
+              (program.inputs().size() == 1 ? program.inputs()[0].shape.text()
+                                            : std::to_string(program.inputs().size()) + " inputs"),
+              "; preprocess the photo to the wanted size and run a session instead"});
 }
 
 void require_photo_input(const engine::Program &program, const mpscnn_model &model,
                          const std::string &doing) {
     if (!model.preprocess)
         fail(ErrorKind::unsupported,
-             "network " + quoted(program.name()) +
-                 ": the model file does not say how a photo becomes its input "
-                 "('mpscnn.preprocess'); preprocess the photo and run a session instead");
+             {"network ", quoted(program.name()),
+              ": the model file does not say how a photo becomes its input "
+              "('mpscnn.preprocess'); preprocess the photo and run a session instead"});
     require_image_input(program, doing);
 }
 
 void require_labels(const engine::Program &program, const mpscnn_model &model, std::int64_t classes) {
     const auto &labels = model.file.labels;
     if (!labels.empty() && labels.size() != static_cast<std::size_t>(classes))
-        fail(ErrorKind::shape, "network " + quoted(program.name()) + " has " + std::to_string(classes) +
-                                   " classes, the model has " + std::to_string(labels.size()) + " labels");
+        fail(ErrorKind::shape, {"network ", quoted(program.name()), " has ", classes,
+                                " classes, the model has ", labels.size(), " labels"});
 }
 
 std::string label_of(const mpscnn_model &model, int index) {

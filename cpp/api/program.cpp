@@ -1,3 +1,4 @@
+#include "core/text.h"
 #include "engine/profile.h"
 
 #include <algorithm>
@@ -23,11 +24,10 @@ constexpr int max_inflight = 32;
 engine::SessionOptions session_options(const mpscnn_session_options *given) {
     const auto raw = c_api::read_options(given, "mpscnn_session_options");
     if (raw.threads < 0 || raw.threads > max_threads)
-        fail(ErrorKind::parameter, "threads must be 0 (automatic) to " + std::to_string(max_threads) +
-                                       ", got " + std::to_string(raw.threads));
+        fail(ErrorKind::parameter, {"threads must be 0 (automatic) to ", max_threads, ", got ", raw.threads});
     if (raw.inflight < 0 || raw.inflight > max_inflight)
-        fail(ErrorKind::parameter, "inflight must be 0 (automatic) to " + std::to_string(max_inflight) +
-                                       ", got " + std::to_string(raw.inflight));
+        fail(ErrorKind::parameter,
+             {"inflight must be 0 (automatic) to ", max_inflight, ", got ", raw.inflight});
     engine::SessionOptions options{.threads = raw.threads, .check_finite = raw.check_finite != 0};
     if (raw.inflight > 0) options.inflight = raw.inflight;
     return options;
@@ -37,8 +37,7 @@ int profile_runs(const mpscnn_profile_options *given) {
     constexpr int usual = 20, most = 100'000;
     const int runs = c_api::read_options(given, "mpscnn_profile_options").runs;
     if (runs < 0 || runs > most)
-        fail(ErrorKind::parameter, "runs must be 0 (" + std::to_string(usual) + ") to " +
-                                       std::to_string(most) + ", got " + std::to_string(runs));
+        fail(ErrorKind::parameter, {"runs must be 0 (", usual, ") to ", most, ", got ", runs});
     return runs == 0 ? usual : runs;
 }
 
@@ -73,8 +72,7 @@ void give_port(const std::vector<engine::Port> &ports, const char *role, int ind
     require(shape, "shape");
     require(rank, "rank");
     if (index < 0 || index >= static_cast<int>(ports.size()))
-        fail(ErrorKind::parameter, "there is no " + std::string(role) + " " + std::to_string(index) +
-                                       "; the program has " + std::to_string(ports.size()));
+        fail(ErrorKind::parameter, {"there is no ", role, " ", index, "; the program has ", ports.size()});
     const engine::Port &port = ports[static_cast<std::size_t>(index)];
     *name = port.name.c_str();
     c_api::give_shape(port.shape, shape, rank);
@@ -104,9 +102,9 @@ engine::CompileOptions compile_options(const mpscnn_compile_options *given) {
 }
 
 void give(std::shared_ptr<engine::Program> compiled, mpscnn_program **program) {
-    log(LogLevel::information, "network " + quoted(compiled->name()) + " compiled for " +
-                                   compiled->backend().device_name() + ", " + name_of(compiled->precision()) +
-                                   " (" + compiled->reason() + ")");
+    log(LogLevel::information,
+        concat({"network ", quoted(compiled->name()), " compiled for ", compiled->backend().device_name(),
+                ", ", name_of(compiled->precision()), " (", compiled->reason(), ")"}));
     *program = new mpscnn_program{std::move(compiled)};
 }
 
@@ -166,8 +164,8 @@ mpscnn_status mpscnn_program_output_shapes(mpscnn_program *program, const mpscnn
         for (int i = 0; i < input_count; ++i) shapes.push_back(c_api::shape_of(inputs[i], "input"));
         const auto planned = program->program->plan_for(shapes);
         if (output_count != static_cast<int>(planned->output_shapes.size()))
-            fail(ErrorKind::shape, "the program has " + std::to_string(planned->output_shapes.size()) +
-                                       " outputs, got room for " + std::to_string(output_count));
+            fail(ErrorKind::shape, {"the program has ", planned->output_shapes.size(),
+                                    " outputs, got room for ", output_count});
         for (const Shape &shape : planned->output_shapes) {
             c_api::give_shape(shape, outputs->shape, &outputs->rank);
             ++outputs;
@@ -183,7 +181,7 @@ mpscnn_status mpscnn_program_explain(mpscnn_program *program, const mpscnn_tenso
         require(json, "json");
         c_api::require_array(inputs, input_count, "inputs");
         if (threads < 0 || threads > 1024)
-            fail(ErrorKind::parameter, "threads: expected 0 to 1024, got " + std::to_string(threads));
+            fail(ErrorKind::parameter, {"threads: expected 0 to 1024, got ", threads});
         std::vector<Shape> shapes;
         for (int i = 0; i < input_count; ++i) shapes.push_back(c_api::shape_of(inputs[i], "input"));
         c_api::give(to_text(program->program->plan_for(shapes)->plan->explain(threads)), json);

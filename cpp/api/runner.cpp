@@ -30,15 +30,14 @@ constexpr double max_wait = 1e6; // seconds; what a clock's nanoseconds can coun
 
 int number(int given, int automatic, int most, const char *field) {
     if (given < 0 || given > most)
-        fail(ErrorKind::parameter, std::string(field) + " must be 0 (automatic) to " + std::to_string(most) +
-                                       ", got " + std::to_string(given));
+        fail(ErrorKind::parameter, {field, " must be 0 (automatic) to ", most, ", got ", given});
     return given == 0 ? automatic : given;
 }
 
 engine::RunnerOptions runner_options(const mpscnn_runner_options *given) {
     const auto raw = c_api::read_options(given, "mpscnn_runner_options");
     if (!(raw.max_wait >= 0 && raw.max_wait <= max_wait))
-        fail(ErrorKind::parameter, "max_wait must be 0 to 1e6 seconds, got " + std::to_string(raw.max_wait));
+        fail(ErrorKind::parameter, {"max_wait must be 0 to 1e6 seconds, got ", raw.max_wait});
     const engine::RunnerOptions defaults;
     const std::chrono::duration<double> wait(raw.max_wait);
     return {.inflight = number(raw.inflight, defaults.inflight, max_inflight, "inflight"),

@@ -7,6 +7,7 @@
 #include "api/image.h"
 #include "api/photo_frame.h"
 #include "api/photo_results.h"
+#include "core/text.h"
 #include "vision/label_map.h"
 
 using namespace mpscnn;
@@ -18,21 +19,20 @@ namespace {
 /// The scores' shape, with a batch of 1.
 Shape require_segmenter(const engine::Program &program, const mpscnn_model &model) {
     c_api::require_photo_input(program, model, "segmenting");
-    const std::string what = "network " + quoted(program.name()) + " is no segmenter: ";
+    const std::string what = concat({"network ", quoted(program.name()), " is no segmenter: "});
     if (program.outputs().size() != 1)
-        fail(ErrorKind::unsupported,
-             what + "it has " + std::to_string(program.outputs().size()) + " outputs");
+        fail(ErrorKind::unsupported, {what, "it has ", program.outputs().size(), " outputs"});
     const Shape output = program.outputs()[0].shape.with_batch(1);
     if (output.rank() == 4 && output[3] == 1)
-        fail(ErrorKind::shape, what + "its output " + program.outputs()[0].shape.text() +
-                                   " is one number for each point, not scores of classes; one that ends in "
-                                   "labels gives them to Session.run");
+        fail(ErrorKind::shape, {what, "its output ", program.outputs()[0].shape.text(),
+                                " is one number for each point, not scores of classes; one that ends in "
+                                "labels gives them to Session.run"});
     if (output.rank() != 4 || !output.fixed() || output[3] < 2)
-        fail(ErrorKind::shape, what + "its output is " + program.outputs()[0].shape.text() +
-                                   ", not scores (n, height, width, classes)");
+        fail(ErrorKind::shape, {what, "its output is ", program.outputs()[0].shape.text(),
+                                ", not scores (n, height, width, classes)"});
     if (output[3] > vision::most_label_classes)
-        fail(ErrorKind::unsupported, what + std::to_string(output[3]) + " classes, a label map holds " +
-                                         std::to_string(vision::most_label_classes));
+        fail(ErrorKind::unsupported,
+             {what, output[3], " classes, a label map holds ", vision::most_label_classes});
     c_api::require_labels(program, model, output[3]);
     return output;
 }
@@ -44,14 +44,14 @@ c_api::Read c_api::into_labels(const engine::Program &program, const mpscnn_mode
                                int classes) {
     const Shape output = require_segmenter(program, model), input = program.inputs()[0].shape;
     if (scores && classes != output[3])
-        fail(ErrorKind::shape, "scores: room for " + std::to_string(classes) + " classes, network " +
-                                   quoted(program.name()) + " has " + std::to_string(output[3]));
+        fail(ErrorKind::shape, {"scores: room for ", classes, " classes, network ", quoted(program.name()),
+                                " has ", output[3]});
     return [=, &program, preprocess = *model.preprocess](std::span<const engine::TensorView> outputs) {
         const auto *const result = static_cast<const float *>(outputs[0].data);
         if (std::any_of(result, result + output.elements(), [](float value) { return std::isnan(value); }))
             fail(ErrorKind::parameter,
-                 "network " + quoted(program.name()) +
-                     ": a score is not a number (NaN), so the classes cannot be compared");
+                 {"network ", quoted(program.name()),
+                  ": a score is not a number (NaN), so the classes cannot be compared"});
         const vision::ScoreGrid grid{result, static_cast<int>(output[1]), static_cast<int>(output[2]),
                                      static_cast<int>(output[3])};
         vision::label_photo(grid, photo, preprocess, static_cast<int>(input[1]), static_cast<int>(input[2]),

@@ -15,8 +15,8 @@ template <class Enum> Enum chosen(int value, const char *field) {
     const auto &known = ops::EnumNames<Enum>::values;
     for (const auto &entry : known)
         if (static_cast<int>(entry.second) == value) return entry.second;
-    fail(ErrorKind::parameter, std::string("mpscnn_convolve_options: ") + field + " must be 0 to " +
-                                   std::to_string(known.size() - 1) + ", got " + std::to_string(value));
+    fail(ErrorKind::parameter,
+         {"mpscnn_convolve_options: ", field, " must be 0 to ", known.size() - 1, ", got ", value});
 }
 
 /// A tensor without gaps of float32 or float64.
@@ -24,10 +24,8 @@ engine::TensorView signal_view(const mpscnn_tensor *tensor, const char *what) {
     require(tensor, what);
     const engine::TensorView view = view_of(*tensor, what);
     if (view.type != DType::float32 && view.type != DType::float64)
-        fail(ErrorKind::shape,
-             std::string(what) + ": expected float32 or float64 elements, got " + name_of(view.type));
-    if (!view.is_dense())
-        fail(ErrorKind::parameter, std::string(what) + ": must have no gaps between its elements");
+        fail(ErrorKind::shape, {what, ": expected float32 or float64 elements, got ", name_of(view.type)});
+    if (!view.is_dense()) fail(ErrorKind::parameter, {what, ": must have no gaps between its elements"});
     if (view.shape.elements() > 0) require(view.data, what);
     return view;
 }
@@ -66,8 +64,8 @@ mpscnn_status mpscnn_convolve(const mpscnn_tensor *signal, const mpscnn_tensor *
         const engine::TensorView x = c_api::signal_view(signal, "signal"),
                                  k = c_api::signal_view(kernel, "kernel");
         if (x.type != k.type)
-            fail(ErrorKind::shape, std::string("kernel: expected ") + name_of(x.type) +
-                                       " elements as the signal, got " + name_of(k.type));
+            fail(ErrorKind::shape,
+                 {"kernel: expected ", name_of(x.type), " elements as the signal, got ", name_of(k.type)});
         convolution.check(x.shape, k.shape);
         const Shape shape = convolution.output_shape(x.shape, k.shape);
         c_api::require(result, "result");
@@ -77,9 +75,8 @@ mpscnn_status mpscnn_convolve(const mpscnn_tensor *signal, const mpscnn_tensor *
         }
         const engine::TensorView y = c_api::signal_view(result, "result");
         if (y.type != x.type || !(y.shape == shape))
-            fail(ErrorKind::shape, std::string("result: expected ") + name_of(x.type) +
-                                       " elements of shape " + shape.text() + ", got " + name_of(y.type) +
-                                       " of shape " + y.shape.text());
+            fail(ErrorKind::shape, {"result: expected ", name_of(x.type), " elements of shape ", shape.text(),
+                                    ", got ", name_of(y.type), " of shape ", y.shape.text()});
         if (c_api::overlap(x, y) || c_api::overlap(k, y))
             fail(ErrorKind::parameter, "result: must not overlap the signal or the kernel");
         c_api::backend_for(options.device ? options.device : "cpu")->convolve(convolution, x, k, y);

@@ -23,8 +23,8 @@ DType dtype_of(const mpscnn_tensor &tensor, const char *what) {
         return DType::float64;
     default:
         fail(ErrorKind::parameter,
-             std::string(what) + ": unknown dtype " + std::to_string(tensor.dtype) +
-                 "; known are MPSCNN_FLOAT32, MPSCNN_FLOAT16, MPSCNN_UINT8 and MPSCNN_FLOAT64");
+             {what, ": unknown dtype ", tensor.dtype,
+              "; known are MPSCNN_FLOAT32, MPSCNN_FLOAT16, MPSCNN_UINT8 and MPSCNN_FLOAT64"});
     }
 }
 
@@ -40,8 +40,8 @@ void require_aligned(const engine::TensorView &view, const char *what) {
     const bool aligned_strides = std::all_of(view.strides.begin(), view.strides.begin() + view.shape.rank(),
                                              [&](std::ptrdiff_t stride) { return stride % bytes == 0; });
     if (!aligned_data || !aligned_strides)
-        fail(ErrorKind::parameter, std::string(what) + ": data and strides must be aligned to the " +
-                                       std::to_string(bytes) + " bytes of an element");
+        fail(ErrorKind::parameter,
+             {what, ": data and strides must be aligned to the ", bytes, " bytes of an element"});
 }
 
 engine::WeightType weight_type_of(DType type, const std::string &what) {
@@ -55,15 +55,14 @@ engine::WeightType weight_type_of(DType type, const std::string &what) {
     case DType::float64:
         break;
     }
-    fail(ErrorKind::shape, what + ": expected float32, float16 or uint8 elements, got " + name_of(type));
+    fail(ErrorKind::shape, {what, ": expected float32, float16 or uint8 elements, got ", name_of(type)});
 }
 
 } // namespace
 
 Shape shape_of(const std::int64_t *extents, int rank, const char *what) {
     if (rank < 0 || rank > Shape::max_rank)
-        fail(ErrorKind::shape, std::string(what) + ": the rank must be 0 to " +
-                                   std::to_string(Shape::max_rank) + ", got " + std::to_string(rank));
+        fail(ErrorKind::shape, {what, ": the rank must be 0 to ", Shape::max_rank, ", got ", rank});
     return Shape(std::span(extents, static_cast<std::size_t>(rank)));
 }
 
@@ -79,10 +78,9 @@ void give_shape(const Shape &shape, std::int64_t extents[MPSCNN_MAX_RANK], int *
 engine::TensorView view_of(const mpscnn_tensor &tensor, const char *what) {
     const DType type = dtype_of(tensor, what);
     const Shape shape = shape_of(tensor, what);
-    if (!shape.fixed())
-        fail(ErrorKind::shape, std::string(what) + ": extents must not be negative, got " + shape.text());
+    if (!shape.fixed()) fail(ErrorKind::shape, {what, ": extents must not be negative, got ", shape.text()});
     if (shape.elements() > PTRDIFF_MAX / static_cast<std::int64_t>(size_of(type)))
-        fail(ErrorKind::shape, std::string(what) + ": shape " + shape.text() + " is larger than any memory");
+        fail(ErrorKind::shape, {what, ": shape ", shape.text(), " is larger than any memory"});
     engine::TensorView view = engine::TensorView::dense(tensor.data, type, shape);
     if (!without_strides(tensor)) std::copy_n(tensor.strides, shape.rank(), view.strides.begin());
     require_aligned(view, what);
@@ -91,7 +89,7 @@ engine::TensorView view_of(const mpscnn_tensor &tensor, const char *what) {
 
 engine::WeightTensor weight_of(const mpscnn_tensor &tensor, const std::string &what) {
     const engine::TensorView view = view_of(tensor, what.c_str());
-    if (!view.data) fail(ErrorKind::parameter, what + ": data must not be NULL");
+    if (!view.data) fail(ErrorKind::parameter, {what, ": data must not be NULL"});
     const std::size_t bytes = static_cast<std::size_t>(view.shape.elements()) * size_of(view.type);
     const std::shared_ptr<std::byte[]> copy(new std::byte[bytes]);
     engine::copy_elements(view, engine::TensorView::dense(copy.get(), view.type, view.shape));

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
 #include <utility>
+
+#include "core/text.h"
 
 namespace mpscnn {
 
@@ -33,6 +36,8 @@ public:
     Cancelled() : Error(ErrorKind::state, "the frame was cancelled before it began") {}
 };
 
+/// Throws an Error whose message is these pieces, or this text.
+[[noreturn]] void fail(ErrorKind kind, std::initializer_list<TextPart> message);
 [[noreturn]] inline void fail(ErrorKind kind, const std::string &message) { throw Error(kind, message); }
 
 } // namespace mpscnn

@@ -19,9 +19,8 @@ constexpr std::size_t streamed_bytes = std::size_t{8} << 20;
 
 void check_lengths(std::size_t given, std::size_t room) {
     if (given != room)
-        fail(ErrorKind::shape, "half conversion: " + std::to_string(given) +
-                                   " values do not fit an array of " + std::to_string(room) +
-                                   ", both need the same length");
+        fail(ErrorKind::shape, {"half conversion: ", given, " values do not fit an array of ", room,
+                                ", both need the same length"});
 }
 
 /// The fastest that does not depend on the thread's floating-point settings: the rounding of F16C is part of

@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/text.h"
+
 namespace mpscnn {
 
 Json::Json() noexcept : value_(nullptr) {}
 Json::Json(std::nullptr_t) noexcept : value_(nullptr) {}
 Json::Json(double value) : value_(value) {
-    if (!std::isfinite(value))
-        fail(ErrorKind::parameter, "JSON: a number must be finite, got " + std::to_string(value));
+    if (!std::isfinite(value)) fail(ErrorKind::parameter, {"JSON: a number must be finite, got ", value});
 }
 Json::Json(std::string value) noexcept : value_(std::move(value)) {}
 Json::Json(std::string_view value) : value_(std::string(value)) {}
@@ -35,14 +36,14 @@ const char *Json::type_name() const {
 
 void Json::push_back(Json value) {
     auto *array = std::get_if<Array>(&value_);
-    if (!array) fail(ErrorKind::state, std::string("JSON: cannot append to ") + type_name());
+    if (!array) fail(ErrorKind::state, {"JSON: cannot append to ", type_name()});
     array->push_back(std::move(value));
 }
 
 void Json::set(std::string key, Json value) {
     auto *object = std::get_if<Object>(&value_);
-    if (!object) fail(ErrorKind::state, std::string("JSON: cannot add a member to ") + type_name());
-    if (find(key)) fail(ErrorKind::parameter, "JSON: the object already has the key " + quoted(key));
+    if (!object) fail(ErrorKind::state, {"JSON: cannot add a member to ", type_name()});
+    if (find(key)) fail(ErrorKind::parameter, {"JSON: the object already has the key ", quoted(key)});
     object->emplace_back(std::move(key), std::move(value));
 }
 
@@ -59,7 +60,7 @@ const Json &Json::at(std::string_view key) const { return JsonView(*this).at(key
 bool operator==(const Json &a, const Json &b) { return a.value_ == b.value_; }
 
 void JsonView::refuse(const std::string &message) const {
-    fail(kind_, (path_.empty() ? "JSON" : path_) + ": " + message);
+    fail(kind_, {(path_.empty() ? "JSON" : path_), ": ", message});
 }
 
 const Json::Array &JsonView::array() const {
@@ -112,9 +113,8 @@ JsonView JsonView::at(std::string_view key) const {
 JsonView JsonView::at(std::size_t index) const {
     const Json::Array &elements = array();
     if (index >= elements.size())
-        refuse("expected at least " + std::to_string(index + 1) + " elements, got " +
-               std::to_string(elements.size()));
-    return JsonView(elements[index], path_ + "[" + std::to_string(index) + "]", kind_);
+        refuse(concat({"expected at least ", index + 1, " elements, got ", elements.size()}));
+    return JsonView(elements[index], concat({path_, "[", index, "]"}), kind_);
 }
 
 void JsonView::allow_only(std::span<const std::string_view> known) const {
@@ -134,8 +134,7 @@ std::int64_t JsonView::get_integer(std::int64_t lowest, std::int64_t highest) co
     const auto *value = value_->get_if<std::int64_t>();
     if (!value) refuse(std::string("expected an integer, got ") + value_->type_name());
     if (*value < lowest || *value > highest)
-        refuse("expected an integer from " + std::to_string(lowest) + " to " + std::to_string(highest) +
-               ", got " + std::to_string(*value));
+        refuse(concat({"expected an integer from ", lowest, " to ", highest, ", got ", *value}));
     return *value;
 }
 
@@ -144,7 +143,8 @@ double JsonView::get_number(double largest) const {
     const auto *value = value_->get_if<double>();
     if (!value) refuse(std::string("expected a number, got ") + value_->type_name());
     if (*value > largest || *value < -largest)
-        refuse("expected a number of at most " + to_text(largest) + " in magnitude, got " + to_text(*value));
+        refuse(concat(
+            {"expected a number of at most ", to_text(largest), " in magnitude, got ", to_text(*value)}));
     return *value;
 }
 

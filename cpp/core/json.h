@@ -71,7 +71,7 @@ public:
 private:
     template <std::integral T> static std::int64_t checked_integer(T value) {
         if (!std::in_range<std::int64_t>(value))
-            fail(ErrorKind::parameter, "JSON: " + std::to_string(value) + " does not fit a 64-bit integer");
+            fail(ErrorKind::parameter, {"JSON: ", value, " does not fit a 64-bit integer"});
         return static_cast<std::int64_t>(value);
     }
 
@@ -147,7 +147,7 @@ std::string to_text(const Json &value);
 std::string escaped(std::string_view text);
 /// The same in quotes. An object, not a function: so lookup by argument type cannot prefer std::quoted.
 inline constexpr struct Quoted {
-    std::string operator()(std::string_view text) const { return "'" + escaped(text) + "'"; }
+    std::string operator()(std::string_view text) const { return concat({"'", escaped(text), "'"}); }
 } quoted;
 
 template <class T> T JsonView::get() const {

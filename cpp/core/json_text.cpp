@@ -10,6 +10,7 @@
 #endif
 
 #include "core/json.h"
+#include "core/text.h"
 
 namespace mpscnn {
 namespace {
@@ -108,14 +109,15 @@ public:
 
 private:
     [[noreturn]] void refuse(std::size_t offset, const std::string &message) const {
-        fail(kind_, "JSON, byte " + std::to_string(offset) + ": " + message);
+        fail(kind_, {"JSON, byte ", offset, ": ", message});
     }
 
     [[noreturn]] void unexpected(const std::string &expected) const {
         const std::size_t length =
             position_ < text_.size() ? std::max<std::size_t>(1, utf8_length(text_, position_)) : 0;
-        refuse(position_, "expected " + expected + ", got " +
-                              (length ? quoted(text_.substr(position_, length)) : "the end of the text"));
+        refuse(position_,
+               concat({"expected ", expected, ", got ",
+                       (length ? quoted(text_.substr(position_, length)) : "the end of the text")}));
     }
 
     /// The next byte, or 0 at the end: no valid text has a 0 where this is asked.
@@ -134,7 +136,7 @@ private:
     Json value(int depth) {
         skip_space();
         if (++values_ > limits_.max_values)
-            refuse(position_, "more than " + std::to_string(limits_.max_values) + " values");
+            refuse(position_, concat({"more than ", limits_.max_values, " values"}));
         switch (peek()) {
         case '{':
             return object(depth + 1);
@@ -161,8 +163,8 @@ private:
 
     void check_depth(int depth) const {
         if (depth > limits_.max_depth)
-            refuse(position_, "more than " + std::to_string(limits_.max_depth) +
-                                  " arrays and objects inside each other");
+            refuse(position_,
+                   concat({"more than ", limits_.max_depth, " arrays and objects inside each other"}));
     }
 
     Json array(int depth) {
@@ -213,7 +215,7 @@ private:
         std::sort(keys.begin(), keys.end());
         const auto repeated = std::adjacent_find(keys.begin(), keys.end());
         if (repeated != keys.end())
-            refuse(start, "the object that begins here has the key " + quoted(*repeated) + " twice");
+            refuse(start, concat({"the object that begins here has the key ", quoted(*repeated), " twice"}));
     }
 
     std::string string() {
@@ -223,13 +225,14 @@ private:
             if (position_ == text_.size()) unexpected("'\"' at the end of a string");
             const auto byte = static_cast<unsigned char>(text_[position_]);
             if (byte < 0x20)
-                refuse(position_, "the control character 0x" + hex(byte) + " must be escaped in a string");
+                refuse(position_,
+                       concat({"the control character 0x", hex(byte), " must be escaped in a string"}));
             if (take('\\')) {
                 append_escape(result);
                 continue;
             }
             const std::size_t length = utf8_length(text_, position_);
-            if (length == 0) refuse(position_, "the byte 0x" + hex(byte) + " is not valid UTF-8");
+            if (length == 0) refuse(position_, concat({"the byte 0x", hex(byte), " is not valid UTF-8"}));
             result.append(text_, position_, length);
             position_ += length;
         }
@@ -292,7 +295,7 @@ private:
             std::from_chars(digits.data(), digits.data() + digits.size(), integer).ec == std::errc())
             return integer;
         const double number = to_double(digits);
-        if (!std::isfinite(number)) refuse(start, "the number " + quoted(digits) + " is too large");
+        if (!std::isfinite(number)) refuse(start, concat({"the number ", quoted(digits), " is too large"}));
         return number;
     }
 
@@ -306,11 +309,10 @@ private:
 Json parse_json(std::string_view text, const JsonLimits &limits, ErrorKind kind) {
     constexpr int deepest = 256;
     if (limits.max_depth < 0 || limits.max_depth > deepest)
-        fail(ErrorKind::parameter, "JSON: max_depth must be 0 to " + std::to_string(deepest) + ", got " +
-                                       std::to_string(limits.max_depth));
+        fail(ErrorKind::parameter, {"JSON: max_depth must be 0 to ", deepest, ", got ", limits.max_depth});
     if (text.size() > limits.max_bytes)
-        fail(kind, "JSON: the text has " + std::to_string(text.size()) + " bytes, more than the " +
-                       std::to_string(limits.max_bytes) + " allowed");
+        fail(kind,
+             {"JSON: the text has ", text.size(), " bytes, more than the ", limits.max_bytes, " allowed"});
     return JsonParser(text, limits, kind).document();
 }
 
@@ -343,7 +345,7 @@ private:
         for (std::size_t at = 0, length = 0; at < string.size(); at += length) {
             length = utf8_length(string, at);
             if (length == 0)
-                fail(ErrorKind::parameter, "JSON: the string " + quoted(string) + " is not UTF-8");
+                fail(ErrorKind::parameter, {"JSON: the string ", quoted(string), " is not UTF-8"});
             const std::size_t index = special.find(string[at]);
             const auto byte = static_cast<unsigned char>(string[at]);
             if (index != special.npos)
@@ -380,9 +382,8 @@ private:
 
     static void check_depth(int depth) {
         if (depth > JsonLimits{}.max_depth)
-            fail(ErrorKind::parameter, "JSON: cannot write more than " +
-                                           std::to_string(JsonLimits{}.max_depth) +
-                                           " arrays and objects inside each other");
+            fail(ErrorKind::parameter, {"JSON: cannot write more than ", JsonLimits{}.max_depth,
+                                        " arrays and objects inside each other"});
     }
 };
 

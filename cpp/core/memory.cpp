@@ -39,8 +39,8 @@ const char *OutOfMemory::what() const noexcept { return message_; }
 
 void set_allocator(const Allocator &allocator) {
     if (const std::int64_t in_use = blocks.load(); in_use != 0)
-        fail(ErrorKind::state, "the allocator cannot be changed while " + std::to_string(in_use) +
-                                   " blocks of memory are in use: release all programs and sessions first");
+        fail(ErrorKind::state, {"the allocator cannot be changed while ", in_use,
+                                " blocks of memory are in use: release all programs and sessions first"});
     current = allocator.allocate ? allocator : default_allocator;
 }
 
@@ -50,8 +50,8 @@ void *allocate_memory(std::size_t bytes) {
     if (!memory) throw OutOfMemory(bytes);
     if (reinterpret_cast<std::uintptr_t>(memory) % memory_alignment != 0) {
         current.release(memory, bytes, current.context);
-        fail(ErrorKind::parameter, "the allocator returned memory that is not aligned to " +
-                                       std::to_string(memory_alignment) + " bytes");
+        fail(ErrorKind::parameter,
+             {"the allocator returned memory that is not aligned to ", memory_alignment, " bytes"});
     }
     blocks.fetch_add(1);
     return memory;

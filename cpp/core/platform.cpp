@@ -23,6 +23,7 @@
 #include <sys/sysctl.h>
 #endif
 
+#include "core/text.h"
 #include "core/text_file.h"
 
 namespace mpscnn::platform {
@@ -48,7 +49,9 @@ double positive_number(std::string_view digits) {
 }
 
 /// Whether `list`, "cpu,cpuacct", contains the controller cpu.
-bool names_cpu(const std::string &list) { return ("," + list + ",").find(",cpu,") != std::string::npos; }
+bool names_cpu(const std::string &list) {
+    return concat({",", list, ","}).find(",cpu,") != std::string::npos;
+}
 
 /// Limit of one group's directory, 0 without one.
 double quota_of_group(const std::string &directory) {
@@ -90,7 +93,7 @@ int cores_of(const std::vector<int> &processors) {
     for (int processor : processors) {
         const std::string name = std::to_string(processor);
         const std::string siblings =
-            file_text("/sys/devices/system/cpu/cpu" + name + "/topology/thread_siblings_list");
+            file_text(concat({"/sys/devices/system/cpu/cpu", name, "/topology/thread_siblings_list"}));
         cores.insert(siblings.empty() ? "processor " + name : siblings);
     }
     return static_cast<int>(cores.size());
@@ -185,7 +188,7 @@ CacheSizes cache_sizes() {
     }
 #elif defined(__linux__)
     for (int index = 0; index < 8; ++index) {
-        const std::string folder = "/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(index) + "/";
+        const std::string folder = concat({"/sys/devices/system/cpu/cpu0/cache/index", index, "/"});
         const std::string level = file_text(folder + "level");
         if (level.empty()) break;
         const std::size_t bytes = size_in_bytes(file_text(folder + "size"));

@@ -9,8 +9,7 @@ namespace mpscnn {
 
 Shape::Shape(std::span<const std::int64_t> extents) {
     if (extents.size() > max_rank)
-        fail(ErrorKind::shape, "a tensor has at most " + std::to_string(max_rank) + " axes, got " +
-                                   std::to_string(extents.size()));
+        fail(ErrorKind::shape, {"a tensor has at most ", max_rank, " axes, got ", extents.size()});
     rank_ = static_cast<int>(extents.size());
     std::copy(extents.begin(), extents.end(), extents_.begin());
 }
@@ -22,9 +21,9 @@ bool Shape::fixed() const {
 std::int64_t Shape::elements() const {
     std::int64_t product = 1;
     for (std::int64_t extent : *this) {
-        if (extent < 0) fail(ErrorKind::shape, "shape " + text() + " has a free extent");
+        if (extent < 0) fail(ErrorKind::shape, {"shape ", text(), " has a free extent"});
         if (extent > 0 && product > std::numeric_limits<std::int64_t>::max() / extent)
-            fail(ErrorKind::shape, "shape " + text() + " has too many elements");
+            fail(ErrorKind::shape, {"shape ", text(), " has too many elements"});
         product *= extent;
     }
     return product;

@@ -57,10 +57,9 @@ FusionSetting fusion_setting() {
     for (std::size_t begin = 0; begin <= text.size();) {
         const std::size_t end = std::min(text.find(',', begin), text.size());
         if (!read_part(text.substr(begin, end - begin), *setting.forced))
-            fail(ErrorKind::parameter, "MPSCNN_FUSION: expected \"auto\", \"none\" or sizes like "
-                                       "\"rows=4,channels=64,stages=3\" with 2 to " +
-                                           std::to_string(ChainTask::most_stages) + " stages, got " +
-                                           quoted(std::string(text)));
+            fail(ErrorKind::parameter, {"MPSCNN_FUSION: expected \"auto\", \"none\" or sizes like "
+                                        "\"rows=4,channels=64,stages=3\" with 2 to ",
+                                        ChainTask::most_stages, " stages, got ", quoted(std::string(text))});
         begin = end + 1;
     }
     return setting;

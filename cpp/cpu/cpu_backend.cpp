@@ -1,6 +1,7 @@
 #include "cpu/cpu_backend.h"
 
 #include "core/platform.h"
+#include "core/text.h"
 #include "cpu/batch_executor.h"
 #include "cpu/convolve_signals.h"
 #include "cpu/cpu_plan.h"
@@ -34,7 +35,7 @@ public:
 
     std::string name() const override { return "cpu"; }
     std::string device_name() const override {
-        return platform::processor_name() + " (" + kernels_.name + ")";
+        return concat({platform::processor_name(), " (", kernels_.name, ")"});
     }
     std::string why_no_bfloat16() const override {
         return kernels_.multiplies_bfloat16() ? "" : kernels_.why_no_bfloat16;

@@ -13,28 +13,25 @@ std::atomic<std::uint64_t> plans_made{0};
 
 void require_admitted(const engine::Graph &graph, const std::vector<Shape> &shapes) {
     if (shapes.size() != graph.inputs().size())
-        fail(ErrorKind::shape, "network " + quoted(graph.name()) + " takes " +
-                                   std::to_string(graph.inputs().size()) + " inputs, got shapes for " +
-                                   std::to_string(shapes.size()));
+        fail(ErrorKind::shape, {"network ", quoted(graph.name()), " takes ", graph.inputs().size(),
+                                " inputs, got shapes for ", shapes.size()});
     for (std::size_t i = 0; i < shapes.size(); ++i)
         if (!graph.inputs()[i].shape.admits(shapes[i]))
-            fail(ErrorKind::shape, "input " + quoted(graph.inputs()[i].name) + ": expected " +
-                                       graph.inputs()[i].shape.text() + ", got " + shapes[i].text());
+            fail(ErrorKind::shape, {"input ", quoted(graph.inputs()[i].name), ": expected ",
+                                    graph.inputs()[i].shape.text(), ", got ", shapes[i].text()});
 }
 
 void require_shapes(const char *role, const std::vector<Shape> &expected,
                     std::span<const engine::TensorView> given) {
     if (given.size() != expected.size())
-        fail(ErrorKind::shape, "the plan has " + std::to_string(expected.size()) + " " + role + "s, got " +
-                                   std::to_string(given.size()));
+        fail(ErrorKind::shape, {"the plan has ", expected.size(), " ", role, "s, got ", given.size()});
     for (std::size_t i = 0; i < given.size(); ++i) {
         if (!(given[i].shape == expected[i]))
-            fail(ErrorKind::shape, std::string(role) + " " + std::to_string(i) + ": the plan is for shape " +
-                                       expected[i].text() + ", got " + given[i].shape.text());
+            fail(ErrorKind::shape, {role, " ", i, ": the plan is for shape ", expected[i].text(), ", got ",
+                                    given[i].shape.text()});
         if (given[i].type != DType::float32 && given[i].type != DType::float16)
-            fail(ErrorKind::shape, std::string(role) + " " + std::to_string(i) +
-                                       ": expected float32 or float16 elements, got " +
-                                       name_of(given[i].type));
+            fail(ErrorKind::shape,
+                 {role, " ", i, ": expected float32 or float16 elements, got ", name_of(given[i].type)});
     }
 }
 

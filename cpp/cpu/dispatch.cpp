@@ -137,11 +137,11 @@ const KernelTable &kernels(const char *name) {
     if (wanted == "baseline") return *available.back();
     for (std::string_view known : known_names)
         if (wanted == known)
-            fail(ErrorKind::unsupported, "this processor lacks the instruction set '" + std::string(wanted) +
-                                             "', or this build its kernels; there are " + list_of(available));
-    fail(ErrorKind::parameter, "unknown instruction set '" + std::string(wanted) +
-                                   "': expected baseline, avx2, avx512 or neon (this processor has " +
-                                   list_of(available) + ")");
+            fail(ErrorKind::unsupported, {"this processor lacks the instruction set '", wanted,
+                                          "', or this build its kernels; there are ", list_of(available)});
+    fail(ErrorKind::parameter,
+         {"unknown instruction set '", wanted,
+          "': expected baseline, avx2, avx512 or neon (this processor has ", list_of(available), ")"});
 }
 
 const KernelTable &kernels() {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/text.h"
 #include "cpu/cpu_plan.h"
 #include "cpu/operation.h"
 #include "cpu/step_prediction.h"
@@ -19,8 +20,8 @@ std::string way_text(const ChainWay &way) {
     std::string text =
         way.cut.band_rows > 0 ? "in bands of " + std::to_string(way.cut.band_rows) + " rows" : "";
     if (way.cut.panel_channels > 0)
-        text += (text.empty() ? "in panels of " : " and panels of ") +
-                std::to_string(way.cut.panel_channels) + " channels";
+        text += concat(
+            {(text.empty() ? "in panels of " : " and panels of "), way.cut.panel_channels, " channels"});
     return text.empty() ? "all rows at once" : text;
 }
 
@@ -33,7 +34,7 @@ Json time_json(std::optional<double> microseconds) {
 
 std::string number_text(double number) {
     const auto tenths = static_cast<std::int64_t>(std::round(number * 10));
-    return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10);
+    return concat({tenths / 10, ".", tenths % 10});
 }
 
 Json layers_of(const LoweredNetwork &network, const ChainWay &way) {
@@ -60,11 +61,11 @@ std::string chain_reason(const Step &step, const ChainChoice &choice, const Mach
                  sizeof(float);
     }
     const bool near = bytes <= static_cast<double>(machine.near_bytes);
-    return "alone its layers would take " + number_text(choice.others[0].microseconds) +
-           " us and hand each other " + number_text(bytes / 1e6) + " MB, which " +
-           (near ? "fit" : "do not fit") + " the " +
-           number_text(static_cast<double>(machine.near_bytes) / 1e6) +
-           " MB counted on of a core's own cache";
+    return concat({"alone its layers would take ", number_text(choice.others[0].microseconds),
+                   " us and hand each other ", number_text(bytes / 1e6), " MB, which ",
+                   (near ? "fit" : "do not fit"), " the ",
+                   number_text(static_cast<double>(machine.near_bytes) / 1e6),
+                   " MB counted on of a core's own cache"});
 }
 
 /// Of a convolution alone, whose other ways come in pairs: as a chain with a neighbour, and both alone.
@@ -73,8 +74,9 @@ std::string alone_reason(const LoweredNetwork &network, const ChainChoice &choic
     const ChainWay &chain = choice.others[0], &alone = choice.others[1];
     const std::size_t other =
         chain.operations[0] == choice.way.operations[0] ? chain.operations[1] : chain.operations[0];
-    return "as a chain with " + quoted(network.operations[other].layers[0]) + ", " + way_text(chain) + ", " +
-           number_text(chain.microseconds) + " us; both alone " + number_text(alone.microseconds) + " us";
+    return concat({"as a chain with ", quoted(network.operations[other].layers[0]), ", ", way_text(chain),
+                   ", ", number_text(chain.microseconds), " us; both alone ", number_text(alone.microseconds),
+                   " us"});
 }
 
 const char *reason_without_chains(const Step &step) {

@@ -30,10 +30,9 @@ std::optional<NotFinite> find_not_finite(const ConstView &tensor) {
 }
 
 void refuse_not_finite(const std::string &where, const NotFinite &found) {
-    fail(ErrorKind::parameter, where + (std::isnan(found.value) ? ": NaN" : ": infinity") + " at image " +
-                                   std::to_string(found.image) + ", row " + std::to_string(found.row) +
-                                   ", column " + std::to_string(found.column) + ", channel " +
-                                   std::to_string(found.channel));
+    fail(ErrorKind::parameter,
+         {where, (std::isnan(found.value) ? ": NaN" : ": infinity"), " at image ", found.image, ", row ",
+          found.row, ", column ", found.column, ", channel ", found.channel});
 }
 
 } // namespace mpscnn::cpu

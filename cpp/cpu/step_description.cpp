@@ -3,6 +3,7 @@
 #include <concepts>
 
 #include "core/alternatives.h"
+#include "core/text.h"
 #include "cpu/bound_task.h"
 
 namespace mpscnn::cpu {
@@ -16,7 +17,7 @@ std::string text_of(const WindowAxis &vertical, const WindowAxis &horizontal) {
     const auto pair = [](std::int64_t a, std::int64_t b) {
         return a == b ? std::to_string(a) : std::to_string(a) + "x" + std::to_string(b);
     };
-    std::string text = std::to_string(vertical.kernel) + "x" + std::to_string(horizontal.kernel);
+    std::string text = concat({vertical.kernel, "x", horizontal.kernel});
     if (vertical.stride != 1 || horizontal.stride != 1)
         text += "/" + pair(vertical.stride, horizontal.stride);
     if (vertical.dilation != 1 || horizontal.dilation != 1)
@@ -44,7 +45,7 @@ template <class TaskType> std::string kernel_of(const TaskType &task, const std:
     if constexpr (HasWindow<TaskType>) {
         const bool shows_window = kind != "dense" && kind != "pointwise";
         const bool has_stride = task.vertical.stride != 1 || task.horizontal.stride != 1;
-        if (shows_window || has_stride) return kind + " " + text_of(task.vertical, task.horizontal);
+        if (shows_window || has_stride) return concat({kind, " ", text_of(task.vertical, task.horizontal)});
     }
     return kind;
 }
@@ -54,15 +55,15 @@ std::string kernel_of(const ChainTask &task, const std::string &) {
     std::string text, cut;
     for (std::int64_t stage = 0; stage < task.count; ++stage)
         text += (stage > 0 ? " + " : "") + kernel_of(task.stages[stage], kind_of(task.stages[stage]));
-    if (task.band_rows > 0) cut = "bands of " + std::to_string(task.band_rows);
+    if (task.band_rows > 0) cut = concat({"bands of ", task.band_rows});
     if (task.panel_channels > 0)
-        cut += (cut.empty() ? "panels of " : ", panels of ") + std::to_string(task.panel_channels);
+        cut += concat({(cut.empty() ? "panels of " : ", panels of "), task.panel_channels});
     return cut.empty() ? text : text + " (" + cut + ")";
 }
 
 std::string kernel_of(const PooledConvolutionTask &task, const std::string &) {
-    return kernel_of(task.convolution, kind_of(task.convolution)) + " + " +
-           kernel_of(task.pooling, kind_of(task.pooling));
+    return concat({kernel_of(task.convolution, kind_of(task.convolution)), " + ",
+                   kernel_of(task.pooling, kind_of(task.pooling))});
 }
 
 std::int64_t bytes_of(const Region &region, const CpuPlan &plan) {
@@ -90,7 +91,7 @@ StepDescription describe(const Step &step, const CpuPlan &plan, std::span<const 
             description.kind = kind_of(bound.task);
             description.kernel = kernel_of(bound.task, description.kind);
             const char *variant = kernel.variant ? kernel.variant(bound.task, threads) : nullptr;
-            if (variant) description.kernel += std::string(" (") + variant + ")";
+            if (variant) description.kernel += concat({" (", variant, ")"});
             if (step.layers.empty()) description.kernel += " of an output";
         },
         step.task);

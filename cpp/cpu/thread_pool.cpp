@@ -105,8 +105,8 @@ ThreadPool::Team::Team(int workers) : parts_(static_cast<std::size_t>(workers) +
     } catch (const std::system_error &error) {
         const std::size_t started = workers_.size();
         stop_and_join();
-        fail(ErrorKind::state, "thread pool: the system started only " + std::to_string(started) + " of " +
-                                   std::to_string(workers) + " threads: " + error.what());
+        fail(ErrorKind::state,
+             {"thread pool: the system started only ", started, " of ", workers, " threads: ", error.what()});
     }
 }
 
@@ -225,8 +225,7 @@ void ThreadPool::Team::run(std::int64_t items, std::int64_t chunk, int threads, 
 
 ThreadPool::ThreadPool(int threads) : threads_(threads), active_(threads) {
     if (threads < 1 || threads > max_threads)
-        fail(ErrorKind::parameter,
-             "threads: expected 1 to " + std::to_string(max_threads) + ", got " + std::to_string(threads));
+        fail(ErrorKind::parameter, {"threads: expected 1 to ", max_threads, ", got ", threads});
     platform::fork_generation(); // installs the fork handler
 }
 

@@ -1,6 +1,7 @@
 #include <array>
 #include <cstdlib>
 
+#include "core/text.h"
 #include "cpu/cpu_backend.h"
 #include "engine/backend.h"
 #include "engine/custom_kernel.h"
@@ -67,13 +68,14 @@ Precision precision_for(const std::string &device, const std::string &wanted) {
             if (device == entry.device) return entry.precision;
     for (Precision precision : all_precisions)
         if (wanted == name_of(precision)) return precision;
-    fail(ErrorKind::parameter, "precision must be auto, float32, float16 or bfloat16, got " + quoted(wanted));
+    fail(ErrorKind::parameter,
+         {"precision must be auto, float32, float16 or bfloat16, got ", quoted(wanted)});
 }
 
 BackendChoice choice_of(std::shared_ptr<const Backend> backend, const std::string &precision,
                         std::string reason) {
     const Precision chosen = precision_for(backend->name(), precision);
-    if (precision == "auto") reason += std::string("; ") + name_of(chosen) + " lowers no accuracy";
+    if (precision == "auto") reason += concat({"; ", name_of(chosen), " lowers no accuracy"});
     return {std::move(backend), chosen, std::move(reason)};
 }
 
@@ -82,7 +84,7 @@ std::shared_ptr<const Backend> make_backend(const DeviceName &device) {
     try {
         return make_metal_backend(device.wanted);
     } catch (const Error &error) {
-        fail(error.kind(), std::string(error.what()) + ". Use device='cpu' or device='auto'.");
+        fail(error.kind(), {error.what(), ". Use device='cpu' or device='auto'."});
     }
 }
 
@@ -112,17 +114,17 @@ Json Plan::explain(int) const {
 
 void Backend::convolve(const ops::SignalConvolution &, const TensorView &, const TensorView &,
                        const TensorView &) const {
-    fail(ErrorKind::unsupported, "signal_convolution: not done by " + quoted(name()) + "; use the CPU");
+    fail(ErrorKind::unsupported, {"signal_convolution: not done by ", quoted(name()), "; use the CPU"});
 }
 
 std::shared_ptr<const CustomKernel> Backend::compile(const CustomKernelSource &) const {
-    fail(ErrorKind::unsupported, "custom kernels run on Metal only, not on " + quoted(name()));
+    fail(ErrorKind::unsupported, {"custom kernels run on Metal only, not on ", quoted(name())});
 }
 
 std::unique_ptr<NativeRun> Backend::native_run(void *, std::span<const Port>) const {
-    fail(ErrorKind::unsupported, "a network on " + quoted(name()) +
-                                     " has no images and command buffers of the caller's; compile it for "
-                                     "the caller's Metal device");
+    fail(ErrorKind::unsupported, {"a network on ", quoted(name()),
+                                  " has no images and command buffers of the caller's; compile it for "
+                                  "the caller's Metal device"});
 }
 
 bool uses_processor(const Backend &backend) { return backend.name() == "cpu"; }
@@ -162,9 +164,9 @@ BackendChoice choose_backend(const std::string &asked, const std::string &precis
     const DeviceName name(device);
     if ((device != "cpu" && name.backend != "metal") || device.ends_with(':'))
         fail(ErrorKind::parameter,
-             "device must be auto, cpu, metal, or metal: with a device's name or registry id "
-             "behind it, got " +
-                 quoted(device));
+             {"device must be auto, cpu, metal, or metal: with a device's name or registry id "
+              "behind it, got ",
+              quoted(device)});
     precision_for(name.backend, precision); // a wrong one is an error before any device is looked for
     return choice_of(make_backend(name), precision, device == asked ? "as asked" : "as MPSCNN_DEVICE says");
 }

@@ -40,9 +40,8 @@ std::vector<float> BatchMoments::statistics(std::int64_t generation) const {
 
 std::shared_ptr<BatchNormalizationState> BatchNormalizationState::create(std::int64_t feature_channels) {
     if (feature_channels < 1 || feature_channels > ops::largest_size)
-        fail(ErrorKind::parameter, "batch normalization state: feature_channels must be 1 to " +
-                                       std::to_string(ops::largest_size) + ", got " +
-                                       std::to_string(feature_channels));
+        fail(ErrorKind::parameter, {"batch normalization state: feature_channels must be 1 to ",
+                                    ops::largest_size, ", got ", feature_channels});
     return std::shared_ptr<BatchNormalizationState>(new BatchNormalizationState(feature_channels));
 }
 
@@ -65,13 +64,13 @@ void BatchNormalizationState::require_usable(const CommandBuffer &commands, cons
                                              std::int64_t channels, bool reads) const {
     const std::string state = kernel + ": the batch normalization state ";
     if (channels != feature_channels())
-        fail(ErrorKind::shape, state + "has " + std::to_string(feature_channels()) +
-                                   " feature channels, the kernel " + std::to_string(channels));
+        fail(ErrorKind::shape,
+             {state, "has ", feature_channels(), " feature channels, the kernel ", channels});
     const auto own = queue_.lock();
     if (own && own != commands.queue().lock())
-        fail(ErrorKind::state, state + "belongs to another command queue");
+        fail(ErrorKind::state, {state, "belongs to another command queue"});
     if (reads && !encoded_)
-        fail(ErrorKind::state, state + "has no statistics; encode BatchNormalizationStatistics first");
+        fail(ErrorKind::state, {state, "has no statistics; encode BatchNormalizationStatistics first"});
 }
 
 void BatchNormalizationState::written_by(const CommandBuffer &commands) {

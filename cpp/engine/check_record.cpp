@@ -6,6 +6,7 @@
 #include <exception>
 #include <filesystem>
 
+#include "core/text.h"
 #include "core/text_file.h"
 
 namespace mpscnn::engine {
@@ -35,7 +36,9 @@ fs::path cache_directory() {
 }
 
 /// All on which a record depends; it is the file's content.
-std::string record_of(const std::string &identity) { return "mpscnn " MPSCNN_VERSION "\n" + identity + "\n"; }
+std::string record_of(const std::string &identity) {
+    return concat({"mpscnn " MPSCNN_VERSION "\n", identity, "\n"});
+}
 
 /// FNV-1a: tells records apart whose identities make no good file names.
 std::uint64_t hash_of(const std::string &text) {

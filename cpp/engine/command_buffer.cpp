@@ -12,8 +12,8 @@ const char *name_of(CommandStatus status) {
 
 void CommandBuffer::require_recording() const {
     if (status() >= CommandStatus::committed)
-        fail(ErrorKind::state, std::string("the command buffer has been committed already (its status is ") +
-                                   name_of(status()) + "); take another one from the queue");
+        fail(ErrorKind::state, {"the command buffer has been committed already (its status is ",
+                                name_of(status()), "); take another one from the queue"});
 }
 
 void CommandBuffer::require_images(const std::string &encoder, std::span<const ImagePointer> sources,
@@ -27,10 +27,10 @@ void CommandBuffer::require_images(const std::string &encoder, std::span<const I
         const auto before = destinations.begin() + static_cast<std::ptrdiff_t>(i);
         if (std::find(sources.begin(), sources.end(), destination) != sources.end())
             fail(ErrorKind::parameter,
-                 encoder + ": " + destination->text() + " is source and destination; they must not overlap");
+                 {encoder, ": ", destination->text(), " is source and destination; they must not overlap"});
         if (std::find(destinations.begin(), before, destination) != before)
             fail(ErrorKind::parameter,
-                 encoder + ": " + destination->text() + " is given for two results; they must not overlap");
+                 {encoder, ": ", destination->text(), " is given for two results; they must not overlap"});
     }
 }
 

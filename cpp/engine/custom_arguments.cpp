@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "core/text.h"
 #include "ops/refusals.h"
 
 namespace mpscnn::engine {
@@ -13,16 +14,14 @@ using Kind = CustomParameter::Kind;
 
 [[noreturn]] void refuse(const CustomKernel &kernel, const std::string &what,
                          ErrorKind kind = ErrorKind::parameter) {
-    fail(kind, "kernel " + quoted(kernel.function()) + ": " + what);
+    fail(kind, {"kernel ", quoted(kernel.function()), ": ", what});
 }
 
 Kind kind_of(const CustomArgument &argument) { return argument.image ? Kind::image : Kind::buffer; }
 
 const char *name_of(Kind kind) { return kind == Kind::image ? "image" : "array"; }
 
-std::string text_of(const GridSize &size) {
-    return std::to_string(size[0]) + " x " + std::to_string(size[1]) + " x " + std::to_string(size[2]);
-}
+std::string text_of(const GridSize &size) { return concat({size[0], " x ", size[1], " x ", size[2]}); }
 
 std::string parameter_names(const CustomKernel &kernel) {
     std::string names;
@@ -36,7 +35,7 @@ std::size_t index_named(const CustomKernel &kernel, const std::string &name) {
     const auto found = std::find_if(parameters.begin(), parameters.end(),
                                     [&](const CustomParameter &one) { return one.name == name; });
     if (found == parameters.end())
-        refuse(kernel, "no parameter " + quoted(name) + "; it has " + parameter_names(kernel));
+        refuse(kernel, concat({"no parameter ", quoted(name), "; it has ", parameter_names(kernel)}));
     return static_cast<std::size_t>(found - parameters.begin());
 }
 
@@ -45,37 +44,38 @@ std::size_t next_free(const CustomKernel &kernel, Kind kind,
     const auto &parameters = kernel.parameters();
     for (std::size_t i = 0; i < bound.size(); ++i)
         if (!bound[i] && parameters[i].kind == kind) return i;
-    refuse(kernel,
-           "too many " + std::string(name_of(kind)) + "s; its parameters are " + parameter_names(kernel));
+    refuse(kernel, concat({"too many ", name_of(kind), "s; its parameters are ", parameter_names(kernel)}));
 }
 
 void require_image(const CustomKernel &kernel, const CustomParameter &parameter, const Image &image) {
     const ImageDescriptor &size = image.descriptor();
     const std::int64_t slices = size.slices() * size.number_of_images;
     if (parameter.is_array != (slices > 1))
-        refuse(kernel,
-               parameter.text() + " is declared as " +
-                   (parameter.is_array ? "texture2d_array" : "texture2d") + ", but " + image.text() +
-                   (slices > 1 ? " is a texture2d_array: it has more than one slice of four feature channels"
-                               : " is a texture2d: one image of at most four feature channels"),
-               ErrorKind::shape);
+        refuse(
+            kernel,
+            concat({parameter.text(), " is declared as ",
+                    (parameter.is_array ? "texture2d_array" : "texture2d"), ", but ", image.text(),
+                    (slices > 1 ? " is a texture2d_array: it has more than one slice of four feature channels"
+                                : " is a texture2d: one image of at most four feature channels")}),
+            ErrorKind::shape);
     using ops::metal_limits::extent;
     if (size.width > extent || size.height > extent || slices > ops::metal_limits::slices)
         refuse(kernel,
-               parameter.text() + ": a texture has at most " +
-                   text_of({extent, extent, ops::metal_limits::slices}) + " pixels and slices, got " +
-                   image.text(),
+               concat({parameter.text(), ": a texture has at most ",
+                       text_of({extent, extent, ops::metal_limits::slices}), " pixels and slices, got ",
+                       image.text()}),
                ErrorKind::unsupported);
 }
 
 void require_bytes(const CustomKernel &kernel, const CustomParameter &parameter,
                    const CustomArgument &given) {
     if (!given.element.empty() && !parameter.element.empty() && given.element != parameter.element)
-        refuse(kernel, parameter.text() + " has elements of " + parameter.element + ", got " + given.element);
+        refuse(kernel,
+               concat({parameter.text(), " has elements of ", parameter.element, ", got ", given.element}));
     if (given.bytes.size() < parameter.bytes ||
         (parameter.bytes > 0 && given.bytes.size() % parameter.bytes != 0))
-        refuse(kernel, parameter.text() + " takes " + std::to_string(parameter.bytes) +
-                           " bytes or a multiple of that, got " + std::to_string(given.bytes.size()));
+        refuse(kernel, concat({parameter.text(), " takes ", parameter.bytes,
+                               " bytes or a multiple of that, got ", given.bytes.size()}));
     if (given.bytes.empty()) refuse(kernel, parameter.text() + ": the array is empty");
     if (parameter.written && !given.writable)
         refuse(kernel, parameter.text() + " is written by the kernel, but the array is read-only");
@@ -84,8 +84,8 @@ void require_bytes(const CustomKernel &kernel, const CustomParameter &parameter,
 void require_match(const CustomKernel &kernel, const CustomParameter &parameter,
                    const CustomArgument &given) {
     if (parameter.kind != kind_of(given))
-        refuse(kernel, parameter.text() + " takes an " + name_of(parameter.kind) + ", got an " +
-                           name_of(kind_of(given)));
+        refuse(kernel, concat({parameter.text(), " takes an ", name_of(parameter.kind), ", got an ",
+                               name_of(kind_of(given))}));
     if (given.image)
         require_image(kernel, parameter, *given.image);
     else
@@ -100,8 +100,8 @@ void require_apart(const CustomKernel &kernel, std::span<const CustomArgument *c
             const auto a = bound[i]->bytes, b = bound[k]->bytes;
             const bool overlap = a.data() < b.data() + b.size() && b.data() < a.data() + a.size();
             if (overlap && (parameters[i].written || parameters[k].written))
-                refuse(kernel, parameters[k].text() + " and " + parameters[i].text() +
-                                   ": the arrays overlap, and one is written");
+                refuse(kernel, concat({parameters[k].text(), " and ", parameters[i].text(),
+                                       ": the arrays overlap, and one is written"}));
         }
 }
 
@@ -113,15 +113,13 @@ void require_extents(const CustomKernel &kernel, const char *what, const GridSiz
                      const GridSize &most) {
     for (std::size_t axis = 0; axis < size.size(); ++axis)
         if (size[axis] < 1 || size[axis] > most[axis])
-            refuse(kernel,
-                   std::string(what) + " must be 1 x 1 x 1 to " + text_of(most) + ", got " + text_of(size));
+            refuse(kernel, concat({what, " must be 1 x 1 x 1 to ", text_of(most), ", got ", text_of(size)}));
 }
 
 } // namespace
 
 std::string CustomParameter::text() const {
-    return std::string(kind == Kind::image ? "texture " : "buffer ") + std::to_string(index) + " " +
-           quoted(name);
+    return concat({kind == Kind::image ? "texture " : "buffer ", index, " ", quoted(name)});
 }
 
 std::vector<const CustomArgument *> bind_arguments(const CustomKernel &kernel,
@@ -138,8 +136,7 @@ std::vector<const CustomArgument *> bind_arguments(const CustomKernel &kernel,
     for (std::size_t i = 0; i < bound.size(); ++i) {
         const CustomParameter &parameter = kernel.parameters()[i];
         if (!bound[i])
-            refuse(kernel,
-                   "no " + std::string(name_of(parameter.kind)) + " is given for " + parameter.text());
+            refuse(kernel, concat({"no ", name_of(parameter.kind), " is given for ", parameter.text()}));
         require_match(kernel, parameter, *bound[i]);
     }
     require_apart(kernel, bound);
@@ -159,8 +156,8 @@ GridSize grid_for(const CustomKernel &kernel, std::span<const CustomArgument *co
         const GridSize &group = *grid.threadgroup;
         require_extents(kernel, "threadgroup", group, kernel.most_threads_along());
         if (group[0] * group[1] * group[2] > kernel.most_threads())
-            refuse(kernel, "threadgroup must have at most " + std::to_string(kernel.most_threads()) +
-                               " threads, got " + text_of(group));
+            refuse(kernel, concat({"threadgroup must have at most ", kernel.most_threads(), " threads, got ",
+                                   text_of(group)}));
     }
     return *threads;
 }

@@ -4,6 +4,8 @@
 #include <functional>
 #include <limits>
 
+#include "core/text.h"
+
 namespace mpscnn::engine {
 
 namespace {
@@ -18,7 +20,7 @@ template <class Body> decltype(auto) in_layer(const std::string &name, Body &&bo
     try {
         return body();
     } catch (const Error &error) {
-        throw Error(error.kind(), "layer " + quoted(name) + ": " + error.what());
+        throw Error(error.kind(), concat({"layer ", quoted(name), ": ", error.what()}));
     }
 }
 
@@ -29,10 +31,10 @@ void require_input_shape(const std::string &name, const Shape &shape) {
     if (shape.rank() < 2 || shape[0] != Shape::any || !std::all_of(shape.begin(), shape.end(), valid) ||
         shape.back() == Shape::any)
         fail(ErrorKind::shape,
-             "input " + quoted(name) +
-                 ": the shape must be (n, height, width, channels) or (n, features) with a free batch "
-                 "(-1) and a fixed number of channels, got " +
-                 shape.text());
+             {"input ", quoted(name),
+              ": the shape must be (n, height, width, channels) or (n, features) with a free batch "
+              "(-1) and a fixed number of channels, got ",
+              shape.text()});
 }
 
 /// Shape of the operation's result. Extents stay so small that no later operation's can exceed 64 bits.
@@ -41,15 +43,14 @@ Shape result_shape(const ops::Operation &operation, const ops::InputShapes &inpu
     ops::check(operation, inputs);
     const Shape result = ops::output_shape(operation, inputs);
     if (std::any_of(result.begin() + 1, result.end(), [](auto extent) { return extent > largest_extent; }))
-        fail(ErrorKind::shape, std::string(ops::info_of(operation).name) + ": the result would be " +
-                                   result.text() + ", an extent is at most " +
-                                   std::to_string(largest_extent));
+        fail(ErrorKind::shape, {ops::info_of(operation).name, ": the result would be ", result.text(),
+                                ", an extent is at most ", largest_extent});
     return result;
 }
 
 void require_countable(const Shape &shape) {
     if (shape.elements() > most_elements)
-        fail(ErrorKind::shape, "shape " + shape.text() + " has too many elements");
+        fail(ErrorKind::shape, {"shape ", shape.text(), " has too many elements"});
 }
 
 std::string similar_names(const std::map<std::string, ValueId, std::less<>> &names, std::string_view wanted) {
@@ -70,13 +71,13 @@ void Graph::require_new_name(const std::string &name) const {
     if (name.empty()) fail(ErrorKind::parameter, "a layer's name must not be empty");
     if (by_name_.count(name) != 0)
         fail(ErrorKind::parameter,
-             "layer " + quoted(name) + ": the name is taken already in network " + quoted(name_));
+             {"layer ", quoted(name), ": the name is taken already in network ", quoted(name_)});
 }
 
 ValueId Graph::add_input(std::string name, const Shape &shape) {
     require_new_name(name);
     if (!nodes_.empty())
-        fail(ErrorKind::state, "input " + quoted(name) + ": inputs come before the first layer");
+        fail(ErrorKind::state, {"input ", quoted(name), ": inputs come before the first layer"});
     require_input_shape(name, shape);
     const ValueId value = values();
     by_name_.emplace(name, value);
@@ -89,18 +90,17 @@ ValueId Graph::add_node(std::string name, ops::Operation operation, std::vector<
                         std::optional<ops::Neuron> activation) {
     require_new_name(name);
     if (nodes_.size() >= max_nodes)
-        fail(ErrorKind::parameter, "a network has at most " + std::to_string(max_nodes) + " layers");
+        fail(ErrorKind::parameter, {"a network has at most ", max_nodes, " layers"});
     for (ValueId value : inputs)
         if (value < 0 || value >= values())
-            fail(ErrorKind::parameter,
-                 "layer " + quoted(name) + ": there is no value " + std::to_string(value));
+            fail(ErrorKind::parameter, {"layer ", quoted(name), ": there is no value ", value});
     Node node{std::move(name), std::move(operation), std::move(inputs), activation, {}};
     const std::vector<Shape> shapes = input_shapes_of(node.inputs);
     const Shape result = in_layer(node.name, [&] {
         const Shape output = result_shape(node.operation, shapes);
         if (node.activation && !ops::info_of(node.operation).takes_activation)
-            fail(ErrorKind::parameter, std::string(ops::info_of(node.operation).name) +
-                                           ": takes no activation; add a neuron layer behind it");
+            fail(ErrorKind::parameter,
+                 {ops::info_of(node.operation).name, ": takes no activation; add a neuron layer behind it"});
         if (node.activation) node.activation->check({&output, 1});
         return output;
     });
@@ -112,10 +112,9 @@ ValueId Graph::add_node(std::string name, ops::Operation operation, std::vector<
 }
 
 void Graph::mark_output(ValueId value) {
-    if (value < 0 || value >= values())
-        fail(ErrorKind::parameter, "output: there is no value " + std::to_string(value));
+    if (value < 0 || value >= values()) fail(ErrorKind::parameter, {"output: there is no value ", value});
     if (std::find(outputs_.begin(), outputs_.end(), value) != outputs_.end())
-        fail(ErrorKind::parameter, "output " + quoted(value_name(value)) + " is an output already");
+        fail(ErrorKind::parameter, {"output ", quoted(value_name(value)), " is an output already"});
     outputs_.push_back(value);
 }
 
@@ -142,26 +141,25 @@ ops::WeightSpecs Graph::weight_specs(std::size_t node_index) const {
 const ops::WeightSpec &require_weight(const ops::WeightSpecs &specs, const std::string &owner,
                                       std::string_view role, const WeightTensor &tensor) {
     const auto spec = std::find_if(specs.begin(), specs.end(), [&](const auto &s) { return s.role == role; });
-    const std::string where = owner + ", " + std::string(role);
+    const std::string where = concat({owner, ", ", role});
     if (spec == specs.end()) {
         std::string known;
         for (const auto &entry : specs) known += (known.empty() ? "" : ", ") + entry.role;
-        fail(ErrorKind::weights, where + ": no such weight; known are " + (known.empty() ? "none" : known));
+        fail(ErrorKind::weights, {where, ": no such weight; known are ", (known.empty() ? "none" : known)});
     }
     if (!(spec->shape == tensor.shape()))
         fail(ErrorKind::weights,
-             where + ": expected shape " + spec->shape.text() + ", got " + tensor.shape().text());
+             {where, ": expected shape ", spec->shape.text(), ", got ", tensor.shape().text()});
     if (const auto bad = tensor.find_forbidden(spec->lowest))
-        fail(ErrorKind::weights, where + ": element " + std::to_string(bad->element) + " is " +
-                                     std::to_string(bad->value) + "; " + spec->role +
-                                     " must hold finite numbers" +
-                                     (spec->lowest == 0.0f ? " of at least 0" : ""));
+        fail(ErrorKind::weights,
+             {where, ": element ", bad->element, " is ", bad->value, "; ", spec->role,
+              " must hold finite numbers", (spec->lowest == 0.0f ? " of at least 0" : "")});
     return *spec;
 }
 
 void Graph::set_weight(std::string_view node_name, std::string_view role, WeightTensor tensor) {
     const ValueId value = find(node_name);
-    if (is_input(value)) fail(ErrorKind::weights, "input " + quoted(node_name) + " has no weights");
+    if (is_input(value)) fail(ErrorKind::weights, {"input ", quoted(node_name), " has no weights"});
     const std::size_t index = static_cast<std::size_t>(value) - inputs_.size();
     require_weight(weight_specs(index), "layer " + quoted(node_name), role, tensor);
     nodes_[index].weights.insert_or_assign(std::string(role), std::move(tensor));
@@ -183,7 +181,7 @@ ValueId Graph::find(std::string_view name) const {
     const auto found = by_name_.find(name);
     if (found == by_name_.end())
         fail(ErrorKind::parameter,
-             "network " + quoted(name_) + " has no layer " + quoted(name) + similar_names(by_name_, name));
+             {"network ", quoted(name_), " has no layer ", quoted(name), similar_names(by_name_, name)});
     return found->second;
 }
 
@@ -205,12 +203,12 @@ std::vector<Shape> Graph::infer_shapes(const std::vector<Shape> &input_shapes) c
 }
 
 void Graph::require_complete() const {
-    if (outputs_.empty()) fail(ErrorKind::parameter, "network " + quoted(name_) + " has no output; mark one");
+    if (outputs_.empty()) fail(ErrorKind::parameter, {"network ", quoted(name_), " has no output; mark one"});
     for (std::size_t i = 0; i < nodes_.size(); ++i)
         for (const auto &spec : weight_specs(i))
             if (spec.required && nodes_[i].weights.count(spec.role) == 0)
-                fail(ErrorKind::weights, "layer " + quoted(nodes_[i].name) + ": " + spec.role + " " +
-                                             spec.shape.text() + " is missing; load weights first");
+                fail(ErrorKind::weights, {"layer ", quoted(nodes_[i].name), ": ", spec.role, " ",
+                                          spec.shape.text(), " is missing; load weights first"});
 }
 
 std::vector<LayerSummary> Graph::summary(const std::vector<Shape> &input_shapes) const {

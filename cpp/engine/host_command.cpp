@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/text.h"
+
 namespace mpscnn::engine {
 
 namespace {
@@ -22,8 +24,7 @@ Graph graph_of(const Kernel &kernel, const kernels::Encoding &encoding) {
     const std::string name = kernel.definition().name();
     Graph graph(name);
     for (std::size_t i = 0; i < encoding.sources.size(); ++i)
-        graph.add_input("source " + std::to_string(i),
-                        encoding.sources[i].region.shape().with_batch(Shape::any));
+        graph.add_input(concat({"source ", i}), encoding.sources[i].region.shape().with_batch(Shape::any));
     ValueId result = -1;
     for (std::size_t i = 0; i < encoding.nodes.size(); ++i) {
         const kernels::EncodedNode &node = encoding.nodes[i];
@@ -45,7 +46,7 @@ void set_weights(Graph &graph, const Kernel &kernel, const kernels::Encoding &en
 std::shared_ptr<Program> HostKernelState::program_for(const Kernel &kernel, const kernels::Encoding &encoding,
                                                       const KernelTarget &target) {
     Graph graph = graph_of(kernel, encoding);
-    std::string key = target.identity + "\n" + to_text(graph.to_json());
+    std::string key = concat({target.identity, "\n", to_text(graph.to_json())});
     if (const auto found = programs_.find(key); found != programs_.end()) return found->second;
     set_weights(graph, kernel, encoding);
     auto program = Program::compile(graph, target.choice);
@@ -236,15 +237,15 @@ HostRegion whole(const ImagePointer &image, int rank) {
 std::vector<HostRegion> whole_images(const std::vector<Port> &ports, std::span<const ImagePointer> images,
                                      const char *role) {
     if (images.size() != ports.size())
-        fail(ErrorKind::parameter, "the program has " + std::to_string(ports.size()) + " " + role +
-                                       "s, got " + std::to_string(images.size()) + " images");
+        fail(ErrorKind::parameter,
+             {"the program has ", ports.size(), " ", role, "s, got ", images.size(), " images"});
     std::vector<HostRegion> regions;
     for (std::size_t i = 0; i < ports.size(); ++i) {
         const int rank = ports[i].shape.rank();
         const ImageDescriptor &size = images[i]->descriptor();
         if (rank != 4 && (rank != 2 || size.width != 1 || size.height != 1))
-            fail(ErrorKind::shape, std::string(role) + " " + quoted(ports[i].name) + " is " +
-                                       ports[i].shape.text() + ", which is no image of " + size.text());
+            fail(ErrorKind::shape, {role, " ", quoted(ports[i].name), " is ", ports[i].shape.text(),
+                                    ", which is no image of ", size.text()});
         regions.push_back(whole(images[i], rank));
     }
     return regions;
@@ -284,7 +285,7 @@ void HostRunner::run(const LoweredGraph &lowered, const Plan &plan, std::span<co
 std::shared_ptr<HostImageMemory> host_memory(const Image &image) {
     const auto memory = image.memory([&] { return std::make_shared<HostImageMemory>(image.descriptor()); });
     if (auto own = std::dynamic_pointer_cast<HostImageMemory>(memory)) return own;
-    fail(ErrorKind::state, image.text() + " is in the memory of device " + quoted(memory->device()));
+    fail(ErrorKind::state, {image.text(), " is in the memory of device ", quoted(memory->device())});
 }
 
 std::shared_ptr<HostImageMemory> accessible_host_memory(const Image &image) {
@@ -329,9 +330,8 @@ std::unique_ptr<HostCommand> make_session_command(const std::shared_ptr<Session>
     const auto planned = program.plan_for(shapes);
     for (std::size_t i = 0; i < results.size(); ++i)
         if (!(shape_of(results[i]) == planned->output_shapes[i]))
-            fail(ErrorKind::shape, "output " + quoted(program.outputs()[i].name) +
-                                       ": expected an image for " + planned->output_shapes[i].text() +
-                                       ", got " + outputs[i]->text());
+            fail(ErrorKind::shape, {"output ", quoted(program.outputs()[i].name), ": expected an image for ",
+                                    planned->output_shapes[i].text(), ", got ", outputs[i]->text()});
     return std::make_unique<SessionCommand>(session, planned, std::move(sources), std::move(results));
 }
 

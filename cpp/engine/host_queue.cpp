@@ -182,11 +182,11 @@ void HostCommandBuffer::encode_custom(const std::shared_ptr<const CustomKernel> 
     const std::string what = "kernel " + quoted(kernel->function());
     const std::string device = state_->target.choice.backend->name();
     if (kernel->backend() != device)
-        fail(ErrorKind::unsupported, what + " runs on a queue of " + quoted(kernel->backend()) +
-                                         " only, this queue is of " + quoted(device));
+        fail(ErrorKind::unsupported, {what, " runs on a queue of ", quoted(kernel->backend()),
+                                      " only, this queue is of ", quoted(device)});
     if (kernel->identity() != state_->target.identity)
-        fail(ErrorKind::device, what + " was compiled for another device than this queue's, " +
-                                    quoted(state_->target.choice.backend->device_name()));
+        fail(ErrorKind::device, {what, " was compiled for another device than this queue's, ",
+                                 quoted(state_->target.choice.backend->device_name())});
     commands_.push_back(make_custom_command(kernel, arguments, grid));
     for (const CustomArgument *argument : arguments)
         if (argument->image) use({&argument->image, 1});
@@ -262,8 +262,7 @@ public:
         try {
             thread_ = new std::thread([state = state_] { work_until_stopped(state); });
         } catch (const std::system_error &error) {
-            fail(ErrorKind::state,
-                 std::string("command queue: the system started no thread: ") + error.what());
+            fail(ErrorKind::state, {"command queue: the system started no thread: ", error.what()});
         }
         state_->thread = thread_->get_id();
     }

@@ -31,7 +31,7 @@ void Kernel::require_complete(const kernels::Encoding &encoding) const {
     for (const ops::WeightSpec &spec : definition_.weights())
         if (spec.required && weights_.count(spec.role) == 0 && uses(spec.role))
             fail(ErrorKind::weights,
-                 definition_.name() + ": " + spec.role + " " + spec.shape.text() + " is missing");
+                 {definition_.name(), ": ", spec.role, " ", spec.shape.text(), " is missing"});
 }
 
 } // namespace mpscnn::engine

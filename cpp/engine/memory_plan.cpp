@@ -16,7 +16,7 @@ namespace {
 
 std::size_t aligned(std::size_t bytes) {
     if (bytes > std::numeric_limits<std::size_t>::max() - MemoryPlan::alignment)
-        fail(ErrorKind::shape, "a tensor of " + std::to_string(bytes) + " bytes exceeds the address space");
+        fail(ErrorKind::shape, {"a tensor of ", bytes, " bytes exceeds the address space"});
     return (bytes + MemoryPlan::alignment - 1) / MemoryPlan::alignment * MemoryPlan::alignment;
 }
 

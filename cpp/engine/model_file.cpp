@@ -4,6 +4,7 @@
 #include <cstring>
 #include <set>
 
+#include "core/text.h"
 #include "engine/safetensors.h"
 
 namespace mpscnn::engine {
@@ -44,9 +45,8 @@ private:
             fail(ErrorKind::weights, "it is a safetensors file, but not an mpscnn model: the metadata has no "
                                      "'mpscnn.version'. Make one with `mpscnn convert` or Network.save");
         if (*version != std::to_string(ModelFile::newest_version))
-            fail(ErrorKind::weights, "format version " + quoted(*version) + "; this mpscnn reads version " +
-                                         std::to_string(ModelFile::newest_version) +
-                                         ". A newer mpscnn is needed");
+            fail(ErrorKind::weights, {"format version ", quoted(*version), "; this mpscnn reads version ",
+                                      ModelFile::newest_version, ". A newer mpscnn is needed"});
     }
 
     std::optional<Json> optional_json(const char *key) const {
@@ -55,13 +55,13 @@ private:
         try {
             return parse_json(*text, {}, ErrorKind::weights);
         } catch (const Error &error) {
-            fail(ErrorKind::weights, quoted(key) + ": " + error.what());
+            fail(ErrorKind::weights, {quoted(key), ": ", error.what()});
         }
     }
 
     Json required_json(const char *key) const {
         auto json = optional_json(key);
-        if (!json) fail(ErrorKind::weights, "the metadata has no " + quoted(key));
+        if (!json) fail(ErrorKind::weights, {"the metadata has no ", quoted(key)});
         return std::move(*json);
     }
 
@@ -72,9 +72,8 @@ private:
         const bool of_classes = result.rank() == 2 || (result.rank() == 4 && result.back() > 1);
         if (!labels.empty() && graph.outputs().size() == 1 && of_classes &&
             static_cast<std::size_t>(result.back()) != labels.size())
-            fail(ErrorKind::weights, "mpscnn.labels: " + std::to_string(labels.size()) +
-                                         " labels for a network of " + std::to_string(result.back()) +
-                                         " classes");
+            fail(ErrorKind::weights,
+                 {"mpscnn.labels: ", labels.size(), " labels for a network of ", result.back(), " classes"});
         return labels;
     }
 
@@ -89,7 +88,7 @@ private:
         if (!stored) return {};
         if (stored->shape.rank() != 2 || stored->shape[1] != 4)
             fail(ErrorKind::weights,
-                 "tensor 'mpscnn.anchors': must have the shape (anchors, 4), not " + stored->shape.text());
+                 {"tensor 'mpscnn.anchors': must have the shape (anchors, 4), not ", stored->shape.text()});
         return floats_of(*stored);
     }
 
@@ -99,7 +98,7 @@ private:
         for (const StoredTensor &tensor : file_.tensors())
             if (used_.count(tensor.name) == 0)
                 fail(ErrorKind::weights,
-                     "tensor " + quoted(tensor.name) + " belongs to no layer of the network");
+                     {"tensor ", quoted(tensor.name), " belongs to no layer of the network"});
     }
 
     const StoredTensor *take(const std::string &name) {
@@ -109,11 +108,11 @@ private:
     }
 
     void read_weight(Graph &graph, const std::string &layer, const ops::WeightSpec &spec) {
-        const std::string name = layer + "." + spec.role;
+        const std::string name = concat({layer, ".", spec.role});
         const StoredTensor *stored = take(name);
         if (!stored) {
             if (spec.required)
-                fail(ErrorKind::weights, "tensor " + quoted(name) + " " + spec.shape.text() + " is missing");
+                fail(ErrorKind::weights, {"tensor ", quoted(name), " ", spec.shape.text(), " is missing"});
             return;
         }
         WeightTensor tensor(stored->shape, weight_type(*stored), file_.share(*stored));
@@ -131,21 +130,21 @@ private:
         case StoredType::uint8:
             return WeightType::uint8;
         default:
-            fail(ErrorKind::weights, "tensor " + quoted(stored.name) + ": weights are F32, F16 or U8, not " +
-                                         name_of(stored.type));
+            fail(ErrorKind::weights, {"tensor ", quoted(stored.name), ": weights are F32, F16 or U8, not ",
+                                      name_of(stored.type)});
         }
     }
 
     std::vector<float> read_floats(const std::string &name) {
         const StoredTensor *stored = take(name);
-        if (!stored) fail(ErrorKind::weights, "tensor " + quoted(name) + " is missing: U8 weights need it");
+        if (!stored) fail(ErrorKind::weights, {"tensor ", quoted(name), " is missing: U8 weights need it"});
         return floats_of(*stored);
     }
 
     static std::vector<float> floats_of(const StoredTensor &stored) {
         if (stored.type != StoredType::float32)
             fail(ErrorKind::weights,
-                 "tensor " + quoted(stored.name) + ": must be F32, not " + name_of(stored.type));
+                 {"tensor ", quoted(stored.name), ": must be F32, not ", name_of(stored.type)});
         std::vector<float> values(stored.bytes.size() / sizeof(float));
         if (!values.empty()) std::memcpy(values.data(), stored.bytes.data(), values.size() * sizeof(float));
         return values;
@@ -159,7 +158,7 @@ ModelFile read_model(const SafetensorsFile &file) {
     try {
         return ModelReader(file).read();
     } catch (const Error &error) {
-        throw Error(ErrorKind::weights, file.origin() + ": " + error.what());
+        throw Error(ErrorKind::weights, concat({file.origin(), ": ", error.what()}));
     }
 }
 

@@ -120,9 +120,9 @@ bool Merger::fold_batch_normalization(std::size_t i) {
         bias[c] = static_cast<float>(bias[c] * folded.scale[c] + folded.shift[c]);
     const auto scaled = weight.scaled(folded.scale);
     if (!scaled || !std::all_of(bias.begin(), bias.end(), [](float x) { return std::isfinite(x); }))
-        fail(ErrorKind::weights, "layer " + quoted(node.name) + ": folding it into layer " +
-                                     quoted(producer->name) +
-                                     " gives weights beyond float32; its variance is too small");
+        fail(ErrorKind::weights,
+             {"layer ", quoted(node.name), ": folding it into layer ", quoted(producer->name),
+              " gives weights beyond float32; its variance is too small"});
     weight = *scaled;
     producer->weights["bias"] = WeightTensor::from_floats({weight.shape()[0]}, std::move(bias));
     producer->activation = node.activation;

@@ -4,6 +4,8 @@
 #include <map>
 #include <set>
 
+#include "core/text.h"
+
 namespace mpscnn::engine {
 
 namespace {
@@ -72,7 +74,8 @@ public:
         : profile_(profile), run_(profile.execution.runs[profile.execution.fastest]) {}
 
     Json events() {
-        name("process_name", row_of(WorkSpan::all_threads), profile_.network + " on " + profile_.device_name);
+        name("process_name", row_of(WorkSpan::all_threads),
+             concat({profile_.network, " on ", profile_.device_name}));
         std::set<int> named;
         for (const WorkSpan &work : run_.work) {
             const std::string text =

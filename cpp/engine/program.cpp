@@ -1,5 +1,6 @@
 #include "engine/program.h"
 
+#include "core/text.h"
 #include "engine/support.h"
 
 namespace mpscnn::engine {
@@ -24,16 +25,15 @@ std::vector<Shape> free_shapes(const Graph &graph) {
 
 /// "3 feature channels, not 4", "rank 4, not 3": the part of a wrong shape that the user has to look at.
 std::string difference(const Shape &expected, const Shape &given) {
-    if (expected.rank() != given.rank())
-        return std::to_string(expected.rank()) + " axes, not " + std::to_string(given.rank());
-    if (given[0] < 1) return "a batch of at least 1, not " + std::to_string(given[0]);
+    if (expected.rank() != given.rank()) return concat({expected.rank(), " axes, not ", given.rank()});
+    if (given[0] < 1) return concat({"a batch of at least 1, not ", given[0]});
     static constexpr const char *names[] = {"batch", "rows", "columns", "feature channels"};
     for (int axis = expected.rank() - 1; axis > 0; --axis) {
         if (expected[axis] == given[axis] || (expected[axis] == Shape::any && given[axis] > 0)) continue;
         const std::string what = expected.rank() == 4 ? names[axis] : "features";
         const std::string wanted =
             expected[axis] == Shape::any ? "at least 1" : std::to_string(expected[axis]);
-        return wanted + " " + what + ", not " + std::to_string(given[axis]);
+        return concat({wanted, " ", what, ", not ", given[axis]});
     }
     return "another shape";
 }
@@ -41,12 +41,12 @@ std::string difference(const Shape &expected, const Shape &given) {
 void require_fast_matmul(const BackendChoice &choice) {
     if (!choice.backend->has_fast_matmul())
         fail(ErrorKind::unsupported,
-             "fast_matmul: it is of the CPU engine on processors with fused multiply-adds, not of device " +
-                 quoted(choice.backend->name()) + " (" + choice.backend->device_name() + "); leave it out");
+             {"fast_matmul: it is of the CPU engine on processors with fused multiply-adds, not of device ",
+              quoted(choice.backend->name()), " (", choice.backend->device_name(), "); leave it out"});
     if (choice.precision != Precision::float32)
         fail(ErrorKind::unsupported,
-             std::string("fast_matmul: it is of float32 precision, whose rounding errors it enlarges, got ") +
-                 name_of(choice.precision));
+             {"fast_matmul: it is of float32 precision, whose rounding errors it enlarges, got ",
+              name_of(choice.precision)});
 }
 
 } // namespace
@@ -96,16 +96,16 @@ std::vector<std::string> Program::layers_of(const std::string &node) const {
 
 void Program::check_inputs(const std::vector<Shape> &shapes) const {
     if (shapes.size() != inputs_.size())
-        fail(ErrorKind::shape, "network " + quoted(name()) + " takes " + std::to_string(inputs_.size()) +
-                                   " inputs, got " + std::to_string(shapes.size()));
+        fail(ErrorKind::shape,
+             {"network ", quoted(name()), " takes ", inputs_.size(), " inputs, got ", shapes.size()});
     for (std::size_t i = 0; i < shapes.size(); ++i) {
         if (!inputs_[i].shape.admits(shapes[i]))
-            fail(ErrorKind::shape, "input " + quoted(inputs_[i].name) + ": expected " +
-                                       inputs_[i].shape.text() + ", got " + shapes[i].text() + ": " +
-                                       difference(inputs_[i].shape, shapes[i]) + ".");
+            fail(ErrorKind::shape,
+                 {"input ", quoted(inputs_[i].name), ": expected ", inputs_[i].shape.text(), ", got ",
+                  shapes[i].text(), ": ", difference(inputs_[i].shape, shapes[i]), "."});
         if (shapes[i][0] != shapes[0][0])
             fail(ErrorKind::shape,
-                 "inputs must have one batch size, got " + shapes[0].text() + " and " + shapes[i].text());
+                 {"inputs must have one batch size, got ", shapes[0].text(), " and ", shapes[i].text()});
     }
 }
 

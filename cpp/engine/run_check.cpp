@@ -36,10 +36,9 @@ void require_floats(const char *role, const std::vector<Port> &ports, std::span<
     for (std::size_t i = 0; i < std::min(ports.size(), views.size()); ++i) {
         const TensorView &view = views[i];
         if (view.type != DType::float32 && view.type != DType::float16)
-            fail(ErrorKind::shape, std::string(role) + " " + quoted(ports[i].name) +
-                                       ": expected float32 or float16 elements, got " + name_of(view.type));
-        if (!view.data)
-            fail(ErrorKind::parameter, std::string(role) + " " + quoted(ports[i].name) + ": no memory given");
+            fail(ErrorKind::shape, {role, " ", quoted(ports[i].name),
+                                    ": expected float32 or float16 elements, got ", name_of(view.type)});
+        if (!view.data) fail(ErrorKind::parameter, {role, " ", quoted(ports[i].name), ": no memory given"});
     }
 }
 
@@ -55,15 +54,15 @@ void check_outputs(const Program &program, const Program::Planned &planned,
                    std::span<const TensorView> inputs, std::span<const TensorView> outputs) {
     const auto &ports = program.outputs();
     if (outputs.size() != ports.size())
-        fail(ErrorKind::shape, "network " + quoted(program.name()) + " has " + std::to_string(ports.size()) +
-                                   " outputs, got memory for " + std::to_string(outputs.size()));
+        fail(ErrorKind::shape, {"network ", quoted(program.name()), " has ", ports.size(),
+                                " outputs, got memory for ", outputs.size()});
     for (std::size_t i = 0; i < outputs.size(); ++i) {
         if (!(outputs[i].shape == planned.output_shapes[i]))
-            fail(ErrorKind::shape, "output " + quoted(ports[i].name) + ": expected " +
-                                       planned.output_shapes[i].text() + ", got " + outputs[i].shape.text());
+            fail(ErrorKind::shape, {"output ", quoted(ports[i].name), ": expected ",
+                                    planned.output_shapes[i].text(), ", got ", outputs[i].shape.text()});
         if (repeats_elements(outputs[i]))
-            fail(ErrorKind::parameter, "output " + quoted(ports[i].name) +
-                                           ": a stride of 0 gives several results one place in memory");
+            fail(ErrorKind::parameter, {"output ", quoted(ports[i].name),
+                                        ": a stride of 0 gives several results one place in memory"});
         const bool over_input = std::any_of(inputs.begin(), inputs.end(), [&](const TensorView &input) {
             return overlap(input, outputs[i]);
         });
@@ -71,8 +70,8 @@ void check_outputs(const Program &program, const Program::Planned &planned,
             std::any_of(outputs.begin(), outputs.begin() + static_cast<std::ptrdiff_t>(i),
                         [&](const TensorView &other) { return overlap(other, outputs[i]); });
         if (over_input || over_output)
-            fail(ErrorKind::parameter, "output " + quoted(ports[i].name) + ": its memory overlaps " +
-                                           (over_input ? "an input's" : "another output's"));
+            fail(ErrorKind::parameter, {"output ", quoted(ports[i].name), ": its memory overlaps ",
+                                        (over_input ? "an input's" : "another output's")});
     }
 }
 

@@ -42,9 +42,9 @@ const Node *layer_over_the_batch(const Graph &graph) {
 void require_batches(const Program &program, int max_batch) {
     if (max_batch == 1) return;
     if (const Node *layer = layer_over_the_batch(program.graph()))
-        fail(ErrorKind::parameter, "network " + quoted(program.name()) + ": max_batch must be 1, got " +
-                                       std::to_string(max_batch) + ": layer " + quoted(layer->name) +
-                                       " makes the images of a batch depend on each other");
+        fail(ErrorKind::parameter,
+             {"network ", quoted(program.name()), ": max_batch must be 1, got ", max_batch, ": layer ",
+              quoted(layer->name), " makes the images of a batch depend on each other"});
 }
 
 struct Division {
@@ -104,9 +104,9 @@ struct Runner::Crew {
             Lock lock(mutex);
             const auto ready = [&] { return closed || journeys.size() < places(); };
             if (!ready() && in_delivery())
-                fail(ErrorKind::state, "all " + std::to_string(places()) +
-                                           " places of the runner are taken, and the handler of a frame "
-                                           "cannot wait for the frames behind it");
+                fail(ErrorKind::state, {"all ", places(),
+                                        " places of the runner are taken, and the handler of a frame "
+                                        "cannot wait for the frames behind it"});
             place.wait(lock, ready);
             if (closed) fail(ErrorKind::state, "the runner is closed");
             journey->latest_begin = Clock::now() + options.max_wait;
@@ -247,7 +247,7 @@ struct Runner::Crew {
                 });
         } catch (const std::system_error &error) {
             crew->finish();
-            fail(ErrorKind::state, std::string("runner: the system started no thread: ") + error.what());
+            fail(ErrorKind::state, {"runner: the system started no thread: ", error.what()});
         }
     }
 

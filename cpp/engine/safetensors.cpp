@@ -54,12 +54,10 @@ const TypeEntry &entry_of(StoredType type) {
 }
 
 [[noreturn]] void refuse(const std::string &origin, const std::string &message) {
-    fail(ErrorKind::weights, origin + message + ".");
+    fail(ErrorKind::weights, {origin, message, "."});
 }
 
-std::string count_bytes(std::uint64_t bytes) {
-    return std::to_string(bytes) + (bytes == 1 ? " byte" : " bytes");
-}
+std::string count_bytes(std::uint64_t bytes) { return concat({bytes, (bytes == 1 ? " byte" : " bytes")}); }
 
 /// A tensor as the header describes it; its bytes are [begin, end) of the data.
 struct TensorEntry {
@@ -83,8 +81,8 @@ std::uint64_t read_header_length(const std::string &origin, std::span<const std:
                                 : describe_size(length) + ", the file has " + describe_size(file_size)));
     }
     if (length > longest_header)
-        refuse(origin,
-               promise + count_bytes(length) + ", at most " + describe_size(longest_header) + " are allowed");
+        refuse(origin, concat({promise, count_bytes(length), ", at most ", describe_size(longest_header),
+                               " are allowed"}));
     return length;
 }
 
@@ -105,18 +103,17 @@ StoredType read_type(const JsonView &view) {
     if (entry != types.end()) return entry->type;
     std::string known;
     for (const TypeEntry &type : types) known += (known.empty() ? "" : ", ") + std::string(type.name);
-    view.refuse("unknown data type " + quoted(name) + "; known: " + known + ".");
+    view.refuse(concat({"unknown data type ", quoted(name), "; known: ", known, "."}));
 }
 
 Shape read_shape(const JsonView &view) {
     const auto extents = view.get<std::vector<std::int64_t>>();
     if (extents.size() > Shape::max_rank)
-        view.refuse("expected at most " + std::to_string(Shape::max_rank) + " axes, got " +
-                    std::to_string(extents.size()) + ".");
+        view.refuse(concat({"expected at most ", Shape::max_rank, " axes, got ", extents.size(), "."}));
     for (std::size_t axis = 0; axis < extents.size(); ++axis)
         if (extents[axis] < 0 || extents[axis] > longest_extent)
-            view.at(axis).refuse("expected an extent from 0 to " + std::to_string(longest_extent) + ", got " +
-                                 std::to_string(extents[axis]) + ".");
+            view.at(axis).refuse(
+                concat({"expected an extent from 0 to ", longest_extent, ", got ", extents[axis], "."}));
     return Shape(extents);
 }
 
@@ -126,7 +123,7 @@ std::uint64_t bytes_needed(const JsonView &view, const Shape &shape, StoredType 
     for (const std::int64_t extent : shape) {
         const auto factor = static_cast<std::uint64_t>(std::max<std::int64_t>(extent, 1));
         if (product > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) / factor)
-            view.refuse("the shape " + shape.text() + " has too many elements.");
+            view.refuse(concat({"the shape ", shape.text(), " has too many elements."}));
         product *= factor;
     }
     return std::find(shape.begin(), shape.end(), 0) == shape.end() ? product : 0;
@@ -139,30 +136,26 @@ TensorEntry read_entry(const std::string &name, const JsonView &view, std::uint6
     const std::uint64_t needed = bytes_needed(view, shape, type);
     const JsonView offsets = view.at("data_offsets");
     if (offsets.array().size() != 2)
-        offsets.refuse("expected the two offsets of begin and end, got " + std::to_string(offsets.size()) +
-                       ".");
+        offsets.refuse(concat({"expected the two offsets of begin and end, got ", offsets.size(), "."}));
     const auto begin = offsets.at(0).get<std::uint64_t>(), end = offsets.at(1).get<std::uint64_t>();
-    if (begin > end)
-        offsets.refuse("the end " + std::to_string(end) + " lies before the begin " + std::to_string(begin) +
-                       ".");
+    if (begin > end) offsets.refuse(concat({"the end ", end, " lies before the begin ", begin, "."}));
     if (end > data_size)
-        offsets.refuse("the end " + std::to_string(end) + " lies beyond the " + count_bytes(data_size) +
-                       " of data: the file is cut or damaged.");
+        offsets.refuse(concat({"the end ", end, " lies beyond the ", count_bytes(data_size),
+                               " of data: the file is cut or damaged."}));
     if (end - begin != needed)
-        view.refuse("shape " + shape.text() + " and data type " + name_of(type) + " take " +
-                    count_bytes(needed) + ", the offsets span " + std::to_string(end - begin) + ".");
+        view.refuse(concat({"shape ", shape.text(), " and data type ", name_of(type), " take ",
+                            count_bytes(needed), ", the offsets span ", end - begin, "."}));
     return {name, type, shape, begin, end};
 }
 
 std::vector<TensorEntry> read_entries(const std::string &origin, const Json::Object &members,
                                       std::uint64_t data_size) {
-    if (members.size() > most_tensors + 1)
-        refuse(origin, ": more than " + std::to_string(most_tensors) + " tensors");
+    if (members.size() > most_tensors + 1) refuse(origin, concat({": more than ", most_tensors, " tensors"}));
     std::vector<TensorEntry> entries;
     for (const auto &[name, value] : members)
         if (name != metadata_key)
             entries.push_back(read_entry(
-                name, JsonView(value, origin + ": " + quoted(name), ErrorKind::weights), data_size));
+                name, JsonView(value, concat({origin, ": ", quoted(name)}), ErrorKind::weights), data_size));
     return entries;
 }
 
@@ -177,14 +170,14 @@ void check_coverage(const std::string &origin, const std::vector<TensorEntry> &e
     });
     const auto check_gap = [&](std::uint64_t covered, std::uint64_t next) {
         if (covered < next)
-            refuse(origin, ": bytes " + std::to_string(covered) + " to " + std::to_string(next) +
-                               " of the data belong to no tensor; the format allows no gaps");
+            refuse(origin, concat({": bytes ", covered, " to ", next,
+                                   " of the data belong to no tensor; the format allows no gaps"}));
     };
     std::uint64_t covered = 0;
     for (std::size_t i = 0; i < sorted.size(); ++i) {
         if (sorted[i]->begin < covered)
-            refuse(origin, ": the tensors " + quoted(sorted[i - 1]->name) + " and " +
-                               quoted(sorted[i]->name) + " overlap in the data");
+            refuse(origin, concat({": the tensors ", quoted(sorted[i - 1]->name), " and ",
+                                   quoted(sorted[i]->name), " overlap in the data"}));
         check_gap(covered, sorted[i]->begin);
         covered = sorted[i]->end;
     }
@@ -193,7 +186,8 @@ void check_coverage(const std::string &origin, const std::vector<TensorEntry> &e
 
 std::shared_ptr<std::byte[]> allocate(const std::string &origin, std::uint64_t size) {
     void *memory = platform::allocate(size, alignof(std::max_align_t));
-    if (!memory) refuse(origin, ": its " + describe_size(size) + " of weights do not fit into memory");
+    if (!memory)
+        refuse(origin, concat({": its ", describe_size(size), " of weights do not fit into memory"}));
     return {static_cast<std::byte *>(memory), std::free};
 }
 
@@ -215,7 +209,8 @@ std::size_t size_of(StoredType type) { return entry_of(type).size; }
 
 SafetensorsFile SafetensorsFile::load(std::string origin, std::uint64_t size, const ReadNext &read_next) {
     if (size < length_bytes)
-        refuse(origin, " is not a model file: it has " + count_bytes(size) + ", a model file has at least 8");
+        refuse(origin,
+               concat({" is not a model file: it has ", count_bytes(size), ", a model file has at least 8"}));
     std::array<std::byte, length_bytes> prefix;
     read_next(prefix);
     std::string text(read_header_length(origin, prefix, size), '\0');
@@ -228,7 +223,7 @@ SafetensorsFile SafetensorsFile::load(std::string origin, std::uint64_t size, co
 
     SafetensorsFile file;
     if (const Json *metadata = header.find(metadata_key)) {
-        const JsonView view(*metadata, origin + ": " + metadata_key, ErrorKind::weights);
+        const JsonView view(*metadata, concat({origin, ": ", metadata_key}), ErrorKind::weights);
         for (const auto &[key, value] : view.object()) file.metadata_[key] = view.at(key).get<std::string>();
     }
     const std::shared_ptr<std::byte[]> data = allocate(origin, data_size);
@@ -251,7 +246,8 @@ SafetensorsFile SafetensorsFile::read(const std::string &path) {
     return load(path, size, [&](std::span<std::byte> target) {
         if (std::fread(target.data(), 1, target.size(), file.get()) == target.size()) return;
         if (std::ferror(file.get())) refuse(path, " cannot be read: " + reason());
-        refuse(path, " ended before its " + count_bytes(size) + " were read: it was changed meanwhile");
+        refuse(path,
+               concat({" ended before its ", count_bytes(size), " were read: it was changed meanwhile"}));
     });
 }
 
@@ -271,8 +267,7 @@ const StoredTensor *SafetensorsFile::find(std::string_view name) const {
 const StoredTensor &SafetensorsFile::at(std::string_view name) const {
     const StoredTensor *tensor = find(name);
     if (!tensor)
-        refuse(origin_,
-               ": there is no tensor " + quoted(name) + " among its " + std::to_string(tensors_.size()));
+        refuse(origin_, concat({": there is no tensor ", quoted(name), " among its ", tensors_.size()}));
     return *tensor;
 }
 
@@ -293,7 +288,7 @@ std::string describe_size(std::uint64_t bytes) {
     const std::string number = tenths < 100 && tenths % 10 != 0
                                    ? std::to_string(tenths / 10) + "." + std::to_string(tenths % 10)
                                    : std::to_string(std::lround(value));
-    return number + " " + units[unit];
+    return concat({number, " ", units[unit]});
 }
 
 } // namespace mpscnn::engine

@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 
+#include "core/text.h"
 #include "engine/check_record.h"
 #include "engine/support.h"
 
@@ -127,7 +128,7 @@ std::string position_text(const Shape &shape, std::size_t index) {
     for (int axis = shape.rank(); axis-- > 0; index /= static_cast<std::size_t>(shape[axis]))
         text =
             std::to_string(index % static_cast<std::size_t>(shape[axis])) + (text.empty() ? "" : ", ") + text;
-    return "(" + text + ")";
+    return concat({"(", text, ")"});
 }
 
 std::optional<std::string> difference(const Answer &given, const Answer &right) {
@@ -143,11 +144,11 @@ std::optional<std::string> difference(const Answer &given, const Answer &right) 
     if (wrong == 0) return std::nullopt;
     const bool zeros =
         std::all_of(given.values.begin(), given.values.end(), [](float value) { return value == 0; });
-    return "result " + position_text(right.shape, first) + " is " + std::to_string(given.values[first]) +
-           ", on the CPU " + std::to_string(right.values[first]) + " (" +
-           (zeros ? std::string("all results are zero")
-                  : std::to_string(wrong) + " of " + std::to_string(right.values.size()) + " differ") +
-           ")";
+    return concat({"result ", position_text(right.shape, first), " is ", given.values[first], ", on the CPU ",
+                   right.values[first], " (",
+                   (zeros ? std::string("all results are zero")
+                          : std::to_string(wrong) + " of " + std::to_string(right.values.size()) + " differ"),
+                   ")"});
 }
 
 /// Why the backend is refused; empty when it is not. Kept for the rest of the process.
@@ -171,7 +172,7 @@ std::optional<std::string> find_wrong_answer(const Backend &subject, const Backe
             if (refuses(subject, graph, precision)) continue;
             const Answer right = answer_of(judge, graph, precision);
             if (const auto what = difference(answer_of(subject, graph, precision), right))
-                return graph.nodes()[0].name + " in " + name_of(precision) + ": " + *what;
+                return concat({graph.nodes()[0].name, " in ", name_of(precision), ": ", *what});
         }
     return std::nullopt;
 }
@@ -186,8 +187,8 @@ void require_right_answers(const Backend &subject, const Backend &judge) {
     const std::string &wrong = verdict_on(subject, judge);
     if (!wrong.empty())
         fail(ErrorKind::device,
-             "device " + quoted(subject.device_name()) + " answers wrongly and is not used; " + wrong +
-                 ". A newer system may cure it; " + skip_variable + "=1 uses the device all the same");
+             {"device ", quoted(subject.device_name()), " answers wrongly and is not used; ", wrong,
+              ". A newer system may cure it; ", skip_variable, "=1 uses the device all the same"});
 }
 
 } // namespace mpscnn::engine

@@ -1,5 +1,6 @@
 #include "engine/support.h"
 
+#include "core/text.h"
 #include "ops/refusals.h"
 
 namespace mpscnn::engine {
@@ -9,7 +10,7 @@ namespace {
 bool is_reshape(const Node &node) { return std::holds_alternative<ops::Reshape>(node.operation); }
 
 [[noreturn]] void refuse(const std::string &what, const std::string &engine, const std::string &reason) {
-    fail(ErrorKind::unsupported, what + " on device " + quoted(engine) + ": " + reason);
+    fail(ErrorKind::unsupported, {what, " on device ", quoted(engine), ": ", reason});
 }
 
 /// Asks about one graph for one engine.
@@ -34,7 +35,7 @@ public:
             reason = ops::refusal(engine_, shape(result));
         if (!reason) reason = refusal_of(node, result);
         if (!reason) return;
-        refuse("layer " + quoted(node.name) + " (" + ops::info_of(node.operation).name + ")", engine_,
+        refuse(concat({"layer ", quoted(node.name), " (", ops::info_of(node.operation).name, ")"}), engine_,
                *reason);
     }
 

@@ -71,10 +71,9 @@ WeightTensor WeightTensor::from_floats(Shape shape, std::vector<float> values) {
 void WeightTensor::set_quantization(std::vector<float> scales, std::vector<float> zero_points) {
     const auto channels = static_cast<std::size_t>(shape_.rank() > 0 ? shape_[0] : 1);
     if (scales.size() != zero_points.size() || (scales.size() != 1 && scales.size() != channels))
-        fail(ErrorKind::weights, "quantization needs one scale and zero point, or " +
-                                     std::to_string(channels) + " (one per output channel), got " +
-                                     std::to_string(scales.size()) + " and " +
-                                     std::to_string(zero_points.size()));
+        fail(ErrorKind::weights,
+             {"quantization needs one scale and zero point, or ", channels, " (one per output channel), got ",
+              scales.size(), " and ", zero_points.size()});
     scales_ = std::move(scales);
     zero_points_ = std::move(zero_points);
 }

@@ -1,5 +1,7 @@
 #include "kernels/arithmetic.h"
 
+#include "core/text.h"
+
 namespace mpscnn::kernels {
 
 void Arithmetic::check(const std::string &kernel) const {
@@ -13,11 +15,10 @@ void Arithmetic::check(const std::string &kernel) const {
         {"secondary_stride_in_feature_channels", p.secondary_stride_channels}};
     for (const auto &[name, stride] : channels)
         if (stride != 0 && stride != 1)
-            fail(ErrorKind::parameter,
-                 kernel + ": " + name + " must be 0 or 1, got " + std::to_string(stride));
+            fail(ErrorKind::parameter, {kernel, ": ", name, " must be 0 or 1, got ", stride});
     if (!(p.minimum <= p.maximum))
-        fail(ErrorKind::parameter, kernel + ": minimum_value must be at most maximum_value, got " +
-                                       std::to_string(p.minimum) + " and " + std::to_string(p.maximum));
+        fail(ErrorKind::parameter,
+             {kernel, ": minimum_value must be at most maximum_value, got ", p.minimum, " and ", p.maximum});
 }
 
 std::int64_t Arithmetic::output_channels(ChannelCounts sources) const {
@@ -54,18 +55,16 @@ int Arithmetic::build(EncodingBuilder &builder) const {
     if ((p.primary_stride_x == 0 && p.secondary_stride_x == 0 && builder.width() > 1) ||
         (p.primary_stride_y == 0 && p.secondary_stride_y == 0 && builder.height() > 1))
         builder.refuse(ErrorKind::parameter,
-                       "both strides of an axis are 0, so that one pixel is the result; " +
-                           std::to_string(builder.width()) + " x " + std::to_string(builder.height()) +
-                           " are written");
+                       concat({"both strides of an axis are 0, so that one pixel is the result; ",
+                               builder.width(), " x ", builder.height(), " are written"}));
     const std::int64_t counts[] = {builder.channels(0), builder.channels(1)};
     const std::int64_t channels = output_channels(counts);
     const std::int64_t strides[] = {p.primary_stride_channels, p.secondary_stride_channels};
     for (std::size_t i = 0; i < 2; ++i) {
         if (strides[i] != 0 && counts[i] != channels)
-            builder.refuse(ErrorKind::shape, "both sources must have one number of feature channels, got " +
-                                                 std::to_string(counts[0]) + " and " +
-                                                 std::to_string(counts[1]) +
-                                                 "; a stride of 0 takes one channel for all");
+            builder.refuse(ErrorKind::shape,
+                           concat({"both sources must have one number of feature channels, got ", counts[0],
+                                   " and ", counts[1], "; a stride of 0 takes one channel for all"}));
         if (strides[i] == 0) builder.read_channels(1, i);
     }
     const int primary = builder.pixels(0, p.primary_stride_x, p.primary_stride_y);

@@ -1,5 +1,6 @@
 #include "kernels/binary_convolution.h"
 
+#include "core/text.h"
 #include "kernels/filter.h"
 
 namespace mpscnn::kernels {
@@ -45,8 +46,7 @@ int BinaryConvolution::build(EncodingBuilder &builder) const {
 void BinaryFullyConnected::check(const std::string &kernel) const {
     BinaryConvolution::check(kernel);
     const auto require_one = [&](const char *field, std::int64_t given) {
-        if (given != 1)
-            fail(ErrorKind::parameter, kernel + ": " + field + " must be 1, got " + std::to_string(given));
+        if (given != 1) fail(ErrorKind::parameter, {kernel, ": ", field, " must be 1, got ", given});
     };
     require_one("stride_x", stride_x);
     require_one("stride_y", stride_y);
@@ -64,8 +64,8 @@ ImageRegion BinaryFullyConnected::source_region(const Offset &, const ImageSize 
 int BinaryFullyConnected::build(EncodingBuilder &builder) const {
     const ImageDescriptor &image = builder.image();
     if (image.width != kernel_width || image.height != kernel_height)
-        builder.refuse(ErrorKind::shape, "the source must be " + std::to_string(kernel_width) + " x " +
-                                             std::to_string(kernel_height) + ", got " + image.text());
+        builder.refuse(ErrorKind::shape, concat({"the source must be ", kernel_width, " x ", kernel_height,
+                                                 ", got ", image.text()}));
     builder.read_channels(input_feature_channels);
     builder.require_written({1, 1}, "writes one pixel");
     ops::BinaryFullyConnected dense;

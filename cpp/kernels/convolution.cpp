@@ -1,5 +1,6 @@
 #include "kernels/convolution.h"
 
+#include "core/text.h"
 #include "kernels/filter.h"
 
 namespace mpscnn::kernels {
@@ -10,24 +11,23 @@ void Convolution::check(const std::string &kernel) const {
     check_filter(kernel, *this);
     require_range(kernel, "groups", groups, 1);
     const auto refuse = [&](const char *field, const std::string &allowed, std::int64_t given) {
-        fail(ErrorKind::parameter,
-             kernel + ": " + field + " must be " + allowed + ", got " + std::to_string(given));
+        fail(ErrorKind::parameter, {kernel, ": ", field, " must be ", allowed, ", got ", given});
     };
     if (depthwise && groups != 1) refuse("groups", "1 for a depthwise convolution", groups);
     if (depthwise && output_feature_channels % input_feature_channels != 0)
         refuse("output_feature_channels",
-               "a multiple of the " + std::to_string(input_feature_channels) +
-                   " input_feature_channels for a depthwise convolution",
+               concat({"a multiple of the ", input_feature_channels,
+                       " input_feature_channels for a depthwise convolution"}),
                output_feature_channels);
     require_range(kernel, "sub_pixel_scale_factor", sub_pixel_scale_factor, 1);
     if (output_feature_channels % (sub_pixel_scale_factor * sub_pixel_scale_factor) != 0)
         refuse("output_feature_channels",
-               "a multiple of sub_pixel_scale_factor^2 = " +
-                   std::to_string(sub_pixel_scale_factor * sub_pixel_scale_factor),
+               concat({"a multiple of sub_pixel_scale_factor^2 = ",
+                       sub_pixel_scale_factor * sub_pixel_scale_factor}),
                output_feature_channels);
     if (batch_normalization && !(batch_normalization_epsilon > 0.0f))
-        fail(ErrorKind::parameter, kernel + ": batch_normalization_epsilon must be above 0, got " +
-                                       std::to_string(batch_normalization_epsilon));
+        fail(ErrorKind::parameter,
+             {kernel, ": batch_normalization_epsilon must be above 0, got ", batch_normalization_epsilon});
     const std::int64_t slice = ImageDescriptor::slice_channels;
     if (groups > 1 &&
         output_feature_channels / (sub_pixel_scale_factor * sub_pixel_scale_factor) % slice != 0)
@@ -38,9 +38,8 @@ void Convolution::check(const std::string &kernel) const {
     if (groups > 1 &&
         (input_feature_channels % (groups * slice) != 0 || output_feature_channels % (groups * slice) != 0))
         refuse("groups",
-               "1, or such that every group has a multiple of 4 of the " +
-                   std::to_string(input_feature_channels) + " input and " +
-                   std::to_string(output_feature_channels) + " output feature channels",
+               concat({"1, or such that every group has a multiple of 4 of the ", input_feature_channels,
+                       " input and ", output_feature_channels, " output feature channels"}),
                groups);
 }
 

@@ -20,13 +20,12 @@ struct Dropout {
 
     void check(const std::string &kernel) const {
         if (!(keep_probability > 0.0f && keep_probability < 1.0f))
-            fail(ErrorKind::parameter, kernel + ": keep_probability must be above 0 and below 1, got " +
-                                           std::to_string(keep_probability));
+            fail(ErrorKind::parameter,
+                 {kernel, ": keep_probability must be above 0 and below 1, got ", keep_probability});
         for (std::int64_t stride : {mask_stride.x, mask_stride.y, mask_stride.z})
             if (stride != 0 && stride != 1)
-                fail(ErrorKind::parameter, kernel +
-                                               ": mask_stride_in_pixels must be 0 or 1 on each axis, got " +
-                                               std::to_string(stride));
+                fail(ErrorKind::parameter,
+                     {kernel, ": mask_stride_in_pixels must be 0 or 1 on each axis, got ", stride});
     }
     ops::WeightSpecs weights() const { return {}; }
     std::int64_t output_channels(ChannelCounts sources) const { return sources[0]; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/text.h"
 #include "kernels/neuron_descriptor.h"
 
 namespace mpscnn::kernels {
@@ -18,8 +19,8 @@ std::string property_name(std::size_t source, std::size_t sources, const char *n
 
 std::int64_t require_channel_offset(const std::string &kernel, const std::string &name, std::int64_t offset) {
     if (offset < 0 || offset > ops::largest_size || offset % ImageDescriptor::slice_channels != 0)
-        fail(ErrorKind::parameter, kernel + ": " + name + " must be a multiple of 4 from 0 to " +
-                                       std::to_string(ops::largest_size) + ", got " + std::to_string(offset));
+        fail(ErrorKind::parameter, {kernel, ": ", name, " must be a multiple of 4 from 0 to ",
+                                    ops::largest_size, ", got ", offset});
     return offset;
 }
 
@@ -30,18 +31,16 @@ ImageRegion readable(const std::string &kernel, std::span<const ImageDescriptor>
     ImageRegion range{given.offset.z, 0, 0, given.feature_channel_offset};
     range.images = image.number_of_images - range.image;
     if (range.image < 0 || range.images < 1)
-        fail(ErrorKind::parameter,
-             kernel + ": " + name("offset") + ".z must be an image of the source, 0 to " +
-                 std::to_string(image.number_of_images - 1) + ", got " + std::to_string(range.image));
+        fail(ErrorKind::parameter, {kernel, ": ", name("offset"), ".z must be an image of the source, 0 to ",
+                                    image.number_of_images - 1, ", got ", range.image});
     if (!any_channel) require_channel_offset(kernel, name("source_feature_channel_offset"), range.channel);
     if (range.channel >= 0)
         range.channels = std::min(given.feature_channel_max_count, image.feature_channels - range.channel);
     if (range.channel < 0 || range.channels < 1)
-        fail(ErrorKind::parameter, kernel + ": " + name("source_feature_channel_offset") + " and " +
-                                       name("source_feature_channel_max_count") + " leave no channel of " +
-                                       std::to_string(image.feature_channels) + ", got " +
-                                       std::to_string(range.channel) + " and " +
-                                       std::to_string(given.feature_channel_max_count));
+        fail(ErrorKind::parameter,
+             {kernel, ": ", name("source_feature_channel_offset"), " and ",
+              name("source_feature_channel_max_count"), " leave no channel of ", image.feature_channels,
+              ", got ", range.channel, " and ", given.feature_channel_max_count});
     range.height = image.height;
     range.width = image.width;
     return range;
@@ -49,8 +48,8 @@ ImageRegion readable(const std::string &kernel, std::span<const ImageDescriptor>
 
 void require_range(const std::string &kernel, const char *name, std::int64_t value, std::int64_t least) {
     if (value < least || value > ops::largest_size)
-        fail(ErrorKind::parameter, kernel + ": " + name + " must be " + std::to_string(least) + " to " +
-                                       std::to_string(ops::largest_size) + ", got " + std::to_string(value));
+        fail(ErrorKind::parameter,
+             {kernel, ": ", name, " must be ", least, " to ", ops::largest_size, ", got ", value});
 }
 
 EncodingBuilder::EncodingBuilder(std::string kernel, const KernelProperties &properties,
@@ -63,21 +62,20 @@ EncodingBuilder::EncodingBuilder(std::string kernel, const KernelProperties &pro
 }
 
 void EncodingBuilder::refuse(ErrorKind kind, const std::string &message) const {
-    fail(kind, kernel_ + ": " + message);
+    fail(kind, {kernel_, ": ", message});
 }
 
 void EncodingBuilder::place_destination(const ImageDescriptor &destination) {
     const ClipRect &clip = properties_.clip_rect;
     const auto cut = [&](const char *axis, std::int64_t begin, std::int64_t size, std::int64_t extent) {
         if (begin < 0 || size < 0)
-            refuse(ErrorKind::parameter, std::string("clip_rect must not be negative, got ") +
-                                             std::to_string(begin < 0 ? begin : size) + " for its " + axis);
+            refuse(ErrorKind::parameter, concat({"clip_rect must not be negative, got ",
+                                                 begin < 0 ? begin : size, " for its ", axis}));
         const std::int64_t inside = std::min(size, extent - std::min(begin, extent));
         if (inside < 1)
-            refuse(ErrorKind::parameter, std::string("clip_rect leaves no ") + axis +
-                                             " of the destination: it begins at " + std::to_string(begin) +
-                                             " and takes " + std::to_string(size) + " of " +
-                                             std::to_string(extent));
+            refuse(ErrorKind::parameter,
+                   concat({"clip_rect leaves no ", axis, " of the destination: it begins at ", begin,
+                           " and takes ", size, " of ", extent}));
         return inside;
     };
     written_ = {clip.origin.z, clip.origin.y, clip.origin.x, 0};
@@ -92,11 +90,10 @@ void EncodingBuilder::place_source(std::size_t source) {
     ImageRegion range =
         readable(kernel_, sources_, source, properties_.sources[source], options_.any_source_channel);
     if (written_.images > range.images)
-        refuse(ErrorKind::parameter, property_name(source, sources_.size(), "offset") +
-                                         ".z and the images written must stay within the " +
-                                         std::to_string(sources_[source].number_of_images) +
-                                         " images of the source, got " + std::to_string(range.image) +
-                                         " and " + std::to_string(written_.images));
+        refuse(ErrorKind::parameter,
+               concat({property_name(source, sources_.size(), "offset"),
+                       ".z and the images written must stay within the ", sources_[source].number_of_images,
+                       " images of the source, got ", range.image, " and ", written_.images}));
     range.images = written_.images;
     ranges_.push_back(range);
 }
@@ -139,10 +136,9 @@ int EncodingBuilder::part(const ClipRect &clip, ImageSize &size, std::size_t sou
     const auto inside = [&](const char *axis, std::int64_t begin, std::int64_t wanted, std::int64_t extent) {
         const std::int64_t found = begin < 0 ? 0 : std::min(wanted, extent - std::min(begin, extent));
         if (found < 1)
-            refuse(ErrorKind::parameter, std::string("the source's clip rectangle leaves no ") + axis +
-                                             " of the source: it begins at " + std::to_string(begin) +
-                                             " and takes " + std::to_string(wanted) + " of " +
-                                             std::to_string(extent));
+            refuse(ErrorKind::parameter,
+                   concat({"the source's clip rectangle leaves no ", axis, " of the source: it begins at ",
+                           begin, " and takes ", wanted, " of ", extent}));
         return found;
     };
     region.x = clip.origin.x;
@@ -154,17 +150,15 @@ int EncodingBuilder::part(const ClipRect &clip, ImageSize &size, std::size_t sou
 
 void EncodingBuilder::require_written(const ImageSize &size, const char *why) const {
     if (written_.width != size.width || written_.height != size.height)
-        refuse(ErrorKind::shape, std::string(why) + ": " + std::to_string(size.width) + " x " +
-                                     std::to_string(size.height) + "; clip_rect and destination take " +
-                                     std::to_string(written_.width) + " x " +
-                                     std::to_string(written_.height));
+        refuse(ErrorKind::shape,
+               concat({why, ": ", size.width, " x ", size.height, "; clip_rect and destination take ",
+                       written_.width, " x ", written_.height}));
 }
 
 void EncodingBuilder::read_channels(std::int64_t count, std::size_t source) {
     if (channels(source) < count)
-        refuse(ErrorKind::shape, "the source must have " + std::to_string(count) +
-                                     " feature channels behind its offset, got " +
-                                     std::to_string(channels(source)));
+        refuse(ErrorKind::shape, concat({"the source must have ", count,
+                                         " feature channels behind its offset, got ", channels(source)}));
     ranges_[source].channels = count;
 }
 
@@ -205,9 +199,8 @@ int EncodingBuilder::cut(int value, ImageSize size) {
 void EncodingBuilder::require_no_offset(const char *why) const {
     const Offset &offset = properties_.sources[0].offset;
     if (offset.x != 0 || offset.y != 0)
-        refuse(ErrorKind::parameter, std::string("offset must be (0, 0, z): ") + why + ", got (" +
-                                         std::to_string(offset.x) + ", " + std::to_string(offset.y) + ", " +
-                                         std::to_string(offset.z) + ")");
+        refuse(ErrorKind::parameter, concat({"offset must be (0, 0, z): ", why, ", got (", offset.x, ", ",
+                                             offset.y, ", ", offset.z, ")"}));
 }
 
 int EncodingBuilder::widened(ops::Window &window, std::size_t source) {
@@ -231,10 +224,9 @@ int EncodingBuilder::add_neuron(const std::optional<ops::Neuron> &neuron, int va
 Encoding EncodingBuilder::finish(std::int64_t channels) && {
     if (channels > destination_channels_ - written_.channel)
         refuse(ErrorKind::shape,
-               "the destination must have at least " + std::to_string(written_.channel + channels) +
-                   " feature channels (" + std::to_string(channels) +
-                   " behind destination_feature_channel_offset " + std::to_string(written_.channel) +
-                   "), got " + std::to_string(destination_channels_));
+               concat({"the destination must have at least ", written_.channel + channels,
+                       " feature channels (", channels, " behind destination_feature_channel_offset ",
+                       written_.channel, "), got ", destination_channels_}));
     written_.channels = channels;
     const int sources = static_cast<int>(inputs_.size());
     for (EncodedNode &node : nodes_)

@@ -1,5 +1,7 @@
 #include "kernels/fully_connected.h"
 
+#include "core/text.h"
+
 namespace mpscnn::kernels {
 
 ops::Window FullyConnected::taps() const {
@@ -35,14 +37,12 @@ int FullyConnected::build(EncodingBuilder &builder) const {
     const ImageDescriptor &image = builder.image();
     if (image.width != kernel_width || image.height != kernel_height ||
         builder.channels() < input_feature_channels)
-        builder.refuse(ErrorKind::shape, "the source must be " + std::to_string(kernel_width) + " x " +
-                                             std::to_string(kernel_height) + " with " +
-                                             std::to_string(input_feature_channels) +
-                                             " feature channels behind its offset, got " + image.text());
+        builder.refuse(ErrorKind::shape, concat({"the source must be ", kernel_width, " x ", kernel_height,
+                                                 " with ", input_feature_channels,
+                                                 " feature channels behind its offset, got ", image.text()}));
     if (builder.width() != 1 || builder.height() != 1)
-        builder.refuse(ErrorKind::shape, "writes one pixel; clip_rect takes " +
-                                             std::to_string(builder.width()) + " x " +
-                                             std::to_string(builder.height()) + " of the destination");
+        builder.refuse(ErrorKind::shape, concat({"writes one pixel; clip_rect takes ", builder.width(), " x ",
+                                                 builder.height(), " of the destination"}));
     builder.read_channels(input_feature_channels);
     ops::FullyConnected dense;
     dense.outputs = output_feature_channels;

@@ -24,8 +24,7 @@ void ImageDescriptor::check() const {
         {"number_of_images", number_of_images}};
     for (const auto &[name, extent] : extents)
         if (extent < 1 || extent > largest)
-            fail(ErrorKind::parameter, "Image: " + std::string(name) + " must be 1 to " +
-                                           std::to_string(largest) + ", got " + std::to_string(extent));
+            fail(ErrorKind::parameter, {"Image: ", name, " must be 1 to ", largest, ", got ", extent});
     const Shape floats{number_of_images, height,         width,
                        slices(),         slice_channels, static_cast<std::int64_t>(sizeof(float))};
     static_cast<void>(floats.elements()); // refuses what 64 bits cannot count

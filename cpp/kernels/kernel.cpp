@@ -70,7 +70,7 @@ struct FixedProperties {
 const KernelClass &class_named(std::string_view name) {
     for (const KernelClass &entry : kernel_classes())
         if (name == entry.name) return entry;
-    fail(ErrorKind::parameter, "unknown kernel " + quoted(name));
+    fail(ErrorKind::parameter, {"unknown kernel ", quoted(name)});
 }
 
 template <class T>
@@ -132,7 +132,7 @@ void Kernel::set(const Json &changes) {
         ops::NameChecker checker{key};
         fixed.fields(checker);
         if (checker.found)
-            fail(ErrorKind::parameter, name() + ": " + key + " is fixed when the kernel is made");
+            fail(ErrorKind::parameter, {name(), ": ", key, " is fixed when the kernel is made"});
     }
     AllProperties all{changed};
     ops::read_fields(all, changes, name());
@@ -151,9 +151,9 @@ void Kernel::check() const {
             require_range(name(), names.offset, along, -ops::largest_size);
         const EdgeMode mode = given.edge_mode;
         if (!any_edge_mode() && mode != EdgeMode::zero && mode != EdgeMode::clamp)
-            fail(ErrorKind::unsupported, name() + ": " + names.edge_mode +
-                                             " must be zero or clamp (the others are for Pad), got " +
-                                             ops::name_of(mode));
+            fail(ErrorKind::unsupported,
+                 {name(), ": ", names.edge_mode, " must be zero or clamp (the others are for Pad), got ",
+                  ops::name_of(mode)});
     }
 }
 
@@ -163,8 +163,7 @@ bool Kernel::any_edge_mode() const {
 
 void Kernel::require_sources(std::size_t given) const {
     if (given != type->sources)
-        fail(ErrorKind::parameter, name() + ": takes " + std::to_string(type->sources) +
-                                       " source images, got " + std::to_string(given));
+        fail(ErrorKind::parameter, {name(), ": takes ", type->sources, " source images, got ", given});
 }
 
 ops::WeightSpecs Kernel::weights() const {
@@ -217,7 +216,7 @@ ImageDescriptor Kernel::make_destination(std::span<const ImageDescriptor> source
         },
         family);
     if (destination.width < 1 || destination.height < 1)
-        fail(ErrorKind::parameter, name() + ": the source's clip rectangle leaves no pixel of the source");
+        fail(ErrorKind::parameter, {name(), ": the source's clip rectangle leaves no pixel of the source"});
     std::vector<std::int64_t> channels;
     for (const ImageRegion &range : ranges) channels.push_back(range.channels);
     destination.feature_channels = require_channel_offset(name(), "destination_feature_channel_offset",
@@ -228,8 +227,7 @@ ImageDescriptor Kernel::make_destination(std::span<const ImageDescriptor> source
 }
 
 ImageRegion Kernel::source_region(std::int64_t width, std::int64_t height, std::size_t source) const {
-    if (source >= type->sources)
-        fail(ErrorKind::parameter, name() + ": there is no source " + std::to_string(source));
+    if (source >= type->sources) fail(ErrorKind::parameter, {name(), ": there is no source ", source});
     require_range(name(), "width", width, 1);
     require_range(name(), "height", height, 1);
     const Offset &offset = properties.sources[source].offset;
@@ -237,8 +235,8 @@ ImageRegion Kernel::source_region(std::int64_t width, std::int64_t height, std::
         [&]<class T>(const T &entry) -> ImageRegion {
             if constexpr (requires { T::reads_whole_source; })
                 fail(ErrorKind::unsupported,
-                     name() +
-                         ": reads the whole source whatever the destination's size; it has no source region");
+                     {name(),
+                      ": reads the whole source whatever the destination's size; it has no source region"});
             else if constexpr (requires(const ImageSize &size) { entry.source_region(offset, size, source); })
                 return entry.source_region(offset, {width, height}, source);
             else
@@ -251,7 +249,7 @@ ImageRegion Kernel::source_region(std::int64_t width, std::int64_t height, std::
 
 void Kernel::require_destination() const {
     if (type->state == StateUse::writes)
-        fail(ErrorKind::parameter, name() + ": writes a batch normalization state and no image");
+        fail(ErrorKind::parameter, {name(), ": writes a batch normalization state and no image"});
 }
 
 Encoding Kernel::finish(EncodingBuilder builder) const {
@@ -266,14 +264,14 @@ Encoding Kernel::encode(std::span<const ImageDescriptor> sources, const ImageDes
     require_sources(sources.size());
     require_destination();
     if (with_statistics && type->state != StateUse::reads)
-        fail(ErrorKind::parameter, name() + ": takes no batch normalization state");
+        fail(ErrorKind::parameter, {name(), ": takes no batch normalization state"});
     const EncodingOptions options{any_edge_mode(), with_statistics};
     return finish({name(), properties, sources, destination, options});
 }
 
 Encoding Kernel::encode_statistics(const ImageDescriptor &source) const {
     if (type->state != StateUse::writes)
-        fail(ErrorKind::parameter, name() + ": writes no batch normalization state");
+        fail(ErrorKind::parameter, {name(), ": writes no batch normalization state"});
     ImageDescriptor read = source; // in place of a destination: says which images are read
     read.number_of_images = std::max<std::int64_t>(1, read.number_of_images - properties.sources[0].offset.z);
     Encoding encoding = finish({name(), properties, {&source, 1}, read, {}});

@@ -1,5 +1,7 @@
 #include "kernels/neuron.h"
 
+#include "core/text.h"
+
 namespace mpscnn::kernels {
 
 ops::WeightSpecs NeuronDescriptor::weights(std::int64_t channels) const {
@@ -15,12 +17,12 @@ void Neuron::check(const std::string &kernel) const {
     const ops::Neuron neuron = neuron_descriptor.neuron.value_or(ops::Neuron{});
     if (only && neuron.kind != *only)
         fail(ErrorKind::parameter,
-             kernel + ": neuron_type must be " + ops::name_of(*only) + ", got " + ops::name_of(neuron.kind));
+             {kernel, ": neuron_type must be ", ops::name_of(*only), ", got ", ops::name_of(neuron.kind)});
     const bool prelu = neuron.kind == ops::NeuronKind::prelu;
     if (prelu) require_range(kernel, "data_count", data_count, 1);
     if (!prelu && data_count != 0)
-        fail(ErrorKind::parameter, kernel + ": data_count must be 0 unless neuron_type is prelu, got " +
-                                       std::to_string(data_count));
+        fail(ErrorKind::parameter,
+             {kernel, ": data_count must be 0 unless neuron_type is prelu, got ", data_count});
     const Shape one{1, 1, 1, 1};
     neuron.check({&one, 1});
 }
@@ -30,9 +32,8 @@ int Neuron::build(EncodingBuilder &builder) const {
     const ops::Neuron neuron = neuron_descriptor.neuron.value_or(ops::Neuron{});
     if (neuron.kind == ops::NeuronKind::none) return builder.add(neuron, {source});
     if (neuron.kind == ops::NeuronKind::prelu && builder.channels() != data_count)
-        builder.refuse(ErrorKind::shape, "there are slopes for " + std::to_string(data_count) +
-                                             " feature channels, the source has " +
-                                             std::to_string(builder.channels()));
+        builder.refuse(ErrorKind::shape, concat({"there are slopes for ", data_count,
+                                                 " feature channels, the source has ", builder.channels()}));
     return builder.add_neuron(neuron, source, builder.channels());
 }
 

@@ -1,11 +1,12 @@
 #include "kernels/normalization.h"
 
+#include "core/text.h"
+
 namespace mpscnn::kernels {
 
 void BatchNormalization::check(const std::string &kernel) const {
     require_range(kernel, "number_of_feature_channels", number_of_feature_channels, 1);
-    if (!(epsilon > 0.0f))
-        fail(ErrorKind::parameter, kernel + ": epsilon must be above 0, got " + std::to_string(epsilon));
+    if (!(epsilon > 0.0f)) fail(ErrorKind::parameter, {kernel, ": epsilon must be above 0, got ", epsilon});
 }
 
 ops::WeightSpecs BatchNormalization::weights() const {
@@ -40,9 +41,9 @@ int BatchStatistics::build(EncodingBuilder &builder) const {
     builder.require_no_offset(of_all);
     builder.require_written({builder.image().width, builder.image().height}, of_all);
     if (const std::int64_t offset = builder.properties().destination_feature_channel_offset; offset != 0)
-        builder.refuse(ErrorKind::parameter,
-                       "destination_feature_channel_offset must be 0, for a state is written, got " +
-                           std::to_string(offset));
+        builder.refuse(
+            ErrorKind::parameter,
+            concat({"destination_feature_channel_offset must be 0, for a state is written, got ", offset}));
     const int source = builder.whole();
     return builder.add(ops::BatchStatistics{}, {source});
 }
@@ -51,11 +52,9 @@ void GroupNormalization::check(const std::string &kernel) const {
     require_range(kernel, "number_of_feature_channels", number_of_feature_channels, 1);
     require_range(kernel, "number_of_groups", number_of_groups, 1);
     if (number_of_feature_channels % number_of_groups != 0)
-        fail(ErrorKind::parameter, kernel + ": number_of_groups must be a divisor of the " +
-                                       std::to_string(number_of_feature_channels) +
-                                       " feature channels, got " + std::to_string(number_of_groups));
-    if (!(epsilon > 0.0f))
-        fail(ErrorKind::parameter, kernel + ": epsilon must be above 0, got " + std::to_string(epsilon));
+        fail(ErrorKind::parameter, {kernel, ": number_of_groups must be a divisor of the ",
+                                    number_of_feature_channels, " feature channels, got ", number_of_groups});
+    if (!(epsilon > 0.0f)) fail(ErrorKind::parameter, {kernel, ": epsilon must be above 0, got ", epsilon});
 }
 
 ops::WeightSpecs GroupNormalization::weights() const {
@@ -97,9 +96,8 @@ void WindowNormalization::check(const std::string &kernel) const {
     require_range(kernel, "kernel_width", kernel_width, 1);
     require_range(kernel, "kernel_height", kernel_height, 1);
     if (kernel_width != kernel_height)
-        fail(ErrorKind::parameter, kernel + ": kernel_width must be equal to kernel_height, got " +
-                                       std::to_string(kernel_width) + " and " +
-                                       std::to_string(kernel_height));
+        fail(ErrorKind::parameter, {kernel, ": kernel_width must be equal to kernel_height, got ",
+                                    kernel_width, " and ", kernel_height});
 }
 
 int WindowNormalization::build(EncodingBuilder &builder) const {

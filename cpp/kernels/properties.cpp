@@ -1,5 +1,7 @@
 #include "kernels/properties.h"
 
+#include "core/text.h"
+
 namespace mpscnn::ops {
 
 namespace {
@@ -7,8 +9,7 @@ namespace {
 std::vector<std::int64_t> integers(const JsonView &json, std::size_t count, const char *meaning) {
     auto values = json.get<std::vector<std::int64_t>>();
     if (values.size() != count)
-        json.refuse("must be " + std::string(meaning) + ", got " + std::to_string(values.size()) +
-                    " numbers");
+        json.refuse(concat({"must be ", meaning, ", got ", values.size(), " numbers"}));
     return values;
 }
 

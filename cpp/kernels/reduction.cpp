@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/text.h"
+
 namespace mpscnn::kernels {
 
 namespace {
@@ -65,11 +67,9 @@ int WeightedReduction::build(EncodingBuilder &builder) const {
     if (size.width != weighted.width || size.height != weighted.height ||
         builder.channels(0) != builder.channels(1))
         builder.refuse(ErrorKind::shape,
-                       "source and weights must have one size and number of feature channels, got " +
-                           std::to_string(size.width) + " x " + std::to_string(size.height) + " x " +
-                           std::to_string(builder.channels(0)) + " and " + std::to_string(weighted.width) +
-                           " x " + std::to_string(weighted.height) + " x " +
-                           std::to_string(builder.channels(1)));
+                       concat({"source and weights must have one size and number of feature channels, got ",
+                               size.width, " x ", size.height, " x ", builder.channels(0), " and ",
+                               weighted.width, " x ", weighted.height, " x ", builder.channels(1)}));
     builder.require_written(size, written_whole);
     ops::WeightedReduction reduction;
     reduction.kind =

@@ -1,5 +1,7 @@
 #include "kernels/resize.h"
 
+#include "core/text.h"
+
 namespace mpscnn::kernels {
 
 void Resize::check(const std::string &kernel) const {
@@ -21,10 +23,9 @@ int Resize::build(EncodingBuilder &builder) const {
     builder.require_no_offset("the whole source is resized");
     const ImageSize size = destination_size({&builder.image(), 1});
     if (builder.width() > size.width || builder.height() > size.height)
-        builder.refuse(ErrorKind::shape,
-                       "the result is " + std::to_string(size.width) + " x " + std::to_string(size.height) +
-                           "; clip_rect and destination take " + std::to_string(builder.width()) + " x " +
-                           std::to_string(builder.height()));
+        builder.refuse(ErrorKind::shape, concat({"the result is ", size.width, " x ", size.height,
+                                                 "; clip_rect and destination take ", builder.width(), " x ",
+                                                 builder.height()}));
     ops::Resize resize;
     resize.kind = kind;
     resize.width = size.width;

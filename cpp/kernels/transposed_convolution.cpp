@@ -31,10 +31,9 @@ void ConvolutionTranspose::check(const std::string &kernel) const {
     require_range(kernel, "kernel_offset_x", kernel_offset_x, -ops::largest_size);
     require_range(kernel, "kernel_offset_y", kernel_offset_y, -ops::largest_size);
     if (input_feature_channels % groups != 0 || output_feature_channels % groups != 0)
-        fail(ErrorKind::parameter, kernel + ": groups must be a divisor of the " +
-                                       std::to_string(input_feature_channels) + " input and " +
-                                       std::to_string(output_feature_channels) +
-                                       " output feature channels, got " + std::to_string(groups));
+        fail(ErrorKind::parameter,
+             {kernel, ": groups must be a divisor of the ", input_feature_channels, " input and ",
+              output_feature_channels, " output feature channels, got ", groups});
 }
 
 ops::WeightSpecs ConvolutionTranspose::weights() const {

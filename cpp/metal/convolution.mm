@@ -44,7 +44,7 @@ objc_ptr<MPSCNNConvolution *> make_kernel(const objc_ptr<MPSCNNConvolutionDescri
         adopt([[MpscnnConvolutionWeights alloc] initWithDescriptor:descriptor.get()
                                                            weights:ConvolutionWeights(source)]);
     auto kernel = adopt([[MPSCNNConvolution alloc] initWithDevice:device.get() weights:weights.get()]);
-    if (!kernel) fail(ErrorKind::device, "MPS cannot make the convolution of layer " + quoted(source.name()));
+    if (!kernel) fail(ErrorKind::device, {"MPS cannot make the convolution of layer ", quoted(source.name())});
     [kernel.get() setLabel:[weights.get() label]];
     [kernel.get() setAccumulatorPrecisionOption:MPSNNConvolutionAccumulatorPrecisionOptionFloat];
     [kernel.get() setEdgeMode:MPSImageEdgeModeZero];

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/text.h"
 #include "metal/data_type.h"
 #include "metal/function_constants.h"
 #include "metal/text.h"
@@ -25,10 +26,9 @@ objc_ptr<id<MTLLibrary>> compile(const std::string &what, id<MTLDevice> device, 
     NSError *error = nil;
     auto library = adopt([device newLibraryWithSource:string_of(source) options:options.get() error:&error]);
     if (!library && [error code] == MTLLibraryErrorCompileFailure)
-        fail(ErrorKind::parameter,
-             what + ": the source does not compile:\n" + text_of([error localizedDescription]));
+        fail(ErrorKind::parameter, {what, ": the source does not compile:\n", text_of([error localizedDescription])});
     if (!library)
-        fail(ErrorKind::device, what + ": Metal makes no library: " + text_of(error, "no reason given"));
+        fail(ErrorKind::device, {what, ": Metal makes no library: ", text_of(error, "no reason given")});
     return library;
 }
 
@@ -38,16 +38,14 @@ objc_ptr<id<MTLFunction>> find_function(const std::string &what, id<MTLLibrary> 
     // Only to read from: what uses function constants must be made with their values.
     const auto declared = adopt([library newFunctionWithName:name]);
     if (!declared)
-        fail(ErrorKind::parameter, what + ": no such function in the source, which has " + names_of(library));
+        fail(ErrorKind::parameter, {what, ": no such function in the source, which has ", names_of(library)});
     if ([declared.get() functionType] != MTLFunctionTypeKernel)
-        fail(ErrorKind::parameter, what + ": the function is no kernel");
+        fail(ErrorKind::parameter, {what, ": the function is no kernel"});
     const auto values = constant_values(what, declared.get(), source.constants);
     NSError *error = nil;
     auto function = adopt([library newFunctionWithName:name constantValues:values.get() error:&error]);
     if (!function)
-        fail([error code] == MTLLibraryErrorInternal ? ErrorKind::device : ErrorKind::parameter,
-             what + ": Metal cannot make the function with these constants: " +
-                 text_of(error, "no reason given"));
+        fail([error code] == MTLLibraryErrorInternal ? ErrorKind::device : ErrorKind::parameter, {what, ": Metal cannot make the function with these constants: ", text_of(error, "no reason given")});
     return function;
 }
 
@@ -58,9 +56,7 @@ CustomParameter image_parameter(const std::string &what, MTLArgument *argument, 
     const bool is_image = (type == MTLTextureType2D || type == MTLTextureType2DArray) &&
                           (element == MTLDataTypeFloat || element == MTLDataTypeHalf);
     if (!is_image || [argument arrayLength] > 1)
-        fail(ErrorKind::unsupported,
-             what + ": " + parameter.text() +
-                 " is no image: those are texture2d or texture2d_array of float or half");
+        fail(ErrorKind::unsupported, {what, ": ", parameter.text(), " is no image: those are texture2d or texture2d_array of float or half"});
     parameter.is_array = type == MTLTextureType2DArray;
     return parameter;
 }
@@ -85,9 +81,8 @@ CustomParameter parameter_of(const std::string &what, MTLArgument *argument) {
     case MTLArgumentTypeBuffer:
         return buffer_parameter(argument, std::move(parameter));
     default:
-        fail(ErrorKind::unsupported, what + ": parameter " + quoted(parameter.name) +
-                                         " is neither a buffer nor a texture; declare threadgroup memory and "
-                                         "samplers in the function");
+        fail(ErrorKind::unsupported, {what, ": parameter ", quoted(parameter.name), " is neither a buffer nor a texture; declare threadgroup memory and "
+                                         "samplers in the function"});
     }
 }
 
@@ -117,7 +112,7 @@ MetalCustomKernel::MetalCustomKernel(std::shared_ptr<Device> device, const engin
                                  reflection:&reflection
                                       error:&error]);
     if (!pipeline_)
-        fail(ErrorKind::device, what + ": Metal cannot prepare it: " + text_of(error, "no reason given"));
+        fail(ErrorKind::device, {what, ": Metal cannot prepare it: ", text_of(error, "no reason given")});
     parameters_ = parameters_of(what, reflection);
 }
 
@@ -142,7 +137,7 @@ std::int64_t MetalCustomKernel::threads_at_once() const {
 
 std::shared_ptr<const MetalCustomKernel> CustomKernels::get(const std::shared_ptr<Device> &device,
                                                             const engine::CustomKernelSource &source) {
-    const std::string key = source.function + "\n" + to_text(source.constants) + "\n" + source.source;
+    const std::string key = concat({source.function, "\n", to_text(source.constants), "\n", source.source});
     const std::lock_guard lock(mutex_);
     std::erase_if(kernels_, [](const auto &entry) { return entry.second.expired(); });
     std::weak_ptr<const MetalCustomKernel> &entry = kernels_[key];

@@ -3,6 +3,7 @@
 #include <map>
 #include <mutex>
 
+#include "core/text.h"
 #include "core/json.h"
 #include "metal/custom_kernel.h"
 #include "metal/device_list.h"
@@ -15,7 +16,7 @@ namespace {
 
 objc_ptr<id<MTLBuffer>> require_buffer(objc_ptr<id<MTLBuffer>> buffer, std::size_t bytes) {
     if (!buffer)
-        fail(ErrorKind::device, "Metal cannot allocate a buffer of " + std::to_string(bytes) + " bytes");
+        fail(ErrorKind::device, {"Metal cannot allocate a buffer of ", bytes, " bytes"});
     return buffer;
 }
 
@@ -26,15 +27,13 @@ void require_same_process() {
 
 std::string identity_of(id<MTLDevice> device) {
     const autorelease_scope pool;
-    return text_of([device name]) + "\nregistry id " + registry_id_of(device) + "\nsystem " +
-           text_of([[NSProcessInfo processInfo] operatingSystemVersionString]) + "\nshaders " +
-           std::to_string(std::hash<std::string>()(shader_source()));
+    return concat({text_of([device name]), "\nregistry id ", registry_id_of(device), "\nsystem ", text_of([[NSProcessInfo processInfo] operatingSystemVersionString]), "\nshaders ", std::hash<std::string>()(shader_source())});
 }
 
 objc_ptr<id<MTLCommandQueue>> make_queue(id<MTLDevice> device) {
     auto queue = adopt([device newCommandQueue]);
     if (!queue)
-        fail(ErrorKind::device, "Metal device " + quoted(text_of([device name])) + " gives no command queue");
+        fail(ErrorKind::device, {"Metal device ", quoted(text_of([device name])), " gives no command queue"});
     [queue.get() setLabel:@"mpscnn"];
     return queue;
 }
@@ -96,7 +95,7 @@ std::string Device::name() const {
 void Device::require_usable() const {
     require_same_process();
     if (removed_)
-        fail(ErrorKind::device, "Metal device " + quoted(name()) + " was removed from this machine");
+        fail(ErrorKind::device, {"Metal device ", quoted(name()), " was removed from this machine"});
 }
 
 objc_ptr<id<MTLBuffer>> Device::make_buffer(std::size_t bytes) const {

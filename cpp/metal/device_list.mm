@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <vector>
 
+#include "core/text.h"
 #include "core/platform.h"
 #include "metal/metal_backend.h"
 #include "metal/text.h"
@@ -41,7 +42,7 @@ Devices find_devices() {
 }
 
 std::string why_not_usable(id<MTLDevice> device) {
-    return "Metal device " + quoted(text_of([device name])) + " cannot run Metal Performance Shaders";
+    return concat({"Metal device ", quoted(text_of([device name])), " cannot run Metal Performance Shaders"});
 }
 
 bool answers_to(id<MTLDevice> device, const std::string &wanted) {
@@ -61,7 +62,7 @@ constexpr const char *no_device = "this machine has no Metal device";
     std::string known;
     for (const auto &device : devices.all) known += (known.empty() ? "" : ", ") + full_name_of(device.get());
     if (known.empty()) fail(ErrorKind::device, no_device);
-    fail(ErrorKind::device, "there is no Metal device " + quoted(wanted) + "; there are " + known);
+    fail(ErrorKind::device, {"there is no Metal device ", quoted(wanted), "; there are ", known});
 }
 
 /// Numbers of MTLGPUFamily: those of newer systems have no names in older headers, and older systems say no.
@@ -129,7 +130,7 @@ std::string registry_id_of(id<MTLDevice> device) {
 }
 
 std::string full_name_of(id<MTLDevice> device) {
-    return quoted(text_of([device name])) + " (" + registry_id_of(device) + ")";
+    return concat({quoted(text_of([device name])), " (", registry_id_of(device), ")"});
 }
 
 void require_mps(id<MTLDevice> device) {

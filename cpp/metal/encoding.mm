@@ -10,7 +10,7 @@ namespace mpscnn::metal {
 namespace {
 
 [[noreturn]] void fail_for_lack_of_memory(const ImageLayout &layout) {
-    fail(ErrorKind::device, "Metal cannot allocate an image of " + std::to_string(layout.bytes()) + " bytes");
+    fail(ErrorKind::device, {"Metal cannot allocate an image of ", layout.bytes(), " bytes"});
 }
 
 /// Autoreleased. The texture is made when it is asked for: here a lack of memory can still be reported.
@@ -107,7 +107,7 @@ Scratch::~Scratch() {
 Dispatch::Dispatch(id<MTLCommandBuffer> command_buffer, const std::string &label,
                    id<MTLComputePipelineState> pipeline)
     : encoder_([command_buffer computeCommandEncoder]), pipeline_(pipeline) {
-    if (!encoder_) fail(ErrorKind::device, "Metal gives no compute encoder for " + quoted(label));
+    if (!encoder_) fail(ErrorKind::device, {"Metal gives no compute encoder for ", quoted(label)});
     [encoder_ setLabel:string_of(label)];
     [encoder_ setComputePipelineState:pipeline];
 }

@@ -5,6 +5,7 @@
 #include <limits>
 #include <set>
 
+#include "core/text.h"
 #include "core/half.h"
 #include "metal/data_type.h"
 #include "metal/text.h"
@@ -43,7 +44,7 @@ public:
 
 private:
     [[noreturn]] void refuse(const std::string &problem) const {
-        fail(ErrorKind::parameter, what_ + " is declared as " + type_.name() + ", but " + problem);
+        fail(ErrorKind::parameter, {what_, " is declared as ", type_.name(), ", but ", problem});
     }
 
     Bytes untyped(const Json &value) const {
@@ -91,8 +92,7 @@ private:
         const std::int64_t values = std::int64_t{1} << type_.bits;
         const std::int64_t lowest = is_signed ? -values / 2 : 0;
         if (*given < lowest || *given >= lowest + values)
-            refuse("is given as " + std::to_string(*given) + ", beyond " + std::to_string(lowest) + " to " +
-                   std::to_string(lowest + values - 1));
+            refuse(concat({"is given as ", *given, ", beyond ", lowest, " to ", lowest + values - 1}));
         return *given;
     }
 
@@ -126,22 +126,20 @@ objc_ptr<MTLFunctionConstantValues *> constant_values(const std::string &what, i
     NSDictionary<NSString *, MTLFunctionConstant *> *declared = [function functionConstantsDictionary];
     for (const auto &[name, value] : JsonView(given, what + ": constants").object())
         if (![declared objectForKey:string_of(name)])
-            fail(ErrorKind::parameter,
-                 what + ": no function constant " + quoted(name) + "; it has " + names_of(declared));
+            fail(ErrorKind::parameter, {what, ": no function constant ", quoted(name), "; it has ", names_of(declared)});
     auto values = adopt([[MTLFunctionConstantValues alloc] init]);
     for (NSString *key in declared) {
         MTLFunctionConstant *constant = [declared objectForKey:key];
         const std::string name = text_of(key);
         const Json *value = given.find(name);
         if (!value && [constant required])
-            fail(ErrorKind::parameter, what + ": the function constant " + quoted(name) + " is missing");
+            fail(ErrorKind::parameter, {what, ": the function constant ", quoted(name), " is missing"});
         if (!value) continue;
         const DataType *type = find_data_type([constant type]);
         if (!type)
-            fail(ErrorKind::unsupported, what + ": the function constant " + quoted(name) +
-                                             " has a type that cannot be given; scalars and vectors can");
+            fail(ErrorKind::unsupported, {what, ": the function constant ", quoted(name), " has a type that cannot be given; scalars and vectors can"});
         const Bytes bytes =
-            Constant(what + ": the function constant " + quoted(name), *type).bytes_of(*value);
+            Constant(concat({what, ": the function constant ", quoted(name)}), *type).bytes_of(*value);
         [values.get() setConstantValue:bytes.data() type:[constant type] withName:key];
     }
     return values;

@@ -1,5 +1,6 @@
 #include "metal/image_copy.h"
 
+#include "core/text.h"
 #include "metal/encoding.h"
 #include "shaders/copy_params.h"
 
@@ -27,8 +28,7 @@ void encode_copy(id<MTLCommandBuffer> command_buffer, Device &device, const std:
         return static_cast<unsigned int>(place.first_image * extents.slices());
     };
     const CopyParams params{extents.params(), slice(source), slice(destination)};
-    const std::string function = "copy_" + element_name_of(destination.image) + "_" +
-                                 texture_name_of(source.image) + "_" + texture_name_of(destination.image);
+    const std::string function = concat({"copy_", element_name_of(destination.image), "_", texture_name_of(source.image), "_", texture_name_of(destination.image)});
     Dispatch dispatch(command_buffer, label, device.shaders().pipeline(function));
     dispatch.texture(source.image, 0);
     dispatch.texture(destination.image, 1);

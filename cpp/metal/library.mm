@@ -1,5 +1,6 @@
 #include "metal/library.h"
 
+#include "core/text.h"
 #include "core/json.h"
 #include "core/log.h"
 #include "metal/compiled_shaders.h"
@@ -37,8 +38,7 @@ objc_ptr<id<MTLLibrary>> compile_source(id<MTLDevice> device) {
                                               options:options.get()
                                                 error:&error]);
     if (!library)
-        fail(ErrorKind::device,
-             "Metal cannot compile mpscnn's shaders: " + text_of(error, "no reason given"));
+        fail(ErrorKind::device, {"Metal cannot compile mpscnn's shaders: ", text_of(error, "no reason given")});
     return library;
 }
 
@@ -53,14 +53,14 @@ const char *texture_name(const ImageLayout &image) {
 }
 
 std::string image_type_name(const ImageLayout &image) {
-    return std::string(element_name(image)) + "_" + texture_name(image);
+    return concat({element_name(image), "_", texture_name(image)});
 }
 
 std::string shader_name(const std::string &operation, std::span<const ImageLayout> sources,
                         const ImageLayout &destination) {
-    std::string name = operation + "_" + element_name(destination);
+    std::string name = concat({operation, "_", element_name(destination)});
     for (const ImageLayout &source : sources) name += std::string("_") + texture_name(source);
-    return name + "_" + texture_name(destination);
+    return concat({name, "_", texture_name(destination)});
 }
 
 id<MTLLibrary> ShaderLibrary::library() {
@@ -79,13 +79,10 @@ objc_ptr<id<MTLComputePipelineState>> ShaderLibrary::make_pipeline(const std::st
                                             constantValues:constants.get()
                                                      error:&error]);
     if (!code)
-        fail(ErrorKind::device, "the Metal library has no function " + quoted(function) + " (" +
-                                    text_of(error, "no reason given") +
-                                    "): the files of this installation do not belong together");
+        fail(ErrorKind::device, {"the Metal library has no function ", quoted(function), " (", text_of(error, "no reason given"), "): the files of this installation do not belong together"});
     auto pipeline = adopt([device_.get() newComputePipelineStateWithFunction:code.get() error:&error]);
     if (!pipeline)
-        fail(ErrorKind::device, "Metal cannot prepare the function " + quoted(function) + ": " +
-                                    text_of(error, "no reason given"));
+        fail(ErrorKind::device, {"Metal cannot prepare the function ", quoted(function), ": ", text_of(error, "no reason given")});
     return pipeline;
 }
 

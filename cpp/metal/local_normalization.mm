@@ -17,7 +17,7 @@ template <class Kernel>
 objc_ptr<Kernel *> configured(Kernel *allocated, const PowerParams &power, const LayerSource &source) {
     auto kernel = adopt(allocated);
     if (!kernel)
-        fail(ErrorKind::device, "MPS cannot make the normalization of layer " + quoted(source.name()));
+        fail(ErrorKind::device, {"MPS cannot make the normalization of layer ", quoted(source.name())});
     [kernel.get() setLabel:string_of(source.name())];
     [kernel.get() setAlpha:power.alpha];
     [kernel.get() setBeta:power.beta];

@@ -72,8 +72,7 @@ std::shared_ptr<const engine::Backend> make_native_backend(void *given_device, v
     auto queue = static_cast<id<MTLCommandQueue>>(given_queue);
     if (!device && !queue) fail(ErrorKind::parameter, "device and queue are nil; at least one must be given");
     if (device && queue && [queue device] != device)
-        fail(ErrorKind::parameter, "queue belongs to Metal device " + full_name_of([queue device]) +
-                                       ", not to the given " + full_name_of(device));
+        fail(ErrorKind::parameter, {"queue belongs to Metal device ", full_name_of([queue device]), ", not to the given ", full_name_of(device)});
     return std::make_shared<MetalBackend>(Device::of(device ? device : [queue device], queue));
 }
 

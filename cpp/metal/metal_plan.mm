@@ -14,13 +14,10 @@ namespace {
 
 void require_admitted(const Graph &graph, const std::vector<Shape> &shapes) {
     if (shapes.size() != graph.inputs().size())
-        fail(ErrorKind::shape, "network " + quoted(graph.name()) + " takes " +
-                                   std::to_string(graph.inputs().size()) + " inputs, got shapes for " +
-                                   std::to_string(shapes.size()));
+        fail(ErrorKind::shape, {"network ", quoted(graph.name()), " takes ", graph.inputs().size(), " inputs, got shapes for ", shapes.size()});
     for (std::size_t i = 0; i < shapes.size(); ++i)
         if (!graph.inputs()[i].shape.admits(shapes[i]))
-            fail(ErrorKind::shape, "input " + quoted(graph.inputs()[i].name) + ": expected " +
-                                       graph.inputs()[i].shape.text() + ", got " + shapes[i].text());
+            fail(ErrorKind::shape, {"input ", quoted(graph.inputs()[i].name), ": expected ", graph.inputs()[i].shape.text(), ", got ", shapes[i].text()});
 }
 
 /// First images of passes of `size` images that cover a batch.
@@ -77,9 +74,7 @@ void MetalPlan::lay_out_values(const std::vector<Shape> &shapes) {
         return value.readers > 0 && value.shape[0] != batch;
     };
     if (images < batch && std::any_of(values_.begin(), values_.end(), is_shared))
-        fail(ErrorKind::shape, "network " + quoted(network_->graph.name()) +
-                                   ": its images depend on each other, and the Metal engine holds " +
-                                   std::to_string(images) + " of them at once, got " + std::to_string(batch));
+        fail(ErrorKind::shape, {"network ", quoted(network_->graph.name()), ": its images depend on each other, and the Metal engine holds ", images, " of them at once, got ", batch});
     for (StoredValue &value : values_)
         if (!is_shared(value)) value.layout.images = images;
     passes_ = passes_over(batch, images);

@@ -10,12 +10,10 @@ namespace {
 
 void require_shapes(const char *role, const std::vector<Shape> &expected, std::span<const TensorView> given) {
     if (given.size() != expected.size())
-        fail(ErrorKind::shape, "the plan has " + std::to_string(expected.size()) + " " + role + "s, got " +
-                                   std::to_string(given.size()));
+        fail(ErrorKind::shape, {"the plan has ", expected.size(), " ", role, "s, got ", given.size()});
     for (std::size_t i = 0; i < given.size(); ++i)
         if (!(given[i].shape == expected[i]))
-            fail(ErrorKind::shape, std::string(role) + " " + std::to_string(i) + ": the plan is for shape " +
-                                       expected[i].text() + ", got " + given[i].shape.text());
+            fail(ErrorKind::shape, {role, " ", i, ": the plan is for shape ", expected[i].text(), ", got ", given[i].shape.text()});
 }
 
 } // namespace

@@ -117,7 +117,7 @@ private:
                                  strideInPixelsX:static_cast<NSUInteger>(horizontal.stride)
                                  strideInPixelsY:static_cast<NSUInteger>(vertical.stride)]);
         if (!kernel)
-            fail(ErrorKind::device, "MPS cannot make the pooling of layer " + quoted(shaders_.name()));
+            fail(ErrorKind::device, {"MPS cannot make the pooling of layer ", quoted(shaders_.name())});
         [kernel.get() setLabel:string_of(shaders_.name())];
         [kernel.get() setEdgeMode:mode];
         if (operation_.kind == PoolingKind::average) {

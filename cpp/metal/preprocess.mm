@@ -43,21 +43,19 @@ int components_of(MTLPixelFormat format) {
 
 void require_texture(id<MTLTexture> texture, const std::string &what, id<MTLDevice> device) {
     if ([texture device] != device)
-        fail(ErrorKind::parameter, what + " belongs to another Metal device than the command buffer");
+        fail(ErrorKind::parameter, {what, " belongs to another Metal device than the command buffer"});
     if ([texture textureType] != MTLTextureType2D)
-        fail(ErrorKind::parameter, what + " must be of type MTLTextureType2D, got type " +
-                                       std::to_string(static_cast<std::size_t>([texture textureType])));
+        fail(ErrorKind::parameter, {what, " must be of type MTLTextureType2D, got type ", static_cast<std::size_t>([texture textureType])});
     const MTLTextureUsage usage = [texture usage];
     if (usage != MTLTextureUsageUnknown && (usage & MTLTextureUsageShaderRead) == 0)
-        fail(ErrorKind::parameter, what + " was made without MTLTextureUsageShaderRead");
+        fail(ErrorKind::parameter, {what, " was made without MTLTextureUsageShaderRead"});
 }
 
 void require_components(id<MTLTexture> texture, const std::string &what, std::initializer_list<int> allowed,
                         const char *formats) {
     const int found = components_of([texture pixelFormat]);
     if (std::find(allowed.begin(), allowed.end(), found) == allowed.end())
-        fail(ErrorKind::parameter, what + ": the pixel format must be " + formats + ", got number " +
-                                       std::to_string(static_cast<std::size_t>([texture pixelFormat])));
+        fail(ErrorKind::parameter, {what, ": the pixel format must be ", formats, ", got number ", static_cast<std::size_t>([texture pixelFormat])});
 }
 
 void require_photo(const PhotoTextures &photo, id<MTLDevice> device) {
@@ -73,28 +71,22 @@ void require_photo(const PhotoTextures &photo, id<MTLDevice> device) {
     const auto half = [](NSUInteger extent) { return (extent + 1) / 2; };
     const NSUInteger width = half([photo.pixels width]), height = half([photo.pixels height]);
     if ([photo.chroma width] != width || [photo.chroma height] != height)
-        fail(ErrorKind::shape, "photo: " + std::to_string(width) + " x " + std::to_string(height) +
-                                   " colour differences go with its luma, got " +
-                                   std::to_string([photo.chroma width]) + " x " +
-                                   std::to_string([photo.chroma height]));
+        fail(ErrorKind::shape, {"photo: ", width, " x ", height, " colour differences go with its luma, got ", [photo.chroma width], " x ", [photo.chroma height]});
 }
 
 void require_destination(MPSImage *destination, std::int64_t image, const vision::Preprocess &options,
                          id<MTLDevice> device) {
     const std::string what = "preprocess: the destination";
-    if (!destination) fail(ErrorKind::parameter, what + " is nil");
+    if (!destination) fail(ErrorKind::parameter, {what, " is nil"});
     if ([destination device] != device)
-        fail(ErrorKind::parameter, what + " belongs to another Metal device than the command buffer");
+        fail(ErrorKind::parameter, {what, " belongs to another Metal device than the command buffer"});
     if (static_cast<int>([destination featureChannels]) != options.channels())
-        fail(ErrorKind::shape, what + " has " + std::to_string([destination featureChannels]) +
-                                   " feature channels, the channel order makes " +
-                                   std::to_string(options.channels()));
+        fail(ErrorKind::shape, {what, " has ", [destination featureChannels], " feature channels, the channel order makes ", options.channels()});
     if (image < 0 || image >= static_cast<std::int64_t>([destination numberOfImages]))
-        fail(ErrorKind::parameter, what + " has " + std::to_string([destination numberOfImages]) +
-                                       " images, there is no number " + std::to_string(image));
+        fail(ErrorKind::parameter, {what, " has ", [destination numberOfImages], " images, there is no number ", image});
     const MPSImageFeatureChannelFormat format = [destination featureChannelFormat];
     if (format != MPSImageFeatureChannelFormatFloat16 && format != MPSImageFeatureChannelFormatFloat32)
-        fail(ErrorKind::parameter, what + " must have feature channels of Float16 or Float32");
+        fail(ErrorKind::parameter, {what, " must have feature channels of Float16 or Float32"});
     require_image_use(destination, what, MTLTextureUsageShaderWrite, "MTLTextureUsageShaderWrite");
 }
 
@@ -105,8 +97,7 @@ vision::ImageView view_of(const PhotoTextures &photo) {
     view.height = static_cast<int>([photo.pixels height]);
     view.orientation = photo.orientation;
     if (view.orientation < 1 || view.orientation > 8)
-        fail(ErrorKind::parameter,
-             "photo: orientation is " + std::to_string(view.orientation) + ", EXIF defines 1..8");
+        fail(ErrorKind::parameter, {"photo: orientation is ", view.orientation, ", EXIF defines 1..8"});
     return view;
 }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <future>
 
+#include "core/text.h"
 #include "core/json.h"
 #include "metal/objc_ptr.h"
 #include "metal/text.h"
@@ -27,8 +28,7 @@ Failure failure_of(id<MTLCommandBuffer> command_buffer, Device &device) {
     if ([command_buffer status] != MTLCommandBufferStatusError) return {};
     note_removal(command_buffer, device);
     NSError *error = [command_buffer error];
-    std::string message = "Metal command buffer " + quoted(text_of([command_buffer label])) +
-                          " failed: " + text_of(error, "no reason given");
+    std::string message = concat({"Metal command buffer ", quoted(text_of([command_buffer label])), " failed: ", text_of(error, "no reason given")});
     const std::string encoder = failed_encoder(error);
     if (!encoder.empty()) message += ", in " + quoted(encoder);
     return {ErrorKind::device, message};

@@ -29,12 +29,9 @@ void require_supported(std::initializer_list<const TensorView *> views) {
     const std::string what = std::string(ops::SignalConvolution::info.name) + ": ";
     for (const TensorView *view : views) {
         if (view->type != DType::float32)
-            fail(ErrorKind::unsupported, what + "Metal computes in float32 and has no " +
-                                             name_of(view->type) + "; use float32 arrays, or the CPU");
+            fail(ErrorKind::unsupported, {what, "Metal computes in float32 and has no ", name_of(view->type), "; use float32 arrays, or the CPU"});
         if (view->shape.elements() > ops::metal_limits::elements)
-            fail(ErrorKind::unsupported, what + "Metal takes arrays of at most " +
-                                             std::to_string(ops::metal_limits::elements) + " elements, got " +
-                                             view->shape.text());
+            fail(ErrorKind::unsupported, {what, "Metal takes arrays of at most ", ops::metal_limits::elements, " elements, got ", view->shape.text()});
     }
 }
 

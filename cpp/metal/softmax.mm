@@ -11,7 +11,7 @@ public:
     Softmax(MPSCNNKernel *allocated, const LayerSource &source, Device &device)
         : kernel_(adopt([allocated initWithDevice:device.get()])) {
         if (!kernel_)
-            fail(ErrorKind::device, "MPS cannot make the softmax of layer " + quoted(source.name()));
+            fail(ErrorKind::device, {"MPS cannot make the softmax of layer ", quoted(source.name())});
         [kernel_.get() setLabel:string_of(source.name())];
     }
 

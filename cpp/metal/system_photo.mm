@@ -33,9 +33,7 @@ std::string name_of(OSType format) {
 
 void require_extents(const std::string &what, std::size_t width, std::size_t height) {
     if (width == 0 || height == 0 || width > most_pixels_per_axis || height > most_pixels_per_axis)
-        fail(ErrorKind::shape, what + " of " + std::to_string(width) + " x " + std::to_string(height) +
-                                   " pixels, expected 1 to " + std::to_string(most_pixels_per_axis) +
-                                   " along each side");
+        fail(ErrorKind::shape, {what, " of ", width, " x ", height, " pixels, expected 1 to ", most_pixels_per_axis, " along each side"});
 }
 
 /// A texture of its own with these pixels. Autoreleased.
@@ -64,8 +62,7 @@ template <class Object, class Release> std::shared_ptr<void> kept(Object object,
 
 void require_success(CVReturn result, const char *what) {
     if (result != kCVReturnSuccess)
-        fail(ErrorKind::device,
-             std::string("pixel buffer: ") + what + " (code " + std::to_string(result) + ")");
+        fail(ErrorKind::device, {"pixel buffer: ", what, " (code ", result, ")"});
 }
 
 class Locked {
@@ -98,8 +95,7 @@ BufferFormat format_of(CVPixelBufferRef buffer) {
     case kCVPixelFormatType_420YpCbCr8BiPlanarFullRange:
         return {MTLPixelFormatR8Unorm, MTLPixelFormatRG8Unorm, vision::YuvRange::full};
     default:
-        fail(ErrorKind::unsupported,
-             "pixel buffer: the format " + name_of(format) + " is not one of 'BGRA', '420v', '420f'");
+        fail(ErrorKind::unsupported, {"pixel buffer: the format ", name_of(format), " is not one of 'BGRA', '420v', '420f'"});
     }
 }
 

@@ -1,5 +1,7 @@
 #include "metal/text.h"
 
+#include "core/text.h"
+
 namespace mpscnn::metal {
 
 NSString *string_of(const std::string &text) {
@@ -14,8 +16,7 @@ std::string text_of(NSString *string) {
 
 std::string text_of(NSError *error, const char *otherwise) {
     if (!error) return otherwise;
-    return text_of([error localizedDescription]) + " (code " +
-           std::to_string(static_cast<long>([error code])) + ")";
+    return concat({text_of([error localizedDescription]), " (code ", static_cast<long>([error code]), ")"});
 }
 
 } // namespace mpscnn::metal

@@ -1,5 +1,7 @@
 #include "metal/transfer.h"
 
+#include "core/text.h"
+
 namespace mpscnn::metal {
 
 /// What Metal asks of the offset of a buffer.
@@ -12,8 +14,8 @@ Transfer::Transfer(Direction direction, const ImageLayout &image, ShaderLibrary 
     for (std::size_t i = 0; i < pipelines_.size(); ++i) {
         const std::string array = arrays[i];
         pipelines_[i] = direction == Direction::to_image
-                            ? shaders.pipeline("buffer_to_image_" + array + "_" + image_type_name(image))
-                            : shaders.pipeline("image_to_buffer_" + array + "_" + texture_name(image));
+                            ? shaders.pipeline(concat({"buffer_to_image_", array, "_", image_type_name(image)}))
+                            : shaders.pipeline(concat({"image_to_buffer_", array, "_", texture_name(image)}));
     }
 }
 

@@ -47,8 +47,7 @@ private:
         auto kernel = adopt([[MPSCNNConvolutionTranspose alloc] initWithDevice:device.get()
                                                                        weights:data.get()]);
         if (!kernel)
-            fail(ErrorKind::device,
-                 "MPS cannot make the transposed convolution of layer " + quoted(source.name()));
+            fail(ErrorKind::device, {"MPS cannot make the transposed convolution of layer ", quoted(source.name())});
         [kernel.get() setLabel:[data.get() label]];
         [kernel.get() setAccumulatorPrecisionOption:MPSNNConvolutionAccumulatorPrecisionOptionFloat];
         return kernel;

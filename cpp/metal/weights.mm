@@ -21,10 +21,8 @@ void require_weights_fit(const std::vector<float> &values, engine::Precision pre
     if (precision == engine::Precision::float32) return;
     for (float weight : values)
         if (!std::isfinite(round_to_half(weight)))
-            fail(ErrorKind::weights,
-                 "layer " + quoted(layer) + ": weight " + std::to_string(weight) +
-                     " does not fit into float16, whose largest number is 65504; use float32 "
-                     "precision (batch normalization is folded into the weights)");
+            fail(ErrorKind::weights, {"layer ", quoted(layer), ": weight ", weight, " does not fit into float16, whose largest number is 65504; use float32 "
+                     "precision (batch normalization is folded into the weights)"});
 }
 
 } // namespace mpscnn::metal

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <optional>
 
+#include "core/text.h"
+
 namespace mpscnn::ops {
 
 namespace {
@@ -40,7 +42,7 @@ std::optional<std::int64_t> joined(std::optional<std::int64_t> a, std::optional<
 }
 
 void require_finite(const OperationInfo &info, const char *field, float value) {
-    if (!std::isfinite(value)) refuse_parameter(info, field, "finite", std::to_string(value));
+    if (!std::isfinite(value)) refuse_parameter(info, field, "finite", value);
 }
 
 } // namespace
@@ -59,28 +61,26 @@ void Arithmetic::check(const OperationInfo &info, const InputShapes &inputs) con
     require_finite(info, "bias", bias);
     require_finite(info, "minimum", minimum);
     require_finite(info, "maximum", maximum);
-    if (minimum > maximum)
-        refuse_parameter(info, "minimum", "at most maximum " + std::to_string(maximum),
-                         std::to_string(minimum));
+    if (minimum > maximum) refuse_parameter(info, "minimum", concat({"at most maximum ", maximum}), minimum);
     require_at_least(info, "primary_stride_y", primary_stride_y, 0);
     require_at_least(info, "primary_stride_x", primary_stride_x, 0);
     require_at_least(info, "secondary_stride_y", secondary_stride_y, 0);
     require_at_least(info, "secondary_stride_x", secondary_stride_x, 0);
     for (const auto &[field, stride] : {std::pair{"primary_stride_channels", primary_stride_channels},
                                         std::pair{"secondary_stride_channels", secondary_stride_channels}})
-        if (stride != 0 && stride != 1) refuse_parameter(info, field, "0 or 1", std::to_string(stride));
+        if (stride != 0 && stride != 1) refuse_parameter(info, field, "0 or 1", stride);
     const int rank = inputs[0].rank();
     constexpr int image_rank = 4; // beyond, kernels see all axes before the last two as one
     if (rank > image_rank && (primary_stride_y != 1 || secondary_stride_y != 1))
         refuse_parameter(info, primary_stride_y != 1 ? "primary_stride_y" : "secondary_stride_y",
                          "1 for tensors of more than 4 axes",
-                         std::to_string(primary_stride_y != 1 ? primary_stride_y : secondary_stride_y));
+                         primary_stride_y != 1 ? primary_stride_y : secondary_stride_y);
     const bool agree = inputs[1].rank() == rank && inputs[1][0] == inputs[0][0];
     if (!agree || output_shape(inputs).rank() != rank)
-        fail(ErrorKind::shape, std::string(info.name) +
-                                   ": the inputs must have one shape, but for axes that strides of 0 "
-                                   "broadcast, got " +
-                                   inputs[0].text() + " and " + inputs[1].text());
+        fail(ErrorKind::shape, {info.name,
+                                ": the inputs must have one shape, but for axes that strides of 0 "
+                                "broadcast, got ",
+                                inputs[0].text(), " and ", inputs[1].text()});
 }
 
 /// Without axes where the inputs disagree.

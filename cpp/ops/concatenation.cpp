@@ -1,20 +1,21 @@
 #include "ops/concatenation.h"
 
+#include "core/text.h"
+
 namespace mpscnn::ops {
 
 void Concatenation::check(const InputShapes &inputs) const {
     const int rank = inputs[0].rank();
     if (axis < -rank || axis >= rank || positive_axis(inputs) == 0)
-        refuse_parameter(info, "axis", "an axis of " + inputs[0].text() + " other than the batch",
-                         std::to_string(axis));
+        refuse_parameter(info, "axis", concat({"an axis of ", inputs[0].text(), " other than the batch"}),
+                         axis);
     const int joined = positive_axis(inputs);
     for (const Shape &input : inputs.subspan(1)) {
         bool agrees = input.rank() == rank;
         for (int i = 0; agrees && i < rank; ++i) agrees = i == joined || input[i] == inputs[0][i];
         if (!agrees)
-            fail(ErrorKind::shape, std::string(info.name) + ": inputs must agree in all axes but " +
-                                       std::to_string(joined) + ", got " + inputs[0].text() + " and " +
-                                       input.text());
+            fail(ErrorKind::shape, {info.name, ": inputs must agree in all axes but ", joined, ", got ",
+                                    inputs[0].text(), " and ", input.text()});
     }
 }
 

@@ -1,5 +1,7 @@
 #include "ops/convolution.h"
 
+#include "core/text.h"
+
 namespace mpscnn::ops {
 
 void require_groups(const OperationInfo &info, std::int64_t groups, std::int64_t input_channels,
@@ -7,9 +9,9 @@ void require_groups(const OperationInfo &info, std::int64_t groups, std::int64_t
     require_at_least(info, "groups", groups, 1);
     if (input_channels % groups != 0 || output_channels % groups != 0)
         refuse_parameter(info, "groups",
-                         "a divisor of the input channels (" + std::to_string(input_channels) +
-                             ") and of output_channels (" + std::to_string(output_channels) + ")",
-                         std::to_string(groups));
+                         concat({"a divisor of the input channels (", input_channels,
+                                 ") and of output_channels (", output_channels, ")"}),
+                         groups);
 }
 
 void Convolution::check(const InputShapes &inputs) const {

@@ -13,16 +13,15 @@ std::uint32_t Dropout::last_kept() const {
 
 void Dropout::check(const InputShapes &inputs) const {
     if (!(keep_probability > 0.0f && keep_probability <= 1.0f))
-        refuse_parameter(info, "keep_probability", "above 0 and at most 1", std::to_string(keep_probability));
-    if (seed < 0) refuse_parameter(info, "seed", "at least 0", std::to_string(seed));
+        refuse_parameter(info, "keep_probability", "above 0 and at most 1", keep_probability);
+    if (seed < 0) refuse_parameter(info, "seed", "at least 0", seed);
     for (const auto &[field, stride] :
          {std::pair{"mask_stride_y", mask_stride_y}, std::pair{"mask_stride_x", mask_stride_x},
           std::pair{"mask_stride_channels", mask_stride_channels}})
-        if (stride != 0 && stride != 1) refuse_parameter(info, field, "0 or 1", std::to_string(stride));
+        if (stride != 0 && stride != 1) refuse_parameter(info, field, "0 or 1", stride);
     constexpr int image_rank = 4; // beyond, kernels see all axes before the last two as rows
     if (inputs[0].rank() > image_rank && mask_stride_y != 1)
-        refuse_parameter(info, "mask_stride_y", "1 for tensors of more than 4 axes",
-                         std::to_string(mask_stride_y));
+        refuse_parameter(info, "mask_stride_y", "1 for tensors of more than 4 axes", mask_stride_y);
 }
 
 } // namespace mpscnn::ops

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/json.h"
+#include "core/text.h"
 #include "ops/operation.h"
 
 namespace mpscnn::ops {
@@ -63,7 +64,7 @@ struct FieldReader {
                 value = entry;
                 return;
             }
-            given.refuse("must be one of " + allowed_names<T>() + ", got " + quoted(text));
+            given.refuse(concat({"must be one of ", allowed_names<T>(), ", got ", quoted(text)}));
         } else if constexpr (Coded<T>) {
             value = FieldCodec<T>::read(given);
         } else {
@@ -129,8 +130,8 @@ template <class Struct> void read_fields(Struct &target, const Json &attributes,
         NameChecker checker{key};
         target.fields(checker);
         if (!checker.found)
-            fail(ErrorKind::parameter, owner + ": unknown parameter " + quoted(key) +
-                                           "; known: " + (checker.names.empty() ? "none" : checker.names));
+            fail(ErrorKind::parameter, {owner, ": unknown parameter ", quoted(key),
+                                        "; known: ", (checker.names.empty() ? "none" : checker.names)});
     }
 }
 

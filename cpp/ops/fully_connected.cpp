@@ -5,14 +5,14 @@ namespace mpscnn::ops {
 void require_dense_input(const OperationInfo &info, const InputShapes &inputs) {
     const Shape &input = inputs[0];
     if (input.rank() != 2 && input.rank() != 4)
-        fail(ErrorKind::shape, std::string(info.name) +
-                                   ": the input must be (n, features) or (n, height, width, channels), got " +
-                                   input.text());
+        fail(ErrorKind::shape,
+             {info.name, ": the input must be (n, features) or (n, height, width, channels), got ",
+              input.text()});
     if (!input.with_batch(1).fixed())
-        fail(ErrorKind::shape, std::string(info.name) +
-                                   ": the input's size must be fixed, since the weights depend on "
-                                   "it, got " +
-                                   input.text() + "; pool globally first");
+        fail(ErrorKind::shape, {info.name,
+                                ": the input's size must be fixed, since the weights depend on "
+                                "it, got ",
+                                input.text(), "; pool globally first"});
 }
 
 void FullyConnected::check(const InputShapes &inputs) const {

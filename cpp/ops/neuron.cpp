@@ -5,15 +5,14 @@
 namespace mpscnn::ops {
 
 void Neuron::check(const InputShapes &inputs) const {
-    if (!std::isfinite(a)) refuse_parameter(info, "a", "finite", std::to_string(a));
-    if (!std::isfinite(b)) refuse_parameter(info, "b", "finite", std::to_string(b));
-    if (!std::isfinite(c)) refuse_parameter(info, "c", "finite", std::to_string(c));
+    if (!std::isfinite(a)) refuse_parameter(info, "a", "finite", a);
+    if (!std::isfinite(b)) refuse_parameter(info, "b", "finite", b);
+    if (!std::isfinite(c)) refuse_parameter(info, "c", "finite", c);
     const bool base_is_e = c == -1.0f;
     if (kind == NeuronKind::exponential && !base_is_e && !(c > 0.0f))
-        refuse_parameter(info, "c", "the base of exponential, above 0 or -1 for e", std::to_string(c));
+        refuse_parameter(info, "c", "the base of exponential, above 0 or -1 for e", c);
     if (kind == NeuronKind::logarithm && !base_is_e && (!(c > 0.0f) || c == 1.0f))
-        refuse_parameter(info, "c", "the base of logarithm, above 0 and not 1, or -1 for e",
-                         std::to_string(c));
+        refuse_parameter(info, "c", "the base of logarithm, above 0 and not 1, or -1 for e", c);
     if (kind == NeuronKind::prelu) require_fixed_channels(info, inputs);
 }
 

@@ -3,22 +3,24 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/text.h"
+
 namespace mpscnn::ops {
 
 namespace {
 
 void require_epsilon(const OperationInfo &info, float epsilon) {
     if (!(epsilon > 0.0f) || !std::isfinite(epsilon))
-        refuse_parameter(info, "epsilon", "above 0 and finite", std::to_string(epsilon));
+        refuse_parameter(info, "epsilon", "above 0 and finite", epsilon);
 }
 
 void require_not_negative(const OperationInfo &info, const char *field, float value) {
     if (!(value >= 0.0f) || !std::isfinite(value))
-        refuse_parameter(info, field, "at least 0 and finite", std::to_string(value));
+        refuse_parameter(info, field, "at least 0 and finite", value);
 }
 
 void require_finite(const OperationInfo &info, const char *field, float value) {
-    if (!std::isfinite(value)) refuse_parameter(info, field, "finite", std::to_string(value));
+    if (!std::isfinite(value)) refuse_parameter(info, field, "finite", value);
 }
 
 /// alpha, beta and delta of (delta + alpha * spread)^beta: the base is never negative.
@@ -32,9 +34,9 @@ void require_power(const OperationInfo &info, float alpha, float beta, float del
 void require_statistics(const OperationInfo &info, const Shape &input, const Shape &statistics) {
     const Shape expected{input[0], 2, 1, input.back()};
     if (statistics == expected || statistics == expected.with_batch(1)) return;
-    fail(ErrorKind::shape, std::string(info.name) + ": input 1 must hold means and variances, " +
-                               expected.with_batch(1).text() + " or " + expected.text() + ", got " +
-                               statistics.text());
+    fail(ErrorKind::shape,
+         {info.name, ": input 1 must hold means and variances, ", expected.with_batch(1).text(), " or ",
+          expected.text(), ", got ", statistics.text()});
 }
 
 } // namespace
@@ -71,8 +73,7 @@ void GroupNormalization::check(const InputShapes &inputs) const {
     require_epsilon(info, epsilon);
     const std::int64_t channels = inputs[0].back();
     if (groups < 1 || channels % groups != 0)
-        refuse_parameter(info, "groups", "a divisor of the " + std::to_string(channels) + " channels",
-                         std::to_string(groups));
+        refuse_parameter(info, "groups", concat({"a divisor of the ", channels, " channels"}), groups);
 }
 
 WeightSpecs GroupNormalization::weights(const InputShapes &inputs) const {

@@ -1,6 +1,7 @@
 #include "ops/op_list.h"
 
 #include "core/alternatives.h"
+#include "core/text.h"
 #include "ops/fields.h"
 
 namespace mpscnn::ops {
@@ -37,7 +38,7 @@ template <std::size_t... Index> Json describe_all(std::index_sequence<Index...>)
 
 template <std::size_t Index = 0> Operation make_from(std::string_view name, const Json &attributes) {
     if constexpr (Index == std::variant_size_v<Operation>) {
-        fail(ErrorKind::parameter, "unknown operation " + quoted(name));
+        fail(ErrorKind::parameter, {"unknown operation ", quoted(name)});
     } else {
         using Op = std::variant_alternative_t<Index, Operation>;
         if (name == Op::info.name) return read_operation<Op>(attributes);
@@ -68,9 +69,8 @@ void check(const Operation &operation, const InputShapes &inputs) {
     const int given = static_cast<int>(inputs.size());
     if (given < info.min_inputs || given > info.max_inputs) {
         std::string expected = std::to_string(info.min_inputs);
-        if (info.max_inputs != info.min_inputs) expected += " to " + std::to_string(info.max_inputs);
-        fail(ErrorKind::parameter,
-             std::string(info.name) + ": takes " + expected + " inputs, got " + std::to_string(given));
+        if (info.max_inputs != info.min_inputs) expected += concat({" to ", info.max_inputs});
+        fail(ErrorKind::parameter, {info.name, ": takes ", expected, " inputs, got ", given});
     }
     visit_alternative([&](const auto &op) { op.check(inputs); }, operation);
 }

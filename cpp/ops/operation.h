@@ -64,8 +64,8 @@ template <class Enum> const char *name_of(Enum value) {
 // Everything else (model files, C interface, Python, backends, documentation) asks these.
 
 /// Throws a ParameterError "<operation>: <field> must be <allowed>, got <given>".
-[[noreturn]] void refuse_parameter(const OperationInfo &info, std::string_view field,
-                                   std::string_view allowed, const std::string &given);
+[[noreturn]] void refuse_parameter(const OperationInfo &info, std::string_view field, const TextPart &allowed,
+                                   const TextPart &given);
 /// Of a window parameter: keeps every product of two of them far inside 64 bits.
 inline constexpr std::int64_t largest_size = 1 << 24;
 /// Refuses values above largest_size too.

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "core/text.h"
+
 namespace mpscnn::ops {
 
 namespace {
@@ -12,27 +14,25 @@ std::int64_t widened(std::int64_t extent, std::int64_t before, std::int64_t afte
 
 void require_rest(const char *axis, std::int64_t extent, std::int64_t before, std::int64_t after) {
     if (extent == Shape::any || extent + before + after >= 1) return;
-    fail(ErrorKind::shape, std::string(Padding::info.name) + ": " + std::to_string(before) + " and " +
-                               std::to_string(after) + " leave nothing of " + std::to_string(extent) + " " +
-                               axis);
+    fail(ErrorKind::shape,
+         {Padding::info.name, ": ", before, " and ", after, " leave nothing of ", extent, " ", axis});
 }
 
 } // namespace
 
 void Padding::check_values(const InputShapes &inputs) const {
-    if (!std::isfinite(value)) refuse_parameter(info, "value", "finite", std::to_string(value));
+    if (!std::isfinite(value)) refuse_parameter(info, "value", "finite", value);
     if (value != 0.0f && (mode != PaddingMode::constant || !values.empty()))
-        refuse_parameter(info, "value", "0 unless mode is constant, and with values", std::to_string(value));
+        refuse_parameter(info, "value", "0 unless mode is constant, and with values", value);
     if (values.empty()) return;
     if (mode != PaddingMode::constant)
         refuse_parameter(info, "values", "empty unless mode is constant", "some");
     for (double one : values)
-        if (!std::isfinite(static_cast<float>(one)))
-            refuse_parameter(info, "values", "finite", std::to_string(one));
+        if (!std::isfinite(static_cast<float>(one))) refuse_parameter(info, "values", "finite", one);
     const std::int64_t channels = output_shape(inputs)[3];
     if (channels != Shape::any && channels != static_cast<std::int64_t>(values.size()))
-        refuse_parameter(info, "values", std::to_string(channels) + ", one for each channel of the result",
-                         std::to_string(values.size()));
+        refuse_parameter(info, "values", concat({channels, ", one for each channel of the result"}),
+                         values.size());
 }
 
 void Padding::check(const InputShapes &inputs) const {

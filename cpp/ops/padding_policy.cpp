@@ -8,8 +8,7 @@ constexpr std::uint64_t alignment_mask = 0x3, remainder_mask = 0xC, size_mask = 
 constexpr std::uint64_t exclude_edges_bit = 0x8000;
 
 [[noreturn]] void refuse_bits(std::uint64_t bits, const char *allowed) {
-    fail(ErrorKind::parameter,
-         std::string("padding method: must be ") + allowed + ", got " + std::to_string(bits));
+    fail(ErrorKind::parameter, {"padding method: must be ", allowed, ", got ", bits});
 }
 
 AxisPolicy axis_policy(const PaddingMethod &method, bool odd_before) {
@@ -35,8 +34,8 @@ std::int64_t lead(const AxisPolicy &policy, std::int64_t extra) {
 void require_result(const OperationInfo &info, const WindowAxis &kernel, std::int64_t input,
                     std::int64_t size) {
     if (size >= 1) return;
-    fail(ErrorKind::shape, std::string(info.name) + ": a window of " + std::to_string(kernel.reach()) +
-                               " pixels leaves no result of " + std::to_string(input));
+    fail(ErrorKind::shape,
+         {info.name, ": a window of ", kernel.reach(), " pixels leaves no result of ", input});
 }
 
 } // namespace

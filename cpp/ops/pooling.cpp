@@ -34,9 +34,8 @@ void require_pixels(const WindowAxis &axis, std::int64_t size, const char *what)
     const std::int64_t first_behind =
         std::clamp((size + axis.before + axis.stride - 1) / axis.stride, first_inside, axis.output);
     const auto refuse = [&](std::int64_t o) {
-        fail(ErrorKind::shape, std::string(Pooling::info.name) + ": window " + std::to_string(o) +
-                                   " covers none of the " + std::to_string(size) + " " + what +
-                                   ", only padding; use less padding or dilation");
+        fail(ErrorKind::shape, {Pooling::info.name, ": window ", o, " covers none of the ", size, " ", what,
+                                ", only padding; use less padding or dilation"});
     };
     // None skips more taps than the first.
     if (first_inside > 0 && !touches(axis, size, 0)) refuse(0);
@@ -63,10 +62,9 @@ void Pooling::check_divisor() const {
          {std::pair{"zero_pad_y", zero_pad_y}, std::pair{"zero_pad_x", zero_pad_x}}) {
         require_at_least(info, name, zeros, 0);
         if (zeros == 0) continue;
-        if (kind != PoolingKind::average)
-            refuse_parameter(info, name, "0 unless kind is average", std::to_string(zeros));
-        if (edge == EdgeRule::zero) refuse_parameter(info, name, "0 with edge zero", std::to_string(zeros));
-        if (count_padding) refuse_parameter(info, name, "0 with count_padding", std::to_string(zeros));
+        if (kind != PoolingKind::average) refuse_parameter(info, name, "0 unless kind is average", zeros);
+        if (edge == EdgeRule::zero) refuse_parameter(info, name, "0 with edge zero", zeros);
+        if (count_padding) refuse_parameter(info, name, "0 with count_padding", zeros);
     }
     if (count_padding && edge != EdgeRule::exclude)
         refuse_parameter(info, "count_padding", "false unless edge is exclude", "true");

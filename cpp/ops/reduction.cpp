@@ -19,7 +19,7 @@ void Reduction::check(const InputShapes &inputs) const {
     if (axis != ReductionAxis::channels) require_rank(info, inputs, 4);
     if (!std::isfinite(weight) || (weight != 1.0f && kind != ReductionKind::sum))
         refuse_parameter(info, "weight", kind == ReductionKind::sum ? "finite" : "1 unless kind is sum",
-                         std::to_string(weight));
+                         weight);
 }
 
 Shape Reduction::output_shape(const InputShapes &inputs) const {
@@ -38,10 +38,10 @@ void WeightedReduction::check(const InputShapes &inputs) const {
     for (int axis = 0; fits && axis < input.rank() - 1; ++axis)
         fits = weights[axis] == input[axis] || weights[axis] == 1;
     if (!fits || input.rank() > 4)
-        fail(ErrorKind::shape, std::string(info.name) +
-                                   ": the weights must have the image's shape or extents of 1 before the "
-                                   "channels, and 4 axes at most, got " +
-                                   weights.text() + " for " + input.text());
+        fail(ErrorKind::shape, {info.name,
+                                ": the weights must have the image's shape or extents of 1 before the "
+                                "channels, and 4 axes at most, got ",
+                                weights.text(), " for ", input.text()});
 }
 
 Shape WeightedReduction::output_shape(const InputShapes &inputs) const { return one_channel(inputs[0]); }

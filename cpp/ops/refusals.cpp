@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <variant>
 
+#include "core/text.h"
 #include "ops/fields.h"
 
 namespace mpscnn::ops {
@@ -50,16 +51,14 @@ template <class Op> Refused wide_window(const LayerUse &layer) {
     const Window &window = as<Op>(layer).window;
     const std::int64_t rows = (window.kernel_height - 1) * window.dilation_y + 1,
                        columns = (window.kernel_width - 1) * window.dilation_x + 1;
-    return refuse_if(std::max(rows, columns) > widest_window,
-                     std::to_string(rows) + " x " + std::to_string(columns));
+    return refuse_if(std::max(rows, columns) > widest_window, concat({rows, " x ", columns}));
 }
 
 Refused wide_transposed_window(const LayerUse &layer) {
     const TransposedWindow &window = as<TransposedConvolution>(layer).window;
     const std::int64_t rows = (window.kernel_height - 1) * window.dilation_y + 1,
                        columns = (window.kernel_width - 1) * window.dilation_x + 1;
-    return refuse_if(std::max(rows, columns) > widest_window,
-                     std::to_string(rows) + " x " + std::to_string(columns));
+    return refuse_if(std::max(rows, columns) > widest_window, concat({rows, " x ", columns}));
 }
 
 Refused many_subpixel_channels(const LayerUse &layer) {
@@ -125,7 +124,7 @@ std::optional<std::string> first_refusal(std::string_view engine, std::string_vi
         if (!refused || (!row.engine.empty() && row.engine != engine)) continue;
         if (!row.operation.empty() && row.operation != operation) continue;
         if (const Refused value = (*refused)(use))
-            return std::string(row.field) + " must be " + row.allowed + ", got " + *value;
+            return concat({row.field, " must be ", row.allowed, ", got ", *value});
     }
     return std::nullopt;
 }

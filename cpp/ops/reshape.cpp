@@ -2,13 +2,15 @@
 
 #include <algorithm>
 
+#include "core/text.h"
+
 namespace mpscnn::ops {
 
 namespace {
 
 std::string text(const std::vector<std::int64_t> &extents) {
     std::string result = "[";
-    for (std::int64_t extent : extents) result += (result.size() > 1 ? ", " : "") + std::to_string(extent);
+    for (std::int64_t extent : extents) result += concat({(result.size() > 1 ? ", " : ""), extent});
     return result + "]";
 }
 
@@ -16,8 +18,7 @@ std::string text(const std::vector<std::int64_t> &extents) {
 
 void Reshape::check(const InputShapes &inputs) const {
     if (shape.empty() || shape.size() >= Shape::max_rank)
-        refuse_parameter(info, "shape", "1 to " + std::to_string(Shape::max_rank - 1) + " extents",
-                         text(shape));
+        refuse_parameter(info, "shape", concat({"1 to ", Shape::max_rank - 1, " extents"}), text(shape));
     const auto valid = [](std::int64_t extent) {
         return extent == -1 || (extent >= 1 && extent <= (1LL << 40));
     };
@@ -43,9 +44,8 @@ Shape Reshape::output_shape(const InputShapes &inputs) const {
     const auto open = std::find(shape.begin(), shape.end(), -1);
     const bool fits = open == shape.end() ? wanted == given : wanted <= given && given % wanted == 0;
     if (!fits)
-        fail(ErrorKind::shape, std::string(info.name) + ": " + input.text() + " has " +
-                                   std::to_string(given) + " elements per image, which do not fit shape " +
-                                   text(shape));
+        fail(ErrorKind::shape, {info.name, ": ", input.text(), " has ", given,
+                                " elements per image, which do not fit shape ", text(shape)});
     if (open != shape.end()) result[static_cast<int>(open - shape.begin()) + 1] = given / wanted;
     return result;
 }

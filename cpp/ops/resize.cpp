@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "core/text.h"
+
 namespace mpscnn::ops {
 
 namespace {
@@ -59,24 +61,21 @@ void check_axis(const AxisParameters &given, ResizeAlignment alignment, std::int
     constexpr double largest = largest_size;
     require_at_least(info, given.names.extent, given.extent, 0);
     if (!(given.scale > 0.0 && given.scale <= largest))
-        refuse_parameter(info, given.names.scale, "above 0 and at most 16777216",
-                         std::to_string(given.scale));
+        refuse_parameter(info, given.names.scale, "above 0 and at most 16777216", given.scale);
     if (given.extent != 0 && given.scale != 1.0)
-        refuse_parameter(info, given.names.scale, std::string("1 when ") + given.names.extent + " is given",
-                         std::to_string(given.scale));
+        refuse_parameter(info, given.names.scale, concat({"1 when ", given.names.extent, " is given"}),
+                         given.scale);
     if (!(given.magnification >= 0.0 && given.magnification <= largest) ||
         (given.magnification != 0.0 && given.magnification < 1.0 / largest))
         refuse_parameter(info, given.names.magnification, "0, or 1/16777216 to 16777216",
-                         std::to_string(given.magnification));
+                         given.magnification);
     if (given.magnification != 0.0 && alignment == ResizeAlignment::corners)
-        refuse_parameter(info, given.names.magnification, "0 with alignment corners",
-                         std::to_string(given.magnification));
+        refuse_parameter(info, given.names.magnification, "0 with alignment corners", given.magnification);
     if (!(std::abs(given.offset) <= largest))
-        refuse_parameter(info, given.names.offset, "-16777216 to 16777216", std::to_string(given.offset));
+        refuse_parameter(info, given.names.offset, "-16777216 to 16777216", given.offset);
     if (input != Shape::any && given.result(input) < 1)
-        fail(ErrorKind::shape, std::string(info.name) + ": " + given.names.scale + " " +
-                                   std::to_string(given.scale) + " leaves nothing of " +
-                                   std::to_string(input));
+        fail(ErrorKind::shape,
+             {info.name, ": ", given.names.scale, " ", given.scale, " leaves nothing of ", input});
 }
 
 } // namespace

@@ -1,22 +1,25 @@
 #include "ops/signal.h"
 
+#include "core/text.h"
+
 namespace mpscnn::ops {
 
 void SignalConvolution::check(const Shape &signal, const Shape &kernel) const {
     const auto refuse = [](const std::string &message) {
-        fail(ErrorKind::shape, std::string(info.name) + ": " + message);
+        fail(ErrorKind::shape, {info.name, ": ", message});
     };
-    if (axes < 1 || axes > 2) refuse_parameter(info, "axes", "1 or 2", std::to_string(axes));
+    if (axes < 1 || axes > 2) refuse_parameter(info, "axes", "1 or 2", axes);
     const std::string rank = std::to_string(axes);
-    if (kernel.rank() != axes) refuse("the kernel must have " + rank + " axes, got shape " + kernel.text());
+    if (kernel.rank() != axes)
+        refuse(concat({"the kernel must have ", rank, " axes, got shape ", kernel.text()}));
     if (signal.rank() < axes)
-        refuse("the signal must have at least " + rank + " axes, got shape " + signal.text());
+        refuse(concat({"the signal must have at least ", rank, " axes, got shape ", signal.text()}));
     if (signal.elements() == 0) refuse("the signal must not be empty, got shape " + signal.text());
     if (kernel.elements() == 0) refuse("the kernel must not be empty, got shape " + kernel.text());
     for (int i = 1; i <= axes && mode == SignalMode::valid; ++i)
         if (kernel[axes - i] > signal[signal.rank() - i])
-            refuse("mode valid needs a kernel no larger than the signal, got shapes " + kernel.text() +
-                   " and " + signal.text());
+            refuse(concat({"mode valid needs a kernel no larger than the signal, got shapes ", kernel.text(),
+                           " and ", signal.text()}));
 }
 
 Shape SignalConvolution::output_shape(const Shape &signal, const Shape &kernel) const {

@@ -24,11 +24,9 @@ void require_within(const AxisSlice &slice, std::int64_t extent) {
     if (extent == Shape::any) return;
     const std::int64_t begin = slice.begin(extent), count = slice.result(extent);
     if (begin >= 0 && count >= 1 && begin + (count - 1) * slice.stride < extent) return;
-    fail(ErrorKind::shape, std::string(Slice::info.name) + ": " +
-                               (slice.count == 0 ? "what follows" : std::to_string(count) + " from") + " " +
-                               std::to_string(slice.first) + " on in steps of " +
-                               std::to_string(slice.stride) + " does not lie within " +
-                               std::to_string(extent) + " " + slice.axis);
+    fail(ErrorKind::shape,
+         {Slice::info.name, ": ", (slice.count == 0 ? "what follows" : std::to_string(count) + " from"), " ",
+          slice.first, " on in steps of ", slice.stride, " does not lie within ", extent, " ", slice.axis});
 }
 
 } // namespace

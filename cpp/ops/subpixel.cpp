@@ -1,5 +1,6 @@
 #include "ops/subpixel.h"
 
+#include "core/text.h"
 #include "ops/convolution.h"
 
 namespace mpscnn::ops {
@@ -11,7 +12,7 @@ constexpr std::int64_t largest_scale = 1 << 10;
 
 void check_scale(const OperationInfo &info, std::int64_t scale) {
     if (scale < 1 || scale > largest_scale)
-        refuse_parameter(info, "scale", "1 to " + std::to_string(largest_scale), std::to_string(scale));
+        refuse_parameter(info, "scale", concat({"1 to ", largest_scale}), scale);
 }
 
 std::int64_t scaled(std::int64_t extent, std::int64_t scale) {
@@ -22,9 +23,8 @@ std::int64_t scaled(std::int64_t extent, std::int64_t scale) {
 std::int64_t cropped(const char *field, std::int64_t wanted, std::int64_t all, std::int64_t scale) {
     if (wanted == 0 || all == Shape::any) return wanted == 0 ? all : wanted;
     if (wanted > all - scale && wanted <= all) return wanted;
-    fail(ErrorKind::shape, std::string(SubpixelConvolution::info.name) + ": " + field + " must be " +
-                               std::to_string(all - scale + 1) + " to " + std::to_string(all) + ", got " +
-                               std::to_string(wanted));
+    fail(ErrorKind::shape, {SubpixelConvolution::info.name, ": ", field, " must be ", all - scale + 1, " to ",
+                            all, ", got ", wanted});
 }
 
 } // namespace
@@ -35,9 +35,8 @@ void DepthToSpace::check(const InputShapes &inputs) const {
     check_scale(info, scale);
     if (inputs[0].back() % (scale * scale) != 0)
         refuse_parameter(info, "scale",
-                         "a number whose square divides the " + std::to_string(inputs[0].back()) +
-                             " channels",
-                         std::to_string(scale));
+                         concat({"a number whose square divides the ", inputs[0].back(), " channels"}),
+                         scale);
 }
 
 Shape DepthToSpace::output_shape(const InputShapes &inputs) const {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/text.h"
+
 namespace mpscnn::ops {
 
 namespace {
@@ -61,14 +63,13 @@ TransposedAxis canonical_axis(const OperationInfo &info, const AxisParameters &g
     if (given.output == 0)
         axis.output = natural_output(given, size);
     else if (given.padding != TransposedPadding::explicit_ && !belongs_together(given, size, given.output))
-        fail(ErrorKind::shape, std::string(info.name) + ": " + given.output_name + " " +
-                                   std::to_string(given.output) + " does not lead back to the input's " +
-                                   std::to_string(size) + " " + given.axis + " with a stride of " +
-                                   std::to_string(given.stride) + " and " + name_of(given.padding) +
-                                   " padding");
+        fail(ErrorKind::shape,
+             {info.name, ": ", given.output_name, " ", given.output, " does not lead back to the input's ",
+              size, " ", given.axis, " with a stride of ", given.stride, " and ", name_of(given.padding),
+              " padding"});
     if (axis.output < 1)
-        fail(ErrorKind::shape, std::string(info.name) + ": the padding leaves " +
-                                   std::to_string(axis.output) + " " + given.axis + " of the result");
+        fail(ErrorKind::shape,
+             {info.name, ": the padding leaves ", axis.output, " ", given.axis, " of the result"});
     return axis;
 }
 
@@ -77,16 +78,15 @@ std::int64_t output_size(const OperationInfo &info, const AxisParameters &given,
 }
 
 void refuse_unless_zero(const OperationInfo &info, const char *field, std::int64_t value, const char *when) {
-    if (value != 0) refuse_parameter(info, field, std::string("0 ") + when, std::to_string(value));
+    if (value != 0) refuse_parameter(info, field, std::string("0 ") + when, value);
 }
 
 void check_output_padding(const OperationInfo &info, const char *field, std::int64_t value,
                           std::int64_t stride, std::int64_t dilation) {
     const std::int64_t largest = std::max(stride, dilation) - 1;
     if (value < 0 || value > largest)
-        refuse_parameter(info, field,
-                         "0 to " + std::to_string(largest) + " (less than the stride or the dilation)",
-                         std::to_string(value));
+        refuse_parameter(info, field, concat({"0 to ", largest, " (less than the stride or the dilation)"}),
+                         value);
 }
 
 } // namespace

@@ -31,9 +31,8 @@ WindowAxis canonical_axis(const OperationInfo &info, const AxisParameters &given
         const std::int64_t padded = size + axis.before + (full ? reach - 1 : given.after);
         const std::int64_t overhang = given.ceil_mode ? given.stride - 1 : 0;
         if (padded + overhang < reach)
-            fail(ErrorKind::shape, std::string(info.name) + ": a window of " + std::to_string(reach) + " " +
-                                       given.axis + " does not fit into " + std::to_string(padded) +
-                                       " (padding included)");
+            fail(ErrorKind::shape, {info.name, ": a window of ", reach, " ", given.axis,
+                                    " does not fit into ", padded, " (padding included)"});
         axis.output = (padded - reach + overhang) / given.stride + 1;
         // PyTorch: with ceil_mode a window must start inside the input or the padding before it.
         if (given.ceil_mode && (axis.output - 1) * given.stride >= size + axis.before) --axis.output;
@@ -80,8 +79,7 @@ void Window::check(const OperationInfo &info) const {
     for (const auto &[name, pad] : pads) {
         require_at_least(info, name, pad, -largest_size);
         // The overhang would read what negative padding leaves unread.
-        if (pad < 0 && ceil_mode)
-            refuse_parameter(info, name, "0 or more with ceil_mode", std::to_string(pad));
+        if (pad < 0 && ceil_mode) refuse_parameter(info, name, "0 or more with ceil_mode", pad);
     }
     const bool padded = pad_top != 0 || pad_bottom != 0 || pad_left != 0 || pad_right != 0;
     if (padded && padding != PaddingPolicy::explicit_)

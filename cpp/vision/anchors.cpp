@@ -18,20 +18,19 @@ constexpr int largest_stride = 65536, largest_side = 1 << 20;
 using Shape = std::array<double, 2>;
 
 [[noreturn]] void refuse(const std::string &message) {
-    fail(ErrorKind::parameter, "detection: anchors: " + message);
+    fail(ErrorKind::parameter, {"detection: anchors: ", message});
 }
 
 void require_positive(double value, const char *name) {
     if (!(value > 0.0) || !std::isfinite(value))
-        refuse(std::string(name) + " is " + std::to_string(value) + ", expected a finite number above 0");
+        refuse(concat({name, " is ", value, ", expected a finite number above 0"}));
 }
 
 void check_strides(const std::vector<int> &strides) {
     if (strides.empty()) refuse("there is no feature map: 'strides' is empty");
     for (const int stride : strides)
         if (stride < 1 || stride > largest_stride)
-            refuse("a stride is " + std::to_string(stride) + ", expected 1.." +
-                   std::to_string(largest_stride));
+            refuse(concat({"a stride is ", stride, ", expected 1..", largest_stride}));
 }
 
 void check_rule(const ScaleAnchors &rule) {
@@ -46,8 +45,8 @@ void check_rule(const ScaleAnchors &rule) {
 void check_rule(const SizeAnchors &rule) {
     check_strides(rule.strides);
     if (rule.sizes.size() != rule.strides.size())
-        refuse("sizes of " + std::to_string(rule.sizes.size()) + " feature maps for " +
-               std::to_string(rule.strides.size()) + " strides");
+        refuse(
+            concat({"sizes of ", rule.sizes.size(), " feature maps for ", rule.strides.size(), " strides"}));
     for (const auto &map : rule.sizes) {
         if (map.empty()) refuse("a feature map has no sizes");
         for (const auto &[width, height] : map) {
@@ -65,7 +64,7 @@ void add_map(Anchors &anchors, int rows, int columns, double step_y, double step
              const std::vector<Shape> &shapes) {
     const std::int64_t added = std::int64_t{rows} * columns * static_cast<std::int64_t>(shapes.size());
     if (added > most_anchors - static_cast<std::int64_t>(anchors.size()))
-        refuse("more than " + std::to_string(most_anchors) + " for this input");
+        refuse(concat({"more than ", most_anchors, " for this input"}));
     for (int row = 0; row < rows; ++row)
         for (int column = 0; column < columns; ++column)
             for (const auto &[width, height] : shapes)
@@ -130,10 +129,10 @@ Anchors make(const SizeAnchors &rule, int height, int width, const Anchors &) {
 Anchors make(const StoredAnchors &, int, int, const Anchors &stored) {
     if (stored.size() == 0) refuse("the rule is 'stored', but none are stored");
     if (static_cast<std::int64_t>(stored.size()) > most_anchors)
-        refuse("more than " + std::to_string(most_anchors) + " are stored");
+        refuse(concat({"more than ", most_anchors, " are stored"}));
     for (std::size_t i = 0; i < stored.size(); ++i)
         for (const float value : {stored.x[i], stored.y[i], stored.width[i], stored.height[i]})
-            if (!std::isfinite(value)) refuse("stored anchor " + std::to_string(i) + " is not finite");
+            if (!std::isfinite(value)) refuse(concat({"stored anchor ", i, " is not finite"}));
     return stored;
 }
 
@@ -148,8 +147,7 @@ void check(const AnchorRule &rule) {
 Anchors make_anchors(const AnchorRule &rule, int input_height, int input_width, const Anchors &stored) {
     check(rule);
     if (input_height < 1 || input_width < 1 || input_height > largest_side || input_width > largest_side)
-        refuse("the input's height x width is " + std::to_string(input_height) + "x" +
-               std::to_string(input_width));
+        refuse(concat({"the input's height x width is ", input_height, "x", input_width}));
     return std::visit(
         [&](const auto &alternative) { return make(alternative, input_height, input_width, stored); }, rule);
 }

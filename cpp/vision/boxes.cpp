@@ -18,9 +18,8 @@ void check_finite(std::span<const float> numbers) {
     if (!any(wrong)) return;
     for (std::size_t i = 0; i < numbers.size(); ++i)
         if (!std::isfinite(numbers[i]))
-            fail(ErrorKind::parameter, "detection: number " + std::to_string(i % 4) + " of box " +
-                                           std::to_string(i / 4) + " is " + std::to_string(numbers[i]) +
-                                           ", boxes must be finite");
+            fail(ErrorKind::parameter, {"detection: number ", i % 4, " of box ", i / 4, " is ", numbers[i],
+                                        ", boxes must be finite"});
 }
 
 /// The same number of several boxes, which are four numbers each.
@@ -74,15 +73,15 @@ void Anchors::add(double center_x, double center_y, double box_width, double box
 void check(const BoxCoding &coding) {
     for (const float variance : coding.variances)
         if (!(variance > 0.0f) || !std::isfinite(variance))
-            fail(ErrorKind::parameter, "detection: a variance is " + std::to_string(variance) +
-                                           ", expected a finite number above 0");
+            fail(ErrorKind::parameter,
+                 {"detection: a variance is ", variance, ", expected a finite number above 0"});
 }
 
 void decode_boxes(std::span<const float> codes, const Anchors &anchors, const BoxCoding &coding,
                   Boxes &boxes) {
     if (codes.size() != 4 * anchors.size())
-        fail(ErrorKind::shape, "detection: " + std::to_string(codes.size()) + " numbers of boxes for " +
-                                   std::to_string(anchors.size()) + " anchors, expected four for each");
+        fail(ErrorKind::shape, {"detection: ", codes.size(), " numbers of boxes for ", anchors.size(),
+                                " anchors, expected four for each"});
     check_finite(codes);
     boxes.resize(anchors.size());
     const std::size_t x = coding.y_first ? 1 : 0;
@@ -94,8 +93,7 @@ void decode_boxes(std::span<const float> codes, const Anchors &anchors, const Bo
 
 void read_edges(std::span<const float> edges, bool y_first, Boxes &boxes) {
     if (edges.size() % 4 != 0)
-        fail(ErrorKind::shape,
-             "detection: " + std::to_string(edges.size()) + " numbers of boxes, expected four for each");
+        fail(ErrorKind::shape, {"detection: ", edges.size(), " numbers of boxes, expected four for each"});
     check_finite(edges);
     boxes.resize(edges.size() / 4);
     for (std::size_t i = 0; i < boxes.size(); ++i) {

@@ -133,7 +133,7 @@ void check(const DetectionHead &head) {
     check(head.suppression);
     if (head.score_kind < ScoreKind::probability || head.score_kind > ScoreKind::softmax)
         fail(ErrorKind::parameter,
-             "detection: unknown score kind number " + std::to_string(static_cast<int>(head.score_kind)));
+             {"detection: unknown score kind number ", static_cast<int>(head.score_kind)});
 }
 
 Detector::Detector(DetectionHead head, int input_height, int input_width, const Anchors &stored)
@@ -144,9 +144,8 @@ Detector::Detector(DetectionHead head, int input_height, int input_width, const 
 
 void Detector::check_box_count(std::size_t boxes) const {
     if (std::holds_alternative<NoAnchors>(head_.anchors) || boxes == anchors_.size()) return;
-    fail(ErrorKind::shape, "detection: the heads have " + std::to_string(boxes) + " boxes, but there are " +
-                               std::to_string(anchors_.size()) + " anchors for an input of " +
-                               std::to_string(input_height_) + "x" + std::to_string(input_width_));
+    fail(ErrorKind::shape, {"detection: the heads have ", boxes, " boxes, but there are ", anchors_.size(),
+                            " anchors for an input of ", input_height_, "x", input_width_});
 }
 
 Boxes Detector::decode(std::span<const float> codes) const {
@@ -166,8 +165,8 @@ std::vector<Detection> Detector::detect(std::span<const float> codes, std::span<
     ScoreTable table(scores, columns, head_.score_kind, head_.background, settings.score_threshold);
     const Boxes boxes = decode(codes);
     if (table.boxes() != boxes.size())
-        fail(ErrorKind::shape, "detection: scores of " + std::to_string(table.boxes()) + " boxes, but " +
-                                   std::to_string(boxes.size()) + " boxes");
+        fail(ErrorKind::shape,
+             {"detection: scores of ", table.boxes(), " boxes, but ", boxes.size(), " boxes"});
     std::vector<Candidate> kept = settings.per_class ? detect_per_class(table, boxes, settings)
                                                      : detect_across_classes(table, boxes, settings);
     std::sort(kept.begin(), kept.end(), better);

@@ -6,6 +6,7 @@
 #include <string>
 #include <variant>
 
+#include "core/text.h"
 #include "vision/json_fields.h"
 
 namespace mpscnn::vision {
@@ -113,8 +114,7 @@ Json to_json(const DetectionHead &checked) {
 
 DetectionHead detection_from_json(const JsonView &json) {
     if (const auto version = json.at("version").get<std::int64_t>(); version != newest_version)
-        json.at("version").refuse("is " + std::to_string(version) + "; this mpscnn reads version " +
-                                  std::to_string(newest_version));
+        json.at("version").refuse(concat({"is ", version, "; this mpscnn reads version ", newest_version}));
     json.allow_only({"version", "boxes", "scores", "anchors", "suppression"});
     DetectionHead head;
     read(json.at("anchors"), head.anchors);

@@ -128,14 +128,14 @@ Character character_of(const Marks &found, const GrayPlane &ink) {
 }
 
 void require_character(const Box &box) {
-    const std::string size = std::to_string(box.width()) + "x" + std::to_string(box.height()) + " pixels";
+    const std::string size = concat({box.width(), "x", box.height(), " pixels"});
     if (box.side() < least_side)
-        fail(ErrorKind::parameter, "preprocess: fit 'digit': the only mark on the photo has " + size +
-                                       ", a digit needs " + std::to_string(least_side) + " or more");
+        fail(ErrorKind::parameter, {"preprocess: fit 'digit': the only mark on the photo has ", size,
+                                    ", a digit needs ", least_side, " or more"});
     if (box.width() > most_widths_per_height * box.height())
-        fail(ErrorKind::parameter, "preprocess: fit 'digit': the mark on the photo has " + size +
-                                       ", no digit is more than " + std::to_string(most_widths_per_height) +
-                                       " times as wide as high");
+        fail(ErrorKind::parameter,
+             {"preprocess: fit 'digit': the mark on the photo has ", size, ", no digit is more than ",
+              most_widths_per_height, " times as wide as high"});
 }
 
 float median_ink(const GrayPlane &ink, const Marks &found, const Character &character) {

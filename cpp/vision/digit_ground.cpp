@@ -143,14 +143,12 @@ Ink ink_of(const GrayPlane &photo) {
     ink.contrast = quantile(values, values.size() - 1 - shorter * shorter / pixels_per_strongest);
 
     if (ink.contrast < std::max(least_contrast, least_contrast_in_noise * ink.noise))
-        fail(ErrorKind::parameter, "preprocess: fit 'digit': the photo of " + std::to_string(photo.width) +
-                                       "x" + std::to_string(photo.height) +
-                                       " pixels shows no digit: nothing stands out from its ground (by " +
-                                       std::to_string(std::lround(ink.contrast)) + " of 255, at least " +
-                                       std::to_string(std::lround(least_contrast)) + " and " +
-                                       std::to_string(std::lround(least_contrast_in_noise)) +
-                                       " times its noise of " + std::to_string(std::lround(ink.noise)) +
-                                       " are needed)");
+        fail(ErrorKind::parameter,
+             {"preprocess: fit 'digit': the photo of ", photo.width, "x", photo.height,
+              " pixels shows no digit: nothing stands out from its ground (by ", std::lround(ink.contrast),
+              " of 255, at least ", std::lround(least_contrast), " and ",
+              std::lround(least_contrast_in_noise), " times its noise of ", std::lround(ink.noise),
+              " are needed)"});
     return ink;
 }
 

@@ -38,18 +38,17 @@ void check_rows(const std::string &what, int width, int height, int pixel_bytes,
     const std::int64_t pixel_row = std::int64_t{width} * pixel_bytes;
     const std::int64_t limit = address_range / height;
     if (pixel_row > limit || row_bytes > limit || row_bytes < -limit)
-        fail(ErrorKind::shape, what + std::to_string(width) + "x" + std::to_string(height) + " pixels with " +
-                                   std::to_string(row_bytes) + " bytes per row exceed the address space");
+        fail(ErrorKind::shape, {what, width, "x", height, " pixels with ", row_bytes,
+                                " bytes per row exceed the address space"});
     if (row_bytes < pixel_row && row_bytes > -pixel_row)
-        fail(ErrorKind::shape, what + "row_bytes is " + std::to_string(row_bytes) + ", a row of " +
-                                   std::to_string(width) + " pixels takes " + std::to_string(pixel_row));
+        fail(ErrorKind::shape,
+             {what, "row_bytes is ", row_bytes, ", a row of ", width, " pixels takes ", pixel_row});
 }
 
 template <class Enum> void check_choice(Enum value, Enum last, const char *what) {
     if (value < Enum{} || value > last)
-        fail(ErrorKind::parameter, std::string("photo: unknown ") + what + " number " +
-                                       std::to_string(static_cast<int>(value)) + ", expected 0.." +
-                                       std::to_string(static_cast<int>(last)));
+        fail(ErrorKind::parameter, {"photo: unknown ", what, " number ", static_cast<int>(value),
+                                    ", expected 0..", static_cast<int>(last)});
 }
 
 void check_chroma(const ImageView &image, const FormatInfo &format) {
@@ -57,9 +56,9 @@ void check_chroma(const ImageView &image, const FormatInfo &format) {
     const bool pairs = format.chroma == ChromaPlanes::interleaved;
     if (chroma.blue == nullptr || (chroma.red == nullptr && !pairs))
         fail(ErrorKind::parameter,
-             std::string("photo: a pointer to the colour differences of ") + format.name + " is null");
+             {"photo: a pointer to the colour differences of ", format.name, " is null"});
     check_yuv(chroma.matrix, chroma.range, chroma.siting);
-    check_rows(std::string("photo: colour differences of ") + format.name + ": ", chroma_extent(image.width),
+    check_rows(concat({"photo: colour differences of ", format.name, ": "}), chroma_extent(image.width),
                chroma_extent(image.height), pairs ? 2 : 1, chroma.row_bytes);
 }
 
@@ -72,9 +71,8 @@ int sample_bytes(SampleType type) {
 const FormatInfo &format_info(PixelFormat format) {
     const auto index = static_cast<std::size_t>(format);
     if (index >= formats.size())
-        fail(ErrorKind::parameter, "photo: unknown pixel format number " +
-                                       std::to_string(static_cast<int>(format)) + ", expected 0.." +
-                                       std::to_string(formats.size() - 1));
+        fail(ErrorKind::parameter, {"photo: unknown pixel format number ", static_cast<int>(format),
+                                    ", expected 0..", formats.size() - 1});
     return formats[index];
 }
 
@@ -87,13 +85,12 @@ void check_yuv(YuvMatrix matrix, YuvRange range, ChromaSiting siting) {
 void check_image(const ImageView &image) {
     const FormatInfo &format = format_info(image.format);
     if (image.width < 1 || image.height < 1)
-        fail(ErrorKind::shape, "photo: width x height is " + std::to_string(image.width) + "x" +
-                                   std::to_string(image.height) + ", both must be at least 1");
+        fail(ErrorKind::shape,
+             {"photo: width x height is ", image.width, "x", image.height, ", both must be at least 1"});
     if (image.pixels == nullptr) fail(ErrorKind::parameter, "photo: the pointer to its pixels is null");
     if (image.orientation < 1 || image.orientation > 8)
-        fail(ErrorKind::parameter,
-             "photo: orientation is " + std::to_string(image.orientation) + ", EXIF defines 1..8");
-    check_rows(std::string("photo of ") + format.name + ": ", image.width, image.height, format.pixel_bytes(),
+        fail(ErrorKind::parameter, {"photo: orientation is ", image.orientation, ", EXIF defines 1..8"});
+    check_rows(concat({"photo of ", format.name, ": "}), image.width, image.height, format.pixel_bytes(),
                image.row_bytes);
     if (format.chroma != ChromaPlanes::none) check_chroma(image, format);
 }

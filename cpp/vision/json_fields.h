@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/json.h"
+#include "core/text.h"
 
 namespace mpscnn::vision {
 
@@ -32,7 +33,7 @@ public:
             }
             allowed += (i == 0 ? "" : ", ") + std::string(names_[i]);
         }
-        json.refuse(quoted(given) + " is not one of " + allowed);
+        json.refuse(concat({quoted(given), " is not one of ", allowed}));
     }
 
 private:
@@ -110,8 +111,7 @@ private:
     template <class Number, std::size_t size>
     static void read(const JsonView &json, First<Number, size> &first) {
         const std::size_t given = json.array().size();
-        if (given != first.count)
-            json.refuse("has " + std::to_string(given) + " numbers, expected " + std::to_string(first.count));
+        if (given != first.count) json.refuse(concat({"has ", given, " numbers, expected ", first.count}));
         for (std::size_t i = 0; i < first.count; ++i) first.numbers[i] = json.at(i).get<Number>();
     }
     template <class T>

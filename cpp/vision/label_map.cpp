@@ -114,11 +114,10 @@ private:
 
 void check_grid(const ScoreGrid &grid) {
     if (grid.height < 1 || grid.width < 1)
-        fail(ErrorKind::shape, "label map: scores of " + std::to_string(grid.height) + " x " +
-                                   std::to_string(grid.width) + " points, expected at least one");
+        fail(ErrorKind::shape,
+             {"label map: scores of ", grid.height, " x ", grid.width, " points, expected at least one"});
     if (grid.classes < 2 || grid.classes > most_label_classes)
-        fail(ErrorKind::shape, "label map: " + std::to_string(grid.classes) + " classes, expected 2 to " +
-                                   std::to_string(most_label_classes));
+        fail(ErrorKind::shape, {"label map: ", grid.classes, " classes, expected 2 to ", most_label_classes});
 }
 
 } // namespace

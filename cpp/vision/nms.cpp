@@ -145,14 +145,12 @@ private:
 
 void check_at_least(int value, int least, const char *name) {
     if (value < least)
-        fail(ErrorKind::parameter, std::string("detection: ") + name + " is " + std::to_string(value) +
-                                       ", expected at least " + std::to_string(least));
+        fail(ErrorKind::parameter, {"detection: ", name, " is ", value, ", expected at least ", least});
 }
 
 void check_fraction(float value, const char *name) {
     if (!(value >= 0.0f && value <= 1.0f))
-        fail(ErrorKind::parameter,
-             std::string("detection: ") + name + " is " + std::to_string(value) + ", expected 0 to 1");
+        fail(ErrorKind::parameter, {"detection: ", name, " is ", value, ", expected 0 to 1"});
 }
 
 } // namespace
@@ -164,13 +162,13 @@ bool better(const Candidate &a, const Candidate &b) {
 
 void check(const Suppression &settings) {
     if (settings.method < SuppressionMethod::hard || settings.method > SuppressionMethod::gaussian)
-        fail(ErrorKind::parameter, "detection: unknown suppression method number " +
-                                       std::to_string(static_cast<int>(settings.method)));
+        fail(ErrorKind::parameter,
+             {"detection: unknown suppression method number ", static_cast<int>(settings.method)});
     check_fraction(settings.iou_threshold, "iou_threshold");
     check_fraction(settings.score_threshold, "score_threshold");
     if (!(settings.sigma > 0.0f) || !std::isfinite(settings.sigma))
         fail(ErrorKind::parameter,
-             "detection: sigma is " + std::to_string(settings.sigma) + ", expected a finite number above 0");
+             {"detection: sigma is ", settings.sigma, ", expected a finite number above 0"});
     check_at_least(settings.max_candidates, 0, "max_candidates");
     check_at_least(settings.max_per_class, 1, "max_per_class");
     check_at_least(settings.max_detections, 1, "max_detections");

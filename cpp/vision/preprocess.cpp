@@ -23,31 +23,26 @@ struct Output {
 
 void check_output_size(int height, int width) {
     if (height < 1 || width < 1 || height > largest_output_side || width > largest_output_side)
-        fail(ErrorKind::shape, "preprocess: output height x width is " + std::to_string(height) + "x" +
-                                   std::to_string(width) + ", each must be 1.." +
-                                   std::to_string(largest_output_side));
+        fail(ErrorKind::shape, {"preprocess: output height x width is ", height, "x", width,
+                                ", each must be 1..", largest_output_side});
 }
 
 void check_output(const Preprocess &options, int width, int channels, const Output &output) {
     if (channels != 1 && channels != 3)
-        fail(ErrorKind::shape,
-             "preprocess: output has " + std::to_string(channels) + " channels, expected 1 (gray) or 3");
+        fail(ErrorKind::shape, {"preprocess: output has ", channels, " channels, expected 1 (gray) or 3"});
     if (channels != options.channels())
-        fail(ErrorKind::parameter, "preprocess: output has " + std::to_string(channels) +
-                                       " channels, the channel order makes " +
-                                       std::to_string(options.channels()));
+        fail(ErrorKind::parameter, {"preprocess: output has ", channels,
+                                    " channels, the channel order makes ", options.channels()});
     if (output.data == nullptr) fail(ErrorKind::parameter, "preprocess: the output pointer is null");
     if (output.pixel_pitch < channels || output.row_pitch / width < output.pixel_pitch)
-        fail(ErrorKind::shape, "preprocess: pixel_pitch " + std::to_string(output.pixel_pitch) +
-                                   " and row_pitch " + std::to_string(output.row_pitch) +
-                                   " do not hold rows of " + std::to_string(width) + " pixels of " +
-                                   std::to_string(channels) + " channels");
+        fail(ErrorKind::shape,
+             {"preprocess: pixel_pitch ", output.pixel_pitch, " and row_pitch ", output.row_pitch,
+              " do not hold rows of ", width, " pixels of ", channels, " channels"});
 }
 
 void check_normalisation(float value, const char *name) {
     if (!std::isfinite(value))
-        fail(ErrorKind::parameter, std::string("preprocess: ") + name + " is " + std::to_string(value) +
-                                       ", expected a finite number");
+        fail(ErrorKind::parameter, {"preprocess: ", name, " is ", value, ", expected a finite number"});
 }
 
 /// Where a character lies and what it is resampled with follow from MNIST, not from options.
@@ -195,7 +190,7 @@ double offset(const AxisPlacement &placement) {
 Preprocess Preprocess::named(std::string_view name, int channels) {
     if (channels != 1 && channels != 3)
         fail(ErrorKind::parameter,
-             "preprocess: a network input of " + std::to_string(channels) + " channels, expected 1 or 3");
+             {"preprocess: a network input of ", channels, " channels, expected 1 or 3"});
     Preprocess result;
     if (channels == 1) result.order = ChannelOrder::gray;
     if (name == "none") return result;
@@ -214,14 +209,14 @@ Preprocess Preprocess::named(std::string_view name, int channels) {
         return result;
     }
     if (name == "mnist")
-        fail(ErrorKind::parameter, "preprocessing 'mnist' is for 1 channel, got " + std::to_string(channels));
+        fail(ErrorKind::parameter, {"preprocessing 'mnist' is for 1 channel, got ", channels});
     if (name != "caffe" && name != "torch")
-        fail(ErrorKind::parameter, "unknown preprocessing '" + std::string(name) +
-                                       "', expected tensorflow, caffe, torch, unit, none or mnist");
+        fail(ErrorKind::parameter,
+             {"unknown preprocessing '", name, "', expected tensorflow, caffe, torch, unit, none or mnist"});
     if (channels != 3)
         fail(ErrorKind::parameter,
-             "preprocessing '" + std::string(name) +
-                 "' is for 3 channels, a gray input takes tensorflow, unit, none or mnist");
+             {"preprocessing '", name,
+              "' is for 3 channels, a gray input takes tensorflow, unit, none or mnist"});
     if (name == "caffe") {
         result.order = ChannelOrder::bgr;
         result.mean = {123.68f, 116.78f, 103.94f};
@@ -239,21 +234,19 @@ Preprocess Preprocess::named(std::string_view name, int channels) {
 
 void check(const Preprocess &options) {
     if (options.fit < Fit::stretch || options.fit > Fit::digit)
-        fail(ErrorKind::parameter,
-             "preprocess: unknown fit number " + std::to_string(static_cast<int>(options.fit)));
+        fail(ErrorKind::parameter, {"preprocess: unknown fit number ", static_cast<int>(options.fit)});
     if (options.filter < Filter::bilinear_antialias || options.filter > Filter::nearest)
-        fail(ErrorKind::parameter,
-             "preprocess: unknown filter number " + std::to_string(static_cast<int>(options.filter)));
+        fail(ErrorKind::parameter, {"preprocess: unknown filter number ", static_cast<int>(options.filter)});
     if (options.order < ChannelOrder::rgb || options.order > ChannelOrder::gray)
         fail(ErrorKind::parameter,
-             "preprocess: unknown channel order number " + std::to_string(static_cast<int>(options.order)));
+             {"preprocess: unknown channel order number ", static_cast<int>(options.order)});
     if (!(options.crop_fraction > 0.0 && options.crop_fraction <= 1.0))
-        fail(ErrorKind::parameter, "preprocess: crop_fraction is " + std::to_string(options.crop_fraction) +
-                                       ", expected above 0 and at most 1");
+        fail(ErrorKind::parameter,
+             {"preprocess: crop_fraction is ", options.crop_fraction, ", expected above 0 and at most 1"});
     if (options.letterbox_position < LetterboxPosition::center ||
         options.letterbox_position > LetterboxPosition::top_left)
-        fail(ErrorKind::parameter, "preprocess: unknown letterbox position number " +
-                                       std::to_string(static_cast<int>(options.letterbox_position)));
+        fail(ErrorKind::parameter, {"preprocess: unknown letterbox position number ",
+                                    static_cast<int>(options.letterbox_position)});
     check_digit(options);
     for (const float mean : options.mean) check_normalisation(mean, "mean");
     for (const float scale : options.scale) check_normalisation(scale, "scale");

@@ -42,12 +42,10 @@ ScoreTable::ScoreTable(std::span<const float> values, int columns, ScoreKind kin
       kind_(kind) {
     set_least(least);
     if (columns <= static_cast<int>(first_class_))
-        fail(ErrorKind::shape, "detection: scores of " + std::to_string(columns) + " columns" +
-                                   (background ? ", the first of them the background," : "") +
-                                   " have no class");
+        fail(ErrorKind::shape, {"detection: scores of ", columns, " columns",
+                                (background ? ", the first of them the background," : ""), " have no class"});
     if (values.size() % columns_ != 0)
-        fail(ErrorKind::shape, "detection: " + std::to_string(values.size()) +
-                                   " scores are no whole rows of " + std::to_string(columns));
+        fail(ErrorKind::shape, {"detection: ", values.size(), " scores are no whole rows of ", columns});
     probabilities_.resize(whole_vectors(columns_));
 }
 
@@ -74,9 +72,8 @@ void ScoreTable::refuse(std::size_t box) const {
     const float *const row = values_.data() + box * columns_;
     std::size_t column = 0;
     while (std::isfinite(row[column])) ++column;
-    fail(ErrorKind::parameter, "detection: score " + std::to_string(column) + " of box " +
-                                   std::to_string(box) + " is " + std::to_string(row[column]) +
-                                   ", scores must be finite");
+    fail(ErrorKind::parameter,
+         {"detection: score ", column, " of box ", box, " is ", row[column], ", scores must be finite"});
 }
 
 std::span<const float> ScoreTable::row(std::size_t box) {

@@ -16,9 +16,9 @@ void round_weights(std::span<float> weights, engine::Precision precision, const 
         const float rounded = half ? round_to_half(weight) : round_to_bfloat16(weight);
         if (!std::isfinite(rounded))
             fail(ErrorKind::weights,
-                 "layer " + quoted(layer) + ": weight " + std::to_string(weight) + " does not fit into " +
-                     name_of(precision) + ", whose largest number is " + (half ? "65504" : "3.39e38") +
-                     "; use float32 precision (batch normalization is folded into the weights)");
+                 {"layer ", quoted(layer), ": weight ", weight, " does not fit into ", name_of(precision),
+                  ", whose largest number is ", (half ? "65504" : "3.39e38"),
+                  "; use float32 precision (batch normalization is folded into the weights)"});
         weight = rounded;
     }
 }
