@@ -5,6 +5,7 @@ What a session needs from the system it installs itself on Debian and Ubuntu; el
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import shutil
@@ -300,7 +301,38 @@ def is_installed(package: str) -> bool:
 
 def install_package(session: nox.Session) -> None:
     """The package as a user installs it, with what its tests use."""
-    session.install(*CPP_BUILD_TOOLS, ".[test]")
+    session.install(*CPP_BUILD_TOOLS, f"{built_wheel(session)}[test]")
+
+
+def built_wheel(session: nox.Session) -> Path:
+    """The wheel of the sources as they are, built by whichever session needs it first: linking takes minutes."""
+    directory = BUILD / "wheels" / digest_of_sources()
+    if not list(directory.glob("*.whl")):
+        session.run(
+            "python", "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(directory), ".", silent=True
+        )
+    (wheel,) = directory.glob("*.whl")
+    return wheel
+
+
+def digest_of_sources() -> str:
+    """Of the interpreter, what is asked of compilers, and all that wheels are made from."""
+    asked = (os.environ.get(name, "") for name in ("CC", "CXX", "CFLAGS", "CXXFLAGS", "CMAKE_ARGS"))
+    digest = hashlib.sha256("\0".join((sys.version, *asked)).encode())
+    for part in (
+        "CMakeLists.txt",
+        "LICENSE",
+        "README.md",
+        "pyproject.toml",
+        "cmake",
+        "cpp",
+        "python",
+        "shaders",
+    ):
+        for path in sorted(file for file in (ROOT / part, *(ROOT / part).rglob("*")) if file.is_file()):
+            if path.suffix != ".pyc":
+                digest.update(f"\0{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def build_emulation(session: nox.Session, name: str, *options: str, **environment: str) -> Path:
