@@ -308,9 +308,9 @@ def built_wheel(session: nox.Session) -> Path:
     """The wheel of the sources as they are, built by whichever session needs it first: linking takes minutes."""
     directory = BUILD / "wheels" / digest_of_sources()
     if not list(directory.glob("*.whl")):
-        session.run(
-            "python", "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(directory), ".", silent=True
-        )
+        command = ("python", "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(directory), ".")
+        # With the CMake that `pip install .` finds, not the session's: what that one compiled is then found again.
+        session.run(*command, env={"PATH": os.environ["PATH"]}, silent=True)
     (wheel,) = directory.glob("*.whl")
     return wheel
 
