@@ -48,11 +48,6 @@ template <class V> WorkSplit depthwise_split(const ConvolutionTask &task, int th
     return split;
 }
 
-/// Rows of the source that a row of outputs spans.
-inline std::int64_t window_rows(const ConvolutionTask &task) {
-    return (task.packed->kernel_height - 1) * task.vertical.dilation + 1;
-}
-
 /// The channel vectors of `columns` outputs, some at once: enough sums to hide the latency of a multiply-add.
 template <class V, int columns, bool partial>
 void depthwise_vectors(const DepthwiseStrip &strip, const DepthwiseOutput<V> &output) {
@@ -233,8 +228,7 @@ template <class V> void depthwise_block(DepthwiseStrip strip, Range rows) {
 
 /// Source rows that a group of output rows needs at once.
 inline std::int64_t group_window_rows(const ConvolutionTask &task) {
-    return smaller((depthwise_group_rows(task) - 1) * task.vertical.stride + window_rows(task),
-                   task.source.height);
+    return source_rows(task, depthwise_group_rows(task), task.source.height);
 }
 
 template <class V> Work depthwise_work(const ConvolutionTask &task, int threads) {

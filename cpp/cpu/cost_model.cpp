@@ -75,12 +75,17 @@ double together(double arithmetic_time, double transfer_time) {
     return std::hypot(arithmetic_time, transfer_time);
 }
 
+/// Time for what no core's own cache has to come and go, all threads together.
+double far_transfer(const MachineModel &machine, double bytes) {
+    if (bytes <= static_cast<double>(machine.far_bytes)) return bytes / (machine.far_rate * machine.threads);
+    return bytes / machine.memory_rate;
+}
+
 /// Time for the tensors of a step to come and go, all threads together.
 double transfer(const MachineModel &machine, double bytes) {
     if (bytes <= static_cast<double>(machine.near_bytes))
         return bytes / (machine.near_rate * machine.threads);
-    if (bytes <= static_cast<double>(machine.far_bytes)) return bytes / (machine.far_rate * machine.threads);
-    return bytes / machine.memory_rate;
+    return far_transfer(machine, bytes);
 }
 
 /// Time for threads that each compute some channels of a result to get all of its source, of which the others
@@ -119,10 +124,6 @@ bool shares_pixels(const ConvolutionTask &task) {
 double kept(const MachineModel &machine, const View &result) {
     const double bytes = bytes_of(machine, result);
     return bytes > static_cast<double>(machine.near_bytes) ? bytes * kept_byte : 0;
-}
-
-std::int64_t window_rows(const ConvolutionTask &task) {
-    return (task.vertical.kernel - 1) * task.vertical.dilation + 1;
 }
 
 /// Panels of a matrix product in front of a depthwise convolution.
@@ -235,10 +236,8 @@ double predicted_chain(const MachineModel &machine, std::span<const ConvolutionT
 }
 
 double predicted_plain(const MachineModel &machine, double bytes, double operations) {
-    const bool is_far = bytes <= static_cast<double>(machine.far_bytes);
-    const double moved = bytes / (is_far ? machine.far_rate * machine.threads : machine.memory_rate);
     const double work = operations / (machine.operations * plain_operations * machine.threads);
-    return together(work, moved) + step + (machine.threads > 1 ? barrier : 0);
+    return together(work, far_transfer(machine, bytes)) + step + (machine.threads > 1 ? barrier : 0);
 }
 
 std::vector<ChainPrediction> best_chains(const MachineModel &machine,

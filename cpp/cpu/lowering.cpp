@@ -145,16 +145,15 @@ private:
         if (element(graph_.result_of(index)) == Element::bfloat16) fused.rounds = true;
     }
 
+    static std::size_t floats_of(const PackedConvolution &packed) {
+        return packed.weights.size() + packed.bias.size() + (packed.plain ? floats_of(*packed.plain) : 0);
+    }
+
     static std::size_t weight_bytes(const FusedOperation &fused) {
-        std::size_t floats = fused.packed.weights.size() + fused.packed.bias.size() + fused.scale.size() +
-                             fused.shift.size() + fused.activation.slopes.size() +
-                             fused.residual_activation.slopes.size();
-        if (fused.packed.plain)
-            floats += fused.packed.plain->weights.size() + fused.packed.plain->bias.size();
-        if (fused.enlarged)
-            floats += fused.enlarged->packed.weights.size() + fused.enlarged->packed.bias.size();
-        for (const ConvolutionPart &part : fused.parts)
-            floats += part.packed.weights.size() + part.packed.bias.size();
+        std::size_t floats = floats_of(fused.packed) + fused.scale.size() + fused.shift.size() +
+                             fused.activation.slopes.size() + fused.residual_activation.slopes.size();
+        if (fused.enlarged) floats += floats_of(fused.enlarged->packed);
+        for (const ConvolutionPart &part : fused.parts) floats += floats_of(part.packed);
         floats += fused.binary.bits.size() + fused.binary.scale.size() + fused.binary.bias.size() +
                   fused.binary.input_bias.size() + fused.binary.input_scale.size();
         return floats * sizeof(float);

@@ -20,10 +20,14 @@ inline bool cuts_pixels(const PackedConvolution &packed, std::int64_t pixels) {
 /// keep strips whole.
 inline std::int64_t depthwise_group_rows(const ConvolutionTask &task) { return 2 * task.vertical.dilation; }
 
+/// Rows of the source that a row of outputs spans.
+inline std::int64_t window_rows(const ConvolutionTask &task) {
+    return (task.vertical.kernel - 1) * task.vertical.dilation + 1;
+}
+
 /// Rows of its source, of which there are `height`, that `rows` rows of a convolution's result read.
 inline std::int64_t source_rows(const ConvolutionTask &task, std::int64_t rows, std::int64_t height) {
-    const std::int64_t window = (task.vertical.kernel - 1) * task.vertical.dilation + 1;
-    return smaller((rows - 1) * task.vertical.stride + window, height);
+    return smaller((rows - 1) * task.vertical.stride + window_rows(task), height);
 }
 
 /// The bands of a chain's result, as parts of units of so many rows.
