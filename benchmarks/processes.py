@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,8 @@ import mpscnn
 from mpscnn.benchmark import PEERS, EngineProcess, EngineSetup, Subject, network_file, require_peer
 from mpscnn.errors import Error
 
+_ENGINES = Path(mpscnn.__file__).parent / "benchmark"
+"""Where a process finds engines.py without importing mpscnn."""
 NUMPY = "import numpy"
 """The process beside which all others are seen."""
 
@@ -30,6 +32,15 @@ class Processes:
     """By engine."""
     missing: dict[str, str]
     """Engines that are left out, and why."""
+
+    def first_run(self, engine: str) -> str:
+        """Python that loads the network and runs it once."""
+        setup = self.setups[engine]
+        settings = asdict(setup) | {"path": str(setup.path), "input": str(setup.input)}
+        return (
+            f"import sys; sys.path.insert(0, {str(_ENGINES)!r}); import engines, numpy; "
+            f"engines.ENGINES[{engine!r}]({settings!r}, numpy.load({str(setup.input)!r})).run()"
+        )
 
     def start(self, engine: str) -> EngineProcess:
         """A process that has loaded the network and run it once."""

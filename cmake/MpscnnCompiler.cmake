@@ -54,7 +54,7 @@ endfunction()
 set(mpscnn_vectorized_parts engine/weight_values vision/plane_resampler vision/row_kernels vision/row_sums)
 set(mpscnn_hot_parts
     api/guard api/program api/tensors
-    core/shape
+    core/json_text core/shape
     cpu/convolve_signals cpu/cpu_executor cpu/finite_check cpu/tensor_layout cpu/tensor_port cpu/thread_pool
     engine/program engine/session
     metal/metal_executor metal/request metal/slots metal/steps

@@ -129,6 +129,10 @@ mpscnn_status mpscnn_program_describe(const mpscnn_program *program, mpscnn_text
     });
 }
 
+const char *mpscnn_program_device(const mpscnn_program *program) {
+    return program ? program->program->backend().name() : nullptr;
+}
+
 int mpscnn_program_input_count(const mpscnn_program *program) {
     return program ? static_cast<int>(program->program->inputs().size()) : 0;
 }

@@ -82,6 +82,18 @@ bool run_plain(Session &session, py::handle inputs, std::size_t input_count, py:
     return true;
 }
 
+/// By name; None for what is free.
+py::dict dict_of(const std::vector<Port> &ports) {
+    py::dict result;
+    for (const auto &[name, shape] : ports) {
+        py::tuple extents(shape.size());
+        for (std::size_t i = 0; i < shape.size(); ++i)
+            extents[i] = shape[i] < 0 ? py::object(py::none()) : py::object(py::int_(shape[i]));
+        result[py::str(name)] = extents;
+    }
+    return result;
+}
+
 py::tuple output_shapes(const Program &program, const std::vector<Shape> &inputs) {
     const Program::Planned planned = [&] {
         const py::gil_scoped_release unlocked;
@@ -109,6 +121,9 @@ void bind_program(py::module_ &module) {
             py::arg("graph"), py::arg("device") = "auto", py::arg("precision") = "auto",
             py::arg("outputs") = std::vector<std::string>(), py::arg("fast_matmul") = false)
         .def("describe", &Program::describe)
+        .def("device", &Program::device)
+        .def("inputs", [](const Program &program) { return dict_of(program.inputs()); })
+        .def("outputs", [](const Program &program) { return dict_of(program.outputs()); })
         .def("output_shapes", &output_shapes, py::arg("input_shapes"))
         .def(
             "explain",

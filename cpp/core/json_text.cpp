@@ -221,7 +221,9 @@ private:
     std::string string() {
         std::string result;
         ++position_;
-        while (!take('"')) {
+        while (true) {
+            append_plain(result);
+            if (take('"')) return result;
             if (position_ == text_.size()) unexpected("'\"' at the end of a string");
             const auto byte = static_cast<unsigned char>(text_[position_]);
             if (byte < 0x20)
@@ -236,7 +238,14 @@ private:
             result.append(text_, position_, length);
             position_ += length;
         }
-        return result;
+    }
+
+    /// The characters that stand for themselves in one byte: nearly all there are, so all of a run at once.
+    void append_plain(std::string &result) {
+        const std::size_t start = position_;
+        const auto is_plain = [](char c) { return c >= 0x20 && c < 0x7F && c != '"' && c != '\\'; };
+        while (position_ < text_.size() && is_plain(text_[position_])) ++position_;
+        result.append(text_, start, position_ - start);
     }
 
     void append_escape(std::string &result) {

@@ -234,10 +234,11 @@ void *allocate(std::size_t bytes, std::size_t alignment) noexcept {
     };
 #if defined(MADV_HUGEPAGE)
     constexpr std::size_t huge_page = 2 << 20; // x86-64's, and arm64's with pages of 4 KB
-    if (bytes >= huge_page) {
+    // A last page that would be mostly empty is not worth it: the end gets small ones.
+    constexpr std::size_t waste = huge_page / 2;
+    if (const std::size_t advised = (bytes + waste) / huge_page * huge_page; advised > 0) {
         void *memory = aligned(std::max(huge_page, alignment));
-        // Advice, which a system may refuse. What is left at the end gets small pages.
-        if (memory) static_cast<void>(madvise(memory, bytes / huge_page * huge_page, MADV_HUGEPAGE));
+        if (memory) static_cast<void>(madvise(memory, advised, MADV_HUGEPAGE)); // which a system may refuse
         return memory;
     }
 #endif

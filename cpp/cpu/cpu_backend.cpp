@@ -33,7 +33,7 @@ class CpuBackend : public engine::Backend {
 public:
     explicit CpuBackend(const KernelTable &kernels) : kernels_(kernels) {}
 
-    std::string name() const override { return "cpu"; }
+    const char *name() const override { return "cpu"; }
     std::string device_name() const override {
         return concat({platform::processor_name(), " (", kernels_.name, ")"});
     }

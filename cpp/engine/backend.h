@@ -146,7 +146,8 @@ public:
     static constexpr const char *no_bfloat16 = "its arithmetic is of float32 and float16";
 
     virtual ~Backend() = default;
-    virtual std::string name() const = 0;
+    /// "cpu" or "metal": a literal.
+    virtual const char *name() const = 0;
     /// The device it runs on, for people: "AMD EPYC, avx2", "Apple M2".
     virtual std::string device_name() const = 0;
     /// Why its device cannot run programs in bfloat16 precision; empty where it can.

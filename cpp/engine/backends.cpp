@@ -127,7 +127,7 @@ std::unique_ptr<NativeRun> Backend::native_run(void *, std::span<const Port>) co
                                   "the caller's Metal device"});
 }
 
-bool uses_processor(const Backend &backend) { return backend.name() == "cpu"; }
+bool uses_processor(const Backend &backend) { return std::string_view(backend.name()) == "cpu"; }
 
 std::vector<std::string> built_backends() {
 #if defined(MPSCNN_WITH_METAL)

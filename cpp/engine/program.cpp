@@ -53,7 +53,7 @@ void require_fast_matmul(const BackendChoice &choice) {
 
 std::shared_ptr<Program> Program::compile(const Graph &graph, const CompileOptions &options) {
     BackendChoice choice = choose_backend(options.device, options.precision);
-    if (options.device != "auto" || choice.backend->name() == "cpu")
+    if (options.device != "auto" || uses_processor(*choice.backend))
         return compile(graph, std::move(choice), options.outputs, options.fast_matmul);
     try {
         return compile(graph, std::move(choice), options.outputs, options.fast_matmul);

@@ -31,7 +31,7 @@ class MetalBackend : public engine::Backend {
 public:
     explicit MetalBackend(std::shared_ptr<Device> device) : device_(std::move(device)) {}
 
-    std::string name() const override { return "metal"; }
+    const char *name() const override { return "metal"; }
     std::string device_name() const override { return device_->name(); }
     std::string identity() const override { return device_->identity(); }
     std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &graph,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import operator
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeGuard
+from collections.abc import Sequence
+from typing import TypeGuard
 
 import numpy as np
 
@@ -13,7 +12,6 @@ from mpscnn.errors import ParameterError
 
 __all__ = [
     "IntPair",
-    "as_json",
     "is_finite_number",
     "is_whole_number",
     "name_list",
@@ -39,31 +37,6 @@ def is_finite_number(value: object) -> bool:
 def is_whole_number(value: object) -> TypeGuard[int]:
     """Whether it is an integer of Python's or numpy's."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-
-
-def as_json(owner: str, settings: object) -> str:
-    """Settings, numpy's numbers and arrays among them, as text for the core, whose JSON knows no infinities.
-
-    Raises ParameterError, which begins with `owner` and the setting's name, for NaN, infinities and what is neither
-    number, text, sequence nor mapping.
-    """
-    return json.dumps(_plain(owner, "", settings), ensure_ascii=False)
-
-
-def _plain(owner: str, name: str, value: Any) -> Any:
-    if isinstance(value, (np.ndarray, np.generic)):
-        value = value.tolist()
-    if isinstance(value, float) and not is_finite_number(value):
-        raise ParameterError(f"{owner}: {name} must be finite, got {value}")
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, (list, tuple)):
-        return [_plain(owner, name, one) for one in value]
-    if isinstance(value, Mapping):
-        prefix = name and f"{name}."
-        return {str(key): _plain(owner, f"{prefix}{key}", one) for key, one in value.items()}
-    what = f"{owner}: {name}" if name else owner
-    raise ParameterError(f"{what}: expected numbers, names or a mapping, got {type(value).__name__}")
 
 
 def whole_number(

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn.arguments import as_json, is_finite_number, name_list, pair, whole_number
+from mpscnn.arguments import is_finite_number, name_list, pair, whole_number
 from mpscnn.arrays import as_array
 from mpscnn.detection import Box, Detection
 from mpscnn.errors import ParameterError, ShapeError
+from mpscnn.settings import as_json
 
 __all__ = ["DetectionHead", "Detector", "limits"]
 

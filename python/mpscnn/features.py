@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn.arguments import as_json
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.network import Network
 from mpscnn.photo import open_photo
 from mpscnn.session_pool import SessionPool
+from mpscnn.settings import as_json
 
 __all__ = ["FeatureExtractor", "extractor_network", "is_network_input"]
 

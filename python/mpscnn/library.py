@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mpscnn import _core
-from mpscnn.arguments import IntPair, as_json, result_size, whole_number
+from mpscnn.arguments import IntPair, result_size, whole_number
 from mpscnn.errors import ParameterError
+from mpscnn.settings import as_json
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray

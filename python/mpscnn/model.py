@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +16,8 @@ from mpscnn.program import Program, Session, compile_graph
 from mpscnn.session_pool import SessionPool
 
 if TYPE_CHECKING:  # what a program that only runs a network does not wait for is imported where it is used
+    from typing import TypedDict
+
     from mpscnn.detection import Detections
     from mpscnn.features import FeatureExtractor
     from mpscnn.network import Network
@@ -24,6 +25,12 @@ if TYPE_CHECKING:  # what a program that only runs a network does not wait for i
     from mpscnn.photo_tasks import PhotoTask, Result
     from mpscnn.results import Classification
     from mpscnn.segmentation import Segmentation
+
+    class _Description(TypedDict):
+        labels: list[str] | None
+        preprocess: dict[str, Any] | None
+        information: dict[str, str]
+        detection: dict[str, Any] | None
 
 
 def load(
@@ -77,16 +84,38 @@ class Model:
         fast_matmul: bool = False,
     ) -> None:
         self._core = core
-        description = json.loads(core.describe())
-        self.labels: list[str] | None = description["labels"]
-        self.preprocess: dict[str, Any] | None = description["preprocess"]
-        self.information: dict[str, str] = description["information"]
-        self._detection: dict[str, Any] | None = description["detection"]
         self.program: Program = compile_graph(
             core.graph(), device=device, precision=precision, fast_matmul=fast_matmul
         )
         self._threads = threads
         self._sessions = SessionPool(self.program, threads)
+
+    @cached_property
+    def labels(self) -> list[str] | None:
+        """The names of the classes, in the order of the outputs; None where the file has none."""
+        return self._description["labels"]
+
+    @cached_property
+    def preprocess(self) -> dict[str, Any] | None:
+        """How photos become inputs (`mpscnn.preprocess`); None for a network that takes no photos."""
+        return self._description["preprocess"]
+
+    @cached_property
+    def information(self) -> dict[str, str]:
+        """What the file says of itself: licence, source and the like."""
+        return self._description["information"]
+
+    @cached_property
+    def _detection(self) -> dict[str, Any] | None:
+        return self._description["detection"]
+
+    @cached_property
+    def _description(self) -> _Description:
+        # Not at the top: it takes 2 ms to import, and who only runs a network needs none of this.
+        import json
+
+        described: _Description = json.loads(self._core.describe())
+        return described
 
     @cached_property
     def network(self) -> Network:

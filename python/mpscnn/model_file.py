@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn.arguments import as_json, name_list
+from mpscnn.arguments import name_list
 from mpscnn.errors import ParameterError, WeightsError
+from mpscnn.settings import as_json
 
 if TYPE_CHECKING:
     from mpscnn.network import Network

@@ -8,7 +8,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
-from mpscnn.arguments import as_json, whole_numbers
+from mpscnn.arguments import whole_numbers
 from mpscnn.errors import ParameterError
 from mpscnn.layer_arguments import Activation, activation_attributes
 from mpscnn.layers.arithmetic import ArithmeticLayers
@@ -31,6 +31,7 @@ from mpscnn.layers.subpixel import SubpixelLayers
 from mpscnn.layers.transposed_convolution import TransposedConvolutionLayers
 from mpscnn.names import did_you_mean
 from mpscnn.program import Program, compile_graph
+from mpscnn.settings import as_json
 from mpscnn.weights import GraphWeights
 
 if TYPE_CHECKING:

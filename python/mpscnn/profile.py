@@ -147,6 +147,10 @@ class Profile:
         return cls._made(description, None)
 
     @classmethod
+    def _parsed(cls, description: str, trace: str) -> Profile:
+        return cls._made(json.loads(description), json.loads(trace))
+
+    @classmethod
     def _made(cls, description: Mapping[str, Any], trace: dict[str, Any] | None) -> Profile:
         peaks = description["peak_flops_per_second"]
         peak = peaks and peaks["all_threads"] / 1e9

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from mpscnn.arrays import FLOAT32, as_input, check_output, is_plain
 from mpscnn.errors import Error, ParameterError
 
 if TYPE_CHECKING:  # what a program that only runs a network does not wait for is imported where it is used
+    from typing import TypedDict
+
     from numpy.typing import NDArray
 
     from mpscnn.commands import CommandBuffer
@@ -23,6 +25,15 @@ if TYPE_CHECKING:  # what a program that only runs a network does not wait for i
     from mpscnn.profile import Profile
 
     Result = NDArray[Any] | dict[str, NDArray[Any]]
+
+    class _Description(TypedDict):
+        name: str
+        device_name: str
+        precision: str
+        fast_matmul: bool
+        reason: str
+        weight_bytes: int
+
 
 # Bytes from which an array that a GPU shares is cheaper than a copy: below, mapping the pages takes longer.
 _WORTH_PAGES = 1 << 16
@@ -36,21 +47,55 @@ class Program:
 
     def __init__(self, program: _core.Program) -> None:
         self._program = program
-        description = json.loads(program.describe())
-        self.name: str = description["name"]
-        self.device: str = description["device"]
-        self.device_name: str = description["device_name"]
-        self.precision: str = description["precision"]
-        self.fast_matmul: bool = description["fast_matmul"]
-        self.reason: str = description["reason"]
-        self.weight_bytes: int = description["weight_bytes"]
-        self.inputs: dict[str, tuple[int | None, ...]] = _ports(description["inputs"])
-        self.outputs: dict[str, tuple[int | None, ...]] = _ports(description["outputs"])
+        self.device = program.device()
+        """Where it runs: "cpu" or "metal"."""
+        self.inputs = program.inputs()
+        """Shapes by name; None is free."""
+        self.outputs = program.outputs()
+        """Shapes by name; None is free."""
         self._known_shapes: tuple[tuple[int, ...], list[tuple[int, ...]]] | None = None
         """Of one input, the last one, and of its outputs: frames of a stream are of one size."""
 
     def __repr__(self) -> str:
         return f"<Program {self.name!r} on {self.device} ({self.device_name}), {self.precision}>"
+
+    @property
+    def name(self) -> str:
+        """The network's."""
+        return self._description["name"]
+
+    @property
+    def device_name(self) -> str:
+        """The processor's or GPU's own name."""
+        return self._description["device_name"]
+
+    @property
+    def precision(self) -> str:
+        """One of "float32", "float16" and "bfloat16"."""
+        return self._description["precision"]
+
+    @property
+    def fast_matmul(self) -> bool:
+        """Whether large products may be computed with fewer multiplications."""
+        return self._description["fast_matmul"]
+
+    @property
+    def reason(self) -> str:
+        """Why this device and precision."""
+        return self._description["reason"]
+
+    @property
+    def weight_bytes(self) -> int:
+        """What the packed weights take."""
+        return self._description["weight_bytes"]
+
+    @cached_property
+    def _description(self) -> _Description:
+        # Not at the top: it takes 2 ms to import, and who only runs a network needs none of this.
+        import json
+
+        described: _Description = json.loads(self._program.describe())
+        return described
 
     def session(
         self, *, threads: int | str = "auto", check_finite: bool = False, inflight: int = 3
@@ -228,7 +273,7 @@ class Session:
 
         inputs, outputs = self.program._arrays(x, None)
         description, trace = self._session.profile(inputs, outputs, count)
-        return Profile._made(json.loads(description), json.loads(trace))
+        return Profile._parsed(description, trace)
 
     def encode(
         self, commands: CommandBuffer, images: Image | Sequence[Image] | Mapping[str, Image]
@@ -318,9 +363,3 @@ def thread_count(threads: int | str) -> int:
     if isinstance(threads, str) and threads == "auto":
         return 0
     return whole_number("threads", threads, most=1024, otherwise="'auto'")
-
-
-def _ports(entries: list[dict[str, Any]]) -> dict[str, tuple[int | None, ...]]:
-    return {
-        entry["name"]: tuple(None if extent < 0 else extent for extent in entry["shape"]) for entry in entries
-    }

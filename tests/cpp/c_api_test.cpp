@@ -36,6 +36,7 @@ TEST(releasing_null_is_allowed) {
     mpscnn_session_release(nullptr);
     mpscnn_model_release(nullptr);
     mpscnn_predictions_release(nullptr);
+    CHECK(mpscnn_program_device(nullptr) == nullptr);
     CHECK(mpscnn_program_input_count(nullptr) == 0);
     CHECK(mpscnn_program_output_count(nullptr) == 0);
     CHECK(mpscnn_predictions_count(nullptr) == 0);

@@ -319,6 +319,6 @@ TEST(the_device_is_named_with_its_instruction_set) {
         const std::string name = cpu::make_cpu_backend(table->name)->device_name();
         CHECK(name.find(std::string(" (") + table->name + ")") != std::string::npos);
     }
-    CHECK(cpu::make_cpu_backend()->name() == "cpu");
+    CHECK(cpu::make_cpu_backend()->name() == std::string("cpu"));
     CHECK_THROWS(cpu::make_cpu_backend("z80"), ErrorKind::parameter, "z80");
 }

@@ -102,7 +102,7 @@ private:
 class Backend : public engine::Backend {
 public:
     explicit Backend(Script &script) : script_(script) {}
-    std::string name() const override { return script_.on_a_gpu ? "scripted" : "cpu"; }
+    const char *name() const override { return script_.on_a_gpu ? "scripted" : "cpu"; }
     std::string device_name() const override { return "a script"; }
     std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &,
                                                 const engine::LowerOptions &) const override {

@@ -457,7 +457,7 @@ private:
 
 class Backend : public engine::Backend {
 public:
-    std::string name() const override { return "toy"; }
+    const char *name() const override { return "toy"; }
     std::string device_name() const override { return "a toy"; }
     std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &graph,
                                                 const engine::LowerOptions &options) const override {

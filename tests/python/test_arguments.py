@@ -11,7 +11,8 @@ import photo_models
 import pytest
 
 import mpscnn
-from mpscnn.arguments import as_json, whole_number
+from mpscnn.arguments import whole_number
+from mpscnn.settings import as_json
 
 PHOTO = np.arange(6 * 5 * 3, dtype=np.uint8).reshape(6, 5, 3)
 

@@ -93,6 +93,7 @@ def test_import_loads_numpy_and_the_standard_library_only() -> None:
             "concurrent.futures",
             "logging",
             "html",
+            "json",
         ),
         *("mpscnn.kernels", "mpscnn.converters", "mpscnn.models", "mpscnn.runner", "mpscnn.detection"),
     ],

@@ -195,6 +195,8 @@ MPSCNN_API void mpscnn_program_release(mpscnn_program *program);
 /* {"name", "device", "device_name", "precision", "fast_matmul", "reason", "inputs": [{"name", "shape"}],
  *  "outputs": [...], "weight_bytes"} */
 MPSCNN_API mpscnn_status mpscnn_program_describe(const mpscnn_program *program, mpscnn_text **json);
+/* What it is compiled for: "cpu" or "metal"; NULL for NULL. */
+MPSCNN_API const char *mpscnn_program_device(const mpscnn_program *program);
 /* Number of inputs and outputs; 0 for NULL. */
 MPSCNN_API int mpscnn_program_input_count(const mpscnn_program *program);
 MPSCNN_API int mpscnn_program_output_count(const mpscnn_program *program);

@@ -275,6 +275,8 @@ public:
 
     Session session(const SessionOptions &options = {}) const;
 
+    /// "cpu" or "metal".
+    std::string device() const { return mpscnn_program_device(get()); }
     std::vector<Port> inputs() const {
         return ports(mpscnn_program_input_count(get()), mpscnn_program_input);
     }

@@ -19,7 +19,9 @@ Arrays = list[NDArray[Any]]
 class Engine(Protocol):
     """A loaded network with its input."""
 
-    note: str
+    @property
+    def note(self) -> str:
+        """The device and the type of its numbers."""
 
     def run(self) -> None:
         """What is timed."""
@@ -37,14 +39,20 @@ class Mpscnn:
         path = Path(setup["path"])
         options = {name: setup[name] for name in ("device", "precision", "fast_matmul")}
         program = mpscnn.load(path, **options).program
-        kind = f"{program.precision}, fast_matmul" if program.fast_matmul else program.precision
-        self.note = f"{program.device_name}, {kind}"
+        self._program = program
         self._session = program.session(threads=setup["threads"])
         self._input = x
         self._outputs = {
             name: np.empty(shape, np.float32)
             for name, shape in zip(program.outputs, program.output_shapes(x.shape), strict=True)
         }
+
+    @property
+    def note(self) -> str:
+        """See Engine."""
+        program = self._program
+        kind = f"{program.precision}, fast_matmul" if program.fast_matmul else program.precision
+        return f"{program.device_name}, {kind}"
 
     def run(self) -> None:
         """See Engine."""
