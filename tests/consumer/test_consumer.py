@@ -107,14 +107,25 @@ def test_wheel(language: str, wheel: str, compiler: list[str], tmp_path: Path) -
     check_consumer(CONSUMERS / language, tmp_path / "build", *compiler, f"-DCMAKE_PREFIX_PATH={wheel}")
 
 
-def test_subdirectory(compiler: list[str], tmp_path: Path) -> None:
-    options = [
+def as_subdirectory(compiler: list[str]) -> list[str]:
+    return [
         "-DCONSUMER_MODE=subdirectory",
         f"-DCONSUMER_MPSCNN_SOURCE={ROOT}",
         *few_kernels(),
         *compiler,
     ]
-    check_consumer(CONSUMERS / "cpp", tmp_path / "build", *options)
+
+
+def test_subdirectory_is_configured(compiler: list[str], tmp_path: Path) -> None:
+    run("cmake", "-S", CONSUMERS / "cpp", "-B", tmp_path, *as_subdirectory(compiler))
+    targets = run("cmake", "--build", tmp_path, "--target", "help")
+    assert "mpscnn" in targets
+    assert "_test" not in targets  # nor does the parent build what is this project's own
+
+
+@pytest.mark.full  # compiles everything once more
+def test_subdirectory(compiler: list[str], tmp_path: Path) -> None:
+    check_consumer(CONSUMERS / "cpp", tmp_path / "build", *as_subdirectory(compiler))
     run("cmake", "--install", tmp_path / "build", "--prefix", tmp_path / "prefix")
     assert not (tmp_path / "prefix" / "include").exists()  # the parent project decides what it installs
 

@@ -13,22 +13,23 @@ def convolution(x: Any, weight: Any, bias: Any, attributes: dict[str, Any]) -> t
     """The result and, for error bounds, the sum of the absolute values of all products."""
     x, weight = np.asarray(x, np.float64), np.asarray(weight, np.float64)
     batch, height, width, channels = x.shape
-    outputs = weight.shape[0]
+    outputs, kernel_height, kernel_width, group_channels = weight.shape
     groups = attributes.get("groups", 1)
+    x = x.reshape(batch, height, width, groups, channels // groups)
+    weight = weight.reshape(groups, outputs // groups, kernel_height, kernel_width, group_channels)
     rows, columns = window.positions(attributes, height, width)
-    result = np.zeros((batch, len(rows), len(columns), outputs))
+    result = np.zeros((batch, len(rows), len(columns), groups, outputs // groups))
     magnitude = np.zeros_like(result)
-    for o in range(outputs):
-        group = o // (outputs // groups)
-        source = x[..., group * (channels // groups) : (group + 1) * (channels // groups)]
-        for i, row_taps in enumerate(rows):
-            for j, column_taps in enumerate(columns):
-                for u, y_in in enumerate(row_taps):
-                    for v, x_in in enumerate(column_taps):
-                        if 0 <= y_in < height and 0 <= x_in < width:
-                            products = source[:, y_in, x_in, :] * weight[o, u, v]
-                            result[:, i, j, o] += products.sum(axis=1)
-                            magnitude[:, i, j, o] += np.abs(products).sum(axis=1)
+    for i, row_taps in enumerate(rows):
+        for j, column_taps in enumerate(columns):
+            for u, y_in in enumerate(row_taps):
+                for v, x_in in enumerate(column_taps):
+                    if 0 <= y_in < height and 0 <= x_in < width:
+                        pixel, taps = x[:, y_in, x_in], weight[:, :, u, v]
+                        result[:, i, j] += np.einsum("bgc,goc->bgo", pixel, taps)
+                        magnitude[:, i, j] += np.einsum("bgc,goc->bgo", np.abs(pixel), np.abs(taps))
+    result = result.reshape(batch, len(rows), len(columns), outputs)
+    magnitude = magnitude.reshape(result.shape)
     if bias is not None:
         result += bias
         magnitude += np.abs(bias)
