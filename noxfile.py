@@ -308,9 +308,19 @@ def built_wheel(session: nox.Session) -> Path:
     """The wheel of the sources as they are, built by whichever session needs it first: linking takes minutes."""
     directory = BUILD / "wheels" / digest_of_sources()
     if not list(directory.glob("*.whl")):
-        command = ("python", "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(directory), ".")
-        # With the CMake that `pip install .` finds, not the session's: what that one compiled is then found again.
-        session.run(*command, env={"PATH": os.environ["PATH"]}, silent=True)
+        command = [str(Path(session.bin) / "python"), "-m", "pip", "wheel", "--no-deps"]
+        # Not by session.run, which would let pip find the session's CMake, not that of `pip install .`: with the same
+        # one, ccache knows what was compiled then.
+        session.log(f"building {directory}")
+        built = subprocess.run(
+            [*command, "--wheel-dir", str(directory), "."],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if built.returncode != 0:
+            session.error(f"no wheel:\n{built.stdout}\n{built.stderr}")
     (wheel,) = directory.glob("*.whl")
     return wheel
 

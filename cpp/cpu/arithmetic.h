@@ -155,7 +155,7 @@ void arithmetic_run(const ArithmeticTask &task, int threads, std::int64_t begin,
     const bool simple = is_clamp(epilogue) && !epilogue.rounds && !(clamps && task.scaled);
     // Any other epilogue follows on pieces so short that those behind them are on their way meanwhile.
     constexpr std::int64_t piece = called_vectors * V::width;
-    const std::int64_t pixel_floats = divide_up(to.channels, V::width) * V::width;
+    const std::int64_t pixel_floats = round_up(to.channels, V::width);
     const std::int64_t most_channels = simple ? to.channels : piece;
     const std::int64_t most_pixels = simple ? to.width : larger(piece / pixel_floats, 1);
     alignas(64) float buffer[piece];

@@ -60,9 +60,8 @@ struct BitImageSize {
 template <class V> Work binary_work(const BinaryConvolutionTask &task, int threads) {
     const WorkSplit split = binary_split<V>(task, threads);
     const std::int64_t outputs = divide_up(split.rows, split.row_blocks);
-    const std::int64_t reach =
-        (outputs - 1) * task.vertical.stride + (task.vertical.kernel - 1) * task.vertical.dilation + 1;
-    return {split.items(), BitImageSize(task, smaller(reach, task.source.height)).bytes()};
+    const std::int64_t rows = (outputs - 1) * task.vertical.stride + window_span(task.vertical);
+    return {split.items(), BitImageSize(task, smaller(rows, task.source.height)).bytes()};
 }
 
 /// The bits of a pixel (of zeros, without one); returns whether a channel is no number.

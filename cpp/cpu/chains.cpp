@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "cpu/operation.h"
+#include "cpu/window_taps.h"
 
 namespace mpscnn::cpu {
 
@@ -248,7 +249,7 @@ private:
             const auto convolution = pooled_convolution(i);
             if (!convolution || in_chain[*convolution]) continue;
             const WindowAxis rows = pooling_task(network_.operations[i], shapes_).vertical;
-            const std::int64_t reach = (rows.kernel - 1) * rows.dilation + 1,
+            const std::int64_t reach = window_span(rows),
                                outputs = extents_of(shapes_[index(network_.operations[i].result)]).height;
             const bool apart = reach <= rows.stride || outputs == 1;
             const bool each_has_rows = rows.before < reach && (outputs - 1) * rows.stride - rows.before <

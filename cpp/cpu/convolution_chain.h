@@ -50,9 +50,8 @@ inline std::size_t whole_lines(std::size_t bytes) { return (bytes + 63) / 64 * 6
 inline Range rows_read(const ConvolutionTask &stage, const Range &outputs) {
     if (outputs.empty()) return {0, 0};
     const WindowAxis &axis = stage.vertical;
-    const std::int64_t end = window_begin(axis, outputs.end - 1) + (axis.kernel - 1) * axis.dilation + 1;
     const std::int64_t begin = clamped(window_begin(axis, outputs.begin), 0, stage.source.height);
-    return {begin, clamped(end, begin, stage.source.height)};
+    return {begin, clamped(window_end(axis, outputs.end - 1), begin, stage.source.height)};
 }
 
 /// Channels of a panel: whole panels of the matrix product, at least one. Where panels are items, as many for

@@ -100,7 +100,7 @@ template <class V> inline void plan_blocks(const ConvolutionTask &task, int thre
     plan.pixel_blocks =
         larger(smaller(larger(blocks, least), plan.tiles), smaller(wanted, plan.tiles / tiles_for_a_panel));
     if (plan.pixel_blocks > threads) // nine blocks would keep two threads as long as ten
-        plan.pixel_blocks = smaller(plan.tiles, divide_up(plan.pixel_blocks, threads) * threads);
+        plan.pixel_blocks = smaller(plan.tiles, round_up(plan.pixel_blocks, threads));
     plan.panel_blocks = larger(1, smaller(plan.panels, wanted / (plan.pixel_blocks * packed.groups)));
     plan.block_tiles = divide_up(plan.tiles, plan.pixel_blocks);
     plan.tile_bytes = static_cast<std::size_t>(plan.block_tiles) * sizeof(PixelTile);

@@ -58,7 +58,7 @@ template <class V> inline WinogradPlan winograd_plan(const ConvolutionTask &task
     plan.pitch = round_up_to_width<V>(task.packed->inputs_per_group);
     const std::int64_t most =
         clamped(cached_floats / (Winograd::all_points * plan.pitch), V::gemm_rows, Winograd::most_tiles);
-    plan.items = smaller(plan.tiles, divide_up(divide_up(plan.tiles, most), threads) * threads);
+    plan.items = smaller(plan.tiles, round_up(divide_up(plan.tiles, most), threads));
     plan.item_tiles = divide_up(plan.tiles, plan.items);
     plan.inputs_stride = spread(plan.item_tiles * plan.pitch);
     plan.products_stride = spread(plan.item_tiles * panel_columns);

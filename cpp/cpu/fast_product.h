@@ -85,7 +85,7 @@ template <class V> inline FastPlan make_fast_plan(const ConvolutionTask &task, i
     const std::int64_t band_pairs = larger(least_pairs, cached_floats / (4 * packed.inputs_per_group));
     plan.bands = larger(1, plan.pairs / band_pairs);
     if (to.batch % threads != 0) // three bands would keep two threads as long as four
-        plan.bands = smaller(plan.tiles, divide_up(plan.bands, threads) * threads);
+        plan.bands = smaller(plan.tiles, round_up(plan.bands, threads));
     // Each block of panels makes the sums of its band anew.
     const std::int64_t wanted = threads == 1 ? 1 : 2 * threads;
     plan.panel_blocks = clamped(wanted / (to.batch * plan.bands), 1, plan.panels);

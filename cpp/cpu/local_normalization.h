@@ -39,7 +39,7 @@ template <class V> struct SquaresLayout {
     std::int64_t before, channels, total;
 
     explicit MPSCNN_INLINE SquaresLayout(const CrossChannelTask &task)
-        : before(task.before), channels(divide_up(task.destination.channels, V::width) * V::width),
+        : before(task.before), channels(round_up(task.destination.channels, V::width)),
           total(before + channels + task.after + 2 * V::width) {}
     MPSCNN_INLINE std::size_t bytes() const {
         return static_cast<std::size_t>(total + channels) * sizeof(float);
@@ -138,7 +138,7 @@ MPSCNN_INLINE typename V::reg sum_taps(const CentredTaps &taps, typename V::reg 
 /// Channels that are worked on at a time, so that the columns of a row stay in the cache.
 template <class V> MPSCNN_INLINE std::int64_t channel_block(const WindowNormalizationTask &task) {
     constexpr std::int64_t most = 32;
-    return smaller(most, divide_up(task.source.channels, V::width) * V::width);
+    return smaller(most, round_up(task.source.channels, V::width));
 }
 
 /// A row of outputs and a block of channels. The windows of a row share their columns, of which `squares`

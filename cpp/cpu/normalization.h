@@ -199,7 +199,7 @@ void statistics_run(const StatisticsTask &task, int threads, std::int64_t begin,
 
 /// Floats of each of the three arrays that a worker prepares.
 template <class V> std::int64_t prepared_channels(const NormalizationTask &task) {
-    return divide_up(task.destination.channels, V::width) * V::width;
+    return round_up(task.destination.channels, V::width);
 }
 
 template <class V> Work normalization_work(const NormalizationTask &task, int threads) {

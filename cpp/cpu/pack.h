@@ -19,7 +19,7 @@ namespace mpscnn::cpu {
 namespace {
 
 template <class V> inline std::int64_t round_up_to_width(std::int64_t channels) {
-    return divide_up(channels, V::width) * V::width;
+    return round_up(channels, V::width);
 }
 
 /// Panels of a group with so many outputs.

@@ -33,14 +33,10 @@ struct PooledPlan {
 
 inline std::size_t larger_size(std::size_t a, std::size_t b) { return a < b ? b : a; }
 
-inline std::int64_t pooling_reach(const PooledConvolutionTask &task) {
-    return (task.pooling.vertical.kernel - 1) * task.pooling.vertical.dilation + 1;
-}
-
 inline PooledBand pooled_band(const PooledConvolutionTask &task, const PooledPlan &plan, std::int64_t index) {
     const Range rows{index * plan.band_rows, smaller((index + 1) * plan.band_rows, task.destination.height)};
     const std::int64_t begin = window_begin(task.pooling.vertical, rows.begin);
-    const std::int64_t end = window_begin(task.pooling.vertical, rows.end - 1) + pooling_reach(task);
+    const std::int64_t end = window_end(task.pooling.vertical, rows.end - 1);
     return {rows, {larger(begin, 0), smaller(end, task.convolution.destination.height)}};
 }
 
@@ -51,7 +47,7 @@ inline ConvolutionTask band_convolution(const PooledConvolutionTask &task, const
     ConvolutionTask own = task.convolution;
     const WindowAxis &axis = own.vertical;
     const std::int64_t begin = window_begin(axis, rows.begin);
-    const std::int64_t end = window_begin(axis, rows.end - 1) + (axis.kernel - 1) * axis.dilation + 1;
+    const std::int64_t end = window_end(axis, rows.end - 1);
     const Range read{clamped(begin, 0, task.source.height), clamped(end, 0, task.source.height)};
     own.source = task.source;
     own.source.data += read.begin * task.source.row_stride;

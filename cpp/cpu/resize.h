@@ -47,14 +47,14 @@ struct ResizeTiles {
     template <class V> static MPSCNN_INLINE ResizeTiles of(const ResizeTask &task) {
         constexpr std::int64_t wanted_floats = 1 << 12; // two rows: 32 KiB
         const View &to = task.destination;
-        const std::ptrdiff_t padded = divide_up(to.channels, V::width) * V::width;
+        const std::ptrdiff_t padded = round_up(to.channels, V::width);
         const bool dense = to.pixel_stride == to.channels;
         ResizeTiles tiles;
         tiles.pitch = dense ? to.channels : padded;
         tiles.flat = dense || (to.pixel_stride == padded && to.writable_channels >= padded);
         tiles.columns = clamped(wanted_floats / tiles.pitch, 1, to.width);
         // Whole vectors are stored, each over the beginning of the next pixel.
-        tiles.row_floats = divide_up(tiles.columns * tiles.pitch + V::width, 16) * 16;
+        tiles.row_floats = round_up(tiles.columns * tiles.pitch + V::width, 16);
         return tiles;
     }
 };

@@ -92,8 +92,7 @@ template <class V> inline SubpixelPlan subpixel_plan(const SubpixelConvolutionTa
     const std::int64_t wanted = threads == 1 ? 1 : divide_up(4 * threads, task.destination.batch);
     plan.blocks = smaller(plan.rows, larger(divide_up(plan.rows, cached_rows), wanted));
     plan.most_rows = divide_up(plan.rows, plan.blocks);
-    plan.result_bytes =
-        static_cast<std::size_t>(divide_up(plan.most_rows * row_floats, 16) * 16) * sizeof(float);
+    plan.result_bytes = static_cast<std::size_t>(round_up(plan.most_rows * row_floats, 16)) * sizeof(float);
     return plan;
 }
 

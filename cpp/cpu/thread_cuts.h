@@ -4,6 +4,7 @@
 
 #include "cpu/kernel_math.h"
 #include "cpu/kernels.h"
+#include "cpu/window_taps.h"
 
 namespace mpscnn::cpu {
 namespace {
@@ -21,9 +22,7 @@ inline bool cuts_pixels(const PackedConvolution &packed, std::int64_t pixels) {
 inline std::int64_t depthwise_group_rows(const ConvolutionTask &task) { return 2 * task.vertical.dilation; }
 
 /// Rows of the source that a row of outputs spans.
-inline std::int64_t window_rows(const ConvolutionTask &task) {
-    return (task.vertical.kernel - 1) * task.vertical.dilation + 1;
-}
+inline std::int64_t window_rows(const ConvolutionTask &task) { return window_span(task.vertical); }
 
 /// Rows of its source, of which there are `height`, that `rows` rows of a convolution's result read.
 inline std::int64_t source_rows(const ConvolutionTask &task, std::int64_t rows, std::int64_t height) {

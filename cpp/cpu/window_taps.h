@@ -13,6 +13,16 @@ MPSCNN_INLINE std::int64_t window_begin(const WindowAxis &axis, std::int64_t out
     return output * axis.stride - axis.before;
 }
 
+/// Source positions from the first to the last of an output's window.
+MPSCNN_INLINE std::int64_t window_span(const WindowAxis &axis) {
+    return (axis.kernel - 1) * axis.dilation + 1;
+}
+
+/// First source position behind an output's window.
+MPSCNN_INLINE std::int64_t window_end(const WindowAxis &axis, std::int64_t output) {
+    return window_begin(axis, output) + window_span(axis);
+}
+
 /// Of `count` taps from source position `first` on, a dilation apart, those in [low, high).
 MPSCNN_INLINE Range taps_within(std::int64_t first, std::int64_t dilation, std::int64_t count,
                                 std::int64_t low, std::int64_t high) {

@@ -30,8 +30,7 @@ struct WorkSplit {
 MPSCNN_INLINE WorkSplit split_work(std::int64_t batch, std::int64_t rows, std::int64_t vectors,
                                    std::int64_t cost, std::int64_t least, int threads) {
     std::int64_t target = threads <= 1 ? 1 : clamped(cost / least, 1, 4 * static_cast<std::int64_t>(threads));
-    if (target > 1)
-        target = divide_up(target, threads) * threads; // three items would keep two threads as long as four
+    if (target > 1) target = round_up(target, threads); // three items would keep two threads as long as four
     WorkSplit split{batch, rows, vectors, 1, 1};
     split.row_blocks = clamped(divide_up(target, larger(batch, 1)), 1, larger(rows, 1));
     split.vector_blocks = clamped(target / larger(batch * split.row_blocks, 1), 1, larger(vectors, 1));

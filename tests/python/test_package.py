@@ -29,12 +29,12 @@ print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - b
 
 # What numpy has loaded is free. So is what the finder of an editable install brings, which may build first.
 PROGRAM_BEYOND_NUMPY = """
-import importlib.util, json, sys
+import importlib.util, sys
 import numpy
 importlib.util.find_spec("mpscnn")
 before = set(sys.modules)
 {}
-print(json.dumps(sorted(set(sys.modules) - before)))
+print(sorted(set(sys.modules) - before))
 """
 
 # All of the package that an array's way through a model file needs.
@@ -57,6 +57,7 @@ SLOW_MODULES = {
     "dataclasses",
     "difflib",
     "inspect",
+    "json",
     "pathlib",
     "tempfile",
     "threading",
@@ -107,7 +108,7 @@ def modules_beyond_numpy(program: str, *arguments: str) -> set[str]:
     """What a program imports."""
     result = run_python("-c", PROGRAM_BEYOND_NUMPY.format(program), *arguments)
     assert result.returncode == 0, result.stderr
-    return set(json.loads(result.stdout))
+    return set(ast.literal_eval(result.stdout))
 
 
 @pytest.fixture
