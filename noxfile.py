@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -25,7 +26,7 @@ JOBS = str(os.cpu_count() or 1)
 LLVM = "16"
 # The formatter's versions disagree, so every machine uses this one.
 CLANG_FORMAT = "clang-format==16.0.6"
-CPP_BUILD_TOOLS = ("cmake>=3.21", "ninja")
+OLDEST_CMAKE = (3, 21)
 LIBCXX = (f"clang-{LLVM}", f"libc++-{LLVM}-dev", f"libc++abi-{LLVM}-dev")
 SANITIZERS = (f"clang-{LLVM}", f"libclang-rt-{LLVM}-dev")
 # Tests only compare with it; pinned, since it is large and some versions bring what GPUs need as well.
@@ -81,7 +82,7 @@ def lint(session: nox.Session) -> None:
 def libcxx(session: nox.Session) -> None:
     """Compile cpp/ as on macOS, with clang and libc++, and run the C++ tests. A warning is an error."""
     install_system_packages(session, "ccache", *LIBCXX)
-    session.install(*CPP_BUILD_TOOLS)
+    install_build_tools(session)
     build_cpp(session, "libcxx", "-DMPSCNN_BUILD_TESTS=ON", *clang("-stdlib=libc++", "-Werror"))
     run_ctest(session, "libcxx")
 
@@ -90,7 +91,7 @@ def libcxx(session: nox.Session) -> None:
 def tidy(session: nox.Session) -> None:
     """clang-tidy on the core, the operations, the raw kernels and the engine, with the checks of .clang-tidy."""
     install_system_packages(session, f"clang-tidy-{LLVM}")
-    session.install(*CPP_BUILD_TOOLS)
+    install_build_tools(session)
     configure_cpp(session, "tidy", "-DMPSCNN_BUILD_TESTS=ON", *clang())
     sources = tracked_files(*(f"cpp/{part}/*.cpp" for part in ("core", "ops", "kernels", "engine", "vision")))
     command = ["xargs", "-P", JOBS, "-n", "1", f"clang-tidy-{LLVM}", "--quiet", "-p", str(BUILD / "tidy")]
@@ -134,7 +135,7 @@ def judges(session: nox.Session) -> None:
 def instructions(session: nox.Session) -> None:
     """The instructions of one inference of each network, beside those expected. `--record` makes them expected."""
     install_system_packages(session, "ccache", "g++", "valgrind")
-    session.install(*CPP_BUILD_TOOLS)
+    install_build_tools(session)
     install_package(session)
     session.run("python", "benchmarks/instructions/instructions.py", *session.posargs)
 
@@ -174,7 +175,7 @@ def emulated(session: nox.Session) -> None:
 def sanitize(session: nox.Session) -> None:
     """The C++ tests with AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer."""
     install_system_packages(session, *SANITIZERS)
-    session.install(*CPP_BUILD_TOOLS)
+    install_build_tools(session)
     # Compiling instrumented kernels takes long, so none are that cannot run here; threads share the same things in all.
     here = kernels_of_this_machine()
     for name, sanitizers, kernels in (("asan", "address,undefined", here), ("tsan", "thread", here[:1])):
@@ -229,7 +230,7 @@ def metal_sanitize(session: nox.Session) -> None:
 def fuzz(session: nox.Session) -> None:
     """Each fuzzer for 60 seconds, or for as many as given."""
     install_system_packages(session, *SANITIZERS)
-    session.install(*CPP_BUILD_TOOLS)
+    install_build_tools(session)
     seconds = session.posargs[0] if session.posargs else "60"
     instrumented = clang("-fsanitize=fuzzer-no-link")
     build_cpp(
@@ -299,9 +300,34 @@ def is_installed(package: str) -> bool:
     return found.returncode == 0 and found.stdout.endswith("installed")
 
 
+def install_build_tools(session: nox.Session) -> None:
+    """CMake and Ninja where the system lacks them.
+
+    `pip install .` takes the system's, too: of the same CMake all commands are the same, so that ccache finds what was
+    compiled before.
+    """
+    missing = []
+    if version_of("cmake") < OLDEST_CMAKE:
+        missing.append(f"cmake>={'.'.join(map(str, OLDEST_CMAKE))}")
+    if not version_of("ninja"):
+        missing.append("ninja")
+    if missing:
+        session.install(*missing)
+
+
+def version_of(program: str) -> tuple[int, ...]:
+    """Of a program of the system; nothing for one that is not there."""
+    if shutil.which(program) is None:
+        return ()
+    answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    found = re.search(r"\d+(\.\d+)+", answer.stdout)
+    return tuple(map(int, found[0].split("."))) if found else ()
+
+
 def install_package(session: nox.Session) -> None:
     """The package as a user installs it, with what its tests use."""
-    session.install(*CPP_BUILD_TOOLS, f"{built_wheel(session)}[test]")
+    install_build_tools(session)
+    session.install(f"{built_wheel(session)}[test]")
 
 
 def built_wheel(session: nox.Session) -> Path:
@@ -352,14 +378,16 @@ def build_emulation(session: nox.Session, name: str, *options: str, **environmen
     install_system_packages(session, "ccache", *GNUSTEP)
     package = "numpy", "pillow", "rich", "typer"
     needed = "pybind11>=3.0", *package, "pytest", "pytest-xdist", "hypothesis", LIBCLANG
-    session.install(*CPP_BUILD_TOOLS, *needed)
+    install_build_tools(session)
+    session.install(*needed)
     found = session.run("python", "-m", "pybind11", "--cmakedir", silent=True)
     assert isinstance(found, str)
     build = BUILD / name
     general = ("-G", "Ninja", "-DMPSCNN_BUILD_PYTHON=ON", f"-Dpybind11_DIR={found.strip()}")
-    session.run("cmake", "--preset", "metal-emulation", "-B", str(build), *general, *options, silent=True)
+    preset = ("cmake", "--preset", "metal-emulation", "-B", str(build))
+    session.run(*preset, *general, *options, external=True, silent=True)
     targets = "_core", "tests/metal_emulation/all"
-    session.run("cmake", "--build", str(build), "-j", JOBS, "--target", *targets)
+    session.run("cmake", "--build", str(build), "-j", JOBS, "--target", *targets, external=True)
     run_ctest(session, f"{name}/tests/metal_emulation", **environment)
     link_package(build / "package" / "mpscnn", sorted(build.glob("_core*")))
     return build
@@ -399,19 +427,20 @@ def clang(*flags: str) -> list[str]:
 
 def configure_cpp(session: nox.Session, name: str, *options: str) -> None:
     """Lets CMake prepare build/<name>."""
-    session.run("cmake", "-S", ".", "-B", str(BUILD / name), "-G", "Ninja", *options, silent=True)
+    command = ("cmake", "-S", ".", "-B", str(BUILD / name), "-G", "Ninja", *options)
+    session.run(*command, external=True, silent=True)
 
 
 def build_cpp(session: nox.Session, name: str, *options: str) -> None:
     """Builds in build/<name>."""
     configure_cpp(session, name, *options)
-    session.run("cmake", "--build", str(BUILD / name), "-j", JOBS)
+    session.run("cmake", "--build", str(BUILD / name), "-j", JOBS, external=True)
 
 
 def run_ctest(session: nox.Session, name: str, **environment: str) -> None:
     """Runs the C++ tests of build/<name>."""
     command = ("ctest", "--test-dir", str(BUILD / name), "--output-on-failure", "--no-tests=error")
-    session.run(*command, env=environment)
+    session.run(*command, env=environment, external=True)
 
 
 def emulated_tests(session: nox.Session, name: str, emulator: str, *options: str) -> None:
