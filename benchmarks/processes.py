@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,10 +36,9 @@ class Processes:
     def first_run(self, engine: str) -> str:
         """Python that loads the network and runs it once."""
         setup = self.setups[engine]
-        settings = asdict(setup) | {"path": str(setup.path), "input": str(setup.input)}
         return (
             f"import sys; sys.path.insert(0, {str(_ENGINES)!r}); import engines, numpy; "
-            f"engines.ENGINES[{engine!r}]({settings!r}, numpy.load({str(setup.input)!r})).run()"
+            f"engines.ENGINES[{engine!r}]({setup.settings()!r}, numpy.load({str(setup.input)!r})).run()"
         )
 
     def start(self, engine: str) -> EngineProcess:

@@ -148,6 +148,10 @@ class EngineSetup:
     precision: str = "float32"
     fast_matmul: bool = False
 
+    def settings(self) -> dict[str, Any]:
+        """As engines.py takes it, of values that JSON has as well."""
+        return asdict(self) | {"path": str(self.path), "input": str(self.input)}
+
 
 class EngineProcess:
     """A child process with one engine (worker.py), which has loaded its network and run it once."""
@@ -164,9 +168,7 @@ class EngineProcess:
             start_new_session=True,  # Ctrl-C is for this process, which then ends the others
         )
         try:
-            self.about = self.ask(
-                {"engine": engine, **asdict(setup), "path": str(setup.path), "input": str(setup.input)}
-            )
+            self.about = self.ask({"engine": engine, **setup.settings()})
         except BaseException:
             self.close()
             raise
