@@ -294,12 +294,19 @@ private:
             const Range own = part_of(all, buffer.panels, q);
             const Range channels{panel_outputs<V>(outputs, own.begin).begin,
                                  panel_outputs<V>(outputs, own.end - 1).end};
-            for (std::int64_t p = own.begin; p < own.end; ++p)
-                for (int i = 0; i < pieces; ++i) {
-                    ChannelPanel panel = channel_panel<V>(parts[i].task, plans[i], 0, p);
-                    panel.offset = q * buffer.panel_stride + panel.channel - channels.begin;
-                    multiply_block<V>(plans[i], tiles[i], plans[i].tiles, panel);
+            for (int i = 0; i < pieces; ++i) {
+                const GemmPlan &plan = plans[i];
+                const std::int64_t inputs = plan.tiles * plan.tile_rows * plan.depth;
+                const std::int64_t blocks = clamped(divide_up(inputs, near_inputs), 1, plan.tiles);
+                for (std::int64_t b = 0; b < blocks; ++b) {
+                    const Range block = part_of(plan.tiles, blocks, b);
+                    for (std::int64_t p = own.begin; p < own.end; ++p) {
+                        ChannelPanel panel = channel_panel<V>(parts[i].task, plan, 0, p);
+                        panel.offset = q * buffer.panel_stride + panel.channel - channels.begin;
+                        multiply_block<V>(plan, tiles[i] + block.begin, block.size(), panel);
+                    }
                 }
+            }
             depthwise(s + 1, {channels.begin / V::width, divide_up(channels.end, V::width)}, q);
         }
     }

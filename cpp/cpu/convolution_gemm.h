@@ -75,11 +75,14 @@ template <class V> inline void plan_pixels(const ConvolutionTask &task, GemmPlan
     add_region(plan, gathered);
 }
 
-/// Cuts the layer into items. The inputs of a block of tiles should stay in the second-level cache while all
-/// panels of weights pass; where the weights are few, so should its outputs, which each panel writes a part
-/// of. Several threads need some items each, unless there is too little to do.
+/// Inputs of a block of tiles, which should stay in the second-level cache while panels of weights pass.
+inline constexpr std::int64_t near_inputs = 48 * 1024;
+
+/// Cuts the layer into items. The inputs of a block of tiles stay near while all panels pass; where the
+/// weights are few, so should its outputs, which each panel writes a part of. Several threads need some items
+/// each, unless there is too little to do.
 template <class V> inline void plan_blocks(const ConvolutionTask &task, int threads, GemmPlan &plan) {
-    constexpr std::int64_t cached_floats = 48 * 1024, few_weights = 4096;
+    constexpr std::int64_t few_weights = 4096;
     constexpr std::int64_t item_operations = 200'000, tiles_for_a_panel = 16;
     const PackedConvolution &packed = *task.packed;
     const View &output = task.destination;
@@ -94,7 +97,7 @@ template <class V> inline void plan_blocks(const ConvolutionTask &task, int thre
                                                        smaller(task.vertical.stride, packed.kernel_height) *
                                                        smaller(task.horizontal.stride, packed.kernel_width);
     const std::int64_t pixel_floats = own_inputs + (keep_outputs ? plan.group_outputs : 0);
-    const std::int64_t blocks = divide_up(pixels * pixel_floats, cached_floats);
+    const std::int64_t blocks = divide_up(pixels * pixel_floats, near_inputs);
     plan.by_pixels = threads > 1 && cuts_pixels(packed, pixels);
     const std::int64_t least = plan.by_pixels && wanted >= threads ? threads : 1;
     plan.pixel_blocks =

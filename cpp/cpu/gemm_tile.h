@@ -207,17 +207,17 @@ MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, 
     constexpr std::int64_t columns = Vectors * V::width;
     const float *source = tile.source + first_row * run.pixel_stride;
     const float *weights = panel.weights + run.first_weight * columns;
-    std::int64_t y = run.rows;
-    do {
-        const float *piece = source;
-        std::int64_t x = run.columns;
-        do {
-            multiply_piece<V>(sums, piece, run.pixel_stride, weights, run.length, ahead, panel.ahead_step);
-            piece += run.column_stride;
-        } while (--x);
-        source += run.row_stride;
+    // Written such that the most frequent case, a single piece, has nothing to do for others.
+    std::int64_t pieces = run.rows * run.columns, x = 0;
+    for (const float *piece = source;;) {
+        multiply_piece<V>(sums, piece, run.pixel_stride, weights, run.length, ahead, panel.ahead_step);
+        if (__builtin_expect(--pieces == 0, true)) break;
+        piece += run.column_stride;
+        if (++x < run.columns) continue;
+        x = 0;
+        piece = source += run.row_stride;
         weights += run.skipped_weights * columns;
-    } while (--y);
+    }
     finish_rows<V>(tile, first_row, panel, sums);
 }
 

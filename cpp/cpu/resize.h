@@ -5,7 +5,8 @@
 // vertically.
 //
 // Registers: two sources and a fraction. Bound by stores and loads of the first-level cache, two loads and a
-// store for each vertical step, and by memory where the result does not fit the caches.
+// store for each vertical step, and by memory where the result does not fit the caches: stores then pass
+// them, since a cache reads a line from memory before it is written to.
 
 #include "cpu/pixel_epilogue.h"
 #include "cpu/work_split.h"
@@ -42,17 +43,21 @@ struct ResizeTiles {
     std::int64_t columns;
     std::ptrdiff_t pitch; ///< floats of a pixel in scratch memory
     bool flat;            ///< pixels follow each other there as in the destination
+    bool past_caches;
     std::int64_t row_floats;
 
     template <class V> static MPSCNN_INLINE ResizeTiles of(const ResizeTask &task) {
         constexpr std::int64_t wanted_floats = 1 << 12; // two rows: 32 KiB
+        constexpr std::int64_t most_floats = 1 << 15;   // 256 KiB
         const View &to = task.destination;
         const std::ptrdiff_t padded = round_up(to.channels, V::width);
         const bool dense = to.pixel_stride == to.channels;
         ResizeTiles tiles;
         tiles.pitch = dense ? to.channels : padded;
         tiles.flat = dense || (to.pixel_stride == padded && to.writable_channels >= padded);
-        tiles.columns = clamped(wanted_floats / tiles.pitch, 1, to.width);
+        tiles.past_caches = task.past_caches && tiles.flat;
+        // Past the caches parts of cache lines, as at the ends of tiles, take longer than whole ones.
+        tiles.columns = clamped((tiles.past_caches ? most_floats : wanted_floats) / tiles.pitch, 1, to.width);
         // Whole vectors are stored, each over the beginning of the next pixel.
         tiles.row_floats = round_up(tiles.columns * tiles.pitch + V::width, 16);
         return tiles;
@@ -92,12 +97,20 @@ void resize_columns(const ResizeTask &task, std::int64_t image, std::int32_t y, 
 /// `count` floats between two interpolated rows.
 template <class V>
 MPSCNN_INLINE void resize_between(const ResizeTask &task, const float *upper, const float *lower,
-                                  float fraction, float *out, std::int64_t count, std::int64_t writable) {
-    for (std::int64_t i = 0; i < count; i += V::width) {
-        auto value = interpolate<V>(V::load(upper + i), V::load(lower + i), fraction);
-        if (task.round_to_half) value = V::round_to_half(value);
-        store_lanes<V>(out + i, value, writable - i);
+                                  float fraction, float *out, std::int64_t count, std::int64_t writable,
+                                  bool past_caches) {
+    const auto value = [&](std::int64_t i) {
+        const auto between = interpolate<V>(V::load(upper + i), V::load(lower + i), fraction);
+        return task.round_to_half ? V::round_to_half(between) : between;
+    };
+    std::int64_t i = 0;
+    if (past_caches) {
+        constexpr std::uintptr_t floats = V::width;
+        i = static_cast<std::int64_t>(-(reinterpret_cast<std::uintptr_t>(out) / sizeof(float)) % floats);
+        store_lanes<V>(out, value(0), smaller(i, count));
+        for (; i + V::width <= count; i += V::width) V::store_past_caches(out + i, value(i));
     }
+    for (; i < count; i += V::width) store_lanes<V>(out + i, value(i), writable - i);
 }
 
 /// Output columns [columns) of row y between the interpolated source rows `upper` and `lower`.
@@ -108,11 +121,11 @@ void resize_row(const ResizeTask &task, std::int64_t image, std::int64_t y, Rang
     float *out = pixel_at(to, image, y, columns.begin);
     if (tiles.flat) {
         const std::int64_t count = columns.size() * tiles.pitch;
-        resize_between<V>(task, upper, lower, fraction, out, count, count);
+        resize_between<V>(task, upper, lower, fraction, out, count, count, tiles.past_caches);
         return;
     }
     for (std::int64_t x = columns.begin; x < columns.end; ++x) {
-        resize_between<V>(task, upper, lower, fraction, out, to.channels, to.writable_channels);
+        resize_between<V>(task, upper, lower, fraction, out, to.channels, to.writable_channels, false);
         out += to.pixel_stride, upper += tiles.pitch, lower += tiles.pitch;
     }
 }
@@ -194,6 +207,7 @@ void resize_run(const ResizeTask &task, int threads, std::int64_t begin, std::in
             resize_tile<V>(task, item.image, item.rows, {x, smaller(x + tiles.columns, width)}, taps, tiles,
                            upper, upper + tiles.row_floats);
     }
+    if (tiles.past_caches) V::end_stores_past_caches();
 }
 
 } // namespace

@@ -28,6 +28,8 @@
 //                            Bfloat16, factor and each lane of b are two such numbers, and both products
 //                            are added
 //   load(p), store(p, a)     any alignment
+//   store_past_caches(p, a)  to memory, p a multiple of a register's size. Other threads see it after
+//   end_stores_past_caches() by this one.
 //   load_partial(p, n), store_partial(p, a, n)   touch p[0 .. n) only; lanes from n on load as zero
 //   load_half(const uint16_t *), store_half(uint16_t *, a)
 //                            `width` IEEE halves; store_half rounds to nearest even

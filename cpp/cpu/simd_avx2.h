@@ -26,6 +26,8 @@ struct Simd {
     static MPSCNN_INLINE reg fma_factor(reg a, reg b, reg c) { return fma(a, b, c); }
     static MPSCNN_INLINE reg load(const float *p) { return _mm256_loadu_ps(p); }
     static MPSCNN_INLINE void store(float *p, reg a) { _mm256_storeu_ps(p, a); }
+    static MPSCNN_INLINE void store_past_caches(float *p, reg a) { _mm256_stream_ps(p, a); }
+    static MPSCNN_INLINE void end_stores_past_caches() { _mm_sfence(); }
 
     static MPSCNN_INLINE reg load_partial(const float *p, std::int64_t n) {
         const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);

@@ -32,6 +32,9 @@ struct Simd {
     static MPSCNN_INLINE reg fma_factor(float a, reg b, reg c) { return vfmaq_n_f32(c, b, a); }
     static MPSCNN_INLINE reg load(const float *p) { return vld1q_f32(p); }
     static MPSCNN_INLINE void store(float *p, reg a) { vst1q_f32(p, a); }
+    // The set's own are a hint about two registers.
+    static MPSCNN_INLINE void store_past_caches(float *p, reg a) { store(p, a); }
+    static MPSCNN_INLINE void end_stores_past_caches() {}
 
     static MPSCNN_INLINE reg load_partial(const float *p, std::int64_t n) {
         switch (n) {

@@ -76,13 +76,19 @@ StageKind random_kind(Random &random, std::size_t position, bool after_depthwise
     return {false, 1, 1, 1};
 }
 
-std::vector<Stage> random_stages(Random &random, const KernelTable &table, const Size &source) {
+std::vector<StageKind> random_kinds(Random &random) {
+    std::vector<StageKind> kinds;
+    const std::size_t count = random() % 5 ? 2 + random() % 2 : 4 + random() % 5;
+    while (kinds.size() < count)
+        kinds.push_back(random_kind(random, kinds.size(), !kinds.empty() && kinds.back().depthwise));
+    return kinds;
+}
+
+std::vector<Stage> random_stages(Random &random, const KernelTable &table, const Size &source,
+                                 const std::vector<StageKind> &kinds) {
     std::vector<Stage> stages;
     Size size = source;
-    const std::size_t count = random() % 5 ? 2 + random() % 2 : 4 + random() % 5;
-    while (stages.size() < count) {
-        const bool after_depthwise = !stages.empty() && stages.back().packed.depthwise;
-        StageKind kind = random_kind(random, stages.size(), after_depthwise);
+    for (StageKind kind : kinds) {
         if (size.channels == 1) kind = {false, 1, 1, 1}; // a group of its own is no depthwise convolution
         stages.push_back(make_stage(random, table, kind, size));
         stages.back().task.packed = nullptr; // set when the stages stay where they are
@@ -132,6 +138,53 @@ std::int64_t most_rows_of_a_thread(const ChainBands &bands, std::int64_t height,
     return most;
 }
 
+void check_chain(Random &random, const KernelTable &table, const Size &size,
+                 const std::vector<StageKind> &kinds, std::int64_t band_rows, std::int64_t panel_channels) {
+    const Memory source = random_source(random, size);
+    const std::vector<Stage> stages = random_stages(random, table, size, kinds);
+    const Memory expected = run_stages(random, table, stages, source);
+
+    std::vector<ConvolutionTask> tasks;
+    ChainTask chain;
+    chain.count = static_cast<std::int64_t>(stages.size());
+    for (std::size_t i = 0; i < stages.size(); ++i) {
+        ConvolutionTask task = stages[i].task;
+        if (task.epilogue.residual) {
+            chain.has_residual[i] = true;
+            chain.residuals[i] = *task.epilogue.residual;
+            task.epilogue.residual = nullptr;
+        }
+        tasks.push_back(task);
+    }
+    chain.stages = tasks.data();
+    chain.source = source.view;
+    chain.run = 1;
+    chain.band_rows = band_rows;
+    chain.panel_channels = panel_channels;
+    const Kernel<ChainTask> &kernel = table.kernel<ChainTask>();
+    bool right = true;
+    for (const int threads : {1, 2, 3, 4}) {
+        for (const bool in_order : {true, false}) {
+            Memory result(random, stages.back().size, guard);
+            chain.destination = result.view;
+            right = right && (in_order ? run_in_order(chain, kernel, threads)
+                                       : run_items(random, chain, kernel, threads));
+            right = right && result.guarded() && result.same_bits(expected);
+        }
+    }
+    std::string what = "chain of " + std::to_string(chain.count) + " stages in bands of " +
+                       std::to_string(chain.band_rows) + " rows and panels of " +
+                       std::to_string(chain.panel_channels) + " channels";
+    for (const Stage &stage : stages)
+        what += (stage.packed.depthwise ? "; depthwise " : "; ") +
+                std::to_string(stage.task.vertical.kernel) + "x" +
+                std::to_string(stage.task.horizontal.kernel) + " stride " +
+                std::to_string(stage.task.vertical.stride) + " dilation " +
+                std::to_string(stage.task.vertical.dilation) + " to " + std::to_string(stage.size.height) +
+                "x" + std::to_string(stage.size.width) + "x" + std::to_string(stage.size.channels);
+    judge(right, table, what);
+}
+
 } // namespace
 
 TEST(bands_leave_no_thread_with_many_more_rows_than_others) {
@@ -155,49 +208,14 @@ TEST(bands_leave_no_thread_with_many_more_rows_than_others) {
 TEST(chains_have_the_bits_of_their_stages) {
     for_each_table(400, [](Random &random, const KernelTable &table) {
         const Size size{pick(random, 1, 2), pick(random, 1, 17), pick(random, 1, 20), pick(random, 1, 40)};
-        const Memory source = random_source(random, size);
-        const std::vector<Stage> stages = random_stages(random, table, size);
-        const Memory expected = run_stages(random, table, stages, source);
+        check_chain(random, table, size, random_kinds(random), pick(random, 0, 6),
+                    random() % 2 ? 0 : pick(random, 1, 80));
+    });
+}
 
-        std::vector<ConvolutionTask> tasks;
-        ChainTask chain;
-        chain.count = static_cast<std::int64_t>(stages.size());
-        for (std::size_t i = 0; i < stages.size(); ++i) {
-            ConvolutionTask task = stages[i].task;
-            if (task.epilogue.residual) {
-                chain.has_residual[i] = true;
-                chain.residuals[i] = *task.epilogue.residual;
-                task.epilogue.residual = nullptr;
-            }
-            tasks.push_back(task);
-        }
-        chain.stages = tasks.data();
-        chain.source = source.view;
-        chain.run = 1;
-        chain.band_rows = pick(random, 0, 6);
-        chain.panel_channels = random() % 2 ? 0 : pick(random, 1, 80);
-        const Kernel<ChainTask> &kernel = table.kernel<ChainTask>();
-        bool right = true;
-        for (const int threads : {1, 2, 3, 4}) {
-            for (const bool in_order : {true, false}) {
-                Memory result(random, stages.back().size, guard);
-                chain.destination = result.view;
-                right = right && (in_order ? run_in_order(chain, kernel, threads)
-                                           : run_items(random, chain, kernel, threads));
-                right = right && result.guarded() && result.same_bits(expected);
-            }
-        }
-        std::string what = "chain of " + std::to_string(chain.count) + " stages in bands of " +
-                           std::to_string(chain.band_rows) + " rows and panels of " +
-                           std::to_string(chain.panel_channels) + " channels";
-        for (const Stage &stage : stages)
-            what += (stage.packed.depthwise ? "; depthwise " : "; ") +
-                    std::to_string(stage.task.vertical.kernel) + "x" +
-                    std::to_string(stage.task.horizontal.kernel) + " stride " +
-                    std::to_string(stage.task.vertical.stride) + " dilation " +
-                    std::to_string(stage.task.vertical.dilation) + " to " +
-                    std::to_string(stage.size.height) + "x" + std::to_string(stage.size.width) + "x" +
-                    std::to_string(stage.size.channels);
-        judge(right, table, what);
+TEST(chains_of_more_inputs_than_stay_near_have_the_bits_of_their_stages) {
+    for_each_table(20, [](Random &random, const KernelTable &table) {
+        const StageKind depthwise{true, 3, 1, pick(random, 1, 2)};
+        check_chain(random, table, {1, 20, 20, pick(random, 130, 200)}, {{false, 1, 1, 1}, depthwise}, 0, 32);
     });
 }

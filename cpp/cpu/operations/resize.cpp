@@ -1,3 +1,4 @@
+#include "cpu/cost_model.h"
 #include "cpu/operation.h"
 
 namespace mpscnn::cpu {
@@ -6,6 +7,17 @@ namespace {
 
 ResizePositions positions_of(const ops::ResizeAxis &axis) {
     return {axis.numerator, axis.denominator, axis.centre, axis.offset};
+}
+
+/// Whether the result is the caller's memory, and so much that no cache keeps it until it is read.
+bool outgrows_caches(const StepBuilder &builder, const FusedOperation &fused) {
+    const Placement &placement = builder.placement();
+    const Region &result = placement.region(fused.result);
+    const Storage &storage = placement.storages[static_cast<std::size_t>(result.storage)];
+    const Extents &extents = result.extents;
+    const std::int64_t floats = extents.batch * extents.pixels() * extents.channels;
+    return storage.home == Storage::Home::output &&
+           floats * static_cast<std::int64_t>(sizeof(float)) > far_cache_bytes();
 }
 
 } // namespace
@@ -22,6 +34,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Res
     task.nearest_bias = resize.nearest_bias();
     task.zero_outside = resize.edge == ops::EdgeRule::zero;
     task.round_to_half = fused.rounds;
+    task.past_caches = task.kind == ResizeKind::bilinear && outgrows_caches(builder, fused);
     builder.begin(fused, task);
 }
 
