@@ -134,15 +134,18 @@ template <class V, class Shape, int rows> void depthwise_rows(DepthwiseStrip str
         source_rows[i] = source.row<typename V::element>(y);
     }
     strip.column_step = window.dilation;
+    const bool repeats = can_repeat<V>(task.epilogue);
     for (std::int64_t phase = 0; phase < smaller(window.dilation, task.destination.width); ++phase) {
         const std::int64_t count = divide_up(task.destination.width - phase, window.dilation);
-        for (std::int64_t done = 0, columns = 0; done < count; done += columns) {
+        for (std::int64_t done = 0, columns = 0; done < count; done += columns * strip.count) {
             columns = next_strip_columns<V>(count - done);
             const auto taps = static_cast<std::int64_t>(Shape::tap_columns(static_cast<int>(columns)));
             strip.x = phase + done * window.dilation;
             const std::int64_t first = window_begin(window, strip.x);
             strip.taps = taps_within(first, window.dilation, taps, 0, source.width);
             strip.first_offset = first * source.pixel_stride;
+            // Two more are left, too far from the edge for windows to hang over it.
+            strip.count = repeats && strip.taps.size() == taps ? larger((count - done) / columns - 2, 1) : 1;
             depthwise_compute<V>(strip, rows, static_cast<int>(columns),
                                  [&](const DepthwiseStrip &part, const DepthwiseOutput<V> &output) {
                                      depthwise_dispatch<V, Shape, rows, depthwise_strip_columns<V>>(

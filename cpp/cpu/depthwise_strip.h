@@ -47,6 +47,7 @@ struct DepthwiseStrip {
     std::ptrdiff_t first_offset = 0; ///< first tap of the first output, from the row's start; may be negative
     Range taps{0, 0};                ///< tap columns of the strip, from first_offset, that lie in the source
     Range chunks{0, 0};
+    std::int64_t count = 1; ///< so many of them one behind the other, alike, where can_repeat()
     bool from_afar = false; ///< the source does not fit near caches: ask for the next strip's pixels in time
 };
 
@@ -95,6 +96,11 @@ __attribute__((noinline)) void finish_strip(const DepthwiseStrip &strip, const f
                 finish_vector<V>(task.destination, task.epilogue, strip.image, strip.y + row * strip.row_step,
                                  strip.x + column * strip.column_step, (strip.chunks.begin + i) * V::width,
                                  V::load(sums + i * V::width));
+}
+
+/// Whether kernels may compute several strips in a call: what they store is all that is to be done.
+template <class V> MPSCNN_INLINE bool can_repeat(const Epilogue &epilogue) {
+    return has_bfloat16<V> || (is_clamp(epilogue) && !epilogue.rounds);
 }
 
 /// Has `kernel` compute the outputs of a strip, rows x columns of them, and applies the epilogue: in the
@@ -153,93 +159,110 @@ struct DepthwiseShape {
 /// In place of a number of tap columns outside the source: not known at compile time.
 inline constexpr int any_number = -1;
 
-/// rows x columns outputs of whole channel vectors. Walks over the source: a loaded vector serves all sums
-/// that contain it. Rows may be null unless `all_rows`. Of the tap columns, the first `outside_left` and the
-/// last `outside_right` are outside the source, at most kernel_width - 1 each.
+/// The sums of rows x columns outputs, of one channel vector whose first tap lies `first` behind the sources'
+/// beginnings; tap columns are `step` apart. Walks over the source: a loaded vector serves all sums that
+/// contain it. Rows may be null unless `all_rows`. Of the tap columns, the first `outside_left` and the last
+/// `outside_right` are outside the source, at most kernel_width - 1 each; `taps` are inside.
+template <class V, class Shape, int rows, int columns, bool all_rows, int outside_left, int outside_right>
+MPSCNN_INLINE void depthwise_sums(const typename V::element *const *sources, std::ptrdiff_t first,
+                                  std::ptrdiff_t step, const Range &taps, const float *weights,
+                                  typename V::reg (&sums)[rows][columns]) {
+    constexpr int height = Shape::kernel_height, width = Shape::kernel_width;
+    constexpr int source_height = Shape::source_rows(rows), tap_columns = Shape::tap_columns(columns);
+#pragma GCC unroll 16
+    for (int i = 0; i < source_height; ++i) {
+        const auto *source = sources[i];
+        if (!all_rows && !source) continue;
+        const auto *at = source + first; // of columns j, j + 1 and j + 2 for j = 0, 3, 6, ...
+#pragma GCC unroll 16
+        for (int j = 0; j < tap_columns; ++j) {
+            if (j % 3 == 0) {
+                if (j > 0) at += 3 * step;
+                // Hides where it comes from: compilers would keep all columns' addresses, in memory.
+                __asm__("" : "+r"(at));
+            }
+            if (j < width - 1 && j < (outside_left == any_number ? taps.begin : outside_left)) continue;
+            if (j > tap_columns - width &&
+                j >= (outside_right == any_number ? taps.end : tap_columns - outside_right))
+                continue;
+            auto value = V::load(at + (j % 3) * step);
+            if constexpr (Shape::horizontal_stride == 1) keep_in_register(value);
+#pragma GCC unroll 8
+            for (int row = 0; row < rows; ++row) {
+                const int ky = i - row * Shape::vertical_stride;
+                if (ky < 0 || ky >= height) continue;
+#pragma GCC unroll 8
+                for (int column = 0; column < columns; ++column) {
+                    const int kx = j - column * Shape::horizontal_stride;
+                    if (kx < 0 || kx >= width) continue;
+                    const auto weight = V::load(weights + (ky * width + kx) * V::width);
+                    sums[row][column] = V::fma(value, weight, sums[row][column]);
+                }
+            }
+        }
+    }
+}
+
+/// strip.count strips of rows x columns outputs, whole channel vectors. The rest is as for depthwise_sums().
 template <class V, class Shape, int rows, int columns, bool all_rows, int outside_left, int outside_right>
 __attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip,
                                                const typename V::element *const *source_rows,
                                                const DepthwiseOutput<V> &output) {
-    constexpr int height = Shape::kernel_height, width = Shape::kernel_width;
-    constexpr int source_height = Shape::source_rows(rows), tap_columns = Shape::tap_columns(columns);
+    constexpr std::int64_t kernel_floats = Shape::kernel_height * Shape::kernel_width * V::width;
+    constexpr int source_height = Shape::source_rows(rows);
     const PackedConvolution &packed = *strip.task->packed;
     const std::ptrdiff_t step =
         strip.source->pixel_stride * (Shape::horizontal_stride == 1 ? strip.column_step : 1);
     const Clamp<V> clamp(output.limits);
     const std::ptrdiff_t row_step = output.row_step, column_step = output.column_step;
     using Element = typename V::element;
-    Element *to = output.first;
     // Copies that no store can alias stay in registers.
     const Element *sources[source_height];
     for (int i = 0; i < source_height; ++i) sources[i] = source_rows[i];
     const Range taps = strip.taps;
-    std::ptrdiff_t first = strip.first_offset + (strip.chunks.begin - strip.source->first_chunk) * V::width;
-    const float *weights = packed.weights.data() + strip.chunks.begin * height * width * V::width;
-    const float *biases = packed.bias.data() + strip.chunks.begin * V::width;
     // The next strip's own columns, a share of them with each channel vector: as many floats as these columns
     // have for the vector, though not the same ones.
     constexpr int share = columns * Shape::horizontal_stride * V::width, line = 64 / sizeof(Element);
-    std::ptrdiff_t ahead = strip.first_offset + tap_columns * step;
-    for (std::int64_t left = strip.chunks.size(); left > 0; --left) {
-        if (strip.from_afar) {
+    Element *strip_to = output.first;
+    std::ptrdiff_t strip_first = strip.first_offset;
+    for (std::int64_t strips = strip.count; strips > 0; --strips) {
+        Element *to = strip_to;
+        std::ptrdiff_t first = strip_first + (strip.chunks.begin - strip.source->first_chunk) * V::width;
+        std::ptrdiff_t ahead = strip_first + Shape::tap_columns(columns) * step;
+        const float *weights = packed.weights.data() + strip.chunks.begin * kernel_floats;
+        const float *biases = packed.bias.data() + strip.chunks.begin * V::width;
+        strip_to += columns * column_step;
+        strip_first += columns * Shape::horizontal_stride * step;
+        for (std::int64_t left = strip.chunks.size(); left > 0; --left) {
+            if (strip.from_afar) {
 #pragma GCC unroll 16
-            for (int i = 0; i < source_height; ++i) {
-                if (!all_rows && !sources[i]) continue;
+                for (int i = 0; i < source_height; ++i) {
+                    if (!all_rows && !sources[i]) continue;
 #pragma GCC unroll 16
-                for (int at = 0; at < share; at += line) __builtin_prefetch(sources[i] + ahead + at);
-            }
-            ahead += share;
-        }
-        typename V::reg sums[rows][columns];
-        const auto bias = V::load(biases);
-#pragma GCC unroll 8
-        for (int row = 0; row < rows; ++row) {
-#pragma GCC unroll 8
-            for (int column = 0; column < columns; ++column) sums[row][column] = bias;
-        }
-#pragma GCC unroll 16
-        for (int i = 0; i < source_height; ++i) {
-            const Element *source = sources[i];
-            if (!all_rows && !source) continue;
-            const auto *at = source + first; // of columns j, j + 1 and j + 2 for j = 0, 3, 6, ...
-#pragma GCC unroll 16
-            for (int j = 0; j < tap_columns; ++j) {
-                if (j % 3 == 0) {
-                    if (j > 0) at += 3 * step;
-                    // Hides where it comes from: compilers would keep all columns' addresses, in memory.
-                    __asm__("" : "+r"(at));
+                    for (int at = 0; at < share; at += line) __builtin_prefetch(sources[i] + ahead + at);
                 }
-                if (j < width - 1 && j < (outside_left == any_number ? taps.begin : outside_left)) continue;
-                if (j > tap_columns - width &&
-                    j >= (outside_right == any_number ? taps.end : tap_columns - outside_right))
-                    continue;
-                auto value = V::load(at + (j % 3) * step);
-                if constexpr (Shape::horizontal_stride == 1) keep_in_register(value);
-#pragma GCC unroll 8
-                for (int row = 0; row < rows; ++row) {
-                    const int ky = i - row * Shape::vertical_stride;
-                    if (ky < 0 || ky >= height) continue;
-#pragma GCC unroll 8
-                    for (int column = 0; column < columns; ++column) {
-                        const int kx = j - column * Shape::horizontal_stride;
-                        if (kx < 0 || kx >= width) continue;
-                        const auto weight = V::load(weights + (ky * width + kx) * V::width);
-                        sums[row][column] = V::fma(value, weight, sums[row][column]);
-                    }
-                }
+                ahead += share;
             }
-        }
+            typename V::reg sums[rows][columns];
+            const auto bias = V::load(biases);
 #pragma GCC unroll 8
-        for (int row = 0; row < rows; ++row) {
+            for (int row = 0; row < rows; ++row) {
 #pragma GCC unroll 8
-            for (int column = 0; column < columns; ++column) {
-                V::store(to + row * row_step + column * column_step, clamp(sums[row][column]));
+                for (int column = 0; column < columns; ++column) sums[row][column] = bias;
             }
+            depthwise_sums<V, Shape, rows, columns, all_rows, outside_left, outside_right>(
+                sources, first, step, taps, weights, sums);
+#pragma GCC unroll 8
+            for (int row = 0; row < rows; ++row) {
+#pragma GCC unroll 8
+                for (int column = 0; column < columns; ++column)
+                    V::store(to + row * row_step + column * column_step, clamp(sums[row][column]));
+            }
+            to += V::width;
+            first += V::width;
+            biases += V::width;
+            weights += kernel_floats;
         }
-        to += V::width;
-        first += V::width;
-        biases += V::width;
-        weights += height * width * V::width;
     }
 }
 
