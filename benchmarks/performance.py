@@ -6,6 +6,7 @@ python benchmarks/performance.py [options of compare.py] > docs/performance.md
 
 from __future__ import annotations
 
+import datetime
 import shlex
 import sys
 from pathlib import Path
@@ -27,7 +28,7 @@ is the faster one. A round takes about a second, rows are minutes apart: the rat
 by, since least times may have met different states of the machine. Figures of single operations are in
 [benchmarks/README.md](../benchmarks/README.md).
 
-This page is written by `{command}`.
+This page is written by `{command}`, {date}.
 
 ## Networks
 {networks}
@@ -61,6 +62,7 @@ def main() -> None:
     command = shlex.join(["python", "benchmarks/performance.py", *given])
     text = TEXT.format(
         command=command,
+        date=datetime.date.today().isoformat(),
         picture=arguments.picture.name,
         networks=compare_report.markdown(comparisons, arguments),
         start=starts,

@@ -1,7 +1,7 @@
 #pragma once
 
 // The scaling of a binary convolution's sums by the inputs' size (Rastegari et al., XNOR-Net, 2016: K = A *
-// k).
+// k). Registers: a few sums. Bound by loads: each input is read once, each of its sums once for each tap.
 
 #include "cpu/pixel_epilogue.h"
 #include "cpu/window_taps.h"

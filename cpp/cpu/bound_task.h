@@ -19,6 +19,9 @@ public:
         task.destination = bind(step.destination);
         task.source = bind(step.source);
         if constexpr (requires { task.plan; }) task.plan = plan_.bytes;
+        if constexpr (requires { task.past_caches; }) // what lies in the arena is read at once
+            task.past_caches =
+                task.past_caches && !bindings[static_cast<std::size_t>(step.destination.storage)].own;
         if constexpr (requires { task.second; }) {
             task.second = bind(step.others[0]);
         } else if constexpr (requires { task.others; }) {

@@ -5,8 +5,8 @@
 
 #include "cpu/convolution_depthwise.h"
 #include "cpu/convolution_gemm.h"
+#include "cpu/convolution_strassen.h"
 #include "cpu/convolution_winograd.h"
-#include "cpu/fast_product.h"
 
 namespace mpscnn::cpu {
 namespace {

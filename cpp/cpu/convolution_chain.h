@@ -6,12 +6,15 @@
 // What a stage hands to the next one lies in the worker's scratch. In front of a depthwise stage it is a
 // ring of rows, since windows of neighbouring bands overlap: a worker that goes on with the next band
 // computes new rows only. In front of a pointwise stage it is the band's rows. A matrix product and the
-// depthwise stage behind it take turns panel by panel of channels, whose rows then are in the first-level
-// cache. The inner kernels are those of the single convolutions, which read and write parts of tensors as
-// they do tensors.
+// depthwise stage behind it take turns panel by panel of channels, whose rows then are in near caches; inputs
+// that would not stay there between two panels' weights pass in blocks of pixels. The inner kernels are those
+// of the single convolutions, which read and write parts of tensors as they do tensors.
 //
 // Items are bands of rows of the last stage's result. Where that is one band of a matrix product and a
 // depthwise convolution, they are panels of channels.
+//
+// Registers: those of the inner kernels. Bound by multiply-adds where rows stay in near caches; what limits
+// it: rows at borders between threads, computed twice, and depthwise stages, which wait for their stores.
 
 #include "cpu/convolution_depthwise.h"
 #include "cpu/convolution_gemm.h"

@@ -1,7 +1,7 @@
 #pragma once
 
 // Depthwise convolution: output channel o reads input channel o / multiplier only. See depthwise_strip.h for
-// the arithmetic; here the outputs are cut into strips and the work into items.
+// the arithmetic, its registers and bound; here the outputs are cut into strips and the work into items.
 
 #include "cpu/depthwise_strip.h"
 #include "cpu/thread_cuts.h"

@@ -1,6 +1,7 @@
 #pragma once
 
-// Windows copied into rows of memory, with zeros for the taps outside the source.
+// Windows copied into rows of memory, with zeros for the taps outside the source. One register
+// passes each vector on; bound by loads and stores.
 
 #include "cpu/kernel_math.h"
 #include "cpu/window_taps.h"

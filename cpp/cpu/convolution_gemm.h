@@ -6,6 +6,9 @@
 // The output pixels are cut into regions with the same taps (convolution_regions.h), and these into tiles of
 // neighbours, read where they are. Where that would make many small tiles, windows are first gathered into
 // scratch instead. A work item is a block of tiles times a block of channel panels of one group.
+//
+// Registers and bound: those of gemm_tile.h and its variants. What limits it besides: tiles at borders, which
+// are smaller, and inputs and weights that come from far caches.
 
 #include "cpu/convolution_gather.h"
 #include "cpu/convolution_regions.h"

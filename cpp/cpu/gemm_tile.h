@@ -7,11 +7,11 @@
 // Where elements are bfloat16 numbers, an input or weight is two of them for all but fma_factor() and the
 // stores.
 //
-// Registers (SSE4, AVX2, AVX-512, NEON): 4 x 2, 6 x 2, 14 x 2 and 8 x 3 sums, the vectors of weights of one
+// Registers (SSE2, AVX2, AVX-512, NEON): 4 x 2, 6 x 2, 14 x 2 and 8 x 3 sums, the vectors of weights of one
 // input, one input for all lanes. Bound by multiply-adds: Rows x Vectors of them for Vectors loads of weights
 // and Rows of inputs, which a multiply-add reads as its operand where the instruction set allows. What limits
-// it: few inputs (bias, clamp and store take as long as some 8 inputs), fewer pixels or channels than a block
-// has, and weights that come from memory, hence `ahead`. docs/cpu_engine.md has the fraction of the peak that
+// it: few inputs (bias, clamp and store take as long as some 4 inputs), fewer pixels or channels than a block
+// has, and weights that come from memory, hence `ahead`. `mpscnn profile` has the fraction of the peak that
 // layers reach.
 
 #include "cpu/epilogue.h"

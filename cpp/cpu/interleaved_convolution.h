@@ -1,6 +1,7 @@
 #pragma once
 
-// Convolutions whose outputs are interleaved: each is a convolution of its own on a view that skips pixels.
+// Convolutions whose outputs are interleaved: each is a convolution of its own on a view that skips pixels,
+// computed and bound as convolution.h's are. What limits it: stores of single pixels.
 
 #include "cpu/convolution.h"
 #include "cpu/pixel_epilogue.h"

@@ -1,7 +1,7 @@
 #pragma once
 
 // The interface between the CPU engine's lowering and its kernels. Every instruction set provides one
-// KernelTable; nothing outside cpp/cpu/<kernel files> knows which one runs.
+// KernelTable; nothing outside the kernels' headers (docs/cpu_engine.md names them) knows which one runs.
 
 #include <span>
 #include <type_traits>

@@ -5,7 +5,7 @@
 //
 // An image's result is cut into bands of rows, small enough for the cache, or into blocks of channels, where
 // that gives every thread as much to do. An item is a band and a block of an image. The inner kernels are
-// those of the two operations alone, so that the bits are theirs too.
+// those of the two operations alone, so that the bits are theirs too, as are registers and bound.
 
 #include "cpu/convolution_gemm.h"
 

@@ -1,8 +1,8 @@
 #pragma once
 
 // Resizing: nearest neighbour and bilinear. Bilinear interpolates source rows horizontally once for all
-// output rows between them, in tiles of columns whose two rows stay in the first-level cache, and then
-// vertically.
+// output rows between them, in tiles of columns whose two rows stay in the first-level cache (in the second
+// one where stores pass the caches), and then vertically.
 //
 // Registers: two sources and a fraction. Bound by stores and loads of the first-level cache, two loads and a
 // store for each vertical step, and by memory where the result does not fit the caches: stores then pass
@@ -55,7 +55,7 @@ struct ResizeTiles {
         ResizeTiles tiles;
         tiles.pitch = dense ? to.channels : padded;
         tiles.flat = dense || (to.pixel_stride == padded && to.writable_channels >= padded);
-        tiles.past_caches = task.past_caches && tiles.flat;
+        tiles.past_caches = V::has_stores_past_caches && task.past_caches && tiles.flat;
         // Past the caches parts of cache lines, as at the ends of tiles, take longer than whole ones.
         tiles.columns = clamped((tiles.past_caches ? most_floats : wanted_floats) / tiles.pitch, 1, to.width);
         // Whole vectors are stored, each over the beginning of the next pixel.
@@ -104,11 +104,13 @@ MPSCNN_INLINE void resize_between(const ResizeTask &task, const float *upper, co
         return task.round_to_half ? V::round_to_half(between) : between;
     };
     std::int64_t i = 0;
-    if (past_caches) {
-        constexpr std::uintptr_t floats = V::width;
-        i = static_cast<std::int64_t>(-(reinterpret_cast<std::uintptr_t>(out) / sizeof(float)) % floats);
-        store_lanes<V>(out, value(0), smaller(i, count));
-        for (; i + V::width <= count; i += V::width) V::store_past_caches(out + i, value(i));
+    if constexpr (V::has_stores_past_caches) {
+        if (past_caches) {
+            constexpr std::uintptr_t floats = V::width;
+            i = static_cast<std::int64_t>(-(reinterpret_cast<std::uintptr_t>(out) / sizeof(float)) % floats);
+            store_lanes<V>(out, value(0), smaller(i, count));
+            for (; i + V::width <= count; i += V::width) V::store_past_caches(out + i, value(i));
+        }
     }
     for (; i < count; i += V::width) store_lanes<V>(out + i, value(i), writable - i);
 }
@@ -207,7 +209,8 @@ void resize_run(const ResizeTask &task, int threads, std::int64_t begin, std::in
             resize_tile<V>(task, item.image, item.rows, {x, smaller(x + tiles.columns, width)}, taps, tiles,
                            upper, upper + tiles.row_floats);
     }
-    if (tiles.past_caches) V::end_stores_past_caches();
+    if constexpr (V::has_stores_past_caches)
+        if (tiles.past_caches) V::end_stores_past_caches();
 }
 
 } // namespace

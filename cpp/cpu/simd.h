@@ -28,6 +28,7 @@
 //                            Bfloat16, factor and each lane of b are two such numbers, and both products
 //                            are added
 //   load(p), store(p, a)     any alignment
+//   has_stores_past_caches   whether there are the next two
 //   store_past_caches(p, a)  to memory, p a multiple of a register's size. Other threads see it after
 //   end_stores_past_caches() by this one.
 //   load_partial(p, n), store_partial(p, a, n)   touch p[0 .. n) only; lanes from n on load as zero

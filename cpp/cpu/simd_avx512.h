@@ -19,6 +19,7 @@ namespace mpscnn::cpu::avx512 {
 
 struct Simd {
     static constexpr int width = 16;
+    static constexpr bool has_stores_past_caches = true;
     static constexpr bool fused_multiply_add = true;
     static constexpr bool has_scale = true;
     static constexpr int gemm_rows = 14, gemm_vectors = 2, gemm_last_vectors = 2;

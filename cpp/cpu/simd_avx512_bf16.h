@@ -12,6 +12,9 @@ struct Simd : avx512::Simd {
     // vdpbf16ps is two fused multiply-adds, of the pairs' second numbers first, with subnormal numbers, sums
     // among them, taken for zeros.
     static MPSCNN_INLINE reg fma_factor(reg a, reg b, reg sum) {
+#if defined(__clang__)
+        keep_in_register(a); // LLVM 16 fails on some loops in which it sees what a factor is made of
+#endif
         return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
     }
     static MPSCNN_INLINE reg round_to_bfloat16(reg a) { return expanded(rounded(a)); }

@@ -10,6 +10,7 @@ namespace mpscnn::cpu::neon {
 
 struct Simd {
     static constexpr int width = 4;
+    static constexpr bool has_stores_past_caches = false; // there is a hint for two registers
     static constexpr bool fused_multiply_add = true;
     static constexpr bool has_scale = false;
     static constexpr int gemm_rows = 8, gemm_vectors = 3, gemm_last_vectors = 3;
@@ -32,9 +33,6 @@ struct Simd {
     static MPSCNN_INLINE reg fma_factor(float a, reg b, reg c) { return vfmaq_n_f32(c, b, a); }
     static MPSCNN_INLINE reg load(const float *p) { return vld1q_f32(p); }
     static MPSCNN_INLINE void store(float *p, reg a) { vst1q_f32(p, a); }
-    // The set's own are a hint about two registers.
-    static MPSCNN_INLINE void store_past_caches(float *p, reg a) { store(p, a); }
-    static MPSCNN_INLINE void end_stores_past_caches() {}
 
     static MPSCNN_INLINE reg load_partial(const float *p, std::int64_t n) {
         switch (n) {

@@ -85,6 +85,13 @@ def name_list(what: str, names: Sequence[str]) -> list[str]:
     raise ParameterError(f"{what} must be a sequence of names, got {names!r}")
 
 
+def require_bool(what: str, value: object) -> bool:
+    """The value, where it is a bool, NumPy's included: "no" and 0.5 are mistakes, not true."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise ParameterError(f"{what} must be True or False, got {value!r}")
+
+
 def require_text(what: str, value: object) -> str:
     """The value, where it is text."""
     if isinstance(value, str):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mpscnn import _core
-from mpscnn.arguments import require_text, whole_number
+from mpscnn.arguments import require_bool, require_text, whole_number
 from mpscnn.arrays import FLOAT32, as_input, check_output, is_plain
 from mpscnn.errors import Error, ParameterError
 
@@ -111,7 +111,8 @@ class Program:
                 on a GPU. The CPU works on one at a time, whatever is given.
         """
         wanted = whole_number("inflight", inflight, most=32)
-        return Session(self, threads=thread_count(threads), check_finite=check_finite, inflight=wanted)
+        finite = require_bool("check_finite", check_finite)
+        return Session(self, threads=thread_count(threads), check_finite=finite, inflight=wanted)
 
     def output_shapes(self, *input_shapes: Sequence[int]) -> list[tuple[int, ...]]:
         """Shapes of the outputs for inputs of these shapes (batch included). Raises ShapeError."""
@@ -355,7 +356,9 @@ def compile_graph(
 ) -> Program:
     """See `Network.compile`."""
     named = require_text("device", device), require_text("precision", precision)
-    return Program(_core.Program.compile(graph, *named, list(outputs), bool(fast_matmul)))
+    return Program(
+        _core.Program.compile(graph, *named, list(outputs), require_bool("fast_matmul", fast_matmul))
+    )
 
 
 def thread_count(threads: int | str) -> int:

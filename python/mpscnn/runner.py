@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mpscnn import _core
-from mpscnn.arguments import is_finite_number, whole_number
+from mpscnn.arguments import is_finite_number, require_bool, whole_number
 from mpscnn.errors import Error, ParameterError, StateError
 from mpscnn.frames import frames_of
 from mpscnn.ordered_results import OrderedResults
@@ -136,7 +136,7 @@ class Runner:
             thread_count(threads),
             self.max_batch,
             float(max_wait),
-            check_finite,
+            require_bool("check_finite", check_finite),
         )
         described = json.loads(self._core.describe())
         self.sessions: int = described["sessions"]

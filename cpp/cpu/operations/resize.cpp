@@ -9,7 +9,7 @@ ResizePositions positions_of(const ops::ResizeAxis &axis) {
     return {axis.numerator, axis.denominator, axis.centre, axis.offset};
 }
 
-/// Whether the result is the caller's memory, and so much that no cache keeps it until it is read.
+/// Whether the result is the caller's memory, and so much that little of it is cached when that is read.
 bool outgrows_caches(const StepBuilder &builder, const FusedOperation &fused) {
     const Placement &placement = builder.placement();
     const Region &result = placement.region(fused.result);

@@ -21,7 +21,8 @@ struct ConvolutionShape {
     /// Of a 3x3 or 5x5 kernel, dense and without stride or dilation: the weights are transformed, and
     /// convolution_winograd.h does it.
     bool winograd = false;
-    /// Pointwise: the weights are summed for seven products of half the size, and fast_product.h does it.
+    /// Pointwise: the weights are summed for seven products of half the size, and convolution_strassen.h does
+    /// it.
     bool fast = false;
 
     std::int64_t weights_per_output() const {

@@ -9,6 +9,9 @@
 // It makes the sums of inputs for its band, which stay in the second-level cache, and has the register block
 // of gemm_tile.h multiply; where sums of products belong to two outputs they wait in the first-level cache.
 //
+// Registers: those of gemm_tile.h. Bound by multiply-adds, seven eighths of a plain product's; what limits
+// it: the sums, three passes over bands of inputs, and weights that take 7/4 of the memory.
+//
 // Which pixels make a pair depends on the tensors alone, so that threads do not show in the result.
 
 #include "cpu/convolution_gemm.h"

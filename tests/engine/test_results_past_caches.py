@@ -1,0 +1,33 @@
+"""Large results of a resize are stored past the caches: to the bits of others, wherever the caller's memory begins."""
+
+import numpy as np
+import pytest
+
+import mpscnn
+
+WIDTH, CHANNELS = 513, 21
+
+
+def resized(height: int, *, in_arena: bool) -> mpscnn.Program:
+    """A resize whose result is the network's, or lies in the arena for a layer that changes nothing of it."""
+    network = mpscnn.Network(input=(9, 33, CHANNELS))
+    y = network.resize(network.input, (height, WIDTH), alignment="corners")
+    network.output(network.activation(y, "relu") if in_arena else y)
+    return network.compile(device="cpu", precision="float32")
+
+
+@pytest.mark.parametrize("offset", [0, 1, 5])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_bits_are_those_of_a_result_in_the_arena(offset: int, threads: int) -> None:
+    kept = resized(16, in_arena=False).explain(threads=1).far_bytes
+    if kept > 1 << 27:
+        pytest.skip(
+            f"results that pass caches of which a program may count on {kept} bytes take too much memory"
+        )
+    height = max(33, kept // (WIDTH * CHANNELS * 4) + 2)
+    x = np.random.default_rng(1).uniform(0.5, 1, (1, 9, 33, CHANNELS)).astype(np.float32)
+    memory = np.full(height * WIDTH * CHANNELS + 16, 7, np.float32)
+    result = memory[offset : offset + height * WIDTH * CHANNELS].reshape(1, height, WIDTH, CHANNELS)
+    resized(height, in_arena=False).session(threads=threads).run(x, out=result)
+    np.testing.assert_array_equal(result, resized(height, in_arena=True).session(threads=1).run(x))
+    np.testing.assert_array_equal(np.delete(memory, np.s_[offset : offset + result.size]), 7)
