@@ -208,14 +208,16 @@ TEST(bands_leave_no_thread_with_many_more_rows_than_others) {
 TEST(chains_have_the_bits_of_their_stages) {
     for_each_table(400, [](Random &random, const KernelTable &table) {
         const Size size{pick(random, 1, 2), pick(random, 1, 17), pick(random, 1, 20), pick(random, 1, 40)};
-        check_chain(random, table, size, random_kinds(random), pick(random, 0, 6),
-                    random() % 2 ? 0 : pick(random, 1, 80));
+        const std::vector<StageKind> kinds = random_kinds(random);
+        const std::int64_t band_rows = pick(random, 0, 6);
+        check_chain(random, table, size, kinds, band_rows, random() % 2 ? 0 : pick(random, 1, 80));
     });
 }
 
 TEST(chains_of_more_inputs_than_stay_near_have_the_bits_of_their_stages) {
     for_each_table(20, [](Random &random, const KernelTable &table) {
-        const StageKind depthwise{true, 3, 1, pick(random, 1, 2)};
-        check_chain(random, table, {1, 20, 20, pick(random, 130, 200)}, {{false, 1, 1, 1}, depthwise}, 0, 32);
+        const StageKind pointwise{false, 1, 1, 1}, depthwise{true, 3, 1, pick(random, 1, 2)};
+        const Size size{1, 20, 20, pick(random, 130, 200)};
+        check_chain(random, table, size, {pointwise, depthwise}, 0, 32);
     });
 }

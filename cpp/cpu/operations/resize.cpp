@@ -9,17 +9,6 @@ ResizePositions positions_of(const ops::ResizeAxis &axis) {
     return {axis.numerator, axis.denominator, axis.centre, axis.offset};
 }
 
-/// Whether the result is the caller's memory, and so much that little of it is cached when that is read.
-bool outgrows_caches(const StepBuilder &builder, const FusedOperation &fused) {
-    const Placement &placement = builder.placement();
-    const Region &result = placement.region(fused.result);
-    const Storage &storage = placement.storages[static_cast<std::size_t>(result.storage)];
-    const Extents &extents = result.extents;
-    const std::int64_t floats = extents.batch * extents.pixels() * extents.channels;
-    return storage.home == Storage::Home::output &&
-           floats * static_cast<std::int64_t>(sizeof(float)) > far_cache_bytes();
-}
-
 } // namespace
 
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Resize &resize) {
@@ -34,7 +23,9 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Res
     task.nearest_bias = resize.nearest_bias();
     task.zero_outside = resize.edge == ops::EdgeRule::zero;
     task.round_to_half = fused.rounds;
-    task.past_caches = task.kind == ResizeKind::bilinear && outgrows_caches(builder, fused);
+    // Little of so much is cached when it is read, unless that is at once: BoundTask looks where it lies.
+    task.past_caches = task.kind == ResizeKind::bilinear &&
+                       output.elements() * static_cast<std::int64_t>(sizeof(float)) > far_cache_bytes();
     builder.begin(fused, task);
 }
 
