@@ -118,7 +118,8 @@ def test_texts_are_short(model: mpscnn.Model) -> None:
     detector = head.detector((300, 300))
     assert repr(detector) == "<Detector: 1917 anchors (scales), sigmoid scores, hard suppression>"
     assert repr(mpscnn.open_photo(plain_photo(8, 6))) == "<Photo 'array (6, 8, 3) uint8': 8 x 6, rgb8>"
-    with mpscnn.Runner(model.program) as runner:
+    # Gathered, so that the first frame cannot be done before the second one is taken.
+    with mpscnn.Runner(model.program, max_batch=2, max_wait=1e6) as runner:
         results = runner.map([np.zeros((1, 8, 8, 3), np.float32)] * 2)
         assert repr(results) == f"<OrderedResults of {runner!r}>"
         next(results)
