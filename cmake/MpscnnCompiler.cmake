@@ -35,20 +35,23 @@ endfunction()
 
 # Wheels should be small, and most of cpp/ runs once for a model, an encoding or a photo: -Os in release builds. What every
 # run passes through, or loops over pixels or boxes, gets -O2. Loops that the compiler vectorizes or unrolls stay at -O3, as
-# those of the kernels do (MpscnnInstructionSets): some would take twice as long.
+# those of the kernels do (MpscnnInstructionSets): some would take twice as long. Files with options of their own stay alone
+# where CMAKE_UNITY_BUILD has others compiled many at once, as for wheels.
 function(mpscnn_prefer_small_code target)
+    target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-Os>)
     list(JOIN mpscnn_hot_parts "|" hot)
     list(JOIN mpscnn_vectorized_parts "|" vectorized)
     get_target_property(sources ${target} SOURCES)
     foreach(source IN LISTS sources)
+        set(level)
         if(source MATCHES "/cpp/(${vectorized})[.]cpp$")
-            continue()
-        endif()
-        set(level -Os)
-        if(source MATCHES "/cpp/(${hot})[.](cpp|mm)$")
+            set(level -O3)
+        elseif(source MATCHES "/cpp/(${hot})[.](cpp|mm)$")
             set(level -O2)
         endif()
-        set_property(SOURCE "${source}" APPEND PROPERTY COMPILE_OPTIONS "$<$<CONFIG:Release>:${level}>")
+        if(level)
+            set_property(SOURCE "${source}" APPEND PROPERTY COMPILE_OPTIONS $<$<CONFIG:Release>:${level}>)
+        endif()
     endforeach()
 endfunction()
 set(mpscnn_vectorized_parts engine/weight_values vision/plane_resampler vision/row_kernels vision/row_sums)

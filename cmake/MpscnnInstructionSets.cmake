@@ -71,7 +71,8 @@ function(mpscnn_add_kernels objects names)
             add_library(${library} OBJECT ${instances})
         endif()
         target_include_directories(${library} PRIVATE cpp)
-        set_target_properties(${library} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+        # Each file alone in unity builds, too: they are long, and the compiler cache knows them from other builds.
+        set_target_properties(${library} PROPERTIES POSITION_INDEPENDENT_CODE ON UNITY_BUILD OFF)
         mpscnn_compile_options(${library})
         target_compile_definitions(${library} PRIVATE MPSCNN_SET=${set} "MPSCNN_SIMD_HEADER=\"cpu/simd_${set}.h\"")
         # Optimised in debug builds too: other kernels would make every test wait. Few processors are left that run the

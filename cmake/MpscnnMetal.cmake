@@ -20,6 +20,7 @@ add_library(mpscnn_metal OBJECT ${mpscnn_metal_sources} "${mpscnn_shader_source}
 target_include_directories(mpscnn_metal PRIVATE "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/cpp")
 set_target_properties(mpscnn_metal PROPERTIES
     POSITION_INDEPENDENT_CODE ON
+    UNITY_BUILD OFF # CMake's versions differ in whether they do it for Objective-C++
     OBJCXX_STANDARD 20
     OBJCXX_STANDARD_REQUIRED ON
     OBJCXX_EXTENSIONS OFF

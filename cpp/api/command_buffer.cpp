@@ -3,6 +3,7 @@
 #include "api/guard.h"
 #include "api/handles.h"
 #include "api/kernel_handles.h"
+#include "api/limits.h"
 
 using namespace mpscnn;
 using c_api::guarded;
@@ -18,13 +19,10 @@ static_assert(static_cast<int>(engine::CommandStatus::completed) == MPSCNN_COMMA
 static_assert(static_cast<int>(engine::CommandStatus::error) == MPSCNN_COMMANDS_ERROR);
 
 engine::QueueOptions queue_options(const mpscnn_queue_options *given) {
-    constexpr int max_threads = 1024;
     const auto raw = c_api::read_options(given, "mpscnn_queue_options");
     engine::QueueOptions options;
     if (raw.device) options.device = raw.device;
-    if (raw.threads < 0 || raw.threads > max_threads)
-        fail(ErrorKind::parameter, {"threads must be 0 (automatic) to ", max_threads, ", got ", raw.threads});
-    options.threads = raw.threads;
+    options.threads = c_api::thread_count(raw.threads);
     return options;
 }
 

@@ -7,6 +7,7 @@
 #include "api/graph_description.h"
 #include "api/guard.h"
 #include "api/handles.h"
+#include "api/limits.h"
 #include "api/program.h"
 #include "api/tensors.h"
 #include "core/log.h"
@@ -17,20 +18,12 @@ using c_api::require;
 
 namespace {
 
-constexpr int max_threads = 1024;
-/// Each has staging memory of its own, and a Metal queue has 64 command buffers.
-constexpr int max_inflight = 32;
-
 engine::SessionOptions session_options(const mpscnn_session_options *given) {
     const auto raw = c_api::read_options(given, "mpscnn_session_options");
-    if (raw.threads < 0 || raw.threads > max_threads)
-        fail(ErrorKind::parameter, {"threads must be 0 (automatic) to ", max_threads, ", got ", raw.threads});
-    if (raw.inflight < 0 || raw.inflight > max_inflight)
-        fail(ErrorKind::parameter,
-             {"inflight must be 0 (automatic) to ", max_inflight, ", got ", raw.inflight});
-    engine::SessionOptions options{.threads = raw.threads, .check_finite = raw.check_finite != 0};
-    if (raw.inflight > 0) options.inflight = raw.inflight;
-    return options;
+    const engine::SessionOptions defaults;
+    return {.threads = c_api::thread_count(raw.threads),
+            .check_finite = raw.check_finite != 0,
+            .inflight = c_api::number_or(defaults.inflight, raw.inflight, c_api::max_inflight, "inflight")};
 }
 
 int profile_runs(const mpscnn_profile_options *given) {
@@ -184,11 +177,10 @@ mpscnn_status mpscnn_program_explain(mpscnn_program *program, const mpscnn_tenso
         require(program, "program");
         require(json, "json");
         c_api::require_array(inputs, input_count, "inputs");
-        if (threads < 0 || threads > 1024)
-            fail(ErrorKind::parameter, {"threads: expected 0 to 1024, got ", threads});
         std::vector<Shape> shapes;
         for (int i = 0; i < input_count; ++i) shapes.push_back(c_api::shape_of(inputs[i], "input"));
-        c_api::give(to_text(program->program->plan_for(shapes)->plan->explain(threads)), json);
+        c_api::give(to_text(program->program->plan_for(shapes)->plan->explain(c_api::thread_count(threads))),
+                    json);
     });
 }
 

@@ -5,6 +5,7 @@
 #include "api/guard.h"
 #include "api/handles.h"
 #include "api/image.h"
+#include "api/limits.h"
 #include "api/photo_frame.h"
 #include "api/photo_results.h"
 #include "api/tensors.h"
@@ -13,6 +14,7 @@
 
 using namespace mpscnn;
 using c_api::guarded;
+using c_api::number_or;
 using c_api::require;
 
 struct mpscnn_runner {
@@ -25,14 +27,8 @@ struct mpscnn_runner {
 
 namespace {
 
-constexpr int max_threads = 1024, max_inflight = 32, max_batch = 1024;
+constexpr int max_batch = 1024;
 constexpr double max_wait = 1e6; // seconds; what a clock's nanoseconds can count, and more than anybody waits
-
-int number(int given, int automatic, int most, const char *field) {
-    if (given < 0 || given > most)
-        fail(ErrorKind::parameter, {field, " must be 0 (automatic) to ", most, ", got ", given});
-    return given == 0 ? automatic : given;
-}
 
 engine::RunnerOptions runner_options(const mpscnn_runner_options *given) {
     const auto raw = c_api::read_options(given, "mpscnn_runner_options");
@@ -40,9 +36,9 @@ engine::RunnerOptions runner_options(const mpscnn_runner_options *given) {
         fail(ErrorKind::parameter, {"max_wait must be 0 to 1e6 seconds, got ", raw.max_wait});
     const engine::RunnerOptions defaults;
     const std::chrono::duration<double> wait(raw.max_wait);
-    return {.inflight = number(raw.inflight, defaults.inflight, max_inflight, "inflight"),
-            .threads = number(raw.threads, defaults.threads, max_threads, "threads"),
-            .max_batch = number(raw.max_batch, defaults.max_batch, max_batch, "max_batch"),
+    return {.inflight = number_or(defaults.inflight, raw.inflight, c_api::max_inflight, "inflight"),
+            .threads = c_api::thread_count(raw.threads),
+            .max_batch = number_or(defaults.max_batch, raw.max_batch, max_batch, "max_batch"),
             .max_wait = std::chrono::duration_cast<std::chrono::nanoseconds>(wait),
             .check_finite = raw.check_finite != 0};
 }

@@ -53,8 +53,8 @@ Runner::ResultHandler<Result> handler_of(py::function done, Convert convert) {
     };
 }
 
-Runner::FrameNumber submit(Runner &runner, const py::list &inputs, const py::list &outputs,
-                           py::function done) {
+Runner::FrameNumber submit_frame(Runner &runner, const py::list &inputs, const py::list &outputs,
+                                 py::function done) {
     const auto sources = tensors_of(inputs, "input", Access::read);
     const auto destinations = tensors_of(outputs, "output", Access::write);
     Runner::Handler handler = handler_of(std::move(done));
@@ -81,22 +81,22 @@ Runner::FrameNumber submit_photo(Runner &runner, const Pixels &image, const std:
     return runner.submit(image.view(), preprocess, destinations, std::move(handler));
 }
 
-Runner::FrameNumber classify(Runner &runner, const ModelFile &model, const Pixels &image, int top,
-                             py::function done) {
+Runner::FrameNumber classify_frame(Runner &runner, const ModelFile &model, const Pixels &image, int top,
+                                   py::function done) {
     auto handler = handler_of<Predictions>(std::move(done), prediction_list);
     const py::gil_scoped_release unlocked;
     return runner.classify(model, image.view(), top, std::move(handler));
 }
 
-Runner::FrameNumber detect(Runner &runner, const ModelFile &model, const Pixels &image, float score,
-                           float iou, int most, py::function done) {
+Runner::FrameNumber detect_frame(Runner &runner, const ModelFile &model, const Pixels &image, float score,
+                                 float iou, int most, py::function done) {
     auto handler = handler_of<std::vector<Detection>>(std::move(done), detection_list);
     const py::gil_scoped_release unlocked;
     return runner.detect(model, image.view(), {score, iou, most}, std::move(handler));
 }
 
-Runner::FrameNumber segment(Runner &runner, const ModelFile &model, const Pixels &image, int classes,
-                            py::function done) {
+Runner::FrameNumber segment_frame(Runner &runner, const ModelFile &model, const Pixels &image, int classes,
+                                  py::function done) {
     auto handler = handler_of<Segmentation>(std::move(done), label_arrays);
     const py::gil_scoped_release unlocked;
     return runner.segment(model, image.view(), classes, std::move(handler));
@@ -134,14 +134,15 @@ void bind_runner(py::module_ &module) {
              py::arg("program"), py::arg("inflight") = 0, py::arg("threads") = 0, py::arg("max_batch") = 0,
              py::arg("max_wait") = 0.0, py::arg("check_finite") = false)
         .def("describe", &Runner::describe)
-        .def("submit", &submit, py::arg("inputs"), py::arg("outputs"), py::arg("done"))
+        .def("submit", &submit_frame, py::arg("inputs"), py::arg("outputs"), py::arg("done"))
         .def("submit_awaited", &submit_awaited, py::arg("inputs"), py::arg("outputs"), py::arg("result"))
         .def("submit_photo", &submit_photo, py::arg("image"), py::arg("preprocess"), py::arg("outputs"),
              py::arg("done"))
-        .def("classify", &classify, py::arg("model"), py::arg("image"), py::arg("top"), py::arg("done"))
-        .def("detect", &detect, py::arg("model"), py::arg("image"), py::arg("score"), py::arg("iou"),
+        .def("classify", &classify_frame, py::arg("model"), py::arg("image"), py::arg("top"), py::arg("done"))
+        .def("detect", &detect_frame, py::arg("model"), py::arg("image"), py::arg("score"), py::arg("iou"),
              py::arg("most"), py::arg("done"))
-        .def("segment", &segment, py::arg("model"), py::arg("image"), py::arg("classes"), py::arg("done"))
+        .def("segment", &segment_frame, py::arg("model"), py::arg("image"), py::arg("classes"),
+             py::arg("done"))
         .def("mark", &mark, py::arg("done"))
         .def("cancel", &Runner::cancel, py::arg("frame"), py::call_guard<py::gil_scoped_release>())
         .def("close", &Runner::close, py::arg("cancel") = false, py::call_guard<py::gil_scoped_release>())

@@ -7,6 +7,7 @@
 #include "core/text.h"
 #include "cpu/cpu_plan.h"
 #include "cpu/operation.h"
+#include "cpu/step_description.h"
 #include "cpu/step_prediction.h"
 #include "cpu/thread_cuts.h"
 #include "cpu/thread_pool.h"
@@ -230,7 +231,7 @@ Json CpuPlan::explain(int threads) const {
         }
         Json json = Json::object();
         json.set("layers", step.layers);
-        json.set("kernel", step.kernel());
+        json.set("kernel", kind_of(step));
         json.set("choice", std::move(way));
         json.set("predicted_us", time_json(time));
         json.set("reason", std::move(reason));

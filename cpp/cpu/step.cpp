@@ -8,10 +8,6 @@
 
 namespace mpscnn::cpu {
 
-const char *Step::kernel() const {
-    return visit_alternative([](const auto &bound) { return bound.kernel_name(); }, task);
-}
-
 namespace {
 
 /// Of an operation, or of all operations of its chain.

@@ -18,9 +18,6 @@ struct Step {
     std::vector<Region> others;
     std::vector<ConvolutionTask> stages; ///< of a ChainTask; `others` has their residuals, in order
     std::size_t weight_bytes = 0;        ///< of an operation's weights, at its last step
-
-    /// "convolution", "depthwise", "pooling", ..., for people.
-    const char *kernel() const;
 };
 
 /// The steps of a plan in the order in which they run. Reshapes take none. Adds the memory that steps of one

@@ -81,6 +81,10 @@ std::int64_t bytes_of(const Step &step, const CpuPlan &plan) {
 
 } // namespace
 
+std::string kind_of(const Step &step) {
+    return visit_alternative([](const auto &task) { return kind_of(task); }, step.task);
+}
+
 StepDescription describe(const Step &step, const CpuPlan &plan, std::span<const Binding> bindings,
                          int threads) {
     StepDescription description{step.layers, {}, {}, bytes_of(step, plan)};

@@ -1,12 +1,16 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <vector>
 
 #include "cpu/cpu_plan.h"
 #include "engine/execution_profile.h"
 
 namespace mpscnn::cpu {
+
+/// "pointwise", "depthwise", "chain", "pooling", ..., for people.
+std::string kind_of(const Step &step);
 
 /// A step with its tensors where `bindings` say, which kernels choose their variants by. `threads`: those
 /// that share it.

@@ -17,7 +17,7 @@ constexpr AxisNames rows{"height", "scale_y", "magnification_y", "offset_y"};
 constexpr AxisNames columns{"width", "scale_x", "magnification_x", "offset_x"};
 
 /// One axis of the user's parameters.
-struct AxisParameters {
+struct ResizeParameters {
     const AxisNames &names;
     std::int64_t extent;
     double scale, magnification, offset;
@@ -30,15 +30,15 @@ struct AxisParameters {
     }
 };
 
-AxisParameters vertical_of(const Resize &resize) {
+ResizeParameters vertical_of(const Resize &resize) {
     return {rows, resize.height, resize.scale_y, resize.magnification_y, resize.offset_y};
 }
 
-AxisParameters horizontal_of(const Resize &resize) {
+ResizeParameters horizontal_of(const Resize &resize) {
     return {columns, resize.width, resize.scale_x, resize.magnification_x, resize.offset_x};
 }
 
-ResizeAxis sampling(ResizeAlignment alignment, const AxisParameters &given, std::int64_t input,
+ResizeAxis sampling(ResizeAlignment alignment, const ResizeParameters &given, std::int64_t input,
                     std::int64_t output) {
     const double in = static_cast<double>(input), out = static_cast<double>(output);
     if (alignment == ResizeAlignment::corners)
@@ -56,7 +56,7 @@ ResizeAxis sampling(ResizeAlignment alignment, const AxisParameters &given, std:
     return axis;
 }
 
-void check_axis(const AxisParameters &given, ResizeAlignment alignment, std::int64_t input) {
+void check_axis(const ResizeParameters &given, ResizeAlignment alignment, std::int64_t input) {
     const OperationInfo &info = Resize::info;
     constexpr double largest = largest_size;
     require_at_least(info, given.names.extent, given.extent, 0);

@@ -9,7 +9,7 @@ namespace mpscnn::ops {
 namespace {
 
 /// One axis of the user's window, before the input's extent is known.
-struct AxisParameters {
+struct TransposedParameters {
     const char *axis, *output_name;
     std::int64_t kernel, stride, dilation;
     TransposedPadding padding;
@@ -18,18 +18,18 @@ struct AxisParameters {
     std::int64_t reach() const { return (kernel - 1) * dilation + 1; }
 };
 
-AxisParameters vertical(const TransposedWindow &w) {
+TransposedParameters vertical(const TransposedWindow &w) {
     return {"rows",    "output_height", w.kernel_height, w.stride_y,         w.dilation_y,
             w.padding, w.pad_top,       w.pad_bottom,    w.output_padding_y, w.output_height};
 }
 
-AxisParameters horizontal(const TransposedWindow &w) {
+TransposedParameters horizontal(const TransposedWindow &w) {
     return {"columns", "output_width", w.kernel_width, w.stride_x,         w.dilation_x,
             w.padding, w.pad_left,     w.pad_right,    w.output_padding_x, w.output_width};
 }
 
 /// Output size by the rule of the padding.
-std::int64_t natural_output(const AxisParameters &given, std::int64_t size) {
+std::int64_t natural_output(const TransposedParameters &given, std::int64_t size) {
     const std::int64_t all = (size - 1) * given.stride + given.reach();
     switch (given.padding) {
     case TransposedPadding::valid: // Keras: deconv_output_length
@@ -43,7 +43,7 @@ std::int64_t natural_output(const AxisParameters &given, std::int64_t size) {
 }
 
 /// Whether TensorFlow's convolution of an image of `output` rows has `size` rows.
-bool belongs_together(const AxisParameters &given, std::int64_t size, std::int64_t output) {
+bool belongs_together(const TransposedParameters &given, std::int64_t size, std::int64_t output) {
     const std::int64_t positions =
         given.padding == TransposedPadding::valid ? output - given.reach() + 1 : output;
     return positions > (size - 1) * given.stride && positions <= size * given.stride;
@@ -51,14 +51,15 @@ bool belongs_together(const AxisParameters &given, std::int64_t size, std::int64
 
 /// Output positions before the one that the first tap of the first input position reaches. The same for
 /// inputs of every size.
-std::int64_t leading(const AxisParameters &given) {
+std::int64_t leading(const TransposedParameters &given) {
     if (given.padding != TransposedPadding::same) return given.before;
     // The padding of the convolution that leads from the output to the input.
     const std::int64_t behind_last = given.output == 0 ? given.stride : (given.output - 1) % given.stride + 1;
     return std::max<std::int64_t>(given.reach() - behind_last, 0) / 2;
 }
 
-TransposedAxis canonical_axis(const OperationInfo &info, const AxisParameters &given, std::int64_t size) {
+TransposedAxis canonical_axis(const OperationInfo &info, const TransposedParameters &given,
+                              std::int64_t size) {
     TransposedAxis axis{given.kernel, given.stride, given.dilation, leading(given), given.output};
     if (given.output == 0)
         axis.output = natural_output(given, size);
@@ -73,7 +74,7 @@ TransposedAxis canonical_axis(const OperationInfo &info, const AxisParameters &g
     return axis;
 }
 
-std::int64_t output_size(const OperationInfo &info, const AxisParameters &given, std::int64_t size) {
+std::int64_t output_size(const OperationInfo &info, const TransposedParameters &given, std::int64_t size) {
     return size == Shape::any ? Shape::any : canonical_axis(info, given, size).output;
 }
 

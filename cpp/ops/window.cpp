@@ -7,7 +7,7 @@ namespace mpscnn::ops {
 namespace {
 
 /// One axis of the user's window, before the input's extent is known.
-struct AxisParameters {
+struct WindowParameters {
     const char *axis;
     std::int64_t kernel, stride, dilation;
     PaddingPolicy padding;
@@ -18,7 +18,7 @@ struct AxisParameters {
     std::int64_t reach() const { return (kernel - 1) * dilation + 1; }
 };
 
-WindowAxis canonical_axis(const OperationInfo &info, const AxisParameters &given, std::int64_t size) {
+WindowAxis canonical_axis(const OperationInfo &info, const WindowParameters &given, std::int64_t size) {
     WindowAxis axis{given.kernel, given.stride, given.dilation};
     const std::int64_t reach = given.reach();
     if (given.padding == PaddingPolicy::same) {
@@ -44,17 +44,17 @@ WindowAxis canonical_axis(const OperationInfo &info, const AxisParameters &given
     return axis;
 }
 
-AxisParameters vertical(const Window &w) {
+WindowParameters vertical(const Window &w) {
     return {"rows",    w.kernel_height, w.stride_y,   w.dilation_y,
             w.padding, w.pad_top,       w.pad_bottom, w.ceil_mode};
 }
 
-AxisParameters horizontal(const Window &w) {
+WindowParameters horizontal(const Window &w) {
     return {"columns", w.kernel_width, w.stride_x,  w.dilation_x,
             w.padding, w.pad_left,     w.pad_right, w.ceil_mode};
 }
 
-std::int64_t output_size(const OperationInfo &info, const AxisParameters &given, std::int64_t size) {
+std::int64_t output_size(const OperationInfo &info, const WindowParameters &given, std::int64_t size) {
     return size == Shape::any ? Shape::any : canonical_axis(info, given, size).output;
 }
 

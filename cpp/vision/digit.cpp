@@ -28,13 +28,13 @@ constexpr double largest_gap = 0.35;
 constexpr float palest = 0.1f;
 
 /// Pixels [left, right) x [top, bottom).
-struct Box {
+struct PixelBox {
     int left, top, right, bottom;
 
     int width() const { return right - left; }
     int height() const { return bottom - top; }
     int side() const { return std::max(width(), height()); }
-    void include(const Box &other) {
+    void include(const PixelBox &other) {
         left = std::min(left, other.left);
         top = std::min(top, other.top);
         right = std::max(right, other.right);
@@ -44,7 +44,7 @@ struct Box {
 
 /// Connected pixels of ink, corners included.
 struct Mark {
-    Box box;
+    PixelBox box;
     double mass;
 };
 
@@ -57,10 +57,10 @@ struct Marks {
 Mark trace(const GrayPlane &ink, float threshold, int x, int y, std::int32_t label,
            std::vector<std::int32_t> &labels) {
     Mark mark{{x, y, x + 1, y + 1}, 0.0};
-    std::vector<Box> open{mark.box};
+    std::vector<PixelBox> open{mark.box};
     labels[ink.index(x, y)] = label;
     while (!open.empty()) {
-        const Box pixel = open.back();
+        const PixelBox pixel = open.back();
         open.pop_back();
         mark.box.include(pixel);
         mark.mass += ink.at(pixel.left, pixel.top);
@@ -86,7 +86,7 @@ Marks marks_of(const GrayPlane &ink, float threshold) {
     return found;
 }
 
-bool touches_edge(const Box &box, const GrayPlane &plane) {
+bool touches_edge(const PixelBox &box, const GrayPlane &plane) {
     return box.left == 0 || box.top == 0 || box.right == plane.width || box.bottom == plane.height;
 }
 
@@ -100,7 +100,7 @@ const Mark &main_mark(const Marks &found, const GrayPlane &ink) {
 }
 
 /// Pixels between two boxes.
-int gap(const Box &a, const Box &b) {
+int gap(const PixelBox &a, const PixelBox &b) {
     const int across = std::max({0, a.left - b.right, b.left - a.right});
     const int down = std::max({0, a.top - b.bottom, b.top - a.bottom});
     return std::max(across, down);
@@ -108,7 +108,7 @@ int gap(const Box &a, const Box &b) {
 
 struct Character {
     std::vector<bool> labels; ///< whether the mark of this label is a part of it
-    Box box;
+    PixelBox box;
 };
 
 Character character_of(const Marks &found, const GrayPlane &ink) {
@@ -127,7 +127,7 @@ Character character_of(const Marks &found, const GrayPlane &ink) {
     return character;
 }
 
-void require_character(const Box &box) {
+void require_character(const PixelBox &box) {
     const std::string size = concat({box.width(), "x", box.height(), " pixels"});
     if (box.side() < least_side)
         fail(ErrorKind::parameter, {"preprocess: fit 'digit': the only mark on the photo has ", size,
@@ -149,11 +149,11 @@ float median_ink(const GrayPlane &ink, const Marks &found, const Character &char
 
 /// The character's ink, 0 to 1, in a part of the photo that holds it and the soft edges of its strokes.
 GrayPlane strokes_of(const Ink &ink, const Marks &found, const Character &character) {
-    const Box &box = character.box;
+    const PixelBox &box = character.box;
     const int margin = std::max(2, box.side() / 20);
-    const Box part{std::max(0, box.left - margin), std::max(0, box.top - margin),
-                   std::min(ink.plane.width, box.right + margin),
-                   std::min(ink.plane.height, box.bottom + margin)};
+    const PixelBox part{std::max(0, box.left - margin), std::max(0, box.top - margin),
+                        std::min(ink.plane.width, box.right + margin),
+                        std::min(ink.plane.height, box.bottom + margin)};
     const float full = median_ink(ink.plane, found, character);
     const float none = std::max(palest * full, 2 * ink.noise);
     GrayPlane strokes(part.width(), part.height());

@@ -13,7 +13,7 @@ namespace mpscnn::vision {
 namespace {
 
 /// Where the centre of one row or column of the photo lies among the grid's.
-struct Sample {
+struct Blend {
     int first, second;
     float fraction; ///< the second's share
     bool seen;
@@ -26,7 +26,7 @@ struct PhotoAxis {
     double scale, offset, fraction;
 };
 
-std::vector<Sample> samples_of(const PhotoAxis &axis, int points) {
+std::vector<Blend> samples_of(const PhotoAxis &axis, int points) {
     const double points_per_input = static_cast<double>(points) / axis.input;
     const auto to_grid = [&](double position) {
         return (position - axis.offset) / axis.scale * points_per_input;
@@ -35,7 +35,7 @@ std::vector<Sample> samples_of(const PhotoAxis &axis, int points) {
     const double begin = std::max(0.0, to_grid(axis.photo * (1.0 - axis.fraction) / 2)),
                  end = std::min<double>(points, to_grid(axis.photo * (1.0 + axis.fraction) / 2));
     const double lowest = std::min(begin + 0.5, (begin + end) / 2), highest = std::max(end - 0.5, lowest);
-    std::vector<Sample> samples;
+    std::vector<Blend> samples;
     samples.reserve(static_cast<std::size_t>(axis.photo));
     for (int i = 0; i < axis.photo; ++i) {
         const double position = to_grid(i + 0.5);
@@ -60,16 +60,16 @@ std::uint8_t greatest(const float *scores, int classes) {
 /// Labels the photo row by row.
 class Labeller {
 public:
-    Labeller(const ScoreGrid &grid, std::vector<Sample> columns)
+    Labeller(const ScoreGrid &grid, std::vector<Blend> columns)
         : grid_(grid), columns_(std::move(columns)), row_length_(std::ptrdiff_t{grid.width} * grid.classes),
           blended_(static_cast<std::size_t>(row_length_)), best_(static_cast<std::size_t>(grid.width)),
           pixel_(static_cast<std::size_t>(grid.classes)) {}
 
     /// `scores` may be null.
-    void label_row(const Sample &row, std::uint8_t *labels, float *scores) {
+    void label_row(const Blend &row, std::uint8_t *labels, float *scores) {
         if (!row.seen) return leave_out(labels, scores, columns_.size());
         load(row);
-        for (const Sample &column : columns_) {
+        for (const Blend &column : columns_) {
             if (!column.seen)
                 leave_out(labels, scores, 1);
             else if (scores || best_of(column.first) != best_of(column.second))
@@ -82,7 +82,7 @@ public:
     }
 
 private:
-    void load(const Sample &row) {
+    void load(const Blend &row) {
         const float *first = grid_.scores + row.first * row_length_;
         blend(first, grid_.scores + row.second * row_length_, row.fraction, row_length_, blended_.data());
         for (int column = 0; column < grid_.width; ++column)
@@ -92,7 +92,7 @@ private:
     const float *point(int column) const { return blended_.data() + std::ptrdiff_t{column} * grid_.classes; }
     std::uint8_t best_of(int column) const { return best_[static_cast<std::size_t>(column)]; }
 
-    std::uint8_t label_between(const Sample &column, float *scores) const {
+    std::uint8_t label_between(const Blend &column, float *scores) const {
         blend(point(column.first), point(column.second), column.fraction, grid_.classes, scores);
         return greatest(scores, grid_.classes);
     }
@@ -105,7 +105,7 @@ private:
     }
 
     const ScoreGrid grid_;
-    const std::vector<Sample> columns_;
+    const std::vector<Blend> columns_;
     const std::ptrdiff_t row_length_;
     std::vector<float> blended_;     ///< the scores at the height of the row
     std::vector<std::uint8_t> best_; ///< the class of each of the blended points
@@ -131,7 +131,7 @@ void label_photo(const ScoreGrid &grid, const ImageView &image, const Preprocess
     const PhotoAxis across{width, input_width, transform.scale_x, transform.offset_x, options.crop_fraction};
     Labeller labeller(grid, samples_of(across, grid.width));
     const auto rows = samples_of(down, grid.height);
-    for (const Sample &row : rows) {
+    for (const Blend &row : rows) {
         labeller.label_row(row, labels, scores);
         labels += width;
         if (scores) scores += std::ptrdiff_t{width} * grid.classes;

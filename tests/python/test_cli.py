@@ -137,6 +137,16 @@ def test_explain(model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     assert "has a fixed size" in capsys.readouterr().err
 
 
+def test_explain_an_architecture(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    command = "explain", "ssdlite_mobilenet_v2", "--random-weights", "--json", "--precision"
+    kernels = {}
+    for precision in ("float32", "float16"):
+        assert call(monkeypatch, *command, precision) == 0
+        steps = json.loads(capsys.readouterr().out)["steps"]
+        kernels[precision] = {step["kernel"] for step in steps}
+    assert kernels["float32"] != kernels["float16"]
+
+
 def test_info_of_a_network_of_any_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

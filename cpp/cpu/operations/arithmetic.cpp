@@ -6,8 +6,6 @@ namespace mpscnn::cpu {
 
 namespace {
 
-constexpr float infinity = std::numeric_limits<float>::infinity();
-
 ArithmeticKind kernel_kind(ops::ArithmeticKind kind) {
     switch (kind) {
     case ops::ArithmeticKind::add:
@@ -36,6 +34,7 @@ void make_arithmetic_step(StepBuilder &builder, const FusedOperation &fused,
     task.source_scale = arithmetic.primary_scale;
     task.second_scale = arithmetic.secondary_scale;
     task.bias = arithmetic.bias;
+    constexpr float infinity = std::numeric_limits<float>::infinity();
     task.low = arithmetic.has_minimum() ? arithmetic.minimum : -infinity;
     task.high = arithmetic.has_maximum() ? arithmetic.maximum : infinity;
     task.scaled = task.source_scale != 1.0f || task.second_scale != 1.0f || task.bias != 0.0f ||

@@ -10,8 +10,6 @@ namespace {
 using ops::NeuronKind;
 using Function = Activation::Function;
 
-constexpr float infinity = std::numeric_limits<float>::infinity();
-
 /// The function that kernels call out of line; nothing for those that they compute themselves.
 std::optional<Function> called_function(NeuronKind kind) {
     switch (kind) {
@@ -79,7 +77,8 @@ OwnedActivation lower_neuron(const ops::Neuron &neuron, const engine::Node &node
     } else if (neuron.kind == NeuronKind::relu || neuron.kind == NeuronKind::relun) {
         activation.kind = neuron.a == 0.0f ? Kind::clamp : Kind::leaky;
         activation.slope = neuron.a;
-        activation.high = neuron.kind == NeuronKind::relun ? neuron.b : infinity;
+        activation.high =
+            neuron.kind == NeuronKind::relun ? neuron.b : std::numeric_limits<float>::infinity();
     } else if (neuron.kind == NeuronKind::linear) {
         activation.kind = Kind::linear;
         activation.slope = neuron.a;

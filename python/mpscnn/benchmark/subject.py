@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,15 @@ from mpscnn.errors import ParameterError
 from mpscnn.model import model_path
 from mpscnn.network import Network
 
-ARCHITECTURES: dict[str, Callable[..., Network]] = {
-    "deep_mnist": models.deep_mnist,
-    "deeplab_v3": models.deeplab_v3,
-    "deeplab_v3_plus": models.deeplab_v3_plus,
-    "mobilenet_v1": models.mobilenet_v1,
-    "mobilenet_v2": models.mobilenet_v2,
+# Logits where a network has a choice, since the softmax of random weights would hide what engines differ in.
+ARCHITECTURES: dict[str, Callable[[], Network]] = {
+    "deep_mnist": partial(models.deep_mnist, output="logits"),
+    "deeplab_v3": partial(models.deeplab_v3, output="logits"),
+    "deeplab_v3_plus": partial(models.deeplab_v3_plus, output="logits"),
+    "mobilenet_v1": partial(models.mobilenet_v1, output="logits"),
+    "mobilenet_v2": partial(models.mobilenet_v2, output="logits"),
+    "ssd_mobilenet_v1": models.ssd_mobilenet_v1,
+    "ssdlite_mobilenet_v2": models.ssdlite_mobilenet_v2,
 }
 
 
@@ -71,7 +75,6 @@ def _architecture(name: str) -> Subject:
         raise ParameterError(
             f"random weights are for the architectures {', '.join(ARCHITECTURES)}, got {name!r}"
         )
-    # Logits, since the softmax of random weights would hide what engines differ in.
-    network = ARCHITECTURES[name](output="logits")
+    network = ARCHITECTURES[name]()
     network.initialize_weights()
     return Subject(name, network)

@@ -5,18 +5,26 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from mpscnn import _core
-from mpscnn.cli.arguments import FastMatmulOption, JsonOption, ModelArgument, ThreadsOption
+from mpscnn.benchmark import open_subject
+from mpscnn.cli.arguments import (
+    FastMatmulOption,
+    JsonOption,
+    ModelArgument,
+    Precision,
+    PrecisionOption,
+    RandomWeightsOption,
+    ThreadsOption,
+)
 from mpscnn.cli.info import SizeOption, check_size
-from mpscnn.model import model_path
-from mpscnn.network import Network
 
 
 def explain(
     model: ModelArgument,
     threads: ThreadsOption = None,
     size: SizeOption = None,
+    precision: PrecisionOption = Precision.auto,
     fast_matmul: FastMatmulOption = False,
+    random_weights: RandomWeightsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show how the CPU engine computes each layer of a model, and why.
@@ -27,9 +35,9 @@ def explain(
 
     Example: mpscnn explain mobilenet_v2 --threads 1
     """
-    network = Network.from_graph(_core.Model.load(model_path(model)).graph())
+    network = open_subject(model, random_weights=random_weights).network
     check_size(network, size)
     shapes = [(1, *size, tensor.shape[-1]) if size else () for tensor in network.inputs]
-    program = network.compile(device="cpu", precision="float32", fast_matmul=fast_matmul)
+    program = network.compile(device="cpu", precision=precision.value, fast_matmul=fast_matmul)
     explained = program.explain(*(shape for shape in shapes if shape), threads=threads or "auto")
     print(json.dumps(dataclasses.asdict(explained)) if as_json else explained)

@@ -1,0 +1,23 @@
+#pragma once
+
+// How many threads and requests a caller may ask for.
+
+#include "core/failure.h"
+
+namespace mpscnn::c_api {
+
+inline constexpr int max_threads = 1024;
+/// Each has staging memory of its own, and a Metal queue has 64 command buffers.
+inline constexpr int max_inflight = 32;
+
+/// `given`, or `automatic` where that is 0. Throws ParameterError unless 0 <= given <= most.
+inline int number_or(int automatic, int given, int most, const char *field) {
+    if (given < 0 || given > most)
+        fail(ErrorKind::parameter, {field, " must be 0 (automatic) to ", most, ", got ", given});
+    return given == 0 ? automatic : given;
+}
+
+/// 0: as many as the processor has use for.
+inline int thread_count(int given) { return number_or(0, given, max_threads, "threads"); }
+
+} // namespace mpscnn::c_api
