@@ -41,7 +41,7 @@ ImageDescriptor descriptor(std::int64_t width, std::int64_t height, std::int64_t
     return {width, height, feature_channels, number_of_images, format_named(format).format};
 }
 
-py::tuple text_of(const ImageDescriptor &descriptor) {
+py::tuple fields_of(const ImageDescriptor &descriptor) {
     const char *name = "";
     for (const ChannelFormat &entry : channel_formats)
         if (entry.format == descriptor.format) name = entry.name;
@@ -131,7 +131,7 @@ void bind_images(py::module_ &module) {
             },
             py::arg("commands"), py::arg("width"), py::arg("height"), py::arg("feature_channels"),
             py::arg("number_of_images"), py::arg("format"))
-        .def("descriptor", [](const Image &image) { return text_of(image.descriptor()); })
+        .def("descriptor", [](const Image &image) { return fields_of(image.descriptor()); })
         .def("set_label", &Image::set_label, py::arg("label"))
         .def_property("read_count", &Image::read_count, &Image::set_read_count)
         .def("read", &read, py::arg("region"), py::arg("planar"), py::arg("array"))
@@ -213,7 +213,7 @@ void bind_kernels(py::module_ &module) {
         .def(
             "destination",
             [](Kernel &kernel, const std::vector<Image *> &sources) {
-                return text_of(kernel.destination(pointers(sources)));
+                return fields_of(kernel.destination(pointers(sources)));
             },
             py::arg("sources"))
         .def(

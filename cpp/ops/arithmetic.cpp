@@ -1,7 +1,6 @@
 #include "ops/arithmetic.h"
 
 #include <algorithm>
-#include <cmath>
 #include <optional>
 
 #include "core/text.h"
@@ -39,10 +38,6 @@ std::optional<std::int64_t> joined(std::optional<std::int64_t> a, std::optional<
     if (!a || !b) return a ? a : b;
     if (*a == Shape::any || *b == Shape::any) return Shape::any;
     return *a == *b ? a : std::nullopt;
-}
-
-void require_finite(const OperationInfo &info, const char *field, float value) {
-    if (!std::isfinite(value)) refuse_parameter(info, field, "finite", value);
 }
 
 } // namespace

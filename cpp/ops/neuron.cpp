@@ -1,13 +1,11 @@
 #include "ops/neuron.h"
 
-#include <cmath>
-
 namespace mpscnn::ops {
 
 void Neuron::check(const InputShapes &inputs) const {
-    if (!std::isfinite(a)) refuse_parameter(info, "a", "finite", a);
-    if (!std::isfinite(b)) refuse_parameter(info, "b", "finite", b);
-    if (!std::isfinite(c)) refuse_parameter(info, "c", "finite", c);
+    require_finite(info, "a", a);
+    require_finite(info, "b", b);
+    require_finite(info, "c", c);
     const bool base_is_e = c == -1.0f;
     if (kind == NeuronKind::exponential && !base_is_e && !(c > 0.0f))
         refuse_parameter(info, "c", "the base of exponential, above 0 or -1 for e", c);

@@ -19,10 +19,6 @@ void require_not_negative(const OperationInfo &info, const char *field, float va
         refuse_parameter(info, field, "at least 0 and finite", value);
 }
 
-void require_finite(const OperationInfo &info, const char *field, float value) {
-    if (!std::isfinite(value)) refuse_parameter(info, field, "finite", value);
-}
-
 /// alpha, beta and delta of (delta + alpha * spread)^beta: the base is never negative.
 void require_power(const OperationInfo &info, float alpha, float beta, float delta) {
     require_not_negative(info, "alpha", alpha);

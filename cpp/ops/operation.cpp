@@ -1,5 +1,7 @@
 #include "ops/operation.h"
 
+#include <cmath>
+
 #include "core/text.h"
 
 namespace mpscnn::ops {
@@ -13,6 +15,10 @@ void require_at_least(const OperationInfo &info, std::string_view field, std::in
                       std::int64_t minimum) {
     if (value < minimum || value > largest_size)
         refuse_parameter(info, field, concat({minimum, " to ", largest_size}), value);
+}
+
+void require_finite(const OperationInfo &info, std::string_view field, float value) {
+    if (!std::isfinite(value)) refuse_parameter(info, field, "finite", value);
 }
 
 void require_rank(const OperationInfo &info, const InputShapes &inputs, int rank, std::size_t index) {

@@ -71,6 +71,7 @@ inline constexpr std::int64_t largest_size = 1 << 24;
 /// Refuses values above largest_size too.
 void require_at_least(const OperationInfo &info, std::string_view field, std::int64_t value,
                       std::int64_t minimum);
+void require_finite(const OperationInfo &info, std::string_view field, float value);
 /// Throws a ShapeError unless input `index` has `rank` axes (batch included).
 void require_rank(const OperationInfo &info, const InputShapes &inputs, int rank, std::size_t index = 0);
 /// Throws a ShapeError when the channels of input 0 are free: weights depend on them.

@@ -21,7 +21,7 @@ void require_rest(const char *axis, std::int64_t extent, std::int64_t before, st
 } // namespace
 
 void Padding::check_values(const InputShapes &inputs) const {
-    if (!std::isfinite(value)) refuse_parameter(info, "value", "finite", value);
+    require_finite(info, "value", value);
     if (value != 0.0f && (mode != PaddingMode::constant || !values.empty()))
         refuse_parameter(info, "value", "0 unless mode is constant, and with values", value);
     if (values.empty()) return;

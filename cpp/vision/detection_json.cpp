@@ -18,7 +18,7 @@ constexpr std::int64_t newest_version = 1;
 /// In the order of the enumerators, and of AnchorRule's alternatives.
 constexpr std::array rule_names{"scales", "sizes", "stored", "none"};
 constexpr std::array center_names{"stride", "grid"};
-constexpr std::array order_names{"xy", "yx"};
+constexpr std::array axis_order_names{"xy", "yx"};
 constexpr std::array kind_names{"probability", "sigmoid", "softmax"};
 constexpr std::array method_names{"hard", "linear", "gaussian"};
 
@@ -60,7 +60,7 @@ struct BoxSettings {
 
 void fields(auto &visit, BoxSettings &settings) {
     visit("output", settings.head.boxes_output);
-    visit("order", Named{settings.head.coding.y_first, order_names});
+    visit("order", Named{settings.head.coding.y_first, axis_order_names});
     visit("variances", settings.head.coding.variances);
 }
 

@@ -13,14 +13,14 @@ namespace {
 /// In the order of the enumerators.
 constexpr std::array fit_names{"stretch", "center_crop", "letterbox", "digit"};
 constexpr std::array filter_names{"bilinear_antialias", "bilinear", "nearest"};
-constexpr std::array order_names{"rgb", "bgr", "gray"};
+constexpr std::array channel_order_names{"rgb", "bgr", "gray"};
 constexpr std::array position_names{"center", "top_left"};
 
 void fields(auto &visit, Preprocess &options) {
     visit("fit", Named{options.fit, fit_names});
     visit("crop_fraction", options.crop_fraction);
     visit("filter", Named{options.filter, filter_names});
-    visit("order", Named{options.order, order_names}); // says how many channels there are
+    visit("order", Named{options.order, channel_order_names}); // says how many channels there are
     const auto channels = static_cast<std::size_t>(options.channels());
     visit("mean", First{options.mean, channels});
     visit("scale", First{options.scale, channels});
