@@ -131,6 +131,8 @@ function(mpscnn_contain_runtime)
         target_link_options(${target} PRIVATE -static-libstdc++ -static-libgcc)
         target_sources(${target} PRIVATE "${PROJECT_SOURCE_DIR}/cmake/small_runtime.cpp")
     endforeach()
+    # It defines what headers declare.
+    set_source_files_properties(cmake/small_runtime.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 endfunction()
 
 # Generates build_info.h: what mpscnn_build_config() tells. Only `source` gets its directory, so that the compiler cache

@@ -240,6 +240,7 @@ Json CpuPlan::explain(int threads) const {
     }
     Json explanation = Json::object();
     explanation.set("threads", threads);
+    explanation.set("precision", engine::name_of(network_->precision));
     explanation.set("instruction_set", network_->kernels->name);
     explanation.set("near_bytes", machine.near_bytes);
     explanation.set("far_bytes", machine.far_bytes);

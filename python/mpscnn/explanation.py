@@ -104,6 +104,7 @@ class Explanation:
     Args:
         name: the network's.
         threads: for which the choice was made.
+        precision: of the program: "float32", "float16" or "bfloat16".
         instruction_set: of the kernels.
         near_bytes, far_bytes: of a core's own and of the last cache that the choice counts on.
         arena_bytes: of intermediate results in memory.
@@ -113,6 +114,7 @@ class Explanation:
 
     name: str
     threads: int
+    precision: str
     instruction_set: str
     near_bytes: int
     far_bytes: int
@@ -144,7 +146,8 @@ class Explanation:
         ]
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         return (
-            f"{self.name}, {threads}, {self.instruction_set}; {bytes_text(self.arena_bytes)} of intermediate results\n"
+            f"{self.name}, {self.precision}, {threads}, {self.instruction_set}; "
+            f"{bytes_text(self.arena_bytes)} of intermediate results\n"
             + text_table(headers, rows, right=(3,))
             + "\n\n"
             + text_table(tensor_headers, tensor_rows)
@@ -179,6 +182,7 @@ def explanation(name: str, text: str) -> Explanation:
     return Explanation(
         name=name,
         threads=described["threads"],
+        precision=described["precision"],
         instruction_set=described["instruction_set"],
         near_bytes=described["near_bytes"],
         far_bytes=described["far_bytes"],

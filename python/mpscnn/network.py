@@ -245,8 +245,8 @@ class Network(
             precision: "auto", "float32", "float16" or "bfloat16" (products of such numbers, on processors that have
                 them: `mpscnn.devices()`).
             outputs: layers whose results are wanted instead of the network's outputs; the rest is not computed.
-            fast_matmul: lets large pointwise convolutions take fewer multiplications, with errors of rounding up to
-                ten times as large and more memory for weights (docs/cpu_engine.md). The CPU in float32 only;
+            fast_matmul: lets large pointwise convolutions take fewer multiplications, with errors of rounding about
+                three times as large and more memory for weights (docs/cpu_engine.md). The CPU in float32 only;
                 `Program.explain` shows which layers do.
 
         Raises:

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "cpu/cpu_backend.h"
@@ -181,13 +182,17 @@ inline double cpu_error(const Network &network, const std::vector<Shape> &shapes
     return cpu_error(network.graph, random_inputs(shapes), precision);
 }
 
+inline std::string kernel_name(const cpu::Step &step) {
+    return std::visit([](const auto &task) -> std::string { return task.kernel_name(); }, step.task);
+}
+
 /// What the CPU engine's plan runs, as "kernel(layer+layer)", for these input shapes.
 inline std::vector<std::string> cpu_steps(const Network &network, const std::vector<Shape> &shapes) {
     const auto lowered = cpu::make_cpu_backend()->lower(network.graph, {});
     const auto plan = lowered->plan(shapes);
     std::vector<std::string> steps;
     for (const cpu::Step &step : dynamic_cast<const cpu::CpuPlan &>(*plan).steps()) {
-        std::string text = std::string(step.kernel()) + "(";
+        std::string text = kernel_name(step) + "(";
         for (const std::string &layer : step.layers) text += (text.back() == '(' ? "" : "+") + layer;
         steps.push_back(text + ")");
     }

@@ -174,8 +174,9 @@ typedef struct mpscnn_compile_options {
      * need are left out. NULL: the graph's outputs. */
     const char *const *outputs;
     int output_count;
-    /* not 0: large pointwise convolutions may take fewer multiplications, with errors of rounding up to ten
-     * times as large and more memory for weights. CPU and float32 only, elsewhere MPSCNN_ERROR_UNSUPPORTED */
+    /* not 0: large pointwise convolutions may take fewer multiplications, with errors of rounding about
+     * three times as large and more memory for weights. CPU and float32 only, elsewhere
+     * MPSCNN_ERROR_UNSUPPORTED */
     int fast_matmul;
 } mpscnn_compile_options;
 
@@ -212,12 +213,12 @@ MPSCNN_API mpscnn_status mpscnn_program_output_shapes(mpscnn_program *program, c
                                                       int output_count, size_t *arena_bytes);
 
 /* How a session with so many threads (0: as many as this process may use) computes each layer for the given
- * input shapes (data is not looked at), and why: {"threads", "instruction_set", "near_bytes" and "far_bytes"
- * (of caches that the choice counts on), "arena_bytes", "steps": [{"layers", "kernel", "choice",
- * "predicted_us" (null where the cost model knows nothing), "reason", "alternatives": [{"layers", "choice",
- * "predicted_us"}]}], "tensors": [{"name", "shape", "memory" ("input", "output", "arena" or "chain"),
- * "within" (the tensor whose memory it is a part of, or null), "pixel_pitch" (in elements; in the arena
- * only), "rows" and "panel_channels" (that a chain keeps; 0: depends on the kernel, or all)}]}.
+ * input shapes (data is not looked at), and why: {"threads", "precision", "instruction_set", "near_bytes"
+ * and "far_bytes" (of caches that the choice counts on), "arena_bytes", "steps": [{"layers", "kernel",
+ * "choice", "predicted_us" (null where the cost model knows nothing), "reason", "alternatives": [{"layers",
+ * "choice", "predicted_us"}]}], "tensors": [{"name", "shape", "memory" ("input", "output", "arena" or
+ * "chain"), "within" (the tensor whose memory it is a part of, or null), "pixel_pitch" (in elements; in the
+ * arena only), "rows" and "panel_channels" (that a chain keeps; 0: depends on the kernel, or all)}]}.
  * UnsupportedError unless the program is for the CPU. */
 MPSCNN_API mpscnn_status mpscnn_program_explain(mpscnn_program *program, const mpscnn_tensor *inputs,
                                                 int input_count, int threads, mpscnn_text **json);
