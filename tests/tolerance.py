@@ -53,6 +53,11 @@ def linear_bound(magnitude: NDArray[Any]) -> NDArray[Any]:
     return LINEAR_FACTOR * FLOAT32_EPS * magnitude + 1e-37
 
 
+def start_bound(start: NDArray[Any], terms: int) -> NDArray[Any]:
+    """For a sum that starts with a number beside which its terms may be small: each addition may round that off."""
+    return terms * FLOAT32_EPS / 2 * np.abs(start)
+
+
 def bfloat16_bound(reference: NDArray[Any]) -> NDArray[Any]:
     """For results that are rounded to bfloat16 where the last bits of their sums may differ: one number further."""
     return BFLOAT16_EPS * np.abs(reference) + 1e-6
