@@ -71,7 +71,7 @@ def compiler(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
 def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tree that `cmake --install` made, moved away from where it was made."""
     build = ROOT / "build" / "consumer"
-    configure_and_build(ROOT, build, "-DMPSCNN_BUILD_STATIC=ON", *few_kernels())
+    configure_and_build(ROOT, build, "-DMPSCNN_BUILD_STATIC=ON", "-DCMAKE_UNITY_BUILD=ON", *few_kernels())
     place = tmp_path_factory.mktemp("installed")
     run("cmake", "--install", build, "--prefix", place / "first")
     return (place / "first").rename(place / "moved")
