@@ -72,10 +72,9 @@ void Arithmetic::check(const OperationInfo &info, const InputShapes &inputs) con
                          primary_stride_y != 1 ? primary_stride_y : secondary_stride_y);
     const bool agree = inputs[1].rank() == rank && inputs[1][0] == inputs[0][0];
     if (!agree || output_shape(inputs).rank() != rank)
-        fail(ErrorKind::shape, {info.name,
-                                ": the inputs must have one shape, but for axes that strides of 0 "
-                                "broadcast, got ",
-                                inputs[0].text(), " and ", inputs[1].text()});
+        fail(ErrorKind::shape,
+             {info.name, ": the inputs must have one shape, but for axes that strides of 0 ",
+              "broadcast, got ", inputs[0].text(), " and ", inputs[1].text()});
 }
 
 /// Without axes where the inputs disagree.
