@@ -38,10 +38,9 @@ void WeightedReduction::check(const InputShapes &inputs) const {
     for (int axis = 0; fits && axis < input.rank() - 1; ++axis)
         fits = weights[axis] == input[axis] || weights[axis] == 1;
     if (!fits || input.rank() > 4)
-        fail(ErrorKind::shape, {info.name,
-                                ": the weights must have the image's shape or extents of 1 before the "
-                                "channels, and 4 axes at most, got ",
-                                weights.text(), " for ", input.text()});
+        fail(ErrorKind::shape,
+             {info.name, ": the weights must have the image's shape or extents of 1 before the ",
+              "channels, and 4 axes at most, got ", weights.text(), " for ", input.text()});
 }
 
 Shape WeightedReduction::output_shape(const InputShapes &inputs) const { return one_channel(inputs[0]); }
