@@ -108,6 +108,13 @@ template <class V> inline void plan_blocks(const ConvolutionTask &task, int thre
     if (plan.pixel_blocks > threads) // nine blocks would keep two threads as long as ten
         plan.pixel_blocks = smaller(plan.tiles, round_up(plan.pixel_blocks, threads));
     plan.panel_blocks = larger(1, smaller(plan.panels, wanted / (plan.pixel_blocks * packed.groups)));
+    // Blocks of one panel and of two would make one thread wait for the other.
+    if (plan.panel_blocks > 1 && plan.panels < 2 * plan.panel_blocks) plan.panel_blocks = plan.panels;
+    // So would five panels for two threads: then each takes its part of the pixels, too.
+    const std::int64_t items = packed.groups * plan.pixel_blocks * plan.panel_blocks;
+    if (plan.panel_blocks == plan.panels && 9 * items < 8 * round_up(items, threads) &&
+        items * threads <= operations / item_operations)
+        plan.pixel_blocks = smaller(plan.tiles, plan.pixel_blocks * threads);
     plan.block_tiles = divide_up(plan.tiles, plan.pixel_blocks);
     plan.tile_bytes = static_cast<std::size_t>(plan.block_tiles) * sizeof(PixelTile);
     plan.tile_bytes = (plan.tile_bytes + 63) / 64 * 64;
