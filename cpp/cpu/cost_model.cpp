@@ -111,7 +111,8 @@ double fetched_weights(const MachineModel &machine, const ConvolutionTask &task)
 
 /// Time for each thread to get those weights too that it would not need if it computed some channels only.
 double weights_of_others(const MachineModel &machine, const ConvolutionTask &task) {
-    return weight_bytes(task) * (machine.threads - 1) / machine.threads / exchange_rate;
+    const double others = static_cast<double>(machine.threads - 1) / machine.threads;
+    return others * weight_bytes(task) / (exchange_rate * static_cast<double>(weights_at_once(*task.packed)));
 }
 
 /// Whether threads take parts of the result's pixels.

@@ -4,6 +4,7 @@
 
 #include "core/alternatives.h"
 #include "cpu/bfloat16.h"
+#include "cpu/cost_model.h"
 #include "cpu/fusion.h"
 #include "cpu/operation.h"
 #include "cpu/thread_pool.h"
@@ -44,6 +45,9 @@ public:
         fuse_all(kept, fusions, network->operations);
         for (const FusedOperation &operation : network->operations)
             network->weight_bytes += operation.weight_bytes;
+        // Tensors need some of that cache, too.
+        const bool cached = 2 * network->weight_bytes <= static_cast<std::size_t>(far_cache_bytes());
+        for (FusedOperation &operation : network->operations) operation.packed.cached = cached;
         return network;
     }
 

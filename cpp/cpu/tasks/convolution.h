@@ -37,6 +37,8 @@ enum class ConvolutionMethod { products, bfloat16_products, winograd, fast_produ
 struct PackedConvolution : ConvolutionShape {
     WeightBuffer weights;      ///< order private to the table
     AlignedBuffer<float> bias; ///< `outputs` values (zeros without bias), padded to full vectors
+    /// The last cache keeps all weights of the network from run to run.
+    bool cached = false;
     /// If `winograd`: the same for plain products, which compute what is not finite.
     std::unique_ptr<const PackedConvolution> plain;
 };
