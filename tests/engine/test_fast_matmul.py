@@ -49,10 +49,10 @@ def run(program: mpscnn.Program, x: NDArray[np.float32], threads: int = 1) -> ND
 @pytest.mark.parametrize(
     ("size", "activation", "residual"),
     [
-        ((14, 14, 256, 256), "relu6", False),
-        ((14, 14, 512, 320), "tanh", False),
-        ((11, 13, 256, 384), None, False),
-        ((13, 9, 320, 320), "relu", True),
+        ((32, 16, 256, 256), "relu6", False),
+        ((23, 23, 512, 320), "tanh", False),
+        ((11, 47, 256, 384), None, False),
+        ((19, 27, 320, 320), "relu", True),
         ((28, 28, 256, 256), "hard_sigmoid", True),
     ],
 )
@@ -78,7 +78,7 @@ def test_errors_are_small_and_threads_do_not_show(
 
 
 @pytest.mark.parametrize(
-    "size", [(9, 9, 256, 256), (14, 14, 192, 256), (14, 14, 256, 192), (14, 14, 256, 257), (14, 14, 260, 256)]
+    "size", [(9, 9, 256, 256), (23, 23, 192, 256), (23, 23, 256, 192), (23, 23, 256, 257), (23, 23, 260, 256)]
 )
 def test_small_or_odd_layers_are_computed_as_ever(size: tuple[int, int, int, int]) -> None:
     network = pointwise(*size)
@@ -108,7 +108,7 @@ def test_other_precisions_are_refused(precision: str) -> None:
 
 
 def test_explain_says_which_layers() -> None:
-    program = pointwise(14, 14, 256, 256).compile(device="cpu", precision="float32", fast_matmul=True)
+    program = pointwise(23, 23, 256, 256).compile(device="cpu", precision="float32", fast_matmul=True)
     step = program.explain(threads=1).steps[0]
     assert step.layers == ("conv",)
     assert "fast_matmul" in step.reason
