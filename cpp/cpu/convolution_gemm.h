@@ -21,18 +21,16 @@
 namespace mpscnn::cpu {
 namespace {
 
-struct GemmPlan {
-    std::int64_t depth, group_outputs, panels; ///< inputs of a window; per group
-    bool input_lanes;                          ///< gemm_dot_tile.h does it
-    std::int64_t merged;                       ///< above 1: gemm_merged_tile.h does it
-    std::int64_t tile_rows;                    ///< most pixels of a tile
-    bool gathers;                              ///< into scratch, all windows
+struct GemmPlan : ProductCut {         ///< of a group
+    std::int64_t depth, group_outputs; ///< inputs of a window; per group
+    bool input_lanes;                  ///< gemm_dot_tile.h does it
+    std::int64_t merged;               ///< above 1: gemm_merged_tile.h does it
+    std::int64_t tile_rows;            ///< most pixels of a tile
+    bool gathers;                      ///< into scratch, all windows
     std::int64_t gathered_pitch;
-    std::int64_t tiles;
     int regions;
     Region region[Segments::most * Segments::most];
-    std::int64_t pixel_blocks, panel_blocks, block_tiles;
-    bool by_pixels; ///< neighbouring items have the same pixels, otherwise the same panels
+    std::int64_t block_tiles;
     std::size_t tile_bytes, scratch_bytes;
 };
 
@@ -108,13 +106,8 @@ template <class V> inline void plan_blocks(const ConvolutionTask &task, int thre
     if (plan.pixel_blocks > threads) // nine blocks would keep two threads as long as ten
         plan.pixel_blocks = smaller(plan.tiles, round_up(plan.pixel_blocks, threads));
     plan.panel_blocks = larger(1, smaller(plan.panels, wanted / (plan.pixel_blocks * packed.groups)));
-    // Blocks of one panel and of two would make one thread wait for the other.
-    if (plan.panel_blocks > 1 && plan.panels < 2 * plan.panel_blocks) plan.panel_blocks = plan.panels;
-    // So would five panels for two threads: then each takes its part of the pixels, too.
-    const std::int64_t items = packed.groups * plan.pixel_blocks * plan.panel_blocks;
-    if (plan.panel_blocks == plan.panels && 9 * items < 8 * round_up(items, threads) &&
-        items * threads <= operations / item_operations)
-        plan.pixel_blocks = smaller(plan.tiles, plan.pixel_blocks * threads);
+    if (threads > 1 && packed.groups == 1)
+        even_out(plan, threads, larger(threads, operations / item_operations));
     plan.block_tiles = divide_up(plan.tiles, plan.pixel_blocks);
     plan.tile_bytes = static_cast<std::size_t>(plan.block_tiles) * sizeof(PixelTile);
     plan.tile_bytes = (plan.tile_bytes + 63) / 64 * 64;

@@ -23,6 +23,54 @@ inline bool cuts_pixels(const PackedConvolution &packed, std::int64_t pixels) {
     return exchanged * weights_at_once(packed) > depth * packed.outputs;
 }
 
+/// A matrix product cut into items: blocks of its tiles of pixels times blocks of its panels of weights.
+struct ProductCut {
+    std::int64_t tiles, panels;
+    std::int64_t pixel_blocks, panel_blocks;
+    bool by_pixels; ///< neighbouring items have the same pixels, otherwise the same panels
+
+    std::int64_t items() const { return pixel_blocks * panel_blocks; }
+
+    /// Tiles times panels of the first `count` items.
+    std::int64_t work_of(std::int64_t count) const {
+        const std::int64_t outer = by_pixels ? tiles : panels, inner = by_pixels ? panels : tiles;
+        const std::int64_t outer_blocks = by_pixels ? pixel_blocks : panel_blocks,
+                           inner_blocks = by_pixels ? panel_blocks : pixel_blocks;
+        const Range block = part_of(outer, outer_blocks, count / inner_blocks);
+        return block.begin * inner + block.size() * (inner * (count % inner_blocks) / inner_blocks);
+    }
+
+    /// That of the thread with the most, if each has one contiguous part of the items.
+    std::int64_t most_work(int threads) const {
+        std::int64_t most = 0;
+        for (int t = 0; t < threads; ++t) {
+            const Range own = part_of(items(), threads, t);
+            most = larger(most, work_of(own.end) - work_of(own.begin));
+        }
+        return most;
+    }
+};
+
+/// Makes more items, at most `most_items`, where one thread would have much more to do than others: five
+/// panels would keep two threads as long as six, unless each takes its part of the pixels, too.
+inline void even_out(ProductCut &cut, int threads, std::int64_t most_items) {
+    constexpr int many = 16; // so many threads would plan for longer than they gain
+    if (threads > many) return;
+    const std::int64_t pixel_blocks[] = {cut.pixel_blocks, smaller(cut.tiles, cut.pixel_blocks * threads),
+                                         cut.tiles};
+    const std::int64_t panel_blocks[] = {cut.panel_blocks, cut.panels};
+    std::int64_t most = cut.most_work(threads);
+    for (const std::int64_t pixels : pixel_blocks)
+        for (const std::int64_t channels : panel_blocks) {
+            if (8 * most * threads <= 9 * cut.tiles * cut.panels) return;
+            ProductCut other = cut;
+            other.pixel_blocks = pixels, other.panel_blocks = channels;
+            if (other.items() > most_items || other.most_work(threads) >= most) continue;
+            cut = other;
+            most = cut.most_work(threads);
+        }
+}
+
 /// Output rows after which a depthwise convolution's strips of two rows begin anew; cuts at multiples of it
 /// keep strips whole.
 inline std::int64_t depthwise_group_rows(const ConvolutionTask &task) { return 2 * task.vertical.dilation; }

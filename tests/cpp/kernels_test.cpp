@@ -108,6 +108,7 @@ struct Problem {
         packed = table.pack_convolution(memory, weights.data(), with_bias ? bias.data() : nullptr,
                                         c.outputs(), c.vertical.kernel, c.horizontal.kernel, c.group_inputs,
                                         c.groups, c.method);
+        packed.cached = random() % 2;
         task = {.source = source.view,
                 .destination = destination.view,
                 .vertical = c.vertical,

@@ -1,0 +1,79 @@
+// How evenly threads share a matrix product of which each computes one contiguous part of the items.
+
+#include "cpu/kernels.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "check.h"
+#include "kernel_memory.h"
+
+using namespace kernel_test;
+
+namespace {
+
+/// A pointwise convolution of an image without gaps.
+struct Product {
+    std::vector<float> source, destination;
+    PackedConvolution packed;
+    ConvolutionTask task;
+
+    Product(const KernelTable &table, std::int64_t size, std::int64_t inputs, std::int64_t outputs,
+            bool cached)
+        : source(static_cast<std::size_t>(size * size * inputs), 1.0f),
+          destination(static_cast<std::size_t>(size * size * outputs)) {
+        const std::vector<float> weights(static_cast<std::size_t>(inputs * outputs), 1.0f);
+        WeightMemory memory(0);
+        packed = table.pack_convolution(memory, weights.data(), nullptr, outputs, 1, 1, inputs, 1,
+                                        ConvolutionMethod::products);
+        packed.cached = cached;
+        const auto place = [&](auto view, std::int64_t channels) {
+            view.batch = 1, view.height = view.width = size, view.channels = channels;
+            view.pixel_stride = channels, view.row_stride = size * channels;
+            view.image_stride = size * view.row_stride;
+            return view;
+        };
+        ConstView from;
+        from.data = source.data();
+        View to;
+        to.data = destination.data(), to.writable_channels = outputs;
+        task.source = place(from, inputs), task.destination = place(to, outputs);
+        task.packed = &packed;
+    }
+};
+
+/// The results that the busiest of some threads computes, as a multiple of an even share.
+double busiest_share(Product &product, const Kernel<ConvolutionTask> &kernel, int threads) {
+    const Work work = kernel.work(product.task, threads);
+    AlignedBuffer<std::byte> scratch(work.scratch_bytes);
+    std::int64_t most = 0;
+    for (int thread = 0; thread < threads; ++thread) {
+        std::fill(product.destination.begin(), product.destination.end(), guard);
+        const std::int64_t begin = work.items * thread / threads, end = work.items * (thread + 1) / threads;
+        kernel.run(product.task, threads, begin, end, scratch.data());
+        const auto left = std::count(product.destination.begin(), product.destination.end(), guard);
+        most = std::max<std::int64_t>(most, static_cast<std::int64_t>(product.destination.size()) - left);
+    }
+    return static_cast<double>(most * threads) / static_cast<double>(product.destination.size());
+}
+
+} // namespace
+
+TEST(threads_have_like_shares_of_a_matrix_product) {
+    struct Layer {
+        std::int64_t size, inputs, outputs;
+    };
+    for (const KernelTable *table : available_kernels())
+        for (const Layer &layer :
+             {Layer{7, 960, 160}, Layer{10, 576, 160}, Layer{10, 960, 160}, Layer{10, 160, 960},
+              Layer{14, 576, 96}, Layer{14, 512, 512}, Layer{7, 320, 1280}})
+            for (const bool cached : {false, true})
+                for (const int threads : {2, 3, 4}) {
+                    Product product(*table, layer.size, layer.inputs, layer.outputs, cached);
+                    const double share = busiest_share(product, table->kernel<ConvolutionTask>(), threads);
+                    CHECK(share >= 1.0);
+                    CHECK(share <= (threads == 2 ? 1.1 : 1.2)); // tiles are not cut
+                }
+}
