@@ -1,7 +1,7 @@
 #pragma once
 
-// Concatenation of channels, where producers cannot write their part of the result themselves. Copies, bound
-// by memory: 8 bytes for each element.
+// Concatenation of channels, where producers cannot write their part of the result themselves. Registers:
+// the few of a copy. Bound by memory: 8 bytes for each element.
 
 #include "cpu/copy_channels.h"
 #include "cpu/pixel_epilogue.h"

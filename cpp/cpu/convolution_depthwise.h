@@ -34,7 +34,7 @@ inline std::int64_t channel_multiplier(const ConvolutionTask &task) {
 /// Channel vectors that are repeated at once for a channel multiplier: 64 channels.
 template <class V> inline constexpr std::int64_t depthwise_repeated_vectors = 64 / V::width;
 
-/// Small images of many channels are cut into channels, as the matrix products around them are
+/// Small images of many channels are cut into channels, as the matrix products around them mostly are
 /// (cuts_pixels()): what a thread reads it then has written itself.
 template <class V> WorkSplit depthwise_split(const ConvolutionTask &task, int threads) {
     const View &to = task.destination;

@@ -89,8 +89,10 @@ template <class V> inline void plan_blocks(const ConvolutionTask &task, int thre
     const View &output = task.destination;
     const std::int64_t pixels = output.batch * output.height * output.width;
     const std::int64_t operations = pixels * plan.depth * plan.group_outputs * packed.groups;
-    const std::int64_t wanted =
-        threads == 1 ? 1 : larger(1, smaller(4 * threads, operations / item_operations));
+    std::int64_t most_items = larger(1, operations / item_operations);
+    if (most_items > threads)
+        most_items = round_up(most_items, threads); // five would take two as long as six
+    const std::int64_t wanted = threads == 1 ? 1 : smaller(4 * threads, most_items);
     const bool keep_outputs = plan.depth * plan.group_outputs <= few_weights;
     // Windows read in place overlap.
     const std::int64_t own_inputs = plan.gathers ? plan.depth
@@ -106,8 +108,7 @@ template <class V> inline void plan_blocks(const ConvolutionTask &task, int thre
     if (plan.pixel_blocks > threads) // nine blocks would keep two threads as long as ten
         plan.pixel_blocks = smaller(plan.tiles, round_up(plan.pixel_blocks, threads));
     plan.panel_blocks = larger(1, smaller(plan.panels, wanted / (plan.pixel_blocks * packed.groups)));
-    if (threads > 1 && packed.groups == 1)
-        even_out(plan, threads, larger(threads, operations / item_operations));
+    if (threads > 1 && packed.groups == 1) even_out(plan, threads, larger(threads, most_items));
     plan.block_tiles = divide_up(plan.tiles, plan.pixel_blocks);
     plan.tile_bytes = static_cast<std::size_t>(plan.block_tiles) * sizeof(PixelTile);
     plan.tile_bytes = (plan.tile_bytes + 63) / 64 * 64;

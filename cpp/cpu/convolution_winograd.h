@@ -8,7 +8,11 @@
 // values at 6 x 6 points, which are multiplied there: 36 products for what takes 144 otherwise, or 100. A
 // product over all inputs and outputs is a matrix product, whose rows are the tiles of outputs. It runs in
 // the register blocks of gemm_tile.h, for one panel of output channels at a time, so that an item's products
-// stay in the second-level cache. The transforms take about a quarter of the time; they wait for stores.
+// stay in the second-level cache.
+//
+// Registers: those of gemm_tile.h; transforms hold the six vectors of a row or column. Bound by
+// multiply-adds; what limits it: the transforms, about a quarter of the time, which wait for stores, and
+// weights of four times the memory.
 //
 // The points are 0, +-5/8, +-3/2 and infinity: with these, errors are about those of sums in order where
 // inputs are alike, at most twice as much with 3x3 (small integers would give three times as much), and all

@@ -3,8 +3,11 @@
 // Dropout: products with a random mask, made row by row.
 //
 // The mask is Philox's 4 x 32-10 (core/philox.h), sixteen counters at a time, whose words the compiler turns
-// into vectors. Bound by its multiplications of 32 x 32 bits: ten rounds of two for four elements. The
-// product itself is bound by memory.
+// into vectors.
+//
+// Registers: the four words and two keys of sixteen counters, as the compiler lays them out. Bound by
+// multiplications of 32 x 32 bits: ten rounds of two for four elements. The product itself is bound by
+// memory.
 
 #include "core/philox.h"
 #include "cpu/pixel_epilogue.h"

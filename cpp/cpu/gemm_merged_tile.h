@@ -3,7 +3,7 @@
 // The register block of the matrix product for narrow groups, of `size` inputs and outputs each: `Rows`
 // output pixels times one register of outputs, of several groups. An input is spread to the outputs of its
 // own group; no other group's weights are zero, since zero times NaN would be NaN. Bound by shuffles, one for
-// each product.
+// each product. What limits it besides: groups that fill no register leave its other lanes empty.
 
 #include "cpu/gemm_tile.h"
 #include "cpu/lane_shuffles.h"

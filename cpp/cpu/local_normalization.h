@@ -4,9 +4,11 @@
 //
 // Sums over neighbouring channels double their length: log2(length) passes over a pixel's squares, which lie
 // in the first-level cache. Sums over pixels are first of columns, which the windows of a row share, then of
-// these. The power has shortcuts by roots and products for the exponents that networks have. Bound by these,
-// a root and a division for each vector (some 20 cycles); by the power's polynomials, some 40 operations, for
-// any other exponent.
+// these. The power has shortcuts by roots and products for the exponents that networks have.
+//
+// Registers: a sum, a square and the power's terms, of one vector of elements. Bound by the power's
+// shortcuts, a root and a division for each vector (some 20 cycles); by the power's polynomials, some 40
+// operations, for any other exponent.
 
 #include "cpu/pixel_epilogue.h"
 #include "cpu/simd_math.h"

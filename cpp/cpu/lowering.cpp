@@ -47,7 +47,11 @@ public:
             network->weight_bytes += operation.weight_bytes;
         // Tensors need some of that cache, too.
         const bool cached = 2 * network->weight_bytes <= static_cast<std::size_t>(far_cache_bytes());
-        for (FusedOperation &operation : network->operations) operation.packed.cached = cached;
+        for (FusedOperation &operation : network->operations) {
+            operation.packed.cached = cached;
+            if (operation.enlarged) operation.enlarged->packed.cached = cached;
+            for (ConvolutionPart &part : operation.parts) part.packed.cached = cached;
+        }
         return network;
     }
 

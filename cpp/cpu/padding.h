@@ -1,7 +1,7 @@
 #pragma once
 
-// Padding, cropping and copies between strides. Copies, bound by memory: 8 bytes for each element. Dense rows
-// are copied whole.
+// Padding, cropping and copies between strides. Registers: the few of a copy. Bound by memory: 8 bytes for
+// each element. Dense rows are copied whole; what limits others is pixels of few channels.
 
 #include "cpu/copy_channels.h"
 #include "cpu/pixel_epilogue.h"

@@ -4,6 +4,7 @@
 //
 // Registers: the states of pooling_reduction.h for several vectors of channels, which need not wait for each
 // other. Bound by loads, one for each tap and vector: windows that overlap read the first-level cache again.
+// What limits it: few channels, which leave lanes empty, and sources that come from memory.
 
 #include "cpu/pixel_epilogue.h"
 #include "cpu/pooling_reduction.h"

@@ -2,8 +2,8 @@
 
 // Channels rearranged to blocks of pixels, of a tensor or of a convolution's result while it is in the cache.
 //
-// Copies, bound by memory (8 bytes for each element), or by shuffles where channels take turns: one for each
-// vector of blocks of two; single elements for other blocks of that order.
+// Registers: four vectors. Bound by memory (8 bytes for each element), or by shuffles where channels take
+// turns: one for each vector of blocks of two; single elements for other blocks of that order.
 
 #include "cpu/convolution.h"
 #include "cpu/lane_shuffles.h"

@@ -54,8 +54,8 @@ struct ProductCut {
 /// Makes more items, at most `most_items`, where one thread would have much more to do than others: five
 /// panels would keep two threads as long as six, unless each takes its part of the pixels, too.
 inline void even_out(ProductCut &cut, int threads, std::int64_t most_items) {
-    constexpr int many = 16; // so many threads would plan for longer than they gain
-    if (threads > many) return;
+    constexpr int few = 4; // more threads, which plan for each item, would take longer to plan than they gain
+    if (threads > few) return;
     const std::int64_t pixel_blocks[] = {cut.pixel_blocks, smaller(cut.tiles, cut.pixel_blocks * threads),
                                          cut.tiles};
     const std::int64_t panel_blocks[] = {cut.panel_blocks, cut.panels};

@@ -66,9 +66,9 @@ TEST(threads_have_like_shares_of_a_matrix_product) {
         std::int64_t size, inputs, outputs;
     };
     for (const KernelTable *table : available_kernels())
-        for (const Layer &layer :
-             {Layer{7, 960, 160}, Layer{10, 576, 160}, Layer{10, 960, 160}, Layer{10, 160, 960},
-              Layer{14, 576, 96}, Layer{14, 512, 512}, Layer{7, 320, 1280}})
+        for (const Layer &layer : {Layer{7, 960, 160}, Layer{10, 576, 160}, Layer{10, 960, 160},
+                                   Layer{10, 160, 960}, Layer{14, 576, 96}, Layer{14, 512, 512},
+                                   Layer{7, 320, 1280}, Layer{1, 1024, 1001}, Layer{1, 1280, 1001}})
             for (const bool cached : {false, true})
                 for (const int threads : {2, 3, 4}) {
                     Product product(*table, layer.size, layer.inputs, layer.outputs, cached);

@@ -114,6 +114,23 @@ def test_explain_says_which_layers() -> None:
     assert "fast_matmul" in step.reason
 
 
+@pytest.mark.parametrize(("instruction_set", "least_pixels"), [("avx2", 96), ("avx512", 512)])
+def test_how_many_pixels_it_takes(instruction_set: str, least_pixels: int) -> None:
+    program = (
+        "import mpscnn\n"
+        "for pixels in (95, 96, 511, 512):\n"
+        "    n = mpscnn.Network(input=(pixels, 1, 256)); n.output(n.conv2d(n.input, 256, 1, name='conv'))\n"
+        "    n.initialize_weights(); p = n.compile(device='cpu', precision='float32', fast_matmul=True)\n"
+        "    print('fast_matmul' in p.explain(threads=1).steps[0].reason)\n"
+    )
+    environment = os.environ | {"MPSCNN_CPU": instruction_set}
+    ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    if ran.returncode == 1 and "UnsupportedError: this" in ran.stderr:
+        pytest.skip(ran.stderr.splitlines()[-1])
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.split() == [str(pixels >= least_pixels) for pixels in (95, 96, 511, 512)]
+
+
 def test_processors_without_fused_multiply_adds_refuse_it() -> None:
     if platform.machine() not in ("x86_64", "AMD64"):
         pytest.skip(f"every {platform.machine()} processor has them")
