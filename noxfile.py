@@ -269,8 +269,7 @@ def full(session: nox.Session) -> None:
     """Everything, the slow checks included."""
     for name in EVERYTHING:
         thorough = ["--full", "--hypothesis-profile=full"]
-        arguments = thorough if name in ("isa", "judges", "tests") else []
-        session.notify(name, posargs=["--full"] if name == "metal" else arguments)
+        session.notify(name, posargs=thorough if name in ("isa", "judges", "tests") else [])
 
 
 # ---- Steps ------------------------------------------------------------------------------------------------

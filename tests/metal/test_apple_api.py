@@ -36,13 +36,11 @@ def uses(tmp_path_factory: pytest.TempPathFactory) -> list[Use]:
     return apple_api.uses_of_engine(tmp_path_factory.mktemp("headers"))
 
 
-@pytest.mark.full
 def test_the_engine_uses_what_apple_has(uses: list[Use], table: dict[str, Entry]) -> None:
     assert not problems(uses, table), "python tests/metal/apple_api.py FOLDER brings the table up to date"
     assert set(table) == {use.name for use in uses}, "lines that nothing needs"
 
 
-@pytest.mark.full
 def test_the_table_is_apples(uses: list[Use], table: dict[str, Entry], shared: Path) -> None:
     assert apple_api.TABLE.read_text("utf-8") == apple_api.table_of(uses, table, shared / "mps")
 
