@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "cpu/cost_model.h"
 #include "cpu/operation.h"
 
@@ -24,8 +26,12 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Res
     task.zero_outside = resize.edge == ops::EdgeRule::zero;
     task.round_to_half = fused.rounds;
     // Little of so much is cached when it is read, unless that is at once: BoundTask looks where it lies.
-    task.past_caches = task.kind == ResizeKind::bilinear &&
-                       output.elements() * static_cast<std::int64_t>(sizeof(float)) > far_cache_bytes();
+    // Last caches that keep more are so far away that reading lines before they are written costs more than
+    // it saves.
+    constexpr std::int64_t most_cached = 8 << 20;
+    task.past_caches =
+        task.kind == ResizeKind::bilinear && output.elements() * static_cast<std::int64_t>(sizeof(float)) >
+                                                 std::min(far_cache_bytes(), most_cached);
     builder.begin(fused, task);
 }
 
