@@ -12,7 +12,7 @@
 //
 // Registers: those of gemm_tile.h; transforms hold the six vectors of a row or column. Bound by
 // multiply-adds; what limits it: the transforms, about a quarter of the time, which wait for stores, and
-// weights of four times the memory.
+// weights of up to four times the memory.
 //
 // The points are 0, +-5/8, +-3/2 and infinity: with these, errors are about those of sums in order where
 // inputs are alike, at most twice as much with 3x3 (small integers would give three times as much), and all
