@@ -65,9 +65,9 @@ inline void even_out(ProductCut &cut, int threads, std::int64_t most_items) {
             if (8 * most * threads <= 9 * cut.tiles * cut.panels) return;
             ProductCut other = cut;
             other.pixel_blocks = pixels, other.panel_blocks = channels;
-            if (other.items() > most_items || other.most_work(threads) >= most) continue;
-            cut = other;
-            most = cut.most_work(threads);
+            if (other.items() > most_items) continue;
+            const std::int64_t work = other.most_work(threads);
+            if (work < most) cut = other, most = work;
         }
 }
 
