@@ -53,7 +53,7 @@ EVERYTHING = (
     "sanitize",
     "fuzz",
     "instructions",
-    "judges",
+    "oracles",
     "metal",
     "metal_sanitize",
     "tests",
@@ -67,7 +67,8 @@ def tests(session: nox.Session) -> None:
     install_package(session)
     build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON")
     run_ctest(session, "tests")
-    session.run("pytest", *ON_ALL_CORES, *session.posargs)
+    # The session "metal" runs those, since they need its system packages.
+    session.run("pytest", "--ignore=tests/metal_sources", *ON_ALL_CORES, *session.posargs)
 
 
 @nox.session
@@ -102,8 +103,8 @@ def tidy(session: nox.Session) -> None:
     sources = tracked_files(*(f"cpp/{part}/*.cpp" for part in ("core", "ops", "kernels", "engine", "vision")))
     command = ["xargs", "-P", JOBS, "-n", "1", f"clang-tidy-{LLVM}", "--quiet", "-p", str(BUILD / "tidy")]
     session.log(f"clang-tidy-{LLVM} on {len(sources)} files")
-    judged = subprocess.run(command, input="\n".join(sources), text=True, check=False)
-    if judged.returncode != 0:
+    checked = subprocess.run(command, input="\n".join(sources), text=True, check=False)
+    if checked.returncode != 0:
         session.error("clang-tidy has findings")
 
 
@@ -129,12 +130,12 @@ def isa(session: nox.Session) -> None:
 
 
 @nox.session
-def judges(session: nox.Session) -> None:
+def oracles(session: nox.Session) -> None:
     """Single operations beside torch, onnxruntime and scipy. Arguments go to pytest."""
     install_system_packages(session, "ccache", "g++")
     install_package(session)
     session.install(TORCH)
-    session.run("pytest", "tests/judges", *session.posargs)
+    session.run("pytest", "tests/oracles", *session.posargs)
 
 
 @nox.session
@@ -202,11 +203,13 @@ def metal(session: nox.Session) -> None:
     """The Metal engine on an emulation of Metal (Linux on x86-64): shaders, rules, networks. Arguments go to pytest."""
     build = build_emulation(session, "metal-emulation")
     environment = emulation_environment(build)
-    session.run("pytest", "tests/metal", *ON_ALL_CORES, *session.posargs, env=environment)
+    session.run(
+        "pytest", "tests/metal", "tests/metal_sources", *ON_ALL_CORES, *session.posargs, env=environment
+    )
     # Few examples of each: the emulation is slow, and the CPU engine has many.
-    for judged in ("tests/ops", "tests/kernels"):
+    for directory in ("tests/ops", "tests/kernels"):
         quick = "--device=metal", "--hypothesis-profile=quick", *ON_ALL_CORES
-        session.run("pytest", judged, *quick, *session.posargs, env=environment)
+        session.run("pytest", directory, *quick, *session.posargs, env=environment)
 
 
 @nox.session
@@ -269,7 +272,7 @@ def full(session: nox.Session) -> None:
     """Everything, the slow checks included."""
     for name in EVERYTHING:
         thorough = ["--full", "--hypothesis-profile=full"]
-        session.notify(name, posargs=thorough if name in ("isa", "judges", "tests") else [])
+        session.notify(name, posargs=thorough if name in ("isa", "oracles", "tests") else [])
 
 
 # ---- Steps ------------------------------------------------------------------------------------------------

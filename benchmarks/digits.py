@@ -23,7 +23,7 @@ import onnxruntime
 import torch
 from harness import table_head, table_row
 from numpy.typing import NDArray
-from peers import judge_values
+from peers import check_values
 from torch.nn import functional
 
 import mpscnn
@@ -171,7 +171,7 @@ def main() -> None:
         compared = engines(network, options.threads)
         expected = compared["mpscnn"](images[: options.batch]).copy()
         for name, engine in compared.items():
-            judge_values(expected, engine(images[: options.batch]), f"{what}, {name}")
+            check_values(expected, engine(images[: options.batch]), f"{what}, {name}")
         for single in (True, False):
             way = "one by one" if single else f"batches of {options.batch}"
             taken = seconds(compared, images, options.batch, options.rounds, single)

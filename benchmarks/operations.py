@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from peers import Array, Row, Shape, compare, judge_zeros, positive
+from peers import Array, Row, Shape, check_zeros, compare, positive
 from torch.nn import functional
 
 import mpscnn
@@ -321,7 +321,7 @@ MOVING = [
         layer("dropout", 0.5, training=True),
         functional.dropout,
         onnx=False,
-        judge=judge_zeros,
+        check=check_zeros,
     ),
 ]
 

@@ -34,11 +34,11 @@ def positive(shape: Shape) -> Array:
     return np.random.default_rng(len(shape)).uniform(0.5, 4.0, shape).astype(np.float32)
 
 
-def judge_values(ours: Array, theirs: Array, what: str) -> None:
+def check_values(ours: Array, theirs: Array, what: str) -> None:
     np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3, err_msg=what)
 
 
-def judge_zeros(ours: Array, theirs: Array, what: str) -> None:
+def check_zeros(ours: Array, theirs: Array, what: str) -> None:
     """For random zeros: as many on both sides, and none of the other values by chance."""
     np.testing.assert_allclose(np.mean(ours == 0), np.mean(theirs == 0), rtol=0.05, err_msg=what)
 
@@ -58,7 +58,7 @@ class Row:
     onnx: bool = True
     """False: onnxruntime does not have it."""
     values: Callable[[Shape], Array] = normal
-    judge: Callable[[Array, Array, str], None] = judge_values
+    check: Callable[[Array, Array, str], None] = check_values
     """Refuses what a peer computes, (ours, its, what it is): a comparison of different computations is worthless."""
     read: int | None = None
     """Floats that must be read, where these are not all of the inputs."""
@@ -103,7 +103,7 @@ def subject(row: Row, threads: int) -> Subject:
     if row.onnx:
         peers["onnxruntime"] = onnxruntime_call(network, in_planes, threads)
     for name, call in peers.items():
-        row.judge(result, nhwc(call()), f"{row.name}, {name}")
+        row.check(result, nhwc(call()), f"{row.name}, {name}")
     floats = sum(prod(shape) for shape in row.shapes) if row.read is None else row.read
     ours: dict[str, Call] = {"mpscnn": lambda: session.run(inputs, out=result)}
     return Subject(ours | peers | {"copy": copy_call((floats + result.size) // 2)}, result)

@@ -2,7 +2,7 @@
 
     python benchmarks/precision.py --photos DIR --models DIR
 
-`--photos`: a folder of photos; each is judged whole, by its four quarters and mirrored, which makes ten. `--models`:
+`--photos`: a folder of photos; each is tried whole, by its four quarters and mirrored, which makes ten. `--models`:
 the folder of Google's quantised TensorFlow Lite files (their weights are 8-bit integers, with which float32 is the
 reference). Prints a Markdown table: the error of the logits (relative to the spread of float32's logits: root mean
 square, and the largest), how often the first label and the set of the first five change, and for segmentations the
@@ -110,7 +110,7 @@ def size_of(model: mpscnn.Model) -> tuple[int, int]:
     return height or 513, width or 513
 
 
-def judge(model: mpscnn.Model, precisions: list[str], pictures: list[Image.Image]) -> dict[str, Errors]:
+def errors_of(model: mpscnn.Model, precisions: list[str], pictures: list[Image.Image]) -> dict[str, Errors]:
     reference = scorer(model.network, "float32")
     others = {precision: (scorer(model.network, precision), Errors()) for precision in precisions}
     for picture in pictures:
@@ -141,7 +141,7 @@ def main() -> None:
             )
             models[name] = mpscnn.load(path, device="cpu")
         for name, model in models.items():
-            for precision, errors in judge(model, precisions, pictures).items():
+            for precision, errors in errors_of(model, precisions, pictures).items():
                 print(table_row([name, precision, *errors.cells()]), flush=True)
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+import mpscnn
+
 PROJECT = Path(__file__).resolve().parent.parent
 
 # The same draws on every machine and at every run; no deadline, for a busy machine is no defect.
@@ -31,6 +33,13 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell starts background jobs so that they ignore Ctrl-C, and so would each program that a test interrupts.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    backends = mpscnn.build_config()["backends"]
+    if "metal" in backends:
+        return None
+    return f"tests/metal is not collected: this build has the engines {backends}; nox -s metal builds one with Metal"
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """How far results may lie from the float64 reference: the only place that says so.
 
 Linear operations: |y - reference| <= factor * eps * sum |w| |x|, which grows with the terms that were added up, not
-with the result. Everything else: units in the last place of the result. In float16 every layer is judged on inputs
+with the result. Everything else: units in the last place of the result. In float16 every layer is compared on inputs
 that are halves already, and its one rounding to half is allowed on top.
 """
 

@@ -158,14 +158,14 @@ def report(counts: Counts, expected: Counts) -> int:
     for network, by_set in counts.items():
         for instruction_set, instructions in by_set.items():
             known = expected.get(network, {}).get(instruction_set)
-            judgement = "no expectation" if known is None else judge(instructions / known)
+            verdict = "no expectation" if known is None else verdict_on(instructions / known)
             unknown = known is None and bool(expected)
             status |= unknown or (known is not None and abs(instructions / known - 1) > TOLERANCE)
-            print(f"| {network} | {instruction_set} | {instructions:,} | {known or 0:,} | {judgement} |")
+            print(f"| {network} | {instruction_set} | {instructions:,} | {known or 0:,} | {verdict} |")
     return int(status)
 
 
-def judge(ratio: float) -> str:
+def verdict_on(ratio: float) -> str:
     change = f"{100 * (ratio - 1):+.2f}%"
     if ratio > 1 + TOLERANCE:
         return f"{change}: SLOWER, find out why"

@@ -91,12 +91,12 @@ def converted(path: Path, content: bytes) -> mpscnn.Network:
 def tensorflows_run(content: bytes, x: NDArray[np.float32], threshold: float) -> list[tuple[Any, ...]]:
     """(score, class, left, top, right, bottom) of TensorFlow Lite, sorted, those above the threshold."""
     interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert").Interpreter
-    judge = interpreter(model_content=content)
-    judge.allocate_tensors()
-    judge.set_tensor(judge.get_input_details()[0]["index"], x)
-    judge.invoke()
+    oracle = interpreter(model_content=content)
+    oracle.allocate_tensors()
+    oracle.set_tensor(oracle.get_input_details()[0]["index"], x)
+    oracle.invoke()
     boxes, classes, scores, count = (
-        judge.get_tensor(entry["index"])[0] for entry in judge.get_output_details()
+        oracle.get_tensor(entry["index"])[0] for entry in oracle.get_output_details()
     )
     found = [
         (float(scores[i]), int(classes[i]), *boxes[i][[1, 0, 3, 2]].tolist())

@@ -8,7 +8,7 @@
 
 #include "core/error.h"
 
-/// The whole test framework: TEST(name) { ... } defines a test, CHECK and CHECK_THROWS judge, and each test
+/// The whole test framework: TEST(name) { ... } defines a test, CHECK and CHECK_THROWS check, and each test
 /// file is one executable whose exit status is 1 when a test fails or checks nothing.
 namespace check {
 
@@ -73,8 +73,8 @@ int main() {
             check::that(false, test.name, 0, "unexpected exception", error.what());
         }
         if (check::skip_reason) std::printf("SKIPPED %s: %s\n", test.name, check::skip_reason);
-        const bool judged = check::checks > 0 || check::skip_reason;
-        const bool passed = check::failures == 0 && judged;
+        const bool checked = check::checks > 0 || check::skip_reason;
+        const bool passed = check::failures == 0 && checked;
         if (!passed)
             std::printf("FAILED %s (%d of %d checks)\n", test.name, check::failures.load(),
                         check::checks.load());

@@ -88,7 +88,7 @@ std::vector<std::uint32_t> boundary_floats() {
     return result;
 }
 
-template <class Judge> std::uint32_t count_wrong_in_sweep(Judge correct) {
+template <class Check> std::uint32_t count_wrong_in_sweep(Check correct) {
     std::uint32_t wrong = 0;
     for (std::uint64_t bits = 0; bits <= 0xffffffff; bits += sweep_step)
         wrong += correct(static_cast<std::uint32_t>(bits)) ? 0 : 1;

@@ -15,7 +15,7 @@ inline Size random_size(Random &random) {
 }
 
 /// Says which case failed, then counts it.
-inline void judge(bool right, const KernelTable &table, const std::string &what) {
+inline void check_kernel(bool right, const KernelTable &table, const std::string &what) {
     if (!right) std::printf("%s: %s\n", table.name, what.c_str());
     CHECK(right);
 }
@@ -38,7 +38,7 @@ void check_task(Random &random, const KernelTable &table, const char *name, cons
             right = right && agrees(destination.at(n, y, x)[channel], n, y, x, channel);
     });
     right = right && same_for_any_threads(random, task, destination, kernel);
-    judge(right, table, std::string(name) + " of " + text(destination.view));
+    check_kernel(right, table, std::string(name) + " of " + text(destination.view));
 }
 
 template <class Body> void for_each_table(int repetitions, Body body) {

@@ -182,7 +182,7 @@ void check_chain(Random &random, const KernelTable &table, const Size &size,
                 std::to_string(stage.task.vertical.stride) + " dilation " +
                 std::to_string(stage.task.vertical.dilation) + " to " + std::to_string(stage.size.height) +
                 "x" + std::to_string(stage.size.width) + "x" + std::to_string(stage.size.channels);
-    judge(right, table, what);
+    check_kernel(right, table, what);
 }
 
 } // namespace

@@ -41,9 +41,9 @@ Memory moments_memory(Random &random, const KernelTable &table, const Memory &so
     Memory moments(random, {from.batch, parts, moments_rows, from.channels}, guard);
     const MomentsTask task{from, moments.view};
     const Kernel<MomentsTask> &kernel = table.kernel<MomentsTask>();
-    judge(run_items(random, task, kernel, 1) && moments.guarded() &&
-              same_for_any_threads(random, task, moments, kernel),
-          table, "moments of " + text(from));
+    check_kernel(run_items(random, task, kernel, 1) && moments.guarded() &&
+                     same_for_any_threads(random, task, moments, kernel),
+                 table, "moments of " + text(from));
     return moments;
 }
 

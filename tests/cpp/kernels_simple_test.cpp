@@ -196,7 +196,8 @@ TEST(a_destination_may_be_the_source_or_the_residual) {
         task.second = task.destination = in_place.view;
         task.epilogue.residual = &own;
         right = right && run_items(random, task, table.kernel<ArithmeticTask>(), 2);
-        judge(right && separate.same_bits(in_place), table, "addition in place of " + text(in_place.view));
+        check_kernel(right && separate.same_bits(in_place), table,
+                     "addition in place of " + text(in_place.view));
     });
 }
 

@@ -85,6 +85,7 @@ def chains(draw: st.DrawFn) -> mpscnn.Network:
     stages=st.integers(2, 8),
     threads=st.integers(1, 4),
     precision=st.sampled_from(["float32", "float16"]),
+    nan=st.booleans(),  # not always: it may spread over all results of a small network
 )
 def test_chains_change_no_bit(
     network: mpscnn.Network,
@@ -94,10 +95,12 @@ def test_chains_change_no_bit(
     stages: int,
     threads: int,
     precision: str,
+    nan: bool,
 ) -> None:
     shape = (batch, *(extent or 1 for extent in network.input.shape[1:]))
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    x[0, 0, 0, 0] = np.nan
+    if nan:
+        x[0, 0, 0, 0] = np.nan
     assert same(network, x, f"rows={rows},channels={channels},stages={stages}", precision, threads)
 
 
@@ -231,7 +234,8 @@ def convolution(size: int, inputs: int, outputs: int, kernel: int, dilation: int
 
 
 def test_explain_predicts_what_convolutions_alone_take() -> None:
-    (small,), (large,) = predicted(convolution(32, 64, 64, 1)), predicted(convolution(64, 64, 64, 1))
+    # So many channels that products decide, whether or not the tensors fit into a cache.
+    (small,), (large,) = predicted(convolution(32, 256, 256, 1)), predicted(convolution(64, 256, 256, 1))
     assert 3.5 < large / small < 4.5
     (dense,), (threads,) = (
         predicted(convolution(64, 64, 64, 1)),

@@ -65,7 +65,7 @@ def small_mobilenet(height: int = 17, width: int = 23) -> mpscnn.Network:
     return net
 
 
-def judged(node: dict[str, Any], inputs: list[Any], weights: dict[str, Any]) -> tuple[Any, Any]:
+def referenced(node: dict[str, Any], inputs: list[Any], weights: dict[str, Any]) -> tuple[Any, Any]:
     """The float64 result of a layer of small_mobilenet, and how far from it another result may lie."""
     operation, attributes = node["operation"], node["attributes"]
     if operation == "convolution":
@@ -97,7 +97,7 @@ def test_each_layer_of_a_network(precision: str) -> None:
             for name, weight in net.weights.items()
             if name.startswith(f"{node['name']}.")
         }
-        reference, bound = judged(node, [results[name] for name in node["inputs"]], weights)
+        reference, bound = referenced(node, [results[name] for name in node["inputs"]], weights)
         assert_close(results[node["name"]], reference, bound, half=precision == "float16")
 
 

@@ -70,9 +70,6 @@ def test_accuracy_in_float16(model: mpscnn.Model, shared: Path) -> None:
         ("cat_720p.jpg", "cat"),
         ("bird.bmp", "bird"),
         ("parrot.jpg", "bird"),
-        pytest.param(
-            "pets.jpg", "dog", marks=pytest.mark.xfail(strict=True, reason="training/README.md: limits")
-        ),
     ],
 )
 def test_photos_of_its_classes(model: mpscnn.Model, shared: Path, photo: str, label: str) -> None:

@@ -162,8 +162,8 @@ def test_onnxruntime_agrees(tmp_path: Path) -> None:
     network = deeplab_v3_plus(depth_multiplier=0.35, input_size=(65, 50), classes=6)
     network.initialize_weights(2)
     onnx_export.export(network, tmp_path / "network.onnx")
-    judge = onnxruntime.InferenceSession(str(tmp_path / "network.onnx"), providers=["CPUExecutionProvider"])
+    oracle = onnxruntime.InferenceSession(str(tmp_path / "network.onnx"), providers=["CPUExecutionProvider"])
     x = np.random.default_rng(0).uniform(-1, 1, (2, 65, 50, 3)).astype(np.float32)
-    expected = judge.run(None, {judge.get_inputs()[0].name: x})[0]
+    expected = oracle.run(None, {oracle.get_inputs()[0].name: x})[0]
     result = network.compile(device="cpu", precision="float32").session().run(x)
     np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())

@@ -1,4 +1,4 @@
-"""The official quantised MobileNets, converted, against the engines that judge them: LiteRT and onnxruntime."""
+"""The official quantised MobileNets, converted, beside LiteRT and onnxruntime."""
 
 from __future__ import annotations
 
@@ -83,18 +83,18 @@ def test_labels_are_those_of_the_original(converted: tuple[str, Path], shared: P
     model = mpscnn.load(path, device="cpu", precision=precision)
     assert model.labels is not None
     assert model.labels[0] == "background"
-    judged = 0
+    compared = 0
     for photo in photos(shared):
         files = [shared / "models/google" / file for file in MODELS[name][0]]
         probabilities = litert_probabilities(files, photo)
         first, second = np.argsort(-probabilities)[:2]
         if probabilities[first] - probabilities[second] <= MARGIN:
             continue
-        judged += 1
+        compared += 1
         found = model.predict(photo, top=1).predictions[0]
         assert found.index == first, f"{photo.name}: {found.label}, expected {model.labels[first]}"
         assert found.label == model.labels[first]
-    assert judged >= 5
+    assert compared >= 5
 
 
 def test_logits_are_onnxruntimes(converted: tuple[str, Path], shared: Path, tmp_path: Path) -> None:
@@ -106,11 +106,11 @@ def test_logits_are_onnxruntimes(converted: tuple[str, Path], shared: Path, tmp_
     network = mpscnn.load(path).network.part(["logits"])
     size = network.input.shape[1:3]
     onnx_export.export(network, tmp_path / "model.onnx")
-    judge = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
+    oracle = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
     session = network.compile(device="cpu", precision="float32").session()
     for photo in photos(shared):
         x = mpscnn.preprocess(photo, (size[0] or 0, size[1] or 0), "tensorflow")
-        expected = judge.run(None, {judge.get_inputs()[0].name: x})[0]
+        expected = oracle.run(None, {oracle.get_inputs()[0].name: x})[0]
         np.testing.assert_allclose(session.run(x), expected, rtol=1e-4, atol=1e-4)
 
 
@@ -151,16 +151,16 @@ def test_the_registry_converts_once(shared: Path, tmp_path: Path, monkeypatch: p
 def test_float_files_agree_with_litert(shared: Path, tmp_path: Path, file: str) -> None:
     interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert").Interpreter
     network = converters.read_network([shared / "models" / file])
-    judge = interpreter(str(shared / "models" / file))
-    judge.allocate_tensors()
-    source = judge.get_input_details()[0]
+    oracle = interpreter(str(shared / "models" / file))
+    oracle.allocate_tensors()
+    source = oracle.get_input_details()[0]
     x = np.random.default_rng(0).uniform(-1, 1, source["shape"]).astype(np.float32)
-    judge.set_tensor(source["index"], x)
-    judge.invoke()
+    oracle.set_tensor(source["index"], x)
+    oracle.invoke()
     results = network.compile(device="cpu", precision="float32").session().run(x)
     found = list(results.values()) if isinstance(results, dict) else [results]
-    for detail, result in zip(judge.get_output_details(), found, strict=True):
-        np.testing.assert_allclose(result, judge.get_tensor(detail["index"]), rtol=1e-4, atol=1e-4)
+    for detail, result in zip(oracle.get_output_details(), found, strict=True):
+        np.testing.assert_allclose(result, oracle.get_tensor(detail["index"]), rtol=1e-4, atol=1e-4)
 
 
 def test_damaged_tflite_files_are_refused(shared: Path, tmp_path: Path) -> None:

@@ -113,9 +113,9 @@ def test_onnxruntime_agrees(build: type, tmp_path: Path) -> None:
     network = build(depth_multiplier=0.5, input_size=(97, 130), classes=11, output="logits")
     network.initialize_weights(2)
     onnx_export.export(network, tmp_path / "network.onnx")
-    judge = onnxruntime.InferenceSession(str(tmp_path / "network.onnx"), providers=["CPUExecutionProvider"])
+    oracle = onnxruntime.InferenceSession(str(tmp_path / "network.onnx"), providers=["CPUExecutionProvider"])
     x = np.random.default_rng(0).uniform(-1, 1, (2, 97, 130, 3)).astype(np.float32)
-    expected = judge.run(None, {judge.get_inputs()[0].name: x})[0]
+    expected = oracle.run(None, {oracle.get_inputs()[0].name: x})[0]
     result = network.compile(device="cpu", precision="float32").session().run(x)
     np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 

@@ -45,11 +45,11 @@ def test_boxes_and_scores_are_onnxruntimes(model: mpscnn.Model, shared: Path, na
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # the file lists its weights as inputs, which is worth a warning for each
-    judge = onnxruntime.InferenceSession(
+    oracle = onnxruntime.InferenceSession(
         str(shared / "models/ultraface/version-slim-320.onnx"), options, providers=["CPUExecutionProvider"]
     )
     x = mpscnn.preprocess(shared / "images" / name, SIZE, PREPROCESS)
-    scores, boxes = judge.run(["scores", "boxes"], {"input": x.transpose(0, 3, 1, 2)})
+    scores, boxes = oracle.run(["scores", "boxes"], {"input": x.transpose(0, 3, 1, 2)})
     with model.session() as session:
         heads = session.run(x)
     assert isinstance(heads, dict)

@@ -15,18 +15,25 @@ from runner_frames import Gate, doubling_program, frame, value_of
 
 import mpscnn
 
-# A callback keeps the thread that hands frames out: what is waited for takes seconds.
+# A callback keeps the thread that hands frames out until it is released: nothing that is waited for ends before.
 SLOW = """
-import mpscnn, numpy as np, sys, threading, time
+import mpscnn, numpy as np, sys, threading
 network = mpscnn.Network(input=(2, 2, 1))
 network.output(network.activation(network.input, "relu"))
 x = np.zeros((1, 2, 2, 1), np.float32)
 runner = mpscnn.Runner(network.compile(device="cpu"), inflight=1, max_batch=2, max_wait=1000)
-reached = threading.Event()
-runner.submit(x).add_done_callback(lambda _: (reached.set(), time.sleep(5)))
+reached, released = threading.Event(), threading.Event()
+runner.submit(x).add_done_callback(lambda _: (reached.set(), released.wait()))
 future = runner.submit(x)
 reached.wait()
 last = runner.submit(x)  # now all places are taken
+
+def wait_and_release():
+    try:
+        future.result()
+    finally:
+        released.set()
+
 print("under way", flush=True)
 """
 WAITS = {
@@ -34,7 +41,7 @@ WAITS = {
     "result": "future.result()",
     "map": "next(runner.map([x]))",
     "close": "runner.close()",
-    "with": "with runner: future.result()",
+    "with": "with runner: wait_and_release()",
 }
 
 
@@ -48,6 +55,7 @@ try:
     {WAITS[wait]}
 except KeyboardInterrupt:
     print("interrupted", future.done(), last.cancelled(), flush=True)
+    released.set()
     sys.exit(3)
 """
     )

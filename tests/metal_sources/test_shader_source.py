@@ -10,11 +10,6 @@ from pathlib import Path
 import pytest
 
 
-@pytest.fixture(autouse=True)
-def emulation() -> None:
-    """Instead of the one in conftest.py: these tests run a script, whatever mpscnn is linked with."""
-
-
 def flattened(project: Path, directory: Path, tmp_path: Path) -> str:
     cmake = shutil.which("cmake")
     if cmake is None:

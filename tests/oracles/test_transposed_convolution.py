@@ -50,10 +50,10 @@ def in_torch_order(weight: Any, groups: int) -> Any:
     return np.concatenate([part.transpose(3, 0, 1, 2) for part in parts])
 
 
-def compare(attributes: dict[str, Any], x: Any, weight: Any, bias: Any, judge: Any) -> None:
+def compare(attributes: dict[str, Any], x: Any, weight: Any, bias: Any, oracle: Any) -> None:
     result = run_layer("transposed_convolution", [x], attributes, weights={"weight": weight, "bias": bias})
     _, magnitude = transposed_convolution(x, weight, bias, attributes)
-    assert_close(result, np.asarray(judge, np.float64).transpose(0, 2, 3, 1), 2 * linear_bound(magnitude))
+    assert_close(result, np.asarray(oracle, np.float64).transpose(0, 2, 3, 1), 2 * linear_bound(magnitude))
 
 
 @given(cases(), seeds)
@@ -61,7 +61,7 @@ def test_torch(attributes: dict[str, Any], seed: int) -> None:
     torch = pytest.importorskip("torch")
     x, weight, bias = draw_arrays(seed, attributes)
     a = attributes
-    judge = torch.nn.functional.conv_transpose2d(
+    oracle = torch.nn.functional.conv_transpose2d(
         torch.from_numpy(x.transpose(0, 3, 1, 2).copy()),
         torch.from_numpy(in_torch_order(weight, a["groups"])),
         torch.from_numpy(bias),
@@ -71,7 +71,7 @@ def test_torch(attributes: dict[str, Any], seed: int) -> None:
         groups=a["groups"],
         dilation=(a["dilation_y"], a["dilation_x"]),
     )
-    compare(attributes, x, weight, bias, judge.numpy())
+    compare(attributes, x, weight, bias, oracle.numpy())
 
 
 @given(cases(), seeds)
@@ -95,7 +95,7 @@ def test_onnxruntime(attributes: dict[str, Any], seed: int) -> None:
     floats = onnx.TensorProto.FLOAT
     graph = helper.make_graph(
         [node],
-        "judge",
+        "oracle",
         [helper.make_tensor_value_info("x", floats, [None] * 4)],
         [helper.make_tensor_value_info("y", floats, [None] * 4)],
         [
@@ -109,5 +109,5 @@ def test_onnxruntime(attributes: dict[str, Any], seed: int) -> None:
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    (judge,) = session.run(None, {"x": np.ascontiguousarray(x.transpose(0, 3, 1, 2))})
-    compare(attributes, x, weight, bias, judge)
+    (oracle,) = session.run(None, {"x": np.ascontiguousarray(x.transpose(0, 3, 1, 2))})
+    compare(attributes, x, weight, bias, oracle)

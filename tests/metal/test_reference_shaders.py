@@ -1,7 +1,7 @@
-"""Own shaders beside their twins in tests/metal/twins: plain loops in float, a thread for each result.
+"""The engine's shaders beside reference shaders (reference_shaders/): plain loops in float, one thread per result.
 
-Twins add up in the same order, and the emulation fuses no product with a sum, so that results agree to the last bit
-unless a test says otherwise; in float16 the twin's result is rounded once.
+Both add in the same order, and the emulation does not fuse multiplications and additions, so results agree to the
+last bit unless a test says otherwise; in float16 the reference's result is rounded once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tolerance import FLOAT32_EPS, assert_close
 
 import mpscnn
 
-TWINS = Path(__file__).parent / "twins"
+REFERENCES = Path(__file__).parent / "reference_shaders"
 # The fixture around each test looks for objects left behind, of all examples together.
 many = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
@@ -34,11 +34,11 @@ def own_shaders_only(emulation: Emulation, monkeypatch: pytest.MonkeyPatch) -> N
     emulation.set("wrong_results", 1)
 
 
-def twin(
+def reference(
     name: str, arrays: list[NDArray[np.float32]], sizes: list[int], shape: tuple[int, ...]
 ) -> NDArray[np.float32]:
-    """What twins/<name>.metal makes of arrays and of its struct of sizes."""
-    kernel = mpscnn.kernels.MetalKernel((TWINS / f"{name}.metal").read_text("utf-8"), name)
+    """The result of reference_shaders/<name>.metal for these arrays and its struct of sizes."""
+    kernel = mpscnn.kernels.MetalKernel((REFERENCES / f"{name}.metal").read_text("utf-8"), name)
     results = np.zeros(shape, np.float32)
     with mpscnn.CommandQueue("metal").command_buffer() as commands:
         kernel.encode(commands, *arrays, np.array(sizes, np.int32), results, grid=results.size)
@@ -72,7 +72,7 @@ def check_convolution(
     steps = [attributes[name] for name in ("stride_y", "stride_x", "dilation_y", "dilation_x")]
     sizes = [*shape, len(rows), len(columns), outputs, kernel_height, kernel_width, *steps]
     sizes += [-rows[0][0], -columns[0][0], inputs, outputs // groups]
-    expected = twin("convolution", [x, weight, bias, slope], sizes, result.shape)
+    expected = reference("convolution", [x, weight, bias, slope], sizes, result.shape)
     np.testing.assert_array_equal(result, rounded(expected, precision))
 
 
@@ -127,11 +127,11 @@ def test_pointwise(
     precisions(),
 )
 def test_bilinear_resize(shape: tuple[int, ...], size: tuple[int, int], seed: int, precision: str) -> None:
-    """The twin weighs four pixels where the shader interpolates rows and then columns: the same but for rounding."""
+    """The reference weighs four pixels, the shader interpolates rows and then columns: equal but for rounding."""
     x = values(seed, shape, precision=precision)
     attributes = {"kind": "bilinear", "alignment": "corners", "height": size[0], "width": size[1]}
     result = run_layer("resize", [x], attributes, precision=precision, device="metal")
-    expected = twin("resize", [x], [*shape, *size], result.shape)
+    expected = reference("resize", [x], [*shape, *size], result.shape)
     bound = 8 * FLOAT32_EPS * float(np.abs(x).max())
     assert_close(result, expected.astype(np.float64), bound, half=precision == "float16")
 
@@ -145,7 +145,7 @@ def test_argument(
     if ties:
         x = np.round(x)
     result = run_layer("argument", [x], {"kind": kind}, precision=precision, device="metal")
-    expected = twin("argument", [x], [x.size // channels, channels, int(kind == "min")], result.shape)
+    expected = reference("argument", [x], [x.size // channels, channels, int(kind == "min")], result.shape)
     np.testing.assert_array_equal(result, expected)
 
 
@@ -164,4 +164,4 @@ def test_signals(
     result = function(x, kernel, mode, "clamp" if clamps else "zero", device="metal")
     before = -min(sample for _, sample in axis_positions(samples, taps, mode, correlates)[0])
     sizes = [signals, samples, taps, result.shape[1], before, int(clamps), int(correlates)]
-    np.testing.assert_array_equal(result, twin("signal", [x, kernel], sizes, result.shape))
+    np.testing.assert_array_equal(result, reference("signal", [x, kernel], sizes, result.shape))

@@ -34,7 +34,7 @@ STEPS = {
 }
 
 
-class Judge:
+class Oracle:
     """The network in PyTorch, in float64."""
 
     def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
@@ -113,12 +113,12 @@ def test_pytorch_agrees(
             if name.endswith(".bias")
         }
     )
-    judge = Judge(network.weights)
+    oracle = Oracle(network.weights)
     x = generator.uniform(-1, 1, (2, *size, 3)).astype(np.float32)
     article = {16: (6, 12, 18), 8: (12, 24, 36)}[stride]
     image = torch.from_numpy(x).double().permute(0, 3, 1, 2)
-    expected = judge.run(image, stride, article if rates is None else rates, build is deeplab_v3_plus)
-    assert judge.used == set(network.weights)
+    expected = oracle.run(image, stride, article if rates is None else rates, build is deeplab_v3_plus)
+    assert oracle.used == set(network.weights)
     result = np.asarray(network.compile(device="cpu", precision="float32").session().run(x))
     reference = expected.permute(0, 2, 3, 1).numpy()
     np.testing.assert_allclose(result, reference, rtol=0, atol=1e-4 * np.abs(reference).max())

@@ -9,12 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from metal import apple_api
-
-
-@pytest.fixture(autouse=True)
-def emulation() -> None:
-    """Instead of the one in conftest.py: these tests look at headers, whatever mpscnn is linked with."""
+from metal_sources import apple_api
 
 
 def compiler_arguments(headers: Path) -> list[str]:

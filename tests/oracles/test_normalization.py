@@ -17,32 +17,32 @@ shapes = st.tuples(st.integers(1, 3), st.integers(2, 9), st.integers(2, 9), st.i
 
 
 def to_torch(x: NDArray[Any]) -> Any:
-    """NCHW in double, so that the judge has no rounding of its own."""
+    """NCHW in double, so that the oracle has no rounding of its own."""
     return torch.from_numpy(x.astype(np.float64)).permute(0, 3, 1, 2)
 
 
-def assert_agrees(result: NDArray[Any], judged: Any) -> None:
-    np.testing.assert_allclose(result, judged.permute(0, 2, 3, 1).numpy(), rtol=2e-5, atol=2e-5)
+def assert_agrees(result: NDArray[Any], expected: Any) -> None:
+    np.testing.assert_allclose(result, expected.permute(0, 2, 3, 1).numpy(), rtol=2e-5, atol=2e-5)
 
 
 @given(shapes, st.integers(1, 9), st.sampled_from([0.5, 0.75, 5.0]), st.sampled_from([0.1, 1.0]), seeds)
 def test_local_response_norm(shape: tuple[int, ...], size: int, beta: float, alpha: float, seed: int) -> None:
     x = values(seed, shape)
     attributes = {"kernel_size": size, "alpha": alpha, "beta": beta, "delta": 2.0}
-    judged = torch.nn.functional.local_response_norm(to_torch(x), size, alpha=alpha, beta=beta, k=2.0)
-    assert_agrees(run_layer("cross_channel_normalization", [x], attributes), judged)
+    expected = torch.nn.functional.local_response_norm(to_torch(x), size, alpha=alpha, beta=beta, k=2.0)
+    assert_agrees(run_layer("cross_channel_normalization", [x], attributes), expected)
 
 
 @given(shapes, seeds)
 def test_instance_norm(shape: tuple[int, ...], seed: int) -> None:
     x, channels = values(seed, shape), shape[3]
     gamma, beta = values(seed + 1, (channels,)), values(seed + 2, (channels,))
-    judged = torch.nn.functional.instance_norm(
+    expected = torch.nn.functional.instance_norm(
         to_torch(x), weight=torch.from_numpy(gamma).double(), bias=torch.from_numpy(beta).double(), eps=1e-3
     )
     weights = {"gamma": gamma, "beta": beta}
     result = run_layer("group_normalization", [x], {"groups": channels, "epsilon": 1e-3}, weights=weights)
-    assert_agrees(result, judged)
+    assert_agrees(result, expected)
 
 
 @given(shapes, st.data(), seeds)
@@ -50,13 +50,13 @@ def test_group_norm(shape: tuple[int, ...], data: st.DataObject, seed: int) -> N
     x, channels = values(seed, shape), shape[3]
     groups = data.draw(st.sampled_from([g for g in range(1, channels + 1) if channels % g == 0]))
     gamma = values(seed + 1, (channels,))
-    judged = torch.nn.functional.group_norm(
+    expected = torch.nn.functional.group_norm(
         to_torch(x), groups, weight=torch.from_numpy(gamma).double(), eps=1e-3
     )
     result = run_layer(
         "group_normalization", [x], {"groups": groups, "epsilon": 1e-3}, weights={"gamma": gamma}
     )
-    assert_agrees(result, judged)
+    assert_agrees(result, expected)
 
 
 @given(shapes, seeds)
@@ -67,8 +67,8 @@ def test_batch_norm_of_its_own_statistics(shape: tuple[int, ...], seed: int) -> 
     biased = to_torch(x).var((0, 2, 3), correction=0)
     np.testing.assert_allclose(statistics[0, 1, 0], biased, rtol=1e-5, atol=1e-6)
     repeated = np.repeat(statistics, shape[0], axis=0)
-    judged = torch.nn.functional.batch_norm(to_torch(x), None, None, training=True, eps=1e-3)
-    assert_agrees(run_layer("batch_normalization", [x, repeated], {"epsilon": 1e-3}), judged)
+    expected = torch.nn.functional.batch_norm(to_torch(x), None, None, training=True, eps=1e-3)
+    assert_agrees(run_layer("batch_normalization", [x, repeated], {"epsilon": 1e-3}), expected)
 
 
 @given(shapes, st.sampled_from([1, 3, 5, 7]), seeds)
@@ -83,10 +83,10 @@ def test_odd_sizes_of_onnx(shape: tuple[int, ...], size: int, seed: int) -> None
     graph = helper.make_graph([node], "lrn", tensors[:1], tensors[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    judged = session.run(None, {"x": np.ascontiguousarray(x.transpose(0, 3, 1, 2))})[0]
+    expected = session.run(None, {"x": np.ascontiguousarray(x.transpose(0, 3, 1, 2))})[0]
     attributes = {"kernel_size": size, "alpha": 0.5, "beta": 0.75, "delta": 2.0}
     result = run_layer("cross_channel_normalization", [x], attributes)
-    np.testing.assert_allclose(result, judged.transpose(0, 2, 3, 1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(result, expected.transpose(0, 2, 3, 1), rtol=1e-5, atol=1e-6)
 
 
 @given(shapes, st.sampled_from([1, 3, 5]), seeds)

@@ -74,11 +74,6 @@ class Build:
         return made.read_text("utf-8") if made.exists() else None
 
 
-@pytest.fixture(autouse=True)
-def emulation() -> None:
-    """Instead of the one in conftest.py: most of these tests run CMake, whatever mpscnn is linked with."""
-
-
 def test_shaders_are_compiled_one_by_one_and_joined(project: Path, tmp_path: Path) -> None:
     made = Build(project, tmp_path, status=0).library()
     assert made is not None

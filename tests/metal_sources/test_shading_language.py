@@ -13,11 +13,6 @@ from types import ModuleType
 import pytest
 
 
-@pytest.fixture(autouse=True)
-def emulation() -> None:
-    """Instead of the one in conftest.py: these tests run a script, whatever mpscnn is linked with."""
-
-
 @pytest.fixture
 def translator(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The module translate_metal."""

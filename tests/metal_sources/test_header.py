@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from metal import apple_api
+from metal_sources import apple_api
 
 WARNINGS = ("-fsyntax-only", "-Wall", "-Wextra", "-Werror")
 
@@ -24,11 +24,6 @@ MPSImage *image_of(const mpscnn_image_descriptor *image, id<MTLDevice> device) {
     return [[MPSImage alloc] initWithDevice:device imageDescriptor:descriptor];
 }
 """
-
-
-@pytest.fixture(autouse=True)
-def emulation() -> None:
-    """Instead of the one in conftest.py: these tests look at a header, whatever mpscnn is linked with."""
 
 
 @pytest.fixture(scope="module")

@@ -154,18 +154,18 @@ def weights_of(model: Ssd) -> dict[str, NDArray[np.float32]]:
 def test_heads_are_those_of_pytorch(
     architecture: str, classes: int, size: tuple[int, int], anchors: int | None
 ) -> None:
-    judge = build(architecture, classes)
-    net = getattr(mpscnn.models, architecture)(weights_of(judge), classes=classes, input_size=size)
+    oracle = build(architecture, classes)
+    net = getattr(mpscnn.models, architecture)(weights_of(oracle), classes=classes, input_size=size)
     assert net.detection is not None
     detector = net.detection.detector(size)
     x = np.random.default_rng(0).uniform(-1, 1, (1, *size, 3)).astype(np.float32)
     with torch.no_grad():
-        expected = judge(torch.from_numpy(x.transpose(0, 3, 1, 2).copy()))
+        expected = oracle(torch.from_numpy(x.transpose(0, 3, 1, 2).copy()))
     found = net.compile(device="cpu", precision="float32").session().run(x)
     assert list(found) == ["boxes", "scores"]
-    for name, judged in zip(("boxes", "scores"), expected, strict=True):
-        scale = float(judged.abs().max())
-        np.testing.assert_allclose(found[name] / scale, judged.numpy() / scale, atol=1e-4)
+    for name, other in zip(("boxes", "scores"), expected, strict=True):
+        scale = float(other.abs().max())
+        np.testing.assert_allclose(found[name] / scale, other.numpy() / scale, atol=1e-4)
     count = found["boxes"].shape[1]
     assert count == len(detector.anchors) == (anchors or count)
     assert found["scores"].shape == (1, count, classes + 1)

@@ -10,7 +10,7 @@ from ops.single_layer import seeds, values
 
 import mpscnn
 
-torch = pytest.importorskip("torch", reason="PyTorch, the judge, is not installed")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 
 @st.composite

@@ -9,10 +9,10 @@ import pytest
 from ops.single_layer import run_layer, values
 from tolerance import FLOAT32_EPS, NEURON_ULPS
 
-torch = pytest.importorskip("torch", reason="PyTorch, the judge, is not installed")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 functional: Any = torch.nn.functional
 
-JUDGES: list[tuple[dict[str, Any], Any]] = [
+ORACLES: list[tuple[dict[str, Any], Any]] = [
     ({"kind": "relu"}, functional.relu),
     ({"kind": "relu", "a": 0.2}, lambda x: functional.leaky_relu(x, 0.2)),
     ({"kind": "relun", "b": 6.0}, functional.relu6),
@@ -34,18 +34,18 @@ JUDGES: list[tuple[dict[str, Any], Any]] = [
 
 
 @pytest.mark.parametrize(
-    ("attributes", "judge"), JUDGES, ids=lambda value: value["kind"] if isinstance(value, dict) else ""
+    ("attributes", "oracle"), ORACLES, ids=lambda value: value["kind"] if isinstance(value, dict) else ""
 )
 @pytest.mark.parametrize("scale", [0.01, 1.0, 10.0, 100.0])
-def test_functions(attributes: dict[str, Any], judge: Any, scale: float) -> None:
+def test_functions(attributes: dict[str, Any], oracle: Any, scale: float) -> None:
     x = values(0, (2, 7, 9, 33), scale=scale)
-    expected = judge(torch.from_numpy(x.astype(np.float64))).numpy()
+    expected = oracle(torch.from_numpy(x.astype(np.float64))).numpy()
     if attributes["kind"] == "softsign" or np.abs(expected).max() < 1e38:
         result = run_layer("neuron", [x], attributes)
     else:
         x = np.clip(x, -80, 80)
         expected, result = (
-            judge(torch.from_numpy(x.astype(np.float64))).numpy(),
+            oracle(torch.from_numpy(x.astype(np.float64))).numpy(),
             run_layer("neuron", [x], attributes),
         )
     # 2 x + 1 is rounded before it is raised to the third power.

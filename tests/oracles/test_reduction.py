@@ -18,12 +18,12 @@ shapes = st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.i
 def test_reductions(shape: tuple[int, ...], function: str, axis: str, seed: int) -> None:
     x = values(seed, shape)
     result = run_layer("reduction", [x], {"kind": function.removeprefix("a"), "axis": axis})
-    judged = getattr(torch, function)(torch.from_numpy(x), dim=AXES[axis], keepdim=True)
-    np.testing.assert_allclose(result, judged.numpy(), rtol=1e-5, atol=1e-5)
+    expected = getattr(torch, function)(torch.from_numpy(x), dim=AXES[axis], keepdim=True)
+    np.testing.assert_allclose(result, expected.numpy(), rtol=1e-5, atol=1e-5)
 
 
 @given(shapes, st.sampled_from(["max", "min"]), seeds)
 def test_arguments(shape: tuple[int, ...], kind: str, seed: int) -> None:
     x = values(seed, shape)
-    judged = getattr(torch, f"arg{kind}")(torch.from_numpy(x), dim=-1, keepdim=True)
-    np.testing.assert_array_equal(run_layer("argument", [x], {"kind": kind}), judged.numpy())
+    expected = getattr(torch, f"arg{kind}")(torch.from_numpy(x), dim=-1, keepdim=True)
+    np.testing.assert_array_equal(run_layer("argument", [x], {"kind": kind}), expected.numpy())

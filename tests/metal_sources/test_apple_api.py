@@ -7,13 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from metal import apple_api
-from metal.apple_api import Entry, Use, problems
-
-
-@pytest.fixture(autouse=True)
-def emulation() -> None:
-    """Instead of the one in conftest.py: these tests read sources, whatever mpscnn is linked with."""
+from metal_sources import apple_api
+from metal_sources.apple_api import Entry, Use, problems
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +32,9 @@ def uses(tmp_path_factory: pytest.TempPathFactory) -> list[Use]:
 
 
 def test_the_engine_uses_what_apple_has(uses: list[Use], table: dict[str, Entry]) -> None:
-    assert not problems(uses, table), "python tests/metal/apple_api.py FOLDER brings the table up to date"
+    assert not problems(uses, table), (
+        "python tests/metal_sources/apple_api.py FOLDER brings the table up to date"
+    )
     assert set(table) == {use.name for use in uses}, "lines that nothing needs"
 
 
@@ -54,7 +51,7 @@ def test_every_name_of_metal_in_the_sources_is_in_the_table(project: Path, table
         text = re.sub(r'//.*|/\*(.|\n)*?\*/|"(\\.|[^"\\])*"', "", source.read_text("utf-8"))
         unknown = set(re.findall(r"\b(?:MTL|MPS(?!CNN_))[A-Z]\w*", text)) - known
         assert not unknown, (
-            f"{source.name}: python tests/metal/apple_api.py FOLDER adds them, if Apple has them"
+            f"{source.name}: python tests/metal_sources/apple_api.py FOLDER adds them, if Apple has them"
         )
 
 

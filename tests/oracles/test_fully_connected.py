@@ -34,14 +34,14 @@ def test_onnxruntime(features: int) -> None:
     weight, bias, x = values(0, (33, features)), values(1, (33,)), values(2, (5, features))
     graph = helper.make_graph(
         [helper.make_node("Gemm", ["x", "weight", "bias"], ["y"], transB=1)],
-        "judge",
+        "oracle",
         [helper.make_tensor_value_info("x", floats, [None, features])],
         [helper.make_tensor_value_info("y", floats, [None, 33])],
         [onnx.numpy_helper.from_array(weight, "weight"), onnx.numpy_helper.from_array(bias, "bias")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    (judge,) = session.run(None, {"x": x})
+    (oracle,) = session.run(None, {"x": x})
     _, magnitude = fully_connected(x, weight, bias)
     result = run_layer("fully_connected", [x], {"outputs": 33}, weights={"weight": weight, "bias": bias})
-    assert_close(result, judge, 2 * linear_bound(magnitude))
+    assert_close(result, oracle, 2 * linear_bound(magnitude))

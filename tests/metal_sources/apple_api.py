@@ -1,6 +1,6 @@
 """What the Metal engine and mpscnn/metal.h use of Apple's: found in their sources, compared with the table here.
 
-    python tests/metal/apple_api.py FOLDER
+    python tests/metal_sources/apple_api.py FOLDER
 
 writes apple_api.tsv anew from mps_api.json and metal_api.json in FOLDER, which describe Apple's headers of Metal and
 MPS. Each line is a class, selector, value, ...: its declaration, and the versions of macOS that introduced and, if

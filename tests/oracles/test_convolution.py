@@ -59,10 +59,10 @@ def planar(array: Any) -> Any:
     return np.ascontiguousarray(array.transpose(0, 3, 1, 2))
 
 
-def compare(attributes: dict[str, Any], x: Any, weight: Any, bias: Any, judge: Any) -> None:
+def compare(attributes: dict[str, Any], x: Any, weight: Any, bias: Any, oracle: Any) -> None:
     result = run_layer("convolution", [x], attributes, weights={"weight": weight, "bias": bias})
     _, magnitude = convolution(x, weight, bias, attributes)
-    assert_close(result, np.asarray(judge, np.float64).transpose(0, 2, 3, 1), 2 * linear_bound(magnitude))
+    assert_close(result, np.asarray(oracle, np.float64).transpose(0, 2, 3, 1), 2 * linear_bound(magnitude))
 
 
 @given(cases(), seeds)
@@ -73,7 +73,7 @@ def test_torch(attributes: dict[str, Any], seed: int) -> None:
     padded = torch.nn.functional.pad(
         torch.from_numpy(planar(x)), (a["pad_left"], a["pad_right"], a["pad_top"], a["pad_bottom"])
     )
-    judge = torch.nn.functional.conv2d(
+    oracle = torch.nn.functional.conv2d(
         padded,
         torch.from_numpy(planar(weight)),
         torch.from_numpy(bias),
@@ -81,7 +81,7 @@ def test_torch(attributes: dict[str, Any], seed: int) -> None:
         dilation=(a["dilation_y"], a["dilation_x"]),
         groups=a["groups"],
     )
-    compare(a, x, weight, bias, judge.numpy())
+    compare(a, x, weight, bias, oracle.numpy())
 
 
 def run_onnx(node: str, x: Any, weight: Any, bias: Any, attributes: dict[str, Any]) -> Any:
@@ -90,7 +90,7 @@ def run_onnx(node: str, x: Any, weight: Any, bias: Any, attributes: dict[str, An
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT
     graph = helper.make_graph(
         [helper.make_node(node, ["x", "w", "b"], ["y"], **attributes)],
-        "judge",
+        "oracle",
         [helper.make_tensor_value_info("x", floats, [None] * 4)],
         [helper.make_tensor_value_info("y", floats, [None] * 4)],
         [onnx.numpy_helper.from_array(weight, "w"), onnx.numpy_helper.from_array(bias, "b")],
@@ -113,8 +113,8 @@ def test_onnxruntime(attributes: dict[str, Any], seed: int) -> None:
     a = attributes
     x, weight, bias = draw_arrays(seed, a)
     pads = [a["pad_top"], a["pad_left"], a["pad_bottom"], a["pad_right"]]
-    judge = run_onnx("Conv", planar(x), planar(weight), bias, onnx_attributes(a) | {"pads": pads})
-    compare(a, x, weight, bias, judge)
+    oracle = run_onnx("Conv", planar(x), planar(weight), bias, onnx_attributes(a) | {"pads": pads})
+    compare(a, x, weight, bias, oracle)
 
 
 @given(cases(), seeds)
@@ -130,8 +130,10 @@ def test_onnxruntime_same_padding(attributes: dict[str, Any], seed: int) -> None
     for side in ("pad_top", "pad_bottom", "pad_left", "pad_right"):
         del a[side]
     a["padding"] = "same"
-    judge = run_onnx("Conv", planar(x), planar(weight), bias, onnx_attributes(a) | {"auto_pad": "SAME_UPPER"})
-    compare(a, x, weight, bias, judge)
+    oracle = run_onnx(
+        "Conv", planar(x), planar(weight), bias, onnx_attributes(a) | {"auto_pad": "SAME_UPPER"}
+    )
+    compare(a, x, weight, bias, oracle)
 
 
 def test_torch_batch_norm_between_convolution_and_neuron() -> None:
@@ -158,9 +160,11 @@ def test_torch_batch_norm_between_convolution_and_neuron() -> None:
         }
     )
     image = values(20, (2, 6, 5, 5))
-    judge = torch.nn.functional.relu6(norm.eval()(convolve(torch.from_numpy(planar(image))))).detach().numpy()
+    oracle = (
+        torch.nn.functional.relu6(norm.eval()(convolve(torch.from_numpy(planar(image))))).detach().numpy()
+    )
     result = network.compile(precision="float32").session().run(image)
-    np.testing.assert_allclose(result, judge.transpose(0, 2, 3, 1), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(result, oracle.transpose(0, 2, 3, 1), rtol=1e-4, atol=1e-4)
 
 
 @given(st.integers(1, 5), st.integers(1, 7), st.integers(1, 9), st.integers(1, 30), seeds)
@@ -173,9 +177,9 @@ def test_torch_fully_connected_on_an_image(
         values(seed, (2, height, width, channels)),
         values(seed + 1, (outputs, height, width, channels)),
     )
-    judge = torch.nn.functional.linear(
+    oracle = torch.nn.functional.linear(
         torch.from_numpy(planar(x)).flatten(1), torch.from_numpy(planar(weight)).flatten(1)
     ).numpy()
     result = run_layer("fully_connected", [x], {"outputs": outputs}, weights={"weight": weight})
     magnitude = np.abs(x).reshape(2, -1).astype(np.float64) @ np.abs(weight).reshape(outputs, -1).T
-    assert_close(result, judge.astype(np.float64), 2 * linear_bound(magnitude))
+    assert_close(result, oracle.astype(np.float64), 2 * linear_bound(magnitude))
