@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from readme import build_cpp_program
 
 import mpscnn
 from mpscnn.cli.package import cmake_directory
@@ -52,13 +53,17 @@ def _cmake() -> None:
         pytest.skip("cmake is not installed")
 
 
+def cpp_command(options: list[str]) -> list[str]:
+    """The compiler of C++ that CMake would call, and its flags."""
+    return [option.partition("=")[2] for option in options[1:]]
+
+
 @pytest.fixture(params=COMPILERS)
 def compiler(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
     options = COMPILERS[request.param]
     probe = tmp_path / "probe.cpp"
     probe.write_text("#include <string>\nint main() { return static_cast<int>(std::string().size()); }\n")
-    command = [options[1].rpartition("=")[2], *options[2:3]]
-    command[1:] = [flag.removeprefix("-DCMAKE_CXX_FLAGS=") for flag in command[1:]]
+    command = cpp_command(options)
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is not installed")
     built = subprocess.run([*command, probe, "-o", tmp_path / "probe"], capture_output=True, check=False)
@@ -200,3 +205,24 @@ def test_example_prints_what_python_finds(
         finished = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
         assert finished.returncode == code
         assert message in finished.stderr
+
+
+def test_readme_program_in_a_project_that_has_nothing_else(
+    prefix: Path, compiler: list[str], model_and_photo: tuple[Path, Path, np.ndarray], tmp_path: Path
+) -> None:
+    program = build_cpp_program(tmp_path, *compiler, f"-DCMAKE_PREFIX_PATH={prefix}")
+    lines = run(program, model_and_photo[0]).splitlines()
+    assert len(lines) == 5
+    assert all(line.startswith("label ") for line in lines)
+
+
+def test_headers_say_which_standard_they_need(compiler: list[str], tmp_path: Path) -> None:
+    include = ROOT / "cpp" / "include"
+    old = [*cpp_command(compiler), "-std=c++17", "-Wfatal-errors", "-fsyntax-only", f"-I{include}"]
+    for header in sorted(include.glob("mpscnn/*.hpp")):
+        source = tmp_path / "old.cpp"
+        source.write_text(f"#include <mpscnn/{header.name}>\n")
+        refused = subprocess.run([*old, source], capture_output=True, text=True, check=False)
+        assert refused.returncode != 0
+        first = next(line for line in refused.stderr.splitlines() if "error:" in line)
+        assert "mpscnn.hpp needs C++20" in first

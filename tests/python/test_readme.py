@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from readme import PROJECT, blocks, build_cpp_program
 
 import mpscnn
 from mpscnn import registry
 from mpscnn.cli.package import cmake_directory
-
-PROJECT = Path(__file__).resolve().parents[2]
-README = (PROJECT / "README.md").read_text(encoding="utf-8")
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
@@ -42,19 +37,16 @@ def test_python_program_runs(program: str, workplace: Path) -> None:
     assert finished.stderr == ""
 
 
-def test_cpp_program_runs(workplace: Path) -> None:
+def test_cpp_program_runs(tmp_path: Path) -> None:
     package = cmake_directory()
     if package is None:
         pytest.skip("mpscnn is not installed with its C++ package here")
-    prefix = package.parents[2]
-    (program,) = blocks("cpp")
-    (workplace / "program.cpp").write_text(program)
-    libraries = [f"-L{prefix / 'lib'}", "-lmpscnn", f"-Wl,-rpath,{prefix / 'lib'}"]
-    flags = ["-std=c++20", "-Wall", "-Wextra", "-Wpedantic", "-Werror", f"-I{prefix / 'include'}"]
-    subprocess.run(["c++", *flags, "program.cpp", "-o", "program", *libraries], cwd=workplace, check=True)
+    if shutil.which("cmake") is None:
+        pytest.skip("cmake is not installed")
+    strict = "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Wpedantic -Werror"
+    program = build_cpp_program(tmp_path, strict, f"-DCMAKE_PREFIX_PATH={package}")
     model = registry.find("cifar10_mobilenet_v2")
-    command = [str(workplace / "program"), str(model)]
-    finished = subprocess.run(command, capture_output=True, text=True, check=True)
+    finished = subprocess.run([program, model], capture_output=True, text=True, check=True)
     labels = [line.partition(":")[0] for line in finished.stdout.splitlines()]
     expected = [entry.label for entry in mpscnn.load(model).predict(gray_photo()).top(5)]
     assert labels == expected

@@ -7,6 +7,10 @@
 ///     for (const auto &[label, probability] : result.top(5)) ...
 #pragma once
 
+#if __cplusplus < 202002L
+#error "mpscnn.hpp needs C++20: -std=c++20, or CMake's target mpscnn::mpscnn, which asks for it"
+#endif
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
