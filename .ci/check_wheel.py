@@ -1,6 +1,6 @@
 """Examines wheels before they are published: contents, size, and what their binaries need.
 
-    python .ci/check_wheel.py [--most-bytes N] WHEEL...
+    python .ci/check_wheel.py [--most-bytes N] [--without-compiled-shaders] WHEEL...
 
 Reads macOS and Linux binaries wherever it runs, so that a wheel for one system can be examined on another. Prints a
 line about each wheel and one for whatever is wrong, and ends with 1 if anything is.
@@ -174,7 +174,19 @@ def check_contents(names: list[str]) -> Iterator[str]:
                 break
 
 
-def check_wheel(wheel: Path, most_bytes: int = MOST_BYTES) -> Iterator[str]:
+def check_shaders(archive: zipfile.ZipFile, compiled: bool) -> Iterator[str]:
+    """What a macOS wheel lacks of the Metal engine's shaders; compiled ones where they are asked for."""
+    found = find_shaders(archive)
+    if "source" not in found:
+        yield "lacks the shaders' source, which is compiled where a system refuses the compiled ones"
+    if compiled and "compiled" not in found:
+        yield (
+            "lacks compiled shaders: it was built where `xcrun metal` is missing, so that each user waits for them "
+            "(--without-compiled-shaders allows it)"
+        )
+
+
+def check_wheel(wheel: Path, most_bytes: int = MOST_BYTES, compiled_shaders: bool = True) -> Iterator[str]:
     """All that is wrong with a wheel."""
     platform = wheel.stem.split("-")[-1]
     code = code_size(wheel)
@@ -190,8 +202,8 @@ def check_wheel(wheel: Path, most_bytes: int = MOST_BYTES) -> Iterator[str]:
                 yield from check_macho(name, archive.read(name), platform)
             else:
                 yield from check_elf(name, archive.read(name))
-        if platform.startswith("macosx") and "source" not in find_shaders(archive):
-            yield "lacks the shaders' source, which is compiled where a system refuses the compiled ones"
+        if platform.startswith("macosx"):
+            yield from check_shaders(archive, compiled_shaders)
 
 
 def main() -> int:
@@ -199,11 +211,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Examine wheels of mpscnn.")
     parser.add_argument("wheels", nargs="+", type=Path)
     parser.add_argument("--most-bytes", type=int, default=MOST_BYTES, help="size without models")
+    parser.add_argument(
+        "--without-compiled-shaders",
+        action="store_true",
+        help="macOS wheels may hold the shaders' source alone",
+    )
     arguments = parser.parse_args()
     faults = []
     for wheel in arguments.wheels:
         print(describe(wheel))
-        faults += [f"{wheel.name}: {fault}" for fault in check_wheel(wheel, arguments.most_bytes)]
+        found = check_wheel(wheel, arguments.most_bytes, not arguments.without_compiled_shaders)
+        faults += [f"{wheel.name}: {fault}" for fault in found]
     print("\n".join(faults) or f"{len(arguments.wheels)} wheel(s) in order")
     return 1 if faults else 0
 

@@ -72,14 +72,16 @@ def write_wheel(
     library: bytes,
     *,
     platform: str = "macosx_11_0_arm64",
-    shaders: bool = True,
+    shaders: str = "compiled, source",
     leave_out: str = "",
     more: dict[str, bytes] | None = None,
 ) -> Path:
     wheel = folder / f"mpscnn-1.0-cp312-cp312-{platform}.whl"
     files = dict.fromkeys(checker.NEEDED, b"") | {
         "mpscnn/_core.cpython-312.so": library,
-        "mpscnn/lib/libmpscnn.so": library + (checker.SHADER_SOURCE if shaders else b""),
+        "mpscnn/lib/libmpscnn.so": library
+        + (checker.COMPILED_SHADERS if "compiled" in shaders else b"")
+        + (checker.SHADER_SOURCE if "source" in shaders else b""),
         "mpscnn-1.0.dist-info/licenses/LICENSE": b"",
     }
     with zipfile.ZipFile(wheel, "w") as archive:
@@ -125,7 +127,7 @@ def test_binaries_that_would_fail_elsewhere(
 )
 def test_linux_binaries(tmp_path: Path, checker: ModuleType, library: bytes, fault: str | None) -> None:
     platform = "manylinux_2_28_x86_64"
-    wheel = write_wheel(tmp_path, checker, library, platform=platform, shaders=False)
+    wheel = write_wheel(tmp_path, checker, library, platform=platform, shaders="")
     faults = list(checker.check_wheel(wheel))
     assert [fault is not None and fault in found for found in faults] == [True, True] * (fault is not None)
 
@@ -141,14 +143,19 @@ def test_contents_and_size(tmp_path: Path, checker: ModuleType) -> None:
 
 
 def test_where_the_shaders_are(tmp_path: Path, checker: ModuleType) -> None:
-    both = write_wheel(tmp_path, checker, macho() + b"MTLB")
+    both = write_wheel(tmp_path, checker, macho())
     assert checker.describe(both).endswith("shaders: compiled, source")
-    source = write_wheel(tmp_path, checker, macho())
+    source = write_wheel(tmp_path, checker, macho(), shaders="source")
     assert checker.describe(source).endswith("shaders: source")
-    none = write_wheel(tmp_path, checker, macho(), shaders=False)
-    assert checker.describe(none).endswith("shaders: none")
-    (fault,) = checker.check_wheel(none)
+    (fault,) = checker.check_wheel(source)
+    assert "lacks compiled shaders" in fault
+    assert list(checker.check_wheel(source, compiled_shaders=False)) == []
+    compiled = write_wheel(tmp_path, checker, macho(), shaders="compiled")
+    (fault,) = checker.check_wheel(compiled)
     assert "lacks the shaders' source" in fault
+    none = write_wheel(tmp_path, checker, macho(), shaders="")
+    assert checker.describe(none).endswith("shaders: none")
+    assert len(list(checker.check_wheel(none))) == 2
 
 
 def test_the_command_ends_with_1_where_anything_is_wrong(
@@ -157,7 +164,18 @@ def test_the_command_ends_with_1_where_anything_is_wrong(
     good = write_wheel(tmp_path, checker, macho())
     monkeypatch.setattr(sys, "argv", ["check_wheel.py", str(good)])
     assert checker.main() == 0
-    assert capsys.readouterr().out.endswith("shaders: source\n1 wheel(s) in order\n")
+    assert capsys.readouterr().out.endswith("shaders: compiled, source\n1 wheel(s) in order\n")
     write_wheel(tmp_path, checker, macho(macos=(13, 0)))
     assert checker.main() == 1
     assert "needs macOS (13, 0)" in capsys.readouterr().out
+
+
+def test_a_wheel_without_compiled_shaders_needs_an_option(
+    tmp_path: Path, checker: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = str(write_wheel(tmp_path, checker, macho(), shaders="source"))
+    monkeypatch.setattr(sys, "argv", ["check_wheel.py", source])
+    assert checker.main() == 1
+    assert "lacks compiled shaders: it was built where `xcrun metal` is missing" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["check_wheel.py", "--without-compiled-shaders", source])
+    assert checker.main() == 0
