@@ -25,10 +25,10 @@ import mpscnn
 from mpscnn.benchmark import PEERS, Measurement, Subject, measure, open_subject, require_peer
 from mpscnn.errors import Error
 
-PRECISIONS = "float32", "fast_matmul", "bfloat16"
-"""What networks are measured with: `fast_matmul` is float32 where mpscnn, and no peer, may multiply less often."""
+PRECISIONS = "float32", "bfloat16"
+"""What networks are measured with."""
 
-BOUNDS = {"float32": 1e-4, "fast_matmul": 1e-4, "bfloat16": 0.25}
+BOUNDS = {"float32": 1e-4, "bfloat16": 0.25}
 """Largest difference from mpscnn's outputs, as a share of the largest of these. Engines that keep whole tensors in
 bfloat16 are far from float32: torch and mpscnn by 0.16 with SSDLite's random weights, from each other by 0.04."""
 
@@ -140,8 +140,7 @@ def compared(arguments: argparse.Namespace) -> Iterator[Comparison]:
 
 def compile_options(precision: str) -> dict[str, Any]:
     """mpscnn's for one of PRECISIONS, or for int8, beside which it computes in float32."""
-    kind = "bfloat16" if precision == "bfloat16" else "float32"
-    return {"device": "cpu", "precision": kind, "fast_matmul": precision == "fast_matmul"}
+    return {"device": "cpu", "precision": "bfloat16" if precision == "bfloat16" else "float32"}
 
 
 def possible_here(precision: str) -> bool:

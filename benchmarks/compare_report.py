@@ -40,7 +40,6 @@ def markdown(comparisons: Sequence[Comparison], arguments: Namespace) -> str:
 
 HEADINGS = {
     "float32": "Least (median) milliseconds, float32:",
-    "fast_matmul": "Least (median) milliseconds, float32, mpscnn with `fast_matmul`:",
     "bfloat16": "Least (median) milliseconds, products of bfloat16:",
     "int8": "What mpscnn does not do: least (median) milliseconds of LiteRT with the integers of a quantised file, and "
     "of mpscnn with the same weights in float32:",

@@ -32,7 +32,7 @@ mpscnn_status mpscnn_metal_program_compile(const mpscnn_graph *graph, mpscnn_met
                                         quoted(wanted.device)});
         c_api::give(engine::Program::compile(graph->graph,
                                              engine::choose_native_backend(device, queue, wanted.precision),
-                                             wanted.outputs, wanted.fast_matmul),
+                                             wanted.outputs),
                     program);
     });
 }

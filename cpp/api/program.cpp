@@ -51,7 +51,6 @@ Json describe(const engine::Program &program) {
     result.set("device", program.backend().name());
     result.set("device_name", program.backend().device_name());
     result.set("precision", name_of(program.precision()));
-    result.set("fast_matmul", program.fast_matmul());
     result.set("reason", program.reason());
     result.set("inputs", ports_of(program.inputs()));
     result.set("outputs", ports_of(program.outputs()));
@@ -89,7 +88,9 @@ engine::CompileOptions compile_options(const mpscnn_compile_options *given) {
     if (raw.device) options.device = raw.device;
     if (raw.precision) options.precision = raw.precision;
     require_array(raw.outputs, raw.output_count, "outputs");
-    options.fast_matmul = raw.fast_matmul != 0;
+    if (raw.fast_matmul != 0)
+        fail(ErrorKind::unsupported, "mpscnn_compile_options.fast_matmul was removed, since hardly any "
+                                     "network gained by it; set it to 0");
     for (int i = 0; i < raw.output_count; ++i) options.outputs.emplace_back(text(raw.outputs[i], "outputs"));
     return options;
 }

@@ -112,14 +112,11 @@ void bind_program(py::module_ &module) {
         .def_static(
             "compile",
             [](const Graph &graph, const std::string &device, const std::string &precision,
-               const std::vector<std::string> &outputs, bool fast_matmul) {
-                return graph.compile({.device = device,
-                                      .precision = precision,
-                                      .outputs = outputs,
-                                      .fast_matmul = fast_matmul});
+               const std::vector<std::string> &outputs) {
+                return graph.compile({.device = device, .precision = precision, .outputs = outputs});
             },
             py::arg("graph"), py::arg("device") = "auto", py::arg("precision") = "auto",
-            py::arg("outputs") = std::vector<std::string>(), py::arg("fast_matmul") = false)
+            py::arg("outputs") = std::vector<std::string>())
         .def("describe", &Program::describe)
         .def("device", &Program::device)
         .def("inputs", [](const Program &program) { return dict_of(program.inputs()); })

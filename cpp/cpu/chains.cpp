@@ -110,7 +110,7 @@ private:
         if (!tasks_[i] || network_.operations[i].enlarged) return false;
         const ConvolutionTask &task = *tasks_[i];
         const PackedConvolution &packed = *task.packed;
-        if (packed.fast || packed.winograd || packed.bfloat16 != is_bfloat16()) return false;
+        if (packed.winograd || packed.bfloat16 != is_bfloat16()) return false;
         if (packed.depthwise) return packed.outputs == packed.groups;
         return packed.groups == 1 && packed.merged == 1 &&
                reads_in_place(task.vertical, task.destination.height, task.source.height) &&
@@ -227,8 +227,7 @@ private:
         const std::size_t convolution = producer_[input];
         if (uses_[input] != 1 || convolution == tasks_.size() || !tasks_[convolution]) return std::nullopt;
         const PackedConvolution &packed = *tasks_[convolution]->packed;
-        const bool dense =
-            !packed.depthwise && packed.groups == 1 && packed.merged == 1 && !packed.winograd && !packed.fast;
+        const bool dense = !packed.depthwise && packed.groups == 1 && packed.merged == 1 && !packed.winograd;
         const FusedOperation &operation = network_.operations[convolution];
         if (!dense || operation.residual || operation.enlarged) return std::nullopt;
         // Images together have longer rows of pixels at their borders, and what a core's own cache holds may

@@ -40,7 +40,6 @@ public:
     std::string why_no_bfloat16() const override {
         return kernels_.multiplies_bfloat16() ? "" : kernels_.why_no_bfloat16;
     }
-    bool has_fast_matmul() const override { return kernels_.has_fewer_products; }
     std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &graph,
                                                 const engine::LowerOptions &options) const override {
         return std::make_unique<CpuLoweredGraph>(shared_network(graph, options, kernels_));

@@ -86,8 +86,6 @@ const char *reason_without_chains(const Step &step) {
         return "nothing but the pooling reads the convolution's result, which so never leaves a core's own "
                "cache";
     const auto *convolution = std::get_if<ConvolutionTask>(&step.task);
-    if (convolution && convolution->packed->fast)
-        return "fast_matmul: seven products of half the size instead of eight, which chains do not have";
     if (convolution && convolution->packed->winograd)
         return "minimal filtering: 36 products of a tile instead of 144 (3x3) or 100 (5x5), which chains do "
                "not have";

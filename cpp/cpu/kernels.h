@@ -58,8 +58,8 @@ struct HalfConversion {
 struct ConvolutionPacking {
     std::size_t (*packed_size)(const ConvolutionShape &) = nullptr;
     void (*pack)(const ConvolutionShape &, const float *weights, float *packed) = nullptr;
-    /// Whether ConvolutionMethod::winograd and fast_products are there.
-    bool has_fewer_products = false;
+    /// Whether ConvolutionMethod::winograd is there.
+    bool has_winograd = false;
 };
 
 /// Activation::apply of functions that kernels call out of line.
@@ -108,8 +108,7 @@ struct KernelTable : VectorTraits,
     bool multiplies_bfloat16() const { return bfloat16.convolution.run != nullptr; }
 
     /// Packs into memory of the network; bias may be null. With bfloat16_products for Bfloat16Kernels: an odd
-    /// number of inputs is made even by one whose weights are zero. With fast_products, channels are
-    /// multiples of 64.
+    /// number of inputs is made even by one whose weights are zero.
     PackedConvolution pack_convolution(WeightMemory &memory, const float *weights, const float *bias,
                                        std::int64_t outputs, std::int64_t kernel_height,
                                        std::int64_t kernel_width, std::int64_t inputs_per_group,

@@ -26,12 +26,12 @@ OwnedActivation lower_activation(const Node &node, const KernelTable &kernels) {
 class Lowering {
 public:
     Lowering(const Graph &graph, const engine::LowerOptions &options, const KernelTable &kernels)
-        : graph_(graph), precision_(options.precision), fast_matmul_(options.fast_matmul), kernels_(kernels),
+        : graph_(graph), precision_(options.precision), kernels_(kernels),
           elements_(elements_of_values(graph, options.precision)) {}
 
     std::shared_ptr<const LoweredNetwork> run() {
         const std::vector<NodeFusion> fusions =
-            find_fusions(graph_, precision_ == Precision::float32 && !fast_matmul_,
+            find_fusions(graph_, precision_ == Precision::float32,
                          [&](std::size_t node, ValueId other) { return takes_residual(node, other); });
         auto network = std::make_shared<LoweredNetwork>();
         network->graph = graph_.without_weights();
@@ -127,7 +127,7 @@ private:
         if (fusion.addition) add_residual(fused, *fusion.addition);
         if (fused.residual) round_sum_to_bfloat16(fused, index);
         const OperationLowering lowering{
-            node, precision_, kernels_, fused, graph_.shape(graph_.result_of(index)), fast_matmul_, memory};
+            node, precision_, kernels_, fused, graph_.shape(graph_.result_of(index)), memory};
         visit_alternative([&](const auto &operation) { lower(lowering, operation); }, node.operation);
         fused.weight_bytes = weight_bytes(fused);
         return fused;
@@ -169,7 +169,6 @@ private:
 
     const Graph &graph_;
     Precision precision_;
-    bool fast_matmul_;
     const KernelTable &kernels_;
     std::vector<Element> elements_;
 };

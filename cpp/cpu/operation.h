@@ -24,7 +24,6 @@ struct OperationLowering {
     const KernelTable &kernels;
     FusedOperation &fused; ///< to be filled in
     const Shape &result;   ///< of the node, with free extents where the network takes any size
-    bool fast_matmul;      ///< engine::LowerOptions::fast_matmul
     LoweringMemory memory;
 
     /// The node's "weight", rounded where the precision wants it: where it lies, or in memory.unpacked.

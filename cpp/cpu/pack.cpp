@@ -49,7 +49,6 @@ PackedConvolution KernelTable::pack_convolution(WeightMemory &memory, const floa
                                                .depthwise = inputs_per_group == 1 && groups > 1};
     packed.bfloat16 = method == ConvolutionMethod::bfloat16_products;
     packed.winograd = method == ConvolutionMethod::winograd;
-    packed.fast = method == ConvolutionMethod::fast_products;
     std::vector<float> paired;
     if (packed.bfloat16 && !packed.depthwise) {
         paired = paired_weights(weights, outputs * kernel_height * kernel_width, inputs_per_group);

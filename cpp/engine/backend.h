@@ -47,7 +47,6 @@ struct Port {
 
 struct LowerOptions {
     Precision precision = Precision::float32;
-    bool fast_matmul = false; ///< large products may take fewer multiplications, which rounds differently
 
     bool operator==(const LowerOptions &) const = default;
 };
@@ -152,8 +151,6 @@ public:
     virtual std::string device_name() const = 0;
     /// Why its device cannot run programs in bfloat16 precision; empty where it can.
     virtual std::string why_no_bfloat16() const { return no_bfloat16; }
-    /// Whether LowerOptions::fast_matmul means anything to it.
-    virtual bool has_fast_matmul() const { return false; }
     /// Changes whenever answers might: with the device, the system and what is compiled at run time.
     virtual std::string identity() const { return device_name(); }
     virtual std::unique_ptr<LoweredGraph> lower(const Graph &graph, const LowerOptions &options) const = 0;

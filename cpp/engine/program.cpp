@@ -38,39 +38,28 @@ std::string difference(const Shape &expected, const Shape &given) {
     return "another shape";
 }
 
-void require_fast_matmul(const BackendChoice &choice) {
-    if (!choice.backend->has_fast_matmul())
-        fail(ErrorKind::unsupported,
-             {"fast_matmul: it is of the CPU engine on processors with fused multiply-adds, not of device ",
-              quoted(choice.backend->name()), " (", choice.backend->device_name(), "); leave it out"});
-    if (choice.precision != Precision::float32)
-        fail(ErrorKind::unsupported,
-             {"fast_matmul: it is of float32 precision, whose rounding errors it enlarges, got ",
-              name_of(choice.precision)});
-}
-
 } // namespace
 
 std::shared_ptr<Program> Program::compile(const Graph &graph, const CompileOptions &options) {
     BackendChoice choice = choose_backend(options.device, options.precision);
     if (options.device != "auto" || uses_processor(*choice.backend))
-        return compile(graph, std::move(choice), options.outputs, options.fast_matmul);
+        return compile(graph, std::move(choice), options.outputs);
     try {
-        return compile(graph, std::move(choice), options.outputs, options.fast_matmul);
+        return compile(graph, std::move(choice), options.outputs);
     } catch (const Error &error) {
         // "auto" runs whatever the CPU engine, which refuses least, can run.
         if (error.kind() != ErrorKind::unsupported && error.kind() != ErrorKind::device) throw;
         BackendChoice cpu = choose_backend("cpu", options.precision);
         cpu.reason = error.what();
-        return compile(graph, std::move(cpu), options.outputs, options.fast_matmul);
+        return compile(graph, std::move(cpu), options.outputs);
     }
 }
 
 std::shared_ptr<Program> Program::compile(const Graph &graph, BackendChoice choice,
-                                          const std::vector<std::string> &outputs, bool fast_matmul) {
+                                          const std::vector<std::string> &outputs) {
     const Graph wanted = extract(graph, wanted_values(graph, outputs));
     wanted.require_complete();
-    std::shared_ptr<Program> program(new Program(canonicalise(wanted), std::move(choice), fast_matmul));
+    std::shared_ptr<Program> program(new Program(canonicalise(wanted), std::move(choice)));
     // Ports are named as in the graph given; merged layers would show the name of what they merged into.
     for (const Input &input : wanted.inputs()) program->inputs_.push_back({input.name, input.shape});
     for (ValueId value : wanted.outputs())
@@ -78,13 +67,11 @@ std::shared_ptr<Program> Program::compile(const Graph &graph, BackendChoice choi
     return program;
 }
 
-Program::Program(const Canonical &canonical, BackendChoice choice, bool fast_matmul)
-    : graph_(canonical.graph.without_weights()), merged_(canonical.merged), choice_(std::move(choice)),
-      fast_matmul_(fast_matmul) {
-    if (fast_matmul) require_fast_matmul(choice_);
+Program::Program(const Canonical &canonical, BackendChoice choice)
+    : graph_(canonical.graph.without_weights()), merged_(canonical.merged), choice_(std::move(choice)) {
     require_supported(*choice_.backend, choice_.precision, name());
     require_supported(graph_, free_shapes(graph_), choice_.backend->name(), choice_.precision);
-    lowered_ = choice_.backend->lower(canonical.graph, {choice_.precision, fast_matmul});
+    lowered_ = choice_.backend->lower(canonical.graph, {choice_.precision});
 }
 
 std::vector<std::string> Program::layers_of(const std::string &node) const {

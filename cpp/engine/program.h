@@ -19,7 +19,6 @@ struct CompileOptions {
     std::string device = "auto";
     std::string precision = "auto";
     std::vector<std::string> outputs; ///< layers whose results are wanted; empty: the graph's outputs
-    bool fast_matmul = false;         ///< LowerOptions::fast_matmul
 };
 
 /// A network compiled for a device: immutable for its users, safe to use from several threads. Plans are kept
@@ -29,13 +28,11 @@ public:
     static std::shared_ptr<Program> compile(const Graph &graph, const CompileOptions &options);
     /// With a backend of the caller's.
     static std::shared_ptr<Program> compile(const Graph &graph, BackendChoice choice,
-                                            const std::vector<std::string> &outputs = {},
-                                            bool fast_matmul = false);
+                                            const std::vector<std::string> &outputs = {});
 
     const std::string &name() const { return graph_.name(); }
     const Backend &backend() const { return *choice_.backend; }
     Precision precision() const { return choice_.precision; }
-    bool fast_matmul() const { return fast_matmul_; }
     /// Why this device and precision.
     const std::string &reason() const { return choice_.reason; }
     const std::vector<Port> &inputs() const { return inputs_; }
@@ -55,13 +52,12 @@ public:
     std::vector<NativeImage> output_images(void *inputs);
 
 private:
-    Program(const Canonical &canonical, BackendChoice choice, bool fast_matmul);
+    Program(const Canonical &canonical, BackendChoice choice);
     void check_inputs(const std::vector<Shape> &shapes) const;
 
     Graph graph_; ///< canonical, only what the outputs need; the backend has the weights
     std::map<std::string, std::vector<std::string>> merged_; ///< as in Canonical
     BackendChoice choice_;
-    bool fast_matmul_;
     std::vector<Port> inputs_, outputs_;
     std::unique_ptr<LoweredGraph> lowered_;
     std::mutex mutex_;

@@ -49,7 +49,7 @@ def load(
         device: "auto", "cpu" or "metal".
         precision: "auto", "float32", "float16" or "bfloat16" (products of such numbers, on processors that have them).
         threads: threads for each prediction, "auto": as many as this process may use.
-        fast_matmul: as for `Network.compile`.
+        fast_matmul: was removed; True is an UnsupportedError.
 
     Raises:
         WeightsError: the file is missing or damaged. DownloadError: it could not be fetched. ParameterError: an unknown

@@ -245,14 +245,11 @@ class Network(
             precision: "auto", "float32", "float16" or "bfloat16" (products of such numbers, on processors that have
                 them: `mpscnn.devices()`).
             outputs: layers whose results are wanted instead of the network's outputs; the rest is not computed.
-            fast_matmul: lets large pointwise convolutions take fewer multiplications, with errors of rounding about
-                three times as large and more memory for weights (docs/cpu_engine.md). The CPU in float32 only;
-                `Program.explain` shows which layers do.
+            fast_matmul: was removed; True is an UnsupportedError.
 
         Raises:
-            DeviceError: there is no such device. UnsupportedError: it cannot run a layer, or has no `fast_matmul` in
-                this precision. WeightsError: weights
-                are missing.
+            DeviceError: there is no such device. UnsupportedError: it cannot run a layer. WeightsError: weights are
+                missing.
         """
         wanted = [tensor if isinstance(tensor, str) else tensor.name for tensor in outputs or []]
         return compile_graph(

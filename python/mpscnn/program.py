@@ -12,7 +12,7 @@ import numpy as np
 from mpscnn import _core
 from mpscnn.arguments import require_bool, require_text, whole_number
 from mpscnn.arrays import FLOAT32, as_input, check_output, is_plain
-from mpscnn.errors import Error, ParameterError
+from mpscnn.errors import Error, ParameterError, UnsupportedError
 
 if TYPE_CHECKING:  # what a program that only runs a network does not wait for is imported where it is used
     from typing import TypedDict
@@ -30,10 +30,11 @@ if TYPE_CHECKING:  # what a program that only runs a network does not wait for i
         name: str
         device_name: str
         precision: str
-        fast_matmul: bool
         reason: str
         weight_bytes: int
 
+
+FAST_MATMUL_REMOVED = "fast_matmul was removed, since hardly any network gained by it; leave it out"
 
 # Bytes from which an array that a GPU shares is cheaper than a copy: below, mapping the pages takes longer.
 _WORTH_PAGES = 1 << 16
@@ -73,11 +74,6 @@ class Program:
     def precision(self) -> str:
         """One of "float32", "float16" and "bfloat16"."""
         return self._description["precision"]
-
-    @property
-    def fast_matmul(self) -> bool:
-        """Whether large products may be computed with fewer multiplications."""
-        return self._description["fast_matmul"]
 
     @property
     def reason(self) -> str:
@@ -352,13 +348,13 @@ def compile_graph(
     device: str,
     precision: str,
     outputs: Sequence[str] = (),
-    fast_matmul: bool,
+    fast_matmul: bool = False,
 ) -> Program:
     """See `Network.compile`."""
     named = require_text("device", device), require_text("precision", precision)
-    return Program(
-        _core.Program.compile(graph, *named, list(outputs), require_bool("fast_matmul", fast_matmul))
-    )
+    if require_bool("fast_matmul", fast_matmul):
+        raise UnsupportedError(FAST_MATMUL_REMOVED)
+    return Program(_core.Program.compile(graph, *named, list(outputs)))
 
 
 def thread_count(threads: int | str) -> int:

@@ -220,44 +220,18 @@ TEST(bits_do_not_depend_on_threads_or_batch) {
     }
 }
 
-/// Sums of products of sums, up to four weights and four inputs in each.
-ConvolutionCase random_fast_case(Random &random) {
-    return {.batch = pick(random, 1, 3),
-            .height = pick(random, 1, 9),
-            .width = pick(random, 1, 9),
-            .group_inputs = 64 * pick(random, 1, 3),
-            .group_outputs = 64 * pick(random, 1, 3),
-            .groups = 1,
-            .vertical = {.kernel = 1},
-            .horizontal = {.kernel = 1},
-            .method = ConvolutionMethod::fast_products};
-}
-
-/// Those that know the methods with fewer products.
-std::vector<const KernelTable *> kernels_with_fewer_products() {
+/// Those that have Winograd's algorithm.
+std::vector<const KernelTable *> kernels_with_winograd() {
     std::vector<const KernelTable *> found;
     for (const KernelTable *table : available_kernels())
-        if (table->has_fewer_products) found.push_back(table);
+        if (table->has_winograd) found.push_back(table);
     return found;
-}
-
-TEST(random_fast_products_agree_with_double) {
-    const auto tables = kernels_with_fewer_products();
-    if (tables.empty()) SKIP("no kernels here have methods with fewer products");
-    for (const KernelTable *table : tables) {
-        Random random(6);
-        for (int i = 0; i < 100; ++i) {
-            Problem problem(random, *table, random_fast_case(random));
-            check_problem(random, *table, problem);
-            check_bits(random, *table, problem);
-        }
-    }
 }
 
 // Within a bound of error that is nearly that of sums in order: see agrees().
 TEST(random_winograd_convolutions_agree_with_double) {
-    const auto tables = kernels_with_fewer_products();
-    if (tables.empty()) SKIP("no kernels here have methods with fewer products");
+    const auto tables = kernels_with_winograd();
+    if (tables.empty()) SKIP("no kernels here have Winograd's algorithm");
     for (const KernelTable *table : tables) {
         Random random(5);
         for (int i = 0; i < 200; ++i) {
@@ -280,8 +254,8 @@ Memory multiplied_plainly(Random &random, const KernelTable &table, const Proble
 
 // Plain products compute what they do not keep finite, and nothing else becomes like it.
 TEST(winograd_convolutions_spread_nothing) {
-    const auto tables = kernels_with_fewer_products();
-    if (tables.empty()) SKIP("no kernels here have methods with fewer products");
+    const auto tables = kernels_with_winograd();
+    if (tables.empty()) SKIP("no kernels here have Winograd's algorithm");
     const float values[] = {infinity, -infinity, std::nanf("")};
     for (const KernelTable *table : tables) {
         Random random(7);

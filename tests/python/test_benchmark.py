@@ -64,17 +64,18 @@ def test_measuring_with_onnxruntime(model: str) -> None:
 
 
 def test_options_reach_the_network(model: str) -> None:
-    with pytest.raises(mpscnn.Error, match="fast_matmul: it is of float32 precision"):
-        measure(open_subject(model), precision="float16", fast_matmul=True, runs=1)
-    with pytest.raises(mpscnn.UnsupportedError, match="fast_matmul: it is of float32 precision"):
-        measure_runner(open_subject(model), precision="float16", fast_matmul=True, runs=1)
+    with pytest.raises(mpscnn.Error, match="device must be auto"):
+        measure(open_subject(model), device="other", runs=1)
+    with pytest.raises(mpscnn.Error, match="device must be auto"):
+        measure_runner(open_subject(model), device="other", runs=1)
 
 
-def test_the_command_takes_fast_matmul(monkeypatch: pytest.MonkeyPatch, model: str, capfd: Any) -> None:
-    options = "--device", "cpu", "--precision", "float16", "--runs", "1"
-    assert call(monkeypatch, "benchmark", model, *options) == 0
-    assert call(monkeypatch, "benchmark", model, *options, "--fast-matmul") != 0
-    assert "fast_matmul: it is of float32 precision" in capfd.readouterr().err
+@pytest.mark.parametrize("command", ["benchmark", "explain", "profile"])
+def test_the_commands_refuse_fast_matmul(
+    monkeypatch: pytest.MonkeyPatch, model: str, capfd: Any, command: str
+) -> None:
+    assert call(monkeypatch, command, model, "--fast-matmul") != 0
+    assert "fast_matmul was removed, since hardly any network gained by it" in capfd.readouterr().err
 
 
 def test_measuring_with_litert(shared: Path) -> None:

@@ -54,35 +54,12 @@ bool gains_by_winograd(const ops::Convolution &convolution, const Shape &weights
            ((!any_size && result[1] * result[2] >= least_pixels) || outputs * inputs <= near_weights);
 }
 
-/// Of smaller products the sums take longer than the eighth one does, and of few pixels reading weights: more
-/// so with vectors that multiply in half the time.
-bool gains_by_fast_products(const OperationLowering &lowering, const ops::Convolution &convolution,
-                            const Shape &weights) {
-    constexpr std::int64_t least_channels = 256;
-    const std::int64_t least_pixels = lowering.kernels.vector_width >= 16 ? 512 : 96;
-    const Shape &result = lowering.result;
-    // Each half is whole vectors of every instruction set.
-    const auto is_large = [](std::int64_t channels) {
-        return channels >= least_channels && channels % 64 == 0;
-    };
-    const ops::Window &window = convolution.window;
-    const bool pointwise = convolution.groups == 1 && weights[1] == 1 && weights[2] == 1 &&
-                           !lowering.fused.border && window.stride_y == 1 && window.stride_x == 1 &&
-                           window.pad_top == 0 && window.pad_bottom == 0 && window.pad_left == 0 &&
-                           window.pad_right == 0;
-    const bool any_size = result[1] == Shape::any || result[2] == Shape::any;
-    return pointwise && is_large(weights[0]) && is_large(weights[3]) &&
-           (any_size || result[1] * result[2] >= least_pixels);
-}
-
 ConvolutionMethod method_of(const OperationLowering &lowering, const ops::Convolution &convolution,
                             const Shape &weights) {
-    if (!lowering.kernels.has_fewer_products || lowering.precision == engine::Precision::bfloat16)
+    if (!lowering.kernels.has_winograd || lowering.precision == engine::Precision::bfloat16)
         return ConvolutionMethod::products;
-    if (gains_by_winograd(convolution, weights, lowering.result)) return ConvolutionMethod::winograd;
-    return lowering.fast_matmul && gains_by_fast_products(lowering, convolution, weights)
-               ? ConvolutionMethod::fast_products
-               : ConvolutionMethod::products;
+    return gains_by_winograd(convolution, weights, lowering.result) ? ConvolutionMethod::winograd
+                                                                    : ConvolutionMethod::products;
 }
 
 } // namespace

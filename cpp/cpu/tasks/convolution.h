@@ -21,9 +21,6 @@ struct ConvolutionShape {
     /// Of a 3x3 or 5x5 kernel, dense and without stride or dilation: the weights are transformed, and
     /// convolution_winograd.h does it.
     bool winograd = false;
-    /// Pointwise: the weights are summed for seven products of half the size, and convolution_strassen.h does
-    /// it.
-    bool fast = false;
 
     std::int64_t weights_per_output() const {
         return kernel_height * kernel_width * inputs_per_group / merged;
@@ -31,7 +28,7 @@ struct ConvolutionShape {
 };
 
 /// How a convolution multiplies, which its packed weights depend on.
-enum class ConvolutionMethod { products, bfloat16_products, winograd, fast_products };
+enum class ConvolutionMethod { products, bfloat16_products, winograd };
 
 /// Weights of a convolution (grouped, dense or fully connected) in the order a kernel table wants.
 struct PackedConvolution : ConvolutionShape {

@@ -174,10 +174,7 @@ typedef struct mpscnn_compile_options {
      * need are left out. NULL: the graph's outputs. */
     const char *const *outputs;
     int output_count;
-    /* not 0: large pointwise convolutions may take fewer multiplications, with errors of rounding about
-     * three times as large and more memory for weights. CPU and float32 only, elsewhere
-     * MPSCNN_ERROR_UNSUPPORTED */
-    int fast_matmul;
+    int fast_matmul; /* was removed: anything but 0 is MPSCNN_ERROR_UNSUPPORTED */
 } mpscnn_compile_options;
 
 typedef struct mpscnn_session_options {
@@ -193,7 +190,7 @@ MPSCNN_API mpscnn_status mpscnn_program_compile(const mpscnn_graph *graph,
                                                 const mpscnn_compile_options *options,
                                                 mpscnn_program **program);
 MPSCNN_API void mpscnn_program_release(mpscnn_program *program);
-/* {"name", "device", "device_name", "precision", "fast_matmul", "reason", "inputs": [{"name", "shape"}],
+/* {"name", "device", "device_name", "precision", "reason", "inputs": [{"name", "shape"}],
  *  "outputs": [...], "weight_bytes"} */
 MPSCNN_API mpscnn_status mpscnn_program_describe(const mpscnn_program *program, mpscnn_text **json);
 /* What it is compiled for: "cpu" or "metal"; NULL for NULL. */

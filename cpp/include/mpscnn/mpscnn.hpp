@@ -255,7 +255,6 @@ struct CompileOptions {
     std::string device = "auto";
     std::string precision = "auto";
     std::vector<std::string> outputs{}; ///< layers whose results are wanted; empty: the network's outputs
-    bool fast_matmul = false;           ///< mpscnn_compile_options.fast_matmul
 };
 
 struct SessionOptions {
@@ -446,7 +445,6 @@ template <class Function> Program compile(const CompileOptions &options, Functio
     raw.precision = detail::c_string(options.precision);
     raw.outputs = outputs.empty() ? nullptr : outputs.data();
     raw.output_count = count(outputs.size());
-    raw.fast_matmul = options.fast_matmul;
     mpscnn_program *program = nullptr;
     check(function(&raw, &program));
     return Program(program);
@@ -835,8 +833,7 @@ private:
 struct ModelOptions {
     std::string device = "auto";
     std::string precision = "auto";
-    int threads = 0;          ///< 0: as many as this process may run at once
-    bool fast_matmul = false; ///< mpscnn_compile_options.fast_matmul
+    int threads = 0; ///< 0: as many as this process may run at once
 };
 
 /// A model file compiled for a device, with one session. For several threads take `file()` and a session for
@@ -847,9 +844,8 @@ public:
         return Model(ModelFile::load(path), options);
     }
     explicit Model(ModelFile file, const ModelOptions &options = {})
-        : file_(std::move(file)), program_(file_.graph().compile({.device = options.device,
-                                                                  .precision = options.precision,
-                                                                  .fast_matmul = options.fast_matmul})),
+        : file_(std::move(file)),
+          program_(file_.graph().compile({.device = options.device, .precision = options.precision})),
           session_(program_.session({.threads = options.threads})) {}
 
     const ModelFile &file() const noexcept { return file_; }

@@ -37,7 +37,7 @@ class Mpscnn:
         import mpscnn
 
         path = Path(setup["path"])
-        options = {name: setup[name] for name in ("device", "precision", "fast_matmul")}
+        options = {name: setup[name] for name in ("device", "precision")}
         program = mpscnn.load(path, **options).program
         self._program = program
         self._session = program.session(threads=setup["threads"])
@@ -50,9 +50,7 @@ class Mpscnn:
     @property
     def note(self) -> str:
         """See Engine."""
-        program = self._program
-        kind = f"{program.precision}, fast_matmul" if program.fast_matmul else program.precision
-        return f"{program.device_name}, {kind}"
+        return f"{self._program.device_name}, {self._program.precision}"
 
     def run(self) -> None:
         """See Engine."""

@@ -77,7 +77,6 @@ def measure(
     threads: int | None = None,
     device: str = "auto",
     precision: str = "auto",
-    fast_matmul: bool = False,
     runs: int = 50,
     turn: int = 5,
     seed: int = 0,
@@ -94,7 +93,7 @@ def measure(
         peers: of PEERS.
         threads: for each engine; None: as many as this process may use.
         device: of mpscnn, as in `Network.compile`.
-        precision, fast_matmul: of mpscnn, as in `Network.compile`.
+        precision: of mpscnn, as in `Network.compile`.
         runs: timed runs of each engine.
         turn: runs of one engine before the next one's turn.
         seed: of the input, uniform from -1 to 1.
@@ -117,7 +116,7 @@ def measure(
         for engine in ("mpscnn", *peers):
             try:
                 path = network_file(engine, subject, directory or own)
-                setup = EngineSetup(path, input_file, count, device, precision, fast_matmul)
+                setup = EngineSetup(path, input_file, count, device, precision)
                 workers.append(stack.enter_context(EngineProcess(engine, setup)))
             except Error as error:
                 if failed is None or engine == "mpscnn":
@@ -146,7 +145,6 @@ class EngineSetup:
     device: str = "cpu"
     """Of mpscnn, as are the following; the peers heed bfloat16 alone."""
     precision: str = "float32"
-    fast_matmul: bool = False
 
     def settings(self) -> dict[str, Any]:
         """As engines.py takes it, of values that JSON has as well."""

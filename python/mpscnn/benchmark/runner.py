@@ -74,7 +74,6 @@ def measure_runner(
     max_wait: float = 0.0,
     device: str = "auto",
     precision: str = "auto",
-    fast_matmul: bool = False,
     runs: int = 50,
     seed: int = 0,
 ) -> RunnerMeasurement:
@@ -83,13 +82,13 @@ def measure_runner(
     Args:
         subject: the network.
         inflight, threads, max_batch, max_wait: of the runner.
-        device, precision, fast_matmul: as in `Network.compile`.
+        device, precision: as in `Network.compile`.
         runs: images for each at least; a turn takes about a quarter of a second.
         seed: of the input, uniform from -1 to 1.
     """
     if runs < 1:
         raise ParameterError(f"runs must be at least 1, got {runs!r}")
-    program = subject.network.compile(device=device, precision=precision, fast_matmul=fast_matmul)
+    program = subject.network.compile(device=device, precision=precision)
     image = subject.random_input(seed)
     session_rates: list[float] = []
     runner_rates: list[float] = []

@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from mpscnn.benchmark.subject import ARCHITECTURES
+from mpscnn.errors import UnsupportedError
 from mpscnn.library import devices
 from mpscnn.model import Model, load
+from mpscnn.program import FAST_MATMUL_REMOVED
 
 MAX_THREADS = 1024
 
@@ -68,13 +70,15 @@ ThreadsOption = Annotated[
         show_default=False,
     ),
 ]
-FastMatmulOption = Annotated[
-    bool,
-    typer.Option(
-        "--fast-matmul",
-        help="Fewer multiplications in large pointwise convolutions (CPU, float32): less exact.",
-    ),
-]
+
+
+def _refuse_fast_matmul(given: bool) -> bool:
+    if given:
+        raise UnsupportedError(FAST_MATMUL_REMOVED)
+    return given
+
+
+RemovedFastMatmul = Annotated[bool, typer.Option("--fast-matmul", hidden=True, callback=_refuse_fast_matmul)]
 InflightOption = Annotated[
     int, typer.Option(min=1, max=32, metavar="N", help="Photos or images under way at once.")
 ]

@@ -11,12 +11,12 @@ from mpscnn.benchmark import PEERS, Measurement, Subject, measure, measure_runne
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
     DeviceOption,
-    FastMatmulOption,
     JsonOption,
     ModelArgument,
     Precision,
     PrecisionOption,
     RandomWeightsOption,
+    RemovedFastMatmul,
     ThreadsOption,
 )
 from mpscnn.cli.failures import FAILED, report
@@ -30,7 +30,7 @@ def benchmark(
     threads: ThreadsOption = None,
     device: DeviceOption = AUTO_DEVICE,
     precision: PrecisionOption = Precision.auto,
-    fast_matmul: FastMatmulOption = False,
+    fast_matmul: RemovedFastMatmul = False,  # noqa: ARG001
     runs: Annotated[int, typer.Option(min=1, metavar="N", help="Timed runs of each engine.")] = 50,
     compare: Annotated[
         str,
@@ -77,7 +77,6 @@ def benchmark(
             max_batch=max_batch,
             device=device,
             precision=precision.value,
-            fast_matmul=fast_matmul,
             runs=runs,
         )
         print(json.dumps(runner_json(subject, measured)) if as_json else runner_text(subject, measured))
@@ -89,7 +88,6 @@ def benchmark(
         threads=threads,
         device=device,
         precision=precision.value,
-        fast_matmul=fast_matmul,
         runs=runs,
     )
     print(json.dumps(_as_json(subject, results)) if as_json else _as_text(subject, results))

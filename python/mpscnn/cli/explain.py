@@ -7,12 +7,12 @@ import json
 
 from mpscnn.benchmark import open_subject
 from mpscnn.cli.arguments import (
-    FastMatmulOption,
     JsonOption,
     ModelArgument,
     Precision,
     PrecisionOption,
     RandomWeightsOption,
+    RemovedFastMatmul,
     ThreadsOption,
 )
 from mpscnn.cli.info import SizeOption, check_size
@@ -23,7 +23,7 @@ def explain(
     threads: ThreadsOption = None,
     size: SizeOption = None,
     precision: PrecisionOption = Precision.auto,
-    fast_matmul: FastMatmulOption = False,
+    fast_matmul: RemovedFastMatmul = False,  # noqa: ARG001
     random_weights: RandomWeightsOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -38,6 +38,6 @@ def explain(
     network = open_subject(model, random_weights=random_weights).network
     check_size(network, size)
     shapes = [(1, *size, tensor.shape[-1]) if size else () for tensor in network.inputs]
-    program = network.compile(device="cpu", precision=precision.value, fast_matmul=fast_matmul)
+    program = network.compile(device="cpu", precision=precision.value)
     explained = program.explain(*(shape for shape in shapes if shape), threads=threads or "auto")
     print(json.dumps(dataclasses.asdict(explained)) if as_json else explained)

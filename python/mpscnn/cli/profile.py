@@ -16,12 +16,12 @@ from mpscnn.benchmark import Subject, open_subject
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
     DeviceOption,
-    FastMatmulOption,
     JsonOption,
     ModelArgument,
     Precision,
     PrecisionOption,
     RandomWeightsOption,
+    RemovedFastMatmul,
     ThreadsOption,
 )
 from mpscnn.errors import ParameterError
@@ -45,7 +45,7 @@ def profile(
     threads: ThreadsOption = None,
     device: DeviceOption = AUTO_DEVICE,
     precision: PrecisionOption = Precision.auto,
-    fast_matmul: FastMatmulOption = False,
+    fast_matmul: RemovedFastMatmul = False,  # noqa: ARG001
     runs: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="Measured runs.")] = 20,
     photo: Annotated[
         str,
@@ -80,7 +80,7 @@ def profile(
     """
     subject = open_subject(model, random_weights=random_weights)
     x = subject.random_input() if photo == _RANDOM else _prepared(model, subject, photo, random_weights)
-    program = subject.network.compile(device=device, precision=precision.value, fast_matmul=fast_matmul)
+    program = subject.network.compile(device=device, precision=precision.value)
     result = program.session(threads=threads or "auto").profile(x, runs=runs)
     if trace is not None:
         _write(result, trace)
