@@ -88,7 +88,7 @@ def read_photos(archive: Path) -> dict[str, tuple[Tensor, Tensor]]:
                 continue
             file = tar.extractfile(member)
             assert file is not None
-            pixels = np.asarray(Image.open(io.BytesIO(file.read())).convert("RGB"))
+            pixels = np.asarray(Image.open(io.BytesIO(file.read()), formats=["JPEG"]).convert("RGB"))
             photos[parts[0]].append((member.name, CLASSES.index(parts[1]), pixels))
     halves = {}
     for half, entries in photos.items():

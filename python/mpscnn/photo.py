@@ -8,7 +8,8 @@ from __future__ import annotations
 import io
 import os
 import stat
-import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -19,15 +20,12 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn.arrays import as_array
 from mpscnn.errors import Error, ImageError, ParameterError
+from mpscnn.photo_file import FORMATS, MAX_PIXELS, MAX_SIDE, load_given, read_image
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
-    from PIL.ImageFile import ImageFile
 
-__all__ = ["MAX_PIXELS", "Photo", "YuvImage", "open_photo"]
-
-#: What the largest cameras make. A small file can claim any size, and decoding it would take all memory.
-MAX_PIXELS = 200_000_000
+__all__ = ["MAX_PIXELS", "MAX_SIDE", "Photo", "YuvImage", "open_photo"]
 
 _EXIF_ORIENTATION = 0x0112
 _EXIF_ORIENTATIONS = range(1, 9)
@@ -171,7 +169,9 @@ def open_photo(photo: Any, *, channel_order: str | None = None, orientation: int
         What is accepted wherever a photo is.
 
     Raises:
-        ImageError: it is missing, no image, damaged, empty or has more than MAX_PIXELS; the message names it.
+        ImageError: it is missing, in another format than docs/preprocessing.md lists, damaged, cut off or empty, or has
+            more pixels than MAX_PIXELS, than MAX_SIDE at one side, or than a file of its size may hold; the message
+            names it.
         ParameterError: an order or orientation that there is not, or the order of something else than an array.
     """
     opened = _opened(photo, channel_order)
@@ -200,7 +200,7 @@ def _opened(photo: Any, channel_order: str | None) -> Photo:
     if hasattr(photo, "read"):
         return _from_file_object(photo)
     if _is_pillow_image(photo):
-        return _from_pillow(photo, getattr(photo, "filename", "") or "Pillow image")
+        return _from_pillow(photo, str(getattr(photo, "filename", "") or "Pillow image"))
     return _from_array(photo)
 
 
@@ -253,61 +253,37 @@ def _from_stream(stream: IO[bytes], size: int, name: str) -> Photo:
     if size == 0:
         raise ImageError(f"{name}: is empty (0 bytes)")
     try:
-        from PIL import Image
+        import PIL  # noqa: F401
     except ImportError as error:
         raise ImageError("reading photo files needs Pillow: pip install pillow") from error
-    image: ImageFile | None = None
-    try:
-        # Common formats first: loading all of Pillow's decoders takes a while.
-        for load_decoders in (Image.preinit, Image.init):
-            load_decoders()
-            if image := _identify(stream):
-                break
-    except Exception as error:  # see _from_pillow
-        raise ImageError(f"{name}: is damaged or cut off: {_reason(error)}") from error
-    if image is None:
-        raise ImageError(f"{name}: is not an image that Pillow can read ({size} bytes)")
-    with image:
-        return _from_pillow(image, name)
-
-
-def _identify(stream: IO[bytes]) -> ImageFile | None:
-    """What Image.open does, without its limit of pixels, which is a global of the process and below ours."""
-    from PIL import Image
-
-    stream.seek(0)
-    prefix = stream.read(16)
-    for image_format in Image.ID:
-        factory, accepts = Image.OPEN[image_format]
-        # `accepts` may give a text: why a decoder is missing.
-        if accepts and accepts(prefix) is not True:
-            continue
-        stream.seek(0)
-        try:
-            return factory(stream, "")
-        except (SyntaxError, IndexError, TypeError, struct.error):
-            continue  # how a Pillow decoder says that the file is none of its own
-    return None
+    with _decoding(name):
+        image = read_image(stream, size)
+        if image is None:
+            raise ImageError(
+                f"is not a photo in a format that can be read ({', '.join(FORMATS)}; {size:,} bytes)"
+            )
+        return _decoded(image, name)
 
 
 def _from_pillow(image: PillowImage.Image, name: str) -> Photo:
-    width, height = image.size
-    if width < 1 or height < 1:
-        raise ImageError(f"{name}: has no pixels ({width} x {height})")
-    if width * height > MAX_PIXELS:
-        raise ImageError(
-            f"{name}: {width} x {height} pixels are more than the {MAX_PIXELS // 1_000_000} million allowed"
-        )
+    with _decoding(name):
+        load_given(image)
+        return _decoded(image, name)
+
+
+@contextmanager
+def _decoding(name: str) -> Iterator[None]:
+    """Names the photo in errors. Damaged files make decoders fail with exceptions of every kind."""
     try:
-        image.load()
-        pixels, pixel_format = _decode(image)
-    except MemoryError as error:
-        raise ImageError(f"{name}: not enough memory for its {width} x {height} pixels") from error
+        yield
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from error
     except Exception as error:
-        # Damaged files make the decoders fail with exceptions of every kind, ZeroDivisionError included.
         raise ImageError(f"{name}: is damaged or cut off: {_reason(error)}") from error
+
+
+def _decoded(image: PillowImage.Image, name: str) -> Photo:
+    pixels, pixel_format = _decode(image)
     # After load(): PNG may have its EXIF block behind the pixels.
     return Photo(pixels, pixel_format, _orientation(image), name)
 
@@ -321,7 +297,7 @@ def _orientation(image: PillowImage.Image) -> int:
         return 1  # Pillow has turned it while loading, though some versions leave the old orientation in the EXIF block
     try:
         orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
-    except Exception:  # of as many kinds as in _from_pillow
+    except Exception:  # of as many kinds as in _decoding
         return 1
     return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mpscnn.errors import ImageError
-
-#: Formats that Pillow recognises, but decodes only with other programs or not at all.
-_NO_PHOTOS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+from mpscnn.photo_file import suffixes
 
 
 def photo_paths(paths: Sequence[str]) -> tuple[list[str], list[ImageError]]:
@@ -36,26 +34,16 @@ def _is_folder(path: str) -> bool:
 
 
 def _photos_in(folder: Path) -> list[str]:
-    suffixes = _photo_suffixes()
+    allowed = suffixes()
     try:
         entries = sorted(folder.iterdir())
         found = [
             str(entry)
             for entry in entries
-            if entry.suffix.lower() in suffixes and not entry.name.startswith(".") and entry.is_file()
+            if entry.suffix.lower() in allowed and not entry.name.startswith(".") and entry.is_file()
         ]
     except OSError as error:
         raise ImageError(f"{folder}: cannot be read: {error.strerror}") from error
     if not found:
         raise ImageError(f"{folder}: the folder has no photos in it (subfolders are not searched)")
     return found
-
-
-def _photo_suffixes() -> set[str]:
-    from PIL import Image
-
-    return {
-        suffix
-        for suffix, image_format in Image.registered_extensions().items()
-        if image_format in Image.OPEN and image_format not in _NO_PHOTOS
-    }

@@ -1,0 +1,301 @@
+"""Photo files: which of Pillow's decoders read them, how many pixels they may have, and that none are missing.
+
+Pillow itself reads many more formats, and starts other programs for some of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import struct
+import zlib
+from functools import cache
+from types import FunctionType
+from typing import IO, TYPE_CHECKING
+
+from mpscnn.errors import ImageError
+
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+    from PIL.ImageFile import ImageFile
+
+__all__ = ["FORMATS", "MAX_PIXELS", "MAX_SIDE", "load_given", "read_image", "suffixes"]
+
+#: What the largest cameras make. A small file can claim any size, and decoding it would take all memory.
+MAX_PIXELS = 200_000_000
+#: JPEG's limit. Each row takes memory beside its pixels, so that a narrow picture may take far more than its size says.
+MAX_SIDE = 65_535
+
+#: Pillow's names of the formats that are read, and the modules of their decoders. None starts a process.
+FORMATS = {
+    "JPEG": "JpegImagePlugin",
+    "PNG": "PngImagePlugin",
+    "WEBP": "WebPImagePlugin",
+    "AVIF": "AvifImagePlugin",
+    "GIF": "GifImagePlugin",
+    "BMP": "BmpImagePlugin",
+    "TIFF": "TiffImagePlugin",
+    "PPM": "PpmImagePlugin",
+}
+_OF_JPEG = "MPO"  # what Pillow makes of a JPEG file with several pictures
+
+# Deflate makes 1,032 bytes of one at best (RFC 1951: 258 from a length and a distance of one bit each).
+_DEFLATE = 1_032
+# Pixels for each byte of a file: the most that these formats can express.
+_MOST_PIXELS_PER_BYTE = {
+    "JPEG": 512,  # a progressive file's first scan has one bit or more for each 8 x 8 pixels (ITU T.81, Huffman coding)
+    "PNG": 8 * _DEFLATE,  # of one bit each
+    "GIF": 2_731,  # a code of 12 bits stands for no more pixels than there are codes
+    "PPM": 8,
+}
+# The others have no such limit. Flat pictures of 4,000 x 4,000 pixels take 680 bytes in WebP and 940 in AVIF.
+_PIXELS_PER_BYTE = 25_000
+_FREE_PIXELS = 1 << 22
+
+# Progressive JPEG files have some 10 scans, and each may go through all pixels though it takes a few bytes only.
+_MAX_SCANS = 100
+_SCAN = b"\xff\xda"
+
+
+def suffixes() -> set[str]:
+    """File name suffixes of the formats that are read, such as ".jpg", in lower case."""
+    from PIL import Image
+
+    for name in FORMATS:
+        _load_decoder(name)
+    return {suffix for suffix, name in Image.EXTENSION.items() if name in {*FORMATS, _OF_JPEG}}
+
+
+def read_image(stream: IO[bytes], size: int) -> PillowImage.Image | None:
+    """The decoded picture of a file of `size` bytes, or None if it is in no format that is read.
+
+    Missing pixels are errors, whatever ImageFile.LOAD_TRUNCATED_IMAGES says. Damage makes Pillow's decoders fail with
+    exceptions of every kind.
+
+    Raises:
+        ImageError: the header says more pixels than are allowed.
+    """
+    source = _Source(stream)
+    image = _identified(source)
+    if image is None:
+        return None
+    with image:
+        _check_size(image)
+        _check_density(image, size)
+        if image.format in ("JPEG", _OF_JPEG):
+            _check_scans(stream)
+        source.may_end = False
+        _make_strict(image)
+        load(image)
+        if image.format == "PNG":
+            _check_rows(image, stream)
+        return image
+
+
+def _identified(source: _Source) -> ImageFile | None:
+    """What Image.open does, for our formats only.
+
+    Without Image.open's limit of pixels, which is a global of the process and below ours.
+    """
+    from PIL import Image
+
+    prefix = source.read(16)
+    for name in FORMATS:
+        _load_decoder(name)
+        if name not in Image.OPEN:
+            continue  # this Pillow was built without its library
+        factory, accepts = Image.OPEN[name]
+        # `accepts` may give a text: why a decoder is missing.
+        if accepts and accepts(prefix) is not True:
+            continue
+        source.seek(0)
+        try:
+            image: ImageFile = factory(source, "")  # type: ignore[arg-type]
+        except (SyntaxError, IndexError, TypeError, struct.error):
+            continue  # how a Pillow decoder says that the file is none of its own
+        return image
+    return None
+
+
+def _check_size(image: PillowImage.Image) -> None:
+    """Raises ImageError for a picture without pixels or with too many."""
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise ImageError(f"has no pixels ({width} x {height})")
+    if max(width, height) > MAX_SIDE:
+        raise ImageError(f"{width} x {height} pixels: a side of more than the {MAX_SIDE:,} pixels allowed")
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"{width} x {height} pixels are more than the {MAX_PIXELS // 1_000_000} million allowed"
+        )
+
+
+def load_given(image: PillowImage.Image) -> None:
+    """Makes the pixels of a Pillow image of the caller's available, which decides itself how it is decoded.
+
+    Raises:
+        ImageError: too many pixels; or a file in another format than ours that is not decoded yet, which may start
+            programs.
+    """
+    _check_size(image)
+    if getattr(image, "tile", None) and image.format not in {*FORMATS, _OF_JPEG}:
+        raise ImageError(
+            f"an {image.format} image that is not decoded yet: files of that format may make Pillow start programs. "
+            f"Call its load() first if you trust it; read without asking are {', '.join(FORMATS)}"
+        )
+    load(image)
+
+
+def load(image: PillowImage.Image) -> None:
+    """Decodes."""
+    try:
+        image.load()
+    except MemoryError as error:
+        raise ImageError(f"not enough memory for its {image.width} x {image.height} pixels") from error
+
+
+@cache
+def _load_decoder(name: str) -> None:
+    """Pillow's own list would load all decoders, which takes a while."""
+    with contextlib.suppress(ModuleNotFoundError):  # older than the format
+        importlib.import_module(f"PIL.{FORMATS[name]}")
+
+
+def _check_density(image: ImageFile, size: int) -> None:
+    width, height = image.size
+    name = "JPEG" if image.format == _OF_JPEG else str(image.format)
+    most = _MOST_PIXELS_PER_BYTE.get(name, 0) * size
+    if most and width * height > most:
+        raise _DamagedError(
+            f"{width} x {height} pixels are more than there can be in a {name} file of {size:,} bytes"
+        )
+    most = most or _FREE_PIXELS + _PIXELS_PER_BYTE * size
+    if width * height > most:
+        raise ImageError(
+            f"{width} x {height} pixels are more than the {most:,} allowed for a {name} file of {size:,} bytes"
+        )
+
+
+def _check_scans(stream: IO[bytes]) -> None:
+    stream.seek(0)
+    scans = stream.read().count(_SCAN)
+    if scans > _MAX_SCANS:
+        raise ImageError(f"has {scans} scans, more than the {_MAX_SCANS} allowed in a JPEG file")
+
+
+class _DamagedError(Exception):
+    """Of no kind that a decoder catches."""
+
+
+class _Source:
+    """A file for Pillow's decoders, whose end is an error once pixels are read: some would make them up.
+
+    It has no descriptor, which decoders would pass to C libraries together with a position of their own.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.may_end = True
+        file.seek(0)
+
+    def read(self, size: int = -1) -> bytes:
+        content = self.file.read(size)
+        if not content and size != 0 and not self.may_end:
+            raise _DamagedError("the file ends too early")
+        return content
+
+    def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
+        return self.file.seek(position, whence)
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+    def close(self) -> None:
+        """The file is its owner's to close."""
+
+
+def _make_strict(image: ImageFile) -> None:
+    """Gives the picture a base class whose `load` has a LOAD_TRUNCATED_IMAGES of its own.
+
+    Pillow's decoders overlook damage where a program has set that global, which is not ours to change: other threads
+    may rely on it.
+    """
+    from PIL import ImageFile
+
+    image.__class__ = _strict_class(type(image), ImageFile.ImageFile.load)
+
+
+@cache
+def _strict_class(kind: type[ImageFile], load: FunctionType) -> type[ImageFile]:
+    from PIL import ImageFile
+
+    names = {**vars(ImageFile), "LOAD_TRUNCATED_IMAGES": False}
+    strict = FunctionType(load.__code__, names, "load", load.__defaults__, load.__closure__)
+    base = type("StrictImageFile", (ImageFile.ImageFile,), {"load": strict})
+    return type(kind.__name__, (kind, base), {})
+
+
+# ---- PNG: the decoder is content with a stream that ends after any row --------------------------------------------
+
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # color type -> samples of a pixel
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+_CHUNK = 1 << 16  # bytes
+
+
+def _check_rows(image: PillowImage.Image, file: IO[bytes]) -> None:
+    if not image.info.get("interlace") and _last_row_is_decoded(image):
+        return
+    parts, header = _png_parts(file)
+    expected = _bytes_of_rows(header)
+    decompressor = zlib.decompressobj()
+    found = 0
+    for part in parts:
+        for start in range(0, len(part), _CHUNK):  # what is left over is copied each time
+            rest = part[start : start + _CHUNK]
+            while rest and found < expected:
+                found += len(decompressor.decompress(rest, 16 * _CHUNK))
+                rest = decompressor.unconsumed_tail
+    if found < expected:
+        raise _DamagedError(
+            f"{expected - found:,} of the {expected:,} bytes that its pixels take are missing"
+        )
+
+
+def _last_row_is_decoded(image: PillowImage.Image) -> bool:
+    """Rows come in order, and those that do not come are zeros. Spares most photos a second decompression."""
+    import numpy as np
+
+    width, height = image.size
+    return bool(np.asarray(image.crop((0, height - 1, width, height))).any())
+
+
+def _png_parts(file: IO[bytes]) -> tuple[list[bytes], bytes]:
+    """The contents of the IDAT chunks that follow each other, and that of IHDR."""
+    file.seek(8)
+    parts: list[bytes] = []
+    header = b""
+    while len(start := file.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", start)
+        if kind == b"IDAT":
+            parts.append(file.read(length))
+        elif parts:
+            break
+        elif kind == b"IHDR":
+            header = file.read(length)
+        else:
+            file.seek(length, os.SEEK_CUR)
+        file.seek(4, os.SEEK_CUR)  # the checksum
+    return parts, header
+
+
+def _bytes_of_rows(header: bytes) -> int:
+    """How many bytes the decompressed rows have, each with its filter's number."""
+    width, height, depth, color, _, _, interlaced = struct.unpack(">IIBBBBB", header[:13])
+    bits = depth * _SAMPLES[color]
+    total = 0
+    for left, top, across, down in _ADAM7 if interlaced else ((0, 0, 1, 1),):
+        columns, rows = -(-(width - left) // across), -(-(height - top) // down)
+        if columns > 0 and rows > 0:
+            total += rows * (1 + -(-columns * bits // 8))
+    return total

@@ -1,0 +1,373 @@
+"""Photo files made to harm: programs that decoders start, sizes that nothing explains, pixels that are missing."""
+
+from __future__ import annotations
+
+import io
+import stat
+import struct
+import time
+import tracemalloc
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from photo_files import encoded, png, png_chunk
+from PIL import EpsImagePlugin, Image, ImageFile, features
+
+import mpscnn
+from mpscnn import ImageError, photo_file
+from mpscnn.cli.photo_list import photo_paths
+from mpscnn.photo import open_photo
+from mpscnn.photo_file import MAX_SIDE
+
+EPS = (
+    b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 20\n%%EndComments\n"
+    b"20 20 scale 20 20 8 [20 0 0 20 0 0] {<00>} image\nshowpage\n%%EOF\n"
+)
+
+
+def noise(height: int = 40, width: int = 60) -> Image.Image:
+    """A picture without two equal rows."""
+    return Image.fromarray(np.random.default_rng(3).integers(1, 256, (height, width, 3), np.uint8))
+
+
+# ---- No photo starts a process -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that lists the programs started of those that Pillow knows, which are the only ones in PATH."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    record = tmp_path / "started"
+    for name in (
+        "gs",
+        "gswin32c",
+        "gswin64c",
+        "djpeg",
+        "cjpeg",
+        "ppmtogif",
+        "ppmquant",
+        "xv",
+        "display",
+        "gm",
+    ):
+        program = programs / name
+        program.write_text(f'#!/bin/sh\necho "$0" >>"{record}"\necho 10.0\n')
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(programs))
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    record.touch()
+    return record
+
+
+def _iptc(content: bytes) -> bytes:
+    """An IPTC record of a picture, which Pillow's decoder opens as a file of its own."""
+
+    def field(section: int, dataset: int, value: bytes) -> bytes:
+        return struct.pack(">BBBH", 0x1C, section, dataset, len(value)) + value
+
+    size = field(3, 20, struct.pack(">H", 20)) + field(3, 30, struct.pack(">H", 20))
+    return field(3, 60, b"\1\1") + field(3, 65, b"\1") + size + field(3, 120, b"\1") + field(8, 10, content)
+
+
+CONTENTS = {
+    "eps": EPS,
+    "eps with a preview": b"\xc5\xd0\xd3\xc6" + struct.pack("<7I", 32, len(EPS), *[0] * 5) + EPS,
+}
+
+
+def test_the_programs_would_be_noticed(started: Path) -> None:
+    with pytest.raises(OSError), Image.open(io.BytesIO(EPS)) as image:  # noqa: PT011 - whatever the fake's result is
+        image.load()
+    assert "gs" in started.read_text()
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "eps", "png", "tiff"])
+@pytest.mark.parametrize("content", [*CONTENTS.values(), _iptc(EPS)])
+def test_no_photo_starts_a_process(started: Path, tmp_path: Path, content: bytes, suffix: str) -> None:
+    path = tmp_path / f"holiday.{suffix}"
+    path.write_bytes(content)
+    for given in (path, content, io.BytesIO(content)):
+        with pytest.raises(ImageError, match="is not a photo in a format that can be read"):
+            open_photo(given)
+    with pytest.raises(ImageError):
+        mpscnn.load(mpscnn.registry.find("digits")).predict(path)
+    assert started.read_text() == ""
+
+
+def test_pillow_images_that_are_not_decoded_yet_start_none(started: Path) -> None:
+    with Image.open(io.BytesIO(EPS)) as image, pytest.raises(ImageError, match=r"an EPS image .* load"):
+        open_photo(image)
+    assert started.read_text() == ""
+
+
+def test_folders_hold_formats_that_are_read(tmp_path: Path) -> None:
+    for suffix in (
+        "eps",
+        "ps",
+        "wmf",
+        "iptc",
+        "jp2",
+        "icns",
+        "psd",
+        "txt",
+        "JPG",
+        "jpeg",
+        "png",
+        "webp",
+        "tif",
+        "bmp",
+    ):
+        (tmp_path / f"a.{suffix}").touch()
+    paths, failures = photo_paths([str(tmp_path)])
+    assert [Path(path).suffix for path in paths] == [".JPG", ".bmp", ".jpeg", ".png", ".tif", ".webp"]
+    assert not failures
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF"])
+def test_what_is_read(kind: str) -> None:
+    if kind == "AVIF" and not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    opened = open_photo(encoded(noise(), kind))
+    assert opened.size == (60, 40)
+
+
+def test_only_wanted_decoders_are_loaded() -> None:
+    assert not {"EPS", "IPTC", "WMF", "FPX", "MIC"} & set(photo_file.FORMATS)
+
+
+# ---- Sizes -------------------------------------------------------------------------------------------------------
+
+ROW = b"\0\0"
+
+
+@pytest.mark.parametrize("size", [(1, 199_999_999), (199_999_999, 1), (65_536, 10), (10, 65_536)])
+def test_sides_are_bounded(size: tuple[int, int]) -> None:
+    content = png(*size, color=3, data=ROW)
+    assert len(content) < 130
+    with pytest.raises(ImageError, match=rf"{size[0]} x {size[1]} pixels.*{MAX_SIDE:,}"):
+        open_photo(content)
+
+
+def test_the_longest_side_is_read() -> None:
+    opened = open_photo(encoded(Image.new("L", (MAX_SIDE, 2), 7), "PNG"))
+    assert opened.size == (MAX_SIDE, 2)
+    with pytest.raises(ImageError, match="65,535"):
+        open_photo(Image.new("L", (MAX_SIDE + 1, 1)))
+
+
+# One row of thousands, with what decoders take for the end of the data or skip.
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("trailing", [b"", b"more", zlib.compress(ROW)])
+def test_missing_pixels_of_png(interlaced: bool, trailing: bytes) -> None:
+    parts = [zlib.compress(ROW * 100) + trailing]
+    with pytest.raises(ImageError, match=r"is damaged or cut off: .* are missing"):
+        open_photo(png(1, 20_001, color=3, pixels=parts, interlaced=interlaced))
+    with pytest.raises(ImageError, match=r"is damaged or cut off: .* are missing"):
+        open_photo(png(1, 101, color=3, pixels=parts, interlaced=interlaced))
+    whole = png(1, 100, color=3, pixels=parts, interlaced=interlaced)
+    assert open_photo(whole).size == (1, 100)
+
+
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+
+
+@pytest.mark.parametrize("height", [1, 2, 3, 4, 5, 8, 9, 13])
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 8, 9, 13])
+def test_interlaced_png(width: int, height: int) -> None:
+    """Black, so that nothing but the number of bytes tells a whole one."""
+    size = 0
+    for left, top, across, down in ADAM7:
+        columns, rows = len(range(left, width, across)), len(range(top, height, down))
+        if columns and rows:
+            size += rows * (1 + (columns + 7) // 8)
+    for depth, color in ((1, 0), (1, 3)):
+        whole = png(width, height, depth=depth, color=color, data=bytes(size), interlaced=True)
+        assert open_photo(whole).size == (width, height)
+        with pytest.raises(ImageError, match="is damaged or cut off"):
+            open_photo(png(width, height, depth=depth, color=color, data=bytes(size - 1), interlaced=True))
+
+
+BLACK = {
+    "gray": Image.new("L", (500, 300)),
+    "rgb": Image.new("RGB", (500, 300)),
+    "rgba": Image.new("RGBA", (500, 300)),
+    "bits": Image.new("1", (501, 300)),
+    "palette": Image.new("P", (500, 300)),
+    "16 bits": Image.new("I;16", (500, 300)),
+}
+
+
+@pytest.mark.parametrize("kind", BLACK)
+def test_black_png(kind: str) -> None:
+    opened = open_photo(encoded(BLACK[kind], "PNG"))
+    assert opened.pixels.shape[:2] == (300, BLACK[kind].width)
+
+
+def _flat(side: int, mode: str, kind: str, **options: Any) -> bytes:
+    color = {"L": 200, "RGB": (200, 120, 40), "1": 1, "P": 3}[mode]
+    return encoded(Image.new(mode, (side, side), color), kind, **options)  # type: ignore[arg-type]
+
+
+FLAT = {
+    "png": ("RGB", "PNG", {"optimize": True}),
+    "png of bits": ("1", "PNG", {"optimize": True}),
+    "gif": ("P", "GIF", {}),
+    "jpeg": ("RGB", "JPEG", {}),
+    "progressive jpeg": ("L", "JPEG", {"progressive": True, "optimize": True}),
+    "webp": ("RGB", "WEBP", {}),
+    "lossless webp": ("RGB", "WEBP", {"lossless": True}),
+    "avif": ("RGB", "AVIF", {"speed": 10}),
+    "tiff": ("RGB", "TIFF", {"compression": "tiff_lzw"}),
+    "fax": ("1", "TIFF", {"compression": "group4"}),
+}
+
+
+@pytest.mark.parametrize("kind", FLAT)
+@pytest.mark.parametrize("side", [40, 2_000])
+def test_flat_pictures_are_read(kind: str, side: int) -> None:
+    """However few bytes they take."""
+    mode, format_, options = FLAT[kind]
+    if format_ == "AVIF" and not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    assert open_photo(_flat(side, mode, format_, **options)).size == (side, side)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("kind", FLAT)
+def test_large_flat_pictures_are_read(kind: str) -> None:
+    mode, format_, options = FLAT[kind]
+    if format_ == "AVIF" and not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    assert open_photo(_flat(4_900, mode, format_, **options)).size == (4_900, 4_900)
+
+
+def _claiming(content: bytes, kind: str, side: int) -> bytes:
+    """The file with another size in its header."""
+    if kind == "JPEG":
+        start = content.index(b"\xff\xc0") + 5
+        return content[:start] + struct.pack(">HH", side, side) + content[start + 4 :]
+    if kind == "GIF":
+        frame = content.index(b"\x2c") + 5
+        size = struct.pack("<HH", side, side)
+        return content[:6] + size + content[10:frame] + size + content[frame + 4 :]
+    return png(side, side, depth=1, color=0, data=bytes(1000))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "GIF", "PNG"])
+def test_more_pixels_than_a_file_can_hold(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def decode(*_: Any) -> None:
+        raise AssertionError("decoded")
+
+    content = _claiming(encoded(noise().convert("L"), kind), kind, 14_000)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decode)
+    with pytest.raises(ImageError, match=rf"14000 x 14000 pixels are more than .* {len(content):,} bytes"):
+        open_photo(content)
+
+
+def test_more_pixels_than_flat_pictures_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photo_file, "_FREE_PIXELS", 1_000)
+    monkeypatch.setattr(photo_file, "_PIXELS_PER_BYTE", 1)
+    content = _flat(200, "RGB", "WEBP", lossless=True)
+    with pytest.raises(ImageError, match=r"200 x 200 pixels are more than"):
+        open_photo(content)
+
+
+def test_scans_of_progressive_jpeg_are_bounded() -> None:
+    """Each scan may go through all pixels, and takes a few bytes."""
+    content = encoded(Image.new("L", (8_000, 8_000), 9), "JPEG", progressive=True)
+    scan = content.rindex(b"\xff\xda")
+    end = content.rindex(b"\xff\xd9")
+    repeated = content[:end] + content[scan:end] * 2_000 + b"\xff\xd9"
+    begun = time.monotonic()
+    with pytest.raises(ImageError, match="scans"):
+        open_photo(repeated)
+    assert time.monotonic() - begun < 5
+
+
+# ---- Truncated files ---------------------------------------------------------------------------------------------
+
+WHOLE = {
+    "png": encoded(noise(), "PNG"),
+    "interlaced png": png(
+        8,
+        4,
+        color=0,
+        data=b"".join(b"\0" + bytes([9] * n) for n in (1, 1, 2, 4, 4, 4, 8, 8)),
+        interlaced=True,
+    ),
+    "jpeg": encoded(noise(), "JPEG"),
+    "progressive jpeg": encoded(noise(), "JPEG", progressive=True),
+    "gif": encoded(noise(), "GIF"),
+    "bmp": encoded(noise(), "BMP"),
+    "ppm": encoded(noise(), "PPM"),
+    "webp": encoded(noise(), "WEBP"),
+    "lossless webp": encoded(noise(), "WEBP", lossless=True),
+    "tiff": encoded(noise(), "TIFF"),
+    "lzw tiff": encoded(noise(), "TIFF", compression="tiff_lzw"),
+    "deflate tiff": encoded(noise(), "TIFF", compression="tiff_adobe_deflate"),
+    "jpeg tiff": encoded(noise(), "TIFF", compression="jpeg"),
+    "fax tiff": encoded(noise().convert("1"), "TIFF", compression="group4"),
+}
+if features.check("avif"):
+    WHOLE["avif"] = encoded(noise(), "AVIF")
+
+
+@pytest.fixture(params=[False, True], ids=["", "LOAD_TRUNCATED_IMAGES"])
+def permissive(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """With and without the program's wish that Pillow fills what is missing."""
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", request.param)
+    return bool(request.param)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", WHOLE)
+def test_truncated_photos(kind: str, permissive: bool) -> None:
+    """Cut anywhere, a photo is refused, unless all its pixels come before the cut."""
+    whole = WHOLE[kind]
+    expected = open_photo(whole).pixels
+    rng = np.random.default_rng(5)
+    for length in sorted({len(whole) - 1, *rng.integers(1, len(whole), 60).tolist()}):
+        try:
+            pixels = open_photo(whole[:length]).pixels
+        except ImageError:
+            continue
+        np.testing.assert_array_equal(pixels, expected, err_msg=f"{kind}, {length} of {len(whole)} bytes")
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is permissive
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["png", "jpeg", "gif", "bmp", "webp", "ppm"])
+def test_half_a_photo(kind: str, permissive: bool) -> None:
+    whole = WHOLE[kind]
+    assert open_photo(whole).size == (60, 40)
+    with pytest.raises(ImageError, match="is damaged or cut off"):
+        open_photo(whole[: len(whole) // 2])
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is permissive
+
+
+def test_a_damaged_png(permissive: bool) -> None:
+    content = bytearray(WHOLE["png"])
+    content[len(content) // 2] ^= 0xFF
+    with pytest.raises(ImageError, match="is damaged or cut off"):
+        open_photo(bytes(content))
+
+
+def test_a_long_file_of_chunks_takes_time_by_its_bytes() -> None:
+    content = WHOLE["png"]
+    end = content.index(b"IDAT") - 4
+    padded = content[:end] + png_chunk(b"juNk", b"") * 50_000 + content[end:]
+    tracemalloc.start()
+    begun = time.monotonic()
+    assert open_photo(padded).size == (60, 40)
+    assert time.monotonic() - begun < 10
+    tracemalloc.stop()
+
+
+def test_formats_are_documented(project: Path) -> None:
+    text = (project / "docs" / "preprocessing.md").read_text(encoding="utf-8")
+    for name in photo_file.FORMATS:
+        assert f"`{name}`" in text
