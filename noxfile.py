@@ -37,6 +37,8 @@ TORCH = "torch==2.13.0"
 EMULATORS = ("qemu-user", "g++-aarch64-linux-gnu")
 # Reads what the Metal engine uses of Apple's API; of the compiler's version.
 LIBCLANG = "libclang==16.0.6"
+# libFuzzer for Python; not every version of Python has a wheel.
+ATHERIS = "atheris==3.0.0"
 # Foundation and the Objective-C runtime for the emulation of Metal.
 GNUSTEP = (f"clang-{LLVM}", "libgnustep-base-dev", "gobjc")
 
@@ -265,6 +267,21 @@ def fuzz(session: nox.Session) -> None:
             str(corpus),
             external=True,
         )
+    install_package(session)
+    # Guided by coverage where this Python has a wheel of it.
+    session.run("python", "-m", "pip", "install", "-q", ATHERIS, success_codes=(0, 1), silent=True)
+    guided = python_has(session, "atheris")
+    if not guided:
+        session.warn(
+            "this Python has no wheel of atheris: its fuzzers change files without looking at coverage"
+        )
+    for target in tracked_files("tests/fuzz/*_target.py"):
+        name = Path(target).stem.removesuffix("_target")
+        artifacts = BUILD / "corpus"
+        command = ("tests/fuzz/harness.py", name, f"--seconds={seconds}", f"--artifacts={artifacts}")
+        session.run("python", *command)
+        if guided:
+            session.run("python", *command, "--atheris")
 
 
 @nox.session(venv_backend="none")
@@ -330,6 +347,12 @@ def version_of(program: str) -> tuple[int, ...]:
     answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
     found = re.search(r"\d+(\.\d+)+", answer.stdout)
     return tuple(map(int, found[0].split("."))) if found else ()
+
+
+def python_has(session: nox.Session, module: str) -> bool:
+    """Whether the session's Python can import it."""
+    command = [str(Path(session.bin) / "python"), "-c", f"import {module}"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def install_package(session: nox.Session) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 from PIL import Image
 
+Image.init()
+HAS_AVIF = "AVIF" in Image.SAVE  # newer than the oldest Pillow, and not in each one's wheels
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 

@@ -1,0 +1,97 @@
+"""A short run of every fuzzer in Python, always the same, and that the harness notices defects."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+import mpscnn
+
+FUZZ = Path(__file__).parent
+NAMES = sorted(path.stem.removesuffix("_target") for path in FUZZ.glob("*_target.py"))
+
+
+@pytest.fixture
+def harness(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(FUZZ)
+    import harness
+
+    return harness
+
+
+@pytest.mark.parametrize(("seed", "runs"), [(1, 150), pytest.param(2, 5_000, marks=pytest.mark.full)])
+@pytest.mark.parametrize("name", NAMES)
+def test_short_runs(name: str, seed: int, runs: int, tmp_path: Path) -> None:
+    """In a process of its own, for a defect may end it."""
+    command = [
+        sys.executable,
+        str(FUZZ / "harness.py"),
+        name,
+        f"--seed={seed}",
+        f"--runs={runs}",
+        "--seconds=600",
+    ]
+    ended = subprocess.run(
+        [*command, f"--artifacts={tmp_path}"], capture_output=True, text=True, check=False, errors="replace"
+    )
+    assert ended.returncode == 0, ended.stderr[-5000:]
+    assert f"{name}: {runs:,} inputs" in ended.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def _burn(data: bytes) -> None:
+    sum(range(20_000_000))
+
+
+def _hoard(data: bytes) -> None:
+    np.ones(200 << 20, np.uint8)
+
+
+def _fail(data: bytes) -> None:
+    raise RecursionError("too deep")
+
+
+@pytest.mark.parametrize(
+    ("read", "message"),
+    [
+        (_burn, "took .* s for 3 bytes"),
+        (_hoard, "bytes of memory for 3 bytes"),
+        (_fail, "RecursionError: too deep"),
+    ],
+)
+def test_findings(harness: ModuleType, read: Callable[[bytes], None], message: str) -> None:
+    limits = harness.Limits(seconds=0.05 if read is _burn else 60)
+    target = harness.Target(lambda: [b"abc"], read, limits=limits)
+    with pytest.raises(harness.Finding, match=message):
+        harness.judge(target, b"abc")
+
+
+def test_what_is_no_finding(harness: ModuleType) -> None:
+    def read(data: bytes) -> None:
+        if data != b"good":
+            raise mpscnn.ImageError("bad")
+
+    target = harness.Target(lambda: [b"good"], read)
+    assert harness.judge(target, b"good")
+    assert not harness.judge(target, b"bad")
+
+
+def test_runs_are_repeatable(harness: ModuleType) -> None:
+    from mutation import mutated
+
+    def drawn() -> list[bytes]:
+        random = Random(3)
+        return [mutated(bytes(range(200)), random, tokens=(b"token",)) for _ in range(200)]
+
+    first = drawn()
+    assert first == drawn()
+    assert len(set(first)) > 150
+    assert max(map(len, first)) > 500_000
+    assert max(map(len, first)) <= 1 << 21
