@@ -44,7 +44,7 @@ public:
             return keep(std::move(step));
         }
         const PackedConvolution *packed = first_weights(step);
-        if (packed && packed->bfloat16) {
+        if (packed && packed->element == Element::bfloat16) {
             if (!fits(step.source, *packed)) step.source = converted(step, step.source, Element::bfloat16);
             return keep(std::move(step));
         }
@@ -87,7 +87,7 @@ private:
     /// Whether a kernel for bfloat16 numbers can read them where they are.
     bool fits(const Region &source, const PackedConvolution &packed) const {
         if (element(source) != Element::bfloat16) return false;
-        if (packed.depthwise) return true;
+        if (packed.is_depthwise()) return true;
         const View view = source.bind({nullptr, storage(source).strides}, storage(source));
         return view.channels % 2 == 0 && view.pixel_stride % 2 == 0 && view.row_stride % 2 == 0 &&
                view.image_stride % 2 == 0;

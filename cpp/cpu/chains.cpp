@@ -76,14 +76,18 @@ bool reads_in_place(const WindowAxis &axis, std::int64_t outputs, std::int64_t e
 
 bool keeps_size(const WindowAxis &axis) { return axis.kernel == 1 && axis.stride == 1 && axis.before == 0; }
 
+/// A matrix product of all inputs by all weights.
+bool is_dense_product(const PackedConvolution &packed) {
+    return packed.groups == 1 && (packed.algorithm == Algorithm::gemm || packed.algorithm == Algorithm::dot);
+}
+
 /// Looks for chains in the runs of convolutions of which each is the only reader of the one before it.
 class ChainFinder {
 public:
     ChainFinder(const LoweredNetwork &network, const std::vector<Shape> &shapes, const ChainOptions &options,
-                const FusionSetting &setting, std::vector<ChainChoice> *choices)
-        : choices_(choices), network_(network), shapes_(shapes),
-          machine_(machine_model(network, options.threads)), setting_(setting),
-          tasks_(network.operations.size()), reader_(network.operations.size()),
+                const FusionSetting &setting)
+        : network_(network), shapes_(shapes), machine_(machine_model(network, options.threads)),
+          setting_(setting), tasks_(network.operations.size()), reader_(network.operations.size()),
           uses_(static_cast<std::size_t>(network.graph.values()), 0),
           producer_(uses_.size(), network.operations.size()) {
         for (std::size_t i = 0; i < tasks_.size(); ++i)
@@ -101,25 +105,49 @@ public:
             if (reader_[i]) follows[*reader_[i]] = true;
         for (std::size_t i = 0; i < tasks_.size(); ++i)
             if (!follows[i] && reader_[i]) cut_run(i);
-        if (!setting_.none) pool_results();
+        pool_results();
         return std::move(chains_);
     }
 
+    /// Of operations that are neighbours in a run, as a chain cut like this or, of one, alone.
+    std::optional<ChainChoice> choice_of(const Chain &chosen) const {
+        std::vector<std::size_t> run = run_through(chosen.operations.front());
+        if (run.size() < 2) return std::nullopt;
+        const auto first = std::find(run.begin(), run.end(), chosen.operations.front());
+        const auto begin = static_cast<std::size_t>(first - run.begin());
+        std::vector<ConvolutionTask> stages;
+        for (std::size_t operation : run) stages.push_back(*tasks_[operation]);
+        return make_choice(run, stages, begin, begin + chosen.operations.size(), chosen.cut);
+    }
+
 private:
+    /// All operations of which each is the only reader of the one before it, this one among them.
+    std::vector<std::size_t> run_through(std::size_t operation) const {
+        const auto before = [&](std::size_t reader) -> std::optional<std::size_t> {
+            for (std::size_t i = 0; i < reader_.size(); ++i)
+                if (reader_[i] == reader) return i;
+            return std::nullopt;
+        };
+        std::vector<std::size_t> run{operation};
+        while (const auto earlier = before(run.front())) run.insert(run.begin(), *earlier);
+        while (reader_[run.back()]) run.push_back(*reader_[run.back()]);
+        return run;
+    }
+
     bool may_begin(std::size_t i) const {
         if (!tasks_[i] || network_.operations[i].enlarged) return false;
         const ConvolutionTask &task = *tasks_[i];
         const PackedConvolution &packed = *task.packed;
-        if (packed.winograd || packed.bfloat16 != is_bfloat16()) return false;
-        if (packed.depthwise) return packed.outputs == packed.groups;
-        return packed.groups == 1 && packed.merged == 1 &&
+        if ((packed.element == Element::bfloat16) != is_bfloat16()) return false;
+        if (packed.is_depthwise()) return packed.outputs == packed.groups;
+        return is_dense_product(packed) &&
                reads_in_place(task.vertical, task.destination.height, task.source.height) &&
                reads_in_place(task.horizontal, task.destination.width, task.source.width);
     }
     /// Then what lies between stages is such numbers.
     bool is_bfloat16() const { return network_.precision == engine::Precision::bfloat16; }
     bool may_follow(std::size_t i) const {
-        return may_begin(i) && (tasks_[i]->packed->depthwise ||
+        return may_begin(i) && (tasks_[i]->packed->is_depthwise() ||
                                 (keeps_size(tasks_[i]->vertical) && keeps_size(tasks_[i]->horizontal)));
     }
 
@@ -157,7 +185,6 @@ private:
         for (std::size_t end = 1; end <= run.size(); ++end) parts.push_back(last_part(parts, stages, end));
         for (std::size_t end = run.size(); end > 0; end = parts[end].begin) {
             const std::size_t begin = parts[end].begin;
-            if (choices_) add_choice(run, stages, begin, end, parts[end].cut);
             if (end - begin > 1)
                 chains_.push_back({{run.begin() + static_cast<std::ptrdiff_t>(begin),
                                     run.begin() + static_cast<std::ptrdiff_t>(end)},
@@ -174,8 +201,8 @@ private:
 
     /// What the operations [begin, end) of a run became; a single one might have been part of a chain with
     /// its neighbours.
-    void add_choice(std::span<const std::size_t> run, std::span<const ConvolutionTask> stages,
-                    std::size_t begin, std::size_t end, const ChainCut &cut) {
+    ChainChoice make_choice(std::span<const std::size_t> run, std::span<const ConvolutionTask> stages,
+                            std::size_t begin, std::size_t end, const ChainCut &cut) const {
         const std::size_t length = end - begin;
         const auto own = stages.subspan(begin, length);
         ChainChoice choice{alone(run.subspan(begin, length), own), {}};
@@ -197,14 +224,14 @@ private:
                 choice.others.push_back(alone(both, stages.subspan(first, 2)));
             }
         }
-        choices_->push_back(std::move(choice));
+        return choice;
     }
 
     Part last_part(const std::vector<Part> &parts, std::span<const ConvolutionTask> stages,
                    std::size_t end) const {
         const std::size_t most = setting_.forced ? static_cast<std::size_t>(setting_.forced->stages) : 5;
         Part best{parts[end - 1].time + predicted_alone(machine_, stages[end - 1]), end - 1, {}};
-        for (std::size_t length = 2; length <= std::min(most, end) && !setting_.none; ++length) {
+        for (std::size_t length = 2; length <= std::min(most, end); ++length) {
             const std::size_t begin = end - length;
             const auto own = stages.subspan(begin, length);
             if (setting_.forced) { // as few chains as there can be
@@ -227,9 +254,8 @@ private:
         const std::size_t convolution = producer_[input];
         if (uses_[input] != 1 || convolution == tasks_.size() || !tasks_[convolution]) return std::nullopt;
         const PackedConvolution &packed = *tasks_[convolution]->packed;
-        const bool dense = !packed.depthwise && packed.groups == 1 && packed.merged == 1 && !packed.winograd;
         const FusedOperation &operation = network_.operations[convolution];
-        if (!dense || operation.residual || operation.enlarged) return std::nullopt;
+        if (!is_dense_product(packed) || operation.residual || operation.enlarged) return std::nullopt;
         // Images together have longer rows of pixels at their borders, and what a core's own cache holds may
         // lie anywhere, unless several threads hand it on to each other.
         const View &result = tasks_[convolution]->destination;
@@ -259,7 +285,6 @@ private:
 
     static std::size_t index(engine::ValueId value) { return static_cast<std::size_t>(value); }
 
-    std::vector<ChainChoice> *choices_;
     const LoweredNetwork &network_;
     const std::vector<Shape> &shapes_;
     const ConstView any_residual_;
@@ -280,10 +305,21 @@ MachineModel machine_model(const LoweredNetwork &network, int threads) {
 }
 
 std::vector<Chain> find_chains(const LoweredNetwork &network, const std::vector<Shape> &shapes,
-                               const ChainOptions &options, std::vector<ChainChoice> *choices) {
+                               const ChainOptions &options) {
     const FusionSetting setting = fusion_setting();
-    if (!options.enabled || (setting.none && !choices)) return {};
-    return ChainFinder(network, shapes, options, setting, choices).run();
+    if (!options.enabled || setting.none) return {};
+    return ChainFinder(network, shapes, options, setting).run();
+}
+
+std::vector<std::optional<ChainChoice>> compare_choices(const LoweredNetwork &network,
+                                                        const std::vector<Shape> &shapes,
+                                                        const ChainOptions &options,
+                                                        std::span<const Chain> chosen) {
+    const FusionSetting setting;
+    const ChainFinder finder(network, shapes, options, setting);
+    std::vector<std::optional<ChainChoice>> choices;
+    for (const Chain &chain : chosen) choices.push_back(finder.choice_of(chain));
+    return choices;
 }
 
 } // namespace mpscnn::cpu

@@ -2,6 +2,8 @@
 
 // Which convolutions of a network run as one chain (cpu/tasks/chain.h), and how it is cut.
 
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "cpu/cost_model.h"
@@ -43,8 +45,14 @@ struct ChainChoice {
 /// of all values. The environment variable MPSCNN_FUSION overrides the model: "none", "auto", or
 /// "rows=4,channels=64,stages=3" for chains of at most so many stages wherever there can be any, in bands and
 /// panels of this size (0: all rows or channels). Throws ParameterError for anything else.
-/// `choices`, if given, receives what each convolution that might be part of a chain became.
 std::vector<Chain> find_chains(const LoweredNetwork &network, const std::vector<Shape> &shapes,
-                               const ChainOptions &options, std::vector<ChainChoice> *choices = nullptr);
+                               const ChainOptions &options);
+
+/// What the cost model thinks of steps that were chosen, each the operations of a chain or a single one; of
+/// those that could not be part of a chain nothing.
+std::vector<std::optional<ChainChoice>> compare_choices(const LoweredNetwork &network,
+                                                        const std::vector<Shape> &shapes,
+                                                        const ChainOptions &options,
+                                                        std::span<const Chain> chosen);
 
 } // namespace mpscnn::cpu

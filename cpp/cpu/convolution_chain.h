@@ -66,7 +66,7 @@ inline void plan_panels(const ChainTask &task, std::int64_t stage, bool are_item
     const std::int64_t whole = round_up_to_width<V>(own.destination.channels);
     buffer.channels = whole;
     buffer.panels = 1;
-    if (own.packed->depthwise || !task.stages[stage + 1].packed->depthwise) return;
+    if (own.packed->is_depthwise() || !task.stages[stage + 1].packed->is_depthwise()) return;
     constexpr std::int64_t least = V::gemm_vectors * V::width;
     const std::int64_t wanted = task.panel_channels / least * least;
     if (wanted == 0 || own.vertical.kernel > 1) return;
@@ -143,7 +143,7 @@ public:
         find_rows(rows);
         for (std::int64_t s = 0; s < task_.count; ++s) {
             const ConvolutionTask &stage = task_.stages[s];
-            if (stage.packed->depthwise) {
+            if (stage.packed->is_depthwise()) {
                 depthwise(s, {0, divide_up(stage.destination.channels, V::width)}, 0);
             } else if (s + 1 < task_.count && plan_.buffer[s].panels > 1) {
                 product_and_depthwise(s, part_of(plan_.buffer[s].panels, plan_.panel_items, part));
@@ -167,7 +167,7 @@ private:
 
     /// Whether a stage's rows are kept for the next band.
     bool is_ring(std::int64_t s) const {
-        return s + 1 < task_.count && task_.stages[s + 1].packed->depthwise;
+        return s + 1 < task_.count && task_.stages[s + 1].packed->is_depthwise();
     }
 
     const ConstView *residual_of(std::int64_t s) const {
@@ -216,7 +216,7 @@ private:
         part.task.vertical.before -= rows.begin * part.task.vertical.stride;
         if (s == 0) {
             part.task.source = rows_of<V>(task_.source, image_, {0, task_.source.height});
-        } else if (!part.task.packed->depthwise) { // pointwise
+        } else if (!part.task.packed->is_depthwise()) { // pointwise
             const ChainBuffer &buffer = plan_.buffer[s - 1];
             ConstView &source = part.task.source;
             source.data = buffer_data(s - 1, (rows.begin - first_row_[s - 1]) * buffer.row_stride);
@@ -225,7 +225,7 @@ private:
             source.pixel_stride = buffer.pixel_stride;
             part.task.vertical.before = 0;
         }
-        if (!part.task.packed->depthwise) part.task = gemm_task<V>(part.task);
+        if (!part.task.packed->is_depthwise()) part.task = gemm_task<V>(part.task);
     }
 
     void product(std::int64_t s) {

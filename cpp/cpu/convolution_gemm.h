@@ -23,8 +23,8 @@ namespace {
 
 struct GemmPlan : ProductCut {         ///< of a group
     std::int64_t depth, group_outputs; ///< inputs of a window; per group
-    bool input_lanes;                  ///< gemm_dot_tile.h does it
-    std::int64_t merged;               ///< above 1: gemm_merged_tile.h does it
+    Algorithm algorithm;               ///< of those that are matrix products
+    std::int64_t merged;               ///< as in ConvolutionShape
     std::int64_t tile_rows;            ///< most pixels of a tile
     bool gathers;                      ///< into scratch, all windows
     std::int64_t gathered_pitch;
@@ -124,10 +124,11 @@ template <class V> inline void plan_weights(const PackedConvolution &packed, Gem
     plan.depth = packed.kernel_height * packed.kernel_width * packed.inputs_per_group;
     plan.group_outputs = packed.outputs / packed.groups;
     plan.panels = panel_count<V>(plan.group_outputs);
-    plan.input_lanes = has_input_lanes<V>(packed);
+    plan.algorithm = packed.algorithm;
     plan.merged = packed.merged;
-    plan.tile_rows = plan.merged > 1                  ? most_merged_rows
-                     : plan.input_lanes               ? most_dot_rows<V>(static_cast<int>(plan.group_outputs))
+    plan.tile_rows = plan.algorithm == Algorithm::packed_groups ? most_merged_rows
+                     : plan.algorithm == Algorithm::dot
+                         ? most_dot_rows<V>(static_cast<int>(plan.group_outputs))
                      : plan.group_outputs <= V::width ? most_rows<V, 1>
                                                       : V::gemm_rows;
     // Rows 2048 bytes apart fall into the same set of the first-level cache.
@@ -282,8 +283,9 @@ template <class V> Work gemm_work(const ConvolutionTask &given, int threads) {
 
 template <class V> const char *gemm_variant(const ConvolutionTask &task, int threads) {
     return with_gemm_plan<V>(task, threads, false, [&](const GemmPlan &plan) -> const char * {
-        if (plan.merged > 1) return plan.gathers ? "merged groups, gathered" : "merged groups";
-        if (plan.input_lanes) return plan.gathers ? "input lanes, gathered" : "input lanes";
+        if (plan.algorithm == Algorithm::packed_groups)
+            return plan.gathers ? "merged groups, gathered" : "merged groups";
+        if (plan.algorithm == Algorithm::dot) return plan.gathers ? "input lanes, gathered" : "input lanes";
         return plan.gathers ? "gathered" : nullptr;
     });
 }
@@ -292,8 +294,8 @@ template <class V> const char *gemm_variant(const ConvolutionTask &task, int thr
 template <class V>
 inline TilesFunction special_tiles_function(const GemmPlan &plan, std::int64_t rows, std::int64_t outputs) {
     if constexpr (!has_bfloat16<V>) {
-        if (plan.merged > 1) return merged_tiles_function<V>(rows, plan.merged);
-        if (plan.input_lanes) return dot_tiles_function<V>(rows, outputs);
+        if (plan.algorithm == Algorithm::packed_groups) return merged_tiles_function<V>(rows, plan.merged);
+        if (plan.algorithm == Algorithm::dot) return dot_tiles_function<V>(rows, outputs);
     }
     return nullptr;
 }

@@ -374,7 +374,6 @@ inline void run_winograd_item(const ConvolutionTask &task, const WinogradPlan &p
     GemmPlan product;
     plan_weights<V>(*task.packed, product);
     product.depth = task.packed->inputs_per_group; // of one point
-    product.input_lanes = false;                   // however few outputs there are
     for (std::int64_t p = 0; p < product.panels; ++p) {
         ChannelPanel panel = channel_panel<V>(task, product, 0, p);
         panel.weights = task.packed->weights.data() + panel.channel * product.depth * Winograd::all_points;

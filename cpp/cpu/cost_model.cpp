@@ -51,7 +51,7 @@ double arithmetic(const MachineModel &machine, const ConvolutionTask &task, doub
     const std::int64_t width = machine.vector_width;
     const auto lanes = static_cast<double>(round_up(task.destination.channels, width));
     const double outputs = rows * static_cast<double>(task.destination.width) * lanes;
-    if (packed.depthwise) {
+    if (packed.is_depthwise()) {
         const bool strips = packed.kernel_height == packed.kernel_width &&
                             (packed.kernel_height == 3 || packed.kernel_height == 5);
         const double part = !strips                       ? depthwise_any
@@ -59,7 +59,7 @@ double arithmetic(const MachineModel &machine, const ConvolutionTask &task, doub
                                                           : depthwise_stride;
         return 2 * taps * outputs / (machine.operations * part);
     }
-    if (packed.winograd) {
+    if (packed.algorithm == Algorithm::winograd) {
         const double tile = packed.kernel_height == 3 ? 16 : 4; // outputs
         const double depth = winograd_points / tile * static_cast<double>(packed.inputs_per_group);
         return 2 * depth * outputs / (machine.operations * winograd);
@@ -98,9 +98,10 @@ double exchange(const MachineModel &machine, const ConstView &source, const View
 
 double weight_bytes(const ConvolutionTask &task) {
     const PackedConvolution &packed = *task.packed;
-    const std::int64_t inputs = packed.depthwise ? 1 : packed.inputs_per_group;
-    const double taps =
-        packed.winograd ? winograd_points : static_cast<double>(packed.kernel_height * packed.kernel_width);
+    const std::int64_t inputs = packed.is_depthwise() ? 1 : packed.inputs_per_group;
+    const double taps = packed.algorithm == Algorithm::winograd
+                            ? winograd_points
+                            : static_cast<double>(packed.kernel_height * packed.kernel_width);
     return taps * static_cast<double>(inputs * packed.outputs) * sizeof(float);
 }
 
@@ -118,7 +119,7 @@ double weights_of_others(const MachineModel &machine, const ConvolutionTask &tas
 /// Whether threads take parts of the result's pixels.
 bool shares_pixels(const ConvolutionTask &task) {
     const View &to = task.destination;
-    return task.packed->depthwise || cuts_pixels(*task.packed, to.batch * to.height * to.width);
+    return task.packed->is_depthwise() || cuts_pixels(*task.packed, to.batch * to.height * to.width);
 }
 
 /// What a large result costs beyond this step: its pages at the first run, other programs' caches in all.
@@ -216,7 +217,7 @@ double predicted_chain(const MachineModel &machine, std::span<const ConvolutionT
         again = again * stride + std::max(0.0, window - stride);
         rows = source_rows(stage, rows, before.destination.height);
         double panels = 1;
-        if (stage.packed->depthwise && !before.packed->depthwise)
+        if (stage.packed->is_depthwise() && !before.packed->is_depthwise())
             panels = static_cast<double>(panels_of(machine, before, cut, by_panels));
         if (panels > 1) time += static_cast<double>(batch * bands) * panels * panel_pair;
         const double bytes =
@@ -255,9 +256,9 @@ std::vector<ChainPrediction> best_chains(const MachineModel &machine,
     std::int64_t unit = 1; // strips of depthwise convolutions are two rows high
     bool pairs = false;    // of a matrix product and a depthwise convolution
     for (std::size_t s = 0; s < stages.size(); ++s) {
-        if (!stages[s].packed->depthwise) continue;
+        if (!stages[s].packed->is_depthwise()) continue;
         unit = 2 * stages[s].vertical.dilation;
-        pairs = pairs || (s > 0 && !stages[s - 1].packed->depthwise);
+        pairs = pairs || (s > 0 && !stages[s - 1].packed->is_depthwise());
     }
     std::vector<ChainPrediction> best;
     const std::int64_t height = stages.back().destination.height;

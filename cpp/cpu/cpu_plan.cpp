@@ -52,9 +52,8 @@ CpuPlan::CpuPlan(std::shared_ptr<const LoweredNetwork> network, const std::vecto
     for (engine::ValueId value : graph.outputs())
         output_shapes_.push_back(shapes[static_cast<std::size_t>(value)]);
     const std::vector<Chain> chains = find_chains(*network_, shapes, options);
-    Placement placement = place_tensors(*network_, shapes, chains);
-    steps_ = make_steps(*network_, placement, shapes, chains);
-    storages_ = std::move(placement.storages);
+    placement_ = place_tensors(*network_, shapes, chains);
+    steps_ = make_steps(*network_, placement_, shapes, chains);
     plan_arena();
     look_at_operations(shapes);
 }
@@ -101,7 +100,7 @@ const CpuPlan &CpuPlan::variant(const ChainOptions &options) const {
 void CpuPlan::plan_arena() {
     const int behind = static_cast<int>(steps_.size()) + 1;
     std::vector<engine::BufferLifetime> lifetimes;
-    for (const Storage &storage : storages_) {
+    for (const Storage &storage : placement_.storages) {
         engine::BufferLifetime lifetime{storage.bytes(), behind, 0};
         if (storage.home == Storage::Home::input) lifetime.first = 0;
         if (storage.home == Storage::Home::output) lifetime.last = behind;
@@ -115,14 +114,15 @@ void CpuPlan::plan_arena() {
         };
         const auto read = [&](const Region &region) {
             touch(region);
-            storages_[static_cast<std::size_t>(region.storage)].read = true;
+            placement_.storages[static_cast<std::size_t>(region.storage)].read = true;
         };
         read(steps_[i].source);
         for (const Region &other : steps_[i].others) read(other);
         touch(steps_[i].destination);
     }
     const engine::MemoryPlan plan = engine::plan_memory(lifetimes);
-    for (std::size_t i = 0; i < storages_.size(); ++i) storages_[i].offset = plan.offsets[i];
+    for (std::size_t i = 0; i < placement_.storages.size(); ++i)
+        placement_.storages[i].offset = plan.offsets[i];
     arena_bytes_ = plan.bytes;
 }
 

@@ -25,7 +25,7 @@ public:
 
     const LoweredNetwork &network() const { return *network_; }
     std::span<const Step> steps() const { return steps_; }
-    std::span<const Storage> storages() const { return storages_; }
+    std::span<const Storage> storages() const { return placement_.storages; }
     const std::vector<Shape> &input_shapes() const { return input_shapes_; }
     const std::vector<Shape> &output_shapes() const { return output_shapes_; }
 
@@ -50,7 +50,7 @@ private:
     std::uint64_t number_;
     std::shared_ptr<const LoweredNetwork> network_; ///< the steps point into its packed weights
     std::vector<Shape> input_shapes_, output_shapes_;
-    std::vector<Storage> storages_;
+    Placement placement_;
     std::vector<Step> steps_;
     std::size_t arena_bytes_ = 0;
     bool images_are_independent_ = true;

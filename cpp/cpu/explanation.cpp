@@ -86,7 +86,7 @@ const char *reason_without_chains(const Step &step) {
         return "nothing but the pooling reads the convolution's result, which so never leaves a core's own "
                "cache";
     const auto *convolution = std::get_if<ConvolutionTask>(&step.task);
-    if (convolution && convolution->packed->winograd)
+    if (convolution && convolution->packed->algorithm == Algorithm::winograd)
         return "minimal filtering: 36 products of a tile instead of 144 (3x3) or 100 (5x5), which chains do "
                "not have";
     if (convolution && convolution->continues)
@@ -94,13 +94,25 @@ const char *reason_without_chains(const Step &step) {
     return "there is no chain that it might be part of";
 }
 
-/// The choice that the step is, if the model had one.
-const ChainChoice *choice_of(const LoweredNetwork &network, const std::vector<ChainChoice> &choices,
-                             const Step &step) {
-    if (step.layers.empty() || std::holds_alternative<PooledConvolutionTask>(step.task)) return nullptr;
-    for (const ChainChoice &choice : choices) // the first layer's name is its own
-        if (network.operations[choice.way.operations[0]].layers[0] == step.layers[0]) return &choice;
-    return nullptr;
+/// The choices that steps are, nothing for those of which the model had none.
+std::vector<std::optional<ChainChoice>> choices_of(const LoweredNetwork &network,
+                                                   const std::vector<Shape> &shapes,
+                                                   const ChainOptions &options, std::span<const Step> steps) {
+    std::vector<Chain> chosen;
+    std::vector<std::size_t> numbers;
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+        const auto *chain = std::get_if<ChainTask>(&steps[i].task);
+        if (steps[i].operations.empty() ||
+            (!chain && !std::holds_alternative<ConvolutionTask>(steps[i].task)))
+            continue;
+        const ChainCut cut = chain ? ChainCut{chain->band_rows, chain->panel_channels} : ChainCut{};
+        chosen.push_back({steps[i].operations, cut});
+        numbers.push_back(i);
+    }
+    auto compared = compare_choices(network, shapes, options, chosen);
+    std::vector<std::optional<ChainChoice>> choices(steps.size());
+    for (std::size_t i = 0; i < numbers.size(); ++i) choices[numbers[i]] = std::move(compared[i]);
+    return choices;
 }
 
 /// By the definitions of a step's layers.
@@ -115,11 +127,13 @@ std::int64_t operations_of(const std::vector<engine::LayerSummary> &layers, cons
 /// Where each tensor lies, and how.
 class TensorList {
 public:
-    TensorList(const LoweredNetwork &network, const std::vector<Shape> &shapes, std::span<const Chain> chains,
-               int threads)
-        : network_(network), shapes_(shapes), placement_(place_tensors(network, shapes, chains)),
-          kept_(shapes.size()) {
-        for (const Chain &chain : chains) keep_between(chain, threads);
+    TensorList(const LoweredNetwork &network, const std::vector<Shape> &shapes, const Placement &placement,
+               std::span<const Step> steps, int threads)
+        : network_(network), shapes_(shapes), placement_(placement), kept_(shapes.size()) {
+        for (const Step &step : steps) {
+            if (const auto *chain = std::get_if<ChainTask>(&step.task)) keep_between(step, *chain, threads);
+            if (std::holds_alternative<PooledConvolutionTask>(step.task)) kept(step, 0) = KeptPart{};
+        }
     }
 
     /// Without those that kernels of several layers have in registers only.
@@ -137,28 +151,22 @@ private:
         std::int64_t rows = 0, panel_channels = 0;
     };
 
-    void keep_between(const Chain &chain, int threads) {
-        std::vector<ConvolutionTask> stages;
-        for (std::size_t operation : chain.operations)
-            if (std::holds_alternative<ops::Convolution>(network_.operations[operation].operation))
-                stages.push_back(convolution_task(network_.operations[operation], shapes_));
-        const auto kept = [&](std::size_t stage) -> std::optional<KeptPart> & {
-            return kept_[static_cast<std::size_t>(network_.operations[chain.operations[stage]].result)];
-        };
-        if (stages.size() < chain.operations.size()) { // a pooling reads the last one
-            kept(0) = KeptPart{};
-            return;
-        }
+    std::optional<KeptPart> &kept(const Step &step, std::size_t stage) {
+        return kept_[static_cast<std::size_t>(network_.operations[step.operations[stage]].result)];
+    }
+
+    void keep_between(const Step &step, const ChainTask &chain, int threads) {
+        const std::vector<ConvolutionTask> &stages = step.stages;
         const std::int64_t height = stages.back().destination.height;
         const ChainBands bands = chain_bands(stages.data(), static_cast<std::int64_t>(stages.size()), height,
-                                             chain.cut.band_rows, threads);
+                                             chain.band_rows, threads);
         std::int64_t rows = smaller(bands.most_rows(), height);
         for (std::size_t s = stages.size() - 1; s-- > 0;) {
             const ConvolutionTask &own = stages[s], &reader = stages[s + 1];
             rows = source_rows(reader, rows, own.destination.height);
-            const bool in_panels = reader.packed->depthwise && !own.packed->depthwise &&
-                                   chain.cut.panel_channels < own.destination.channels;
-            kept(s) = KeptPart{rows, in_panels ? chain.cut.panel_channels : 0};
+            const bool in_panels = reader.packed->is_depthwise() && !own.packed->is_depthwise() &&
+                                   chain.panel_channels < own.destination.channels;
+            kept(step, s) = KeptPart{rows, in_panels ? chain.panel_channels : 0};
         }
     }
 
@@ -196,7 +204,7 @@ private:
 
     const LoweredNetwork &network_;
     const std::vector<Shape> &shapes_;
-    const Placement placement_;
+    const Placement &placement_;
     std::vector<std::optional<KeptPart>> kept_; ///< by value
 };
 
@@ -207,16 +215,17 @@ Json CpuPlan::explain(int threads) const {
     const CpuPlan &plan = variant({.threads = threads});
     const MachineModel machine = machine_model(*network_, threads);
     const std::vector<Shape> shapes = network_->graph.infer_shapes(input_shapes_);
-    std::vector<ChainChoice> choices;
-    const std::vector<Chain> chains = find_chains(*network_, shapes, plan.options_, &choices);
+    const auto choices = choices_of(*network_, shapes, plan.options_, plan.steps());
     const std::vector<engine::LayerSummary> layers = network_->graph.summary(input_shapes_);
 
     Json steps = Json::array();
-    for (const Step &step : plan.steps()) {
+    for (std::size_t i = 0; i < plan.steps().size(); ++i) {
+        const Step &step = plan.steps()[i];
+        const std::optional<ChainChoice> &choice = choices[i];
         std::string way, reason;
         std::optional<double> time;
         Json others = Json::array();
-        if (const ChainChoice *choice = choice_of(*network_, choices, step)) {
+        if (choice) {
             way = way_text(choice->way);
             time = choice->way.microseconds;
             reason = choice->way.together ? chain_reason(step, *choice, machine)
@@ -244,7 +253,7 @@ Json CpuPlan::explain(int threads) const {
     explanation.set("far_bytes", machine.far_bytes);
     explanation.set("arena_bytes", static_cast<std::int64_t>(plan.arena_bytes()));
     explanation.set("steps", std::move(steps));
-    explanation.set("tensors", TensorList(*network_, shapes, chains, threads).json());
+    explanation.set("tensors", TensorList(*network_, shapes, plan.placement_, plan.steps(), threads).json());
     return explanation;
 }
 

@@ -104,7 +104,7 @@ inline TilesFunction dot_tiles_function_of_rows(std::int64_t rows) {
 }
 
 /// multiply_dot_tiles for a number of rows and outputs that is known when it runs.
-template <class V, int Outputs = most_dot_outputs<V>>
+template <class V, int Outputs = most_dot_outputs(V::width)>
 inline TilesFunction dot_tiles_function(std::int64_t rows, std::int64_t outputs) {
     if (outputs == Outputs) return dot_tiles_function_of_rows<V, Outputs>(rows);
     if constexpr (Outputs > 1) return dot_tiles_function<V, Outputs - 1>(rows, outputs);

@@ -53,13 +53,10 @@ struct HalfConversion {
     void (*floats_from_halves)(const std::uint16_t *source, float *destination, std::int64_t count) = nullptr;
 };
 
-/// Floats that packed weights take, and the packing from [out][kh][kw][in/groups] order, for methods that
-/// there are.
+/// Floats that packed weights take, and the packing from [out][kh][kw][in/groups] order.
 struct ConvolutionPacking {
     std::size_t (*packed_size)(const ConvolutionShape &) = nullptr;
     void (*pack)(const ConvolutionShape &, const float *weights, float *packed) = nullptr;
-    /// Whether ConvolutionMethod::winograd is there.
-    bool has_winograd = false;
 };
 
 /// Activation::apply of functions that kernels call out of line.
@@ -75,7 +72,7 @@ struct MultiplyAddLoop {
 
 /// What a processor that multiplies bfloat16 numbers has besides (cpu/instances/bfloat16).
 struct Bfloat16Kernels {
-    /// Of weights that PackedConvolution::bfloat16 says it of. Source and residual are of bfloat16 numbers,
+    /// Of such weights. Source and residual are of bfloat16 numbers,
     /// in pairs unless it is depthwise (channels and strides are even); the result is of either element, that
     /// of a depthwise one, which is clamped at most, of bfloat16.
     Kernel<ConvolutionTask> convolution;
@@ -96,9 +93,9 @@ struct KernelTable : VectorTraits,
     /// The kernel for one task.
     template <class TaskType> const Kernel<TaskType> &kernel(const TaskType &task) const {
         if constexpr (std::is_same_v<TaskType, ConvolutionTask>)
-            if (task.packed->bfloat16) return bfloat16.convolution;
+            if (task.packed->element == Element::bfloat16) return bfloat16.convolution;
         if constexpr (std::is_same_v<TaskType, ChainTask>)
-            if (task.stages->packed->bfloat16) return bfloat16.chain;
+            if (task.stages->packed->element == Element::bfloat16) return bfloat16.chain;
         return *this;
     }
 
@@ -107,13 +104,10 @@ struct KernelTable : VectorTraits,
     const char *why_no_bfloat16 = nullptr;
     bool multiplies_bfloat16() const { return bfloat16.convolution.run != nullptr; }
 
-    /// Packs into memory of the network; bias may be null. With bfloat16_products for Bfloat16Kernels: an odd
-    /// number of inputs is made even by one whose weights are zero.
+    /// Packs weights [outputs][height][width][inputs of a group] into memory of the network; bias may be
+    /// null. Of bfloat16 elements an odd number of inputs is made even by one whose weights are zero.
     PackedConvolution pack_convolution(WeightMemory &memory, const float *weights, const float *bias,
-                                       std::int64_t outputs, std::int64_t kernel_height,
-                                       std::int64_t kernel_width, std::int64_t inputs_per_group,
-                                       std::int64_t groups,
-                                       ConvolutionMethod method = ConvolutionMethod::products) const;
+                                       const ConvolutionShape &shape) const;
 };
 
 inline constexpr std::size_t most_kernel_tables = 3;

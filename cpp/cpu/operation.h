@@ -30,9 +30,10 @@ struct OperationLowering {
     std::span<const float> weights() const;
     /// Its "bias", zeros without one.
     std::vector<float> bias(std::int64_t outputs) const;
-    /// Weights and bias in the kernels' order; `shape` is [outputs][height][width][inputs of a group].
-    PackedConvolution pack(const Shape &shape, std::int64_t groups,
-                           ConvolutionMethod method = ConvolutionMethod::products) const;
+    /// Weights and bias in the kernels' order, for an algorithm that reads each input as it is; `shape` is
+    /// [outputs][height][width][inputs of a group].
+    PackedConvolution pack(const Shape &shape, std::int64_t groups) const;
+    PackedConvolution pack(const ConvolutionShape &shape) const;
 };
 
 /// Copied with zeros up to a whole vector of any instruction set.

@@ -23,50 +23,45 @@ std::vector<float> paired_weights(const float *weights, std::int64_t rows, std::
     return paired;
 }
 
-/// Makes groups of as many outputs as inputs, of which several fill a register, one (gemm_merged_tile.h).
-void merge_narrow_groups(ConvolutionShape &shape, std::int64_t width) {
-    const std::int64_t size = shape.inputs_per_group, merged = width / size;
-    if ((size != 4 && size != 8) || merged < 2) return;
-    if (shape.outputs != shape.groups * size || shape.groups % merged != 0) return;
-    shape.merged = merged;
-    shape.inputs_per_group = width;
-    shape.groups /= merged;
+/// As Bfloat16Kernels and gemm_merged_tile.h read them: pairs of inputs, and groups that share a vector.
+ConvolutionShape packed_shape(ConvolutionShape shape, std::int64_t vector_width) {
+    if (shape.element == Element::bfloat16 && !shape.is_depthwise())
+        shape.inputs_per_group = (shape.inputs_per_group + 1) / 2;
+    if (shape.algorithm == Algorithm::packed_groups) {
+        shape.merged = vector_width / shape.inputs_per_group;
+        shape.inputs_per_group = vector_width;
+        shape.groups /= shape.merged;
+    }
+    return shape;
 }
 
 } // namespace
 
 PackedConvolution KernelTable::pack_convolution(WeightMemory &memory, const float *weights,
-                                                const float *bias_values, std::int64_t outputs,
-                                                std::int64_t kernel_height, std::int64_t kernel_width,
-                                                std::int64_t inputs_per_group, std::int64_t groups,
-                                                ConvolutionMethod method) const {
+                                                const float *bias_values,
+                                                const ConvolutionShape &shape) const {
     PackedConvolution packed;
-    static_cast<ConvolutionShape &>(packed) = {.outputs = outputs,
-                                               .inputs_per_group = inputs_per_group,
-                                               .groups = groups,
-                                               .kernel_height = kernel_height,
-                                               .kernel_width = kernel_width,
-                                               .depthwise = inputs_per_group == 1 && groups > 1};
-    packed.bfloat16 = method == ConvolutionMethod::bfloat16_products;
-    packed.winograd = method == ConvolutionMethod::winograd;
+    static_cast<ConvolutionShape &>(packed) = packed_shape(shape, vector_width);
+    const float *ordered = weights;
     std::vector<float> paired;
-    if (packed.bfloat16 && !packed.depthwise) {
-        paired = paired_weights(weights, outputs * kernel_height * kernel_width, inputs_per_group);
-        packed.inputs_per_group = (inputs_per_group + 1) / 2;
-        weights = paired.data();
-    } else {
-        merge_narrow_groups(packed, vector_width);
+    if (shape.element == Element::bfloat16 && !shape.is_depthwise()) {
+        const std::int64_t rows = shape.outputs * shape.kernel_height * shape.kernel_width;
+        paired = paired_weights(weights, rows, shape.inputs_per_group);
+        ordered = paired.data();
     }
     packed.weights = memory.take(packed_size(packed));
-    pack(packed, weights, packed.weights.data());
-    const auto padded = static_cast<std::size_t>((outputs + vector_width - 1) / vector_width * vector_width);
-    packed.bias = AlignedBuffer<float>(padded);
-    std::fill_n(packed.bias.data(), padded, 0.0f);
+    pack(packed, ordered, packed.weights.data());
+    const auto outputs = static_cast<std::size_t>(shape.outputs),
+               width = static_cast<std::size_t>(vector_width);
+    packed.bias = AlignedBuffer<float>((outputs + width - 1) / width * width);
+    std::fill_n(packed.bias.data(), packed.bias.size(), 0.0f);
     if (bias_values) std::copy_n(bias_values, outputs, packed.bias.data());
-    if (packed.winograd)
-        packed.plain = std::make_unique<PackedConvolution>(
-            pack_convolution(memory, weights, bias_values, outputs, kernel_height, kernel_width,
-                             inputs_per_group, groups, ConvolutionMethod::products));
+    if (shape.algorithm == Algorithm::winograd) {
+        ConvolutionShape plain = shape;
+        plain.algorithm = Algorithm::gemm;
+        packed.plain =
+            std::make_unique<PackedConvolution>(pack_convolution(memory, weights, bias_values, plain));
+    }
     return packed;
 }
 

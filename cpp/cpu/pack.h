@@ -37,18 +37,6 @@ template <class V> inline Range panel_outputs(std::int64_t outputs, std::int64_t
     return {begin, last ? outputs : begin + V::gemm_vectors * V::width};
 }
 
-/// The most outputs of a group that are worth it: at least half of the lanes would be empty.
-template <class V> constexpr int most_dot_outputs = V::width / 2 < 4 ? V::width / 2 : 4;
-
-/// Whether a register holds inputs rather than outputs.
-template <class V> inline bool has_input_lanes(const ConvolutionShape &shape) {
-    // The lanes' sums are added at the end, which must be a small part of the work.
-    constexpr std::int64_t least_depth = 16 * V::width;
-    const std::int64_t depth = shape.kernel_height * shape.kernel_width * shape.inputs_per_group;
-    return !shape.bfloat16 && shape.outputs / shape.groups <= most_dot_outputs<V> &&
-           shape.inputs_per_group % V::width == 0 && depth >= least_depth;
-}
-
 template <class V> void dot_pack(const ConvolutionShape &shape, const float *weights, float *packed) {
     const std::int64_t depth = shape.kernel_height * shape.kernel_width * shape.inputs_per_group;
     const std::int64_t outputs = shape.outputs / shape.groups;
@@ -61,7 +49,7 @@ template <class V> void dot_pack(const ConvolutionShape &shape, const float *wei
 /// Floats of a group.
 template <class V> std::int64_t gemm_group_size(const ConvolutionShape &shape) {
     const std::int64_t depth = shape.weights_per_output(), outputs = shape.outputs / shape.groups;
-    return depth * (has_input_lanes<V>(shape) ? outputs : round_up_to_width<V>(outputs));
+    return depth * (shape.algorithm == Algorithm::dot ? outputs : round_up_to_width<V>(outputs));
 }
 
 template <class V> std::size_t gemm_packed_size(const ConvolutionShape &shape) {
@@ -87,7 +75,7 @@ void pack_vector(const float *weights, std::int64_t depth, std::int64_t count, f
 }
 
 template <class V> void gemm_pack(const ConvolutionShape &shape, const float *weights, float *packed) {
-    if (has_input_lanes<V>(shape)) return dot_pack<V>(shape, weights, packed);
+    if (shape.algorithm == Algorithm::dot) return dot_pack<V>(shape, weights, packed);
     const std::int64_t depth = shape.weights_per_output(), outputs = shape.outputs / shape.groups;
     for (std::int64_t group = 0; group < shape.groups; ++group, weights += outputs * depth)
         for (std::int64_t p = 0; p < panel_count<V>(outputs); ++p) {

@@ -38,6 +38,8 @@ std::vector<Step> make_steps(const LoweredNetwork &network, Placement &placement
             std::holds_alternative<ops::Pooling>(fused.operation)
                 ? make_pooled_step(builder, network, *chain_of[i])
                 : make_chain_step(builder, network, *chain_of[i]);
+        for (std::size_t step = first; step < builder.steps.size(); ++step)
+            builder.steps[step].operations = chain_of[i] ? chain_of[i]->operations : std::vector{i};
         if (builder.steps.size() > first)
             builder.steps.back().weight_bytes = weight_bytes(network, i, chain_of[i]);
         if (converts) convert_elements(builder, first, fused.multiplies);

@@ -11,6 +11,8 @@ namespace mpscnn::cpu {
 /// One kernel call of a plan. The tensors of `task` are unbound: memory is known at each run only.
 struct Step {
     std::vector<std::string> layers; ///< names of the nodes that it computes; empty for a copy
+    /// What it computes of the network, in order; empty for a copy or a conversion.
+    std::vector<std::size_t> operations;
     Task task;
     Region source, destination;
     /// Residual of a convolution or what its sums start with, second operand of arithmetic, a concatenation's

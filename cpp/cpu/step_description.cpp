@@ -26,7 +26,7 @@ std::string text_of(const WindowAxis &vertical, const WindowAxis &horizontal) {
 }
 
 bool is_pointwise(const ConvolutionTask &task) {
-    return !task.packed->depthwise && task.vertical.kernel == 1 && task.horizontal.kernel == 1;
+    return !task.packed->is_depthwise() && task.vertical.kernel == 1 && task.horizontal.kernel == 1;
 }
 
 template <class TaskType> std::string kind_of(const TaskType &task) { return task.kernel_name(); }

@@ -96,7 +96,7 @@ inline ChainBands chain_bands(const ConvolutionTask *stages, std::int64_t count,
                               std::int64_t rows, int threads) {
     std::int64_t strips = 1;
     for (std::int64_t s = count; s-- > 0 && strips == 1;)
-        if (stages[s].packed->depthwise) strips = depthwise_group_rows(stages[s]);
+        if (stages[s].packed->is_depthwise()) strips = depthwise_group_rows(stages[s]);
     ChainBands bands{strips, divide_up(height, strips), 1};
     if (rows == 0 || rows >= height) return bands;
     const std::int64_t most = divide_up(bands.units, threads) * strips, least = divide_up(height, threads);

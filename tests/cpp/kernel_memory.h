@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/half.h"
+#include "cpu/algorithm.h"
 #include "cpu/kernels.h"
 
 namespace kernel_test {

@@ -147,9 +147,9 @@ void check_convolution(Random &random, const KernelTable &table, bool depthwise)
     for (float &weight : weights) weight = round_to_bfloat16(uniform(random));
     for (float &value : bias) value = uniform(random);
     WeightMemory memory(0);
-    const PackedConvolution packed =
-        table.pack_convolution(memory, weights.data(), bias.data(), outputs, kernel, kernel, inputs, groups,
-                               ConvolutionMethod::bfloat16_products);
+    const PackedConvolution packed = table.pack_convolution(
+        memory, weights.data(), bias.data(),
+        plain_convolution(table, {outputs, kernel, kernel, inputs}, groups, Element::bfloat16));
     Tensor source(random, size, Element::bfloat16), residual(random, result, Element::bfloat16);
     source.randomise(random), residual.randomise(random);
     const bool wide = !depthwise && random() % 3 == 0; // float results

@@ -57,8 +57,9 @@ Stage make_stage(Random &random, const KernelTable &table, const StageKind &kind
     const auto weights = random_floats(random, outputs * kind.kernel * kind.kernel * inputs);
     const auto bias = random_floats(random, outputs);
     WeightMemory memory(0);
-    stage.packed = table.pack_convolution(memory, weights.data(), bias.data(), outputs, kind.kernel,
-                                          kind.kernel, inputs, kind.depthwise ? outputs : 1);
+    stage.packed = table.pack_convolution(
+        memory, weights.data(), bias.data(),
+        plain_convolution(table, {outputs, kind.kernel, kind.kernel, inputs}, kind.depthwise ? outputs : 1));
     stage.epilogue = std::make_unique<RandomEpilogue>(random, stage.size);
     task.epilogue = stage.epilogue->epilogue;
     task.source.height = source.height, task.source.width = source.width,
@@ -176,7 +177,7 @@ void check_chain(Random &random, const KernelTable &table, const Size &size,
                        std::to_string(chain.band_rows) + " rows and panels of " +
                        std::to_string(chain.panel_channels) + " channels";
     for (const Stage &stage : stages)
-        what += (stage.packed.depthwise ? "; depthwise " : "; ") +
+        what += (stage.packed.is_depthwise() ? "; depthwise " : "; ") +
                 std::to_string(stage.task.vertical.kernel) + "x" +
                 std::to_string(stage.task.horizontal.kernel) + " stride " +
                 std::to_string(stage.task.vertical.stride) + " dilation " +
@@ -189,7 +190,7 @@ void check_chain(Random &random, const KernelTable &table, const Size &size,
 
 TEST(bands_leave_no_thread_with_many_more_rows_than_others) {
     PackedConvolution packed;
-    packed.depthwise = true;
+    packed.algorithm = Algorithm::depthwise;
     ConvolutionTask stage;
     stage.packed = &packed;
     for (const int dilation : {1, 2})

@@ -45,8 +45,10 @@ struct Problem {
         std::generate(weights.begin(), weights.end(), [&] { return uniform(random); });
         std::generate(bias.begin(), bias.end(), [&] { return uniform(random); });
         WeightMemory memory(0);
-        packed = table.pack_convolution(memory, weights.data(), bias.data(), outputs(), c.vertical.kernel,
-                                        c.horizontal.kernel, 1, c.source.channels);
+        packed = table.pack_convolution(
+            memory, weights.data(), bias.data(),
+            plain_convolution(table, {outputs(), c.vertical.kernel, c.horizontal.kernel, 1},
+                              c.source.channels));
         task = {source.view, destination.view, c.vertical, c.horizontal, &packed, epilogue.epilogue};
     }
     Problem(const Problem &) = delete;

@@ -26,8 +26,8 @@ struct Product {
           destination(static_cast<std::size_t>(size * size * outputs)) {
         const std::vector<float> weights(static_cast<std::size_t>(inputs * outputs), 1.0f);
         WeightMemory memory(0);
-        packed = table.pack_convolution(memory, weights.data(), nullptr, outputs, 1, 1, inputs, 1,
-                                        ConvolutionMethod::products);
+        packed = table.pack_convolution(memory, weights.data(), nullptr,
+                                        plain_convolution(table, {outputs, 1, 1, inputs}, 1));
         packed.cached = cached;
         const auto place = [&](auto view, std::int64_t channels) {
             view.batch = 1, view.height = view.width = size, view.channels = channels;

@@ -27,7 +27,7 @@ WindowAxis random_axis(Random &random, std::int64_t kernel, bool plain) {
 struct ConvolutionCase {
     std::int64_t batch, height, width, group_inputs, group_outputs, groups;
     WindowAxis vertical{}, horizontal{};
-    ConvolutionMethod method = ConvolutionMethod::products;
+    bool winograd = false;
 
     std::int64_t outputs() const { return groups * group_outputs; }
     std::int64_t depth() const { return vertical.kernel * horizontal.kernel * group_inputs; }
@@ -67,7 +67,7 @@ ConvolutionCase random_winograd_case(Random &random) {
             .groups = 1,
             .vertical = axis(),
             .horizontal = axis(),
-            .method = ConvolutionMethod::winograd};
+            .winograd = true};
 }
 
 /// Output size that keeps each window's first tap before the end of the padded source.
@@ -105,9 +105,10 @@ struct Problem {
         const bool with_bias = random() % 4 != 0;
         if (!with_bias) std::fill(bias.begin(), bias.end(), 0.0f);
         WeightMemory memory(0);
-        packed = table.pack_convolution(memory, weights.data(), with_bias ? bias.data() : nullptr,
-                                        c.outputs(), c.vertical.kernel, c.horizontal.kernel, c.group_inputs,
-                                        c.groups, c.method);
+        ConvolutionShape shape = plain_convolution(
+            table, {c.outputs(), c.vertical.kernel, c.horizontal.kernel, c.group_inputs}, c.groups);
+        if (c.winograd) shape.algorithm = Algorithm::winograd;
+        packed = table.pack_convolution(memory, weights.data(), with_bias ? bias.data() : nullptr, shape);
         packed.cached = random() % 2;
         task = {.source = source.view,
                 .destination = destination.view,
@@ -152,7 +153,7 @@ bool agrees(const Problem &p, std::int64_t n, std::int64_t y, std::int64_t x, st
     const Sum sum = convolved(p, n, y, x, output);
     // What transforms round is in proportion to a tile, even where only few of its products belong to this
     // sum: with a 3x3 kernel to 36 inputs, of which a sum reads 9.
-    const bool few_of_tile = p.c.method == ConvolutionMethod::winograd && p.c.vertical.kernel == 3;
+    const bool few_of_tile = p.c.winograd && p.c.vertical.kernel == 3;
     const double transforms = few_of_tile ? 16 : 0;
     const double terms = static_cast<double>(p.c.depth()) + 4 + transforms;
     const double error = 0x1p-24 * terms * (sum.magnitude + 1);
@@ -224,7 +225,7 @@ TEST(bits_do_not_depend_on_threads_or_batch) {
 std::vector<const KernelTable *> kernels_with_winograd() {
     std::vector<const KernelTable *> found;
     for (const KernelTable *table : available_kernels())
-        if (table->has_winograd) found.push_back(table);
+        if (table->fused_multiply_add) found.push_back(table);
     return found;
 }
 
@@ -391,7 +392,8 @@ TEST(rounding_to_half_is_that_of_the_core) {
     const float one = 1.0f;
     for (const KernelTable *table : available_kernels()) {
         WeightMemory memory(0);
-        const PackedConvolution packed = table->pack_convolution(memory, &one, nullptr, 1, 1, 1, 1, 1);
+        const PackedConvolution packed =
+            table->pack_convolution(memory, &one, nullptr, plain_convolution(*table, {1, 1, 1, 1}, 1));
         std::vector<float> rounded(values.size());
         const View source{.data = values.data(),
                           .width = count,

@@ -16,5 +16,5 @@ void mpscnn::cpu::MPSCNN_SET::get(Kernel<ConvolutionTask> &kernel) {
 }
 
 void mpscnn::cpu::MPSCNN_SET::get(ConvolutionPacking &packing) {
-    packing = {convolution_packed_size<Simd>, convolution_pack<Simd>, has_winograd<Simd>};
+    packing = {convolution_packed_size<Simd>, convolution_pack<Simd>};
 }

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "cpu/algorithm.h"
 #include "cpu/operation.h"
 
 namespace mpscnn::cpu {
@@ -61,7 +62,7 @@ void lower_real_inputs(const OperationLowering &lowering, const Shape &shape, co
         bias[output] = static_cast<float>(constant + (with_bias ? scaling.bias[output] : 0.0f));
     }
     lowering.fused.packed = lowering.kernels.pack_convolution(
-        lowering.memory.packed, weights.data(), bias.data(), shape[0], shape[1], shape[2], shape[3], 1);
+        lowering.memory.packed, weights.data(), bias.data(), plain_convolution(lowering.kernels, shape, 1));
 }
 
 void lower_binary(const OperationLowering &lowering, ops::BinaryKind kind, bool beta_scaling) {

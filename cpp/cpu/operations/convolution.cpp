@@ -3,6 +3,7 @@
 
 #include "core/bfloat16.h"
 #include "core/half.h"
+#include "cpu/algorithm.h"
 #include "cpu/bfloat16.h"
 #include "cpu/operation.h"
 
@@ -30,38 +31,6 @@ template <class AnyView> void set_extents(AnyView &view, const Extents &extents)
     view.channels = extents.channels;
 }
 
-/// Whether convolution_winograd.h takes less time: with few channels its transforms, with few pixels reading
-/// more weights would take longer than the products it saves. `weights` is [outputs][height][width][inputs of
-/// a group].
-bool gains_by_winograd(const ops::Convolution &convolution, const Shape &weights, const Shape &result) {
-    constexpr std::int64_t least_channels = 16;
-    const ops::Window &window = convolution.window;
-    const std::int64_t kernel = weights[1], outputs = weights[0], inputs = weights[3];
-    if (convolution.groups != 1 || weights[2] != kernel || window.stride_y != 1 || window.stride_x != 1 ||
-        window.dilation_y != 1 || window.dilation_x != 1 || outputs < least_channels ||
-        inputs < least_channels)
-        return false;
-    const auto both_at_least = [&](std::int64_t extent) {
-        const auto is_large = [&](std::int64_t own) { return own == Shape::any || own >= extent; };
-        return is_large(result[1]) && is_large(result[2]);
-    };
-    if (kernel == 5) return both_at_least(4);
-    // Tiles of a 3x3 kernel are larger, and their weights take four times the memory instead of one and a
-    // half.
-    constexpr std::int64_t least_pixels = 96, near_weights = 32 * 1024; // of a tap, when all lie in a cache
-    const bool any_size = result[1] == Shape::any || result[2] == Shape::any; // few pixels among others
-    return kernel == 3 && both_at_least(7) &&
-           ((!any_size && result[1] * result[2] >= least_pixels) || outputs * inputs <= near_weights);
-}
-
-ConvolutionMethod method_of(const OperationLowering &lowering, const ops::Convolution &convolution,
-                            const Shape &weights) {
-    if (!lowering.kernels.has_winograd || lowering.precision == engine::Precision::bfloat16)
-        return ConvolutionMethod::products;
-    return gains_by_winograd(convolution, weights, lowering.result) ? ConvolutionMethod::winograd
-                                                                    : ConvolutionMethod::products;
-}
-
 } // namespace
 
 std::span<const float> OperationLowering::weights() const {
@@ -81,13 +50,14 @@ std::vector<float> OperationLowering::bias(std::int64_t outputs) const {
     return node.weight_or("bias", static_cast<std::size_t>(outputs), 0.0f);
 }
 
-PackedConvolution OperationLowering::pack(const Shape &shape, std::int64_t groups,
-                                          ConvolutionMethod method) const {
-    if (precision == engine::Precision::bfloat16 &&
-        has_bfloat16_kernel(node, shape, groups, fused.activation.activation, fused.element))
-        method = ConvolutionMethod::bfloat16_products;
-    return kernels.pack_convolution(memory.packed, weights().data(), bias(shape[0]).data(), shape[0],
-                                    shape[1], shape[2], shape[3], groups, method);
+PackedConvolution OperationLowering::pack(const Shape &shape, std::int64_t groups) const {
+    const bool narrow = precision == engine::Precision::bfloat16 &&
+                        has_bfloat16_kernel(node, shape, groups, fused.activation.activation, fused.element);
+    return pack(plain_convolution(kernels, shape, groups, narrow ? Element::bfloat16 : Element::float32));
+}
+
+PackedConvolution OperationLowering::pack(const ConvolutionShape &shape) const {
+    return kernels.pack_convolution(memory.packed, weights().data(), bias(shape.outputs).data(), shape);
 }
 
 namespace {
@@ -105,7 +75,9 @@ void lower_enlarged(const OperationLowering &lowering, const Shape &shape) {
         of_others = std::copy_n(row + enlarged.channels, others, of_others);
     }
     const auto pack = [&](const float *part, const float *bias, std::int64_t count) {
-        return lowering.kernels.pack_convolution(lowering.memory.packed, part, bias, outputs, 1, 1, count, 1);
+        return lowering.kernels.pack_convolution(
+            lowering.memory.packed, part, bias,
+            plain_convolution(lowering.kernels, {outputs, 1, 1, count}, 1));
     };
     enlarged.packed = pack(split.data(), lowering.bias(outputs).data(), enlarged.channels);
     lowering.fused.packed = pack(second, nullptr, others);
@@ -117,7 +89,9 @@ void lower(const OperationLowering &lowering, const ops::Convolution &convolutio
     const Shape &weights = lowering.node.weights.at("weight").shape();
     if (lowering.fused.enlarged) return lower_enlarged(lowering, weights);
     lowering.fused.packed =
-        lowering.pack(weights, convolution.groups, method_of(lowering, convolution, weights));
+        lowering.precision == engine::Precision::bfloat16
+            ? lowering.pack(weights, convolution.groups)
+            : lowering.pack(fastest_convolution(lowering.kernels, convolution, weights, lowering.result));
 }
 
 ConvolutionTask convolution_task(const FusedOperation &fused, const std::vector<Shape> &shapes) {

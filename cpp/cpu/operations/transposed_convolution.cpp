@@ -2,6 +2,7 @@
 #include <map>
 #include <numeric>
 
+#include "cpu/algorithm.h"
 #include "cpu/operation.h"
 
 namespace mpscnn::cpu {
@@ -75,10 +76,11 @@ void lower(const OperationLowering &lowering, const ops::TransposedConvolution &
             part.x = column.position;
             part.before_y = row.before;
             part.before_x = column.before;
+            const Shape part_shape{shape[0], static_cast<std::int64_t>(row.taps.size()),
+                                   static_cast<std::int64_t>(column.taps.size()), shape[3]};
             part.packed = lowering.kernels.pack_convolution(
                 lowering.memory.packed, part_weights(weights, shape, row.taps, column.taps, rotated).data(),
-                bias.data(), shape[0], static_cast<std::int64_t>(row.taps.size()),
-                static_cast<std::int64_t>(column.taps.size()), shape[3], convolution.groups);
+                bias.data(), plain_convolution(lowering.kernels, part_shape, convolution.groups));
             lowering.fused.parts.push_back(std::move(part));
         }
     if (static_cast<std::int64_t>(rows.size()) < window.stride_y ||

@@ -8,27 +8,36 @@
 
 namespace mpscnn::cpu {
 
+/// How a convolution is computed, which the order of its weights depends on; cpu/algorithm.h chooses.
+enum class Algorithm {
+    gemm,          ///< a matrix product of windows, read in place or gathered, by weights: convolution_gemm.h
+    dot,           ///< the same for few outputs of many inputs, which fill the vectors: gemm_dot_tile.h
+    packed_groups, ///< the same for narrow groups, several of which share a vector: gemm_merged_tile.h
+    depthwise,     ///< one input for each output: convolution_depthwise.h
+    winograd       ///< dense 3x3 or 5x5 without stride or dilation, transformed: convolution_winograd.h
+};
+
+/// The most outputs of a group that Algorithm::dot is for.
+constexpr int most_dot_outputs(std::int64_t vector_width) {
+    return vector_width / 2 < 4 ? static_cast<int>(vector_width / 2) : 4;
+}
+
 /// What a convolution's weights are: [outputs][kernel_height][kernel_width][inputs_per_group].
 struct ConvolutionShape {
     std::int64_t outputs = 0, inputs_per_group = 0, groups = 1, kernel_height = 1, kernel_width = 1;
-    bool depthwise = false; ///< inputs_per_group == 1 and groups > 1: the depthwise kernels do it
-    /// Narrow groups that share a register, taken for one group. An output has weights for its own part of
-    /// the group's inputs only.
+    Algorithm algorithm = Algorithm::gemm;
+    /// Of inputs and weights. bfloat16: unless depthwise, whose weights are floats, a packed input stands for
+    /// two such numbers, and a weight too: numbers of 32 bits for all that does not multiply them.
+    Element element = Element::float32;
+    /// Of packed weights by Algorithm::packed_groups: how many groups each of `groups` stands for. An output
+    /// has weights for its own part of the group's inputs only.
     std::int64_t merged = 1;
-    /// Inputs and weights are bfloat16 numbers. Unless depthwise, whose weights are floats, an input stands
-    /// for two of them here, and a weight too: numbers of 32 bits for all that does not multiply them.
-    bool bfloat16 = false;
-    /// Of a 3x3 or 5x5 kernel, dense and without stride or dilation: the weights are transformed, and
-    /// convolution_winograd.h does it.
-    bool winograd = false;
 
+    bool is_depthwise() const { return algorithm == Algorithm::depthwise; }
     std::int64_t weights_per_output() const {
         return kernel_height * kernel_width * inputs_per_group / merged;
     }
 };
-
-/// How a convolution multiplies, which its packed weights depend on.
-enum class ConvolutionMethod { products, bfloat16_products, winograd };
 
 /// Weights of a convolution (grouped, dense or fully connected) in the order a kernel table wants.
 struct PackedConvolution : ConvolutionShape {
@@ -36,7 +45,7 @@ struct PackedConvolution : ConvolutionShape {
     AlignedBuffer<float> bias; ///< `outputs` values (zeros without bias), padded to full vectors
     /// The last cache keeps all weights of the network from run to run.
     bool cached = false;
-    /// If `winograd`: the same for plain products, which compute what is not finite.
+    /// Of Algorithm::winograd: the same for plain products, which compute what is not finite.
     std::unique_ptr<const PackedConvolution> plain;
 };
 
@@ -56,7 +65,7 @@ struct ConvolutionTask {
     /// finds that out anew.
     std::byte *plan = nullptr;
 
-    const char *kernel_name() const { return packed->depthwise ? "depthwise" : "convolution"; }
+    const char *kernel_name() const { return packed->is_depthwise() ? "depthwise" : "convolution"; }
 };
 
 } // namespace mpscnn::cpu
