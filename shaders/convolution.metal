@@ -1,5 +1,5 @@
 // Convolutions that MPS has not: groups whose channels are no multiples of 4, pointwise ones with activations
-// that MPS cannot attach, and transposed ones with groups, dilation or a kernel as it lies.
+// that MPS does not apply, and transposed ones with groups, dilation or a kernel as it lies.
 
 #include <metal_stdlib>
 

@@ -1,4 +1,4 @@
-// Activations that stand alone or that MPS cannot attach, and products and sums for each feature channel.
+// Activations that stand alone or that MPS does not apply, and products and sums for each feature channel.
 
 #include <metal_stdlib>
 

@@ -89,8 +89,19 @@ def neuron_bound(x: NDArray[Any], attributes: dict[str, Any], reference: NDArray
             argument = np.nan_to_num(factor * ulp_bound(size) / np.abs(a * x + b), posinf=0)
             return ulp_bound(finite, NEURON_ULPS) + argument
         if kind == "softplus":  # e^(b x) multiplies the error of b x
-            return ulp_bound(finite, NEURON_ULPS + 2 * np.abs(b * np.nan_to_num(x)))
+            return ulp_bound(finite, NEURON_ULPS + 2 * np.abs(b * np.nan_to_num(x, posinf=0, neginf=0)))
     return ulp_bound(finite, NEURON_ULPS)
+
+
+def defined_where_attached(kind: str, x: NDArray[Any], device: str) -> NDArray[np.bool_]:
+    """Where an activation attached to a convolution's sums `x` has one right answer on this device.
+
+    On Metal, MPS applies ReLU and ReLUN. By its formulas, a minimum and a product with
+    the slope, NaN need not pass, nor minus infinity become zero.
+    """
+    if device == "metal" and kind in ("relu", "relun"):
+        return ~np.isnan(x) & (x != -np.inf)
+    return np.ones(x.shape, bool)
 
 
 def normalized_bound(x: Any, mean: Any, variance: Any, epsilon: float, gamma: Any, beta: Any) -> Any:

@@ -21,8 +21,10 @@ Activation activation_of(const ops::Neuron &neuron);
 /// The one that is attached to a layer.
 Activation activation_of(const LayerSource &source);
 
-/// Whether MPSCNNConvolution can apply it: the headers contradict themselves where a PReLU is attached, and
-/// where a function has a third parameter.
+/// Whether MPSCNNConvolution applies it: where the formula in Apple's headers is right for all finite
+/// numbers. Others overflow (softplus as a * log(1 + e^(b * x))), cancel (ELU, GeLU) or lose NaN (a clamp),
+/// and the headers contradict themselves where a PReLU is attached and where a function has a third
+/// parameter.
 bool is_fusible(const std::optional<ops::Neuron> &neuron);
 /// As MPS applies it within a convolution; nil without one.
 MPSNNNeuronDescriptor *fused_neuron(const std::optional<ops::Neuron> &neuron);

@@ -20,8 +20,17 @@ Activation activation_of(const LayerSource &source) {
 }
 
 bool is_fusible(const std::optional<ops::Neuron> &neuron) {
-    return !neuron || (neuron->kind != NeuronKind::prelu && neuron->kind != NeuronKind::power &&
-                       neuron->kind != NeuronKind::exponential && neuron->kind != NeuronKind::logarithm);
+    if (!neuron) return true;
+    switch (neuron->kind) {
+    case NeuronKind::none:
+    case NeuronKind::relu:
+    case NeuronKind::relun:
+    case NeuronKind::linear:
+    case NeuronKind::absolute:
+        return true;
+    default:
+        return false;
+    }
 }
 
 MPSNNNeuronDescriptor *fused_neuron(const std::optional<ops::Neuron> &neuron) {

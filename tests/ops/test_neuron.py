@@ -13,7 +13,15 @@ from ops.single_layer import precisions, run_layer, seeds, values
 from reference.convolution import convolution
 from reference.fully_connected import fully_connected
 from reference.neuron import neuron
-from tolerance import FLOAT32_EPS, NEURON_ULPS, assert_close, linear_bound, neuron_bound, ulp_bound
+from tolerance import (
+    FLOAT32_EPS,
+    NEURON_ULPS,
+    assert_close,
+    defined_where_attached,
+    linear_bound,
+    neuron_bound,
+    ulp_bound,
+)
 
 import mpscnn
 
@@ -147,7 +155,7 @@ LAYERS: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 @pytest.mark.parametrize("kind", [*KINDS, "prelu"])
 @pytest.mark.parametrize("layer", LAYERS)
-def test_attached_to_sums_of_products(layer: str, kind: str, precision: str, chosen_device: str) -> None:
+def test_attached_to_sums_of_products(layer: str, kind: str, precision: str) -> None:
     operation, attributes, shape = LAYERS[layer]
     x, weight = (
         values(seed, size, precision=precision, scale=0.4) for seed, size in [(0, (2, 4, 5, 19)), (1, shape)]
@@ -173,11 +181,54 @@ def test_attached_to_sums_of_products(layer: str, kind: str, precision: str, cho
         np.abs(neuron(sums + sign * linear_bound(magnitude), function, slope) - reference) for sign in (1, -1)
     ]
     bound = np.maximum(*moved) + neuron_bound(sums, function, reference)
-    if (
-        kind == "gelu" and chosen_device == "metal"
-    ):  # MPS has it as x / 2 * (1 + erf(x / sqrt(2))), which cancels
-        bound += FLOAT32_EPS * np.abs(sums)
     assert_close(result, reference, bound, half=precision == "float16")
+
+
+#: Where formulas overflow, cancel or meet what is no number.
+EXTREMES = [np.nan, -np.inf, -1e38, -6e4, -1e3, -90, -30, -1e-4, 0, 1e-4, 30, 90, 1e3, 6e4, 1e38, np.inf]
+FUNCTIONS = [
+    *({"kind": kind, "a": 0.5, "b": 1.0, "c": 2.0} for kind in [*KINDS, "prelu"]),
+    {"kind": "relu"},
+    {"kind": "relun", "b": 6.0},
+    {"kind": "exponential", "a": 1.0, "c": -1.0},
+    {"kind": "logarithm", "a": 1.0, "c": -1.0},
+]
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: "-".join(map(str, function.values())))
+@pytest.mark.parametrize("layer", ["pointwise", "3x3", "dense"])
+def test_attached_to_large_sums(
+    layer: str, function: dict[str, Any], precision: str, chosen_device: str
+) -> None:
+    operation, attributes, (_, height, width, _) = LAYERS[layer]
+    if layer == "dense":
+        height = width = 1
+    half = precision == "float16"
+    x = np.array([value for value in EXTREMES if not (half and abs(value) == 1e38)], np.float32)
+    if half:
+        x = x.astype(np.float16).astype(np.float32)
+    # An image for each: nothing of another is multiplied with zero, which would be NaN.
+    images = np.zeros((x.size, 1, 1, 2), np.float32)
+    images[..., 0] = x[:, None, None]
+    weight = np.zeros((3, height, width, 2), np.float32)
+    weight[:, height // 2, width // 2] = 1
+    slope = np.array([0.5, 0.25, 2.0], np.float32) if function["kind"] == "prelu" else None
+    result = run_layer(
+        operation,
+        [images],
+        attributes | ({"outputs": 3} if layer == "dense" else {"output_channels": 3, "padding": "same"}),
+        weights={"weight": weight} | ({} if slope is None else {"slope": slope}),
+        activation=function,
+        precision=precision,
+    ).reshape(x.size, 3)
+    sums = np.repeat(x[:, None], 3, axis=1)
+    reference = neuron(sums, function, slope)
+    most = 65504.0 if half else np.finfo(np.float32).max
+    reference = np.where(np.abs(reference) > most, np.copysign(np.inf, reference), reference)
+    known = defined_where_attached(function["kind"], sums, chosen_device)
+    bound = neuron_bound(sums, function, reference)
+    assert_close(result[known], reference[known], bound[known], half=half)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 #import <objc/runtime.h>
 
-#include <algorithm>
 #include <cmath>
 
 using namespace metal_emulation;
@@ -27,6 +26,8 @@ Neuron Neuron::from(MPSNNNeuronDescriptor *descriptor, NSUInteger channels) {
     return neuron;
 }
 
+// As MPSCNNNeuron.h and MPSCNNNeuronType.h write them, in float, with a GPU's min, max and clamp, which give
+// the number beside a NaN. So large arguments overflow on the way, and NaN and infinities need not pass.
 float Neuron::operator()(float x, NSUInteger channel) const {
     const float base = c == -1 ? std::exp(1.0f) : c;
     switch (type) {
@@ -37,23 +38,21 @@ float Neuron::operator()(float x, NSUInteger channel) const {
     case MPSCNNNeuronTypeSigmoid:
         return 1 / (1 + std::exp(-x));
     case MPSCNNNeuronTypeHardSigmoid:
-        return std::clamp(a * x + b, 0.0f, 1.0f);
+        return std::fmin(std::fmax(a * x + b, 0.0f), 1.0f);
     case MPSCNNNeuronTypeTanH:
         return a * std::tanh(b * x);
     case MPSCNNNeuronTypeAbsolute:
         return std::fabs(x);
     case MPSCNNNeuronTypeSoftPlus:
-        return a * (b * x > 80 ? b * x : std::log1p(std::exp(b * x)));
+        return a * std::log(1 + std::exp(b * x));
     case MPSCNNNeuronTypeSoftSign:
         return x / (1 + std::fabs(x));
     case MPSCNNNeuronTypeELU:
-        return x >= 0 ? x : a * std::expm1(x);
+        return x >= 0 ? x : a * (std::exp(x) - 1);
     case MPSCNNNeuronTypePReLU:
         return x >= 0 ? x : per_channel[channel] * x;
-    case MPSCNNNeuronTypeReLUN: {
-        const float rectified = x >= 0 ? x : a * x;
-        return rectified > b ? b : rectified;
-    }
+    case MPSCNNNeuronTypeReLUN:
+        return std::fmin(x >= 0 ? x : a * x, b);
     case MPSCNNNeuronTypePower:
         return std::pow(a * x + b, c);
     case MPSCNNNeuronTypeExponential:

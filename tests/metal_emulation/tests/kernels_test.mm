@@ -248,6 +248,34 @@ CLEAN_TEST(neurons) {
     CHECK(result_of(neuron, image_of(1, 1, 2, {-4, -4}), image(1, 1, 2)) == std::vector<float>({-2, -8}));
 }
 
+// What an engine must not rely on, since the headers' formulas do not give it.
+CLEAN_TEST(neurons_of_large_values) {
+    const float infinity = HUGE_VALF, nan = std::nanf("");
+    struct Case {
+        MPSCNNNeuronType type;
+        float a, b, x, y;
+    };
+    for (const Case &k : {Case{MPSCNNNeuronTypeSoftPlus, 1, 1, 100, infinity}, // not 100
+                          {MPSCNNNeuronTypeSoftPlus, 1, 1, -20, 0},            // not e^-20
+                          {MPSCNNNeuronTypeELU, 1, 0, -1e-9f, 0},              // not -1e-9
+                          {MPSCNNNeuronTypeReLUN, 0, 6, nan, 6},
+                          {MPSCNNNeuronTypeReLUN, 0, 6, -infinity, 6},
+                          {MPSCNNNeuronTypeReLU, 0, 0, -infinity, nan}, // not 0
+                          {MPSCNNNeuronTypeHardSigmoid, 1, 0, nan, 0},
+                          {MPSCNNNeuronTypeSoftSign, 0, 0, infinity, nan},
+                          {MPSCNNNeuronTypeGeLU, 0, 0, -infinity, nan},
+                          {MPSCNNNeuronTypeAbsolute, 0, 0, -infinity, infinity},
+                          {MPSCNNNeuronTypeLinear, 2, 1, -infinity, -infinity}}) {
+        MPSNNNeuronDescriptor *descriptor = [MPSNNNeuronDescriptor cnnNeuronDescriptorWithType:k.type
+                                                                                             a:k.a
+                                                                                             b:k.b];
+        MPSCNNNeuron *neuron = owned([[MPSCNNNeuron alloc] initWithDevice:device()
+                                                         neuronDescriptor:descriptor]);
+        const float got = result_of(neuron, image_of(1, 1, 1, {k.x}), image(1, 1, 1))[0];
+        CHECK(std::isnan(k.y) ? std::isnan(got) : got == k.y);
+    }
+}
+
 CLEAN_TEST(softmax_of_large_values) {
     MPSCNNSoftMax *softmax = owned([[MPSCNNSoftMax alloc] initWithDevice:device()]);
     const std::vector<float> got = result_of(softmax, image_of(1, 1, 2, {1000, 1000}), image(1, 1, 2));
