@@ -26,3 +26,8 @@ class LayerNames:
 def shown(name: str) -> str:
     """A name of a file for a message: quoted, control characters escaped, cut where it is very long."""
     return repr(name if len(name) <= _MAX_SHOWN else f"{name[:_MAX_SHOWN]}...")
+
+
+def shown_kind(kind: str) -> str:
+    """What a file calls an operation, for a message: likewise, but not quoted."""
+    return shown(kind)[1:-1]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.flatbuffer import Table
+from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError
 
 Constant = NDArray[np.generic]
@@ -39,7 +40,7 @@ def fold(kind: str, inputs: list[Constant], options: Table | None) -> Constant:
     """
     function, moved = _FUNCTIONS[kind]
     if any((given == FREE).any() for given in inputs[len(inputs) if moved is None else moved :]):
-        raise UnsupportedError("computes with the size of the image, which is free: choose one with --size")
+        raise UnsupportedError(f"computes with the size of the image, which is free: {CHOOSE_SIZE}")
     small = all(given.size <= _MAX_ELEMENTS for given in inputs) or kind in _NEVER_LARGER
     result = function(inputs, options) if small else None
     if result is None or (result.size > _MAX_ELEMENTS and kind not in _NEVER_LARGER):

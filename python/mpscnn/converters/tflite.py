@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpscnn.converters import static_shapes
-from mpscnn.converters.layer_names import LayerNames, shown
+from mpscnn.converters.layer_names import LayerNames, shown, shown_kind
 from mpscnn.converters.photo_input import preprocess_of_quantized
 from mpscnn.converters.tflite_constants import Constants
 from mpscnn.converters.tflite_file import FileOperator, TfliteFile
 from mpscnn.converters.tflite_operators import OPERATORS, OperatorReader
-from mpscnn.converters.unsupported import UnsupportedLayers
+from mpscnn.converters.unsupported import CHOOSE_SIZE, UnsupportedLayers
 from mpscnn.errors import Error, ParameterError, ShapeError, UnsupportedError, WeightsError
 from mpscnn.layers.layer_maker import Tensor
 from mpscnn.network import Network
@@ -144,7 +144,7 @@ class _FileConverter(OperatorReader):
             raise WeightsError(f"{self._where(operator)}: {error}") from error
         except (ParameterError, ShapeError) as error:
             if any(None in value.shape[1:] for value in self.network.inputs):
-                self._refuse(operator, f"{error} (the size of the input is free: choose one with --size)")
+                self._refuse(operator, f"{error}; the size of the image is free: {CHOOSE_SIZE}")
                 return
             # What the layer asks for is the file's fault.
             raise WeightsError(f"{self.file.origin}: {error}") from error
@@ -206,7 +206,7 @@ class _FileConverter(OperatorReader):
         return self.values[index].shape[1:] if index in self.values else self.file.tensors[index].extents[1:]
 
     def _where(self, operator: FileOperator) -> str:
-        return f"{self.file.origin}: layer {shown(self.name_of(operator))} ({operator.kind})"
+        return f"{self.file.origin}: layer {shown(self.name_of(operator))} ({shown_kind(operator.kind)})"
 
 
 def _fits(given: Extents, expected: Extents) -> bool:

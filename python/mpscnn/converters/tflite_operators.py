@@ -19,6 +19,7 @@ from mpscnn.converters.tflite_constants import Constants
 from mpscnn.converters.tflite_detection import detection_head
 from mpscnn.converters.tflite_file import FileOperator, TfliteFile
 from mpscnn.converters.tflite_names import activation_name
+from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.detector import DetectionHead
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.layer_arguments import Activation
@@ -95,7 +96,6 @@ class OperatorReader:
 
 
 Reader = OperatorReader
-_CHOOSE_SIZE = ": choose a size with --size"
 
 
 def _window(options: Table, size: tuple[int, int], dilation_fields: tuple[int, int] | None) -> dict[str, Any]:
@@ -181,7 +181,7 @@ def _fully_connected(c: Reader, operator: FileOperator) -> None:
         raise WeightsError(f"damaged: weights for {features} features, but its input is {x.shape}")
     if None in x.shape[1:] and not (keeps_axes and len(x.shape) == 4):
         raise UnsupportedError(
-            f"its input {x.shape} has a free size, but its weights are for a fixed one{_CHOOSE_SIZE}"
+            f"its input {x.shape} has a free size, but its weights are for a fixed one: {CHOOSE_SIZE}"
         )
     count = math.prod(extent or 0 for extent in x.shape[1:])
     if features < 1 or count % features:
@@ -303,11 +303,10 @@ def _reshape_to(c: Reader, operator: FileOperator, x: Tensor, target: list[int])
         left = batch * math.prod(extent or 0 for extent in extents) // max(known, 1)
         target = [left if extent == -1 else extent for extent in target]
     if not target or target[0] != batch:
-        raise UnsupportedError(
-            f"changes the batch, {(batch, *extents)} to {tuple(target)}{_CHOOSE_SIZE if free else ''}"
-        )
+        free_size = f"; the size of the image is free: {CHOOSE_SIZE}" if free else ""
+        raise UnsupportedError(f"changes the batch, {(batch, *extents)} to {tuple(target)}{free_size}")
     if free and target.count(-1) != 1:
-        raise UnsupportedError(f"makes {tuple(target)} of {x.shape}, whose size is free{_CHOOSE_SIZE}")
+        raise UnsupportedError(f"makes {tuple(target)} of {x.shape}, whose size is free: {CHOOSE_SIZE}")
     c.result(operator, c.network.reshape(x, target[1:], name=c.layer_name(operator)))
 
 
@@ -335,7 +334,7 @@ def _resize(c: Reader, operator: FileOperator) -> None:
     height, width = c.constants.integers(operator.inputs[1], "the new size")
     x = c.value(operator.inputs[0])
     if static_shapes.FREE in (height, width):
-        raise UnsupportedError(f"its new size depends on that of the image{_CHOOSE_SIZE}")
+        raise UnsupportedError(f"its new size depends on that of the image, which is free: {CHOOSE_SIZE}")
     if x.shape[1:3] == (height, width):  # every sample lies on a pixel
         c.result(operator, x)
         return

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import shown, shown_kind
 from mpscnn.errors import UnsupportedError
+
+CHOOSE_SIZE = "choose one with --size (size= in Python)"
+"""For reasons that are only there because a file leaves the size of its image free."""
 
 # Enough for what people can read. A damaged file may have thousands.
 _MAX_LINES = 50
@@ -42,4 +45,4 @@ class UnsupportedLayers:
 def _line(kind: str, names: list[str], reason: str) -> str:
     listed = ", ".join(shown(name) for name in names[:_MAX_NAMES])
     more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
-    return f"{'layer' if len(names) == 1 else 'layers'} {listed}{more} ({kind}): {reason}"
+    return f"{'layer' if len(names) == 1 else 'layers'} {listed}{more} ({shown_kind(kind)}): {reason}"
