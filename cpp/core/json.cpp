@@ -16,9 +16,17 @@ Json::Json(std::string value) noexcept : value_(std::move(value)) {}
 Json::Json(std::string_view value) : value_(std::string(value)) {}
 Json::Json(const char *value) : value_(std::string(value)) {}
 Json::Json(Array values) noexcept : value_(std::move(values)) {}
-Json::Json(const Json &) = default;
+// Not the variant's own copy: where memory fails, libstdc++ 12 destroys what it has not made yet.
+Json::Json(const Json &other) : Json() {
+    std::visit(
+        [this]<class T>(const T &value) {
+            T copy(value);
+            value_ = std::move(copy);
+        },
+        other.value_);
+}
 Json::Json(Json &&) noexcept = default;
-Json &Json::operator=(const Json &) = default;
+Json &Json::operator=(const Json &other) { return *this = Json(other); }
 Json &Json::operator=(Json &&) noexcept = default;
 Json::~Json() = default;
 
