@@ -33,7 +33,9 @@ private:
 /// What a runner's frame fails with that was cancelled before it began.
 class Cancelled : public Error {
 public:
-    Cancelled() : Error(ErrorKind::state, "the frame was cancelled before it began") {}
+    static constexpr const char *message = "the frame was cancelled before it began";
+
+    Cancelled() : Error(ErrorKind::state, message) {}
 };
 
 /// Throws an Error whose message is these pieces, or this text.

@@ -8,7 +8,9 @@ namespace mpscnn {
 
 namespace {
 
-constexpr const char *out_of_memory = "out of memory"; // short: a string needs no memory for it
+// Short: a string needs no memory for them.
+constexpr const char *out_of_memory = "out of memory";
+constexpr const char *cancelled_in_short = "cancelled";
 
 } // namespace
 
@@ -16,10 +18,12 @@ Failure::Failure(Kind kind, const char *message) noexcept : kind_(kind) {
     try {
         message_ = message;
     } catch (const std::bad_alloc &) {
-        kind_ = Kind::out_of_memory;
-        message_ = out_of_memory;
+        if (kind != Kind::cancelled) kind_ = Kind::out_of_memory;
+        message_ = kind == Kind::cancelled ? cancelled_in_short : out_of_memory;
     }
 }
+
+Failure Failure::cancelled() noexcept { return {Kind::cancelled, Cancelled::message}; }
 
 Failure Failure::current() noexcept {
     try {

@@ -18,6 +18,8 @@ public:
         : kind_(Kind::error), error_kind_(kind), message_(std::move(message)) {}
     /// Of the exception that is being handled.
     static Failure current() noexcept;
+    /// Of a frame that was cancelled; no memory is needed to say so.
+    static Failure cancelled() noexcept;
 
     explicit operator bool() const noexcept { return kind_ != Kind::none; }
     Kind kind() const noexcept { return kind_; }

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <map>
 #include <mutex>
+#include <new>
 
 #include "core/memory.h"
 #include "core/platform.h"
@@ -12,14 +13,16 @@ namespace mpscnn {
 
 namespace {
 
-/// All that are alive, by their first byte. Never destroyed: arrays may outlive static objects.
+/// All that are alive, by their first byte.
 struct Register {
     std::mutex mutex;
     std::map<const std::byte *, std::weak_ptr<PageMemory>> blocks;
 };
 
+/// Never destroyed: arrays may outlive static objects. In memory that is there: destructors call this.
 Register &known() {
-    static Register &instance = *new Register;
+    alignas(Register) static std::byte memory[sizeof(Register)];
+    static Register &instance = *new (memory) Register;
     return instance;
 }
 
@@ -28,12 +31,15 @@ Register &known() {
 std::shared_ptr<PageMemory> PageMemory::allocate(std::size_t bytes) {
     if (bytes > SIZE_MAX - 2 * page_bytes) throw OutOfMemory(bytes);
     const std::size_t rounded = bytes == 0 ? page_bytes : (bytes + page_bytes - 1) / page_bytes * page_bytes;
-    auto *data = static_cast<std::byte *>(platform::map_pages(rounded, page_bytes));
-    if (!data) throw OutOfMemory(bytes);
-    std::shared_ptr<PageMemory> memory(new PageMemory(data, rounded));
+    std::shared_ptr<PageMemory> memory(new PageMemory(rounded));
     const std::lock_guard lock(known().mutex);
-    known().blocks[data] = memory;
+    known().blocks[memory->data_] = memory;
     return memory;
+}
+
+PageMemory::PageMemory(std::size_t bytes)
+    : data_(static_cast<std::byte *>(platform::map_pages(bytes, page_bytes))), bytes_(bytes) {
+    if (!data_) throw OutOfMemory(bytes);
 }
 
 std::shared_ptr<PageMemory> PageMemory::containing(const void *memory, std::size_t bytes) {

@@ -25,7 +25,7 @@ public:
     std::size_t bytes() const { return bytes_; }
 
 private:
-    PageMemory(std::byte *data, std::size_t bytes) : data_(data), bytes_(bytes) {}
+    explicit PageMemory(std::size_t bytes);
 
     std::byte *data_;
     std::size_t bytes_;

@@ -107,6 +107,9 @@ ThreadPool::Team::Team(int workers) : parts_(static_cast<std::size_t>(workers) +
         stop_and_join();
         fail(ErrorKind::state,
              {"thread pool: the system started only ", started, " of ", workers, " threads: ", error.what()});
+    } catch (...) { // out of memory
+        stop_and_join();
+        throw;
     }
 }
 

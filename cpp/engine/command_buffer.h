@@ -33,7 +33,6 @@ struct CommandError {
 
     int code = internal;
     std::string message;
-    Failure cause;
 };
 
 /// Work for a device, MTLCommandBuffer: kernels are encoded into it, then it is committed; nothing runs

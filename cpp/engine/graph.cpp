@@ -53,6 +53,11 @@ void require_countable(const Shape &shape) {
         fail(ErrorKind::shape, {"shape ", shape.text(), " has too many elements"});
 }
 
+/// For one more element.
+template <class T> void make_room(std::vector<T> &elements) {
+    if (elements.size() == elements.capacity()) elements.reserve(2 * elements.size() + 1);
+}
+
 std::string similar_names(const std::map<std::string, ValueId, std::less<>> &names, std::string_view wanted) {
     std::string list;
     int count = 0;
@@ -80,7 +85,9 @@ ValueId Graph::add_input(std::string name, const Shape &shape) {
         fail(ErrorKind::state, {"input ", quoted(name), ": inputs come before the first layer"});
     require_input_shape(name, shape);
     const ValueId value = values();
-    by_name_.emplace(name, value);
+    make_room(shapes_);
+    make_room(inputs_);
+    by_name_.emplace(name, value); // the last that memory can fail for: all or nothing
     shapes_.push_back(shape);
     inputs_.push_back({std::move(name), shape});
     return value;
@@ -105,7 +112,9 @@ ValueId Graph::add_node(std::string name, ops::Operation operation, std::vector<
         return output;
     });
     const ValueId value = values();
-    by_name_.emplace(node.name, value);
+    make_room(shapes_);
+    make_room(nodes_);
+    by_name_.emplace(node.name, value); // as in add_input
     shapes_.push_back(result);
     nodes_.push_back(std::move(node));
     return value;

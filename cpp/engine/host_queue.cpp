@@ -84,12 +84,12 @@ protected:
 
 private:
     void use(std::span<const ImagePointer> images);
-    std::optional<CommandError> run_commands() noexcept;
+    Failure run_commands() noexcept;
 
     std::shared_ptr<QueueState> state_;
     std::atomic<CommandStatus> status_{CommandStatus::not_enqueued};
     bool finished_ = false; ///< the handlers have run; guarded by the queue's mutex
-    std::optional<CommandError> error_;
+    Failure failure_;       ///< once it is over
     std::vector<Handler> handlers_;
     std::deque<std::unique_ptr<HostCommand>> commands_;
     std::set<std::shared_ptr<Resource>> used_;
@@ -109,7 +109,8 @@ HostCommandBuffer::~HostCommandBuffer() {
 
 std::optional<CommandError> HostCommandBuffer::error() const {
     if (status() != CommandStatus::error) return std::nullopt;
-    return error_;
+    const bool memory = failure_.kind() == Failure::Kind::out_of_memory;
+    return CommandError{memory ? CommandError::out_of_memory : CommandError::internal, failure_.message()};
 }
 
 void HostCommandBuffer::enqueue() {
@@ -143,7 +144,7 @@ void HostCommandBuffer::wait_until_completed() {
     if (in_handler && status() < CommandStatus::completed)
         fail(ErrorKind::state, "a completed handler cannot wait for a later command buffer of its queue");
     if (!in_handler) state_->done.wait(lock, [&] { return finished_; });
-    if (error_) error_->cause.raise();
+    failure_.raise();
 }
 
 void HostCommandBuffer::add_completed_handler(Handler handler) {
@@ -160,19 +161,21 @@ void HostCommandBuffer::encode_kernel(Kernel &kernel, const kernels::Encoding &e
                                       std::span<const ImagePointer> sources, const ImagePointer &destination,
                                       const BatchNormalizationStatePointer &state) {
     state_->require_alive();
-    commands_.push_back(make_kernel_command(kernel, encoding, sources, destination, state, state_->target));
+    auto command = make_kernel_command(kernel, encoding, sources, destination, state, state_->target);
     use(sources);
     use({&destination, 1});
     if (state) used_.insert(state->moments());
+    commands_.push_back(std::move(command)); // last: what failed before is not encoded
 }
 
 void HostCommandBuffer::encode_kernel(Kernel &kernel, const kernels::Encoding &encoding,
                                       const ImagePointer &source,
                                       const BatchNormalizationStatePointer &destination) {
     state_->require_alive();
-    commands_.push_back(make_statistics_command(kernel, encoding, source, *destination, state_->target));
+    auto command = make_statistics_command(kernel, encoding, source, *destination, state_->target);
     use({&source, 1});
     used_.insert(destination->moments());
+    commands_.push_back(std::move(command));
 }
 
 void HostCommandBuffer::encode_custom(const std::shared_ptr<const CustomKernel> &kernel,
@@ -187,45 +190,42 @@ void HostCommandBuffer::encode_custom(const std::shared_ptr<const CustomKernel> 
     if (kernel->identity() != state_->target.identity)
         fail(ErrorKind::device, {what, " was compiled for another device than this queue's, ",
                                  quoted(state_->target.choice.backend->device_name())});
-    commands_.push_back(make_custom_command(kernel, arguments, grid));
+    auto command = make_custom_command(kernel, arguments, grid);
     for (const CustomArgument *argument : arguments)
         if (argument->image) use({&argument->image, 1});
+    commands_.push_back(std::move(command));
 }
 
 void HostCommandBuffer::encode_session(const std::shared_ptr<Session> &session,
                                        std::span<const ImagePointer> inputs,
                                        std::span<const ImagePointer> outputs) {
     state_->require_alive();
-    commands_.push_back(make_session_command(session, inputs, outputs));
+    auto command = make_session_command(session, inputs, outputs);
     use(inputs);
     use(outputs);
+    commands_.push_back(std::move(command));
 }
 
 /// What was read last by a command goes with it, unless the device records: temporary images take memory only
 /// while they are needed.
-std::optional<CommandError> HostCommandBuffer::run_commands() noexcept {
-    try {
+Failure HostCommandBuffer::run_commands() noexcept {
+    return failure_of([&] {
         for (; !commands_.empty(); commands_.pop_front()) state_->runner.run(std::move(commands_.front()));
         state_->runner.finish();
-        return std::nullopt;
-    } catch (const std::bad_alloc &error) {
-        return CommandError{CommandError::out_of_memory, error.what(), Failure::current()};
-    } catch (const std::exception &error) {
-        return CommandError{CommandError::internal, error.what(), Failure::current()};
-    }
+    });
 }
 
 void HostCommandBuffer::execute() {
     status_ = CommandStatus::scheduled;
-    std::optional<CommandError> failure = run_commands();
+    Failure failure = run_commands();
     if (failure) state_->runner.discard();
     commands_.clear();
     for (const auto &resource : used_) resource->in_flight.fetch_sub(1, std::memory_order_acq_rel);
     used_.clear();
     {
         const std::lock_guard lock(state_->mutex);
-        error_ = std::move(failure);
-        status_ = error_ ? CommandStatus::error : CommandStatus::completed;
+        failure_ = std::move(failure);
+        status_ = failure_ ? CommandStatus::error : CommandStatus::completed;
     }
     for (const Handler &handler : handlers_) handler();
     handlers_.clear();

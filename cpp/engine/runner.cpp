@@ -68,15 +68,29 @@ struct Runner::Crew {
         require_batches(*program, options.max_batch);
         const SessionOptions session{
             .threads = division.threads, .check_finite = options.check_finite, .inflight = 1};
+        workers.reserve(static_cast<std::size_t>(division.sessions));
         for (int i = 0; i < division.sessions; ++i)
-            sessions.push_back(std::make_unique<FrameSession>(std::make_shared<Session>(program, session)));
+            workers.emplace_back(std::make_shared<Session>(program, session), options.max_batch);
     }
+
+    using Group = std::vector<Journey *>;
+
+    /// A session, its thread and the frames that it runs. The thread asks for memory only where a failure
+    /// becomes those frames'.
+    struct Worker {
+        Worker(std::shared_ptr<Session> runs, int max_batch) : session(std::move(runs)) {
+            group.reserve(static_cast<std::size_t>(max_batch));
+        }
+
+        FrameSession session;
+        Group group; ///< with room for a whole request
+        std::thread thread;
+    };
 
     const std::shared_ptr<Program> program;
     const RunnerOptions options;
     const Division division;
-    std::vector<std::unique_ptr<FrameSession>> sessions; ///< one for each worker
-    std::vector<std::thread> workers;
+    std::vector<Worker> workers;
     std::thread deliverer;
     std::once_flag delivered;     ///< the deliverer's end was waited for
     std::shared_ptr<Crew> itself; ///< of one that must never be destroyed
@@ -89,7 +103,6 @@ struct Runner::Crew {
     bool handing_out = false, closed = false;
 
     using Lock = std::unique_lock<std::mutex>;
-    using Group = std::vector<Journey *>;
 
     std::size_t places() const {
         return static_cast<std::size_t>(options.inflight) * static_cast<std::size_t>(options.max_batch);
@@ -119,10 +132,11 @@ struct Runner::Crew {
         return number;
     }
 
-    /// Waiting frames that can be run with the first of them, as many as one request may have.
-    Group first_group(std::int64_t &images) const {
-        Group group;
-        images = 0;
+    /// Gathers waiting frames that can be run with the first of them, as many as one request may have.
+    /// Returns how many images they are.
+    std::int64_t gather(Group &group) const {
+        group.clear();
+        std::int64_t images = 0;
         for (const auto &journey : journeys) {
             if (!is_waiting(journey)) continue;
             const std::int64_t more = journey->frame.images();
@@ -133,17 +147,16 @@ struct Runner::Crew {
             images += more;
             if (images >= options.max_batch) break;
         }
-        return group;
+        return images;
     }
 
-    /// Blocks until there is something to run; nothing once there will never be.
-    Group next_group() {
+    /// Blocks until there is something to run; false once there will never be.
+    bool next_group(Group &group) {
         Lock lock(mutex);
         for (;;) {
-            std::int64_t images = 0;
-            Group group = first_group(images);
+            const std::int64_t images = gather(group);
             if (group.empty()) {
-                if (closed) return group;
+                if (closed) return false;
                 work.wait(lock);
                 continue;
             }
@@ -158,29 +171,26 @@ struct Runner::Crew {
             const bool more = waiting > 0;
             lock.unlock();
             if (more) work.notify_one();
-            return group;
+            return true;
         }
     }
 
     void run(FrameSession &session, const Group &group) {
-        std::vector<Failure> failures;
         try {
             std::vector<const Frame *> frames;
             for (const Journey *journey : group) frames.push_back(&journey->frame);
-            failures = session.run(frames);
+            std::vector<Failure> failures = session.run(frames);
+            for (std::size_t i = 0; i < group.size(); ++i) group[i]->failure = std::move(failures[i]);
         } catch (...) {
-            failures.assign(group.size(), Failure::current());
+            for (Journey *journey : group) journey->failure = Failure::current();
         }
         bool last_ones = false, deliver = false;
         {
             Lock lock(mutex);
-            for (std::size_t i = 0; i < group.size(); ++i) {
-                group[i]->failure = std::move(failures[i]);
-                group[i]->state = Journey::State::over;
-            }
+            for (Journey *journey : group) journey->state = Journey::State::over;
             while (next_is_over() && journeys.front()->frame.brief) hand_out_next(lock);
             deliver = next_is_over() || at_end();
-            last_ones = waiting < sessions.size();
+            last_ones = waiting < workers.size();
         }
         if (deliver) over.notify_one();
         // Workers keep all cores busy. Who hands out results and brings new frames needs one before they run
@@ -219,7 +229,7 @@ struct Runner::Crew {
 
     /// With the lock, for a waiting one.
     void cancel(Journey &journey) {
-        journey.failure = failure_of([] { throw Cancelled(); });
+        journey.failure = Failure::cancelled();
         journey.state = Journey::State::over;
         --waiting;
     }
@@ -240,14 +250,16 @@ struct Runner::Crew {
         const platform::BlockedSignals blocked;
         try {
             crew->deliverer = std::thread([crew] { crew->deliver_until_closed(); });
-            for (const auto &session : crew->sessions)
-                crew->workers.emplace_back([crew, &session = *session] {
-                    for (Group group = crew->next_group(); !group.empty(); group = crew->next_group())
-                        crew->run(session, group);
+            for (Worker &worker : crew->workers)
+                worker.thread = std::thread([crew, &worker] {
+                    while (crew->next_group(worker.group)) crew->run(worker.session, worker.group);
                 });
         } catch (const std::system_error &error) {
             crew->finish();
             fail(ErrorKind::state, {"runner: the system started no thread: ", error.what()});
+        } catch (...) { // out of memory
+            crew->finish();
+            throw;
         }
     }
 
@@ -261,7 +273,8 @@ struct Runner::Crew {
     /// Closes and ends the threads; what was submitted is still run and handed out.
     void finish() {
         close(false);
-        for (std::thread &worker : workers) worker.join();
+        for (Worker &worker : workers)
+            if (worker.thread.joinable()) worker.thread.join();
         if (in_delivery())
             deliverer.detach(); // it hands out the rest, which keeps the crew
         else

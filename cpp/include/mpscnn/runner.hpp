@@ -122,7 +122,13 @@ public:
         const auto found = std::make_shared<mpscnn_detections *>(nullptr);
         return hand_over(
             [found, done = std::move(done)](std::exception_ptr failure) {
-                done(std::move(failure), detail::detections_of(*found));
+                std::vector<Detection> objects;
+                try {
+                    objects = detail::detections_of(*found);
+                } catch (...) { // out of memory; the frame still has to end
+                    failure = std::current_exception();
+                }
+                done(std::move(failure), std::move(objects));
             },
             [&](void *context, FrameNumber *number) {
                 return mpscnn_runner_detect(get(), model.get(), photo.get(), &raw, found.get(), handle_frame,
