@@ -1,27 +1,13 @@
 #include "api/guard.h"
 
 #include <algorithm>
-#include <new>
 
 #include "api/handles.h"
+#include "api/last_error.h"
 
 namespace mpscnn::c_api {
 
 namespace {
-
-thread_local std::string message_memory;
-/// Into message_memory, or a literal when there was no memory for that.
-thread_local const char *message = "";
-
-mpscnn_status record(mpscnn_status status, const char *text) noexcept {
-    try {
-        message_memory = text;
-        message = message_memory.c_str();
-    } catch (const std::bad_alloc &) {
-        message = "out of memory while an error was reported";
-    }
-    return status;
-}
 
 static_assert(static_cast<int>(ErrorKind::shape) == MPSCNN_ERROR_SHAPE);
 static_assert(static_cast<int>(ErrorKind::parameter) == MPSCNN_ERROR_PARAMETER);
@@ -50,7 +36,8 @@ mpscnn_status status_of(const Failure &failure) noexcept {
 
 mpscnn_status record_current_exception() noexcept {
     const Failure failure = Failure::current();
-    return record(status_of(failure), failure.message());
+    set_last_error(failure.message());
+    return status_of(failure);
 }
 
 void require(const void *argument, const char *name) {
@@ -84,7 +71,7 @@ void give(std::string value, mpscnn_text **text) {
 
 } // namespace mpscnn::c_api
 
-const char *mpscnn_last_error(void) { return mpscnn::c_api::message; }
+const char *mpscnn_last_error(void) { return mpscnn::c_api::last_error(); }
 
 const char *mpscnn_text_data(const mpscnn_text *text) { return text ? text->value.c_str() : ""; }
 

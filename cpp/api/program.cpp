@@ -9,12 +9,13 @@
 #include "api/handles.h"
 #include "api/limits.h"
 #include "api/program.h"
-#include "api/tensors.h"
+#include "api/tensor_views.h"
 #include "core/log.h"
 
 using namespace mpscnn;
 using c_api::guarded;
 using c_api::require;
+using c_api::TensorViews;
 
 namespace {
 
@@ -68,14 +69,6 @@ void give_port(const std::vector<engine::Port> &ports, const char *role, int ind
     const engine::Port &port = ports[static_cast<std::size_t>(index)];
     *name = port.name.c_str();
     c_api::give_shape(port.shape, shape, rank);
-}
-
-/// `views` is memory that is used again, since a run must not allocate.
-void read_views(const mpscnn_tensor *tensors, int count, const char *what,
-                std::vector<engine::TensorView> &views) {
-    c_api::require_array(tensors, count, what);
-    views.clear();
-    for (int i = 0; i < count; ++i) views.push_back(c_api::view_of(tensors[i], what));
 }
 
 } // namespace
@@ -199,10 +192,9 @@ void mpscnn_session_release(mpscnn_session *session) { delete session; }
 mpscnn_status mpscnn_session_run(mpscnn_session *session, const mpscnn_tensor *inputs, int input_count,
                                  const mpscnn_tensor *outputs, int output_count) {
     return guarded([&] {
-        thread_local std::vector<engine::TensorView> sources, destinations;
         require(session, "session");
-        read_views(inputs, input_count, "input", sources);
-        read_views(outputs, output_count, "output", destinations);
+        const TensorViews sources(inputs, input_count, "input");
+        const TensorViews destinations(outputs, output_count, "output");
         session->session->run(sources, destinations);
     });
 }
@@ -215,9 +207,8 @@ mpscnn_status mpscnn_session_profile(mpscnn_session *session, const mpscnn_tenso
         require(session, "session");
         require(json, "json");
         const int runs = profile_runs(options);
-        std::vector<engine::TensorView> sources, destinations;
-        read_views(inputs, input_count, "input", sources);
-        read_views(outputs, output_count, "output", destinations);
+        const TensorViews sources(inputs, input_count, "input");
+        const TensorViews destinations(outputs, output_count, "output");
         const engine::Profile profile = session->session->profile(sources, destinations, runs);
         std::string text = to_text(to_json(profile));
         if (trace) c_api::give(to_text(chrome_trace(profile)), trace);
@@ -229,11 +220,10 @@ mpscnn_status mpscnn_session_submit(mpscnn_session *session, const mpscnn_tensor
                                     const mpscnn_tensor *outputs, int output_count,
                                     mpscnn_request **request) {
     return guarded([&] {
-        thread_local std::vector<engine::TensorView> sources, destinations;
         require(session, "session");
         require(request, "request");
-        read_views(inputs, input_count, "input", sources);
-        read_views(outputs, output_count, "output", destinations);
+        const TensorViews sources(inputs, input_count, "input");
+        const TensorViews destinations(outputs, output_count, "output");
         *request = new mpscnn_request{session->session, session->session->submit(sources, destinations)};
     });
 }
