@@ -68,7 +68,8 @@ def tests(session: nox.Session) -> None:
     install_system_packages(session, "g++", "ccache", *LIBCXX, required=False)
     install_package(session)
     build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON")
-    run_ctest(session, "tests")
+    every_position = {"MPSCNN_TEST_EVERY_POSITION": "1"} if "--full" in session.posargs else {}
+    run_ctest(session, "tests", **every_position)
     # The session "metal" runs those, since they need its system packages.
     session.run("pytest", "--ignore=tests/metal_sources", *ON_ALL_CORES, *session.posargs)
 

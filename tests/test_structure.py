@@ -75,6 +75,14 @@ def test_parts_include_only_what_they_may_know(part: str) -> None:
     assert not wrong
 
 
+def test_nothing_is_thread_local() -> None:
+    # A thread's first use allocates; glibc, for one, ends the process where it cannot.
+    found = [
+        path for path in SOURCES if re.search(r"^[^/]*thread_local", path.read_text("utf-8"), re.MULTILINE)
+    ]
+    assert not [path for path in found if CPP / "bindings" not in path.parents]
+
+
 def test_every_exception_is_still_needed() -> None:
     for own, header in EXCEPTIONS:
         assert header in includes_of(CPP / own)
