@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "errors.h"
+#include "gil.h"
 
 namespace mpscnn::bindings {
 
@@ -16,9 +17,13 @@ AwaitedFrame::AwaitedFrame(py::object result, py::object needed)
 AwaitedFrame::~AwaitedFrame() {
     PyThread_free_lock(open_);
     if (!result_ && !needed_) return;
-    const py::gil_scoped_acquire locked; // the runner's thread was the last: nobody wants the result
-    let_go();
-    result_ = py::object();
+    if (const ForeignGil locked; locked) { // the runner's thread was the last: nobody wants the result
+        let_go();
+        result_ = py::object();
+    } else {
+        needed_.release();
+        result_.release();
+    }
 }
 
 void AwaitedFrame::end(const std::exception_ptr &failure) {
@@ -26,10 +31,11 @@ void AwaitedFrame::end(const std::exception_ptr &failure) {
     void *told = state_.exchange(this);
     PyThread_release_lock(open_);
     if (told == nullptr) return;
-    const py::gil_scoped_acquire locked;
+    const ForeignGil locked;
+    if (!locked) return;
     const auto function = py::reinterpret_steal<py::function>(static_cast<PyObject *>(told));
     try {
-        function();
+        call_python(function);
     } catch (py::error_already_set &error) {
         error.discard_as_unraisable("the end of a frame of mpscnn.Runner");
     }
@@ -41,7 +47,7 @@ void AwaitedFrame::wait() {
     while (!done()) {
         bool opened = false;
         {
-            const py::gil_scoped_release unlocked;
+            const GilReleased unlocked;
             constexpr PY_TIMEOUT_T for_ever = -1;
             opened = PyThread_acquire_lock_timed(open_, for_ever, 1) == PY_LOCK_ACQUIRED;
             if (opened) PyThread_release_lock(open_); // for others that wait

@@ -2,6 +2,7 @@
 
 #include "arrays.h"
 #include "bind.h"
+#include "gil.h"
 
 namespace mpscnn::bindings {
 
@@ -28,8 +29,10 @@ struct KeptArrays {
     std::vector<py::array> arrays;
 
     ~KeptArrays() {
-        const py::gil_scoped_acquire locked;
-        arrays.clear();
+        if (const ForeignGil locked; locked)
+            arrays.clear();
+        else
+            for (py::array &array : arrays) array.release();
     }
 };
 
@@ -64,7 +67,7 @@ void bind_custom_kernel(py::module_ &module) {
     py::class_<CustomKernel>(module, "CustomKernel", "A kernel of the user's for Metal.")
         .def(py::init<const std::string &, const std::string &, const std::string &, const std::string &>(),
              py::arg("source"), py::arg("function"), py::arg("constants"), py::arg("device"),
-             py::call_guard<py::gil_scoped_release>()) // it compiles, for as long as Metal likes
+             py::call_guard<GilReleased>()) // it compiles, for as long as Metal likes
         .def("description", &CustomKernel::description)
         .def("encode", &encode, py::arg("commands"), py::arg("images"), py::arg("arrays"), py::arg("grid"),
              py::arg("threadgroup"));

@@ -1,6 +1,6 @@
 #include "arrays.h"
-
 #include "bind.h"
+#include "gil.h"
 #include "results.h"
 #include <algorithm>
 
@@ -36,7 +36,7 @@ py::list run_detector(const Detector &detector, const Floats &codes, const Float
         throw ShapeError("scores: " + std::to_string(scores.shape(0)) + " rows for " +
                          std::to_string(codes.shape(0)) + " boxes");
     const std::vector<Detection> found = [&] {
-        const py::gil_scoped_release unlocked;
+        const GilReleased unlocked;
         return detector.run(numbers, table, {score, iou, most});
     }();
     return detection_list(found);

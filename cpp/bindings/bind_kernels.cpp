@@ -4,6 +4,7 @@
 #include "arrays.h"
 #include "bind.h"
 #include "callback.h"
+#include "gil.h"
 
 namespace mpscnn::bindings {
 
@@ -142,13 +143,13 @@ void bind_images(py::module_ &module) {
 
 void bind_queues(py::module_ &module) {
     // Destructors wait for work whose handlers may want the GIL.
-    py::class_<CommandBuffer>(module, "CommandBuffer", "Work for a queue.",
-                              py::release_gil_before_calling_cpp_dtor())
+    py::class_<CommandBuffer, std::unique_ptr<CommandBuffer, DeleteUnlocked>>(module, "CommandBuffer",
+                                                                              "Work for a queue.")
         .def("status", [](const CommandBuffer &commands) { return static_cast<int>(commands.status()); })
         .def("error", &failure_of)
         .def("enqueue", &CommandBuffer::enqueue)
         .def("commit", &CommandBuffer::commit)
-        .def("wait", &CommandBuffer::wait, py::call_guard<py::gil_scoped_release>())
+        .def("wait", &CommandBuffer::wait, py::call_guard<GilReleased>())
         .def("add_completed_handler", &add_completed_handler, py::arg("handler"))
         .def(
             "encode_session",
@@ -158,15 +159,15 @@ void bind_queues(py::module_ &module) {
             },
             py::arg("session"), py::arg("inputs"), py::arg("outputs"));
 
-    py::class_<CommandQueue>(module, "CommandQueue", "Runs command buffers in order.",
-                             py::release_gil_before_calling_cpp_dtor())
+    py::class_<CommandQueue, std::unique_ptr<CommandQueue, DeleteUnlocked>>(module, "CommandQueue",
+                                                                            "Runs command buffers in order.")
         .def(py::init([](const std::string &device, int threads) {
                  return CommandQueue({.device = device, .threads = threads});
              }),
              py::arg("device") = "auto", py::arg("threads") = 0)
         .def("device", &CommandQueue::device)
         .def("command_buffer", &CommandQueue::command_buffer)
-        .def("wait", &CommandQueue::wait, py::call_guard<py::gil_scoped_release>());
+        .def("wait", &CommandQueue::wait, py::call_guard<GilReleased>());
 }
 
 py::tuple statistics_of(const BatchNormalizationState &state) {

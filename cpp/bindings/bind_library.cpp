@@ -2,6 +2,7 @@
 
 #include "arrays.h"
 #include "bind.h"
+#include "gil.h"
 
 namespace mpscnn::bindings {
 
@@ -12,7 +13,7 @@ py::array halves(const py::array_t<float, py::array::c_style> &floats) {
                      std::vector<py::ssize_t>(floats.shape(), floats.shape() + floats.ndim()));
     const auto size = static_cast<std::size_t>(floats.size());
     auto *halves = static_cast<std::uint16_t *>(result.mutable_data());
-    const py::gil_scoped_release release;
+    const GilReleased unlocked;
     halves_from_floats({floats.data(), size}, {halves, size});
     return result;
 }
@@ -24,7 +25,7 @@ py::array floats(const py::array &halves) {
     py::array_t<float> result(std::vector<py::ssize_t>(halves.shape(), halves.shape() + halves.ndim()));
     const auto size = static_cast<std::size_t>(halves.size());
     float *floats = result.mutable_data();
-    const py::gil_scoped_release release;
+    const GilReleased unlocked;
     floats_from_halves({static_cast<const std::uint16_t *>(tensor.data), size}, {floats, size});
     return result;
 }

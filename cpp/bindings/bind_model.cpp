@@ -1,5 +1,6 @@
 #include "arrays.h"
 #include "bind.h"
+#include "gil.h"
 #include "pixels.h"
 #include "results.h"
 
@@ -9,14 +10,14 @@ namespace {
 
 ModelFile parse(const py::bytes &data, const std::string &origin) {
     const std::string_view bytes = data;
-    const py::gil_scoped_release unlocked;
+    const GilReleased unlocked;
     return ModelFile::parse(std::as_bytes(std::span(bytes)), origin);
 }
 
 py::list classify(const ModelFile &model, Session &session, const Pixels &image, int top) {
     const ImageView &view = image.view();
     const Predictions predictions = [&] {
-        const py::gil_scoped_release unlocked;
+        const GilReleased unlocked;
         return model.classify(session, view, top);
     }();
     return prediction_list(predictions);
@@ -26,7 +27,7 @@ py::list detect(const ModelFile &model, Session &session, const Pixels &image, f
                 int most) {
     const ImageView &view = image.view();
     const std::vector<Detection> found = [&] {
-        const py::gil_scoped_release unlocked;
+        const GilReleased unlocked;
         return model.detect(session, view, {score, iou, most});
     }();
     return detection_list(found);
@@ -42,7 +43,7 @@ py::object anchors(const ModelFile &model) {
 py::tuple segment(const ModelFile &model, Session &session, const Pixels &image, int classes) {
     const ImageView &view = image.view();
     Segmentation result = [&] {
-        const py::gil_scoped_release unlocked;
+        const GilReleased unlocked;
         return model.segment(session, view, classes);
     }();
     return label_arrays(std::move(result));
@@ -55,7 +56,7 @@ void preprocess_image(const Pixels &image, const std::string &description, py::a
         if (output.shape(axis) > INT32_MAX) throw ShapeError("output: " + text_of(output) + " is too large");
     const auto height = static_cast<int>(output.shape(0)), width = static_cast<int>(output.shape(1)),
                channels = static_cast<int>(output.shape(2));
-    const py::gil_scoped_release unlocked;
+    const GilReleased unlocked;
     preprocess(view, description, height, width, channels, floats);
 }
 
@@ -69,7 +70,7 @@ void bind_model(py::module_ &module) {
                     py::arg("range"), py::arg("siting"), py::arg("orientation") = 1);
 
     py::class_<ModelFile>(module, "Model", "A network with its preprocessing and labels.")
-        .def_static("load", &ModelFile::load, py::arg("path"), py::call_guard<py::gil_scoped_release>())
+        .def_static("load", &ModelFile::load, py::arg("path"), py::call_guard<GilReleased>())
         .def_static("parse", &parse, py::arg("data"), py::arg("origin"))
         .def("graph", &ModelFile::graph)
         .def("describe", &ModelFile::describe)

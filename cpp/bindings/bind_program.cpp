@@ -4,6 +4,7 @@
 
 #include "arrays.h"
 #include "bind.h"
+#include "gil.h"
 
 namespace mpscnn::bindings {
 
@@ -17,7 +18,7 @@ void run(Session &session, const py::list &inputs, const py::list &outputs) {
     float_tensors(inputs, "input", Access::read, sources);
     float_tensors(outputs, "output", Access::write, destinations);
     // The caller's lists keep the arrays alive meanwhile.
-    const py::gil_scoped_release unlocked;
+    const GilReleased unlocked;
     session.run(sources, destinations);
 }
 
@@ -27,7 +28,7 @@ py::tuple profile(Session &session, const py::list &inputs, const py::list &outp
     float_tensors(inputs, "input", Access::read, sources);
     float_tensors(outputs, "output", Access::write, destinations);
     const Profile profile = [&] {
-        const py::gil_scoped_release unlocked;
+        const GilReleased unlocked;
         return session.profile(sources, destinations, runs);
     }();
     return py::make_tuple(profile.json, profile.trace);
@@ -38,17 +39,9 @@ Request submit(Session &session, const py::list &inputs, const py::list &outputs
     thread_local Tensors sources, destinations;
     float_tensors(inputs, "input", Access::read, sources);
     float_tensors(outputs, "output", Access::write, destinations);
-    const py::gil_scoped_release unlocked; // it may have to wait for an earlier request
+    const GilReleased unlocked; // it may have to wait for an earlier request
     return session.submit(sources, destinations);
 }
-
-/// Other threads of Python go on while it waits for a request that is under way.
-struct ReleaseUnlocked {
-    template <class Waiting> void operator()(Waiting *waiting) const {
-        const py::gil_scoped_release unlocked;
-        delete waiting;
-    }
-};
 
 /// `objects`, which are `count` plain arrays in a list or tuple, or the one: whoever holds the result keeps
 /// them alive. Nothing if they are anything else.
@@ -77,7 +70,7 @@ bool run_plain(Session &session, py::handle inputs, std::size_t input_count, py:
     if (!read) return false;
     const py::object written = read_plain(outputs, output_count, Access::write, destinations);
     if (!written) return false;
-    const py::gil_scoped_release unlocked;
+    const GilReleased unlocked;
     session.run(sources, destinations);
     return true;
 }
@@ -96,7 +89,7 @@ py::dict dict_of(const std::vector<Port> &ports) {
 
 py::tuple output_shapes(const Program &program, const std::vector<Shape> &inputs) {
     const Program::Planned planned = [&] {
-        const py::gil_scoped_release unlocked;
+        const GilReleased unlocked;
         return program.plan(inputs);
     }();
     py::list shapes;
@@ -125,21 +118,21 @@ void bind_program(py::module_ &module) {
         .def(
             "explain",
             [](const Program &program, const std::vector<Shape> &inputs, int threads) {
-                const py::gil_scoped_release unlocked;
+                const GilReleased unlocked;
                 return program.explain(inputs, threads);
             },
             py::arg("input_shapes"), py::arg("threads") = 0);
 
-    py::class_<Request, std::unique_ptr<Request, ReleaseUnlocked>>(module, "Request",
-                                                                   "A run that may still be under way.")
-        .def("wait", &Request::wait, py::call_guard<py::gil_scoped_release>())
-        .def("wait_for", &Request::wait_for, py::arg("seconds"), py::call_guard<py::gil_scoped_release>());
+    py::class_<Request, std::unique_ptr<Request, DeleteUnlocked>>(module, "Request",
+                                                                  "A run that may still be under way.")
+        .def("wait", &Request::wait, py::call_guard<GilReleased>())
+        .def("wait_for", &Request::wait_for, py::arg("seconds"), py::call_guard<GilReleased>());
 
-    py::class_<Session, std::unique_ptr<Session, ReleaseUnlocked>>(module, "Session",
-                                                                   "Runs a program for one caller at a time.")
+    py::class_<Session, std::unique_ptr<Session, DeleteUnlocked>>(module, "Session",
+                                                                  "Runs a program for one caller at a time.")
         .def(py::init([](const Program &program, int threads, bool check_finite, int inflight) {
-                 const py::gil_scoped_release unlocked;
-                 return std::unique_ptr<Session, ReleaseUnlocked>(new Session(
+                 const GilReleased unlocked;
+                 return std::unique_ptr<Session, DeleteUnlocked>(new Session(
                      program, {.threads = threads, .check_finite = check_finite, .inflight = inflight}));
              }),
              py::arg("program"), py::arg("threads") = 0, py::arg("check_finite") = false,

@@ -3,7 +3,7 @@
 #include "bind.h"
 #include "callback.h"
 #include "errors.h"
-#include "kept_thread_state.h"
+#include "gil.h"
 #include "pixels.h"
 #include "results.h"
 
@@ -26,7 +26,7 @@ public:
     /// Calls it with (exception or None, result or None); `make_result` with the GIL held.
     template <class MakeResult> void operator()(const std::exception_ptr &failure, MakeResult make_result) {
         (*callback_)([&]() -> py::tuple {
-            KeptThreadState::keep(); // a runner has one thread for this, which ends without the GIL
+            ForeignGil::keep_thread_state(); // a runner has one thread for this, which ends without the GIL
             if (failure) return py::make_tuple(exception_object(failure), py::none());
             try {
                 return py::make_tuple(py::none(), make_result());
@@ -58,7 +58,7 @@ Runner::FrameNumber submit_frame(Runner &runner, const py::list &inputs, const p
     const auto sources = tensors_of(inputs, "input", Access::read);
     const auto destinations = tensors_of(outputs, "output", Access::write);
     Runner::Handler handler = handler_of(std::move(done));
-    const py::gil_scoped_release unlocked;
+    const GilReleased unlocked;
     return runner.submit(sources, destinations, std::move(handler));
 }
 
@@ -67,7 +67,7 @@ std::shared_ptr<AwaitedFrame> submit_awaited(Runner &runner, const py::list &inp
     const auto sources = tensors_of(inputs, "input", Access::read);
     const auto destinations = tensors_of(outputs, "output", Access::write);
     auto frame = std::make_shared<AwaitedFrame>(std::move(result), py::make_tuple(inputs, outputs));
-    const py::gil_scoped_release unlocked;
+    const GilReleased unlocked;
     runner.submit_brief(sources, destinations,
                         [frame](const std::exception_ptr &failure) { frame->end(failure); });
     return frame;
@@ -77,34 +77,34 @@ Runner::FrameNumber submit_photo(Runner &runner, const Pixels &image, const std:
                                  const py::list &outputs, py::function done) {
     const auto destinations = tensors_of(outputs, "output", Access::write);
     Runner::Handler handler = handler_of(std::move(done));
-    const py::gil_scoped_release unlocked;
+    const GilReleased unlocked;
     return runner.submit(image.view(), preprocess, destinations, std::move(handler));
 }
 
 Runner::FrameNumber classify_frame(Runner &runner, const ModelFile &model, const Pixels &image, int top,
                                    py::function done) {
     auto handler = handler_of<Predictions>(std::move(done), prediction_list);
-    const py::gil_scoped_release unlocked;
+    const GilReleased unlocked;
     return runner.classify(model, image.view(), top, std::move(handler));
 }
 
 Runner::FrameNumber detect_frame(Runner &runner, const ModelFile &model, const Pixels &image, float score,
                                  float iou, int most, py::function done) {
     auto handler = handler_of<std::vector<Detection>>(std::move(done), detection_list);
-    const py::gil_scoped_release unlocked;
+    const GilReleased unlocked;
     return runner.detect(model, image.view(), {score, iou, most}, std::move(handler));
 }
 
 Runner::FrameNumber segment_frame(Runner &runner, const ModelFile &model, const Pixels &image, int classes,
                                   py::function done) {
     auto handler = handler_of<Segmentation>(std::move(done), label_arrays);
-    const py::gil_scoped_release unlocked;
+    const GilReleased unlocked;
     return runner.segment(model, image.view(), classes, std::move(handler));
 }
 
 void mark(Runner &runner, py::function done) {
     Runner::Handler handler = handler_of(std::move(done));
-    const py::gil_scoped_release unlocked;
+    const GilReleased unlocked;
     runner.mark(std::move(handler));
 }
 
@@ -120,16 +120,17 @@ void bind_runner(py::module_ &module) {
         .def("tell", &AwaitedFrame::tell, py::arg("function"));
 
     // Its destructor waits for frames whose handlers want the GIL.
-    py::class_<Runner>(module, "Runner", "Runs many frames, several at once, in their order.",
-                       py::release_gil_before_calling_cpp_dtor())
+    py::class_<Runner, std::unique_ptr<Runner, DeleteUnlocked>>(
+        module, "Runner", "Runs many frames, several at once, in their order.")
         .def(py::init([](const Program &program, int inflight, int threads, int max_batch, double max_wait,
                          bool check_finite) {
-                 const py::gil_scoped_release unlocked;
-                 return std::make_unique<Runner>(program, RunnerOptions{.inflight = inflight,
-                                                                        .threads = threads,
-                                                                        .max_batch = max_batch,
-                                                                        .check_finite = check_finite,
-                                                                        .max_wait = max_wait});
+                 const GilReleased unlocked;
+                 return std::unique_ptr<Runner, DeleteUnlocked>(
+                     new Runner(program, {.inflight = inflight,
+                                          .threads = threads,
+                                          .max_batch = max_batch,
+                                          .check_finite = check_finite,
+                                          .max_wait = max_wait}));
              }),
              py::arg("program"), py::arg("inflight") = 0, py::arg("threads") = 0, py::arg("max_batch") = 0,
              py::arg("max_wait") = 0.0, py::arg("check_finite") = false)
@@ -144,9 +145,9 @@ void bind_runner(py::module_ &module) {
         .def("segment", &segment_frame, py::arg("model"), py::arg("image"), py::arg("classes"),
              py::arg("done"))
         .def("mark", &mark, py::arg("done"))
-        .def("cancel", &Runner::cancel, py::arg("frame"), py::call_guard<py::gil_scoped_release>())
-        .def("close", &Runner::close, py::arg("cancel") = false, py::call_guard<py::gil_scoped_release>())
-        .def("wait", &Runner::wait, py::call_guard<py::gil_scoped_release>());
+        .def("cancel", &Runner::cancel, py::arg("frame"), py::call_guard<GilReleased>())
+        .def("close", &Runner::close, py::arg("cancel") = false, py::call_guard<GilReleased>())
+        .def("wait", &Runner::wait, py::call_guard<GilReleased>());
 }
 
 } // namespace mpscnn::bindings

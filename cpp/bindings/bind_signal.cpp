@@ -2,6 +2,7 @@
 
 #include "arrays.h"
 #include "bind.h"
+#include "gil.h"
 
 namespace mpscnn::bindings {
 
@@ -17,7 +18,7 @@ py::array convolve(const py::array &signal, const py::array &kernel, int axes, i
     const mpscnn_tensor x = signal_tensor(signal, "signal"), k = signal_tensor(kernel, "kernel");
     py::array result(signal.dtype(), convolved_shape(x, k, options));
     const mpscnn_tensor y = signal_tensor(result, "result");
-    const py::gil_scoped_release unlocked;
+    const GilReleased unlocked;
     mpscnn::convolve(x, k, y, options);
     return result;
 }

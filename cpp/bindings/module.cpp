@@ -1,9 +1,14 @@
-#include "bind.h"
+#include <array>
+#include <cstddef>
 
-PYBIND11_MODULE(_core, module) {
+#include "bind.h"
+#include "gil.h"
+
+PYBIND11_MODULE(mpscnn_bindings, module) {
     using namespace mpscnn::bindings;
     module.doc() =
         "The C++ core of mpscnn: thin classes over the C interface. Use the classes of mpscnn instead.";
+    ForeignGil::close_at_exit();
     bind_errors();
     bind_library(module);
     bind_graph(module);
@@ -14,4 +19,40 @@ PYBIND11_MODULE(_core, module) {
     bind_custom_kernel(module);
     bind_runner(module);
     bind_signal(module);
+}
+
+namespace {
+
+/// Threads of the library's take the GIL of the main interpreter, and so does pybind11, which would wait for
+/// ever here.
+int require_main_interpreter(PyObject *) {
+    if (PyInterpreterState_Get() == PyInterpreterState_Main()) return 0;
+    PyErr_SetString(
+        PyExc_ImportError,
+        "mpscnn cannot be imported in a subinterpreter, only in the main interpreter of the process; "
+        "use threads or processes instead");
+    return -1;
+}
+
+/// pybind11's, which begin with the module's creation and say that other interpreters are not supported,
+/// after a check of ours: Python does not ask for that where an interpreter shares the main one's GIL.
+std::array<PyModuleDef_Slot, 8> checked_slots(const PyModuleDef_Slot *slots) {
+    std::array<PyModuleDef_Slot, 8> checked{};
+    std::size_t count = 0;
+    checked[count++] = {Py_mod_exec, reinterpret_cast<void *>(&require_main_interpreter)};
+    for (; slots->slot != 0; ++slots) checked.at(count++) = *slots;
+    checked.at(count) = {0, nullptr};
+    return checked;
+}
+
+} // namespace
+
+/// Up to Python 3.12 called in the interpreter that imports, later in the main one.
+extern "C" PYBIND11_EXPORT PyObject *PyInit__core() {
+    if (require_main_interpreter(nullptr) != 0) return nullptr;
+    auto *definition = reinterpret_cast<PyModuleDef *>(PyInit_mpscnn_bindings());
+    if (definition == nullptr) return nullptr;
+    static std::array<PyModuleDef_Slot, 8> slots = checked_slots(definition->m_slots);
+    definition->m_slots = slots.data();
+    return reinterpret_cast<PyObject *>(definition);
 }

@@ -123,6 +123,7 @@ class Model:
         from mpscnn.network import Network
 
         network = Network.from_graph(self._core.graph())
+        network.preprocess = self.preprocess
         if self._detection is not None:
             from mpscnn.detector import DetectionHead
 

@@ -63,7 +63,8 @@ class Network(
     Layers mean exactly what the layers of the same name mean in TensorFlow and PyTorch; images are NHWC. Every
     method that adds a layer checks shapes at once and raises ShapeError or ParameterError with the layer's name.
 
-    Its `detection`, of a detector's network only, says how the outputs become boxes; `save` keeps it.
+    Its `detection`, of a detector's network only, says how the outputs become boxes. Its `preprocess`, a preset's name
+    or a mapping (`mpscnn.preprocess`), says how a photo becomes the input; None: nobody said. `save` keeps both.
 
     Args:
         input: (height, width, channels) of the image, or (features,); None for extents that may vary. Several
@@ -85,6 +86,7 @@ class Network(
         self.inputs = [self._add_input(key, shape) for key, shape in named.items()]
         self.outputs: list[Tensor] = []
         self._detection: DetectionHead | None = None
+        self.preprocess: str | Mapping[str, Any] | None = None
         self._names_used: dict[str, int] = {}
 
     @property
@@ -113,6 +115,7 @@ class Network(
         network.graph = graph
         network.name = description["name"]
         network._detection = None
+        network.preprocess = None
         network._names_used = {}
         input_names = [entry["name"] for entry in description["inputs"]]
         names = input_names + [entry["name"] for entry in description["nodes"]]
@@ -271,11 +274,13 @@ class Network(
             dtype: how weights are stored: "float16", "float32" or "uint8" (quantised per output channel). Biases and
                 batch norms stay float32.
             labels: names of the classes.
-            preprocess: a preset's name or a mapping, see `mpscnn.preprocess`.
+            preprocess: a preset's name or a mapping, see `mpscnn.preprocess`; None: the network's own.
             information: free text: "license", "source", "description".
         """
         from mpscnn.model_file import save_model
 
+        if preprocess is None:
+            preprocess = self.preprocess
         save_model(self, path, dtype=dtype, labels=labels, preprocess=preprocess, information=information)
 
     # ---- Names -----------------------------------------------------------------------------------------

@@ -31,9 +31,9 @@ def file_with(axis: Any, *, goes_on: bool = False) -> TfliteFile:
     ]
     if not goes_on:
         operators = [FileOperator("PAD", (0, 3), (4,), None), FileOperator("ARG_MAX", (4, 1), (5,), None)]
-        return TfliteFile("file.tflite", tensors, operators, (0,), (5,))
+        return TfliteFile("file.tflite", tensors, operators, (0,), (5,), 1_000)
     operators = [FileOperator("ARG_MAX", (0, 1), (2,), None), FileOperator("PAD", (2, 3), (4,), None)]
-    return TfliteFile("file.tflite", tensors, operators, (0,), (4,))
+    return TfliteFile("file.tflite", tensors, operators, (0,), (4,), 1_000)
 
 
 @pytest.mark.parametrize("axis", [[3], [-1]])

@@ -39,7 +39,7 @@ def _file() -> TfliteFile:
         FileOperator("RESHAPE", (4, 3), (4,), None),
         FileOperator("PRELU", (4, 5), (6,), None),
     ]
-    return TfliteFile("made.tflite", tensors, operators, (4,), (6,))
+    return TfliteFile("made.tflite", tensors, operators, (4,), (6,), 1_000)
 
 
 def test_the_file_itself_converts() -> None:

@@ -243,7 +243,7 @@ def test_options_that_do_not_fit(tmp_path: Path, changes: dict[str, Any], messag
 )
 def test_heads_that_do_not_fit(heads: Any, stored: tuple[int, int], message: str) -> None:
     with pytest.raises(mpscnn.WeightsError, match=message):
-        detection_head(flexbuffer(OPTIONS), heads, np.zeros(stored, np.float32), "here")
+        detection_head(flexbuffer(OPTIONS), heads, np.zeros(stored, np.float32))
 
 
 def test_options_that_are_no_numbers(tmp_path: Path) -> None:

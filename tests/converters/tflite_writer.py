@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-_TYPES = {"float32": 0, "int32": 2, "uint8": 3}
+_TYPES = {"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "int64": 4, "int8": 9, "int4": 17}
 
 Field = tuple[int, str, Any]
 
@@ -22,6 +22,11 @@ class Tensor:
     shape: tuple[int, ...]
     dtype: str = "float32"
     data: Any = None
+    quantization: tuple[Sequence[float], Sequence[int]] | None = None
+    """Scales and zero points."""
+    signature: tuple[int, ...] | None = None
+    """The shape with -1 for the extents that are free."""
+    sparse: bool = False
 
 
 @dataclass
@@ -36,100 +41,184 @@ class Operator:
     custom: tuple[str, bytes] | None = None
 
 
+@dataclass
+class Subgraph:
+    """A network of a file."""
+
+    tensors: Sequence[Tensor]
+    operators: Sequence[Operator]
+    inputs: Sequence[int]
+    outputs: Sequence[int]
+
+
 def constant(name: str, values: Any, dtype: str = "float32") -> Tensor:
     """A tensor with these values."""
     array = np.asarray(values, dtype)
     return Tensor(name, array.shape, dtype, array)
 
 
+def quantized(tensor: Tensor, scales: Sequence[float], zero_points: Sequence[int]) -> Tensor:
+    """The same with a quantization."""
+    return replace(tensor, quantization=(scales, zero_points))
+
+
 def write_tflite(
-    tensors: Sequence[Tensor], operators: Sequence[Operator], inputs: Sequence[int], outputs: Sequence[int]
+    tensors: Sequence[Tensor],
+    operators: Sequence[Operator],
+    inputs: Sequence[int],
+    outputs: Sequence[int],
+    *,
+    repeat: Mapping[str, int] | None = None,
+    share: bool = False,
 ) -> bytes:
-    """One subgraph; skips the test where flatbuffers is not installed."""
-    flatbuffers = pytest.importorskip("flatbuffers", reason="needs flatbuffers")
-    builder = flatbuffers.Builder(1024)
+    """A file of one subgraph; see `write_subgraphs`."""
+    return write_subgraphs([Subgraph(tensors, operators, inputs, outputs)], repeat=repeat, share=share)
 
-    def table(fields: Sequence[Field]) -> int:
-        builder.StartObject(1 + max((slot for slot, _, _ in fields), default=0))
-        for slot, kind, value in fields:
-            getattr(builder, f"Prepend{kind}Slot")(slot, value, 0)
-        return int(builder.EndObject())
 
-    def reference(slot: int, offset: int) -> Field:
-        return slot, "UOffsetTRelative", offset
+def write_subgraphs(
+    subgraphs: Sequence[Subgraph],
+    *,
+    signatures: Mapping[str, int] | None = None,
+    repeat: Mapping[str, int] | None = None,
+    share: bool = False,
+) -> bytes:
+    """Skips the test where flatbuffers is not installed.
 
-    def integers(values: Sequence[int]) -> int:
-        return int(builder.CreateNumpyVector(np.asarray(values, np.int32)))
+    Args:
+        signatures: keys of signatures, with their subgraphs.
+        repeat: "subgraphs", "tensors", "operators", "codes", "buffers": how often the last table of such a list is
+            listed again.
+        share: equal strings, lists of numbers, quantizations and constants' buffers are written once, and operators
+            of one code share it.
+    """
+    return _Writer(repeat or {}, share).file(subgraphs, signatures or {})
 
-    def tables(offsets: Sequence[int]) -> int:
-        builder.StartVector(4, len(offsets), 4)
-        for offset in reversed(offsets):
-            builder.PrependUOffsetTRelative(offset)
-        return int(builder.EndVector())
 
-    def buffer(data: Any) -> int:
-        if data is None:
-            return table(())
-        raw = np.frombuffer(np.ascontiguousarray(data).tobytes(), np.uint8)
-        return table([reference(0, builder.CreateNumpyVector(raw))])
+class _Writer:
+    def __init__(self, repeat: Mapping[str, int], share: bool) -> None:
+        flatbuffers = pytest.importorskip("flatbuffers", reason="needs flatbuffers")
+        self._builder = flatbuffers.Builder(1024)
+        self._repeat = repeat
+        self._share = share
+        self._written: dict[Any, int] = {}
 
-    buffers = [buffer(None)] + [buffer(tensor.data) for tensor in tensors if tensor.data is not None]
-    tensor_tables, next_buffer = [], 1
-    for tensor in tensors:
-        shape, name = integers(tensor.shape), builder.CreateString(tensor.name)
-        index = 0 if tensor.data is None else next_buffer
-        next_buffer += tensor.data is not None
-        tensor_tables.append(
-            table(
-                [
-                    reference(0, shape),
-                    (1, "Int8", _TYPES[tensor.dtype]),
-                    (2, "Uint32", index),
-                    reference(3, name),
-                ]
-            )
-        )
-    codes = [_operator_code(builder, table, reference, operator) for operator in operators]
-    operator_tables = []
-    for index, operator in enumerate(operators):
+    def file(self, subgraphs: Sequence[Subgraph], signatures: Mapping[str, int]) -> bytes:
+        self._buffers = [self._table(())]
+        self._codes: list[int] = []
+        graphs = [self._subgraph(subgraph) for subgraph in subgraphs]
         fields = [
-            (0, "Uint32", index),
-            reference(1, integers(operator.inputs)),
-            reference(2, integers(operator.outputs)),
+            (0, "Uint32", 3),
+            _reference(1, self._tables("codes", self._codes)),
+            _reference(2, self._tables("subgraphs", graphs)),
+            _reference(4, self._tables("buffers", self._buffers)),
+        ]
+        if signatures:
+            keyed = [(self._string(key), index) for key, index in signatures.items()]
+            defined = [self._table([_reference(2, key), (4, "Uint32", index)]) for key, index in keyed]
+            fields.append(_reference(7, self._tables("signatures", defined)))
+        self._builder.Finish(self._table(fields), b"TFL3")
+        return bytes(self._builder.Output())
+
+    def _subgraph(self, subgraph: Subgraph) -> int:
+        tensors = [self._tensor(tensor) for tensor in subgraph.tensors]
+        operators = [self._operator(operator) for operator in subgraph.operators]
+        return self._table(
+            [
+                _reference(0, self._tables("tensors", tensors)),
+                _reference(1, self._integers(subgraph.inputs)),
+                _reference(2, self._integers(subgraph.outputs)),
+                _reference(3, self._tables("operators", operators)),
+            ]
+        )
+
+    def _tensor(self, tensor: Tensor) -> int:
+        fields = [
+            _reference(0, self._integers(tensor.shape)),
+            (1, "Int8", _TYPES[tensor.dtype]),
+            (2, "Uint32", self._buffer(tensor.data)),
+            _reference(3, self._string(tensor.name)),
+        ]
+        if tensor.quantization:
+            fields.append(_reference(4, self._quantization(*tensor.quantization)))
+        if tensor.sparse:
+            fields.append(_reference(6, self._table(())))
+        if tensor.signature:
+            fields.append(_reference(7, self._integers(tensor.signature)))
+        return self._table(fields)
+
+    def _buffer(self, data: Any) -> int:
+        if data is None:
+            return 0
+        raw = np.frombuffer(np.ascontiguousarray(data).tobytes(), np.uint8)
+
+        def add() -> int:
+            self._buffers.append(self._table([_reference(0, self._builder.CreateNumpyVector(raw))]))
+            return len(self._buffers) - 1
+
+        return self._once(("buffer", raw.tobytes()), add)
+
+    def _quantization(self, scales: Sequence[float], zero_points: Sequence[int]) -> int:
+        def add() -> int:
+            lists = [
+                self._builder.CreateNumpyVector(np.asarray(values, dtype))
+                for values, dtype in ((scales, np.float32), (zero_points, np.int64))
+            ]
+            return self._table([_reference(2 + slot, offset) for slot, offset in enumerate(lists)])
+
+        return self._once(("quantization", tuple(scales), tuple(zero_points)), add)
+
+    def _operator(self, operator: Operator) -> int:
+        fields = [
+            (0, "Uint32", self._code(operator)),
+            _reference(1, self._integers(operator.inputs)),
+            _reference(2, self._integers(operator.outputs)),
         ]
         if operator.options_type:
-            fields += [(3, "Uint8", operator.options_type), reference(4, table(operator.options))]
+            options = _reference(4, self._table(operator.options))
+            fields += [(3, "Uint8", operator.options_type), options]
         if operator.custom:
             raw = np.frombuffer(operator.custom[1], np.uint8)
-            fields.append(reference(5, builder.CreateNumpyVector(raw)))
-        operator_tables.append(table(fields))
-    graph = table(
-        [
-            reference(0, tables(tensor_tables)),
-            reference(1, integers(inputs)),
-            reference(2, integers(outputs)),
-            reference(3, tables(operator_tables)),
-        ]
-    )
-    root = table(
-        [
-            (0, "Uint32", 3),
-            reference(1, tables(codes)),
-            reference(2, tables([graph])),
-            reference(4, tables(buffers)),
-        ]
-    )
-    builder.Finish(root, b"TFL3")
-    return bytes(builder.Output())
+            fields.append(_reference(5, self._builder.CreateNumpyVector(raw)))
+        return self._table(fields)
+
+    def _code(self, operator: Operator) -> int:
+        def add() -> int:
+            byte = min(operator.code, 127)
+            fields: list[Field] = [(0, "Int8", byte), (2, "Int32", 1), (3, "Int32", operator.code)]
+            if operator.custom:
+                fields.append(_reference(1, self._string(operator.custom[0])))
+            self._codes.append(self._table(fields))
+            return len(self._codes) - 1
+
+        return self._once(("code", operator.code, operator.custom and operator.custom[0]), add)
+
+    def _once(self, key: Any, add: Callable[[], int]) -> int:
+        if not self._share:
+            return add()
+        if key not in self._written:
+            self._written[key] = add()
+        return self._written[key]
+
+    def _string(self, text: str) -> int:
+        return self._once(("string", text), lambda: int(self._builder.CreateString(text)))
+
+    def _integers(self, values: Sequence[int]) -> int:
+        array = np.asarray(values, np.int32)
+        return self._once(("integers", tuple(values)), lambda: int(self._builder.CreateNumpyVector(array)))
+
+    def _tables(self, name: str, offsets: Sequence[int]) -> int:
+        listed = [*offsets, *offsets[-1:] * self._repeat.get(name, 0)]
+        self._builder.StartVector(4, len(listed), 4)
+        for offset in reversed(listed):
+            self._builder.PrependUOffsetTRelative(offset)
+        return int(self._builder.EndVector())
+
+    def _table(self, fields: Sequence[Field]) -> int:
+        self._builder.StartObject(1 + max((slot for slot, _, _ in fields), default=0))
+        for slot, kind, value in fields:
+            getattr(self._builder, f"Prepend{kind}Slot")(slot, value, 0)
+        return int(self._builder.EndObject())
 
 
-def _operator_code(
-    builder: Any,
-    table: Callable[[Sequence[Field]], int],
-    reference: Callable[[int, int], Field],
-    operator: Operator,
-) -> int:
-    fields: list[Field] = [(0, "Int8", operator.code), (2, "Int32", 1), (3, "Int32", operator.code)]
-    if operator.custom:
-        fields.append(reference(1, builder.CreateString(operator.custom[0])))
-    return table(fields)
+def _reference(slot: int, offset: int) -> Field:
+    return slot, "UOffsetTRelative", offset

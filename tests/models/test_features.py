@@ -157,7 +157,9 @@ def test_layers_that_are_not_there(model: mpscnn.Model) -> None:
         model.features(["pointwise14"])
 
 
-def test_what_cannot_be_prepared(model: mpscnn.Model, tmp_path: Path) -> None:
+def test_what_cannot_be_prepared(
+    model: mpscnn.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     extractor = model.features("conv1")
     with pytest.raises(mpscnn.ParameterError, match="no photo given"):
         extractor.run([])
@@ -166,6 +168,7 @@ def test_what_cannot_be_prepared(model: mpscnn.Model, tmp_path: Path) -> None:
     with pytest.raises(mpscnn.ShapeError, match="'image'"):
         extractor.run(inputs(1, 64, 95, 3))
     assert model.preprocess is not None
+    monkeypatch.setattr(model.network, "preprocess", None)
     model.network.save(tmp_path / "unstated.safetensors")
     with pytest.raises(mpscnn.UnsupportedError, match="does not say how a photo becomes its input"):
         mpscnn.load(tmp_path / "unstated.safetensors").features("conv1").run(photo(0))

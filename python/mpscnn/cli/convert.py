@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from mpscnn.cli.failures import warn
+from mpscnn.cli.info import SizeOption
 from mpscnn.network import Network
 from mpscnn.summary import bytes_text
 
@@ -38,7 +40,8 @@ def convert(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="How photos become the input: tensorflow (-1 to 1), caffe, torch, unit, none, mnist.",
+            help="How photos become the input: tensorflow (-1 to 1), caffe, torch, unit, none, mnist. Needed where the "
+            "file does not say; files with an input of 8-bit integers do.",
         ),
     ] = None,
     detection: Annotated[
@@ -51,6 +54,7 @@ def convert(
     dtype: Annotated[
         WeightType, typer.Option(help="How weights are stored; uint8 keeps the integers of quantised files.")
     ] = WeightType.float16,
+    size: SizeOption = None,
 ) -> None:
     """Convert TensorFlow Lite models, and the raw files of Deep MNIST, to model files.
 
@@ -67,11 +71,23 @@ def convert(
             "expected at least one file to read, and the file to write", param_hint="IN... OUT"
         )
     from mpscnn.converters import convert_files
+    from mpscnn.converters.photo_input import takes_photos
 
     *sources, output = paths
     network = convert_files(
-        sources, output, labels=labels, preprocess=preprocess, dtype=dtype.value, detection=detection
+        sources,
+        output,
+        labels=labels,
+        preprocess=preprocess,
+        dtype=dtype.value,
+        detection=detection,
+        size=size,
     )
+    if network.preprocess is None and takes_photos(network):
+        warn(
+            f"{sources[0]} does not say how a photo becomes the network's input, so {output} cannot be used with "
+            "photos; for photos convert it with --preprocess NAME (mpscnn convert --help)"
+        )
     description = network.describe(_any_size(network))
     parameters = sum(layer["parameters"] for layer in description["layers"])
     print(

@@ -22,6 +22,11 @@ def report(message: object) -> None:
     print(f"error: {message}", file=sys.stderr, flush=True)
 
 
+def warn(message: str) -> None:
+    """What is done all the same, on stderr."""
+    print(f"warning: {message}", file=sys.stderr, flush=True)
+
+
 def prepare_streams() -> None:
     """Lets any label and file name be printed, whatever the terminal's encoding, and even without a terminal."""
     for name in ("stdout", "stderr"):

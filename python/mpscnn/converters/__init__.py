@@ -23,7 +23,9 @@ CONVERTER_VERSION = 1
 MAX_LABELS = 1_000_000
 
 
-def read_network(sources: Sequence[str | PathLike[str]], *, name: str | None = None) -> Network:
+def read_network(
+    sources: Sequence[str | PathLike[str]], *, name: str | None = None, size: tuple[int, int] | None = None
+) -> Network:
     """The network of a file in another framework's format, or of several that continue each other.
 
     A folder stands for the eight raw files of `mpscnn.models.deep_mnist`.
@@ -31,8 +33,17 @@ def read_network(sources: Sequence[str | PathLike[str]], *, name: str | None = N
     MobileNet V1 and V2 and the DeepLabs on them get the layer names of `mpscnn.models`, and so do the layers of a
     MobileNet in detectors and feature extractors; others keep the file's.
 
+    The network's `preprocess` is what the file says: of a TensorFlow Lite file whose input is 8-bit integers, scale and
+    zero point.
+
+    Args:
+        sources: one file, or the parts of a network in order.
+        name: the network's name; None: the first file's.
+        size: (height, width) of an image input that the file leaves free; None: it stays free.
+
     Raises:
-        UnsupportedError: an unknown format, or a layer that mpscnn lacks. WeightsError: a damaged file.
+        UnsupportedError: an unknown format, or layers that mpscnn lacks; the message names all of them. WeightsError: a
+            damaged file. ParameterError: no source, or a `size` other than the file's.
     """
     from mpscnn.converters.recognise import with_library_names
 
@@ -45,7 +56,7 @@ def read_network(sources: Sequence[str | PathLike[str]], *, name: str | None = N
     if len(suffixes) != 1 or not suffixes <= set(_READERS):
         given = ", ".join(sorted(suffix or "(none)" for suffix in suffixes))
         raise UnsupportedError(f"cannot convert files with the suffix {given}; known: {', '.join(_READERS)}")
-    return with_library_names(_READERS[suffixes.pop()](paths, name or paths[0].stem))
+    return with_library_names(_READERS[suffixes.pop()](paths, name or paths[0].stem, size))
 
 
 def convert_files(
@@ -58,18 +69,20 @@ def convert_files(
     dtype: str = "float16",
     information: Mapping[str, str] | None = None,
     detection: str | PathLike[str] | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Network:
     """Converts model files and writes the result; see `read_network` and `Network.save`.
 
     Args:
         sources: one file, or the parts of a network in order.
         labels: a text file with one class name per line; None: none, or the digits for Deep MNIST's folder.
-        preprocess: name of a preset; None: none is stored.
+        preprocess: name of a preset; None: as the sources say, if they do (`Network.preprocess` of the result).
         name: the network's name; None: the first file's.
         dtype: "float16", "float32", or "uint8", which keeps the integers of quantised files exactly.
         information: "license", "source", ... of the model, kept in the file.
         detection: a JSON file of settings that say how the outputs become boxes (docs/detection.md); None: as the
             sources say, if they do.
+        size: as for `read_network`.
 
     Raises:
         What `read_network` and `Network.save` raise. WeightsError: labels of another number than classes.
@@ -77,14 +90,16 @@ def convert_files(
     """
     if Path(output).suffix != ".safetensors":
         raise ParameterError(f"{output}: the name of the output must end in .safetensors")
-    network = read_network(sources, name=name)
+    network = read_network(sources, name=name, size=size)
     names = _digits(sources) if labels is None else read_labels(labels)
     if detection is not None:
         network.detection = DetectionHead(_read_settings(detection))
     classes = None if names is None else _labelled_classes(network)
     if names is not None and len(names) != classes:
         raise WeightsError(f"{labels}: has {len(names)} labels, but the network has {classes} classes")
-    network.save(output, dtype=dtype, labels=names, preprocess=preprocess, information=information)
+    if preprocess is not None:
+        network.preprocess = preprocess
+    network.save(output, dtype=dtype, labels=names, information=information)
     return network
 
 
@@ -144,11 +159,11 @@ def _read_folder(directory: Path, name: str | None) -> Network:
     return deep_mnist(directory, name=name or "deep_mnist")
 
 
-def _read_tflite(paths: list[Path], name: str) -> Network:
+def _read_tflite(paths: list[Path], name: str, size: tuple[int, int] | None) -> Network:
     from mpscnn.converters.tflite import convert
     from mpscnn.converters.tflite_file import read_tflite
 
-    return convert([read_tflite(path) for path in paths], name)
+    return convert([read_tflite(path) for path in paths], name, size)
 
 
-_READERS: dict[str, Callable[[list[Path], str], Network]] = {".tflite": _read_tflite}
+_READERS: dict[str, Callable[[list[Path], str, tuple[int, int] | None], Network]] = {".tflite": _read_tflite}

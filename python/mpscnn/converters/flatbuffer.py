@@ -1,7 +1,8 @@
 """A bounds-checked reader of FlatBuffers, the container of TensorFlow Lite files.
 
 A table is a position in the buffer; its fields are numbered. Every access checks that what it reads lies inside the
-buffer, so a damaged file gives a WeightsError and nothing else.
+buffer, so a damaged file gives a WeightsError and nothing else. Offsets may lead anywhere, also several to one place:
+what is read through them is counted, so that time and memory stay in proportion to the file's size.
 https://flatbuffers.dev/internals/ describes the encoding.
 """
 
@@ -14,33 +15,76 @@ from numpy.typing import NDArray
 
 from mpscnn.errors import WeightsError
 
+# Lists and strings may be shared, since some writers store equal ones once. Few files read any byte twice.
+_MAX_READS = 4
+
+
+class _File:
+    """The bytes of a file, and what was read of them."""
+
+    __slots__ = ("_listed", "_unread", "content")
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self._unread = _MAX_READS * len(content)
+        self._listed: set[int] = set()
+
+    def number(self, code: str, position: int) -> int:
+        if not 0 <= position <= len(self.content) - struct.calcsize(code):
+            raise WeightsError(f"damaged or cut off: it refers to byte {position} of {len(self.content)}")
+        value: int = struct.unpack_from(code, self.content, position)[0]
+        return value
+
+    def vector(self, start: int, item_size: int) -> tuple[int, int]:
+        """Where the items of the list at `start` begin, and how many they are."""
+        length = self.number("<I", start)
+        size = 4 + length * item_size
+        if start + size > len(self.content):
+            raise WeightsError(
+                f"damaged or cut off: a list at byte {start} reaches beyond the end of the file"
+            )
+        self._unread -= size
+        if self._unread < 0:
+            raise WeightsError(
+                f"damaged: its lists and strings share places (the last at byte {start}), "
+                f"together they have more than {_MAX_READS} times the file's {len(self.content)} bytes"
+            )
+        return start + 4, length
+
+    def list_table(self, position: int) -> None:
+        """Notes a table of a list. Each is read in full, so none may be listed twice."""
+        if position in self._listed:
+            raise WeightsError(f"damaged: the table at byte {position} is listed more than once")
+        self._listed.add(position)
+
 
 class Table:
     """One table: fields by number, absent ones with a default."""
 
-    __slots__ = ("_buffer", "_position", "_slots")
+    __slots__ = ("_file", "_position", "_vtable", "_vtable_size")
 
-    def __init__(self, buffer: bytes, position: int) -> None:
-        self._buffer = buffer
+    def __init__(self, file: _File, position: int) -> None:
+        self._file = file
         self._position = position
-        vtable = position - _number(buffer, "<i", position)
-        length = _number(buffer, "<H", vtable)
-        if length < 4 or length % 2:
+        self._vtable = position - file.number("<i", position)
+        self._vtable_size = file.number("<H", self._vtable)
+        if self._vtable_size < 4 or self._vtable_size % 2:
             raise WeightsError(f"damaged: the table at byte {position} has an impossible layout")
-        self._slots = [_number(buffer, "<H", vtable + 4 + 2 * i) for i in range((length - 4) // 2)]
 
     @classmethod
-    def root(cls, buffer: bytes) -> Table:
-        """The file's outermost table."""
-        return cls(buffer, _number(buffer, "<I", 0))
+    def root(cls, content: bytes) -> Table:
+        """The outermost table of a file's content."""
+        file = _File(content)
+        return cls(file, file.number("<I", 0))
 
     def has(self, field: int) -> bool:
         """Whether the field is present."""
-        return field < len(self._slots) and self._slots[field] != 0
+        return self._slot(field) != 0
 
     def number(self, field: int, kind: str, default: int | float = 0) -> int | float:
         """A scalar; `kind` is its struct character: b, B, h, i, I, q, f."""
-        return _number(self._buffer, "<" + kind, self._at(field)) if self.has(field) else default
+        slot = self._slot(field)
+        return self._file.number("<" + kind, self._position + slot) if slot else default
 
     def integer(self, field: int, kind: str = "i", default: int = 0) -> int:
         """A whole number."""
@@ -52,50 +96,47 @@ class Table:
 
     def table(self, field: int) -> Table | None:
         """A table inside this one."""
-        return Table(self._buffer, self._target(field)) if self.has(field) else None
+        return Table(self._file, self._target(field)) if self.has(field) else None
 
     def text(self, field: int) -> str:
         """A string; empty when absent."""
         if not self.has(field):
             return ""
-        start, length = self._vector(field, 1)
-        return self._buffer[start : start + length].decode("utf-8", errors="replace")
+        start, length = self._file.vector(self._target(field), 1)
+        return self._file.content[start : start + length].decode("utf-8", errors="replace")
 
     def numbers(self, field: int, dtype: str) -> NDArray[np.generic]:
         """A vector of scalars, of the little-endian numpy `dtype`; empty when absent."""
         wanted = np.dtype(dtype)
         if not self.has(field):
             return np.empty(0, wanted)
-        start, length = self._vector(field, wanted.itemsize)
-        return np.frombuffer(self._buffer, wanted, length, start)
+        start, length = self._file.vector(self._target(field), wanted.itemsize)
+        return np.frombuffer(self._file.content, wanted, length, start)
 
     def tables(self, field: int) -> list[Table]:
-        """A vector of tables; empty when absent."""
+        """A vector of tables, none of which is in another vector or twice in this one; empty when absent."""
+        positions = self._positions(field)
+        for position in positions:
+            self._file.list_table(position)
+        return [Table(self._file, position) for position in positions]
+
+    def repeated_tables(self, field: int) -> list[Table]:
+        """A vector of tables that may be listed more than once: one object for each table."""
+        positions = self._positions(field)
+        tables = {position: Table(self._file, position) for position in dict.fromkeys(positions)}
+        return [tables[position] for position in positions]
+
+    def _positions(self, field: int) -> list[int]:
         if not self.has(field):
             return []
-        start, length = self._vector(field, 4)
-        positions = range(start, start + 4 * length, 4)
-        return [Table(self._buffer, at + _number(self._buffer, "<I", at)) for at in positions]
+        start, length = self._file.vector(self._target(field), 4)
+        return [at + self._file.number("<I", at) for at in range(start, start + 4 * length, 4)]
 
-    def _at(self, field: int) -> int:
-        return self._position + self._slots[field]
+    def _slot(self, field: int) -> int:
+        """Where the field lies in the table; 0 when absent. Read when needed: tables may share a long layout."""
+        at = 4 + 2 * field
+        return self._file.number("<H", self._vtable + at) if at < self._vtable_size else 0
 
     def _target(self, field: int) -> int:
-        at = self._at(field)
-        return at + _number(self._buffer, "<I", at)
-
-    def _vector(self, field: int, item_size: int) -> tuple[int, int]:
-        start = self._target(field)
-        length = _number(self._buffer, "<I", start)
-        if start + 4 + length * item_size > len(self._buffer):
-            raise WeightsError(
-                f"damaged or cut off: a list at byte {start} reaches beyond the end of the file"
-            )
-        return start + 4, length
-
-
-def _number(buffer: bytes, code: str, position: int) -> int:
-    if not 0 <= position <= len(buffer) - struct.calcsize(code):
-        raise WeightsError(f"damaged or cut off: it refers to byte {position} of {len(buffer)}")
-    value: int = struct.unpack_from(code, buffer, position)[0]
-    return value
+        at = self._position + self._slot(field)
+        return at + self._file.number("<I", at)

@@ -21,6 +21,7 @@ _CODES = {
     _BOOL: {1: "<?", 2: "<H", 4: "<I", 8: "<Q"},
 }
 _MAX_ENTRIES = 256
+_MAX_NAME = 256
 
 
 def read_map(buffer: bytes) -> dict[str, Number]:
@@ -60,9 +61,13 @@ def _target(buffer: bytes, position: int, width: int) -> int:
 
 
 def _text(buffer: bytes, start: int) -> str:
-    end = buffer.find(b"\0", max(start, 0))
-    if start < 0 or end < 0:
+    if not 0 <= start < len(buffer):
         raise WeightsError(f"damaged: options have a name at byte {start} of {len(buffer)}")
+    end = buffer.find(b"\0", start, start + _MAX_NAME + 1)
+    if end < 0:
+        raise WeightsError(
+            f"damaged: options have a name at byte {start} that has more than {_MAX_NAME} characters"
+        )
     return buffer[start:end].decode("utf-8", errors="replace")
 
 

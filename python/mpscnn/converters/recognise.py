@@ -18,6 +18,12 @@ def with_library_names(network: Network) -> Network:
     size = _image_size(network)
     if size is None:
         return network
+    named = _named(network, size)
+    named.detection, named.preprocess = network.detection, network.preprocess
+    return named
+
+
+def _named(network: Network, size: tuple[int, int]) -> Network:
     signature = _signature(network)
     for candidate in _candidates(network, size):
         if _signature(candidate) == signature:
@@ -163,6 +169,4 @@ def _partly_renamed(network: Network, names: Mapping[str, str]) -> Network:
     structure["outputs"] = [kept[name] for name in structure["outputs"]]
     for node in structure["nodes"]:
         node["name"], node["inputs"] = kept[node["name"]], [kept[source] for source in node["inputs"]]
-    renamed = network.restructured(structure, kept)
-    renamed.detection = network.detection
-    return renamed
+    return network.restructured(structure, kept)

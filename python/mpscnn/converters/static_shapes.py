@@ -5,20 +5,49 @@ Frameworks write `x.shape[0]`-style code as SHAPE, STRIDED_SLICE, PACK, ...: wit
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.flatbuffer import Table
+from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.errors import UnsupportedError
 
 Constant = NDArray[np.generic]
 
+FREE = -(1 << 40)
+"""Stands for an extent that is free. It can be moved, but not computed with."""
 
-def fold(kind: str, inputs: list[Constant], options: Table | None) -> Constant | None:
-    """The operator's result for constant inputs; None for an operator that is not shape arithmetic."""
-    function = _FUNCTIONS.get(kind)
-    return None if function is None else function(inputs, options)
+# Shapes have up to 8 axes. Results of operators may be larger than what they are made of, and others made of them.
+_MAX_ELEMENTS = 64
+
+
+def constant_shape(extents: Sequence[int | None]) -> Constant:
+    """The result of SHAPE."""
+    return np.array([FREE if extent is None else extent for extent in extents], np.int64)
+
+
+def knows(kind: str) -> bool:
+    """Whether an operator can be arithmetic on shapes."""
+    return kind in _FUNCTIONS
+
+
+def fold(kind: str, inputs: list[Constant], options: Table | None) -> Constant:
+    """The result of an operator that `knows` accepts.
+
+    Raises UnsupportedError for more elements than arithmetic on shapes has, and for arithmetic with a free extent.
+    """
+    function, moved = _FUNCTIONS[kind]
+    if any((given == FREE).any() for given in inputs[len(inputs) if moved is None else moved :]):
+        raise UnsupportedError(f"computes with the size of the image, which is free: {CHOOSE_SIZE}")
+    small = all(given.size <= _MAX_ELEMENTS for given in inputs) or kind in _NEVER_LARGER
+    result = function(inputs, options) if small else None
+    if result is None or (result.size > _MAX_ELEMENTS and kind not in _NEVER_LARGER):
+        raise UnsupportedError(
+            f"arithmetic on constants of more than {_MAX_ELEMENTS} elements is not supported"
+        )
+    return result
 
 
 def _strided_slice(inputs: list[Constant], options: Table | None) -> Constant:
@@ -48,15 +77,17 @@ def _gather(inputs: list[Constant], options: Table | None) -> Constant:
     return np.take(inputs[0], inputs[1].astype(np.int64), axis=options.integer(0) if options else 0)
 
 
-_FUNCTIONS: dict[str, Callable[[list[Constant], Table | None], Constant]] = {
-    "STRIDED_SLICE": _strided_slice,
-    "PACK": _pack,
-    "CONCATENATION": _concatenate,
-    "GATHER": _gather,
-    "MUL": lambda inputs, _: np.multiply(inputs[0], inputs[1]),
-    "ADD": lambda inputs, _: np.add(inputs[0], inputs[1]),
-    "SUB": lambda inputs, _: np.subtract(inputs[0], inputs[1]),
-    "CAST": lambda inputs, _: inputs[0],
-    "RESHAPE": lambda inputs, _: inputs[0].reshape(inputs[1].astype(np.int64)),
-    "SQUEEZE": lambda inputs, _: np.squeeze(inputs[0]),
+# With the number of first inputs that are moved only, so that extents in them may be free; None: all.
+_FUNCTIONS: dict[str, tuple[Callable[[list[Constant], Table | None], Constant], int | None]] = {
+    "STRIDED_SLICE": (_strided_slice, 1),
+    "PACK": (_pack, None),
+    "CONCATENATION": (_concatenate, None),
+    "GATHER": (_gather, 1),
+    "MUL": (lambda inputs, _: np.multiply(inputs[0], inputs[1]), 0),
+    "ADD": (lambda inputs, _: np.add(inputs[0], inputs[1]), 0),
+    "SUB": (lambda inputs, _: np.subtract(inputs[0], inputs[1]), 0),
+    "CAST": (lambda inputs, _: inputs[0], 1),
+    "RESHAPE": (lambda inputs, _: inputs[0].reshape(inputs[1].astype(np.int64)), 1),
+    "SQUEEZE": (lambda inputs, _: np.squeeze(inputs[0]), 1),
 }
+_NEVER_LARGER = ("CAST", "RESHAPE", "SQUEEZE", "STRIDED_SLICE")

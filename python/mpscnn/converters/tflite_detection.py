@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.flexbuffer import Number, read_map
 from mpscnn.detector import DetectionHead
-from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.errors import WeightsError
 
 _REQUIRED = (
     "max_detections",
@@ -28,30 +28,27 @@ _OPTIONAL: dict[str, Number] = {"detections_per_class": 100, "use_regular_nms": 
 Head = tuple[str, tuple[int | None, ...]]
 
 
-def detection_head(
-    options: bytes, heads: Sequence[Head], anchors: NDArray[np.float32], where: str
-) -> DetectionHead:
+def detection_head(options: bytes, heads: Sequence[Head], anchors: NDArray[np.float32]) -> DetectionHead:
     """The head of a file's network.
 
     Args:
         options: the operator's custom options, a FlexBuffers map.
         heads: name and shape of the boxes and of the scores; the scores are probabilities already.
         anchors: (n, 4) centre y, centre x, height, width.
-        where: begins the error messages.
     """
-    given = _read(options, where)
+    given = _read(options)
     (boxes, box_shape), (scores, score_shape) = heads
     if len(box_shape) != 3 or box_shape[2] != 4 or len(score_shape) != 3 or box_shape[1] != score_shape[1]:
-        raise WeightsError(f"damaged: {where}: boxes {box_shape} and scores {score_shape} do not fit")
+        raise WeightsError(f"damaged: boxes {box_shape} and scores {score_shape} do not fit")
     if anchors.shape != (box_shape[1], 4):
-        raise WeightsError(f"damaged: {where}: anchors {anchors.shape} for {box_shape[1]} boxes")
+        raise WeightsError(f"damaged: anchors {anchors.shape} for {box_shape[1]} boxes")
     columns, classes = score_shape[2], int(given["num_classes"])
     if columns not in (classes, classes + 1):
-        raise WeightsError(f"damaged: {where}: {columns} columns of scores for {classes} classes")
+        raise WeightsError(f"damaged: {columns} columns of scores for {classes} classes")
     return DetectionHead(
         {
             "version": 1,
-            "boxes": {"output": boxes, "order": "yx", "variances": _variances(given, where)},
+            "boxes": {"output": boxes, "order": "yx", "variances": _variances(given)},
             "scores": {"output": scores, "kind": "probability", "background": columns == classes + 1},
             "anchors": {"rule": "stored"},
             "suppression": _suppression(given),
@@ -60,21 +57,18 @@ def detection_head(
     )
 
 
-def _read(options: bytes, where: str) -> dict[str, Number]:
-    try:
-        given = _OPTIONAL | read_map(options)
-    except (UnsupportedError, WeightsError) as error:
-        raise type(error)(f"{where}: {error}") from error
+def _read(options: bytes) -> dict[str, Number]:
+    given = _OPTIONAL | read_map(options)
     missing = [name for name in _REQUIRED if name not in given]
     if missing:
-        raise WeightsError(f"damaged: {where}: its options lack {', '.join(missing)}")
+        raise WeightsError(f"damaged: its options lack {', '.join(missing)}")
     return given
 
 
-def _variances(given: dict[str, Number], where: str) -> list[float]:
+def _variances(given: dict[str, Number]) -> list[float]:
     scales = [float(given[name]) for name in ("x_scale", "y_scale", "w_scale", "h_scale")]
     if not all(scale > 0.0 for scale in scales):
-        raise WeightsError(f"damaged: {where}: its scales are {scales}, expected numbers above 0")
+        raise WeightsError(f"damaged: its scales are {scales}, expected numbers above 0")
     return [1.0 / scale for scale in scales]
 
 

@@ -1,6 +1,6 @@
 """What a TensorFlow Lite file says: tensors, operators, constants. Nothing is interpreted here.
 
-Field and enumeration numbers are those of TensorFlow's schema, tensorflow/compiler/mlir/lite/schema/schema.fbs.
+Field numbers are those of TensorFlow's schema, tensorflow/compiler/mlir/lite/schema/schema.fbs.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.flatbuffer import Table
+from mpscnn.converters.layer_names import shown
+from mpscnn.converters.tflite_names import CUSTOM, element_type_name, operator_name
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _TYPES = {
@@ -20,15 +22,6 @@ _TYPES = {
 }  # fmt: skip
 
 _MAX_RANK = 8  # TensorFlow Lite's own kernels take up to 6 axes
-
-OPERATOR_NAMES = {
-    0: "ADD", 1: "AVERAGE_POOL_2D", 2: "CONCATENATION", 3: "CONV_2D", 4: "DEPTHWISE_CONV_2D", 6: "DEQUANTIZE",
-    9: "FULLY_CONNECTED", 14: "LOGISTIC", 17: "MAX_POOL_2D", 18: "MUL", 19: "RELU", 20: "RELU_N1_TO_1", 21: "RELU6",
-    22: "RESHAPE", 23: "RESIZE_BILINEAR", 25: "SOFTMAX", 28: "TANH", 32: "CUSTOM", 34: "PAD", 36: "GATHER",
-    39: "TRANSPOSE", 40: "MEAN", 41: "SUB", 42: "DIV", 43: "SQUEEZE", 45: "STRIDED_SLICE", 53: "CAST", 54: "PRELU",
-    56: "ARG_MAX", 60: "PADV2", 65: "SLICE", 67: "TRANSPOSE_CONV", 70: "EXPAND_DIMS", 77: "SHAPE", 83: "PACK",
-    97: "RESIZE_NEAREST_NEIGHBOR", 98: "LEAKY_RELU", 114: "QUANTIZE", 117: "HARD_SWISH",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,9 +39,18 @@ class FileTensor:
 
     name: str
     shape: tuple[int, ...]
+    """With any number, usually 1, for extents that are free."""
     dtype: np.dtype[np.generic]
     quantization: Quantization | None
     data: NDArray[np.generic] | None
+    free_axes: frozenset[int] = frozenset()
+    problem: str = ""
+    """Why its elements cannot be read, if they cannot."""
+
+    @property
+    def extents(self) -> tuple[int | None, ...]:
+        """The shape with None for extents that are free."""
+        return tuple(None if axis in self.free_axes else extent for axis, extent in enumerate(self.shape))
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,15 @@ class FileOperator:
 
 @dataclass(frozen=True)
 class TfliteFile:
-    """The first subgraph of a file."""
+    """The network of a file."""
 
     origin: str
     tensors: list[FileTensor]
     operators: list[FileOperator]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    size: int
+    """Bytes of the file."""
 
 
 def read_tflite(path: Path) -> TfliteFile:
@@ -84,32 +88,50 @@ def read_tflite(path: Path) -> TfliteFile:
         raise WeightsError(f"{path}: is not a TensorFlow Lite file (no 'TFL3' mark at byte 4)")
     try:
         return _parse(content, str(path))
-    except WeightsError as error:
-        raise WeightsError(f"{path}: {error}") from error
+    except (UnsupportedError, WeightsError) as error:
+        raise type(error)(f"{path}: {error}") from error
 
 
 def _parse(content: bytes, origin: str) -> TfliteFile:
     root = Table.root(content)
-    subgraphs = root.tables(2)
-    if len(subgraphs) != 1:
-        raise UnsupportedError(
-            f"{origin}: has {len(subgraphs)} subgraphs (control flow); only one is supported"
-        )
-    graph = subgraphs[0]
-    buffers = root.tables(4)
+    graph = _main_subgraph(root)
+    entries = root.repeated_tables(4)  # writers list the empty buffer for every tensor without elements
+    contents = {entry: _buffer(entry) for entry in dict.fromkeys(entries)}
+    buffers = [contents[entry] for entry in entries]
     kinds = [_operator_kind(code) for code in root.tables(1)]
     tensors = [_tensor(entry, buffers) for entry in graph.tables(0)]
     operators = [_operator(entry, kinds, len(tensors)) for entry in graph.tables(3)]
     inputs, outputs = (_indices(graph, field, len(tensors)) for field in (1, 2))
-    return TfliteFile(origin, tensors, operators, inputs, outputs)
+    if min(inputs + outputs, default=0) < 0 or len(set(inputs)) < len(inputs):
+        raise WeightsError("damaged: an input or output is absent, or is one twice")
+    return TfliteFile(origin, tensors, operators, inputs, outputs, len(content))
+
+
+def _main_subgraph(root: Table) -> Table:
+    """That of the file's signatures. Others are the bodies of operators such as WHILE."""
+    subgraphs = root.tables(2)
+    if not subgraphs:
+        raise WeightsError("damaged: has no subgraph")
+    if len(subgraphs) == 1:
+        return subgraphs[0]
+    signatures = [(entry.text(2), entry.integer(4, "I")) for entry in root.tables(7)]
+    numbers = {number for _, number in signatures} or {0}
+    if len(numbers) > 1:
+        keys = ", ".join(shown(key) for key, _ in signatures[:8])
+        raise UnsupportedError(
+            f"holds several networks, with the signatures {keys}; only one is supported: "
+            "save the wanted signature as a file of its own"
+        )
+    number = numbers.pop()
+    if number >= len(subgraphs):
+        raise WeightsError(f"damaged: its signature is of subgraph {number} of {len(subgraphs)}")
+    return subgraphs[number]
 
 
 def _operator_kind(code: Table) -> str:
     # The number moved from a byte to an int32 when it passed 127; old files have only the byte.
     number = max(code.integer(0, "b"), code.integer(3, "i"))
-    if number == 32:
-        return f"CUSTOM {code.text(1)}"
-    return OPERATOR_NAMES.get(number, f"operator {number}")
+    return f"CUSTOM {code.text(1)}" if number == CUSTOM else operator_name(number)
 
 
 def _operator(entry: Table, kinds: list[str], tensors: int) -> FileOperator:
@@ -122,40 +144,65 @@ def _operator(entry: Table, kinds: list[str], tensors: int) -> FileOperator:
 
 def _indices(entry: Table, field: int, tensors: int) -> tuple[int, ...]:
     numbers = tuple(int(number) for number in entry.numbers(field, "<i4"))
-    if any(not -1 <= number < tensors for number in numbers):
-        raise WeightsError(f"damaged: it refers to tensor {max(numbers)} of {tensors}")
+    for number in numbers:
+        if not -1 <= number < tensors:
+            raise WeightsError(f"damaged: it refers to tensor {number} of {tensors}")
     return numbers
 
 
-def _tensor(entry: Table, buffers: list[Table]) -> FileTensor:
-    name, number = entry.text(3), entry.integer(1, "b")
-    if number not in _TYPES:
-        raise UnsupportedError(f"tensor {name!r} has elements of kind {number}, which are not supported")
-    dtype = np.dtype(_TYPES[number])
-    shape = tuple(int(extent) for extent in entry.numbers(0, "<i4"))
-    if len(shape) > _MAX_RANK:
-        raise WeightsError(f"damaged: tensor {name!r} has {len(shape)} axes")
+def _tensor(entry: Table, buffers: list[NDArray[np.generic] | None]) -> FileTensor:
+    name, kind = entry.text(3), entry.integer(1, "b")
+    shape, signature = _extents(entry, 0, name), _extents(entry, 7, name)
     if any(extent < 0 for extent in shape):
-        raise WeightsError(f"damaged: tensor {name!r} has the shape {shape}")
+        raise WeightsError(f"damaged: tensor {shown(name)} has the shape {shape}")
+    if signature and len(signature) != len(shape):
+        raise WeightsError(f"damaged: tensor {shown(name)} has the shapes {shape} and {signature}")
+    dtype = np.dtype(_TYPES.get(kind, "V1"))
+    index = entry.integer(2, "I")
+    if index >= len(buffers):
+        raise WeightsError(f"damaged: tensor {shown(name)} refers to buffer {index} of {len(buffers)}")
+    raw, data, problem = buffers[index], None, ""
+    if kind not in _TYPES:
+        problem = f"has elements of type {element_type_name(kind)}, which are not supported"
+    elif entry.has(6):
+        problem = "is stored in sparse form, which is not supported: save the model with dense weights"
+    elif raw is None:
+        problem = "has its elements behind the file's FlatBuffer, which is not supported"
+    else:
+        data = _constant(raw, name, shape, dtype)
     return FileTensor(
-        name, shape, dtype, _quantization(entry.table(4)), _constant(entry, buffers, name, shape, dtype)
+        name,
+        shape,
+        dtype,
+        _quantization(entry.table(4)),
+        data,
+        frozenset(axis for axis, extent in enumerate(signature) if extent < 0),
+        problem and f"tensor {shown(name)} {problem}",
     )
 
 
+def _extents(entry: Table, field: int, name: str) -> tuple[int, ...]:
+    numbers = entry.numbers(field, "<i4")
+    if len(numbers) > _MAX_RANK:
+        raise WeightsError(f"damaged: tensor {shown(name)} has {len(numbers)} axes")
+    return tuple(int(number) for number in numbers)
+
+
+def _buffer(entry: Table) -> NDArray[np.generic] | None:
+    """The bytes of a constant; None where they do not lie within the FlatBuffer, as in files of over 2 GB."""
+    return None if entry.integer(1, "Q") > 1 else entry.numbers(0, "u1")
+
+
 def _constant(
-    entry: Table, buffers: list[Table], name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic]
+    raw: NDArray[np.generic], name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic]
 ) -> NDArray[np.generic] | None:
-    index = entry.integer(2, "I")
-    if index >= len(buffers):
-        raise WeightsError(f"damaged: tensor {name!r} refers to buffer {index} of {len(buffers)}")
-    raw = buffers[index].numbers(0, "u1")
     if raw.size == 0:
         return None
     wanted = dtype.itemsize
     for extent in shape:
         wanted *= extent
     if raw.size != wanted:
-        raise WeightsError(f"damaged: tensor {name!r} {shape} has {raw.size} bytes instead of {wanted}")
+        raise WeightsError(f"damaged: tensor {shown(name)} {shape} has {raw.size} bytes instead of {wanted}")
     return raw.view(dtype).reshape(shape)
 
 

@@ -1,0 +1,35 @@
+"""Arithmetic with a constant for each channel, which a batch normalization can do."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.errors import UnsupportedError
+from mpscnn.layer_arguments import Activation
+from mpscnn.layers.layer_maker import Tensor
+from mpscnn.network import Network
+
+# With this variance the square root of variance + epsilon is 1 exactly.
+_EPSILON = 2.0**-10
+
+
+def add_constant(
+    network: Network, x: Tensor, values: NDArray[np.generic], *, activation: Activation, name: str
+) -> Tensor:
+    """x + values, where the values are one number, or one for each channel.
+
+    Raises UnsupportedError for values of another shape.
+    """
+    channels = x.shape[-1] or 0
+    if values.size != 1 and (values.size != channels or values.shape[-1] != channels):
+        raise UnsupportedError(
+            f"adds a constant of shape {values.shape} to {x.shape}; supported are one number, and one per channel"
+        )
+    y = network.batch_norm(x, epsilon=_EPSILON, activation=activation, name=name)
+    beta = np.broadcast_to(values.reshape(-1), (channels,)).astype(np.float32)
+    weights = {"mean": 0.0, "variance": 1.0 - _EPSILON}
+    for role, value in weights.items():
+        network.graph.set_weight(name, role, np.full(channels, value, np.float32))
+    network.graph.set_weight(name, "beta", beta)
+    return y

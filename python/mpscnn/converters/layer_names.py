@@ -1,0 +1,33 @@
+"""Names of layers: files may give one name to several, or none."""
+
+from __future__ import annotations
+
+_MAX_SHOWN = 120
+
+
+class LayerNames:
+    """Makes the names of one network's inputs and layers."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._counts: dict[str, int] = {}
+
+    def unique(self, stem: str) -> str:
+        """The name itself, or with `_2`, `_3`, ... behind it if it was given before."""
+        name, count = stem, self._counts.get(stem, 1)
+        while name in self._taken:
+            count += 1
+            name = f"{stem}_{count}"
+        self._counts[stem] = count
+        self._taken.add(name)
+        return name
+
+
+def shown(name: str) -> str:
+    """A name of a file for a message: quoted, control characters escaped, cut where it is very long."""
+    return repr(name if len(name) <= _MAX_SHOWN else f"{name[:_MAX_SHOWN]}...")
+
+
+def shown_kind(kind: str) -> str:
+    """What a file calls an operation, for a message: likewise, but not quoted."""
+    return shown(kind)[1:-1]

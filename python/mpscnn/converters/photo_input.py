@@ -1,0 +1,37 @@
+"""How a photo becomes a network's input, as far as a file of another framework says."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from mpscnn.network import Network
+
+
+def takes_photos(network: Network) -> bool:
+    """Whether the only input is an image of one channel (gray) or three."""
+    if len(network.inputs) != 1:
+        return False
+    shape = network.input.shape
+    return len(shape) == 4 and shape[-1] in (1, 3)
+
+
+def preprocess_of_quantized(
+    network: Network, scale: float, zero_point: int, lowest: int
+) -> dict[str, Any] | None:
+    """Preprocessing for a network made of one whose input is 8-bit integers; None if it takes no photos.
+
+    Such an integer is a sample of the photo, moved so that 0 becomes `lowest`, and stands for the number
+    (integer - zero point) * scale.
+
+    Args:
+        network: what was made of the file; its input is these numbers.
+        scale: of the input's quantization.
+        zero_point: likewise.
+        lowest: 0 for uint8, -128 for int8.
+    """
+    if not takes_photos(network) or not (math.isfinite(scale) and scale > 0.0):
+        return None
+    channels = network.input.shape[-1] or 0
+    order = {"order": "gray"} if channels == 1 else {}
+    return order | {"mean": [float(zero_point - lowest)] * channels, "scale": [float(scale)] * channels}

@@ -1,0 +1,135 @@
+"""The constants of a TensorFlow Lite file: as stored, as settings of operators, and as real numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.layer_names import shown
+from mpscnn.converters.tflite_file import FileTensor, TfliteFile
+from mpscnn.errors import UnsupportedError, WeightsError
+
+if TYPE_CHECKING:
+    from mpscnn.network import Network
+
+_MAX_SETTING = 2 * 8  # the padding of 8 axes, the longest list of integers among the operators
+# Layers may share weights, as the heads of detectors do, and weights of 8 bits may become float32. Each use is a copy.
+_MAX_COPIES = 16
+_ALWAYS = 65_536
+
+
+class Constants:
+    """By tensor number; what is computed of constants while converting is constant as well.
+
+    Methods raise UnsupportedError for a tensor that is no constant or cannot be read, WeightsError when copies of all
+    that is asked for would take far more than the file's size.
+    """
+
+    def __init__(self, file: TfliteFile) -> None:
+        self._file = file
+        self._computed: dict[int, NDArray[np.generic]] = {}
+        self._copied = 0
+
+    def find(self, index: int) -> NDArray[np.generic] | None:
+        """The elements as stored; None for what the network computes."""
+        if index in self._computed:
+            return self._computed[index]
+        tensor = self._file.tensors[index]
+        if tensor.problem:
+            raise UnsupportedError(tensor.problem)
+        return tensor.data
+
+    def compute(self, index: int, values: NDArray[np.generic]) -> None:
+        """Sets the elements of a tensor that an operator makes of constants."""
+        self._computed[index] = values
+
+    def stored(self, index: int, what: str) -> NDArray[np.generic]:
+        """The elements; `what` they are begins the error."""
+        values = self.find(index) if index >= 0 else None
+        if values is None:
+            raise UnsupportedError(f"{what} must be constant, but the network computes them")
+        return values
+
+    def integers(self, index: int, what: str) -> list[int]:
+        """A short list of settings, such as axes."""
+        values = self.stored(index, what)
+        if values.size > _MAX_SETTING:
+            raise WeightsError(
+                f"damaged: {what} has {values.size} numbers, at most {_MAX_SETTING} are expected"
+            )
+        return [int(number) for number in values.reshape(-1)]
+
+    def real(self, index: int, what: str) -> NDArray[np.float32]:
+        """The elements, dequantised if need be."""
+        values, tensor = self.stored(index, what), self._file.tensors[index]
+        self._count(4 * values.size)
+        if values.dtype.kind == "f":
+            return values.astype(np.float32)
+        quantization = tensor.quantization
+        if quantization is None:
+            raise WeightsError(f"tensor {shown(tensor.name)} is {values.dtype} without a scale")
+        scales, zero_points = quantization.scales.astype(np.float64), quantization.zero_points
+        if scales.size > 1:
+            along = [1] * values.ndim
+            along[quantization.axis] = -1
+            scales, zero_points = scales.reshape(along), zero_points.reshape(along)
+        # A wrong number of scales cannot be broadcast, or changes the shape.
+        result = np.broadcast_to((values.astype(np.float64) - zero_points) * scales, values.shape)
+        return result.astype(np.float32)
+
+    def set_weight(
+        self,
+        network: Network,
+        name: str,
+        index: int,
+        order: Sequence[int],
+        shape: Sequence[int] | None = None,
+    ) -> None:
+        """Gives a constant to the network as the weight `name` (layer.role), quantised if it is.
+
+        Args:
+            network: where the layer is.
+            name: of the weight.
+            index: of the tensor.
+            order: the tensor's axes in the weight's order.
+            shape: the weight's shape, if it has other axes.
+        """
+        layer, _, role = name.rpartition(".")
+        values, tensor = self.stored(index, "its weights"), self._file.tensors[index]
+        self._count(values.nbytes)
+        values = np.ascontiguousarray(values.transpose(order))
+        if shape is not None:
+            values = values.reshape(shape)
+        if values.dtype.kind == "f":
+            kept = np.float16 if values.dtype == np.float16 else np.float32
+            network.graph.set_weight(layer, role, values.astype(kept))
+            return
+        scales, zero_points = _quantization_of_weight(tensor, values.dtype, order[0])
+        shift = 128 if values.dtype == np.int8 else 0  # int8 as uint8: both sides moved by 128
+        stored = (values.astype(np.int16) + shift).astype(np.uint8)
+        network.set_quantized_weight(name, stored, scales, (zero_points + shift).astype(np.float32))
+
+    def _count(self, size: int) -> None:
+        """Adds what is copied."""
+        self._copied += size
+        if self._copied > _MAX_COPIES * self._file.size + _ALWAYS:
+            raise WeightsError(
+                f"its layers share constants, together they have more than {_MAX_COPIES} times the file's "
+                f"{self._file.size} bytes"
+            )
+
+
+def _quantization_of_weight(
+    tensor: FileTensor, dtype: np.dtype[np.generic], outputs_axis: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    quantization = tensor.quantization
+    if quantization is None or dtype not in (np.uint8, np.int8):
+        raise UnsupportedError(f"tensor {shown(tensor.name)}: weights of type {dtype} are not supported")
+    if quantization.scales.size > 1 and quantization.axis != outputs_axis:
+        raise UnsupportedError(
+            f"tensor {shown(tensor.name)} is quantised along axis {quantization.axis}, not along its outputs"
+        )
+    return quantization.scales, quantization.zero_points

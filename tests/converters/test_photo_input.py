@@ -1,0 +1,199 @@
+"""How photos become the input, from what converted files say, and what is said where they do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import call
+from converters.tflite_writer import Operator, Tensor, constant, quantized, write_tflite
+
+import mpscnn
+from mpscnn import converters
+
+CLASSIFIERS = {
+    "mobilenet_v2": ["mobilenet_v2_1.0_224_quant.tflite"],
+    "mobilenet_v1": [
+        "mobilenet_v1_1.0_224_quant_embedding_extractor.tflite",
+        "mobilenet_v1_1.0_224_quant_head_layers.tflite",
+    ],
+    "mobilenet_v1_0.75_192": ["mobilenet_v1_0.75_192_quant.tflite"],
+    "mobilenet_v1_0.25_128": ["mobilenet_v1_0.25_128_quant.tflite"],
+}
+
+
+def classifier(image: Tensor) -> bytes:
+    """The mean of each channel of an image is a class."""
+    channels = image.shape[3]
+    tensors = [image, constant("axes", [1, 2], "int32"), Tensor("mean", (1, channels))]
+    return write_tflite(tensors, [Operator(40, [0, 1], [2], 27)], [0], [2])
+
+
+def read(tmp_path: Path, image: Tensor) -> mpscnn.Network:
+    path = tmp_path / "file.tflite"
+    path.write_bytes(classifier(image))
+    return converters.read_network([path])
+
+
+def image(dtype: str, channels: int = 3) -> Tensor:
+    return Tensor("x", (1, 4, 5, channels), dtype)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("dtype", "scale", "zero_point", "expected"),
+    [
+        ("uint8", 1 / 128, 128, (-1.0, 127 / 128)),
+        ("uint8", 1.0, 0, (0.0, 255.0)),
+        ("int8", 1.0, -128, (0.0, 255.0)),
+        ("int8", 1 / 64, 0, (-2.0, 127 / 64)),
+    ],
+)
+def test_quantised_images(
+    tmp_path: Path, channels: int, dtype: str, scale: float, zero_point: int, expected: tuple[float, float]
+) -> None:
+    """Samples of 0 and of 255 become the least and the greatest number of the input's type."""
+    network = read(tmp_path, quantized(image(dtype, channels), [scale], [zero_point]))
+    assert network.preprocess is not None
+    for sample, number in zip((0, 255), expected, strict=True):
+        photo = np.full((4, 5, channels) if channels == 3 else (4, 5), sample, np.uint8)
+        np.testing.assert_array_equal(
+            mpscnn.preprocess(photo, (4, 5), network.preprocess, channels=channels), number
+        )
+
+
+def test_images_of_bytes_without_a_quantization(tmp_path: Path) -> None:
+    network = read(tmp_path, image("uint8"))
+    assert network.preprocess == {"mean": [0.0] * 3, "scale": [1.0] * 3}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        image("float32"),
+        image("int8"),
+        image("uint8", channels=4),
+        quantized(image("uint8"), [1.0, 2.0, 3.0], [0, 0, 0]),
+        quantized(image("uint8"), [0.0], [0]),
+        quantized(image("uint8"), [float("nan")], [0]),
+        quantized(image("float32"), [0.5], [0]),
+    ],
+)
+def test_files_that_do_not_say(tmp_path: Path, given: Tensor) -> None:
+    assert read(tmp_path, given).preprocess is None
+
+
+def test_a_model_file_keeps_it(tmp_path: Path) -> None:
+    network = read(tmp_path, quantized(image("uint8"), [0.5], [100]))
+    network.save(tmp_path / "model.safetensors")
+    model = mpscnn.load(tmp_path / "model.safetensors", device="cpu")
+    assert model.preprocess is not None
+    assert model.preprocess["mean"] == [100.0] * 3
+    assert model.preprocess["scale"] == [0.5] * 3
+    assert model.network.preprocess == model.preprocess
+    network.save(tmp_path / "model.safetensors", preprocess="unit")
+    other = mpscnn.load(tmp_path / "model.safetensors").preprocess
+    assert other is not None
+    assert other["mean"] == [0.0] * 3
+
+
+def converted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: Tensor, *options: str) -> Path:
+    source, output = tmp_path / "file.tflite", tmp_path / "model.safetensors"
+    source.write_bytes(classifier(given))
+    assert call(monkeypatch, "convert", str(source), str(output), *options) == 0
+    return output
+
+
+def test_convert_warns_where_a_file_does_not_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pillow = pytest.importorskip("PIL.Image", reason="needs Pillow")
+    photo = tmp_path / "photo.png"
+    pillow.new("RGB", (8, 8), (10, 20, 30)).save(photo)
+    output = converted(monkeypatch, tmp_path, image("float32"))
+    warning = capsys.readouterr().err
+    assert warning.startswith("warning: ")
+    assert "file.tflite does not say how a photo becomes the network's input" in warning
+    assert "--preprocess NAME" in warning
+    assert call(monkeypatch, "classify", "--model", str(output), str(photo)) == 1
+    assert "does not say how a photo becomes its input" in capsys.readouterr().err
+    for given, options in (
+        (image("float32"), ("--preprocess", "unit")),
+        (quantized(image("uint8"), [0.5], [0]), ()),
+    ):
+        output = converted(monkeypatch, tmp_path, given, *options)
+        assert capsys.readouterr().err == ""
+        assert call(monkeypatch, "classify", "--model", str(output), str(photo)) == 0
+        assert "class 2" in capsys.readouterr().out.splitlines()[1]
+
+
+def test_convert_does_not_warn_of_networks_that_take_no_photos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    converted(monkeypatch, tmp_path, image("float32", channels=4))
+    assert capsys.readouterr().err == ""
+
+
+def test_convert_with_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = Tensor("x", (1, 1, 1, 3), signature=(-1, -1, -1, 3))
+    output = converted(monkeypatch, tmp_path, free, "--size", "6x7", "--preprocess", "unit")
+    assert mpscnn.load(output).network.input.shape == (None, 6, 7, 3)
+    output = converted(monkeypatch, tmp_path, free, "--preprocess", "unit")
+    assert mpscnn.load(output).network.input.shape == (None, None, None, 3)
+
+
+# ---- The published files ------------------------------------------------------------------------------------
+
+
+def litert_class(files: list[Path], photo: Path) -> int:
+    """The most probable class by the original files, given the photo's samples as they are."""
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert").Interpreter
+    image = pytest.importorskip("PIL.Image", reason="needs Pillow")
+    value: Any = None
+    for file in files:
+        part = interpreter(str(file))
+        part.allocate_tensors()
+        source = part.get_input_details()[0]
+        if value is None:
+            height, width = (int(extent) for extent in source["shape"][1:3])
+            with image.open(photo) as opened:
+                value = np.asarray(opened.convert("RGB").resize((width, height), image.Resampling.BILINEAR))[
+                    None
+                ]
+        part.set_tensor(source["index"], value)
+        part.invoke()
+        value = part.get_tensor(part.get_output_details()[0]["index"])
+    return int(value[0].argmax())
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_published_classifiers_need_no_option(
+    name: str,
+    shared: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    files = [shared / "models/google" / file for file in CLASSIFIERS[name]]
+    output, photo = tmp_path / "model.safetensors", shared / "images/bird.bmp"
+    assert call(monkeypatch, "convert", *map(str, files), str(output)) == 0
+    assert capsys.readouterr().err == ""
+    assert call(monkeypatch, "classify", "--model", str(output), str(photo)) == 0
+    assert capsys.readouterr().out.splitlines()[1].endswith(f"class {litert_class(files, photo)}")
+
+
+def test_the_published_segmenter_needs_no_option(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    google = shared / "models/google"
+    output, labels = tmp_path / "model.safetensors", str(google / "pascal_voc_segmentation_labels.txt")
+    source, photo = (
+        google / "deeplabv3_mnv2_pascal_quant.tflite",
+        str(shared / "images/bird_segmentation.bmp"),
+    )
+    assert call(monkeypatch, "convert", str(source), str(output), "--labels", labels) == 0
+    assert capsys.readouterr().err == ""
+    assert call(monkeypatch, "segment", "--model", str(output), photo) == 0
+    assert [line.split()[-1] for line in capsys.readouterr().out.splitlines()[1:]] == ["background", "bird"]

@@ -1,0 +1,397 @@
+"""TensorFlow Lite operators and files that were converted wrongly or refused in riddles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.tflite_writer import (
+    Field,
+    Operator,
+    Subgraph,
+    Tensor,
+    constant,
+    quantized,
+    write_subgraphs,
+    write_tflite,
+)
+
+import mpscnn
+from mpscnn import converters
+from mpscnn.converters import tflite_names
+
+ADD, CONCATENATION, CONV_2D, FULLY_CONNECTED, RELU, RESHAPE, SPLIT, TANH = 0, 2, 3, 9, 19, 22, 49, 28
+CONV_OPTIONS: list[Field] = [
+    (0, "Int8", 1),
+    (1, "Int32", 1),
+    (2, "Int32", 1),
+    (4, "Int32", 1),
+    (5, "Int32", 1),
+]
+
+
+def read(tmp_path: Path, content: bytes, **options: Any) -> mpscnn.Network:
+    path = tmp_path / "file.tflite"
+    path.write_bytes(content)
+    return converters.read_network([path], **options)
+
+
+def refusal(tmp_path: Path, content: bytes, **options: Any) -> str:
+    with pytest.raises(mpscnn.UnsupportedError) as refused:
+        read(tmp_path, content, **options)
+    return str(refused.value)
+
+
+def agrees_with_litert(network: mpscnn.Network, content: bytes, shape: tuple[int, ...]) -> None:
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert").Interpreter
+    judge = interpreter(model_content=content)
+    source = judge.get_input_details()[0]["index"]
+    judge.resize_tensor_input(source, shape)
+    judge.allocate_tensors()
+    x = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+    judge.set_tensor(source, x)
+    judge.invoke()
+    expected = judge.get_tensor(judge.get_output_details()[0]["index"])
+    found = np.asarray(network.compile(device="cpu", precision="float32").session().run(x))
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+# ---- Free sizes --------------------------------------------------------------------------------------------
+
+
+def free_file(*, reshaped: bool = False) -> bytes:
+    """A convolution of an image of any size; TensorFlow Lite writes the shape as that for one pixel."""
+    weights = np.random.default_rng(1).standard_normal((4, 3, 3, 3))
+    tensors = [
+        Tensor("image", (1, 1, 1, 3), signature=(-1, -1, -1, 3)),
+        constant("weights", weights),
+        constant("biases", np.arange(4)),
+        Tensor("convolved", (1, 1, 1, 4), signature=(-1, -1, -1, 4)),
+        constant("shape", [1, 4], "int32"),
+        Tensor("flat", (1, 4)),
+    ]
+    convolution = [(1, "Int32", 1), (2, "Int32", 1), (4, "Int32", 1), (5, "Int32", 1)]
+    operators = [Operator(CONV_2D, [0, 1, 2], [3], 1, convolution), Operator(RESHAPE, [3, 4], [5], 17)]
+    return write_tflite(tensors, operators[: 1 + reshaped], [0], [5 if reshaped else 3])
+
+
+def test_free_extents_stay_free(tmp_path: Path) -> None:
+    network = read(tmp_path, free_file())
+    assert network.input.shape == (None, None, None, 3)
+    for height, width in ((5, 7), (16, 9)):
+        agrees_with_litert(network, free_file(), (1, height, width, 3))
+
+
+def test_a_size_can_be_chosen(tmp_path: Path) -> None:
+    network = read(tmp_path, free_file(), size=(6, 5))
+    assert network.input.shape == (None, 6, 5, 3)
+    assert network.outputs[0].shape == (None, 6, 5, 4)
+
+
+def test_a_size_other_than_the_files_is_refused(tmp_path: Path) -> None:
+    content = write_tflite(
+        [Tensor("x", (1, 4, 5, 3)), Tensor("y", (1, 4, 5, 3))], [Operator(RELU, [0], [1])], [0], [1]
+    )
+    assert read(tmp_path, content, size=(4, 5)).input.shape == (None, 4, 5, 3)
+    with pytest.raises(
+        mpscnn.ParameterError, match=r"file\.tflite: input 'x' is 4 x 5 .*; 8 x 5 cannot be chosen"
+    ):
+        read(tmp_path, content, size=(8, 5))
+
+
+def test_fixed_shapes_within_a_free_size(tmp_path: Path) -> None:
+    """The file says (1, 4), which is right for the one pixel that it writes, and for no other size."""
+    assert "layer 'flat' (RESHAPE)" in refusal(tmp_path, free_file(reshaped=True))
+    assert "--size" in refusal(tmp_path, free_file(reshaped=True))
+    with pytest.raises(mpscnn.WeightsError, match="'flat'"):
+        read(tmp_path, free_file(reshaped=True), size=(6, 5))
+    assert read(tmp_path, free_file(reshaped=True), size=(1, 1)).outputs[0].shape == (None, 4)
+
+
+def test_free_channels_are_refused(tmp_path: Path) -> None:
+    tensors = [Tensor("x", (1, 4, 4, 1), signature=(1, 4, 4, -1)), Tensor("y", (1, 4, 4, 1))]
+    message = refusal(tmp_path, write_tflite(tensors, [Operator(RELU, [0], [1])], [0], [1]))
+    assert "input 'x': its number of channels is free" in message
+
+
+def shape_arithmetic(*, extents: slice) -> bytes:
+    """Rows of pixels, by the shape that the image has when the network runs: (batch, -1, 3) or (batch, w, h * 3)."""
+    free = (-1, -1, -1, 3)
+    tensors = [
+        Tensor("image", (1, 1, 1, 3), signature=free),
+        Tensor("large", (1, 1, 1, 3), signature=free),
+        Tensor("shape", (4,), "int32"),
+        constant("begin", [extents.start], "int32"),
+        constant("end", [extents.stop], "int32"),
+        constant("step", [1], "int32"),
+        Tensor("first", (extents.stop - extents.start,), "int32"),
+        constant("rest", [-1, 3] if extents.stop == 1 else [3], "int32"),
+        Tensor("wanted", (3,), "int32"),
+        Tensor("rows", (1, 1, 3)),
+    ]
+    operators = [
+        Operator(RELU, [0], [1]),
+        Operator(77, [1], [2], 55, [(0, "Int8", 2)]),
+        Operator(45, [2, 3, 4, 5], [6], 32),
+        Operator(CONCATENATION, [6, 7], [8], 10),
+        Operator(RESHAPE, [1, 8], [9], 17),
+    ]
+    return write_tflite(tensors, operators, [0], [9])
+
+
+def test_shapes_that_the_network_computes(tmp_path: Path) -> None:
+    content = shape_arithmetic(extents=slice(0, 1))
+    network = read(tmp_path, content)
+    assert network.outputs[0].shape == (None, None, 3)
+    agrees_with_litert(network, content, (1, 4, 5, 3))
+    assert read(tmp_path, content, size=(4, 5)).outputs[0].shape == (None, 20, 3)
+    both = shape_arithmetic(extents=slice(1, 3))
+    assert "--size" in refusal(tmp_path, both)
+    assert "(RESHAPE)" in refusal(tmp_path, both)
+
+
+def test_arithmetic_with_a_free_size_is_refused(tmp_path: Path) -> None:
+    tensors = [
+        Tensor("image", (1, 1, 1, 3), signature=(-1, -1, -1, 3)),
+        Tensor("shape", (4,), "int32"),
+        constant("two", [1, 2, 2, 1], "int32"),
+        Tensor("twice", (4,), "int32"),
+        Tensor("y", (1, 1, 1, 3)),
+    ]
+    operators = [
+        Operator(77, [0], [1], 55, [(0, "Int8", 2)]),
+        Operator(18, [1, 2], [3], 21),
+        Operator(RELU, [0], [4]),
+    ]
+    content = write_tflite(tensors, operators, [0], [4])
+    assert "layer 'twice' (MUL): computes with the size of the image, which is free" in refusal(
+        tmp_path, content
+    )
+    assert read(tmp_path, content, size=(2, 2)).input.shape == (None, 2, 2, 3)
+
+
+# ---- FULLY_CONNECTED ---------------------------------------------------------------------------------------
+
+
+def dense_file(shape: tuple[int, ...], features: int, result: tuple[int, ...], *, keeps: bool) -> bytes:
+    generator = np.random.default_rng(2)
+    tensors = [
+        Tensor("x", shape),
+        constant("weights", generator.standard_normal((result[-1], features))),
+        constant("biases", generator.standard_normal(result[-1])),
+        Tensor("y", result),
+    ]
+    options: list[Field] = [(0, "Int8", 1), (2, "Bool", keeps)]
+    return write_tflite(tensors, [Operator(FULLY_CONNECTED, [0, 1, 2], [3], 8, options)], [0], [3])
+
+
+@pytest.mark.parametrize(
+    ("shape", "result"),
+    [
+        ((1, 4), (1, 5)),
+        ((1, 1, 4), (1, 1, 5)),
+        ((1, 3, 4), (1, 3, 5)),
+        ((1, 1, 1, 4), (1, 1, 1, 5)),
+        ((1, 2, 3, 4), (1, 2, 3, 5)),
+        ((1, 1, 3, 4), (1, 1, 3, 5)),
+    ],
+)
+def test_fully_connected_that_keeps_axes(
+    tmp_path: Path, shape: tuple[int, ...], result: tuple[int, ...]
+) -> None:
+    content = dense_file(shape, 4, result, keeps=True)
+    network = read(tmp_path, content)
+    assert network.outputs[0].shape == (None, *result[1:])
+    agrees_with_litert(network, content, shape)
+
+
+@pytest.mark.parametrize("shape", [(1, 12), (1, 1, 12), (1, 3, 4), (1, 2, 2, 3)])
+def test_fully_connected_that_does_not(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    content = dense_file(shape, 12, (1, 5), keeps=False)
+    network = read(tmp_path, content)
+    assert network.outputs[0].shape == (None, 5)
+    agrees_with_litert(network, content, shape)
+
+
+def test_fully_connected_that_makes_a_batch_of_positions(tmp_path: Path) -> None:
+    message = refusal(tmp_path, dense_file((1, 3, 4), 4, (3, 5), keeps=False))
+    assert (
+        "layer 'y' (FULLY_CONNECTED): changes the batch: (None, 3, 4) has 3 times its 4 features" in message
+    )
+
+
+def test_fully_connected_of_another_size_is_damaged(tmp_path: Path) -> None:
+    with pytest.raises(
+        mpscnn.WeightsError, match=r"'y' \(FULLY_CONNECTED\): damaged: weights for 5 features"
+    ):
+        read(tmp_path, dense_file((1, 4), 5, (1, 5), keeps=False))
+
+
+# ---- Constants and names -----------------------------------------------------------------------------------
+
+
+def added_file(values: Any, *, first: bool = False, code: int = 1) -> bytes:
+    tensors = [Tensor("x", (1, 2, 3, 4)), constant("values", values), Tensor("sum", (1, 2, 3, 4))]
+    places = [1, 0] if first else [0, 1]
+    return write_tflite(tensors, [Operator(ADD, places, [2], 11, [(0, "Int8", code)])], [0], [2])
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("values", [2.5, [-1.0], [0.5, -1.0, 2.0, 0.0], [[[[0.5, -1.0, 2.0, 0.25]]]]])
+def test_constants_are_added(tmp_path: Path, values: Any, first: bool) -> None:
+    for code in (0, 1):
+        content = added_file(values, first=first, code=code)
+        agrees_with_litert(read(tmp_path, content), content, (1, 2, 3, 4))
+
+
+def test_other_constants_are_refused_by_shape(tmp_path: Path) -> None:
+    message = refusal(tmp_path, added_file(np.ones((1, 2, 3, 4))))
+    assert "layer 'sum' (ADD): adds a constant of shape (1, 2, 3, 4) to (None, 2, 3, 4)" in message
+    assert "one number, and one per channel" in message
+
+
+def test_sparse_weights_are_named(tmp_path: Path) -> None:
+    weights = constant("w", np.zeros((4, 1, 1, 3)))
+    weights.sparse, weights.data = True, np.zeros(5, np.float32)
+    tensors = [Tensor("x", (1, 4, 4, 3)), weights, Tensor("y", (1, 4, 4, 4))]
+    message = refusal(
+        tmp_path, write_tflite(tensors, [Operator(CONV_2D, [0, 1], [2], 1, CONV_OPTIONS)], [0], [2])
+    )
+    assert "layer 'y' (CONV_2D): tensor 'w' is stored in sparse form, which is not supported" in message
+    assert "damaged" not in message
+
+
+def test_element_types_are_named(tmp_path: Path) -> None:
+    weights = Tensor("w", (4, 1, 1, 3), "int4", np.zeros(6, np.uint8))
+    tensors = [Tensor("x", (1, 4, 4, 3)), weights, Tensor("y", (1, 4, 4, 4))]
+    message = refusal(
+        tmp_path, write_tflite(tensors, [Operator(CONV_2D, [0, 1], [2], 1, CONV_OPTIONS)], [0], [2])
+    )
+    assert "layer 'y' (CONV_2D): tensor 'w' has elements of type INT4, which are not supported" in message
+
+
+def test_tensors_without_a_name(tmp_path: Path) -> None:
+    tensors = [Tensor("", (1, 5)), Tensor("", (1, 5)), Tensor("", (1, 5)), Tensor("", (1, 5))]
+    operators = [Operator(RELU, [0], [2]), Operator(ADD, [2, 1], [3], 11)]
+    network = read(tmp_path, write_tflite(tensors, operators, [0, 1], [3]))
+    assert network.layer_names() == ["input", "input_2", "relu", "add"]
+
+
+def test_parts_with_the_same_names(tmp_path: Path) -> None:
+    content = write_tflite([Tensor("x", (1, 5)), Tensor("y", (1, 5))], [Operator(RELU, [0], [1])], [0], [1])
+    paths = [tmp_path / name for name in ("a.tflite", "b.tflite")]
+    for path in paths:
+        path.write_bytes(content)
+    assert converters.read_network(paths).layer_names() == ["x", "y", "y_2"]
+
+
+def test_per_channel_constants_are_dequantised_along_their_axis(tmp_path: Path) -> None:
+    """DEQUANTIZE of int8 weights, one scale for each output."""
+    stored = np.arange(-6, 6).reshape(4, 1, 1, 3)
+    weights = quantized(constant("w", stored, "int8"), [1.0, 0.5, 0.25, 2.0], [0, 1, 0, 0])
+    tensors = [Tensor("x", (1, 2, 2, 3)), weights, Tensor("real", (4, 1, 1, 3)), Tensor("y", (1, 2, 2, 4))]
+    operators = [Operator(6, [1], [2]), Operator(CONV_2D, [0, 2], [3], 1, CONV_OPTIONS)]
+    network = read(tmp_path, write_tflite(tensors, operators, [0], [3]))
+    scales, zeros = np.array([1.0, 0.5, 0.25, 2.0]), np.array([0, 1, 0, 0])
+    expected = (stored - zeros[:, None, None, None]) * scales[:, None, None, None]
+    np.testing.assert_array_equal(network.weight("y", "weight"), expected)
+
+
+# ---- Subgraphs ---------------------------------------------------------------------------------------------
+
+
+def subgraph(name: str) -> Subgraph:
+    return Subgraph(
+        [Tensor(name, (1, 5)), Tensor(f"{name} result", (1, 5))], [Operator(RELU, [0], [1])], [0], [1]
+    )
+
+
+def test_several_signatures_are_named(tmp_path: Path) -> None:
+    content = write_subgraphs([subgraph("a"), subgraph("b")], signatures={"classify": 0, "embed": 1})
+    message = refusal(tmp_path, content)
+    assert "holds several networks, with the signatures 'classify', 'embed'; only one is supported" in message
+    assert message.startswith(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("signatures", "expected"), [({}, "a"), ({"serve": 1}, "b"), ({"x": 0, "y": 0}, "a")]
+)
+def test_the_subgraph_of_the_only_signature(
+    tmp_path: Path, signatures: dict[str, int], expected: str
+) -> None:
+    network = read(tmp_path, write_subgraphs([subgraph("a"), subgraph("b")], signatures=signatures))
+    assert network.input.name == expected
+
+
+# ---- What mpscnn lacks -------------------------------------------------------------------------------------
+
+
+def test_all_unsupported_layers_are_named_at_once(tmp_path: Path) -> None:
+    weights = np.random.default_rng(1).standard_normal((4, 1, 1, 4))
+    tensors = [
+        Tensor("x", (1, 4, 4, 4)),
+        Tensor("depth", (1, 4, 4, 4)),
+        Tensor("pads", (1, 4, 4, 4)),
+        constant("w", weights),
+        Tensor("fused", (1, 4, 4, 4)),
+        Tensor("pads again", (1, 4, 4, 4)),
+        Tensor("custom", (1, 4, 4, 4)),
+        Tensor("good", (1, 4, 4, 4)),
+    ]
+    operators = [
+        Operator(5, [0], [1]),
+        Operator(38, [1], [2]),
+        Operator(CONV_2D, [2, 3], [4], 1, [*CONV_OPTIONS, (3, "Int8", 5)]),
+        Operator(38, [4], [5]),
+        Operator(32, [5], [6], custom=("Own\x1b[2JThing", b"")),
+        Operator(RELU, [6], [7]),
+    ]
+    message = refusal(tmp_path, write_tflite(tensors, operators, [0], [7]))
+    first, *lines = message.split("\n")
+    assert first == f"{tmp_path}/file.tflite: 5 layers cannot be converted:"
+    assert [line.strip() for line in lines] == [
+        "layer 'depth' (DEPTH_TO_SPACE): mpscnn has no such layer yet",
+        "layers 'pads', 'pads again' (SPACE_TO_BATCH_ND): mpscnn has no such layer yet",
+        "layer 'fused' (CONV_2D): it ends with the activation SIGN_BIT, which is not supported yet",
+        "layer 'custom' (CUSTOM Own\\x1b[2JThing): mpscnn has no such layer yet",
+    ]
+
+
+def test_a_damaged_layer_behind_an_unsupported_one(tmp_path: Path) -> None:
+    """What the file states of layers that were left out is not judged."""
+    tensors = [Tensor("x", (1, 4, 4, 4)), Tensor("split", (1, 9)), Tensor("y", (1, 4, 4, 4))]
+    operators = [Operator(SPLIT, [0], [1]), Operator(ADD, [0, 1], [2], 11)]
+    message = refusal(tmp_path, write_tflite(tensors, operators, [0], [2]))
+    assert "layer 'split' (SPLIT)" in message
+
+
+def test_thousands_of_unsupported_layers_give_a_short_error(tmp_path: Path) -> None:
+    tensors = [Tensor("x", (1, 5)), *(Tensor(f"t{i}" * 100, (1, 5)) for i in range(3_000))]
+    operators = [Operator(118 + i % 90, [0], [1 + i]) for i in range(3_000)]
+    message = refusal(tmp_path, write_tflite(tensors, operators, [0], [1], share=True))
+    assert "layers cannot be converted" in message
+    assert "more" in message
+    assert len(message) < 60_000
+
+
+@pytest.mark.parametrize("number", [5, 12, 38, 44, 47, 49, 59, 69, 73, 74, 75, 82, 92, 101])
+def test_operators_have_names(tmp_path: Path, number: int) -> None:
+    tensors = [Tensor("x", (1, 5)), Tensor("y", (1, 5))]
+    message = refusal(tmp_path, write_tflite(tensors, [Operator(number, [0], [1])], [0], [1]))
+    assert str(number) not in message.split("file.tflite")[1]
+
+
+def test_names_are_those_of_the_schema() -> None:
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated", reason="needs ai-edge-litert")
+    for kinds, name_of in (
+        (schema.BuiltinOperator, tflite_names.operator_name),
+        (schema.TensorType, tflite_names.element_type_name),
+        (schema.ActivationFunctionType, tflite_names.activation_name),
+    ):
+        named = {number: name for name, number in vars(kinds).items() if not name.startswith("_")}
+        assert {number: name_of(number) for number in named} == named
+    assert tflite_names.operator_name(100_000) == "operator 100000"
+    assert tflite_names.operator_name(-1) == "operator -1"
