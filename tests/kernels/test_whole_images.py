@@ -42,6 +42,19 @@ def test_bilinear_upsampling_is_the_network_layer(
     np.testing.assert_array_equal(encode(sized, x), expected)
 
 
+@pytest.mark.parametrize("edge_mode", ["zero", "clamp"])
+def test_enlarging_does_not_darken_the_border(edge_mode: str) -> None:
+    """What lies outside reads as the nearest pixel, unlike with Apple's classes in edge mode zero (docs/kernels.md)."""
+    x = np.array([[[3.0], [6.0]], [[9.0], [12.0]]], np.float32).repeat(4, axis=2)
+    for kernel in (
+        kernels.UpsamplingBilinear(2, 2, edge_mode=edge_mode),
+        kernels.ResizeBilinear(4, 4, edge_mode=edge_mode),
+    ):
+        result = encode(kernel, x)[..., 0].squeeze()
+        np.testing.assert_array_equal(result[0], [3.0, 3.75, 5.25, 6.0])
+        np.testing.assert_array_equal(result[:, 3], [6.0, 7.5, 10.5, 12.0])
+
+
 def test_a_part_of_an_enlarged_image() -> None:
     x = normal(0, (1, 3, 3, 4))
     whole = encode(kernels.UpsamplingBilinear(2, 2), x)

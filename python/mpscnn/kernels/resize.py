@@ -12,7 +12,7 @@ class Upsampling(UnaryKernel):
     """Base of the upsampling kernels, as MPSCNNUpsampling: an image scale_factor times as large.
 
     The first pixel written is the first of the enlarged image; `offset` must be (0, 0, z). What would lie outside the
-    source reads as its nearest pixel.
+    source reads as its nearest pixel, whatever `edge_mode` says; Apple's bilinear classes obey it (docs/kernels.md).
     """
 
     apple_class = "MPSCNNUpsampling"
@@ -34,7 +34,7 @@ class UpsamplingBilinear(Upsampling):
     """Bilinear interpolation, as MPSCNNUpsamplingBilinear.
 
     With `align_corners` result[o] = x at o * (n - 1) / (scale_factor * n - 1); otherwise at
-    (o + 0.5) / scale_factor - 0.5, TensorFlow's and PyTorch's rule. Apple does not say which rule its class follows.
+    (o + 0.5) / scale_factor - 0.5, TensorFlow's and PyTorch's rule. Apple's rule differs between systems.
     """
 
     apple_class = "MPSCNNUpsamplingBilinear"
