@@ -19,7 +19,7 @@ enum class NeuronKind {
     elu = 9,          ///< x >= 0 ? x : a * (e^x - 1)
     prelu = 10,       ///< x >= 0 ? x : slope[channel] * x
     relun = 11,       ///< min(x >= 0 ? x : a * x, b); ReLU6 is a = 0, b = 6
-    power = 12,       ///< (a * x + b)^c; NaN for a negative base and a fractional c
+    power = 12,       ///< (a * x + b)^c as C's pow, but NaN^0 is NaN
     exponential = 13, ///< c^(a * x + b); c = -1 means e
     logarithm = 14,   ///< log_c(a * x + b); c = -1 means e
     gelu = 15,        ///< x / 2 * (1 + erf(x / sqrt 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import hypothesis.strategies as st
@@ -89,6 +90,20 @@ def test_powers_of_negative_numbers() -> None:
     np.testing.assert_array_equal(power(-1.0), [[-0.5, -2.0, np.inf, 0.5]])
     np.testing.assert_array_equal(power(0.0), [[1.0, 1.0, 1.0, 1.0]])
     np.testing.assert_array_equal(np.isnan(power(0.5)), [[True, True, False, False]])
+
+
+@pytest.mark.parametrize("exponent", [0.5, -0.5, 1.5, -2.5, 3.0, -3.0, 2.0, -2.0, 0.0])
+def test_powers_of_infinity(exponent: float) -> None:
+    """Those of C's pow, which Python's own calls."""
+    x = np.array([[-np.inf, np.inf, np.nan, -1e30]], np.float32)
+    expected = [math.pow(base, exponent) for base in (-math.inf, math.inf)]
+    result = run_layer("neuron", [x], {"kind": "power", "a": 1.0, "c": exponent})
+    np.testing.assert_array_equal(result[0, :2], expected)
+    np.testing.assert_array_equal(
+        result[0, :2], neuron(x[0, :2], {"kind": "power", "a": 1, "b": 0, "c": exponent})
+    )
+    assert np.isnan(result[0, 2])
+    assert np.isnan(result[0, 3]) == (exponent % 1 != 0)
 
 
 def test_logarithms_of_what_is_not_positive() -> None:

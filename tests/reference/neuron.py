@@ -25,7 +25,9 @@ def _relu(x: Any, a: Any, b: Any, c: Any) -> Any:
 
 def _power(x: Any, a: Any, b: Any, c: Any) -> Any:
     base = a * x + b
-    return np.where(np.isnan(base), base, np.power(base, c))  # unlike numpy, NaN^0 is NaN
+    # Unlike with C's pow, NaN^0 is NaN. numpy's takes the square root for c = 0.5, which is NaN for -infinity.
+    result = np.where(np.isneginf(base), math.pow(-math.inf, c), np.power(base, c))
+    return np.where(np.isnan(base), base, result)
 
 
 def _exponential(x: Any, a: Any, b: Any, c: Any) -> Any:
