@@ -9,6 +9,8 @@
 
 #include <mpscnn/mpscnn.hpp>
 
+#include "text.h"
+
 namespace mpscnn::bindings {
 
 namespace py = pybind11;

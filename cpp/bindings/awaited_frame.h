@@ -5,6 +5,8 @@
 #include <atomic>
 #include <exception>
 
+#include "text.h"
+
 namespace mpscnn::bindings {
 
 namespace py = pybind11;

@@ -2,6 +2,8 @@
 
 #include <pybind11/pybind11.h>
 
+#include "text.h"
+
 namespace mpscnn::bindings {
 
 void bind_errors();

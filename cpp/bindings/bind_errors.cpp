@@ -1,3 +1,5 @@
+#include <string_view>
+
 #include <mpscnn/mpscnn.hpp>
 
 #include "bind.h"
@@ -34,11 +36,20 @@ py::object class_of(const Error &error) {
     return py::module_::import("mpscnn.errors").attr(class_name(error.status()));
 }
 
+/// The message. It may hold the name of a file, which need not be Unicode.
+py::str text_of(const std::exception &error) {
+    const std::string_view text = error.what();
+    const auto size = static_cast<Py_ssize_t>(text.size());
+    PyObject *decoded = PyUnicode_DecodeUTF8(text.data(), size, "surrogateescape");
+    if (!decoded) throw py::error_already_set();
+    return py::reinterpret_steal<py::str>(decoded);
+}
+
 void translate(std::exception_ptr pointer) {
     try {
         if (pointer) std::rethrow_exception(pointer);
     } catch (const Error &error) {
-        py::set_error(class_of(error), error.what());
+        py::set_error(class_of(error), text_of(error));
     }
 }
 
@@ -48,9 +59,9 @@ py::object exception_object(const std::exception_ptr &failure) {
     try {
         std::rethrow_exception(failure);
     } catch (const CancelledError &error) {
-        return py::module_::import("concurrent.futures").attr("CancelledError")(error.what());
+        return py::module_::import("concurrent.futures").attr("CancelledError")(text_of(error));
     } catch (const Error &error) {
-        return class_of(error)(error.what());
+        return class_of(error)(text_of(error));
     } catch (const py::error_already_set &error) {
         return error.value();
     } catch (const std::bad_alloc &error) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "gil.h"
+#include "text.h"
 
 namespace mpscnn::bindings {
 

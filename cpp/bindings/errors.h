@@ -4,6 +4,8 @@
 
 #include <exception>
 
+#include "text.h"
+
 namespace mpscnn::bindings {
 
 /// The Python exception for what the library, or Python, threw; concurrent.futures.CancelledError for a frame

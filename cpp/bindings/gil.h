@@ -5,6 +5,8 @@
 #include <exception>
 #include <optional>
 
+#include "text.h"
+
 namespace mpscnn::bindings {
 
 namespace py = pybind11;

@@ -7,6 +7,8 @@
 
 #include <mpscnn/mpscnn.hpp>
 
+#include "text.h"
+
 namespace mpscnn::bindings {
 
 namespace py = pybind11;

@@ -6,6 +6,8 @@
 
 #include <mpscnn/mpscnn.hpp>
 
+#include "text.h"
+
 // What is found on a photo, as Python gets it.
 
 namespace mpscnn::bindings {

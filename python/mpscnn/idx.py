@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.errors import ImageError
+from mpscnn.files import reading
 
 __all__ = ["read_idx", "read_labelled"]
 
@@ -34,10 +35,8 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
         ImageError: the file is missing, damaged or no IDX file, or has another size than its header says.
     """
     name = os.fspath(path)
-    try:
+    with reading(path, ImageError):
         content = Path(path).read_bytes()
-    except (OSError, ValueError) as error:
-        raise ImageError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if content.startswith(_GZIP):
         content = _unzipped(name, content)
     kind, shape, start = _header(name, content)

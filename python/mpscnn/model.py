@@ -55,8 +55,13 @@ def load(
         WeightsError: the file is missing or damaged. DownloadError: it could not be fetched. ParameterError: an unknown
             name or option. DeviceError: no such device.
     """
-    core = _core.Model.load(model_path(model))
-    return Model(core, device=device, precision=precision, threads=threads, fast_matmul=fast_matmul)
+    return Model(
+        open_model(model_path(model)),
+        device=device,
+        precision=precision,
+        threads=threads,
+        fast_matmul=fast_matmul,
+    )
 
 
 def model_path(model: str | os.PathLike[str]) -> str:
@@ -69,6 +74,15 @@ def model_path(model: str | os.PathLike[str]) -> str:
     from mpscnn import registry
 
     return str(registry.find(model))
+
+
+def open_model(path: str) -> _core.Model:
+    """The core's view of a model file. Its name need not be Unicode."""
+    try:
+        name = os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise ParameterError(f"model: {path!r} is not Unicode text, nor the name of a file") from error
+    return _core.Model.load(name)
 
 
 class Model:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn.arguments import name_list
 from mpscnn.errors import ParameterError, WeightsError
+from mpscnn.files import writing
 from mpscnn.settings import as_json
 
 if TYPE_CHECKING:
@@ -43,14 +44,16 @@ def save_model(
         channels = network.input.shape[-1] or 3
         metadata["mpscnn.preprocess"] = _core.describe_preprocess(as_json("preprocess", preprocess), channels)
     if information is not None:
-        metadata["mpscnn.information"] = _json(dict(information))
+        metadata["mpscnn.information"] = as_json("information", information)
     tensors = stored_tensors(network, dtype)
     if network.detection is not None:
         metadata["mpscnn.detection"] = as_json("detection", network.detection.settings)
         if network.detection.anchors is not None:
             tensors["mpscnn.anchors"] = network.detection.anchors.astype(np.float32)
     content = serialize(tensors, metadata)
-    _core.Model.parse(content, f"model for {os.fspath(path)}")  # refuses what could not be loaded again
+    with writing(path, WeightsError):
+        origin = os.fsencode(f"model for {os.fspath(path)}")
+    _core.Model.parse(content, origin)  # refuses what could not be loaded again
     _replace(Path(path), content)
 
 
@@ -123,18 +126,14 @@ def _json(value: Any) -> str:
 
 def _replace(path: Path, content: bytes) -> None:
     """Writes beside `path` and renames, so that a reader sees the old file or the whole new one."""
-    try:
+    with writing(path, WeightsError):
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be written: {error.strerror}") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)  # mkstemp makes files that only their owner reads
-        Path(temporary).replace(path)
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            umask = os.umask(0)
+            os.umask(umask)
+            Path(temporary).chmod(0o666 & ~umask)  # mkstemp makes files that only their owner reads
+            Path(temporary).replace(path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)

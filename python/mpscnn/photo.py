@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn.arrays import as_array
 from mpscnn.errors import Error, ImageError, ParameterError
+from mpscnn.files import reading
 from mpscnn.photo_file import FORMATS, MAX_PIXELS, MAX_SIDE, load_given, read_image
 
 if TYPE_CHECKING:
@@ -215,29 +216,21 @@ def _is_pillow_image(photo: Any) -> bool:
 
 
 def _from_path(path: Path) -> Photo:
-    try:
+    with reading(path, ImageError):
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             raise ImageError(f"{path}: is a directory, not a photo")
         if not stat.S_ISREG(mode):  # a pipe could block for ever, a device never end
             raise ImageError(f"{path}: is not a regular file")
         file = path.open("rb")
-    except ImageError:
-        raise
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except ValueError as error:  # a zero byte in the name
-        raise ImageError(f"{str(path)!r}: cannot be read: {error}") from error
     with file:
         return _from_stream(file, os.fstat(file.fileno()).st_size, str(path))
 
 
 def _from_file_object(file: Any) -> Photo:
     name = str(getattr(file, "name", "") or "file object")
-    try:
+    with reading(name, ImageError):
         content = file.read()
-    except (OSError, ValueError) as error:
-        raise ImageError(f"{name}: cannot be read: {error}") from error
     if not isinstance(content, bytes):
         raise ImageError(
             f"{name}: must be opened in binary mode; it gives {type(content).__name__}, not bytes"
@@ -259,9 +252,7 @@ def _from_stream(stream: IO[bytes], size: int, name: str) -> Photo:
     with _decoding(name):
         image = read_image(stream, size)
         if image is None:
-            raise ImageError(
-                f"is not a photo in a format that can be read ({', '.join(FORMATS)}; {size:,} bytes)"
-            )
+            raise ImageError(f"is not an image that Pillow can read as {', '.join(FORMATS)} ({size:,} bytes)")
         return _decoded(image, name)
 
 

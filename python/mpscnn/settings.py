@@ -15,10 +15,18 @@ from mpscnn.errors import ParameterError
 def as_json(owner: str, settings: object) -> str:
     """Settings, numpy's numbers and arrays among them, as text for the core, whose JSON knows no infinities.
 
-    Raises ParameterError, which begins with `owner` and the setting's name, for NaN, infinities and what is neither
-    number, text, sequence nor mapping.
+    Raises ParameterError, which begins with `owner` and the setting's name, for NaN, infinities, text that is not
+    Unicode, settings nested too deeply, and what is neither number, text, sequence nor mapping.
     """
-    return json.dumps(_plain(owner, "", settings), ensure_ascii=False)
+    try:
+        text = json.dumps(_plain(owner, "", settings), ensure_ascii=False)
+        text.encode()
+    except RecursionError as error:
+        raise ParameterError(f"{owner}: is nested too deeply") from error
+    except UnicodeEncodeError as error:
+        part = error.object[max(0, error.start - 20) : error.end + 20]
+        raise ParameterError(f"{owner}: {part!r} is not Unicode text") from error
+    return text
 
 
 def _plain(owner: str, name: str, value: Any) -> Any:

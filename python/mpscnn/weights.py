@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn.errors import WeightsError
+from mpscnn.files import reading
 
 
 class GraphWeights:
@@ -58,10 +59,8 @@ class GraphWeights:
             path = Path(directory) / pattern.format(layer=spec["layer"])
             if not spec["required"] and not path.exists():
                 continue
-            try:
+            with reading(path, WeightsError):
                 content = path.read_bytes()
-            except OSError as error:
-                raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
             shape = tuple(spec["shape"])
             expected = 4 * math.prod(shape)
             if len(content) != expected:

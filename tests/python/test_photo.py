@@ -78,7 +78,7 @@ def _pipe(path: Path) -> None:
 BAD: list[tuple[Callable[[Path], None], str]] = [
     (lambda path: None, "No such file or directory"),
     (_empty, "is empty"),
-    (_text, "is not a photo in a format that can be read"),
+    (_text, "is not an image that Pillow can read"),
     (_cut_jpeg, "is damaged or cut off"),
     (_cut_png, "is damaged or cut off"),
     (_cut_header, "is"),

@@ -91,7 +91,7 @@ def test_no_photo_starts_a_process(started: Path, tmp_path: Path, content: bytes
     path = tmp_path / f"holiday.{suffix}"
     path.write_bytes(content)
     for given in (path, content, io.BytesIO(content)):
-        with pytest.raises(ImageError, match="is not a photo in a format that can be read"):
+        with pytest.raises(ImageError, match="is not an image that Pillow can read"):
             open_photo(given)
     with pytest.raises(ImageError):
         mpscnn.load(mpscnn.registry.find("digits")).predict(path)

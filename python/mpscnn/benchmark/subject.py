@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn import _core, models, registry
+from mpscnn import models, registry
 from mpscnn.errors import ParameterError
-from mpscnn.model import model_path
+from mpscnn.model import model_path, open_model
 from mpscnn.network import Network
 
 # Logits where a network has a choice, since the softmax of random weights would hide what engines differ in.
@@ -66,7 +66,7 @@ def open_subject(model: str, *, random_weights: bool = False) -> Subject:
         from mpscnn.converters import read_network
 
         return Subject(path.name, read_network([path]), path)
-    network = Network.from_graph(_core.Model.load(str(path)).graph())
+    network = Network.from_graph(open_model(str(path)).graph())
     return Subject(path.name if registry.is_path(model) else model, network)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn.detector import DetectionHead
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
+from mpscnn.files import is_folder, reading
 
 if TYPE_CHECKING:
     from mpscnn.network import Network
@@ -50,7 +51,7 @@ def read_network(
     paths = [Path(source) for source in sources]
     if not paths:
         raise ParameterError("convert: no input file given")
-    if len(paths) == 1 and paths[0].is_dir():
+    if len(paths) == 1 and is_folder(paths[0]):
         return _read_folder(paths[0], name)
     suffixes = {path.suffix.lower() for path in paths}
     if len(suffixes) != 1 or not suffixes <= set(_READERS):
@@ -106,11 +107,10 @@ def convert_files(
 def read_labels(path: str | PathLike[str]) -> list[str]:
     """Class names, one per line up to the first blank one: notes may follow behind it."""
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        with reading(path, WeightsError):
+            text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise WeightsError(f"{path}: is not a text file in UTF-8: {error}") from error
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
     labels = list(takewhile(bool, (line.strip() for line in text.split("\n"))))
     if not 0 < len(labels) <= MAX_LABELS:
         raise WeightsError(f"{path}: holds {len(labels)} labels")
@@ -119,17 +119,19 @@ def read_labels(path: str | PathLike[str]) -> list[str]:
 
 def _digits(sources: Sequence[str | PathLike[str]]) -> list[str] | None:
     """The classes of Deep MNIST, whose files have no room for names; None for other sources."""
-    return [str(digit) for digit in range(10)] if Path(sources[0]).is_dir() else None
+    return [str(digit) for digit in range(10)] if is_folder(sources[0]) else None
 
 
 def _read_settings(path: str | PathLike[str]) -> dict[str, Any]:
     """What they mean is checked when they are saved."""
+    with reading(path, ParameterError):
+        content = Path(path).read_bytes()
     try:
-        settings = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ParameterError(f"{path}: cannot be read: {error.strerror or error}") from error
+        settings = json.loads(content.decode())
     except ValueError as error:
         raise ParameterError(f"{path}: is no JSON file: {error}") from error
+    except RecursionError as error:
+        raise ParameterError(f"{path}: is nested too deeply") from error
     if not isinstance(settings, dict):
         raise ParameterError(f"{path}: expected an object with the settings of a detector")
     return settings

@@ -7,7 +7,7 @@ disagree about ONNX' automatic kinds.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from mpscnn.converters.onnx_pooling import pooling
 from mpscnn.converters.onnx_shapes import padding, part, resize
 from mpscnn.converters.onnx_window import widened, window_of
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
+from mpscnn.files import writing
 
 if TYPE_CHECKING:
     import onnx
@@ -46,10 +47,8 @@ def export(
 ) -> None:
     """Writes `to_onnx(network, ...)` to a file. Raises WeightsError when it cannot be written."""
     content = to_onnx(network, size=size, layout=layout).SerializeToString()
-    try:
+    with writing(path, WeightsError):
         Path(path).write_bytes(content)
-    except OSError as error:
-        raise WeightsError(f"{fspath(path)}: cannot be written: {error.strerror}") from error
 
 
 def to_onnx(

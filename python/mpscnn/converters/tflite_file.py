@@ -15,6 +15,7 @@ from mpscnn.converters.flatbuffer import Table
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.tflite_names import CUSTOM, element_type_name, operator_name
 from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.files import reading
 
 _TYPES = {
     0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 6: "?", 7: "<i2", 9: "i1", 10: "<f8", 12: "<u8",
@@ -80,10 +81,8 @@ class TfliteFile:
 
 def read_tflite(path: Path) -> TfliteFile:
     """Reads a file. Raises WeightsError when it is missing, damaged or something else."""
-    try:
+    with reading(path, WeightsError):
         content = path.read_bytes()
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
     if content[4:8] != b"TFL3":
         raise WeightsError(f"{path}: is not a TensorFlow Lite file (no 'TFL3' mark at byte 4)")
     try:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.errors import ParameterError, WeightsError
+from mpscnn.files import is_folder, reading, writing
 from mpscnn.models.mobilenet import Weights, weight_arrays
 from mpscnn.network import Network
 
@@ -60,7 +61,7 @@ def deep_mnist(
     if weights is None:
         return net
     if not isinstance(weights, Mapping):
-        weights = _read_files(net, Path(weights)) if Path(weights).is_dir() else weight_arrays(weights)
+        weights = _read_files(net, Path(weights)) if is_folder(weights) else weight_arrays(weights)
     net.load_weights(weights)
     return net
 
@@ -79,12 +80,11 @@ def export_deep_mnist(network: Network, directory: str | os.PathLike[str]) -> No
             f"{', '.join(arrays) or 'no weights'}"
         )
     folder = Path(directory)
-    try:
+    with writing(folder, WeightsError):
         folder.mkdir(parents=True, exist_ok=True)
-        for name, file in names.items():
+    for name, file in names.items():
+        with writing(folder / file, WeightsError):
             (folder / file).write_bytes(arrays[name].astype("<f4").tobytes())
-    except OSError as error:
-        raise WeightsError(f"{error.filename}: cannot be written: {error.strerror}") from error
 
 
 def is_deep_mnist(directory: Path) -> bool:
@@ -107,12 +107,11 @@ def _read_files(network: Network, directory: Path) -> dict[str, NDArray[np.float
     for file, (name, shape) in specs.items():
         path = directory / file
         try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise WeightsError(
-                f"{path}: cannot be read: {error.strerror}; expected are the eight files "
-                + ", ".join(f"{file} ({size:,} bytes)" for file, size in sizes.items())
-            ) from error
+            with reading(path, WeightsError):
+                content = path.read_bytes()
+        except WeightsError as error:
+            listed = ", ".join(f"{file} ({size:,} bytes)" for file, size in sizes.items())
+            raise WeightsError(f"{error}; expected are the eight files {listed}") from error
         if len(content) != sizes[file]:
             same = [other for other, size in sizes.items() if size == len(content)]
             raise WeightsError(
