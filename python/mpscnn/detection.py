@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from mpscnn.errors import ShapeError
+from mpscnn.printable import printable
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -46,7 +47,7 @@ class Detection:
 
     def __repr__(self) -> str:
         edges = ", ".join(f"{edge:.4g}" for edge in self.box)
-        return f"<Detection: {self.label} {self.score:.1%} at ({edges})>"
+        return f"<Detection: {printable(self.label)} {self.score:.1%} at ({edges})>"
 
 
 @dataclass(frozen=True, repr=False)
@@ -108,7 +109,7 @@ class Detections(Sequence[Detection]):
             ", ".join(f"{entry.label} {entry.score:.1%}" for entry in self.detections[:3]) or "nothing found"
         )
         more = f" and {len(self) - 3} more" if len(self) > 3 else ""
-        return f"<Detections: {shown}{more}; {self.milliseconds:.2f} ms on {self.device} ({self.precision})>"
+        return f"<Detections: {printable(shown)}{more}; {self.milliseconds:.2f} ms on {self.device} ({self.precision})>"
 
     def _repr_html_(self) -> str:
         from html import escape

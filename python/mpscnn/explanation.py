@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mpscnn.errors import ShapeError
+from mpscnn.printable import printable
 from mpscnn.summary import bytes_text, text_table
 
 __all__ = ["Alternative", "ExplainedStep", "ExplainedTensor", "Explanation"]
@@ -146,7 +147,7 @@ class Explanation:
         ]
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         return (
-            f"{self.name}, {self.precision}, {threads}, {self.instruction_set}; "
+            f"{printable(self.name)}, {self.precision}, {threads}, {self.instruction_set}; "
             f"{bytes_text(self.arena_bytes)} of intermediate results\n"
             + text_table(headers, rows, right=(3,))
             + "\n\n"

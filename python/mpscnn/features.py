@@ -12,6 +12,7 @@ from mpscnn import _core
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.network import Network
 from mpscnn.photo import open_photo
+from mpscnn.printable import printable
 from mpscnn.session_pool import SessionPool
 from mpscnn.settings import as_json
 
@@ -90,7 +91,7 @@ class FeatureExtractor:
             f"{layer} {shape}"
             for layer, shape in zip(self.layers, self.program.outputs.values(), strict=True)
         )
-        return f"<FeatureExtractor of {self.network.name!r} on {self.program.device}: {shapes}>"
+        return f"<FeatureExtractor of {self.network.name!r} on {self.program.device}: {printable(shapes)}>"
 
     def run(self, image: Any) -> dict[str, NDArray[Any]]:
         """The features of a photo, of several, or of prepared inputs.

@@ -30,6 +30,7 @@ from mpscnn.layers.softmax import SoftmaxLayers
 from mpscnn.layers.subpixel import SubpixelLayers
 from mpscnn.layers.transposed_convolution import TransposedConvolutionLayers
 from mpscnn.names import did_you_mean
+from mpscnn.printable import printable
 from mpscnn.program import Program, compile_graph
 from mpscnn.settings import as_json
 from mpscnn.weights import GraphWeights
@@ -133,7 +134,7 @@ class Network(
 
     def __repr__(self) -> str:
         inputs = ", ".join(f"{tensor.name} {tensor.shape}" for tensor in self.inputs)
-        return f"<Network {self.name!r}: {inputs}>"
+        return f"<Network {self.name!r}: {printable(inputs)}>"
 
     # ---- Layers ----------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mpscnn.errors import ParameterError
+from mpscnn.printable import printable
 from mpscnn.summary import text_table
 
 __all__ = ["KindTotal", "Profile", "ProfileStep"]
@@ -244,7 +245,7 @@ class Profile:
         threads = "" if self.threads is None else ", " + _counted(self.threads, "thread")
         runs = _counted(len(self.milliseconds), "run")
         title = (
-            f"{self.network}: input {shapes}, {self.device_name}, {self.precision}{threads}\n"
+            f"{printable(self.network)}: input {shapes}, {self.device_name}, {self.precision}{threads}\n"
             f"a run takes {self.minimum:.3f} ms, median {self.median:.3f} ms of {runs}"
         )
         if self.threads is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, overload
 
 from mpscnn.arguments import whole_number
+from mpscnn.printable import printable
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -80,7 +81,7 @@ class Classification(Sequence[Prediction]):
 
     def __repr__(self) -> str:
         best = ", ".join(f"{entry.label} {entry.probability:.1%}" for entry in self.top(3))
-        return f"<Classification: {best}; {self.milliseconds:.2f} ms on {self.device} ({self.precision})>"
+        return f"<Classification: {printable(best)}; {self.milliseconds:.2f} ms on {self.device} ({self.precision})>"
 
     def _repr_html_(self) -> str:
         from html import escape

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mpscnn.arguments import is_finite_number
 from mpscnn.errors import ParameterError, ShapeError
+from mpscnn.printable import printable
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -138,7 +139,7 @@ class Segmentation:
         height, width = self.labels.shape
         largest = ", ".join(f"{area.label} {area.fraction:.1%}" for area in self.areas[:3]) or "nothing seen"
         return (
-            f"<Segmentation {width} x {height}: {largest}; {self.milliseconds:.2f} ms on {self.device} "
+            f"<Segmentation {width} x {height}: {printable(largest)}; {self.milliseconds:.2f} ms on {self.device} "
             f"({self.precision})>"
         )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mpscnn.printable import printable
+
 __all__ = ["bytes_text", "summary_table", "text_table"]
 
 
@@ -28,7 +30,7 @@ def summary_table(name: str, layers: Sequence[Mapping[str, Any]]) -> str:
     ]
     totals = (f"{sum(layer[key] for layer in layers):,}" for key in ("parameters", "macs"))
     footer = ("total", f"{len(layers)} layers", "", *totals)
-    return f"{name}\n{text_table(headers, rows, right=(3, 4), footer=footer)}"
+    return f"{printable(name)}\n{text_table(headers, rows, right=(3, 4), footer=footer)}"
 
 
 def text_table(
@@ -38,8 +40,11 @@ def text_table(
     right: Sequence[int] = (),
     footer: Sequence[str] | None = None,
 ) -> str:
-    """Columns two blanks apart under their headers; those in `right` end, the others begin, at one place."""
-    lines = [headers, *rows, *([footer] if footer else [])]
+    """Columns two blanks apart under their headers; those in `right` end, the others begin, at one place.
+
+    What could control a terminal is escaped, newlines in a cell among it.
+    """
+    lines = [[printable(cell) for cell in line] for line in (headers, *rows, *([footer] if footer else []))]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
 
     def text(line: Sequence[str]) -> str:
@@ -50,8 +55,9 @@ def text_table(
         return "  ".join(cells).rstrip()
 
     rule = "  ".join("-" * width for width in widths)
-    body = [text(row) for row in rows]
-    return "\n".join([text(headers), rule, *body, *([rule, text(footer)] if footer else [])])
+    head, *body = map(text, lines)
+    foot = [rule, body.pop()] if footer else []
+    return "\n".join([head, rule, *body, *foot])
 
 
 def bytes_text(count: int) -> str:

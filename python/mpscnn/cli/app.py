@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -21,13 +23,31 @@ from mpscnn.cli.models import models
 from mpscnn.cli.package import print_cmake_directory, print_version
 from mpscnn.cli.profile import profile
 from mpscnn.cli.segment import segment
+from mpscnn.printable import printable
+
+# Typer has no other name for it, and builds on click or on a copy of it.
+_UsageError: Any = typer.BadParameter.__bases__[0]
 
 
 class _Commands(TyperGroup):
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with _printable_usage():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: Any) -> Any:
         # Inside Typer, whose own handling of interrupts and broken pipes is silent.
-        with leave_cleanly():
+        with leave_cleanly(), _printable_usage():
             return super().invoke(ctx)
+
+
+@contextmanager
+def _printable_usage() -> Iterator[None]:
+    """What Typer says of wrong arguments, with which file names come, too."""
+    try:
+        yield
+    except _UsageError as error:
+        error.message = printable(error.message)
+        raise
 
 
 # Plain help: the same on every terminal, and brackets in texts are no markup.

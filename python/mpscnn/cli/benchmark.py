@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
@@ -19,7 +18,8 @@ from mpscnn.cli.arguments import (
     RemovedFastMatmul,
     ThreadsOption,
 )
-from mpscnn.cli.failures import FAILED, report
+from mpscnn.cli.failures import FAILED
+from mpscnn.cli.output import report, show, show_json
 from mpscnn.cli.runner_report import runner_json, runner_text
 from mpscnn.errors import UnsupportedError
 from mpscnn.summary import bytes_text, text_table
@@ -79,7 +79,10 @@ def benchmark(
             precision=precision.value,
             runs=runs,
         )
-        print(json.dumps(runner_json(subject, measured)) if as_json else runner_text(subject, measured))
+        if as_json:
+            show_json(runner_json(subject, measured))
+        else:
+            show(*runner_text(subject, measured))
         return
     possible = [peer for peer in peers if _possible(peer, precision.value)]
     results = measure(
@@ -90,7 +93,10 @@ def benchmark(
         precision=precision.value,
         runs=runs,
     )
-    print(json.dumps(_as_json(subject, results)) if as_json else _as_text(subject, results))
+    if as_json:
+        show_json(_as_json(subject, results))
+    else:
+        show(*_as_text(subject, results))
     if possible != peers:
         raise typer.Exit(FAILED)
 
@@ -137,7 +143,7 @@ def _as_json(subject: Subject, results: list[Measurement]) -> dict[str, object]:
     }
 
 
-def _as_text(subject: Subject, results: list[Measurement]) -> str:
+def _as_text(subject: Subject, results: list[Measurement]) -> list[str]:
     shape = " x ".join(map(str, subject.input_shape))
     first = results[0]
     title = (
@@ -171,4 +177,4 @@ def _as_text(subject: Subject, results: list[Measurement]) -> str:
         )
         for result in results
     ]
-    return f"{title}\n{text_table(headers, rows, right=range(3, 10))}"
+    return [title, *text_table(headers, rows, right=range(3, 10)).split("\n")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +21,7 @@ from mpscnn.cli.arguments import (
 )
 from mpscnn.cli.each_photo import for_each_photo, head_fields, head_line, listed_photos
 from mpscnn.cli.failures import FAILED
+from mpscnn.cli.output import show, show_json
 from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.model import Model
 from mpscnn.registry.catalogue import BUNDLED_MODEL
@@ -66,22 +66,22 @@ def _classify_all(
     paths: list[str], model: Model, top: int, folder: PictureFolder | None, as_json: bool
 ) -> bool:
     """Prints what is seen on each photo. Returns whether all could be read; the others are reported."""
-    line = json_line if as_json else _text
-    failed = print_predictions(paths, model, top, line, folder, "_classes")
+    show_one = show_as_json if as_json else _show
+    failed = show_predictions(paths, model, top, show_one, folder, "_classes")
     if _is_bundled(model) and not as_json and failed < len(paths):
-        print(_about_bundled(model))
+        show(*_about_bundled(model))
     return failed == 0
 
 
-def print_predictions(
+def show_predictions(
     paths: list[str],
     model: Model,
     top: int,
-    line: Callable[[str, Model, Classification, dict[str, str]], str],
+    show_one: Callable[[str, Model, Classification, dict[str, str]], None],
     folder: PictureFolder | None,
     suffix: str,
 ) -> int:
-    """Prints `line(path, model, result, files written)` for each photo, of which `folder` gets a picture.
+    """Calls `show_one(path, model, result, files written)` for each photo, of which `folder` gets a picture.
 
     Returns how many photos failed; they are reported.
     """
@@ -93,14 +93,14 @@ def print_predictions(
         written: dict[str, str] = {}
         if folder is not None:
             written["picture"] = str(folder.save(result.draw(count=min(top, _MOST_DRAWN)), path, suffix))
-        print(line(path, model, result, written), flush=True)
+        show_one(path, model, result, written)
 
     return for_each_photo(paths, classify_one)
 
 
-def json_line(path: str, model: Model, result: Classification, written: dict[str, str]) -> str:
-    """A photo's classes for other programs."""
-    return json.dumps(
+def show_as_json(path: str, model: Model, result: Classification, written: dict[str, str]) -> None:
+    """Prints a photo's classes for other programs."""
+    show_json(
         {
             **head_fields(path, model, result),
             "predictions": [
@@ -112,22 +112,22 @@ def json_line(path: str, model: Model, result: Classification, written: dict[str
     )
 
 
-def _text(path: str, model: Model, result: Classification, written: dict[str, str]) -> str:
+def _show(path: str, model: Model, result: Classification, written: dict[str, str]) -> None:
     lines = [head_line(path, result)]
     lines += [f"  {entry.probability:6.1%}  {entry.label}" for entry in result]
     if _is_bundled(model) and result.predictions[0].probability < _UNLIKELY:
         lines.append("  None of its classes is likely.")
     lines += [f"  {file}" for file in written.values()]
-    return "\n".join(lines)
+    show(*lines)
 
 
 def _is_bundled(model: Model) -> bool:
     return model.name == BUNDLED_MODEL.name
 
 
-def _about_bundled(model: Model) -> str:
+def _about_bundled(model: Model) -> list[str]:
     labels = ", ".join(model.labels or [])
-    return (
-        f"{model.name} is a small model that knows {len(model.labels or [])} classes: {labels}.\n"
-        f"For 1000 classes: mpscnn classify --model mobilenet_v2 PHOTO..."
-    )
+    return [
+        f"{model.name} is a small model that knows {len(model.labels or [])} classes: {labels}.",
+        "For 1000 classes: mpscnn classify --model mobilenet_v2 PHOTO...",
+    ]

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from mpscnn.cli.failures import warn
 from mpscnn.cli.info import SizeOption
+from mpscnn.cli.output import show, warn
 from mpscnn.network import Network
 from mpscnn.summary import bytes_text
 
@@ -90,7 +90,7 @@ def convert(
         )
     description = network.describe(_any_size(network))
     parameters = sum(layer["parameters"] for layer in description["layers"])
-    print(
+    show(
         f"{output}: {network.name}, {len(description['layers'])} layers, {parameters:,} parameters, "
         f"{bytes_text(output.stat().st_size)} ({dtype.value})"
     )

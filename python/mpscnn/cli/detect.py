@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,6 +20,7 @@ from mpscnn.cli.arguments import (
 )
 from mpscnn.cli.each_photo import for_each_photo, head_fields, head_line, listed_photos
 from mpscnn.cli.failures import FAILED
+from mpscnn.cli.output import show, show_json
 from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.detection import Detections
 from mpscnn.model import Model
@@ -75,31 +75,32 @@ def _detect(
     written: dict[str, str] = {}
     if folder is not None:
         written["picture"] = str(folder.save(result.draw(photo), path, "_detections"))
-    print(_json_line(path, model, result, written) if as_json else _text(path, result, written), flush=True)
+    if as_json:
+        show_json(_fields(path, model, result, written))
+    else:
+        show(*_lines(path, result, written))
 
 
-def _json_line(path: str, model: Model, result: Detections, written: dict[str, str]) -> str:
+def _fields(path: str, model: Model, result: Detections, written: dict[str, str]) -> dict[str, Any]:
     width, height = result.photo_size
-    return json.dumps(
-        {
-            **head_fields(path, model, result),
-            "width": width,
-            "height": height,
-            "detections": [
-                {
-                    "label": entry.label,
-                    "index": entry.index,
-                    "score": entry.score,
-                    "box": [round(edge, 2) for edge in entry.box],
-                }
-                for entry in result
-            ],
-            **written,
-        }
-    )
+    return {
+        **head_fields(path, model, result),
+        "width": width,
+        "height": height,
+        "detections": [
+            {
+                "label": entry.label,
+                "index": entry.index,
+                "score": entry.score,
+                "box": [round(edge, 2) for edge in entry.box],
+            }
+            for entry in result
+        ],
+        **written,
+    }
 
 
-def _text(path: str, result: Detections, written: dict[str, str]) -> str:
+def _lines(path: str, result: Detections, written: dict[str, str]) -> list[str]:
     lines = [head_line(path, result)]
     for entry in result:
         edges = "  ".join(f"{round(edge):4d}" for edge in entry.box)
@@ -107,4 +108,4 @@ def _text(path: str, result: Detections, written: dict[str, str]) -> str:
     if not result:
         lines.append("  nothing found")
     lines += [f"  {file}" for file in written.values()]
-    return "\n".join(lines)
+    return lines

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -22,9 +21,10 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
     load_model,
 )
-from mpscnn.cli.classify import json_line, print_predictions
+from mpscnn.cli.classify import show_as_json, show_predictions
 from mpscnn.cli.each_photo import listed_photos
 from mpscnn.cli.failures import FAILED
+from mpscnn.cli.output import show, show_json
 from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.idx import read_labelled
@@ -111,18 +111,21 @@ def digits(
     if idx is not None:
         pixels, classes = _read(idx, labels, count)
         result = _name_all(loaded, pixels, classes, inflight, threads or "auto")
-        print(_experiment_json(idx, loaded, result) if as_json else _experiment_text(idx, loaded, result))
+        if as_json:
+            show_json(_experiment_fields(idx, loaded, result))
+        else:
+            show(*_experiment_lines(idx, loaded, result))
         return
     folder = None if output is None else PictureFolder(output, paths)
-    line = json_line if as_json else _text
-    if print_predictions(paths, loaded, 10, line, folder, "_digit") or failures:
+    show_one = show_as_json if as_json else _show
+    if show_predictions(paths, loaded, 10, show_one, folder, "_digit") or failures:
         raise typer.Exit(FAILED)
 
 
-def _text(path: str, _: Model, result: Classification, written: dict[str, str]) -> str:
-    shown = result.top(1 if result[0].probability >= _SURE else 2)
-    heading = f"{path}: " + ", or ".join(f"{entry.label} ({entry.probability:.1%})" for entry in shown)
-    return "\n".join([heading, *(f"  {file}" for file in written.values())])
+def _show(path: str, _: Model, result: Classification, written: dict[str, str]) -> None:
+    likely = result.top(1 if result[0].probability >= _SURE else 2)
+    heading = f"{path}: " + ", or ".join(f"{entry.label} ({entry.probability:.1%})" for entry in likely)
+    show(heading, *(f"  {file}" for file in written.values()))
 
 
 # ---- The article's experiment ------------------------------------------------------------------------------------
@@ -173,7 +176,7 @@ def _normalised(model: Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return images
 
 
-def _experiment_json(idx: Path, model: Model, result: _Experiment) -> str:
+def _experiment_fields(idx: Path, model: Model, result: _Experiment) -> dict[str, Any]:
     program = model.program
     about = {
         "idx": str(idx),
@@ -182,10 +185,10 @@ def _experiment_json(idx: Path, model: Model, result: _Experiment) -> str:
         "precision": program.precision,
     }
     rates = {"accuracy": result.accuracy, "images_per_second": result.images_per_second}
-    return json.dumps(about | asdict(result) | rates)
+    return about | asdict(result) | rates
 
 
-def _experiment_text(idx: Path, model: Model, result: _Experiment) -> str:
+def _experiment_lines(idx: Path, model: Model, result: _Experiment) -> list[str]:
     program = model.program
     lines = [
         f"{idx}: {result.images:,} images one by one, {result.inflight} in flight, "
@@ -193,6 +196,4 @@ def _experiment_text(idx: Path, model: Model, result: _Experiment) -> str:
     ]
     if result.right is not None:
         lines.append(f"accuracy  {result.accuracy:.2%} ({result.right:,} right)")
-    return "\n".join(
-        [*lines, f"seconds   {result.seconds:.3f}", f"images/s  {result.images_per_second:,.0f}"]
-    )
+    return [*lines, f"seconds   {result.seconds:.3f}", f"images/s  {result.images_per_second:,.0f}"]

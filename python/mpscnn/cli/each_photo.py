@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from mpscnn.cli.failures import report
+from mpscnn.cli.output import report
 from mpscnn.cli.photo_list import photo_paths
 from mpscnn.cli.progress import with_progress
 from mpscnn.errors import ImageError, ParameterError, ShapeError

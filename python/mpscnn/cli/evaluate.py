@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,11 +21,13 @@ from mpscnn.cli.arguments import (
     load_model,
 )
 from mpscnn.cli.each_photo import of_photo
-from mpscnn.cli.failures import FAILED, report
+from mpscnn.cli.failures import FAILED
+from mpscnn.cli.output import report, show, show_json
 from mpscnn.cli.photo_list import photo_paths
 from mpscnn.cli.progress import with_progress
 from mpscnn.errors import Error, ImageError, ParameterError
 from mpscnn.evaluation import Evaluation, class_of_folder, evaluate, number_of_classes
+from mpscnn.files import reading, writing
 from mpscnn.idx import read_labelled
 from mpscnn.model import Model
 from mpscnn.registry.catalogue import BUNDLED_MODEL
@@ -86,7 +87,10 @@ def evaluate_classifier(
     placed = None if folder else _without_placing(loaded)
     with with_progress(samples) as tracked:
         result = evaluate(loaded, tracked, preprocess=placed, inflight=inflight, failed=failed)
-    print(_as_json(loaded, result, len(failures)) if as_json else _as_text(loaded, result), flush=True)
+    if as_json:
+        show_json(_fields(loaded, result, len(failures)))
+    else:
+        show(*_lines(loaded, result))
     if output is not None:  # last: where it cannot be written, the result is not lost
         _write(result, output)
     if failures:
@@ -94,10 +98,8 @@ def evaluate_classifier(
 
 
 def _in_folders(folder: Path, names: Sequence[str], failed: Callable[[object, Error], None]) -> list[Sample]:
-    try:
+    with reading(folder, ImageError):
         entries = sorted(entry for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != ".")
-    except OSError as error:
-        raise ImageError(f"{folder}: cannot be read: {error.strerror}") from error
     if not entries:
         raise ImageError(f"{folder}: has no folders, one for each class, in it")
     samples: list[Sample] = []
@@ -124,36 +126,34 @@ def _without_placing(model: Model) -> dict[str, Any] | None:
 
 
 def _write(result: Evaluation, path: Path) -> None:
-    try:
+    with writing(path, ParameterError):
         result.draw().save(path)
-    except OSError as error:
-        raise ParameterError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def _as_json(model: Model, result: Evaluation, failures: int) -> str:
-    return json.dumps(
-        {
-            "model": model.name,
-            "device": model.program.device,
-            "images": result.images,
-            "failed": failures,
-            "top1": result.top1,
-            "top5": result.top5,
-            "seconds": round(result.seconds, 3),
-            "images_per_second": round(result.images_per_second, 2),
-            "labels": list(result.labels),
-            "confusion": [
-                {"class": int(true), "found": int(found), "images": int(result.confusion[true, found])}
-                for true, found in np.argwhere(result.confusion)
-            ],
-        }
-    )
+def _fields(model: Model, result: Evaluation, failures: int) -> dict[str, Any]:
+    return {
+        "model": model.name,
+        "device": model.program.device,
+        "images": result.images,
+        "failed": failures,
+        "top1": result.top1,
+        "top5": result.top5,
+        "seconds": round(result.seconds, 3),
+        "images_per_second": round(result.images_per_second, 2),
+        "labels": list(result.labels),
+        "confusion": [
+            {"class": int(true), "found": int(found), "images": int(result.confusion[true, found])}
+            for true, found in np.argwhere(result.confusion)
+        ],
+    }
 
 
-def _as_text(model: Model, result: Evaluation) -> str:
+def _lines(model: Model, result: Evaluation) -> list[str]:
     program = model.program
-    return (
+    return [
         f"{result.images:,} images in {result.seconds:.1f} s, {result.images_per_second:.1f} images/s "
-        f"({program.device}, {program.precision})\n"
-        f"top-1 {result.top1:.2%}, top-5 {result.top5:.2%}\n\n{result.table()}"
-    )
+        f"({program.device}, {program.precision})",
+        f"top-1 {result.top1:.2%}, top-5 {result.top5:.2%}",
+        "",
+        *result.table().split("\n"),
+    ]

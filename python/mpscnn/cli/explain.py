@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 from mpscnn.benchmark import open_subject
 from mpscnn.cli.arguments import (
@@ -16,6 +15,7 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
 )
 from mpscnn.cli.info import SizeOption, check_size
+from mpscnn.cli.output import show, show_json
 
 
 def explain(
@@ -40,4 +40,7 @@ def explain(
     shapes = [(1, *size, tensor.shape[-1]) if size else () for tensor in network.inputs]
     program = network.compile(device="cpu", precision=precision.value)
     explained = program.explain(*(shape for shape in shapes if shape), threads=threads or "auto")
-    print(json.dumps(dataclasses.asdict(explained)) if as_json else explained)
+    if as_json:
+        show_json(dataclasses.asdict(explained))
+    else:
+        show(*repr(explained).split("\n"))

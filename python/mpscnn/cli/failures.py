@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mpscnn.cli.output import report, warn
 from mpscnn.errors import Error, ParameterError
 
 FAILED = 1
@@ -17,18 +19,12 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 READER_GONE = 141  # 128 + SIGPIPE
 
 
-def report(message: object) -> None:
-    """An error, on stderr."""
-    print(f"error: {message}", file=sys.stderr, flush=True)
-
-
-def warn(message: str) -> None:
-    """What is done all the same, on stderr."""
-    print(f"warning: {message}", file=sys.stderr, flush=True)
-
-
 def prepare_streams() -> None:
-    """Lets any label and file name be printed, whatever the terminal's encoding, and even without a terminal."""
+    """Lets any label and file name be printed, whatever the terminal's encoding, and even without a terminal.
+
+    Warnings are printed like errors, without a place in the source.
+    """
+    warnings.showwarning = lambda message, *_: warn(message)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by the caller: `mpscnn ... >&-`
@@ -49,7 +45,7 @@ def leave_cleanly() -> Iterator[None]:
         _discard_output()
         sys.exit(READER_GONE)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print("interrupted", file=sys.stderr)  # without "error: "
         sys.exit(INTERRUPTED)
     except (Error, MemoryError, OSError) as error:
         if os.environ.get("MPSCNN_TRACEBACK") == "1":

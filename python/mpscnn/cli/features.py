@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
 from collections.abc import Mapping
@@ -27,8 +26,10 @@ from mpscnn.cli.arguments import (
 )
 from mpscnn.cli.each_photo import for_each_photo, listed_photos
 from mpscnn.cli.failures import FAILED
+from mpscnn.cli.output import show, show_json
 from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.errors import ParameterError
+from mpscnn.files import writing
 from mpscnn.summary import bytes_text
 
 #: The array beside those of the layers: where each row comes from.
@@ -76,13 +77,10 @@ class _Archive:
     def finish(self) -> None:
         arrays = {layer: np.concatenate(values) for layer, values in self._rows.items()}
         # Not numpy.savez: it takes names as keyword arguments, among which a layer's may be its own.
-        try:
-            with zipfile.ZipFile(self._path, "w") as archive:
-                for name, array in {**arrays, _PHOTOS: np.array(self._photos)}.items():
-                    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                        np.lib.format.write_array(file, array, allow_pickle=False)
-        except OSError as error:
-            raise ParameterError(f"{self._path}: cannot be written: {error.strerror or error}") from error
+        with writing(self._path, ParameterError), zipfile.ZipFile(self._path, "w") as archive:
+            for name, array in {**arrays, _PHOTOS: np.array(self._photos)}.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                    np.lib.format.write_array(file, array, allow_pickle=False)
 
     def fields(self) -> dict[str, Any]:
         return {"file": str(self._path)}
@@ -177,7 +175,10 @@ def features(
                 layer: (len(done), *shape[1:])
                 for layer, shape in zip(extractor.layers, extractor.program.outputs.values(), strict=True)
             }
-            print(_as_json(done, shapes, outputs) if as_json else _as_text(done, shapes, outputs))
+            if as_json:
+                show_json(_fields(done, shapes, outputs))
+            else:
+                show(*_lines(done, shapes, outputs))
     if failed:
         raise typer.Exit(FAILED)
 
@@ -201,17 +202,17 @@ def _file_name(layer: str) -> str:
 Shapes = Mapping[str, tuple[int | None, ...]]
 
 
-def _as_json(photos: list[str], shapes: Shapes, outputs: list[_Output]) -> str:
+def _fields(photos: list[str], shapes: Shapes, outputs: list[_Output]) -> dict[str, Any]:
     described: dict[str, Any] = {
         "photos": photos,
         "shapes": {layer: list(shape) for layer, shape in shapes.items()},
     }
     for output in outputs:
         described |= output.fields()
-    return json.dumps(described)
+    return described
 
 
-def _as_text(photos: list[str], shapes: Shapes, outputs: list[_Output]) -> str:
+def _lines(photos: list[str], shapes: Shapes, outputs: list[_Output]) -> list[str]:
     lines = [f"{len(photos)} {'photo' if len(photos) == 1 else 'photos'}"]
     lines += [f"  {layer}  {shape}" for layer, shape in shapes.items()]
-    return "\n".join(lines + [line for output in outputs for line in output.lines()])
+    return lines + [line for output in outputs for line in output.lines()]

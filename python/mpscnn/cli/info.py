@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from mpscnn import _core
 from mpscnn.cli.arguments import JsonOption, ModelArgument
+from mpscnn.cli.output import show, show_json
 from mpscnn.errors import ShapeError
 from mpscnn.library import devices
-from mpscnn.model import model_path
+from mpscnn.model import model_path, open_model
 from mpscnn.network import Network
 from mpscnn.summary import bytes_text, summary_table
 
@@ -51,20 +51,18 @@ def info(model: ModelArgument, size: SizeOption = None, as_json: JsonOption = Fa
     Example: mpscnn info mobilenet_v2
     """
     path = Path(model_path(model))
-    core = _core.Model.load(str(path))
+    core = open_model(str(path))
     network = Network.from_graph(core.graph())
     check_size(network, size)
     described = network.describe(size)
     about: dict[str, Any] = json.loads(core.describe())
     if as_json:
         shown = {key: described[key] for key in ("name", "inputs", "outputs", "layers")}
-        print(json.dumps({"file": str(path), **shown, **{key: about[key] for key in _ABOUT}}))
+        show_json({"file": str(path), **shown, **{key: about[key] for key in _ABOUT}})
         return
-    print(summary_table(network.name, described["layers"]))
-    print()
-    for name, text in _facts(network, about):
-        print(f"{name + ':':<15}{text}")
-    print(f"{'file:':<15}{path} ({bytes_text(path.stat().st_size)})")
+    show(*summary_table(network.name, described["layers"]).split("\n"), "")
+    show(*(f"{name + ':':<15}{text}" for name, text in _facts(network, about)))
+    show(f"{'file:':<15}{path} ({bytes_text(path.stat().st_size)})")
 
 
 def check_size(network: Network, size: Size | None) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 import typer
 
 import mpscnn
-from mpscnn.cli.failures import FAILED, report
+from mpscnn.cli.failures import FAILED
+from mpscnn.cli.output import report, show
 
 
 def print_version(wanted: bool) -> None:
     """Callback of --version."""
     if wanted:
-        print(f"mpscnn {mpscnn.__version__}")
+        show(f"mpscnn {mpscnn.__version__}")
         raise typer.Exit()
 
 
@@ -28,7 +29,7 @@ def print_cmake_directory(wanted: bool) -> None:
             "CMake and run `cmake --install`"
         )
         raise typer.Exit(FAILED)
-    print(directory)
+    show(str(directory))
     raise typer.Exit()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mpscnn.errors import ImageError
+from mpscnn.files import reading
 from mpscnn.photo_file import suffixes
 
 
@@ -35,15 +36,13 @@ def _is_folder(path: str) -> bool:
 
 def _photos_in(folder: Path) -> list[str]:
     allowed = suffixes()
-    try:
+    with reading(folder, ImageError):
         entries = sorted(folder.iterdir())
         found = [
             str(entry)
             for entry in entries
             if entry.suffix.lower() in allowed and not entry.name.startswith(".") and entry.is_file()
         ]
-    except OSError as error:
-        raise ImageError(f"{folder}: cannot be read: {error.strerror}") from error
     if not found:
         raise ImageError(f"{folder}: the folder has no photos in it (subfolders are not searched)")
     return found

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpscnn.errors import ImageError, ParameterError
+from mpscnn.files import writing
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -24,8 +25,9 @@ class PictureFolder:
         self.path = path
         try:
             path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ParameterError(f"{path}: cannot be a folder for pictures: {error.strerror}") from error
+        except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+            reason = getattr(error, "strerror", None) or error
+            raise ParameterError(f"{path}: cannot be a folder for pictures: {reason}") from error
         self._taken = {Path(photo).resolve() for photo in photos}
 
     def save(self, picture: PillowImage.Image, photo: str, suffix: str) -> Path:
@@ -36,8 +38,6 @@ class PictureFolder:
             count += 1
             target = self.path / f"{stem}-{count}.png"
         self._taken.add(target.resolve())
-        try:
+        with writing(target, ImageError):
             picture.save(target)
-        except OSError as error:
-            raise ImageError(f"{target}: cannot be written: {error.strerror or error}") from error
         return target

@@ -11,7 +11,6 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from mpscnn import _core
 from mpscnn.benchmark import Subject, open_subject
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
@@ -24,9 +23,11 @@ from mpscnn.cli.arguments import (
     RemovedFastMatmul,
     ThreadsOption,
 )
+from mpscnn.cli.output import show, show_json
 from mpscnn.errors import ParameterError
+from mpscnn.files import writing
 from mpscnn.library import preprocess
-from mpscnn.model import model_path
+from mpscnn.model import model_path, open_model
 from mpscnn.profile import Profile, ProfileStep
 
 _RANDOM = "random"
@@ -84,14 +85,17 @@ def profile(
     result = program.session(threads=threads or "auto").profile(x, runs=runs)
     if trace is not None:
         _write(result, trace)
-    print(result.to_json() if as_json else result.table(steps=_sorted(result, sort)))
+    if as_json:
+        show_json(json.loads(result.to_json()))
+    else:
+        show(*result.table(steps=_sorted(result, sort)).split("\n"))
 
 
 def _prepared(model: str, subject: Subject, photo: str, random_weights: bool) -> NDArray[np.float32]:
     path = None if random_weights else Path(model_path(model))
     settings = None
     if path is not None and path.suffix.lower() != ".tflite":
-        settings = json.loads(_core.Model.load(str(path)).describe())["preprocess"]
+        settings = json.loads(open_model(str(path)).describe())["preprocess"]
     if settings is None:
         raise ParameterError(f"{model} does not say how a photo becomes its input; leave --input away")
     _, height, width, channels = subject.input_shape
@@ -110,7 +114,5 @@ def _sorted(result: Profile, order: Order) -> list[ProfileStep]:
 
 
 def _write(result: Profile, path: Path) -> None:
-    try:
+    with writing(path, ParameterError):
         result.save_trace(path)
-    except OSError as error:
-        raise ParameterError(f"{path}: cannot be written: {error.strerror or error}") from error

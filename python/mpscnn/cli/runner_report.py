@@ -38,8 +38,8 @@ def runner_json(subject: Subject, measured: RunnerMeasurement) -> dict[str, Any]
     }
 
 
-def runner_text(subject: Subject, measured: RunnerMeasurement) -> str:
-    """For people."""
+def runner_text(subject: Subject, measured: RunnerMeasurement) -> list[str]:
+    """Lines for people."""
     shape = " x ".join(map(str, subject.input_shape))
     images = len(measured.latencies)
     title = f"{subject.name}: input {shape}, {measured.device}, {measured.precision}, {images} images each"
@@ -53,4 +53,5 @@ def runner_text(subject: Subject, measured: RunnerMeasurement) -> str:
     ]
     table = text_table(("", "images/s", "ratio"), rows, right=(1, 2))
     latencies = [f"{percentile}%: {measured.latency(percentile):.2f}" for percentile in PERCENTILES]
-    return f"{title}\n{table}\nlatency in ms  {'  '.join(latencies)}  longest: {measured.latency(100):.2f}"
+    latency = f"latency in ms  {'  '.join(latencies)}  longest: {measured.latency(100):.2f}"
+    return [title, *table.split("\n"), latency]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,6 +20,7 @@ from mpscnn.cli.arguments import (
 )
 from mpscnn.cli.each_photo import for_each_photo, head_fields, head_line, listed_photos
 from mpscnn.cli.failures import FAILED
+from mpscnn.cli.output import show, show_json
 from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.model import Model
 from mpscnn.segmentation import Segmentation
@@ -68,27 +68,28 @@ def _segment(path: str, model: Model, folder: PictureFolder | None, as_json: boo
     if folder is not None:
         written["picture"] = str(folder.save(result.draw(photo), path, "_segments"))
         written["labels"] = str(folder.save(result.label_picture(), path, "_labels"))
-    print(_json_line(path, model, result, written) if as_json else _text(path, result, written), flush=True)
+    if as_json:
+        show_json(_fields(path, model, result, written))
+    else:
+        show(*_lines(path, result, written))
 
 
-def _json_line(path: str, model: Model, result: Segmentation, written: dict[str, str]) -> str:
+def _fields(path: str, model: Model, result: Segmentation, written: dict[str, str]) -> dict[str, Any]:
     height, width = result.labels.shape
-    return json.dumps(
-        {
-            **head_fields(path, model, result),
-            "width": width,
-            "height": height,
-            "areas": [
-                {"label": area.label, "index": area.index, "pixels": area.pixels, "fraction": area.fraction}
-                for area in result.areas
-            ],
-            **written,
-        }
-    )
+    return {
+        **head_fields(path, model, result),
+        "width": width,
+        "height": height,
+        "areas": [
+            {"label": area.label, "index": area.index, "pixels": area.pixels, "fraction": area.fraction}
+            for area in result.areas
+        ],
+        **written,
+    }
 
 
-def _text(path: str, result: Segmentation, written: dict[str, str]) -> str:
+def _lines(path: str, result: Segmentation, written: dict[str, str]) -> list[str]:
     lines = [head_line(path, result)]
     lines += [f"  {area.fraction:6.1%}  {area.label}" for area in result.areas]
     lines += [f"  {file}" for file in written.values()]
-    return "\n".join(lines)
+    return lines

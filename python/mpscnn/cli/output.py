@@ -1,0 +1,36 @@
+"""All that commands print. Text from files and users is escaped here, so that it cannot control the terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from mpscnn.errors import DownloadError
+from mpscnn.printable import printable
+
+__all__ = ["report", "show", "show_json", "warn"]
+
+
+def show(*lines: str) -> None:
+    """Prints lines. A newline within one is escaped."""
+    print("\n".join(map(printable, lines)), flush=True)
+
+
+def show_json(value: object) -> None:
+    """Prints JSON on one line, whose own escapes leave nothing but DEL."""
+    print(json.dumps(value).replace("\x7f", "\\u007f"), flush=True)
+
+
+def report(message: object) -> None:
+    """Prints an error on stderr, on one line. A download's is followed by instructions on lines of their own."""
+    lines = str(message).split("\n") if isinstance(message, DownloadError) else [str(message)]
+    _to_stderr("error: ", *lines)
+
+
+def warn(message: object) -> None:
+    """Prints a warning on stderr."""
+    _to_stderr("warning: ", str(message))
+
+
+def _to_stderr(kind: str, *lines: str) -> None:
+    print(kind + "\n".join(map(printable, lines)), file=sys.stderr, flush=True)
