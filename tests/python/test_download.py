@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from downloading import download, failure, part
@@ -46,37 +47,14 @@ def test_success(server: Server, client: Client, file: PublishedFile, pauses: li
     assert pauses == []
 
 
-@pytest.fixture
-def of_unknown_size(file: PublishedFile) -> PublishedFile:
-    """Pinned by its name in git alone."""
-    name = hashlib.sha1(b"blob %d\0" % len(BODY) + BODY, usedforsecurity=False).hexdigest()
-    return replace(file, size=None, sha256="", git_blob=name)
-
-
-def test_the_server_tells_the_size(server: Server, client: Client, of_unknown_size: PublishedFile) -> None:
-    download(client, of_unknown_size)
-    part(of_unknown_size).write_bytes(BODY[:HALF])
-    download(client, of_unknown_size)
-    assert server.ranges == [None, f"bytes={HALF}-"]
-
-
-def test_a_complete_part_of_unknown_size(
-    server: Server, client: Client, of_unknown_size: PublishedFile
+@pytest.mark.parametrize("lacking", [{"size": None}, {"sha256": ""}, {"size": None, "sha256": ""}])
+def test_no_download_without_a_check(
+    server: Server, client: Client, file: PublishedFile, lacking: dict[str, Any]
 ) -> None:
-    part(of_unknown_size).write_bytes(BODY)
-    server.script.append(status(416))
-    download(client, of_unknown_size)
-    assert server.ranges == [f"bytes={len(BODY)}-", None]
-
-
-def test_nobody_tells_the_size(server: Server, client: Client, of_unknown_size: PublishedFile) -> None:
-    server.script.append(serve_without_end)
-    assert "the server says that the file has * bytes" in failure(client, of_unknown_size)
-
-
-def test_other_bytes_of_unknown_size(server: Server, client: Client, of_unknown_size: PublishedFile) -> None:
-    server.script.append(serve_other_bytes)
-    assert f"instead of {of_unknown_size.git_blob}; it has been deleted" in failure(client, of_unknown_size)
+    name = hashlib.sha1(b"blob %d\0" % len(BODY) + BODY, usedforsecurity=False).hexdigest()
+    unchecked = replace(file, git_blob=name, **lacking)
+    assert "is not downloaded, for its SHA-256 is not known here" in failure(client, unchecked)
+    assert server.ranges == []
 
 
 @pytest.mark.parametrize("have", [1, HALF, len(BODY) - 1])

@@ -406,6 +406,7 @@ def test_catalogue_is_consistent() -> None:
             assert not file.git_blob
         else:
             assert re.fullmatch(r"[0-9a-f]{40}", file.git_blob)
+            assert not file.downloadable
 
 
 @pytest.mark.skipif(not PUBLISHED.is_dir(), reason=f"{PUBLISHED} with the published files is not here")
@@ -444,7 +445,21 @@ def test_detectors_are_listed_as_not_yet_run() -> None:
         "ssd_mobilenet_v2_face",
         "ssdlite_mobiledet",
     ]
-    assert all(entry.size is None for entry in untested.values())
+    assert all(entry.size is None and not entry.downloadable for entry in untested.values())
+
+
+def test_a_model_without_checksum_must_be_brought(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_cache: None
+) -> None:
+    monkeypatch.setenv("MPSCNN_MODELS", str(tmp_path))
+    with pytest.raises(DownloadError, match="is not downloaded") as refused:
+        registry.find("ssd_mobilenet_v1")
+    assert f"or, under that name, into a directory listed in MPSCNN_MODELS (now: {tmp_path})" in str(
+        refused.value
+    )
+    (tmp_path / "ssd_mobilenet_v1_coco_quant_postprocess.tflite").write_bytes(b"another file")
+    with pytest.raises(WeightsError, match="is not the published"):
+        registry.find("ssd_mobilenet_v1")
 
 
 def test_local_lookup_imports_no_networking(tmp_path: Path) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from mpscnn import registry
 from mpscnn.cli.arguments import JsonOption
+from mpscnn.cli.output import show, show_json
 from mpscnn.summary import bytes_text, text_table
 
 
 def models(as_json: JsonOption = False) -> None:
     """List the models that are known by name.
 
-    Those that are not on this machine are fetched from their publisher when they are used for the first time.
+    Those that are not on this machine are fetched from their publisher when they are used for the first time, and
+    checked by size and SHA-256. Where these are not known the file must be got by hand; using it says from where.
     The model files in the directories of MPSCNN_MODELS are found by their names, too.
 
     Example: mpscnn models
@@ -22,9 +23,9 @@ def models(as_json: JsonOption = False) -> None:
     known = {entry["name"] for entry in entries}
     local = [_describe_local(name) for name in registry.names() if name not in known]
     if as_json:
-        print(json.dumps([*entries, *local]))
+        show_json([*entries, *local])
     else:
-        print(_table([*entries, *local]))
+        show(*_table([*entries, *local]).split("\n"))
 
 
 def _describe(entry: registry.Entry) -> dict[str, Any]:
@@ -38,6 +39,7 @@ def _describe(entry: registry.Entry) -> dict[str, Any]:
         "license": entry.licence,
         "source": entry.publisher,
         "path": None if location is None else str(location),
+        "download": entry.downloadable,
         "tested": entry.tested,
     }
 
@@ -53,6 +55,7 @@ def _describe_local(name: str) -> dict[str, Any]:
         "license": None,
         "source": "MPSCNN_MODELS",
         "path": str(path),
+        "download": False,
         "tested": None,
     }
 
@@ -67,7 +70,8 @@ def _table(entries: list[dict[str, Any]]) -> str:
             "?" if entry["bytes"] is None else bytes_text(entry["bytes"]),
             entry["license"] or "?",
             entry["source"],
-            ("yes" if entry["path"] else "no") + (", not yet run here" if entry["tested"] is False else ""),
+            ("yes" if entry["path"] else "no" if entry["download"] else "no, get it by hand")
+            + (", not yet run here" if entry["tested"] is False else ""),
         )
         for entry in entries
     ]

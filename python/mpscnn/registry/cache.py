@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mpscnn.errors import DownloadError, WeightsError
+from mpscnn.files import is_folder
 from mpscnn.registry.catalogue import Entry, PublishedFile
 
 __all__ = [
@@ -81,7 +82,9 @@ def first_file(paths: Iterable[Path]) -> Path | None:
 def instructions(file: PublishedFile) -> str:
     """How to provide a published file by hand: its identity and the places where it is looked for."""
     directories = model_directories()
-    listed = ", ".join(str(path) + ("" if path.is_dir() else " (no such directory)") for path in directories)
+    listed = ", ".join(
+        str(path) + ("" if is_folder(path) else " (no such directory)") for path in directories
+    )
     return (
         f"To do without the download, get {file.name} ({file.identity})\n"
         f"from {file.url}\n"
@@ -97,7 +100,7 @@ def difference(path: Path, file: PublishedFile) -> str | None:
         return f"{size} bytes instead of {file.size}"
     import hashlib
 
-    # git's names are no secret to keep: they only tell one version of a file from another.
+    # git's names tell one version of a file that the user provides from another; they are no defence.
     digest = hashlib.sha256() if file.sha256 else hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK):

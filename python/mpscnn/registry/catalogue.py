@@ -12,7 +12,7 @@ __all__ = ["BUNDLED_MODEL", "CATALOGUE", "DIGITS", "Entry", "PublishedFile"]
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """One file at its publisher, pinned by checksum."""
+    """One file at its publisher, pinned by checksum. Without its size and SHA-256 it is not downloaded."""
 
     name: str
     url: str
@@ -21,12 +21,20 @@ class PublishedFile:
     sha256: str = ""
     """Lower-case hexadecimal digest."""
     git_blob: str = ""
-    """Instead of it the name that git gives the content: SHA-1 of "blob SIZE", a zero byte and the content."""
+    """Instead of it the name that git gives the content: SHA-1 of "blob SIZE", a zero byte and the content.
+
+    It tells versions of a file from each other, but SHA-1 does not tell a file from one made to look like it.
+    """
 
     @property
     def digest(self) -> str:
         """Whichever checksum pins it."""
         return self.sha256 or self.git_blob
+
+    @property
+    def downloadable(self) -> bool:
+        """Whether size and SHA-256 are known."""
+        return bool(self.sha256) and self.size is not None
 
     @property
     def identity(self) -> str:
@@ -67,6 +75,11 @@ class Entry:
     def files(self) -> tuple[PublishedFile, ...]:
         """Everything that the conversion reads: the sources, then the labels."""
         return self.sources if self.labels is None else (*self.sources, self.labels)
+
+    @property
+    def downloadable(self) -> bool:
+        """Whether size and SHA-256 of every file are known; others must be put into MPSCNN_MODELS by hand."""
+        return all(file.downloadable for file in self.files)
 
     @property
     def size(self) -> int | None:

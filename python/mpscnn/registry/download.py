@@ -24,7 +24,6 @@ from mpscnn.registry.progress import progress_bar
 __all__ = ["Client", "is_https"]
 
 _CHUNK = 1 << 16
-_LARGEST = 1 << 28  # bytes of a file whose size only the server tells
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _Progress = Callable[[str, int | None], contextlib.AbstractContextManager[Callable[[int], None]]]
 
@@ -73,8 +72,12 @@ class Client:
         """Fetch the file to `destination`, whose lock the caller holds.
 
         What has arrived stays in `destination` + ".part" when the transfer fails or is interrupted, and the
-        next call goes on from there. Raises DownloadError.
+        next call goes on from there. Raises DownloadError, also for a file without size or SHA-256 to check.
         """
+        if not file.downloadable:
+            raise DownloadError(
+                f"{file.name} is not downloaded, for its SHA-256 is not known here.\n{instructions(file)}"
+            )
         part = destination.with_name(destination.name + ".part")
         try:
             with self.progress(file.name, file.size) as report:
@@ -103,7 +106,7 @@ class Client:
         start = part.stat().st_size if part.exists() else 0
         if start == file.size:
             return
-        if file.size is not None and start > file.size:
+        if start > _size(file):
             part.unlink()
             start = 0
         try:
@@ -171,12 +174,13 @@ def _announced_size(response: Any, file: PublishedFile, start: int) -> int:
         size = match[2]
     else:
         size = response.headers.get("Content-Length", "*")
-    if file.size is None:
-        if not size.isdecimal() or not start < int(size) <= _LARGEST:
-            raise _WrongSize(f"the server says that the file has {size} bytes")
-        return int(size)
     if size not in ("*", str(file.size)):
         raise _WrongSize(f"the server's file has {size} bytes instead of {file.size}")
+    return _size(file)
+
+
+def _size(file: PublishedFile) -> int:
+    assert file.size is not None
     return file.size
 
 

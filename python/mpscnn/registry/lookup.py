@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpscnn.errors import DownloadError, ParameterError, WeightsError
+from mpscnn.files import is_folder
 from mpscnn.model_name import is_path
 from mpscnn.registry.cache import (
     converted_path,
@@ -39,7 +40,8 @@ def models() -> list[Entry]:
 def names() -> list[str]:
     """Every name that `find` accepts, aliases excepted: the catalogue's, then those of local model files."""
     known = [entry.name for entry in CATALOGUE]
-    found = [path for directory in _directories() for path in directory.glob("*" + _SUFFIX) if path.is_file()]
+    folders = filter(is_folder, _directories())
+    found = [path for folder in folders for path in folder.glob("*" + _SUFFIX) if path.is_file()]
     local = {path.stem for path in found}
     return known + sorted(name for name in local if _entry(name) is None and _is_name(name))
 
