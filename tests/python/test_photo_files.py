@@ -349,6 +349,42 @@ def test_half_a_photo(kind: str, permissive: bool) -> None:
     assert ImageFile.LOAD_TRUNCATED_IMAGES is permissive
 
 
+def _short_gif() -> bytes:
+    """40 x 40 pixels, of which the compressed data have one: clear, a pixel, end."""
+    frame = b"\x2c" + struct.pack("<4HB", 0, 0, 40, 40, 0) + b"\2\2" + struct.pack("<H", 4 | 1 << 3 | 5 << 6)
+    return (
+        b"GIF89a" + struct.pack("<HHBBB", 40, 40, 0x80, 0, 0) + bytes(range(6)) + frame + b"\0;" + bytes(100)
+    )
+
+
+def _short_tiff(compression: int, strip: bytes) -> bytes:
+    """40 x 40 gray pixels in one strip."""
+    size = {256: 40, 257: 40, 258: 8, 259: compression, 262: 1, 273: 8, 277: 1, 278: 40, 279: len(strip)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in size.items())
+    header = b"II*\0" + struct.pack("<I", 8 + len(strip))
+    return header + strip + struct.pack("<H", len(size)) + entries + bytes(4)
+
+
+def _short_bmp() -> bytes:
+    """40 x 40 pixels by run lengths, which end after five."""
+    header = struct.pack("<IHHIIiiHHIIiiII", 1082, 0, 0, 1078, 40, 40, 40, 1, 8, 1, 4, 0, 0, 256, 0)
+    return b"BM" + header + bytes(1024) + b"\5\1\0\1" + bytes(100)
+
+
+SHORT = {
+    "gif": _short_gif(),
+    "deflate tiff": _short_tiff(8, zlib.compress(bytes([9]) * 800)),
+    "packbits tiff": _short_tiff(32773, bytes([256 - 39, 9]) * 20),
+    "bmp": _short_bmp(),
+}
+
+
+@pytest.mark.parametrize("kind", SHORT)
+def test_compressed_data_that_end_early(kind: str, permissive: bool) -> None:
+    with pytest.raises(ImageError, match="is damaged or cut off"):
+        open_photo(SHORT[kind])
+
+
 def test_a_damaged_png(permissive: bool) -> None:
     content = bytearray(WHOLE["png"])
     content[len(content) // 2] ^= 0xFF
