@@ -80,7 +80,8 @@ def test_nothing_is_thread_local() -> None:
     found = [
         path for path in SOURCES if re.search(r"^[^/]*thread_local", path.read_text("utf-8"), re.MULTILINE)
     ]
-    assert not [path for path in found if CPP / "bindings" not in path.parents]
+    # Python's own state of a thread, which CPython allocates at the same moment.
+    assert [path.name for path in found] == ["gil.cpp"]
 
 
 def test_every_exception_is_still_needed() -> None:

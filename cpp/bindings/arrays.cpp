@@ -93,9 +93,7 @@ std::optional<mpscnn_tensor> plain_tensor(py::handle object, Access access) {
     return tensor;
 }
 
-void float_tensors(const py::list &arrays, const std::string &what, Access access,
-                   std::vector<mpscnn_tensor> &tensors) {
-    tensors.clear();
+void float_tensors(const py::list &arrays, const std::string &what, Access access, Tensors &tensors) {
     for (const py::handle array : arrays) {
         const std::optional<mpscnn_tensor> plain = plain_tensor(array, access); // quicker
         tensors.push_back(plain ? *plain : float_tensor(array, what, access));

@@ -3,7 +3,9 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,9 +23,31 @@ enum class Access { read, write };
 /// beginning with `what`, for anything else.
 mpscnn_tensor float_tensor(py::handle array, const std::string &what, Access access);
 
-/// Of each array in `tensors`, whose memory is used again.
-void float_tensors(const py::list &arrays, const std::string &what, Access access,
-                   std::vector<mpscnn_tensor> &tensors);
+/// Tensors for a call. As many as networks usually have lie in the object itself, since a run must not
+/// allocate.
+class Tensors {
+public:
+    void push_back(const mpscnn_tensor &tensor) {
+        if (count_ < few) {
+            few_[count_] = tensor;
+        } else {
+            if (count_ == few) many_.assign(few_, few_ + few);
+            many_.push_back(tensor);
+        }
+        ++count_;
+    }
+    operator std::span<const mpscnn_tensor>() const { return {count_ > few ? many_.data() : few_, count_}; }
+
+private:
+    static constexpr std::size_t few = 8;
+
+    mpscnn_tensor few_[few]; // filled as needed
+    std::vector<mpscnn_tensor> many_;
+    std::size_t count_ = 0;
+};
+
+/// Appends that of each array.
+void float_tensors(const py::list &arrays, const std::string &what, Access access, Tensors &tensors);
 
 /// Likewise for weights, which may be uint8 as well.
 mpscnn_tensor weight_tensor(py::handle array, const std::string &what);

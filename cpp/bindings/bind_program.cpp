@@ -10,11 +10,8 @@ namespace mpscnn::bindings {
 
 namespace {
 
-using Tensors = std::vector<mpscnn_tensor>;
-
 void run(Session &session, const py::list &inputs, const py::list &outputs) {
-    // Memory of the calling thread that is used again, so that a run allocates nothing.
-    thread_local Tensors sources, destinations;
+    Tensors sources, destinations;
     float_tensors(inputs, "input", Access::read, sources);
     float_tensors(outputs, "output", Access::write, destinations);
     // The caller's lists keep the arrays alive meanwhile.
@@ -36,7 +33,7 @@ py::tuple profile(Session &session, const py::list &inputs, const py::list &outp
 
 /// The caller keeps the arrays until the request is done.
 Request submit(Session &session, const py::list &inputs, const py::list &outputs) {
-    thread_local Tensors sources, destinations;
+    Tensors sources, destinations;
     float_tensors(inputs, "input", Access::read, sources);
     float_tensors(outputs, "output", Access::write, destinations);
     const GilReleased unlocked; // it may have to wait for an earlier request
@@ -46,7 +43,6 @@ Request submit(Session &session, const py::list &inputs, const py::list &outputs
 /// `objects`, which are `count` plain arrays in a list or tuple, or the one: whoever holds the result keeps
 /// them alive. Nothing if they are anything else.
 py::object read_plain(py::handle objects, std::size_t count, Access access, Tensors &tensors) {
-    tensors.clear();
     const auto add = [&](py::handle object) {
         const std::optional<mpscnn_tensor> tensor = plain_tensor(object, access);
         if (tensor) tensors.push_back(*tensor);
@@ -65,7 +61,7 @@ py::object read_plain(py::handle objects, std::size_t count, Access access, Tens
 /// and returns whether it did.
 bool run_plain(Session &session, py::handle inputs, std::size_t input_count, py::handle outputs,
                std::size_t output_count) {
-    thread_local Tensors sources, destinations;
+    Tensors sources, destinations;
     const py::object read = read_plain(inputs, input_count, Access::read, sources);
     if (!read) return false;
     const py::object written = read_plain(outputs, output_count, Access::write, destinations);

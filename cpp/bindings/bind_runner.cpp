@@ -11,8 +11,8 @@ namespace mpscnn::bindings {
 
 namespace {
 
-std::vector<mpscnn_tensor> tensors_of(const py::list &arrays, const std::string &what, Access access) {
-    std::vector<mpscnn_tensor> tensors;
+Tensors tensors_of(const py::list &arrays, const std::string &what, Access access) {
+    Tensors tensors;
     float_tensors(arrays, what, access, tensors);
     return tensors;
 }
