@@ -131,14 +131,15 @@ template <class V> BlockFunction block_function(ArithmeticKind kind, bool one_a,
     return nullptr;
 }
 
-template <class V> Work arithmetic_work(const ArithmeticTask &task, int threads) {
-    return {split_elements(task.destination, threads).items(), 0};
+template <class V> Prepared arithmetic_prepare(const ArithmeticTask &task, const Planning &planning) {
+    const WorkSplit split = split_elements(task.destination, planning.threads);
+    return planning.keep(split, split.items());
 }
 
 template <class V>
-void arithmetic_run(const ArithmeticTask &task, int threads, std::int64_t begin, std::int64_t end,
-                    std::byte *) {
-    const WorkSplit split = split_elements(task.destination, threads);
+void arithmetic_run(const ArithmeticTask &task, const Prepared &prepared, std::int64_t begin,
+                    std::int64_t end, Worker &) {
+    const auto &split = prepared.plan_as<WorkSplit>();
     ConstView a = stepped(task.source, task.source_steps), b = stepped(task.second, task.second_steps);
     View to = task.destination;
     Epilogue epilogue = task.epilogue;

@@ -33,9 +33,9 @@ inline void sum_columns(const BetaScalingTask &task, std::int64_t image, std::in
     }
 }
 
-template <class V> Work beta_scaling_work(const BetaScalingTask &task, int threads) {
-    return {split_elements(task.destination, threads).items(),
-            static_cast<std::size_t>(task.source.width) * sizeof(float)};
+template <class V> Prepared beta_scaling_prepare(const BetaScalingTask &task, const Planning &planning) {
+    const WorkSplit split = split_elements(task.destination, planning.threads);
+    return planning.keep(split, split.items(), static_cast<std::size_t>(task.source.width) * sizeof(float));
 }
 
 template <class V>
@@ -60,10 +60,10 @@ inline void scale_row(const BetaScalingTask &task, std::int64_t image, std::int6
 }
 
 template <class V>
-void beta_scaling_run(const BetaScalingTask &task, int threads, std::int64_t begin, std::int64_t end,
-                      std::byte *scratch) {
-    const WorkSplit split = split_elements(task.destination, threads);
-    auto *sums = reinterpret_cast<float *>(scratch);
+void beta_scaling_run(const BetaScalingTask &task, const Prepared &prepared, std::int64_t begin,
+                      std::int64_t end, Worker &worker) {
+    const auto &split = prepared.plan_as<WorkSplit>();
+    auto *sums = reinterpret_cast<float *>(worker.scratch);
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
         for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y) {

@@ -57,11 +57,11 @@ struct BitImageSize {
     std::size_t bytes() const { return outside + bits + nan; }
 };
 
-template <class V> Work binary_work(const BinaryConvolutionTask &task, int threads) {
-    const WorkSplit split = binary_split<V>(task, threads);
+template <class V> Prepared binary_prepare(const BinaryConvolutionTask &task, const Planning &planning) {
+    const WorkSplit split = binary_split<V>(task, planning.threads);
     const std::int64_t outputs = divide_up(split.rows, split.row_blocks);
     const std::int64_t rows = (outputs - 1) * task.vertical.stride + window_span(task.vertical);
-    return {split.items(), BitImageSize(task, smaller(rows, task.source.height)).bytes()};
+    return planning.keep(split, split.items(), BitImageSize(task, smaller(rows, task.source.height)).bytes());
 }
 
 /// The bits of a pixel (of zeros, without one); returns whether a channel is no number.
@@ -195,13 +195,13 @@ inline void binary_row(const BinaryConvolutionTask &task, const BitImage &bits, 
 }
 
 template <class V>
-void binary_run(const BinaryConvolutionTask &task, int threads, std::int64_t begin, std::int64_t end,
-                std::byte *scratch) {
-    const WorkSplit split = binary_split<V>(task, threads);
+void binary_run(const BinaryConvolutionTask &task, const Prepared &prepared, std::int64_t begin,
+                std::int64_t end, Worker &worker) {
+    const auto &split = prepared.plan_as<WorkSplit>();
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
         if (item.rows.empty()) continue;
-        const BitImage bits = binarise(task, item.image, item.rows, scratch);
+        const BitImage bits = binarise(task, item.image, item.rows, worker.scratch);
         for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y)
             task.signs ? binary_row<V, true>(task, bits, item, y) : binary_row<V, false>(task, bits, item, y);
     }

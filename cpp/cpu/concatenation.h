@@ -25,14 +25,15 @@ template <class V> void concatenate_row(const ConcatenationTask &task, std::int6
     }
 }
 
-template <class V> Work concatenation_work(const ConcatenationTask &task, int threads) {
-    return {split_elements(task.destination, threads).items(), 0};
+template <class V> Prepared concatenation_prepare(const ConcatenationTask &task, const Planning &planning) {
+    const WorkSplit split = split_elements(task.destination, planning.threads);
+    return planning.keep(split, split.items());
 }
 
 template <class V>
-void concatenation_run(const ConcatenationTask &task, int threads, std::int64_t begin, std::int64_t end,
-                       std::byte *) {
-    const WorkSplit split = split_elements(task.destination, threads);
+void concatenation_run(const ConcatenationTask &task, const Prepared &prepared, std::int64_t begin,
+                       std::int64_t end, Worker &) {
+    const auto &split = prepared.plan_as<WorkSplit>();
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
         for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y)

@@ -50,14 +50,15 @@ void convert_rows(const ConversionTask &task, const WorkSplit::Item &item) {
     }
 }
 
-template <class V> Work conversion_work(const ConversionTask &task, int threads) {
-    return {split_elements(task.destination, threads).items(), 0};
+template <class V> Prepared conversion_prepare(const ConversionTask &task, const Planning &planning) {
+    const WorkSplit split = split_elements(task.destination, planning.threads);
+    return planning.keep(split, split.items());
 }
 
 template <class V>
-void conversion_run(const ConversionTask &task, int threads, std::int64_t begin, std::int64_t end,
-                    std::byte *) {
-    const WorkSplit split = split_elements(task.destination, threads);
+void conversion_run(const ConversionTask &task, const Prepared &prepared, std::int64_t begin,
+                    std::int64_t end, Worker &) {
+    const auto &split = prepared.plan_as<WorkSplit>();
     const bool from_floats = task.source.element == Element::float32,
                to_floats = task.destination.element == Element::float32;
     const auto convert = to_floats     ? convert_rows<V, Bfloat16, float>

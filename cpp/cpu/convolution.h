@@ -24,25 +24,23 @@ template <class V> void convolution_pack(const ConvolutionShape &shape, const fl
     shape.is_depthwise() ? depthwise_pack<V>(shape, weights, packed) : gemm_pack<V>(shape, weights, packed);
 }
 
-template <class V> Work convolution_work(const ConvolutionTask &task, int threads) {
+template <class V> Prepared convolution_prepare(const ConvolutionTask &task, const Planning &planning) {
     if constexpr (has_winograd<V>)
-        if (task.packed->algorithm == Algorithm::winograd) return winograd_work<V>(task, threads);
-    return task.packed->is_depthwise() ? depthwise_work<V>(task, threads) : gemm_work<V>(task, threads);
+        if (task.packed->algorithm == Algorithm::winograd) return winograd_prepare<V>(task, planning);
+    Prepared prepared =
+        task.packed->is_depthwise() ? depthwise_prepare<V>(task, planning) : gemm_prepare<V>(task, planning);
+    if (has_bfloat16<V>) prepared.variant = "bfloat16";
+    return prepared;
 }
 
 template <class V>
-void convolution_run(const ConvolutionTask &task, int threads, std::int64_t begin, std::int64_t end,
-                     std::byte *scratch) {
+void convolution_run(const ConvolutionTask &task, const Prepared &prepared, std::int64_t begin,
+                     std::int64_t end, Worker &worker) {
     if constexpr (has_winograd<V>)
         if (task.packed->algorithm == Algorithm::winograd)
-            return winograd_run<V>(task, threads, begin, end, scratch);
-    task.packed->is_depthwise() ? depthwise_run<V>(task, threads, begin, end, scratch)
-                                : gemm_run<V>(task, threads, begin, end, scratch);
-}
-
-template <class V> const char *convolution_variant(const ConvolutionTask &task, int threads) {
-    if (task.packed->algorithm == Algorithm::winograd) return "winograd";
-    return task.packed->is_depthwise() ? depthwise_variant<V>(task) : gemm_variant<V>(task, threads);
+            return winograd_run<V>(task, prepared, begin, end, worker);
+    task.packed->is_depthwise() ? depthwise_run<V>(task, prepared, begin, end, worker)
+                                : gemm_run<V>(task, prepared, begin, end, worker);
 }
 
 } // namespace

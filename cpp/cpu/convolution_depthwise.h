@@ -234,14 +234,6 @@ inline std::int64_t group_window_rows(const ConvolutionTask &task) {
     return source_rows(task, depthwise_group_rows(task), task.source.height);
 }
 
-template <class V> Work depthwise_work(const ConvolutionTask &task, int threads) {
-    const std::int64_t items = depthwise_split<V>(task, threads).items();
-    if (channel_multiplier(task) == 1) return {items, 0};
-    const std::int64_t floats =
-        group_window_rows(task) * task.source.width * depthwise_repeated_vectors<V> * V::width;
-    return {items, static_cast<std::size_t>(floats) * sizeof(float)};
-}
-
 /// Source rows [rows) with every channel repeated `multiplier` times, output channel vectors [chunks).
 template <class V>
 void repeat_channels(const ConvolutionTask &task, std::int64_t image, Range rows, Range chunks,
@@ -303,13 +295,23 @@ template <class V> const char *depthwise_variant(const ConvolutionTask &task) {
     return fits ? nullptr : "any window";
 }
 
+template <class V> Prepared depthwise_prepare(const ConvolutionTask &task, const Planning &planning) {
+    const WorkSplit split = depthwise_split<V>(task, planning.threads);
+    std::int64_t floats = 0;
+    if (channel_multiplier(task) != 1)
+        floats = group_window_rows(task) * task.source.width * depthwise_repeated_vectors<V> * V::width;
+    Prepared prepared = planning.keep(split, split.items(), static_cast<std::size_t>(floats) * sizeof(float));
+    prepared.variant = depthwise_variant<V>(task);
+    return prepared;
+}
+
 /// Floats of an image that a second-level cache holds.
 inline constexpr std::int64_t near_floats = 96 * 1024;
 
 template <class V>
-void depthwise_run(const ConvolutionTask &task, int threads, std::int64_t begin, std::int64_t end,
-                   [[maybe_unused]] std::byte *scratch) {
-    const WorkSplit split = depthwise_split<V>(task, threads);
+void depthwise_run(const ConvolutionTask &task, const Prepared &prepared, std::int64_t begin,
+                   std::int64_t end, [[maybe_unused]] Worker &worker) {
+    const auto &split = prepared.plan_as<WorkSplit>();
     DepthwiseStrip strip;
     strip.task = &task;
     for (std::int64_t index = begin; index < end; ++index) {
@@ -320,7 +322,7 @@ void depthwise_run(const ConvolutionTask &task, int threads, std::int64_t begin,
         strip.chunks = item.vectors;
         if constexpr (!has_bfloat16<V>) // of those a multiplier is 1
             if (channel_multiplier(task) != 1) {
-                depthwise_repeated<V>(strip, rows, scratch);
+                depthwise_repeated<V>(strip, rows, worker.scratch);
                 continue;
             }
         DepthwiseSource source;

@@ -29,17 +29,15 @@ struct GemmPlan : ProductCut {         ///< of a group
     bool gathers;                      ///< into scratch, all windows
     std::int64_t gathered_pitch;
     int regions;
-    Region region[Segments::most * Segments::most];
+    Region *region;
     std::int64_t block_tiles;
     std::size_t tile_bytes, scratch_bytes;
 };
 
-inline void add_region(GemmPlan &plan, const Region &region) {
-    Region &added = plan.region[plan.regions++];
-    added = region;
-    added.first_tile = plan.tiles;
-    plan.tiles += region.tiles();
-}
+/// Room for the regions of any plan.
+struct RegionList {
+    Region region[Segments::most * Segments::most];
+};
 
 /// Regions read in place; none where windows would make too many. Returns what a panel takes.
 template <class V> inline std::int64_t plan_regions(const ConvolutionTask &task, GemmPlan &plan) {
@@ -71,9 +69,10 @@ template <class V> inline void plan_pixels(const ConvolutionTask &task, GemmPlan
     const std::int64_t copied = gathered.taps * output.batch * output.height * output.width;
     plan.gathers = plan.regions == 0 || (cost - region_cost<V>(gathered)) * plan.panels > copied;
     if (!plan.gathers) return;
-    plan.regions = 0;
-    plan.tiles = 0;
-    add_region(plan, gathered);
+    plan.regions = 1;
+    plan.region[0] = gathered;
+    plan.region[0].first_tile = 0;
+    plan.tiles = gathered.tiles();
 }
 
 /// Inputs of a block of tiles, which should stay in the second-level cache while panels of weights pass.
@@ -82,7 +81,8 @@ inline constexpr std::int64_t near_inputs = 48 * 1024;
 /// Cuts the layer into items. The inputs of a block of tiles stay near while all panels pass; where the
 /// weights are few, so should its outputs, which each panel writes a part of. Several threads need some items
 /// each, unless there is too little to do.
-template <class V> inline void plan_blocks(const ConvolutionTask &task, int threads, GemmPlan &plan) {
+template <class V>
+inline void plan_blocks(const ConvolutionTask &task, int threads, const CacheSizes &, GemmPlan &plan) {
     constexpr std::int64_t few_weights = 4096;
     constexpr std::int64_t item_operations = 200'000, tiles_for_a_panel = 16;
     const PackedConvolution &packed = *task.packed;
@@ -135,26 +135,30 @@ template <class V> inline void plan_weights(const PackedConvolution &packed, Gem
     plan.gathered_pitch = plan.depth % 512 == 0 ? plan.depth + 16 : plan.depth;
 }
 
-template <class V> inline void make_gemm_plan(const ConvolutionTask &task, int threads, GemmPlan &plan) {
+/// With regions in `list`.
+template <class V>
+inline GemmPlan gemm_plan(const ConvolutionTask &task, int threads, const CacheSizes &caches,
+                          RegionList &list) {
+    GemmPlan plan;
+    plan.region = list.region;
     plan_weights<V>(*task.packed, plan);
     plan_pixels<V>(task, plan);
-    plan_blocks<V>(task, threads, plan);
+    plan_blocks<V>(task, threads, caches, plan);
+    return plan;
 }
 
-static_assert(sizeof(GemmPlan) <= ConvolutionTask::plan_bytes);
-
-/// Calls use(plan) with the plan that `work` has left, or with one made now.
-template <class V, class Use>
-inline auto with_gemm_plan(const ConvolutionTask &task, int threads, bool is_made, Use use) {
-    // Another thread makes a plan sooner than it gets one from a core far away.
-    if (!task.plan || threads > 1) {
-        GemmPlan plan;
-        make_gemm_plan<V>(task, threads, plan);
-        return use(plan);
-    }
-    GemmPlan &plan = *reinterpret_cast<GemmPlan *>(task.plan);
-    if (!is_made) make_gemm_plan<V>(task, threads, plan);
-    return use(plan);
+/// The same in memory of `planning`; null when there is none.
+template <class V>
+inline GemmPlan *make_gemm_plan(const ConvolutionTask &task, const Planning &planning) {
+    RegionList list;
+    const GemmPlan plan = gemm_plan<V>(task, planning.threads, planning.caches, list);
+    auto *made = planning.make<GemmPlan>();
+    auto *regions = planning.make<Region>(plan.regions);
+    if (!made || !regions) return nullptr;
+    *made = plan;
+    made->region = regions;
+    for (int i = 0; i < plan.regions; ++i) regions[i] = plan.region[i];
+    return made;
 }
 
 /// Reads a tile, whose first pixel is number `pixel` of the region, into scratch.
@@ -273,21 +277,20 @@ template <class V> inline ConvolutionTask gemm_task(ConvolutionTask task) {
     return task;
 }
 
-template <class V> Work gemm_work(const ConvolutionTask &given, int threads) {
-    const ConvolutionTask task = gemm_task<V>(given);
-    return with_gemm_plan<V>(task, threads, false, [&](const GemmPlan &plan) -> Work {
-        return {.items = task.packed->groups * plan.panel_blocks * plan.pixel_blocks,
-                .scratch_bytes = plan.scratch_bytes};
-    });
+inline const char *gemm_variant(const GemmPlan &plan) {
+    if (plan.algorithm == Algorithm::packed_groups)
+        return plan.gathers ? "merged groups, gathered" : "merged groups";
+    if (plan.algorithm == Algorithm::dot) return plan.gathers ? "input lanes, gathered" : "input lanes";
+    return plan.gathers ? "gathered" : nullptr;
 }
 
-template <class V> const char *gemm_variant(const ConvolutionTask &task, int threads) {
-    return with_gemm_plan<V>(task, threads, false, [&](const GemmPlan &plan) -> const char * {
-        if (plan.algorithm == Algorithm::packed_groups)
-            return plan.gathers ? "merged groups, gathered" : "merged groups";
-        if (plan.algorithm == Algorithm::dot) return plan.gathers ? "input lanes, gathered" : "input lanes";
-        return plan.gathers ? "gathered" : nullptr;
-    });
+template <class V> Prepared gemm_prepare(const ConvolutionTask &given, const Planning &planning) {
+    const GemmPlan *plan = make_gemm_plan<V>(gemm_task<V>(given), planning);
+    if (!plan) return {};
+    return {.items = given.packed->groups * plan->items(),
+            .scratch_bytes = plan->scratch_bytes,
+            .plan = plan,
+            .variant = gemm_variant(*plan)};
 }
 
 /// The register blocks for few outputs and for narrow groups, of floats only.
@@ -346,12 +349,16 @@ inline void run_item(const ConvolutionTask &task, const GemmPlan &plan, std::int
 }
 
 template <class V>
-void gemm_run(const ConvolutionTask &given, int threads, std::int64_t begin, std::int64_t end,
-              std::byte *scratch) {
-    const ConvolutionTask task = gemm_task<V>(given);
-    with_gemm_plan<V>(task, threads, true, [&](const GemmPlan &plan) {
-        for (std::int64_t item = begin; item < end; ++item) run_item<V>(task, plan, item, scratch);
-    });
+void gemm_run(const ConvolutionTask &given, const Prepared &prepared, std::int64_t begin, std::int64_t end,
+              Worker &worker) {
+    const auto &plan = prepared.plan_as<GemmPlan>();
+    const auto run = [&](const ConvolutionTask &task) {
+        for (std::int64_t item = begin; item < end; ++item) run_item<V>(task, plan, item, worker.scratch);
+    };
+    if constexpr (has_bfloat16<V>)
+        run(gemm_task<V>(given));
+    else
+        run(given);
 }
 
 } // namespace

@@ -43,6 +43,8 @@ struct WinogradPlan {
     std::int64_t items, item_tiles;                     ///< item_tiles at most
     std::int64_t pitch;                                 ///< floats of a tile's inputs at a point
     std::int64_t inputs_stride, products_stride, zeros; ///< floats from point to point; of zeros
+    CacheSizes caches;
+    GemmPlan product; ///< at a point: what does not depend on extents
 };
 
 /// So many floats at least that arrays this far apart do not fall into the same set of the first-level cache.
@@ -51,10 +53,11 @@ inline std::int64_t spread(std::int64_t floats) {
     return (divide_up(floats, line) | 1) * line;
 }
 
-template <class V> inline WinogradPlan winograd_plan(const ConvolutionTask &task, int threads) {
+template <class V> inline WinogradPlan winograd_plan(const ConvolutionTask &task, const Planning &planning) {
     constexpr std::int64_t cached_floats = 64 * 1024, panel_columns = V::gemm_last_vectors * V::width;
     const View &output = task.destination;
     WinogradPlan plan;
+    plan.caches = planning.caches;
     plan.outputs = tile_outputs(*task.packed);
     plan.rows = divide_up(output.height, plan.outputs);
     plan.columns = divide_up(output.width, plan.outputs);
@@ -62,11 +65,13 @@ template <class V> inline WinogradPlan winograd_plan(const ConvolutionTask &task
     plan.pitch = round_up_to_width<V>(task.packed->inputs_per_group);
     const std::int64_t most =
         clamped(cached_floats / (Winograd::all_points * plan.pitch), V::gemm_rows, Winograd::most_tiles);
-    plan.items = smaller(plan.tiles, round_up(divide_up(plan.tiles, most), threads));
+    plan.items = smaller(plan.tiles, round_up(divide_up(plan.tiles, most), planning.threads));
     plan.item_tiles = divide_up(plan.tiles, plan.items);
     plan.inputs_stride = spread(plan.item_tiles * plan.pitch);
     plan.products_stride = spread(plan.item_tiles * panel_columns);
     plan.zeros = spread(larger(plan.pitch, panel_columns));
+    plan_weights<V>(*task.packed, plan.product);
+    plan.product.depth = task.packed->inputs_per_group;
     return plan;
 }
 
@@ -344,7 +349,6 @@ __attribute__((noinline)) void multiply_tile_plainly(const ConvolutionTask &task
     const WinogradTarget target = winograd_target(task, plan, tile);
     ConvolutionTask own = task;
     own.packed = task.packed->plain.get();
-    own.plan = nullptr;
     own.source.data += tile.image * task.source.image_stride;
     own.vertical.before -= tile.y, own.horizontal.before -= tile.x;
     own.source.batch = own.destination.batch = 1;
@@ -356,7 +360,9 @@ __attribute__((noinline)) void multiply_tile_plainly(const ConvolutionTask &task
         residual.data = target.residual;
         own.epilogue.residual = &residual;
     }
-    gemm_run<V>(own, 1, 0, gemm_work<V>(own, 1).items, scratch);
+    RegionList list; // few tiles are computed so, each with a border of its own
+    const GemmPlan product = gemm_plan<V>(own, 1, plan.caches, list);
+    for (std::int64_t item = 0; item < product.items(); ++item) run_item<V>(own, product, item, scratch);
 }
 
 template <class V>
@@ -371,9 +377,7 @@ inline void run_winograd_item(const ConvolutionTask &task, const WinogradPlan &p
         transform_tile<V>(task, plan, WinogradTile::number(plan, t), zeros,
                           inputs + (t - tiles.begin) * plan.pitch);
 
-    GemmPlan product;
-    plan_weights<V>(*task.packed, product);
-    product.depth = task.packed->inputs_per_group; // of one point
+    const GemmPlan &product = plan.product;
     for (std::int64_t p = 0; p < product.panels; ++p) {
         ChannelPanel panel = channel_panel<V>(task, product, 0, p);
         panel.weights = task.packed->weights.data() + panel.channel * product.depth * Winograd::all_points;
@@ -405,18 +409,20 @@ inline std::int64_t winograd_scratch(const ConvolutionTask &task, const Winograd
                   pixels * (tile_floats + plain.gathered_pitch) + line + V::width);
 }
 
-template <class V> Work winograd_work(const ConvolutionTask &task, int threads) {
-    const WinogradPlan plan = winograd_plan<V>(task, threads);
-    return {.items = plan.items,
-            .scratch_bytes = static_cast<std::size_t>(winograd_scratch<V>(task, plan)) * sizeof(float)};
+template <class V> Prepared winograd_prepare(const ConvolutionTask &task, const Planning &planning) {
+    const WinogradPlan plan = winograd_plan<V>(task, planning);
+    Prepared prepared = planning.keep(
+        plan, plan.items, static_cast<std::size_t>(winograd_scratch<V>(task, plan)) * sizeof(float));
+    prepared.variant = "winograd";
+    return prepared;
 }
 
 template <class V>
-void winograd_run(const ConvolutionTask &task, int threads, std::int64_t begin, std::int64_t end,
-                  std::byte *scratch) {
-    const WinogradPlan plan = winograd_plan<V>(task, threads);
+void winograd_run(const ConvolutionTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end,
+                  Worker &worker) {
+    const auto &plan = prepared.plan_as<WinogradPlan>();
     for (std::int64_t item = begin; item < end; ++item)
-        run_winograd_item<V>(task, plan, item, reinterpret_cast<float *>(scratch));
+        run_winograd_item<V>(task, plan, item, reinterpret_cast<float *>(worker.scratch));
 }
 
 } // namespace

@@ -1,7 +1,6 @@
 #include "cpu/cpu_executor.h"
 
 #include <algorithm>
-#include <atomic>
 #include <optional>
 
 #include "core/alternatives.h"
@@ -17,13 +16,8 @@ using engine::TensorView;
 
 namespace {
 
-/// Tells what a chain left in scratch from what any other did: in the whole process, since one session's
-/// memory becomes another's. No small number, which other kernels' scratch might hold.
-std::uint64_t number_of_chain_run() {
-    constexpr std::uint64_t step = 0x9e3779b97f4a7c15;
-    static std::atomic<std::uint64_t> last{0};
-    return last.fetch_add(step, std::memory_order_relaxed) + step;
-}
+/// Steps whose preparation for unforeseen strides is kept.
+constexpr std::size_t most_unforeseen = 64;
 
 /// Below this many elements for each thread, copying is not worth waking another one.
 constexpr std::int64_t copied_at_once = 16 * 1024;
@@ -59,39 +53,58 @@ void CpuExecutor::allocate(const CpuPlan &plan) {
         arena_ = AlignedBuffer<std::byte>(plan.arena_bytes());
     }
     bindings_.resize(std::max(bindings_.size(), plan.storages().size()));
-    bind_to_arena(plan);
-    std::size_t needed = scratch_bytes(plan);
-    // What kernels need may depend on strides: the other usual case is the caller's memory without gaps.
-    for (std::size_t i = 0; i < plan.storages().size(); ++i) {
-        const Storage &storage = plan.storages()[i];
-        if (storage.home == Storage::Home::arena) continue;
-        bindings_[i].strides =
-            contiguous_strides(storage.extents, storage.extents.pixels() * storage.extents.channels);
-        bindings_[i].own = false;
-    }
-    needed = std::max(needed, scratch_bytes(plan));
-    reserve_scratch(needed);
+    reserve_scratch(scratch_bytes(plan));
 }
 
 std::size_t CpuExecutor::scratch_bytes(const CpuPlan &plan) const {
     std::size_t bytes = 0;
     for (const Step &step : plan.steps())
-        visit_alternative(
-            [&]<class TaskType>(const TaskType &) {
-                const BoundTask<TaskType> bound(step, plan.storages(), bindings_);
-                const Kernel<TaskType> &kernel = plan.network().kernels->kernel(bound.task);
-                bytes = std::max(bytes, kernel.work(bound.task, pool_->threads()).scratch_bytes);
-            },
-            step.task);
+        for (const Prepared &prepared : step.prepared) bytes = std::max(bytes, prepared.scratch_bytes);
     return bytes;
 }
 
 void CpuExecutor::reserve_scratch(std::size_t bytes) {
-    if (bytes <= worker_scratch_) return;
+    const auto threads = static_cast<std::size_t>(pool_->size());
+    if (bytes <= worker_scratch_ && !workers_.empty()) return;
     constexpr std::size_t line = 64; // threads share no cache line
-    const std::size_t rounded = (bytes + line - 1) / line * line;
-    scratch_ = AlignedBuffer<std::byte>(rounded * static_cast<std::size_t>(pool_->size()));
+    const std::size_t rounded = (std::max(bytes, worker_scratch_) + line - 1) / line * line;
+    scratch_ = AlignedBuffer<std::byte>(rounded * threads);
     worker_scratch_ = rounded;
+    workers_.resize(threads);
+    for (std::size_t i = 0; i < threads; ++i) workers_[i].scratch = scratch_.data() + i * rounded;
+}
+
+const Prepared &CpuExecutor::prepared_for(const CpuPlan &plan, const Step &step) {
+    if (!step.touches_ports) return step.prepared[0];
+    const PortUse use = port_use(step, plan.storages(), bindings_);
+    if (use.is_foreseen) return step.prepared[use.index()];
+    return prepare_anew(plan, step);
+}
+
+/// Prepares a step for bindings that the plan has not foreseen, unless it was the last time.
+const Prepared &CpuExecutor::prepare_anew(const CpuPlan &plan, const Step &step) {
+    const auto bound_alike = [](const Binding &a, const Binding &b) {
+        return a.strides == b.strides && a.own == b.own;
+    };
+    const std::span bindings(bindings_.data(), plan.storages().size());
+    auto known = std::find_if(unforeseen_.begin(), unforeseen_.end(), [&](const Unforeseen &one) {
+        return one.plan == plan.number() && one.step == &step;
+    });
+    if (known != unforeseen_.end() &&
+        std::equal(bindings.begin(), bindings.end(), known->bindings.begin(), bound_alike))
+        return known->prepared;
+    if (known == unforeseen_.end()) {
+        if (unforeseen_.size() == most_unforeseen) unforeseen_.pop_back();
+        unforeseen_.emplace_front();
+        known = unforeseen_.begin();
+    }
+    known->plan = 0; // of none, should this fail
+    known->memory.forget();
+    known->bindings.assign(bindings.begin(), bindings.end());
+    known->prepared = prepare_step(step, *plan.network().kernels, plan.storages(), bindings,
+                                   {.threads = plan.threads(), .caches = {}, .memory = &known->memory});
+    known->plan = plan.number(), known->step = &step;
+    return known->prepared;
 }
 
 void CpuExecutor::bind_to_arena(const CpuPlan &plan) {
@@ -176,7 +189,8 @@ std::vector<engine::StepDescription> CpuExecutor::describe_steps(const engine::P
     const CpuPlan &plan = own_variant(given);
     bind(plan, inputs, outputs);
     std::vector<engine::StepDescription> steps;
-    for (const Step &step : plan.steps()) steps.push_back(describe(step, plan, bindings_, pool_->threads()));
+    for (const Step &step : plan.steps())
+        steps.push_back(describe(step, plan, bindings_, prepared_for(plan, step)));
     for (std::size_t i = 0; i < plan.storages().size(); ++i) {
         const Storage &storage = plan.storages()[i];
         if (storage.home == Storage::Home::arena)
@@ -201,16 +215,16 @@ void CpuExecutor::check_inputs(const CpuPlan &plan) const {
 template <class Watch> void CpuExecutor::run_step(const CpuPlan &plan, const Step &step, Watch &watch) {
     visit_alternative(
         [&]<class TaskType>(const TaskType &) {
-            BoundTask<TaskType> bound(step, plan.storages(), bindings_);
-            if constexpr (std::is_same_v<TaskType, ChainTask>) bound.task.run = number_of_chain_run();
+            const BoundTask<TaskType> bound(step, plan.storages(), bindings_);
             const Kernel<TaskType> &kernel = plan.network().kernels->kernel(bound.task);
-            const int threads = pool_->threads();
-            const Work work = kernel.work(bound.task, threads);
-            reserve_scratch(work.scratch_bytes); // grows for unusual strides of the caller only
-            const std::int64_t chunk = threads == 1 ? work.items : 1;
-            pool_->run(work.items, chunk, [&](int worker, std::int64_t begin, std::int64_t end) {
-                std::byte *scratch = scratch_.data() + static_cast<std::size_t>(worker) * worker_scratch_;
-                watch.item(worker, [&] { kernel.run(bound.task, threads, begin, end, scratch); });
+            const Prepared &prepared = prepared_for(plan, step);
+            reserve_scratch(prepared.scratch_bytes); // there, unless memory failed before
+            const std::int64_t chunk = plan.threads() == 1 ? prepared.items : 1;
+            const std::uint64_t number = ++steps_;
+            pool_->run(prepared.items, chunk, [&](int index, std::int64_t begin, std::int64_t end) {
+                StepWorker &worker = workers_[static_cast<std::size_t>(index)];
+                if (worker.step != number) worker.step = number, worker.next_item = -1;
+                watch.item(index, [&] { kernel.run(bound.task, prepared, begin, end, worker); });
             });
             if (!check_finite_) return;
             if (const auto found = find_not_finite(bound.task.destination))

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <list>
 #include <memory>
 #include <span>
 #include <utility>
@@ -43,6 +45,9 @@ private:
                         std::span<const engine::TensorView> outputs);
     std::size_t scratch_bytes(const CpuPlan &plan) const;
     void reserve_scratch(std::size_t bytes);
+    /// For the bindings_: the plan's own, or what is prepared anew for strides that it has not foreseen.
+    const Prepared &prepared_for(const CpuPlan &plan, const Step &step);
+    const Prepared &prepare_anew(const CpuPlan &plan, const Step &step);
 
     /// Checks the arguments and lets bindings_ be those of a run with them.
     void bind(const CpuPlan &plan, std::span<const engine::TensorView> inputs,
@@ -58,7 +63,21 @@ private:
     bool check_finite_;
     AlignedBuffer<std::byte> arena_, scratch_;
     std::size_t worker_scratch_ = 0; ///< bytes for each thread
-    std::vector<Binding> bindings_;  ///< of the storages, for the run under way
+    struct alignas(64) StepWorker : Worker {
+        std::uint64_t step = 0; ///< that next_item is of
+    };
+    std::vector<StepWorker> workers_;
+    std::uint64_t steps_ = 0;       ///< run so far
+    std::vector<Binding> bindings_; ///< of the storages, for the run under way
+
+    struct Unforeseen {
+        std::uint64_t plan;
+        const Step *step;
+        std::vector<Binding> bindings;
+        PlanMemory memory;
+        Prepared prepared;
+    };
+    std::list<Unforeseen> unforeseen_; ///< those used last at the front
 };
 
 } // namespace mpscnn::cpu

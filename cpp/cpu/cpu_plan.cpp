@@ -55,6 +55,8 @@ CpuPlan::CpuPlan(std::shared_ptr<const LoweredNetwork> network, const std::vecto
     placement_ = place_tensors(*network_, shapes, chains);
     steps_ = make_steps(*network_, placement_, shapes, chains);
     plan_arena();
+    prepare_steps(steps_, *network_->kernels, placement_.storages,
+                  {.threads = options.threads, .caches = {}, .memory = &prepared_});
     look_at_operations(shapes);
 }
 

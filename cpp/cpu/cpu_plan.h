@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "cpu/plan_memory.h"
 #include "cpu/step.h"
 #include "engine/backend.h"
 
@@ -35,6 +36,8 @@ public:
     void require_shapes(std::span<const engine::TensorView> inputs,
                         std::span<const engine::TensorView> outputs) const;
     std::int64_t batch() const { return input_shapes_[0][0]; }
+    /// Of a run: what its steps are prepared for.
+    int threads() const { return options_.threads; }
     /// Whether the images of a batch may be computed in parts.
     bool images_are_independent() const { return images_are_independent_; }
     /// Floating-point operations of a run.
@@ -51,6 +54,7 @@ private:
     std::shared_ptr<const LoweredNetwork> network_; ///< the steps point into its packed weights
     std::vector<Shape> input_shapes_, output_shapes_;
     Placement placement_;
+    PlanMemory prepared_; ///< of the steps
     std::vector<Step> steps_;
     std::size_t arena_bytes_ = 0;
     bool images_are_independent_ = true;

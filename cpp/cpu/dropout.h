@@ -87,23 +87,23 @@ MPSCNN_INLINE void dropout_pixel(const DropoutTask &task, const float *from, con
     }
 }
 
-template <class V> Work dropout_work(const DropoutTask &task, int threads) {
+template <class V> Prepared dropout_prepare(const DropoutTask &task, const Planning &planning) {
+    const WorkSplit split = split_elements(task.destination, planning.threads);
     const std::int64_t most = DropoutMask(task).row_size() + philox_words * (philox_batch + 1);
-    return {split_elements(task.destination, threads).items(),
-            static_cast<std::size_t>(most) * sizeof(float)};
+    return planning.keep(split, split.items(), static_cast<std::size_t>(most) * sizeof(float));
 }
 
 template <class V>
-void dropout_run(const DropoutTask &task, int threads, std::int64_t begin, std::int64_t end,
-                 std::byte *scratch) {
-    const WorkSplit split = split_elements(task.destination, threads);
+void dropout_run(const DropoutTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end,
+                 Worker &worker) {
+    const auto &split = prepared.plan_as<WorkSplit>();
     const DropoutMask mask(task);
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
         for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y) {
             const std::int64_t row = item.image * mask.height + (task.varies_y ? y : 0);
-            const float *factors =
-                make_mask(task, row * mask.row_size(), mask.row_size(), reinterpret_cast<float *>(scratch));
+            const float *factors = make_mask(task, row * mask.row_size(), mask.row_size(),
+                                             reinterpret_cast<float *>(worker.scratch));
             for (std::int64_t x = 0; x < task.destination.width; ++x)
                 dropout_pixel<V>(task, pixel_at(task.source, item.image, y, x),
                                  factors + (task.varies_x ? x * mask.channels : 0),

@@ -202,13 +202,15 @@ template <class V, class Function> struct FunctionOfPixel {
     }
 };
 
-template <class V> Work affine_work(const AffineTask &task, int threads) {
-    return {split_elements(task.destination, threads).items(), 0};
+template <class V> Prepared affine_prepare(const AffineTask &task, const Planning &planning) {
+    const WorkSplit split = split_elements(task.destination, planning.threads);
+    return planning.keep(split, split.items());
 }
 
 template <class V>
-void affine_run(const AffineTask &task, int threads, std::int64_t begin, std::int64_t end, std::byte *) {
-    const WorkSplit split = split_elements(task.destination, threads);
+void affine_run(const AffineTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end,
+                Worker &) {
+    const auto &split = prepared.plan_as<WorkSplit>();
     ConstView source = task.source;
     View to = task.destination;
     Epilogue epilogue = task.epilogue;

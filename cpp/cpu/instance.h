@@ -13,8 +13,8 @@ namespace mpscnn::cpu::MPSCNN_SET {
 
 } // namespace mpscnn::cpu::MPSCNN_SET
 
-/// Makes <prefix>_work and <prefix>_run the set's kernel for a kind of task.
+/// Makes <prefix>_prepare and <prefix>_run the set's kernel for a kind of task.
 #define MPSCNN_KERNEL(TaskType, prefix)                                                                      \
     void mpscnn::cpu::MPSCNN_SET::get(Kernel<TaskType> &kernel) {                                            \
-        kernel = {prefix##_work<Simd>, prefix##_run<Simd>, nullptr};                                         \
+        kernel = {prefix##_prepare<Simd>, prefix##_run<Simd>};                                               \
     }

@@ -74,30 +74,34 @@ inline void fill_background(const InterleavedConvolutionTask &task, std::int64_t
     }
 }
 
-template <class V> Work interleaved_work(const InterleavedConvolutionTask &task, int threads) {
-    Work work{background_rows(task), 0};
+/// What is prepared for each part; of one without outputs nothing, in no items. Items are those of the parts,
+/// one part after the other, and then the rows of the background.
+template <class V>
+Prepared interleaved_prepare(const InterleavedConvolutionTask &task, const Planning &planning) {
+    auto *parts = planning.make<Prepared>(task.part_count);
+    if (!parts) return {};
+    Prepared prepared{.items = background_rows(task), .plan = parts};
     for (std::int64_t p = 0; p < task.part_count; ++p) {
         const ConvolutionTask part = part_task(task, task.parts[p]);
+        parts[p] = {};
         if (!has_outputs(part)) continue;
-        const Work own = convolution_work<V>(part, threads);
-        work.items += own.items;
-        if (own.scratch_bytes > work.scratch_bytes) work.scratch_bytes = own.scratch_bytes;
+        parts[p] = convolution_prepare<V>(part, planning);
+        prepared.items += parts[p].items;
+        if (parts[p].scratch_bytes > prepared.scratch_bytes) prepared.scratch_bytes = parts[p].scratch_bytes;
     }
-    return work;
+    return prepared;
 }
 
-/// Items are those of the parts, one part after the other, and then the rows of the background.
 template <class V>
-void interleaved_run(const InterleavedConvolutionTask &task, int threads, std::int64_t begin,
-                     std::int64_t end, std::byte *scratch) {
+void interleaved_run(const InterleavedConvolutionTask &task, const Prepared &prepared, std::int64_t begin,
+                     std::int64_t end, Worker &worker) {
+    const auto *parts = &prepared.plan_as<Prepared>();
     std::int64_t first = 0; // item of the part
     for (std::int64_t p = 0; p < task.part_count; ++p) {
-        const ConvolutionTask part = part_task(task, task.parts[p]);
-        if (!has_outputs(part)) continue;
-        const std::int64_t items = convolution_work<V>(part, threads).items;
-        const Range own{larger(begin - first, 0), smaller(end - first, items)};
-        if (!own.empty()) convolution_run<V>(part, threads, own.begin, own.end, scratch);
-        first += items;
+        const Range own{larger(begin - first, 0), smaller(end - first, parts[p].items)};
+        if (!own.empty())
+            convolution_run<V>(part_task(task, task.parts[p]), parts[p], own.begin, own.end, worker);
+        first += parts[p].items;
     }
     for (std::int64_t row = larger(begin - first, 0); row < end - first; ++row) fill_background<V>(task, row);
 }

@@ -79,17 +79,18 @@ MPSCNN_INLINE void sum_neighbours(float *squares, float *sums, std::int64_t leng
     }
 }
 
-template <class V> Work cross_channel_work(const CrossChannelTask &task, int threads) {
-    return {split_elements(task.destination, threads).items(), SquaresLayout<V>(task).bytes()};
+template <class V> Prepared cross_channel_prepare(const CrossChannelTask &task, const Planning &planning) {
+    const WorkSplit split = split_elements(task.destination, planning.threads);
+    return planning.keep(split, split.items(), SquaresLayout<V>(task).bytes());
 }
 
 template <class V>
-void cross_channel_run(const CrossChannelTask &task, int threads, std::int64_t begin, std::int64_t end,
-                       std::byte *scratch) {
-    const WorkSplit split = split_elements(task.destination, threads);
+void cross_channel_run(const CrossChannelTask &task, const Prepared &prepared, std::int64_t begin,
+                       std::int64_t end, Worker &worker) {
+    const auto &split = prepared.plan_as<WorkSplit>();
     const SquaresLayout<V> layout(task);
     const View &to = task.destination;
-    float *squares = reinterpret_cast<float *>(scratch), *sums = squares + layout.total;
+    float *squares = reinterpret_cast<float *>(worker.scratch), *sums = squares + layout.total;
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
         for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y) {
@@ -246,21 +247,22 @@ template <class V> WorkSplit window_normalization_split(const WindowNormalizatio
                       to.batch * to.height * to.width * to.channels * taps, least, threads);
 }
 
-template <class V> Work window_normalization_work(const WindowNormalizationTask &task, int threads) {
+template <class V>
+Prepared window_normalization_prepare(const WindowNormalizationTask &task, const Planning &planning) {
+    const WorkSplit split = window_normalization_split<V>(task, planning.threads);
     const std::int64_t columns = task.source.width * channel_block<V>(task);
-    return {window_normalization_split<V>(task, threads).items(),
-            static_cast<std::size_t>(2 * columns) * sizeof(float)};
+    return planning.keep(split, split.items(), static_cast<std::size_t>(2 * columns) * sizeof(float));
 }
 
 template <class V>
-void window_normalization_run(const WindowNormalizationTask &task, int threads, std::int64_t begin,
-                              std::int64_t end, std::byte *scratch) {
-    const WorkSplit split = window_normalization_split<V>(task, threads);
+void window_normalization_run(const WindowNormalizationTask &task, const Prepared &prepared,
+                              std::int64_t begin, std::int64_t end, Worker &worker) {
+    const auto &split = prepared.plan_as<WorkSplit>();
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
         for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y)
             for (std::int64_t block = item.vectors.begin; block < item.vectors.end; ++block)
-                WindowRow<V>(task, scratch, item.image, y, block).run();
+                WindowRow<V>(task, worker.scratch, item.image, y, block).run();
     }
 }
 

@@ -81,12 +81,12 @@ __attribute__((noinline)) void part_moments(const MomentsTask &task, std::int64_
     }
 }
 
-template <class V> Work moments_work(const MomentsTask &task, int) {
-    return {task.destination.batch * task.destination.height, 0};
+template <class V> Prepared moments_prepare(const MomentsTask &task, const Planning &) {
+    return {.items = task.destination.batch * task.destination.height};
 }
 
 template <class V>
-void moments_run(const MomentsTask &task, int, std::int64_t begin, std::int64_t end, std::byte *) {
+void moments_run(const MomentsTask &task, const Prepared &, std::int64_t begin, std::int64_t end, Worker &) {
     constexpr int block = 4;
     const ConstView &from = task.source;
     const std::int64_t parts = task.destination.height;
@@ -166,14 +166,15 @@ template <class V> WorkSplit statistics_split(const StatisticsTask &task, int th
                       from.batch * from.height * from.channels * moments_rows, least, threads);
 }
 
-template <class V> Work statistics_work(const StatisticsTask &task, int threads) {
-    return {statistics_split<V>(task, threads).items(), 0};
+template <class V> Prepared statistics_prepare(const StatisticsTask &task, const Planning &planning) {
+    const WorkSplit split = statistics_split<V>(task, planning.threads);
+    return planning.keep(split, split.items());
 }
 
 template <class V>
-void statistics_run(const StatisticsTask &task, int threads, std::int64_t begin, std::int64_t end,
-                    std::byte *) {
-    const WorkSplit split = statistics_split<V>(task, threads);
+void statistics_run(const StatisticsTask &task, const Prepared &prepared, std::int64_t begin,
+                    std::int64_t end, Worker &) {
+    const auto &split = prepared.plan_as<WorkSplit>();
     const View &to = task.destination;
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
@@ -202,16 +203,17 @@ template <class V> std::int64_t prepared_channels(const NormalizationTask &task)
     return round_up(task.destination.channels, V::width);
 }
 
-template <class V> Work normalization_work(const NormalizationTask &task, int threads) {
-    return {split_elements(task.destination, threads).items(),
-            static_cast<std::size_t>(3 * prepared_channels<V>(task)) * sizeof(float)};
+template <class V> Prepared normalization_prepare(const NormalizationTask &task, const Planning &planning) {
+    const WorkSplit split = split_elements(task.destination, planning.threads);
+    return planning.keep(split, split.items(),
+                         static_cast<std::size_t>(3 * prepared_channels<V>(task)) * sizeof(float));
 }
 
 /// (x - mean) * scale + shift for one image; the arrays have whole vectors.
-template <class V> struct PreparedNormalization {
+template <class V> struct ImageNormalization {
     float *mean, *scale, *shift;
 
-    MPSCNN_INLINE PreparedNormalization(const NormalizationTask &task, std::byte *scratch)
+    MPSCNN_INLINE ImageNormalization(const NormalizationTask &task, std::byte *scratch)
         : mean(reinterpret_cast<float *>(scratch)), scale(mean + prepared_channels<V>(task)),
           shift(scale + prepared_channels<V>(task)) {}
 
@@ -237,22 +239,21 @@ template <class V> struct PreparedNormalization {
 };
 
 template <class V>
-void normalization_run(const NormalizationTask &task, int threads, std::int64_t begin, std::int64_t end,
-                       std::byte *scratch) {
-    const WorkSplit split = split_elements(task.destination, threads);
-    const PreparedNormalization<V> prepared(task, scratch);
+void normalization_run(const NormalizationTask &task, const Prepared &prepared, std::int64_t begin,
+                       std::int64_t end, Worker &worker) {
+    const auto &split = prepared.plan_as<WorkSplit>();
+    const ImageNormalization<V> own(task, worker.scratch);
     for (std::int64_t index = begin; index < end; ++index) {
-        prepared.prepare(task, split.item(index).image);
-        for_each_vector<V>(task.destination, task.epilogue, split, index, index + 1,
-                           [&](std::int64_t image, std::int64_t y, std::int64_t x) {
-                               const float *from = pixel_at(task.source, image, y, x);
-                               return [=](std::int64_t channel, std::int64_t left) {
-                                   return V::fma(V::sub(load_lanes<V>(from + channel, left),
-                                                        V::load(prepared.mean + channel)),
-                                                 V::load(prepared.scale + channel),
-                                                 V::load(prepared.shift + channel));
-                               };
-                           });
+        own.prepare(task, split.item(index).image);
+        for_each_vector<V>(
+            task.destination, task.epilogue, split, index, index + 1,
+            [&](std::int64_t image, std::int64_t y, std::int64_t x) {
+                const float *from = pixel_at(task.source, image, y, x);
+                return [=](std::int64_t channel, std::int64_t left) {
+                    return V::fma(V::sub(load_lanes<V>(from + channel, left), V::load(own.mean + channel)),
+                                  V::load(own.scale + channel), V::load(own.shift + channel));
+                };
+            });
     }
 }
 

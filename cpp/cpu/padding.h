@@ -117,13 +117,15 @@ inline WorkSplit padding_split(const PaddingTask &task, int threads) {
                       least_elements, threads);
 }
 
-template <class V> Work padding_work(const PaddingTask &task, int threads) {
-    return {padding_split(task, threads).items(), 0};
+template <class V> Prepared padding_prepare(const PaddingTask &task, const Planning &planning) {
+    const WorkSplit split = padding_split(task, planning.threads);
+    return planning.keep(split, split.items());
 }
 
 template <class V>
-void padding_run(const PaddingTask &task, int threads, std::int64_t begin, std::int64_t end, std::byte *) {
-    const WorkSplit split = padding_split(task, threads);
+void padding_run(const PaddingTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end,
+                 Worker &) {
+    const auto &split = prepared.plan_as<WorkSplit>();
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
         for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y)

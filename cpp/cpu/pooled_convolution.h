@@ -24,7 +24,8 @@ struct PooledPlan {
     std::size_t result_bytes, inner_bytes; ///< of scratch
     /// For the first band, those between, and the last: windows at the border have fewer taps.
     enum { first, between, last, kinds };
-    GemmPlan product[kinds];
+    const GemmPlan *product[kinds];
+    Prepared *pooling[kinds]; ///< of each block of channels
 
     std::int64_t kind_of(std::int64_t band) const {
         return band == 0 ? first : band + 1 < bands ? between : last;
@@ -63,7 +64,6 @@ inline ConvolutionTask band_convolution(const PooledConvolutionTask &task, const
     to.row_stride = to.width * plan.pixel_stride;
     to.image_stride = to.height * to.row_stride;
     to.writable_channels = plan.pixel_stride;
-    own.plan = nullptr;
     return own;
 }
 
@@ -123,54 +123,48 @@ template <class V> inline void cut_pooled(const PooledConvolutionTask &task, int
     plan.bands = divide_up(rows, plan.band_rows);
 }
 
-template <class V>
-inline void make_pooled_plan(const PooledConvolutionTask &task, int threads, PooledPlan &plan) {
-    const View &result = task.convolution.destination;
-    const std::int64_t pitch = round_up_to_width<V>(result.channels);
-    plan.pixel_stride = pitch % 512 == 0 ? pitch + 16 : pitch; // as in the arena
-    cut_pooled<V>(task, threads, plan);
-    plan.result_bytes = plan.inner_bytes = 0;
-    for (std::int64_t index = 0; index < plan.bands; ++index) {
-        if (plan.kind_of(index) == PooledPlan::between && index > 1) continue; // as number 1
-        const PooledBand band = pooled_band(task, plan, index);
-        const ConvolutionTask own = band_convolution(task, plan, band.convolved, nullptr);
-        GemmPlan &product = plan.product[plan.kind_of(index)];
-        make_gemm_plan<V>(own, 1, product);
-        product.panel_blocks = plan.panel_blocks;
-        const PoolingTask pooling = band_pooling(task, band, own.destination, {0, task.destination.channels});
-        const auto result = static_cast<std::size_t>(own.destination.image_stride) * sizeof(float);
-        plan.result_bytes = larger_size(plan.result_bytes, (result + 63) / 64 * 64);
-        plan.inner_bytes = larger_size(plan.inner_bytes, product.scratch_bytes);
-        plan.inner_bytes = larger_size(plan.inner_bytes, task.pool.work(pooling, 1).scratch_bytes);
-    }
-}
-
-static_assert(sizeof(PooledPlan) <= PooledConvolutionTask::plan_bytes);
-
-/// As with_gemm_plan().
-template <class V, class Use>
-inline auto with_pooled_plan(const PooledConvolutionTask &task, int threads, bool is_made, Use use) {
-    if (!task.plan || threads > 1) {
-        PooledPlan plan;
-        make_pooled_plan<V>(task, threads, plan);
-        return use(plan);
-    }
-    PooledPlan &plan = *reinterpret_cast<PooledPlan *>(task.plan);
-    if (!is_made) make_pooled_plan<V>(task, threads, plan);
-    return use(plan);
-}
-
-template <class V> Work pooled_convolution_work(const PooledConvolutionTask &task, int threads) {
-    return with_pooled_plan<V>(task, threads, false, [&](const PooledPlan &plan) -> Work {
-        return {task.destination.batch * plan.bands * plan.panel_blocks,
-                plan.result_bytes + plan.inner_bytes};
-    });
-}
-
 /// Channels of the panels [panels).
 template <class V> inline Range channels_of(const GemmPlan &plan, const Range &panels) {
     return {panel_outputs<V>(plan.group_outputs, panels.begin).begin,
             panel_outputs<V>(plan.group_outputs, panels.end - 1).end};
+}
+
+/// What all bands of one kind have in common.
+template <class V>
+inline bool prepare_band(const PooledConvolutionTask &task, const Planning &planning, std::int64_t index,
+                         PooledPlan &plan) {
+    const PooledBand band = pooled_band(task, plan, index);
+    const ConvolutionTask own = band_convolution(task, plan, band.convolved, task.destination.data);
+    GemmPlan *product = make_gemm_plan<V>(own, planning.alone());
+    auto *pooling = planning.make<Prepared>(plan.panel_blocks);
+    if (!product || !pooling) return false;
+    product->panel_blocks = plan.panel_blocks;
+    plan.product[plan.kind_of(index)] = product;
+    plan.pooling[plan.kind_of(index)] = pooling;
+    const auto result = static_cast<std::size_t>(own.destination.image_stride) * sizeof(float);
+    plan.result_bytes = larger_size(plan.result_bytes, (result + 63) / 64 * 64);
+    plan.inner_bytes = larger_size(plan.inner_bytes, product->scratch_bytes);
+    for (std::int64_t block = 0; block < plan.panel_blocks; ++block) {
+        const Range channels = channels_of<V>(*product, part_of(product->panels, plan.panel_blocks, block));
+        pooling[block] =
+            task.pool.prepare(band_pooling(task, band, own.destination, channels), planning.alone());
+        plan.inner_bytes = larger_size(plan.inner_bytes, pooling[block].scratch_bytes);
+    }
+    return true;
+}
+
+template <class V>
+Prepared pooled_convolution_prepare(const PooledConvolutionTask &task, const Planning &planning) {
+    const std::int64_t pitch = round_up_to_width<V>(task.convolution.destination.channels);
+    PooledPlan plan{};
+    plan.pixel_stride = pitch % 512 == 0 ? pitch + 16 : pitch; // as in the arena
+    cut_pooled<V>(task, planning.threads, plan);
+    for (std::int64_t index = 0; index < plan.bands; ++index) {
+        if (plan.kind_of(index) == PooledPlan::between && index > 1) continue; // as number 1
+        if (!prepare_band<V>(task, planning, index, plan)) return {};
+    }
+    return planning.keep(plan, task.destination.batch * plan.bands * plan.panel_blocks,
+                         plan.result_bytes + plan.inner_bytes);
 }
 
 template <class V>
@@ -181,7 +175,7 @@ inline void run_pooled_item(const PooledConvolutionTask &task, const PooledPlan 
     const std::int64_t image = item % task.destination.batch, part = item / task.destination.batch;
     const std::int64_t block = part % plan.panel_blocks, number = part / plan.panel_blocks;
     const PooledBand band = pooled_band(task, plan, number);
-    const GemmPlan &product = plan.product[plan.kind_of(number)];
+    const GemmPlan &product = *plan.product[plan.kind_of(number)];
     const Range panels = part_of(product.panels, plan.panel_blocks, block);
     ConvolutionTask convolution = band_convolution(task, plan, band.convolved, result);
     convolution.source.data += image * task.source.image_stride;
@@ -189,15 +183,16 @@ inline void run_pooled_item(const PooledConvolutionTask &task, const PooledPlan 
         run_item<V>(convolution, product, block * product.pixel_blocks + pixels, inner);
     PoolingTask pooling = band_pooling(task, band, convolution.destination, channels_of<V>(product, panels));
     pooling.destination.data += image * task.destination.image_stride;
-    task.pool.run(pooling, 1, 0, task.pool.work(pooling, 1).items, inner);
+    const Prepared &pooled = plan.pooling[plan.kind_of(number)][block];
+    Worker pooler{inner};
+    task.pool.run(pooling, pooled, 0, pooled.items, pooler);
 }
 
 template <class V>
-void pooled_convolution_run(const PooledConvolutionTask &task, int threads, std::int64_t begin,
-                            std::int64_t end, std::byte *scratch) {
-    with_pooled_plan<V>(task, threads, true, [&](const PooledPlan &plan) {
-        for (std::int64_t item = begin; item < end; ++item) run_pooled_item<V>(task, plan, item, scratch);
-    });
+void pooled_convolution_run(const PooledConvolutionTask &task, const Prepared &prepared, std::int64_t begin,
+                            std::int64_t end, Worker &worker) {
+    const auto &plan = prepared.plan_as<PooledPlan>();
+    for (std::int64_t item = begin; item < end; ++item) run_pooled_item<V>(task, plan, item, worker.scratch);
 }
 
 } // namespace

@@ -148,9 +148,17 @@ template <class V> WorkSplit pooling_split(const PoolingTask &task, int threads)
                       to.batch * to.height * to.width * to.channels * taps, least, threads);
 }
 
-template <class V> Work pooling_work(const PoolingTask &task, int threads) {
-    return {pooling_split<V>(task, threads).items(),
-            static_cast<std::size_t>(task.destination.width) * sizeof(PoolingTaps)};
+struct PoolingPlan {
+    WorkSplit split;
+    const PoolingTaps *columns;
+};
+
+template <class V> Prepared pooling_prepare(const PoolingTask &task, const Planning &planning) {
+    auto *columns = planning.make<PoolingTaps>(task.destination.width);
+    if (!columns) return {};
+    for (std::int64_t x = 0; x < task.destination.width; ++x) columns[x] = horizontal_taps(task, x);
+    const PoolingPlan plan{pooling_split<V>(task, planning.threads), columns};
+    return planning.keep(plan, plan.split.items());
 }
 
 template <class V>
@@ -170,12 +178,11 @@ void pool_item(const PoolingTask &task, const PoolingTaps *columns, const WorkSp
 }
 
 template <class V>
-void pooling_run(const PoolingTask &task, int threads, std::int64_t begin, std::int64_t end,
-                 std::byte *scratch) {
-    const WorkSplit split = pooling_split<V>(task, threads);
-    auto *columns = reinterpret_cast<PoolingTaps *>(scratch);
-    for (std::int64_t x = 0; x < task.destination.width; ++x) columns[x] = horizontal_taps(task, x);
-    for (std::int64_t index = begin; index < end; ++index) pool_item<V>(task, columns, split.item(index));
+void pooling_run(const PoolingTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end,
+                 Worker &) {
+    const auto &plan = prepared.plan_as<PoolingPlan>();
+    for (std::int64_t index = begin; index < end; ++index)
+        pool_item<V>(task, plan.columns, plan.split.item(index));
 }
 
 } // namespace

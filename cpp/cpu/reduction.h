@@ -244,14 +244,15 @@ template <class V> WorkSplit reduction_split(const ReductionTask &task, int thre
     return split_source(from, pixels, divide_up(from.channels, V::width), threads);
 }
 
-template <class V> Work reduction_work(const ReductionTask &task, int threads) {
-    return {reduction_split<V>(task, threads).items(), 0};
+template <class V> Prepared reduction_prepare(const ReductionTask &task, const Planning &planning) {
+    const WorkSplit split = reduction_split<V>(task, planning.threads);
+    return planning.keep(split, split.items());
 }
 
 template <class V>
-void reduction_run(const ReductionTask &task, int threads, std::int64_t begin, std::int64_t end,
-                   std::byte *) {
-    const WorkSplit split = reduction_split<V>(task, threads);
+void reduction_run(const ReductionTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end,
+                   Worker &) {
+    const auto &split = prepared.plan_as<WorkSplit>();
     if (task.axis != ReductionAxis::channels) {
         for (std::int64_t index = begin; index < end; ++index) reduce_pixels<V>(task, split.item(index));
         return;
@@ -329,13 +330,15 @@ template <class V> MPSCNN_INLINE typename V::reg argument_each(const PixelTile<V
     return V::load(places);
 }
 
-template <class V> Work argument_work(const ArgumentTask &task, int threads) {
-    return {split_source(task.source, task.source.height, 1, threads).items(), 0};
+template <class V> Prepared argument_prepare(const ArgumentTask &task, const Planning &planning) {
+    const WorkSplit split = split_source(task.source, task.source.height, 1, planning.threads);
+    return planning.keep(split, split.items());
 }
 
 template <class V>
-void argument_run(const ArgumentTask &task, int threads, std::int64_t begin, std::int64_t end, std::byte *) {
-    const WorkSplit split = split_source(task.source, task.source.height, 1, threads);
+void argument_run(const ArgumentTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end,
+                  Worker &) {
+    const auto &split = prepared.plan_as<WorkSplit>();
     const float sign = task.of_maximum ? 1.0f : -1.0f;
     reduce_tiles<V>(task.source, task.destination, task.round_to_half, split, begin, end, true,
                     [&](const PixelTile<V> &tile, std::int64_t, std::int64_t, std::int64_t) {
@@ -358,14 +361,16 @@ MPSCNN_INLINE void add_weighted(const float *from, const float *weights, std::in
     }
 }
 
-template <class V> Work weighted_reduction_work(const WeightedReductionTask &task, int threads) {
-    return {split_source(task.source, task.source.height, 1, threads).items(), 0};
+template <class V>
+Prepared weighted_reduction_prepare(const WeightedReductionTask &task, const Planning &planning) {
+    const WorkSplit split = split_source(task.source, task.source.height, 1, planning.threads);
+    return planning.keep(split, split.items());
 }
 
 template <class V>
-void weighted_reduction_run(const WeightedReductionTask &task, int threads, std::int64_t begin,
-                            std::int64_t end, std::byte *) {
-    const WorkSplit split = split_source(task.source, task.source.height, 1, threads);
+void weighted_reduction_run(const WeightedReductionTask &task, const Prepared &prepared, std::int64_t begin,
+                            std::int64_t end, Worker &) {
+    const auto &split = prepared.plan_as<WorkSplit>();
     const ConstView &weights = task.second;
     const bool one_for_all = weights.height == 1 && weights.width == 1;
     const bool one_for_each = weights.height == task.source.height && weights.width == task.source.width;

@@ -177,27 +177,29 @@ void resize_nearest_row(const ResizeTask &task, std::int64_t image, std::int64_t
     }
 }
 
-/// Bytes of the column taps, so that what follows them in scratch memory is aligned.
-MPSCNN_INLINE std::size_t resize_tap_bytes(const ResizeTask &task) {
-    return (static_cast<std::size_t>(task.destination.width) * sizeof(ResizeTap) + 63) / 64 * 64;
-}
+struct ResizePlan {
+    WorkSplit split;
+    ResizeTiles tiles;
+    const ResizeTap *taps; ///< of each column
+};
 
-template <class V> Work resize_work(const ResizeTask &task, int threads) {
-    const auto row_floats = static_cast<std::size_t>(ResizeTiles::of<V>(task).row_floats);
-    return {split_elements(task.destination, threads).items(),
-            resize_tap_bytes(task) + 2 * row_floats * sizeof(float)};
+template <class V> Prepared resize_prepare(const ResizeTask &task, const Planning &planning) {
+    const std::int64_t width = task.destination.width;
+    auto *taps = planning.make<ResizeTap>(width);
+    if (!taps) return {};
+    for (std::int64_t x = 0; x < width; ++x)
+        taps[x] = resize_tap(task, task.horizontal, x, task.source.width);
+    const ResizePlan plan{split_elements(task.destination, planning.threads), ResizeTiles::of<V>(task), taps};
+    return planning.keep(plan, plan.split.items(),
+                         2 * static_cast<std::size_t>(plan.tiles.row_floats) * sizeof(float));
 }
 
 template <class V>
-void resize_run(const ResizeTask &task, int threads, std::int64_t begin, std::int64_t end,
-                std::byte *scratch) {
-    const WorkSplit split = split_elements(task.destination, threads);
+void resize_run(const ResizeTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end,
+                Worker &worker) {
+    const auto &[split, tiles, taps] = prepared.plan_as<ResizePlan>();
     const std::int64_t width = task.destination.width;
-    auto *taps = reinterpret_cast<ResizeTap *>(scratch);
-    for (std::int64_t x = 0; x < width; ++x)
-        taps[x] = resize_tap(task, task.horizontal, x, task.source.width);
-    const ResizeTiles tiles = ResizeTiles::of<V>(task);
-    auto *upper = reinterpret_cast<float *>(scratch + resize_tap_bytes(task));
+    auto *upper = reinterpret_cast<float *>(worker.scratch);
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
         if (task.kind == ResizeKind::nearest) {

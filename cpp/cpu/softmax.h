@@ -111,24 +111,21 @@ template <class V, bool logarithm> void softmax_block(const SoftmaxBlock &block,
     });
 }
 
-inline WorkSplit softmax_split(const SoftmaxTask &task, int threads) {
-    return split_elements(task.destination, threads);
-}
-
 template <class V> inline std::int64_t pixels_of_block(const SoftmaxTask &task) {
     constexpr std::int64_t cached_floats = 4096;
     return clamped(cached_floats / task.destination.channels, 1, V::width);
 }
 
-template <class V> Work softmax_work(const SoftmaxTask &task, int threads) {
+template <class V> Prepared softmax_prepare(const SoftmaxTask &task, const Planning &planning) {
+    const WorkSplit split = split_elements(task.destination, planning.threads);
     const std::int64_t floats = pixels_of_block<V>(task) * round_up_to_width<V>(task.destination.channels);
-    return {softmax_split(task, threads).items(), static_cast<std::size_t>(floats) * sizeof(float)};
+    return planning.keep(split, split.items(), static_cast<std::size_t>(floats) * sizeof(float));
 }
 
 template <class V>
-void softmax_run(const SoftmaxTask &task, int threads, std::int64_t begin, std::int64_t end,
-                 std::byte *scratch) {
-    const WorkSplit split = softmax_split(task, threads);
+void softmax_run(const SoftmaxTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end,
+                 Worker &worker) {
+    const auto &split = prepared.plan_as<WorkSplit>();
     const View &to = task.destination;
     const ConstView &from = task.source;
     const std::int64_t most = pixels_of_block<V>(task);
@@ -136,7 +133,7 @@ void softmax_run(const SoftmaxTask &task, int threads, std::int64_t begin, std::
     SoftmaxBlock block{};
     block.from_stride = from.pixel_stride, block.to_stride = to.pixel_stride;
     block.channels = to.channels, block.writable = to.writable_channels;
-    block.values = reinterpret_cast<float *>(scratch);
+    block.values = reinterpret_cast<float *>(worker.scratch);
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
         for_each_strip(item.rows, to.width, join, [&](std::int64_t y, std::int64_t pixels) {

@@ -86,16 +86,14 @@ std::string kind_of(const Step &step) {
 }
 
 StepDescription describe(const Step &step, const CpuPlan &plan, std::span<const Binding> bindings,
-                         int threads) {
+                         const Prepared &prepared) {
     StepDescription description{step.layers, {}, {}, bytes_of(step, plan)};
     visit_alternative(
         [&]<class TaskType>(const TaskType &) {
             const BoundTask<TaskType> bound(step, plan.storages(), bindings);
-            const Kernel<TaskType> &kernel = plan.network().kernels->kernel(bound.task);
             description.kind = kind_of(bound.task);
             description.kernel = kernel_of(bound.task, description.kind);
-            const char *variant = kernel.variant ? kernel.variant(bound.task, threads) : nullptr;
-            if (variant) description.kernel += concat({" (", variant, ")"});
+            if (prepared.variant) description.kernel += concat({" (", prepared.variant, ")"});
             if (step.layers.empty()) description.kernel += " of an output";
         },
         step.task);

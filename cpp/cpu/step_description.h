@@ -12,10 +12,9 @@ namespace mpscnn::cpu {
 /// "pointwise", "depthwise", "chain", "pooling", ..., for people.
 std::string kind_of(const Step &step);
 
-/// A step with its tensors where `bindings` say, which kernels choose their variants by. `threads`: those
-/// that share it.
+/// A step with its tensors where `bindings` say, and what its kernel has prepared for them.
 engine::StepDescription describe(const Step &step, const CpuPlan &plan, std::span<const Binding> bindings,
-                                 int threads);
+                                 const Prepared &prepared);
 
 /// A copy of an input to the arena, or of an output from there.
 engine::StepDescription describe_copy(const Storage &storage, const engine::TensorView &tensor);

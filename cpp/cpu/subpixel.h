@@ -55,14 +55,15 @@ inline void rearrange_row(const float *source, std::ptrdiff_t source_pixel, cons
                                 channel_major);
 }
 
-template <class V> Work depth_to_space_work(const DepthToSpaceTask &task, int threads) {
-    return {split_elements(task.destination, threads).items(), 0};
+template <class V> Prepared depth_to_space_prepare(const DepthToSpaceTask &task, const Planning &planning) {
+    const WorkSplit split = split_elements(task.destination, planning.threads);
+    return planning.keep(split, split.items());
 }
 
 template <class V>
-void depth_to_space_run(const DepthToSpaceTask &task, int threads, std::int64_t begin, std::int64_t end,
-                        std::byte *) {
-    const WorkSplit split = split_elements(task.destination, threads);
+void depth_to_space_run(const DepthToSpaceTask &task, const Prepared &prepared, std::int64_t begin,
+                        std::int64_t end, Worker &) {
+    const auto &split = prepared.plan_as<WorkSplit>();
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
         for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y)
@@ -79,6 +80,7 @@ struct SubpixelPlan {
     std::int64_t most_rows;      ///< of a block
     std::ptrdiff_t pixel_stride; ///< in scratch
     std::size_t result_bytes;
+    const Prepared *convolution; ///< of each block
 };
 
 template <class V> inline SubpixelPlan subpixel_plan(const SubpixelConvolutionTask &task, int threads) {
@@ -122,28 +124,34 @@ inline ConvolutionTask block_task(const SubpixelConvolutionTask &task, const Sub
     return own;
 }
 
-template <class V> Work subpixel_work(const SubpixelConvolutionTask &task, int threads) {
-    const SubpixelPlan plan = subpixel_plan<V>(task, threads);
+template <class V> Prepared subpixel_prepare(const SubpixelConvolutionTask &task, const Planning &planning) {
+    SubpixelPlan plan = subpixel_plan<V>(task, planning.threads);
+    auto *convolution = planning.make<Prepared>(plan.blocks);
+    if (!convolution) return {};
+    plan.convolution = convolution;
     std::size_t convolution_bytes = 0;
     for (std::int64_t block = 0; block < plan.blocks; ++block) {
         const Range rows = part_of(plan.rows, plan.blocks, block);
-        const std::size_t bytes =
-            convolution_work<V>(block_task<V>(task, plan, 0, rows, nullptr), 1).scratch_bytes;
+        convolution[block] = convolution_prepare<V>(block_task<V>(task, plan, 0, rows, task.destination.data),
+                                                    planning.alone());
+        const std::size_t bytes = convolution[block].scratch_bytes;
         if (bytes > convolution_bytes) convolution_bytes = bytes;
     }
-    return {task.destination.batch * plan.blocks, plan.result_bytes + convolution_bytes};
+    return planning.keep(plan, task.destination.batch * plan.blocks, plan.result_bytes + convolution_bytes);
 }
 
 template <class V>
-void subpixel_run(const SubpixelConvolutionTask &task, int threads, std::int64_t begin, std::int64_t end,
-                  std::byte *scratch) {
-    const SubpixelPlan plan = subpixel_plan<V>(task, threads);
-    auto *result = reinterpret_cast<float *>(scratch);
+void subpixel_run(const SubpixelConvolutionTask &task, const Prepared &prepared, std::int64_t begin,
+                  std::int64_t end, Worker &worker) {
+    const auto &plan = prepared.plan_as<SubpixelPlan>();
+    Worker inner{worker.scratch + plan.result_bytes};
+    auto *result = reinterpret_cast<float *>(worker.scratch);
     for (std::int64_t index = begin; index < end; ++index) {
         const std::int64_t image = index / plan.blocks;
         const Range rows = part_of(plan.rows, plan.blocks, index % plan.blocks);
         const ConvolutionTask block = block_task<V>(task, plan, image, rows, result);
-        convolution_run<V>(block, 1, 0, convolution_work<V>(block, 1).items, scratch + plan.result_bytes);
+        const Prepared &own = plan.convolution[index % plan.blocks];
+        convolution_run<V>(block, own, 0, own.items, inner);
         const std::int64_t last = smaller(rows.end * task.scale, task.destination.height);
         for (std::int64_t y = rows.begin * task.scale; y < last; ++y)
             rearrange_row<V>(result + (y / task.scale - rows.begin) * block.destination.row_stride,

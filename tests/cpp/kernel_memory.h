@@ -13,6 +13,7 @@
 #include "core/half.h"
 #include "cpu/algorithm.h"
 #include "cpu/kernels.h"
+#include "cpu/plan_memory.h"
 
 namespace kernel_test {
 
@@ -109,14 +110,16 @@ inline Memory random_source(Random &random, const Size &size) {
 /// or the kernel wrote behind its scratch memory.
 template <class Task>
 bool run_items(Random &random, const Task &task, const Kernel<Task> &kernel, int threads) {
-    const Work work = kernel.work(task, threads);
+    PlanMemory memory;
+    const Prepared work = prepare(kernel, task, {.threads = threads, .caches = {}, .memory = &memory});
     std::vector<std::int64_t> order(static_cast<std::size_t>(work.items));
     std::iota(order.begin(), order.end(), 0);
     std::shuffle(order.begin(), order.end(), random);
     constexpr std::byte untouched{0xff}; // four of them are a NaN
     AlignedBuffer<std::byte> scratch(work.scratch_bytes + 64);
     std::fill_n(scratch.data(), scratch.size(), untouched);
-    for (const std::int64_t item : order) kernel.run(task, threads, item, item + 1, scratch.data());
+    Worker worker{scratch.data()};
+    for (const std::int64_t item : order) kernel.run(task, work, item, item + 1, worker);
     return work.items > 0 && std::all_of(scratch.data() + work.scratch_bytes, scratch.data() + scratch.size(),
                                          [](std::byte value) { return value == untouched; });
 }

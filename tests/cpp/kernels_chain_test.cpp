@@ -118,11 +118,12 @@ Memory run_stages(Random &random, const KernelTable &table, const std::vector<St
 
 /// Items in their order, as one thread has them, with what the last one left in scratch.
 bool run_in_order(const ChainTask &task, const Kernel<ChainTask> &kernel, int threads) {
-    const Work work = kernel.work(task, threads);
+    PlanMemory memory;
+    const Prepared work = prepare(kernel, task, {.threads = threads, .caches = {}, .memory = &memory});
     AlignedBuffer<std::byte> scratch(work.scratch_bytes);
     std::fill_n(scratch.data(), scratch.size(), std::byte{0xff});
-    for (std::int64_t item = 0; item < work.items; ++item)
-        kernel.run(task, threads, item, item + 1, scratch.data());
+    Worker worker{scratch.data()};
+    for (std::int64_t item = 0; item < work.items; ++item) kernel.run(task, work, item, item + 1, worker);
     return true;
 }
 
@@ -159,7 +160,6 @@ void check_chain(Random &random, const KernelTable &table, const Size &size,
     }
     chain.stages = tasks.data();
     chain.source = source.view;
-    chain.run = 1;
     chain.band_rows = band_rows;
     chain.panel_channels = panel_channels;
     const Kernel<ChainTask> &kernel = table.kernel<ChainTask>();

@@ -46,13 +46,16 @@ struct Product {
 
 /// The results that the busiest of some threads computes, as a multiple of an even share.
 double busiest_share(Product &product, const Kernel<ConvolutionTask> &kernel, int threads) {
-    const Work work = kernel.work(product.task, threads);
+    PlanMemory memory;
+    const Prepared work =
+        prepare(kernel, product.task, {.threads = threads, .caches = {}, .memory = &memory});
     AlignedBuffer<std::byte> scratch(work.scratch_bytes);
     std::int64_t most = 0;
     for (int thread = 0; thread < threads; ++thread) {
         std::fill(product.destination.begin(), product.destination.end(), guard);
         const std::int64_t begin = work.items * thread / threads, end = work.items * (thread + 1) / threads;
-        kernel.run(product.task, threads, begin, end, scratch.data());
+        Worker worker{scratch.data()};
+        kernel.run(product.task, work, begin, end, worker);
         const auto left = std::count(product.destination.begin(), product.destination.end(), guard);
         most = std::max<std::int64_t>(most, static_cast<std::int64_t>(product.destination.size()) - left);
     }

@@ -359,7 +359,9 @@ TEST(padding_shares_long_rows) {
         PaddingTask task{source.view, destination.view};
         task.left = random() % 2 ? 0 : pick(random, -200, 200);
         task.value = uniform(random);
-        CHECK(table.kernel<PaddingTask>().work(task, 2).items > destination.view.height);
+        PlanMemory memory;
+        const Planning planning{.threads = 2, .caches = {}, .memory = &memory};
+        CHECK(prepare(table.kernel<PaddingTask>(), task, planning).items > destination.view.height);
         check_padding(random, table, task, source, destination);
     });
 }

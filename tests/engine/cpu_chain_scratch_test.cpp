@@ -21,11 +21,12 @@ int session = 0;
 
 /// Has the first session's first worker and the second session's second one compute in the same memory, as an
 /// allocator may have it: the second begins with the item in front of which the first has stopped.
-void run_in_left_memory(const cpu::ChainTask &task, int threads, std::int64_t begin, std::int64_t end,
-                        std::byte *scratch) {
+void run_in_left_memory(const cpu::ChainTask &task, const cpu::Prepared &prepared, std::int64_t begin,
+                        std::int64_t end, cpu::Worker &worker) {
+    cpu::Worker in_left{left_memory.data()};
     for (std::int64_t item = begin; item < end; ++item) {
-        const bool in_left = (session == 1) == (item < second_worker);
-        chain_kernel().run(task, threads, item, item + 1, in_left ? left_memory.data() : scratch);
+        const bool left = (session == 1) == (item < second_worker);
+        chain_kernel().run(task, prepared, item, item + 1, left ? in_left : worker);
     }
 }
 

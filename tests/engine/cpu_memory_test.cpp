@@ -158,6 +158,39 @@ TEST(a_run_allocates_nothing_after_the_plan_is_prepared) {
     set_allocator({});
 }
 
+TEST(other_strides_of_the_caller_are_prepared_for_once) {
+    Network network;
+    const ValueId x = network.add(convolution(24, window(3)), {network.input({any, any, any, 8})}, relu6);
+    network.output(network.add(convolution(16, window(1)), {x}));
+    const Shape shape{1, 12, 10, 8}, result{1, 12, 10, 16};
+    const auto lowered = cpu::make_cpu_backend()->lower(network.graph, {});
+    const auto plan = lowered->plan({shape});
+    const auto executor = lowered->executor({.threads = 2});
+    Arrays inputs = random_inputs({shape}), outputs = arrays_for_outputs(network.graph, {shape});
+    const std::vector<float> &values = inputs[0].values;
+    executor->run(*plan, views_of(inputs), views_of(outputs));
+
+    std::vector<float> from(4000), to(4000);
+    const auto run = [&](std::int64_t gap) { // behind each pixel
+        const auto strided = [&](float *data, const Shape &of) {
+            constexpr std::ptrdiff_t size = sizeof(float);
+            const std::ptrdiff_t pixel = (of[3] + gap) * size;
+            return TensorView{data, DType::float32, of, {of[1] * of[2] * pixel, of[2] * pixel, pixel, size}};
+        };
+        for (std::size_t i = 0; i < values.size(); ++i) from[i / 8 * (8 + gap) + i % 8] = values[i];
+        const TensorView in = strided(from.data(), shape), out = strided(to.data(), result);
+        executor->run(*plan, {&in, 1}, {&out, 1});
+        bool same = true;
+        for (std::size_t i = 0; i < outputs[0].values.size(); ++i)
+            same = same && to[i / 16 * (16 + gap) + i % 16] == outputs[0].values[i];
+        return same;
+    };
+    CHECK(run(1) && run(3));
+    const int warm = allocations;
+    CHECK(run(1) && run(1) && run(3));
+    CHECK(allocations == warm);
+}
+
 TEST(a_batch_in_groups_allocates_nothing_either) {
     Network network;
     const ValueId x = network.add(convolution(32, window(3)), {network.input({any, 64, 64, 8})}, relu6);

@@ -12,7 +12,7 @@ MPSCNN_KERNEL(SubpixelConvolutionTask, subpixel)
 MPSCNN_KERNEL(DepthToSpaceTask, depth_to_space)
 
 void mpscnn::cpu::MPSCNN_SET::get(Kernel<ConvolutionTask> &kernel) {
-    kernel = {convolution_work<Simd>, convolution_run<Simd>, convolution_variant<Simd>};
+    kernel = {convolution_prepare<Simd>, convolution_run<Simd>};
 }
 
 void mpscnn::cpu::MPSCNN_SET::get(ConvolutionPacking &packing) {

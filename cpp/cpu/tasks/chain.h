@@ -23,9 +23,6 @@ struct ChainTask {
     /// Outputs of a convolution that the depthwise one behind it takes over while they are in the
     /// first-level cache, before the convolution goes on to the next of its channels; 0: all.
     std::int64_t panel_channels = 0;
-    /// Stages of the same task and run that share a worker's scratch find there what the band above left.
-    /// Differs from run to run.
-    std::uint64_t run = 0;
 
     const char *kernel_name() const { return "chain"; }
 };

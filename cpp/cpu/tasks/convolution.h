@@ -50,8 +50,6 @@ struct PackedConvolution : ConvolutionShape {
 };
 
 struct ConvolutionTask {
-    static constexpr std::size_t plan_bytes = 16 * 1024;
-
     ConstView source;
     View destination;
     WindowAxis vertical{}, horizontal{}; ///< positions outside the source read as zero
@@ -61,9 +59,6 @@ struct ConvolutionTask {
     /// bias, one pixel for each image, if `continues`.
     ConstView start{};
     bool continues = false;
-    /// Where `work` leaves for `run` how it cuts the task: plan_bytes, aligned to 64. Without it, every call
-    /// finds that out anew.
-    std::byte *plan = nullptr;
 
     const char *kernel_name() const { return packed->is_depthwise() ? "depthwise" : "convolution"; }
 };

@@ -11,14 +11,11 @@ namespace mpscnn::cpu {
 /// `convolution` is dense, without residual; of its tensors the extents count. The windows of `pooling` do
 /// not overlap vertically, and each has rows within the convolution's result.
 struct PooledConvolutionTask {
-    static constexpr std::size_t plan_bytes = 3 * ConvolutionTask::plan_bytes;
-
     ConstView source;
     View destination;
     ConvolutionTask convolution;
     PoolingTask pooling;
-    Kernel<PoolingTask> pool;  ///< of the same instruction set
-    std::byte *plan = nullptr; ///< as in ConvolutionTask
+    Kernel<PoolingTask> pool; ///< of the same instruction set
 
     const char *kernel_name() const { return "pooled convolution"; }
 };

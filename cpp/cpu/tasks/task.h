@@ -2,13 +2,16 @@
 
 // What all kernel tasks are made of.
 //
-// A kernel is described by a plain task struct (what to compute, on which memory). `work` says into how many
-// independent items the task divides and how much scratch memory each worker needs; `run` computes the
-// items [begin, end). Items may run in any order on any thread: every output element is computed by exactly
-// one item with a fixed order of operations, so the bits do not depend on the split.
+// A kernel is described by a plain task struct (what to compute, on which memory). `prepare` decides once how
+// the task is computed: into how many independent items it divides, how much scratch memory each worker
+// needs, and all that items would otherwise find out anew. `run` computes the items [begin, end). Items may
+// run in any order on any thread: every output element is computed by exactly one item with a fixed order of
+// operations, so the bits do not depend on the split.
 
 #include <cstddef>
 #include <cstdint>
+
+#include "cpu/tasks/prepared.h"
 
 namespace mpscnn::cpu {
 
@@ -96,18 +99,11 @@ struct WindowAxis {
     std::int64_t kernel = 1, stride = 1, dilation = 1, before = 0;
 };
 
-struct Work {
-    std::int64_t items = 0;
-    std::size_t scratch_bytes = 0; ///< for each worker, aligned to 64 bytes
-};
-
 /// The functions of a kernel.
 template <class TaskType> struct Kernel {
-    Work (*work)(const TaskType &, int threads) = nullptr;
-    void (*run)(const TaskType &, int threads, std::int64_t begin, std::int64_t end,
-                std::byte *scratch) = nullptr;
-    /// Which of several ways it takes, for people: "gathered". Null, or a null pointer: there is one only.
-    const char *(*variant)(const TaskType &, int threads) = nullptr;
+    /// Looks at extents and strides, and not at where tensors lie; their addresses are not null.
+    Prepared (*prepare)(const TaskType &, const Planning &) = nullptr;
+    void (*run)(const TaskType &, const Prepared &, std::int64_t begin, std::int64_t end, Worker &) = nullptr;
 };
 
 } // namespace mpscnn::cpu

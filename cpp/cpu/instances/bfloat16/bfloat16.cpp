@@ -11,9 +11,7 @@ void get(Bfloat16Kernels &);
 } // namespace mpscnn::cpu::MPSCNN_SET
 
 void mpscnn::cpu::MPSCNN_SET::get(Bfloat16Kernels &kernels) {
-    kernels.convolution = {convolution_work<Simd>, convolution_run<Simd>,
-                           [](const ConvolutionTask &, int) -> const char * { return "bfloat16"; }};
-    kernels.chain = {chain_work<Simd>, chain_run<Simd>,
-                     [](const ChainTask &, int) -> const char * { return "bfloat16"; }};
-    kernels.conversion = {conversion_work<Simd>, conversion_run<Simd>, nullptr};
+    kernels.convolution = {convolution_prepare<Simd>, convolution_run<Simd>};
+    kernels.chain = {chain_prepare<Simd>, chain_run<Simd>};
+    kernels.conversion = {conversion_prepare<Simd>, conversion_run<Simd>};
 }
