@@ -33,6 +33,8 @@ EXPECTED = HERE / "expected.json"
 TOLERANCE = 0.02
 #: Chains of convolutions wherever there can be any, cut alike: the engine's own choice follows the machine's caches.
 CHAINS = "rows=4,channels=64,stages=3"
+#: What work is cut for, whatever machine this is.
+CACHES = "32768,524288,8388608"
 SETS = ("baseline", "avx2")
 
 
@@ -129,7 +131,7 @@ def build_program(build: Path) -> Path:
 def count(program: Path, case: Case) -> int:
     command = ["valgrind", "--tool=callgrind", "--collect-atstart=no", "--toggle-collect=run_once"]
     command += ["--callgrind-out-file=/dev/null", str(program), str(case.model), str(case.batch)]
-    said = run(command, MPSCNN_CPU=case.instruction_set, MPSCNN_FUSION=CHAINS)
+    said = run(command, MPSCNN_CPU=case.instruction_set, MPSCNN_FUSION=CHAINS, MPSCNN_CACHES=CACHES)
     found = re.search(r"Collected : (\d+)", said)
     if not found or found[1] == "0":
         sys.exit(f"valgrind counted nothing of {case.network}, {case.instruction_set}:\n{said}")

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
+#include "cpu/caches.h"
+
 namespace mpscnn::cpu {
 
 namespace {
 
-/// What a core's own cache holds.
-constexpr double near_bytes = 1 << 20;
 /// Operations of a group, some 50 microseconds, below which waking a thread for it would not pay.
 constexpr std::int64_t least_operations = 5'000'000;
 
@@ -28,6 +28,7 @@ double awaited_weights(const Step &step, std::int64_t pixels) {
 
 /// Bytes for each image that come from beyond the core's own cache when `images` are computed at a time.
 double far_bytes(const CpuPlan &plan, std::int64_t images) {
+    const auto near_bytes = static_cast<double>(machine_caches().second);
     const auto batch = static_cast<double>(plan.batch()), at_a_time = static_cast<double>(images);
     double far = 0;
     for (const Step &step : plan.steps()) {

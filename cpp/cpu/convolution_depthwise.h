@@ -295,23 +295,31 @@ template <class V> const char *depthwise_variant(const ConvolutionTask &task) {
     return fits ? nullptr : "any window";
 }
 
+struct DepthwisePlan {
+    WorkSplit split;
+    bool from_afar; ///< images outgrow the second-level cache
+};
+
+inline bool is_from_afar(std::int64_t floats, const CacheSizes &caches) {
+    return floats * static_cast<std::int64_t>(sizeof(float)) > caches.second * 3 / 4;
+}
+
 template <class V> Prepared depthwise_prepare(const ConvolutionTask &task, const Planning &planning) {
-    const WorkSplit split = depthwise_split<V>(task, planning.threads);
+    const DepthwisePlan plan{depthwise_split<V>(task, planning.threads),
+                             is_from_afar(task.source.height * task.source.row_stride, planning.caches)};
     std::int64_t floats = 0;
     if (channel_multiplier(task) != 1)
         floats = group_window_rows(task) * task.source.width * depthwise_repeated_vectors<V> * V::width;
-    Prepared prepared = planning.keep(split, split.items(), static_cast<std::size_t>(floats) * sizeof(float));
+    Prepared prepared =
+        planning.keep(plan, plan.split.items(), static_cast<std::size_t>(floats) * sizeof(float));
     prepared.variant = depthwise_variant<V>(task);
     return prepared;
 }
 
-/// Floats of an image that a second-level cache holds.
-inline constexpr std::int64_t near_floats = 96 * 1024;
-
 template <class V>
 void depthwise_run(const ConvolutionTask &task, const Prepared &prepared, std::int64_t begin,
                    std::int64_t end, [[maybe_unused]] Worker &worker) {
-    const auto &split = prepared.plan_as<WorkSplit>();
+    const auto &[split, from_afar] = prepared.plan_as<DepthwisePlan>();
     DepthwiseStrip strip;
     strip.task = &task;
     for (std::int64_t index = begin; index < end; ++index) {
@@ -333,7 +341,7 @@ void depthwise_run(const ConvolutionTask &task, const Prepared &prepared, std::i
         source.height = source.ring = task.source.height;
         source.width = task.source.width;
         strip.source = &source;
-        strip.from_afar = source.height * source.row_stride > near_floats;
+        strip.from_afar = from_afar;
         depthwise_block<V>(strip, rows);
     }
 }

@@ -76,13 +76,15 @@ template <class V> inline void plan_pixels(const ConvolutionTask &task, GemmPlan
 }
 
 /// Inputs of a block of tiles, which should stay in the second-level cache while panels of weights pass.
-inline constexpr std::int64_t near_inputs = 48 * 1024;
+inline std::int64_t near_inputs(const CacheSizes &caches) {
+    return caches.second * 3 / 8 / static_cast<std::int64_t>(sizeof(float));
+}
 
 /// Cuts the layer into items. The inputs of a block of tiles stay near while all panels pass; where the
 /// weights are few, so should its outputs, which each panel writes a part of. Several threads need some items
 /// each, unless there is too little to do.
 template <class V>
-inline void plan_blocks(const ConvolutionTask &task, int threads, const CacheSizes &, GemmPlan &plan) {
+inline void plan_blocks(const ConvolutionTask &task, int threads, const CacheSizes &caches, GemmPlan &plan) {
     constexpr std::int64_t few_weights = 4096;
     constexpr std::int64_t item_operations = 200'000, tiles_for_a_panel = 16;
     const PackedConvolution &packed = *task.packed;
@@ -100,7 +102,7 @@ inline void plan_blocks(const ConvolutionTask &task, int threads, const CacheSiz
                                                        smaller(task.vertical.stride, packed.kernel_height) *
                                                        smaller(task.horizontal.stride, packed.kernel_width);
     const std::int64_t pixel_floats = own_inputs + (keep_outputs ? plan.group_outputs : 0);
-    const std::int64_t blocks = divide_up(pixels * pixel_floats, near_inputs);
+    const std::int64_t blocks = divide_up(pixels * pixel_floats, near_inputs(caches));
     plan.by_pixels = threads > 1 && cuts_pixels(packed, pixels);
     const std::int64_t least = plan.by_pixels && wanted >= threads ? threads : 1;
     plan.pixel_blocks =
@@ -148,8 +150,7 @@ inline GemmPlan gemm_plan(const ConvolutionTask &task, int threads, const CacheS
 }
 
 /// The same in memory of `planning`; null when there is none.
-template <class V>
-inline GemmPlan *make_gemm_plan(const ConvolutionTask &task, const Planning &planning) {
+template <class V> inline GemmPlan *make_gemm_plan(const ConvolutionTask &task, const Planning &planning) {
     RegionList list;
     const GemmPlan plan = gemm_plan<V>(task, planning.threads, planning.caches, list);
     auto *made = planning.make<GemmPlan>();

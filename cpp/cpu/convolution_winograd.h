@@ -54,7 +54,8 @@ inline std::int64_t spread(std::int64_t floats) {
 }
 
 template <class V> inline WinogradPlan winograd_plan(const ConvolutionTask &task, const Planning &planning) {
-    constexpr std::int64_t cached_floats = 64 * 1024, panel_columns = V::gemm_last_vectors * V::width;
+    constexpr std::int64_t panel_columns = V::gemm_last_vectors * V::width;
+    const std::int64_t cached_floats = planning.caches.second / 2 / static_cast<std::int64_t>(sizeof(float));
     const View &output = task.destination;
     WinogradPlan plan;
     plan.caches = planning.caches;

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "core/platform.h"
+#include "cpu/caches.h"
 #include "cpu/thread_cuts.h"
 
 namespace mpscnn::cpu {
@@ -145,23 +145,13 @@ double imbalance(const ChainBands &bands, std::int64_t height, std::int64_t item
     return std::max(of_items, static_cast<double>(most_rows * threads) / static_cast<double>(height));
 }
 
-const platform::CacheSizes &caches() {
-    static const platform::CacheSizes sizes = platform::cache_sizes();
-    return sizes;
-}
-
-std::int64_t near_cache_bytes() { return static_cast<std::int64_t>(caches().second) * 3 / 4; }
-
 } // namespace
-
-std::int64_t far_cache_bytes() {
-    return std::max(near_cache_bytes(), static_cast<std::int64_t>(caches().last) / 4);
-}
 
 MachineModel machine_model(const KernelTable &kernels, int threads, Element element) {
     MachineModel machine;
-    machine.near_bytes = near_cache_bytes();
-    machine.far_bytes = far_cache_bytes();
+    const CacheSizes caches = machine_caches();
+    machine.near_bytes = near_cache_bytes(caches);
+    machine.far_bytes = far_cache_bytes(caches);
     machine.vector_width = kernels.vector_width;
     machine.element_bytes = size_of(element);
     machine.operations = 2 * cycles * multiply_adds * static_cast<double>(kernels.vector_width);

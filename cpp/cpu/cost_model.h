@@ -12,13 +12,9 @@
 
 namespace mpscnn::cpu {
 
-/// Of the last cache, as much as one program may count on: others use it too, and it holds what the system
-/// puts there.
-std::int64_t far_cache_bytes();
-
 /// What the model knows of the machine. Bytes and operations for each microsecond.
 struct MachineModel {
-    std::int64_t near_bytes = 0; ///< of a core's own cache that a band may fill
+    std::int64_t near_bytes = 0; ///< near_cache_bytes(): what a band may fill
     std::int64_t far_bytes = 0;  ///< far_cache_bytes()
     double operations = 0;       ///< floating-point operations, of one thread
     double near_rate = 0;        ///< what passes between a thread and its near caches while it computes

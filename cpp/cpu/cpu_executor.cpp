@@ -5,6 +5,7 @@
 
 #include "core/alternatives.h"
 #include "cpu/bound_task.h"
+#include "cpu/caches.h"
 #include "cpu/finite_check.h"
 #include "cpu/run_watch.h"
 #include "cpu/step_description.h"
@@ -101,8 +102,9 @@ const Prepared &CpuExecutor::prepare_anew(const CpuPlan &plan, const Step &step)
     known->plan = 0; // of none, should this fail
     known->memory.forget();
     known->bindings.assign(bindings.begin(), bindings.end());
-    known->prepared = prepare_step(step, *plan.network().kernels, plan.storages(), bindings,
-                                   {.threads = plan.threads(), .caches = {}, .memory = &known->memory});
+    known->prepared =
+        prepare_step(step, *plan.network().kernels, plan.storages(), bindings,
+                     {.threads = plan.threads(), .caches = machine_caches(), .memory = &known->memory});
     known->plan = plan.number(), known->step = &step;
     return known->prepared;
 }

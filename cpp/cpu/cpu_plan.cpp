@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "cpu/caches.h"
 #include "engine/memory_plan.h"
 
 namespace mpscnn::cpu {
@@ -56,7 +57,7 @@ CpuPlan::CpuPlan(std::shared_ptr<const LoweredNetwork> network, const std::vecto
     steps_ = make_steps(*network_, placement_, shapes, chains);
     plan_arena();
     prepare_steps(steps_, *network_->kernels, placement_.storages,
-                  {.threads = options.threads, .caches = {}, .memory = &prepared_});
+                  {.threads = options.threads, .caches = machine_caches(), .memory = &prepared_});
     look_at_operations(shapes);
 }
 

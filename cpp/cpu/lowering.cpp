@@ -4,7 +4,7 @@
 
 #include "core/alternatives.h"
 #include "cpu/bfloat16.h"
-#include "cpu/cost_model.h"
+#include "cpu/caches.h"
 #include "cpu/fusion.h"
 #include "cpu/operation.h"
 #include "cpu/thread_pool.h"
@@ -46,7 +46,8 @@ public:
         for (const FusedOperation &operation : network->operations)
             network->weight_bytes += operation.weight_bytes;
         // Tensors need some of that cache, too.
-        const bool cached = 2 * network->weight_bytes <= static_cast<std::size_t>(far_cache_bytes());
+        const bool cached =
+            2 * network->weight_bytes <= static_cast<std::size_t>(far_cache_bytes(machine_caches()));
         for (FusedOperation &operation : network->operations) {
             operation.packed.cached = cached;
             if (operation.enlarged) operation.enlarged->packed.cached = cached;

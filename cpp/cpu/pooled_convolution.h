@@ -98,8 +98,11 @@ inline bool bands_between_differ(const PooledConvolutionTask &task, const Pooled
 }
 
 /// Bands and blocks of channels.
-template <class V> inline void cut_pooled(const PooledConvolutionTask &task, int threads, PooledPlan &plan) {
-    constexpr std::int64_t near_floats = 64 * 1024, least_operations = 400'000;
+template <class V>
+inline void cut_pooled(const PooledConvolutionTask &task, const Planning &planning, PooledPlan &plan) {
+    constexpr std::int64_t least_operations = 400'000;
+    const int threads = planning.threads;
+    const std::int64_t near_floats = planning.caches.second / 2 / static_cast<std::int64_t>(sizeof(float));
     const View &result = task.convolution.destination;
     const std::int64_t rows = task.destination.height, panels = panel_count<V>(result.channels);
     const std::int64_t operations = task.destination.batch * result.height * result.width * result.channels *
@@ -158,7 +161,7 @@ Prepared pooled_convolution_prepare(const PooledConvolutionTask &task, const Pla
     const std::int64_t pitch = round_up_to_width<V>(task.convolution.destination.channels);
     PooledPlan plan{};
     plan.pixel_stride = pitch % 512 == 0 ? pitch + 16 : pitch; // as in the arena
-    cut_pooled<V>(task, planning.threads, plan);
+    cut_pooled<V>(task, planning, plan);
     for (std::int64_t index = 0; index < plan.bands; ++index) {
         if (plan.kind_of(index) == PooledPlan::between && index > 1) continue; // as number 1
         if (!prepare_band<V>(task, planning, index, plan)) return {};

@@ -46,9 +46,10 @@ struct ResizeTiles {
     bool past_caches;
     std::int64_t row_floats;
 
-    template <class V> static MPSCNN_INLINE ResizeTiles of(const ResizeTask &task) {
-        constexpr std::int64_t wanted_floats = 1 << 12; // two rows: 32 KiB
-        constexpr std::int64_t most_floats = 1 << 15;   // 256 KiB
+    template <class V> static MPSCNN_INLINE ResizeTiles of(const ResizeTask &task, const CacheSizes &caches) {
+        constexpr std::int64_t size = sizeof(float), rows = 2;
+        const std::int64_t wanted_floats = caches.first / rows / size;
+        const std::int64_t most_floats = caches.second / 2 / rows / size;
         const View &to = task.destination;
         const std::ptrdiff_t padded = round_up(to.channels, V::width);
         const bool dense = to.pixel_stride == to.channels;
@@ -189,7 +190,8 @@ template <class V> Prepared resize_prepare(const ResizeTask &task, const Plannin
     if (!taps) return {};
     for (std::int64_t x = 0; x < width; ++x)
         taps[x] = resize_tap(task, task.horizontal, x, task.source.width);
-    const ResizePlan plan{split_elements(task.destination, planning.threads), ResizeTiles::of<V>(task), taps};
+    const ResizePlan plan{split_elements(task.destination, planning.threads),
+                          ResizeTiles::of<V>(task, planning.caches), taps};
     return planning.keep(plan, plan.split.items(),
                          2 * static_cast<std::size_t>(plan.tiles.row_floats) * sizeof(float));
 }

@@ -111,24 +111,29 @@ template <class V, bool logarithm> void softmax_block(const SoftmaxBlock &block,
     });
 }
 
-template <class V> inline std::int64_t pixels_of_block(const SoftmaxTask &task) {
-    constexpr std::int64_t cached_floats = 4096;
+struct SoftmaxPlan {
+    WorkSplit split;
+    std::int64_t block_pixels; ///< at most: their numbers fill half of the first-level cache
+};
+
+template <class V> inline std::int64_t pixels_of_block(const SoftmaxTask &task, const CacheSizes &caches) {
+    const std::int64_t cached_floats = caches.first / 2 / static_cast<std::int64_t>(sizeof(float));
     return clamped(cached_floats / task.destination.channels, 1, V::width);
 }
 
 template <class V> Prepared softmax_prepare(const SoftmaxTask &task, const Planning &planning) {
-    const WorkSplit split = split_elements(task.destination, planning.threads);
-    const std::int64_t floats = pixels_of_block<V>(task) * round_up_to_width<V>(task.destination.channels);
-    return planning.keep(split, split.items(), static_cast<std::size_t>(floats) * sizeof(float));
+    const SoftmaxPlan plan{split_elements(task.destination, planning.threads),
+                           pixels_of_block<V>(task, planning.caches)};
+    const std::int64_t floats = plan.block_pixels * round_up_to_width<V>(task.destination.channels);
+    return planning.keep(plan, plan.split.items(), static_cast<std::size_t>(floats) * sizeof(float));
 }
 
 template <class V>
 void softmax_run(const SoftmaxTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end,
                  Worker &worker) {
-    const auto &split = prepared.plan_as<WorkSplit>();
+    const auto &[split, most] = prepared.plan_as<SoftmaxPlan>();
     const View &to = task.destination;
     const ConstView &from = task.source;
-    const std::int64_t most = pixels_of_block<V>(task);
     const bool join = rows_join(from) && rows_join(to);
     SoftmaxBlock block{};
     block.from_stride = from.pixel_stride, block.to_stride = to.pixel_stride;

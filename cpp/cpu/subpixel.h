@@ -83,8 +83,10 @@ struct SubpixelPlan {
     const Prepared *convolution; ///< of each block
 };
 
-template <class V> inline SubpixelPlan subpixel_plan(const SubpixelConvolutionTask &task, int threads) {
-    constexpr std::int64_t cached_floats = 32 * 1024;
+template <class V>
+inline SubpixelPlan subpixel_plan(const SubpixelConvolutionTask &task, const Planning &planning) {
+    const int threads = planning.threads;
+    const std::int64_t cached_floats = planning.caches.second / 4 / static_cast<std::int64_t>(sizeof(float));
     SubpixelPlan plan;
     plan.rows = divide_up(task.destination.height, task.scale);
     plan.width = divide_up(task.destination.width, task.scale);
@@ -125,7 +127,7 @@ inline ConvolutionTask block_task(const SubpixelConvolutionTask &task, const Sub
 }
 
 template <class V> Prepared subpixel_prepare(const SubpixelConvolutionTask &task, const Planning &planning) {
-    SubpixelPlan plan = subpixel_plan<V>(task, planning.threads);
+    SubpixelPlan plan = subpixel_plan<V>(task, planning);
     auto *convolution = planning.make<Prepared>(plan.blocks);
     if (!convolution) return {};
     plan.convolution = convolution;

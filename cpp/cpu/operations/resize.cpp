@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "cpu/cost_model.h"
+#include "cpu/caches.h"
 #include "cpu/operation.h"
 
 namespace mpscnn::cpu {
@@ -31,7 +31,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Res
     constexpr std::int64_t most_cached = 8 << 20;
     task.past_caches =
         task.kind == ResizeKind::bilinear && output.elements() * static_cast<std::int64_t>(sizeof(float)) >
-                                                 std::min(far_cache_bytes(), most_cached);
+                                                 std::min(far_cache_bytes(machine_caches()), most_cached);
     builder.begin(fused, task);
 }
 
