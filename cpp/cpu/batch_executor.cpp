@@ -29,7 +29,8 @@ void take_images(std::span<const TensorView> from, std::int64_t begin, std::int6
 BatchExecutor::BatchExecutor(const engine::SessionOptions &options)
     : pool_(std::make_shared<ThreadPool>(options.threads == 0 ? ThreadPool::automatic_threads()
                                                               : options.threads)),
-      check_finite_(options.check_finite), together_(pool_, options.check_finite) {}
+      chooses_threads_(options.threads == 0), check_finite_(options.check_finite),
+      together_(pool_, options.check_finite) {}
 
 BatchExecutor::Way *BatchExecutor::known_way(const CpuPlan &plan) {
     for (Way &way : ways_)
@@ -41,7 +42,8 @@ BatchExecutor::Way &BatchExecutor::add_way(const CpuPlan &plan) {
     if (ways_.size() == most_ways) ways_.erase(ways_.begin());
     // An error names the first layer with a result that is not finite, and the image's number in the batch.
     const BatchCut cut = check_finite_ ? BatchCut{} : cut_batch(plan, pool_->size());
-    ways_.push_back({plan.number(), cut, ThreadChoice(pool_->size())});
+    ways_.push_back({plan.number(), cut,
+                     chooses_threads_ ? ThreadChoice(pool_->size()) : ThreadChoice::exactly(pool_->size())});
     return ways_.back();
 }
 

@@ -13,7 +13,7 @@
 namespace mpscnn::cpu {
 
 /// Runs plans, batches of independent images in the groups that cut_batch() makes of them, everything else
-/// with as many of its threads as ThreadChoice finds best.
+/// with all of its threads or, if their number was left to it, as many as ThreadChoice finds best.
 class BatchExecutor : public engine::Executor {
 public:
     /// `threads` 0: as many as pay off in this process.
@@ -59,6 +59,7 @@ private:
                              std::span<const engine::TensorView> outputs);
 
     std::shared_ptr<ThreadPool> pool_;
+    bool chooses_threads_;
     bool check_finite_;
     CpuExecutor together_;
     std::vector<std::unique_ptr<Alone>> alone_; ///< by thread; made when they are needed

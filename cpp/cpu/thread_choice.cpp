@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace mpscnn::cpu {
 
@@ -25,12 +26,22 @@ constexpr double worth_more_threads = 1.03;
 constexpr double late = 1.5;
 constexpr int most_late_runs = 6;
 
+std::vector<int> halves_of(int most) {
+    std::vector<int> counts;
+    for (int count = most; count > 1; count /= 2) counts.push_back(count);
+    counts.push_back(1);
+    return counts;
+}
+
 } // namespace
 
-ThreadChoice::ThreadChoice(int most) : runs_left_(first_runs), pause_(pause_with_all) {
-    for (int count = most; count > 1; count /= 2) counts_.push_back(count);
-    counts_.push_back(1);
-    settled_ = counts_.size() == 1;
+ThreadChoice::ThreadChoice(int most) : ThreadChoice(halves_of(most)) {}
+
+ThreadChoice ThreadChoice::exactly(int threads) { return ThreadChoice(std::vector{threads}); }
+
+ThreadChoice::ThreadChoice(std::vector<int> counts)
+    : counts_(std::move(counts)), settled_(counts_.size() == 1), runs_left_(first_runs),
+      pause_(pause_with_all) {
     for (int count : counts_) times_.emplace_back(runs_to_try(count));
 }
 

@@ -6,14 +6,16 @@
 
 namespace mpscnn::cpu {
 
-/// How many of its threads a session uses for a plan, found by timing runs with all of them, a half, a
-/// quarter ... and one. What is best no rule knows: it depends on how far apart the processor's cores lie, on
-/// what other processes do (a thread that waits for its turn on a core holds up all others), and on whether
-/// threads have fallen asleep since the last run. So it is tried anew from time to time, and when runs take
-/// much longer than they did.
+/// How many of its threads a session uses for a plan if it may choose, found by timing runs with all of them,
+/// a half, a quarter ... and one. What is best no rule knows: it depends on how far apart the processor's
+/// cores lie, on what other processes do (a thread that waits for its turn on a core holds up all others),
+/// and on whether threads have fallen asleep since the last run. So it is tried anew from time to time, and
+/// when runs take much longer than they did.
 class ThreadChoice {
 public:
     explicit ThreadChoice(int most);
+    /// Nothing is tried.
+    static ThreadChoice exactly(int threads);
 
     /// For the next run.
     int threads() const { return counts_[current_]; }
@@ -26,6 +28,7 @@ public:
     const std::vector<int> &counts() const { return counts_; }
 
 private:
+    explicit ThreadChoice(std::vector<int> counts);
     bool should_try(double microseconds);
     void begin_trial();
     void choose(std::size_t tried);

@@ -99,9 +99,9 @@ class Program:
         """A way to run this program, for one caller at a time.
 
         Args:
-            threads: most threads that compute, the calling one included; "auto": as many as this process may use (its
-                CPU affinity and its container's quota) and as the times of runs show to be best. Fewer are used while
-                other processes hold some of them up.
+            threads: how many threads compute, the calling one included; "auto": at most as many as this process may
+                use (its CPU affinity and its container's quota), and fewer where the times of runs show that to be
+                better, as while other processes hold some of them up.
             check_finite: raise an error naming the first layer whose result has a NaN or an infinity.
             inflight: requests of `Session.submit` that may be under way at once, 1 to 32; each has memory of its own
                 on a GPU. The CPU works on one at a time, whatever is given.

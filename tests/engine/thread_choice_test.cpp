@@ -32,6 +32,13 @@ TEST(halves_are_tried) {
     CHECK(ThreadChoice(16).counts() == (std::vector<int>{16, 8, 4, 2, 1}));
 }
 
+TEST(a_number_that_was_asked_for_is_kept) {
+    ThreadChoice choice = ThreadChoice::exactly(4);
+    CHECK(choice.counts() == std::vector<int>{4});
+    CHECK(choice.is_settled());
+    CHECK(run(choice, 200, {{4, 1000}}).at(4) == 200); // another number would throw
+}
+
 TEST(runs_begin_with_all_threads) {
     ThreadChoice choice(4);
     CHECK(choice.threads() == 4);

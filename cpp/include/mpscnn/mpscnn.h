@@ -179,7 +179,7 @@ typedef struct mpscnn_compile_options {
 
 typedef struct mpscnn_session_options {
     size_t size;      /* sizeof(mpscnn_session_options) */
-    int threads;      /* at most, of which timed runs show how many are best; 0: as many as may run at once */
+    int threads;      /* 0: at most as many as may run at once, of which timed runs show how many are best */
     int check_finite; /* not 0: a NaN or infinity in any layer's result is an error naming the first such
                          layer */
     int inflight;     /* requests that may be under way at once on a device of its own; 0: 3 */
