@@ -137,15 +137,38 @@ template <class V> inline void plan_weights(const PackedConvolution &packed, Gem
     plan.gathered_pitch = plan.depth % 512 == 0 ? plan.depth + 16 : plan.depth;
 }
 
-/// With regions in `list`.
+/// Cut for threads in tiles of at most `tile_rows` pixels, 0: as many as fit the registers. With regions in
+/// `list`.
 template <class V>
-inline GemmPlan gemm_plan(const ConvolutionTask &task, int threads, const CacheSizes &caches,
-                          RegionList &list) {
+inline GemmPlan cut_gemm(const ConvolutionTask &task, int threads, const CacheSizes &caches,
+                         std::int64_t tile_rows, RegionList &list) {
     GemmPlan plan;
     plan.region = list.region;
     plan_weights<V>(*task.packed, plan);
+    if (tile_rows > 0) plan.tile_rows = tile_rows;
     plan_pixels<V>(task, plan);
     plan_blocks<V>(task, threads, caches, plan);
+    return plan;
+}
+
+/// The same, in tiles of half as many pixels where whole ones are too few to share out evenly: they take
+/// longer for each pixel, and threads end together.
+template <class V>
+inline GemmPlan gemm_plan(const ConvolutionTask &task, int threads, const CacheSizes &caches,
+                          RegionList &list) {
+    GemmPlan plan = cut_gemm<V>(task, threads, caches, 0, list);
+    const std::int64_t most = plan.most_work(threads), all = plan.tiles * plan.panels;
+    if (threads == 1 || plan.algorithm != Algorithm::gemm || task.packed->groups > 1 ||
+        is_even(most, plan, threads))
+        return plan;
+    RegionList halves;
+    const GemmPlan other = cut_gemm<V>(task, threads, caches, (plan.tile_rows + 1) / 2, halves);
+    const std::int64_t other_most = other.most_work(threads), other_all = other.tiles * other.panels;
+    // Of all work the share of the thread with the most; a tenth is what smaller tiles cost.
+    if (11 * other_most * all >= 10 * most * other_all) return plan;
+    plan = other;
+    plan.region = list.region;
+    for (int i = 0; i < plan.regions; ++i) list.region[i] = halves.region[i];
     return plan;
 }
 

@@ -51,18 +51,21 @@ struct ProductCut {
     }
 };
 
+/// Whether the thread with the most work has hardly more than the others.
+inline bool is_even(std::int64_t most, const ProductCut &cut, int threads) {
+    return 8 * most * threads <= 9 * cut.tiles * cut.panels;
+}
+
 /// Makes more items, at most `most_items`, where one thread would have much more to do than others: five
 /// panels would keep two threads as long as six, unless each takes its part of the pixels, too.
 inline void even_out(ProductCut &cut, int threads, std::int64_t most_items) {
-    constexpr int few = 4; // more threads, which plan for each item, would take longer to plan than they gain
-    if (threads > few) return;
     const std::int64_t pixel_blocks[] = {cut.pixel_blocks, smaller(cut.tiles, cut.pixel_blocks * threads),
                                          cut.tiles};
     const std::int64_t panel_blocks[] = {cut.panel_blocks, cut.panels};
     std::int64_t most = cut.most_work(threads);
     for (const std::int64_t pixels : pixel_blocks)
         for (const std::int64_t channels : panel_blocks) {
-            if (8 * most * threads <= 9 * cut.tiles * cut.panels) return;
+            if (is_even(most, cut, threads)) return;
             ProductCut other = cut;
             other.pixel_blocks = pixels, other.panel_blocks = channels;
             if (other.items() > most_items) continue;

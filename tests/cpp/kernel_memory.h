@@ -127,7 +127,7 @@ bool run_items(Random &random, const Task &task, const Kernel<Task> &kernel, int
 /// The same task for several threads writes the same bits, and nothing else.
 template <class Task>
 bool same_for_any_threads(Random &random, Task task, const Memory &expected, const Kernel<Task> &kernel) {
-    for (const int threads : {2, 7}) {
+    for (const int threads : {2, 6, 16, 64}) {
         Memory other = expected;
         std::fill(other.floats.begin(), other.floats.end(), guard);
         task.destination = other.view;

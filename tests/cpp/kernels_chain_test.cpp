@@ -164,7 +164,7 @@ void check_chain(Random &random, const KernelTable &table, const Size &size,
     chain.panel_channels = panel_channels;
     const Kernel<ChainTask> &kernel = table.kernel<ChainTask>();
     bool right = true;
-    for (const int threads : {1, 2, 3, 4}) {
+    for (const int threads : {1, 2, 3, 8, 64}) {
         for (const bool in_order : {true, false}) {
             Memory result(random, stages.back().size, guard);
             chain.destination = result.view;
