@@ -36,6 +36,25 @@ Json Json::object() {
     return result;
 }
 
+Json Json::object(Object members) {
+    if (const std::string *repeated = repeated_key(members))
+        fail(ErrorKind::parameter, {"JSON: the object has the key ", quoted(*repeated), " twice"});
+    Json result;
+    result.value_ = std::move(members);
+    return result;
+}
+
+/// Sorted, not compared pairwise or hashed: a hostile object must not cost quadratic time.
+const std::string *repeated_key(const Json::Object &members) {
+    std::vector<const std::string *> keys;
+    keys.reserve(members.size());
+    for (const auto &[key, value] : members) keys.push_back(&key);
+    std::sort(keys.begin(), keys.end(), [](const auto *a, const auto *b) { return *a < *b; });
+    const auto repeated =
+        std::adjacent_find(keys.begin(), keys.end(), [](const auto *a, const auto *b) { return *a == *b; });
+    return repeated == keys.end() ? nullptr : *repeated;
+}
+
 const char *Json::type_name() const {
     static constexpr const char *names[] = {"null",     "a boolean", "an integer", "a number",
                                             "a string", "an array",  "an object"};
@@ -115,7 +134,15 @@ JsonView JsonView::at(std::string_view key) const {
     if (!found)
         refuse("the key " + quoted(key) + " is missing; keys given: " +
                listed(members, [](const Json::Member &member) { return member.first; }));
-    return JsonView(*found, path_ + (path_.empty() ? "" : ".") + escaped(key), kind_);
+    return JsonView(*found, path_of(key), kind_);
+}
+
+JsonView JsonView::of(const Json::Member &member) const {
+    return JsonView(member.second, path_of(member.first), kind_);
+}
+
+std::string JsonView::path_of(std::string_view key) const {
+    return path_ + (path_.empty() ? "" : ".") + escaped(key);
 }
 
 JsonView JsonView::at(std::size_t index) const {

@@ -42,6 +42,8 @@ public:
     Json(Array values) noexcept;
     static Json array() { return Json(Array{}); }
     static Json object();
+    /// Of these members, in time n log n; a key that is there twice is an error.
+    static Json object(Object members);
 
     Json(const Json &);
     Json(Json &&) noexcept;
@@ -92,6 +94,9 @@ public:
     /// The member of an object; its absence is an error that lists the keys there are.
     JsonView at(std::string_view key) const;
     bool has(std::string_view key) const;
+    /// One of this object's members: for all of them in turn, where finding each by its key would take
+    /// quadratic time.
+    JsonView of(const Json::Member &member) const;
     /// An array's element.
     JsonView at(std::size_t index) const;
     /// Number of elements of an array or members of an object.
@@ -117,6 +122,7 @@ private:
         using type = T;
     };
 
+    std::string path_of(std::string_view key) const;
     bool get_bool() const;
     std::int64_t get_integer(std::int64_t lowest, std::int64_t highest) const;
     double get_number(double largest) const;
@@ -136,6 +142,9 @@ struct JsonLimits {
 /// Reads one JSON text (RFC 8259, nothing more: no comments, trailing commas, NaN, repeated keys or byte
 /// order mark). Errors have the given kind and name the byte offset and what was expected there.
 Json parse_json(std::string_view text, const JsonLimits &limits = {}, ErrorKind kind = ErrorKind::parameter);
+
+/// A key that the object has twice, or nothing; in time n log n.
+const std::string *repeated_key(const Json::Object &members);
 
 /// Writes without spaces, the same text for the same value. A double has as many digits as bring it back, and
 /// always a point or an exponent, so that it comes back as a double. Refuses what parse_json would refuse:

@@ -194,7 +194,8 @@ private:
             skip_space();
         } while (take(','));
         if (!take('}')) unexpected("',' or '}' after a member");
-        check_unique(members, start);
+        if (const std::string *repeated = repeated_key(members))
+            refuse(start, concat({"the object that begins here has the key ", quoted(*repeated), " twice"}));
         return result;
     }
 
@@ -205,17 +206,6 @@ private:
         skip_space();
         if (!take(':')) unexpected("':' after a key");
         return {std::move(key), value(depth)};
-    }
-
-    /// Sorted, not compared pairwise or hashed: a hostile object must not cost quadratic time.
-    void check_unique(const Json::Object &members, std::size_t start) const {
-        std::vector<std::string_view> keys;
-        keys.reserve(members.size());
-        for (const auto &[key, value] : members) keys.push_back(key);
-        std::sort(keys.begin(), keys.end());
-        const auto repeated = std::adjacent_find(keys.begin(), keys.end());
-        if (repeated != keys.end())
-            refuse(start, concat({"the object that begins here has the key ", quoted(*repeated), " twice"}));
     }
 
     std::string string() {

@@ -79,7 +79,7 @@ private:
 
     Json read_information(Json json) const {
         const JsonView view(json, "mpscnn.information", ErrorKind::weights);
-        for (const auto &[key, value] : view.object()) view.at(key).get<std::string>();
+        for (const Json::Member &entry : view.object()) view.of(entry).get<std::string>();
         return json;
     }
 

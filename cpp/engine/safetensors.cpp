@@ -224,7 +224,8 @@ SafetensorsFile SafetensorsFile::load(std::string origin, std::uint64_t size, co
     SafetensorsFile file;
     if (const Json *metadata = header.find(metadata_key)) {
         const JsonView view(*metadata, concat({origin, ": ", metadata_key}), ErrorKind::weights);
-        for (const auto &[key, value] : view.object()) file.metadata_[key] = view.at(key).get<std::string>();
+        for (const Json::Member &entry : view.object())
+            file.metadata_[entry.first] = view.of(entry).get<std::string>();
     }
     const std::shared_ptr<std::byte[]> data = allocate(origin, data_size);
     read_next({data.get(), data_size});

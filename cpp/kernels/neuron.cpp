@@ -52,10 +52,11 @@ Json FieldCodec<kernels::NeuronDescriptor>::write(const kernels::NeuronDescripto
 
 kernels::NeuronDescriptor FieldCodec<kernels::NeuronDescriptor>::read(const JsonView &json) {
     if (json.value().is_null()) return {};
-    Json attributes = Json::object();
-    for (const auto &[key, value] : json.object()) attributes.set(key == "neuron_type" ? "kind" : key, value);
+    Json::Object attributes;
+    for (const auto &[key, value] : json.object())
+        attributes.emplace_back(key == "neuron_type" ? "kind" : key, value);
     Neuron neuron;
-    read_fields(neuron, attributes, json.path());
+    read_fields(neuron, Json::object(std::move(attributes)), json.path());
     return {neuron};
 }
 

@@ -240,6 +240,8 @@ TEST(objects_are_built) {
     list.push_back(json);
     CHECK(to_text(list) == R"([null,{"b":true,"a":[1,2],"list":[],"text":"x"}])");
     CHECK_THROWS(list.set("a", 1), ErrorKind::state, "cannot add a member to an array");
+    CHECK(to_text(Json::object({{"b", 1}, {"a", 2}})) == R"({"b":1,"a":2})");
+    CHECK_THROWS(Json::object({{"b", 1}, {"a", 2}, {"b", 3}}), parameter, "has the key 'b' twice");
 }
 
 TEST(text_is_compact_and_comes_back) {
