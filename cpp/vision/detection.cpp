@@ -12,9 +12,27 @@ namespace mpscnn::vision {
 
 namespace {
 
-/// Every pair of box and class that is probable enough, one list for each class.
-std::vector<std::vector<Candidate>> candidates_by_class(ScoreTable &table, float least) {
-    std::vector<std::vector<Candidate>> lists(static_cast<std::size_t>(table.classes()));
+using CandidateLists = std::vector<std::vector<Candidate>>;
+
+/// Of all lists together as many as suppression looks at.
+void keep_best_of_all(CandidateLists &lists, std::size_t most) {
+    std::size_t count = 0;
+    for (const auto &list : lists) count += list.size();
+    if (count <= most) return;
+    std::vector<Candidate> all;
+    all.reserve(count);
+    for (auto &list : lists) {
+        all.insert(all.end(), list.begin(), list.end());
+        list.clear();
+    }
+    keep_best(all, most);
+    for (const Candidate &candidate : all)
+        lists[static_cast<std::size_t>(candidate.label)].push_back(candidate);
+}
+
+/// The pairs of box and class that are probable enough, one list for each class.
+CandidateLists candidates_by_class(ScoreTable &table, float least, std::size_t most) {
+    CandidateLists lists(static_cast<std::size_t>(table.classes()));
     for (std::size_t box = 0; box < table.boxes(); ++box) {
         const std::span<const float> row = table.row(box);
         for_vectors(row.data(), row.size(), 0.0f, [&](std::size_t first, Float4 scores) {
@@ -25,6 +43,7 @@ std::vector<std::vector<Candidate>> candidates_by_class(ScoreTable &table, float
                     lists[label].push_back({row[label], static_cast<int>(box), static_cast<int>(label)});
         });
     }
+    keep_best_of_all(lists, most);
     return lists;
 }
 
@@ -70,7 +89,8 @@ private:
 std::vector<Candidate> detect_above(ScoreTable &table, const Boxes &boxes, Suppression settings) {
     std::vector<Candidate> kept;
     Floor floor(settings.score_threshold, settings.max_detections);
-    for (std::vector<Candidate> &list : candidates_by_class(table, settings.score_threshold)) {
+    const std::size_t most = most_candidates(settings.method);
+    for (std::vector<Candidate> &list : candidates_by_class(table, settings.score_threshold, most)) {
         settings.score_threshold = floor.value();
         std::erase_if(list, [&](const Candidate &entry) { return entry.score < settings.score_threshold; });
         if (list.empty()) continue;

@@ -175,14 +175,17 @@ void check(const Suppression &settings) {
     check_at_least(settings.classes_per_box, 1, "classes_per_box");
 }
 
+void keep_best(std::vector<Candidate> &candidates, std::size_t most) {
+    if (candidates.size() <= most) return;
+    std::nth_element(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(most),
+                     candidates.end(), better);
+    candidates.resize(most);
+}
+
 std::vector<Candidate> suppress(std::vector<Candidate> candidates, const Boxes &boxes,
                                 const Suppression &settings, int most) {
-    const auto limit = static_cast<std::size_t>(settings.max_candidates);
-    if (limit != 0 && candidates.size() > limit) {
-        std::nth_element(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(limit),
-                         candidates.end(), better);
-        candidates.resize(limit);
-    }
+    if (settings.max_candidates > 0) keep_best(candidates, static_cast<std::size_t>(settings.max_candidates));
+    keep_best(candidates, most_candidates(settings.method));
     const auto wanted = static_cast<std::size_t>(most);
     if (settings.method == SuppressionMethod::hard)
         return suppress_hard(candidates, boxes, settings.iou_threshold, wanted);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import hypothesis.strategies as st
@@ -160,3 +161,34 @@ def test_order_and_labels() -> None:
 
 def test_nothing_found() -> None:
     assert detector_of({}).run([(0, 0, 1, 1)], [[0.001]]) == []
+
+
+@pytest.mark.parametrize("method", ["hard", "linear", "gaussian"])
+@pytest.mark.parametrize("per_class", [True, False])
+def test_as_many_candidates_as_there_are_anchors(method: str, per_class: bool) -> None:
+    """Soft suppression of all of them took minutes."""
+    most = 30_000 if method == "hard" else 5_000
+    count = 100_000
+    boxes = np.array([(i, 0, i + 1.25, 1) for i in range(count)], np.float32)  # each overlaps its neighbours
+    scores = np.linspace(1.0, 0.5, count, dtype=np.float32)[:, None]
+    suppression = {
+        "method": method,
+        "per_class": per_class,
+        "iou_threshold": 0.9,
+        "score_threshold": 0.0,
+        "max_per_class": count,
+        "max_detections": count,
+    }
+    started = time.process_time()
+    found = detector_of(suppression).run(boxes, scores)
+    assert time.process_time() - started < 5.0
+    assert sorted(entry.box.left for entry in found) == list(range(most))
+
+
+def test_the_best_candidates_of_all_classes_are_looked_at() -> None:
+    boxes = np.array([(i, 0, i + 0.5, 1) for i in range(400)], np.float32)
+    scores = np.random.default_rng(0).permutation(400 * 100).reshape(400, 100).astype(np.float32) / 40_000
+    suppression = {"score_threshold": 0.0, "max_per_class": 400, "max_detections": 40_000}
+    found = detector_of(suppression).run(boxes, scores)
+    expected = sorted(scores.reshape(-1), reverse=True)[:30_000]
+    assert [entry.score for entry in found] == expected
