@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <string_view>
 
 #include "core/text.h"
 #include "cpu/cpu_plan.h"
@@ -115,12 +117,13 @@ std::vector<std::optional<ChainChoice>> choices_of(const LoweredNetwork &network
     return choices;
 }
 
+using OperationsByLayer = std::map<std::string_view, std::int64_t>;
+
 /// By the definitions of a step's layers.
-std::int64_t operations_of(const std::vector<engine::LayerSummary> &layers, const Step &step) {
+std::int64_t operations_of(const OperationsByLayer &layers, const Step &step) {
     std::int64_t operations = 0;
-    for (const engine::LayerSummary &layer : layers)
-        if (std::find(step.layers.begin(), step.layers.end(), layer.name) != step.layers.end())
-            operations += layer.cost.flops;
+    for (const std::string &layer : step.layers)
+        if (const auto found = layers.find(layer); found != layers.end()) operations += found->second;
     return operations;
 }
 
@@ -129,11 +132,13 @@ class TensorList {
 public:
     TensorList(const LoweredNetwork &network, const std::vector<Shape> &shapes, const Placement &placement,
                std::span<const Step> steps, int threads)
-        : network_(network), shapes_(shapes), placement_(placement), kept_(shapes.size()) {
+        : network_(network), shapes_(shapes), placement_(placement),
+          owners_(placement.storages.size(), -1), kept_(shapes.size()) {
         for (const Step &step : steps) {
             if (const auto *chain = std::get_if<ChainTask>(&step.task)) keep_between(step, *chain, threads);
             if (std::holds_alternative<PooledConvolutionTask>(step.task)) kept(step, 0) = KeptPart{};
         }
+        find_owners();
     }
 
     /// Without those that kernels of several layers have in registers only.
@@ -188,23 +193,26 @@ private:
         json.set("memory", homes[static_cast<int>(storage.home)]);
         if (storage.home == Storage::Home::arena)
             json.set("pixel_pitch", region.bind({.strides = storage.strides}, storage).pixel_stride);
-        const engine::ValueId owner = owner_of(region.storage);
+        const engine::ValueId owner = owners_[static_cast<std::size_t>(region.storage)];
         json.set("within", owner == value ? Json() : Json(network_.graph.value_name(owner)));
         return json;
     }
 
-    /// The tensor that a storage was made for: the one that covers it, as it is.
-    engine::ValueId owner_of(int storage) const {
-        std::size_t owner = 0;
-        const Extents &whole = placement_.storages[static_cast<std::size_t>(storage)].extents;
-        while (placement_.regions[owner].storage != storage || !(placement_.regions[owner].extents == whole))
-            ++owner;
-        return static_cast<engine::ValueId>(owner);
+    void find_owners() {
+        for (std::size_t value = 0; value < placement_.regions.size(); ++value) {
+            const Region &region = placement_.regions[value];
+            if (region.storage < 0) continue;
+            const auto storage = static_cast<std::size_t>(region.storage);
+            if (owners_[storage] < 0 && region.extents == placement_.storages[storage].extents)
+                owners_[storage] = static_cast<engine::ValueId>(value);
+        }
     }
 
     const LoweredNetwork &network_;
     const std::vector<Shape> &shapes_;
     const Placement &placement_;
+    /// Of each storage the tensor that it was made for: the first that covers it, as it is.
+    std::vector<engine::ValueId> owners_;
     std::vector<std::optional<KeptPart>> kept_; ///< by value
 };
 
@@ -216,7 +224,9 @@ Json CpuPlan::explain(int threads) const {
     const MachineModel machine = machine_model(*network_, threads);
     const std::vector<Shape> shapes = network_->graph.infer_shapes(input_shapes_);
     const auto choices = choices_of(*network_, shapes, plan.options_, plan.steps());
-    const std::vector<engine::LayerSummary> layers = network_->graph.summary(input_shapes_);
+    const std::vector<engine::LayerSummary> summary = network_->graph.summary(input_shapes_);
+    OperationsByLayer operations;
+    for (const engine::LayerSummary &layer : summary) operations.emplace(layer.name, layer.cost.flops);
 
     Json steps = Json::array();
     for (std::size_t i = 0; i < plan.steps().size(); ++i) {
@@ -233,7 +243,7 @@ Json CpuPlan::explain(int threads) const {
             for (const ChainWay &other : choice->others) others.push_back(way_json(*network_, other));
         } else {
             way = std::holds_alternative<PooledConvolutionTask>(step.task) ? "with its pooling" : "alone";
-            time = predicted_step(machine, step, plan.storages(), operations_of(layers, step));
+            time = predicted_step(machine, step, plan.storages(), operations_of(operations, step));
             reason = reason_without_chains(step);
         }
         Json json = Json::object();

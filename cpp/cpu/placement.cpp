@@ -91,15 +91,13 @@ private:
     /// Results are computed where the caller wants them, unless they are views of other tensors or of other
     /// elements.
     void place_outputs() {
+        std::vector<bool> computed(shapes_.size(), false);
+        for (const FusedOperation &operation : network_.operations)
+            computed[index(operation.result)] = !std::holds_alternative<ops::Reshape>(operation.operation);
         const auto &outputs = network_.graph.outputs();
         for (std::size_t port = 0; port < outputs.size(); ++port) {
             const ValueId value = outputs[port];
-            const bool computed = std::any_of(
-                network_.operations.begin(), network_.operations.end(), [&](const FusedOperation &operation) {
-                    return operation.result == value &&
-                           !std::holds_alternative<ops::Reshape>(operation.operation);
-                });
-            if (computed && !placed(value) && element(value) == Element::float32)
+            if (computed[index(value)] && !placed(value) && element(value) == Element::float32)
                 place(value, Storage::Home::output, port);
         }
     }

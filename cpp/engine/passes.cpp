@@ -98,9 +98,7 @@ private:
 /// Outside of training dropout does nothing. One whose result is an output stays: its input may be one too.
 bool Merger::drop_dropout(std::size_t i) const {
     const auto *dropout = std::get_if<ops::Dropout>(&nodes_[i].operation);
-    if (!dropout || dropout->training) return false;
-    const auto &outputs = graph_.outputs();
-    return std::find(outputs.begin(), outputs.end(), graph_.result_of(i)) == outputs.end();
+    return dropout && !dropout->training && !graph_.is_output(graph_.result_of(i));
 }
 
 bool Merger::fold_batch_normalization(std::size_t i) {

@@ -1,29 +1,11 @@
 #include "engine/run_check.h"
 
 #include <algorithm>
+#include <vector>
 
 namespace mpscnn::engine {
 
 namespace {
-
-struct MemoryRange {
-    const std::byte *first, *behind;
-};
-
-MemoryRange range_of(const TensorView &view) {
-    const auto *first = static_cast<const std::byte *>(view.data);
-    const std::byte *last = first;
-    for (int axis = 0; axis < view.shape.rank(); ++axis) {
-        const std::ptrdiff_t reach = (view.shape[axis] - 1) * view.strides[static_cast<std::size_t>(axis)];
-        (reach < 0 ? first : last) += reach;
-    }
-    return {first, last + size_of(view.type)};
-}
-
-bool overlap(const TensorView &a, const TensorView &b) {
-    const MemoryRange x = range_of(a), y = range_of(b);
-    return x.first < y.behind && y.first < x.behind;
-}
 
 bool repeats_elements(const TensorView &view) {
     for (int axis = 0; axis < view.shape.rank(); ++axis)
@@ -42,6 +24,44 @@ void require_floats(const char *role, const std::vector<Port> &ports, std::span<
     }
 }
 
+/// Memory of an input or output.
+struct PortRange {
+    MemoryRange memory;
+    std::size_t index;
+    bool output;
+};
+
+MemoryRange range_of(const char *role, const Port &port, const TensorView &view) {
+    const auto range = view.memory_range();
+    if (!range)
+        fail(ErrorKind::parameter,
+             {role, " ", quoted(port.name), ": its strides lead beyond the ends of memory"});
+    return *range;
+}
+
+/// Inputs may overlap each other. In the order of their beginnings each range is compared with those that
+/// reach farthest: with tens of thousands of outputs all pairs would take longer than a run.
+void require_apart(std::vector<PortRange> &ranges, const std::vector<Port> &outputs) {
+    std::sort(ranges.begin(), ranges.end(),
+              [](const PortRange &a, const PortRange &b) { return a.memory.first < b.memory.first; });
+    const PortRange *farthest[2] = {}; // of the inputs, of the outputs
+    const auto reaches = [&](bool output, const PortRange &range) {
+        return farthest[output] && farthest[output]->memory.behind > range.memory.first;
+    };
+    for (const PortRange &range : ranges) {
+        const bool over_output = reaches(true, range), over_input = range.output && reaches(false, range);
+        if (over_output || over_input) {
+            const PortRange &output = range.output ? range : *farthest[true];
+            const bool with_output = over_output && range.output;
+            fail(ErrorKind::parameter,
+                 {"output ", quoted(outputs[output.index].name), ": its memory overlaps ",
+                  (with_output ? "another output's" : "an input's")});
+        }
+        const PortRange *&most = farthest[range.output];
+        if (!most || most->memory.behind < range.memory.behind) most = &range;
+    }
+}
+
 } // namespace
 
 void check_elements(const Program &program, std::span<const TensorView> inputs,
@@ -52,10 +72,14 @@ void check_elements(const Program &program, std::span<const TensorView> inputs,
 
 void check_outputs(const Program &program, const Program::Planned &planned,
                    std::span<const TensorView> inputs, std::span<const TensorView> outputs) {
+    thread_local std::vector<PortRange> ranges; // used again, since a run must not allocate
     const auto &ports = program.outputs();
     if (outputs.size() != ports.size())
         fail(ErrorKind::shape, {"network ", quoted(program.name()), " has ", ports.size(),
                                 " outputs, got memory for ", outputs.size()});
+    ranges.clear();
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+        ranges.push_back({range_of("input", program.inputs()[i], inputs[i]), i, false});
     for (std::size_t i = 0; i < outputs.size(); ++i) {
         if (!(outputs[i].shape == planned.output_shapes[i]))
             fail(ErrorKind::shape, {"output ", quoted(ports[i].name), ": expected ",
@@ -63,16 +87,9 @@ void check_outputs(const Program &program, const Program::Planned &planned,
         if (repeats_elements(outputs[i]))
             fail(ErrorKind::parameter, {"output ", quoted(ports[i].name),
                                         ": a stride of 0 gives several results one place in memory"});
-        const bool over_input = std::any_of(inputs.begin(), inputs.end(), [&](const TensorView &input) {
-            return overlap(input, outputs[i]);
-        });
-        const bool over_output =
-            std::any_of(outputs.begin(), outputs.begin() + static_cast<std::ptrdiff_t>(i),
-                        [&](const TensorView &other) { return overlap(other, outputs[i]); });
-        if (over_input || over_output)
-            fail(ErrorKind::parameter, {"output ", quoted(ports[i].name), ": its memory overlaps ",
-                                        (over_input ? "an input's" : "another output's")});
+        ranges.push_back({range_of("output", ports[i], outputs[i]), i, true});
     }
+    require_apart(ranges, ports);
 }
 
 } // namespace mpscnn::engine
