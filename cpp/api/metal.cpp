@@ -30,9 +30,8 @@ mpscnn_status mpscnn_metal_program_compile(const mpscnn_graph *graph, mpscnn_met
             fail(ErrorKind::parameter, {"options.device must be NULL, auto or metal, since a Metal device is "
                                         "given, got ",
                                         quoted(wanted.device)});
-        c_api::give(engine::Program::compile(graph->graph,
-                                             engine::choose_native_backend(device, queue, wanted.precision),
-                                             wanted.outputs),
+        c_api::give(engine::Program::compile(
+                        graph->graph, engine::choose_native_backend(device, queue, wanted.precision), wanted),
                     program);
     });
 }

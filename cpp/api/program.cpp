@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <limits>
 
 #include "api/graph_description.h"
 #include "api/guard.h"
@@ -24,7 +26,8 @@ engine::SessionOptions session_options(const mpscnn_session_options *given) {
     const engine::SessionOptions defaults;
     return {.threads = c_api::thread_count(raw.threads),
             .check_finite = raw.check_finite != 0,
-            .inflight = c_api::number_or(defaults.inflight, raw.inflight, c_api::max_inflight, "inflight")};
+            .inflight = c_api::number_or(defaults.inflight, raw.inflight, c_api::max_inflight, "inflight"),
+            .max_memory = raw.max_memory};
 }
 
 int profile_runs(const mpscnn_profile_options *given) {
@@ -56,6 +59,9 @@ Json describe(const engine::Program &program) {
     result.set("inputs", ports_of(program.inputs()));
     result.set("outputs", ports_of(program.outputs()));
     result.set("weight_bytes", program.lowered().weight_bytes());
+    // More than JSON's integers hold is no limit either.
+    constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
+    result.set("max_memory", std::min(program.max_memory(), most));
     return result;
 }
 
@@ -84,6 +90,7 @@ engine::CompileOptions compile_options(const mpscnn_compile_options *given) {
     if (raw.fast_matmul != 0)
         fail(ErrorKind::unsupported, "mpscnn_compile_options.fast_matmul was removed, since hardly any "
                                      "network gained by it; set it to 0");
+    options.max_memory = raw.max_memory;
     for (int i = 0; i < raw.output_count; ++i) options.outputs.emplace_back(text(raw.outputs[i], "outputs"));
     return options;
 }
@@ -234,6 +241,7 @@ mpscnn_status mpscnn_request_wait(mpscnn_request *request, double seconds, int *
         require(done, "done");
         *done = 0;
         constexpr double most = 1e9; // what the clock's nanoseconds can count
+        if (std::isnan(seconds)) fail(ErrorKind::parameter, "seconds must be a number, got NaN");
         if (seconds < 0) request->request->wait();
         const std::chrono::duration<double> time(seconds < 0 ? 0 : std::min(seconds, most));
         *done =

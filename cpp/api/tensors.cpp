@@ -84,6 +84,8 @@ engine::TensorView view_of(const mpscnn_tensor &tensor, const char *what) {
     engine::TensorView view = engine::TensorView::dense(tensor.data, type, shape);
     if (!without_strides(tensor)) std::copy_n(tensor.strides, shape.rank(), view.strides.begin());
     require_aligned(view, what);
+    if (shape.elements() > 0 && !view.memory_range())
+        fail(ErrorKind::parameter, {what, ": the strides lead beyond the ends of memory"});
     return view;
 }
 

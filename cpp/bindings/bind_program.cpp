@@ -101,11 +101,12 @@ void bind_program(py::module_ &module) {
         .def_static(
             "compile",
             [](const Graph &graph, const std::string &device, const std::string &precision,
-               const std::vector<std::string> &outputs) {
-                return graph.compile({.device = device, .precision = precision, .outputs = outputs});
+               const std::vector<std::string> &outputs, std::uint64_t max_memory) {
+                return graph.compile(
+                    {.device = device, .precision = precision, .outputs = outputs, .max_memory = max_memory});
             },
             py::arg("graph"), py::arg("device") = "auto", py::arg("precision") = "auto",
-            py::arg("outputs") = std::vector<std::string>())
+            py::arg("outputs") = std::vector<std::string>(), py::arg("max_memory") = 0)
         .def("describe", &Program::describe)
         .def("device", &Program::device)
         .def("inputs", [](const Program &program) { return dict_of(program.inputs()); })
@@ -126,13 +127,17 @@ void bind_program(py::module_ &module) {
 
     py::class_<Session, std::unique_ptr<Session, DeleteUnlocked>>(module, "Session",
                                                                   "Runs a program for one caller at a time.")
-        .def(py::init([](const Program &program, int threads, bool check_finite, int inflight) {
+        .def(py::init([](const Program &program, int threads, bool check_finite, int inflight,
+                         std::uint64_t max_memory) {
                  const GilReleased unlocked;
-                 return std::unique_ptr<Session, DeleteUnlocked>(new Session(
-                     program, {.threads = threads, .check_finite = check_finite, .inflight = inflight}));
+                 return std::unique_ptr<Session, DeleteUnlocked>(
+                     new Session(program, {.threads = threads,
+                                           .check_finite = check_finite,
+                                           .inflight = inflight,
+                                           .max_memory = max_memory}));
              }),
              py::arg("program"), py::arg("threads") = 0, py::arg("check_finite") = false,
-             py::arg("inflight") = 0)
+             py::arg("inflight") = 0, py::arg("max_memory") = 0)
         .def("run", &run, py::arg("inputs"), py::arg("outputs"))
         .def("submit", &submit, py::arg("inputs"), py::arg("outputs"))
         .def("profile", &profile, py::arg("inputs"), py::arg("outputs"), py::arg("runs"))

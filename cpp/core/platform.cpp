@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <limits>
 #include <set>
 #include <string_view>
 #include <vector>
@@ -48,12 +49,37 @@ double positive_number(std::string_view digits) {
     return number > 0 ? static_cast<double>(number) : 0.0;
 }
 
-/// Whether `list`, "cpu,cpuacct", contains the controller cpu.
-bool names_cpu(const std::string &list) {
-    return concat({",", list, ","}).find(",cpu,") != std::string::npos;
+/// Whether `list`, "cpu,cpuacct", contains the controller.
+bool names(const std::string &list, const std::string &controller) {
+    return concat({",", list, ","}).find(concat({",", controller, ","})) != std::string::npos;
 }
 
-/// Limit of one group's directory, 0 without one.
+/// The least of the limits that control groups have, of `limit_of(directory)` that are above 0; 0 where none
+/// is. `memberships` is what /proc/self/cgroup reads.
+template <class LimitOf>
+double strictest_group(const std::string &memberships, const std::string &mount,
+                       const std::string &controller, LimitOf limit_of) {
+    double least = 0;
+    std::string_view lines = memberships; // "0::/path" (version 2) and "4:cpu,cpuacct:/path" (version 1)
+    while (!lines.empty()) {
+        const std::string line(take_until('\n', lines));
+        const auto first = line.find(':'), second = line.find(':', first + 1);
+        if (first == std::string::npos || second == std::string::npos) continue;
+        const std::string controllers = line.substr(first + 1, second - first - 1);
+        if (!controllers.empty() && !names(controllers, controller)) continue;
+        const std::string root = controllers.empty() ? mount : concat({mount, "/", controller});
+        // A container often sees its own group as the root of the mount: missing directories have no limit.
+        for (std::string path = line.substr(second + 1);; path.resize(path.rfind('/'))) {
+            while (!path.empty() && path.back() == '/') path.pop_back();
+            const double limit = limit_of(root + path);
+            if (limit > 0) least = least > 0 ? std::min(least, limit) : limit;
+            if (path.rfind('/') == std::string::npos) break;
+        }
+    }
+    return least;
+}
+
+/// Processors' worth of time of one group's directory, 0 without a limit.
 double quota_of_group(const std::string &directory) {
     const auto share = [](std::string_view quota, std::string_view period) {
         const double processors = positive_number(quota) / positive_number(period);
@@ -65,6 +91,12 @@ double quota_of_group(const std::string &directory) {
     if (const double processors = share(quota, rest); processors > 0) return processors;
     return share(file_text(directory + "/cpu.cfs_quota_us"), // -1: no limit
                  file_text(directory + "/cpu.cfs_period_us"));
+}
+
+/// Bytes of one group's directory, 0 without a limit.
+double memory_of_group(const std::string &directory) {
+    const double unified = positive_number(file_text(directory + "/memory.max")); // "max" or "1073741824"
+    return unified > 0 ? unified : positive_number(file_text(directory + "/memory.limit_in_bytes"));
 }
 
 #if defined(__linux__)
@@ -124,24 +156,11 @@ void count_fork() { generation.fetch_add(1, std::memory_order_relaxed); }
 } // namespace
 
 double processor_quota(const std::string &memberships, const std::string &mount) {
-    double least = 0;
-    std::string_view lines = memberships; // "0::/path" (version 2) and "4:cpu,cpuacct:/path" (version 1)
-    while (!lines.empty()) {
-        const std::string line(take_until('\n', lines));
-        const auto first = line.find(':'), second = line.find(':', first + 1);
-        if (first == std::string::npos || second == std::string::npos) continue;
-        const std::string controllers = line.substr(first + 1, second - first - 1);
-        if (!controllers.empty() && !names_cpu(controllers)) continue;
-        const std::string root = controllers.empty() ? mount : mount + "/cpu";
-        // A container often sees its own group as the root of the mount: missing directories have no limit.
-        for (std::string path = line.substr(second + 1);; path.resize(path.rfind('/'))) {
-            while (!path.empty() && path.back() == '/') path.pop_back();
-            const double quota = quota_of_group(root + path);
-            if (quota > 0) least = least > 0 ? std::min(least, quota) : quota;
-            if (path.rfind('/') == std::string::npos) break;
-        }
-    }
-    return least;
+    return strictest_group(memberships, mount, "cpu", quota_of_group);
+}
+
+std::uint64_t memory_limit(const std::string &memberships, const std::string &mount) {
+    return static_cast<std::uint64_t>(strictest_group(memberships, mount, "memory", memory_of_group));
 }
 
 int useful_threads() {
@@ -172,6 +191,19 @@ std::size_t size_in_bytes(const std::string &text) {
 #endif
 
 } // namespace
+
+std::uint64_t usable_memory() {
+#if defined(__APPLE__)
+    return system_number("hw.memsize", std::numeric_limits<std::size_t>::max());
+#else
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    const std::uint64_t machine = pages > 0 && page > 0
+                                      ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page)
+                                      : std::numeric_limits<std::uint64_t>::max();
+    const std::uint64_t groups = memory_limit(file_text("/proc/self/cgroup"), "/sys/fs/cgroup");
+    return groups > 0 ? std::min(machine, groups) : machine;
+#endif
+}
 
 CacheSizes cache_sizes() {
     CacheSizes sizes;

@@ -3,6 +3,7 @@
 // All calls of the operating system but for reading and writing files.
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include <signal.h>
@@ -17,6 +18,12 @@ int useful_threads();
 /// reads `memberships`, the group tree being mounted at `mount`; 0 without a limit. The strictest group on
 /// the way to the root counts.
 double processor_quota(const std::string &memberships, const std::string &mount);
+
+/// Bytes that this process may use: the machine's memory, or less where its control groups allow less.
+std::uint64_t usable_memory();
+
+/// Bytes that control groups leave, likewise; 0 without a limit.
+std::uint64_t memory_limit(const std::string &memberships, const std::string &mount);
 
 /// The processor's name as the system gives it ("AMD EPYC 7763 64-Core Processor", "Apple M2"), else the name
 /// of its architecture ("aarch64").

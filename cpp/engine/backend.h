@@ -1,8 +1,10 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -27,6 +29,11 @@ inline constexpr std::array all_precisions{Precision::float32, Precision::float1
 
 const char *name_of(Precision precision);
 
+/// Addresses of a tensor's first byte and of the one behind its last.
+struct MemoryRange {
+    std::uintptr_t first, behind;
+};
+
 /// Memory of a tensor handed in or out by the caller. Strides are in bytes, one for each axis.
 struct TensorView {
     void *data = nullptr;
@@ -37,6 +44,8 @@ struct TensorView {
     /// Row-major without gaps.
     static TensorView dense(void *data, DType type, const Shape &shape);
     bool is_dense() const;
+    /// Nothing where strides lead beyond what addresses can say. Extents must be at least 1.
+    std::optional<MemoryRange> memory_range() const;
 };
 
 /// Name and shape of an input or output.
@@ -56,6 +65,7 @@ struct SessionOptions {
     bool check_finite =
         false;        ///< a NaN or infinity in a layer's result is an error naming the first such layer
     int inflight = 3; ///< requests that may be under way at once, where a device works on its own
+    std::uint64_t max_memory = 0; ///< as of the program; 0: its own limit
 };
 
 /// A backend's preparation for one combination of input shapes: memory layout, kernel choices. Immutable.

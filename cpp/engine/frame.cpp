@@ -50,6 +50,11 @@ std::vector<Failure> FrameSession::run(std::span<const Frame *const> frames) {
     const auto images = std::accumulate(frames.begin(), frames.end(), std::int64_t{0},
                                         [](auto sum, const Frame *frame) { return sum + frame->images(); });
     std::vector<Failure> failures(frames.size());
+    if (const Failure refusal = failure_of([&] { prepare(*frames.front(), images); })) {
+        if (frames.size() == 1) return {refusal};
+        for (std::size_t i = 0; i < frames.size(); ++i) failures[i] = run(frames.subspan(i, 1)).front();
+        return failures;
+    }
     std::vector<Member> members;
     std::int64_t first = 0;
     for (std::size_t i = 0; i < frames.size(); ++i) {
@@ -69,6 +74,12 @@ std::vector<Failure> FrameSession::run(std::span<const Frame *const> frames) {
             together ? hand_over(frame, member.first) : run_alone(frame, member.first);
         });
     return failures;
+}
+
+void FrameSession::prepare(const Frame &frame, std::int64_t images) {
+    std::vector<TensorView> inputs = frame.inputs;
+    for (TensorView &input : inputs) input.shape = input.shape.with_batch(images);
+    session_->prepare(inputs);
 }
 
 void FrameSession::place(const Frame &frame, std::int64_t first) {

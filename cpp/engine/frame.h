@@ -61,6 +61,8 @@ private:
         std::int64_t first;
     };
 
+    /// Refuses what the session would, before memory is taken for so many images.
+    void prepare(const Frame &frame, std::int64_t images);
     void place(const Frame &frame, std::int64_t first);
     void run_alone(const Frame &frame, std::int64_t first);
     void run_together(std::span<const Frame *const> frames, std::span<const Member> members);

@@ -10,8 +10,12 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// Far beyond any network; planning memory takes time quadratic in it.
-constexpr std::size_t max_nodes = 10'000;
+/// Far beyond any network. Planning memory takes time quadratic in the number of values.
+constexpr std::size_t max_nodes = 10'000, max_inputs = 1'000;
+/// Each may become a step, which has a copy of its layer's name.
+constexpr std::size_t max_arguments = 100'000, longest_name = 1'000;
+/// Of one image's tensor with fixed extents: 4 GiB of float32.
+constexpr std::int64_t most_image_elements = std::int64_t{1} << 30;
 /// Leaves room to count the bytes and the FLOPs of every element in 64 bits.
 constexpr std::int64_t most_elements = std::int64_t{1} << 56;
 
@@ -22,6 +26,14 @@ template <class Body> decltype(auto) in_layer(const std::string &name, Body &&bo
     } catch (const Error &error) {
         throw Error(error.kind(), concat({"layer ", quoted(name), ": ", error.what()}));
     }
+}
+
+/// A file of some bytes must not ask for any amount of memory. `shape`'s batch is free.
+void require_affordable(const std::string &owner, const Shape &shape) {
+    const Shape image = shape.with_batch(1);
+    if (image.fixed() && image.elements() > most_image_elements)
+        fail(ErrorKind::shape, {owner, ": the shape ", shape.text(), " has ", image.elements(),
+                                " elements for each image, at most ", most_image_elements, " are allowed"});
 }
 
 void require_input_shape(const std::string &name, const Shape &shape) {
@@ -35,6 +47,7 @@ void require_input_shape(const std::string &name, const Shape &shape) {
               ": the shape must be (n, height, width, channels) or (n, features) with a free batch "
               "(-1) and a fixed number of channels, got ",
               shape.text()});
+    require_affordable("input " + quoted(name), shape);
 }
 
 /// Shape of the operation's result. Extents stay so small that no later operation's can exceed 64 bits.
@@ -74,21 +87,33 @@ std::string similar_names(const std::map<std::string, ValueId, std::less<>> &nam
 
 void Graph::require_new_name(const std::string &name) const {
     if (name.empty()) fail(ErrorKind::parameter, "a layer's name must not be empty");
+    if (name.size() > longest_name)
+        fail(ErrorKind::parameter, {"layer ", quoted(name), ": the name has ", name.size(),
+                                    " bytes, at most ", longest_name, " are allowed"});
     if (by_name_.count(name) != 0)
         fail(ErrorKind::parameter,
              {"layer ", quoted(name), ": the name is taken already in network ", quoted(name_)});
+}
+
+ValueId Graph::add_value(const std::string &name, const Shape &shape) {
+    const ValueId value = values();
+    make_room(shapes_);
+    make_room(uses_);
+    by_name_.emplace(name, value);
+    shapes_.push_back(shape);
+    uses_.emplace_back();
+    return value;
 }
 
 ValueId Graph::add_input(std::string name, const Shape &shape) {
     require_new_name(name);
     if (!nodes_.empty())
         fail(ErrorKind::state, {"input ", quoted(name), ": inputs come before the first layer"});
+    if (inputs_.size() >= max_inputs)
+        fail(ErrorKind::parameter, {"a network has at most ", max_inputs, " inputs"});
     require_input_shape(name, shape);
-    const ValueId value = values();
-    make_room(shapes_);
     make_room(inputs_);
-    by_name_.emplace(name, value); // the last that memory can fail for: all or nothing
-    shapes_.push_back(shape);
+    const ValueId value = add_value(name, shape); // the last that memory can fail for: all or nothing
     inputs_.push_back({std::move(name), shape});
     return value;
 }
@@ -101,6 +126,9 @@ ValueId Graph::add_node(std::string name, ops::Operation operation, std::vector<
     for (ValueId value : inputs)
         if (value < 0 || value >= values())
             fail(ErrorKind::parameter, {"layer ", quoted(name), ": there is no value ", value});
+    if (inputs.size() > max_arguments - arguments_)
+        fail(ErrorKind::parameter, {"layer ", quoted(name), ": the layers of a network have at most ",
+                                    max_arguments, " inputs together"});
     Node node{std::move(name), std::move(operation), std::move(inputs), activation, {}};
     const std::vector<Shape> shapes = input_shapes_of(node.inputs);
     const Shape result = in_layer(node.name, [&] {
@@ -109,22 +137,24 @@ ValueId Graph::add_node(std::string name, ops::Operation operation, std::vector<
             fail(ErrorKind::parameter,
                  {ops::info_of(node.operation).name, ": takes no activation; add a neuron layer behind it"});
         if (node.activation) node.activation->check({&output, 1});
+        require_affordable(ops::info_of(node.operation).name, output);
         return output;
     });
-    const ValueId value = values();
-    make_room(shapes_);
     make_room(nodes_);
-    by_name_.emplace(node.name, value); // as in add_input
-    shapes_.push_back(result);
+    const ValueId value = add_value(node.name, result); // as in add_input
+    const bool dense = std::holds_alternative<ops::FullyConnected>(node.operation);
+    for (ValueId input : node.inputs) uses_[static_cast<std::size_t>(input)].by_other_than_dense |= !dense;
+    arguments_ += node.inputs.size();
     nodes_.push_back(std::move(node));
     return value;
 }
 
 void Graph::mark_output(ValueId value) {
     if (value < 0 || value >= values()) fail(ErrorKind::parameter, {"output: there is no value ", value});
-    if (std::find(outputs_.begin(), outputs_.end(), value) != outputs_.end())
+    if (is_output(value))
         fail(ErrorKind::parameter, {"output ", quoted(value_name(value)), " is an output already"});
     outputs_.push_back(value);
+    uses_[static_cast<std::size_t>(value)].output = true;
 }
 
 std::vector<Shape> Graph::input_shapes_of(const std::vector<ValueId> &inputs) const {
@@ -176,14 +206,6 @@ void Graph::set_weight(std::string_view node_name, std::string_view role, Weight
 
 const std::string &Graph::value_name(ValueId value) const {
     return is_input(value) ? inputs_[static_cast<std::size_t>(value)].name : producer(value).name;
-}
-
-bool Graph::only_dense_layers_read(ValueId value) const {
-    if (std::find(outputs_.begin(), outputs_.end(), value) != outputs_.end()) return false;
-    return std::all_of(nodes_.begin(), nodes_.end(), [&](const Node &node) {
-        const bool reads = std::find(node.inputs.begin(), node.inputs.end(), value) != node.inputs.end();
-        return !reads || std::holds_alternative<ops::FullyConnected>(node.operation);
-    });
 }
 
 ValueId Graph::find(std::string_view name) const {

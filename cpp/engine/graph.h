@@ -51,6 +51,7 @@ const ops::WeightSpec &require_weight(const ops::WeightSpecs &specs, const std::
 
 /// A network: the definition that every engine runs, files hold and converters produce. Nodes are in an order
 /// in which they can be computed; every addition is checked at once, so a graph is always well formed.
+/// docs/model_format.md states its limits.
 /// Weights may be set later; `require_weights` says which are missing.
 class Graph {
 public:
@@ -83,8 +84,11 @@ public:
         return static_cast<ValueId>(inputs_.size() + node_index);
     }
     const std::string &value_name(ValueId value) const;
+    bool is_output(ValueId value) const { return uses_[static_cast<std::size_t>(value)].output; }
     /// Whether a value goes to fully_connected layers alone, which take the elements of any shape in order.
-    bool only_dense_layers_read(ValueId value) const;
+    bool only_dense_layers_read(ValueId value) const {
+        return !is_output(value) && !uses_[static_cast<std::size_t>(value)].by_other_than_dense;
+    }
     /// Throws ParameterError naming similar layers when there is none.
     ValueId find(std::string_view name) const;
     /// Shape with free extents.
@@ -106,6 +110,12 @@ public:
     static Graph from_json(const Json &json, ErrorKind kind = ErrorKind::parameter);
 
 private:
+    /// What becomes of a value.
+    struct Uses {
+        bool output = false, by_other_than_dense = false;
+    };
+
+    ValueId add_value(const std::string &name, const Shape &shape);
     std::vector<Shape> input_shapes_of(const std::vector<ValueId> &inputs) const;
     void require_new_name(const std::string &name) const;
     ops::WeightSpecs specs_of(const Node &node, const std::vector<Shape> &inputs, const Shape &output) const;
@@ -115,6 +125,8 @@ private:
     std::vector<Node> nodes_;
     std::vector<ValueId> outputs_;
     std::vector<Shape> shapes_;
+    std::vector<Uses> uses_;
+    std::size_t arguments_ = 0; ///< inputs of all nodes together
     std::map<std::string, ValueId, std::less<>> by_name_;
 };
 

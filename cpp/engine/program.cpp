@@ -1,5 +1,6 @@
 #include "engine/program.h"
 
+#include "core/platform.h"
 #include "core/text.h"
 #include "engine/support.h"
 
@@ -38,28 +39,34 @@ std::string difference(const Shape &expected, const Shape &given) {
     return "another shape";
 }
 
+/// Asked for once: raw kernels are programs, too.
+std::uint64_t default_max_memory() {
+    static const std::uint64_t bytes = platform::usable_memory();
+    return bytes;
+}
+
 } // namespace
 
 std::shared_ptr<Program> Program::compile(const Graph &graph, const CompileOptions &options) {
     BackendChoice choice = choose_backend(options.device, options.precision);
     if (options.device != "auto" || uses_processor(*choice.backend))
-        return compile(graph, std::move(choice), options.outputs);
+        return compile(graph, std::move(choice), options);
     try {
-        return compile(graph, std::move(choice), options.outputs);
+        return compile(graph, std::move(choice), options);
     } catch (const Error &error) {
         // "auto" runs whatever the CPU engine, which refuses least, can run.
         if (error.kind() != ErrorKind::unsupported && error.kind() != ErrorKind::device) throw;
         BackendChoice cpu = choose_backend("cpu", options.precision);
         cpu.reason = error.what();
-        return compile(graph, std::move(cpu), options.outputs);
+        return compile(graph, std::move(cpu), options);
     }
 }
 
 std::shared_ptr<Program> Program::compile(const Graph &graph, BackendChoice choice,
-                                          const std::vector<std::string> &outputs) {
-    const Graph wanted = extract(graph, wanted_values(graph, outputs));
+                                          const CompileOptions &options) {
+    const Graph wanted = extract(graph, wanted_values(graph, options.outputs));
     wanted.require_complete();
-    std::shared_ptr<Program> program(new Program(canonicalise(wanted), std::move(choice)));
+    std::shared_ptr<Program> program(new Program(canonicalise(wanted), std::move(choice), options));
     // Ports are named as in the graph given; merged layers would show the name of what they merged into.
     for (const Input &input : wanted.inputs()) program->inputs_.push_back({input.name, input.shape});
     for (ValueId value : wanted.outputs())
@@ -67,11 +74,15 @@ std::shared_ptr<Program> Program::compile(const Graph &graph, BackendChoice choi
     return program;
 }
 
-Program::Program(const Canonical &canonical, BackendChoice choice)
-    : graph_(canonical.graph.without_weights()), merged_(canonical.merged), choice_(std::move(choice)) {
+Program::Program(const Canonical &canonical, BackendChoice choice, const CompileOptions &options)
+    : graph_(canonical.graph.without_weights()), merged_(canonical.merged), choice_(std::move(choice)),
+      max_memory_(options.max_memory > 0 ? options.max_memory : default_max_memory()) {
     require_supported(*choice_.backend, choice_.precision, name());
     require_supported(graph_, free_shapes(graph_), choice_.backend->name(), choice_.precision);
     lowered_ = choice_.backend->lower(canonical.graph, {choice_.precision});
+    if (lowered_->weight_bytes() > max_memory_)
+        fail(ErrorKind::shape, {"network ", quoted(name()), ": its packed weights take ",
+                                lowered_->weight_bytes(), " bytes, max_memory allows ", max_memory_});
 }
 
 std::vector<std::string> Program::layers_of(const std::string &node) const {
@@ -107,9 +118,26 @@ std::shared_ptr<const Program::Planned> Program::plan_for(const std::vector<Shap
     for (ValueId value : graph_.outputs())
         planned->output_shapes.push_back(all[static_cast<std::size_t>(value)]);
     planned->plan = lowered_->plan(input_shapes);
+    require_memory(*planned, max_memory_);
     if (plans_.size() >= max_plans) plans_.clear(); // sessions keep the plans that they use
     plans_.emplace(input_shapes, planned);
     return planned;
+}
+
+void Program::require_memory(const Planned &planned, std::uint64_t most) const {
+    const std::uint64_t weights = lowered_->weight_bytes(), arena = planned.plan->arena_bytes();
+    if (weights <= most && arena <= most - weights) return;
+    std::string shapes;
+    for (const Shape &shape : planned.input_shapes) {
+        if (shapes.size() > 100) {
+            shapes += ", ...";
+            break;
+        }
+        shapes += (shapes.empty() ? "" : ", ") + shape.text();
+    }
+    fail(ErrorKind::shape,
+         {"network ", quoted(name()), ": a session for inputs of ", shapes, " takes ", arena,
+          " bytes of intermediate results beside ", weights, " of packed weights, max_memory allows ", most});
 }
 
 std::vector<NativeImage> Program::output_images(void *inputs) {

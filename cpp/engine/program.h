@@ -19,6 +19,8 @@ struct CompileOptions {
     std::string device = "auto";
     std::string precision = "auto";
     std::vector<std::string> outputs; ///< layers whose results are wanted; empty: the graph's outputs
+    /// Bytes that packed weights and one session's arena may take together; 0: what this process may use
+    std::uint64_t max_memory = 0;
 };
 
 /// A network compiled for a device: immutable for its users, safe to use from several threads. Plans are kept
@@ -26,13 +28,14 @@ struct CompileOptions {
 class Program {
 public:
     static std::shared_ptr<Program> compile(const Graph &graph, const CompileOptions &options);
-    /// With a backend of the caller's.
+    /// With a backend of the caller's, whatever device and precision the options name.
     static std::shared_ptr<Program> compile(const Graph &graph, BackendChoice choice,
-                                            const std::vector<std::string> &outputs = {});
+                                            const CompileOptions &options = {});
 
     const std::string &name() const { return graph_.name(); }
     const Backend &backend() const { return *choice_.backend; }
     Precision precision() const { return choice_.precision; }
+    std::uint64_t max_memory() const { return max_memory_; }
     /// Why this device and precision.
     const std::string &reason() const { return choice_.reason; }
     const std::vector<Port> &inputs() const { return inputs_; }
@@ -46,18 +49,22 @@ public:
         std::vector<Shape> input_shapes, output_shapes;
         std::unique_ptr<Plan> plan;
     };
-    /// The plan for these input shapes, made at first use. Throws ShapeError naming the input.
+    /// The plan for these input shapes, made at first use. Throws ShapeError naming the input, and for a plan
+    /// beyond max_memory().
     std::shared_ptr<const Planned> plan_for(const std::vector<Shape> &input_shapes);
+    /// Throws ShapeError with both numbers when weights and the plan's arena take more than `most` bytes.
+    void require_memory(const Planned &planned, std::uint64_t most) const;
     /// For results of these inputs; see Backend::native_run.
     std::vector<NativeImage> output_images(void *inputs);
 
 private:
-    Program(const Canonical &canonical, BackendChoice choice);
+    Program(const Canonical &canonical, BackendChoice choice, const CompileOptions &options);
     void check_inputs(const std::vector<Shape> &shapes) const;
 
     Graph graph_; ///< canonical, only what the outputs need; the backend has the weights
     std::map<std::string, std::vector<std::string>> merged_; ///< as in Canonical
     BackendChoice choice_;
+    std::uint64_t max_memory_;
     std::vector<Port> inputs_, outputs_;
     std::unique_ptr<LoweredGraph> lowered_;
     std::mutex mutex_;
@@ -76,6 +83,9 @@ public:
     void run(std::span<const TensorView> inputs, std::span<const TensorView> outputs);
     /// Likewise, but may return before the outputs are written; see Executor::submit.
     std::shared_ptr<Request> submit(std::span<const TensorView> inputs, std::span<const TensorView> outputs);
+    /// Makes ready for runs with inputs of these shapes, whose memory is not looked at. Throws what such a
+    /// run would throw for its shapes.
+    void prepare(std::span<const TensorView> inputs);
     /// A WorkSharing: between the threads that its last run had.
     void share(std::int64_t items, std::int64_t chunk, const RangeWork &work);
     /// Runs `runs` times, watched, and tells what every step took. The outputs are written.
@@ -89,6 +99,7 @@ private:
     const Program::Planned &planned_for(std::span<const TensorView> inputs);
 
     std::shared_ptr<Program> program_;
+    std::uint64_t max_memory_;
     std::unique_ptr<Executor> executor_;
     std::shared_ptr<const Program::Planned> current_;
     std::atomic<bool> busy_{false};

@@ -1,6 +1,7 @@
 #include "engine/run_check.h"
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 namespace mpscnn::engine {
@@ -41,7 +42,7 @@ MemoryRange range_of(const char *role, const Port &port, const TensorView &view)
 
 /// Inputs may overlap each other. In the order of their beginnings each range is compared with those that
 /// reach farthest: with tens of thousands of outputs all pairs would take longer than a run.
-void require_apart(std::vector<PortRange> &ranges, const std::vector<Port> &outputs) {
+void require_apart(std::span<PortRange> ranges, const std::vector<Port> &outputs) {
     std::sort(ranges.begin(), ranges.end(),
               [](const PortRange &a, const PortRange &b) { return a.memory.first < b.memory.first; });
     const PortRange *farthest[2] = {}; // of the inputs, of the outputs
@@ -72,14 +73,18 @@ void check_elements(const Program &program, std::span<const TensorView> inputs,
 
 void check_outputs(const Program &program, const Program::Planned &planned,
                    std::span<const TensorView> inputs, std::span<const TensorView> outputs) {
-    thread_local std::vector<PortRange> ranges; // used again, since a run must not allocate
     const auto &ports = program.outputs();
     if (outputs.size() != ports.size())
         fail(ErrorKind::shape, {"network ", quoted(program.name()), " has ", ports.size(),
                                 " outputs, got memory for ", outputs.size()});
-    ranges.clear();
+    // As many as networks usually have are no memory of the heap's, since a run must not allocate.
+    const std::size_t tensors = inputs.size() + outputs.size();
+    std::array<PortRange, 16> few;
+    std::vector<PortRange> many(tensors > few.size() ? tensors : 0);
+    const std::span<PortRange> ranges(many.empty() ? few.data() : many.data(), tensors);
+    std::size_t count = 0;
     for (std::size_t i = 0; i < inputs.size(); ++i)
-        ranges.push_back({range_of("input", program.inputs()[i], inputs[i]), i, false});
+        ranges[count++] = {range_of("input", program.inputs()[i], inputs[i]), i, false};
     for (std::size_t i = 0; i < outputs.size(); ++i) {
         if (!(outputs[i].shape == planned.output_shapes[i]))
             fail(ErrorKind::shape, {"output ", quoted(ports[i].name), ": expected ",
@@ -87,7 +92,7 @@ void check_outputs(const Program &program, const Program::Planned &planned,
         if (repeats_elements(outputs[i]))
             fail(ErrorKind::parameter, {"output ", quoted(ports[i].name),
                                         ": a stride of 0 gives several results one place in memory"});
-        ranges.push_back({range_of("output", ports[i], outputs[i]), i, true});
+        ranges[count++] = {range_of("output", ports[i], outputs[i]), i, true};
     }
     require_apart(ranges, ports);
 }

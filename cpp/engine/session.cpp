@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdint>
 
 #include "engine/profile.h"
 #include "engine/run_check.h"
@@ -37,6 +38,19 @@ TensorView TensorView::dense(void *data, DType type, const Shape &shape) {
     return view;
 }
 
+std::optional<MemoryRange> TensorView::memory_range() const {
+    auto first = reinterpret_cast<std::uintptr_t>(data), last = first;
+    for (int axis = 0; axis < shape.rank(); ++axis) {
+        std::ptrdiff_t reach = 0;
+        if (__builtin_mul_overflow(shape[axis] - 1, strides[static_cast<std::size_t>(axis)], &reach))
+            return std::nullopt;
+        std::uintptr_t &end = reach < 0 ? first : last;
+        if (__builtin_add_overflow(end, reach, &end)) return std::nullopt;
+    }
+    if (__builtin_add_overflow(last, size_of(type), &last) || last - first > PTRDIFF_MAX) return std::nullopt;
+    return MemoryRange{first, last};
+}
+
 bool TensorView::is_dense() const {
     const TensorView wanted = dense(data, type, shape);
     for (int axis = 0; axis < shape.rank(); ++axis) {
@@ -47,7 +61,8 @@ bool TensorView::is_dense() const {
 }
 
 Session::Session(std::shared_ptr<Program> program, const SessionOptions &options)
-    : program_(std::move(program)) {
+    : program_(std::move(program)),
+      max_memory_(options.max_memory > 0 ? options.max_memory : program_->max_memory()) {
     require_supported(options, program_->name(), program_->backend().name());
     executor_ = program_->lowered().executor(options);
 }
@@ -60,6 +75,7 @@ const Program::Planned &Session::planned_for(std::span<const TensorView> inputs)
     std::vector<Shape> shapes;
     for (const TensorView &input : inputs) shapes.push_back(input.shape);
     const auto planned = program_->plan_for(shapes);
+    program_->require_memory(*planned, max_memory_);
     executor_->prepare(*planned->plan);
     current_ = planned;
     return *current_;
@@ -86,6 +102,11 @@ std::shared_ptr<Request> Session::submit(std::span<const TensorView> inputs,
     executor_->submit(*planned.plan, inputs, outputs,
                       [request](Failure failure) { request->finish(std::move(failure)); });
     return request;
+}
+
+void Session::prepare(std::span<const TensorView> inputs) {
+    const Occupation occupation(busy_);
+    planned_for(inputs);
 }
 
 void Session::share(std::int64_t items, std::int64_t chunk, const RangeWork &work) {

@@ -36,6 +36,7 @@ class Program:
         device: str = "auto",
         precision: str = "auto",
         outputs: Sequence[str] = ...,
+        max_memory: int = 0,
     ) -> Program: ...
     def describe(self) -> str: ...
     def device(self) -> str: ...
@@ -50,7 +51,12 @@ class Request:
 
 class Session:
     def __init__(
-        self, program: Program, threads: int = 0, check_finite: bool = False, inflight: int = 0
+        self,
+        program: Program,
+        threads: int = 0,
+        check_finite: bool = False,
+        inflight: int = 0,
+        max_memory: int = 0,
     ) -> None: ...
     def submit(self, inputs: list[NDArray[Any]], outputs: list[NDArray[Any]]) -> Request: ...
     def run(self, inputs: list[NDArray[Any]], outputs: list[NDArray[Any]]) -> None: ...

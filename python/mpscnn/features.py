@@ -64,7 +64,7 @@ class FeatureExtractor:
         network: the whole network.
         layers, pooling: as for `extractor_network`.
         preprocess: how a photo becomes the input, as in a model file; None: only arrays can be given.
-        device, precision: as for `Network.compile`.
+        device, precision, max_memory: as for `Network.compile`.
         threads: for each run, "auto": as many as this process may use.
     """
 
@@ -78,12 +78,13 @@ class FeatureExtractor:
         device: str = "auto",
         precision: str = "auto",
         threads: int | str = "auto",
+        max_memory: int | None = None,
     ) -> None:
         self.network = extractor_network(network, layers, pooling)
         self.layers = (layers,) if isinstance(layers, str) else tuple(layers)
         self.pooling = pooling
         self.preprocess = preprocess
-        self.program = self.network.compile(device=device, precision=precision)
+        self.program = self.network.compile(device=device, precision=precision, max_memory=max_memory)
         self._sessions = SessionPool(self.program, threads)
 
     def __repr__(self) -> str:
@@ -122,7 +123,9 @@ class FeatureExtractor:
     def _prepared(self, photos: list[Any]) -> NDArray[np.float32]:
         height, width, channels = self._photo_extents()
         text = self._preprocess_json()
-        inputs = np.empty((len(photos), height, width, channels), np.float32)
+        shape = (len(photos), height, width, channels)
+        self.program.output_shapes(shape)  # refuses what `max_memory` does before there is memory for it
+        inputs = np.empty(shape, np.float32)
         for row, photo in zip(inputs, photos, strict=True):
             opened = open_photo(photo)
             _core.preprocess(opened.core, text, row)

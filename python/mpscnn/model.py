@@ -40,6 +40,7 @@ def load(
     precision: str = "auto",
     threads: int | str = "auto",
     fast_matmul: bool = False,
+    max_memory: int | None = None,
 ) -> Model:
     """Loads a model and prepares it for a device.
 
@@ -50,6 +51,7 @@ def load(
         precision: "auto", "float32", "float16" or "bfloat16" (products of such numbers, on processors that have them).
         threads: threads for each prediction, "auto": as many as this process may use.
         fast_matmul: was removed; True is an UnsupportedError.
+        max_memory: as for `Network.compile`.
 
     Raises:
         WeightsError: the file is missing or damaged. DownloadError: it could not be fetched. ParameterError: an unknown
@@ -61,6 +63,7 @@ def load(
         precision=precision,
         threads=threads,
         fast_matmul=fast_matmul,
+        max_memory=max_memory,
     )
 
 
@@ -96,10 +99,15 @@ class Model:
         precision: str = "auto",
         threads: int | str = "auto",
         fast_matmul: bool = False,
+        max_memory: int | None = None,
     ) -> None:
         self._core = core
         self.program: Program = compile_graph(
-            core.graph(), device=device, precision=precision, fast_matmul=fast_matmul
+            core.graph(),
+            device=device,
+            precision=precision,
+            fast_matmul=fast_matmul,
+            max_memory=max_memory,
         )
         self._threads = threads
         self._sessions = SessionPool(self.program, threads)
@@ -270,6 +278,7 @@ class Model:
             device=self.program.device,
             precision=self.program.precision,
             threads=self._threads,
+            max_memory=self.program.max_memory,
         )
 
 

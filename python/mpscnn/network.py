@@ -240,6 +240,7 @@ class Network(
         precision: str = "auto",
         outputs: Sequence[str | Tensor] | None = None,
         fast_matmul: bool = False,
+        max_memory: int | None = None,
     ) -> Program:
         """Prepares the network for a device.
 
@@ -250,14 +251,22 @@ class Network(
                 them: `mpscnn.devices()`).
             outputs: layers whose results are wanted instead of the network's outputs; the rest is not computed.
             fast_matmul: was removed; True is an UnsupportedError.
+            max_memory: bytes that packed weights and the intermediate results of one session may take together; None:
+                the memory of the machine, or what the process's control group (its container) leaves of it.
 
         Raises:
             DeviceError: there is no such device. UnsupportedError: it cannot run a layer. WeightsError: weights are
-                missing.
+                missing. ShapeError: the packed weights take more than `max_memory`; a session raises it where its
+                intermediate results would.
         """
         wanted = [tensor if isinstance(tensor, str) else tensor.name for tensor in outputs or []]
         return compile_graph(
-            self.graph, device=device, precision=precision, outputs=wanted, fast_matmul=fast_matmul
+            self.graph,
+            device=device,
+            precision=precision,
+            outputs=wanted,
+            fast_matmul=fast_matmul,
+            max_memory=max_memory,
         )
 
     def save(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # what a program that only runs a network does not wait for i
         precision: str
         reason: str
         weight_bytes: int
+        max_memory: int
 
 
 FAST_MATMUL_REMOVED = "fast_matmul was removed, since hardly any network gained by it; leave it out"
@@ -85,6 +86,11 @@ class Program:
         """What the packed weights take."""
         return self._description["weight_bytes"]
 
+    @property
+    def max_memory(self) -> int:
+        """Bytes that packed weights and the intermediate results of one session may take together."""
+        return self._description["max_memory"]
+
     @cached_property
     def _description(self) -> _Description:
         # Not at the top: it takes 2 ms to import, and who only runs a network needs none of this.
@@ -94,7 +100,12 @@ class Program:
         return described
 
     def session(
-        self, *, threads: int | str = "auto", check_finite: bool = False, inflight: int = 3
+        self,
+        *,
+        threads: int | str = "auto",
+        check_finite: bool = False,
+        inflight: int = 3,
+        max_memory: int | None = None,
     ) -> Session:
         """A way to run this program, for one caller at a time.
 
@@ -105,10 +116,13 @@ class Program:
             check_finite: raise an error naming the first layer whose result has a NaN or an infinity.
             inflight: requests of `Session.submit` that may be under way at once, 1 to 32; each has memory of its own
                 on a GPU. The CPU works on one at a time, whatever is given.
+            max_memory: bytes that packed weights and this session's intermediate results may take; None: the
+                program's `max_memory`. A run that needs more raises ShapeError.
         """
         wanted = whole_number("inflight", inflight, most=32)
         finite = require_bool("check_finite", check_finite)
-        return Session(self, threads=thread_count(threads), check_finite=finite, inflight=wanted)
+        count, most = thread_count(threads), byte_limit(max_memory)
+        return Session(self, threads=count, check_finite=finite, inflight=wanted, max_memory=most)
 
     def output_shapes(self, *input_shapes: Sequence[int]) -> list[tuple[int, ...]]:
         """Shapes of the outputs for inputs of these shapes (batch included). Raises ShapeError."""
@@ -193,9 +207,11 @@ class Session:
     The interpreter lock is released while it computes, so that sessions in several threads run in parallel.
     """
 
-    def __init__(self, program: Program, *, threads: int, check_finite: bool, inflight: int) -> None:
+    def __init__(
+        self, program: Program, *, threads: int, check_finite: bool, inflight: int, max_memory: int
+    ) -> None:
         self.program = program
-        self._session = _core.Session(program._program, threads, check_finite, inflight)
+        self._session = _core.Session(program._program, threads, check_finite, inflight, max_memory)
         # Requests whose arrays must stay, also where nobody holds the request any more.
         self._under_way: list[Request] = []
 
@@ -349,12 +365,20 @@ def compile_graph(
     precision: str,
     outputs: Sequence[str] = (),
     fast_matmul: bool = False,
+    max_memory: int | None = None,
 ) -> Program:
     """See `Network.compile`."""
     named = require_text("device", device), require_text("precision", precision)
     if require_bool("fast_matmul", fast_matmul):
         raise UnsupportedError(FAST_MATMUL_REMOVED)
-    return Program(_core.Program.compile(graph, *named, list(outputs)))
+    return Program(_core.Program.compile(graph, *named, list(outputs), byte_limit(max_memory)))
+
+
+def byte_limit(max_memory: int | None) -> int:
+    """The core's number for a `max_memory` argument: 0 means its default."""
+    if max_memory is None:
+        return 0
+    return whole_number("max_memory", max_memory, most=2**63 - 1, otherwise="None")
 
 
 def thread_count(threads: int | str) -> int:

@@ -1,7 +1,10 @@
 // The C interface: compiling, running, model files, photos.
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <thread>
@@ -183,12 +186,59 @@ TEST(run_refuses_what_does_not_fit) {
                   "aligned"));
     CHECK(refused(with([](T &t) { t.strides[3] = 3; }), MPSCNN_ERROR_PARAMETER, "aligned"));
 
+    CHECK(refused(with([](T &t) { t.strides[0] = t.strides[1] = t.strides[2] = INT64_MAX - 3; }),
+                  MPSCNN_ERROR_PARAMETER, "beyond the ends of memory"));
+    CHECK(refused(with([](T &t) { std::fill_n(t.strides, 4, INT64_MIN / 8); }), MPSCNN_ERROR_PARAMETER,
+                  "beyond the ends of memory"));
+    CHECK(refused(with([](T &t) { std::fill_n(t.strides, 4, INT64_MAX / 32 * 4); }), MPSCNN_ERROR_PARAMETER,
+                  "beyond the ends of memory"));
+
     mpscnn_tensor inside = floats(image.data() + 5, {1, classes});
     CHECK(refused(mpscnn_session_run(session, &input, 1, &inside, 1), MPSCNN_ERROR_PARAMETER, "overlaps"));
     inside = floats(result, {1, classes + 1});
     CHECK(refused(mpscnn_session_run(session, &input, 1, &inside, 1), MPSCNN_ERROR_SHAPE, "'logits'"));
     CHECK(succeeded(mpscnn_session_run(session, &input, 1, &output, 1))); // the refusals left it usable
     mpscnn_session_release(session);
+}
+
+TEST(memory_has_a_limit) {
+    mpscnn_graph *graph = classifier_graph();
+    mpscnn_compile_options limits{};
+    limits.size = sizeof limits;
+    limits.max_memory = 50'000;
+    mpscnn_program *program = nullptr;
+    CHECK(succeeded(mpscnn_program_compile(graph, &limits, &program)));
+    const std::vector<float> image(100 * image_floats);
+    std::vector<float> result(100 * classes);
+    const mpscnn_tensor input = floats(image.data(), {100, side, side, 3}),
+                        output = floats(result.data(), {100, classes}),
+                        one = floats(image.data(), {1, side, side, 3}),
+                        one_output = floats(result.data(), {1, classes});
+    mpscnn_session *session = session_of(program);
+    CHECK(refused(mpscnn_session_run(session, &input, 1, &output, 1), MPSCNN_ERROR_SHAPE,
+                  "max_memory allows 50000"));
+    CHECK(succeeded(mpscnn_session_run(session, &one, 1, &one_output, 1)));
+    mpscnn_session_release(session);
+    mpscnn_session_options less{};
+    less.size = sizeof less;
+    less.max_memory = 500;
+    CHECK(succeeded(mpscnn_session_create(program, &less, &session)));
+    CHECK(refused(mpscnn_session_run(session, &one, 1, &one_output, 1), MPSCNN_ERROR_SHAPE,
+                  "max_memory allows 500"));
+    mpscnn_session_release(session);
+    mpscnn_program_release(program);
+    limits.max_memory = 10;
+    CHECK(refused(mpscnn_program_compile(graph, &limits, &program), MPSCNN_ERROR_SHAPE,
+                  "max_memory allows 10"));
+    for (const std::size_t nonsense : {SIZE_MAX / 8 * 8, std::size_t{1} << 40, sizeof limits + 4096}) {
+        limits.size = nonsense;
+        CHECK(refused(mpscnn_program_compile(graph, &limits, &program), MPSCNN_ERROR_PARAMETER,
+                      "options.size must be sizeof(mpscnn_compile_options)"));
+    }
+    limits.size = offsetof(mpscnn_compile_options, max_memory); // a caller that does not know the field
+    CHECK(succeeded(mpscnn_program_compile(graph, &limits, &program)));
+    mpscnn_program_release(program);
+    mpscnn_graph_release(graph);
 }
 
 TEST(session_serves_one_caller_at_a_time) {

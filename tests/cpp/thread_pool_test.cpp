@@ -207,4 +207,20 @@ TEST(control_groups_limit_the_processors) {
     CHECK(processor_quota("nonsense\n::\n", root) == 0);
 }
 
+TEST(control_groups_limit_the_memory) {
+    using platform::memory_limit;
+    const TemporaryDirectory mount;
+    mount.write("memory.max", "max\n");
+    mount.write("a/memory.max", "1073741824\n");
+    mount.write("a/b/memory.max", "4294967296\n");
+    mount.write("memory/docker/x/memory.limit_in_bytes", "536870912\n");
+    const std::string root = mount.path.string();
+    CHECK(memory_limit("0::/\n", root) == 0);
+    CHECK(memory_limit("0::/a\n", root) == 1u << 30);
+    CHECK(memory_limit("0::/a/b\n", root) == 1u << 30);
+    CHECK(memory_limit("7:memory:/docker/x\n4:cpu,cpuacct:/docker/x\n", root) == 1u << 29);
+    CHECK(memory_limit("4:cpu,cpuacct:/docker/x\n", root) == 0);
+    CHECK(platform::usable_memory() >= 1u << 26);
+}
+
 } // namespace

@@ -73,7 +73,8 @@ TEST(one_session_runs_different_shapes_and_wanted_layers) {
     const Network network = network_with_normalization();
     const auto backend = std::make_shared<toy::Backend>();
     const std::string layer = network.graph.value_name(network.graph.outputs()[1]);
-    const auto program = Program::compile(network.graph, choice(backend, Precision::float32), {layer});
+    const auto program =
+        Program::compile(network.graph, choice(backend, Precision::float32), {.outputs = {layer}});
     CHECK(program->outputs().size() == 1 && program->outputs()[0].name == layer);
     Session session(program, {});
     for (const Shape &shape : {Shape{1, 8, 8, 3}, Shape{2, 6, 4, 3}, Shape{1, 8, 8, 3}}) {

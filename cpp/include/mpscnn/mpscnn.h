@@ -175,6 +175,10 @@ typedef struct mpscnn_compile_options {
     const char *const *outputs;
     int output_count;
     int fast_matmul; /* was removed: anything but 0 is MPSCNN_ERROR_UNSUPPORTED */
+    /* Bytes that packed weights and the intermediate results of one session may take together: what takes
+     * more is refused with MPSCNN_ERROR_SHAPE when it is compiled, or first run with such shapes. 0: the
+     * memory of the machine, or what the process's control group leaves of it */
+    uint64_t max_memory;
 } mpscnn_compile_options;
 
 typedef struct mpscnn_session_options {
@@ -183,6 +187,7 @@ typedef struct mpscnn_session_options {
     int check_finite; /* not 0: a NaN or infinity in any layer's result is an error naming the first such
                          layer */
     int inflight;     /* requests that may be under way at once on a device of its own; 0: 3 */
+    uint64_t max_memory; /* as in mpscnn_compile_options, for this session; 0: what the program allows */
 } mpscnn_session_options;
 
 /* The graph may be released afterwards. `options` may be NULL. */
@@ -191,7 +196,7 @@ MPSCNN_API mpscnn_status mpscnn_program_compile(const mpscnn_graph *graph,
                                                 mpscnn_program **program);
 MPSCNN_API void mpscnn_program_release(mpscnn_program *program);
 /* {"name", "device", "device_name", "precision", "reason", "inputs": [{"name", "shape"}],
- *  "outputs": [...], "weight_bytes"} */
+ *  "outputs": [...], "weight_bytes", "max_memory"} */
 MPSCNN_API mpscnn_status mpscnn_program_describe(const mpscnn_program *program, mpscnn_text **json);
 /* What it is compiled for: "cpu" or "metal"; NULL for NULL. */
 MPSCNN_API const char *mpscnn_program_device(const mpscnn_program *program);

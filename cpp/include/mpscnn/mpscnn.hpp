@@ -255,12 +255,14 @@ struct CompileOptions {
     std::string device = "auto";
     std::string precision = "auto";
     std::vector<std::string> outputs{}; ///< layers whose results are wanted; empty: the network's outputs
+    std::uint64_t max_memory = 0;       ///< mpscnn_compile_options.max_memory
 };
 
 struct SessionOptions {
     int threads = 0; ///< 0: as many as this process may run at once
     bool check_finite = false;
-    int inflight = 0; ///< requests under way at once on a device of its own; 0: 3
+    int inflight = 0;             ///< requests under way at once on a device of its own; 0: 3
+    std::uint64_t max_memory = 0; ///< mpscnn_session_options.max_memory
 };
 
 /// Name and shape of an input or output.
@@ -355,6 +357,7 @@ public:
         raw.threads = options.threads;
         raw.check_finite = options.check_finite ? 1 : 0;
         raw.inflight = options.inflight;
+        raw.max_memory = options.max_memory;
         mpscnn_session *handle = nullptr;
         detail::check(mpscnn_session_create(program.get(), &raw, &handle));
         handle_.reset(handle);
@@ -445,6 +448,7 @@ template <class Function> Program compile(const CompileOptions &options, Functio
     raw.precision = detail::c_string(options.precision);
     raw.outputs = outputs.empty() ? nullptr : outputs.data();
     raw.output_count = count(outputs.size());
+    raw.max_memory = options.max_memory;
     mpscnn_program *program = nullptr;
     check(function(&raw, &program));
     return Program(program);
