@@ -132,8 +132,8 @@ class TensorList {
 public:
     TensorList(const LoweredNetwork &network, const std::vector<Shape> &shapes, const Placement &placement,
                std::span<const Step> steps, int threads)
-        : network_(network), shapes_(shapes), placement_(placement),
-          owners_(placement.storages.size(), -1), kept_(shapes.size()) {
+        : network_(network), shapes_(shapes), placement_(placement), owners_(placement.storages.size(), -1),
+          kept_(shapes.size()) {
         for (const Step &step : steps) {
             if (const auto *chain = std::get_if<ChainTask>(&step.task)) keep_between(step, *chain, threads);
             if (std::holds_alternative<PooledConvolutionTask>(step.task)) kept(step, 0) = KeptPart{};
