@@ -233,8 +233,10 @@ def test_fully_connected_of_another_size_is_damaged(tmp_path: Path) -> None:
 # ---- Constants and names -----------------------------------------------------------------------------------
 
 
-def added_file(values: Any, *, first: bool = False, code: int = 1) -> bytes:
-    tensors = [Tensor("x", (1, 2, 3, 4)), constant("values", values), Tensor("sum", (1, 2, 3, 4))]
+def added_file(
+    values: Any, *, shape: tuple[int, ...] = (1, 2, 3, 4), first: bool = False, code: int = 1
+) -> bytes:
+    tensors = [Tensor("x", shape), constant("values", values), Tensor("sum", shape)]
     places = [1, 0] if first else [0, 1]
     return write_tflite(tensors, [Operator(ADD, places, [2], 11, [(0, "Int8", code)])], [0], [2])
 
@@ -245,6 +247,12 @@ def test_constants_are_added(tmp_path: Path, values: Any, first: bool) -> None:
     for code in (0, 1):
         content = added_file(values, first=first, code=code)
         agrees_with_litert(read(tmp_path, content), content, (1, 2, 3, 4))
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (1, 3, 4)])
+def test_constants_are_added_to_features(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    content = added_file([0.5, -1.0, 2.0, 0.0], shape=shape)
+    agrees_with_litert(read(tmp_path, content), content, shape)
 
 
 def test_other_constants_are_refused_by_shape(tmp_path: Path) -> None:
