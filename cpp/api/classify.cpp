@@ -32,7 +32,8 @@ void require_classifier(const engine::Program &program, const mpscnn_model &mode
     const Shape output = program.outputs()[0].shape.with_batch(1);
     if (output.rank() != 2 || !output.fixed())
         fail(ErrorKind::shape,
-             {what, "its output is ", program.outputs()[0].shape.text(), ", not (n, classes)"});
+             {what, "its output is ", program.outputs()[0].shape.text(), ", not (n, classes)",
+              output.rank() == 4 ? "; classes of pixels are found by segmenting: mpscnn segment" : ""});
     c_api::require_labels(program, model, output[1]);
 }
 

@@ -18,10 +18,11 @@ void require_image_input(const engine::Program &program, const std::string &doin
 void require_photo_input(const engine::Program &program, const mpscnn_model &model,
                          const std::string &doing) {
     if (!model.preprocess)
-        fail(ErrorKind::unsupported,
-             {"network ", quoted(program.name()),
-              ": the model file does not say how a photo becomes its input "
-              "('mpscnn.preprocess'); preprocess the photo and run a session instead"});
+        fail(ErrorKind::unsupported, {"network ", quoted(program.name()),
+                                      ": the model file does not say how a photo becomes its input "
+                                      "('mpscnn.preprocess'); convert it again with --preprocess NAME, or "
+                                      "preprocess the photo and run a "
+                                      "session instead"});
     require_image_input(program, doing);
 }
 

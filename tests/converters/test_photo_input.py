@@ -118,7 +118,7 @@ def test_convert_warns_where_a_file_does_not_say(
     assert "file.tflite does not say how a photo becomes the network's input" in warning
     assert "--preprocess NAME" in warning
     assert call(monkeypatch, "classify", "--model", str(output), str(photo)) == 1
-    assert "does not say how a photo becomes its input" in capsys.readouterr().err
+    assert "convert it again with --preprocess NAME" in capsys.readouterr().err
     for given, options in (
         (image("float32"), ("--preprocess", "unit")),
         (quantized(image("uint8"), [0.5], [0]), ()),
@@ -197,3 +197,5 @@ def test_the_published_segmenter_needs_no_option(
     assert capsys.readouterr().err == ""
     assert call(monkeypatch, "segment", "--model", str(output), photo) == 0
     assert [line.split()[-1] for line in capsys.readouterr().out.splitlines()[1:]] == ["background", "bird"]
+    assert call(monkeypatch, "classify", "--model", str(output), photo) == 1
+    assert "mpscnn segment" in capsys.readouterr().err
