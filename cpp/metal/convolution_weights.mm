@@ -90,7 +90,7 @@ MPSDataType data_type(Precision precision) {
 
 - (void)purge {
     const std::lock_guard lock(mutex_);
-    if (--loads_ == 0) weights_ = DeviceWeights();
+    if (loads_ > 0 && --loads_ == 0) weights_ = DeviceWeights();
 }
 
 - (NSString *)label {

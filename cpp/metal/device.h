@@ -9,6 +9,7 @@
 #include "metal/library.h"
 #include "metal/objc_ptr.h"
 #include "metal/photo_tables.h"
+#include "metal/texture_cache.h"
 
 #import <Metal/Metal.h>
 
@@ -18,10 +19,11 @@ class CustomKernels;
 
 /// What the queues of a GPU have in common.
 struct DeviceParts {
-    explicit DeviceParts(const objc_ptr<id<MTLDevice>> &device) : shaders(device) {}
+    explicit DeviceParts(const objc_ptr<id<MTLDevice>> &device) : shaders(device), textures(device) {}
 
     ShaderLibrary shaders;
     PhotoTableCache photo_tables;
+    TextureCache textures;
 };
 
 /// A GPU with a command queue and the engine's shaders.
@@ -42,6 +44,7 @@ public:
     id<MTLCommandQueue> queue() const { return queue_.get(); }
     ShaderLibrary &shaders() { return parts_->shaders; }
     PhotoTableCache &photo_tables() { return parts_->photo_tables; }
+    TextureCache &textures() { return parts_->textures; }
     CustomKernels &custom_kernels() { return *custom_kernels_; }
     std::string name() const;
     /// With the system's build and the shaders: all on which answers depend.
@@ -53,7 +56,8 @@ public:
     /// Every later use fails; programs compiled from now on open what is left.
     void mark_removed() { removed_ = true; }
 
-    /// Memory that processor and GPU share. Throws DeviceError when there is not enough.
+    /// Memory that processor and GPU share. Throws DeviceError when there is not enough, and for more than
+    /// the device's largest buffer.
     objc_ptr<id<MTLBuffer>> make_buffer(std::size_t bytes) const;
     /// Memory of the GPU alone.
     objc_ptr<id<MTLBuffer>> make_private_buffer(std::size_t bytes) const;
@@ -63,6 +67,8 @@ public:
     }
 
 private:
+    void require_length(std::size_t bytes) const;
+
     Device(objc_ptr<id<MTLDevice>> device, objc_ptr<id<MTLCommandQueue>> queue,
            std::shared_ptr<DeviceParts> parts);
 

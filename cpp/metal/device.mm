@@ -3,8 +3,8 @@
 #include <map>
 #include <mutex>
 
-#include "core/text.h"
 #include "core/json.h"
+#include "core/text.h"
 #include "metal/custom_kernel.h"
 #include "metal/device_list.h"
 #include "metal/shader_source.h"
@@ -15,8 +15,7 @@ namespace mpscnn::metal {
 namespace {
 
 objc_ptr<id<MTLBuffer>> require_buffer(objc_ptr<id<MTLBuffer>> buffer, std::size_t bytes) {
-    if (!buffer)
-        fail(ErrorKind::device, {"Metal cannot allocate a buffer of ", bytes, " bytes"});
+    if (!buffer) fail(ErrorKind::device, {"Metal cannot allocate a buffer of ", bytes, " bytes"});
     return buffer;
 }
 
@@ -27,7 +26,9 @@ void require_same_process() {
 
 std::string identity_of(id<MTLDevice> device) {
     const autorelease_scope pool;
-    return concat({text_of([device name]), "\nregistry id ", registry_id_of(device), "\nsystem ", text_of([[NSProcessInfo processInfo] operatingSystemVersionString]), "\nshaders ", std::hash<std::string>()(shader_source())});
+    return concat({text_of([device name]), "\nregistry id ", registry_id_of(device), "\nsystem ",
+                   text_of([[NSProcessInfo processInfo] operatingSystemVersionString]), "\nshaders ",
+                   std::hash<std::string>()(shader_source())});
 }
 
 objc_ptr<id<MTLCommandQueue>> make_queue(id<MTLDevice> device) {
@@ -98,17 +99,27 @@ void Device::require_usable() const {
         fail(ErrorKind::device, {"Metal device ", quoted(name()), " was removed from this machine"});
 }
 
+/// Metal itself would end the process.
+void Device::require_length(std::size_t bytes) const {
+    if (const std::size_t most = [device_.get() maxBufferLength]; bytes > most)
+        fail(ErrorKind::device, {"Metal device ", quoted(name()), " cannot have a buffer of ", bytes,
+                                 " bytes, ", most, " at most"});
+}
+
 objc_ptr<id<MTLBuffer>> Device::make_buffer(std::size_t bytes) const {
+    require_length(bytes);
     return require_buffer(
         adopt([device_.get() newBufferWithLength:bytes options:MTLResourceStorageModeShared]), bytes);
 }
 
 objc_ptr<id<MTLBuffer>> Device::make_private_buffer(std::size_t bytes) const {
+    require_length(bytes);
     return require_buffer(
         adopt([device_.get() newBufferWithLength:bytes options:MTLResourceStorageModePrivate]), bytes);
 }
 
 objc_ptr<id<MTLBuffer>> Device::make_buffer(const void *contents, std::size_t bytes) const {
+    require_length(bytes);
     return require_buffer(adopt([device_.get() newBufferWithBytes:contents
                                                            length:bytes
                                                           options:MTLResourceStorageModeShared]),

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "metal/device.h"
 #include "metal/encoding.h"
 #include "metal/native_photo.h"
 #include "metal/objc_ptr.h"
@@ -33,7 +34,8 @@ std::string name_of(OSType format) {
 
 void require_extents(const std::string &what, std::size_t width, std::size_t height) {
     if (width == 0 || height == 0 || width > most_pixels_per_axis || height > most_pixels_per_axis)
-        fail(ErrorKind::shape, {what, " of ", width, " x ", height, " pixels, expected 1 to ", most_pixels_per_axis, " along each side"});
+        fail(ErrorKind::shape, {what, " of ", width, " x ", height, " pixels, expected 1 to ",
+                                most_pixels_per_axis, " along each side"});
 }
 
 /// A texture of its own with these pixels. Autoreleased.
@@ -53,16 +55,10 @@ id<MTLTexture> copied_texture(id<MTLDevice> device, MTLPixelFormat format, std::
     return texture;
 }
 
-/// A reference that is given back when the last owner goes.
-template <class Object, class Release> std::shared_ptr<void> kept(Object object, Release release) {
-    return {nullptr, [object, release](void *) { release(object); }};
-}
-
 // ---- Pixel buffers -------------------------------------------------------------------------------------
 
 void require_success(CVReturn result, const char *what) {
-    if (result != kCVReturnSuccess)
-        fail(ErrorKind::device, {"pixel buffer: ", what, " (code ", result, ")"});
+    if (result != kCVReturnSuccess) fail(ErrorKind::device, {"pixel buffer: ", what, " (code ", result, ")"});
 }
 
 class Locked {
@@ -95,7 +91,8 @@ BufferFormat format_of(CVPixelBufferRef buffer) {
     case kCVPixelFormatType_420YpCbCr8BiPlanarFullRange:
         return {MTLPixelFormatR8Unorm, MTLPixelFormatRG8Unorm, vision::YuvRange::full};
     default:
-        fail(ErrorKind::unsupported, {"pixel buffer: the format ", name_of(format), " is not one of 'BGRA', '420v', '420f'"});
+        fail(ErrorKind::unsupported,
+             {"pixel buffer: the format ", name_of(format), " is not one of 'BGRA', '420v', '420f'"});
     }
 }
 
@@ -112,25 +109,22 @@ vision::YuvMatrix matrix_of(CVPixelBufferRef buffer, vision::YuvMatrix otherwise
 /// Planes as textures: where they lie in an IOSurface, else as copies.
 class BufferTextures {
 public:
-    BufferTextures(CVPixelBufferRef buffer, id<MTLDevice> device) : buffer_(buffer), device_(device) {
-        if (!CVPixelBufferGetIOSurface(buffer)) return;
-        held_.push_back(kept(CVPixelBufferRetain(buffer), CVPixelBufferRelease));
-        require_success(CVMetalTextureCacheCreate(nullptr, nullptr, device, nullptr, &cache_),
-                        "Metal's texture cache cannot be made");
-        held_.push_back(kept(cache_, [](CVMetalTextureCacheRef cache) { CFRelease(cache); }));
-    }
+    BufferTextures(CVPixelBufferRef buffer, Device &device)
+        : buffer_(buffer), device_(device), in_surface_(CVPixelBufferGetIOSurface(buffer) != nullptr) {}
 
     /// The one of a photo without planes is number 0.
     id<MTLTexture> texture(MTLPixelFormat format, std::size_t width, std::size_t height, std::size_t plane,
                            bool planar) {
         require_extents("pixel buffer", width, height);
-        if (!cache_) return copied(format, width, height, plane, planar);
-        CVMetalTextureRef texture = nullptr;
-        require_success(CVMetalTextureCacheCreateTextureFromImage(nullptr, cache_, buffer_, nullptr, format,
-                                                                  width, height, plane, &texture),
-                        "Metal gives no texture of it");
-        held_.push_back(kept(texture, [](CVMetalTextureRef held) { CFRelease(held); }));
-        return CVMetalTextureGetTexture(texture);
+        if (in_surface_) {
+            BufferTexture found = device_.textures().texture_of(buffer_, format, width, height, plane);
+            if (found.texture) {
+                held_.push_back(kept(CVPixelBufferRetain(buffer_), CVPixelBufferRelease));
+                held_.push_back(std::move(found.held));
+                return found.texture;
+            }
+        }
+        return copied(format, width, height, plane, planar);
     }
 
     /// The command buffer keeps what its textures need, until it goes.
@@ -146,16 +140,17 @@ private:
     id<MTLTexture> copied(MTLPixelFormat format, std::size_t width, std::size_t height, std::size_t plane,
                           bool planar) const {
         const Locked locked(buffer_);
-        return planar ? copied_texture(device_, format, width, height,
+        return planar ? copied_texture(device_.get(), format, width, height,
                                        CVPixelBufferGetBaseAddressOfPlane(buffer_, plane),
                                        CVPixelBufferGetBytesPerRowOfPlane(buffer_, plane))
-                      : copied_texture(device_, format, width, height, CVPixelBufferGetBaseAddress(buffer_),
+                      : copied_texture(device_.get(), format, width, height,
+                                       CVPixelBufferGetBaseAddress(buffer_),
                                        CVPixelBufferGetBytesPerRow(buffer_));
     }
 
     CVPixelBufferRef buffer_;
-    id<MTLDevice> device_;
-    CVMetalTextureCacheRef cache_ = nullptr;
+    Device &device_;
+    bool in_surface_;
     std::vector<std::shared_ptr<void>> held_;
 };
 
@@ -188,7 +183,8 @@ void encode_pixel_buffer(void *commands, void *pixel_buffer, NativePhoto photo,
     if (!pixel_buffer) fail(ErrorKind::parameter, "pixel buffer: it is nil");
     auto buffer = static_cast<CVPixelBufferRef>(pixel_buffer);
     const BufferFormat format = format_of(buffer);
-    BufferTextures textures(buffer, [command_buffer device]);
+    const auto device = Device::of([command_buffer device], [command_buffer commandQueue]);
+    BufferTextures textures(buffer, *device);
     const bool planar = format.chroma != MTLPixelFormatInvalid;
     photo.pixels = textures.texture(format.pixels, CVPixelBufferGetWidth(buffer),
                                     CVPixelBufferGetHeight(buffer), 0, planar);

@@ -160,3 +160,40 @@ def test_a_gpu_with_memory_of_its_own_shares_pages_too(emulation: Emulation) -> 
     x, out = filled((1, 40, 40, 5)), mpscnn.empty((1, 40, 40, 5))
     session.run(x, out=out)
     np.testing.assert_array_equal(out, 2 * x)
+
+
+# ---- Sizes ------------------------------------------------------------------------------------------------------
+
+
+def test_arrays_larger_than_a_buffer_are_refused(emulation: Emulation) -> None:
+    session = doubling()
+    x = filled((4, 40, 40, 5))  # 131072 bytes of pages
+    emulation.set("max_buffer_bytes", 100_000)
+    for array in (x, np.array(x)):
+        with pytest.raises(
+            mpscnn.DeviceError,
+            match=r"'Emulated Metal device' cannot have a buffer of \d+ bytes, 100000 at most",
+        ):
+            session.run(array)
+    np.testing.assert_array_equal(session.run(x[:2]), 2 * x[:2])  # which is small enough, and goes on
+
+
+def test_weights_larger_than_a_buffer_are_refused(emulation: Emulation) -> None:
+    net = mpscnn.Network(input=(4, 4, 512))
+    net.output(net.depthwise_conv2d(net.input, 3, name="deep"))
+    net.initialize_weights()
+    net.compile(device="metal")
+    emulation.set("max_buffer_bytes", 10_000)
+    with pytest.raises(mpscnn.DeviceError, match="buffer of 18432 bytes, 10000 at most"):
+        net.compile(device="metal")
+
+
+def test_a_purge_that_no_load_preceded_changes_nothing(emulation: Emulation) -> None:
+    """In float16 weights are made when MPS loads them and freed when it purges them."""
+    net = mpscnn.Network(input=(6, 6, 3))
+    net.output(net.conv2d(net.input, 8, 3, name="conv"))
+    net.initialize_weights(seed=1)
+    x = np.linspace(-1, 1, 108, dtype=np.float32).reshape(1, 6, 6, 3)
+    expected = net.compile(device="metal", precision="float16").session().run(x)
+    emulation.set("purge_first", 1)
+    np.testing.assert_array_equal(net.compile(device="metal", precision="float16").session().run(x), expected)

@@ -39,10 +39,15 @@ using namespace metal_emulation;
 @interface EmulatedTextureCache : EmulatedObject {
 @public
     id<MTLDevice> device_;
+    NSMutableArray *textures_; // those made since the last flush, and those in use then
 }
 @end
 
 @implementation EmulatedTextureCache
+- (void)dealloc {
+    [textures_ release];
+    [super dealloc];
+}
 @end
 
 @interface EmulatedMetalTexture : EmulatedObject {
@@ -60,8 +65,11 @@ using namespace metal_emulation;
 
 CVReturn CVMetalTextureCacheCreate(CFAllocatorRef, CFDictionaryRef, id<MTLDevice> device, CFDictionaryRef,
                                    CVMetalTextureCacheRef *out) {
+    if (take_one(switches().fail_texture_caches)) return kCVReturnError;
+    ++switches().texture_caches_made;
     auto *cache = [[EmulatedTextureCache alloc] init];
     cache->device_ = device;
+    cache->textures_ = [[NSMutableArray alloc] init];
     *out = reinterpret_cast<CVMetalTextureCacheRef>(cache);
     return kCVReturnSuccess;
 }
@@ -73,7 +81,7 @@ CVReturn CVMetalTextureCacheCreateTextureFromImage(CFAllocatorRef, CVMetalTextur
                                                    CVMetalTextureRef *out) {
     const IOSurfaceRef surface = CVPixelBufferGetIOSurface(image);
     if (!METAL_EXPECT(surface, "a texture of a pixel buffer without an IOSurface")) return kCVReturnError;
-    if (take_one(switches().fail_textures)) return kCVReturnError;
+    if (take_one(switches().fail_texture_caches)) return kCVReturnError;
     auto &plane = surface->planes.at(plane_index);
     METAL_EXPECT(plane.width == width && plane.height == height, "a texture of another size than its plane");
     MTLTextureDescriptor *descriptor = [MTLTextureDescriptor texture2DDescriptorWithPixelFormat:format
@@ -87,8 +95,15 @@ CVReturn CVMetalTextureCacheCreateTextureFromImage(CFAllocatorRef, CVMetalTextur
                                     descriptor:descriptor
                                         pixels:surface->memory.data() + plane.begin
                                       rowBytes:plane.row_bytes];
+    [reinterpret_cast<EmulatedTextureCache *>(cache)->textures_ addObject:made];
     *out = reinterpret_cast<CVMetalTextureRef>(made);
     return kCVReturnSuccess;
+}
+
+void CVMetalTextureCacheFlush(CVMetalTextureCacheRef cache, CVOptionFlags) {
+    NSMutableArray *textures = reinterpret_cast<EmulatedTextureCache *>(cache)->textures_;
+    for (NSUInteger i = [textures count]; i-- > 0;)
+        if ([[textures objectAtIndex:i] retainCount] == 1) [textures removeObjectAtIndex:i];
 }
 
 id<MTLTexture> CVMetalTextureGetTexture(CVMetalTextureRef image) {

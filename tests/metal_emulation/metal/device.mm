@@ -98,7 +98,7 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
     return 32768;
 }
 - (NSUInteger)maxBufferLength {
-    return 4 * gigabyte;
+    return static_cast<NSUInteger>(switches().max_buffer_bytes.load());
 }
 
 - (BOOL)supportsFamily:(MTLGPUFamily)gpuFamily {

@@ -33,6 +33,7 @@ const char *metal_emulation_live_object_names(void);
 ///   fail_functions           the next so many functions with constants cannot be made
 ///   fail_buffers             the next so many buffers, contexts and locks of pixels cannot be made
 ///   fail_textures            the next so many textures cannot be made
+///   fail_texture_caches      the next so many caches of textures, and textures of them, cannot be made
 ///   fail_pipelines           the next so many pipelines cannot be made
 ///   fail_kernels             the next so many kernels of MPS cannot be made
 ///   fail_command_buffers     the next so many command buffers cannot be made
@@ -44,8 +45,11 @@ const char *metal_emulation_live_object_names(void);
 ///   reverse_threads          1: threads of a threadgroup and threadgroups run last to first
 ///   thread_execution_width   32 unless told
 ///   max_threads              most threads of a threadgroup, 1024 unless told
+///   max_buffer_bytes         the device's maxBufferLength, 4 GiB unless told
+///   purge_first              1: MPS purges a convolution's weights before it loads them, too
 ///   buffers_made             counts up: buffers with memory of their own
 ///   no_copy_buffers_made     counts up: buffers over the caller's memory
+///   texture_caches_made      counts up: of Core Video
 ///   announced_bytes          what MPS was told last of a command buffer's temporary images
 ///   discrete_memory          1: a device without unified memory and with Mac2 as its only family
 int metal_emulation_set(const char *name, long value);

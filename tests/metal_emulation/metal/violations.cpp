@@ -45,6 +45,7 @@ constexpr NamedSwitch named_switches[] = {
     {"fail_functions", &Switches::fail_functions, 0},
     {"fail_buffers", &Switches::fail_buffers, 0},
     {"fail_textures", &Switches::fail_textures, 0},
+    {"fail_texture_caches", &Switches::fail_texture_caches, 0},
     {"fail_pipelines", &Switches::fail_pipelines, 0},
     {"fail_kernels", &Switches::fail_kernels, 0},
     {"fail_command_buffers", &Switches::fail_command_buffers, 0},
@@ -57,8 +58,11 @@ constexpr NamedSwitch named_switches[] = {
     {"thread_execution_width", &Switches::thread_execution_width, 32},
     {"max_threads", &Switches::max_threads, 1024},
     {"discrete_memory", &Switches::discrete_memory, 0},
+    {"max_buffer_bytes", &Switches::max_buffer_bytes, 1l << 32},
+    {"purge_first", &Switches::purge_first, 0},
     {"buffers_made", &Switches::buffers_made, 0},
     {"no_copy_buffers_made", &Switches::no_copy_buffers_made, 0},
+    {"texture_caches_made", &Switches::texture_caches_made, 0},
     {"announced_bytes", &Switches::announced_bytes, 0},
 };
 

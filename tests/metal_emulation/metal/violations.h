@@ -32,6 +32,7 @@ struct Switches {
     std::atomic<long> fail_functions{0};
     std::atomic<long> fail_buffers{0};
     std::atomic<long> fail_textures{0};
+    std::atomic<long> fail_texture_caches{0};
     std::atomic<long> fail_pipelines{0};
     std::atomic<long> fail_kernels{0};
     std::atomic<long> fail_command_buffers{0};
@@ -44,8 +45,11 @@ struct Switches {
     std::atomic<long> thread_execution_width{32};
     std::atomic<long> max_threads{1024};
     std::atomic<long> discrete_memory{0};
+    std::atomic<long> max_buffer_bytes{1l << 32};
+    std::atomic<long> purge_first{0};
     std::atomic<long> buffers_made{0};
     std::atomic<long> no_copy_buffers_made{0};
+    std::atomic<long> texture_caches_made{0};
     std::atomic<long> announced_bytes{0};
 };
 Switches &switches();

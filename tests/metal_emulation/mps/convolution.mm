@@ -105,6 +105,7 @@ std::vector<float> floats_of(NSData *data) {
 
 // The data source is asked between load and purge only.
 - (BOOL)loadWeights {
+    if (switches().purge_first) [dataSource_ purge];
     if (![dataSource_ load]) return NO;
     METAL_EXPECT([dataSource_ label] != nil, "a data source without a label");
     MPSCNNConvolutionDescriptor *descriptor = [dataSource_ descriptor];

@@ -85,6 +85,10 @@ void check_convolution(const ConvolutionCase &c) {
     MPSCNNConvolution *convolution = owned([[MPSCNNConvolution alloc] initWithDevice:device()
                                                                              weights:weights]);
     CHECK(weights->loads_ == 1 && weights->purges_ == 1);
+    metal_emulation_set("purge_first", 1);
+    [convolution reloadWeightsAndBiasesFromDataSource];
+    metal_emulation_set("purge_first", 0);
+    CHECK(weights->loads_ == 2 && weights->purges_ == 3);
     const MPSOffset offset{1, 0, 0};
     [convolution setOffset:offset];
     MPSImage *source = image_of(static_cast<NSUInteger>(width), static_cast<NSUInteger>(height), c.inputs, x);

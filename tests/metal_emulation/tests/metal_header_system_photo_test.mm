@@ -116,6 +116,35 @@ CLEAN_TEST(a_pixel_buffer_is_read_where_it_lies) {
     }
 }
 
+CLEAN_TEST(a_pixel_buffer_is_copied_where_the_texture_cache_refuses_it) {
+    const auto luma = bytes_of(width * height), chroma = bytes_of(5 * 4 * 2);
+    const auto expected =
+        on_the_processor(mpscnn::ImageView::nv12(luma.data(), chroma.data(), width, height, {}));
+    const OSType video = kCVPixelFormatType_420YpCbCr8BiPlanarVideoRange;
+    // The cache itself, the texture of luma, that of chroma.
+    for (const long successes : {0, 1, 2}) {
+        metal_emulation_set("successes_first", successes);
+        metal_emulation_set("fail_texture_caches", 1);
+        CHECK(alike(read(pixel_buffer(video, true, {&luma, &chroma}), {}), expected, 1e-4f));
+        CHECK(metal_emulation_get("fail_texture_caches") == 0);
+    }
+}
+
+CLEAN_TEST(one_texture_cache_serves_a_device) {
+    const mpscnn::CommandQueue keeps_the_device({.device = "metal"});
+    const auto bytes = bytes_of(width * height * 4);
+    const long before = metal_emulation_get("texture_caches_made");
+    for (int frame = 0; frame < 5; ++frame) {
+        const Pool pool;
+        read(pixel_buffer(kCVPixelFormatType_32BGRA, true, {&bytes}), {});
+        metal_emulation_wait_idle();
+    }
+    CHECK(metal_emulation_get("texture_caches_made") == before + 1);
+    // Textures of frames that are done are given back when the next comes.
+    const std::string alive = metal_emulation_live_object_names();
+    CHECK(alive.find("EmulatedMetalTexture 1") != std::string::npos);
+}
+
 CLEAN_TEST(images_of_core_graphics) {
     const auto bytes = bytes_of(width * height * 4);
     for (const bool opaque : {true, false}) {
@@ -153,8 +182,10 @@ CLEAN_TEST(what_core_video_cannot_do_is_refused) {
     CHECK(refused(run(old), MPSCNN_ERROR_UNSUPPORTED, "neither ITU_R_601_4 nor ITU_R_709_2"));
     for (const bool shared : {true, false}) {
         CVPixelBufferRef buffer = pixel_buffer(kCVPixelFormatType_32BGRA, shared, {&bytes});
+        metal_emulation_set("fail_texture_caches", 1);
         metal_emulation_set("fail_textures", 1);
         CHECK(refused(run(buffer), MPSCNN_ERROR_DEVICE, "Metal gives no texture"));
+        metal_emulation_set("fail_texture_caches", 0);
         metal_emulation_set("fail_textures", 0);
     }
     CVPixelBufferRef locked = pixel_buffer(kCVPixelFormatType_32BGRA, false, {&bytes});

@@ -1,6 +1,8 @@
 // Failures on demand, and the order of command buffers.
 #include "emulation_check.h"
 
+#import <CoreVideo/CoreVideo.h>
+
 #include <chrono>
 #include <memory>
 #include <thread>
@@ -17,6 +19,12 @@ CLEAN_TEST(failures_on_demand) {
     CHECK(small_buffer() != nil);
     metal_emulation_set("fail_textures", 1);
     CHECK([device() newTextureWithDescriptor:texture_descriptor()] == nil);
+    metal_emulation_set("fail_texture_caches", 1);
+    CVMetalTextureCacheRef cache = nullptr;
+    CHECK(CVMetalTextureCacheCreate(nullptr, nullptr, device(), nullptr, &cache) == kCVReturnError);
+    CHECK(CVMetalTextureCacheCreate(nullptr, nullptr, device(), nullptr, &cache) == kCVReturnSuccess);
+    CHECK(metal_emulation_get("texture_caches_made") == 1);
+    CFRelease(cache);
     metal_emulation_set("fail_libraries", 1);
     NSError *error = nil;
     CHECK([device() newLibraryWithFile:@TEST_METALLIB error:&error] == nil);

@@ -81,6 +81,8 @@ CVReturn CVMetalTextureCacheCreateTextureFromImage(CFAllocatorRef allocator,
                                                    size_t planeIndex, CVMetalTextureRef *textureOut);
 /// +0.
 id<MTLTexture> CVMetalTextureGetTexture(CVMetalTextureRef image);
+/// The cache keeps textures that nobody else does until then.
+void CVMetalTextureCacheFlush(CVMetalTextureCacheRef textureCache, CVOptionFlags options);
 
 #ifdef __cplusplus
 }
