@@ -253,6 +253,7 @@ def fuzz(session: nox.Session) -> None:
         f"-DMPSCNN_INSTRUCTION_SETS={kernels_of_this_machine()[0]}",
         *instrumented,
     )
+    session.run("python", "tests/fuzz/seeds.py", str(BUILD / "corpus"))
     for source in tracked_files("tests/fuzz/*.cpp"):
         name = Path(source).stem
         corpus = BUILD / "corpus" / name
@@ -260,11 +261,12 @@ def fuzz(session: nox.Session) -> None:
         session.run(
             str(BUILD / "fuzz" / name),
             f"-max_total_time={seconds}",
-            "-timeout=10",
+            "-timeout=60",  # a time budget for each input's size is in the fuzzers
+            "-max_len=1000000",
             "-print_final_stats=1",
             "-verbosity=0",
             f"-artifact_prefix={corpus.parent}/",
-            "-dict=tests/fuzz/safetensors.dict",
+            "-dict=tests/fuzz/model_file.dict",
             str(corpus),
             external=True,
         )

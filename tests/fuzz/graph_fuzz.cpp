@@ -1,41 +1,19 @@
 // libFuzzer target for graphs: README.md beside this file says how to run it.
 #include <cstdint>
 #include <cstdlib>
-#include <iterator>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "core/error.h"
 #include "cpu/cpu_backend.h"
 #include "engine/program.h"
+#include "tests/fuzz/choices.h"
+#include "tests/fuzz/time_budget.h"
 
 using namespace mpscnn;
 using engine::Graph;
 
 namespace {
-
-/// Decisions read out of the input, zero when it is used up.
-class Choices {
-public:
-    explicit Choices(std::string_view bytes) : bytes_(bytes) {}
-
-    bool empty() const { return bytes_.empty(); }
-    std::size_t below(std::size_t count) {
-        if (empty()) return 0;
-        const auto byte = static_cast<unsigned char>(bytes_.front());
-        bytes_.remove_prefix(1);
-        return byte % count;
-    }
-    std::int64_t number() {
-        static constexpr std::int64_t interesting[] = {
-            0, 1, 2, 3, 5, 7, 64, 1000, 1 << 23, (1 << 24) - 1, 1 << 24, std::int64_t{1} << 40, -1};
-        return interesting[below(std::size(interesting))];
-    }
-
-private:
-    std::string_view bytes_;
-};
 
 /// Attributes of any operation: each of its parameters, or not, by the table's own description.
 Json attributes_of(const Json &operation, Choices &choices) {
@@ -103,7 +81,8 @@ void examine(const Graph &graph, std::int64_t batch) {
 
 /// No graph of any operations with any parameters overflows, takes long or does worse than throw.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
-    Choices choices({reinterpret_cast<const char *>(data), size});
+    const TimeBudget budget(size);
+    Choices choices(data, size);
     try {
         Graph graph("fuzz");
         graph.add_input("image", shape_from(choices));

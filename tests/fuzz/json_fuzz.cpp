@@ -5,6 +5,8 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "tests/fuzz/choices.h"
+#include "tests/fuzz/time_budget.h"
 
 using mpscnn::Json;
 using mpscnn::parse_json;
@@ -25,7 +27,10 @@ Json parse_or_null(std::string_view text) {
 
 /// Whatever was read is written as a text that gives the same value, and the same text again.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
-    const Json json = parse_or_null({reinterpret_cast<const char *>(data), size});
+    Choices choices(data, size);
+    const std::string given = choices.yes() ? choices.long_text() : std::string(choices.rest());
+    const TimeBudget budget(given.size());
+    const Json json = parse_or_null(given);
     const std::string text = to_text(json);
     const Json again = parse_json(text);
     if (again != json || to_text(again) != text) std::abort();

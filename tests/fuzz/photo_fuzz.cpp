@@ -1,30 +1,16 @@
 // libFuzzer target for photos in memory; README.md beside this file says how to run it.
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include <mpscnn/mpscnn.h>
 
+#include "tests/fuzz/choices.h"
+#include "tests/fuzz/time_budget.h"
+
 namespace {
-
-class Decisions {
-public:
-    Decisions(const std::uint8_t *data, std::size_t size) : data_(data), size_(size) {}
-
-    /// 0 to `most`; 0 where the input has ended.
-    int up_to(int most) {
-        if (size_ == 0) return 0;
-        --size_;
-        return *data_++ % (most + 1);
-    }
-
-private:
-    const std::uint8_t *data_;
-    std::size_t size_;
-};
 
 /// Bytes of one pixel in the first plane, in the order of mpscnn_pixel_format.
 constexpr int pixel_bytes[] = {1, 2, 3, 4, 3, 4, 2, 6, 8, 4, 12, 16, 4, 4, 8, 1, 1};
@@ -51,7 +37,7 @@ private:
     std::ptrdiff_t last_row_;
 };
 
-std::string settings(Decisions &decide, int channels) {
+std::string settings(Choices &decide, int channels) {
     static const char *const fits[] = {"stretch", "center_crop", "letterbox", "digit"};
     static const char *const filters[] = {"bilinear_antialias", "bilinear", "nearest"};
     static const char *const positions[] = {"center", "top_left"};
@@ -65,7 +51,8 @@ std::string settings(Decisions &decide, int channels) {
 
 /// Photos of every format are read within their memory, and everything else is refused.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
-    Decisions decide(data, size);
+    const TimeBudget budget(size);
+    Choices decide(data, size);
     const int format = decide.up_to(formats - 1), width = 1 + decide.up_to(50), height = 1 + decide.up_to(50);
     const bool turned = decide.up_to(1) != 0;
     const int columns = (width + 1) / 2 * (format == MPSCNN_NV12 ? 2 : 1), rows = (height + 1) / 2;

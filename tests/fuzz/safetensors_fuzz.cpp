@@ -8,6 +8,8 @@
 
 #include "core/error.h"
 #include "engine/safetensors.h"
+#include "tests/fuzz/choices.h"
+#include "tests/fuzz/time_budget.h"
 
 using mpscnn::engine::SafetensorsFile;
 using mpscnn::engine::StoredTensor;
@@ -55,7 +57,9 @@ std::string with_length(std::string_view input) {
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
-    const std::string_view input(reinterpret_cast<const char *>(data), size);
+    Choices choices(data, size);
+    const std::string input = choices.yes() ? choices.long_text() : std::string(choices.rest());
+    const TimeBudget budget(input.size());
     parse(std::as_bytes(std::span(input)));
     const std::string with_header = with_length(input);
     parse(std::as_bytes(std::span(with_header)));

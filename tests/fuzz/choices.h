@@ -1,0 +1,78 @@
+#pragma once
+
+// Decisions read out of a fuzzer's input.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <iterator>
+#include <string>
+#include <string_view>
+
+/// Zero, and nothing, when the input is used up.
+class Choices {
+public:
+    Choices(const std::uint8_t *data, std::size_t size)
+        : bytes_(reinterpret_cast<const char *>(data), size) {}
+
+    bool empty() const { return bytes_.empty(); }
+
+    std::size_t below(std::size_t count) {
+        if (empty()) return 0;
+        const auto byte = static_cast<unsigned char>(bytes_.front());
+        bytes_.remove_prefix(1);
+        return byte % count;
+    }
+    bool yes() { return below(2) != 0; }
+    int up_to(int most) { return static_cast<int>(below(static_cast<std::size_t>(most) + 1)); }
+
+    /// Numbers at which checks and arithmetic turn.
+    std::int64_t number() {
+        static constexpr std::int64_t interesting[] = {0,          1,
+                                                       2,          3,
+                                                       4,          5,
+                                                       7,          8,
+                                                       64,         255,
+                                                       1000,       1 << 23,
+                                                       16'777'215, 1 << 24,
+                                                       INT32_MAX,  INT32_MIN,
+                                                       INT64_MAX,  INT64_MIN,
+                                                       -1,         -2,
+                                                       -4,         std::int64_t{1} << 40};
+        return interesting[below(std::size(interesting))];
+    }
+
+    /// The next bytes as they are.
+    template <class T> T raw() {
+        T value{};
+        const std::size_t taken = bytes_.size() < sizeof value ? bytes_.size() : sizeof value;
+        std::memcpy(&value, bytes_.data(), taken);
+        bytes_.remove_prefix(taken);
+        return value;
+    }
+
+    std::string_view take(std::size_t size) {
+        const std::string_view taken = bytes_.substr(0, size);
+        bytes_.remove_prefix(taken.size());
+        return taken;
+    }
+    std::string_view rest() { return take(bytes_.size()); }
+
+    /// A text of up to a megabyte that some bytes describe: parts, each repeated, in whose copies every '#'
+    /// is the copy's number. Reading it must not take time quadratic in its size.
+    std::string long_text() {
+        constexpr std::size_t most = 1 << 20;
+        static constexpr std::size_t counts[] = {1, 1, 1, 2, 100, 10'000, 200'000};
+        std::string text;
+        while (!empty() && text.size() < most) {
+            const std::size_t count = counts[below(std::size(counts))];
+            const std::string_view part = take(1 + below(255));
+            for (std::size_t i = 0; i < count && text.size() < most; ++i)
+                for (const char c : part) c == '#' ? text += std::to_string(i) : text += c;
+        }
+        return text;
+    }
+
+private:
+    std::string_view bytes_;
+};
