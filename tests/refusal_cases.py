@@ -105,9 +105,9 @@ CASES = [
         "metal",
         "any",
         "elements of one image",
-        Layer("neuron", [(16384, 16384, 9)]),
-        Layer("neuron", [(16384, 1, 9)]),
-        "(n, 16384, 16384, 9)",
+        Layer("resize", [(None, None, 9)], {"scale_y": 1024, "scale_x": 1024}, given=[(16, 16, 9)]),
+        Layer("resize", [(None, None, 9)], {"scale_y": 1024, "scale_x": 1024}, given=[(1, 1, 9)]),
+        "(1, 16384, 16384, 9)",
     ),
     Case(
         "metal",
