@@ -1,15 +1,19 @@
+#include <pybind11/stl.h>
+
 #include "arrays.h"
-#include "awaited_frame.h"
 #include "bind.h"
-#include "callback.h"
-#include "errors.h"
+#include "frame.h"
+#include "frame_queue.h"
 #include "gil.h"
 #include "pixels.h"
+#include "places.h"
 #include "results.h"
 
 namespace mpscnn::bindings {
 
 namespace {
+
+using Told = std::optional<py::function>;
 
 Tensors tensors_of(const py::list &arrays, const std::string &what, Access access) {
     Tensors tensors;
@@ -17,137 +21,209 @@ Tensors tensors_of(const py::list &arrays, const std::string &what, Access acces
     return tensors;
 }
 
-/// A Python callable for a frame's end, which keeps what the frame needs.
-class Done {
-public:
-    explicit Done(py::function done)
-        : callback_(std::make_shared<Callback>(std::move(done), "a handler of mpscnn.Runner")) {}
+int places_of(const Runner &runner) {
+    return py::module_::import("json").attr("loads")(runner.describe())["places"].cast<int>();
+}
 
-    /// Calls it with (exception or None, result or None); `make_result` with the GIL held.
-    template <class MakeResult> void operator()(const std::exception_ptr &failure, MakeResult make_result) {
-        (*callback_)([&]() -> py::tuple {
-            ForeignGil::keep_thread_state(); // a runner has one thread for this, which ends without the GIL
-            if (failure) return py::make_tuple(exception_object(failure), py::none());
-            try {
-                return py::make_tuple(py::none(), make_result());
-            } catch (...) { // out of memory; the frame still has to end
-                return py::make_tuple(exception_object(std::current_exception()), py::none());
-            }
-        });
+/// A runner whose frames are Python's.
+struct FrameRunner {
+    FrameRunner(const Program &program, const RunnerOptions &options)
+        : runner(program, options), places(std::make_shared<Places>(places_of(runner))) {}
+
+    Runner runner; ///< waits, without the GIL, until every frame has been handed out
+    std::shared_ptr<Places> places;
+
+    /// `submit` takes a handler, without the GIL. In one step: a signal's exception, or a refusal, leaves the
+    /// frame as it was.
+    template <class Submit> void take(const std::shared_ptr<Frame> &frame, Frame::Use use, Submit submit) {
+        frame->begin(places, std::move(use));
+        std::optional<Runner::FrameNumber> number;
+        try {
+            const GilReleased unlocked;
+            number = submit([frame](const std::exception_ptr &failure) { frame->end(failure, nullptr); });
+        } catch (...) {
+            frame->be_refused();
+            throw;
+        }
+        frame->be_taken(number);
     }
 
-private:
-    std::shared_ptr<Callback> callback_;
+    /// The same with a handler that is given what was found, which `convert` makes Python's where it is
+    /// wanted.
+    template <class Result, class Convert, class Submit>
+    void take(const std::shared_ptr<Frame> &frame, Frame::Use use, Convert convert, Submit submit) {
+        take(frame, std::move(use), [&](const Runner::Handler &) {
+            return submit([frame, convert](const std::exception_ptr &failure, Result result) {
+                const auto kept = std::make_shared<Result>(std::move(result));
+                frame->end(failure, [kept, convert]() -> py::object { return convert(std::move(*kept)); });
+            });
+        });
+    }
 };
 
-Runner::Handler handler_of(py::function done) {
-    return [call = Done(std::move(done))](const std::exception_ptr &failure) mutable {
-        call(failure, [] { return py::none(); });
-    };
+std::unique_ptr<FrameRunner, DeleteUnlocked> make_runner(const Program &program, int inflight, int threads,
+                                                         int max_batch, double max_wait, bool check_finite) {
+    if (ForeignGil::is_closed()) throw StateError("the interpreter is ending: too late for a new runner");
+    return std::unique_ptr<FrameRunner, DeleteUnlocked>(
+        new FrameRunner(program, {.inflight = inflight,
+                                  .threads = threads,
+                                  .max_batch = max_batch,
+                                  .check_finite = check_finite,
+                                  .max_wait = max_wait}));
 }
 
-template <class Result, class Convert>
-Runner::ResultHandler<Result> handler_of(py::function done, Convert convert) {
-    return [call = Done(std::move(done)), convert](const std::exception_ptr &failure, Result result) mutable {
-        call(failure, [&] { return convert(std::move(result)); });
-    };
-}
-
-Runner::FrameNumber submit_frame(Runner &runner, const py::list &inputs, const py::list &outputs,
-                                 py::function done) {
+void submit_arrays(FrameRunner &self, const std::shared_ptr<Frame> &frame, const py::list &inputs,
+                   const py::list &outputs, py::object result, Told told) {
     const auto sources = tensors_of(inputs, "input", Access::read);
     const auto destinations = tensors_of(outputs, "output", Access::write);
-    Runner::Handler handler = handler_of(std::move(done));
-    const GilReleased unlocked;
-    return runner.submit(sources, destinations, std::move(handler));
+    const bool brief = !told; // then its end takes no GIL
+    self.take(
+        frame,
+        {.needed = py::make_tuple(inputs, outputs), .result = std::move(result), .told = std::move(told)},
+        [&](Runner::Handler handler) {
+            return brief ? self.runner.submit_brief(sources, destinations, std::move(handler))
+                         : self.runner.submit(sources, destinations, std::move(handler));
+        });
 }
 
-std::shared_ptr<AwaitedFrame> submit_awaited(Runner &runner, const py::list &inputs, const py::list &outputs,
-                                             py::object result) {
-    const auto sources = tensors_of(inputs, "input", Access::read);
+void submit_photo(FrameRunner &self, const std::shared_ptr<Frame> &frame, const py::object &image,
+                  const std::string &preprocess, const py::list &outputs, Told told) {
+    const ImageView &photo = image.cast<const Pixels &>().view();
     const auto destinations = tensors_of(outputs, "output", Access::write);
-    auto frame = std::make_shared<AwaitedFrame>(std::move(result), py::make_tuple(inputs, outputs));
-    const GilReleased unlocked;
-    runner.submit_brief(sources, destinations,
-                        [frame](const std::exception_ptr &failure) { frame->end(failure); });
-    return frame;
+    self.take(frame, {.needed = py::make_tuple(image, outputs), .told = std::move(told)},
+              [&](Runner::Handler handler) {
+                  return self.runner.submit(photo, preprocess, destinations, std::move(handler));
+              });
 }
 
-Runner::FrameNumber submit_photo(Runner &runner, const Pixels &image, const std::string &preprocess,
-                                 const py::list &outputs, py::function done) {
-    const auto destinations = tensors_of(outputs, "output", Access::write);
-    Runner::Handler handler = handler_of(std::move(done));
-    const GilReleased unlocked;
-    return runner.submit(image.view(), preprocess, destinations, std::move(handler));
+/// What frames of photos and a model need.
+Frame::Use use_of(const py::object &model, const py::object &image, Told told) {
+    return {.needed = py::make_tuple(model, image), .told = std::move(told)};
 }
 
-Runner::FrameNumber classify_frame(Runner &runner, const ModelFile &model, const Pixels &image, int top,
-                                   py::function done) {
-    auto handler = handler_of<Predictions>(std::move(done), prediction_list);
-    const GilReleased unlocked;
-    return runner.classify(model, image.view(), top, std::move(handler));
+void classify_frame(FrameRunner &self, const std::shared_ptr<Frame> &frame, const py::object &model,
+                    const py::object &image, int top, Told told) {
+    const auto &file = model.cast<const ModelFile &>();
+    const ImageView &photo = image.cast<const Pixels &>().view();
+    self.take<Predictions>(frame, use_of(model, image, std::move(told)), prediction_list,
+                           [&](Runner::ResultHandler<Predictions> handler) {
+                               return self.runner.classify(file, photo, top, std::move(handler));
+                           });
 }
 
-Runner::FrameNumber detect_frame(Runner &runner, const ModelFile &model, const Pixels &image, float score,
-                                 float iou, int most, py::function done) {
-    auto handler = handler_of<std::vector<Detection>>(std::move(done), detection_list);
-    const GilReleased unlocked;
-    return runner.detect(model, image.view(), {score, iou, most}, std::move(handler));
+void detect_frame(FrameRunner &self, const std::shared_ptr<Frame> &frame, const py::object &model,
+                  const py::object &image, float score, float iou, int most, Told told) {
+    const auto &file = model.cast<const ModelFile &>();
+    const ImageView &photo = image.cast<const Pixels &>().view();
+    using Found = std::vector<Detection>;
+    self.take<Found>(frame, use_of(model, image, std::move(told)), detection_list,
+                     [&](Runner::ResultHandler<Found> handler) {
+                         return self.runner.detect(file, photo, {score, iou, most}, std::move(handler));
+                     });
 }
 
-Runner::FrameNumber segment_frame(Runner &runner, const ModelFile &model, const Pixels &image, int classes,
-                                  py::function done) {
-    auto handler = handler_of<Segmentation>(std::move(done), label_arrays);
-    const GilReleased unlocked;
-    return runner.segment(model, image.view(), classes, std::move(handler));
+void segment_frame(FrameRunner &self, const std::shared_ptr<Frame> &frame, const py::object &model,
+                   const py::object &image, int classes, Told told) {
+    const auto &file = model.cast<const ModelFile &>();
+    const ImageView &photo = image.cast<const Pixels &>().view();
+    self.take<Segmentation>(frame, use_of(model, image, std::move(told)), label_arrays,
+                            [&](Runner::ResultHandler<Segmentation> handler) {
+                                return self.runner.segment(file, photo, classes, std::move(handler));
+                            });
 }
 
-void mark(Runner &runner, py::function done) {
-    Runner::Handler handler = handler_of(std::move(done));
+/// A frame that is not run, since something is wrong with it.
+void submit_failure(FrameRunner &self, const std::shared_ptr<Frame> &frame, py::object failure, Told told) {
+    self.take(frame, {.failure = std::move(failure), .told = std::move(told)}, [&](Runner::Handler handler) {
+        self.runner.mark(std::move(handler));
+        return std::optional<Runner::FrameNumber>();
+    });
+}
+
+bool cancel_frame(FrameRunner &self, const Frame &frame) {
+    const std::optional<std::uint64_t> number = frame.number();
     const GilReleased unlocked;
-    runner.mark(std::move(handler));
+    return number && self.runner.cancel(*number);
+}
+
+void close_runner(FrameRunner &self, bool cancel_waiting) {
+    const GilReleased unlocked;
+    self.runner.close(cancel_waiting);
+    self.places->close();
+}
+
+void wait_until_closed(FrameRunner &self) {
+    self.places->wait_until_idle(); // which a signal interrupts
+    const GilReleased unlocked;
+    self.runner.wait();
+}
+
+py::object or_none(const py::object &object) { return object ? object : py::none(); }
+
+void bind_frame(py::module_ &module) {
+    py::class_<Frame, std::shared_ptr<Frame>>(module, "Frame", "A frame on its way through a runner.")
+        .def(py::init<>())
+        .def_property_readonly("given", [](const Frame &frame) { return or_none(frame.given); })
+        .def_property(
+            "finish", [](const Frame &frame) { return or_none(frame.finish); },
+            [](Frame &frame, py::object finish) { frame.finish = std::move(finish); })
+        .def_property(
+            "ended", [](const Frame &frame) { return or_none(frame.ended); },
+            [](Frame &frame, py::object ended) { frame.ended = std::move(ended); })
+        .def("give_up", &Frame::give_up)
+        .def("taken", &Frame::taken)
+        .def("done", &Frame::done)
+        .def("wait", &Frame::wait)
+        .def("exception", &Frame::exception)
+        .def("found", &Frame::found)
+        .def("give_away", &Frame::give_away)
+        .def("milliseconds", &Frame::milliseconds)
+        .def("settle", &Frame::settle, py::arg("result"))
+        .def("fail", &Frame::fail, py::arg("error"));
+
+    py::class_<FrameQueue>(module, "FrameQueue", "The frames of a stream in their order.")
+        .def(py::init<std::size_t, bool>(), py::arg("most"), py::arg("return_exceptions"))
+        .def("__len__", &FrameQueue::size)
+        .def("__next__", &FrameQueue::next)
+        .def("wants_frame", &FrameQueue::wants_frame, py::arg("has_asked"))
+        .def("in_hand", &FrameQueue::in_hand)
+        .def("take_from", &FrameQueue::take_from, py::arg("stream"))
+        .def("put", &FrameQueue::put, py::arg("given"))
+        .def("first", &FrameQueue::first)
+        .def("end", &FrameQueue::end)
+        .def("fail", &FrameQueue::fail, py::arg("error"))
+        .def("hand_out", &FrameQueue::hand_out);
 }
 
 } // namespace
 
 void bind_runner(py::module_ &module) {
-    py::class_<AwaitedFrame, std::shared_ptr<AwaitedFrame>>(module, "AwaitedFrame",
-                                                            "A frame whose end a thread waits for.")
-        .def("done", &AwaitedFrame::done)
-        .def("wait", &AwaitedFrame::wait)
-        .def("exception", &AwaitedFrame::exception)
-        .def("result", &AwaitedFrame::result)
-        .def("tell", &AwaitedFrame::tell, py::arg("function"));
-
-    // Its destructor waits for frames whose handlers want the GIL.
-    py::class_<Runner, std::unique_ptr<Runner, DeleteUnlocked>>(
+    bind_frame(module);
+    const py::arg frame("frame");
+    const py::arg_v told("told", py::none());
+    py::class_<FrameRunner, std::unique_ptr<FrameRunner, DeleteUnlocked>>(
         module, "Runner", "Runs many frames, several at once, in their order.")
-        .def(py::init([](const Program &program, int inflight, int threads, int max_batch, double max_wait,
-                         bool check_finite) {
-                 const GilReleased unlocked;
-                 return std::unique_ptr<Runner, DeleteUnlocked>(
-                     new Runner(program, {.inflight = inflight,
-                                          .threads = threads,
-                                          .max_batch = max_batch,
-                                          .check_finite = check_finite,
-                                          .max_wait = max_wait}));
-             }),
-             py::arg("program"), py::arg("inflight") = 0, py::arg("threads") = 0, py::arg("max_batch") = 0,
-             py::arg("max_wait") = 0.0, py::arg("check_finite") = false)
-        .def("describe", &Runner::describe)
-        .def("submit", &submit_frame, py::arg("inputs"), py::arg("outputs"), py::arg("done"))
-        .def("submit_awaited", &submit_awaited, py::arg("inputs"), py::arg("outputs"), py::arg("result"))
-        .def("submit_photo", &submit_photo, py::arg("image"), py::arg("preprocess"), py::arg("outputs"),
-             py::arg("done"))
-        .def("classify", &classify_frame, py::arg("model"), py::arg("image"), py::arg("top"), py::arg("done"))
-        .def("detect", &detect_frame, py::arg("model"), py::arg("image"), py::arg("score"), py::arg("iou"),
-             py::arg("most"), py::arg("done"))
-        .def("segment", &segment_frame, py::arg("model"), py::arg("image"), py::arg("classes"),
-             py::arg("done"))
-        .def("mark", &mark, py::arg("done"))
-        .def("cancel", &Runner::cancel, py::arg("frame"), py::call_guard<GilReleased>())
-        .def("close", &Runner::close, py::arg("cancel") = false, py::call_guard<GilReleased>())
-        .def("wait", &Runner::wait, py::call_guard<GilReleased>());
+        .def(py::init(&make_runner), py::arg("program"), py::arg("inflight"), py::arg("threads"),
+             py::arg("max_batch"), py::arg("max_wait"), py::arg("check_finite"))
+        .def("describe", [](const FrameRunner &self) { return self.runner.describe(); })
+        .def(
+            "reserve",
+            [](const FrameRunner &self, Frame &given, py::function function) {
+                return given.reserve(self.places, std::move(function));
+            },
+            frame, py::arg("told"))
+        .def("submit", &submit_arrays, frame, py::arg("inputs"), py::arg("outputs"), py::arg("result"), told)
+        .def("submit_photo", &submit_photo, frame, py::arg("image"), py::arg("preprocess"),
+             py::arg("outputs"), told)
+        .def("classify", &classify_frame, frame, py::arg("model"), py::arg("image"), py::arg("top"), told)
+        .def("detect", &detect_frame, frame, py::arg("model"), py::arg("image"), py::arg("score"),
+             py::arg("iou"), py::arg("most"), told)
+        .def("segment", &segment_frame, frame, py::arg("model"), py::arg("image"), py::arg("classes"), told)
+        .def("submit_failure", &submit_failure, frame, py::arg("failure"), told)
+        .def("cancel", &cancel_frame, frame)
+        .def("in_delivery", [](const FrameRunner &self) { return self.places->in_delivery(); })
+        .def("close", &close_runner, py::arg("cancel") = false)
+        .def("wait", &wait_until_closed);
 }
 
 } // namespace mpscnn::bindings

@@ -17,9 +17,16 @@ namespace {
     here.passed();
 }
 
-[[gnu::noinline]] PyObject *call(PyObject *function, PyObject *arguments) {
+[[gnu::noinline]] PyObject *call_object(PyObject *function, PyObject *arguments) {
     NoUnwinding here;
     PyObject *result = PyObject_Call(function, arguments, nullptr);
+    here.passed();
+    return result;
+}
+
+[[gnu::noinline]] PyObject *next_object(PyObject *iterator) {
+    NoUnwinding here;
+    PyObject *result = PyIter_Next(iterator);
     here.passed();
     return result;
 }
@@ -34,6 +41,8 @@ namespace {
 constexpr std::uint32_t closed = 1u << 31;
 std::atomic<std::uint32_t> entrance = 0;
 PyThread_type_lock all_left = nullptr; ///< taken until the last one leaves the closed entrance
+
+std::atomic<unsigned> forks_so_far = 0;
 
 bool enter() {
     std::uint32_t inside = entrance.load();
@@ -84,6 +93,13 @@ NoUnwinding::~NoUnwinding() {
 
 GilReleased::~GilReleased() { restore(state_); }
 
+PyThread_type_lock taken_lock() {
+    PyThread_type_lock lock = PyThread_allocate_lock();
+    if (lock == nullptr) throw std::bad_alloc();
+    PyThread_acquire_lock(lock, WAIT_LOCK);
+    return lock;
+}
+
 void acquire_interruptibly(PyThread_type_lock lock) {
     for (;;) {
         PyLockStatus status = PY_LOCK_FAILURE;
@@ -98,10 +114,18 @@ void acquire_interruptibly(PyThread_type_lock lock) {
 }
 
 py::object call_python(const py::object &function, const py::tuple &arguments) {
-    auto result = py::reinterpret_steal<py::object>(call(function.ptr(), arguments.ptr()));
+    auto result = py::reinterpret_steal<py::object>(call_object(function.ptr(), arguments.ptr()));
     if (!result) throw py::error_already_set();
     return result;
 }
+
+py::object next_of(const py::iterator &iterator) {
+    auto result = py::reinterpret_steal<py::object>(next_object(iterator.ptr()));
+    if (!result && PyErr_Occurred() != nullptr) throw py::error_already_set();
+    return result;
+}
+
+unsigned forks() { return forks_so_far.load(); }
 
 ForeignGil::ForeignGil() {
     if (enter()) acquire(locked_);
@@ -121,11 +145,11 @@ void ForeignGil::keep_thread_state() {
 bool ForeignGil::is_closed() { return (entrance.load() & closed) != 0; }
 
 void ForeignGil::close_at_exit() {
-    all_left = PyThread_allocate_lock();
-    if (all_left == nullptr) throw std::bad_alloc();
-    PyThread_acquire_lock(all_left, WAIT_LOCK);
-    // A forked child has none of these threads.
-    pthread_atfork(nullptr, nullptr, [] { entrance.store(0); });
+    all_left = taken_lock();
+    pthread_atfork(nullptr, nullptr, [] {
+        entrance.store(0); // a forked child has none of these threads
+        ++forks_so_far;
+    });
     py::module_::import("atexit").attr("register")(py::cpp_function(close_entrance));
 }
 

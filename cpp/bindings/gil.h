@@ -46,6 +46,9 @@ private:
     PyThreadState *state_;
 };
 
+/// A new lock of Python's, which is taken: unlike those of C++, a wait for it is interrupted by signals.
+PyThread_type_lock taken_lock();
+
 /// Takes the lock, without the GIL meanwhile. A signal's exception interrupts it.
 void acquire_interruptibly(PyThread_type_lock lock);
 
@@ -59,6 +62,12 @@ struct DeleteUnlocked {
 
 /// Calls a function that may be Python's own, in which Python may end the thread.
 py::object call_python(const py::object &function, const py::tuple &arguments = py::tuple());
+
+/// The next of an iterator, which may be Python's own as well; null at its end.
+py::object next_of(const py::iterator &iterator);
+
+/// How often this process was forked off another since the module was imported.
+unsigned forks();
 
 /// The GIL for a thread of the library's. At the end of the process Python waits until none has it and then
 /// lets none in: such a thread is waited for, so it may not stay where it is for ever.
@@ -80,7 +89,7 @@ public:
     /// Whether the end has come: no thread of the library's is let in any more.
     static bool is_closed();
 
-    /// Once, when the module is imported.
+    /// Once, when the module is imported. Also begins to count forks.
     static void close_at_exit();
 
 private:

@@ -16,26 +16,34 @@ from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.features import FeatureExtractor, is_network_input
 from mpscnn.model import Model
 from mpscnn.photo import Photo, open_photo
-from mpscnn.photo_tasks import TASKS, Done, PhotoTask, option_names
+from mpscnn.photo_tasks import TASKS, PhotoTask, Told, option_names
 from mpscnn.program import Program
+from mpscnn.signal_handlers import raised_by_signal_handler
 
-__all__ = ["FrameRun", "Frames", "frames_of"]
+__all__ = ["FrameRun", "Frames", "finish_frame", "frames_of"]
 
 
 class FrameRun(ABC):
     """One frame, ready to be run."""
 
     @abstractmethod
-    def submit(self, core: _core.Runner, done: Done) -> int:
-        """Gives the frame's number. `done` is called with what went wrong, or with what the core found."""
+    def submit(self, core: _core.Runner, slot: _core.Frame, told: Told) -> None:
+        """Has the core take it as `slot`, whose `finish` makes the result of what the core finds."""
 
-    def submit_awaited(self, _: _core.Runner) -> _core.AwaitedFrame | None:
-        """For who waits for the result himself. None: `submit` is the only way."""
-        return None
 
-    @abstractmethod
-    def finish(self, found: Any) -> Any:
-        """The frame's result."""
+def finish_frame(slot: _core.Frame) -> None:
+    """Of a frame that is done: makes its result, once. A signal's exception leaves the frame as it was."""
+    finish = slot.finish
+    if finish is None or slot.exception() is not None:
+        return
+    try:
+        result = finish(slot.found(), slot.milliseconds())
+    except BaseException as error:  # whatever it is, it is this frame's and no other's
+        if raised_by_signal_handler(error):
+            raise
+        slot.fail(error)
+    else:
+        slot.settle(result)
 
 
 class Frames(ABC):
@@ -83,14 +91,8 @@ class _ArrayRun(FrameRun):
     outputs: list[NDArray[Any]]
     result: Any
 
-    def submit(self, core: _core.Runner, done: Done) -> int:
-        return core.submit(self.inputs, self.outputs, done)
-
-    def submit_awaited(self, core: _core.Runner) -> _core.AwaitedFrame:
-        return core.submit_awaited(self.inputs, self.outputs, self.result)
-
-    def finish(self, _found: Any) -> Any:
-        return self.result
+    def submit(self, core: _core.Runner, slot: _core.Frame, told: Told) -> None:
+        core.submit(slot, self.inputs, self.outputs, self.result, told)
 
 
 class _Arrays(Frames):
@@ -114,13 +116,15 @@ class _Arrays(Frames):
 class _PhotoRun(FrameRun):
     task: PhotoTask[Any]
     photo: Photo
-    begun: float
+    preparation: float
+    """Milliseconds."""
 
-    def submit(self, core: _core.Runner, done: Done) -> int:
-        return self.task.submit(core, self.photo.core, done)
+    def submit(self, core: _core.Runner, slot: _core.Frame, told: Told) -> None:
+        slot.finish = self._finish
+        self.task.submit(core, slot, self.photo.core, told)
 
-    def finish(self, found: Any) -> Any:
-        return self.task.result(found, self.photo, 1000.0 * (time.perf_counter() - self.begun), None)
+    def _finish(self, found: Any, milliseconds: float) -> Any:
+        return self.task.result(found, self.photo, self.preparation + milliseconds, None)
 
 
 class _Photos(Frames):
@@ -141,7 +145,8 @@ class _Photos(Frames):
 
     def prepare(self, frame: Any, wanted: PhotoTask[Any]) -> FrameRun:
         begun = time.perf_counter()
-        return _PhotoRun(wanted, open_photo(frame), begun)
+        photo = open_photo(frame)
+        return _PhotoRun(wanted, photo, 1000.0 * (time.perf_counter() - begun))
 
 
 # ---- Features ------------------------------------------------------------------------------------------------------
@@ -156,10 +161,11 @@ class _FeatureRun(FrameRun):
     preprocess: str
     outputs: list[NDArray[Any]]
 
-    def submit(self, core: _core.Runner, done: Done) -> int:
-        return core.submit_photo(self.photo.core, self.preprocess, self.outputs, done)
+    def submit(self, core: _core.Runner, slot: _core.Frame, told: Told) -> None:
+        slot.finish = self._finish
+        core.submit_photo(slot, self.photo.core, self.preprocess, self.outputs, told)
 
-    def finish(self, _found: Any) -> Any:
+    def _finish(self, _found: Any, _milliseconds: float) -> Any:
         return self.extractor._named(self.outputs)
 
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncIterable, Iterable
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mpscnn.errors import ParameterError
+from mpscnn import _core
+from mpscnn.errors import ParameterError, StateError
+from mpscnn.frames import finish_frame
+from mpscnn.signal_handlers import raised_by_signal_handler
 
 if TYPE_CHECKING:
-    from mpscnn._core import AwaitedFrame
-    from mpscnn.runner import FrameFuture, Runner
+    from mpscnn.photo_tasks import Told
+    from mpscnn.runner import Runner
 
     Frames = Iterable[Any] | AsyncIterable[Any]
 
 
-class OrderedResults:
-    """The results of a stream of frames in their order; an iterator, and an asynchronous one.
+class OrderedResults(_core.FrameQueue):
+    """The results of a stream of frames in their order; an iterator, and an asynchronous one. For one thread at a time.
 
     An iteration that a failing frame or a signal has interrupted may be continued: no result is lost.
     """
@@ -25,45 +28,23 @@ class OrderedResults:
     def __init__(self, runner: Runner, frames: Frames, wanted: Any, return_exceptions: bool) -> None:
         if isinstance(frames, (str, bytes)) or not isinstance(frames, (Iterable, AsyncIterable)):
             raise ParameterError(f"map: expected an iterable of frames, got {type(frames).__name__}")
+        super().__init__(runner.places, return_exceptions)
         self._runner = runner
         self._frames = iter(frames) if isinstance(frames, Iterable) else None
         self._async_frames = aiter(frames) if isinstance(frames, AsyncIterable) else None
         self._wanted = wanted
-        self._return_exceptions = return_exceptions
-        self._in_hand: list[Any] = []
-        """A frame that was taken from the stream and has no place yet: kept where the wait is interrupted."""
-        self._pending: deque[FrameFuture | AwaitedFrame] = deque()
-        self._ended = False
-        self._failure: Exception | None = None
-        """Why there are no more frames; raised behind the last result."""
+        self._require_end = runner._require_end
+        self._finish = finish_frame
 
     def __repr__(self) -> str:
-        state = f", {len(self._pending)} under way" if self._pending else ", ended" if self._ended else ""
-        return f"<OrderedResults of {self._runner!r}{state}>"
+        return f"<OrderedResults of {self._runner!r}, {len(self)} under way>"
 
     def __iter__(self) -> OrderedResults:
         if self._frames is None:
             raise ParameterError("map: the frames are an asynchronous iterable: use 'async for'")
         return self
 
-    def __next__(self) -> Any:
-        assert self._frames is not None  # see __iter__
-        taken = False
-        while self._wants_frame(taken):
-            taken = True
-            try:
-                if not self._in_hand:
-                    self._in_hand.append(next(self._frames))
-                self._pending.append(self._runner._submit_awaited(self._in_hand[0], self._wanted))
-                self._in_hand.clear()
-            except Exception as raised:
-                self._end(raised)
-        if not self._pending:
-            raise self._end_of(StopIteration)
-        first = self._pending[0]
-        if not first.done():
-            self._runner._require_end()
-        return self._value(_failure_of(first))
+    # `__next__` is the queue's, which calls the functions below: a result is handed out in one step.
 
     def __aiter__(self) -> OrderedResults:
         return self
@@ -71,61 +52,51 @@ class OrderedResults:
     async def __anext__(self) -> Any:
         import asyncio  # which brings ssl; whoever awaits has it already
 
-        taken = False
-        while self._wants_frame(taken):
-            taken = True
-            try:
-                if not self._in_hand:
-                    self._in_hand.append(await self._next_frame())
-                self._pending.append(await self._runner._submit_async(self._in_hand[0], self._wanted))
-                self._in_hand.clear()
-            except Exception as raised:
-                self._end(raised)
-        if not self._pending:
-            raise self._end_of(StopAsyncIteration)
-        first = self._pending[0]
-        if isinstance(first, Future):
-            ended = asyncio.wrap_future(first)
-            await asyncio.wait([ended])  # cancelling this task cancels no frame
-            return self._value(CancelledError() if ended.cancelled() else ended.exception())
-        await asyncio.to_thread(first.wait)  # of a `for` over the same results
-        return self._value(_failure_of(first))
-
-    async def _next_frame(self) -> Any:
-        if self._async_frames is not None:
-            return await anext(self._async_frames)
-        assert self._frames is not None  # see __init__
+        has_asked = False
+        while self.wants_frame(has_asked):
+            has_asked = True
+            if self.in_hand() is None:
+                await self._take_from_any_stream()
+            slot = self.in_hand()
+            if slot is not None:
+                await self._runner._reserve(slot)
+                ended: Future[None] = Future()
+                slot.ended = ended
+                self._submit(slot, slot.given, partial(ended.set_result, None))
+        first = self.first()
+        if first is not None:
+            if first.ended is not None:
+                await asyncio.wait(
+                    [asyncio.wrap_future(first.ended)]
+                )  # cancelling this task cancels no frame
+            elif not first.done():
+                await asyncio.to_thread(first.wait)  # of a `for` over the same results
+            self._finish(first)
         try:
-            return next(self._frames)
+            return self.hand_out()
         except StopIteration:
             raise StopAsyncIteration from None  # a coroutine may not raise the other
 
-    def _wants_frame(self, taken: bool) -> bool:
-        """At least one for each result; more while the next result is not there yet."""
-        if self._ended or len(self._pending) >= self._runner.places:
-            return False
-        return not (taken and self._pending and self._pending[0].done())
+    async def _take_from_any_stream(self) -> None:
+        try:
+            if self._async_frames is not None:
+                self.put(await anext(self._async_frames))
+            elif self._frames is not None:
+                self.take_from(self._frames)
+        except StopAsyncIteration:
+            self.end()
+        except Exception as error:
+            self._end_by(error)
 
-    def _end(self, error: Exception) -> None:
-        self._ended = True
-        self._failure = None if isinstance(error, (StopIteration, StopAsyncIteration)) else error
+    def _end_by(self, error: Exception) -> None:
+        """What the stream raised comes behind the results of the frames before, and then it is asked again."""
+        if raised_by_signal_handler(error):
+            raise error
+        self.fail(error)
 
-    def _end_of(self, stop: type[Exception]) -> Exception:
-        failure, self._failure = self._failure, None
-        return failure or stop()
-
-    def _value(self, error: BaseException | None) -> Any:
-        future = self._pending.popleft()
-        if error is None:
-            return future.result()
-        if self._return_exceptions:
-            return error
-        raise error
-
-
-def _failure_of(future: FrameFuture | AwaitedFrame) -> BaseException | None:
-    """Waits."""
-    try:
-        return future.exception()
-    except CancelledError as cancelled:
-        return cancelled
+    def _submit(self, slot: _core.Frame, given: Any, told: Told = None) -> None:
+        try:
+            self._runner._take(slot, given, self._wanted, told)
+        except StateError as error:
+            self.end()
+            self._end_by(error)

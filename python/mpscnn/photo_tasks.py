@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from mpscnn.model import Model
     from mpscnn.photo import Photo
 
-__all__ = ["TASKS", "Done", "PhotoTask", "Result", "classifying", "detecting", "option_names", "segmenting"]
+__all__ = ["TASKS", "PhotoTask", "Result", "Told", "classifying", "detecting", "option_names", "segmenting"]
 
-Done = Callable[[BaseException | None, Any], None]
-"""Called with what went wrong, or with what the core found."""
+Told = Callable[[], object] | None
+"""Called when a frame is handed out."""
 
 Result = TypeVar("Result")
 
@@ -32,8 +32,8 @@ class PhotoTask(Generic[Result]):
 
     run: Callable[[_core.Session, _core.Pixels], Any]
     """What the core finds on a photo."""
-    submit: Callable[[_core.Runner, _core.Pixels, Done], int]
-    """The same on a runner's threads; gives the frame's number."""
+    submit: Callable[[_core.Runner, _core.Frame, _core.Pixels, Told], None]
+    """The same on a runner's threads."""
     result: Callable[[Any, Photo, float, Any], Result]
     """What the user gets: of what the core found, the photo, milliseconds, and the photo to be kept in it or None."""
 
@@ -48,7 +48,7 @@ def classifying(model: Model, *, top: int | None = None) -> PhotoTask[Classifica
 
     return PhotoTask(
         run=lambda session, photo: core.classify(session, photo, count),
-        submit=lambda runner, photo, done: runner.classify(core, photo, count, done),
+        submit=lambda runner, slot, photo, told: runner.classify(slot, core, photo, count, told),
         result=result,
     )
 
@@ -65,7 +65,7 @@ def detecting(
 
     return PhotoTask(
         run=lambda session, photo: core.detect(session, photo, *wanted),
-        submit=lambda runner, photo, done: runner.detect(core, photo, *wanted, done),
+        submit=lambda runner, slot, photo, told: runner.detect(slot, core, photo, *wanted, told),
         result=result,
     )
 
@@ -83,7 +83,7 @@ def segmenting(model: Model, *, scores: bool = False) -> PhotoTask[Segmentation]
 
     return PhotoTask(
         run=lambda session, photo: core.segment(session, photo, scored),
-        submit=lambda runner, photo, done: runner.segment(core, photo, scored, done),
+        submit=lambda runner, slot, photo, told: runner.segment(slot, core, photo, scored, told),
         result=result,
     )
 

@@ -5,31 +5,29 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
+import logging
 import os
 import threading
 import weakref
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future, wait
+from concurrent.futures import CancelledError, Future
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
 from mpscnn.arguments import is_finite_number, require_bool, whole_number
 from mpscnn.errors import Error, ParameterError, StateError
-from mpscnn.frames import frames_of
+from mpscnn.frames import finish_frame, frames_of
 from mpscnn.ordered_results import OrderedResults
-from mpscnn.places import Places
 from mpscnn.program import Program, thread_count
+from mpscnn.signal_handlers import raised_by_signal_handler
 
 if TYPE_CHECKING:
     from mpscnn.features import FeatureExtractor
-    from mpscnn.frames import FrameRun
     from mpscnn.model import Model
     from mpscnn.ordered_results import Frames
-
-Finish = Callable[[Any], Any]
-"""Makes a frame's result of what the core found."""
+    from mpscnn.photo_tasks import Told
 
 
 class FrameFuture(Future[Any]):
@@ -42,14 +40,28 @@ class FrameFuture(Future[Any]):
     def __init__(self, runner: Runner) -> None:
         super().__init__()
         self._runner: Runner | None = runner
-        self._number: int | None = None
+        self._slot = _core.Frame()
+        # Not those of the base class, which calls them at once where a frame is cancelled.
+        self._callbacks: list[Callable[[FrameFuture], object]] | None = []
+        self._lock = threading.RLock()  # which a signal's handler may take once more
 
     def cancel(self) -> bool:
-        """Gives the frame up if it has not begun; returns whether it is cancelled."""
+        """Gives the frame up if it has not begun; returns whether it is cancelled.
+
+        Its callbacks are called in its turn nevertheless.
+        """
         runner = self._runner
-        if runner is not None and self._number is not None and runner._cancel(self._number):
+        if runner is not None and runner._cancel(self._slot):
             super().cancel()
         return self.cancelled()
+
+    def add_done_callback(self, fn: Callable[[FrameFuture], object]) -> None:
+        """Has `fn` called with the future in the frame's turn; at once, if that has come."""
+        with self._lock:
+            if self._callbacks is not None:
+                self._callbacks.append(fn)
+                return
+        self._call_back(fn)
 
     def result(self, timeout: float | None = None) -> Any:
         """Waits and returns the result, or raises what went wrong with the frame.
@@ -71,20 +83,28 @@ class FrameFuture(Future[Any]):
         if runner is not None:  # else it has ended
             runner._require_end()
 
-    def _settle(self, error: BaseException | None, finish: Finish, found: Any = None) -> None:
+    def _hand_out(self) -> None:
+        """In the frame's turn, on the runner's one thread for that."""
+        finish_frame(self._slot)
+        error = self._slot.exception()
         self._runner = None
         if isinstance(error, CancelledError):
             super().cancel()
             self.set_running_or_notify_cancel()
-            return
-        try:
-            result = None if error is not None else finish(found)
-        except BaseException as raised:  # whatever it is, it is this frame's and no other's
-            error = raised
-        if error is not None:
+        elif error is not None:
             self.set_exception(error)
         else:
-            self.set_result(result)
+            self.set_result(self._slot.give_away())
+        with self._lock:
+            callbacks, self._callbacks = self._callbacks, None
+        for fn in callbacks or ():
+            self._call_back(fn)
+
+    def _call_back(self, fn: Callable[[FrameFuture], object]) -> None:
+        try:
+            fn(self)
+        except BaseException:  # one callback takes nothing from the others, whatever it raises
+            logging.getLogger("concurrent.futures").exception("exception calling callback for %r", self)
 
 
 class Runner:
@@ -142,11 +162,7 @@ class Runner:
         self.sessions: int = described["sessions"]
         self.threads: int = described["threads"]
         self.places: int = described["places"]
-        self._free = Places(self.places)
-        self._under_way: set[FrameFuture] = set()
-        self._last_awaited: _core.AwaitedFrame | None = None
         self._closed = False
-        self._delivery_thread: int | None = None
         self._process = os.getpid()
         _runners.add(self)
 
@@ -166,7 +182,11 @@ class Runner:
             StateError: the runner is closed, was made before this process was forked, or has no place for a frame that
                 one of its callbacks submits.
         """
-        return self._submit(frame, self._frames.checked(options))
+        wanted = self._frames.checked(options)
+        self._require_open()
+        future = FrameFuture(self)
+        self._take(future._slot, frame, wanted, future._hand_out)
+        return future
 
     def map(
         self,
@@ -201,10 +221,7 @@ class Runner:
         if os.getpid() != self._process:
             return  # they are the other process's
         self._core.close(cancel)
-        if not self._in_delivery():
-            wait(set(self._under_way))  # which a signal interrupts
-            if self._last_awaited is not None:
-                self._last_awaited.wait()
+        if not self._core.in_delivery():
             self._core.wait()
 
     def __enter__(self) -> Runner:
@@ -222,74 +239,33 @@ class Runner:
         threads = "" if self.program.device != "cpu" else f", {self.sessions} x {self.threads} threads"
         return f"<Runner of {self.program!r}: {state}{threads}>"
 
-    def _submit(self, frame: Any, wanted: Any) -> FrameFuture:
-        self._take_place()
-        return self._start(partial(self._frames.prepare, frame, wanted))
+    def _take(self, slot: _core.Frame, frame: Any, wanted: Any, told: Told) -> None:
+        """Has the core take a frame as `slot`, which says whether it has done so whatever interrupts this.
 
-    def _submit_awaited(self, frame: Any, wanted: Any) -> FrameFuture | _core.AwaitedFrame:
-        """For who waits for the result himself: where it can be, no thread of the runner's is woken for it."""
-        self._take_place()
-        try:
-            run = self._frames.prepare(frame, wanted)
-            awaited = run.submit_awaited(self._core)
-        except BaseException as error:
-            return self._start(partial(_raise, error))
-        if awaited is None:
-            return self._start(lambda: run)
-        self._last_awaited = awaited
-        self._free.lend(awaited)
-        return awaited
-
-    def _take_place(self) -> None:
+        What is wrong with the frame keeps the frame's turn.
+        """
         self._require_open()
-        if not self._free.take_free():
-            if self._in_delivery():
-                raise StateError(
-                    f"all {self.places} places of the runner are taken, and a callback of a frame cannot wait for "
-                    "the frames behind it"
-                )
-            self._free.take()
-
-    async def _submit_async(self, frame: Any, wanted: Any) -> FrameFuture:
-        self._require_open()
-        await self._free.take_async()
-        return self._start(partial(self._frames.prepare, frame, wanted))
-
-    def _start(self, prepare: Callable[[], FrameRun]) -> FrameFuture:
-        """With a place taken."""
-        future = FrameFuture(self)
-        self._under_way.add(future)
         try:
-            try:
-                run = prepare()
-                # `done` keeps what the run needs.
-                done = partial(self._deliver, future, run.finish)
-                future._number = run.submit(self._core, done)
-            except StateError:
+            self._frames.prepare(frame, wanted).submit(self._core, slot, told)
+        except Exception as error:
+            if slot.taken() or isinstance(error, StateError) or raised_by_signal_handler(error):
                 raise
-            except Exception as error:  # what is wrong with a frame keeps the frame's turn
-                self._core.mark(partial(self._deliver_failure, future, error))
+            self._core.submit_failure(slot, error, told)
+
+    async def _reserve(self, slot: _core.Frame) -> None:
+        """Waits for a place without blocking the event loop."""
+        import asyncio  # which brings ssl; whoever awaits has it already
+
+        answered: Future[None] = Future()
+        try:
+            if not self._core.reserve(slot, partial(answered.set_result, None)):
+                await asyncio.wait([asyncio.wrap_future(answered)])
         except BaseException:
-            self._under_way.discard(future)
-            self._free.release()
-            future._settle(CancelledError(), _no_result)  # `close` may be waiting for it already
+            slot.give_up()
             raise
-        return future
 
-    def _deliver(self, future: FrameFuture, finish: Finish, error: BaseException | None, found: Any) -> None:
-        """On the core's one thread for that, frame by frame."""
-        self._delivery_thread = threading.get_ident()
-        self._free.release()
-        future._settle(error, finish, found)
-        self._under_way.discard(future)
-
-    def _deliver_failure(
-        self, future: FrameFuture, failure: Exception, _: BaseException | None, found: Any
-    ) -> None:
-        self._deliver(future, _no_result, failure, found)
-
-    def _cancel(self, number: int) -> bool:
-        return os.getpid() == self._process and self._core.cancel(number)
+    def _cancel(self, slot: _core.Frame) -> bool:
+        return os.getpid() == self._process and self._core.cancel(slot)
 
     def _require_end(self) -> None:
         """That a frame's end can be waited for here."""
@@ -298,25 +274,14 @@ class Runner:
                 "this process was forked while the frame was under way; its end is seen in the process that "
                 "submitted it only"
             )
-        if self._in_delivery():
+        if self._core.in_delivery():
             raise StateError("a callback of a frame cannot wait for the frames behind it")
-
-    def _in_delivery(self) -> bool:
-        return self._delivery_thread == threading.get_ident()
 
     def _require_open(self) -> None:
         if os.getpid() != self._process:
             raise StateError("the runner was made before this process was forked; make a new one")
         if self._closed:
             raise StateError("the runner is closed")
-
-
-def _raise(error: BaseException) -> NoReturn:
-    raise error
-
-
-def _no_result(_: Any) -> None:
-    """Of a frame that failed before it was run."""
 
 
 _runners: weakref.WeakSet[Runner] = weakref.WeakSet()

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -219,20 +220,42 @@ def test_streams_that_are_none() -> None:
 
 
 def test_a_waiting_frame_can_be_cancelled() -> None:
-    called: list[bool] = []
     runner = mpscnn.Runner(doubling_program(), inflight=2, max_batch=4, max_wait=1000)
     first, second, third = (runner.submit(frame(i)) for i in range(3))
-    second.add_done_callback(lambda future: called.append(future.cancelled()))
     assert not second.done()
     assert second.cancel()
     assert second.cancel()
-    assert called == [True]
     assert second.cancelled()
+    with pytest.raises(CancelledError):
+        second.result()
     runner.close()
     assert [value_of(first.result()), value_of(third.result())] == [0, 2]
     assert not first.cancel()
-    with pytest.raises(CancelledError):
-        second.result()
+
+
+def test_callbacks_of_cancelled_frames_wait_for_their_turn() -> None:
+    called: list[tuple[int, bool]] = []
+    threads: set[int] = set()
+
+    def record(i: int, future: mpscnn.FrameFuture) -> None:
+        called.append((i, future.cancelled()))
+        threads.add(threading.get_ident())
+
+    runner = mpscnn.Runner(doubling_program(), inflight=2, max_batch=8, max_wait=1000)
+    futures = [runner.submit(frame(i)) for i in range(5)]
+    for i, future in enumerate(futures[:4]):
+        future.add_done_callback(partial(record, i))
+    assert futures[3].cancel()
+    assert futures[1].cancel()
+    futures[1].add_done_callback(partial(record, 10))  # its turn has not come
+    assert futures[4].cancel()
+    assert called == []
+    runner.close()
+    assert called == [(0, False), (1, True), (10, True), (2, False), (3, True)]
+    assert threading.get_ident() not in threads
+    futures[1].add_done_callback(partial(record, 11))  # its turn has come
+    assert called[-1] == (11, True)
+    assert not concurrent.futures.wait(futures, timeout=60).not_done
 
 
 def test_a_frame_that_has_begun_cannot_be_cancelled() -> None:
@@ -288,29 +311,23 @@ def test_a_closed_runner_is_refused() -> None:
             use()
 
 
-def test_closing_does_not_wait_for_a_frame_that_it_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
-    looked_at, closing = threading.Event(), threading.Event()
-    given_up: list[Any] = []
+def test_closing_does_not_wait_for_a_frame_that_it_refuses() -> None:
+    looked_at, closed = threading.Event(), threading.Event()
 
     class Frame:
         def __array__(self, *_: Any, **__: Any) -> Any:
             looked_at.set()
-            assert closing.wait(60)
+            assert closed.wait(60)
             return frame(1)
 
-    def observed_wait(futures: Any) -> None:
-        closing.set()
-        given_up.extend(concurrent.futures.wait(futures, timeout=20).not_done)
-
-    monkeypatch.setattr("mpscnn.runner.wait", observed_wait)
     runner = mpscnn.Runner(doubling_program())
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         submission = pool.submit(runner.submit, Frame())
         assert looked_at.wait(60)
         runner.close()
+        closed.set()
         with pytest.raises(mpscnn.StateError, match="closed"):
             submission.result(60)
-    assert not given_up
 
 
 def test_closing_refuses_who_waits_for_a_place() -> None:
@@ -405,6 +422,26 @@ def test_a_callback_cannot_wait_for_a_map() -> None:
 
 
 # ---- Callbacks ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [ValueError, SystemExit, KeyboardInterrupt])
+def test_what_a_callback_raises_disturbs_no_other(
+    kind: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    called: list[int] = []
+
+    def fail(_: Any) -> None:
+        raise kind("on purpose")
+
+    with mpscnn.Runner(doubling_program(), inflight=4) as runner:
+        gate = Gate(runner)
+        for i in range(3):
+            future = runner.submit(frame(i))
+            future.add_done_callback(fail)
+            future.add_done_callback(lambda _, i=i: called.append(i))  # type: ignore[misc]
+        gate.open()
+    assert called == [0, 1, 2]
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["on purpose"] * 3
 
 
 def test_callbacks_may_submit_and_close() -> None:

@@ -1,0 +1,135 @@
+#include "frame.h"
+
+#include <mpscnn/mpscnn.hpp>
+
+#include <array>
+#include <utility>
+
+#include "errors.h"
+#include "gil.h"
+
+namespace mpscnn::bindings {
+
+Frame::~Frame() {
+    if (open_ != nullptr) PyThread_free_lock(open_);
+    const std::array<py::object *, 6> objects{&given, &finish, &ended, &needed_, &found_, &error_};
+    bool holds_any = static_cast<bool>(convert_);
+    for (const py::object *object : objects) holds_any = holds_any || *object;
+    if (!holds_any) return;
+    const ForeignGil locked; // the runner's thread was the last: nobody wants the result
+    for (py::object *object : objects) {
+        if (!locked) object->release();
+        *object = py::object();
+    }
+    convert_ = nullptr;
+}
+
+bool Frame::reserve(const std::shared_ptr<Places> &places, py::function told) {
+    if (!request_)
+        request_ = std::make_unique<PlaceRequest>(
+            places, std::make_unique<Callback>(std::move(told), "a place of mpscnn.Runner"));
+    return !request_->waits();
+}
+
+void Frame::give_up() { request_.reset(); }
+
+void Frame::begin(const std::shared_ptr<Places> &places, Use use) {
+    if (taken_ || being_taken_ || done()) throw StateError("the frame was submitted already");
+    being_taken_ = true;
+    try {
+        if (!request_) {
+            if (std::optional<Place> free = Places::take_free(places)) place_.emplace(std::move(*free));
+        }
+        if (!place_) {
+            if (!request_) request_ = std::make_unique<PlaceRequest>(places);
+            place_.emplace(request_->take());
+            request_.reset();
+        }
+        if (use.told)
+            told_ = std::make_unique<Callback>(std::move(*use.told), "the end of a frame of mpscnn.Runner");
+        if (open_ == nullptr) open_ = taken_lock();
+    } catch (...) {
+        be_refused();
+        throw;
+    }
+    needed_ = std::move(use.needed);
+    found_ = std::move(use.result);
+    error_ = std::move(use.failure);
+    begun_ = std::chrono::steady_clock::now();
+}
+
+void Frame::be_taken(std::optional<std::uint64_t> number) {
+    number_ = number;
+    being_taken_ = false;
+    taken_ = true;
+    given = py::object();
+}
+
+void Frame::be_refused() {
+    request_.reset();
+    place_.reset();
+    told_.reset();
+    needed_ = found_ = error_ = py::object();
+    being_taken_ = false;
+}
+
+void Frame::end(const std::exception_ptr &failure, std::function<py::object()> convert) {
+    failure_ = failure;
+    convert_ = std::move(convert);
+    ended_at_ = std::chrono::steady_clock::now();
+    std::optional<Place> place = std::move(place_);
+    place->give_back();
+    // Whoever waits may let go of the frame, and of this, once it is done.
+    const std::unique_ptr<Callback> told = std::move(told_);
+    if (told) place->places().note_delivery();
+    done_ = true;
+    PyThread_release_lock(open_);
+    if (!told) return;
+    (*told)([this] {
+        ForeignGil::keep_thread_state(); // a runner has one thread for this, which ends without the GIL
+        needed_ = py::object();
+        return py::tuple();
+    });
+}
+
+void Frame::wait() {
+    if (!done()) {
+        if (open_ == nullptr) throw StateError("the frame was not submitted");
+        acquire_interruptibly(open_);
+        PyThread_release_lock(open_); // for others that wait
+    }
+    needed_ = py::object();
+}
+
+py::object Frame::exception() {
+    if (!error_ && failure_) error_ = exception_object(std::exchange(failure_, nullptr));
+    return error_ ? error_ : py::none();
+}
+
+py::object Frame::found() {
+    if (!found_ && convert_) found_ = std::exchange(convert_, nullptr)();
+    return found_ ? found_ : py::none();
+}
+
+py::object Frame::give_away() {
+    py::object result = found();
+    given = finish = ended = needed_ = found_ = py::object(); // so that who lets go of it last needs no GIL
+    return result;
+}
+
+double Frame::milliseconds() const {
+    return std::chrono::duration<double, std::milli>(ended_at_ - begun_).count();
+}
+
+void Frame::settle(py::object value) {
+    finish = py::object();
+    found_ = std::move(value);
+}
+
+void Frame::fail(py::object error) {
+    finish = py::object();
+    error_ = std::move(error);
+    done_ = true;
+}
+
+} // namespace mpscnn::bindings
