@@ -112,9 +112,13 @@ py::object Frame::found() {
 }
 
 py::object Frame::give_away() {
-    py::object result = found();
-    given = finish = ended = needed_ = found_ = py::object(); // so that who lets go of it last needs no GIL
-    return result;
+    py::object outcome = exception();
+    if (outcome.is_none()) outcome = found();
+    // Who lets go of the frame last needs no GIL then; and an exception, whose traceback may lead back here,
+    // is no cycle that Python cannot see.
+    given = finish = ended = needed_ = found_ = error_ = py::object();
+    convert_ = nullptr;
+    return outcome;
 }
 
 double Frame::milliseconds() const {

@@ -62,7 +62,7 @@ public:
     py::object exception();        ///< or None
     py::object found();            ///< what the core found, or the result
     double milliseconds() const;   ///< from its getting a place until its turn
-    py::object give_away();        ///< `found`, for the last time
+    py::object give_away();        ///< its exception or what was found, which it does not keep
     void settle(py::object value); ///< gives it its result
     void fail(py::object error);   ///< in place of a result, or of being taken
 

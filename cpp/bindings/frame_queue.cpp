@@ -66,11 +66,11 @@ py::object FrameQueue::hand_out() {
     }
     const std::shared_ptr<Frame> frame = frames_.front();
     if (!frame->done()) throw StateError("the first frame is not done");
-    const py::object error = frame->exception();
-    py::object result = error.is_none() ? frame->give_away() : error;
+    const bool failed = !frame->exception().is_none();
+    py::object outcome = frame->give_away();
     frames_.pop_front();
-    if (!error.is_none() && !return_exceptions_) raise_object(error);
-    return result;
+    if (failed && !return_exceptions_) raise_object(outcome);
+    return outcome;
 }
 
 void FrameQueue::feed(const py::object &self) {

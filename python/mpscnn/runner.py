@@ -85,16 +85,20 @@ class FrameFuture(Future[Any]):
 
     def _hand_out(self) -> None:
         """In the frame's turn, on the runner's one thread for that."""
-        finish_frame(self._slot)
-        error = self._slot.exception()
+        try:
+            finish_frame(self._slot)
+            failed = self._slot.exception() is not None
+            outcome = self._slot.give_away()
+        except BaseException as error:  # out of memory; the frame still has to end
+            failed, outcome = True, error
         self._runner = None
-        if isinstance(error, CancelledError):
+        if not failed:
+            self.set_result(outcome)
+        elif isinstance(outcome, CancelledError):
             super().cancel()
             self.set_running_or_notify_cancel()
-        elif error is not None:
-            self.set_exception(error)
         else:
-            self.set_result(self._slot.give_away())
+            self.set_exception(outcome)
         with self._lock:
             callbacks, self._callbacks = self._callbacks, None
         for fn in callbacks or ():
