@@ -22,7 +22,8 @@ int metal_emulation_live_objects(void);
 const char *metal_emulation_live_object_names(void);
 
 /// Sets a switch, one of those below; returns 0, or -1 for a name that is none. Counters ("next ...") count
-/// down.
+/// down. The environment variable METAL_EMULATION_SWITCHES sets them from the beginning:
+/// "wrong_results=1,devices=2".
 ///   no_device                1: there is no device
 ///   devices                  so many of: the default, an external GPU, two headless GPUs of one name
 ///   removed_device           that one of them (from 1) is gone: not listed, its command buffers fail
@@ -42,6 +43,8 @@ const char *metal_emulation_live_object_names(void);
 ///   worker_delay_ms          every command buffer takes at least so long
 ///   keep_handlers            1: handlers die with their command buffer, not when it is done
 ///   wrong_results            1: MPS kernels answer wrongly (each value times two, plus one); 2: with zeros
+///   end_process              encoding a kernel of MPS ends the process by the signal of this number
+///   broken_rule              1: encoding a kernel of MPS breaks a rule
 ///   reverse_threads          1: threads of a threadgroup and threadgroups run last to first
 ///   thread_execution_width   32 unless told
 ///   max_threads              most threads of a threadgroup, 1024 unless told

@@ -2,6 +2,7 @@
 
 #include "metal/metal_emulation.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdarg>
 #include <cstdio>
@@ -54,6 +55,8 @@ constexpr NamedSwitch named_switches[] = {
     {"worker_delay_ms", &Switches::worker_delay_ms, 0},
     {"keep_handlers", &Switches::keep_handlers, 0},
     {"wrong_results", &Switches::wrong_results, 0},
+    {"end_process", &Switches::end_process, 0},
+    {"broken_rule", &Switches::broken_rule, 0},
     {"reverse_threads", &Switches::reverse_threads, 0},
     {"thread_execution_width", &Switches::thread_execution_width, 32},
     {"max_threads", &Switches::max_threads, 1024},
@@ -66,10 +69,35 @@ constexpr NamedSwitch named_switches[] = {
     {"announced_bytes", &Switches::announced_bytes, 0},
 };
 
-std::atomic<long> *find_switch(const char *name) {
+std::atomic<long> Switches::*find_member(const char *name) {
     for (const NamedSwitch &entry : named_switches)
-        if (std::strcmp(entry.name, name) == 0) return &(switches().*entry.member);
+        if (std::strcmp(entry.name, name) == 0) return entry.member;
     return nullptr;
+}
+
+std::atomic<long> *find_switch(const char *name) {
+    std::atomic<long> Switches::*member = find_member(name);
+    return member ? &(switches().*member) : nullptr;
+}
+
+/// As the environment says, for processes that no test can reach: "wrong_results=1,devices=2".
+Switches *initial_switches() {
+    auto *made = new Switches;
+    const char *text = std::getenv("METAL_EMULATION_SWITCHES");
+    std::string left = text ? text : "";
+    while (!left.empty()) {
+        const std::size_t end = std::min(left.find(','), left.size()), equals = left.find('=');
+        std::atomic<long> Switches::*member =
+            equals < end ? find_member(left.substr(0, equals).c_str()) : nullptr;
+        if (!member) {
+            std::fprintf(stderr, "Metal emulation: METAL_EMULATION_SWITCHES has no name=value in '%s'\n",
+                         left.c_str());
+            std::abort();
+        }
+        made->*member = std::strtol(left.c_str() + equals + 1, nullptr, 10);
+        left.erase(0, end + 1);
+    }
+    return made;
 }
 
 /// For tests/check_rules.py, which asks whether the emulation's own tests have broken every rule.
@@ -84,7 +112,7 @@ void note_broken(const char *rule) {
 } // namespace
 
 Switches &switches() {
-    static auto &instance = *new Switches;
+    static auto &instance = *initial_switches();
     return instance;
 }
 

@@ -41,6 +41,8 @@ struct Switches {
     std::atomic<long> worker_delay_ms{0};
     std::atomic<long> keep_handlers{0};
     std::atomic<long> wrong_results{0};
+    std::atomic<long> end_process{0};
+    std::atomic<long> broken_rule{0};
     std::atomic<long> reverse_threads{0};
     std::atomic<long> thread_execution_width{32};
     std::atomic<long> max_threads{1024};

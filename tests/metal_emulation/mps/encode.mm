@@ -1,6 +1,8 @@
 #import "mps/encode.h"
 
 #include <algorithm>
+#include <csignal>
+#include <cstdio>
 
 namespace metal_emulation {
 namespace {
@@ -70,8 +72,19 @@ bool accepts_edge_mode(MPSImageEdgeMode mode) {
                         "edge mode %lu, which only MPSNNPad has", static_cast<NSUInteger>(mode));
 }
 
+namespace {
+
+void end_process(int number) {
+    if (number == SIGABRT) std::fputs("MPSKernel.mm:1: failed assertion `as told'\n", stderr);
+    std::raise(number);
+}
+
+} // namespace
+
 void encode(id<MTLCommandBuffer> command_buffer, const std::vector<Source> &sources, const Target &target,
             const Compute &compute) {
+    if (const long number = switches().end_process) end_process(static_cast<int>(number));
+    if (switches().broken_rule) violation("the emulation was told to find a rule broken");
     auto *buffer = static_cast<EmulatedCommandBuffer *>(command_buffer);
     if (!METAL_EXPECT(buffer, "a kernel is encoded without a command buffer") ||
         ![buffer acceptsCommands:"a kernel is encoded" fromEncoder:nil] || !accepts_target(target, buffer))
