@@ -25,6 +25,7 @@ METAL_FRAMEWORKS = ("Foundation", "Metal", "MetalPerformanceShaders")
 COMPILED_SHADERS = b"MTLB"  # how a Metal library begins
 SHADER_SOURCE = b"#include <metal_stdlib>"
 MODELS = "mpscnn/models/data/"
+CHECK_PROGRAM = "mpscnn/bin/mpscnn-check"
 NEEDED = (
     "mpscnn/__init__.py",
     "mpscnn/py.typed",
@@ -186,6 +187,16 @@ def check_shaders(archive: zipfile.ZipFile, compiled: bool) -> Iterator[str]:
         )
 
 
+def check_program(archive: zipfile.ZipFile, platform: str) -> Iterator[str]:
+    """What is wrong with the program that "auto" needs before it chooses a Metal device."""
+    if CHECK_PROGRAM not in archive.namelist():
+        yield f'lacks {CHECK_PROGRAM}, without which device="auto" is always the CPU'
+        return
+    if not archive.getinfo(CHECK_PROGRAM).external_attr >> 16 & 0o111:
+        yield f"{CHECK_PROGRAM}: cannot be executed"
+    yield from check_macho(CHECK_PROGRAM, archive.read(CHECK_PROGRAM), platform)
+
+
 def check_wheel(wheel: Path, most_bytes: int = MOST_BYTES, compiled_shaders: bool = True) -> Iterator[str]:
     """All that is wrong with a wheel."""
     platform = wheel.stem.split("-")[-1]
@@ -204,6 +215,7 @@ def check_wheel(wheel: Path, most_bytes: int = MOST_BYTES, compiled_shaders: boo
                 yield from check_elf(name, archive.read(name))
         if platform.startswith("macosx"):
             yield from check_shaders(archive, compiled_shaders)
+            yield from check_program(archive, platform)
 
 
 def main() -> int:

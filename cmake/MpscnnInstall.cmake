@@ -11,6 +11,13 @@ endif()
 install(TARGETS ${mpscnn_installed_targets} EXPORT mpscnnTargets
     LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
     ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+if(TARGET mpscnn-check)
+    file(RELATIVE_PATH mpscnn_library_from_programs
+        "${CMAKE_INSTALL_FULL_BINDIR}" "${CMAKE_INSTALL_FULL_LIBDIR}")
+    set_target_properties(mpscnn-check PROPERTIES
+        INSTALL_RPATH "@loader_path/${mpscnn_library_from_programs}")
+    install(TARGETS mpscnn-check RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+endif()
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/cpp/include/mpscnn" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(EXPORT mpscnnTargets NAMESPACE mpscnn:: DESTINATION "${mpscnn_config_dir}")
 

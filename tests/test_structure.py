@@ -27,6 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "metal": {"core", "ops", "engine", "shaders", "vision"},
     "api": {"core", "ops", "kernels", "engine", "vision", "mpscnn"},
     "bindings": {"mpscnn"},
+    "check": {"mpscnn"},
     "include": {"mpscnn"},
 }
 # All that a backend may know of the engine.

@@ -125,6 +125,14 @@ mpscnn_status mpscnn_devices(mpscnn_text **json) {
     });
 }
 
+mpscnn_status mpscnn_check_device(const char *device, mpscnn_text **text) {
+    return c_api::guarded([&] {
+        c_api::require(device, "device");
+        c_api::require(text, "text");
+        c_api::give(engine::check_device(device), text);
+    });
+}
+
 void mpscnn_set_log_callback(mpscnn_log_callback callback, void *context) {
     set_log_callback(callback, context);
 }

@@ -127,6 +127,10 @@ const char *mpscnn_program_device(const mpscnn_program *program) {
     return program ? program->program->backend().name() : nullptr;
 }
 
+const char *mpscnn_program_warning(const mpscnn_program *program) {
+    return program ? program->program->warning().c_str() : nullptr;
+}
+
 int mpscnn_program_input_count(const mpscnn_program *program) {
     return program ? static_cast<int>(program->program->inputs().size()) : 0;
 }

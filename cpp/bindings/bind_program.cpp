@@ -109,6 +109,7 @@ void bind_program(py::module_ &module) {
             py::arg("outputs") = std::vector<std::string>(), py::arg("max_memory") = 0)
         .def("describe", &Program::describe)
         .def("device", &Program::device)
+        .def("warning", &Program::warning)
         .def("inputs", [](const Program &program) { return dict_of(program.inputs()); })
         .def("outputs", [](const Program &program) { return dict_of(program.outputs()); })
         .def("output_shapes", &output_shapes, py::arg("input_shapes"))

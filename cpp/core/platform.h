@@ -1,6 +1,6 @@
 #pragma once
 
-// All calls of the operating system but for reading and writing files.
+// All calls of the operating system but for files (core/text_file.h) and programs (core/child_process.h).
 
 #include <cstddef>
 #include <cstdint>

@@ -195,6 +195,7 @@ struct BackendChoice {
     std::shared_ptr<const Backend> backend;
     Precision precision;
     std::string reason;
+    std::string warning = {}; ///< why a device that is there was not chosen, where somebody should know
 };
 
 /// Names of the backends that this build has, "cpu" first.
@@ -204,10 +205,15 @@ std::vector<std::string> built_backends();
 std::vector<DeviceDescription> list_devices();
 
 /// The one place that knows which backends exist. "auto": what the environment variable MPSCNN_DEVICE names,
-/// else Metal where a device of it answers rightly, else the CPU, with what kept it from Metal as the reason.
-/// Throws DeviceError with the remedy for a device that is not there or that answered wrongly (self_check.h),
+/// else Metal where a device of it is trusted (device_trust.h), else the CPU, with what kept it from Metal as
+/// the reason. Throws DeviceError with the remedy for a device that is not there or that answered wrongly,
 /// and ParameterError for an unknown name.
 BackendChoice choose_backend(const std::string &device, const std::string &precision);
+
+/// Compares a device's answers with the CPU engine's in this process, whatever is on record, and puts right
+/// ones there. Returns what a check program writes then (device_trust.h). Throws DeviceError for a device
+/// that is not there or answers wrongly, and ParameterError for "auto", "cpu" and unknown names.
+std::string check_device(const std::string &device);
 
 /// A device and a queue of the program that embeds mpscnn: an id<MTLDevice> and an id<MTLCommandQueue>, of
 /// which one may be null. Throws UnsupportedError where there is no Metal engine, ParameterError for a queue

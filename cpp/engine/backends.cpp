@@ -5,8 +5,8 @@
 #include "cpu/cpu_backend.h"
 #include "engine/backend.h"
 #include "engine/custom_kernel.h"
+#include "engine/device_trust.h"
 #include "engine/native_run.h"
-#include "engine/self_check.h"
 #include "engine/support.h"
 #if defined(MPSCNN_WITH_METAL)
 #include "metal/metal_backend.h"
@@ -16,11 +16,31 @@ namespace mpscnn::engine {
 
 namespace {
 
+/// What "auto" means on this machine.
+struct AutomaticBackend {
+    std::shared_ptr<const Backend> backend;
+    std::string reason, warning = {};
+};
+
 #if defined(MPSCNN_WITH_METAL)
 std::shared_ptr<const Backend> make_metal_backend(const std::string &wanted) {
     auto backend = metal::make_metal_backend(wanted);
     require_right_answers(*backend, *cpu::make_cpu_backend());
     return backend;
+}
+/// Without a right answer on record the device is checked in a process of its own.
+AutomaticBackend make_automatic_backend() {
+    auto backend = metal::make_metal_backend("");
+    if (auto why_not = why_not_trusted(*backend, installed_check_program("metal")))
+        return {cpu::make_cpu_backend(), *why_not, *why_not};
+    return {std::move(backend), skips_self_check() ? "a Metal device, whose answers were not checked, as "
+                                                     "MPSCNN_SKIP_SELF_CHECK says"
+                                                   : "a Metal device, whose answers were checked"};
+}
+std::string check_metal_device(const std::string &wanted) {
+    const auto backend = metal::make_metal_backend(wanted);
+    check_answers(*backend, *cpu::make_cpu_backend());
+    return right_answers_text(*backend);
 }
 std::shared_ptr<const Backend> make_native_backend(void *device, void *queue) {
     auto backend = metal::make_native_backend(device, queue);
@@ -39,6 +59,8 @@ constexpr const char *why_not_metal = "no Metal device on this machine (Linux)";
 std::shared_ptr<const Backend> make_metal_backend(const std::string &) {
     fail(ErrorKind::device, why_not_metal);
 }
+AutomaticBackend make_automatic_backend() { fail(ErrorKind::device, why_not_metal); }
+std::string check_metal_device(const std::string &) { fail(ErrorKind::device, why_not_metal); }
 std::shared_ptr<const Backend> make_native_backend(void *, void *) {
     fail(ErrorKind::unsupported, "Metal devices of the caller's: this build of mpscnn has no Metal engine");
 }
@@ -72,11 +94,30 @@ Precision precision_for(const std::string &device, const std::string &wanted) {
          {"precision must be auto, float32, float16 or bfloat16, got ", quoted(wanted)});
 }
 
-BackendChoice choice_of(std::shared_ptr<const Backend> backend, const std::string &precision,
-                        std::string reason) {
-    const Precision chosen = precision_for(backend->name(), precision);
-    if (precision == "auto") reason += concat({"; ", name_of(chosen), " lowers no accuracy"});
-    return {std::move(backend), chosen, std::move(reason)};
+BackendChoice choice_of(AutomaticBackend found, const std::string &precision) {
+    const Precision chosen = precision_for(found.backend->name(), precision);
+    if (precision == "auto") found.reason += concat({"; ", name_of(chosen), " lowers no accuracy"});
+    return {std::move(found.backend), chosen, std::move(found.reason), std::move(found.warning)};
+}
+
+/// Throws ParameterError for names that are none, whatever this machine has.
+DeviceName require_device_name(const std::string &device) {
+    DeviceName name(device);
+    if ((device != "cpu" && name.backend != "metal") || device.ends_with(':'))
+        fail(ErrorKind::parameter,
+             {"device must be auto, cpu, metal, or metal: with a device's name or registry id "
+              "behind it, got ",
+              quoted(device)});
+    return name;
+}
+
+AutomaticBackend automatic_backend() {
+    try {
+        return make_automatic_backend();
+    } catch (const Error &error) {
+        if (error.kind() != ErrorKind::device) throw;
+        return {cpu::make_cpu_backend(), error.what(), ""};
+    }
 }
 
 std::shared_ptr<const Backend> make_backend(const DeviceName &device) {
@@ -150,30 +191,28 @@ std::vector<DeviceDescription> list_devices() {
 BackendChoice choose_backend(const std::string &asked, const std::string &precision) {
     const char *instead = asked == "auto" ? std::getenv("MPSCNN_DEVICE") : nullptr;
     const std::string device = instead && *instead ? instead : asked;
-    if (device == "auto") {
-        try {
-            return choice_of(make_metal_backend(""), precision,
-                             skips_self_check() ? "a Metal device, whose answers were not checked, as "
-                                                  "MPSCNN_SKIP_SELF_CHECK says"
-                                                : "a Metal device, whose answers were checked");
-        } catch (const Error &error) {
-            if (error.kind() != ErrorKind::device) throw;
-            return choice_of(cpu::make_cpu_backend(), precision, error.what());
-        }
-    }
-    const DeviceName name(device);
-    if ((device != "cpu" && name.backend != "metal") || device.ends_with(':'))
-        fail(ErrorKind::parameter,
-             {"device must be auto, cpu, metal, or metal: with a device's name or registry id "
-              "behind it, got ",
-              quoted(device)});
+    if (device == "auto") return choice_of(automatic_backend(), precision);
+    const DeviceName name = require_device_name(device);
     precision_for(name.backend, precision); // a wrong one is an error before any device is looked for
-    return choice_of(make_backend(name), precision, device == asked ? "as asked" : "as MPSCNN_DEVICE says");
+    return choice_of({make_backend(name), device == asked ? "as asked" : "as MPSCNN_DEVICE says", ""},
+                     precision);
 }
 
 BackendChoice choose_native_backend(void *device, void *queue, const std::string &precision) {
     precision_for("metal", precision); // before the device is looked at
-    return choice_of(make_native_backend(device, queue), precision, "the Metal device that was given");
+    return choice_of({make_native_backend(device, queue), "the Metal device that was given", ""}, precision);
+}
+
+std::string check_device(const std::string &device) {
+    if (device == "auto")
+        fail(ErrorKind::parameter,
+             "device must be metal, or metal: with a device's name, to be checked; got 'auto'");
+    const DeviceName name = require_device_name(device);
+    if (name.backend == "cpu")
+        fail(ErrorKind::parameter,
+             "device 'cpu' is what others are compared with; `mpscnn verify --device cpu` compares its "
+             "instruction sets");
+    return check_metal_device(name.wanted);
 }
 
 } // namespace mpscnn::engine

@@ -1,14 +1,41 @@
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <string>
 
 namespace mpscnn::engine {
 
-/// Whether this build of mpscnn found a backend of this identity right before, on record in the cache
-/// directory.
+// What checks of devices found, in the cache directory (MPSCNN_CACHE, else the platform's): a small file for
+// each identity of a backend and version of mpscnn. Where nothing can be written, the next process checks
+// again.
+
+/// All on which a record depends: mpscnn's version and the identity. Ends with a line end.
+std::string check_record_of(const std::string &identity);
+
+/// Whether this version of mpscnn found a backend of this identity right before.
 bool was_right_before(const std::string &identity);
 
-/// Puts it on record; where nothing can be written, the next process checks again.
+/// Replaces what is on record.
 void remember_as_right(const std::string &identity) noexcept;
+
+/// Why a backend of this identity is not to be tried again; nothing where nothing speaks against it.
+std::optional<std::string> why_refused_before(const std::string &identity);
+
+/// Replaces what is on record. `reason` is one line.
+void remember_as_refused(const std::string &identity, const std::string &reason) noexcept;
+
+/// While alive, no other process has a turn for this identity: waits for the one that has. Ends with its
+/// process at the latest. Where the cache directory has no locks, nobody waits.
+class CheckTurn {
+public:
+    explicit CheckTurn(const std::string &identity);
+    ~CheckTurn();
+    CheckTurn(const CheckTurn &) = delete;
+    CheckTurn &operator=(const CheckTurn &) = delete;
+
+private:
+    int descriptor_ = -1;
+};
 
 } // namespace mpscnn::engine

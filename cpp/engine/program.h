@@ -38,6 +38,8 @@ public:
     std::uint64_t max_memory() const { return max_memory_; }
     /// Why this device and precision.
     const std::string &reason() const { return choice_.reason; }
+    /// BackendChoice::warning.
+    const std::string &warning() const { return choice_.warning; }
     const std::vector<Port> &inputs() const { return inputs_; }
     const std::vector<Port> &outputs() const { return outputs_; }
     const LoweredGraph &lowered() const { return *lowered_; }

@@ -41,6 +41,19 @@ FAST_MATMUL_REMOVED = "fast_matmul was removed, since hardly any network gained 
 _WORTH_PAGES = 1 << 16
 
 
+_given_warnings: set[str] = set()
+
+
+def _warn_once(warning: str) -> None:
+    """Once for each process, wherever the program is compiled."""
+    if warning in _given_warnings:
+        return
+    import warnings
+
+    _given_warnings.add(warning)
+    warnings.warn(warning, RuntimeWarning, stacklevel=4)
+
+
 class Program:
     """A network compiled for a device: packed weights, chosen kernels. Made by `Network.compile`.
 
@@ -57,6 +70,8 @@ class Program:
         """Shapes by name; None is free."""
         self._known_shapes: tuple[tuple[int, ...], list[tuple[int, ...]]] | None = None
         """Of one input, the last one, and of its outputs: frames of a stream are of one size."""
+        if warning := program.warning():
+            _warn_once(warning)
 
     def __repr__(self) -> str:
         return f"<Program {self.name!r} on {self.device} ({self.device_name}), {self.precision}>"

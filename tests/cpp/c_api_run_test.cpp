@@ -103,6 +103,7 @@ TEST(program_tells_its_ports) {
     std::int64_t shape[MPSCNN_MAX_RANK];
     int rank = 0;
     CHECK(std::string_view(mpscnn_program_device(program)) == "cpu");
+    CHECK(std::string_view(mpscnn_program_warning(program)) == "");
     CHECK(mpscnn_program_input_count(program) == 1 && mpscnn_program_output_count(program) == 1);
     CHECK(succeeded(mpscnn_program_input(program, 0, &name, shape, &rank)));
     CHECK(std::string_view(name) == "image" && rank == 4 && shape[0] == -1 && shape[3] == 3);

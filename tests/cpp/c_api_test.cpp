@@ -29,6 +29,17 @@ TEST(library_describes_itself) {
     CHECK(mpscnn_text_size(nullptr) == 0 && *mpscnn_text_data(nullptr) == '\0');
 }
 
+TEST(devices_are_checked_by_name) {
+    mpscnn_text *text = nullptr;
+    CHECK(refused(mpscnn_check_device(nullptr, &text), MPSCNN_ERROR_PARAMETER, "device must not be NULL"));
+    CHECK(refused(mpscnn_check_device("metal", nullptr), MPSCNN_ERROR_PARAMETER, "text must not be NULL"));
+    for (const char *wrong : {"auto", "gpu", "", "cpu:0", "metal:"})
+        CHECK(refused(mpscnn_check_device(wrong, &text), MPSCNN_ERROR_PARAMETER, "device must be"));
+    CHECK(refused(mpscnn_check_device("cpu", &text), MPSCNN_ERROR_PARAMETER,
+                  "device 'cpu' is what others are compared with"));
+    CHECK(refused(mpscnn_check_device("metal:no such GPU", &text), MPSCNN_ERROR_DEVICE, "Metal"));
+}
+
 TEST(releasing_null_is_allowed) {
     mpscnn_text_release(nullptr);
     mpscnn_graph_release(nullptr);
@@ -37,6 +48,7 @@ TEST(releasing_null_is_allowed) {
     mpscnn_model_release(nullptr);
     mpscnn_predictions_release(nullptr);
     CHECK(mpscnn_program_device(nullptr) == nullptr);
+    CHECK(mpscnn_program_warning(nullptr) == nullptr);
     CHECK(mpscnn_program_input_count(nullptr) == 0);
     CHECK(mpscnn_program_output_count(nullptr) == 0);
     CHECK(mpscnn_predictions_count(nullptr) == 0);

@@ -75,6 +75,7 @@ def write_wheel(
     shaders: str = "compiled, source",
     leave_out: str = "",
     more: dict[str, bytes] | None = None,
+    program_mode: int = 0o755,
 ) -> Path:
     wheel = folder / f"mpscnn-1.0-cp312-cp312-{platform}.whl"
     files = dict.fromkeys(checker.NEEDED, b"") | {
@@ -84,11 +85,28 @@ def write_wheel(
         + (checker.SHADER_SOURCE if "source" in shaders else b""),
         "mpscnn-1.0.dist-info/licenses/LICENSE": b"",
     }
+    if platform.startswith("macosx"):
+        files[checker.CHECK_PROGRAM] = macho(libraries=["@rpath/libmpscnn.dylib"], search_paths=())
     with zipfile.ZipFile(wheel, "w") as archive:
         for path, data in (files | (more or {})).items():
+            entry = zipfile.ZipInfo(path)
+            entry.external_attr = (program_mode if path == checker.CHECK_PROGRAM else 0o644) << 16
             if path != leave_out:
-                archive.writestr(path, data)
+                archive.writestr(entry, data)
     return wheel
+
+
+def test_a_mac_wheel_holds_the_check_program(tmp_path: Path, checker: ModuleType) -> None:
+    lacking = write_wheel(tmp_path, checker, macho(), leave_out=checker.CHECK_PROGRAM)
+    assert list(checker.check_wheel(lacking)) == [
+        'lacks mpscnn/bin/mpscnn-check, without which device="auto" is always the CPU'
+    ]
+    plain = write_wheel(tmp_path, checker, macho(), program_mode=0o644)
+    assert list(checker.check_wheel(plain)) == ["mpscnn/bin/mpscnn-check: cannot be executed"]
+    other = write_wheel(tmp_path, checker, macho(), more={checker.CHECK_PROGRAM: macho(kind=0x01000007)})
+    assert list(checker.check_wheel(other)) == [
+        "mpscnn/bin/mpscnn-check: built for x86_64 in a wheel for macosx_11_0_arm64"
+    ]
 
 
 def test_a_good_wheel_passes(tmp_path: Path, checker: ModuleType) -> None:

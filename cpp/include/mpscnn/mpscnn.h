@@ -78,6 +78,13 @@ MPSCNN_API mpscnn_status mpscnn_refusals(mpscnn_text **json);
  * headless, low_power, removable, families, recommended_working_set_bytes and max_buffer_bytes. */
 MPSCNN_API mpscnn_status mpscnn_devices(mpscnn_text **json);
 
+/* Compares what a device ("metal", "metal:Apple M2") answers with what the CPU engine answers, in this
+ * process, whatever is on record of it, and puts right answers on record, after which "auto" may choose the
+ * device. MPSCNN_ERROR_DEVICE with the layer and number for wrong ones. `text` receives what the program
+ * mpscnn-check writes then. A framework or a driver that fails may end or hold up the process, which is why
+ * "auto" lets mpscnn-check call this. */
+MPSCNN_API mpscnn_status mpscnn_check_device(const char *device, mpscnn_text **text);
+
 /* ---- Memory and logging -------------------------------------------------------------------------------- */
 
 /* Receives notes that are no failures: level 0 information, 1 warning. The library itself never prints. NULL
@@ -200,6 +207,9 @@ MPSCNN_API void mpscnn_program_release(mpscnn_program *program);
 MPSCNN_API mpscnn_status mpscnn_program_describe(const mpscnn_program *program, mpscnn_text **json);
 /* What it is compiled for: "cpu" or "metal"; NULL for NULL. */
 MPSCNN_API const char *mpscnn_program_device(const mpscnn_program *program);
+/* Why "auto" did not choose a device that is there but whose check failed, for the user to know, else "";
+ * NULL for NULL. The log has it once for each process. Valid as long as the program. */
+MPSCNN_API const char *mpscnn_program_warning(const mpscnn_program *program);
 /* Number of inputs and outputs; 0 for NULL. */
 MPSCNN_API int mpscnn_program_input_count(const mpscnn_program *program);
 MPSCNN_API int mpscnn_program_output_count(const mpscnn_program *program);

@@ -151,6 +151,10 @@ inline void *allocate_pages(std::size_t bytes) {
     return memory;
 }
 inline std::string devices() { return detail::text_of(mpscnn_devices); }
+/// See mpscnn_check_device.
+inline std::string check_device(const std::string &device) {
+    return detail::text_of(mpscnn_check_device, detail::c_string(device));
+}
 
 // ---- Tensors
 // -----------------------------------------------------------------------------------------------
@@ -282,6 +286,8 @@ public:
 
     /// "cpu" or "metal".
     std::string device() const { return mpscnn_program_device(get()); }
+    /// Why "auto" did not choose a device that is there, else empty: see mpscnn_program_warning.
+    std::string warning() const { return mpscnn_program_warning(get()); }
     std::vector<Port> inputs() const {
         return ports(mpscnn_program_input_count(get()), mpscnn_program_input);
     }

@@ -1,0 +1,189 @@
+#include "core/child_process.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#if defined(__APPLE__)
+#include <crt_externs.h>
+#else
+extern char **environ;
+#endif
+
+#include "core/text.h"
+
+namespace mpscnn::platform {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t most_output = 8 << 10;
+
+/// Where the child has its end of the pipe a third time, see Pipe. Above those that programs expect.
+constexpr int kept_descriptor = 9;
+
+char **environment() {
+#if defined(__APPLE__)
+    return *_NSGetEnviron(); // a shared library cannot name `environ`
+#else
+    return environ;
+#endif
+}
+
+class Descriptor {
+public:
+    Descriptor() = default;
+    ~Descriptor() { reset(); }
+    Descriptor(const Descriptor &) = delete;
+    Descriptor &operator=(const Descriptor &) = delete;
+
+    /// Takes a descriptor over, under a number above those that the child gets, since a copy onto itself
+    /// would stay closed on exec. False where there is no such number.
+    bool take(int number) {
+        reset();
+        number_ = fcntl(number, F_DUPFD_CLOEXEC, kept_descriptor + 1);
+        const int why = errno;
+        close(number);
+        errno = why;
+        return number_ >= 0;
+    }
+    void reset() {
+        if (number_ >= 0) close(number_);
+        number_ = -1;
+    }
+    int get() const { return number_; }
+
+private:
+    int number_ = -1;
+};
+
+/// The child writes to it as stdout and stderr, and has it under a third number that it knows nothing of:
+/// whatever it closes, the pipe ends when the process does.
+struct Pipe {
+    Descriptor read, write;
+
+    bool open() {
+        std::array<int, 2> ends{};
+        if (pipe(ends.data()) != 0) return false;
+        const bool taken = read.take(ends[0]);
+        return write.take(ends[1]) && taken;
+    }
+};
+
+/// What posix_spawn is told.
+class SpawnSettings {
+public:
+    explicit SpawnSettings(int output) {
+        posix_spawn_file_actions_init(&files_);
+        posix_spawn_file_actions_addopen(&files_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+        for (int number : {STDOUT_FILENO, STDERR_FILENO, kept_descriptor})
+            posix_spawn_file_actions_adddup2(&files_, output, number);
+        posix_spawnattr_init(&attributes_);
+        sigset_t none;
+        sigemptyset(&none);
+        posix_spawnattr_setsigmask(&attributes_, &none);
+        short flags = POSIX_SPAWN_SETSIGMASK;
+#if defined(__APPLE__)
+        flags |= POSIX_SPAWN_CLOEXEC_DEFAULT; // nothing else that this process has open
+#endif
+        posix_spawnattr_setflags(&attributes_, flags);
+    }
+    ~SpawnSettings() {
+        posix_spawnattr_destroy(&attributes_);
+        posix_spawn_file_actions_destroy(&files_);
+    }
+    SpawnSettings(const SpawnSettings &) = delete;
+    SpawnSettings &operator=(const SpawnSettings &) = delete;
+
+    int start(const std::string &program, const std::vector<std::string> &arguments, pid_t &child) const {
+        std::vector<char *> values;
+        values.push_back(const_cast<char *>(program.c_str()));
+        for (const std::string &argument : arguments) values.push_back(const_cast<char *>(argument.c_str()));
+        values.push_back(nullptr);
+        return posix_spawn(&child, program.c_str(), &files_, &attributes_, values.data(), environment());
+    }
+
+private:
+    posix_spawn_file_actions_t files_;
+    posix_spawnattr_t attributes_;
+};
+
+/// Waits until something can be read or the pipe has ended. False when the time is over.
+bool wait_readable(int descriptor, Clock::time_point deadline) {
+    for (;;) {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+        if (left <= 0) return false;
+        pollfd waiting{descriptor, POLLIN, 0};
+        const int milliseconds = static_cast<int>(std::min<long long>(left, 1 << 30));
+        const int ready = poll(&waiting, 1, milliseconds);
+        if (ready > 0) return true;
+        if (ready < 0 && errno != EINTR) return true; // read() will say
+    }
+}
+
+/// Until the pipe ends; false when the time is over before.
+bool read_all(int descriptor, Clock::time_point deadline, std::string &output) {
+    std::array<char, 4096> part;
+    while (wait_readable(descriptor, deadline)) {
+        const ssize_t count = read(descriptor, part.data(), part.size());
+        if (count < 0 && errno == EINTR) continue;
+        if (count <= 0) return true;
+        output.append(part.data(), static_cast<std::size_t>(count));
+        if (output.size() > most_output) output.erase(0, output.size() - most_output);
+    }
+    return false;
+}
+
+/// Nothing where somebody else took it: a program that ignores SIGCHLD, or waits for all of its children.
+std::optional<int> wait_status(pid_t child) {
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR) return std::nullopt;
+    return status;
+}
+
+} // namespace
+
+ChildEnd run_program(const std::string &program, const std::vector<std::string> &arguments,
+                     std::chrono::milliseconds limit) {
+    ChildEnd end;
+    Pipe pipe;
+    pid_t child = 0;
+    int error = pipe.open() ? 0 : errno;
+    if (error == 0) error = SpawnSettings(pipe.write.get()).start(program, arguments, child);
+    if (error != 0) {
+        end.not_started = std::strerror(error);
+        return end;
+    }
+    pipe.write.reset(); // or the pipe would not end with the child
+    end.timed_out = !read_all(pipe.read.get(), Clock::now() + limit, end.output);
+    if (end.timed_out) kill(child, SIGKILL);
+    const int status = wait_status(child).value_or(0);
+    if (WIFSIGNALED(status)) end.signal = WTERMSIG(status);
+    if (WIFEXITED(status)) end.status = WEXITSTATUS(status);
+    return end;
+}
+
+std::string signal_text(int signal) {
+    const char *name = strsignal(signal);
+    return concat({"signal ", signal, " (", name ? name : "unknown", ")"});
+}
+
+std::string own_file() {
+    Dl_info found{};
+    if (dladdr(reinterpret_cast<const void *>(&own_file), &found) == 0 || !found.dli_fname) return "";
+    return found.dli_fname;
+}
+
+} // namespace mpscnn::platform

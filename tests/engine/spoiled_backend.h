@@ -1,0 +1,67 @@
+#pragma once
+
+// The CPU engine, but for one number of one network's answers.
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "cpu/cpu_backend.h"
+#include "engine/backend.h"
+
+class SpoiledBackend : public mpscnn::engine::Backend {
+public:
+    /// To the last result of networks of this name is added `part` of the largest.
+    SpoiledBackend(std::string network, float part) : network_(std::move(network)), part_(part) {}
+
+    const char *name() const override { return "spoiled"; }
+    std::string device_name() const override { return "Spoiled CPU"; }
+    std::string identity() const override { return identity_; }
+    std::unique_ptr<mpscnn::engine::LoweredGraph>
+    lower(const mpscnn::engine::Graph &graph, const mpscnn::engine::LowerOptions &options) const override {
+        return std::make_unique<Lowered>(mpscnn::cpu::make_cpu_backend()->lower(graph, options),
+                                         graph.name() == network_ ? part_ : 0.0f);
+    }
+
+    std::string identity_ = "Spoiled CPU";
+
+private:
+    using Views = std::span<const mpscnn::engine::TensorView>;
+
+    struct Spoiling : mpscnn::engine::Executor {
+        Spoiling(std::unique_ptr<mpscnn::engine::Executor> right, float part)
+            : right_(std::move(right)), part_(part) {}
+        void prepare(const mpscnn::engine::Plan &plan) override { right_->prepare(plan); }
+        void run(const mpscnn::engine::Plan &plan, Views inputs, Views outputs) override {
+            right_->run(plan, inputs, outputs);
+            auto *values = static_cast<float *>(outputs[0].data);
+            const auto count = static_cast<std::size_t>(outputs[0].shape.elements());
+            float largest = 0;
+            for (std::size_t i = 0; i < count; ++i) largest = std::max(largest, std::fabs(values[i]));
+            if (part_ != 0) values[count - 1] += part_ * largest;
+        }
+        std::unique_ptr<mpscnn::engine::Executor> right_;
+        float part_;
+    };
+
+    struct Lowered : mpscnn::engine::LoweredGraph {
+        Lowered(std::unique_ptr<mpscnn::engine::LoweredGraph> right, float part)
+            : right_(std::move(right)), part_(part) {}
+        std::unique_ptr<mpscnn::engine::Plan> plan(const std::vector<mpscnn::Shape> &shapes) const override {
+            return right_->plan(shapes);
+        }
+        std::unique_ptr<mpscnn::engine::Executor>
+        executor(const mpscnn::engine::SessionOptions &options) const override {
+            return std::make_unique<Spoiling>(right_->executor(options), part_);
+        }
+        std::size_t weight_bytes() const override { return right_->weight_bytes(); }
+        std::unique_ptr<mpscnn::engine::LoweredGraph> right_;
+        float part_;
+    };
+
+    std::string network_;
+    float part_;
+};
