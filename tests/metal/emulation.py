@@ -46,6 +46,15 @@ class Emulation:
         self._library.metal_emulation_reset()
 
 
+def is_emulated() -> bool:
+    """Whether mpscnn is linked with the emulation."""
+    try:
+        ctypes.CDLL("libmetal_emulation.so")  # loaded already, or not found
+    except OSError:
+        return False
+    return True
+
+
 def find() -> Emulation | None:
     """Of this process; None on a real GPU. Skips where there is none, or a virtual one that answers wrongly."""
     try:

@@ -7,16 +7,14 @@ import numpy as np
 from hypothesis import given
 from ops.single_layer import precisions, run_layer, seeds, values
 from reference.softmax import log_softmax, softmax
-from tolerance import FLOAT32_EPS, SOFTMAX_ULPS, assert_close, ulp_bound
+from tolerance import assert_close, log_softmax_bound, softmax_bound
 
 
 @given(st.integers(1, 1100), st.integers(1, 4), st.floats(0.1, 30.0), seeds, precisions())
 def test_vectors_and_pixels(channels: int, pixels: int, scale: float, seed: int, precision: str) -> None:
     x = values(seed, (1, 1, pixels, channels), precision=precision, scale=scale)
     reference = softmax(x)
-    # The argument's own rounding counts too: x - max is rounded once, which exp turns into a relative error.
-    spread = np.abs(x - x.max(axis=-1, keepdims=True))
-    bound = ulp_bound(reference, SOFTMAX_ULPS) + ulp_bound(reference, 1.0) * spread
+    bound = softmax_bound(x, reference)
     assert_close(
         run_layer("softmax", [x], {}, precision=precision), reference, bound, half=precision == "float16"
     )
@@ -42,9 +40,7 @@ def test_it_sums_to_one() -> None:
 def test_logarithms(channels: int, pixels: int, scale: float, seed: int, precision: str) -> None:
     x = values(seed, (1, 1, pixels, channels), precision=precision, scale=scale)
     reference = log_softmax(x)
-    # The difference from the maximum and the logarithm are rounded once each, the sum's error is relative to 1.
-    terms = np.abs(x - x.max(axis=-1, keepdims=True)) + np.abs(reference)
-    bound = FLOAT32_EPS * (terms + SOFTMAX_ULPS)
+    bound = log_softmax_bound(x, reference)
     assert_close(
         run_layer("log_softmax", [x], {}, precision=precision), reference, bound, half=precision == "float16"
     )

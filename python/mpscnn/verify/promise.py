@@ -1,0 +1,146 @@
+"""How far results may lie from the exact ones: what each engine promises. The only place that says so.
+
+Linear operations: |y - reference| <= factor * eps * sum |w| |x|, which grows with the terms that were added up, not
+with the result. Everything else: units in the last place of the result. In float16 every layer is compared on inputs
+that are halves already, and its one rounding to half is allowed on top.
+
+`CPU` is this package's own arithmetic. `METAL` is what Apple leaves open: kernels of MPS may take Winograd's algorithm
+and faster functions, so they get a part of the layer's largest result. docs/metal.md, "What is promised", is for users.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FLOAT32_EPS = float(np.finfo(np.float32).eps)
+HALF_EPS = float(np.finfo(np.float16).eps)
+BFLOAT16_EPS = 2.0**-7
+HALF_TINY = 2.0**-24  # the smallest subnormal
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What one engine promises of its float32 arithmetic."""
+
+    # Rounding errors of a sum of n float32 products grow with n in the worst case and with its square root in practice;
+    # four covers every draw of the tests' sizes with room, and a wrong tap is thousands of times larger.
+    linear_factor: float = 4.0
+    #: Of the layer's largest sum of magnitudes, for sums that MPS computes.
+    largest_part: float = 0.0
+    softmax_ulps: float = 8.0  # the exponential's 2 ulp, the sum's, the division's
+    elementwise_ulps: float = 2.0
+    power_ulps: float = (
+        4.0  # of base^beta for each unit of 1 + |beta|: the base is a sum of squares, known to a few ulp
+    )
+    statistics_ulps: float = 8.0  # mean and variance of the data, the square root, the division
+    neuron_ulps: float = 8.0  # gelu has 7, the others less: tests/cpp/kernels_neuron_test.cpp
+
+    def linear_bound(self, magnitude: NDArray[Any]) -> NDArray[Any]:
+        """For a sum of products with sum |w| |x| = magnitude."""
+        largest = (
+            self.largest_part * float(np.max(magnitude)) if self.largest_part and np.size(magnitude) else 0.0
+        )
+        return self.linear_factor * FLOAT32_EPS * magnitude + largest + 1e-37
+
+    def ulp_bound(self, reference: NDArray[Any], ulps: float | NDArray[Any] | None = None) -> NDArray[Any]:
+        """`ulps` units in the last place of float32 results, those of elementwise operations unless told."""
+        units = self.elementwise_ulps if ulps is None else ulps
+        bound: NDArray[Any] = units * FLOAT32_EPS * np.abs(reference) + 1e-37
+        return bound
+
+    def neuron_bound(self, x: NDArray[Any], attributes: dict[str, Any], reference: NDArray[Any]) -> Any:
+        """Units in the last place, and what the rounded argument a * x + b or b * x means for the result."""
+        kind, ulps = attributes["kind"], self.neuron_ulps
+        a, b, c = (attributes.get(name, 0.0) for name in "abc")
+        size = np.abs(a * np.nan_to_num(x)) + abs(b)
+        finite = np.where(np.isfinite(reference), reference, 0.0)
+        with np.errstate(all="ignore"):
+            if kind in ("linear", "hard_sigmoid"):
+                return self.ulp_bound(size)
+            if kind == "power":
+                base = np.abs(a * x + b)
+                argument = np.nan_to_num(abs(finite * c) * self.ulp_bound(size) / base, posinf=0)
+                return self.ulp_bound(finite, ulps) + argument
+            if kind == "exponential":
+                return self.ulp_bound(finite, ulps + 2 * size * (1 if c == -1 else abs(np.log(c))))
+            if kind == "logarithm":
+                factor = 1 if c == -1 else 1 / abs(np.log(c))
+                argument = np.nan_to_num(factor * self.ulp_bound(size) / np.abs(a * x + b), posinf=0)
+                return self.ulp_bound(finite, ulps) + argument
+            if kind == "softplus":  # e^(b x) multiplies the error of b x
+                return self.ulp_bound(finite, ulps + 2 * np.abs(b * np.nan_to_num(x, posinf=0, neginf=0)))
+        return self.ulp_bound(finite, ulps)
+
+    def softmax_bound(self, x: NDArray[Any], reference: NDArray[Any]) -> NDArray[Any]:
+        """x - max is rounded once, which the exponential turns into a relative error."""
+        spread = np.abs(x - x.max(axis=-1, keepdims=True))
+        return self.ulp_bound(reference, self.softmax_ulps + spread)
+
+    def log_softmax_bound(self, x: NDArray[Any], reference: NDArray[Any]) -> NDArray[Any]:
+        """The difference from the maximum and the logarithm are rounded once each, the sum's error is relative to 1."""
+        terms = np.abs(x - x.max(axis=-1, keepdims=True)) + np.abs(reference)
+        bound: NDArray[Any] = FLOAT32_EPS * (terms + self.softmax_ulps)
+        return bound
+
+    def normalized_bound(
+        self, x: Any, mean: Any, variance: Any, epsilon: float, gamma: Any, beta: Any
+    ) -> Any:
+        """Rounding of x - mean, and what the variance's error makes of it."""
+        scaled = np.abs(gamma) * np.abs(x - mean) / np.sqrt(variance + epsilon)
+        rounded = np.abs(gamma) * np.sqrt(variance) / np.sqrt(variance + epsilon)
+        return self.statistics_ulps * FLOAT32_EPS * (scaled + rounded + np.abs(beta)) + 1e-37
+
+    def power_bound(self, reference: NDArray[Any], beta: float) -> NDArray[Any]:
+        """For x / base^beta."""
+        return self.ulp_bound(reference, self.power_ulps * (1 + abs(beta)))
+
+    def local_contrast_bound(
+        self,
+        magnitude: NDArray[Any],
+        mean: NDArray[Any],
+        variance: NDArray[Any],
+        attributes: dict[str, Any],
+        reference: NDArray[Any],
+    ) -> NDArray[Any]:
+        """For (difference of terms of this magnitude) / (delta + alpha * variance)^beta, plus a number of at most 1.
+
+        The variance is known to its own rounding and to what rounding the columns' means does to deviations from them.
+        """
+        alpha, beta, delta = (attributes[name] for name in ("alpha", "beta", "delta"))
+        base = delta + alpha * variance
+        relative = self.power_ulps * (1 + beta * (1 + alpha * np.sqrt(variance) * mean / base))
+        bound: NDArray[Any] = FLOAT32_EPS * (relative * magnitude / base**beta + np.abs(reference) + 1)
+        return bound
+
+    def statistics_bound(self, reference: NDArray[Any]) -> NDArray[Any]:
+        """For (1, 2, 1, channels) means, then variances."""
+        spread = np.abs(reference) + np.sqrt(reference[:, 1:])
+        bound: NDArray[Any] = self.statistics_ulps * FLOAT32_EPS * spread + 1e-37
+        return bound
+
+    def combined_statistics_bound(self, reference: NDArray[Any]) -> NDArray[Any]:
+        """For statistics of several batches: their means are rounded before their distances are taken."""
+        mean, variance = reference[:, :1], reference[:, 1:]
+        rounding = self.elementwise_ulps * FLOAT32_EPS * np.abs(mean)
+        moved = np.concatenate([0 * mean, rounding * (2 * np.sqrt(variance) + rounding)], axis=1)
+        bound: NDArray[Any] = self.statistics_bound(reference) + moved
+        return bound
+
+
+#: Where MPS computes: 2^-10, about 1e-3.
+_PART_OF_MPS = 2.0**-10
+
+CPU = Promise()
+METAL = Promise(
+    largest_part=_PART_OF_MPS,
+    softmax_ulps=_PART_OF_MPS / FLOAT32_EPS,
+    power_ulps=_PART_OF_MPS / FLOAT32_EPS,
+    statistics_ulps=64.0,
+    neuron_ulps=64.0,  # Metal's own functions: 16 ulp for pow, 4 to 5 for the others
+)
+#: By the names of devices.
+PROMISES = {"cpu": CPU, "metal": METAL}
