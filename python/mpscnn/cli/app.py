@@ -23,6 +23,7 @@ from mpscnn.cli.models import models
 from mpscnn.cli.package import print_cmake_directory, print_version
 from mpscnn.cli.profile import profile
 from mpscnn.cli.segment import segment
+from mpscnn.cli.verify import verify
 from mpscnn.printable import printable
 
 # Typer has no other name for it, and builds on click or on a copy of it.
@@ -71,6 +72,7 @@ for command in (
     models,
     benchmark,
     profile,
+    verify,
 ):
     app.command()(command)
 app.command("evaluate")(evaluate_classifier)

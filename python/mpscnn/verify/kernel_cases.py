@@ -1,0 +1,165 @@
+"""Cases of each class of raw kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mpscnn import kernels
+from mpscnn.verify.case import Case
+
+_IMAGE = [2, 7, 5, 6]
+
+
+def _noise(*shape: int, seed: int = 1, positive: bool = False) -> dict[str, Any]:
+    return {"noise": list(shape), "seed": seed, "positive": positive}
+
+
+def _made(kernel: str, *arguments: Any, **named: Any) -> dict[str, Any]:
+    return {"kernel": kernel, "arguments": list(arguments), "named": named}
+
+
+def _convolved(kernel: str, *descriptor: Any, **named: Any) -> dict[str, Any]:
+    """From 6 channels to 9 by 3 x 3."""
+    return _made(kernel, _made("ConvolutionDescriptor", 3, 3, 6, 9, *descriptor), _noise(9, 3, 3, 6), **named)
+
+
+def _cases() -> list[tuple[str, dict[str, Any], str]]:
+    """(Name, kernel, which bound) for sources of the usual size; others bring theirs in the kernel's recipe."""
+    windows = {"stride_x": 2, "stride_y": 2}
+    normal = {"alpha": 0.5, "beta": 0.75, "delta": 2.0}
+    listed: list[tuple[str, dict[str, Any], str]] = [
+        ("3 x 3", _convolved("Convolution", bias_terms=_noise(9, seed=2)), "sum"),
+        (
+            "3 x 3, stride 2, offset, clamped",
+            _convolved("Convolution", 2, 2, edge_mode="clamp", offset=[1, 2]),
+            "sum",
+        ),
+        (
+            "with a neuron",
+            _made("Convolution", _made("ConvolutionDescriptor", 1, 1, 6, 9), _noise(9, 1, 1, 6)),
+            "sum",
+        ),
+        (
+            "depthwise",
+            _made("Convolution", _made("DepthWiseConvolutionDescriptor", 3, 3, 6, 12), _noise(12, 3, 3)),
+            "sum",
+        ),
+        (
+            "sub-pixel",
+            _made(
+                "Convolution",
+                _made("SubPixelConvolutionDescriptor", 3, 3, 6, 12, sub_pixel_scale_factor=2),
+                _noise(12, 3, 3, 6),
+            ),
+            "sum",
+        ),
+        ("stride 2", _convolved("ConvolutionTranspose", 2, 2), "sum"),
+        (
+            "whole image",
+            _made("FullyConnected", _made("ConvolutionDescriptor", 5, 7, 6, 9), _noise(9, 7, 5, 6)),
+            "sum",
+        ),
+        ("binary weights", _convolved("BinaryConvolution"), "sum"),
+        (
+            "whole image",
+            _made("BinaryFullyConnected", _made("ConvolutionDescriptor", 5, 7, 6, 9), _noise(9, 7, 5, 6)),
+            "sum",
+        ),
+        ("2 x 3, dilated", _made("DilatedPoolingMax", 2, 3, 2, 2), "exact"),
+        *(
+            (f"3 x 3, {edge}", _made("PoolingMax", 3, 3, edge_mode=edge, **windows), "exact")
+            for edge in ("zero", "clamp")
+        ),
+        *(
+            (f"3 x 3, {edge}", _made("PoolingAverage", 3, 3, edge_mode=edge, **windows), "sum")
+            for edge in ("zero", "clamp")
+        ),
+        *(
+            (f"3 x 3, {edge}", _made("PoolingL2Norm", 3, 3, edge_mode=edge, **windows), "sum")
+            for edge in ("zero", "clamp")
+        ),
+        ("even window", _made("PoolingMax", 2, 4, **windows), "exact"),
+        ("even window", _made("PoolingAverage", 2, 4, **windows), "sum"),
+        ("even window", _made("PoolingL2Norm", 2, 4, **windows), "sum"),
+        ("of pixels", _made("SoftMax"), "softmax"),
+        ("of pixels", _made("LogSoftMax"), "softmax"),
+        *(
+            (f"{size} channels", _made("CrossChannelNormalization", size, **normal), "normalization")
+            for size in (4, 5)
+        ),
+        *(
+            (f"{size} x {size}", _made("SpatialNormalization", size, size, **normal), "normalization")
+            for size in (3, 4)
+        ),
+        *(
+            (f"{size} x {size}", _made("LocalContrastNormalization", size, size, **normal), "normalization")
+            for size in (3, 4)
+        ),
+        ("per image", _made("InstanceNormalization", _noise(6), _noise(6, seed=2)), "normalization"),
+        ("two groups", _made("GroupNormalization", 2, _noise(6), _noise(6, seed=2)), "normalization"),
+        (
+            "given statistics",
+            _made("BatchNormalization", _noise(6), _noise(6, seed=2, positive=True), _noise(6, seed=3)),
+            "normalization",
+        ),
+        ("into a state", _made("BatchNormalizationStatistics"), "normalization"),
+        ("5 x 6 x 7", _made("Reshape", 5, 6, 7), "exact"),
+        ("part", _made("Slice", source_feature_channel_offset=4), "exact"),
+        *((edge, _made("Pad", [1, 2, 0], [2, 1, 3], edge_mode=edge), "exact") for edge in ("zero", "clamp")),
+        ("2 x 3", _made("UpsamplingNearest", 2, 3), "exact"),
+        ("2 x 3", _made("UpsamplingBilinear", 2, 3), "sum"),
+        ("9 x 12", _made("ResizeBilinear", 12, 9), "sum"),
+        ("seed 3", _made("Dropout", 0.5, 3), "elementwise"),
+    ]
+    for name in ("Add", "Multiply", "Divide"):
+        listed.append(("two images", _made(name) | {"sources": [_IMAGE, _IMAGE]}, "sum"))
+    listed.append(
+        (
+            "two images",
+            _made("Subtract") | {"sources": [_IMAGE, _IMAGE], "magnitude": {"kernel": "Add"}},
+            "sum",
+        )
+    )
+    for axis in ("Row", "Column", "FeatureChannels"):
+        for kind, bound in (("Max", "exact"), ("Min", "exact"), ("Sum", "sum"), ("Mean", "sum")):
+            listed.append(("whole", _made(f"Reduce{axis}{kind}"), bound))
+    for kind in ("Max", "Min"):
+        listed.append(("whole", _made(f"ReduceFeatureChannelsArgument{kind}"), "exact"))
+    for kind in ("Sum", "Mean"):
+        listed.append(
+            ("whole", _made(f"ReduceFeatureChannelsAndWeights{kind}") | {"sources": [_IMAGE, _IMAGE]}, "sum")
+        )
+    for name in (
+        "Absolute",
+        "ELU",
+        "Exponential",
+        "HardSigmoid",
+        "Linear",
+        "ReLU",
+        "ReLUN",
+        "Sigmoid",
+        "SoftPlus",
+        "SoftSign",
+        "TanH",
+    ):
+        listed.append(("defaults", _made(f"Neuron{name}"), "neuron"))
+    for name, b in (("Logarithm", 4.0), ("Power", 4.0)):
+        listed.append(("a = 0.25, b = 4", _made(f"Neuron{name}", 0.25, b), "neuron"))
+    listed.append(("slopes", _made("NeuronPReLU", _noise(6)), "neuron"))
+    listed.append(("gelu", _made("Neuron", _made("NeuronDescriptor", "gelu")), "neuron"))
+    return listed
+
+
+def _group(kernel: str) -> str:
+    """The module that has the class: raw kernels that are much alike share a process."""
+    return "kernels: " + str(getattr(kernels, kernel).__module__).rpartition(".")[2]
+
+
+def kernel_cases() -> list[Case]:
+    """Every class of `mpscnn.kernels` that devices encode, on float32 images."""
+    return [
+        Case(
+            _group(recipe["kernel"]), recipe["kernel"], name, {"sources": [_IMAGE], **recipe, "bound": bound}
+        )
+        for name, recipe, bound in _cases()
+    ]
