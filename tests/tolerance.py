@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 import numpy as np
+import pytest
 from metal.emulation import is_emulated
 from numpy.typing import NDArray
 
@@ -32,6 +33,11 @@ power_bound = PROMISED.power_bound
 local_contrast_bound = PROMISED.local_contrast_bound
 statistics_bound = PROMISED.statistics_bound
 combined_statistics_bound = PROMISED.combined_statistics_bound
+
+#: For tests of what kernels of MPS do with NaN and infinities, which Apple does not say.
+needs_promise_about_nan = pytest.mark.skipif(
+    PROMISED is METAL, reason="what MPS makes of NaN and infinities is not promised (docs/metal.md)"
+)
 
 __all__ = ["FLOAT32_EPS", "HALF_EPS", "HALF_TINY"]
 

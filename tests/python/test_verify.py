@@ -19,7 +19,7 @@ from mpscnn.verify.case import Case, allowed, run
 from mpscnn.verify.conformance import Row, all_cases
 from mpscnn.verify.layer_cases import NEURONS
 from mpscnn.verify.processes import Outcome, run_cases
-from mpscnn.verify.promise import CPU, METAL
+from mpscnn.verify.promise import CPU, FLOAT32_EPS, METAL
 
 # ---- What is covered ----------------------------------------------------------------------------------------------
 
@@ -58,6 +58,29 @@ def test_cases_are_json_and_have_names_of_their_own() -> None:
 def test_metal_promises_no_more_than_the_cpu() -> None:
     for field in dataclasses.fields(CPU):
         assert getattr(METAL, field.name) >= getattr(CPU, field.name)
+
+
+def test_what_is_promised_is_documented(project: Path) -> None:
+    text = (project / "docs" / "metal.md").read_text("utf-8").partition("## What is promised")[2]
+    table = [line for line in text.splitlines() if line.startswith("| ")]
+    cells = {line.split("|")[1].strip(): line.split("|")[2:4] for line in table}
+
+    def said(layer: str) -> tuple[str, str]:
+        ((cpu, metal),) = (columns for name, columns in cells.items() if name.startswith(layer))
+        return cpu, metal
+
+    part = "2^-10"
+    assert METAL.largest_part == 2.0**-10
+    assert METAL.softmax_ulps * FLOAT32_EPS == METAL.power_ulps * FLOAT32_EPS == METAL.largest_part
+    for layer, cpu, metal in (
+        ("convolutions", CPU.linear_factor, part),
+        ("softmax", CPU.softmax_ulps, part),
+        ("normalization across", CPU.power_ulps, part),
+        ("batch and group", CPU.statistics_ulps, f"{METAL.statistics_ulps:g} eps"),
+        ("activations", CPU.neuron_ulps, f"{METAL.neuron_ulps:g} eps"),
+    ):
+        assert f"{cpu:g} eps" in said(layer)[0]
+        assert metal in said(layer)[1]
 
 
 # ---- Whole runs ---------------------------------------------------------------------------------------------------

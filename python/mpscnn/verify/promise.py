@@ -41,10 +41,10 @@ class Promise:
 
     def linear_bound(self, magnitude: NDArray[Any]) -> NDArray[Any]:
         """For a sum of products with sum |w| |x| = magnitude."""
-        largest = (
-            self.largest_part * float(np.max(magnitude)) if self.largest_part and np.size(magnitude) else 0.0
-        )
-        return self.linear_factor * FLOAT32_EPS * magnitude + largest + 1e-37
+        largest = np.max(magnitude, initial=0.0, where=np.isfinite(magnitude))  # NaN would allow everything
+        units = self.linear_factor * FLOAT32_EPS
+        bound: NDArray[Any] = units * magnitude + self.largest_part * largest + 1e-37
+        return bound
 
     def ulp_bound(self, reference: NDArray[Any], ulps: float | NDArray[Any] | None = None) -> NDArray[Any]:
         """`ulps` units in the last place of float32 results, those of elementwise operations unless told."""
