@@ -30,7 +30,7 @@ ctypes.CDLL = hidden
 mpscnn.devices = lambda: [{**device, "description": sys.argv[2]} for device in listed]
 sys.exit(pytest.main(["-p", "no:cacheprovider", "--hypothesis-profile=quick", *sys.argv[3:]]))
 """
-OPERATIONS = "tests/ops/test_softmax.py", "--device=metal"
+OPERATIONS = "tests/ops/test_fully_connected.py", "--device=metal"
 KERNELS = "tests/kernels/test_elementwise.py", "--device=metal"
 NETWORKS = ("tests/metal/test_digits.py",)
 
