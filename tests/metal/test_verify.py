@@ -14,7 +14,7 @@ from metal.emulation import is_emulated
 
 import mpscnn
 from mpscnn.verify.case import run
-from mpscnn.verify.conformance import SELF_CHECK, Row, all_cases, judge
+from mpscnn.verify.conformance import SELF_CHECK, Row, all_cases, compare_case
 from mpscnn.verify.processes import Outcome
 
 
@@ -47,7 +47,7 @@ def test_the_device_computes_what_is_promised(group: str) -> None:
         if case.group == group:
             right, found = (Outcome(run(case.recipe, device)) for device in ("cpu", "metal"))
             row = Row(case.subject)
-            judge(row, case, right, found, "cpu" if is_emulated() else "metal")
+            compare_case(row, case, right, found, "cpu" if is_emulated() else "metal")
             assert not row.failures, row.failures[0]
 
 

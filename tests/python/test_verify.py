@@ -152,10 +152,10 @@ def test_wrong_usage_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 CASE = Case("softmax", "softmax", "small", {"operation": "softmax", "inputs": [[3]], "precision": "float32"})
 
 
-def judged(expected: Any, found: Any, *, case: Case = CASE, device: str = "cpu") -> Row:
+def compared(expected: Any, found: Any, *, case: Case = CASE, device: str = "cpu") -> Row:
     row = Row(case.subject)
     right, result = (Outcome({"layer": np.float32(value)}, 0.5) for value in (expected, found))
-    conformance.judge(row, case, right, result, device)
+    conformance.compare_case(row, case, right, result, device)
     return row
 
 
@@ -163,7 +163,7 @@ RIGHT = np.float32([[0.25, 0.5, 0.25], [0.5, 0.25, 0.25]])
 
 
 def test_results_within_what_is_promised_pass() -> None:
-    row = judged(RIGHT, RIGHT * np.float32(1 + 2e-7))
+    row = compared(RIGHT, RIGHT * np.float32(1 + 2e-7))
     assert not row.failures
     assert 0 < row.used < 1
     assert (row.cases, row.seconds) == (1, 0.5)
@@ -173,26 +173,26 @@ def test_results_within_what_is_promised_pass() -> None:
 def test_one_wrong_number_is_a_failure_with_its_place(wrong: float) -> None:
     found = RIGHT.copy()
     found[1, 2] = wrong
-    (failure,) = judged(RIGHT, found).failures
+    (failure,) = compared(RIGHT, found).failures
     assert f"result (1, 2) is {np.float32(wrong)!s}, on the CPU 0.25, allowed" in failure.problem
     assert "1 of 6 results are wrong" in failure.problem
 
 
 def test_metal_has_bounds_of_its_own() -> None:
     found = RIGHT * np.float32(1 + 2e-4)
-    assert judged(RIGHT, found).failures
-    assert not judged(RIGHT, found, device="metal").failures
-    assert judged(RIGHT, RIGHT * np.float32(1 + 5e-3), device="metal").failures
+    assert compared(RIGHT, found).failures
+    assert not compared(RIGHT, found, device="metal").failures
+    assert compared(RIGHT, RIGHT * np.float32(1 + 5e-3), device="metal").failures
 
 
 def test_a_wrong_shape_is_a_failure() -> None:
-    (failure,) = judged(RIGHT, RIGHT[:1]).failures
+    (failure,) = compared(RIGHT, RIGHT[:1]).failures
     assert failure.problem == "shape (1, 3), expected (2, 3)"
 
 
 def test_what_the_device_refuses_is_no_failure() -> None:
     row = Row("softmax")
-    conformance.judge(row, CASE, Outcome(), Outcome(problem="not done", refused=True), "metal")
+    conformance.compare_case(row, CASE, Outcome(), Outcome(problem="not done", refused=True), "metal")
     assert (row.failures, row.refused) == ([], ["small: not done"])
 
 

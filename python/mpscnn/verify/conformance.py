@@ -93,11 +93,11 @@ def compare(
             listed, run_cases(listed, sides.device, sides.subject, time_limit), strict=True
         ):
             row = rows.setdefault(case.subject, Row(case.subject))
-            judge(row, case, right.get(case, Outcome()), outcome, sides.device)
+            compare_case(row, case, right.get(case, Outcome()), outcome, sides.device)
         yield from rows.values()
 
 
-def judge(row: Row, case: Case, expected: Outcome, outcome: Outcome, device: str) -> None:
+def compare_case(row: Row, case: Case, expected: Outcome, outcome: Outcome, device: str) -> None:
     """Adds a case to its row. `device` says what is promised."""
     row.cases += 1
     row.seconds += outcome.seconds
