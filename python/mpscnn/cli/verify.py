@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -52,8 +54,8 @@ def verify(
     """
     from mpscnn.verify import verify as run
 
-    found = run(device, only=only, time_limit=time_limit, progress=_show_group)
-    _show_group("")
+    with _group_shown() as progress:
+        found = run(device, only=only, time_limit=time_limit, progress=progress)
     show(
         f"device:        {found.device['name']} ({found.device.get('description', 'not available')})",
         f"compared with: {found.compared_with}",
@@ -70,7 +72,13 @@ def verify(
         raise typer.Exit(FAILED)
 
 
-def _show_group(group: str) -> None:
-    """On a line that the next one replaces; nothing unless somebody looks."""
-    if sys.stderr.isatty():
-        print(f"\r\033[K{group}", end="", file=sys.stderr, flush=True)
+@contextmanager
+def _group_shown() -> Iterator[Callable[[str], None]]:
+    """Takes what runs now, which stands on stderr for as long as it does if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True, highlight=False, markup=False).status("") as status:
+        yield status.update
