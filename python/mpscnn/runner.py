@@ -107,7 +107,9 @@ class FrameFuture(Future[Any]):
     def _call_back(self, fn: Callable[[FrameFuture], object]) -> None:
         try:
             fn(self)
-        except BaseException:  # one callback takes nothing from the others, whatever it raises
+        except BaseException as error:  # one callback takes nothing from the others, whatever it raises
+            if raised_by_signal_handler(error):
+                raise  # where the callback was added
             logging.getLogger("concurrent.futures").exception("exception calling callback for %r", self)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _weakrefset
 import contextlib
 import functools
 import gc
@@ -31,6 +32,7 @@ class Storm:
     def __init__(self, seed: int, seconds: float = 0.001) -> None:
         self._chance = random.Random(seed)
         self._seconds = seconds
+        self._is_over = False
         self.raised = 0
 
     def __enter__(self) -> Storm:
@@ -41,6 +43,7 @@ class Storm:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._is_over = True
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, self._before)
         gc.enable()
@@ -60,10 +63,12 @@ class Storm:
         signal.setitimer(signal.ITIMER_REAL, self._chance.uniform(1e-5, self._seconds))
 
     def _handle(self, _: int, interrupted: FrameType | None) -> None:
+        if self._is_over:
+            return
         self._arm()
         if self._chance.random() < 0.1:
             return
-        while interrupted is not None:
+        while interrupted is not None and interrupted.f_globals is not vars(_weakrefset):  # which ignores it
             if interrupted.f_code is Storm._attempt.__code__:
                 self.raised += 1
                 raise self._chance.choice([TimeLimit, KeyboardInterrupt])
