@@ -118,7 +118,7 @@ def test_images_without_a_digit_do_not_stop_the_others(
         f"error: {tmp_path / 'a.png'}: preprocess: fit 'digit': the photo of 1x1 pixels"
     )
     assert errors[2].startswith(f"error: {tmp_path / 'b.png'}: preprocess: fit 'digit': the photo of 3000x2")
-    assert errors[3].startswith(f"error: {tmp_path / 'c.png'}: is not a photo in a format that can be read")
+    assert errors[3].startswith(f"error: {tmp_path / 'c.png'}: is not an image")
 
 
 def test_nothing_but_failures(tmp_path: Path) -> None:
