@@ -70,7 +70,7 @@ function(mpscnn_add_kernels objects names)
         else()
             add_library(${library} OBJECT ${instances})
         endif()
-        target_include_directories(${library} PRIVATE cpp)
+        target_include_directories(${library} PRIVATE cpp .)
         # Each file alone in unity builds, too: they are long, and the compiler cache knows them from other builds.
         set_target_properties(${library} PROPERTIES POSITION_INDEPENDENT_CODE ON UNITY_BUILD OFF)
         mpscnn_compile_options(${library})

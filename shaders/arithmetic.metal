@@ -17,15 +17,15 @@ inline float4 read_operand(Image image, constant ArithmeticOperand &operand, uin
     return float4(operand.scale * fetch(image, pixel, first)[0]);
 }
 
-inline float4 combine(float4 x, float4 y, int operation) {
-    switch (operation) {
-    case arithmetic_add:
+inline float4 combine(float4 x, float4 y, ArithmeticKind kind) {
+    switch (kind) {
+    case ArithmeticKind::add:
         return x + y;
-    case arithmetic_subtract:
+    case ArithmeticKind::subtract:
         return x - y;
-    case arithmetic_multiply:
+    case ArithmeticKind::multiply:
         return x * y;
-    default:
+    case ArithmeticKind::divide:
         return x / y;
     }
 }
@@ -37,7 +37,7 @@ inline void arithmetic(First first, Second second, Destination destination, cons
     const SliceOfImage place = slice_of_image(position, params.destination);
     const float4 x = read_operand(first, params.first, position.xy, place);
     const float4 y = read_operand(second, params.second, position.xy, place);
-    const float4 combined = combine(x, y, params.operation) + params.bias;
+    const float4 combined = combine(x, y, params.kind) + params.bias;
     const float4 within = at_most(at_least(combined, params.minimum), params.maximum);
     const float4 result = activate(within, params.activation, slopes_of(slopes, 0, place.slice, 0));
     store(destination, without_unused_lanes(result, place.slice, params.destination), position.xy,

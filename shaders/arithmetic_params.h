@@ -1,14 +1,8 @@
 #pragma once
 
 #include "activation_params.h"
+#include "arithmetic_kind.h"
 #include "image_params.h"
-
-enum ArithmeticOperator {
-    arithmetic_add = 0,
-    arithmetic_subtract = 1,
-    arithmetic_multiply = 2,
-    arithmetic_divide = 3
-};
 
 /// How one operand is read: pixel (x, y) of the result reads its pixel (x * step_x, y * step_y).
 struct ArithmeticOperand {
@@ -21,7 +15,7 @@ struct ArithmeticOperand {
 struct ArithmeticParams {
     ArithmeticOperand first, second;
     ImageParams destination;
-    int operation; ///< ArithmeticOperator
+    ArithmeticKind kind;
     float bias, minimum, maximum;
     ActivationParams activation;
 };

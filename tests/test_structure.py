@@ -19,11 +19,11 @@ CPP = PROJECT / "cpp"
 # What a part may include besides itself.
 ALLOWED: dict[str, set[str]] = {
     "core": set(),
-    "ops": {"core"},
+    "ops": {"core", "shaders"},
     "kernels": {"core", "ops"},
     "vision": {"core"},
     "engine": {"core", "ops", "kernels"},
-    "cpu": {"core", "ops", "engine"},
+    "cpu": {"core", "ops", "engine", "shaders"},
     "metal": {"core", "ops", "engine", "shaders", "vision"},
     "api": {"core", "ops", "kernels", "engine", "vision", "mpscnn"},
     "bindings": {"mpscnn"},
@@ -71,6 +71,8 @@ def test_parts_include_only_what_they_may_know(part: str) -> None:
             allowed = target in {part, *ALLOWED[part]} or (own, header) in EXCEPTIONS
             if part in {"cpu", "metal"} and target == "engine":
                 allowed = header in BACKEND_INTERFACE
+            if part in {"ops", "cpu"} and target == "shaders":
+                allowed = header.endswith("_kind.h")  # tables and enumerations that all parts share
             if not allowed and Path(header).name not in GENERATED:
                 wrong.append(f"{own} includes {header}")
     assert not wrong
@@ -129,15 +131,11 @@ OPERATIONS = {entry["name"]: entry for entry in mpscnn.operations()}
 
 # Input shapes and parameters of the smallest sensible use, where the defaults alone make none.
 SMALLEST: dict[str, tuple[list[tuple[int, ...]], dict[str, Any]]] = {
-    "add": ([(4, 4, 3), (4, 4, 3)], {}),
     "binary_convolution": ([(4, 4, 3)], {"output_channels": 2}),
     "binary_fully_connected": ([(4, 4, 3)], {"outputs": 2}),
     "convolution": ([(4, 4, 3)], {"output_channels": 2}),
-    "divide": ([(4, 4, 3), (4, 4, 3)], {}),
     "fully_connected": ([(4, 4, 3)], {"outputs": 2}),
-    "multiply": ([(4, 4, 3), (4, 4, 3)], {}),
     "reshape": ([(4, 4, 3)], {"shape": [-1]}),
-    "subtract": ([(4, 4, 3), (4, 4, 3)], {}),
     "weighted_reduction": ([(4, 4, 3), (4, 4, 3)], {}),
     "subpixel_convolution": ([(4, 4, 3)], {"output_channels": 2}),
     "transposed_convolution": ([(4, 4, 3)], {"output_channels": 2}),
@@ -148,6 +146,9 @@ def family_of(operation: str) -> str:
     """The name that the operation's files have in every part."""
     pattern = re.compile(r"OperationInfo info\{\s*\"" + operation + '"')
     families = [path.stem for path in (CPP / "ops").glob("*.h") if pattern.search(path.read_text("utf-8"))]
+    row = re.compile(rf"^    ENTRY\({operation}, ", re.MULTILINE)
+    tables = (PROJECT / "shaders").glob("*_kind.h")
+    families += [path.stem.removesuffix("_kind") for path in tables if row.search(path.read_text("utf-8"))]
     assert len(families) == 1, f"operation {operation} is defined in {families}"
     return families[0]
 
@@ -173,7 +174,8 @@ def test_operation_has_a_reference_and_a_test(operation: str) -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_operation_runs_on_the_cpu(operation: str) -> None:
-    shapes, attributes = SMALLEST.get(operation, ([(4, 4, 3)], {}))
+    equal = [(4, 4, 3)] * int(OPERATIONS[operation]["min_inputs"])
+    shapes, attributes = SMALLEST.get(operation, (equal, {}))
     net = mpscnn.Network({f"x{i}": shape for i, shape in enumerate(shapes)})
     net.output(net.layer(operation, net.inputs, attributes))
     net.initialize_weights()

@@ -8,6 +8,7 @@
 // memory's rate; both streams are asked for ahead.
 
 #include "cpu/elementwise.h"
+#include "cpu/lanes.h"
 
 namespace mpscnn::cpu {
 namespace {
@@ -119,14 +120,11 @@ template <class V, ArithmeticKind kind> BlockFunction block_function_of_kind(boo
 
 template <class V> BlockFunction block_function(ArithmeticKind kind, bool one_a, bool one_b) {
     switch (kind) {
-    case ArithmeticKind::add:
-        return block_function_of_kind<V, ArithmeticKind::add>(one_a, one_b);
-    case ArithmeticKind::subtract:
-        return block_function_of_kind<V, ArithmeticKind::subtract>(one_a, one_b);
-    case ArithmeticKind::multiply:
-        return block_function_of_kind<V, ArithmeticKind::multiply>(one_a, one_b);
-    case ArithmeticKind::divide:
-        return block_function_of_kind<V, ArithmeticKind::divide>(one_a, one_b);
+#define MPSCNN_ARITHMETIC(NAME, TYPE, SUMMARY)                                                               \
+    case ArithmeticKind::NAME:                                                                               \
+        return block_function_of_kind<V, ArithmeticKind::NAME>(one_a, one_b);
+        FOR_EACH_ARITHMETIC(MPSCNN_ARITHMETIC)
+#undef MPSCNN_ARITHMETIC
     }
     return nullptr;
 }

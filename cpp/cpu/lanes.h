@@ -7,6 +7,11 @@
 namespace mpscnn::cpu {
 namespace {
 
+/// 0, or NaN for a NaN: what maxima add up, since they would forget a NaN.
+template <class V> MPSCNN_INLINE typename V::reg nan_of(typename V::reg x) {
+    return V::max(V::zero(), V::min(V::zero(), x));
+}
+
 /// 0, 1, 2, ...
 template <class V> MPSCNN_INLINE typename V::reg lane_numbers() {
     static constexpr float lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};

@@ -17,11 +17,6 @@ namespace {
 
 constexpr std::int64_t longest_piece = 64;
 
-/// 0, or NaN for a NaN: what maxima add up, since they would forget a NaN.
-template <class V> MPSCNN_INLINE typename V::reg nan_of(typename V::reg x) {
-    return V::max(V::zero(), V::min(V::zero(), x));
-}
-
 // Along rows and columns of pixels
 
 /// Largest of `count` vectors `step` apart for each of `vectors` vectors of channels; of `-x` for a minimum.

@@ -74,16 +74,13 @@ int Arithmetic::build(EncodingBuilder &builder) const {
         return builder.add(operation, {primary, secondary});
     };
     switch (kind) {
-    case ops::ArithmeticKind::subtract:
-        return add(ops::Subtraction{});
-    case ops::ArithmeticKind::multiply:
-        return add(ops::Multiplication{});
-    case ops::ArithmeticKind::divide:
-        return add(ops::Division{});
-    case ops::ArithmeticKind::add:
-        break;
+#define MPSCNN_ARITHMETIC(NAME, TYPE, SUMMARY)                                                               \
+    case ops::ArithmeticKind::NAME:                                                                          \
+        return add(ops::TYPE{});
+        FOR_EACH_ARITHMETIC(MPSCNN_ARITHMETIC)
+#undef MPSCNN_ARITHMETIC
     }
-    return add(ops::Addition{});
+    fail(ErrorKind::parameter, "unknown elementwise operation");
 }
 
 } // namespace mpscnn::kernels

@@ -8,7 +8,6 @@ namespace {
 
 static_assert(sizeof(ArithmeticOperand) == 9 * sizeof(int));
 static_assert(sizeof(ArithmeticParams) == 30 * sizeof(int));
-static_assert(static_cast<int>(ops::ArithmeticKind::divide) == arithmetic_divide);
 
 ArithmeticOperand operand(const ImageLayout &image, std::int64_t step_x, std::int64_t step_y,
                           std::int64_t step_channels, float scale) {
@@ -16,13 +15,15 @@ ArithmeticOperand operand(const ImageLayout &image, std::int64_t step_x, std::in
             static_cast<unsigned int>(step_channels), scale};
 }
 
+} // namespace
+
 /// An own shader and not MPSCNNArithmetic: an activation must come before the result is rounded, infinities
 /// must pass the limits that MPS has by default, and steps may be longer than 1.
-template <class Op>
-std::unique_ptr<Layer> make_arithmetic(const Op &operation, const LayerSource &source, Device &device) {
+std::unique_ptr<Layer> make_arithmetic_layer(const ops::Arithmetic &operation, ArithmeticKind kind,
+                                             const LayerSource &source, Device &device) {
     const Activation activation = activation_of(source);
     const auto slopes = device.make_buffer(slopes_in_slices(source));
-    const auto bind = [operation, activation, slopes](const Operands &operands) {
+    const auto bind = [operation, kind, activation, slopes](const Operands &operands) {
         constexpr float infinity = std::numeric_limits<float>::infinity();
         const ArithmeticParams params{
             operand(operands.sources[0].layout, operation.primary_stride_x, operation.primary_stride_y,
@@ -30,7 +31,7 @@ std::unique_ptr<Layer> make_arithmetic(const Op &operation, const LayerSource &s
             operand(operands.sources[1].layout, operation.secondary_stride_x, operation.secondary_stride_y,
                     operation.secondary_stride_channels, operation.secondary_scale),
             operands.destination.layout.params(),
-            static_cast<int>(Op::kind),
+            kind,
             operation.bias,
             operation.has_minimum() ? operation.minimum : -infinity,
             operation.has_maximum() ? operation.maximum : infinity,
@@ -38,26 +39,6 @@ std::unique_ptr<Layer> make_arithmetic(const Op &operation, const LayerSource &s
         return ShaderArguments(params, {slopes});
     };
     return shader_layer(source, device, "arithmetic", bind, activation.kind);
-}
-
-} // namespace
-
-std::unique_ptr<Layer> make_layer(const ops::Addition &operation, const LayerSource &source, Device &device) {
-    return make_arithmetic(operation, source, device);
-}
-
-std::unique_ptr<Layer> make_layer(const ops::Subtraction &operation, const LayerSource &source,
-                                  Device &device) {
-    return make_arithmetic(operation, source, device);
-}
-
-std::unique_ptr<Layer> make_layer(const ops::Multiplication &operation, const LayerSource &source,
-                                  Device &device) {
-    return make_arithmetic(operation, source, device);
-}
-
-std::unique_ptr<Layer> make_layer(const ops::Division &operation, const LayerSource &source, Device &device) {
-    return make_arithmetic(operation, source, device);
 }
 
 } // namespace mpscnn::metal

@@ -2,6 +2,7 @@
 
 // A layer as this engine runs it: made once for a program, bound once for each combination of input shapes.
 
+#include <concepts>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -64,9 +65,19 @@ engine::ValueId image_of(const engine::Graph &graph, engine::ValueId value);
 /// What a fully connected layer reads: its elements in row-major order are those of its input.
 ImageLayout dense_input(const LayerSource &source);
 
-// The layer of each operation.
+// The layer of each operation. An operation without one here is for the CPU engine only: the table of
+// unsupported features (ops/refusals.h) must say so, and then no program asks for its layer.
 
-std::unique_ptr<Layer> make_layer(const ops::Addition &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_arithmetic_layer(const ops::Arithmetic &operation, ArithmeticKind kind,
+                                             const LayerSource &source, Device &device);
+template <class Op>
+std::unique_ptr<Layer> make_layer(const Op &operation, const LayerSource &source, Device &device) {
+    if constexpr (std::derived_from<Op, ops::Arithmetic>)
+        return make_arithmetic_layer(operation, Op::kind, source, device);
+    else
+        fail(ErrorKind::state, {source.name(), ": the Metal engine has no layer for ", Op::info.name});
+}
+
 std::unique_ptr<Layer> make_layer(const ops::Argument &operation, const LayerSource &source, Device &device);
 std::unique_ptr<Layer> make_layer(const ops::BatchNormalization &operation, const LayerSource &source,
                                   Device &device);
@@ -84,7 +95,6 @@ std::unique_ptr<Layer> make_layer(const ops::CrossChannelNormalization &operatio
                                   Device &device);
 std::unique_ptr<Layer> make_layer(const ops::DepthToSpace &operation, const LayerSource &source,
                                   Device &device);
-std::unique_ptr<Layer> make_layer(const ops::Division &operation, const LayerSource &source, Device &device);
 std::unique_ptr<Layer> make_layer(const ops::Dropout &operation, const LayerSource &source, Device &device);
 std::unique_ptr<Layer> make_layer(const ops::FullyConnected &operation, const LayerSource &source,
                                   Device &device);
@@ -93,8 +103,6 @@ std::unique_ptr<Layer> make_layer(const ops::GroupNormalization &operation, cons
 std::unique_ptr<Layer> make_layer(const ops::LocalContrastNormalization &operation, const LayerSource &source,
                                   Device &device);
 std::unique_ptr<Layer> make_layer(const ops::LogSoftmax &operation, const LayerSource &source,
-                                  Device &device);
-std::unique_ptr<Layer> make_layer(const ops::Multiplication &operation, const LayerSource &source,
                                   Device &device);
 std::unique_ptr<Layer> make_layer(const ops::Neuron &operation, const LayerSource &source, Device &device);
 std::unique_ptr<Layer> make_layer(const ops::Padding &operation, const LayerSource &source, Device &device);
@@ -107,8 +115,6 @@ std::unique_ptr<Layer> make_layer(const ops::Softmax &operation, const LayerSour
 std::unique_ptr<Layer> make_layer(const ops::SpatialNormalization &operation, const LayerSource &source,
                                   Device &device);
 std::unique_ptr<Layer> make_layer(const ops::SubpixelConvolution &operation, const LayerSource &source,
-                                  Device &device);
-std::unique_ptr<Layer> make_layer(const ops::Subtraction &operation, const LayerSource &source,
                                   Device &device);
 std::unique_ptr<Layer> make_layer(const ops::TransposedConvolution &operation, const LayerSource &source,
                                   Device &device);

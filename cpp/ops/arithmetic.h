@@ -1,12 +1,13 @@
 #pragma once
 
 #include "ops/operation.h"
+#include "shaders/arithmetic_kind.h"
 
 namespace mpscnn::ops {
 
-enum class ArithmeticKind { add, subtract, multiply, divide };
+using ::ArithmeticKind;
 
-/// What the four elementwise operations on two tensors have in common, as MPSCNNArithmetic: with
+/// What the elementwise operations on two tensors have in common, as MPSCNNArithmetic: with
 /// x = primary_scale * (first input) and y = secondary_scale * (second input) the result is
 /// min(max(x op y + bias, minimum), maximum).
 ///
@@ -50,36 +51,27 @@ protected:
     void check(const OperationInfo &info, const InputShapes &inputs) const;
 };
 
-/// Sum; of two tensors as they are what residual connections need.
-struct Addition : Arithmetic {
-    static constexpr OperationInfo info{"add", "Elementwise sum of two tensors.", 2, 2, true, true, true};
-    static constexpr ArithmeticKind kind = ArithmeticKind::add;
+constexpr OperationInfo arithmetic_info(ArithmeticKind kind) {
+    switch (kind) {
+#define MPSCNN_ARITHMETIC(NAME, TYPE, SUMMARY)                                                               \
+    case ArithmeticKind::NAME:                                                                               \
+        return {#NAME, SUMMARY, 2, 2, true, true, true};
+        FOR_EACH_ARITHMETIC(MPSCNN_ARITHMETIC)
+#undef MPSCNN_ARITHMETIC
+    }
+    return {};
+}
+
+/// The operation of one entry of the table.
+template <ArithmeticKind entry> struct ArithmeticOperation : Arithmetic {
+    static constexpr ArithmeticKind kind = entry;
+    static constexpr OperationInfo info = arithmetic_info(entry);
 
     void check(const InputShapes &inputs) const { Arithmetic::check(info, inputs); }
 };
 
-struct Subtraction : Arithmetic {
-    static constexpr OperationInfo info{
-        "subtract", "Elementwise difference of two tensors.", 2, 2, true, true, true};
-    static constexpr ArithmeticKind kind = ArithmeticKind::subtract;
-
-    void check(const InputShapes &inputs) const { Arithmetic::check(info, inputs); }
-};
-
-struct Multiplication : Arithmetic {
-    static constexpr OperationInfo info{"multiply", "Elementwise product of two tensors.", 2, 2, true, true,
-                                        true};
-    static constexpr ArithmeticKind kind = ArithmeticKind::multiply;
-
-    void check(const InputShapes &inputs) const { Arithmetic::check(info, inputs); }
-};
-
-struct Division : Arithmetic {
-    static constexpr OperationInfo info{"divide", "Elementwise quotient of two tensors.", 2, 2, true, true,
-                                        true};
-    static constexpr ArithmeticKind kind = ArithmeticKind::divide;
-
-    void check(const InputShapes &inputs) const { Arithmetic::check(info, inputs); }
-};
+#define MPSCNN_ARITHMETIC(NAME, TYPE, SUMMARY) using TYPE = ArithmeticOperation<ArithmeticKind::NAME>;
+FOR_EACH_ARITHMETIC(MPSCNN_ARITHMETIC)
+#undef MPSCNN_ARITHMETIC
 
 } // namespace mpscnn::ops

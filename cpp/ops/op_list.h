@@ -25,12 +25,16 @@ namespace mpscnn::ops {
 
 /// THE table of operations. An operation added here is known to model files, the C interface, Python, the
 /// documentation and the tests that walk the table.
-using Operation = std::variant<Addition, Argument, BatchNormalization, BatchStatistics, BinaryConvolution,
-                               BinaryFullyConnected, Concatenation, Convolution, CrossChannelNormalization,
-                               DepthToSpace, Division, Dropout, FullyConnected, GroupNormalization,
-                               LocalContrastNormalization, LogSoftmax, Multiplication, Neuron, Padding,
-                               Pooling, Reduction, Reshape, Resize, Slice, Softmax, SpatialNormalization,
-                               SubpixelConvolution, Subtraction, TransposedConvolution, WeightedReduction>;
+#define MPSCNN_ARITHMETIC(NAME, TYPE, SUMMARY) TYPE,
+using Operation =
+    std::variant<FOR_EACH_ARITHMETIC(MPSCNN_ARITHMETIC) // the elementwise ones
+                 Argument,
+                 BatchNormalization, BatchStatistics, BinaryConvolution, BinaryFullyConnected, Concatenation,
+                 Convolution, CrossChannelNormalization, DepthToSpace, Dropout, FullyConnected,
+                 GroupNormalization, LocalContrastNormalization, LogSoftmax, Neuron, Padding, Pooling,
+                 Reduction, Reshape, Resize, Slice, Softmax, SpatialNormalization, SubpixelConvolution,
+                 TransposedConvolution, WeightedReduction>;
+#undef MPSCNN_ARITHMETIC
 
 const OperationInfo &info_of(const Operation &operation);
 

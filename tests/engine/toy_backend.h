@@ -192,14 +192,25 @@ private:
         for (std::int64_t i = 0; i < result_.shape.elements(); ++i) {
             const double a = operation.primary_scale * stepped(*inputs_[0], i, primary);
             const double b = operation.secondary_scale * stepped(*inputs_[1], i, secondary);
-            double value = Op::kind == ops::ArithmeticKind::add        ? a + b
-                           : Op::kind == ops::ArithmeticKind::subtract ? a - b
-                           : Op::kind == ops::ArithmeticKind::multiply ? a * b
-                                                                       : a / b;
-            value += operation.bias;
+            double value = combine(a, b, Op::kind) + operation.bias;
             if (operation.has_minimum() && value < operation.minimum) value = operation.minimum;
             if (operation.has_maximum() && value > operation.maximum) value = operation.maximum;
             result_.row_major(i) = value;
+        }
+    }
+
+    static double combine(double a, double b, ops::ArithmeticKind kind) {
+        switch (kind) {
+        case ops::ArithmeticKind::add:
+            return a + b;
+        case ops::ArithmeticKind::subtract:
+            return a - b;
+        case ops::ArithmeticKind::multiply:
+            return a * b;
+        case ops::ArithmeticKind::divide:
+            return a / b;
+        default:
+            fail(ErrorKind::unsupported, "the toy engine has no such elementwise operation");
         }
     }
 

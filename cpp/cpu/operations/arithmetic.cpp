@@ -4,29 +4,11 @@
 
 namespace mpscnn::cpu {
 
-namespace {
-
-ArithmeticKind kernel_kind(ops::ArithmeticKind kind) {
-    switch (kind) {
-    case ops::ArithmeticKind::add:
-        return ArithmeticKind::add;
-    case ops::ArithmeticKind::subtract:
-        return ArithmeticKind::subtract;
-    case ops::ArithmeticKind::multiply:
-        return ArithmeticKind::multiply;
-    case ops::ArithmeticKind::divide:
-        return ArithmeticKind::divide;
-    }
-    return ArithmeticKind::add;
-}
-
-} // namespace
-
 void make_arithmetic_step(StepBuilder &builder, const FusedOperation &fused,
                           const ops::Arithmetic &arithmetic, ops::ArithmeticKind kind) {
     ArithmeticTask task;
     task.epilogue = epilogue_of(fused);
-    task.kind = kernel_kind(kind);
+    task.kind = kind;
     task.source_steps = {arithmetic.primary_stride_y, arithmetic.primary_stride_x,
                          arithmetic.primary_stride_channels};
     task.second_steps = {arithmetic.secondary_stride_y, arithmetic.secondary_stride_x,

@@ -1,10 +1,9 @@
 #pragma once
 
 #include "cpu/tasks/task.h"
+#include "shaders/arithmetic_kind.h"
 
 namespace mpscnn::cpu {
-
-enum class ArithmeticKind { add, subtract, multiply, divide };
 
 /// How far the source moves with each element of the destination: 0 stays (broadcast), 1 goes to the next.
 struct SourceSteps {
