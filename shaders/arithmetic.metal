@@ -27,6 +27,8 @@ inline float4 combine(float4 x, float4 y, ArithmeticKind kind) {
         return x * y;
     case ArithmeticKind::divide:
         return x / y;
+    case ArithmeticKind::maximum:
+        return select(y, x, x > y || x != x);
     }
 }
 

@@ -26,6 +26,7 @@ MPSCNN_INLINE typename V::reg combine(typename V::reg a, typename V::reg b) {
     if constexpr (kind == ArithmeticKind::subtract) return V::sub(a, b);
     if constexpr (kind == ArithmeticKind::multiply) return V::mul(a, b);
     if constexpr (kind == ArithmeticKind::divide) return V::div(a, b);
+    if constexpr (kind == ArithmeticKind::maximum) return V::max(a, V::sub(b, nan_of<V>(a)));
 }
 
 /// The elements of a source for one pixel: a vector of channels, or one element for all of them.

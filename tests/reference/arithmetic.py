@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 
 FLOAT32 = np.finfo(np.float32)
-OPERATIONS = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide}
+OPERATIONS = {
+    "add": np.add,
+    "subtract": np.subtract,
+    "multiply": np.multiply,
+    "divide": np.divide,
+    "maximum": np.maximum,
+}
 
 
 def strided(x: Any, attributes: dict[str, Any], operand: str) -> Any:

@@ -54,4 +54,5 @@ ARITHMETIC: dict[str, Callable[[Layer], str]] = {
     "subtract": _arithmetic("Sub"),
     "multiply": _arithmetic("Mul"),
     "divide": _arithmetic("Div"),
+    "maximum": _arithmetic("Max"),
 }

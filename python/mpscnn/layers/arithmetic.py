@@ -41,6 +41,13 @@ class ArithmeticLayers(LayerMaker):
         strides = _broadcast_strides("divide", a, b)
         return self.layer("divide", [a, b], strides, activation=activation, name=name, default="divide")
 
+    def maximum(
+        self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
+    ) -> Tensor:
+        """The larger of a and b, NaN where either is."""
+        strides = _broadcast_strides("maximum", a, b)
+        return self.layer("maximum", [a, b], strides, activation=activation, name=name, default="maximum")
+
 
 def _broadcast_strides(operation: str, a: object, b: object) -> dict[str, int]:
     """Strides of 0 along the axes where one tensor has the extent 1 and the other has not."""
