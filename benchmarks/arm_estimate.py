@@ -26,7 +26,7 @@ FLAGS = (
     "-O2",
     "-ffp-contract=off",
     "-DMPSCNN_SET=neon",
-    '-DMPSCNN_SIMD_HEADER="cpu/simd_neon.h"',
+    '-DMPSCNN_SIMD_HEADER="cpu/isa/simd_neon.h"',
     f"-I{ROOT / 'cpp'}",
     "-S",
     str(SOURCE),

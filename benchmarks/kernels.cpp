@@ -5,7 +5,7 @@
 //
 // NAME selects layers whose name contains it. Times are the least of all runs within the time given.
 
-#include "cpu/kernels.h"
+#include "cpu/isa/kernels.h"
 
 #include <algorithm>
 #include <chrono>
@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "cpu/thread_pool.h"
+#include "cpu/runtime/thread_pool.h"
 #include "peak.h"
 
 using namespace benchmark;

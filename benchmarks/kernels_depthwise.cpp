@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "cpu/kernels.h"
+#include "cpu/isa/kernels.h"
 #include "peak.h"
 
 using namespace benchmark;

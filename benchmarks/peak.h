@@ -6,7 +6,7 @@
 #include <chrono>
 #include <cstdint>
 
-#include "cpu/kernels.h"
+#include "cpu/isa/kernels.h"
 
 namespace benchmark {
 

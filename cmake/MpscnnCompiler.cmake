@@ -58,14 +58,14 @@ set(mpscnn_vectorized_parts engine/weight_values vision/plane_resampler vision/r
 set(mpscnn_hot_parts
     api/guard api/program api/tensors
     core/json_text core/shape
-    cpu/convolve_signals cpu/cpu_executor cpu/finite_check cpu/tensor_layout cpu/tensor_port cpu/thread_pool
+    cpu/runtime/convolve_signals cpu/runtime/cpu_executor cpu/runtime/finite_check cpu/plan/tensor_layout cpu/plan/tensor_port cpu/runtime/thread_pool
     engine/program engine/session
     metal/metal_executor metal/request metal/slots metal/steps
     vision/boxes vision/detection vision/digit vision/digit_ground vision/label_map vision/nms vision/pixel_writer vision/preprocess
     vision/resample vision/scores)
 
 # Functions of different files that came out alike, as templates do, become one, and more is inlined or left out. Not
-# for kernels, which must stay apart (cpp/cpu/simd.h).
+# for kernels, which must stay apart (cpp/cpu/isa/simd.h).
 function(mpscnn_optimise_at_link_time)
     if(NOT MPSCNN_LINK_TIME_OPTIMISATION)
         return()

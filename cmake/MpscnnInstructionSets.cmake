@@ -1,4 +1,4 @@
-# The kernels of the CPU engine, cpp/cpu/instances/*.cpp, are compiled once for each instruction set, alone with its flags.
+# The kernels of the CPU engine, cpp/cpu/kernels/*.cpp, are compiled once for each instruction set, alone with its flags.
 
 include(CheckCXXSourceCompiles)
 
@@ -43,19 +43,20 @@ function(mpscnn_add_kernels objects names)
     endif()
     set(flags_avx2 -mavx2 -mfma -mf16c)
     set(flags_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -mprefer-vector-width=512)
-    file(GLOB instances CONFIGURE_DEPENDS cpp/cpu/instances/*.cpp)
+    file(GLOB instances CONFIGURE_DEPENDS cpp/cpu/kernels/*.cpp)
+    list(FILTER instances EXCLUDE REGEX "/bfloat16[.]cpp$")
     # Half of all kernels, which say themselves what is unrolled: -O3 makes them larger only, as it does a few others.
     set(convolution_flags -O2)
     if(MPSCNN_TARGET_ARM64 AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
         # GCC would load factors so early that sums no longer fit the registers.
         list(APPEND convolution_flags -fno-schedule-insns)
     endif()
-    set_source_files_properties(cpp/cpu/instances/convolution.cpp PROPERTIES COMPILE_OPTIONS "${convolution_flags}")
-    set_source_files_properties(cpp/cpu/instances/dropout.cpp cpp/cpu/instances/resize.cpp PROPERTIES COMPILE_OPTIONS -O2)
+    set_source_files_properties(cpp/cpu/kernels/convolution.cpp PROPERTIES COMPILE_OPTIONS "${convolution_flags}")
+    set_source_files_properties(cpp/cpu/kernels/dropout.cpp cpp/cpu/kernels/resize.cpp PROPERTIES COMPILE_OPTIONS -O2)
     # What processors that multiply bfloat16 numbers have besides their set's kernels.
     set(flags_avx512_bf16 ${flags_avx512} -mavx512bf16)
     set(flags_neon_bf16 -march=armv8.2-a+bf16)
-    file(GLOB bfloat16_instances CONFIGURE_DEPENDS cpp/cpu/instances/bfloat16/*.cpp)
+    set(bfloat16_instances cpp/cpu/kernels/bfloat16.cpp)
     set_source_files_properties(${bfloat16_instances} PROPERTIES COMPILE_OPTIONS "${convolution_flags}")
     set(libraries ${built})
     foreach(set avx512 neon)
@@ -74,7 +75,7 @@ function(mpscnn_add_kernels objects names)
         # Each file alone in unity builds, too: they are long, and the compiler cache knows them from other builds.
         set_target_properties(${library} PROPERTIES POSITION_INDEPENDENT_CODE ON UNITY_BUILD OFF)
         mpscnn_compile_options(${library})
-        target_compile_definitions(${library} PRIVATE MPSCNN_SET=${set} "MPSCNN_SIMD_HEADER=\"cpu/simd_${set}.h\"")
+        target_compile_definitions(${library} PRIVATE MPSCNN_SET=${set} "MPSCNN_SIMD_HEADER=\"cpu/isa/simd_${set}.h\"")
         # Optimised in debug builds too: other kernels would make every test wait. Few processors are left that run the
         # baseline's: but for convolutions they are small rather than fast, since all wheels hold them.
         set(optimised -O3)

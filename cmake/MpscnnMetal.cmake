@@ -1,7 +1,7 @@
 # The Metal engine: on a Mac with Apple's frameworks; elsewhere only for tests, with the emulation of
 # tests/metal_emulation in their place.
 
-file(GLOB mpscnn_metal_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cpp/metal/*.mm")
+file(GLOB mpscnn_metal_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cpp/metal/*/*.mm")
 file(GLOB mpscnn_shaders CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/shaders/*.metal")
 file(GLOB mpscnn_shader_headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/shaders/*.h")
 set(mpscnn_metallib "${PROJECT_BINARY_DIR}/mpscnn.metallib")
@@ -53,7 +53,7 @@ else()
 endif()
 if(TARGET mpscnn_metallib)
     add_dependencies(mpscnn_metal mpscnn_metallib)
-    set_source_files_properties("${PROJECT_SOURCE_DIR}/cpp/metal/compiled_shaders.mm" PROPERTIES
+    set_source_files_properties("${PROJECT_SOURCE_DIR}/cpp/metal/device/compiled_shaders.mm" PROPERTIES
         COMPILE_DEFINITIONS "MPSCNN_METALLIB=\"${mpscnn_metallib}\""
         OBJECT_DEPENDS "${mpscnn_metallib}")
 endif()

@@ -2,7 +2,7 @@
 # `xcrun` says so here: tests put one of their own on the PATH.
 
 # mpscnn_compile_shaders(<target> OUTPUT <file> SOURCES <.metal>... [HEADERS <file>...])
-# No target where there is no compiler. The flags are those with which cpp/metal/library.mm compiles source at run time.
+# No target where there is no compiler. The flags are those with which cpp/metal/device/library.mm compiles source at run time.
 function(mpscnn_compile_shaders target)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "OUTPUT" "SOURCES;HEADERS")
     set(tools xcrun -sdk macosx)

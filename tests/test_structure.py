@@ -42,10 +42,10 @@ BACKEND_INTERFACE = {
 # One file names the backends, one tells users which instruction set is in use, and photos in textures are no part of
 # a network's run.
 EXCEPTIONS = {
-    ("api/metal_photo.cpp", "metal/native_photo.h"),
-    ("engine/backends.cpp", "cpu/cpu_backend.h"),
-    ("engine/backends.cpp", "metal/metal_backend.h"),
-    ("api/library.cpp", "cpu/kernels.h"),
+    ("api/metal_photo.cpp", "metal/encoding/native_photo.h"),
+    ("engine/backends.cpp", "cpu/runtime/cpu_backend.h"),
+    ("engine/backends.cpp", "metal/device/metal_backend.h"),
+    ("api/library.cpp", "cpu/isa/kernels.h"),
 }
 GENERATED = {"build_info.h"}
 

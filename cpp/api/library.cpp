@@ -12,7 +12,7 @@
 #include "core/log.h"
 #include "core/memory.h"
 #include "core/page_memory.h"
-#include "cpu/kernels.h"
+#include "cpu/isa/kernels.h"
 #include "engine/backend.h"
 #include "ops/op_list.h"
 #include "ops/refusals.h"

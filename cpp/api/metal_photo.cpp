@@ -10,7 +10,7 @@
 #if defined(MPSCNN_WITH_METAL)
 
 #include "core/json.h"
-#include "metal/native_photo.h"
+#include "metal/encoding/native_photo.h"
 #include "vision/preprocess_json.h"
 
 using namespace mpscnn;

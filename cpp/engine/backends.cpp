@@ -2,14 +2,14 @@
 #include <cstdlib>
 
 #include "core/text.h"
-#include "cpu/cpu_backend.h"
+#include "cpu/runtime/cpu_backend.h"
 #include "engine/backend.h"
 #include "engine/custom_kernel.h"
 #include "engine/device_trust.h"
 #include "engine/native_run.h"
 #include "engine/support.h"
 #if defined(MPSCNN_WITH_METAL)
-#include "metal/metal_backend.h"
+#include "metal/device/metal_backend.h"
 #endif
 
 namespace mpscnn::engine {

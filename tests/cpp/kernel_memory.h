@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "core/half.h"
-#include "cpu/algorithm.h"
-#include "cpu/kernels.h"
-#include "cpu/plan_memory.h"
+#include "cpu/plan/algorithm.h"
+#include "cpu/isa/kernels.h"
+#include "cpu/plan/plan_memory.h"
 
 namespace kernel_test {
 

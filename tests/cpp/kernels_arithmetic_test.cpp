@@ -1,7 +1,7 @@
 // Arithmetic and dropout kernels of every instruction set that this machine has, for any steps, strides
 // between pixels and numbers of threads.
 
-#include "cpu/kernels.h"
+#include "cpu/isa/kernels.h"
 
 #include <string>
 

@@ -2,7 +2,7 @@
 // the kernels' contract (bias, then the taps inside the source, row by row), so a plain computation in that
 // order must give the same bits, whatever strips, tiles and items an element falls into.
 
-#include "cpu/kernels.h"
+#include "cpu/isa/kernels.h"
 
 #include <string>
 

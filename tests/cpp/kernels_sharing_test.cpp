@@ -1,6 +1,6 @@
 // How evenly threads share a matrix product of which each computes one contiguous part of the items.
 
-#include "cpu/kernels.h"
+#include "cpu/isa/kernels.h"
 
 #include <algorithm>
 #include <cmath>
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "check.h"
-#include "cpu/kernel_math.h"
+#include "cpu/isa/kernel_math.h"
 #include "kernel_memory.h"
 
 using namespace kernel_test;

@@ -1,7 +1,7 @@
 // Pooling, elementwise, softmax, resize, padding and half conversion kernels of every instruction set that
 // this machine has, against plain computations in double.
 
-#include "cpu/kernels.h"
+#include "cpu/isa/kernels.h"
 
 #include <bit>
 #include <string>

@@ -1,7 +1,7 @@
 // Convolutions of every instruction set against a plain computation in double. Sources are surrounded by NaN
 // and destinations by a guard value, so that reading or writing a neighbour shows.
 
-#include "cpu/kernels.h"
+#include "cpu/isa/kernels.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "cpu/thread_pool.h"
+#include "cpu/runtime/thread_pool.h"
 
 #include <array>
 #include <atomic>

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "cpu/batch_cut.h"
+#include "cpu/plan/batch_cut.h"
 #include "tests/cpp/check.h"
 #include "tests/engine/small_network.h"
 

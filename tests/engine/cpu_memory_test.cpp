@@ -6,8 +6,8 @@
 #include <new>
 
 #include "core/memory.h"
-#include "cpu/batch_cut.h"
-#include "cpu/tensor_port.h"
+#include "cpu/plan/batch_cut.h"
+#include "cpu/plan/tensor_port.h"
 #include "tests/cpp/check.h"
 #include "tests/engine/small_network.h"
 

@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <numeric>
 
-#include "cpu/multiply_add_peak.h"
+#include "cpu/runtime/multiply_add_peak.h"
 #include "tests/cpp/check.h"
 #include "tests/engine/small_network.h"
 
@@ -108,7 +108,7 @@ struct Unfused {
     ~Unfused() { unsetenv("MPSCNN_FUSION"); }
 };
 
-/// Large enough for groups of images (cpu/batch_cut.h), which threads compute apart from each other.
+/// Large enough for groups of images (cpu/plan/batch_cut.h), which threads compute apart from each other.
 TEST(batches_in_parts_are_complete) {
     Network network;
     ValueId x = network.input({Shape::any, 32, 32, 32});

@@ -1,6 +1,6 @@
 // Programs that share packed weights, and those that must not.
 
-#include "cpu/shared_networks.h"
+#include "cpu/plan/shared_networks.h"
 
 #include <cstring>
 

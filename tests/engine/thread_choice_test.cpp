@@ -1,6 +1,6 @@
 // The number of threads that runs of unknown duration get.
 
-#include "cpu/thread_choice.h"
+#include "cpu/runtime/thread_choice.h"
 
 #include <map>
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/error.h"
-#include "cpu/cpu_backend.h"
+#include "cpu/runtime/cpu_backend.h"
 #include "engine/program.h"
 #include "tests/fuzz/choices.h"
 #include "tests/fuzz/time_budget.h"

@@ -79,7 +79,7 @@ def test_shaders_are_compiled_one_by_one_and_joined(project: Path, tmp_path: Pat
     assert made is not None
     joined, first, text, header, second, *_ = made.splitlines()
     assert joined == "metallib -o"
-    # As `compile_source` in cpp/metal/library.mm sets them: the two deliveries must compute the same.
+    # As `compile_source` in cpp/metal/device/library.mm sets them: the two deliveries must compute the same.
     flags = "metal -std=macos-metal2.3 -fno-fast-math -mmacosx-version-min=11.0 -Wall -Wextra -c -o"
     assert (first, second) == (flags, flags)
     assert (text, header) == ("text of one.metal", "text of common.h")

@@ -2,7 +2,7 @@
 #import "emulation_check.h"
 
 #include "core/half.h"
-#include "metal/preprocess.h"
+#include "metal/encoding/preprocess.h"
 
 #include <cmath>
 #include <cstring>

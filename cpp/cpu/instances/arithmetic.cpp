@@ -1,4 +1,0 @@
-#include "cpu/arithmetic.h"
-#include "cpu/instance.h"
-
-MPSCNN_KERNEL(ArithmeticTask, arithmetic)

@@ -1,4 +1,0 @@
-#include "cpu/concatenation.h"
-#include "cpu/instance.h"
-
-MPSCNN_KERNEL(ConcatenationTask, concatenation)

@@ -1,4 +1,0 @@
-#include "cpu/dropout.h"
-#include "cpu/instance.h"
-
-MPSCNN_KERNEL(DropoutTask, dropout)

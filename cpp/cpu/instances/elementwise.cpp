@@ -1,4 +1,0 @@
-#include "cpu/elementwise.h"
-#include "cpu/instance.h"
-
-MPSCNN_KERNEL(AffineTask, affine)

@@ -1,4 +1,0 @@
-#include "cpu/pooling.h"
-#include "cpu/instance.h"
-
-MPSCNN_KERNEL(PoolingTask, pooling)

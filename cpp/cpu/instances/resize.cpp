@@ -1,4 +1,0 @@
-#include "cpu/resize.h"
-#include "cpu/instance.h"
-
-MPSCNN_KERNEL(ResizeTask, resize)

@@ -1,4 +1,0 @@
-#include "cpu/softmax.h"
-#include "cpu/instance.h"
-
-MPSCNN_KERNEL(SoftmaxTask, softmax)

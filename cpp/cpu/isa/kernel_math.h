@@ -1,0 +1,38 @@
+#pragma once
+
+// Integer arithmetic of the kernel headers, which may not use the C++ library (see simd.h).
+
+#include <cstdint>
+
+#include "cpu/isa/simd.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+MPSCNN_INLINE std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+MPSCNN_INLINE std::int64_t larger(std::int64_t a, std::int64_t b) { return a < b ? b : a; }
+MPSCNN_INLINE std::int64_t clamped(std::int64_t x, std::int64_t low, std::int64_t high) {
+    return x < low ? low : (x > high ? high : x);
+}
+/// a / b rounded up; a may be negative, b is positive.
+MPSCNN_INLINE std::int64_t divide_up(std::int64_t a, std::int64_t b) {
+    return a > 0 ? (a + b - 1) / b : -(-a / b);
+}
+/// The next multiple of b.
+MPSCNN_INLINE std::int64_t round_up(std::int64_t a, std::int64_t b) { return divide_up(a, b) * b; }
+
+/// Half-open range of integers.
+struct Range {
+    std::int64_t begin, end;
+    MPSCNN_INLINE bool empty() const { return begin >= end; }
+    MPSCNN_INLINE std::int64_t size() const { return end - begin; }
+    friend bool operator==(const Range &, const Range &) = default;
+};
+
+/// Part `index` of [0, count) cut into `parts` ranges whose sizes differ by one at most.
+MPSCNN_INLINE Range part_of(std::int64_t count, std::int64_t parts, std::int64_t index) {
+    return {count * index / parts, count * (index + 1) / parts};
+}
+
+} // namespace
+} // namespace mpscnn::cpu

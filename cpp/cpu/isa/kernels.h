@@ -1,0 +1,109 @@
+#pragma once
+
+// The interface between the CPU engine's lowering and its kernels. Every instruction set provides one
+// KernelTable; nothing outside the kernels' headers (docs/cpu_engine.md names them) knows which one runs.
+
+#include <span>
+#include <type_traits>
+#include <variant>
+
+#include "cpu/kernels/tasks/convolution.h"
+#include "cpu/kernels/tasks/elementwise.h"
+#include "cpu/kernels/tasks/reduction.h"
+#include "cpu/kernels/tasks/signal.h"
+#include "cpu/kernels/tasks/window.h"
+
+namespace mpscnn::cpu {
+
+/// THE list of what kernels do. For each of these every instruction set has a kernel: an instance file
+/// defines it (cpu/instances) and cpu/isa/instance_functions.h declares it. Conversions are for bfloat16
+/// numbers, hence among Bfloat16Kernels.
+using Task =
+    std::variant<ConvolutionTask, ChainTask, PooledConvolutionTask, PoolingTask, ArithmeticTask, AffineTask,
+                 SoftmaxTask, DropoutTask, ResizeTask, PaddingTask, ConcatenationTask, MomentsTask,
+                 StatisticsTask, NormalizationTask, CrossChannelTask, WindowNormalizationTask, ReductionTask,
+                 ArgumentTask, WeightedReductionTask, InterleavedConvolutionTask, SubpixelConvolutionTask,
+                 DepthToSpaceTask, BinaryConvolutionTask, BetaScalingTask, ConversionTask>;
+
+template <class Tasks> struct KernelSet;
+template <class... TaskType> struct KernelSet<std::variant<TaskType...>> : Kernel<TaskType>... {};
+
+struct VectorTraits {
+    const char *name = nullptr;    ///< "baseline", "avx2", "avx512", "neon"
+    std::int64_t vector_width = 0; ///< floats in a vector
+    bool fused_multiply_add = false;
+};
+
+struct HalfConversion {
+    void (*halves_from_floats)(const float *source, std::uint16_t *destination, std::int64_t count) = nullptr;
+    void (*floats_from_halves)(const std::uint16_t *source, float *destination, std::int64_t count) = nullptr;
+};
+
+/// Floats that packed weights take, and the packing from [out][kh][kw][in/groups] order.
+struct ConvolutionPacking {
+    std::size_t (*packed_size)(const ConvolutionShape &) = nullptr;
+    void (*pack)(const ConvolutionShape &, const float *weights, float *packed) = nullptr;
+};
+
+/// Activation::apply of functions that kernels call out of line.
+struct NeuronFunctions {
+    void (*apply_neuron)(const Activation &activation, float *values, std::int64_t count) = nullptr;
+};
+
+/// Multiply-adds in registers and nothing else.
+struct MultiplyAddLoop {
+    void (*multiply_add)(std::int64_t rounds) = nullptr;
+    std::int64_t round_operations = 0; ///< floating-point operations of a round
+};
+
+/// What a processor that multiplies bfloat16 numbers has besides (cpu/instances/bfloat16).
+struct Bfloat16Kernels {
+    /// Of such weights. Source and residual are of bfloat16 numbers,
+    /// in pairs unless it is depthwise (channels and strides are even); the result is of either element, that
+    /// of a depthwise one, which is clamped at most, of bfloat16.
+    Kernel<ConvolutionTask> convolution;
+    Kernel<ChainTask> chain; ///< of such convolutions
+    Kernel<ConversionTask> conversion;
+};
+
+/// The kernels of one instruction set.
+struct KernelTable : VectorTraits,
+                     HalfConversion,
+                     ConvolutionPacking,
+                     NeuronFunctions,
+                     SignalKernels,
+                     MultiplyAddLoop,
+                     KernelSet<Task> {
+    /// The kernel for a kind of task.
+    template <class TaskType> const Kernel<TaskType> &kernel() const { return *this; }
+    /// The kernel for one task.
+    template <class TaskType> const Kernel<TaskType> &kernel(const TaskType &task) const {
+        if constexpr (std::is_same_v<TaskType, ConvolutionTask>)
+            if (task.packed->element == Element::bfloat16) return bfloat16.convolution;
+        if constexpr (std::is_same_v<TaskType, ChainTask>)
+            if (task.stages->packed->element == Element::bfloat16) return bfloat16.chain;
+        return *this;
+    }
+
+    Bfloat16Kernels bfloat16;
+    /// Where it has no such kernels, why not.
+    const char *why_no_bfloat16 = nullptr;
+    bool multiplies_bfloat16() const { return bfloat16.convolution.run != nullptr; }
+
+    /// Packs weights [outputs][height][width][inputs of a group] into memory of the network; bias may be
+    /// null. Of bfloat16 elements an odd number of inputs is made even by one whose weights are zero.
+    PackedConvolution pack_convolution(WeightMemory &memory, const float *weights, const float *bias,
+                                       const ConvolutionShape &shape) const;
+};
+
+inline constexpr std::size_t most_kernel_tables = 3;
+
+/// The tables this processor runs, best first.
+std::span<const KernelTable *const> available_kernels();
+/// The best table this processor runs, or the one MPSCNN_CPU names (baseline, avx2, avx512, neon). Throws
+/// ParameterError for an unknown name and UnsupportedError for one that this processor lacks.
+const KernelTable &kernels();
+/// Table by name; throws like kernels().
+const KernelTable &kernels(const char *name);
+
+} // namespace mpscnn::cpu

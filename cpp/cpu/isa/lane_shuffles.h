@@ -1,0 +1,85 @@
+#pragma once
+
+// Lanes that change places between vectors, and what the lanes of several vectors come to, all vectors at
+// once: for one alone most lanes would idle.
+
+#include <utility>
+
+#include "cpu/isa/simd.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// Of every 2 * size lanes the lower (or higher) half of a's, then that of b's.
+template <class V, int size, bool higher>
+MPSCNN_INLINE typename V::reg lane_halves(typename V::reg a, typename V::reg b) {
+    return [&]<int... lane>(std::integer_sequence<int, lane...>) {
+        return __builtin_shufflevector(a, b,
+                                       (lane / size % 2 * (V::width - size) + lane + (higher ? size : 0))...);
+    }(std::make_integer_sequence<int, V::width>());
+}
+
+/// Lane j of x[i] becomes lane i of x[j].
+template <class V, int size = V::width / 2>
+MPSCNN_INLINE void transpose_lanes(typename V::reg (&x)[V::width]) {
+    if constexpr (size > 0) {
+#pragma GCC unroll 16
+        for (int i = 0; i < V::width; ++i) {
+            if (i & size) continue;
+            const typename V::reg lower = x[i], higher = x[i + size];
+            x[i] = lane_halves<V, size, false>(lower, higher);
+            x[i + size] = lane_halves<V, size, true>(lower, higher);
+        }
+        transpose_lanes<V, size / 2>(x);
+    }
+}
+
+/// Lane i of x[0] becomes what folding all lanes of x[i] gives: lane j with lane j + width / 2, and so on by
+/// halves, as V::sum does. `fold` takes two vectors, or whatever else `lane_halves` is there for.
+template <class V, int count = V::width, class Lanes, class Fold>
+MPSCNN_INLINE void fold_lanes(Lanes (&x)[V::width], Fold fold) {
+    if constexpr (count > 1) {
+        constexpr int half = count / 2;
+#pragma GCC unroll 8
+        for (int i = 0; i < half; ++i)
+            x[i] = fold(lane_halves<V, half, false>(x[i], x[i + half]),
+                        lane_halves<V, half, true>(x[i], x[i + half]));
+        fold_lanes<V, half>(x, fold);
+    }
+}
+
+/// Lane i of x[0] becomes the sum of the lanes of x[i].
+template <class V> MPSCNN_INLINE void sum_lanes(typename V::reg (&x)[V::width]) {
+    fold_lanes<V>(x, [](typename V::reg a, typename V::reg b) { return V::add(a, b); });
+}
+
+/// Lane i of x[0] becomes the largest lane of x[i], if none is NaN.
+template <class V> MPSCNN_INLINE void maximum_lanes(typename V::reg (&x)[V::width]) {
+    fold_lanes<V>(x, [](typename V::reg a, typename V::reg b) { return V::max(a, b); });
+}
+
+/// Of a's lanes and then of b's every second one, from lane `first` on.
+template <class V, int first>
+MPSCNN_INLINE typename V::reg every_second(typename V::reg a, typename V::reg b) {
+    return [&]<int... lane>(std::integer_sequence<int, lane...>) {
+        return __builtin_shufflevector(a, b, (2 * lane + first)...);
+    }(std::make_integer_sequence<int, V::width>());
+}
+
+/// Of a's pairs of lanes and then of b's every second one, from pair `first` on.
+template <class V, int first>
+MPSCNN_INLINE typename V::reg every_second_pair(typename V::reg a, typename V::reg b) {
+    return [&]<int... lane>(std::integer_sequence<int, lane...>) {
+        return __builtin_shufflevector(a, b, (2 * (lane - lane % 2) + lane % 2 + 2 * first)...);
+    }(std::make_integer_sequence<int, V::width>());
+}
+
+/// Lane `index` of every `size` lanes in all of them.
+template <class V, int size, int index> MPSCNN_INLINE typename V::reg repeat_lane(typename V::reg x) {
+    return [&]<int... lane>(std::integer_sequence<int, lane...>) {
+        return __builtin_shufflevector(x, x, (lane - lane % size + index)...);
+    }(std::make_integer_sequence<int, V::width>());
+}
+
+} // namespace
+} // namespace mpscnn::cpu

@@ -1,0 +1,29 @@
+#pragma once
+
+// Vectors of which only the first lanes count.
+
+#include "cpu/isa/simd.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// 0, or NaN for a NaN: what maxima add up, since they would forget a NaN.
+template <class V> MPSCNN_INLINE typename V::reg nan_of(typename V::reg x) {
+    return V::max(V::zero(), V::min(V::zero(), x));
+}
+
+/// 0, 1, 2, ...
+template <class V> MPSCNN_INLINE typename V::reg lane_numbers() {
+    static constexpr float lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    return V::load(lanes);
+}
+
+/// The first `left` lanes of a vector, `missing` in the others.
+template <class V>
+MPSCNN_INLINE typename V::reg fill_lanes(typename V::reg x, std::int64_t left, float missing) {
+    if (left >= V::width) return x;
+    return V::select(V::less(lane_numbers<V>(), V::set1(static_cast<float>(left))), x, V::set1(missing));
+}
+
+} // namespace
+} // namespace mpscnn::cpu

@@ -1,0 +1,56 @@
+#pragma once
+
+// AVX-512 with products of bfloat16 numbers. Contract: simd.h.
+
+#include "cpu/isa/simd_avx512.h"
+
+namespace mpscnn::cpu::avx512_bf16 {
+
+struct Simd : avx512::Simd {
+    using element = Bfloat16;
+
+    // vdpbf16ps is two fused multiply-adds, of the pairs' second numbers first, with subnormal numbers, sums
+    // among them, taken for zeros.
+    static MPSCNN_INLINE reg fma_factor(reg a, reg b, reg sum) {
+#if defined(__clang__)
+        keep_in_register(a); // LLVM 16 fails on some loops in which it sees what a factor is made of
+#endif
+        return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
+    }
+    static MPSCNN_INLINE reg round_to_bfloat16(reg a) { return expanded(rounded(a)); }
+
+    using avx512::Simd::load;
+    using avx512::Simd::load_partial;
+    using avx512::Simd::store;
+    using avx512::Simd::store_partial;
+    static MPSCNN_INLINE reg load(const Bfloat16 *p) {
+        return expanded(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p)));
+    }
+    static MPSCNN_INLINE reg load_partial(const Bfloat16 *p, std::int64_t n) {
+        return expanded(_mm256_maskz_loadu_epi16(first_lanes(n), p));
+    }
+    static MPSCNN_INLINE void store(Bfloat16 *p, reg a) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i *>(p), rounded(a));
+    }
+    static MPSCNN_INLINE void store_partial(Bfloat16 *p, reg a, std::int64_t n) {
+        _mm256_mask_storeu_epi16(p, first_lanes(n), rounded(a));
+    }
+    static MPSCNN_INLINE void store_two(Bfloat16 *p, reg a, reg b) {
+        const auto both = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(b, a));
+        _mm512_storeu_si512(p, both);
+    }
+
+    /// The floats at p in the given lanes, in order, zeros in the others.
+    static MPSCNN_INLINE reg spread(const float *p, unsigned lanes) {
+        return _mm512_maskz_expandloadu_ps(static_cast<mask>(lanes), p);
+    }
+
+private:
+    static MPSCNN_INLINE __m256i rounded(reg a) { return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(a)); }
+    static MPSCNN_INLINE reg expanded(__m256i a) {
+        return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(a), 16));
+    }
+    static MPSCNN_INLINE mask first_lanes(std::int64_t n) { return static_cast<mask>((1u << n) - 1u); }
+};
+
+} // namespace mpscnn::cpu::avx512_bf16

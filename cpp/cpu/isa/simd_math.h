@@ -1,0 +1,218 @@
+#pragma once
+
+// Elementary functions in every lane, in float arithmetic alone. Where a result would lose digits,
+// intermediate values are sums of two floats. tests/cpp/kernels_neuron_test.cpp measures the errors that are
+// stated here, in units in the last place (ulp). The rules of simd.h hold.
+
+#include "cpu/isa/simd.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+constexpr float smallest_normal = 0x1p-126f;
+
+/// A number as the sum of two floats; the second is a rounding error of the first.
+template <class V> struct Extended {
+    typename V::reg high, low;
+};
+
+/// By the compiler's own sign, so that it becomes part of a product's sum.
+template <class V> MPSCNN_INLINE typename V::reg negate(typename V::reg x) {
+    if constexpr (requires { x.first; })
+        return {-x.first, -x.second};
+    else
+        return -x;
+}
+/// |x|, of -0 either zero.
+template <class V> MPSCNN_INLINE typename V::reg absolute(typename V::reg x) {
+    return V::max(negate<V>(x), x);
+}
+
+/// `exponential` for x <= 0 and sums x + low <= 0 or little above, with less work.
+template <class V, class... Low>
+MPSCNN_INLINE typename V::reg exponential_of_negative(typename V::reg x, Low... low) {
+    ReducedExponent<V> reduced(V::max(V::set1(-104.0f), x));
+    if constexpr (sizeof...(low) > 0) reduced.r = V::add(reduced.r, low...);
+    const auto p = V::add(exponential_less_one_reduced<V>(reduced.r), V::set1(1.0f));
+    if constexpr (V::has_scale) return V::scale(p, reduced.n);
+    // n >= -150, but n + 25 is an exponent that floats have: the second product alone may round.
+    const auto raised = V::power_of_two(V::add(reduced.n, V::set1(25.0f)));
+    return V::mul(V::mul(p, raised), V::set1(0x1p-25f));
+}
+
+/// a * b exactly, barring overflow and underflow; |a| < 2^115 and |b| < 2^115.
+template <class V> MPSCNN_INLINE Extended<V> product(typename V::reg a, typename V::reg b) {
+    const auto high = V::mul(a, b);
+    if constexpr (V::fused_multiply_add) {
+        return {high, V::fma(a, b, negate<V>(high))};
+    } else {
+        // Dekker 1971: halves of 12 bits, whose products are exact.
+        const auto splitter = V::set1(4097.0f);
+        const auto a_shifted = V::mul(a, splitter), b_shifted = V::mul(b, splitter);
+        const auto a1 = V::sub(a_shifted, V::sub(a_shifted, a)), a2 = V::sub(a, a1);
+        const auto b1 = V::sub(b_shifted, V::sub(b_shifted, b)), b2 = V::sub(b, b1);
+        auto low = V::sub(V::mul(a1, b1), high);
+        low = V::add(low, V::mul(a1, b2));
+        low = V::add(low, V::mul(a2, b1));
+        return {high, V::add(low, V::mul(a2, b2))};
+    }
+}
+
+/// ln x for x > 0 and finite, subnormal x included; the relative error is about 2^-30.
+template <class V> MPSCNN_INLINE Extended<V> extended_logarithm(typename V::reg x) {
+    const auto one = V::set1(1.0f);
+    const auto is_subnormal = V::less(x, V::set1(smallest_normal));
+    x = V::select(is_subnormal, V::mul(x, V::set1(0x1p24f)), x);
+    // x = m 2^e with sqrt(1/2) <= m < sqrt 2.
+    auto e = V::sub(V::exponent(x), V::select(is_subnormal, V::set1(24.0f), V::zero()));
+    auto m = V::significand(x);
+    const auto is_large = V::less(V::set1(1.41421356f), m);
+    m = V::select(is_large, V::mul(m, V::set1(0.5f)), m);
+    e = V::select(is_large, V::add(e, one), e);
+    // s + s_low = (m - 1) / (m + 1); d_low is what rounding m + 1 lost.
+    const auto f = V::sub(m, one), d = V::add(m, one), d_low = V::sub(m, V::sub(d, one));
+    const auto inverse = V::div(one, d), s = V::mul(f, inverse);
+    const auto sd = product<V>(s, d);
+    const auto rest = V::sub(V::sub(V::sub(f, sd.high), sd.low), V::mul(s, d_low));
+    const auto s_low = V::mul(rest, inverse);
+    // ln m = 2 s + s^3 r(s^2), r with the least maximal relative error over s^2 <= 0.0295.
+    const auto w = V::mul(s, s);
+    auto r = V::set1(2.333344544e-1f);
+    r = V::fma(r, w, V::set1(2.855070728e-1f));
+    r = V::fma(r, w, V::set1(4.000012289e-1f));
+    r = V::fma(r, w, V::set1(6.666666655e-1f));
+    // ln 2 in two parts, e times the first of which is exact.
+    const auto whole = V::mul(e, V::set1(0.693359375f)), twice = V::add(s, s);
+    const auto high = V::add(whole, twice);
+    auto low = V::sub(twice, V::sub(high, whole));
+    low = V::add(low, V::fma(e, V::set1(-2.12194440e-4f), V::add(s_low, s_low)));
+    low = V::fma(V::mul(w, s), r, low);
+    const auto sum = V::add(high, low);
+    return {sum, V::sub(low, V::sub(sum, high))};
+}
+
+/// ln(a) * (factor + factor_low): 1 ulp for any a. ln 0 is -infinity, of a negative a NaN.
+template <class V>
+MPSCNN_INLINE typename V::reg scaled_logarithm(typename V::reg a, float factor, float factor_low) {
+    const auto infinity = V::set1(__builtin_inff());
+    const auto f = V::set1(factor);
+    const auto logarithm = extended_logarithm<V>(a);
+    const auto scaled = product<V>(logarithm.high, f);
+    const auto low = V::fma(logarithm.high, V::set1(factor_low), V::fma(logarithm.low, f, scaled.low));
+    const auto result = V::select(V::less(a, infinity), V::add(scaled.high, low), V::mul(a, f));
+    const auto at_most_zero = V::select(V::less(a, V::zero()), V::set1(__builtin_nanf("")),
+                                        V::set1(factor > 0.0f ? -__builtin_inff() : __builtin_inff()));
+    return V::select(V::less(a, V::set1(0x1p-149f)), at_most_zero, result);
+}
+
+/// e^(a * (factor + factor_low)): 2 ulp.
+template <class V>
+MPSCNN_INLINE typename V::reg scaled_exponential(typename V::reg a, float factor, float factor_low) {
+    // Beyond, the result is zero, one or infinity; an infinite a times a factor of 0 would be NaN.
+    const auto limit = V::set1(0x1p100f);
+    a = V::max(negate<V>(limit), V::min(limit, a));
+    const auto scaled = product<V>(a, V::set1(factor));
+    const auto low = V::fma(a, V::set1(factor_low), scaled.low);
+    const auto in_range = V::less(absolute<V>(scaled.high), V::set1(128.0f));
+    return exponential<V>(scaled.high, V::select(in_range, low, V::zero()));
+}
+
+/// x^c: 2 ulp. As the function pow of C, except that NaN^0 is NaN.
+template <class V> MPSCNN_INLINE typename V::reg power(typename V::reg x, float c) {
+    const auto zero = V::zero(), one = V::set1(1.0f), infinity = V::set1(__builtin_inff());
+    const bool is_large = c >= 0x1p24f || c <= -0x1p24f; // an even number
+    const bool is_whole = is_large || static_cast<float>(static_cast<std::int32_t>(c)) == c;
+    const bool is_odd = is_whole && !is_large && static_cast<std::int32_t>(c) % 2 != 0;
+    const auto magnitude = absolute<V>(x), exponent = V::set1(c);
+    const auto logarithm = extended_logarithm<V>(magnitude);
+    const auto scaled = product<V>(logarithm.high, exponent);
+    const auto low = V::fma(logarithm.low, exponent, scaled.low);
+    const auto in_range = V::less(absolute<V>(scaled.high), V::set1(128.0f));
+    auto result = exponential<V>(scaled.high, V::select(in_range, low, zero));
+    const float at_zero = c > 0.0f ? 0.0f : c < 0.0f ? __builtin_inff() : 1.0f;
+    result = V::select(V::less(zero, magnitude), result, V::set1(at_zero));
+    // What is left is infinity or NaN.
+    const auto beyond = c > 0.0f ? magnitude : c < 0.0f ? V::div(one, magnitude) : V::min(one, magnitude);
+    result = V::select(V::less(magnitude, infinity), result, beyond);
+    if (is_odd) return V::select(V::less(x, zero), negate<V>(result), result);
+    if (is_whole) return result;
+    const auto of_negative = V::select(V::less(negate<V>(infinity), x), V::set1(__builtin_nanf("")), result);
+    return V::select(V::less(x, zero), of_negative, result);
+}
+
+/// e^x - 1 for x <= 0: 2 ulp.
+template <class V> MPSCNN_INLINE typename V::reg exponential_less_one(typename V::reg x) {
+    // Below this limit the result is -1, and 2^n would leave the exponents of a float.
+    const ReducedExponent<V> reduced(V::max(V::set1(-80.0f), x));
+    const auto two_n = V::power_of_two(reduced.n);
+    return V::fma(two_n, exponential_less_one_reduced<V>(reduced.r), V::sub(two_n, V::set1(1.0f)));
+}
+
+/// ln(1 + x) for 0 <= x <= 1: 1 ulp.
+template <class V> MPSCNN_INLINE typename V::reg logarithm_of_one_plus(typename V::reg x) {
+    const auto one = V::set1(1.0f), w = V::add(one, x);
+    const auto logarithm = extended_logarithm<V>(w);
+    const auto lost = V::sub(x, V::sub(w, one)); // by rounding 1 + x
+    return V::add(logarithm.high, V::add(logarithm.low, V::div(lost, w)));
+}
+
+/// 1 / (1 + e^-x): 3 ulp, subnormal results included.
+template <class V> MPSCNN_INLINE typename V::reg sigmoid(typename V::reg x) {
+    // Beyond these limits the result is 1 or 0.
+    const ReducedExponent<V> reduced(V::max(V::set1(-70.0f), V::min(V::set1(104.0f), negate<V>(x))));
+    const auto p = V::add(exponential_less_one_reduced<V>(reduced.r), V::set1(1.0f));
+    // Of numerator and denominator the 2^25th part: n <= 150, but n - 25 is an exponent that floats have.
+    const auto unit = V::set1(0x1p-25f);
+    return V::div(unit, V::fma(p, V::power_of_two(V::sub(reduced.n, V::set1(25.0f))), unit));
+}
+
+/// 6 ulp, between -1 and 1.
+template <class V> MPSCNN_INLINE typename V::reg hyperbolic_tangent(typename V::reg x) {
+    // x P(x^2) / Q(x^2) with the least maximal relative error, 2.1e-8, over |x| <= 9.02 (Remez's algorithm
+    // with 60 digits); with the coefficients rounded it is 4.5e-8. Beyond, the result rounds to 1.
+    const auto one = V::set1(1.0f), w = V::mul(x, x);
+    auto p = V::set1(1.331906585e-8f), q = V::set1(7.762016594e-7f);
+    p = V::fma(p, w, V::set1(2.058347673e-5f));
+    q = V::fma(q, w, V::set1(3.283092228e-4f));
+    p = V::fma(p, w, V::set1(3.494034288e-3f));
+    q = V::fma(q, w, V::set1(2.587107196e-2f));
+    p = V::fma(p, w, V::set1(1.337971687e-1f));
+    q = V::fma(q, w, V::set1(4.671303332e-1f));
+    const auto quotient = V::div(V::mul(x, V::fma(p, w, one)), V::fma(q, w, one));
+    const auto result = V::select(V::less(w, V::set1(9.02f * 9.02f)), quotient, x);
+    return V::max(V::set1(-1.0f), V::min(one, result));
+}
+
+/// ln(1 + e^x): 2 ulp, subnormal results included.
+template <class V> MPSCNN_INLINE typename V::reg softplus(typename V::reg x) {
+    const auto tail = logarithm_of_one_plus<V>(exponential_of_negative<V>(negate<V>(absolute<V>(x))));
+    return V::add(V::max(V::zero(), x), tail);
+}
+
+/// x / 2 * (1 + erf(x / sqrt 2)): 7 ulp, subnormal results included; NaN at -infinity, as the formula.
+template <class V> MPSCNN_INLINE typename V::reg gelu(typename V::reg x) {
+    // Beyond 15 the normal distribution's tail is zero.
+    const auto z = V::min(V::set1(15.0f), absolute<V>(x));
+    // The tail from z on is e^(-z^2 / 2) g(t) / (z + 4), t = (z - 4) / (z + 4); g with the least maximal
+    // relative error.
+    const auto one = V::set1(1.0f), inverse = V::div(one, V::add(z, V::set1(4.0f)));
+    const auto t = V::fma(V::set1(-8.0f), inverse, one);
+    auto g = V::set1(-1.324347301e-4f);
+    g = V::fma(g, t, V::set1(1.783696465e-4f));
+    g = V::fma(g, t, V::set1(1.569590239e-3f));
+    g = V::fma(g, t, V::set1(-3.512076654e-3f));
+    g = V::fma(g, t, V::set1(-7.525003642e-3f));
+    g = V::fma(g, t, V::set1(6.040376444e-2f));
+    g = V::fma(g, t, V::set1(-1.865234860e-1f));
+    g = V::fma(g, t, V::set1(3.871369039e-1f));
+    g = V::fma(g, t, V::set1(-6.078965866e-1f));
+    g = V::fma(g, t, V::set1(7.552851354e-1f));
+    const auto square = product<V>(z, V::mul(V::set1(-0.5f), z));
+    const auto power = exponential_of_negative<V>(square.high, square.low);
+    // Before the power, for the sake of subnormal results; infinity times a power of zero would be NaN.
+    const auto scaled = V::mul(V::min(V::set1(0x1.fffffep127f), x), V::mul(g, inverse));
+    return V::select(V::less(x, V::zero()), V::mul(scaled, power), V::fma(negate<V>(scaled), power, x));
+}
+
+} // namespace
+} // namespace mpscnn::cpu

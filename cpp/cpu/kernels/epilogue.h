@@ -1,0 +1,126 @@
+#pragma once
+
+// What happens to a vector of results before it is stored. Shared by all kernel templates; see simd.h for the
+// rules of headers like this one.
+
+#include "cpu/isa/kernels.h"
+#include "cpu/isa/simd.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// activation(x) for `Count` vectors of consecutive channels in each of `Rows` pixels, in place. The kind is
+/// tested once for the whole block, which stays in registers. `slopes` may read whole vectors from `channel`
+/// on.
+template <class V, int Rows, int Count>
+MPSCNN_INLINE void activate(const Activation &activation, typename V::reg (&x)[Rows][Count],
+                            std::int64_t channel) {
+    const auto zero = V::zero();
+    switch (activation.kind) {
+    case Activation::Kind::none:
+        return;
+    case Activation::Kind::clamp: {
+        const auto low = V::set1(activation.low), high = V::set1(activation.high);
+#pragma GCC unroll 16
+        for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+            for (int v = 0; v < Count; ++v) x[r][v] = V::min(high, V::max(low, x[r][v]));
+        return;
+    }
+    case Activation::Kind::leaky: {
+        const auto slope = V::set1(activation.slope), high = V::set1(activation.high);
+#pragma GCC unroll 16
+        for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+            for (int v = 0; v < Count; ++v)
+                x[r][v] = V::min(high, V::select(V::less(x[r][v], zero), V::mul(slope, x[r][v]), x[r][v]));
+        return;
+    }
+    case Activation::Kind::prelu:
+#pragma GCC unroll 8
+        for (int v = 0; v < Count; ++v) {
+            const auto slope = V::load(activation.slopes + channel + v * V::width);
+#pragma GCC unroll 16
+            for (int r = 0; r < Rows; ++r)
+                x[r][v] = V::select(V::less(x[r][v], zero), V::mul(slope, x[r][v]), x[r][v]);
+        }
+        return;
+    case Activation::Kind::linear: {
+        const auto slope = V::set1(activation.slope), low = V::set1(activation.low);
+#pragma GCC unroll 16
+        for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+            for (int v = 0; v < Count; ++v) x[r][v] = V::fma(slope, x[r][v], low);
+        return;
+    }
+    case Activation::Kind::function: {
+        alignas(64) float values[Rows * Count * V::width];
+#pragma GCC unroll 16
+        for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+            for (int v = 0; v < Count; ++v) V::store(values + (r * Count + v) * V::width, x[r][v]);
+        activation.apply(activation, values, Rows * Count * V::width);
+#pragma GCC unroll 16
+        for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+            for (int v = 0; v < Count; ++v) x[r][v] = V::load(values + (r * Count + v) * V::width);
+        return;
+    }
+    }
+}
+
+/// To the type that the kernels' elements have besides float.
+template <class V, int Rows, int Count> MPSCNN_INLINE void round_results(typename V::reg (&x)[Rows][Count]) {
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+        for (int v = 0; v < Count; ++v) {
+            if constexpr (has_bfloat16<V>)
+                x[r][v] = V::round_to_bfloat16(x[r][v]);
+            else
+                x[r][v] = V::round_to_half(x[r][v]);
+        }
+}
+
+/// Rounds the first `count` results of each of `rows` pixels to half where a kernel has just stored them. Out
+/// of line: in registers it would save little, and every shape of a block would hold the conversions.
+template <class V>
+__attribute__((noinline)) void round_stored(float *first, std::ptrdiff_t stride, std::int64_t rows,
+                                            std::int64_t count) {
+    for (; rows > 0; --rows, first += stride) {
+        std::int64_t i = 0;
+        for (; i + V::width <= count; i += V::width)
+            V::store(first + i, V::round_to_half(V::load(first + i)));
+        if (i < count)
+            V::store_partial(first + i, V::round_to_half(V::load_partial(first + i, count - i)), count - i);
+    }
+}
+
+/// Applies the epilogue to `Rows` pixels of `Count` vectors that begin at `channel`, of which the first
+/// `channels` floats exist. `residual` points at the same place of the residual (null without one), whose
+/// pixels are `residual_stride` apart.
+template <class V, int Rows, int Count>
+MPSCNN_INLINE void apply_epilogue(const Epilogue &epilogue, typename V::reg (&x)[Rows][Count],
+                                  std::int64_t channel, std::int64_t channels,
+                                  const typename V::element *residual, std::ptrdiff_t residual_stride) {
+    activate<V>(epilogue.activation, x, channel);
+    if (epilogue.rounds) round_results<V>(x);
+    if (!residual) return;
+    const bool whole = channels >= Count * V::width;
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r) {
+        const typename V::element *row = residual + r * residual_stride;
+#pragma GCC unroll 8
+        for (int v = 0; v < Count; ++v) {
+            const bool last = v == Count - 1 && !whole;
+            const auto other = last ? V::load_partial(row + v * V::width, channels - v * V::width)
+                                    : V::load(row + v * V::width);
+            x[r][v] = V::add(x[r][v], other);
+        }
+    }
+    activate<V>(epilogue.residual_activation, x, channel);
+    if (epilogue.residual_rounds) round_results<V>(x);
+}
+
+} // namespace
+} // namespace mpscnn::cpu

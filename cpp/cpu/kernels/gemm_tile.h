@@ -1,0 +1,297 @@
+#pragma once
+
+// The register block of the matrix product: `Rows` output pixels times `Vectors` vectors of output channels,
+// all kept in registers while k runs over the inputs in order. One output element is the same chain of fused
+// multiply-adds in every block shape, so that the cut of a layer into blocks does not show in the result.
+//
+// Where elements are bfloat16 numbers, an input or weight is two of them for all but fma_factor() and the
+// stores.
+//
+// Registers (SSE2, AVX2, AVX-512, NEON): 4 x 2, 6 x 2, 14 x 2 and 8 x 3 sums, the vectors of weights of one
+// input, one input for all lanes. Bound by multiply-adds: Rows x Vectors of them for Vectors loads of weights
+// and Rows of inputs, which a multiply-add reads as its operand where the instruction set allows. What limits
+// it: few inputs (bias, clamp and store take as long as some 4 inputs), fewer pixels or channels than a block
+// has, and weights that come from memory, hence `ahead`. `mpscnn profile` has the fraction of the peak that
+// layers reach.
+
+#include "cpu/isa/kernels.h"
+#include "cpu/isa/simd.h"
+#include "cpu/kernels/epilogue.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// Output pixels at constant strides, whose windows have the same taps. The inputs of a pixel are `rows` x
+/// `columns` pieces of `length` floats.
+struct PixelRun {
+    std::int64_t rows, columns, length;
+    std::ptrdiff_t row_stride, column_stride;
+    std::int64_t first_weight, skipped_weights; ///< inputs before the first piece; behind each row
+    std::ptrdiff_t pixel_stride, destination_stride, residual_stride; ///< from pixel to pixel
+    std::ptrdiff_t start_stride = 0; ///< the same for what sums start with: 0 for a bias
+};
+
+/// Pixels of one piece each, as those of a pointwise convolution.
+inline PixelRun pointwise_run(std::int64_t length, std::ptrdiff_t pixel_stride,
+                              std::ptrdiff_t destination_stride) {
+    return {.rows = 1,
+            .columns = 1,
+            .length = length,
+            .row_stride = 0,
+            .column_stride = 0,
+            .first_weight = 0,
+            .skipped_weights = 0,
+            .pixel_stride = pixel_stride,
+            .destination_stride = destination_stride,
+            .residual_stride = 0};
+}
+
+/// Some consecutive pixels of a run.
+struct PixelTile {
+    const PixelRun *run;
+    const float *source;
+    float *destination;
+    const float *residual; ///< null without one
+    std::int64_t pixels;
+    std::ptrdiff_t start = 0; ///< of the first pixel's, behind ChannelPanel::bias
+};
+
+/// Some consecutive output channels.
+struct ChannelPanel {
+    const float *weights;  ///< [k][vectors * width]
+    const float *bias;     ///< or other numbers that sums start with
+    std::int64_t channel;  ///< first one
+    std::ptrdiff_t offset; ///< where it stands behind a tile's destination
+    std::int64_t channels; ///< how many exist
+    std::int64_t writable; ///< how many may be written
+    const Epilogue *epilogue;
+    bool plain;      ///< store_clamped() does all that the epilogue asks for but rounding, to elements
+    Element element; ///< of the destination
+    float low, high;
+    /// Weights needed soon. Each tile asks for a part of them, `ahead_step` bytes with every input,
+    /// `ahead_tile` in all, so that they come from memory while there is arithmetic to do: in a whole
+    /// network, unlike in a benchmark of one layer, weights are rarely cached.
+    const char *ahead;
+    std::ptrdiff_t ahead_step, ahead_tile;
+};
+
+/// Where the element `offset` behind the first one of a tensor lies.
+template <class V, class Pointer>
+MPSCNN_INLINE Pointer element_at(Pointer data, std::ptrdiff_t offset, Element element) {
+    const bool half = has_bfloat16<V> && element == Element::bfloat16;
+    return half ? reinterpret_cast<Pointer>(reinterpret_cast<std::uintptr_t>(data) +
+                                            static_cast<std::uintptr_t>(2 * offset))
+                : data + offset;
+}
+
+/// The most frequent end of a tile, whose cost shows where there are few inputs: whole vectors between
+/// limits.
+template <class V, int Rows, int Vectors>
+MPSCNN_INLINE void store_clamped(const ChannelPanel &panel, typename V::reg (&sums)[Rows][Vectors],
+                                 typename V::element *destination, std::ptrdiff_t stride) {
+    const auto low = V::set1(panel.low), high = V::set1(panel.high);
+    const auto clamped = [&](typename V::reg x) { return V::min(high, V::max(low, x)); };
+#pragma GCC unroll 32
+    for (int r = 0; r < Rows; ++r) {
+        if constexpr (has_bfloat16<V> && Vectors == 2) {
+            V::store_two(destination + r * stride, clamped(sums[r][0]), clamped(sums[r][1]));
+            continue;
+        }
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v)
+            V::store(destination + r * stride + v * V::width, clamped(sums[r][v]));
+    }
+}
+
+/// sums += a (Rows pixels `stride` apart) * weights, for `length` inputs; moves `weights` and `ahead` on.
+template <class V, int Rows, int Vectors>
+MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[Rows][Vectors], const float *a,
+                                  std::ptrdiff_t stride, const float *&weights, std::int64_t length,
+                                  const char *&ahead, std::ptrdiff_t ahead_step) {
+    constexpr int shared = V::gemm_rows_of_pointer;
+    constexpr int pointers = (Rows + shared - 1) / shared;
+    const float *base[pointers];
+#pragma GCC unroll 16
+    for (int p = 0; p < pointers; ++p) {
+        base[p] = a + shared * p * stride;
+        if constexpr (shared == 1)
+            keep_pointer(base[p]); // or it would be computed from the one before each time
+    }
+    const auto multiply_input = [&]() __attribute__((always_inline)) {
+        typename V::reg b[Vectors];
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v) b[v] = V::load(weights + v * V::width);
+#pragma GCC unroll 32
+        for (int r = 0; r < Rows; ++r) {
+            const auto x = V::load_factor(base[r / shared] + (r % shared) * stride);
+#pragma GCC unroll 8
+            for (int v = 0; v < Vectors; ++v) sums[r][v] = V::fma_factor(x, b[v], sums[r][v]);
+        }
+#pragma GCC unroll 16
+        for (int p = 0; p < pointers; ++p) ++base[p];
+        weights += Vectors * V::width;
+        __builtin_prefetch(ahead, 0, 2);
+        ahead += ahead_step;
+    };
+    if constexpr (shared > 1) { // several would make the code three times as large, and no faster
+#pragma GCC unroll 1
+        for (; length > 0; --length) multiply_input();
+    } else { // so many pointers that moving them shows
+#pragma GCC unroll 4
+        for (; length > 0; --length) multiply_input();
+    }
+}
+
+/// Epilogue and store of `rows` pixels of a tile, from `first_row` on, whose sums lie in memory. Out of line,
+/// or every shape of a tile would hold all activations.
+template <class V, class Result, int Vectors>
+__attribute__((noinline)) void finish_sums(const PixelTile &tile, std::int64_t first_row, std::int64_t rows,
+                                           const ChannelPanel &panel, const float *sums) {
+    constexpr std::int64_t width = V::width;
+    const PixelRun &run = *tile.run;
+    const bool whole = panel.writable >= Vectors * width;
+    for (std::int64_t row = first_row; row < first_row + rows; ++row, sums += Vectors * width) {
+        typename V::reg x[1][Vectors];
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v) x[0][v] = V::load(sums + v * width);
+        const auto *residual = reinterpret_cast<const typename V::element *>(tile.residual);
+        if (residual) residual += panel.channel + row * run.residual_stride;
+        apply_epilogue<V>(*panel.epilogue, x, panel.channel, panel.channels, residual, run.residual_stride);
+        Result *to =
+            reinterpret_cast<Result *>(tile.destination) + panel.offset + row * run.destination_stride;
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v) {
+            if (whole || v + 1 < Vectors)
+                V::store(to + v * width, x[0][v]);
+            else
+                V::store_partial(to + v * width, x[0][v], panel.channels - v * width);
+        }
+    }
+}
+
+/// Epilogue and store of `Rows` pixels of a tile, from `first_row` on.
+template <class V, int Rows, int Vectors>
+MPSCNN_INLINE void finish_rows(const PixelTile &tile, std::int64_t first_row, const ChannelPanel &panel,
+                               typename V::reg (&sums)[Rows][Vectors]) {
+    const PixelRun &run = *tile.run;
+    if (panel.plain) {
+        auto *destination = reinterpret_cast<typename V::element *>(tile.destination) + panel.offset +
+                            first_row * run.destination_stride;
+        store_clamped<V>(panel, sums, destination, run.destination_stride);
+        if constexpr (!has_bfloat16<V>) // of which stores round
+            if (panel.epilogue->rounds)
+                round_stored<V>(destination, run.destination_stride, Rows, Vectors * V::width);
+        return;
+    }
+    alignas(64) float values[Rows * Vectors * V::width];
+#pragma GCC unroll 32
+    for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v) V::store(values + (r * Vectors + v) * V::width, sums[r][v]);
+    if (has_bfloat16<V> && panel.element == Element::float32)
+        return finish_sums<V, float, Vectors>(tile, first_row, Rows, panel, values);
+    finish_sums<V, typename V::element, Vectors>(tile, first_row, Rows, panel, values);
+}
+
+/// `Rows` pixels of a tile, from `first_row` on.
+template <class V, int Rows, int Vectors>
+MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, const ChannelPanel &panel,
+                                 const char *ahead) {
+    const PixelRun &run = *tile.run;
+    typename V::reg sums[Rows][Vectors];
+    const float *start = panel.bias + tile.start + first_row * run.start_stride;
+#pragma GCC unroll 32
+    for (int r = 0; r < Rows; ++r, start += run.start_stride)
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v) sums[r][v] = V::load(start + v * V::width);
+    constexpr std::int64_t columns = Vectors * V::width;
+    const float *source = tile.source + first_row * run.pixel_stride;
+    const float *weights = panel.weights + run.first_weight * columns;
+    // Written such that the most frequent case, a single piece, has nothing to do for others.
+    std::int64_t pieces = run.rows * run.columns, x = 0;
+    for (const float *piece = source;;) {
+        multiply_piece<V>(sums, piece, run.pixel_stride, weights, run.length, ahead, panel.ahead_step);
+        if (__builtin_expect(--pieces == 0, true)) break;
+        piece += run.column_stride;
+        if (++x < run.columns) continue;
+        x = 0;
+        piece = source += run.row_stride;
+        weights += run.skipped_weights * columns;
+    }
+    finish_rows<V>(tile, first_row, panel, sums);
+}
+
+/// The most pixels of a tile for panels of `Vectors`. A single vector leaves registers for more, which it
+/// needs where there are too few sums to hide how long a multiply-add takes.
+template <class V, int Vectors> constexpr int most_rows = Vectors == 1 ? V::gemm_single_rows : V::gemm_rows;
+
+/// Computes a panel of `Vectors` for `count` tiles of `Rows` pixels.
+template <class V, int Rows, int Vectors>
+void multiply_tiles(const PixelTile *tile, std::int64_t count, const ChannelPanel &panel) {
+    const char *ahead = panel.ahead;
+    for (const PixelTile *end = tile + count; tile != end; ++tile, ahead += panel.ahead_tile)
+        if constexpr (Rows * Vectors <= V::gemm_rows * V::gemm_vectors) {
+            multiply_rows<V, Rows, Vectors>(*tile, 0, panel, ahead);
+        } else { // the wider last panel: too many sums for the registers
+            constexpr int half = (Rows + 1) / 2;
+            multiply_rows<V, half, Vectors>(*tile, 0, panel, ahead);
+            multiply_rows<V, Rows - half, Vectors>(*tile, half, panel, ahead);
+        }
+}
+
+/// Computes several full panels for a tile of one pixel, as in a dense layer: that reads weights only once,
+/// and one panel alone would wait for its few sums rather than for memory.
+template <class V, int Panels>
+void multiply_pixel(const PixelTile &tile, const ChannelPanel (&panels)[Panels]) {
+    constexpr int vectors = V::gemm_vectors;
+    constexpr std::int64_t columns = vectors * V::width;
+    const PixelRun &run = *tile.run;
+    typename V::reg sums[Panels][1][vectors];
+    const float *weights[Panels];
+#pragma GCC unroll 8
+    for (int p = 0; p < Panels; ++p) {
+        weights[p] = panels[p].weights + run.first_weight * columns;
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; ++v) sums[p][0][v] = V::load(panels[p].bias + tile.start + v * V::width);
+    }
+    for (std::int64_t y = 0; y < run.rows; ++y) {
+        for (std::int64_t x = 0; x < run.columns; ++x) {
+            const float *piece = tile.source + y * run.row_stride + x * run.column_stride;
+            for (std::int64_t k = 0; k < run.length; ++k) {
+                const auto input = V::load_factor(piece + k);
+#pragma GCC unroll 8
+                for (int p = 0; p < Panels; ++p) {
+#pragma GCC unroll 8
+                    for (int v = 0; v < vectors; ++v)
+                        sums[p][0][v] =
+                            V::fma_factor(input, V::load(weights[p] + v * V::width), sums[p][0][v]);
+                    weights[p] += columns;
+                }
+            }
+        }
+#pragma GCC unroll 8
+        for (int p = 0; p < Panels; ++p) weights[p] += run.skipped_weights * columns;
+    }
+#pragma GCC unroll 8
+    for (int p = 0; p < Panels; ++p) finish_rows<V>(tile, 0, panels[p], sums[p]);
+}
+
+using TilesFunction = void (*)(const PixelTile *, std::int64_t, const ChannelPanel &);
+
+template <class V, int Vectors, int Rows = most_rows<V, Vectors>>
+inline TilesFunction tiles_function_of_rows(std::int64_t rows) {
+    if (rows == Rows) return multiply_tiles<V, Rows, Vectors>;
+    if constexpr (Rows > 1) return tiles_function_of_rows<V, Vectors, Rows - 1>(rows);
+    return nullptr;
+}
+
+/// multiply_tiles for a number of rows and vectors that is known when it runs.
+template <class V, int Vectors = V::gemm_last_vectors>
+inline TilesFunction tiles_function(std::int64_t rows, std::int64_t vectors) {
+    if (vectors == Vectors) return tiles_function_of_rows<V, Vectors>(rows);
+    if constexpr (Vectors > 1) return tiles_function<V, Vectors - 1>(rows, vectors);
+    return nullptr;
+}
+
+} // namespace
+} // namespace mpscnn::cpu

@@ -1,0 +1,36 @@
+// Multiplies and adds in registers and nothing else: the peak that kernels are compared with. As many sums as
+// the matrix product has and at least twelve, which is more than latency x units where registers are few.
+
+#include "cpu/isa/instance.h"
+#include "cpu/isa/simd.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+template <class V>
+inline constexpr int multiply_add_sums =
+    V::gemm_rows * V::gemm_vectors > 12 ? V::gemm_rows *V::gemm_vectors : 12;
+
+template <class V> void multiply_add_run(std::int64_t rounds) {
+    constexpr int count = multiply_add_sums<V>;
+    typename V::reg sums[count];
+#pragma GCC unroll 32
+    for (int i = 0; i < count; ++i) sums[i] = V::zero();
+    auto x = V::zero();
+    for (std::int64_t round = 0; round < rounds; ++round) {
+#pragma GCC unroll 32
+        for (int i = 0; i < count; ++i) {
+            sums[i] = V::fma(x, x, sums[i]);
+            keep_in_register(sums[i]); // or the compiler would find something cheaper
+        }
+    }
+#pragma GCC unroll 32
+    for (int i = 0; i < count; ++i) use_register(sums[i]);
+}
+
+} // namespace
+} // namespace mpscnn::cpu
+
+void mpscnn::cpu::MPSCNN_SET::get(MultiplyAddLoop &loop) {
+    loop = {multiply_add_run<Simd>, 2 * multiply_add_sums<Simd> * Simd::width};
+}

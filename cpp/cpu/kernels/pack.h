@@ -1,0 +1,92 @@
+#pragma once
+
+// The order of convolution weights that gemm_tile.h reads: for each group, panels of gemm_vectors * width
+// output channels, each [k][channels] with k = [kh][kw][in]. The last panel takes what is left: fewer
+// vectors, or gemm_last_vectors where one vector alone would keep too few sums under way. Channels that only
+// fill up a vector are zero.
+//
+// With few outputs and many inputs it is gemm_dot_tile.h that reads them: for each group
+// [k / width][output][lanes of k].
+
+#include <algorithm>
+
+#include "cpu/isa/kernel_math.h"
+#include "cpu/isa/kernels.h"
+#include "cpu/isa/lane_shuffles.h"
+#include "cpu/isa/simd.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+template <class V> inline std::int64_t round_up_to_width(std::int64_t channels) {
+    return round_up(channels, V::width);
+}
+
+/// Panels of a group with so many outputs.
+template <class V> inline std::int64_t panel_count(std::int64_t outputs) {
+    const std::int64_t vectors = divide_up(outputs, V::width), full = vectors / V::gemm_vectors;
+    const std::int64_t rest = vectors % V::gemm_vectors;
+    const bool joins_last = full > 0 && V::gemm_vectors + rest <= V::gemm_last_vectors;
+    return full + (rest > 0 && !joins_last);
+}
+
+/// First output of panel `index`, and one behind its last.
+template <class V> inline Range panel_outputs(std::int64_t outputs, std::int64_t index) {
+    const std::int64_t begin = index * V::gemm_vectors * V::width;
+    const bool last = index + 1 == panel_count<V>(outputs);
+    return {begin, last ? outputs : begin + V::gemm_vectors * V::width};
+}
+
+template <class V> void dot_pack(const ConvolutionShape &shape, const float *weights, float *packed) {
+    const std::int64_t depth = shape.kernel_height * shape.kernel_width * shape.inputs_per_group;
+    const std::int64_t outputs = shape.outputs / shape.groups;
+    for (std::int64_t group = 0; group < shape.groups; ++group, weights += outputs * depth)
+        for (std::int64_t k = 0; k < depth; k += V::width)
+            for (std::int64_t output = 0; output < outputs; ++output, packed += V::width)
+                V::store(packed, V::load(weights + output * depth + k));
+}
+
+/// Floats of a group.
+template <class V> std::int64_t gemm_group_size(const ConvolutionShape &shape) {
+    const std::int64_t depth = shape.weights_per_output(), outputs = shape.outputs / shape.groups;
+    return depth * (shape.algorithm == Algorithm::dot ? outputs : round_up_to_width<V>(outputs));
+}
+
+template <class V> std::size_t gemm_packed_size(const ConvolutionShape &shape) {
+    return static_cast<std::size_t>(shape.groups * gemm_group_size<V>(shape));
+}
+
+/// A vector of outputs, of which the first `count` are there; packed[k * pitch] is the one for k.
+template <class V>
+void pack_vector(const float *weights, std::int64_t depth, std::int64_t count, float *packed,
+                 std::int64_t pitch) {
+    std::int64_t k = 0;
+    for (; count == V::width && k + V::width <= depth; k += V::width) {
+        typename V::reg x[V::width];
+#pragma GCC unroll 16
+        for (int i = 0; i < V::width; ++i) x[i] = V::load(weights + i * depth + k);
+        transpose_lanes<V>(x);
+#pragma GCC unroll 16
+        for (int i = 0; i < V::width; ++i) V::store(packed + (k + i) * pitch, x[i]);
+    }
+    for (; k < depth; ++k)
+        for (std::int64_t i = 0; i < V::width; ++i)
+            packed[k * pitch + i] = i < count ? weights[i * depth + k] : 0.0f;
+}
+
+template <class V> void gemm_pack(const ConvolutionShape &shape, const float *weights, float *packed) {
+    if (shape.algorithm == Algorithm::dot) return dot_pack<V>(shape, weights, packed);
+    const std::int64_t depth = shape.weights_per_output(), outputs = shape.outputs / shape.groups;
+    for (std::int64_t group = 0; group < shape.groups; ++group, weights += outputs * depth)
+        for (std::int64_t p = 0; p < panel_count<V>(outputs); ++p) {
+            const Range panel = panel_outputs<V>(outputs, p);
+            const std::int64_t pitch = round_up_to_width<V>(panel.size());
+            for (std::int64_t first = 0; first < panel.size(); first += V::width)
+                pack_vector<V>(weights + (panel.begin + first) * depth, depth,
+                               std::min<std::int64_t>(V::width, panel.size() - first), packed + first, pitch);
+            packed += depth * pitch;
+        }
+}
+
+} // namespace
+} // namespace mpscnn::cpu

@@ -1,0 +1,4 @@
+#include "cpu/kernels/padding.h"
+#include "cpu/isa/instance.h"
+
+MPSCNN_KERNEL(PaddingTask, padding)

@@ -1,0 +1,397 @@
+// Reductions of one axis. Sums are taken in pieces, so that their error grows with the length of a piece plus
+// the number of pieces, not with their product.
+//
+// Registers: four sums or maxima, which need not wait for each other; over channels, one vector for each of
+// as many pixels as there are lanes, whose lanes are then added up all at once. Bound by memory, 4 bytes for
+// each element, or by loads where the source is cached.
+
+#include "cpu/isa/instance.h"
+#include "cpu/isa/lane_shuffles.h"
+#include "cpu/isa/lanes.h"
+#include "cpu/kernels/pixel_epilogue.h"
+#include "cpu/kernels/work_split.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+constexpr std::int64_t longest_piece = 64;
+
+// Along rows and columns of pixels
+
+/// Largest of `count` vectors `step` apart for each of `vectors` vectors of channels; of `-x` for a minimum.
+template <class V, int vectors, bool partial>
+MPSCNN_INLINE void maximum_of_pixels(const float *at, std::ptrdiff_t step, std::int64_t count,
+                                     std::int64_t left, float sign, typename V::reg (&results)[vectors]) {
+    typename V::reg nan[vectors];
+    for (int v = 0; v < vectors; ++v) {
+        results[v] = V::set1(-__builtin_inff());
+        nan[v] = V::zero();
+    }
+    for (std::int64_t i = 0; i < count; ++i, at += step) {
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; ++v) {
+            const auto x = partial ? V::load_partial(at, left) : V::load(at + v * V::width);
+            results[v] = V::max(results[v], V::mul(x, V::set1(sign)));
+            nan[v] = V::add(nan[v], nan_of<V>(x));
+        }
+    }
+    for (int v = 0; v < vectors; ++v) results[v] = V::add(V::mul(results[v], V::set1(sign)), nan[v]);
+}
+
+template <class V, int vectors, bool partial>
+MPSCNN_INLINE void sum_of_pixels(const float *at, std::ptrdiff_t step, std::int64_t count, std::int64_t left,
+                                 typename V::reg (&results)[vectors]) {
+    for (auto &result : results) result = V::zero();
+    while (count > 0) {
+        const std::int64_t length = smaller(count, longest_piece);
+        typename V::reg piece[vectors];
+        for (auto &sum : piece) sum = V::zero();
+        for (std::int64_t i = 0; i < length; ++i, at += step) {
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; ++v)
+                piece[v] = V::add(piece[v], partial ? V::load_partial(at, left) : V::load(at + v * V::width));
+        }
+        for (int v = 0; v < vectors; ++v) results[v] = V::add(results[v], piece[v]);
+        count -= length;
+    }
+}
+
+template <class V> MPSCNN_INLINE typename V::reg scaled(const ReductionTask &task, typename V::reg sum) {
+    return V::div(V::mul(sum, V::set1(task.factor)), V::set1(task.divisor));
+}
+
+MPSCNN_INLINE bool is_sum(const ReductionTask &task) { return task.kind == ReductionKind::sum; }
+
+/// `vectors` vectors of channels of one output pixel.
+template <class V, int vectors, bool partial>
+__attribute__((noinline)) void reduce_pixels(const ReductionTask &task, const float *at, float *out,
+                                             std::int64_t channel) {
+    const ConstView &from = task.source;
+    const bool down = task.axis == ReductionAxis::height;
+    const std::ptrdiff_t step = down ? from.row_stride : from.pixel_stride;
+    const std::int64_t count = down ? from.height : from.width, left = from.channels - channel;
+    typename V::reg results[vectors];
+    if (is_sum(task)) {
+        sum_of_pixels<V, vectors, partial>(at + channel, step, count, left, results);
+        for (auto &result : results) result = scaled<V>(task, result);
+    } else {
+        const float sign = task.kind == ReductionKind::max ? 1.0f : -1.0f;
+        maximum_of_pixels<V, vectors, partial>(at + channel, step, count, left, sign, results);
+    }
+    for (int v = 0; v < vectors; ++v) {
+        const std::int64_t c = channel + v * V::width;
+        const auto result = task.round_to_half ? V::round_to_half(results[v]) : results[v];
+        store_lanes<V>(out + c, result, task.destination.writable_channels - c);
+    }
+}
+
+template <class V> MPSCNN_INLINE void reduce_pixels(const ReductionTask &task, const WorkSplit::Item &item) {
+    constexpr int block = 4;
+    const bool down = task.axis == ReductionAxis::height;
+    const std::int64_t whole = smaller(item.vectors.end, task.source.channels / V::width);
+    // `rows` are the output pixels of an image: one row or one column.
+    for (std::int64_t pixel = item.rows.begin; pixel < item.rows.end; ++pixel) {
+        const std::int64_t y = down ? 0 : pixel, x = down ? pixel : 0;
+        const float *at = pixel_at(task.source, item.image, y, x);
+        float *out = pixel_at(task.destination, item.image, y, x);
+        std::int64_t vector = item.vectors.begin;
+        for (; vector + block <= whole; vector += block)
+            reduce_pixels<V, block, false>(task, at, out, vector * V::width);
+        for (; vector < whole; ++vector) reduce_pixels<V, 1, false>(task, at, out, vector * V::width);
+        for (; vector < item.vectors.end; ++vector)
+            reduce_pixels<V, 1, true>(task, at, out, vector * V::width);
+    }
+}
+
+// Over the channels of a pixel
+
+/// The largest of sign * x in each lane, and 0 or NaN for a NaN; in several maxima, which need not wait for
+/// each other.
+template <class V> struct ChannelMaxima {
+    typename V::reg highest = V::set1(-__builtin_inff()), nan = V::zero();
+
+    MPSCNN_INLINE ChannelMaxima(const float *from, std::int64_t channels, float sign) {
+        constexpr int block = 4;
+        std::int64_t c = 0;
+        if (channels >= block * V::width) {
+            typename V::reg maxima[block], nans[block];
+            for (int v = 0; v < block; ++v) maxima[v] = highest, nans[v] = nan;
+            for (; c + block * V::width <= channels; c += block * V::width)
+#pragma GCC unroll 4
+                for (int v = 0; v < block; ++v) {
+                    const auto x = V::load(from + c + v * V::width);
+                    maxima[v] = V::max(maxima[v], V::mul(x, V::set1(sign)));
+                    nans[v] = V::add(nans[v], nan_of<V>(x));
+                }
+            highest = V::max(V::max(maxima[0], maxima[1]), V::max(maxima[2], maxima[3]));
+            nan = V::add(V::add(nans[0], nans[1]), V::add(nans[2], nans[3]));
+        }
+        for (; c < channels; c += V::width) {
+            const auto x = load_lanes<V>(from + c, channels - c);
+            const auto candidate = V::mul(x, V::set1(sign));
+            highest = V::max(highest, fill_lanes<V>(candidate, channels - c, -__builtin_inff()));
+            nan = V::add(nan, nan_of<V>(x));
+        }
+    }
+};
+
+/// In several sums, which need not wait for each other.
+template <class V> MPSCNN_INLINE typename V::reg sums_of_channels(const float *from, std::int64_t channels) {
+    constexpr int block = 4;
+    auto total = V::zero();
+    for (std::int64_t begin = 0; begin < channels; begin += longest_piece * block * V::width) {
+        const std::int64_t end = smaller(channels, begin + longest_piece * block * V::width);
+        typename V::reg sums[block];
+        for (auto &sum : sums) sum = V::zero();
+        std::int64_t c = begin;
+        for (; c + block * V::width <= end; c += block * V::width)
+#pragma GCC unroll 4
+            for (int v = 0; v < block; ++v) sums[v] = V::add(sums[v], V::load(from + c + v * V::width));
+        for (; c < end; c += V::width) sums[0] = V::add(sums[0], load_lanes<V>(from + c, end - c));
+        total = V::add(total, V::add(V::add(sums[0], sums[1]), V::add(sums[2], sums[3])));
+    }
+    return total;
+}
+
+/// As many pixels of a row as a vector has lanes, or less.
+template <class V> struct PixelTile {
+    const float *from;
+    std::ptrdiff_t stride;
+    std::int64_t channels, pixels;
+
+    const float *pixel(std::int64_t i) const { return from + i * stride; }
+};
+
+/// For each pixel, in its lane, the sum of the lanes of sums(pixel).
+template <class V, class Sums> MPSCNN_INLINE typename V::reg sum_each(const PixelTile<V> &tile, Sums sums) {
+    typename V::reg each[V::width];
+    for (int i = 0; i < V::width; ++i) each[i] = i < tile.pixels ? sums(i) : V::zero();
+    sum_lanes<V>(each);
+    return each[0];
+}
+
+template <class V> MPSCNN_INLINE typename V::reg maximum_each(const PixelTile<V> &tile, float sign) {
+    typename V::reg highest[V::width];
+    auto nan = V::zero();
+    for (int i = 0; i < V::width; ++i) {
+        if (i >= tile.pixels) {
+            highest[i] = V::zero();
+            continue;
+        }
+        const ChannelMaxima<V> maxima(tile.pixel(i), tile.channels, sign);
+        highest[i] = maxima.highest;
+        nan = V::add(nan, maxima.nan);
+    }
+    maximum_lanes<V>(highest);
+    const auto result = V::mul(highest[0], V::set1(sign));
+    if (const float any = V::sum(nan); any == any) return V::add(result, V::zero());
+    return V::add(result, sum_each<V>(tile, [&](int i) {
+                      return ChannelMaxima<V>(tile.pixel(i), tile.channels, sign).nan;
+                  }));
+}
+
+/// Stores the only channel of pixels side by side.
+template <class V>
+MPSCNN_INLINE void store_channel(float *out, std::ptrdiff_t stride, std::int64_t pixels,
+                                 typename V::reg values, bool round_to_half) {
+    if (round_to_half) values = V::round_to_half(values);
+    if (stride == 1) return store_lanes<V>(out, values, pixels);
+    float lanes[V::width];
+    V::store(lanes, values);
+    for (std::int64_t i = 0; i < pixels; ++i) out[i * stride] = lanes[i];
+}
+
+/// Reduces the pixels of the items: result(tile, image, y, x) has a lane for each pixel of a tile, which
+/// begins at (y, x). `join`: rows that follow each other without a gap may be taken as one.
+template <class V, class Result>
+MPSCNN_INLINE void reduce_tiles(const ConstView &from, const View &to, bool round_to_half,
+                                const WorkSplit &split, std::int64_t begin, std::int64_t end, bool join,
+                                Result result) {
+    join = join && rows_join(from) && rows_join(to);
+    for (std::int64_t index = begin; index < end; ++index) {
+        const WorkSplit::Item item = split.item(index);
+        for_each_strip(item.rows, to.width, join, [&](std::int64_t y, std::int64_t strip) {
+            PixelTile<V> tile{pixel_at(from, item.image, y, 0), from.pixel_stride, from.channels, V::width};
+            float *out = pixel_at(to, item.image, y, 0);
+            for (std::int64_t x = 0; x < strip; x += V::width) {
+                tile.pixels = smaller(V::width, strip - x);
+                store_channel<V>(out, to.pixel_stride, tile.pixels, result(tile, item.image, y, x),
+                                 round_to_half);
+                tile.from += V::width * tile.stride;
+                out += V::width * to.pixel_stride;
+            }
+        });
+    }
+}
+
+MPSCNN_INLINE WorkSplit split_source(const ConstView &from, std::int64_t rows, std::int64_t vectors,
+                                     int threads) {
+    constexpr std::int64_t least = 1 << 14; // elements: some 4 microseconds
+    const std::int64_t elements = from.batch * from.height * from.width * from.channels;
+    return split_work(from.batch, rows, vectors, elements, least, threads);
+}
+
+template <class V> WorkSplit reduction_split(const ReductionTask &task, int threads) {
+    const ConstView &from = task.source;
+    if (task.axis == ReductionAxis::channels) return split_source(from, from.height, 1, threads);
+    const std::int64_t pixels = task.axis == ReductionAxis::height ? from.width : from.height;
+    return split_source(from, pixels, divide_up(from.channels, V::width), threads);
+}
+
+template <class V> Prepared reduction_prepare(const ReductionTask &task, const Planning &planning) {
+    const WorkSplit split = reduction_split<V>(task, planning.threads);
+    return planning.keep(split, split.items());
+}
+
+template <class V>
+void reduction_run(const ReductionTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end,
+                   Worker &) {
+    const auto &split = prepared.plan_as<WorkSplit>();
+    if (task.axis != ReductionAxis::channels) {
+        for (std::int64_t index = begin; index < end; ++index) reduce_pixels<V>(task, split.item(index));
+        return;
+    }
+    const float sign = task.kind == ReductionKind::max ? 1.0f : -1.0f;
+    reduce_tiles<V>(task.source, task.destination, task.round_to_half, split, begin, end, true,
+                    [&](const PixelTile<V> &tile, std::int64_t, std::int64_t, std::int64_t) {
+                        if (!is_sum(task)) return maximum_each<V>(tile, sign);
+                        return scaled<V>(task, sum_each<V>(tile, [&](int i) {
+                                             return sums_of_channels<V>(tile.pixel(i), tile.channels);
+                                         }));
+                    });
+}
+
+// The place of an extreme
+
+inline std::int64_t first_nan(const float *from, std::int64_t channels) {
+    std::int64_t c = 0;
+    while (c < channels && from[c] == from[c]) ++c;
+    return c;
+}
+
+/// In each lane the largest value so far and the first channel that holds it.
+template <class V> struct Extreme {
+    typename V::reg value, place;
+};
+
+template <class V, int size, bool higher> MPSCNN_INLINE Extreme<V> lane_halves(Extreme<V> a, Extreme<V> b) {
+    return {lane_halves<V, size, higher>(a.value, b.value), lane_halves<V, size, higher>(a.place, b.place)};
+}
+
+/// The better one in each lane; of equal ones the first.
+template <class V> MPSCNN_INLINE Extreme<V> better(Extreme<V> a, Extreme<V> b) {
+    const auto is_less = V::less(a.value, b.value), is_greater = V::less(b.value, a.value);
+    const auto first = V::select(is_greater, a.place, V::min(a.place, b.place));
+    return {V::select(is_less, b.value, a.value), V::select(is_less, b.place, first)};
+}
+
+/// Of sign * x; NaN are added to `nan`.
+template <class V>
+MPSCNN_INLINE Extreme<V> extremes_of_channels(const float *from, std::int64_t channels, float sign,
+                                              typename V::reg &nan) {
+    const auto factor = V::set1(sign), step = V::set1(static_cast<float>(V::width));
+    const auto candidate = [&](std::int64_t c) {
+        const auto x = fill_lanes<V>(V::mul(load_lanes<V>(from + c, channels - c), factor), channels - c,
+                                     -__builtin_inff());
+        nan = V::add(nan, nan_of<V>(x));
+        return x;
+    };
+    auto places = lane_numbers<V>();
+    Extreme<V> best{candidate(0), places};
+    for (std::int64_t c = V::width; c < channels; c += V::width) {
+        places = V::add(places, step);
+        const auto x = candidate(c);
+        const auto is_better = V::less(best.value, x);
+        best = {V::select(is_better, x, best.value), V::select(is_better, places, best.place)};
+    }
+    return best;
+}
+
+/// For each pixel, in its lane, the first channel that holds the largest value of sign * x, or the first NaN.
+template <class V> MPSCNN_INLINE typename V::reg argument_each(const PixelTile<V> &tile, float sign) {
+    Extreme<V> best[V::width];
+    auto nan = V::zero();
+    for (int i = 0; i < V::width; ++i)
+        best[i] = i < tile.pixels ? extremes_of_channels<V>(tile.pixel(i), tile.channels, sign, nan)
+                                  : Extreme<V>{V::zero(), V::zero()};
+    fold_lanes<V>(best, better<V>);
+    if (const float any = V::sum(nan); any == any) return best[0].place;
+    float places[V::width];
+    V::store(places, best[0].place);
+    for (std::int64_t i = 0; i < tile.pixels; ++i)
+        if (const std::int64_t place = first_nan(tile.pixel(i), tile.channels); place < tile.channels)
+            places[i] = static_cast<float>(place);
+    return V::load(places);
+}
+
+template <class V> Prepared argument_prepare(const ArgumentTask &task, const Planning &planning) {
+    const WorkSplit split = split_source(task.source, task.source.height, 1, planning.threads);
+    return planning.keep(split, split.items());
+}
+
+template <class V>
+void argument_run(const ArgumentTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end,
+                  Worker &) {
+    const auto &split = prepared.plan_as<WorkSplit>();
+    const float sign = task.of_maximum ? 1.0f : -1.0f;
+    reduce_tiles<V>(task.source, task.destination, task.round_to_half, split, begin, end, true,
+                    [&](const PixelTile<V> &tile, std::int64_t, std::int64_t, std::int64_t) {
+                        return argument_each<V>(tile, sign);
+                    });
+}
+
+// Weighted sums
+
+/// In each lane the sum of products, and the number of weights that are not zero.
+template <class V>
+MPSCNN_INLINE void add_weighted(const float *from, const float *weights, std::int64_t channels,
+                                typename V::reg &sum, typename V::reg &count) {
+    const auto one = V::set1(1.0f);
+    for (std::int64_t c = 0; c < channels; c += V::width) {
+        const auto w = load_lanes<V>(weights + c, channels - c);
+        sum = V::fma(load_lanes<V>(from + c, channels - c), w, sum);
+        const auto is_positive = V::select(V::less(V::zero(), w), one, V::zero());
+        count = V::add(count, V::select(V::less(w, V::zero()), one, is_positive));
+    }
+}
+
+template <class V>
+Prepared weighted_reduction_prepare(const WeightedReductionTask &task, const Planning &planning) {
+    const WorkSplit split = split_source(task.source, task.source.height, 1, planning.threads);
+    return planning.keep(split, split.items());
+}
+
+template <class V>
+void weighted_reduction_run(const WeightedReductionTask &task, const Prepared &prepared, std::int64_t begin,
+                            std::int64_t end, Worker &) {
+    const auto &split = prepared.plan_as<WorkSplit>();
+    const ConstView &weights = task.second;
+    const bool one_for_all = weights.height == 1 && weights.width == 1;
+    const bool one_for_each = weights.height == task.source.height && weights.width == task.source.width;
+    reduce_tiles<V>(
+        task.source, task.destination, task.round_to_half, split, begin, end,
+        one_for_all || (one_for_each && rows_join(weights)),
+        [&](const PixelTile<V> &tile, std::int64_t image, std::int64_t y, std::int64_t x) {
+            const bool each = !one_for_all && weights.width == task.source.width;
+            const float *weight =
+                pixel_at(weights, weights.batch == 1 ? 0 : image, weights.height == 1 ? 0 : y, each ? x : 0);
+            const std::ptrdiff_t stride = each ? weights.pixel_stride : 0;
+            typename V::reg sums[V::width], counts[V::width];
+            for (int i = 0; i < V::width; ++i) {
+                sums[i] = counts[i] = V::zero();
+                if (i < tile.pixels)
+                    add_weighted<V>(tile.pixel(i), weight + i * stride, tile.channels, sums[i], counts[i]);
+            }
+            sum_lanes<V>(sums);
+            if (!task.divides) return sums[0];
+            sum_lanes<V>(counts);
+            return V::select(V::less(V::zero(), counts[0]), V::div(sums[0], counts[0]), sums[0]);
+        });
+}
+
+} // namespace
+} // namespace mpscnn::cpu
+
+MPSCNN_KERNEL(ReductionTask, reduction)
+MPSCNN_KERNEL(ArgumentTask, argument)
+MPSCNN_KERNEL(WeightedReductionTask, weighted_reduction)

@@ -1,0 +1,222 @@
+// Resizing: nearest neighbour and bilinear. Bilinear interpolates source rows horizontally once for all
+// output rows between them, in tiles of columns whose two rows stay in the first-level cache (in the second
+// one where stores pass the caches), and then vertically.
+//
+// Registers: two sources and a fraction. Bound by stores and loads of the first-level cache, two loads and a
+// store for each vertical step, and by memory where the result does not fit the caches: stores then pass
+// them, since a cache reads a line from memory before it is written to.
+
+#include "cpu/isa/instance.h"
+#include "cpu/kernels/pixel_epilogue.h"
+#include "cpu/kernels/work_split.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// The two source positions between which an output lies, -1 for zeros, and how far it is from the first.
+struct ResizeTap {
+    std::int32_t first, second;
+    float fraction;
+};
+
+inline ResizeTap resize_tap(const ResizeTask &task, const ResizePositions &axis, std::int64_t output,
+                            std::int64_t size) {
+    double position =
+        (static_cast<double>(output) + axis.centre) * axis.numerator / axis.denominator + axis.offset;
+    if (task.kind == ResizeKind::nearest) position += task.nearest_bias;
+    // Two positions beyond each end nothing but zeros is read.
+    const double low = task.zero_outside ? -2.0 : 0.0, high = static_cast<double>(size) - 1.0 - low;
+    position = position > low ? (position < high ? position : high) : low;
+    auto first = static_cast<std::int64_t>(position);
+    if (position < static_cast<double>(first)) --first;
+    const auto index = [&](std::int64_t at) {
+        if (at >= 0 && at < size) return static_cast<std::int32_t>(at);
+        return task.zero_outside ? -1 : static_cast<std::int32_t>(clamped(at, 0, size - 1));
+    };
+    if (task.kind == ResizeKind::nearest) return {index(first), index(first), 0.0f};
+    return {index(first), index(first + 1), static_cast<float>(position - static_cast<double>(first))};
+}
+
+/// Tiles of columns, and their pixels in scratch memory.
+struct ResizeTiles {
+    std::int64_t columns;
+    std::ptrdiff_t pitch; ///< floats of a pixel in scratch memory
+    bool flat;            ///< pixels follow each other there as in the destination
+    bool past_caches;
+    std::int64_t row_floats;
+
+    template <class V> static MPSCNN_INLINE ResizeTiles of(const ResizeTask &task, const CacheSizes &caches) {
+        constexpr std::int64_t size = sizeof(float), rows = 2;
+        const std::int64_t wanted_floats = caches.first / rows / size;
+        const std::int64_t most_floats = caches.second / 2 / rows / size;
+        const View &to = task.destination;
+        const std::ptrdiff_t padded = round_up(to.channels, V::width);
+        const bool dense = to.pixel_stride == to.channels;
+        ResizeTiles tiles;
+        tiles.pitch = dense ? to.channels : padded;
+        tiles.flat = dense || (to.pixel_stride == padded && to.writable_channels >= padded);
+        tiles.past_caches = V::has_stores_past_caches && task.past_caches && tiles.flat;
+        // Past the caches parts of cache lines, as at the ends of tiles, take longer than whole ones.
+        tiles.columns = clamped((tiles.past_caches ? most_floats : wanted_floats) / tiles.pitch, 1, to.width);
+        // Whole vectors are stored, each over the beginning of the next pixel.
+        tiles.row_floats = round_up(tiles.columns * tiles.pitch + V::width, 16);
+        return tiles;
+    }
+};
+
+template <class V>
+MPSCNN_INLINE typename V::reg interpolate(typename V::reg a, typename V::reg b, float fraction) {
+    return V::fma(V::set1(fraction), V::sub(b, a), a);
+}
+
+template <class V>
+MPSCNN_INLINE typename V::reg resize_load(const float *row, std::int32_t column, const ConstView &from,
+                                          std::int64_t channel) {
+    if (column < 0) return V::zero();
+    return load_lanes<V>(row + column * from.pixel_stride + channel, from.channels - channel);
+}
+
+/// One source row (-1: zeros) at the output columns [columns).
+template <class V>
+void resize_columns(const ResizeTask &task, std::int64_t image, std::int32_t y, const ResizeTap *taps,
+                    Range columns, std::ptrdiff_t pitch, float *out) {
+    const ConstView &from = task.source;
+    const float *row = pixel_at(from, image, y < 0 ? 0 : y, 0);
+    for (std::int64_t x = columns.begin; x < columns.end; ++x, out += pitch) {
+        const ResizeTap &tap = taps[x];
+        for (std::int64_t c = 0; c < from.channels; c += V::width) {
+            if (y < 0)
+                V::store(out + c, V::zero());
+            else
+                V::store(out + c, interpolate<V>(resize_load<V>(row, tap.first, from, c),
+                                                 resize_load<V>(row, tap.second, from, c), tap.fraction));
+        }
+    }
+}
+
+/// `count` floats between two interpolated rows.
+template <class V>
+MPSCNN_INLINE void resize_between(const ResizeTask &task, const float *upper, const float *lower,
+                                  float fraction, float *out, std::int64_t count, std::int64_t writable,
+                                  bool past_caches) {
+    const auto value = [&](std::int64_t i) {
+        const auto between = interpolate<V>(V::load(upper + i), V::load(lower + i), fraction);
+        return task.round_to_half ? V::round_to_half(between) : between;
+    };
+    std::int64_t i = 0;
+    if constexpr (V::has_stores_past_caches) {
+        if (past_caches) {
+            constexpr std::uintptr_t floats = V::width;
+            i = static_cast<std::int64_t>(-(reinterpret_cast<std::uintptr_t>(out) / sizeof(float)) % floats);
+            store_lanes<V>(out, value(0), smaller(i, count));
+            for (; i + V::width <= count; i += V::width) V::store_past_caches(out + i, value(i));
+        }
+    }
+    for (; i < count; i += V::width) store_lanes<V>(out + i, value(i), writable - i);
+}
+
+/// Output columns [columns) of row y between the interpolated source rows `upper` and `lower`.
+template <class V>
+void resize_row(const ResizeTask &task, std::int64_t image, std::int64_t y, Range columns,
+                const ResizeTiles &tiles, const float *upper, const float *lower, float fraction) {
+    const View &to = task.destination;
+    float *out = pixel_at(to, image, y, columns.begin);
+    if (tiles.flat) {
+        const std::int64_t count = columns.size() * tiles.pitch;
+        resize_between<V>(task, upper, lower, fraction, out, count, count, tiles.past_caches);
+        return;
+    }
+    for (std::int64_t x = columns.begin; x < columns.end; ++x) {
+        resize_between<V>(task, upper, lower, fraction, out, to.channels, to.writable_channels, false);
+        out += to.pixel_stride, upper += tiles.pitch, lower += tiles.pitch;
+    }
+}
+
+/// Rows [rows) of one tile of columns. The two interpolated rows are kept while output rows lie between them.
+template <class V>
+void resize_tile(const ResizeTask &task, std::int64_t image, Range rows, Range columns, const ResizeTap *taps,
+                 const ResizeTiles &tiles, float *upper, float *lower) {
+    std::int32_t upper_row = -2, lower_row = -2; // nothing yet
+    for (std::int64_t y = rows.begin; y < rows.end; ++y) {
+        const ResizeTap tap = resize_tap(task, task.vertical, y, task.source.height);
+        if (tap.first == lower_row) {
+            float *const other = upper;
+            upper = lower, lower = other;
+            lower_row = upper_row, upper_row = tap.first;
+        }
+        if (tap.first != upper_row)
+            resize_columns<V>(task, image, tap.first, taps, columns, tiles.pitch, upper);
+        upper_row = tap.first;
+        if (tap.second != lower_row)
+            resize_columns<V>(task, image, tap.second, taps, columns, tiles.pitch, lower);
+        lower_row = tap.second;
+        resize_row<V>(task, image, y, columns, tiles, upper, lower, tap.fraction);
+    }
+}
+
+template <class V>
+void resize_nearest_row(const ResizeTask &task, std::int64_t image, std::int64_t y, const ResizeTap *taps) {
+    const View &to = task.destination;
+    const ConstView &from = task.source;
+    const std::int32_t source = resize_tap(task, task.vertical, y, from.height).first;
+    const float *row = pixel_at(from, image, source < 0 ? 0 : source, 0);
+    float *out = pixel_at(to, image, y, 0);
+    for (std::int64_t x = 0; x < to.width; ++x, out += to.pixel_stride) {
+        const std::int32_t column = source < 0 ? -1 : taps[x].first;
+        std::int64_t c = 0;
+        if (column >= 0 && !task.round_to_half) {
+            const float *pixel = row + column * from.pixel_stride;
+#pragma GCC unroll 4
+            for (; c + V::width <= to.channels; c += V::width) V::store(out + c, V::load(pixel + c));
+        }
+        for (; c < to.channels; c += V::width) {
+            auto value = resize_load<V>(row, column, from, c);
+            if (task.round_to_half) value = V::round_to_half(value);
+            store_lanes<V>(out + c, value, to.writable_channels - c);
+        }
+    }
+}
+
+struct ResizePlan {
+    WorkSplit split;
+    ResizeTiles tiles;
+    const ResizeTap *taps; ///< of each column
+};
+
+template <class V> Prepared resize_prepare(const ResizeTask &task, const Planning &planning) {
+    const std::int64_t width = task.destination.width;
+    auto *taps = planning.make<ResizeTap>(width);
+    if (!taps) return {};
+    for (std::int64_t x = 0; x < width; ++x)
+        taps[x] = resize_tap(task, task.horizontal, x, task.source.width);
+    const ResizePlan plan{split_elements(task.destination, planning.threads),
+                          ResizeTiles::of<V>(task, planning.caches), taps};
+    return planning.keep(plan, plan.split.items(),
+                         2 * static_cast<std::size_t>(plan.tiles.row_floats) * sizeof(float));
+}
+
+template <class V>
+void resize_run(const ResizeTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end,
+                Worker &worker) {
+    const auto &[split, tiles, taps] = prepared.plan_as<ResizePlan>();
+    const std::int64_t width = task.destination.width;
+    auto *upper = reinterpret_cast<float *>(worker.scratch);
+    for (std::int64_t index = begin; index < end; ++index) {
+        const WorkSplit::Item item = split.item(index);
+        if (task.kind == ResizeKind::nearest) {
+            for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y)
+                resize_nearest_row<V>(task, item.image, y, taps);
+            continue;
+        }
+        for (std::int64_t x = 0; x < width; x += tiles.columns)
+            resize_tile<V>(task, item.image, item.rows, {x, smaller(x + tiles.columns, width)}, taps, tiles,
+                           upper, upper + tiles.row_floats);
+    }
+    if constexpr (V::has_stores_past_caches)
+        if (tiles.past_caches) V::end_stores_past_caches();
+}
+
+} // namespace
+} // namespace mpscnn::cpu
+
+MPSCNN_KERNEL(ResizeTask, resize)

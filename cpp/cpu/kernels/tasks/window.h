@@ -1,0 +1,89 @@
+#pragma once
+
+#include "cpu/kernels/tasks/task.h"
+
+namespace mpscnn::cpu {
+
+enum class PoolingKind { max, average, l2_norm };
+
+/// What maxima and norms take from taps outside the source; averages count them or not, as told.
+enum class PoolingEdge {
+    exclude, ///< nothing: no maximum comes from there
+    zero,
+    clamp ///< the nearest pixel, once for each tap
+};
+
+struct PoolingTask {
+    PoolingKind kind = PoolingKind::max;
+    ConstView source;
+    View destination;
+    WindowAxis vertical{}, horizontal{};
+    PoolingEdge edge = PoolingEdge::exclude;
+    /// Divisor of the average: taps inside the source widened by `counted_*` pixels on each side (0: only
+    /// real pixels count; the padding: zero padding counts as well). No tap counts: the result is 0.
+    std::int64_t counted_before_y = 0, counted_after_y = 0, counted_before_x = 0, counted_after_x = 0;
+    Epilogue epilogue{};
+
+    const char *kernel_name() const { return "pooling"; }
+};
+
+/// destination = epilogue(source / (delta + scale * sum of source^2)^beta), the sum over the channels
+/// [k - before, k + after] that exist.
+struct CrossChannelTask {
+    ConstView source;
+    View destination;
+    std::int64_t before = 0, after = 0; ///< less than the number of channels
+    float scale = 1.0f, beta = 1.0f, delta = 1.0f;
+    Epilogue epilogue{};
+
+    const char *kernel_name() const { return "cross channel"; }
+};
+
+/// One axis of a window of stride 1: output o has its centre at source position o + offset and covers the
+/// positions from kernel / 2 before it to (kernel - 1) / 2 behind it.
+struct CentredAxis {
+    std::int64_t kernel = 1, offset = 0;
+};
+
+enum class WindowNormalizationKind { spatial, local_contrast };
+
+/// With the sums over kernel height * kernel width positions of one channel, those outside the source reading
+/// zero or, if it clamps, the nearest pixel:
+///   spatial         x / (delta + alpha * mean of x^2)^beta
+///   local_contrast  pm + ps * (x - p0 * mean) / (delta + alpha * variance)^beta
+struct WindowNormalizationTask {
+    WindowNormalizationKind kind = WindowNormalizationKind::spatial;
+    ConstView source;
+    View destination;
+    CentredAxis vertical{}, horizontal{};
+    bool clamps = false;
+    float alpha = 1.0f, beta = 1.0f, delta = 1.0f;
+    float p0 = 1.0f, pm = 0.0f, ps = 1.0f;
+    Epilogue epilogue{};
+
+    const char *kernel_name() const { return "window normalization"; }
+};
+
+enum class ResizeKind { nearest, bilinear };
+
+/// Where the samples of an axis lie: output o at source position (o + centre) * numerator / denominator +
+/// offset.
+struct ResizePositions {
+    double numerator = 1, denominator = 1, centre = 0, offset = 0;
+};
+
+/// Samples outside the source read the nearest pixel, or zero. Nearest takes floor(position + bias): bias 0
+/// truncates, 0.5 rounds half up.
+struct ResizeTask {
+    ResizeKind kind = ResizeKind::bilinear;
+    ConstView source;
+    View destination;
+    ResizePositions vertical{}, horizontal{};
+    double nearest_bias = 0;
+    bool zero_outside = false, round_to_half = false;
+    bool past_caches = false; ///< the destination is more than they keep until it is read
+
+    const char *kernel_name() const { return "resize"; }
+};
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,76 @@
+#include "cpu/plan/algorithm.h"
+
+namespace mpscnn::cpu {
+
+namespace {
+
+/// Whether vectors hold inputs rather than outputs: with few outputs most of their lanes would be empty.
+bool is_dot(const VectorTraits &vectors, const ConvolutionShape &shape) {
+    // The lanes' sums are added at the end, which must be a small part of the work.
+    const std::int64_t least_depth = 16 * vectors.vector_width;
+    const std::int64_t depth = shape.kernel_height * shape.kernel_width * shape.inputs_per_group;
+    return shape.outputs / shape.groups <= most_dot_outputs(vectors.vector_width) &&
+           shape.inputs_per_group % vectors.vector_width == 0 && depth >= least_depth;
+}
+
+/// Whether groups are narrow, have as many outputs as inputs, and several of them fill a vector each.
+bool packs_groups(const VectorTraits &vectors, const ConvolutionShape &shape) {
+    const std::int64_t size = shape.inputs_per_group, together = vectors.vector_width / size;
+    return (size == 4 || size == 8) && together >= 2 && shape.outputs == shape.groups * size &&
+           shape.groups % together == 0;
+}
+
+Algorithm plain_algorithm(const VectorTraits &vectors, const ConvolutionShape &shape) {
+    if (shape.inputs_per_group == 1 && shape.groups > 1) return Algorithm::depthwise;
+    if (shape.element == Element::bfloat16) return Algorithm::gemm;
+    if (packs_groups(vectors, shape)) return Algorithm::packed_groups;
+    return is_dot(vectors, shape) ? Algorithm::dot : Algorithm::gemm;
+}
+
+/// Whether Winograd's algorithm takes less time: with few channels its transforms, with few pixels reading
+/// more weights would take longer than the products it saves.
+bool gains_by_winograd(const ops::Convolution &convolution, const Shape &weights, const Shape &result) {
+    constexpr std::int64_t least_channels = 16;
+    const ops::Window &window = convolution.window;
+    const std::int64_t kernel = weights[1], outputs = weights[0], inputs = weights[3];
+    if (convolution.groups != 1 || weights[2] != kernel || window.stride_y != 1 || window.stride_x != 1 ||
+        window.dilation_y != 1 || window.dilation_x != 1 || outputs < least_channels ||
+        inputs < least_channels)
+        return false;
+    const auto both_at_least = [&](std::int64_t extent) {
+        const auto is_large = [&](std::int64_t own) { return own == Shape::any || own >= extent; };
+        return is_large(result[1]) && is_large(result[2]);
+    };
+    if (kernel == 5) return both_at_least(4);
+    // Tiles of a 3x3 kernel are larger, and their weights take four times the memory instead of one and a
+    // half.
+    constexpr std::int64_t least_pixels = 96, cached_weights = 32 * 1024;     // of a tap
+    const bool any_size = result[1] == Shape::any || result[2] == Shape::any; // few pixels among others
+    return kernel == 3 && both_at_least(7) &&
+           ((!any_size && result[1] * result[2] >= least_pixels) || outputs * inputs <= cached_weights);
+}
+
+} // namespace
+
+ConvolutionShape plain_convolution(const VectorTraits &vectors, const Shape &weights, std::int64_t groups,
+                                   Element element) {
+    ConvolutionShape shape{.outputs = weights[0],
+                           .inputs_per_group = weights[3],
+                           .groups = groups,
+                           .kernel_height = weights[1],
+                           .kernel_width = weights[2],
+                           .element = element};
+    shape.algorithm = plain_algorithm(vectors, shape);
+    return shape;
+}
+
+ConvolutionShape fastest_convolution(const VectorTraits &vectors, const ops::Convolution &convolution,
+                                     const Shape &weights, const Shape &result) {
+    ConvolutionShape shape = plain_convolution(vectors, weights, convolution.groups);
+    // Few processors without fused multiply-adds are left to gain by it.
+    if (vectors.fused_multiply_add && gains_by_winograd(convolution, weights, result))
+        shape.algorithm = Algorithm::winograd;
+    return shape;
+}
+
+} // namespace mpscnn::cpu

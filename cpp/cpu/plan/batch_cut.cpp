@@ -1,0 +1,68 @@
+#include "cpu/plan/batch_cut.h"
+
+#include <algorithm>
+
+#include "cpu/plan/caches.h"
+
+namespace mpscnn::cpu {
+
+namespace {
+
+/// Operations of a group, some 50 microseconds, below which waking a thread for it would not pay.
+constexpr std::int64_t least_operations = 5'000'000;
+
+/// Output pixels from which on the arithmetic takes longer than reading the weights.
+constexpr std::int64_t busy_pixels = 16;
+
+double bytes_of(const Region &region) {
+    const Extents &extents = region.extents;
+    return static_cast<double>(extents.batch * extents.pixels() * extents.channels) * sizeof(float);
+}
+
+/// Bytes of weights that a step with `pixels` output pixels waits for.
+double awaited_weights(const Step &step, std::int64_t pixels) {
+    const auto *convolution = std::get_if<ConvolutionTask>(&step.task);
+    if (!convolution || pixels >= busy_pixels) return 0;
+    return static_cast<double>(convolution->packed->weights.size()) * sizeof(float);
+}
+
+/// Bytes for each image that come from beyond the core's own cache when `images` are computed at a time.
+double far_bytes(const CpuPlan &plan, std::int64_t images) {
+    const auto near_bytes = static_cast<double>(machine_caches().second);
+    const auto batch = static_cast<double>(plan.batch()), at_a_time = static_cast<double>(images);
+    double far = 0;
+    for (const Step &step : plan.steps()) {
+        double bytes = bytes_of(step.source) + bytes_of(step.destination);
+        for (const Region &other : step.others) bytes += bytes_of(other);
+        if (bytes / batch * at_a_time > near_bytes) far += bytes / batch;
+        far += awaited_weights(step, images * step.destination.extents.pixels()) / at_a_time;
+    }
+    return far;
+}
+
+/// How many of `most` images to compute at a time; the most of equally good numbers.
+std::int64_t images_at_a_time(const CpuPlan &plan, std::int64_t most) {
+    std::int64_t best = most;
+    double least = far_bytes(plan, most);
+    for (std::int64_t images = 1; images < most; images *= 2)
+        if (const double far = far_bytes(plan, images); far < least) best = images, least = far;
+    return best;
+}
+
+} // namespace
+
+BatchCut cut_batch(const CpuPlan &plan, int threads) {
+    const std::int64_t batch = plan.batch();
+    if (batch < 2 || batch < threads || !plan.images_are_independent()) return {};
+    if (threads > 1 && plan.operations() / threads < least_operations) return {};
+    BatchCut cut;
+    cut.rest = batch % threads;
+    cut.images = batch - cut.rest;
+    const std::int64_t share = cut.images / threads;
+    const std::int64_t images = images_at_a_time(plan, share);
+    if (threads == 1 && images == batch) return {};
+    cut.groups = (share + images - 1) / images * threads; // as many for each thread
+    return cut;
+}
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,167 @@
+#include "cpu/plan/bfloat16.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace mpscnn::cpu {
+
+using engine::Graph;
+using engine::Node;
+using engine::Precision;
+using engine::ValueId;
+
+namespace {
+
+template <class... Ops> bool is_any_of(const ops::Operation &operation) {
+    return (std::holds_alternative<Ops>(operation) || ...);
+}
+
+/// Results are elements of the operands, in other places.
+bool moves_elements(const Node &node) {
+    return is_any_of<ops::Concatenation, ops::DepthToSpace, ops::Padding, ops::Reshape, ops::Slice>(
+        node.operation);
+}
+
+/// Whether a product reads each value, or something that has been computed from it.
+std::vector<bool> precedes_product(const Graph &graph) {
+    std::vector<bool> precedes(static_cast<std::size_t>(graph.values()), false);
+    for (std::size_t i = graph.nodes().size(); i-- > 0;) {
+        const Node &node = graph.nodes()[i];
+        if (!is_product(node) && !precedes[static_cast<std::size_t>(graph.result_of(i))]) continue;
+        for (ValueId value : node.inputs) precedes[static_cast<std::size_t>(value)] = true;
+    }
+    return precedes;
+}
+
+/// Inserts conversions before and behind steps.
+class Converter {
+public:
+    Converter(StepBuilder &builder, bool rounds_source) : builder_(builder), rounds_source_(rounds_source) {}
+
+    void convert(Step step) {
+        if (is_copy(step)) {
+            step.task = ConversionTask{};
+            return keep(std::move(step));
+        }
+        const PackedConvolution *packed = first_weights(step);
+        if (packed && packed->element == Element::bfloat16) {
+            if (!fits(step.source, *packed)) step.source = converted(step, step.source, Element::bfloat16);
+            return keep(std::move(step));
+        }
+        if (rounds_source_ && element(step.source) == Element::float32)
+            step.source = converted(step, step.source, Element::bfloat16);
+        const auto as_floats = [&](const Region &region) {
+            return element(region) == Element::float32 ? region : converted(step, region, Element::float32);
+        };
+        step.source = as_floats(step.source);
+        for (Region &other : step.others) other = as_floats(other);
+        if (element(step.destination) == Element::float32) return keep(std::move(step));
+        const Region destination = step.destination;
+        step.destination = builder_.add_workspace(destination.extents, Element::float32);
+        const Region result = step.destination;
+        const std::vector<std::string> layers = step.layers;
+        keep(std::move(step));
+        add_conversion(layers, result, destination);
+    }
+
+private:
+    Element element(const Region &region) const { return storage(region).element; }
+    const Storage &storage(const Region &region) const {
+        return builder_.placement().storages[static_cast<std::size_t>(region.storage)];
+    }
+
+    /// Of a convolution, or of the first of a chain.
+    static const PackedConvolution *first_weights(const Step &step) {
+        if (const auto *convolution = std::get_if<ConvolutionTask>(&step.task)) return convolution->packed;
+        return step.stages.empty() ? nullptr : step.stages.front().packed;
+    }
+
+    /// A copy between elements or of bfloat16 numbers.
+    bool is_copy(const Step &step) const {
+        const auto *copy = std::get_if<PaddingTask>(&step.task);
+        return copy && copy->top == 0 && copy->left == 0 && copy->front == 0 &&
+               step.source.extents == step.destination.extents &&
+               (element(step.source) == Element::bfloat16 || element(step.destination) == Element::bfloat16);
+    }
+
+    /// Whether a kernel for bfloat16 numbers can read them where they are.
+    bool fits(const Region &source, const PackedConvolution &packed) const {
+        if (element(source) != Element::bfloat16) return false;
+        if (packed.is_depthwise()) return true;
+        const View view = source.bind({nullptr, storage(source).strides}, storage(source));
+        return view.channels % 2 == 0 && view.pixel_stride % 2 == 0 && view.row_stride % 2 == 0 &&
+               view.image_stride % 2 == 0;
+    }
+
+    /// A copy for a step, of other elements; an even number of bfloat16 ones for each pixel.
+    Region converted(const Step &step, const Region &source, Element element) {
+        Extents extents = source.extents;
+        if (element == Element::bfloat16) extents.channels += extents.channels % 2;
+        const Region result = builder_.add_workspace(extents, element);
+        add_conversion(step.layers, source, result);
+        return result;
+    }
+
+    void add_conversion(const std::vector<std::string> &layers, const Region &source,
+                        const Region &destination) {
+        Step step;
+        step.layers = layers;
+        step.task = ConversionTask{};
+        step.source = source;
+        step.destination = destination;
+        keep(std::move(step));
+    }
+
+    void keep(Step step) { builder_.steps.push_back(std::move(step)); }
+
+    StepBuilder &builder_;
+    bool rounds_source_;
+};
+
+} // namespace
+
+bool is_product(const Node &node) {
+    return is_any_of<ops::Convolution, ops::FullyConnected, ops::SubpixelConvolution,
+                     ops::TransposedConvolution>(node.operation);
+}
+
+std::vector<Element> elements_of_values(const Graph &graph, Precision precision) {
+    std::vector<Element> elements(static_cast<std::size_t>(graph.values()), Element::float32);
+    if (precision != Precision::bfloat16) return elements;
+    const std::vector<bool> precedes = precedes_product(graph);
+    for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
+        const Node &node = graph.nodes()[i];
+        const auto result = static_cast<std::size_t>(graph.result_of(i));
+        const auto is_bfloat16 = [&](ValueId value) {
+            return elements[static_cast<std::size_t>(value)] == Element::bfloat16;
+        };
+        const bool moved =
+            moves_elements(node) && std::all_of(node.inputs.begin(), node.inputs.end(), is_bfloat16);
+        // A view of a value has its elements whatever reads it.
+        const bool view = is_any_of<ops::Reshape, ops::Slice>(node.operation);
+        if (moved ? view || precedes[result] : precedes[result] && ops::info_of(node.operation).rounds)
+            elements[result] = Element::bfloat16;
+    }
+    return elements;
+}
+
+bool has_bfloat16_kernel(const Node &node, const Shape &weights, std::int64_t groups,
+                         const Activation &activation, Element result) {
+    if (!is_any_of<ops::Convolution, ops::FullyConnected>(node.operation)) return false;
+    const std::int64_t inputs = weights[3];
+    if (groups == 1) return true;
+    if (inputs > 1) return inputs % 2 == 0;
+    const bool clamped =
+        activation.kind == Activation::Kind::none || activation.kind == Activation::Kind::clamp;
+    return weights[0] == groups && clamped && result == Element::bfloat16;
+}
+
+void convert_elements(StepBuilder &builder, std::size_t first, bool rounds_source) {
+    const auto begin = builder.steps.begin() + static_cast<std::ptrdiff_t>(first);
+    std::vector<Step> steps(std::make_move_iterator(begin), std::make_move_iterator(builder.steps.end()));
+    builder.steps.erase(begin, builder.steps.end());
+    Converter converter(builder, rounds_source);
+    for (Step &step : steps) converter.convert(std::move(step));
+}
+
+} // namespace mpscnn::cpu

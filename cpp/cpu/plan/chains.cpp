@@ -1,0 +1,325 @@
+#include "cpu/plan/chains.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <optional>
+#include <string_view>
+#include <system_error>
+
+#include "cpu/kernels/window_taps.h"
+#include "cpu/plan/operation.h"
+
+namespace mpscnn::cpu {
+
+namespace {
+
+/// What MPSCNN_FUSION says.
+struct ForcedChains {
+    ChainCut cut;
+    std::int64_t stages = ChainTask::most_stages;
+};
+struct FusionSetting {
+    bool none = false;
+    std::optional<ForcedChains> forced;
+};
+
+/// "rows=4" and the like; false unless it is one of them.
+bool read_part(std::string_view part, ForcedChains &forced) {
+    const std::size_t equals = part.find('=');
+    if (equals == std::string_view::npos) return false;
+    const std::string_view name = part.substr(0, equals), digits = part.substr(equals + 1);
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (error != std::errc() || end != digits.data() + digits.size() || value < 0) return false;
+    if (name == "rows")
+        forced.cut.band_rows = value;
+    else if (name == "channels")
+        forced.cut.panel_channels = value;
+    else if (name == "stages" && value >= 2 && value <= ChainTask::most_stages)
+        forced.stages = value;
+    else
+        return false;
+    return true;
+}
+
+FusionSetting fusion_setting() {
+    const char *variable = std::getenv("MPSCNN_FUSION");
+    const std::string_view text = variable ? variable : "";
+    FusionSetting setting;
+    if (text.empty() || text == "auto") return setting;
+    if (text == "none") {
+        setting.none = true;
+        return setting;
+    }
+    setting.forced.emplace();
+    for (std::size_t begin = 0; begin <= text.size();) {
+        const std::size_t end = std::min(text.find(',', begin), text.size());
+        if (!read_part(text.substr(begin, end - begin), *setting.forced))
+            fail(ErrorKind::parameter, {"MPSCNN_FUSION: expected \"auto\", \"none\" or sizes like "
+                                        "\"rows=4,channels=64,stages=3\" with 2 to ",
+                                        ChainTask::most_stages, " stages, got ", quoted(std::string(text))});
+        begin = end + 1;
+    }
+    return setting;
+}
+
+/// Of an axis of a dense convolution whose windows are read in place, whatever rows are asked for.
+bool reads_in_place(const WindowAxis &axis, std::int64_t outputs, std::int64_t extent) {
+    if (axis.kernel > 3 || axis.dilation > 1) return false; // few enough kinds of windows
+    const bool first_has_taps = axis.before < axis.kernel;
+    const bool last_has_taps = (outputs - 1) * axis.stride - axis.before < extent;
+    return first_has_taps && last_has_taps;
+}
+
+bool keeps_size(const WindowAxis &axis) { return axis.kernel == 1 && axis.stride == 1 && axis.before == 0; }
+
+/// A matrix product of all inputs by all weights.
+bool is_dense_product(const PackedConvolution &packed) {
+    return packed.groups == 1 && (packed.algorithm == Algorithm::gemm || packed.algorithm == Algorithm::dot);
+}
+
+/// Looks for chains in the runs of convolutions of which each is the only reader of the one before it.
+class ChainFinder {
+public:
+    ChainFinder(const LoweredNetwork &network, const std::vector<Shape> &shapes, const ChainOptions &options,
+                const FusionSetting &setting)
+        : network_(network), shapes_(shapes), machine_(machine_model(network, options.threads)),
+          setting_(setting), tasks_(network.operations.size()), reader_(network.operations.size()),
+          uses_(static_cast<std::size_t>(network.graph.values()), 0),
+          producer_(uses_.size(), network.operations.size()) {
+        for (std::size_t i = 0; i < tasks_.size(); ++i)
+            if (std::holds_alternative<ops::Convolution>(network.operations[i].operation)) {
+                tasks_[i] = convolution_task(network.operations[i], shapes);
+                // The model asks only whether there is one.
+                if (network.operations[i].residual) tasks_[i]->epilogue.residual = &any_residual_;
+            }
+        find_readers();
+    }
+
+    std::vector<Chain> run() {
+        std::vector<bool> follows(tasks_.size(), false);
+        for (std::size_t i = 0; i < tasks_.size(); ++i)
+            if (reader_[i]) follows[*reader_[i]] = true;
+        for (std::size_t i = 0; i < tasks_.size(); ++i)
+            if (!follows[i] && reader_[i]) cut_run(i);
+        pool_results();
+        return std::move(chains_);
+    }
+
+    /// Of operations that are neighbours in a run, as a chain cut like this or, of one, alone.
+    std::optional<ChainChoice> choice_of(const Chain &chosen) const {
+        std::vector<std::size_t> run = run_through(chosen.operations.front());
+        if (run.size() < 2) return std::nullopt;
+        const auto first = std::find(run.begin(), run.end(), chosen.operations.front());
+        const auto begin = static_cast<std::size_t>(first - run.begin());
+        std::vector<ConvolutionTask> stages;
+        for (std::size_t operation : run) stages.push_back(*tasks_[operation]);
+        return make_choice(run, stages, begin, begin + chosen.operations.size(), chosen.cut);
+    }
+
+private:
+    /// All operations of which each is the only reader of the one before it, this one among them.
+    std::vector<std::size_t> run_through(std::size_t operation) const {
+        const auto before = [&](std::size_t reader) -> std::optional<std::size_t> {
+            for (std::size_t i = 0; i < reader_.size(); ++i)
+                if (reader_[i] == reader) return i;
+            return std::nullopt;
+        };
+        std::vector<std::size_t> run{operation};
+        while (const auto earlier = before(run.front())) run.insert(run.begin(), *earlier);
+        while (reader_[run.back()]) run.push_back(*reader_[run.back()]);
+        return run;
+    }
+
+    bool may_begin(std::size_t i) const {
+        if (!tasks_[i] || network_.operations[i].enlarged) return false;
+        const ConvolutionTask &task = *tasks_[i];
+        const PackedConvolution &packed = *task.packed;
+        if ((packed.element == Element::bfloat16) != is_bfloat16()) return false;
+        if (packed.is_depthwise()) return packed.outputs == packed.groups;
+        return is_dense_product(packed) &&
+               reads_in_place(task.vertical, task.destination.height, task.source.height) &&
+               reads_in_place(task.horizontal, task.destination.width, task.source.width);
+    }
+    /// Then what lies between stages is such numbers.
+    bool is_bfloat16() const { return network_.precision == engine::Precision::bfloat16; }
+    bool may_follow(std::size_t i) const {
+        return may_begin(i) && (tasks_[i]->packed->is_depthwise() ||
+                                (keeps_size(tasks_[i]->vertical) && keeps_size(tasks_[i]->horizontal)));
+    }
+
+    void find_readers() {
+        const auto use = [&](engine::ValueId value) { ++uses_[index(value)]; };
+        for (std::size_t i = 0; i < tasks_.size(); ++i) {
+            const FusedOperation &operation = network_.operations[i];
+            for (engine::ValueId value : operation.inputs) use(value);
+            if (operation.residual) use(*operation.residual);
+            if (operation.enlarged) use(operation.enlarged->value);
+            producer_[index(operation.result)] = i;
+        }
+        for (engine::ValueId value : network_.graph.outputs()) use(value);
+        for (std::size_t i = 0; i < tasks_.size(); ++i) {
+            if (!may_follow(i)) continue;
+            const std::size_t input = index(network_.operations[i].inputs[0]);
+            if (uses_[input] == 1 && producer_[input] < tasks_.size() && may_begin(producer_[input]))
+                reader_[producer_[input]] = i;
+        }
+    }
+
+    /// The best way to compute a run of operations up to each of them: the last part begins at `begin`.
+    struct Part {
+        double time;
+        std::size_t begin;
+        ChainCut cut;
+    };
+
+    void cut_run(std::size_t first) {
+        std::vector<std::size_t> run{first};
+        while (reader_[run.back()]) run.push_back(*reader_[run.back()]);
+        std::vector<ConvolutionTask> stages;
+        for (std::size_t operation : run) stages.push_back(*tasks_[operation]);
+        std::vector<Part> parts{{0, 0, {}}};
+        for (std::size_t end = 1; end <= run.size(); ++end) parts.push_back(last_part(parts, stages, end));
+        for (std::size_t end = run.size(); end > 0; end = parts[end].begin) {
+            const std::size_t begin = parts[end].begin;
+            if (end - begin > 1)
+                chains_.push_back({{run.begin() + static_cast<std::ptrdiff_t>(begin),
+                                    run.begin() + static_cast<std::ptrdiff_t>(end)},
+                                   parts[end].cut});
+        }
+    }
+
+    ChainWay alone(std::span<const std::size_t> run, std::span<const ConvolutionTask> stages) const {
+        ChainWay way;
+        way.operations.assign(run.begin(), run.end());
+        for (const ConvolutionTask &stage : stages) way.microseconds += predicted_alone(machine_, stage);
+        return way;
+    }
+
+    /// What the operations [begin, end) of a run became; a single one might have been part of a chain with
+    /// its neighbours.
+    ChainChoice make_choice(std::span<const std::size_t> run, std::span<const ConvolutionTask> stages,
+                            std::size_t begin, std::size_t end, const ChainCut &cut) const {
+        const std::size_t length = end - begin;
+        const auto own = stages.subspan(begin, length);
+        ChainChoice choice{alone(run.subspan(begin, length), own), {}};
+        if (length > 1) {
+            choice.others.push_back(choice.way);
+            choice.way.together = true;
+            choice.way.cut = cut;
+            choice.way.microseconds = predicted_chain(machine_, own, cut);
+            for (const ChainPrediction &other : best_chains(machine_, own))
+                if (!(other.cut == cut))
+                    choice.others.push_back({choice.way.operations, true, other.cut, other.time});
+        } else {
+            for (const std::size_t first : {begin, begin - 1}) {
+                if (first >= run.size() || first + 2 > run.size()) continue;
+                const ChainPrediction chain = best_chain(machine_, stages.subspan(first, 2));
+                if (!std::isfinite(chain.time)) continue;
+                const auto both = run.subspan(first, 2);
+                choice.others.push_back({{both.begin(), both.end()}, true, chain.cut, chain.time});
+                choice.others.push_back(alone(both, stages.subspan(first, 2)));
+            }
+        }
+        return choice;
+    }
+
+    Part last_part(const std::vector<Part> &parts, std::span<const ConvolutionTask> stages,
+                   std::size_t end) const {
+        const std::size_t most = setting_.forced ? static_cast<std::size_t>(setting_.forced->stages) : 5;
+        Part best{parts[end - 1].time + predicted_alone(machine_, stages[end - 1]), end - 1, {}};
+        for (std::size_t length = 2; length <= std::min(most, end); ++length) {
+            const std::size_t begin = end - length;
+            const auto own = stages.subspan(begin, length);
+            if (setting_.forced) { // as few chains as there can be
+                if (parts[begin].time < best.time || length > end - best.begin)
+                    best = {parts[begin].time, begin, setting_.forced->cut};
+                continue;
+            }
+            const ChainPrediction chain = best_chain(machine_, own);
+            if (parts[begin].time + chain.time < best.time)
+                best = {parts[begin].time + chain.time, begin, chain.cut};
+        }
+        return best;
+    }
+
+    /// A dense convolution whose result nothing but the pooling of operation i reads.
+    std::optional<std::size_t> pooled_convolution(std::size_t i) const {
+        const FusedOperation &pooling = network_.operations[i];
+        if (!std::holds_alternative<ops::Pooling>(pooling.operation)) return std::nullopt;
+        const std::size_t input = index(pooling.inputs[0]);
+        const std::size_t convolution = producer_[input];
+        if (uses_[input] != 1 || convolution == tasks_.size() || !tasks_[convolution]) return std::nullopt;
+        const PackedConvolution &packed = *tasks_[convolution]->packed;
+        const FusedOperation &operation = network_.operations[convolution];
+        if (!is_dense_product(packed) || operation.residual || operation.enlarged) return std::nullopt;
+        // Images together have longer rows of pixels at their borders, and what a core's own cache holds may
+        // lie anywhere, unless several threads hand it on to each other.
+        const View &result = tasks_[convolution]->destination;
+        const std::int64_t bytes = result.height * result.width * result.channels * 4;
+        const bool gains = result.batch == 1 && (machine_.threads > 1 || bytes > machine_.near_bytes);
+        return gains || setting_.forced ? std::optional(convolution) : std::nullopt;
+    }
+
+    /// Poolings whose windows share no rows take over what convolutions outside of chains compute.
+    void pool_results() {
+        if (is_bfloat16()) return; // the convolution's result would have to be rounded first
+        std::vector<bool> in_chain(tasks_.size(), false);
+        for (const Chain &chain : chains_)
+            for (std::size_t operation : chain.operations) in_chain[operation] = true;
+        for (std::size_t i = 0; i < tasks_.size(); ++i) {
+            const auto convolution = pooled_convolution(i);
+            if (!convolution || in_chain[*convolution]) continue;
+            const WindowAxis rows = pooling_task(network_.operations[i], shapes_).vertical;
+            const std::int64_t reach = window_span(rows),
+                               outputs = extents_of(shapes_[index(network_.operations[i].result)]).height;
+            const bool apart = reach <= rows.stride || outputs == 1;
+            const bool each_has_rows = rows.before < reach && (outputs - 1) * rows.stride - rows.before <
+                                                                  tasks_[*convolution]->destination.height;
+            if (apart && each_has_rows) chains_.push_back({{*convolution, i}, {}});
+        }
+    }
+
+    static std::size_t index(engine::ValueId value) { return static_cast<std::size_t>(value); }
+
+    const LoweredNetwork &network_;
+    const std::vector<Shape> &shapes_;
+    const ConstView any_residual_;
+    const MachineModel machine_;
+    const FusionSetting &setting_;
+    std::vector<std::optional<ConvolutionTask>> tasks_;
+    std::vector<std::optional<std::size_t>> reader_; ///< the only one, if it may follow in a chain
+    std::vector<int> uses_;                          ///< of each value
+    std::vector<std::size_t> producer_;              ///< of each value; none: the number of operations
+    std::vector<Chain> chains_;
+};
+
+} // namespace
+
+MachineModel machine_model(const LoweredNetwork &network, int threads) {
+    const bool narrow = network.precision == engine::Precision::bfloat16;
+    return machine_model(*network.kernels, threads, narrow ? Element::bfloat16 : Element::float32);
+}
+
+std::vector<Chain> find_chains(const LoweredNetwork &network, const std::vector<Shape> &shapes,
+                               const ChainOptions &options) {
+    const FusionSetting setting = fusion_setting();
+    if (!options.enabled || setting.none) return {};
+    return ChainFinder(network, shapes, options, setting).run();
+}
+
+std::vector<std::optional<ChainChoice>> compare_choices(const LoweredNetwork &network,
+                                                        const std::vector<Shape> &shapes,
+                                                        const ChainOptions &options,
+                                                        std::span<const Chain> chosen) {
+    const FusionSetting setting;
+    const ChainFinder finder(network, shapes, options, setting);
+    std::vector<std::optional<ChainChoice>> choices;
+    for (const Chain &chain : chosen) choices.push_back(finder.choice_of(chain));
+    return choices;
+}
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,276 @@
+#include "cpu/plan/cost_model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "cpu/plan/caches.h"
+#include "cpu/plan/thread_cuts.h"
+
+namespace mpscnn::cpu {
+
+namespace {
+
+// Measured on a Zen 5 at 4.4 GHz with two 512-bit multiply-adds in a cycle, in microseconds and bytes for a
+// microsecond; the last cache's rate and that between threads are those of a server with a mesh (Emerald
+// Rapids), where they matter most. A Zen 3 loses nothing by them.
+constexpr double cycles = 4400, multiply_adds = 2;
+constexpr double far_rate = 40'000, near_rate = 150'000, memory_rate = 38'000;
+/// What a thread gets from another one's cache, or takes from there to write.
+constexpr double exchange_rate = 10'000;
+constexpr double step = 0.4, band_stage = 0.15, panel_pair = 0.13, barrier = 0.3, kept_byte = 1e-5;
+/// Of what a core's own cache may hold: tensors on their way through it take the rest of the room.
+constexpr double kept_share = 2.0 / 3;
+/// Of the time, if the cache lost all that lies between stages: what is not hidden by arithmetic.
+constexpr double lost_share = 0.02;
+/// How much more than the cache holds may lie between stages, which then partly comes from the last cache.
+constexpr double overfull = 2;
+/// Inputs of a window that starting and storing a tile take as long as.
+constexpr double tile_inputs = 4;
+/// Of the multiply-add peak: a product with few outputs waits for its inputs, a depthwise convolution loads
+/// more than it multiplies, transformed tiles are stored in between, and plain steps are no multiply-adds.
+constexpr double single_vector = 0.85, depthwise_near = 0.68, depthwise_stride = 0.42, depthwise_any = 0.3,
+                 winograd = 0.75, plain_operations = 0.25;
+
+template <class AnyView> double row_bytes(const MachineModel &machine, const AnyView &view) {
+    const std::int64_t pitch =
+        view.channels < machine.vector_width ? view.channels : round_up(view.channels, machine.vector_width);
+    return static_cast<double>(view.width * pitch * machine.element_bytes);
+}
+template <class AnyView> double bytes_of(const MachineModel &machine, const AnyView &view) {
+    return static_cast<double>(view.batch * view.height) * row_bytes(machine, view);
+}
+
+/// Values that convolution_winograd.h multiplies for a tile of outputs, or weights for a kernel.
+constexpr double winograd_points = 36;
+
+/// Time of the arithmetic for `rows` rows of the result, everything at hand.
+double arithmetic(const MachineModel &machine, const ConvolutionTask &task, double rows) {
+    const PackedConvolution &packed = *task.packed;
+    const double taps = static_cast<double>(packed.kernel_height * packed.kernel_width);
+    const std::int64_t width = machine.vector_width;
+    const auto lanes = static_cast<double>(round_up(task.destination.channels, width));
+    const double outputs = rows * static_cast<double>(task.destination.width) * lanes;
+    if (packed.is_depthwise()) {
+        const bool strips = packed.kernel_height == packed.kernel_width &&
+                            (packed.kernel_height == 3 || packed.kernel_height == 5);
+        const double part = !strips                       ? depthwise_any
+                            : task.horizontal.stride == 1 ? depthwise_near
+                                                          : depthwise_stride;
+        return 2 * taps * outputs / (machine.operations * part);
+    }
+    if (packed.algorithm == Algorithm::winograd) {
+        const double tile = packed.kernel_height == 3 ? 16 : 4; // outputs
+        const double depth = winograd_points / tile * static_cast<double>(packed.inputs_per_group);
+        return 2 * depth * outputs / (machine.operations * winograd);
+    }
+    const double depth = taps * static_cast<double>(packed.inputs_per_group);
+    double part = depth / (depth + tile_inputs);
+    if (packed.outputs / packed.groups <= width) part *= single_vector;
+    return 2 * depth * outputs / (machine.operations * part);
+}
+
+/// Arithmetic goes on while memory is waited for, but not all of it.
+double together(double arithmetic_time, double transfer_time) {
+    return std::hypot(arithmetic_time, transfer_time);
+}
+
+/// Time for what no core's own cache has to come and go, all threads together.
+double far_transfer(const MachineModel &machine, double bytes) {
+    if (bytes <= static_cast<double>(machine.far_bytes)) return bytes / (machine.far_rate * machine.threads);
+    return bytes / machine.memory_rate;
+}
+
+/// Time for the tensors of a step to come and go, all threads together.
+double transfer(const MachineModel &machine, double bytes) {
+    if (bytes <= static_cast<double>(machine.near_bytes))
+        return bytes / (machine.near_rate * machine.threads);
+    return far_transfer(machine, bytes);
+}
+
+/// Time for threads that each compute some channels of a result to get all of its source, of which the others
+/// have most, and for those that read the result next, pixel by pixel, to get theirs.
+double exchange(const MachineModel &machine, const ConstView &source, const View &result) {
+    const double others = static_cast<double>(machine.threads - 1) / machine.threads;
+    const double bytes = bytes_of(machine, source) + 2 * bytes_of(machine, result) / machine.threads;
+    return others * bytes / exchange_rate;
+}
+
+double weight_bytes(const ConvolutionTask &task) {
+    const PackedConvolution &packed = *task.packed;
+    const std::int64_t inputs = packed.is_depthwise() ? 1 : packed.inputs_per_group;
+    const double taps = packed.algorithm == Algorithm::winograd
+                            ? winograd_points
+                            : static_cast<double>(packed.kernel_height * packed.kernel_width);
+    return taps * static_cast<double>(inputs * packed.outputs) * sizeof(float);
+}
+
+/// Time for weights to come from memory: those of other layers have displaced them.
+double fetched_weights(const MachineModel &machine, const ConvolutionTask &task) {
+    return weight_bytes(task) / machine.memory_rate;
+}
+
+/// Time for each thread to get those weights too that it would not need if it computed some channels only.
+double weights_of_others(const MachineModel &machine, const ConvolutionTask &task) {
+    const double others = static_cast<double>(machine.threads - 1) / machine.threads;
+    return others * weight_bytes(task) / (exchange_rate * static_cast<double>(weights_at_once(*task.packed)));
+}
+
+/// Whether threads take parts of the result's pixels.
+bool shares_pixels(const ConvolutionTask &task) {
+    const View &to = task.destination;
+    return task.packed->is_depthwise() || cuts_pixels(*task.packed, to.batch * to.height * to.width);
+}
+
+/// What a large result costs beyond this step: its pages at the first run, other programs' caches in all.
+double kept(const MachineModel &machine, const View &result) {
+    const double bytes = bytes_of(machine, result);
+    return bytes > static_cast<double>(machine.near_bytes) ? bytes * kept_byte : 0;
+}
+
+/// Panels of a matrix product in front of a depthwise convolution.
+std::int64_t panels_of(const MachineModel &machine, const ConvolutionTask &product, const ChainCut &cut,
+                       bool are_items) {
+    if (cut.panel_channels == 0) return 1;
+    const std::int64_t outputs = product.packed->outputs, panels = divide_up(outputs, cut.panel_channels);
+    return are_items ? panel_items(panels, divide_up(outputs, machine.vector_width), machine.threads)
+                     : panels;
+}
+
+/// How much longer than all threads on the average the one with the most items, or rows of them, takes.
+double imbalance(const ChainBands &bands, std::int64_t height, std::int64_t items, std::int64_t threads) {
+    const double of_items = static_cast<double>(round_up(items, threads)) / static_cast<double>(items);
+    if (bands.count == 1) return of_items;
+    const std::int64_t most_rows = divide_up(bands.units, threads) * bands.unit;
+    return std::max(of_items, static_cast<double>(most_rows * threads) / static_cast<double>(height));
+}
+
+} // namespace
+
+MachineModel machine_model(const KernelTable &kernels, int threads, Element element) {
+    MachineModel machine;
+    const CacheSizes caches = machine_caches();
+    machine.near_bytes = near_cache_bytes(caches);
+    machine.far_bytes = far_cache_bytes(caches);
+    machine.vector_width = kernels.vector_width;
+    machine.element_bytes = size_of(element);
+    machine.operations = 2 * cycles * multiply_adds * static_cast<double>(kernels.vector_width);
+    if (!kernels.fused_multiply_add) machine.operations /= 2;
+    machine.near_rate = near_rate;
+    machine.far_rate = far_rate;
+    machine.memory_rate = memory_rate;
+    machine.threads = threads;
+    return machine;
+}
+
+double predicted_alone(const MachineModel &machine, const ConvolutionTask &task) {
+    const View &result = task.destination;
+    const double work =
+        arithmetic(machine, task, static_cast<double>(result.batch * result.height)) / machine.threads;
+    double bytes = bytes_of(machine, task.source) + bytes_of(machine, result);
+    if (task.epilogue.residual) bytes += bytes_of(machine, result);
+    const double moved = transfer(machine, bytes) + fetched_weights(machine, task);
+    double time = together(work, moved) + kept(machine, result) + step;
+    if (machine.threads > 1) time += barrier;
+    if (machine.threads > 1)
+        time +=
+            shares_pixels(task) ? weights_of_others(machine, task) : exchange(machine, task.source, result);
+    return time;
+}
+
+double predicted_chain(const MachineModel &machine, std::span<const ConvolutionTask> stages,
+                       const ChainCut &cut) {
+    const View &result = stages.back().destination;
+    const std::int64_t batch = result.batch, threads = machine.threads;
+    const ChainBands cut_bands = chain_bands(stages.data(), static_cast<std::int64_t>(stages.size()),
+                                             result.height, cut.band_rows, machine.threads);
+    const std::int64_t bands = cut_bands.count;
+    const bool by_panels = bands == 1 && stages.size() == 2 && cut.panel_channels > 0;
+    const std::int64_t items = batch * bands * (by_panels ? panels_of(machine, stages[0], cut, true) : 1);
+    const double balance = imbalance(cut_bands, result.height, items, threads);
+
+    // Backwards: how many rows of each stage a band needs at once, and how many are computed twice where a
+    // thread begins.
+    std::int64_t rows = std::min(cut_bands.most_rows(), result.height);
+    double again = 0, scratch = 0, between = 0, time = 0;
+    for (std::size_t s = stages.size(); s-- > 0;) {
+        const ConvolutionTask &stage = stages[s];
+        const View &own = stage.destination;
+        const double borders = by_panels ? 0 : static_cast<double>(std::min(threads, items) - 1);
+        const double all = static_cast<double>(own.batch * own.height) + borders * again;
+        time += arithmetic(machine, stage, std::min(all, static_cast<double>(own.batch * own.height) * 2));
+        time += static_cast<double>(batch * bands) * band_stage;
+        if (s == 0) break;
+        const ConvolutionTask &before = stages[s - 1];
+        const auto stride = static_cast<double>(stage.vertical.stride),
+                   window = static_cast<double>(window_rows(stage));
+        again = again * stride + std::max(0.0, window - stride);
+        rows = source_rows(stage, rows, before.destination.height);
+        double panels = 1;
+        if (stage.packed->is_depthwise() && !before.packed->is_depthwise())
+            panels = static_cast<double>(panels_of(machine, before, cut, by_panels));
+        if (panels > 1) time += static_cast<double>(batch * bands) * panels * panel_pair;
+        const double bytes =
+            static_cast<double>(rows) * row_bytes(machine, before.destination) / (bands == 1 ? panels : 1);
+        scratch += bytes;
+        // What a depthwise stage finds in the first-level cache it need not wait for.
+        const double moved = 2 * bytes_of(machine, before.destination);
+        if (panels == 1) time += moved / near_rate / 2;
+        between += moved;
+    }
+    double bytes = bytes_of(machine, stages.front().source) + bytes_of(machine, result);
+    for (const ConvolutionTask &stage : stages)
+        if (stage.epilogue.residual) bytes += bytes_of(machine, stage.destination);
+    const double full = scratch / static_cast<double>(machine.near_bytes);
+    if (full > overfull) return std::numeric_limits<double>::infinity();
+    const double lost = std::max(0.0, 1 - kept_share / full); // of what lies between stages
+    time *= 1 + lost_share * lost;
+    double fetched = lost * between / (machine.far_rate * static_cast<double>(threads));
+    for (const ConvolutionTask &stage : stages) fetched += fetched_weights(machine, stage);
+    time = together(time * balance / static_cast<double>(threads), transfer(machine, bytes) + fetched) +
+           kept(machine, result) + step;
+    if (threads == 1) return time;
+    time += barrier;
+    if (by_panels) return time + exchange(machine, stages.front().source, result);
+    for (const ConvolutionTask &stage : stages) time += weights_of_others(machine, stage);
+    return time;
+}
+
+double predicted_plain(const MachineModel &machine, double bytes, double operations) {
+    const double work = operations / (machine.operations * plain_operations * machine.threads);
+    return together(work, far_transfer(machine, bytes)) + step + (machine.threads > 1 ? barrier : 0);
+}
+
+std::vector<ChainPrediction> best_chains(const MachineModel &machine,
+                                         std::span<const ConvolutionTask> stages) {
+    std::int64_t unit = 1; // strips of depthwise convolutions are two rows high
+    bool pairs = false;    // of a matrix product and a depthwise convolution
+    for (std::size_t s = 0; s < stages.size(); ++s) {
+        if (!stages[s].packed->is_depthwise()) continue;
+        unit = 2 * stages[s].vertical.dilation;
+        pairs = pairs || (s > 0 && !stages[s - 1].packed->is_depthwise());
+    }
+    std::vector<ChainPrediction> best;
+    const std::int64_t height = stages.back().destination.height;
+    for (const std::int64_t channels : {0, 64, 128}) {
+        ChainPrediction own{std::numeric_limits<double>::infinity(), {}};
+        for (const std::int64_t units : {0, 1, 2, 3, 4, 6, 8}) {
+            if (units * unit >= height) break;
+            const ChainCut cut{units * unit, channels};
+            const double time = predicted_chain(machine, stages, cut);
+            if (time < own.time) own = {time, cut};
+        }
+        if (std::isfinite(own.time)) best.push_back(own);
+        if (!pairs) break;
+    }
+    return best;
+}
+
+ChainPrediction best_chain(const MachineModel &machine, std::span<const ConvolutionTask> stages) {
+    ChainPrediction best{std::numeric_limits<double>::infinity(), {}};
+    for (const ChainPrediction &chain : best_chains(machine, stages))
+        if (chain.time < best.time) best = chain;
+    return best;
+}
+
+} // namespace mpscnn::cpu

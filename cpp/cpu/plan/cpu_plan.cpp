@@ -1,0 +1,132 @@
+#include "cpu/plan/cpu_plan.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "cpu/plan/caches.h"
+#include "engine/memory_plan.h"
+
+namespace mpscnn::cpu {
+
+namespace {
+
+std::atomic<std::uint64_t> plans_made{0};
+
+void require_admitted(const engine::Graph &graph, const std::vector<Shape> &shapes) {
+    if (shapes.size() != graph.inputs().size())
+        fail(ErrorKind::shape, {"network ", quoted(graph.name()), " takes ", graph.inputs().size(),
+                                " inputs, got shapes for ", shapes.size()});
+    for (std::size_t i = 0; i < shapes.size(); ++i)
+        if (!graph.inputs()[i].shape.admits(shapes[i]))
+            fail(ErrorKind::shape, {"input ", quoted(graph.inputs()[i].name), ": expected ",
+                                    graph.inputs()[i].shape.text(), ", got ", shapes[i].text()});
+}
+
+void require_shapes(const char *role, const std::vector<Shape> &expected,
+                    std::span<const engine::TensorView> given) {
+    if (given.size() != expected.size())
+        fail(ErrorKind::shape, {"the plan has ", expected.size(), " ", role, "s, got ", given.size()});
+    for (std::size_t i = 0; i < given.size(); ++i) {
+        if (!(given[i].shape == expected[i]))
+            fail(ErrorKind::shape, {role, " ", i, ": the plan is for shape ", expected[i].text(), ", got ",
+                                    given[i].shape.text()});
+        if (given[i].type != DType::float32 && given[i].type != DType::float16)
+            fail(ErrorKind::shape,
+                 {role, " ", i, ": expected float32 or float16 elements, got ", name_of(given[i].type)});
+    }
+}
+
+} // namespace
+
+const CpuPlan &own_plan(const engine::Plan &plan) {
+    const auto *own = dynamic_cast<const CpuPlan *>(&plan);
+    if (!own) fail(ErrorKind::state, "the plan was made by another backend than \"cpu\"");
+    return *own;
+}
+
+CpuPlan::CpuPlan(std::shared_ptr<const LoweredNetwork> network, const std::vector<Shape> &input_shapes,
+                 const ChainOptions &options)
+    : number_(++plans_made), network_(std::move(network)), input_shapes_(input_shapes), options_(options) {
+    const engine::Graph &graph = network_->graph;
+    require_admitted(graph, input_shapes);
+    const std::vector<Shape> shapes = graph.infer_shapes(input_shapes);
+    for (engine::ValueId value : graph.outputs())
+        output_shapes_.push_back(shapes[static_cast<std::size_t>(value)]);
+    const std::vector<Chain> chains = find_chains(*network_, shapes, options);
+    placement_ = place_tensors(*network_, shapes, chains);
+    steps_ = make_steps(*network_, placement_, shapes, chains);
+    plan_arena();
+    prepare_steps(steps_, *network_->kernels, placement_.storages,
+                  {.threads = options.threads, .caches = machine_caches(), .memory = &prepared_});
+    look_at_operations(shapes);
+}
+
+void CpuPlan::look_at_operations(const std::vector<Shape> &shapes) {
+    const engine::Graph &graph = network_->graph;
+    for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
+        const engine::Node &node = graph.nodes()[i];
+        std::vector<Shape> inputs;
+        for (engine::ValueId value : node.inputs) inputs.push_back(shapes[static_cast<std::size_t>(value)]);
+        const Shape &output = shapes[static_cast<std::size_t>(graph.result_of(i))];
+        operations_ += ops::cost(node.operation, inputs, output).flops;
+        images_are_independent_ &= !ops::info_of(node.operation).joins_images;
+    }
+}
+
+void CpuPlan::require_shapes(std::span<const engine::TensorView> inputs,
+                             std::span<const engine::TensorView> outputs) const {
+    cpu::require_shapes("input", input_shapes_, inputs);
+    cpu::require_shapes("output", output_shapes_, outputs);
+}
+
+const CpuPlan &CpuPlan::for_images(std::int64_t images) const {
+    const std::lock_guard lock(parts_mutex_);
+    std::unique_ptr<const CpuPlan> &part = parts_[images];
+    if (!part) {
+        std::vector<Shape> shapes;
+        for (const Shape &shape : input_shapes_) shapes.push_back(shape.with_batch(images));
+        part = std::make_unique<const CpuPlan>(network_, shapes, options_);
+    }
+    return *part;
+}
+
+const CpuPlan &CpuPlan::variant(const ChainOptions &options) const {
+    if (options == options_) return *this;
+    const std::lock_guard lock(variants_mutex_);
+    for (const auto &made : variants_)
+        if (made->options_ == options) return *made;
+    return *variants_.emplace_back(std::make_unique<const CpuPlan>(network_, input_shapes_, options));
+}
+
+/// Step 0 brings in the inputs and the one behind the last copies the outputs to the caller, where they need
+/// it.
+void CpuPlan::plan_arena() {
+    const int behind = static_cast<int>(steps_.size()) + 1;
+    std::vector<engine::BufferLifetime> lifetimes;
+    for (const Storage &storage : placement_.storages) {
+        engine::BufferLifetime lifetime{storage.bytes(), behind, 0};
+        if (storage.home == Storage::Home::input) lifetime.first = 0;
+        if (storage.home == Storage::Home::output) lifetime.last = behind;
+        lifetimes.push_back(lifetime);
+    }
+    for (std::size_t i = 0; i < steps_.size(); ++i) {
+        const auto touch = [&](const Region &region) {
+            engine::BufferLifetime &lifetime = lifetimes[static_cast<std::size_t>(region.storage)];
+            lifetime.first = std::min(lifetime.first, static_cast<int>(i) + 1);
+            lifetime.last = std::max(lifetime.last, static_cast<int>(i) + 1);
+        };
+        const auto read = [&](const Region &region) {
+            touch(region);
+            placement_.storages[static_cast<std::size_t>(region.storage)].read = true;
+        };
+        read(steps_[i].source);
+        for (const Region &other : steps_[i].others) read(other);
+        touch(steps_[i].destination);
+    }
+    const engine::MemoryPlan plan = engine::plan_memory(lifetimes);
+    for (std::size_t i = 0; i < placement_.storages.size(); ++i)
+        placement_.storages[i].offset = plan.offsets[i];
+    arena_bytes_ = plan.bytes;
+}
+
+} // namespace mpscnn::cpu

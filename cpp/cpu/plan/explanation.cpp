@@ -1,0 +1,270 @@
+// CpuPlan::explain: what became of each layer, what the cost model thinks of the other ways, and where
+// tensors lie.
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <string_view>
+
+#include "core/text.h"
+#include "cpu/plan/cpu_plan.h"
+#include "cpu/plan/operation.h"
+#include "cpu/plan/step_description.h"
+#include "cpu/plan/step_prediction.h"
+#include "cpu/plan/thread_cuts.h"
+#include "cpu/runtime/thread_pool.h"
+
+namespace mpscnn::cpu {
+
+namespace {
+
+std::string way_text(const ChainWay &way) {
+    if (!way.together) return way.operations.size() == 1 ? "alone" : "each alone";
+    std::string text =
+        way.cut.band_rows > 0 ? "in bands of " + std::to_string(way.cut.band_rows) + " rows" : "";
+    if (way.cut.panel_channels > 0)
+        text += concat(
+            {(text.empty() ? "in panels of " : " and panels of "), way.cut.panel_channels, " channels"});
+    return text.empty() ? "all rows at once" : text;
+}
+
+/// Two digits behind the point are more than the model knows. Nothing for a chain that was forced though it
+/// does not fit, and for kernels that the model does not know: what these take it does not say.
+Json time_json(std::optional<double> microseconds) {
+    if (!microseconds || !std::isfinite(*microseconds)) return Json();
+    return Json(std::round(*microseconds * 100) / 100);
+}
+
+std::string number_text(double number) {
+    const auto tenths = static_cast<std::int64_t>(std::round(number * 10));
+    return concat({tenths / 10, ".", tenths % 10});
+}
+
+Json layers_of(const LoweredNetwork &network, const ChainWay &way) {
+    Json layers = Json::array();
+    for (std::size_t operation : way.operations)
+        for (const std::string &layer : network.operations[operation].layers) layers.push_back(layer);
+    return layers;
+}
+
+Json way_json(const LoweredNetwork &network, const ChainWay &way) {
+    Json json = Json::object();
+    json.set("layers", layers_of(network, way));
+    json.set("choice", way_text(way));
+    json.set("predicted_us", time_json(way.microseconds));
+    return json;
+}
+
+/// Of a chain: what its layers alone would take, and what they would leave in memory for each other.
+std::string chain_reason(const Step &step, const ChainChoice &choice, const MachineModel &machine) {
+    double bytes = 0;
+    for (std::size_t i = 0; i + 1 < step.stages.size(); ++i) {
+        const View &result = step.stages[i].destination;
+        bytes += static_cast<double>(result.batch * result.height * result.width * result.channels) *
+                 sizeof(float);
+    }
+    const bool near = bytes <= static_cast<double>(machine.near_bytes);
+    return concat({"alone its layers would take ", number_text(choice.others[0].microseconds),
+                   " us and hand each other ", number_text(bytes / 1e6), " MB, which ",
+                   (near ? "fit" : "do not fit"), " the ",
+                   number_text(static_cast<double>(machine.near_bytes) / 1e6),
+                   " MB counted on of a core's own cache"});
+}
+
+/// Of a convolution alone, whose other ways come in pairs: as a chain with a neighbour, and both alone.
+std::string alone_reason(const LoweredNetwork &network, const ChainChoice &choice) {
+    if (choice.others.size() < 2) return "no chain with its neighbours fits a core's own cache";
+    const ChainWay &chain = choice.others[0], &alone = choice.others[1];
+    const std::size_t other =
+        chain.operations[0] == choice.way.operations[0] ? chain.operations[1] : chain.operations[0];
+    return concat({"as a chain with ", quoted(network.operations[other].layers[0]), ", ", way_text(chain),
+                   ", ", number_text(chain.microseconds), " us; both alone ", number_text(alone.microseconds),
+                   " us"});
+}
+
+const char *reason_without_chains(const Step &step) {
+    if (step.layers.empty()) return "brings an output to where the caller wants it";
+    if (std::holds_alternative<PooledConvolutionTask>(step.task))
+        return "nothing but the pooling reads the convolution's result, which so never leaves a core's own "
+               "cache";
+    const auto *convolution = std::get_if<ConvolutionTask>(&step.task);
+    if (convolution && convolution->packed->algorithm == Algorithm::winograd)
+        return "minimal filtering: 36 products of a tile instead of 144 (3x3) or 100 (5x5), which chains do "
+               "not have";
+    if (convolution && convolution->continues)
+        return "its sums begin with those of one pixel, which a layer before it enlarges";
+    return "there is no chain that it might be part of";
+}
+
+/// The choices that steps are, nothing for those of which the model had none.
+std::vector<std::optional<ChainChoice>> choices_of(const LoweredNetwork &network,
+                                                   const std::vector<Shape> &shapes,
+                                                   const ChainOptions &options, std::span<const Step> steps) {
+    std::vector<Chain> chosen;
+    std::vector<std::size_t> numbers;
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+        const auto *chain = std::get_if<ChainTask>(&steps[i].task);
+        if (steps[i].operations.empty() ||
+            (!chain && !std::holds_alternative<ConvolutionTask>(steps[i].task)))
+            continue;
+        const ChainCut cut = chain ? ChainCut{chain->band_rows, chain->panel_channels} : ChainCut{};
+        chosen.push_back({steps[i].operations, cut});
+        numbers.push_back(i);
+    }
+    auto compared = compare_choices(network, shapes, options, chosen);
+    std::vector<std::optional<ChainChoice>> choices(steps.size());
+    for (std::size_t i = 0; i < numbers.size(); ++i) choices[numbers[i]] = std::move(compared[i]);
+    return choices;
+}
+
+using OperationsByLayer = std::map<std::string_view, std::int64_t>;
+
+/// By the definitions of a step's layers.
+std::int64_t operations_of(const OperationsByLayer &layers, const Step &step) {
+    std::int64_t operations = 0;
+    for (const std::string &layer : step.layers)
+        if (const auto found = layers.find(layer); found != layers.end()) operations += found->second;
+    return operations;
+}
+
+/// Where each tensor lies, and how.
+class TensorList {
+public:
+    TensorList(const LoweredNetwork &network, const std::vector<Shape> &shapes, const Placement &placement,
+               std::span<const Step> steps, int threads)
+        : network_(network), shapes_(shapes), placement_(placement), owners_(placement.storages.size(), -1),
+          kept_(shapes.size()) {
+        for (const Step &step : steps) {
+            if (const auto *chain = std::get_if<ChainTask>(&step.task)) keep_between(step, *chain, threads);
+            if (std::holds_alternative<PooledConvolutionTask>(step.task)) kept(step, 0) = KeptPart{};
+        }
+        find_owners();
+    }
+
+    /// Without those that kernels of several layers have in registers only.
+    Json json() const {
+        Json tensors = Json::array();
+        for (std::size_t value = 0; value < shapes_.size(); ++value)
+            if (placement_.regions[value].storage >= 0 || kept_[value])
+                tensors.push_back(tensor_json(static_cast<engine::ValueId>(value)));
+        return tensors;
+    }
+
+private:
+    /// Of a tensor of which a chain keeps a part in scratch memory; 0: not known beforehand, or all channels.
+    struct KeptPart {
+        std::int64_t rows = 0, panel_channels = 0;
+    };
+
+    std::optional<KeptPart> &kept(const Step &step, std::size_t stage) {
+        return kept_[static_cast<std::size_t>(network_.operations[step.operations[stage]].result)];
+    }
+
+    void keep_between(const Step &step, const ChainTask &chain, int threads) {
+        const std::vector<ConvolutionTask> &stages = step.stages;
+        const std::int64_t height = stages.back().destination.height;
+        const ChainBands bands = chain_bands(stages.data(), static_cast<std::int64_t>(stages.size()), height,
+                                             chain.band_rows, threads);
+        std::int64_t rows = smaller(bands.most_rows(), height);
+        for (std::size_t s = stages.size() - 1; s-- > 0;) {
+            const ConvolutionTask &own = stages[s], &reader = stages[s + 1];
+            rows = source_rows(reader, rows, own.destination.height);
+            const bool in_panels = reader.packed->is_depthwise() && !own.packed->is_depthwise() &&
+                                   chain.panel_channels < own.destination.channels;
+            kept(step, s) = KeptPart{rows, in_panels ? chain.panel_channels : 0};
+        }
+    }
+
+    Json tensor_json(engine::ValueId value) const {
+        const auto index = static_cast<std::size_t>(value);
+        const Region &region = placement_.regions[index];
+        const Shape &shape = shapes_[index];
+        Json json = Json::object();
+        json.set("name", network_.graph.value_name(value));
+        json.set("shape", std::vector<std::int64_t>(shape.begin(), shape.end()));
+        if (region.storage < 0) {
+            json.set("memory", "chain");
+            json.set("rows", kept_[index]->rows);
+            json.set("panel_channels", kept_[index]->panel_channels);
+            return json;
+        }
+        constexpr const char *homes[] = {"arena", "input", "output"};
+        const Storage &storage = placement_.storages[static_cast<std::size_t>(region.storage)];
+        json.set("memory", homes[static_cast<int>(storage.home)]);
+        if (storage.home == Storage::Home::arena)
+            json.set("pixel_pitch", region.bind({.strides = storage.strides}, storage).pixel_stride);
+        const engine::ValueId owner = owners_[static_cast<std::size_t>(region.storage)];
+        json.set("within", owner == value ? Json() : Json(network_.graph.value_name(owner)));
+        return json;
+    }
+
+    void find_owners() {
+        for (std::size_t value = 0; value < placement_.regions.size(); ++value) {
+            const Region &region = placement_.regions[value];
+            if (region.storage < 0) continue;
+            const auto storage = static_cast<std::size_t>(region.storage);
+            if (owners_[storage] < 0 && region.extents == placement_.storages[storage].extents)
+                owners_[storage] = static_cast<engine::ValueId>(value);
+        }
+    }
+
+    const LoweredNetwork &network_;
+    const std::vector<Shape> &shapes_;
+    const Placement &placement_;
+    /// Of each storage the tensor that it was made for: the first that covers it, as it is.
+    std::vector<engine::ValueId> owners_;
+    std::vector<std::optional<KeptPart>> kept_; ///< by value
+};
+
+} // namespace
+
+Json CpuPlan::explain(int threads) const {
+    if (threads == 0) threads = ThreadPool::automatic_threads();
+    const CpuPlan &plan = variant({.threads = threads});
+    const MachineModel machine = machine_model(*network_, threads);
+    const std::vector<Shape> shapes = network_->graph.infer_shapes(input_shapes_);
+    const auto choices = choices_of(*network_, shapes, plan.options_, plan.steps());
+    const std::vector<engine::LayerSummary> summary = network_->graph.summary(input_shapes_);
+    OperationsByLayer operations;
+    for (const engine::LayerSummary &layer : summary) operations.emplace(layer.name, layer.cost.flops);
+
+    Json steps = Json::array();
+    for (std::size_t i = 0; i < plan.steps().size(); ++i) {
+        const Step &step = plan.steps()[i];
+        const std::optional<ChainChoice> &choice = choices[i];
+        std::string way, reason;
+        std::optional<double> time;
+        Json others = Json::array();
+        if (choice) {
+            way = way_text(choice->way);
+            time = choice->way.microseconds;
+            reason = choice->way.together ? chain_reason(step, *choice, machine)
+                                          : alone_reason(*network_, *choice);
+            for (const ChainWay &other : choice->others) others.push_back(way_json(*network_, other));
+        } else {
+            way = std::holds_alternative<PooledConvolutionTask>(step.task) ? "with its pooling" : "alone";
+            time = predicted_step(machine, step, plan.storages(), operations_of(operations, step));
+            reason = reason_without_chains(step);
+        }
+        Json json = Json::object();
+        json.set("layers", step.layers);
+        json.set("kernel", kind_of(step));
+        json.set("choice", std::move(way));
+        json.set("predicted_us", time_json(time));
+        json.set("reason", std::move(reason));
+        json.set("alternatives", std::move(others));
+        steps.push_back(std::move(json));
+    }
+    Json explanation = Json::object();
+    explanation.set("threads", threads);
+    explanation.set("precision", engine::name_of(network_->precision));
+    explanation.set("instruction_set", network_->kernels->name);
+    explanation.set("near_bytes", machine.near_bytes);
+    explanation.set("far_bytes", machine.far_bytes);
+    explanation.set("arena_bytes", static_cast<std::int64_t>(plan.arena_bytes()));
+    explanation.set("steps", std::move(steps));
+    explanation.set("tensors", TensorList(*network_, shapes, plan.placement_, plan.steps(), threads).json());
+    return explanation;
+}
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,126 @@
+#include "cpu/plan/fusion.h"
+
+#include <algorithm>
+
+namespace mpscnn::cpu {
+
+using engine::Graph;
+using engine::Node;
+using engine::ValueId;
+
+namespace {
+
+/// How often each value is read, being an output of the graph included.
+std::vector<int> count_uses(const Graph &graph) {
+    std::vector<int> uses(static_cast<std::size_t>(graph.values()), 0);
+    for (const Node &node : graph.nodes())
+        for (ValueId value : node.inputs) ++uses[static_cast<std::size_t>(value)];
+    for (ValueId value : graph.outputs()) ++uses[static_cast<std::size_t>(value)];
+    return uses;
+}
+
+bool multiplies_weights(const Node &node) {
+    return std::holds_alternative<ops::Convolution>(node.operation) ||
+           std::holds_alternative<ops::FullyConnected>(node.operation);
+}
+
+/// Zeros around the image, which a convolution's window reads anyway. What is cropped it would read too.
+bool is_zero_border(const Node &node) {
+    const auto *padding = std::get_if<ops::Padding>(&node.operation);
+    return padding && padding->mode == ops::PaddingMode::constant && padding->values.empty() &&
+           padding->value == 0.0f && padding->front == 0 && padding->back == 0 && padding->top >= 0 &&
+           padding->bottom >= 0 && padding->left >= 0 && padding->right >= 0;
+}
+
+/// Whether it multiplies each pixel's channels and nothing else, enough of them for its kernel to add to
+/// given sums.
+bool is_plain_pointwise(const ops::Convolution &convolution, const Shape &weights) {
+    constexpr std::int64_t least_outputs = 16;
+    const ops::Window &window = convolution.window;
+    return convolution.groups == 1 && weights[0] >= least_outputs && weights[1] == 1 && weights[2] == 1 &&
+           window.stride_y == 1 && window.stride_x == 1 && window.pad_top == 0 && window.pad_bottom == 0 &&
+           window.pad_left == 0 && window.pad_right == 0;
+}
+
+class FusionFinder {
+public:
+    FusionFinder(const Graph &graph, bool from_pixels, const TakesResidual &takes_residual)
+        : graph_(graph), from_pixels_(from_pixels), takes_residual_(takes_residual), uses_(count_uses(graph)),
+          fusions_(graph.nodes().size()) {}
+
+    std::vector<NodeFusion> run() {
+        for (std::size_t i = 0; i < fusions_.size(); ++i) {
+            const ops::Operation &operation = graph_.nodes()[i].operation;
+            if (const auto *convolution = std::get_if<ops::Convolution>(&operation)) {
+                find_border(i);
+                if (from_pixels_) find_enlarged(i, *convolution);
+            } else if (const auto *sum = std::get_if<ops::Addition>(&operation); sum && sum->is_plain()) {
+                find_product(i);
+            }
+        }
+        return std::move(fusions_);
+    }
+
+private:
+    /// The node whose result nothing but one reader needs.
+    std::optional<std::size_t> sole_producer(ValueId value) const {
+        if (graph_.is_input(value) || uses_[static_cast<std::size_t>(value)] != 1) return std::nullopt;
+        return static_cast<std::size_t>(value) - graph_.inputs().size();
+    }
+    /// Likewise if it is such an operation, without activation.
+    template <class Op> std::optional<std::size_t> sole(ValueId value) const {
+        const auto found = sole_producer(value);
+        if (!found || graph_.nodes()[*found].activation) return std::nullopt;
+        return std::holds_alternative<Op>(graph_.nodes()[*found].operation) ? found : std::nullopt;
+    }
+
+    void find_border(std::size_t i) {
+        const auto border = sole_producer(graph_.nodes()[i].inputs[0]);
+        if (!border || !is_zero_border(graph_.nodes()[*border])) return;
+        fusions_[*border].absorbed = true;
+        fusions_[i].border = border;
+    }
+
+    /// The first operand of a concatenation: the products with it come first in every sum, and are the same.
+    void find_enlarged(std::size_t i, const ops::Convolution &convolution) {
+        const Node &node = graph_.nodes()[i];
+        if (!is_plain_pointwise(convolution, node.weights.at("weight").shape())) return;
+        const auto joined = sole<ops::Concatenation>(node.inputs[0]);
+        if (!joined) return;
+        const Node &concatenation = graph_.nodes()[*joined];
+        const Shape &whole = graph_.shape(node.inputs[0]), &first = graph_.shape(concatenation.inputs[0]);
+        const auto enlarged = sole<ops::Resize>(concatenation.inputs[0]);
+        if (!enlarged || whole.rank() != 4 || first.back() == whole.back()) return;
+        const Node &resize = graph_.nodes()[*enlarged];
+        const Shape &pixel = graph_.shape(resize.inputs[0]);
+        if (pixel[1] != 1 || pixel[2] != 1) return;
+        if (std::get<ops::Resize>(resize.operation).edge != ops::EdgeRule::clamp) return;
+        fusions_[*enlarged].absorbed = true;
+        fusions_[i].enlarged = enlarged;
+    }
+
+    void find_product(std::size_t i) {
+        const Node &node = graph_.nodes()[i];
+        // The operand computed last: by then the other one exists.
+        const auto last = sole_producer(std::max(node.inputs[0], node.inputs[1]));
+        if (!last || !multiplies_weights(graph_.nodes()[*last]) || fusions_[*last].enlarged) return;
+        if (!takes_residual_(*last, std::min(node.inputs[0], node.inputs[1]))) return;
+        fusions_[i].absorbed = true;
+        fusions_[*last].addition = i;
+    }
+
+    const Graph &graph_;
+    const bool from_pixels_;
+    const TakesResidual &takes_residual_;
+    const std::vector<int> uses_;
+    std::vector<NodeFusion> fusions_;
+};
+
+} // namespace
+
+std::vector<NodeFusion> find_fusions(const Graph &graph, bool from_pixels,
+                                     const TakesResidual &takes_residual) {
+    return FusionFinder(graph, from_pixels, takes_residual).run();
+}
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,192 @@
+#include "cpu/plan/lowering.h"
+
+#include <algorithm>
+
+#include "core/alternatives.h"
+#include "cpu/plan/bfloat16.h"
+#include "cpu/plan/caches.h"
+#include "cpu/plan/fusion.h"
+#include "cpu/plan/operation.h"
+#include "cpu/runtime/thread_pool.h"
+
+namespace mpscnn::cpu {
+
+using engine::Graph;
+using engine::Node;
+using engine::Precision;
+using engine::ValueId;
+
+namespace {
+
+OwnedActivation lower_activation(const Node &node, const KernelTable &kernels) {
+    return node.activation ? lower_neuron(*node.activation, node, kernels) : OwnedActivation{};
+}
+
+/// Builds the operations of one network.
+class Lowering {
+public:
+    Lowering(const Graph &graph, const engine::LowerOptions &options, const KernelTable &kernels)
+        : graph_(graph), precision_(options.precision), kernels_(kernels),
+          elements_(elements_of_values(graph, options.precision)) {}
+
+    std::shared_ptr<const LoweredNetwork> run() {
+        const std::vector<NodeFusion> fusions =
+            find_fusions(graph_, precision_ == Precision::float32,
+                         [&](std::size_t node, ValueId other) { return takes_residual(node, other); });
+        auto network = std::make_shared<LoweredNetwork>();
+        network->graph = graph_.without_weights();
+        network->kernels = &kernels_;
+        network->precision = precision_;
+        network->elements = elements_;
+        std::vector<std::size_t> kept;
+        for (std::size_t i = 0; i < fusions.size(); ++i)
+            if (!fusions[i].absorbed) kept.push_back(i);
+        network->operations.resize(kept.size());
+        fuse_all(kept, fusions, network->operations);
+        for (const FusedOperation &operation : network->operations)
+            network->weight_bytes += operation.weight_bytes;
+        // Tensors need some of that cache, too.
+        const bool cached =
+            2 * network->weight_bytes <= static_cast<std::size_t>(far_cache_bytes(machine_caches()));
+        for (FusedOperation &operation : network->operations) {
+            operation.packed.cached = cached;
+            if (operation.enlarged) operation.enlarged->packed.cached = cached;
+            for (ConvolutionPart &part : operation.parts) part.packed.cached = cached;
+        }
+        return network;
+    }
+
+private:
+    /// Weights of a node.
+    std::size_t weights_of(std::size_t index) const {
+        std::size_t elements = 0;
+        for (const auto &[role, tensor] : graph_.nodes()[index].weights)
+            elements += static_cast<std::size_t>(tensor.elements());
+        return elements;
+    }
+
+    /// Lowers the nodes `kept`, from the last one on: later layers are larger as a rule, and no thread should
+    /// be left with one of these when the others are done.
+    void fuse_all(const std::vector<std::size_t> &kept, const std::vector<NodeFusion> &fusions,
+                  std::vector<FusedOperation> &operations) const {
+        constexpr std::size_t worth_a_thread = 1 << 18; // weights, which take longer than to start one
+        std::size_t all = 0, largest = 0;
+        for (const std::size_t index : kept) {
+            all += weights_of(index);
+            largest = std::max(largest, weights_of(index));
+        }
+        const auto most = static_cast<std::size_t>(ThreadPool::automatic_threads());
+        ThreadPool pool(static_cast<int>(std::clamp<std::size_t>(all / worth_a_thread, 1, most)));
+
+        WeightMemory packed(all * sizeof(float));
+        std::vector<AlignedBuffer<float>> unpacked(static_cast<std::size_t>(pool.threads()));
+        pool.run(static_cast<std::int64_t>(kept.size()),
+                 [&](int worker, std::int64_t begin, std::int64_t end) {
+                     AlignedBuffer<float> &own = unpacked[static_cast<std::size_t>(worker)];
+                     if (own.size() == 0) own = AlignedBuffer<float>(largest);
+                     for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+                         const std::size_t operation = kept.size() - 1 - i, node = kept[operation];
+                         operations[operation] = fuse(node, fusions[node], {packed, own});
+                     }
+                 });
+    }
+
+    bool rounds(const Node &node) const {
+        return precision_ == Precision::float16 && ops::info_of(node.operation).rounds;
+    }
+    Element element(ValueId value) const { return elements_[static_cast<std::size_t>(value)]; }
+
+    /// Whether the kernel of a convolution or dense layer can add another value to its result. Of bfloat16
+    /// kernels only that of the matrix product can, if it is such numbers.
+    bool takes_residual(std::size_t index, ValueId other) const {
+        const Node &node = graph_.nodes()[index];
+        if (precision_ != Precision::bfloat16) return true;
+        const auto *convolution = std::get_if<ops::Convolution>(&node.operation);
+        const Shape &weights = node.weights.at("weight").shape();
+        const bool dense = !convolution || convolution->groups == 1 || weights[3] % 2 == 0;
+        return dense && element(other) == Element::bfloat16;
+    }
+
+    FusedOperation fuse(std::size_t index, const NodeFusion &fusion, LoweringMemory memory) const {
+        const Node &node = graph_.nodes()[index];
+        FusedOperation fused;
+        fused.operation = node.operation;
+        fused.inputs = node.inputs;
+        fused.result = graph_.result_of(index);
+        fused.activation = lower_activation(node, kernels_);
+        fused.rounds = rounds(node);
+        fused.multiplies = is_product(node);
+        fused.element = element(fused.result);
+        if (fusion.border) add_border(fused, graph_.nodes()[*fusion.border]);
+        if (fusion.enlarged) {
+            const Node &resize = graph_.nodes()[*fusion.enlarged];
+            fused.layers.push_back(resize.name);
+            const ValueId pixel = resize.inputs[0];
+            fused.enlarged = {.value = pixel, .channels = graph_.shape(pixel).back(), .packed = {}};
+        }
+        fused.layers.push_back(node.name);
+        if (fusion.addition) add_residual(fused, *fusion.addition);
+        if (fused.residual) round_sum_to_bfloat16(fused, index);
+        const OperationLowering lowering{
+            node, precision_, kernels_, fused, graph_.shape(graph_.result_of(index)), memory};
+        visit_alternative([&](const auto &operation) { lower(lowering, operation); }, node.operation);
+        fused.weight_bytes = weight_bytes(fused);
+        return fused;
+    }
+
+    void add_border(FusedOperation &fused, const Node &padding) const {
+        fused.layers.push_back(padding.name);
+        fused.border = std::get<ops::Padding>(padding.operation);
+        fused.inputs = padding.inputs;
+    }
+
+    void add_residual(FusedOperation &fused, std::size_t index) const {
+        const Node &addition = graph_.nodes()[index];
+        fused.layers.push_back(addition.name);
+        fused.residual = addition.inputs[0] == fused.result ? addition.inputs[1] : addition.inputs[0];
+        fused.residual_activation = lower_activation(addition, kernels_);
+        fused.residual_rounds = rounds(addition);
+        fused.result = graph_.result_of(index);
+    }
+
+    /// A result without residual is rounded when it is stored.
+    void round_sum_to_bfloat16(FusedOperation &fused, std::size_t index) const {
+        if (element(graph_.result_of(index)) == Element::bfloat16) fused.rounds = true;
+    }
+
+    static std::size_t floats_of(const PackedConvolution &packed) {
+        return packed.weights.size() + packed.bias.size() + (packed.plain ? floats_of(*packed.plain) : 0);
+    }
+
+    static std::size_t weight_bytes(const FusedOperation &fused) {
+        std::size_t floats = floats_of(fused.packed) + fused.scale.size() + fused.shift.size() +
+                             fused.activation.slopes.size() + fused.residual_activation.slopes.size();
+        if (fused.enlarged) floats += floats_of(fused.enlarged->packed);
+        for (const ConvolutionPart &part : fused.parts) floats += floats_of(part.packed);
+        floats += fused.binary.bits.size() + fused.binary.scale.size() + fused.binary.bias.size() +
+                  fused.binary.input_bias.size() + fused.binary.input_scale.size();
+        return floats * sizeof(float);
+    }
+
+    const Graph &graph_;
+    Precision precision_;
+    const KernelTable &kernels_;
+    std::vector<Element> elements_;
+};
+
+} // namespace
+
+AlignedBuffer<float> padded_to_vectors(const std::vector<float> &values) {
+    constexpr std::size_t widest_vector = 16;
+    AlignedBuffer<float> buffer((values.size() + widest_vector - 1) / widest_vector * widest_vector);
+    std::fill(std::copy(values.begin(), values.end(), buffer.data()), buffer.data() + buffer.size(), 0.0f);
+    return buffer;
+}
+
+std::shared_ptr<const LoweredNetwork> lower_network(const Graph &graph, const engine::LowerOptions &options,
+                                                    const KernelTable &kernels) {
+    graph.require_complete();
+    return Lowering(graph, options, kernels).run();
+}
+
+} // namespace mpscnn::cpu

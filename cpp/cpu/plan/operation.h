@@ -1,0 +1,104 @@
+#pragma once
+
+// What this engine does with each operation of ops/op_list.h; cpu/operations/<family>.cpp says it. A new
+// operation needs `make_step`, and `lower` when it has weights or parameters to prepare.
+
+#include <concepts>
+#include <span>
+
+#include "cpu/plan/lowering.h"
+#include "cpu/plan/step_builder.h"
+
+namespace mpscnn::cpu {
+
+/// Memory that operations, lowered one after the other, share.
+struct LoweringMemory {
+    WeightMemory &packed;           ///< of all threads
+    AlignedBuffer<float> &unpacked; ///< for the weights of any one node
+};
+
+/// Where an operation's weights and parameters become what its kernel takes.
+struct OperationLowering {
+    const engine::Node &node;
+    engine::Precision precision;
+    const KernelTable &kernels;
+    FusedOperation &fused; ///< to be filled in
+    const Shape &result;   ///< of the node, with free extents where the network takes any size
+    LoweringMemory memory;
+
+    /// The node's "weight", rounded where the precision wants it: where it lies, or in memory.unpacked.
+    std::span<const float> weights() const;
+    /// Its "bias", zeros without one.
+    std::vector<float> bias(std::int64_t outputs) const;
+    /// Weights and bias in the kernels' order, for an algorithm that reads each input as it is; `shape` is
+    /// [outputs][height][width][inputs of a group].
+    PackedConvolution pack(const Shape &shape, std::int64_t groups) const;
+    PackedConvolution pack(const ConvolutionShape &shape) const;
+};
+
+/// Copied with zeros up to a whole vector of any instruction set.
+AlignedBuffer<float> padded_to_vectors(const std::vector<float> &values);
+OwnedActivation lower_neuron(const ops::Neuron &neuron, const engine::Node &node, const KernelTable &kernels);
+
+/// Without weights there is nothing to do.
+template <class Op> void lower(const OperationLowering &, const Op &) {}
+void lower(const OperationLowering &lowering, const ops::BatchNormalization &normalization);
+void lower(const OperationLowering &lowering, const ops::BinaryConvolution &convolution);
+void lower(const OperationLowering &lowering, const ops::BinaryFullyConnected &dense);
+void lower(const OperationLowering &lowering, const ops::Convolution &convolution);
+void lower(const OperationLowering &lowering, const ops::FullyConnected &dense);
+void lower(const OperationLowering &lowering, const ops::GroupNormalization &normalization);
+void lower(const OperationLowering &lowering, const ops::Neuron &neuron);
+void lower(const OperationLowering &lowering, const ops::Padding &padding);
+void lower(const OperationLowering &lowering, const ops::SubpixelConvolution &convolution);
+void lower(const OperationLowering &lowering, const ops::TransposedConvolution &convolution);
+
+/// Of an operation that is a convolution. Its tensors have extents, but no memory yet.
+ConvolutionTask convolution_task(const FusedOperation &fused, const std::vector<Shape> &shapes);
+/// Its tensors are unbound.
+PoolingTask pooling_task(const FusedOperation &fused, const std::vector<Shape> &shapes);
+void make_pooled_step(StepBuilder &builder, const LoweredNetwork &network, const Chain &chain);
+void make_chain_step(StepBuilder &builder, const LoweredNetwork &network, const Chain &chain);
+
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Argument &argument);
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::BatchNormalization &normalization);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::BatchStatistics &statistics);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::BinaryConvolution &convolution);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::BinaryFullyConnected &dense);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Concatenation &concatenation);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Convolution &convolution);
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::CrossChannelNormalization &normalization);
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::GroupNormalization &normalization);
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::LocalContrastNormalization &normalization);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Dropout &dropout);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::DepthToSpace &operation);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::FullyConnected &dense);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::LogSoftmax &softmax);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Neuron &neuron);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Padding &padding);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Pooling &pooling);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Reduction &reduction);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Reshape &reshape);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Resize &resize);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Slice &slice);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Softmax &softmax);
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::SpatialNormalization &normalization);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::WeightedReduction &reduction);
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::SubpixelConvolution &convolution);
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::TransposedConvolution &convolution);
+
+void make_arithmetic_step(StepBuilder &builder, const FusedOperation &fused,
+                          const ops::Arithmetic &arithmetic, ops::ArithmeticKind kind);
+template <std::derived_from<ops::Arithmetic> Op>
+void make_step(StepBuilder &builder, const FusedOperation &fused, const Op &arithmetic) {
+    make_arithmetic_step(builder, fused, arithmetic, Op::kind);
+}
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,185 @@
+#include <algorithm>
+#include <cmath>
+
+#include "core/bfloat16.h"
+#include "core/half.h"
+#include "cpu/plan/algorithm.h"
+#include "cpu/plan/bfloat16.h"
+#include "cpu/plan/operation.h"
+
+namespace mpscnn::cpu {
+
+namespace {
+
+void round_weights(std::span<float> weights, engine::Precision precision, const std::string &layer) {
+    const bool half = precision == engine::Precision::float16;
+    for (float &weight : weights) {
+        const float rounded = half ? round_to_half(weight) : round_to_bfloat16(weight);
+        if (!std::isfinite(rounded))
+            fail(ErrorKind::weights,
+                 {"layer ", quoted(layer), ": weight ", weight, " does not fit into ", name_of(precision),
+                  ", whose largest number is ", (half ? "65504" : "3.39e38"),
+                  "; use float32 precision (batch normalization is folded into the weights)"});
+        weight = rounded;
+    }
+}
+
+template <class AnyView> void set_extents(AnyView &view, const Extents &extents) {
+    view.batch = extents.batch;
+    view.height = extents.height;
+    view.width = extents.width;
+    view.channels = extents.channels;
+}
+
+} // namespace
+
+std::span<const float> OperationLowering::weights() const {
+    const engine::WeightTensor &tensor = node.weights.at("weight");
+    const auto count = static_cast<std::size_t>(tensor.elements());
+    const std::byte *floats = tensor.in_place(engine::WeightType::float32);
+    if (floats && precision == engine::Precision::float32)
+        return {reinterpret_cast<const float *>(floats), count};
+    const std::span weights(memory.unpacked.data(), count);
+    tensor.read(0, weights);
+    if (precision != engine::Precision::float32) round_weights(weights, precision, node.name);
+    return weights;
+}
+
+std::vector<float> OperationLowering::bias(std::int64_t outputs) const {
+    // Biases stay float32, as those of MPSCNNConvolution.
+    return node.weight_or("bias", static_cast<std::size_t>(outputs), 0.0f);
+}
+
+PackedConvolution OperationLowering::pack(const Shape &shape, std::int64_t groups) const {
+    const bool narrow = precision == engine::Precision::bfloat16 &&
+                        has_bfloat16_kernel(node, shape, groups, fused.activation.activation, fused.element);
+    return pack(plain_convolution(kernels, shape, groups, narrow ? Element::bfloat16 : Element::float32));
+}
+
+PackedConvolution OperationLowering::pack(const ConvolutionShape &shape) const {
+    return kernels.pack_convolution(memory.packed, weights().data(), bias(shape.outputs).data(), shape);
+}
+
+namespace {
+
+void lower_enlarged(const OperationLowering &lowering, const Shape &shape) {
+    EnlargedPixel &enlarged = *lowering.fused.enlarged;
+    const std::span<const float> weights = lowering.weights();
+    const std::int64_t outputs = shape[0], inputs = shape[3], others = inputs - enlarged.channels;
+    // [outputs][inputs] both: those for the pixel, and those for the other inputs.
+    std::vector<float> split(weights.size());
+    float *of_pixel = split.data(), *of_others = of_pixel + outputs * enlarged.channels;
+    const float *const second = of_others;
+    for (const float *row = weights.data(), *end = row + weights.size(); row != end; row += inputs) {
+        of_pixel = std::copy_n(row, enlarged.channels, of_pixel);
+        of_others = std::copy_n(row + enlarged.channels, others, of_others);
+    }
+    const auto pack = [&](const float *part, const float *bias, std::int64_t count) {
+        return lowering.kernels.pack_convolution(
+            lowering.memory.packed, part, bias,
+            plain_convolution(lowering.kernels, {outputs, 1, 1, count}, 1));
+    };
+    enlarged.packed = pack(split.data(), lowering.bias(outputs).data(), enlarged.channels);
+    lowering.fused.packed = pack(second, nullptr, others);
+}
+
+} // namespace
+
+void lower(const OperationLowering &lowering, const ops::Convolution &convolution) {
+    const Shape &weights = lowering.node.weights.at("weight").shape();
+    if (lowering.fused.enlarged) return lower_enlarged(lowering, weights);
+    lowering.fused.packed =
+        lowering.precision == engine::Precision::bfloat16
+            ? lowering.pack(weights, convolution.groups)
+            : lowering.pack(fastest_convolution(lowering.kernels, convolution, weights, lowering.result));
+}
+
+ConvolutionTask convolution_task(const FusedOperation &fused, const std::vector<Shape> &shapes) {
+    const Shape &input = shapes[static_cast<std::size_t>(fused.inputs[0])];
+    const ops::Padding border = fused.border.value_or(ops::Padding{});
+    const ops::CanonicalWindow window =
+        std::get<ops::Convolution>(fused.operation)
+            .window.canonical(ops::Convolution::info, input[1] + border.top + border.bottom,
+                              input[2] + border.left + border.right);
+    ConvolutionTask task;
+    set_extents(task.source, extents_of(input));
+    set_extents(task.destination, extents_of(shapes[static_cast<std::size_t>(fused.result)]));
+    task.vertical = kernel_axis(window.vertical);
+    task.horizontal = kernel_axis(window.horizontal);
+    task.vertical.before += border.top;
+    task.horizontal.before += border.left;
+    task.packed = &fused.packed;
+    task.epilogue = epilogue_of(fused);
+    return task;
+}
+
+namespace {
+
+/// Multiplies the one pixel first, and goes on from its sums at every pixel.
+void make_enlarged_steps(StepBuilder &builder, const FusedOperation &fused, ConvolutionTask task) {
+    const EnlargedPixel &enlarged = *fused.enlarged;
+    const Region sums =
+        builder.add_workspace({task.destination.batch, 1, 1, task.destination.channels}, fused.element);
+    ConvolutionTask of_pixel;
+    of_pixel.packed = &enlarged.packed;
+    Step &first = builder.begin(fused, of_pixel);
+    first.layers.resize(1);
+    first.source = builder.placement().region(enlarged.value);
+    first.destination = sums;
+
+    task.continues = true;
+    task.source.channels -= enlarged.channels;
+    Step &second = builder.begin(fused, task);
+    second.layers.erase(second.layers.begin());
+    second.source.channel += enlarged.channels;
+    second.source.extents.channels -= enlarged.channels;
+    second.others = {sums};
+}
+
+} // namespace
+
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Convolution &) {
+    const ConvolutionTask task = convolution_task(fused, builder.shapes());
+    if (fused.enlarged) return make_enlarged_steps(builder, fused, task);
+    builder.begin(fused, task);
+}
+
+void make_chain_step(StepBuilder &builder, const LoweredNetwork &network, const Chain &chain) {
+    ChainTask task;
+    task.count = static_cast<std::int64_t>(chain.operations.size());
+    task.band_rows = chain.cut.band_rows;
+    task.panel_channels = chain.cut.panel_channels;
+    std::vector<ConvolutionTask> stages;
+    std::vector<std::string> layers;
+    std::vector<Region> residuals;
+    for (std::size_t operation : chain.operations) {
+        const FusedOperation &fused = network.operations[operation];
+        stages.push_back(convolution_task(fused, builder.shapes()));
+        layers.insert(layers.end(), fused.layers.begin(), fused.layers.end());
+        if (!fused.residual) continue;
+        task.has_residual[stages.size() - 1] = true;
+        residuals.push_back(builder.placement().region(*fused.residual));
+    }
+    Step &step = builder.begin(network.operations[chain.operations.back()], task);
+    step.layers = std::move(layers);
+    step.source = builder.placement().region(network.operations[chain.operations.front()].inputs[0]);
+    step.others = std::move(residuals);
+    step.stages = std::move(stages);
+}
+
+void lower(const OperationLowering &lowering, const ops::FullyConnected &) {
+    // A pointwise convolution of one pixel that has all inputs as its channels.
+    const Shape &shape = lowering.node.weights.at("weight").shape();
+    lowering.fused.packed = lowering.pack({shape[0], 1, 1, shape.elements() / shape[0]}, 1);
+}
+
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::FullyConnected &) {
+    ConvolutionTask task;
+    task.packed = &fused.packed;
+    task.epilogue = epilogue_of(fused);
+    Region &source = builder.begin(fused, task).source;
+    const Extents &image = source.extents;
+    source.extents = source.whole = {image.batch, 1, 1, image.pixels() * image.channels};
+}
+
+} // namespace mpscnn::cpu

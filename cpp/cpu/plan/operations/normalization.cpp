@@ -1,0 +1,140 @@
+#include <algorithm>
+
+#include "cpu/plan/operation.h"
+
+namespace mpscnn::cpu {
+
+namespace {
+
+void lower_gamma_and_beta(const OperationLowering &lowering) {
+    const auto &weights = lowering.node.weights;
+    if (const auto gamma = weights.find("gamma"); gamma != weights.end())
+        lowering.fused.scale = padded_to_vectors(gamma->second.values());
+    if (const auto beta = weights.find("beta"); beta != weights.end())
+        lowering.fused.shift = padded_to_vectors(beta->second.values());
+}
+
+/// Parts into which the pixels of an image are cut, whatever the number of threads: one stays in a
+/// second-level cache while it is read twice.
+std::int64_t parts_of(const Extents &extents) {
+    constexpr std::int64_t floats = 1 << 15, most_parts = 256;
+    const std::int64_t wanted = extents.pixels() * extents.channels / floats;
+    return std::clamp<std::int64_t>(wanted, 1, std::min(most_parts, extents.pixels()));
+}
+
+/// Adds the step that takes the moments of the operation's input and returns where they are.
+Region add_moments(StepBuilder &builder, const FusedOperation &fused, const Extents &input) {
+    const Region moments =
+        builder.add_workspace({input.batch, parts_of(input), moments_rows, input.channels});
+    builder.begin(fused, MomentsTask{}).destination = moments;
+    return moments;
+}
+
+void add_statistics(StepBuilder &builder, const FusedOperation &fused, std::int64_t groups,
+                    const Region &destination) {
+    const Extents input = extents_of(builder.input_shape(fused));
+    const Region moments = add_moments(builder, fused, input);
+    StatisticsTask task;
+    task.pixels = input.pixels();
+    task.groups = groups;
+    Step &step = builder.begin(fused, task);
+    step.source = moments;
+    step.destination = destination;
+}
+
+void add_normalization(StepBuilder &builder, const FusedOperation &fused, float epsilon,
+                       const Region &statistics) {
+    NormalizationTask task;
+    task.gamma = fused.scale.data();
+    task.beta = fused.shift.data();
+    task.epsilon = epsilon;
+    task.epilogue = epilogue_of(fused);
+    builder.begin(fused, task).others = {statistics};
+}
+
+/// What spatial and local contrast normalization share.
+template <class Op>
+WindowNormalizationTask window_task(const FusedOperation &fused, const Op &normalization) {
+    const ops::CentredWindow &window = normalization.window;
+    WindowNormalizationTask task;
+    task.vertical = {window.kernel_height, window.offset_y};
+    task.horizontal = {window.kernel_width, window.offset_x};
+    task.clamps = window.edge == ops::EdgeRule::clamp;
+    task.alpha = normalization.alpha;
+    task.beta = normalization.beta;
+    task.delta = normalization.delta;
+    task.epilogue = epilogue_of(fused);
+    return task;
+}
+
+} // namespace
+
+void lower(const OperationLowering &lowering, const ops::BatchNormalization &normalization) {
+    const engine::Node &node = lowering.node;
+    if (node.inputs.size() == 2) return lower_gamma_and_beta(lowering);
+    const std::vector<float> mean = node.weights.at("mean").values();
+    const ops::ScaleShift exact = normalization.scale_and_shift(mean, node.weights.at("variance").values(),
+                                                                node.weight_or("gamma", mean.size(), 1.0f),
+                                                                node.weight_or("beta", mean.size(), 0.0f));
+    lowering.fused.scale = padded_to_vectors({exact.scale.begin(), exact.scale.end()});
+    lowering.fused.shift = padded_to_vectors({exact.shift.begin(), exact.shift.end()});
+}
+
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::BatchNormalization &normalization) {
+    if (fused.inputs.size() == 2)
+        return add_normalization(builder, fused, normalization.epsilon,
+                                 builder.placement().region(fused.inputs[1]));
+    AffineTask task;
+    task.scale = fused.scale.data();
+    task.shift = fused.shift.data();
+    task.epilogue = epilogue_of(fused);
+    builder.begin(fused, task);
+}
+
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::BatchStatistics &) {
+    add_statistics(builder, fused, 0, builder.placement().region(fused.result));
+}
+
+void lower(const OperationLowering &lowering, const ops::GroupNormalization &) {
+    lower_gamma_and_beta(lowering);
+}
+
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::GroupNormalization &normalization) {
+    const Extents input = extents_of(builder.input_shape(fused));
+    const Region statistics = builder.add_workspace({input.batch, statistics_rows, 1, input.channels});
+    const bool alone = normalization.groups == input.channels;
+    add_statistics(builder, fused, alone ? 0 : normalization.groups, statistics);
+    add_normalization(builder, fused, normalization.epsilon, statistics);
+}
+
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::CrossChannelNormalization &normalization) {
+    const std::int64_t last = builder.input_shape(fused).back() - 1;
+    CrossChannelTask task;
+    task.before = std::min(normalization.kernel_size / 2, last);
+    task.after = std::min((normalization.kernel_size - 1) / 2, last);
+    task.scale = normalization.alpha / static_cast<float>(normalization.kernel_size);
+    task.beta = normalization.beta;
+    task.delta = normalization.delta;
+    task.epilogue = epilogue_of(fused);
+    builder.begin(fused, task);
+}
+
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::SpatialNormalization &normalization) {
+    builder.begin(fused, window_task(fused, normalization));
+}
+
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::LocalContrastNormalization &normalization) {
+    WindowNormalizationTask task = window_task(fused, normalization);
+    task.kind = WindowNormalizationKind::local_contrast;
+    task.p0 = normalization.p0;
+    task.pm = normalization.pm;
+    task.ps = normalization.ps;
+    builder.begin(fused, task);
+}
+
+} // namespace mpscnn::cpu

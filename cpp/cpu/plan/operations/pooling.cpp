@@ -1,0 +1,80 @@
+#include "cpu/plan/operation.h"
+
+namespace mpscnn::cpu {
+
+namespace {
+
+PoolingKind kind_of(ops::PoolingKind kind) {
+    switch (kind) {
+    case ops::PoolingKind::average:
+        return PoolingKind::average;
+    case ops::PoolingKind::l2_norm:
+        return PoolingKind::l2_norm;
+    case ops::PoolingKind::max:
+        break;
+    }
+    return PoolingKind::max;
+}
+
+PoolingEdge edge_of(ops::EdgeRule edge) {
+    switch (edge) {
+    case ops::EdgeRule::zero:
+        return PoolingEdge::zero;
+    case ops::EdgeRule::clamp:
+        return PoolingEdge::clamp;
+    case ops::EdgeRule::exclude:
+        break;
+    }
+    return PoolingEdge::exclude;
+}
+
+/// Pixels before and after the image that an average counts.
+struct Counted {
+    std::int64_t before, after;
+};
+
+Counted counted(const ops::Pooling &pooling, const ops::WindowAxis &axis, std::int64_t zero_pad) {
+    if (pooling.edge == ops::EdgeRule::zero) return {axis.before, axis.after};
+    if (pooling.count_padding) return {axis.before, axis.padding_after};
+    return {zero_pad, zero_pad};
+}
+
+} // namespace
+
+PoolingTask pooling_task(const FusedOperation &fused, const std::vector<Shape> &shapes) {
+    const auto &pooling = std::get<ops::Pooling>(fused.operation);
+    const Shape &input = shapes[static_cast<std::size_t>(fused.inputs[0])];
+    const ops::CanonicalWindow window = pooling.canonical(input[1], input[2]);
+    const Counted rows = counted(pooling, window.vertical, pooling.zero_pad_y);
+    const Counted columns = counted(pooling, window.horizontal, pooling.zero_pad_x);
+    PoolingTask task;
+    task.kind = kind_of(pooling.kind);
+    task.vertical = kernel_axis(window.vertical);
+    task.horizontal = kernel_axis(window.horizontal);
+    task.edge = edge_of(pooling.edge);
+    task.counted_before_y = rows.before;
+    task.counted_after_y = rows.after;
+    task.counted_before_x = columns.before;
+    task.counted_after_x = columns.after;
+    task.epilogue = epilogue_of(fused);
+    return task;
+}
+
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Pooling &) {
+    builder.begin(fused, pooling_task(fused, builder.shapes()));
+}
+
+void make_pooled_step(StepBuilder &builder, const LoweredNetwork &network, const Chain &chain) {
+    const FusedOperation &convolution = network.operations[chain.operations[0]];
+    const FusedOperation &pooling = network.operations[chain.operations[1]];
+    PooledConvolutionTask task;
+    task.convolution = convolution_task(convolution, builder.shapes());
+    task.pooling = pooling_task(pooling, builder.shapes());
+    task.pool = network.kernels->kernel<PoolingTask>();
+    Step &step = builder.begin(pooling, task);
+    step.layers = convolution.layers;
+    step.layers.insert(step.layers.end(), pooling.layers.begin(), pooling.layers.end());
+    step.source = builder.placement().region(convolution.inputs[0]);
+}
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,38 @@
+#include <algorithm>
+
+#include "cpu/plan/caches.h"
+#include "cpu/plan/operation.h"
+
+namespace mpscnn::cpu {
+
+namespace {
+
+ResizePositions positions_of(const ops::ResizeAxis &axis) {
+    return {axis.numerator, axis.denominator, axis.centre, axis.offset};
+}
+
+} // namespace
+
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Resize &resize) {
+    const Shape &input = builder.input_shape(fused), &output = builder.result_shape(fused);
+    ResizeTask task;
+    // All between copies of one pixel is that pixel, even an infinite one.
+    const bool copies = input[1] == 1 && input[2] == 1 && resize.edge == ops::EdgeRule::clamp;
+    task.kind =
+        resize.kind == ops::ResizeKind::nearest || copies ? ResizeKind::nearest : ResizeKind::bilinear;
+    task.vertical = positions_of(resize.vertical(input[1], output[1]));
+    task.horizontal = positions_of(resize.horizontal(input[2], output[2]));
+    task.nearest_bias = resize.nearest_bias();
+    task.zero_outside = resize.edge == ops::EdgeRule::zero;
+    task.round_to_half = fused.rounds;
+    // Little of so much is cached when it is read, unless that is at once: BoundTask looks where it lies.
+    // Last caches that keep more are so far away that reading lines before they are written costs more than
+    // it saves.
+    constexpr std::int64_t most_cached = 8 << 20;
+    task.past_caches =
+        task.kind == ResizeKind::bilinear && output.elements() * static_cast<std::int64_t>(sizeof(float)) >
+                                                 std::min(far_cache_bytes(machine_caches()), most_cached);
+    builder.begin(fused, task);
+}
+
+} // namespace mpscnn::cpu

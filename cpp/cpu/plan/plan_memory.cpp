@@ -1,0 +1,34 @@
+#include "cpu/plan/plan_memory.h"
+
+#include <algorithm>
+#include <new>
+
+namespace mpscnn::cpu {
+
+void PlanMemory::forget() {
+    block_ = used_ = 0;
+    is_exhausted_ = false;
+}
+
+void *PlanMemory::take(std::size_t bytes) noexcept {
+    constexpr std::size_t alignment = 16, first_block = 4096;
+    bytes = (bytes + alignment - 1) / alignment * alignment;
+    try {
+        while (block_ < blocks_.size() && used_ + bytes > blocks_[block_].size()) ++block_, used_ = 0;
+        if (block_ == blocks_.size())
+            blocks_.emplace_back(std::max(bytes, first_block << std::min<std::size_t>(block_, 8)));
+        return blocks_[block_].data() + std::exchange(used_, used_ + bytes);
+    } catch (const std::bad_alloc &) {
+        is_exhausted_ = true;
+        return nullptr;
+    }
+}
+
+void PlanMemory::require_enough() const {
+    if (is_exhausted_) throw std::bad_alloc();
+}
+
+/// Kernels throw nothing, so they get null.
+void *take_plan_memory(PlanMemory &memory, std::size_t bytes) noexcept { return memory.take(bytes); }
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,54 @@
+#include "cpu/plan/step.h"
+
+#include <utility>
+
+#include "core/alternatives.h"
+#include "cpu/plan/bfloat16.h"
+#include "cpu/plan/operation.h"
+
+namespace mpscnn::cpu {
+
+namespace {
+
+/// Of an operation, or of all operations of its chain.
+std::size_t weight_bytes(const LoweredNetwork &network, std::size_t operation, const Chain *chain) {
+    if (!chain) return network.operations[operation].weight_bytes;
+    std::size_t bytes = 0;
+    for (std::size_t part : chain->operations) bytes += network.operations[part].weight_bytes;
+    return bytes;
+}
+
+} // namespace
+
+std::vector<Step> make_steps(const LoweredNetwork &network, Placement &placement,
+                             const std::vector<Shape> &shapes, std::span<const Chain> chains) {
+    StepBuilder builder(placement, shapes, network.kernels->vector_width);
+    // A chain runs where its last operation would: then all that it reads is there.
+    std::vector<const Chain *> chain_of(network.operations.size());
+    for (const Chain &chain : chains)
+        for (std::size_t operation : chain.operations) chain_of[operation] = &chain;
+    const bool converts = network.precision == engine::Precision::bfloat16;
+    for (std::size_t i = 0; i < network.operations.size(); ++i) {
+        const FusedOperation &fused = network.operations[i];
+        const std::size_t first = builder.steps.size();
+        if (!chain_of[i])
+            visit_alternative([&](const auto &operation) { make_step(builder, fused, operation); },
+                              fused.operation);
+        else if (i == chain_of[i]->operations.back())
+            std::holds_alternative<ops::Pooling>(fused.operation)
+                ? make_pooled_step(builder, network, *chain_of[i])
+                : make_chain_step(builder, network, *chain_of[i]);
+        for (std::size_t step = first; step < builder.steps.size(); ++step)
+            builder.steps[step].operations = chain_of[i] ? chain_of[i]->operations : std::vector{i};
+        if (builder.steps.size() > first)
+            builder.steps.back().weight_bytes = weight_bytes(network, i, chain_of[i]);
+        if (converts) convert_elements(builder, first, fused.multiplies);
+    }
+    const std::size_t first = builder.steps.size();
+    for (const OutputCopy &copy : placement.output_copies)
+        builder.add_copy({}, placement.region(copy.value), copy.destination);
+    if (converts) convert_elements(builder, first, false);
+    return std::move(builder.steps);
+}
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,43 @@
+#pragma once
+
+#include "cpu/plan/step.h"
+
+namespace mpscnn::cpu {
+
+WindowAxis kernel_axis(const ops::WindowAxis &axis);
+Epilogue epilogue_of(const FusedOperation &fused);
+
+/// Collects the steps of a plan.
+class StepBuilder {
+public:
+    /// `shapes` are those of all values.
+    StepBuilder(Placement &placement, const std::vector<Shape> &shapes, std::int64_t vector_width)
+        : placement_(placement), shapes_(shapes), vector_width_(vector_width) {}
+
+    /// A kernel call from the operation's first input to its result. The reference is valid until the next
+    /// step.
+    Step &begin(const FusedOperation &fused, Task task);
+    /// A copy between two places of one shape.
+    void add_copy(std::vector<std::string> layers, const Region &source, const Region &destination);
+
+    /// Memory in the arena for what one step of an operation hands on to its next one.
+    Region add_workspace(const Extents &extents, Element element = Element::float32);
+
+    const Placement &placement() const { return placement_; }
+    const std::vector<Shape> &shapes() const { return shapes_; }
+    const Shape &input_shape(const FusedOperation &fused, std::size_t input = 0) const {
+        return shapes_[static_cast<std::size_t>(fused.inputs[input])];
+    }
+    const Shape &result_shape(const FusedOperation &fused) const {
+        return shapes_[static_cast<std::size_t>(fused.result)];
+    }
+
+    std::vector<Step> steps;
+
+private:
+    Placement &placement_;
+    const std::vector<Shape> &shapes_;
+    std::int64_t vector_width_;
+};
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,111 @@
+#include "cpu/plan/step_description.h"
+
+#include <concepts>
+
+#include "core/alternatives.h"
+#include "core/text.h"
+#include "cpu/runtime/bound_task.h"
+
+namespace mpscnn::cpu {
+
+using engine::StepDescription;
+
+namespace {
+
+/// "3x3/2": the kernel, and the stride and dilation where they are not 1.
+std::string text_of(const WindowAxis &vertical, const WindowAxis &horizontal) {
+    const auto pair = [](std::int64_t a, std::int64_t b) {
+        return a == b ? std::to_string(a) : std::to_string(a) + "x" + std::to_string(b);
+    };
+    std::string text = concat({vertical.kernel, "x", horizontal.kernel});
+    if (vertical.stride != 1 || horizontal.stride != 1)
+        text += "/" + pair(vertical.stride, horizontal.stride);
+    if (vertical.dilation != 1 || horizontal.dilation != 1)
+        text += " dilated " + pair(vertical.dilation, horizontal.dilation);
+    return text;
+}
+
+bool is_pointwise(const ConvolutionTask &task) {
+    return !task.packed->is_depthwise() && task.vertical.kernel == 1 && task.horizontal.kernel == 1;
+}
+
+template <class TaskType> std::string kind_of(const TaskType &task) { return task.kernel_name(); }
+std::string kind_of(const ConvolutionTask &task) {
+    if (!is_pointwise(task)) return task.kernel_name();
+    return task.source.height * task.source.width == 1 ? "dense" : "pointwise";
+}
+
+/// An interleaved convolution has a window for each of its parts.
+template <class TaskType>
+concept HasWindow = !std::is_same_v<TaskType, InterleavedConvolutionTask> && requires(TaskType task) {
+    { task.vertical } -> std::same_as<WindowAxis &>;
+};
+
+template <class TaskType> std::string kernel_of(const TaskType &task, const std::string &kind) {
+    if constexpr (HasWindow<TaskType>) {
+        const bool shows_window = kind != "dense" && kind != "pointwise";
+        const bool has_stride = task.vertical.stride != 1 || task.horizontal.stride != 1;
+        if (shows_window || has_stride) return concat({kind, " ", text_of(task.vertical, task.horizontal)});
+    }
+    return kind;
+}
+
+/// "pointwise + depthwise 3x3 (bands of 4, panels of 64)"
+std::string kernel_of(const ChainTask &task, const std::string &) {
+    std::string text, cut;
+    for (std::int64_t stage = 0; stage < task.count; ++stage)
+        text += (stage > 0 ? " + " : "") + kernel_of(task.stages[stage], kind_of(task.stages[stage]));
+    if (task.band_rows > 0) cut = concat({"bands of ", task.band_rows});
+    if (task.panel_channels > 0)
+        cut += concat({(cut.empty() ? "panels of " : ", panels of "), task.panel_channels});
+    return cut.empty() ? text : text + " (" + cut + ")";
+}
+
+std::string kernel_of(const PooledConvolutionTask &task, const std::string &) {
+    return concat({kernel_of(task.convolution, kind_of(task.convolution)), " + ",
+                   kernel_of(task.pooling, kind_of(task.pooling))});
+}
+
+std::int64_t bytes_of(const Region &region, const CpuPlan &plan) {
+    const Extents &extents = region.extents;
+    const Storage &storage = plan.storages()[static_cast<std::size_t>(region.storage)];
+    return extents.batch * extents.pixels() * extents.channels * size_of(storage.element);
+}
+
+std::int64_t bytes_of(const Step &step, const CpuPlan &plan) {
+    std::int64_t bytes = static_cast<std::int64_t>(step.weight_bytes) + bytes_of(step.source, plan) +
+                         bytes_of(step.destination, plan);
+    for (const Region &other : step.others) bytes += bytes_of(other, plan);
+    return bytes;
+}
+
+} // namespace
+
+std::string kind_of(const Step &step) {
+    return visit_alternative([](const auto &task) { return kind_of(task); }, step.task);
+}
+
+StepDescription describe(const Step &step, const CpuPlan &plan, std::span<const Binding> bindings,
+                         const Prepared &prepared) {
+    StepDescription description{step.layers, {}, {}, bytes_of(step, plan)};
+    visit_alternative(
+        [&]<class TaskType>(const TaskType &) {
+            const BoundTask<TaskType> bound(step, plan.storages(), bindings);
+            description.kind = kind_of(bound.task);
+            description.kernel = kernel_of(bound.task, description.kind);
+            if (prepared.variant) description.kernel += concat({" (", prepared.variant, ")"});
+            if (step.layers.empty()) description.kernel += " of an output";
+        },
+        step.task);
+    return description;
+}
+
+StepDescription describe_copy(const Storage &storage, const engine::TensorView &tensor) {
+    const Extents &extents = storage.extents;
+    const std::int64_t elements = extents.batch * extents.pixels() * extents.channels;
+    const auto size = static_cast<std::int64_t>(sizeof(float) + size_of(tensor.type));
+    const char *kernel = storage.home == Storage::Home::input ? "copy of an input" : "copy of an output";
+    return {{}, "copy", kernel, elements * size};
+}
+
+} // namespace mpscnn::cpu

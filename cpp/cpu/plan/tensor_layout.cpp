@@ -1,0 +1,82 @@
+#include "cpu/plan/tensor_layout.h"
+
+#include "core/error.h"
+
+namespace mpscnn::cpu {
+
+namespace {
+
+/// Distance between pixels at which they share a set of a first-level cache of 32 KiB and 8 or more ways.
+constexpr std::int64_t set_conflict_bytes = 2048;
+constexpr std::int64_t cache_line_bytes = 64;
+
+std::int64_t padded_pitch(std::int64_t channels, std::int64_t vector_width, Element element) {
+    const std::int64_t pitch = (channels + vector_width - 1) / vector_width * vector_width;
+    const std::int64_t size = size_of(element);
+    return pitch * size % set_conflict_bytes == 0 ? pitch + cache_line_bytes / size : pitch;
+}
+
+} // namespace
+
+Extents extents_of(const Shape &shape) {
+    Extents extents;
+    const int rank = shape.rank();
+    if (rank > 0) extents.batch = shape[0];
+    if (rank > 1) extents.channels = shape.back();
+    if (rank > 2) extents.width = shape[rank - 2];
+    for (int axis = 1; axis < rank - 2; ++axis) extents.height *= shape[axis];
+    return extents;
+}
+
+Strides contiguous_strides(const Extents &extents, std::ptrdiff_t image) {
+    return uniform_strides(extents, {image, extents.width * extents.channels, extents.channels});
+}
+
+Strides uniform_strides(const Extents &extents, Strides strides) {
+    if (extents.batch == 1) {
+        if (extents.height == 1) strides.row = extents.width * strides.pixel;
+        strides.image = extents.height * strides.row;
+    }
+    if (extents.height == 1) strides.row = strides.image;
+    if (extents.width == 1) strides.pixel = strides.row;
+    return strides;
+}
+
+Strides arena_strides(const Extents &extents, bool contiguous, std::int64_t vector_width, Element element) {
+    const std::int64_t channels = extents.channels;
+    // Images of few channels (photos) would grow several times.
+    const bool pad = extents.pixels() == 1 || (!contiguous && channels >= vector_width);
+    const std::int64_t pitch = pad ? padded_pitch(channels, vector_width, element) : channels;
+    return {extents.pixels() * pitch, extents.width * pitch, pitch};
+}
+
+std::size_t Storage::bytes() const {
+    const Shape all{extents.batch, strides.image, size_of(element)};
+    return static_cast<std::size_t>(all.elements()); // refuses a product beyond 64 bits
+}
+
+View Region::bind(const Binding &binding, const Storage &home) const {
+    const bool as_stored = whole == home.extents;
+    Strides strides = as_stored ? binding.strides : contiguous_strides(whole, binding.strides.image);
+    View view;
+    const std::ptrdiff_t first = y * strides.row + x * strides.pixel + channel;
+    view.data = reinterpret_cast<float *>(reinterpret_cast<std::uintptr_t>(binding.data) +
+                                          static_cast<std::uintptr_t>(first * size_of(home.element)));
+    view.element = home.element;
+    view.batch = extents.batch;
+    view.height = extents.height;
+    view.width = extents.width;
+    view.channels = extents.channels;
+    // The padding behind a pixel belongs to whoever writes its last channels.
+    const bool last = as_stored && binding.own && channel + extents.channels == home.extents.channels;
+    view.writable_channels = last ? home.strides.pixel - channel : extents.channels;
+    strides.row *= row_step;
+    strides.pixel *= column_step;
+    strides = uniform_strides(extents, strides);
+    view.image_stride = strides.image;
+    view.row_stride = strides.row;
+    view.pixel_stride = strides.pixel;
+    return view;
+}
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,41 @@
+#pragma once
+
+// The border between the caller's tensors and those of the engine.
+
+#include <optional>
+
+#include "cpu/plan/tensor_layout.h"
+#include "engine/backend.h"
+
+namespace mpscnn::cpu {
+
+/// How kernels reach the caller's memory in place of `storage`; nothing when they cannot: float16 elements,
+/// addresses or strides that are no multiples of 4 bytes, backward strides, gaps between channels or where
+/// `storage` has none.
+std::optional<Binding> bind_in_place(const engine::TensorView &view, const Storage &storage);
+
+/// Copies between the caller's memory and a storage in the arena, with any strides and element type. Works on
+/// the rows [begin, end) of the batch * height rows of the tensor.
+class TensorPort {
+public:
+    TensorPort(const KernelTable &kernels, const engine::TensorView &view, const Extents &extents,
+               const Binding &storage);
+
+    std::int64_t rows() const { return extents_.batch * extents_.height; }
+    /// `round`: to half on the way.
+    void read(std::int64_t begin, std::int64_t end, bool round) const;
+    void write(std::int64_t begin, std::int64_t end) const;
+
+private:
+    std::byte *outer_row(std::int64_t row) const;
+    float *stored_row(std::int64_t row) const;
+    template <class Copy> void for_each_run(std::int64_t begin, std::int64_t end, Copy copy) const;
+
+    const KernelTable &kernels_;
+    const engine::TensorView &view_;
+    Extents extents_;
+    Binding storage_;
+    std::ptrdiff_t element_step_ = 0, pixel_step_ = 0; ///< of the caller's memory, in bytes
+};
+
+} // namespace mpscnn::cpu

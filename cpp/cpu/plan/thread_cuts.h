@@ -1,0 +1,118 @@
+#pragma once
+
+// How threads share a convolution or a chain of them: what its kernels do, and what the cost model counts on.
+
+#include "cpu/isa/kernel_math.h"
+#include "cpu/isa/kernels.h"
+#include "cpu/kernels/window_taps.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// So many weights reach a thread as soon as one number that another thread has just written: from memory
+/// weights come no sooner, from the last cache they are there when they are needed, since kernels ask for
+/// them ahead of time.
+inline std::int64_t weights_at_once(const PackedConvolution &packed) { return packed.cached ? 3 : 1; }
+
+/// Whether the threads of a matrix product take pixels and all weights rather than all pixels and some of the
+/// weights: whichever takes less time to come from another thread or from far caches. Those that take pixels
+/// leave most of their results to themselves.
+inline bool cuts_pixels(const PackedConvolution &packed, std::int64_t pixels) {
+    const std::int64_t depth = packed.kernel_height * packed.kernel_width * packed.inputs_per_group;
+    const std::int64_t exchanged = pixels * (packed.inputs_per_group * packed.groups + packed.outputs);
+    return exchanged * weights_at_once(packed) > depth * packed.outputs;
+}
+
+/// A matrix product cut into items: blocks of its tiles of pixels times blocks of its panels of weights.
+struct ProductCut {
+    std::int64_t tiles, panels;
+    std::int64_t pixel_blocks, panel_blocks;
+    bool by_pixels; ///< neighbouring items have the same pixels, otherwise the same panels
+
+    std::int64_t items() const { return pixel_blocks * panel_blocks; }
+
+    /// Tiles times panels of the first `count` items.
+    std::int64_t work_of(std::int64_t count) const {
+        const std::int64_t outer = by_pixels ? tiles : panels, inner = by_pixels ? panels : tiles;
+        const std::int64_t outer_blocks = by_pixels ? pixel_blocks : panel_blocks,
+                           inner_blocks = by_pixels ? panel_blocks : pixel_blocks;
+        const Range block = part_of(outer, outer_blocks, count / inner_blocks);
+        return block.begin * inner + block.size() * (inner * (count % inner_blocks) / inner_blocks);
+    }
+
+    /// That of the thread with the most, if each has one contiguous part of the items.
+    std::int64_t most_work(int threads) const {
+        std::int64_t most = 0;
+        for (int t = 0; t < threads; ++t) {
+            const Range own = part_of(items(), threads, t);
+            most = larger(most, work_of(own.end) - work_of(own.begin));
+        }
+        return most;
+    }
+};
+
+/// Whether the thread with the most work has hardly more than the others.
+inline bool is_even(std::int64_t most, const ProductCut &cut, int threads) {
+    return 8 * most * threads <= 9 * cut.tiles * cut.panels;
+}
+
+/// Makes more items, at most `most_items`, where one thread would have much more to do than others: five
+/// panels would keep two threads as long as six, unless each takes its part of the pixels, too.
+inline void even_out(ProductCut &cut, int threads, std::int64_t most_items) {
+    const std::int64_t pixel_blocks[] = {cut.pixel_blocks, smaller(cut.tiles, cut.pixel_blocks * threads),
+                                         cut.tiles};
+    const std::int64_t panel_blocks[] = {cut.panel_blocks, cut.panels};
+    std::int64_t most = cut.most_work(threads);
+    for (const std::int64_t pixels : pixel_blocks)
+        for (const std::int64_t channels : panel_blocks) {
+            if (is_even(most, cut, threads)) return;
+            ProductCut other = cut;
+            other.pixel_blocks = pixels, other.panel_blocks = channels;
+            if (other.items() > most_items) continue;
+            const std::int64_t work = other.most_work(threads);
+            if (work < most) cut = other, most = work;
+        }
+}
+
+/// Output rows after which a depthwise convolution's strips of two rows begin anew; cuts at multiples of it
+/// keep strips whole.
+inline std::int64_t depthwise_group_rows(const ConvolutionTask &task) { return 2 * task.vertical.dilation; }
+
+/// Rows of the source that a row of outputs spans.
+inline std::int64_t window_rows(const ConvolutionTask &task) { return window_span(task.vertical); }
+
+/// Rows of its source, of which there are `height`, that `rows` rows of a convolution's result read.
+inline std::int64_t source_rows(const ConvolutionTask &task, std::int64_t rows, std::int64_t height) {
+    return smaller((rows - 1) * task.vertical.stride + window_rows(task), height);
+}
+
+/// The bands of a chain's result, as parts of units of so many rows.
+struct ChainBands {
+    std::int64_t unit, units, count;
+
+    std::int64_t most_rows() const { return divide_up(units, count) * unit; }
+};
+
+/// Bands of about `rows` rows (0: one of all) of `height`, for the stages of a chain. They keep strips whole,
+/// unless some threads would have many more rows than others.
+inline ChainBands chain_bands(const ConvolutionTask *stages, std::int64_t count, std::int64_t height,
+                              std::int64_t rows, int threads) {
+    std::int64_t strips = 1;
+    for (std::int64_t s = count; s-- > 0 && strips == 1;)
+        if (stages[s].packed->is_depthwise()) strips = depthwise_group_rows(stages[s]);
+    ChainBands bands{strips, divide_up(height, strips), 1};
+    if (rows == 0 || rows >= height) return bands;
+    const std::int64_t most = divide_up(bands.units, threads) * strips, least = divide_up(height, threads);
+    if (16 * most > 17 * least) bands = {1, height, 1};
+    const std::int64_t wanted = divide_up(height, rows);
+    bands.count = smaller(round_up(smaller(wanted, bands.units), threads), bands.units);
+    return bands;
+}
+
+/// The cut into panels of channels, of which there are `most` at most: as many for each thread.
+inline std::int64_t panel_items(std::int64_t wanted, std::int64_t most, int threads) {
+    return smaller(round_up(wanted, threads), most);
+}
+
+} // namespace
+} // namespace mpscnn::cpu

@@ -1,0 +1,179 @@
+#include "cpu/runtime/batch_executor.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+
+#include "cpu/runtime/multiply_add_peak.h"
+
+namespace mpscnn::cpu {
+
+using engine::TensorView;
+
+namespace {
+
+constexpr std::size_t most_ways = 64;
+
+/// The images [begin, begin + count) of all tensors.
+void take_images(std::span<const TensorView> from, std::int64_t begin, std::int64_t count,
+                 std::vector<TensorView> &part) {
+    part.assign(from.begin(), from.end());
+    for (TensorView &view : part) {
+        view.data = static_cast<std::byte *>(view.data) + begin * view.strides[0];
+        view.shape[0] = count;
+    }
+}
+
+} // namespace
+
+BatchExecutor::BatchExecutor(const engine::SessionOptions &options)
+    : pool_(std::make_shared<ThreadPool>(options.threads == 0 ? ThreadPool::automatic_threads()
+                                                              : options.threads)),
+      chooses_threads_(options.threads == 0), check_finite_(options.check_finite),
+      together_(pool_, options.check_finite) {}
+
+BatchExecutor::Way *BatchExecutor::known_way(const CpuPlan &plan) {
+    for (Way &way : ways_)
+        if (way.plan == plan.number()) return &way;
+    return nullptr;
+}
+
+BatchExecutor::Way &BatchExecutor::add_way(const CpuPlan &plan) {
+    if (ways_.size() == most_ways) ways_.erase(ways_.begin());
+    // An error names the first layer with a result that is not finite, and the image's number in the batch.
+    const BatchCut cut = check_finite_ ? BatchCut{} : cut_batch(plan, pool_->size());
+    ways_.push_back({plan.number(), cut,
+                     chooses_threads_ ? ThreadChoice(pool_->size()) : ThreadChoice::exactly(pool_->size())});
+    return ways_.back();
+}
+
+void BatchExecutor::prepare(const engine::Plan &given) {
+    const CpuPlan &plan = own_plan(given);
+    const Way *known = known_way(plan);
+    const Way &way = known ? *known : add_way(plan);
+    way.cut.groups == 0 ? prepare_together(plan, way) : prepare_groups(plan, way);
+}
+
+void BatchExecutor::prepare_together(const CpuPlan &plan, const Way &way) {
+    for (int threads : way.choice.counts()) {
+        pool_->use(threads);
+        together_.prepare(plan);
+    }
+}
+
+void BatchExecutor::prepare_groups(const CpuPlan &plan, const Way &way) {
+    if (way.cut.rest > 0) prepare_together(plan.for_images(way.cut.rest), way);
+    while (alone_.size() < static_cast<std::size_t>(pool_->size()))
+        alone_.push_back(std::make_unique<Alone>());
+    for (const auto &alone : alone_) {
+        alone->executor.prepare(plan.for_images(way.cut.smallest_group()));
+        alone->executor.prepare(plan.for_images(way.cut.largest_group()));
+        alone->inputs.reserve(plan.input_shapes().size());
+        alone->outputs.reserve(plan.output_shapes().size());
+    }
+    inputs_.reserve(plan.input_shapes().size());
+    outputs_.reserve(plan.output_shapes().size());
+}
+
+void BatchExecutor::run(const engine::Plan &given, std::span<const TensorView> inputs,
+                        std::span<const TensorView> outputs) {
+    const CpuPlan &plan = own_plan(given);
+    if (!known_way(plan)) prepare(plan);
+    Way &way = *known_way(plan);
+    if (way.cut.groups == 0) return run_together(plan, way, inputs, outputs);
+    plan.require_shapes(inputs, outputs);
+    Unwatched nobody;
+    run_groups(plan, way.cut, inputs, outputs, nobody);
+    if (way.cut.rest == 0) return;
+    take_images(inputs, way.cut.images, way.cut.rest, inputs_);
+    take_images(outputs, way.cut.images, way.cut.rest, outputs_);
+    run_together(plan.for_images(way.cut.rest), way, inputs_, outputs_);
+}
+
+void BatchExecutor::share(std::int64_t items, std::int64_t chunk, const RangeWork &work) {
+    pool_->run(items, chunk, [&](int, std::int64_t begin, std::int64_t end) { work(begin, end); });
+}
+
+void BatchExecutor::run_together(const CpuPlan &plan, Way &way, std::span<const TensorView> inputs,
+                                 std::span<const TensorView> outputs) {
+    pool_->use(way.choice.threads());
+    const auto start = std::chrono::steady_clock::now();
+    together_.run(plan, inputs, outputs);
+    const auto time = std::chrono::steady_clock::now() - start;
+    way.choice.took(std::chrono::duration<double, std::micro>(time).count());
+}
+
+template <class Watch>
+void BatchExecutor::run_groups(const CpuPlan &plan, const BatchCut &cut, std::span<const TensorView> inputs,
+                               std::span<const TensorView> outputs, Watch &watch) {
+    pool_->use(pool_->size());
+    pool_->run(cut.groups, [&](int worker, std::int64_t begin, std::int64_t end) {
+        Alone &alone = *alone_[static_cast<std::size_t>(worker)];
+        for (std::int64_t group = begin; group < end; ++group) {
+            const std::int64_t first = cut.group_begin(group), count = cut.group_begin(group + 1) - first;
+            take_images(inputs, first, count, alone.inputs);
+            take_images(outputs, first, count, alone.outputs);
+            auto own = watch.alone(count, worker);
+            alone.executor.run_watched(plan.for_images(count), alone.inputs, alone.outputs, own);
+        }
+    });
+}
+
+engine::ExecutionProfile BatchExecutor::profile(const engine::Plan &given, std::span<const TensorView> inputs,
+                                                std::span<const TensorView> outputs, int runs) {
+    const CpuPlan &plan = own_plan(given);
+    run(plan, inputs, outputs); // also makes the way known
+    Way &way = *known_way(plan);
+    const bool chooses = way.cut.groups == 0;
+    while (chooses && !way.choice.is_settled()) run(plan, inputs, outputs);
+    pool_->use(chooses ? way.choice.chosen() : pool_->size());
+
+    const KernelTable &kernels = *plan.network().kernels;
+    ThreadPool one(1);
+    engine::ExecutionProfile profile;
+    profile.threads = pool_->threads();
+    profile.instruction_set = kernels.name;
+    profile.peak = {multiply_add_peak(kernels, one), multiply_add_peak(kernels, *pool_)};
+    const PartSteps parts = describe_steps(plan, way.cut, inputs, outputs);
+    profile.steps = parts.steps();
+    RunWatch watch(pool_->size(), parts);
+    const auto run_once = [&] {
+        return watch.run([&] { run_watched(plan, way.cut, inputs, outputs, watch); });
+    };
+    run_once(); // not counted: after the peak, caches hold other things
+    for (int i = 0; i < runs; ++i) profile.add(run_once());
+    return in_order(profile);
+}
+
+void BatchExecutor::run_watched(const CpuPlan &plan, const BatchCut &cut, std::span<const TensorView> inputs,
+                                std::span<const TensorView> outputs, RunWatch &watch) {
+    auto together = watch.together();
+    if (cut.groups == 0) return together_.run_watched(plan, inputs, outputs, together);
+    run_groups(plan, cut, inputs, outputs, watch);
+    if (cut.rest == 0) return;
+    take_images(inputs, cut.images, cut.rest, inputs_);
+    take_images(outputs, cut.images, cut.rest, outputs_);
+    together_.run_watched(plan.for_images(cut.rest), inputs_, outputs_, together);
+}
+
+PartSteps BatchExecutor::describe_steps(const CpuPlan &plan, const BatchCut &cut,
+                                        std::span<const TensorView> inputs,
+                                        std::span<const TensorView> outputs) {
+    PartSteps parts(plan.batch());
+    const auto steps_of = [&](CpuExecutor &executor, std::int64_t images) {
+        take_images(inputs, 0, images, inputs_);
+        take_images(outputs, 0, images, outputs_);
+        return executor.describe_steps(images == plan.batch() ? plan : plan.for_images(images), inputs_,
+                                       outputs_);
+    };
+    std::map<std::int64_t, std::int64_t> groups; // how many there are of each size
+    for (std::int64_t group = 0; group < cut.groups; ++group)
+        ++groups[cut.group_begin(group + 1) - cut.group_begin(group)];
+    for (const auto &[images, count] : groups)
+        parts.add_alone(images, count, steps_of(alone_[0]->executor, images));
+    const std::int64_t together = plan.batch() - cut.images;
+    if (together > 0) parts.add_together(together, steps_of(together_, together));
+    return parts;
+}
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <span>
+#include <utility>
+
+#include "cpu/plan/step.h"
+
+namespace mpscnn::cpu {
+
+/// A step's task with its tensors in memory: on the stack, since a run allocates nothing.
+template <class TaskType> class BoundTask {
+public:
+    BoundTask(const Step &step, std::span<const Storage> storages, std::span<const Binding> bindings)
+        : task(std::get<TaskType>(step.task)), step_(step), storages_(storages), bindings_(bindings) {
+        task.destination = bind(step.destination);
+        task.source = bind(step.source);
+        bind_others(task);
+    }
+    BoundTask(const BoundTask &) = delete; // the task may point to its residual
+    BoundTask &operator=(const BoundTask &) = delete;
+
+    TaskType task;
+
+private:
+    View bind(const Region &region) const {
+        const auto index = static_cast<std::size_t>(region.storage);
+        return region.bind(bindings_[index], storages_[index]);
+    }
+
+    // What a task has besides source and destination.
+    template <class Other> void bind_others(Other &) {}
+    void bind_others(ArithmeticTask &own) { own.second = bind(step_.others[0]); }
+    void bind_others(NormalizationTask &own) { own.second = bind(step_.others[0]); }
+    void bind_others(WeightedReductionTask &own) { own.second = bind(step_.others[0]); }
+    void bind_others(ConcatenationTask &own) {
+        for (std::size_t i = 0; i < step_.others.size(); ++i) own.others[i] = bind(step_.others[i]);
+    }
+    void bind_others(ConvolutionTask &own) {
+        if (step_.others.empty()) return;
+        if (own.continues) {
+            own.start = bind(step_.others[0]);
+            return;
+        }
+        residual_ = bind(step_.others[0]);
+        own.epilogue.residual = &residual_;
+    }
+    void bind_others(ChainTask &own) {
+        own.stages = step_.stages.data();
+        std::size_t next = 0;
+        for (std::int64_t stage = 0; stage < own.count; ++stage)
+            if (own.has_residual[stage]) own.residuals[stage] = bind(step_.others[next++]);
+    }
+    void bind_others(ResizeTask &own) { // what lies in the arena is read at once
+        const Binding &to = bindings_[static_cast<std::size_t>(step_.destination.storage)];
+        own.past_caches = own.past_caches && !to.own;
+    }
+
+    const Step &step_;
+    std::span<const Storage> storages_;
+    std::span<const Binding> bindings_;
+    ConstView residual_;
+};
+
+} // namespace mpscnn::cpu

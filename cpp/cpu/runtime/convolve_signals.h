@@ -1,0 +1,14 @@
+#pragma once
+
+#include "cpu/isa/kernels.h"
+#include "engine/backend.h"
+#include "ops/signal.h"
+
+namespace mpscnn::cpu {
+
+/// As Backend::convolve.
+void convolve_signals(const KernelTable &kernels, const ops::SignalConvolution &convolution,
+                      const engine::TensorView &signal, const engine::TensorView &kernel,
+                      const engine::TensorView &result);
+
+} // namespace mpscnn::cpu

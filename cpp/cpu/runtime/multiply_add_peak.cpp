@@ -1,0 +1,73 @@
+#include "cpu/runtime/multiply_add_peak.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <limits>
+#include <vector>
+
+namespace mpscnn::cpu {
+
+namespace {
+
+/// Long enough that the start of the other threads, some microseconds, does not matter, and short enough that
+/// most are not interrupted.
+constexpr double item_seconds = 200e-6;
+constexpr double least_seconds = 0.01;
+/// Where the threads do not reach what they do alone: others may have kept them from running together.
+constexpr double most_seconds = 0.2;
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) {
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+/// The least time of some runs of `rounds` rounds.
+double seconds_of(const KernelTable &table, std::int64_t rounds) {
+    double best = std::numeric_limits<double>::max();
+    for (int i = 0; i < 10; ++i) {
+        const auto begin = Clock::now();
+        table.multiply_add(rounds);
+        best = std::min(best, seconds_since(begin));
+    }
+    return best;
+}
+
+double measure(const KernelTable &table, ThreadPool &pool) {
+    constexpr std::int64_t few = 1000;
+    const auto rounds = std::max<std::int64_t>(
+        few, static_cast<std::int64_t>(few * item_seconds / std::max(seconds_of(table, few), 1e-9)));
+    const double alone = seconds_of(table, rounds);
+    double best = std::numeric_limits<double>::max();
+    const auto start = Clock::now();
+    for (double spent = 0; spent < (best < 1.05 * alone ? least_seconds : most_seconds);
+         spent = seconds_since(start)) {
+        const auto begin = Clock::now();
+        pool.run(pool.threads(), [&](int, std::int64_t first, std::int64_t last) {
+            for (std::int64_t item = first; item < last; ++item) table.multiply_add(rounds);
+        });
+        best = std::min(best, seconds_since(begin));
+    }
+    const double operations = static_cast<double>(table.round_operations) * static_cast<double>(rounds);
+    return operations * pool.threads() / best;
+}
+
+/// No lock: a fork might leave it locked in the child. Whoever comes at the same time measures too.
+using PeaksOfThreads = std::array<std::atomic<double>, ThreadPool::max_threads + 1>;
+std::array<PeaksOfThreads, most_kernel_tables> peaks;
+
+} // namespace
+
+double multiply_add_peak(const KernelTable &table, ThreadPool &pool) {
+    const auto tables = available_kernels();
+    const auto index = std::find(tables.begin(), tables.end(), &table) - tables.begin();
+    std::atomic<double> &peak =
+        peaks[static_cast<std::size_t>(index)][static_cast<std::size_t>(pool.threads())];
+    double known = peak.load(std::memory_order_relaxed);
+    if (known == 0) peak.store(known = measure(table, pool), std::memory_order_relaxed);
+    return known;
+}
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,113 @@
+#pragma once
+
+// A run of a plan tells a watch when it does what. The executors' code is one template for runs that nobody
+// watches, for which it compiles to the work and nothing more, and for those of a profile.
+
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+#include "cpu/plan/part_steps.h"
+
+namespace mpscnn::cpu {
+
+struct Unwatched {
+    template <class Body> void step(std::size_t, Body &&body) { body(); }
+    template <class Body> void item(int, Body &&body) { body(); }
+    Unwatched together() { return {}; }
+    Unwatched alone(std::int64_t, int) { return {}; }
+};
+
+/// Takes the times of one run after the other.
+class RunWatch {
+public:
+    RunWatch(int threads, const PartSteps &parts)
+        : parts_(parts), threads_(static_cast<std::size_t>(threads)) {}
+
+    /// Steps that all threads do together.
+    class Together {
+    public:
+        Together(RunWatch &watch, std::size_t first) : watch_(watch), first_(first) {}
+        template <class Body> void step(std::size_t number, Body &&body) {
+            step_ = first_ + number;
+            const std::int64_t begin = watch_.now();
+            body();
+            watch_.together_.push_back({step_, engine::WorkSpan::all_threads, {begin, watch_.now()}});
+        }
+        template <class Body> void item(int worker, Body &&body) { watch_.work(step_, worker, body); }
+
+    private:
+        RunWatch &watch_;
+        std::size_t first_, step_ = 0;
+    };
+
+    /// Steps that one thread does while others do theirs.
+    class Alone {
+    public:
+        Alone(RunWatch &watch, std::size_t first, int worker)
+            : watch_(watch), first_(first), worker_(worker) {}
+        template <class Body> void step(std::size_t number, Body &&body) {
+            const std::int64_t spent = watch_.work(first_ + number, worker_, body);
+            watch_.threads_[static_cast<std::size_t>(worker_)].spent[first_ + number] += spent;
+        }
+        template <class Body> void item(int, Body &&body) { body(); }
+
+    private:
+        RunWatch &watch_;
+        std::size_t first_;
+        int worker_;
+    };
+
+    Together together() { return {*this, parts_.first_together()}; }
+    Alone alone(std::int64_t images, int worker) { return {*this, parts_.first_alone(images), worker}; }
+
+    template <class Body> engine::RunTimes run(Body &&body) {
+        together_.clear(); // which keeps memory for the next run
+        for (Thread &thread : threads_) {
+            thread.work.clear();
+            thread.spent.assign(parts_.steps().size(), 0);
+        }
+        start_ = Clock::now();
+        body();
+        return times(now());
+    }
+
+private:
+    using Clock = std::chrono::steady_clock;
+    struct alignas(64) Thread { // no two write to one cache line
+        std::vector<engine::WorkSpan> work;
+        std::vector<std::int64_t> spent; ///< on steps that it did alone
+    };
+
+    std::int64_t now() const {
+        return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start_).count();
+    }
+
+    template <class Body> std::int64_t work(std::size_t step, int worker, Body &&body) {
+        const std::int64_t begin = now();
+        body();
+        const engine::TimeSpan time{begin, now()};
+        threads_[static_cast<std::size_t>(worker)].work.push_back({step, worker, time});
+        return time.duration();
+    }
+
+    engine::RunTimes times(std::int64_t duration) const {
+        engine::RunTimes times{duration, std::vector<double>(parts_.steps().size()), together_};
+        for (const engine::WorkSpan &span : together_)
+            times.steps[span.step] += static_cast<double>(span.time.duration());
+        for (const Thread &thread : threads_) {
+            for (std::size_t step = 0; step < times.steps.size(); ++step)
+                times.steps[step] +=
+                    static_cast<double>(thread.spent[step]) / static_cast<double>(threads_.size());
+            times.work.insert(times.work.end(), thread.work.begin(), thread.work.end());
+        }
+        return times;
+    }
+
+    const PartSteps &parts_;
+    Clock::time_point start_;
+    std::vector<engine::WorkSpan> together_;
+    std::vector<Thread> threads_;
+};
+
+} // namespace mpscnn::cpu

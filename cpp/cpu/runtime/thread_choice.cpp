@@ -1,0 +1,113 @@
+#include "cpu/runtime/thread_choice.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace mpscnn::cpu {
+
+namespace {
+
+/// Runs of a number in a trial. Those of several threads differ more, as one of them may have to wait.
+std::size_t runs_to_try(int threads) { return threads == 1 ? 3 : 15; }
+
+constexpr int first_runs = 2; ///< not judged: they start threads and meet cold caches
+/// Fewer threads than all may be for a moment only.
+constexpr std::int64_t pause_with_fewer = 20, pause_with_all = 100, longest_pause = 3200;
+/// Runs that take longer gain from threads unless something holds these up, and a trial would be noticed.
+constexpr double longest_tried = 5000; // microseconds
+/// Of the time, what trials may cost while fewer threads than all are best.
+constexpr double trial_share = 0.01;
+/// Fewer threads are not tried once they take so much longer than more of them did.
+constexpr double hopeless = 1.5;
+/// What more threads must gain.
+constexpr double worth_more_threads = 1.03;
+/// So much longer than usual is late; after so many such runs things have changed.
+constexpr double late = 1.5;
+constexpr int most_late_runs = 6;
+
+std::vector<int> halves_of(int most) {
+    std::vector<int> counts;
+    for (int count = most; count > 1; count /= 2) counts.push_back(count);
+    counts.push_back(1);
+    return counts;
+}
+
+} // namespace
+
+ThreadChoice::ThreadChoice(int most) : ThreadChoice(halves_of(most)) {}
+
+ThreadChoice ThreadChoice::exactly(int threads) { return ThreadChoice(std::vector{threads}); }
+
+ThreadChoice::ThreadChoice(std::vector<int> counts)
+    : counts_(std::move(counts)), settled_(counts_.size() == 1), runs_left_(first_runs),
+      pause_(pause_with_all) {
+    for (int count : counts_) times_.emplace_back(runs_to_try(count));
+}
+
+void ThreadChoice::took(double microseconds) {
+    if (counts_.size() == 1) return;
+    if (!is_trial_) {
+        if (should_try(microseconds)) begin_trial();
+        settled_ |= !is_trial_ && runs_left_ > first_runs;
+        return;
+    }
+    // One number after the other: threads that are not used in between fall asleep.
+    times_[current_][run_] = microseconds;
+    if (++run_ < times_[current_].size()) return;
+    run_ = 0;
+    best_ = std::min(best_, median(current_));
+    if (median(current_++) > hopeless * best_ || current_ == counts_.size()) choose(current_);
+}
+
+bool ThreadChoice::should_try(double microseconds) {
+    if (!was_tried_) usual_ = usual_ > 0 ? std::min(usual_, microseconds) : microseconds;
+    late_runs_ = std::max(0, late_runs_ + (microseconds > late * usual_ ? 1 : -1));
+    const bool is_late = late_runs_ >= most_late_runs;
+    if (--runs_left_ > 0 && !is_late) return false;
+    runs_left_ = pause_;
+    return usual_ <= longest_tried || is_late || chosen_ != 0;
+}
+
+void ThreadChoice::begin_trial() {
+    is_trial_ = true;
+    run_ = 0;
+    current_ = 0;
+    late_runs_ = 0;
+    best_ = std::numeric_limits<double>::infinity();
+}
+
+double ThreadChoice::median(std::size_t count) {
+    std::vector<double> &times = times_[count];
+    const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
+    std::nth_element(times.begin(), middle, times.end());
+    return *middle;
+}
+
+/// The fewest threads of those that are as good as the best, of the first `tried` numbers.
+void ThreadChoice::choose(std::size_t tried) {
+    const std::size_t before = chosen_;
+    for (std::size_t i = 0; i < tried; ++i)
+        if (median(i) <= best_ * worth_more_threads) chosen_ = i;
+    is_trial_ = false;
+    was_tried_ = settled_ = true;
+    current_ = chosen_;
+    usual_ = median(chosen_);
+    // What changes is looked at more often.
+    pause_ = chosen_ == before ? std::min(2 * pause_, chosen_ == 0 ? longest_pause : affordable_pause(tried))
+             : chosen_ == 0 ? pause_with_all
+                               : pause_with_fewer;
+    runs_left_ = pause_;
+}
+
+/// With all threads late runs tell that something has changed; with fewer nothing tells that more would do
+/// better again, but trials.
+std::int64_t ThreadChoice::affordable_pause(std::size_t tried) {
+    double lost = 0;
+    for (std::size_t i = 0; i < tried; ++i)
+        lost += static_cast<double>(times_[i].size()) * (median(i) - usual_);
+    return std::clamp(static_cast<std::int64_t>(lost / (trial_share * usual_)), pause_with_fewer,
+                      longest_pause);
+}
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,129 @@
+#include "metal/device/device.h"
+
+#include <map>
+#include <mutex>
+
+#include "core/json.h"
+#include "core/text.h"
+#include "metal/device/custom_kernel.h"
+#include "metal/device/device_list.h"
+#include "metal/device/shader_source.h"
+#include "metal/device/text.h"
+
+namespace mpscnn::metal {
+
+namespace {
+
+objc_ptr<id<MTLBuffer>> require_buffer(objc_ptr<id<MTLBuffer>> buffer, std::size_t bytes) {
+    if (!buffer) fail(ErrorKind::device, {"Metal cannot allocate a buffer of ", bytes, " bytes"});
+    return buffer;
+}
+
+void require_same_process() {
+    if (const std::string reason = why_not_in_this_process(); !reason.empty())
+        fail(ErrorKind::device, reason);
+}
+
+std::string identity_of(id<MTLDevice> device) {
+    const autorelease_scope pool;
+    return concat({text_of([device name]), "\nregistry id ", registry_id_of(device), "\nsystem ",
+                   text_of([[NSProcessInfo processInfo] operatingSystemVersionString]), "\nshaders ",
+                   std::hash<std::string>()(shader_source())});
+}
+
+objc_ptr<id<MTLCommandQueue>> make_queue(id<MTLDevice> device) {
+    auto queue = adopt([device newCommandQueue]);
+    if (!queue)
+        fail(ErrorKind::device, {"Metal device ", quoted(text_of([device name])), " gives no command queue"});
+    [queue.get() setLabel:@"mpscnn"];
+    return queue;
+}
+
+template <class Map> void forget_unused(Map &map) {
+    std::erase_if(map, [](const auto &entry) { return entry.second.expired(); });
+}
+
+} // namespace
+
+std::shared_ptr<Device> Device::open(const std::string &wanted) {
+    require_same_process();
+    const autorelease_scope pool;
+    const auto found = find_device(wanted);
+    return of(found.get(), nil);
+}
+
+std::shared_ptr<Device> Device::of(id<MTLDevice> device, id<MTLCommandQueue> queue) {
+    // Each is there once as long as anyone uses it; its address is no other object's before.
+    static std::mutex mutex;
+    static std::map<std::uint64_t, std::weak_ptr<Device>> by_registry_id;
+    static std::map<const void *, std::weak_ptr<Device>> by_queue;
+    static std::map<const void *, std::weak_ptr<DeviceParts>> parts_of; // by device
+    require_same_process();
+    const autorelease_scope pool;
+    const std::lock_guard lock(mutex);
+    forget_unused(by_queue);
+    forget_unused(parts_of);
+    std::weak_ptr<Device> &entry = queue ? by_queue[queue] : by_registry_id[[device registryID]];
+    auto found = entry.lock();
+    if (found && !found->removed_ && found->get() == device) return found;
+    require_mps(device);
+    std::weak_ptr<DeviceParts> &known = parts_of[device];
+    // Not make_shared: its one allocation would keep the memory while the maps exist.
+    auto parts = known.lock();
+    if (!parts) known = parts = std::shared_ptr<DeviceParts>(new DeviceParts(share(device)));
+    auto used = queue ? share(queue) : make_queue(device);
+    entry = found = std::shared_ptr<Device>(new Device(share(device), std::move(used), std::move(parts)));
+    return found;
+}
+
+Device::Device(objc_ptr<id<MTLDevice>> device, objc_ptr<id<MTLCommandQueue>> queue,
+               std::shared_ptr<DeviceParts> parts)
+    : device_(std::move(device)), queue_(std::move(queue)), parts_(std::move(parts)),
+      custom_kernels_(std::make_unique<CustomKernels>()), identity_(identity_of(device_.get())) {}
+
+Device::~Device() {
+    const autorelease_scope pool;
+    parts_.reset();
+    queue_.reset();
+    device_.reset();
+}
+
+std::string Device::name() const {
+    const autorelease_scope pool;
+    return text_of([device_.get() name]);
+}
+
+void Device::require_usable() const {
+    require_same_process();
+    if (removed_)
+        fail(ErrorKind::device, {"Metal device ", quoted(name()), " was removed from this machine"});
+}
+
+/// Metal itself would end the process.
+void Device::require_length(std::size_t bytes) const {
+    if (const std::size_t most = [device_.get() maxBufferLength]; bytes > most)
+        fail(ErrorKind::device, {"Metal device ", quoted(name()), " cannot have a buffer of ", bytes,
+                                 " bytes, ", most, " at most"});
+}
+
+objc_ptr<id<MTLBuffer>> Device::make_buffer(std::size_t bytes) const {
+    require_length(bytes);
+    return require_buffer(
+        adopt([device_.get() newBufferWithLength:bytes options:MTLResourceStorageModeShared]), bytes);
+}
+
+objc_ptr<id<MTLBuffer>> Device::make_private_buffer(std::size_t bytes) const {
+    require_length(bytes);
+    return require_buffer(
+        adopt([device_.get() newBufferWithLength:bytes options:MTLResourceStorageModePrivate]), bytes);
+}
+
+objc_ptr<id<MTLBuffer>> Device::make_buffer(const void *contents, std::size_t bytes) const {
+    require_length(bytes);
+    return require_buffer(adopt([device_.get() newBufferWithBytes:contents
+                                                           length:bytes
+                                                          options:MTLResourceStorageModeShared]),
+                          bytes);
+}
+
+} // namespace mpscnn::metal

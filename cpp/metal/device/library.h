@@ -1,0 +1,48 @@
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "engine/backend.h"
+#include "metal/encoding/image.h"
+#include "metal/device/objc_ptr.h"
+#include "shaders/activation_params.h"
+
+#import <Metal/Metal.h>
+
+namespace mpscnn::metal {
+
+/// Name of a shader's variant, see shaders/image_access.h.
+std::string shader_name(const std::string &operation, std::span<const ImageLayout> sources,
+                        const ImageLayout &destination);
+/// The last two parts of a name: "half_texture2d_array".
+std::string image_type_name(const ImageLayout &image);
+/// The last part: "texture2d_array".
+const char *texture_name(const ImageLayout &image);
+
+/// The engine's own shaders, parts of the program: compiled where the build had a compiler, else, or where
+/// the system refuses those, their source. Loaded at first use; every pipeline is made once.
+class ShaderLibrary {
+public:
+    explicit ShaderLibrary(objc_ptr<id<MTLDevice>> device) : device_(std::move(device)) {}
+
+    /// The function with an activation compiled into it. Lives as long as the library. Throws DeviceError
+    /// with the compiler's message.
+    id<MTLComputePipelineState> pipeline(const std::string &function,
+                                         ActivationKind activation = activation_none);
+
+private:
+    id<MTLLibrary> library();
+    objc_ptr<id<MTLComputePipelineState>> make_pipeline(const std::string &function,
+                                                        ActivationKind activation);
+
+    objc_ptr<id<MTLDevice>> device_;
+    std::mutex mutex_;
+    objc_ptr<id<MTLLibrary>> library_;
+    std::map<std::pair<std::string, ActivationKind>, objc_ptr<id<MTLComputePipelineState>>> pipelines_;
+};
+
+} // namespace mpscnn::metal

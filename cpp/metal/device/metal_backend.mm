@@ -1,0 +1,84 @@
+#include "metal/device/metal_backend.h"
+
+#include "metal/encoding/caller_run.h"
+#include "metal/device/device_list.h"
+#include "metal/encoding/metal_executor.h"
+#include "metal/encoding/recording.h"
+#include "metal/encoding/signal.h"
+
+namespace mpscnn::metal {
+
+namespace {
+
+class MetalLoweredGraph : public engine::LoweredGraph {
+public:
+    explicit MetalLoweredGraph(std::shared_ptr<const LoweredNetwork> network)
+        : network_(std::move(network)) {}
+
+    std::unique_ptr<engine::Plan> plan(const std::vector<Shape> &input_shapes) const override {
+        return std::make_unique<MetalPlan>(network_, input_shapes);
+    }
+    std::unique_ptr<engine::Executor> executor(const engine::SessionOptions &options) const override {
+        return std::make_unique<MetalExecutor>(network_->device, options);
+    }
+    std::size_t weight_bytes() const override { return network_->weight_bytes; }
+
+private:
+    std::shared_ptr<const LoweredNetwork> network_;
+};
+
+class MetalBackend : public engine::Backend {
+public:
+    explicit MetalBackend(std::shared_ptr<Device> device) : device_(std::move(device)) {}
+
+    const char *name() const override { return "metal"; }
+    std::string device_name() const override { return device_->name(); }
+    std::string identity() const override { return device_->identity(); }
+    std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &graph,
+                                                const engine::LowerOptions &options) const override {
+        return std::make_unique<MetalLoweredGraph>(lower_network(graph, options.precision, device_));
+    }
+
+    void convolve(const ops::SignalConvolution &convolution, const engine::TensorView &signal,
+                  const engine::TensorView &kernel, const engine::TensorView &result) const override {
+        convolve_signals(device_, convolution, signal, kernel, result);
+    }
+    std::unique_ptr<engine::Recording> record() const override {
+        return std::make_unique<MetalRecording>(device_);
+    }
+    std::unique_ptr<engine::NativeRun> native_run(void *inputs,
+                                                  std::span<const engine::Port> ports) const override {
+        return std::make_unique<CallerRun>(static_cast<NSArray *>(inputs), ports);
+    }
+    std::shared_ptr<const engine::CustomKernel>
+    compile(const engine::CustomKernelSource &source) const override {
+        device_->require_usable();
+        return device_->custom_kernels().get(device_, source);
+    }
+
+private:
+    std::shared_ptr<Device> device_;
+};
+
+} // namespace
+
+std::shared_ptr<const engine::Backend> make_metal_backend(const std::string &wanted) {
+    return std::make_shared<MetalBackend>(Device::open(wanted));
+}
+
+std::shared_ptr<const engine::Backend> make_native_backend(void *given_device, void *given_queue) {
+    const autorelease_scope pool;
+    auto device = static_cast<id<MTLDevice>>(given_device);
+    auto queue = static_cast<id<MTLCommandQueue>>(given_queue);
+    if (!device && !queue) fail(ErrorKind::parameter, "device and queue are nil; at least one must be given");
+    if (device && queue && [queue device] != device)
+        fail(ErrorKind::parameter, {"queue belongs to Metal device ", full_name_of([queue device]), ", not to the given ", full_name_of(device)});
+    return std::make_shared<MetalBackend>(Device::of(device ? device : [queue device], queue));
+}
+
+void *device_of(void *queue) {
+    const autorelease_scope pool;
+    return [static_cast<id<MTLCommandQueue>>(queue) device];
+}
+
+} // namespace mpscnn::metal

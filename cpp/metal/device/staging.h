@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstddef>
+
+#include "engine/backend.h"
+#include "metal/device/device.h"
+
+namespace mpscnn::metal {
+
+/// Memory of one input or output, without gaps, that both processor and GPU see.
+class Staging {
+public:
+    /// At least this much; what it held is lost.
+    void reserve(const Device &device, std::size_t bytes);
+    std::size_t bytes() const { return bytes_; }
+    id<MTLBuffer> buffer() const { return buffer_.get(); }
+
+    void copy_from(const engine::TensorView &view);
+    void copy_to(const engine::TensorView &view) const;
+
+private:
+    std::byte *contents() const { return static_cast<std::byte *>([buffer_.get() contents]); }
+
+    objc_ptr<id<MTLBuffer>> buffer_;
+    std::size_t bytes_ = 0;
+};
+
+} // namespace mpscnn::metal

@@ -1,0 +1,58 @@
+#include "metal/device/staging.h"
+
+#include <array>
+#include <cstring>
+
+namespace mpscnn::metal {
+
+using engine::TensorView;
+
+namespace {
+
+/// Calls copy(place in the view, place in dense memory, bytes) for the longest pieces that are dense in both.
+template <class Copy> void for_each_piece(const TensorView &view, std::byte *dense, Copy copy) {
+    const std::size_t element = size_of(view.type);
+    int axis = view.shape.rank(); // all axes from here on are dense
+    std::size_t piece = element;
+    while (axis > 0) {
+        const auto stride = static_cast<std::size_t>(view.strides[static_cast<std::size_t>(axis) - 1]);
+        if (view.shape[axis - 1] != 1 && stride != piece) break;
+        piece *= static_cast<std::size_t>(view.shape[--axis]);
+    }
+    std::array<std::int64_t, Shape::max_rank> index{};
+    for (;;) {
+        auto *place = static_cast<std::byte *>(view.data);
+        for (int i = 0; i < axis; ++i)
+            place += index[static_cast<std::size_t>(i)] * view.strides[static_cast<std::size_t>(i)];
+        copy(place, dense, piece);
+        dense += piece;
+        int i = axis - 1;
+        while (i >= 0 && ++index[static_cast<std::size_t>(i)] == view.shape[i])
+            index[static_cast<std::size_t>(i--)] = 0;
+        if (i < 0) return;
+    }
+}
+
+} // namespace
+
+void Staging::reserve(const Device &device, std::size_t bytes) {
+    if (bytes <= bytes_) return;
+    buffer_.reset(); // first, so that both need not fit at once
+    bytes_ = 0;
+    buffer_ = device.make_buffer(bytes);
+    bytes_ = bytes;
+}
+
+void Staging::copy_from(const TensorView &view) {
+    for_each_piece(view, contents(), [](const std::byte *place, std::byte *dense, std::size_t bytes) {
+        std::memcpy(dense, place, bytes);
+    });
+}
+
+void Staging::copy_to(const TensorView &view) const {
+    for_each_piece(view, contents(), [](std::byte *place, const std::byte *dense, std::size_t bytes) {
+        std::memcpy(place, dense, bytes);
+    });
+}
+
+} // namespace mpscnn::metal

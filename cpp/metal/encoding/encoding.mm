@@ -1,0 +1,155 @@
+#include "metal/encoding/encoding.h"
+
+#include <algorithm>
+
+#include "core/json.h"
+#include "metal/device/text.h"
+
+namespace mpscnn::metal {
+
+namespace {
+
+[[noreturn]] void fail_for_lack_of_memory(const ImageLayout &layout) {
+    fail(ErrorKind::device, {"Metal cannot allocate an image of ", layout.bytes(), " bytes"});
+}
+
+/// Autoreleased. The texture is made when it is asked for: here a lack of memory can still be reported.
+MPSTemporaryImage *make_image(id<MTLCommandBuffer> command_buffer, const ImageLayout &layout) {
+    MPSTemporaryImage *image = [MPSTemporaryImage temporaryImageWithCommandBuffer:command_buffer
+                                                                  imageDescriptor:layout.descriptor()];
+    if ([image texture]) return image;
+    [image setReadCount:0];
+    fail_for_lack_of_memory(layout);
+}
+
+objc_ptr<MPSImage *> make_kept_image(id<MTLDevice> device, const ImageLayout &layout) {
+    auto image = adopt([[MPSImage alloc] initWithDevice:device imageDescriptor:layout.descriptor()]);
+    if (![image.get() texture]) fail_for_lack_of_memory(layout);
+    return image;
+}
+
+} // namespace
+
+void require_command_buffer(id<MTLCommandBuffer> command_buffer) {
+    if (!command_buffer) fail(ErrorKind::parameter, "the command buffer must not be nil");
+    if (![command_buffer retainedReferences])
+        fail(ErrorKind::parameter, "the command buffer must retain what it uses "
+                                   "(not commandBufferWithUnretainedReferences)");
+    if ([command_buffer status] >= MTLCommandBufferStatusCommitted)
+        fail(ErrorKind::state, "the command buffer is committed already; it takes nothing more");
+}
+
+MPSTemporaryImage *as_temporary(MPSImage *image) {
+    return [image isKindOfClass:[MPSTemporaryImage class]] ? static_cast<MPSTemporaryImage *>(image) : nil;
+}
+
+Encoding::Encoding(id<MTLCommandBuffer> command_buffer, const std::vector<StoredValue> &values,
+                   std::int64_t first_image)
+    : command_buffer_(command_buffer), values_(values), first_image_(first_image), images_(values.size()) {}
+
+Encoding::Encoding(const std::vector<StoredValue> &values, std::int64_t first_image)
+    : Encoding(nil, values, first_image) {
+    keeps_images_ = true;
+}
+
+Encoding::~Encoding() {
+    for (const Image &left : images_) {
+        if (left.owner == Owner::caller) continue;
+        MPSTemporaryImage *image = as_temporary(left.image.get());
+        // A kernel of MPS may have been the last reader, and what came behind it failed.
+        if ([image readCount] > 0) [image setReadCount:0];
+    }
+}
+
+void Encoding::lend(engine::ValueId value, MPSImage *image) {
+    const int readers = values_[static_cast<std::size_t>(value)].readers;
+    if (MPSTemporaryImage *temporary = as_temporary(image))
+        [temporary setReadCount:[temporary readCount] + static_cast<NSUInteger>(readers) - 1];
+    at(value) = {share(image), readers, Owner::caller};
+}
+
+MPSImage *Encoding::create(engine::ValueId value) {
+    if (at(value).owner == Owner::caller) return image(value);
+    const StoredValue &stored = values_[static_cast<std::size_t>(value)];
+    if (keeps_images_) {
+        at(value) = {make_kept_image([command_buffer_ device], stored.layout), stored.readers};
+        return image(value);
+    }
+    MPSTemporaryImage *made = make_image(command_buffer_, stored.layout);
+    at(value) = {share<MPSImage *>(made), stored.readers};
+    [made setReadCount:static_cast<NSUInteger>(stored.readers)];
+    return made;
+}
+
+MPSImage *Encoding::image(engine::ValueId value) const {
+    return images_[static_cast<std::size_t>(value)].image.get();
+}
+
+void Encoding::was_read_by_mps(engine::ValueId value) {
+    Image &read = at(value);
+    // A temporary image must not outlive its last reader: its memory serves others from then on.
+    if (--read.readers_left == 0) read.image.reset();
+}
+
+void Encoding::was_read_by_shader(engine::ValueId value) {
+    if (MPSTemporaryImage *image = as_temporary(at(value).image.get()))
+        [image setReadCount:[image readCount] - 1];
+    was_read_by_mps(value);
+}
+
+Scratch::Scratch(id<MTLCommandBuffer> command_buffer, const ImageLayout &layout)
+    : image_(share(make_image(command_buffer, layout))) {}
+
+Scratch::~Scratch() {
+    if ([image_.get() readCount] > 0) [image_.get() setReadCount:0];
+}
+
+Dispatch::Dispatch(id<MTLCommandBuffer> command_buffer, const std::string &label,
+                   id<MTLComputePipelineState> pipeline)
+    : encoder_([command_buffer computeCommandEncoder]), pipeline_(pipeline) {
+    if (!encoder_) fail(ErrorKind::device, {"Metal gives no compute encoder for ", quoted(label)});
+    [encoder_ setLabel:string_of(label)];
+    [encoder_ setComputePipelineState:pipeline];
+}
+
+Dispatch::~Dispatch() { [encoder_ endEncoding]; }
+
+void Dispatch::texture(MPSImage *image, NSUInteger index) { texture([image texture], index); }
+
+void Dispatch::texture(id<MTLTexture> texture, NSUInteger index) {
+    [encoder_ setTexture:texture atIndex:index];
+}
+
+void Dispatch::buffer(id<MTLBuffer> buffer, std::size_t offset, NSUInteger index) {
+    [encoder_ setBuffer:buffer offset:offset atIndex:index];
+}
+
+void Dispatch::bytes(std::span<const std::byte> values, NSUInteger index) {
+    [encoder_ setBytes:values.data() length:values.size() atIndex:index];
+}
+
+void Dispatch::run(const ImageLayout &grid) {
+    run(MTLSizeMake(static_cast<NSUInteger>(grid.width), static_cast<NSUInteger>(grid.height),
+                    static_cast<NSUInteger>(grid.slices() * grid.images)));
+}
+
+void Dispatch::run(MTLSize threads) {
+    const MTLSize limits = [[pipeline_ device] maxThreadsPerThreadgroup];
+    const NSUInteger most = [pipeline_ maxTotalThreadsPerThreadgroup];
+    // Threads that run together read neighbours in a row; small images fill a group with slices.
+    MTLSize group;
+    group.width = std::min({threads.width, [pipeline_ threadExecutionWidth], limits.width});
+    group.height = std::min({threads.height, most / group.width, limits.height});
+    group.depth = std::min({threads.depth, most / (group.width * group.height), limits.depth});
+    run(threads, group);
+}
+
+void Dispatch::run(MTLSize threads, MTLSize group) {
+    const auto groups = [](NSUInteger extent, NSUInteger size) { return (extent + size - 1) / size; };
+    [encoder_ dispatchThreadgroups:MTLSizeMake(groups(threads.width, group.width),
+                                               groups(threads.height, group.height),
+                                               groups(threads.depth, group.depth))
+             threadsPerThreadgroup:group];
+}
+
+} // namespace mpscnn::metal

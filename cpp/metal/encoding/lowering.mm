@@ -1,0 +1,73 @@
+#include "metal/encoding/lowering.h"
+
+#include "core/alternatives.h"
+
+namespace mpscnn::metal {
+
+using engine::Graph;
+using engine::Node;
+using engine::Precision;
+using engine::ValueId;
+
+namespace {
+
+/// Statistics, and what only moves them, are no rounding points: they stay as they are.
+std::vector<Precision> image_precisions(const Graph &graph, Precision precision) {
+    std::vector<Precision> result(graph.inputs().size(), precision);
+    for (const Node &node : graph.nodes()) {
+        bool keeps = std::holds_alternative<ops::BatchStatistics>(node.operation);
+        if (!ops::info_of(node.operation).rounds)
+            for (ValueId value : node.inputs)
+                keeps = keeps || result[static_cast<std::size_t>(value)] == Precision::float32;
+        result.push_back(keeps ? Precision::float32 : precision);
+    }
+    return result;
+}
+
+std::size_t weight_bytes_of(const Node &node, Precision precision) {
+    std::size_t bytes = 0;
+    for (const auto &[role, tensor] : node.weights) {
+        const bool half = precision == Precision::float16 && role == "weight";
+        bytes += static_cast<std::size_t>(tensor.elements()) * (half ? 2 : 4);
+    }
+    return bytes;
+}
+
+LoweredLayer lower_node(const Graph &graph, std::size_t index, Precision precision, Device &device) {
+    const Node &node = graph.nodes()[index];
+    LoweredLayer lowered;
+    lowered.name = node.name;
+    for (ValueId value : node.inputs) lowered.sources.push_back(image_of(graph, value));
+    lowered.result = graph.result_of(index);
+    lowered.layer = visit_alternative(
+        [&](const auto &operation) {
+            return make_layer(operation, LayerSource{graph, node, precision}, device);
+        },
+        node.operation);
+    lowered.weight_bytes = weight_bytes_of(node, precision);
+    return lowered;
+}
+
+} // namespace
+
+std::shared_ptr<const LoweredNetwork> lower_network(const Graph &graph, Precision precision,
+                                                    std::shared_ptr<Device> device) {
+    device->require_usable();
+    const autorelease_scope pool;
+    const auto destroy = [](LoweredNetwork *owned) {
+        const autorelease_scope scope;
+        delete owned;
+    };
+    std::shared_ptr<LoweredNetwork> network(new LoweredNetwork, destroy);
+    network->device = std::move(device);
+    network->graph = graph.without_weights();
+    network->precisions = image_precisions(graph, precision);
+    for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
+        if (image_of(graph, graph.result_of(i)) != graph.result_of(i)) continue; // another's image
+        network->layers.push_back(lower_node(graph, i, precision, *network->device));
+        network->weight_bytes += network->layers.back().weight_bytes;
+    }
+    return network;
+}
+
+} // namespace mpscnn::metal

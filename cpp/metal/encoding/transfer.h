@@ -1,0 +1,28 @@
+#pragma once
+
+#include <array>
+
+#include "metal/encoding/array_view.h"
+#include "metal/encoding/encoding.h"
+#include "metal/device/library.h"
+#include "shaders/transfer_params.h"
+
+namespace mpscnn::metal {
+
+/// Copies between an image and an array, by shaders/transfer.metal.
+class Transfer {
+public:
+    enum class Direction { to_image, to_array };
+
+    Transfer(Direction direction, const ImageLayout &image, ShaderLibrary &shaders);
+
+    const ImageLayout &layout() const { return layout_; }
+    void encode(id<MTLCommandBuffer> command_buffer, const std::string &label, MPSImage *image,
+                const ArrayView &array) const;
+
+private:
+    ImageLayout layout_;
+    std::array<id<MTLComputePipelineState>, 2> pipelines_{}; ///< for float32 and float16 arrays
+};
+
+} // namespace mpscnn::metal

@@ -1,0 +1,37 @@
+#include "metal/encoding/transfer.h"
+
+#include "core/text.h"
+
+namespace mpscnn::metal {
+
+/// What Metal asks of the offset of a buffer.
+constexpr std::size_t offset_alignment = 4;
+
+static_assert(sizeof(TransferParams) == 9 * sizeof(int) && sizeof(ImageParams) == 5 * sizeof(int));
+
+Transfer::Transfer(Direction direction, const ImageLayout &image, ShaderLibrary &shaders) : layout_(image) {
+    const char *const arrays[] = {"float", "half"};
+    for (std::size_t i = 0; i < pipelines_.size(); ++i) {
+        const std::string array = arrays[i];
+        pipelines_[i] = direction == Direction::to_image
+                            ? shaders.pipeline(concat({"buffer_to_image_", array, "_", image_type_name(image)}))
+                            : shaders.pipeline(concat({"image_to_buffer_", array, "_", texture_name(image)}));
+    }
+}
+
+void Transfer::encode(id<MTLCommandBuffer> command_buffer, const std::string &label, MPSImage *image,
+                      const ArrayView &array) const {
+    const std::size_t beyond = array.offset % offset_alignment;
+    const TransferParams params{layout_.params(), static_cast<unsigned int>(array.pitches.column),
+                                static_cast<unsigned int>(array.pitches.row),
+                                static_cast<unsigned int>(array.pitches.image),
+                                static_cast<unsigned int>(beyond / size_of(array.type))};
+    Dispatch dispatch(command_buffer, label,
+                      pipelines_[array.type == DType::float32 ? std::size_t{0} : std::size_t{1}]);
+    dispatch.texture(image, 0);
+    dispatch.buffer(array.buffer, array.offset - beyond, 0);
+    dispatch.bytes(std::as_bytes(std::span(&params, 1)), 1);
+    dispatch.run(layout_);
+}
+
+} // namespace mpscnn::metal

@@ -1,0 +1,150 @@
+#include <algorithm>
+#include <array>
+
+#include "metal/layers/steps.h"
+#include "metal/encoding/transfer.h"
+#include "shaders/concatenation_params.h"
+
+namespace mpscnn::metal {
+
+namespace {
+
+static_assert(sizeof(ConcatenationParams) == 11 * sizeof(int));
+
+/// Writes the parts one after the other into the whole.
+class ConcatenationStep : public Step {
+public:
+    ConcatenationStep(std::vector<ShaderCall> calls, Operands operands)
+        : calls_(std::move(calls)), operands_(std::move(operands)) {}
+
+    void encode(Encoding &encoding) const override {
+        MPSImage *whole = encoding.create(operands_.destination.value);
+        for (std::size_t i = 0; i < calls_.size(); ++i) {
+            const Operand &part = operands_.sources[i];
+            const std::array images{encoding.image(part.value), whole};
+            calls_[i].encode(encoding.command_buffer(), images, part.layout);
+            encoding.was_read_by_shader(part.value);
+        }
+    }
+
+    std::string kernel() const override { return calls_[0].shader; }
+
+private:
+    std::vector<ShaderCall> calls_;
+    Operands operands_;
+};
+
+DType element_type(const ImageLayout &image) {
+    return image.precision == engine::Precision::float16 ? DType::float16 : DType::float32;
+}
+
+/// Parts that share slices of the whole, by way of an array: no kernel can write half a pixel of a texture.
+class ChannelConcatenationStep : public Step {
+public:
+    ChannelConcatenationStep(std::string name, Operands operands, Device &device)
+        : name_(std::move(name)), operands_(std::move(operands)), device_(device),
+          to_whole_(Transfer::Direction::to_image, operands_.destination.layout, device.shaders()) {
+        for (const Operand &part : operands_.sources)
+            from_parts_.emplace_back(Transfer::Direction::to_array, part.layout, device.shaders());
+        array_ = make_array();
+    }
+
+    void encode(Encoding &encoding) const override {
+        const ImageLayout &whole = operands_.destination.layout;
+        const DType type = element_type(whole);
+        // Metal keeps uses of a buffer in order within one queue only.
+        const bool is_own_queue = [encoding.command_buffer() commandQueue] == device_.queue();
+        const auto array = is_own_queue ? array_ : make_array();
+        std::size_t offset = 0; // of the part's first channel in the first pixel
+        for (std::size_t i = 0; i < from_parts_.size(); ++i) {
+            const Operand &part = operands_.sources[i];
+            from_parts_[i].encode(encoding.command_buffer(), name_, encoding.image(part.value),
+                                  {array.get(), type, Pitches::dense(whole), offset});
+            encoding.was_read_by_shader(part.value);
+            offset += static_cast<std::size_t>(part.layout.channels) * size_of(type);
+        }
+        to_whole_.encode(encoding.command_buffer(), name_, encoding.create(operands_.destination.value),
+                         {array.get(), type, Pitches::dense(whole)});
+    }
+
+    std::string kernel() const override { return "image_to_buffer + buffer_to_image"; }
+
+private:
+    objc_ptr<id<MTLBuffer>> make_array() const {
+        const ImageLayout &whole = operands_.destination.layout;
+        return device_.make_private_buffer(static_cast<std::size_t>(whole.elements()) *
+                                           size_of(element_type(whole)));
+    }
+
+    std::string name_;
+    Operands operands_;
+    const Device &device_;
+    std::vector<Transfer> from_parts_;
+    Transfer to_whole_;
+    objc_ptr<id<MTLBuffer>> array_;
+};
+
+/// Blocks of rows of which each holds the rows of one part after those of the other: the axes before the one
+/// that is joined, as far as they count as rows.
+std::int64_t blocks_before(int from_end, const Shape &shape) {
+    std::int64_t blocks = 1;
+    for (int axis = 1; axis < std::min(shape.rank() - from_end, shape.rank() - 2); ++axis)
+        blocks *= shape[axis];
+    return blocks;
+}
+
+class ConcatenationLayer : public Layer {
+public:
+    /// `from_end`: which axis is joined, 1 for channels, 2 for columns.
+    ConcatenationLayer(int from_end, const LayerSource &source, Device &device)
+        : shaders_(source, device), from_end_(from_end) {}
+
+    std::unique_ptr<Step> bind(Operands operands) const override {
+        if (from_end_ == 1 && !has_whole_slices(operands))
+            return std::make_unique<ChannelConcatenationStep>(shaders_.name(), std::move(operands),
+                                                              shaders_.device());
+        const ImageLayout &whole = operands.destination.layout;
+        ConcatenationParams params{};
+        params.whole_slices = whole.params().slices;
+        params.whole_rows = rows_of_block(operands.destination);
+        std::vector<ShaderCall> calls;
+        for (const Operand &operand : operands.sources) {
+            const ImageLayout &part = operand.layout;
+            params.part = part.params();
+            params.part_rows = rows_of_block(operand);
+            calls.push_back(shaders_.call("concatenation", {&part, 1}, whole, ShaderArguments(params)));
+            if (from_end_ == 1)
+                params.slice += params.part.slices;
+            else if (from_end_ == 2)
+                params.x += params.part.width;
+            else
+                params.y += params.part_rows;
+        }
+        return std::make_unique<ConcatenationStep>(std::move(calls), std::move(operands));
+    }
+
+private:
+    static bool has_whole_slices(const Operands &operands) {
+        for (const Operand &part : std::span(operands.sources).first(operands.sources.size() - 1))
+            if (part.layout.channels % 4 != 0) return false;
+        return true;
+    }
+
+    unsigned int rows_of_block(const Operand &operand) const {
+        return static_cast<unsigned int>(operand.layout.height / blocks_before(from_end_, operand.shape));
+    }
+
+    ShaderMaker shaders_;
+    int from_end_;
+};
+
+} // namespace
+
+std::unique_ptr<Layer> make_layer(const ops::Concatenation &operation, const LayerSource &source,
+                                  Device &device) {
+    const Shape &first = source.graph.shape(source.node.inputs[0]);
+    const int from_end = first.rank() - operation.positive_axis({&first, 1});
+    return std::make_unique<ConcatenationLayer>(from_end, source, device);
+}
+
+} // namespace mpscnn::metal

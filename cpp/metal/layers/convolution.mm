@@ -1,0 +1,119 @@
+#include "metal/layers/convolution.h"
+
+#include "metal/layers/convolution_weights.h"
+
+namespace mpscnn::metal {
+
+namespace {
+
+/// Whether groups of MPSCNNConvolution may have so many channels.
+bool has_groups_of_four(const Shape &shape, std::int64_t groups) {
+    return groups == 1 || (shape[3] % 4 == 0 && shape[0] / groups % 4 == 0);
+}
+
+/// The shader that convolves; nullptr: MPSCNNConvolution.
+const char *shader_for(const Shape &shape, std::int64_t groups, const std::optional<ops::Neuron> &neuron,
+                       const LayerSource &source) {
+    if (!has_groups_of_four(shape, groups)) return "convolution";
+    // MPS would write a float image and a second kernel read it again, which costs more than a single tap's
+    // products. Not so in a dense layer: its one pixel gives few threads work.
+    const bool pointwise =
+        shape[1] == 1 && shape[2] == 1 && std::holds_alternative<ops::Convolution>(source.node.operation);
+    return pointwise && !is_fusible(neuron) ? "pointwise" : nullptr;
+}
+
+objc_ptr<MPSCNNConvolutionDescriptor *> describe(const Shape &shape, std::int64_t groups,
+                                                 const ops::Window &window) {
+    MPSCNNConvolutionDescriptor *descriptor = [MPSCNNConvolutionDescriptor
+        cnnConvolutionDescriptorWithKernelWidth:static_cast<NSUInteger>(shape[2])
+                                   kernelHeight:static_cast<NSUInteger>(shape[1])
+                           inputFeatureChannels:static_cast<NSUInteger>(shape[3] * groups)
+                          outputFeatureChannels:static_cast<NSUInteger>(shape[0])];
+    [descriptor setGroups:static_cast<NSUInteger>(groups)];
+    [descriptor setStrideInPixelsX:static_cast<NSUInteger>(window.stride_x)];
+    [descriptor setStrideInPixelsY:static_cast<NSUInteger>(window.stride_y)];
+    [descriptor setDilationRateX:static_cast<NSUInteger>(window.dilation_x)];
+    [descriptor setDilationRateY:static_cast<NSUInteger>(window.dilation_y)];
+    return share(descriptor);
+}
+
+objc_ptr<MPSCNNConvolution *> make_kernel(const objc_ptr<MPSCNNConvolutionDescriptor *> &descriptor,
+                                          const LayerSource &source, Device &device) {
+    require_weights_fit(source.node.weights.at("weight").values(), source.precision, source.name());
+    const auto weights =
+        adopt([[MpscnnConvolutionWeights alloc] initWithDescriptor:descriptor.get()
+                                                           weights:ConvolutionWeights(source)]);
+    auto kernel = adopt([[MPSCNNConvolution alloc] initWithDevice:device.get() weights:weights.get()]);
+    if (!kernel) fail(ErrorKind::device, {"MPS cannot make the convolution of layer ", quoted(source.name())});
+    [kernel.get() setLabel:[weights.get() label]];
+    [kernel.get() setAccumulatorPrecisionOption:MPSNNConvolutionAccumulatorPrecisionOptionFloat];
+    [kernel.get() setEdgeMode:MPSImageEdgeModeZero];
+    return kernel;
+}
+
+class Convolution : public Layer {
+public:
+    Convolution(const ops::Convolution &operation, const LayerSource &source, Device &device)
+        : window_(operation.window), convolver_(source.node.weights.at("weight").shape(), operation.groups,
+                                                operation.window, source.node.activation, source, device),
+          activation_(source, device) {}
+    /// With one window, the whole image. Not MPSCNNFullyConnected, whose headers disagree on the order of
+    /// rows and columns in the weights.
+    Convolution(const ImageLayout &image, std::int64_t outputs, const LayerSource &source, Device &device)
+        : window_{.kernel_height = image.height, .kernel_width = image.width},
+          convolver_({outputs, image.height, image.width, image.channels}, 1, window_, source.node.activation,
+                     source, device),
+          activation_(source, device) {}
+
+    std::unique_ptr<Step> bind(Operands operands) const override {
+        const ImageLayout &from = operands.source().layout, &to = operands.destination.layout;
+        const auto window = window_.canonical(ops::Convolution::info, from.height, from.width);
+        if (convolver_.fused()) return staged_step({convolver_.stage(from, to, window)}, std::move(operands));
+        const ImageLayout unrounded = to.unrounded();
+        std::vector<Stage> stages{convolver_.stage(from, unrounded, window),
+                                  activation_.stage(unrounded, to)};
+        return staged_step(std::move(stages), std::move(operands));
+    }
+
+private:
+    ops::Window window_;
+    Convolver convolver_;
+    ActivationBehind activation_;
+};
+
+} // namespace
+
+Convolver::Convolver(const Shape &shape, std::int64_t groups, const ops::Window &window,
+                     const std::optional<ops::Neuron> &neuron, const LayerSource &source, Device &device)
+    : fused_(true), name_(source.name()) {
+    if (const char *shader = shader_for(shape, groups, neuron, source)) {
+        shader_.emplace(shader, source.node.weights.at("weight").values(), shape, groups,
+                        activation_of(neuron.value_or(ops::Neuron{})), source, device);
+        return;
+    }
+    const auto descriptor = describe(shape, groups, window);
+    fused_ = is_fusible(neuron);
+    if (MPSNNNeuronDescriptor *attached = fused_ ? fused_neuron(neuron) : nil)
+        [descriptor.get() setFusedNeuronDescriptor:attached];
+    kernel_ = make_kernel(descriptor, source, device);
+}
+
+Stage Convolver::stage(const ImageLayout &from, const ImageLayout &to,
+                       const ops::CanonicalWindow &window) const {
+    if (!shader_) return mps_stage(kernel_.get(), mps_offset(window), 0, to);
+    return shader_->stage(from, to, window_params(window));
+}
+
+std::unique_ptr<Layer> make_layer(const ops::Convolution &operation, const LayerSource &source,
+                                  Device &device) {
+    const Shape &input = source.graph.shape(source.node.inputs[0]);
+    if (operation.depthwise({&input, 1})) return make_depthwise(operation, source, device);
+    return std::make_unique<Convolution>(operation, source, device);
+}
+
+std::unique_ptr<Layer> make_layer(const ops::FullyConnected &operation, const LayerSource &source,
+                                  Device &device) {
+    return std::make_unique<Convolution>(dense_input(source), operation.outputs, source, device);
+}
+
+} // namespace mpscnn::metal

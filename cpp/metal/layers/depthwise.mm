@@ -1,0 +1,78 @@
+#include <algorithm>
+#include <numeric>
+
+#include "metal/layers/neuron.h"
+#include "metal/layers/slice_weights.h"
+#include "metal/layers/steps.h"
+#include "metal/layers/window.h"
+#include "ops/refusals.h"
+#include "shaders/depthwise_params.h"
+
+namespace mpscnn::metal {
+
+namespace {
+
+static_assert(sizeof(WindowParams) == 8 * sizeof(int) && sizeof(DepthwiseParams) == 23 * sizeof(int));
+
+/// Which shader of shaders/depthwise.metal computes a convolution, and how its threads lie.
+struct DepthwiseShader {
+    const char *name = "depthwise"; ///< windows of any size, a thread for each result
+    std::int64_t spacing = 1;       ///< columns between the results of a thread
+    std::int64_t width;             ///< threads of a row
+
+    DepthwiseShader(const ops::CanonicalWindow &window, const ImageLayout &from, const ImageLayout &to)
+        : width(to.width) {
+        const ops::WindowAxis &columns = window.horizontal;
+        const std::int64_t common = std::gcd(columns.stride, columns.dilation),
+                           step = columns.stride / common;
+        // A window that is dilated wider than any image shares nothing, and its columns may be beyond int.
+        if (columns.kernel != 3 || window.vertical.kernel != 3 || from.channels != to.channels || step > 2 ||
+            columns.dilation > ops::metal_limits::extent)
+            return;
+        name = step == 1 ? "depthwise_3x3_step1" : "depthwise_3x3_step2";
+        spacing = columns.dilation / common;
+        const std::int64_t block = depthwise_results * spacing;
+        width = to.width / block * spacing + std::min(to.width % block, spacing);
+    }
+};
+
+/// An own shader: MPS knows no channel multiplier on a Mac.
+class Depthwise : public Layer {
+public:
+    Depthwise(const ops::Convolution &operation, const LayerSource &source, Device &device)
+        : shaders_(source, device), window_(operation.window), activation_(activation_of(source)),
+          weights_(source.node.weights.at("weight").values(), operation.output_channels, source, device) {}
+
+    std::unique_ptr<Step> bind(Operands operands) const override {
+        const ImageLayout &from = operands.source().layout, &to = operands.destination.layout;
+        const auto window = window_.canonical(ops::Convolution::info, from.height, from.width);
+        const DepthwiseShader shader(window, from, to);
+        const DepthwiseParams params{from.params(),
+                                     to.params(),
+                                     window_params(window),
+                                     static_cast<unsigned int>(to.channels / from.channels),
+                                     static_cast<unsigned int>(shader.spacing),
+                                     activation_.params};
+        ShaderCall call =
+            shaders_.call(shader.name, operands, ShaderArguments(params, {weights_.weights, weights_.terms}),
+                          activation_.kind);
+        ImageLayout grid = to;
+        grid.width = shader.width;
+        return staged_step({shader_stage(std::move(call), {0}, to, grid)}, std::move(operands));
+    }
+
+private:
+    ShaderMaker shaders_;
+    ops::Window window_;
+    Activation activation_;
+    SliceWeights weights_;
+};
+
+} // namespace
+
+std::unique_ptr<Layer> make_depthwise(const ops::Convolution &operation, const LayerSource &source,
+                                      Device &device) {
+    return std::make_unique<Depthwise>(operation, source, device);
+}
+
+} // namespace mpscnn::metal

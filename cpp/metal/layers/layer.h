@@ -1,0 +1,127 @@
+#pragma once
+
+// A layer as this engine runs it: made once for a program, bound once for each combination of input shapes.
+
+#include <concepts>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "metal/device/device.h"
+#include "metal/encoding/encoding.h"
+#include "ops/op_list.h"
+
+namespace mpscnn::metal {
+
+/// A value with its extents in one pass.
+struct Operand {
+    engine::ValueId value = -1;
+    ImageLayout layout;
+    Shape shape; ///< of the tensor
+};
+
+struct Operands {
+    std::vector<Operand> sources;
+    Operand destination;
+
+    const Operand &source() const { return sources[0]; }
+};
+
+/// A layer with fixed extents. Immutable; but MPS kernels take their properties at each encode, so only one
+/// thread at a time may encode steps of a program.
+class Step {
+public:
+    virtual ~Step() = default;
+    virtual void encode(Encoding &encoding) const = 0;
+    /// For people: the kernels of MPS and the shaders that it runs.
+    virtual std::string kernel() const = 0;
+    /// Of temporary images of the step's own, which it holds beside its sources and its result.
+    virtual std::size_t scratch_bytes() const { return 0; }
+};
+
+class Layer {
+public:
+    virtual ~Layer() = default;
+    virtual std::unique_ptr<Step> bind(Operands operands) const = 0;
+    /// How many images a pass may have for the sake of what lies between the layer's kernels.
+    virtual std::int64_t most_images(const Operands &) const {
+        return std::numeric_limits<std::int64_t>::max();
+    }
+};
+
+/// All that a layer is made from.
+struct LayerSource {
+    const engine::Graph &graph;
+    const engine::Node &node;
+    engine::Precision precision;
+
+    const std::string &name() const { return node.name; }
+};
+
+/// Most reshapes make no image: their result is the image of the value that they reshape.
+engine::ValueId image_of(const engine::Graph &graph, engine::ValueId value);
+/// What a fully connected layer reads: its elements in row-major order are those of its input.
+ImageLayout dense_input(const LayerSource &source);
+
+// The layer of each operation. An operation without one here is for the CPU engine only: the table of
+// unsupported features (ops/refusals.h) must say so, and then no program asks for its layer.
+
+std::unique_ptr<Layer> make_arithmetic_layer(const ops::Arithmetic &operation, ArithmeticKind kind,
+                                             const LayerSource &source, Device &device);
+template <class Op>
+std::unique_ptr<Layer> make_layer(const Op &operation, const LayerSource &source, Device &device) {
+    if constexpr (std::derived_from<Op, ops::Arithmetic>)
+        return make_arithmetic_layer(operation, Op::kind, source, device);
+    else
+        fail(ErrorKind::state, {source.name(), ": the Metal engine has no layer for ", Op::info.name});
+}
+
+std::unique_ptr<Layer> make_layer(const ops::Argument &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::BatchNormalization &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::BatchStatistics &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::BinaryConvolution &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::BinaryFullyConnected &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Concatenation &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Convolution &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::CrossChannelNormalization &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::DepthToSpace &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Dropout &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::FullyConnected &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::GroupNormalization &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::LocalContrastNormalization &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::LogSoftmax &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Neuron &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Padding &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Pooling &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Reduction &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Reshape &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Resize &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Slice &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Softmax &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::SpatialNormalization &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::SubpixelConvolution &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::TransposedConvolution &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::WeightedReduction &operation, const LayerSource &source,
+                                  Device &device);
+
+std::unique_ptr<Layer> make_depthwise(const ops::Convolution &operation, const LayerSource &source,
+                                      Device &device);
+
+} // namespace mpscnn::metal

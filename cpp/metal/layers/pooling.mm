@@ -1,0 +1,141 @@
+#include "metal/layers/steps.h"
+#include "metal/device/text.h"
+#include "metal/layers/window.h"
+#include "shaders/pooling_params.h"
+
+namespace mpscnn::metal {
+
+namespace {
+
+static_assert(sizeof(PoolingParams) == 23 * sizeof(int));
+
+using ops::CanonicalWindow;
+using ops::EdgeRule;
+using ops::Pooling;
+using ops::PoolingKind;
+
+bool overhangs(const ops::WindowAxis &axis) { return axis.after > axis.padding_after; }
+
+/// Where every window touches the image, Clamp means "the window ends there" to a maximum.
+MPSImageEdgeMode maximum_edge(const Pooling &operation) {
+    return operation.edge == EdgeRule::zero ? MPSImageEdgeModeZero : MPSImageEdgeModeClamp;
+}
+
+/// Zero divides by all taps of the window, which is right unless some lie in neither image nor padding.
+std::optional<MPSImageEdgeMode> average_edge(const Pooling &operation, const CanonicalWindow &window) {
+    if (operation.edge == EdgeRule::zero) return MPSImageEdgeModeZero;
+    if (!operation.count_padding) return MPSImageEdgeModeClamp;
+    if (overhangs(window.vertical) || overhangs(window.horizontal)) return std::nullopt;
+    return MPSImageEdgeModeZero;
+}
+
+/// The edge mode with which MPS computes this pooling, if there is one. It has no dilation that ends at the
+/// image, and does not say what a norm with clamped edges is.
+std::optional<MPSImageEdgeMode> edge_mode(const Pooling &operation, const CanonicalWindow &window,
+                                          const ImageLayout &source) {
+    const ops::WindowAxis &vertical = window.vertical, &horizontal = window.horizontal;
+    if (vertical.dilation > 1 || horizontal.dilation > 1) return std::nullopt;
+    if (vertical.kernel > source.height || horizontal.kernel > source.width) return std::nullopt;
+    if (operation.kind == PoolingKind::max) return maximum_edge(operation);
+    if (operation.kind == PoolingKind::average) return average_edge(operation, window);
+    if (operation.edge == EdgeRule::clamp) return std::nullopt;
+    return MPSImageEdgeModeZero;
+}
+
+/// Positions of one axis that an average counts.
+struct Counted {
+    int first, behind;
+};
+
+Counted counted(const Pooling &operation, const ops::WindowAxis &axis, std::int64_t zero_pad,
+                std::int64_t size) {
+    constexpr int everything = 1 << 30;
+    if (operation.edge == EdgeRule::zero) return {-everything, everything};
+    if (operation.count_padding) return {-everything, static_cast<int>(size + axis.padding_after)};
+    return {static_cast<int>(-zero_pad), static_cast<int>(size + zero_pad)};
+}
+
+PoolingParams pooling_params(const Pooling &operation, const CanonicalWindow &window,
+                             const Operands &operands) {
+    const ImageLayout &source = operands.source().layout;
+    const Counted columns = counted(operation, window.horizontal, operation.zero_pad_x, source.width),
+                  rows = counted(operation, window.vertical, operation.zero_pad_y, source.height);
+    const WindowEdge edge =
+        operation.kind == PoolingKind::average ? window_edge_nothing : window_edge(operation.edge);
+    return {source.params(),       operands.destination.layout.params(),
+            window_params(window), edge,
+            columns.first,         rows.first,
+            columns.behind,        rows.behind};
+}
+
+const char *shader_of(PoolingKind kind) {
+    switch (kind) {
+    case PoolingKind::max:
+        return "pooling_max";
+    case PoolingKind::average:
+        return "pooling_average";
+    case PoolingKind::l2_norm:
+        break;
+    }
+    return "pooling_l2_norm";
+}
+
+MPSCNNPooling *allocate(PoolingKind kind) {
+    switch (kind) {
+    case PoolingKind::max:
+        return [MPSCNNPoolingMax alloc];
+    case PoolingKind::average:
+        return [MPSCNNPoolingAverage alloc];
+    case PoolingKind::l2_norm:
+        break;
+    }
+    return [MPSCNNPoolingL2Norm alloc];
+}
+
+class PoolingLayer : public Layer {
+public:
+    PoolingLayer(const Pooling &operation, const LayerSource &source, Device &device)
+        : operation_(operation), shaders_(source, device) {}
+
+    std::unique_ptr<Step> bind(Operands operands) const override {
+        const ImageLayout &source = operands.source().layout;
+        const CanonicalWindow window = operation_.canonical(source.height, source.width);
+        if (const auto mode = edge_mode(operation_, window, source))
+            return mps_step(make_kernel(window, *mode).get(), std::move(operands), mps_offset(window));
+        const ShaderArguments arguments(pooling_params(operation_, window, operands));
+        ShaderCall call = shaders_.call(shader_of(operation_.kind), operands, arguments);
+        return shader_step(std::move(call), std::move(operands));
+    }
+
+private:
+    objc_ptr<MPSCNNPooling *> make_kernel(const CanonicalWindow &window, MPSImageEdgeMode mode) const {
+        const ops::WindowAxis &vertical = window.vertical, &horizontal = window.horizontal;
+        MPSCNNPooling *made = allocate(operation_.kind);
+        auto kernel = adopt([made initWithDevice:shaders_.device().get()
+                                     kernelWidth:static_cast<NSUInteger>(horizontal.kernel)
+                                    kernelHeight:static_cast<NSUInteger>(vertical.kernel)
+                                 strideInPixelsX:static_cast<NSUInteger>(horizontal.stride)
+                                 strideInPixelsY:static_cast<NSUInteger>(vertical.stride)]);
+        if (!kernel)
+            fail(ErrorKind::device, {"MPS cannot make the pooling of layer ", quoted(shaders_.name())});
+        [kernel.get() setLabel:string_of(shaders_.name())];
+        [kernel.get() setEdgeMode:mode];
+        if (operation_.kind == PoolingKind::average) {
+            MPSCNNPoolingAverage *average = static_cast<MPSCNNPoolingAverage *>(kernel.get());
+            [average setZeroPadSizeX:static_cast<NSUInteger>(operation_.zero_pad_x)];
+            [average setZeroPadSizeY:static_cast<NSUInteger>(operation_.zero_pad_y)];
+        }
+        return kernel;
+    }
+
+    Pooling operation_;
+    ShaderMaker shaders_;
+};
+
+} // namespace
+
+std::unique_ptr<Layer> make_layer(const Pooling &operation, const LayerSource &source, Device &device) {
+    return std::make_unique<PoolingLayer>(operation, source, device);
+}
+
+} // namespace mpscnn::metal

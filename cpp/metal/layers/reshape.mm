@@ -1,0 +1,38 @@
+#include "metal/layers/steps.h"
+#include "shaders/reshape_params.h"
+
+namespace mpscnn::metal {
+
+namespace {
+
+static_assert(sizeof(ReshapeParams) == 10 * sizeof(int));
+
+/// Whether a reshape's result is the image that holds `given`.
+bool is_same_image(const engine::Graph &graph, const Shape &given, engine::ValueId result) {
+    if (!given.with_batch(1).fixed()) return false;
+    return image_extents(given) == image_extents(graph.shape(result)) || graph.only_dense_layers_read(result);
+}
+
+} // namespace
+
+engine::ValueId image_of(const engine::Graph &graph, engine::ValueId value) {
+    if (graph.is_input(value) || !std::holds_alternative<ops::Reshape>(graph.producer(value).operation))
+        return value;
+    const engine::ValueId given = image_of(graph, graph.producer(value).inputs[0]);
+    return is_same_image(graph, graph.shape(given), value) ? given : value;
+}
+
+ImageLayout dense_input(const LayerSource &source) {
+    const engine::ValueId value = image_of(source.graph, source.node.inputs[0]);
+    return image_layout(source.graph.shape(value), source.precision);
+}
+
+std::unique_ptr<Layer> make_layer(const ops::Reshape &, const LayerSource &source, Device &device) {
+    const auto bind = [](const Operands &operands) {
+        return ShaderArguments(
+            ReshapeParams{operands.source().layout.params(), operands.destination.layout.params()});
+    };
+    return shader_layer(source, device, "reshape", bind);
+}
+
+} // namespace mpscnn::metal

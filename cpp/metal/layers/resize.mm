@@ -1,0 +1,50 @@
+#include "core/json.h"
+#include "metal/layers/steps.h"
+#include "metal/device/text.h"
+#include "shaders/resize_params.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace mpscnn::metal {
+
+namespace {
+
+static_assert(sizeof(ResizeTap) == 3 * sizeof(int) && sizeof(ResizeParams) == 5 * sizeof(int));
+
+ResizeTap tap_at(const ops::Resize &resize, const ops::ResizeAxis &axis, std::int64_t output,
+                 std::int64_t size) {
+    const bool nearest = resize.kind == ops::ResizeKind::nearest, zero = resize.edge == ops::EdgeRule::zero;
+    double position =
+        (static_cast<double>(output) + axis.centre) * axis.numerator / axis.denominator + axis.offset;
+    if (nearest) position += resize.nearest_bias();
+    // Two positions beyond each end nothing but zeros is read.
+    const double low = zero ? -2.0 : 0.0, high = static_cast<double>(size) - 1.0 - low;
+    position = std::clamp(position, low, high);
+    const double first = std::floor(position);
+    const auto index = [&](double at) {
+        if (at >= 0.0 && at < static_cast<double>(size)) return static_cast<int>(at);
+        return zero ? -1 : static_cast<int>(std::clamp(at, 0.0, static_cast<double>(size) - 1.0));
+    };
+    if (nearest) return {index(first), index(first), 0.0f};
+    return {index(first), index(first + 1.0), static_cast<float>(position - first)};
+}
+
+} // namespace
+
+/// An own shader: where MPS samples differs between systems, see shaders/resize.metal.
+std::unique_ptr<Layer> make_layer(const ops::Resize &resize, const LayerSource &source, Device &device) {
+    const auto bind = [resize, &device](const Operands &operands) {
+        const ImageLayout &from = operands.source().layout, &to = operands.destination.layout;
+        const ops::ResizeAxis horizontal = resize.horizontal(from.width, to.width),
+                              vertical = resize.vertical(from.height, to.height);
+        std::vector<ResizeTap> taps;
+        for (std::int64_t x = 0; x < to.width; ++x) taps.push_back(tap_at(resize, horizontal, x, from.width));
+        for (std::int64_t y = 0; y < to.height; ++y) taps.push_back(tap_at(resize, vertical, y, from.height));
+        return ShaderArguments(ResizeParams{to.params()}, {device.make_buffer(taps)});
+    };
+    const bool nearest = resize.kind == ops::ResizeKind::nearest;
+    return shader_layer(source, device, nearest ? "resize_nearest" : "resize_bilinear", bind);
+}
+
+} // namespace mpscnn::metal

@@ -1,0 +1,46 @@
+#include "metal/layers/shader_convolution.h"
+
+#include <string_view>
+
+namespace mpscnn::metal {
+
+static_assert(sizeof(ConvolutionParams) == 23 * sizeof(int));
+
+std::vector<float> rotated(const std::vector<float> &weights, const Shape &shape) {
+    const auto outputs = static_cast<std::size_t>(shape[0]), inputs = static_cast<std::size_t>(shape[3]);
+    const std::size_t taps = weights.size() / (outputs * inputs);
+    std::vector<float> result(weights.size());
+    for (std::size_t output = 0; output < outputs; ++output)
+        for (std::size_t tap = 0; tap < taps; ++tap)
+            for (std::size_t input = 0; input < inputs; ++input)
+                result[(output * taps + tap) * inputs + input] =
+                    weights[(output * taps + taps - 1 - tap) * inputs + input];
+    return result;
+}
+
+ShaderConvolution::ShaderConvolution(const char *shader, const std::vector<float> &weights,
+                                     const Shape &shape, std::int64_t groups, const Activation &activation,
+                                     const LayerSource &source, Device &device)
+    : shader_(shader), shaders_(source, device), precision_(source.precision), group_inputs_(shape[3]),
+      group_outputs_(shape[0] / groups), activation_(activation),
+      weights_(weights, shape[0], source, device) {}
+
+Stage ShaderConvolution::stage(const ImageLayout &from, const ImageLayout &to,
+                               const WindowParams &window) const {
+    const ConvolutionParams params{from.params(),
+                                   to.params(),
+                                   window,
+                                   static_cast<unsigned int>(group_inputs_),
+                                   static_cast<unsigned int>(group_outputs_),
+                                   activation_.params};
+    const std::string name =
+        std::string(shader_) + (precision_ == engine::Precision::float16 ? "_of_half" : "_of_float");
+    ShaderCall call = shaders_.call(
+        name, {&from, 1}, to, ShaderArguments(params, {weights_.weights, weights_.terms}), activation_.kind);
+    ImageLayout grid = to;
+    if (std::string_view(shader_) == "pointwise")
+        grid.width = (to.width + pointwise_results - 1) / pointwise_results;
+    return shader_stage(std::move(call), {0}, to, grid);
+}
+
+} // namespace mpscnn::metal

@@ -1,0 +1,83 @@
+#pragma once
+
+// What steps are made of: MPS kernels and shaders of the engine's own.
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "metal/layers/layer.h"
+
+namespace mpscnn::metal {
+
+/// What a shader gets beside images: its parameters as buffer 0, then other buffers.
+struct ShaderArguments {
+    std::vector<std::byte> params;
+    std::vector<objc_ptr<id<MTLBuffer>>> buffers;
+
+    template <class Params>
+    explicit ShaderArguments(const Params &values, std::vector<objc_ptr<id<MTLBuffer>>> more = {})
+        : buffers(std::move(more)) {
+        static_assert(std::is_trivially_copyable_v<Params>);
+        const auto bytes = std::as_bytes(std::span(&values, 1));
+        params.assign(bytes.begin(), bytes.end());
+    }
+};
+
+/// A shader ready to run, in the variant for its images.
+struct ShaderCall {
+    std::string label;
+    id<MTLComputePipelineState> pipeline = nil;
+    ShaderArguments arguments;
+    std::string shader; ///< its name, for all kinds of images
+
+    /// The destination is the last of the images; a thread for each pixel of each slice of `grid`.
+    void encode(id<MTLCommandBuffer> command_buffer, std::span<MPSImage *const> images,
+                const ImageLayout &grid) const;
+};
+
+/// Makes the shader calls of a layer.
+class ShaderMaker {
+public:
+    ShaderMaker(const LayerSource &source, Device &device) : name_(source.name()), device_(&device) {}
+
+    const std::string &name() const { return name_; }
+    Device &device() const { return *device_; }
+    ShaderCall call(const std::string &shader, std::span<const ImageLayout> sources,
+                    const ImageLayout &destination, ShaderArguments arguments,
+                    ActivationKind activation = activation_none) const;
+    ShaderCall call(const std::string &shader, const Operands &operands, ShaderArguments arguments,
+                    ActivationKind activation = activation_none) const;
+
+private:
+    std::string name_;
+    Device *device_;
+};
+
+/// One kernel of a step. Its sources are numbers of images: first the step's own sources, then the results of
+/// the stages before.
+struct Stage {
+    std::function<void(Encoding &, std::span<MPSImage *const> images)> encode; ///< the destination comes last
+    bool is_mps = false; ///< an MPS kernel, which lowers the read counts of its sources itself
+    std::vector<std::size_t> sources;
+    ImageLayout result;
+    std::string kernel; ///< of MPS, or the shader's name
+};
+/// A kernel with one source. `offset` depends on the extents, which the kernel itself does not know.
+Stage mps_stage(MPSCNNKernel *kernel, const MPSOffset &offset, std::size_t source, const ImageLayout &result);
+Stage shader_stage(ShaderCall call, std::vector<std::size_t> sources, const ImageLayout &result);
+Stage shader_stage(ShaderCall call, std::vector<std::size_t> sources, const ImageLayout &result,
+                   const ImageLayout &grid);
+
+/// The last stage's result is the step's.
+std::unique_ptr<Step> staged_step(std::vector<Stage> stages, Operands operands);
+std::unique_ptr<Step> mps_step(MPSCNNKernel *kernel, Operands operands, const MPSOffset &offset);
+std::unique_ptr<Step> shader_step(ShaderCall call, Operands operands);
+
+/// A layer that is one shader; `bind` says what it gets for images with given extents.
+using BindShader = std::function<ShaderArguments(const Operands &)>;
+std::unique_ptr<Layer> shader_layer(const LayerSource &source, Device &device, std::string shader,
+                                    BindShader bind, ActivationKind activation = activation_none);
+
+} // namespace mpscnn::metal
