@@ -3,7 +3,7 @@
     python benchmarks/arm_estimate.py
 
 Compiles the convolution kernels for arm64 with clang and with GCC, takes the loop of each kernel that has most
-multiply-adds, and asks llvm-mca how many it starts in a cycle when all data are in the first-level cache. Prints a
+multiply-adds, and asks llvm-mca how many it starts in a cycle when all data are in L1. Prints a
 Markdown table. "of the peak" is of what the model allows. Its Apple M1 has three vector pipes, while the real one's
 performance cores have four, so that their bound is given too: what four pipes, a latency of four cycles, three loads
 and eight decoded instructions in a cycle allow. Needs clang-16, llvm-16 and g++-aarch64-linux-gnu.

@@ -79,7 +79,7 @@ def summary(comparisons: Sequence[Comparison]) -> str:
     """mpscnn's time over that of the fastest peer of the same precision: below 1 mpscnn is the faster one."""
     rows = [
         table_head(
-            "network", "precision", "threads", "fastest peer", "ratio, median of rounds", "of least times", ""
+            "network", "precision", "threads", "fastest peer", "ratio, median of rounds", "of minima", ""
         )
     ]
     for comparison in comparisons:
@@ -161,7 +161,7 @@ COLOURS = {
 
 
 def picture(comparisons: Sequence[Comparison]) -> str:
-    """SVG: bars of each engine's least time over mpscnn's."""
+    """SVG: bars of each engine's minimum over mpscnn's."""
     scale = (WIDTH - LABELS - 60) / LONGEST
     body, y = [], 40
     for comparison in comparisons:

@@ -25,7 +25,7 @@ random weights and inputs. Every engine runs in a process of its own with the se
 ([engines.py](../python/mpscnn/benchmark/engines.py)), in turns, so that all meet the same machine; its outputs are
 compared with mpscnn's and refused where they differ. Ratios are mpscnn's time over the fastest peer's: below 1 mpscnn
 is the faster one. A round takes about a second, rows are minutes apart: the ratio of the median round is the one to go
-by, since least times may have met different states of the machine. Figures of single operations are in
+by, since minima may have met different states of the machine. Figures of single operations are in
 [benchmarks/README.md](../benchmarks/README.md).
 
 This page is written by `{command}`, {date}.

@@ -62,7 +62,7 @@ def dynamic_makespan(items: Sequence[float], threads: int) -> float:
 
 
 def measured(network: mpscnn.Network, threads: int, runs: int) -> list[Step]:
-    """Each item's least time in `runs` runs on the one core that this process has."""
+    """Each item's minimum in `runs` runs on the one core that this process has."""
     session = network.compile(device="cpu").session(threads=threads)
     x = np.random.default_rng(0).uniform(-1, 1, (1, *network.input.shape[1:])).astype(np.float32)
     best = one_run(session, x)

@@ -23,21 +23,21 @@ Apple's classes for convolutional networks and what mpscnn has for each: an obje
 `docs/write_catalogue.py`.
 
 *Metal* says whether networks run the layer on a Metal device; raw kernels run where their queue does. Numbers are rows
-of [what an engine refuses](#what-an-engine-refuses). *Gradient* says whether gradients can be computed: not yet, and
+of [unsupported features](#unsupported-features). *Gradient* says whether gradients can be computed: not yet, and
 *no* where the operation has none. A dash means that the question does not arise.
 """
 
 HEADER = "| Apple's class | in mpscnn | layer | CPU | Metal | gradient |\n|---|---|---|---|---|---|"
 TRAINING = ("Gradient", "Loss", "Optimizer")
 
-REFUSALS = """
-## What an engine refuses
+UNSUPPORTED = """
+## Unsupported features
 An engine runs every operation with all of its parameters, but for the rows of this table, which is in
-`cpp/ops/refusals.cpp`: whatever a row does not allow is an `UnsupportedError` when a network is compiled, or first run
-at extents that were free until then. *any* stands for every engine or operation.
+`cpp/ops/unsupported.cpp`: whatever a row does not allow is an `UnsupportedError` when a network is compiled, or first
+run at extents that were free until then. *any* stands for every engine or operation.
 
 """
-REFUSALS_HEADER = "| row | engine | operation | what | must be |\n|---|---|---|---|---|"
+UNSUPPORTED_HEADER = "| row | engine | operation | what | must be |\n|---|---|---|---|---|"
 
 
 def raw_kernels() -> dict[str, dict[str, Any]]:
@@ -64,23 +64,23 @@ def operations_of(layer: str) -> list[str]:
     return [operation for operation, methods in made.items() if layer in methods]
 
 
-def refusals(engine: str) -> dict[str, list[int]]:
+def unsupported_features(engine: str) -> dict[str, list[int]]:
     """The numbers of an engine's rows about single operations."""
     rows: dict[str, list[int]] = {}
-    for number, entry in numbered_refusals():
+    for number, entry in numbered_features():
         if entry["engine"] in (engine, "any"):
             rows.setdefault(entry["operation"], []).append(number)
     return rows
 
 
-def numbered_refusals() -> list[tuple[int, dict[str, Any]]]:
+def numbered_features() -> list[tuple[int, dict[str, Any]]]:
     """The rows of the core's table."""
-    return list(enumerate(json.loads(_core.refusals()), 1))
+    return list(enumerate(json.loads(_core.unsupported_features()), 1))
 
 
 def support(engine: str, operations: list[str]) -> str:
     """Whether an engine runs operations."""
-    rows = [number for operation in operations for number in refusals(engine).get(operation, [])]
+    rows = [number for operation in operations for number in unsupported_features(engine).get(operation, [])]
     return f"yes, except {', '.join(map(str, rows))}" if rows else "yes"
 
 
@@ -105,8 +105,8 @@ def row(apple: str, layer: str | None) -> str:
     return f"| {apple} | {name} | {method} | {cpu} | {metal} | {gradient} |"
 
 
-def refusal_row(number: int, entry: dict[str, Any]) -> str:
-    """One line of the table of refusals."""
+def feature_row(number: int, entry: dict[str, Any]) -> str:
+    """One line of the table of unsupported features."""
     cells = [str(number), *(entry[name] for name in ("engine", "operation", "field", "allowed"))]
     return f"| {' | '.join(cells)} |"
 
@@ -118,8 +118,8 @@ def text() -> str:
     for topic, classes in topics.items():
         rows = "\n".join(row(apple, layer) for apple, layer in classes.items())
         parts.append(f"\n## {topic}\n{HEADER}\n{rows}\n")
-    refused = "\n".join(refusal_row(number, entry) for number, entry in numbered_refusals())
-    return "".join(parts) + f"{REFUSALS}{REFUSALS_HEADER}\n{refused}\n"
+    refused = "\n".join(feature_row(number, entry) for number, entry in numbered_features())
+    return "".join(parts) + f"{UNSUPPORTED}{UNSUPPORTED_HEADER}\n{refused}\n"
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@
 #include "cpu/isa/kernels.h"
 #include "engine/backend.h"
 #include "ops/op_list.h"
-#include "ops/refusals.h"
+#include "ops/unsupported.h"
 
 namespace mpscnn::c_api {
 
@@ -111,10 +111,10 @@ mpscnn_status mpscnn_operations(mpscnn_text **json) {
     });
 }
 
-mpscnn_status mpscnn_refusals(mpscnn_text **json) {
+mpscnn_status mpscnn_unsupported_features(mpscnn_text **json) {
     return c_api::guarded([&] {
         c_api::require(json, "json");
-        c_api::give(to_text(ops::describe_refusals()), json);
+        c_api::give(to_text(ops::describe_unsupported_features()), json);
     });
 }
 

@@ -13,8 +13,8 @@ struct HalfBlocks {
     static constexpr std::size_t size = 16;
 
     const char *name; ///< "avx512", "f16c", "neon", "portable"
-    /// With `stream` the results, which must lie on a multiple of a block's bytes then, go past the caches.
-    /// Returns whether any float is beyond the halves, infinite or NaN.
+    /// With `stream` the results, which must lie on a multiple of a block's bytes then, use non-temporal
+    /// stores. Returns whether any float is beyond the halves, infinite or NaN.
     bool (*to_halves)(const float *floats, std::uint16_t *halves, std::size_t blocks, bool stream);
     void (*to_floats)(const std::uint16_t *halves, float *floats, std::size_t blocks, bool stream);
 };

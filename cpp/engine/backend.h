@@ -149,7 +149,7 @@ public:
 
 /// An engine that runs graphs. It sees only canonical graphs (engine/passes.h): weights complete, windows in
 /// window.h's form, batch normalization folded where possible, activations attached, and nothing that the
-/// table of refusals (ops/refusals.h) has under its name.
+/// table of unsupported features (ops/unsupported.h) has under its name.
 class Backend {
 public:
     static constexpr const char *no_bfloat16 = "its arithmetic is of float32 and float16";

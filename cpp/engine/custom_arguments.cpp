@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "core/text.h"
-#include "ops/refusals.h"
+#include "ops/unsupported.h"
 
 namespace mpscnn::engine {
 

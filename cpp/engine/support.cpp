@@ -1,7 +1,7 @@
 #include "engine/support.h"
 
 #include "core/text.h"
-#include "ops/refusals.h"
+#include "ops/unsupported.h"
 
 namespace mpscnn::engine {
 
@@ -22,7 +22,7 @@ public:
 
     void ask_about_inputs() const {
         for (std::size_t i = 0; i < graph_.inputs().size(); ++i)
-            if (const auto reason = ops::refusal(engine_, shapes_[i]))
+            if (const auto reason = ops::why_unsupported(engine_, shapes_[i]))
                 refuse("input " + quoted(graph_.inputs()[i].name), engine_, *reason);
     }
 
@@ -32,8 +32,8 @@ public:
         std::optional<std::string> reason;
         // What dense layers alone read has any shape: they take the elements in their order.
         if (!is_reshape(node) || !graph_.only_dense_layers_read(result))
-            reason = ops::refusal(engine_, shape(result));
-        if (!reason) reason = refusal_of(node, result);
+            reason = ops::why_unsupported(engine_, shape(result));
+        if (!reason) reason = why_unsupported(node, result);
         if (!reason) return;
         refuse(concat({"layer ", quoted(node.name), " (", ops::info_of(node.operation).name, ")"}), engine_,
                *reason);
@@ -42,11 +42,12 @@ public:
 private:
     const Shape &shape(ValueId value) const { return shapes_[static_cast<std::size_t>(value)]; }
 
-    std::optional<std::string> refusal_of(const Node &node, ValueId result) const {
+    std::optional<std::string> why_unsupported(const Node &node, ValueId result) const {
         std::vector<Shape> inputs;
         for (ValueId value : node.inputs) inputs.push_back(shape(value));
-        return ops::refusal(engine_, ops::LayerUse{node.operation, inputs, shape(result), node.activation,
-                                                   precision_ == Precision::float16});
+        return ops::why_unsupported(engine_,
+                                    ops::LayerUse{node.operation, inputs, shape(result), node.activation,
+                                                  precision_ == Precision::float16});
     }
 
     const Graph &graph_;
@@ -67,12 +68,12 @@ void require_supported(const Graph &graph, const std::vector<Shape> &shapes, con
 void require_supported(const Backend &backend, Precision precision, const std::string &network) {
     const std::string why_no_bfloat16 = backend.why_no_bfloat16();
     const ops::ProgramUse use{precision == Precision::bfloat16, why_no_bfloat16};
-    if (const auto reason = ops::refusal(backend.name(), use))
+    if (const auto reason = ops::why_unsupported(backend.name(), use))
         refuse("network " + quoted(network), backend.name(), *reason);
 }
 
 void require_supported(const SessionOptions &options, const std::string &network, const std::string &engine) {
-    if (const auto reason = ops::refusal(engine, ops::SessionUse{options.check_finite}))
+    if (const auto reason = ops::why_unsupported(engine, ops::SessionUse{options.check_finite}))
         refuse("session of network " + quoted(network), engine, *reason);
 }
 

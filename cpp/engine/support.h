@@ -7,8 +7,9 @@
 
 namespace mpscnn::engine {
 
-/// Throws UnsupportedError for the first value or layer of a canonical graph that the table of refusals
-/// (ops/refusals.h) has for the engine. `shapes` are those of all values, with free extents or without.
+/// Throws UnsupportedError for the first value or layer of a canonical graph that the table of unsupported
+/// features (ops/unsupported.h) has for the engine. `shapes` are those of all values, with free extents or
+/// without.
 void require_supported(const Graph &graph, const std::vector<Shape> &shapes, const std::string &engine,
                        Precision precision);
 

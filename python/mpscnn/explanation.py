@@ -107,7 +107,7 @@ class Explanation:
         threads: for which the choice was made.
         precision: of the program: "float32", "float16" or "bfloat16".
         instruction_set: of the kernels.
-        near_bytes, far_bytes: of a core's own and of the last cache that the choice counts on.
+        near_bytes, far_bytes: of a core's own and of the last-level cache that the choice counts on.
         arena_bytes: of intermediate results in memory.
         steps: the kernel calls.
         tensors: the inputs and the layers' results, in order, without those that kernels have in registers only.

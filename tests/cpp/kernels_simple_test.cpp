@@ -295,7 +295,7 @@ TEST(resizing_agrees_with_double) {
         task.zero_outside = random() % 3 == 0;
         task.nearest_bias = random() % 2 ? 0.5 : 0;
         task.round_to_half = random() % 3 == 0;
-        task.past_caches = random() % 2;
+        task.non_temporal = random() % 2;
         check_task(
             random, table, task.kind == ResizeKind::nearest ? "nearest" : "bilinear", task, destination,
             [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {

@@ -332,9 +332,9 @@ TEST(extreme_sizes) {
     const Photo tall(PixelFormat::rgb8, 1, 5000, 8);
     check_against_reference(tall.view(), {}, 3, 1000);
     const Photo dot(PixelFormat::rgb16, 1, 1, 3);
-    const auto enlarged = run(dot.view(), {}, 1, largest_output_side);
+    const auto broadcast = run(dot.view(), {}, 1, largest_output_side);
     for (const std::size_t c : {0u, 1u, 2u})
-        CHECK(std::abs(enlarged[enlarged.size() - 3 + c] - test::seen_color(dot.view(), 0, 0)[c]) < 1e-4);
+        CHECK(std::abs(broadcast[broadcast.size() - 3 + c] - test::seen_color(dot.view(), 0, 0)[c]) < 1e-4);
     Preprocess letterbox;
     letterbox.fit = Fit::letterbox;
     const auto line = run(wide.view(), letterbox, 3, 5);

@@ -72,7 +72,7 @@ TEST(groups_share_out_all_images) {
                 CHECK(images > 0);
             }
         }
-    CHECK(cut_for(network, 16, 1).groups == 16); // one image fits a core's own cache
+    CHECK(cut_for(network, 16, 1).groups == 16); // one image fits L2
     CHECK(cut_for(network, 16, 2).groups == 16);
 }
 

@@ -159,18 +159,18 @@ TEST(other_padding_stays) {
 
 namespace {
 
-/// A pixel and an image; the pixel enlarged and `others` joined, first or last, and a pointwise convolution
+/// A pixel and an image; the pixel broadcast and `others` joined, first or last, and a pointwise convolution
 /// of that.
 struct Enlarged {
     Network network;
-    ValueId pixel, enlarged, joined, result;
+    ValueId pixel, broadcast, joined, result;
 
     explicit Enlarged(bool first = true, int others = 1, std::int64_t outputs = 20) {
         pixel = network.input({any, 1, 1, 9});
         const ValueId other = network.input({any, 6, 7, 12});
-        enlarged = network.add(ops::Resize{.height = 6, .width = 7}, {pixel});
+        broadcast = network.add(ops::Resize{.height = 6, .width = 7}, {pixel});
         std::vector<ValueId> operands(static_cast<std::size_t>(others), other);
-        operands.insert(first ? operands.begin() : operands.end(), enlarged);
+        operands.insert(first ? operands.begin() : operands.end(), broadcast);
         joined = network.add(ops::Concatenation{}, operands);
         result = network.add(pointwise(outputs), {joined}, relu6);
         network.output(result);
@@ -211,7 +211,7 @@ TEST(an_enlarged_pixel_that_others_see_is_enlarged) {
     CHECK(!is_resized(Enlarged(true, 1)));
     CHECK(is_resized(Enlarged(false, 1)));   // sums would begin with other products
     CHECK(is_resized(Enlarged(true, 1, 4))); // few outputs have a kernel of their own
-    for (const ValueId Enlarged::*seen : {&Enlarged::enlarged, &Enlarged::joined}) {
+    for (const ValueId Enlarged::*seen : {&Enlarged::broadcast, &Enlarged::joined}) {
         Enlarged made(true, 1);
         made.network.output(made.*seen);
         CHECK(is_resized(made));

@@ -251,7 +251,7 @@ def test_explain_predicts_what_convolutions_alone_take() -> None:
 
 def test_explain_predicts_fewer_products_where_tiles_are_transformed() -> None:
     steps = convolution(56, 64, 64, 3).compile(device="cpu").explain(threads=1).steps
-    if not steps[0].reason.startswith("minimal filtering"):
+    if not steps[0].reason.startswith("Winograd"):
         pytest.skip("only kernels with fused multiply-adds transform convolutions")
     (products,) = predicted(convolution(56, 64, 64, 3, dilation=2))
     (transformed,) = predicted(convolution(56, 64, 64, 3))
@@ -328,17 +328,17 @@ def test_explain_needs_a_size() -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("batch", [1, 3])
 def test_an_enlarged_pixel_is_multiplied_once(batch: int, threads: int) -> None:
-    """The image's mean joined to each pixel, as in DeepLab: the bits of a network that shows it enlarged."""
+    """The image's mean joined to each pixel, as in DeepLab: the bits of a network that shows it broadcast."""
 
     def pyramid(shown: bool) -> mpscnn.Network:
         network = mpscnn.Network(input=(11, 13, 24))
         mean = network.conv2d(network.global_average_pool2d(network.input), 40, 1, activation="relu")
-        enlarged = network.resize(mean, (11, 13), alignment="corners")
+        broadcast = network.resize(mean, (11, 13), alignment="corners")
         branch = network.conv2d(network.input, 33, 1, activation="relu")
-        x = network.conv2d(network.concat([enlarged, branch, network.input]), 50, 1, activation="relu6")
+        x = network.conv2d(network.concat([broadcast, branch, network.input]), 50, 1, activation="relu6")
         network.output(x)
         if shown:
-            network.output(enlarged)
+            network.output(broadcast)
         network.initialize_weights(seed=3)
         return network
 

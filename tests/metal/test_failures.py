@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from metal.emulation import Emulation
-from refusal_cases import Layer
 from test_structure import SMALLEST
+from unsupported_cases import Layer
 
 import mpscnn
 from mpscnn import kernels

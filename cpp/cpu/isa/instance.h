@@ -1,6 +1,6 @@
 #pragma once
 
-// What an instance file needs: cpu/instances/<family>.cpp is compiled once for each instruction set, with its
+// What a kernel file needs: cpu/kernels/<family>.cpp is compiled once for each instruction set, with its
 // flags and with MPSCNN_SET set to its name and MPSCNN_SIMD_HEADER to the header of its vectors (see simd.h).
 
 #include MPSCNN_SIMD_HEADER

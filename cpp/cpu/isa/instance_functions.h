@@ -1,4 +1,4 @@
-// Included inside the namespace of each instruction set, hence without a guard: what its instance files
+// Included inside the namespace of each instruction set, hence without a guard: what its kernel files
 // define (cpu/isa/instance.h). Each function fills in a part of the set's KernelTable.
 
 void get(VectorTraits &);

@@ -15,8 +15,8 @@
 
 namespace mpscnn::cpu {
 
-/// THE list of what kernels do. For each of these every instruction set has a kernel: an instance file
-/// defines it (cpu/instances) and cpu/isa/instance_functions.h declares it. Conversions are for bfloat16
+/// THE list of what kernels do. For each of these every instruction set has a kernel: a kernel file
+/// defines it (cpu/kernels) and cpu/isa/instance_functions.h declares it. Conversions are for bfloat16
 /// numbers, hence among Bfloat16Kernels.
 using Task =
     std::variant<ConvolutionTask, ChainTask, PooledConvolutionTask, PoolingTask, ArithmeticTask, AffineTask,
@@ -56,7 +56,7 @@ struct MultiplyAddLoop {
     std::int64_t round_operations = 0; ///< floating-point operations of a round
 };
 
-/// What a processor that multiplies bfloat16 numbers has besides (cpu/instances/bfloat16).
+/// What a processor that multiplies bfloat16 numbers has besides (cpu/kernels/bfloat16.cpp).
 struct Bfloat16Kernels {
     /// Of such weights. Source and residual are of bfloat16 numbers,
     /// in pairs unless it is depthwise (channels and strides are even); the result is of either element, that

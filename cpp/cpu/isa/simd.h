@@ -3,7 +3,7 @@
 // What kernels know of an instruction set.
 //
 // Kernels are templates over one class, `template <class V>`, whose static members are the operations below.
-// simd_<set>.h defines that class as mpscnn::cpu::<set>::Simd, and cpu/instances/<family>.cpp, compiled once
+// simd_<set>.h defines that class as mpscnn::cpu::<set>::Simd, and cpu/kernels/<family>.cpp, compiled once
 // for each set with its flags, instantiates the family's kernels with it. So that no function built for one
 // instruction set can be taken by the linker for another's:
 //   - kernel headers are included by these files only and keep all they define in an anonymous namespace;
@@ -23,14 +23,14 @@
 //                            float, or Bfloat16 (below) in sets that multiply such numbers
 //   reg, mask                a register of floats; the result of a comparison
 //   zero(), set1(x), broadcast(const float *)
-//   load_factor(const float *), fma_factor(factor, b, c) = factor * b + c
+//   load_broadcast(const float *), fma_broadcast(factor, b, c) = factor * b + c
 //                            one float for all lanes, in the form that costs least. Where element is
 //                            Bfloat16, factor and each lane of b are two such numbers, and both products
 //                            are added
 //   load(p), store(p, a)     any alignment
-//   has_stores_past_caches   whether there are the next two
-//   store_past_caches(p, a)  to memory, p a multiple of a register's size. Other threads see it after
-//   end_stores_past_caches() by this one.
+//   has_non_temporal_stores   whether there are the next two
+//   store_non_temporal(p, a)  to memory, p a multiple of a register's size. Other threads see it after
+//   fence_non_temporal_stores() by this one.
 //   load_partial(p, n), store_partial(p, a, n)   touch p[0 .. n) only; lanes from n on load as zero
 //   load_half(const uint16_t *), store_half(uint16_t *, a)
 //                            `width` IEEE halves; store_half rounds to nearest even

@@ -11,7 +11,7 @@ struct Simd : avx512::Simd {
 
     // vdpbf16ps is two fused multiply-adds, of the pairs' second numbers first, with subnormal numbers, sums
     // among them, taken for zeros.
-    static MPSCNN_INLINE reg fma_factor(reg a, reg b, reg sum) {
+    static MPSCNN_INLINE reg fma_broadcast(reg a, reg b, reg sum) {
 #if defined(__clang__)
         keep_in_register(a); // LLVM 16 fails on some loops in which it sees what a factor is made of
 #endif

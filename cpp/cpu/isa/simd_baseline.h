@@ -10,7 +10,7 @@ namespace mpscnn::cpu::baseline {
 
 struct Simd {
     static constexpr int width = 4;
-    static constexpr bool has_stores_past_caches = true;
+    static constexpr bool has_non_temporal_stores = true;
     static constexpr bool fused_multiply_add = false;
     static constexpr bool has_scale = false;
     static constexpr int gemm_rows = 4, gemm_vectors = 2, gemm_last_vectors = 2;
@@ -23,12 +23,12 @@ struct Simd {
     static MPSCNN_INLINE reg zero() { return _mm_setzero_ps(); }
     static MPSCNN_INLINE reg set1(float x) { return _mm_set1_ps(x); }
     static MPSCNN_INLINE reg broadcast(const float *p) { return _mm_set1_ps(*p); }
-    static MPSCNN_INLINE reg load_factor(const float *p) { return broadcast(p); }
-    static MPSCNN_INLINE reg fma_factor(reg a, reg b, reg c) { return fma(a, b, c); }
+    static MPSCNN_INLINE reg load_broadcast(const float *p) { return broadcast(p); }
+    static MPSCNN_INLINE reg fma_broadcast(reg a, reg b, reg c) { return fma(a, b, c); }
     static MPSCNN_INLINE reg load(const float *p) { return _mm_loadu_ps(p); }
     static MPSCNN_INLINE void store(float *p, reg a) { _mm_storeu_ps(p, a); }
-    static MPSCNN_INLINE void store_past_caches(float *p, reg a) { _mm_stream_ps(p, a); }
-    static MPSCNN_INLINE void end_stores_past_caches() { _mm_sfence(); }
+    static MPSCNN_INLINE void store_non_temporal(float *p, reg a) { _mm_stream_ps(p, a); }
+    static MPSCNN_INLINE void fence_non_temporal_stores() { _mm_sfence(); }
 
     static MPSCNN_INLINE reg load_partial(const float *p, std::int64_t n) {
         switch (n) {

@@ -10,7 +10,7 @@ namespace mpscnn::cpu::neon {
 
 struct Simd {
     static constexpr int width = 4;
-    static constexpr bool has_stores_past_caches = false; // there is a hint for two registers
+    static constexpr bool has_non_temporal_stores = false; // there is a hint for two registers
     static constexpr bool fused_multiply_add = true;
     static constexpr bool has_scale = false;
     static constexpr int gemm_rows = 8, gemm_vectors = 3, gemm_last_vectors = 3;
@@ -25,12 +25,12 @@ struct Simd {
     static MPSCNN_INLINE reg broadcast(const float *p) { return vld1q_dup_f32(p); }
     // A multiply-add takes one lane for all by itself. Compilers would rather load into all lanes, which
     // takes a vector instruction in many processors.
-    static MPSCNN_INLINE float load_factor(const float *p) {
+    static MPSCNN_INLINE float load_broadcast(const float *p) {
         float x = *p;
         keep_in_register(x);
         return x;
     }
-    static MPSCNN_INLINE reg fma_factor(float a, reg b, reg c) { return vfmaq_n_f32(c, b, a); }
+    static MPSCNN_INLINE reg fma_broadcast(float a, reg b, reg c) { return vfmaq_n_f32(c, b, a); }
     static MPSCNN_INLINE reg load(const float *p) { return vld1q_f32(p); }
     static MPSCNN_INLINE void store(float *p, reg a) { vst1q_f32(p, a); }
 

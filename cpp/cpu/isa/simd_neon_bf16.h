@@ -10,7 +10,7 @@ struct Simd : neon::Simd {
     using element = Bfloat16;
 
     // BFDOT adds the products of a pair first, rounded to odd, and the sum of both to `sum`.
-    static MPSCNN_INLINE reg fma_factor(float a, reg b, reg sum) {
+    static MPSCNN_INLINE reg fma_broadcast(float a, reg b, reg sum) {
         return vbfdotq_lane_f32(sum, vreinterpretq_bf16_f32(b), vreinterpret_bf16_f32(vdup_n_f32(a)), 0);
     }
     static MPSCNN_INLINE reg round_to_bfloat16(reg a) { return expanded(rounded(a)); }

@@ -83,8 +83,8 @@ MPSCNN_INLINE std::int64_t combine_fours(const ArithmeticBlock &block, const flo
     const bool stream_a = !one_a && block.a_step != 0, stream_b = !one_b && block.b_step != 0;
     std::int64_t channel = 0;
     for (; channel + count * V::width <= channels; channel += count * V::width) {
-        if (stream_a) ask_ahead<count * V::width>(a + channel);
-        if (stream_b) ask_ahead<count * V::width>(b + channel);
+        if (stream_a) prefetch<count * V::width>(a + channel);
+        if (stream_b) prefetch<count * V::width>(b + channel);
         typename V::reg x[count];
         combine_vectors<V, kind, one_a, one_b, plain>(block, a, b, channel, V::width, x);
 #pragma GCC unroll 4

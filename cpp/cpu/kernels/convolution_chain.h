@@ -1,19 +1,19 @@
 #pragma once
 
 // Several convolutions as one kernel: the rows of a band pass through all of them while they are in the
-// second-level cache.
+// L2.
 //
 // What a stage hands to the next one lies in the worker's scratch. In front of a depthwise stage it is a
 // ring of rows, since windows of neighbouring bands overlap: a worker that goes on with the next band
 // computes new rows only. In front of a pointwise stage it is the band's rows. A matrix product and the
-// depthwise stage behind it take turns panel by panel of channels, whose rows then are in near caches; inputs
+// depthwise stage behind it take turns panel by panel of channels, whose rows then are in L1 or L2; inputs
 // that would not stay there between two panels' weights pass in blocks of pixels. The inner kernels are those
 // of the single convolutions, which read and write parts of tensors as they do tensors.
 //
 // Items are bands of rows of the last stage's result. Where that is one band of a matrix product and a
 // depthwise convolution, they are panels of channels.
 //
-// Registers: those of the inner kernels. Bound by multiply-adds where rows stay in near caches; what limits
+// Registers: those of the inner kernels. Bound by multiply-adds where rows stay in L1 or L2; what limits
 // it: rows at borders between threads, computed twice, and depthwise stages, which wait for their stores.
 
 #include "cpu/kernels/convolution_depthwise.h"
@@ -54,7 +54,7 @@ struct ChainPlan {
     std::size_t scratch_bytes;
     const ChainRows *rows; ///< see rows_of_band()
     std::int64_t stages;
-    bool from_afar;           ///< images of the source outgrow the second-level cache
+    bool prefetches;          ///< images of the source outgrow L2
     std::int64_t near_inputs; ///< near_inputs()
 
     /// Of each stage, for a worker that begins with a band or goes on with it.
@@ -113,7 +113,7 @@ template <class V> inline ChainPlan cut_chain(const ChainTask &task, int threads
         ChainBuffer &buffer = plan.buffer[s];
         plan_panels<V>(task, s, panels_are_items, threads, buffer);
         buffer.rows = rows;
-        // Pixels 2048 bytes apart fall into the same set of the first-level cache.
+        // Pixels 2048 bytes apart fall into the same set of L1.
         const std::int64_t pixel_bytes = buffer.channels * size;
         buffer.pixel_stride = (pixel_bytes % 2048 == 0 ? pixel_bytes + 64 : pixel_bytes) / size;
         buffer.row_stride = result.width * buffer.pixel_stride;
@@ -325,7 +325,7 @@ template <class V> Prepared chain_prepare(const ChainTask &task, const Planning 
     auto *rows = planning.make<ChainRows>(2 * plan.bands.count * task.count);
     if (!rows) return {};
     plan.rows = rows;
-    plan.from_afar = is_from_afar(task.source.height * task.source.row_stride, planning.caches);
+    plan.prefetches = is_from_afar(task.source.height * task.source.row_stride, planning.caches);
     plan.near_inputs = near_inputs(planning.caches);
     ChainPlanner<V> planner(task, plan, planning);
     std::int64_t next_row[ChainTask::most_stages] = {}; // behind those of the bands so far
@@ -387,7 +387,7 @@ private:
             strip.task = &part.task;
             strip.source = &source;
             strip.chunks = chunks;
-            strip.from_afar = s == 0 && plan_.from_afar;
+            strip.prefetches = s == 0 && plan_.prefetches;
             depthwise_block<V>(strip, {0, rows.size()});
         }
     }

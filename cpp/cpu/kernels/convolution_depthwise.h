@@ -297,7 +297,7 @@ template <class V> const char *depthwise_variant(const ConvolutionTask &task) {
 
 struct DepthwisePlan {
     WorkSplit split;
-    bool from_afar; ///< images outgrow the second-level cache
+    bool prefetches; ///< images outgrow L2
 };
 
 inline bool is_from_afar(std::int64_t floats, const CacheSizes &caches) {
@@ -319,7 +319,7 @@ template <class V> Prepared depthwise_prepare(const ConvolutionTask &task, const
 template <class V>
 void depthwise_run(const ConvolutionTask &task, const Prepared &prepared, std::int64_t begin,
                    std::int64_t end, [[maybe_unused]] Worker &worker) {
-    const auto &[split, from_afar] = prepared.plan_as<DepthwisePlan>();
+    const auto &[split, prefetches] = prepared.plan_as<DepthwisePlan>();
     DepthwiseStrip strip;
     strip.task = &task;
     for (std::int64_t index = begin; index < end; ++index) {
@@ -341,7 +341,7 @@ void depthwise_run(const ConvolutionTask &task, const Prepared &prepared, std::i
         source.height = source.ring = task.source.height;
         source.width = task.source.width;
         strip.source = &source;
-        strip.from_afar = from_afar;
+        strip.prefetches = prefetches;
         depthwise_block<V>(strip, rows);
     }
 }

@@ -8,12 +8,12 @@
 // scratch instead. A work item is a block of tiles times a block of channel panels of one group.
 //
 // Registers and bound: those of gemm_tile.h and its variants. What limits it besides: tiles at borders, which
-// are smaller, and inputs and weights that come from far caches.
+// are smaller, and inputs and weights that come from the last-level cache.
 
 #include "cpu/kernels/convolution_gather.h"
 #include "cpu/kernels/convolution_regions.h"
 #include "cpu/kernels/gemm_dot_tile.h"
-#include "cpu/kernels/gemm_merged_tile.h"
+#include "cpu/kernels/gemm_group_tile.h"
 #include "cpu/kernels/pack.h"
 #include "cpu/kernels/pixel_epilogue.h"
 #include "cpu/plan/thread_cuts.h"
@@ -75,7 +75,7 @@ template <class V> inline void plan_pixels(const ConvolutionTask &task, GemmPlan
     plan.tiles = gathered.tiles();
 }
 
-/// Inputs of a block of tiles, which should stay in the second-level cache while panels of weights pass.
+/// Inputs of a block of tiles, which should stay in L2 while panels of weights pass.
 inline std::int64_t near_inputs(const CacheSizes &caches) {
     return caches.second * 3 / 8 / static_cast<std::int64_t>(sizeof(float));
 }
@@ -128,12 +128,12 @@ template <class V> inline void plan_weights(const PackedConvolution &packed, Gem
     plan.panels = panel_count<V>(plan.group_outputs);
     plan.algorithm = packed.algorithm;
     plan.merged = packed.merged;
-    plan.tile_rows = plan.algorithm == Algorithm::packed_groups ? most_merged_rows
+    plan.tile_rows = plan.algorithm == Algorithm::packed_groups ? most_group_rows
                      : plan.algorithm == Algorithm::dot
                          ? most_dot_rows<V>(static_cast<int>(plan.group_outputs))
                      : plan.group_outputs <= V::width ? most_rows<V, 1>
                                                       : V::gemm_rows;
-    // Rows 2048 bytes apart fall into the same set of the first-level cache.
+    // Rows 2048 bytes apart fall into the same set of L1.
     plan.gathered_pitch = plan.depth % 512 == 0 ? plan.depth + 16 : plan.depth;
 }
 
@@ -303,7 +303,7 @@ template <class V> inline ConvolutionTask gemm_task(ConvolutionTask task) {
 
 inline const char *gemm_variant(const GemmPlan &plan) {
     if (plan.algorithm == Algorithm::packed_groups)
-        return plan.gathers ? "merged groups, gathered" : "merged groups";
+        return plan.gathers ? "packed groups, gathered" : "packed groups";
     if (plan.algorithm == Algorithm::dot) return plan.gathers ? "input lanes, gathered" : "input lanes";
     return plan.gathers ? "gathered" : nullptr;
 }
@@ -321,7 +321,7 @@ template <class V> Prepared gemm_prepare(const ConvolutionTask &given, const Pla
 template <class V>
 inline TilesFunction special_tiles_function(const GemmPlan &plan, std::int64_t rows, std::int64_t outputs) {
     if constexpr (!has_bfloat16<V>) {
-        if (plan.algorithm == Algorithm::packed_groups) return merged_tiles_function<V>(rows, plan.merged);
+        if (plan.algorithm == Algorithm::packed_groups) return group_tiles_function<V>(rows, plan.merged);
         if (plan.algorithm == Algorithm::dot) return dot_tiles_function<V>(rows, outputs);
     }
     return nullptr;

@@ -1,14 +1,14 @@
 #pragma once
 
-// Dense 3x3 and 5x5 convolutions without stride by minimal filtering, F(4x4, 3x3) and F(2x2, 5x5): Winograd,
-// "Arithmetic complexity of computations", 1980; Lavin and Gray, "Fast algorithms for convolutional neural
-// networks", 2015.
+// Dense 3x3 and 5x5 convolutions without stride by Winograd's algorithm, F(4x4, 3x3) and F(2x2, 5x5):
+// Winograd, "Arithmetic complexity of computations", 1980; Lavin and Gray, "Fast algorithms for convolutional
+// neural networks", 2015.
 //
 // 4 x 4 outputs, 2 x 2 of a 5x5 kernel, read 6 x 6 inputs. Both the inputs and the kernel become polynomials'
 // values at 6 x 6 points, which are multiplied there: 36 products for what takes 144 otherwise, or 100. A
 // product over all inputs and outputs is a matrix product, whose rows are the tiles of outputs. It runs in
 // the register blocks of gemm_tile.h, for one panel of output channels at a time, so that an item's products
-// stay in the second-level cache.
+// stay in L2.
 //
 // Registers: those of gemm_tile.h; transforms hold the six vectors of a row or column. Bound by
 // multiply-adds; what limits it: the transforms, about a quarter of the time, which wait for stores, and
@@ -47,7 +47,7 @@ struct WinogradPlan {
     GemmPlan product; ///< at a point: what does not depend on extents
 };
 
-/// So many floats at least that arrays this far apart do not fall into the same set of the first-level cache.
+/// So many floats at least that arrays this far apart do not fall into the same set of L1.
 inline std::int64_t spread(std::int64_t floats) {
     constexpr std::int64_t line = 16;
     return (divide_up(floats, line) | 1) * line;

@@ -11,8 +11,8 @@
 // Registers: two rows of up to 7 outputs (4 with 16 registers), one source vector, and the weights as far as
 // there is room. A source vector serves all outputs of the strip whose windows hold it: 3x3 with stride 1
 // takes 126 multiply-adds and 46 loads for two rows of 7 with AVX-512, 72 and 41 for two rows of 4 with AVX2.
-// Bound by multiply-adds while the source is in the first-level cache, by the caches and memory otherwise,
-// hence `from_afar`. With strides of 2 windows share less, so that loads count as much; dilation shares as
+// Bound by multiply-adds while the source is in L1, by the caches and memory otherwise,
+// hence `prefetches`. With strides of 2 windows share less, so that loads count as much; dilation shares as
 // much as none, since a strip's outputs then are a dilation apart.
 
 #include "cpu/isa/kernel_math.h"
@@ -47,8 +47,8 @@ struct DepthwiseStrip {
     std::ptrdiff_t first_offset = 0; ///< first tap of the first output, from the row's start; may be negative
     Range taps{0, 0};                ///< tap columns of the strip, from first_offset, that lie in the source
     Range chunks{0, 0};
-    std::int64_t count = 1; ///< so many of them one behind the other, alike, where can_repeat()
-    bool from_afar = false; ///< the source does not fit near caches: ask for the next strip's pixels in time
+    std::int64_t count = 1;  ///< so many of them one behind the other, alike, where can_repeat()
+    bool prefetches = false; ///< the source does not fit L1 and L2: ask for the next strip's pixels in time
 };
 
 /// Where a kernel stores its sums, within limits: vector i of strip.chunks of an output at
@@ -234,7 +234,7 @@ __attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip,
         strip_to += columns * column_step;
         strip_first += columns * Shape::horizontal_stride * step;
         for (std::int64_t left = strip.chunks.size(); left > 0; --left) {
-            if (strip.from_afar) {
+            if (strip.prefetches) {
 #pragma GCC unroll 16
                 for (int i = 0; i < source_height; ++i) {
                     if (!all_rows && !sources[i]) continue;

@@ -49,9 +49,9 @@ MPSCNN_INLINE void merge_rows(View &to, Epilogue &epilogue, ConstView &residual,
 }
 
 /// Asks for what values of streams behind these `count` channels need.
-template <int count, class Value> MPSCNN_INLINE void ask_ahead_of(const Value &value, std::int64_t channel) {
-    if constexpr (requires { value.template ask_ahead<count>(channel); })
-        value.template ask_ahead<count>(channel);
+template <int count, class Value> MPSCNN_INLINE void prefetch_of(const Value &value, std::int64_t channel) {
+    if constexpr (requires { value.template prefetch<count>(channel); })
+        value.template prefetch<count>(channel);
 }
 
 /// Stores epilogue(value(channel, channels left)) for `count` vectors of a pixel, all of them whole unless it
@@ -60,7 +60,7 @@ template <class V, int count, class Value>
 MPSCNN_INLINE void finish_vectors(const View &to, const Epilogue &epilogue, const float *residual, float *out,
                                   std::int64_t channel, Value value) {
     const std::int64_t left = to.channels - channel;
-    if (count > 1) ask_ahead_of<count * V::width>(value, channel);
+    if (count > 1) prefetch_of<count * V::width>(value, channel);
     typename V::reg results[1][count];
 #pragma GCC unroll 4
     for (int v = 0; v < count; ++v)
@@ -81,7 +81,7 @@ MPSCNN_INLINE std::int64_t store_values(float *out, Range channels, Value value)
     constexpr int block = 4;
     std::int64_t channel = channels.begin;
     for (; channel + block * V::width <= channels.end; channel += block * V::width) {
-        ask_ahead_of<block * V::width>(value, channel);
+        prefetch_of<block * V::width>(value, channel);
 #pragma GCC unroll 4
         for (int v = 0; v < block; ++v)
             V::store(out + channel + v * V::width, value(channel + v * V::width, V::width));
@@ -100,7 +100,7 @@ template <class V> MPSCNN_INLINE std::int64_t whole_vectors(const View &to) {
     return smaller(to.writable_channels / V::width, divide_up(to.channels, V::width)) * V::width;
 }
 
-/// As many vectors are worth a call, and still in the first-level cache when it reads them again.
+/// As many vectors are worth a call, and still in L1 when it reads them again.
 inline constexpr std::int64_t called_vectors = 32;
 
 /// An epilogue that calls_activation, of whole vectors in place.
@@ -194,8 +194,8 @@ template <class V, class Function> struct FunctionOfPixel {
     const float *from;
     Function function;
 
-    template <int count> MPSCNN_INLINE void ask_ahead(std::int64_t channel) const {
-        cpu::ask_ahead<count>(from + channel);
+    template <int count> MPSCNN_INLINE void prefetch(std::int64_t channel) const {
+        cpu::prefetch<count>(from + channel);
     }
     MPSCNN_INLINE typename V::reg operator()(std::int64_t channel, std::int64_t left) const {
         return function(load_lanes<V>(from + channel, left), channel);

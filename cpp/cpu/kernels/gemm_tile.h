@@ -4,7 +4,7 @@
 // all kept in registers while k runs over the inputs in order. One output element is the same chain of fused
 // multiply-adds in every block shape, so that the cut of a layer into blocks does not show in the result.
 //
-// Where elements are bfloat16 numbers, an input or weight is two of them for all but fma_factor() and the
+// Where elements are bfloat16 numbers, an input or weight is two of them for all but fma_broadcast() and the
 // stores.
 //
 // Registers (SSE2, AVX2, AVX-512, NEON): 4 x 2, 6 x 2, 14 x 2 and 8 x 3 sums, the vectors of weights of one
@@ -123,9 +123,9 @@ MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[Rows][Vectors], const 
         for (int v = 0; v < Vectors; ++v) b[v] = V::load(weights + v * V::width);
 #pragma GCC unroll 32
         for (int r = 0; r < Rows; ++r) {
-            const auto x = V::load_factor(base[r / shared] + (r % shared) * stride);
+            const auto x = V::load_broadcast(base[r / shared] + (r % shared) * stride);
 #pragma GCC unroll 8
-            for (int v = 0; v < Vectors; ++v) sums[r][v] = V::fma_factor(x, b[v], sums[r][v]);
+            for (int v = 0; v < Vectors; ++v) sums[r][v] = V::fma_broadcast(x, b[v], sums[r][v]);
         }
 #pragma GCC unroll 16
         for (int p = 0; p < pointers; ++p) ++base[p];
@@ -258,13 +258,13 @@ void multiply_pixel(const PixelTile &tile, const ChannelPanel (&panels)[Panels])
         for (std::int64_t x = 0; x < run.columns; ++x) {
             const float *piece = tile.source + y * run.row_stride + x * run.column_stride;
             for (std::int64_t k = 0; k < run.length; ++k) {
-                const auto input = V::load_factor(piece + k);
+                const auto input = V::load_broadcast(piece + k);
 #pragma GCC unroll 8
                 for (int p = 0; p < Panels; ++p) {
 #pragma GCC unroll 8
                     for (int v = 0; v < vectors; ++v)
                         sums[p][0][v] =
-                            V::fma_factor(input, V::load(weights[p] + v * V::width), sums[p][0][v]);
+                            V::fma_broadcast(input, V::load(weights[p] + v * V::width), sums[p][0][v]);
                     weights[p] += columns;
                 }
             }

@@ -1,7 +1,7 @@
 // Normalizations by the neighbourhood of each element: channels beside it, or pixels around it.
 //
 // Sums over neighbouring channels double their length: log2(length) passes over a pixel's squares, which lie
-// in the first-level cache. Sums over pixels are first of columns, which the windows of a row share, then of
+// in L1. Sums over pixels are first of columns, which the windows of a row share, then of
 // these. The power has shortcuts by roots and products for the exponents that networks have.
 //
 // Registers: a sum, a square and the power's terms, of one vector of elements. Bound by the power's

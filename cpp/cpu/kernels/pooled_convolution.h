@@ -1,7 +1,7 @@
 #pragma once
 
 // A dense convolution and the pooling that reads it, as one kernel: what lies between them stays in the
-// worker's own cache, and threads need not hand it on to each other.
+// worker's L2, and threads need not hand it on to each other.
 //
 // An image's result is cut into bands of rows, small enough for the cache, or into blocks of channels, where
 // that gives every thread as much to do. An item is a band and a block of an image. The inner kernels are

@@ -1,7 +1,7 @@
 // Maximum, average and L2 pooling. Windows are cut at the border of the source, so that no tap lies outside.
 //
 // Registers: the states of pooling_reduction.h for several vectors of channels, which need not wait for each
-// other. Bound by loads, one for each tap and vector: windows that overlap read the first-level cache again.
+// other. Bound by loads, one for each tap and vector: windows that overlap read L1 again.
 // What limits it: few channels, which leave lanes empty, and sources that come from memory.
 
 #include "cpu/isa/instance.h"

@@ -1,8 +1,8 @@
 // Resizing: nearest neighbour and bilinear. Bilinear interpolates source rows horizontally once for all
-// output rows between them, in tiles of columns whose two rows stay in the first-level cache (in the second
+// output rows between them, in tiles of columns whose two rows stay in L1 (in the second
 // one where stores pass the caches), and then vertically.
 //
-// Registers: two sources and a fraction. Bound by stores and loads of the first-level cache, two loads and a
+// Registers: two sources and a fraction. Bound by stores and loads of L1, two loads and a
 // store for each vertical step, and by memory where the result does not fit the caches: stores then pass
 // them, since a cache reads a line from memory before it is written to.
 
@@ -42,7 +42,7 @@ struct ResizeTiles {
     std::int64_t columns;
     std::ptrdiff_t pitch; ///< floats of a pixel in scratch memory
     bool flat;            ///< pixels follow each other there as in the destination
-    bool past_caches;
+    bool non_temporal;
     std::int64_t row_floats;
 
     template <class V> static MPSCNN_INLINE ResizeTiles of(const ResizeTask &task, const CacheSizes &caches) {
@@ -55,9 +55,11 @@ struct ResizeTiles {
         ResizeTiles tiles;
         tiles.pitch = dense ? to.channels : padded;
         tiles.flat = dense || (to.pixel_stride == padded && to.writable_channels >= padded);
-        tiles.past_caches = V::has_stores_past_caches && task.past_caches && tiles.flat;
-        // Past the caches parts of cache lines, as at the ends of tiles, take longer than whole ones.
-        tiles.columns = clamped((tiles.past_caches ? most_floats : wanted_floats) / tiles.pitch, 1, to.width);
+        tiles.non_temporal = V::has_non_temporal_stores && task.non_temporal && tiles.flat;
+        // With non-temporal stores, parts of cache lines, as at the ends of tiles, take longer than whole
+        // ones.
+        tiles.columns =
+            clamped((tiles.non_temporal ? most_floats : wanted_floats) / tiles.pitch, 1, to.width);
         // Whole vectors are stored, each over the beginning of the next pixel.
         tiles.row_floats = round_up(tiles.columns * tiles.pitch + V::width, 16);
         return tiles;
@@ -98,18 +100,18 @@ void resize_columns(const ResizeTask &task, std::int64_t image, std::int32_t y, 
 template <class V>
 MPSCNN_INLINE void resize_between(const ResizeTask &task, const float *upper, const float *lower,
                                   float fraction, float *out, std::int64_t count, std::int64_t writable,
-                                  bool past_caches) {
+                                  bool non_temporal) {
     const auto value = [&](std::int64_t i) {
         const auto between = interpolate<V>(V::load(upper + i), V::load(lower + i), fraction);
         return task.round_to_half ? V::round_to_half(between) : between;
     };
     std::int64_t i = 0;
-    if constexpr (V::has_stores_past_caches) {
-        if (past_caches) {
+    if constexpr (V::has_non_temporal_stores) {
+        if (non_temporal) {
             constexpr std::uintptr_t floats = V::width;
             i = static_cast<std::int64_t>(-(reinterpret_cast<std::uintptr_t>(out) / sizeof(float)) % floats);
             store_lanes<V>(out, value(0), smaller(i, count));
-            for (; i + V::width <= count; i += V::width) V::store_past_caches(out + i, value(i));
+            for (; i + V::width <= count; i += V::width) V::store_non_temporal(out + i, value(i));
         }
     }
     for (; i < count; i += V::width) store_lanes<V>(out + i, value(i), writable - i);
@@ -123,7 +125,7 @@ void resize_row(const ResizeTask &task, std::int64_t image, std::int64_t y, Rang
     float *out = pixel_at(to, image, y, columns.begin);
     if (tiles.flat) {
         const std::int64_t count = columns.size() * tiles.pitch;
-        resize_between<V>(task, upper, lower, fraction, out, count, count, tiles.past_caches);
+        resize_between<V>(task, upper, lower, fraction, out, count, count, tiles.non_temporal);
         return;
     }
     for (std::int64_t x = columns.begin; x < columns.end; ++x) {
@@ -212,8 +214,8 @@ void resize_run(const ResizeTask &task, const Prepared &prepared, std::int64_t b
             resize_tile<V>(task, item.image, item.rows, {x, smaller(x + tiles.columns, width)}, taps, tiles,
                            upper, upper + tiles.row_floats);
     }
-    if constexpr (V::has_stores_past_caches)
-        if (tiles.past_caches) V::end_stores_past_caches();
+    if constexpr (V::has_non_temporal_stores)
+        if (tiles.non_temporal) V::fence_non_temporal_stores();
 }
 
 } // namespace

@@ -112,7 +112,7 @@ template <class V, bool logarithm> void softmax_block(const SoftmaxBlock &block,
 
 struct SoftmaxPlan {
     WorkSplit split;
-    std::int64_t block_pixels; ///< at most: their numbers fill half of the first-level cache
+    std::int64_t block_pixels; ///< at most: their numbers fill half of L1
 };
 
 template <class V> inline std::int64_t pixels_of_block(const SoftmaxTask &task, const CacheSizes &caches) {

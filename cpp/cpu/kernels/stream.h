@@ -15,7 +15,7 @@ namespace {
 inline constexpr std::int64_t stream_ahead = 512;
 
 /// Asks for what a loop over a stream reads after this block of `count` floats.
-template <int count> MPSCNN_INLINE void ask_ahead(const float *block) {
+template <int count> MPSCNN_INLINE void prefetch(const float *block) {
     constexpr int line = 16;
 #pragma GCC unroll 4
     for (int at = 0; at < count; at += line) __builtin_prefetch(block + stream_ahead + at);

@@ -26,7 +26,7 @@ double awaited_weights(const Step &step, std::int64_t pixels) {
     return static_cast<double>(convolution->packed->weights.size()) * sizeof(float);
 }
 
-/// Bytes for each image that come from beyond the core's own cache when `images` are computed at a time.
+/// Bytes for each image that come from beyond L2 when `images` are computed at a time.
 double far_bytes(const CpuPlan &plan, std::int64_t images) {
     const auto near_bytes = static_cast<double>(machine_caches().second);
     const auto batch = static_cast<double>(plan.batch()), at_a_time = static_cast<double>(images);

@@ -19,7 +19,7 @@ struct BatchCut {
 };
 
 /// Threads that need not wait for each other scale best. And few images at a time keep what lies between two
-/// steps in a core's own cache, where many would send it to memory and back; but every group reads the
+/// steps in L2, where many would send it to memory and back; but every group reads the
 /// weights of dense layers, which takes longer than to multiply them by a few images.
 BatchCut cut_batch(const CpuPlan &plan, int threads);
 

@@ -81,7 +81,7 @@ bool is_dense_product(const PackedConvolution &packed) {
     return packed.groups == 1 && (packed.algorithm == Algorithm::gemm || packed.algorithm == Algorithm::dot);
 }
 
-/// Looks for chains in the runs of convolutions of which each is the only reader of the one before it.
+/// Looks for chains in the runs of convolutions of which each is the single consumer of the one before it.
 class ChainFinder {
 public:
     ChainFinder(const LoweredNetwork &network, const std::vector<Shape> &shapes, const ChainOptions &options,
@@ -121,7 +121,7 @@ public:
     }
 
 private:
-    /// All operations of which each is the only reader of the one before it, this one among them.
+    /// All operations of which each is the single consumer of the one before it, this one among them.
     std::vector<std::size_t> run_through(std::size_t operation) const {
         const auto before = [&](std::size_t reader) -> std::optional<std::size_t> {
             for (std::size_t i = 0; i < reader_.size(); ++i)
@@ -135,7 +135,7 @@ private:
     }
 
     bool may_begin(std::size_t i) const {
-        if (!tasks_[i] || network_.operations[i].enlarged) return false;
+        if (!tasks_[i] || network_.operations[i].broadcast) return false;
         const ConvolutionTask &task = *tasks_[i];
         const PackedConvolution &packed = *task.packed;
         if ((packed.element == Element::bfloat16) != is_bfloat16()) return false;
@@ -157,7 +157,7 @@ private:
             const FusedOperation &operation = network_.operations[i];
             for (engine::ValueId value : operation.inputs) use(value);
             if (operation.residual) use(*operation.residual);
-            if (operation.enlarged) use(operation.enlarged->value);
+            if (operation.broadcast) use(operation.broadcast->value);
             producer_[index(operation.result)] = i;
         }
         for (engine::ValueId value : network_.graph.outputs()) use(value);
@@ -255,8 +255,8 @@ private:
         if (uses_[input] != 1 || convolution == tasks_.size() || !tasks_[convolution]) return std::nullopt;
         const PackedConvolution &packed = *tasks_[convolution]->packed;
         const FusedOperation &operation = network_.operations[convolution];
-        if (!is_dense_product(packed) || operation.residual || operation.enlarged) return std::nullopt;
-        // Images together have longer rows of pixels at their borders, and what a core's own cache holds may
+        if (!is_dense_product(packed) || operation.residual || operation.broadcast) return std::nullopt;
+        // Images together have longer rows of pixels at their borders, and what L2 holds may
         // lie anywhere, unless several threads hand it on to each other.
         const View &result = tasks_[convolution]->destination;
         const std::int64_t bytes = result.height * result.width * result.channels * 4;

@@ -12,18 +12,19 @@ namespace mpscnn::cpu {
 namespace {
 
 // Measured on a Zen 5 at 4.4 GHz with two 512-bit multiply-adds in a cycle, in microseconds and bytes for a
-// microsecond; the last cache's rate and that between threads are those of a server with a mesh (Emerald
-// Rapids), where they matter most. A Zen 3 loses nothing by them.
+// microsecond; the last-level cache's rate and that between threads are those of a server with a mesh
+// (Emerald Rapids), where they matter most. A Zen 3 loses nothing by them.
 constexpr double cycles = 4400, multiply_adds = 2;
 constexpr double far_rate = 40'000, near_rate = 150'000, memory_rate = 38'000;
 /// What a thread gets from another one's cache, or takes from there to write.
 constexpr double exchange_rate = 10'000;
 constexpr double step = 0.4, band_stage = 0.15, panel_pair = 0.13, barrier = 0.3, kept_byte = 1e-5;
-/// Of what a core's own cache may hold: tensors on their way through it take the rest of the room.
+/// Of what L2 may hold: tensors on their way through it take the rest of the room.
 constexpr double kept_share = 2.0 / 3;
 /// Of the time, if the cache lost all that lies between stages: what is not hidden by arithmetic.
 constexpr double lost_share = 0.02;
-/// How much more than the cache holds may lie between stages, which then partly comes from the last cache.
+/// How much more than the cache holds may lie between stages, which then partly comes from the last-level
+/// cache.
 constexpr double overfull = 2;
 /// Inputs of a window that starting and storing a tile take as long as.
 constexpr double tile_inputs = 4;
@@ -75,7 +76,7 @@ double together(double arithmetic_time, double transfer_time) {
     return std::hypot(arithmetic_time, transfer_time);
 }
 
-/// Time for what no core's own cache has to come and go, all threads together.
+/// Time for what no L2 has to come and go, all threads together.
 double far_transfer(const MachineModel &machine, double bytes) {
     if (bytes <= static_cast<double>(machine.far_bytes)) return bytes / (machine.far_rate * machine.threads);
     return bytes / machine.memory_rate;
@@ -213,7 +214,7 @@ double predicted_chain(const MachineModel &machine, std::span<const ConvolutionT
         const double bytes =
             static_cast<double>(rows) * row_bytes(machine, before.destination) / (bands == 1 ? panels : 1);
         scratch += bytes;
-        // What a depthwise stage finds in the first-level cache it need not wait for.
+        // What a depthwise stage finds in L1 it need not wait for.
         const double moved = 2 * bytes_of(machine, before.destination);
         if (panels == 1) time += moved / near_rate / 2;
         between += moved;

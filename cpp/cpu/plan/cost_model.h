@@ -17,8 +17,8 @@ struct MachineModel {
     std::int64_t near_bytes = 0; ///< near_cache_bytes(): what a band may fill
     std::int64_t far_bytes = 0;  ///< far_cache_bytes()
     double operations = 0;       ///< floating-point operations, of one thread
-    double near_rate = 0;        ///< what passes between a thread and its near caches while it computes
-    double far_rate = 0;         ///< the same for the last cache
+    double near_rate = 0;        ///< what passes between a thread and its L1 and L2 while it computes
+    double far_rate = 0;         ///< the same for the last-level cache
     double memory_rate = 0;      ///< the same for memory, of all threads together
     std::int64_t vector_width = 0;
     std::int64_t element_bytes = sizeof(float); ///< of tensors between layers
@@ -32,7 +32,7 @@ MachineModel machine_model(const KernelTable &kernels, int threads, Element elem
 double predicted_alone(const MachineModel &machine, const ConvolutionTask &task);
 
 /// A step that is no convolution, but reads and writes `bytes` of tensors and computes `operations` on their
-/// numbers. What it reads others wrote, whose weights have displaced it in the near caches.
+/// numbers. What it reads others wrote, whose weights have displaced it in L1 and L2.
 double predicted_plain(const MachineModel &machine, double bytes, double operations);
 
 /// How a chain is computed: members of ChainTask.
@@ -52,8 +52,8 @@ struct ChainPrediction {
     ChainCut cut;
 };
 ChainPrediction best_chain(const MachineModel &machine, std::span<const ConvolutionTask> stages);
-/// The best one for each size of panels, the whole (0) among them; none where all far outgrow the near
-/// caches.
+/// The best one for each size of panels, the whole (0) among them; none where all far outgrow the
+/// L1 and L2.
 std::vector<ChainPrediction> best_chains(const MachineModel &machine,
                                          std::span<const ConvolutionTask> stages);
 

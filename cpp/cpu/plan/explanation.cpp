@@ -67,13 +67,12 @@ std::string chain_reason(const Step &step, const ChainChoice &choice, const Mach
     return concat({"alone its layers would take ", number_text(choice.others[0].microseconds),
                    " us and hand each other ", number_text(bytes / 1e6), " MB, which ",
                    (near ? "fit" : "do not fit"), " the ",
-                   number_text(static_cast<double>(machine.near_bytes) / 1e6),
-                   " MB counted on of a core's own cache"});
+                   number_text(static_cast<double>(machine.near_bytes) / 1e6), " MB counted on of L2"});
 }
 
 /// Of a convolution alone, whose other ways come in pairs: as a chain with a neighbour, and both alone.
 std::string alone_reason(const LoweredNetwork &network, const ChainChoice &choice) {
-    if (choice.others.size() < 2) return "no chain with its neighbours fits a core's own cache";
+    if (choice.others.size() < 2) return "no chain with its neighbours fits L2";
     const ChainWay &chain = choice.others[0], &alone = choice.others[1];
     const std::size_t other =
         chain.operations[0] == choice.way.operations[0] ? chain.operations[1] : chain.operations[0];
@@ -89,7 +88,7 @@ const char *reason_without_chains(const Step &step) {
                "cache";
     const auto *convolution = std::get_if<ConvolutionTask>(&step.task);
     if (convolution && convolution->packed->algorithm == Algorithm::winograd)
-        return "minimal filtering: 36 products of a tile instead of 144 (3x3) or 100 (5x5), which chains do "
+        return "Winograd: 36 products of a tile instead of 144 (3x3) or 100 (5x5), which chains do "
                "not have";
     if (convolution && convolution->continues)
         return "its sums begin with those of one pixel, which a layer before it enlarges";

@@ -53,7 +53,7 @@ public:
             const ops::Operation &operation = graph_.nodes()[i].operation;
             if (const auto *convolution = std::get_if<ops::Convolution>(&operation)) {
                 find_border(i);
-                if (from_pixels_) find_enlarged(i, *convolution);
+                if (from_pixels_) find_broadcast(i, *convolution);
             } else if (const auto *sum = std::get_if<ops::Addition>(&operation); sum && sum->is_plain()) {
                 find_product(i);
             }
@@ -82,28 +82,28 @@ private:
     }
 
     /// The first operand of a concatenation: the products with it come first in every sum, and are the same.
-    void find_enlarged(std::size_t i, const ops::Convolution &convolution) {
+    void find_broadcast(std::size_t i, const ops::Convolution &convolution) {
         const Node &node = graph_.nodes()[i];
         if (!is_plain_pointwise(convolution, node.weights.at("weight").shape())) return;
         const auto joined = sole<ops::Concatenation>(node.inputs[0]);
         if (!joined) return;
         const Node &concatenation = graph_.nodes()[*joined];
         const Shape &whole = graph_.shape(node.inputs[0]), &first = graph_.shape(concatenation.inputs[0]);
-        const auto enlarged = sole<ops::Resize>(concatenation.inputs[0]);
-        if (!enlarged || whole.rank() != 4 || first.back() == whole.back()) return;
-        const Node &resize = graph_.nodes()[*enlarged];
+        const auto broadcast = sole<ops::Resize>(concatenation.inputs[0]);
+        if (!broadcast || whole.rank() != 4 || first.back() == whole.back()) return;
+        const Node &resize = graph_.nodes()[*broadcast];
         const Shape &pixel = graph_.shape(resize.inputs[0]);
         if (pixel[1] != 1 || pixel[2] != 1) return;
         if (std::get<ops::Resize>(resize.operation).edge != ops::EdgeRule::clamp) return;
-        fusions_[*enlarged].absorbed = true;
-        fusions_[i].enlarged = enlarged;
+        fusions_[*broadcast].absorbed = true;
+        fusions_[i].broadcast = broadcast;
     }
 
     void find_product(std::size_t i) {
         const Node &node = graph_.nodes()[i];
         // The operand computed last: by then the other one exists.
         const auto last = sole_producer(std::max(node.inputs[0], node.inputs[1]));
-        if (!last || !multiplies_weights(graph_.nodes()[*last]) || fusions_[*last].enlarged) return;
+        if (!last || !multiplies_weights(graph_.nodes()[*last]) || fusions_[*last].broadcast) return;
         if (!takes_residual_(*last, std::min(node.inputs[0], node.inputs[1]))) return;
         fusions_[i].absorbed = true;
         fusions_[*last].addition = i;

@@ -13,7 +13,7 @@ struct NodeFusion {
     bool absorbed = false;               ///< computed by the kernel of another node
     std::optional<std::size_t> border;   ///< this convolution's zero padding
     std::optional<std::size_t> addition; ///< added by this convolution before it stores
-    std::optional<std::size_t> enlarged; ///< the resize that makes its first inputs, all alike, of one pixel
+    std::optional<std::size_t> broadcast; ///< the resize that makes its first inputs, all alike, of one pixel
 };
 
 /// Whether the kernel of a convolution or dense layer, a node, can add another value to its result.

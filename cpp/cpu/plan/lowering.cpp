@@ -50,7 +50,7 @@ public:
             2 * network->weight_bytes <= static_cast<std::size_t>(far_cache_bytes(machine_caches()));
         for (FusedOperation &operation : network->operations) {
             operation.packed.cached = cached;
-            if (operation.enlarged) operation.enlarged->packed.cached = cached;
+            if (operation.broadcast) operation.broadcast->packed.cached = cached;
             for (ConvolutionPart &part : operation.parts) part.packed.cached = cached;
         }
         return network;
@@ -118,11 +118,11 @@ private:
         fused.multiplies = is_product(node);
         fused.element = element(fused.result);
         if (fusion.border) add_border(fused, graph_.nodes()[*fusion.border]);
-        if (fusion.enlarged) {
-            const Node &resize = graph_.nodes()[*fusion.enlarged];
+        if (fusion.broadcast) {
+            const Node &resize = graph_.nodes()[*fusion.broadcast];
             fused.layers.push_back(resize.name);
             const ValueId pixel = resize.inputs[0];
-            fused.enlarged = {.value = pixel, .channels = graph_.shape(pixel).back(), .packed = {}};
+            fused.broadcast = {.value = pixel, .channels = graph_.shape(pixel).back(), .packed = {}};
         }
         fused.layers.push_back(node.name);
         if (fusion.addition) add_residual(fused, *fusion.addition);
@@ -161,7 +161,7 @@ private:
     static std::size_t weight_bytes(const FusedOperation &fused) {
         std::size_t floats = floats_of(fused.packed) + fused.scale.size() + fused.shift.size() +
                              fused.activation.slopes.size() + fused.residual_activation.slopes.size();
-        if (fused.enlarged) floats += floats_of(fused.enlarged->packed);
+        if (fused.broadcast) floats += floats_of(fused.broadcast->packed);
         for (const ConvolutionPart &part : fused.parts) floats += floats_of(part.packed);
         floats += fused.binary.bits.size() + fused.binary.scale.size() + fused.binary.bias.size() +
                   fused.binary.input_bias.size() + fused.binary.input_scale.size();

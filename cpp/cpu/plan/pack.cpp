@@ -23,7 +23,7 @@ std::vector<float> paired_weights(const float *weights, std::int64_t rows, std::
     return paired;
 }
 
-/// As Bfloat16Kernels and gemm_merged_tile.h read them: pairs of inputs, and groups that share a vector.
+/// As Bfloat16Kernels and gemm_group_tile.h read them: pairs of inputs, and groups that share a vector.
 ConvolutionShape packed_shape(ConvolutionShape shape, std::int64_t vector_width) {
     if (shape.element == Element::bfloat16 && !shape.is_depthwise())
         shape.inputs_per_group = (shape.inputs_per_group + 1) / 2;

@@ -6,7 +6,7 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// Distance between pixels at which they share a set of a first-level cache of 32 KiB and 8 or more ways.
+/// Distance between pixels at which they share a set of a L1 of 32 KiB and 8 or more ways.
 constexpr std::int64_t set_conflict_bytes = 2048;
 constexpr std::int64_t cache_line_bytes = 64;
 

@@ -35,7 +35,7 @@ Strides contiguous_strides(const Extents &extents, std::ptrdiff_t image);
 /// so that kernels recognise pixels at one distance from each other as rows of one matrix.
 Strides uniform_strides(const Extents &extents, Strides strides);
 /// Strides of a tensor in the arena: the pixel pitch is rounded up to whole vectors and avoids multiples of
-/// 2048 bytes, at which many pixels compete for one set of the first-level cache. `contiguous` forbids gaps
+/// 2048 bytes, at which many pixels compete for one set of L1. `contiguous` forbids gaps
 /// between the pixels of an image.
 Strides arena_strides(const Extents &extents, bool contiguous, std::int64_t vector_width,
                       Element element = Element::float32);

@@ -10,13 +10,13 @@ namespace mpscnn::cpu {
 namespace {
 
 /// So many weights reach a thread as soon as one number that another thread has just written: from memory
-/// weights come no sooner, from the last cache they are there when they are needed, since kernels ask for
-/// them ahead of time.
+/// weights come no sooner, from the last-level cache they are there when they are needed, since kernels ask
+/// for them ahead of time.
 inline std::int64_t weights_at_once(const PackedConvolution &packed) { return packed.cached ? 3 : 1; }
 
 /// Whether the threads of a matrix product take pixels and all weights rather than all pixels and some of the
-/// weights: whichever takes less time to come from another thread or from far caches. Those that take pixels
-/// leave most of their results to themselves.
+/// weights: whichever takes less time to come from another thread or from the last-level cache. Those that
+/// take pixels leave most of their results to themselves.
 inline bool cuts_pixels(const PackedConvolution &packed, std::int64_t pixels) {
     const std::int64_t depth = packed.kernel_height * packed.kernel_width * packed.inputs_per_group;
     const std::int64_t exchanged = pixels * (packed.inputs_per_group * packed.groups + packed.outputs);

@@ -82,7 +82,7 @@ void BatchExecutor::run(const engine::Plan &given, std::span<const TensorView> i
     Way &way = *known_way(plan);
     if (way.cut.groups == 0) return run_together(plan, way, inputs, outputs);
     plan.require_shapes(inputs, outputs);
-    Unwatched nobody;
+    NoHook nobody;
     run_groups(plan, way.cut, inputs, outputs, nobody);
     if (way.cut.rest == 0) return;
     take_images(inputs, way.cut.images, way.cut.rest, inputs_);
@@ -114,7 +114,7 @@ void BatchExecutor::run_groups(const CpuPlan &plan, const BatchCut &cut, std::sp
             take_images(inputs, first, count, alone.inputs);
             take_images(outputs, first, count, alone.outputs);
             auto own = watch.alone(count, worker);
-            alone.executor.run_watched(plan.for_images(count), alone.inputs, alone.outputs, own);
+            alone.executor.run_hooked(plan.for_images(count), alone.inputs, alone.outputs, own);
         }
     });
 }
@@ -138,22 +138,22 @@ engine::ExecutionProfile BatchExecutor::profile(const engine::Plan &given, std::
     profile.steps = parts.steps();
     RunWatch watch(pool_->size(), parts);
     const auto run_once = [&] {
-        return watch.run([&] { run_watched(plan, way.cut, inputs, outputs, watch); });
+        return watch.run([&] { run_hooked(plan, way.cut, inputs, outputs, watch); });
     };
     run_once(); // not counted: after the peak, caches hold other things
     for (int i = 0; i < runs; ++i) profile.add(run_once());
     return in_order(profile);
 }
 
-void BatchExecutor::run_watched(const CpuPlan &plan, const BatchCut &cut, std::span<const TensorView> inputs,
-                                std::span<const TensorView> outputs, RunWatch &watch) {
+void BatchExecutor::run_hooked(const CpuPlan &plan, const BatchCut &cut, std::span<const TensorView> inputs,
+                               std::span<const TensorView> outputs, RunWatch &watch) {
     auto together = watch.together();
-    if (cut.groups == 0) return together_.run_watched(plan, inputs, outputs, together);
+    if (cut.groups == 0) return together_.run_hooked(plan, inputs, outputs, together);
     run_groups(plan, cut, inputs, outputs, watch);
     if (cut.rest == 0) return;
     take_images(inputs, cut.images, cut.rest, inputs_);
     take_images(outputs, cut.images, cut.rest, outputs_);
-    together_.run_watched(plan.for_images(cut.rest), inputs_, outputs_, together);
+    together_.run_hooked(plan.for_images(cut.rest), inputs_, outputs_, together);
 }
 
 PartSteps BatchExecutor::describe_steps(const CpuPlan &plan, const BatchCut &cut,

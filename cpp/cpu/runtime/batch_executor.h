@@ -7,7 +7,7 @@
 #include "cpu/plan/batch_cut.h"
 #include "cpu/plan/part_steps.h"
 #include "cpu/runtime/cpu_executor.h"
-#include "cpu/runtime/run_watch.h"
+#include "cpu/runtime/profile_hook.h"
 #include "cpu/runtime/thread_choice.h"
 
 namespace mpscnn::cpu {
@@ -52,8 +52,8 @@ private:
     void run_groups(const CpuPlan &plan, const BatchCut &cut, std::span<const engine::TensorView> inputs,
                     std::span<const engine::TensorView> outputs, Watch &watch);
     /// With the number of threads that the pool has for now.
-    void run_watched(const CpuPlan &plan, const BatchCut &cut, std::span<const engine::TensorView> inputs,
-                     std::span<const engine::TensorView> outputs, RunWatch &watch);
+    void run_hooked(const CpuPlan &plan, const BatchCut &cut, std::span<const engine::TensorView> inputs,
+                    std::span<const engine::TensorView> outputs, RunWatch &watch);
     PartSteps describe_steps(const CpuPlan &plan, const BatchCut &cut,
                              std::span<const engine::TensorView> inputs,
                              std::span<const engine::TensorView> outputs);

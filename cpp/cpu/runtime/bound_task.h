@@ -52,7 +52,7 @@ private:
     }
     void bind_others(ResizeTask &own) { // what lies in the arena is read at once
         const Binding &to = bindings_[static_cast<std::size_t>(step_.destination.storage)];
-        own.past_caches = own.past_caches && !to.own;
+        own.non_temporal = own.non_temporal && !to.own;
     }
 
     const Step &step_;

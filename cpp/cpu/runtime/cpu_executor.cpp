@@ -9,7 +9,7 @@
 #include "cpu/plan/tensor_port.h"
 #include "cpu/runtime/bound_task.h"
 #include "cpu/runtime/finite_check.h"
-#include "cpu/runtime/run_watch.h"
+#include "cpu/runtime/profile_hook.h"
 
 namespace mpscnn::cpu {
 
@@ -140,8 +140,8 @@ void CpuExecutor::bind(const CpuPlan &plan, std::span<const TensorView> inputs,
 
 void CpuExecutor::run(const engine::Plan &given, std::span<const TensorView> inputs,
                       std::span<const TensorView> outputs) {
-    Unwatched nobody;
-    run_watched(given, inputs, outputs, nobody);
+    NoHook nobody;
+    run_hooked(given, inputs, outputs, nobody);
 }
 
 /// Whether a run copies it between the caller's memory and the arena.
@@ -167,8 +167,8 @@ void CpuExecutor::copy_ports(const CpuPlan &plan, Storage::Home home, std::span<
 }
 
 template <class Watch>
-void CpuExecutor::run_watched(const engine::Plan &given, std::span<const TensorView> inputs,
-                              std::span<const TensorView> outputs, Watch &watch) {
+void CpuExecutor::run_hooked(const engine::Plan &given, std::span<const TensorView> inputs,
+                             std::span<const TensorView> outputs, Watch &watch) {
     const CpuPlan &plan = own_variant(given);
     bind(plan, inputs, outputs);
     copy_ports(plan, Storage::Home::input, inputs, watch);
@@ -178,12 +178,12 @@ void CpuExecutor::run_watched(const engine::Plan &given, std::span<const TensorV
     copy_ports(plan, Storage::Home::output, outputs, watch);
 }
 
-template void CpuExecutor::run_watched(const engine::Plan &, std::span<const TensorView>,
-                                       std::span<const TensorView>, RunWatch::Together &);
-template void CpuExecutor::run_watched(const engine::Plan &, std::span<const TensorView>,
-                                       std::span<const TensorView>, RunWatch::Alone &);
-template void CpuExecutor::run_watched(const engine::Plan &, std::span<const TensorView>,
-                                       std::span<const TensorView>, Unwatched &);
+template void CpuExecutor::run_hooked(const engine::Plan &, std::span<const TensorView>,
+                                      std::span<const TensorView>, RunWatch::Together &);
+template void CpuExecutor::run_hooked(const engine::Plan &, std::span<const TensorView>,
+                                      std::span<const TensorView>, RunWatch::Alone &);
+template void CpuExecutor::run_hooked(const engine::Plan &, std::span<const TensorView>,
+                                      std::span<const TensorView>, NoHook &);
 
 std::vector<engine::StepDescription> CpuExecutor::describe_steps(const engine::Plan &given,
                                                                  std::span<const TensorView> inputs,

@@ -25,11 +25,11 @@ public:
     void run(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
              std::span<const engine::TensorView> outputs) override;
 
-    /// The same for a watch of run_watch.h. It is told of steps by their number in the plan, and of copies to
-    /// or from the caller's memory by the number of steps and the storage's.
+    /// The same for a watch of profile_hook.h. It is told of steps by their number in the plan, and of copies
+    /// to or from the caller's memory by the number of steps and the storage's.
     template <class Watch>
-    void run_watched(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
-                     std::span<const engine::TensorView> outputs, Watch &watch);
+    void run_hooked(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
+                    std::span<const engine::TensorView> outputs, Watch &watch);
     /// What the watch is told of, in the order of the numbers; nothing of storages that are never copied.
     std::vector<engine::StepDescription> describe_steps(const engine::Plan &plan,
                                                         std::span<const engine::TensorView> inputs,

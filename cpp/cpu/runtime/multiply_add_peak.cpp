@@ -24,7 +24,7 @@ double seconds_since(Clock::time_point begin) {
     return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-/// The least time of some runs of `rounds` rounds.
+/// The minimum of some runs of `rounds` rounds.
 double seconds_of(const KernelTable &table, std::int64_t rounds) {
     double best = std::numeric_limits<double>::max();
     for (int i = 0; i < 10; ++i) {

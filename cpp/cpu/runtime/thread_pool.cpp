@@ -30,7 +30,7 @@ void pause_briefly() {
 #endif
 }
 
-/// Waits at full attention until `condition` holds, for spin_time at most; returns whether it does.
+/// Waits spinning until `condition` holds, for spin_time at most; returns whether it does.
 template <class Condition> bool spin_until(Condition condition) {
     const auto end = std::chrono::steady_clock::now() + spin_time;
     do {

@@ -12,7 +12,7 @@ namespace mpscnn::cpu {
 /// - Callers on different threads may share a pool; their jobs run one after another. A callback must not
 /// call
 ///   run() of its own pool.
-/// - Threads start with the first job that needs them, wait about 50 us for the next job at full attention,
+/// - Threads start with the first job that needs them, wait about 50 us for the next job spinning,
 /// then
 ///   sleep. A forked child starts its own.
 /// - While a job runs, all of its threads compute with default floating-point settings; run() restores the

@@ -70,7 +70,7 @@ MPSCNN_API mpscnn_status mpscnn_operations(mpscnn_text **json);
 /* What an engine cannot do, as a JSON array: engine and operation ("any" for every one), and field with what
  * is allowed of it; a row without a field: the engine does not have the operation. Whatever is refused by a
  * row is an MPSCNN_ERROR_UNSUPPORTED when it is compiled, or run at extents that were free until then. */
-MPSCNN_API mpscnn_status mpscnn_refusals(mpscnn_text **json);
+MPSCNN_API mpscnn_status mpscnn_unsupported_features(mpscnn_text **json);
 
 /* Devices that can be named in options, as a JSON array: name ("cpu", "metal", "metal:0x100000abc"),
  * available, and description and precisions where it is (with no_bfloat16, the reason, where bfloat16 is not

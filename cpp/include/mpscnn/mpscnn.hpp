@@ -143,7 +143,7 @@ inline std::string version() { return mpscnn_version(); }
 /// JSON texts: see the C functions of the same names.
 inline std::string build_config() { return detail::text_of(mpscnn_build_config); }
 inline std::string operations() { return detail::text_of(mpscnn_operations); }
-inline std::string refusals() { return detail::text_of(mpscnn_refusals); }
+inline std::string unsupported_features() { return detail::text_of(mpscnn_unsupported_features); }
 /// See mpscnn_pages_allocate; to be released with mpscnn_pages_release.
 inline void *allocate_pages(std::size_t bytes) {
     void *memory = nullptr;

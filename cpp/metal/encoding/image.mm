@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "ops/refusals.h"
+#include "ops/unsupported.h"
 
 namespace mpscnn::metal {
 

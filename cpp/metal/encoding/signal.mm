@@ -6,7 +6,7 @@
 #include "metal/encoding/encoding.h"
 #include "metal/encoding/port_memory.h"
 #include "metal/encoding/request.h"
-#include "ops/refusals.h"
+#include "ops/unsupported.h"
 #include "shaders/signal_params.h"
 
 namespace mpscnn::metal {

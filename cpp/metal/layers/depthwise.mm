@@ -5,7 +5,7 @@
 #include "metal/layers/slice_weights.h"
 #include "metal/layers/steps.h"
 #include "metal/layers/window.h"
-#include "ops/refusals.h"
+#include "ops/unsupported.h"
 #include "shaders/depthwise_params.h"
 
 namespace mpscnn::metal {

@@ -66,7 +66,7 @@ engine::ValueId image_of(const engine::Graph &graph, engine::ValueId value);
 ImageLayout dense_input(const LayerSource &source);
 
 // The layer of each operation. An operation without one here is for the CPU engine only: the table of
-// unsupported features (ops/refusals.h) must say so, and then no program asks for its layer.
+// unsupported features (ops/unsupported.h) must say so, and then no program asks for its layer.
 
 std::unique_ptr<Layer> make_arithmetic_layer(const ops::Arithmetic &operation, ArithmeticKind kind,
                                              const LayerSource &source, Device &device);

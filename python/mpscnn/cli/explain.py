@@ -30,7 +30,7 @@ def explain(
     """Show how the CPU engine computes each layer of a model, and why.
 
     Neighbouring convolutions may be fused: a band of rows or a panel of channels passes through all of them while it
-    is in a core's own cache. A cost model chooses, for this machine's caches and a number of threads. The times are
+    is in L2. A cost model chooses, for this machine's caches and a number of threads. The times are
     the model's, not measured.
 
     Example: mpscnn explain mobilenet_v2 --threads 1

@@ -13,7 +13,7 @@ namespace mpscnn::cpu {
 enum class Algorithm {
     gemm,          ///< a matrix product of windows, read in place or gathered, by weights: convolution_gemm.h
     dot,           ///< the same for few outputs of many inputs, which fill the vectors: gemm_dot_tile.h
-    packed_groups, ///< the same for narrow groups, several of which share a vector: gemm_merged_tile.h
+    packed_groups, ///< the same for narrow groups, several of which share a vector: gemm_group_tile.h
     depthwise,     ///< one input for each output: convolution_depthwise.h
     winograd       ///< dense 3x3 or 5x5 without stride or dilation, transformed: convolution_winograd.h
 };
@@ -44,7 +44,7 @@ struct ConvolutionShape {
 struct PackedConvolution : ConvolutionShape {
     WeightBuffer weights;      ///< order private to the table
     AlignedBuffer<float> bias; ///< `outputs` values (zeros without bias), padded to full vectors
-    /// The last cache keeps all weights of the network from run to run.
+    /// The last-level cache keeps all weights of the network from run to run.
     bool cached = false;
     /// Of Algorithm::winograd: the same for plain products, which compute what is not finite.
     std::unique_ptr<const PackedConvolution> plain;
@@ -81,7 +81,7 @@ struct ChainTask {
     ConstView residuals[most_stages];
     std::int64_t band_rows = 0; ///< of the result, computed at once; 0: all of an image
     /// Outputs of a convolution that the depthwise one behind it takes over while they are in the
-    /// first-level cache, before the convolution goes on to the next of its channels; 0: all.
+    /// L1, before the convolution goes on to the next of its channels; 0: all.
     std::int64_t panel_channels = 0;
 
     const char *kernel_name() const { return "chain"; }

@@ -81,7 +81,7 @@ struct ResizeTask {
     ResizePositions vertical{}, horizontal{};
     double nearest_bias = 0;
     bool zero_outside = false, round_to_half = false;
-    bool past_caches = false; ///< the destination is more than they keep until it is read
+    bool non_temporal = false; ///< the destination is more than they keep until it is read
 
     const char *kernel_name() const { return "resize"; }
 };

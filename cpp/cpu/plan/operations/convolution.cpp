@@ -62,24 +62,24 @@ PackedConvolution OperationLowering::pack(const ConvolutionShape &shape) const {
 
 namespace {
 
-void lower_enlarged(const OperationLowering &lowering, const Shape &shape) {
-    EnlargedPixel &enlarged = *lowering.fused.enlarged;
+void lower_broadcast(const OperationLowering &lowering, const Shape &shape) {
+    BroadcastPixel &broadcast = *lowering.fused.broadcast;
     const std::span<const float> weights = lowering.weights();
-    const std::int64_t outputs = shape[0], inputs = shape[3], others = inputs - enlarged.channels;
+    const std::int64_t outputs = shape[0], inputs = shape[3], others = inputs - broadcast.channels;
     // [outputs][inputs] both: those for the pixel, and those for the other inputs.
     std::vector<float> split(weights.size());
-    float *of_pixel = split.data(), *of_others = of_pixel + outputs * enlarged.channels;
+    float *of_pixel = split.data(), *of_others = of_pixel + outputs * broadcast.channels;
     const float *const second = of_others;
     for (const float *row = weights.data(), *end = row + weights.size(); row != end; row += inputs) {
-        of_pixel = std::copy_n(row, enlarged.channels, of_pixel);
-        of_others = std::copy_n(row + enlarged.channels, others, of_others);
+        of_pixel = std::copy_n(row, broadcast.channels, of_pixel);
+        of_others = std::copy_n(row + broadcast.channels, others, of_others);
     }
     const auto pack = [&](const float *part, const float *bias, std::int64_t count) {
         return lowering.kernels.pack_convolution(
             lowering.memory.packed, part, bias,
             plain_convolution(lowering.kernels, {outputs, 1, 1, count}, 1));
     };
-    enlarged.packed = pack(split.data(), lowering.bias(outputs).data(), enlarged.channels);
+    broadcast.packed = pack(split.data(), lowering.bias(outputs).data(), broadcast.channels);
     lowering.fused.packed = pack(second, nullptr, others);
 }
 
@@ -87,7 +87,7 @@ void lower_enlarged(const OperationLowering &lowering, const Shape &shape) {
 
 void lower(const OperationLowering &lowering, const ops::Convolution &convolution) {
     const Shape &weights = lowering.node.weights.at("weight").shape();
-    if (lowering.fused.enlarged) return lower_enlarged(lowering, weights);
+    if (lowering.fused.broadcast) return lower_broadcast(lowering, weights);
     lowering.fused.packed =
         lowering.precision == engine::Precision::bfloat16
             ? lowering.pack(weights, convolution.groups)
@@ -116,23 +116,23 @@ ConvolutionTask convolution_task(const FusedOperation &fused, const std::vector<
 namespace {
 
 /// Multiplies the one pixel first, and goes on from its sums at every pixel.
-void make_enlarged_steps(StepBuilder &builder, const FusedOperation &fused, ConvolutionTask task) {
-    const EnlargedPixel &enlarged = *fused.enlarged;
+void make_broadcast_steps(StepBuilder &builder, const FusedOperation &fused, ConvolutionTask task) {
+    const BroadcastPixel &broadcast = *fused.broadcast;
     const Region sums =
         builder.add_workspace({task.destination.batch, 1, 1, task.destination.channels}, fused.element);
     ConvolutionTask of_pixel;
-    of_pixel.packed = &enlarged.packed;
+    of_pixel.packed = &broadcast.packed;
     Step &first = builder.begin(fused, of_pixel);
     first.layers.resize(1);
-    first.source = builder.placement().region(enlarged.value);
+    first.source = builder.placement().region(broadcast.value);
     first.destination = sums;
 
     task.continues = true;
-    task.source.channels -= enlarged.channels;
+    task.source.channels -= broadcast.channels;
     Step &second = builder.begin(fused, task);
     second.layers.erase(second.layers.begin());
-    second.source.channel += enlarged.channels;
-    second.source.extents.channels -= enlarged.channels;
+    second.source.channel += broadcast.channels;
+    second.source.extents.channels -= broadcast.channels;
     second.others = {sums};
 }
 
@@ -140,7 +140,7 @@ void make_enlarged_steps(StepBuilder &builder, const FusedOperation &fused, Conv
 
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Convolution &) {
     const ConvolutionTask task = convolution_task(fused, builder.shapes());
-    if (fused.enlarged) return make_enlarged_steps(builder, fused, task);
+    if (fused.broadcast) return make_broadcast_steps(builder, fused, task);
     builder.begin(fused, task);
 }
 

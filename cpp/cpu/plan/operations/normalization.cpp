@@ -15,7 +15,7 @@ void lower_gamma_and_beta(const OperationLowering &lowering) {
 }
 
 /// Parts into which the pixels of an image are cut, whatever the number of threads: one stays in a
-/// second-level cache while it is read twice.
+/// L2 while it is read twice.
 std::int64_t parts_of(const Extents &extents) {
     constexpr std::int64_t floats = 1 << 15, most_parts = 256;
     const std::int64_t wanted = extents.pixels() * extents.channels / floats;

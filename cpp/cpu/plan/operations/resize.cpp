@@ -26,10 +26,10 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Res
     task.zero_outside = resize.edge == ops::EdgeRule::zero;
     task.round_to_half = fused.rounds;
     // Little of so much is cached when it is read, unless that is at once: BoundTask looks where it lies.
-    // Last caches that keep more are so far away that reading lines before they are written costs more than
-    // it saves.
+    // Last-level caches that keep more are so far away that reading lines before they are written costs more
+    // than it saves.
     constexpr std::int64_t most_cached = 8 << 20;
-    task.past_caches =
+    task.non_temporal =
         task.kind == ResizeKind::bilinear && output.elements() * static_cast<std::int64_t>(sizeof(float)) >
                                                  std::min(far_cache_bytes(machine_caches()), most_cached);
     builder.begin(fused, task);

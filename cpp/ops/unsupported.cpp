@@ -1,4 +1,4 @@
-#include "ops/refusals.h"
+#include "ops/unsupported.h"
 
 #include <algorithm>
 #include <variant>
@@ -84,7 +84,7 @@ constexpr const char *metal_window = "at most 536870912 rows and columns from th
 template <class Use> using RefusedValue = std::optional<std::string> (*)(const Use &);
 
 /// A row: the engine takes `field` of an operation only as `allowed` says.
-struct Refusal {
+struct UnsupportedFeature {
     std::string_view engine;    ///< empty: every engine
     std::string_view operation; ///< empty: every operation
     const char *field;
@@ -95,7 +95,7 @@ struct Refusal {
 };
 
 /// Of two rows that both refuse a combination the first gives the reason.
-constexpr Refusal refusals[] = {
+constexpr UnsupportedFeature unsupported_features[] = {
     {"", "argument", "feature channels", "at most 2049 in float16, whose whole numbers end at 2048",
      number_beyond_half},
     {"", "", "precision", "float32 or float16 on devices without products of bfloat16 numbers",
@@ -117,9 +117,9 @@ constexpr Refusal refusals[] = {
 
 /// The reason of the first row about such a use.
 template <class Use>
-std::optional<std::string> first_refusal(std::string_view engine, std::string_view operation,
-                                         const Use &use) {
-    for (const Refusal &row : refusals) {
+std::optional<std::string> first_unsupported(std::string_view engine, std::string_view operation,
+                                             const Use &use) {
+    for (const UnsupportedFeature &row : unsupported_features) {
         const auto *refused = std::get_if<RefusedValue<Use>>(&row.refused);
         if (!refused || (!row.engine.empty() && row.engine != engine)) continue;
         if (!row.operation.empty() && row.operation != operation) continue;
@@ -131,31 +131,31 @@ std::optional<std::string> first_refusal(std::string_view engine, std::string_vi
 
 } // namespace
 
-std::optional<std::string> refusal(std::string_view engine, const Shape &tensor) {
-    return first_refusal(engine, {}, tensor);
+std::optional<std::string> why_unsupported(std::string_view engine, const Shape &tensor) {
+    return first_unsupported(engine, {}, tensor);
 }
 
-std::optional<std::string> refusal(std::string_view engine, const LayerUse &layer) {
+std::optional<std::string> why_unsupported(std::string_view engine, const LayerUse &layer) {
     const std::string_view operation = info_of(layer.operation).name;
-    return first_refusal(engine, operation, layer);
+    return first_unsupported(engine, operation, layer);
 }
 
-std::optional<std::string> refusal(std::string_view engine, const SessionUse &session) {
-    return first_refusal(engine, {}, session);
+std::optional<std::string> why_unsupported(std::string_view engine, const SessionUse &session) {
+    return first_unsupported(engine, {}, session);
 }
 
-std::optional<std::string> refusal(std::string_view engine, const ProgramUse &program) {
-    return first_refusal(engine, {}, program);
+std::optional<std::string> why_unsupported(std::string_view engine, const ProgramUse &program) {
+    return first_unsupported(engine, {}, program);
 }
 
-Json describe_refusals() {
+Json describe_unsupported_features() {
     Json table = Json::array();
-    for (const Refusal &refusal : refusals) {
+    for (const UnsupportedFeature &feature : unsupported_features) {
         Json row = Json::object();
-        row.set("engine", refusal.engine.empty() ? "any" : refusal.engine);
-        row.set("operation", refusal.operation.empty() ? "any" : refusal.operation);
-        row.set("field", refusal.field);
-        row.set("allowed", refusal.allowed);
+        row.set("engine", feature.engine.empty() ? "any" : feature.engine);
+        row.set("operation", feature.operation.empty() ? "any" : feature.operation);
+        row.set("field", feature.field);
+        row.set("allowed", feature.allowed);
         table.push_back(std::move(row));
     }
     return table;

@@ -1,4 +1,4 @@
-"""The table of refusals: a row's engine refuses what it says, and runs what lies beside it."""
+"""The table of unsupported features: a row's engine refuses what it says, and runs what lies beside it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from refusal_cases import CASES, Case, Layer
 from test_structure import SMALLEST
+from unsupported_cases import CASES, Case, Layer
 
 import mpscnn
 

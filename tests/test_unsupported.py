@@ -1,4 +1,4 @@
-"""The table of refusals: rows, the combinations that test them, and the rows that hold for every engine."""
+"""The table of unsupported features: rows, the combinations that test them, and the rows that hold for every engine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from refusal_cases import CASES, ROWS, Case
+from unsupported_cases import CASES, ROWS, Case
 
 import mpscnn
 

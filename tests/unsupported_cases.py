@@ -1,4 +1,4 @@
-"""For each row of the core's table of refusals what it refuses, and what lies beside that and is allowed."""
+"""For each row of the table of unsupported features what it refuses, and what beside that is allowed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import mpscnn
 from mpscnn import _core
 
-ROWS: list[dict[str, Any]] = json.loads(_core.refusals())
+ROWS: list[dict[str, Any]] = json.loads(_core.unsupported_features())
 
 
 @dataclass

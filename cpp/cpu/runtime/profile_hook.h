@@ -11,11 +11,11 @@
 
 namespace mpscnn::cpu {
 
-struct Unwatched {
+struct NoHook {
     template <class Body> void step(std::size_t, Body &&body) { body(); }
     template <class Body> void item(int, Body &&body) { body(); }
-    Unwatched together() { return {}; }
-    Unwatched alone(std::int64_t, int) { return {}; }
+    NoHook together() { return {}; }
+    NoHook alone(std::int64_t, int) { return {}; }
 };
 
 /// Takes the times of one run after the other.

@@ -38,12 +38,12 @@ struct ProgramUse {
 };
 
 /// Why an engine refuses, "<field> must be <allowed>, got <value>"; nothing when it does not.
-std::optional<std::string> refusal(std::string_view engine, const Shape &tensor);
-std::optional<std::string> refusal(std::string_view engine, const LayerUse &layer);
-std::optional<std::string> refusal(std::string_view engine, const SessionUse &session);
-std::optional<std::string> refusal(std::string_view engine, const ProgramUse &program);
+std::optional<std::string> why_unsupported(std::string_view engine, const Shape &tensor);
+std::optional<std::string> why_unsupported(std::string_view engine, const LayerUse &layer);
+std::optional<std::string> why_unsupported(std::string_view engine, const SessionUse &session);
+std::optional<std::string> why_unsupported(std::string_view engine, const ProgramUse &program);
 
 /// The table as JSON: engine and operation ("any" for every one), field and what is allowed.
-Json describe_refusals();
+Json describe_unsupported_features();
 
 } // namespace mpscnn::ops

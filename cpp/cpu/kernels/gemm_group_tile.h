@@ -12,12 +12,12 @@ namespace mpscnn::cpu {
 namespace {
 
 /// Sums that do not wait for each other.
-inline constexpr int most_merged_rows = 8;
+inline constexpr int most_group_rows = 8;
 
 /// sums += inputs of Rows pixels * weights [index][lane], for each index of a group's inputs.
 template <class V, int size, int Rows>
-MPSCNN_INLINE void multiply_merged_inputs(typename V::reg (&sums)[Rows][1], const float *a,
-                                          std::ptrdiff_t stride, const float *weights) {
+MPSCNN_INLINE void multiply_packed_group_inputs(typename V::reg (&sums)[Rows][1], const float *a,
+                                                std::ptrdiff_t stride, const float *weights) {
     typename V::reg b[size];
 #pragma GCC unroll 8
     for (int i = 0; i < size; ++i) b[i] = V::load(weights + i * V::width);
@@ -31,7 +31,7 @@ MPSCNN_INLINE void multiply_merged_inputs(typename V::reg (&sums)[Rows][1], cons
 }
 
 template <class V, int size, int Rows>
-void multiply_merged_tiles(const PixelTile *tile, std::int64_t count, const ChannelPanel &panel) {
+void multiply_packed_group_tiles(const PixelTile *tile, std::int64_t count, const ChannelPanel &panel) {
     for (const PixelTile *end = tile + count; tile != end; ++tile) {
         typename V::reg sums[Rows][1];
         const auto bias = V::load(panel.bias);
@@ -43,8 +43,8 @@ void multiply_merged_tiles(const PixelTile *tile, std::int64_t count, const Chan
         for (std::int64_t y = 0; y < run.rows; ++y) {
             for (std::int64_t x = 0; x < run.columns; ++x)
                 for (std::int64_t k = 0; k < run.length; k += V::width, weights += size * V::width)
-                    multiply_merged_inputs<V, size>(sums, source + x * run.column_stride + k,
-                                                    run.pixel_stride, weights);
+                    multiply_packed_group_inputs<V, size>(sums, source + x * run.column_stride + k,
+                                                          run.pixel_stride, weights);
             source += run.row_stride;
             weights += run.skipped_weights * size;
         }
@@ -52,19 +52,19 @@ void multiply_merged_tiles(const PixelTile *tile, std::int64_t count, const Chan
     }
 }
 
-template <class V, int size, int Rows = most_merged_rows>
-inline TilesFunction merged_tiles_function_of_rows(std::int64_t rows) {
-    if (rows == Rows) return multiply_merged_tiles<V, size, Rows>;
-    if constexpr (Rows > 1) return merged_tiles_function_of_rows<V, size, Rows - 1>(rows);
+template <class V, int size, int Rows = most_group_rows>
+inline TilesFunction group_tiles_function_of_rows(std::int64_t rows) {
+    if (rows == Rows) return multiply_packed_group_tiles<V, size, Rows>;
+    if constexpr (Rows > 1) return group_tiles_function_of_rows<V, size, Rows - 1>(rows);
     return nullptr;
 }
 
-/// multiply_merged_tiles for a number of rows and of groups in a register that is known when it runs.
+/// multiply_packed_group_tiles for a number of rows and of groups in a register that is known when it runs.
 template <class V, int size = V::width / 2>
-inline TilesFunction merged_tiles_function(std::int64_t rows, std::int64_t merged) {
+inline TilesFunction group_tiles_function(std::int64_t rows, std::int64_t merged) {
     if constexpr (size >= 4) {
-        if (merged * size == V::width) return merged_tiles_function_of_rows<V, size>(rows);
-        return merged_tiles_function<V, size / 2>(rows, merged);
+        if (merged * size == V::width) return group_tiles_function_of_rows<V, size>(rows);
+        return group_tiles_function<V, size / 2>(rows, merged);
     }
     return nullptr;
 }

@@ -1,4 +1,4 @@
-"""Large results of a resize are stored past the caches: to the bits of others, wherever the caller's memory begins."""
+"""Non-temporal stores of large results of a resize give the bits of others, wherever the memory begins."""
 
 import numpy as np
 import pytest
