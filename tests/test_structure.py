@@ -142,6 +142,12 @@ SMALLEST: dict[str, tuple[list[tuple[int, ...]], dict[str, Any]]] = {
 }
 
 
+def smallest(operation: str) -> tuple[list[tuple[int, ...]], dict[str, Any]]:
+    """Input shapes and parameters of a small use of an operation."""
+    equal: list[tuple[int, ...]] = [(4, 4, 3)] * int(OPERATIONS[operation]["min_inputs"])
+    return SMALLEST.get(operation, (equal, {}))
+
+
 def family_of(operation: str) -> str:
     """The name that the operation's files have in every part."""
     pattern = re.compile(r"OperationInfo info\{\s*\"" + operation + '"')
@@ -174,8 +180,7 @@ def test_operation_has_a_reference_and_a_test(operation: str) -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_operation_runs_on_the_cpu(operation: str) -> None:
-    equal = [(4, 4, 3)] * int(OPERATIONS[operation]["min_inputs"])
-    shapes, attributes = SMALLEST.get(operation, (equal, {}))
+    shapes, attributes = smallest(operation)
     net = mpscnn.Network({f"x{i}": shape for i, shape in enumerate(shapes)})
     net.output(net.layer(operation, net.inputs, attributes))
     net.initialize_weights()

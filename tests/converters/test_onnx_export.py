@@ -178,6 +178,7 @@ LAYERS: dict[str, Callable[[Network, Tensor], Tensor]] = {
     "subtract with broadcasting": lambda net, x: net.subtract(x, net.global_max_pool2d(x)),
     "multiply": lambda net, x: net.multiply(net.global_average_pool2d(x), x, activation="sigmoid"),
     "divide": lambda net, x: net.divide(x, net.activation(x, "exponential")),
+    "maximum": lambda net, x: net.maximum(x, net.global_average_pool2d(x)),
     "add with all parameters": lambda net, x: net.layer(
         "add",
         [x, x],

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from metal.emulation import Emulation
-from test_structure import SMALLEST
+from test_structure import smallest
 from unsupported_cases import Layer
 
 import mpscnn
@@ -46,7 +46,7 @@ VARIANTS: dict[str, Layer] = {
         "transposed_convolution", [MORE], {"output_channels": 4, "groups": 2}
     ),
 }
-LAYERS = {entry["name"]: SMALLEST.get(entry["name"], ([PIXELS], {})) for entry in mpscnn.operations()}
+LAYERS = {entry["name"]: smallest(entry["name"]) for entry in mpscnn.operations()}
 #: What MPS computes; the rest is shaders of the engine's own.
 BY_MPS = {
     "convolution",

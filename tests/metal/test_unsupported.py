@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_structure import SMALLEST
+from test_structure import smallest
 from unsupported_cases import CASES, Case, Layer
 
 import mpscnn
@@ -38,7 +38,7 @@ def test_a_row_is_refused_and_its_neighbour_runs(case: Case) -> None:
 
 @pytest.mark.parametrize("operation", [entry["name"] for entry in mpscnn.operations()])
 def test_metal_runs_every_operation(operation: str) -> None:
-    shapes, attributes = SMALLEST.get(operation, ([(4, 4, 3)], {}))
+    shapes, attributes = smallest(operation)
     run(Layer(operation, list(shapes), attributes))
 
 
@@ -67,7 +67,7 @@ def test_a_parameter_is_computed_or_refused_but_never_ignored(
     operation: str, parameter: dict[str, Any]
 ) -> None:
     """Whatever an operation learns later is tested here too."""
-    shapes, attributes = SMALLEST.get(operation, ([(4, 4, 3)], {}))
+    shapes, attributes = smallest(operation)
     for value in others(parameter):
         try:
             net = Layer(operation, list(shapes), attributes | {parameter["name"]: value}).network()

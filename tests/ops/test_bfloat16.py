@@ -11,7 +11,7 @@ from hypothesis import given
 from numpy.typing import NDArray
 from ops.single_layer import BFLOAT16, run_layer, seeds, values, windows
 from reference import bfloat16 as model
-from test_structure import SMALLEST
+from test_structure import smallest
 from tolerance import assert_close, bfloat16_bound
 
 import mpscnn
@@ -138,7 +138,7 @@ def identity(net: mpscnn.Network, tensor: Any, name: str) -> Any:
 @pytest.mark.parametrize("more", [0, 29])
 def test_every_operation_between_two_products(operation: str, more: int) -> None:
     """What it computes alone, on rounded inputs and with rounded weights in float32, rounded."""
-    shapes, attributes = SMALLEST.get(operation, ([(4, 4, 3)], {}))
+    shapes, attributes = smallest(operation)
     shapes = [
         (*shape[:-1], shape[-1] + more) if not attributes and len(shapes) == 1 else shape for shape in shapes
     ]
