@@ -7,7 +7,7 @@
 #include <string>
 #include <variant>
 
-#include "cpu/cpu_backend.h"
+#include "cpu/runtime/cpu_backend.h"
 #include "engine/self_check_networks.h"
 #include "ops/op_list.h"
 #include "tests/cpp/check.h"

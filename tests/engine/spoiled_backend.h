@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-#include "cpu/cpu_backend.h"
+#include "cpu/runtime/cpu_backend.h"
 #include "engine/backend.h"
 
 class SpoiledBackend : public mpscnn::engine::Backend {

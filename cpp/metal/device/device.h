@@ -9,7 +9,7 @@
 #include "metal/device/library.h"
 #include "metal/device/objc_ptr.h"
 #include "metal/encoding/photo_tables.h"
-#include "metal/layers/texture_cache.h"
+#include "metal/device/texture_cache.h"
 
 #import <Metal/Metal.h>
 

@@ -1,4 +1,4 @@
-#include "metal/layers/texture_cache.h"
+#include "metal/device/texture_cache.h"
 
 namespace mpscnn::metal {
 
