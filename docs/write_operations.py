@@ -13,7 +13,7 @@ from typing import Any
 import mpscnn
 
 DOCS = Path(__file__).resolve().parent
-LAYERS = DOCS.parent / "python" / "mpscnn" / "layers"
+LAYERS = DOCS.parent / "python" / "mpscnn" / "graph" / "layers"
 
 INTRODUCTION = """# Operations
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -123,6 +125,53 @@ def test_version_has_one_place() -> None:
             r"/\*.*?\*/|//.*|#.*", "", path.read_text("utf-8"), flags=re.DOTALL if path.suffix == ".h" else 0
         )
         assert f'"{declared[1]}"' not in code, f"{path} repeats the version"
+
+
+# ---- Python ---------------------------------------------------------------------------------------------------
+
+# From the bottom up: a module imports from its own line and those above, also within its functions.
+PYTHON_ROOMS = (
+    ("_core", "errors"),
+    ("_private",),
+    ("runtime", "vision"),
+    ("graph", "kernels", "signal"),
+    ("models",),
+    ("converters",),
+    ("registry",),
+    ("model",),
+    ("stream",),
+    ("verify", "benchmark"),
+    ("cli",),
+)
+
+
+def test_python_modules_import_from_below_only() -> None:
+    level = {room: number for number, rooms in enumerate(PYTHON_ROOMS) for room in rooms}
+    package = PROJECT / "python" / "mpscnn"
+    wrong = []
+    for path in sorted(package.rglob("*.py")):
+        own = path.relative_to(package).with_suffix("").parts[0]
+        if own.startswith("__"):
+            continue
+        for name in _imported_modules(ast.parse(path.read_text("utf-8"))):
+            room = name.partition(".")[2].partition(".")[0]
+            if room and level[room] > level[own]:
+                wrong.append(f"{path.relative_to(package)} imports {name}")
+    assert not wrong
+
+
+def _imported_modules(tree: ast.AST) -> Iterator[str]:
+    """The package's modules that are imported when the code runs; imports for types only are not."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("mpscnn"))
+        elif isinstance(node, ast.ImportFrom) and node.module == "mpscnn":
+            yield from (f"mpscnn.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("mpscnn."):
+            yield node.module
+        yield from _imported_modules(node)
 
 
 # ---- Operations ----------------------------------------------------------------------------------------------

@@ -25,55 +25,57 @@ from mpscnn.errors import (
     WeightsError,
 )
 from mpscnn.model import Model, load
-from mpscnn.program import Program, Request, Session
+from mpscnn.runtime.program import Program, Request, Session
 
 if TYPE_CHECKING:
     from mpscnn import converters, kernels, models, registry
-    from mpscnn import photo as photo  # for its documented functions; no part of "import *"
-    from mpscnn.commands import CommandBuffer, CommandError, CommandQueue, CommandStatus
-    from mpscnn.detection import Box, Detection, Detections
-    from mpscnn.detector import DetectionHead, Detector
-    from mpscnn.evaluation import Evaluation, evaluate
-    from mpscnn.feature_image import Image, ImageDescriptor, TemporaryImage
-    from mpscnn.features import FeatureExtractor
-    from mpscnn.idx import read_idx
-    from mpscnn.layers.layer_maker import Tensor
-    from mpscnn.library import build_config, devices, empty, operations, preprocess
-    from mpscnn.network import Network
-    from mpscnn.padding import DefaultPadding, PaddingMethod
-    from mpscnn.photo import YuvImage, open_photo
-    from mpscnn.profile import KindTotal, Profile, ProfileStep
-    from mpscnn.results import Classification, Prediction
-    from mpscnn.runner import FrameFuture, Runner
-    from mpscnn.segmentation import Area, Segmentation
+    from mpscnn.graph.features import FeatureExtractor
+    from mpscnn.graph.layers.layer_maker import Tensor
+    from mpscnn.graph.network import Network
+    from mpscnn.graph.padding import DefaultPadding, PaddingMethod
+    from mpscnn.graph.weights import unpack_binary_weights
+    from mpscnn.runtime.commands import CommandBuffer, CommandError, CommandQueue, CommandStatus
+    from mpscnn.runtime.feature_image import Image, ImageDescriptor, TemporaryImage
+    from mpscnn.runtime.library import build_config, devices, empty, operations, preprocess
+    from mpscnn.runtime.profile import KindTotal, Profile, ProfileStep
     from mpscnn.signal import convolve1d, convolve2d, correlate1d, correlate2d
-    from mpscnn.weights import unpack_binary_weights
+    from mpscnn.stream.evaluation import Evaluation, evaluate
+    from mpscnn.stream.runner import FrameFuture, Runner
+    from mpscnn.vision import photo as photo  # for its documented functions; no part of "import *"
+    from mpscnn.vision.detection import Box, Detection, Detections
+    from mpscnn.vision.detector import DetectionHead, Detector
+    from mpscnn.vision.idx import read_idx
+    from mpscnn.vision.photo import YuvImage, open_photo
+    from mpscnn.vision.results import Classification, Prediction
+    from mpscnn.vision.segmentation import Area, Segmentation
 
 __version__ = _core.version()
 
 #: The names above that a program which only runs a model does not wait for: by module, imported at first use.
 _LAZY = {
-    "commands": ("CommandBuffer", "CommandError", "CommandQueue", "CommandStatus"),
-    "detection": ("Box", "Detection", "Detections"),
-    "detector": ("DetectionHead", "Detector"),
-    "evaluation": ("Evaluation", "evaluate"),
-    "feature_image": ("Image", "ImageDescriptor", "TemporaryImage"),
-    "features": ("FeatureExtractor",),
-    "idx": ("read_idx",),
-    "layers.layer_maker": ("Tensor",),
-    "library": ("build_config", "devices", "empty", "operations", "preprocess"),
-    "network": ("Network",),
-    "padding": ("DefaultPadding", "PaddingMethod"),
-    "photo": ("YuvImage", "open_photo"),
-    "profile": ("KindTotal", "Profile", "ProfileStep"),
-    "results": ("Classification", "Prediction"),
-    "runner": ("FrameFuture", "Runner"),
-    "segmentation": ("Area", "Segmentation"),
+    "runtime.commands": ("CommandBuffer", "CommandError", "CommandQueue", "CommandStatus"),
+    "vision.detection": ("Box", "Detection", "Detections"),
+    "vision.detector": ("DetectionHead", "Detector"),
+    "stream.evaluation": ("Evaluation", "evaluate"),
+    "runtime.feature_image": ("Image", "ImageDescriptor", "TemporaryImage"),
+    "graph.features": ("FeatureExtractor",),
+    "vision.idx": ("read_idx",),
+    "graph.layers.layer_maker": ("Tensor",),
+    "runtime.library": ("build_config", "devices", "empty", "operations", "preprocess"),
+    "graph.network": ("Network",),
+    "graph.padding": ("DefaultPadding", "PaddingMethod"),
+    "vision.photo": ("YuvImage", "open_photo"),
+    "runtime.profile": ("KindTotal", "Profile", "ProfileStep"),
+    "vision.results": ("Classification", "Prediction"),
+    "stream.runner": ("FrameFuture", "Runner"),
+    "vision.segmentation": ("Area", "Segmentation"),
     "signal": ("convolve1d", "convolve2d", "correlate1d", "correlate2d"),
-    "weights": ("unpack_binary_weights",),
+    "graph.weights": ("unpack_binary_weights",),
 }
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
-_LAZY_MODULES = ("converters", "kernels", "models", "registry", "photo")
+_LAZY_MODULES = {name: name for name in ("converters", "kernels", "models", "registry")} | {
+    "photo": "vision.photo"
+}
 
 __all__ = [
     "Area",
@@ -140,7 +142,9 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY_MODULES:
-        return import_module(f"mpscnn.{name}")  # which makes it an attribute as well
+        module = import_module(f"mpscnn.{_LAZY_MODULES[name]}")
+        globals()[name] = module
+        return module
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'mpscnn' has no attribute {name!r}")
     value = getattr(import_module(f"mpscnn.{_MODULE_OF[name]}"), name)

@@ -10,21 +10,21 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
+from mpscnn._private.model_name import DEFAULT_MODEL, hand_in_weights, is_path
 from mpscnn.errors import ParameterError
-from mpscnn.model_name import DEFAULT_MODEL, is_path
-from mpscnn.program import Program, Session, compile_graph
-from mpscnn.session_pool import SessionPool
+from mpscnn.runtime.program import Program, Session, compile_graph
+from mpscnn.runtime.session_pool import SessionPool
 
 if TYPE_CHECKING:  # what a program that only runs a network does not wait for is imported where it is used
     from typing import TypedDict
 
-    from mpscnn.detection import Detections
-    from mpscnn.features import FeatureExtractor
-    from mpscnn.network import Network
-    from mpscnn.photo import Photo
-    from mpscnn.photo_tasks import PhotoTask, Result
-    from mpscnn.results import Classification
-    from mpscnn.segmentation import Segmentation
+    from mpscnn.graph.features import FeatureExtractor
+    from mpscnn.graph.network import Network
+    from mpscnn.vision.detection import Detections
+    from mpscnn.vision.photo import Photo
+    from mpscnn.vision.photo_tasks import PhotoTask, Result
+    from mpscnn.vision.results import Classification
+    from mpscnn.vision.segmentation import Segmentation
 
     class _Description(TypedDict):
         labels: list[str] | None
@@ -65,6 +65,9 @@ def load(
         fast_matmul=fast_matmul,
         max_memory=max_memory,
     )
+
+
+hand_in_weights(lambda model: load(model).network.weights)
 
 
 def model_path(model: str | os.PathLike[str]) -> str:
@@ -142,12 +145,12 @@ class Model:
     @cached_property
     def network(self) -> Network:
         """What the file describes, to look at or to build on; the compiled program stays as it is."""
-        from mpscnn.network import Network
+        from mpscnn.graph.network import Network
 
         network = Network.from_graph(self._core.graph())
         network.preprocess = self.preprocess
         if self._detection is not None:
-            from mpscnn.detector import DetectionHead
+            from mpscnn.vision.detector import DetectionHead
 
             network.detection = DetectionHead(self._detection, self._core.anchors())
         # Of several threads that ask at once, all get the first one's.
@@ -204,7 +207,7 @@ class Model:
             ImageError: the photo cannot be read. ShapeError or UnsupportedError: the model is no classifier, or takes
                 no photos. ParameterError: `top` is below 1, or a result is NaN.
         """
-        from mpscnn.photo_tasks import classifying
+        from mpscnn.vision.photo_tasks import classifying
 
         return self._run(classifying(self, top=top), photo)
 
@@ -224,7 +227,7 @@ class Model:
             ImageError: the photo cannot be read. ShapeError or UnsupportedError: the model is no detector, or takes no
                 photos. ParameterError: a limit is out of range, or a result is NaN or infinite.
         """
-        from mpscnn.photo_tasks import detecting
+        from mpscnn.vision.photo_tasks import detecting
 
         return self._run(detecting(self, score=score, iou=iou, most=most), photo)
 
@@ -239,12 +242,12 @@ class Model:
             ImageError: the photo cannot be read. ShapeError or UnsupportedError: the model is no segmenter, or takes no
                 photos. ParameterError: a score is NaN.
         """
-        from mpscnn.photo_tasks import segmenting
+        from mpscnn.vision.photo_tasks import segmenting
 
         return self._run(segmenting(self, scores=scores), photo)
 
     def _run(self, task: PhotoTask[Result], photo: Any) -> Result:
-        from mpscnn.photo import open_photo
+        from mpscnn.vision.photo import open_photo
 
         opened = open_photo(photo)
         with self.session() as session:
@@ -268,7 +271,7 @@ class Model:
         Raises:
             ParameterError: no such layer; the message has those with similar names. Or another `pooling`.
         """
-        from mpscnn.features import FeatureExtractor
+        from mpscnn.graph.features import FeatureExtractor
 
         return FeatureExtractor(
             self.network,

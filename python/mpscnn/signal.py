@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mpscnn import _core
-from mpscnn.arrays import as_array
+from mpscnn._private.arrays import as_array
 from mpscnn.errors import ParameterError, ShapeError
 
 # The numbers are those of mpscnn_convolve_options.

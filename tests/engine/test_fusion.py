@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn import models
-from mpscnn.features import extractor_network
+from mpscnn.graph.features import extractor_network
 
 ACTIVATIONS: list[Any] = ["relu6", "relu", None, "prelu", "tanh", "leaky_relu"]
 

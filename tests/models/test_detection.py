@@ -12,7 +12,7 @@ from constant_detector import EDGES, LABELS, SETTINGS, constant_network, save_co
 from PIL import Image
 
 import mpscnn
-from mpscnn.detector import DetectionHead
+from mpscnn.vision.detector import DetectionHead
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import mpscnn
-from mpscnn.model_file import quantize, serialize
+from mpscnn.graph.model_file import quantize, serialize
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import mpscnn
-from mpscnn.detector import DetectionHead
+from mpscnn.vision.detector import DetectionHead
 
 #: Left, top, right, bottom in fractions of the input.
 EDGES = (0.25, 0.125, 0.75, 0.5)

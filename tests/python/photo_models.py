@@ -13,7 +13,7 @@ from constant_detector import SETTINGS
 from numpy.typing import NDArray
 
 import mpscnn
-from mpscnn.detector import DetectionHead
+from mpscnn.vision.detector import DetectionHead
 
 PREPROCESS = {"fit": "letterbox", "scale": [1 / 255] * 3}
 

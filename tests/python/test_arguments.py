@@ -11,8 +11,8 @@ import photo_models
 import pytest
 
 import mpscnn
-from mpscnn.arguments import whole_number
-from mpscnn.settings import as_json
+from mpscnn._private.arguments import whole_number
+from mpscnn._private.settings import as_json
 
 PHOTO = np.arange(6 * 5 * 3, dtype=np.uint8).reshape(6, 5, 3)
 

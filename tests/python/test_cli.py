@@ -12,9 +12,9 @@ from command_line import call, colour_network, run, save_colour_model
 
 import mpscnn
 from mpscnn import registry
+from mpscnn._private.summary import bytes_text, summary_table, text_table
 from mpscnn.cli import package
 from mpscnn.cli.app import app
-from mpscnn.summary import bytes_text, summary_table, text_table
 
 COMMANDS = (
     "classify",

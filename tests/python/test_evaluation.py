@@ -15,7 +15,7 @@ from constant_detector import save_constant_detector
 from PIL import Image
 
 import mpscnn
-from mpscnn.evaluation import class_of_folder
+from mpscnn.stream.evaluation import class_of_folder
 
 
 @pytest.fixture(scope="module")

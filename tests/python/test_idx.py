@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import mpscnn
-from mpscnn.idx import read_labelled
+from mpscnn.vision.idx import read_labelled
 
 
 def idx(kind: int, shape: tuple[int, ...], content: bytes) -> bytes:

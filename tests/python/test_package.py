@@ -41,13 +41,15 @@ print(sorted(set(sys.modules) - before))
 MODULES_OF_A_RUN = {
     "mpscnn",
     "mpscnn._core",
-    "mpscnn.arguments",
-    "mpscnn.arrays",
+    "mpscnn._private",
+    "mpscnn.runtime",
+    "mpscnn._private.arguments",
+    "mpscnn._private.arrays",
     "mpscnn.errors",
     "mpscnn.model",
-    "mpscnn.model_name",
-    "mpscnn.program",
-    "mpscnn.session_pool",
+    "mpscnn._private.model_name",
+    "mpscnn.runtime.program",
+    "mpscnn.runtime.session_pool",
 }
 
 # Of others what would cost the start milliseconds.
@@ -96,7 +98,13 @@ def test_import_loads_numpy_and_the_standard_library_only() -> None:
             "html",
             "json",
         ),
-        *("mpscnn.kernels", "mpscnn.converters", "mpscnn.models", "mpscnn.runner", "mpscnn.detection"),
+        *(
+            "mpscnn.kernels",
+            "mpscnn.converters",
+            "mpscnn.models",
+            "mpscnn.stream.runner",
+            "mpscnn.vision.detection",
+        ),
     ],
 )
 def test_import_leaves_for_later_what_only_some_need(module: str) -> None:
@@ -140,8 +148,8 @@ def test_predicting_imports_neither_layers_nor_the_registry(model_file: str) -> 
         "assert len(result) == 3",
         model_file,
     )
-    assert "mpscnn.photo" in loaded
-    assert loaded & {"PIL", "mpscnn.network", "mpscnn.layers", "mpscnn.registry"} == set()
+    assert "mpscnn.vision.photo" in loaded
+    assert loaded & {"PIL", "mpscnn.graph.network", "mpscnn.graph.layers", "mpscnn.registry"} == set()
 
 
 def test_every_name_is_found_at_first_use() -> None:
@@ -161,7 +169,8 @@ def test_names_imported_later_are_those_that_type_checkers_see() -> None:
     seen: dict[str, tuple[str, ...]] = {}
     for node in imports:
         seen[str(node.module)] = (*seen.get(str(node.module), ()), *(alias.name for alias in node.names))
-    assert seen.pop("mpscnn") == mpscnn._LAZY_MODULES
+    modules = {name: f"{room}.{name}" for room in ("mpscnn", "mpscnn.vision") for name in seen.pop(room)}
+    assert modules == {name: f"mpscnn.{module}" for name, module in mpscnn._LAZY_MODULES.items()}
     assert seen == {f"mpscnn.{module}": names for module, names in mpscnn._LAZY.items()}
 
 

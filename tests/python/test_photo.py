@@ -16,8 +16,9 @@ from photo_files import encoded, png
 from PIL import Image, ImageOps
 
 import mpscnn
-from mpscnn import ImageError, photo_file
-from mpscnn.photo import open_photo
+from mpscnn import ImageError
+from mpscnn.vision import photo_file
+from mpscnn.vision.photo import open_photo
 
 ORIENTATION = 0x0112
 

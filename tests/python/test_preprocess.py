@@ -13,7 +13,7 @@ from reference import preprocess as reference
 
 import mpscnn
 from mpscnn import ImageError, ParameterError, YuvImage, open_photo
-from mpscnn.visualize import upright_picture
+from mpscnn.vision.visualize import upright_picture
 
 #: Sums of float32 products of values to 255, as in tests/cpp/preprocess_test.cpp; the matrix of YUV triples it.
 TOLERANCE = 255 * 80 * float(np.finfo(np.float32).eps) / 2

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from runner_frames import Gate, doubling_program, frame, in_callback, value_of
 
 import mpscnn
-from mpscnn.signal_handlers import raised_by_signal_handler
+from mpscnn._private.signal_handlers import raised_by_signal_handler
 
 
 class TimeLimit(Exception):

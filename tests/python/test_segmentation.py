@@ -14,7 +14,7 @@ from reference.label_map import sampled_scores
 from reference.preprocess import oriented
 
 import mpscnn
-from mpscnn.segmentation import UNSEEN
+from mpscnn.vision.segmentation import UNSEEN
 
 NAMES = ("background", "red", "green", "blue")
 

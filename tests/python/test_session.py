@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import mpscnn
-from mpscnn.arrays import as_input, check_output
+from mpscnn._private.arrays import as_input, check_output
 
 # Seconds that a busy machine gets to let two threads run at once.
 PATIENCE = 60.0

@@ -15,10 +15,10 @@ import pytest
 from command_line import call, colour_network, run, save_photo
 
 import mpscnn
-from mpscnn.printable import printable
-from mpscnn.profile import Profile
-from mpscnn.results import Classification, Prediction
-from mpscnn.summary import summary_table, text_table
+from mpscnn._private.printable import printable
+from mpscnn._private.summary import summary_table, text_table
+from mpscnn.runtime.profile import Profile
+from mpscnn.vision.results import Classification, Prediction
 
 ESCAPE = "\x1b[31m"
 #: C0, DEL, C1, changes of direction, separators of lines, and what rich takes for markup.

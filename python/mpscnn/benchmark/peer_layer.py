@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.onnx_window import Window, window_of
 from mpscnn.errors import UnsupportedError
-from mpscnn.network import Network
+from mpscnn.graph.network import Network
 
 Shape = tuple[int, ...]
 

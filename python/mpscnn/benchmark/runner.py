@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from mpscnn.benchmark.subject import Subject
 from mpscnn.errors import ParameterError
-from mpscnn.program import Program
-from mpscnn.runner import FrameFuture, Runner
+from mpscnn.runtime.program import Program
+from mpscnn.stream.runner import FrameFuture, Runner
 
 _TURN = 0.25  # seconds that each gets in its turn, about
 _FEWEST = 4  # images in a turn

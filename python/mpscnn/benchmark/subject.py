@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from mpscnn import models, registry
 from mpscnn.errors import ParameterError
+from mpscnn.graph.network import Network
 from mpscnn.model import model_path, open_model
-from mpscnn.network import Network
 
 # Logits where a network has a choice, since the softmax of random weights would hide what engines differ in.
 ARCHITECTURES: dict[str, Callable[[], Network]] = {

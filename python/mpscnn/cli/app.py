@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from mpscnn._private.printable import printable
 from mpscnn.cli.benchmark import benchmark
 from mpscnn.cli.classify import classify
 from mpscnn.cli.convert import convert
@@ -24,7 +25,6 @@ from mpscnn.cli.package import print_cmake_directory, print_version
 from mpscnn.cli.profile import profile
 from mpscnn.cli.segment import segment
 from mpscnn.cli.verify import verify
-from mpscnn.printable import printable
 
 # Typer has no other name for it, and builds on click or on a copy of it.
 _UsageError: Any = typer.BadParameter.__bases__[0]

@@ -9,9 +9,9 @@ import typer
 
 from mpscnn.benchmark.subject import ARCHITECTURES
 from mpscnn.errors import UnsupportedError
-from mpscnn.library import devices
 from mpscnn.model import Model, load
-from mpscnn.program import FAST_MATMUL_REMOVED
+from mpscnn.runtime.library import devices
+from mpscnn.runtime.program import FAST_MATMUL_REMOVED
 
 MAX_THREADS = 1024
 

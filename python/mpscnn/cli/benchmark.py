@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mpscnn._private.summary import bytes_text, text_table
 from mpscnn.benchmark import PEERS, Measurement, Subject, measure, measure_runner, open_subject, require_peer
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
@@ -22,7 +23,6 @@ from mpscnn.cli.failures import FAILED
 from mpscnn.cli.output import report, show, show_json
 from mpscnn.cli.runner_report import runner_json, runner_text
 from mpscnn.errors import UnsupportedError
-from mpscnn.summary import bytes_text, text_table
 
 
 def benchmark(

@@ -25,7 +25,7 @@ from mpscnn.cli.output import show, show_json
 from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.model import Model
 from mpscnn.registry.catalogue import BUNDLED_MODEL
-from mpscnn.results import Classification
+from mpscnn.vision.results import Classification
 
 #: Below this the bundled model's best class is more likely wrong than right.
 _UNLIKELY = 0.5
@@ -87,7 +87,7 @@ def show_predictions(
     """
 
     def classify_one(path: str) -> None:
-        from mpscnn.photo import open_photo
+        from mpscnn.vision.photo import open_photo
 
         result = model.classify(open_photo(path), top=top)
         written: dict[str, str] = {}

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
+from mpscnn._private.summary import bytes_text
 from mpscnn.cli.info import SizeOption
 from mpscnn.cli.output import show, warn
-from mpscnn.network import Network
-from mpscnn.summary import bytes_text
+from mpscnn.graph.network import Network
 
 
 class WeightType(str, Enum):

@@ -22,8 +22,8 @@ from mpscnn.cli.each_photo import for_each_photo, head_fields, head_line, listed
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.output import show, show_json
 from mpscnn.cli.picture_folder import PictureFolder
-from mpscnn.detection import Detections
 from mpscnn.model import Model
+from mpscnn.vision.detection import Detections
 
 
 def detect(
@@ -68,7 +68,7 @@ def detect(
 def _detect(
     path: str, model: Model, score: float | None, folder: PictureFolder | None, as_json: bool
 ) -> None:
-    from mpscnn.photo import open_photo
+    from mpscnn.vision.photo import open_photo
 
     photo = open_photo(path)
     result = model.detect(photo, score=score)

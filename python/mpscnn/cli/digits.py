@@ -27,10 +27,10 @@ from mpscnn.cli.failures import FAILED
 from mpscnn.cli.output import show, show_json
 from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.errors import ImageError, ParameterError
-from mpscnn.idx import read_labelled
 from mpscnn.model import Model
 from mpscnn.registry.catalogue import DIGITS
-from mpscnn.results import Classification
+from mpscnn.vision.idx import read_labelled
+from mpscnn.vision.results import Classification
 
 #: Below this the second digit is shown, too.
 _SURE = 0.9

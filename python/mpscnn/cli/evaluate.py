@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from mpscnn._private.files import reading, writing
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
     DeviceOption,
@@ -26,11 +27,10 @@ from mpscnn.cli.output import report, show, show_json
 from mpscnn.cli.photo_list import photo_paths
 from mpscnn.cli.progress import with_progress
 from mpscnn.errors import Error, ImageError, ParameterError
-from mpscnn.evaluation import Evaluation, class_of_folder, evaluate, number_of_classes
-from mpscnn.files import reading, writing
-from mpscnn.idx import read_labelled
 from mpscnn.model import Model
 from mpscnn.registry.catalogue import BUNDLED_MODEL
+from mpscnn.stream.evaluation import Evaluation, class_of_folder, evaluate, number_of_classes
+from mpscnn.vision.idx import read_labelled
 
 Sample = tuple[Any, int]
 

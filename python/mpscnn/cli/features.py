@@ -13,6 +13,8 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from mpscnn._private.files import writing
+from mpscnn._private.summary import bytes_text
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
     DeviceOption,
@@ -29,8 +31,6 @@ from mpscnn.cli.failures import FAILED
 from mpscnn.cli.output import show, show_json
 from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.errors import ParameterError
-from mpscnn.files import writing
-from mpscnn.summary import bytes_text
 
 #: The array beside those of the layers: where each row comes from.
 _PHOTOS = "photos"
@@ -97,7 +97,7 @@ class _Pictures:
         self._written: list[dict[str, str]] = []
 
     def add(self, photo: str, features: Features) -> None:
-        from mpscnn.visualize import channels_picture
+        from mpscnn.vision.visualize import channels_picture
 
         self._written.append(
             {

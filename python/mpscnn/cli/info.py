@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
+from mpscnn._private.summary import bytes_text, summary_table
 from mpscnn.cli.arguments import JsonOption, ModelArgument
 from mpscnn.cli.output import show, show_json
 from mpscnn.errors import ShapeError
-from mpscnn.library import devices
+from mpscnn.graph.network import Network
 from mpscnn.model import model_path, open_model
-from mpscnn.network import Network
-from mpscnn.summary import bytes_text, summary_table
+from mpscnn.runtime.library import devices
 
 Size = tuple[int, int]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from mpscnn import registry
+from mpscnn._private.summary import bytes_text, text_table
 from mpscnn.cli.arguments import JsonOption
 from mpscnn.cli.output import show, show_json
-from mpscnn.summary import bytes_text, text_table
 
 
 def models(as_json: JsonOption = False) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 
+from mpscnn._private.printable import printable
 from mpscnn.errors import DownloadError
-from mpscnn.printable import printable
 
 __all__ = ["report", "show", "show_json", "warn"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from mpscnn._private.files import reading
 from mpscnn.errors import ImageError
-from mpscnn.files import reading
-from mpscnn.photo_file import suffixes
+from mpscnn.vision.photo_file import suffixes
 
 
 def photo_paths(paths: Sequence[str]) -> tuple[list[str], list[ImageError]]:

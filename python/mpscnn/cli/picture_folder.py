@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mpscnn._private.files import writing
 from mpscnn.errors import ImageError, ParameterError
-from mpscnn.files import writing
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage

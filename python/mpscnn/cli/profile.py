@@ -11,6 +11,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from mpscnn._private.files import writing
 from mpscnn.benchmark import Subject, open_subject
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
@@ -25,10 +26,9 @@ from mpscnn.cli.arguments import (
 )
 from mpscnn.cli.output import show, show_json
 from mpscnn.errors import ParameterError
-from mpscnn.files import writing
-from mpscnn.library import preprocess
 from mpscnn.model import model_path, open_model
-from mpscnn.profile import Profile, ProfileStep
+from mpscnn.runtime.library import preprocess
+from mpscnn.runtime.profile import Profile, ProfileStep
 
 _RANDOM = "random"
 

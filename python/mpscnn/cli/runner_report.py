@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn._private.summary import text_table
 from mpscnn.benchmark import RunnerMeasurement, Subject
-from mpscnn.summary import text_table
 
 PERCENTILES = (50, 90, 95, 99)
 

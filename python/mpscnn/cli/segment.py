@@ -23,7 +23,7 @@ from mpscnn.cli.failures import FAILED
 from mpscnn.cli.output import show, show_json
 from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.model import Model
-from mpscnn.segmentation import Segmentation
+from mpscnn.vision.segmentation import Segmentation
 
 
 def segment(
@@ -60,7 +60,7 @@ def segment(
 
 
 def _segment(path: str, model: Model, folder: PictureFolder | None, as_json: bool) -> None:
-    from mpscnn.photo import open_photo
+    from mpscnn.vision.photo import open_photo
 
     photo = open_photo(path)
     result = model.segment(photo)

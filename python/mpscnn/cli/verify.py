@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
+from mpscnn._private.files import writing
 from mpscnn.cli.arguments import AUTO_DEVICE
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.output import show
 from mpscnn.errors import ParameterError
-from mpscnn.files import writing
 
 NOT_TESTED = 3
 

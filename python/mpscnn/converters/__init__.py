@@ -9,12 +9,12 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpscnn.detector import DetectionHead
+from mpscnn._private.files import is_folder, reading
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
-from mpscnn.files import is_folder, reading
+from mpscnn.vision.detector import DetectionHead
 
 if TYPE_CHECKING:
-    from mpscnn.network import Network
+    from mpscnn.graph.network import Network
 
 __all__ = ["CONVERTER_VERSION", "convert_files", "read_labels", "read_network"]
 

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.errors import UnsupportedError
-from mpscnn.layer_arguments import Activation
-from mpscnn.layers.layer_maker import Tensor
-from mpscnn.network import Network
+from mpscnn.graph.layer_arguments import Activation
+from mpscnn.graph.layers.layer_maker import Tensor
+from mpscnn.graph.network import Network
 
 # With this variance the square root of variance + epsilon is 1 exactly.
 _EPSILON = 2.0**-10

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
+from mpscnn._private.files import writing
 from mpscnn.converters import onnx_normalization, onnx_reduction
 from mpscnn.converters.onnx_arithmetic import ARITHMETIC
 from mpscnn.converters.onnx_builder import NCHW_FROM_NHWC, NHWC_FROM_NCHW, Builder, Value
@@ -30,12 +31,11 @@ from mpscnn.converters.onnx_pooling import pooling
 from mpscnn.converters.onnx_shapes import padding, part, resize
 from mpscnn.converters.onnx_window import widened, window_of
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
-from mpscnn.files import writing
 
 if TYPE_CHECKING:
     import onnx
 
-    from mpscnn.network import Network
+    from mpscnn.graph.network import Network
 
 __all__ = ["EXPORTERS", "export", "to_onnx"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from mpscnn.network import Network
+from mpscnn.graph.network import Network
 
 
 def takes_photos(network: Network) -> bool:

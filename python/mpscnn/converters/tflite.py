@@ -16,8 +16,8 @@ from mpscnn.converters.tflite_file import FileOperator, TfliteFile
 from mpscnn.converters.tflite_operators import OPERATORS, OperatorReader
 from mpscnn.converters.unsupported import CHOOSE_SIZE, UnsupportedLayers
 from mpscnn.errors import Error, ParameterError, ShapeError, UnsupportedError, WeightsError
-from mpscnn.layers.layer_maker import Tensor
-from mpscnn.network import Network
+from mpscnn.graph.layers.layer_maker import Tensor
+from mpscnn.graph.network import Network
 
 Extents = tuple[int | None, ...]
 _UNKNOWN = "mpscnn has no such layer yet"

@@ -13,7 +13,7 @@ from mpscnn.converters.tflite_file import FileTensor, TfliteFile
 from mpscnn.errors import UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
-    from mpscnn.network import Network
+    from mpscnn.graph.network import Network
 
 _MAX_SETTING = 2 * 8  # the padding of 8 axes, the longest list of integers among the operators
 # Layers may share weights, as the heads of detectors do, and weights of 8 bits may become float32. Each use is a copy.

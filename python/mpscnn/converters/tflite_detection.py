@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.flexbuffer import Number, read_map
-from mpscnn.detector import DetectionHead
 from mpscnn.errors import WeightsError
+from mpscnn.vision.detector import DetectionHead
 
 _REQUIRED = (
     "max_detections",

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.files import reading
 from mpscnn.converters.flatbuffer import Table
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.tflite_names import CUSTOM, element_type_name, operator_name
 from mpscnn.errors import UnsupportedError, WeightsError
-from mpscnn.files import reading
 
 _TYPES = {
     0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 6: "?", 7: "<i2", 9: "i1", 10: "<f8", 12: "<u8",

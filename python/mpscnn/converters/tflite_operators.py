@@ -20,11 +20,11 @@ from mpscnn.converters.tflite_detection import detection_head
 from mpscnn.converters.tflite_file import FileOperator, TfliteFile
 from mpscnn.converters.tflite_names import activation_name
 from mpscnn.converters.unsupported import CHOOSE_SIZE
-from mpscnn.detector import DetectionHead
 from mpscnn.errors import UnsupportedError, WeightsError
-from mpscnn.layer_arguments import Activation
-from mpscnn.layers.layer_maker import Tensor
-from mpscnn.network import Network
+from mpscnn.graph.layer_arguments import Activation
+from mpscnn.graph.layers.layer_maker import Tensor
+from mpscnn.graph.network import Network
+from mpscnn.vision.detector import DetectionHead
 
 _ACTIVATIONS: dict[str, Activation] = {"NONE": None, "RELU": "relu", "RELU6": "relu6", "TANH": "tanh"}
 

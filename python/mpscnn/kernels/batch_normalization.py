@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn.commands import CommandBuffer
-from mpscnn.feature_image import Image
 from mpscnn.kernels.kernel import UnaryKernel, require_type
 from mpscnn.kernels.neuron import NeuronDescriptor
 from mpscnn.kernels.normalization import ScaledNormalization
 from mpscnn.kernels.properties import Descriptor
+from mpscnn.runtime.commands import CommandBuffer
+from mpscnn.runtime.feature_image import Image
 
 
 @dataclass

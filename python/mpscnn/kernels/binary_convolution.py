@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from mpscnn.errors import ParameterError
+from mpscnn.graph.weights import unpack_binary_weights
 from mpscnn.kernels.convolution import ConvolutionDescriptor, WindowedKernel
 from mpscnn.kernels.properties import Descriptor, Flag, Text
-from mpscnn.weights import unpack_binary_weights
 
 
 class BinaryConvolution(WindowedKernel):

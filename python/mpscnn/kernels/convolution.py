@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.commands import CommandBuffer
 from mpscnn.errors import ParameterError
-from mpscnn.feature_image import Image, ImageDescriptor
 from mpscnn.kernels.kernel import UnaryKernel, require_type
 from mpscnn.kernels.neuron import NeuronDescriptor
 from mpscnn.kernels.properties import Descriptor, Flag, Integer, Number
+from mpscnn.runtime.commands import CommandBuffer
+from mpscnn.runtime.feature_image import Image, ImageDescriptor
 
 # FLT_MIN, as where Apple's data sources name no epsilon.
 SMALLEST_EPSILON = float(np.finfo(np.float32).tiny)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.commands import CommandBuffer, CommandStatus
 from mpscnn.errors import ShapeError, StateError
-from mpscnn.feature_image import Image
 from mpscnn.kernels.kernel import UnaryKernel, require_type
 from mpscnn.kernels.properties import UNBOUNDED, Integer, Number, Size
+from mpscnn.runtime.commands import CommandBuffer, CommandStatus
+from mpscnn.runtime.feature_image import Image
 
 
 class Dropout(UnaryKernel):

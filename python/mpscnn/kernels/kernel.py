@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn.arguments import whole_numbers
-from mpscnn.commands import CommandBuffer
+from mpscnn._private.arguments import whole_numbers
 from mpscnn.errors import Error, ParameterError, ShapeError, WeightsError
-from mpscnn.feature_image import Image, ImageDescriptor, TemporaryImage
 from mpscnn.kernels.properties import ClipRect, Integer, Offset, Padding, Property, Region, Text
+from mpscnn.runtime.commands import CommandBuffer
+from mpscnn.runtime.feature_image import Image, ImageDescriptor, TemporaryImage
 
 K = TypeVar("K", bound="Kernel")
 ImageAllocator = Callable[[CommandBuffer, ImageDescriptor], Image]

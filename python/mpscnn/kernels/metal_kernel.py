@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn.arguments import whole_numbers
-from mpscnn.commands import CommandBuffer
+from mpscnn._private.arguments import whole_numbers
 from mpscnn.errors import ParameterError
-from mpscnn.feature_image import Image
 from mpscnn.kernels.kernel import require_type
+from mpscnn.runtime.commands import CommandBuffer
+from mpscnn.runtime.feature_image import Image
 
 # numpy's types and the shading language's. Python's own numbers, and numpy's of 64 bits, which the language lacks, take
 # the type that a constant or parameter is declared with.

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.arguments import is_finite_number
+from mpscnn._private.arguments import is_finite_number
 from mpscnn.errors import ParameterError
 from mpscnn.kernels.kernel import UnaryKernel
 from mpscnn.kernels.properties import Descriptor, Integer

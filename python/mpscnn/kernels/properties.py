@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from mpscnn.errors import ParameterError
-from mpscnn.padding import DefaultPadding, PaddingMethod
+from mpscnn.graph.padding import DefaultPadding, PaddingMethod
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.files import is_folder, reading, writing
 from mpscnn.errors import ParameterError, WeightsError
-from mpscnn.files import is_folder, reading, writing
+from mpscnn.graph.network import Network
 from mpscnn.models.mobilenet import Weights, weight_arrays
-from mpscnn.network import Network
 
 _LAYERS = ("conv1", "conv2", "fc1", "fc2")
 

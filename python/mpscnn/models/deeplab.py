@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mpscnn.arguments import whole_numbers
+from mpscnn._private.arguments import whole_numbers
 from mpscnn.errors import ParameterError
-from mpscnn.layers.layer_maker import Tensor
+from mpscnn.graph.layers.layer_maker import Tensor
+from mpscnn.graph.network import Network
 from mpscnn.models.mobilenet import (
     Size,
     Weights,
@@ -15,7 +16,6 @@ from mpscnn.models.mobilenet import (
     require_multiplier,
     with_weights,
 )
-from mpscnn.network import Network
 
 _DEPTH = 256  # of the pyramid's branches, of their projection and of the decoder
 _LOW_LEVEL_DEPTH = 48

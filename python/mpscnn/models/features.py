@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mpscnn.features import extractor_network
+from mpscnn.graph.features import extractor_network
+from mpscnn.graph.network import Network
 from mpscnn.models.mobilenet import (
     Size,
     Weights,
@@ -14,7 +15,6 @@ from mpscnn.models.mobilenet import (
     mobilenet_v2_last,
     weight_arrays,
 )
-from mpscnn.network import Network
 
 Layers = str | Sequence[str]
 

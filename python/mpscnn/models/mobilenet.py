@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Any
 
-from mpscnn.arguments import pair
+from mpscnn._private.arguments import pair
+from mpscnn._private.model_name import weights_of
 from mpscnn.errors import ParameterError
-from mpscnn.layers.layer_maker import Tensor
-from mpscnn.network import Network
+from mpscnn.graph.layers.layer_maker import Tensor
+from mpscnn.graph.network import Network
 
 Size = int | tuple[int, int]
 Weights = Mapping[str, Any] | str | PathLike[str] | None
@@ -194,9 +195,7 @@ def weight_arrays(weights: Mapping[str, Any] | str | PathLike[str]) -> Mapping[s
     """Weights as a mapping, from the file or registry name where they are given so."""
     if isinstance(weights, Mapping):
         return weights
-    from mpscnn.model import load
-
-    return load(weights).network.weights
+    return weights_of(weights)
 
 
 def _width_v1(multiplier: float) -> Callable[[int], int]:

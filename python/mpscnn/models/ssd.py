@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mpscnn.arguments import whole_number
-from mpscnn.detector import DetectionHead
+from mpscnn._private.arguments import whole_number
 from mpscnn.errors import ParameterError
-from mpscnn.layers.layer_maker import Tensor
+from mpscnn.graph.layers.layer_maker import Tensor
+from mpscnn.graph.network import Network
 from mpscnn.models.mobilenet import (
     Size,
     Weights,
@@ -18,7 +18,7 @@ from mpscnn.models.mobilenet import (
     mobilenet_v2_last,
     with_weights,
 )
-from mpscnn.network import Network
+from mpscnn.vision.detector import DetectionHead
 
 _STRIDES = (16, 32, 64, 128, 256, 512)
 _ASPECT_RATIOS = (1.0, 2.0, 0.5, 3.0, 0.3333)  # as the published configurations round 1 / 3

@@ -1,6 +1,6 @@
 """Models by name: what exists, what is on this machine, and how it gets there."""
 
-from mpscnn.model_name import is_path
+from mpscnn._private.model_name import is_path
 from mpscnn.registry.catalogue import Entry, PublishedFile
 from mpscnn.registry.lookup import find, models, names
 

@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from mpscnn._private.files import is_folder
 from mpscnn.errors import DownloadError, WeightsError
-from mpscnn.files import is_folder
 from mpscnn.registry.catalogue import Entry, PublishedFile
 
 __all__ = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpscnn.model_name import DEFAULT_MODEL
+from mpscnn._private.model_name import DEFAULT_MODEL
 
 __all__ = ["BUNDLED_MODEL", "CATALOGUE", "DIGITS", "Entry", "PublishedFile"]
 

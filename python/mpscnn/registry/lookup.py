@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mpscnn._private.files import is_folder
+from mpscnn._private.model_name import is_path
 from mpscnn.errors import DownloadError, ParameterError, WeightsError
-from mpscnn.files import is_folder
-from mpscnn.model_name import is_path
 from mpscnn.registry.cache import (
     converted_path,
     difference,

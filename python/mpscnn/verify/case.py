@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core, kernels
-from mpscnn.commands import CommandQueue
-from mpscnn.feature_image import Image
+from mpscnn.graph.network import Network
 from mpscnn.model import load
-from mpscnn.network import Network
+from mpscnn.runtime.commands import CommandQueue
+from mpscnn.runtime.feature_image import Image
 from mpscnn.verify import layers
 from mpscnn.verify.layers import Arrays
 from mpscnn.verify.promise import FLOAT32_EPS, PROMISES, Promise

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.library import operations
-from mpscnn.network import Network
+from mpscnn.graph.network import Network
+from mpscnn.runtime.library import operations
 from mpscnn.verify.promise import FLOAT32_EPS, HALF_EPS, HALF_TINY, Promise
 
 Arrays = dict[str, NDArray[np.float32]]

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn._private.summary import text_table
 from mpscnn.errors import ParameterError
-from mpscnn.library import build_config, devices
-from mpscnn.summary import text_table
+from mpscnn.runtime.library import build_config, devices
 from mpscnn.verify.conformance import SELF_CHECK, Row, Sides, all_cases, compare
 
 _HEADERS = ("operation", "cases", "worst error", "allowed", "ms", "result")

@@ -1,0 +1,1 @@
+"""What the package's modules share and users do not need."""

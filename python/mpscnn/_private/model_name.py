@@ -1,0 +1,36 @@
+"""What `mpscnn.load` makes of the text that it is given, and weights by name for modules below it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = ["DEFAULT_MODEL", "hand_in_weights", "is_path", "weights_of"]
+
+#: The registry name of the model that is taken where none is named; it comes with the package.
+DEFAULT_MODEL = "cifar10_mobilenet_v2"
+
+
+def is_path(text: str) -> bool:
+    """Whether `text` means a file rather than a registry name.
+
+    A path has a directory separator or a suffix that starts with a letter ("x.safetensors"; the dots of
+    "mobilenet_v1_0.75_192" are part of a name).
+    """
+    return "/" in text or os.sep in text or re.search(r"\.[A-Za-z]\w*$", text) is not None
+
+
+Weights = Callable[[str | os.PathLike[str]], Mapping[str, Any]]
+_weights: list[Weights] = []
+
+
+def hand_in_weights(weights: Weights) -> None:
+    """Says how the weights of a file or registry name are found: `mpscnn.model` does, which models do not know."""
+    _weights[:] = [weights]
+
+
+def weights_of(model: str | os.PathLike[str]) -> Mapping[str, Any]:
+    """The weights of a model file or of a registry name's model. Raises what `mpscnn.load` raises."""
+    return _weights[0](model)

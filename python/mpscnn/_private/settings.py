@@ -1,0 +1,45 @@
+"""Settings that callers give, as text for the core."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mpscnn._private.arguments import is_finite_number
+from mpscnn.errors import ParameterError
+
+
+def as_json(owner: str, settings: object) -> str:
+    """Settings, numpy's numbers and arrays among them, as text for the core, whose JSON knows no infinities.
+
+    Raises ParameterError, which begins with `owner` and the setting's name, for NaN, infinities, text that is not
+    Unicode, settings nested too deeply, and what is neither number, text, sequence nor mapping.
+    """
+    try:
+        text = json.dumps(_plain(owner, "", settings), ensure_ascii=False)
+        text.encode()
+    except RecursionError as error:
+        raise ParameterError(f"{owner}: is nested too deeply") from error
+    except UnicodeEncodeError as error:
+        part = error.object[max(0, error.start - 20) : error.end + 20]
+        raise ParameterError(f"{owner}: {part!r} is not Unicode text") from error
+    return text
+
+
+def _plain(owner: str, name: str, value: Any) -> Any:
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
+    if isinstance(value, float) and not is_finite_number(value):
+        raise ParameterError(f"{owner}: {name} must be finite, got {value}")
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_plain(owner, name, one) for one in value]
+    if isinstance(value, Mapping):
+        prefix = name and f"{name}."
+        return {str(key): _plain(owner, f"{prefix}{key}", one) for key, one in value.items()}
+    what = f"{owner}: {name}" if name else owner
+    raise ParameterError(f"{what}: expected numbers, names or a mapping, got {type(value).__name__}")

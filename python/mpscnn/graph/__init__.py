@@ -1,0 +1,1 @@
+"""Networks: built from layers, their weights, extractors of features, and model files."""

@@ -1,0 +1,169 @@
+"""Feature maps: the results of layers inside a network, for photos or arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn._private.printable import printable
+from mpscnn._private.settings import as_json
+from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
+from mpscnn.graph.network import Network
+from mpscnn.runtime.session_pool import SessionPool
+from mpscnn.vision.photo import open_photo
+
+__all__ = ["FeatureExtractor", "extractor_network", "is_network_input"]
+
+
+def extractor_network(network: Network, layers: str | Sequence[str], pooling: str | None = None) -> Network:
+    """The part of a network that computes the given layers, which become its outputs in this order.
+
+    Args:
+        network: any network; its weights are shared out, not changed.
+        layers: names, or one name.
+        pooling: None for feature maps (n, height, width, channels); "global" for each channel's mean over the image,
+            (n, channels), in an output named "<layer>/pooled".
+
+    Raises:
+        ParameterError: no layer, a name that the network does not have or that is given twice, another pooling.
+    """
+    names = (
+        [layers] if isinstance(layers, str) else list(layers) if isinstance(layers, Iterable) else [layers]
+    )
+    if not all(isinstance(name, str) for name in names):
+        raise ParameterError(f"network {network.name!r}: layers are extracted by their names, got {layers!r}")
+    if not names:
+        raise ParameterError(f"network {network.name!r}: no layer to extract; name at least one")
+    for name in names:
+        if names.count(name) > 1:
+            raise ParameterError(f"network {network.name!r}: layer {name!r} is to be extracted twice")
+    if pooling not in (None, "global"):
+        raise ParameterError(f"pooling must be None or 'global', got {pooling!r}")
+    part = network.part(names)
+    if pooling is None:
+        return part
+    pooled = part.restructured(part.to_dict() | {"outputs": []}, {name: name for name in part.layer_names()})
+    for name in names:
+        x = pooled[name]
+        if len(x.shape) == 4:
+            x = pooled.flatten(pooled.global_average_pool2d(x, name=f"{name}/pool"), name=f"{name}/pooled")
+        pooled.output(x)
+    return pooled
+
+
+class FeatureExtractor:
+    """Computes the results of some layers, and nothing that they do not need. Made by `Model.features`.
+
+    Safe to use from several threads.
+
+    Args:
+        network: the whole network.
+        layers, pooling: as for `extractor_network`.
+        preprocess: how a photo becomes the input, as in a model file; None: only arrays can be given.
+        device, precision, max_memory: as for `Network.compile`.
+        threads: for each run, "auto": as many as this process may use.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        layers: str | Sequence[str],
+        *,
+        pooling: str | None = None,
+        preprocess: Mapping[str, Any] | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        threads: int | str = "auto",
+        max_memory: int | None = None,
+    ) -> None:
+        self.network = extractor_network(network, layers, pooling)
+        self.layers = (layers,) if isinstance(layers, str) else tuple(layers)
+        self.pooling = pooling
+        self.preprocess = preprocess
+        self.program = self.network.compile(device=device, precision=precision, max_memory=max_memory)
+        self._sessions = SessionPool(self.program, threads)
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(
+            f"{layer} {shape}"
+            for layer, shape in zip(self.layers, self.program.outputs.values(), strict=True)
+        )
+        return f"<FeatureExtractor of {self.network.name!r} on {self.program.device}: {printable(shapes)}>"
+
+    def run(self, image: Any) -> dict[str, NDArray[Any]]:
+        """The features of a photo, of several, or of prepared inputs.
+
+        Args:
+            image: a photo (path, bytes, Pillow image, array (height, width[, channels]), see
+                `mpscnn.photo.open_photo`); a list or a uint8 array (n, height, width, channels) of photos; or a numpy
+                array of floats (n, height, width, channels), which is the network's input as it is.
+
+        Returns:
+            For each layer its result, the batch first: {"pointwise11": (1, 14, 14, 512), ...}.
+
+        Raises:
+            ImageError: a photo cannot be read. ShapeError: an array does not fit, or the network's input has no fixed
+                size to which a photo could be resized. UnsupportedError: photos for a network without preprocessing.
+        """
+        inputs = image if is_network_input(image) else self._prepared(_photos(image))
+        with self._sessions.session() as session:
+            results = session.run(inputs)
+        return self._named(list(results.values()) if isinstance(results, dict) else [results])
+
+    __call__ = run
+
+    def _named(self, outputs: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """The program's outputs by the names of the layers asked for."""
+        return dict(zip(self.layers, outputs, strict=True))
+
+    def _prepared(self, photos: list[Any]) -> NDArray[np.float32]:
+        height, width, channels = self._photo_extents()
+        text = self._preprocess_json()
+        shape = (len(photos), height, width, channels)
+        self.program.output_shapes(shape)  # refuses what `max_memory` does before there is memory for it
+        inputs = np.empty(shape, np.float32)
+        for row, photo in zip(inputs, photos, strict=True):
+            opened = open_photo(photo)
+            _core.preprocess(opened.core, text, row)
+        return inputs
+
+    def _preprocess_json(self) -> str:
+        """How a photo becomes the input. Raises UnsupportedError where nothing says it."""
+        if self.preprocess is None:
+            raise UnsupportedError(
+                f"network {self.network.name!r}: the model file does not say how a photo becomes its input; give "
+                "floats (n, height, width, channels)"
+            )
+        return as_json("preprocess", self.preprocess)
+
+    def _photo_extents(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the input that a photo becomes. Raises ShapeError where they are free."""
+        if len(self.program.inputs) != 1:
+            raise ShapeError(
+                f"network {self.network.name!r} has {len(self.program.inputs)} inputs, photos fill one"
+            )
+        extents = next(iter(self.program.inputs.values()))[1:]
+        if len(extents) != 3 or None in extents:
+            raise ShapeError(
+                f"network {self.network.name!r}: photos need an input (n, height, width, channels) of a fixed size, it "
+                f"has (n, {', '.join('any' if extent is None else str(extent) for extent in extents)})"
+            )
+        height, width, channels = (int(extent or 0) for extent in extents)
+        return height, width, channels
+
+
+def is_network_input(image: Any) -> bool:
+    """Whether it is the network's input as it is, and no photo."""
+    return isinstance(image, np.ndarray) and image.dtype.kind == "f" and image.ndim not in (2, 3)
+
+
+def _photos(image: Any) -> list[Any]:
+    several = isinstance(image, (list, tuple)) or (isinstance(image, np.ndarray) and image.ndim == 4)
+    photos = list(image) if several else [image]
+    if not photos:
+        raise ParameterError("no photo given")
+    return photos

@@ -1,0 +1,82 @@
+"""How layer methods' conventional arguments become an operation's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mpscnn._private.arguments import IntPair, pair
+from mpscnn.errors import ParameterError
+
+PaddingArgument = str | int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
+Activation = str | Mapping[str, Any] | None
+
+# With the parameters that Apple's headers suggest, but for relu6 (whose slope is 0) and leaky_relu (PyTorch's slope).
+_ACTIVATIONS: dict[str, dict[str, Any]] = {
+    "relu": {"kind": "relu"},
+    "relu6": {"kind": "relun", "a": 0.0, "b": 6.0},
+    "leaky_relu": {"kind": "relu", "a": 0.01},
+    "prelu": {"kind": "prelu"},
+    "elu": {"kind": "elu", "a": 1.0},
+    "gelu": {"kind": "gelu"},
+    "sigmoid": {"kind": "sigmoid"},
+    "hard_sigmoid": {"kind": "hard_sigmoid", "a": 0.2, "b": 0.5},
+    "tanh": {"kind": "tanh", "a": 1.0, "b": 1.0},
+    "softplus": {"kind": "softplus", "a": 1.0, "b": 1.0},
+    "softsign": {"kind": "softsign"},
+    "absolute": {"kind": "absolute"},
+    "exponential": {"kind": "exponential", "a": 1.0, "b": 0.0, "c": -1.0},
+    "logarithm": {"kind": "logarithm", "a": 1.0, "b": 0.0, "c": -1.0},
+}
+
+
+def activation_attributes(activation: Activation) -> dict[str, Any] | None:
+    """Parameters of the neuron for a name or a mapping; None for no activation."""
+    if activation is None or activation == "linear":
+        return None
+    if isinstance(activation, Mapping):
+        return dict(activation)
+    if not isinstance(activation, str) or activation not in _ACTIVATIONS:
+        known = ", ".join(map(repr, _ACTIVATIONS))
+        raise ParameterError(f"activation must be one of {known} or a mapping, got {activation!r}")
+    return _ACTIVATIONS[activation]
+
+
+def window_attributes(
+    kernel: IntPair, strides: IntPair, padding: PaddingArgument, dilation: IntPair
+) -> dict[str, Any]:
+    """The parameters that convolutions and poolings share."""
+    kernel_height, kernel_width = pair("kernel_size", kernel)
+    stride_y, stride_x = pair("strides", strides)
+    dilation_y, dilation_x = pair("dilation", dilation)
+    attributes: dict[str, Any] = {
+        "kernel_height": kernel_height,
+        "kernel_width": kernel_width,
+        "stride_y": stride_y,
+        "stride_x": stride_x,
+        "dilation_y": dilation_y,
+        "dilation_x": dilation_x,
+    }
+    if isinstance(padding, str):
+        if padding not in ("valid", "same", "full"):
+            raise ParameterError(f"padding must be 'valid', 'same', 'full' or numbers, got {padding!r}")
+        return attributes | {"padding": padding}
+    (top, bottom), (left, right) = _sides(padding)
+    sides = {"pad_top": top, "pad_bottom": bottom, "pad_left": left, "pad_right": right}
+    return attributes | {"padding": "explicit", **sides}
+
+
+def _sides(
+    padding: int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]],
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    if isinstance(padding, (int, np.integer)):
+        both = pair("padding", padding)
+        return both, both
+    if isinstance(padding, (tuple, list)) and len(padding) == 2:
+        vertical, horizontal = padding
+        return pair("padding", vertical), pair("padding", horizontal)
+    raise ParameterError(
+        f"padding must be a number, (vertical, horizontal) or ((top, bottom), (left, right)), got {padding!r}"
+    )

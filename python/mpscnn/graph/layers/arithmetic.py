@@ -1,0 +1,69 @@
+"""Elementwise arithmetic of two tensors."""
+
+from __future__ import annotations
+
+from mpscnn.errors import ShapeError
+from mpscnn.graph.layer_arguments import Activation
+from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
+
+
+class ArithmeticLayers(LayerMaker):
+    """Elementwise arithmetic of two tensors.
+
+    Both have one shape, or extents of 1 where the other's are repeated, as in NumPy (but the same number of axes; the
+    batch is not repeated). Scales, a bias, limits and strides: `layer("add", ...)`, docs/operations.md. A different
+    shape raises ShapeError.
+    """
+
+    def add(self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None) -> Tensor:
+        """a + b. Behind a convolution or dense layer it is computed together with that layer."""
+        strides = _broadcast_strides("add", a, b)
+        return self.layer("add", [a, b], strides, activation=activation, name=name, default="add")
+
+    def subtract(
+        self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
+    ) -> Tensor:
+        """a - b."""
+        strides = _broadcast_strides("subtract", a, b)
+        return self.layer("subtract", [a, b], strides, activation=activation, name=name, default="subtract")
+
+    def multiply(
+        self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
+    ) -> Tensor:
+        """a * b."""
+        strides = _broadcast_strides("multiply", a, b)
+        return self.layer("multiply", [a, b], strides, activation=activation, name=name, default="multiply")
+
+    def divide(
+        self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
+    ) -> Tensor:
+        """a / b, infinite or NaN where b is 0."""
+        strides = _broadcast_strides("divide", a, b)
+        return self.layer("divide", [a, b], strides, activation=activation, name=name, default="divide")
+
+    def maximum(
+        self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
+    ) -> Tensor:
+        """The larger of a and b, NaN where either is."""
+        strides = _broadcast_strides("maximum", a, b)
+        return self.layer("maximum", [a, b], strides, activation=activation, name=name, default="maximum")
+
+
+def _broadcast_strides(operation: str, a: object, b: object) -> dict[str, int]:
+    """Strides of 0 along the axes where one tensor has the extent 1 and the other has not."""
+    if not isinstance(a, Tensor) or not isinstance(b, Tensor):
+        return {}  # `layer` refuses it
+    if len(a.shape) != len(b.shape):
+        raise ShapeError(f"{operation}: both inputs must have the same number of axes, got {a!r} and {b!r}")
+    strides: dict[str, int] = {}
+    for axis, (extent_a, extent_b) in enumerate(zip(a.shape, b.shape, strict=True)):
+        if axis == 0 or extent_a == extent_b or 1 not in (extent_a, extent_b):
+            continue
+        from_end = len(a.shape) - axis
+        if from_end > 3:
+            raise ShapeError(
+                f"{operation}: only the last three axes of tensors can be repeated, got {a!r} and {b!r}"
+            )
+        operand = "primary" if extent_a == 1 else "secondary"
+        strides[f"{operand}_stride_{('channels', 'x', 'y')[from_end - 1]}"] = 0
+    return strides

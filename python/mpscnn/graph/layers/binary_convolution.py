@@ -1,0 +1,78 @@
+"""Layers with weights of one bit."""
+
+from __future__ import annotations
+
+from mpscnn._private.arguments import IntPair
+from mpscnn.graph.layer_arguments import Activation, PaddingArgument, window_attributes
+from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
+
+
+class BinaryConvolutionLayers(LayerMaker):
+    """Layers with weights of one bit."""
+
+    def binary_conv2d(
+        self,
+        x: Tensor,
+        filters: int,
+        kernel_size: IntPair,
+        *,
+        kind: str = "xnor",
+        beta_scaling: bool = False,
+        strides: IntPair = 1,
+        padding: PaddingArgument = "valid",
+        dilation: IntPair = 1,
+        activation: Activation = None,
+        name: str | None = None,
+    ) -> Tensor:
+        """2-D convolution with weights of one bit: (n, h, w, c) -> (n, h', w', filters).
+
+        y = activation(sum * scale * beta + bias), where the sum is over the window. With x' = (x + input_bias) *
+        input_scale it adds up
+
+        - "binary_weights": x' times the weight's sign;
+        - "xnor": the sign of x' times the weight's sign, exactly, as an integer (MPSCNNBinaryConvolutionTypeXNOR);
+        - "and": 1 where x' and the weight are both 0 or more.
+
+        The sign of 0 is +1. A pixel outside the image is 0 before the bias and the scale of inputs. A NaN makes every
+        output whose window holds it NaN.
+
+        Args:
+            kernel_size, strides, padding, dilation: as in `conv2d`.
+            beta_scaling: beta is the mean of |x| over the window (zeros outside the image) and its channels; else 1.
+            activation: a name or a mapping, see `activation`.
+
+        Weights: `weight` [filters][kernel height][kernel width][c], of which only the signs count (for Apple's packed
+        words see `mpscnn.unpack_binary_weights`); optional `bias` and `scale` [filters], `input_bias` and
+        `input_scale` [c].
+        """
+        attributes = window_attributes(kernel_size, strides, padding, dilation)
+        attributes |= {"output_channels": filters, "kind": kind, "beta_scaling": beta_scaling}
+        return self.layer(
+            "binary_convolution", [x], attributes, activation=activation, name=name, default="binary_conv2d"
+        )
+
+    def binary_dense(
+        self,
+        x: Tensor,
+        units: int,
+        *,
+        kind: str = "xnor",
+        beta_scaling: bool = False,
+        activation: Activation = None,
+        name: str | None = None,
+    ) -> Tensor:
+        """Fully connected layer with weights of one bit: (n, features) or (n, h, w, c) -> (n, units).
+
+        Arguments as in `binary_conv2d`, with a window of the whole image.
+
+        Weights: `weight` [units][features] or [units][h][w][c], of which only the signs count; optional `bias` and
+        `scale` [units], `input_bias` and `input_scale` [features] or [c].
+        """
+        return self.layer(
+            "binary_fully_connected",
+            [x],
+            {"outputs": units, "kind": kind, "beta_scaling": beta_scaling},
+            activation=activation,
+            name=name,
+            default="binary_dense",
+        )

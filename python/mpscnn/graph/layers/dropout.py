@@ -1,0 +1,44 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+from mpscnn.errors import ParameterError
+from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
+
+
+class DropoutLayers(LayerMaker):
+    """Dropout."""
+
+    def dropout(
+        self,
+        x: Tensor,
+        rate: float = 0.5,
+        *,
+        seed: int = 0,
+        mask_strides: tuple[int, int, int] = (1, 1, 1),
+        training: bool = False,
+        name: str | None = None,
+    ) -> Tensor:
+        """Sets a share of the elements to zero and divides the others by 1 - rate (Srivastava et al. 2014).
+
+        At inference, that is without `training`, the result is x; compiling leaves the layer out. What a kept element
+        is multiplied with, and 0 elsewhere, is the result for ones: so the mask can be had.
+
+        Args:
+            rate: share that is dropped, at least 0 and below 1.
+            seed: the same seed gives the same mask, on every device.
+            mask_strides: 0 or 1 along (y, x, channels): 0 repeats the mask along this axis. (0, 0, 1) drops whole
+                channels.
+            training: whether elements are dropped at all.
+
+        Raises:
+            ParameterError: an argument is out of its range.
+        """
+        if not 0 <= rate < 1:
+            raise ParameterError(f"dropout: rate must be at least 0 and below 1, got {rate!r}")
+        attributes = {"keep_probability": 1.0 - float(rate), "seed": seed, "training": training}
+        attributes |= {
+            f"mask_stride_{axis}": stride
+            for axis, stride in zip(("y", "x", "channels"), mask_strides, strict=True)
+        }
+        return self.layer("dropout", [x], attributes, name=name, default="dropout")

@@ -1,0 +1,49 @@
+"""What every family of layer methods is built on."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mpscnn.graph.layer_arguments import Activation
+
+if TYPE_CHECKING:
+    from mpscnn.graph.network import Network
+
+Shape = tuple[int | None, ...]
+
+
+class Tensor:
+    """A layer's result inside a network: what other layers take as input.
+
+    `shape` lists the batch first; None is an extent that is free until the network runs.
+    """
+
+    __slots__ = ("index", "name", "network", "shape")
+
+    def __init__(self, network: Network, index: int, name: str) -> None:
+        self.network = network
+        self.index = index
+        self.name = name
+        self.shape: Shape = tuple(None if extent < 0 else extent for extent in network.graph.shape(index))
+
+    def __repr__(self) -> str:
+        return f"<Tensor {self.name!r} {self.shape}>"
+
+
+class LayerMaker(ABC):
+    """A network under construction, as the layer methods see it."""
+
+    @abstractmethod
+    def layer(
+        self,
+        operation: str,
+        inputs: Sequence[Tensor],
+        attributes: Mapping[str, Any],
+        *,
+        activation: Activation = None,
+        name: str | None = None,
+        default: str | None = None,
+    ) -> Tensor:
+        """Adds a layer; `default` is the stem of its name when none is given."""

@@ -1,0 +1,26 @@
+"""Activation functions as layers of their own."""
+
+from __future__ import annotations
+
+from mpscnn.graph.layer_arguments import Activation, activation_attributes
+from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
+
+
+class NeuronLayers(LayerMaker):
+    """Activation functions as layers of their own."""
+
+    def activation(self, x: Tensor, function: Activation, *, name: str | None = None) -> Tensor:
+        """A function of each element as a layer of its own; the shape stays.
+
+        Compiling joins it with the convolution, dense layer, arithmetic or batch norm before it.
+
+        Args:
+            function: "relu", "relu6", "leaky_relu" (slope 0.01), "prelu", "elu", "gelu", "sigmoid", "hard_sigmoid"
+                (0.2 x + 0.5 within 0 and 1), "tanh", "softplus", "softsign", "absolute", "exponential" (e^x),
+                "logarithm" (ln x), or a mapping with the neuron's `kind` and its parameters `a`, `b`, `c`
+                (docs/ops/neuron.md); those left out are 0.
+
+        Weights: `slope` [c] for "prelu", none otherwise.
+        """
+        attributes = activation_attributes(function) or {}
+        return self.layer("neuron", [x], attributes, name=name, default="activation")

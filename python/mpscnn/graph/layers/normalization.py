@@ -1,0 +1,169 @@
+"""Normalizations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mpscnn._private.arguments import IntPair, pair
+from mpscnn.errors import ParameterError
+from mpscnn.graph.layer_arguments import Activation
+from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
+
+
+class NormalizationLayers(LayerMaker):
+    """Normalizations."""
+
+    def batch_norm(
+        self,
+        x: Tensor,
+        *,
+        statistics: Tensor | None = None,
+        epsilon: float = 1e-3,
+        activation: Activation = None,
+        name: str | None = None,
+    ) -> Tensor:
+        """gamma * (x - mean) / sqrt(variance + epsilon) + beta, for each channel.
+
+        Folded into the convolution or dense layer before it when the network is compiled, unless it has `statistics`.
+
+        Weights: `mean`, `variance` (neither with `statistics`), `gamma` (1 when absent), `beta` (0 when absent), each
+        [c].
+
+        Args:
+            statistics: means and variances computed by the network, (1, 2, 1, c) as `batch_statistics` gives them, or
+                (n, 2, 1, c), those of each image.
+        """
+        return self.layer(
+            "batch_normalization",
+            [x] if statistics is None else [x, statistics],
+            {"epsilon": epsilon},
+            activation=activation,
+            name=name,
+            default="batch_norm",
+        )
+
+    def batch_statistics(self, x: Tensor, *, name: str | None = None) -> Tensor:
+        """Mean and variance of each channel over all pixels of all images: (n, ..., c) -> (1, 2, 1, c).
+
+        Row 0 holds the means, row 1 the variances, which divide by the number of elements (biased). Never rounded to
+        half. An infinity makes both of its channel NaN.
+        """
+        return self.layer("batch_statistics", [x], {}, name=name)
+
+    def instance_norm(
+        self, x: Tensor, *, epsilon: float = 1e-5, activation: Activation = None, name: str | None = None
+    ) -> Tensor:
+        """gamma * (x - mean) / sqrt(variance + epsilon) + beta with the statistics of each image and channel.
+
+        Ulyanov, Vedaldi and Lempitsky 2016. The variance divides by the number of pixels.
+
+        Weights: `gamma` (1 when absent), `beta` (0 when absent), each [c].
+        """
+        channels = x.shape[-1]
+        return self._group_norm(x, channels, epsilon, activation, name, "instance_norm")
+
+    def group_norm(
+        self,
+        x: Tensor,
+        groups: int,
+        *,
+        epsilon: float = 1e-5,
+        activation: Activation = None,
+        name: str | None = None,
+    ) -> Tensor:
+        """As `instance_norm`, with the statistics of `groups` groups of c / groups consecutive channels.
+
+        Wu and He 2018.
+
+        Weights: `gamma` (1 when absent), `beta` (0 when absent), each [c].
+        """
+        return self._group_norm(x, groups, epsilon, activation, name, "group_norm")
+
+    def local_response_norm(
+        self,
+        x: Tensor,
+        size: int,
+        *,
+        alpha: float = 1e-4,
+        beta: float = 0.75,
+        k: float = 1.0,
+        name: str | None = None,
+    ) -> Tensor:
+        """x / (k + alpha * sum of squares / size)^beta, summed over `size` neighbouring channels.
+
+        PyTorch's definition and defaults; the window of an even size has the additional channel before. TensorFlow's
+        `tf.nn.local_response_normalization` is size = 2 * depth_radius + 1, alpha = size * its alpha, k = its bias.
+        Apple's defaults are size 5, alpha 1, beta 5 and k (delta) 1. Squares beyond float32 (|x| > 1.8e19) give 0.
+        """
+        attributes = {"kernel_size": size, "alpha": alpha, "beta": beta, "delta": k}
+        return self.layer(
+            "cross_channel_normalization", [x], attributes, name=name, default="local_response_norm"
+        )
+
+    def spatial_norm(
+        self,
+        x: Tensor,
+        kernel_size: IntPair,
+        *,
+        alpha: float = 1.0,
+        beta: float = 5.0,
+        delta: float = 1.0,
+        edge: str = "zero",
+        name: str | None = None,
+    ) -> Tensor:
+        """x / (delta + alpha * mean square of a window of its channel)^beta.
+
+        The window is centred, with the additional row and column of an even size above and left; the mean divides by
+        its whole size everywhere.
+
+        Args:
+            kernel_size: rows and columns of the window.
+            edge: positions outside the image read "zero" or "clamp" (the nearest pixel).
+        """
+        attributes = _window(kernel_size, edge) | {"alpha": alpha, "beta": beta, "delta": delta}
+        return self.layer("spatial_normalization", [x], attributes, name=name, default="spatial_norm")
+
+    def local_contrast_norm(
+        self,
+        x: Tensor,
+        kernel_size: IntPair,
+        *,
+        alpha: float = 1.0,
+        beta: float = 0.5,
+        delta: float = 1 / 1024,
+        p0: float = 1.0,
+        pm: float = 0.0,
+        ps: float = 1.0,
+        edge: str = "zero",
+        name: str | None = None,
+    ) -> Tensor:
+        """pm + ps * (x - p0 * mean) / (delta + alpha * variance)^beta, with a window of its channel as `spatial_norm`.
+
+        Mean and variance count positions outside the image, as `edge` says, and divide by the window's whole size.
+        """
+        attributes = _window(kernel_size, edge) | {"alpha": alpha, "beta": beta, "delta": delta}
+        attributes |= {"p0": p0, "pm": pm, "ps": ps}
+        return self.layer(
+            "local_contrast_normalization", [x], attributes, name=name, default="local_contrast_norm"
+        )
+
+    def _group_norm(
+        self,
+        x: Tensor,
+        groups: int | None,
+        epsilon: float,
+        activation: Activation,
+        name: str | None,
+        default: str,
+    ) -> Tensor:
+        attributes = {"groups": groups, "epsilon": epsilon}
+        return self.layer(
+            "group_normalization", [x], attributes, activation=activation, name=name, default=default
+        )
+
+
+def _window(kernel_size: IntPair, edge: str) -> dict[str, Any]:
+    if edge not in ("zero", "clamp"):
+        raise ParameterError(f"edge must be 'zero' or 'clamp', got {edge!r}")
+    kernel_height, kernel_width = pair("kernel_size", kernel_size)
+    return {"kernel_height": kernel_height, "kernel_width": kernel_width, "edge": edge}

@@ -1,0 +1,47 @@
+"""Images of another size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mpscnn._private.arguments import IntPair, result_size
+from mpscnn.errors import ParameterError
+from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
+
+
+class ResizeLayers(LayerMaker):
+    """Images of another size."""
+
+    def resize(
+        self,
+        x: Tensor,
+        size: IntPair | None = None,
+        *,
+        scale: float | tuple[float, float] = 1,
+        method: str = "bilinear",
+        alignment: str = "half_pixel",
+        edge: str = "clamp",
+        name: str | None = None,
+    ) -> Tensor:
+        """Image of another size, without antialiasing: (n, h, w, c) -> (n, h', w', c).
+
+        MPSCNNUpsamplingNearest, MPSCNNUpsamplingBilinear, MPSNNResizeBilinear.
+
+        Args:
+            size: (height, width) of the result, or one number for both.
+            scale: without `size`, factors (vertical, horizontal); the result's size is rounded down.
+            method: "bilinear" or "nearest".
+            alignment: where output pixel o samples the input, r = input / output size or 1 / scale: "half_pixel"
+                at (o + 0.5) * r - 0.5 (TensorFlow 2, PyTorch), "corners" at o * (input - 1) / (output - 1)
+                (align_corners), "asymmetric" at o * r (TensorFlow 1; PyTorch's nearest).
+            edge: samples outside the image read "clamp" the nearest pixel, or "zero".
+        """
+        attributes: dict[str, Any] = {"kind": method, "alignment": alignment}
+        if size is not None:
+            attributes["height"], attributes["width"] = result_size("resize: size", size)
+        factors = scale if isinstance(scale, (tuple, list)) else (scale, scale)
+        if len(factors) != 2:
+            raise ParameterError(f"resize: scale must be a number or (vertical, horizontal), got {scale!r}")
+        vertical, horizontal = factors
+        attributes |= {"scale_y": vertical, "scale_x": horizontal, "edge": edge}
+        return self.layer("resize", [x], attributes, name=name, default="resize")

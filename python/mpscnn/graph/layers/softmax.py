@@ -1,0 +1,17 @@
+"""Softmax."""
+
+from __future__ import annotations
+
+from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
+
+
+class SoftmaxLayers(LayerMaker):
+    """Softmax."""
+
+    def softmax(self, x: Tensor, *, name: str | None = None) -> Tensor:
+        """exp(x) / sum(exp(x)) over the last axis."""
+        return self.layer("softmax", [x], {}, name=name, default="softmax")
+
+    def log_softmax(self, x: Tensor, *, name: str | None = None) -> Tensor:
+        """x - ln(sum(exp(x))) over the last axis."""
+        return self.layer("log_softmax", [x], {}, name=name, default="log_softmax")

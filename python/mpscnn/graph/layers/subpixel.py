@@ -1,0 +1,69 @@
+"""Channels that become pixels."""
+
+from __future__ import annotations
+
+from mpscnn._private.arguments import IntPair
+from mpscnn.graph.layer_arguments import Activation, PaddingArgument, window_attributes
+from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
+
+
+class SubpixelLayers(LayerMaker):
+    """Channels that become pixels."""
+
+    def subpixel_conv2d(
+        self,
+        x: Tensor,
+        filters: int,
+        kernel_size: IntPair,
+        scale: int,
+        *,
+        order: str = "position_major",
+        strides: IntPair = 1,
+        padding: PaddingArgument = "valid",
+        dilation: IntPair = 1,
+        groups: int = 1,
+        activation: Activation = None,
+        name: str | None = None,
+    ) -> Tensor:
+        """Convolution whose channels become blocks of pixels: (n, h, w, c) -> (n, h' * scale, w' * scale, filters).
+
+        The convolution has filters * scale^2 channels.
+
+        Args:
+            scale: rows and columns of a block.
+            order: which of the convolution's channels becomes pixel (y, x) of a block and channel f of the result:
+                "position_major": (y * scale + x) * filters + f (Apple, TensorFlow's depth_to_space);
+                "channel_major": (f * scale + y) * scale + x (PyTorch's PixelShuffle).
+
+        The other arguments as in `conv2d`.
+
+        Weights: `weight` [filters * scale^2][kernel height][kernel width][c / groups], `bias` [filters * scale^2]
+        (optional), in the order of the convolution's channels.
+        """
+        attributes = window_attributes(kernel_size, strides, padding, dilation)
+        attributes |= {"output_channels": filters, "groups": groups, "scale": scale, "order": order}
+        return self.layer(
+            "subpixel_convolution",
+            [x],
+            attributes,
+            activation=activation,
+            name=name,
+            default="subpixel_conv2d",
+        )
+
+    def depth_to_space(
+        self, x: Tensor, scale: int, *, order: str = "position_major", name: str | None = None
+    ) -> Tensor:
+        """Rearranges channels into blocks of pixels: (n, h, w, c) -> (n, h * scale, w * scale, c / scale^2).
+
+        Args:
+            scale: rows and columns of a block; its square divides c.
+            order: which channel becomes pixel (y, x) of a block and channel f of the result's channels:
+                "position_major": (y * scale + x) * channels + f (TensorFlow's depth_to_space, ONNX's DCR);
+                "channel_major": (f * scale + y) * scale + x (PyTorch's PixelShuffle, ONNX's CRD).
+        """
+        return self.layer("depth_to_space", [x], {"scale": scale, "order": order}, name=name)
+
+    def pixel_shuffle(self, x: Tensor, scale: int, *, name: str | None = None) -> Tensor:
+        """`depth_to_space` in PyTorch's order of channels, as torch.nn.PixelShuffle(scale)."""
+        return self.layer("depth_to_space", [x], {"scale": scale, "order": "channel_major"}, name=name)

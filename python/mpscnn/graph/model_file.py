@@ -1,0 +1,139 @@
+"""Writing model files (docs/model_format.md); the core reads them."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn._private.arguments import name_list
+from mpscnn._private.files import writing
+from mpscnn._private.settings import as_json
+from mpscnn.errors import ParameterError, WeightsError
+
+if TYPE_CHECKING:
+    from mpscnn.graph.network import Network
+
+VERSION = "1"
+_FORMAT_NAMES = {"float32": "F32", "float16": "F16", "uint8": "U8"}
+
+
+def save_model(
+    network: Network,
+    path: str | os.PathLike[str],
+    *,
+    dtype: str,
+    labels: Sequence[str] | None,
+    preprocess: str | Mapping[str, Any] | None,
+    information: Mapping[str, str] | None,
+) -> None:
+    """See `Network.save`."""
+    if dtype not in _FORMAT_NAMES:
+        raise ParameterError(f"dtype must be float16, float32 or uint8, got {dtype!r}")
+    metadata = {"mpscnn.version": VERSION, "mpscnn.graph": network.graph.to_json()}
+    if labels is not None:
+        metadata["mpscnn.labels"] = as_json("labels", name_list("labels", labels))
+    if preprocess is not None:
+        channels = network.input.shape[-1] or 3
+        metadata["mpscnn.preprocess"] = _core.describe_preprocess(as_json("preprocess", preprocess), channels)
+    if information is not None:
+        metadata["mpscnn.information"] = as_json("information", information)
+    tensors = stored_tensors(network, dtype)
+    if network.detection is not None:
+        metadata["mpscnn.detection"] = as_json("detection", network.detection.settings)
+        if network.detection.anchors is not None:
+            tensors["mpscnn.anchors"] = network.detection.anchors.astype(np.float32)
+    content = serialize(tensors, metadata)
+    with writing(path, WeightsError):
+        origin = os.fsencode(f"model for {os.fspath(path)}")
+    _core.Model.parse(content, origin)  # refuses what could not be loaded again
+    _replace(Path(path), content)
+
+
+def stored_tensors(network: Network, dtype: str) -> dict[str, NDArray[Any]]:
+    """The network's weights as they go into a file, by tensor name."""
+    tensors: dict[str, NDArray[Any]] = {}
+    for spec in network.weight_specs():
+        if not spec["set"]:
+            if spec["required"]:
+                raise WeightsError(f"layer {spec['layer']!r}: {spec['role']} is missing; load weights first")
+            continue
+        name = f"{spec['layer']}.{spec['role']}"
+        values, scales, zero_points = network.graph.get_weight(spec["layer"], spec["role"])
+        if spec["role"] != "weight":
+            tensors[name] = values.astype(np.float32)
+        elif dtype == "uint8":
+            stored = (values, np.asarray(scales, np.float32), np.asarray(zero_points, np.float32))
+            tensors[name], tensors[f"{name}.scale"], tensors[f"{name}.zero_point"] = (
+                stored if scales else quantize(values)
+            )
+        else:
+            floats = network.weight(spec["layer"], spec["role"])
+            tensors[name] = _to_half(name, floats) if dtype == "float16" else floats.astype(np.float32)
+    return tensors
+
+
+def quantize(values: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
+    """uint8 values with a scale and a zero point for each index of the first axis.
+
+    The range includes 0, which is represented exactly; the error is at most half a step.
+    """
+    flat = values.reshape(len(values), -1).astype(np.float64)
+    low = np.minimum(flat.min(axis=1), 0.0)
+    high = np.maximum(flat.max(axis=1), 0.0)
+    scales = np.where(high > low, (high - low) / 255.0, 1.0).astype(np.float32)
+    zero_points = np.clip(np.rint(-low / scales), 0, 255).astype(np.float32)
+    steps = np.rint(flat / scales[:, None].astype(np.float64)) + zero_points[:, None]
+    return np.clip(steps, 0, 255).astype(np.uint8).reshape(values.shape), scales, zero_points
+
+
+def serialize(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
+    """A safetensors file. Tensors are ordered by falling element size, which keeps all of them aligned."""
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
+    position = 0
+    ordered = sorted(tensors.items(), key=lambda item: -item[1].dtype.itemsize)
+    for name, array in ordered:
+        kind = _FORMAT_NAMES[array.dtype.name]
+        header[name] = {
+            "dtype": kind,
+            "shape": list(array.shape),
+            "data_offsets": [position, position + array.nbytes],
+        }
+        position += array.nbytes
+    text = _json(header).encode()
+    text += b" " * (-len(text) % 8)  # so that the data begins on a multiple of 8
+    little_endian = (array.astype(array.dtype.newbyteorder("<"), copy=False) for _, array in ordered)
+    return b"".join([len(text).to_bytes(8, "little"), text, *(array.tobytes() for array in little_endian)])
+
+
+def _to_half(name: str, values: NDArray[Any]) -> NDArray[np.float16]:
+    largest = float(np.max(np.abs(values), initial=0.0))
+    if largest >= 65520.0:
+        raise WeightsError(f"{name}: {largest:g} is beyond float16's range; save with dtype='float32'")
+    return values.astype(np.float16)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Writes beside `path` and renames, so that a reader sees the old file or the whole new one."""
+    with writing(path, WeightsError):
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            umask = os.umask(0)
+            os.umask(umask)
+            Path(temporary).chmod(0o666 & ~umask)  # mkstemp makes files that only their owner reads
+            Path(temporary).replace(path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)

@@ -1,0 +1,313 @@
+"""Building networks from conventional layers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from mpscnn import _core
+from mpscnn._private.arguments import whole_numbers
+from mpscnn._private.names import did_you_mean
+from mpscnn._private.printable import printable
+from mpscnn._private.settings import as_json
+from mpscnn.errors import ParameterError
+from mpscnn.graph.layer_arguments import Activation, activation_attributes
+from mpscnn.graph.layers.arithmetic import ArithmeticLayers
+from mpscnn.graph.layers.binary_convolution import BinaryConvolutionLayers
+from mpscnn.graph.layers.concatenation import ConcatenationLayers
+from mpscnn.graph.layers.convolution import ConvolutionLayers
+from mpscnn.graph.layers.dropout import DropoutLayers
+from mpscnn.graph.layers.fully_connected import FullyConnectedLayers
+from mpscnn.graph.layers.layer_maker import Tensor
+from mpscnn.graph.layers.neuron import NeuronLayers
+from mpscnn.graph.layers.normalization import NormalizationLayers
+from mpscnn.graph.layers.padding import PaddingLayers
+from mpscnn.graph.layers.pooling import PoolingLayers
+from mpscnn.graph.layers.reduction import ReductionLayers
+from mpscnn.graph.layers.reshape import ReshapeLayers
+from mpscnn.graph.layers.resize import ResizeLayers
+from mpscnn.graph.layers.slice import SliceLayers
+from mpscnn.graph.layers.softmax import SoftmaxLayers
+from mpscnn.graph.layers.subpixel import SubpixelLayers
+from mpscnn.graph.layers.transposed_convolution import TransposedConvolutionLayers
+from mpscnn.graph.weights import GraphWeights
+from mpscnn.runtime.program import Program, compile_graph
+
+if TYPE_CHECKING:
+    from mpscnn.vision.detector import DetectionHead
+
+
+class Network(
+    GraphWeights,
+    ConvolutionLayers,
+    TransposedConvolutionLayers,
+    SubpixelLayers,
+    BinaryConvolutionLayers,
+    FullyConnectedLayers,
+    PoolingLayers,
+    ArithmeticLayers,
+    NormalizationLayers,
+    NeuronLayers,
+    SliceLayers,
+    SoftmaxLayers,
+    DropoutLayers,
+    ConcatenationLayers,
+    PaddingLayers,
+    ReductionLayers,
+    ReshapeLayers,
+    ResizeLayers,
+):
+    """A convolutional network: layers, their weights, its inputs and outputs.
+
+    Layers mean exactly what the layers of the same name mean in TensorFlow and PyTorch; images are NHWC. Every
+    method that adds a layer checks shapes at once and raises ShapeError or ParameterError with the layer's name.
+
+    Its `detection`, of a detector's network only, says how the outputs become boxes. Its `preprocess`, a preset's name
+    or a mapping (`mpscnn.preprocess`), says how a photo becomes the input; None: nobody said. `save` keeps both.
+
+    Args:
+        input: (height, width, channels) of the image, or (features,); None for extents that may vary. Several
+            inputs: a mapping from names to such shapes.
+        name: shown in tables and messages.
+    """
+
+    def __init__(
+        self, input: Sequence[int | None] | Mapping[str, Sequence[int | None]], *, name: str = "network"
+    ) -> None:
+        self.graph = _core.Graph(name)
+        self.name = name
+        given: object = input
+        if not isinstance(given, (Mapping, Sequence)) or isinstance(given, str):
+            raise ParameterError(
+                f"input must be (height, width, channels), (features,) or a mapping to such, got {given!r}"
+            )
+        named = input if isinstance(input, Mapping) else {"image" if len(input) == 3 else "input": input}
+        self.inputs = [self._add_input(key, shape) for key, shape in named.items()]
+        self.outputs: list[Tensor] = []
+        self._detection: DetectionHead | None = None
+        self.preprocess: str | Mapping[str, Any] | None = None
+        self._names_used: dict[str, int] = {}
+
+    @property
+    def detection(self) -> DetectionHead | None:
+        """How the outputs become boxes; None: the network is no detector. Settings (docs/detection.md) can be assigned.
+
+        Raises ParameterError for what is neither a `DetectionHead`, a mapping nor None.
+        """
+        return self._detection
+
+    @detection.setter
+    def detection(self, head: DetectionHead | Mapping[str, Any] | None) -> None:
+        from mpscnn.vision.detector import DetectionHead
+
+        if head is not None and not isinstance(head, (DetectionHead, Mapping)):
+            raise ParameterError(
+                f"network {self.name!r}: detection must be a DetectionHead or settings, got {head!r}"
+            )
+        self._detection = DetectionHead(head) if isinstance(head, Mapping) else head
+
+    @classmethod
+    def from_graph(cls, graph: _core.Graph) -> Network:
+        """Wraps a graph of the core, for example one read from a model file."""
+        network = cls.__new__(cls)
+        description = json.loads(graph.to_json())
+        network.graph = graph
+        network.name = description["name"]
+        network._detection = None
+        network.preprocess = None
+        network._names_used = {}
+        input_names = [entry["name"] for entry in description["inputs"]]
+        names = input_names + [entry["name"] for entry in description["nodes"]]
+        index = {name: position for position, name in enumerate(names)}
+        network.inputs = [Tensor(network, index[name], name) for name in input_names]
+        network.outputs = [Tensor(network, index[name], name) for name in description["outputs"]]
+        return network
+
+    @property
+    def input(self) -> Tensor:
+        """The only input. Raises ParameterError when there are several: use `inputs`."""
+        if len(self.inputs) != 1:
+            raise ParameterError(f"network {self.name!r} has {len(self.inputs)} inputs; use network.inputs")
+        return self.inputs[0]
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"{tensor.name} {tensor.shape}" for tensor in self.inputs)
+        return f"<Network {self.name!r}: {printable(inputs)}>"
+
+    # ---- Layers ----------------------------------------------------------------------------------------
+
+    def layer(
+        self,
+        operation: str,
+        inputs: Sequence[Tensor],
+        attributes: Mapping[str, Any],
+        *,
+        activation: Activation = None,
+        name: str | None = None,
+        default: str | None = None,
+    ) -> Tensor:
+        """Any operation of `mpscnn.operations()` by its own name and parameters; the other methods end here."""
+        for tensor in inputs:
+            self._require_own(tensor)
+        if name is not None and not isinstance(name, str):
+            raise ParameterError(f"{operation}: name must be a string, got {name!r}")
+        name = name if name is not None else self._free_name(default or operation)
+        neuron = activation_attributes(activation)
+        index = self.graph.add_node(
+            operation,
+            name,
+            [tensor.index for tensor in inputs],
+            as_json(f"layer {name!r}: {operation}", attributes),
+            "" if neuron is None else as_json(f"layer {name!r}: neuron", neuron),
+        )
+        return Tensor(self, index, name)
+
+    def output(self, x: Tensor) -> Tensor:
+        """Marks a result of the network. Several outputs keep the order in which they were marked."""
+        self._require_own(x)
+        self.graph.mark_output(x.index)
+        self.outputs.append(x)
+        return x
+
+    def __getitem__(self, name: str) -> Tensor:
+        """The result of the layer of this name."""
+        names = self.layer_names()
+        if name not in names:
+            raise ParameterError(f"network {self.name!r} has no layer {name!r}{did_you_mean(name, names)}")
+        return Tensor(self, names.index(name), name)
+
+    def layer_names(self) -> list[str]:
+        """The names of the inputs and of all layers, in the order of the network."""
+        structure = self.to_dict()
+        return [entry["name"] for group in ("inputs", "nodes") for entry in structure[group]]
+
+    # ---- Looking, running, saving ----------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """The structure, as in a model file."""
+        structure: dict[str, Any] = json.loads(self.graph.to_json())
+        return structure
+
+    def describe(self, size: tuple[int, int] | None = None) -> dict[str, Any]:
+        """Layers with output shape, parameters, MACs and FLOPs for one image.
+
+        Args:
+            size: (height, width), needed where the network leaves them free.
+        """
+        height, width = size or (0, 0)
+        description: dict[str, Any] = json.loads(self.graph.describe(height, width))
+        return description
+
+    def summary(self, size: tuple[int, int] | None = None) -> str:
+        """A table of the layers: name, operation, output shape, parameters, MACs, with totals."""
+        from mpscnn._private.summary import summary_table
+
+        return summary_table(self.name, self.describe(size)["layers"])
+
+    def part(self, outputs: Sequence[str]) -> Network:
+        """The network that computes the given layers: a copy without what they do not need.
+
+        Raises ParameterError for a layer that there is not.
+        """
+        structure = self.to_dict()
+        needed = {self[name].name for name in outputs}
+        for node in reversed(structure["nodes"]):
+            if node["name"] in needed:
+                needed.update(node["inputs"])
+        structure["nodes"] = [node for node in structure["nodes"] if node["name"] in needed]
+        return self.restructured(structure | {"outputs": list(outputs)}, {name: name for name in needed})
+
+    def restructured(self, structure: Mapping[str, Any], names: Mapping[str, str]) -> Network:
+        """A network of another structure (as of `to_dict`) with this one's weights.
+
+        Args:
+            structure: the new network.
+            names: from this network's layers to the new one's; the weights of layers that are left out are not copied.
+        """
+        result = Network.from_graph(_core.Graph.from_json(json.dumps(dict(structure))))
+        for spec in self.weight_specs():
+            if spec["set"] and spec["layer"] in names:
+                stored = self.graph.get_weight(spec["layer"], spec["role"])
+                result.graph.set_weight(names[spec["layer"]], spec["role"], *stored)
+        return result
+
+    def compile(
+        self,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        outputs: Sequence[str | Tensor] | None = None,
+        fast_matmul: bool = False,
+        max_memory: int | None = None,
+    ) -> Program:
+        """Prepares the network for a device.
+
+        Args:
+            device: "cpu", "metal", a name that `mpscnn.devices` lists, or "auto": what the environment variable
+                MPSCNN_DEVICE names, else Metal where a GPU answers rightly and can run every layer, else the CPU.
+            precision: "auto", "float32", "float16" or "bfloat16" (products of such numbers, on processors that have
+                them: `mpscnn.devices()`).
+            outputs: layers whose results are wanted instead of the network's outputs; the rest is not computed.
+            fast_matmul: was removed; True is an UnsupportedError.
+            max_memory: bytes that packed weights and the intermediate results of one session may take together; None:
+                the memory of the machine, or what the process's control group (its container) leaves of it.
+
+        Raises:
+            DeviceError: there is no such device. UnsupportedError: it cannot run a layer. WeightsError: weights are
+                missing. ShapeError: the packed weights take more than `max_memory`; a session raises it where its
+                intermediate results would.
+        """
+        wanted = [tensor if isinstance(tensor, str) else tensor.name for tensor in outputs or []]
+        return compile_graph(
+            self.graph,
+            device=device,
+            precision=precision,
+            outputs=wanted,
+            fast_matmul=fast_matmul,
+            max_memory=max_memory,
+        )
+
+    def save(
+        self,
+        path: str | PathLike[str],
+        *,
+        dtype: str = "float16",
+        labels: Sequence[str] | None = None,
+        preprocess: str | Mapping[str, Any] | None = None,
+        information: Mapping[str, str] | None = None,
+    ) -> None:
+        """Writes a model file (docs/model_format.md), replacing an older one only when complete.
+
+        Args:
+            dtype: how weights are stored: "float16", "float32" or "uint8" (quantised per output channel). Biases and
+                batch norms stay float32.
+            labels: names of the classes.
+            preprocess: a preset's name or a mapping, see `mpscnn.preprocess`; None: the network's own.
+            information: free text: "license", "source", "description".
+        """
+        from mpscnn.graph.model_file import save_model
+
+        if preprocess is None:
+            preprocess = self.preprocess
+        save_model(self, path, dtype=dtype, labels=labels, preprocess=preprocess, information=information)
+
+    # ---- Names -----------------------------------------------------------------------------------------
+
+    def _add_input(self, name: str, shape: Sequence[int | None]) -> Tensor:
+        extents = whole_numbers(f"input {name!r}", [-1 if extent is None else extent for extent in shape])
+        return Tensor(self, self.graph.add_input(name, [-1, *extents]), name)
+
+    def _require_own(self, tensor: object) -> None:
+        if not isinstance(tensor, Tensor):
+            raise ParameterError(
+                f"expected a Tensor of network {self.name!r} (an input or a layer's result), "
+                f"got {type(tensor).__name__}"
+            )
+        if tensor.network is not self:
+            raise ParameterError(f"{tensor!r} belongs to another network")
+
+    def _free_name(self, stem: str) -> str:
+        self._names_used[stem] = self._names_used.get(stem, 0) + 1
+        return f"{stem}_{self._names_used[stem]}"

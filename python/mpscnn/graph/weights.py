@@ -1,0 +1,166 @@
+"""The weights of a network: set from arrays and files, drawn at random, read back."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn._private.files import reading
+from mpscnn.errors import WeightsError
+
+
+class GraphWeights:
+    """What a network can do with its weights; `Network` inherits it."""
+
+    graph: _core.Graph
+    name: str
+
+    def load_weights(self, weights: Mapping[str, NDArray[Any]]) -> None:
+        """Sets weights from arrays named "<layer>.<role>", for example "conv1.weight".
+
+        Floating point arrays of any layout; float64 is rounded to float32. Raises WeightsError for a name that
+        the network does not have, a weight that stays missing, a wrong shape or a value that is not finite.
+        """
+        specs = {f"{spec['layer']}.{spec['role']}": spec for spec in self.weight_specs()}
+        unknown = [name for name in weights if name not in specs]
+        if unknown:
+            raise WeightsError(f"network {self.name!r} has no weight {', '.join(map(repr, unknown[:5]))}")
+        for name, array in weights.items():
+            spec = specs[name]
+            self._set_weight(spec, np.asarray(array))
+            spec["set"] = True
+        missing = [name for name, spec in specs.items() if spec["required"] and not spec["set"]]
+        if missing:
+            raise WeightsError(f"network {self.name!r}: no values for {', '.join(map(repr, missing[:5]))}")
+
+    def load_raw_weights(
+        self, directory: str | PathLike[str], names: Mapping[str, str] | None = None
+    ) -> None:
+        """Sets weights from raw little-endian float32 files in mpscnn's orders, one file per weight.
+
+        Args:
+            directory: where the files are.
+            names: file name for each role, with {layer} for the layer's name; by default "{layer}_<role>.bin".
+
+        Raises:
+            WeightsError: a required file is missing, or a file has another size than the weight needs.
+        """
+        weights: dict[str, NDArray[Any]] = {}
+        for spec in self.weight_specs():
+            pattern = (names or {}).get(spec["role"], "{layer}_" + spec["role"] + ".bin")
+            path = Path(directory) / pattern.format(layer=spec["layer"])
+            if not spec["required"] and not path.exists():
+                continue
+            with reading(path, WeightsError):
+                content = path.read_bytes()
+            shape = tuple(spec["shape"])
+            expected = 4 * math.prod(shape)
+            if len(content) != expected:
+                raise WeightsError(
+                    f"{path}: {len(content)} bytes, but {expected} are expected: float32 {shape}"
+                )
+            weights[f"{spec['layer']}.{spec['role']}"] = np.frombuffer(content, "<f4").reshape(shape)
+        self.load_weights(weights)
+
+    def set_quantized_weight(
+        self,
+        name: str,
+        values: NDArray[np.uint8],
+        scales: Sequence[float] | NDArray[np.float32],
+        zero_points: Sequence[float] | NDArray[np.float32],
+    ) -> None:
+        """Sets "<layer>.<role>" from uint8: (values - zero_point) * scale, per tensor or per first index."""
+        layer, _, role = name.rpartition(".")
+        scale_list, zero_list = (np.asarray(part, np.float32).tolist() for part in (scales, zero_points))
+        self.graph.set_weight(layer, role, np.ascontiguousarray(values), scale_list, zero_list)
+
+    def initialize_weights(self, seed: int = 0) -> None:
+        """Random weights (He et al. 2015), zero biases, neutral batch norms: for benchmarks and tests.
+
+        The same seed gives the same weights.
+        """
+        generator = np.random.default_rng(seed)
+        constants = {"gamma": 1.0, "variance": 1.0, "beta": 0.0, "mean": 0.0, "bias": 0.0, "slope": 0.25}
+        constants |= {"scale": 1.0, "input_scale": 1.0, "input_bias": 0.0}
+        for spec in self.weight_specs():
+            shape = tuple(spec["shape"])
+            if spec["role"] == "weight":
+                deviation = np.sqrt(2.0 / max(1, int(np.prod(shape[1:]))))
+                values = generator.normal(0.0, deviation, shape).astype(np.float32)
+            else:
+                values = np.full(shape, constants[spec["role"]], np.float32)
+            self.graph.set_weight(spec["layer"], spec["role"], values)
+
+    def weight_specs(self) -> list[dict[str, Any]]:
+        """All weights: layer, role, shape, required, set, dtype."""
+        specs: list[dict[str, Any]] = json.loads(self.graph.weights())
+        return specs
+
+    @property
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """All weights that are set, as stored (uint8 ones dequantised to float32); copies."""
+        return {
+            f"{spec['layer']}.{spec['role']}": self.weight(spec["layer"], spec["role"])
+            for spec in self.weight_specs()
+            if spec["set"]
+        }
+
+    def weight(self, layer: str, role: str = "weight") -> NDArray[Any]:
+        """A copy of one weight, as stored; uint8 ones dequantised to float32. Raises WeightsError without it."""
+        return _dequantized(*self.graph.get_weight(layer, role))
+
+    def _set_weight(self, spec: dict[str, Any], array: NDArray[Any]) -> None:
+        if array.dtype.kind != "f":
+            raise WeightsError(f"{spec['layer']}.{spec['role']}: expected floating point, got {array.dtype}")
+        array = np.ascontiguousarray(array, dtype=np.float16 if array.dtype == np.float16 else np.float32)
+        expected = tuple(spec["shape"])
+        # [channel][multiplier][kernel height][kernel width] is how depthwise weights are usually written; in
+        # memory it is the convolution's own order.
+        is_depthwise = len(expected) == 4 and array.ndim == 4 and expected[3] == 1
+        if (
+            is_depthwise
+            and array.shape != expected
+            and array.shape[0] * array.shape[1] == expected[0]
+            and array.shape[2:] == expected[1:3]
+        ):
+            array = array.reshape(expected)
+        self.graph.set_weight(spec["layer"], spec["role"], array)
+
+
+def unpack_binary_weights(words: NDArray[np.uint32], channels: int) -> NDArray[np.float32]:
+    """The weights -1 and +1 of a binary convolution from Apple's packed form.
+
+    Args:
+        words: uint32 [...][ceil(channels / 32)], for example [out][kernel height][kernel width][words]; bit i of
+            word w, counted from the least significant one, is channel 32 * w + i; 1 stands for +1.
+        channels: input channels; bits behind the last are ignored.
+
+    Raises WeightsError for other elements or another number of words. Returns [...][channels].
+    """
+    if words.dtype != np.uint32:
+        raise WeightsError(f"expected uint32 words, got {words.dtype}")
+    if words.ndim == 0 or words.shape[-1] != -(-channels // 32):
+        raise WeightsError(
+            f"{channels} channels take {-(-channels // 32)} words, got {words.shape[-1] if words.ndim else 0}"
+        )
+    octets = np.ascontiguousarray(words, "<u4").view(np.uint8)
+    bits = np.unpackbits(octets, axis=-1, bitorder="little")[..., :channels]
+    signs: NDArray[np.float32] = bits.astype(np.float32) * np.float32(2) - np.float32(1)
+    return signs
+
+
+def _dequantized(values: NDArray[Any], scales: Sequence[float], zero_points: Sequence[float]) -> NDArray[Any]:
+    if not scales:
+        return values
+    per_channel = (-1,) + (1,) * (values.ndim - 1)
+    scale, zero_point = (np.asarray(part, np.float32).reshape(per_channel) for part in (scales, zero_points))
+    result: NDArray[Any] = (values.astype(np.float32) - zero_point) * scale
+    return result

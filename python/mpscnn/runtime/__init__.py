@@ -1,0 +1,1 @@
+"""What runs networks and kernels: programs, sessions, command queues, images, profiles."""

@@ -1,0 +1,205 @@
+"""What the CPU engine does with each layer, and why: `Program.explain`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mpscnn._private.printable import printable
+from mpscnn._private.summary import bytes_text, text_table
+from mpscnn.errors import ShapeError
+
+__all__ = ["Alternative", "ExplainedStep", "ExplainedTensor", "Explanation"]
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A way to compute some layers that was not chosen.
+
+    Args:
+        layers: their names; more than the step's where the way takes neighbours in.
+        choice: "alone", "each alone", "in bands of 4 rows", "in panels of 64 channels", ...
+        predicted_us: microseconds that the cost model expects.
+    """
+
+    layers: tuple[str, ...]
+    choice: str
+    predicted_us: float
+
+
+@dataclass(frozen=True)
+class ExplainedStep:
+    """One kernel call.
+
+    Args:
+        layers: names of the layers that it computes; none for a copy of an output.
+        kernel: what computes it, "convolution", "depthwise", "chain", ...
+        choice: how, as for `Alternative`.
+        predicted_us: microseconds that the cost model expects, for a processor like those that its constants were
+            measured on: compare them with each other. None where it knows nothing: of operations that are not
+            convolutions, dense layers, poolings, resizes, arithmetic, softmax or copies, and of chains that
+            MPSCNN_FUSION forces though they do not fit the caches.
+        reason: for people.
+        alternatives: other ways that were thought of.
+    """
+
+    layers: tuple[str, ...]
+    kernel: str
+    choice: str
+    predicted_us: float | None
+    reason: str
+    alternatives: tuple[Alternative, ...]
+
+
+@dataclass(frozen=True)
+class ExplainedTensor:
+    """An input, or a layer's result that is written to memory. All are NHWC.
+
+    Args:
+        name: the input's or the layer's.
+        shape: batch included.
+        memory: "input" and "output" are the caller's arrays (or the arena, where kernels cannot use these in place);
+            "arena" is the session's memory of intermediate results; a tensor of a "chain" never exists as a whole: each
+            thread has some rows of it in scratch memory.
+        pixel_pitch: elements from one pixel to the next in the arena, at least the channels: more where vectors are
+            padded, or where the tensor lies within a wider one. None elsewhere.
+        within: the tensor whose memory it is a part of, or shares; None for memory of its own.
+        rows: that a chain keeps at once; None elsewhere, and where the pooling of a result decides.
+        panel_channels: about so many channels of these rows at once; None for all.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    memory: Literal["input", "output", "arena", "chain"]
+    pixel_pitch: int | None
+    within: str | None
+    rows: int | None
+    panel_channels: int | None
+
+    @property
+    def layout(self) -> str:
+        """For people: "32 a pixel, 8 padding", "4 of 56 rows, panels of 64 channels", ..."""
+        if self.memory == "chain":
+            return self._kept_text()
+        if self.pixel_pitch is None:
+            return "as the array's strides say"
+        unused = self.pixel_pitch - self.shape[-1]
+        return f"{self.pixel_pitch} a pixel" + (
+            f", {unused} padding" if unused and self.within is None else ""
+        )
+
+    def _kept_text(self) -> str:
+        if self.rows is None:
+            return "some rows, until they are pooled"
+        height = self.shape[1]
+        rows = "all rows" if self.rows == height else f"{self.rows} of {height} rows"
+        return rows if self.panel_channels is None else f"{rows}, panels of {self.panel_channels} channels"
+
+
+@dataclass(frozen=True, repr=False)
+class Explanation:
+    """The steps of a session's run, in order, and where its tensors lie. Printing it shows two tables.
+
+    Args:
+        name: the network's.
+        threads: for which the choice was made.
+        precision: of the program: "float32", "float16" or "bfloat16".
+        instruction_set: of the kernels.
+        near_bytes, far_bytes: of a core's own and of the last-level cache that the choice counts on.
+        arena_bytes: of intermediate results in memory.
+        steps: the kernel calls.
+        tensors: the inputs and the layers' results, in order, without those that kernels have in registers only.
+    """
+
+    name: str
+    threads: int
+    precision: str
+    instruction_set: str
+    near_bytes: int
+    far_bytes: int
+    arena_bytes: int
+    steps: tuple[ExplainedStep, ...]
+    tensors: tuple[ExplainedTensor, ...]
+
+    def __repr__(self) -> str:
+        headers = ("layers", "kernel", "choice", "predicted us", "why")
+        rows = [
+            (
+                " + ".join(step.layers) or "(output)",
+                step.kernel,
+                step.choice,
+                "" if step.predicted_us is None else f"{step.predicted_us:.1f}",
+                step.reason,
+            )
+            for step in self.steps
+        ]
+        tensor_headers = ("tensor", "shape", "memory", "layout (numbers)")
+        tensor_rows = [
+            (
+                tensor.name,
+                " x ".join(map(str, tensor.shape)),
+                tensor.memory if tensor.within is None else f"{tensor.memory}, in {tensor.within}",
+                tensor.layout,
+            )
+            for tensor in self.tensors
+        ]
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        return (
+            f"{printable(self.name)}, {self.precision}, {threads}, {self.instruction_set}; "
+            f"{bytes_text(self.arena_bytes)} of intermediate results\n"
+            + text_table(headers, rows, right=(3,))
+            + "\n\n"
+            + text_table(tensor_headers, tensor_rows)
+        )
+
+
+def fixed_shape(name: str, shape: Sequence[int | None]) -> tuple[int, ...]:
+    """One image for an input whose size the network fixes."""
+    fixed = [1, *shape[1:]]
+    if None in fixed:
+        raise ShapeError(f"input {name!r} may have any size: give its shape, batch included")
+    return tuple(extent for extent in fixed if extent is not None)
+
+
+def explanation(name: str, text: str) -> Explanation:
+    """From the JSON of mpscnn_program_explain."""
+    described = json.loads(text)
+    steps = tuple(
+        ExplainedStep(
+            tuple(step["layers"]),
+            step["kernel"],
+            step["choice"],
+            step["predicted_us"],
+            step["reason"],
+            tuple(
+                Alternative(tuple(other["layers"]), other["choice"], other["predicted_us"])
+                for other in step["alternatives"]
+            ),
+        )
+        for step in described["steps"]
+    )
+    return Explanation(
+        name=name,
+        threads=described["threads"],
+        precision=described["precision"],
+        instruction_set=described["instruction_set"],
+        near_bytes=described["near_bytes"],
+        far_bytes=described["far_bytes"],
+        arena_bytes=described["arena_bytes"],
+        steps=steps,
+        tensors=tuple(_tensor(entry) for entry in described["tensors"]),
+    )
+
+
+def _tensor(entry: dict[str, Any]) -> ExplainedTensor:
+    return ExplainedTensor(
+        entry["name"],
+        tuple(entry["shape"]),
+        entry["memory"],
+        entry.get("pixel_pitch"),
+        entry.get("within"),
+        entry.get("rows") or None,
+        entry.get("panel_channels") or None,
+    )

@@ -1,0 +1,277 @@
+"""Images of feature channels: what raw kernels read and write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn._private.arguments import whole_numbers
+from mpscnn._private.arrays import as_array
+from mpscnn.errors import ParameterError, ShapeError
+
+if TYPE_CHECKING:
+    from mpscnn.runtime.commands import CommandBuffer
+
+_DTYPES = {"unorm8": np.uint8, "unorm16": np.uint16, "float16": np.float16, "float32": np.float32}
+_FORMATS = {np.dtype(dtype): name for name, dtype in _DTYPES.items()}
+_LAYOUTS = {"hwc": False, "chw": True}
+
+
+@dataclass(frozen=True)
+class ImageDescriptor:
+    """Size and format of an image, as MPSImageDescriptor.
+
+    Formats: "float32"; "float16"; "unorm8" and "unorm16", whose integers mean 0 to 1. Kernels compute in float32 and
+    round what they write, "unorm" formats to the nearest value after limiting it to 0 to 1.
+    """
+
+    width: int
+    height: int
+    feature_channels: int
+    number_of_images: int = 1
+    format: str = "float32"
+
+
+class Image:
+    """An image of feature channels, as MPSImage: (height, width, channels), or several such images.
+
+    Channels lie in slices of four; lanes that are no channel hold zero. Values belong to the image's format: uint8 and
+    uint16 arrays for "unorm8" and "unorm16".
+
+    Args:
+        width, height, feature_channels, number_of_images: at least 1.
+        format: "float32", "float16", "unorm8" or "unorm16".
+        label: shown in messages.
+
+    Raises:
+        ParameterError: a size or format that is not allowed.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        feature_channels: int,
+        number_of_images: int = 1,
+        *,
+        format: str = "float32",
+        label: str = "",
+    ) -> None:
+        extents = _extents(width, height, feature_channels, number_of_images)
+        self._adopt(_core.FeatureImage(*extents, format), label)
+
+    def _adopt(self, image: _core.FeatureImage, label: str) -> None:
+        self._image = image
+        self._label = label
+        if label:
+            image.set_label(label)
+
+    @classmethod
+    def from_numpy(cls, array: Any, *, label: str = "") -> Image:
+        """An image with a copy of an array, (height, width, channels) or (n, height, width, channels).
+
+        float32, float16, uint8 ("unorm8") and uint16 ("unorm16") elements give their format; float64 becomes float32.
+        """
+        values = as_array("image", array)
+        if values.dtype == np.float64:
+            values = values.astype(np.float32)
+        if values.dtype not in _FORMATS:
+            allowed = ", ".join(str(dtype) for dtype in _FORMATS)
+            raise ShapeError(f"image: expected {allowed} elements, got {values.dtype}")
+        if values.ndim not in (3, 4):
+            raise ShapeError(
+                "image: expected (height, width, channels) or (n, height, width, channels), "
+                f"got {values.shape}"
+            )
+        count, height, width, channels = values.shape if values.ndim == 4 else (1, *values.shape)
+        image = Image(width, height, channels, count, format=_FORMATS[values.dtype], label=label)
+        image.numpy()[...] = values if count > 1 else values.reshape(height, width, channels)
+        return image
+
+    @property
+    def descriptor(self) -> ImageDescriptor:
+        """Size and format."""
+        return ImageDescriptor(*self._image.descriptor())
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return self.descriptor.width
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return self.descriptor.height
+
+    @property
+    def feature_channels(self) -> int:
+        """Channels of a pixel."""
+        return self.descriptor.feature_channels
+
+    @property
+    def number_of_images(self) -> int:
+        """How many images of this size it holds."""
+        return self.descriptor.number_of_images
+
+    @property
+    def format(self) -> str:
+        """How a channel is stored."""
+        return self.descriptor.format
+
+    @property
+    def label(self) -> str:
+        """A name for messages."""
+        return self._label
+
+    @label.setter
+    def label(self, label: str) -> None:
+        self._label = label
+        self._image.set_label(label)
+
+    def numpy(self) -> NDArray[Any]:
+        """The image's memory, (height, width, channels), or (n, height, width, channels) of several images.
+
+        No copy: writing to the array changes the image. Raises StateError while a committed command buffer uses the
+        image, and for temporary images.
+        """
+        array = self._image.array()
+        return array if self.number_of_images > 1 else array[0]
+
+    @property
+    def slices(self) -> NDArray[Any]:
+        """The same memory in slices of four channels: (slices, height, width, 4), or (n, slices, height, width, 4)."""
+        array = self._image.slices()
+        return array if self.number_of_images > 1 else array[0]
+
+    def read(
+        self,
+        *,
+        x: int = 0,
+        y: int = 0,
+        width: int | None = None,
+        height: int | None = None,
+        feature_channels: tuple[int, int] | None = None,
+        images: tuple[int, int] | None = None,
+        layout: str = "hwc",
+    ) -> NDArray[Any]:
+        """A copy of a region: (n, height, width, channels) or, with layout "chw", (n, channels, height, width).
+
+        Args:
+            x, y, width, height: the region; the rest of the image unless given.
+            feature_channels, images: (first, count); channels begin at a multiple of 4.
+            layout: "hwc" or "chw".
+        """
+        region = self._region(x, y, width, height, feature_channels, images)
+        array = np.empty(self._shape(region, layout), _DTYPES[self.format])
+        self._image.read(region, _LAYOUTS[layout], array)
+        return array
+
+    def write(
+        self,
+        array: Any,
+        *,
+        x: int = 0,
+        y: int = 0,
+        width: int | None = None,
+        height: int | None = None,
+        feature_channels: tuple[int, int] | None = None,
+        images: tuple[int, int] | None = None,
+        layout: str = "hwc",
+    ) -> None:
+        """Writes a region; the array has the format's element type and the shape that `read` gives."""
+        region = self._region(x, y, width, height, feature_channels, images)
+        values = as_array("image", array)
+        shape = self._shape(region, layout)
+        if values.shape != shape and (1, *values.shape) != shape:
+            raise ShapeError(f"image: the region takes an array {shape}, got {values.shape}")
+        if values.dtype != _DTYPES[self.format]:
+            raise ShapeError(
+                f"image: format {self.format!r} takes {np.dtype(_DTYPES[self.format])} elements, got {values.dtype}"
+            )
+        self._image.write(region, _LAYOUTS[layout], np.ascontiguousarray(values))
+
+    def _region(
+        self,
+        x: int,
+        y: int,
+        width: int | None,
+        height: int | None,
+        channels: tuple[int, int] | None,
+        images: tuple[int, int] | None,
+    ) -> tuple[int, int, int, int, int, int, int, int]:
+        size = self.descriptor
+        first_channel, channel_count = _pair("feature_channels", channels or (0, size.feature_channels))
+        first_image, image_count = _pair("images", images or (0, size.number_of_images))
+        given = [one for one in (x, y, width, height) if one is not None]
+        whole_numbers("image: x, y, width and height", given)
+        rows = size.height - y if height is None else height
+        columns = size.width - x if width is None else width
+        return first_image, y, x, first_channel, image_count, rows, columns, channel_count
+
+    @staticmethod
+    def _shape(region: Sequence[int], layout: str) -> tuple[int, ...]:
+        if layout not in _LAYOUTS:
+            raise ParameterError(f"image: layout must be 'hwc' or 'chw', got {layout!r}")
+        images, height, width, channels = (max(extent, 0) for extent in region[4:])
+        return (images, height, width, channels) if layout == "hwc" else (images, channels, height, width)
+
+    def __repr__(self) -> str:
+        size = self.descriptor
+        count = "" if size.number_of_images == 1 else f"{size.number_of_images} x "
+        label = f" {self.label!r}" if self.label else ""
+        pixels = f"{count}{size.height} x {size.width} x {size.feature_channels}"
+        return f"<{type(self).__name__}{label}: {pixels} {size.format}>"
+
+
+class TemporaryImage(Image):
+    """An image for one command buffer, as MPSTemporaryImage: between kernels, never seen by the program.
+
+    `read_count` begins at 1 and says how many kernels will read the image; each one takes one away, and at 0 the
+    memory is used for something else and the image is no longer usable (StateError).
+    """
+
+    def __init__(
+        self,
+        commands: CommandBuffer,
+        width: int,
+        height: int,
+        feature_channels: int,
+        number_of_images: int = 1,
+        *,
+        format: str = "float32",
+        label: str = "",
+    ) -> None:
+        extents = _extents(width, height, feature_channels, number_of_images)
+        self._adopt(_core.FeatureImage.temporary(commands._commands, *extents, format), label)
+
+    @property
+    def read_count(self) -> int:
+        """How many kernels may still read the image; 0 gives its memory back."""
+        return self._image.read_count
+
+    @read_count.setter
+    def read_count(self, count: int) -> None:
+        (self._image.read_count,) = whole_numbers("image: read_count", [count])
+
+
+def _extents(
+    width: int, height: int, feature_channels: int, number_of_images: int
+) -> tuple[int, int, int, int]:
+    columns, rows, channels, images = whole_numbers(
+        "image: width, height, feature_channels and number_of_images",
+        [width, height, feature_channels, number_of_images],
+    )
+    return columns, rows, channels, images
+
+
+def _pair(what: str, value: Sequence[int]) -> tuple[int, int]:
+    """(first, count)."""
+    numbers = whole_numbers(f"image: {what}", value)
+    if len(numbers) != 2:
+        raise ParameterError(f"image: {what} must be (first, count), got {value!r}")
+    return numbers[0], numbers[1]

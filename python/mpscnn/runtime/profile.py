@@ -1,0 +1,336 @@
+"""What every step of a network takes: `Session.profile`."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mpscnn._private.printable import printable
+from mpscnn._private.summary import text_table
+from mpscnn.errors import ParameterError
+
+__all__ = ["KindTotal", "Profile", "ProfileStep"]
+
+_HEADERS = ("layers", "kernel", "ms", "median", "% of time", "GFLOP/s", "% of peak", "GB/s")
+
+
+@dataclass(frozen=True)
+class ProfileStep:
+    """One step: mostly one kernel call, for one layer or several that are fused."""
+
+    layers: tuple[str, ...]
+    """Names of the layers that are done with this step; none for a copy of an input or output."""
+    part_of: tuple[str, ...]
+    """Layers that it computes a part of, and a later step the rest."""
+    kind: str
+    """The kind of kernel: "pointwise", "depthwise", "pooling", ..."""
+    kernel: str
+    """The kernel: "depthwise 3x3/2" has a stride of 2; what is in parentheses tells its variants apart."""
+    flops: int
+    """Of the layers' definitions, a multiply-accumulate counts as two; folded batch normalization has none."""
+    bytes: int
+    """Of the tensors that it reads and writes and of its weights as they are packed, each counted once."""
+    milliseconds: tuple[float, ...]
+    """In each run."""
+    share: float
+    """Of the time of all steps (minima), 0 to 1."""
+    peak: float | None
+    """GFLOP/s that the session's threads reach by multiply-adds alone; None where that is not known."""
+
+    @property
+    def minimum(self) -> float:
+        """The shortest time in milliseconds."""
+        return min(self.milliseconds)
+
+    @property
+    def median(self) -> float:
+        """Milliseconds."""
+        return statistics.median(self.milliseconds)
+
+    @property
+    def gflops_per_second(self) -> float:
+        """At the minimum."""
+        return _rate(self.flops, self.minimum)
+
+    @property
+    def gigabytes_per_second(self) -> float:
+        """At the minimum; memory may be any cache."""
+        return _rate(self.bytes, self.minimum)
+
+    @property
+    def peak_share(self) -> float | None:
+        """GFLOP/s over the peak, 0 to 1."""
+        return None if self.peak is None else self.gflops_per_second / self.peak
+
+    @property
+    def lost(self) -> float | None:
+        """Milliseconds beyond those that its FLOPs take at the peak."""
+        return None if self.peak is None else self.minimum - self.flops / self.peak / 1e6
+
+    @property
+    def name(self) -> str:
+        """The layers for people: "conv1", "expand2 ... add2 (4 layers)"."""
+        if not self.layers and self.part_of:
+            return "part of " + " + ".join(self.part_of)
+        if len(self.layers) <= 2:
+            return " + ".join(self.layers)
+        return f"{self.layers[0]} ... {self.layers[-1]} ({len(self.layers)} layers)"
+
+
+@dataclass(frozen=True)
+class KindTotal:
+    """All steps with one kind of kernel."""
+
+    kind: str
+    steps: int
+    milliseconds: float
+    """Sum of the minima."""
+    share: float
+    flops: int
+    peak: float | None
+
+    @property
+    def gflops_per_second(self) -> float:
+        """At the minima."""
+        return _rate(self.flops, self.milliseconds)
+
+    @property
+    def peak_share(self) -> float | None:
+        """GFLOP/s over the peak, 0 to 1."""
+        return None if self.peak is None else self.gflops_per_second / self.peak
+
+    @property
+    def lost(self) -> float | None:
+        """Milliseconds beyond those that the FLOPs take at the peak."""
+        return None if self.peak is None else self.milliseconds - self.flops / self.peak / 1e6
+
+
+@dataclass(frozen=True, repr=False)
+class Profile:
+    """What every step of a network took, in several runs one after the other.
+
+    In each run the steps' times add up to the run's, but for what lies between them: handing a step to the threads.
+    Checking the arguments, Python and the memory for outputs are not part of a run. On a GPU steps are measured apart
+    from the run, and may add up to more.
+    """
+
+    network: str
+    device: str
+    device_name: str
+    precision: str
+    instruction_set: str | None
+    """In use on the processor; None on a GPU."""
+    threads: int | None
+    """Of the session; None on a GPU."""
+    peak_of_one_thread: float | None
+    """GFLOP/s of one thread that only multiplies and adds, measured in this process; None on a GPU."""
+    peak: float | None
+    """The same of all of the session's threads together: what `peak_share` compares with."""
+    input_shapes: tuple[tuple[int, ...], ...]
+    milliseconds: tuple[float, ...]
+    """Of each run, from before the first step until behind the last."""
+    steps: tuple[ProfileStep, ...]
+    """In the order in which they run."""
+    layers_without_step: tuple[str, ...]
+    """Layers for which nothing is computed, such as reshapes and concatenations whose operands lie in place."""
+    _description: dict[str, Any] = field(repr=False, compare=False)
+    _trace: dict[str, Any] | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def from_dict(cls, description: Mapping[str, Any]) -> Profile:
+        """The profile that `to_dict` wrote; without a trace."""
+        return cls._made(description, None)
+
+    @classmethod
+    def _parsed(cls, description: str, trace: str) -> Profile:
+        return cls._made(json.loads(description), json.loads(trace))
+
+    @classmethod
+    def _made(cls, description: Mapping[str, Any], trace: dict[str, Any] | None) -> Profile:
+        peaks = description["peak_flops_per_second"]
+        peak = peaks and peaks["all_threads"] / 1e9
+        sum_of_minima = sum(min(step["milliseconds"]) for step in description["steps"])
+        return cls(
+            network=description["network"],
+            device=description["device"],
+            device_name=description["device_name"],
+            precision=description["precision"],
+            instruction_set=description["instruction_set"],
+            threads=description["threads"],
+            peak_of_one_thread=peaks and peaks["one_thread"] / 1e9,
+            peak=peak,
+            input_shapes=tuple(tuple(shape) for shape in description["inputs"]),
+            milliseconds=tuple(description["milliseconds"]),
+            steps=tuple(_step(step, sum_of_minima, peak) for step in description["steps"]),
+            layers_without_step=tuple(description["layers_without_step"]),
+            _description=dict(description),
+            _trace=trace,
+        )
+
+    @property
+    def minimum(self) -> float:
+        """The shortest run in milliseconds."""
+        return min(self.milliseconds)
+
+    @property
+    def median(self) -> float:
+        """Of the runs, milliseconds."""
+        return statistics.median(self.milliseconds)
+
+    @property
+    def flops(self) -> int:
+        """Of one run."""
+        return sum(step.flops for step in self.steps)
+
+    def by_kind(self) -> list[KindTotal]:
+        """Where the time went: sums over the steps of each kind of kernel, the longest first."""
+        kinds: dict[str, list[ProfileStep]] = {}
+        for step in self.steps:
+            kinds.setdefault(step.kind, []).append(step)
+        totals = [_total(kind, steps, self.peak) for kind, steps in kinds.items()]
+        return sorted(totals, key=lambda total: -total.milliseconds)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All figures, as JSON has them: see `mpscnn_session_profile` in mpscnn.h."""
+        return dict(self._description)
+
+    def to_json(self) -> str:
+        """The text of `to_dict`."""
+        return json.dumps(self._description)
+
+    def chrome_trace(self) -> dict[str, Any]:
+        """The fastest run as trace events for chrome://tracing and Perfetto: a row of steps, and one for each thread.
+
+        Raises:
+            ParameterError: the profile was made by `from_dict`.
+        """
+        if self._trace is None:
+            raise ParameterError("a profile that was read from a dictionary has no trace")
+        return dict(self._trace)
+
+    def save_trace(self, path: str | os.PathLike[str]) -> None:
+        """Writes `chrome_trace` to a file. Raises OSError."""
+        Path(path).write_text(json.dumps(self.chrome_trace()), encoding="utf-8")
+
+    def table(self, *, steps: Sequence[ProfileStep] | None = None) -> str:
+        """The figures as text.
+
+        Args:
+            steps: those to show, in this order; None: all, as they run.
+        """
+        shown = self.steps if steps is None else steps
+        total = sum(step.minimum for step in self.steps)
+        footer = (
+            "sum of all steps",
+            "",
+            f"{total:.3f}",
+            "",
+            "100.0",
+            *_rates(self.flops, total, self.peak),
+            "",
+        )
+        body = text_table(
+            _HEADERS, [_row(step) for step in shown], right=range(2, len(_HEADERS)), footer=footer
+        )
+        return f"{self._title()}\n\n{body}\n\n{self._kinds_table()}"
+
+    def _title(self) -> str:
+        shapes = ", ".join(" x ".join(map(str, shape)) for shape in self.input_shapes)
+        threads = "" if self.threads is None else ", " + _counted(self.threads, "thread")
+        runs = _counted(len(self.milliseconds), "run")
+        title = (
+            f"{printable(self.network)}: input {shapes}, {self.device_name}, {self.precision}{threads}\n"
+            f"a run takes {self.minimum:.3f} ms, median {self.median:.3f} ms of {runs}"
+        )
+        if self.threads is None:
+            return f"{title} of the GPU; steps have command buffers of their own"
+        return title if self.peak is None else f"{title}; multiply-add peak {self.peak:.1f} GFLOP/s"
+
+    def _kinds_table(self) -> str:
+        headers = ("kernels", "steps", "ms", "% of time", "GFLOP/s", "% of peak")
+        rows = [
+            (
+                total.kind,
+                str(total.steps),
+                f"{total.milliseconds:.3f}",
+                f"{100 * total.share:.1f}",
+                *_rates(total.flops, total.milliseconds, self.peak),
+            )
+            for total in self.by_kind()
+        ]
+        return text_table(headers, rows, right=range(1, len(headers)))
+
+    def __repr__(self) -> str:
+        return self.table()
+
+    def _repr_html_(self) -> str:
+        def cells(tag: str, texts: Sequence[str]) -> str:
+            return "<tr>" + "".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in texts) + "</tr>"
+
+        rows = "".join(cells("td", _row(step)) for step in self.steps)
+        title = html.escape(self._title()).replace("\n", "<br>")
+        return (
+            f"<p>{title}</p><table>{cells('th', _HEADERS)}{rows}</table>"
+            f"<pre>{html.escape(self._kinds_table())}</pre>"
+        )
+
+
+def _step(entry: Mapping[str, Any], sum_of_minima: float, peak: float | None) -> ProfileStep:
+    times = tuple(entry["milliseconds"])
+    return ProfileStep(
+        layers=tuple(entry["layers"]),
+        part_of=tuple(entry["part_of"]),
+        kind=entry["kind"],
+        kernel=entry["kernel"],
+        flops=entry["flops"],
+        bytes=entry["bytes"],
+        milliseconds=times,
+        share=min(times) / sum_of_minima if sum_of_minima > 0 else 0.0,
+        peak=peak,
+    )
+
+
+def _total(kind: str, steps: Sequence[ProfileStep], peak: float | None) -> KindTotal:
+    return KindTotal(
+        kind=kind,
+        steps=len(steps),
+        milliseconds=sum(step.minimum for step in steps),
+        share=sum(step.share for step in steps),
+        flops=sum(step.flops for step in steps),
+        peak=peak,
+    )
+
+
+def _rate(amount: int, milliseconds: float) -> float:
+    """Billions per second; 0 for a time that the clock cannot tell from none."""
+    return amount / milliseconds / 1e6 if milliseconds > 0 else 0.0
+
+
+def _rates(flops: int, milliseconds: float, peak: float | None) -> tuple[str, str]:
+    """GFLOP/s and percent of the peak, as cells; empty where nothing is computed."""
+    if flops == 0:
+        return "", ""
+    rate = _rate(flops, milliseconds)
+    return f"{rate:.1f}", "" if peak is None else f"{100 * rate / peak:.1f}"
+
+
+def _row(step: ProfileStep) -> tuple[str, ...]:
+    return (
+        step.name,
+        step.kernel,
+        f"{step.minimum:.3f}",
+        f"{step.median:.3f}",
+        f"{100 * step.share:.1f}",
+        *_rates(step.flops, step.minimum, step.peak),
+        f"{step.gigabytes_per_second:.1f}",
+    )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

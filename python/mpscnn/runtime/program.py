@@ -1,0 +1,403 @@
+"""Compiled networks and the sessions that run them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mpscnn import _core
+from mpscnn._private.arguments import require_bool, require_text, whole_number
+from mpscnn._private.arrays import FLOAT32, as_input, check_output, is_plain
+from mpscnn.errors import Error, ParameterError, UnsupportedError
+
+if TYPE_CHECKING:  # what a program that only runs a network does not wait for is imported where it is used
+    from typing import TypedDict
+
+    from numpy.typing import NDArray
+
+    from mpscnn.runtime.commands import CommandBuffer
+    from mpscnn.runtime.explanation import Explanation
+    from mpscnn.runtime.feature_image import Image
+    from mpscnn.runtime.profile import Profile
+
+    Result = NDArray[Any] | dict[str, NDArray[Any]]
+
+    class _Description(TypedDict):
+        name: str
+        device_name: str
+        precision: str
+        reason: str
+        weight_bytes: int
+        max_memory: int
+
+
+FAST_MATMUL_REMOVED = "fast_matmul was removed, since hardly any network gained by it; leave it out"
+
+# Bytes from which an array that a GPU shares is cheaper than a copy: below, mapping the pages takes longer.
+_WORTH_PAGES = 1 << 16
+
+
+_given_warnings: set[str] = set()
+
+
+def _warn_once(warning: str) -> None:
+    """Once for each process, wherever the program is compiled."""
+    if warning in _given_warnings:
+        return
+    import warnings
+
+    _given_warnings.add(warning)
+    warnings.warn(warning, RuntimeWarning, stacklevel=4)
+
+
+class Program:
+    """A network compiled for a device: packed weights, chosen kernels. Made by `Network.compile`.
+
+    Immutable and safe to use from several threads; every thread takes its own session.
+    """
+
+    def __init__(self, program: _core.Program) -> None:
+        self._program = program
+        self.device = program.device()
+        """Where it runs: "cpu" or "metal"."""
+        self.inputs = program.inputs()
+        """Shapes by name; None is free."""
+        self.outputs = program.outputs()
+        """Shapes by name; None is free."""
+        self._known_shapes: tuple[tuple[int, ...], list[tuple[int, ...]]] | None = None
+        """Of one input, the last one, and of its outputs: frames of a stream are of one size."""
+        if warning := program.warning():
+            _warn_once(warning)
+
+    def __repr__(self) -> str:
+        return f"<Program {self.name!r} on {self.device} ({self.device_name}), {self.precision}>"
+
+    @property
+    def name(self) -> str:
+        """The network's."""
+        return self._description["name"]
+
+    @property
+    def device_name(self) -> str:
+        """The processor's or GPU's own name."""
+        return self._description["device_name"]
+
+    @property
+    def precision(self) -> str:
+        """One of "float32", "float16" and "bfloat16"."""
+        return self._description["precision"]
+
+    @property
+    def reason(self) -> str:
+        """Why this device and precision."""
+        return self._description["reason"]
+
+    @property
+    def weight_bytes(self) -> int:
+        """What the packed weights take."""
+        return self._description["weight_bytes"]
+
+    @property
+    def max_memory(self) -> int:
+        """Bytes that packed weights and the intermediate results of one session may take together."""
+        return self._description["max_memory"]
+
+    @cached_property
+    def _description(self) -> _Description:
+        # Not at the top: it takes 2 ms to import, and who only runs a network needs none of this.
+        import json
+
+        described: _Description = json.loads(self._program.describe())
+        return described
+
+    def session(
+        self,
+        *,
+        threads: int | str = "auto",
+        check_finite: bool = False,
+        inflight: int = 3,
+        max_memory: int | None = None,
+    ) -> Session:
+        """A way to run this program, for one caller at a time.
+
+        Args:
+            threads: how many threads compute, the calling one included; "auto": at most as many as this process may
+                use (its CPU affinity and its container's quota), and fewer where the times of runs show that to be
+                better, as while other processes hold some of them up.
+            check_finite: raise an error naming the first layer whose result has a NaN or an infinity.
+            inflight: requests of `Session.submit` that may be under way at once, 1 to 32; each has memory of its own
+                on a GPU. The CPU works on one at a time, whatever is given.
+            max_memory: bytes that packed weights and this session's intermediate results may take; None: the
+                program's `max_memory`. A run that needs more raises ShapeError.
+        """
+        wanted = whole_number("inflight", inflight, most=32)
+        finite = require_bool("check_finite", check_finite)
+        count, most = thread_count(threads), byte_limit(max_memory)
+        return Session(self, threads=count, check_finite=finite, inflight=wanted, max_memory=most)
+
+    def output_shapes(self, *input_shapes: Sequence[int]) -> list[tuple[int, ...]]:
+        """Shapes of the outputs for inputs of these shapes (batch included). Raises ShapeError."""
+        shapes, _ = self._program.output_shapes([tuple(shape) for shape in input_shapes])
+        return [tuple(shape) for shape in shapes]
+
+    def arena_bytes(self, *input_shapes: Sequence[int]) -> int:
+        """Bytes of a session's memory for intermediate results, for inputs of these shapes."""
+        _, arena = self._program.output_shapes([tuple(shape) for shape in input_shapes])
+        return arena
+
+    def explain(self, *input_shapes: Sequence[int], threads: int | str = "auto") -> Explanation:
+        """How a session computes each layer on the CPU, alone or fused with others, and why.
+
+        Args:
+            input_shapes: of the inputs, batch included; without them one image of the network's own size.
+            threads: those of the session; "auto": as many as this process may use.
+
+        Raises UnsupportedError for a program on a GPU, and ShapeError where the network leaves its size free and no
+        shapes are given.
+        """
+        from mpscnn.runtime.explanation import explanation, fixed_shape
+
+        shapes = [tuple(shape) for shape in input_shapes] or [
+            fixed_shape(name, shape) for name, shape in self.inputs.items()
+        ]
+        return explanation(self.name, self._program.explain(shapes, thread_count(threads)))
+
+    def _arrays(self, x: Any, out: Any) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+        known = self._known_shapes
+        if out is None and known is not None and is_plain(x) and x.shape == known[0]:
+            return [x], [self._new_output(shape, FLOAT32) for shape in known[1]]
+        inputs = [as_input(name, value) for name, value in self._by_name("input", self.inputs, x)]
+        if out is not None:
+            named = self._by_name("output", self.outputs, out)
+            return inputs, [check_output(name, value) for name, value in named]
+        dtype = np.float16 if all(array.dtype == np.float16 for array in inputs) else np.float32
+        shapes, _ = self._program.output_shapes([array.shape for array in inputs])
+        if len(inputs) == 1:
+            self._known_shapes = (inputs[0].shape, shapes)
+        return inputs, [self._new_output(shape, np.dtype(dtype)) for shape in shapes]
+
+    def _new_output(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """On a GPU an array that it writes in place, where that is worth pages of its own."""
+        if self.device == "metal" and dtype.itemsize * math.prod(shape) >= _WORTH_PAGES:
+            return _core.pages(shape, dtype)
+        return np.empty(shape, dtype)
+
+    def _result(self, outputs: list[NDArray[Any]], out: Any) -> Result:
+        if out is not None:
+            return out  # type: ignore[no-any-return]
+        names = self.outputs
+        return outputs[0] if len(outputs) == 1 else dict(zip(names, outputs, strict=True))
+
+    def _by_name(self, role: str, names: Mapping[str, Any], given: Any) -> Iterable[tuple[str, Any]]:
+        count = len(names)
+        values: Sequence[Any]
+        if count == 1 and isinstance(given, np.ndarray):
+            values = (given,)
+        elif (
+            isinstance(given, (list, tuple))
+            and len(given) == count
+            and (count > 1 or hasattr(given[0], "shape"))
+        ):
+            values = given
+        elif isinstance(given, Mapping):
+            if set(given) != set(names):
+                raise ParameterError(f"{role}s: expected {list(names)}, got {sorted(map(str, given))}")
+            values = [given[name] for name in names]
+        elif count == 1:
+            values = (given,)
+        else:
+            raise ParameterError(
+                f"{role}s: expected {count} arrays ({', '.join(names)}), got {type(given).__name__}"
+            )
+        return zip(names, values, strict=True)
+
+
+class Session:
+    """Runs a program for one caller at a time; a second caller at the same time gets a StateError.
+
+    The interpreter lock is released while it computes, so that sessions in several threads run in parallel.
+    """
+
+    def __init__(
+        self, program: Program, *, threads: int, check_finite: bool, inflight: int, max_memory: int
+    ) -> None:
+        self.program = program
+        self._session = _core.Session(program._program, threads, check_finite, inflight, max_memory)
+        # Requests whose arrays must stay, also where nobody holds the request any more.
+        self._under_way: list[Request] = []
+
+    def __repr__(self) -> str:
+        return f"<Session of {self.program!r}>"
+
+    def run(self, x: Any, *, out: Any = None) -> Result:
+        """Computes the outputs for `x`.
+
+        float32 and float16 arrays are read where they lie, whatever their strides. float64, byte-swapped and
+        unaligned arrays are converted once to float32; one number that `numpy.broadcast_to` repeats is copied.
+        Anything with the buffer protocol or DLPack is taken; other element types are refused (photos go through
+        `Model.predict` or `mpscnn.preprocess`).
+
+        Args:
+            x: (n, height, width, channels) or (n, features); with several inputs a mapping by name, or a sequence.
+            out: writable float32 or float16 array(s) for the outputs, of any strides; they are written where
+                they lie, and nothing is allocated when shapes repeat. Must not overlap `x`.
+
+        Returns:
+            The output, or a dict by layer name when there are several; `out` itself when given. Without `out`, float16
+            if all inputs are float16, else float32.
+
+        Raises:
+            ShapeError: a shape or element type does not fit. ParameterError: `out` is read-only or overlaps.
+            StateError: the session is running in another thread.
+        """
+        sources, results = self.program.inputs, self.program.outputs
+        if out is not None and self._session.run_plain(x, len(sources), out, len(results)):
+            return out  # type: ignore[no-any-return]
+        inputs, outputs = self.program._arrays(x, out)
+        self._session.run(inputs, outputs)
+        return self.program._result(outputs, out)
+
+    __call__ = run
+
+    def submit(self, x: Any, *, out: Any = None) -> Request:
+        """Starts `run` and returns while the device works on it, so that the next can be prepared meanwhile.
+
+        With as many requests under way as the session may have (`inflight`) it first waits for one of them. The CPU
+        engine is done when this returns: all of its threads work for one request.
+
+        Args:
+            x, out: as for `run`; they must not be written, nor `out` be read, before the request is done.
+
+        Raises:
+            As `run` does; what goes wrong on the device is raised by `Request.result`.
+        """
+        inputs, outputs = self.program._arrays(x, out)
+        self._under_way = [request for request in self._under_way if not request.done()]
+        request = Request(
+            self._session.submit(inputs, outputs), inputs, outputs, self.program._result(outputs, out)
+        )
+        self._under_way.append(request)
+        return request
+
+    def profile(self, x: Any, *, runs: int = 20) -> Profile:
+        """What every step takes: its kernel, time, GFLOP/s, share of the processor's peak, bytes.
+
+        Runs once without measuring, then `runs` times one after the other. The first profile of a process also measures
+        the peak, which takes some hundredths of a second. Other runs are not slowed down by it.
+
+        Args:
+            x: as for `run`; what is computed from it is thrown away.
+            runs: how many are measured, 1 to 100000.
+
+        Raises:
+            As `run` does, and ParameterError for `runs`.
+        """
+        count = whole_number("runs", runs, most=100_000)
+        from mpscnn.runtime.profile import Profile
+
+        inputs, outputs = self.program._arrays(x, None)
+        description, trace = self._session.profile(inputs, outputs, count)
+        return Profile._parsed(description, trace)
+
+    def encode(
+        self, commands: CommandBuffer, images: Image | Sequence[Image] | Mapping[str, Image]
+    ) -> Image | dict[str, Image]:
+        """Appends the whole network to a command buffer, between raw kernels.
+
+        Args:
+            commands: it runs the network with this session when its turn comes; until then the session is free.
+            images: an image for each input, (height, width, channels); (features,) is an image of one pixel.
+
+        Returns:
+            The image that will hold the output, or a mapping from names to images when there are several.
+
+        Raises:
+            ShapeError: an image does not fit. StateError: as for kernels, and when the command buffer is waited for if
+                another caller used the session meanwhile.
+        """
+        from mpscnn.runtime.feature_image import Image
+
+        given = [image for _, image in self.program._by_name("input", self.program.inputs, images)]
+        shapes = []
+        for image, ported in zip(given, self.program.inputs.values(), strict=True):
+            if not isinstance(image, Image):
+                raise ParameterError(f"Session.encode: expected an Image, got {type(image).__name__}")
+            size = image.descriptor
+            rows = (size.height, size.width) if len(ported) == 4 else ()
+            shapes.append((size.number_of_images, *rows, size.feature_channels))
+        results = []
+        for shape in self.program._program.output_shapes(shapes)[0]:
+            height, width = shape[1:3] if len(shape) == 4 else (1, 1)
+            results.append(Image(width, height, shape[-1], shape[0]))
+        sources, destinations = [image._image for image in given], [image._image for image in results]
+        commands._commands.encode_session(self._session, sources, destinations)
+        outputs = self.program.outputs
+        return results[0] if len(results) == 1 else dict(zip(outputs, results, strict=True))
+
+
+class Request:
+    """A run that may still be under way, made by `Session.submit`. For any number of threads."""
+
+    def __init__(
+        self, request: _core.Request, inputs: list[NDArray[Any]], outputs: list[NDArray[Any]], result: Result
+    ) -> None:
+        # In this order: an object's attributes go in it, and the request waits before the arrays may go.
+        self._request = request
+        self._arrays = inputs, outputs
+        self._result = result
+
+    def done(self) -> bool:
+        """Whether it is done, well or not."""
+        try:
+            return self._request.wait_for(0.0)
+        except Error:
+            return True
+
+    def result(self, timeout: float | None = None) -> Result:
+        """Waits, without the interpreter lock, and returns what `Session.run` would have.
+
+        Args:
+            timeout: most seconds to wait; None: as long as it takes.
+
+        Raises:
+            TimeoutError: not done yet; it goes on. DeviceError: the device failed.
+        """
+        if timeout is None:
+            self._request.wait()
+        elif not self._request.wait_for(timeout):
+            raise TimeoutError(f"the request is not done after {timeout} seconds")
+        return self._result
+
+
+def compile_graph(
+    graph: _core.Graph,
+    *,
+    device: str,
+    precision: str,
+    outputs: Sequence[str] = (),
+    fast_matmul: bool = False,
+    max_memory: int | None = None,
+) -> Program:
+    """See `Network.compile`."""
+    named = require_text("device", device), require_text("precision", precision)
+    if require_bool("fast_matmul", fast_matmul):
+        raise UnsupportedError(FAST_MATMUL_REMOVED)
+    return Program(_core.Program.compile(graph, *named, list(outputs), byte_limit(max_memory)))
+
+
+def byte_limit(max_memory: int | None) -> int:
+    """The core's number for a `max_memory` argument: 0 means its default."""
+    if max_memory is None:
+        return 0
+    return whole_number("max_memory", max_memory, most=2**63 - 1, otherwise="None")
+
+
+def thread_count(threads: int | str) -> int:
+    """The core's number for a `threads` argument: 0 means automatic."""
+    if isinstance(threads, str) and threads == "auto":
+        return 0
+    return whole_number("threads", threads, most=1024, otherwise="'auto'")

@@ -1,0 +1,38 @@
+"""Sessions that callers borrow, so that a program serves any number of threads."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mpscnn.runtime.program import Program, Session, thread_count
+
+
+class SessionPool:
+    """As many sessions of a program as callers have needed at once.
+
+    Args:
+        program: what the sessions run.
+        threads: of each session: "auto", or a number.
+    """
+
+    def __init__(self, program: Program, threads: int | str = "auto") -> None:
+        self.program = program
+        self._threads = thread_count(threads)
+        self._idle: deque[Session] = deque()  # which threads may use without a lock
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Lends a session to one caller."""
+        session = self._take_idle() or self.program.session(threads=self._threads or "auto")
+        try:
+            yield session
+        finally:
+            self._idle.append(session)
+
+    def _take_idle(self) -> Session | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None

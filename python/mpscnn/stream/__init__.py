@@ -1,0 +1,1 @@
+"""Many photos or arrays, several at once, results in order."""

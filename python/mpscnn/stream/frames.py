@@ -1,0 +1,193 @@
+"""What a runner makes of the frames it is given: runs of its program, and results."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn._private.signal_handlers import raised_by_signal_handler
+from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.graph.features import FeatureExtractor, is_network_input
+from mpscnn.model import Model
+from mpscnn.runtime.program import Program
+from mpscnn.vision.photo import Photo, open_photo
+from mpscnn.vision.photo_tasks import TASKS, PhotoTask, Told, option_names
+
+__all__ = ["FrameRun", "Frames", "finish_frame", "frames_of"]
+
+
+class FrameRun(ABC):
+    """One frame, ready to be run."""
+
+    @abstractmethod
+    def submit(self, core: _core.Runner, slot: _core.Frame, told: Told) -> None:
+        """Has the core take it as `slot`, whose `finish` makes the result of what the core finds."""
+
+
+def finish_frame(slot: _core.Frame) -> None:
+    """Of a frame that is done: makes its result, once. A signal's exception leaves the frame as it was."""
+    finish = slot.finish
+    if finish is None or slot.exception() is not None:
+        return
+    try:
+        result = finish(slot.found(), slot.milliseconds())
+    except BaseException as error:  # whatever it is, it is this frame's and no other's
+        if raised_by_signal_handler(error):
+            raise
+        slot.fail(error)
+    else:
+        slot.settle(result)
+
+
+class Frames(ABC):
+    """The kind of frames that a runner takes."""
+
+    program: Program
+    options: tuple[str, ...]
+    """Names of those that `Runner.submit` takes."""
+
+    def checked(self, options: Mapping[str, Any]) -> Any:
+        """Options as `prepare` takes them. Raises TypeError for one that there is not."""
+        for name in options:
+            if name not in self.options:
+                known = ", ".join(self.options) or "no options"
+                raise TypeError(f"Runner: there is no option {name!r}; frames of this runner have {known}")
+        return self._wanted(dict(options))
+
+    @abstractmethod
+    def _wanted(self, options: dict[str, Any]) -> Any: ...
+
+    @abstractmethod
+    def prepare(self, frame: Any, wanted: Any) -> FrameRun:
+        """Raises what is wrong with the frame."""
+
+
+def frames_of(model: Model | FeatureExtractor | Program) -> Frames:
+    """By what a runner is given. Raises ParameterError for anything else."""
+    if isinstance(model, Model):
+        return _Photos(model)
+    if isinstance(model, FeatureExtractor):
+        return _FeatureFrames(model)
+    if isinstance(model, Program):
+        return _Arrays(model)
+    raise ParameterError(
+        f"Runner: expected a Model, a FeatureExtractor or a Program, got {type(model).__name__}"
+    )
+
+
+# ---- Arrays --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, eq=False)  # frozen ones take a microsecond to make
+class _ArrayRun(FrameRun):
+    inputs: list[NDArray[Any]]
+    outputs: list[NDArray[Any]]
+    result: Any
+
+    def submit(self, core: _core.Runner, slot: _core.Frame, told: Told) -> None:
+        core.submit(slot, self.inputs, self.outputs, self.result, told)
+
+
+class _Arrays(Frames):
+    options = ("out",)
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+
+    def _wanted(self, options: dict[str, Any]) -> Any:
+        return options.get("out")
+
+    def prepare(self, frame: Any, wanted: Any) -> FrameRun:
+        inputs, outputs = self.program._arrays(frame, wanted)
+        return _ArrayRun(inputs, outputs, self.program._result(outputs, wanted))
+
+
+# ---- Photos --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _PhotoRun(FrameRun):
+    task: PhotoTask[Any]
+    photo: Photo
+    preparation: float
+    """Milliseconds."""
+
+    def submit(self, core: _core.Runner, slot: _core.Frame, told: Told) -> None:
+        slot.finish = self._finish
+        self.task.submit(core, slot, self.photo.core, told)
+
+    def _finish(self, found: Any, milliseconds: float) -> Any:
+        return self.task.result(found, self.photo, self.preparation + milliseconds, None)
+
+
+class _Photos(Frames):
+    def __init__(self, model: Model) -> None:
+        shapes = list(model.program.inputs.values())
+        if model.preprocess is None or len(shapes) != 1 or len(shapes[0]) != 4 or None in shapes[0][1:]:
+            raise UnsupportedError(
+                f"Runner: photos need a model file with preprocessing and one image input of a fixed size; "
+                f"{model!r} has inputs {model.program.inputs} and "
+                f"{'no' if model.preprocess is None else 'a'} preprocessing. Give the runner its program, and arrays"
+            )
+        self.program = model.program
+        self.options = option_names(TASKS[model.task])
+        self._model = model
+
+    def _wanted(self, options: dict[str, Any]) -> PhotoTask[Any]:
+        return TASKS[self._model.task](self._model, **options)
+
+    def prepare(self, frame: Any, wanted: PhotoTask[Any]) -> FrameRun:
+        begun = time.perf_counter()
+        photo = open_photo(frame)
+        return _PhotoRun(wanted, photo, 1000.0 * (time.perf_counter() - begun))
+
+
+# ---- Features ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _FeatureRun(FrameRun):
+    """Of a photo."""
+
+    extractor: FeatureExtractor
+    photo: Photo
+    preprocess: str
+    outputs: list[NDArray[Any]]
+
+    def submit(self, core: _core.Runner, slot: _core.Frame, told: Told) -> None:
+        slot.finish = self._finish
+        core.submit_photo(slot, self.photo.core, self.preprocess, self.outputs, told)
+
+    def _finish(self, _found: Any, _milliseconds: float) -> Any:
+        return self.extractor._named(self.outputs)
+
+
+class _FeatureFrames(Frames):
+    options = ()
+
+    def __init__(self, extractor: FeatureExtractor) -> None:
+        self.program = extractor.program
+        self._extractor = extractor
+
+    def _wanted(self, _options: dict[str, Any]) -> None:
+        return None
+
+    def prepare(self, frame: Any, _wanted: None) -> FrameRun:
+        extractor = self._extractor
+        if is_network_input(frame):
+            inputs, outputs = self.program._arrays(frame, None)
+            return _ArrayRun(inputs, outputs, extractor._named(outputs))
+        if isinstance(frame, (list, tuple)) or (isinstance(frame, np.ndarray) and frame.ndim == 4):
+            raise ParameterError(
+                "Runner: a frame of a feature extractor is one photo; submit them one by one"
+            )
+        preprocess, extents = extractor._preprocess_json(), extractor._photo_extents()
+        outputs = [np.empty(shape, np.float32) for shape in self.program.output_shapes((1, *extents))]
+        return _FeatureRun(extractor, open_photo(frame), preprocess, outputs)

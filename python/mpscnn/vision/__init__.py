@@ -1,0 +1,1 @@
+"""From photos to inputs, and from results to classes, boxes and masks."""

@@ -1,0 +1,126 @@
+"""Objects on photos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
+
+from mpscnn._private.printable import printable
+from mpscnn.errors import ShapeError
+
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
+__all__ = ["Box", "Detection", "Detections"]
+
+
+class Box(NamedTuple):
+    """A rectangle by its edges."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def width(self) -> float:
+        """From the left to the right edge."""
+        return self.right - self.left
+
+    @property
+    def height(self) -> float:
+        """From the top to the bottom edge."""
+        return self.bottom - self.top
+
+
+@dataclass(frozen=True)
+class Detection:
+    """An object: its class, how probable it is (0 to 1) and where it lies."""
+
+    label: str
+    score: float
+    box: Box
+    """In pixels of the photo as seen; of a `Detector` in fractions of the network's input."""
+    index: int
+    """Of the class; the background, where the network has one, is not counted."""
+
+    def __repr__(self) -> str:
+        edges = ", ".join(f"{edge:.4g}" for edge in self.box)
+        return f"<Detection: {printable(self.label)} {self.score:.1%} at ({edges})>"
+
+
+@dataclass(frozen=True, repr=False)
+class Detections(Sequence[Detection]):
+    """The objects on one photo, most probable first, and how they were computed."""
+
+    detections: tuple[Detection, ...]
+    photo_size: tuple[int, int]
+    """(width, height) of the photo as seen, in whose pixels the boxes are."""
+    device: str
+    precision: str
+    reason: str
+    milliseconds: float
+    photo: Any = field(default=None, compare=False)
+    """The photo as it was given, for `show` and notebooks; None of results that a `Runner` gives."""
+
+    @overload
+    def __getitem__(self, index: int) -> Detection: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Detection]: ...
+    def __getitem__(self, index: int | slice) -> Detection | Sequence[Detection]:
+        return self.detections[index]
+
+    def __iter__(self) -> Iterator[Detection]:
+        return iter(self.detections)
+
+    def __len__(self) -> int:
+        return len(self.detections)
+
+    def draw(self, photo: Any = None) -> PillowImage.Image:
+        """The photo with boxes and their labels.
+
+        Args:
+            photo: the one that was looked at, see `mpscnn.photo.open_photo`; None: as it was given to the model.
+
+        Raises:
+            ShapeError: the photo has another size. ImageError: it cannot be read any more, or the result keeps none and
+                none is given.
+        """
+        from mpscnn.vision.box_drawing import with_boxes
+        from mpscnn.vision.visualize import result_picture
+
+        picture = result_picture(photo, self.photo)
+        if picture.size != self.photo_size:
+            raise ShapeError(
+                f"the photo has {picture.width} x {picture.height} pixels, its detections are for "
+                f"{self.photo_size[0]} x {self.photo_size[1]}"
+            )
+        return with_boxes(
+            picture, [(entry.box, f"{entry.label} {entry.score:.0%}", entry.index) for entry in self]
+        )
+
+    def show(self, photo: Any = None) -> None:
+        """Opens `draw(photo)` in the system's picture viewer."""
+        self.draw(photo).show()
+
+    def __repr__(self) -> str:
+        shown = (
+            ", ".join(f"{entry.label} {entry.score:.1%}" for entry in self.detections[:3]) or "nothing found"
+        )
+        more = f" and {len(self) - 3} more" if len(self) > 3 else ""
+        return f"<Detections: {printable(shown)}{more}; {self.milliseconds:.2f} ms on {self.device} ({self.precision})>"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        from mpscnn.vision.visualize import html_result
+
+        rows = "".join(
+            f"<tr><td>{escape(entry.label)}</td><td>{entry.score:.1%}</td>"
+            + "".join(f"<td>{edge:.0f}</td>" for edge in entry.box)
+            + "</tr>"
+            for entry in self
+        )
+        heads = "".join(f"<th>{name}</th>" for name in ("class", "score", *Box._fields))
+        return html_result(self, f"<table><tr>{heads}</tr>{rows}</table>")

@@ -1,0 +1,150 @@
+"""How the raw heads of single-shot detectors become boxes (docs/detection.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn._private.arguments import is_finite_number, name_list, pair, whole_number
+from mpscnn._private.arrays import as_array
+from mpscnn._private.settings import as_json
+from mpscnn.errors import ParameterError, ShapeError
+from mpscnn.vision.detection import Box, Detection
+
+__all__ = ["DetectionHead", "Detector", "limits"]
+
+
+@dataclass(frozen=True, eq=False)
+class DetectionHead:
+    """How the outputs of a network become boxes: what `Network.detection` holds and a model file keeps."""
+
+    settings: Mapping[str, Any]
+    """As for `Detector`."""
+    anchors: NDArray[np.float32] | None = None
+    """(n, 4) for the anchor rule "stored"."""
+
+    def detector(self, input_size: tuple[int, int]) -> Detector:
+        """For heads that the caller computes. Raises as `Detector` does."""
+        return Detector(self.settings, input_size, anchors=self.anchors)
+
+    def __repr__(self) -> str:
+        described = [
+            f"{kind} {_entry(self.settings, kind, 'output', kind)!r}" for kind in ("boxes", "scores")
+        ]
+        return f"<DetectionHead: anchors {_entry(self.settings, 'anchors', 'rule', '?')}, {', '.join(described)}>"
+
+
+def _entry(settings: Mapping[str, Any], group: str, key: str, default: str) -> object:
+    """One of the settings, which nobody has checked yet."""
+    entries = settings.get(group)
+    return entries.get(key, default) if isinstance(entries, Mapping) else default
+
+
+class Detector:
+    """From the raw heads of a single-shot detector to boxes, for callers who run the network themselves.
+
+    Boxes are (left, top, right, bottom) in fractions of the network's input. Safe to use from several threads.
+
+    Args:
+        settings: anchors, box coding, kind of the scores and suppression: what a model file has under
+            "mpscnn.detection" (docs/detection.md).
+        input_size: (height, width) of the network's input.
+        anchors: (n, 4) centre x, centre y, width and height of each, for the anchor rule "stored" only.
+
+    Raises:
+        ParameterError: settings that make no sense. ShapeError: anchors of another shape.
+    """
+
+    def __init__(
+        self, settings: Mapping[str, Any], input_size: tuple[int, int], *, anchors: Any = None
+    ) -> None:
+        stored = None if anchors is None else _table("anchors", anchors)
+        height, width = pair("input_size", input_size)
+        self._core = _core.Detector(as_json("detection", settings), height, width, stored)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings with every field filled in."""
+        settings: dict[str, Any] = json.loads(self._core.describe())
+        return settings
+
+    @property
+    def anchors(self) -> NDArray[np.float32]:
+        """(n, 4): centre x, centre y, width, height, in the order of the network's boxes; none for the rule "none"."""
+        return self._core.anchors()
+
+    def __repr__(self) -> str:
+        settings = self.settings
+        return (
+            f"<Detector: {len(self.anchors)} anchors ({settings['anchors']['rule']}), {settings['scores']['kind']} "
+            f"scores, {settings['suppression']['method']} suppression>"
+        )
+
+    def decode(self, boxes: Any) -> NDArray[np.float32]:
+        """The (n, 4) boxes that the network's numbers mean, every one of them.
+
+        Raises ShapeError for another number of boxes than anchors, ParameterError for NaN and infinities.
+        """
+        return self._core.decode(_table("boxes", boxes))
+
+    def run(
+        self,
+        boxes: Any,
+        scores: Any,
+        *,
+        score: float | None = None,
+        iou: float | None = None,
+        most: int | None = None,
+        labels: Sequence[str] | None = None,
+    ) -> list[Detection]:
+        """The objects on one image, most probable first.
+
+        Args:
+            boxes: (n, 4) or (1, n, 4), as the network gives them.
+            scores: (n, columns) or (1, n, columns), likewise.
+            score, iou, most: replace the settings' score_threshold, iou_threshold and max_detections.
+            labels: names of the classes, the background not among them.
+
+        Raises:
+            ShapeError: the arrays do not fit each other or the anchors. ParameterError: they hold NaN or infinities,
+                there is another number of labels than classes, or an argument is out of range.
+        """
+        box_table, score_table = _table("boxes", boxes), _table("scores", scores)
+        classes = score_table.shape[1] - bool(self.settings["scores"]["background"])
+        names = None if labels is None else name_list("labels", labels)
+        if names is not None and len(names) != classes:
+            raise ParameterError(f"{len(names)} labels for {classes} classes; the background has none")
+        found = self._core.run(box_table, score_table, *limits(score, iou, most))
+        return [
+            Detection(label if names is None else names[index], value, Box(*box), index)
+            for label, index, value, box, _ in found
+        ]
+
+
+def limits(score: float | None, iou: float | None, most: int | None) -> tuple[float, float, int]:
+    """Arguments of a detection as the core takes them: 0 for what the model says."""
+    for name, value in (("score", score), ("iou", iou)):
+        if value is None:
+            continue
+        if not is_finite_number(value) or not 0.0 < value <= 1.0:
+            raise ParameterError(f"{name} must be above 0 and at most 1, got {value!r}")
+    count = 0 if most is None else whole_number("most", most, most=2**31 - 1)
+    return float(score or 0.0), float(iou or 0.0), count
+
+
+def _table(name: str, values: Any) -> NDArray[np.float32]:
+    try:
+        array = np.ascontiguousarray(as_array(name, values), np.float32)
+    except (TypeError, ValueError) as error:
+        raise ShapeError(f"{name}: cannot be read as numbers: {error}") from error
+    if array.ndim == 3 and len(array) == 1:
+        array = array[0]
+    if array.ndim != 2:
+        raise ShapeError(f"{name}: expected (boxes, columns) of one image, got {array.shape}")
+    return array

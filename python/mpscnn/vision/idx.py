@@ -1,0 +1,118 @@
+"""IDX files, the format of MNIST: images, labels and other arrays, plain or gzipped."""
+
+from __future__ import annotations
+
+import math
+import os
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn._private.files import reading
+from mpscnn.errors import ImageError
+
+__all__ = ["read_idx", "read_labelled"]
+
+_ELEMENTS = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_GZIP = b"\x1f\x8b"
+#: What deflate makes of one byte at best.
+_MOST_BYTES_PER_BYTE = 1032
+
+
+def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
+    """The array of an IDX file, which may be gzipped.
+
+    Two zero bytes, the type of the elements, the number of dimensions, their extents (big-endian, 32 bits each), then
+    the elements, also big-endian. MNIST's images are (n, 28, 28) uint8, its labels (n,) uint8.
+
+    Returns:
+        uint8, int8, int16, int32, float32 or float64 in this machine's byte order.
+
+    Raises:
+        ImageError: the file is missing, damaged or no IDX file, or has another size than its header says.
+    """
+    name = os.fspath(path)
+    with reading(path, ImageError):
+        content = Path(path).read_bytes()
+    if content.startswith(_GZIP):
+        content = _unzipped(name, content)
+    kind, shape, start = _header(name, content)
+    expected = math.prod(shape) * kind.itemsize
+    given = len(content) - start
+    if given != expected:
+        extents = " x ".join(map(str, shape))
+        raise ImageError(
+            f"{name}: the header says {extents} elements of {kind.itemsize} bytes, {expected:,} bytes in all, "
+            f"but {'more' if given > expected else f'{given:,}'} follow it"
+        )
+    try:
+        elements = np.frombuffer(content, kind, offset=start).reshape(shape)
+    except ValueError as error:  # more axes than numpy has, or extents beside a zero that it cannot multiply
+        raise ImageError(f"{name}: the header's {len(shape)} extents make no array: {error}") from error
+    return elements.astype(kind.newbyteorder("="))
+
+
+def read_labelled(
+    images: str | os.PathLike[str], labels: str | os.PathLike[str] | None
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    """Gray images (n, height, width) and, where a file of them is given, their labels (n,).
+
+    Raises ImageError as `read_idx`, for other shapes and elements, and for another number of labels than images.
+    """
+    pixels = read_idx(images)
+    if pixels.ndim != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
+        raise ImageError(
+            f"{os.fspath(images)}: expected images (n, height, width) of uint8, got {pixels.shape} of {pixels.dtype}"
+        )
+    if labels is None:
+        return pixels, None
+    classes = read_idx(labels)
+    if classes.ndim != 1 or classes.dtype != np.uint8:
+        raise ImageError(
+            f"{os.fspath(labels)}: expected labels (n,) of uint8, got {classes.shape} of {classes.dtype}"
+        )
+    if len(classes) != len(pixels):
+        raise ImageError(
+            f"{os.fspath(labels)}: {len(classes):,} labels for the {len(pixels):,} images of {os.fspath(images)}"
+        )
+    return pixels, classes
+
+
+def _header(name: str, content: bytes) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _ELEMENTS or content[3] == 0:
+        raise ImageError(
+            f"{name}: is no IDX file: it begins with {content[:4].hex(' ') or 'nothing'} instead of 00 00, a type "
+            f"({', '.join(f'{code:02x}' for code in _ELEMENTS)}) and the number of dimensions"
+        )
+    start = 4 + 4 * content[3]
+    if len(content) < start:
+        raise ImageError(
+            f"{name}: {content[3]} dimensions need a header of {start} bytes, the file has {len(content)}"
+        )
+    extents = np.frombuffer(content[4:start], ">u4").tolist()
+    return np.dtype(_ELEMENTS[content[2]]), tuple(extents), start
+
+
+def _unzipped(name: str, content: bytes) -> bytes:
+    """Decompresses no more than the header says, for a small file can claim to be a huge one."""
+    stream = zlib.decompressobj(wbits=31)  # 15 bits of window, 16 for gzip's own header
+    try:
+        beginning = stream.decompress(content, 4 + 4 * 255)
+        kind, shape, start = _header(name, beginning)
+        expected = start + math.prod(shape) * kind.itemsize
+        if expected > _MOST_BYTES_PER_BYTE * len(content):
+            raise ImageError(
+                f"{name}: the header says {expected:,} bytes, more than {len(content):,} gzipped ones can hold"
+            )
+        rest = stream.decompress(stream.unconsumed_tail, max(1, expected + 1 - len(beginning)))
+    except zlib.error as error:
+        raise ImageError(f"{name}: is damaged: {error}") from error
+    result = beginning + rest
+    if len(result) <= expected and not stream.eof:
+        raise ImageError(f"{name}: is cut off")
+    if stream.unused_data:
+        raise ImageError(f"{name}: {len(stream.unused_data):,} bytes follow its gzipped content")
+    return result

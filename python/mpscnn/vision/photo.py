@@ -1,0 +1,367 @@
+"""Photos: from a file, bytes, a Pillow image or an array to pixels that the core's preprocessing reads.
+
+Pillow only decodes. Orientation, colour order, resizing and scaling are the core's (docs/preprocessing.md).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn._private.arrays import as_array
+from mpscnn._private.files import reading
+from mpscnn.errors import Error, ImageError, ParameterError
+from mpscnn.vision.photo_file import FORMATS, MAX_PIXELS, MAX_SIDE, load_given, read_image
+
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
+__all__ = ["MAX_PIXELS", "MAX_SIDE", "Photo", "YuvImage", "open_photo"]
+
+_EXIF_ORIENTATION = 0x0112
+_EXIF_ORIENTATIONS = range(1, 9)
+_ARRAY_FORMATS = {  # (dtype, order of the channels) -> pixel format of the core
+    ("uint8", "gray"): "gray8",
+    ("uint8", "gray_alpha"): "gray_alpha8",
+    ("uint8", "rgb"): "rgb8",
+    ("uint8", "rgba"): "rgba8",
+    ("uint8", "rgbx"): "rgbx8",
+    ("uint8", "bgr"): "bgr8",
+    ("uint8", "bgra"): "bgra8",
+    ("uint8", "bgrx"): "bgrx8",
+    ("uint16", "gray"): "gray16",
+    ("uint16", "rgb"): "rgb16",
+    ("uint16", "rgba"): "rgba16",
+    ("float16", "rgba"): "rgba16f",
+    ("float32", "gray"): "gray32f",
+    ("float32", "rgb"): "rgb32f",
+    ("float32", "rgba"): "rgba32f",
+}
+_CHANNELS = {"gray": 1, "gray_alpha": 2, "rgb": 3, "bgr": 3, "rgba": 4, "rgbx": 4, "bgra": 4, "bgrx": 4}
+_USUAL_ORDERS = {1: "gray", 2: "gray_alpha", 3: "rgb", 4: "rgba"}
+
+
+@dataclass(frozen=True, eq=False)
+class YuvImage:
+    """A frame as cameras and video decoders give it: luma, and colour differences of each 2 x 2 pixels.
+
+    Accepted wherever a photo is. The arrays are read where they lie if the pixels of their rows lie side by side.
+    docs/preprocessing.md says how RGB is made of it.
+
+    Args:
+        y: luma, uint8 (height, width).
+        u: NV12's pairs (blue, red), uint8 (rows, columns, 2) or (rows, 2 * columns), with half of y's height and width,
+            rounded up. With `v` the blue differences only, (rows, columns), as I420 has them.
+        v: the red differences, (rows, columns).
+        matrix: "bt601" or "bt709" (usual for 720 lines and more).
+        range: "video" (luma 16 to 235, differences 16 to 240) or "full" (0 to 255).
+        siting: where differences were taken horizontally: "left", at the left column, as in H.264 and HEVC, or
+            "center", between the two columns, as in JPEG.
+        orientation: EXIF, 1 to 8.
+
+    Raises:
+        ImageError: arrays of another type or size, or another choice than these.
+    """
+
+    y: NDArray[np.uint8]
+    u: NDArray[np.uint8]
+    v: NDArray[np.uint8] | None = None
+    matrix: str = "bt601"
+    range: str = "video"
+    siting: str = "left"
+    orientation: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("y", "u", "v"):
+            plane = getattr(self, name)
+            if plane is None and name == "v":
+                continue
+            plane = _plane(name, plane)
+            if name == "u" and self.v is None and plane.ndim == 2 and plane.shape[1] % 2 == 0:
+                plane = plane.reshape(plane.shape[0], plane.shape[1] // 2, 2)
+            object.__setattr__(self, name, plane)
+        if self.v is not None and self.u.strides != self.v.strides:
+            for name in ("u", "v"):
+                object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name)))
+        if self.orientation not in _EXIF_ORIENTATIONS:
+            raise ImageError(f"YuvImage: orientation is {self.orientation!r}, EXIF defines 1 to 8")
+        try:
+            self._core()  # which checks the rest
+        except Error as error:
+            raise ImageError(f"YuvImage: {error}") from error
+
+    def _core(self) -> _core.Pixels:
+        return _core.Pixels.yuv(
+            self.y, self.u, self.v, self.matrix, self.range, self.siting, self.orientation
+        )
+
+    def __repr__(self) -> str:
+        kind = "NV12" if self.v is None else "I420"
+        return f"<YuvImage: {kind}, {self.y.shape[1]} x {self.y.shape[0]}, {self.matrix}, {self.range} range>"
+
+
+def _plane(name: str, plane: Any) -> NDArray[np.uint8]:
+    """As it lies if the core can read it, else a copy."""
+    try:
+        array = as_array(name, plane)
+    except Error as error:
+        raise ImageError(f"YuvImage: {error}") from error
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or 0 in array.shape:
+        raise ImageError(
+            f"YuvImage: {name} must be uint8 of 2 axes, or 3 for NV12's pairs, got {array.shape} {array.dtype}"
+        )
+    dense = array[:1].flags.c_contiguous and array.strides[0] != 0
+    return array if dense else np.ascontiguousarray(array)
+
+
+@dataclass(frozen=True)
+class Photo:
+    """Decoded pixels (height, width, channels), not yet turned as `orientation` (EXIF, 1 to 8) says."""
+
+    pixels: NDArray[Any]
+    """Of a YuvImage the luma."""
+    format: str
+    orientation: int
+    name: str
+    yuv: YuvImage | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) as seen."""
+        height, width = self.pixels.shape[:2]
+        return (height, width) if self.orientation >= 5 else (width, height)
+
+    @property
+    def core(self) -> _core.Pixels:
+        """What the core reads; it keeps the arrays."""
+        if self.yuv is not None:
+            return self.yuv._core()
+        return _core.Pixels(self.pixels, self.format, self.orientation)
+
+    def __repr__(self) -> str:
+        width, height = self.size
+        return f"<Photo {self.name!r}: {width} x {height}, {self.format}>"
+
+
+def open_photo(photo: Any, *, channel_order: str | None = None, orientation: int | None = None) -> Photo:
+    """Decodes a photo.
+
+    Of an animation the first frame is taken. An EXIF block that is damaged counts as absent.
+
+    Args:
+        photo: a path; the bytes of an image file, or a binary file object with them; a Pillow image; a `YuvImage`; or
+            an array (height, width) or (height, width, channels) of uint8 with 1, 2, 3 or 4 channels (gray, gray
+            with alpha, RGB, RGBA), or of uint16 (0 to 65535) or floats (0 to 1) with 1, 3 or 4 channels.
+        channel_order: of an array's channels where it is not the usual one: "bgr", "bgra", and "rgbx" or "bgrx" with
+            a fourth channel that means nothing, of uint8; or the usual "gray", "gray_alpha", "rgb" and "rgba".
+        orientation: EXIF, 1 to 8, instead of what the photo says.
+
+    Returns:
+        What is accepted wherever a photo is.
+
+    Raises:
+        ImageError: it is missing, in another format than docs/preprocessing.md lists, damaged, cut off or empty, or has
+            more pixels than MAX_PIXELS, than MAX_SIDE at one side, or than a file of its size may hold; the message
+            names it.
+        ParameterError: an order or orientation that there is not, or the order of something else than an array.
+    """
+    opened = _opened(photo, channel_order)
+    if orientation is None:
+        return opened
+    if orientation not in _EXIF_ORIENTATIONS:
+        raise ParameterError(f"orientation must be 1 to 8, as EXIF defines it, got {orientation!r}")
+    yuv = None if opened.yuv is None else replace(opened.yuv, orientation=orientation)
+    return replace(opened, orientation=orientation, yuv=yuv)
+
+
+def _opened(photo: Any, channel_order: str | None) -> Photo:
+    if channel_order is not None:
+        others = isinstance(photo, (Photo, YuvImage, str, os.PathLike)) or _is_file_content(photo)
+        if others or hasattr(photo, "read") or _is_pillow_image(photo):
+            raise ParameterError(f"channel_order is for arrays, the photo is a {type(photo).__name__}")
+        return _from_array(photo, channel_order)
+    if isinstance(photo, Photo):
+        return photo
+    if isinstance(photo, YuvImage):
+        return Photo(photo.y, "nv12" if photo.v is None else "i420", photo.orientation, repr(photo), photo)
+    if isinstance(photo, (str, os.PathLike)):
+        return _from_path(Path(photo))
+    if _is_file_content(photo):
+        return _from_bytes(bytes(photo), "image bytes")
+    if hasattr(photo, "read"):
+        return _from_file_object(photo)
+    if _is_pillow_image(photo):
+        return _from_pillow(photo, str(getattr(photo, "filename", "") or "Pillow image"))
+    return _from_array(photo)
+
+
+def _is_file_content(photo: Any) -> bool:
+    """Whether it is a file's bytes; a view of more than one axis is an array."""
+    return isinstance(photo, (bytes, bytearray)) or (isinstance(photo, memoryview) and photo.ndim < 2)
+
+
+def _is_pillow_image(photo: Any) -> bool:
+    # Without importing Pillow for those who only use arrays.
+    return any(base.__module__ == "PIL.Image" and base.__name__ == "Image" for base in type(photo).__mro__)
+
+
+def _from_path(path: Path) -> Photo:
+    with reading(path, ImageError):
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise ImageError(f"{path}: is a directory, not a photo")
+        if not stat.S_ISREG(mode):  # a pipe could block for ever, a device never end
+            raise ImageError(f"{path}: is not a regular file")
+        file = path.open("rb")
+    with file:
+        return _from_stream(file, os.fstat(file.fileno()).st_size, str(path))
+
+
+def _from_file_object(file: Any) -> Photo:
+    name = str(getattr(file, "name", "") or "file object")
+    with reading(name, ImageError):
+        content = file.read()
+    if not isinstance(content, bytes):
+        raise ImageError(
+            f"{name}: must be opened in binary mode; it gives {type(content).__name__}, not bytes"
+        )
+    return _from_bytes(content, name)
+
+
+def _from_bytes(content: bytes, name: str) -> Photo:
+    return _from_stream(io.BytesIO(content), len(content), name)
+
+
+def _from_stream(stream: IO[bytes], size: int, name: str) -> Photo:
+    if size == 0:
+        raise ImageError(f"{name}: is empty (0 bytes)")
+    try:
+        import PIL  # noqa: F401
+    except ImportError as error:
+        raise ImageError("reading photo files needs Pillow: pip install pillow") from error
+    with _decoding(name):
+        image = read_image(stream, size)
+        if image is None:
+            raise ImageError(f"is not an image that Pillow can read as {', '.join(FORMATS)} ({size:,} bytes)")
+        return _decoded(image, name)
+
+
+def _from_pillow(image: PillowImage.Image, name: str) -> Photo:
+    with _decoding(name):
+        load_given(image)
+        return _decoded(image, name)
+
+
+@contextmanager
+def _decoding(name: str) -> Iterator[None]:
+    """Names the photo in errors. Damaged files make decoders fail with exceptions of every kind."""
+    try:
+        yield
+    except ImageError as error:
+        raise ImageError(f"{name}: {error}") from error
+    except Exception as error:
+        raise ImageError(f"{name}: is damaged or cut off: {_reason(error)}") from error
+
+
+def _decoded(image: PillowImage.Image, name: str) -> Photo:
+    pixels, pixel_format = _decode(image)
+    # After load(): PNG may have its EXIF block behind the pixels.
+    return Photo(pixels, pixel_format, _orientation(image), name)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _orientation(image: PillowImage.Image) -> int:
+    if image.format == "TIFF":
+        return 1  # Pillow has turned it while loading, though some versions leave the old orientation in the EXIF block
+    try:
+        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+    except Exception:  # of as many kinds as in _decoding
+        return 1
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
+
+
+def _decode(image: PillowImage.Image) -> tuple[NDArray[Any], str]:
+    """Pixels, and which of the core's formats they have."""
+    mode = image.mode
+    if mode.startswith("I;16"):
+        return np.ascontiguousarray(np.asarray(image), dtype=np.uint16), "gray16"
+    if mode == "I":
+        return _from_integers(np.asarray(image)), "gray16"
+    if mode == "F":
+        return _from_floats(np.asarray(image, dtype=np.float32)), "gray32f"
+    transparent = _has_transparency(image)
+    if mode in ("1", "L", "LA", "La"):
+        wanted, pixel_format = ("LA", "gray_alpha8") if transparent else ("L", "gray8")
+    else:
+        wanted, pixel_format = ("RGBA", "rgba8") if transparent else ("RGB", "rgb8")
+    converted = image if mode == wanted else image.convert(wanted)
+    return np.ascontiguousarray(np.asarray(converted)), pixel_format
+
+
+def _has_transparency(image: PillowImage.Image) -> bool:
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        return True
+    return image.palette is not None and image.palette.mode.endswith("A")
+
+
+def _from_floats(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Pillow's own meaning of the mode: 0 to 255, as in its conversions."""
+    if not np.isfinite(values).all():
+        raise ImageError("has pixels that are not finite numbers")
+    scaled: NDArray[np.float32] = values / np.float32(255)
+    return scaled
+
+
+def _from_integers(values: NDArray[Any]) -> NDArray[np.uint16]:
+    """32-bit integers are how some versions of Pillow hold 16-bit gray. Wider ones have no agreed meaning."""
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 65535:
+        raise ImageError(f"has integer pixels from {low} to {high}; 0 to 65535 (16 bits) can be read")
+    return values.astype(np.uint16)
+
+
+def _from_array(photo: Any, order: str | None = None) -> Photo:
+    try:
+        pixels = as_array("photo", photo)
+    except Error as error:
+        raise ImageError(str(error)) from error
+    if pixels.dtype.kind not in "uifb":
+        raise ImageError(
+            f"{type(photo).__name__} is no photo: expected a path, the bytes of an image file, a Pillow "
+            f"image or an array"
+        )
+    name = f"array {pixels.shape} {pixels.dtype}"
+    if pixels.ndim not in (2, 3):
+        raise ImageError(f"{name}: a photo has the shape (height, width) or (height, width, channels)")
+    if pixels.size == 0:
+        raise ImageError(f"{name}: has no pixels")
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    usual = _USUAL_ORDERS.get(channels, "")
+    dtype = pixels.dtype.newbyteorder("=")
+    if dtype.kind == "f" and (dtype.name, order or usual) not in _ARRAY_FORMATS:
+        dtype = np.dtype(np.float32)
+    if order is not None and _CHANNELS.get(order) != channels:
+        raise ParameterError(
+            f"{name}: channel_order {order!r} does not go with {channels} channels; allowed are "
+            f"{', '.join(key for key, count in _CHANNELS.items() if count == channels) or 'none'}"
+        )
+    pixel_format = _ARRAY_FORMATS.get((dtype.name, order or usual))
+    if pixel_format is None:
+        raise ImageError(
+            f"{name}: expected uint8 with 1 to 4 channels, or uint16 or floats with 1, 3 or 4 channels"
+            + (f"; channel_order {order!r} is for uint8" if usual and order not in (None, usual) else "")
+        )
+    return Photo(np.ascontiguousarray(pixels, dtype=dtype), pixel_format, 1, name)

@@ -1,0 +1,95 @@
+"""What predictions look like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, overload
+
+from mpscnn._private.arguments import whole_number
+from mpscnn._private.printable import printable
+
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
+__all__ = ["Classification", "Prediction"]
+
+#: Of classes in pictures and notebooks.
+_MOST_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One class and how probable it is, 0 to 1."""
+
+    label: str
+    probability: float
+    index: int
+
+
+@dataclass(frozen=True, repr=False)
+class Classification(Sequence[Prediction]):
+    """The classes of one photo, most probable first, and how they were computed."""
+
+    predictions: tuple[Prediction, ...]
+    device: str
+    precision: str
+    reason: str
+    milliseconds: float
+    photo: Any = field(default=None, compare=False)
+    """The photo as it was given, for `show` and notebooks; None of results that a `Runner` gives."""
+
+    def top(self, count: int = 5) -> list[Prediction]:
+        """The `count` most probable classes. Raises ParameterError for a negative number."""
+        return list(self.predictions[: whole_number("count", count, least=0)])
+
+    @overload
+    def __getitem__(self, index: int) -> Prediction: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Prediction]: ...
+    def __getitem__(self, index: int | slice) -> Prediction | Sequence[Prediction]:
+        return self.predictions[index]
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return iter(self.predictions)
+
+    def __len__(self) -> int:
+        return len(self.predictions)
+
+    def draw(self, photo: Any = None, *, count: int = _MOST_SHOWN) -> PillowImage.Image:
+        """The photo, and below it the most probable classes with bars as long as their probabilities.
+
+        Args:
+            photo: the one that was classified, see `mpscnn.photo.open_photo`; None: as it was given to the model.
+            count: at most so many classes.
+
+        Raises:
+            ImageError: the photo cannot be read any more, or the result keeps none and none is given. ParameterError: a
+                negative count.
+        """
+        from mpscnn.vision.visualize import result_picture, with_bars
+
+        picture = result_picture(photo, self.photo)
+        best = self.top(count)
+        return with_bars(
+            picture, [(f"{entry.label} {entry.probability:.1%}", entry.probability) for entry in best]
+        )
+
+    def show(self, photo: Any = None) -> None:
+        """Opens `draw(photo)` in the system's picture viewer."""
+        self.draw(photo).show()
+
+    def __repr__(self) -> str:
+        best = ", ".join(f"{entry.label} {entry.probability:.1%}" for entry in self.top(3))
+        return f"<Classification: {printable(best)}; {self.milliseconds:.2f} ms on {self.device} ({self.precision})>"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        from mpscnn.vision.visualize import html_result
+
+        rows = "".join(
+            f"<tr><td>{escape(entry.label)}</td><td>{entry.probability:.1%}</td></tr>"
+            for entry in self.top(_MOST_SHOWN)
+        )
+        return html_result(self, f"<table><tr><th>class</th><th>probability</th></tr>{rows}</table>")

@@ -1,0 +1,155 @@
+"""A class for every pixel of a photo."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn._private.arguments import is_finite_number
+from mpscnn._private.printable import printable
+from mpscnn.errors import ParameterError, ShapeError
+
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
+__all__ = ["UNSEEN", "Area", "Segmentation"]
+
+#: The label of pixels that the preprocessing cropped away, as Pascal VOC marks pixels that do not count.
+UNSEEN = 255
+
+
+@dataclass(frozen=True)
+class Area:
+    """How much of a photo belongs to one class."""
+
+    label: str
+    index: int
+    pixels: int
+    fraction: float
+    """Of the whole photo, 0 to 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """The class of every pixel of a photo, and how it was computed."""
+
+    labels: NDArray[np.uint8]
+    """(height, width) of the photo as seen, turned as its orientation says; `UNSEEN` where no class is known."""
+    names: tuple[str, ...]
+    """The classes: `names[labels[row, column]]`."""
+    device: str
+    precision: str
+    reason: str
+    milliseconds: float
+    scores: NDArray[np.float32] | None = None
+    """(height, width, classes) as the network gives them, where asked for; NaN where the label is `UNSEEN`."""
+    photo: Any = None
+    """The photo as it was given, for `draw` and notebooks; None of results that a `Runner` gives."""
+
+    @property
+    def areas(self) -> list[Area]:
+        """The classes on the photo, the largest first."""
+        counts = np.bincount(self.labels.reshape(-1), minlength=256)[: len(self.names)]
+        found = [index for index in np.argsort(-counts, kind="stable").tolist() if counts[index]]
+        total = self.labels.size
+        return [
+            Area(self.names[index], index, int(counts[index]), int(counts[index]) / total) for index in found
+        ]
+
+    def mask(self, label: str | int) -> NDArray[np.bool_]:
+        """Which pixels belong to a class, given by name or number. Raises ParameterError for another."""
+        if isinstance(label, str):
+            if label not in self.names:
+                from mpscnn._private.names import did_you_mean
+
+                raise ParameterError(f"there is no class {label!r}{did_you_mean(label, self.names)}")
+            label = self.names.index(label)
+        try:
+            index = -1 if isinstance(label, bool) else operator.index(label)
+        except TypeError:
+            index = -1
+        if not 0 <= index < len(self.names):
+            raise ParameterError(f"classes have the numbers 0 to {len(self.names) - 1}, got {label!r}")
+        return np.equal(self.labels, index)
+
+    def draw(self, photo: Any = None, *, opacity: float = 0.6, legend: bool = True) -> PillowImage.Image:
+        """The photo with its classes in colours, and a legend below.
+
+        Pascal VOC's colours. The class "background" and unseen pixels stay as they are.
+
+        Args:
+            photo: the one that was segmented, see `mpscnn.photo.open_photo`; None: as it was given to the model, or
+                colours on black in results of a `Runner`.
+            opacity: of the colours, 0 to 1.
+            legend: whether the classes are named below, with their share of the photo.
+
+        Raises:
+            ShapeError: the photo has another size. ParameterError: an opacity out of range. ImageError: the photo
+                cannot be read any more.
+        """
+        from PIL import Image
+
+        from mpscnn.vision.visualize import class_colors, upright_picture, with_legend
+
+        photo = self.photo if photo is None else photo
+        if not is_finite_number(opacity) or not 0.0 <= opacity <= 1.0:
+            raise ParameterError(f"opacity must be from 0 to 1, got {opacity!r}")
+        height, width = self.labels.shape
+        picture = Image.new("RGB", (width, height)) if photo is None else upright_picture(photo)
+        if picture.size != (width, height):
+            raise ShapeError(
+                f"the photo has {picture.width} x {picture.height} pixels, its labels are for {width} x {height}"
+            )
+        colors = class_colors(256)
+        alpha = np.full(256, 1.0 if photo is None else opacity)
+        for index, name in enumerate(self.names):
+            if name == "background":
+                alpha[index] = 0.0
+        alpha[UNSEEN] = 0.0
+        shares = Image.fromarray((alpha * 255).astype(np.uint8)[self.labels])
+        picture.paste(Image.fromarray(colors[self.labels]), mask=shares)
+        if not legend:
+            return picture
+        entries = []
+        for area in self.areas:
+            red, green, blue = colors[area.index].tolist()
+            if alpha[area.index]:
+                entries.append((f"{area.label} {area.fraction:.1%}", (red, green, blue)))
+        return with_legend(picture, entries)
+
+    def label_picture(self) -> PillowImage.Image:
+        """The labels as a picture whose pixels are class numbers, with a palette: what Pascal VOC's masks are."""
+        from PIL import Image
+
+        from mpscnn.vision.visualize import class_colors
+
+        picture = Image.fromarray(self.labels).convert("P")
+        picture.putpalette(class_colors(256).tobytes())
+        return picture
+
+    def show(self, photo: Any = None) -> None:
+        """Opens `draw(photo)` in the system's picture viewer."""
+        self.draw(photo).show()
+
+    def __repr__(self) -> str:
+        height, width = self.labels.shape
+        largest = ", ".join(f"{area.label} {area.fraction:.1%}" for area in self.areas[:3]) or "nothing seen"
+        return (
+            f"<Segmentation {width} x {height}: {printable(largest)}; {self.milliseconds:.2f} ms on {self.device} "
+            f"({self.precision})>"
+        )
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        from mpscnn.vision.visualize import html_result
+
+        rows = "".join(
+            f"<tr><td>{escape(area.label)}</td><td>{area.pixels:,}</td><td>{area.fraction:.1%}</td></tr>"
+            for area in self.areas
+        )
+        return html_result(self, f"<table><tr><th>class</th><th>pixels</th><th>share</th></tr>{rows}</table>")

@@ -1,0 +1,257 @@
+"""Pictures of results, with Pillow: photos as seen, colours of classes, legends."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn.errors import ImageError, ShapeError
+from mpscnn.vision.photo import Photo, open_photo
+
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+    from PIL import ImageFont
+
+Color = tuple[int, int, int]
+
+_BAR = (160, 200, 255)
+_AXES = ("true", "found")
+#: Of pictures of feature channels: pixels of a channel's longer side at least, and between channels.
+_LEAST_CELL = 24
+_GAP = 1
+_GAP_SHADE = 96
+_ORIENTATIONS = {  # EXIF orientation -> name of Pillow's way to undo it
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+
+
+def upright_picture(photo: Any) -> PillowImage.Image:
+    """A photo (see `mpscnn.photo.open_photo`) as seen: turned, on white where it is transparent, 8-bit RGB."""
+    from PIL import Image
+
+    opened = open_photo(photo)
+    if opened.yuv is not None:
+        return Image.fromarray(_converted(opened))
+    picture = Image.fromarray(_eight_bits(opened))
+    if picture.mode in ("LA", "RGBA"):
+        white = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(white, picture.convert("RGBA"))
+    picture = picture.convert("RGB")
+    if opened.orientation in _ORIENTATIONS:
+        picture = picture.transpose(Image.Transpose[_ORIENTATIONS[opened.orientation]])
+    return picture
+
+
+def result_picture(given: Any, kept: Any) -> PillowImage.Image:
+    """`upright_picture` of what a result is drawn on: the photo given, else the one that the result keeps."""
+    photo = kept if given is None else given
+    if photo is None:
+        raise ImageError("the result does not keep its photo, as those of a Runner; give it: draw(photo)")
+    return upright_picture(photo)
+
+
+def _eight_bits(photo: Photo) -> NDArray[np.uint8]:
+    pixels = photo.pixels[:, :, 0] if photo.pixels.ndim == 3 and photo.pixels.shape[2] == 1 else photo.pixels
+    if pixels.dtype == np.uint16:
+        pixels = pixels // 257
+    elif pixels.dtype.kind == "f":
+        pixels = np.clip(np.nan_to_num(pixels.astype(np.float32)), 0.0, 1.0) * 255.0 + 0.5
+    if photo.format.startswith("bgr"):
+        pixels = pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
+    if "x" in photo.format:
+        pixels = pixels[..., :3]
+    whole: NDArray[np.uint8] = pixels.astype(np.uint8)
+    return whole
+
+
+def _converted(photo: Photo) -> NDArray[np.uint8]:
+    """As seen, by the core."""
+    width, height = photo.size
+    values = np.empty((height, width, 3), np.float32)
+    _core.preprocess(photo.core, '"none"', values)
+    whole: NDArray[np.uint8] = np.rint(values).astype(np.uint8)
+    return whole
+
+
+def class_colors(count: int) -> NDArray[np.uint8]:
+    """(count, 3) colours, 0 black: Pascal VOC's, which spread the bits of the class's number over the channels."""
+    numbers = np.arange(count)
+    colors = np.zeros((count, 3), np.uint8)
+    for bit in range(8):
+        for channel in range(3):
+            colors[:, channel] |= ((numbers >> (3 * bit + channel) & 1) << (7 - bit)).astype(np.uint8)
+    return colors
+
+
+def with_legend(picture: PillowImage.Image, entries: Sequence[tuple[str, Color]]) -> PillowImage.Image:
+    """The picture with a strip below that names colours; as it is when there is nothing to name."""
+    from PIL import Image, ImageDraw
+
+    if not entries:
+        return picture
+    font = text_font(max(10.0, min(picture.size) / 30))
+    line = int(font.size * 1.5)
+    places, width, height = _places([font.getlength(text) for text, _ in entries], picture.width, line)
+    result = Image.new("RGB", (max(picture.width, width), picture.height + height), "white")
+    result.paste(picture)
+    draw = ImageDraw.Draw(result)
+    for (text, color), (x, y) in zip(entries, places, strict=True):
+        top = picture.height + y
+        inset = line // 5
+        box = (x + inset, top + inset, x + line - inset, top + line - inset)
+        draw.rectangle(box, fill=color, outline="black")
+        draw.text((x + line, top + line // 2), text, fill="black", font=font, anchor="lm")
+    return result
+
+
+def with_bars(picture: PillowImage.Image, entries: Sequence[tuple[str, float]]) -> PillowImage.Image:
+    """The picture with a line below for each text, on a bar as long as its share, 0 to 1, of the line."""
+    from PIL import Image, ImageDraw
+
+    font = text_font(max(10.0, min(picture.size) / 30))
+    line = int(font.size * 1.5)
+    inset = line // 5
+    longest = max((int(font.getlength(text)) for text, _ in entries), default=0)
+    width = max(picture.width, longest + 4 * inset)
+    result = Image.new("RGB", (width, picture.height + len(entries) * line), "white")
+    result.paste(picture)
+    draw = ImageDraw.Draw(result)
+    for row, (text, share) in enumerate(entries):
+        top = picture.height + row * line
+        draw.rectangle((0, top + 1, round(share * (width - 1)), top + line - 2), fill=_BAR)
+        draw.text((2 * inset, top + line // 2), text, fill="black", font=font, anchor="lm")
+    return result
+
+
+def _places(lengths: Sequence[float], width: int, line: int) -> tuple[list[tuple[int, int]], int, int]:
+    """Left upper corners of entries in lines of at most `width` where one fits, and the size of all."""
+    places: list[tuple[int, int]] = []
+    x = y = widest = 0
+    for length in lengths:
+        needed = line + int(length) + line // 2
+        if x > 0 and x + needed > width:
+            x, y = 0, y + line
+        places.append((x, y))
+        x += needed
+        widest = max(widest, x)
+    return places, widest, y + line
+
+
+def text_font(points: float) -> ImageFont.FreeTypeFont:
+    """Pillow's own font. Raises ImageError where Pillow was built without fonts."""
+    from PIL import ImageFont
+
+    font = ImageFont.load_default(points)
+    if not isinstance(font, ImageFont.FreeTypeFont):
+        raise ImageError("drawing text needs a Pillow with FreeType support")
+    return font
+
+
+def html_picture(picture: PillowImage.Image) -> str:
+    """An <img> element that holds the picture."""
+    content = io.BytesIO()
+    picture.save(content, "PNG")
+    return f'<img src="data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}">'
+
+
+class _Drawable(Protocol):
+    """A result that can be drawn."""
+
+    def draw(self) -> PillowImage.Image: ...
+
+
+def html_result(result: _Drawable, table: str) -> str:
+    """The result's picture above the table; of a photo that cannot be read any more it says so instead."""
+    try:
+        picture = html_picture(result.draw())
+    except (ImageError, ShapeError) as error:
+        picture = f"<p>{html.escape(str(error))}</p>"
+    return picture + table
+
+
+def channels_picture(values: NDArray[Any]) -> PillowImage.Image:
+    """What a layer sees, channel beside channel: the layer's least value black, its greatest white.
+
+    Args:
+        values: (height, width, channels) of one photo, or another shape with the channels last.
+    """
+    from PIL import Image
+
+    maps: NDArray[np.float64] = np.asarray(values, np.float64)
+    while maps.ndim < 3:
+        maps = maps[None]
+    finite = maps[np.isfinite(maps)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    shares = np.nan_to_num((maps - low) / ((high - low) or 1.0), posinf=1.0, neginf=0.0).clip(0.0, 1.0)
+    height, width, channels = maps.shape
+    columns = min(channels, max(1, math.isqrt(channels * height // width)))
+    scale = max(1, _LEAST_CELL // max(height, width))
+    down, across = height * scale + _GAP, width * scale + _GAP
+    picture = np.full((-(-channels // columns) * down, columns * across), _GAP_SHADE, np.uint8)
+    for channel in range(channels):
+        top, left = channel // columns * down, channel % columns * across
+        shown = np.rint(255.0 * shares[:, :, channel]).repeat(scale, axis=0).repeat(scale, axis=1)
+        picture[top : top + height * scale, left : left + width * scale] = shown
+    return Image.fromarray(picture)
+
+
+def matrix_picture(counts: NDArray[np.int64], names: Sequence[str]) -> PillowImage.Image:
+    """A square table of counts as a picture, each row's shares as shades: true classes at the left, found ones above.
+
+    Large tables have small cells without numbers and, beyond 100 rows, no names.
+    """
+    from PIL import Image, ImageDraw
+
+    size = len(names)
+    named, numbered = size <= 100, size <= 30
+    cell = 36 if numbered else max(2, 1000 // size)
+    font = text_font(13 if numbered else 10)
+    margin = 8 + (int(max(font.getlength(name) for name in (*names, *_AXES))) if named else 0)
+    picture = Image.new("RGB", (margin + size * cell, margin + size * cell), "white")
+    draw = ImageDraw.Draw(picture)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    for row in range(size):
+        for column in range(size):
+            share = float(shares[row, column])
+            left, top = margin + column * cell, margin + row * cell
+            shade = (round(255 - 215 * share), round(255 - 155 * share), 255)
+            draw.rectangle((left, top, left + cell - 1, top + cell - 1), fill=shade)
+            if numbered and counts[row, column]:
+                color = "white" if share > 0.5 else "black"
+                place = (left + cell // 2, top + cell // 2)
+                draw.text(place, str(counts[row, column]), fill=color, font=font, anchor="mm")
+    if named:
+        _name_rows_and_columns(picture, names, font, margin, cell)
+    return picture
+
+
+def _name_rows_and_columns(
+    picture: PillowImage.Image, names: Sequence[str], font: ImageFont.FreeTypeFont, margin: int, cell: int
+) -> None:
+    from PIL import Image, ImageDraw
+
+    draw = ImageDraw.Draw(picture)
+    upright = Image.new("RGB", (margin, len(names) * cell), "white")
+    columns = ImageDraw.Draw(upright)
+    for i, name in enumerate(names):
+        middle = i * cell + cell // 2
+        draw.text((margin - 4, margin + middle), name, fill="black", font=font, anchor="rm")
+        columns.text((4, middle), name, fill="black", font=font, anchor="lm")
+    picture.paste(upright.transpose(Image.Transpose.ROTATE_90), (margin, 0))
+    true, found = _AXES
+    draw.text((4, margin - 4), true, fill="gray", font=font, anchor="ls")
+    draw.text((margin - 4, 4), found, fill="gray", font=font, anchor="rt")
