@@ -148,7 +148,9 @@ constexpr CheckedLayer checked_layers[] = {
     {"concatenation", "concatenation", "{}", nullptr, 7, 5, 6, 2},
     {"sum", "add", R"({"secondary_scale":0.5})", R"({"kind":"relu","a":0.0})", 7, 5, 6, 2},
     {"difference", "subtract", R"({"bias":0.25})", nullptr, 7, 5, 6, 2},
-    {"product", "multiply", "{}", nullptr, 7, 5, 6, 2},
+#define MPSCNN_ARITHMETIC(NAME, TYPE, SUMMARY) {"plain " #NAME, #NAME, "{}", nullptr, 7, 5, 6, 2},
+    FOR_EACH_ARITHMETIC(MPSCNN_ARITHMETIC)
+#undef MPSCNN_ARITHMETIC
     {"quotient", "divide", R"({"secondary_scale":2.0,"maximum":4.0,"minimum":-4.0})", nullptr, 7, 5, 6, 2},
     {"largest channel", "argument", "{}"},
     {"mean of rows", "reduction", R"({"kind":"mean","axis":"height"})"},

@@ -15,8 +15,8 @@ import mpscnn
 
 # Classes of pybind11 have its metaclass; those that Python cannot make have an __init__ that refuses.
 DIFFERENCES_OF_PYBIND11 = r"""
-mpscnn\._core\.(AwaitedFrame|BatchNormalizationState|CommandBuffer|CommandQueue|CustomKernel|Detector|FeatureImage|Graph|Kernel|Model|Pixels|Program|Request|Runner|Session)
-mpscnn\._core\.(AwaitedFrame|CommandBuffer|Model|Program|Request)\.__init__
+mpscnn\._core\.(BatchNormalizationState|CommandBuffer|CommandQueue|CustomKernel|Detector|FeatureImage|Frame|FrameQueue|Graph|Kernel|Model|Pixels|Program|Request|Runner|Session)
+mpscnn\._core\.(CommandBuffer|Model|Program|Request)\.__init__
 """
 
 PROGRAM = """

@@ -121,8 +121,8 @@ def test_texts_are_short(model: mpscnn.Model) -> None:
     # Gathered, so that the first frame cannot be done before the second one is taken.
     with mpscnn.Runner(model.program, max_batch=2, max_wait=1e6) as runner:
         results = runner.map([np.zeros((1, 8, 8, 3), np.float32)] * 2)
-        assert repr(results) == f"<OrderedResults of {runner!r}>"
+        assert repr(results) == f"<OrderedResults of {runner!r}, 0 under way>"
         next(results)
         assert repr(results).endswith(", 1 under way>")
         assert len(list(results)) == 1
-        assert repr(results).endswith(", ended>")
+        assert repr(results).endswith(", 0 under way>")

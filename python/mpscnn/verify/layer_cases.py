@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mpscnn.verify.case import Case
+from mpscnn.verify.layers import ELEMENTWISE
 
 _IMAGE = (7, 5, 6)
 _SAME = {"padding": "same"}
@@ -203,7 +204,6 @@ _CASES: dict[str, list[tuple[str, _Shapes, dict[str, Any]]]] = {
         ("broadcast", [_IMAGE, (1, 1, 6)], {"secondary_stride_y": 0, "secondary_stride_x": 0}),
     ],
     "subtract": [("with a bias", [_IMAGE, _IMAGE], {"bias": 0.25})],
-    "multiply": [("plain", [_IMAGE, _IMAGE], {})],
     "divide": [("limited", [_IMAGE, _IMAGE], {"secondary_scale": 2.0, "minimum": -4.0, "maximum": 4.0})],
     "argument": [(kind, [_IMAGE], {"kind": kind}) for kind in ("max", "min")],
     "reduction": [
@@ -215,6 +215,10 @@ _CASES: dict[str, list[tuple[str, _Shapes, dict[str, Any]]]] = {
     "dropout": [("in training", [_IMAGE], {"training": True, "seed": 3})],
     "neuron": [(kind, [_IMAGE], {"kind": kind, **parameters}) for kind, parameters in NEURONS.items()],
 }
+
+
+for _name in ELEMENTWISE:
+    _CASES.setdefault(_name, [("plain", [_IMAGE, _IMAGE], {})])
 
 
 def layer_cases() -> list[Case]:

@@ -13,20 +13,22 @@ from mpscnn.verify.promise import FLOAT32_EPS, HALF_EPS, HALF_TINY, Promise
 
 Arrays = dict[str, NDArray[np.float32]]
 
+#: Elementwise operations on two tensors.
+ELEMENTWISE = {
+    entry["name"]
+    for entry in operations()
+    if any(parameter["name"] == "primary_scale" for parameter in entry["parameters"])
+}
 #: Sums of products of inputs and weights. Of magnitudes alone they give the sum of magnitudes.
-_SUMS = {
-    "add",
+_SUMS = ELEMENTWISE | {
     "binary_convolution",
     "binary_fully_connected",
     "convolution",
-    "divide",
     "fully_connected",
-    "multiply",
     "pooling",
     "reduction",
     "resize",
     "subpixel_convolution",
-    "subtract",
     "transposed_convolution",
     "weighted_reduction",
 }
@@ -165,7 +167,7 @@ def _magnitudes(pieces: Network, given: Arrays) -> Arrays:
         attributes = node.get("attributes", {})
         if node["operation"] == "subtract":
             node["operation"] = "add"
-        if node["operation"] in ("add", "subtract", "multiply", "divide"):
+        if node["operation"] in ELEMENTWISE:
             for name in ("primary_scale", "secondary_scale", "bias"):
                 attributes[name] = abs(attributes.get(name, 0.0 if name == "bias" else 1.0))
             attributes.pop("minimum", None)
