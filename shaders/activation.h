@@ -14,7 +14,8 @@ constant int activation_kind [[function_constant(0)]];
 inline float4 at_least(float4 x, float low) { return select(x, float4(low), x < float4(low)); }
 inline float4 at_most(float4 x, float high) { return select(x, float4(high), x > float4(high)); }
 
-/// x^c as C's pow: NaN for a finite negative x and a fractional c, infinity or 0 for -infinity. But NaN^0 is NaN.
+/// x^c as C's pow: NaN for a finite negative x and a fractional c, infinity or 0 for -infinity. But NaN^0 is
+/// NaN.
 inline float4 signed_power(float4 x, float c) {
     const float4 magnitude = pow(fabs(x), float4(c));
     if (c != trunc(c)) return select(magnitude, float4(NAN), x < float4(0.0f) && x > float4(-INFINITY));

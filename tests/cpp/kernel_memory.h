@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "core/half.h"
-#include "cpu/plan/algorithm.h"
 #include "cpu/isa/kernels.h"
+#include "cpu/plan/algorithm.h"
 #include "cpu/plan/plan_memory.h"
 
 namespace kernel_test {

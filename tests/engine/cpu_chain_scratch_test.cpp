@@ -2,8 +2,8 @@
 
 #include <cstdlib>
 
-#include "cpu/runtime/cpu_executor.h"
 #include "cpu/plan/lowering.h"
+#include "cpu/runtime/cpu_executor.h"
 #include "tests/cpp/check.h"
 #include "tests/engine/small_network.h"
 

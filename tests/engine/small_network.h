@@ -8,8 +8,8 @@
 #include <variant>
 #include <vector>
 
-#include "cpu/runtime/cpu_backend.h"
 #include "cpu/plan/cpu_plan.h"
+#include "cpu/runtime/cpu_backend.h"
 #include "tests/engine/toy_backend.h"
 
 namespace small {

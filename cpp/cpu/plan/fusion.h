@@ -10,9 +10,9 @@ namespace mpscnn::cpu {
 
 /// Which nodes of a graph one kernel computes together. Indices are those of nodes.
 struct NodeFusion {
-    bool absorbed = false;               ///< computed by the kernel of another node
-    std::optional<std::size_t> border;   ///< this convolution's zero padding
-    std::optional<std::size_t> addition; ///< added by this convolution before it stores
+    bool absorbed = false;                ///< computed by the kernel of another node
+    std::optional<std::size_t> border;    ///< this convolution's zero padding
+    std::optional<std::size_t> addition;  ///< added by this convolution before it stores
     std::optional<std::size_t> broadcast; ///< the resize that makes its first inputs, all alike, of one pixel
 };
 

@@ -2,9 +2,9 @@
 
 #include <memory>
 
-#include "metal/encoding/array_view.h"
 #include "metal/device/page_buffers.h"
 #include "metal/device/staging.h"
+#include "metal/encoding/array_view.h"
 
 namespace mpscnn::metal {
 

@@ -2,9 +2,9 @@
 
 #include <array>
 
+#include "metal/device/library.h"
 #include "metal/encoding/array_view.h"
 #include "metal/encoding/encoding.h"
-#include "metal/device/library.h"
 #include "shaders/transfer_params.h"
 
 namespace mpscnn::metal {

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "metal/layers/layer.h"
 #include "metal/device/objc_ptr.h"
+#include "metal/layers/layer.h"
 #include "metal/layers/weights.h"
 
 #import <MetalPerformanceShaders/MetalPerformanceShaders.h>
