@@ -37,7 +37,7 @@ py::object class_of(const Error &error) {
 }
 
 /// The message. It may hold the name of a file, which need not be Unicode.
-py::str text_of(const std::exception &error) {
+py::str message_of(const std::exception &error) {
     const std::string_view text = error.what();
     const auto size = static_cast<Py_ssize_t>(text.size());
     PyObject *decoded = PyUnicode_DecodeUTF8(text.data(), size, "surrogateescape");
@@ -49,7 +49,7 @@ void translate(std::exception_ptr pointer) {
     try {
         if (pointer) std::rethrow_exception(pointer);
     } catch (const Error &error) {
-        py::set_error(class_of(error), text_of(error));
+        py::set_error(class_of(error), message_of(error));
     }
 }
 
@@ -59,9 +59,9 @@ py::object exception_object(const std::exception_ptr &failure) {
     try {
         std::rethrow_exception(failure);
     } catch (const CancelledError &error) {
-        return py::module_::import("concurrent.futures").attr("CancelledError")(text_of(error));
+        return py::module_::import("concurrent.futures").attr("CancelledError")(message_of(error));
     } catch (const Error &error) {
-        return class_of(error)(text_of(error));
+        return class_of(error)(message_of(error));
     } catch (const py::error_already_set &error) {
         return error.value();
     } catch (const std::bad_alloc &error) {
