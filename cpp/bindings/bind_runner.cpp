@@ -160,8 +160,42 @@ void wait_until_closed(FrameRunner &self) {
 
 py::object or_none(const py::object &object) { return object ? object : py::none(); }
 
+/// Has Python's garbage collector look into objects of a class: an exception's traceback may lead back to
+/// them.
+template <class Holder> py::custom_type_setup seen_by_garbage_collector() {
+    return py::custom_type_setup([](PyHeapTypeObject *heap_type) {
+        PyTypeObject &type = heap_type->ht_type;
+        type.tp_flags |= Py_TPFLAGS_HAVE_GC;
+        type.tp_traverse = [](PyObject *self, visitproc visit, void *arg) {
+            Py_VISIT(Py_TYPE(self));
+            return py::detail::is_holder_constructed(self) ? Holder::traverse(self, visit, arg) : 0;
+        };
+        type.tp_clear = [](PyObject *self) {
+            if (py::detail::is_holder_constructed(self)) Holder::clear(self);
+            return 0;
+        };
+    });
+}
+
+struct FrameObject {
+    static int traverse(PyObject *self, visitproc visit, void *arg) {
+        const auto frame = py::cast<std::shared_ptr<Frame>>(py::handle(self));
+        constexpr long own = 2; // the object's and this one; a third would be the core's
+        return frame.use_count() == own ? frame->traverse(visit, arg) : 0;
+    }
+    static void clear(PyObject *self) { py::cast<Frame &>(py::handle(self)).clear(); }
+};
+
+struct FrameQueueObject {
+    static int traverse(PyObject *self, visitproc visit, void *arg) {
+        return py::cast<FrameQueue &>(py::handle(self)).traverse(visit, arg);
+    }
+    static void clear(PyObject *self) { py::cast<FrameQueue &>(py::handle(self)).clear(); }
+};
+
 void bind_frame(py::module_ &module) {
-    py::class_<Frame, std::shared_ptr<Frame>>(module, "Frame", "A frame on its way through a runner.")
+    py::class_<Frame, std::shared_ptr<Frame>>(module, "Frame", "A frame on its way through a runner.",
+                                              seen_by_garbage_collector<FrameObject>())
         .def(py::init<>())
         .def_property_readonly("given", [](const Frame &frame) { return or_none(frame.given); })
         .def_property(
@@ -176,12 +210,17 @@ void bind_frame(py::module_ &module) {
         .def("wait", &Frame::wait)
         .def("exception", &Frame::exception)
         .def("found", &Frame::found)
-        .def("give_away", &Frame::give_away)
+        .def("give_away",
+             [](Frame &frame) {
+                 const Frame::Outcome outcome = frame.give_away();
+                 return py::make_tuple(outcome.failure, outcome.found);
+             })
         .def("milliseconds", &Frame::milliseconds)
         .def("settle", &Frame::settle, py::arg("result"))
         .def("fail", &Frame::fail, py::arg("error"));
 
-    py::class_<FrameQueue>(module, "FrameQueue", "The frames of a stream in their order.")
+    py::class_<FrameQueue>(module, "FrameQueue", "The frames of a stream in their order.",
+                           seen_by_garbage_collector<FrameQueueObject>())
         .def(py::init<std::size_t, bool>(), py::arg("most"), py::arg("return_exceptions"))
         .def("__len__", &FrameQueue::size)
         .def("__next__", &FrameQueue::next)

@@ -111,14 +111,24 @@ py::object Frame::found() {
     return found_ ? found_ : py::none();
 }
 
-py::object Frame::give_away() {
-    py::object outcome = exception();
-    if (outcome.is_none()) outcome = found();
+Frame::Outcome Frame::give_away() {
+    Outcome outcome{exception(), py::none()};
+    if (outcome.failure.is_none()) outcome.found = found();
     // Who lets go of the frame last needs no GIL then; and an exception, whose traceback may lead back here,
     // is no cycle that Python cannot see.
+    clear();
+    return outcome;
+}
+
+int Frame::traverse(visitproc visit, void *arg) const {
+    for (const py::object *object : {&given, &finish, &ended, &needed_, &found_, &error_})
+        Py_VISIT(object->ptr());
+    return 0;
+}
+
+void Frame::clear() {
     given = finish = ended = needed_ = found_ = error_ = py::object();
     convert_ = nullptr;
-    return outcome;
 }
 
 double Frame::milliseconds() const {

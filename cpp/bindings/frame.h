@@ -58,13 +58,22 @@ public:
     /// A signal's exception interrupts it.
     void wait();
 
+    /// The exception, or None, and what was found, or None.
+    struct Outcome {
+        py::object failure, found;
+    };
+
     // Of a frame that is done.
     py::object exception();        ///< or None
     py::object found();            ///< what the core found, or the result
     double milliseconds() const;   ///< from its getting a place until its turn
-    py::object give_away();        ///< its exception or what was found, which it does not keep
+    Outcome give_away();           ///< what it then does not keep any more
     void settle(py::object value); ///< gives it its result
     void fail(py::object error);   ///< in place of a result, or of being taken
+
+    /// For Python's garbage collector, of a frame that only Python holds.
+    int traverse(visitproc visit, void *arg) const;
+    void clear();
 
 private:
     py::object needed_, found_, error_;

@@ -18,7 +18,7 @@ namespace {
 } // namespace
 
 void FrameQueue::update() {
-    if (in_hand_ && in_hand_->taken()) frames_.push_back(std::move(in_hand_));
+    if (in_hand_.object && in_hand_.frame->taken()) frames_.push_back(std::exchange(in_hand_, {}));
 }
 
 std::size_t FrameQueue::size() {
@@ -29,12 +29,12 @@ std::size_t FrameQueue::size() {
 bool FrameQueue::wants_frame(bool has_asked) {
     update();
     if (ended_ || failure_ || frames_.size() >= most_) return false;
-    return !(has_asked && !frames_.empty() && frames_.front()->done());
+    return !(has_asked && !frames_.empty() && frames_.front().frame->done());
 }
 
-std::shared_ptr<Frame> FrameQueue::in_hand() {
+py::object FrameQueue::in_hand() {
     update();
-    return in_hand_;
+    return in_hand_.object ? in_hand_.object : py::none();
 }
 
 void FrameQueue::take_from(const py::iterator &stream) {
@@ -47,13 +47,14 @@ void FrameQueue::take_from(const py::iterator &stream) {
 
 void FrameQueue::put(py::object given) {
     update();
-    in_hand_ = std::make_shared<Frame>();
-    in_hand_->given = std::move(given);
+    const auto frame = std::make_shared<Frame>();
+    frame->given = std::move(given);
+    in_hand_ = {py::cast(frame), frame.get()};
 }
 
-std::shared_ptr<Frame> FrameQueue::first() {
+py::object FrameQueue::first() {
     update();
-    return frames_.empty() ? nullptr : frames_.front();
+    return frames_.empty() ? py::none() : frames_.front().object;
 }
 
 void FrameQueue::fail(py::object error) { failure_ = std::move(error); }
@@ -64,18 +65,31 @@ py::object FrameQueue::hand_out() {
         if (failure_) raise_object(std::exchange(failure_, py::object()));
         throw py::stop_iteration();
     }
-    const std::shared_ptr<Frame> frame = frames_.front();
+    const auto [object, frame] = frames_.front();
     if (!frame->done()) throw StateError("the first frame is not done");
-    const bool failed = !frame->exception().is_none();
-    py::object outcome = frame->give_away();
+    const Frame::Outcome outcome = frame->give_away();
     frames_.pop_front();
-    if (failed && !return_exceptions_) raise_object(outcome);
-    return outcome;
+    if (outcome.failure.is_none()) return outcome.found;
+    if (return_exceptions_) return outcome.failure;
+    raise_object(outcome.failure);
+}
+
+int FrameQueue::traverse(visitproc visit, void *arg) const {
+    for (const Held &held : frames_) Py_VISIT(held.object.ptr());
+    Py_VISIT(in_hand_.object.ptr());
+    Py_VISIT(failure_.ptr());
+    return 0;
+}
+
+void FrameQueue::clear() {
+    frames_.clear();
+    in_hand_ = {};
+    failure_ = py::object();
 }
 
 void FrameQueue::feed(const py::object &self) {
     for (bool has_asked = false; wants_frame(has_asked); has_asked = true) {
-        if (!in_hand_) {
+        if (!in_hand_.object) {
             try {
                 take_from(self.attr("_frames"));
             } catch (py::error_already_set &error) {
@@ -83,18 +97,19 @@ void FrameQueue::feed(const py::object &self) {
                 call_python(self.attr("_end_by"), py::make_tuple(error.value()));
             }
         }
-        if (in_hand_) call_python(self.attr("_submit"), py::make_tuple(in_hand_, in_hand_->given));
+        if (in_hand_.object)
+            call_python(self.attr("_submit"), py::make_tuple(in_hand_.object, in_hand_.frame->given));
     }
 }
 
 void FrameQueue::await_first(const py::object &self) {
     if (frames_.empty()) return;
-    const std::shared_ptr<Frame> frame = frames_.front();
+    const auto [object, frame] = frames_.front();
     if (!frame->done()) {
         call_python(self.attr("_require_end"));
         frame->wait();
     }
-    if (frame->finish) call_python(self.attr("_finish"), py::make_tuple(frame));
+    if (frame->finish) call_python(self.attr("_finish"), py::make_tuple(object));
 }
 
 py::object FrameQueue::next(const py::object &self) {

@@ -27,14 +27,14 @@ public:
     /// Whether one more frame is wanted: at least one for each result; more while the next result is not
     /// there yet.
     bool wants_frame(bool has_asked);
-    /// The one of the stream that is not taken yet; null if there is none.
-    std::shared_ptr<Frame> in_hand();
+    /// The one of the stream that is not taken yet; None if there is none.
+    py::object in_hand();
     /// Asks the stream for its next frame, which it has in hand then; what the stream raises passes.
     void take_from(const py::iterator &stream);
     /// Has in hand what a stream has given.
     void put(py::object given);
-    /// The first frame; null if there is none.
-    std::shared_ptr<Frame> first();
+    /// The first frame; None if there is none.
+    py::object first();
     /// No more frames are wanted.
     void end() { ended_ = true; }
     /// Has `error` raised behind the results of the frames so far.
@@ -47,15 +47,25 @@ public:
     /// that, makes its result by `self._finish` and hands that out.
     static py::object next(const py::object &self);
 
+    /// For Python's garbage collector.
+    int traverse(visitproc visit, void *arg) const;
+    void clear();
+
 private:
+    /// Frames are held as objects of Python's, so that its garbage collector sees all who hold one.
+    struct Held {
+        py::object object;
+        Frame *frame = nullptr;
+    };
+
     void update();
     void feed(const py::object &self);
     void await_first(const py::object &self);
 
     const std::size_t most_;
     const bool return_exceptions_;
-    std::deque<std::shared_ptr<Frame>> frames_; ///< taken ones
-    std::shared_ptr<Frame> in_hand_;
+    std::deque<Held> frames_; ///< taken ones
+    Held in_hand_;
     py::object failure_;
     bool ended_ = false, advancing_ = false;
 };

@@ -92,7 +92,8 @@ TEST(threads_have_like_shares_of_a_matrix_product) {
                                    Layer{7, 320, 1280}, Layer{1, 1024, 1001}, Layer{1, 1280, 1001}})
             for (const bool cached : {false, true})
                 for (const int threads : {2, 3, 4, 6, 8, 16, 64}) {
-                    // Narrower vectors make few, large items of small layers: not yet even among more threads.
+                    // Narrower vectors make few, large items of small layers: not yet even among more
+                    // threads.
                     if (threads > 4 && table->vector_width < 16) continue;
                     Product product(*table, layer.size, layer.inputs, layer.outputs, cached);
                     const double share = busiest_share(product, table->kernel<ConvolutionTask>(), threads);

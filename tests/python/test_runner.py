@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import concurrent.futures
+import gc
 import itertools
 import random
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from functools import partial
@@ -485,6 +487,24 @@ def test_callbacks_that_would_wait_for_ever_are_refused() -> None:
 def test_a_runner_nobody_holds_finishes_its_frames() -> None:
     future = mpscnn.Runner(doubling_program(), inflight=2).submit(frame(4))
     assert value_of(future.result(timeout=60)) == 4
+
+
+def test_failures_that_nobody_takes_keep_no_runner() -> None:
+    """Their tracebacks lead to the runner and to the results."""
+
+    def abandon() -> list[weakref.ref[Any]]:
+        runner = mpscnn.Runner(doubling_program(), inflight=4)
+        results = runner.map([frame(0), *(frame(1, size=3) for _ in range(3))])
+        future = runner.submit(frame(1, size=3))
+        assert value_of(next(results)) == 0
+        with pytest.raises(mpscnn.ShapeError):
+            next(results)
+        runner.close()
+        return [weakref.ref(kept) for kept in (runner, results, future)]
+
+    kept = abandon()
+    gc.collect()
+    assert [reference() for reference in kept] == [None] * 3
 
 
 # ---- Arguments ----------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ class FrameFuture(Future[Any]):
         self._slot = _core.Frame()
         # Not those of the base class, which calls them at once where a frame is cancelled.
         self._callbacks: list[Callable[[FrameFuture], object]] | None = []
-        self._lock = threading.RLock()  # which a signal's handler may take once more
+        self._lock = runner._callbacks_lock
 
     def cancel(self) -> bool:
         """Gives the frame up if it has not begun; returns whether it is cancelled.
@@ -85,20 +85,22 @@ class FrameFuture(Future[Any]):
 
     def _hand_out(self) -> None:
         """In the frame's turn, on the runner's one thread for that."""
+        slot = self._slot
+        error: BaseException | None
         try:
-            finish_frame(self._slot)
-            failed = self._slot.exception() is not None
-            outcome = self._slot.give_away()
-        except BaseException as error:  # out of memory; the frame still has to end
-            failed, outcome = True, error
+            if slot.finish is not None:
+                finish_frame(slot)
+            error, result = slot.give_away()
+        except BaseException as raised:  # out of memory; the frame still has to end
+            error, result = raised, None
         self._runner = None
-        if not failed:
-            self.set_result(outcome)
-        elif isinstance(outcome, CancelledError):
+        if error is None:
+            self.set_result(result)
+        elif isinstance(error, CancelledError):
             super().cancel()
             self.set_running_or_notify_cancel()
         else:
-            self.set_exception(outcome)
+            self.set_exception(error)
         with self._lock:
             callbacks, self._callbacks = self._callbacks, None
         for fn in callbacks or ():
@@ -168,6 +170,8 @@ class Runner:
         self.sessions: int = described["sessions"]
         self.threads: int = described["threads"]
         self.places: int = described["places"]
+        self._callbacks_lock = threading.RLock()
+        """Of all futures' callbacks; a signal's handler may take it once more."""
         self._closed = False
         self._process = os.getpid()
         _runners.add(self)
@@ -189,7 +193,6 @@ class Runner:
                 one of its callbacks submits.
         """
         wanted = self._frames.checked(options)
-        self._require_open()
         future = FrameFuture(self)
         self._take(future._slot, frame, wanted, future._hand_out)
         return future
