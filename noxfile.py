@@ -281,7 +281,7 @@ def fuzz(session: nox.Session) -> None:
     for target in tracked_files("tests/fuzz/*_target.py"):
         name = Path(target).stem.removesuffix("_target")
         artifacts = BUILD / "corpus"
-        command = ("tests/fuzz/harness.py", name, f"--seconds={seconds}", f"--artifacts={artifacts}")
+        command = ("tests/fuzz/file_fuzzer.py", name, f"--seconds={seconds}", f"--artifacts={artifacts}")
         session.run("python", *command)
         if guided:
             session.run("python", *command, "--atheris")

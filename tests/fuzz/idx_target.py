@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
-from harness import Limits, Target
+from file_fuzzer import Limits, Target
 from mutation import INTERESTING, mutated
 
 import mpscnn

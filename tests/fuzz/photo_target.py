@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
-from harness import Limits, Target
+from file_fuzzer import Limits, Target
 from mutation import INTERESTING, mutated, resized, with_number
 from PIL import Image
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
+from file_fuzzer import Limits, Target
 from flatbuffer_map import places_of
-from harness import Limits, Target
 from mutation import INTERESTING, mutated
 
 from mpscnn import converters

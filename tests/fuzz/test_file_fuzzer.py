@@ -1,4 +1,4 @@
-"""A short run of every fuzzer in Python, always the same, and that the harness notices defects."""
+"""A short run of every fuzzer in Python, always the same, and that the fuzzer notices defects."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ NAMES = sorted(path.stem.removesuffix("_target") for path in FUZZ.glob("*_target
 
 
 @pytest.fixture
-def harness(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def fuzzer(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(FUZZ)
-    import harness
+    import file_fuzzer
 
-    return harness
+    return file_fuzzer
 
 
 @pytest.mark.parametrize(("seed", "runs"), [(1, 150), pytest.param(2, 5_000, marks=pytest.mark.full)])
@@ -32,7 +32,7 @@ def test_short_runs(name: str, seed: int, runs: int, tmp_path: Path) -> None:
     """In a process of its own, for a defect may end it."""
     command = [
         sys.executable,
-        str(FUZZ / "harness.py"),
+        str(FUZZ / "file_fuzzer.py"),
         name,
         f"--seed={seed}",
         f"--runs={runs}",
@@ -66,24 +66,24 @@ def _fail(data: bytes) -> None:
         (_fail, "RecursionError: too deep"),
     ],
 )
-def test_findings(harness: ModuleType, read: Callable[[bytes], None], message: str) -> None:
-    limits = harness.Limits(seconds=0.05 if read is _burn else 60)
-    target = harness.Target(lambda: [b"abc"], read, limits=limits)
-    with pytest.raises(harness.Finding, match=message):
-        harness.judge(target, b"abc")
+def test_findings(fuzzer: ModuleType, read: Callable[[bytes], None], message: str) -> None:
+    limits = fuzzer.Limits(seconds=0.05 if read is _burn else 60)
+    target = fuzzer.Target(lambda: [b"abc"], read, limits=limits)
+    with pytest.raises(fuzzer.Finding, match=message):
+        fuzzer.judge(target, b"abc")
 
 
-def test_what_is_no_finding(harness: ModuleType) -> None:
+def test_what_is_no_finding(fuzzer: ModuleType) -> None:
     def read(data: bytes) -> None:
         if data != b"good":
             raise mpscnn.ImageError("bad")
 
-    target = harness.Target(lambda: [b"good"], read)
-    assert harness.judge(target, b"good")
-    assert not harness.judge(target, b"bad")
+    target = fuzzer.Target(lambda: [b"good"], read)
+    assert fuzzer.judge(target, b"good")
+    assert not fuzzer.judge(target, b"bad")
 
 
-def test_runs_are_repeatable(harness: ModuleType) -> None:
+def test_runs_are_repeatable(fuzzer: ModuleType) -> None:
     from mutation import mutated
 
     def drawn() -> list[bytes]:
