@@ -27,7 +27,7 @@ from peers import check_values
 from torch.nn import functional
 
 import mpscnn
-from mpscnn.converters.onnx_export import to_onnx
+from mpscnn.converters.onnx_writer.export import to_onnx
 
 Array = NDArray[Any]
 #: Images, (n, 28, 28, 1), to the probabilities of their classes.

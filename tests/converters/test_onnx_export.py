@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import mpscnn
 from mpscnn import Network, Tensor
-from mpscnn.converters import onnx_export
+from mpscnn.converters.onnx_writer import export as onnx_export
 
 onnxruntime = pytest.importorskip("onnxruntime")
 

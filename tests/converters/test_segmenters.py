@@ -10,8 +10,8 @@ import pytest
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.tflite import convert
-from mpscnn.converters.tflite_file import FileOperator, FileTensor, TfliteFile
+from mpscnn.converters.tflite.file import FileOperator, FileTensor, TfliteFile
+from mpscnn.converters.tflite.reader import convert
 
 
 def tensor(name: str, shape: tuple[int, ...], data: Any = None) -> FileTensor:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import mpscnn
-from mpscnn.converters.tflite import convert
-from mpscnn.converters.tflite_file import FileOperator, FileTensor, Quantization, TfliteFile
+from mpscnn.converters.tflite.file import FileOperator, FileTensor, Quantization, TfliteFile
+from mpscnn.converters.tflite.reader import convert
 
 _SCALES = Quantization(np.ones(1, np.float32), np.zeros(1, np.int64), 0)
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.flexbuffer import read_map
-from mpscnn.converters.tflite_detection import detection_head
+from mpscnn.converters.tflite.detection import detection_head
+from mpscnn.converters.tflite.flexbuffer import read_map
 
 CUSTOM = "TFLite_Detection_PostProcess"
 HEIGHT, WIDTH = 6, 7

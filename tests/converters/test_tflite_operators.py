@@ -20,7 +20,7 @@ from converters.tflite_writer import (
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters import tflite_names
+from mpscnn.converters.tflite import names as tflite_names
 
 ADD, CONCATENATION, CONV_2D, FULLY_CONNECTED, RELU, RESHAPE, SPLIT, TANH = 0, 2, 3, 9, 19, 22, 49, 28
 CONV_OPTIONS: list[Field] = [

@@ -14,7 +14,7 @@ from converters.tflite_writer import Operator, Tensor, constant, quantized, writ
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.flexbuffer import read_map
+from mpscnn.converters.tflite.flexbuffer import read_map
 
 CONV_2D, MUL, RELU, PACK, QUANTIZE = 3, 18, 19, 83, 114
 CONVOLUTION = [(1, "Int32", 1), (2, "Int32", 1)]

@@ -100,7 +100,7 @@ def test_labels_are_those_of_the_original(converted: tuple[str, Path], shared: P
 def test_logits_are_onnxruntimes(converted: tuple[str, Path], shared: Path, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
     pytest.importorskip("onnx", reason="needs onnx")
-    from mpscnn.converters import onnx_export
+    from mpscnn.converters.onnx_writer import export as onnx_export
 
     _, path = converted
     network = mpscnn.load(path).network.part(["logits"])

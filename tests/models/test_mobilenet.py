@@ -108,7 +108,7 @@ def test_logits_and_probabilities_agree() -> None:
 def test_onnxruntime_agrees(build: type, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
     pytest.importorskip("onnx", reason="needs onnx")
-    from mpscnn.converters import onnx_export
+    from mpscnn.converters.onnx_writer import export as onnx_export
 
     network = build(depth_multiplier=0.5, input_size=(97, 130), classes=11, output="logits")
     network.initialize_weights(2)

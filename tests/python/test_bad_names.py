@@ -59,7 +59,7 @@ WRITE: dict[str, Callable[[str], object]] = {
 
 def _export_onnx(path: str) -> None:
     pytest.importorskip("onnx", reason="onnx is not installed")
-    from mpscnn.converters.onnx_export import export
+    from mpscnn.converters.onnx_writer.export import export
 
     export(colour_network(), path)
 

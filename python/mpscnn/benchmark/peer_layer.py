@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.onnx_window import Window, window_of
+from mpscnn.converters.onnx_writer.window import Window, window_of
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
 

@@ -53,7 +53,7 @@ def network_file(engine: str, subject: Subject, directory: Path) -> Path:
 
 
 def _onnx(subject: Subject, path: Path) -> None:
-    from mpscnn.converters.onnx_export import export
+    from mpscnn.converters.onnx_writer.export import export
 
     export(subject.network, path, layout="nchw")
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mpscnn.benchmark.peer_layer import PeerLayer, Shape, peer_layers
 from mpscnn.benchmark.subject import Subject
-from mpscnn.converters.onnx_window import Axis
+from mpscnn.converters.onnx_writer.window import Axis
 
 _ENGINE = "LiteRT"
 _VERSION = 3  # of the schema

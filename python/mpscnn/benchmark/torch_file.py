@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from mpscnn.benchmark.peer_layer import PeerLayer, peer_layers
 from mpscnn.benchmark.subject import Subject
-from mpscnn.converters.onnx_builder import NCHW_FROM_NHWC, NHWC_FROM_NCHW
+from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC, NHWC_FROM_NCHW
 
 _NEURONS = {"relu": functional.relu, "relu6": functional.relu6}
 

@@ -162,8 +162,8 @@ def _read_folder(directory: Path, name: str | None) -> Network:
 
 
 def _read_tflite(paths: list[Path], name: str, size: tuple[int, int] | None) -> Network:
-    from mpscnn.converters.tflite import convert
-    from mpscnn.converters.tflite_file import read_tflite
+    from mpscnn.converters.tflite.file import read_tflite
+    from mpscnn.converters.tflite.reader import convert
 
     return convert([read_tflite(path) for path in paths], name, size)
 

@@ -16,20 +16,21 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.files import writing
-from mpscnn.converters import onnx_normalization, onnx_reduction
-from mpscnn.converters.onnx_arithmetic import ARITHMETIC
-from mpscnn.converters.onnx_builder import NCHW_FROM_NHWC, NHWC_FROM_NCHW, Builder, Value
-from mpscnn.converters.onnx_convolution import (
+from mpscnn.converters.onnx_writer import normalization as onnx_normalization
+from mpscnn.converters.onnx_writer import reduction as onnx_reduction
+from mpscnn.converters.onnx_writer.arithmetic import ARITHMETIC
+from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC, NHWC_FROM_NCHW, Builder, Value
+from mpscnn.converters.onnx_writer.convolution import (
     binary_convolution,
     binary_fully_connected,
     depth_to_space,
     subpixel_convolution,
     transposed_convolution,
 )
-from mpscnn.converters.onnx_neuron import activation
-from mpscnn.converters.onnx_pooling import pooling
-from mpscnn.converters.onnx_shapes import padding, part, resize
-from mpscnn.converters.onnx_window import widened, window_of
+from mpscnn.converters.onnx_writer.neuron import activation
+from mpscnn.converters.onnx_writer.pooling import pooling
+from mpscnn.converters.onnx_writer.shapes import padding, part, resize
+from mpscnn.converters.onnx_writer.window import widened, window_of
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
 if TYPE_CHECKING:

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters import static_shapes
-from mpscnn.converters.constant_operands import add_constant
-from mpscnn.converters.flatbuffer import Table
 from mpscnn.converters.layer_names import LayerNames, shown
-from mpscnn.converters.tflite_constants import Constants
-from mpscnn.converters.tflite_detection import detection_head
-from mpscnn.converters.tflite_file import FileOperator, TfliteFile
-from mpscnn.converters.tflite_names import activation_name
+from mpscnn.converters.tflite import static_shapes
+from mpscnn.converters.tflite.constant_operands import add_constant
+from mpscnn.converters.tflite.constants import Constants
+from mpscnn.converters.tflite.detection import detection_head
+from mpscnn.converters.tflite.file import FileOperator, TfliteFile
+from mpscnn.converters.tflite.flatbuffer import Table
+from mpscnn.converters.tflite.names import activation_name
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation

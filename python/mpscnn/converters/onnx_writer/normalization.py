@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from mpscnn.converters.onnx_builder import Value
-    from mpscnn.converters.onnx_export import Layer
+    from mpscnn.converters.onnx_writer.builder import Value
+    from mpscnn.converters.onnx_writer.export import Layer
 
 
 def batch_statistics(layer: Layer) -> str:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mpscnn.converters import static_shapes
 from mpscnn.converters.layer_names import LayerNames, shown, shown_kind
 from mpscnn.converters.photo_input import preprocess_of_quantized
-from mpscnn.converters.tflite_constants import Constants
-from mpscnn.converters.tflite_file import FileOperator, TfliteFile
-from mpscnn.converters.tflite_operators import OPERATORS, OperatorReader
+from mpscnn.converters.tflite import static_shapes
+from mpscnn.converters.tflite.constants import Constants
+from mpscnn.converters.tflite.file import FileOperator, TfliteFile
+from mpscnn.converters.tflite.operators import OPERATORS, OperatorReader
 from mpscnn.converters.unsupported import CHOOSE_SIZE, UnsupportedLayers
 from mpscnn.errors import Error, ParameterError, ShapeError, UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpscnn.converters.onnx_builder import Value
-    from mpscnn.converters.onnx_export import Layer
+    from mpscnn.converters.onnx_writer.builder import Value
+    from mpscnn.converters.onnx_writer.export import Layer
 
 _FLOAT = 1  # TensorProto.FLOAT
 

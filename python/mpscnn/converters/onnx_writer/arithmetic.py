@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mpscnn.converters.onnx_builder import NCHW_FROM_NHWC, Value
+from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC, Value
 
 if TYPE_CHECKING:
-    from mpscnn.converters.onnx_export import Layer
+    from mpscnn.converters.onnx_writer.export import Layer
 
 _FLOAT32 = np.finfo(np.float32)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.layer_names import shown
-from mpscnn.converters.tflite_file import FileTensor, TfliteFile
+from mpscnn.converters.tflite.file import FileTensor, TfliteFile
 from mpscnn.errors import UnsupportedError, WeightsError
 
 if TYPE_CHECKING:

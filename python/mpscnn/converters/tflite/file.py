@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.files import reading
-from mpscnn.converters.flatbuffer import Table
 from mpscnn.converters.layer_names import shown
-from mpscnn.converters.tflite_names import CUSTOM, element_type_name, operator_name
+from mpscnn.converters.tflite.flatbuffer import Table
+from mpscnn.converters.tflite.names import CUSTOM, element_type_name, operator_name
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _TYPES = {

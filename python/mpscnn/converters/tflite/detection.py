@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.flexbuffer import Number, read_map
+from mpscnn.converters.tflite.flexbuffer import Number, read_map
 from mpscnn.errors import WeightsError
 from mpscnn.vision.detector import DetectionHead
 

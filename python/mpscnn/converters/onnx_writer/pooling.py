@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.onnx_window import Axis, Window, widened, window_of
+from mpscnn.converters.onnx_writer.window import Axis, Window, widened, window_of
 
 if TYPE_CHECKING:
-    from mpscnn.converters.onnx_export import Layer
+    from mpscnn.converters.onnx_writer.export import Layer
 
 
 def pooling(layer: Layer) -> str:

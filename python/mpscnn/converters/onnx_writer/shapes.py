@@ -9,7 +9,7 @@ import numpy as np
 from mpscnn.errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from mpscnn.converters.onnx_export import Layer
+    from mpscnn.converters.onnx_writer.export import Layer
 
 _SIDES = (("front", "back", 3), ("top", "bottom", 1), ("left", "right", 2))
 """In ONNX' order of axes, with ours."""

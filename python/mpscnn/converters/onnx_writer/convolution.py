@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.onnx_builder import NCHW_FROM_NHWC
-from mpscnn.converters.onnx_window import window_of
+from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC
+from mpscnn.converters.onnx_writer.window import window_of
 
 if TYPE_CHECKING:
-    from mpscnn.converters.onnx_export import Layer
+    from mpscnn.converters.onnx_writer.export import Layer
 
 
 def _pad(layer: Layer, x: str, pads: list[int]) -> str:
