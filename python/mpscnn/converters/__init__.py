@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.files import is_folder, reading
+from mpscnn.converters.formats import ReadOptions, reader_of
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.vision.detector import DetectionHead
 
@@ -53,11 +54,8 @@ def read_network(
         raise ParameterError("convert: no input file given")
     if len(paths) == 1 and is_folder(paths[0]):
         return _read_folder(paths[0], name)
-    suffixes = {path.suffix.lower() for path in paths}
-    if len(suffixes) != 1 or not suffixes <= set(_READERS):
-        given = ", ".join(sorted(suffix or "(none)" for suffix in suffixes))
-        raise UnsupportedError(f"cannot convert files with the suffix {given}; known: {', '.join(_READERS)}")
-    return with_library_names(_READERS[suffixes.pop()](paths, name or paths[0].stem, size))
+    options = ReadOptions(name or paths[0].stem, size)
+    return with_library_names(reader_of(paths)(paths, options))
 
 
 def convert_files(
@@ -159,13 +157,3 @@ def _read_folder(directory: Path, name: str | None) -> Network:
             f"{directory}: holds none of the eight files of Deep MNIST (W_conv1, b_conv1, ...)"
         )
     return deep_mnist(directory, name=name or "deep_mnist")
-
-
-def _read_tflite(paths: list[Path], name: str, size: tuple[int, int] | None) -> Network:
-    from mpscnn.converters.tflite.file import read_tflite
-    from mpscnn.converters.tflite.reader import convert
-
-    return convert([read_tflite(path) for path in paths], name, size)
-
-
-_READERS: dict[str, Callable[[list[Path], str, tuple[int, int] | None], Network]] = {".tflite": _read_tflite}
