@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.affine import affine
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
-
-# With this variance the square root of variance + epsilon is 1 exactly.
-_EPSILON = 2.0**-10
 
 
 def add_constant(
@@ -26,10 +24,4 @@ def add_constant(
         raise UnsupportedError(
             f"adds a constant of shape {values.shape} to {x.shape}; supported are one number, and one per channel"
         )
-    y = network.batch_norm(x, epsilon=_EPSILON, activation=activation, name=name)
-    beta = np.broadcast_to(values.reshape(-1), (channels,)).astype(np.float32)
-    weights = {"mean": 0.0, "variance": 1.0 - _EPSILON}
-    for role, value in weights.items():
-        network.graph.set_weight(name, role, np.full(channels, value, np.float32))
-    network.graph.set_weight(name, "beta", beta)
-    return y
+    return affine(network, x, offset=values, activation=activation, name=name)

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mpscnn.converters.layer_names import LayerNames, shown, shown_kind
+from mpscnn.converters.image_size import Extents, with_size
+from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.photo_input import preprocess_of_quantized
 from mpscnn.converters.tflite import static_shapes
 from mpscnn.converters.tflite.constants import Constants
 from mpscnn.converters.tflite.file import FileOperator, TfliteFile
 from mpscnn.converters.tflite.operators import OPERATORS, OperatorReader
-from mpscnn.converters.unsupported import CHOOSE_SIZE, UnsupportedLayers
-from mpscnn.errors import Error, ParameterError, ShapeError, UnsupportedError, WeightsError
+from mpscnn.converters.unsupported import UnsupportedLayers
+from mpscnn.errors import Error, UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 
-Extents = tuple[int | None, ...]
 _UNKNOWN = "mpscnn has no such layer yet"
 
 
@@ -65,25 +65,12 @@ def _input_shapes(
             raise UnsupportedError(f"{where}: {tensor.problem}")
         if len(tensor.shape) < 2:
             raise UnsupportedError(f"{where} has the shape {tensor.shape}, without a batch")
-        extents = _sized(tensor.extents, size, where)
+        extents = with_size(tensor.extents, size, where)
         if extents[-1] is None:
             raise UnsupportedError(f"{where}: its number of channels is free; only height and width may be")
         is_image = len(file.inputs) == 1 and len(extents) == 4
         shapes[names.unique("image" if is_image else tensor.name or "input")] = extents[1:]
     return shapes
-
-
-def _sized(extents: Extents, size: tuple[int, int] | None, where: str) -> Extents:
-    """An image's extents with the size that is wanted; others as they are."""
-    if size is None or len(extents) != 4:
-        return extents
-    for given, wanted in zip(extents[1:3], size, strict=True):
-        if given not in (None, wanted):
-            raise ParameterError(
-                f"{where} is {extents[1]} x {extents[2]} (height x width) in the file; "
-                f"{size[0]} x {size[1]} cannot be chosen"
-            )
-    return (extents[0], *size, extents[3])
 
 
 def _preprocess(file: TfliteFile, network: Network) -> dict[str, object] | None:
@@ -136,21 +123,11 @@ class _FileConverter(OperatorReader):
             raise UnsupportedError(f"{self.file.origin}: its output: {error}") from error
 
     def _convert_checked(self, operator: FileOperator) -> None:
-        try:
-            self._convert(operator)
-        except UnsupportedError as error:
-            self._refuse(operator, str(error))
-        except WeightsError as error:
-            raise WeightsError(f"{self._where(operator)}: {error}") from error
-        except (ParameterError, ShapeError) as error:
-            if any(None in value.shape[1:] for value in self.network.inputs):
-                self._refuse(operator, f"{error}; the size of the image is free: {CHOOSE_SIZE}")
-                return
-            # What the layer asks for is the file's fault.
-            raise WeightsError(f"{self.file.origin}: {error}") from error
-        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-            # Operands that are missing, constants of another rank or size: more than is worth a check each.
-            raise WeightsError(f"damaged: {self._where(operator)} contradicts itself: {error}") from error
+        name, free = self.name_of(operator), any(None in value.shape[1:] for value in self.network.inputs)
+        if not self._unsupported.attempt(
+            operator.kind, name, lambda: self._convert(operator), free_size=free
+        ):
+            self._missing.update(operator.outputs)
 
     def _convert(self, operator: FileOperator) -> None:
         if operator.kind == "SHAPE":
@@ -204,9 +181,6 @@ class _FileConverter(OperatorReader):
 
     def _stated_shape(self, index: int) -> Extents:
         return self.values[index].shape[1:] if index in self.values else self.file.tensors[index].extents[1:]
-
-    def _where(self, operator: FileOperator) -> str:
-        return f"{self.file.origin}: layer {shown(self.name_of(operator))} ({shown_kind(operator.kind)})"
 
 
 def _fits(given: Extents, expected: Extents) -> bool:

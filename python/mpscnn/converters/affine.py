@@ -1,0 +1,33 @@
+"""x * scale + offset, with constants for each channel: a batch normalization computes it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.graph.layer_arguments import Activation
+from mpscnn.graph.layers.layer_maker import Tensor
+from mpscnn.graph.network import Network
+
+# With this variance the square root of variance + epsilon is 1 exactly.
+_EPSILON = 2.0**-10
+
+
+def affine(
+    network: Network,
+    x: Tensor,
+    *,
+    scale: NDArray[np.generic] | float | None = None,
+    offset: NDArray[np.generic] | float | None = None,
+    activation: Activation = None,
+    name: str,
+) -> Tensor:
+    """x * scale + offset, each one number or one for each channel; None: 1 and 0."""
+    channels = x.shape[-1] or 0
+    y = network.batch_norm(x, epsilon=_EPSILON, activation=activation, name=name)
+    weights = {"mean": 0.0, "variance": 1.0 - _EPSILON, "gamma": scale, "beta": offset}
+    for role, values in weights.items():
+        if values is not None:
+            each = np.broadcast_to(np.asarray(values, np.float32).reshape(-1), (channels,))
+            network.graph.set_weight(name, role, np.ascontiguousarray(each))
+    return y
