@@ -140,7 +140,7 @@ PYTHON_ROOMS = (
     ("registry",),
     ("model",),
     ("stream",),
-    ("verify", "benchmark"),
+    ("verify", "benchmark", "comparison"),
     ("cli",),
 )
 

@@ -29,6 +29,7 @@ from mpscnn.runtime.program import Program, Request, Session
 
 if TYPE_CHECKING:
     from mpscnn import converters, kernels, models, registry
+    from mpscnn.comparison import ComparedLayer, Comparison, compare
     from mpscnn.graph.features import FeatureExtractor
     from mpscnn.graph.layers.layer_maker import Tensor
     from mpscnn.graph.network import Network
@@ -53,6 +54,7 @@ __version__ = _core.version()
 
 #: The names above that a program which only runs a model does not wait for: by module, imported at first use.
 _LAZY = {
+    "comparison": ("ComparedLayer", "Comparison", "compare"),
     "runtime.commands": ("CommandBuffer", "CommandError", "CommandQueue", "CommandStatus"),
     "vision.detection": ("Box", "Detection", "Detections"),
     "vision.detector": ("DetectionHead", "Detector"),
@@ -85,6 +87,8 @@ __all__ = [
     "CommandError",
     "CommandQueue",
     "CommandStatus",
+    "ComparedLayer",
+    "Comparison",
     "DefaultPadding",
     "Detection",
     "DetectionHead",
@@ -120,6 +124,7 @@ __all__ = [
     "WeightsError",
     "YuvImage",
     "build_config",
+    "compare",
     "converters",
     "convolve1d",
     "convolve2d",

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from mpscnn._private.printable import printable
 from mpscnn.cli.benchmark import benchmark
 from mpscnn.cli.classify import classify
+from mpscnn.cli.compare import compare
 from mpscnn.cli.convert import convert
 from mpscnn.cli.detect import detect
 from mpscnn.cli.digits import digits
@@ -67,6 +68,7 @@ for command in (
     segment,
     features,
     convert,
+    compare,
     info,
     explain,
     models,

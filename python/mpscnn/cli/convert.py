@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mpscnn._private.summary import bytes_text
+from mpscnn.cli.failures import FAILED
 from mpscnn.cli.info import SizeOption
 from mpscnn.cli.output import show, warn
 from mpscnn.graph.network import Network
@@ -55,8 +56,14 @@ def convert(
         WeightType, typer.Option(help="How weights are stored; uint8 keeps the integers of quantised files.")
     ] = WeightType.float16,
     size: SizeOption = None,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Compare the result with the file on its own engine.")
+    ] = True,
 ) -> None:
     """Convert TensorFlow Lite models, and the raw files of Deep MNIST, to model files.
+
+    The result is compared layer by layer with the file on its own engine, where that is installed; the exit code is 1
+    if they differ.
 
     Several files are joined: each takes the outputs of the one before as its input.
 
@@ -94,6 +101,17 @@ def convert(
         f"{output}: {network.name}, {len(description['layers'])} layers, {parameters:,} parameters, "
         f"{bytes_text(output.stat().st_size)} ({dtype.value})"
     )
+    if check:
+        from mpscnn.comparison.proof import prove
+
+        found, verdict = prove(network, sources, size or _any_size(network))
+        show(verdict)
+        # In 8-bit integers the file itself computes something else than its real numbers say.
+        if found is not None and not found.equal and not found.by_norm:
+            warn(
+                f"{output} is written, but does not compute what {sources[0]} does; see mpscnn compare --layers"
+            )
+            raise typer.Exit(FAILED)
 
 
 def _any_size(network: Network) -> tuple[int, int] | None:

@@ -1,0 +1,137 @@
+"""Which layer of one trace is which of another: by name, structure and values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.comparison.trace import Array, Trace, Value
+
+# Values that two layers are compared by before it is known whether they belong together.
+_SAMPLES = 2048
+# What speaks for a pair. Equal values weigh more than equal kinds: one engine's layer may be several of another's.
+_SAME_NAME = 4.0
+_SAME_VALUES = 3.0
+_SAME_KIND = 1.0
+_ALIKE = 0.25
+# An activation's input is taken for its layer only if nothing better is there.
+_INNER = -0.5
+
+Pairs = list[tuple[Value, Value]]
+
+
+def aligned(first: Trace, second: Trace, tolerance: float) -> Pairs:
+    """Layers that belong together, in the order of `first`.
+
+    Only layers with equal shapes are paired. Outputs are paired by their number. Pairs of the others do not cross,
+    unless names or values say so: engines order branches differently.
+    """
+    outputs = _paired_outputs(first, second)
+    taken_first = {a.name for a, _ in outputs}
+    taken_second = {b.name for _, b in outputs}
+    a = [value for value in first.values if value.name not in taken_first]
+    b = [value for value in second.values if value.name not in taken_second]
+    scores = _scores(a, b, tolerance)
+    path = _best_path(scores)
+    path += _crossing(scores, path)
+    pairs = [(a[i], b[j]) for i, j in path]
+    order = {value.name: number for number, value in enumerate(first.values)}
+    return sorted([*pairs, *outputs], key=lambda pair: order[pair[0].name])
+
+
+def fitted(array: Array, shape: tuple[int, ...]) -> Array | None:
+    """A result in the other side's shape; None if it has other elements.
+
+    (n, 1, 1, c) counts as (n, c), and (n, c, length) of engines with channels first as (n, 1, length, c).
+    """
+    if _plain(array.shape) == _plain(shape):
+        return array.reshape(shape)
+    if array.ndim == 3 and len(shape) >= 3:
+        moved = np.moveaxis(array, 1, -1)
+        if _plain(moved.shape) == _plain(shape):
+            return moved.reshape(shape)
+    return None
+
+
+def _plain(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (*shape[:1], *(extent for extent in shape[1:] if extent != 1))
+
+
+def _paired_outputs(first: Trace, second: Trace) -> Pairs:
+    if len(first.outputs) != len(second.outputs):
+        return []
+    a = {value.name: value for value in first.values}
+    b = {value.name: value for value in second.values}
+    pairs = [(x, y) for x, y in zip(first.outputs, second.outputs, strict=True) if x in a and y in b]
+    return [(a[x], b[y]) for x, y in pairs if fitted(b[y].array, a[x].array.shape) is not None]
+
+
+def _scores(a: Sequence[Value], b: Sequence[Value], tolerance: float) -> NDArray[np.float64]:
+    """What speaks for each pair; 0 for pairs that cannot be."""
+    found = np.zeros((len(a), len(b)))
+    for i, x in enumerate(a):
+        sample = _sample(x.array)
+        for j, y in enumerate(b):
+            other = fitted(y.array, x.array.shape)
+            if other is None:
+                continue
+            score = (
+                _ALIKE
+                + _SAME_KIND * (x.kind == y.kind != "")
+                + _SAME_NAME * (not x.names.isdisjoint(y.names))
+            )
+            if _close(sample, _sample(other), tolerance):
+                score += _SAME_VALUES
+            found[i, j] = max(score + _INNER * (x.inner + y.inner), _ALIKE / 8)
+    return found
+
+
+def _sample(array: Array) -> Array:
+    flat = array.reshape(-1)
+    if flat.size <= _SAMPLES:
+        return flat
+    picked: Array = flat[np.linspace(0, flat.size - 1, _SAMPLES).astype(np.int64)]
+    return picked
+
+
+def _close(a: Array, b: Array, tolerance: float) -> bool:
+    with np.errstate(invalid="ignore", over="ignore"):
+        worst = np.abs(a - b).max(initial=0.0)
+        return bool(worst <= tolerance * max(np.abs(b).max(initial=0.0), 1e-30))
+
+
+def _best_path(scores: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """The pairs with the largest sum of scores that do not cross (the longest common subsequence, weighted)."""
+    rows, columns = scores.shape
+    best = np.zeros((rows + 1, columns + 1))
+    for i in range(rows):
+        with_pair = best[i, :-1] + scores[i]
+        with_pair[scores[i] == 0] = 0
+        # The best of the row above, of the pairs, and of all that lies to the left.
+        best[i + 1, 1:] = np.maximum.accumulate(np.maximum(best[i, 1:], with_pair))
+    pairs = []
+    i, j = rows, columns
+    while i > 0 and j > 0:
+        if best[i, j] == best[i, j - 1]:
+            j -= 1
+        elif best[i, j] == best[i - 1, j]:
+            i -= 1
+        else:
+            i, j = i - 1, j - 1
+            pairs.append((i, j))
+    return pairs
+
+
+def _crossing(scores: NDArray[np.float64], path: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Pairs of what the path leaves out whose names or values are equal, the surest first."""
+    left = scores.copy()
+    left[[i for i, _ in path]] = 0
+    left[:, [j for _, j in path]] = 0
+    pairs = []
+    while left.size and left.max() >= _SAME_VALUES:
+        i, j = map(int, np.unravel_index(int(left.argmax()), left.shape))
+        pairs.append((i, j))
+        left[i], left[:, j] = 0, 0
+    return pairs

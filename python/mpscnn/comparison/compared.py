@@ -1,0 +1,211 @@
+"""How far two traces lie apart: what `mpscnn.compare` returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn._private.files import writing
+from mpscnn._private.summary import text_table
+from mpscnn.comparison.alignment import fitted
+from mpscnn.comparison.trace import Array, Value
+from mpscnn.errors import ImageError
+
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
+
+_LONGEST_NAME = 45
+
+
+@dataclass(frozen=True)
+class ComparedLayer:
+    """One layer that both sides have.
+
+    Args:
+        name, other_name: what the two sides call it.
+        kind: of layer: "convolution", "pooling", ...; "" if neither side says.
+        shape: of the result, batch included, as the first side has it.
+        error: the largest absolute difference; infinite where one side alone is NaN or infinite.
+        mean_error: the mean absolute difference.
+        relative_error: `error` over the largest magnitude of the second side's result.
+        norm_error: the L2 norm of the difference over that of the second side's result.
+        cosine: of the angle between the two results as vectors; 1 for equal directions; NaN where one is not finite.
+        place: index of the largest difference.
+        value, other_value: what the two sides have there.
+        output: whether it is a result of the network.
+    """
+
+    name: str
+    other_name: str
+    kind: str
+    shape: tuple[int, ...]
+    error: float
+    mean_error: float
+    relative_error: float
+    norm_error: float
+    cosine: float
+    place: tuple[int, ...]
+    value: float
+    other_value: float
+    output: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two networks on one input, layer by layer in the order of the first. Printing it shows a table.
+
+    Args:
+        first, second: what was compared.
+        tolerance: the largest error that counts as equal.
+        by_norm: whether that is the `norm_error`, not the `relative_error`: where a side computes in 8-bit integers,
+            which cut off single elements that lie outside a layer's range.
+        layers: those that both sides have.
+        only_first, only_second: names of layers that the other side does not have, for example since it computes them
+            together with their neighbours.
+    """
+
+    first: str
+    second: str
+    tolerance: float
+    by_norm: bool
+    layers: tuple[ComparedLayer, ...]
+    only_first: tuple[str, ...]
+    only_second: tuple[str, ...]
+
+    def judged(self, layer: ComparedLayer) -> float:
+        """The error of a layer that is compared with the tolerance."""
+        return layer.norm_error if self.by_norm else layer.relative_error
+
+    @property
+    def first_difference(self) -> ComparedLayer | None:
+        """The first layer beyond the tolerance; None if there is none."""
+        return next((layer for layer in self.layers if not self.judged(layer) <= self.tolerance), None)
+
+    @property
+    def worst(self) -> ComparedLayer:
+        """The layer with the largest error of the kind that is compared with the tolerance."""
+        return max(self.layers, key=self.judged)
+
+    @property
+    def equal(self) -> bool:
+        """Whether no layer lies beyond the tolerance."""
+        return self.first_difference is None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        from dataclasses import asdict
+
+        return {**asdict(self), "equal": self.equal}
+
+    def table(self, layers: Sequence[ComparedLayer] | None = None) -> str:
+        """Layers as text, one a line; None: all."""
+        rows = [
+            (
+                _shortened(layer.name),
+                _shortened(layer.other_name),
+                " x ".join(map(str, layer.shape)),
+                f"{layer.error:.3g}",
+                f"{layer.mean_error:.3g}",
+                f"{layer.relative_error:.2g}",
+                f"{layer.norm_error:.2g}",
+                f"{layer.cosine:.6f}",
+                "" if self.judged(layer) <= self.tolerance else "differs",
+            )
+            for layer in (self.layers if layers is None else layers)
+        ]
+        headers = (
+            *("layer", "layer of the second", "output", "largest error", "mean", "relative", "L2", "cosine"),
+            "",
+        )
+        return text_table(headers, rows, right=(3, 4, 5, 6, 7))
+
+    def verdict(self) -> str:
+        """What came out, in a sentence or two."""
+        kind = "L2 error" if self.by_norm else "relative error"
+        pairs = f"{len(self.layers)} layers compared"
+        found = self.first_difference
+        if found is None:
+            worst = self.worst
+            return (
+                f"equal: {pairs}, largest {kind} {self.judged(worst):.2g} ({_shortened(worst.name)}), "
+                f"allowed {self.tolerance:.2g}"
+            )
+        place = ", ".join(map(str, found.place))
+        other = "" if found.other_name == found.name else f" ({_shortened(found.other_name)} of the second)"
+        return (
+            f"different: the first of {pairs} that differs is {_shortened(found.name)}{other}, at [{place}]: "
+            f"{found.value:.6g} and {found.other_value:.6g}; {kind} {self.judged(found):.2g}, "
+            f"mean error {found.mean_error:.2g}, allowed {self.tolerance:.2g}"
+        )
+
+    def __repr__(self) -> str:
+        return "\n".join(
+            [f"first:  {self.first}", f"second: {self.second}", "", self.table(), "", self.verdict()]
+        )
+
+    def draw(self) -> PillowImage.Image:
+        """A picture of the error of every layer, on a logarithmic scale, with the tolerance as a line."""
+        from mpscnn.comparison.picture import error_picture
+
+        return error_picture(self)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Writes the picture. Raises ImageError for an unknown kind of file, or where it cannot be written."""
+        with writing(path, ImageError):
+            self.draw().save(path)
+
+
+def _shortened(name: str) -> str:
+    """Converters of TensorFlow join the names of all nodes of a layer."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 3]}..."
+
+
+def compared_layer(first: Value, second: Value, *, output: bool) -> ComparedLayer:
+    """Measures one pair of results with the same elements."""
+    a, b = first.array, fitted(second.array, first.array.shape)
+    assert b is not None, "only layers with the same elements are paired"
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.abs(a.astype(np.float64) - b.astype(np.float64))
+    # Equal infinities, and NaN on both sides, are no difference; NaN on one side is the largest.
+    difference[(a == b) | (np.isnan(a) & np.isnan(b))] = 0.0
+    difference[np.isnan(difference)] = np.inf
+    place = tuple(map(int, np.unravel_index(int(difference.argmax()), a.shape))) if a.size else ()
+    error = float(difference.max(initial=0.0))
+    largest = float(np.abs(b[np.isfinite(b)]).max(initial=0.0))
+    return ComparedLayer(
+        first.name,
+        second.name,
+        first.kind or second.kind,
+        a.shape,
+        error,
+        float(difference.mean()) if a.size else 0.0,
+        error / largest if largest else (0.0 if error == 0.0 else float("inf")),
+        _norm_error(difference, b),
+        _cosine(a, b),
+        place,
+        float(a[place]) if a.size else float("nan"),
+        float(b[place]) if a.size else float("nan"),
+        output,
+    )
+
+
+def _norm_error(difference: NDArray[np.float64], b: Array) -> float:
+    error = float(np.linalg.norm(difference))
+    length = float(np.linalg.norm(b[np.isfinite(b)].astype(np.float64)))
+    return error / length if length else (0.0 if error == 0.0 else float("inf"))
+
+
+def _cosine(a: Array, b: Array) -> float:
+    x, y = a.reshape(-1).astype(np.float64), b.reshape(-1).astype(np.float64)
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return float("nan")
+    length = float(np.linalg.norm(x) * np.linalg.norm(y))
+    if length == 0.0:
+        return 1.0 if not (x.any() or y.any()) else 0.0
+    return float(x @ y) / length

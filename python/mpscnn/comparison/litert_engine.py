@@ -1,0 +1,151 @@
+"""TensorFlow Lite files on LiteRT."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mpscnn.comparison.trace import ACTIVATION, Array, Trace, Value, with_inner_marked
+from mpscnn.errors import UnsupportedError, WeightsError
+
+_ACTIVATIONS = [
+    "ELU",
+    "GELU",
+    "HARD_SWISH",
+    "LEAKY_RELU",
+    "LOGISTIC",
+    "PRELU",
+    "RELU",
+    "RELU6",
+    "RELU_N1_TO_1",
+    "TANH",
+]
+_KINDS = {
+    "ADD": "add",
+    "AVERAGE_POOL_2D": "pooling",
+    "CONCATENATION": "concatenation",
+    "CONV_2D": "convolution",
+    "DEPTHWISE_CONV_2D": "convolution",
+    "DIV": "divide",
+    "FULLY_CONNECTED": "dense",
+    "MAX_POOL_2D": "pooling",
+    "MEAN": "reduction",
+    "MUL": "multiply",
+    "PAD": "padding",
+    "RESIZE_BILINEAR": "resize",
+    "RESIZE_NEAREST_NEIGHBOR": "resize",
+    "SOFTMAX": "softmax",
+    "SUB": "subtract",
+    "TRANSPOSE_CONV": "transposed_convolution",
+    **dict.fromkeys(_ACTIVATIONS, ACTIVATION),
+}
+_MOVING = {
+    "DEQUANTIZE",
+    "EXPAND_DIMS",
+    "GATHER",
+    "PACK",
+    "QUANTIZE",
+    "RESHAPE",
+    "SHAPE",
+    "SLICE",
+    "SPLIT",
+    "SQUEEZE",
+    "STRIDED_SLICE",
+}
+
+
+class LitertEngine:
+    """A file on LiteRT's reference kernels; integers are shown as the real numbers that they stand for.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        try:
+            self._interpreter = Interpreter(
+                str(path),
+                experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+                experimental_preserve_all_tensors=True,
+            )
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise WeightsError(f"{path}: LiteRT cannot read it: {error}") from error
+        self._details = self._interpreter.get_input_details()
+        self.title = f"{path.name} (LiteRT)"
+        quantised = any(entry["dtype"] != np.float32 for entry in self._details)
+        tensors = self._interpreter.get_tensor_details()
+        quantised = quantised or any(len(entry["quantization_parameters"]["scales"]) for entry in tensors)
+        self.precision = "int8" if quantised else "float32"
+        self.inputs = {entry["name"]: _shape(entry) for entry in self._details}
+        integers = [entry for entry in self._details if np.dtype(entry["dtype"]).kind in "iu"]
+        self.ranges = {entry["name"]: _range(entry) for entry in integers}
+
+    def trace(self, inputs: Sequence[Array]) -> Trace:
+        """See `Engine`."""
+        interpreter = self._interpreter
+        for entry, array in zip(self._details, inputs, strict=True):
+            interpreter.resize_tensor_input(entry["index"], array.shape)
+        interpreter.allocate_tensors()
+        for entry, array in zip(self._details, inputs, strict=True):
+            interpreter.set_tensor(entry["index"], _quantised(entry, array))
+        interpreter.invoke()
+        tensors = {entry["index"]: entry for entry in interpreter.get_tensor_details()}
+        names = _unique_names(tensors)
+        outputs = [entry["index"] for entry in interpreter.get_output_details()]
+        values, inputs_of = [], {}
+        for operator in interpreter._get_ops_details():
+            index, kind = operator["outputs"][0], operator["op_name"]
+            if kind in _MOVING and index not in outputs:
+                continue
+            array = _real(tensors[index], interpreter.get_tensor(index))
+            values.append(Value(names[index], _KINDS.get(kind, ""), array))
+            inputs_of[names[index]] = [names[i] for i in operator["inputs"] if i >= 0]
+        results = tuple(names[index] for index in outputs)
+        return Trace(with_inner_marked(values, inputs_of, results), results)
+
+
+def _shape(entry: Any) -> tuple[int | None, ...]:
+    if entry["dtype"] not in (np.float32, np.uint8, np.int8, np.int16):
+        raise UnsupportedError(f"input {entry['name']!r} has the type {np.dtype(entry['dtype']).name}")
+    signature = entry.get("shape_signature", entry["shape"])
+    extents = signature if len(signature) else entry["shape"]
+    return (None, *(None if extent < 0 else int(extent) for extent in extents[1:]))
+
+
+def _range(entry: Any) -> tuple[float, float]:
+    info = np.iinfo(entry["dtype"])
+    scale, zero_point = entry["quantization"]
+    return (info.min - zero_point) * (scale or 1.0), (info.max - zero_point) * (scale or 1.0)
+
+
+def _unique_names(tensors: dict[int, Any]) -> dict[int, str]:
+    taken: dict[str, int] = {}
+    for index, entry in tensors.items():
+        taken.setdefault(entry["name"], index)
+    return {
+        index: entry["name"] if taken[entry["name"]] == index else f"{entry['name']}#{index}"
+        for index, entry in tensors.items()
+    }
+
+
+def _quantised(entry: Any, array: Array) -> Any:
+    dtype = np.dtype(entry["dtype"])
+    if dtype.kind == "f":
+        return array
+    scale, zero_point = entry["quantization"]
+    info = np.iinfo(dtype)
+    return np.clip(np.rint(array / (scale or 1.0)) + zero_point, info.min, info.max).astype(dtype)
+
+
+def _real(entry: Any, stored: Any) -> Array:
+    found: Array = np.asarray(stored, np.float32)
+    if np.dtype(stored.dtype).kind in "iu" and entry["quantization"][0]:
+        scale, zero_point = entry["quantization"]
+        found = ((stored.astype(np.float64) - zero_point) * scale).astype(np.float32)
+    return found

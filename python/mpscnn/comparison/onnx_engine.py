@@ -1,0 +1,129 @@
+"""ONNX models on onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from mpscnn.comparison.trace import (
+    ACTIVATION,
+    NORMALIZATION,
+    Array,
+    Trace,
+    Value,
+    channels_first,
+    channels_last,
+    with_inner_marked,
+)
+from mpscnn.errors import UnsupportedError, WeightsError
+
+_ACTIVATIONS = (
+    *("Clip", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "PRelu"),
+    *("Relu", "Sigmoid", "Softplus", "Softsign", "Swish", "Tanh"),
+)
+_KINDS = {
+    "Add": "add",
+    "AveragePool": "pooling",
+    "BatchNormalization": NORMALIZATION,
+    "Concat": "concatenation",
+    "Conv": "convolution",
+    "ConvTranspose": "transposed_convolution",
+    "Div": "divide",
+    "Gemm": "dense",
+    "GlobalAveragePool": "pooling",
+    "GlobalMaxPool": "pooling",
+    "MatMul": "dense",
+    "MaxPool": "pooling",
+    "Mul": "multiply",
+    "Pad": "padding",
+    "ReduceMean": "reduction",
+    "Resize": "resize",
+    "Softmax": "softmax",
+    "Sub": "subtract",
+    "Upsample": "resize",
+    **dict.fromkeys(_ACTIVATIONS, ACTIVATION),
+}
+# Their results have elements of their inputs, or tell about shapes.
+_MOVING = {
+    "Cast",
+    "Constant",
+    "ConstantOfShape",
+    "Dropout",
+    "Expand",
+    "Flatten",
+    "Gather",
+    "Identity",
+    "Reshape",
+    "Shape",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+}
+
+
+class OnnxEngine:
+    """A model on onnxruntime's CPU engine, without its optimisations: these would leave out layers.
+
+    Args:
+        model: an `onnx.ModelProto`; images are (n, channels, height, width) in it.
+        name: for tables.
+    """
+
+    precision = "float32"
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {}
+
+    def __init__(self, model: Any, name: str) -> None:
+        self._model = model
+        self.title = f"{name} (onnxruntime)"
+        constants = {constant.name for constant in model.graph.initializer}
+        given = [entry for entry in model.graph.input if entry.name not in constants]
+        self._names = [entry.name for entry in given]
+        self.inputs = {entry.name: _shape(entry) for entry in given}
+
+    def trace(self, inputs: Sequence[Array]) -> Trace:
+        """See `Engine`."""
+        import onnx
+        import onnxruntime
+
+        graph = self._model.graph
+        outputs = [entry.name for entry in graph.output]
+        nodes = [node for node in graph.node if node.op_type not in _MOVING or node.output[0] in outputs]
+        watched = onnx.ModelProto()
+        watched.CopyFrom(self._model)
+        for name in (name for node in nodes for name in node.output):
+            if name and name not in outputs:
+                watched.graph.output.append(onnx.ValueInfoProto(name=name))
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.log_severity_level = 4
+        try:
+            session = onnxruntime.InferenceSession(
+                watched.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+            names = [entry.name for entry in watched.graph.output]
+            given = {name: channels_first(array) for name, array in zip(self._names, inputs, strict=True)}
+            results = dict(zip(names, session.run(names, given), strict=True))
+        except Exception as error:  # onnxruntime has exceptions of its own, without a common base
+            raise WeightsError(f"{self.title}: onnxruntime cannot run it: {error}") from error
+        values = [
+            Value(
+                node.output[0],
+                _KINDS.get(node.op_type, ""),
+                channels_last(results[node.output[0]]),
+                aliases=frozenset({node.name} - {""}),
+            )
+            for node in nodes
+            if node.output[0] and results[node.output[0]].dtype.kind == "f"
+        ]
+        inputs_of = {node.output[0]: list(node.input) for node in nodes}
+        return Trace(with_inner_marked(values, inputs_of, outputs), tuple(outputs))
+
+
+def _shape(entry: Any) -> tuple[int | None, ...]:
+    kind = entry.type.tensor_type
+    if kind.elem_type != 1:
+        raise UnsupportedError(f"input {entry.name!r} is not float32")
+    extents: list[int | None] = [axis.dim_value or None for axis in kind.shape.dim]
+    return (extents[0], *extents[2:], extents[1]) if len(extents) == 4 else tuple(extents)

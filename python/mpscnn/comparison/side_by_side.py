@@ -1,0 +1,195 @@
+"""`mpscnn.compare`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mpscnn._private.files import reading
+from mpscnn.comparison.alignment import aligned
+from mpscnn.comparison.compared import Comparison, compared_layer
+from mpscnn.comparison.sides import Side, side_of
+from mpscnn.comparison.trace import TOLERANCES, Array, Engine
+from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
+
+Shapes = dict[str, tuple[int | None, ...]]
+
+
+def compare(
+    first: Any,
+    second: Any,
+    *,
+    input: Any = "random",
+    tolerance: float | None = None,
+    size: tuple[int, int] | None = None,
+    seed: int = 0,
+) -> Comparison:
+    """Runs two networks on the same input and compares them layer by layer.
+
+    Each side is a name or file as for `mpscnn.load`, a `Network`, a `Model`, a module of torch, or a file of another
+    framework, which that framework's engine runs: .onnx on onnxruntime, .tflite on LiteRT, .keras and .h5 on Keras.
+    Behind a name or file may stand "@cpu", "@metal", "@float16", "@bfloat16" (mpscnn's engine, device or precision;
+    "model.onnx@cpu" is the file as mpscnn converts and runs it) or "@onnxruntime" (a network of mpscnn as ONNX).
+
+    Args:
+        first: one side. Its layers give the order.
+        second: the other. Errors are relative to its results.
+        input: "random" (uniform from -1 to 1, or over the range of an input of integers), a photo (its preprocessing is
+            that of the side that has one), an .npy file or an array: (n, height, width, channels), or (n, features);
+            a list of arrays for several inputs.
+        tolerance: the largest error that counts as equal, as a share of the largest magnitude of a layer's result;
+            None: by the lower precision of the two, 0.001 for float32, 0.02 for float16, 0.1 for bfloat16. With 8-bit
+            integers it is a share of the L2 norm, 0.35.
+        size: (height, width) where both networks leave it free.
+        seed: of random inputs.
+
+    Raises:
+        UnsupportedError: an engine is not installed, or cannot run its network. ShapeError: the inputs differ, or no
+            layer fits. WeightsError: a file is damaged. ParameterError: something else was given. ImageError: the
+            photo cannot be read.
+    """
+    sides = side_of(first), side_of(second)
+    given = _given_arrays(input)
+    shapes = None if given is None else {f"input {i}": array.shape for i, array in enumerate(given)}
+    a, b = _engines(sides, shapes, size)
+    inputs = _inputs(a, b, sides, input, given, size, seed)
+    if tolerance is None:
+        tolerance = max(TOLERANCES[a.precision], TOLERANCES[b.precision])
+    elif not 0.0 <= tolerance < float("inf"):
+        raise ParameterError(f"compare: tolerance must not be negative, got {tolerance}")
+    traces = a.trace(inputs), b.trace(inputs)
+    pairs = aligned(*traces, tolerance)
+    if not pairs:
+        raise ShapeError(f"compare: no layer of {a.title} has the shape of one of {b.title}")
+    found = tuple(compared_layer(x, y, output=x.name in traces[0].outputs) for x, y in pairs)
+    names = {x.name for x, _ in pairs}, {y.name for _, y in pairs}
+    only = (
+        tuple(value.name for value in trace.values if value.name not in known)
+        for trace, known in zip(traces, names, strict=True)
+    )
+    by_norm = "int8" in (a.precision, b.precision)
+    return Comparison(a.title, b.title, float(tolerance), by_norm, found, *only)
+
+
+def _engines(
+    sides: tuple[Side, Side], shapes: Shapes | None, size: tuple[int, int] | None
+) -> tuple[Engine, Engine]:
+    """A side that does not say the shapes of its inputs takes the other's."""
+    first, second = sides
+    if first.module is not None:
+        other = None if second.module is not None else second.engine(size=size)
+        known = shapes if other is None else other.inputs
+        return first.engine(known, size=size), other or second.engine(shapes, size=size)
+    a = first.engine(size=size)
+    return a, second.engine(a.inputs, size=size)
+
+
+def _given_arrays(given: Any) -> list[Array] | None:
+    """None where the input still has to be made."""
+    if isinstance(given, np.ndarray):
+        return [_array(given)]
+    if isinstance(given, (list, tuple)):
+        return [_array(np.asarray(part)) for part in given]
+    if isinstance(given, (str, os.PathLike)) and Path(given).suffix.lower() == ".npy":
+        with reading(given, ParameterError):
+            return [_array(np.load(given, allow_pickle=False))]
+    return None
+
+
+def _array(given: np.ndarray[Any, Any]) -> Array:
+    if given.dtype.kind not in "fiu":
+        raise ParameterError(f"compare: an input must be numbers, got an array of {given.dtype}")
+    return np.ascontiguousarray(given, np.float32)
+
+
+def _inputs(
+    a: Engine,
+    b: Engine,
+    sides: tuple[Side, Side],
+    given: Any,
+    arrays: list[Array] | None,
+    size: tuple[int, int] | None,
+    seed: int,
+) -> list[Array]:
+    shapes = _common_shapes(a, b, size)
+    if arrays is not None:
+        _check(arrays, a, shapes)
+        return arrays
+    fixed = [_fixed(shape, a) for shape in shapes]
+    if isinstance(given, str) and given == "random":
+        generator = np.random.default_rng(seed)
+        ranges = a.ranges or b.ranges
+        limits = list(ranges.values()) if len(ranges) == len(fixed) else [(-1.0, 1.0)] * len(fixed)
+        return [
+            generator.uniform(*limit, shape).astype(np.float32)
+            for limit, shape in zip(limits, fixed, strict=True)
+        ]
+    if len(fixed) != 1 or len(fixed[0]) != 4:
+        raise ShapeError(
+            f"compare: a photo cannot be the input of {a.title}: its inputs are {_text(a.inputs)}"
+        )
+    return [_photo(given, fixed[0], sides)]
+
+
+def _common_shapes(a: Engine, b: Engine, size: tuple[int, int] | None) -> list[tuple[int | None, ...]]:
+    """What both sides take."""
+    if len(a.inputs) != len(b.inputs):
+        raise ShapeError(
+            f"compare: {a.title} has the inputs {_text(a.inputs)}, {b.title} has {_text(b.inputs)}"
+        )
+    shapes = []
+    for x, y in zip(a.inputs.values(), b.inputs.values(), strict=True):
+        if len(x) != len(y) or any(None not in (m, n) and m != n for m, n in zip(x, y, strict=True)):
+            raise ShapeError(
+                f"compare: the inputs differ: {_text(a.inputs)} of {a.title}, {_text(b.inputs)} of {b.title}"
+            )
+        common = [m if n is None else n for m, n in zip(x, y, strict=True)]
+        if size is not None and len(common) == 4:
+            common[1:3] = [
+                s if extent is None else extent for s, extent in zip(size, common[1:3], strict=True)
+            ]
+        shapes.append(tuple(common))
+    return shapes
+
+
+def _fixed(shape: tuple[int | None, ...], engine: Engine) -> tuple[int, ...]:
+    batch, *rest = shape
+    extents = [extent for extent in rest if extent is not None]
+    if len(extents) != len(rest):
+        raise ShapeError(
+            f"compare: {engine.title} leaves the size of its input free: say size=(height, width)"
+        )
+    return (batch or 1, *extents)
+
+
+def _check(arrays: Sequence[Array], engine: Engine, shapes: Sequence[tuple[int | None, ...]]) -> None:
+    fits = len(arrays) == len(shapes) and all(
+        len(array.shape) == len(shape)
+        and all(extent in (None, given) for given, extent in zip(array.shape, shape, strict=True))
+        for array, shape in zip(arrays, shapes, strict=True)
+    )
+    if not fits:
+        given = ", ".join(str(array.shape) for array in arrays)
+        raise ShapeError(f"compare: the inputs of {engine.title} are {_text(engine.inputs)}, got {given}")
+
+
+def _photo(given: Any, shape: tuple[int, ...], sides: tuple[Side, Side]) -> Array:
+    from mpscnn.runtime.library import preprocess
+
+    settings: Mapping[str, Any] | str | None = next(
+        (side.preprocess for side in sides if side.preprocess is not None), None
+    )
+    if settings is None:
+        raise UnsupportedError(
+            "compare: neither side says how a photo becomes its input: convert one with --preprocess, or give an array"
+        )
+    made: Array = preprocess(given, (shape[1], shape[2]), settings, channels=shape[3])
+    return np.repeat(made, shape[0], axis=0)
+
+
+def _text(shapes: Shapes) -> str:
+    return ", ".join(f"{name} {shape}" for name, shape in shapes.items())

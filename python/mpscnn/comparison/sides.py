@@ -1,0 +1,187 @@
+"""From what a user names to a network with its engine."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mpscnn._private.files import reading
+from mpscnn.comparison.keras_engine import BACKENDS, installed_backend
+from mpscnn.comparison.native_engine import NativeEngine
+from mpscnn.comparison.trace import Engine
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
+from mpscnn.graph.network import Network
+from mpscnn.model import Model, model_path, open_model
+
+#: What may stand behind "@": where and how to run it.
+DEVICES = ("cpu", "metal")
+PRECISIONS = ("float32", "float16", "bfloat16")
+ENGINES = ("mpscnn", "onnxruntime")
+
+# Engine, the package that must be installed, and what pip calls that.
+_OWN_ENGINES = {
+    ".onnx": ("onnxruntime", "onnxruntime"),
+    ".tflite": ("ai_edge_litert", "ai-edge-litert"),
+    ".keras": ("keras", "keras"),
+    ".h5": ("keras", "keras"),
+    ".hdf5": ("keras", "keras"),
+}
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two that are compared, before its inputs are known.
+
+    Args:
+        network: for mpscnn's engines; None for a file that its own engine runs.
+        path: the file, if it is one.
+        preprocess: how a photo becomes the input, where that is known.
+    """
+
+    network: Network | None
+    name: str
+    path: Path | None = None
+    module: Any = None
+    device: str = "cpu"
+    precision: str = "float32"
+    exported: bool = False
+    preprocess: Mapping[str, Any] | str | None = None
+
+    def engine(
+        self,
+        shapes: dict[str, tuple[int | None, ...]] | None = None,
+        *,
+        size: tuple[int, int] | None = None,
+    ) -> Engine:
+        """What runs it.
+
+        Args:
+            shapes: of the other side's inputs, for what does not say its own.
+            size: (height, width) where the network leaves it free.
+
+        Raises:
+            UnsupportedError: the engine is not installed.
+        """
+        if self.module is not None:
+            if shapes is None:
+                raise ParameterError(
+                    "compare: a module of torch does not say the shape of its input: give input="
+                )
+            from mpscnn.comparison.torch_engine import TorchEngine
+
+            return TorchEngine(self.module, shapes)
+        if self.exported:
+            assert self.network is not None
+            return _exported(self.network, self.name, size)
+        if self.network is not None:
+            return NativeEngine(self.network, self.name, device=self.device, precision=self.precision)
+        assert self.path is not None
+        return own_engine(self.path)
+
+
+def side_of(given: Any) -> Side:
+    """What `mpscnn.compare` takes on each side: a text is a model's name or a file, with "@" and options behind it."""
+    if isinstance(given, Network):
+        return Side(given, given.name, preprocess=given.preprocess)
+    if isinstance(given, Model):
+        program = given.program
+        return Side(
+            given.network,
+            given.name,
+            device=program.device,
+            precision=program.precision,
+            preprocess=given.preprocess,
+        )
+    if isinstance(given, (str, os.PathLike)):
+        return _named(os.fspath(given))
+    if any(kind.__module__.partition(".")[0] == "torch" for kind in type(given).__mro__):
+        return Side(None, type(given).__name__, module=given)
+    raise ParameterError(
+        f"compare: expected a model's name, a file, a Network, a Model or a module of torch, got {given!r}"
+    )
+
+
+def own_engine(path: Path) -> Engine:
+    """The engine that a file's format comes from. Raises UnsupportedError where there is none here."""
+    suffix = path.suffix.lower()
+    missing = missing_engine(path)
+    if missing is not None:
+        raise UnsupportedError(f"{path}: {missing}")
+    if suffix == ".onnx":
+        import onnx
+
+        from mpscnn.comparison.onnx_engine import OnnxEngine
+
+        with reading(path, WeightsError):
+            try:
+                model = onnx.load(path)
+            except Exception as error:  # protobuf's errors differ from version to version
+                raise WeightsError(f"{path}: is not an ONNX file: {error}") from error
+        return OnnxEngine(model, path.name)
+    if suffix == ".tflite":
+        from mpscnn.comparison.litert_engine import LitertEngine
+
+        return LitertEngine(path)
+    from mpscnn.comparison.keras_engine import KerasEngine
+
+    return KerasEngine(path)
+
+
+def missing_engine(path: Path) -> str | None:
+    """Why a file's own engine cannot run it here; None where it can."""
+    if path.suffix.lower() not in _OWN_ENGINES:
+        return f"files with the suffix {path.suffix or '(none)'} have no engine of their own"
+    module, package = _OWN_ENGINES[path.suffix.lower()]
+    if importlib.util.find_spec(module) is None:
+        return f"{package} is not installed: pip install {package}"
+    if package == "keras" and installed_backend() is None:
+        return f"Keras needs one of {', '.join(BACKENDS)}, and none is installed"
+    return None
+
+
+def _named(text: str) -> Side:
+    name, *options = text.split("@") if not Path(text).exists() else [text]
+    device, precision, engine = "cpu", "float32", ""
+    for option in options:
+        if option in DEVICES:
+            device = option
+        elif option in PRECISIONS:
+            precision = option
+        elif option in ENGINES:
+            engine = option
+        else:
+            known = ", ".join((*DEVICES, *PRECISIONS, *ENGINES))
+            raise ParameterError(f"compare: {text!r}: after @ may stand {known}, got {option!r}")
+    path = Path(name)
+    foreign = path.suffix.lower() in _OWN_ENGINES
+    if foreign and not options:
+        if not path.exists():
+            raise WeightsError(f"{path}: cannot be read: there is no such file")
+        return Side(None, path.name, path)
+    if foreign and engine == "onnxruntime" and path.suffix.lower() == ".onnx":
+        return Side(None, path.name, path)
+    if foreign:
+        from mpscnn.converters import read_network
+
+        network = read_network([path])
+        preprocess: Any = network.preprocess
+    else:
+        core = open_model(model_path(name))
+        model = Model(core, device="cpu")
+        network, preprocess = model.network, model.preprocess
+    return Side(network, path.name, path, None, device, precision, engine == "onnxruntime", preprocess)
+
+
+def _exported(network: Network, name: str, size: tuple[int, int] | None) -> Engine:
+    """A network of mpscnn on onnxruntime, as ONNX."""
+    for module in ("onnx", "onnxruntime"):
+        if importlib.util.find_spec(module) is None:
+            raise UnsupportedError(f"{name}@onnxruntime: {module} is not installed: pip install {module}")
+    from mpscnn.comparison.onnx_engine import OnnxEngine
+    from mpscnn.converters.onnx_writer.export import to_onnx
+
+    return OnnxEngine(to_onnx(network, size=size, layout="nchw"), name)

@@ -1,0 +1,224 @@
+"""`mpscnn.compare` and `mpscnn compare`: which layers belong together, how far they lie apart, and what cannot be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import call, save_photo
+
+import mpscnn
+from mpscnn.comparison.alignment import aligned
+from mpscnn.comparison.compared import compared_layer
+from mpscnn.comparison.trace import Trace, Value, with_inner_marked
+from mpscnn.converters.onnx_writer.export import export
+
+
+def small_network(scale: float = 1.0, name: str = "small") -> mpscnn.Network:
+    """Two branches that meet, and a classifier. `scale` changes one layer's weights."""
+    network = mpscnn.Network(input=(12, 10, 3), name=name)
+    x = network.conv2d(network.input, 8, 3, padding="same", activation="relu6", name="first")
+    left = network.conv2d(x, 6, 1, activation="relu", name="left")
+    right = network.depthwise_conv2d(x, 3, padding="same", name="depthwise")
+    right = network.conv2d(right, 6, 1, name="right")
+    x = network.add(left, right, name="sum")
+    x = network.flatten(network.global_average_pool2d(x, name="pool"), name="flat")
+    network.output(network.softmax(network.dense(x, 5, name="logits"), name="softmax"))
+    network.initialize_weights(seed=3)
+    network.load_weights({"right.weight": scale * network.weights["right.weight"]})
+    return network
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "small.safetensors"
+    small_network().save(path, dtype="float32", preprocess="unit")
+    return path
+
+
+# ---- What is found -----------------------------------------------------------------------------------------------
+
+
+def test_equal_networks() -> None:
+    found = mpscnn.compare(small_network(), small_network())
+    assert found.equal
+    assert found.first_difference is None
+    assert [layer.name for layer in found.layers] == [
+        *("first", "left", "depthwise", "right", "sum", "pool", "logits", "softmax")
+    ]
+    assert {layer.error for layer in found.layers} == {0.0}
+    assert found.verdict().startswith("equal: 8 layers compared")
+
+
+def test_the_first_difference_is_named() -> None:
+    found = mpscnn.compare(small_network(), small_network(scale=1.01))
+    layer = found.first_difference
+    assert layer is not None
+    assert (layer.name, layer.other_name, layer.output) == ("right", "right", False)
+    assert layer.relative_error == pytest.approx(0.01 / 1.01, rel=1e-3)
+    assert layer.other_value == pytest.approx(1.01 * layer.value, rel=1e-5)
+    assert layer.error == pytest.approx(abs(layer.value - layer.other_value), rel=1e-4)
+    assert layer.cosine == pytest.approx(1.0, abs=1e-6)
+    assert "that differs is right, at [" in found.verdict()
+    assert mpscnn.compare(small_network(), small_network(scale=1.01), tolerance=0.02).equal
+
+
+def test_precisions(model: Path) -> None:
+    found = mpscnn.compare(f"{model}@float16", str(model))
+    assert found.equal
+    assert 1e-6 < found.worst.relative_error < 0.01
+    assert not mpscnn.compare(f"{model}@float16", str(model), tolerance=1e-6).equal
+
+
+def test_onnxruntime(model: Path, tmp_path: Path) -> None:
+    """Its layers have other names and activations of their own."""
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    path = tmp_path / "renamed.onnx"
+    export(small_network(name="other"), path, layout="nchw")
+    _rename_all(path)
+    found = mpscnn.compare(str(model), str(path))
+    assert found.equal
+    assert len(found.layers) == 8
+    assert mpscnn.compare(f"{model}@onnxruntime", str(path)).worst.error == 0.0
+    export(small_network(scale=1.1), path, layout="nchw")
+    _rename_all(path)
+    layer = mpscnn.compare(str(model), str(path)).first_difference
+    assert layer is not None
+    assert layer.name == "right"
+
+
+def _rename_all(path: Path) -> None:
+    import onnx
+
+    model = onnx.load(path)
+    kept = {entry.name for entry in [*model.graph.input, *model.graph.initializer]}
+    for node in model.graph.node:
+        node.name = ""
+        node.input[:] = [name if name in kept or not name else f"t_{name}" for name in node.input]
+        node.output[:] = [f"t_{name}" for name in node.output]
+    for entry in model.graph.output:
+        entry.name = f"t_{entry.name}"
+    onnx.save(model, path)
+
+
+def test_litert(shared: Path, project: Path) -> None:
+    pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
+    file = shared / "models" / "google" / "mobilenet_v1_0.25_128_quant.tflite"
+    found = mpscnn.compare(f"{file}@cpu", str(file), input=project / "examples" / "images" / "cat.jpg")
+    assert found.equal
+    assert len(found.layers) >= 29
+    assert not found.only_first
+    assert found.layers[-1].cosine > 0.99
+
+
+# ---- Alignment ---------------------------------------------------------------------------------------------------
+
+
+def value(name: str, kind: str, numbers: Any, **more: Any) -> Value:
+    return Value(name, kind, np.asarray([numbers], np.float32), **more)
+
+
+def test_branches_in_another_order() -> None:
+    a = [value("x", "add", [1, 2]), value("y", "add", [5, 6]), value("z", "add", [8, 9])]
+    b = [value("q", "add", [5, 6]), value("r", "add", [1, 2]), value("s", "add", [8, 9])]
+    pairs = aligned(Trace(tuple(a), ("z",)), Trace(tuple(b), ("s",)), 1e-6)
+    assert [(x.name, y.name) for x, y in pairs] == [("x", "r"), ("y", "q"), ("z", "s")]
+
+
+def test_an_activation_belongs_to_the_layer_before() -> None:
+    values = [
+        value("c", "convolution", [1]),
+        value("n", "batch_normalization", [2]),
+        value("r", "activation", [3]),
+    ]
+    marked = with_inner_marked(values, {"n": ["c"], "r": ["n"]}, ["r"])
+    assert [(entry.kind, entry.inner) for entry in marked] == [
+        ("convolution", True),
+        ("convolution", True),
+        ("convolution", False),
+    ]
+    assert marked[-1].names == {"c", "n", "r"}
+    # A result that something else reads as well stays a layer.
+    marked = with_inner_marked(values, {"n": ["c"], "r": ["n"], "other": ["n"]}, ["r"])
+    assert [entry.inner for entry in marked] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "error", "relative"),
+    [
+        ([1.0, 2.0], [1.0, 4.0], 2.0, 0.5),
+        ([0.0, 0.0], [0.0, 0.0], 0.0, 0.0),
+        ([1.0, 0.0], [0.0, 0.0], 1.0, np.inf),
+        ([np.nan, 1.0], [np.nan, 1.0], 0.0, 0.0),
+        ([np.nan, 1.0], [0.0, 1.0], np.inf, np.inf),
+        ([np.inf, 1.0], [np.inf, 1.0], 0.0, 0.0),
+        ([np.inf, 1.0], [-np.inf, 1.0], np.inf, np.inf),
+    ],
+)
+def test_errors(a: list[float], b: list[float], error: float, relative: float) -> None:
+    layer = compared_layer(value("a", "", a), value("b", "", b), output=False)
+    assert (layer.error, layer.relative_error) == (error, relative)
+
+
+# ---- The command -------------------------------------------------------------------------------------------------
+
+
+def test_command(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.safetensors"
+    small_network(scale=2.0).save(other, dtype="float32")
+    picture = tmp_path / "errors.png"
+    assert call(monkeypatch, "compare", str(model), str(other), "--output", str(picture)) == 1
+    shown = capsys.readouterr().out
+    assert "that differs is right" in shown
+    assert "differs" in shown
+    assert "left" not in shown
+    assert picture.stat().st_size > 1000
+    assert call(monkeypatch, "compare", str(model), f"{model}@float16", "--layers") == 0
+    assert "depthwise" in capsys.readouterr().out
+    photo = save_photo(tmp_path / "photo.png", "red")
+    assert call(monkeypatch, "compare", str(model), str(model), "--input", str(photo), "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["equal"]
+    assert found["layers"][0]["shape"] == [1, 12, 10, 8]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"second": "b@gpu"}, mpscnn.ParameterError, "after @ may stand"),
+        ({"second": 5}, mpscnn.ParameterError, "got 5"),
+        ({"second": "missing.onnx"}, mpscnn.Error, "missing.onnx"),
+        ({"input": np.zeros((1, 5, 5, 3), np.float32)}, mpscnn.ShapeError, "(None, 12, 10, 3)"),
+        ({"input": np.zeros((1, 12, 10, 3), "U1")}, mpscnn.ParameterError, "numbers"),
+        ({"input": "no.npy"}, mpscnn.ParameterError, "no.npy"),
+        ({"tolerance": -1.0}, mpscnn.ParameterError, "tolerance"),
+        ({"input": "photo.png"}, mpscnn.UnsupportedError, "--preprocess"),
+    ],
+)
+def test_refused(change: dict[str, Any], error: type[Exception], message: str) -> None:
+    options: dict[str, Any] = {"first": small_network(), "second": small_network()} | change
+    first, second = options.pop("first"), options.pop("second")
+    with pytest.raises(error) as raised:
+        mpscnn.compare(first, second, **options)
+    assert message in str(raised.value)
+
+
+def test_networks_that_have_nothing_in_common() -> None:
+    other = mpscnn.Network(input=(12, 10, 3))
+    other.output(other.max_pool2d(other.input, 2))
+    with pytest.raises(mpscnn.ShapeError, match="no layer of"):
+        mpscnn.compare(small_network(), other)
+    other = mpscnn.Network(input=(12, 10, 4))
+    other.output(other.max_pool2d(other.input, 2))
+    with pytest.raises(mpscnn.ShapeError, match="the inputs differ"):
+        mpscnn.compare(small_network(), other)
+    free = mpscnn.Network(input=(None, None, 3))
+    free.output(free.max_pool2d(free.input, 2))
+    with pytest.raises(mpscnn.ShapeError, match="leaves the size"):
+        mpscnn.compare(free, free)
+    assert mpscnn.compare(free, free, size=(8, 8)).layers[0].shape == (1, 4, 4, 3)
