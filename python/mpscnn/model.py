@@ -46,7 +46,8 @@ def load(
 
     Args:
         model: a registry name (`mpscnn.registry.names()`), looked up in the package, in MPSCNN_MODELS, in the cache
-            and at the publisher; or the path of a model file: anything with a suffix or a directory in it.
+            and at the publisher; or the path of a model file: anything with a suffix or a directory in it. Files of
+            other frameworks (docs/conversion.md) are converted once and kept in the cache.
         device: "auto", "cpu" or "metal".
         precision: "auto", "float32", "float16" or "bfloat16" (products of such numbers, on processors that have them).
         threads: threads for each prediction, "auto": as many as this process may use.
@@ -54,7 +55,8 @@ def load(
         max_memory: as for `Network.compile`.
 
     Raises:
-        WeightsError: the file is missing or damaged. DownloadError: it could not be fetched. ParameterError: an unknown
+        WeightsError: the file is missing or damaged. UnsupportedError: it has layers that mpscnn lacks. DownloadError:
+            it could not be fetched, or not stored in the cache. ParameterError: an unknown
             name or option. DeviceError: no such device.
     """
     return Model(
@@ -71,12 +73,16 @@ hand_in_weights(lambda model: load(model).network.weights)
 
 
 def model_path(model: str | os.PathLike[str]) -> str:
-    """Where the file of a registry name or path lies; fetches published models."""
+    """Where the model file of a registry name or path lies; fetches published models, converts other formats."""
     path = os.fspath(model)
     if "\0" in path:
         raise ParameterError(f"model: {model!r} contains a zero character")
     if not isinstance(model, str) or is_path(model):
-        return path
+        if path.lower().endswith(".safetensors"):
+            return path
+        from mpscnn.registry.foreign import converted
+
+        return converted(path)
     from mpscnn import registry
 
     return str(registry.find(model))

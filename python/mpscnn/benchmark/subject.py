@@ -58,16 +58,14 @@ class Subject:
 
 
 def open_subject(model: str, *, random_weights: bool = False) -> Subject:
-    """A registry name, a model file, a TensorFlow Lite file, or an architecture with random weights."""
+    """A registry name, a model file, another framework's file, or an architecture with random weights."""
     if random_weights:
         return _architecture(model)
-    path = Path(model_path(model))
-    if path.suffix.lower() == ".tflite":
-        from mpscnn.converters import read_network
-
-        return Subject(path.name, read_network([path]), path)
-    network = Network.from_graph(open_model(str(path)).graph())
-    return Subject(path.name if registry.is_path(model) else model, network)
+    network = Network.from_graph(open_model(model_path(model)).graph())
+    if not registry.is_path(model):
+        return Subject(model, network)
+    path = Path(model)
+    return Subject(path.name, network, path if path.suffix.lower() == ".tflite" else None)
 
 
 def _architecture(name: str) -> Subject:

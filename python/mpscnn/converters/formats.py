@@ -38,6 +38,17 @@ def reader_of(paths: Sequence[Path]) -> Reader:
     return _READERS[suffixes.pop()]
 
 
+def is_foreign(path: Path) -> bool:
+    """Whether a file's suffix is that of another framework's format."""
+    return path.suffix.lower() in _READERS
+
+
+def files_of(path: Path) -> list[Path]:
+    """All files that a network is read from: the one that is named, and those that belong to it."""
+    others = _COMPANIONS.get(path.suffix.lower())
+    return [path, *(others(path) if others else [])]
+
+
 def _read_tflite(paths: list[Path], options: ReadOptions) -> Network:
     from mpscnn.converters.tflite.file import read_tflite
     from mpscnn.converters.tflite.reader import convert
@@ -47,3 +58,5 @@ def _read_tflite(paths: list[Path], options: ReadOptions) -> Network:
 
 # Imported when used: each needs its format's own package.
 _READERS: dict[str, Reader] = {".tflite": _read_tflite}
+# Of formats with more than one file: which others belong to one.
+_COMPANIONS: dict[str, Callable[[Path], list[Path]]] = {}

@@ -1,0 +1,55 @@
+"""Files of other frameworks as model files: converted once, and kept in the cache by their contents."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from mpscnn import converters
+from mpscnn._private.files import reading
+from mpscnn.converters.formats import files_of, is_foreign
+from mpscnn.errors import WeightsError
+from mpscnn.registry.cache import cache_directory, exclusive, first_file, replacing
+
+__all__ = ["converted"]
+
+_CHUNK = 1 << 20
+
+
+def converted(name: str) -> str:
+    """The path of the model file of a file in another framework's format; the same path for any other file.
+
+    The cache's name of it holds the SHA-256 of all files that it is made of and the converters' version, so that a
+    changed file is converted again. Weights are kept as float32.
+
+    Raises:
+        UnsupportedError: layers that mpscnn lacks, or a package that is missing. WeightsError: a file is missing or
+            damaged. DownloadError: the cache cannot be written.
+    """
+    path = Path(name)
+    if not is_foreign(path):
+        return name
+    with reading(path, WeightsError):
+        digest = _digest(files_of(path))
+    target = cache_directory() / "models" / f"{digest}-v{converters.CONVERTER_VERSION}.safetensors"
+    if first_file([target]):
+        return str(target)
+    with exclusive(target):
+        # Another process may have made it while this one waited.
+        if not first_file([target]):
+            network = converters.read_network([path])
+            with replacing(target) as temporary:
+                network.save(temporary, dtype="float32", information={"source": path.name})
+    return str(target)
+
+
+def _digest(paths: Sequence[Path]) -> str:
+    found = hashlib.sha256()
+    for path in paths:
+        part = hashlib.sha256()
+        with path.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                part.update(chunk)
+        found.update(part.digest())
+    return found.hexdigest()
