@@ -12,14 +12,15 @@ namespace mpscnn::c_api {
 
 vision::Suppression with_options(vision::Suppression settings, const mpscnn_detect_options *options) {
     const auto given = read_options(options, "mpscnn_detect_options");
-    if (!(given.score >= 0.0f && given.score <= 1.0f))
-        fail(ErrorKind::parameter, {"score must be from 0 to 1, got ", given.score});
-    if (!(given.iou >= 0.0f && given.iou <= 1.0f))
-        fail(ErrorKind::parameter, {"iou must be from 0 to 1, got ", given.iou});
-    if (given.most < 0) fail(ErrorKind::parameter, {"most must be at least 0, got ", given.most});
-    if (given.score != 0.0f) settings.score_threshold = given.score;
-    if (given.iou != 0.0f) settings.iou_threshold = given.iou;
-    if (given.most != 0) settings.max_detections = given.most;
+    if (!(given.score_threshold >= 0.0f && given.score_threshold <= 1.0f))
+        fail(ErrorKind::parameter, {"score_threshold must be from 0 to 1, got ", given.score_threshold});
+    if (!(given.iou_threshold >= 0.0f && given.iou_threshold <= 1.0f))
+        fail(ErrorKind::parameter, {"iou_threshold must be from 0 to 1, got ", given.iou_threshold});
+    if (given.max_detections < 0)
+        fail(ErrorKind::parameter, {"max_detections must be at least 0, got ", given.max_detections});
+    if (given.score_threshold != 0.0f) settings.score_threshold = given.score_threshold;
+    if (given.iou_threshold != 0.0f) settings.iou_threshold = given.iou_threshold;
+    if (given.max_detections != 0) settings.max_detections = given.max_detections;
     return settings;
 }
 

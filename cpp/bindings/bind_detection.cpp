@@ -29,15 +29,15 @@ Detector make_detector(const std::string &settings, int height, int width, const
     return Detector(settings, height, width, rows(anchors.cast<Floats>(), 4, "anchors"));
 }
 
-py::list run_detector(const Detector &detector, const Floats &codes, const Floats &scores, float score,
-                      float iou, int most) {
+py::list run_detector(const Detector &detector, const Floats &codes, const Floats &scores,
+                      float score_threshold, float iou_threshold, int max_detections) {
     const auto numbers = rows(codes, 4, "boxes"), table = rows(scores, 0, "scores");
     if (codes.shape(0) != scores.shape(0))
         throw ShapeError("scores: " + std::to_string(scores.shape(0)) + " rows for " +
                          std::to_string(codes.shape(0)) + " boxes");
     const std::vector<Detection> found = [&] {
         const GilReleased unlocked;
-        return detector.run(numbers, table, {score, iou, most});
+        return detector.run(numbers, table, {score_threshold, iou_threshold, max_detections});
     }();
     return detection_list(found);
 }
@@ -56,8 +56,8 @@ void bind_detection(py::module_ &module) {
                 return table(detector.decode(rows(codes, 4, "boxes")));
             },
             py::arg("codes"))
-        .def("run", &run_detector, py::arg("codes"), py::arg("scores"), py::arg("score") = 0.0f,
-             py::arg("iou") = 0.0f, py::arg("most") = 0);
+        .def("run", &run_detector, py::arg("codes"), py::arg("scores"), py::arg("score_threshold") = 0.0f,
+             py::arg("iou_threshold") = 0.0f, py::arg("max_detections") = 0);
 }
 
 } // namespace mpscnn::bindings

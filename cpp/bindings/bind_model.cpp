@@ -23,12 +23,12 @@ py::list classify(const ModelFile &model, Session &session, const Pixels &image,
     return prediction_list(predictions);
 }
 
-py::list detect(const ModelFile &model, Session &session, const Pixels &image, float score, float iou,
-                int most) {
+py::list detect(const ModelFile &model, Session &session, const Pixels &image, float score_threshold,
+                float iou_threshold, int max_detections) {
     const ImageView &view = image.view();
     const std::vector<Detection> found = [&] {
         const GilReleased unlocked;
-        return model.detect(session, view, {score, iou, most});
+        return model.detect(session, view, {score_threshold, iou_threshold, max_detections});
     }();
     return detection_list(found);
 }
@@ -75,8 +75,8 @@ void bind_model(py::module_ &module) {
         .def("graph", &ModelFile::graph)
         .def("describe", &ModelFile::describe)
         .def("classify", &classify, py::arg("session"), py::arg("image"), py::arg("top") = 0)
-        .def("detect", &detect, py::arg("session"), py::arg("image"), py::arg("score") = 0.0f,
-             py::arg("iou") = 0.0f, py::arg("most") = 0)
+        .def("detect", &detect, py::arg("session"), py::arg("image"), py::arg("score_threshold") = 0.0f,
+             py::arg("iou_threshold") = 0.0f, py::arg("max_detections") = 0)
         .def("anchors", &anchors)
         .def("segment", &segment, py::arg("session"), py::arg("image"), py::arg("classes") = 0);
 

@@ -112,13 +112,16 @@ void classify_frame(FrameRunner &self, const std::shared_ptr<Frame> &frame, cons
 }
 
 void detect_frame(FrameRunner &self, const std::shared_ptr<Frame> &frame, const py::object &model,
-                  const py::object &image, float score, float iou, int most, Told told) {
+                  const py::object &image, float score_threshold, float iou_threshold, int max_detections,
+                  Told told) {
     const auto &file = model.cast<const ModelFile &>();
     const ImageView &photo = image.cast<const Pixels &>().view();
     using Found = std::vector<Detection>;
     self.take<Found>(frame, use_of(model, image, std::move(told)), detection_list,
                      [&](Runner::ResultHandler<Found> handler) {
-                         return self.runner.detect(file, photo, {score, iou, most}, std::move(handler));
+                         return self.runner.detect(file, photo,
+                                                   {score_threshold, iou_threshold, max_detections},
+                                                   std::move(handler));
                      });
 }
 
@@ -255,8 +258,8 @@ void bind_runner(py::module_ &module) {
         .def("submit_photo", &submit_photo, frame, py::arg("image"), py::arg("preprocess"),
              py::arg("outputs"), told)
         .def("classify", &classify_frame, frame, py::arg("model"), py::arg("image"), py::arg("top"), told)
-        .def("detect", &detect_frame, frame, py::arg("model"), py::arg("image"), py::arg("score"),
-             py::arg("iou"), py::arg("most"), told)
+        .def("detect", &detect_frame, frame, py::arg("model"), py::arg("image"), py::arg("score_threshold"),
+             py::arg("iou_threshold"), py::arg("max_detections"), told)
         .def("segment", &segment_frame, frame, py::arg("model"), py::arg("image"), py::arg("classes"), told)
         .def("submit_failure", &submit_failure, frame, py::arg("failure"), told)
         .def("cancel", &cancel_frame, frame)

@@ -167,9 +167,9 @@ class Detector:
         self,
         codes: NDArray[np.float32],
         scores: NDArray[np.float32],
-        score: float = 0.0,
-        iou: float = 0.0,
-        most: int = 0,
+        score_threshold: float = 0.0,
+        iou_threshold: float = 0.0,
+        max_detections: int = 0,
     ) -> list[tuple[str, int, float, tuple[float, float, float, float], int]]: ...
 
 class Pixels:
@@ -197,9 +197,9 @@ class Model:
         self,
         session: Session,
         image: Pixels,
-        score: float = 0.0,
-        iou: float = 0.0,
-        most: int = 0,
+        score_threshold: float = 0.0,
+        iou_threshold: float = 0.0,
+        max_detections: int = 0,
     ) -> list[tuple[str, int, float, tuple[float, float, float, float], int]]: ...
     def anchors(self) -> NDArray[np.float32] | None: ...
     def segment(
@@ -267,9 +267,9 @@ class Runner:
         frame: Frame,
         model: Model,
         image: Pixels,
-        score: float,
-        iou: float,
-        most: int,
+        score_threshold: float,
+        iou_threshold: float,
+        max_detections: int,
         told: _Told = None,
     ) -> None: ...
     def segment(

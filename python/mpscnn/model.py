@@ -218,16 +218,21 @@ class Model:
         return self._run(classifying(self, top=top), photo)
 
     def detect(
-        self, photo: Any, *, score: float | None = None, iou: float | None = None, most: int | None = None
+        self,
+        photo: Any,
+        *,
+        score_threshold: float | None = None,
+        iou_threshold: float | None = None,
+        max_detections: int | None = None,
     ) -> Detections:
         """The objects on a photo, the most probable first, boxes in pixels of the photo as seen.
 
         Args:
             photo: as for `classify`.
-            score: least probability, above 0 and at most 1; None: as the model says.
-            iou: boxes of a class that overlap by more (intersection / union) are taken for one object; None: as the
-                model says.
-            most: at most so many; None: as the model says.
+            score_threshold: least probability, above 0 and at most 1; None: as the model says.
+            iou_threshold: boxes of a class that overlap by more (intersection / union) count as one object; None: as
+                the model says.
+            max_detections: at most so many; None: as the model says.
 
         Raises:
             ImageError: the photo cannot be read. ShapeError or UnsupportedError: the model is no detector, or takes no
@@ -235,7 +240,7 @@ class Model:
         """
         from mpscnn.vision.photo_tasks import detecting
 
-        return self._run(detecting(self, score=score, iou=iou, most=most), photo)
+        return self._run(detecting(self, score_threshold, iou_threshold, max_detections), photo)
 
     def segment(self, photo: Any, *, scores: bool = False) -> Segmentation:
         """The class of every pixel of a photo, at the photo's size.

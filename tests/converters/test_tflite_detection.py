@@ -185,7 +185,7 @@ def test_a_model_file_keeps_anchors_and_labels(tmp_path: Path, background: bool)
     assert again.anchors is not None
     np.testing.assert_array_equal(again.anchors, first.detection.anchors)
     photo = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
-    found = model.detect(photo, score=0.1)
+    found = model.detect(photo, score_threshold=0.1)
     x = mpscnn.preprocess(photo, (HEIGHT, WIDTH), "tensorflow")
     expected = tensorflows_run(path.read_bytes(), x, 0.4)
     best = [entry for entry in found if entry.score >= 0.4]

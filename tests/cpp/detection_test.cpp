@@ -89,17 +89,17 @@ TEST(the_c_interface_checks_its_arguments) {
                   "1 boxes of 0 numbers"));
     mpscnn_detect_options options{};
     options.size = sizeof options;
-    options.score = 2.0f;
+    options.score_threshold = 2.0f;
     CHECK(refused(mpscnn_detector_run(detector, one, one, 1, 1, &options, &found), MPSCNN_ERROR_PARAMETER,
-                  "score must be from 0 to 1"));
-    options.score = 0.0f;
-    options.iou = -1.0f;
+                  "score_threshold must be from 0 to 1"));
+    options.score_threshold = 0.0f;
+    options.iou_threshold = -1.0f;
     CHECK(refused(mpscnn_detector_run(detector, one, one, 1, 1, &options, &found), MPSCNN_ERROR_PARAMETER,
-                  "iou must be from 0 to 1"));
-    options.iou = 0.0f;
-    options.most = -1;
+                  "iou_threshold must be from 0 to 1"));
+    options.iou_threshold = 0.0f;
+    options.max_detections = -1;
     CHECK(refused(mpscnn_detector_run(detector, one, one, 1, 1, &options, &found), MPSCNN_ERROR_PARAMETER,
-                  "most must be at least 0"));
+                  "max_detections must be at least 0"));
     const float score = 0.75f;
     CHECK(mpscnn_detector_run(detector, one, &score, 1, 1, nullptr, &found) == MPSCNN_OK);
     CHECK(mpscnn_detections_count(found) == 1 && mpscnn_detections_count(nullptr) == 0);

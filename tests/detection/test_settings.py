@@ -174,7 +174,11 @@ def test_numbers_that_are_not_finite(value: float) -> None:
 
 @pytest.mark.parametrize(
     ("argument", "values"),
-    [("score", [0.0, -0.1, 1.5, float("nan"), "high", True]), ("iou", [0, 2]), ("most", [0, 1.5, True])],
+    [
+        ("score_threshold", [0.0, -0.1, 1.5, float("nan"), "high", True]),
+        ("iou_threshold", [0, 2]),
+        ("max_detections", [0, 1.5, True]),
+    ],
 )
 def test_limits_out_of_range(argument: str, values: list[Any]) -> None:
     detector = mpscnn.Detector(settings(), (300, 300))

@@ -135,9 +135,9 @@ def test_limits_of_a_call_replace_the_settings() -> None:
     boxes = [(0, 0, 1, 1), (0, 0, 1, 0.75), (2, 0, 3, 1)]
     scores = [[0.9], [0.8], [0.3]]
     assert len(detector.run(boxes, scores)) == 1
-    assert len(detector.run(boxes, scores, score=0.2)) == 2
-    assert len(detector.run(boxes, scores, score=0.2, iou=0.8)) == 3
-    assert len(detector.run(boxes, scores, score=0.2, iou=0.8, most=2)) == 2
+    assert len(detector.run(boxes, scores, score_threshold=0.2)) == 2
+    assert len(detector.run(boxes, scores, score_threshold=0.2, iou_threshold=0.8)) == 3
+    assert len(detector.run(boxes, scores, score_threshold=0.2, iou_threshold=0.8, max_detections=2)) == 2
 
 
 def test_order_and_labels() -> None:

@@ -105,7 +105,7 @@ def test_photos_of_extreme_shapes(tmp_path: Path, size: tuple[int, int]) -> None
 
 def test_result(model: mpscnn.Model) -> None:
     assert model.task == "detection"
-    found = model.predict(photo(200, 80), score=0.1)
+    found = model.predict(photo(200, 80), score_threshold=0.1)
     assert [(entry.label, entry.index, pytest.approx(entry.score)) for entry in found] == [
         ("cat", 0, 0.9),
         ("dog", 1, 0.2),
@@ -116,7 +116,7 @@ def test_result(model: mpscnn.Model) -> None:
     assert repr(found[0]) == "<Detection: cat 90.0% at (50, 10, 150, 40)>"
     assert repr(found).startswith("<Detections: cat 90.0%, dog 20.0%; ")
     assert f"ms on {found.device} ({found.precision})>" in repr(found)
-    nothing = model.predict(photo(200, 80), score=1.0)
+    nothing = model.predict(photo(200, 80), score_threshold=1.0)
     assert not nothing
     assert "nothing found" in repr(nothing)
 
@@ -128,8 +128,8 @@ def test_most_and_iou(tmp_path: Path) -> None:
     )
     model = mpscnn.load(path)
     assert len(model.detect(photo(50, 50))) == 2
-    assert len(model.detect(photo(50, 50), iou=0.8)) == 3
-    assert len(model.detect(photo(50, 50), most=1)) == 1
+    assert len(model.detect(photo(50, 50), iou_threshold=0.8)) == 3
+    assert len(model.detect(photo(50, 50), max_detections=1)) == 1
 
 
 def test_drawing(model: mpscnn.Model) -> None:
@@ -331,7 +331,10 @@ def test_a_detector_without_preprocessing(tmp_path: Path) -> None:
         mpscnn.load(path).detect(photo(32, 32))
 
 
-@pytest.mark.parametrize(("argument", "value"), [("score", 0.0), ("score", 1.5), ("iou", -1), ("most", 0)])
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("score_threshold", 0.0), ("score_threshold", 1.5), ("iou_threshold", -1), ("max_detections", 0)],
+)
 def test_arguments_out_of_range(model: mpscnn.Model, argument: str, value: float) -> None:
     with pytest.raises(mpscnn.ParameterError, match=f"{argument} must be"):
         model.detect(photo(32, 32), **{argument: value})

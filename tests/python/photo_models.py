@@ -52,7 +52,7 @@ NETWORKS: dict[str, Callable[[], mpscnn.Network]] = {
 #: For each task two sets of options.
 OPTIONS: dict[str, list[dict[str, Any]]] = {
     "classification": [{}, {"top": 2}],
-    "detection": [{}, {"score": 0.06, "iou": 0.3, "most": 3}],
+    "detection": [{}, {"score_threshold": 0.06, "iou_threshold": 0.3, "max_detections": 3}],
     "segmentation": [{}, {"scores": True}],
 }
 

@@ -18,7 +18,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_text(tmp_path: Path, model: str) -> None:
     photo = save_photo(tmp_path / "lake.png", "blue", (200, 80))
-    result = run("detect", str(photo), "--model", model, "--score", "0.1", "--device", "cpu")
+    result = run("detect", str(photo), "--model", model, "--score-threshold", "0.1", "--device", "cpu")
     assert (result.returncode, result.stderr) == (0, "")
     heading, *lines = result.stdout.splitlines()
     assert heading.startswith(f"{photo}  (")
@@ -33,7 +33,7 @@ def test_nothing_found(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photo = save_photo(tmp_path / "lake.png", "blue")
-    assert call(monkeypatch, "detect", str(photo), "--model", model, "--score", "0.95") == 0
+    assert call(monkeypatch, "detect", str(photo), "--model", model, "--score-threshold", "0.95") == 0
     assert capsys.readouterr().out.splitlines()[1:] == ["  nothing found"]
 
 
@@ -74,11 +74,11 @@ def test_refusals(
     photo = str(save_photo(tmp_path / "lake.png", "blue"))
     assert call(monkeypatch, "detect", photo) == 2
     assert "--model" in capsys.readouterr().err
-    assert call(monkeypatch, "detect", photo, "--model", model, "--score", "1.5") == 2
-    assert "--score" in capsys.readouterr().err
+    assert call(monkeypatch, "detect", photo, "--model", model, "--score-threshold", "1.5") == 2
+    assert "--score-threshold" in capsys.readouterr().err
     for score in ("0", "-1", "nan"):
-        assert call(monkeypatch, "detect", photo, "--model", model, "--score", score) == 2
-        assert "--score" in capsys.readouterr().err
+        assert call(monkeypatch, "detect", photo, "--model", model, "--score-threshold", score) == 2
+        assert "--score-threshold" in capsys.readouterr().err
     classifier = str(save_colour_model(tmp_path / "colours.safetensors"))
     assert call(monkeypatch, "detect", photo, "--model", classifier) == 1
     assert "is no detector" in capsys.readouterr().err

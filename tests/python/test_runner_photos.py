@@ -96,9 +96,9 @@ def test_models_that_take_no_photos_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("task", "option", "message"),
     [
-        ("detection", {"score": 0.0}, "score must be above 0 and at most 1, got 0.0"),
-        ("detection", {"iou": 2}, "iou must be"),
-        ("detection", {"most": True}, "most must be"),
+        ("detection", {"score_threshold": 0.0}, "score_threshold must be above 0 and at most 1, got 0.0"),
+        ("detection", {"iou_threshold": 2}, "iou_threshold must be"),
+        ("detection", {"max_detections": True}, "max_detections must be"),
         ("classification", {"top": -1}, "top must be"),
     ],
 )

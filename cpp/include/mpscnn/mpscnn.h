@@ -400,10 +400,11 @@ typedef struct mpscnn_detection {
 
 /* 0 means: what the model file says. */
 typedef struct mpscnn_detect_options {
-    size_t size; /* sizeof(mpscnn_detect_options) */
-    float score; /* what is less probable is left out */
-    float iou;   /* boxes of a class that overlap by more (intersection / union) are taken for one object */
-    int most;    /* at most so many detections */
+    size_t size;           /* sizeof(mpscnn_detect_options) */
+    float score_threshold; /* what is less probable is left out */
+    float
+        iou_threshold;  /* boxes of a class that overlap by more (intersection / union) count as one object */
+    int max_detections; /* at most so many detections */
 } mpscnn_detect_options;
 
 /* Preprocesses, runs and finds the objects on a photo, boxes in pixels of the photo as its orientation shows

@@ -742,15 +742,16 @@ struct Detection {
 
 /// 0: what the model file says. See mpscnn_detect_options.
 struct DetectOptions {
-    float score = 0.0f;
-    float iou = 0.0f;
-    int most = 0;
+    float score_threshold = 0.0f;
+    float iou_threshold = 0.0f;
+    int max_detections = 0;
 };
 
 namespace detail {
 
 inline mpscnn_detect_options c_options(const DetectOptions &options) {
-    return {sizeof(mpscnn_detect_options), options.score, options.iou, options.most};
+    return {sizeof(mpscnn_detect_options), options.score_threshold, options.iou_threshold,
+            options.max_detections};
 }
 
 inline std::vector<Detection> detections_of(mpscnn_detections *raw) {

@@ -29,7 +29,7 @@ from mpscnn.vision.detection import Detections
 def detect(
     photos: PhotosArgument,
     model: ModelOption,
-    score: Annotated[
+    score_threshold: Annotated[
         float | None,
         typer.Option(
             max=1.0,
@@ -52,26 +52,26 @@ def detect(
 
     Example: mpscnn detect street.jpg --model ssdlite.safetensors --output out/
 
-    Example: mpscnn detect holiday/ --model ssdlite.safetensors --score 0.5 --json
+    Example: mpscnn detect holiday/ --model ssdlite.safetensors --score-threshold 0.5 --json
     """
-    if score is not None and score <= 0.0:
-        raise typer.BadParameter(f"must be above 0, got {score}", param_hint="--score")
+    if score_threshold is not None and score_threshold <= 0.0:
+        raise typer.BadParameter(f"must be above 0, got {score_threshold}", param_hint="--score-threshold")
     paths, failed = listed_photos(photos)
     if paths:
         loaded = load_model(model, device, precision, threads)
         folder = None if output is None else PictureFolder(output, paths)
-        failed += for_each_photo(paths, lambda path: _detect(path, loaded, score, folder, as_json))
+        failed += for_each_photo(paths, lambda path: _detect(path, loaded, score_threshold, folder, as_json))
     if failed:
         raise typer.Exit(FAILED)
 
 
 def _detect(
-    path: str, model: Model, score: float | None, folder: PictureFolder | None, as_json: bool
+    path: str, model: Model, score_threshold: float | None, folder: PictureFolder | None, as_json: bool
 ) -> None:
     from mpscnn.vision.photo import open_photo
 
     photo = open_photo(path)
-    result = model.detect(photo, score=score)
+    result = model.detect(photo, score_threshold=score_threshold)
     written: dict[str, str] = {}
     if folder is not None:
         written["picture"] = str(folder.save(result.draw(photo), path, "_detections"))

@@ -98,9 +98,9 @@ class Detector:
         boxes: Any,
         scores: Any,
         *,
-        score: float | None = None,
-        iou: float | None = None,
-        most: int | None = None,
+        score_threshold: float | None = None,
+        iou_threshold: float | None = None,
+        max_detections: int | None = None,
         labels: Sequence[str] | None = None,
     ) -> list[Detection]:
         """The objects on one image, most probable first.
@@ -108,7 +108,7 @@ class Detector:
         Args:
             boxes: (n, 4) or (1, n, 4), as the network gives them.
             scores: (n, columns) or (1, n, columns), likewise.
-            score, iou, most: replace the settings' score_threshold, iou_threshold and max_detections.
+            score_threshold, iou_threshold, max_detections: replace those of the settings.
             labels: names of the classes, the background not among them.
 
         Raises:
@@ -120,22 +120,26 @@ class Detector:
         names = None if labels is None else name_list("labels", labels)
         if names is not None and len(names) != classes:
             raise ParameterError(f"{len(names)} labels for {classes} classes; the background has none")
-        found = self._core.run(box_table, score_table, *limits(score, iou, most))
+        found = self._core.run(
+            box_table, score_table, *limits(score_threshold, iou_threshold, max_detections)
+        )
         return [
             Detection(label if names is None else names[index], value, Box(*box), index)
             for label, index, value, box, _ in found
         ]
 
 
-def limits(score: float | None, iou: float | None, most: int | None) -> tuple[float, float, int]:
+def limits(
+    score_threshold: float | None, iou_threshold: float | None, max_detections: int | None
+) -> tuple[float, float, int]:
     """Arguments of a detection as the core takes them: 0 for what the model says."""
-    for name, value in (("score", score), ("iou", iou)):
+    for name, value in (("score_threshold", score_threshold), ("iou_threshold", iou_threshold)):
         if value is None:
             continue
         if not is_finite_number(value) or not 0.0 < value <= 1.0:
             raise ParameterError(f"{name} must be above 0 and at most 1, got {value!r}")
-    count = 0 if most is None else whole_number("most", most, most=2**31 - 1)
-    return float(score or 0.0), float(iou or 0.0), count
+    count = 0 if max_detections is None else whole_number("max_detections", max_detections, most=2**31 - 1)
+    return float(score_threshold or 0.0), float(iou_threshold or 0.0), count
 
 
 def _table(name: str, values: Any) -> NDArray[np.float32]:

@@ -54,10 +54,13 @@ def classifying(model: Model, *, top: int | None = None) -> PhotoTask[Classifica
 
 
 def detecting(
-    model: Model, *, score: float | None = None, iou: float | None = None, most: int | None = None
+    model: Model,
+    score_threshold: float | None = None,
+    iou_threshold: float | None = None,
+    max_detections: int | None = None,
 ) -> PhotoTask[Detections]:
     """`Model.detect`."""
-    core, wanted = model._core, limits(score, iou, most)
+    core, wanted = model._core, limits(score_threshold, iou_threshold, max_detections)
 
     def result(found: Any, photo: Photo, milliseconds: float, shown: Any) -> Detections:
         detections = tuple(Detection(label, value, Box(*box), index) for label, index, value, box, _ in found)
