@@ -119,7 +119,7 @@ mpscnn_status mpscnn_runner_describe(const mpscnn_runner *runner, mpscnn_text **
         Json description = Json::object();
         description.set("sessions", runner->runner.sessions());
         description.set("threads", runner->runner.threads());
-        description.set("places", runner->runner.places());
+        description.set("permits", runner->runner.permits());
         c_api::give(to_text(description), json);
     });
 }

@@ -5,8 +5,8 @@
 #include "frame.h"
 #include "frame_queue.h"
 #include "gil.h"
+#include "permits.h"
 #include "pixels.h"
-#include "places.h"
 #include "results.h"
 
 namespace mpscnn::bindings {
@@ -21,22 +21,22 @@ Tensors tensors_of(const py::list &arrays, const std::string &what, Access acces
     return tensors;
 }
 
-int places_of(const Runner &runner) {
-    return py::module_::import("json").attr("loads")(runner.describe())["places"].cast<int>();
+int permits_of(const Runner &runner) {
+    return py::module_::import("json").attr("loads")(runner.describe())["permits"].cast<int>();
 }
 
 /// A runner whose frames are Python's.
 struct FrameRunner {
     FrameRunner(const Program &program, const RunnerOptions &options)
-        : runner(program, options), places(std::make_shared<Places>(places_of(runner))) {}
+        : runner(program, options), permits(std::make_shared<Permits>(permits_of(runner))) {}
 
     Runner runner; ///< waits, without the GIL, until every frame has been handed out
-    std::shared_ptr<Places> places;
+    std::shared_ptr<Permits> permits;
 
     /// `submit` takes a handler, without the GIL. In one step: a signal's exception, or a refusal, leaves the
     /// frame as it was.
     template <class Submit> void take(const std::shared_ptr<Frame> &frame, Frame::Use use, Submit submit) {
-        frame->begin(places, std::move(use));
+        frame->begin(permits, std::move(use));
         std::optional<Runner::FrameNumber> number;
         try {
             const GilReleased unlocked;
@@ -152,11 +152,11 @@ bool cancel_frame(FrameRunner &self, const Frame &frame) {
 void close_runner(FrameRunner &self, bool cancel_waiting) {
     const GilReleased unlocked;
     self.runner.close(cancel_waiting);
-    self.places->close();
+    self.permits->close();
 }
 
 void wait_until_closed(FrameRunner &self) {
-    self.places->wait_until_idle(); // which a signal interrupts
+    self.permits->wait_until_idle(); // which a signal interrupts
     const GilReleased unlocked;
     self.runner.wait();
 }
@@ -251,7 +251,7 @@ void bind_runner(py::module_ &module) {
         .def(
             "reserve",
             [](const FrameRunner &self, Frame &given, py::function function) {
-                return given.reserve(self.places, std::move(function));
+                return given.reserve(self.permits, std::move(function));
             },
             frame, py::arg("told"))
         .def("submit", &submit_arrays, frame, py::arg("inputs"), py::arg("outputs"), py::arg("result"), told)
@@ -263,7 +263,7 @@ void bind_runner(py::module_ &module) {
         .def("segment", &segment_frame, frame, py::arg("model"), py::arg("image"), py::arg("classes"), told)
         .def("submit_failure", &submit_failure, frame, py::arg("failure"), told)
         .def("cancel", &cancel_frame, frame)
-        .def("in_delivery", [](const FrameRunner &self) { return self.places->in_delivery(); })
+        .def("in_delivery", [](const FrameRunner &self) { return self.permits->in_delivery(); })
         .def("close", &close_runner, py::arg("cancel") = false)
         .def("wait", &wait_until_closed);
 }

@@ -24,25 +24,25 @@ Frame::~Frame() {
     convert_ = nullptr;
 }
 
-bool Frame::reserve(const std::shared_ptr<Places> &places, py::function told) {
+bool Frame::reserve(const std::shared_ptr<Permits> &permits, py::function told) {
     if (!request_)
-        request_ = std::make_unique<PlaceRequest>(
-            places, std::make_unique<Callback>(std::move(told), "a place of mpscnn.Runner"));
+        request_ = std::make_unique<PermitRequest>(
+            permits, std::make_unique<Callback>(std::move(told), "a permit of mpscnn.Runner"));
     return !request_->waits();
 }
 
 void Frame::give_up() { request_.reset(); }
 
-void Frame::begin(const std::shared_ptr<Places> &places, Use use) {
+void Frame::begin(const std::shared_ptr<Permits> &permits, Use use) {
     if (taken_ || being_taken_ || done()) throw StateError("the frame was submitted already");
     being_taken_ = true;
     try {
         if (!request_) {
-            if (std::optional<Place> free = Places::take_free(places)) place_.emplace(std::move(*free));
+            if (std::optional<Permit> free = Permits::take_free(permits)) permit_.emplace(std::move(*free));
         }
-        if (!place_) {
-            if (!request_) request_ = std::make_unique<PlaceRequest>(places);
-            place_.emplace(request_->take());
+        if (!permit_) {
+            if (!request_) request_ = std::make_unique<PermitRequest>(permits);
+            permit_.emplace(request_->take());
             request_.reset();
         }
         if (use.told)
@@ -67,7 +67,7 @@ void Frame::be_taken(std::optional<std::uint64_t> number) {
 
 void Frame::be_refused() {
     request_.reset();
-    place_.reset();
+    permit_.reset();
     told_.reset();
     needed_ = found_ = error_ = py::object();
     being_taken_ = false;
@@ -77,11 +77,11 @@ void Frame::end(const std::exception_ptr &failure, std::function<py::object()> c
     failure_ = failure;
     convert_ = std::move(convert);
     ended_at_ = std::chrono::steady_clock::now();
-    std::optional<Place> place = std::move(place_);
-    place->give_back();
+    std::optional<Permit> permit = std::move(permit_);
+    permit->give_back();
     // Whoever waits may let go of the frame, and of this, once it is done.
     const std::unique_ptr<Callback> told = std::move(told_);
-    if (told) place->places().note_delivery();
+    if (told) permit->permits().note_delivery();
     done_ = true;
     PyThread_release_lock(open_);
     if (!told) return;

@@ -11,7 +11,7 @@
 #include <optional>
 
 #include "callback.h"
-#include "places.h"
+#include "permits.h"
 #include "text.h"
 
 namespace mpscnn::bindings {
@@ -31,8 +31,9 @@ public:
     /// what the core found; the future of who waits for its end in an event loop.
     py::object given, finish, ended;
 
-    /// Asks for a place; returns whether it has one. If not, `told` is called when it has one, or never will.
-    bool reserve(const std::shared_ptr<Places> &places, py::function told);
+    /// Asks for a permit; returns whether it has one. If not, `told` is called when it has one, or never
+    /// will.
+    bool reserve(const std::shared_ptr<Permits> &permits, py::function told);
     /// Gives up what `reserve` did.
     void give_up();
 
@@ -42,8 +43,9 @@ public:
         py::object failure{};               ///< null, or what is wrong with a frame that is not run
         std::optional<py::function> told{}; ///< called when it is handed out
     };
-    /// The first half of its being taken: waits for a place. A signal's exception leaves the frame as it was.
-    void begin(const std::shared_ptr<Places> &places, Use use);
+    /// The first half of its being taken: waits for a permit. A signal's exception leaves the frame as it
+    /// was.
+    void begin(const std::shared_ptr<Permits> &permits, Use use);
     /// The other half: the core has taken it, with a number unless it is not run; or has refused it.
     void be_taken(std::optional<std::uint64_t> number);
     void be_refused();
@@ -66,7 +68,7 @@ public:
     // Of a frame that is done.
     py::object exception();        ///< or None
     py::object found();            ///< what the core found, or the result
-    double milliseconds() const;   ///< from its getting a place until its turn
+    double milliseconds() const;   ///< from its getting a permit until its turn
     Outcome give_away();           ///< what it then does not keep any more
     void settle(py::object value); ///< gives it its result
     void fail(py::object error);   ///< in place of a result, or of being taken
@@ -77,8 +79,8 @@ public:
 
 private:
     py::object needed_, found_, error_;
-    std::unique_ptr<PlaceRequest> request_;
-    std::optional<Place> place_;
+    std::unique_ptr<PermitRequest> request_;
+    std::optional<Permit> permit_;
     std::unique_ptr<Callback> told_;
     std::optional<std::uint64_t> number_;
     bool being_taken_ = false, taken_ = false;

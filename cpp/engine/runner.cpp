@@ -96,7 +96,7 @@ struct Runner::Crew {
     std::shared_ptr<Crew> itself; ///< of one that must never be destroyed
 
     std::mutex mutex; ///< of everything below
-    std::condition_variable work, over, place, idle;
+    std::condition_variable work, over, permit, idle;
     std::deque<std::unique_ptr<Journey>> journeys; ///< in order of submission; the first is handed out next
     FrameNumber first_number = 0;
     std::size_t waiting = 0; ///< journeys that have not begun
@@ -104,7 +104,7 @@ struct Runner::Crew {
 
     using Lock = std::unique_lock<std::mutex>;
 
-    std::size_t places() const {
+    std::size_t permits() const {
         return static_cast<std::size_t>(options.inflight) * static_cast<std::size_t>(options.max_batch);
     }
 
@@ -115,12 +115,12 @@ struct Runner::Crew {
         FrameNumber number = 0;
         {
             Lock lock(mutex);
-            const auto ready = [&] { return closed || journeys.size() < places(); };
+            const auto ready = [&] { return closed || journeys.size() < permits(); };
             if (!ready() && in_delivery())
-                fail(ErrorKind::state, {"all ", places(),
-                                        " places of the runner are taken, and the handler of a frame "
+                fail(ErrorKind::state, {"all ", permits(),
+                                        " permits of the runner are taken, and the handler of a frame "
                                         "cannot wait for the frames behind it"});
-            place.wait(lock, ready);
+            permit.wait(lock, ready);
             if (closed) fail(ErrorKind::state, "the runner is closed");
             journey->latest_begin = Clock::now() + options.max_wait;
             journeys.push_back(std::move(journey));
@@ -161,7 +161,7 @@ struct Runner::Crew {
                 continue;
             }
             const auto latest = group.front()->latest_begin;
-            const bool complete = images >= options.max_batch || closed || journeys.size() == places();
+            const bool complete = images >= options.max_batch || closed || journeys.size() == permits();
             if (!complete && Clock::now() < latest) {
                 work.wait_until(lock, latest);
                 continue;
@@ -210,7 +210,7 @@ struct Runner::Crew {
         ++first_number;
         handing_out = true;
         lock.unlock();
-        place.notify_one();
+        permit.notify_one();
         journey->frame.done(std::move(journey->failure));
         journey.reset();
         lock.lock();
@@ -242,7 +242,7 @@ struct Runner::Crew {
         }
         work.notify_all();
         over.notify_all();
-        place.notify_all();
+        permit.notify_all();
     }
 
     /// The threads, which keep the crew. Called once.
@@ -352,6 +352,6 @@ void Runner::wait() {
 
 int Runner::sessions() const { return crew_->division.sessions; }
 int Runner::threads() const { return crew_->division.threads; }
-int Runner::places() const { return static_cast<int>(crew_->places()); }
+int Runner::permits() const { return static_cast<int>(crew_->permits()); }
 
 } // namespace mpscnn::engine

@@ -19,7 +19,7 @@ struct RunnerOptions {
 /// Keeps a device busy: runs frames in several sessions at once and hands their results out in the order of
 /// submission, none twice and none left out. For any number of threads.
 ///
-/// A frame has one of `places()` places from its submission until its turn to be handed out. Its `done` is
+/// A frame has one of `permits()` permits from its submission until its turn to be handed out. Its `done` is
 /// called on one thread of the runner's, one frame after the other, and may submit; it must not throw. A
 /// `brief` one is called, in its turn too, on the thread that ended a frame, which spares short frames a
 /// thread's being woken for each.
@@ -33,7 +33,7 @@ public:
 
     using FrameNumber = std::uint64_t;
 
-    /// Memory of the frame must stay until its `done` is called. Blocks while all places are taken; a
+    /// Memory of the frame must stay until its `done` is called. Blocks while all permits are taken; a
     /// StateError instead where `done` would wait for itself, and once the runner is closed. What is wrong
     /// with the frame's arrays is thrown here, what goes wrong later is given to `done`.
     FrameNumber submit(Frame frame);
@@ -48,7 +48,7 @@ public:
 
     int sessions() const;
     int threads() const; ///< of the processor, for each session
-    int places() const;
+    int permits() const;
 
 private:
     struct Crew;

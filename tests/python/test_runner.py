@@ -1,4 +1,4 @@
-"""The runner: order, failures, places, batches, cancelling, closing, photos."""
+"""The runner: order, failures, permits, batches, cancelling, closing, photos."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_an_endless_stream_is_read_only_so_far_ahead() -> None:
     with mpscnn.Runner(doubling_program(), inflight=3, max_batch=2) as runner:
         for number, result in enumerate(runner.map(endless()), start=1):
             assert value_of(result) == number
-            assert read <= number + runner.places
+            assert read <= number + runner.permits
             if number == 500:
                 break
 
@@ -332,11 +332,11 @@ def test_closing_does_not_wait_for_a_frame_that_it_refuses() -> None:
             submission.result(60)
 
 
-def test_closing_refuses_who_waits_for_a_place() -> None:
+def test_closing_refuses_who_waits_for_a_permit() -> None:
     refusals: list[str] = []
     runner = mpscnn.Runner(doubling_program(), inflight=2)
     gate = Gate(runner)
-    last = runner.submit(frame(1))  # takes the last place
+    last = runner.submit(frame(1))  # takes the last permit
 
     def submit() -> None:
         try:
@@ -377,7 +377,7 @@ def test_an_interrupted_map_can_go_on() -> None:
     assert [value_of(result) for result in results] == [0, 1, 2]
 
 
-def test_results_of_a_map_that_nobody_takes_keep_no_place() -> None:
+def test_results_of_a_map_that_nobody_takes_keep_no_permit() -> None:
     with mpscnn.Runner(doubling_program(), inflight=2) as runner:
         first, second = (runner.map([frame(i) for i in range(k, k + 4)]) for k in (0, 10))
         assert value_of(next(first)) == 0
@@ -388,10 +388,10 @@ def test_results_of_a_map_that_nobody_takes_keep_no_place() -> None:
         assert [value_of(result) for result in first] == [1, 2, 3]
 
 
-def test_who_waits_for_a_place_gets_that_of_a_map() -> None:
+def test_who_waits_for_a_permit_gets_that_of_a_map() -> None:
     late: list[float] = []
     runner = mpscnn.Runner(doubling_program(), inflight=2)
-    gate = Gate(runner)  # takes a place
+    gate = Gate(runner)  # takes a permit
     results = runner.map([frame(0), frame(1)])
     mapping = threading.Thread(target=lambda: late.extend(value_of(result) for result in results))
     mapping.start()
@@ -481,7 +481,7 @@ def test_callbacks_that_would_wait_for_ever_are_refused() -> None:
         assert ended.wait(60)
     assert len(refusals) == 3
     assert all("cannot wait for the frames behind it" in refusal for refusal in refusals)
-    assert "all 1 places of the runner are taken" in refusals[2]
+    assert "all 1 permits of the runner are taken" in refusals[2]
 
 
 def test_a_runner_nobody_holds_finishes_its_frames() -> None:
@@ -543,6 +543,6 @@ def test_what_it_runs_is_checked() -> None:
 
 def test_it_says_what_it_is() -> None:
     with mpscnn.Runner(doubling_program(), inflight=1, threads=1, max_batch=3) as runner:
-        assert (runner.inflight, runner.max_batch, runner.places) == (1, 3, 3)
+        assert (runner.inflight, runner.max_batch, runner.permits) == (1, 3, 3)
         assert (runner.sessions, runner.threads) == (1, 1)
         assert repr(runner).endswith("1 in flight, 1 x 1 threads>")

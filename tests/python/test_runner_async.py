@@ -29,7 +29,7 @@ def test_results_come_in_order(source: str) -> None:
 
 
 def test_streams_share_a_runner() -> None:
-    """Each gets its own results, though together they want more places than there are."""
+    """Each gets its own results, though together they want more permits than there are."""
 
     async def main() -> list[list[float]]:
         with mpscnn.Runner(doubling_program(), inflight=2) as runner:
@@ -42,7 +42,7 @@ def test_streams_share_a_runner() -> None:
     assert asyncio.run(main()) == [list(range(100))] * 5
 
 
-def test_the_event_loop_goes_on_while_all_places_are_taken() -> None:
+def test_the_event_loop_goes_on_while_all_permits_are_taken() -> None:
     async def main() -> tuple[int, list[float]]:
         with mpscnn.Runner(doubling_program(), inflight=2) as runner:
             gate = Gate(runner)
@@ -61,12 +61,12 @@ def test_the_event_loop_goes_on_while_all_places_are_taken() -> None:
     assert asyncio.run(main()) == (20, [0, 1, 2, 3, 4, 5])
 
 
-def test_a_timeout_loses_no_result_and_no_place() -> None:
+def test_a_timeout_loses_no_result_and_no_permit() -> None:
     async def main() -> list[float]:
         with mpscnn.Runner(doubling_program(), inflight=2) as runner:
             gate = Gate(runner)
             results = runner.map(frame(i) for i in range(1, 5))
-            for _ in range(2):  # the first takes the last place, then there is none
+            for _ in range(2):  # the first takes the last permit, then there is none
                 with pytest.raises(asyncio.TimeoutError):
                     await asyncio.wait_for(anext(results), 0.05)
             gate.open()

@@ -26,7 +26,7 @@ reached, released = threading.Event(), threading.Event()
 runner.submit(x).add_done_callback(lambda _: (reached.set(), released.wait()))
 future = runner.submit(x)
 reached.wait()
-last = runner.submit(x)  # now all places are taken
+last = runner.submit(x)  # now all permits are taken
 
 def wait_and_release():
     try:

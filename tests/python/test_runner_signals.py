@@ -80,21 +80,21 @@ def stream(count: int, dtype: type) -> Iterator[NDArray[Any]]:
     return iter(np.repeat(np.arange(count, dtype=dtype), 4).reshape(count, 1, 2, 2, 1))
 
 
-def require_all_places(runner: mpscnn.Runner) -> None:
-    """That a callback can take each place, and no more."""
+def require_all_permits(runner: mpscnn.Runner) -> None:
+    """That a callback can take each permit, and no more."""
     taken: list[mpscnn.FrameFuture] = []
     refused = threading.Event()
 
     def take(_: Any) -> None:
         with contextlib.suppress(mpscnn.StateError):
-            while len(taken) <= runner.places:
+            while len(taken) <= runner.permits:
                 taken.append(runner.submit(frame(1)))
         refused.set()
 
     in_callback(runner, take)
     assert refused.wait(60)
-    assert len(taken) == runner.places
-    assert [value_of(future.result(60)) for future in taken] == [1] * runner.places
+    assert len(taken) == runner.permits
+    assert [value_of(future.result(60)) for future in taken] == [1] * runner.permits
 
 
 def run_map(count: int, dtype: type, seed: int) -> int:
@@ -106,7 +106,7 @@ def run_map(count: int, dtype: type, seed: int) -> int:
             while not storm.attempt(lambda: collected.extend(results)):
                 pass
         assert [value_of(result) for result in collected] == list(range(count))
-        require_all_places(runner)
+        require_all_permits(runner)
     return storm.raised
 
 
@@ -154,17 +154,17 @@ def run_submit(count: int, seed: int) -> None:
             for i in range(count):
                 storm.attempt(lambda i=i: runner.submit(frame(i)).add_done_callback(take))  # type: ignore[misc]
         assert storm.raised > count / 1000
-        require_all_places(runner)
+        require_all_permits(runner)
     assert settled == sorted(set(settled))  # in order, each once
     assert len(settled) >= count - storm.raised
 
 
-def test_submit_keeps_order_and_places() -> None:
+def test_submit_keeps_order_and_permits() -> None:
     run_submit(3000, seed=5)
 
 
 @pytest.mark.full
-def test_submit_keeps_order_and_places_of_many() -> None:
+def test_submit_keeps_order_and_permits_of_many() -> None:
     run_submit(100_000, seed=6)
 
 
@@ -229,7 +229,7 @@ def test_a_time_limit_interrupts_at_once_and_ends_no_stream() -> None:
                     list(runner.map(Stream(), return_exceptions=True))
             finally:
                 signal.signal(signal.SIGALRM, before)
-        require_all_places(runner)
+        require_all_permits(runner)
 
 
 def test_a_stream_may_go_on_behind_its_exception() -> None:

@@ -1,7 +1,7 @@
 /* mpscnn: a runner takes many frames, runs several at once and hands them out in their order. Part of
  * mpscnn.h, which includes this file; the rules stated there hold here.
  *
- * A runner has inflight x max_batch places. A frame has one from its submission until its turn to be handed
+ * A runner has inflight x max_batch permits. A frame has one from its submission until its turn to be handed
  * out; submitting waits for one, so that an endless stream of frames takes bounded memory. Every frame that
  * was taken is handed out exactly once, in the order of submission, to the handler given with it. A runner
  * may be used from several threads; in a process forked later it is refused with MPSCNN_ERROR_STATE.
@@ -33,12 +33,12 @@ MPSCNN_API mpscnn_status mpscnn_runner_create(mpscnn_program *program, const mps
                                               mpscnn_runner **runner);
 /* Closes it and waits until every frame has been handed out; called by a handler it does not wait. */
 MPSCNN_API void mpscnn_runner_release(mpscnn_runner *runner);
-/* {"sessions", "threads", "places"}: requests worked on at once, threads for each, frames under way. */
+/* {"sessions", "threads", "permits"}: requests worked on at once, threads for each, frames under way. */
 MPSCNN_API mpscnn_status mpscnn_runner_describe(const mpscnn_runner *runner, mpscnn_text **json);
 
 /* `status` and `message` say how the frame went: MPSCNN_ERROR_CANCELLED where it never began. Called on a
  * thread of the runner's, for one frame after the other; frames behind it wait meanwhile. It may submit, but
- * where all places are taken gets MPSCNN_ERROR_STATE. `message` is valid during the call. */
+ * where all permits are taken gets MPSCNN_ERROR_STATE. `message` is valid during the call. */
 typedef void (*mpscnn_frame_handler)(mpscnn_status status, const char *message, void *context);
 
 /* Tensors as for mpscnn_session_run; their memory is the runner's until the handler is called. After a
@@ -81,7 +81,7 @@ MPSCNN_API mpscnn_status mpscnn_runner_segment(mpscnn_runner *runner, const mpsc
                                                const mpscnn_image *image, uint8_t *labels, float *scores,
                                                int classes, mpscnn_frame_handler handler, void *context,
                                                uint64_t *frame);
-/* Takes a place and runs nothing: the handler is called when all frames before it have been handed out. */
+/* Takes a permit and runs nothing: the handler is called when all frames before it have been handed out. */
 MPSCNN_API mpscnn_status mpscnn_runner_mark(mpscnn_runner *runner, mpscnn_frame_handler handler,
                                             void *context);
 /* `cancelled` receives whether the frame had not begun: then its handler gets MPSCNN_ERROR_CANCELLED in its

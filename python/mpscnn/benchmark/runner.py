@@ -38,7 +38,7 @@ class RunnerMeasurement:
     map_rates: tuple[float, ...]
     """By `Runner.map`."""
     latencies: tuple[float, ...]
-    """Milliseconds of each frame, from its submission, when it has a place, until its result is there."""
+    """Milliseconds of each frame, from its submission, when it has a permit, until its result is there."""
 
     @property
     def images_per_second(self) -> float:
@@ -97,7 +97,7 @@ def measure_runner(
     run_one = _single(program, image)
     with Runner(program, inflight, threads=threads, max_batch=max_batch, max_wait=max_wait) as runner:
         count = _images_of_a_turn(run_one)
-        _rate_of_runner(runner, image, 2 * runner.places, [])  # the first runs of each session allocate
+        _rate_of_runner(runner, image, 2 * runner.permits, [])  # the first runs of each session allocate
         done = 0
         while done < runs:
             session_rates.append(_rate(run_one, count))
@@ -142,7 +142,7 @@ def _rate_of_runner(runner: Runner, image: NDArray[np.float32], count: int, late
     begin = time.perf_counter()
     for _ in range(count):
         if (
-            len(under_way) == runner.places
+            len(under_way) == runner.permits
         ):  # so that submitting does not wait, and latency is the frame's own
             under_way.popleft().result()
         submitted = time.perf_counter()

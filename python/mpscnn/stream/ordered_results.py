@@ -28,7 +28,7 @@ class OrderedResults(_core.FrameQueue):
     def __init__(self, runner: Runner, frames: Frames, wanted: Any, return_exceptions: bool) -> None:
         if isinstance(frames, (str, bytes)) or not isinstance(frames, (Iterable, AsyncIterable)):
             raise ParameterError(f"map: expected an iterable of frames, got {type(frames).__name__}")
-        super().__init__(runner.places, return_exceptions)
+        super().__init__(runner.permits, return_exceptions)
         self._runner = runner
         self._frames = iter(frames) if isinstance(frames, Iterable) else None
         self._async_frames = aiter(frames) if isinstance(frames, AsyncIterable) else None

@@ -169,7 +169,7 @@ class Runner:
         described = json.loads(self._core.describe())
         self.sessions: int = described["sessions"]
         self.threads: int = described["threads"]
-        self.places: int = described["places"]
+        self.permits: int = described["permits"]
         self._callbacks_lock = threading.RLock()
         """Of all futures' callbacks; a signal's handler may take it once more."""
         self._closed = False
@@ -179,7 +179,7 @@ class Runner:
     def submit(self, frame: Any, **options: Any) -> FrameFuture:
         """Takes a frame and returns while it is worked on.
 
-        With all places taken (`inflight` x `max_batch`) it first waits until a result is handed out. What is wrong with
+        With all permits taken (`inflight` x `max_batch`) it first waits until a result is handed out. What is wrong with
         the frame, a photo that cannot be read included, is raised by the future's `result`.
 
         Args:
@@ -189,7 +189,7 @@ class Runner:
 
         Raises:
             TypeError, ParameterError: an option that there is not, or out of its range.
-            StateError: the runner is closed, was made before this process was forked, or has no place for a frame that
+            StateError: the runner is closed, was made before this process was forked, or has no permit for a frame that
                 one of its callbacks submits.
         """
         wanted = self._frames.checked(options)
@@ -206,7 +206,7 @@ class Runner:
     ) -> OrderedResults:
         """The results of all frames in their order, to be iterated over by `for` or `async for`.
 
-        Frames are taken from `frames` as results are asked for, at most `places` ahead, so that it may be endless. An
+        Frames are taken from `frames` as results are asked for, at most `permits` ahead, so that it may be endless. An
         exception that `frames` raises comes after the results of the frames before.
 
         Args:
@@ -262,7 +262,7 @@ class Runner:
             self._core.submit_failure(slot, error, told)
 
     async def _reserve(self, slot: _core.Frame) -> None:
-        """Waits for a place without blocking the event loop."""
+        """Waits for a permit without blocking the event loop."""
         import asyncio  # which brings ssl; whoever awaits has it already
 
         answered: Future[None] = Future()

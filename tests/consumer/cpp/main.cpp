@@ -47,7 +47,7 @@ mpscnn::Graph sums() {
 void run_frames() {
     const mpscnn::Program program = sums().compile({.device = "cpu"});
     mpscnn::Runner runner(program, {.inflight = 2, .max_batch = 4, .check_finite = true, .max_wait = 1000});
-    expect(runner.describe().find("\"places\":8") != std::string::npos, "places");
+    expect(runner.describe().find("\"permits\":8") != std::string::npos, "permits");
     const mpscnn::Shape image{1, 4, 4, 2}, result{1, 2};
     const std::vector<float> fine(32, 1.0f), broken(32, std::numeric_limits<float>::quiet_NaN());
     std::vector<float> output(2), ignored(2), never(2);

@@ -1,4 +1,4 @@
-#include "places.h"
+#include "permits.h"
 
 #include <mpscnn/mpscnn.hpp>
 
@@ -21,19 +21,19 @@ void free_lock(PyThread_type_lock lock) {
 
 } // namespace
 
-Places::Places(int count) : process_(forks()), count_(count), free_(count) {}
+Permits::Permits(int count) : process_(forks()), count_(count), free_(count) {}
 
-bool Places::is_of_this_process() const { return forks() == process_; }
+bool Permits::is_of_this_process() const { return forks() == process_; }
 
-std::optional<Place> Places::take_free(const std::shared_ptr<Places> &places) {
-    const Lock lock(places->mutex_);
-    if (places->closed_ || places->free_ == 0) return std::nullopt;
-    --places->free_;
-    ++places->under_way_;
-    return Place(places);
+std::optional<Permit> Permits::take_free(const std::shared_ptr<Permits> &permits) {
+    const Lock lock(permits->mutex_);
+    if (permits->closed_ || permits->free_ == 0) return std::nullopt;
+    --permits->free_;
+    ++permits->under_way_;
+    return Permit(permits);
 }
 
-void Places::wait_until_idle() {
+void Permits::wait_until_idle() {
     PyThread_type_lock idle = nullptr;
     {
         const Lock lock(mutex_);
@@ -57,13 +57,13 @@ void Places::wait_until_idle() {
     stop_waiting();
 }
 
-void Places::close() {
+void Permits::close() {
     std::vector<std::unique_ptr<Callback>> told;
     {
         const Lock lock(mutex_);
         closed_ = true;
-        for (PlaceRequest *request : line_) {
-            request->state_ = PlaceRequest::State::refused;
+        for (PermitRequest *request : line_) {
+            request->state_ = PermitRequest::State::refused;
             if (request->told_) told.push_back(std::move(request->told_));
             PyThread_release_lock(request->answered_);
         }
@@ -72,7 +72,7 @@ void Places::close() {
     for (const auto &callback : told) (*callback)([] { return py::tuple(); });
 }
 
-void Places::give_back() {
+void Permits::give_back() {
     if (!is_of_this_process()) return;
     std::unique_ptr<Callback> told;
     {
@@ -81,16 +81,16 @@ void Places::give_back() {
             ++free_;
             return;
         }
-        PlaceRequest *next = line_.front();
+        PermitRequest *next = line_.front();
         line_.pop_front();
-        next->state_ = PlaceRequest::State::has_place;
+        next->state_ = PermitRequest::State::has_permit;
         told = std::move(next->told_);
         PyThread_release_lock(next->answered_); // the request cannot go before the mutex is free
     }
     if (told) (*told)([] { return py::tuple(); });
 }
 
-void Places::end_frame() {
+void Permits::end_frame() {
     if (!is_of_this_process()) return;
     const Lock lock(mutex_);
     if (--under_way_ > 0) return;
@@ -98,59 +98,60 @@ void Places::end_frame() {
     waiting_until_idle_.clear();
 }
 
-Place::~Place() {
-    if (!places_) return;
+Permit::~Permit() {
+    if (!permits_) return;
     give_back();
-    places_->end_frame();
+    permits_->end_frame();
 }
 
-void Place::give_back() {
-    if (std::exchange(has_place_, false)) places_->give_back();
+void Permit::give_back() {
+    if (std::exchange(has_permit_, false)) permits_->give_back();
 }
 
-PlaceRequest::PlaceRequest(std::shared_ptr<Places> places, std::unique_ptr<Callback> told)
-    : places_(std::move(places)), told_(std::move(told)) {
-    const Places::Lock lock(places_->mutex_);
-    if (places_->closed_) {
+PermitRequest::PermitRequest(std::shared_ptr<Permits> permits, std::unique_ptr<Callback> told)
+    : permits_(std::move(permits)), told_(std::move(told)) {
+    const Permits::Lock lock(permits_->mutex_);
+    if (permits_->closed_) {
         state_ = State::refused;
-    } else if (places_->free_ > 0) {
-        --places_->free_;
-        state_ = State::has_place;
+    } else if (permits_->free_ > 0) {
+        --permits_->free_;
+        state_ = State::has_permit;
     } else {
         answered_ = taken_lock();
-        places_->line_.push_back(this);
+        permits_->line_.push_back(this);
     }
 }
 
-PlaceRequest::~PlaceRequest() {
+PermitRequest::~PermitRequest() {
     bool unused = false;
-    if (places_->is_of_this_process()) {
-        const Places::Lock lock(places_->mutex_);
-        std::erase(places_->line_, this);
-        unused = state_ == State::has_place;
+    if (permits_->is_of_this_process()) {
+        const Permits::Lock lock(permits_->mutex_);
+        std::erase(permits_->line_, this);
+        unused = state_ == State::has_permit;
     }
-    if (unused) places_->give_back();
+    if (unused) permits_->give_back();
     if (answered_ != nullptr) free_lock(answered_);
 }
 
-bool PlaceRequest::waits() const {
-    const Places::Lock lock(places_->mutex_);
+bool PermitRequest::waits() const {
+    const Permits::Lock lock(permits_->mutex_);
     return state_ == State::waiting;
 }
 
-Place PlaceRequest::take() {
+Permit PermitRequest::take() {
     if (waits()) {
-        if (places_->in_delivery())
-            throw StateError("all " + std::to_string(places_->count_) +
-                             " places of the runner are taken, and a callback of a frame cannot wait for the "
-                             "frames behind it");
+        if (permits_->in_delivery())
+            throw StateError(
+                "all " + std::to_string(permits_->count_) +
+                " permits of the runner are taken, and a callback of a frame cannot wait for the "
+                "frames behind it");
         acquire_interruptibly(answered_);
     }
-    const Places::Lock lock(places_->mutex_);
-    if (state_ != State::has_place) throw StateError("the runner is closed");
+    const Permits::Lock lock(permits_->mutex_);
+    if (state_ != State::has_permit) throw StateError("the runner is closed");
     state_ = State::taken;
-    ++places_->under_way_;
-    return Place(places_);
+    ++permits_->under_way_;
+    return Permit(permits_);
 }
 
 } // namespace mpscnn::bindings
