@@ -56,13 +56,13 @@ def test_detectors_get_the_names_of_their_base(
 def test_a_classifier_without_its_end(shallow: bool) -> None:
     whole = models.mobilenet_v1(depth_multiplier=0.5, input_size=(64, 96), shallow=shallow)
     names = whole.layer_names()
-    named = with_library_names(with_other_names(whole.part(["pool"])))
+    named = with_library_names(with_other_names(whole.subgraph(["pool"])))
     assert named.layer_names() == names[: names.index("pool") + 1]
     assert [tensor.name for tensor in named.outputs] == ["pool"]
 
 
 def test_what_is_not_renamed() -> None:
-    beginning = with_other_names(models.mobilenet_v1(input_size=64).part(["pointwise5"]))
+    beginning = with_other_names(models.mobilenet_v1(input_size=64).subgraph(["pointwise5"]))
     assert with_library_names(beginning) is beginning
     taken = with_other_names(models.ssd_mobilenet_v1(input_size=64))
     names = taken.layer_names()
@@ -79,5 +79,5 @@ def test_the_published_feature_extractor(shared: Path) -> None:
     file = shared / "models/google/mobilenet_v1_1.0_224_quant_embedding_extractor.tflite"
     network = converters.read_network([file])
     assert network.layer_names()[-3:] == ["depthwise13", "pointwise13", "pool"]
-    part = network.part(["pointwise11", "pointwise13"])
+    part = network.subgraph(["pointwise11", "pointwise13"])
     assert [tensor.shape for tensor in part.outputs] == [(None, 14, 14, 512), (None, 7, 7, 1024)]

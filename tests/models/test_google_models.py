@@ -103,7 +103,7 @@ def test_logits_are_onnxruntimes(converted: tuple[str, Path], shared: Path, tmp_
     from mpscnn.converters.onnx_writer import export as onnx_export
 
     _, path = converted
-    network = mpscnn.load(path).network.part(["logits"])
+    network = mpscnn.load(path).network.subgraph(["logits"])
     size = network.input.shape[1:3]
     onnx_export.export(network, tmp_path / "model.onnx")
     oracle = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])

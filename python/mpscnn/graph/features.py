@@ -43,7 +43,7 @@ def extractor_network(network: Network, layers: str | Sequence[str], pooling: st
             raise ParameterError(f"network {network.name!r}: layer {name!r} is to be extracted twice")
     if pooling not in (None, "global"):
         raise ParameterError(f"pooling must be None or 'global', got {pooling!r}")
-    part = network.part(names)
+    part = network.subgraph(names)
     if pooling is None:
         return part
     pooled = part.restructured(part.to_dict() | {"outputs": []}, {name: name for name in part.layer_names()})

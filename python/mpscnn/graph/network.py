@@ -206,7 +206,7 @@ class Network(
 
         return summary_table(self.name, self.describe(size)["layers"])
 
-    def part(self, outputs: Sequence[str]) -> Network:
+    def subgraph(self, outputs: Sequence[str]) -> Network:
         """The network that computes the given layers: a copy without what they do not need.
 
         Raises ParameterError for a layer that there is not.
