@@ -220,7 +220,7 @@ def metal_sanitize(session: nox.Session) -> None:
     """The Metal engine, the emulation and the shaders with the sanitizers of `sanitize`. Arguments go to pytest."""
     install_system_packages(session, *SANITIZERS)
     # Python and GNUstep keep much until they end; what the engine leaves behind is counted by the emulation.
-    # Its runtime's classes are made under two locks in either order, once, which is no deadlock in practice.
+    # Its runtime's classes are made under two locks in either order, once, which is not a deadlock in practice.
     settings = {"ASAN_OPTIONS": "detect_leaks=0", "TSAN_OPTIONS": "die_after_fork=0 detect_deadlocks=0"}
     for name, sanitizers in (("asan", "address,undefined"), ("tsan", "thread")):
         runtime = sanitizer_runtime(session, name)

@@ -49,7 +49,7 @@ class MachO:
 
 
 class DamagedError(Exception):
-    """A binary that ends too early or is no 64-bit macOS binary."""
+    """A binary that ends too early or is not a 64-bit macOS binary."""
 
 
 def load_commands(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -74,7 +74,7 @@ class Errors:
 
 
 def views(photos: Path) -> Iterator[Image.Image]:
-    """The photos, their quarters, and all of these mirrored; masks of segmentations are no photos."""
+    """The photos, their quarters, and all of these mirrored; masks of segmentations are not photos."""
     for path in sorted(photos.iterdir()):
         if path.suffix.lower() not in SUFFIXES or "mask" in path.stem or "digit" in path.stem:
             continue

@@ -13,7 +13,7 @@ import mpscnn
 
 PROJECT = Path(__file__).resolve().parent.parent
 
-# The same draws on every machine and at every run; no deadline, for a busy machine is no defect.
+# The same draws on every machine and at every run; no deadline, for a busy machine is not a defect.
 settings.register_profile(
     "default",
     max_examples=60,
@@ -50,7 +50,7 @@ def project() -> Path:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Real models, photos and data sets beside the source tree; they are no part of the project."""
+    """Real models, photos and data sets beside the source tree; they are not part of the project."""
     directory = PROJECT.parent / "shared"
     if not directory.is_dir():
         pytest.skip("there is no directory 'shared' with models, photos and data sets beside the source tree")

@@ -41,7 +41,7 @@ BACKEND_INTERFACE = {
     "engine/memory_plan.h",
     "engine/native_run.h",
 }
-# One file names the backends, one tells users which instruction set is in use, and photos in textures are no part of
+# One file names the backends, one tells users which instruction set is in use, and photos in textures are not part of
 # a network's run.
 EXCEPTIONS = {
     ("api/metal_photo.cpp", "metal/encoding/native_photo.h"),

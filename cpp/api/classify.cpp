@@ -26,7 +26,7 @@ namespace {
 
 void require_classifier(const engine::Program &program, const mpscnn_model &model) {
     c_api::require_photo_input(program, model, "classifying");
-    const std::string what = concat({"network ", quoted(program.name()), " is no classifier: "});
+    const std::string what = concat({"network ", quoted(program.name()), " is not a classifier: "});
     if (program.outputs().size() != 1)
         fail(ErrorKind::unsupported, {what, "it has ", program.outputs().size(), " outputs"});
     const Shape output = program.outputs()[0].shape.with_batch(1);

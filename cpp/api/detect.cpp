@@ -28,9 +28,10 @@ std::size_t output_named(const engine::Program &program, const std::string &name
 
 const vision::Detector &require_detector(const engine::Program &program, const mpscnn_model &model) {
     if (!model.detector)
-        fail(ErrorKind::unsupported, {"network ", quoted(program.name()),
-                                      " is no detector: the model file does not say how its outputs become "
-                                      "boxes ('mpscnn.detection')"});
+        fail(ErrorKind::unsupported,
+             {"network ", quoted(program.name()),
+              " is not a detector: the model file does not say how its outputs become "
+              "boxes ('mpscnn.detection')"});
     c_api::require_photo_input(program, model, "detecting");
     return *model.detector;
 }

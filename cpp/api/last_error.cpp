@@ -14,7 +14,7 @@ namespace {
 
 constexpr char no_memory[] = "out of memory while an error was reported";
 
-/// A thread's message is a block of malloc's, held by a key of the C library's. It is no thread_local: a
+/// A thread's message is a block of malloc's, held by a key of the C library's. It is not a thread_local: a
 /// thread's first use of one takes memory, and the process ends where there is none. `free` releases the
 /// block when its thread ends, also after this library was unloaded, which is why the key is never deleted.
 struct Key {

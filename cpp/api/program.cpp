@@ -59,7 +59,7 @@ Json describe(const engine::Program &program) {
     result.set("inputs", ports_of(program.inputs()));
     result.set("outputs", ports_of(program.outputs()));
     result.set("weight_bytes", program.lowered().weight_bytes());
-    // More than JSON's integers hold is no limit either.
+    // More than JSON's integers hold is not a limit either.
     constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
     result.set("max_memory", std::min(program.max_memory(), most));
     return result;

@@ -19,7 +19,7 @@ namespace {
 /// The scores' shape, with a batch of 1.
 Shape require_segmenter(const engine::Program &program, const mpscnn_model &model) {
     c_api::require_photo_input(program, model, "segmenting");
-    const std::string what = concat({"network ", quoted(program.name()), " is no segmenter: "});
+    const std::string what = concat({"network ", quoted(program.name()), " is not a segmenter: "});
     if (program.outputs().size() != 1)
         fail(ErrorKind::unsupported, {what, "it has ", program.outputs().size(), " outputs"});
     const Shape output = program.outputs()[0].shape.with_batch(1);

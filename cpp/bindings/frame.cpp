@@ -115,7 +115,7 @@ Frame::Outcome Frame::give_away() {
     Outcome outcome{exception(), py::none()};
     if (outcome.failure.is_none()) outcome.found = found();
     // Who lets go of the frame last needs no GIL then; and an exception, whose traceback may lead back here,
-    // is no cycle that Python cannot see.
+    // is not a cycle that Python cannot see.
     clear();
     return outcome;
 }

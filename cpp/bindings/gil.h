@@ -30,7 +30,7 @@ public:
     void passed() { passed_ = true; }
 
 private:
-    const int exceptions_; ///< what is no exception is the end of the thread
+    const int exceptions_; ///< what is not an exception is the end of the thread
     bool passed_ = false;
 };
 

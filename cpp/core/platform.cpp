@@ -42,7 +42,7 @@ std::string_view take_until(char separator, std::string_view &text) {
     return taken;
 }
 
-/// 0 for what is no positive number: "max", "-1".
+/// 0 for what is not a positive number: "max", "-1".
 double positive_number(std::string_view digits) {
     long long number = 0;
     std::from_chars(digits.data(), digits.data() + digits.size(), number);

@@ -62,8 +62,9 @@ void remember(const std::string &identity, const std::string &found) noexcept {
         const std::string record = check_record_of(identity);
         const fs::path path = file_of(record);
         fs::create_directories(path.parent_path());
-        static_cast<void>(write_text_file(path, record + found)); // cut short it is no record: all must agree
-    } catch (const std::exception &) {                            // nothing depends on it, see the header
+        static_cast<void>(
+            write_text_file(path, record + found)); // cut short it is not a record: all must agree
+    } catch (const std::exception &) {              // nothing depends on it, see the header
     }
 }
 

@@ -119,7 +119,7 @@ std::string refusal_text(const Backend &subject, const std::string &reason) {
                    "` check it again; device='", subject.name(), "' checks and uses it in this process"});
 }
 
-/// Compares in this process. Keeps and returns what is wrong; an exception is no answer.
+/// Compares in this process. Keeps and returns what is wrong; an exception is not an answer.
 const std::string &check_here(const Backend &subject, const Backend &judge) {
     const std::string identity = subject.identity();
     const std::optional<std::string> wrong = find_wrong_answer(subject, judge);

@@ -245,7 +245,7 @@ std::vector<HostRegion> whole_images(const std::vector<Port> &ports, std::span<c
         const ImageDescriptor &size = images[i]->descriptor();
         if (rank != 4 && (rank != 2 || size.width != 1 || size.height != 1))
             fail(ErrorKind::shape, {role, " ", quoted(ports[i].name), " is ", ports[i].shape.text(),
-                                    ", which is no image of ", size.text()});
+                                    ", which is not an image of ", size.text()});
         regions.push_back(whole(images[i], rank));
     }
     return regions;

@@ -25,7 +25,7 @@ struct ScaleAnchors {
     friend bool operator==(const ScaleAnchors &, const ScaleAnchors &) = default;
 };
 
-/// Where a cell's centre lies in an input whose side is no multiple of the stride.
+/// Where a cell's centre lies in an input whose side is not a multiple of the stride.
 enum class CenterRule {
     stride, ///< (i + 0.5) * stride pixels
     grid,   ///< (i + 0.5) / cells of the input's side

@@ -17,7 +17,7 @@ struct DetectionHead {
     AnchorRule anchors = ScaleAnchors{};
     BoxCoding coding;
     ScoreKind score_kind = ScoreKind::sigmoid;
-    bool background = true; ///< the first column of the scores is no class
+    bool background = true; ///< the first column of the scores is not a class
     Suppression suppression;
     std::string boxes_output = "boxes", scores_output = "scores";
 };

@@ -165,7 +165,7 @@ MPSCNN_INLINE void resample(const float *inputs, const RowTaps &taps, bool exact
     }
 }
 
-// NOLINTBEGIN(bugprone-macro-parentheses): attributes are no expressions
+// NOLINTBEGIN(bugprone-macro-parentheses): attributes are not expressions
 #define MPSCNN_ROW_KERNELS(name, attributes)                                                                 \
     struct name {                                                                                            \
         template <class Sample>                                                                              \

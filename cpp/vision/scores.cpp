@@ -45,7 +45,7 @@ ScoreTable::ScoreTable(std::span<const float> values, int columns, ScoreKind kin
         fail(ErrorKind::shape, {"detection: scores of ", columns, " columns",
                                 (background ? ", the first of them the background," : ""), " have no class"});
     if (values.size() % columns_ != 0)
-        fail(ErrorKind::shape, {"detection: ", values.size(), " scores are no whole rows of ", columns});
+        fail(ErrorKind::shape, {"detection: ", values.size(), " scores are not whole rows of ", columns});
     probabilities_.resize(whole_vectors(columns_));
 }
 

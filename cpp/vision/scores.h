@@ -16,7 +16,7 @@ enum class ScoreKind {
 /// A detector's scores, boxes x columns, as probabilities of its classes.
 class ScoreTable {
 public:
-    /// `values` must outlive this. With `background` the first column is no class, yet counts for the
+    /// `values` must outlive this. With `background` the first column is not a class, yet counts for the
     /// softmax. Probabilities below `least` are not asked for. Throws Error(shape) unless there are whole
     /// rows with at least one class.
     ScoreTable(std::span<const float> values, int columns, ScoreKind kind, bool background, float least);

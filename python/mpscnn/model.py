@@ -210,8 +210,8 @@ class Model:
             top: how many classes to return; None: all.
 
         Raises:
-            ImageError: the photo cannot be read. ShapeError or UnsupportedError: the model is no classifier, or takes
-                no photos. ParameterError: `top` is below 1, or a result is NaN.
+            ImageError: the photo cannot be read. ShapeError or UnsupportedError: the model is not a classifier, or
+                takes no photos. ParameterError: `top` is below 1, or a result is NaN.
         """
         from mpscnn.vision.photo_tasks import classifying
 
@@ -235,8 +235,8 @@ class Model:
             max_detections: at most so many; None: as the model says.
 
         Raises:
-            ImageError: the photo cannot be read. ShapeError or UnsupportedError: the model is no detector, or takes no
-                photos. ParameterError: a limit is out of range, or a result is NaN or infinite.
+            ImageError: the photo cannot be read. ShapeError or UnsupportedError: the model is not a detector, or
+                takes no photos. ParameterError: a limit is out of range, or a result is NaN or infinite.
         """
         from mpscnn.vision.photo_tasks import detecting
 
@@ -250,8 +250,8 @@ class Model:
             scores: whether to keep the scores of all classes of every pixel: 4 bytes for each.
 
         Raises:
-            ImageError: the photo cannot be read. ShapeError or UnsupportedError: the model is no segmenter, or takes no
-                photos. ParameterError: a score is NaN.
+            ImageError: the photo cannot be read. ShapeError or UnsupportedError: the model is not a segmenter, or
+                takes no photos. ParameterError: a score is NaN.
         """
         from mpscnn.vision.photo_tasks import segmenting
 

@@ -43,7 +43,7 @@ def test_the_file_becomes_a_detector(tmp_path: Path, source: list[str]) -> None:
     ("settings", "message"),
     [
         (None, "settings.json: cannot be read"),
-        ("{", "settings.json: is no JSON file"),
+        ("{", "settings.json: is not a JSON file"),
         ([1], "settings.json: expected an object"),
         (SETTINGS | {"colour": 1}, "colour"),
         (SETTINGS | {"scores": 1}, "scores"),

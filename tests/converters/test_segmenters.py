@@ -54,7 +54,7 @@ def test_other_argmaxes_are_refused() -> None:
 
 def test_notes_may_follow_labels(tmp_path: Path) -> None:
     path = tmp_path / "labels.txt"
-    path.write_text("background\r\n cat \ndog\n\nand 255 is no class.\nNor is this.\n")
+    path.write_text("background\r\n cat \ndog\n\nand 255 is not a class.\nNor is this.\n")
     assert converters.read_labels(path) == ["background", "cat", "dog"]
     path.write_text("one")
     assert converters.read_labels(path) == ["one"]

@@ -216,11 +216,11 @@ TEST(runners_refuse_what_does_not_fit) {
     CHECK(refused(classify(tiny, -1, &predictions), MPSCNN_ERROR_PARAMETER, "top must be at least 0"));
     CHECK(refused(classify(plain, 0, &predictions), MPSCNN_ERROR_UNSUPPORTED, "mpscnn.preprocess"));
     CHECK(refused(mpscnn_runner_detect(runner, tiny, &photo, nullptr, &detections, tell, nullptr, nullptr),
-                  MPSCNN_ERROR_UNSUPPORTED, "is no detector"));
+                  MPSCNN_ERROR_UNSUPPORTED, "is not a detector"));
     CHECK(refused(mpscnn_runner_detect(runner, tiny, &photo, nullptr, nullptr, tell, nullptr, nullptr),
                   MPSCNN_ERROR_PARAMETER, "detections"));
     CHECK(refused(mpscnn_runner_segment(runner, tiny, &photo, &label, nullptr, 0, tell, nullptr, nullptr),
-                  MPSCNN_ERROR_SHAPE, "is no segmenter"));
+                  MPSCNN_ERROR_SHAPE, "is not a segmenter"));
     CHECK(refused(mpscnn_runner_segment(runner, tiny, &photo, nullptr, nullptr, 0, tell, nullptr, nullptr),
                   MPSCNN_ERROR_PARAMETER, "labels"));
     CHECK(!predictions && !detections && label == 9);

@@ -100,7 +100,7 @@ TEST(what_is_no_segmenter_is_refused) {
     const Photo photo;
     std::vector<std::uint8_t> labels(width * height);
     CHECK(refused(mpscnn_model_segment(model, session, &photo.image, labels.data(), nullptr, 0),
-                  MPSCNN_ERROR_SHAPE, "'tiny' is no segmenter: its output is (n, 3), not scores"));
+                  MPSCNN_ERROR_SHAPE, "'tiny' is not a segmenter: its output is (n, 3), not scores"));
     mpscnn_session_release(session);
     mpscnn_program_release(program);
 
@@ -108,7 +108,7 @@ TEST(what_is_no_segmenter_is_refused) {
     session = session_of(program);
     mpscnn_predictions *predictions = nullptr;
     CHECK(refused(mpscnn_model_classify(model, session, &photo.image, 0, &predictions), MPSCNN_ERROR_SHAPE,
-                  "'swap' is no classifier: its output is (n, 8, 8, 3), not (n, classes)"));
+                  "'swap' is not a classifier: its output is (n, 8, 8, 3), not (n, classes)"));
     mpscnn_session_release(session);
     mpscnn_program_release(program);
     mpscnn_model_release(model);

@@ -90,7 +90,7 @@ std::vector<Stage> random_stages(Random &random, const KernelTable &table, const
     std::vector<Stage> stages;
     Size size = source;
     for (StageKind kind : kinds) {
-        if (size.channels == 1) kind = {false, 1, 1, 1}; // a group of its own is no depthwise convolution
+        if (size.channels == 1) kind = {false, 1, 1, 1}; // a group of its own is not a depthwise convolution
         stages.push_back(make_stage(random, table, kind, size));
         stages.back().task.packed = nullptr; // set when the stages stay where they are
         size = stages.back().size;

@@ -101,7 +101,7 @@ TEST(an_addition_stays_when_the_other_operand_comes_later) {
 }
 
 TEST(fused_sums_are_rounded_twice) {
-    // 2049 is no half: the convolution gives 2048, and 2048 + 2 + 1 rounds to 2052 in one step, to 2050 in
+    // 2049 is not a half: the convolution gives 2048, and 2048 + 2 + 1 rounds to 2052 in one step, to 2050 in
     // two.
     Network network;
     const ValueId input = network.input({any, 1, 1, 2}), other = network.input({any, 1, 1, 1});

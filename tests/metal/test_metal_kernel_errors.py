@@ -35,7 +35,7 @@ def test_source_that_does_not_compile() -> None:
         (None, "must be text, got NoneType"),
         (b"blur", "must be text, got bytes"),
         ("blur\0", "contains a zero character"),
-        ("blur\ud800", "is no valid text"),
+        ("blur\ud800", "is not valid text"),
     ],
 )
 def test_what_is_no_text(argument: str, value: Any, message: str) -> None:
@@ -209,7 +209,7 @@ def test_number_that_does_not_fit() -> None:
     source = (
         PREFIX + "kernel void run(constant int &n [[buffer(0)]], device int *a [[buffer(1)]]) { a[0] = n; }\n"
     )
-    with pytest.raises(mpscnn.ParameterError, match=r"1\.5 is no int"):
+    with pytest.raises(mpscnn.ParameterError, match=r"1\.5 is not of type int"):
         encode(1.5, np.zeros(1, np.int32), code=source, function="run", grid=1)
 
 

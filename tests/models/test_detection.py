@@ -316,12 +316,12 @@ def test_boxes_and_scores_that_are_not_finite(tmp_path: Path, value: float) -> N
 
 
 def test_a_classifier_is_no_detector() -> None:
-    with pytest.raises(mpscnn.UnsupportedError, match="is no detector: the model file does not say"):
+    with pytest.raises(mpscnn.UnsupportedError, match="is not a detector: the model file does not say"):
         mpscnn.load().detect(photo(32, 32))
 
 
 def test_a_detector_is_no_classifier(model: mpscnn.Model) -> None:
-    with pytest.raises(mpscnn.UnsupportedError, match="is no classifier"):
+    with pytest.raises(mpscnn.UnsupportedError, match="is not a classifier"):
         model.classify(photo(32, 32))
 
 

@@ -199,7 +199,7 @@ def test_attached_to_sums_of_products(layer: str, kind: str, precision: str) -> 
     assert_close(result, reference, bound, half=precision == "float16")
 
 
-#: Where formulas overflow, cancel or meet what is no number.
+#: Where formulas overflow, cancel or meet what is not a number.
 EXTREMES = [np.nan, -np.inf, -1e38, -6e4, -1e3, -90, -30, -1e-4, 0, 1e-4, 30, 90, 1e3, 6e4, 1e38, np.inf]
 FUNCTIONS = [
     *({"kind": kind, "a": 0.5, "b": 1.0, "c": 2.0} for kind in [*KINDS, "prelu"]),

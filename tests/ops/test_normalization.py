@@ -134,7 +134,7 @@ def test_group_normalization(shape: tuple[int, ...], data: st.DataObject, seed: 
 def test_batch_statistics(shape: tuple[int, ...], offset: float, seed: int, precision: str) -> None:
     x = (values(seed, shape) + np.float32(offset)).astype(np.float16).astype(np.float32)
     reference = batch_statistics(x)
-    # Statistics are no rounding point: float16 networks give the same.
+    # Statistics are not rounded: float16 networks give the same.
     result = run_layer("batch_statistics", [x], {}, precision=precision)
     assert_close(result, reference, statistics_bound(reference))
 

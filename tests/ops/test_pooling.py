@@ -95,7 +95,7 @@ def test_global(height: int, width: int, channels: int, seed: int, kind: str) ->
 def test_nan_passes_through(kind: str, stride: int, reached: int, channel: int) -> None:
     x = values(0, (1, 9, 9, 9))
     x[0, 4, 4, channel] = np.nan
-    x[0, 0, 0, channel] = np.inf  # is no NaN
+    x[0, 0, 0, channel] = np.inf  # is not NaN
     attributes = {"kind": kind, "kernel_height": 2, "kernel_width": 2, "stride_y": stride, "stride_x": stride}
     result = run_layer("pooling", [x], attributes)
     assert np.isnan(result).sum() == reached

@@ -220,7 +220,7 @@ def test_detection_files_nested_too_deeply(text: str, tmp_path: Path) -> None:
     with pytest.raises(mpscnn.ParameterError, match=r"deep\.json: is nested too deeply"):
         _read_settings(path)
     path.write_bytes(b'{"a": "\xff"}')
-    with pytest.raises(mpscnn.ParameterError, match=r"deep\.json: is no JSON file"):
+    with pytest.raises(mpscnn.ParameterError, match=r"deep\.json: is not a JSON file"):
         _read_settings(path)
 
 

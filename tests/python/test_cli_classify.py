@@ -146,7 +146,7 @@ def test_empty_name_is_not_the_current_folder(tmp_path: Path, model: str) -> Non
     save_photo(tmp_path / "lake.png", "blue")
     result = run("classify", "", "--model", model, cwd=tmp_path)
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == "error: '': an empty name is no photo\n"
+    assert result.stderr == "error: '': an empty name is not a photo\n"
 
 
 def test_odd_photos(
@@ -257,7 +257,7 @@ def test_usage_errors(
 def test_bad_models(tmp_path: Path, name: str, code: int, message: str) -> None:
     save_photo(tmp_path / "lake.png", "blue")
     (tmp_path / "text.safetensors").write_text(
-        "This is no model file, and it is long enough to look like one."
+        "This is not a model file, and it is long enough to look like one."
     )
     result = run("classify", "lake.png", "--model", name, cwd=tmp_path)
     assert (result.returncode, result.stdout) == (code, "")

@@ -81,4 +81,4 @@ def test_refusals(
         assert "--score-threshold" in capsys.readouterr().err
     classifier = str(save_colour_model(tmp_path / "colours.safetensors"))
     assert call(monkeypatch, "detect", photo, "--model", classifier) == 1
-    assert "is no detector" in capsys.readouterr().err
+    assert "is not a detector" in capsys.readouterr().err

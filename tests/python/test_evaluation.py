@@ -138,7 +138,7 @@ def test_what_is_no_classifier_is_refused(tmp_path: Path) -> None:
     network = mpscnn.Network(input=(8, 8, 3), name="maps")
     network.output(network.average_pool2d(network.input, 2))
     network.save(tmp_path / "maps.safetensors", preprocess="unit")
-    with pytest.raises(mpscnn.ShapeError, match="'maps' is no classifier"):
+    with pytest.raises(mpscnn.ShapeError, match="'maps' is not a classifier"):
         mpscnn.evaluate(mpscnn.load(tmp_path / "maps.safetensors"), [(colour("red"), 0)])
 
 
@@ -271,4 +271,4 @@ def test_a_detector_is_no_classifier(
 ) -> None:
     detector = save_constant_detector(tmp_path / "detector.safetensors")
     assert call(monkeypatch, "evaluate", str(photos), "--model", str(detector)) != 0
-    assert "'constants' is no classifier" in capsys.readouterr().err
+    assert "'constants' is not a classifier" in capsys.readouterr().err

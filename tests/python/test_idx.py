@@ -48,11 +48,11 @@ def test_one_dimension_and_no_elements(tmp_path: Path) -> None:
 
 
 WRONG = {
-    "empty": (b"", "is no IDX file: it begins with nothing"),
-    "short": (b"\0\0\10", "is no IDX file"),
-    "other": (b"\x89PNG\r\n", "is no IDX file: it begins with 89 50 4e 47 instead of 00 00"),
+    "empty": (b"", "is not an IDX file: it begins with nothing"),
+    "short": (b"\0\0\10", "is not an IDX file"),
+    "other": (b"\x89PNG\r\n", "is not an IDX file: it begins with 89 50 4e 47 instead of 00 00"),
     "type": (idx(7, (3,), b"123"), r"a type \(08, 09, 0b, 0c, 0d, 0e\)"),
-    "rank": (b"\0\0\10\0" + b"1", "is no IDX file"),
+    "rank": (b"\0\0\10\0" + b"1", "is not an IDX file"),
     "header": (b"\0\0\10\3\0\0\0\1", "3 dimensions need a header of 16 bytes, the file has 8"),
     "cut": (images()[:-5], "3 x 2 x 4 elements of 1 bytes, 24 bytes in all, but 19 follow"),
     "longer": (images() + b"!", "but more follow"),
@@ -69,8 +69,8 @@ WRONG = {
     "gz short": (gzip.compress(images()[:-5]), "24 bytes in all, but 19 follow"),
     "gz longer": (gzip.compress(images() + bytes(5000)), "but more follow"),
     "gz huge": (gzip.compress(idx(8, (0xFFFFFFFF,) * 3, b"123")), "more than [0-9]+ gzipped ones can hold"),
-    "gz other": (gzip.compress(b"text"), "is no IDX file"),
-    "gz nothing": (b"\x1f\x8b", "is no IDX file"),
+    "gz other": (gzip.compress(b"text"), "is not an IDX file"),
+    "gz nothing": (b"\x1f\x8b", "is not an IDX file"),
 }
 
 

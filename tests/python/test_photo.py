@@ -45,7 +45,7 @@ def _empty(path: Path) -> None:
 
 
 def _text(path: Path) -> None:
-    path.write_text("This is no photo.\n" * 100)
+    path.write_text("This is not a photo.\n" * 100)
 
 
 def _cut_jpeg(path: Path) -> None:
@@ -353,7 +353,11 @@ def test_jpeg_orientation_is_the_cores_to_apply() -> None:
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_damaged_exif_counts_as_absent() -> None:
-    for damage in (b"Exif\0\0", b"Exif\0\0garbage that is no TIFF header", b"Exif\0\0II*\0\xff\xff\xff\xff"):
+    for damage in (
+        b"Exif\0\0",
+        b"Exif\0\0garbage that is not a TIFF header",
+        b"Exif\0\0II*\0\xff\xff\xff\xff",
+    ):
         opened = open_photo(encoded(Image.fromarray(scene()), "JPEG", exif=damage))
         assert opened.orientation == 1
 
@@ -416,10 +420,10 @@ def test_arrays_are_not_copied_without_need() -> None:
         (np.zeros(7, np.uint8), r"shape \(height, width\) or"),
         (np.zeros((0, 5, 3), np.uint8), r"array \(0, 5, 3\) uint8: has no pixels"),
         (np.zeros((4, 5, 0), np.uint8), r"array \(4, 5, 0\) uint8: has no pixels"),
-        (np.zeros((4, 5), complex), "ndarray is no photo"),
-        (np.array([["a"]]), "ndarray is no photo"),
-        (None, "NoneType is no photo"),
-        ({"image": 1}, "dict is no photo"),
+        (np.zeros((4, 5), complex), "ndarray is not a photo"),
+        (np.array([["a"]]), "ndarray is not a photo"),
+        (None, "NoneType is not a photo"),
+        ({"image": 1}, "dict is not a photo"),
     ],
 )
 def test_refused_arrays(value: Any, message: str) -> None:

@@ -179,7 +179,7 @@ def test_closing_can_be_interrupted_and_repeated() -> None:
 
 
 def test_a_time_limit_interrupts_at_once_and_ends_no_stream() -> None:
-    """Its handler raises an ordinary exception, which is no failure of a frame's or of the stream's."""
+    """Its handler raises an ordinary exception, which is not a failure of a frame's or of the stream's."""
 
     class Slow:
         interruptions = 0

@@ -238,7 +238,9 @@ def test_networks_that_do_not_segment(tmp_path: Path, model: mpscnn.Model) -> No
     network = ends_in_labels.restructured(structure, {"scores": "scores"})
     network.output(network.argmax(network["scores"], name="labels"))
     refused = saved(tmp_path / "a.safetensors", network, labels=None)
-    with pytest.raises(mpscnn.ShapeError, match=r"is no segmenter: its output \(n, 8, 12, 1\) is one number"):
+    with pytest.raises(
+        mpscnn.ShapeError, match=r"is not a segmenter: its output \(n, 8, 12, 1\) is one number"
+    ):
         refused.segment(photo)
     many = saved(tmp_path / "b.safetensors", colour_segmenter(classes=256), labels=None)
     with pytest.raises(mpscnn.UnsupportedError, match="256 classes, a label map holds 255"):
@@ -251,7 +253,7 @@ def test_networks_that_do_not_segment(tmp_path: Path, model: mpscnn.Model) -> No
     free.initialize_weights()
     with pytest.raises(mpscnn.ShapeError, match="segmenting needs one image input of a fixed size"):
         saved(tmp_path / "d.safetensors", free).segment(photo)
-    with pytest.raises(mpscnn.ShapeError, match=r"is no classifier: its output is \(n, 8, 12, 4\)"):
+    with pytest.raises(mpscnn.ShapeError, match=r"is not a classifier: its output is \(n, 8, 12, 4\)"):
         model.classify(photo)
 
 

@@ -9,8 +9,8 @@
 namespace mpscnn::cpu {
 namespace {
 
-MPSCNN_INLINE std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
-MPSCNN_INLINE std::int64_t larger(std::int64_t a, std::int64_t b) { return a < b ? b : a; }
+MPSCNN_INLINE std::int64_t min(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+MPSCNN_INLINE std::int64_t max(std::int64_t a, std::int64_t b) { return a < b ? b : a; }
 MPSCNN_INLINE std::int64_t clamped(std::int64_t x, std::int64_t low, std::int64_t high) {
     return x < low ? low : (x > high ? high : x);
 }

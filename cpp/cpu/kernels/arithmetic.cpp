@@ -79,7 +79,7 @@ template <class V, ArithmeticKind kind, bool one_a, bool one_b, bool plain>
 MPSCNN_INLINE std::int64_t combine_fours(const ArithmeticBlock &block, const float *a, const float *b,
                                          float *to, std::int64_t channels) {
     constexpr int count = 4;
-    // A source that every pixel reads again is no stream.
+    // A source that every pixel reads again is not a stream.
     const bool stream_a = !one_a && block.a_step != 0, stream_b = !one_b && block.b_step != 0;
     std::int64_t channel = 0;
     for (; channel + count * V::width <= channels; channel += count * V::width) {
@@ -156,7 +156,7 @@ void arithmetic_run(const ArithmeticTask &task, const Prepared &prepared, std::i
     constexpr std::int64_t piece = called_vectors * V::width;
     const std::int64_t pixel_floats = round_up(to.channels, V::width);
     const std::int64_t most_channels = simple ? to.channels : piece;
-    const std::int64_t most_pixels = simple ? to.width : larger(piece / pixel_floats, 1);
+    const std::int64_t most_pixels = simple ? to.width : max(piece / pixel_floats, 1);
     alignas(64) float buffer[piece];
     ArithmeticBlock block{};
     block.to_step = to.pixel_stride, block.a_step = a.pixel_stride, block.b_step = b.pixel_stride;
@@ -169,11 +169,11 @@ void arithmetic_run(const ArithmeticTask &task, const Prepared &prepared, std::i
         block.to = out + channel;
         block.a = pixel_at(a, image, y, x) + (one_a ? 0 : channel);
         block.b = pixel_at(b, image, y, x) + (one_b ? 0 : channel);
-        block.pixels = smaller(most_pixels, to.width - x);
-        block.channels = smaller(most_channels, to.channels - channel);
+        block.pixels = min(most_pixels, to.width - x);
+        block.channels = min(most_channels, to.channels - channel);
         block.writable = to.writable_channels - channel;
         if (epilogue.residual) {
-            block.to = buffer, block.to_step = smaller(pixel_floats, piece);
+            block.to = buffer, block.to_step = min(pixel_floats, piece);
             block.writable = block.to_step;
         }
         combine(block);

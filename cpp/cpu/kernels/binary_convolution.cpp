@@ -23,7 +23,7 @@ struct BitImage {
     Range rows;          ///< of the source
     std::int64_t words;  ///< of a pixel
     std::uint32_t *bits; ///< [rows][columns][words]
-    std::uint8_t *nan;   ///< [rows][columns]: whether a channel is no number
+    std::uint8_t *nan;   ///< [rows][columns]: whether a channel is not a number
     std::uint32_t *outside;
 };
 
@@ -63,14 +63,14 @@ template <class V> Prepared binary_prepare(const BinaryConvolutionTask &task, co
     const WorkSplit split = binary_split<V>(task, planning.threads);
     const std::int64_t outputs = divide_up(split.rows, split.row_blocks);
     const std::int64_t rows = (outputs - 1) * task.vertical.stride + window_span(task.vertical);
-    return planning.keep(split, split.items(), BitImageSize(task, smaller(rows, task.source.height)).bytes());
+    return planning.keep(split, split.items(), BitImageSize(task, min(rows, task.source.height)).bytes());
 }
 
-/// The bits of a pixel (of zeros, without one); returns whether a channel is no number.
+/// The bits of a pixel (of zeros, without one); returns whether a channel is not a number.
 inline bool binarise_pixel(const BinaryWeights &weights, const float *pixel, std::uint32_t *bits) {
     bool nan = false;
     for (std::int64_t first = 0; first < weights.inputs; first += 32) {
-        const std::int64_t count = smaller(32, weights.inputs - first);
+        const std::int64_t count = min(32, weights.inputs - first);
         std::uint32_t word = 0;
         for (std::int64_t i = 0; i < count; ++i) {
             const float x = pixel ? pixel[first + i] : 0.0f;
@@ -146,7 +146,7 @@ MPSCNN_INLINE void count_bits(const BinaryConvolutionTask &task, const BitImage 
     for (int p = 0; p < Pixels; ++p) counts[p] = V::add_sums_of_bytes(counts[p], partial[p]);
 }
 
-/// Whether the window of output pixel (y, x) holds a channel that is no number.
+/// Whether the window of output pixel (y, x) holds a channel that is not a number.
 inline bool window_has_nan(const BinaryConvolutionTask &task, const BitImage &bits, std::int64_t y,
                            std::int64_t x) {
     for (std::int64_t ky = 0; ky < task.vertical.kernel; ++ky) {

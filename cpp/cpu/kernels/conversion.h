@@ -15,7 +15,7 @@ MPSCNN_INLINE void convert_elements(const From *from, To *to, std::int64_t count
     std::int64_t i = 0;
     for (; i + V::width <= count; i += V::width) V::store(to + i, V::load(from + i));
     if (i < count) {
-        V::store_partial(to + i, V::load_partial(from + i, count - i), smaller(end - i, V::width));
+        V::store_partial(to + i, V::load_partial(from + i, count - i), min(end - i, V::width));
         i += V::width;
     }
     for (; i < end; i += V::width) store_lanes<V>(to + i, V::zero(), end - i);

@@ -91,7 +91,7 @@ inline void plan_panels(const ChainTask &task, std::int64_t stage, bool are_item
     if (are_items) buffer.panels = panel_items(buffer.panels, all, threads);
     // The matrix product's last one may be wider (pack.h).
     const std::int64_t begin = least * part_of(all, buffer.panels, buffer.panels - 1).begin;
-    if (buffer.panels > 1) buffer.channels = larger(least * divide_up(all, buffer.panels), whole - begin);
+    if (buffer.panels > 1) buffer.channels = max(least * divide_up(all, buffer.panels), whole - begin);
 }
 
 /// All but the rows of bands.
@@ -101,7 +101,7 @@ template <class V> inline ChainPlan cut_chain(const ChainTask &task, int threads
     const ConvolutionTask &last = task.stages[task.count - 1];
     const std::int64_t height = task.destination.height;
     plan.bands = chain_bands(task.stages, task.count, height, task.band_rows, threads);
-    std::int64_t rows = smaller(plan.bands.most_rows(), height);
+    std::int64_t rows = min(plan.bands.most_rows(), height);
     const bool panels_are_items = task.count == 2 && plan.bands.count == 1 && threads > 1;
     std::size_t bytes = 0;
     std::int64_t most_pixels = rows * last.destination.width;
@@ -109,7 +109,7 @@ template <class V> inline ChainPlan cut_chain(const ChainTask &task, int threads
         const ConvolutionTask &reader = task.stages[s + 1];
         const View &result = task.stages[s].destination;
         rows = source_rows(reader, rows, result.height);
-        most_pixels = larger(most_pixels, rows * result.width);
+        most_pixels = max(most_pixels, rows * result.width);
         ChainBuffer &buffer = plan.buffer[s];
         plan_panels<V>(task, s, panels_are_items, threads, buffer);
         buffer.rows = rows;
@@ -162,7 +162,7 @@ public:
         view.image_stride = buffer.rows * buffer.row_stride;
         view.writable_channels = round_up_to_width<V>(view.channels);
         const std::int64_t at = is_ring(s) ? rows.begin % buffer.rows : rows.begin - first_row;
-        rows.end = smaller(rows.end, rows.begin + buffer.rows - at);
+        rows.end = min(rows.end, rows.begin + buffer.rows - at);
         view.data = buffer_data(s, at * buffer.row_stride);
         view.element = element;
         view.height = rows.size();
@@ -255,7 +255,7 @@ public:
     bool plan_band(Range rows, const std::int64_t *next_row, ChainRows *stage_rows) {
         for (std::int64_t s = task_.count; s-- > 0;) {
             stage_rows[s].first_row = rows.begin;
-            stage_rows[s].rows = {larger(rows.begin, next_row[s]), rows.end};
+            stage_rows[s].rows = {max(rows.begin, next_row[s]), rows.end};
             rows = rows_read(task_.stages[s], stage_rows[s].rows);
         }
         for (std::int64_t s = 0; s < task_.count; ++s)
@@ -317,7 +317,7 @@ private:
 /// Rows of the result in band `band`.
 inline Range band_rows(const ChainTask &task, const ChainBands &bands, std::int64_t band) {
     const Range own = part_of(bands.units, bands.count, band);
-    return {own.begin * bands.unit, smaller(own.end * bands.unit, task.destination.height)};
+    return {own.begin * bands.unit, min(own.end * bands.unit, task.destination.height)};
 }
 
 template <class V> Prepared chain_prepare(const ChainTask &task, const Planning &planning) {
@@ -334,7 +334,7 @@ template <class V> Prepared chain_prepare(const ChainTask &task, const Planning 
         const Range own = band_rows(task, plan.bands, band);
         ChainRows *first = rows + 2 * band * task.count, *further = first + task.count;
         if (!planner.plan_band(own, none, first) || !planner.plan_band(own, next_row, further)) return {};
-        for (std::int64_t s = 0; s < task.count; ++s) next_row[s] = larger(next_row[s], first[s].rows.end);
+        for (std::int64_t s = 0; s < task.count; ++s) next_row[s] = max(next_row[s], first[s].rows.end);
     }
     Prepared prepared =
         planning.keep(plan, task.destination.batch * plan.bands.count * plan.panel_items, plan.scratch_bytes);

@@ -135,7 +135,7 @@ template <class V, class Shape, int rows> void depthwise_rows(DepthwiseStrip str
     }
     strip.column_step = window.dilation;
     const bool repeats = can_repeat<V>(task.epilogue);
-    for (std::int64_t phase = 0; phase < smaller(window.dilation, task.destination.width); ++phase) {
+    for (std::int64_t phase = 0; phase < min(window.dilation, task.destination.width); ++phase) {
         const std::int64_t count = divide_up(task.destination.width - phase, window.dilation);
         for (std::int64_t done = 0, columns = 0; done < count; done += columns * strip.count) {
             columns = next_strip_columns<V>(count - done);
@@ -145,7 +145,7 @@ template <class V, class Shape, int rows> void depthwise_rows(DepthwiseStrip str
             strip.taps = taps_within(first, window.dilation, taps, 0, source.width);
             strip.first_offset = first * source.pixel_stride;
             // Two more are left, too far from the edge for windows to hang over it.
-            strip.count = repeats && strip.taps.size() == taps ? larger((count - done) / columns - 2, 1) : 1;
+            strip.count = repeats && strip.taps.size() == taps ? max((count - done) / columns - 2, 1) : 1;
             depthwise_compute<V>(strip, rows, static_cast<int>(columns),
                                  [&](const DepthwiseStrip &part, const DepthwiseOutput<V> &output) {
                                      depthwise_dispatch<V, Shape, rows, depthwise_strip_columns<V>>(
@@ -163,7 +163,7 @@ template <class V, class Shape> void depthwise_band(DepthwiseStrip strip, Range 
         window.stride == Shape::vertical_stride && (window.stride == 1 || window.dilation == 1);
     strip.row_step = window.dilation;
     for (std::int64_t group = rows.begin; group < rows.end; group += 2 * window.dilation) {
-        const std::int64_t end = smaller(group + window.dilation, rows.end);
+        const std::int64_t end = min(group + window.dilation, rows.end);
         for (std::int64_t y = group; y < end; ++y) {
             const bool has_partner = y + window.dilation < rows.end;
             strip.y = y;
@@ -219,13 +219,13 @@ template <class V> void depthwise_block(DepthwiseStrip strip, Range rows) {
     const ConvolutionTask &task = *strip.task;
     const std::int64_t whole = task.destination.channels / V::width;
     const Range all = strip.chunks;
-    strip.chunks = {all.begin, smaller(all.end, whole)};
+    strip.chunks = {all.begin, min(all.end, whole)};
     if (!strip.chunks.empty()) {
         const bool done =
             with_depthwise_shape<V>(task, [&]<class Shape>() { depthwise_band<V, Shape>(strip, rows); });
         if (!done) depthwise_band_any<V, false>(strip, rows);
     }
-    strip.chunks = {larger(all.begin, whole), all.end};
+    strip.chunks = {max(all.begin, whole), all.end};
     if (!strip.chunks.empty()) depthwise_band_any<V, true>(strip, rows);
 }
 
@@ -240,7 +240,7 @@ void repeat_channels(const ConvolutionTask &task, std::int64_t image, Range rows
                      const DepthwiseSource &to, float *data) {
     const std::int64_t multiplier = channel_multiplier(task);
     const std::int64_t begin = chunks.begin * V::width;
-    const std::int64_t end = smaller(chunks.end * V::width, task.destination.channels);
+    const std::int64_t end = min(chunks.end * V::width, task.destination.channels);
     for (std::int64_t y = rows.begin; y < rows.end; ++y) {
         for (std::int64_t x = 0; x < to.width; ++x) {
             const float *from = pixel_at(task.source, image, y, x);
@@ -274,16 +274,16 @@ template <class V> void depthwise_repeated(DepthwiseStrip strip, Range rows, std
     strip.source = &ring;
     const Range all = strip.chunks;
     for (std::int64_t chunk = all.begin; chunk < all.end; chunk += vectors) {
-        strip.chunks = {chunk, smaller(chunk + vectors, all.end)};
+        strip.chunks = {chunk, min(chunk + vectors, all.end)};
         ring.first_chunk = chunk;
         std::int64_t ready = 0; // source rows before it are in the ring, as far as they are needed
         for (std::int64_t y = rows.begin; y < rows.end; y += group_rows) {
-            const std::int64_t y_end = smaller(y + group_rows, rows.end);
+            const std::int64_t y_end = min(y + group_rows, rows.end);
             const std::int64_t top = window_begin(task.vertical, y);
             const std::int64_t bottom = window_begin(task.vertical, y_end - 1) + window_rows(task);
-            const Range needed{larger(top, ready), smaller(bottom, ring.height)};
+            const Range needed{max(top, ready), min(bottom, ring.height)};
             repeat_channels<V>(task, strip.image, needed, strip.chunks, ring, data);
-            ready = larger(ready, needed.end);
+            ready = max(ready, needed.end);
             depthwise_block<V>(strip, {y, y_end});
         }
     }
@@ -325,7 +325,7 @@ void depthwise_run(const ConvolutionTask &task, const Prepared &prepared, std::i
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
         const Range rows{item.rows.begin * depthwise_group_rows(task),
-                         smaller(item.rows.end * depthwise_group_rows(task), task.destination.height)};
+                         min(item.rows.end * depthwise_group_rows(task), task.destination.height)};
         strip.image = item.image;
         strip.chunks = item.vectors;
         if constexpr (!has_bfloat16<V>) // of those a multiplier is 1

@@ -91,26 +91,25 @@ inline void plan_blocks(const ConvolutionTask &task, int threads, const CacheSiz
     const View &output = task.destination;
     const std::int64_t pixels = output.batch * output.height * output.width;
     const std::int64_t operations = pixels * plan.depth * plan.group_outputs * packed.groups;
-    std::int64_t most_items = larger(1, operations / item_operations);
+    std::int64_t most_items = max(1, operations / item_operations);
     if (most_items > threads)
         most_items = round_up(most_items, threads); // five would take two as long as six
-    const std::int64_t wanted = threads == 1 ? 1 : smaller(4 * threads, most_items);
+    const std::int64_t wanted = threads == 1 ? 1 : min(4 * threads, most_items);
     const bool keep_outputs = plan.depth * plan.group_outputs <= few_weights;
     // Windows read in place overlap.
     const std::int64_t own_inputs = plan.gathers ? plan.depth
                                                  : packed.inputs_per_group *
-                                                       smaller(task.vertical.stride, packed.kernel_height) *
-                                                       smaller(task.horizontal.stride, packed.kernel_width);
+                                                       min(task.vertical.stride, packed.kernel_height) *
+                                                       min(task.horizontal.stride, packed.kernel_width);
     const std::int64_t pixel_floats = own_inputs + (keep_outputs ? plan.group_outputs : 0);
     const std::int64_t blocks = divide_up(pixels * pixel_floats, near_inputs(caches));
     plan.by_pixels = threads > 1 && cuts_pixels(packed, pixels);
     const std::int64_t least = plan.by_pixels && wanted >= threads ? threads : 1;
-    plan.pixel_blocks =
-        larger(smaller(larger(blocks, least), plan.tiles), smaller(wanted, plan.tiles / tiles_for_a_panel));
+    plan.pixel_blocks = max(min(max(blocks, least), plan.tiles), min(wanted, plan.tiles / tiles_for_a_panel));
     if (plan.pixel_blocks > threads) // nine blocks would keep two threads as long as ten
-        plan.pixel_blocks = smaller(plan.tiles, round_up(plan.pixel_blocks, threads));
-    plan.panel_blocks = larger(1, smaller(plan.panels, wanted / (plan.pixel_blocks * packed.groups)));
-    if (threads > 1 && packed.groups == 1) even_out(plan, threads, larger(threads, most_items));
+        plan.pixel_blocks = min(plan.tiles, round_up(plan.pixel_blocks, threads));
+    plan.panel_blocks = max(1, min(plan.panels, wanted / (plan.pixel_blocks * packed.groups)));
+    if (threads > 1 && packed.groups == 1) even_out(plan, threads, max(threads, most_items));
     plan.block_tiles = divide_up(plan.tiles, plan.pixel_blocks);
     plan.tile_bytes = static_cast<std::size_t>(plan.block_tiles) * sizeof(PixelTile);
     plan.tile_bytes = (plan.tile_bytes + 63) / 64 * 64;
@@ -211,7 +210,7 @@ inline float *prepare_run(const ConvolutionTask &task, const GemmPlan &plan, con
     // Even sizes: 49 pixels are not eight tiles of 6 and one of 1, which would cost as much as a whole one.
     const std::int64_t size = region.run_pixels / region.run_tiles,
                        larger_tiles = region.run_pixels % region.run_tiles;
-    std::int64_t offset = tiles.begin * size + smaller(tiles.begin, larger_tiles);
+    std::int64_t offset = tiles.begin * size + min(tiles.begin, larger_tiles);
     for (std::int64_t i = tiles.begin; i < tiles.end; ++i, ++tile) {
         tile->run = &region.run;
         tile->pixels = size + (i < larger_tiles);
@@ -240,11 +239,11 @@ inline void prepare_tiles(const ConvolutionTask &task, const GemmPlan &plan, std
     const float *inputs = task.source.data + group * task.packed->inputs_per_group;
     for (int r = 0; r < plan.regions; ++r) {
         const Region &region = plan.region[r];
-        const std::int64_t begin = larger(tiles.begin - region.first_tile, 0);
-        const std::int64_t end = smaller(tiles.end - region.first_tile, region.tiles());
+        const std::int64_t begin = max(tiles.begin - region.first_tile, 0);
+        const std::int64_t end = min(tiles.end - region.first_tile, region.tiles());
         for (std::int64_t run = begin / region.run_tiles; run * region.run_tiles < end; ++run) {
             const std::int64_t first = run * region.run_tiles;
-            const Range part{larger(begin - first, 0), smaller(end - first, region.run_tiles)};
+            const Range part{max(begin - first, 0), min(end - first, region.run_tiles)};
             gathered = prepare_run<V>(task, plan, region, inputs, run, part, tile, gathered);
             tile += part.size();
         }

@@ -93,17 +93,17 @@ inline std::int64_t longest_run(const Region &region, const PixelSteps &steps) {
 template <class V> inline std::int64_t region_cost(const Region &region) {
     // Fewer rows of sums than these wait for each other.
     constexpr std::int64_t busy_rows = 8 / V::gemm_vectors;
-    return region.taps * region.runs * larger(region.run_pixels, region.run_tiles * busy_rows);
+    return region.taps * region.runs * max(region.run_pixels, region.run_tiles * busy_rows);
 }
 
 template <class V>
 inline void cut_into_runs(const ConvolutionTask &task, Region &region, bool reads_source,
                           std::int64_t tile_rows) {
     region.run_pixels = longest_run(region, region.destination);
-    if (reads_source) region.run_pixels = smaller(region.run_pixels, longest_run(region, region.source));
+    if (reads_source) region.run_pixels = min(region.run_pixels, longest_run(region, region.source));
     if (task.epilogue.residual)
-        region.run_pixels = smaller(region.run_pixels, longest_run(region, region.residual));
-    if (task.continues) region.run_pixels = smaller(region.run_pixels, region.height * region.width);
+        region.run_pixels = min(region.run_pixels, longest_run(region, region.residual));
+    if (task.continues) region.run_pixels = min(region.run_pixels, region.height * region.width);
     region.run_tiles = divide_up(region.run_pixels, tile_rows);
     region.runs = region.batch * region.height * region.width / region.run_pixels;
     region.run.pixel_stride = constant_stride(region, region.source);
@@ -112,17 +112,17 @@ inline void cut_into_runs(const ConvolutionTask &task, Region &region, bool read
     region.run.start_stride = 0;
 }
 
-template <class Number> inline void exchange(Number &a, Number &b) {
+template <class Number> inline void swap(Number &a, Number &b) {
     const Number kept = a;
     a = b;
     b = kept;
 }
 
 inline void transpose(Region &region) {
-    exchange(region.height, region.width);
-    exchange(region.source.row, region.source.column);
-    exchange(region.destination.row, region.destination.column);
-    exchange(region.residual.row, region.residual.column);
+    swap(region.height, region.width);
+    swap(region.source.row, region.source.column);
+    swap(region.destination.row, region.destination.column);
+    swap(region.residual.row, region.residual.column);
 }
 
 /// The taps of a region's windows in the source, in as few pieces as their memory allows, and in the weights.

@@ -66,11 +66,11 @@ template <class V> inline WinogradPlan winograd_plan(const ConvolutionTask &task
     plan.pitch = round_up_to_width<V>(task.packed->inputs_per_group);
     const std::int64_t most =
         clamped(cached_floats / (Winograd::all_points * plan.pitch), V::gemm_rows, Winograd::most_tiles);
-    plan.items = smaller(plan.tiles, round_up(divide_up(plan.tiles, most), planning.threads));
+    plan.items = min(plan.tiles, round_up(divide_up(plan.tiles, most), planning.threads));
     plan.item_tiles = divide_up(plan.tiles, plan.items);
     plan.inputs_stride = spread(plan.item_tiles * plan.pitch);
     plan.products_stride = spread(plan.item_tiles * panel_columns);
-    plan.zeros = spread(larger(plan.pitch, panel_columns));
+    plan.zeros = spread(max(plan.pitch, panel_columns));
     plan_weights<V>(*task.packed, plan.product);
     plan.product.depth = task.packed->inputs_per_group;
     return plan;
@@ -259,7 +259,7 @@ inline WinogradTarget winograd_target(const ConvolutionTask &task, const Winogra
         return tile.image * view.image_stride + tile.y * view.row_stride + tile.x * view.pixel_stride;
     };
     return {output.data + offset(output), residual ? residual->data + offset(*residual) : nullptr,
-            smaller(plan.outputs, output.height - tile.y), smaller(plan.outputs, output.width - tile.x)};
+            min(plan.outputs, output.height - tile.y), min(plan.outputs, output.width - tile.x)};
 }
 
 /// A vector of channels of a tile's outputs.
@@ -406,8 +406,8 @@ inline std::int64_t winograd_scratch(const ConvolutionTask &task, const Winograd
     const std::int64_t pixels = plan.outputs * plan.outputs;
     GemmPlan plain;
     plan_weights<V>(*task.packed->plain, plain);
-    return larger(plan.zeros + Winograd::all_points * (plan.inputs_stride + plan.products_stride),
-                  pixels * (tile_floats + plain.gathered_pitch) + line + V::width);
+    return max(plan.zeros + Winograd::all_points * (plan.inputs_stride + plan.products_stride),
+               pixels * (tile_floats + plain.gathered_pitch) + line + V::width);
 }
 
 template <class V> Prepared winograd_prepare(const ConvolutionTask &task, const Planning &planning) {

@@ -130,14 +130,14 @@ MPSCNN_INLINE void depthwise_compute(DepthwiseStrip &strip, int rows, int column
             if (direct)
                 output = in_tensor();
             else
-                strip.chunks.end = smaller(strip.chunks.begin + vectors, all.end);
+                strip.chunks.end = min(strip.chunks.begin + vectors, all.end);
             kernel(strip, output);
             if (!direct)
                 finish_strip<V>(strip, buffer, rows, columns, vectors);
             else if (epilogue.rounds)
                 for (int row = 0; row < rows; ++row)
                     round_stored<V>(output.first + row * output.row_step, output.column_step, columns,
-                                    smaller(strip.chunks.size() * V::width, output.writable));
+                                    min(strip.chunks.size() * V::width, output.writable));
             strip.chunks = {strip.chunks.end, all.end};
         } while (!strip.chunks.empty());
         strip.chunks = all;

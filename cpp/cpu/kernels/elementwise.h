@@ -97,7 +97,7 @@ MPSCNN_INLINE bool calls_activation(const Epilogue &epilogue) {
 
 /// Floats of a pixel, from its first one on, that lie in vectors which may be stored whole.
 template <class V> MPSCNN_INLINE std::int64_t whole_vectors(const View &to) {
-    return smaller(to.writable_channels / V::width, divide_up(to.channels, V::width)) * V::width;
+    return min(to.writable_channels / V::width, divide_up(to.channels, V::width)) * V::width;
 }
 
 /// As many vectors are worth a call, and still in L1 when it reads them again.
@@ -119,8 +119,8 @@ MPSCNN_INLINE std::int64_t store_and_call(const View &to, const Epilogue &epilog
     constexpr std::int64_t block = called_vectors * V::width;
     const std::int64_t behind = whole_vectors<V>(to);
     for (std::int64_t begin = 0; begin < behind; begin += block) {
-        const std::int64_t end = smaller(begin + block, behind);
-        std::int64_t c = store_values<V>(out, {begin, smaller(end, to.channels)}, value);
+        const std::int64_t end = min(begin + block, behind);
+        std::int64_t c = store_values<V>(out, {begin, min(end, to.channels)}, value);
         for (; c < end; c += V::width) V::store(out + c, value(c, to.channels - c));
         call_activation<V>(epilogue, out + begin, end - begin);
     }
@@ -145,7 +145,7 @@ __attribute__((noinline)) void finish_stored(const View &to, const Epilogue &epi
         std::int64_t channel = channels.begin;
         if (calls_activation(epilogue)) {
             const std::int64_t whole = whole_vectors<V>(to);
-            const std::int64_t behind = channels.end == to.channels ? whole : smaller(channels.end, whole);
+            const std::int64_t behind = channels.end == to.channels ? whole : min(channels.end, whole);
             call_activation<V>(epilogue, out + channel, behind - channel);
             channel = behind;
         }

@@ -22,8 +22,8 @@ inline ConvolutionTask part_task(const InterleavedConvolutionTask &task, const C
     View &to = own.destination;
     to = whole;
     to.data += part.y * whole.row_stride + part.x * whole.pixel_stride + part.destination_channel;
-    to.height = divide_up(larger(whole.height - part.y, 0), task.step_y);
-    to.width = divide_up(larger(whole.width - part.x, 0), task.step_x);
+    to.height = divide_up(max(whole.height - part.y, 0), task.step_y);
+    to.width = divide_up(max(whole.width - part.x, 0), task.step_x);
     to.channels = packed.outputs;
     to.row_stride *= task.step_y;
     to.pixel_stride *= task.step_x;
@@ -98,12 +98,12 @@ void interleaved_run(const InterleavedConvolutionTask &task, const Prepared &pre
     const auto *parts = &prepared.plan_as<Prepared>();
     std::int64_t first = 0; // item of the part
     for (std::int64_t p = 0; p < task.part_count; ++p) {
-        const Range own{larger(begin - first, 0), smaller(end - first, parts[p].items)};
+        const Range own{max(begin - first, 0), min(end - first, parts[p].items)};
         if (!own.empty())
             convolution_run<V>(part_task(task, task.parts[p]), parts[p], own.begin, own.end, worker);
         first += parts[p].items;
     }
-    for (std::int64_t row = larger(begin - first, 0); row < end - first; ++row) fill_background<V>(task, row);
+    for (std::int64_t row = max(begin - first, 0); row < end - first; ++row) fill_background<V>(task, row);
 }
 
 } // namespace

@@ -121,7 +121,7 @@ struct CentredTaps {
         const std::int64_t first = centre - axis.kernel / 2, last = first + axis.kernel;
         inside.begin = clamped(first, 0, size);
         inside.end = clamped(last, inside.begin, size);
-        before = smaller(larger(-first, 0), axis.kernel);
+        before = min(max(-first, 0), axis.kernel);
         after = axis.kernel - before - inside.size();
     }
 };
@@ -140,7 +140,7 @@ MPSCNN_INLINE typename V::reg sum_taps(const CentredTaps &taps, typename V::reg 
 /// Channels that are worked on at a time, so that the columns of a row stay in the cache.
 template <class V> MPSCNN_INLINE std::int64_t channel_block(const WindowNormalizationTask &task) {
     constexpr std::int64_t most = 32;
-    return smaller(most, round_up(task.source.channels, V::width));
+    return min(most, round_up(task.source.channels, V::width));
 }
 
 /// A row of outputs and a block of channels. The windows of a row share their columns, of which `squares`
@@ -158,7 +158,7 @@ template <class V> struct WindowRow {
           pitch(channel_block<V>(of)), squares(reinterpret_cast<float *>(scratch)),
           means(squares + of.source.width * pitch) {}
 
-    MPSCNN_INLINE std::int64_t channels() const { return smaller(pitch, task.source.channels - channel); }
+    MPSCNN_INLINE std::int64_t channels() const { return min(pitch, task.source.channels - channel); }
     MPSCNN_INLINE reg source(std::int64_t row, std::int64_t x, std::int64_t c) const {
         return load_lanes<V>(pixel_at(task.source, image, row, x) + channel + c, channels() - c);
     }
@@ -224,8 +224,8 @@ template <class V> struct WindowRow {
             first(task.horizontal, 0, task.source.width),
             last(task.horizontal, task.destination.width - 1, task.source.width);
         // At least one column: windows that lie outside may clamp to it.
-        const std::int64_t begin = smaller(first.inside.begin, task.source.width - 1),
-                           end = larger(last.inside.end, begin + 1);
+        const std::int64_t begin = min(first.inside.begin, task.source.width - 1),
+                           end = max(last.inside.end, begin + 1);
         for (std::int64_t x = begin; x < end; ++x)
             for (std::int64_t c = 0; c < channels(); c += V::width) store_column(rows, x, c);
         for (std::int64_t x = 0; x < task.destination.width; ++x) {
@@ -240,8 +240,8 @@ template <class V> struct WindowRow {
 template <class V> WorkSplit window_normalization_split(const WindowNormalizationTask &task, int threads) {
     constexpr std::int64_t least = 1 << 15; // positions read: some 5 microseconds
     const View &to = task.destination;
-    const std::int64_t taps = smaller(task.vertical.kernel, task.source.height) +
-                              smaller(task.horizontal.kernel, task.source.width) + 8;
+    const std::int64_t taps =
+        min(task.vertical.kernel, task.source.height) + min(task.horizontal.kernel, task.source.width) + 8;
     return split_work(to.batch, to.height, divide_up(to.channels, channel_block<V>(task)),
                       to.batch * to.height * to.width * to.channels * taps, least, threads);
 }

@@ -18,7 +18,7 @@ namespace {
 template <class V, class Function>
 MPSCNN_INLINE void replace_each(float *values, std::int64_t count, Function function) {
     for (std::int64_t i = 0; i < count; i += 2 * V::width) {
-        float *first = values + i, *second = values + smaller(i + V::width, count - V::width);
+        float *first = values + i, *second = values + min(i + V::width, count - V::width);
         const auto result = function(typename Twice<V>::reg{V::load(first), V::load(second)});
         V::store(first, result.first);
         V::store(second, result.second);

@@ -19,7 +19,7 @@ MPSCNN_INLINE void for_each_piece(const ConstView &view, std::int64_t image, Ran
     constexpr std::int64_t longest = 64;
     for (std::int64_t pixel = pixels.begin; pixel < pixels.end;) {
         const std::int64_t y = pixel / view.width, x = pixel % view.width;
-        const std::int64_t count = smaller(smaller(view.width - x, pixels.end - pixel), longest);
+        const std::int64_t count = min(min(view.width - x, pixels.end - pixel), longest);
         action(pixel_at(view, image, y, x), count);
         pixel += count;
     }

@@ -62,7 +62,7 @@ __attribute__((noinline)) void copy_pixels(const PaddingTask &task, const float 
                                            Range columns) {
     const View &to = task.destination;
     const Range channels = covered(task.front, task.source.channels, to.channels);
-    const std::int64_t skipped = larger(-task.front, 0);
+    const std::int64_t skipped = max(-task.front, 0);
     const bool covers = channels.size() == to.channels;
     if (covers && task.source.channels == to.channels && to.pixel_stride == to.channels &&
         task.source.pixel_stride == to.channels) {
@@ -97,17 +97,17 @@ template <class V> void pad_row(const PaddingTask &task, std::int64_t image, std
     const View &to = task.destination;
     const Range rows = covered(task.top, task.source.height, to.height);
     const Range columns = covered(task.left, task.source.width, to.width);
-    const Range own{larger(part.begin, columns.begin), smaller(part.end, columns.end)};
+    const Range own{max(part.begin, columns.begin), min(part.end, columns.end)};
     float *row = pixel_at(to, image, y, 0);
     const bool inside = y >= rows.begin && y < rows.end;
     if (!inside && task.mode == PaddingMode::constant) return fill_pixels<V>(task, row, part);
     const std::int64_t source =
         inside ? y - task.top : reflected(task.mode, y - task.top, task.source.height);
     const float *from = pixel_at(task.source, image, source, 0);
-    pad_pixels<V>(task, from, row, {part.begin, smaller(part.end, columns.begin)});
+    pad_pixels<V>(task, from, row, {part.begin, min(part.end, columns.begin)});
     if (!own.empty())
         copy_pixels<V>(task, from + (own.begin - task.left) * task.source.pixel_stride, row, own);
-    pad_pixels<V>(task, from, row, {larger(part.begin, columns.end), part.end});
+    pad_pixels<V>(task, from, row, {max(part.begin, columns.end), part.end});
 }
 
 /// Into rows, and into columns where there are few rows, as in the tensors of detections.

@@ -35,10 +35,10 @@ struct PooledPlan {
 inline std::size_t larger_size(std::size_t a, std::size_t b) { return a < b ? b : a; }
 
 inline PooledBand pooled_band(const PooledConvolutionTask &task, const PooledPlan &plan, std::int64_t index) {
-    const Range rows{index * plan.band_rows, smaller((index + 1) * plan.band_rows, task.destination.height)};
+    const Range rows{index * plan.band_rows, min((index + 1) * plan.band_rows, task.destination.height)};
     const std::int64_t begin = window_begin(task.pooling.vertical, rows.begin);
     const std::int64_t end = window_end(task.pooling.vertical, rows.end - 1);
-    return {rows, {larger(begin, 0), smaller(end, task.convolution.destination.height)}};
+    return {rows, {max(begin, 0), min(end, task.convolution.destination.height)}};
 }
 
 /// The convolution of a band of image 0. All bands between the first and the last differ in the address of
@@ -113,11 +113,10 @@ inline void cut_pooled(const PooledConvolutionTask &task, const Planning &planni
         if (panels % threads == 0)
             plan.panel_blocks = threads;
         else if (rows < threads)
-            plan.panel_blocks = smaller(panels, threads);
+            plan.panel_blocks = min(panels, threads);
         else // as many rows for each thread, where that is possible
-            plan.bands =
-                larger(plan.bands,
-                       rows % threads == 0 || rows >= 8 * threads ? threads : smaller(rows, 4 * threads));
+            plan.bands = max(plan.bands,
+                             rows % threads == 0 || rows >= 8 * threads ? threads : min(rows, 4 * threads));
     }
     plan.band_rows = divide_up(rows, plan.bands);
     plan.bands = divide_up(rows, plan.band_rows);

@@ -55,7 +55,7 @@ __attribute__((noinline)) void pool_vectors(const PoolingTask &task, const Pooli
     if (taps.before > 0) add_row(0, taps.before);
     for (std::int64_t tap = 0; tap < taps.count; ++tap) add_row(taps.first + tap * task.vertical.dilation, 1);
     if (taps.after > 0) add_row(task.source.height - 1, taps.after);
-    const auto divisor = static_cast<float>(larger(taps.counted * window.horizontal->counted, 1));
+    const auto divisor = static_cast<float>(max(taps.counted * window.horizontal->counted, 1));
     typename V::reg results[1][count];
     for (int v = 0; v < count; ++v) results[0][v] = states[v].result(divisor);
     apply_epilogue<V>(task.epilogue, results, channel, left,
@@ -71,7 +71,7 @@ template <class V, class Reduction>
 void pool_output_row(const PoolingTask &task, const PoolingTaps &vertical, const PoolingTaps *columns,
                      std::int64_t image, std::int64_t y, Range vectors) {
     constexpr int block = 4;
-    const std::int64_t whole = smaller(vectors.end, task.source.channels / V::width);
+    const std::int64_t whole = min(vectors.end, task.source.channels / V::width);
     const ConstView *residual = task.epilogue.residual;
     PoolingWindow window{pixel_at(task.source, image, 0, 0), &vertical, nullptr, nullptr, nullptr};
     for (std::int64_t x = 0; x < task.destination.width; ++x) {
@@ -97,7 +97,7 @@ public:
 
     /// Whether rows of the range may hold one; neither end may lie before an earlier range's.
     MPSCNN_INLINE bool found_in(Range rows) {
-        for (seen_ = larger(seen_, rows.begin); seen_ < rows.end; ++seen_)
+        for (seen_ = max(seen_, rows.begin); seen_ < rows.end; ++seen_)
             if (row_has_nan(seen_)) last_ = seen_;
         return last_ >= rows.begin;
     }
@@ -105,8 +105,7 @@ public:
 private:
     bool row_has_nan(std::int64_t y) const {
         const float *pixel = pixel_at(from_, image_, y, 0) + vectors_.begin * V::width;
-        const std::int64_t count =
-            smaller(vectors_.end * V::width, from_.channels) - vectors_.begin * V::width;
+        const std::int64_t count = min(vectors_.end * V::width, from_.channels) - vectors_.begin * V::width;
         if (count == from_.pixel_stride) return has_nan(pixel, from_.width * count);
         for (std::int64_t x = 0; x < from_.width; ++x, pixel += from_.pixel_stride)
             if (has_nan(pixel, count)) return true;
@@ -141,8 +140,8 @@ private:
 template <class V> WorkSplit pooling_split(const PoolingTask &task, int threads) {
     const View &to = task.destination;
     constexpr std::int64_t least = 1 << 15; // taps: some 5 microseconds
-    const std::int64_t taps = smaller(task.vertical.kernel, task.source.height) *
-                              smaller(task.horizontal.kernel, task.source.width);
+    const std::int64_t taps =
+        min(task.vertical.kernel, task.source.height) * min(task.horizontal.kernel, task.source.width);
     return split_work(to.batch, to.height, divide_up(to.channels, V::width),
                       to.batch * to.height * to.width * to.channels * taps, least, threads);
 }

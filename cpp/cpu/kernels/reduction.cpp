@@ -43,7 +43,7 @@ MPSCNN_INLINE void sum_of_pixels(const float *at, std::ptrdiff_t step, std::int6
                                  typename V::reg (&results)[vectors]) {
     for (auto &result : results) result = V::zero();
     while (count > 0) {
-        const std::int64_t length = smaller(count, longest_piece);
+        const std::int64_t length = min(count, longest_piece);
         typename V::reg piece[vectors];
         for (auto &sum : piece) sum = V::zero();
         for (std::int64_t i = 0; i < length; ++i, at += step) {
@@ -88,7 +88,7 @@ __attribute__((noinline)) void reduce_pixels(const ReductionTask &task, const fl
 template <class V> MPSCNN_INLINE void reduce_pixels(const ReductionTask &task, const WorkSplit::Item &item) {
     constexpr int block = 4;
     const bool down = task.axis == ReductionAxis::height;
-    const std::int64_t whole = smaller(item.vectors.end, task.source.channels / V::width);
+    const std::int64_t whole = min(item.vectors.end, task.source.channels / V::width);
     // `rows` are the output pixels of an image: one row or one column.
     for (std::int64_t pixel = item.rows.begin; pixel < item.rows.end; ++pixel) {
         const std::int64_t y = down ? 0 : pixel, x = down ? pixel : 0;
@@ -140,7 +140,7 @@ template <class V> MPSCNN_INLINE typename V::reg sums_of_channels(const float *f
     constexpr int block = 4;
     auto total = V::zero();
     for (std::int64_t begin = 0; begin < channels; begin += longest_piece * block * V::width) {
-        const std::int64_t end = smaller(channels, begin + longest_piece * block * V::width);
+        const std::int64_t end = min(channels, begin + longest_piece * block * V::width);
         typename V::reg sums[block];
         for (auto &sum : sums) sum = V::zero();
         std::int64_t c = begin;
@@ -214,7 +214,7 @@ MPSCNN_INLINE void reduce_tiles(const ConstView &from, const View &to, bool roun
             PixelTile<V> tile{pixel_at(from, item.image, y, 0), from.pixel_stride, from.channels, V::width};
             float *out = pixel_at(to, item.image, y, 0);
             for (std::int64_t x = 0; x < strip; x += V::width) {
-                tile.pixels = smaller(V::width, strip - x);
+                tile.pixels = min(V::width, strip - x);
                 store_channel<V>(out, to.pixel_stride, tile.pixels, result(tile, item.image, y, x),
                                  round_to_half);
                 tile.from += V::width * tile.stride;

@@ -110,7 +110,7 @@ MPSCNN_INLINE void resize_between(const ResizeTask &task, const float *upper, co
         if (non_temporal) {
             constexpr std::uintptr_t floats = V::width;
             i = static_cast<std::int64_t>(-(reinterpret_cast<std::uintptr_t>(out) / sizeof(float)) % floats);
-            store_lanes<V>(out, value(0), smaller(i, count));
+            store_lanes<V>(out, value(0), min(i, count));
             for (; i + V::width <= count; i += V::width) V::store_non_temporal(out + i, value(i));
         }
     }
@@ -211,7 +211,7 @@ void resize_run(const ResizeTask &task, const Prepared &prepared, std::int64_t b
             continue;
         }
         for (std::int64_t x = 0; x < width; x += tiles.columns)
-            resize_tile<V>(task, item.image, item.rows, {x, smaller(x + tiles.columns, width)}, taps, tiles,
+            resize_tile<V>(task, item.image, item.rows, {x, min(x + tiles.columns, width)}, taps, tiles,
                            upper, upper + tiles.row_floats);
     }
     if constexpr (V::has_non_temporal_stores)

@@ -103,7 +103,7 @@ template <class V, bool logarithm> void softmax_block(const SoftmaxBlock &block,
     };
     // Where pixels lie side by side a whole vector may reach into the next ones, which are written after it.
     const std::int64_t reached = divide_up(whole - block.channels, block.channels);
-    const std::int64_t plain = block.to_stride == block.channels ? larger(0, block.pixels - reached) : 0;
+    const std::int64_t plain = block.to_stride == block.channels ? max(0, block.pixels - reached) : 0;
     store_pixels(0, plain, [](float *to, typename V::reg value, std::int64_t) { V::store(to, value); });
     store_pixels(plain, block.pixels, [&](float *to, typename V::reg value, std::int64_t c) {
         store_lanes<V>(to, value, block.writable - c);
@@ -144,7 +144,7 @@ void softmax_run(const SoftmaxTask &task, const Prepared &prepared, std::int64_t
             block.from = pixel_at(from, item.image, y, 0);
             block.to = pixel_at(to, item.image, y, 0);
             for (std::int64_t x = 0; x < pixels; x += most) {
-                block.pixels = smaller(most, pixels - x);
+                block.pixels = min(most, pixels - x);
                 task.logarithm ? softmax_block<V, true>(block, task.round_to_half)
                                : softmax_block<V, false>(block, task.round_to_half);
                 block.from += most * block.from_stride;

@@ -92,9 +92,9 @@ inline SubpixelPlan subpixel_plan(const SubpixelConvolutionTask &task, const Pla
     plan.width = divide_up(task.destination.width, task.scale);
     plan.pixel_stride = round_up_to_width<V>(task.packed->outputs);
     const std::int64_t row_floats = plan.width * plan.pixel_stride;
-    const std::int64_t cached_rows = larger(1, cached_floats / row_floats);
+    const std::int64_t cached_rows = max(1, cached_floats / row_floats);
     const std::int64_t wanted = threads == 1 ? 1 : divide_up(4 * threads, task.destination.batch);
-    plan.blocks = smaller(plan.rows, larger(divide_up(plan.rows, cached_rows), wanted));
+    plan.blocks = min(plan.rows, max(divide_up(plan.rows, cached_rows), wanted));
     plan.most_rows = divide_up(plan.rows, plan.blocks);
     plan.result_bytes = static_cast<std::size_t>(round_up(plan.most_rows * row_floats, 16)) * sizeof(float);
     return plan;
@@ -154,7 +154,7 @@ void subpixel_run(const SubpixelConvolutionTask &task, const Prepared &prepared,
         const ConvolutionTask block = block_task<V>(task, plan, image, rows, result);
         const Prepared &own = plan.convolution[index % plan.blocks];
         convolution_run<V>(block, own, 0, own.items, inner);
-        const std::int64_t last = smaller(rows.end * task.scale, task.destination.height);
+        const std::int64_t last = min(rows.end * task.scale, task.destination.height);
         for (std::int64_t y = rows.begin * task.scale; y < last; ++y)
             rearrange_row<V>(result + (y / task.scale - rows.begin) * block.destination.row_stride,
                              plan.pixel_stride, task.destination, pixel_at(task.destination, image, y, 0), y,

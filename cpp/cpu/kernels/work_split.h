@@ -32,8 +32,8 @@ MPSCNN_INLINE WorkSplit split_work(std::int64_t batch, std::int64_t rows, std::i
     std::int64_t target = threads <= 1 ? 1 : clamped(cost / least, 1, 4 * static_cast<std::int64_t>(threads));
     if (target > 1) target = round_up(target, threads); // three items would keep two threads as long as four
     WorkSplit split{batch, rows, vectors, 1, 1};
-    split.row_blocks = clamped(divide_up(target, larger(batch, 1)), 1, larger(rows, 1));
-    split.vector_blocks = clamped(target / larger(batch * split.row_blocks, 1), 1, larger(vectors, 1));
+    split.row_blocks = clamped(divide_up(target, max(batch, 1)), 1, max(rows, 1));
+    split.vector_blocks = clamped(target / max(batch * split.row_blocks, 1), 1, max(vectors, 1));
     return split;
 }
 

@@ -29,7 +29,7 @@ constexpr double overfull = 2;
 /// Inputs of a window that starting and storing a tile take as long as.
 constexpr double tile_inputs = 4;
 /// Of the multiply-add peak: a product with few outputs waits for its inputs, a depthwise convolution loads
-/// more than it multiplies, transformed tiles are stored in between, and plain steps are no multiply-adds.
+/// more than it multiplies, transformed tiles are stored in between, and plain steps are not multiply-adds.
 constexpr double single_vector = 0.85, depthwise_near = 0.68, depthwise_stride = 0.42, depthwise_any = 0.3,
                  winograd = 0.75, plain_operations = 0.25;
 

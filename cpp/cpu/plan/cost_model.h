@@ -31,8 +31,8 @@ MachineModel machine_model(const KernelTable &kernels, int threads, Element elem
 /// One convolution that runs alone; its views have extents.
 double predicted_alone(const MachineModel &machine, const ConvolutionTask &task);
 
-/// A step that is no convolution, but reads and writes `bytes` of tensors and computes `operations` on their
-/// numbers. What it reads others wrote, whose weights have displaced it in L1 and L2.
+/// A step that is not a convolution, but reads and writes `bytes` of tensors and computes `operations` on
+/// their numbers. What it reads others wrote, whose weights have displaced it in L1 and L2.
 double predicted_plain(const MachineModel &machine, double bytes, double operations);
 
 /// How a chain is computed: members of ChainTask.

@@ -164,7 +164,7 @@ private:
         const std::int64_t height = stages.back().destination.height;
         const ChainBands bands = chain_bands(stages.data(), static_cast<std::int64_t>(stages.size()), height,
                                              chain.band_rows, threads);
-        std::int64_t rows = smaller(bands.most_rows(), height);
+        std::int64_t rows = min(bands.most_rows(), height);
         for (std::size_t s = stages.size() - 1; s-- > 0;) {
             const ConvolutionTask &own = stages[s], &reader = stages[s + 1];
             rows = source_rows(reader, rows, own.destination.height);

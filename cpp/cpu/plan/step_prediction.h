@@ -8,7 +8,7 @@
 
 namespace mpscnn::cpu {
 
-/// Microseconds that the cost model expects of a step that is no chain, whose layers have `operations`
+/// Microseconds that the cost model expects of a step that is not a chain, whose layers have `operations`
 /// floating-point operations by their definitions; nothing for kernels that it does not know.
 std::optional<double> predicted_step(const MachineModel &machine, const Step &step,
                                      std::span<const Storage> storages, std::int64_t operations);

@@ -10,7 +10,7 @@
 namespace mpscnn::cpu {
 
 /// How kernels reach the caller's memory in place of `storage`; nothing when they cannot: float16 elements,
-/// addresses or strides that are no multiples of 4 bytes, backward strides, gaps between channels or where
+/// addresses or strides that are not multiples of 4 bytes, backward strides, gaps between channels or where
 /// `storage` has none.
 std::optional<Binding> bind_in_place(const engine::TensorView &view, const Storage &storage);
 

@@ -45,7 +45,7 @@ struct ProductCut {
         std::int64_t most = 0;
         for (int t = 0; t < threads; ++t) {
             const Range own = part_of(items(), threads, t);
-            most = larger(most, work_of(own.end) - work_of(own.begin));
+            most = max(most, work_of(own.end) - work_of(own.begin));
         }
         return most;
     }
@@ -59,7 +59,7 @@ inline bool is_even(std::int64_t most, const ProductCut &cut, int threads) {
 /// Makes more items, at most `most_items`, where one thread would have much more to do than others: five
 /// panels would keep two threads as long as six, unless each takes its part of the pixels, too.
 inline void even_out(ProductCut &cut, int threads, std::int64_t most_items) {
-    const std::int64_t pixel_blocks[] = {cut.pixel_blocks, smaller(cut.tiles, cut.pixel_blocks * threads),
+    const std::int64_t pixel_blocks[] = {cut.pixel_blocks, min(cut.tiles, cut.pixel_blocks * threads),
                                          cut.tiles};
     const std::int64_t panel_blocks[] = {cut.panel_blocks, cut.panels};
     std::int64_t most = cut.most_work(threads);
@@ -83,7 +83,7 @@ inline std::int64_t window_rows(const ConvolutionTask &task) { return window_spa
 
 /// Rows of its source, of which there are `height`, that `rows` rows of a convolution's result read.
 inline std::int64_t source_rows(const ConvolutionTask &task, std::int64_t rows, std::int64_t height) {
-    return smaller((rows - 1) * task.vertical.stride + window_rows(task), height);
+    return min((rows - 1) * task.vertical.stride + window_rows(task), height);
 }
 
 /// The bands of a chain's result, as parts of units of so many rows.
@@ -105,13 +105,13 @@ inline ChainBands chain_bands(const ConvolutionTask *stages, std::int64_t count,
     const std::int64_t most = divide_up(bands.units, threads) * strips, least = divide_up(height, threads);
     if (16 * most > 17 * least) bands = {1, height, 1};
     const std::int64_t wanted = divide_up(height, rows);
-    bands.count = smaller(round_up(smaller(wanted, bands.units), threads), bands.units);
+    bands.count = min(round_up(min(wanted, bands.units), threads), bands.units);
     return bands;
 }
 
 /// The cut into panels of channels, of which there are `most` at most: as many for each thread.
 inline std::int64_t panel_items(std::int64_t wanted, std::int64_t most, int threads) {
-    return smaller(round_up(wanted, threads), most);
+    return min(round_up(wanted, threads), most);
 }
 
 } // namespace

@@ -87,7 +87,7 @@ MPSCNN_API mpscnn_status mpscnn_check_device(const char *device, mpscnn_text **t
 
 /* ---- Memory and logging -------------------------------------------------------------------------------- */
 
-/* Receives notes that are no failures: level 0 information, 1 warning. The library itself never prints. NULL
+/* Receives notes that are not failures: level 0 information, 1 warning. The library itself never prints. NULL
  * turns it off. May be called from any thread. */
 typedef void (*mpscnn_log_callback)(int level, const char *message, void *context);
 MPSCNN_API void mpscnn_set_log_callback(mpscnn_log_callback callback, void *context);

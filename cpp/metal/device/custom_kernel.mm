@@ -40,7 +40,7 @@ objc_ptr<id<MTLFunction>> find_function(const std::string &what, id<MTLLibrary> 
     if (!declared)
         fail(ErrorKind::parameter, {what, ": no such function in the source, which has ", names_of(library)});
     if ([declared.get() functionType] != MTLFunctionTypeKernel)
-        fail(ErrorKind::parameter, {what, ": the function is no kernel"});
+        fail(ErrorKind::parameter, {what, ": the function is not a kernel"});
     const auto values = constant_values(what, declared.get(), source.constants);
     NSError *error = nil;
     auto function = adopt([library newFunctionWithName:name constantValues:values.get() error:&error]);
@@ -56,7 +56,7 @@ CustomParameter image_parameter(const std::string &what, MTLArgument *argument, 
     const bool is_image = (type == MTLTextureType2D || type == MTLTextureType2DArray) &&
                           (element == MTLDataTypeFloat || element == MTLDataTypeHalf);
     if (!is_image || [argument arrayLength] > 1)
-        fail(ErrorKind::unsupported, {what, ": ", parameter.text(), " is no image: those are texture2d or texture2d_array of float or half"});
+        fail(ErrorKind::unsupported, {what, ": ", parameter.text(), " is not an image: those are texture2d or texture2d_array of float or half"});
     parameter.is_array = type == MTLTextureType2DArray;
     return parameter;
 }

@@ -53,7 +53,7 @@ std::shared_ptr<Device> Device::open(const std::string &wanted) {
 }
 
 std::shared_ptr<Device> Device::of(id<MTLDevice> device, id<MTLCommandQueue> queue) {
-    // Each is there once as long as anyone uses it; its address is no other object's before.
+    // Each is there once as long as anyone uses it; its address is not another object's before.
     static std::mutex mutex;
     static std::map<std::uint64_t, std::weak_ptr<Device>> by_registry_id;
     static std::map<const void *, std::weak_ptr<Device>> by_queue;

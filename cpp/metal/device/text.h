@@ -6,7 +6,7 @@
 
 namespace mpscnn::metal {
 
-/// Autoreleased; empty for bytes that are no UTF-8.
+/// Autoreleased; empty for bytes that are not UTF-8.
 NSString *string_of(const std::string &text);
 std::string text_of(NSString *string);
 /// "<description> (code 7)", or `otherwise` without an error object.

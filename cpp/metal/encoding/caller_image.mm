@@ -52,7 +52,7 @@ void require_slices(const std::string &what, id<MTLTexture> texture, std::int64_
     const std::int64_t slices = slices_of(channels);
     const auto length = static_cast<std::int64_t>([texture arrayLength]);
     if (type == MTLTextureType2D ? slices == 1 : length % slices == 0) return;
-    fail(ErrorKind::shape, {what, ": images of ", channels, " feature channels have ", slices, " slices of a texture array each, got ", (type == MTLTextureType2D ? "a texture that is no array" : std::to_string(length) + " slices")});
+    fail(ErrorKind::shape, {what, ": images of ", channels, " feature channels have ", slices, " slices of a texture array each, got ", (type == MTLTextureType2D ? "a texture that is not an array" : std::to_string(length) + " slices")});
 }
 
 objc_ptr<MPSImage *> image_over(id<MTLTexture> texture, const std::string &what, const engine::Port &port) {

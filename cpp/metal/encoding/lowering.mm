@@ -11,7 +11,7 @@ using engine::ValueId;
 
 namespace {
 
-/// Statistics, and what only moves them, are no rounding points: they stay as they are.
+/// Statistics, and what only moves them, are not rounding points: they stay as they are.
 std::vector<Precision> image_precisions(const Graph &graph, Precision precision) {
     std::vector<Precision> result(graph.inputs().size(), precision);
     for (const Node &node : graph.nodes()) {

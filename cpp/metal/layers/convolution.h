@@ -9,7 +9,7 @@
 namespace mpscnn::metal {
 
 /// What convolves, for all operations that do: MPSCNNConvolution, or a shader where the channels of groups
-/// are no multiples of 4 and for pointwise convolutions whose activation MPS does not apply.
+/// are not multiples of 4 and for pointwise convolutions whose activation MPS does not apply.
 class Convolver {
 public:
     /// `shape` is that of the weights: [out][kernel height][kernel width][in / groups].

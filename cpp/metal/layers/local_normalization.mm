@@ -39,7 +39,7 @@ private:
     MPSOffset offset_;
 };
 
-/// Windows that are not square are no windows of MPS, and what it does at the edges with windows of an even
+/// Windows that are not square are not windows of MPS, and what it does at the edges with windows of an even
 /// size or with clamped edges is not documented.
 bool is_window_of_mps(const ops::CentredWindow &window) {
     return window.kernel_height == window.kernel_width && window.kernel_width % 2 == 1 &&

@@ -52,7 +52,7 @@ def _printable_usage() -> Iterator[None]:
         raise
 
 
-# Plain help: the same on every terminal, and brackets in texts are no markup.
+# Plain help: the same on every terminal, and brackets in texts are not markup.
 app = typer.Typer(
     cls=_Commands,
     add_completion=False,

@@ -27,7 +27,7 @@ def photo_paths(paths: Sequence[str]) -> tuple[list[str], list[ImageError]]:
 
 def _is_folder(path: str) -> bool:
     if not path:
-        raise ImageError("'': an empty name is no photo")  # for Path it would be the current folder
+        raise ImageError("'': an empty name is not a photo")  # for Path it would be the current folder
     try:
         return Path(path).is_dir()
     except (OSError, ValueError):

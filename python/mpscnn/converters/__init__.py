@@ -127,7 +127,7 @@ def _read_settings(path: str | PathLike[str]) -> dict[str, Any]:
     try:
         settings = json.loads(content.decode())
     except ValueError as error:
-        raise ParameterError(f"{path}: is no JSON file: {error}") from error
+        raise ParameterError(f"{path}: is not a JSON file: {error}") from error
     except RecursionError as error:
         raise ParameterError(f"{path}: is nested too deeply") from error
     if not isinstance(settings, dict):

@@ -92,7 +92,7 @@ class Network(
 
     @property
     def detection(self) -> DetectionHead | None:
-        """How the outputs become boxes; None: the network is no detector. Settings (docs/detection.md) can be assigned.
+        """How outputs become boxes; None: the network is not a detector. Settings can be assigned (docs/detection.md).
 
         Raises ParameterError for what is neither a `DetectionHead`, a mapping nor None.
         """

@@ -201,7 +201,7 @@ def _text(what: str, value: object) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise ParameterError(f"MetalKernel: {what} is no valid text: {error}") from None
+        raise ParameterError(f"MetalKernel: {what} is not valid text: {error}") from None
     return value
 
 
@@ -244,7 +244,7 @@ def _array(what: str, value: Any, parameter: MetalParameter | None) -> NDArray[A
         raise ParameterError(f"{what}: {value!r} has no type here; pass a numpy scalar or array")
     typed = array.astype(dtype)
     if dtype.kind != "f" and typed != array:
-        raise ParameterError(f"{what}: {value!r} is no {parameter.element}")
+        raise ParameterError(f"{what}: {value!r} is not of type {parameter.element}")
     return typed
 
 

@@ -50,7 +50,7 @@ class Property(Generic[T]):
             raise ParameterError(f"{kernel}: {self.name} must be {self.expected}, got {value!r}") from error
 
     def _to_core(self, value: Any) -> Any:
-        """The value as JSON has it; TypeError or ValueError for what is no such value."""
+        """The value as JSON has it; TypeError or ValueError for what is not such a value."""
         raise NotImplementedError
 
     def _from_core(self, value: Any) -> T:

@@ -100,7 +100,7 @@ def difference(path: Path, file: PublishedFile) -> str | None:
         return f"{size} bytes instead of {file.size}"
     import hashlib
 
-    # git's names tell one version of a file that the user provides from another; they are no defence.
+    # git's names tell one version of a file that the user provides from another; they do not protect from forgery.
     digest = hashlib.sha256() if file.sha256 else hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK):

@@ -40,7 +40,7 @@ class ImageDescriptor:
 class Image:
     """An image of feature channels, as MPSImage: (height, width, channels), or several such images.
 
-    Channels lie in slices of four; lanes that are no channel hold zero. Values belong to the image's format: uint8 and
+    Channels lie in slices of four; lanes without a channel hold zero. Values belong to the image's format: uint8 and
     uint16 arrays for "unorm8" and "unorm16".
 
     Args:

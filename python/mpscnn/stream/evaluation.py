@@ -184,7 +184,7 @@ def number_of_classes(model: Model) -> int:
     shapes = list(model.program.outputs.values())
     if len(shapes) != 1 or len(shapes[0]) != 2:
         raise ShapeError(
-            f"network {model.name!r} is no classifier: its outputs are {shapes}, not (n, classes)"
+            f"network {model.name!r} is not a classifier: its outputs are {shapes}, not (n, classes)"
         )
     return int(shapes[0][1] or 0)
 
@@ -226,7 +226,7 @@ def class_of_folder(folder: Path, labels: Sequence[str]) -> int:
 
     A label like ImageNet's "goldfish, Carassius auratus" has several names. Case and separators do not matter.
 
-    Raises ParameterError for a name that is no class, or that of several.
+    Raises ParameterError for a name that is not a class, or that of several.
     """
     wanted = _plain(folder.name)
     found = [index for index, label in enumerate(labels) if _plain(label) == wanted]

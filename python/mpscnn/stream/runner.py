@@ -179,8 +179,8 @@ class Runner:
     def submit(self, frame: Any, **options: Any) -> FrameFuture:
         """Takes a frame and returns while it is worked on.
 
-        With all permits taken (`inflight` x `max_batch`) it first waits until a result is handed out. What is wrong with
-        the frame, a photo that cannot be read included, is raised by the future's `result`.
+        With all permits taken (`inflight` x `max_batch`) it first waits until a result is handed out. What is wrong
+        with the frame, a photo that cannot be read included, is raised by the future's `result`.
 
         Args:
             frame: a photo, see `mpscnn.photo.open_photo`; or array(s), see `Session.run`. Arrays must not be written

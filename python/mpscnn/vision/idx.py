@@ -84,7 +84,7 @@ def read_labelled(
 def _header(name: str, content: bytes) -> tuple[np.dtype[Any], tuple[int, ...], int]:
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _ELEMENTS or content[3] == 0:
         raise ImageError(
-            f"{name}: is no IDX file: it begins with {content[:4].hex(' ') or 'nothing'} instead of 00 00, a type "
+            f"{name}: is not an IDX file: it begins with {content[:4].hex(' ') or 'nothing'} instead of 00 00, a type "
             f"({', '.join(f'{code:02x}' for code in _ELEMENTS)}) and the number of dimensions"
         )
     start = 4 + 4 * content[3]

@@ -340,7 +340,7 @@ def _from_array(photo: Any, order: str | None = None) -> Photo:
         raise ImageError(str(error)) from error
     if pixels.dtype.kind not in "uifb":
         raise ImageError(
-            f"{type(photo).__name__} is no photo: expected a path, the bytes of an image file, a Pillow "
+            f"{type(photo).__name__} is not a photo: expected a path, the bytes of an image file, a Pillow "
             f"image or an array"
         )
     name = f"array {pixels.shape} {pixels.dtype}"

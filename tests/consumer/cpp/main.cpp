@@ -134,9 +134,9 @@ void segment() {
     expect(one.labels == scored.labels && one.scores == scored.scores, "a runner's segmentation");
     expect(second.get().labels == scored.labels, "a runner's labels");
     expect_thrown<mpscnn::ShapeError>([&] { runner.classify(model.file(), turned).get(); },
-                                      "is no classifier");
+                                      "is not a classifier");
     expect_thrown<mpscnn::UnsupportedError>([&] { runner.detect(model.file(), turned).get(); },
-                                            "is no detector");
+                                            "is not a detector");
 }
 
 void refuse() {

@@ -186,7 +186,7 @@ void copy_rows(const Rows &from, const Rows &to) {
                           destinationOffset + size <= [destination length],
                       "copyFromBuffer: behind a buffer's end") ||
         !METAL_EXPECT(sourceOffset % 4 == 0 && destinationOffset % 4 == 0 && size % 4 == 0 && size > 0,
-                      "copyFromBuffer: of offsets or a size that are no multiples of 4"))
+                      "copyFromBuffer: of offsets or a size that are not multiples of 4"))
         return;
     [commandBuffer_ useResource:source written:NO];
     [commandBuffer_ useResource:destination written:YES];

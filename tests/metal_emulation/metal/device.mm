@@ -102,7 +102,7 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
 }
 
 - (BOOL)supportsFamily:(MTLGPUFamily)gpuFamily {
-    METAL_EXPECT(gpuFamily >= MTLGPUFamilyApple1, "supportsFamily: of %ld, which is no family",
+    METAL_EXPECT(gpuFamily >= MTLGPUFamilyApple1, "supportsFamily: of %ld, which is not a family",
                  static_cast<long>(gpuFamily));
     switch (gpuFamily) {
     case MTLGPUFamilyMac2:
@@ -187,7 +187,7 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
 }
 
 - (id<MTLLibrary>)newLibraryWithURL:(NSURL *)url error:(NSError **)error {
-    METAL_EXPECT([url isFileURL], "newLibraryWithURL: of a URL that is no file's");
+    METAL_EXPECT([url isFileURL], "newLibraryWithURL: of a URL that is not a file's");
     return [self libraryAt:utf8([url path]) error:error];
 }
 

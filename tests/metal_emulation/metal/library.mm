@@ -20,7 +20,7 @@ LoadedLibrary::LoadedLibrary(const std::string &path) : handle_(dlopen(path.c_st
     contents_ = static_cast<const msl::Library *>(dlsym(handle_, "msl_library"));
     if (!contents_ || contents_->version != msl::library_version) {
         dlclose(handle_);
-        throw std::runtime_error(path + " is no library of this emulation");
+        throw std::runtime_error(path + " is not a library of this emulation");
     }
 }
 

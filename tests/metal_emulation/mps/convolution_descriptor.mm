@@ -101,7 +101,7 @@ METAL_EMULATION_COUNT_OBJECTS
                         outputFeatureChannels_, groups_) &&
            METAL_EXPECT(groups_ == 1 || (inputFeatureChannels_ / groups_ % channels_per_slice == 0 &&
                                          outputFeatureChannels_ / groups_ % channels_per_slice == 0),
-                        "a convolution whose groups have a number of channels that is no multiple of 4") &&
+                        "a convolution whose groups have a number of channels that is not a multiple of 4") &&
            METAL_EXPECT([fusedNeuronDescriptor_ neuronType] != MPSCNNNeuronTypePReLU,
                         "a fused PReLU neuron, on which the headers contradict each other");
 }

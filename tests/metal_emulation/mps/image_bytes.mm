@@ -66,7 +66,7 @@ std::vector<unsigned char> unused_lane_bytes(const PixelLayout &layout) {
                         "%s with a feature channel offset of %lu, no multiple of 4", action,
                         channels.featureChannelOffset) &&
            METAL_EXPECT(end % channels_per_slice == 0 || channels.featureChannelOffset == 0,
-                        "%s of a number of feature channels that is no multiple of 4", action) &&
+                        "%s of a number of feature channels that is not a multiple of 4", action) &&
            METAL_EXPECT(![self isKindOfClass:[MPSTemporaryImage class]], "%s of a temporary image", action);
 }
 

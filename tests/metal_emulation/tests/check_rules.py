@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
-#: What the emulation does not have, in words that begin so, is no rule of Apple's.
+#: What the emulation does not have, in words that begin so, is not a rule of Apple's.
 LIMIT = "the emulation "
 #: A shader's fault, whose text is in shading_language/; and what a command buffer prevents by keeping what it uses.
 EXEMPT = {"%s", "%s is deallocated while the device works with it"}

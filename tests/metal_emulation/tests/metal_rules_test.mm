@@ -81,7 +81,7 @@ CLEAN_TEST(good_use_breaks_no_rule) {
     CHECK(metal_emulation_violation_count() == 0);
 }
 
-TEST(devices) { BREAKS("which is no family", [device() supportsFamily:static_cast<MTLGPUFamily>(0)]); }
+TEST(devices) { BREAKS("which is not a family", [device() supportsFamily:static_cast<MTLGPUFamily>(0)]); }
 
 TEST(buffers) {
     BREAKS("more than maxBufferLength", owned([device() newBufferWithLength:[device() maxBufferLength] + 1
@@ -241,7 +241,7 @@ TEST(what_must_be_there) {
     BREAKS("newComputePipelineStateWithFunction: nil",
            owned([device() newComputePipelineStateWithFunction:nil error:nullptr]));
     BREAKS("newLibraryWithData: nil", owned([device() newLibraryWithData:nil error:nullptr]));
-    BREAKS("that is no file's", owned([device() newLibraryWithURL:[NSURL URLWithString:@"https://example.org"]
+    BREAKS("that is not a file's", owned([device() newLibraryWithURL:[NSURL URLWithString:@"https://example.org"]
                                                             error:nullptr]));
 }
 

@@ -63,7 +63,7 @@ TEST(images) {
                                 featureChannelInfo:MPSImageReadWriteParams{0, 4}
                                         imageIndex:0];
     });
-    BREAKS("a number of feature channels that is no multiple", {
+    BREAKS("a number of feature channels that is not a multiple", {
         float values[2];
         [image_of(1, 1, 8, std::vector<float>(8)) readBytes:values
                                                  dataLayout:MPSDataLayoutHeightxWidthxFeatureChannels

@@ -19,7 +19,7 @@ template <class T> struct SignalTask {
     std::int64_t output_height = 1, output_width = 1;
 };
 
-/// Plain signals are no part of a network: they have kernels of their own, which compute a whole task.
+/// Plain signals are not part of a network: they have kernels of their own, which compute a whole task.
 struct SignalKernels {
     void (*float32)(const SignalTask<float> &) = nullptr;
     void (*float64)(const SignalTask<double> &) = nullptr;

@@ -24,8 +24,8 @@ _ALWAYS = 65_536
 class Constants:
     """By tensor number; what is computed of constants while converting is constant as well.
 
-    Methods raise UnsupportedError for a tensor that is no constant or cannot be read, WeightsError when copies of all
-    that is asked for would take far more than the file's size.
+    Methods raise UnsupportedError for a tensor that is not a constant or cannot be read, WeightsError when copies of
+    all that is asked for would take far more than the file's size.
     """
 
     def __init__(self, file: TfliteFile) -> None:

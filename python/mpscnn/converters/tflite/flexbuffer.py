@@ -51,7 +51,7 @@ def _value(buffer: bytes, position: int, packed: int, width: int) -> Number:
     if kind in _INDIRECT:
         return _number(buffer, _target(buffer, position, width), _INDIRECT[kind], 1 << (packed & 3))
     if kind not in _CODES:
-        raise UnsupportedError(f"options hold a value of kind {kind}, which is no number")
+        raise UnsupportedError(f"options hold a value of kind {kind}, which is not a number")
     number = _number(buffer, position, kind, width)
     return bool(number) if kind == _BOOL else number
 
