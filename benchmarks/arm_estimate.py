@@ -3,7 +3,7 @@
     python benchmarks/arm_estimate.py
 
 Compiles the convolution kernels for arm64 with clang and with GCC, takes the loop of each kernel that has most
-multiply-adds, and asks llvm-mca how many it starts in a cycle when all data are in L1. Prints a
+FMAs, and asks llvm-mca how many it starts in a cycle when all data are in L1. Prints a
 Markdown table. "of the peak" is of what the model allows. Its Apple M1 has three vector pipes, while the real one's
 performance cores have four, so that their bound is given too: what four pipes, a latency of four cycles, three loads
 and eight decoded instructions in a cycle allow. Needs clang-16, llvm-16 and g++-aarch64-linux-gnu.
@@ -68,7 +68,7 @@ class Block:
 
     @property
     def longest_chain(self) -> int:
-        """Multiply-adds that wait for one another: those into one register."""
+        """FMAs that wait for one another: those into one register."""
         sums = [
             instruction.split(",")[0] for instruction in self.instructions if instruction.startswith("fmla")
         ]
@@ -77,7 +77,7 @@ class Block:
 
 def main() -> None:
     print(
-        "| kernel | compiler | multiply-adds | loads | stores | instructions | apple-m1: of the model's peak | "
+        "| kernel | compiler | FMAs | loads | stores | instructions | apple-m1: of the model's peak | "
         "of the real one's, at most | neoverse-v1: of the peak |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
@@ -110,7 +110,7 @@ def row(kernel: str, compiler: str, block: Block) -> str:
 
 
 def rate(block: Block, core: str) -> float:
-    """Multiply-adds in a cycle, when the block follows itself."""
+    """FMAs in a cycle, when the block follows itself."""
     command = "llvm-mca-16", "-mtriple=aarch64", f"-mcpu={core}", f"-iterations={ITERATIONS}"
     said = run(command, "\n".join(block.instructions) + "\n")
     found = re.search(r"Total Cycles:\s+(\d+)", said)

@@ -4,7 +4,7 @@
         [--output DIR] [--quantised FILE.tflite]
 
 Prints Markdown with machine and versions; --output also writes compare.csv with every time, compare.md and compare.svg.
-Every engine runs in a process of its own, in turns, see `mpscnn.benchmark`; which settings each gets and why is in
+Every engine runs in a process of its own, interleaved, see `mpscnn.benchmark`; which settings each gets and why is in
 python/mpscnn/benchmark/engines.py. An engine whose outputs differ from mpscnn's by more than BOUNDS is refused.
 --quantised adds LiteRT's integers for such a file beside mpscnn's float32 for the same one: what mpscnn does not do.
 """

@@ -39,10 +39,10 @@ def markdown(comparisons: Sequence[Comparison], arguments: Namespace) -> str:
 
 
 HEADINGS = {
-    "float32": "Least (median) milliseconds, float32:",
-    "bfloat16": "Least (median) milliseconds, products of bfloat16:",
-    "int8": "What mpscnn does not do: least (median) milliseconds of LiteRT with the integers of a quantised file, and "
-    "of mpscnn with the same weights in float32:",
+    "float32": "Minimum (median) milliseconds, float32:",
+    "bfloat16": "Minimum (median) milliseconds, bf16 dot products:",
+    "int8": "What mpscnn does not do: minimum (median) milliseconds of LiteRT with the integers of a quantised file, "
+    "and of mpscnn with the same weights in float32:",
 }
 
 
@@ -96,7 +96,7 @@ def summary(comparisons: Sequence[Comparison]) -> str:
 
 
 def ratio_of_rounds(ours: Measurement, peer: Measurement, turn: int) -> float:
-    """Least time of a round over the peer's in the same one, in the median round.
+    """Minimum of a round over the peer's in the same one, in the median round.
 
     The state of a machine that others use too may change between rounds, and what two threads reach with it: where a
     virtual machine's processors are moved to cores whose caches lie apart, for example.
@@ -184,7 +184,7 @@ def picture(comparisons: Sequence[Comparison]) -> str:
     body.append(
         f'<line x1="{line:.1f}" y1="34" x2="{line:.1f}" y2="{y}" stroke="#1f6feb" stroke-dasharray="3,3"/>'
     )
-    head = _text(10, 20, f"Least time over mpscnn's (shorter is faster), {processor()}", bold=True)
+    head = _text(10, 20, f"Minimum over mpscnn's (shorter is faster), {processor()}", bold=True)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y}" font-family="sans-serif" '
         f'font-size="11"><rect width="100%" height="100%" fill="white"/>{head}\n'

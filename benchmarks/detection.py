@@ -88,7 +88,7 @@ def main() -> None:
     print(f"{platform.machine()}, {mpscnn.build_config()['instruction_set']}\n")
     print(table_head("boxes", "us", *(f"of {name} ({times[name]} us)" for name in NETWORKS)))
     for name in detectors:
-        shares = (f"{times[name].least / times[network].least:.1%}" for network in NETWORKS)
+        shares = (f"{times[name].minimum / times[network].minimum:.1%}" for network in NETWORKS)
         print(table_row([name, times[name], *shares]))
 
 

@@ -134,18 +134,18 @@ def main() -> None:
         )
         if options.all:
             for way, (_, predicted) in made.items():
-                print(table_row((block, way, f"{times[way].least:.1f}", predicted)), flush=True)
+                print(table_row((block, way, f"{times[way].minimum:.1f}", predicted)), flush=True)
             continue
-        fastest = min((way for way in made if way != "auto"), key=lambda way: times[way].least)
-        loss = times["auto"].least / times[fastest].least - 1
+        fastest = min((way for way in made if way != "auto"), key=lambda way: times[way].minimum)
+        loss = times["auto"].minimum / times[fastest].minimum - 1
         print(
             table_row(
                 (
                     block,
-                    f"{times['none'].least:.1f} ({made['none'][1]})",
-                    f"{times[fastest].least:.1f}",
+                    f"{times['none'].minimum:.1f} ({made['none'][1]})",
+                    f"{times[fastest].minimum:.1f}",
                     fastest,
-                    f"{times['auto'].least:.1f} ({made['auto'][1]})",
+                    f"{times['auto'].minimum:.1f} ({made['auto'][1]})",
                     f"{100 * loss:+.1f}%",
                 )
             ),

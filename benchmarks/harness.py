@@ -1,4 +1,4 @@
-"""What the benchmarks share: calls timed in turns, and tables in Markdown."""
+"""What the benchmarks share: calls timed interleaved, and tables in Markdown."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Call = Callable[[], object]
 class Times:
     """Microseconds of one call."""
 
-    least: float
+    minimum: float
     median: float
 
     def __str__(self) -> str:
         digits = 1 if self.median < 10 else 0
-        return f"{self.least:.{digits}f} ({self.median:.{digits}f})"
+        return f"{self.minimum:.{digits}f} ({self.median:.{digits}f})"
 
 
 def measure(calls: Mapping[str, Call], runs: int) -> dict[str, Times]:

@@ -1,5 +1,5 @@
 // Convolution layers of MobileNet, one at a time, on one or more threads: time, GFLOP/s and the share of the
-// multiply-add peak that this processor reaches in registers.
+// FMA peak that this processor reaches in registers.
 //
 //     kernels [--threads N] [--set baseline|avx2|avx512|neon] [--milliseconds N] [NAME...]
 //

@@ -1,5 +1,5 @@
 // Depthwise layers of the MobileNets and a few larger windows, one at a time on one thread: time, memory
-// traffic (source read once, destination written once) and the share of the multiply-add peak, taps in the
+// traffic (source read once, destination written once) and the share of the FMA peak, taps in the
 // padding counted.
 //
 //     kernels_depthwise [--set baseline|avx2|avx512|neon] [--milliseconds N] [NAME...]
@@ -115,7 +115,7 @@ int main(int argc, char **argv) {
             names.push_back(argument);
     }
     const double peak = multiply_add_peak(*table);
-    std::printf("%s, multiply-add peak %.1f GFLOP/s\n", table->name, 1e-9 * peak);
+    std::printf("%s, FMA peak %.1f GFLOP/s\n", table->name, 1e-9 * peak);
     for (const Layer &layer : layers) {
         const std::string name = layer.name();
         const auto selected = [&](const std::string &part) { return name.find(part) != std::string::npos; };

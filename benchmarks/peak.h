@@ -1,6 +1,6 @@
 #pragma once
 
-// The multiply-add peak that kernels are compared with.
+// The FMA peak that kernels are compared with.
 
 #include <algorithm>
 #include <chrono>

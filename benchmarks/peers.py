@@ -161,8 +161,8 @@ def nhwc(theirs: object) -> Array:
 def cells(row: Row, result: Array, times: Mapping[str, Times]) -> tuple[str, ...]:
     """A row of the table below."""
     peers = {name: times[name] for name in ("torch", "onnxruntime") if name in times}
-    ours = times["mpscnn"].least
-    best = min((value.least for value in peers.values()), default=None)
+    ours = times["mpscnn"].minimum
+    best = min((value.minimum for value in peers.values()), default=None)
     return (
         row.name,
         ", ".join("x".join(map(str, shape)) for shape in row.shapes),
@@ -170,7 +170,7 @@ def cells(row: Row, result: Array, times: Mapping[str, Times]) -> tuple[str, ...
         str(times["mpscnn"]),
         *(str(peers.get(name, "")) for name in ("torch", "onnxruntime")),
         "" if best is None else f"{best / ours:.2f}",
-        *([f"{100 * times['copy'].least / ours:.0f}%"] if "copy" in times else []),
+        *([f"{100 * times['copy'].minimum / ours:.0f}%"] if "copy" in times else []),
     )
 
 
@@ -188,7 +188,7 @@ def compare(description: str, groups: Mapping[str, Iterable[Row]], *, with_copy:
     torch.set_grad_enabled(False)
     print(
         f"mpscnn {mpscnn.__version__}, torch {torch.__version__}, onnxruntime {onnxruntime.__version__}; float32, "
-        f"{arguments.threads} thread(s), {arguments.runs} runs of each in turns: least (median) microseconds."
+        f"{arguments.threads} thread(s), {arguments.runs} interleaved runs of each: minimum (median) microseconds."
     )
     head = (*HEAD, "of a copy's speed") if with_copy else HEAD
     for group, rows in groups.items():

@@ -22,7 +22,7 @@ TEXT = """\
 
 The CPU engine beside LiteRT (XNNPACK), OpenVINO, onnxruntime, ncnn, MNN and torch, on the same networks with the same
 random weights and inputs. Every engine runs in a process of its own with the settings that were fastest for it
-([engines.py](../python/mpscnn/benchmark/engines.py)), in turns, so that all meet the same machine; its outputs are
+([engines.py](../python/mpscnn/benchmark/engines.py)), interleaved, so that all meet the same machine; its outputs are
 compared with mpscnn's and refused where they differ. Ratios are mpscnn's time over the fastest peer's: below 1 mpscnn
 is the faster one. A round takes about a second, rows are minutes apart: the ratio of the median round is the one to go
 by, since minima may have met different states of the machine. Figures of single operations are in
@@ -33,7 +33,7 @@ This page is written by `{command}`, {date}.
 ## Networks
 {networks}
 
-![Least time of each engine over mpscnn's]({picture})
+![Minimum of each engine over mpscnn's]({picture})
 
 ## Start
 Milliseconds from the start of a process to MobileNetV2's first answer, with the network's file in the system's cache,

@@ -2,7 +2,7 @@
 
     python benchmarks/precision_times.py [--only NAMES] [--threads N] [--rounds N]
 
-Prints least (median) milliseconds and the ratio of the least ones to float32's.
+Prints minimum (median) milliseconds and the ratio of the least ones to float32's.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def main() -> None:
     print(table_head("network", *precisions, *(f"{name} / float32" for name in others)))
     for name in options.only.split(","):
         taken = times(name, precisions, options.threads, options.rounds)
-        cells = [f"{t.least / 1000:.2f} ({t.median / 1000:.2f})" for t in (taken[p] for p in precisions)]
-        ratios = [f"{taken[p].least / taken['float32'].least:.2f}" for p in others]
+        cells = [f"{t.minimum / 1000:.2f} ({t.median / 1000:.2f})" for t in (taken[p] for p in precisions)]
+        ratios = [f"{taken[p].minimum / taken['float32'].minimum:.2f}" for p in others]
         print(table_row([CASES[name].title, *cells, *ratios]), flush=True)
 
 

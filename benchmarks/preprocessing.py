@@ -120,7 +120,7 @@ def main() -> None:
     pixels = scene((options.width, options.height))
     print(
         f"{platform.machine()}, {options.width} x {options.height}, Pillow {pillow_version}, numpy {np.__version__}: "
-        f"least (median) microseconds of {options.runs}, one thread each.\n"
+        f"minimum (median) microseconds of {options.runs}, one thread each.\n"
     )
     print(table_head("photo", "to", "mpscnn", "Pillow and numpy", "mpscnn is faster", "difference of 255"))
     for name, make in FORMATS.items():
@@ -142,7 +142,7 @@ def main() -> None:
                         f"{side} x {side}",
                         ours,
                         theirs,
-                        f"{theirs.least / ours.least:.1f}",
+                        f"{theirs.minimum / ours.minimum:.1f}",
                         f"{difference:.2f}",
                     )
                 )

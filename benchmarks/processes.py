@@ -86,7 +86,7 @@ def mobilenet_v2(peers: list[str], threads: int) -> Iterator[Processes]:
 
 
 def rounds(names: list[str], count: int, measure: Callable[[str], float]) -> dict[str, list[float]]:
-    """Figures of `count` processes of each, in turns."""
+    """Figures of `count` processes of each, interleaved."""
     figures: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(count):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:

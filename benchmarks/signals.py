@@ -91,11 +91,11 @@ def main() -> None:
     print(
         f"{platform.machine()}, instruction set {config['instruction_set']}, {rounds} rounds, one thread each.\n"
     )
-    print(table_head("signal", "type", "library", "least (median) microseconds", "times mpscnn"))
+    print(table_head("signal", "type", "library", "minimum (median) microseconds", "times mpscnn"))
     for case in CASES:
         times = measure(calls_for(case), rounds)
         for name, theirs in times.items():
-            factor = theirs.least / times["mpscnn"].least
+            factor = theirs.minimum / times["mpscnn"].minimum
             print(table_row((case.name, np.dtype(case.dtype).name, name, theirs, f"{factor:.2f}")))
 
 

@@ -36,7 +36,7 @@ def table(processes: Processes, count: int) -> str:
 
     times = rounds([NUMPY, *processes.setups], count, milliseconds)
     bare = times[NUMPY]
-    lines = [table_head("process", "least ms", "median ms", "above import numpy: least", "median")]
+    lines = [table_head("process", "minimum ms", "median ms", "above import numpy: minimum", "median")]
     for name, values in times.items():
         above = (min(values) - min(bare), median(values) - median(bare))
         figures = (min(values), median(values), *([] if name == NUMPY else above))

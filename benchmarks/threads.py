@@ -3,8 +3,8 @@
     python benchmarks/threads.py [--runs N] [--threads N] [--only auto|busy] [--networks TEXT]
                                  [--engines onnxruntime,...]
 
-"auto": every network with 1 ... N threads and with "auto", in turns; runs that follow each other at once, and runs with
-pauses between, in which workers fall asleep. "busy": the median of MobileNetV2 with N threads alone, and beside a
+"auto": every network with 1 ... N threads and with "auto", interleaved; runs that follow each other at once, and runs
+with pauses between, in which workers fall asleep. "busy": the median of MobileNetV2 with N threads alone, and beside a
 process that computes all the time with the same priority; every engine in a process of its own.
 """
 
@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("--networks", default="", help="with this text in their name; of the first table")
     parser.add_argument("--engines", default="onnxruntime", help="to compare with, with commas between")
     arguments = parser.parse_args()
-    print("Milliseconds: least (median).\n")
+    print("Milliseconds: minimum (median).\n")
     if arguments.only != "busy":
         compare_counts(arguments.threads, arguments.runs, arguments.networks)
         print()

@@ -8,5 +8,5 @@ import mpscnn
 
 needs_fused_multiply_add = pytest.mark.skipif(
     mpscnn.build_config()["instruction_set"] == "baseline",
-    reason="baseline: processors without fused multiply-adds have none",
+    reason="baseline: processors without FMAs have none",
 )

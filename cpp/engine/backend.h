@@ -22,7 +22,7 @@ namespace mpscnn::engine {
 enum class Precision {
     float32,
     float16, ///< half weights, float32 sums, results rounded to half at the rounding points
-    bfloat16 ///< products of bfloat16 numbers, float32 sums, results that products follow rounded to such
+    bfloat16 ///< bf16 dot products, float32 sums, results that products follow rounded to such
 };
 
 inline constexpr std::array all_precisions{Precision::float32, Precision::float16, Precision::bfloat16};

@@ -120,9 +120,9 @@ std::string refusal_text(const Backend &subject, const std::string &reason) {
 }
 
 /// Compares in this process. Keeps and returns what is wrong; an exception is not an answer.
-const std::string &check_here(const Backend &subject, const Backend &judge) {
+const std::string &check_here(const Backend &subject, const Backend &reference) {
     const std::string identity = subject.identity();
-    const std::optional<std::string> wrong = find_wrong_answer(subject, judge);
+    const std::optional<std::string> wrong = find_wrong_answer(subject, reference);
     if (wrong)
         return verdicts().found_here[identity] = concat(
                    {"device ", quoted(subject.device_name()), " answers wrongly and is not used; ", *wrong,
@@ -163,20 +163,20 @@ std::string right_answers_text(const Backend &subject) {
     return concat({"right answers:\n", check_record_of(subject.identity())});
 }
 
-void check_answers(const Backend &subject, const Backend &judge) {
+void check_answers(const Backend &subject, const Backend &reference) {
     const std::lock_guard lock(verdicts().mutex);
-    const std::string &wrong = check_here(subject, judge);
+    const std::string &wrong = check_here(subject, reference);
     if (!wrong.empty()) fail(ErrorKind::device, wrong);
 }
 
-void require_right_answers(const Backend &subject, const Backend &judge) {
+void require_right_answers(const Backend &subject, const Backend &reference) {
     if (skips_self_check()) return;
     const std::lock_guard lock(verdicts().mutex);
     const std::string identity = subject.identity();
     const auto &known = verdicts().found_here;
     const auto found = known.find(identity);
     if (found == known.end() && was_right_before(identity)) return;
-    const std::string &wrong = found == known.end() ? check_here(subject, judge) : found->second;
+    const std::string &wrong = found == known.end() ? check_here(subject, reference) : found->second;
     if (!wrong.empty()) fail(ErrorKind::device, wrong);
 }
 

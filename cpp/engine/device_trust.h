@@ -19,12 +19,12 @@ bool skips_self_check();
 
 /// Compares in this process, whatever is on record, and puts right answers there. Throws DeviceError for
 /// wrong ones.
-void check_answers(const Backend &subject, const Backend &judge);
+void check_answers(const Backend &subject, const Backend &reference);
 
 /// For a device that was asked for by name: compares in this process unless this process knows the answer or
 /// right answers are on record. Throws DeviceError for wrong answers, also those that this process found
 /// before. Looks at nothing where skips_self_check().
-void require_right_answers(const Backend &subject, const Backend &judge);
+void require_right_answers(const Backend &subject, const Backend &reference);
 
 /// How to check a device in a process of its own: `program`, a file, is started with `arguments`. It ends
 /// with status 0, and right_answers_text() as the last that it writes, if the device answers rightly.

@@ -1,6 +1,6 @@
 #pragma once
 
-// What a backend tells of runs that are watched; engine/profile.h makes it a table for people.
+// What a backend tells of profiled runs; engine/profile.h makes it a table for people.
 
 #include <cstddef>
 #include <cstdint>
@@ -50,7 +50,7 @@ struct RunTimes {
     std::vector<WorkSpan> work; ///< kept of the fastest run only
 };
 
-/// Floating-point operations per second that the processor reaches by multiply-adds alone.
+/// Floating-point operations per second that the processor reaches by FMAs alone.
 struct Peak {
     double one_thread = 0, all_threads = 0;
 };

@@ -85,20 +85,20 @@ std::optional<std::string> difference(const Answer &given, const Answer &right) 
 
 } // namespace
 
-std::optional<std::string> find_wrong_answer(const Backend &subject, const Backend &judge,
+std::optional<std::string> find_wrong_answer(const Backend &subject, const Backend &reference,
                                              const Graph &network) {
     for (Precision precision : {Precision::float32, Precision::float16}) {
         if (refuses(subject, network, precision)) continue;
-        const Answer right = answer_of(judge, network, precision);
+        const Answer right = answer_of(reference, network, precision);
         if (const auto what = difference(answer_of(subject, network, precision), right))
             return concat({network.nodes()[0].name, " in ", name_of(precision), ": ", *what});
     }
     return std::nullopt;
 }
 
-std::optional<std::string> find_wrong_answer(const Backend &subject, const Backend &judge) {
+std::optional<std::string> find_wrong_answer(const Backend &subject, const Backend &reference) {
     for (const Graph &network : self_check_networks())
-        if (auto wrong = find_wrong_answer(subject, judge, network)) return wrong;
+        if (auto wrong = find_wrong_answer(subject, reference, network)) return wrong;
     return std::nullopt;
 }
 

@@ -98,8 +98,7 @@ struct UnsupportedFeature {
 constexpr UnsupportedFeature unsupported_features[] = {
     {"", "argument", "feature channels", "at most 2049 in float16, whose whole numbers end at 2048",
      number_beyond_half},
-    {"", "", "precision", "float32 or float16 on devices without products of bfloat16 numbers",
-     products_of_bfloat16},
+    {"", "", "precision", "float32 or float16 on devices without bf16 dot products", products_of_bfloat16},
 
     {"metal", "", "feature channels", "at most 8192", many_channels},
     {"metal", "", "rows and columns", "at most 16384", large_image},

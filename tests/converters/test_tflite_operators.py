@@ -46,14 +46,14 @@ def refusal(tmp_path: Path, content: bytes, **options: Any) -> str:
 
 def agrees_with_litert(network: mpscnn.Network, content: bytes, shape: tuple[int, ...]) -> None:
     interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert").Interpreter
-    judge = interpreter(model_content=content)
-    source = judge.get_input_details()[0]["index"]
-    judge.resize_tensor_input(source, shape)
-    judge.allocate_tensors()
+    oracle = interpreter(model_content=content)
+    source = oracle.get_input_details()[0]["index"]
+    oracle.resize_tensor_input(source, shape)
+    oracle.allocate_tensors()
     x = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
-    judge.set_tensor(source, x)
-    judge.invoke()
-    expected = judge.get_tensor(judge.get_output_details()[0]["index"])
+    oracle.set_tensor(source, x)
+    oracle.invoke()
+    expected = oracle.get_tensor(oracle.get_output_details()[0]["index"])
     found = np.asarray(network.compile(device="cpu", precision="float32").session().run(x))
     assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
@@ -369,7 +369,7 @@ def test_all_unsupported_layers_are_named_at_once(tmp_path: Path) -> None:
 
 
 def test_a_damaged_layer_behind_an_unsupported_one(tmp_path: Path) -> None:
-    """What the file states of layers that were left out is not judged."""
+    """What the file states of layers that were left out is not checked."""
     tensors = [Tensor("x", (1, 4, 4, 4)), Tensor("split", (1, 9)), Tensor("y", (1, 4, 4, 4))]
     operators = [Operator(SPLIT, [0], [1]), Operator(ADD, [0, 1], [2], 11)]
     message = refusal(tmp_path, write_tflite(tensors, operators, [0], [2]))

@@ -161,11 +161,11 @@ namespace {
 
 /// A pixel and an image; the pixel broadcast and `others` joined, first or last, and a pointwise convolution
 /// of that.
-struct Enlarged {
+struct BroadcastInput {
     Network network;
     ValueId pixel, broadcast, joined, result;
 
-    explicit Enlarged(bool first = true, int others = 1, std::int64_t outputs = 20) {
+    explicit BroadcastInput(bool first = true, int others = 1, std::int64_t outputs = 20) {
         pixel = network.input({any, 1, 1, 9});
         const ValueId other = network.input({any, 6, 7, 12});
         broadcast = network.add(ops::Resize{.height = 6, .width = 7}, {pixel});
@@ -181,9 +181,9 @@ const std::vector<Shape> pixel_and_image{{2, 1, 1, 9}, {2, 6, 7, 12}};
 
 } // namespace
 
-TEST(an_enlarged_pixel_is_multiplied_once) {
+TEST(a_broadcast_1x1_input_is_multiplied_once) {
     for (const int others : {1, 3}) {
-        const Enlarged made(true, others);
+        const BroadcastInput made(true, others);
         const Steps steps = cpu_steps(made.network, pixel_and_image);
         CHECK(std::find(steps.begin(), steps.end(), "convolution(resize2)") != steps.end());
         CHECK(steps.back() == "convolution(convolution4)");
@@ -192,7 +192,7 @@ TEST(an_enlarged_pixel_is_multiplied_once) {
     }
 }
 
-TEST(an_infinite_pixel_is_enlarged_to_infinite_pixels) {
+TEST(an_infinite_1x1_input_is_broadcast_as_infinities) {
     Network network;
     const ValueId pixel = network.input({any, 1, 1, 1});
     network.output(network.add(ops::Resize{.height = 2, .width = 3}, {pixel}));
@@ -202,21 +202,21 @@ TEST(an_infinite_pixel_is_enlarged_to_infinite_pixels) {
     CHECK(results[0].values == std::vector<float>(6, infinity));
 }
 
-TEST(an_enlarged_pixel_that_others_see_is_enlarged) {
-    const auto is_resized = [](Enlarged made) {
+TEST(a_1x1_input_that_others_see_is_resized) {
+    const auto is_resized = [](BroadcastInput made) {
         CHECK(exact(made.network, pixel_and_image));
         const Steps steps = cpu_steps(made.network, pixel_and_image);
         return std::find(steps.begin(), steps.end(), "resize(resize2)") != steps.end();
     };
-    CHECK(!is_resized(Enlarged(true, 1)));
-    CHECK(is_resized(Enlarged(false, 1)));   // sums would begin with other products
-    CHECK(is_resized(Enlarged(true, 1, 4))); // few outputs have a kernel of their own
-    for (const ValueId Enlarged::*seen : {&Enlarged::broadcast, &Enlarged::joined}) {
-        Enlarged made(true, 1);
+    CHECK(!is_resized(BroadcastInput(true, 1)));
+    CHECK(is_resized(BroadcastInput(false, 1)));   // sums would begin with other products
+    CHECK(is_resized(BroadcastInput(true, 1, 4))); // few outputs have a kernel of their own
+    for (const ValueId BroadcastInput::*seen : {&BroadcastInput::broadcast, &BroadcastInput::joined}) {
+        BroadcastInput made(true, 1);
         made.network.output(made.*seen);
         CHECK(is_resized(made));
     }
-    Enlarged with_residual(true, 1);
+    BroadcastInput with_residual(true, 1);
     const ValueId sum = with_residual.network.add(
         ops::Addition{}, {with_residual.result, with_residual.network.add(pointwise(20), {1})});
     with_residual.network.output(sum);

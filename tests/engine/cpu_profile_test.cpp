@@ -57,7 +57,7 @@ TEST(kernels_have_names) {
     CHECK(kernel_of(convolution(32, window(3, 2), 32), {1, 8, 8, 32}) == "depthwise 3x3/2");
     CHECK(kernel_of(convolution(32, window(3, 1, ops::PaddingPolicy::same, 2), 32), {1, 8, 8, 32}) ==
           "depthwise 3x3 dilated 2");
-    CHECK(kernel_of(convolution(32, window(7), 32), {1, 8, 8, 32}) == "depthwise 7x7 (any window)");
+    CHECK(kernel_of(convolution(32, window(7), 32), {1, 8, 8, 32}) == "depthwise 7x7 (generic)");
     CHECK(kernel_of(convolution(64, window(3), 32), {1, 8, 8, 32}) == "depthwise 3x3 (repeated channels)");
     CHECK(kernel_of(ops::Pooling{ops::PoolingKind::max, window(2, 2)}, {1, 8, 8, 32}) == "pooling 2x2/2");
     CHECK(kernel_of(ops::Softmax{}, {1, 32}) == "softmax");

@@ -252,7 +252,7 @@ def test_explain_predicts_what_convolutions_alone_take() -> None:
 def test_explain_predicts_fewer_products_where_tiles_are_transformed() -> None:
     steps = convolution(56, 64, 64, 3).compile(device="cpu").explain(threads=1).steps
     if not steps[0].reason.startswith("Winograd"):
-        pytest.skip("only kernels with fused multiply-adds transform convolutions")
+        pytest.skip("only kernels with FMAs transform convolutions")
     (products,) = predicted(convolution(56, 64, 64, 3, dilation=2))
     (transformed,) = predicted(convolution(56, 64, 64, 3))
     assert 0.25 < transformed / products < 0.5
@@ -327,7 +327,7 @@ def test_explain_needs_a_size() -> None:
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("batch", [1, 3])
-def test_an_enlarged_pixel_is_multiplied_once(batch: int, threads: int) -> None:
+def test_a_broadcast_1x1_input_is_multiplied_once(batch: int, threads: int) -> None:
     """The image's mean joined to each pixel, as in DeepLab: the bits of a network that shows it broadcast."""
 
     def pyramid(shown: bool) -> mpscnn.Network:

@@ -1,4 +1,4 @@
-"""Runs readers of files on damaged ones, and judges crashes, wrong errors, time and memory. README.md says how.
+"""Runs readers of files on damaged ones, and checks for crashes, wrong errors, time and memory. README.md says how.
 
 A target is a module NAME_target.py here with a `TARGET`.
 """
@@ -25,7 +25,7 @@ from mutation import mutated
 
 import mpscnn
 
-__all__ = ["Finding", "Limits", "Target", "judge", "main", "run"]
+__all__ = ["Finding", "Limits", "Target", "check_input", "main", "run"]
 
 _STATUS = Path("/proc/self/status")
 _RESET_PEAK = Path("/proc/self/clear_refs")
@@ -65,7 +65,7 @@ class Finding(Exception):
     """A defect, in words."""
 
 
-def judge(target: Target, data: bytes) -> bool:
+def check_input(target: Target, data: bytes) -> bool:
     """Whether the target accepts the input. Raises Finding where it fails otherwise or takes too much."""
     before = _reset_peak()
     begun = time.process_time()
@@ -90,20 +90,20 @@ def judge(target: Target, data: bytes) -> bool:
 
 
 def run(name: str, *, seed: int, runs: int, seconds: float, artifacts: Path | None = None) -> tuple[int, int]:
-    """Judges the seeds and then changed ones, until there were `runs` or `seconds` have passed.
+    """Checks the seeds and then changed ones, until there were `runs` or `seconds` have passed.
 
     Args:
         name: of the target.
         artifacts: where an input lies while it is read, so that it is still there after a crash of the process.
 
     Returns:
-        How many were judged, and how many of them accepted.
+        How many were checked, and how many of them accepted.
     """
     target = find(name)
     random = Random(seed)
     files = list(target.seeds())
     for number, data in enumerate(files):
-        if not judge(target, data):
+        if not check_input(target, data):
             raise Finding(f"seed {number} is refused")
     accepted = 0
     done = 0
@@ -116,7 +116,7 @@ def run(name: str, *, seed: int, runs: int, seconds: float, artifacts: Path | No
         try:
             # Of the whole process: one that hangs in a C library cannot be interrupted otherwise.
             faulthandler.dump_traceback_later(30 + 10 * target.limits.seconds, exit=True)
-            accepted += judge(target, data)
+            accepted += check_input(target, data)
         except Finding as finding:
             where = "" if artifacts is None else f" {_keep(artifacts / f'{name}-{seed}-{done}', data)}"
             raise Finding(f"{name}, seed {seed}, input {done}{where}: {finding}") from finding
@@ -176,11 +176,11 @@ def with_atheris(name: str, seconds: float, artifacts: Path) -> None:
     with atheris.instrument_imports(include=["mpscnn"]):
         target = find(name)
         for number, data in enumerate(target.seeds()):
-            judge(target, data)  # which imports the rest
+            check_input(target, data)  # which imports the rest
             (corpus / f"seed{number}").write_bytes(data)
 
-    def judge_one(data: bytes) -> None:
-        judge(target, data)
+    def check_one(data: bytes) -> None:
+        check_input(target, data)
 
     def change(data: bytes, most: int, seed: int) -> bytes:
         return target.mutate(data, Random(seed))[:most]
@@ -192,7 +192,7 @@ def with_atheris(name: str, seconds: float, artifacts: Path) -> None:
         f"-artifact_prefix={artifacts}/",
     ]
     atheris.Setup(
-        [*options, "-print_final_stats=1", "-verbosity=0", str(corpus)], judge_one, custom_mutator=change
+        [*options, "-print_final_stats=1", "-verbosity=0", str(corpus)], check_one, custom_mutator=change
     )
     atheris.Fuzz()
 
@@ -201,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """See README.md."""
     parser: Any = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", choices=names())
-    parser.add_argument("files", nargs="*", type=Path, help="judge these instead")
+    parser.add_argument("files", nargs="*", type=Path, help="check_input these instead")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--runs", type=int, default=sys.maxsize)
     parser.add_argument("--seconds", type=float, default=60.0)
@@ -217,7 +217,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with_atheris(given.target, given.seconds, given.artifacts or Path("build/corpus"))
     try:
         for path in given.files:
-            print(f"{path}: {'accepted' if judge(find(given.target), path.read_bytes()) else 'refused'}")
+            print(
+                f"{path}: {'accepted' if check_input(find(given.target), path.read_bytes()) else 'refused'}"
+            )
         if not given.files:
             done, accepted = run(
                 given.target,

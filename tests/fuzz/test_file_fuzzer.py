@@ -70,7 +70,7 @@ def test_findings(fuzzer: ModuleType, read: Callable[[bytes], None], message: st
     limits = fuzzer.Limits(seconds=0.05 if read is _burn else 60)
     target = fuzzer.Target(lambda: [b"abc"], read, limits=limits)
     with pytest.raises(fuzzer.Finding, match=message):
-        fuzzer.judge(target, b"abc")
+        fuzzer.check_input(target, b"abc")
 
 
 def test_what_is_no_finding(fuzzer: ModuleType) -> None:
@@ -79,8 +79,8 @@ def test_what_is_no_finding(fuzzer: ModuleType) -> None:
             raise mpscnn.ImageError("bad")
 
     target = fuzzer.Target(lambda: [b"good"], read)
-    assert fuzzer.judge(target, b"good")
-    assert not fuzzer.judge(target, b"bad")
+    assert fuzzer.check_input(target, b"good")
+    assert not fuzzer.check_input(target, b"bad")
 
 
 def test_runs_are_repeatable(fuzzer: ModuleType) -> None:

@@ -20,7 +20,7 @@ SUBJECTS = {"bird": ("bird", 3), "dog": ("dog", 0)}
 
 def test_it_costs_what_is_published() -> None:
     # Sandler et al. 2018, table 7: MobileNet V2, output stride 16, no ASPP: 2.11 M parameters, 2.75 G
-    # multiply-adds.
+    # FMAs.
     layers = deeplab_v3().describe()["layers"]
     assert sum(layer["parameters"] for layer in layers) == pytest.approx(2.11e6, rel=0.02)
     assert sum(layer["macs"] for layer in layers) == pytest.approx(2.75e9, rel=0.01)

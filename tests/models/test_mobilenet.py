@@ -66,7 +66,7 @@ def test_other_sizes_and_classes_run(build: type, size: int | tuple[int, int]) -
 def test_shallow_leaves_out_five_layers() -> None:
     deep, shallow = mobilenet_v1(), mobilenet_v1(shallow=True)
     assert len(deep.to_dict()["nodes"]) - len(shallow.to_dict()["nodes"]) == 10
-    # Howard et al. 2017, table 5: 307 million multiply-adds, 2.9 million parameters (1000 classes).
+    # Howard et al. 2017, table 5: 307 million MACs, 2.9 million parameters (1000 classes).
     macs, parameters = totals(mobilenet_v1(shallow=True, classes=1000))
     assert macs == pytest.approx(307, abs=1)
     assert parameters == pytest.approx(2.9, abs=0.05)

@@ -16,7 +16,7 @@ from tolerance import assert_close, bfloat16_bound
 
 import mpscnn
 
-pytestmark = pytest.mark.skipif(not BFLOAT16, reason="the device has no products of bfloat16 numbers")
+pytestmark = pytest.mark.skipif(not BFLOAT16, reason="the device has no bf16 dot products")
 ORDER = pytest.mark.skipif(
     "avx512" not in mpscnn.devices()[0]["description"], reason="the order of a pair's products is x86-64's"
 )

@@ -50,7 +50,7 @@ struct NeuronFunctions {
     void (*apply_neuron)(const Activation &activation, float *values, std::int64_t count) = nullptr;
 };
 
-/// Multiply-adds in registers and nothing else.
+/// FMAs in registers and nothing else.
 struct MultiplyAddLoop {
     void (*multiply_add)(std::int64_t rounds) = nullptr;
     std::int64_t round_operations = 0; ///< floating-point operations of a round

@@ -105,7 +105,7 @@ template <class V> struct ReducedExponent {
     typename V::reg n, r;
 
     explicit MPSCNN_INLINE ReducedExponent(typename V::reg x) : n(product_to_whole<V>(x, 1.44269504f)) {
-        // ln 2 in two parts, the first so short that n * part is exact even without fused multiply-add.
+        // ln 2 in two parts, the first so short that n * part is exact even without FMA.
         r = V::fma(n, V::set1(-0.693359375f), x);
         r = V::fma(n, V::set1(2.12194440e-4f), r);
     }

@@ -1,6 +1,6 @@
 #pragma once
 
-// AVX-512 with products of bfloat16 numbers. Contract: simd.h.
+// AVX-512 with bf16 dot products. Contract: simd.h.
 
 #include "cpu/isa/simd_avx512.h"
 
@@ -9,7 +9,7 @@ namespace mpscnn::cpu::avx512_bf16 {
 struct Simd : avx512::Simd {
     using element = Bfloat16;
 
-    // vdpbf16ps is two fused multiply-adds, of the pairs' second numbers first, with subnormal numbers, sums
+    // vdpbf16ps is two FMAs, of the pairs' second numbers first, with subnormal numbers, sums
     // among them, taken for zeros.
     static MPSCNN_INLINE reg fma_broadcast(reg a, reg b, reg sum) {
 #if defined(__clang__)

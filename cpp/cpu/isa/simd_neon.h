@@ -1,6 +1,6 @@
 #pragma once
 
-// arm64, whose baseline includes NEON with fused multiply-add and half conversion. Contract: simd.h.
+// arm64, whose baseline includes NEON with FMA and half conversion. Contract: simd.h.
 
 #include <arm_neon.h>
 
@@ -23,7 +23,7 @@ struct Simd {
     static MPSCNN_INLINE reg zero() { return vdupq_n_f32(0.0f); }
     static MPSCNN_INLINE reg set1(float x) { return vdupq_n_f32(x); }
     static MPSCNN_INLINE reg broadcast(const float *p) { return vld1q_dup_f32(p); }
-    // A multiply-add takes one lane for all by itself. Compilers would rather load into all lanes, which
+    // An FMA takes one lane for all by itself. Compilers would rather load into all lanes, which
     // takes a vector instruction in many processors.
     static MPSCNN_INLINE float load_broadcast(const float *p) {
         float x = *p;

@@ -1,6 +1,6 @@
 #pragma once
 
-// NEON with products of bfloat16 numbers (Armv8.6). Contract: simd.h.
+// NEON with bf16 dot products (Armv8.6). Contract: simd.h.
 
 #include "cpu/isa/simd_neon.h"
 

@@ -13,7 +13,7 @@
 // Items are bands of rows of the last stage's result. Where that is one band of a matrix product and a
 // depthwise convolution, they are panels of channels.
 //
-// Registers: those of the inner kernels. Bound by multiply-adds where rows stay in L1 or L2; what limits
+// Registers: those of the inner kernels. Bound by FMAs where rows stay in L1 or L2; what limits
 // it: rows at borders between threads, computed twice, and depthwise stages, which wait for their stores.
 
 #include "cpu/kernels/convolution_depthwise.h"

@@ -48,7 +48,7 @@ template <class V> WorkSplit depthwise_split(const ConvolutionTask &task, int th
     return split;
 }
 
-/// The channel vectors of `columns` outputs, some at once: enough sums to hide the latency of a multiply-add.
+/// The channel vectors of `columns` outputs, some at once: enough sums to hide the latency of an FMA.
 template <class V, int columns, bool partial>
 void depthwise_vectors(const DepthwiseStrip &strip, const DepthwiseOutput<V> &output) {
     constexpr int vectors = columns > 1 ? 2 : 4;
@@ -291,8 +291,8 @@ template <class V> void depthwise_repeated(DepthwiseStrip strip, Range rows, std
 
 template <class V> const char *depthwise_variant(const ConvolutionTask &task) {
     const bool fits = with_depthwise_shape<V>(task, []<class Shape>() {});
-    if (channel_multiplier(task) != 1) return fits ? "repeated channels" : "repeated channels, any window";
-    return fits ? nullptr : "any window";
+    if (channel_multiplier(task) != 1) return fits ? "repeated channels" : "repeated channels, generic";
+    return fits ? nullptr : "generic";
 }
 
 struct DepthwisePlan {

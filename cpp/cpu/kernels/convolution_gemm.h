@@ -303,7 +303,7 @@ template <class V> inline ConvolutionTask gemm_task(ConvolutionTask task) {
 inline const char *gemm_variant(const GemmPlan &plan) {
     if (plan.algorithm == Algorithm::packed_groups)
         return plan.gathers ? "packed groups, gathered" : "packed groups";
-    if (plan.algorithm == Algorithm::dot) return plan.gathers ? "input lanes, gathered" : "input lanes";
+    if (plan.algorithm == Algorithm::dot) return plan.gathers ? "K-vectorised, gathered" : "K-vectorised";
     return plan.gathers ? "gathered" : nullptr;
 }
 

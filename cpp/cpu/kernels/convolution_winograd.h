@@ -11,7 +11,7 @@
 // stay in L2.
 //
 // Registers: those of gemm_tile.h; transforms hold the six vectors of a row or column. Bound by
-// multiply-adds; what limits it: the transforms, about a quarter of the time, which wait for stores, and
+// FMAs; what limits it: the transforms, about a quarter of the time, which wait for stores, and
 // weights of up to four times the memory.
 //
 // The points are 0, +-5/8, +-3/2 and infinity: with these, errors are about those of sums in order where
@@ -54,7 +54,7 @@ inline std::int64_t spread(std::int64_t floats) {
 }
 
 template <class V> inline WinogradPlan winograd_plan(const ConvolutionTask &task, const Planning &planning) {
-    constexpr std::int64_t panel_columns = V::gemm_last_vectors * V::width;
+    constexpr std::int64_t most_nr = V::gemm_last_vectors * V::width;
     const std::int64_t cached_floats = planning.caches.second / 2 / static_cast<std::int64_t>(sizeof(float));
     const View &output = task.destination;
     WinogradPlan plan;
@@ -69,8 +69,8 @@ template <class V> inline WinogradPlan winograd_plan(const ConvolutionTask &task
     plan.items = min(plan.tiles, round_up(divide_up(plan.tiles, most), planning.threads));
     plan.item_tiles = divide_up(plan.tiles, plan.items);
     plan.inputs_stride = spread(plan.item_tiles * plan.pitch);
-    plan.products_stride = spread(plan.item_tiles * panel_columns);
-    plan.zeros = spread(max(plan.pitch, panel_columns));
+    plan.products_stride = spread(plan.item_tiles * most_nr);
+    plan.zeros = spread(max(plan.pitch, most_nr));
     plan_weights<V>(*task.packed, plan.product);
     plan.product.depth = task.packed->inputs_per_group;
     return plan;
@@ -104,23 +104,23 @@ template <class V> void winograd_pack(const ConvolutionShape &shape, const float
     const std::int64_t inputs = shape.inputs_per_group, kernel = shape.kernel_height;
     for (std::int64_t p = 0; p < panel_count<V>(shape.outputs); ++p) {
         const Range panel = panel_outputs<V>(shape.outputs, p);
-        const std::int64_t columns = round_up_to_width<V>(panel.size());
-        for (std::int64_t i = 0; i < Winograd::all_points * inputs * columns; ++i) packed[i] = 0.0f;
-        for (std::int64_t column = 0; column < panel.size(); ++column)
+        const std::int64_t nr = round_up_to_width<V>(panel.size());
+        for (std::int64_t i = 0; i < Winograd::all_points * inputs * nr; ++i) packed[i] = 0.0f;
+        for (std::int64_t channel = 0; channel < panel.size(); ++channel)
             for (std::int64_t k = 0; k < inputs; ++k) {
                 double taps[most_taps * most_taps], rows[most_taps][points];
                 for (std::int64_t tap = 0; tap < kernel * kernel; ++tap)
-                    taps[tap] = weights[((panel.begin + column) * kernel * kernel + tap) * inputs + k];
+                    taps[tap] = weights[((panel.begin + channel) * kernel * kernel + tap) * inputs + k];
                 for (int y = 0; y < kernel; ++y) evaluate_kernel(taps + y * kernel, kernel, 1, rows[y]);
                 for (int x = 0; x < points; ++x) {
                     double values[points];
                     evaluate_kernel(&rows[0][x], kernel, points, values);
                     for (int y = 0; y < points; ++y)
-                        packed[((y * points + x) * inputs + k) * columns + column] =
+                        packed[((y * points + x) * inputs + k) * nr + channel] =
                             static_cast<float>(values[y]);
                 }
             }
-        packed += Winograd::all_points * inputs * columns;
+        packed += Winograd::all_points * inputs * nr;
     }
 }
 
@@ -222,8 +222,8 @@ inline void transform_tile(const ConvolutionTask &task, const WinogradPlan &plan
 template <class V>
 inline void multiply_points(const GemmPlan &product, const WinogradPlan &plan, ChannelPanel panel,
                             std::int64_t tiles, const float *zeros, const float *inputs, float *products) {
-    const std::int64_t columns = round_up_to_width<V>(panel.channels);
-    const PixelRun run = pointwise_run(product.depth, plan.pitch, columns);
+    const std::int64_t nr = round_up_to_width<V>(panel.channels);
+    const PixelRun run = pointwise_run(product.depth, plan.pitch, nr);
     panel = plain_sums(panel);
     panel.bias = zeros;
     panel.channel = panel.offset = 0;
@@ -234,11 +234,11 @@ inline void multiply_points(const GemmPlan &product, const WinogradPlan &plan, C
         std::int64_t first = 0;
         for (std::int64_t i = 0; i < blocks; ++i) {
             const std::int64_t size = tiles / blocks + (i < tiles % blocks);
-            block[i] = {&run, inputs + first * plan.pitch, products + first * columns, nullptr, size};
+            block[i] = {&run, inputs + first * plan.pitch, products + first * nr, nullptr, size};
             first += size;
         }
         multiply_block<V>(product, block, blocks, panel);
-        panel.weights += product.depth * columns;
+        panel.weights += product.depth * nr;
         inputs += plan.inputs_stride;
         products += plan.products_stride;
     }
@@ -383,14 +383,14 @@ inline void run_winograd_item(const ConvolutionTask &task, const WinogradPlan &p
         ChannelPanel panel = channel_panel<V>(task, product, 0, p);
         panel.weights = task.packed->weights.data() + panel.channel * product.depth * Winograd::all_points;
         multiply_points<V>(product, plan, panel, tiles.size(), zeros, inputs, products);
-        const std::int64_t columns = round_up_to_width<V>(panel.channels);
-        if (p == 0) spoilt = spoilt_tiles(plan, tiles.size(), products, columns);
+        const std::int64_t nr = round_up_to_width<V>(panel.channels);
+        if (p == 0) spoilt = spoilt_tiles(plan, tiles.size(), products, nr);
         const auto finish = plan.outputs == 2 ? finish_tile<V, 2> : finish_tile<V, 4>;
         for (std::int64_t t = tiles.begin; t < tiles.end; ++t) {
             const std::int64_t i = t - tiles.begin;
             if (!(spoilt >> i & 1))
                 finish(task, plan, panel, winograd_target(task, plan, WinogradTile::number(plan, t)),
-                       products + i * columns);
+                       products + i * nr);
         }
     }
     for (std::int64_t t = tiles.begin; spoilt; ++t, spoilt >>= 1)

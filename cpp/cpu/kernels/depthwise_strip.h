@@ -10,8 +10,8 @@
 //
 // Registers: two rows of up to 7 outputs (4 with 16 registers), one source vector, and the weights as far as
 // there is room. A source vector serves all outputs of the strip whose windows hold it: 3x3 with stride 1
-// takes 126 multiply-adds and 46 loads for two rows of 7 with AVX-512, 72 and 41 for two rows of 4 with AVX2.
-// Bound by multiply-adds while the source is in L1, by the caches and memory otherwise,
+// takes 126 FMAs and 46 loads for two rows of 7 with AVX-512, 72 and 41 for two rows of 4 with AVX2.
+// Bound by FMAs while the source is in L1, by the caches and memory otherwise,
 // hence `prefetches`. With strides of 2 windows share less, so that loads count as much; dilation shares as
 // much as none, since a strip's outputs then are a dilation apart.
 
@@ -80,7 +80,7 @@ template <class V> inline std::int64_t next_strip_columns(std::int64_t left) {
 }
 
 /// Whether windows of 5x5, and the usual padding of 3x3 ones, do with the kernels for any: those of their own
-/// are half of a set's code, and few processors without fused multiply-adds are left.
+/// are half of a set's code, and few processors without FMAs are left.
 template <class V> inline constexpr bool has_few_strips = has_bfloat16<V> || !V::fused_multiply_add;
 
 /// Applies the epilogue to the sums of a strip, rows x columns outputs of at most `vectors` channel vectors,

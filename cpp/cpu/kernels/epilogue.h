@@ -9,11 +9,11 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// activation(x) for `Count` vectors of consecutive channels in each of `Rows` pixels, in place. The kind is
+/// activation(x) for `Count` vectors of consecutive channels in each of `MR` pixels, in place. The kind is
 /// tested once for the whole block, which stays in registers. `slopes` may read whole vectors from `channel`
 /// on.
-template <class V, int Rows, int Count>
-MPSCNN_INLINE void activate(const Activation &activation, typename V::reg (&x)[Rows][Count],
+template <class V, int MR, int Count>
+MPSCNN_INLINE void activate(const Activation &activation, typename V::reg (&x)[MR][Count],
                             std::int64_t channel) {
     const auto zero = V::zero();
     switch (activation.kind) {
@@ -22,7 +22,7 @@ MPSCNN_INLINE void activate(const Activation &activation, typename V::reg (&x)[R
     case Activation::Kind::clamp: {
         const auto low = V::set1(activation.low), high = V::set1(activation.high);
 #pragma GCC unroll 16
-        for (int r = 0; r < Rows; ++r)
+        for (int r = 0; r < MR; ++r)
 #pragma GCC unroll 8
             for (int v = 0; v < Count; ++v) x[r][v] = V::min(high, V::max(low, x[r][v]));
         return;
@@ -30,7 +30,7 @@ MPSCNN_INLINE void activate(const Activation &activation, typename V::reg (&x)[R
     case Activation::Kind::leaky: {
         const auto slope = V::set1(activation.slope), high = V::set1(activation.high);
 #pragma GCC unroll 16
-        for (int r = 0; r < Rows; ++r)
+        for (int r = 0; r < MR; ++r)
 #pragma GCC unroll 8
             for (int v = 0; v < Count; ++v)
                 x[r][v] = V::min(high, V::select(V::less(x[r][v], zero), V::mul(slope, x[r][v]), x[r][v]));
@@ -41,27 +41,27 @@ MPSCNN_INLINE void activate(const Activation &activation, typename V::reg (&x)[R
         for (int v = 0; v < Count; ++v) {
             const auto slope = V::load(activation.slopes + channel + v * V::width);
 #pragma GCC unroll 16
-            for (int r = 0; r < Rows; ++r)
+            for (int r = 0; r < MR; ++r)
                 x[r][v] = V::select(V::less(x[r][v], zero), V::mul(slope, x[r][v]), x[r][v]);
         }
         return;
     case Activation::Kind::linear: {
         const auto slope = V::set1(activation.slope), low = V::set1(activation.low);
 #pragma GCC unroll 16
-        for (int r = 0; r < Rows; ++r)
+        for (int r = 0; r < MR; ++r)
 #pragma GCC unroll 8
             for (int v = 0; v < Count; ++v) x[r][v] = V::fma(slope, x[r][v], low);
         return;
     }
     case Activation::Kind::function: {
-        alignas(64) float values[Rows * Count * V::width];
+        alignas(64) float values[MR * Count * V::width];
 #pragma GCC unroll 16
-        for (int r = 0; r < Rows; ++r)
+        for (int r = 0; r < MR; ++r)
 #pragma GCC unroll 8
             for (int v = 0; v < Count; ++v) V::store(values + (r * Count + v) * V::width, x[r][v]);
-        activation.apply(activation, values, Rows * Count * V::width);
+        activation.apply(activation, values, MR * Count * V::width);
 #pragma GCC unroll 16
-        for (int r = 0; r < Rows; ++r)
+        for (int r = 0; r < MR; ++r)
 #pragma GCC unroll 8
             for (int v = 0; v < Count; ++v) x[r][v] = V::load(values + (r * Count + v) * V::width);
         return;
@@ -70,9 +70,9 @@ MPSCNN_INLINE void activate(const Activation &activation, typename V::reg (&x)[R
 }
 
 /// To the type that the kernels' elements have besides float.
-template <class V, int Rows, int Count> MPSCNN_INLINE void round_results(typename V::reg (&x)[Rows][Count]) {
+template <class V, int MR, int Count> MPSCNN_INLINE void round_results(typename V::reg (&x)[MR][Count]) {
 #pragma GCC unroll 16
-    for (int r = 0; r < Rows; ++r)
+    for (int r = 0; r < MR; ++r)
 #pragma GCC unroll 8
         for (int v = 0; v < Count; ++v) {
             if constexpr (has_bfloat16<V>)
@@ -96,11 +96,11 @@ __attribute__((noinline)) void round_stored(float *first, std::ptrdiff_t stride,
     }
 }
 
-/// Applies the epilogue to `Rows` pixels of `Count` vectors that begin at `channel`, of which the first
+/// Applies the epilogue to `MR` pixels of `Count` vectors that begin at `channel`, of which the first
 /// `channels` floats exist. `residual` points at the same place of the residual (null without one), whose
 /// pixels are `residual_stride` apart.
-template <class V, int Rows, int Count>
-MPSCNN_INLINE void apply_epilogue(const Epilogue &epilogue, typename V::reg (&x)[Rows][Count],
+template <class V, int MR, int Count>
+MPSCNN_INLINE void apply_epilogue(const Epilogue &epilogue, typename V::reg (&x)[MR][Count],
                                   std::int64_t channel, std::int64_t channels,
                                   const typename V::element *residual, std::ptrdiff_t residual_stride) {
     activate<V>(epilogue.activation, x, channel);
@@ -108,7 +108,7 @@ MPSCNN_INLINE void apply_epilogue(const Epilogue &epilogue, typename V::reg (&x)
     if (!residual) return;
     const bool whole = channels >= Count * V::width;
 #pragma GCC unroll 16
-    for (int r = 0; r < Rows; ++r) {
+    for (int r = 0; r < MR; ++r) {
         const typename V::element *row = residual + r * residual_stride;
 #pragma GCC unroll 8
         for (int v = 0; v < Count; ++v) {

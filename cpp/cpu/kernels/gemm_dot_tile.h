@@ -1,10 +1,10 @@
 #pragma once
 
-// The register block of the matrix product for few outputs: `Rows` output pixels times `Outputs` channels,
+// The register block of the matrix product for few outputs: `MR` output pixels times `NR` channels,
 // with the lanes of a register along the inputs, since so few outputs would leave most of its lanes empty.
 //
-// Registers: Rows x Outputs sums, at most eight pixels, one vector of inputs, one of weights for each output.
-// Each input vector is read once for all outputs. Bound by loads, one for each `Outputs` multiply-adds, plus
+// Registers: MR x NR sums, at most eight pixels, one vector of inputs, one of weights for each output.
+// Each input vector is read once for all outputs. Bound by loads, one for each `NR` FMAs, plus
 // the lanes' sums in the end, which are taken of as many sums at once as there are lanes. Sums here are in
 // another order than gemm_tile.h's, hence the weights' layout decides which is used, not the work's cut.
 
@@ -15,34 +15,34 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// The most pixels of a tile: eight sums already hide how long a multiply-add takes.
+/// The most pixels of a tile: eight sums already hide how long an FMA takes.
 template <class V> constexpr int most_dot_rows(int outputs) {
     const int rows = V::gemm_rows * V::gemm_vectors / outputs;
     return rows < 8 ? rows : 8;
 }
 
-/// sums += a (Rows pixels `stride` apart) * weights, lane by lane, for `length` inputs; moves `weights` on.
-template <class V, int Rows, int Outputs>
-MPSCNN_INLINE void multiply_dot_piece(typename V::reg (&sums)[Rows][Outputs], const float *a,
-                                      std::ptrdiff_t stride, const float *&weights, std::int64_t length) {
-    constexpr int pointers = (Rows + 2) / 3; // as in multiply_piece()
+/// sums += a (MR pixels `stride` apart) * weights, lane by lane, for `length` inputs; moves `weights` on.
+template <class V, int MR, int NR>
+MPSCNN_INLINE void multiply_dot_piece(typename V::reg (&sums)[MR][NR], const float *a, std::ptrdiff_t stride,
+                                      const float *&weights, std::int64_t length) {
+    constexpr int pointers = (MR + 2) / 3; // as in multiply_piece()
     const float *base[pointers];
 #pragma GCC unroll 16
     for (int p = 0; p < pointers; ++p) base[p] = a + 3 * p * stride;
     for (std::int64_t k = 0; k < length; k += V::width) {
-        typename V::reg b[Outputs];
+        typename V::reg b[NR];
 #pragma GCC unroll 8
-        for (int o = 0; o < Outputs; ++o) b[o] = V::load(weights + o * V::width);
+        for (int o = 0; o < NR; ++o) b[o] = V::load(weights + o * V::width);
 #pragma GCC unroll 32
-        for (int r = 0; r < Rows; ++r) {
+        for (int r = 0; r < MR; ++r) {
             auto x = V::load(base[r / 3] + (r % 3) * stride);
             keep_in_register(x);
 #pragma GCC unroll 8
-            for (int o = 0; o < Outputs; ++o) sums[r][o] = V::fma(x, b[o], sums[r][o]);
+            for (int o = 0; o < NR; ++o) sums[r][o] = V::fma(x, b[o], sums[r][o]);
         }
 #pragma GCC unroll 16
         for (int p = 0; p < pointers; ++p) base[p] += V::width;
-        weights += Outputs * V::width;
+        weights += NR * V::width;
     }
 }
 
@@ -70,44 +70,44 @@ __attribute__((noinline)) void finish_dots(const PixelTile &tile, const ChannelP
     finish_sums<V, float, 1>(tile, 0, rows, panel, values);
 }
 
-template <class V, int Rows, int Outputs>
+template <class V, int MR, int NR>
 void multiply_dot_tiles(const PixelTile *tile, std::int64_t count, const ChannelPanel &panel) {
     for (const PixelTile *end = tile + count; tile != end; ++tile) {
-        typename V::reg sums[Rows][Outputs];
+        typename V::reg sums[MR][NR];
 #pragma GCC unroll 32
-        for (int r = 0; r < Rows; ++r)
+        for (int r = 0; r < MR; ++r)
 #pragma GCC unroll 8
-            for (int o = 0; o < Outputs; ++o) sums[r][o] = V::zero();
+            for (int o = 0; o < NR; ++o) sums[r][o] = V::zero();
         const PixelRun &run = *tile->run;
-        const float *source = tile->source, *weights = panel.weights + run.first_weight * Outputs;
+        const float *source = tile->source, *weights = panel.weights + run.first_weight * NR;
         for (std::int64_t y = 0; y < run.rows; ++y) {
             for (std::int64_t x = 0; x < run.columns; ++x)
                 multiply_dot_piece<V>(sums, source + x * run.column_stride, run.pixel_stride, weights,
                                       run.length);
             source += run.row_stride;
-            weights += run.skipped_weights * Outputs;
+            weights += run.skipped_weights * NR;
         }
-        alignas(64) float values[Rows * Outputs * V::width];
+        alignas(64) float values[MR * NR * V::width];
 #pragma GCC unroll 32
-        for (int r = 0; r < Rows; ++r)
+        for (int r = 0; r < MR; ++r)
 #pragma GCC unroll 8
-            for (int o = 0; o < Outputs; ++o) V::store(values + (r * Outputs + o) * V::width, sums[r][o]);
-        finish_dots<V>(*tile, panel, values, Rows, Outputs);
+            for (int o = 0; o < NR; ++o) V::store(values + (r * NR + o) * V::width, sums[r][o]);
+        finish_dots<V>(*tile, panel, values, MR, NR);
     }
 }
 
-template <class V, int Outputs, int Rows = most_dot_rows<V>(Outputs)>
+template <class V, int NR, int MR = most_dot_rows<V>(NR)>
 inline TilesFunction dot_tiles_function_of_rows(std::int64_t rows) {
-    if (rows == Rows) return multiply_dot_tiles<V, Rows, Outputs>;
-    if constexpr (Rows > 1) return dot_tiles_function_of_rows<V, Outputs, Rows - 1>(rows);
+    if (rows == MR) return multiply_dot_tiles<V, MR, NR>;
+    if constexpr (MR > 1) return dot_tiles_function_of_rows<V, NR, MR - 1>(rows);
     return nullptr;
 }
 
 /// multiply_dot_tiles for a number of rows and outputs that is known when it runs.
-template <class V, int Outputs = most_dot_outputs(V::width)>
+template <class V, int NR = most_dot_outputs(V::width)>
 inline TilesFunction dot_tiles_function(std::int64_t rows, std::int64_t outputs) {
-    if (outputs == Outputs) return dot_tiles_function_of_rows<V, Outputs>(rows);
-    if constexpr (Outputs > 1) return dot_tiles_function<V, Outputs - 1>(rows, outputs);
+    if (outputs == NR) return dot_tiles_function_of_rows<V, NR>(rows);
+    if constexpr (NR > 1) return dot_tiles_function<V, NR - 1>(rows, outputs);
     return nullptr;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// The register block of the matrix product for narrow groups, of `size` inputs and outputs each: `Rows`
+// The register block of the matrix product for narrow groups, of `size` inputs and outputs each: `MR`
 // output pixels times one register of outputs, of several groups. An input is spread to the outputs of its
 // own group; no other group's weights are zero, since zero times NaN would be NaN. Bound by shuffles, one for
 // each product. What limits it besides: groups that fill no register leave its other lanes empty.
@@ -14,15 +14,15 @@ namespace {
 /// Sums that do not wait for each other.
 inline constexpr int most_group_rows = 8;
 
-/// sums += inputs of Rows pixels * weights [index][lane], for each index of a group's inputs.
-template <class V, int size, int Rows>
-MPSCNN_INLINE void multiply_packed_group_inputs(typename V::reg (&sums)[Rows][1], const float *a,
+/// sums += inputs of MR pixels * weights [index][lane], for each index of a group's inputs.
+template <class V, int size, int MR>
+MPSCNN_INLINE void multiply_packed_group_inputs(typename V::reg (&sums)[MR][1], const float *a,
                                                 std::ptrdiff_t stride, const float *weights) {
     typename V::reg b[size];
 #pragma GCC unroll 8
     for (int i = 0; i < size; ++i) b[i] = V::load(weights + i * V::width);
 #pragma GCC unroll 8
-    for (int r = 0; r < Rows; ++r) {
+    for (int r = 0; r < MR; ++r) {
         const auto x = V::load(a + r * stride);
         [&]<int... index>(std::integer_sequence<int, index...>) {
             ((sums[r][0] = V::fma(repeat_lane<V, size, index>(x), b[index], sums[r][0])), ...);
@@ -30,13 +30,13 @@ MPSCNN_INLINE void multiply_packed_group_inputs(typename V::reg (&sums)[Rows][1]
     }
 }
 
-template <class V, int size, int Rows>
+template <class V, int size, int MR>
 void multiply_packed_group_tiles(const PixelTile *tile, std::int64_t count, const ChannelPanel &panel) {
     for (const PixelTile *end = tile + count; tile != end; ++tile) {
-        typename V::reg sums[Rows][1];
+        typename V::reg sums[MR][1];
         const auto bias = V::load(panel.bias);
 #pragma GCC unroll 8
-        for (int r = 0; r < Rows; ++r) sums[r][0] = bias;
+        for (int r = 0; r < MR; ++r) sums[r][0] = bias;
         const PixelRun &run = *tile->run;
         // A register of inputs meets `size` registers of weights.
         const float *source = tile->source, *weights = panel.weights + run.first_weight * size;
@@ -52,10 +52,10 @@ void multiply_packed_group_tiles(const PixelTile *tile, std::int64_t count, cons
     }
 }
 
-template <class V, int size, int Rows = most_group_rows>
+template <class V, int size, int MR = most_group_rows>
 inline TilesFunction group_tiles_function_of_rows(std::int64_t rows) {
-    if (rows == Rows) return multiply_packed_group_tiles<V, size, Rows>;
-    if constexpr (Rows > 1) return group_tiles_function_of_rows<V, size, Rows - 1>(rows);
+    if (rows == MR) return multiply_packed_group_tiles<V, size, MR>;
+    if constexpr (MR > 1) return group_tiles_function_of_rows<V, size, MR - 1>(rows);
     return nullptr;
 }
 

@@ -1,15 +1,17 @@
 #pragma once
 
-// The register block of the matrix product: `Rows` output pixels times `Vectors` vectors of output channels,
-// all kept in registers while k runs over the inputs in order. One output element is the same chain of fused
-// multiply-adds in every block shape, so that the cut of a layer into blocks does not show in the result.
+// The register block of the matrix product: `MR` output pixels times `Vectors` vectors of output channels,
+// all kept in registers while k runs over the inputs in order. One output element is the same chain of FMAs
+// in every block shape, so that the cut of a layer into blocks does not show in the result. In the words of
+// BLIS: MR is the number of pixels, NR = Vectors * V::width that of channels, and KC is all of K, since sums
+// are never split.
 //
 // Where elements are bfloat16 numbers, an input or weight is two of them for all but fma_broadcast() and the
 // stores.
 //
 // Registers (SSE2, AVX2, AVX-512, NEON): 4 x 2, 6 x 2, 14 x 2 and 8 x 3 sums, the vectors of weights of one
-// input, one input for all lanes. Bound by multiply-adds: Rows x Vectors of them for Vectors loads of weights
-// and Rows of inputs, which a multiply-add reads as its operand where the instruction set allows. What limits
+// input, one input for all lanes. Bound by FMAs: MR x Vectors of them for Vectors loads of weights
+// and MR of inputs, which an FMA reads as its operand where the instruction set allows. What limits
 // it: few inputs (bias, clamp and store take as long as some 4 inputs), fewer pixels or channels than a block
 // has, and weights that come from memory, hence `ahead`. `mpscnn profile` has the fraction of the peak that
 // layers reach.
@@ -86,13 +88,13 @@ MPSCNN_INLINE Pointer element_at(Pointer data, std::ptrdiff_t offset, Element el
 
 /// The most frequent end of a tile, whose cost shows where there are few inputs: whole vectors between
 /// limits.
-template <class V, int Rows, int Vectors>
-MPSCNN_INLINE void store_clamped(const ChannelPanel &panel, typename V::reg (&sums)[Rows][Vectors],
+template <class V, int MR, int Vectors>
+MPSCNN_INLINE void store_clamped(const ChannelPanel &panel, typename V::reg (&sums)[MR][Vectors],
                                  typename V::element *destination, std::ptrdiff_t stride) {
     const auto low = V::set1(panel.low), high = V::set1(panel.high);
     const auto clamped = [&](typename V::reg x) { return V::min(high, V::max(low, x)); };
 #pragma GCC unroll 32
-    for (int r = 0; r < Rows; ++r) {
+    for (int r = 0; r < MR; ++r) {
         if constexpr (has_bfloat16<V> && Vectors == 2) {
             V::store_two(destination + r * stride, clamped(sums[r][0]), clamped(sums[r][1]));
             continue;
@@ -103,13 +105,13 @@ MPSCNN_INLINE void store_clamped(const ChannelPanel &panel, typename V::reg (&su
     }
 }
 
-/// sums += a (Rows pixels `stride` apart) * weights, for `length` inputs; moves `weights` and `ahead` on.
-template <class V, int Rows, int Vectors>
-MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[Rows][Vectors], const float *a,
-                                  std::ptrdiff_t stride, const float *&weights, std::int64_t length,
-                                  const char *&ahead, std::ptrdiff_t ahead_step) {
+/// sums += a (MR pixels `stride` apart) * weights, for `length` inputs; moves `weights` and `ahead` on.
+template <class V, int MR, int Vectors>
+MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[MR][Vectors], const float *a, std::ptrdiff_t stride,
+                                  const float *&weights, std::int64_t length, const char *&ahead,
+                                  std::ptrdiff_t ahead_step) {
     constexpr int shared = V::gemm_rows_of_pointer;
-    constexpr int pointers = (Rows + shared - 1) / shared;
+    constexpr int pointers = (MR + shared - 1) / shared;
     const float *base[pointers];
 #pragma GCC unroll 16
     for (int p = 0; p < pointers; ++p) {
@@ -122,7 +124,7 @@ MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[Rows][Vectors], const 
 #pragma GCC unroll 8
         for (int v = 0; v < Vectors; ++v) b[v] = V::load(weights + v * V::width);
 #pragma GCC unroll 32
-        for (int r = 0; r < Rows; ++r) {
+        for (int r = 0; r < MR; ++r) {
             const auto x = V::load_broadcast(base[r / shared] + (r % shared) * stride);
 #pragma GCC unroll 8
             for (int v = 0; v < Vectors; ++v) sums[r][v] = V::fma_broadcast(x, b[v], sums[r][v]);
@@ -169,10 +171,10 @@ __attribute__((noinline)) void finish_sums(const PixelTile &tile, std::int64_t f
     }
 }
 
-/// Epilogue and store of `Rows` pixels of a tile, from `first_row` on.
-template <class V, int Rows, int Vectors>
+/// Epilogue and store of `MR` pixels of a tile, from `first_row` on.
+template <class V, int MR, int Vectors>
 MPSCNN_INLINE void finish_rows(const PixelTile &tile, std::int64_t first_row, const ChannelPanel &panel,
-                               typename V::reg (&sums)[Rows][Vectors]) {
+                               typename V::reg (&sums)[MR][Vectors]) {
     const PixelRun &run = *tile.run;
     if (panel.plain) {
         auto *destination = reinterpret_cast<typename V::element *>(tile.destination) + panel.offset +
@@ -180,33 +182,33 @@ MPSCNN_INLINE void finish_rows(const PixelTile &tile, std::int64_t first_row, co
         store_clamped<V>(panel, sums, destination, run.destination_stride);
         if constexpr (!has_bfloat16<V>) // of which stores round
             if (panel.epilogue->rounds)
-                round_stored<V>(destination, run.destination_stride, Rows, Vectors * V::width);
+                round_stored<V>(destination, run.destination_stride, MR, Vectors * V::width);
         return;
     }
-    alignas(64) float values[Rows * Vectors * V::width];
+    alignas(64) float values[MR * Vectors * V::width];
 #pragma GCC unroll 32
-    for (int r = 0; r < Rows; ++r)
+    for (int r = 0; r < MR; ++r)
 #pragma GCC unroll 8
         for (int v = 0; v < Vectors; ++v) V::store(values + (r * Vectors + v) * V::width, sums[r][v]);
     if (has_bfloat16<V> && panel.element == Element::float32)
-        return finish_sums<V, float, Vectors>(tile, first_row, Rows, panel, values);
-    finish_sums<V, typename V::element, Vectors>(tile, first_row, Rows, panel, values);
+        return finish_sums<V, float, Vectors>(tile, first_row, MR, panel, values);
+    finish_sums<V, typename V::element, Vectors>(tile, first_row, MR, panel, values);
 }
 
-/// `Rows` pixels of a tile, from `first_row` on.
-template <class V, int Rows, int Vectors>
+/// `MR` pixels of a tile, from `first_row` on.
+template <class V, int MR, int Vectors>
 MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, const ChannelPanel &panel,
                                  const char *ahead) {
     const PixelRun &run = *tile.run;
-    typename V::reg sums[Rows][Vectors];
+    typename V::reg sums[MR][Vectors];
     const float *start = panel.bias + tile.start + first_row * run.start_stride;
 #pragma GCC unroll 32
-    for (int r = 0; r < Rows; ++r, start += run.start_stride)
+    for (int r = 0; r < MR; ++r, start += run.start_stride)
 #pragma GCC unroll 8
         for (int v = 0; v < Vectors; ++v) sums[r][v] = V::load(start + v * V::width);
-    constexpr std::int64_t columns = Vectors * V::width;
+    constexpr std::int64_t NR = Vectors * V::width;
     const float *source = tile.source + first_row * run.pixel_stride;
-    const float *weights = panel.weights + run.first_weight * columns;
+    const float *weights = panel.weights + run.first_weight * NR;
     // Written such that the most frequent case, a single piece, has nothing to do for others.
     std::int64_t pieces = run.rows * run.columns, x = 0;
     for (const float *piece = source;;) {
@@ -216,26 +218,26 @@ MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, 
         if (++x < run.columns) continue;
         x = 0;
         piece = source += run.row_stride;
-        weights += run.skipped_weights * columns;
+        weights += run.skipped_weights * NR;
     }
     finish_rows<V>(tile, first_row, panel, sums);
 }
 
 /// The most pixels of a tile for panels of `Vectors`. A single vector leaves registers for more, which it
-/// needs where there are too few sums to hide how long a multiply-add takes.
+/// needs where there are too few sums to hide how long an FMA takes.
 template <class V, int Vectors> constexpr int most_rows = Vectors == 1 ? V::gemm_single_rows : V::gemm_rows;
 
-/// Computes a panel of `Vectors` for `count` tiles of `Rows` pixels.
-template <class V, int Rows, int Vectors>
+/// Computes a panel of `Vectors` for `count` tiles of `MR` pixels.
+template <class V, int MR, int Vectors>
 void multiply_tiles(const PixelTile *tile, std::int64_t count, const ChannelPanel &panel) {
     const char *ahead = panel.ahead;
     for (const PixelTile *end = tile + count; tile != end; ++tile, ahead += panel.ahead_tile)
-        if constexpr (Rows * Vectors <= V::gemm_rows * V::gemm_vectors) {
-            multiply_rows<V, Rows, Vectors>(*tile, 0, panel, ahead);
+        if constexpr (MR * Vectors <= V::gemm_rows * V::gemm_vectors) {
+            multiply_rows<V, MR, Vectors>(*tile, 0, panel, ahead);
         } else { // the wider last panel: too many sums for the registers
-            constexpr int half = (Rows + 1) / 2;
+            constexpr int half = (MR + 1) / 2;
             multiply_rows<V, half, Vectors>(*tile, 0, panel, ahead);
-            multiply_rows<V, Rows - half, Vectors>(*tile, half, panel, ahead);
+            multiply_rows<V, MR - half, Vectors>(*tile, half, panel, ahead);
         }
 }
 
@@ -244,13 +246,13 @@ void multiply_tiles(const PixelTile *tile, std::int64_t count, const ChannelPane
 template <class V, int Panels>
 void multiply_pixel(const PixelTile &tile, const ChannelPanel (&panels)[Panels]) {
     constexpr int vectors = V::gemm_vectors;
-    constexpr std::int64_t columns = vectors * V::width;
+    constexpr std::int64_t NR = vectors * V::width;
     const PixelRun &run = *tile.run;
     typename V::reg sums[Panels][1][vectors];
     const float *weights[Panels];
 #pragma GCC unroll 8
     for (int p = 0; p < Panels; ++p) {
-        weights[p] = panels[p].weights + run.first_weight * columns;
+        weights[p] = panels[p].weights + run.first_weight * NR;
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; ++v) sums[p][0][v] = V::load(panels[p].bias + tile.start + v * V::width);
     }
@@ -265,12 +267,12 @@ void multiply_pixel(const PixelTile &tile, const ChannelPanel (&panels)[Panels])
                     for (int v = 0; v < vectors; ++v)
                         sums[p][0][v] =
                             V::fma_broadcast(input, V::load(weights[p] + v * V::width), sums[p][0][v]);
-                    weights[p] += columns;
+                    weights[p] += NR;
                 }
             }
         }
 #pragma GCC unroll 8
-        for (int p = 0; p < Panels; ++p) weights[p] += run.skipped_weights * columns;
+        for (int p = 0; p < Panels; ++p) weights[p] += run.skipped_weights * NR;
     }
 #pragma GCC unroll 8
     for (int p = 0; p < Panels; ++p) finish_rows<V>(tile, 0, panels[p], sums[p]);
@@ -278,10 +280,10 @@ void multiply_pixel(const PixelTile &tile, const ChannelPanel (&panels)[Panels])
 
 using TilesFunction = void (*)(const PixelTile *, std::int64_t, const ChannelPanel &);
 
-template <class V, int Vectors, int Rows = most_rows<V, Vectors>>
+template <class V, int Vectors, int MR = most_rows<V, Vectors>>
 inline TilesFunction tiles_function_of_rows(std::int64_t rows) {
-    if (rows == Rows) return multiply_tiles<V, Rows, Vectors>;
-    if constexpr (Rows > 1) return tiles_function_of_rows<V, Vectors, Rows - 1>(rows);
+    if (rows == MR) return multiply_tiles<V, MR, Vectors>;
+    if constexpr (MR > 1) return tiles_function_of_rows<V, Vectors, MR - 1>(rows);
     return nullptr;
 }
 

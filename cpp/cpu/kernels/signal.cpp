@@ -2,7 +2,7 @@
 // vectors in the middle and the single samples near the border give the same bits.
 //
 // Registers: eight vectors of outputs and one tap for all lanes; for up to seven taps in one row the taps
-// stay in registers and four vectors of outputs follow each other. Bound by loads: each multiply-add reads
+// stay in registers and four vectors of outputs follow each other. Bound by loads: each FMA reads
 // its samples, not aligned, so every second one crosses a line of the cache with vectors of half a line and
 // every one with whole lines.
 

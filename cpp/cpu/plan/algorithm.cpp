@@ -67,7 +67,7 @@ ConvolutionShape plain_convolution(const VectorTraits &vectors, const Shape &wei
 ConvolutionShape fastest_convolution(const VectorTraits &vectors, const ops::Convolution &convolution,
                                      const Shape &weights, const Shape &result) {
     ConvolutionShape shape = plain_convolution(vectors, weights, convolution.groups);
-    // Few processors without fused multiply-adds are left to gain by it.
+    // Few processors without FMAs are left to gain by it.
     if (vectors.fused_multiply_add && gains_by_winograd(convolution, weights, result))
         shape.algorithm = Algorithm::winograd;
     return shape;

@@ -11,7 +11,7 @@ namespace mpscnn::cpu {
 
 namespace {
 
-// Measured on a Zen 5 at 4.4 GHz with two 512-bit multiply-adds in a cycle, in microseconds and bytes for a
+// Measured on a Zen 5 at 4.4 GHz with two 512-bit FMAs in a cycle, in microseconds and bytes for a
 // microsecond; the last-level cache's rate and that between threads are those of a server with a mesh
 // (Emerald Rapids), where they matter most. A Zen 3 loses nothing by them.
 constexpr double cycles = 4400, multiply_adds = 2;
@@ -28,8 +28,8 @@ constexpr double lost_share = 0.02;
 constexpr double overfull = 2;
 /// Inputs of a window that starting and storing a tile take as long as.
 constexpr double tile_inputs = 4;
-/// Of the multiply-add peak: a product with few outputs waits for its inputs, a depthwise convolution loads
-/// more than it multiplies, transformed tiles are stored in between, and plain steps are not multiply-adds.
+/// Of the FMA peak: a product with few outputs waits for its inputs, a depthwise convolution loads
+/// more than it multiplies, transformed tiles are stored in between, and plain steps are not FMAs.
 constexpr double single_vector = 0.85, depthwise_near = 0.68, depthwise_stride = 0.42, depthwise_any = 0.3,
                  winograd = 0.75, plain_operations = 0.25;
 

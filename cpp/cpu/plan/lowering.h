@@ -20,7 +20,7 @@ struct OwnedActivation {
 };
 
 /// A pixel that all pixels of a convolution's first inputs are copies of, and the weights and bias for it.
-struct BroadcastPixel {
+struct BroadcastInput {
     engine::ValueId value;
     std::int64_t channels;
     PackedConvolution packed;
@@ -39,7 +39,7 @@ struct FusedOperation {
     std::optional<engine::ValueId> residual;
 
     /// Pointwise convolutions, whose own weights then are for the other inputs.
-    std::optional<BroadcastPixel> broadcast;
+    std::optional<BroadcastInput> broadcast;
 
     Element element = Element::float32; ///< of the result, without the residual
     OwnedActivation activation, residual_activation;

@@ -25,7 +25,7 @@ double bytes_of(const Region &region, std::span<const Storage> storages) {
     return static_cast<double>(view.batch * view.height * view.width * view.channels * size_of(view.element));
 }
 
-/// Multiply-adds that an operation of a softmax's definition takes: one of four is an exponential.
+/// FMAs that an operation of a softmax's definition takes: one of four is an exponential.
 constexpr std::int64_t softmax_operations = 6;
 
 double predicted_convolution(const MachineModel &machine, ConvolutionTask task, const Step &step,

@@ -103,9 +103,9 @@ void BatchExecutor::run_together(const CpuPlan &plan, Way &way, std::span<const 
     way.choice.took(std::chrono::duration<double, std::micro>(time).count());
 }
 
-template <class Watch>
+template <class Hook>
 void BatchExecutor::run_groups(const CpuPlan &plan, const BatchCut &cut, std::span<const TensorView> inputs,
-                               std::span<const TensorView> outputs, Watch &watch) {
+                               std::span<const TensorView> outputs, Hook &hook) {
     pool_->use(pool_->size());
     pool_->run(cut.groups, [&](int worker, std::int64_t begin, std::int64_t end) {
         Alone &alone = *alone_[static_cast<std::size_t>(worker)];
@@ -113,7 +113,7 @@ void BatchExecutor::run_groups(const CpuPlan &plan, const BatchCut &cut, std::sp
             const std::int64_t first = cut.group_begin(group), count = cut.group_begin(group + 1) - first;
             take_images(inputs, first, count, alone.inputs);
             take_images(outputs, first, count, alone.outputs);
-            auto own = watch.alone(count, worker);
+            auto own = hook.alone(count, worker);
             alone.executor.run_hooked(plan.for_images(count), alone.inputs, alone.outputs, own);
         }
     });
@@ -136,20 +136,18 @@ engine::ExecutionProfile BatchExecutor::profile(const engine::Plan &given, std::
     profile.peak = {multiply_add_peak(kernels, one), multiply_add_peak(kernels, *pool_)};
     const PartSteps parts = describe_steps(plan, way.cut, inputs, outputs);
     profile.steps = parts.steps();
-    RunWatch watch(pool_->size(), parts);
-    const auto run_once = [&] {
-        return watch.run([&] { run_hooked(plan, way.cut, inputs, outputs, watch); });
-    };
+    ProfileHook hook(pool_->size(), parts);
+    const auto run_once = [&] { return hook.run([&] { run_hooked(plan, way.cut, inputs, outputs, hook); }); };
     run_once(); // not counted: after the peak, caches hold other things
     for (int i = 0; i < runs; ++i) profile.add(run_once());
     return in_order(profile);
 }
 
 void BatchExecutor::run_hooked(const CpuPlan &plan, const BatchCut &cut, std::span<const TensorView> inputs,
-                               std::span<const TensorView> outputs, RunWatch &watch) {
-    auto together = watch.together();
+                               std::span<const TensorView> outputs, ProfileHook &hook) {
+    auto together = hook.together();
     if (cut.groups == 0) return together_.run_hooked(plan, inputs, outputs, together);
-    run_groups(plan, cut, inputs, outputs, watch);
+    run_groups(plan, cut, inputs, outputs, hook);
     if (cut.rest == 0) return;
     take_images(inputs, cut.images, cut.rest, inputs_);
     take_images(outputs, cut.images, cut.rest, outputs_);

@@ -48,12 +48,12 @@ private:
     void prepare_groups(const CpuPlan &plan, const Way &way);
     void run_together(const CpuPlan &plan, Way &way, std::span<const engine::TensorView> inputs,
                       std::span<const engine::TensorView> outputs);
-    template <class Watch>
+    template <class Hook>
     void run_groups(const CpuPlan &plan, const BatchCut &cut, std::span<const engine::TensorView> inputs,
-                    std::span<const engine::TensorView> outputs, Watch &watch);
+                    std::span<const engine::TensorView> outputs, Hook &hook);
     /// With the number of threads that the pool has for now.
     void run_hooked(const CpuPlan &plan, const BatchCut &cut, std::span<const engine::TensorView> inputs,
-                    std::span<const engine::TensorView> outputs, RunWatch &watch);
+                    std::span<const engine::TensorView> outputs, ProfileHook &hook);
     PartSteps describe_steps(const CpuPlan &plan, const BatchCut &cut,
                              std::span<const engine::TensorView> inputs,
                              std::span<const engine::TensorView> outputs);

@@ -24,12 +24,12 @@ constexpr std::size_t most_unforeseen = 64;
 constexpr std::int64_t copied_at_once = 16 * 1024;
 
 /// Calls copy(begin, end) for all rows of a tensor, shared between the threads.
-template <class Watch, class Copy>
-void copy_rows(ThreadPool &pool, const Extents &extents, Watch &watch, Copy copy) {
+template <class Hook, class Copy>
+void copy_rows(ThreadPool &pool, const Extents &extents, Hook &hook, Copy copy) {
     const std::int64_t rows = extents.batch * extents.height, row = extents.width * extents.channels;
     const std::int64_t chunk = std::clamp<std::int64_t>(copied_at_once / row, 1, rows);
     pool.run(rows, chunk, [&](int worker, std::int64_t begin, std::int64_t end) {
-        watch.item(worker, [&] { copy(begin, end); });
+        hook.item(worker, [&] { copy(begin, end); });
     });
 }
 
@@ -149,39 +149,39 @@ bool CpuExecutor::is_copied(const Storage &storage, std::size_t index, Storage::
     return storage.home == home && bindings_[index].own && (home == Storage::Home::output || storage.read);
 }
 
-template <class Watch>
+template <class Hook>
 void CpuExecutor::copy_ports(const CpuPlan &plan, Storage::Home home, std::span<const TensorView> tensors,
-                             Watch &watch) {
+                             Hook &hook) {
     const bool reads = home == Storage::Home::input;
     const bool round = plan.network().precision == engine::Precision::float16;
     for (std::size_t i = 0; i < plan.storages().size(); ++i) {
         const Storage &storage = plan.storages()[i];
         if (!is_copied(storage, i, home)) continue;
         const TensorPort port(*plan.network().kernels, tensors[storage.port], storage.extents, bindings_[i]);
-        watch.step(plan.steps().size() + i, [&] {
-            copy_rows(*pool_, storage.extents, watch, [&](auto begin, auto end) {
+        hook.step(plan.steps().size() + i, [&] {
+            copy_rows(*pool_, storage.extents, hook, [&](auto begin, auto end) {
                 reads ? port.read(begin, end, round) : port.write(begin, end);
             });
         });
     }
 }
 
-template <class Watch>
+template <class Hook>
 void CpuExecutor::run_hooked(const engine::Plan &given, std::span<const TensorView> inputs,
-                             std::span<const TensorView> outputs, Watch &watch) {
+                             std::span<const TensorView> outputs, Hook &hook) {
     const CpuPlan &plan = own_variant(given);
     bind(plan, inputs, outputs);
-    copy_ports(plan, Storage::Home::input, inputs, watch);
+    copy_ports(plan, Storage::Home::input, inputs, hook);
     if (check_finite_) check_inputs(plan);
     for (std::size_t i = 0; i < plan.steps().size(); ++i)
-        watch.step(i, [&] { run_step(plan, plan.steps()[i], watch); });
-    copy_ports(plan, Storage::Home::output, outputs, watch);
+        hook.step(i, [&] { run_step(plan, plan.steps()[i], hook); });
+    copy_ports(plan, Storage::Home::output, outputs, hook);
 }
 
 template void CpuExecutor::run_hooked(const engine::Plan &, std::span<const TensorView>,
-                                      std::span<const TensorView>, RunWatch::Together &);
+                                      std::span<const TensorView>, ProfileHook::Together &);
 template void CpuExecutor::run_hooked(const engine::Plan &, std::span<const TensorView>,
-                                      std::span<const TensorView>, RunWatch::Alone &);
+                                      std::span<const TensorView>, ProfileHook::Alone &);
 template void CpuExecutor::run_hooked(const engine::Plan &, std::span<const TensorView>,
                                       std::span<const TensorView>, NoHook &);
 
@@ -214,7 +214,7 @@ void CpuExecutor::check_inputs(const CpuPlan &plan) const {
     }
 }
 
-template <class Watch> void CpuExecutor::run_step(const CpuPlan &plan, const Step &step, Watch &watch) {
+template <class Hook> void CpuExecutor::run_step(const CpuPlan &plan, const Step &step, Hook &hook) {
     visit_alternative(
         [&]<class TaskType>(const TaskType &) {
             const BoundTask<TaskType> bound(step, plan.storages(), bindings_);
@@ -226,7 +226,7 @@ template <class Watch> void CpuExecutor::run_step(const CpuPlan &plan, const Ste
             pool_->run(prepared.items, chunk, [&](int index, std::int64_t begin, std::int64_t end) {
                 StepWorker &worker = workers_[static_cast<std::size_t>(index)];
                 if (worker.step != number) worker.step = number, worker.next_item = -1;
-                watch.item(index, [&] { kernel.run(bound.task, prepared, begin, end, worker); });
+                hook.item(index, [&] { kernel.run(bound.task, prepared, begin, end, worker); });
             });
             if (!check_finite_) return;
             if (const auto found = find_not_finite(bound.task.destination))

@@ -25,12 +25,12 @@ public:
     void run(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
              std::span<const engine::TensorView> outputs) override;
 
-    /// The same for a watch of profile_hook.h. It is told of steps by their number in the plan, and of copies
+    /// The same for a hook of profile_hook.h. It is told of steps by their number in the plan, and of copies
     /// to or from the caller's memory by the number of steps and the storage's.
-    template <class Watch>
+    template <class Hook>
     void run_hooked(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
-                    std::span<const engine::TensorView> outputs, Watch &watch);
-    /// What the watch is told of, in the order of the numbers; nothing of storages that are never copied.
+                    std::span<const engine::TensorView> outputs, Hook &hook);
+    /// What the hook is told of, in the order of the numbers; nothing of storages that are never copied.
     std::vector<engine::StepDescription> describe_steps(const engine::Plan &plan,
                                                         std::span<const engine::TensorView> inputs,
                                                         std::span<const engine::TensorView> outputs);
@@ -53,10 +53,10 @@ private:
     void bind(const CpuPlan &plan, std::span<const engine::TensorView> inputs,
               std::span<const engine::TensorView> outputs);
     bool is_copied(const Storage &storage, std::size_t index, Storage::Home home) const;
-    template <class Watch>
+    template <class Hook>
     void copy_ports(const CpuPlan &plan, Storage::Home home, std::span<const engine::TensorView> tensors,
-                    Watch &watch);
-    template <class Watch> void run_step(const CpuPlan &plan, const Step &step, Watch &watch);
+                    Hook &hook);
+    template <class Hook> void run_step(const CpuPlan &plan, const Step &step, Hook &hook);
     void check_inputs(const CpuPlan &plan) const;
 
     std::shared_ptr<ThreadPool> pool_;

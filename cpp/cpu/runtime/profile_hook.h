@@ -1,7 +1,7 @@
 #pragma once
 
-// A run of a plan tells a watch when it does what. The executors' code is one template for runs that nobody
-// watches, for which it compiles to the work and nothing more, and for those of a profile.
+// A run of a plan tells a profiler hook when it does what. The executors' code is one template for runs
+// without a profile, for which it compiles to the work and nothing more, and for those with one.
 
 #include <chrono>
 #include <cstdint>
@@ -19,41 +19,41 @@ struct NoHook {
 };
 
 /// Takes the times of one run after the other.
-class RunWatch {
+class ProfileHook {
 public:
-    RunWatch(int threads, const PartSteps &parts)
+    ProfileHook(int threads, const PartSteps &parts)
         : parts_(parts), threads_(static_cast<std::size_t>(threads)) {}
 
     /// Steps that all threads do together.
     class Together {
     public:
-        Together(RunWatch &watch, std::size_t first) : watch_(watch), first_(first) {}
+        Together(ProfileHook &hook, std::size_t first) : hook_(hook), first_(first) {}
         template <class Body> void step(std::size_t number, Body &&body) {
             step_ = first_ + number;
-            const std::int64_t begin = watch_.now();
+            const std::int64_t begin = hook_.now();
             body();
-            watch_.together_.push_back({step_, engine::WorkSpan::all_threads, {begin, watch_.now()}});
+            hook_.together_.push_back({step_, engine::WorkSpan::all_threads, {begin, hook_.now()}});
         }
-        template <class Body> void item(int worker, Body &&body) { watch_.work(step_, worker, body); }
+        template <class Body> void item(int worker, Body &&body) { hook_.work(step_, worker, body); }
 
     private:
-        RunWatch &watch_;
+        ProfileHook &hook_;
         std::size_t first_, step_ = 0;
     };
 
     /// Steps that one thread does while others do theirs.
     class Alone {
     public:
-        Alone(RunWatch &watch, std::size_t first, int worker)
-            : watch_(watch), first_(first), worker_(worker) {}
+        Alone(ProfileHook &hook, std::size_t first, int worker)
+            : hook_(hook), first_(first), worker_(worker) {}
         template <class Body> void step(std::size_t number, Body &&body) {
-            const std::int64_t spent = watch_.work(first_ + number, worker_, body);
-            watch_.threads_[static_cast<std::size_t>(worker_)].spent[first_ + number] += spent;
+            const std::int64_t spent = hook_.work(first_ + number, worker_, body);
+            hook_.threads_[static_cast<std::size_t>(worker_)].spent[first_ + number] += spent;
         }
         template <class Body> void item(int, Body &&body) { body(); }
 
     private:
-        RunWatch &watch_;
+        ProfileHook &hook_;
         std::size_t first_;
         int worker_;
     };

@@ -11,7 +11,7 @@ namespace {
 /// Runs of a number in a trial. Those of several threads differ more, as one of them may have to wait.
 std::size_t runs_to_try(int threads) { return threads == 1 ? 3 : 15; }
 
-constexpr int first_runs = 2; ///< not judged: they start threads and meet cold caches
+constexpr int first_runs = 2; ///< not counted: they start threads and meet cold caches
 /// Fewer threads than all may be for a moment only.
 constexpr std::int64_t pause_with_fewer = 20, pause_with_all = 100, longest_pause = 3200;
 /// Runs that take longer gain from threads unless something holds these up, and a trial would be noticed.

@@ -1,4 +1,4 @@
-"""Timing engines in turns, so that all meet the same state of the machine."""
+"""Timing engines interleaved, so that all meet the same state of the machine."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def measure(
     directory: Path | None = None,
     failed: Failed | None = None,
 ) -> list[Measurement]:
-    """Times mpscnn and its peers on one random input, in turns of a few runs each.
+    """Times mpscnn and its peers on one random input, interleaved, a few runs each.
 
     Every engine has a process of its own. The peers compute on the CPU, in bfloat16 if `precision` says so and
     otherwise in float32, except for litert with a quantised file.

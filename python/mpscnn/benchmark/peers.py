@@ -31,7 +31,7 @@ class Peer:
     write: Callable[[Subject, Path], None]
     """Writes it, and what belongs to it beside it."""
     bfloat16: bool = False
-    """Whether it can compute with products of bfloat16."""
+    """Whether it can compute with bf16 dot products."""
 
 
 def version_of(engine: str) -> str:

@@ -1,4 +1,4 @@
-"""Timing a runner in turns with a session of one thread."""
+"""Timing a runner interleaved with a session of one thread."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def measure_runner(
     runs: int = 50,
     seed: int = 0,
 ) -> RunnerMeasurement:
-    """Times a `Runner` and a session with one thread in turns, so that both meet the same state of the machine.
+    """Times a `Runner` and a session with one thread, interleaved, so that both meet the same state of the machine.
 
     Args:
         subject: the network.

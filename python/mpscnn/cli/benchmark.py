@@ -36,7 +36,7 @@ def benchmark(
         str,
         typer.Option(
             metavar="ENGINE,...",
-            help=f"Other engines to measure in turns: {', '.join(PEERS)}.",
+            help=f"Other engines to measure, interleaved: {', '.join(PEERS)}.",
             show_default=False,
         ),
     ] = "",
@@ -56,10 +56,10 @@ def benchmark(
     """Measure how fast a network runs here.
 
     Prints times for one image, images per second, GFLOP/s (both at the median) and the peak memory. With
-    --runner prints images per second of a runner and of one thread, in turns, and percentiles of the runner's
+    --runner prints images per second of a runner and of one thread, interleaved, and percentiles of the runner's
     latency.
 
-    MODEL may also be a TensorFlow Lite file. Every engine runs in a process of its own, in turns, on the same
+    MODEL may also be a TensorFlow Lite file. Every engine runs in a process of its own, interleaved, on the same
     random input; "difference" is the largest one between its outputs and those of mpscnn. The other engines
     are installed by: pip install "mpscnn[bench]"
 

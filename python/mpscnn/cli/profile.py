@@ -59,7 +59,7 @@ def profile(
     ] = _RANDOM,
     sort: Annotated[
         Order,
-        typer.Option(help="Steps as they run, by time, or by the time lost against the multiply-add peak."),
+        typer.Option(help="Steps as they run, by time, or by the time lost against the FMA peak."),
     ] = Order.order,
     random_weights: RandomWeightsOption = False,
     trace: Annotated[
@@ -74,7 +74,7 @@ def profile(
 ) -> None:
     """Show where a network's time goes: for every step its kernel, time and share of what the processor can do.
 
-    Times are the shortest of all runs. "% of peak" compares with multiply-adds alone, as measured here and now.
+    Times are the shortest of all runs. "% of peak" compares with FMAs alone, as measured here and now.
     The last table sums up by kind of kernel.
 
     Example: mpscnn profile mobilenet_v2 --threads 1 --sort time

@@ -41,7 +41,7 @@ class ProfileStep:
     share: float
     """Of the time of all steps (minima), 0 to 1."""
     peak: float | None
-    """GFLOP/s that the session's threads reach by multiply-adds alone; None where that is not known."""
+    """GFLOP/s that the session's threads reach by FMAs alone; None where that is not known."""
 
     @property
     def minimum(self) -> float:
@@ -250,7 +250,7 @@ class Profile:
         )
         if self.threads is None:
             return f"{title} of the GPU; steps have command buffers of their own"
-        return title if self.peak is None else f"{title}; multiply-add peak {self.peak:.1f} GFLOP/s"
+        return title if self.peak is None else f"{title}; FMA peak {self.peak:.1f} GFLOP/s"
 
     def _kinds_table(self) -> str:
         headers = ("kernels", "steps", "ms", "% of time", "GFLOP/s", "% of peak")

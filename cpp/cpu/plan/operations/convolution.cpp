@@ -63,7 +63,7 @@ PackedConvolution OperationLowering::pack(const ConvolutionShape &shape) const {
 namespace {
 
 void lower_broadcast(const OperationLowering &lowering, const Shape &shape) {
-    BroadcastPixel &broadcast = *lowering.fused.broadcast;
+    BroadcastInput &broadcast = *lowering.fused.broadcast;
     const std::span<const float> weights = lowering.weights();
     const std::int64_t outputs = shape[0], inputs = shape[3], others = inputs - broadcast.channels;
     // [outputs][inputs] both: those for the pixel, and those for the other inputs.
@@ -117,7 +117,7 @@ namespace {
 
 /// Multiplies the one pixel first, and goes on from its sums at every pixel.
 void make_broadcast_steps(StepBuilder &builder, const FusedOperation &fused, ConvolutionTask task) {
-    const BroadcastPixel &broadcast = *fused.broadcast;
+    const BroadcastInput &broadcast = *fused.broadcast;
     const Region sums =
         builder.add_workspace({task.destination.batch, 1, 1, task.destination.channels}, fused.element);
     ConvolutionTask of_pixel;
