@@ -78,11 +78,11 @@ void convert_array(const From *from, To *to, std::size_t count, Convert convert)
 
 std::size_t halves_from_floats(std::span<const float> floats, std::span<std::uint16_t> halves) {
     check_lengths(floats.size(), halves.size());
-    const HalfBlocks &way = blocks_for_this_thread();
+    const HalfBlocks &variant = blocks_for_this_thread();
     std::size_t overflows = 0;
     convert_array(floats.data(), halves.data(), floats.size(),
                   [&](const float *from, std::uint16_t *to, std::size_t blocks, bool stream) {
-                      if (way.to_halves(from, to, blocks, stream))
+                      if (variant.to_halves(from, to, blocks, stream))
                           overflows += count_overflows(from, blocks * block);
                   });
     return overflows;

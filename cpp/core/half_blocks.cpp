@@ -106,13 +106,13 @@ MPSCNN_AVX512 void avx512_to_floats(const std::uint16_t *halves, float *floats, 
 }
 
 struct Available {
-    std::array<HalfBlocks, 3> ways{};
+    std::array<HalfBlocks, 3> variants{};
     std::size_t count = 0;
 
     Available() {
-        if (has_avx512()) ways[count++] = {"avx512", avx512_to_halves, avx512_to_floats};
-        if (has_avx2()) ways[count++] = {"f16c", f16c_to_halves, f16c_to_floats};
-        ways[count++] = portable;
+        if (has_avx512()) variants[count++] = {"avx512", avx512_to_halves, avx512_to_floats};
+        if (has_avx2()) variants[count++] = {"f16c", f16c_to_halves, f16c_to_floats};
+        variants[count++] = portable;
     }
 };
 
@@ -142,8 +142,8 @@ void neon_to_floats(const std::uint16_t *halves, float *floats, std::size_t bloc
 }
 
 struct Available {
-    std::array<HalfBlocks, 2> ways{{{"neon", neon_to_halves, neon_to_floats}, portable}};
-    std::size_t count = ways.size();
+    std::array<HalfBlocks, 2> variants{{{"neon", neon_to_halves, neon_to_floats}, portable}};
+    std::size_t count = variants.size();
 };
 
 #endif
@@ -152,7 +152,7 @@ struct Available {
 
 std::span<const HalfBlocks> half_blocks() {
     static const Available available;
-    return {available.ways.data(), available.count};
+    return {available.variants.data(), available.count};
 }
 
 } // namespace mpscnn

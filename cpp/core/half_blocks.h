@@ -7,7 +7,8 @@
 
 namespace mpscnn {
 
-/// One way of converting; all give the bits of core/half.h, if the processor computes by IEEE 754's defaults.
+/// One variant of the conversions; all give the bits of core/half.h, if the processor computes by IEEE 754's
+/// defaults.
 struct HalfBlocks {
     /// Elements of a block.
     static constexpr std::size_t size = 16;

@@ -169,8 +169,8 @@ private:
         }
     }
 
-    /// The best way to compute a run of operations up to each of them: the last part begins at `begin`.
-    struct Part {
+    /// The best steps for a run of operations up to each of them: the last step begins at `begin`.
+    struct Prefix {
         double time;
         std::size_t begin;
         ChainCut cut;
@@ -181,22 +181,24 @@ private:
         while (reader_[run.back()]) run.push_back(*reader_[run.back()]);
         std::vector<ConvolutionTask> stages;
         for (std::size_t operation : run) stages.push_back(*tasks_[operation]);
-        std::vector<Part> parts{{0, 0, {}}};
-        for (std::size_t end = 1; end <= run.size(); ++end) parts.push_back(last_part(parts, stages, end));
-        for (std::size_t end = run.size(); end > 0; end = parts[end].begin) {
-            const std::size_t begin = parts[end].begin;
+        std::vector<Prefix> prefixes{{0, 0, {}}};
+        for (std::size_t end = 1; end <= run.size(); ++end)
+            prefixes.push_back(best_prefix(prefixes, stages, end));
+        for (std::size_t end = run.size(); end > 0; end = prefixes[end].begin) {
+            const std::size_t begin = prefixes[end].begin;
             if (end - begin > 1)
                 chains_.push_back({{run.begin() + static_cast<std::ptrdiff_t>(begin),
                                     run.begin() + static_cast<std::ptrdiff_t>(end)},
-                                   parts[end].cut});
+                                   prefixes[end].cut});
         }
     }
 
-    ChainWay alone(std::span<const std::size_t> run, std::span<const ConvolutionTask> stages) const {
-        ChainWay way;
-        way.operations.assign(run.begin(), run.end());
-        for (const ConvolutionTask &stage : stages) way.microseconds += predicted_alone(machine_, stage);
-        return way;
+    ChainCandidate alone(std::span<const std::size_t> run, std::span<const ConvolutionTask> stages) const {
+        ChainCandidate candidate;
+        candidate.operations.assign(run.begin(), run.end());
+        for (const ConvolutionTask &stage : stages)
+            candidate.microseconds += predicted_alone(machine_, stage);
+        return candidate;
     }
 
     /// What the operations [begin, end) of a run became; a single one might have been part of a chain with
@@ -207,13 +209,13 @@ private:
         const auto own = stages.subspan(begin, length);
         ChainChoice choice{alone(run.subspan(begin, length), own), {}};
         if (length > 1) {
-            choice.others.push_back(choice.way);
-            choice.way.together = true;
-            choice.way.cut = cut;
-            choice.way.microseconds = predicted_chain(machine_, own, cut);
+            choice.others.push_back(choice.candidate);
+            choice.candidate.together = true;
+            choice.candidate.cut = cut;
+            choice.candidate.microseconds = predicted_chain(machine_, own, cut);
             for (const ChainPrediction &other : best_chains(machine_, own))
                 if (!(other.cut == cut))
-                    choice.others.push_back({choice.way.operations, true, other.cut, other.time});
+                    choice.others.push_back({choice.candidate.operations, true, other.cut, other.time});
         } else {
             for (const std::size_t first : {begin, begin - 1}) {
                 if (first >= run.size() || first + 2 > run.size()) continue;
@@ -227,21 +229,21 @@ private:
         return choice;
     }
 
-    Part last_part(const std::vector<Part> &parts, std::span<const ConvolutionTask> stages,
-                   std::size_t end) const {
+    Prefix best_prefix(const std::vector<Prefix> &prefixes, std::span<const ConvolutionTask> stages,
+                       std::size_t end) const {
         const std::size_t most = setting_.forced ? static_cast<std::size_t>(setting_.forced->stages) : 5;
-        Part best{parts[end - 1].time + predicted_alone(machine_, stages[end - 1]), end - 1, {}};
+        Prefix best{prefixes[end - 1].time + predicted_alone(machine_, stages[end - 1]), end - 1, {}};
         for (std::size_t length = 2; length <= std::min(most, end); ++length) {
             const std::size_t begin = end - length;
             const auto own = stages.subspan(begin, length);
             if (setting_.forced) { // as few chains as there can be
-                if (parts[begin].time < best.time || length > end - best.begin)
-                    best = {parts[begin].time, begin, setting_.forced->cut};
+                if (prefixes[begin].time < best.time || length > end - best.begin)
+                    best = {prefixes[begin].time, begin, setting_.forced->cut};
                 continue;
             }
             const ChainPrediction chain = best_chain(machine_, own);
-            if (parts[begin].time + chain.time < best.time)
-                best = {parts[begin].time + chain.time, begin, chain.cut};
+            if (prefixes[begin].time + chain.time < best.time)
+                best = {prefixes[begin].time + chain.time, begin, chain.cut};
         }
         return best;
     }

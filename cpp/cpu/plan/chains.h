@@ -27,18 +27,18 @@ struct ChainOptions {
 /// The machine as the kernels of a network's precision see it.
 MachineModel machine_model(const LoweredNetwork &network, int threads);
 
-/// A way to compute some operations, and how long the cost model expects it to take.
-struct ChainWay {
+/// A candidate for computing some operations, and how long the cost model expects it to take.
+struct ChainCandidate {
     std::vector<std::size_t> operations;
     bool together = false; ///< as one chain
     ChainCut cut;
     double microseconds = 0;
 };
 
-/// One step of convolutions that was chosen, with the other ways that were thought of.
+/// One step of convolutions that was chosen, with the other candidates.
 struct ChainChoice {
-    ChainWay way;
-    std::vector<ChainWay> others; ///< for the same operations, or for more of them
+    ChainCandidate candidate;
+    std::vector<ChainCandidate> others; ///< for the same operations, or for more of them
 };
 
 /// The chains that the cost model expects to take less time than their operations alone. `shapes` are those

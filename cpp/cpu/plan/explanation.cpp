@@ -1,4 +1,4 @@
-// CpuPlan::explain: what became of each layer, what the cost model thinks of the other ways, and where
+// CpuPlan::explain: what became of each layer, what the cost model thinks of the other candidates, and where
 // tensors lie.
 
 #include <algorithm>
@@ -18,13 +18,13 @@ namespace mpscnn::cpu {
 
 namespace {
 
-std::string way_text(const ChainWay &way) {
-    if (!way.together) return way.operations.size() == 1 ? "alone" : "each alone";
+std::string candidate_text(const ChainCandidate &candidate) {
+    if (!candidate.together) return candidate.operations.size() == 1 ? "alone" : "each alone";
     std::string text =
-        way.cut.band_rows > 0 ? "in bands of " + std::to_string(way.cut.band_rows) + " rows" : "";
-    if (way.cut.panel_channels > 0)
-        text += concat(
-            {(text.empty() ? "in panels of " : " and panels of "), way.cut.panel_channels, " channels"});
+        candidate.cut.band_rows > 0 ? "in bands of " + std::to_string(candidate.cut.band_rows) + " rows" : "";
+    if (candidate.cut.panel_channels > 0)
+        text += concat({(text.empty() ? "in panels of " : " and panels of "), candidate.cut.panel_channels,
+                        " channels"});
     return text.empty() ? "all rows at once" : text;
 }
 
@@ -40,18 +40,18 @@ std::string number_text(double number) {
     return concat({tenths / 10, ".", tenths % 10});
 }
 
-Json layers_of(const LoweredNetwork &network, const ChainWay &way) {
+Json layers_of(const LoweredNetwork &network, const ChainCandidate &candidate) {
     Json layers = Json::array();
-    for (std::size_t operation : way.operations)
+    for (std::size_t operation : candidate.operations)
         for (const std::string &layer : network.operations[operation].layers) layers.push_back(layer);
     return layers;
 }
 
-Json way_json(const LoweredNetwork &network, const ChainWay &way) {
+Json candidate_json(const LoweredNetwork &network, const ChainCandidate &candidate) {
     Json json = Json::object();
-    json.set("layers", layers_of(network, way));
-    json.set("choice", way_text(way));
-    json.set("predicted_us", time_json(way.microseconds));
+    json.set("layers", layers_of(network, candidate));
+    json.set("choice", candidate_text(candidate));
+    json.set("predicted_us", time_json(candidate.microseconds));
     return json;
 }
 
@@ -70,15 +70,15 @@ std::string chain_reason(const Step &step, const ChainChoice &choice, const Mach
                    number_text(static_cast<double>(machine.near_bytes) / 1e6), " MB counted on of L2"});
 }
 
-/// Of a convolution alone, whose other ways come in pairs: as a chain with a neighbour, and both alone.
+/// Of a convolution alone, whose other candidates come in pairs: as a chain with a neighbour, and both alone.
 std::string alone_reason(const LoweredNetwork &network, const ChainChoice &choice) {
     if (choice.others.size() < 2) return "no chain with its neighbours fits L2";
-    const ChainWay &chain = choice.others[0], &alone = choice.others[1];
+    const ChainCandidate &chain = choice.others[0], &alone = choice.others[1];
     const std::size_t other =
-        chain.operations[0] == choice.way.operations[0] ? chain.operations[1] : chain.operations[0];
-    return concat({"as a chain with ", quoted(network.operations[other].layers[0]), ", ", way_text(chain),
-                   ", ", number_text(chain.microseconds), " us; both alone ", number_text(alone.microseconds),
-                   " us"});
+        chain.operations[0] == choice.candidate.operations[0] ? chain.operations[1] : chain.operations[0];
+    return concat({"as a chain with ", quoted(network.operations[other].layers[0]), ", ",
+                   candidate_text(chain), ", ", number_text(chain.microseconds), " us; both alone ",
+                   number_text(alone.microseconds), " us"});
 }
 
 const char *reason_without_chains(const Step &step) {
@@ -231,24 +231,25 @@ Json CpuPlan::explain(int threads) const {
     for (std::size_t i = 0; i < plan.steps().size(); ++i) {
         const Step &step = plan.steps()[i];
         const std::optional<ChainChoice> &choice = choices[i];
-        std::string way, reason;
+        std::string chosen, reason;
         std::optional<double> time;
         Json others = Json::array();
         if (choice) {
-            way = way_text(choice->way);
-            time = choice->way.microseconds;
-            reason = choice->way.together ? chain_reason(step, *choice, machine)
-                                          : alone_reason(*network_, *choice);
-            for (const ChainWay &other : choice->others) others.push_back(way_json(*network_, other));
+            chosen = candidate_text(choice->candidate);
+            time = choice->candidate.microseconds;
+            reason = choice->candidate.together ? chain_reason(step, *choice, machine)
+                                                : alone_reason(*network_, *choice);
+            for (const ChainCandidate &other : choice->others)
+                others.push_back(candidate_json(*network_, other));
         } else {
-            way = std::holds_alternative<PooledConvolutionTask>(step.task) ? "with its pooling" : "alone";
+            chosen = std::holds_alternative<PooledConvolutionTask>(step.task) ? "with its pooling" : "alone";
             time = predicted_step(machine, step, plan.storages(), operations_of(operations, step));
             reason = reason_without_chains(step);
         }
         Json json = Json::object();
         json.set("layers", step.layers);
         json.set("kernel", kind_of(step));
-        json.set("choice", std::move(way));
+        json.set("choice", std::move(chosen));
         json.set("predicted_us", time_json(time));
         json.set("reason", std::move(reason));
         json.set("alternatives", std::move(others));

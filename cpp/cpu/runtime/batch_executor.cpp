@@ -12,7 +12,7 @@ using engine::TensorView;
 
 namespace {
 
-constexpr std::size_t most_ways = 64;
+constexpr std::size_t most_schedules = 64;
 
 /// The images [begin, begin + count) of all tensors.
 void take_images(std::span<const TensorView> from, std::int64_t begin, std::int64_t count,
@@ -32,42 +32,43 @@ BatchExecutor::BatchExecutor(const engine::SessionOptions &options)
       chooses_threads_(options.threads == 0), check_finite_(options.check_finite),
       together_(pool_, options.check_finite) {}
 
-BatchExecutor::Way *BatchExecutor::known_way(const CpuPlan &plan) {
-    for (Way &way : ways_)
-        if (way.plan == plan.number()) return &way;
+BatchExecutor::Schedule *BatchExecutor::known_schedule(const CpuPlan &plan) {
+    for (Schedule &schedule : schedules_)
+        if (schedule.plan == plan.number()) return &schedule;
     return nullptr;
 }
 
-BatchExecutor::Way &BatchExecutor::add_way(const CpuPlan &plan) {
-    if (ways_.size() == most_ways) ways_.erase(ways_.begin());
+BatchExecutor::Schedule &BatchExecutor::add_schedule(const CpuPlan &plan) {
+    if (schedules_.size() == most_schedules) schedules_.erase(schedules_.begin());
     // An error names the first layer with a result that is not finite, and the image's number in the batch.
     const BatchCut cut = check_finite_ ? BatchCut{} : cut_batch(plan, pool_->size());
-    ways_.push_back({plan.number(), cut,
-                     chooses_threads_ ? ThreadChoice(pool_->size()) : ThreadChoice::exactly(pool_->size())});
-    return ways_.back();
+    schedules_.push_back(
+        {plan.number(), cut,
+         chooses_threads_ ? ThreadChoice(pool_->size()) : ThreadChoice::exactly(pool_->size())});
+    return schedules_.back();
 }
 
 void BatchExecutor::prepare(const engine::Plan &given) {
     const CpuPlan &plan = own_plan(given);
-    const Way *known = known_way(plan);
-    const Way &way = known ? *known : add_way(plan);
-    way.cut.groups == 0 ? prepare_together(plan, way) : prepare_groups(plan, way);
+    const Schedule *known = known_schedule(plan);
+    const Schedule &schedule = known ? *known : add_schedule(plan);
+    schedule.cut.groups == 0 ? prepare_together(plan, schedule) : prepare_groups(plan, schedule);
 }
 
-void BatchExecutor::prepare_together(const CpuPlan &plan, const Way &way) {
-    for (int threads : way.choice.counts()) {
+void BatchExecutor::prepare_together(const CpuPlan &plan, const Schedule &schedule) {
+    for (int threads : schedule.choice.counts()) {
         pool_->use(threads);
         together_.prepare(plan);
     }
 }
 
-void BatchExecutor::prepare_groups(const CpuPlan &plan, const Way &way) {
-    if (way.cut.rest > 0) prepare_together(plan.for_images(way.cut.rest), way);
+void BatchExecutor::prepare_groups(const CpuPlan &plan, const Schedule &schedule) {
+    if (schedule.cut.rest > 0) prepare_together(plan.for_images(schedule.cut.rest), schedule);
     while (alone_.size() < static_cast<std::size_t>(pool_->size()))
         alone_.push_back(std::make_unique<Alone>());
     for (const auto &alone : alone_) {
-        alone->executor.prepare(plan.for_images(way.cut.smallest_group()));
-        alone->executor.prepare(plan.for_images(way.cut.largest_group()));
+        alone->executor.prepare(plan.for_images(schedule.cut.smallest_group()));
+        alone->executor.prepare(plan.for_images(schedule.cut.largest_group()));
         alone->inputs.reserve(plan.input_shapes().size());
         alone->outputs.reserve(plan.output_shapes().size());
     }
@@ -78,29 +79,29 @@ void BatchExecutor::prepare_groups(const CpuPlan &plan, const Way &way) {
 void BatchExecutor::run(const engine::Plan &given, std::span<const TensorView> inputs,
                         std::span<const TensorView> outputs) {
     const CpuPlan &plan = own_plan(given);
-    if (!known_way(plan)) prepare(plan);
-    Way &way = *known_way(plan);
-    if (way.cut.groups == 0) return run_together(plan, way, inputs, outputs);
+    if (!known_schedule(plan)) prepare(plan);
+    Schedule &schedule = *known_schedule(plan);
+    if (schedule.cut.groups == 0) return run_together(plan, schedule, inputs, outputs);
     plan.require_shapes(inputs, outputs);
     NoHook nobody;
-    run_groups(plan, way.cut, inputs, outputs, nobody);
-    if (way.cut.rest == 0) return;
-    take_images(inputs, way.cut.images, way.cut.rest, inputs_);
-    take_images(outputs, way.cut.images, way.cut.rest, outputs_);
-    run_together(plan.for_images(way.cut.rest), way, inputs_, outputs_);
+    run_groups(plan, schedule.cut, inputs, outputs, nobody);
+    if (schedule.cut.rest == 0) return;
+    take_images(inputs, schedule.cut.images, schedule.cut.rest, inputs_);
+    take_images(outputs, schedule.cut.images, schedule.cut.rest, outputs_);
+    run_together(plan.for_images(schedule.cut.rest), schedule, inputs_, outputs_);
 }
 
 void BatchExecutor::share(std::int64_t items, std::int64_t chunk, const RangeWork &work) {
     pool_->run(items, chunk, [&](int, std::int64_t begin, std::int64_t end) { work(begin, end); });
 }
 
-void BatchExecutor::run_together(const CpuPlan &plan, Way &way, std::span<const TensorView> inputs,
+void BatchExecutor::run_together(const CpuPlan &plan, Schedule &schedule, std::span<const TensorView> inputs,
                                  std::span<const TensorView> outputs) {
-    pool_->use(way.choice.threads());
+    pool_->use(schedule.choice.threads());
     const auto start = std::chrono::steady_clock::now();
     together_.run(plan, inputs, outputs);
     const auto time = std::chrono::steady_clock::now() - start;
-    way.choice.took(std::chrono::duration<double, std::micro>(time).count());
+    schedule.choice.took(std::chrono::duration<double, std::micro>(time).count());
 }
 
 template <class Hook>
@@ -122,11 +123,11 @@ void BatchExecutor::run_groups(const CpuPlan &plan, const BatchCut &cut, std::sp
 engine::ExecutionProfile BatchExecutor::profile(const engine::Plan &given, std::span<const TensorView> inputs,
                                                 std::span<const TensorView> outputs, int runs) {
     const CpuPlan &plan = own_plan(given);
-    run(plan, inputs, outputs); // also makes the way known
-    Way &way = *known_way(plan);
-    const bool chooses = way.cut.groups == 0;
-    while (chooses && !way.choice.is_settled()) run(plan, inputs, outputs);
-    pool_->use(chooses ? way.choice.chosen() : pool_->size());
+    run(plan, inputs, outputs); // also makes the schedule known
+    Schedule &schedule = *known_schedule(plan);
+    const bool chooses = schedule.cut.groups == 0;
+    while (chooses && !schedule.choice.is_settled()) run(plan, inputs, outputs);
+    pool_->use(chooses ? schedule.choice.chosen() : pool_->size());
 
     const KernelTable &kernels = *plan.network().kernels;
     ThreadPool one(1);
@@ -134,10 +135,12 @@ engine::ExecutionProfile BatchExecutor::profile(const engine::Plan &given, std::
     profile.threads = pool_->threads();
     profile.instruction_set = kernels.name;
     profile.peak = {multiply_add_peak(kernels, one), multiply_add_peak(kernels, *pool_)};
-    const PartSteps parts = describe_steps(plan, way.cut, inputs, outputs);
+    const BatchSteps parts = describe_steps(plan, schedule.cut, inputs, outputs);
     profile.steps = parts.steps();
     ProfileHook hook(pool_->size(), parts);
-    const auto run_once = [&] { return hook.run([&] { run_hooked(plan, way.cut, inputs, outputs, hook); }); };
+    const auto run_once = [&] {
+        return hook.run([&] { run_hooked(plan, schedule.cut, inputs, outputs, hook); });
+    };
     run_once(); // not counted: after the peak, caches hold other things
     for (int i = 0; i < runs; ++i) profile.add(run_once());
     return in_order(profile);
@@ -154,10 +157,10 @@ void BatchExecutor::run_hooked(const CpuPlan &plan, const BatchCut &cut, std::sp
     together_.run_hooked(plan.for_images(cut.rest), inputs_, outputs_, together);
 }
 
-PartSteps BatchExecutor::describe_steps(const CpuPlan &plan, const BatchCut &cut,
-                                        std::span<const TensorView> inputs,
-                                        std::span<const TensorView> outputs) {
-    PartSteps parts(plan.batch());
+BatchSteps BatchExecutor::describe_steps(const CpuPlan &plan, const BatchCut &cut,
+                                         std::span<const TensorView> inputs,
+                                         std::span<const TensorView> outputs) {
+    BatchSteps parts(plan.batch());
     const auto steps_of = [&](CpuExecutor &executor, std::int64_t images) {
         take_images(inputs, 0, images, inputs_);
         take_images(outputs, 0, images, outputs_);

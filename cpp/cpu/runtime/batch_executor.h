@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "cpu/plan/batch_cut.h"
-#include "cpu/plan/part_steps.h"
+#include "cpu/plan/batch_steps.h"
 #include "cpu/runtime/cpu_executor.h"
 #include "cpu/runtime/profile_hook.h"
 #include "cpu/runtime/thread_choice.h"
@@ -36,17 +36,17 @@ private:
         Views inputs, outputs; ///< of the group under way
     };
     /// How a plan is run.
-    struct Way {
+    struct Schedule {
         std::uint64_t plan; ///< its number
         BatchCut cut;
         ThreadChoice choice;
     };
 
-    Way *known_way(const CpuPlan &plan);
-    Way &add_way(const CpuPlan &plan);
-    void prepare_together(const CpuPlan &plan, const Way &way);
-    void prepare_groups(const CpuPlan &plan, const Way &way);
-    void run_together(const CpuPlan &plan, Way &way, std::span<const engine::TensorView> inputs,
+    Schedule *known_schedule(const CpuPlan &plan);
+    Schedule &add_schedule(const CpuPlan &plan);
+    void prepare_together(const CpuPlan &plan, const Schedule &schedule);
+    void prepare_groups(const CpuPlan &plan, const Schedule &schedule);
+    void run_together(const CpuPlan &plan, Schedule &schedule, std::span<const engine::TensorView> inputs,
                       std::span<const engine::TensorView> outputs);
     template <class Hook>
     void run_groups(const CpuPlan &plan, const BatchCut &cut, std::span<const engine::TensorView> inputs,
@@ -54,9 +54,9 @@ private:
     /// With the number of threads that the pool has for now.
     void run_hooked(const CpuPlan &plan, const BatchCut &cut, std::span<const engine::TensorView> inputs,
                     std::span<const engine::TensorView> outputs, ProfileHook &hook);
-    PartSteps describe_steps(const CpuPlan &plan, const BatchCut &cut,
-                             std::span<const engine::TensorView> inputs,
-                             std::span<const engine::TensorView> outputs);
+    BatchSteps describe_steps(const CpuPlan &plan, const BatchCut &cut,
+                              std::span<const engine::TensorView> inputs,
+                              std::span<const engine::TensorView> outputs);
 
     std::shared_ptr<ThreadPool> pool_;
     bool chooses_threads_;
@@ -64,7 +64,7 @@ private:
     CpuExecutor together_;
     std::vector<std::unique_ptr<Alone>> alone_; ///< by thread; made when they are needed
     Views inputs_, outputs_;                    ///< of the images behind the groups
-    std::vector<Way> ways_;                     ///< of the last plans
+    std::vector<Schedule> schedules_;           ///< of the last plans
 };
 
 } // namespace mpscnn::cpu

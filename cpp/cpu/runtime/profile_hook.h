@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "cpu/plan/part_steps.h"
+#include "cpu/plan/batch_steps.h"
 
 namespace mpscnn::cpu {
 
@@ -21,7 +21,7 @@ struct NoHook {
 /// Takes the times of one run after the other.
 class ProfileHook {
 public:
-    ProfileHook(int threads, const PartSteps &parts)
+    ProfileHook(int threads, const BatchSteps &parts)
         : parts_(parts), threads_(static_cast<std::size_t>(threads)) {}
 
     /// Steps that all threads do together.
@@ -104,7 +104,7 @@ private:
         return times;
     }
 
-    const PartSteps &parts_;
+    const BatchSteps &parts_;
     Clock::time_point start_;
     std::vector<engine::WorkSpan> together_;
     std::vector<Thread> threads_;

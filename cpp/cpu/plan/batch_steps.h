@@ -10,9 +10,9 @@ namespace mpscnn::cpu {
 
 /// The steps of a batch that may be computed in parts: groups of images, each by a thread on its own, and
 /// images whose steps all threads share. Parts whose steps are for the same layers have these in common.
-class PartSteps {
+class BatchSteps {
 public:
-    explicit PartSteps(std::int64_t batch) : batch_(batch) {}
+    explicit BatchSteps(std::int64_t batch) : batch_(batch) {}
 
     void add_together(std::int64_t images, const std::vector<engine::StepDescription> &steps) {
         together_ = add(images, steps);

@@ -1,4 +1,4 @@
-#include "cpu/plan/part_steps.h"
+#include "cpu/plan/batch_steps.h"
 
 #include <algorithm>
 
@@ -7,7 +7,7 @@ namespace mpscnn::cpu {
 using engine::StepDescription;
 
 /// Of earlier steps for the same layers, else of new ones behind the last, as which nothing is counted yet.
-std::size_t PartSteps::place_of(const std::vector<StepDescription> &steps) {
+std::size_t BatchSteps::place_of(const std::vector<StepDescription> &steps) {
     const auto same_layers = [](const StepDescription &a, const StepDescription &b) {
         return a.layers == b.layers;
     };
@@ -27,7 +27,7 @@ std::size_t PartSteps::place_of(const std::vector<StepDescription> &steps) {
     return place;
 }
 
-std::size_t PartSteps::add(std::int64_t images, const std::vector<StepDescription> &steps) {
+std::size_t BatchSteps::add(std::int64_t images, const std::vector<StepDescription> &steps) {
     const std::size_t place = place_of(steps);
     for (std::size_t i = 0; i < steps.size(); ++i) {
         steps_[place + i].bytes += steps[i].bytes;
