@@ -4,7 +4,7 @@
 //
 //     kernels_depthwise [--set baseline|avx2|avx512|neon] [--milliseconds N] [NAME...]
 //
-// NAME selects layers whose name contains it. Times are the least of all runs within the time given, with
+// NAME selects layers whose name contains it. Times are the minima of all runs within the time given, with
 // source and destination in the caches where they fit.
 
 #include <algorithm>

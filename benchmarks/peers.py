@@ -121,7 +121,7 @@ def torch_calls(
         images = [torch.from_numpy(x).permute(0, 3, 1, 2) for x in inputs]
         last = [x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x for x in parameters]
         calls["torch, channels last"] = torch_call(function, *images, *last)
-        # One of them only: the least of twice as many times would be lower by chance. Planes must be clearly faster,
+        # One of them only: the minimum of twice as many times would be lower by chance. Planes must be clearly faster,
         # since channels last reads mpscnn's own inputs, and what several engines read is cached more often.
         times = measure(calls, 20)
         faster = 1.05 * times["torch"].median < times["torch, channels last"].median

@@ -2,7 +2,7 @@
 
     python benchmarks/precision_times.py [--only NAMES] [--threads N] [--rounds N]
 
-Prints minimum (median) milliseconds and the ratio of the least ones to float32's.
+Prints minimum (median) milliseconds and the ratio of the minima to float32's.
 """
 
 from __future__ import annotations

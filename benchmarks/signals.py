@@ -2,7 +2,7 @@
 
     python benchmarks/signals.py [--rounds N]
 
-Prints a Markdown table: microseconds, and how many times mpscnn's least the others take. scipy and
+Prints a Markdown table: microseconds, and how many times mpscnn's minimum the others take. scipy and
 torch are left out where they are not installed. torch computes with one thread, as all the others do.
 """
 

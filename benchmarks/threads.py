@@ -100,9 +100,9 @@ def compare_counts(most: int, runs: int, networks: str) -> None:
             for subject in subjects:
                 del subject.times[0]  # the first starts threads
             medians = [statistics.median(subject.times) for subject in subjects]
-            least = [min(subject.times) for subject in subjects]
-            cells = [f"{a:.4g} ({b:.4g})" for a, b in zip(least, medians, strict=True)]
-            ratios = f"{least[-1] / min(least[:-1]):.2f} ({medians[-1] / min(medians[:-1]):.2f})"
+            minima = [min(subject.times) for subject in subjects]
+            cells = [f"{a:.4g} ({b:.4g})" for a, b in zip(minima, medians, strict=True)]
+            ratios = f"{minima[-1] / min(minima[:-1]):.2f} ({medians[-1] / min(medians[:-1]):.2f})"
             print(table_row([name, what, *cells, ratios]), flush=True)
 
 
