@@ -240,7 +240,10 @@ class Model:
         """
         from mpscnn.vision.photo_tasks import detecting
 
-        return self._run(detecting(self, score_threshold, iou_threshold, max_detections), photo)
+        task = detecting(
+            self, score_threshold=score_threshold, iou_threshold=iou_threshold, max_detections=max_detections
+        )
+        return self._run(task, photo)
 
     def segment(self, photo: Any, *, scores: bool = False) -> Segmentation:
         """The class of every pixel of a photo, at the photo's size.

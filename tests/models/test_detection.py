@@ -206,7 +206,7 @@ def test_built_networks_keep_their_head(tmp_path: Path) -> None:
     assert model.labels == labels
     assert model.network.detection is not None
     assert len(model.network.detection.detector((96, 96)).anchors) == model.program.outputs["boxes"][1]
-    assert isinstance(model.predict(photo(120, 90), score=0.01), mpscnn.Detections)
+    assert isinstance(model.predict(photo(120, 90), score_threshold=0.01), mpscnn.Detections)
 
 
 def refused(tmp_path: Path, message: str, *, labels: Any = None, **network: Any) -> None:

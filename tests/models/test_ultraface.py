@@ -37,7 +37,7 @@ def test_faces_are_found(model: mpscnn.Model, shared: Path, name: str, count: in
 
 
 def test_pets_have_no_face(model: mpscnn.Model, shared: Path) -> None:
-    assert not model.predict(shared / "images/pets.jpg", score=0.9)
+    assert not model.predict(shared / "images/pets.jpg", score_threshold=0.9)
 
 
 @pytest.mark.parametrize("name", [*FACES, "pets.jpg", "parrot.jpg"])

@@ -169,4 +169,4 @@ def test_heads_are_those_of_pytorch(
     count = found["boxes"].shape[1]
     assert count == len(detector.anchors) == (anchors or count)
     assert found["scores"].shape == (1, count, classes + 1)
-    assert detector.run(found["boxes"] / 10, found["scores"], score=0.01)
+    assert detector.run(found["boxes"] / 10, found["scores"], score_threshold=0.01)

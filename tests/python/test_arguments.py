@@ -58,8 +58,10 @@ def test_numbers_of_numpy_serve_as_options(tmp_path: Path) -> None:
     classifier, detector = (photo_models.load(tmp_path, task) for task in ("classification", "detection"))
     assert len(classifier.predict(PHOTO, top=np.int64(2))) == 2  # type: ignore[arg-type]
     assert photo_models.same(
-        detector.predict(PHOTO, score=np.float32(0.25), iou=np.float64(0.5), most=np.int32(3)),  # type: ignore[arg-type]
-        detector.predict(PHOTO, score=0.25, iou=0.5, most=3),
+        detector.predict(
+            PHOTO, score_threshold=np.float32(0.25), iou_threshold=np.float64(0.5), max_detections=np.int32(3)
+        ),  # type: ignore[arg-type]
+        detector.predict(PHOTO, score_threshold=0.25, iou_threshold=0.5, max_detections=3),
     )
     with mpscnn.Runner(classifier, np.int64(2), threads=np.int64(1), max_wait=np.float32(0)) as runner:  # type: ignore[arg-type]
         assert runner.inflight == 2

@@ -32,7 +32,7 @@ def test_the_networks_of_these_tests_tell_photos_apart(tmp_path: Path) -> None:
     for task in photo_models.NETWORKS:
         model = photo_models.load(tmp_path, task)
         assert not photo_models.same(model.predict(first), model.predict(second))
-    found = photo_models.load(tmp_path, "detection").predict(first, score=0.05)
+    found = photo_models.load(tmp_path, "detection").predict(first, score_threshold=0.05)
     assert len(found) > 1
 
 

@@ -55,6 +55,7 @@ def classifying(model: Model, *, top: int | None = None) -> PhotoTask[Classifica
 
 def detecting(
     model: Model,
+    *,
     score_threshold: float | None = None,
     iou_threshold: float | None = None,
     max_detections: int | None = None,
