@@ -64,7 +64,9 @@ def print_kinds(steps: Iterable[Step]) -> None:
         if step.predicted is not None:
             by_kind[step.kind].append(step)
     total = sum(step.measured for step in steps)
-    print(table_head("kernels", "steps", "of the time", "predicted / measured", "minimum", "median", "maximum"))
+    print(
+        table_head("kernels", "steps", "of the time", "predicted / measured", "minimum", "median", "maximum")
+    )
     for kind, own in by_kind.items():
         measured = sum(step.measured for step in own)
         ratios = [step.ratio for step in own if step.ratio is not None]
