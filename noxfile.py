@@ -33,7 +33,7 @@ OLDEST_CMAKE = (3, 21)
 LIBCXX = (f"clang-{LLVM}", f"libc++-{LLVM}-dev", f"libc++abi-{LLVM}-dev")
 SANITIZERS = (f"clang-{LLVM}", f"libclang-rt-{LLVM}-dev")
 # Tests only compare with it; pinned, since it is large and some versions bring what GPUs need as well.
-TORCH = "torch==2.13.0"
+TORCH = "torch==2.13.0", "torchvision==0.28.0", "timm==1.0.31"
 EMULATORS = ("qemu-user", "g++-aarch64-linux-gnu")
 # Reads what the Metal engine uses of Apple's API; of the compiler's version.
 LIBCLANG = "libclang==16.0.6"
@@ -137,7 +137,7 @@ def oracles(session: nox.Session) -> None:
     """Single operations beside torch, onnxruntime and scipy. Arguments go to pytest."""
     install_system_packages(session, "ccache", "g++")
     install_package(session)
-    session.install(TORCH)
+    session.install(*TORCH)
     session.run("pytest", "tests/oracles", *session.posargs)
 
 

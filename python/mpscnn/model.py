@@ -10,7 +10,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
-from mpscnn._private.model_name import DEFAULT_MODEL, hand_in_weights, is_path
+from mpscnn._private.model_name import (
+    DEFAULT_MODEL,
+    MODEL_SUFFIX,
+    hand_in_weights,
+    holds_network,
+    is_path,
+)
 from mpscnn.errors import ParameterError
 from mpscnn.runtime.program import Program, Session, compile_graph
 from mpscnn.runtime.session_pool import SessionPool
@@ -78,7 +84,7 @@ def model_path(model: str | os.PathLike[str]) -> str:
     if "\0" in path:
         raise ParameterError(f"model: {model!r} contains a zero character")
     if not isinstance(model, str) or is_path(model):
-        if path.lower().endswith(".safetensors"):
+        if path.lower().endswith(MODEL_SUFFIX) and holds_network(path):
             return path
         from mpscnn.registry.foreign import converted
 

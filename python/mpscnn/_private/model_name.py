@@ -7,10 +7,16 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["DEFAULT_MODEL", "hand_in_weights", "is_path", "weights_of"]
+__all__ = ["DEFAULT_MODEL", "MODEL_SUFFIX", "hand_in_weights", "holds_network", "is_path", "weights_of"]
 
 #: The registry name of the model that is taken where none is named; it comes with the package.
 DEFAULT_MODEL = "cifar10_mobilenet_v2"
+
+#: Of model files. Other frameworks keep weights in files of this format, too.
+MODEL_SUFFIX = ".safetensors"
+
+# Of a safetensors file's header; longer ones are refused by its readers.
+_MAX_HEADER = 100_000_000
 
 
 def is_path(text: str) -> bool:
@@ -20,6 +26,16 @@ def is_path(text: str) -> bool:
     "mobilenet_v1_0.75_192" are part of a name).
     """
     return "/" in text or os.sep in text or re.search(r"\.[A-Za-z]\w*$", text) is not None
+
+
+def holds_network(path: str | os.PathLike[str]) -> bool:
+    """Whether a safetensors file is a model file: its header has a network. True for one that cannot be read."""
+    try:
+        with open(path, "rb") as stream:  # noqa: PTH123 (pathlib takes longer than the rest)
+            length = int.from_bytes(stream.read(8), "little")
+            return length > _MAX_HEADER or b'"mpscnn.graph"' in stream.read(length)
+    except (OSError, ValueError):
+        return True
 
 
 Weights = Callable[[str | os.PathLike[str]], Mapping[str, Any]]

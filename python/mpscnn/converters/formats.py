@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mpscnn._private.model_name import MODEL_SUFFIX, holds_network
 from mpscnn.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ class ReadOptions:
 
     Attributes:
         name: the network's.
-        size: (height, width) of an image input that the file leaves free; None: it stays free.
+        size: (height, width) of an image input that the file leaves free; None: it stays free, or is what the
+            architecture was made for where the file only holds weights.
     """
 
     name: str
@@ -39,8 +41,9 @@ def reader_of(paths: Sequence[Path]) -> Reader:
 
 
 def is_foreign(path: Path) -> bool:
-    """Whether a file's suffix is that of another framework's format."""
-    return path.suffix.lower() in _READERS
+    """Whether a file is of another framework's format: by its suffix, and by its header where that is ours, too."""
+    suffix = path.suffix.lower()
+    return suffix in _READERS and not (suffix == MODEL_SUFFIX and holds_network(path))
 
 
 def files_of(path: Path) -> list[Path]:
@@ -56,7 +59,18 @@ def _read_tflite(paths: list[Path], options: ReadOptions) -> Network:
     return convert([read_tflite(path) for path in paths], options.name, options.size)
 
 
+def _read_pytorch(paths: list[Path], options: ReadOptions) -> Network:
+    from mpscnn.converters.pytorch.reader import read_pytorch
+
+    return read_pytorch(paths, options.name, options.size)
+
+
 # Imported when used: each needs its format's own package.
-_READERS: dict[str, Reader] = {".tflite": _read_tflite}
+_READERS: dict[str, Reader] = {
+    ".tflite": _read_tflite,
+    ".pth": _read_pytorch,
+    ".pt": _read_pytorch,
+    ".safetensors": _read_pytorch,
+}
 # Of formats with more than one file: which others belong to one.
 _COMPANIONS: dict[str, Callable[[Path], list[Path]]] = {}

@@ -28,7 +28,7 @@ _V1_LAYERS = [  # (stride, channels) of each depthwise separable convolution
 ]
 _V1_SHALLOW_LEFT_OUT = range(6, 11)  # the five layers of 512 channels at one resolution
 
-_V2_BLOCKS = [  # (expansion, channels, repetitions, stride of the first)
+V2_BLOCKS = [  # (expansion, channels, repetitions, stride of the first)
     (1, 16, 1, 1),
     (6, 24, 2, 2),
     (6, 32, 3, 2),
@@ -130,7 +130,7 @@ def mobilenet_v2_blocks(
     width = round_channels(32 * depth_multiplier, divisor)
     x = net.conv2d(x, width, 3, strides=2, padding="same", activation="relu6", name="conv1")
     block, reached, dilation = 0, 2, 1
-    for expansion, channels, repetitions, first_stride in _V2_BLOCKS:
+    for expansion, channels, repetitions, first_stride in V2_BLOCKS:
         width = round_channels(channels * depth_multiplier, divisor)
         for repetition in range(repetitions):
             block += 1

@@ -1,0 +1,1 @@
+"""PyTorch's state dicts as networks."""

@@ -1,0 +1,26 @@
+"""State dicts as networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mpscnn.converters.pytorch.architectures import network_of
+from mpscnn.converters.pytorch.state_dict import read_state_dict
+from mpscnn.errors import UnsupportedError
+from mpscnn.graph.network import Network
+
+
+def read_pytorch(paths: list[Path], name: str, size: tuple[int, int] | None) -> Network:
+    """The network of one state dict.
+
+    Args:
+        name: the network's.
+        size: (height, width) of its image; None: what the architecture was made for.
+
+    Raises:
+        UnsupportedError: a network that is not known, more than tensors in a pickle, several files. WeightsError: a
+            damaged file.
+    """
+    if len(paths) != 1:
+        raise UnsupportedError(f"{paths[1]}: a PyTorch network is one file; {len(paths)} were given")
+    return network_of(read_state_dict(paths[0]), name, size)

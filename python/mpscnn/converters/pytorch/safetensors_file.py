@@ -1,0 +1,86 @@
+"""Safetensors files that hold a state dict. A model file of mpscnn is one too, with the network in its metadata."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from mpscnn._private.files import reading
+from mpscnn.converters.layer_names import shown
+from mpscnn.converters.pytorch.tensors import MAX_AXES, Storage, StoredTensor, contiguous_strides, tensor_view
+from mpscnn.errors import UnsupportedError, WeightsError
+
+# What the format allows.
+_MAX_HEADER = 100_000_000
+
+_DTYPES = {
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F64": "float64",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U8": "uint8",
+    "BOOL": "bool",
+}
+
+
+def read_safetensors(path: Path) -> dict[str, StoredTensor]:
+    """The tensors by name.
+
+    Raises:
+        WeightsError: it cannot be read or is damaged. UnsupportedError: it is a model file of mpscnn, or has elements
+            of a type that is not known.
+    """
+    with reading(path, WeightsError):
+        content = memoryview(path.read_bytes())
+    origin = str(path)
+    header, start = _header(content, origin)
+    metadata = header.pop("__metadata__", {})
+    if isinstance(metadata, dict) and "mpscnn.graph" in metadata:
+        raise UnsupportedError(f"{origin}: is a model file of mpscnn already; there is nothing to convert")
+    data = content[start:]
+    return {name: _tensor(f"{origin}: tensor {shown(name)}", entry, data) for name, entry in header.items()}
+
+
+def _header(content: memoryview, origin: str) -> tuple[dict[str, Any], int]:
+    length = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or length > min(len(content) - 8, _MAX_HEADER):
+        raise WeightsError(
+            f"{origin}: is no safetensors file: its header of {length} bytes is not within its {len(content)} bytes"
+        )
+    try:
+        header = json.loads(bytes(content[8 : 8 + length]))
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"{origin}: is no safetensors file: its header is not JSON") from error
+    if not isinstance(header, dict):
+        raise WeightsError(f"{origin}: is no safetensors file: its header is not an object")
+    return header, 8 + length
+
+
+def _tensor(what: str, entry: object, data: memoryview) -> StoredTensor:
+    if not isinstance(entry, dict) or not {"dtype", "shape", "data_offsets"} <= entry.keys():
+        raise WeightsError(f"{what}: its entry has no dtype, shape and data_offsets")
+    dtype = _DTYPES.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
+    if dtype is None:
+        raise UnsupportedError(f"{what}: elements of the type {str(entry['dtype'])[:20]!r} are not supported")
+    shape, offsets = entry["shape"], entry["data_offsets"]
+    if not _are_counts(shape) or len(shape) > MAX_AXES or not _are_counts(offsets) or len(offsets) != 2:
+        raise WeightsError(f"{what}: its shape and data_offsets must be whole numbers")
+    first, last = offsets
+    storage = Storage(dtype, math.prod(shape))
+    if not first <= last <= len(data) or last - first != storage.bytes:
+        raise WeightsError(
+            f"{what}: {dtype} {tuple(shape)} takes {storage.bytes} bytes, but its data_offsets are {first} to {last} "
+            f"of {len(data)}"
+        )
+    storage.content = data[first:last]
+    return tensor_view(what, storage, 0, tuple(shape), contiguous_strides(tuple(shape)))
+
+
+def _are_counts(values: object) -> bool:
+    return isinstance(values, list) and all(type(value) is int and 0 <= value < 2**48 for value in values)

@@ -1,0 +1,130 @@
+"""State dicts: tensors by the paths of their modules, wherever checkpoints keep them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.layer_names import shown
+from mpscnn.converters.pytorch.safetensors_file import read_safetensors
+from mpscnn.converters.pytorch.tensors import StoredTensor
+from mpscnn.converters.pytorch.torch_file import read_torch_file
+from mpscnn.errors import WeightsError
+
+# Where training programs keep the weights that are to be used, the first that is there.
+_ENTRIES = (
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "net",
+    "network",
+    "weights",
+    "state_dict_ema",
+    "model_ema",
+)
+_MOST_NESTED = 4
+# What wrappers put before every name: DataParallel, torch.compile, training frameworks.
+_PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
+# Counters of training.
+_COUNTERS = ("num_batches_tracked", "n_averaged")
+# Tensors may share storages; a copy of each takes at most so many times the file.
+_MAX_SHARING = 4
+
+
+class StateDict:
+    """The tensors of one network.
+
+    Args:
+        tensors: by name, "layer1.0.conv1.weight".
+        origin: the file, for messages.
+    """
+
+    def __init__(self, tensors: Mapping[str, StoredTensor], origin: str) -> None:
+        self.origin = origin
+        self._tensors = dict(tensors)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tensors
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Of the tensor; () for one that is not there."""
+        return self._tensors[name].shape if name in self._tensors else ()
+
+    def array(self, name: str) -> NDArray[Any]:
+        """Floating point elements, half or wider. Raises WeightsError for others."""
+        tensor = self._tensors[name]
+        if tensor.dtype not in ("float16", "bfloat16", "float32", "float64"):
+            raise WeightsError(
+                f"{self.origin}: {shown(name)} has elements of {tensor.dtype}; expected floating point"
+            )
+        return tensor.array()
+
+    def doubles(self, name: str) -> NDArray[np.float64]:
+        """The same in float64."""
+        return self.array(name).astype(np.float64)
+
+
+def read_state_dict(path: Path) -> StateDict:
+    """The state dict in a .pth, .pt or .safetensors file.
+
+    Raises:
+        WeightsError: it cannot be read, is damaged, or holds no state dict. UnsupportedError: it is a model file of
+            mpscnn, or a pickle of more than tensors and plain containers.
+    """
+    origin = str(path)
+    is_safetensors = path.suffix.lower() == ".safetensors"
+    value: object = read_safetensors(path) if is_safetensors else read_torch_file(path)
+    tensors = _without_wrappers(_tensors_of(value, origin))
+    size, most = sum(tensor.bytes for tensor in tensors.values()), _MAX_SHARING * path.stat().st_size
+    if size > most:
+        raise WeightsError(f"{origin}: its tensors share storages: as copies they would take {size} bytes")
+    return StateDict(tensors, origin)
+
+
+def _tensors_of(value: object, origin: str) -> dict[str, StoredTensor]:
+    for _ in range(_MOST_NESTED):
+        if not isinstance(value, dict):
+            raise WeightsError(f"{origin}: holds no state dict, but a {_kind(value)}")
+        if any(isinstance(item, StoredTensor) for item in value.values()):
+            return _checked(value, origin)
+        inner = [value[key] for key in _ENTRIES if isinstance(value.get(key), dict)]
+        if not inner:
+            break
+        value = inner[0]
+    raise WeightsError(
+        f"{origin}: holds no state dict; looked for one under {', '.join(map(repr, _ENTRIES))}"
+    )
+
+
+def _checked(value: Mapping[Any, object], origin: str) -> dict[str, StoredTensor]:
+    tensors = {}
+    for name, item in value.items():
+        if not isinstance(name, str) or not isinstance(item, StoredTensor):
+            given = shown(name) if isinstance(name, str) else f"a {_kind(name)}"
+            raise WeightsError(f"{origin}: is no state dict: {given} names a {_kind(item)}")
+        if name.rpartition(".")[2] not in _COUNTERS:
+            tensors[name] = item
+    return tensors
+
+
+def _kind(value: object) -> str:
+    return "tensor" if isinstance(value, StoredTensor) else type(value).__name__
+
+
+def _without_wrappers(tensors: dict[str, StoredTensor]) -> dict[str, StoredTensor]:
+    for _ in range(_MOST_NESTED):
+        prefix = next((one for one in _PREFIXES if all(name.startswith(one) for name in tensors)), None)
+        if prefix is None:
+            break
+        tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    return tensors

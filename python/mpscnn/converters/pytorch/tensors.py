@@ -1,0 +1,107 @@
+"""Tensors of a file: where their elements are, checked against what is there."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.errors import WeightsError
+
+MAX_AXES = 8
+
+#: NumPy's name of the stored elements; bfloat16, which NumPy lacks, is the upper half of a float32.
+_STORED = {"bfloat16": "uint16"}
+
+
+@dataclass
+class Storage:
+    """Elements in a row, which tensors are views of.
+
+    Attributes:
+        dtype: "float32", "float16", "bfloat16", "int64", ...
+        elements: how many there are.
+        content: their bytes; where a file has them behind the tensors, they are set later.
+    """
+
+    dtype: str
+    elements: int
+    content: memoryview = field(default_factory=lambda: memoryview(b""))
+    big_endian: bool = False
+
+    @property
+    def stored(self) -> np.dtype[Any]:
+        """How an element is stored."""
+        dtype = np.dtype(_STORED.get(self.dtype, self.dtype))
+        ordered: np.dtype[Any] = dtype.newbyteorder(">" if self.big_endian else "<")
+        return ordered
+
+    @property
+    def bytes(self) -> int:
+        """How many all elements take."""
+        return self.elements * self.stored.itemsize
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A view of a storage; `offset` and `strides` count elements. Made by `tensor_view`, which checks them."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    @property
+    def dtype(self) -> str:
+        """Of its elements, as PyTorch calls it."""
+        return self.storage.dtype
+
+    @property
+    def bytes(self) -> int:
+        """What its elements would take as a copy."""
+        return math.prod(self.shape) * self.storage.stored.itemsize
+
+    def array(self) -> NDArray[Any]:
+        """Its elements: a view of the file's bytes, but for bfloat16, which becomes float32."""
+        flat = np.frombuffer(self.storage.content, self.storage.stored, self.storage.elements)
+        steps = [stride * flat.itemsize for stride in self.strides]
+        view = np.lib.stride_tricks.as_strided(flat[self.offset :], self.shape, steps, writeable=False)
+        if self.dtype == "bfloat16":
+            return (view.astype(np.uint32) << 16).view(np.float32)
+        return view
+
+
+def tensor_view(what: str, storage: Storage, offset: object, shape: object, strides: object) -> StoredTensor:
+    """A tensor; WeightsError, beginning with `what`, where it is not within its storage or repeats elements."""
+    extents, steps = _whole(what, shape), _whole(what, strides)
+    if len(extents) != len(steps) or len(extents) > MAX_AXES:
+        raise WeightsError(f"{what}: a tensor has {len(extents)} extents and {len(steps)} strides")
+    if not isinstance(offset, int) or not 0 <= offset <= storage.elements:
+        raise WeightsError(
+            f"{what}: a tensor does not begin within its storage of {storage.elements} elements"
+        )
+    count = math.prod(extents)
+    if count > 0:
+        last = offset + sum((extent - 1) * step for extent, step in zip(extents, steps, strict=True))
+        # More elements than its storage has would let few bytes claim much memory.
+        if last >= storage.elements or count > storage.elements:
+            raise WeightsError(
+                f"{what}: a tensor of shape {extents} does not fit in its storage of {storage.elements} elements"
+            )
+    return StoredTensor(storage, offset, extents, steps)
+
+
+def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Of a tensor whose last axis changes fastest."""
+    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+
+
+def _whole(what: str, values: object) -> tuple[int, ...]:
+    if isinstance(values, (tuple, list)) and all(
+        type(value) is int and 0 <= value < 2**48 for value in values
+    ):
+        return tuple(values)
+    raise WeightsError(f"{what}: a tensor's extents and strides must be whole numbers")

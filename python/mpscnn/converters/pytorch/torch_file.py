@@ -1,0 +1,235 @@
+"""Files of torch.save, the zip form (since PyTorch 1.6) and the older one. Nothing that they pickle is executed."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from mpscnn._private.files import reading
+from mpscnn.converters.layer_names import shown_kind
+from mpscnn.converters.pytorch.pickles import Global, Meanings, PickleReader
+from mpscnn.converters.pytorch.tensors import Storage, StoredTensor, tensor_view
+from mpscnn.errors import UnsupportedError, WeightsError
+
+_STATE_DICT_ONLY = "save the weights alone: torch.save(module.state_dict(), FILE)"
+
+_ZIP = b"PK\x03\x04"
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+_LEGACY_VERSION = 1001
+_LEGACY = b"\x80\x02\x8a\x0a" + _LEGACY_MAGIC.to_bytes(10, "little") + b"."
+
+_DTYPES = {
+    Global("torch", "FloatStorage"): "float32",
+    Global("torch", "HalfStorage"): "float16",
+    Global("torch", "BFloat16Storage"): "bfloat16",
+    Global("torch", "DoubleStorage"): "float64",
+    Global("torch", "LongStorage"): "int64",
+    Global("torch", "IntStorage"): "int32",
+    Global("torch", "ShortStorage"): "int16",
+    Global("torch", "CharStorage"): "int8",
+    Global("torch", "ByteStorage"): "uint8",
+    Global("torch", "BoolStorage"): "bool",
+}
+_TENSOR = {Global("torch._utils", "_rebuild_tensor_v2"), Global("torch._utils", "_rebuild_tensor")}
+_PARAMETER = {
+    Global("torch._utils", "_rebuild_parameter"),
+    Global("torch._utils", "_rebuild_parameter_with_state"),
+}
+_ORDERED_DICT = Global("collections", "OrderedDict")
+_SIZE = Global("torch", "Size")
+_DEVICE = Global("torch", "device")
+_ALLOWED = {*_DTYPES, *_TENSOR, *_PARAMETER, _ORDERED_DICT, _SIZE, _DEVICE}
+
+
+def read_torch_file(path: Path) -> object:
+    """What torch.load would return for it, with `StoredTensor` for tensors.
+
+    Raises:
+        WeightsError: it cannot be read, is damaged, or is no file of torch.save. UnsupportedError: it holds more than
+            tensors and plain containers; the message names the class or function.
+    """
+    with reading(path, WeightsError):
+        content = path.read_bytes()
+    if content.startswith(_ZIP):
+        return _read_zip(content, str(path))
+    if content.startswith(_LEGACY):
+        return _read_legacy(memoryview(content), str(path))
+    raise WeightsError(
+        f"{path}: is no file of torch.save: it begins with {content[:8].hex(' ') or 'nothing'}"
+    )
+
+
+# ---- What pickles of torch.save mean -------------------------------------------------------------------------------
+
+
+class _TorchValues:
+    """Makes tensors and containers; storages are looked up by `_storage`."""
+
+    def __init__(self, origin: str) -> None:
+        self._origin = origin
+        self.storages: dict[str, Storage] = {}
+
+    @property
+    def meanings(self) -> Meanings:
+        return Meanings(self._named, self._called, self._referred)
+
+    def _named(self, name: Global) -> object:
+        if name not in _ALLOWED:
+            shown = shown_kind(str(name))
+            raise UnsupportedError(
+                f"{self._origin}: it refers to {shown}; a state dict holds tensors and plain containers only, and "
+                f"nothing else is loaded; {_STATE_DICT_ONLY}"
+            )
+        return name
+
+    def _called(self, function: object, arguments: tuple[object, ...]) -> object:
+        # Not before: the hash of anything else, nested tuples for one, may take very long.
+        if not isinstance(function, Global):
+            raise TypeError
+        if function in _TENSOR:
+            storage, offset, shape, strides = arguments[:4]
+            if not isinstance(storage, Storage):
+                raise TypeError
+            return tensor_view(self._origin, storage, offset, shape, strides)
+        if function in _PARAMETER and isinstance(arguments[0], StoredTensor):
+            return arguments[0]
+        if function == _ORDERED_DICT and not arguments:
+            return {}
+        if function == _SIZE and len(arguments) == 1:
+            return arguments[0]
+        if function == _DEVICE:
+            return None
+        raise TypeError
+
+    def _referred(self, reference: object) -> object:
+        """The storage for ("storage", class, key, device, elements), in older files with a view of it behind."""
+        if not isinstance(reference, tuple) or len(reference) not in (5, 6) or reference[0] != "storage":
+            raise TypeError
+        kind, key, elements = reference[1], reference[2], reference[4]
+        if not isinstance(kind, Global) or kind not in _DTYPES or not isinstance(key, str):
+            raise TypeError
+        if type(elements) is not int or not 0 <= elements < 2**48:
+            raise TypeError
+        if len(reference) == 6 and reference[5] is not None:
+            raise UnsupportedError(f"{self._origin}: a storage within another one; {_STATE_DICT_ONLY}")
+        made = self.storages.setdefault(key, Storage(_DTYPES[kind], elements))
+        if (made.dtype, made.elements) != (_DTYPES[kind], elements):
+            raise WeightsError(f"{self._origin}: two tensors disagree on the storage {shown_kind(key)}")
+        self._found(key, made)
+        return made
+
+    def _found(self, key: str, storage: Storage) -> None:
+        """Gives a storage its content, where the file has it already."""
+
+
+# ---- The zip form --------------------------------------------------------------------------------------------------
+
+
+class _ZipEntries:
+    """The entries of a zip file without compression, as views of its bytes."""
+
+    def __init__(self, content: bytes, origin: str) -> None:
+        self._content, self._origin = memoryview(content), origin
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                self._entries = {entry.filename: entry for entry in archive.infolist()}
+        # All that the module lets through for damaged directories.
+        except (
+            zipfile.BadZipFile,
+            NotImplementedError,
+            ValueError,
+            EOFError,
+            OSError,
+            struct.error,
+        ) as error:
+            raise WeightsError(f"{origin}: is damaged: {error}") from error
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __getitem__(self, name: str) -> memoryview:
+        entry = self._entries.get(name)
+        if entry is None:
+            raise WeightsError(f"{self._origin}: has no entry {shown_kind(name)}")
+        if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
+            raise UnsupportedError(
+                f"{self._origin}: {shown_kind(name)} is compressed, as torch.save never does"
+            )
+        header = self._content[entry.header_offset : entry.header_offset + 30]
+        if len(header) < 30 or header[:4] != _ZIP:
+            raise WeightsError(f"{self._origin}: is damaged where {shown_kind(name)} should begin")
+        start = entry.header_offset + 30 + sum(struct.unpack("<HH", header[26:30]))
+        found = self._content[start : start + entry.file_size]
+        if len(found) != entry.file_size:
+            raise WeightsError(
+                f"{self._origin}: {shown_kind(name)} claims {entry.file_size} bytes, {len(found)} are there"
+            )
+        return found
+
+
+class _ZipValues(_TorchValues):
+    def __init__(self, origin: str, entries: _ZipEntries, folder: str) -> None:
+        super().__init__(origin)
+        self._entries, self._folder = entries, folder
+        order = f"{folder}byteorder"
+        self._big_endian = order in entries and bytes(entries[order]) == b"big"
+
+    def _found(self, key: str, storage: Storage) -> None:
+        name = f"{self._folder}data/{key}"
+        storage.content, storage.big_endian = self._entries[name], self._big_endian
+        if len(storage.content) != storage.bytes:
+            raise WeightsError(
+                f"{self._origin}: {shown_kind(name)} has {len(storage.content)} bytes, but {storage.elements} "
+                f"elements of {storage.dtype} take {storage.bytes}"
+            )
+
+
+def _read_zip(content: bytes, origin: str) -> object:
+    entries = _ZipEntries(content, origin)
+    folders = [name.removesuffix("data.pkl") for name in entries if name.split("/")[1:] == ["data.pkl"]]
+    if len(folders) != 1:
+        raise WeightsError(f"{origin}: is a zip file, but not one of torch.save: it has no data.pkl")
+    (folder,) = folders
+    if f"{folder}constants.pkl" in entries:
+        raise UnsupportedError(f"{origin}: is a TorchScript program; {_STATE_DICT_ONLY}")
+    values = _ZipValues(origin, entries, folder)
+    return PickleReader(entries[f"{folder}data.pkl"], origin, values.meanings).load()
+
+
+# ---- The older form ------------------------------------------------------------------------------------------------
+
+
+def _read_legacy(content: memoryview, origin: str) -> object:
+    """Pickles of a magic number, a version, the machine, the value, and the storages' order; then their elements."""
+    values = _TorchValues(origin)
+    reader = PickleReader(content, origin, values.meanings)
+    reader.load()
+    version, machine = reader.load(), reader.load()
+    if version != _LEGACY_VERSION or not isinstance(machine, dict):
+        raise WeightsError(f"{origin}: is not of the version {_LEGACY_VERSION} of torch.save's older form")
+    value, order = reader.load(), reader.load()
+    if not isinstance(order, list) or not all(isinstance(key, str) for key in order):
+        raise WeightsError(f"{origin}: does not list its storages")
+    if sorted(order) != sorted(values.storages):
+        raise WeightsError(f"{origin}: lists other storages than its tensors have")
+    position = reader.position
+    for key in order:
+        storage = values.storages[key]
+        count = content[position : position + 8]
+        storage.content = content[position + 8 : position + 8 + storage.bytes]
+        if len(count) < 8 or len(storage.content) != storage.bytes:
+            raise WeightsError(
+                f"{origin}: ends early: a storage of {storage.elements} elements of {storage.dtype} is not there"
+            )
+        if int.from_bytes(count, "little") != storage.elements:
+            raise WeightsError(
+                f"{origin}: the storage {shown_kind(key)} has another size than its tensors say"
+            )
+        position += 8 + storage.bytes
+    return value

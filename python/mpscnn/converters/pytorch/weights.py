@@ -1,0 +1,154 @@
+"""Moving a state dict's tensors into a network: convolutions, dense layers, batch normalizations folded into them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.layer_names import shown
+from mpscnn.converters.pytorch.state_dict import StateDict
+from mpscnn.errors import WeightsError
+from mpscnn.graph.network import Network
+
+_AFFINE = ("weight", "bias")
+_STATISTICS = ("running_mean", "running_var")
+
+ModulePath = Callable[[str], str]
+"""Of a network's layer, the path of the module in the state dict that has its weights."""
+
+
+@dataclass
+class Fit:
+    """How a state dict fits a network.
+
+    Attributes:
+        norms: the batch normalization behind a layer, by the layer's name.
+        differences: what does not fit, in words; empty if all does.
+    """
+
+    norms: dict[str, str] = field(default_factory=dict)
+    differences: list[str] = field(default_factory=list)
+
+
+def fit_of(state: StateDict, network: Network, path_of: ModulePath, unused: tuple[str, ...] = ()) -> Fit:
+    """Whether these are the network's weights: every tensor has a place, and every layer its tensors.
+
+    Args:
+        unused: beginnings of names that are not needed for inference.
+    """
+    fit = Fit()
+    used: set[str] = set()
+    for spec in network.weight_specs():
+        layer = str(spec["layer"])
+        path = path_of(layer)
+        name = f"{path}.{spec['role']}"
+        channels = (int(spec["shape"][0]),)
+        if spec["role"] == "weight":
+            norm = _norm_behind(state, path)
+            if norm is not None:
+                fit.norms[layer] = norm
+                _note(fit, used, state, f"{norm}.running_mean", channels)
+                _note(fit, used, state, f"{norm}.running_var", channels)
+                for role in _AFFINE:
+                    _note(fit, used, state, f"{norm}.{role}", channels, required=False)
+            shapes = _stored_shapes(tuple(spec["shape"]))
+            _note(fit, used, state, name, *shapes)
+        else:
+            _note(fit, used, state, name, tuple(spec["shape"]), required=bool(spec["required"]))
+    left = [name for name in state if name not in used and not name.startswith(unused)]
+    fit.differences += [f"{shown(name)} belongs to no layer" for name in left]
+    return fit
+
+
+def set_weights(state: StateDict, network: Network, path_of: ModulePath, fit: Fit, epsilon: float) -> None:
+    """Sets the network's weights.
+
+    Args:
+        fit: of this state dict, without differences.
+        epsilon: of the batch normalizations, added to variances.
+    """
+    for spec in network.weight_specs():
+        layer, role = str(spec["layer"]), str(spec["role"])
+        name = f"{path_of(layer)}.{role}"
+        if role == "weight":
+            weight = _in_our_order(state.array(name), tuple(spec["shape"]))
+            if layer not in fit.norms:
+                _set(network, state, layer, "weight", weight)
+                continue
+            scale, offset = _scale_and_offset(state, fit.norms[layer], epsilon)
+            bias = f"{path_of(layer)}.bias"
+            if bias in state:
+                offset = offset + state.doubles(bias) * scale
+            scaled = weight * scale.reshape((-1,) + (1,) * (weight.ndim - 1))
+            _set(network, state, layer, "weight", scaled)
+            _set(network, state, layer, "bias", offset)
+        elif layer not in fit.norms and name in state:
+            _set(network, state, layer, role, state.array(name))
+
+
+def _norm_behind(state: StateDict, path: str) -> str | None:
+    """The batch normalization that follows a module: its neighbour in a Sequential, or the one named like it."""
+    return next((norm for norm in _neighbours(path) if f"{norm}.running_mean" in state), None)
+
+
+def _neighbours(path: str) -> Iterator[str]:
+    parent, dot, last = path.rpartition(".")
+    if last.isdigit() and len(last) < 6:
+        yield f"{parent}{dot}{int(last) + 1}"
+    elif last.startswith("conv"):
+        yield f"{parent}{dot}bn{last.removeprefix('conv')}"
+
+
+def _note(
+    fit: Fit, used: set[str], state: StateDict, name: str, *shapes: tuple[int, ...], required: bool = True
+) -> None:
+    used.add(name)
+    if name not in state:
+        if required:
+            fit.differences.append(f"{shown(name)} is missing")
+    elif state.shape(name) not in shapes:
+        expected = " or ".join(map(str, shapes))
+        fit.differences.append(f"{shown(name)} has the shape {state.shape(name)}, not {expected}")
+
+
+def _stored_shapes(ours: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Shapes that PyTorch gives a weight: convolutions OIHW; a dense layer may be a convolution of one pixel there."""
+    if len(ours) == 4:
+        out, height, width, inputs = ours
+        return [(out, inputs, height, width)]
+    return [ours, (*ours, 1, 1)]
+
+
+def _in_our_order(weight: NDArray[Any], ours: tuple[int, ...]) -> NDArray[Any]:
+    return weight.transpose(0, 2, 3, 1) if len(ours) == 4 else weight.reshape(ours)
+
+
+def _scale_and_offset(
+    state: StateDict, norm: str, epsilon: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What a batch normalization multiplies by and adds; in float64, for they are products of several numbers."""
+    mean, variance = (state.doubles(f"{norm}.{role}") for role in _STATISTICS)
+    if not bool(np.all(variance + epsilon > 0)):
+        raise WeightsError(
+            f"{state.origin}: {shown(norm)} has a negative variance, or one that is not a number"
+        )
+    gamma, beta = (
+        state.doubles(f"{norm}.{role}") if f"{norm}.{role}" in state else np.float64(default)
+        for role, default in zip(_AFFINE, (1.0, 0.0), strict=True)
+    )
+    scale = gamma / np.sqrt(variance + epsilon)
+    return scale, beta - mean * scale
+
+
+def _set(network: Network, state: StateDict, layer: str, role: str, values: NDArray[Any]) -> None:
+    half = values.dtype.newbyteorder("=") == np.float16
+    with np.errstate(over="ignore"):  # an infinity is refused, by name
+        array = np.require(values, np.float16 if half else np.float32, ["C", "ALIGNED"])
+    try:
+        network.graph.set_weight(layer, role, array)
+    except WeightsError as error:
+        raise WeightsError(f"{state.origin}: {error}") from error

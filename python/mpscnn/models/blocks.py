@@ -1,0 +1,127 @@
+"""What the networks of PyTorch's collections have in common: padding, the squeeze, the end of a classifier."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+from mpscnn._private.arguments import whole_number
+from mpscnn.errors import ParameterError
+from mpscnn.graph.layer_arguments import Activation
+from mpscnn.graph.layers.layer_maker import Tensor
+from mpscnn.graph.network import Network
+from mpscnn.models.mobilenet import Size, Weights, image_size, with_weights
+
+OUTPUTS = ("logits", "softmax")
+
+
+@dataclass(frozen=True)
+class Classifier(ABC):
+    """An image classifier of PyTorch's collections: call it to build the network.
+
+    Its layers have the paths of torchvision's modules as names. A batch normalization is part of the convolution
+    before it, and so is the activation behind both.
+
+    Attributes:
+        name: what torchvision or timm calls it.
+        input_size: height and width of its input unless the caller says otherwise.
+    """
+
+    name: str
+    input_size: int = field(default=224, kw_only=True)
+
+    def __call__(
+        self,
+        weights: Weights = None,
+        *,
+        input_size: Size | None = None,
+        classes: int = 1000,
+        output: str = "logits",
+    ) -> Network:
+        """The network: (n, height, width, 3), preprocessing "torch" -> (n, classes).
+
+        Args:
+            weights: None (to be loaded later), a mapping as `Network.load_weights` takes, or a model file or registry
+                name with exactly this architecture. Files of PyTorch are converted: `mpscnn.converters`.
+            input_size: one number, or (height, width), at least 32; None: the architecture's own.
+            classes: 1000 for ImageNet.
+            output: "logits", as in PyTorch, or "softmax" for probabilities.
+
+        Raises:
+            ParameterError: an argument out of range. WeightsError: weights that do not fit.
+        """
+        if output not in OUTPUTS:
+            raise ParameterError(f"output must be 'logits' or 'softmax', got {output!r}")
+        size = self.input_size if input_size is None else input_size
+        net = Network(input=(*image_size(size), 3), name=self.name)
+        net.preprocess = "torch"
+        logits = self._logits(net, net.input, whole_number("classes", classes))
+        net.output(net.softmax(logits, name="softmax") if output == "softmax" else logits)
+        return with_weights(net, weights)
+
+    @abstractmethod
+    def _logits(self, net: Network, x: Tensor, classes: int) -> Tensor:
+        """Adds the layers; returns the last one's result, (n, classes)."""
+
+
+def convolution(
+    net: Network,
+    x: Tensor,
+    channels: int,
+    kernel: int = 1,
+    *,
+    stride: int = 1,
+    groups: int = 1,
+    dilation: int = 1,
+    same: bool = False,
+    activation: Activation = None,
+    name: str,
+) -> Tensor:
+    """A square convolution whose result has 1 / stride of the input's size, rounded up.
+
+    Args:
+        same: TensorFlow's padding, the larger half behind; else as much on all sides.
+    """
+    return net.conv2d(
+        x,
+        channels,
+        kernel,
+        strides=stride,
+        padding="same" if same else dilation * (kernel // 2),
+        dilation=dilation,
+        groups=groups,
+        activation=activation,
+        name=name,
+    )
+
+
+def depthwise(
+    net: Network,
+    x: Tensor,
+    kernel: int = 3,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    same: bool = False,
+    activation: Activation = None,
+    name: str,
+) -> Tensor:
+    """The same with each channel by itself."""
+    channels = x.shape[-1] or 0
+    return convolution(
+        net,
+        x,
+        channels,
+        kernel,
+        stride=stride,
+        groups=channels,
+        dilation=dilation,
+        same=same,
+        activation=activation,
+        name=name,
+    )
+
+
+def pooled(net: Network, x: Tensor) -> Tensor:
+    """The mean of each channel: (n, channels)."""
+    return net.flatten(net.global_average_pool2d(x, name="avgpool"), name="flatten")

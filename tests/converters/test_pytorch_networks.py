@@ -1,0 +1,220 @@
+"""State dicts become networks: which one, with which weights. tests/oracles compares them with torch itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.torch_writer import safetensors_file, state_dict_file, state_of
+from numpy.typing import NDArray
+
+import mpscnn
+from mpscnn import models
+from mpscnn.converters import convert_files, read_network
+
+Arrays = dict[str, NDArray[Any]]
+Build = Callable[..., mpscnn.Network]
+
+
+def weights_of(build: Build, classes: int = 10) -> Arrays:
+    network = build(classes=classes)
+    network.initialize_weights(seed=1)
+    return network.weights
+
+
+def written(folder: Path, arrays: Arrays, name: str = "weights.pth") -> Path:
+    path = folder / name
+    path.write_bytes(safetensors_file(arrays) if name.endswith("safetensors") else state_dict_file(arrays))
+    return path
+
+
+@pytest.mark.parametrize("name", ["weights.pth", "weights.pt", "weights.safetensors"])
+def test_weights_without_batch_normalization_stay(tmp_path: Path, name: str) -> None:
+    weights = weights_of(models.squeezenet1_1, classes=7)
+    network = read_network([written(tmp_path, state_of(weights), name)])
+    assert network.name == "weights"
+    assert network.preprocess == "torch"
+    assert network.input.shape == (None, 224, 224, 3)
+    assert network.outputs[0].shape == (None, 7)
+    assert network.weights.keys() == weights.keys()
+    for layer, values in weights.items():
+        np.testing.assert_array_equal(network.weights[layer], values)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [models.resnet18, models.resnet34, models.resnext50_32x4d, models.mnasnet0_75, models.mobilenet_v2_torch],
+    ids=lambda build: str(build.name),
+)
+def test_networks_are_told_apart(tmp_path: Path, build: Build) -> None:
+    """By shapes: with the weights of other layers, or other groups, it would be another member of the family."""
+    weights = weights_of(build)
+    network = read_network([written(tmp_path, state_of(weights))], size=(64, 96))
+    expected = build(classes=10, input_size=(64, 96)).to_dict()
+    assert network.to_dict() == expected | {"name": "weights"}
+    assert network.weights.keys() == weights.keys()
+
+
+def batch_norm_of(channels: int, seed: int) -> Arrays:
+    draw = np.random.default_rng(seed)
+    return {
+        "weight": draw.uniform(0.5, 1.5, channels).astype(np.float32),
+        "bias": draw.normal(size=channels).astype(np.float32),
+        "running_mean": draw.normal(size=channels).astype(np.float32),
+        "running_var": draw.uniform(0.1, 4.0, channels).astype(np.float32),
+        "num_batches_tracked": np.array(9, np.int64),
+    }
+
+
+def resnet_state() -> Arrays:
+    """ResNet-18 as torchvision saves it: convolutions without bias, each with a batch normalization behind it."""
+    state = {}
+    for name, array in state_of(weights_of(models.resnet18)).items():
+        layer, _, role = name.rpartition(".")
+        if layer == "fc" or role == "weight":
+            state[name] = array
+        if layer != "fc" and role == "weight":
+            norm = layer.replace("conv", "bn").replace("downsample.0", "downsample.1")
+            state |= {
+                f"{norm}.{part}": values for part, values in batch_norm_of(len(array), len(state)).items()
+            }
+    return state
+
+
+def test_batch_normalizations_are_folded(tmp_path: Path) -> None:
+    state = resnet_state()
+    found = read_network([written(tmp_path, state)]).weights
+    for layer, norm in (("conv1", "bn1"), ("layer3.0.downsample.0", "layer3.0.downsample.1")):
+        gamma, beta, mean, variance = (
+            state[f"{norm}.{role}"].astype(np.float64)
+            for role in ("weight", "bias", "running_mean", "running_var")
+        )
+        scale = gamma / np.sqrt(variance + 1e-5)
+        weight = (state[f"{layer}.weight"] * scale[:, None, None, None]).transpose(0, 2, 3, 1)
+        np.testing.assert_allclose(found[f"{layer}.weight"], weight, rtol=1e-6)
+        np.testing.assert_allclose(found[f"{layer}.bias"], beta - mean * scale, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(found["fc.weight"], state["fc.weight"])
+
+
+def test_half_precision_stays(tmp_path: Path) -> None:
+    weights = {name: array.astype(np.float16) for name, array in weights_of(models.squeezenet1_1).items()}
+    network = read_network([written(tmp_path, state_of(weights))])  # type: ignore[arg-type]
+    assert network.weights["features.0.weight"].dtype == np.float16
+
+
+def without(name: str) -> Callable[[Arrays], Arrays]:
+    return lambda state: {key: value for key, value in state.items() if key != name}
+
+
+def changed(name: str, values: Any, dtype: Any = np.float32) -> Callable[[Arrays], Arrays]:
+    return lambda state: state | {name: np.asarray(values, dtype)}
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (without("layer2.1.conv2.weight"), mpscnn.UnsupportedError, "'layer2.1.conv2.weight' is missing"),
+        (without("bn1.running_var"), mpscnn.UnsupportedError, "'bn1.running_var' is missing"),
+        (changed("extra.weight", [1.0]), mpscnn.UnsupportedError, "'extra.weight' belongs to no layer"),
+        (changed("fc.bias", [1.0] * 11), mpscnn.UnsupportedError, "'fc.bias' has the shape (11,), not (10,)"),
+        (changed("fc.weight", 1.0), mpscnn.UnsupportedError, "'fc.weight' has the shape (), not"),
+        (
+            changed("bn1.bias", [0.0] * 63),
+            mpscnn.UnsupportedError,
+            "'bn1.bias' has the shape (63,), not (64,)",
+        ),
+        (changed("bn1.running_var", [-1.0] * 64), mpscnn.WeightsError, "'bn1' has a negative variance"),
+        (changed("bn1.running_var", [np.nan] * 64), mpscnn.WeightsError, "'bn1' has a negative variance"),
+        (changed("bn1.bias", [np.inf] * 64), mpscnn.WeightsError, "conv1"),
+        (changed("fc.bias", [np.nan] * 10), mpscnn.WeightsError, "fc"),
+        (changed("fc.bias", [1e300] * 10, np.float64), mpscnn.WeightsError, "fc"),
+        (changed("fc.bias", [1] * 10, np.int64), mpscnn.WeightsError, "'fc.bias' has elements of int64"),
+    ],
+)
+def test_tensors_that_do_not_belong_to_the_network(
+    tmp_path: Path, change: Callable[[Arrays], Arrays], error: type[mpscnn.Error], message: str
+) -> None:
+    with pytest.raises(error) as refused:
+        read_network([written(tmp_path, change(resnet_state()))])
+    assert "weights.pth" in str(refused.value)
+    assert message in str(refused.value)
+
+
+def test_names_of_no_known_network(tmp_path: Path) -> None:
+    state = {"encoder.0.weight": np.ones((2, 2), np.float32), "encoder.0.bias": np.ones(2, np.float32)}
+    with pytest.raises(mpscnn.UnsupportedError, match=r"'encoder.0.weight', 'encoder.0.bias'.*SqueezeNet"):
+        read_network([written(tmp_path, state)])
+
+
+def test_one_file_is_one_network(tmp_path: Path) -> None:
+    path = written(tmp_path, {})
+    with pytest.raises(mpscnn.UnsupportedError, match="is one file; 2 were given"):
+        read_network([path, path])
+
+
+def test_converted_files_belong_to_the_definition(tmp_path: Path) -> None:
+    """What was converted is the weights of the library's network, and torch was not imported for it."""
+    written(tmp_path, state_of(weights_of(models.mnasnet0_5)))
+    program = (
+        "import sys; from mpscnn.converters import convert_files;"
+        "convert_files(['weights.pth'], 'model.safetensors', dtype='float32');"
+        "sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+    network = models.mnasnet0_5(tmp_path / "model.safetensors", classes=10)
+    assert network.weights.keys() == weights_of(models.mnasnet0_5).keys()
+    assert mpscnn.load(tmp_path / "model.safetensors").preprocess is not None
+
+
+@pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
+def test_files_are_loaded_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
+    weights = weights_of(models.squeezenet1_1)
+    path = written(tmp_path, state_of(weights), name)
+    np.testing.assert_array_equal(
+        mpscnn.load(path).network.weights["classifier.1.weight"], weights["classifier.1.weight"]
+    )
+    assert models.squeezenet1_1(path, classes=10).weights.keys() == weights.keys()
+
+
+def test_labels_fit_the_classes(tmp_path: Path) -> None:
+    path = written(tmp_path, state_of(weights_of(models.squeezenet1_0, classes=2)))
+    (tmp_path / "labels.txt").write_text("cat\ndog\n")
+    convert_files([path], tmp_path / "model.safetensors", labels=tmp_path / "labels.txt")
+    assert mpscnn.load(tmp_path / "model.safetensors").labels == ["cat", "dog"]
+
+
+# ---- The definitions -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("build", "millions"),  # as torchvision counts them, with batch normalizations folded
+    [
+        (models.resnet18, 11.68),
+        (models.resnet50, 25.53),
+        (models.squeezenet1_1, 1.24),
+        (models.mnasnet1_0, 4.36),
+    ],
+    ids=lambda value: str(getattr(value, "name", value)),
+)
+def test_numbers_of_parameters(build: Build, millions: float) -> None:
+    parameters = sum(array.size for array in weights_of(build, classes=1000).values())
+    assert parameters / 1e6 == pytest.approx(millions, abs=0.02)
+
+
+def test_options_of_the_definitions() -> None:
+    network = models.resnet18(input_size=(64, 96), classes=5, output="softmax")
+    assert network.input.shape == (None, 64, 96, 3)
+    assert network.outputs[0].shape == (None, 5)
+    assert network.layer_names()[-1] == "softmax"
+    with pytest.raises(mpscnn.ParameterError, match="output must be 'logits' or 'softmax', got 'labels'"):
+        models.resnet18(output="labels")
+    with pytest.raises(mpscnn.ParameterError, match="classes must be a number of at least 1, got 0"):
+        models.resnet18(classes=0)
+    with pytest.raises(mpscnn.ParameterError, match="input_size must be at least 32"):
+        models.resnet18(input_size=16)
