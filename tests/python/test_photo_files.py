@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import stat
 import struct
@@ -287,6 +288,65 @@ def test_scans_of_progressive_jpeg_are_bounded() -> None:
     with pytest.raises(ImageError, match="scans"):
         open_photo(repeated)
     assert time.monotonic() - begun < 5
+
+
+# ---- Metadata ----------------------------------------------------------------------------------------------------
+
+
+def tiff_of_shared_bytes(tags: int, size: int) -> bytes:
+    """A gray pixel, and tags that all have the same `size` bytes as their value."""
+    pixel = {256: 1, 257: 1, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 1, 279: 1}
+    end = 12 + 2 + 12 * (len(pixel) + tags) + 4
+    entries = [struct.pack("<HHII", tag, 3, 1, value) for tag, value in pixel.items()]
+    entries += [struct.pack("<HHII", 1_000 + i, 1, size, end) for i in range(tags)]
+    directory = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+    return b"II*\0" + struct.pack("<I", 12) + b"\x80\0\0\0" + directory + bytes(size)
+
+
+def jpeg_with_exif(block: bytes) -> bytes:
+    """In as many segments as it takes, of which a decoder makes one block."""
+    content = encoded(Image.new("L", (8, 8)), "JPEG")
+    most = 65_535 - 2 - 6
+    parts = [block[i : i + most] for i in range(0, len(block), most)]
+    segments = [b"\xff\xe1" + struct.pack(">H", 2 + 6 + len(part)) + b"Exif\0\0" + part for part in parts]
+    end_of_jfif = content.index(b"\xff\xdb")
+    return content[:2] + b"".join(segments) + content[end_of_jfif:]
+
+
+# Of AVIF files Pillow reads all of the block while it opens them, and has a bound of its own from version 13 on.
+SHARED_BYTES = tiff_of_shared_bytes(8_000, 300_000)
+
+
+@pytest.mark.filterwarnings("ignore:(Tag data larger|Truncated File|Corrupt EXIF|Possibly corrupt)")
+@pytest.mark.parametrize(
+    "content",
+    [
+        SHARED_BYTES,
+        jpeg_with_exif(SHARED_BYTES),
+        *(
+            encoded(Image.new("RGB", (8, 8)), kind, exif=b"Exif\0\0" + SHARED_BYTES)
+            for kind in ("PNG", "WEBP")
+        ),
+    ],
+    ids=["tiff", "jpeg", "png", "webp"],
+)
+def test_metadata_take_memory_by_their_size(content: bytes) -> None:
+    """Each of the 8,000 tags would get a copy of its 300,000 bytes."""
+    tracemalloc.start()
+    with contextlib.suppress(ImageError):  # by some versions of Pillow
+        open_photo(content)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100 << 20
+
+
+@pytest.mark.filterwarnings("ignore:(Tag data larger|Truncated File)")
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG"])
+def test_orientation_before_long_metadata(kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x9286] = "long " * (100_000 if kind != "JPEG" else 10_000)
+    assert open_photo(encoded(noise(), kind, exif=exif)).orientation == 6
 
 
 # ---- Truncated files ---------------------------------------------------------------------------------------------

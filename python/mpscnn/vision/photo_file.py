@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import math
 import os
 import struct
 import zlib
@@ -57,6 +58,9 @@ _FREE_PIXELS = 1 << 22
 _MAX_SCANS = 100
 _SCAN = b"\xff\xda"
 
+# JPEG's limit of a segment, by where Pillow keeps EXIF blocks: one is in hexadecimal.
+_LONGEST_EXIF = {"exif": 1 << 16, "Raw profile type exif": 1 << 17}
+
 
 def suffixes() -> set[str]:
     """File name suffixes of the formats that are read, such as ".jpg", in lower case."""
@@ -76,17 +80,16 @@ def read_image(stream: IO[bytes], size: int) -> PillowImage.Image | None:
     Raises:
         ImageError: the header says more pixels than are allowed.
     """
-    source = _Source(stream)
+    source = _Source(stream, size)
     image = _identified(source)
     if image is None:
         return None
     with image:
         _check_size(image)
         _check_density(image, size)
-        if image.format in ("JPEG", _OF_JPEG):
+        if image.format == "JPEG":
             _check_scans(stream)
-        source.may_end = False
-        _make_strict(image)
+        source.begin_pixels()
         load(image)
         if image.format == "PNG":
             _check_rows(image, stream)
@@ -98,6 +101,7 @@ def _identified(source: _Source) -> ImageFile | None:
 
     Without Image.open's limit of pixels, which is a global of the process and below ours.
     """
+    import PIL.ImageFile
     from PIL import Image
 
     prefix = source.read(16)
@@ -110,8 +114,9 @@ def _identified(source: _Source) -> ImageFile | None:
         if accepts and accepts(prefix) is not True:
             continue
         source.seek(0)
+        kind = _strict_class(name, factory, PIL.ImageFile.ImageFile.load)
         try:
-            image: ImageFile = factory(source, "")  # type: ignore[arg-type]
+            image: ImageFile = kind(source, "")  # type: ignore[arg-type]
         except (SyntaxError, IndexError, TypeError, struct.error):
             continue  # how a Pillow decoder says that the file is none of its own
         return image
@@ -164,7 +169,7 @@ def _load_decoder(name: str) -> None:
 
 def _check_density(image: ImageFile, size: int) -> None:
     width, height = image.size
-    name = "JPEG" if image.format == _OF_JPEG else str(image.format)
+    name = str(image.format)
     most = _MOST_PIXELS_PER_BYTE.get(name, 0) * size
     if most and width * height > most:
         raise _DamagedError(
@@ -191,16 +196,29 @@ class _DamagedError(Exception):
 class _Source:
     """A file for Pillow's decoders, whose end is an error once pixels are read: some would make them up.
 
-    It has no descriptor, which decoders would pass to C libraries together with a position of their own.
+    It has no descriptor, which decoders would pass to C libraries together with a position of their own. What comes
+    before the pixels is read so often and no more: the entries of a TIFF file's directory may all refer to the same
+    bytes.
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
+    _READINGS = 4
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
         self.file = file
         self.may_end = True
+        self.allowed: float = self._READINGS * size
         file.seek(0)
+
+    def begin_pixels(self) -> None:
+        """From here on the end is an error, and how much is read depends on the number of pixels."""
+        self.may_end = False
+        self.allowed = math.inf
 
     def read(self, size: int = -1) -> bytes:
         content = self.file.read(size)
+        self.allowed -= len(content)
+        if self.allowed < 0:
+            raise _DamagedError("its directory refers to the same bytes again and again")
         if not content and size != 0 and not self.may_end:
             raise _DamagedError("the file ends too early")
         return content
@@ -215,25 +233,37 @@ class _Source:
         """The file is its owner's to close."""
 
 
-def _make_strict(image: ImageFile) -> None:
-    """Gives the picture a base class whose `load` has a LOAD_TRUNCATED_IMAGES of its own.
+class _ShortExif:
+    """Of a long EXIF block a decoder sees the beginning, where the orientation is.
+
+    Its entries, too, may all refer to the same bytes. JPEG files can have several segments of it, other formats any
+    amount.
+    """
+
+    def getexif(self) -> PillowImage.Exif:
+        for key, most in _LONGEST_EXIF.items():
+            block = self.info.get(key)  # type: ignore[attr-defined]
+            if isinstance(block, (bytes, str)):
+                self.info[key] = block[:most]  # type: ignore[attr-defined]
+        exif: PillowImage.Exif = super().getexif()  # type: ignore[misc]
+        return exif
+
+
+@cache
+def _strict_class(name: str, factory: type[ImageFile], load: FunctionType) -> type[ImageFile]:
+    """The decoder's class with a base whose `load` has a LOAD_TRUNCATED_IMAGES of its own.
 
     Pillow's decoders overlook damage where a program has set that global, which is not ours to change: other threads
     may rely on it.
     """
-    from PIL import ImageFile
+    from PIL import ImageFile, JpegImagePlugin
 
-    image.__class__ = _strict_class(type(image), ImageFile.ImageFile.load)
-
-
-@cache
-def _strict_class(kind: type[ImageFile], load: FunctionType) -> type[ImageFile]:
-    from PIL import ImageFile
-
+    # Its factory looks for further pictures behind the first.
+    kind = JpegImagePlugin.JpegImageFile if name == "JPEG" else factory
     names = {**vars(ImageFile), "LOAD_TRUNCATED_IMAGES": False}
     strict = FunctionType(load.__code__, names, "load", load.__defaults__, load.__closure__)
     base = type("StrictImageFile", (ImageFile.ImageFile,), {"load": strict})
-    return type(kind.__name__, (kind, base), {})
+    return type(kind.__name__, (_ShortExif, kind, base), {})
 
 
 # ---- PNG: the decoder is content with a stream that ends after any row --------------------------------------------
