@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from command_line import call
+from converters import litert_parts
 from converters.tflite_writer import Operator, Tensor, constant, quantized, write_tflite
 
 import mpscnn
@@ -147,27 +147,6 @@ def test_convert_with_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 # ---- The published files ------------------------------------------------------------------------------------
 
 
-def litert_class(files: list[Path], photo: Path) -> int:
-    """The most probable class by the original files, given the photo's samples as they are."""
-    interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert").Interpreter
-    image = pytest.importorskip("PIL.Image", reason="needs Pillow")
-    value: Any = None
-    for file in files:
-        part = interpreter(str(file))
-        part.allocate_tensors()
-        source = part.get_input_details()[0]
-        if value is None:
-            height, width = (int(extent) for extent in source["shape"][1:3])
-            with image.open(photo) as opened:
-                value = np.asarray(opened.convert("RGB").resize((width, height), image.Resampling.BILINEAR))[
-                    None
-                ]
-        part.set_tensor(source["index"], value)
-        part.invoke()
-        value = part.get_tensor(part.get_output_details()[0]["index"])
-    return int(value[0].argmax())
-
-
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_published_classifiers_need_no_option(
     name: str,
@@ -181,7 +160,8 @@ def test_published_classifiers_need_no_option(
     assert call(monkeypatch, "convert", *map(str, files), str(output)) == 0
     assert capsys.readouterr().err == ""
     assert call(monkeypatch, "classify", "--model", str(output), str(photo)) == 0
-    assert capsys.readouterr().out.splitlines()[1].endswith(f"class {litert_class(files, photo)}")
+    expected = litert_parts.classify(files, photo).argmax()
+    assert capsys.readouterr().out.splitlines()[1].endswith(f"class {expected}")
 
 
 def test_the_published_segmenter_needs_no_option(

@@ -20,6 +20,7 @@ from tolerance import HALF_EPS, HALF_TINY, SOFTMAX_ULPS, assert_close, linear_bo
 
 import mpscnn
 from mpscnn import converters
+from mpscnn.verify.layers import in_pieces, run
 
 pytestmark = pytest.mark.gpu
 
@@ -51,26 +52,9 @@ ACTIVATIONS = {"relu", "relun"}
 MOVES = {entry["name"] for entry in mpscnn.operations() if not entry["rounding_point"]}
 
 
-def run(network: mpscnn.Network, inputs: Arrays, device: str, precision: str) -> Arrays:
-    results = network.compile(device=device, precision=precision).session().run(inputs)
-    return results if isinstance(results, dict) else {network.outputs[0].name: results}
-
-
 def input_of(network: mpscnn.Network) -> Arrays:
     shape = (1, *(extent or 1 for extent in network.input.shape[1:]))
     return {network.input.name: np.random.default_rng(1).uniform(-1, 1, shape).astype(np.float32)}
-
-
-def in_pieces(network: mpscnn.Network) -> mpscnn.Network:
-    """The same layers, each of which reads inputs of the network instead of other layers."""
-    structure = network.to_dict()
-    read = dict.fromkeys(name for node in structure["nodes"] for name in node["inputs"])
-    shapes = {name: [-1, *(extent or -1 for extent in network[name].shape[1:])] for name in read}
-    structure["inputs"] = [{"name": f"{name} given", "shape": shapes[name]} for name in read]
-    for node in structure["nodes"]:
-        node["inputs"] = [f"{name} given" for name in node["inputs"]]
-    structure["outputs"] = [node["name"] for node in structure["nodes"]]
-    return network.restructured(structure, {name: name for name in structure["outputs"]})
 
 
 def magnitudes(pieces: mpscnn.Network) -> mpscnn.Network:

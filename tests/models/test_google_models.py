@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from converters import litert_parts
 
 import mpscnn
 from mpscnn import converters
@@ -56,27 +55,6 @@ def photos(shared: Path) -> list[Path]:
     return [path for path in found if "mask" not in path.name]
 
 
-def litert_probabilities(files: list[Path], photo: Path) -> NDArray[np.float64]:
-    """The original quantised files' answer to a photo, one part after the other."""
-    interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert").Interpreter
-    image = pytest.importorskip("PIL.Image", reason="needs Pillow")
-    value: Any = None
-    for file in files:
-        part = interpreter(str(file))
-        part.allocate_tensors()
-        source, result = part.get_input_details()[0], part.get_output_details()[0]
-        if value is None:
-            size = tuple(int(extent) for extent in source["shape"][1:3])
-            with image.open(photo) as opened:
-                value = np.asarray(opened.convert("RGB").resize(size, image.Resampling.BILINEAR))[None]
-        part.set_tensor(source["index"], value)
-        part.invoke()
-        value = part.get_tensor(result["index"])
-    scale, zero_point = result["quantization"]
-    probabilities: NDArray[np.float64] = (value[0].astype(np.float64) - zero_point) * scale
-    return probabilities
-
-
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_labels_are_those_of_the_original(converted: tuple[str, Path], shared: Path, precision: str) -> None:
     name, path = converted
@@ -86,7 +64,7 @@ def test_labels_are_those_of_the_original(converted: tuple[str, Path], shared: P
     compared = 0
     for photo in photos(shared):
         files = [shared / "models/google" / file for file in MODELS[name][0]]
-        probabilities = litert_probabilities(files, photo)
+        probabilities = litert_parts.classify(files, photo)
         first, second = np.argsort(-probabilities)[:2]
         if probabilities[first] - probabilities[second] <= MARGIN:
             continue
