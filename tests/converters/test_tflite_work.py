@@ -7,6 +7,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +15,10 @@ from converters.tflite_writer import Operator, Tensor, constant, quantized, writ
 
 import mpscnn
 from mpscnn import converters
+from mpscnn.converters.tflite import static_shapes
 from mpscnn.converters.tflite.flexbuffer import read_map
 
-CONV_2D, MUL, RELU, PACK, QUANTIZE = 3, 18, 19, 83, 114
+ADD, CONV_2D, MUL, RELU, PACK, QUANTIZE = 0, 3, 18, 19, 83, 114
 CONVOLUTION = [(1, "Int32", 1), (2, "Int32", 1)]
 
 
@@ -157,6 +159,29 @@ def test_arithmetic_that_doubles_its_result(tmp_path: Path) -> None:
     error = read_within(tmp_path / "doubles.tflite", content, factor=400)
     assert isinstance(error, mpscnn.Error)
     assert "(PACK)" in str(error)
+
+
+def test_large_constants_are_not_searched() -> None:
+    """For extents that are free: each of many operators may read the same constant."""
+
+    class Searched(np.ndarray[Any, Any]):
+        def __eq__(self, other: object) -> Any:
+            raise AssertionError
+
+    large = np.zeros(1_000, np.int64).view(Searched)
+    with pytest.raises(mpscnn.UnsupportedError, match="more than 64 elements"):
+        static_shapes.fold("MUL", [large, large], None)
+
+
+def test_more_scales_than_elements_along_their_axis(tmp_path: Path) -> None:
+    """They would make a tensor of as many elements as there are pairs of scale and element."""
+    count = 10_000
+    operand = quantized(constant("c", np.zeros((1, 1, 1, count)), "uint8"), [0.5] * count, [0] * count)
+    tensors = [Tensor("image", (1, 4, 4, count)), operand, Tensor("y", (1, 4, 4, count))]
+    content = write_tflite(tensors, [Operator(ADD, [0, 1], [2], 11)], [0], [2])
+    error = read_within(tmp_path / "scales.tflite", content)
+    assert isinstance(error, mpscnn.WeightsError)
+    assert "tensor 'c' has 10000 scales for axis 0 of (1, 1, 1, 10000)" in str(error)
 
 
 def test_equal_names_take_linear_time(tmp_path: Path) -> None:

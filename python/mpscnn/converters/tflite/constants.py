@@ -73,12 +73,16 @@ class Constants:
             raise WeightsError(f"tensor {shown(tensor.name)} is {values.dtype} without a scale")
         scales, zero_points = quantization.scales.astype(np.float64), quantization.zero_points
         if scales.size > 1:
+            axis = quantization.axis
+            if not 0 <= axis < values.ndim or values.shape[axis] != scales.size:
+                raise WeightsError(
+                    f"damaged: tensor {shown(tensor.name)} has {scales.size} scales for axis {axis} of {values.shape}"
+                )
             along = [1] * values.ndim
-            along[quantization.axis] = -1
+            along[axis] = -1
             scales, zero_points = scales.reshape(along), zero_points.reshape(along)
-        # A wrong number of scales cannot be broadcast, or changes the shape.
-        result = np.broadcast_to((values.astype(np.float64) - zero_points) * scales, values.shape)
-        return result.astype(np.float32)
+        result: NDArray[np.float32] = ((values.astype(np.float64) - zero_points) * scales).astype(np.float32)
+        return result
 
     def set_weight(
         self,

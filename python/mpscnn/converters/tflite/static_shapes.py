@@ -39,7 +39,7 @@ def fold(kind: str, inputs: list[Constant], options: Table | None) -> Constant:
     Raises UnsupportedError for more elements than arithmetic on shapes has, and for arithmetic with a free extent.
     """
     function, moved = _FUNCTIONS[kind]
-    if any((given == FREE).any() for given in inputs[len(inputs) if moved is None else moved :]):
+    if any(_has_free(given) for given in inputs[len(inputs) if moved is None else moved :]):
         raise UnsupportedError(f"computes with the size of the image, which is free: {CHOOSE_SIZE}")
     small = all(given.size <= _MAX_ELEMENTS for given in inputs) or kind in _NEVER_LARGER
     result = function(inputs, options) if small else None
@@ -48,6 +48,11 @@ def fold(kind: str, inputs: list[Constant], options: Table | None) -> Constant:
             f"arithmetic on constants of more than {_MAX_ELEMENTS} elements is not supported"
         )
     return result
+
+
+def _has_free(given: Constant) -> bool:
+    """Large constants, of which many operators may read the same, are no shapes."""
+    return given.size <= _MAX_ELEMENTS and bool((given == FREE).any())
 
 
 def _strided_slice(inputs: list[Constant], options: Table | None) -> Constant:
