@@ -240,6 +240,16 @@ def test_tensors_that_share_a_storage_many_times(tmp_path: Path) -> None:
         read(tmp_path, zip_form(value, storages))
 
 
+def test_keys_with_the_same_hash(tmp_path: Path) -> None:
+    """Python's hash of an integer is its remainder by 2^61 - 1; each new key would be compared with all before it."""
+    keys = ((i * (2**61 - 1)).to_bytes(10, "little") for i in range(1, 40_001))
+    code = b"}(" + b"".join(b"\x8a\x0a" + key + b"N" for key in keys) + b"u"
+    begun = time.process_time()
+    with pytest.raises(mpscnn.UnsupportedError, match="an integer of 65 bits is a key"):
+        read(tmp_path, zip_form(Raw(code), Storages()))
+    assert time.process_time() - begun < 2
+
+
 def test_compressed_entries_are_refused(tmp_path: Path) -> None:
     content = zipped({"a/data.pkl": pickled({}), "a/data/0": b"\0" * 10_000_000}, zipfile.ZIP_DEFLATED)
     with pytest.raises(mpscnn.UnsupportedError, match="is compressed"):

@@ -171,6 +171,11 @@ class PickleReader:
                 raise UnsupportedError(
                     f"{self._origin}: a {type(key).__name__} is a key of a mapping in its pickle"
                 )
+            # Longer ones may all have the same hash.
+            if isinstance(key, int) and key.bit_length() > 64:
+                raise UnsupportedError(
+                    f"{self._origin}: an integer of {key.bit_length()} bits is a key of a mapping in its pickle"
+                )
             target[key] = value
 
     def _named(self, module: str, name: str) -> None:
