@@ -4,10 +4,11 @@
 
 #include "activation_params.h"
 #include "exponentials.h"
+#include "neuron_kind.h"
 
 using namespace metal;
 
-/// A layer's activation is compiled into its shader.
+/// A layer's activation, a NeuronKind, is compiled into its shader.
 constant int activation_kind [[function_constant(0)]];
 
 // NaN passes these, unlike max and min.
@@ -26,21 +27,29 @@ inline float4 signed_power(float4 x, float c) {
 /// Activations with an exponential or a logarithm.
 inline float4 activate_smoothly(float4 x, constant ActivationParams &activation) {
     const float a = activation.a, b = activation.b, c = activation.c;
-    switch (activation_kind) {
-    case activation_sigmoid:
+    switch (static_cast<NeuronKind>(activation_kind)) {
+    case NeuronKind::sigmoid:
         return sigmoid(x);
-    case activation_tanh:
+    case NeuronKind::tanh:
         return a * tanh(b * x);
-    case activation_softplus:
+    case NeuronKind::softplus:
         return a * softplus(b * x);
-    case activation_elu:
+    case NeuronKind::elu:
         return select(x, a * exponential_less_one(min(x, float4(0.0f))), x < float4(0.0f));
-    case activation_power:
+    case NeuronKind::power:
         return signed_power(a * x + b, c);
-    case activation_exponential:
+    case NeuronKind::exponential:
         return c == -1.0f ? exp(a * x + b) : pow(float4(c), a * x + b);
-    case activation_logarithm:
+    case NeuronKind::logarithm:
         return c == -1.0f ? log(a * x + b) : log2(a * x + b) / log2(c);
+    case NeuronKind::swish:
+        return times_sigmoid(x, b * x);
+    case NeuronKind::mish:
+        return mish(x);
+    case NeuronKind::gelu_tanh: // (1 + tanh y) / 2 is the sigmoid of 2 y; 2 sqrt(2 / pi) times 1 and 0.044715
+        return times_sigmoid(x, x * (1.59576912f + 0.0713548163f * (x * x)));
+    case NeuronKind::erf:
+        return error_function(x);
     default:
         return gelu(x);
     }
@@ -52,23 +61,35 @@ inline float4 activate(float4 x, constant ActivationParams &activation, float4 s
     const float a = activation.a, b = activation.b;
     const float4 zero = float4(0.0f), one = float4(1.0f);
     const float4 rectified = select(x, a == 0.0f ? zero : a * x, x < zero);
-    switch (activation_kind) {
-    case activation_none:
+    switch (static_cast<NeuronKind>(activation_kind)) {
+    case NeuronKind::none:
         return x;
-    case activation_relu:
+    case NeuronKind::relu:
         return rectified;
-    case activation_relun:
+    case NeuronKind::relun:
         return at_most(rectified, b);
-    case activation_prelu:
+    case NeuronKind::prelu:
         return select(x, slopes * x, x < zero);
-    case activation_linear:
+    case NeuronKind::linear:
         return a * x + b;
-    case activation_hard_sigmoid:
+    case NeuronKind::hard_sigmoid:
         return at_most(at_least(a * x + b, 0.0f), 1.0f);
-    case activation_absolute:
+    case NeuronKind::absolute:
         return fabs(x);
-    case activation_softsign:
+    case NeuronKind::softsign:
         return x / (one + fabs(x));
+    case NeuronKind::hard_swish: // x * 6 might overflow
+        return x * (at_most(at_least(x + 3.0f, 0.0f), 6.0f) * (1.0f / 6.0f));
+    case NeuronKind::clamp:
+        return at_most(at_least(x, a), b);
+    case NeuronKind::sign:
+        return select(select(x, one, x > zero), -one, x < zero);
+    case NeuronKind::floor:
+        return floor(x);
+    case NeuronKind::ceil:
+        return ceil(x);
+    case NeuronKind::round:
+        return rint(x);
     default:
         return select(activate_smoothly(x, activation), x, x != x);
     }
@@ -76,5 +97,6 @@ inline float4 activate(float4 x, constant ActivationParams &activation, float4 s
 
 /// The slopes of a PReLU follow `count` other terms of the same slices.
 inline float4 slopes_of(const device float4 *terms, uint count, uint slice, uint slices) {
-    return activation_kind == activation_prelu ? terms[count * slices + slice] : float4(0.0f);
+    return static_cast<NeuronKind>(activation_kind) == NeuronKind::prelu ? terms[count * slices + slice]
+                                                                         : float4(0.0f);
 }

@@ -28,13 +28,10 @@ inline float4 sigmoid(float4 x) {
 /// ln(1 + e^x).
 inline float4 softplus(float4 x) { return max(x, float4(0.0f)) + logarithm_of_one_plus(exp(-fabs(x))); }
 
-/// x / 2 * (1 + erf(x / sqrt 2)); NaN at -infinity, as the formula.
-inline float4 gelu(float4 x) {
-    // Beyond 15 the normal distribution's tail is zero.
-    const float4 one = float4(1.0f), z = min(float4(15.0f), fabs(x));
-    // The tail from z on is e^(-z^2 / 2) g(t) / (z + 4), t = (z - 4) / (z + 4); g with the least maximal
-    // relative error.
-    const float4 inverse = one / (z + 4.0f), t = fma(float4(-8.0f), inverse, one);
+/// The normal distribution's tail from z on, without its factor e^(-z^2 / 2); 0 <= z <= 15.
+inline float4 normal_tail(float4 z) {
+    // g(t) / (z + 4), t = (z - 4) / (z + 4); g with the least maximal relative error.
+    const float4 one = float4(1.0f), inverse = one / (z + 4.0f), t = fma(float4(-8.0f), inverse, one);
     float4 g = float4(-1.324347301e-4f);
     g = fma(g, t, float4(1.783696465e-4f));
     g = fma(g, t, float4(1.569590239e-3f));
@@ -45,7 +42,48 @@ inline float4 gelu(float4 x) {
     g = fma(g, t, float4(3.871369039e-1f));
     g = fma(g, t, float4(-6.078965866e-1f));
     g = fma(g, t, float4(7.552851354e-1f));
+    return float4(g * inverse);
+}
+
+/// x / 2 * (1 + erf(x / sqrt 2)); NaN at -infinity, as the formula.
+inline float4 gelu(float4 x) {
+    // Beyond 15 the tail is zero.
+    const float4 one = float4(1.0f), z = min(float4(15.0f), fabs(x));
     const float4 half_z = -0.5f * z, square = z * half_z, lost = fma(z, half_z, -square);
-    const float4 tail = g * inverse * (exp(square) * (one + lost));
+    const float4 tail = normal_tail(z) * (exp(square) * (one + lost));
     return select(x * (one - tail), x * tail, x < float4(0.0f));
+}
+
+/// 2 / sqrt pi times the integral of e^(-t^2) from 0 to x.
+inline float4 error_function(float4 x) {
+    // Beyond 10 the result rounds to 1.
+    const float4 y = min(float4(10.0f), fabs(x)), w = y * y;
+    // Up to 1: x p(x^2), p with the least maximal relative error.
+    float4 p = float4(7.853860734e-5f);
+    p = fma(p, w, float4(-8.010193706e-4f));
+    p = fma(p, w, float4(5.188327748e-3f));
+    p = fma(p, w, float4(-2.685381286e-2f));
+    p = fma(p, w, float4(1.128358543e-1f));
+    p = fma(p, w, float4(-3.761262596e-1f));
+    p = fma(p, w, float4(1.128379107f));
+    const float4 rest = float4(1.0f) - 2.0f * normal_tail(1.41421356f * y) * exp(-w);
+    return select(select(rest, -rest, x < float4(0.0f)), x * p, y < float4(1.0f));
+}
+
+/// x / (1 + e^-t); NaN for t = -infinity and an infinite x, as the formula.
+inline float4 times_sigmoid(float4 x, float4 t) {
+    // The root of e^-|t|, which multiplies x twice, so that x e^t is not rounded before the end.
+    const float4 one = float4(1.0f), root = exp(-0.5f * fabs(t));
+    const float4 factor = select(one, root, t < float4(0.0f));
+    return x * factor * factor / fma(root, root, one);
+}
+
+/// x tanh(ln(1 + e^x)); NaN at -infinity, as the formula.
+inline float4 mish(float4 x) {
+    // With z = e^-|x| the tangent is (2 z + 1) / (2 z^2 + 2 z + 1), and for x < 0 z (z + 2) / (z^2 + 2 z +
+    // 2).
+    const float4 one = float4(1.0f), root = exp(-0.5f * fabs(x)), z = root * root;
+    const float4 of_positive = x * (2.0f * z + one) / (2.0f * z * (z + one) + one);
+    const float4 of_negative = x * root * root * (z + 2.0f) / (z * (z + 2.0f) + 2.0f);
+    return select(of_positive, of_negative, x < float4(0.0f));
 }

@@ -201,7 +201,23 @@ LAYERS: dict[str, Callable[[Network, Tensor], Tensor]] = {
     "linear": lambda net, x: net.activation(x, {"kind": "linear", "a": -2.0, "b": 0.5}),
     "prelu": lambda net, x: net.activation(x, "prelu"),
     "elu": lambda net, x: net.activation(x, "elu"),
-    "gelu": lambda net, x: net.activation(x, "gelu"),
+    **{
+        name: lambda net, x, name=name: net.activation(x, name)
+        for name in (
+            "gelu",
+            "gelu_tanh",
+            "hard_swish",
+            "swish",
+            "mish",
+            "erf",
+            "sign",
+            "floor",
+            "ceil",
+            "round",
+        )
+    },
+    "swish with a factor": lambda net, x: net.activation(x, {"kind": "swish", "b": 1.5}),
+    "clamp": lambda net, x: net.activation(x, {"kind": "clamp", "a": -0.25, "b": 0.5}),
     "sigmoid": lambda net, x: net.activation(x, "sigmoid"),
     "hard sigmoid": lambda net, x: net.activation(x, "hard_sigmoid"),
     "softsign": lambda net, x: net.activation(x, "softsign"),

@@ -10,7 +10,6 @@
 #include "check.h"
 
 using namespace kernel_test;
-using Function = Activation::Function;
 
 namespace {
 
@@ -21,7 +20,7 @@ struct Case {
     double allowed; ///< in units in the last place
 };
 
-Activation function(Function which, float a, float b, double c = 0.0) {
+Activation function(NeuronKind which, float a, float b, double c = 0.0) {
     Activation activation{.kind = Activation::Kind::function, .function = which, .a = a, .b = b};
     activation.c = static_cast<float>(c);
     activation.c_low = static_cast<float>(c - activation.c);
@@ -31,35 +30,53 @@ Activation function(Function which, float a, float b, double c = 0.0) {
 // The functions of a * x + b compute with a sum, so that of -0 and 0 they make 0.
 
 Case power_case(float c) {
-    return {"power " + std::to_string(c), function(Function::power, 1, 0, c),
+    return {"power " + std::to_string(c), function(NeuronKind::power, 1, 0, c),
             [c](double x) { return std::isnan(x) ? x : std::pow(x + 0.0, c); }, 2.0};
 }
 Case exponential_case(double base) {
-    return {"exponential " + std::to_string(base), function(Function::exponential, 1, 0, std::log(base)),
+    return {"exponential " + std::to_string(base), function(NeuronKind::exponential, 1, 0, std::log(base)),
             [base](double x) { return std::isnan(x) ? x : std::pow(base, x); }, 2.0};
 }
 Case logarithm_case(double base) {
-    return {"logarithm " + std::to_string(base), function(Function::logarithm, 1, 0, 1 / std::log(base)),
+    return {"logarithm " + std::to_string(base), function(NeuronKind::logarithm, 1, 0, 1 / std::log(base)),
             [base](double x) { return std::log(x + 0.0) / std::log(base); }, 1.0};
 }
+
+/// x / (1 + e^-x), without an overflow.
+double swish(double x) { return x < 0 ? x * std::exp(x) / (1 + std::exp(x)) : x / (1 + std::exp(-x)); }
 
 std::vector<Case> cases() {
     constexpr double e = 2.718281828459045;
     std::vector<Case> all{
-        {"sigmoid", function(Function::sigmoid, 0, 0),
+        {"sigmoid", function(NeuronKind::sigmoid, 0, 0),
          [](double x) { return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)); }, 3.0},
-        {"hard_sigmoid", function(Function::hard_sigmoid, 0.25f, 0.5f),
+        {"hard_sigmoid", function(NeuronKind::hard_sigmoid, 0.25f, 0.5f),
          [](double x) { return std::isnan(x) ? x : std::min(std::max(0.25 * x + 0.5, 0.0), 1.0); }, 1.0},
-        {"tanh", function(Function::tanh, 1, 1), [](double x) { return std::tanh(x); }, 6.0},
-        {"absolute", function(Function::absolute, 0, 0), [](double x) { return std::fabs(x); }, 0.0},
-        {"softplus", function(Function::softplus, 1, 1),
+        {"tanh", function(NeuronKind::tanh, 1, 1), [](double x) { return std::tanh(x); }, 6.0},
+        {"absolute", function(NeuronKind::absolute, 0, 0), [](double x) { return std::fabs(x); }, 0.0},
+        {"softplus", function(NeuronKind::softplus, 1, 1),
          [](double x) { return std::isnan(x) ? x : std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x))); },
          2.0},
-        {"softsign", function(Function::softsign, 0, 0), [](double x) { return x / (1 + std::fabs(x)); },
+        {"softsign", function(NeuronKind::softsign, 0, 0), [](double x) { return x / (1 + std::fabs(x)); },
          1.5},
-        {"elu", function(Function::elu, 1, 0), [](double x) { return x < 0 ? std::expm1(x) : x; }, 2.0},
-        {"gelu", function(Function::gelu, 0, 0),
+        {"elu", function(NeuronKind::elu, 1, 0), [](double x) { return x < 0 ? std::expm1(x) : x; }, 2.0},
+        {"gelu", function(NeuronKind::gelu, 0, 0),
          [](double x) { return x * (0.5 * std::erfc(-x / std::sqrt(2.0))); }, 7.0},
+        {"hard_swish", function(NeuronKind::hard_swish, 0, 0),
+         [](double x) { return std::isnan(x) ? x : x * (std::min(std::max(x + 3, 0.0), 6.0) / 6); }, 2.5},
+        {"swish", function(NeuronKind::swish, 0, 1), swish, 5.0},
+        {"mish", function(NeuronKind::mish, 0, 0),
+         [](double x) {
+             const double z = std::exp(std::min(x, 40.0)), product = z * (z + 2);
+             return x * (product / (product + 2));
+         },
+         6.0},
+        {"sign", function(NeuronKind::sign, 0, 0),
+         [](double x) { return std::isnan(x) ? x : (x > 0) - (x < 0.0); }, 0.0},
+        {"floor", function(NeuronKind::floor, 0, 0), [](double x) { return std::floor(x); }, 0.0},
+        {"ceil", function(NeuronKind::ceil, 0, 0), [](double x) { return std::ceil(x); }, 0.0},
+        {"round", function(NeuronKind::round, 0, 0), [](double x) { return std::nearbyint(x); }, 0.0},
+        {"erf", function(NeuronKind::erf, 0, 0), [](double x) { return std::erf(x); }, 3.0},
     };
     for (const float c :
          {0.5f, -0.5f, 0.75f, 1.0f, 2.0f, 3.0f, -1.0f, -2.0f, 7.0f, 0.1f, 123.456f, -33.0f, 0.0f, 1e9f})
@@ -121,11 +138,11 @@ void check_errors(const KernelTable &table) {
 void check_whole_powers(const KernelTable &table) {
     std::vector<float> x(16);
     for (std::size_t i = 0; i < x.size(); ++i) x[i] = std::ldexp(1.0f, static_cast<int>(i) - 8);
-    table.apply_neuron(function(Function::logarithm, 1, 0, 1 / std::log(2.0)), x.data(), 16);
+    table.apply_neuron(function(NeuronKind::logarithm, 1, 0, 1 / std::log(2.0)), x.data(), 16);
     for (std::size_t i = 0; i < x.size(); ++i) CHECK(x[i] == static_cast<float>(i) - 8.0f);
-    table.apply_neuron(function(Function::exponential, 1, 0, std::log(2.0)), x.data(), 16);
+    table.apply_neuron(function(NeuronKind::exponential, 1, 0, std::log(2.0)), x.data(), 16);
     for (std::size_t i = 0; i < x.size(); ++i) CHECK(x[i] == std::ldexp(1.0f, static_cast<int>(i) - 8));
-    table.apply_neuron(function(Function::power, 1, 0, 3), x.data(), 16);
+    table.apply_neuron(function(NeuronKind::power, 1, 0, 3), x.data(), 16);
     for (std::size_t i = 0; i < x.size(); ++i) CHECK(x[i] == std::ldexp(1.0f, 3 * static_cast<int>(i) - 24));
 }
 

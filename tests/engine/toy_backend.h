@@ -91,6 +91,26 @@ inline double neuron(const ops::Neuron &function, double x, double slope) {
         return std::log(function.a * x + function.b) / (function.c == -1 ? 1.0 : std::log(function.c));
     case ops::NeuronKind::gelu:
         return x / 2 * (1 + std::erf(x / std::sqrt(2.0)));
+    case ops::NeuronKind::hard_swish:
+        return x * std::clamp(x + 3, 0.0, 6.0) / 6;
+    case ops::NeuronKind::swish:
+        return x / (1 + std::exp(-function.b * x));
+    case ops::NeuronKind::mish:
+        return x * std::tanh(std::log1p(std::exp(x)));
+    case ops::NeuronKind::gelu_tanh:
+        return x / 2 * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x)));
+    case ops::NeuronKind::clamp:
+        return std::clamp<double>(x, function.a, function.b);
+    case ops::NeuronKind::sign:
+        return x > 0 ? 1 : x < 0 ? -1 : x;
+    case ops::NeuronKind::floor:
+        return std::floor(x);
+    case ops::NeuronKind::ceil:
+        return std::ceil(x);
+    case ops::NeuronKind::round:
+        return std::nearbyint(x);
+    case ops::NeuronKind::erf:
+        return std::erf(x);
     }
     return x;
 }

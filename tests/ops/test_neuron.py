@@ -28,11 +28,12 @@ import mpscnn
 
 KINDS = [
     "none", "relu", "linear", "sigmoid", "hard_sigmoid", "tanh", "absolute", "softplus", "softsign", "elu", "relun",
-    "power", "exponential", "logarithm", "gelu",
+    "power", "exponential", "logarithm", "gelu", "hard_swish", "swish", "mish", "gelu_tanh", "clamp", "sign", "floor",
+    "ceil", "round", "erf",
 ]  # fmt: skip
 NAMES = [
     "relu", "relu6", "leaky_relu", "elu", "gelu", "sigmoid", "hard_sigmoid", "tanh", "softplus", "softsign", "absolute",
-    "exponential", "logarithm",
+    "exponential", "logarithm", "hard_swish", "swish", "mish", "gelu_tanh", "erf", "sign", "floor", "ceil", "round",
 ]  # fmt: skip
 numbers = st.floats(-4, 4, width=16)
 bases = st.one_of(st.just(-1.0), st.floats(0.125, 8, width=16).filter(lambda base: abs(base - 1) > 0.05))
@@ -46,6 +47,8 @@ def test_functions(
     x = values(seed, (2, 3, 5, channels), precision=precision, scale=4.0)
     x[0, 0, 0, 0], x[1, 2, 4, -1] = np.nan, 0.0
     attributes = {"kind": kind, "a": a, "b": b, "c": exponent if kind == "power" else base}
+    if kind == "clamp":
+        attributes["a"], attributes["b"] = sorted((a, b))
     if kind in ("power", "logarithm"):
         # Where a * x + b nearly vanishes, its sign is a matter of rounding.
         near = np.abs(a * x + b) < 1e-5 * (np.abs(a * x) + abs(b))
@@ -106,6 +109,26 @@ def test_powers_of_infinity(exponent: float) -> None:
     assert np.isnan(result[0, 3]) == (exponent % 1 != 0)
 
 
+def test_limits_of_clamp() -> None:
+    x = np.array([[np.nan, -np.inf, -3.0, 0.0, 3.0, np.inf]], np.float32)
+    largest = float(np.finfo(np.float32).max)
+
+    def clamp(low: float, high: float) -> NDArray[Any]:
+        return run_layer("neuron", [x], {"kind": "clamp", "a": low, "b": high})
+
+    np.testing.assert_array_equal(clamp(-1.0, 2.0), [[np.nan, -1, -1, 0, 2, 2]])
+    np.testing.assert_array_equal(clamp(2.0, 2.0), [[np.nan, 2, 2, 2, 2, 2]])
+    np.testing.assert_array_equal(clamp(-largest, 2.0), [[np.nan, -np.inf, -3, 0, 2, 2]])
+    np.testing.assert_array_equal(clamp(-1.0, largest), [[np.nan, -1, -1, 0, 3, np.inf]])
+
+
+def test_halves_round_to_even() -> None:
+    x = np.array([[-3.5, -2.5, -0.5, 0.5, 1.5, 2.5, 8388607.5, 8388609.0, -1e30]], np.float32)
+    np.testing.assert_array_equal(run_layer("neuron", [x], {"kind": "round"}), np.rint(x))
+    np.testing.assert_array_equal(run_layer("neuron", [x], {"kind": "floor"}), np.floor(x))
+    np.testing.assert_array_equal(run_layer("neuron", [x], {"kind": "ceil"}), np.ceil(x))
+
+
 def test_logarithms_of_what_is_not_positive() -> None:
     result = run_layer(
         "neuron", [np.array([[-1.0, 0.0, 8.0]], np.float32)], {"kind": "logarithm", "a": 1.0, "c": 2.0}
@@ -123,7 +146,10 @@ def test_names(name: str) -> None:
         "elu": np.where(x < 0, np.expm1(x), x), "gelu": neuron(x, {"kind": "gelu"}), "sigmoid": 1 / (1 + np.exp(-x)),
         "hard_sigmoid": np.clip(0.2 * x + 0.5, 0, 1), "tanh": np.tanh(x), "softplus": np.log1p(np.exp(x)),
         "softsign": x / (1 + np.abs(x)), "absolute": np.abs(x), "exponential": np.exp(x),
-        "logarithm": np.log(np.abs(x)),
+        "logarithm": np.log(np.abs(x)), "hard_swish": x * np.clip(x + 3, 0, 6) / 6, "swish": x / (1 + np.exp(-x)),
+        "mish": x * np.tanh(np.log1p(np.exp(x))), "gelu_tanh": neuron(x, {"kind": "gelu_tanh"}),
+        "erf": neuron(x, {"kind": "erf"}), "sign": np.sign(x), "floor": np.floor(x), "ceil": np.ceil(x),
+        "round": np.rint(x),
     }[name]  # fmt: skip
     result = network.compile(precision="float32").session().run(x)
     np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
@@ -249,7 +275,8 @@ def test_attached_to_large_sums(
 @pytest.mark.parametrize(
     ("attributes", "message"),
     [
-        ({"kind": "mish"}, "must be one of none, relu, linear, sigmoid, .*, gelu, got"),
+        ({"kind": "maxout"}, "must be one of none, relu, linear, sigmoid, .*, erf, got"),
+        ({"kind": "clamp", "a": 1.0, "b": 0.5}, "b must be a limit of clamp that is not below a, got 0.5"),
         ({"kind": "relu", "a": 1e39}, "a"),
         ({"kind": "relun", "b": 1e39}, "b"),
         ({"kind": "power", "c": 1e39}, "c"),
@@ -268,6 +295,6 @@ def test_parameters_out_of_range_are_refused(attributes: dict[str, Any], message
 def test_functions_that_do_not_exist_are_refused() -> None:
     network = mpscnn.Network(input=(4, 4, 3))
     with pytest.raises(mpscnn.ParameterError, match="'relu', 'relu6', 'leaky_relu'"):
-        network.activation(network.input, "mish")
+        network.activation(network.input, "maxout")
     with pytest.raises(mpscnn.ParameterError, match="takes no activation"):
         network.layer("softmax", [network.input], {}, activation="relu")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ops.single_layer import run_layer, values
-from tolerance import FLOAT32_EPS, NEURON_ULPS
+from tolerance import FLOAT32_EPS, NEURON_ULPS, neuron_bound
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 functional: Any = torch.nn.functional
@@ -30,6 +30,17 @@ ORACLES: list[tuple[dict[str, Any], Any]] = [
     ({"kind": "logarithm", "a": 1.0, "c": -1.0}, torch.log),
     ({"kind": "logarithm", "a": 1.0, "c": 10.0}, torch.log10),
     ({"kind": "gelu"}, functional.gelu),
+    ({"kind": "gelu_tanh"}, lambda x: functional.gelu(x, approximate="tanh")),
+    ({"kind": "hard_swish"}, functional.hardswish),
+    ({"kind": "swish", "b": 1.0}, functional.silu),
+    ({"kind": "swish", "b": 1.5}, lambda x: x * torch.sigmoid(1.5 * x)),
+    ({"kind": "mish"}, functional.mish),
+    ({"kind": "clamp", "a": -0.25, "b": 0.75}, lambda x: torch.clamp(x, -0.25, 0.75)),
+    ({"kind": "sign"}, torch.sign),
+    ({"kind": "floor"}, torch.floor),
+    ({"kind": "ceil"}, torch.ceil),
+    ({"kind": "round"}, torch.round),
+    ({"kind": "erf"}, torch.erf),
 ]
 
 
@@ -57,10 +68,12 @@ def test_functions(attributes: dict[str, Any], oracle: Any, scale: float) -> Non
     difference = np.abs(np.where(np.isnan(expected), 0.0, result - expected))
     np.testing.assert_array_equal(np.isnan(result), np.isnan(expected))
     # PyTorch's own gelu loses the digits of its small negative results.
-    lost = 2.0**-50 * np.abs(x) if attributes["kind"] == "gelu" else 0.0
+    lost = 2.0**-50 * np.abs(x) if attributes["kind"] in ("gelu", "gelu_tanh") else 0.0
     allowed = (
         NEURON_ULPS * FLOAT32_EPS * np.abs(np.nan_to_num(expected)) + argument + constants + lost + 1e-37
     )
+    if attributes["kind"] in ("swish", "gelu_tanh"):  # the argument of the exponential is rounded
+        allowed = lost + neuron_bound(x, attributes, expected)
     assert (np.nan_to_num(difference) <= allowed).all()
 
 

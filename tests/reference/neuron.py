@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+_erf = np.vectorize(math.erf, otypes=[np.float64])
 _erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 
@@ -45,11 +46,34 @@ def _gelu(x: Any, a: Any, b: Any, c: Any) -> Any:
     return x / 2 * _erfc(-x / np.sqrt(2.0))
 
 
+def _hard_swish(x: Any, a: Any, b: Any, c: Any) -> Any:
+    return x * (np.clip(x + 3, 0, 6) / 6)
+
+
+def _swish(x: Any, a: Any, b: Any, c: Any) -> Any:
+    return x * _sigmoid(b * x)
+
+
+def _mish(x: Any, a: Any, b: Any, c: Any) -> Any:
+    # tanh(ln(1 + z)) = z (z + 2) / (z (z + 2) + 2), of which tanh and ln lose the digits where z is small.
+    z = np.exp(np.minimum(x, 300))
+    return x * (z * (z + 2) / (z * (z + 2) + 2))
+
+
+def _gelu_tanh(x: Any, a: Any, b: Any, c: Any) -> Any:
+    # (1 + tanh y) / 2 is the sigmoid of 2 y.
+    return x * _sigmoid(2 * np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))
+
+
+def _sigmoid(x: Any) -> Any:
+    return np.where(x < 0, np.exp(x) / (1 + np.exp(x)), 1 / (1 + np.exp(-x)))
+
+
 _FUNCTIONS: dict[str, Any] = {
     "none": lambda x, a, b, c: x,
     "relu": _relu,
     "linear": lambda x, a, b, c: a * x + b,
-    "sigmoid": lambda x, a, b, c: np.where(x < 0, np.exp(x) / (1 + np.exp(x)), 1 / (1 + np.exp(-x))),
+    "sigmoid": lambda x, a, b, c: _sigmoid(x),
     "hard_sigmoid": lambda x, a, b, c: np.clip(a * x + b, 0.0, 1.0),
     "tanh": lambda x, a, b, c: a * np.tanh(b * x),
     "absolute": lambda x, a, b, c: np.abs(x),
@@ -61,4 +85,14 @@ _FUNCTIONS: dict[str, Any] = {
     "exponential": _exponential,
     "logarithm": _logarithm,
     "gelu": _gelu,
+    "hard_swish": _hard_swish,
+    "swish": _swish,
+    "mish": _mish,
+    "gelu_tanh": _gelu_tanh,
+    "clamp": lambda x, a, b, c: np.clip(x, a, b),
+    "sign": lambda x, a, b, c: np.sign(x),
+    "floor": lambda x, a, b, c: np.floor(x),
+    "ceil": lambda x, a, b, c: np.ceil(x),
+    "round": lambda x, a, b, c: np.rint(x),
+    "erf": lambda x, a, b, c: _erf(x),
 }

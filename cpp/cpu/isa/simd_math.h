@@ -189,12 +189,9 @@ template <class V> MPSCNN_INLINE typename V::reg softplus(typename V::reg x) {
     return V::add(V::max(V::zero(), x), tail);
 }
 
-/// x / 2 * (1 + erf(x / sqrt 2)): 7 ulp, subnormal results included; NaN at -infinity, as the formula.
-template <class V> MPSCNN_INLINE typename V::reg gelu(typename V::reg x) {
-    // Beyond 15 the normal distribution's tail is zero.
-    const auto z = V::min(V::set1(15.0f), absolute<V>(x));
-    // The tail from z on is e^(-z^2 / 2) g(t) / (z + 4), t = (z - 4) / (z + 4); g with the least maximal
-    // relative error.
+/// The normal distribution's tail from z on, without its factor e^(-z^2 / 2); 0 <= z <= 15.
+template <class V> MPSCNN_INLINE typename V::reg normal_tail(typename V::reg z) {
+    // g(t) / (z + 4), t = (z - 4) / (z + 4); g with the least maximal relative error.
     const auto one = V::set1(1.0f), inverse = V::div(one, V::add(z, V::set1(4.0f)));
     const auto t = V::fma(V::set1(-8.0f), inverse, one);
     auto g = V::set1(-1.324347301e-4f);
@@ -207,11 +204,76 @@ template <class V> MPSCNN_INLINE typename V::reg gelu(typename V::reg x) {
     g = V::fma(g, t, V::set1(3.871369039e-1f));
     g = V::fma(g, t, V::set1(-6.078965866e-1f));
     g = V::fma(g, t, V::set1(7.552851354e-1f));
+    return V::mul(g, inverse);
+}
+
+/// x / 2 * (1 + erf(x / sqrt 2)): 7 ulp, subnormal results included; NaN at -infinity, as the formula.
+template <class V> MPSCNN_INLINE typename V::reg gelu(typename V::reg x) {
+    // Beyond 15 the tail is zero.
+    const auto z = V::min(V::set1(15.0f), absolute<V>(x));
     const auto square = product<V>(z, V::mul(V::set1(-0.5f), z));
     const auto power = exponential_of_negative<V>(square.high, square.low);
     // Before the power, for the sake of subnormal results; infinity times a power of zero would be NaN.
-    const auto scaled = V::mul(V::min(V::set1(0x1.fffffep127f), x), V::mul(g, inverse));
+    const auto scaled = V::mul(V::min(V::set1(0x1.fffffep127f), x), normal_tail<V>(z));
     return V::select(V::less(x, V::zero()), V::mul(scaled, power), V::fma(negate<V>(scaled), power, x));
+}
+
+/// 2 / sqrt pi times the integral of e^(-t^2) from 0 to x: 3 ulp.
+template <class V> MPSCNN_INLINE typename V::reg error_function(typename V::reg x) {
+    const auto one = V::set1(1.0f), zero = V::zero();
+    // Beyond 10 the result rounds to 1.
+    const auto y = V::min(V::set1(10.0f), absolute<V>(x)), w = V::mul(y, y);
+    // Up to 1: x p(x^2), p with the least maximal relative error, 1.3e-9.
+    auto p = V::set1(7.853860734e-5f);
+    p = V::fma(p, w, V::set1(-8.010193706e-4f));
+    p = V::fma(p, w, V::set1(5.188327748e-3f));
+    p = V::fma(p, w, V::set1(-2.685381286e-2f));
+    p = V::fma(p, w, V::set1(1.128358543e-1f));
+    p = V::fma(p, w, V::set1(-3.761262596e-1f));
+    p = V::fma(p, w, V::set1(1.128379107f));
+    const auto tail =
+        V::mul(normal_tail<V>(V::mul(V::set1(1.41421356f), y)), exponential_of_negative<V>(negate<V>(w)));
+    const auto rest = V::fma(V::set1(-2.0f), tail, one);
+    const auto of_large = V::select(V::less(x, zero), negate<V>(rest), rest);
+    return V::select(V::less(y, one), V::mul(x, p), of_large);
+}
+
+/// x / (1 + e^-t): 5 ulp, subnormal results included; NaN for t = -infinity and an infinite x, as the
+/// formula.
+template <class V> MPSCNN_INLINE typename V::reg times_sigmoid(typename V::reg x, typename V::reg t) {
+    // The root of e^-|t|, which multiplies x twice, so that x e^t is not rounded before the end.
+    const auto root = exponential_of_negative<V>(V::mul(V::set1(-0.5f), absolute<V>(t)));
+    const auto one = V::set1(1.0f), factor = V::select(V::less(t, V::zero()), root, one);
+    return V::div(V::mul(V::mul(x, factor), factor), V::fma(root, root, one));
+}
+
+/// x tanh(ln(1 + e^x)): 6 ulp, subnormal results included; NaN at -infinity, as the formula.
+template <class V> MPSCNN_INLINE typename V::reg mish(typename V::reg x) {
+    // With z = e^-|x| the tangent is (2 z + 1) / (2 z^2 + 2 z + 1), and for x < 0 z (z + 2) / (z^2 + 2 z +
+    // 2).
+    const auto one = V::set1(1.0f), two = V::set1(2.0f);
+    const auto negative = V::less(x, V::zero());
+    const auto root = exponential_of_negative<V>(V::mul(V::set1(-0.5f), absolute<V>(x)));
+    const auto z = V::mul(root, root), factor = V::select(negative, root, one);
+    const auto sum = V::select(negative, V::add(z, two), V::fma(two, z, one));
+    const auto divisor =
+        V::select(negative, V::fma(z, V::add(z, two), two), V::fma(V::add(z, z), V::add(z, one), one));
+    return V::div(V::mul(V::mul(V::mul(x, factor), factor), sum), divisor);
+}
+
+/// The nearest whole number, of two the even one.
+template <class V> MPSCNN_INLINE typename V::reg nearest_whole(typename V::reg x) {
+    // Floats of 2^23 and more are whole; beside it no bits are left behind the point.
+    const auto shifter = V::set1(0x1p23f), magnitude = absolute<V>(x);
+    const auto whole = V::sub(V::add(magnitude, shifter), shifter);
+    const auto with_sign = V::select(V::less(x, V::zero()), negate<V>(whole), whole);
+    return V::select(V::less(magnitude, shifter), with_sign, x);
+}
+
+/// The largest whole number that is not above x.
+template <class V> MPSCNN_INLINE typename V::reg floor(typename V::reg x) {
+    const auto whole = nearest_whole<V>(x);
+    return V::select(V::less(x, whole), V::sub(whole, V::set1(1.0f)), whole);
 }
 
 } // namespace

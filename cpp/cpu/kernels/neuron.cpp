@@ -27,42 +27,76 @@ MPSCNN_INLINE void replace_each(float *values, std::int64_t count, Function func
 
 /// values[i] = function(values[i]); `count` is a multiple of the register's width.
 template <class Register> void neuron_apply(const Activation &activation, float *values, std::int64_t count) {
-    using Function = Activation::Function;
     using V = Twice<Register>;
     const auto a = V::set1(activation.a), b = V::set1(activation.b);
     const auto zero = V::zero(), one = V::set1(1.0f);
     const auto linear = [&](auto x) { return V::fma(a, x, b); };
     const auto replace = [&](auto function) { replace_each<Register>(values, count, function); };
     switch (activation.function) {
-    case Function::sigmoid:
+    case NeuronKind::sigmoid:
         return replace([&](auto x) { return sigmoid<V>(x); });
-    case Function::hard_sigmoid:
+    case NeuronKind::hard_sigmoid:
         return replace([&](auto x) { return V::min(one, V::max(zero, linear(x))); });
-    case Function::tanh:
+    case NeuronKind::tanh:
         return replace([&](auto x) { return V::mul(a, hyperbolic_tangent<V>(V::mul(b, x))); });
-    case Function::absolute:
+    case NeuronKind::absolute:
         return replace([&](auto x) { return V::add(absolute<V>(x), zero); }); // -0 + 0 is 0
-    case Function::softplus:
+    case NeuronKind::softplus:
         return replace([&](auto x) { return V::mul(a, softplus<V>(V::mul(b, x))); });
-    case Function::softsign:
+    case NeuronKind::softsign:
         return replace([&](auto x) { return V::div(x, V::add(one, absolute<V>(x))); });
-    case Function::elu:
+    case NeuronKind::elu:
         return replace([&](auto x) {
             const auto below = V::mul(a, exponential_less_one<V>(V::min(zero, x)));
             return V::select(V::less(x, zero), below, x);
         });
-    case Function::power:
+    case NeuronKind::power:
         return replace([&](auto x) { return power<V>(linear(x), activation.c); });
-    case Function::exponential:
+    case NeuronKind::exponential:
         if (activation.c == 1.0f && activation.c_low == 0.0f) // base e
             return replace([&](auto x) { return exponential<V>(linear(x)); });
         return replace(
             [&](auto x) { return scaled_exponential<V>(linear(x), activation.c, activation.c_low); });
-    case Function::logarithm:
+    case NeuronKind::logarithm:
         return replace(
             [&](auto x) { return scaled_logarithm<V>(linear(x), activation.c, activation.c_low); });
-    case Function::gelu:
+    case NeuronKind::gelu:
         return replace([&](auto x) { return gelu<V>(x); });
+    case NeuronKind::hard_swish:
+        return replace([&](auto x) {
+            const auto limited = V::min(V::set1(6.0f), V::max(zero, V::add(x, V::set1(3.0f))));
+            return V::mul(x, V::mul(limited, V::set1(1.0f / 6.0f))); // x * limited might overflow
+        });
+    case NeuronKind::swish:
+        return replace([&](auto x) { return times_sigmoid<V>(x, V::mul(b, x)); });
+    case NeuronKind::mish:
+        return replace([&](auto x) { return mish<V>(x); });
+    case NeuronKind::gelu_tanh:
+        return replace([&](auto x) {
+            // (1 + tanh y) / 2 is the sigmoid of 2 y; 2 sqrt(2 / pi) times 1 and 0.044715.
+            const auto factor = V::fma(V::set1(0.0713548163f), V::mul(x, x), V::set1(1.59576912f));
+            return times_sigmoid<V>(x, V::mul(x, factor));
+        });
+    case NeuronKind::sign:
+        return replace([&](auto x) {
+            const auto at_least_zero = V::select(V::less(zero, x), one, x);
+            return V::select(V::less(x, zero), negate<V>(one), at_least_zero);
+        });
+    case NeuronKind::floor:
+        return replace([&](auto x) { return floor<V>(x); });
+    case NeuronKind::ceil:
+        return replace([&](auto x) { return negate<V>(floor<V>(negate<V>(x))); });
+    case NeuronKind::round:
+        return replace([&](auto x) { return nearest_whole<V>(x); });
+    case NeuronKind::erf:
+        return replace([&](auto x) { return error_function<V>(x); });
+    case NeuronKind::none: // kernels compute these themselves
+    case NeuronKind::relu:
+    case NeuronKind::linear:
+    case NeuronKind::prelu:
+    case NeuronKind::relun:
+    case NeuronKind::clamp:
+        return;
     }
 }
 

@@ -32,17 +32,16 @@ public:
     /// The function with an activation compiled into it. Lives as long as the library. Throws DeviceError
     /// with the compiler's message.
     id<MTLComputePipelineState> pipeline(const std::string &function,
-                                         ActivationKind activation = activation_none);
+                                         NeuronKind activation = NeuronKind::none);
 
 private:
     id<MTLLibrary> library();
-    objc_ptr<id<MTLComputePipelineState>> make_pipeline(const std::string &function,
-                                                        ActivationKind activation);
+    objc_ptr<id<MTLComputePipelineState>> make_pipeline(const std::string &function, NeuronKind activation);
 
     objc_ptr<id<MTLDevice>> device_;
     std::mutex mutex_;
     objc_ptr<id<MTLLibrary>> library_;
-    std::map<std::pair<std::string, ActivationKind>, objc_ptr<id<MTLComputePipelineState>>> pipelines_;
+    std::map<std::pair<std::string, NeuronKind>, objc_ptr<id<MTLComputePipelineState>>> pipelines_;
 };
 
 } // namespace mpscnn::metal

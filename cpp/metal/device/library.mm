@@ -1,8 +1,8 @@
 #include "metal/device/library.h"
 
-#include "core/text.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "core/text.h"
 #include "metal/device/compiled_shaders.h"
 #include "metal/device/shader_source.h"
 #include "metal/device/text.h"
@@ -38,7 +38,8 @@ objc_ptr<id<MTLLibrary>> compile_source(id<MTLDevice> device) {
                                               options:options.get()
                                                 error:&error]);
     if (!library)
-        fail(ErrorKind::device, {"Metal cannot compile mpscnn's shaders: ", text_of(error, "no reason given")});
+        fail(ErrorKind::device,
+             {"Metal cannot compile mpscnn's shaders: ", text_of(error, "no reason given")});
     return library;
 }
 
@@ -70,23 +71,26 @@ id<MTLLibrary> ShaderLibrary::library() {
 }
 
 objc_ptr<id<MTLComputePipelineState>> ShaderLibrary::make_pipeline(const std::string &function,
-                                                                   ActivationKind activation) {
+                                                                   NeuronKind activation) {
     const auto constants = adopt([[MTLFunctionConstantValues alloc] init]);
-    const int kind = activation;
+    const int kind = static_cast<int>(activation);
     [constants.get() setConstantValue:&kind type:MTLDataTypeInt atIndex:0];
     NSError *error = nil;
     const auto code = adopt([library() newFunctionWithName:string_of(function)
                                             constantValues:constants.get()
                                                      error:&error]);
     if (!code)
-        fail(ErrorKind::device, {"the Metal library has no function ", quoted(function), " (", text_of(error, "no reason given"), "): the files of this installation do not belong together"});
+        fail(ErrorKind::device,
+             {"the Metal library has no function ", quoted(function), " (", text_of(error, "no reason given"),
+              "): the files of this installation do not belong together"});
     auto pipeline = adopt([device_.get() newComputePipelineStateWithFunction:code.get() error:&error]);
     if (!pipeline)
-        fail(ErrorKind::device, {"Metal cannot prepare the function ", quoted(function), ": ", text_of(error, "no reason given")});
+        fail(ErrorKind::device, {"Metal cannot prepare the function ", quoted(function), ": ",
+                                 text_of(error, "no reason given")});
     return pipeline;
 }
 
-id<MTLComputePipelineState> ShaderLibrary::pipeline(const std::string &function, ActivationKind activation) {
+id<MTLComputePipelineState> ShaderLibrary::pipeline(const std::string &function, NeuronKind activation) {
     const std::lock_guard lock(mutex_);
     const auto key = std::pair(function, activation);
     if (const auto found = pipelines_.find(key); found != pipelines_.end()) return found->second.get();

@@ -14,7 +14,7 @@ namespace mpscnn::metal {
 
 /// An activation as the engine's shaders apply it.
 struct Activation {
-    ActivationKind kind = activation_none;
+    NeuronKind kind = NeuronKind::none;
     ActivationParams params{};
 };
 Activation activation_of(const ops::Neuron &neuron);

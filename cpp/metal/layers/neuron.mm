@@ -7,12 +7,12 @@ namespace mpscnn::metal {
 
 using ops::NeuronKind;
 
-static_assert(static_cast<int>(NeuronKind::gelu) == activation_gelu &&
-              static_cast<int>(NeuronKind::prelu) == activation_prelu);
 static_assert(sizeof(NeuronParams) == 8 * sizeof(int));
 
 Activation activation_of(const ops::Neuron &neuron) {
-    return {static_cast<ActivationKind>(neuron.kind), {neuron.a, neuron.b, neuron.c}};
+    if (neuron.kind == NeuronKind::clamp)
+        return {neuron.kind, {neuron.lower_limit(), neuron.upper_limit(), 0.0f}};
+    return {neuron.kind, {neuron.a, neuron.b, neuron.c}};
 }
 
 Activation activation_of(const LayerSource &source) {

@@ -46,9 +46,9 @@ public:
     Device &device() const { return *device_; }
     ShaderCall call(const std::string &shader, std::span<const ImageLayout> sources,
                     const ImageLayout &destination, ShaderArguments arguments,
-                    ActivationKind activation = activation_none) const;
+                    NeuronKind activation = NeuronKind::none) const;
     ShaderCall call(const std::string &shader, const Operands &operands, ShaderArguments arguments,
-                    ActivationKind activation = activation_none) const;
+                    NeuronKind activation = NeuronKind::none) const;
 
 private:
     std::string name_;
@@ -78,6 +78,6 @@ std::unique_ptr<Step> shader_step(ShaderCall call, Operands operands);
 /// A layer that is one shader; `bind` says what it gets for images with given extents.
 using BindShader = std::function<ShaderArguments(const Operands &)>;
 std::unique_ptr<Layer> shader_layer(const LayerSource &source, Device &device, std::string shader,
-                                    BindShader bind, ActivationKind activation = activation_none);
+                                    BindShader bind, NeuronKind activation = NeuronKind::none);
 
 } // namespace mpscnn::metal

@@ -61,7 +61,7 @@ private:
 
 class ShaderLayer : public Layer {
 public:
-    ShaderLayer(ShaderMaker shaders, std::string shader, BindShader bind, ActivationKind activation)
+    ShaderLayer(ShaderMaker shaders, std::string shader, BindShader bind, NeuronKind activation)
         : shaders_(std::move(shaders)), shader_(std::move(shader)), bind_(std::move(bind)),
           activation_(activation) {}
 
@@ -74,7 +74,7 @@ private:
     ShaderMaker shaders_;
     std::string shader_;
     BindShader bind_;
-    ActivationKind activation_;
+    NeuronKind activation_;
 };
 
 std::vector<std::size_t> all_of(const std::vector<Operand> &sources) {
@@ -98,13 +98,13 @@ void ShaderCall::encode(id<MTLCommandBuffer> command_buffer, std::span<MPSImage 
 
 ShaderCall ShaderMaker::call(const std::string &shader, std::span<const ImageLayout> sources,
                              const ImageLayout &destination, ShaderArguments arguments,
-                             ActivationKind activation) const {
+                             NeuronKind activation) const {
     const std::string function = shader_name(shader, sources, destination);
     return {name_, device_->shaders().pipeline(function, activation), std::move(arguments), shader};
 }
 
 ShaderCall ShaderMaker::call(const std::string &shader, const Operands &operands, ShaderArguments arguments,
-                             ActivationKind activation) const {
+                             NeuronKind activation) const {
     std::vector<ImageLayout> sources;
     for (const Operand &source : operands.sources) sources.push_back(source.layout);
     return call(shader, sources, operands.destination.layout, std::move(arguments), activation);
@@ -152,7 +152,7 @@ std::unique_ptr<Step> shader_step(ShaderCall call, Operands operands) {
 }
 
 std::unique_ptr<Layer> shader_layer(const LayerSource &source, Device &device, std::string shader,
-                                    BindShader bind, ActivationKind activation) {
+                                    BindShader bind, NeuronKind activation) {
     return std::make_unique<ShaderLayer>(ShaderMaker(source, device), std::move(shader), std::move(bind),
                                          activation);
 }

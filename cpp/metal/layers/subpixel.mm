@@ -20,7 +20,7 @@ public:
         return shaders_.call("depth_to_space", {&from, 1}, to, ShaderArguments(params, {slopes_}),
                              activation_.kind);
     }
-    bool activates() const { return activation_.kind != activation_none; }
+    bool activates() const { return activation_.kind != NeuronKind::none; }
 
 private:
     ShaderMaker shaders_;

@@ -13,7 +13,7 @@ class MpsTransposedConvolution : public Layer {
 public:
     MpsTransposedConvolution(const ops::TransposedConvolution &operation, const LayerSource &source,
                              Device &device)
-        : window_(operation.window), activates_(activation_of(source).kind != activation_none),
+        : window_(operation.window), activates_(activation_of(source).kind != ops::NeuronKind::none),
           activation_(source, device), kernel_(make_kernel(operation, source, device)) {}
 
     std::unique_ptr<Step> bind(Operands operands) const override {
@@ -47,7 +47,8 @@ private:
         auto kernel = adopt([[MPSCNNConvolutionTranspose alloc] initWithDevice:device.get()
                                                                        weights:data.get()]);
         if (!kernel)
-            fail(ErrorKind::device, {"MPS cannot make the transposed convolution of layer ", quoted(source.name())});
+            fail(ErrorKind::device,
+                 {"MPS cannot make the transposed convolution of layer ", quoted(source.name())});
         [kernel.get() setLabel:[data.get() label]];
         [kernel.get() setAccumulatorPrecisionOption:MPSNNConvolutionAccumulatorPrecisionOptionFloat];
         return kernel;

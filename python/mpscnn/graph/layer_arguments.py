@@ -21,14 +21,23 @@ _ACTIVATIONS: dict[str, dict[str, Any]] = {
     "prelu": {"kind": "prelu"},
     "elu": {"kind": "elu", "a": 1.0},
     "gelu": {"kind": "gelu"},
+    "gelu_tanh": {"kind": "gelu_tanh"},
     "sigmoid": {"kind": "sigmoid"},
     "hard_sigmoid": {"kind": "hard_sigmoid", "a": 0.2, "b": 0.5},
+    "swish": {"kind": "swish", "b": 1.0},
+    "hard_swish": {"kind": "hard_swish"},
+    "mish": {"kind": "mish"},
     "tanh": {"kind": "tanh", "a": 1.0, "b": 1.0},
     "softplus": {"kind": "softplus", "a": 1.0, "b": 1.0},
     "softsign": {"kind": "softsign"},
     "absolute": {"kind": "absolute"},
     "exponential": {"kind": "exponential", "a": 1.0, "b": 0.0, "c": -1.0},
     "logarithm": {"kind": "logarithm", "a": 1.0, "b": 0.0, "c": -1.0},
+    "erf": {"kind": "erf"},
+    "sign": {"kind": "sign"},
+    "floor": {"kind": "floor"},
+    "ceil": {"kind": "ceil"},
+    "round": {"kind": "round"},
 }
 
 

@@ -22,6 +22,7 @@ class NeuronDescriptor:
     "softsign" x / (1 + |x|); "elu" x >= 0 ? x : a (e^x - 1); "prelu" x >= 0 ? x : data[channel] x;
     "relun" min(x >= 0 ? x : a x, b); "power" (a x + b)^c; "exponential" c^(a x + b) and "logarithm" log_c(a x + b),
     c = -1 meaning e; "gelu" x / 2 (1 + erf(x / sqrt 2)).
+    Apple's classes know these only; all others of docs/ops/neuron.md, such as "swish", are taken too.
     """
 
     neuron_type: str

@@ -28,6 +28,16 @@ NEURONS: dict[str, dict[str, Any]] = {
     "exponential": {"a": 0.5, "b": 0.0, "c": -1.0},
     "logarithm": {"a": 0.0625, "b": 8.0, "c": -1.0},
     "gelu": {},
+    "hard_swish": {},
+    "swish": {"b": 1.5},
+    "mish": {},
+    "gelu_tanh": {},
+    "clamp": {"a": -0.25, "b": 0.5},
+    "sign": {},
+    "floor": {},
+    "ceil": {},
+    "round": {},
+    "erf": {},
 }
 
 _Shapes = list[tuple[int, ...]]

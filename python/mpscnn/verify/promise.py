@@ -59,6 +59,8 @@ class Promise:
         size = np.abs(a * np.nan_to_num(x)) + abs(b)
         finite = np.where(np.isfinite(reference), reference, 0.0)
         with np.errstate(all="ignore"):
+            if kind in ("clamp", "sign", "floor", "ceil", "round"):
+                return np.zeros_like(finite)
             if kind in ("linear", "hard_sigmoid"):
                 return self.ulp_bound(size)
             if kind == "power":
@@ -73,6 +75,11 @@ class Promise:
                 return self.ulp_bound(finite, ulps) + argument
             if kind == "softplus":  # e^(b x) multiplies the error of b x
                 return self.ulp_bound(finite, ulps + 2 * np.abs(b * np.nan_to_num(x, posinf=0, neginf=0)))
+            if kind == "swish" and b != 1:  # below 0 it is x e^(b x), nearly
+                return self.ulp_bound(finite, ulps + 2 * np.abs(b * np.nan_to_num(x, posinf=0, neginf=0)))
+            if kind == "gelu_tanh":  # nearly x e^y with a rounded y below 0, where this is more than -120
+                y = np.clip(np.nan_to_num(1.6 * x * (1 + 0.045 * x * x)), -120, 0)
+                return self.ulp_bound(finite, ulps + 4 * np.abs(y))
         return self.ulp_bound(finite, ulps)
 
     def softmax_bound(self, x: NDArray[Any], reference: NDArray[Any]) -> NDArray[Any]:

@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "cpu/kernels/tasks/prepared.h"
+#include "shaders/neuron_kind.h"
 
 namespace mpscnn::cpu {
 
@@ -58,25 +59,13 @@ struct Activation {
         linear,  ///< slope * x + low
         function ///< `apply` computes it out of line
     };
-    /// What `apply` computes: the functions of ops::NeuronKind, with a and b as there.
-    enum class Function {
-        sigmoid,
-        hard_sigmoid,
-        tanh,
-        absolute,
-        softplus,
-        softsign,
-        elu,
-        power,       ///< of the exponent c
-        exponential, ///< e^((a * x + b) * (c + c_low)): c is the logarithm of the base
-        logarithm,   ///< ln(a * x + b) * (c + c_low): c is the reciprocal of the logarithm of the base
-        gelu
-    };
     Kind kind = Kind::none;
     float low = 0.0f, high = 0.0f, slope = 0.0f;
     const float *slopes =
         nullptr; ///< one per channel, in an AlignedBuffer: whole vectors are read from any channel on
-    Function function = Function::sigmoid;
+    /// What `apply` computes. Of exponential c + c_low is the logarithm of the base, of logarithm the
+    /// reciprocal of that; else a, b and c are the neuron's.
+    NeuronKind function = NeuronKind::none;
     float a = 0.0f, b = 0.0f, c = 0.0f, c_low = 0.0f;
     /// In place, on a whole number of vectors: the instruction set's NeuronFunctions::apply_neuron.
     void (*apply)(const Activation &, float *values, std::int64_t count) = nullptr;

@@ -45,61 +45,23 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Dro
 
 namespace {
 
-using ops::NeuronKind;
-using Function = Activation::Function;
-
-/// The function that kernels call out of line; nothing for those that they compute themselves.
-std::optional<Function> called_function(NeuronKind kind) {
-    switch (kind) {
-    case NeuronKind::sigmoid:
-        return Function::sigmoid;
-    case NeuronKind::hard_sigmoid:
-        return Function::hard_sigmoid;
-    case NeuronKind::tanh:
-        return Function::tanh;
-    case NeuronKind::absolute:
-        return Function::absolute;
-    case NeuronKind::softplus:
-        return Function::softplus;
-    case NeuronKind::softsign:
-        return Function::softsign;
-    case NeuronKind::elu:
-        return Function::elu;
-    case NeuronKind::power:
-        return Function::power;
-    case NeuronKind::exponential:
-        return Function::exponential;
-    case NeuronKind::logarithm:
-        return Function::logarithm;
-    case NeuronKind::gelu:
-        return Function::gelu;
-    case NeuronKind::none:
-    case NeuronKind::relu:
-    case NeuronKind::linear:
-    case NeuronKind::prelu:
-    case NeuronKind::relun:
-        break;
-    }
-    return std::nullopt;
-}
-
 /// What exponential and logarithm multiply with, as the sum of two floats.
 void set_factor(Activation &activation, double factor) {
     activation.c = static_cast<float>(factor);
     activation.c_low = static_cast<float>(factor - activation.c);
 }
 
-Activation function_activation(Function function, const ops::Neuron &neuron, const KernelTable &kernels) {
+Activation function_activation(const ops::Neuron &neuron, const KernelTable &kernels) {
     Activation activation;
     activation.kind = Activation::Kind::function;
-    activation.function = function;
+    activation.function = neuron.kind;
     activation.a = neuron.a;
     activation.b = neuron.b;
     activation.c = neuron.c;
     activation.apply = kernels.apply_neuron;
     const double logarithm_of_base = neuron.c == -1.0f ? 1.0 : std::log(static_cast<double>(neuron.c));
-    if (function == Function::exponential) set_factor(activation, logarithm_of_base);
-    if (function == Function::logarithm) set_factor(activation, 1.0 / logarithm_of_base);
+    if (neuron.kind == NeuronKind::exponential) set_factor(activation, logarithm_of_base);
+    if (neuron.kind == NeuronKind::logarithm) set_factor(activation, 1.0 / logarithm_of_base);
     return activation;
 }
 
@@ -110,21 +72,33 @@ OwnedActivation lower_neuron(const ops::Neuron &neuron, const engine::Node &node
     using Kind = Activation::Kind;
     OwnedActivation owned;
     Activation &activation = owned.activation;
-    if (const auto function = called_function(neuron.kind)) {
-        activation = function_activation(*function, neuron, kernels);
-    } else if (neuron.kind == NeuronKind::relu || neuron.kind == NeuronKind::relun) {
+    switch (neuron.kind) {
+    case NeuronKind::none:
+        break;
+    case NeuronKind::relu:
+    case NeuronKind::relun:
         activation.kind = neuron.a == 0.0f ? Kind::clamp : Kind::leaky;
         activation.slope = neuron.a;
         activation.high =
             neuron.kind == NeuronKind::relun ? neuron.b : std::numeric_limits<float>::infinity();
-    } else if (neuron.kind == NeuronKind::linear) {
+        break;
+    case NeuronKind::clamp:
+        activation.kind = Kind::clamp;
+        activation.low = neuron.lower_limit();
+        activation.high = neuron.upper_limit();
+        break;
+    case NeuronKind::linear:
         activation.kind = Kind::linear;
         activation.slope = neuron.a;
         activation.low = neuron.b;
-    } else if (neuron.kind == NeuronKind::prelu) {
+        break;
+    case NeuronKind::prelu:
         activation.kind = Kind::prelu;
         owned.slopes = padded_to_vectors(node.weights.at("slope").values());
         activation.slopes = owned.slopes.data();
+        break;
+    default:
+        activation = function_activation(neuron, kernels);
     }
     return owned;
 }

@@ -81,6 +81,26 @@ def _gelu(layer: Layer, x: str, _neuron: Neuron) -> str:
     return _scaled(layer, product, 0.5, "half")
 
 
+def _swish(layer: Layer, x: str, neuron: Neuron) -> str:
+    return layer.add("Mul", x, layer.add("Sigmoid", _scaled(layer, x, neuron["b"], "b")))
+
+
+def _mish(layer: Layer, x: str, _neuron: Neuron) -> str:
+    return layer.add("Mul", x, layer.add("Tanh", layer.add("Softplus", x)))
+
+
+def _gelu_tanh(layer: Layer, x: str, _neuron: Neuron) -> str:
+    cube = layer.add("Mul", layer.add("Mul", x, x), _scaled(layer, x, 0.044715, "cubic"))
+    argument = _scaled(layer, layer.add("Add", x, cube), math.sqrt(2 / math.pi), "scale")
+    sum_with_one = layer.add("Add", layer.add("Tanh", argument), layer.constant([1.0], "one"))
+    return _scaled(layer, layer.add("Mul", x, sum_with_one), 0.5, "half")
+
+
+def _clamp(layer: Layer, x: str, neuron: Neuron) -> str:
+    low, high = (layer.constant(float(neuron[name]), name) for name in "ab")
+    return layer.add("Clip", x, low, high)
+
+
 _FUNCTIONS: dict[str, Callable[[Layer, str, Neuron], str]] = {
     "none": _plain("Identity"),
     "relu": _rectified,
@@ -98,4 +118,14 @@ _FUNCTIONS: dict[str, Callable[[Layer, str, Neuron], str]] = {
     "exponential": _exponential,
     "logarithm": _logarithm,
     "gelu": _gelu,
+    "hard_swish": _plain("HardSwish"),
+    "swish": _swish,
+    "mish": _mish,
+    "gelu_tanh": _gelu_tanh,
+    "clamp": _clamp,
+    "sign": _plain("Sign"),
+    "floor": _plain("Floor"),
+    "ceil": _plain("Ceil"),
+    "round": _plain("Round"),
+    "erf": _plain("Erf"),
 }

@@ -15,10 +15,12 @@ class NeuronLayers(LayerMaker):
         Compiling joins it with the convolution, dense layer, arithmetic or batch norm before it.
 
         Args:
-            function: "relu", "relu6", "leaky_relu" (slope 0.01), "prelu", "elu", "gelu", "sigmoid", "hard_sigmoid"
-                (0.2 x + 0.5 within 0 and 1), "tanh", "softplus", "softsign", "absolute", "exponential" (e^x),
-                "logarithm" (ln x), or a mapping with the neuron's `kind` and its parameters `a`, `b`, `c`
-                (docs/ops/neuron.md); those left out are 0.
+            function: "relu", "relu6", "leaky_relu" (slope 0.01), "prelu", "elu", "gelu", "gelu_tanh" (its
+                approximation by tanh), "sigmoid", "hard_sigmoid" (0.2 x + 0.5 within 0 and 1), "swish" (also called
+                SiLU), "hard_swish", "mish", "tanh", "softplus", "softsign", "absolute", "exponential" (e^x),
+                "logarithm" (ln x), "erf", "sign", "floor", "ceil", "round" (halves to even), or a mapping with the
+                neuron's `kind` and its parameters `a`, `b`, `c` (docs/ops/neuron.md); those left out are 0.
+                {"kind": "clamp", "a": low, "b": high} limits.
 
         Weights: `slope` [c] for "prelu", none otherwise.
         """
