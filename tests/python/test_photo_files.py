@@ -30,6 +30,15 @@ EPS = (
 )
 
 
+def tiff(tags: dict[int, int], content: bytes, further: bytes = b"") -> bytes:
+    """A file with these tags, whose content begins at byte 8, and further entries of its directory."""
+    entries = (
+        b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items())) + further
+    )
+    directory = struct.pack("<H", len(entries) // 12) + entries + bytes(4)
+    return b"II*\0" + struct.pack("<I", 8 + len(content)) + content + directory
+
+
 def noise(height: int = 40, width: int = 60) -> Image.Image:
     """A picture without two equal rows."""
     return Image.fromarray(np.random.default_rng(3).integers(1, 256, (height, width, 3), np.uint8))
@@ -290,17 +299,42 @@ def test_scans_of_progressive_jpeg_are_bounded() -> None:
     assert time.monotonic() - begun < 5
 
 
+TILE = zlib.compress(bytes(16 * 16))
+TILED = {256: 4, 257: 4, 258: 8, 259: 8, 262: 1, 277: 1, 322: 16, 323: 16, 324: 8, 325: len(TILE)}
+
+
+def test_comments_between_the_pixels_are_bounded() -> None:
+    """For each the decoder copies a block."""
+    commented = b"P2 4 4 255 " + b"#c\n" * 1_000 + b"1 " * 16
+    assert open_photo(commented).size == (4, 4)
+    begun = time.monotonic()
+    with pytest.raises(ImageError, match="1000000 comments, more than the 1000 allowed"):
+        open_photo(b"P1 4 4 " + b"#c\n" * 1_000_000 + b"1 " * 16)
+    assert time.monotonic() - begun < 5
+    assert open_photo(b"P5 60 40 255 " + b"#" * 2_400).size == (60, 40)
+
+
+@pytest.mark.parametrize(("width", "height"), [(40_000, 40_000), (1 << 31, 1), (1 << 24, 16)])
+def test_tiles_are_bounded(width: int, height: int) -> None:
+    """Decoders take memory for a whole tile."""
+    content = tiff({**TILED, 322: width, 323: height}, TILE)
+    with pytest.raises(ImageError, match=f"tiles of {width} x {height} pixels are more than"):
+        open_photo(content)
+
+
+def test_tiles_larger_than_their_picture() -> None:
+    assert open_photo(tiff(TILED, TILE)).size == (4, 4)
+
+
 # ---- Metadata ----------------------------------------------------------------------------------------------------
 
 
 def tiff_of_shared_bytes(tags: int, size: int) -> bytes:
     """A gray pixel, and tags that all have the same `size` bytes as their value."""
     pixel = {256: 1, 257: 1, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 1, 279: 1}
-    end = 12 + 2 + 12 * (len(pixel) + tags) + 4
-    entries = [struct.pack("<HHII", tag, 3, 1, value) for tag, value in pixel.items()]
-    entries += [struct.pack("<HHII", 1_000 + i, 1, size, end) for i in range(tags)]
-    directory = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
-    return b"II*\0" + struct.pack("<I", 12) + b"\x80\0\0\0" + directory + bytes(size)
+    end = 9 + 2 + 12 * (len(pixel) + tags) + 4
+    shared = b"".join(struct.pack("<HHII", 1_000 + i, 1, size, end) for i in range(tags))
+    return tiff(pixel, b"\x80", shared) + bytes(size)
 
 
 def jpeg_with_exif(block: bytes) -> bytes:

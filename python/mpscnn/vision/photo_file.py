@@ -58,6 +58,10 @@ _FREE_PIXELS = 1 << 22
 _MAX_SCANS = 100
 _SCAN = b"\xff\xda"
 
+_TILE_SIZE = 322, 323  # tags of TIFF
+_IN_LETTERS = b"P1", b"P2", b"P3"
+_MAX_COMMENTS = 1_000
+
 # JPEG's limit of a segment, by where Pillow keeps EXIF blocks: one is in hexadecimal.
 _LONGEST_EXIF = {"exif": 1 << 16, "Raw profile type exif": 1 << 17}
 
@@ -89,6 +93,10 @@ def read_image(stream: IO[bytes], size: int) -> PillowImage.Image | None:
         _check_density(image, size)
         if image.format == "JPEG":
             _check_scans(stream)
+        elif image.format == "TIFF":
+            _check_tiles(image, size)
+        elif image.format == "PPM":
+            _check_comments(stream)
         source.begin_pixels()
         load(image)
         if image.format == "PNG":
@@ -167,6 +175,11 @@ def _load_decoder(name: str) -> None:
         importlib.import_module(f"PIL.{FORMATS[name]}")
 
 
+def _free_pixels(size: int) -> int:
+    """The most that a file of a format without a limit may have."""
+    return _FREE_PIXELS + _PIXELS_PER_BYTE * size
+
+
 def _check_density(image: ImageFile, size: int) -> None:
     width, height = image.size
     name = str(image.format)
@@ -175,7 +188,7 @@ def _check_density(image: ImageFile, size: int) -> None:
         raise _DamagedError(
             f"{width} x {height} pixels are more than there can be in a {name} file of {size:,} bytes"
         )
-    most = most or _FREE_PIXELS + _PIXELS_PER_BYTE * size
+    most = most or _free_pixels(size)
     if width * height > most:
         raise ImageError(
             f"{width} x {height} pixels are more than the {most:,} allowed for a {name} file of {size:,} bytes"
@@ -187,6 +200,25 @@ def _check_scans(stream: IO[bytes]) -> None:
     scans = stream.read().count(_SCAN)
     if scans > _MAX_SCANS:
         raise ImageError(f"has {scans} scans, more than the {_MAX_SCANS} allowed in a JPEG file")
+
+
+def _check_tiles(image: ImageFile, size: int) -> None:
+    """Of a picture of any size a decoder takes memory for a whole tile."""
+    width, height = (image.tag_v2.get(tag, 1) for tag in _TILE_SIZE)  # type: ignore[attr-defined]
+    if not isinstance(width, int) or not isinstance(height, int) or width * height > _free_pixels(size):
+        raise ImageError(
+            f"tiles of {width} x {height} pixels are more than the {_free_pixels(size):,} allowed for a TIFF file of "
+            f"{size:,} bytes"
+        )
+
+
+def _check_comments(stream: IO[bytes]) -> None:
+    """For each comment among numbers in letters the decoder copies a block."""
+    stream.seek(0)
+    content = stream.read()
+    comments = content.count(b"#")
+    if content[:2] in _IN_LETTERS and comments > _MAX_COMMENTS:
+        raise ImageError(f"has {comments} comments, more than the {_MAX_COMMENTS} allowed in a PPM file")
 
 
 class _DamagedError(Exception):
