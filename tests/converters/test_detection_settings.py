@@ -19,7 +19,7 @@ def source(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What stands for a file without settings of its own, with the outputs "boxes" and "scores" of two classes."""
     network = constant_network()
     network.detection = None
-    monkeypatch.setattr(converters, "read_network", lambda sources, name, size: network)
+    monkeypatch.setattr(converters, "read_network", lambda sources, **options: network)
     return ["raw_heads.tflite"]
 
 

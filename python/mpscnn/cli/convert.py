@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
+from mpscnn._private.files import writing
 from mpscnn._private.summary import bytes_text
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.info import SizeOption
 from mpscnn.cli.output import show, warn
+from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
 
 
@@ -59,8 +61,31 @@ def convert(
     check: Annotated[
         bool, typer.Option("--check/--no-check", help="Compare the result with the file on its own engine.")
     ] = True,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="INPUT=1x3x224x224",
+            help="Shape of an input that the file leaves free, with the batch and in the file's order of axes.",
+            show_default=False,
+        ),
+    ] = None,
+    outputs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="Tensors of the file to stop at instead of its outputs, for a tail that cannot be converted.",
+        ),
+    ] = None,
+    report: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write which layers cannot be converted, why, and what to do ('-': to the terminal). No file to "
+            "write is needed then.",
+        ),
+    ] = None,
 ) -> None:
-    """Convert TensorFlow Lite models, and the raw files of Deep MNIST, to model files.
+    """Convert ONNX and TensorFlow Lite models, and the raw files of Deep MNIST, to model files.
 
     The result is compared layer by layer with the file on its own engine, where that is installed; the exit code is 1
     if they differ.
@@ -69,10 +94,20 @@ def convert(
 
     Example: mpscnn convert model.tflite model.safetensors --labels labels.txt
 
+    Example: mpscnn convert model.onnx model.safetensors --preprocess torch
+
+    Example: mpscnn convert model.onnx --report -
+
     Example: mpscnn convert body.tflite head.tflite model.safetensors
 
     Example: mpscnn convert weights/ deep_mnist.safetensors --preprocess mnist
     """
+    shapes = dict(_parse_shape(text) for text in shape or [])
+    stops = [name for name in (outputs or "").split(",") if name]
+    if report is not None:
+        _report(paths if len(paths) == 1 else paths[:-1], report, size, shapes, stops)
+        if len(paths) == 1:
+            return
     if len(paths) < 2:
         raise typer.BadParameter(
             "expected at least one file to read, and the file to write", param_hint="IN... OUT"
@@ -89,7 +124,11 @@ def convert(
         dtype=dtype.value,
         detection=detection,
         size=size,
+        shapes=shapes,
+        outputs=stops,
     )
+    for note in network.notes:
+        warn(f"{sources[0]}: {note}")
     if network.preprocess is None and takes_photos(network):
         warn(
             f"{sources[0]} does not say how a photo becomes the network's input, so {output} cannot be used with "
@@ -112,6 +151,42 @@ def convert(
                 f"{output} is written, but does not compute what {sources[0]} does; see mpscnn compare --layers"
             )
             raise typer.Exit(FAILED)
+
+
+def _parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """An input's name and extents. The name may contain an equals sign."""
+    name, equals, extents = text.rpartition("=")
+    numbers = extents.lower().split("x")
+    if not equals or not all(
+        number.isascii() and number.isdigit() and len(number) < 10 for number in numbers
+    ):
+        raise typer.BadParameter(
+            f"expected a shape such as image=1x3x224x224, got {text!r}", param_hint="--shape"
+        )
+    return name, tuple(int(number) for number in numbers)
+
+
+def _report(
+    sources: list[Path],
+    target: str,
+    size: tuple[int, int] | None,
+    shapes: dict[str, tuple[int, ...]],
+    outputs: list[str],
+) -> None:
+    """Writes what cannot be converted, also if that is nothing."""
+    from mpscnn.converters import read_network
+    from mpscnn.converters.unsupported import UnsupportedLayersError, report
+
+    try:
+        network = read_network(sources, size=size, shapes=shapes, outputs=outputs)
+        text = report([], network.notes)
+    except UnsupportedLayersError as error:
+        text = report(error.layers, [])
+    if target == "-":
+        show(*text.rstrip("\n").split("\n"))
+        return
+    with writing(target, WeightsError):
+        Path(target).write_text(text, encoding="utf-8")
 
 
 def _any_size(network: Network) -> tuple[int, int] | None:

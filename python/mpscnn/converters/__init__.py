@@ -26,7 +26,12 @@ MAX_LABELS = 1_000_000
 
 
 def read_network(
-    sources: Sequence[str | PathLike[str]], *, name: str | None = None, size: tuple[int, int] | None = None
+    sources: Sequence[str | PathLike[str]],
+    *,
+    name: str | None = None,
+    size: tuple[int, int] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    outputs: Sequence[str] = (),
 ) -> Network:
     """The network of a file in another framework's format, or of several that continue each other.
 
@@ -42,10 +47,14 @@ def read_network(
         sources: one file, or the parts of a network in order.
         name: the network's name; None: the first file's.
         size: (height, width) of an image input that the file leaves free; None: it stays free.
+        shapes: of inputs by their names in the file, with the batch and in the file's order of axes, where the file
+            leaves extents free.
+        outputs: names of tensors in the file to stop at, instead of its outputs.
 
     Raises:
         UnsupportedError: an unknown format, or layers that mpscnn lacks; the message names all of them. WeightsError: a
-            damaged file. ParameterError: no source, or a `size` other than the file's.
+            damaged file. ParameterError: no source, a `size` or shape other than the file's, or an input or output that
+            it does not have.
     """
     from mpscnn.converters.recognise import with_library_names
 
@@ -54,7 +63,7 @@ def read_network(
         raise ParameterError("convert: no input file given")
     if len(paths) == 1 and is_folder(paths[0]):
         return _read_folder(paths[0], name)
-    options = ReadOptions(name or paths[0].stem, size)
+    options = ReadOptions(name or paths[0].stem, size, shapes or {}, tuple(outputs))
     return with_library_names(reader_of(paths)(paths, options))
 
 
@@ -69,6 +78,8 @@ def convert_files(
     information: Mapping[str, str] | None = None,
     detection: str | PathLike[str] | None = None,
     size: tuple[int, int] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    outputs: Sequence[str] = (),
 ) -> Network:
     """Converts model files and writes the result; see `read_network` and `Network.save`.
 
@@ -81,7 +92,7 @@ def convert_files(
         information: "license", "source", ... of the model, kept in the file.
         detection: a JSON file of settings that say how the outputs become boxes (docs/detection.md); None: as the
             sources say, if they do.
-        size: as for `read_network`.
+        size, shapes, outputs: as for `read_network`.
 
     Raises:
         What `read_network` and `Network.save` raise. WeightsError: labels of another number than classes.
@@ -89,7 +100,7 @@ def convert_files(
     """
     if Path(output).suffix != ".safetensors":
         raise ParameterError(f"{output}: the name of the output must end in .safetensors")
-    network = read_network(sources, name=name, size=size)
+    network = read_network(sources, name=name, size=size, shapes=shapes, outputs=outputs)
     names = _digits(sources) if labels is None else read_labels(labels)
     if detection is not None:
         network.detection = DetectionHead(_read_settings(detection))

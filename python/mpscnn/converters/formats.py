@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpscnn._private.model_name import MODEL_SUFFIX, holds_network
-from mpscnn.errors import UnsupportedError
+from mpscnn.converters.image_size import Extents, with_size
+from mpscnn.converters.layer_names import shown
+from mpscnn.errors import ParameterError, UnsupportedError
 
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
@@ -22,10 +24,50 @@ class ReadOptions:
         name: the network's.
         size: (height, width) of an image input that the file leaves free; None: it stays free, or is what the
             architecture was made for where the file only holds weights.
+        shapes: of inputs by name, with the batch and in the file's order of axes, where the file leaves extents free.
+        outputs: names of tensors in the file to stop at, instead of its outputs; none: its outputs.
     """
 
     name: str
     size: tuple[int, int] | None = None
+    shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    outputs: Sequence[str] = ()
+
+    def check_inputs(self, known: Sequence[str], origin: str) -> None:
+        """Raises ParameterError for a shape of an input that the file does not have."""
+        for name in self.shapes:
+            if name not in known:
+                inputs = ", ".join(map(shown, known))
+                raise ParameterError(f"{origin}: it has no input {shown(name)}; its inputs are {inputs}")
+
+    def shape_of(self, name: str, stated: Extents | None, where: str) -> Extents | None:
+        """The shape of an input: as chosen, else as the file states it.
+
+        Raises ParameterError for one that contradicts the file; `where` begins the message.
+        """
+        chosen = self.shapes.get(name)
+        if chosen is None:
+            return stated
+        if min(chosen, default=0) < 1:
+            raise ParameterError(f"{where}: the shape {tuple(chosen)} was chosen; extents are 1 or more")
+        fits = stated is None or (
+            len(stated) == len(chosen)
+            and all(extent in (None, wanted) for extent, wanted in zip(stated, chosen, strict=True))
+        )
+        if not fits:
+            raise ParameterError(
+                f"{where} has the shape {stated} in the file; {tuple(chosen)} cannot be chosen"
+            )
+        return tuple(chosen)
+
+    def refuse_choices(self, path: Path) -> None:
+        """Raises UnsupportedError for shapes and outputs, where a reader has no use for them."""
+        if self.shapes or self.outputs:
+            raise UnsupportedError(f"{path}: shapes and outputs cannot be chosen for files of this format")
+
+    def sized(self, extents: Extents, where: str) -> Extents:
+        """The extents (n, height, width, channels) of an image with the chosen `size`, see `with_size`."""
+        return with_size(extents, self.size, where)
 
 
 Reader = Callable[[list[Path], ReadOptions], "Network"]
@@ -56,21 +98,39 @@ def _read_tflite(paths: list[Path], options: ReadOptions) -> Network:
     from mpscnn.converters.tflite.file import read_tflite
     from mpscnn.converters.tflite.reader import convert
 
+    options.refuse_choices(paths[0])
     return convert([read_tflite(path) for path in paths], options.name, options.size)
 
 
 def _read_pytorch(paths: list[Path], options: ReadOptions) -> Network:
     from mpscnn.converters.pytorch.reader import read_pytorch
 
+    options.refuse_choices(paths[0])
     return read_pytorch(paths, options.name, options.size)
+
+
+def _read_onnx(paths: list[Path], options: ReadOptions) -> Network:
+    from mpscnn.converters.onnx_reader.file import read_onnx
+    from mpscnn.converters.onnx_reader.reader import convert
+
+    if len(paths) > 1:
+        raise UnsupportedError(f"{paths[1]}: ONNX files cannot be joined; convert them one by one")
+    return convert(read_onnx(paths[0]), options)
+
+
+def _external_data(path: Path) -> list[Path]:
+    from mpscnn.converters.onnx_reader.file import read_onnx
+
+    return read_onnx(path).external_files()
 
 
 # Imported when used: each needs its format's own package.
 _READERS: dict[str, Reader] = {
+    ".onnx": _read_onnx,
     ".tflite": _read_tflite,
     ".pth": _read_pytorch,
     ".pt": _read_pytorch,
     ".safetensors": _read_pytorch,
 }
 # Of formats with more than one file: which others belong to one.
-_COMPANIONS: dict[str, Callable[[Path], list[Path]]] = {}
+_COMPANIONS: dict[str, Callable[[Path], list[Path]]] = {".onnx": _external_data}

@@ -19,7 +19,7 @@ def with_library_names(network: Network) -> Network:
     if size is None:
         return network
     named = _named(network, size)
-    named.detection, named.preprocess = network.detection, network.preprocess
+    named.detection, named.preprocess, named.notes = network.detection, network.preprocess, network.notes
     return named
 
 

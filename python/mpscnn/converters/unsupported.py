@@ -2,13 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from mpscnn.converters.layer_names import shown, shown_kind
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError, WeightsError
 
 CHOOSE_SIZE = "choose one with --size (size= in Python)"
 """For reasons that are only there because a file leaves the size of its image free."""
+
+STOP_BEFORE = "stop before it with --outputs (outputs= in Python), or replace it in the source network"
+
+
+@dataclass(frozen=True)
+class UnsupportedLayer:
+    """A layer of a file that cannot be converted.
+
+    Attributes:
+        name: in the file.
+        kind: what the file's format calls its operation.
+        reason: why not.
+    """
+
+    name: str
+    kind: str
+    reason: str
+
+    @property
+    def remedy(self) -> str:
+        """What a user can do."""
+        return CHOOSE_SIZE if CHOOSE_SIZE in self.reason else STOP_BEFORE
+
+
+class UnsupportedLayersError(UnsupportedError):
+    """Names the layers of a file that cannot be converted; `layers` lists them in the order of the file."""
+
+    def __init__(self, message: str, layers: Sequence[UnsupportedLayer]) -> None:
+        super().__init__(message)
+        self.layers = list(layers)
+
+
+def report(layers: Sequence[UnsupportedLayer], notes: Sequence[str]) -> str:
+    """Lines of four columns, separated by tabs, and the notes of what was converted."""
+    lines = ["node\toperator\treason\twhat to do"]
+    for layer in layers:
+        reason = layer.reason.replace("\n", " ").replace("\t", " ")
+        lines.append("\t".join([shown(layer.name)[1:-1], shown_kind(layer.kind), reason, layer.remedy]))
+    lines += [f"# {note}" for note in notes]
+    return "\n".join([*lines, f"# {len(layers)} layers cannot be converted", ""])
+
 
 # Enough for what people can read. A damaged file may have thousands.
 _MAX_LINES = 50
@@ -24,11 +66,11 @@ class UnsupportedLayers:
 
     def __init__(self, origin: str) -> None:
         self._origin = origin
-        self._names: dict[tuple[str, str], list[str]] = {}
+        self._layers: list[UnsupportedLayer] = []
 
     def add(self, kind: str, name: str, reason: str) -> None:
         """Notes a layer: what the file's format calls its operation, and its name in the file."""
-        self._names.setdefault((kind, reason), []).append(name)
+        self._layers.append(UnsupportedLayer(name, kind, reason))
 
     def attempt(self, kind: str, name: str, convert: Callable[[], object], *, free_size: bool) -> bool:
         """Calls what converts a layer; False for one that cannot be, which is noted.
@@ -62,17 +104,20 @@ class UnsupportedLayers:
         return True
 
     def __bool__(self) -> bool:
-        return bool(self._names)
+        return bool(self._layers)
 
-    def error(self) -> UnsupportedError:
+    def error(self) -> UnsupportedLayersError:
         """One line if there is one reason, else a line for each, in the order of the file."""
-        lines = [_line(kind, names, reason) for (kind, reason), names in self._names.items()]
+        names: dict[tuple[str, str], list[str]] = {}
+        for layer in self._layers:
+            names.setdefault((layer.kind, layer.reason), []).append(layer.name)
+        lines = [_line(kind, alike, reason) for (kind, reason), alike in names.items()]
         if len(lines) == 1:
-            return UnsupportedError(f"{self._origin}: {lines[0]}")
+            return UnsupportedLayersError(f"{self._origin}: {lines[0]}", self._layers)
         if len(lines) > _MAX_LINES:
             lines[_MAX_LINES:] = [f"and {len(lines) - _MAX_LINES} more"]
-        count = sum(len(names) for names in self._names.values())
-        return UnsupportedError("\n  ".join([f"{self._origin}: {count} layers cannot be converted:", *lines]))
+        head = f"{self._origin}: {len(self._layers)} layers cannot be converted:"
+        return UnsupportedLayersError("\n  ".join([head, *lines]), self._layers)
 
 
 def _line(kind: str, names: list[str], reason: str) -> str:

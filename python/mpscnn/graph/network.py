@@ -67,6 +67,8 @@ class Network(
     Its `detection`, of a detector's network only, says how the outputs become boxes. Its `preprocess`, a preset's name
     or a mapping (`mpscnn.preprocess`), says how a photo becomes the input; None: nobody said. `save` keeps both.
 
+    Its `notes` are sentences of a converter about what it left out or changed.
+
     Args:
         input: (height, width, channels) of the image, or (features,); None for extents that may vary. Several
             inputs: a mapping from names to such shapes.
@@ -88,6 +90,7 @@ class Network(
         self.outputs: list[Tensor] = []
         self._detection: DetectionHead | None = None
         self.preprocess: str | Mapping[str, Any] | None = None
+        self.notes: list[str] = []
         self._names_used: dict[str, int] = {}
 
     @property
@@ -117,6 +120,7 @@ class Network(
         network.name = description["name"]
         network._detection = None
         network.preprocess = None
+        network.notes = []
         network._names_used = {}
         input_names = [entry["name"] for entry in description["inputs"]]
         names = input_names + [entry["name"] for entry in description["nodes"]]

@@ -51,7 +51,7 @@ class Builder:
         try:
             import onnx
         except ImportError as error:
-            raise UnsupportedError('writing ONNX files needs: pip install "mpscnn[bench]"') from error
+            raise UnsupportedError('writing ONNX files needs: pip install "mpscnn[convert]"') from error
         self._onnx = onnx
         self._name = name
         self._nodes: list[onnx.NodeProto] = []

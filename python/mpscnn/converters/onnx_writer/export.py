@@ -162,7 +162,9 @@ def _fully_connected(layer: Layer) -> str:
     weight = layer.required("weight")
     if x.is_image:
         weight = weight.transpose(NCHW_FROM_NHWC)
-    inputs = [layer.add("Flatten", x.name), layer.constant(weight.reshape(len(weight), -1), "weight")]
+    # A name of its own, so that the product has the layer's.
+    flat = layer.builder.add("Flatten", [x.name], f"{layer.name}.flatten")
+    inputs = [flat, layer.constant(weight.reshape(len(weight), -1), "weight")]
     if (bias := layer.weight("bias")) is not None:
         inputs.append(layer.constant(bias, "bias"))
     return layer.add("Gemm", *inputs, transB=1)

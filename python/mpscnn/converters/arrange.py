@@ -1,0 +1,178 @@
+"""Layers that bring a value into the order that another layer needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.layout import Atom, Axis, FreeExtents, Value, positions, product
+from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.errors import UnsupportedError
+from mpscnn.graph.layers.layer_maker import Tensor
+from mpscnn.graph.network import Network
+
+
+class Arranger:
+    """Makes values of tensors, and tensors of values.
+
+    Args:
+        network: gets the layers that are needed.
+        batch: the atom of the batch.
+        name: gives a layer of this suffix a name.
+    """
+
+    def __init__(self, network: Network, batch: Atom, name: Callable[[str], str]) -> None:
+        self.network = network
+        self.batch = batch
+        self._name = name
+        self._free = FreeExtents()
+        self._reshaped: dict[tuple[int, tuple[int | None, ...]], Tensor] = {}
+        self._origin: dict[int, Tensor] = {}
+
+    # ---- Values of tensors -----------------------------------------------------------------------------------------
+
+    def atoms(self, extents: Sequence[int | None]) -> list[Axis]:
+        """New axes of these extents."""
+        return [
+            () if extent == 1 else (self._free.atom() if extent is None else Atom(extent),)
+            for extent in extents
+        ]
+
+    def of_image(self, tensor: Tensor, rank: int = 4) -> Value:
+        """An image (n, height, width, channels) as (n, channels, height, width), or (n, channels, width) of rank 3."""
+        height, width, channels = self.atoms(tensor.shape[1:])
+        spatial = (height, width) if rank == 4 else (width,)
+        return Value(tensor, ((self.batch,), channels, *spatial), height + width + channels)
+
+    def of_plain(self, tensor: Tensor) -> Value:
+        """A tensor with the same axes as here."""
+        axes = self.atoms(tensor.shape[1:])
+        return Value(tensor, ((self.batch,), *axes), tuple(atom for axis in axes for atom in axis))
+
+    # ---- Tensors of values -----------------------------------------------------------------------------------------
+
+    def physical(self, value: Value, groups: Sequence[Axis]) -> Tensor:
+        """The value as (n, group, group, ...), moved where its elements lie in another order."""
+        wanted = tuple(atom for group in groups for atom in group)
+        if wanted != value.order:
+            value = self._moved(value, wanted)
+        return self._shaped(value.tensor, tuple(product(group) for group in groups))
+
+    def image(self, value: Value) -> Tensor:
+        """(n, channels, height, width) as (n, height, width, channels); height is 1 for (n, channels, width)."""
+        height, width, channels = image_axes(value)
+        return self.physical(value, (height, width, channels))
+
+    def image_in_any_order(self, value: Value) -> tuple[Tensor, NDArray[np.int64] | None]:
+        """As `image`, but the channels may lie in another order: the number of each, None where they lie in order."""
+        height, width, channels = image_axes(value)
+        tail = value.order[len(height + width) :]
+        if value.order[: len(height + width)] != height + width or tail == channels:
+            return self.image(value), None
+        return self.physical(value, (height, width, tail)), positions(channels, tail)
+
+    def in_one_piece(self, value: Value, atoms: Axis) -> Value:
+        """The value with these atoms one behind the other."""
+        before, behind = surroundings(value, atoms)
+        order = before + atoms + behind
+        return value if order == value.order else self._moved(value, order)
+
+    def around(self, value: Value, atoms: Axis) -> tuple[Tensor, Axis, Axis]:
+        """The value as (n, before, atoms, behind), and what is before and behind."""
+        before, behind = surroundings(value, atoms)
+        return self.physical(value, (before, atoms, behind)), before, behind
+
+    def channels_last(self, value: Value, atoms: Axis) -> tuple[Tensor, Axis, Axis]:
+        """The value as (n, ..., atoms in any order); what is before the atoms, and the atoms as they lie."""
+        count = len(value.order) - len(atoms)
+        if set(value.order[count:]) != set(atoms):
+            rest = tuple(atom for atom in value.order if atom not in atoms)
+            value = self._moved(value, rest + atoms)
+        rest, tail = value.order[:count], value.order[count:]
+        groups = self.grouping(value)
+        if groups is not None and groups[-1] == tail:
+            return value.tensor, rest, tail
+        return self.physical(value, (rest, tail) if rest else (tail,)), rest, tail
+
+    def grouping(self, value: Value) -> list[Axis] | None:
+        """The atoms of each of the tensor's axes, without the batch; None if an axis divides an atom."""
+        groups: list[Axis] = []
+        atoms = list(value.order)
+        for extent in value.tensor.shape[1:]:
+            group: Axis = ()
+            while product(group) != extent or (extent is None and not group):
+                if not atoms or (extent is not None and product(group) is None):
+                    return None
+                group += (atoms.pop(0),)
+            groups.append(group)
+        return groups if not atoms else None
+
+    def _shaped(self, tensor: Tensor, shape: tuple[int | None, ...]) -> Tensor:
+        """Of a reshaped tensor the one before is taken."""
+        tensor = self._origin.get(tensor.index, tensor)
+        if tensor.shape[1:] == shape:
+            return tensor
+        if (tensor.index, shape) not in self._reshaped:
+            if shape.count(None) > 1:
+                raise UnsupportedError(
+                    f"makes {shape} of {tensor.shape[1:]}, of which the size is free: {CHOOSE_SIZE}"
+                )
+            extents = [-1 if extent is None else extent for extent in shape]
+            made = self.network.reshape(tensor, extents, name=self._name("/reshape"))
+            self._reshaped[tensor.index, shape] = made
+            self._origin[made.index] = tensor
+        return self._reshaped[tensor.index, shape]
+
+    # ---- Moving elements -------------------------------------------------------------------------------------------
+
+    def _moved(self, value: Value, order: Axis) -> Value:
+        """The value with its atoms in another order."""
+        if set(order) != set(value.order):
+            raise AssertionError("other atoms than the value has")
+        same = 0
+        while value.order[same] is order[same]:
+            same += 1
+        before, moving = value.order[:same], value.order[same:]
+        count = product(moving)
+        if count is None or count > _MOST_MOVED:
+            raise UnsupportedError(
+                f"needs the elements of {value.shown} in another order: a transposition of which mpscnn has no layer"
+            )
+        x, _, _ = self.channels_last(value, moving)
+        if len(x.shape) != _IMAGE_RANK:
+            x = self.physical(value, ((), before, moving))
+        name = self._name("/transpose")
+        y = self.network.conv2d(x, count, 1, name=name)
+        weight = np.zeros((count, 1, 1, count), np.float32)
+        weight[np.arange(count), 0, 0, positions(moving, order[same:])] = 1.0
+        self.network.graph.set_weight(name, "weight", weight)
+        return replace(value, tensor=y, order=order)
+
+
+_IMAGE_RANK = 4
+# Elements are moved by a matrix product, whose cost is the square of their number.
+_MOST_MOVED = 2048
+
+
+def surroundings(value: Value, atoms: Axis) -> tuple[Axis, Axis]:
+    """What lies before and behind these atoms; everything before, where they do not lie in one piece."""
+    first = min((value.order.index(atom) for atom in atoms), default=len(value.order))
+    last = first + len(atoms)
+    if value.order[first:last] == atoms:
+        return value.order[:first], value.order[last:]
+    return tuple(atom for atom in value.order if atom not in atoms), ()
+
+
+def image_axes(value: Value) -> tuple[Axis, Axis, Axis]:
+    """Height, width and channels of (n, channels, height, width), or of (n, channels, width)."""
+    if value.rank not in (3, 4) or not value.has_batch_first:
+        raise UnsupportedError(
+            f"its operand is {value.shown}; supported are images (n, channels, height, width) and "
+            "(n, channels, width)"
+        )
+    channels, *spatial = value.axes[1:]
+    height, width = spatial if len(spatial) == 2 else ((), spatial[0])
+    return height, width, channels

@@ -1,0 +1,223 @@
+"""Two operands of elementwise arithmetic in one layout, by the rules of NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.arrange import Arranger
+from mpscnn.converters.layout import Atom, Axis, Value, product
+from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.errors import UnsupportedError
+from mpscnn.graph.layers.layer_maker import Tensor
+
+_REPEATED_AXES = 3  # the last ones of a tensor can be repeated
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Two tensors that arithmetic takes, and where its result lies."""
+
+    first: Tensor
+    second: Tensor
+    axes: tuple[Axis, ...]
+    order: Axis
+
+    def result(self, tensor: Tensor) -> Value:
+        """What arithmetic made of the two."""
+        return Value(tensor, self.axes, self.order)
+
+
+def align(arranger: Arranger, first: Value, second: Value) -> Aligned:
+    """Brings both in one layout, the one of the first as far as that serves.
+
+    Raises UnsupportedError for shapes that do not fit, and for elements that would have to be moved.
+    """
+    rank = max(first.rank, second.rank)
+    first, second = (_widened(value, rank) for value in (first, second))
+    first, second = with_common_atoms(first, second)
+    order = _common_order(first, second)
+    axes = tuple(a or b for a, b in zip(first.axes, second.axes, strict=True))
+    groups = _groups(arranger, first, second, order)
+    return Aligned(_brought(arranger, first, groups), _brought(arranger, second, groups), axes, order)
+
+
+def constant_along(value: Value, constant: NDArray[np.generic]) -> tuple[Axis, NDArray[np.float32]]:
+    """A constant operand as one number for each element of the atoms that come last in the value's memory.
+
+    Returns these atoms, and the numbers in their order. Raises UnsupportedError for a constant that repeats the value.
+    """
+    extents = constant.shape
+    while len(extents) > value.rank and extents[0] == 1:
+        extents = extents[1:]
+    shape = (1,) * (value.rank - len(extents)) + extents
+    fits = len(shape) == value.rank and all(
+        extent == 1 or (extent == product(axis) and not any(atom.is_batch and extent > 1 for atom in axis))
+        for extent, axis in zip(shape, value.axes, strict=True)
+    )
+    if not fits:
+        if any(None is product(axis) for axis in value.axes[1:]):
+            raise UnsupportedError(
+                f"a constant of shape {constant.shape} and {value.shown}, whose size is free: {CHOOSE_SIZE}"
+            )
+        raise UnsupportedError(
+            f"a constant of shape {constant.shape} and {value.shown}, which it would repeat"
+        )
+    varying = [
+        atom
+        for extent, axis in zip(shape, value.axes, strict=True)
+        if extent > 1
+        for atom in axis
+        if not atom.is_batch
+    ]
+    if not varying:
+        return (), constant.reshape(-1).astype(np.float32)
+    first = min(value.order.index(atom) for atom in varying)
+    suffix = value.order[first:]
+    if any(atom.is_free for atom in suffix):
+        raise UnsupportedError(
+            f"a constant of shape {constant.shape} and {value.shown}, whose size is free: {CHOOSE_SIZE}"
+        )
+    by_atom = constant.reshape([atom.high for atom in varying])
+    present = [atom for atom in suffix if atom in varying]
+    moved = by_atom.transpose([varying.index(atom) for atom in present])
+    spread = moved.reshape([atom.high if atom in varying else 1 for atom in suffix])
+    full = np.broadcast_to(spread, [atom.high for atom in suffix])
+    return suffix, full.reshape(-1).astype(np.float32)
+
+
+# ---- Common atoms --------------------------------------------------------------------------------------------------
+
+
+def _widened(value: Value, rank: int) -> Value:
+    """Axes of extent 1 added in front, as NumPy does."""
+    if value.rank == rank:
+        return value
+    if value.has_batch_first and value.axes[0][0].high != 1:
+        raise UnsupportedError(f"operands of {value.rank} and of {rank} axes, whose batches do not meet")
+    return value.with_axes(range(rank - value.rank))
+
+
+def with_common_atoms(first: Value, second: Value) -> tuple[Value, Value]:
+    """Both with the same atoms where they have the same extents; the second gets those of the first."""
+    for number in range(first.rank):
+        a, b = first.axes[number], second.axes[number]
+        if not a or not b:
+            continue
+        if any(atom.is_batch for atom in a) != any(atom.is_batch for atom in b):
+            raise UnsupportedError(f"operands {first.shown} and {second.shown}, whose batches do not meet")
+        cuts = _cuts(a) | _cuts(b)
+        if _total(a) != _total(b) or not _is_chain(cuts):
+            raise UnsupportedError(f"operands {first.shown} and {second.shown}, which do not fit")
+        first, second = _refined(first, number, cuts), _refined(second, number, cuts)
+        pairs = dict(zip(second.axes[number], first.axes[number], strict=True))
+        second = _renamed(second, pairs)
+    return first, second
+
+
+def _own(axis: Axis) -> Axis:
+    return tuple(atom for atom in axis if not atom.is_batch)
+
+
+def _total(axis: Axis) -> object:
+    """What must agree. Free extents are compared by the network that is made."""
+    return product(_own(axis))
+
+
+def _cuts(axis: Axis) -> set[int]:
+    """Products of the last atoms."""
+    result, behind = set(), 1
+    for atom in reversed(_own(axis)):
+        behind *= 1 if atom.is_free else atom.high
+        result.add(behind)
+    return result
+
+
+def _is_chain(cuts: set[int]) -> bool:
+    ordered = sorted(cuts)
+    return all(b % a == 0 for a, b in pairwise(ordered))
+
+
+def _refined(value: Value, number: int, cuts: set[int]) -> Value:
+    """The axis divided at all of the cuts."""
+    axis: list[Atom] = []
+    order = list(value.order)
+    behind = 1
+    for atom in reversed(value.axes[number]):
+        inner = sorted(cut for cut in cuts if behind < cut < behind * atom.high)
+        if atom.is_batch or atom.is_free or not inner:
+            axis.insert(0, atom)
+            behind *= 1 if atom.is_batch or atom.is_free else atom.high
+            continue
+        bounds = [behind, *inner, behind * atom.high]
+        parts = [Atom(high // low) for low, high in pairwise(bounds)][::-1]
+        place = order.index(atom)
+        order[place : place + 1] = parts
+        axis[:0] = parts
+        behind *= atom.high
+    axes = (*value.axes[:number], tuple(axis), *value.axes[number + 1 :])
+    return replace(value, axes=axes, order=tuple(order))
+
+
+def _renamed(value: Value, names: Mapping[Atom, Atom]) -> Value:
+    axes = tuple(tuple(names.get(atom, atom) for atom in axis) for axis in value.axes)
+    return replace(value, axes=axes, order=tuple(names.get(atom, atom) for atom in value.order))
+
+
+# ---- Common order --------------------------------------------------------------------------------------------------
+
+
+def _common_order(first: Value, second: Value) -> Axis:
+    """Where one operand has all atoms, its order; else that of an image, or of the axes."""
+    if set(second.order) <= set(first.order):
+        return first.order
+    if set(first.order) <= set(second.order):
+        return second.order
+    axes = [_own(a or b) for a, b in zip(first.axes, second.axes, strict=True)]
+    plain = tuple(atom for axis in axes for atom in axis)
+    candidates = [plain]
+    if len(axes) in (3, 4):
+        candidates.insert(0, tuple(atom for axis in (*axes[2:], axes[1]) for atom in axis))
+
+    def keeps(order: Axis) -> bool:
+        return all(
+            tuple(atom for atom in order if atom in value.order) == value.order for value in (first, second)
+        )
+
+    return next(filter(keeps, candidates), candidates[0])
+
+
+def _groups(arranger: Arranger, first: Value, second: Value, order: Axis) -> list[Axis]:
+    """The axes of the tensors: an operand has all atoms of an axis, or it is 1 there.
+
+    The axes that an operand has already are kept where they do that.
+    """
+    members = [set(first.order), set(second.order)]
+    for value in (first, second):
+        kept = arranger.grouping(value) if value.order == order else None
+        if kept is not None and all(
+            len({tuple(atom in member for member in members) for atom in group}) <= 1 for group in kept
+        ):
+            return kept
+    runs: list[Axis] = []
+    kind: tuple[bool, ...] | None = None
+    for atom in order:
+        here = tuple(atom in member for member in members)
+        if here == kind:
+            runs[-1] += (atom,)
+        else:
+            runs.append((atom,))
+        kind = here
+    return runs or [()]
+
+
+def _brought(arranger: Arranger, value: Value, groups: list[Axis]) -> Tensor:
+    present = [group if set(group) <= set(value.order) else () for group in groups]
+    repeated = [place for place, group in enumerate(groups) if group and not present[place]]
+    if repeated and len(groups) - repeated[0] > _REPEATED_AXES:
+        raise UnsupportedError(f"repeats {value.shown} along more axes than mpscnn can")
+    return arranger.physical(value, present)

@@ -1,0 +1,289 @@
+"""How the axes of another framework's tensor lie in one of mpscnn's.
+
+A file's tensor has axes, of which each is a product of atoms: factors that lie in memory in one piece. mpscnn's tensor
+holds the same elements, with the atoms in an order of its own. So an NCHW image is NHWC here, and transposing it or
+regrouping its axes moves nothing: only what a later layer needs in another order has to be moved.
+
+An extent that is free until the network runs has two numbers that stand for it. Whatever is computed of a shape is
+computed with both: results that differ depend on the free extent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.layers.layer_maker import Tensor
+
+Pair = tuple[int, int]
+_FREE_BATCH = (1, 1_000_003)
+
+
+class Atom:
+    """A factor of an axis. Two of them are the same only if they are the same object.
+
+    Args:
+        low, high: its extent, or the two numbers that stand for a free one.
+        is_batch: whether this is the number of images.
+    """
+
+    __slots__ = ("high", "is_batch", "low")
+
+    def __init__(self, low: int, high: int | None = None, *, is_batch: bool = False) -> None:
+        self.low = low
+        self.high = low if high is None else high
+        self.is_batch = is_batch
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the extent is known only when the network runs."""
+        return self.low != self.high
+
+    @property
+    def extent(self) -> int | None:
+        """None if it is free."""
+        return None if self.is_free else self.high
+
+
+Axis = tuple[Atom, ...]
+"""The atoms of an axis, the slowest first; none of them has the extent 1, but the batch may."""
+
+
+class FreeExtents:
+    """Numbers that stand for free extents, other ones for each."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def atom(self) -> Atom:
+        """A new free extent."""
+        self._count += 1
+        return Atom(8 * self._count + 5, 10_007 + 2 * self._count)
+
+
+def batch_atom(extent: int | None) -> Atom:
+    """The atom of the batch; `extent` is the file's, None if it is free there."""
+    return Atom(*_FREE_BATCH, is_batch=True) if extent is None else Atom(extent, is_batch=True)
+
+
+def product(atoms: Iterable[Atom]) -> int | None:
+    """The extent of these atoms together; None if it is free."""
+    extents = [atom.extent for atom in atoms]
+    return None if None in extents else math.prod(extent or 1 for extent in extents)
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor of a file, as far as a network under construction computes it.
+
+    Attributes:
+        tensor: what holds its elements.
+        axes: the atoms of each of the file's axes.
+        order: the atoms in the order of the tensor's memory, without the batch, which is always first there.
+        whole_numbers: whether the file keeps integers here.
+    """
+
+    tensor: Tensor
+    axes: tuple[Axis, ...]
+    order: Axis
+    whole_numbers: bool = False
+
+    @property
+    def rank(self) -> int:
+        """How many axes the file's tensor has."""
+        return len(self.axes)
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """The file's; None for free extents."""
+        return tuple(product(axis) for axis in self.axes)
+
+    @property
+    def shown(self) -> str:
+        """The shape for messages."""
+        names = [
+            "n" if any(atom.is_batch for atom in axis) else str(product(axis) or "?") for axis in self.axes
+        ]
+        return f"({', '.join(names)})"
+
+    @property
+    def has_batch_first(self) -> bool:
+        """Whether the first axis is the batch, and nothing else."""
+        return self.rank > 0 and len(self.axes[0]) == 1 and self.axes[0][0].is_batch
+
+    def stand_ins(self) -> tuple[list[int], list[int]]:
+        """The shape in numbers, twice: with both numbers for whatever is free."""
+        low = [math.prod(atom.low for atom in axis) for axis in self.axes]
+        return low, [math.prod(atom.high for atom in axis) for axis in self.axes]
+
+    def axis(self, number: int) -> int:
+        """An axis counted from the front. Raises WeightsError where there is none."""
+        if not -self.rank <= number < self.rank:
+            raise WeightsError(f"damaged: axis {number} of {self.shown}")
+        return number % self.rank
+
+    def holding(self, tensor: Tensor) -> Value:
+        """The same with the elements of another tensor that lies alike."""
+        return replace(self, tensor=tensor)
+
+    def lying(self, tensor: Tensor, order: Axis) -> Value:
+        """The same with the elements of another tensor, which lie in another order."""
+        return replace(self, tensor=tensor, order=order)
+
+    # ---- Moving no element -----------------------------------------------------------------------------------------
+
+    def transposed(self, axes: Sequence[int]) -> Value:
+        """Result axis i is axis axes[i]."""
+        if sorted(axes) != list(range(self.rank)):
+            raise WeightsError(f"damaged: axes {list(axes)} of {self.shown}")
+        return replace(self, axes=tuple(self.axes[axis] for axis in axes))
+
+    def without_axes(self, dropped: Iterable[int]) -> Value:
+        """Axes of extent 1 left out."""
+        leaving = {self.axis(axis) for axis in dropped}
+        batch: Axis = ()
+        for axis in leaving:
+            if any(atom.extent != 1 for atom in self.axes[axis]):
+                raise WeightsError(f"damaged: axis {axis} of {self.shown} is left out, which is not 1")
+            batch += self.axes[axis]
+        kept = [axis for number, axis in enumerate(self.axes) if number not in leaving]
+        if batch:
+            if not kept:
+                raise UnsupportedError(f"leaves no axis of {self.shown}")
+            kept[0] = batch + kept[0]
+        return replace(self, axes=tuple(kept))
+
+    def with_axes(self, added: Iterable[int]) -> Value:
+        """Axes of extent 1 added, which have the given numbers in the result."""
+        numbers = list(added)
+        rank = self.rank + len(numbers)
+        places = {number % rank for number in numbers if -rank <= number < rank}
+        if len(places) != len(numbers):
+            raise WeightsError(f"damaged: axes {numbers} added to {self.shown}")
+        rest = iter(self.axes)
+        return self._settled(tuple(() if number in places else next(rest) for number in range(rank)))
+
+    def merged(self, first: int, last: int) -> Value:
+        """Axes first to last - 1 as one; an axis of extent 1 where there is none of them."""
+        merged: Axis = tuple(atom for axis in self.axes[first:last] for atom in axis)
+        return replace(self, axes=(*self.axes[:first], merged, *self.axes[last:]))
+
+    def reshaped(self, low: Sequence[int], high: Sequence[int]) -> Value:
+        """The same elements in other axes.
+
+        Args:
+            low, high: the new shape by both numbers for free extents; one extent may be -1.
+        """
+        wanted = self._resolved(high)
+        result = self._divided(wanted) or self._coalesced()._divided(wanted)
+        if result is None:
+            raise self._no_reshape(wanted)
+        made = result.stand_ins()[0]
+        if any(given not in (-1, extent) for given, extent in zip(low, made, strict=True)):
+            raise UnsupportedError(
+                f"the new shape of {self.shown} depends on an extent that is free: {CHOOSE_SIZE}"
+            )
+        return result
+
+    def _divided(self, wanted: Sequence[int]) -> Value | None:
+        """With axes of these extents; None where an atom would lie across two of them."""
+        order, axes = list(self.order), []
+        pending = [atom for axis in reversed(self.axes) for atom in reversed(axis)]
+        for extent in wanted:
+            group: list[Atom] = []
+            have = 1
+            while pending and (have != extent or pending[-1].high == 1):
+                atom = pending.pop()
+                needed, remainder = divmod(extent, have)
+                if remainder or (needed % atom.high and atom.high % needed):
+                    return None
+                if needed % atom.high:
+                    first, rest = self._split(atom, needed)
+                    place = order.index(atom)
+                    order[place : place + 1] = [first, rest]
+                    pending.append(rest)
+                    atom = first
+                group.append(atom)
+                have *= atom.high
+            if have != extent:
+                return None
+            axes.append(tuple(group))
+        if any(atom.high != 1 for atom in pending):
+            return None
+        if pending:
+            if not axes:
+                raise UnsupportedError(f"leaves no axis of {self.shown}")
+            axes[-1] += tuple(reversed(pending))
+        return replace(self, axes=tuple(axes), order=tuple(order))
+
+    def _settled(self, axes: tuple[Axis, ...]) -> Value:
+        """A batch of 1 that has no axis of its own gets the first one, if that is new."""
+        front = next((axis for axis in axes if axis), ())
+        if not axes[0] and len(front) > 1 and front[0].is_batch and front[0].high == 1:
+            place = axes.index(front)
+            axes = (front[:1], *axes[1:place], front[1:], *axes[place + 1 :])
+        return replace(self, axes=axes)
+
+    def _coalesced(self) -> Value:
+        """Neighbours in the axes that are also neighbours in memory become one atom."""
+        flat = [atom for axis in self.axes for atom in axis]
+        position = {atom: place for place, atom in enumerate(self.order)}
+        runs: list[list[Atom]] = []
+        for atom in flat:
+            before = runs[-1][-1] if runs else None
+            joins = (
+                before is not None
+                and not (atom.is_batch or before.is_batch or atom.is_free or before.is_free)
+                and position[atom] == position[before] + 1
+            )
+            if joins:
+                runs[-1].append(atom)
+            else:
+                runs.append([atom])
+        merged = {run[0]: run[0] if len(run) == 1 else Atom(math.prod(a.high for a in run)) for run in runs}
+        order = tuple(merged[atom] for atom in self.order if atom in merged)
+        return replace(self, axes=tuple((merged[run[0]],) for run in runs), order=order)
+
+    def _resolved(self, wanted: Sequence[int]) -> list[int]:
+        total = math.prod(self.stand_ins()[1])
+        known = math.prod(extent for extent in wanted if extent != -1)
+        if wanted.count(-1) > 1 or any(extent < -1 for extent in wanted):
+            raise WeightsError(f"damaged: the new shape is {list(wanted)}")
+        if known == 0 or (-1 in wanted and total % known):
+            raise self._no_reshape(wanted)
+        return [total // known if extent == -1 else extent for extent in wanted]
+
+    def _no_reshape(self, wanted: Sequence[int]) -> UnsupportedError:
+        low, high = self.stand_ins()
+        if low != high and (free := [atom for atom in self.order if atom.is_free]):
+            return UnsupportedError(
+                f"a reshape of {self.shown}, of which {len(free)} extents are free: {CHOOSE_SIZE}"
+            )
+        return UnsupportedError(
+            f"a reshape of {self.shown} to {tuple(wanted)} that would move elements or change the batch"
+        )
+
+    def _split(self, atom: Atom, first: int) -> tuple[Atom, Atom]:
+        if atom.is_batch:
+            raise UnsupportedError(f"a reshape of {self.shown} that divides the batch")
+        if atom.is_free:
+            raise UnsupportedError(f"a reshape of {self.shown} that divides a free extent: {CHOOSE_SIZE}")
+        return Atom(first), Atom(atom.high // first)
+
+
+def positions(logical: Axis, physical: Axis) -> NDArray[np.int64]:
+    """For each place in memory the number that the element has on its axis.
+
+    Args:
+        logical: the atoms of an axis.
+        physical: the same atoms as they lie in memory.
+    """
+    numbers = np.arange(math.prod(atom.high for atom in logical)).reshape([atom.high for atom in logical])
+    result: NDArray[np.int64] = numbers.transpose([logical.index(atom) for atom in physical]).reshape(-1)
+    return result

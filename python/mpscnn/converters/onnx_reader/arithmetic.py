@@ -1,0 +1,149 @@
+"""Elementwise arithmetic of two tensors, and of a tensor and a constant."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.affine import affine
+from mpscnn.converters.broadcast import align, constant_along
+from mpscnn.converters.layout import Value
+from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.converters.onnx_reader.neurons import ending, limited
+from mpscnn.errors import UnsupportedError
+from mpscnn.graph.layers.layer_maker import Tensor
+
+_TWO_TENSORS = {
+    "Add": "add",
+    "Sum": "add",
+    "Sub": "subtract",
+    "Mul": "multiply",
+    "Div": "divide",
+    "Max": "maximum",
+}
+
+
+def _arithmetic(c: Context, node: Node) -> None:
+    constants = [name for name in node.inputs if c.is_constant(name)]
+    if len(node.inputs) == 2 and len(constants) == 1:
+        first = node.inputs[0] == constants[0]
+        _with_constant(c, node, node.inputs[int(first)], constants[0], constant_first=first)
+        return
+    if constants or node.kind not in _TWO_TENSORS:
+        raise UnsupportedError("of these operands it is not supported")
+    values = [c.value(name) for name in node.inputs]
+    if len(values) == 1:
+        c.result(node, values[0])
+        return
+    result = values[0]
+    for place, value in enumerate(values[1:], start=2):
+        both = align(c.arranger, result, value)
+        operation = getattr(c.network, _TWO_TENSORS[node.kind])
+        is_last = place == len(values)
+        activation, name = ending(c, node.outputs[0]) if is_last else (None, node.outputs[0])
+        made: Tensor = operation(
+            both.first,
+            both.second,
+            activation=activation,
+            name=c.layer_name(node, "" if is_last else f"/{place}"),
+        )
+        result = both.result(made)
+        c.values[name] = result
+
+
+def _with_constant(c: Context, node: Node, name: str, constant_name: str, *, constant_first: bool) -> None:
+    constant = c.constants.real(constant_name, "its operand")
+    x = c.value(name)
+    if constant.ndim > x.rank:
+        if constant.shape[: constant.ndim - x.rank] != (1,) * (constant.ndim - x.rank):
+            raise UnsupportedError(
+                f"a constant of shape {constant.shape} and {x.shown}, which it would repeat"
+            )
+        x = x.with_axes(range(constant.ndim - x.rank))
+    if constant.size == 0:
+        raise UnsupportedError("its operand is an empty constant")
+    number = float(constant.reshape(-1)[0])
+    if bool((constant == constant.reshape(-1)[0]).all()):
+        constant_along(x, constant)  # whether the shapes fit
+        _with_number(c, node, name, x, number, constant_first=constant_first)
+        return
+    scale, offset = _line(node.kind, constant, constant_first=constant_first)
+    if node.kind == "Div" and constant_first:
+        x = x.holding(
+            c.neuron(x.tensor, {"kind": "power", "a": 1.0, "c": -1.0}, c.layer_name(node, "/reciprocal"))
+        )
+    along: dict[str, Any] = {}
+    suffix = x.order[:0]
+    for role, values in (("scale", scale), ("offset", offset)):
+        if isinstance(values, np.ndarray):
+            suffix, along[role] = constant_along(x, values)
+        elif values is not None:
+            along[role] = values
+    tensor, rest, tail = c.arranger.channels_last(x, suffix)
+    activation, result = ending(c, node.outputs[0])
+    y = affine(c.network, tensor, **along, activation=activation, name=c.layer_name(node))
+    c.values[result] = x.lying(y, rest + tail)
+
+
+def _line(
+    kind: str, constant: NDArray[np.float32], *, constant_first: bool
+) -> tuple[NDArray[np.float32] | float | None, NDArray[np.float32] | None]:
+    """Scale and offset: what the operator makes of x."""
+    if kind == "Add":
+        return None, constant
+    if kind == "Sub":
+        return (-1.0, constant) if constant_first else (None, -constant)
+    if kind == "Mul" or (kind == "Div" and constant_first):
+        return constant, None
+    if kind == "Div":
+        if not constant.all():
+            raise UnsupportedError("divides by a constant with zeros")
+        return (1.0 / constant.astype(np.float64)).astype(np.float32), None
+    raise UnsupportedError(f"a constant of shape {constant.shape}; supported is one number")
+
+
+def _with_number(c: Context, node: Node, name: str, x: Value, number: float, *, constant_first: bool) -> None:
+    if not math.isfinite(number) and node.kind not in ("Max", "Min"):
+        raise UnsupportedError(f"computes with {number}")
+    if node.kind == "Max":
+        limited(c, node, name, number, math.inf)
+        return
+    if node.kind == "Min":
+        limited(c, node, name, -math.inf, number)
+        return
+    function = _neuron(node.kind, number, constant_first=constant_first)
+    tensor = x.tensor
+    if node.kind == "Div" and constant_first:
+        tensor = c.neuron(tensor, {"kind": "power", "a": 1.0, "c": -1.0}, c.layer_name(node, "/reciprocal"))
+    c.result(node, x.holding(c.neuron(tensor, function, c.layer_name(node))))
+
+
+def _neuron(kind: str, number: float, *, constant_first: bool) -> dict[str, Any]:
+    if kind == "Add":
+        return {"kind": "linear", "a": 1.0, "b": number}
+    if kind == "Sub":
+        return {
+            "kind": "linear",
+            "a": -1.0 if constant_first else 1.0,
+            "b": number if constant_first else -number,
+        }
+    if kind == "Mul" or (kind == "Div" and constant_first):
+        return {"kind": "linear", "a": number}
+    if kind == "Div":
+        if number == 0.0:
+            raise UnsupportedError("divides by zero")
+        return {"kind": "linear", "a": 1.0 / number}
+    if kind == "Pow" and not constant_first:
+        return {"kind": "power", "a": 1.0, "c": number}
+    if kind == "Pow" and number > 0.0:
+        return {"kind": "exponential", "a": 1.0, "c": number}
+    raise UnsupportedError(f"with the constant {number} it is not supported")
+
+
+ARITHMETIC: dict[str, Handler] = dict.fromkeys(
+    ["Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "Sum"], _arithmetic
+)

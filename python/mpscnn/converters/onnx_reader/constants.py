@@ -1,0 +1,172 @@
+"""Values of an ONNX graph that do not depend on its inputs, computed while converting.
+
+What is computed of shapes is computed twice, with both numbers that stand for each free extent (`layout.Atom`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.layer_names import shown
+from mpscnn.converters.onnx_reader.file import Node, OnnxFile
+from mpscnn.converters.onnx_reader.result_size import most_elements
+from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.errors import UnsupportedError, WeightsError
+
+if TYPE_CHECKING:
+    import onnx
+
+Array = NDArray[Any]
+
+# What is computed of constants may be so many bytes, besides a few times the file's.
+_BYTES_FREE = 1 << 26
+_BYTES_PER_BYTE = 16
+
+
+@dataclass(frozen=True)
+class Constant:
+    """An array, by both numbers for free extents; the same object twice where nothing is free."""
+
+    low: Array
+    high: Array
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it is the same whatever the free extents are."""
+        return self.low is self.high or np.array_equal(self.low, self.high)
+
+
+class Constants:
+    """The constants of one file by name: its own, and those computed of them."""
+
+    def __init__(self, file: OnnxFile) -> None:
+        self._file = file
+        self._known: dict[str, Constant] = {}
+        self._left = _BYTES_FREE + _BYTES_PER_BYTE * file.size
+
+    def find(self, name: str) -> Constant | None:
+        """The constant of this name; None for what the network computes."""
+        if name not in self._known and name in self._file.tensors:
+            array = self._file.array(self._file.tensors[name])
+            self._known[name] = Constant(array, array)
+        return self._known.get(name)
+
+    def put(self, name: str, low: Array, high: Array | None = None) -> None:
+        """A constant that was made elsewhere, such as a shape."""
+        self._known[name] = Constant(low, low if high is None else high)
+
+    def fixed(self, name: str | None, what: str) -> Array:
+        """An operand that must be constant. Raises UnsupportedError where the network computes it."""
+        constant = self.find(name) if name else None
+        if name is None:
+            raise WeightsError(f"damaged: {what} is missing")
+        if constant is None:
+            raise UnsupportedError(
+                f"{what} ({shown(name)}) is computed by the network; only constants are supported"
+            )
+        if not constant.is_fixed:
+            raise UnsupportedError(f"{what} depends on an extent that is free: {CHOOSE_SIZE}")
+        return constant.low
+
+    def real(self, name: str | None, what: str) -> NDArray[np.float32]:
+        """As `fixed`, in float32."""
+        array = self.fixed(name, what)
+        if array.dtype.kind not in "fiubV":
+            raise UnsupportedError(f"{what} is of {array.dtype}, which are no numbers")
+        return array.astype(np.float32)
+
+    def integers(self, name: str | None, what: str) -> list[int]:
+        """As `fixed`: whole numbers as a list."""
+        array = self.fixed(name, what)
+        if array.dtype.kind not in "iu":
+            raise WeightsError(f"damaged: {what} is of {array.dtype}, expected whole numbers")
+        return [int(one) for one in array.reshape(-1)]
+
+    def number(self, name: str | None, what: str) -> float:
+        """As `fixed`: one number."""
+        array = self.real(name, what)
+        if array.size != 1:
+            raise WeightsError(f"damaged: {what} has the shape {array.shape}, expected one number")
+        return float(array.reshape(-1)[0])
+
+    def shapes(self, name: str | None, what: str) -> tuple[list[int], list[int]]:
+        """Whole numbers that may depend on free extents, by both numbers for them."""
+        constant = self.find(name) if name else None
+        if constant is None:
+            raise UnsupportedError(f"{what} is computed by the network; only constants are supported")
+        if constant.low.dtype.kind not in "iu":
+            raise WeightsError(f"damaged: {what} is of {constant.low.dtype}, expected whole numbers")
+        low, high = ([int(one) for one in array.reshape(-1)] for array in (constant.low, constant.high))
+        return low, high
+
+    def compute(self, node: Node) -> bool:
+        """Computes a node whose operands are all constant; False for another."""
+        given = [self.find(name) if name else None for name in node.inputs]
+        if any(name and constant is None for name, constant in zip(node.inputs, given, strict=True)):
+            return False
+        if not node.inputs and node.kind != "Constant":
+            return False  # random numbers, and the like
+        fixed = all(constant is None or constant.low is constant.high for constant in given)
+        low = self._run(node, [None if one is None else one.low for one in given])
+        high = low if fixed else self._run(node, [None if one is None else one.high for one in given])
+        for name, first, second in zip(node.outputs, low, high, strict=False):
+            if name:
+                self.put(name, first, second)
+        return True
+
+    def _run(self, node: Node, operands: list[Array | None]) -> list[Array]:
+        """Bounded in size before it is run."""
+        if node.kind == "Constant" and node.has("value"):
+            return [self._file.array(node.attributes["value"])]
+        for array in operands:
+            if array is not None and array.dtype.kind == "O":
+                raise UnsupportedError("computes with text")
+        self._left -= 8 * most_elements(node, operands)
+        if self._left < 0:
+            raise UnsupportedError(
+                f"constants computed of constants would take more than {_BYTES_PER_BYTE} times the file's size"
+            )
+        if node.kind == "DequantizeLinear" and not node.integer("block_size", 0):
+            return [_dequantized(node, operands)]
+        return [np.asarray(array) for array in _evaluate(node, operands, self._file.opset)]
+
+
+def _dequantized(node: Node, operands: list[Array | None]) -> Array:
+    """(x - zero point) * scale, for the tensor or for each index of an axis; the package lacks the older opsets."""
+    values, scale, zero_point = (*operands, None)[:3]
+    if values is None or scale is None or values.dtype.kind not in "iu":
+        raise UnsupportedError("dequantises something other than integers")
+    if scale.ndim > 0 and scale.size > 1:
+        extents = [1] * values.ndim
+        extents[node.integer("axis", 1)] = -1
+        scale = scale.reshape(extents)
+        zero_point = None if zero_point is None else zero_point.reshape(extents)
+    offset = 0 if zero_point is None else zero_point.astype(np.float32)
+    return (values.astype(np.float32) - offset) * scale.astype(np.float32)
+
+
+def _evaluate(node: Node, operands: list[Array | None], opset: int) -> list[Any]:
+    import onnx
+    from onnx.reference import ReferenceEvaluator
+
+    helper = onnx.helper
+    present = {name: array for name, array in zip(node.inputs, operands, strict=True) if array is not None}
+    graph: onnx.GraphProto = helper.make_graph(
+        [node.proto],
+        "constants",
+        [onnx.ValueInfoProto(name=name) for name in present],
+        [onnx.ValueInfoProto(name=name) for name in node.outputs if name],
+    )
+    try:
+        evaluator = ReferenceEvaluator(graph, opsets={"": opset})
+        results = list(evaluator.run(None, present))
+    except NotImplementedError as error:
+        raise UnsupportedError(f"cannot be computed of constants: {error}") from error
+    except (RuntimeError, AttributeError, AssertionError) as error:
+        raise WeightsError(f"damaged: cannot be computed of constants: {error}") from error
+    results_by_name = dict(zip(filter(None, node.outputs), results, strict=True))
+    return [results_by_name.get(name, np.zeros(0, np.float32)) for name in node.outputs]

@@ -1,0 +1,127 @@
+"""What the operators of an ONNX file have in common: the network in the making, and what its layers are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.arrange import Arranger
+from mpscnn.converters.layer_names import LayerNames, shown
+from mpscnn.converters.layout import Atom, Value
+from mpscnn.converters.onnx_reader.constants import Constants
+from mpscnn.converters.onnx_reader.file import Node, OnnxFile
+from mpscnn.errors import UnsupportedError
+from mpscnn.graph.layer_arguments import Activation
+from mpscnn.graph.layers.layer_maker import Tensor
+from mpscnn.graph.network import Network
+
+Handler = Callable[["Context", Node], None]
+
+
+class Context:
+    """A network in the making.
+
+    Args:
+        network: gets the layers.
+        file: what is converted.
+        constants: of the file.
+        names: of the network's layers.
+        batch: the atom of the batch.
+        results: the names of the file's tensors that are the network's outputs.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        file: OnnxFile,
+        constants: Constants,
+        names: LayerNames,
+        batch: Atom,
+        results: frozenset[str],
+    ) -> None:
+        self.network = network
+        self.file = file
+        self.constants = constants
+        self.names = names
+        self.results = results
+        self.values: dict[str, Value] = {}
+        self.quantized: dict[str, tuple[Value, str, str]] = {}
+        self.padded: dict[str, tuple[Value, list[int]]] = {}
+        self.notes: list[str] = []
+        self.merged: set[int] = set()  # nodes that are part of a layer before them, by id()
+        self._users: dict[str, list[Node]] = {}
+        for node in file.nodes:
+            for name in set(node.inputs):
+                self._users.setdefault(name, []).append(node)
+        self._node: Node | None = None
+        self.arranger = Arranger(network, batch, self._inserted_name)
+
+    def begin(self, node: Node) -> None:
+        """Layers that are added from here on belong to this node."""
+        self._node = node
+
+    # ---- Operands and results --------------------------------------------------------------------------------------
+
+    def value(self, name: str | None, *, whole_numbers: bool = False) -> Value:
+        """What the network computes for a tensor of the file, which may be integers only where that is said."""
+        if not name:
+            raise UnsupportedError("an operand is left out, which is not supported")
+        if name in self.quantized:
+            raise UnsupportedError(
+                f"computes with {shown(name)}, which is quantised; only what is dequantised again can be"
+            )
+        if name in self.padded:
+            raise AssertionError("a border that belongs to a convolution")
+        if name not in self.values:
+            if self.constants.find(name) is not None:
+                raise UnsupportedError(
+                    f"its operand {shown(name)} is a constant, which is not supported here"
+                )
+            raise UnsupportedError(f"its operand {shown(name)} is the result of no layer")
+        value = self.values[name]
+        if value.whole_numbers and not whole_numbers:
+            raise UnsupportedError(f"computes with the integers {shown(name)}, which is not supported")
+        return value
+
+    def is_constant(self, name: str) -> bool:
+        """Whether a tensor of the file does not depend on its inputs."""
+        return self.constants.find(name) is not None
+
+    def result(self, node: Node, value: Value, place: int = 0) -> None:
+        """Sets what the network computes for one of the node's results."""
+        if place < len(node.outputs) and node.outputs[place]:
+            self.values[node.outputs[place]] = value
+
+    def only_user(self, name: str) -> Node | None:
+        """The one node that reads a tensor; None where there are others, or it is the network's output."""
+        users = self._users.get(name, [])
+        return users[0] if len(users) == 1 and name not in self.results else None
+
+    def users(self, name: str) -> list[Node]:
+        """The nodes that read a tensor."""
+        return self._users.get(name, [])
+
+    def refuse_results(self, node: Node, first: int, what: str) -> None:
+        """For results that mpscnn does not compute, if the file uses them."""
+        for name in node.outputs[first:]:
+            if name and (name in self._users or name in self.results):
+                raise UnsupportedError(f"its result {shown(name)} ({what}) is used, which is not supported")
+
+    # ---- Layers ----------------------------------------------------------------------------------------------------
+
+    def layer_name(self, node: Node, suffix: str = "") -> str:
+        """The node's name, made unique."""
+        return self.names.unique((node.name.strip("/") or node.kind.lower()) + suffix)
+
+    def _inserted_name(self, suffix: str) -> str:
+        return self.layer_name(self._node, suffix) if self._node else self.names.unique(suffix.strip("/"))
+
+    def set_weight(self, layer: str, role: str, values: NDArray[np.generic]) -> None:
+        """A weight of a layer, in its order."""
+        self.network.graph.set_weight(layer, role, np.ascontiguousarray(values, np.float32))
+
+    def neuron(self, x: Tensor, function: Activation, name: str) -> Tensor:
+        """A layer of its own that is an activation function."""
+        return self.network.activation(x, function, name=name)

@@ -1,0 +1,89 @@
+"""Tensors that lie in files beside an ONNX file."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn._private.files import reading
+from mpscnn.converters.layer_names import shown
+from mpscnn.errors import UnsupportedError, WeightsError
+
+if TYPE_CHECKING:
+    import onnx
+
+# Tensors may share places of a file, as tied weights do.
+_MOST_READ = 4
+
+
+class ExternalData:
+    """Reads tensors from files in one folder, up to a few times these files' size.
+
+    Args:
+        folder: nothing outside of it is read; None: there are no such files.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._left: dict[Path, int] = {}
+
+    def array(self, tensor: onnx.TensorProto, where: str) -> NDArray[Any]:
+        """The tensor's numbers. Raises WeightsError for a place that is outside of the folder or of the file."""
+        import onnx
+
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        path = self.path(tensor, where)
+        with reading(path, WeightsError):
+            size = path.stat().st_size
+        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
+        if dtype.kind == "O" or onnx.TensorProto.DataType.Name(tensor.data_type).endswith(("INT4", "INT2")):
+            raise UnsupportedError(f"{where}: elements of its type are not supported outside of the file")
+        length = math.prod(tensor.dims) * dtype.itemsize
+        offset = _number(entries, "offset", 0, where)
+        stated = _number(entries, "length", length, where)
+        if min(tensor.dims, default=1) < 0 or stated != length or offset + length > size:
+            raise WeightsError(
+                f"damaged: {where}: {length} bytes from {offset} of {path.name}, which has {size}; stated are {stated}"
+            )
+        left = self._left.get(path, _MOST_READ * size) - length
+        if left < 0:
+            raise WeightsError(f"damaged: {where}: its file's places are used more than {_MOST_READ} times")
+        self._left[path] = left
+        with reading(path, WeightsError), path.open("rb") as file:
+            file.seek(offset)
+            content = file.read(length)
+        if len(content) != length:
+            raise WeightsError(f"damaged: {where}: {path.name} ended while it was read")
+        little_endian = dtype.newbyteorder("<") if dtype.kind in "fiu" else dtype
+        return np.frombuffer(content, little_endian).reshape(tuple(tensor.dims)).astype(dtype, copy=False)
+
+    def path(self, tensor: onnx.TensorProto, where: str) -> Path:
+        """The file in which a tensor lies. Raises WeightsError for one outside of the folder."""
+        location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+        if self._folder is None:
+            raise WeightsError(f"damaged: {where}: lies in a file, but the model is none")
+        parts = PurePosixPath(location)
+        leaves = parts.is_absolute() or PureWindowsPath(location).drive or "\\" in location
+        if not location or leaves or ".." in parts.parts or "\0" in location:
+            raise WeightsError(
+                f"damaged: {where}: lies in {shown(location)}, which is not a file beside the model"
+            )
+        path = self._folder / parts
+        folder = os.path.realpath(self._folder)
+        if os.path.commonpath([folder, os.path.realpath(path)]) != folder or not path.is_file():
+            raise WeightsError(
+                f"{where}: lies in {shown(location)}, which is missing or leads out of the model's folder"
+            )
+        return path
+
+
+def _number(entries: dict[str, str], key: str, default: int, where: str) -> int:
+    text = entries.get(key, str(default))
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise WeightsError(f"damaged: {where}: its {key} is {shown(text)}")
+    return int(text)

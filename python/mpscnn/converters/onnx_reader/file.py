@@ -1,0 +1,309 @@
+"""ONNX files: nodes, constants, inputs and outputs, with nothing believed that was not checked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn._private.files import reading
+from mpscnn.converters.layer_names import shown
+from mpscnn.converters.onnx_reader.external_data import ExternalData
+from mpscnn.errors import UnsupportedError, WeightsError
+
+if TYPE_CHECKING:
+    import onnx
+
+OLDEST_OPSET = 7
+_LARGEST_FILE = 2**31 - 1  # protobuf's
+_MAX_RANK = 64
+
+Dimension = int | None
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a file says of a tensor."""
+
+    name: str
+    type: str  # "float", "float16", "int64", ...; "sequence" and the like for what is no tensor
+    shape: tuple[Dimension, ...] | None
+
+
+class Node:
+    """One operator of the graph."""
+
+    def __init__(self, proto: onnx.NodeProto) -> None:
+        self.proto = proto
+        self.kind: str = (
+            proto.op_type if proto.domain in ("", "ai.onnx") else f"{proto.domain}.{proto.op_type}"
+        )
+        self.inputs: list[str] = list(proto.input)
+        self.outputs: list[str] = list(proto.output)
+        self.name: str = proto.name or next(filter(None, self.outputs), "")
+
+    @cached_property
+    def attributes(self) -> dict[str, Any]:
+        """Python values; a graph and the like stay as they are."""
+        import onnx
+
+        return {entry.name: onnx.helper.get_attribute_value(entry) for entry in self.proto.attribute}
+
+    def has(self, name: str) -> bool:
+        """Whether the attribute is stated."""
+        return name in self.attributes
+
+    def integer(self, name: str, default: int | None = None) -> int:
+        """An attribute. Raises WeightsError where it is missing (without a default) or of another kind."""
+        value = self._attribute(name, default)
+        if not isinstance(value, int):
+            raise WeightsError(f"damaged: its {name} is {value!r}, expected a whole number")
+        return value
+
+    def integers(self, name: str, default: Sequence[int] | None = None) -> list[int]:
+        """As `integer`."""
+        value = self._attribute(name, default)
+        if not isinstance(value, (list, tuple)) or not all(isinstance(one, int) for one in value):
+            raise WeightsError(f"damaged: its {name} are {value!r}, expected whole numbers")
+        return list(value)
+
+    def number(self, name: str, default: float | None = None) -> float:
+        """As `integer`."""
+        value = self._attribute(name, default)
+        if not isinstance(value, (int, float)):
+            raise WeightsError(f"damaged: its {name} is {value!r}, expected a number")
+        return float(value)
+
+    def text(self, name: str, default: str) -> str:
+        """As `integer`."""
+        value = self._attribute(name, default)
+        if isinstance(value, bytes):
+            return value.decode("utf-8", "replace")
+        if not isinstance(value, str):
+            raise WeightsError(f"damaged: its {name} is {value!r}, expected text")
+        return value
+
+    def input(self, place: int) -> str | None:
+        """The name of an input; None where it is left out."""
+        return self.inputs[place] if place < len(self.inputs) and self.inputs[place] else None
+
+    def _attribute(self, name: str, default: Any) -> Any:
+        value = self.attributes.get(name, default)
+        if value is None:
+            raise WeightsError(f"damaged: it has no {name}")
+        return value
+
+
+class OnnxFile:
+    """A graph whose nodes are in the order in which they can be computed.
+
+    Args:
+        model: the parsed file.
+        origin: its name, for messages.
+        size: of the file in bytes, with its external data; limits what is made of it.
+        external: where tensors may lie outside of the file.
+    """
+
+    def __init__(self, model: onnx.ModelProto, origin: str, size: int, external: ExternalData) -> None:
+        self.origin = origin
+        self.size = size
+        self._external = external
+        self.opsets = {
+            entry.domain if entry.domain != "ai.onnx" else "": entry.version for entry in model.opset_import
+        }
+        self.opset = self.opsets.get("", 0)
+        if self.opset < OLDEST_OPSET:
+            raise UnsupportedError(
+                f"{origin}: it is of opset {self.opset}; supported are {OLDEST_OPSET} and later. The package onnx "
+                "converts it (onnx.version_converter)"
+            )
+        graph = model.graph
+        self.nodes = [Node(node) for node in graph.node]
+        self.tensors = {tensor.name: tensor for tensor in graph.initializer}
+        if graph.sparse_initializer:
+            raise UnsupportedError(f"{origin}: its weights are sparse, which is not supported")
+        self.inputs = [
+            _described(info) for info in graph.input if info.name not in self.tensors
+        ]  # old files list their weights, too
+        self.outputs: list[str] = [info.name for info in graph.output]
+        self._stated = [*graph.input, *graph.value_info, *graph.output]
+        self._check()
+
+    @cached_property
+    def stated(self) -> dict[str, Described]:
+        """What the file says of the tensors between its layers."""
+        return {info.name: _described(info) for info in self._stated}
+
+    def array(self, tensor: onnx.TensorProto) -> NDArray[Any]:
+        """The numbers of a tensor. Raises WeightsError for a damaged one."""
+        import onnx
+
+        where = f"{self.origin}: tensor {shown(tensor.name)}"
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            return self._external.array(tensor, where)
+        try:
+            array = onnx.numpy_helper.to_array(tensor)
+        except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise WeightsError(f"damaged: {where}: {error}") from error
+        return np.asarray(array)
+
+    def external_files(self) -> list[Path]:
+        """The files in which tensors lie. Raises WeightsError for one that is not beside this file."""
+        import onnx
+
+        outside = onnx.TensorProto.EXTERNAL
+        return sorted(
+            {
+                self._external.path(tensor, f"{self.origin}: tensor {shown(name)}")
+                for name, tensor in self.tensors.items()
+                if tensor.data_location == outside
+            }
+        )
+
+    def _check(self) -> None:
+        """Each value is made once, by a node behind those that it needs."""
+        known = {"", *self.tensors, *(described.name for described in self.inputs)}
+        for node in self.nodes:
+            missing = [name for name in node.inputs if name not in known]
+            if missing:
+                raise WeightsError(
+                    f"damaged: {self.origin}: node {shown(node.name)} needs {shown(missing[0])}, which none before "
+                    "it computes"
+                )
+            for name in filter(None, node.outputs):
+                if name in known:
+                    raise WeightsError(f"damaged: {self.origin}: {shown(name)} is computed more than once")
+                known.add(name)
+        if not self.outputs:
+            raise WeightsError(f"damaged: {self.origin}: it has no outputs")
+        for name in self.outputs:
+            if name not in known:
+                raise WeightsError(f"damaged: {self.origin}: its output {shown(name)} is computed by no node")
+
+
+def read_onnx(path: Path) -> OnnxFile:
+    """Reads a file. Raises WeightsError for one that is damaged, UnsupportedError without the package `onnx`."""
+    onnx = _package()
+    origin = os.fspath(path)
+    with reading(path, WeightsError):
+        size = path.stat().st_size
+        if size > _LARGEST_FILE:
+            raise WeightsError(f"{origin}: it has {size} bytes; ONNX files have at most {_LARGEST_FILE}")
+        content = path.read_bytes()
+    try:
+        model = onnx.load_model_from_string(content)
+    except (import_module("google.protobuf.message").DecodeError, ValueError, RecursionError) as error:
+        raise WeightsError(f"damaged: {origin}: is not an ONNX file: {error}") from error
+    if not model.HasField("graph") or not model.opset_import:
+        raise WeightsError(f"damaged: {origin}: is not an ONNX file: it holds no graph, or states no opset")
+    return file_of_model(model, origin, len(content), path.parent)
+
+
+def file_of_model(
+    model: onnx.ModelProto, origin: str, size: int | None = None, folder: Path | None = None
+) -> OnnxFile:
+    """A model that was read or made.
+
+    Args:
+        model: the model.
+        origin: what messages call it.
+        size: of its file in bytes; None: of what it would be saved as.
+        folder: where its external data may lie; None: it may have none.
+    """
+    if model.functions:
+        model = _without_functions(model, origin)
+    external = ExternalData(folder)
+    return OnnxFile(model, origin, model.ByteSize() if size is None else size, external)
+
+
+# ---- Functions -----------------------------------------------------------------------------------------------------
+
+_MAX_INLINED = 100_000
+
+
+def _without_functions(model: onnx.ModelProto, origin: str) -> onnx.ModelProto:
+    """The model's own functions written out where they are called."""
+    try:
+        from onnx import inliner
+    except ImportError as error:
+        raise UnsupportedError(
+            f"{origin}: it has functions, which need a newer package onnx (1.15)"
+        ) from error
+    bodies = {
+        (function.domain, function.name): [(node.domain, node.op_type) for node in function.node]
+        for function in model.functions
+    }
+    counts: dict[tuple[str, str], int] = {}
+    for key in bodies:
+        _count_nodes(key, bodies, counts, origin)
+    total = sum(counts.get((node.domain, node.op_type), 1) for node in model.graph.node)
+    if total > _MAX_INLINED:
+        raise UnsupportedError(f"{origin}: its functions make {total} nodes; supported are {_MAX_INLINED}")
+    try:
+        inlined: onnx.ModelProto = inliner.inline_local_functions(model)
+    except (RuntimeError, ValueError) as error:
+        raise WeightsError(f"damaged: {origin}: its functions: {error}") from error
+    return inlined
+
+
+def _count_nodes(
+    wanted: tuple[str, str],
+    bodies: Mapping[tuple[str, str], Sequence[tuple[str, str]]],
+    counts: dict[tuple[str, str], int],
+    origin: str,
+) -> None:
+    """How many nodes a function stands for. Raises WeightsError for one that calls itself."""
+    waiting, open_calls = [(wanted, False)], set()
+    while waiting:
+        key, inner_done = waiting.pop()
+        if key in counts or key not in bodies:
+            continue
+        if inner_done:
+            counts[key] = min(sum(counts.get(call, 1) for call in bodies[key]), _MAX_INLINED + 1)
+            open_calls.discard(key)
+            continue
+        if key in open_calls:
+            raise WeightsError(f"damaged: {origin}: function {shown(key[1])} calls itself")
+        open_calls.add(key)
+        waiting.append((key, True))
+        waiting += [(call, False) for call in bodies[key]]
+
+
+# ---- Parts of the format -------------------------------------------------------------------------------------------
+
+
+def _package() -> Any:
+    try:
+        import onnx
+    except ImportError as error:
+        raise UnsupportedError('reading ONNX files needs: pip install "mpscnn[convert]"') from error
+    return onnx
+
+
+def _described(info: onnx.ValueInfoProto) -> Described:
+    kind = info.type.WhichOneof("value")
+    if kind != "tensor_type":
+        return Described(info.name, (kind or "unknown").removesuffix("_type"), None)
+    tensor = info.type.tensor_type
+    shape: tuple[Dimension, ...] | None = None
+    if tensor.HasField("shape") and len(tensor.shape.dim) <= _MAX_RANK:
+        shape = tuple(
+            extent.dim_value if extent.HasField("dim_value") and extent.dim_value >= 0 else None
+            for extent in tensor.shape.dim
+        )
+    return Described(info.name, element_type(tensor.elem_type), shape)
+
+
+def element_type(number: int) -> str:
+    """ONNX' name of a type of elements."""
+    import onnx
+
+    names: dict[int, str] = {value: name.lower() for name, value in onnx.TensorProto.DataType.items()}
+    return names.get(number, f"type {number}")

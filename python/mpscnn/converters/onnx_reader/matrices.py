@@ -1,0 +1,104 @@
+"""Products with constant matrices: dense layers, at each position of an image or sequence."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.layout import Atom, Value, positions
+from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.converters.onnx_reader.neurons import ending
+from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.errors import UnsupportedError, WeightsError
+
+
+def _gemm(c: Context, node: Node) -> None:
+    x = c.value(node.inputs[0])
+    if node.integer("transA", 0):
+        raise UnsupportedError("its first operand is transposed, which would change the batch")
+    weight = c.constants.real(node.input(1), "its second operand") * np.float32(node.number("alpha", 1.0))
+    if weight.ndim != 2 or x.rank != 2:
+        raise WeightsError(f"damaged: multiplies {x.shown} and {weight.shape}")
+    if not node.integer("transB", 0):
+        weight = weight.T
+    bias = None
+    if node.input(2) is not None:
+        bias = c.constants.real(node.input(2), "its third operand") * np.float32(node.number("beta", 1.0))
+        if bias.size not in (1, len(weight)) or (bias.ndim == 2 and bias.shape[0] != 1):
+            raise UnsupportedError(
+                f"adds a constant of shape {bias.shape}; supported is one number for each result"
+            )
+        bias = np.broadcast_to(bias.reshape(-1), (len(weight),))
+    _dense(c, node, x, weight, bias, node.outputs[0])
+
+
+def _matmul(c: Context, node: Node) -> None:
+    if c.is_constant(node.inputs[0]) or not c.is_constant(node.inputs[1]):
+        raise UnsupportedError(
+            "the product of two computed tensors is not supported, nor is one with a constant first"
+        )
+    x = c.value(node.inputs[0])
+    weight = c.constants.real(node.inputs[1], "its second operand")
+    weight = (
+        weight.reshape(weight.shape[-2:]) if weight.ndim > 2 and weight.size == weight[-1].size else weight
+    )
+    if weight.ndim != 2 or x.rank < 2:
+        raise UnsupportedError(f"multiplies {x.shown} and a constant {weight.shape}; supported is one matrix")
+    bias, result = _bias_behind(c, node.outputs[0], weight.shape[1])
+    _dense(c, node, x, weight.T, bias, result)
+
+
+def _bias_behind(c: Context, name: str, units: int) -> tuple[NDArray[np.float32] | None, str]:
+    """A sum with one constant for each column, which alone reads the product."""
+    user = c.only_user(name)
+    if user is None or user.kind != "Add" or len(user.inputs) != 2:
+        return None, name
+    other = user.inputs[1] if user.inputs[0] == name else user.inputs[0]
+    constant = c.constants.find(other)
+    if constant is None or not constant.is_fixed or constant.low.shape != (units,):
+        return None, name
+    c.merged.add(id(user))
+    return c.constants.real(other, "its biases"), user.outputs[0]
+
+
+def _dense(
+    c: Context,
+    node: Node,
+    x: Value,
+    weight: NDArray[np.float32],
+    bias: NDArray[np.float32] | None,
+    result: str,
+) -> None:
+    """The last axis of x times a matrix [results][features], for each of the other axes."""
+    units, features = weight.shape
+    if any(atom.is_batch for atom in x.axes[-1]):
+        raise UnsupportedError(f"multiplies {x.shown}, whose last axis has the batch")
+    if x.shape[-1] is None:
+        raise UnsupportedError(
+            f"multiplies {x.shown}, whose features depend on the image's size: {CHOOSE_SIZE}"
+        )
+    if x.shape[-1] != features:
+        raise WeightsError(f"damaged: multiplies {x.shown} and a matrix with {features} rows")
+    rest_count = len(x.order) - len(x.axes[-1])
+    name = c.layer_name(node)
+    activation, result = ending(c, result)
+    if rest_count == 0:
+        weight = weight[:, positions(x.axes[-1], x.order)]
+        tensor = c.arranger.physical(x, (x.order,)) if len(x.tensor.shape) not in (2, 4) else x.tensor
+        y = c.network.dense(tensor, units, activation=activation, name=name)
+        c.set_weight(name, "weight", weight.reshape(units, *(extent or 1 for extent in tensor.shape[1:])))
+        rest = x.order
+    else:
+        tensor, rest, tail = c.arranger.channels_last(x, x.axes[-1])
+        if len(tensor.shape) != 4:
+            tensor = c.arranger.physical(x.lying(tensor, rest + tail), ((), rest, tail))
+        y = c.network.conv2d(tensor, units, 1, activation=activation, name=name)
+        c.set_weight(name, "weight", weight[:, positions(x.axes[-1], tail)].reshape(units, 1, 1, features))
+    if bias is not None:
+        c.set_weight(name, "bias", bias)
+    new = () if units == 1 else (Atom(units),)
+    c.values[result] = Value(y, (*x.axes[:-1], new), (rest if rest_count else ()) + new)
+
+
+MATRICES: dict[str, Handler] = {"Gemm": _gemm, "MatMul": _matmul}

@@ -1,0 +1,187 @@
+"""Functions of each element: layers of their own, or the end of the layer before them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from mpscnn.converters.layout import positions
+from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.errors import UnsupportedError
+from mpscnn.graph.layer_arguments import Activation
+
+_PLAIN: dict[str, Activation] = {
+    "Abs": "absolute",
+    "Exp": "exponential",
+    "Log": "logarithm",
+    "Neg": {"kind": "linear", "a": -1.0},
+    "Reciprocal": {"kind": "power", "a": 1.0, "c": -1.0},
+    "Relu": "relu",
+    "Sigmoid": "sigmoid",
+    "Softplus": "softplus",
+    "Softsign": "softsign",
+    "Sqrt": {"kind": "power", "a": 1.0, "c": 0.5},
+    "Tanh": "tanh",
+}
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def function_of(c: Context, node: Node) -> Activation:
+    """The neuron that a node is; None for another node."""
+    if node.kind in _PLAIN:
+        return _PLAIN[node.kind]
+    if node.kind == "LeakyRelu":
+        return {"kind": "relu", "a": node.number("alpha", 0.01)}
+    if node.kind == "Elu":
+        return {"kind": "elu", "a": node.number("alpha", 1.0)}
+    if node.kind == "HardSigmoid":
+        return {"kind": "hard_sigmoid", "a": node.number("alpha", 0.2), "b": node.number("beta", 0.5)}
+    if node.kind == "Gelu" and node.text("approximate", "none") == "none":
+        return "gelu"
+    if node.kind == "Celu" and node.number("alpha", 1.0) == 1.0:
+        return "elu"
+    if node.kind == "Clip":
+        return _clip_function(*limits(c, node))
+    return None
+
+
+def ending(c: Context, name: str) -> tuple[Activation, str]:
+    """The activation behind a result, if it alone reads the result; and the name of what it gives."""
+    user = c.only_user(name)
+    function = None if user is None else _function_or_none(c, user)
+    if user is None or function is None or user.inputs[0] != name:
+        return None, name
+    c.merged.add(id(user))
+    return function, user.outputs[0]
+
+
+def _function_or_none(c: Context, node: Node) -> Activation:
+    """What cannot be read is reported where the node itself is converted."""
+    try:
+        return function_of(c, node)
+    except (UnsupportedError, ValueError):
+        return None
+
+
+def _plain(c: Context, node: Node) -> None:
+    function = function_of(c, node)
+    x = c.value(node.inputs[0])
+    if function is None:
+        raise UnsupportedError("with these attributes it is not supported")
+    c.result(node, x.holding(c.neuron(x.tensor, function, c.layer_name(node))))
+
+
+# ---- Limits --------------------------------------------------------------------------------------------------------
+
+
+def limits(c: Context, node: Node) -> tuple[float, float]:
+    """Of Clip: attributes up to opset 10, then inputs."""
+    if c.file.opset < 11:
+        return node.number("min", -_LARGEST), node.number("max", _LARGEST)
+    low, high = node.input(1), node.input(2)
+    return (
+        -math.inf if low is None else c.constants.number(low, "its lower limit"),
+        math.inf if high is None else c.constants.number(high, "its upper limit"),
+    )
+
+
+def _clip_function(low: float, high: float) -> Activation:
+    if low != 0.0:
+        return None
+    return "relu" if high >= _LARGEST else {"kind": "relun", "a": 0.0, "b": high}
+
+
+def limited(c: Context, node: Node, name: str, low: float, high: float) -> None:
+    """An element within limits."""
+    x = c.value(name)
+    function = _clip_function(low, high)
+    if function is not None:
+        c.result(node, x.holding(c.neuron(x.tensor, function, c.layer_name(node))))
+        return
+    if math.isnan(low) or math.isnan(high):
+        raise UnsupportedError(f"its limits are {low} and {high}")
+    # The sum of two halves is x; arithmetic has limits of its own.
+    attributes = {
+        "primary_scale": 0.5,
+        "secondary_scale": 0.5,
+        "minimum": min(max(low, -_LARGEST), _LARGEST),
+        "maximum": min(max(high, -_LARGEST), _LARGEST),
+    }
+    y = c.network.layer("add", [x.tensor, x.tensor], attributes, name=c.layer_name(node))
+    c.result(node, x.holding(y))
+
+
+def _clip(c: Context, node: Node) -> None:
+    low, high = limits(c, node)
+    if low > high:
+        raise UnsupportedError(f"its lower limit {low} is above the upper one, {high}")
+    limited(c, node, node.inputs[0], low, high)
+
+
+# ---- Others --------------------------------------------------------------------------------------------------------
+
+
+def _prelu(c: Context, node: Node) -> None:
+    x = c.value(node.inputs[0])
+    slope = c.constants.real(node.input(1), "its slopes")
+    if slope.size == 1:
+        function = {"kind": "relu", "a": float(slope.reshape(-1)[0])}
+        c.result(node, x.holding(c.neuron(x.tensor, function, c.layer_name(node))))
+        return
+    extents = (1,) * (x.rank - slope.ndim) + slope.shape
+    if x.rank < 2 or len(extents) != x.rank or slope.size != extents[1] or extents[1] != x.shape[1]:
+        raise UnsupportedError(f"slopes of shape {slope.shape} for {x.shown}; supported is one per channel")
+    tensor, rest, channels = c.arranger.channels_last(x, x.axes[1])
+    name = c.layer_name(node)
+    y = c.neuron(tensor, "prelu", name)
+    c.set_weight(name, "slope", slope.reshape(-1)[positions(x.axes[1], channels)])
+    c.result(node, x.lying(y, rest + channels))
+
+
+def _selu(c: Context, node: Node) -> None:
+    """Gamma times an ELU."""
+    alpha, gamma = node.number("alpha", 1.6732632423543772), node.number("gamma", 1.0507009873554805)
+    x = c.value(node.inputs[0])
+    y = c.neuron(x.tensor, {"kind": "elu", "a": alpha}, c.layer_name(node, "/elu"))
+    c.result(node, x.holding(c.neuron(y, {"kind": "linear", "a": gamma}, c.layer_name(node))))
+
+
+def _product_with(function: Activation) -> Handler:
+    """x times a function of x."""
+
+    def convert(c: Context, node: Node) -> None:
+        x = c.value(node.inputs[0])
+        factor = c.neuron(x.tensor, function, c.layer_name(node, "/factor"))
+        c.result(node, x.holding(c.network.multiply(x.tensor, factor, name=c.layer_name(node))))
+
+    return convert
+
+
+def _mish(c: Context, node: Node) -> None:
+    """x tanh(ln(1 + e^x))."""
+    x = c.value(node.inputs[0])
+    softplus = c.neuron(x.tensor, "softplus", c.layer_name(node, "/softplus"))
+    factor = c.neuron(softplus, "tanh", c.layer_name(node, "/factor"))
+    c.result(node, x.holding(c.network.multiply(x.tensor, factor, name=c.layer_name(node))))
+
+
+def _swish(c: Context, node: Node) -> None:
+    if node.number("alpha", 1.0) != 1.0:
+        raise UnsupportedError("only an alpha of 1 is supported")
+    _product_with("sigmoid")(c, node)
+
+
+_HARD_SIGMOID: dict[str, Any] = {"kind": "hard_sigmoid", "a": 1 / 6, "b": 0.5}
+
+NEURONS: dict[str, Handler] = {
+    **dict.fromkeys([*_PLAIN, "LeakyRelu", "Elu", "HardSigmoid", "Gelu", "Celu"], _plain),
+    "Clip": _clip,
+    "PRelu": _prelu,
+    "Selu": _selu,
+    "HardSwish": _product_with(_HARD_SIGMOID),
+    "Swish": _swish,
+    "Mish": _mish,
+}

@@ -1,0 +1,301 @@
+"""ONNX files as networks.
+
+Images (n, channels, height, width) become (n, height, width, channels). Transpositions and reshapes are not layers but
+another view (`converters.layout`); only where a layer needs elements in another order, they are moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mpscnn.converters.formats import ReadOptions
+from mpscnn.converters.layer_names import LayerNames, shown
+from mpscnn.converters.layout import Axis, Value, batch_atom
+from mpscnn.converters.onnx_reader.constants import Constants
+from mpscnn.converters.onnx_reader.context import Context
+from mpscnn.converters.onnx_reader.file import Described, Node, OnnxFile
+from mpscnn.converters.onnx_reader.neurons import NEURONS
+from mpscnn.converters.onnx_reader.operators import OPERATORS, reason_against
+from mpscnn.converters.unsupported import UnsupportedLayers
+from mpscnn.errors import Error, ParameterError, UnsupportedError
+from mpscnn.graph.network import Network
+
+Extents = tuple[int | None, ...]
+
+_FLOATS = frozenset({"float", "float16", "bfloat16"})
+_TO_NHWC, _TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
+# What may stand between an input and the transposition that says how its images lie.
+_IN_BETWEEN = frozenset(
+    {"Add", "Cast", "Div", "Identity", "Mul", "Sub", "QuantizeLinear", "DequantizeLinear"}
+)
+
+
+def convert(file: OnnxFile, options: ReadOptions) -> Network:
+    """The network of a file.
+
+    Raises:
+        UnsupportedError: names all nodes that mpscnn cannot express. WeightsError: the file contradicts itself.
+            ParameterError: an input or output that it does not have, or another shape of it.
+    """
+    options.check_inputs([described.name for described in file.inputs], file.origin)
+    wanted = _wanted_outputs(file, options)
+    needed = _needed(file, wanted)
+    inputs = [_input_of(file, described, options) for described in file.inputs]
+    batches = {one.extents[0] for one in inputs}
+    if len(batches) != 1:
+        raise UnsupportedError(
+            f"{file.origin}: its inputs have different batches: {sorted(map(str, batches))}"
+        )
+    names = LayerNames()
+    shapes = {}
+    for one in inputs:
+        is_image = len(inputs) == 1 and len(one.own) == 3
+        shapes[names.unique("image" if is_image else one.name)] = one.own
+    network = Network(input=shapes, name=options.name)
+    context = Context(network, file, Constants(file), names, batch_atom(batches.pop()), frozenset(wanted))
+    for one, tensor in zip(inputs, network.inputs, strict=True):
+        plain = context.arranger.of_plain(tensor)
+        context.values[one.name] = one.seen(plain)
+    _Conversion(context, needed).run()
+    for name in wanted:
+        _mark_output(context, name)
+    network.notes += context.notes
+    return network
+
+
+def _wanted_outputs(file: OnnxFile, options: ReadOptions) -> list[str]:
+    if not options.outputs:
+        return file.outputs
+    known = {name for node in file.nodes for name in node.outputs if name}
+    for name in options.outputs:
+        if name not in known:
+            raise ParameterError(f"{file.origin}: it has no tensor {shown(name)} to stop at")
+    return list(options.outputs)
+
+
+def _needed(file: OnnxFile, wanted: Sequence[str]) -> list[Node]:
+    """The nodes that the outputs depend on."""
+    names = set(wanted)
+    nodes = []
+    for node in reversed(file.nodes):
+        if not names.isdisjoint(node.outputs):
+            nodes.append(node)
+            names.update(node.inputs)
+    return nodes[::-1]
+
+
+# ---- Inputs --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Input:
+    name: str
+    extents: Extents  # the file's
+    own: Extents  # the network's, without the batch
+    axes: tuple[int, ...]  # the file's axis i is axis axes[i] of the network's
+
+    def seen(self, plain: Value) -> Value:
+        """The network's input as the file sees it."""
+        return Value(plain.tensor, tuple(plain.axes[axis] for axis in self.axes), plain.order)
+
+
+def _input_of(file: OnnxFile, described: Described, options: ReadOptions) -> _Input:
+    where = f"{file.origin}: input {shown(described.name)}"
+    if described.type not in _FLOATS:
+        raise UnsupportedError(f"{where} is of {described.type}; supported are float, float16 and bfloat16")
+    if described.shape is None:
+        shape = options.shape_of(described.name, None, where)
+    else:
+        shape = options.shape_of(described.name, described.shape, where)
+    if shape is None or len(shape) < 2:
+        raise UnsupportedError(
+            f"{where} has {'no stated shape' if shape is None else f'the shape {shape}, without a batch'}: "
+            "choose one with --shape (shapes= in Python)"
+        )
+    if len(shape) == 4:
+        nhwc = _is_nhwc(file, described.name)
+        image = shape if nhwc else tuple(shape[axis] for axis in _TO_NHWC)
+        image = options.sized(image, where)
+        extents = image if nhwc else tuple(image[axis] for axis in _TO_NCHW)
+        axes = (0, 1, 2, 3) if nhwc else _TO_NCHW
+        result = _Input(described.name, extents, image[1:], axes)
+    elif len(shape) == 3 and _reaches(file, described.name, "Conv"):
+        result = _Input(described.name, shape, (1, shape[2], shape[1]), (0, 3, 2))
+    else:
+        result = _Input(described.name, shape, shape[1:], tuple(range(len(shape))))
+    if result.own[-1] is None or (len(shape) != 4 and None in result.own):
+        raise UnsupportedError(
+            f"{where} is {shape}; only its batch, and height and width of images, may be free"
+        )
+    return result
+
+
+def _is_nhwc(file: OnnxFile, name: str) -> bool:
+    """Whether the first thing that is done with an image is to make it NCHW."""
+    user = _first_user(file, name)
+    return user is not None and user.kind == "Transpose" and tuple(user.integers("perm", ())) == _TO_NCHW
+
+
+def _reaches(file: OnnxFile, name: str, kind: str) -> bool:
+    user = _first_user(file, name)
+    return user is not None and user.kind == kind
+
+
+def _first_user(file: OnnxFile, name: str) -> Node | None:
+    """The first node that reads a tensor, or what elementwise arithmetic made of it."""
+    names = {name}
+    for node in file.nodes:
+        if names.isdisjoint(node.inputs):
+            continue
+        if node.kind not in _IN_BETWEEN:
+            return node
+        names.update(node.outputs)
+    return None
+
+
+# ---- Outputs -------------------------------------------------------------------------------------------------------
+
+
+def _mark_output(c: Context, name: str) -> None:
+    where = f"{c.file.origin}: its output {shown(name)}"
+    if c.is_constant(name):
+        raise UnsupportedError(f"{where} is a constant")
+    try:
+        value = c.value(name, whole_numbers=True)
+        groups = _output_axes(c, name, value)
+        tensor = c.arranger.physical(value, groups)
+    except UnsupportedError as error:
+        raise UnsupportedError(f"{where}: {error}") from error
+    if tensor.index in [output.index for output in c.network.outputs] or tensor in c.network.inputs:
+        tensor = c.network.activation(tensor, {"kind": "none"}, name=c.names.unique(name))
+    c.network.output(tensor)
+
+
+def _output_axes(c: Context, name: str, value: Value) -> list[Axis]:
+    """NHWC for images, unless the file has made them NHWC itself; the file's axes for other values."""
+    if not value.axes or not any(atom.is_batch for atom in value.axes[0]):
+        raise UnsupportedError(f"{value.shown}: its first axis is not the batch")
+    own = [tuple(atom for atom in axis if not atom.is_batch) for axis in value.axes]
+    plain = own[1:] if value.has_batch_first else own
+    if not plain:
+        return [()]
+    if value.rank != 4 or not value.has_batch_first or _ends_in_nhwc(c.file, name):
+        return plain
+    image = [own[2], own[3], own[1]]
+    order = tuple(atom for axis in plain for atom in axis)
+    return plain if value.order == order and tuple(a for axis in image for a in axis) != order else image
+
+
+def _ends_in_nhwc(file: OnnxFile, name: str) -> bool:
+    """Whether the last thing that is done with an image is to make it NHWC, elementwise functions aside."""
+    makers = {result: node for node in file.nodes for result in node.outputs}
+    while (node := makers.get(name)) is not None:
+        if node.kind == "Transpose":
+            return tuple(node.integers("perm", ())) == _TO_NHWC
+        if node.kind not in _IN_BETWEEN and node.kind not in NEURONS and node.kind != "Softmax":
+            return False
+        name = next((given for given in node.inputs if given in makers), "")
+    return False
+
+
+# ---- Nodes ---------------------------------------------------------------------------------------------------------
+
+
+class _Conversion:
+    """Converts one node after the other, and collects those that cannot be."""
+
+    def __init__(self, context: Context, nodes: Sequence[Node]) -> None:
+        self._c = context
+        self._nodes = nodes
+        self._unsupported = UnsupportedLayers(context.file.origin)
+        self._missing: set[str] = set()  # what could not be converted would compute, and all that needs it
+        self._free_size = any(None in tensor.shape[1:] for tensor in context.network.inputs)
+
+    def run(self) -> None:
+        """Constants first: layers look at those of the nodes behind them."""
+        for node in self._nodes:
+            if node.kind == "Constant":
+                self._attempt(node)
+        for node in self._nodes:
+            if node.kind == "Constant":
+                continue
+            if not self._missing.isdisjoint(node.inputs):
+                self._try_alone(node)
+            elif id(node) not in self._c.merged:
+                self._attempt(node)
+        if self._unsupported:
+            raise self._unsupported.error()
+
+    def _attempt(self, node: Node) -> None:
+        self._c.begin(node)
+        if not self._unsupported.attempt(
+            node.kind, node.name, lambda: self._convert(node), free_size=self._free_size
+        ):
+            self._missing.update(filter(None, node.outputs))
+
+    def _convert(self, node: Node) -> None:
+        if self._c.constants.compute(node):
+            return
+        if node.kind in ("Shape", "Size"):
+            self._shape(node)
+            return
+        handler = OPERATORS.get(node.kind)
+        if handler is None:
+            raise UnsupportedError(reason_against(node.kind))
+        handler(self._c, node)
+
+    def _shape(self, node: Node) -> None:
+        value = self._c.value(node.inputs[0], whole_numbers=True)
+        both = [np.asarray(extents, np.int64) for extents in value.stand_ins()]
+        if node.kind == "Size":
+            both = [np.asarray(np.prod(extents), np.int64) for extents in both]
+        else:
+            start, end = node.integer("start", 0), node.integer("end", value.rank)
+            both = [extents[start:end] for extents in both]
+        self._c.constants.put(node.outputs[0], *both)
+
+    def _try_alone(self, node: Node) -> None:
+        """Looks whether a node could be converted if what it needs could be, as the error names all that cannot."""
+        self._missing.update(filter(None, node.outputs))
+        handler = OPERATORS.get(node.kind)
+        if handler is None:
+            if node.kind not in ("Shape", "Size"):
+                self._unsupported.add(node.kind, node.name, reason_against(node.kind))
+            return
+        alone = self._alone(node)
+        if alone is None:
+            return
+        try:
+            handler(alone, node)
+        except UnsupportedError as error:
+            self._unsupported.add(node.kind, node.name, str(error))
+        except (Error, ArithmeticError, LookupError, TypeError, ValueError):
+            return  # it may be what the file states of layers that were left out
+
+    def _alone(self, node: Node) -> Context | None:
+        """A network with inputs of the shapes that the file states; None where it does not."""
+        shapes: dict[str, Extents] = {}
+        for name in dict.fromkeys(node.inputs):
+            if not name or self._c.constants.find(name) is not None:
+                continue
+            value = self._c.values.get(name)
+            stated = self._c.file.stated.get(name)
+            shape = value.shape if value is not None else stated.shape if stated is not None else None
+            if shape is None or len(shape) < 2 or None in shape[1:]:
+                return None
+            shapes[name] = shape
+        network = Network(input={name: self._own(shape) for name, shape in shapes.items()})
+        c = self._c
+        alone = Context(network, c.file, c.constants, LayerNames(), c.arranger.batch, c.results)
+        alone.begin(node)
+        for (name, shape), tensor in zip(shapes.items(), network.inputs, strict=True):
+            arranger = alone.arranger
+            alone.values[name] = arranger.of_image(tensor) if len(shape) == 4 else arranger.of_plain(tensor)
+        return alone
+
+    @staticmethod
+    def _own(shape: Extents) -> Extents:
+        return tuple(shape[axis] for axis in _TO_NHWC)[1:] if len(shape) == 4 else shape[1:]

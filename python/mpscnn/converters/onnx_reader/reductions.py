@@ -1,0 +1,236 @@
+"""Reductions over axes, softmax, and normalizations."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mpscnn.converters.arrange import surroundings
+from mpscnn.converters.layout import Axis, Value, positions, product
+from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.converters.onnx_reader.neurons import ending
+from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.layer_arguments import Activation
+from mpscnn.graph.layers.layer_maker import Tensor
+
+_KINDS = {"ReduceMean": "mean", "ReduceSum": "sum", "ReduceMax": "max", "ReduceMin": "min"}
+_SQUARE: Activation = {"kind": "power", "a": 1.0, "c": 2.0}
+_SUMS: dict[str, Activation] = {"ReduceL1": "absolute", "ReduceSumSquare": _SQUARE, "ReduceL2": _SQUARE}
+
+
+# ---- Reductions ----------------------------------------------------------------------------------------------------
+
+
+def _reduce(c: Context, node: Node) -> None:
+    x = c.value(node.inputs[0])
+    axes = _reduced_axes(c, node, x)
+    kind = _KINDS.get(node.kind, "sum")
+    if node.kind in _SUMS:
+        x = x.holding(c.neuron(x.tensor, _SUMS[node.kind], c.layer_name(node, "/elements")))
+    atoms = tuple(atom for axis in axes for atom in x.axes[axis])
+    if any(atom.is_batch for atom in atoms):
+        raise UnsupportedError(f"reduces {x.shown} along the batch")
+    y = _reduced(c, node, x, atoms, kind)
+    if node.kind == "ReduceL2":
+        root = {"kind": "power", "a": 1.0, "c": 0.5}
+        y = y.holding(c.neuron(y.tensor, root, c.layer_name(node, "/root")))
+    y = Value(y.tensor, tuple(() if axis in axes else y.axes[axis] for axis in range(x.rank)), y.order)
+    c.result(node, y if node.integer("keepdims", 1) else y.without_axes(axes))
+
+
+def _reduced_axes(c: Context, node: Node, x: Value) -> list[int]:
+    if node.has("axes"):
+        given = node.integers("axes")
+    elif node.input(1) is not None:
+        given = c.constants.integers(node.input(1), "its axes")
+    else:
+        given = []
+    if not given:
+        if node.integer("noop_with_empty_axes", 0):
+            return []
+        raise UnsupportedError("reduces all axes, the batch among them")
+    return sorted({x.axis(axis) for axis in given})
+
+
+def _reduced(c: Context, node: Node, x: Value, atoms: Axis, kind: str) -> Value:
+    """The value without these atoms. Those that lie in one piece are reduced by one layer."""
+    order = x.order
+    left = set(atoms)
+    while left:
+        first = min(order.index(atom) for atom in left)
+        last = first
+        while last < len(order) and order[last] in left:
+            last += 1
+        before, run, behind = order[:first], order[first:last], order[last:]
+        name = c.layer_name(node)
+        current = x.lying(x.tensor, order)
+        image = c.arranger.grouping(current)
+        if not before and kind in ("mean", "max") and image and len(image) == 3 and image[2] == behind:
+            pool = c.network.global_max_pool2d if kind == "max" else c.network.global_average_pool2d
+            y = pool(current.tensor, name=name)
+        elif behind:
+            y = _along(c, c.arranger.physical(current, (before, run, behind)), kind, "width", name)
+        else:
+            y = _along(c, c.arranger.physical(current, ((), before, run)), kind, "channels", name)
+        order = before + behind
+        x = x.lying(y, order)
+        left -= set(run)
+    return x
+
+
+def _along(c: Context, x: Tensor, kind: str, axis: str, name: str) -> Tensor:
+    return c.network.layer("reduction", [x], {"kind": kind, "axis": axis}, name=name)
+
+
+def _argument(c: Context, node: Node) -> None:
+    x = c.value(node.inputs[0])
+    axis = x.axis(node.integer("axis", 0))
+    if node.integer("select_last_index", 0):
+        raise UnsupportedError("takes the last of equals, which is not supported")
+    if any(atom.is_batch for atom in x.axes[axis]):
+        raise UnsupportedError("compares images of the batch")
+    atoms = x.axes[axis]
+    rest = tuple(atom for atom in x.order if atom not in atoms)
+    grouping = c.arranger.grouping(x)
+    tensor = x.tensor
+    if not grouping or grouping[-1] != atoms:
+        tensor = c.arranger.physical(x, (rest, atoms))
+    find = c.network.argmax if node.kind == "ArgMax" else c.network.argmin
+    y = find(tensor, name=c.layer_name(node))
+    axes = (*x.axes[:axis], (), *x.axes[axis + 1 :])
+    value = Value(y, axes, rest, whole_numbers=True)
+    c.result(node, value if node.integer("keepdims", 1) else value.without_axes([axis]))
+
+
+def _softmax(c: Context, node: Node) -> None:
+    """Up to opset 12 over the axis and all behind it."""
+    x = c.value(node.inputs[0])
+    old = c.file.opset < 13
+    axis = x.axis(node.integer("axis", 1 if old else -1))
+    atoms = tuple(atom for one in x.axes[axis : None if old else axis + 1] for atom in one)
+    if any(atom.is_batch for atom in atoms):
+        raise UnsupportedError("compares images of the batch")
+    tensor, rest, tail = c.arranger.channels_last(x, atoms)
+    function = c.network.softmax if node.kind == "Softmax" else c.network.log_softmax
+    c.result(node, x.lying(function(tensor, name=c.layer_name(node)), rest + tail))
+
+
+# ---- Normalizations ------------------------------------------------------------------------------------------------
+
+
+def _batch_normalization(c: Context, node: Node) -> None:
+    x = c.value(node.inputs[0])
+    c.refuse_results(node, 1, "statistics of the batch")
+    if node.integer("training_mode", 0) or not node.integer("spatial", 1):
+        raise UnsupportedError("it normalises by statistics of the batch, or of each pixel")
+    if x.rank < 2 or any(atom.is_batch for atom in x.axes[1]):
+        raise UnsupportedError(f"normalises {x.shown}, whose second axis is not channels")
+    roles = ("gamma", "beta", "mean", "variance")
+    weights = [
+        c.constants.real(node.input(place), f"its {role}") for place, role in enumerate(roles, start=1)
+    ]
+    if any(values.shape != (x.shape[1],) for values in weights):
+        raise WeightsError(f"damaged: weights {[values.shape for values in weights]} for {x.shown}")
+    tensor, rest, tail = c.arranger.channels_last(x, x.axes[1])
+    name = c.layer_name(node)
+    activation, result = ending(c, node.outputs[0])
+    y = c.network.batch_norm(tensor, epsilon=node.number("epsilon", 1e-5), activation=activation, name=name)
+    order = positions(x.axes[1], tail)
+    for role, values in zip(roles, weights, strict=True):
+        c.set_weight(name, role, values[order])
+    c.values[result] = x.lying(y, rest + tail)
+
+
+def _instance_normalization(c: Context, node: Node) -> None:
+    """Groups of channels that were made an axis of their own are normalised as groups."""
+    x = c.value(node.inputs[0])
+    scale, offset = (c.constants.real(node.input(place), "its scale or offset") for place in (1, 2))
+    if (
+        x.rank < 3
+        or not x.has_batch_first
+        or any(values.shape != (x.shape[1],) for values in (scale, offset))
+    ):
+        raise WeightsError(f"damaged: {scale.shape} and {offset.shape} for {x.shown}")
+    groups = x.axes[1]
+    before, behind = surroundings(x, groups)
+    inner = product(behind)
+    if inner is None:
+        raise UnsupportedError(f"normalises {x.shown}, whose groups have a free size")
+    epsilon = node.number("epsilon", 1e-5)
+    tensor, name, result = _group_norm(c, node, x, (before, groups, behind), len(scale), epsilon)
+    for role, values in (("gamma", scale), ("beta", offset)):
+        c.set_weight(name, role, np.repeat(values, inner))
+    c.values[result] = x.lying(tensor, before + groups + behind)
+
+
+def _group_normalization(c: Context, node: Node) -> None:
+    x = c.value(node.inputs[0])
+    count = node.integer("num_groups")
+    channels = x.shape[1] if x.rank > 2 else None
+    if channels is None or count < 1 or channels % count or not x.has_batch_first:
+        raise WeightsError(f"damaged: {count} groups for {x.shown}")
+    per_channel = c.file.opset >= 21
+    weights = [c.constants.real(node.input(place), "its scale or offset") for place in (1, 2)]
+    if any(values.shape != (channels if per_channel else count,) for values in weights):
+        raise WeightsError(
+            f"damaged: {[values.shape for values in weights]} for {count} groups of {channels} channels"
+        )
+    rest = tuple(atom for atom in x.order if atom not in x.axes[1])
+    epsilon = node.number("epsilon", 1e-5)
+    tensor, name, result = _group_norm(c, node, x, (rest, x.axes[1], ()), count, epsilon)
+    for role, values in zip(("gamma", "beta"), weights, strict=True):
+        c.set_weight(name, role, values if per_channel else np.repeat(values, channels // count))
+    c.values[result] = x.lying(tensor, rest + x.axes[1])
+
+
+def _group_norm(
+    c: Context, node: Node, x: Value, parts: tuple[Axis, Axis, Axis], groups: int, epsilon: float
+) -> tuple[Tensor, str, str]:
+    """The layer, its name, and the name of the file's tensor that it gives."""
+    before, channels, behind = parts
+    grouping = c.arranger.grouping(x)
+    if (
+        len(x.tensor.shape) == 4
+        and grouping
+        and grouping[-1] == channels + behind
+        and x.order == before + channels + behind
+    ):
+        tensor = x.tensor
+    else:
+        tensor = c.arranger.physical(x, ((), before, channels + behind))
+    name = c.layer_name(node)
+    activation, result = ending(c, node.outputs[0])
+    return (
+        c.network.group_norm(tensor, groups, epsilon=epsilon, activation=activation, name=name),
+        name,
+        result,
+    )
+
+
+def _local_response(c: Context, node: Node) -> None:
+    size = node.integer("size")
+    if size % 2 == 0:
+        raise UnsupportedError(f"its window has {size} channels; only odd numbers are supported")
+    x = c.value(node.inputs[0])
+    y = c.network.local_response_norm(
+        c.arranger.image(x),
+        size,
+        alpha=node.number("alpha", 1e-4),
+        beta=node.number("beta", 0.75),
+        k=node.number("bias", 1.0),
+        name=c.layer_name(node),
+    )
+    c.result(node, c.arranger.of_image(y, x.rank))
+
+
+REDUCTIONS: dict[str, Handler] = {
+    **dict.fromkeys([*_KINDS, *_SUMS], _reduce),
+    "ArgMax": _argument,
+    "ArgMin": _argument,
+    "Softmax": _softmax,
+    "LogSoftmax": _softmax,
+    "BatchNormalization": _batch_normalization,
+    "InstanceNormalization": _instance_normalization,
+    "GroupNormalization": _group_normalization,
+    "LRN": _local_response,
+}

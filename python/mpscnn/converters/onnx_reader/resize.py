@@ -1,0 +1,126 @@
+"""Images of another size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mpscnn.converters.layout import Value
+from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.errors import UnsupportedError, WeightsError
+
+Extents = list[int | None]
+
+
+def _resize(c: Context, node: Node) -> None:
+    x = c.value(node.inputs[0])
+    if x.rank not in (3, 4):
+        raise UnsupportedError(f"resizes {x.shown}; supported are images")
+    scales, sizes = _wanted(c, node, x)
+    if node.kind == "Upsample" or c.file.opset < 11:
+        alignment, rounding = "asymmetric", "floor"
+    else:
+        alignment = node.text("coordinate_transformation_mode", "half_pixel")
+        rounding = node.text("nearest_mode", "round_prefer_floor")
+        if node.integer("exclude_outside", 0) or node.integer("antialias", 0):
+            raise UnsupportedError("with exclude_outside or antialias it is not supported")
+    mode = node.text("mode", "nearest")
+    if mode not in ("nearest", "linear"):
+        raise UnsupportedError(f"its mode is {mode!r}; supported are nearest and linear")
+    attributes = _sizes(x, scales, sizes)
+    if not attributes:
+        c.result(node, x)
+        return
+    attributes |= {"kind": "bilinear" if mode == "linear" else "nearest"}
+    attributes["alignment"] = _alignment(mode, alignment, rounding, attributes)
+    y = c.network.layer("resize", [c.arranger.image(x)], attributes, name=c.layer_name(node))
+    c.result(node, c.arranger.of_image(y, x.rank))
+
+
+def _wanted(c: Context, node: Node, x: Value) -> tuple[list[float] | None, list[int] | None]:
+    """Scales, or sizes, for every axis."""
+    if node.kind == "Upsample" and node.has("scales"):
+        return [float(one) for one in node.attributes["scales"]], None
+    place = 1 if node.kind == "Upsample" or c.file.opset < 11 else 2
+    given = node.input(place)
+    scales = (
+        None if given is None else [float(one) for one in c.constants.real(given, "its scales").reshape(-1)]
+    )
+    sizes = None
+    if place == 2 and node.input(3) is not None:
+        sizes = _stated_sizes(c, node, x)
+    if not scales and not sizes:
+        raise WeightsError("damaged: it has neither scales nor sizes")
+    if node.text("keep_aspect_ratio_policy", "stretch") != "stretch":
+        raise UnsupportedError("it keeps the ratio of the sides, which is not supported")
+    if node.has("axes"):
+        axes = [x.axis(axis) for axis in node.integers("axes")]
+        if scales:
+            scales = [scales[axes.index(axis)] if axis in axes else 1.0 for axis in range(x.rank)]
+        if sizes:
+            low = x.stand_ins()[0]
+            sizes = [sizes[axes.index(axis)] if axis in axes else low[axis] for axis in range(x.rank)]
+    return scales or None, sizes or None
+
+
+def _stated_sizes(c: Context, node: Node, x: Value) -> list[int]:
+    """A size of the batch that is free stands for itself."""
+    low, high = c.constants.shapes(node.input(3), "its sizes")
+    stated = x.stand_ins()
+    for place, (first, second) in enumerate(zip(low, high, strict=True)):
+        is_own = place < x.rank and (first, second) == (stated[0][place], stated[1][place])
+        if first != second and not is_own:
+            raise UnsupportedError(f"its new size depends on that of the image, which is free: {CHOOSE_SIZE}")
+    return low
+
+
+def _sizes(x: Value, scales: list[float] | None, sizes: list[int] | None) -> dict[str, Any]:
+    """Parameters of our resize; none where the size stays."""
+    low = x.stand_ins()[0]
+    given = scales if scales is not None else sizes or []
+    if len(given) != x.rank:
+        raise WeightsError(f"damaged: {len(given)} sizes for {x.shown}")
+    same = [1.0] * x.rank if scales is not None else low
+    if list(given[:2]) != list(same[:2]):
+        raise UnsupportedError(f"resizes {x.shown} along its batch or channels")
+    if list(given) == list(same):
+        return {}
+    if sizes is not None:
+        height, width = (1, sizes[2]) if x.rank == 3 else (sizes[2], sizes[3])
+        return {"height": height, "width": width}
+    factors = (scales or [])[2:]
+    vertical, horizontal = (1.0, factors[0]) if x.rank == 3 else (factors[0], factors[1])
+    extents: Extents = [1, x.shape[2]] if x.rank == 3 else list(x.shape[2:])
+    whole = [
+        None if extent is None else extent * factor
+        for extent, factor in zip(extents, (vertical, horizontal), strict=True)
+    ]
+    if all(size is not None and size == int(size) for size in whole):
+        return {"height": int(whole[0] or 0), "width": int(whole[1] or 0)}
+    return {"scale_y": vertical, "scale_x": horizontal}
+
+
+def _alignment(mode: str, alignment: str, rounding: str, attributes: dict[str, Any]) -> str:
+    """Our name for where a pixel of the result lies in the image."""
+    if mode == "linear":
+        names = {
+            "half_pixel": "half_pixel",
+            "pytorch_half_pixel": "half_pixel",
+            "align_corners": "corners",
+            "asymmetric": "asymmetric",
+        }
+        one_pixel = 1 in (attributes.get("height"), attributes.get("width"))
+        if alignment in names and not (alignment == "pytorch_half_pixel" and one_pixel):
+            return names[alignment]
+        raise UnsupportedError(f"linear with the coordinates {alignment!r} is not supported")
+    if alignment == "asymmetric" and rounding == "floor":
+        return "asymmetric"
+    if alignment == "half_pixel" and rounding == "round_prefer_ceil":
+        return "half_pixel"
+    if alignment == "tf_half_pixel_for_nn" and rounding == "floor":
+        return "half_pixel"
+    raise UnsupportedError(f"nearest with the coordinates {alignment!r} and {rounding!r} is not supported")
+
+
+RESIZES: dict[str, Handler] = {"Resize": _resize, "Upsample": _resize}

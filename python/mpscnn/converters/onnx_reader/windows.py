@@ -1,0 +1,226 @@
+"""Convolutions and poolings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.arrange import image_axes
+from mpscnn.converters.layout import Value
+from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.converters.onnx_reader.neurons import ending
+from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.errors import UnsupportedError, WeightsError
+
+Pair = tuple[int, int]
+
+
+def _pairs(node: Node, name: str, default: int, rank: int) -> Pair:
+    """An attribute with a number for each spatial axis: (vertical, horizontal)."""
+    values = node.integers(name, [default] * (rank - 2))
+    if len(values) != rank - 2:
+        raise WeightsError(f"damaged: its {name} are {values} for an input of {rank} axes")
+    return (values[0], values[1]) if rank == 4 else (default, values[0])
+
+
+def window(node: Node, x: Value, kernel: Pair) -> dict[str, Any]:
+    """Kernel, strides, dilation and padding as parameters of our operations."""
+    strides, dilation = (_pairs(node, name, 1, x.rank) for name in ("strides", "dilations"))
+    attributes: dict[str, Any] = {}
+    for side, suffix, place in (("height", "y", 0), ("width", "x", 1)):
+        attributes[f"kernel_{side}"] = kernel[place]
+        attributes[f"stride_{suffix}"] = strides[place]
+        attributes[f"dilation_{suffix}"] = dilation[place]
+    automatic = node.text("auto_pad", "NOTSET")
+    if automatic == "VALID":
+        return attributes
+    if automatic == "SAME_UPPER":
+        return attributes | {"padding": "same"}
+    if automatic == "SAME_LOWER":
+        return attributes | _same_lower(x, kernel, strides, dilation)
+    if automatic != "NOTSET":
+        raise WeightsError(f"damaged: its auto_pad is {automatic!r}")
+    return attributes | _explicit(*_pads(node, x.rank))
+
+
+def _pads(node: Node, rank: int) -> tuple[Pair, Pair]:
+    """(top, left), (bottom, right)."""
+    pads = node.integers("pads", [0] * (2 * (rank - 2)))
+    if len(pads) != 2 * (rank - 2):
+        raise WeightsError(f"damaged: its pads are {pads} for an input of {rank} axes")
+    if rank == 3:
+        return (0, pads[0]), (0, pads[1])
+    return (pads[0], pads[1]), (pads[2], pads[3])
+
+
+def _explicit(before: Pair, after: Pair) -> dict[str, Any]:
+    if not any(before + after):
+        return {}
+    names = ("pad_top", "pad_left", "pad_bottom", "pad_right")
+    return {"padding": "explicit", **dict(zip(names, before + after, strict=True))}
+
+
+def _same_lower(x: Value, kernel: Pair, strides: Pair, dilation: Pair) -> dict[str, Any]:
+    """As "same", but the odd pixel is before the image."""
+    sizes = x.shape[2:] if x.rank == 4 else (1, x.shape[2])
+    before, after = [], []
+    for size, taps, stride, step in zip(sizes, kernel, strides, dilation, strict=True):
+        if size is None:
+            raise UnsupportedError(
+                f"its auto_pad is SAME_LOWER, but the size of the image is free: {CHOOSE_SIZE}"
+            )
+        total = max((-(-size // stride) - 1) * stride + (taps - 1) * step + 1 - size, 0)
+        before.append(total - total // 2)
+        after.append(total // 2)
+    return _explicit((before[0], before[1]), (after[0], after[1]))
+
+
+def _weights(c: Context, node: Node, x: Value) -> NDArray[np.float32]:
+    """Of a convolution, with a height of 1 where the image has none."""
+    weight = c.constants.real(node.input(1), "its weights")
+    if weight.ndim != x.rank or weight.ndim not in (3, 4):
+        raise UnsupportedError(
+            f"its weights have the shape {weight.shape} and its input is {x.shown}; supported are images "
+            "(n, channels, height, width) and (n, channels, width)"
+        )
+    weight = weight.reshape(*weight.shape[:2], -1, weight.shape[-1])
+    stated = _pairs(node, "kernel_shape", 1, x.rank) if node.has("kernel_shape") else weight.shape[2:]
+    if tuple(stated) != weight.shape[2:]:
+        raise WeightsError(f"damaged: its kernel_shape is {stated}, its weights are {weight.shape}")
+    return weight
+
+
+def _convolution(c: Context, node: Node) -> None:
+    x, border = c.padded.get(node.inputs[0], (None, [0, 0, 0, 0]))
+    x = x or c.value(node.inputs[0])
+    weight = _weights(c, node, x)
+    groups = node.integer("group", 1)
+    filters, inputs, height, width = weight.shape
+    attributes = window(node, x, (height, width)) | {"output_channels": filters, "groups": groups}
+    if any(border):
+        before, after = _pads(node, x.rank)
+        top, left, bottom, right = border
+        attributes |= _explicit((before[0] + top, before[1] + left), (after[0] + bottom, after[1] + right))
+    weight = weight.transpose(0, 2, 3, 1)
+    if groups == 1:
+        tensor, order = c.arranger.image_in_any_order(x)
+        if order is not None and len(order) == inputs:
+            weight = weight[..., order]
+    else:
+        tensor = c.arranger.image(x)
+    name = c.layer_name(node)
+    activation, result = ending(c, node.outputs[0])
+    y = c.network.layer("convolution", [tensor], attributes, activation=activation, name=name)
+    c.set_weight(name, "weight", weight)
+    if node.input(2) is not None:
+        c.set_weight(name, "bias", c.constants.real(node.input(2), "its biases"))
+    c.values[result] = c.arranger.of_image(y, x.rank)
+
+
+def _transposed_convolution(c: Context, node: Node) -> None:
+    x = c.value(node.inputs[0])
+    weight = _weights(c, node, x)
+    groups = node.integer("group", 1)
+    inputs, filters, height, width = weight.shape
+    if groups < 1 or inputs % groups:
+        raise WeightsError(f"damaged: weights {weight.shape} in {groups} groups")
+    attributes = _transposed_window(node, x, (height, width))
+    attributes |= {"output_channels": filters * groups, "groups": groups}
+    grouped = weight.reshape(groups, inputs // groups, filters, height, width)
+    ours = grouped.transpose(0, 2, 3, 4, 1).reshape(groups * filters, height, width, inputs // groups)
+    name = c.layer_name(node)
+    tensor = c.arranger.image(x)
+    activation, result = ending(c, node.outputs[0])
+    y = c.network.layer("transposed_convolution", [tensor], attributes, activation=activation, name=name)
+    c.set_weight(name, "weight", ours)
+    if node.input(2) is not None:
+        c.set_weight(name, "bias", c.constants.real(node.input(2), "its biases"))
+    c.values[result] = c.arranger.of_image(y, x.rank)
+
+
+def _transposed_window(node: Node, x: Value, kernel: Pair) -> dict[str, Any]:
+    """ONNX' two rules: pads give the result's size, or its size gives the pads."""
+    strides, dilation = (_pairs(node, name, 1, x.rank) for name in ("strides", "dilations"))
+    added = _pairs(node, "output_padding", 0, x.rank)
+    automatic = node.text("auto_pad", "NOTSET")
+    before, after = _pads(node, x.rank)
+    sizes = x.shape[2:] if x.rank == 4 else (1, x.shape[2])
+    reach = [(taps - 1) * step + 1 for taps, step in zip(kernel, dilation, strict=True)]
+    wanted: list[int] | None = None
+    if node.has("output_shape"):
+        wanted = list(_pairs(node, "output_shape", 1, x.rank))
+    elif automatic in ("SAME_UPPER", "SAME_LOWER"):
+        if None in sizes:
+            raise UnsupportedError(
+                f"its auto_pad is {automatic}, but the size of the image is free: {CHOOSE_SIZE}"
+            )
+        wanted = [(size or 0) * stride for size, stride in zip(sizes, strides, strict=True)]
+    if wanted is not None:
+        if None in sizes:
+            raise UnsupportedError(
+                f"the size of its result is stated, that of the image is free: {CHOOSE_SIZE}"
+            )
+        total = [
+            stride * ((size or 0) - 1) + more + span - end
+            for stride, size, more, span, end in zip(strides, sizes, added, reach, wanted, strict=True)
+        ]
+        # Where pads are negative, ONNX does not say on which side.
+        if min(total) < 0:
+            raise UnsupportedError(f"its result is {wanted}, larger than all that its windows reach")
+        upper = automatic == "SAME_UPPER"
+        first = [one // 2 if upper else one - one // 2 for one in total]
+        second = [one - half for one, half in zip(total, first, strict=True)]
+        before, after = (first[0], first[1]), (second[0], second[1])
+    attributes: dict[str, Any] = {"padding": "explicit"}
+    for place, side, suffix, first_side, last_side in (
+        (0, "height", "y", "pad_top", "pad_bottom"),
+        (1, "width", "x", "pad_left", "pad_right"),
+    ):
+        attributes[f"kernel_{side}"] = kernel[place]
+        attributes[f"stride_{suffix}"] = strides[place]
+        attributes[f"dilation_{suffix}"] = dilation[place]
+        attributes[f"output_padding_{suffix}"] = added[place]
+        attributes[first_side], attributes[last_side] = before[place], after[place]
+    return attributes
+
+
+# ---- Poolings ------------------------------------------------------------------------------------------------------
+
+
+def _pooling(c: Context, node: Node) -> None:
+    x = c.value(node.inputs[0])
+    image_axes(x)  # of other ranks nothing below would make sense
+    kernel = _pairs(node, "kernel_shape", 1, x.rank)
+    attributes = window(node, x, kernel) | {"ceil_mode": bool(node.integer("ceil_mode", 0))}
+    if node.kind == "MaxPool":
+        c.refuse_results(node, 1, "where the maxima are")
+        attributes["kind"] = "max"
+    elif node.kind == "AveragePool":
+        attributes |= {"kind": "average", "count_padding": bool(node.integer("count_include_pad", 0))}
+    else:
+        if node.integer("p", 2) != 2:
+            raise UnsupportedError(f"a norm of order {node.integer('p', 2)}; supported is 2")
+        attributes["kind"] = "l2_norm"
+    y = c.network.layer("pooling", [c.arranger.image(x)], attributes, name=c.layer_name(node))
+    c.result(node, c.arranger.of_image(y, x.rank))
+
+
+def _global_pooling(c: Context, node: Node) -> None:
+    x = c.value(node.inputs[0])
+    image = c.arranger.image(x)
+    pool = c.network.global_max_pool2d if node.kind == "GlobalMaxPool" else c.network.global_average_pool2d
+    c.result(node, c.arranger.of_image(pool(image, name=c.layer_name(node)), x.rank))
+
+
+WINDOWS: dict[str, Handler] = {
+    "Conv": _convolution,
+    "ConvTranspose": _transposed_convolution,
+    "MaxPool": _pooling,
+    "AveragePool": _pooling,
+    "LpPool": _pooling,
+    "GlobalAveragePool": _global_pooling,
+    "GlobalMaxPool": _global_pooling,
+}

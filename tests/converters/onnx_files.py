@@ -1,0 +1,137 @@
+"""Small ONNX models, and what they give here and in onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mpscnn import Network
+from mpscnn.converters.formats import ReadOptions
+from mpscnn.converters.onnx_reader.file import file_of_model
+from mpscnn.converters.onnx_reader.reader import convert
+
+onnx = pytest.importorskip("onnx")
+
+Array = NDArray[Any]
+OPSET = 17
+#: Relative to the largest result: float32 sums of other orders.
+TOLERANCE = 1e-5
+
+
+def node(kind: str, inputs: Sequence[str], outputs: Sequence[str] | str = "y", **attributes: Any) -> Any:
+    """A node whose name is that of its first result."""
+    names = [outputs] if isinstance(outputs, str) else list(outputs)
+    return onnx.helper.make_node(kind, list(inputs), names, name=names[0], **attributes)
+
+
+def model(
+    nodes: Sequence[Any],
+    inputs: Mapping[str, Sequence[Any]],
+    constants: Mapping[str, Any] | None = None,
+    *,
+    outputs: Sequence[str] = ("y",),
+    opset: int = OPSET,
+    types: Mapping[str, int] | None = None,
+) -> Any:
+    """A model; extents of inputs may be names, constants are float32 or whole numbers (int64)."""
+    tensors = []
+    for name, values in (constants or {}).items():
+        array = np.asarray(values)
+        if array.dtype == np.float64:
+            array = array.astype(np.float32)
+        tensors.append(onnx.numpy_helper.from_array(array, name))
+    graph = onnx.helper.make_graph(
+        list(nodes),
+        "graph",
+        [
+            onnx.helper.make_tensor_value_info(name, (types or {}).get(name, onnx.TensorProto.FLOAT), shape)
+            for name, shape in inputs.items()
+        ],
+        [onnx.ValueInfoProto(name=name) for name in outputs],
+        tensors,
+    )
+    made = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)])
+    made.ir_version = 8
+    return onnx.shape_inference.infer_shapes(made)
+
+
+def read(given: Any, **options: Any) -> Network:
+    """The model as a network."""
+    return convert(file_of_model(given, "model.onnx"), ReadOptions("model", **options))
+
+
+def random_inputs(given: Any, seed: int = 5, free: int = 2) -> dict[str, Array]:
+    """Numbers from -2 to 2; extents that are free are `free`."""
+    generator = np.random.default_rng(seed)
+    constants = {tensor.name for tensor in given.graph.initializer}
+    return {
+        info.name: generator.uniform(
+            -2.0, 2.0, [extent.dim_value or free for extent in info.type.tensor_type.shape.dim]
+        ).astype(np.float32)
+        for info in given.graph.input
+        if info.name not in constants
+    }
+
+
+def run_there(given: Any, feeds: Mapping[str, Array]) -> list[Array]:
+    """What onnxruntime makes of it."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        given.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    results: list[Array] = session.run(None, dict(feeds))
+    return results
+
+
+def run_here(network: Network, feeds: Sequence[Array]) -> list[Array]:
+    """What the network makes of inputs in the file's order of axes: images may have to become NHWC."""
+    given = []
+    for tensor, x in zip(network.inputs, feeds, strict=True):
+        expected = tensor.shape[1:]
+        if x.ndim == 3 and len(expected) == 3:
+            x = x[:, :, None]  # an image of height 1
+        lies_so = all(wanted in (None, extent) for wanted, extent in zip(expected, x.shape[1:], strict=True))
+        nchw = x.ndim == 4 and not (lies_so and is_nhwc(network))
+        given.append(x.transpose(0, 2, 3, 1) if nchw else x)
+    results = network.compile(device="cpu", precision="float32").session(threads=1).run(given)
+    return list(results.values()) if isinstance(results, dict) else [results]
+
+
+def is_nhwc(network: Network) -> bool:
+    """Whether a test said so."""
+    return network.name == "nhwc"
+
+
+def assert_like_onnxruntime(
+    given: Any, *, tolerance: float = TOLERANCE, nhwc: bool = False, nchw_outputs: bool = True, **options: Any
+) -> Network:
+    """Converts a model, and compares all results."""
+    network = read(given, **options)
+    network.name = "nhwc" if nhwc else network.name
+    feeds = random_inputs(given)
+    ours = run_here(network, list(feeds.values()))
+    for result, reference in zip(ours, run_there(given, feeds), strict=True):
+        reference = reference.reshape(len(result), -1) if reference.ndim == 1 else reference
+        if reference.ndim == 4 and nchw_outputs:
+            reference = reference.transpose(0, 2, 3, 1)
+        assert result.shape == reference.shape
+        scale = max(1e-6, float(np.max(np.abs(reference[np.isfinite(reference)]), initial=0.0)))
+        np.testing.assert_allclose(result, reference, rtol=0, atol=tolerance * scale)
+    return network
+
+
+def operations(network: Network) -> list[str]:
+    """What the layers are, in order."""
+    return [entry["operation"] for entry in network.to_dict()["nodes"]]
+
+
+def weights(*shape: int, seed: int = 3) -> Array:
+    """Random numbers."""
+    return np.random.default_rng(seed).uniform(-1.0, 1.0, shape).astype(np.float32)
