@@ -39,7 +39,7 @@ inline BinarySums add_word(BinarySums sums, Source source, int2 pixel, uint word
             if (value[lane] >= 0.0f) bits |= 1u << bit;
         }
     }
-    sums.counts += popcount(params.kind == binary_and ? weights & uint4(bits) : weights ^ uint4(bits));
+    sums.counts += popcount(params.kind == BinaryKind::and_ ? weights & uint4(bits) : weights ^ uint4(bits));
     return sums;
 }
 
@@ -79,8 +79,8 @@ inline void convolve_bits(Source source, Destination destination, constant Binar
     const float count = float(params.window.kernel_height) * float(params.window.kernel_width) *
                         float(params.source.channels);
     float4 sum = sums.products;
-    if (params.kind == binary_xnor) sum = count - 2.0f * float4(sums.counts);
-    if (params.kind == binary_and) sum = float4(sums.counts);
+    if (params.kind == BinaryKind::xnor) sum = count - 2.0f * float4(sums.counts);
+    if (params.kind == BinaryKind::and_) sum = float4(sums.counts);
     if (sums.nan) sum = float4(NAN);
     const uint slices = params.destination.slices;
     float4 scale = terms[slices + place.slice];

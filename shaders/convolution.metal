@@ -1,5 +1,5 @@
-// Convolutions that MPS has not: groups whose channels are not multiples of 4, pointwise ones with activations
-// that MPS does not apply, and transposed ones with groups, dilation or a kernel as it lies.
+// Convolutions that MPS has not: groups whose channels are not multiples of 4, pointwise ones with
+// activations that MPS does not apply, and transposed ones with groups, dilation or a kernel as it lies.
 
 #include <metal_stdlib>
 

@@ -40,7 +40,7 @@ inline float4 window_centre(Source source, constant WindowNormalizationParams &p
     const int x = int(position.x) + params.offset_x, y = int(position.y) + params.offset_y;
     const int inside_x = clamp(x, 0, int(params.source.width) - 1);
     const int inside_y = clamp(y, 0, int(params.source.height) - 1);
-    if (params.edge == window_edge_zero && (x != inside_x || y != inside_y)) return float4(0.0f);
+    if (params.edge == EdgeRule::zero && (x != inside_x || y != inside_y)) return float4(0.0f);
     return fetch(source, uint2(uint(inside_x), uint(inside_y)), position.z);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "image_params.h"
+#include "kinds.h"
 #include "window_params.h"
 
 /// x / (delta + alpha * spread)^beta.
@@ -12,7 +13,7 @@ struct WindowNormalizationParams {
     ImageParams source, destination;
     WindowParams window;    ///< of stride and dilation 1
     int offset_x, offset_y; ///< the centre of the first window
-    int edge;               ///< WindowEdge, zero or clamp
+    EdgeRule edge;          ///< zero or clamp
     PowerParams power;
     float p0, pm, ps; ///< of local contrast normalization
 };

@@ -14,11 +14,11 @@ inline int padding_modulo(int i, int period) {
 }
 
 /// Which position of `size` stands for position i, -1: the constant. Reflections repeat.
-inline int padding_position(int i, int size, int border) {
+inline int padding_position(int i, int size, PaddingMode mode) {
     if (i >= 0 && i < size) return i;
-    if (border == padding_constant) return -1;
-    if (border == padding_clamp) return i < 0 ? 0 : size - 1;
-    if (border == padding_mirror_with_edge) {
+    if (mode == PaddingMode::constant_) return -1;
+    if (mode == PaddingMode::clamp) return i < 0 ? 0 : size - 1;
+    if (mode == PaddingMode::mirror_with_edge) {
         const int within = padding_modulo(i, 2 * size);
         return min(within, 2 * size - 1 - within);
     }
@@ -33,12 +33,12 @@ inline void pad(Source source, Destination destination, constant PaddingParams &
                 const device float4 *values, uint3 position) {
     if (outside(position, params.destination)) return;
     const SliceOfImage place = slice_of_image(position, params.destination);
-    const int x = padding_position(int(position.x) - params.left, int(params.source.width), params.border);
-    const int y = padding_position(int(position.y) - params.top, int(params.source.height), params.border);
+    const int x = padding_position(int(position.x) - params.left, int(params.source.width), params.mode);
+    const int y = padding_position(int(position.y) - params.top, int(params.source.height), params.mode);
     float4 result = without_unused_lanes(values[place.slice], place.slice, params.destination);
     for (uint lane = 0; lane < used_lanes(place.slice, params.destination); ++lane) {
         const int channel = padding_position(int(4 * place.slice + lane) - params.front,
-                                             int(params.source.channels), params.border);
+                                             int(params.source.channels), params.mode);
         if (x < 0 || y < 0 || channel < 0) continue;
         result[lane] =
             fetch_channel(source, uint2(uint(x), uint(y)), place.image, uint(channel), params.source);

@@ -1,12 +1,13 @@
 #pragma once
 
 #include "image_params.h"
+#include "kinds.h"
 #include "window_params.h"
 
 struct PoolingParams {
     ImageParams source, destination;
     WindowParams window;
-    int edge;                          ///< WindowEdge, of maxima and norms
+    EdgeRule edge;                     ///< of maxima and norms
     int counted_left, counted_top;     ///< the first position that an average counts
     int counted_right, counted_bottom; ///< the first one behind those
 };

@@ -1,8 +1,5 @@
 #pragma once
 
-/// What taps outside the image read.
-enum WindowEdge { window_edge_nothing = 0, window_edge_zero = 1, window_edge_clamp = 2 };
-
 /// Input position of tap t at output position o: o * stride - pad + t * dilation.
 struct WindowParams {
     int kernel_width, kernel_height;

@@ -2,6 +2,7 @@
 
 #include <metal_stdlib>
 
+#include "kinds.h"
 #include "window_params.h"
 
 using namespace metal;
@@ -20,12 +21,12 @@ inline int taps_before(int limit, int start, int kernel_size, int dilation) {
     return limit <= start ? 0 : min(kernel_size, (limit - start - 1) / dilation + 1);
 }
 
-inline WindowTaps window_taps(int start, int kernel_size, int dilation, int size, int edge) {
+inline WindowTaps window_taps(int start, int kernel_size, int dilation, int size, EdgeRule edge) {
     WindowTaps taps;
     taps.first = taps_before(0, start, kernel_size, dilation);
     taps.behind = taps_before(size, start, kernel_size, dilation);
-    taps.before = edge == window_edge_nothing ? 0 : taps.first;
-    taps.after = edge == window_edge_nothing ? 0 : kernel_size - taps.behind;
+    taps.before = edge == EdgeRule::exclude ? 0 : taps.first;
+    taps.after = edge == EdgeRule::exclude ? 0 : kernel_size - taps.behind;
     return taps;
 }
 
@@ -35,14 +36,15 @@ struct WindowPosition {
     float times;
 };
 
-inline WindowPosition window_position(WindowTaps taps, int i, int start, int dilation, int size, int edge) {
+inline WindowPosition window_position(WindowTaps taps, int i, int start, int dilation, int size,
+                                      EdgeRule edge) {
     WindowPosition result;
     if (i >= taps.first && i < taps.behind) {
         result.position = start + i * dilation;
         result.times = 1.0f;
         return result;
     }
-    result.position = edge == window_edge_zero ? -1 : i < taps.first ? 0 : size - 1;
+    result.position = edge == EdgeRule::zero ? -1 : i < taps.first ? 0 : size - 1;
     result.times = float(i < taps.first ? taps.before : taps.after);
     return result;
 }

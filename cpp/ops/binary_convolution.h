@@ -4,20 +4,6 @@
 
 namespace mpscnn::ops {
 
-/// What the inputs x' = (x + input_bias) * input_scale and the weights' signs are multiplied as.
-enum class BinaryKind {
-    binary_weights, ///< x' times -1 or +1
-    xnor,           ///< the sign of x' (+1 for zero) times -1 or +1
-    and_            ///< counts where both are positive: 1 for x' >= 0 times 1 for weights >= 0
-};
-
-template <> struct EnumNames<BinaryKind> {
-    static constexpr std::array<std::pair<const char *, BinaryKind>, 3> values{
-        {{"binary_weights", BinaryKind::binary_weights},
-         {"xnor", BinaryKind::xnor},
-         {"and", BinaryKind::and_}}};
-};
-
 /// Convolution with weights of one bit, their signs: y = activation(sum * scale * beta + bias). Pixels
 /// outside the image are zeros like any other.
 struct BinaryConvolution {

@@ -22,10 +22,10 @@ void require_rest(const char *axis, std::int64_t extent, std::int64_t before, st
 
 void Padding::check_values(const InputShapes &inputs) const {
     require_finite(info, "value", value);
-    if (value != 0.0f && (mode != PaddingMode::constant || !values.empty()))
+    if (value != 0.0f && (mode != PaddingMode::constant_ || !values.empty()))
         refuse_parameter(info, "value", "0 unless mode is constant, and with values", value);
     if (values.empty()) return;
-    if (mode != PaddingMode::constant)
+    if (mode != PaddingMode::constant_)
         refuse_parameter(info, "values", "empty unless mode is constant", "some");
     for (double one : values)
         if (!std::isfinite(static_cast<float>(one))) refuse_parameter(info, "values", "finite", one);

@@ -1,24 +1,8 @@
 #pragma once
 
-#include "ops/operation.h"
+#include "ops/kinds.h"
 
 namespace mpscnn::ops {
-
-/// What a border holds.
-enum class PaddingMode {
-    constant,        ///< a value
-    clamp,           ///< the nearest pixel: a a | a b c | c c
-    mirror,          ///< reflected, the border pixel once: c b | a b c | b a
-    mirror_with_edge ///< reflected, the border pixel twice: b a | a b c | c b
-};
-
-template <> struct EnumNames<PaddingMode> {
-    static constexpr std::array<std::pair<const char *, PaddingMode>, 4> values{
-        {{"constant", PaddingMode::constant},
-         {"clamp", PaddingMode::clamp},
-         {"mirror", PaddingMode::mirror},
-         {"mirror_with_edge", PaddingMode::mirror_with_edge}}};
-};
 
 /// A border around images and channels, of any width: reflections repeat. Negative amounts crop.
 struct Padding {
@@ -27,7 +11,7 @@ struct Padding {
 
     std::int64_t top = 0, bottom = 0, left = 0, right = 0, front = 0, back = 0;
     float value = 0.0f;
-    PaddingMode mode = PaddingMode::constant;
+    PaddingMode mode = PaddingMode::constant_;
     std::vector<double> values{};
 
     template <class Visitor> void fields(Visitor &visit) {

@@ -4,17 +4,6 @@
 
 namespace mpscnn::ops {
 
-enum class PoolingKind {
-    max,
-    average,
-    l2_norm ///< square root of the sum of squares, without a division
-};
-
-template <> struct EnumNames<PoolingKind> {
-    static constexpr std::array<std::pair<const char *, PoolingKind>, 3> values{
-        {{"max", PoolingKind::max}, {"average", PoolingKind::average}, {"l2_norm", PoolingKind::l2_norm}}};
-};
-
 /// Maximum, mean or Euclidean norm of a window of each channel. Edges: `exclude` is what frameworks mean, and
 /// refuses windows of nothing but padding; `zero` lets zeros take part, so that an average always divides by
 /// all taps; `clamp` is Apple's: maxima and norms read the nearest pixel, averages as with exclude, but 0

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <initializer_list>
 
-#include "ops/operation.h"
+#include "ops/kinds.h"
 
 namespace mpscnn::ops {
 
@@ -22,18 +22,6 @@ template <> struct EnumNames<PaddingPolicy> {
          {"same", PaddingPolicy::same},
          {"full", PaddingPolicy::full},
          {"explicit", PaddingPolicy::explicit_}}};
-};
-
-/// What taps outside the input read: a parameter `edge` of operations with windows.
-enum class EdgeRule {
-    zero,   ///< 0
-    clamp,  ///< the nearest pixel of the input
-    exclude ///< nothing: they do not take part
-};
-
-template <> struct EnumNames<EdgeRule> {
-    static constexpr std::array<std::pair<const char *, EdgeRule>, 3> values{
-        {{"zero", EdgeRule::zero}, {"clamp", EdgeRule::clamp}, {"exclude", EdgeRule::exclude}}};
 };
 
 /// Throws a ParameterError unless `edge` is one of the rules that the operation knows.

@@ -336,7 +336,7 @@ private:
     }
 
     void compute(const ops::Padding &padding) {
-        require(padding.mode == ops::PaddingMode::constant && padding.values.empty(), "such padding");
+        require(padding.mode == ops::PaddingMode::constant_ && padding.values.empty(), "such padding");
         const Shape &in = input().shape, &out = result_.shape;
         each(result_, [&](std::int64_t n, std::int64_t position, std::int64_t channel) {
             const std::int64_t y = position / out[2] - padding.top, x = position % out[2] - padding.left;

@@ -51,7 +51,7 @@ __attribute__((noinline)) void fill_pixels(const PaddingTask &task, float *row, 
 /// Channels [channels) that the source lacks, from those that it has.
 template <class V>
 MPSCNN_INLINE void pad_channels(const PaddingTask &task, const float *from, float *out, Range channels) {
-    if (task.mode == PaddingMode::constant) return fill_channels<V>(task, out, channels);
+    if (task.mode == PaddingMode::constant_) return fill_channels<V>(task, out, channels);
     for (std::int64_t c = channels.begin; c < channels.end; ++c)
         out[c] = from[reflected(task.mode, c - task.front, task.source.channels)];
 }
@@ -85,7 +85,7 @@ __attribute__((noinline)) void copy_pixels(const PaddingTask &task, const float 
 template <class V>
 __attribute__((noinline)) void pad_pixels(const PaddingTask &task, const float *from, float *row,
                                           Range columns) {
-    if (task.mode == PaddingMode::constant) return fill_pixels<V>(task, row, columns);
+    if (task.mode == PaddingMode::constant_) return fill_pixels<V>(task, row, columns);
     for (std::int64_t x = columns.begin; x < columns.end; ++x) {
         const std::int64_t source = reflected(task.mode, x - task.left, task.source.width);
         copy_pixels<V>(task, from + source * task.source.pixel_stride, row, {x, x + 1});
@@ -100,7 +100,7 @@ template <class V> void pad_row(const PaddingTask &task, std::int64_t image, std
     const Range own{max(part.begin, columns.begin), min(part.end, columns.end)};
     float *row = pixel_at(to, image, y, 0);
     const bool inside = y >= rows.begin && y < rows.end;
-    if (!inside && task.mode == PaddingMode::constant) return fill_pixels<V>(task, row, part);
+    if (!inside && task.mode == PaddingMode::constant_) return fill_pixels<V>(task, row, part);
     const std::int64_t source =
         inside ? y - task.top : reflected(task.mode, y - task.top, task.source.height);
     const float *from = pixel_at(task.source, image, source, 0);

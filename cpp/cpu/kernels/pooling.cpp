@@ -44,7 +44,7 @@ template <class V, bool partial, class Reduction, int count>
 __attribute__((noinline)) void pool_vectors(const PoolingTask &task, const PoolingWindow &window,
                                             std::int64_t channel) {
     const PoolingTaps &taps = *window.vertical;
-    const bool zeros = task.edge == PoolingEdge::zero && (taps.outside || window.horizontal->outside);
+    const bool zeros = task.edge == EdgeRule::zero && (taps.outside || window.horizontal->outside);
     Reduction states[count];
     for (int v = 0; v < count; ++v) states[v].start(zeros ? 0.0f : -__builtin_inff());
     const std::int64_t left = task.destination.channels - channel;

@@ -37,13 +37,13 @@ struct PoolingTaps {
 MPSCNN_INLINE PoolingTaps vertical_taps(const PoolingTask &task, std::int64_t y) {
     return {task.vertical,        y,
             task.source.height,   task.counted_before_y,
-            task.counted_after_y, task.edge == PoolingEdge::clamp && task.kind != PoolingKind::average};
+            task.counted_after_y, task.edge == EdgeRule::clamp && task.kind != PoolingKind::average};
 }
 
 MPSCNN_INLINE PoolingTaps horizontal_taps(const PoolingTask &task, std::int64_t x) {
     return {task.horizontal,      x,
             task.source.width,    task.counted_before_x,
-            task.counted_after_x, task.edge == PoolingEdge::clamp && task.kind != PoolingKind::average};
+            task.counted_after_x, task.edge == EdgeRule::clamp && task.kind != PoolingKind::average};
 }
 
 } // namespace

@@ -27,7 +27,7 @@ bool multiplies_weights(const Node &node) {
 /// Zeros around the image, which a convolution's window reads anyway. What is cropped it would read too.
 bool is_zero_border(const Node &node) {
     const auto *padding = std::get_if<ops::Padding>(&node.operation);
-    return padding && padding->mode == ops::PaddingMode::constant && padding->values.empty() &&
+    return padding && padding->mode == ops::PaddingMode::constant_ && padding->values.empty() &&
            padding->value == 0.0f && padding->front == 0 && padding->back == 0 && padding->top >= 0 &&
            padding->bottom >= 0 && padding->left >= 0 && padding->right >= 0;
 }

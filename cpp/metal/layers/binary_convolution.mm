@@ -8,7 +8,6 @@ namespace mpscnn::metal {
 namespace {
 
 static_assert(sizeof(BinaryConvolutionParams) == 24 * sizeof(int));
-static_assert(static_cast<int>(ops::BinaryKind::and_) == binary_and);
 
 constexpr std::size_t word_bits = 32;
 
@@ -54,7 +53,7 @@ public:
             to.params(),
             window_params(window),
             static_cast<unsigned int>((static_cast<std::size_t>(from.channels) + word_bits - 1) / word_bits),
-            static_cast<int>(kind_),
+            kind_,
             beta_scaling_ ? 1 : 0,
             activation_.params};
         ShaderCall call = shaders_.call("binary_convolution", operands,

@@ -72,7 +72,7 @@ WindowNormalizationParams window_normalization(const ops::CentredWindow &window,
     params.window = window_params(canonical);
     params.offset_x = static_cast<int>(window.offset_x);
     params.offset_y = static_cast<int>(window.offset_y);
-    params.edge = window_edge(window.edge);
+    params.edge = window.edge;
     params.power = power;
     return params;
 }

@@ -5,7 +5,6 @@
 namespace mpscnn::metal {
 
 static_assert(sizeof(PaddingParams) == 14 * sizeof(int));
-static_assert(static_cast<int>(ops::PaddingMode::mirror_with_edge) == padding_mirror_with_edge);
 
 /// An own shader: MPSNNPad does not say what negative amounts mean.
 std::unique_ptr<Layer> make_layer(const ops::Padding &padding, const LayerSource &source, Device &device) {
@@ -15,7 +14,7 @@ std::unique_ptr<Layer> make_layer(const ops::Padding &padding, const LayerSource
         if (!padding.values.empty()) values.assign(padding.values.begin(), padding.values.end());
         const PaddingParams params{operands.source().layout.params(), result.params(),
                                    static_cast<int>(padding.left),    static_cast<int>(padding.top),
-                                   static_cast<int>(padding.front),   static_cast<int>(padding.mode)};
+                                   static_cast<int>(padding.front),   padding.mode};
         return ShaderArguments(params, {device.make_buffer(in_slices(values))});
     };
     return shader_layer(source, device, "padding", bind);

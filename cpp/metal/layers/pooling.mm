@@ -60,8 +60,7 @@ PoolingParams pooling_params(const Pooling &operation, const CanonicalWindow &wi
     const ImageLayout &source = operands.source().layout;
     const Counted columns = counted(operation, window.horizontal, operation.zero_pad_x, source.width),
                   rows = counted(operation, window.vertical, operation.zero_pad_y, source.height);
-    const WindowEdge edge =
-        operation.kind == PoolingKind::average ? window_edge_nothing : window_edge(operation.edge);
+    const EdgeRule edge = operation.kind == PoolingKind::average ? EdgeRule::exclude : operation.edge;
     return {source.params(),       operands.destination.layout.params(),
             window_params(window), edge,
             columns.first,         rows.first,
@@ -70,14 +69,13 @@ PoolingParams pooling_params(const Pooling &operation, const CanonicalWindow &wi
 
 const char *shader_of(PoolingKind kind) {
     switch (kind) {
-    case PoolingKind::max:
-        return "pooling_max";
-    case PoolingKind::average:
-        return "pooling_average";
-    case PoolingKind::l2_norm:
-        break;
+#define MPSCNN_ENTRY(ENUMERATOR, NAME)                                                                       \
+    case PoolingKind::ENUMERATOR:                                                                            \
+        return "pooling_" NAME;
+        FOR_EACH_POOLING_KIND(MPSCNN_ENTRY)
+#undef MPSCNN_ENTRY
     }
-    return "pooling_l2_norm";
+    return nullptr;
 }
 
 MPSCNNPooling *allocate(PoolingKind kind) {

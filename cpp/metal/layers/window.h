@@ -13,6 +13,5 @@ MPSOffset mps_offset(const ops::CanonicalWindow &window);
 /// For the engine's own shaders.
 WindowParams window_params(const ops::CanonicalWindow &window);
 WindowParams window_params(const ops::CanonicalTransposedWindow &window);
-WindowEdge window_edge(ops::EdgeRule edge);
 
 } // namespace mpscnn::metal

@@ -23,16 +23,4 @@ WindowParams window_params(const ops::CanonicalTransposedWindow &window) {
             static_cast<int>(horizontal.before),   static_cast<int>(vertical.before)};
 }
 
-WindowEdge window_edge(ops::EdgeRule edge) {
-    switch (edge) {
-    case ops::EdgeRule::zero:
-        return window_edge_zero;
-    case ops::EdgeRule::clamp:
-        return window_edge_clamp;
-    case ops::EdgeRule::exclude:
-        break;
-    }
-    return window_edge_nothing;
-}
-
 } // namespace mpscnn::metal

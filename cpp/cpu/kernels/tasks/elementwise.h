@@ -2,6 +2,7 @@
 
 #include "cpu/kernels/tasks/task.h"
 #include "shaders/arithmetic_kind.h"
+#include "shaders/kinds.h"
 
 namespace mpscnn::cpu {
 
@@ -72,15 +73,13 @@ struct DropoutTask {
     const char *kernel_name() const { return "dropout"; }
 };
 
-enum class PaddingMode { constant, clamp, mirror, mirror_with_edge };
-
 /// Copies the source into the destination at (top, left, front) and fills the rest as the mode says. Also the
 /// plain copy between strides (all zero). Negative positions crop.
 struct PaddingTask {
     ConstView source;
     View destination;
     std::int64_t top = 0, left = 0, front = 0;
-    PaddingMode mode = PaddingMode::constant;
+    PaddingMode mode = PaddingMode::constant_;
     float value = 0.0f;
     const float *values = nullptr; ///< instead of `value`, one for each channel of the destination
 

@@ -49,23 +49,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Con
         add_channels(builder, fused, left.first(std::min(most, left.size())));
 }
 
-namespace {
-
-PaddingMode mode_of(ops::PaddingMode mode) {
-    switch (mode) {
-    case ops::PaddingMode::clamp:
-        return PaddingMode::clamp;
-    case ops::PaddingMode::mirror:
-        return PaddingMode::mirror;
-    case ops::PaddingMode::mirror_with_edge:
-        return PaddingMode::mirror_with_edge;
-    case ops::PaddingMode::constant:
-        break;
-    }
-    return PaddingMode::constant;
-}
-
-} // namespace
+namespace {} // namespace
 
 void lower(const OperationLowering &lowering, const ops::Padding &) {
     // Tensors of a float16 network hold halves only.
@@ -84,7 +68,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Pad
     task.top = padding.top;
     task.left = padding.left;
     task.front = padding.front;
-    task.mode = mode_of(padding.mode);
+    task.mode = padding.mode;
     task.value = padding.value;
     if (!padding.values.empty()) task.values = fused.shift.data();
     builder.begin(fused, task);

@@ -4,30 +4,6 @@ namespace mpscnn::cpu {
 
 namespace {
 
-PoolingKind kind_of(ops::PoolingKind kind) {
-    switch (kind) {
-    case ops::PoolingKind::average:
-        return PoolingKind::average;
-    case ops::PoolingKind::l2_norm:
-        return PoolingKind::l2_norm;
-    case ops::PoolingKind::max:
-        break;
-    }
-    return PoolingKind::max;
-}
-
-PoolingEdge edge_of(ops::EdgeRule edge) {
-    switch (edge) {
-    case ops::EdgeRule::zero:
-        return PoolingEdge::zero;
-    case ops::EdgeRule::clamp:
-        return PoolingEdge::clamp;
-    case ops::EdgeRule::exclude:
-        break;
-    }
-    return PoolingEdge::exclude;
-}
-
 /// Pixels before and after the image that an average counts.
 struct Counted {
     std::int64_t before, after;
@@ -48,10 +24,10 @@ PoolingTask pooling_task(const FusedOperation &fused, const std::vector<Shape> &
     const Counted rows = counted(pooling, window.vertical, pooling.zero_pad_y);
     const Counted columns = counted(pooling, window.horizontal, pooling.zero_pad_x);
     PoolingTask task;
-    task.kind = kind_of(pooling.kind);
+    task.kind = pooling.kind;
     task.vertical = kernel_axis(window.vertical);
     task.horizontal = kernel_axis(window.horizontal);
-    task.edge = edge_of(pooling.edge);
+    task.edge = pooling.edge;
     task.counted_before_y = rows.before;
     task.counted_after_y = rows.after;
     task.counted_before_x = columns.before;

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "ops/operation.h"
+#include "shaders/kinds.h"
+
+namespace mpscnn::ops {
+
+#define MPSCNN_KIND_NAME(ENUMERATOR, NAME) {NAME, ENUMERATOR},
+#define MPSCNN_NAMED_KIND(ENUM, TABLE)                                                                       \
+    using ::ENUM;                                                                                            \
+    template <> struct EnumNames<ENUM> {                                                                     \
+        using enum ENUM;                                                                                     \
+        static constexpr auto values =                                                                       \
+            std::to_array<std::pair<const char *, ENUM>>({TABLE(MPSCNN_KIND_NAME)});                         \
+    };
+
+MPSCNN_NAMED_KIND(PoolingKind, FOR_EACH_POOLING_KIND)
+MPSCNN_NAMED_KIND(PaddingMode, FOR_EACH_PADDING_MODE)
+MPSCNN_NAMED_KIND(EdgeRule, FOR_EACH_EDGE_RULE)
+MPSCNN_NAMED_KIND(BinaryKind, FOR_EACH_BINARY_KIND)
+
+#undef MPSCNN_NAMED_KIND
+#undef MPSCNN_KIND_NAME
+
+} // namespace mpscnn::ops

@@ -1,0 +1,43 @@
+#pragma once
+
+// Enumerations that operations, the CPU engine's kernels and shaders share. Each table has an enumerator and
+// its name in model files and interfaces.
+
+/// What pooling makes of a window; l2_norm is the square root of the sum of squares, without a division.
+#define FOR_EACH_POOLING_KIND(ENTRY)                                                                         \
+    ENTRY(max, "max")                                                                                        \
+    ENTRY(average, "average")                                                                                \
+    ENTRY(l2_norm, "l2_norm")
+
+/// What a border holds:
+/// constant_         a value (`constant` is a keyword of Metal)
+/// clamp             the nearest pixel: a a | a b c | c c
+/// mirror            reflected, the border pixel once: c b | a b c | b a
+/// mirror_with_edge  reflected, the border pixel twice: b a | a b c | c b
+#define FOR_EACH_PADDING_MODE(ENTRY)                                                                         \
+    ENTRY(constant_, "constant")                                                                             \
+    ENTRY(clamp, "clamp")                                                                                    \
+    ENTRY(mirror, "mirror")                                                                                  \
+    ENTRY(mirror_with_edge, "mirror_with_edge")
+
+/// What taps outside the input read: 0, the nearest pixel of the input, or nothing (they do not take part).
+#define FOR_EACH_EDGE_RULE(ENTRY)                                                                            \
+    ENTRY(zero, "zero")                                                                                      \
+    ENTRY(clamp, "clamp")                                                                                    \
+    ENTRY(exclude, "exclude")
+
+/// What the inputs x' = (x + input_bias) * input_scale and the weights' signs are multiplied as:
+/// binary_weights  x' times -1 or +1
+/// xnor            the sign of x' (+1 for zero) times -1 or +1
+/// and_            counts where both are positive: 1 for x' >= 0 times 1 for weights >= 0
+#define FOR_EACH_BINARY_KIND(ENTRY)                                                                          \
+    ENTRY(binary_weights, "binary_weights")                                                                  \
+    ENTRY(xnor, "xnor")                                                                                      \
+    ENTRY(and_, "and")
+
+#define KIND_ENUMERATOR(ENUMERATOR, NAME) ENUMERATOR,
+enum class PoolingKind : int { FOR_EACH_POOLING_KIND(KIND_ENUMERATOR) };
+enum class PaddingMode : int { FOR_EACH_PADDING_MODE(KIND_ENUMERATOR) };
+enum class EdgeRule : int { FOR_EACH_EDGE_RULE(KIND_ENUMERATOR) };
+enum class BinaryKind : int { FOR_EACH_BINARY_KIND(KIND_ENUMERATOR) };
+#undef KIND_ENUMERATOR
