@@ -63,7 +63,7 @@ class Block:
         return sum(bool(re.match(pattern, instruction)) for instruction in self.instructions)
 
     @property
-    def multiply_adds(self) -> int:
+    def fmas(self) -> int:
         return self.count("fmla")
 
     @property
@@ -87,18 +87,18 @@ def main() -> None:
             fitting = [block for block in blocks if re.search(pattern, block.function)]
             if not fitting:
                 sys.exit(f"{compiler} made no function like {pattern}")
-            print(row(kernel, compiler, max(fitting, key=lambda block: block.multiply_adds)), flush=True)
+            print(row(kernel, compiler, max(fitting, key=lambda block: block.fmas)), flush=True)
 
 
 def row(kernel: str, compiler: str, block: Block) -> str:
     shares = [f"{100 * rate(block, core) / pipes:.0f}%" for core, pipes in CORES.items()]
     loads, stores = block.count("ld"), block.count("st")
-    cycles = max(block.multiply_adds / 4, (loads + stores) / 3, len(block.instructions) / 8)
-    wide = f"{100 * block.multiply_adds / 4 / cycles:.0f}%"
+    cycles = max(block.fmas / 4, (loads + stores) / 3, len(block.instructions) / 8)
+    wide = f"{100 * block.fmas / 4 / cycles:.0f}%"
     cells = (
         kernel,
         compiler,
-        block.multiply_adds,
+        block.fmas,
         loads,
         stores,
         len(block.instructions),
@@ -116,7 +116,7 @@ def rate(block: Block, core: str) -> float:
     found = re.search(r"Total Cycles:\s+(\d+)", said)
     if not found:
         sys.exit(f"llvm-mca gave no cycles:\n{said}")
-    return block.multiply_adds * ITERATIONS / int(found[1])
+    return block.fmas * ITERATIONS / int(found[1])
 
 
 def compiled_blocks(command: Sequence[str]) -> list[Block]:

@@ -114,7 +114,7 @@ int main(int argc, char **argv) {
         else
             names.push_back(argument);
     }
-    const double peak = multiply_add_peak(*table);
+    const double peak = fma_peak(*table);
     std::printf("%s, FMA peak %.1f GFLOP/s\n", table->name, 1e-9 * peak);
     for (const Layer &layer : layers) {
         const std::string name = layer.name();

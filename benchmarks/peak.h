@@ -18,7 +18,7 @@ inline double peak_operations(const mpscnn::cpu::KernelTable &table) {
 }
 
 /// Multiplies and adds, and nothing else, on one thread.
-inline void run_peak_loop(const mpscnn::cpu::KernelTable &table) { table.multiply_add(peak_rounds); }
+inline void run_peak_loop(const mpscnn::cpu::KernelTable &table) { table.fma_loop(peak_rounds); }
 
 using Clock = std::chrono::steady_clock;
 
@@ -33,7 +33,7 @@ template <class Action> double seconds_of(const Action &action) {
 }
 
 /// Floating-point operations per second of one thread that only multiplies and adds.
-inline double multiply_add_peak(const mpscnn::cpu::KernelTable &table) {
+inline double fma_peak(const mpscnn::cpu::KernelTable &table) {
     double best = 1e9;
     for (int i = 0; i < 5000; ++i) best = std::min(best, seconds_of([&] { run_peak_loop(table); }));
     return peak_operations(table) / best;

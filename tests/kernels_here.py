@@ -6,7 +6,7 @@ import pytest
 
 import mpscnn
 
-needs_fused_multiply_add = pytest.mark.skipif(
+needs_fma = pytest.mark.skipif(
     mpscnn.build_config()["instruction_set"] == "baseline",
     reason="baseline: processors without FMAs have none",
 )

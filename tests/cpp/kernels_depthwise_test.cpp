@@ -89,7 +89,7 @@ struct Problem {
 
 /// The contract's arithmetic. The volatile product keeps this compiler from fusing the two operations.
 float multiply_add(const KernelTable &table, float a, float b, float c) {
-    if (table.fused_multiply_add) return std::fma(a, b, c);
+    if (table.has_fma) return std::fma(a, b, c);
     volatile float product = a * b;
     return product + c;
 }

@@ -225,7 +225,7 @@ TEST(bits_do_not_depend_on_threads_or_batch) {
 std::vector<const KernelTable *> kernels_with_winograd() {
     std::vector<const KernelTable *> found;
     for (const KernelTable *table : available_kernels())
-        if (table->fused_multiply_add) found.push_back(table);
+        if (table->has_fma) found.push_back(table);
     return found;
 }
 

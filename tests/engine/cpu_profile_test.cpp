@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <numeric>
 
-#include "cpu/runtime/multiply_add_peak.h"
+#include "cpu/runtime/fma_peak.h"
 #include "tests/cpp/check.h"
 #include "tests/engine/small_network.h"
 
@@ -143,10 +143,10 @@ TEST(batches_in_parts_are_complete) {
 TEST(peaks_are_measured_once) {
     for (const cpu::KernelTable *table : cpu::available_kernels()) {
         cpu::ThreadPool one(1), two(2);
-        const double peak = cpu::multiply_add_peak(*table, one);
+        const double peak = cpu::fma_peak(*table, one);
         CHECK(peak > 1e6);
-        CHECK(cpu::multiply_add_peak(*table, one) == peak);
-        CHECK(cpu::multiply_add_peak(*table, two) > 1e6);
+        CHECK(cpu::fma_peak(*table, one) == peak);
+        CHECK(cpu::fma_peak(*table, two) > 1e6);
     }
 }
 

@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given
-from kernels_here import needs_fused_multiply_add
+from kernels_here import needs_fma
 from numpy.typing import NDArray
 from ops.single_layer import seeds
 from tolerance import assert_close, linear_bound
@@ -67,7 +67,7 @@ def round_weights(network: mpscnn.Network) -> None:
     )
 
 
-@needs_fused_multiply_add
+@needs_fma
 @pytest.mark.parametrize(
     ("inputs", "outputs", "size", "padding", "precision", "transformed"),
     [
@@ -123,7 +123,7 @@ def test_errors_are_those_of_plain_sums(shape: tuple[int, int, int, int, int]) -
         assert np.array_equal(program.session(threads=threads).run(x), found)
 
 
-@needs_fused_multiply_add
+@needs_fma
 @pytest.mark.parametrize("size", [3, 5])
 def test_errors_are_bounded_by_what_a_tile_reads(size: int) -> None:
     """One pixel is 100,000 times as large as the others, which share tiles with it but no window."""
@@ -175,7 +175,7 @@ def test_what_is_not_finite_stays_in_its_windows(
     assert np.array_equal(program.session(threads=2).run(x), found, equal_nan=True)
 
 
-@needs_fused_multiply_add
+@needs_fma
 @pytest.mark.parametrize("size", [3, 5])
 def test_an_overflow_to_infinity_stays_in_its_windows(size: int) -> None:
     """As when a layer's result does not fit into a half."""
@@ -192,7 +192,7 @@ def test_an_overflow_to_infinity_stays_in_its_windows(size: int) -> None:
     assert np.array_equal(np.isinf(found[0, reached]), positive.reshape(16, -1).T)
 
 
-@needs_fused_multiply_add
+@needs_fma
 @pytest.mark.parametrize(("channels", "transformed"), [(64, True), (512, False)])
 def test_of_any_size_only_few_weights_are_transformed(channels: int, transformed: bool) -> None:
     network = mpscnn.Network(input=(None, None, channels))
@@ -201,7 +201,7 @@ def test_of_any_size_only_few_weights_are_transformed(channels: int, transformed
     assert ("winograd" in kernel(network, np.zeros((1, 9, 9, channels), np.float32))) == transformed
 
 
-@needs_fused_multiply_add
+@needs_fma
 def test_explanations_say_why() -> None:
     step = convolution(9, 10, 16, 16, 3).compile(device="cpu", precision="float32").explain().steps[0]
     assert "36 products" in step.reason

@@ -49,7 +49,7 @@ template <class Get> KernelTable assemble(Get get) {
     get(static_cast<ConvolutionPacking &>(table));
     get(static_cast<NeuronFunctions &>(table));
     get(static_cast<SignalKernels &>(table));
-    get(static_cast<MultiplyAddLoop &>(table));
+    get(static_cast<FmaLoop &>(table));
     [&]<class... TaskType>(KernelSet<std::variant<TaskType...>> &set) {
         const auto get_kernel = [&]<class T>(Kernel<T> &kernel) {
             if constexpr (!std::is_same_v<T, ConversionTask>) get(kernel);

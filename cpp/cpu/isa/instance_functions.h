@@ -6,7 +6,7 @@ void get(HalfConversion &);
 void get(ConvolutionPacking &);
 void get(NeuronFunctions &);
 void get(SignalKernels &);
-void get(MultiplyAddLoop &);
+void get(FmaLoop &);
 void get(Kernel<ConvolutionTask> &);
 void get(Kernel<ChainTask> &);
 void get(Kernel<PooledConvolutionTask> &);

@@ -31,7 +31,7 @@ template <class... TaskType> struct KernelSet<std::variant<TaskType...>> : Kerne
 struct VectorTraits {
     const char *name = nullptr;    ///< "baseline", "avx2", "avx512", "neon"
     std::int64_t vector_width = 0; ///< floats in a vector
-    bool fused_multiply_add = false;
+    bool has_fma = false;
 };
 
 struct HalfConversion {
@@ -51,8 +51,8 @@ struct NeuronFunctions {
 };
 
 /// FMAs in registers and nothing else.
-struct MultiplyAddLoop {
-    void (*multiply_add)(std::int64_t rounds) = nullptr;
+struct FmaLoop {
+    void (*fma_loop)(std::int64_t rounds) = nullptr;
     std::int64_t round_operations = 0; ///< floating-point operations of a round
 };
 
@@ -72,7 +72,7 @@ struct KernelTable : VectorTraits,
                      ConvolutionPacking,
                      NeuronFunctions,
                      SignalKernels,
-                     MultiplyAddLoop,
+                     FmaLoop,
                      KernelSet<Task> {
     /// The kernel for a kind of task.
     template <class TaskType> const Kernel<TaskType> &kernel() const { return *this; }

@@ -13,7 +13,7 @@
 //
 // Members of V (n counts lanes, 0 <= n <= width):
 //   width                    floats in a register
-//   fused_multiply_add       whether fma rounds once; false: a product and a sum
+//   has_fma                  whether fma rounds once; false: a product and a sum
 //   gemm_rows, gemm_vectors  the register block of the matrix product
 //   gemm_single_rows         the rows of a block of one vector
 //   gemm_rows_of_pointer     how many rows of the block one pointer serves: what an instruction's address can

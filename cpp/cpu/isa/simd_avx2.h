@@ -11,7 +11,7 @@ namespace mpscnn::cpu::avx2 {
 struct Simd {
     static constexpr int width = 8;
     static constexpr bool has_non_temporal_stores = true;
-    static constexpr bool fused_multiply_add = true;
+    static constexpr bool has_fma = true;
     static constexpr bool has_scale = false;
     static constexpr int gemm_rows = 6, gemm_vectors = 2, gemm_last_vectors = 3;
     static constexpr int gemm_single_rows = 12;

@@ -20,7 +20,7 @@ namespace mpscnn::cpu::avx512 {
 struct Simd {
     static constexpr int width = 16;
     static constexpr bool has_non_temporal_stores = true;
-    static constexpr bool fused_multiply_add = true;
+    static constexpr bool has_fma = true;
     static constexpr bool has_scale = true;
     static constexpr int gemm_rows = 14, gemm_vectors = 2, gemm_last_vectors = 2;
     static constexpr int gemm_single_rows = 14;

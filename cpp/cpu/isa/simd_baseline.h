@@ -11,7 +11,7 @@ namespace mpscnn::cpu::baseline {
 struct Simd {
     static constexpr int width = 4;
     static constexpr bool has_non_temporal_stores = true;
-    static constexpr bool fused_multiply_add = false;
+    static constexpr bool has_fma = false;
     static constexpr bool has_scale = false;
     static constexpr int gemm_rows = 4, gemm_vectors = 2, gemm_last_vectors = 2;
     static constexpr int gemm_single_rows = 8;

@@ -18,7 +18,7 @@ namespace {
 struct DoubleSimd {
 #if defined(__AVX512F__)
     static constexpr int width = 8;
-    static constexpr bool fused_multiply_add = true;
+    static constexpr bool has_fma = true;
     using reg = __m512d;
     static MPSCNN_INLINE reg zero() { return _mm512_setzero_pd(); }
     static MPSCNN_INLINE reg set1(double x) { return _mm512_set1_pd(x); }
@@ -27,7 +27,7 @@ struct DoubleSimd {
     static MPSCNN_INLINE reg fma(reg a, reg b, reg c) { return _mm512_fmadd_pd(a, b, c); }
 #elif defined(__AVX2__)
     static constexpr int width = 4;
-    static constexpr bool fused_multiply_add = true;
+    static constexpr bool has_fma = true;
     using reg = __m256d;
     static MPSCNN_INLINE reg zero() { return _mm256_setzero_pd(); }
     static MPSCNN_INLINE reg set1(double x) { return _mm256_set1_pd(x); }
@@ -36,7 +36,7 @@ struct DoubleSimd {
     static MPSCNN_INLINE reg fma(reg a, reg b, reg c) { return _mm256_fmadd_pd(a, b, c); }
 #elif defined(__x86_64__)
     static constexpr int width = 2;
-    static constexpr bool fused_multiply_add = false;
+    static constexpr bool has_fma = false;
     using reg = __m128d;
     static MPSCNN_INLINE reg zero() { return _mm_setzero_pd(); }
     static MPSCNN_INLINE reg set1(double x) { return _mm_set1_pd(x); }
@@ -45,7 +45,7 @@ struct DoubleSimd {
     static MPSCNN_INLINE reg fma(reg a, reg b, reg c) { return _mm_add_pd(_mm_mul_pd(a, b), c); }
 #else
     static constexpr int width = 2;
-    static constexpr bool fused_multiply_add = true;
+    static constexpr bool has_fma = true;
     using reg = float64x2_t;
     static MPSCNN_INLINE reg zero() { return vdupq_n_f64(0.0); }
     static MPSCNN_INLINE reg set1(double x) { return vdupq_n_f64(x); }

@@ -43,7 +43,7 @@ MPSCNN_INLINE typename V::reg exponential_of_negative(typename V::reg x, Low... 
 /// a * b exactly, barring overflow and underflow; |a| < 2^115 and |b| < 2^115.
 template <class V> MPSCNN_INLINE Extended<V> product(typename V::reg a, typename V::reg b) {
     const auto high = V::mul(a, b);
-    if constexpr (V::fused_multiply_add) {
+    if constexpr (V::has_fma) {
         return {high, V::fma(a, b, negate<V>(high))};
     } else {
         // Dekker 1971: halves of 12 bits, whose products are exact.

@@ -10,7 +10,7 @@ namespace mpscnn::cpu {
 namespace {
 
 template <class V> struct Twice {
-    static constexpr bool fused_multiply_add = V::fused_multiply_add;
+    static constexpr bool has_fma = V::has_fma;
     static constexpr bool has_scale = V::has_scale;
 
     struct reg {

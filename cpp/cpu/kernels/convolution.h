@@ -10,7 +10,7 @@ namespace mpscnn::cpu {
 namespace {
 
 /// Whether Winograd's algorithm is there (cpu/plan/algorithm.h).
-template <class V> inline constexpr bool has_winograd = V::fused_multiply_add && !has_bfloat16<V>;
+template <class V> inline constexpr bool has_winograd = V::has_fma && !has_bfloat16<V>;
 
 template <class V> std::size_t convolution_packed_size(const ConvolutionShape &shape) {
     if constexpr (has_winograd<V>)

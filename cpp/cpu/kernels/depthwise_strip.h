@@ -81,7 +81,7 @@ template <class V> inline std::int64_t next_strip_columns(std::int64_t left) {
 
 /// Whether windows of 5x5, and the usual padding of 3x3 ones, do with the kernels for any: those of their own
 /// are half of a set's code, and few processors without FMAs are left.
-template <class V> inline constexpr bool has_few_strips = has_bfloat16<V> || !V::fused_multiply_add;
+template <class V> inline constexpr bool has_few_strips = has_bfloat16<V> || !V::has_fma;
 
 /// Applies the epilogue to the sums of a strip, rows x columns outputs of at most `vectors` channel vectors,
 /// that a kernel left in a buffer, and stores them. Out of line, or every shape of a window would hold all

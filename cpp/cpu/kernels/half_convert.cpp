@@ -42,5 +42,5 @@ void mpscnn::cpu::MPSCNN_SET::get(HalfConversion &conversion) {
 }
 
 void mpscnn::cpu::MPSCNN_SET::get(VectorTraits &traits) {
-    traits = {MPSCNN_TEXT(MPSCNN_SET), Simd::width, Simd::fused_multiply_add};
+    traits = {MPSCNN_TEXT(MPSCNN_SET), Simd::width, Simd::has_fma};
 }

@@ -16,7 +16,7 @@ namespace {
 
 /// a * b + c as the vectors compute it.
 template <class S, class T> MPSCNN_INLINE T multiply_add(T a, T b, T c) {
-    if constexpr (!S::fused_multiply_add)
+    if constexpr (!S::has_fma)
         return a * b + c;
     else if constexpr (sizeof(T) == sizeof(float))
         return __builtin_fmaf(a, b, c);

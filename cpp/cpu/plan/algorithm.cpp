@@ -68,7 +68,7 @@ ConvolutionShape fastest_convolution(const VectorTraits &vectors, const ops::Con
                                      const Shape &weights, const Shape &result) {
     ConvolutionShape shape = plain_convolution(vectors, weights, convolution.groups);
     // Few processors without FMAs are left to gain by it.
-    if (vectors.fused_multiply_add && gains_by_winograd(convolution, weights, result))
+    if (vectors.has_fma && gains_by_winograd(convolution, weights, result))
         shape.algorithm = Algorithm::winograd;
     return shape;
 }

@@ -14,7 +14,7 @@ namespace {
 // Measured on a Zen 5 at 4.4 GHz with two 512-bit FMAs in a cycle, in microseconds and bytes for a
 // microsecond; the last-level cache's rate and that between threads are those of a server with a mesh
 // (Emerald Rapids), where they matter most. A Zen 3 loses nothing by them.
-constexpr double cycles = 4400, multiply_adds = 2;
+constexpr double cycles = 4400, fmas = 2;
 constexpr double far_rate = 40'000, near_rate = 150'000, memory_rate = 38'000;
 /// What a thread gets from another one's cache, or takes from there to write.
 constexpr double exchange_rate = 10'000;
@@ -155,8 +155,8 @@ MachineModel machine_model(const KernelTable &kernels, int threads, Element elem
     machine.far_bytes = far_cache_bytes(caches);
     machine.vector_width = kernels.vector_width;
     machine.element_bytes = size_of(element);
-    machine.operations = 2 * cycles * multiply_adds * static_cast<double>(kernels.vector_width);
-    if (!kernels.fused_multiply_add) machine.operations /= 2;
+    machine.operations = 2 * cycles * fmas * static_cast<double>(kernels.vector_width);
+    if (!kernels.has_fma) machine.operations /= 2;
     machine.near_rate = near_rate;
     machine.far_rate = far_rate;
     machine.memory_rate = memory_rate;

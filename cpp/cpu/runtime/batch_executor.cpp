@@ -4,7 +4,7 @@
 #include <chrono>
 #include <map>
 
-#include "cpu/runtime/multiply_add_peak.h"
+#include "cpu/runtime/fma_peak.h"
 
 namespace mpscnn::cpu {
 
@@ -134,7 +134,7 @@ engine::ExecutionProfile BatchExecutor::profile(const engine::Plan &given, std::
     engine::ExecutionProfile profile;
     profile.threads = pool_->threads();
     profile.instruction_set = kernels.name;
-    profile.peak = {multiply_add_peak(kernels, one), multiply_add_peak(kernels, *pool_)};
+    profile.peak = {fma_peak(kernels, one), fma_peak(kernels, *pool_)};
     const BatchSteps parts = describe_steps(plan, schedule.cut, inputs, outputs);
     profile.steps = parts.steps();
     ProfileHook hook(pool_->size(), parts);

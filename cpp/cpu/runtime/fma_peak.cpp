@@ -1,4 +1,4 @@
-#include "cpu/runtime/multiply_add_peak.h"
+#include "cpu/runtime/fma_peak.h"
 
 #include <algorithm>
 #include <array>
@@ -29,7 +29,7 @@ double seconds_of(const KernelTable &table, std::int64_t rounds) {
     double best = std::numeric_limits<double>::max();
     for (int i = 0; i < 10; ++i) {
         const auto begin = Clock::now();
-        table.multiply_add(rounds);
+        table.fma_loop(rounds);
         best = std::min(best, seconds_since(begin));
     }
     return best;
@@ -46,7 +46,7 @@ double measure(const KernelTable &table, ThreadPool &pool) {
          spent = seconds_since(start)) {
         const auto begin = Clock::now();
         pool.run(pool.threads(), [&](int, std::int64_t first, std::int64_t last) {
-            for (std::int64_t item = first; item < last; ++item) table.multiply_add(rounds);
+            for (std::int64_t item = first; item < last; ++item) table.fma_loop(rounds);
         });
         best = std::min(best, seconds_since(begin));
     }
@@ -60,7 +60,7 @@ std::array<PeaksOfThreads, most_kernel_tables> peaks;
 
 } // namespace
 
-double multiply_add_peak(const KernelTable &table, ThreadPool &pool) {
+double fma_peak(const KernelTable &table, ThreadPool &pool) {
     const auto tables = available_kernels();
     const auto index = std::find(tables.begin(), tables.end(), &table) - tables.begin();
     std::atomic<double> &peak =

@@ -8,11 +8,10 @@ namespace mpscnn::cpu {
 namespace {
 
 template <class V>
-inline constexpr int multiply_add_sums =
-    V::gemm_rows * V::gemm_vectors > 12 ? V::gemm_rows *V::gemm_vectors : 12;
+inline constexpr int fma_sums = V::gemm_rows * V::gemm_vectors > 12 ? V::gemm_rows *V::gemm_vectors : 12;
 
-template <class V> void multiply_add_run(std::int64_t rounds) {
-    constexpr int count = multiply_add_sums<V>;
+template <class V> void fma_run(std::int64_t rounds) {
+    constexpr int count = fma_sums<V>;
     typename V::reg sums[count];
 #pragma GCC unroll 32
     for (int i = 0; i < count; ++i) sums[i] = V::zero();
@@ -31,6 +30,4 @@ template <class V> void multiply_add_run(std::int64_t rounds) {
 } // namespace
 } // namespace mpscnn::cpu
 
-void mpscnn::cpu::MPSCNN_SET::get(MultiplyAddLoop &loop) {
-    loop = {multiply_add_run<Simd>, 2 * multiply_add_sums<Simd> * Simd::width};
-}
+void mpscnn::cpu::MPSCNN_SET::get(FmaLoop &loop) { loop = {fma_run<Simd>, 2 * fma_sums<Simd> * Simd::width}; }
