@@ -37,7 +37,10 @@ py::list run_detector(const Detector &detector, const Floats &codes, const Float
                          std::to_string(codes.shape(0)) + " boxes");
     const std::vector<Detection> found = [&] {
         const GilReleased unlocked;
-        return detector.run(numbers, table, {score_threshold, iou_threshold, max_detections});
+        return detector.run(numbers, table,
+                            {.score_threshold = score_threshold,
+                             .iou_threshold = iou_threshold,
+                             .max_detections = max_detections});
     }();
     return detection_list(found);
 }

@@ -28,7 +28,10 @@ py::list detect(const ModelFile &model, Session &session, const Pixels &image, f
     const ImageView &view = image.view();
     const std::vector<Detection> found = [&] {
         const GilReleased unlocked;
-        return model.detect(session, view, {score_threshold, iou_threshold, max_detections});
+        return model.detect(session, view,
+                            {.score_threshold = score_threshold,
+                             .iou_threshold = iou_threshold,
+                             .max_detections = max_detections});
     }();
     return detection_list(found);
 }

@@ -120,7 +120,9 @@ void detect_frame(FrameRunner &self, const std::shared_ptr<Frame> &frame, const 
     self.take<Found>(frame, use_of(model, image, std::move(told)), detection_list,
                      [&](Runner::ResultHandler<Found> handler) {
                          return self.runner.detect(file, photo,
-                                                   {score_threshold, iou_threshold, max_detections},
+                                                   {.score_threshold = score_threshold,
+                                                    .iou_threshold = iou_threshold,
+                                                    .max_detections = max_detections},
                                                    std::move(handler));
                      });
 }

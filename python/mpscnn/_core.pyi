@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+FAST_MATMUL_REMOVED: str
+
 class Graph:
     def __init__(self, name: str) -> None: ...
     @staticmethod

@@ -53,11 +53,10 @@ public:
         if (boxes == 0 || scores.size() % boxes != 0)
             throw ShapeError("scores: " + std::to_string(scores.size()) +
                              " numbers are not equally many for each of " + std::to_string(boxes) + " boxes");
-        const mpscnn_detect_options raw = detail::c_options(options);
         mpscnn_detections *detections = nullptr;
         detail::check(mpscnn_detector_run(get(), codes.data(), scores.data(),
                                           static_cast<std::int64_t>(boxes),
-                                          detail::count(scores.size() / boxes), &raw, &detections));
+                                          detail::count(scores.size() / boxes), &options, &detections));
         return detail::detections_of(detections);
     }
 

@@ -28,6 +28,13 @@
 #define MPSCNN_API __attribute__((visibility("default")))
 #endif
 
+/* What a field of an option struct is in C++ unless it is set. In C it is set by the caller. */
+#ifdef __cplusplus
+#define MPSCNN_UNLESS_SET(value) = value
+#else
+#define MPSCNN_UNLESS_SET(value)
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -173,6 +180,9 @@ typedef struct mpscnn_program mpscnn_program;
 typedef struct mpscnn_session mpscnn_session;
 typedef struct mpscnn_request mpscnn_request;
 
+#define MPSCNN_FAST_MATMUL_REMOVED                                                                           \
+    "fast_matmul was removed, since hardly any network gained by it; leave it out"
+
 typedef struct mpscnn_compile_options {
     size_t size;           /* sizeof(mpscnn_compile_options) */
     const char *device;    /* "auto", "cpu", "metal", "metal:NAME OR REGISTRY ID"; NULL: "auto" */
@@ -181,7 +191,7 @@ typedef struct mpscnn_compile_options {
      * need are left out. NULL: the graph's outputs. */
     const char *const *outputs;
     int output_count;
-    int fast_matmul; /* was removed: anything but 0 is MPSCNN_ERROR_UNSUPPORTED */
+    int fast_matmul; /* 0; anything else is MPSCNN_ERROR_UNSUPPORTED */
     /* Bytes that packed weights and the intermediate results of one session may take together: what takes
      * more is refused with MPSCNN_ERROR_SHAPE when it is compiled, or first run with such shapes. 0: the
      * memory of the machine, or what the process's control group leaves of it */
@@ -189,12 +199,15 @@ typedef struct mpscnn_compile_options {
 } mpscnn_compile_options;
 
 typedef struct mpscnn_session_options {
-    size_t size;      /* sizeof(mpscnn_session_options) */
-    int threads;      /* 0: at most as many as may run at once, of which timed runs show how many are best */
-    int check_finite; /* not 0: a NaN or infinity in any layer's result is an error naming the first such
-                         layer */
-    int inflight;     /* requests that may be under way at once on a device of its own; 0: 3 */
-    uint64_t max_memory; /* as in mpscnn_compile_options, for this session; 0: what the program allows */
+    size_t size MPSCNN_UNLESS_SET(sizeof(mpscnn_session_options));
+    /* 0: at most as many as may run at once, of which timed runs show how many are best */
+    int threads MPSCNN_UNLESS_SET(0);
+    /* not 0: a NaN or infinity in any layer's result is an error naming the first such layer */
+    int check_finite MPSCNN_UNLESS_SET(0);
+    /* requests that may be under way at once on a device of its own; 0: 3 */
+    int inflight MPSCNN_UNLESS_SET(0);
+    /* as in mpscnn_compile_options, for this session; 0: what the program allows */
+    uint64_t max_memory MPSCNN_UNLESS_SET(0);
 } mpscnn_session_options;
 
 /* The graph may be released afterwards. `options` may be NULL. */
@@ -400,11 +413,13 @@ typedef struct mpscnn_detection {
 
 /* 0 means: what the model file says. */
 typedef struct mpscnn_detect_options {
-    size_t size;           /* sizeof(mpscnn_detect_options) */
-    float score_threshold; /* what is less probable is left out */
-    float
-        iou_threshold;  /* boxes of a class that overlap by more (intersection / union) count as one object */
-    int max_detections; /* at most so many detections */
+    size_t size MPSCNN_UNLESS_SET(sizeof(mpscnn_detect_options));
+    /* what is less probable is left out */
+    float score_threshold MPSCNN_UNLESS_SET(0);
+    /* boxes of a class that overlap by more (intersection / union) count as one object */
+    float iou_threshold MPSCNN_UNLESS_SET(0);
+    /* at most so many detections */
+    int max_detections MPSCNN_UNLESS_SET(0);
 } mpscnn_detect_options;
 
 /* Preprocesses, runs and finds the objects on a photo, boxes in pixels of the photo as its orientation shows

@@ -262,12 +262,8 @@ struct CompileOptions {
     std::uint64_t max_memory = 0;       ///< mpscnn_compile_options.max_memory
 };
 
-struct SessionOptions {
-    int threads = 0; ///< 0: as many as this process may run at once
-    bool check_finite = false;
-    int inflight = 0;             ///< requests under way at once on a device of its own; 0: 3
-    std::uint64_t max_memory = 0; ///< mpscnn_session_options.max_memory
-};
+/// Like the other options that are plain numbers it is the C struct: Session(program, {.threads = 2}).
+using SessionOptions = mpscnn_session_options;
 
 /// Name and shape of an input or output.
 struct Port {
@@ -358,14 +354,8 @@ class Session {
 public:
     explicit Session(const Program &program, const SessionOptions &options = {})
         : inputs_(program.inputs()), outputs_(program.outputs()) {
-        mpscnn_session_options raw{};
-        raw.size = sizeof raw;
-        raw.threads = options.threads;
-        raw.check_finite = options.check_finite ? 1 : 0;
-        raw.inflight = options.inflight;
-        raw.max_memory = options.max_memory;
         mpscnn_session *handle = nullptr;
-        detail::check(mpscnn_session_create(program.get(), &raw, &handle));
+        detail::check(mpscnn_session_create(program.get(), &options, &handle));
         handle_.reset(handle);
     }
 
@@ -740,19 +730,9 @@ struct Detection {
     int anchor; ///< which of the network's boxes it is
 };
 
-/// 0: what the model file says. See mpscnn_detect_options.
-struct DetectOptions {
-    float score_threshold = 0.0f;
-    float iou_threshold = 0.0f;
-    int max_detections = 0;
-};
+using DetectOptions = mpscnn_detect_options;
 
 namespace detail {
-
-inline mpscnn_detect_options c_options(const DetectOptions &options) {
-    return {sizeof(mpscnn_detect_options), options.score_threshold, options.iou_threshold,
-            options.max_detections};
-}
 
 inline std::vector<Detection> detections_of(mpscnn_detections *raw) {
     const Handle<mpscnn_detections, mpscnn_detections_release> detections(raw);
@@ -807,9 +787,8 @@ public:
     /// The objects on the photo, the most probable first, boxes in its pixels.
     std::vector<Detection> detect(Session &session, const ImageView &image,
                                   const DetectOptions &options = {}) const {
-        const mpscnn_detect_options raw = detail::c_options(options);
         mpscnn_detections *detections = nullptr;
-        detail::check(mpscnn_model_detect(get(), session.get(), image.get(), &raw, &detections));
+        detail::check(mpscnn_model_detect(get(), session.get(), image.get(), &options, &detections));
         return detail::detections_of(detections);
     }
     /// Anchors that the file stores, see mpscnn_model_anchors.

@@ -18,13 +18,18 @@ extern "C" {
 typedef struct mpscnn_runner mpscnn_runner;
 
 typedef struct mpscnn_runner_options {
-    size_t size;      /* sizeof(mpscnn_runner_options) */
-    int inflight;     /* requests that may be under way at once, up to 32; 0: 3 */
-    int threads;      /* of the processor, for each request; 0: its cores are shared out among the requests */
-    int max_batch;    /* images that may be gathered into one request, up to 1024; 0: 1. Frames of another
-                         size are requests of their own. */
-    int check_finite; /* see mpscnn_session_options */
-    double max_wait;  /* seconds that a frame may wait for others to be gathered with; 0: none */
+    size_t size MPSCNN_UNLESS_SET(sizeof(mpscnn_runner_options));
+    /* requests that may be under way at once, up to 32; 0: 3 */
+    int inflight MPSCNN_UNLESS_SET(0);
+    /* of the processor, for each request; 0: its cores are shared out among the requests */
+    int threads MPSCNN_UNLESS_SET(0);
+    /* images that may be gathered into one request, up to 1024; 0: 1. Frames of another size are requests of
+     * their own. */
+    int max_batch MPSCNN_UNLESS_SET(0);
+    /* see mpscnn_session_options */
+    int check_finite MPSCNN_UNLESS_SET(0);
+    /* seconds that a frame may wait for others to be gathered with; 0: none */
+    double max_wait MPSCNN_UNLESS_SET(0);
 } mpscnn_runner_options;
 
 /* On the processor at most as many requests are worked on at once as it has cores for their threads. The

@@ -22,13 +22,7 @@
 namespace mpscnn {
 inline namespace api {
 
-struct RunnerOptions {
-    int inflight = 0;  ///< requests that may be under way at once; 0: 3
-    int threads = 0;   ///< of the processor, for each request; 0: its cores are shared out
-    int max_batch = 0; ///< images that may be gathered into one request; 0: 1
-    bool check_finite = false;
-    double max_wait = 0; ///< seconds that a frame may wait for others to be gathered with
-};
+using RunnerOptions = mpscnn_runner_options;
 
 /// Takes many frames, runs several at once and hands them out in their order. For any number of threads. Its
 /// destructor waits until every frame has been handed out.
@@ -42,15 +36,8 @@ public:
     using FrameNumber = std::uint64_t;
 
     explicit Runner(const Program &program, const RunnerOptions &options = {}) {
-        mpscnn_runner_options raw{};
-        raw.size = sizeof raw;
-        raw.inflight = options.inflight;
-        raw.threads = options.threads;
-        raw.max_batch = options.max_batch;
-        raw.check_finite = options.check_finite ? 1 : 0;
-        raw.max_wait = options.max_wait;
         mpscnn_runner *handle = nullptr;
-        detail::check(mpscnn_runner_create(program.get(), &raw, &handle));
+        detail::check(mpscnn_runner_create(program.get(), &options, &handle));
         handle_.reset(handle);
     }
 
@@ -118,7 +105,6 @@ public:
     }
     FrameNumber detect(const ModelFile &model, const ImageView &photo, const DetectOptions &options,
                        ResultHandler<std::vector<Detection>> done) {
-        const mpscnn_detect_options raw = detail::c_options(options);
         const auto found = std::make_shared<mpscnn_detections *>(nullptr);
         return hand_over(
             [found, done = std::move(done)](std::exception_ptr failure) {
@@ -131,8 +117,8 @@ public:
                 done(std::move(failure), std::move(objects));
             },
             [&](void *context, FrameNumber *number) {
-                return mpscnn_runner_detect(get(), model.get(), photo.get(), &raw, found.get(), handle_frame,
-                                            context, number);
+                return mpscnn_runner_detect(get(), model.get(), photo.get(), &options, found.get(),
+                                            handle_frame, context, number);
             });
     }
     std::future<std::vector<Detection>> detect(const ModelFile &model, const ImageView &photo,

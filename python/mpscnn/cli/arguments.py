@@ -11,7 +11,6 @@ from mpscnn.benchmark.subject import ARCHITECTURES
 from mpscnn.errors import UnsupportedError
 from mpscnn.model import Model, load
 from mpscnn.runtime.library import devices
-from mpscnn.runtime.program import FAST_MATMUL_REMOVED
 
 MAX_THREADS = 1024
 
@@ -74,7 +73,9 @@ ThreadsOption = Annotated[
 
 def _refuse_fast_matmul(given: bool) -> bool:
     if given:
-        raise UnsupportedError(FAST_MATMUL_REMOVED)
+        from mpscnn import _core
+
+        raise UnsupportedError(_core.FAST_MATMUL_REMOVED)
     return given
 
 

@@ -35,7 +35,6 @@ if TYPE_CHECKING:  # what a program that only runs a network does not wait for i
         max_memory: int
 
 
-FAST_MATMUL_REMOVED = "fast_matmul was removed, since hardly any network gained by it; leave it out"
 
 # Bytes from which an array that a GPU shares is cheaper than a copy: below, mapping the pages takes longer.
 _WORTH_PAGES = 1 << 16
@@ -385,7 +384,7 @@ def compile_graph(
     """See `Network.compile`."""
     named = require_text("device", device), require_text("precision", precision)
     if require_bool("fast_matmul", fast_matmul):
-        raise UnsupportedError(FAST_MATMUL_REMOVED)
+        raise UnsupportedError(_core.FAST_MATMUL_REMOVED)
     return Program(_core.Program.compile(graph, *named, list(outputs), byte_limit(max_memory)))
 
 
