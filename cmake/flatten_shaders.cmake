@@ -61,5 +61,5 @@ foreach(shader IN LISTS shaders)
 endforeach()
 
 file(WRITE "${OUTPUT}"
-    "#include \"metal/device/shader_source.h\"\n\n"
+    "#include \"metal/device/shaders.h\"\n\n"
     "std::string mpscnn::metal::shader_source() {\n    return R\"metal(" "${source}" ")metal\";\n}\n")

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "api/guard.h"
-#include "api/image.h"
 #include "api/photo_frame.h"
 #include "api/photo_results.h"
 #include "api/tensors.h"

@@ -4,7 +4,6 @@
 
 #include "api/detections.h"
 #include "api/guard.h"
-#include "api/image.h"
 #include "api/photo_frame.h"
 #include "api/photo_results.h"
 

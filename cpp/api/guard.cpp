@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "api/handles.h"
-#include "api/last_error.h"
 
 namespace mpscnn::c_api {
 

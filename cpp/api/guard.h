@@ -55,4 +55,10 @@ template <class Options> Options read_options(const Options *given, const char *
 /// Gives the caller a text.
 void give(std::string value, mpscnn_text **text);
 
+/// The calling thread's last error; "" when it has had none. Valid until the thread's next one.
+const char *last_error() noexcept;
+
+/// Keeps a copy of the text, or says instead that there was no memory for it.
+void set_last_error(const char *text) noexcept;
+
 } // namespace mpscnn::c_api

@@ -1,4 +1,4 @@
-#include "api/image.h"
+#include "api/photo_frame.h"
 
 #include <string>
 

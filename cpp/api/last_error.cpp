@@ -1,4 +1,4 @@
-#include "api/last_error.h"
+#include "api/guard.h"
 
 #include <algorithm>
 #include <atomic>

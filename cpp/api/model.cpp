@@ -1,4 +1,4 @@
-#include "api/detection_head.h"
+#include "api/detections.h"
 #include "api/guard.h"
 #include "api/handles.h"
 #include "vision/detection_json.h"

@@ -5,6 +5,8 @@
 #include <string>
 
 #include "api/handles.h"
+#include "mpscnn/mpscnn.h"
+#include "vision/image_view.h"
 
 namespace mpscnn::c_api {
 
@@ -30,5 +32,8 @@ engine::Frame photo_frame(const engine::Program &program, const vision::ImageVie
 
 /// Throws what went wrong. A session serves one photo at a time: a second one is refused.
 void run(mpscnn_session &session, const engine::Frame &frame);
+
+/// The caller's photo as the vision code sees it, which also checks it.
+vision::ImageView image_view(const mpscnn_image &image);
 
 } // namespace mpscnn::c_api

@@ -4,7 +4,6 @@
 
 #include "api/guard.h"
 #include "api/handles.h"
-#include "api/image.h"
 #include "api/limits.h"
 #include "api/photo_frame.h"
 #include "api/photo_results.h"

@@ -6,6 +6,8 @@
 
 namespace mpscnn {
 
+void fail(ErrorKind kind, std::initializer_list<TextPart> message) { throw Error(kind, concat(message)); }
+
 namespace {
 
 // Short: a string needs no memory for them.

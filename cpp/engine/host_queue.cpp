@@ -1,4 +1,4 @@
-#include "engine/host_queue.h"
+#include "engine/command_buffer.h"
 
 #include <algorithm>
 #include <condition_variable>
@@ -254,6 +254,8 @@ void work_until_stopped(const std::shared_ptr<QueueState> &state) {
     }
 }
 
+/// For kernels that run through graphs on images in main memory, on one thread of its own (and those of the
+/// executor that it keeps busy). A backend whose device has memory of its own copies the images.
 class HostQueue : public CommandQueue {
 public:
     HostQueue(BackendChoice choice, int threads)
@@ -310,12 +312,8 @@ private:
 
 } // namespace
 
-std::shared_ptr<CommandQueue> make_host_queue(BackendChoice choice, int threads) {
-    return std::make_shared<HostQueue>(std::move(choice), threads);
-}
-
 std::shared_ptr<CommandQueue> CommandQueue::create(const QueueOptions &options) {
-    return make_host_queue(choose_backend(options.device, "float32"), options.threads);
+    return std::make_shared<HostQueue>(choose_backend(options.device, "float32"), options.threads);
 }
 
 } // namespace mpscnn::engine

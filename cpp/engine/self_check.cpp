@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "core/text.h"
-#include "engine/self_check_networks.h"
 #include "engine/support.h"
 
 namespace mpscnn::engine {

@@ -1,9 +1,12 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/backend.h"
+#include "engine/graph.h"
 
 namespace mpscnn::engine {
 
@@ -12,7 +15,14 @@ namespace mpscnn::engine {
 std::optional<std::string> find_wrong_answer(const Backend &subject, const Backend &reference,
                                              const Graph &network);
 
-/// The same for all networks of self_check_networks.h.
+/// The same for all of self_check_networks().
 std::optional<std::string> find_wrong_answer(const Backend &subject, const Backend &reference);
+
+/// Numbers in [-1, 1], the same everywhere (Numerical Recipes' generator, the high bits).
+std::vector<float> self_check_noise(std::int64_t count, std::uint32_t seed);
+
+/// What the self-check runs, one layer each, with weights: every operation, in each way in which a device may
+/// compute it, on images of odd extents whose channels do not fill their last slice, and on large ones.
+std::vector<Graph> self_check_networks();
 
 } // namespace mpscnn::engine

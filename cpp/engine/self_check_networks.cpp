@@ -1,4 +1,4 @@
-#include "engine/self_check_networks.h"
+#include "engine/self_check.h"
 
 #include <cmath>
 #include <optional>

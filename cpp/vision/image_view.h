@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -103,5 +104,14 @@ void check_yuv(YuvMatrix matrix, YuvRange range, ChromaSiting siting);
 /// Throws Error(shape) for empty, negative or overflowing sizes and rows shorter than their pixels,
 /// Error(parameter) for null pixels, an unknown format, orientation, matrix, range or siting.
 void check_image(const ImageView &image);
+
+/// RGB in 0..255 = (luma - black) luma_factor + (blue - 128) blue_factors + (red - 128) red_factors, for
+/// samples in 0..255. YUV has values that no colour has: the result is to be limited to 0..255.
+struct YuvToRgb {
+    float black, luma_factor;
+    std::array<float, 3> blue_factors, red_factors;
+};
+
+YuvToRgb yuv_to_rgb(YuvMatrix matrix, YuvRange range);
 
 } // namespace mpscnn::vision

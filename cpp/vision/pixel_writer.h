@@ -3,9 +3,9 @@
 #include <array>
 #include <cstddef>
 
+#include "vision/image_view.h"
 #include "vision/lanes.h"
 #include "vision/preprocess.h"
-#include "vision/yuv.h"
 
 namespace mpscnn::vision {
 

@@ -8,7 +8,6 @@
 #include <variant>
 
 #include "cpu/runtime/cpu_backend.h"
-#include "engine/self_check_networks.h"
 #include "ops/op_list.h"
 #include "tests/cpp/check.h"
 #include "tests/engine/spoiled_backend.h"

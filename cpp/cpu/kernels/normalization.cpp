@@ -259,6 +259,7 @@ void normalization_run(const NormalizationTask &task, const Prepared &prepared, 
 } // namespace
 } // namespace mpscnn::cpu
 
+MPSCNN_KERNEL(AffineTask, affine)
 MPSCNN_KERNEL(MomentsTask, moments)
 MPSCNN_KERNEL(StatisticsTask, statistics)
 MPSCNN_KERNEL(NormalizationTask, normalization)

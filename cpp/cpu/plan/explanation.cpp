@@ -10,7 +10,6 @@
 #include "cpu/plan/cpu_plan.h"
 #include "cpu/plan/operation.h"
 #include "cpu/plan/step_description.h"
-#include "cpu/plan/step_prediction.h"
 #include "cpu/plan/thread_cuts.h"
 #include "cpu/runtime/thread_pool.h"
 

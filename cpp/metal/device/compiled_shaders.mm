@@ -1,4 +1,4 @@
-#include "metal/device/compiled_shaders.h"
+#include "metal/device/shaders.h"
 
 #include <cstdint>
 

@@ -7,7 +7,7 @@
 #include "core/text.h"
 #include "metal/device/custom_kernel.h"
 #include "metal/device/device_list.h"
-#include "metal/device/shader_source.h"
+#include "metal/device/shaders.h"
 #include "metal/device/text.h"
 
 namespace mpscnn::metal {

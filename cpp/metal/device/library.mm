@@ -3,8 +3,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "core/text.h"
-#include "metal/device/compiled_shaders.h"
-#include "metal/device/shader_source.h"
+#include "metal/device/shaders.h"
 #include "metal/device/text.h"
 
 #import <dispatch/dispatch.h>

@@ -1,9 +1,9 @@
 #include "metal/encoding/caller_run.h"
 
 #include "metal/device/device_list.h"
-#include "metal/encoding/image_copy.h"
 #include "metal/encoding/network_run.h"
 #include "metal/encoding/request.h"
+#include "metal/encoding/transfer.h"
 
 namespace mpscnn::metal {
 
@@ -12,7 +12,9 @@ namespace {
 void require_open(id<MTLCommandBuffer> command_buffer, const Device &device) {
     require_command_buffer(command_buffer);
     if ([command_buffer device] != device.get())
-        fail(ErrorKind::parameter, {"the command buffer belongs to Metal device ", full_name_of([command_buffer device]), ", the network to ", full_name_of(device.get())});
+        fail(ErrorKind::parameter,
+             {"the command buffer belongs to Metal device ", full_name_of([command_buffer device]),
+              ", the network to ", full_name_of(device.get())});
 }
 
 /// What steps need, until the GPU is done.

@@ -7,8 +7,8 @@
 #include "metal/encoding/caller_image.h"
 #include "metal/encoding/encoding.h"
 #include "shaders/preprocess_params.h"
+#include "vision/image_view.h"
 #include "vision/placement.h"
-#include "vision/yuv.h"
 
 namespace mpscnn::metal {
 
@@ -45,7 +45,8 @@ void require_texture(id<MTLTexture> texture, const std::string &what, id<MTLDevi
     if ([texture device] != device)
         fail(ErrorKind::parameter, {what, " belongs to another Metal device than the command buffer"});
     if ([texture textureType] != MTLTextureType2D)
-        fail(ErrorKind::parameter, {what, " must be of type MTLTextureType2D, got type ", static_cast<std::size_t>([texture textureType])});
+        fail(ErrorKind::parameter, {what, " must be of type MTLTextureType2D, got type ",
+                                    static_cast<std::size_t>([texture textureType])});
     const MTLTextureUsage usage = [texture usage];
     if (usage != MTLTextureUsageUnknown && (usage & MTLTextureUsageShaderRead) == 0)
         fail(ErrorKind::parameter, {what, " was made without MTLTextureUsageShaderRead"});
@@ -55,7 +56,8 @@ void require_components(id<MTLTexture> texture, const std::string &what, std::in
                         const char *formats) {
     const int found = components_of([texture pixelFormat]);
     if (std::find(allowed.begin(), allowed.end(), found) == allowed.end())
-        fail(ErrorKind::parameter, {what, ": the pixel format must be ", formats, ", got number ", static_cast<std::size_t>([texture pixelFormat])});
+        fail(ErrorKind::parameter, {what, ": the pixel format must be ", formats, ", got number ",
+                                    static_cast<std::size_t>([texture pixelFormat])});
 }
 
 void require_photo(const PhotoTextures &photo, id<MTLDevice> device) {
@@ -71,7 +73,8 @@ void require_photo(const PhotoTextures &photo, id<MTLDevice> device) {
     const auto half = [](NSUInteger extent) { return (extent + 1) / 2; };
     const NSUInteger width = half([photo.pixels width]), height = half([photo.pixels height]);
     if ([photo.chroma width] != width || [photo.chroma height] != height)
-        fail(ErrorKind::shape, {"photo: ", width, " x ", height, " colour differences go with its luma, got ", [photo.chroma width], " x ", [photo.chroma height]});
+        fail(ErrorKind::shape, {"photo: ", width, " x ", height, " colour differences go with its luma, got ",
+                                [photo.chroma width], " x ", [photo.chroma height]});
 }
 
 void require_destination(MPSImage *destination, std::int64_t image, const vision::Preprocess &options,
@@ -81,9 +84,11 @@ void require_destination(MPSImage *destination, std::int64_t image, const vision
     if ([destination device] != device)
         fail(ErrorKind::parameter, {what, " belongs to another Metal device than the command buffer"});
     if (static_cast<int>([destination featureChannels]) != options.channels())
-        fail(ErrorKind::shape, {what, " has ", [destination featureChannels], " feature channels, the channel order makes ", options.channels()});
+        fail(ErrorKind::shape, {what, " has ", [destination featureChannels],
+                                " feature channels, the channel order makes ", options.channels()});
     if (image < 0 || image >= static_cast<std::int64_t>([destination numberOfImages]))
-        fail(ErrorKind::parameter, {what, " has ", [destination numberOfImages], " images, there is no number ", image});
+        fail(ErrorKind::parameter,
+             {what, " has ", [destination numberOfImages], " images, there is no number ", image});
     const MPSImageFeatureChannelFormat format = [destination featureChannelFormat];
     if (format != MPSImageFeatureChannelFormatFloat16 && format != MPSImageFeatureChannelFormatFloat32)
         fail(ErrorKind::parameter, {what, " must have feature channels of Float16 or Float32"});

@@ -1,10 +1,13 @@
 #pragma once
 
 #include <array>
+#include <string>
 
+#include "metal/device/device.h"
 #include "metal/device/library.h"
 #include "metal/encoding/array_view.h"
 #include "metal/encoding/encoding.h"
+#include "metal/encoding/image.h"
 #include "shaders/transfer_params.h"
 
 namespace mpscnn::metal {
@@ -24,5 +27,16 @@ private:
     ImageLayout layout_;
     std::array<id<MTLComputePipelineState>, 2> pipelines_{}; ///< for float32 and float16 arrays
 };
+
+/// One MPSImage, from one of its images on.
+struct ImagePlace {
+    MPSImage *image = nil;
+    std::int64_t first_image = 0;
+};
+
+/// Copies images of this layout's extents by shaders/copy.metal, whatever the formats of source and
+/// destination.
+void encode_copy(id<MTLCommandBuffer> command_buffer, Device &device, const std::string &label,
+                 const ImageLayout &extents, const ImagePlace &source, const ImagePlace &destination);
 
 } // namespace mpscnn::metal

@@ -2,7 +2,6 @@
 
 #include <optional>
 
-#include "metal/layers/activation_behind.h"
 #include "metal/layers/shader_convolution.h"
 #include "metal/layers/window.h"
 

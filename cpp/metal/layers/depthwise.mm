@@ -2,8 +2,8 @@
 #include <numeric>
 
 #include "metal/layers/neuron.h"
-#include "metal/layers/slice_weights.h"
 #include "metal/layers/steps.h"
+#include "metal/layers/weights.h"
 #include "metal/layers/window.h"
 #include "ops/unsupported.h"
 #include "shaders/depthwise_params.h"

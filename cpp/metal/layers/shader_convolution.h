@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "metal/layers/neuron.h"
-#include "metal/layers/slice_weights.h"
 #include "metal/layers/steps.h"
+#include "metal/layers/weights.h"
 #include "shaders/convolution_params.h"
 
 namespace mpscnn::metal {
@@ -32,6 +32,20 @@ private:
     std::int64_t group_inputs_, group_outputs_;
     Activation activation_;
     SliceWeights weights_;
+};
+
+/// The activation behind a convolution that does not apply it itself.
+class ActivationBehind {
+public:
+    ActivationBehind(const LayerSource &source, Device &device);
+
+    /// For the result of the stage before, the step's first one, which is not rounded.
+    Stage stage(const ImageLayout &from, const ImageLayout &to) const;
+
+private:
+    ShaderMaker shaders_;
+    Activation activation_;
+    objc_ptr<id<MTLBuffer>> slopes_;
 };
 
 } // namespace mpscnn::metal

@@ -2,6 +2,8 @@
 
 #include <string_view>
 
+#include "shaders/neuron_params.h"
+
 namespace mpscnn::metal {
 
 static_assert(sizeof(ConvolutionParams) == 23 * sizeof(int));
@@ -41,6 +43,15 @@ Stage ShaderConvolution::stage(const ImageLayout &from, const ImageLayout &to,
     if (std::string_view(shader_) == "pointwise")
         grid.width = (to.width + pointwise_results - 1) / pointwise_results;
     return shader_stage(std::move(call), {0}, to, grid);
+}
+
+ActivationBehind::ActivationBehind(const LayerSource &source, Device &device)
+    : shaders_(source, device), activation_(activation_of(source)),
+      slopes_(device.make_buffer(slopes_in_slices(source))) {}
+
+Stage ActivationBehind::stage(const ImageLayout &from, const ImageLayout &to) const {
+    const ShaderArguments arguments(NeuronParams{to.params(), activation_.params}, {slopes_});
+    return shader_stage(shaders_.call("neuron", {&from, 1}, to, arguments, activation_.kind), {1}, to);
 }
 
 } // namespace mpscnn::metal

@@ -1,4 +1,3 @@
-#include "metal/layers/activation_behind.h"
 #include "metal/layers/convolution_weights.h"
 #include "metal/layers/shader_convolution.h"
 #include "metal/layers/window.h"

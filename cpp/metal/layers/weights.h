@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/backend.h"
+#include "metal/layers/layer.h"
 
 namespace mpscnn::metal {
 
@@ -29,5 +30,15 @@ private:
 /// Throws WeightsError naming the layer for a weight that float16 cannot hold in a network of that precision.
 void require_weights_fit(const std::vector<float> &values, engine::Precision precision,
                          const std::string &layer);
+
+/// What the engine's own shaders read of a convolution, for the four output channels of each slice.
+struct SliceWeights {
+    objc_ptr<id<MTLBuffer>> weights; ///< [slice][product][lane], in the network's precision
+    objc_ptr<id<MTLBuffer>> terms;   ///< biases, behind them the slopes of a PReLU
+
+    /// `values` are [output channel][product]. Throws WeightsError for one that does not fit the precision.
+    SliceWeights(const std::vector<float> &values, std::int64_t outputs, const LayerSource &source,
+                 Device &device);
+};
 
 } // namespace mpscnn::metal

@@ -1,4 +1,0 @@
-#include "cpu/kernels/elementwise.h"
-#include "cpu/isa/instance.h"
-
-MPSCNN_KERNEL(AffineTask, affine)
