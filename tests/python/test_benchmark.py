@@ -30,8 +30,8 @@ from mpscnn.benchmark import (
     subject,
     worker,
 )
-from mpscnn.benchmark.peer_layer import peer_layers
 from mpscnn.benchmark.peers import network_file
+from mpscnn.converters.peers.layer import peer_layers
 
 
 @pytest.fixture

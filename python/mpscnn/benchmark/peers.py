@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpscnn import _core
-from mpscnn.benchmark.peer_layer import PeerLayer, peer_layers
 from mpscnn.benchmark.subject import Subject
+from mpscnn.converters.peers.layer import PeerLayer, peer_layers
 from mpscnn.errors import Error, ParameterError, UnsupportedError
 
 
@@ -59,15 +59,15 @@ def _onnx(subject: Subject, path: Path) -> None:
 
 
 def _tflite(subject: Subject, path: Path) -> None:
-    from mpscnn.benchmark.tflite_file import write_tflite
+    from mpscnn.converters.peers.tflite_writer import write_tflite
 
-    write_tflite(subject, path)
+    write_tflite(subject.network, subject.input_shape, path)
 
 
 def _torch(subject: Subject, path: Path) -> None:
-    from mpscnn.benchmark.torch_file import write_torch
+    from mpscnn.converters.peers.torch_writer import write_torch
 
-    write_torch(subject, path)
+    write_torch(subject.network, subject.input_shape, path)
 
 
 def _ncnn(subject: Subject, path: Path) -> None:

@@ -35,7 +35,6 @@ if TYPE_CHECKING:  # what a program that only runs a network does not wait for i
         max_memory: int
 
 
-
 # Bytes from which an array that a GPU shares is cheaper than a copy: below, mapping the pages takes longer.
 _WORTH_PAGES = 1 << 16
 

@@ -11,28 +11,28 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from mpscnn.benchmark.peer_layer import PeerLayer, peer_layers
-from mpscnn.benchmark.subject import Subject
 from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC, NHWC_FROM_NCHW
+from mpscnn.converters.peers.layer import PeerLayer, Shape, peer_layers
+from mpscnn.graph.network import Network
 
 _NEURONS = {"relu": functional.relu, "relu6": functional.relu6}
 
 
-def write_torch(subject: Subject, path: Path) -> None:
+def write_torch(network: Network, input_shape: Shape, path: Path) -> None:
     """Writes the network as TorchScript. Raises UnsupportedError for a layer not known here."""
     program = _Program()
-    values = {subject.network.input.name: program.graph.placeholder("image")}
-    for layer in peer_layers(subject.network, subject.batch):
+    values = {network.input.name: program.graph.placeholder("image")}
+    for layer in peer_layers(network, input_shape[0]):
         if layer.operation not in _LAYERS:
             raise layer.refuse("torch", layer.operation)
         result = _LAYERS[layer.operation](program, layer, *(values[name] for name in layer.inputs))
         if layer.neuron:
             result = program.graph.call_function(_NEURONS[layer.neuron], (result,))
         values[layer.name] = result
-    program.graph.output(tuple(values[name] for name in subject.network.to_dict()["outputs"]))
+    program.graph.output(tuple(values[name] for name in network.to_dict()["outputs"]))
     module = torch.fx.GraphModule(program.modules, program.graph).eval()
     module = module.to(memory_format=torch.channels_last)
-    image = torch.zeros(tuple(subject.input_shape[axis] for axis in NCHW_FROM_NHWC))
+    image = torch.zeros(tuple(input_shape[axis] for axis in NCHW_FROM_NHWC))
     with torch.no_grad():
         traced = torch.jit.trace(module, image.to(memory_format=torch.channels_last), check_trace=False)
     torch.jit.save(traced, path)

@@ -14,9 +14,9 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from mpscnn.benchmark.peer_layer import PeerLayer, Shape, peer_layers
-from mpscnn.benchmark.subject import Subject
 from mpscnn.converters.onnx_writer.window import Axis
+from mpscnn.converters.peers.layer import PeerLayer, Shape, peer_layers
+from mpscnn.graph.network import Network
 
 _ENGINE = "LiteRT"
 _VERSION = 3  # of the schema
@@ -28,12 +28,12 @@ _NEURONS = {
 }
 
 
-def write_tflite(subject: Subject, path: Path) -> None:
-    """Writes the network for its batch. Raises UnsupportedError for a layer that is not known here."""
+def write_tflite(network: Network, input_shape: Shape, path: Path) -> None:
+    """Writes the network for inputs of this shape. Raises UnsupportedError for a layer that is not known here."""
     file = _File()
-    source = subject.network.input.name
-    values = {source: file.tensor(source, subject.input_shape)}
-    for layer in peer_layers(subject.network, subject.batch):
+    source = network.input.name
+    values = {source: file.tensor(source, input_shape)}
+    for layer in peer_layers(network, input_shape[0]):
         if layer.operation not in _LAYERS:
             raise layer.refuse(_ENGINE, layer.operation)
         if layer.neuron and layer.operation not in _WITH_NEURON:
@@ -41,7 +41,7 @@ def write_tflite(subject: Subject, path: Path) -> None:
         inputs = [values[name] for name in layer.inputs]
         values[layer.name] = file.tensor(layer.name, layer.shape)
         _LAYERS[layer.operation](file, layer, inputs, values[layer.name])
-    outputs = [values[name] for name in subject.network.to_dict()["outputs"]]
+    outputs = [values[name] for name in network.to_dict()["outputs"]]
     path.write_bytes(file.content([values[source]], outputs))
 
 

@@ -1,0 +1,1 @@
+"""Networks as files of other engines, for comparisons with them. ONNX has a writer of its own, for users, too."""
