@@ -5,42 +5,48 @@ What a session needs from the system it installs itself on Debian and Ubuntu; el
 
 from __future__ import annotations
 
-import hashlib
-import os
 import platform
-import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import nox
 
+sys.path.insert(0, str(Path(__file__).parent / ".ci"))
+from session_steps import (
+    BUILD,
+    JOBS,
+    LLVM,
+    build_cpp,
+    build_emulation,
+    clang,
+    configure_cpp,
+    emulated_tests,
+    emulation_environment,
+    install_build_tools,
+    install_package,
+    install_system_packages,
+    instruction_sets,
+    kernels_of_this_machine,
+    python_has,
+    run_ctest,
+    sanitizer_runtime,
+    tracked_files,
+)
+
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "tests"]
 
-ROOT = Path(__file__).parent
-BUILD = ROOT / "build"
-JOBS = str(os.cpu_count() or 1)
-
-# Files are compiled many at once, as for wheels: in a third of the time.
-AT_ONCE = "-DCMAKE_UNITY_BUILD=ON"
 ALONE = "-DCMAKE_UNITY_BUILD=OFF"
-LLVM = "16"
 # The formatter's versions disagree, so every machine uses this one.
 CLANG_FORMAT = "clang-format==16.0.6"
-OLDEST_CMAKE = (3, 21)
 LIBCXX = (f"clang-{LLVM}", f"libc++-{LLVM}-dev", f"libc++abi-{LLVM}-dev")
 SANITIZERS = (f"clang-{LLVM}", f"libclang-rt-{LLVM}-dev")
 # Tests only compare with it; pinned, since it is large and some versions bring what GPUs need as well.
 TORCH = "torch==2.13.0", "torchvision==0.28.0", "timm==1.0.31"
 EMULATORS = ("qemu-user", "g++-aarch64-linux-gnu")
-# Reads what the Metal engine uses of Apple's API; of the compiler's version.
-LIBCLANG = "libclang==16.0.6"
 # libFuzzer for Python; not every version of Python has a wheel.
 ATHERIS = "atheris==3.0.0"
-# Foundation and the Objective-C runtime for the emulation of Metal.
-GNUSTEP = (f"clang-{LLVM}", "libgnustep-base-dev", "gobjc")
 
 # A file's tests stay together, since they share what they set up; in the order of collection, which begins with the
 # slow builds of tests/consumer.
@@ -293,235 +299,6 @@ def full(session: nox.Session) -> None:
     for name in EVERYTHING:
         thorough = ["--full", "--hypothesis-profile=full"]
         session.notify(name, posargs=thorough if name in ("isa", "oracles", "tests") else [])
-
-
-# ---- Steps ------------------------------------------------------------------------------------------------
-
-
-def install_system_packages(session: nox.Session, *packages: str, required: bool = True) -> None:
-    """Debian packages that are missing, where that is how packages are installed."""
-    if shutil.which("dpkg-query") is None:
-        wanted = ", ".join(packages)
-        if required:
-            session.warn(
-                f"this session needs what Debian calls {wanted}: install it if a step below does not find it"
-            )
-        else:
-            session.warn(f"tests that need {wanted} (Debian's names) are skipped where that is not installed")
-        return
-    missing = [package for package in packages if not is_installed(package)]
-    if not missing:
-        return
-    become_root = [] if os.geteuid() == 0 else ["sudo"]
-    if become_root and shutil.which("sudo") is None:
-        session.error(f"as root, run first: apt-get install {' '.join(missing)}")
-    environment = {"DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
-    for command in (["apt-get", "update", "-qq"], install):
-        session.run(*become_root, *command, external=True, env=environment, silent=True)
-
-
-def is_installed(package: str) -> bool:
-    """Whether a Debian package is there."""
-    query = ["dpkg-query", "-W", "-f=${Status}", package]
-    found = subprocess.run(query, capture_output=True, text=True, check=False)
-    return found.returncode == 0 and found.stdout.endswith("installed")
-
-
-def install_build_tools(session: nox.Session) -> None:
-    """CMake and Ninja where the system lacks them.
-
-    `pip install .` takes the system's, too: of the same CMake all commands are the same, so that ccache finds what was
-    compiled before.
-    """
-    missing = []
-    if version_of("cmake") < OLDEST_CMAKE:
-        missing.append(f"cmake>={'.'.join(map(str, OLDEST_CMAKE))}")
-    if not version_of("ninja"):
-        missing.append("ninja")
-    if missing:
-        session.install(*missing)
-
-
-def version_of(program: str) -> tuple[int, ...]:
-    """Of a program of the system; nothing for one that is not there."""
-    if shutil.which(program) is None:
-        return ()
-    answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    found = re.search(r"\d+(\.\d+)+", answer.stdout)
-    return tuple(map(int, found[0].split("."))) if found else ()
-
-
-def python_has(session: nox.Session, module: str) -> bool:
-    """Whether the session's Python can import it."""
-    command = [str(Path(session.bin) / "python"), "-c", f"import {module}"]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
-def install_package(session: nox.Session) -> None:
-    """The package as a user installs it, with what its tests use."""
-    install_build_tools(session)
-    session.install(f"{built_wheel(session)}[test]")
-
-
-def built_wheel(session: nox.Session) -> Path:
-    """The wheel of the sources as they are, built by whichever session needs it first: linking takes minutes."""
-    directory = BUILD / "wheels" / digest_of_sources()
-    if not list(directory.glob("*.whl")):
-        command = [str(Path(session.bin) / "python"), "-m", "pip", "wheel", "--no-deps"]
-        # Not by session.run, which would let pip find the session's CMake, not that of `pip install .`: with the same
-        # one, ccache knows what was compiled then.
-        session.log(f"building {directory}")
-        built = subprocess.run(
-            [*command, "--wheel-dir", str(directory), "."],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if built.returncode != 0:
-            session.error(f"no wheel:\n{built.stdout}\n{built.stderr}")
-    (wheel,) = directory.glob("*.whl")
-    return wheel
-
-
-def digest_of_sources() -> str:
-    """Of the interpreter, what is asked of compilers, and all that wheels are made from."""
-    asked = (os.environ.get(name, "") for name in ("CC", "CXX", "CFLAGS", "CXXFLAGS", "CMAKE_ARGS"))
-    digest = hashlib.sha256("\0".join((sys.version, *asked)).encode())
-    for part in (
-        "CMakeLists.txt",
-        "LICENSE",
-        "README.md",
-        "pyproject.toml",
-        "cmake",
-        "cpp",
-        "python",
-        "shaders",
-    ):
-        for path in sorted(file for file in (ROOT / part, *(ROOT / part).rglob("*")) if file.is_file()):
-            if path.suffix != ".pyc":
-                digest.update(f"\0{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def build_emulation(session: nox.Session, name: str, *options: str, **environment: str) -> Path:
-    """Builds the Metal engine with the emulation in build/<name> and runs the emulation's own tests."""
-    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-        session.skip("the emulation of Metal runs on Linux on x86-64 only")
-    install_system_packages(session, "ccache", *GNUSTEP)
-    package = "numpy", "pillow", "rich", "typer"
-    needed = "pybind11>=3.0", *package, "pytest", "pytest-xdist", "hypothesis", LIBCLANG
-    install_build_tools(session)
-    session.install(*needed)
-    found = session.run("python", "-m", "pybind11", "--cmakedir", silent=True)
-    assert isinstance(found, str)
-    build = BUILD / name
-    general = ("-G", "Ninja", AT_ONCE, "-DMPSCNN_BUILD_PYTHON=ON", f"-Dpybind11_DIR={found.strip()}")
-    preset = ("cmake", "--preset", "metal-emulation", "-B", str(build))
-    session.run(*preset, *general, *options, external=True, silent=True)
-    targets = "_core", "tests/metal_emulation/all"
-    session.run("cmake", "--build", str(build), "-j", JOBS, "--target", *targets, external=True)
-    run_ctest(session, f"{name}/tests/metal_emulation", **environment)
-    link_package(build / "package" / "mpscnn", sorted(build.glob("_core*")))
-    return build
-
-
-def emulation_environment(build: Path) -> dict[str, str]:
-    """What lets Python find the package of that build."""
-    return {"PYTHONPATH": str(build / "package"), "MPSCNN_CACHE": str(build / "cache")}
-
-
-def sanitizer_runtime(session: nox.Session, name: str) -> Path:
-    """The library of clang's that instrumented code calls: "asan" or "tsan"."""
-    file = f"libclang_rt.{name}-{platform.machine()}.so"
-    found = session.run(f"clang++-{LLVM}", f"-print-file-name={file}", external=True, silent=True)
-    assert isinstance(found, str)
-    return Path(found.strip())
-
-
-def link_package(package: Path, extension: list[Path]) -> None:
-    """A package of links to the sources and to the extension module of a build: the emulation is never installed."""
-    package.mkdir(parents=True, exist_ok=True)
-    sources = (path for path in (ROOT / "python" / "mpscnn").iterdir() if path.name != "__pycache__")
-    for target in [*sources, *extension]:
-        link = package / target.name
-        link.unlink(missing_ok=True)
-        link.symlink_to(target)
-
-
-def clang(*flags: str) -> list[str]:
-    """CMake's options for clang with these flags."""
-    return [
-        f"-DCMAKE_C_COMPILER=clang-{LLVM}",
-        f"-DCMAKE_CXX_COMPILER=clang++-{LLVM}",
-        f"-DCMAKE_CXX_FLAGS={' '.join(flags)}",
-    ]
-
-
-def configure_cpp(session: nox.Session, name: str, *options: str) -> None:
-    """Lets CMake prepare build/<name>."""
-    command = ("cmake", "-S", ".", "-B", str(BUILD / name), "-G", "Ninja", *options)
-    session.run(*command, external=True, silent=True)
-
-
-def build_cpp(session: nox.Session, name: str, *options: str) -> None:
-    """Builds in build/<name>."""
-    configure_cpp(session, name, AT_ONCE, *options)
-    session.run("cmake", "--build", str(BUILD / name), "-j", JOBS, external=True)
-
-
-def run_ctest(session: nox.Session, name: str, **environment: str) -> None:
-    """Runs the C++ tests of build/<name>."""
-    command = ("ctest", "--test-dir", str(BUILD / name), "--output-on-failure", "--no-tests=error")
-    session.run(*command, env=environment, external=True)
-
-
-def emulated_tests(session: nox.Session, name: str, emulator: str, *options: str) -> None:
-    """The C++ tests on an emulated processor."""
-    build_cpp(
-        session,
-        name,
-        "-DMPSCNN_BUILD_TESTS=ON",
-        "-DCMAKE_SYSTEM_NAME=Linux",  # CMake heeds the emulator when the target system is named
-        f"-DCMAKE_CROSSCOMPILING_EMULATOR={emulator}",
-        *options,
-    )
-    run_ctest(session, name, MPSCNN_EMULATED="1")
-
-
-def kernels_of_this_machine() -> list[str]:
-    """The instruction sets that kernels can be built for and that run here, the one that all processors have first."""
-    if platform.machine() in ("aarch64", "arm64"):
-        return ["neon"]
-    processor = Path("/proc/cpuinfo")
-    flags = processor.read_text().split() if processor.exists() else []
-    newer = {"avx2": "avx2", "avx512": "avx512vl"}
-    return ["baseline", *(name for name, flag in newer.items() if flag in flags)]
-
-
-def instruction_sets(session: nox.Session) -> list[str]:
-    """Those of this machine that the package is built for."""
-    known = "baseline", "avx2", "avx512", "neon"
-    program = "import mpscnn; print(mpscnn.build_config()['instruction_set'])"
-    usable = []
-    for name in known:
-        environment = {**os.environ, "MPSCNN_CPU": name}
-        command = [str(Path(session.bin) / "python"), "-c", program]
-        answer = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-        if answer.returncode == 0 and answer.stdout.strip() == name:
-            usable.append(name)
-    if not usable:
-        session.error("the package runs with no instruction set of this machine")
-    return usable
-
-
-def tracked_files(*patterns: str) -> list[str]:
-    """Files of the repository whose names fit."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--", *patterns], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return sorted(filter(None, listed.stdout.split("\0")))
 
 
 if __name__ == "__main__":
