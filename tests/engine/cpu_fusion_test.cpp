@@ -7,7 +7,6 @@
 #include "tests/engine/small_network.h"
 
 using namespace small;
-using Steps = std::vector<std::string>;
 
 namespace {
 
@@ -40,8 +39,7 @@ TEST(an_addition_joins_the_convolution_before_it) {
         Residual r;
         const std::vector<ValueId> operands = swapped ? std::vector{r.y, r.x} : std::vector{r.x, r.y};
         r.network.output(r.network.add(ops::Addition{}, operands, relu6));
-        CHECK(cpu_steps(r.network, image) ==
-              Steps{"convolution(convolution1)", "convolution(convolution2+add3)"});
+        CHECK(computed_together(r.network, image, {"convolution2", "add3"}));
         CHECK(exact(r.network, image));
     }
 }
@@ -51,14 +49,14 @@ TEST(an_addition_joins_depthwise_and_dense_layers) {
     const ValueId input = network.input({any, any, any, 12});
     const ValueId y = network.add(convolution(12, window(3), 12), {input}, relu);
     network.output(network.add(ops::Addition{}, {y, input}));
-    CHECK(cpu_steps(network, image) == Steps{"depthwise(convolution1+add2)"});
+    CHECK(computed_together(network, image, {"convolution1", "add2"}));
     CHECK(exact(network, image));
 
     Network dense;
     const ValueId vector = dense.input({any, 9});
     const ValueId sums = dense.add(ops::FullyConnected{9}, {vector});
     dense.output(dense.add(ops::Addition{}, {vector, sums}, relu));
-    CHECK(cpu_steps(dense, {{3, 9}}) == Steps{"convolution(fully_connected1+add2)"});
+    CHECK(computed_together(dense, {{3, 9}}, {"fully_connected1", "add2"}));
     CHECK(exact(dense, {{3, 9}}));
 }
 
@@ -68,27 +66,27 @@ TEST(of_two_convolutions_the_later_one_takes_the_addition) {
     const ValueId first = network.add(pointwise(20), {input}, relu);
     const ValueId second = network.add(convolution(20, window(3)), {input});
     network.output(network.add(ops::Addition{}, {second, first}, ops::Neuron{ops::NeuronKind::prelu}));
-    CHECK(cpu_steps(network, image) == Steps{"convolution(convolution1)", "convolution(convolution2+add3)"});
+    CHECK(computed_together(network, image, {"convolution2", "add3"}));
     CHECK(exact(network, image));
 }
 
 TEST(an_addition_stays_when_the_convolution_alone_is_wanted_too) {
     Residual output;
     output.network.output(output.network.add(ops::Addition{}, {output.x, output.y})).output(output.y);
-    CHECK(cpu_steps(output.network, image).back() == "arithmetic(add3)");
+    CHECK(computed_together(output.network, image, {"add3"}));
     CHECK(exact(output.network, image));
 
     Residual reader;
     const ValueId sum = reader.network.add(ops::Addition{}, {reader.x, reader.y});
     reader.network.output(sum).output(reader.network.add(relu6, {reader.y}));
-    CHECK(cpu_steps(reader.network, image)[2] == "arithmetic(add3)");
+    CHECK(computed_together(reader.network, image, {"add3"}));
     CHECK(exact(reader.network, image));
 }
 
 TEST(an_addition_of_a_value_to_itself_stays) {
     Residual r;
     r.network.output(r.network.add(ops::Addition{}, {r.y, r.y}));
-    CHECK(cpu_steps(r.network, image).back() == "arithmetic(add3)");
+    CHECK(computed_together(r.network, image, {"add3"}));
     CHECK(exact(r.network, image));
 }
 
@@ -96,7 +94,7 @@ TEST(an_addition_stays_when_the_other_operand_comes_later) {
     Residual r;
     const ValueId late = r.network.add(relu6, {r.x});
     r.network.output(r.network.add(ops::Addition{}, {r.y, late}));
-    CHECK(cpu_steps(r.network, image).back() == "arithmetic(add4)");
+    CHECK(computed_together(r.network, image, {"add4"}));
     CHECK(exact(r.network, image));
 }
 
@@ -109,7 +107,7 @@ TEST(fused_sums_are_rounded_twice) {
     network.graph.set_weight("sum", "weight", engine::WeightTensor::from_floats({1, 1, 1, 2}, {1, 1}));
     network.output(network.add(ops::Addition{}, {y, other}));
     const Arrays inputs{{{1, 1, 1, 2}, {2048, 1}}, {{1, 1, 1, 1}, {2}}};
-    CHECK(cpu_steps(network, shapes_of(inputs)) == Steps{"convolution(sum+add3)"});
+    CHECK(computed_together(network, shapes_of(inputs), {"sum", "add3"}));
     const auto backend = cpu::make_cpu_backend();
     CHECK(run(*backend, network.graph, inputs, Precision::float16)[0].values == std::vector<float>{2050});
     CHECK(run(*backend, network.graph, inputs, Precision::float32)[0].values == std::vector<float>{2051});
@@ -122,8 +120,7 @@ TEST(zero_padding_joins_the_convolution_behind_it) {
         const ValueId padded = network.add(ops::Padding{0, 1, 2, 3}, {input});
         network.output(
             network.add(convolution(24, window(3, 2, ops::PaddingPolicy::valid), groups), {padded}));
-        const std::string kernel = groups == 1 ? "convolution" : "depthwise";
-        CHECK(cpu_steps(network, image) == Steps{kernel + "(padding1+convolution2)"});
+        CHECK(computed_together(network, image, {"padding1", "convolution2"}));
         CHECK(exact(network, image));
     }
 }
@@ -135,26 +132,28 @@ TEST(zero_padding_adds_to_the_padding_of_the_window) {
             const ValueId input = network.input({any, any, any, 12});
             const ValueId padded = network.add(ops::Padding{border, border, border, 0}, {input});
             network.output(network.add(convolution(12, window(3, 2), groups), {padded}));
-            CHECK(cpu_steps(network, image).size() == 1);
+            CHECK(computed_together(network, image, {"padding1", "convolution2"}));
             CHECK(exact(network, image));
         }
 }
 
 TEST(other_padding_stays) {
-    const auto steps_with = [](const ops::Padding &padding, bool wanted_twice, bool is_output) {
+    const auto joins = [](const ops::Padding &padding, bool wanted_twice, bool is_output) {
         Network network;
         const ValueId padded = network.add(padding, {network.input({any, any, any, 12})});
         network.output(network.add(pointwise(4), {padded}));
         if (wanted_twice) network.output(network.add(pointwise(4), {padded}));
         if (is_output) network.output(padded);
         CHECK(exact(network, image));
-        return cpu_steps(network, image);
+        const bool stays = computed_together(network, image, {"padding1"});
+        CHECK(stays != computed_together(network, image, {"padding1", "convolution2"}));
+        return !stays;
     };
-    CHECK(steps_with({1, 1, 1, 1, 0, 0, 0.0f}, false, false).size() == 1);
-    CHECK(steps_with({1, 1, 1, 1, 0, 0, 0.5f}, false, false).size() == 2);
-    CHECK(steps_with({1, 1, 1, 1, 0, 2, 0.0f}, false, false).size() == 2);
-    CHECK(steps_with({1, 1, 1, 1, 0, 0, 0.0f}, true, false).size() == 3);
-    CHECK(steps_with({1, 1, 1, 1, 0, 0, 0.0f}, false, true).size() == 2);
+    CHECK(joins({1, 1, 1, 1, 0, 0, 0.0f}, false, false));
+    CHECK(!joins({1, 1, 1, 1, 0, 0, 0.5f}, false, false));
+    CHECK(!joins({1, 1, 1, 1, 0, 2, 0.0f}, false, false));
+    CHECK(!joins({1, 1, 1, 1, 0, 0, 0.0f}, true, false));
+    CHECK(!joins({1, 1, 1, 1, 0, 0, 0.0f}, false, true));
 }
 
 namespace {
@@ -184,9 +183,7 @@ const std::vector<Shape> pixel_and_image{{2, 1, 1, 9}, {2, 6, 7, 12}};
 TEST(a_broadcast_1x1_input_is_multiplied_once) {
     for (const int others : {1, 3}) {
         const BroadcastInput made(true, others);
-        const Steps steps = cpu_steps(made.network, pixel_and_image);
-        CHECK(std::find(steps.begin(), steps.end(), "convolution(resize2)") != steps.end());
-        CHECK(steps.back() == "convolution(convolution4)");
+        CHECK(count_kernels(made.network, pixel_and_image, "resize") == 0);
         CHECK(exact(made.network, pixel_and_image));
         CHECK(exact(made.network, {{1, 1, 1, 9}, {1, 6, 7, 12}}));
     }
@@ -205,8 +202,7 @@ TEST(an_infinite_1x1_input_is_broadcast_as_infinities) {
 TEST(a_1x1_input_that_others_see_is_resized) {
     const auto is_resized = [](BroadcastInput made) {
         CHECK(exact(made.network, pixel_and_image));
-        const Steps steps = cpu_steps(made.network, pixel_and_image);
-        return std::find(steps.begin(), steps.end(), "resize(resize2)") != steps.end();
+        return count_kernels(made.network, pixel_and_image, "resize") == 1;
     };
     CHECK(!is_resized(BroadcastInput(true, 1)));
     CHECK(is_resized(BroadcastInput(false, 1)));   // sums would begin with other products
@@ -230,9 +226,9 @@ TEST(operands_of_a_concatenation_are_computed_in_place) {
         const ValueId a = network.add(pointwise(9), {input}), b = network.add(pointwise(9), {input}, relu);
         const ValueId joined = network.add(ops::Concatenation{axis}, {a, b, a});
         network.output(network.add(convolution(5, window(3)), {joined}));
-        // The second place of `a` is a copy.
-        CHECK(cpu_steps(network, image) == Steps{"convolution(convolution1)", "convolution(convolution2)",
-                                                 "copy(concatenation3)", "convolution(convolution4)"});
+        // The second place of `a` is a copy, and nothing else.
+        CHECK(cpu_steps(network, image).size() == 4);
+        CHECK(count_kernels(network, image, "copy") == 1);
         CHECK(exact(network, image));
     }
 }
@@ -242,7 +238,7 @@ TEST(inputs_and_outputs_are_copied_into_a_concatenation) {
     const ValueId input = network.input({any, 6, 7, 12});
     const ValueId a = network.add(pointwise(9), {input});
     network.output(network.add(ops::Concatenation{}, {input, a})).output(a);
-    CHECK(cpu_steps(network, image) == Steps{"convolution(convolution1)", "concatenation(concatenation2)"});
+    CHECK(cpu_steps(network, image).size() == 2);
     CHECK(exact(network, image));
 }
 
@@ -287,8 +283,7 @@ TEST(reshapes_are_views) {
     x = network.add(ops::Reshape{{-1}}, {x});
     x = network.add(ops::Reshape{{9, 14}}, {x});
     network.output(network.add(relu6, {x}));
-    CHECK(cpu_steps(network, image) ==
-          Steps{"convolution(convolution1)", "convolution(convolution3)", "affine(neuron6)"});
+    CHECK(cpu_steps(network, image).size() == 3);
     CHECK(exact(network, image));
 }
 

@@ -182,21 +182,39 @@ inline double cpu_error(const Network &network, const std::vector<Shape> &shapes
     return cpu_error(network.graph, random_inputs(shapes), precision);
 }
 
-inline std::string kernel_name(const cpu::Step &step) {
-    return std::visit([](const auto &task) -> std::string { return task.kernel_name(); }, step.task);
-}
+namespace detail {
 
-/// What the CPU engine's plan runs, as "kernel(layer+layer)", for these input shapes.
-inline std::vector<std::string> cpu_steps(const Network &network, const std::vector<Shape> &shapes) {
+/// Has `see` look at the steps of the CPU engine's plan for these input shapes.
+template <class See> void see_steps(const Network &network, const std::vector<Shape> &shapes, See see) {
     const auto lowered = cpu::make_cpu_backend()->lower(network.graph, {});
     const auto plan = lowered->plan(shapes);
-    std::vector<std::string> steps;
-    for (const cpu::Step &step : dynamic_cast<const cpu::CpuPlan &>(*plan).steps()) {
-        std::string text = kernel_name(step) + "(";
-        for (const std::string &layer : step.layers) text += (text.back() == '(' ? "" : "+") + layer;
-        steps.push_back(text + ")");
-    }
+    for (const cpu::Step &step : dynamic_cast<const cpu::CpuPlan &>(*plan).steps()) see(step);
+}
+
+} // namespace detail
+
+/// The layers that each step computes.
+inline std::vector<std::vector<std::string>> cpu_steps(const Network &network,
+                                                       const std::vector<Shape> &shapes) {
+    std::vector<std::vector<std::string>> steps;
+    detail::see_steps(network, shapes, [&](const cpu::Step &step) { steps.push_back(step.layers); });
     return steps;
+}
+
+/// How many steps are of this kernel.
+inline int count_kernels(const Network &network, const std::vector<Shape> &shapes, const std::string &name) {
+    int count = 0;
+    detail::see_steps(network, shapes, [&](const cpu::Step &step) {
+        count += std::visit([&](const auto &task) { return task.kernel_name() == name; }, step.task);
+    });
+    return count;
+}
+
+/// Whether one step computes exactly these layers.
+inline bool computed_together(const Network &network, const std::vector<Shape> &shapes,
+                              const std::vector<std::string> &layers) {
+    const auto steps = cpu_steps(network, shapes);
+    return std::count(steps.begin(), steps.end(), layers) == 1;
 }
 
 } // namespace small

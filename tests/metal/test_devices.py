@@ -111,7 +111,8 @@ def automatic(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_auto_is_metal_where_it_can_run_the_network() -> None:
     program = small_network().compile()
     assert (program.device, program.precision) == ("metal", "float32")
-    assert program.reason == "a Metal device, whose answers were checked; float32 lowers no accuracy"
+    assert "checked" in program.reason
+    assert "not checked" not in program.reason
     assert mpscnn.CommandQueue().device == "metal"
 
 
@@ -120,9 +121,8 @@ def test_auto_says_when_the_answers_were_not_checked(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("MPSCNN_SKIP_SELF_CHECK", "1")
     program = small_network().compile()
     assert program.device == "metal"
-    assert program.reason.startswith(
-        "a Metal device, whose answers were not checked, as MPSCNN_SKIP_SELF_CHECK"
-    )
+    assert "not checked" in program.reason
+    assert "MPSCNN_SKIP_SELF_CHECK" in program.reason
 
 
 @pytest.mark.usefixtures("automatic")
@@ -154,7 +154,7 @@ def test_auto_is_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("MPSCNN_DEVICE", "cpu")
     program = small_network().compile()
     assert program.device == "cpu"
-    assert program.reason.startswith("as MPSCNN_DEVICE says")
+    assert "MPSCNN_DEVICE" in program.reason
     assert small_network().compile(device="metal").device == "metal"
     monkeypatch.setenv("MPSCNN_DEVICE", "gpu")
     with pytest.raises(mpscnn.ParameterError, match="device must be auto, cpu, metal"):
