@@ -60,7 +60,7 @@ set(mpscnn_hot_parts
     core/json_text core/shape
     cpu/runtime/convolve_signals cpu/runtime/cpu_executor cpu/runtime/finite_check cpu/plan/tensor_layout cpu/plan/tensor_port cpu/runtime/thread_pool
     engine/program engine/session
-    metal/metal_executor metal/request metal/slots metal/steps
+    metal/encoding/metal_executor metal/encoding/request metal/encoding/slots metal/layers/steps
     vision/boxes vision/detection vision/digit vision/digit_ground vision/label_map vision/nms vision/pixel_writer vision/preprocess
     vision/resample vision/scores)
 

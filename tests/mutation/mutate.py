@@ -1,0 +1,224 @@
+"""Changes kernels of the CPU engine in a copy of the sources, one place at a time, and says which tests notice.
+
+python tests/mutation/mutate.py [--mutants 50] [--only pooling] [--jobs 1] [--directory build/mutation]
+
+A mutant is one changed operator, border, stride or axis. It is built for the oldest instruction set with -O1, and the
+tests of its kernel are run. "Killed" is a mutant with which they fail, crash or take too long. README.md has the score
+and says why others survived.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+KERNELS = Path("cpp/cpu/kernels")
+
+#: Kernels, by the tests that must notice. What only cuts work, such as work_split.h, changes no result.
+SUBJECTS: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("pooling.cpp", "pooling_taps.h", "pooling_reduction.h"): ("tests/ops/test_pooling.py",),
+    ("padding.h",): ("tests/ops/test_padding.py",),
+    ("resize.cpp",): ("tests/ops/test_resize.py",),
+    ("softmax.cpp",): ("tests/ops/test_softmax.py",),
+    ("reduction.cpp",): ("tests/ops/test_reduction.py", "tests/kernels/test_whole_images.py"),
+    ("normalization.cpp", "local_normalization.cpp"): ("tests/ops/test_normalization.py",),
+    ("arithmetic.cpp",): ("tests/ops/test_arithmetic.py",),
+    ("binary_convolution.cpp",): ("tests/ops/test_binary_convolution.py",),
+    ("signal.cpp",): ("tests/ops/test_signal.py",),
+    (
+        "convolution_regions.h",
+        "convolution_gather.h",
+        "gemm_tile.h",
+        "gemm_dot_tile.h",
+        "gemm_group_tile.h",
+    ): (
+        "tests/ops/test_convolution.py",
+        "tests/ops/test_fully_connected.py",
+    ),
+    ("convolution_depthwise.h", "depthwise_strip.h"): ("tests/ops/test_convolution.py",),
+    ("interleaved_convolution.h",): ("tests/ops/test_transposed_convolution.py",),
+    ("subpixel.h",): ("tests/ops/test_subpixel.py",),
+}
+
+#: What is written instead; the first that fits a place is its mutant.
+CHANGES: tuple[tuple[str, str], ...] = (
+    (r" < ", " <= "),
+    (r" <= ", " < "),
+    (r" > ", " >= "),
+    (r" >= ", " > "),
+    (r" == ", " != "),
+    (r" != ", " == "),
+    (r" && ", " || "),
+    (r" \+ 1\b", " + 2"),
+    (r" - 1\b", " - 0"),
+    (r" \+ ", " - "),
+    (r" - ", " + "),
+    (r"\bmin\(", "max("),
+    (r"\bmax\(", "min("),
+    (r"\brow_stride\b", "pixel_stride"),
+    (r"\bpixel_stride\b", "row_stride"),
+    (r"\bvertical\b", "horizontal"),
+    (r"\bhorizontal\b", "vertical"),
+    (r"\.before\b", ".after"),
+    (r"\.height\b", ".width"),
+    (r"\.width\b", ".height"),
+    (r"\.begin\b", ".end"),
+    (r"\bV::add\(", "V::sub("),
+    (r"\bV::sub\(", "V::add("),
+    (r"\bV::max\(", "V::min("),
+    (r"\bV::min\(", "V::max("),
+)
+#: Lines in which these are no arithmetic, or whose change alters time and not results.
+LEFT_OUT = re.compile(
+    r"^\s*(//|#|template|using|static_assert|\*)|operator|__builtin_prefetch|prefetch|->|assert\("
+)
+MEMORY = 8 << 30
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change of one line."""
+
+    file: str
+    line: int
+    before: str
+    after: str
+    tests: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: `{self.before.strip()}` -> `{self.after.strip()}`"
+
+
+def mutants_of(file: str, tests: tuple[str, ...]) -> Iterator[Mutant]:
+    """All of a file."""
+    for number, text in enumerate((PROJECT / KERNELS / file).read_text().splitlines(), 1):
+        if LEFT_OUT.search(text):
+            continue
+        code = text.split("//", 1)[0]
+        for pattern, instead in CHANGES:
+            for place in re.finditer(pattern, code):
+                changed = text[: place.start()] + instead + text[place.end() :]
+                yield Mutant(file, number, text, changed, tests)
+
+
+def chosen(count: int, only: str) -> list[Mutant]:
+    """`count` mutants, spread evenly over subjects, and over the places of each."""
+    subjects = [(files, tests) for files, tests in SUBJECTS.items() if any(only in file for file in files)]
+    result = []
+    for number, (files, tests) in enumerate(subjects):
+        share = (number + 1) * count // len(subjects) - number * count // len(subjects)
+        known = [mutant for file in files for mutant in mutants_of(file, tests)]
+        result += [known[(2 * i + 1) * len(known) // (2 * share)] for i in range(share)]
+    return result
+
+
+class Build:
+    """A copy of the sources, built for the oldest instruction set, and the package of links to it."""
+
+    def __init__(self, directory: Path, jobs: int) -> None:
+        self.source = directory / "source"
+        self._build, self._jobs = directory / "build", str(jobs)
+        shutil.rmtree(self.source, ignore_errors=True)
+        listed = subprocess.run(
+            ["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=True
+        )
+        for name in filter(None, listed.stdout.split("\0")):
+            target = self.source / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(PROJECT / name, target)  # with its time: what was built before is not built again
+        pybind11 = subprocess.run(
+            [sys.executable, "-m", "pybind11", "--cmakedir"], capture_output=True, text=True, check=True
+        )
+        options = {
+            "CMAKE_BUILD_TYPE": "Debug",
+            "CMAKE_CXX_FLAGS_DEBUG": "-O1",
+            "CMAKE_UNITY_BUILD": "ON",
+            "MPSCNN_BUILD_PYTHON": "ON",
+            "MPSCNN_INSTRUCTION_SETS": "baseline",
+            "pybind11_DIR": pybind11.stdout.strip(),
+            "Python_EXECUTABLE": sys.executable,
+        }
+        command = ["cmake", "-S", str(self.source), "-B", str(self._build), "-G", "Ninja"]
+        subprocess.run(
+            [*command, *(f"-D{name}={value}" for name, value in options.items())], check=True, stdout=2
+        )
+        if not self.make():
+            sys.exit("the sources as they are cannot be built")
+        package = directory / "package" / "mpscnn"
+        shutil.rmtree(package, ignore_errors=True)
+        package.mkdir(parents=True)
+        for file in [*(self.source / "python" / "mpscnn").iterdir(), *self._build.glob("_core*.so")]:
+            (package / file.name).symlink_to(file)
+        self._environment = {**os.environ, "PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def make(self) -> bool:
+        """Builds what has changed; whether that is possible."""
+        command = ["cmake", "--build", str(self._build), "-j", self._jobs, "--target", "_core"]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    def passes(self, tests: tuple[str, ...], seconds: float) -> bool:
+        """Whether these tests pass within the time."""
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+        try:
+            ran = subprocess.run(
+                command,
+                cwd=self.source,
+                env=self._environment,
+                capture_output=True,
+                timeout=seconds,
+                check=False,
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)),
+            )
+        except subprocess.TimeoutExpired:
+            return False
+        return ran.returncode == 0
+
+
+def main() -> None:
+    """Prints a line for each mutant, and the score."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--mutants", type=int, default=50)
+    parser.add_argument("--only", default="", help="files whose names contain this")
+    parser.add_argument("--jobs", type=int, default=1, help="compilers at once")
+    parser.add_argument("--directory", type=Path, default=PROJECT / "build" / "mutation")
+    arguments = parser.parse_args()
+    mutants = chosen(arguments.mutants, arguments.only)
+    build = Build(arguments.directory.resolve(), arguments.jobs)
+    limits = {}
+    for tests in {mutant.tests: None for mutant in mutants}:
+        begin = time.monotonic()
+        if not build.passes(tests, 600):
+            sys.exit(f"{' '.join(tests)} fails with the sources as they are")
+        limits[tests] = 60 + 3 * (time.monotonic() - begin)
+    counts = dict.fromkeys(("killed", "survived", "not built"), 0)
+    for mutant in mutants:
+        path = build.source / KERNELS / mutant.file
+        original = path.read_text()
+        lines = original.split("\n")
+        lines[mutant.line - 1] = mutant.after
+        path.write_text("\n".join(lines))
+        if not build.make():
+            outcome = "not built"
+        else:
+            outcome = "survived" if build.passes(mutant.tests, limits[mutant.tests]) else "killed"
+        path.write_text(original)
+        counts[outcome] += 1
+        print(f"{outcome}: {mutant}", flush=True)
+    tried = counts["killed"] + counts["survived"]
+    print(f"{counts['killed']} of {tried} killed; {counts['not built']} more do not compile")
+
+
+if __name__ == "__main__":
+    main()
