@@ -1,5 +1,5 @@
-#include "metal/layers/steps.h"
 #include "metal/device/text.h"
+#include "metal/layers/steps.h"
 #include "metal/layers/window.h"
 #include "shaders/local_normalization_params.h"
 
