@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import call
+from PIL import Image
 
 import mpscnn
 
@@ -80,6 +82,18 @@ def test_a_photo_is_refused_before_its_input_is_made(tmp_path: Path) -> None:
         runner.submit(photo).result()
     with pytest.raises(mpscnn.ShapeError, match="max_memory allows 20000000"):
         model.features(model.network.layer_names()[:1]).run(photo)
+
+
+@pytest.mark.parametrize("command", ["classify", "detect", "segment"])
+def test_commands_have_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (8, 8)).save(photo)
+    network().save(tmp_path / "model.safetensors")
+    options = "--model", str(tmp_path / "model.safetensors"), "--max-memory", "100"
+    assert call(monkeypatch, command, str(photo), *options) == 1
+    assert "max_memory allows 100" in capsys.readouterr().err
 
 
 def test_frames_that_fit_one_by_one_only() -> None:

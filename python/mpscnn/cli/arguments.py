@@ -71,6 +71,17 @@ ThreadsOption = Annotated[
 ]
 
 
+MaxMemoryOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="BYTES",
+        help="What weights and intermediate results may take together; default: the memory of the machine.",
+        show_default=False,
+    ),
+]
+
+
 def _refuse_fast_matmul(given: bool) -> bool:
     if given:
         from mpscnn import _core
@@ -96,6 +107,10 @@ JsonLinesOption = Annotated[
 ]
 
 
-def load_model(model: str, device: str, precision: Precision, threads: int | None) -> Model:
+def load_model(
+    model: str, device: str, precision: Precision, threads: int | None, max_memory: int | None = None
+) -> Model:
     """The model that a command's options ask for."""
-    return load(model, device=device, precision=precision.value, threads=threads or "auto")
+    return load(
+        model, device=device, precision=precision.value, threads=threads or "auto", max_memory=max_memory
+    )

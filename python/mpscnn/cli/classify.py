@@ -12,6 +12,7 @@ from mpscnn.cli.arguments import (
     AUTO_DEVICE,
     DeviceOption,
     JsonLinesOption,
+    MaxMemoryOption,
     ModelOption,
     PhotosArgument,
     Precision,
@@ -38,6 +39,7 @@ def classify(
     model: ModelOption = BUNDLED_MODEL.name,
     device: DeviceOption = AUTO_DEVICE,
     threads: ThreadsOption = None,
+    max_memory: MaxMemoryOption = None,
     top: Annotated[int, typer.Option(min=1, metavar="K", help="How many classes to print.")] = 5,
     output: Annotated[
         Path | None,
@@ -55,7 +57,7 @@ def classify(
     paths, failures = listed_photos(photos)
     all_read = not failures
     if paths:
-        loaded = load_model(model, device, precision, threads)
+        loaded = load_model(model, device, precision, threads, max_memory)
         folder = None if output is None else PictureFolder(output, paths)
         all_read = _classify_all(paths, loaded, top, folder, as_json) and all_read
     if not all_read:

@@ -11,6 +11,7 @@ from mpscnn.cli.arguments import (
     AUTO_DEVICE,
     DeviceOption,
     JsonLinesOption,
+    MaxMemoryOption,
     ModelOption,
     PhotosArgument,
     Precision,
@@ -43,6 +44,7 @@ def detect(
     ] = None,
     device: DeviceOption = AUTO_DEVICE,
     threads: ThreadsOption = None,
+    max_memory: MaxMemoryOption = None,
     precision: PrecisionOption = Precision.auto,
     as_json: JsonLinesOption = False,
 ) -> None:
@@ -58,7 +60,7 @@ def detect(
         raise typer.BadParameter(f"must be above 0, got {score_threshold}", param_hint="--score-threshold")
     paths, failed = listed_photos(photos)
     if paths:
-        loaded = load_model(model, device, precision, threads)
+        loaded = load_model(model, device, precision, threads, max_memory)
         folder = None if output is None else PictureFolder(output, paths)
         failed += for_each_photo(paths, lambda path: _detect(path, loaded, score_threshold, folder, as_json))
     if failed:

@@ -19,6 +19,7 @@ from mpscnn.cli.arguments import (
     AUTO_DEVICE,
     DeviceOption,
     JsonOption,
+    MaxMemoryOption,
     ModelOption,
     PhotosArgument,
     Precision,
@@ -135,6 +136,7 @@ def features(
     ] = Pooling.none,
     device: DeviceOption = AUTO_DEVICE,
     threads: ThreadsOption = None,
+    max_memory: MaxMemoryOption = None,
     precision: PrecisionOption = Precision.auto,
     as_json: JsonOption = False,
 ) -> None:
@@ -154,7 +156,7 @@ def features(
     archived = output is not None and _is_archive(output)
     paths, failed = listed_photos(photos)
     if paths:
-        loaded = load_model(model, device, precision, threads)
+        loaded = load_model(model, device, precision, threads, max_memory)
         extractor = loaded.features(names, pooling=None if pooling is Pooling.none else pooling.value)
         outputs: list[_Output] = []
         if output is not None:

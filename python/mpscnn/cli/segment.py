@@ -11,6 +11,7 @@ from mpscnn.cli.arguments import (
     AUTO_DEVICE,
     DeviceOption,
     JsonLinesOption,
+    MaxMemoryOption,
     ModelOption,
     PhotosArgument,
     Precision,
@@ -39,6 +40,7 @@ def segment(
     ] = None,
     device: DeviceOption = AUTO_DEVICE,
     threads: ThreadsOption = None,
+    max_memory: MaxMemoryOption = None,
     precision: PrecisionOption = Precision.auto,
     as_json: JsonLinesOption = False,
 ) -> None:
@@ -52,7 +54,7 @@ def segment(
     """
     paths, failed = listed_photos(photos)
     if paths:
-        loaded = load_model(model, device, precision, threads)
+        loaded = load_model(model, device, precision, threads, max_memory)
         folder = None if output is None else PictureFolder(output, paths)
         failed += for_each_photo(paths, lambda path: _segment(path, loaded, folder, as_json))
     if failed:
