@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -212,6 +215,16 @@ def test_missing_files_and_directories_are_named(tmp_path: Path) -> None:
 def test_a_path_with_a_zero_character_is_refused() -> None:
     with pytest.raises(mpscnn.ParameterError, match="contains a zero character"):
         mpscnn.load("tiny.safetensors\0.png")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    program = f"import mpscnn; mpscnn.load({str(tmp_path / 'pipe.safetensors')!r})"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert "is a device or pipe, not a model file" in ended.stderr
 
 
 def test_a_loaded_model_does_not_need_its_file(tmp_path: Path) -> None:

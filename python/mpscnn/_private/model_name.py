@@ -29,7 +29,9 @@ def is_path(text: str) -> bool:
 
 
 def holds_network(path: str | os.PathLike[str]) -> bool:
-    """Whether a safetensors file is a model file: its header has a network. True for one that cannot be read."""
+    """Whether a safetensors file is a model file: its header has keys of ours. True for one that cannot be read."""
+    if not os.path.isfile(path):  # noqa: PTH113 - reading a pipe may block for ever
+        return True
     try:
         with open(path, "rb") as stream:  # noqa: PTH123 (pathlib takes longer than the rest)
             length = int.from_bytes(stream.read(8), "little")
