@@ -293,6 +293,16 @@ def fuzz(session: nox.Session) -> None:
             session.run("python", *command, "--atheris")
 
 
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Changes kernels, one place at a time, and says which tests notice; half an hour of one core. With arguments."""
+    install_build_tools(session)
+    session.install(
+        "pybind11>=3.0", "numpy", "pillow", "rich", "typer", "pytest", "pytest-xdist", "hypothesis"
+    )
+    session.run("python", "tests/mutation/mutate.py", *session.posargs)
+
+
 @nox.session(venv_backend="none")
 def full(session: nox.Session) -> None:
     """Everything, the slow checks included."""
