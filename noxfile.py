@@ -44,6 +44,8 @@ LIBCXX = (f"clang-{LLVM}", f"libc++-{LLVM}-dev", f"libc++abi-{LLVM}-dev")
 SANITIZERS = (f"clang-{LLVM}", f"libclang-rt-{LLVM}-dev")
 # Tests only compare with it; pinned, since it is large and some versions bring what GPUs need as well.
 TORCH = "torch==2.13.0", "torchvision==0.28.0", "timm==1.0.31"
+# Runs on torch; makes the models that its reader is compared with.
+KERAS = "keras>=3.8"
 EMULATORS = ("qemu-user", "g++-aarch64-linux-gnu")
 # libFuzzer for Python; not every version of Python has a wheel.
 ATHERIS = "atheris==3.0.0"
@@ -140,10 +142,10 @@ def isa(session: nox.Session) -> None:
 
 @nox.session
 def oracles(session: nox.Session) -> None:
-    """Single operations beside torch, onnxruntime and scipy. Arguments go to pytest."""
+    """Single operations and converted models beside torch, Keras, onnxruntime and scipy. Arguments go to pytest."""
     install_system_packages(session, "ccache", "g++")
     install_package(session)
-    session.install(*TORCH)
+    session.install(*TORCH, KERAS)
     session.run("pytest", "tests/oracles", *session.posargs)
 
 

@@ -248,10 +248,12 @@ def test_convert_joins_parts(
 def test_convert_refuses_unknown_formats(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "network.h5").write_bytes(b"\x89HDF")
-    assert call(monkeypatch, "convert", str(tmp_path / "network.h5"), str(tmp_path / "o.safetensors")) == 1
+    (tmp_path / "network.mlmodel").write_bytes(b"\x08")
+    assert (
+        call(monkeypatch, "convert", str(tmp_path / "network.mlmodel"), str(tmp_path / "o.safetensors")) == 1
+    )
     error = capsys.readouterr().err
-    assert ".h5" in error
+    assert ".mlmodel" in error
     assert ".tflite" in error
     assert not (tmp_path / "o.safetensors").exists()
 

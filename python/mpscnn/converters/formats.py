@@ -113,15 +113,27 @@ def _read_onnx(paths: list[Path], options: ReadOptions) -> Network:
     from mpscnn.converters.onnx_reader.file import read_onnx
     from mpscnn.converters.onnx_reader.reader import convert
 
-    if len(paths) > 1:
-        raise UnsupportedError(f"{paths[1]}: ONNX files cannot be joined; convert them one by one")
-    return convert(read_onnx(paths[0]), options)
+    return convert(read_onnx(_only(paths)), options)
 
 
 def _external_data(path: Path) -> list[Path]:
     from mpscnn.converters.onnx_reader.file import read_onnx
 
     return read_onnx(path).external_files()
+
+
+def _read_keras(paths: list[Path], options: ReadOptions) -> Network:
+    from mpscnn.converters.keras.file import read_keras
+    from mpscnn.converters.keras.reader import convert
+
+    return convert(read_keras(_only(paths)), options.name, options.size)
+
+
+def _only(paths: list[Path]) -> Path:
+    """The file of a format that has one for each network."""
+    if len(paths) != 1:
+        raise UnsupportedError(f"{paths[1]}: {paths[1].suffix} files cannot be joined; convert them one by one")
+    return paths[0]
 
 
 # Imported when used: each needs its format's own package.
@@ -131,6 +143,9 @@ _READERS: dict[str, Reader] = {
     ".pth": _read_pytorch,
     ".pt": _read_pytorch,
     ".safetensors": _read_pytorch,
+    ".h5": _read_keras,
+    ".hdf5": _read_keras,
+    ".keras": _read_keras,
 }
 # Of formats with more than one file: which others belong to one.
 _COMPANIONS: dict[str, Callable[[Path], list[Path]]] = {".onnx": _external_data}

@@ -1,0 +1,1 @@
+"""Keras files, read without Keras: .h5 of Keras 1 to 3, and .keras."""

@@ -1,0 +1,100 @@
+"""A layer's call in the making: what it is called with, and the network that it is added to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.keras.config import KerasLayer
+from mpscnn.converters.keras.functions import Function, function_of
+from mpscnn.converters.keras.settings import Settings
+from mpscnn.converters.keras.weights import Path, WeightSource
+from mpscnn.converters.layer_names import LayerNames
+from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.layers.layer_maker import Tensor
+from mpscnn.graph.network import Network
+
+
+class Applied:
+    """One call of a layer. `arguments` has tensors and constants, and lists of them."""
+
+    def __init__(
+        self,
+        network: Network,
+        layer: KerasLayer,
+        path: Path,
+        arguments: list[Any],
+        keywords: dict[str, Any],
+        *,
+        names: LayerNames,
+        weights: WeightSource,
+        generation: int,
+    ) -> None:
+        self.network = network
+        self.layer = layer
+        self.settings: Settings = layer.settings
+        self.arguments = arguments
+        self.keywords = keywords
+        self.generation = generation
+        self._path = path
+        self._names = names
+        self._weights = weights
+
+    def name(self, suffix: str = "") -> str:
+        """The name of a layer of the network: the file's with those of the models around it, made unique."""
+        return self._names.unique("/".join(self._path) + suffix)
+
+    def inputs(self) -> list[Tensor]:
+        """The tensors that the layer is called with, at least one."""
+        first = self.arguments[0] if self.arguments else None
+        given = first if isinstance(first, list) else self.arguments
+        tensors = [one for one in given if isinstance(one, Tensor)]
+        if not tensors or len(tensors) < len(given):
+            raise UnsupportedError("is called with something other than results of layers")
+        return tensors
+
+    def x(self) -> Tensor:
+        """The tensor that the layer is called with. Raises WeightsError for several."""
+        tensors = self.inputs()
+        if len(tensors) != 1:
+            raise WeightsError(f"damaged: it has {len(tensors)} inputs instead of one")
+        return tensors[0]
+
+    def image(self) -> Tensor:
+        """The only input, (n, height, width, channels) with the channels last."""
+        x = self.x()
+        if self.settings.text("data_format", "channels_last") != "channels_last":
+            raise UnsupportedError("its images have the channels first; only channels_last is supported")
+        if len(x.shape) != 4:
+            raise WeightsError(f"damaged: it takes images, its input is {x.shape}")
+        return x
+
+    def weights(self) -> dict[str, NDArray[np.float32]]:
+        """The layer's weights by role."""
+        return self._weights.of(self._path, self.layer)
+
+    def set_weight(
+        self,
+        layer: str,
+        role: str,
+        values: NDArray[np.float32] | None,
+        order: Sequence[int] | None = None,
+    ) -> None:
+        """Gives the network a weight if there is one, its axes in another order if need be."""
+        if values is None:
+            return
+        moved = values if order is None else values.transpose(order)
+        self.network.graph.set_weight(layer, role, np.ascontiguousarray(moved))
+
+    def function(self) -> Function:
+        """What the layer ends with."""
+        return function_of(self.settings.values.get("activation"), self.generation)
+
+    def finished(self, y: Tensor, function: Function) -> Tensor:
+        """With those layers of a function that are no neuron."""
+        if function.layers is None:
+            return y
+        return function.layers(self.network, y, self.name("/activation"))

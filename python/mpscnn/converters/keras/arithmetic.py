@@ -1,0 +1,197 @@
+"""Keras's layers of several inputs, and arithmetic of results and numbers written with operators.
+
+`x * 2 + 1` between layers is kept by Keras 3 as functions of keras.ops, by Keras 2 as TFOpLambda layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+from mpscnn.converters.keras.applied import Applied
+from mpscnn.converters.keras.functions import named_function
+from mpscnn.converters.layer_names import shown
+from mpscnn.errors import UnsupportedError
+from mpscnn.graph.layers.layer_maker import Tensor
+
+Pairwise = Callable[..., Tensor]
+
+
+def _merged(c: Applied, pairwise: Pairwise) -> Tensor:
+    """All inputs, one after the other; the last one has the layer's name."""
+    first, *others = _of_one_rank(c, c.inputs())
+    if not others:
+        return first
+    partial = reduce(lambda a, b: pairwise(a, b, name=c.name("/part")), others[:-1], first)
+    return pairwise(partial, others[-1], name=c.name())
+
+
+def _of_one_rank(c: Applied, inputs: list[Tensor]) -> list[Tensor]:
+    """Inputs with fewer axes get axes of 1 behind the batch."""
+    rank = max(len(x.shape) for x in inputs)
+    return [_expanded(c, x, rank) for x in inputs]
+
+
+def _expanded(c: Applied, x: Tensor, rank: int) -> Tensor:
+    missing = rank - len(x.shape)
+    if not missing:
+        return x
+    if x.shape[1:].count(None) > 1:
+        raise UnsupportedError(f"its input {x.shape} has fewer axes than the others, and free ones")
+    extents = [1] * missing + [-1 if extent is None else extent for extent in x.shape[1:]]
+    return c.network.reshape(x, extents, name=c.name("/axes"))
+
+
+def _merge(method: str) -> Callable[[Applied], Tensor]:
+    return lambda c: _merged(c, getattr(c.network, method))
+
+
+def _subtract(c: Applied) -> Tensor:
+    inputs = c.inputs()
+    if len(inputs) != 2:
+        raise UnsupportedError(f"a difference of {len(inputs)} inputs")
+    return _merged(c, c.network.subtract)
+
+
+def _average(c: Applied) -> Tensor:
+    count = len(c.inputs())
+    total = _merged(c, c.network.add)
+    return c.network.activation(total, {"kind": "linear", "a": 1.0 / count}, name=c.name("/mean"))
+
+
+def _minimum(c: Applied) -> Tensor:
+    def pairwise(a: Tensor, b: Tensor, *, name: str) -> Tensor:
+        first, second = (_linear(c, x, -1.0, 0.0, "/negative") for x in (a, b))
+        larger = c.network.maximum(first, second, name=c.name("/maximum"))
+        return c.network.activation(larger, {"kind": "linear", "a": -1.0}, name=name)
+
+    return _merged(c, pairwise)
+
+
+def _concatenate(c: Applied) -> Tensor:
+    inputs, axis = c.inputs(), c.settings.whole("axis", -1)
+    rank = len(inputs[0].shape)
+    if axis % rank == 0:
+        raise UnsupportedError("joins images along the batch")
+    if len(inputs) == 1:
+        return inputs[0]
+    return c.network.concat(inputs, axis=-1 if axis % rank == rank - 1 else axis, name=c.name())
+
+
+# ---- Operators ---------------------------------------------------------------------------------------------
+
+
+def _linear(c: Applied, x: Tensor, factor: float, offset: float, suffix: str = "") -> Tensor:
+    return c.network.activation(x, {"kind": "linear", "a": factor, "b": offset}, name=c.name(suffix))
+
+
+def _operands(c: Applied) -> tuple[Any, Any]:
+    given = list(
+        c.arguments[0] if len(c.arguments) == 1 and isinstance(c.arguments[0], list) else c.arguments
+    )
+    given += [c.keywords[key] for key in ("x1", "x", "y", "x2") if c.keywords.get(key) is not None]
+    if len(given) != 2:
+        raise UnsupportedError(f"an operator with {len(given)} operands")
+    for value in given:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not isinstance(value, Tensor) and not number:
+            raise UnsupportedError("an operand is neither the result of a layer nor a number")
+    return given[0], given[1]
+
+
+def _operator(c: Applied, symbol: str) -> Tensor:
+    a, b = _operands(c)
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        methods = {
+            "+": c.network.add,
+            "-": c.network.subtract,
+            "*": c.network.multiply,
+            "/": c.network.divide,
+        }
+        left, right = _of_one_rank(c, [a, b])
+        return methods[symbol](left, right, name=c.name())
+    if isinstance(a, Tensor):
+        number = float(b)
+        if symbol in "+-":
+            return _linear(c, a, 1.0, number if symbol == "+" else -number)
+        if symbol == "/" and number == 0.0:
+            raise UnsupportedError("divides by 0")
+        return _linear(c, a, number if symbol == "*" else 1.0 / number, 0.0)
+    number = float(a)
+    if symbol == "/":
+        inverse = c.network.activation(b, {"kind": "power", "a": 1.0, "c": -1.0}, name=c.name("/inverse"))
+        return _linear(c, inverse, number, 0.0)
+    return _linear(c, b, {"+": 1.0, "-": -1.0, "*": number}[symbol], 0.0 if symbol == "*" else number)
+
+
+def _operator_of(symbol: str) -> Callable[[Applied], Tensor]:
+    return lambda c: _operator(c, symbol)
+
+
+def _function_of(name: str) -> Callable[[Applied], Tensor]:
+    def apply(c: Applied) -> Tensor:
+        function, x = named_function(name, c.generation), c.x()
+        if function.layers is not None:
+            return function.layers(c.network, x, c.name())
+        return c.network.activation(x, function.neuron, name=c.name())
+
+    return apply
+
+
+_OPERATORS: dict[str, Callable[[Applied], Tensor]] = {
+    "Add": _operator_of("+"),
+    "Subtract": _operator_of("-"),
+    "Multiply": _operator_of("*"),
+    "Divide": _operator_of("/"),
+    "TrueDivide": _operator_of("/"),
+    "Relu": _function_of("relu"),
+    "Relu6": _function_of("relu6"),
+    "Sigmoid": _function_of("sigmoid"),
+    "Silu": _function_of("silu"),
+    "HardSilu": _function_of("hard_silu"),
+    "HardSwish": _function_of("hard_silu"),
+    "HardSigmoid": _function_of("hard_sigmoid"),
+    "Softplus": _function_of("softplus"),
+    "Tanh": _function_of("tanh"),
+    "Exp": _function_of("exponential"),
+}
+# By TensorFlow's names.
+_TENSORFLOW = {
+    "__operators__.add": "Add",
+    "math.add": "Add",
+    "math.subtract": "Subtract",
+    "math.multiply": "Multiply",
+    "math.truediv": "TrueDivide",
+    "math.divide": "TrueDivide",
+    "nn.relu": "Relu",
+    "nn.relu6": "Relu6",
+    "nn.silu": "Silu",
+    "math.sigmoid": "Sigmoid",
+    "math.tanh": "Tanh",
+    "math.exp": "Exp",
+}
+
+
+def function_handler(kind: str) -> Callable[[Applied], Tensor] | None:
+    """What converts a function of keras.ops."""
+    return _OPERATORS.get(kind)
+
+
+def _tensorflow_function(c: Applied) -> Tensor:
+    name = c.settings.text("function", "")
+    if name not in _TENSORFLOW:
+        raise UnsupportedError(f"TensorFlow's function {shown(name)} is not supported")
+    return _OPERATORS[_TENSORFLOW[name]](c)
+
+
+MERGES: dict[str, Callable[[Applied], Tensor]] = {
+    "Add": _merge("add"),
+    "Average": _average,
+    "Concatenate": _concatenate,
+    "Maximum": _merge("maximum"),
+    "Minimum": _minimum,
+    "Multiply": _merge("multiply"),
+    "Subtract": _subtract,
+    "TFOpLambda": _tensorflow_function,
+}

@@ -1,0 +1,300 @@
+"""The layers of a Keras model and how they are connected, as its JSON says. Nothing of it is executed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from mpscnn.converters.keras.settings import Settings
+from mpscnn.converters.layer_names import shown
+from mpscnn.errors import WeightsError
+
+MODELS = ("Functional", "Model", "Sequential")
+_MAX_NESTING = 32
+_MAX_LAYERS = 10_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """The result of a layer's call: a layer that is called twice has two."""
+
+    layer: str
+    call: int
+    result: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a layer is called with: sources, constants, and lists of them."""
+
+    arguments: list[Any]
+    keywords: dict[str, Any]
+
+    def sources(self) -> list[Source]:
+        """All sources, in order."""
+        return list(sources_in([self.arguments, list(self.keywords.values())]))
+
+
+@dataclass(frozen=True)
+class KerasLayer:
+    """A layer, or a model as a layer."""
+
+    kind: str
+    name: str
+    settings: Settings
+    calls: list[Call]
+    module: str
+    """Where Keras 3 says that the class comes from; empty in older files."""
+    model: KerasModel | None = None
+
+    @property
+    def is_function(self) -> bool:
+        """Whether it is a function of keras.ops, which is no layer and has no weights."""
+        return ".ops" in self.module
+
+    @property
+    def trainable(self) -> bool:
+        """What decides on the order of weights in old files."""
+        return self.settings.values.get("trainable") is not False
+
+
+@dataclass(frozen=True)
+class KerasModel:
+    """Layers, by the file's order, and which of their results go in and out."""
+
+    kind: str
+    name: str
+    layers: list[KerasLayer]
+    inputs: list[Source]
+    outputs: list[Source]
+
+    def by_name(self) -> dict[str, KerasLayer]:
+        """The layers by name."""
+        return {layer.name: layer for layer in self.layers}
+
+
+def parse_model(entry: Any, nesting: int = 0) -> KerasModel:
+    """The model of a JSON entry {"class_name": ..., "config": ...}. Raises WeightsError for anything else."""
+    if nesting > _MAX_NESTING:
+        raise WeightsError(f"damaged: models are nested more than {_MAX_NESTING} deep")
+    if not isinstance(entry, Mapping) or entry.get("class_name") not in MODELS:
+        kind = entry.get("class_name") if isinstance(entry, Mapping) else entry
+        raise WeightsError(f"its model is a {shown(str(kind))}; only {', '.join(MODELS)} can be read")
+    config = entry.get("config")
+    if entry["class_name"] == "Sequential":
+        return _sequential(config, nesting)
+    if not isinstance(config, Mapping):
+        raise WeightsError("damaged: its model has no settings")
+    layers = [_layer(one, nesting) for one in _entries(config)]
+    name = config.get("name")
+    inputs, outputs = (list(_references(config.get(key))) for key in ("input_layers", "output_layers"))
+    model = KerasModel("Functional", name if isinstance(name, str) else "model", layers, inputs, outputs)
+    return _renumbered(model)
+
+
+def _entries(config: Any) -> list[Any]:
+    listed = config.get("layers") if isinstance(config, Mapping) else config
+    if not isinstance(listed, list) or not listed:
+        raise WeightsError("damaged: its model has no layers")
+    if len(listed) > _MAX_LAYERS:
+        raise WeightsError(f"has {len(listed)} layers, more than {_MAX_LAYERS}")
+    return listed
+
+
+def _layer(entry: Any, nesting: int) -> KerasLayer:
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("class_name"), str):
+        raise WeightsError("damaged: a layer has no class name")
+    config = entry.get("config")
+    settings = config if isinstance(config, Mapping) else {}
+    name = entry.get("name") or settings.get("name")
+    if not isinstance(name, str):
+        raise WeightsError(f"damaged: a layer ({shown(entry['class_name'])}) has no name")
+    module = entry.get("module")
+    kind = "Functional" if entry["class_name"] == "Model" else entry["class_name"]
+    nodes = entry.get("inbound_nodes") or []
+    if not isinstance(nodes, list):
+        raise WeightsError(f"damaged: the calls of layer {shown(name)} are no list")
+    return KerasLayer(
+        kind,
+        name,
+        Settings(settings),
+        [_call(node, name) for node in nodes],
+        module if isinstance(module, str) else "",
+        parse_model(entry, nesting + 1) if kind in MODELS else None,
+    )
+
+
+def _sequential(config: Any, nesting: int) -> KerasModel:
+    """One layer behind the other, with an input in front if the file leaves it out."""
+    layers = [_layer(one, nesting) for one in _entries(config)]
+    general = config if isinstance(config, Mapping) else {}
+    if layers[0].kind != "InputLayer":
+        shape = general.get("build_input_shape") or _first_shape(layers[0])
+        taken = {layer.name for layer in layers}
+        free = next(one for one in ("input", "input_layer", "model_input") if one not in taken)
+        layers.insert(0, KerasLayer("InputLayer", free, Settings({"batch_shape": shape}), [], ""))
+    chained = [layers[0]]
+    for before, layer in pairwise(layers):
+        call = Call([Source(before.name, 0, 0)], {})
+        chained.append(KerasLayer(layer.kind, layer.name, layer.settings, [call], layer.module, layer.model))
+    name = general.get("name")
+    first, last = Source(chained[0].name, 0, 0), Source(chained[-1].name, 0, 0)
+    return KerasModel("Sequential", name if isinstance(name, str) else "sequential", chained, [first], [last])
+
+
+def _first_shape(layer: KerasLayer) -> Any:
+    """What a first layer says of its input; of a model, what its own input says."""
+    while layer.model is not None:
+        layer = layer.model.layers[0]
+    return layer.settings.values.get("batch_shape") or layer.settings.values.get("batch_input_shape")
+
+
+# ---- Connections -------------------------------------------------------------------------------------------
+
+
+def _call(node: Any, layer: str) -> Call:
+    """Keras 3 writes {"args": [...], "kwargs": {...}}, older ones a list of [layer, call, result, keywords]."""
+    if isinstance(node, Mapping):
+        arguments, keywords = node.get("args"), node.get("kwargs")
+        if not isinstance(arguments, list) or not isinstance(keywords, Mapping):
+            raise WeightsError(f"damaged: a call of layer {shown(layer)} has no arguments")
+        return Call(
+            [_value(one) for one in arguments], {str(key): _value(one) for key, one in keywords.items()}
+        )
+    if not isinstance(node, list) or not node:
+        raise WeightsError(f"damaged: a call of layer {shown(layer)} has no inputs")
+    if isinstance(node[0], str):  # one input, not in a list
+        node = [node]
+    given: list[Any] = []
+    keywords = {}
+    for entry in node:
+        if not isinstance(entry, list) or len(entry) not in (3, 4):
+            raise WeightsError(f"damaged: an input of layer {shown(layer)} is {str(entry)[:80]}")
+        given.append(entry[2] if entry[0] == "_CONSTANT_VALUE" else _reference(entry[:3]))
+        if len(entry) == 4 and isinstance(entry[3], Mapping):
+            keywords |= {str(key): _old_value(one) for key, one in entry[3].items()}
+    return Call(given if len(given) == 1 else [given], keywords)
+
+
+def _value(entry: Any) -> Any:
+    if isinstance(entry, list):
+        return [_value(one) for one in entry]
+    if isinstance(entry, Mapping):
+        config = entry.get("config")
+        if entry.get("class_name") == "__keras_tensor__" and isinstance(config, Mapping):
+            return _reference(config.get("keras_history"))
+        return {str(key): _value(one) for key, one in entry.items()}
+    return entry
+
+
+def _old_value(entry: Any) -> Any:
+    return _reference(entry) if _is_reference(entry) else entry
+
+
+def _is_reference(entry: Any) -> bool:
+    return (
+        isinstance(entry, list)
+        and len(entry) == 3
+        and isinstance(entry[0], str)
+        and all(isinstance(number, int) and not isinstance(number, bool) for number in entry[1:])
+    )
+
+
+def _reference(entry: Any) -> Source:
+    if not _is_reference(entry) or min(entry[1:]) < 0:
+        raise WeightsError(f"damaged: {str(entry)[:80]} is no result of a layer")
+    return Source(*entry)
+
+
+def _references(entry: Any) -> Iterator[Source]:
+    """The model's inputs or outputs: one, a list, or by names."""
+    if _is_reference(entry):
+        yield _reference(entry)
+        return
+    inner = list(entry.values()) if isinstance(entry, Mapping) else entry
+    if not isinstance(inner, list):
+        raise WeightsError("damaged: its model does not say what its inputs and outputs are")
+    for one in inner:
+        yield from _references(one)
+
+
+def sources_in(value: Any) -> Iterator[Source]:
+    """The sources in nested lists and mappings, in order."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Source):
+            yield one
+        elif isinstance(one, list):
+            waiting += reversed(one)
+        elif isinstance(one, Mapping):
+            waiting += reversed(list(one.values()))
+
+
+def _renumbered(model: KerasModel) -> KerasModel:
+    """Keras 2 counts the calls of a model as a layer from 1: the first is that which made it."""
+    calls = {layer.name: len(layer.calls) for layer in model.layers if layer.model is not None}
+    used = [source for layer in model.layers for call in layer.calls for source in call.sources()]
+    late = {source.layer for source in used + model.outputs if source.call == calls.get(source.layer)}
+    if not late:
+        return model
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, Source) and value.layer in late:
+            if value.call == 0:
+                raise WeightsError(
+                    f"damaged: calls of model {shown(value.layer)} are counted from 0 and from 1"
+                )
+            return Source(value.layer, value.call - 1, value.result)
+        if isinstance(value, list):
+            return [moved(one) for one in value]
+        if isinstance(value, Mapping):
+            return {key: moved(one) for key, one in value.items()}
+        return value
+
+    layers = [
+        KerasLayer(
+            layer.kind,
+            layer.name,
+            layer.settings,
+            [Call(moved(call.arguments), moved(call.keywords)) for call in layer.calls],
+            layer.module,
+            layer.model,
+        )
+        for layer in model.layers
+    ]
+    return KerasModel(model.kind, model.name, layers, model.inputs, moved(model.outputs))
+
+
+# ---- Order -------------------------------------------------------------------------------------------------
+
+
+def calls_in_order(model: KerasModel) -> list[tuple[KerasLayer, int]]:
+    """The calls that the outputs need, each behind what it needs. Raises WeightsError for a circle."""
+    layers = model.by_name()
+    if len(layers) < len(model.layers):
+        raise WeightsError(f"damaged: two layers of model {shown(model.name)} have one name")
+    fixed = {source.layer for source in model.inputs}
+    ordered: list[tuple[KerasLayer, int]] = []
+    state: dict[tuple[str, int], bool] = {}  # whether a call is done; it is begun otherwise
+    waiting = [(source, False) for source in reversed(model.outputs)]
+    while waiting:
+        source, inputs_done = waiting.pop()
+        key = source.layer, source.call
+        if source.layer in fixed or state.get(key):
+            continue
+        layer = layers.get(source.layer)
+        if layer is None or source.call >= len(layer.calls):
+            raise WeightsError(f"damaged: there is no call {source.call} of layer {shown(source.layer)}")
+        if inputs_done:
+            state[key] = True
+            ordered.append((layer, source.call))
+            continue
+        if key in state:
+            raise WeightsError(f"damaged: layer {shown(source.layer)} needs its own result")
+        state[key] = False
+        waiting.append((source, True))
+        waiting += [(one, False) for one in reversed(layer.calls[source.call].sources())]
+    return ordered

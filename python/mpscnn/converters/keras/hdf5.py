@@ -1,0 +1,242 @@
+"""HDF5 files that nobody vouches for: attributes and arrays of floats by their paths."""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.keras import hdf5_objects as objects
+from mpscnn.converters.keras.hdf5_objects import OTHER_FORM, SIGNATURE, UNDEFINED, Message, Objects
+from mpscnn.converters.layer_names import shown
+from mpscnn.errors import UnsupportedError, WeightsError
+
+__all__ = ["SIGNATURE", "Hdf5"]
+
+# Layers may share weights. Each use is a copy.
+_MAX_COPIES = 16
+_ALWAYS = 65_536
+_MAX_DEPTH = 64
+_MAX_RANK = 32
+
+_FLOAT, _STRING, _OPAQUE, _VARIABLE = 1, 3, 5, 9
+# Size, then bit offset, precision, exponent's place and size, mantissa's place and size, exponent's bias.
+_FLOATS = {
+    (2, 0, 16, 10, 5, 0, 10, 15): "<f2",
+    (4, 0, 32, 23, 8, 0, 23, 127): "<f4",
+    (8, 0, 64, 52, 11, 0, 52, 1023): "<f8",
+    (2, 0, 16, 7, 8, 0, 7, 127): "bfloat16",
+}
+_NAMES = {
+    0: "integer",
+    1: "float",
+    3: "string",
+    5: "opaque",
+    6: "compound",
+    8: "enumeration",
+    9: "variable",
+    10: "array",
+}
+
+
+@dataclass(frozen=True)
+class _Type:
+    """The elements of an array or attribute."""
+
+    kind: int
+    flags: int
+    size: int
+    properties: bytes
+
+    @property
+    def name(self) -> str:
+        return _NAMES.get(self.kind, f"class {self.kind}")
+
+
+class Hdf5:
+    """A file's contents. Raises WeightsError for damage, UnsupportedError for what Keras does not write."""
+
+    def __init__(self, content: bytes) -> None:
+        self._objects = Objects(content)
+        self._size = len(content)
+        self._copied = 0
+
+    def has(self, path: str) -> bool:
+        """Whether there is a group or an array of this name."""
+        return self._find(path) is not None
+
+    def text(self, path: str, name: str) -> str | None:
+        """An attribute that is text; None without it."""
+        texts = self._attribute(path, name)
+        if texts is None:
+            return None
+        if len(texts) != 1:
+            raise WeightsError(f"damaged: its attribute {name} is not one text")
+        return texts[0]
+
+    def texts(self, path: str, name: str) -> list[str] | None:
+        """An attribute that lists texts, which long lists split into `name0`, `name1`, ...; None without it."""
+        found, number = self._attribute(path, name), 0
+        if found is not None:
+            return found
+        texts: list[str] = []
+        while (part := self._attribute(path, f"{name}{number}")) is not None:
+            texts += part
+            number += 1
+        return texts if number else None
+
+    def array(self, path: str) -> NDArray[np.float32] | None:
+        """The numbers of an array; None without it."""
+        address = self._find(path)
+        if address is None:
+            return None
+        try:
+            return self._array(path, {message.kind: message for message in self._objects.header(address)})
+        except struct.error as error:
+            raise WeightsError(f"damaged: {shown(path)}: {error}") from error
+
+    def _array(self, path: str, header: dict[int, Message]) -> NDArray[np.float32]:
+        if not {objects.DATASPACE, objects.DATATYPE, objects.LAYOUT} <= set(header):
+            raise WeightsError(f"damaged: {shown(path)} is no array")
+        if objects.EXTERNAL in header:
+            raise UnsupportedError(f"weight {shown(path)} lies in another file, which is not supported")
+        if objects.FILTERS in header:
+            raise UnsupportedError(
+                f"weight {shown(path)} is compressed, which is not supported: save the model without compression"
+            )
+        if header[objects.DATATYPE].is_shared() or header[objects.DATASPACE].is_shared():
+            raise UnsupportedError(f"weight {shown(path)} {OTHER_FORM}")
+        shape = _shape(header[objects.DATASPACE].data)
+        elements = _type(header[objects.DATATYPE].data)
+        dtype = _dtype(path, elements)
+        size = math.prod(shape) * elements.size
+        self._copied += size
+        if self._copied > _MAX_COPIES * self._size + _ALWAYS:
+            raise WeightsError(
+                f"its weights take more than {_MAX_COPIES} times the file's {self._size} bytes: "
+                f"{shown(path)} is {shape}"
+            )
+        raw = self._elements(path, header[objects.LAYOUT].data, size)
+        if dtype == "bfloat16":
+            halves = np.frombuffer(raw, "<u2").astype(np.uint32) << 16
+            return halves.view(np.float32).reshape(shape)
+        return np.frombuffer(raw, dtype).astype(np.float32).reshape(shape)
+
+    def _elements(self, path: str, layout: bytes, size: int) -> bytes:
+        """The bytes of an array, which must be in one piece."""
+        version, kind = struct.unpack_from("<BB", layout)
+        if version not in (3, 4) or kind == 2:
+            raise UnsupportedError(f"weight {shown(path)} {OTHER_FORM}")
+        if kind == 3:
+            raise UnsupportedError(f"weight {shown(path)} lies in another file, which is not supported")
+        if kind == 0:
+            (stored,) = struct.unpack_from("<H", layout, 2)
+            raw = layout[4 : 4 + stored]
+        else:
+            address, stored = struct.unpack_from("<QQ", layout, 2)
+            raw = b"" if address == UNDEFINED else self._objects.at(address, stored)
+        if len(raw) != size:
+            raise WeightsError(f"damaged: {shown(path)} takes {size} bytes, of which {len(raw)} are there")
+        return raw
+
+    # ---- Attributes ----------------------------------------------------------------------------------------
+
+    def _attribute(self, path: str, name: str) -> list[str] | None:
+        """The texts of an attribute; None without it."""
+        address = self._find(path)
+        if address is None:
+            return None
+        for message in self._objects.header(address):
+            if message.kind == objects.ATTRIBUTE_INFO and objects.attributes_elsewhere(message):
+                raise UnsupportedError(f"an attribute of the file {OTHER_FORM}")
+            if message.kind != objects.ATTRIBUTE or message.is_shared():
+                continue
+            try:
+                found = self._texts(message.data, name)
+            except struct.error as error:
+                raise WeightsError(f"damaged: its attribute {name}: {error}") from error
+            if found is not None:
+                return found
+        return None
+
+    def _texts(self, data: bytes, name: str) -> list[str] | None:
+        """The texts of an attribute's message, if it has this name."""
+        version, flags, name_size, type_size, space_size = struct.unpack_from("<BBHHH", data)
+        if version not in (1, 2, 3):
+            raise UnsupportedError(f"attributes of version {version} are not supported")
+        place = 9 if version == 3 else 8
+        unit = 8 if version == 1 else 1
+        parts = []
+        for size in (name_size, type_size, space_size):
+            parts.append(data[place : place + size])
+            place += (size + unit - 1) // unit * unit
+        if parts[0].partition(b"\0")[0].decode("utf-8", "replace") != name:
+            return None
+        if flags & 3 and version > 1:
+            raise UnsupportedError(f"the attribute {name} {OTHER_FORM}")
+        elements, count = _type(parts[1]), math.prod(_shape(parts[2]))
+        raw = data[place : place + count * elements.size]
+        if len(raw) < count * elements.size:
+            raise WeightsError(f"damaged: its attribute {name} is incomplete")
+        if count == 0:
+            return []
+        each = (
+            [raw[i * elements.size : (i + 1) * elements.size] for i in range(count)] if elements.size else []
+        )
+        if elements.kind == _STRING:
+            return [one.rstrip(b"\0 ").decode("utf-8", "replace") for one in each]
+        if elements.kind != _VARIABLE or elements.flags & 0xF != 1 or elements.size != 16:
+            raise WeightsError(f"damaged: its attribute {name} is of type {elements.name} instead of text")
+        return [self._variable(one) for one in each]
+
+    def _variable(self, entry: bytes) -> str:
+        length, heap, index = struct.unpack("<IQI", entry)
+        if length == 0:
+            return ""
+        return self._objects.heap_object(heap, index)[:length].decode("utf-8", "replace")
+
+    def _find(self, path: str) -> int | None:
+        """The address of an object, if all links to it stay within the file."""
+        place: int | None = self._objects.root
+        parts = [part for part in path.split("/") if part]
+        if len(parts) > _MAX_DEPTH:
+            raise WeightsError(f"damaged: the path {shown(path)} has {len(parts)} parts")
+        for part in parts:
+            links = self._objects.links(place) if place is not None else {}
+            if part not in links:
+                return None
+            place = links[part]
+            if place is None:
+                raise objects.link_refused(path)
+        return place
+
+
+def _shape(data: bytes) -> tuple[int, ...]:
+    version, rank, _, kind = struct.unpack_from("<BBBB", data)
+    if version not in (1, 2) or rank > _MAX_RANK:
+        raise WeightsError(f"damaged: an array has {rank} axes")
+    if version == 2 and kind == 2:
+        return (0,)
+    return struct.unpack_from(f"<{rank}Q", data, 8 if version == 1 else 4)
+
+
+def _type(data: bytes) -> _Type:
+    kind, flags, size = struct.unpack_from("<BB2xI", data)
+    return _Type(kind & 0xF, flags, size, data[8:])
+
+
+def _dtype(path: str, elements: _Type) -> str:
+    """The numpy type of an array's elements, or "bfloat16"."""
+    if elements.kind == _OPAQUE and elements.size == 2:
+        return "bfloat16"  # as h5py stores it
+    if elements.kind == _FLOAT and not elements.flags & 0x41 and len(elements.properties) >= 12:
+        layout = struct.unpack_from("<HHBBBBI", elements.properties)
+        known = _FLOATS.get((elements.size, *layout))
+        if known is not None:
+            return known
+    raise UnsupportedError(
+        f"weight {shown(path)} is of type {elements.name} ({elements.size} bytes), which is not supported"
+    )

@@ -1,0 +1,271 @@
+"""The objects of an HDF5 file: headers with their messages, and the links of groups.
+
+libhdf5 ends the process or never ends on some damaged files, so it is not used. What Keras writes is a small part of
+the format, whose specification is docs.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html; other parts are refused.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from mpscnn.converters.layer_names import shown
+from mpscnn.errors import UnsupportedError, WeightsError
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+UNDEFINED = 2**64 - 1
+OTHER_FORM = "is stored in a form that is not supported: save the model with h5py's own defaults"
+
+# Kinds of messages.
+DATASPACE, LINK_INFO, DATATYPE, LINK, EXTERNAL, LAYOUT, FILTERS, ATTRIBUTE = 1, 2, 3, 6, 7, 8, 11, 12
+CONTINUATION, SYMBOLS, ATTRIBUTE_INFO = 16, 17, 21
+
+_MAX_NAME = 4096
+_SHARED = 2  # a message's flag: it is somewhere else
+# Headers, groups and texts are read so many times the file's size at most, whatever refers to them.
+_MAX_READ = 16
+_ALWAYS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Message:
+    """A part of an object's header."""
+
+    kind: int
+    flags: int
+    data: bytes
+
+    def is_shared(self) -> bool:
+        """Whether its data say only where they are."""
+        return bool(self.flags & _SHARED)
+
+
+class Objects:
+    """A file's bytes, read with their bounds checked. Raises WeightsError for damage."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._left = _MAX_READ * len(content) + _ALWAYS
+        self._headers: dict[int, list[Message]] = {}
+        self._groups: dict[int, dict[str, int | None]] = {}
+        if not content.startswith(SIGNATURE):
+            raise WeightsError("is not an HDF5 file")
+        self.root = self._superblock()
+
+    def at(self, address: int, size: int) -> bytes:
+        """Bytes of the file."""
+        if size < 0 or address < 0 or address + size > len(self._content):
+            raise WeightsError(
+                f"damaged: {size} bytes at {address} are beyond the file's {len(self._content)}: it may be incomplete"
+            )
+        return self._content[address : address + size]
+
+    def spend(self, size: int) -> None:
+        """Counts what is read of anything but arrays."""
+        self._left -= size
+        if self._left < 0:
+            raise WeightsError("damaged: its parts refer to each other more often than its size allows")
+
+    def numbers(self, form: str, address: int) -> tuple[int, ...]:
+        """Little-endian numbers, as `struct` writes their form."""
+        return struct.unpack("<" + form, self.at(address, struct.calcsize("<" + form)))
+
+    def _superblock(self) -> int:
+        """The address of the root group's header."""
+        (version,) = self.numbers("B", 8)
+        if version in (0, 1):
+            sizes = self.numbers("BB", 13)
+            base = 24 if version == 0 else 28
+            addresses = self.numbers("QQQQQQ", base)
+            root = addresses[5]
+        elif version in (2, 3):
+            sizes = self.numbers("BB", 9)
+            addresses = self.numbers("QQQQ", 12)
+            root = addresses[3]
+        else:
+            raise UnsupportedError(f"HDF5 files of version {version} are not supported")
+        if sizes != (8, 8) or addresses[0] != 0:
+            raise UnsupportedError(f"HDF5 with offsets of {sizes} bytes from {addresses[0]} is not supported")
+        return root
+
+    # ---- Headers -------------------------------------------------------------------------------------------
+
+    def header(self, address: int) -> list[Message]:
+        """All messages of an object."""
+        if address not in self._headers:
+            second = self.at(address, 4) == b"OHDR"
+            self._headers[address] = self._new_header(address) if second else self._old_header(address)
+        return self._headers[address]
+
+    def _old_header(self, address: int) -> list[Message]:
+        version, _, count, _, size = self.numbers("BBHII", address)
+        if version != 1:
+            raise WeightsError(f"damaged: there is no object at {address}")
+        messages: list[Message] = []
+        blocks = [(address + 16, size)]
+        while blocks:
+            place, left = blocks.pop(0)
+            self.spend(left)
+            while left >= 8 and len(messages) < count:
+                kind, length, flags = self.numbers("HHB", place)
+                message = Message(kind, flags, self.at(place + 8, length))
+                messages.append(message)
+                if kind == CONTINUATION:
+                    blocks.append(_continuation(message))
+                place, left = place + 8 + length, left - 8 - length
+        return messages
+
+    def _new_header(self, address: int) -> list[Message]:
+        version, flags = self.numbers("BB", address + 4)
+        if version != 2:
+            raise WeightsError(f"damaged: there is no object at {address}")
+        place = address + 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0)
+        width = 1 << (flags & 3)
+        size = int.from_bytes(self.at(place, width), "little")
+        messages: list[Message] = []
+        blocks = [(place + width, size)]
+        order = 2 if flags & 4 else 0
+        while blocks:
+            place, left = blocks.pop(0)
+            self.spend(left + 1)
+            while left >= 4 + order:
+                kind, length, message_flags = self.numbers("BHB", place)
+                message = Message(kind, message_flags, self.at(place + 4 + order, length))
+                messages.append(message)
+                if kind == CONTINUATION:
+                    begin, extent = _continuation(message)
+                    if self.at(begin, 4) != b"OCHK":
+                        raise WeightsError(f"damaged: the object at {address} does not continue at {begin}")
+                    blocks.append((begin + 4, extent - 8))  # without mark and checksum
+                place, left = place + 4 + order + length, left - 4 - order - length
+        return messages
+
+    # ---- Groups --------------------------------------------------------------------------------------------
+
+    def links(self, address: int) -> dict[str, int | None]:
+        """The objects of a group by name; None for links that are no objects of this file.
+
+        Empty for an array, which has none.
+        """
+        if address not in self._groups:
+            links: dict[str, int | None] = {}
+            for message in self.header(address):
+                if message.kind == SYMBOLS:
+                    tree, heap = _unpacked("QQ", message.data)
+                    self._symbols(tree, self._heap(heap), links)
+                elif message.kind == LINK:
+                    name, target = _link(message.data)
+                    links[name] = target
+                elif message.kind == LINK_INFO and _indexed_elsewhere(message.data, 8):
+                    raise UnsupportedError(f"a group of the file {OTHER_FORM}")
+            self._groups[address] = links
+        return self._groups[address]
+
+    def _heap(self, address: int) -> tuple[int, int]:
+        """Where the names of a group begin and end."""
+        if self.at(address, 4) != b"HEAP":
+            raise WeightsError(f"damaged: there are no names at {address}")
+        size, _, place = self.numbers("QQQ", address + 8)
+        self.at(place, size)
+        return place, place + size
+
+    def _symbols(self, tree: int, names: tuple[int, int], links: dict[str, int | None]) -> None:
+        waiting = [tree]
+        while waiting:
+            node = waiting.pop()
+            mark = self.at(node, 4)
+            if mark == b"TREE":
+                kind, _, count = self.numbers("BBH", node + 4)
+                if kind != 0:
+                    raise WeightsError(f"damaged: the tree at {node} is not a group's")
+                self.spend(24 + 16 * count)
+                waiting += [self.numbers("Q", node + 32 + 16 * entry)[0] for entry in range(count)]
+            elif mark == b"SNOD":
+                _, _, count = self.numbers("BBH", node + 4)
+                self.spend(8 + 40 * count)
+                for entry in range(count):
+                    offset, target, cached = self.numbers("QQI", node + 8 + 40 * entry)
+                    links[self._name(names, offset)] = None if cached == 2 else target
+            else:
+                raise WeightsError(f"damaged: there is no part of a group at {node}")
+
+    def _name(self, names: tuple[int, int], offset: int) -> str:
+        begin, end = names[0] + offset, names[1]
+        if not names[0] <= begin < end:
+            raise WeightsError("damaged: the name of a link is outside its group's")
+        text = self._content[begin : min(end, begin + _MAX_NAME)].partition(b"\0")[0]
+        self.spend(len(text))
+        return text.decode("utf-8", "replace")
+
+    # ---- Texts ---------------------------------------------------------------------------------------------
+
+    def heap_object(self, address: int, index: int) -> bytes:
+        """A text of any length, from the heap that all objects share."""
+        if self.at(address, 4) != b"GCOL":
+            raise WeightsError(f"damaged: there are no texts at {address}")
+        (size,) = self.numbers("Q", address + 8)
+        place, end = address + 16, address + size
+        while place + 16 <= end:
+            found, _, _, length = self.numbers("HHIQ", place)
+            self.spend(16)
+            if found == index:
+                self.spend(length)
+                return self.at(place + 16, length)
+            if found == 0:
+                break
+            place += 16 + (length + 7) // 8 * 8
+        raise WeightsError(f"damaged: there is no text {index} at {address}")
+
+
+def _continuation(message: Message) -> tuple[int, int]:
+    offset, length = _unpacked("QQ", message.data)
+    return offset, length
+
+
+def _unpacked(form: str, data: bytes, offset: int = 0) -> tuple[int, ...]:
+    try:
+        return struct.unpack_from("<" + form, data, offset)
+    except struct.error as error:
+        raise WeightsError(f"damaged: a part of a header is too short: {error}") from error
+
+
+def _indexed_elsewhere(data: bytes, counter: int) -> bool:
+    """Whether links or attributes are in a heap of their own, as many of them are in newer files.
+
+    Its address is behind a counter of so many bytes, which need not be there.
+    """
+    flags = _unpacked("BB", data)[1]
+    width = counter if flags & 1 else 0
+    return _unpacked("Q", data, 2 + width)[0] != UNDEFINED
+
+
+def attributes_elsewhere(message: Message) -> bool:
+    """Whether an object's attributes are not in its header."""
+    return _indexed_elsewhere(message.data, 2)
+
+
+def _link(data: bytes) -> tuple[str, int | None]:
+    """The name of a link and where its object is; None for soft and external ones."""
+    version, flags = _unpacked("BB", data)
+    if version != 1:
+        raise UnsupportedError(f"links of version {version} are not supported")
+    place, kind = 2, 0
+    if flags & 8:
+        (kind,) = _unpacked("B", data, place)
+        place += 1
+    place += (8 if flags & 4 else 0) + (1 if flags & 16 else 0)
+    width = 1 << (flags & 3)
+    length = int.from_bytes(data[place : place + width], "little")
+    place += width
+    if not 0 < length <= _MAX_NAME or place + length > len(data):
+        raise WeightsError(f"damaged: a link's name has {length} bytes")
+    name = data[place : place + length].decode("utf-8", "replace")
+    if kind != 0:
+        return name, None
+    (address,) = _unpacked("Q", data, place + length)
+    return name, address
+
+
+def link_refused(path: str) -> UnsupportedError:
+    """For a link that leads elsewhere."""
+    return UnsupportedError(f"{shown(path)} is a link to another place or file, which is not supported")

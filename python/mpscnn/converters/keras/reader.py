@@ -1,0 +1,198 @@
+"""Keras models as networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mpscnn.converters.image_size import with_size
+from mpscnn.converters.keras.applied import Applied
+from mpscnn.converters.keras.arithmetic import function_handler
+from mpscnn.converters.keras.config import KerasLayer, KerasModel, Source, calls_in_order
+from mpscnn.converters.keras.file import KerasFile
+from mpscnn.converters.keras.layers import HANDLERS, Handler
+from mpscnn.converters.keras.weights import Path
+from mpscnn.converters.layer_names import LayerNames, shown
+from mpscnn.converters.photo_input import takes_photos
+from mpscnn.converters.unsupported import UnsupportedLayers
+from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.layers.layer_maker import Tensor
+from mpscnn.graph.network import Network
+
+_UNKNOWN = "mpscnn has no such layer yet"
+_AUTHORS = "is a class of the file's author, whose code is not in the file"
+_MAX_CALLS = 10_000
+# A photo's samples times this are -1 to 1, with an offset, or less.
+_LARGEST_SCALE = 2.01 / 255.0
+
+
+def convert(file: KerasFile, name: str, size: tuple[int, int] | None = None) -> Network:
+    """The network of a file.
+
+    Args:
+        file: what was read.
+        name: the network's.
+        size: (height, width) of an image input that the file leaves free; None: it stays free.
+
+    Raises:
+        UnsupportedError: names all layers that mpscnn lacks. WeightsError: the file contradicts itself. ParameterError:
+            the file has another size.
+    """
+    names = LayerNames()
+    network = Network(input=_input_shapes(file, names, size), name=name)
+    outputs = _Converter(file, network, names).run()
+    for value in outputs:
+        if value.index in [output.index for output in network.outputs]:
+            raise UnsupportedError(f"{file.origin}: {shown(value.name)} is its result more than once")
+        network.output(value)
+    network.preprocess = _preprocess(network)
+    return network
+
+
+def _input_shapes(
+    file: KerasFile, names: LayerNames, size: tuple[int, int] | None
+) -> dict[str, Sequence[int | None]]:
+    layers = file.model.by_name()
+    shapes: dict[str, Sequence[int | None]] = {}
+    for source in file.model.inputs:
+        layer = layers.get(source.layer)
+        where = f"{file.origin}: input {shown(source.layer)}"
+        if layer is None or layer.kind != "InputLayer":
+            raise WeightsError(f"{where}: there is no such input layer")
+        extents = with_size(_extents(layer, where), size, where)
+        is_image = len(file.model.inputs) == 1 and len(extents) == 4
+        shapes[names.unique("image" if is_image else source.layer)] = extents[1:]
+    if not shapes:
+        raise WeightsError(f"{file.origin}: damaged: its model has no input")
+    return shapes
+
+
+def _extents(layer: KerasLayer, where: str) -> tuple[int | None, ...]:
+    """The shape with the batch, None for what is free."""
+    values = layer.settings.values
+    given = values.get("batch_shape") or values.get("batch_input_shape")
+    if given is None and isinstance(values.get("shape"), list):
+        given = [None, *values["shape"]]
+    if not isinstance(given, list) or len(given) < 2 or len(given) > 8:
+        raise WeightsError(f"{where}: the file does not say its shape: save the model after it was built")
+    extents: list[int | None] = [None]
+    for extent in given[1:]:
+        whole = isinstance(extent, int) and not isinstance(extent, bool) and 0 < extent < 2**31
+        if extent is not None and not whole:
+            raise WeightsError(f"{where}: damaged: its shape is {str(given)[:80]}")
+        extents.append(extent)
+    if extents[-1] is None:
+        raise UnsupportedError(f"{where}: its number of channels is free; only height and width may be")
+    return tuple(extents)
+
+
+def _preprocess(network: Network) -> str | None:
+    """How a photo becomes the input: a network that begins by scaling samples takes them as they are."""
+    if not takes_photos(network):
+        return None
+    readers = [node for node in network.to_dict()["nodes"] if network.input.name in node["inputs"]]
+    if len(readers) != 1 or readers[0]["operation"] != "neuron":
+        return None
+    attributes = readers[0]["attributes"]
+    scales = attributes.get("kind") == "linear" and 0.0 < attributes.get("a", 0.0) <= _LARGEST_SCALE
+    return "none" if scales else None
+
+
+class _Converter:
+    """Adds a file's layers to a network."""
+
+    def __init__(self, file: KerasFile, network: Network, names: LayerNames) -> None:
+        self._file = file
+        self._network = network
+        self._names = names
+        self._unsupported = UnsupportedLayers(file.origin)
+        self._orders: dict[int, list[tuple[KerasLayer, int]]] = {}
+        self._calls = 0
+
+    def run(self) -> list[Tensor]:
+        """The network's outputs."""
+        values = self._model(self._file.model, (), list(self._network.inputs))
+        if self._unsupported:
+            raise self._unsupported.error()
+        return [value for value in values if value is not None]
+
+    def _model(self, model: KerasModel, path: Path, inputs: Sequence[Tensor | None]) -> list[Tensor | None]:
+        """The results of a model's outputs; None for those that layers which cannot be converted would compute."""
+        if len(inputs) != len(model.inputs):
+            raise WeightsError(
+                f"{self._file.origin}: model {shown(model.name)} has {len(model.inputs)} inputs, "
+                f"but is called with {len(inputs)}"
+            )
+        values: dict[Source, Tensor | None] = dict(zip(model.inputs, inputs, strict=True))
+        if id(model) not in self._orders:
+            try:
+                self._orders[id(model)] = calls_in_order(model)
+            except WeightsError as error:
+                raise WeightsError(f"{self._file.origin}: {error}") from error
+        for layer, call in self._orders[id(model)]:
+            self._calls += 1
+            if self._calls > _MAX_CALLS:
+                raise UnsupportedError(
+                    f"{self._file.origin}: applies its layers more than {_MAX_CALLS} times"
+                )
+            self._apply(layer, call, (*path, layer.name), values)
+        return [self._result(values, source) for source in model.outputs]
+
+    def _apply(self, layer: KerasLayer, call: int, path: Path, values: dict[Source, Tensor | None]) -> None:
+        given = [self._result(values, source) for source in layer.calls[call].sources()]
+        if layer.model is not None:
+            for number, value in enumerate(self._model(layer.model, path, given)):
+                values[Source(layer.name, call, number)] = value
+            return
+        result = Source(layer.name, call, 0)
+        values[result] = None
+        handler, shown_name = _handler(layer), "/".join(path)
+        if handler is None:
+            # Of classes that are not Keras's own the file says where they were.
+            own = layer.module and layer.module.partition(".")[0] not in ("keras", "tf_keras", "builtins")
+            self._unsupported.add(layer.kind, shown_name, _AUTHORS if own else _UNKNOWN)
+        elif None not in given:
+            applied = self._applied(layer, call, path, values)
+            free = any(None in value.shape[1:] for value in self._network.inputs)
+
+            def convert() -> None:
+                values[result] = handler(applied)
+
+            self._unsupported.attempt(layer.kind, shown_name, convert, free_size=free)
+
+    def _applied(
+        self, layer: KerasLayer, call: int, path: Path, values: Mapping[Source, Tensor | None]
+    ) -> Applied:
+        made = layer.calls[call]
+        return Applied(
+            self._network,
+            layer,
+            path,
+            _resolved(made.arguments, values),
+            _resolved(made.keywords, values),
+            names=self._names,
+            weights=self._file.weights,
+            generation=self._file.generation,
+        )
+
+    def _result(self, values: Mapping[Source, Tensor | None], source: Source) -> Tensor | None:
+        if source not in values:
+            raise WeightsError(
+                f"{self._file.origin}: damaged: layer {shown(source.layer)} has no result {source.result}"
+            )
+        return values[source]
+
+
+def _handler(layer: KerasLayer) -> Handler | None:
+    return function_handler(layer.kind) if layer.is_function else HANDLERS.get(layer.kind)
+
+
+def _resolved(value: Any, values: Mapping[Source, Tensor | None]) -> Any:
+    """Nested arguments with tensors in place of sources."""
+    if isinstance(value, Source):
+        return values[value]
+    if isinstance(value, list):
+        return [_resolved(one, values) for one in value]
+    if isinstance(value, Mapping):
+        return {key: _resolved(one, values) for key, one in value.items()}
+    return value

@@ -1,0 +1,120 @@
+"""The settings of a layer as JSON has them, read with the types that they must have."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mpscnn.errors import WeightsError
+
+_MAX_LIST = 4096
+
+
+class Settings:
+    """What a file says of one layer. Its methods raise WeightsError for a setting of another type."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.values = values
+
+    def __contains__(self, name: str) -> bool:
+        return self.values.get(name) is not None
+
+    def text(self, name: str, default: str) -> str:
+        """A word."""
+        value = self._value(name, default)
+        if not (isinstance(value, str)):
+            raise self._wrong(name, "text")
+        return value
+
+    def flag(self, name: str, default: bool) -> bool:
+        """True or false."""
+        value = self._value(name, default)
+        if not (isinstance(value, bool)):
+            raise self._wrong(name, "true or false")
+        return value
+
+    def number(self, name: str, default: float) -> float:
+        """A finite number. Keras writes those of numpy as objects that hold them."""
+        value = self._value(name, default)
+        if isinstance(value, Mapping):
+            value = self._inner(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= 1e300:
+            return float(value)
+        raise self._wrong(name, "a number")
+
+    def whole(self, name: str, default: int) -> int:
+        """A whole number that fits the engine."""
+        value = self._value(name, default)
+        if _is_whole(value) and abs(value) < 2**31:
+            return int(value)
+        raise self._wrong(name, "a whole number")
+
+    def wholes(self, name: str, default: Sequence[int] | None = None) -> list[int]:
+        """Whole numbers: a list, or one alone."""
+        value = self._value(name, default)
+        given = value if isinstance(value, (list, tuple)) else [value]
+        if len(given) > _MAX_LIST or not all(_is_whole(one) and abs(one) < 2**31 for one in given):
+            raise self._wrong(name, "whole numbers")
+        return [int(one) for one in given]
+
+    def numbers(self, name: str) -> list[float]:
+        """Finite numbers: a list, nested or not, or one alone."""
+        value: Any = self._value(name, None)
+        if isinstance(value, Mapping):
+            value = self._inner(value)
+        waiting, numbers = [value], []
+        while waiting:
+            one = waiting.pop()
+            if isinstance(one, (list, tuple)):
+                waiting += reversed(one)
+            elif isinstance(one, (int, float)) and not isinstance(one, bool) and math.isfinite(one):
+                numbers.append(float(one))
+            else:
+                raise self._wrong(name, "numbers")
+        return numbers
+
+    def pair(self, name: str, default: int) -> tuple[int, int]:
+        """(vertical, horizontal)."""
+        given = self.wholes(name, [default])
+        if len(given) == 1:
+            return given[0], given[0]
+        if not (len(given) == 2):
+            raise self._wrong(name, "one or two numbers")
+        return (given[0], given[1])
+
+    def single(self, name: str, default: int) -> int:
+        """One number, which files write as a list of one."""
+        given = self.wholes(name, [default])
+        if not (len(given) == 1):
+            raise self._wrong(name, "one number")
+        return given[0]
+
+    def sides(self, name: str) -> tuple[tuple[int, int], tuple[int, int]]:
+        """((top, bottom), (left, right)), from one number, (vertical, horizontal) or all four."""
+        value = self._value(name, None)
+        if _is_whole(value):
+            value = [value, value]
+        pairs = [[one, one] if _is_whole(one) else one for one in value] if isinstance(value, list) else []
+        if len(pairs) != 2 or not all(isinstance(one, list) and len(one) == 2 for one in pairs):
+            raise self._wrong(name, "numbers for all sides")
+        (top, bottom), (left, right) = pairs
+        if not all(_is_whole(one) and 0 <= one < 2**31 for one in (top, bottom, left, right)):
+            raise self._wrong(name, "whole numbers")
+        return (top, bottom), (left, right)
+
+    def _value(self, name: str, default: Any) -> Any:
+        value = self.values.get(name)
+        return default if value is None else value
+
+    def _inner(self, value: Mapping[str, Any]) -> Any:
+        config = value.get("config")
+        return config.get("value") if isinstance(config, Mapping) else value.get("value")
+
+    def _wrong(self, name: str, expected: str) -> WeightsError:
+        text = repr(self.values.get(name))
+        return WeightsError(f"damaged: its {name} must be {expected}, got {text[:80]}")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

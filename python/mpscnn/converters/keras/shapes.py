@@ -1,0 +1,112 @@
+"""Keras's layers that move values, and those that make images of another size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from mpscnn.converters.keras.applied import Applied
+from mpscnn.converters.keras.rows import along_rows, back
+from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.layers.layer_maker import Tensor
+
+
+def _flatten(c: Applied) -> Tensor:
+    if c.settings.text("data_format", "channels_last") != "channels_last":
+        raise UnsupportedError("it flattens with the channels first; only channels_last is supported")
+    x = c.x()
+    return x if len(x.shape) == 2 else c.network.flatten(x, name=c.name())
+
+
+def _reshape(c: Applied) -> Tensor:
+    return c.network.reshape(c.x(), c.settings.wholes("target_shape"), name=c.name())
+
+
+def _permute(c: Applied) -> Tensor:
+    """A reshape where only axes of extent 1 change places."""
+    x, order = c.x(), c.settings.wholes("dims")
+    if sorted(order) != list(range(1, len(x.shape))):
+        raise WeightsError(f"damaged: its order {order} is not that of the axes of {x.shape}")
+    extents = [x.shape[axis] for axis in order]
+    kept = [axis for axis in order if x.shape[axis] != 1]
+    if kept != sorted(kept) or extents.count(None) > 1:
+        raise UnsupportedError(f"the order {order} of {x.shape}: axes that change places are not supported")
+    return c.network.reshape(x, [-1 if extent is None else extent for extent in extents], name=c.name())
+
+
+def _zero_padding(c: Applied) -> Tensor:
+    return c.network.pad(c.image(), c.settings.sides("padding"), name=c.name())
+
+
+def _zero_padding_row(c: Applied) -> Tensor:
+    return back(c, c.network.pad(along_rows(c, c.x()), ((0, 0), _ends(c, "padding")), name=c.name()))
+
+
+def _cropping(c: Applied) -> Tensor:
+    (top, bottom), (left, right) = c.settings.sides("cropping")
+    return c.network.pad(c.image(), ((-top, -bottom), (-left, -right)), name=c.name())
+
+
+def _cropping_row(c: Applied) -> Tensor:
+    left, right = _ends(c, "cropping")
+    return back(c, c.network.pad(along_rows(c, c.x()), ((0, 0), (-left, -right)), name=c.name()))
+
+
+def _ends(c: Applied, name: str) -> tuple[int, int]:
+    given = c.settings.wholes(name)
+    if not 1 <= len(given) <= 2 or min(given) < 0:
+        raise WeightsError(f"damaged: its {name} must be one or two numbers, got {given[:4]}")
+    return given[0], given[-1]
+
+
+def _method(c: Applied, default: str) -> str:
+    method = c.settings.text("interpolation", default)
+    if method not in ("nearest", "bilinear"):
+        raise UnsupportedError(
+            f"the interpolation {method!r} is not supported; only nearest and bilinear are"
+        )
+    return method
+
+
+def _upsampling(c: Applied) -> Tensor:
+    vertical, horizontal = c.settings.pair("size", 2)
+    scale = (float(vertical), float(horizontal))
+    return c.network.resize(c.image(), scale=scale, method=_method(c, "nearest"), name=c.name())
+
+
+def _upsampling_row(c: Applied) -> Tensor:
+    scale = (1.0, float(c.settings.single("size", 2)))
+    y = c.network.resize(along_rows(c, c.x()), scale=scale, method="nearest", name=c.name())
+    return back(c, y)
+
+
+def _resizing(c: Applied) -> Tensor:
+    for name in ("crop_to_aspect_ratio", "pad_to_aspect_ratio", "antialias"):
+        if c.settings.flag(name, False):
+            raise UnsupportedError(f"its {name} is not supported")
+    size = c.settings.whole("height", 0), c.settings.whole("width", 0)
+    return c.network.resize(c.image(), size, method=_method(c, "bilinear"), name=c.name())
+
+
+def _repeat_vector(c: Applied) -> Tensor:
+    """(n, features) -> (n, times, features): copies behind each other."""
+    x, times = c.x(), c.settings.whole("n", 1)
+    features = math.prod(extent or 0 for extent in x.shape[1:])
+    row = c.network.reshape(x, [1, 1, features], name=c.name("/row"))
+    y = c.network.resize(row, (1, times), method="nearest", name=c.name())
+    return back(c, y)
+
+
+SHAPES: dict[str, Callable[[Applied], Tensor]] = {
+    "Cropping1D": _cropping_row,
+    "Cropping2D": _cropping,
+    "Flatten": _flatten,
+    "Permute": _permute,
+    "RepeatVector": _repeat_vector,
+    "Reshape": _reshape,
+    "Resizing": _resizing,
+    "UpSampling1D": _upsampling_row,
+    "UpSampling2D": _upsampling,
+    "ZeroPadding1D": _zero_padding_row,
+    "ZeroPadding2D": _zero_padding,
+}

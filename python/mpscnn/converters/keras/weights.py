@@ -1,0 +1,184 @@
+"""Where in a file a layer's weights lie."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.keras.config import KerasLayer, KerasModel
+from mpscnn.converters.keras.hdf5 import Hdf5
+from mpscnn.converters.layer_names import shown
+from mpscnn.errors import WeightsError
+
+Weights = dict[str, NDArray[np.float32]]
+Path = tuple[str, ...]
+"""The names of a layer and of the models around it, the outermost first."""
+
+
+class WeightSource(Protocol):
+    """The weights of a file's layers."""
+
+    def of(self, path: Path, layer: KerasLayer) -> Weights:
+        """A layer's weights by their roles: kernel, bias, gamma, ... Raises WeightsError for one that is not there."""
+
+
+# What layers train, and what training leaves alone, in Keras's order. A role with a condition is there where the
+# setting of this name is true.
+_CONVOLUTION = (("kernel", ""), ("bias", "use_bias"))
+_SEPARABLE = (("depthwise_kernel", ""), ("pointwise_kernel", ""), ("bias", "use_bias"))
+_SCALED = (("gamma", "scale"), ("beta", "center"))
+_TRAINED: dict[str, tuple[tuple[str, str], ...]] = {
+    **dict.fromkeys(
+        (
+            "Conv1D",
+            "Conv2D",
+            "Conv2DTranspose",
+            "Convolution2D",
+            "Dense",
+            "DepthwiseConv1D",
+            "DepthwiseConv2D",
+        ),
+        _CONVOLUTION,
+    ),
+    "SeparableConv1D": _SEPARABLE,
+    "SeparableConv2D": _SEPARABLE,
+    "BatchNormalization": _SCALED,
+    "GroupNormalization": _SCALED,
+    "LayerNormalization": _SCALED,
+    "PReLU": (("alpha", ""),),
+}
+_FIXED: dict[str, tuple[str, ...]] = {
+    "BatchNormalization": ("moving_mean", "moving_variance"),
+    "Normalization": ("mean", "variance", "count"),
+}
+# Keras 2 calls a depthwise convolution's weights so.
+_ALIASES = {"depthwise_kernel": "kernel"}
+
+
+def _trained(layer: KerasLayer) -> list[str]:
+    roles = _TRAINED.get(layer.kind, ())
+    return [role for role, setting in roles if not setting or layer.settings.flag(setting, True)]
+
+
+def _fixed(layer: KerasLayer) -> list[str]:
+    if layer.kind == "Normalization" and "mean" in layer.settings:
+        return []
+    return list(_FIXED.get(layer.kind, ()))
+
+
+# ---- Keras 3 -----------------------------------------------------------------------------------------------
+
+
+class NumberedWeights:
+    """`model.weights.h5` of a .keras file: groups named after the layers' classes, and arrays 0, 1, ... in each."""
+
+    def __init__(self, file: Hdf5, model: KerasModel) -> None:
+        self._file = file
+        self._places: dict[Path, str] = {}
+        # Early versions call the group otherwise.
+        stem = "layers" if file.has("layers") else "_layer_checkpoint_dependencies"
+        self._collect(model, (), "", stem)
+
+    def of(self, path: Path, layer: KerasLayer) -> Weights:
+        """See `WeightSource`."""
+        place = self._places[path] + "/vars"
+        name = self._file.text(place, "name")
+        if name is not None and name != layer.name:
+            raise WeightsError(f"damaged: the weights at {shown(place)} are those of {shown(name)}")
+        weights: Weights = {}
+        for number, role in enumerate(_trained(layer) + _fixed(layer)):
+            if role == "count":
+                continue
+            values = self._file.array(f"{place}/{number}")
+            if values is None:
+                raise WeightsError(f"damaged: the file does not have its {role} (at {shown(place)})")
+            weights[role] = values
+        return weights
+
+    def _collect(self, model: KerasModel, path: Path, place: str, stem: str) -> None:
+        """The place of each layer: the class's name, numbered where several have it."""
+        counts: dict[str, int] = {}
+        for position, layer in enumerate(model.layers):
+            if layer.is_function or (model.kind == "Sequential" and position == 0):
+                continue
+            name = _snake_case(layer.kind)
+            counts[name] = counts.get(name, -1) + 1
+            own = f"{place}/{stem}/{name}" + (f"_{counts[name]}" if counts[name] else "")
+            inner = (*path, layer.name)
+            self._places[inner] = own
+            if layer.model is not None:
+                self._collect(layer.model, inner, own, stem)
+
+
+def _snake_case(kind: str) -> str:
+    """A class's name as Keras writes it in paths."""
+    name = re.sub(r"\W+", "", kind)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+# ---- .h5 ---------------------------------------------------------------------------------------------------
+
+
+class NamedWeights:
+    """The group `model_weights` of an .h5 file: one group for each layer of the outermost model, with a list of names.
+
+    The list of a model within the model has the weights of all its layers, first those that are trained.
+    """
+
+    def __init__(self, file: Hdf5, model: KerasModel, generation: int) -> None:
+        self._file = file
+        self._model = model
+        self._generation = generation
+        self._listed: dict[str, Mapping[tuple[Path, str], str]] = {}
+
+    def of(self, path: Path, layer: KerasLayer) -> Weights:
+        """See `WeightSource`."""
+        top = path[0]
+        if top not in self._listed:
+            self._listed[top] = self._list(self._model.by_name()[top])
+        listed = self._listed[top]
+        weights: Weights = {}
+        for role in _trained(layer) + _fixed(layer):
+            if role == "count":
+                continue
+            place = f"model_weights/{top}/{listed.get((path, role), role)}"
+            values = self._file.array(place)
+            if values is None:
+                raise WeightsError(f"damaged: the file does not have its {role} (at {shown(place)})")
+            weights[role] = values
+        return weights
+
+    def _list(self, layer: KerasLayer) -> dict[tuple[Path, str], str]:
+        """Which name each weight of a layer, or of the layers in a model, has."""
+        names = self._file.texts(f"model_weights/{layer.name}", "weight_names") or []
+        trained, fixed = self._roles((layer.name,), layer)
+        roles = trained + fixed
+        if len(names) != len(roles):
+            raise WeightsError(
+                f"damaged: it has {len(names)} weights, {len(roles)} are expected: "
+                f"{', '.join(shown(role) for _, role in roles[:8])}"
+            )
+        for name, (path, role) in zip(names, roles, strict=True):
+            stored = name.rpartition("/")[2].partition(":")[0]
+            if stored != role and _ALIASES.get(stored) != role:
+                raise WeightsError(
+                    f"damaged: {shown(name)} is where the {role} of {shown(path[-1])} should be"
+                )
+        return dict(zip(roles, names, strict=True))
+
+    def _roles(self, path: Path, layer: KerasLayer) -> tuple[list[tuple[Path, str]], list[tuple[Path, str]]]:
+        """The weights that are trained, and the others, each as path and role."""
+        if layer.model is None:
+            trained, fixed = ([(path, role) for role in roles(layer)] for roles in (_trained, _fixed))
+            return (trained, fixed) if layer.trainable else ([], trained + fixed)
+        inner = [self._roles((*path, one.name), one) for one in layer.model.layers]
+        if not layer.trainable and self._generation >= 3:
+            return [], [role for trained, fixed in inner for role in trained + fixed]
+        trained = [role for roles, _ in inner for role in roles]
+        fixed = [role for _, roles in inner for role in roles]
+        return (trained, fixed) if layer.trainable else ([], trained + fixed)

@@ -1,0 +1,242 @@
+"""Keras files of both generations, against arithmetic written out here; what Keras itself says is in tests/oracles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.keras_writer import functional, image, layer, write_h5, write_keras
+from numpy.typing import NDArray
+
+import mpscnn
+from mpscnn import converters
+
+
+def ran(network: mpscnn.Network, x: NDArray[Any]) -> NDArray[np.float32]:
+    found = network.compile(device="cpu", precision="float32").session().run(x.astype(np.float32))
+    assert isinstance(found, np.ndarray)
+    return found
+
+
+def random(*shape: int, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(0.0, 1.0, shape).astype(np.float32)
+
+
+def converted(tmp_path: Path, model: Any, weights: Any, **options: Any) -> mpscnn.Network:
+    path = tmp_path / "model.h5"
+    write_h5(path, model, weights, **options)
+    return converters.read_network([path])
+
+
+def refusal(tmp_path: Path, *layers: dict[str, Any]) -> str:
+    with pytest.raises(mpscnn.UnsupportedError) as refused:
+        converted(tmp_path, functional([image(4, 4, 3), *layers]), {})
+    return str(refused.value)
+
+
+def test_names_and_weights_of_keras_2(tmp_path: Path) -> None:
+    kernel, offset = random(1, 1, 3, 2), random(2)
+    depthwise = random(1, 1, 2, 1)
+    model = functional(
+        [
+            image(4, 4, 3),
+            layer("Conv2D", "conv", "image", filters=2, kernel_size=[1, 1], activation="relu"),
+            layer("DepthwiseConv2D", "depthwise", "conv", kernel_size=[1, 1], use_bias=False),
+        ]
+    )
+    weights = {
+        "conv": {"conv/kernel": kernel, "conv/bias": offset},
+        "depthwise": {"depthwise/depthwise_kernel": depthwise},
+    }
+    network = converted(tmp_path, model, weights)
+    assert network.layer_names() == ["image", "conv", "depthwise"]
+    x = random(1, 4, 4, 3)
+    expected = np.maximum(x @ kernel[0, 0] + offset, 0) * depthwise[0, 0, :, 0]
+    np.testing.assert_allclose(ran(network, x), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("version", "slope"), [("2.15.0", 0.2), ("3.0.0", 1 / 6)])
+def test_hard_sigmoid_changed_with_keras_3(tmp_path: Path, version: str, slope: float) -> None:
+    model = functional([image(1, 5, 1), layer("Activation", "y", "image", activation="hard_sigmoid")])
+    x = np.array([-4, -1, 0, 2, 3]).reshape(1, 1, 5, 1)
+    found = ran(converted(tmp_path, model, {}, version=version), x)
+    np.testing.assert_allclose(found, np.clip(slope * x + 0.5, 0, 1), rtol=1e-6)
+
+
+def test_average_pooling_leaves_padding_out(tmp_path: Path) -> None:
+    model = functional(
+        [image(1, 3, 1), layer("AveragePooling2D", "y", "image", pool_size=[1, 2], padding="same")]
+    )
+    found = ran(converted(tmp_path, model, {}), np.array([2, 4, 5]).reshape(1, 1, 3, 1))
+    np.testing.assert_allclose(found.ravel(), [3, 5])
+
+
+def test_models_within_models_of_keras_2(tmp_path: Path) -> None:
+    """Calls of a model are counted from 1; the list of its weights has the trained ones of all layers first."""
+    inner = functional(
+        [
+            image(4, 4, 2, name="inner_input"),
+            layer("Conv2D", "conv", "inner_input", filters=2, kernel_size=[1, 1]),
+            layer("BatchNormalization", "norm", "conv", axis=[3], epsilon=0.5),
+            layer("Conv2D", "last", "norm", filters=2, kernel_size=[1, 1], use_bias=False),
+        ],
+        inputs=("inner_input",),
+    )
+    nested = {"class_name": "Functional", "name": "inner", "config": inner["config"]}
+    nested["inbound_nodes"] = [[["image", 0, 0, {}]], [["inner", 1, 0, {}]]]
+    model = functional([image(4, 4, 2), nested], ("inner", 2, 0))
+    arrays = {
+        "conv/kernel": random(1, 1, 2, 2),
+        "conv/bias": random(2, seed=1),
+        "norm/gamma": random(2, seed=2),
+        "norm/beta": random(2, seed=3),
+        "last/kernel": random(1, 1, 2, 2, seed=4),
+        "norm/moving_mean": random(2, seed=5),
+        "norm/moving_variance": np.abs(random(2, seed=6)),
+    }
+    network = converted(tmp_path, model, {"inner": arrays})
+    assert network.layer_names()[1:4] == ["inner/conv", "inner/norm", "inner/last"]
+    y = x = random(1, 4, 4, 2, seed=7)
+    for _ in range(2):
+        y = y @ arrays["conv/kernel"][0, 0] + arrays["conv/bias"]
+        y = (y - arrays["norm/moving_mean"]) / np.sqrt(arrays["norm/moving_variance"] + 0.5)
+        y = (y * arrays["norm/gamma"] + arrays["norm/beta"]) @ arrays["last/kernel"][0, 0]
+    np.testing.assert_allclose(ran(network, x), y, rtol=1e-4, atol=1e-5)
+
+
+def test_functions_of_tensorflow(tmp_path: Path) -> None:
+    """x * hard_sigmoid as MobileNetV3 in Keras 2 writes it."""
+    plus = layer("TFOpLambda", "plus", "image", function="__operators__.add")
+    plus["inbound_nodes"] = [[["image", 0, 0, {"y": 3.0, "name": None}]]]
+    times = layer("TFOpLambda", "times", "relu", function="math.multiply")
+    times["inbound_nodes"] = [[["relu", 0, 0, {"y": 0.5, "name": None}]]]
+    model = functional(
+        [
+            image(1, 4, 1),
+            plus,
+            layer("ReLU", "relu", "plus", max_value=6.0),
+            times,
+            layer("Multiply", "y", "image", "times"),
+        ]
+    )
+    x = np.array([-4.0, -1, 1, 5]).reshape(1, 1, 4, 1)
+    found = ran(converted(tmp_path, model, {}), x)
+    np.testing.assert_allclose(found, x * np.clip(x + 3, 0, 6) * 0.5, rtol=1e-6)
+
+
+def test_sequential_without_an_input_layer(tmp_path: Path) -> None:
+    dense = {"class_name": "Dense", "config": {"name": "dense", "units": 2, "use_bias": False}}
+    dense["config"]["batch_input_shape"] = [None, 3]
+    kernel = random(3, 2)
+    model = {"class_name": "Sequential", "config": {"name": "model", "layers": [dense]}}
+    network = converted(tmp_path, model, {"dense": {"dense/kernel": kernel}})
+    x = random(4, 3)
+    np.testing.assert_allclose(ran(network, x), x @ kernel, rtol=1e-5)
+
+
+def test_scaled_samples_are_a_photos(tmp_path: Path) -> None:
+    """A network that begins by scaling 0..255 takes photos as they are."""
+    scaled = [image(4, 4, 3), layer("Rescaling", "scale", "image", scale=1 / 127.5, offset=-1.0)]
+    assert converted(tmp_path, functional(scaled), {}).preprocess == "none"
+    doubled = [image(4, 4, 3), layer("Rescaling", "scale", "image", scale=2.0)]
+    assert converted(tmp_path, functional(doubled), {}).preprocess is None
+
+
+def test_permutation_of_single_pixels(tmp_path: Path) -> None:
+    model = functional([image(1, 5, 3), layer("Permute", "y", "image", dims=[2, 1, 3])])
+    x = random(2, 1, 5, 3)
+    np.testing.assert_array_equal(ran(converted(tmp_path, model, {}), x), x.transpose(0, 2, 1, 3))
+
+
+def test_archives_of_keras_3(tmp_path: Path) -> None:
+    """Groups are named after classes, and numbered where several layers have one."""
+    kernels = [random(3, 3), random(3, 2, seed=1)]
+    layers = [
+        {
+            "class_name": "InputLayer",
+            "module": "keras.layers",
+            "config": {"name": "x", "batch_shape": [None, 3]},
+        },
+        *(
+            {
+                "class_name": "Dense",
+                "module": "keras.layers",
+                "config": {"name": f"layer{number}", "units": kernel.shape[1], "use_bias": False},
+            }
+            for number, kernel in enumerate(kernels)
+        ),
+    ]
+    path = tmp_path / "model.keras"
+    model = {"class_name": "Sequential", "module": "keras", "config": {"name": "m", "layers": layers}}
+    write_keras(path, model, {"layers/dense": kernels[:1], "layers/dense_1": kernels[1:]})
+    x = random(4, 3)
+    found = ran(converters.read_network([path]), x)
+    np.testing.assert_allclose(found, x @ kernels[0] @ kernels[1], rtol=1e-5, atol=1e-5)
+
+
+# ---- What cannot be converted ------------------------------------------------------------------------------
+
+
+def test_all_layers_that_cannot_be_converted_are_named(tmp_path: Path) -> None:
+    message = refusal(
+        tmp_path,
+        layer("LSTM", "memory", "image"),
+        layer("Dropout", "kept", "memory"),
+        layer("MyLayer", "own", "kept"),
+        layer("Dot", "product", "own", "own"),
+    )
+    assert "3 layers cannot be converted" in message or "2 layers cannot be converted" in message
+    assert "layer 'memory' (LSTM): recurrent layers are not supported" in message
+    assert "layer 'own' (MyLayer): mpscnn has no such layer yet" in message
+
+
+def test_code_is_never_executed(tmp_path: Path) -> None:
+    """A Lambda layer holds marshalled bytecode; nothing may decode it."""
+    code = {"class_name": "__lambda__", "config": {"code": "4wEAAAAAAAAA" * 4, "defaults": None}}
+    message = refusal(tmp_path, layer("Lambda", "custom", "image", function=code))
+    assert "layer 'custom' (Lambda): holds code of Python, which is never executed" in message
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "reason"),
+    [
+        ("Conv2D", {"filters": 2, "data_format": "channels_first"}, "channels first"),
+        ("Flatten", {"data_format": "channels_first"}, "channels first"),
+        ("ReLU", {"threshold": 1.0}, "threshold"),
+        ("Activation", {"activation": "sparsemax"}, "'sparsemax' is not supported"),
+        ("Softmax", {"axis": 1}, r"softmax over the axes [1]"),
+        ("BatchNormalization", {"axis": 1}, "only the last one is supported"),
+        ("UpSampling2D", {"interpolation": "bicubic"}, "'bicubic' is not supported"),
+        ("Permute", {"dims": [2, 1, 3]}, "change places"),
+        ("TFOpLambda", {"function": "linalg.matmul"}, "TensorFlow's function 'linalg.matmul'"),
+    ],
+)
+def test_refused(tmp_path: Path, kind: str, settings: dict[str, Any], reason: str) -> None:
+    message = refusal(tmp_path, layer(kind, "refused", "image", **settings))
+    assert message.startswith(f"{tmp_path / 'model.h5'}: layer 'refused' ({kind})")
+    assert reason in message
+
+
+# ---- Real files ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("vww_96.h5", "vww_96_float.tflite"), ("pretrainedResnet.h5", "pretrainedResnet.tflite")],
+)
+def test_published_models(shared: Path, name: str, other: str) -> None:
+    """Beside their TensorFlow Lite files, in our engine and in LiteRT."""
+    directory = shared / "models/mlperf_tiny"
+    ours, theirs = (converters.read_network([directory / file]) for file in (name, other))
+    x = np.random.default_rng(0).uniform(0, 1, (1, *[extent or 0 for extent in ours.input.shape[1:]]))
+    found = ran(ours, x)
+    np.testing.assert_allclose(found, ran(theirs, x), rtol=0, atol=1e-4)
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert").Interpreter
+    judge = interpreter(model_path=str(directory / other))
+    judge.allocate_tensors()
+    judge.set_tensor(judge.get_input_details()[0]["index"], x.astype(np.float32))
+    judge.invoke()
+    expected = judge.get_tensor(judge.get_output_details()[0]["index"])
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)

@@ -1,0 +1,293 @@
+"""Keras files that are damaged or made to do harm are refused with a reason, in time and memory for their size."""
+
+from __future__ import annotations
+
+import json
+import random
+import tracemalloc
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.keras_writer import functional, h5py, image, layer, write_h5, write_keras
+
+import mpscnn
+from mpscnn import converters
+
+DENSE = functional(
+    [image(3), layer("Dense", "dense", "image", units=2, use_bias=False)],
+)
+KERNEL = np.ones((3, 2), np.float32)
+
+
+def refusal(path: Path) -> str:
+    tracemalloc.start()
+    try:
+        with pytest.raises(mpscnn.Error) as refused:
+            converters.read_network([path])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4_000_000 + 50 * path.stat().st_size
+    assert str(path) in str(refused.value)
+    return str(refused.value)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file that can be read."""
+    path = tmp_path / "model.h5"
+    write_h5(path, DENSE, {"dense": {"dense/kernel": KERNEL}})
+    return path
+
+
+def replaced(path: Path, make: Any) -> str:
+    """The refusal when the kernel is something else."""
+    with h5py.File(path, "a") as file:
+        group = file["model_weights/dense/dense"]
+        del group["kernel:0"]
+        make(group, "kernel:0")
+    return refusal(path)
+
+
+def test_the_file_itself_converts(path: Path) -> None:
+    assert converters.read_network([path]).outputs[0].shape == (None, 2)
+
+
+def test_links_to_other_files(path: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.h5"
+    write_h5(other, DENSE, {"dense": {"dense/kernel": KERNEL}})
+    place = "/model_weights/dense/dense/kernel:0"
+
+    def link(group: Any, name: str) -> None:
+        group[name] = h5py.ExternalLink(str(other), place)
+
+    assert "is a link to another place or file" in replaced(path, link)
+
+
+def test_soft_links(path: Path) -> None:
+    def link(group: Any, name: str) -> None:
+        group[name] = h5py.SoftLink("/model_weights")
+
+    assert "is a link to another place or file" in replaced(path, link)
+
+
+def test_arrays_in_other_files(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(bytes(24))
+
+    def external(group: Any, name: str) -> None:
+        group.create_dataset(name, (3, 2), "f4", external=[(str(tmp_path / "secret"), 0, 24)])
+
+    assert "lies in another file" in replaced(path, external)
+
+    def virtual(group: Any, name: str) -> None:
+        layout = h5py.VirtualLayout(shape=(3, 2), dtype="f4")
+        layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "x", shape=(3, 2))
+        group.create_virtual_dataset(name, layout)
+
+    assert "lies in another file" in replaced(path, virtual)
+
+
+def test_arrays_that_claim_gigabytes(path: Path) -> None:
+    def empty(group: Any, name: str) -> None:
+        group.create_dataset(name, (1 << 20, 1 << 10), "f4")
+
+    assert "more than 16 times the file's" in replaced(path, empty)
+
+    def absent(group: Any, name: str) -> None:
+        group.create_dataset(name, (32, 32), "f4")
+
+    assert "takes 4096 bytes, of which 0 are there" in replaced(path, absent)
+
+    def chunked(group: Any, name: str) -> None:
+        group.create_dataset(name, (32, 32), "f4", chunks=(8, 8))
+
+    assert "is stored in a form that is not supported" in replaced(path, chunked)
+
+    def packed(group: Any, name: str) -> None:
+        group.create_dataset(name, data=np.zeros((1 << 10, 1 << 12), np.float32), compression="gzip")
+
+    assert "is compressed, which is not supported" in replaced(path, packed)
+
+
+def test_weights_of_other_types(path: Path) -> None:
+    def integers(group: Any, name: str) -> None:
+        group.create_dataset(name, data=np.ones((3, 2), np.int8))
+
+    assert "of type integer (1 bytes), which is not supported" in replaced(path, integers)
+
+
+def test_weights_of_another_shape_or_missing(path: Path) -> None:
+    def transposed(group: Any, name: str) -> None:
+        group.create_dataset(name, data=KERNEL.T)
+
+    assert "layer 'dense'" in replaced(path, transposed)
+
+    def nothing(group: Any, name: str) -> None:
+        pass
+
+    with h5py.File(path, "a") as file:
+        del file["model_weights/dense/dense/kernel:0"]
+    assert "the file does not have its kernel" in refusal(path)
+
+
+def test_a_list_of_other_weights(tmp_path: Path) -> None:
+    path = tmp_path / "model.h5"
+    write_h5(path, DENSE, {"dense": {"dense/bias": np.ones(2, np.float32)}})
+    assert "is where the kernel of 'dense' should be" in refusal(path)
+    write_h5(path, DENSE, {"dense": {"dense/kernel": KERNEL, "dense/bias": np.ones(2, np.float32)}})
+    assert "it has 2 weights, 1 are expected" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        ("{", "model_config is no JSON"),
+        ("[]", "only Functional, Model, Sequential can be read"),
+        ('{"class_name": "Subclassed", "config": {}}', "its model is a 'Subclassed'"),
+        ('{"class_name": "Sequential", "config": {"layers": []}}', "has no layers"),
+        ('{"class_name": "Functional", "config": {"layers": [1]}}', "a layer has no class name"),
+    ],
+)
+def test_descriptions(path: Path, text: str, reason: str) -> None:
+    write_h5(path, None, {}, text=text)
+    assert reason in refusal(path)
+
+
+def test_models_nested_too_deeply(path: Path) -> None:
+    inner = image(3)
+    model = {"class_name": "Sequential", "config": {"name": "m", "layers": [inner]}}
+    for _ in range(40):
+        model = {"class_name": "Sequential", "config": {"name": "m", "layers": [inner, model]}}
+    write_h5(path, model, {})
+    assert "nested more than 32 deep" in refusal(path)
+
+
+def test_models_that_double(path: Path) -> None:
+    """Each model applies the one within it twice: 2^30 layers in 60 lines."""
+    model = functional([image(3), layer("ReLU", "end", "image")])
+    for _ in range(30):
+        nested = {"class_name": "Functional", "name": "inner", "config": model["config"]}
+        nested["inbound_nodes"] = [[["image", 0, 0, {}]], [["inner", 0, 0, {}]]]
+        model = functional([image(3), nested], ("inner", 1, 0))
+    write_h5(path, model, {})
+    assert "applies its layers more than 10000 times" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("layers", "reason"),
+    [
+        ([image(3), layer("ReLU", "a", "b"), layer("ReLU", "b", "a")], "needs its own result"),
+        ([image(3), layer("ReLU", "a", "missing")], "there is no call 0 of layer 'missing'"),
+        ([image(3), layer("ReLU", "a", ("image", 0, 7))], "has no result 7"),
+        ([image(3), layer("ReLU", "a", "image"), layer("ReLU", "a", "image")], "have one name"),
+        ([layer("ReLU", "image")], "there is no such input layer"),
+        ([image(-3), layer("ReLU", "a", "image")], "its shape is"),
+        ([image(), layer("ReLU", "a", "image")], "does not say its shape"),
+        ([image(3), layer("Dense", "a", "image", units="many")], "its units must be a whole number"),
+        ([image(3), layer("Dense", "a", "image", units=10**30)], "its units must be a whole number"),
+        ([image(3), layer("Conv2D", "a", "image", filters=1)], "takes images"),
+        ([image(3), layer("Reshape", "a", "image", target_shape=[1 << 30, 1 << 30])], "a"),
+    ],
+)
+def test_contradictions(path: Path, layers: list[dict[str, Any]], reason: str) -> None:
+    write_h5(path, functional(layers), {})
+    assert reason in refusal(path)
+
+
+def test_weights_without_a_model(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = np.array([b"dense"])
+    assert "holds weights only" in refusal(path)
+
+
+def test_other_files(tmp_path: Path) -> None:
+    path = tmp_path / "model.h5"
+    path.write_bytes(b"nothing of the kind")
+    assert "is no Keras file: neither HDF5 nor a zip archive" in refusal(path)
+    path.unlink()
+    assert "cannot be read" in refusal_of_missing(path)
+
+
+def refusal_of_missing(path: Path) -> str:
+    with pytest.raises(mpscnn.WeightsError) as refused:
+        converters.read_network([path])
+    return str(refused.value)
+
+
+def test_archives_that_claim_gigabytes(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", json.dumps(DENSE))
+        archive.writestr("model.weights.h5", bytes(50_000_000))
+    assert "model.weights.h5 claims 50000000 bytes" in refusal(path)
+
+
+def test_archives_of_other_things(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("word/document.xml", "")
+    assert "is no Keras file: it has no config.json" in refusal(path)
+
+
+def damaged_copies(content: bytes, count: int) -> list[bytes]:
+    source = random.Random(0)
+    copies = [content[:length] for length in range(0, len(content), max(1, len(content) // 20))]
+    while len(copies) < count:
+        changed = bytearray(content)
+        for _ in range(source.choice((1, 3, 20))):
+            changed[source.randrange(len(changed))] = source.choice((0, 1, 0x7F, 0xFF, source.randrange(256)))
+        copies.append(bytes(changed))
+    return copies
+
+
+@pytest.mark.parametrize("suffix", ["h5", "keras"])
+def test_damaged_copies(tmp_path: Path, suffix: str) -> None:
+    original = tmp_path / f"model.{suffix}"
+    if suffix == "h5":
+        write_h5(original, DENSE, {"dense": {"dense/kernel": KERNEL}})
+    else:
+        write_keras(original, DENSE, {"layers/dense": [KERNEL]})
+    refused: list[str] = []
+    path = tmp_path / f"copy.{suffix}"
+    for content in damaged_copies(original.read_bytes(), 400):
+        path.write_bytes(content)
+        try:
+            converters.read_network([path])
+        except mpscnn.Error as error:
+            refused.append(str(error))
+    assert len(refused) > 20
+    assert not [message for message in refused if str(path) not in message]
+
+
+def test_newer_forms_of_hdf5(tmp_path: Path) -> None:
+    """What h5py writes with libver="latest"; and groups of so many links that it indexes them, which are refused."""
+    path = tmp_path / "model.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        file.attrs["model_config"] = json.dumps(DENSE)
+        own = file.create_group("model_weights/dense")
+        own.attrs["weight_names"] = ["dense/kernel:0"]
+        own.create_dataset("dense/kernel:0", data=KERNEL)
+    assert converters.read_network([path]).outputs[0].shape == (None, 2)
+    with h5py.File(path, "a", libver="latest") as file:
+        for number in range(20):
+            file["model_weights"].create_group(f"group{number}")
+    assert "a group of the file is stored in a form that is not supported" in refusal(path)
+
+
+def test_many_links_and_long_descriptions(tmp_path: Path) -> None:
+    """Trees of several levels, and attributes that are split, as files of large models have."""
+    path, count = tmp_path / "model.h5", 700
+    layers = [image(2), layer("Dense", "dense0", "image", units=2)]
+    layers += [layer("Dense", f"dense{i}", f"dense{i - 1}", units=2) for i in range(1, count)]
+    weights = {
+        f"dense{i}": {f"dense{i}/kernel": np.eye(2, dtype=np.float32), f"dense{i}/bias": np.full(2, 1.0)}
+        for i in range(count)
+    }
+    write_h5(path, functional(layers), weights)
+    network = converters.read_network([path])
+    found = network.compile(device="cpu", precision="float32").session().run(np.ones((1, 2), np.float32))
+    np.testing.assert_array_equal(found, [[count + 1, count + 1]])

@@ -1,0 +1,237 @@
+"""Models that Keras saves in both of its formats, converted, beside Keras itself."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mpscnn
+from mpscnn import converters
+
+pytest.importorskip("torch", reason="PyTorch, on which Keras runs here, is not installed")
+os.environ["KERAS_BACKEND"] = "torch"
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # Keras's own, at import
+    keras = pytest.importorskip("keras", reason="Keras is not installed")
+if keras.backend.backend() != "torch":
+    pytest.skip("Keras was imported before with another backend than torch", allow_module_level=True)
+L = keras.layers
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Keras's own, about its formats
+
+
+def randomized(model: Any) -> Any:
+    """Weights that tell layers and roles apart; variances above 0."""
+    generator = np.random.default_rng(0)
+    for variable in model.weights:
+        if "count" in variable.path or "seed" in variable.path:
+            continue
+        values = generator.normal(0.0, 0.5, variable.shape)
+        variable.assign(np.abs(values) + 0.5 if "variance" in variable.path else values)
+    return model
+
+
+def agrees(model: Any, path: Path, *inputs: np.ndarray, tolerance: float = 2e-5) -> mpscnn.Network:
+    model.save(path)
+    network = converters.read_network([path])
+    given = [x.astype(np.float32) for x in inputs]
+    expected = model(given[0] if len(given) == 1 else given, training=False)
+    if isinstance(expected, dict):
+        expected = list(expected.values())
+    expected = [expected] if not isinstance(expected, (list, tuple)) else expected
+    session = network.compile(device="cpu", precision="float32").session()
+    found = session.run(given[0] if len(given) == 1 else given)
+    listed = list(found.values()) if isinstance(found, dict) else [found]
+    assert len(listed) == len(expected)
+    for ours, theirs in zip(listed, expected, strict=True):
+        values = theirs.detach().numpy()
+        assert ours.shape == values.shape
+        np.testing.assert_allclose(ours, values, rtol=tolerance, atol=tolerance)
+    return network
+
+
+def image(*shape: int, seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0.0, 1.0, shape)
+
+
+def sequential(*layers: Any, shape: tuple[int, ...] = (9, 8, 4)) -> Any:
+    return randomized(keras.Sequential([L.Input(shape), *layers]))
+
+
+SINGLE: dict[str, Callable[[], Any]] = {
+    "conv_same": lambda: L.Conv2D(5, 3, strides=2, padding="same", activation="relu"),
+    "conv_dilated": lambda: L.Conv2D(5, (3, 2), dilation_rate=(2, 1), use_bias=False),
+    "conv_groups": lambda: L.Conv2D(6, 3, groups=2, activation="tanh"),
+    "conv_leaky": lambda: L.Conv2D(6, 3, activation=L.LeakyReLU(0.1)),
+    "depthwise": lambda: L.DepthwiseConv2D(3, depth_multiplier=2, padding="same", activation="relu6"),
+    "separable": lambda: L.SeparableConv2D(5, 3, depth_multiplier=2, activation="swish"),
+    "transposed_same": lambda: L.Conv2DTranspose(5, 3, strides=2, padding="same"),
+    "transposed_valid": lambda: L.Conv2DTranspose(5, (3, 2), strides=(2, 3)),
+    "transposed_output": lambda: L.Conv2DTranspose(5, 3, strides=2, padding="same", output_padding=1),
+    "transposed_output_0": lambda: L.Conv2DTranspose(5, 4, strides=2, padding="same", output_padding=0),
+    "dense": lambda: L.Dense(7, activation="softmax"),
+    "batch_norm": lambda: L.BatchNormalization(epsilon=0.01),
+    "batch_norm_bare": lambda: L.BatchNormalization(scale=False, center=False),
+    "group_norm": lambda: L.GroupNormalization(2),
+    "normalization": L.Normalization,
+    "normalization_given": lambda: L.Normalization(mean=[1.0, 2.0, 3.0, 4.0], variance=[4.0, 1.0, 0.5, 2.0]),
+    "rescaling": lambda: L.Rescaling(1 / 127.5, offset=-1.0),
+    "rescaling_channels": lambda: L.Rescaling([0.5, 1.0, 2.0, 3.0], offset=[1.0, 0.0, 1.0, 2.0]),
+    "prelu": lambda: L.PReLU(shared_axes=[1, 2]),
+    "relu_limits": lambda: L.ReLU(max_value=1.0, negative_slope=0.25),
+    "leaky_relu": L.LeakyReLU,
+    "elu": lambda: L.ELU(alpha=0.7),
+    "softmax": L.Softmax,
+    "max_pool": lambda: L.MaxPooling2D(3, strides=2, padding="same"),
+    "average_pool": lambda: L.AveragePooling2D((2, 3), strides=1),
+    "average_pool_all": lambda: L.AveragePooling2D((9, 8)),
+    "global_average": L.GlobalAveragePooling2D,
+    "global_max_kept": lambda: L.GlobalMaxPooling2D(keepdims=True),
+    "zero_padding": lambda: L.ZeroPadding2D(((1, 2), (0, 3))),
+    "cropping": lambda: L.Cropping2D(((1, 2), (0, 3))),
+    "upsampling": lambda: L.UpSampling2D((2, 3)),
+    "upsampling_bilinear": lambda: L.UpSampling2D(2, interpolation="bilinear"),
+    "resizing": lambda: L.Resizing(5, 11),
+    "flatten": L.Flatten,
+    "reshape": lambda: L.Reshape((8, 9, 4)),
+    "dropout": lambda: L.Dropout(0.5),
+}
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+@pytest.mark.parametrize("name", list(SINGLE))
+def test_layer(tmp_path: Path, name: str, suffix: str) -> None:
+    agrees(sequential(SINGLE[name]()), tmp_path / f"model.{suffix}", image(2, 9, 8, 4))
+
+
+SEQUENCES: dict[str, Callable[[], Any]] = {
+    "conv": lambda: L.Conv1D(5, 3, strides=2, padding="same"),
+    "causal": lambda: L.Conv1D(5, 3, dilation_rate=2, padding="causal"),
+    "separable": lambda: L.SeparableConv1D(5, 3),
+    "depthwise": lambda: L.DepthwiseConv1D(3),
+    "max_pool": lambda: L.MaxPooling1D(2),
+    "average_pool": lambda: L.AveragePooling1D(3, strides=1),
+    "global": L.GlobalAveragePooling1D,
+    "global_kept": lambda: L.GlobalMaxPooling1D(keepdims=True),
+    "dense": lambda: L.Dense(3),
+    "padding": lambda: L.ZeroPadding1D((1, 2)),
+    "cropping": lambda: L.Cropping1D(1),
+    "upsampling": lambda: L.UpSampling1D(3),
+}
+
+
+@pytest.mark.parametrize("name", list(SEQUENCES))
+def test_sequence(tmp_path: Path, name: str) -> None:
+    agrees(sequential(SEQUENCES[name](), shape=(11, 4)), tmp_path / "model.keras", image(2, 11, 4))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "linear",
+        "relu",
+        "relu6",
+        "elu",
+        "selu",
+        "sigmoid",
+        "hard_sigmoid",
+        "tanh",
+        "softplus",
+        "softsign",
+        "exponential",
+        "gelu",
+        "leaky_relu",
+        "swish",
+        "hard_silu",
+        "mish",
+        "softmax",
+        "log_softmax",
+    ],
+)
+def test_activation(tmp_path: Path, name: str) -> None:
+    agrees(sequential(L.Activation(name)), tmp_path / "model.keras", 4 * image(2, 9, 8, 4))
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_connections(tmp_path: Path, suffix: str) -> None:
+    """Merges, layers and models that are applied twice, models in models, several inputs and outputs."""
+    inner = keras.Sequential([L.Input((8, 8, 4)), L.Conv2D(4, 1), L.BatchNormalization()], name="inner")
+    source = keras.Input((8, 8, 4))
+    hidden = L.Conv2D(4, 3, padding="same")(inner(source))
+    block = keras.Model(source, L.Add()([hidden, source]), name="block")
+    first, second = keras.Input((8, 8, 4), name="first"), keras.Input((8, 8, 4), name="second")
+    shared = L.Conv2D(4, 1, name="shared")
+    x = shared(first)
+    y = shared(block(x))
+    z = block(block(second))
+    merged = [
+        L.Subtract()([x, y]),
+        L.Multiply()([x, y, z]),
+        L.Average()([x, y, z]),
+        L.Maximum()([x, z]),
+        L.Minimum()([y, z]),
+    ]
+    joined = L.GlobalAveragePooling2D()(L.Concatenate()(merged))
+    model = randomized(keras.Model([second, first], [joined, L.Concatenate(axis=1)([x, y])]))
+    agrees(model, tmp_path / f"model.{suffix}", image(2, 8, 8, 4), image(2, 8, 8, 4, seed=2), tolerance=1e-4)
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+@pytest.mark.parametrize("frozen", ["block", "inner", "conv"])
+def test_frozen_layers(tmp_path: Path, suffix: str, frozen: str) -> None:
+    """In .h5 files the weights of a model's layers have another order when some are not trained."""
+    inner = keras.Sequential([L.Input((8, 8, 4)), L.Conv2D(4, 1), L.BatchNormalization()], name="inner")
+    block = keras.Sequential(
+        [L.Input((8, 8, 4)), L.Conv2D(4, 1, name="conv"), L.BatchNormalization(), inner], name="block"
+    )
+    model = randomized(keras.Sequential([L.Input((8, 8, 4)), block, L.Flatten(), L.Dense(2)]))
+    places = {"block": block, "inner": inner, "conv": block.get_layer("conv")}
+    places[frozen].trainable = False
+    agrees(model, tmp_path / f"model.{suffix}", image(2, 8, 8, 4), tolerance=1e-4)
+
+
+def test_operators(tmp_path: Path) -> None:
+    """Arithmetic between layers. Keras itself cannot load it from .h5."""
+    source = keras.Input((8, 8, 4))
+    x = L.Conv2D(4, 1)(source)
+    y = keras.ops.relu(x) * 2 + 1 - x
+    z = (3 - y) / 4 + keras.ops.sigmoid(x) * 0.5 * x
+    model = randomized(keras.Model(source, z))
+    agrees(model, tmp_path / "model.keras", image(2, 8, 8, 4))
+
+
+def test_ranks(tmp_path: Path) -> None:
+    """Keras gives tensors of fewer axes axes of 1 behind the batch."""
+    source = keras.Input((8, 8, 4))
+    gate = L.Dense(4, activation="sigmoid")(L.GlobalAveragePooling2D()(source))
+    model = randomized(keras.Model(source, L.Multiply()([source, gate])))
+    agrees(model, tmp_path / "model.keras", image(2, 8, 8, 4))
+
+
+def test_free_size(tmp_path: Path) -> None:
+    model = sequential(L.Conv2D(4, 3, strides=2), L.UpSampling2D(), shape=(None, None, 3))
+    network = agrees(model, tmp_path / "model.keras", image(1, 9, 8, 3))
+    assert network.input.shape == (None, None, None, 3)
+    assert converters.read_network([tmp_path / "model.keras"], size=(6, 7)).input.shape == (None, 6, 7, 3)
+
+
+def test_half_and_bfloat16_weights(tmp_path: Path) -> None:
+    for dtype in ("float16", "bfloat16"):
+        model = randomized(keras.Sequential([L.Input((8, 8, 4)), L.Conv2D(4, 3, name="conv", dtype=dtype)]))
+        model.save(tmp_path / "model.keras")
+        network = converters.read_network([tmp_path / "model.keras"])
+        kernel = model.layers[0].kernel.value.detach().float().numpy()
+        np.testing.assert_array_equal(network.weight("conv"), kernel.transpose(3, 0, 1, 2))
+
+
+def test_lambda_is_refused(tmp_path: Path) -> None:
+    model = sequential(L.Conv2D(4, 1, name="before"), L.Lambda(lambda x: x + 1, name="custom"), L.Dense(2))
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(mpscnn.UnsupportedError, match=r"layer 'custom' \(Lambda\): holds code of Python"):
+        converters.read_network([tmp_path / "model.keras"])
