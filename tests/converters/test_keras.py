@@ -219,6 +219,16 @@ def test_refused(tmp_path: Path, kind: str, settings: dict[str, Any], reason: st
     assert reason in message
 
 
+def test_stopping_at_layers_and_choosing_shapes(tmp_path: Path) -> None:
+    path = tmp_path / "model.h5"
+    layers = [image(None, None, 3), layer("ReLU", "first", "image"), layer("Dot", "tail", "first", "image")]
+    write_h5(path, functional(layers), {})
+    network = converters.read_network([path], outputs=["first"], shapes={"image": [1, 4, 5, 3]})
+    assert network.outputs[0].shape == (None, 4, 5, 3)
+    with pytest.raises(mpscnn.ParameterError, match=r"there is no layer 'frist'; did you mean 'first'"):
+        converters.read_network([path], outputs=["frist"])
+
+
 # ---- Real files ---------------------------------------------------------------------------------------------
 
 

@@ -126,13 +126,15 @@ def _read_keras(paths: list[Path], options: ReadOptions) -> Network:
     from mpscnn.converters.keras.file import read_keras
     from mpscnn.converters.keras.reader import convert
 
-    return convert(read_keras(_only(paths)), options.name, options.size)
+    return convert(read_keras(_only(paths)), options)
 
 
 def _only(paths: list[Path]) -> Path:
     """The file of a format that has one for each network."""
     if len(paths) != 1:
-        raise UnsupportedError(f"{paths[1]}: {paths[1].suffix} files cannot be joined; convert them one by one")
+        raise UnsupportedError(
+            f"{paths[1]}: {paths[1].suffix} files cannot be joined; convert them one by one"
+        )
     return paths[0]
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from mpscnn.converters.image_size import with_size
+from mpscnn._private.names import did_you_mean
+from mpscnn.converters.formats import ReadOptions
 from mpscnn.converters.keras.applied import Applied
 from mpscnn.converters.keras.arithmetic import function_handler
 from mpscnn.converters.keras.config import KerasLayer, KerasModel, Source, calls_in_order
@@ -15,7 +17,7 @@ from mpscnn.converters.keras.weights import Path
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.photo_input import takes_photos
 from mpscnn.converters.unsupported import UnsupportedLayers
-from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 
@@ -26,21 +28,17 @@ _MAX_CALLS = 10_000
 _LARGEST_SCALE = 2.01 / 255.0
 
 
-def convert(file: KerasFile, name: str, size: tuple[int, int] | None = None) -> Network:
+def convert(file: KerasFile, options: ReadOptions) -> Network:
     """The network of a file.
-
-    Args:
-        file: what was read.
-        name: the network's.
-        size: (height, width) of an image input that the file leaves free; None: it stays free.
 
     Raises:
         UnsupportedError: names all layers that mpscnn lacks. WeightsError: the file contradicts itself. ParameterError:
-            the file has another size.
+            options that do not fit the file.
     """
     names = LayerNames()
-    network = Network(input=_input_shapes(file, names, size), name=name)
-    outputs = _Converter(file, network, names).run()
+    options.check_inputs([source.layer for source in file.model.inputs], file.origin)
+    network = Network(input=_input_shapes(file, names, options), name=options.name)
+    outputs = _Converter(file, network, names, _model_to(file, options)).run()
     for value in outputs:
         if value.index in [output.index for output in network.outputs]:
             raise UnsupportedError(f"{file.origin}: {shown(value.name)} is its result more than once")
@@ -49,8 +47,23 @@ def convert(file: KerasFile, name: str, size: tuple[int, int] | None = None) -> 
     return network
 
 
+def _model_to(file: KerasFile, options: ReadOptions) -> KerasModel:
+    """The model up to the layers that are wanted, each by its last call."""
+    if not options.outputs:
+        return file.model
+    layers, outputs = file.model.by_name(), []
+    for name in options.outputs:
+        layer = layers.get(name)
+        if layer is None or not layer.calls:
+            raise ParameterError(
+                f"{file.origin}: there is no layer {shown(name)}{did_you_mean(name, list(layers))}"
+            )
+        outputs.append(Source(name, len(layer.calls) - 1, 0))
+    return replace(file.model, outputs=outputs)
+
+
 def _input_shapes(
-    file: KerasFile, names: LayerNames, size: tuple[int, int] | None
+    file: KerasFile, names: LayerNames, options: ReadOptions
 ) -> dict[str, Sequence[int | None]]:
     layers = file.model.by_name()
     shapes: dict[str, Sequence[int | None]] = {}
@@ -59,7 +72,10 @@ def _input_shapes(
         where = f"{file.origin}: input {shown(source.layer)}"
         if layer is None or layer.kind != "InputLayer":
             raise WeightsError(f"{where}: there is no such input layer")
-        extents = with_size(_extents(layer, where), size, where)
+        extents = options.shape_of(source.layer, _extents(layer, where), where)
+        extents = options.sized(extents or (), where)
+        if extents[-1] is None:
+            raise UnsupportedError(f"{where}: its number of channels is free; only height and width may be")
         is_image = len(file.model.inputs) == 1 and len(extents) == 4
         shapes[names.unique("image" if is_image else source.layer)] = extents[1:]
     if not shapes:
@@ -81,8 +97,6 @@ def _extents(layer: KerasLayer, where: str) -> tuple[int | None, ...]:
         if extent is not None and not whole:
             raise WeightsError(f"{where}: damaged: its shape is {str(given)[:80]}")
         extents.append(extent)
-    if extents[-1] is None:
-        raise UnsupportedError(f"{where}: its number of channels is free; only height and width may be")
     return tuple(extents)
 
 
@@ -101,8 +115,9 @@ def _preprocess(network: Network) -> str | None:
 class _Converter:
     """Adds a file's layers to a network."""
 
-    def __init__(self, file: KerasFile, network: Network, names: LayerNames) -> None:
+    def __init__(self, file: KerasFile, network: Network, names: LayerNames, model: KerasModel) -> None:
         self._file = file
+        self._whole = model
         self._network = network
         self._names = names
         self._unsupported = UnsupportedLayers(file.origin)
@@ -111,7 +126,7 @@ class _Converter:
 
     def run(self) -> list[Tensor]:
         """The network's outputs."""
-        values = self._model(self._file.model, (), list(self._network.inputs))
+        values = self._model(self._whole, (), list(self._network.inputs))
         if self._unsupported:
             raise self._unsupported.error()
         return [value for value in values if value is not None]
