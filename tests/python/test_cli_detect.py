@@ -29,6 +29,15 @@ def test_text(tmp_path: Path, model: str) -> None:
     ]
 
 
+def test_limits(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = str(save_photo(tmp_path / "lake.png", "blue", (200, 80)))
+    limits = ["--score-threshold", "0.1", "--iou-threshold", "0.5", "--max-detections", "1"]
+    assert call(monkeypatch, "detect", photo, "--model", model, *limits) == 0
+    assert [line.split()[-1] for line in capsys.readouterr().out.splitlines()[1:]] == ["cat"]
+
+
 def test_nothing_found(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,9 +85,12 @@ def test_refusals(
     assert "--model" in capsys.readouterr().err
     assert call(monkeypatch, "detect", photo, "--model", model, "--score-threshold", "1.5") == 2
     assert "--score-threshold" in capsys.readouterr().err
-    for score in ("0", "-1", "nan"):
-        assert call(monkeypatch, "detect", photo, "--model", model, "--score-threshold", score) == 2
-        assert "--score-threshold" in capsys.readouterr().err
+    for option in ("--score-threshold", "--iou-threshold"):
+        for value in ("0", "-1", "nan"):
+            assert call(monkeypatch, "detect", photo, "--model", model, option, value) == 2
+            assert option in capsys.readouterr().err
+    assert call(monkeypatch, "detect", photo, "--model", model, "--max-detections", "0") == 2
+    assert "--max-detections" in capsys.readouterr().err
     classifier = str(save_colour_model(tmp_path / "colours.safetensors"))
     assert call(monkeypatch, "detect", photo, "--model", classifier) == 1
     assert "is not a detector" in capsys.readouterr().err

@@ -27,6 +27,12 @@ from mpscnn.model import Model
 from mpscnn.vision.detection import Detections
 
 
+def _above_zero(value: float | None) -> float | None:
+    if value is not None and not value > 0.0:
+        raise typer.BadParameter(f"must be above 0, got {value}")
+    return value
+
+
 def detect(
     photos: PhotosArgument,
     model: ModelOption,
@@ -34,8 +40,24 @@ def detect(
         float | None,
         typer.Option(
             max=1.0,
+            callback=_above_zero,
             help="Leave out what is less probable, above 0 up to 1; default: as the model says.",
             show_default=False,
+        ),
+    ] = None,
+    iou_threshold: Annotated[
+        float | None,
+        typer.Option(
+            max=1.0,
+            callback=_above_zero,
+            help="Count boxes of a class that overlap by more (intersection / union) as one; default: as in the model.",
+            show_default=False,
+        ),
+    ] = None,
+    max_detections: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="At most so many; default: as the model says.", show_default=False
         ),
     ] = None,
     output: Annotated[
@@ -56,24 +78,27 @@ def detect(
 
     Example: mpscnn detect holiday/ --model ssdlite.safetensors --score-threshold 0.5 --json
     """
-    if score_threshold is not None and score_threshold <= 0.0:
-        raise typer.BadParameter(f"must be above 0, got {score_threshold}", param_hint="--score-threshold")
     paths, failed = listed_photos(photos)
     if paths:
         loaded = load_model(model, device, precision, threads, max_memory)
         folder = None if output is None else PictureFolder(output, paths)
-        failed += for_each_photo(paths, lambda path: _detect(path, loaded, score_threshold, folder, as_json))
+        limits = {
+            "score_threshold": score_threshold,
+            "iou_threshold": iou_threshold,
+            "max_detections": max_detections,
+        }
+        failed += for_each_photo(paths, lambda path: _detect(path, loaded, limits, folder, as_json))
     if failed:
         raise typer.Exit(FAILED)
 
 
 def _detect(
-    path: str, model: Model, score_threshold: float | None, folder: PictureFolder | None, as_json: bool
+    path: str, model: Model, limits: dict[str, Any], folder: PictureFolder | None, as_json: bool
 ) -> None:
     from mpscnn.vision.photo import open_photo
 
     photo = open_photo(path)
-    result = model.detect(photo, score_threshold=score_threshold)
+    result = model.detect(photo, **limits)
     written: dict[str, str] = {}
     if folder is not None:
         written["picture"] = str(folder.save(result.draw(photo), path, "_detections"))
