@@ -71,3 +71,24 @@ def test_faces_are_where_they_were(model: mpscnn.Model, shared: Path, name: str)
         for e in found
     ]
     np.testing.assert_allclose(rows, golden[name], atol=1e-3)
+
+
+def test_weights_of_pytorch_are_the_same_detector(
+    model: mpscnn.Model, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the older form of torch.save, on a GPU then: boxes as of the TensorFlow Lite file, and the photo's preparation."""
+    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
+    path = shared / "models/ultraface/version-slim-320.pth"
+    other = mpscnn.load(path, device="cpu", precision="float32")
+    assert other.program.name == "version-slim-320"
+    for name in FACES:
+        photo = shared / "images" / name
+        expected, found = model.predict(photo), other.predict(photo)
+        assert len(found) == len(expected)
+        for mine, theirs in zip(found, expected, strict=True):
+            assert mine.score == pytest.approx(theirs.score, abs=1e-3)
+            width, height = found.photo_size
+            for side, extent in (("left", width), ("top", height), ("right", width), ("bottom", height)):
+                assert getattr(mine.box, side) / extent == pytest.approx(
+                    getattr(theirs.box, side) / extent, abs=1e-3
+                )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from oracles.torchvision_models import asked, assert_close, computed, photo, randomized, saved, torchvision
 
@@ -29,6 +32,16 @@ CLASSIFIERS = [
     "mnasnet0_75",
     "mnasnet1_0",
     "mnasnet1_3",
+    "mobilenet_v3_large",
+    "mobilenet_v3_small",
+    "efficientnet_b0",
+    pytest.param("efficientnet_b1", marks=full),
+    pytest.param("efficientnet_b2", marks=full),
+    pytest.param("efficientnet_b3", marks=full),
+    pytest.param("efficientnet_b4", marks=full),
+    "efficientnet_b5",
+    pytest.param("efficientnet_b6", marks=full),
+    pytest.param("efficientnet_b7", marks=full),
 ]
 
 
@@ -40,9 +53,20 @@ def test_classifiers(tmp_path: Path, name: str) -> None:
     assert_close(computed(network, photo(size)), asked(module, photo(size)).numpy())
 
 
-@pytest.mark.parametrize("width", [0.25, 0.35, 0.5, 1.4])
-def test_widths_of_mobilenet_v2(tmp_path: Path, width: float) -> None:
-    module = randomized(torchvision().models.mobilenet_v2(weights=None, width_mult=width))
+@pytest.mark.parametrize(
+    ("name", "width"),
+    [
+        ("mobilenet_v2", 0.25),
+        ("mobilenet_v2", 0.35),
+        ("mobilenet_v2", 0.5),
+        ("mobilenet_v2", 1.4),
+        ("mobilenet_v3_large", 0.75),
+        ("mobilenet_v3_small", 0.5),
+        ("mobilenet_v3_small", 1.3),
+    ],
+)
+def test_widths(tmp_path: Path, name: str, width: float) -> None:
+    module = randomized(getattr(torchvision().models, name)(weights=None, width_mult=width))
     network = read_network([saved(module, tmp_path / "weights.pth")], size=(64, 64))
     assert_close(computed(network, photo((64, 64))), asked(module, photo((64, 64))).numpy())
 
@@ -53,3 +77,51 @@ def test_odd_sizes(tmp_path: Path) -> None:
         module = randomized(torchvision().models.get_model(name, weights=None))
         network = read_network([saved(module, tmp_path / "weights.pth")], size=(77, 59))
         assert_close(computed(network, photo((77, 59))), asked(module, photo((77, 59))).numpy())
+
+
+SEGMENTERS = ["lraspp_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large"]
+
+
+@pytest.mark.parametrize("name", SEGMENTERS)
+@pytest.mark.parametrize("size", [(96, 64), (67, 83)])
+def test_segmenters(tmp_path: Path, name: str, size: tuple[int, int]) -> None:
+    build = getattr(torchvision().models.segmentation, name)
+    auxiliary = {"aux_loss": True} if name.startswith("deeplab") else {}
+    module = randomized(build(weights=None, weights_backbone=None, num_classes=7, **auxiliary))
+    network = read_network([saved(module, tmp_path / "weights.pth")], size=size)
+    expected = asked(module, photo(size))["out"].numpy().transpose(0, 2, 3, 1)
+    assert_close(computed(network, photo(size)), expected)
+
+
+@pytest.mark.parametrize("reduced_tail", [True, False])
+def test_ssdlite(tmp_path: Path, reduced_tail: bool) -> None:
+    """The heads, and what torchvision makes of them: every box, before suppression."""
+    detection = torchvision().models.detection
+    # The backbone that a pretrained classifier gives it, which is not downloaded here.
+    with pytest.MonkeyPatch.context() as patch:
+        backbone = partial(detection.ssdlite.mobilenet_v3_large, reduced_tail=reduced_tail)
+        patch.setattr(
+            detection.ssdlite, "mobilenet_v3_large", lambda *, reduced_tail, **given: backbone(**given)
+        )
+        build = detection.ssdlite320_mobilenet_v3_large
+        module = randomized(build(weights=None, weights_backbone=None, num_classes=5))
+    network = read_network([saved(module, tmp_path / "weights.pth")])
+    image = photo((320, 320), batch=1)
+
+    def heads(x: Any) -> Any:
+        maps = list(module.backbone(x).values())
+        return module.head(maps), module.anchor_generator(ImageList(x, [(320, 320)]), maps)
+
+    found = network.compile(device="cpu", precision="float32").session().run(image)
+    assert isinstance(found, dict)
+    expected, anchors = asked(heads, image)
+    assert_close(found["boxes"], expected["bbox_regression"].numpy())
+    assert_close(found["scores"], expected["cls_logits"].numpy())
+    assert network.detection is not None
+    boxes = module.box_coder.decode_single(expected["bbox_regression"][0], anchors[0]).numpy() / 320
+    decoded = network.detection.detector((320, 320)).decode(found["boxes"][0])
+    np.testing.assert_allclose(decoded, boxes, atol=1e-4, rtol=1e-4)
+
+
+def ImageList(x: Any, sizes: list[tuple[int, int]]) -> Any:  # noqa: N802 (torchvision's name)
+    return torchvision().models.detection.image_list.ImageList(x, sizes)

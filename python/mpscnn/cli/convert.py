@@ -58,6 +58,13 @@ def convert(
         WeightType, typer.Option(help="How weights are stored; uint8 keeps the integers of quantised files.")
     ] = WeightType.float16,
     size: SizeOption = None,
+    architecture: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Which network a file of PyTorch weights belongs to, where names and shapes fit several.",
+        ),
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check/--no-check", help="Compare the result with the file on its own engine.")
     ] = True,
@@ -98,6 +105,8 @@ def convert(
 
     Example: mpscnn convert model.onnx --report -
 
+    Example: mpscnn convert resnet18.pth model.safetensors --labels imagenet.txt
+
     Example: mpscnn convert body.tflite head.tflite model.safetensors
 
     Example: mpscnn convert weights/ deep_mnist.safetensors --preprocess mnist
@@ -126,6 +135,7 @@ def convert(
         size=size,
         shapes=shapes,
         outputs=stops,
+        architecture=architecture,
     )
     for note in network.notes:
         warn(f"{sources[0]}: {note}")

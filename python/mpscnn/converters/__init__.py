@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.files import is_folder, reading
-from mpscnn.converters.formats import ReadOptions, reader_of
+from mpscnn.converters.formats import ReadOptions, named_by_file, reader_of
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.vision.detector import DetectionHead
 
@@ -32,6 +32,7 @@ def read_network(
     size: tuple[int, int] | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     outputs: Sequence[str] = (),
+    architecture: str | None = None,
 ) -> Network:
     """The network of a file in another framework's format, or of several that continue each other.
 
@@ -46,10 +47,13 @@ def read_network(
     Args:
         sources: one file, or the parts of a network in order.
         name: the network's name; None: the first file's.
-        size: (height, width) of an image input that the file leaves free; None: it stays free.
+        size: (height, width) of an image input that the file leaves free; None: it stays free, or is what the
+            architecture was made for where the file holds weights only.
         shapes: of inputs by their names in the file, with the batch and in the file's order of axes, where the file
             leaves extents free.
         outputs: names of tensors in the file to stop at, instead of its outputs.
+        architecture: which network a file of weights belongs to, where their names and shapes fit several; None: the
+            one that the file's name begins with.
 
     Raises:
         UnsupportedError: an unknown format, or layers that mpscnn lacks; the message names all of them. WeightsError: a
@@ -63,7 +67,9 @@ def read_network(
         raise ParameterError("convert: no input file given")
     if len(paths) == 1 and is_folder(paths[0]):
         return _read_folder(paths[0], name)
-    options = ReadOptions(name or paths[0].stem, size, shapes or {}, tuple(outputs))
+    if architecture is not None and not named_by_file(paths[0]):
+        raise ParameterError(f"{paths[0]}: an architecture can be chosen for files of weights only")
+    options = ReadOptions(name or paths[0].stem, size, shapes or {}, tuple(outputs), architecture)
     return with_library_names(reader_of(paths)(paths, options))
 
 
@@ -80,6 +86,7 @@ def convert_files(
     size: tuple[int, int] | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     outputs: Sequence[str] = (),
+    architecture: str | None = None,
 ) -> Network:
     """Converts model files and writes the result; see `read_network` and `Network.save`.
 
@@ -92,7 +99,7 @@ def convert_files(
         information: "license", "source", ... of the model, kept in the file.
         detection: a JSON file of settings that say how the outputs become boxes (docs/detection.md); None: as the
             sources say, if they do.
-        size, shapes, outputs: as for `read_network`.
+        size, shapes, outputs, architecture: as for `read_network`.
 
     Raises:
         What `read_network` and `Network.save` raise. WeightsError: labels of another number than classes.
@@ -100,7 +107,9 @@ def convert_files(
     """
     if Path(output).suffix != ".safetensors":
         raise ParameterError(f"{output}: the name of the output must end in .safetensors")
-    network = read_network(sources, name=name, size=size, shapes=shapes, outputs=outputs)
+    network = read_network(
+        sources, name=name, size=size, shapes=shapes, outputs=outputs, architecture=architecture
+    )
     names = _digits(sources) if labels is None else read_labels(labels)
     if detection is not None:
         network.detection = DetectionHead(_read_settings(detection))

@@ -26,12 +26,15 @@ class ReadOptions:
             architecture was made for where the file only holds weights.
         shapes: of inputs by name, with the batch and in the file's order of axes, where the file leaves extents free.
         outputs: names of tensors in the file to stop at, instead of its outputs; none: its outputs.
+        architecture: which network a file of weights belongs to, where their names and shapes do not tell; None: the
+            one that the file's name begins with.
     """
 
     name: str
     size: tuple[int, int] | None = None
     shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
     outputs: Sequence[str] = ()
+    architecture: str | None = None
 
     def check_inputs(self, known: Sequence[str], origin: str) -> None:
         """Raises ParameterError for a shape of an input that the file does not have."""
@@ -94,6 +97,11 @@ def files_of(path: Path) -> list[Path]:
     return [path, *(others(path) if others else [])]
 
 
+def named_by_file(path: Path) -> bool:
+    """Whether a file's name may say what network it holds: the format has weights only."""
+    return _READERS.get(path.suffix.lower()) is _read_pytorch
+
+
 def _read_tflite(paths: list[Path], options: ReadOptions) -> Network:
     from mpscnn.converters.tflite.file import read_tflite
     from mpscnn.converters.tflite.reader import convert
@@ -106,7 +114,7 @@ def _read_pytorch(paths: list[Path], options: ReadOptions) -> Network:
     from mpscnn.converters.pytorch.reader import read_pytorch
 
     options.refuse_choices(paths[0])
-    return read_pytorch(paths, options.name, options.size)
+    return read_pytorch(paths, options.name, options.size, options.architecture)
 
 
 def _read_onnx(paths: list[Path], options: ReadOptions) -> Network:

@@ -25,9 +25,11 @@ class Classifier(ABC):
     Attributes:
         name: what torchvision or timm calls it.
         input_size: height and width of its input unless the caller says otherwise.
+        preprocess: the preset of its photos.
     """
 
     name: str
+    preprocess: str = field(default="torch", kw_only=True)
     input_size: int = field(default=224, kw_only=True)
 
     def __call__(
@@ -38,7 +40,7 @@ class Classifier(ABC):
         classes: int = 1000,
         output: str = "logits",
     ) -> Network:
-        """The network: (n, height, width, 3), preprocessing "torch" -> (n, classes).
+        """The network: (n, height, width, 3), preprocessed as `preprocess` says -> (n, classes).
 
         Args:
             weights: None (to be loaded later), a mapping as `Network.load_weights` takes, or a model file or registry
@@ -54,7 +56,7 @@ class Classifier(ABC):
             raise ParameterError(f"output must be 'logits' or 'softmax', got {output!r}")
         size = self.input_size if input_size is None else input_size
         net = Network(input=(*image_size(size), 3), name=self.name)
-        net.preprocess = "torch"
+        net.preprocess = self.preprocess
         logits = self._logits(net, net.input, whole_number("classes", classes))
         net.output(net.softmax(logits, name="softmax") if output == "softmax" else logits)
         return with_weights(net, weights)
@@ -120,6 +122,19 @@ def depthwise(
         activation=activation,
         name=name,
     )
+
+
+def squeeze_excitation(
+    net: Network, x: Tensor, squeezed: int, *, activation: Activation, gate: Activation, name: str
+) -> Tensor:
+    """Each channel times a gate that depends on the means of all (Hu et al. 2018).
+
+    Layers: <name>.avgpool, <name>.fc1, <name>.fc2 and their product <name>.
+    """
+    gates = net.global_average_pool2d(x, name=f"{name}.avgpool")
+    gates = convolution(net, gates, squeezed, activation=activation, name=f"{name}.fc1")
+    gates = convolution(net, gates, x.shape[-1] or 0, activation=gate, name=f"{name}.fc2")
+    return net.multiply(x, gates, name=name)
 
 
 def pooled(net: Network, x: Tensor) -> Tensor:

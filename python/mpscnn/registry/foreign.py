@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mpscnn import converters
 from mpscnn._private.files import reading
-from mpscnn.converters.formats import files_of, is_foreign
+from mpscnn.converters.formats import files_of, is_foreign, named_by_file
 from mpscnn.errors import WeightsError
 from mpscnn.registry.cache import cache_directory, exclusive, first_file, replacing
 
@@ -21,7 +21,8 @@ def converted(name: str) -> str:
     """The path of the model file of a file in another framework's format; the same path for any other file.
 
     The cache's name of it holds the SHA-256 of all files that it is made of and the converters' version, so that a
-    changed file is converted again. Weights are kept as float32.
+    changed file is converted again; of files of weights that of their name, too, which may say what network it is.
+    Weights are kept as float32.
 
     Raises:
         UnsupportedError: layers that mpscnn lacks, or a package that is missing. WeightsError: a file is missing or
@@ -31,7 +32,7 @@ def converted(name: str) -> str:
     if not is_foreign(path):
         return name
     with reading(path, WeightsError):
-        digest = _digest(files_of(path))
+        digest = _digest(files_of(path), path.name if named_by_file(path) else "")
     target = cache_directory() / "models" / f"{digest}-v{converters.CONVERTER_VERSION}.safetensors"
     if first_file([target]):
         return str(target)
@@ -44,8 +45,8 @@ def converted(name: str) -> str:
     return str(target)
 
 
-def _digest(paths: Sequence[Path]) -> str:
-    found = hashlib.sha256()
+def _digest(paths: Sequence[Path], name: str) -> str:
+    found = hashlib.sha256(name.encode(errors="surrogateescape"))
     for path in paths:
         part = hashlib.sha256()
         with path.open("rb") as stream:

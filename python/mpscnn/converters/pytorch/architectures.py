@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 
 from mpscnn.converters.layer_names import shown
+from mpscnn.converters.pytorch.naming import timm_modules, torchvision_modules
 from mpscnn.converters.pytorch.state_dict import StateDict
-from mpscnn.converters.pytorch.weights import ModulePath, fit_of, set_weights
+from mpscnn.converters.pytorch.weights import Epsilon, Fit, Module, fit_of, set_weights
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.models.blocks import Classifier
-from mpscnn.models.mnasnet import MNASNETS
+from mpscnn.models.efficientnet import EFFICIENTNETS, EFFICIENTNETS_LITE, EfficientNet
+from mpscnn.models.mnasnet import MNASNETS, MNASNet
 from mpscnn.models.mobilenet_v2_torch import MobileNetV2
+from mpscnn.models.mobilenet_v3 import LARGE, SMALL, MobileNetV3
+from mpscnn.models.mobilenet_v3_segmenters import (
+    Segmenter,
+    deeplabv3_mobilenet_v3_large,
+    lraspp_mobilenet_v3_large,
+)
+from mpscnn.models.mobilenet_v4 import MOBILENETS_V4
 from mpscnn.models.resnet import RESNETS
 from mpscnn.models.squeezenet import SQUEEZENETS
+from mpscnn.models.ssdlite320 import ssdlite320_mobilenet_v3_large
+from mpscnn.models.ultraface import ultraface_slim
 
 Size = tuple[int, int] | None
 
 _WIDTHS = (1.0, 0.25, 0.35, 0.5, 0.75, 1.1, 1.2, 1.3, 1.4)
-_DEFAULT_EPSILON = 1e-5
 
 
 @dataclass(frozen=True)
@@ -29,14 +41,12 @@ class Architecture:
     Attributes:
         name: what its collection calls it.
         build: the network for a size of the image, None: the architecture's own.
-        epsilon: of its batch normalizations; the file does not say.
-        path_of: where the state dict has the weights of a layer.
+        epsilon: of its batch normalizations.
     """
 
     name: str
     build: Callable[[Size], Network]
-    epsilon: float = _DEFAULT_EPSILON
-    path_of: ModulePath = str
+    epsilon: Epsilon
 
 
 @dataclass(frozen=True)
@@ -47,47 +57,91 @@ class Family:
         name: for messages.
         marks: names that all of them have and no other family has together.
         members: the family's networks, with as many classes as the state dict says.
+        modules: where the state dict has the weights of the layers.
+        unused: beginnings of names that are not needed for inference.
     """
 
     name: str
     marks: tuple[str, ...]
     members: Callable[[StateDict], Iterable[Architecture]]
+    modules: Callable[[Network, StateDict], Mapping[str, Module]] = torchvision_modules
+    unused: tuple[str, ...] = ()
 
 
-def network_of(state: StateDict, name: str, size: Size) -> Network:
+def network_of(state: StateDict, name: str, size: Size, architecture: str | None = None) -> Network:
     """The network with its weights.
 
     Args:
         name: the network's.
         size: (height, width) of its image; None: what the architecture was made for.
+        architecture: which one it is, where names and shapes do not tell; None: as the file's name says, then.
 
     Raises:
-        UnsupportedError: it is none that is known. WeightsError: a weight is not finite or not floating point.
+        UnsupportedError: it is none that is known, or several. WeightsError: a weight is not finite or not floating
+            point.
     """
     for family in FAMILIES:
         if all(mark in state for mark in family.marks):
-            return _member(state, family, name, size)
+            return _member(state, family, size, architecture, name)
     raise UnsupportedError(
         f"{state.origin}: its {len(state)} tensors ({_first_names(state)}) belong to no known network; known are "
         f"{', '.join(family.name for family in FAMILIES)}; export any other as ONNX"
     )
 
 
-def _member(state: StateDict, family: Family, name: str, size: Size) -> Network:
-    closest: list[str] | None = None
-    nearest = ""
-    for architecture in family.members(state):
-        network = _named(architecture.build(size), name)
-        fit = fit_of(state, network, architecture.path_of)
-        if not fit.differences:
-            set_weights(state, network, architecture.path_of, fit, architecture.epsilon)
-            return network
-        if closest is None or len(fit.differences) < len(closest):
-            closest, nearest = fit.differences, architecture.name
-    differences = closest or []
+@dataclass(frozen=True)
+class _Candidate:
+    architecture: Architecture
+    network: Network
+    modules: Mapping[str, Module]
+    fit: Fit
+
+
+def _member(state: StateDict, family: Family, size: Size, wanted: str | None, name: str) -> Network:
+    candidates = [
+        _candidate(state, family, architecture, size)
+        for architecture in family.members(state)
+        if wanted in (None, architecture.name)
+    ]
+    if not candidates:
+        known = ", ".join(architecture.name for architecture in family.members(state))
+        raise UnsupportedError(
+            f"{state.origin}: {family.name} has no architecture {wanted!r}; it has {known}"
+        )
+    fitting = [candidate for candidate in candidates if not candidate.fit.differences]
+    if not fitting:
+        closest = min(candidates, key=lambda candidate: len(candidate.fit.differences))
+        raise _no_member(state, family, closest)
+    chosen = fitting[0] if len(fitting) == 1 else _by_name(state, fitting)
+    network = _named(chosen.network, name)
+    set_weights(state, network, chosen.modules, chosen.fit, chosen.architecture.epsilon)
+    return network
+
+
+def _candidate(state: StateDict, family: Family, architecture: Architecture, size: Size) -> _Candidate:
+    network = architecture.build(size)
+    modules = family.modules(network, state)
+    return _Candidate(architecture, network, modules, fit_of(state, network, modules, family.unused))
+
+
+def _no_member(state: StateDict, family: Family, closest: _Candidate) -> UnsupportedError:
+    differences = closest.fit.differences
+    return UnsupportedError(
+        f"{state.origin}: has names of {family.name}, but differs from all; from {closest.architecture.name} in "
+        f"{len(differences)} tensors: {'; '.join(differences[:3])}"
+    )
+
+
+def _by_name(state: StateDict, fitting: Sequence[_Candidate]) -> _Candidate:
+    """Of several whose weights are alike the one that the file's name begins with."""
+    file = Path(state.origin).name
+    named = [candidate for candidate in fitting if file.startswith(candidate.architecture.name)]
+    if len(named) == 1:
+        return named[0]
+    names = ", ".join(candidate.architecture.name for candidate in fitting)
     raise UnsupportedError(
-        f"{state.origin}: has names of {family.name}, but differs from all; from {nearest} in {len(differences)} "
-        f"tensors: {'; '.join(differences[:3])}"
+        f"{state.origin}: has the weights of {names}, which compute differently; choose one with --architecture "
+        "(architecture= in Python), or let the file's name begin with it"
     )
 
 
@@ -105,25 +159,124 @@ def _first_names(state: StateDict) -> str:
 
 # ---- torchvision ---------------------------------------------------------------------------------------------------
 
+_MOBILENETS_V2 = [MobileNetV2(f"mobilenet_v2 of width {width:g}", width=width) for width in _WIDTHS]
+_V3 = ("large", LARGE, 1280), ("small", SMALL, 1024)
+_MOBILENETS_V3 = [
+    MobileNetV3(f"mobilenet_v3_{size} of width {width:g}", blocks, hidden, width=width)
+    for size, blocks, hidden in _V3
+    for width in _WIDTHS
+]
+_TENSORFLOW_EPSILON_TOO = ("efficientnet_b5", "efficientnet_b6", "efficientnet_b7")
 
-def _classifiers(
-    networks: Iterable[Classifier], last: str, *, epsilon: float = _DEFAULT_EPSILON
-) -> Callable[[StateDict], Iterator[Architecture]]:
+
+def _default_epsilon(norm: str) -> float:
+    """PyTorch's."""
+    return 1e-5
+
+
+def _tensorflow_epsilon(norm: str) -> float:
+    """TensorFlow's, for networks that came from there."""
+    return 1e-3
+
+
+def _backbone_epsilon(norm: str) -> float:
+    """Of segmenters, whose heads have PyTorch's."""
+    return 1e-3 if norm.startswith("backbone.") else 1e-5
+
+
+def _epsilon(network: Classifier) -> Epsilon:
+    """What torchvision gives the batch normalizations."""
+    given = isinstance(network, MobileNetV3) or network.name in _TENSORFLOW_EPSILON_TOO
+    return _tensorflow_epsilon if given else _default_epsilon
+
+
+def _classifiers(networks: Iterable[Classifier], last: str) -> Callable[[StateDict], Iterator[Architecture]]:
     """The members of a family of classifiers, whose layer `last` has a row for each class."""
 
     def members(state: StateDict) -> Iterator[Architecture]:
-        classes = max((1, *state.shape(f"{last}.weight")[:1]))
         for network in networks:
-            yield Architecture(network.name, _builder(network, classes), epsilon)
+            yield Architecture(network.name, _builder(network, _rows(state, last)), _epsilon(network))
 
     return members
 
 
-def _builder(network: Classifier, classes: int) -> Callable[[Size], Network]:
-    return lambda size: network(input_size=size, classes=classes)
+def _segmenter(network: Segmenter, last: str) -> Callable[[StateDict], Iterator[Architecture]]:
+    """The only member of a family, whose layer `last` has a row for each class."""
+
+    def members(state: StateDict) -> Iterator[Architecture]:
+        yield Architecture(network.name, _builder(network, _rows(state, last)), _backbone_epsilon)
+
+    return members
 
 
-_MOBILENETS_V2 = [MobileNetV2(f"mobilenet_v2 of width {width:g}", width=width) for width in _WIDTHS]
+def _ssdlites(state: StateDict) -> Iterator[Architecture]:
+    """As published, and trained on the backbone of a classifier."""
+    classes = _detected(state, "head.classification_head.module_list.0.1", 6)
+    name = "ssdlite320_mobilenet_v3_large"
+    for suffix, reduced in (("", True), (" without reduced_tail", False)):
+        build = _builder(partial(ssdlite320_mobilenet_v3_large, reduced_tail=reduced), classes)
+        yield Architecture(name + suffix, build, _tensorflow_epsilon)
+
+
+def _ultrafaces(state: StateDict) -> Iterator[Architecture]:
+    classes = _detected(state, "classification_headers.0.2", 3)
+    yield Architecture("ultraface_slim", _builder(ultraface_slim, classes), _default_epsilon)
+
+
+def _detected(state: StateDict, layer: str, anchors: int) -> int:
+    """Classes without the background, of a layer with a row for each class and anchor."""
+    return max(1, _rows(state, layer) // anchors - 1)
+
+
+def _builder(network: Callable[..., Network], classes: int) -> Callable[[Size], Network]:
+    def build(size: Size) -> Network:
+        return network(classes=classes) if size is None else network(classes=classes, input_size=size)
+
+    return build
+
+
+def _rows(state: StateDict, layer: str) -> int:
+    return max((1, *state.shape(f"{layer}.weight")[:1]))
+
+
+# ---- timm ----------------------------------------------------------------------------------------------------------
+
+_TIMM: tuple[Classifier, ...] = (
+    *(MobileNetV2(f"mobilenetv2_{100 * width:03.0f}", width=width) for width in (0.35, 0.5, 0.75, 1.0, 1.4)),
+    MobileNetV2("mobilenetv2_110d", width=1.1, depth=1.2, fixed_ends=True),
+    MobileNetV2("mobilenetv2_120d", width=1.2, depth=1.4, fixed_ends=True),
+    *(MNASNet(f"mnasnet_{100 * width:03.0f}", width) for width in (0.5, 0.75, 1.0, 1.4)),
+    *(
+        MobileNetV3(f"mobilenetv3_{size}_{100 * width:03.0f}", blocks, hidden, width, timm=True)
+        for size, blocks, hidden in _V3
+        for width in (0.5, 0.75, 1.0)
+    ),
+    *EFFICIENTNETS,
+    *EFFICIENTNETS_LITE,
+    *MOBILENETS_V4,
+)
+# With the weights of TensorFlow.
+_TIMM_TF: tuple[MobileNetV3 | EfficientNet, ...] = (
+    *(network for network in _TIMM if isinstance(network, (MobileNetV3, EfficientNet))),
+    *(
+        MobileNetV3(f"mobilenetv3_{size}_minimal_100", blocks, hidden, timm=True, minimal=True)
+        for size, blocks, hidden in _V3
+    ),
+)
+
+
+def _timm_members(state: StateDict) -> Iterator[Architecture]:
+    classes = _rows(state, "classifier")
+    for network in _TIMM:
+        yield Architecture(network.name, _builder(network, classes), _default_epsilon)
+    for network in _TIMM_TF:
+        is_plain = isinstance(network, EfficientNet) and not network.lite
+        preprocess = "torch" if is_plain else "tensorflow"
+        tf = replace(network, name=f"tf_{network.name}", same=True, preprocess=preprocess)
+        yield Architecture(tf.name, _builder(tf, classes), _tensorflow_epsilon)
+
+
+# ---- All -----------------------------------------------------------------------------------------------------------
 
 FAMILIES = (
     Family(
@@ -137,6 +290,16 @@ FAMILIES = (
         _classifiers(_MOBILENETS_V2, "classifier.1"),
     ),
     Family(
+        "MobileNet V3",
+        ("features.0.0.weight", "features.1.block.0.0.weight", "classifier.3.weight"),
+        _classifiers(_MOBILENETS_V3, "classifier.3"),
+    ),
+    Family(
+        "EfficientNet",
+        ("features.0.0.weight", "features.1.0.block.0.0.weight", "classifier.1.weight"),
+        _classifiers(EFFICIENTNETS, "classifier.1"),
+    ),
+    Family(
         "SqueezeNet",
         ("features.0.weight", "features.3.squeeze.weight", "classifier.1.weight"),
         _classifiers(SQUEEZENETS, "classifier.1"),
@@ -145,5 +308,28 @@ FAMILIES = (
         "MNASNet",
         ("layers.0.weight", "layers.8.0.layers.0.weight", "classifier.1.weight"),
         _classifiers(MNASNETS, "classifier.1"),
+    ),
+    Family(
+        "LR-ASPP on MobileNet V3",
+        ("backbone.0.0.weight", "classifier.cbr.0.weight"),
+        _segmenter(lraspp_mobilenet_v3_large, "classifier.low_classifier"),
+    ),
+    Family(
+        "DeepLabv3 on MobileNet V3",
+        ("backbone.0.0.weight", "classifier.0.convs.0.0.weight"),
+        _segmenter(deeplabv3_mobilenet_v3_large, "classifier.4"),
+        unused=("aux_classifier.",),
+    ),
+    Family(
+        "SSDLite on MobileNet V3",
+        ("backbone.features.0.0.0.weight", "head.classification_head.module_list.0.0.0.weight"),
+        _ssdlites,
+    ),
+    Family("UltraFace", ("base_net.0.0.weight", "classification_headers.0.0.weight"), _ultrafaces),
+    Family(
+        "timm's MobileNets and EfficientNets",
+        ("conv_stem.weight", "conv_head.weight", "classifier.weight"),
+        _timm_members,
+        timm_modules,
     ),
 )

@@ -10,12 +10,16 @@ from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
 
 
-def read_pytorch(paths: list[Path], name: str, size: tuple[int, int] | None) -> Network:
+def read_pytorch(
+    paths: list[Path], name: str, size: tuple[int, int] | None = None, architecture: str | None = None
+) -> Network:
     """The network of one state dict.
 
     Args:
         name: the network's.
         size: (height, width) of its image; None: what the architecture was made for.
+        architecture: which one it is, where names and shapes do not tell ("tf_efficientnet_b0" has those of
+            "efficientnet_b0"); None: the one that the file's name begins with.
 
     Raises:
         UnsupportedError: a network that is not known, more than tensors in a pickle, several files. WeightsError: a
@@ -23,4 +27,4 @@ def read_pytorch(paths: list[Path], name: str, size: tuple[int, int] | None) -> 
     """
     if len(paths) != 1:
         raise UnsupportedError(f"{paths[1]}: a PyTorch network is one file; {len(paths)} were given")
-    return network_of(read_state_dict(paths[0]), name, size)
+    return network_of(read_state_dict(paths[0]), name, size, architecture)

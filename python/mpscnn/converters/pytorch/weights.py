@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +17,20 @@ from mpscnn.graph.network import Network
 _AFFINE = ("weight", "bias")
 _STATISTICS = ("running_mean", "running_var")
 
-ModulePath = Callable[[str], str]
-"""Of a network's layer, the path of the module in the state dict that has its weights."""
+Epsilon = Callable[[str], float]
+
+
+@dataclass(frozen=True)
+class Module:
+    """Where a state dict has the weights of a layer.
+
+    Attributes:
+        path: of the convolution or dense layer.
+        norm: of the batch normalization behind it, if the state dict has one there; "" where there is none.
+    """
+
+    path: str
+    norm: str = ""
 
 
 @dataclass
@@ -34,22 +46,27 @@ class Fit:
     differences: list[str] = field(default_factory=list)
 
 
-def fit_of(state: StateDict, network: Network, path_of: ModulePath, unused: tuple[str, ...] = ()) -> Fit:
+def fit_of(
+    state: StateDict, network: Network, modules: Mapping[str, Module], unused: tuple[str, ...] = ()
+) -> Fit:
     """Whether these are the network's weights: every tensor has a place, and every layer its tensors.
 
     Args:
+        modules: of the network's layers.
         unused: beginnings of names that are not needed for inference.
     """
     fit = Fit()
     used: set[str] = set()
     for spec in network.weight_specs():
         layer = str(spec["layer"])
-        path = path_of(layer)
-        name = f"{path}.{spec['role']}"
+        if layer not in modules:
+            fit.differences.append(f"there is nothing for {shown(layer)}")
+            continue
+        name = f"{modules[layer].path}.{spec['role']}"
         channels = (int(spec["shape"][0]),)
         if spec["role"] == "weight":
-            norm = _norm_behind(state, path)
-            if norm is not None:
+            norm = modules[layer].norm
+            if f"{norm}.running_mean" in state:
                 fit.norms[layer] = norm
                 _note(fit, used, state, f"{norm}.running_mean", channels)
                 _note(fit, used, state, f"{norm}.running_var", channels)
@@ -64,23 +81,25 @@ def fit_of(state: StateDict, network: Network, path_of: ModulePath, unused: tupl
     return fit
 
 
-def set_weights(state: StateDict, network: Network, path_of: ModulePath, fit: Fit, epsilon: float) -> None:
+def set_weights(
+    state: StateDict, network: Network, modules: Mapping[str, Module], fit: Fit, epsilon: Epsilon
+) -> None:
     """Sets the network's weights.
 
     Args:
         fit: of this state dict, without differences.
-        epsilon: of the batch normalizations, added to variances.
+        epsilon: what the batch normalization of a path adds to variances; files do not say.
     """
     for spec in network.weight_specs():
         layer, role = str(spec["layer"]), str(spec["role"])
-        name = f"{path_of(layer)}.{role}"
+        name = f"{modules[layer].path}.{role}"
         if role == "weight":
             weight = _in_our_order(state.array(name), tuple(spec["shape"]))
             if layer not in fit.norms:
                 _set(network, state, layer, "weight", weight)
                 continue
-            scale, offset = _scale_and_offset(state, fit.norms[layer], epsilon)
-            bias = f"{path_of(layer)}.bias"
+            scale, offset = _scale_and_offset(state, fit.norms[layer], epsilon(fit.norms[layer]))
+            bias = f"{modules[layer].path}.bias"
             if bias in state:
                 offset = offset + state.doubles(bias) * scale
             scaled = weight * scale.reshape((-1,) + (1,) * (weight.ndim - 1))
@@ -88,19 +107,6 @@ def set_weights(state: StateDict, network: Network, path_of: ModulePath, fit: Fi
             _set(network, state, layer, "bias", offset)
         elif layer not in fit.norms and name in state:
             _set(network, state, layer, role, state.array(name))
-
-
-def _norm_behind(state: StateDict, path: str) -> str | None:
-    """The batch normalization that follows a module: its neighbour in a Sequential, or the one named like it."""
-    return next((norm for norm in _neighbours(path) if f"{norm}.running_mean" in state), None)
-
-
-def _neighbours(path: str) -> Iterator[str]:
-    parent, dot, last = path.rpartition(".")
-    if last.isdigit() and len(last) < 6:
-        yield f"{parent}{dot}{int(last) + 1}"
-    elif last.startswith("conv"):
-        yield f"{parent}{dot}bn{last.removeprefix('conv')}"
 
 
 def _note(

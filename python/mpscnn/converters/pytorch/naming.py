@@ -1,0 +1,76 @@
+"""Which modules of a collection have the weights of a network's layers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from mpscnn.converters.pytorch.state_dict import StateDict
+from mpscnn.converters.pytorch.weights import Module
+from mpscnn.graph.network import Network
+
+# ---- torchvision ---------------------------------------------------------------------------------------------------
+
+
+def torchvision_modules(network: Network, state: StateDict) -> dict[str, Module]:
+    """Layers have the names of the modules. A batch normalization is the next in a Sequential, or is named likewise."""
+    return {layer: Module(layer, _neighbour(layer)) for layer in weighted_layers(network)}
+
+
+def _neighbour(path: str) -> str:
+    parent, dot, last = path.rpartition(".")
+    if last.isdigit():
+        return f"{parent}{dot}{int(last) + 1}"
+    return f"{parent}{dot}bn{last.removeprefix('conv')}" if last.startswith("conv") else ""
+
+
+# ---- timm ----------------------------------------------------------------------------------------------------------
+
+# The modules of each kind of block in the order in which they compute, each with its batch normalization. All have the
+# last one.
+_TIMM_BLOCKS: tuple[Mapping[str, str], ...] = (
+    {"conv_pw": "bn1", "conv_dw": "bn2", "se.conv_reduce": "", "se.conv_expand": "", "conv_pwl": "bn3"},
+    {"conv_dw": "bn1", "se.conv_reduce": "", "se.conv_expand": "", "conv_pw": "bn2"},
+    {"conv_exp": "bn1", "conv_pwl": "bn2"},
+    {"conv": "bn1"},
+    {
+        "dw_start.conv": "dw_start.bn",
+        "pw_exp.conv": "pw_exp.bn",
+        "dw_mid.conv": "dw_mid.bn",
+        "pw_proj.conv": "pw_proj.bn",
+    },
+)
+_TIMM_BEFORE = {"conv_stem": "bn1"}
+_TIMM_BEHIND = ({"conv_head": "bn2", "classifier": ""}, {"conv_head": "norm_head", "classifier": ""})
+_BLOCK = re.compile(r"blocks\.(\d{1,3})\.(\d{1,3})\.(.+)\.weight")
+
+
+def timm_modules(network: Network, state: StateDict) -> dict[str, Module]:
+    """The layers with weights are in the order in which timm's modules compute; their names differ."""
+    behind = _TIMM_BEHIND["norm_head.weight" in state]
+    modules = [*_modules("", _TIMM_BEFORE), *_block_modules(state), *_modules("", behind)]
+    # Where the numbers differ the network is another one: what is left over then has no place, or no weights.
+    return dict(zip(weighted_layers(network), modules, strict=False))
+
+
+def _block_modules(state: StateDict) -> Iterable[Module]:
+    blocks: dict[tuple[int, int], set[str]] = {}
+    for name in state:
+        if found := _BLOCK.fullmatch(name):
+            blocks.setdefault((int(found[1]), int(found[2])), set()).add(found[3])
+    for (stage, number), there in sorted(blocks.items()):
+        for kind in _TIMM_BLOCKS:
+            *_, last = kind
+            if last in there and there <= {*kind, *kind.values()}:
+                here = {module: norm for module, norm in kind.items() if module in there}
+                yield from _modules(f"blocks.{stage}.{number}.", here)
+
+
+def _modules(prefix: str, modules: Mapping[str, str]) -> Iterable[Module]:
+    for path, norm in modules.items():
+        yield Module(f"{prefix}{path}", f"{prefix}{norm}" if norm else "")
+
+
+def weighted_layers(network: Network) -> list[str]:
+    """The layers with weights in the order of the network."""
+    return list(dict.fromkeys(str(spec["layer"]) for spec in network.weight_specs()))

@@ -1,0 +1,84 @@
+"""timm's networks of the MobileNet family through their state dicts, beside torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from oracles.torchvision_models import asked, assert_close, computed, photo, randomized, saved, torchvision
+
+import mpscnn
+from mpscnn.converters import read_network
+
+full = pytest.mark.full
+
+NETWORKS = [
+    "mobilenetv2_035",
+    pytest.param("mobilenetv2_050", marks=full),
+    pytest.param("mobilenetv2_100", marks=full),
+    "mobilenetv2_110d",
+    pytest.param("mobilenetv2_120d", marks=full),
+    pytest.param("mobilenetv2_140", marks=full),
+    "mnasnet_050",
+    pytest.param("mnasnet_075", marks=full),
+    pytest.param("mnasnet_100", marks=full),
+    pytest.param("mnasnet_140", marks=full),
+    "mobilenetv3_large_100",
+    pytest.param("mobilenetv3_large_075", marks=full),
+    "mobilenetv3_small_050",
+    "mobilenetv3_small_075",
+    pytest.param("mobilenetv3_small_100", marks=full),
+    "tf_mobilenetv3_large_075",
+    pytest.param("tf_mobilenetv3_large_100", marks=full),
+    "tf_mobilenetv3_large_minimal_100",
+    pytest.param("tf_mobilenetv3_small_075", marks=full),
+    pytest.param("tf_mobilenetv3_small_100", marks=full),
+    pytest.param("tf_mobilenetv3_small_minimal_100", marks=full),
+    "efficientnet_b0",
+    pytest.param("efficientnet_b1", marks=full),
+    pytest.param("efficientnet_b2", marks=full),
+    pytest.param("efficientnet_b3", marks=full),
+    pytest.param("efficientnet_b4", marks=full),
+    "tf_efficientnet_b1",
+    pytest.param("tf_efficientnet_b0", marks=full),
+    pytest.param("tf_efficientnet_b5", marks=full),
+    "efficientnet_lite0",
+    pytest.param("efficientnet_lite1", marks=full),
+    "tf_efficientnet_lite0",
+    pytest.param("tf_efficientnet_lite2", marks=full),
+    "mobilenetv4_conv_small",
+    "mobilenetv4_conv_small_050",
+    pytest.param("mobilenetv4_conv_small_035", marks=full),
+    "mobilenetv4_conv_medium",
+    pytest.param("mobilenetv4_conv_large", marks=full),
+]
+
+
+def timm() -> Any:
+    torchvision()  # which timm imports
+    return pytest.importorskip("timm", reason="timm is not installed")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks(tmp_path: Path, name: str) -> None:
+    """At a size with which TensorFlow's padding is not as much on all sides."""
+    module = randomized(timm().create_model(name, pretrained=False, num_classes=11))
+    size = (64, 97)
+    network = read_network([saved(module, tmp_path / f"{name}.pth")], size=size)
+    assert_close(computed(network, photo(size)), asked(module, photo(size)).numpy())
+    has_tf_photos = "tf_" in name and ("mobilenetv3" in name or "lite" in name)
+    assert network.preprocess == ("tensorflow" if has_tf_photos else "torch")
+
+
+def test_weights_that_fit_two_networks(tmp_path: Path) -> None:
+    module = randomized(timm().create_model("tf_mobilenetv3_small_100", pretrained=False))
+    path = saved(module, tmp_path / "model.pth")
+    with pytest.raises(mpscnn.UnsupportedError) as refused:
+        read_network([path], size=(64, 64))
+    assert "mobilenetv3_small_100, tf_mobilenetv3_small_100, which compute differently" in str(refused.value)
+    assert "--architecture" in str(refused.value)
+    network = read_network([path], size=(64, 64), architecture="tf_mobilenetv3_small_100")
+    assert_close(computed(network, photo((64, 64))), asked(module, photo((64, 64))).numpy())
+    with pytest.raises(mpscnn.UnsupportedError, match="no architecture 'resnet18'"):
+        read_network([path], architecture="resnet18")
