@@ -76,7 +76,7 @@ def test_faces_are_where_they_were(model: mpscnn.Model, shared: Path, name: str)
 def test_weights_of_pytorch_are_the_same_detector(
     model: mpscnn.Model, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the older form of torch.save, on a GPU then: boxes as of the TensorFlow Lite file, and the photo's preparation."""
+    """In the older form of torch.save, from a GPU: boxes as of the TensorFlow Lite file."""
     monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
     path = shared / "models/ultraface/version-slim-320.pth"
     other = mpscnn.load(path, device="cpu", precision="float32")
