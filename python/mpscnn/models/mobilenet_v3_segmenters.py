@@ -54,7 +54,7 @@ class Segmenter(ABC):
         net = Network(input=(*image_size(input_size), 3), name=self.name)
         net.preprocess = "torch"
         features = _BACKBONE.features(net, net.input, lambda name: name.replace("features", "backbone", 1))
-        x = self._head(net, features[_LOW], features[-1], whole_number("classes", classes))
+        x = self._head(net, features, whole_number("classes", classes))
         x = _resized(net, x, net.input, "out")
         if output == "softmax":
             x = net.softmax(x, name="softmax")
@@ -64,19 +64,19 @@ class Segmenter(ABC):
         return with_weights(net, weights)
 
     @abstractmethod
-    def _head(self, net: Network, low: Tensor, high: Tensor, classes: int) -> Tensor:
+    def _head(self, net: Network, features: list[Tensor], classes: int) -> Tensor:
         """Adds the head; returns logits at any size.
 
         Args:
-            low: features at an eighth of the input's size.
-            high: those of the last layer.
+            features: of the first layer, of each block, and of the last layer.
         """
 
 
 class LiteSegmenter(Segmenter):
     """LR-ASPP; see `Segmenter`."""
 
-    def _head(self, net: Network, low: Tensor, high: Tensor, classes: int) -> Tensor:
+    def _head(self, net: Network, features: list[Tensor], classes: int) -> Tensor:
+        low, high = features[_LOW], features[-1]
         x = convolution(net, high, _INNER, activation="relu", name="classifier.cbr.0")
         gates = net.global_average_pool2d(high, name="classifier.scale.0")
         gates = convolution(net, gates, _INNER, activation="sigmoid", name="classifier.scale.1")
@@ -91,8 +91,8 @@ class LiteSegmenter(Segmenter):
 class DeepLabV3(Segmenter):
     """DeepLabv3 with the atrous rates 12, 24 and 36; see `Segmenter`."""
 
-    def _head(self, net: Network, low: Tensor, high: Tensor, classes: int) -> Tensor:
-        convs = "classifier.0.convs"
+    def _head(self, net: Network, features: list[Tensor], classes: int) -> Tensor:
+        convs, high = "classifier.0.convs", features[-1]
         branches = [convolution(net, high, _DEPTH, activation="relu", name=f"{convs}.0.0")]
         branches += [
             convolution(net, high, _DEPTH, 3, dilation=rate, activation="relu", name=f"{convs}.{number}.0")

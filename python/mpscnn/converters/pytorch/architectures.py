@@ -10,7 +10,7 @@ from pathlib import Path
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.pytorch.naming import timm_modules, torchvision_modules
 from mpscnn.converters.pytorch.state_dict import StateDict
-from mpscnn.converters.pytorch.weights import Epsilon, Fit, Module, fit_of, set_weights
+from mpscnn.converters.pytorch.weights import Epsilons, Fit, Module, fit_of, set_weights
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.models.blocks import Classifier
@@ -41,12 +41,12 @@ class Architecture:
     Attributes:
         name: what its collection calls it.
         build: the network for a size of the image, None: the architecture's own.
-        epsilon: of its batch normalizations.
+        epsilons: of its batch normalizations.
     """
 
     name: str
     build: Callable[[Size], Network]
-    epsilon: Epsilon
+    epsilons: Epsilons
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _member(state: StateDict, family: Family, size: Size, wanted: str | None, na
         raise _no_member(state, family, closest)
     chosen = fitting[0] if len(fitting) == 1 else _by_name(state, fitting)
     network = _named(chosen.network, name)
-    set_weights(state, network, chosen.modules, chosen.fit, chosen.architecture.epsilon)
+    set_weights(state, network, chosen.modules, chosen.fit, chosen.architecture.epsilons)
     return network
 
 
@@ -166,28 +166,19 @@ _MOBILENETS_V3 = [
     for size, blocks, hidden in _V3
     for width in _WIDTHS
 ]
-_TENSORFLOW_EPSILON_TOO = ("efficientnet_b5", "efficientnet_b6", "efficientnet_b7")
+_WITH_TENSORFLOW_EPSILON = ("efficientnet_b5", "efficientnet_b6", "efficientnet_b7")
 
 
-def _default_epsilon(norm: str) -> float:
-    """PyTorch's."""
-    return 1e-5
+# PyTorch's, TensorFlow's for networks that came from there, and those of segmenters, whose heads have PyTorch's.
+_DEFAULT_EPSILON = (("", 1e-5),)
+_TENSORFLOW_EPSILON = (("", 1e-3),)
+_BACKBONE_EPSILON = (("backbone.", 1e-3), ("", 1e-5))
 
 
-def _tensorflow_epsilon(norm: str) -> float:
-    """TensorFlow's, for networks that came from there."""
-    return 1e-3
-
-
-def _backbone_epsilon(norm: str) -> float:
-    """Of segmenters, whose heads have PyTorch's."""
-    return 1e-3 if norm.startswith("backbone.") else 1e-5
-
-
-def _epsilon(network: Classifier) -> Epsilon:
+def _epsilons(network: Classifier) -> Epsilons:
     """What torchvision gives the batch normalizations."""
-    given = isinstance(network, MobileNetV3) or network.name in _TENSORFLOW_EPSILON_TOO
-    return _tensorflow_epsilon if given else _default_epsilon
+    given = isinstance(network, MobileNetV3) or network.name in _WITH_TENSORFLOW_EPSILON
+    return _TENSORFLOW_EPSILON if given else _DEFAULT_EPSILON
 
 
 def _classifiers(networks: Iterable[Classifier], last: str) -> Callable[[StateDict], Iterator[Architecture]]:
@@ -195,7 +186,7 @@ def _classifiers(networks: Iterable[Classifier], last: str) -> Callable[[StateDi
 
     def members(state: StateDict) -> Iterator[Architecture]:
         for network in networks:
-            yield Architecture(network.name, _builder(network, _rows(state, last)), _epsilon(network))
+            yield Architecture(network.name, _builder(network, _rows(state, last)), _epsilons(network))
 
     return members
 
@@ -204,7 +195,7 @@ def _segmenter(network: Segmenter, last: str) -> Callable[[StateDict], Iterator[
     """The only member of a family, whose layer `last` has a row for each class."""
 
     def members(state: StateDict) -> Iterator[Architecture]:
-        yield Architecture(network.name, _builder(network, _rows(state, last)), _backbone_epsilon)
+        yield Architecture(network.name, _builder(network, _rows(state, last)), _BACKBONE_EPSILON)
 
     return members
 
@@ -215,12 +206,12 @@ def _ssdlites(state: StateDict) -> Iterator[Architecture]:
     name = "ssdlite320_mobilenet_v3_large"
     for suffix, reduced in (("", True), (" without reduced_tail", False)):
         build = _builder(partial(ssdlite320_mobilenet_v3_large, reduced_tail=reduced), classes)
-        yield Architecture(name + suffix, build, _tensorflow_epsilon)
+        yield Architecture(name + suffix, build, _TENSORFLOW_EPSILON)
 
 
 def _ultrafaces(state: StateDict) -> Iterator[Architecture]:
     classes = _detected(state, "classification_headers.0.2", 3)
-    yield Architecture("ultraface_slim", _builder(ultraface_slim, classes), _default_epsilon)
+    yield Architecture("ultraface_slim", _builder(ultraface_slim, classes), _DEFAULT_EPSILON)
 
 
 def _detected(state: StateDict, layer: str, anchors: int) -> int:
@@ -268,12 +259,12 @@ _TIMM_TF: tuple[MobileNetV3 | EfficientNet, ...] = (
 def _timm_members(state: StateDict) -> Iterator[Architecture]:
     classes = _rows(state, "classifier")
     for network in _TIMM:
-        yield Architecture(network.name, _builder(network, classes), _default_epsilon)
+        yield Architecture(network.name, _builder(network, classes), _DEFAULT_EPSILON)
     for network in _TIMM_TF:
         is_plain = isinstance(network, EfficientNet) and not network.lite
         preprocess = "torch" if is_plain else "tensorflow"
         tf = replace(network, name=f"tf_{network.name}", same=True, preprocess=preprocess)
-        yield Architecture(tf.name, _builder(tf, classes), _tensorflow_epsilon)
+        yield Architecture(tf.name, _builder(tf, classes), _TENSORFLOW_EPSILON)
 
 
 # ---- All -----------------------------------------------------------------------------------------------------------

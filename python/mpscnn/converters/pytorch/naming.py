@@ -12,7 +12,7 @@ from mpscnn.graph.network import Network
 # ---- torchvision ---------------------------------------------------------------------------------------------------
 
 
-def torchvision_modules(network: Network, state: StateDict) -> dict[str, Module]:
+def torchvision_modules(network: Network, _: StateDict) -> dict[str, Module]:
     """Layers have the names of the modules. A batch normalization is the next in a Sequential, or is named likewise."""
     return {layer: Module(layer, _neighbour(layer)) for layer in weighted_layers(network)}
 

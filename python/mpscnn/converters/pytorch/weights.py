@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,8 @@ from mpscnn.graph.network import Network
 _AFFINE = ("weight", "bias")
 _STATISTICS = ("running_mean", "running_var")
 
-Epsilon = Callable[[str], float]
+Epsilons = Sequence[tuple[str, float]]
+"""What batch normalizations add to variances, which files do not say: by how their paths begin; the first counts."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,13 @@ def fit_of(
 
 
 def set_weights(
-    state: StateDict, network: Network, modules: Mapping[str, Module], fit: Fit, epsilon: Epsilon
+    state: StateDict, network: Network, modules: Mapping[str, Module], fit: Fit, epsilons: Epsilons
 ) -> None:
     """Sets the network's weights.
 
     Args:
         fit: of this state dict, without differences.
-        epsilon: what the batch normalization of a path adds to variances; files do not say.
+        epsilons: of the batch normalizations.
     """
     for spec in network.weight_specs():
         layer, role = str(spec["layer"]), str(spec["role"])
@@ -98,7 +99,7 @@ def set_weights(
             if layer not in fit.norms:
                 _set(network, state, layer, "weight", weight)
                 continue
-            scale, offset = _scale_and_offset(state, fit.norms[layer], epsilon(fit.norms[layer]))
+            scale, offset = _scale_and_offset(state, fit.norms[layer], epsilons)
             bias = f"{modules[layer].path}.bias"
             if bias in state:
                 offset = offset + state.doubles(bias) * scale
@@ -134,9 +135,10 @@ def _in_our_order(weight: NDArray[Any], ours: tuple[int, ...]) -> NDArray[Any]:
 
 
 def _scale_and_offset(
-    state: StateDict, norm: str, epsilon: float
+    state: StateDict, norm: str, epsilons: Epsilons
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """What a batch normalization multiplies by and adds; in float64, for they are products of several numbers."""
+    epsilon = next(value for beginning, value in epsilons if norm.startswith(beginning))
     mean, variance = (state.doubles(f"{norm}.{role}") for role in _STATISTICS)
     if not bool(np.all(variance + epsilon > 0)):
         raise WeightsError(
