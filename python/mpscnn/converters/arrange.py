@@ -22,12 +22,20 @@ class Arranger:
         network: gets the layers that are needed.
         batch: the atom of the batch.
         name: gives a layer of this suffix a name.
+        count_weight: is told the bytes of each weight that a layer gets, before it is made.
     """
 
-    def __init__(self, network: Network, batch: Atom, name: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        network: Network,
+        batch: Atom,
+        name: Callable[[str], str],
+        count_weight: Callable[[int], None],
+    ) -> None:
         self.network = network
         self.batch = batch
         self._name = name
+        self._count_weight = count_weight
         self._free = FreeExtents()
         self._reshaped: dict[tuple[int, tuple[int | None, ...]], Tensor] = {}
         self._origin: dict[int, Tensor] = {}
@@ -144,6 +152,7 @@ class Arranger:
         x, _, _ = self.channels_last(value, moving)
         if len(x.shape) != _IMAGE_RANK:
             x = self.physical(value, ((), before, moving))
+        self._count_weight(4 * count * count)
         name = self._name("/transpose")
         y = self.network.conv2d(x, count, 1, name=name)
         weight = np.zeros((count, 1, 1, count), np.float32)

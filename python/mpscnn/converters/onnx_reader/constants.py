@@ -25,6 +25,8 @@ Array = NDArray[Any]
 # What is computed of constants may be so many bytes, besides a few times the file's.
 _BYTES_FREE = 1 << 26
 _BYTES_PER_BYTE = 16
+# Layers may share weights, and matrices that move elements are in no file.
+_WEIGHTS_FREE = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Constants:
         self._file = file
         self._known: dict[str, Constant] = {}
         self._left = _BYTES_FREE + _BYTES_PER_BYTE * file.size
+        self._weights = 0
 
     def find(self, name: str) -> Constant | None:
         """The constant of this name; None for what the network computes."""
@@ -103,6 +106,15 @@ class Constants:
         low, high = ([int(one) for one in array.reshape(-1)] for array in (constant.low, constant.high))
         return low, high
 
+    def count_weight(self, size: int) -> None:
+        """Adds the bytes of a layer's weight. Raises WeightsError where all take far more than the file's size."""
+        self._weights += size
+        if self._weights > _WEIGHTS_FREE and self._weights > _BYTES_PER_BYTE * self._file.bytes_with_external:
+            raise WeightsError(
+                f"the weights of its layers take more than {_BYTES_PER_BYTE} times the file's size and "
+                f"{_WEIGHTS_FREE >> 20} MiB"
+            )
+
     def compute(self, node: Node) -> bool:
         """Computes a node whose operands are all constant; False for another."""
         given = [self.find(name) if name else None for name in node.inputs]
@@ -142,7 +154,10 @@ def _dequantized(node: Node, operands: list[Array | None]) -> Array:
         raise UnsupportedError("dequantises something other than integers")
     if scale.ndim > 0 and scale.size > 1:
         extents = [1] * values.ndim
-        extents[node.integer("axis", 1)] = -1
+        axis = node.integer("axis", 1)
+        if values.shape[axis] != scale.size or (zero_point is not None and zero_point.size != scale.size):
+            raise WeightsError(f"damaged: it has {scale.size} scales for axis {axis} of {values.shape}")
+        extents[axis] = -1
         scale = scale.reshape(extents)
         zero_point = None if zero_point is None else zero_point.reshape(extents)
     offset = 0 if zero_point is None else zero_point.astype(np.float32)

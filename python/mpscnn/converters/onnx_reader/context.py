@@ -51,12 +51,8 @@ class Context:
         self.padded: dict[str, tuple[Value, list[int]]] = {}
         self.notes: list[str] = []
         self.merged: set[int] = set()  # nodes that are part of a layer before them, by id()
-        self._users: dict[str, list[Node]] = {}
-        for node in file.nodes:
-            for name in set(node.inputs):
-                self._users.setdefault(name, []).append(node)
         self._node: Node | None = None
-        self.arranger = Arranger(network, batch, self._inserted_name)
+        self.arranger = Arranger(network, batch, self._inserted_name, constants.count_weight)
 
     def begin(self, node: Node) -> None:
         """Layers that are added from here on belong to this node."""
@@ -96,17 +92,17 @@ class Context:
 
     def only_user(self, name: str) -> Node | None:
         """The one node that reads a tensor; None where there are others, or it is the network's output."""
-        users = self._users.get(name, [])
+        users = self.file.users.get(name, [])
         return users[0] if len(users) == 1 and name not in self.results else None
 
     def users(self, name: str) -> list[Node]:
         """The nodes that read a tensor."""
-        return self._users.get(name, [])
+        return self.file.users.get(name, [])
 
     def refuse_results(self, node: Node, first: int, what: str) -> None:
         """For results that mpscnn does not compute, if the file uses them."""
         for name in node.outputs[first:]:
-            if name and (name in self._users or name in self.results):
+            if name and (name in self.file.users or name in self.results):
                 raise UnsupportedError(f"its result {shown(name)} ({what}) is used, which is not supported")
 
     # ---- Layers ----------------------------------------------------------------------------------------------------
@@ -120,6 +116,7 @@ class Context:
 
     def set_weight(self, layer: str, role: str, values: NDArray[np.generic]) -> None:
         """A weight of a layer, in its order."""
+        self.constants.count_weight(4 * values.size)
         self.network.graph.set_weight(layer, role, np.ascontiguousarray(values, np.float32))
 
     def neuron(self, x: Tensor, function: Activation, name: str) -> Tensor:

@@ -107,7 +107,7 @@ class OnnxFile:
     Args:
         model: the parsed file.
         origin: its name, for messages.
-        size: of the file in bytes, with its external data; limits what is made of it.
+        size: of the file in bytes; limits what is made of it.
         external: where tensors may lie outside of the file.
     """
 
@@ -140,6 +140,25 @@ class OnnxFile:
     def stated(self) -> dict[str, Described]:
         """What the file says of the tensors between its layers."""
         return {info.name: _described(info) for info in self._stated}
+
+    @cached_property
+    def users(self) -> dict[str, list[Node]]:
+        """The nodes that read a tensor, in order."""
+        users: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            for name in set(node.inputs):
+                users.setdefault(name, []).append(node)
+        return users
+
+    @cached_property
+    def makers(self) -> dict[str, Node]:
+        """The node that computes a tensor."""
+        return {name: node for node in self.nodes for name in node.outputs}
+
+    @cached_property
+    def bytes_with_external(self) -> int:
+        """Of this file and of those that its tensors lie in."""
+        return self.size + sum(path.stat().st_size for path in self.external_files())
 
     def array(self, tensor: onnx.TensorProto) -> NDArray[Any]:
         """The numbers of a tensor. Raises WeightsError for a damaged one."""

@@ -60,8 +60,9 @@ def convert(file: OnnxFile, options: ReadOptions) -> Network:
         plain = context.arranger.of_plain(tensor)
         context.values[one.name] = one.seen(plain)
     _Conversion(context, needed).run()
+    outputs = _Outputs(context)
     for name in wanted:
-        _mark_output(context, name)
+        outputs.mark(name)
     network.notes += context.notes
     return network
 
@@ -146,6 +147,8 @@ def _reaches(file: OnnxFile, name: str, kind: str) -> bool:
 
 def _first_user(file: OnnxFile, name: str) -> Node | None:
     """The first node that reads a tensor, or what elementwise arithmetic made of it."""
+    if name not in file.users:
+        return None
     names = {name}
     for node in file.nodes:
         if names.isdisjoint(node.inputs):
@@ -159,46 +162,61 @@ def _first_user(file: OnnxFile, name: str) -> Node | None:
 # ---- Outputs -------------------------------------------------------------------------------------------------------
 
 
-def _mark_output(c: Context, name: str) -> None:
-    where = f"{c.file.origin}: its output {shown(name)}"
-    if c.is_constant(name):
-        raise UnsupportedError(f"{where} is a constant")
-    try:
-        value = c.value(name, whole_numbers=True)
-        groups = _output_axes(c, name, value)
-        tensor = c.arranger.physical(value, groups)
-    except UnsupportedError as error:
-        raise UnsupportedError(f"{where}: {error}") from error
-    if tensor.index in [output.index for output in c.network.outputs] or tensor in c.network.inputs:
-        tensor = c.network.activation(tensor, {"kind": "none"}, name=c.names.unique(name))
-    c.network.output(tensor)
+class _Outputs:
+    """Makes values of the file outputs of the network."""
 
+    def __init__(self, context: Context) -> None:
+        self._c = context
+        self._marked: set[int] = {tensor.index for tensor in context.network.inputs}
+        self._known_ends: dict[str, bool] = {}
 
-def _output_axes(c: Context, name: str, value: Value) -> list[Axis]:
-    """NHWC for images, unless the file has made them NHWC itself; the file's axes for other values."""
-    if not value.axes or not any(atom.is_batch for atom in value.axes[0]):
-        raise UnsupportedError(f"{value.shown}: its first axis is not the batch")
-    own = [tuple(atom for atom in axis if not atom.is_batch) for axis in value.axes]
-    plain = own[1:] if value.has_batch_first else own
-    if not plain:
-        return [()]
-    if value.rank != 4 or not value.has_batch_first or _ends_in_nhwc(c.file, name):
-        return plain
-    image = [own[2], own[3], own[1]]
-    order = tuple(atom for axis in plain for atom in axis)
-    return plain if value.order == order and tuple(a for axis in image for a in axis) != order else image
+    def mark(self, name: str) -> None:
+        c = self._c
+        where = f"{c.file.origin}: its output {shown(name)}"
+        if c.is_constant(name):
+            raise UnsupportedError(f"{where} is a constant")
+        try:
+            value = c.value(name, whole_numbers=True)
+            tensor = c.arranger.physical(value, self._axes(name, value))
+        except UnsupportedError as error:
+            raise UnsupportedError(f"{where}: {error}") from error
+        if tensor.index in self._marked:
+            tensor = c.network.activation(tensor, {"kind": "none"}, name=c.names.unique(name))
+        self._marked.add(tensor.index)
+        c.network.output(tensor)
 
+    def _axes(self, name: str, value: Value) -> list[Axis]:
+        """NHWC for images, unless the file has made them NHWC itself; the file's axes for other values."""
+        if not value.axes or not any(atom.is_batch for atom in value.axes[0]):
+            raise UnsupportedError(f"{value.shown}: its first axis is not the batch")
+        own = [tuple(atom for atom in axis if not atom.is_batch) for axis in value.axes]
+        plain = own[1:] if value.has_batch_first else own
+        if not plain:
+            return [()]
+        if value.rank != 4 or not value.has_batch_first or self._ends_in_nhwc(name):
+            return plain
+        image = [own[2], own[3], own[1]]
+        order = tuple(atom for axis in plain for atom in axis)
+        return plain if value.order == order and tuple(a for axis in image for a in axis) != order else image
 
-def _ends_in_nhwc(file: OnnxFile, name: str) -> bool:
-    """Whether the last thing that is done with an image is to make it NHWC, elementwise functions aside."""
-    makers = {result: node for node in file.nodes for result in node.outputs}
-    while (node := makers.get(name)) is not None:
-        if node.kind == "Transpose":
-            return tuple(node.integers("perm", ())) == _TO_NHWC
-        if node.kind not in _IN_BETWEEN and node.kind not in NEURONS and node.kind != "Softmax":
-            return False
-        name = next((given for given in node.inputs if given in makers), "")
-    return False
+    def _ends_in_nhwc(self, name: str) -> bool:
+        """Whether the last thing that is done with an image is to make it NHWC, elementwise functions aside."""
+        makers = self._c.file.makers
+        way = []
+        result = False
+        while (node := makers.get(name)) is not None:
+            if name in self._known_ends:
+                result = self._known_ends[name]
+                break
+            way.append(name)
+            if node.kind == "Transpose":
+                result = tuple(node.integers("perm", ())) == _TO_NHWC
+                break
+            if node.kind not in _IN_BETWEEN and node.kind not in NEURONS and node.kind != "Softmax":
+                break
+            name = next((given for given in node.inputs if given in makers), "")
+        self._known_ends |= dict.fromkeys(way, result)
+        return result
 
 
 # ---- Nodes ---------------------------------------------------------------------------------------------------------

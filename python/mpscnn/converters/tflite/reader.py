@@ -47,9 +47,11 @@ def convert(files: Sequence[TfliteFile], name: str, size: tuple[int, int] | None
         converter = _FileConverter(network, file, names)
         values = converter.run(values)
         network.detection = converter.detection
+    marked: set[int] = set()
     for value in values:
-        if value.index in [output.index for output in network.outputs]:
+        if value.index in marked:
             raise UnsupportedError(f"{files[-1].origin}: {shown(value.name)} is its result more than once")
+        marked.add(value.index)
         network.output(value)
     return network
 
