@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -15,12 +14,19 @@ from mpscnn.graph.layer_arguments import Activation
 
 _PLAIN: dict[str, Activation] = {
     "Abs": "absolute",
+    "Ceil": "ceil",
+    "Erf": "erf",
     "Exp": "exponential",
+    "Floor": "floor",
+    "HardSwish": "hard_swish",
     "Log": "logarithm",
+    "Mish": "mish",
     "Neg": {"kind": "linear", "a": -1.0},
     "Reciprocal": {"kind": "power", "a": 1.0, "c": -1.0},
     "Relu": "relu",
+    "Round": "round",
     "Sigmoid": "sigmoid",
+    "Sign": "sign",
     "Softplus": "softplus",
     "Softsign": "softsign",
     "Sqrt": {"kind": "power", "a": 1.0, "c": 0.5},
@@ -39,8 +45,10 @@ def function_of(c: Context, node: Node) -> Activation:
         return {"kind": "elu", "a": node.number("alpha", 1.0)}
     if node.kind == "HardSigmoid":
         return {"kind": "hard_sigmoid", "a": node.number("alpha", 0.2), "b": node.number("beta", 0.5)}
-    if node.kind == "Gelu" and node.text("approximate", "none") == "none":
-        return "gelu"
+    if node.kind == "Gelu":
+        return {"none": "gelu", "tanh": "gelu_tanh"}.get(node.text("approximate", "none"))
+    if node.kind == "Swish":
+        return {"kind": "swish", "b": node.number("alpha", 1.0)}
     if node.kind == "Celu" and node.number("alpha", 1.0) == 1.0:
         return "elu"
     if node.kind == "Clip":
@@ -89,36 +97,18 @@ def limits(c: Context, node: Node) -> tuple[float, float]:
 
 
 def _clip_function(low: float, high: float) -> Activation:
-    if low != 0.0:
-        return None
-    return "relu" if high >= _LARGEST else {"kind": "relun", "a": 0.0, "b": high}
+    if low == 0.0:
+        return "relu" if high >= _LARGEST else {"kind": "relun", "a": 0.0, "b": high}
+    if math.isnan(low) or math.isnan(high) or low > high:
+        raise UnsupportedError(f"its limits are {low} and {high}")
+    # The lowest and the largest float are no limits.
+    return {"kind": "clamp", "a": max(low, -_LARGEST), "b": min(high, _LARGEST)}
 
 
 def limited(c: Context, node: Node, name: str, low: float, high: float) -> None:
     """An element within limits."""
     x = c.value(name)
-    function = _clip_function(low, high)
-    if function is not None:
-        c.result(node, x.holding(c.neuron(x.tensor, function, c.layer_name(node))))
-        return
-    if math.isnan(low) or math.isnan(high):
-        raise UnsupportedError(f"its limits are {low} and {high}")
-    # The sum of two halves is x; arithmetic has limits of its own.
-    attributes = {
-        "primary_scale": 0.5,
-        "secondary_scale": 0.5,
-        "minimum": min(max(low, -_LARGEST), _LARGEST),
-        "maximum": min(max(high, -_LARGEST), _LARGEST),
-    }
-    y = c.network.layer("add", [x.tensor, x.tensor], attributes, name=c.layer_name(node))
-    c.result(node, x.holding(y))
-
-
-def _clip(c: Context, node: Node) -> None:
-    low, high = limits(c, node)
-    if low > high:
-        raise UnsupportedError(f"its lower limit {low} is above the upper one, {high}")
-    limited(c, node, node.inputs[0], low, high)
+    c.result(node, x.holding(c.neuron(x.tensor, _clip_function(low, high), c.layer_name(node))))
 
 
 # ---- Others --------------------------------------------------------------------------------------------------------
@@ -128,7 +118,7 @@ def _prelu(c: Context, node: Node) -> None:
     x = c.value(node.inputs[0])
     slope = c.constants.real(node.input(1), "its slopes")
     if slope.size == 1:
-        function = {"kind": "relu", "a": float(slope.reshape(-1)[0])}
+        function: Activation = {"kind": "relu", "a": float(slope.reshape(-1)[0])}
         c.result(node, x.holding(c.neuron(x.tensor, function, c.layer_name(node))))
         return
     extents = (1,) * (x.rank - slope.ndim) + slope.shape
@@ -149,39 +139,8 @@ def _selu(c: Context, node: Node) -> None:
     c.result(node, x.holding(c.neuron(y, {"kind": "linear", "a": gamma}, c.layer_name(node))))
 
 
-def _product_with(function: Activation) -> Handler:
-    """x times a function of x."""
-
-    def convert(c: Context, node: Node) -> None:
-        x = c.value(node.inputs[0])
-        factor = c.neuron(x.tensor, function, c.layer_name(node, "/factor"))
-        c.result(node, x.holding(c.network.multiply(x.tensor, factor, name=c.layer_name(node))))
-
-    return convert
-
-
-def _mish(c: Context, node: Node) -> None:
-    """x tanh(ln(1 + e^x))."""
-    x = c.value(node.inputs[0])
-    softplus = c.neuron(x.tensor, "softplus", c.layer_name(node, "/softplus"))
-    factor = c.neuron(softplus, "tanh", c.layer_name(node, "/factor"))
-    c.result(node, x.holding(c.network.multiply(x.tensor, factor, name=c.layer_name(node))))
-
-
-def _swish(c: Context, node: Node) -> None:
-    if node.number("alpha", 1.0) != 1.0:
-        raise UnsupportedError("only an alpha of 1 is supported")
-    _product_with("sigmoid")(c, node)
-
-
-_HARD_SIGMOID: dict[str, Any] = {"kind": "hard_sigmoid", "a": 1 / 6, "b": 0.5}
-
 NEURONS: dict[str, Handler] = {
-    **dict.fromkeys([*_PLAIN, "LeakyRelu", "Elu", "HardSigmoid", "Gelu", "Celu"], _plain),
-    "Clip": _clip,
+    **dict.fromkeys([*_PLAIN, "LeakyRelu", "Elu", "HardSigmoid", "Gelu", "Celu", "Clip", "Swish"], _plain),
     "PRelu": _prelu,
     "Selu": _selu,
-    "HardSwish": _product_with(_HARD_SIGMOID),
-    "Swish": _swish,
-    "Mish": _mish,
 }
