@@ -12,8 +12,9 @@ from mpscnn.converters.affine import affine
 from mpscnn.converters.broadcast import align, constant_along
 from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.endings import ending
 from mpscnn.converters.onnx_reader.file import Node
-from mpscnn.converters.onnx_reader.neurons import ending, limited
+from mpscnn.converters.onnx_reader.neurons import limited
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 
@@ -64,8 +65,8 @@ def _with_constant(c: Context, node: Node, name: str, constant_name: str, *, con
                 f"a constant of shape {constant.shape} and {x.shown}, which it would repeat"
             )
         x = x.with_axes(range(constant.ndim - x.rank))
-    if constant.size == 0:
-        raise UnsupportedError("its operand is an empty constant")
+    if constant.size == 0 or not (np.isfinite(constant).all() or node.kind in ("Max", "Min")):
+        raise UnsupportedError("its operand is a constant that is empty or not finite")
     number = float(constant.reshape(-1)[0])
     if bool((constant == constant.reshape(-1)[0]).all()):
         constant_along(x, constant)  # whether the shapes fit
@@ -107,8 +108,6 @@ def _line(
 
 
 def _with_number(c: Context, node: Node, name: str, x: Value, number: float, *, constant_first: bool) -> None:
-    if not math.isfinite(number) and node.kind not in ("Max", "Min"):
-        raise UnsupportedError(f"computes with {number}")
     if node.kind == "Max":
         limited(c, node, name, number, math.inf)
         return

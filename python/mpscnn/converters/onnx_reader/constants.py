@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_reader.file import Node, OnnxFile
-from mpscnn.converters.onnx_reader.result_size import most_elements
+from mpscnn.converters.onnx_reader.result_size import is_computed, most_elements
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -120,8 +120,8 @@ class Constants:
         given = [self.find(name) if name else None for name in node.inputs]
         if any(name and constant is None for name, constant in zip(node.inputs, given, strict=True)):
             return False
-        if not node.inputs and node.kind != "Constant":
-            return False  # random numbers, and the like
+        if not is_computed(node):
+            return False
         fixed = all(constant is None or constant.low is constant.high for constant in given)
         low = self._run(node, [None if one is None else one.low for one in given])
         high = low if fixed else self._run(node, [None if one is None else one.high for one in given])

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.layout import Atom, Value, positions
 from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.endings import ending
 from mpscnn.converters.onnx_reader.file import Node
-from mpscnn.converters.onnx_reader.neurons import ending
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -40,9 +40,8 @@ def _matmul(c: Context, node: Node) -> None:
         )
     x = c.value(node.inputs[0])
     weight = c.constants.real(node.inputs[1], "its second operand")
-    weight = (
-        weight.reshape(weight.shape[-2:]) if weight.ndim > 2 and weight.size == weight[-1].size else weight
-    )
+    if weight.ndim > 2 and set(weight.shape[:-2]) == {1} and x.rank >= weight.ndim:
+        weight = weight.reshape(weight.shape[-2:])
     if weight.ndim != 2 or x.rank < 2:
         raise UnsupportedError(f"multiplies {x.shown} and a constant {weight.shape}; supported is one matrix")
     bias, result = _bias_behind(c, node.outputs[0], weight.shape[1])

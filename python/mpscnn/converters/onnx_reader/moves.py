@@ -19,8 +19,26 @@ _IMAGE_RANK = 4
 
 
 def _same(c: Context, node: Node) -> None:
-    c.refuse_results(node, 1, "a mask")
     c.result(node, c.value(node.inputs[0], whole_numbers=True))
+
+
+def _dropout(c: Context, node: Node) -> None:
+    c.refuse_results(node, 1, "a mask")
+    if node.input(2) is not None and c.constants.fixed(node.input(2), "its mode").any():
+        raise UnsupportedError("it drops elements, as in training, which is not supported")
+    _same(c, node)
+
+
+def _cast_like(c: Context, node: Node) -> None:
+    """The type of a constant, or that of everything that the network computes."""
+    constant = c.constants.find(node.inputs[1])
+    if constant is not None and constant.low.dtype.kind not in "fV":
+        raise UnsupportedError(f"makes {constant.low.dtype} of computed numbers, which is not supported")
+    if c.is_constant(node.inputs[0]):
+        c.constants.put(node.outputs[0], c.constants.real(node.inputs[0], "its operand"))
+        return
+    x = c.value(node.inputs[0], whole_numbers=True)
+    c.result(node, Value(x.tensor, x.axes, x.order))
 
 
 def _cast(c: Context, node: Node) -> None:
@@ -79,7 +97,7 @@ def _unsqueeze(c: Context, node: Node) -> None:
 
 def _transpose(c: Context, node: Node) -> None:
     x = c.value(node.inputs[0], whole_numbers=True)
-    c.result(node, x.transposed(node.integers("perm", range(x.rank)[::-1])))
+    c.result(node, x.transposed(node.integers("perm", list(range(x.rank))[::-1])))
 
 
 def _expand(c: Context, node: Node) -> None:
@@ -132,7 +150,7 @@ def _ranges(c: Context, node: Node, x: Value) -> list[tuple[int, int, int, int]]
     """Axis, first position, how many, and the step."""
     if c.file.opset < 10:
         starts, ends = node.integers("starts"), node.integers("ends")
-        axes, steps = node.integers("axes", range(len(starts))), [1] * len(starts)
+        axes, steps = node.integers("axes", list(range(len(starts)))), [1] * len(starts)
     else:
         starts = c.constants.integers(node.input(1), "its starts")
         ends = _ends(c, node)
@@ -184,6 +202,8 @@ def _split(c: Context, node: Node) -> None:
         parts = node.integer("num_outputs", len(node.outputs))
         size = -(-extent // max(parts, 1))
         sizes = [size] * (parts - 1) + [extent - size * (parts - 1)]
+    if 0 in sizes:
+        raise UnsupportedError(f"splits {x.shown} into parts of which some are empty")
     if sum(sizes) != extent or len(sizes) != len(node.outputs) or min(sizes) < 1:
         raise WeightsError(f"damaged: splits {x.shown} along axis {axis} into {sizes}")
     start = 0
@@ -355,8 +375,9 @@ def _depth_to_space(c: Context, node: Node) -> None:
 
 MOVES: dict[str, Handler] = {
     "Identity": _same,
-    "Dropout": _same,
+    "Dropout": _dropout,
     "Cast": _cast,
+    "CastLike": _cast_like,
     "Reshape": _reshape,
     "Flatten": _flatten,
     "Squeeze": _squeeze,

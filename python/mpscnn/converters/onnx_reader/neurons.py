@@ -56,24 +56,6 @@ def function_of(c: Context, node: Node) -> Activation:
     return None
 
 
-def ending(c: Context, name: str) -> tuple[Activation, str]:
-    """The activation behind a result, if it alone reads the result; and the name of what it gives."""
-    user = c.only_user(name)
-    function = None if user is None else _function_or_none(c, user)
-    if user is None or function is None or user.inputs[0] != name:
-        return None, name
-    c.merged.add(id(user))
-    return function, user.outputs[0]
-
-
-def _function_or_none(c: Context, node: Node) -> Activation:
-    """What cannot be read is reported where the node itself is converted."""
-    try:
-        return function_of(c, node)
-    except (UnsupportedError, ValueError):
-        return None
-
-
 def _plain(c: Context, node: Node) -> None:
     function = function_of(c, node)
     x = c.value(node.inputs[0])

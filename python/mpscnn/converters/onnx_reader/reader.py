@@ -16,6 +16,7 @@ from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.layout import Axis, Value, batch_atom
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.context import Context
+from mpscnn.converters.onnx_reader.endings import begins_activation
 from mpscnn.converters.onnx_reader.file import Described, Node, OnnxFile
 from mpscnn.converters.onnx_reader.neurons import NEURONS
 from mpscnn.converters.onnx_reader.operators import OPERATORS, reason_against
@@ -27,6 +28,7 @@ Extents = tuple[int | None, ...]
 
 _FLOATS = frozenset({"float", "float16", "bfloat16"})
 _TO_NHWC, _TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
+_MAX_RANK = 6  # of our tensors
 # What may stand between an input and the transposition that says how its images lie.
 _IN_BETWEEN = frozenset(
     {"Add", "Cast", "Div", "Identity", "Mul", "Sub", "QuantizeLinear", "DequantizeLinear"}
@@ -111,6 +113,8 @@ def _input_of(file: OnnxFile, described: Described, options: ReadOptions) -> _In
         shape = options.shape_of(described.name, None, where)
     else:
         shape = options.shape_of(described.name, described.shape, where)
+    if shape is not None and len(shape) > _MAX_RANK:
+        raise UnsupportedError(f"{where} has {len(shape)} axes; supported are {_MAX_RANK}")
     if shape is None or len(shape) < 2:
         raise UnsupportedError(
             f"{where} has {'no stated shape' if shape is None else f'the shape {shape}, without a batch'}: "
@@ -189,6 +193,12 @@ class _Outputs:
         """NHWC for images, unless the file has made them NHWC itself; the file's axes for other values."""
         if not value.axes or not any(atom.is_batch for atom in value.axes[0]):
             raise UnsupportedError(f"{value.shown}: its first axis is not the batch")
+        if not value.has_batch_first:
+            if self._c.arranger.batch.high != 1:
+                raise UnsupportedError(f"{value.shown}: its first axis is not the batch alone")
+            self._c.notes.append(
+                f"output {shown(name)} gets an axis for the batch, which the file leaves out"
+            )
         own = [tuple(atom for atom in axis if not atom.is_batch) for axis in value.axes]
         plain = own[1:] if value.has_batch_first else own
         if not plain:
@@ -263,7 +273,8 @@ class _Conversion:
         handler = OPERATORS.get(node.kind)
         if handler is None:
             raise UnsupportedError(reason_against(node.kind))
-        handler(self._c, node)
+        if not begins_activation(self._c, node):
+            handler(self._c, node)
 
     def _shape(self, node: Node) -> None:
         value = self._c.value(node.inputs[0], whole_numbers=True)

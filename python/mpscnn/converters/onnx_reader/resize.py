@@ -33,6 +33,8 @@ def _resize(c: Context, node: Node) -> None:
         c.result(node, x)
         return
     attributes |= {"kind": "bilinear" if mode == "linear" else "nearest"}
+    if mode == "nearest" and rounding.startswith("round") and _is_multiple(x, attributes):
+        rounding = "round_prefer_ceil"  # no sample lies half way between two pixels
     attributes["alignment"] = _alignment(mode, alignment, rounding, attributes)
     y = c.network.layer("resize", [c.arranger.image(x)], attributes, name=c.layer_name(node))
     c.result(node, c.arranger.of_image(y, x.rank))
@@ -101,6 +103,16 @@ def _sizes(x: Value, scales: list[float] | None, sizes: list[int] | None) -> dic
     return {"scale_y": vertical, "scale_x": horizontal}
 
 
+def _is_multiple(x: Value, attributes: dict[str, Any]) -> bool:
+    """Whether each pixel becomes a whole number of them."""
+    if "scale_y" in attributes:
+        return float(attributes["scale_y"]).is_integer() and float(attributes["scale_x"]).is_integer()
+    height, width = x.shape[2:] if x.rank == 4 else (1, x.shape[2])
+    return bool(height and width) and not (
+        attributes["height"] % (height or 1) or attributes["width"] % (width or 1)
+    )
+
+
 def _alignment(mode: str, alignment: str, rounding: str, attributes: dict[str, Any]) -> str:
     """Our name for where a pixel of the result lies in the image."""
     if mode == "linear":
@@ -110,6 +122,8 @@ def _alignment(mode: str, alignment: str, rounding: str, attributes: dict[str, A
             "align_corners": "corners",
             "asymmetric": "asymmetric",
         }
+        if alignment == "align_corners" and "scale_y" in attributes:
+            raise UnsupportedError("aligns corners by factors that do not give whole sizes")
         one_pixel = 1 in (attributes.get("height"), attributes.get("width"))
         if alignment in names and not (alignment == "pytorch_half_pixel" and one_pixel):
             return names[alignment]

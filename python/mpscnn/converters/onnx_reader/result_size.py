@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.onnx_reader.file import Node
-from mpscnn.errors import UnsupportedError
 
 Operands = Sequence[NDArray[Any] | None]
 
@@ -90,11 +89,28 @@ _NO_LARGER = frozenset(
 )
 
 
-def most_elements(node: Node, operands: Operands) -> int:
-    """Elements of all results together, and what computing them takes.
+_OTHERS = frozenset(
+    {
+        "Constant",
+        "ConstantOfShape",
+        "Expand",
+        "Gather",
+        "GatherElements",
+        "MatMul",
+        "NonZero",
+        "Range",
+        "Tile",
+    }
+)
 
-    Raises UnsupportedError for an operator that is not computed of constants.
-    """
+
+def is_computed(node: Node) -> bool:
+    """Whether an operator is computed where its operands are constants."""
+    return node.kind in _ELEMENTWISE or node.kind in _NO_LARGER or node.kind in _OTHERS
+
+
+def most_elements(node: Node, operands: Operands) -> int:
+    """Elements of all results together, and what computing them takes; of operators that `is_computed` names."""
     arrays = [array for array in operands if array is not None]
     given = sum(array.size for array in arrays)
     if node.kind in _ELEMENTWISE:
@@ -119,11 +135,7 @@ def most_elements(node: Node, operands: Operands) -> int:
         return given * max(arrays[0].ndim, 1)
     if node.kind == "MatMul":
         return _product(arrays[0].shape[:-1]) * _product(arrays[1].shape)
-    if node.kind == "Constant":
-        return sum(
-            len(value) if isinstance(value, (list, tuple)) else 1 for value in node.attributes.values()
-        )
-    raise UnsupportedError("its operands are constants, of which this is not computed")
+    return sum(len(value) if isinstance(value, (list, tuple)) else 1 for value in node.attributes.values())
 
 
 def _product(extents: Sequence[int]) -> int:

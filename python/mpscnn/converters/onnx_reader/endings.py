@@ -1,0 +1,45 @@
+"""The activation behind a layer, which becomes a part of it."""
+
+from __future__ import annotations
+
+from mpscnn.converters.onnx_reader.context import Context
+from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.converters.onnx_reader.neurons import function_of
+from mpscnn.converters.onnx_reader.patterns import by_parts
+from mpscnn.errors import UnsupportedError
+from mpscnn.graph.layer_arguments import Activation
+
+
+def ending(c: Context, name: str) -> tuple[Activation, str]:
+    """The activation behind a result that nothing else reads, and the name of what it gives; else None and the name."""
+    if found := by_parts(c, name):
+        activation, result, nodes = found
+        c.merged.update(map(id, nodes))
+        return activation, result
+    user = c.only_user(name)
+    function = None if user is None else _function_or_none(c, user)
+    if user is None or function is None or user.inputs[0] != name:
+        return None, name
+    c.merged.add(id(user))
+    return function, user.outputs[0]
+
+
+def begins_activation(c: Context, node: Node) -> bool:
+    """Converts an activation of several nodes as a layer, if the node is the first of them."""
+    name = next((name for name in node.inputs if name in c.values), None)
+    found = by_parts(c, name) if name is not None and len(c.file.nodes) > 1 else None
+    if name is None or found is None or found[2][0] is not node:
+        return False
+    activation, result, nodes = found
+    c.merged.update(map(id, nodes))
+    x = c.value(name)
+    c.values[result] = x.holding(c.neuron(x.tensor, activation, c.layer_name(nodes[-1])))
+    return True
+
+
+def _function_or_none(c: Context, node: Node) -> Activation:
+    """What cannot be read is reported where the node itself is converted."""
+    try:
+        return function_of(c, node)
+    except (UnsupportedError, ValueError):
+        return None

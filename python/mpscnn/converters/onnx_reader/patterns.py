@@ -1,0 +1,225 @@
+"""Activations that a file writes as several nodes: swish, hard-swish, mish and GELU by parts.
+
+The nodes between a value and a later one become one expression. Its products and sums are in a normal form, so that the
+order in which a file computes them does not matter.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from mpscnn.converters.onnx_reader.context import Context
+from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.converters.onnx_reader.neurons import limits
+from mpscnn.errors import UnsupportedError
+from mpscnn.graph.layer_arguments import Activation
+
+_MOST_NODES = 10
+_ROUNDING = 1e-5  # of constants that a file rounds to float32, or to a few digits
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A function of x: `number` and, by its kind, the operands.
+
+    Kinds are "x"; "product", number times all operands; "sum", number plus all operands; and names of functions.
+    """
+
+    kind: str
+    number: float = 0.0
+    operands: tuple[Expression, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.kind}[{self.number:.4g}]({', '.join(map(str, self.operands))})"
+
+
+_X = Expression("x")
+
+
+def by_parts(c: Context, name: str) -> tuple[Activation, str, list[Node]] | None:
+    """The longest activation of a value that nodes behind it compute: it, its result, and the nodes.
+
+    None where there is none, or where something else needs one of the values in between.
+    """
+    expressions = {name: _X}
+    nodes: list[Node] = []
+    found = None
+    for _ in range(_MOST_NODES):
+        node = _next(c, expressions, nodes)
+        if node is None:
+            break
+        made = _expression(c, node, expressions)
+        if made is None:
+            break
+        nodes.append(node)
+        result = node.outputs[0]
+        expressions[result] = made
+        if _is_closed(c, expressions, nodes, result) and (activation := _known(made)) is not None:
+            found = (activation, result, list(nodes))
+    return found
+
+
+def _next(c: Context, expressions: dict[str, Expression], nodes: list[Node]) -> Node | None:
+    """The first node that computes with nothing but these values and constants."""
+    for value in expressions:
+        users = c.users(value)
+        if len(users) > _MOST_NODES:
+            return None
+        for node in users:
+            known = all(name in expressions or not name or c.is_constant(name) for name in node.inputs)
+            if known and node not in nodes:
+                return node
+    return None
+
+
+def _is_closed(c: Context, expressions: dict[str, Expression], nodes: list[Node], result: str) -> bool:
+    return all(
+        name == result or (name not in c.results and all(user in nodes for user in c.users(name)))
+        for name in expressions
+    )
+
+
+# ---- Expressions ---------------------------------------------------------------------------------------------------
+
+_FUNCTIONS = frozenset({"Erf", "Sigmoid", "Softplus", "Tanh"})
+
+
+def _expression(c: Context, node: Node, known: dict[str, Expression]) -> Expression | None:
+    """What a node computes; None for a node that is no part of an activation."""
+    operands = [known.get(name) for name in node.inputs]
+    if node.kind in _FUNCTIONS and operands[0] is not None:
+        return Expression(node.kind, operands=(operands[0],))
+    if node.kind == "HardSigmoid" and operands[0] is not None:
+        scaled = _product(node.number("alpha", 0.2), [operands[0]])
+        return _limited(_sum(node.number("beta", 0.5), [scaled]), 0.0, 1.0)
+    if node.kind == "Clip" and operands[0] is not None:
+        return _limited(operands[0], *_limits(c, node))
+    if node.kind == "Relu" and operands[0] is not None:
+        return _limited(operands[0], 0.0, math.inf)
+    if len(operands) != 2 or node.kind not in ("Add", "Sub", "Mul", "Div", "Pow", "Min"):
+        return None
+    number = _number(c, node, operands)
+    if number is None and None in operands:
+        return None
+    return _arithmetic(node.kind, operands, number)
+
+
+def _arithmetic(kind: str, operands: list[Expression | None], number: float | None) -> Expression | None:
+    first, second = operands
+    given = [one for one in operands if one is not None]
+    if kind in ("Mul", "Add"):
+        neutral = 1.0 if kind == "Mul" else 0.0
+        join = _product if kind == "Mul" else _sum
+        return join(neutral if number is None else number, given)
+    if number is None or first is None or second is not None:
+        return None
+    if kind == "Div":
+        return _product(1.0 / number, [first]) if number else None
+    if kind == "Sub":
+        return _sum(-number, [first])
+    if kind == "Min":
+        return _limited(first, -math.inf, number)
+    return _product(1.0, [first] * int(number)) if number in (2.0, 3.0) else None
+
+
+def _number(c: Context, node: Node, operands: list[Expression | None]) -> float | None:
+    for name, operand in zip(node.inputs, operands, strict=True):
+        constant = c.constants.find(name) if operand is None else None
+        if (
+            constant is not None
+            and constant.is_fixed
+            and constant.low.size == 1
+            and constant.low.dtype.kind == "f"
+        ):
+            return float(constant.low.reshape(-1)[0])
+    return None
+
+
+def _limits(c: Context, node: Node) -> tuple[float, float]:
+    try:
+        return limits(c, node)
+    except (UnsupportedError, ValueError):
+        return math.nan, math.nan
+
+
+def _limited(x: Expression, low: float, high: float) -> Expression:
+    """A limit above another one, and a scaled one, are brought to one form: the line within its limits."""
+    if x.kind == "limits" and low == -math.inf:
+        inner_low, inner_high = (one.number for one in x.operands[1:])
+        low, high, x = inner_low, min(inner_high, high), x.operands[0]
+    return Expression("limits", operands=(x, Expression("number", low), Expression("number", high)))
+
+
+def _product(number: float, factors: list[Expression]) -> Expression:
+    flat: list[Expression] = []
+    for factor in factors:
+        if factor.kind == "product":
+            number *= factor.number
+            flat += factor.operands
+        else:
+            flat.append(factor)
+    if len(flat) == 1 and number == 1.0:
+        return flat[0]
+    return Expression("product", number, tuple(sorted(flat, key=str)))
+
+
+def _sum(number: float, terms: list[Expression]) -> Expression:
+    flat: list[Expression] = []
+    for term in terms:
+        if term.kind == "sum":
+            number += term.number
+            flat += term.operands
+        else:
+            flat.append(term)
+    return Expression("sum", number, tuple(sorted(flat, key=str)))
+
+
+# ---- Known activations ---------------------------------------------------------------------------------------------
+
+
+def _function(kind: str, x: Expression) -> Expression:
+    return Expression(kind, operands=(x,))
+
+
+_RELU6 = _limited(_sum(3.0, [_X]), 0.0, 6.0)
+_GATE = _limited(_sum(0.5, [_product(1 / 6, [_X])]), 0.0, 1.0)
+_CUBE = _product(0.044715, [_X, _X, _X])
+_TANH = _function("Tanh", _product(math.sqrt(2 / math.pi), [_sum(0.0, [_X, _CUBE])]))
+_TABLE: list[tuple[Expression, Activation]] = [
+    (_product(1.0, [_X, _function("Sigmoid", _X)]), "swish"),
+    (_product(1.0, [_X, _function("Tanh", _function("Softplus", _X))]), "mish"),
+    (_product(1 / 6, [_X, _RELU6]), "hard_swish"),
+    (_product(1.0, [_X, _GATE]), "hard_swish"),
+    (_product(1 / 6, [_RELU6]), {"kind": "hard_sigmoid", "a": 1 / 6, "b": 0.5}),
+    (_product(0.5, [_X, _sum(1.0, [_function("Erf", _product(math.sqrt(0.5), [_X]))])]), "gelu"),
+    (_product(0.5, [_X, _sum(1.0, [_TANH])]), "gelu_tanh"),
+]
+
+
+def _known(expression: Expression) -> Activation:
+    for pattern, activation in _TABLE:
+        if _equal(expression, pattern):
+            return activation
+    return _swish_with_factor(expression)
+
+
+def _swish_with_factor(expression: Expression) -> Activation:
+    """x times the sigmoid of a multiple of x."""
+    if expression.kind != "product" or expression.number != 1.0 or len(expression.operands) != 2:
+        return None
+    inner = [one.operands[0] for one in expression.operands if one.kind == "Sigmoid"]
+    if _X in expression.operands and inner and inner[0].kind == "product" and inner[0].operands == (_X,):
+        return {"kind": "swish", "b": inner[0].number}
+    return None
+
+
+def _equal(a: Expression, b: Expression) -> bool:
+    """Up to the rounding of constants; both are in normal form."""
+    is_close = a.number == b.number or abs(a.number - b.number) <= _ROUNDING * abs(b.number)
+    return (
+        a.kind == b.kind
+        and is_close
+        and len(a.operands) == len(b.operands)
+        and all(map(_equal, a.operands, b.operands))
+    )

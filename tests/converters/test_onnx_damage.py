@@ -1,0 +1,247 @@
+"""Damaged and hostile ONNX files give an error that says what is wrong, in time and memory of the file's size."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.onnx_files import model, node, onnx, operations, read, run_here, weights
+
+from mpscnn.converters import read_network
+from mpscnn.errors import Error, UnsupportedError, WeightsError
+
+IMAGE = {"x": [1, 3, 6, 6]}
+
+
+def small() -> Any:
+    return model([node("Conv", ["x", "w"], "c"), node("Relu", ["c"])], IMAGE, {"w": weights(2, 3, 3, 3)})
+
+
+def saved(tmp_path: Path, content: Any) -> Path:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content if isinstance(content, bytes) else content.SerializeToString())
+    return path
+
+
+def test_every_truncation_is_an_error(tmp_path: Path) -> None:
+    content = small().SerializeToString()
+    for length in range(0, len(content), 7):
+        with pytest.raises(Error, match=r"model\.onnx"):
+            read_network([saved(tmp_path, content[:length])])
+
+
+def test_every_changed_byte_is_an_error_or_a_network(tmp_path: Path) -> None:
+    content = small().SerializeToString()
+    generator = np.random.default_rng(0)
+    for place in range(0, len(content), 3):
+        changed = bytearray(content)
+        changed[place] ^= int(generator.integers(1, 256))
+        with suppress(Error):  # and nothing else
+            read_network([saved(tmp_path, bytes(changed))])
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"TFL3" * 10, b"{}"])
+def test_other_files_are_no_onnx_files(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(WeightsError, match="is not an ONNX file"):
+        read_network([saved(tmp_path, content)])
+
+
+def test_a_missing_file() -> None:
+    with pytest.raises(WeightsError, match="cannot be read"):
+        read_network(["nowhere/model.onnx"])
+
+
+# ---- What a few bytes claim ----------------------------------------------------------------------------------------
+
+
+def claims() -> dict[str, Any]:
+    """Models of less than a kilobyte that ask for gigabytes."""
+    huge = np.array([100_000, 100_000])
+    one = np.zeros(1, np.float32)
+    doubling = [node("Concat", [f"d{i}"] * 8, f"d{i + 1}", axis=0) for i in range(12)]
+    return {
+        "ConstantOfShape": ([node("ConstantOfShape", ["s"], "k")], {"s": huge}),
+        "Expand": ([node("Expand", ["o", "s"], "k")], {"s": huge, "o": one}),
+        "Range": ([node("Range", ["a", "b", "c"], "k")], {"a": 0, "b": 10**10, "c": 1}),
+        "Tile": ([node("Tile", ["o", "s"], "k")], {"s": np.array([10**10]), "o": one}),
+        "outer product": (
+            [node("Add", ["r", "q"], "k")],
+            {"r": np.zeros((30_000, 1), np.float32), "q": np.zeros((1, 30_000), np.float32)},
+        ),
+        "doubling": ([*doubling, node("Identity", ["d12"], "k")], {"d0": np.zeros(64, np.float32)}),
+    }
+
+
+@pytest.mark.parametrize("kind", claims())
+def test_constants_cannot_claim_more_memory_than_the_file_justifies(kind: str) -> None:
+    nodes, constants = claims()[kind]
+    made = model([*nodes, node("Reshape", ["x", "k"])], IMAGE, constants)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UnsupportedError, match="times the file's size"):
+        read(made)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # kB
+
+
+def test_a_tensor_with_dimensions_that_its_data_do_not_have() -> None:
+    made = small()
+    made.graph.initializer[0].dims[0] = 2**40
+    with pytest.raises(WeightsError, match="tensor 'w'"):
+        read(made)
+
+
+def test_functions_that_call_each_other_are_counted_before_they_are_written_out() -> None:
+    functions = []
+    for level in range(40):
+        inner = [node(f"f{level - 1}", [x], y, domain="own") for x, y in (("a", "t"), ("t", "b"))]
+        body = inner if level else [node("Relu", ["a"], "b")]
+        opsets = [onnx.helper.make_opsetid("", 17), onnx.helper.make_opsetid("own", 1)]
+        functions.append(onnx.helper.make_function("own", f"f{level}", ["a"], ["b"], body, opsets))
+    made = model([node("Relu", ["x"])], IMAGE)
+    made.graph.node[0].op_type, made.graph.node[0].domain = "f39", "own"
+    made.opset_import.append(onnx.helper.make_opsetid("own", 1))
+    made.functions.extend(functions)
+    with pytest.raises(UnsupportedError, match="its functions make"):
+        read(made)
+    del made.functions[3:]
+    made.graph.node[0].op_type = "f2"
+    assert operations(read(made)) == ["neuron"] * 4
+    made.functions[0].node[0].op_type, made.functions[0].node[0].domain = "f2", "own"
+    with pytest.raises(WeightsError, match="calls itself"):
+        read(made)
+
+
+# ---- Data outside of the file --------------------------------------------------------------------------------------
+
+
+def with_external(tmp_path: Path, change: Callable[[dict[str, str]], None] = lambda entries: None) -> Path:
+    """A model whose weights lie in the file weights.bin."""
+    made = small()
+    tensor = made.graph.initializer[0]
+    content = tensor.raw_data
+    (tmp_path / "weights.bin").write_bytes(b"\0" * 16 + content)
+    entries = {"location": "weights.bin", "offset": "16", "length": str(len(content))}
+    change(entries)
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in entries.items():
+        entry = tensor.external_data.add()
+        entry.key, entry.value = key, value
+    return saved(tmp_path, made)
+
+
+def test_weights_beside_the_file_are_read(tmp_path: Path) -> None:
+    network = read_network([with_external(tmp_path)])
+    x = np.ones((1, 3, 6, 6), np.float32)
+    np.testing.assert_array_equal(run_here(network, [x])[0], run_here(read(small()), [x])[0])
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["../weights.bin", "/etc/passwd", "a/../../weights.bin", "C:\\weights.bin", "", "link.bin", "gone.bin"],
+)
+def test_weights_outside_of_the_folder_are_not_read(tmp_path: Path, location: str) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (tmp_path / "weights.bin").write_bytes(b"\0" * 1000)
+    (folder / "link.bin").symlink_to(tmp_path / "weights.bin")
+    path = with_external(folder, lambda entries: entries.update(location=location))
+    with pytest.raises(WeightsError, match="tensor 'w'"):
+        read_network([path])
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [{"offset": "17"}, {"offset": "-1"}, {"length": "8"}, {"length": "9" * 30}, {"offset": "x"}],
+    ids=str,
+)
+def test_places_outside_of_the_weights_file(tmp_path: Path, entries: dict[str, str]) -> None:
+    with pytest.raises(WeightsError, match="tensor 'w'"):
+        read_network([with_external(tmp_path, lambda given: given.update(entries))])
+
+
+def test_a_changed_weights_file_is_converted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mpscnn.converters.formats import files_of
+
+    path = with_external(tmp_path)
+    assert files_of(path) == [path, tmp_path / "weights.bin"]
+
+
+# ---- What is not supported -----------------------------------------------------------------------------------------
+
+
+def test_all_nodes_that_cannot_be_converted_are_named_at_once() -> None:
+    made = model(
+        [
+            node("Det", ["x"], "a"),
+            node("Relu", ["a"], "b"),
+            node("LSTM", ["b", "w"], "l", hidden_size=1),
+            node("MaxPool", ["x"], ["m", "i"], kernel_shape=[2, 2]),
+            node("Identity", ["i"], "j"),
+            node("NonMaxSuppression", ["b", "m"], "s"),
+        ],
+        IMAGE,
+        {"w": weights(1, 4, 3)},
+        outputs=("l", "m", "j", "s"),
+    )
+    with pytest.raises(UnsupportedError) as caught:
+        read(made)
+    text = str(caught.value)
+    assert "4 layers cannot be converted" in text
+    for part in ("'a' (Det)", "'l' (LSTM): a recurrent layer", "'m' (MaxPool): its result 'i'", "--outputs"):
+        assert part in text
+
+
+def test_control_flow_is_refused_by_name() -> None:
+    branch = onnx.helper.make_graph([node("Relu", ["x"], "r")], "branch", [], [onnx.ValueInfoProto(name="r")])
+    made = model(
+        [node("If", ["flag"], then_branch=branch, else_branch=branch)], IMAGE, {"flag": np.array(True)}
+    )
+    with pytest.raises(UnsupportedError, match=r"'y' \(If\): control flow"):
+        read(made)
+
+
+@pytest.mark.parametrize("kind", ["DOUBLE", "INT64", "UINT8", "STRING", "BOOL"])
+def test_inputs_of_other_numbers_are_refused(kind: str) -> None:
+    made = model([node("Identity", ["x"])], IMAGE, types={"x": getattr(onnx.TensorProto, kind)})
+    with pytest.raises(UnsupportedError, match=f"input 'x' is of {kind.lower()}"):
+        read(made)
+
+
+def test_casts_of_computed_numbers_to_others_are_refused() -> None:
+    for kind in ("DOUBLE", "INT32", "BOOL"):
+        made = model([node("Cast", ["x"], to=getattr(onnx.TensorProto, kind))], IMAGE)
+        with pytest.raises(UnsupportedError, match=f"makes {kind.lower()}"):
+            read(made)
+
+
+def test_a_graph_that_contradicts_itself() -> None:
+    made = small()
+    made.graph.node[1].input[0] = "nothing"
+    with pytest.raises(WeightsError, match="needs 'nothing'"):
+        read(made)
+    made = small()
+    made.graph.node[1].output[0] = "c"
+    with pytest.raises(WeightsError, match="'c' is computed more than once"):
+        read(made)
+    made = small()
+    made.graph.output[0].name = "z"
+    with pytest.raises(WeightsError, match="its output 'z' is computed by no node"):
+        read(made)
+
+
+def test_opsets_that_are_too_old_say_what_to_do() -> None:
+    with pytest.raises(UnsupportedError, match=r"opset 6.*version_converter"):
+        read(model([node("Relu", ["x"])], IMAGE, opset=6))
+
+
+def test_the_package_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(UnsupportedError, match=r'pip install "mpscnn\[convert\]"'):
+        read_network([saved(tmp_path, b"")])

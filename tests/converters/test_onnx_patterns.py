@@ -1,0 +1,163 @@
+"""Activations that ONNX files write as several nodes become one, and nothing else does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.onnx_files import assert_like_onnxruntime, model, node, operations, read, weights
+
+NUMBERS = {
+    "half": 0.5,
+    "one": 1.0,
+    "three": 3.0,
+    "six": 6.0,
+    "zero": 0.0,
+    "sixth": 1 / 6,
+    "root": np.sqrt(2.0),
+    "cube": 0.044715,
+    "factor": np.sqrt(2 / np.pi),
+    "quick": 1.702,
+}
+IMAGE: Mapping[str, Sequence[Any]] = {"x": ["n", 3, 7, 6]}
+
+FORMS: dict[str, tuple[str, list[Any]]] = {
+    "swish": ("swish", [node("Sigmoid", ["c"], "s"), node("Mul", ["c", "s"])]),
+    "swish, the other way round": ("swish", [node("Sigmoid", ["c"], "s"), node("Mul", ["s", "c"])]),
+    "swish with a factor": (
+        "swish",
+        [node("Mul", ["quick", "c"], "q"), node("Sigmoid", ["q"], "s"), node("Mul", ["c", "s"])],
+    ),
+    "mish": ("mish", [node("Softplus", ["c"], "p"), node("Tanh", ["p"], "t"), node("Mul", ["c", "t"])]),
+    "hard swish by a clip": (
+        "hard_swish",
+        [
+            node("Add", ["c", "three"], "a"),
+            node("Clip", ["a", "zero", "six"], "l"),
+            node("Mul", ["c", "l"], "m"),
+            node("Div", ["m", "six"]),
+        ],
+    ),
+    "hard swish, divided first": (
+        "hard_swish",
+        [
+            node("Add", ["three", "c"], "a"),
+            node("Clip", ["a", "zero", "six"], "l"),
+            node("Mul", ["l", "sixth"], "d"),
+            node("Mul", ["d", "c"]),
+        ],
+    ),
+    "hard swish by a ReLU and a minimum": (
+        "hard_swish",
+        [
+            node("Add", ["c", "three"], "a"),
+            node("Relu", ["a"], "r"),
+            node("Min", ["r", "six"], "l"),
+            node("Div", ["l", "six"], "d"),
+            node("Mul", ["c", "d"]),
+        ],
+    ),
+    "hard swish by a hard sigmoid": (
+        "hard_swish",
+        [node("HardSigmoid", ["c"], "h", alpha=1 / 6, beta=0.5), node("Mul", ["c", "h"])],
+    ),
+    "hard sigmoid": (
+        "hard_sigmoid",
+        [
+            node("Add", ["c", "three"], "a"),
+            node("Clip", ["a", "zero", "six"], "l"),
+            node("Div", ["l", "six"]),
+        ],
+    ),
+    "gelu": (
+        "gelu",
+        [
+            node("Div", ["c", "root"], "d"),
+            node("Erf", ["d"], "e"),
+            node("Add", ["e", "one"], "a"),
+            node("Mul", ["c", "a"], "m"),
+            node("Mul", ["m", "half"]),
+        ],
+    ),
+    "gelu, halved first": (
+        "gelu",
+        [
+            node("Mul", ["c", "half"], "h"),
+            node("Div", ["c", "root"], "d"),
+            node("Erf", ["d"], "e"),
+            node("Add", ["one", "e"], "a"),
+            node("Mul", ["h", "a"]),
+        ],
+    ),
+    "gelu by tanh": (
+        "gelu_tanh",
+        [
+            node("Mul", ["c", "c"], "c2"),
+            node("Mul", ["c2", "c"], "c3"),
+            node("Mul", ["c3", "cube"], "k"),
+            node("Add", ["c", "k"], "s"),
+            node("Mul", ["s", "factor"], "f"),
+            node("Tanh", ["f"], "t"),
+            node("Add", ["t", "one"], "a"),
+            node("Mul", ["c", "a"], "m"),
+            node("Mul", ["m", "half"]),
+        ],
+    ),
+}
+
+
+def model_of(nodes: Sequence[Any], **options: Any) -> Any:
+    """A convolution and the nodes behind it."""
+    constants = {name: np.float32(value) for name, value in NUMBERS.items()}
+    used = {name for one in nodes for name in one.input}
+    return model(
+        [node("Conv", ["x", "w"], "c"), *nodes],
+        IMAGE,
+        {"w": 0.5 * weights(4, 3, 3, 3)} | {name: constants[name] for name in constants if name in used},
+        **options,
+    )
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_activation_by_parts_ends_the_convolution(form: str) -> None:
+    kind, nodes = FORMS[form]
+    network = assert_like_onnxruntime(model_of(nodes))
+    (layer,) = network.to_dict()["nodes"]
+    assert layer["operation"] == "convolution"
+    assert layer["activation"]["kind"] == kind
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_activation_by_parts_of_an_input_is_a_layer(form: str) -> None:
+    nodes = [node("Identity", ["x"], "c"), *FORMS[form][1]]
+    constants = {name: np.float32(value) for name, value in NUMBERS.items()}
+    made = model(nodes, IMAGE, constants)
+    assert operations(assert_like_onnxruntime(made)) == ["neuron"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_values_that_are_needed_elsewhere_are_computed(form: str) -> None:
+    nodes = FORMS[form][1]
+    inner = nodes[0].output[0]
+    network = assert_like_onnxruntime(model_of([*nodes, node("Neg", [inner], "z")], outputs=("y", "z")))
+    assert len(operations(network)) > 2
+
+
+def test_other_constants_are_another_function() -> None:
+    nodes = [
+        node("Add", ["c", "one"], "a"),
+        node("Clip", ["a", "zero", "six"], "l"),
+        node("Mul", ["c", "l"], "m"),
+        node("Div", ["m", "six"]),
+    ]
+    network = assert_like_onnxruntime(model_of(nodes))
+    kinds = [layer.get("activation", {}).get("kind") for layer in network.to_dict()["nodes"]]
+    assert "hard_swish" not in kinds
+
+
+def test_a_long_chain_of_arithmetic_is_read_in_time_proportional_to_its_length() -> None:
+    nodes = [node("Add", [f"v{place}", "one"], f"v{place + 1}") for place in range(300)]
+    made = model([node("Relu", ["x"], "v0"), *nodes, node("Neg", ["v300"])], IMAGE, {"one": np.float32(1)})
+    assert len(operations(read(made))) == 302
