@@ -1,6 +1,6 @@
 """The ONNX project's own test cases: what is converted gives the right answer, and what is not is listed here.
 
-Of a case's inputs the first of floats with two axes or more stays an input, for arithmetic and joins also those like it;
+The first input of floats with two axes or more stays an input, for arithmetic and joins also those like it;
 the others become constants. The first axis of these inputs is the batch.
 """
 

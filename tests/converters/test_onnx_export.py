@@ -415,5 +415,5 @@ def test_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(mpscnn.UnsupportedError, match="at most 2 GB"):
         onnx_export.to_onnx(network)
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(mpscnn.UnsupportedError, match=r"mpscnn\[bench\]"):
+    with pytest.raises(mpscnn.UnsupportedError, match=r"mpscnn\[convert\]"):
         onnx_export.to_onnx(network)
