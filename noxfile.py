@@ -43,7 +43,7 @@ CLANG_FORMAT = "clang-format==16.0.6"
 LIBCXX = (f"clang-{LLVM}", f"libc++-{LLVM}-dev", f"libc++abi-{LLVM}-dev")
 SANITIZERS = (f"clang-{LLVM}", f"libclang-rt-{LLVM}-dev")
 # Tests only compare with it; pinned, since it is large and some versions bring what GPUs need as well.
-TORCH = "torch==2.13.0", "torchvision==0.28.0", "timm==1.0.31"
+TORCH = "torch==2.13.0", "torchvision==0.28.0", "timm==1.0.31", "onnxscript==0.7.2"
 # Runs on torch; makes the models that its reader is compared with.
 KERAS = "keras>=3.8"
 EMULATORS = ("qemu-user", "g++-aarch64-linux-gnu")

@@ -30,6 +30,7 @@ from mpscnn.runtime.program import Program, Request, Session
 if TYPE_CHECKING:
     from mpscnn import converters, kernels, models, registry
     from mpscnn.comparison import ComparedLayer, Comparison, compare
+    from mpscnn.converters.pytorch.module import from_torch
     from mpscnn.graph.features import FeatureExtractor
     from mpscnn.graph.layers.layer_maker import Tensor
     from mpscnn.graph.network import Network
@@ -55,6 +56,7 @@ __version__ = _core.version()
 #: The names above that a program which only runs a model does not wait for: by module, imported at first use.
 _LAZY = {
     "comparison": ("ComparedLayer", "Comparison", "compare"),
+    "converters.pytorch.module": ("from_torch",),
     "runtime.commands": ("CommandBuffer", "CommandError", "CommandQueue", "CommandStatus"),
     "vision.detection": ("Box", "Detection", "Detections"),
     "vision.detector": ("DetectionHead", "Detector"),
@@ -133,6 +135,7 @@ __all__ = [
     "devices",
     "empty",
     "evaluate",
+    "from_torch",
     "kernels",
     "load",
     "models",

@@ -1,0 +1,152 @@
+"""Modules of torch as networks, by way of torch.export and ONNX."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import importlib.util
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from mpscnn.converters.formats import ReadOptions
+from mpscnn.converters.layer_names import LayerNames
+from mpscnn.converters.onnx_reader.external_data import ExternalData
+from mpscnn.converters.onnx_reader.file import OnnxFile
+from mpscnn.converters.onnx_reader.reader import convert
+from mpscnn.errors import ParameterError, UnsupportedError
+
+if TYPE_CHECKING:
+    import onnx
+
+    from mpscnn.graph.network import Network
+
+_NEEDED = ("torch", "onnx", "onnxscript")
+_SCOPES = "pkg.torch.onnx.name_scopes"
+
+
+def from_torch(module: Any, example_inputs: Any, *, name: str | None = None) -> Network:
+    """The network of a `torch.nn.Module`, without a file.
+
+    The module is traced by torch.export as it computes for inference. Layers have the paths of the modules that they
+    come from as names, images become NHWC, and so do results with four axes. The batch is free; all other extents are
+    those of the example. A module in training mode, on a GPU or in another precision than float32 is copied first;
+    training mode is warned of. How photos become the input is not known: assign `Network.preprocess`, "torch" for
+    networks of torchvision.
+
+    Args:
+        module: takes and returns tensors, or sequences or mappings of them.
+        example_inputs: a tensor or array, or a sequence of them, as the module takes them: images are
+            (n, channels, height, width). Their values do not matter.
+        name: the network's; None: the module's class.
+
+    Raises:
+        ParameterError: `module` is not a module, or an input is not a tensor or array. UnsupportedError: a package is
+            missing, torch.export cannot trace the module, or layers that mpscnn lacks; the message names the module and
+            all of them.
+    """
+    _require_packages()
+    import torch
+
+    if not isinstance(module, torch.nn.Module):
+        raise ParameterError(f"from_torch: expected a torch.nn.Module, got {type(module).__name__}")
+    title = name or type(module).__name__
+    inputs = _tensors(example_inputs)
+    prepared = _for_inference(module, title)
+    with _quiet():
+        try:
+            with torch.no_grad():
+                model = torch.onnx.export(prepared, inputs, dynamo=True, verbose=False).model_proto
+        except Exception as error:  # of whatever the module's own code and torch's compiler raise
+            reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            raise UnsupportedError(f"{title}: torch.export cannot trace it: {reason[:300]}") from error
+    _name_by_modules(model)
+    file = OnnxFile(model, title, model.ByteSize(), ExternalData(None))
+    return convert(file, ReadOptions(title))
+
+
+def _require_packages() -> None:
+    missing = [package for package in _NEEDED if importlib.util.find_spec(package) is None]
+    if missing:
+        raise UnsupportedError(f"from_torch needs {', '.join(missing)}: pip install {' '.join(missing)}")
+
+
+def _tensors(given: Any) -> tuple[Any, ...]:
+    """Tensors of float32 in the processor's memory."""
+    import numpy as np
+    import torch
+
+    values: Sequence[Any] = given if isinstance(given, (tuple, list)) else (given,)
+    tensors = []
+    for number, value in enumerate(values):
+        if isinstance(value, np.ndarray):
+            value = torch.from_numpy(value)
+        if not isinstance(value, torch.Tensor):
+            raise ParameterError(
+                f"from_torch: example input {number} must be a tensor or an array, got {type(value).__name__}"
+            )
+        tensors.append(value.detach().cpu().float() if value.is_floating_point() else value.detach().cpu())
+    return tuple(tensors)
+
+
+def _for_inference(module: Any, title: str) -> Any:
+    """The module itself, where it can be converted as it is; else a copy that can."""
+    import torch
+
+    training = any(part.training for part in module.modules())
+    values = [*module.parameters(), *module.buffers()]
+    elsewhere = any(
+        value.device.type != "cpu" or (value.is_floating_point() and value.dtype != torch.float32)
+        for value in values
+    )
+    if not training and not elsewhere:
+        return module
+    if training:
+        warnings.warn(f"{title} is in training mode; converted is a copy after eval()", stacklevel=3)
+    try:
+        copied = copy.deepcopy(module)
+    except (RuntimeError, TypeError) as error:
+        raise UnsupportedError(
+            f"{title}: cannot be copied ({error}); call eval(), cpu() and float() before converting it"
+        ) from error
+    return copied.eval().cpu().float()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch's exporter says of its own affairs."""
+    loggers = [logging.getLogger(package) for package in ("torch", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _name_by_modules(model: onnx.ModelProto) -> None:
+    """Gives each node the path of the module that computes it."""
+    names = LayerNames()
+    for node in model.graph.node:
+        node.name = names.unique(_path_of(node))
+
+
+def _path_of(node: onnx.NodeProto) -> str:
+    """Of the module whose weights it has, else of the innermost one that asked for it."""
+    for name in node.input:
+        path, _, role = name.rpartition(".")
+        if role == "weight" and path:
+            return str(path)
+    scopes = next((entry.value for entry in node.metadata_props if entry.key == _SCOPES), "[]")
+    try:
+        *modules, own = ast.literal_eval(scopes)
+    except (ValueError, SyntaxError):
+        return str(node.name)
+    innermost = next((module for module in reversed(modules) if module), "")
+    return str(innermost or own or node.name)

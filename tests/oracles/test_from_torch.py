@@ -1,0 +1,138 @@
+"""Modules of torch, without a file, beside torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from oracles.torchvision_models import asked, assert_close, computed, photo, randomized, torchvision
+
+import mpscnn
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+
+full = pytest.mark.full
+nn = torch.nn
+EXAMPLE = torch.zeros(2, 3, 64, 64)
+
+NETWORKS = [
+    "mobilenet_v3_small",
+    "shufflenet_v2_x0_5",
+    *(
+        pytest.param(name, marks=full)
+        for name in (
+            "resnet18",
+            "resnet50",
+            "mobilenet_v2",
+            "mobilenet_v3_large",
+            "squeezenet1_0",
+            "squeezenet1_1",
+            "mnasnet1_0",
+            "shufflenet_v2_x1_0",
+            "efficientnet_b0",
+            "regnet_y_400mf",
+            "densenet121",
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_of_torchvision(name: str) -> None:
+    module = randomized(torchvision().models.get_model(name, weights=None))
+    network = mpscnn.from_torch(module, EXAMPLE)
+    image = photo((64, 64), batch=3)  # another batch than the example's
+    assert_close(computed(network, image), asked(module, image).numpy())
+    assert not module.training
+
+
+class Small(nn.Module):  # type: ignore[misc, name-defined]
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.SiLU())
+        self.drop = nn.Dropout(0.5)
+        self.heads = nn.ModuleDict({"low": nn.Conv2d(8, 2, 1), "high": nn.Conv2d(8, 5, 3)})
+
+    def forward(self, x: Any) -> Any:
+        x = self.drop(self.stem(x))
+        return {name: head(x) for name, head in self.heads.items()}
+
+
+def test_layers_have_the_names_of_modules() -> None:
+    network = mpscnn.from_torch(randomized(Small()), EXAMPLE)
+    assert network.name == "Small"
+    assert {"stem.0", "heads.low", "heads.high"} <= set(network.layer_names())
+    assert [output.name for output in network.outputs] == ["heads.low", "heads.high"]
+
+
+def test_several_outputs() -> None:
+    module = randomized(Small())
+    network = mpscnn.from_torch(module, EXAMPLE, name="small")
+    found = network.compile(device="cpu", precision="float32").session().run(photo((64, 64)))
+    expected = asked(module, photo((64, 64)))
+    for name in ("low", "high"):
+        assert isinstance(found, dict)
+        assert_close(found[f"heads.{name}"], expected[name].numpy().transpose(0, 2, 3, 1))
+
+
+def test_training_mode_is_left_on_a_copy() -> None:
+    module = randomized(Small()).train()
+    with pytest.warns(UserWarning, match="Small is in training mode; converted is a copy"):
+        network = mpscnn.from_torch(module, EXAMPLE)
+    assert module.training
+    image = photo((64, 64))
+    found = network.compile(device="cpu", precision="float32").session().run(image)
+    assert isinstance(found, dict)
+    expected = asked(module.eval(), image)
+    assert_close(found["heads.low"], expected["low"].numpy().transpose(0, 2, 3, 1))
+
+
+def test_other_precisions_become_float32() -> None:
+    module = nn.Linear(4, 3).double().eval()
+    network = mpscnn.from_torch(module, np.zeros((2, 4)))
+    x = np.random.default_rng(0).normal(size=(5, 4))
+    expected = module(torch.from_numpy(x)).detach().numpy()
+    np.testing.assert_allclose(computed(network, x.astype(np.float32)), expected, rtol=1e-5, atol=1e-6)
+    assert module.weight.dtype == torch.float64
+
+
+class Recurrent(nn.Module):  # type: ignore[misc, name-defined]
+    def __init__(self) -> None:
+        super().__init__()
+        self.memory = nn.LSTM(4, 3, batch_first=True)
+
+    def forward(self, x: Any) -> Any:
+        return self.memory(x)[0]
+
+
+class Branching(nn.Module):  # type: ignore[misc, name-defined]
+    def forward(self, x: Any) -> Any:
+        return x if x.sum() > 0 else -x
+
+
+@pytest.mark.parametrize(
+    ("module", "example", "message"),
+    [
+        (Recurrent(), torch.zeros(1, 5, 4), "(?s)^Recurrent: .*layer 'memory.*LSTM"),
+        (Branching(), torch.zeros(2, 4), "^Branching: torch.export cannot trace it: "),
+        (nn.Conv2d(3, 8, 3), torch.zeros(1, 4, 8, 8), "^Conv2d: torch.export cannot trace it: "),
+    ],
+    ids=["recurrent", "control flow", "wrong example"],
+)
+def test_modules_that_cannot_be_converted(module: Any, example: Any, message: str) -> None:
+    with pytest.raises(mpscnn.UnsupportedError, match=message):
+        mpscnn.from_torch(module.eval(), example)
+
+
+@pytest.mark.parametrize(
+    ("module", "example", "message"),
+    [
+        ("resnet18", EXAMPLE, r"expected a torch\.nn\.Module, got str"),
+        (Small().eval(), [EXAMPLE, "photo"], "example input 1 must be a tensor or an array, got str"),
+    ],
+)
+def test_arguments_of_other_types(module: Any, example: Any, message: str) -> None:
+    with pytest.raises(mpscnn.ParameterError, match=message):
+        mpscnn.from_torch(module, example)
