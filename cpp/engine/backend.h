@@ -152,7 +152,7 @@ public:
 /// table of unsupported features (ops/unsupported.h) has under its name.
 class Backend {
 public:
-    static constexpr const char *no_bfloat16 = "its arithmetic is of float32 and float16";
+    static constexpr const char *no_bfloat16 = "it computes in float32 and float16";
 
     virtual ~Backend() = default;
     /// "cpu" or "metal": a literal.

@@ -145,7 +145,7 @@ def test_a_list_of_other_weights(tmp_path: Path) -> None:
     ("text", "reason"),
     [
         ("[" * 100_000, "nested too deeply"),
-        ("{", "model_config is no JSON"),
+        ("{", "model_config is not JSON"),
         ("[]", "only Functional, Model, Sequential can be read"),
         ('{"class_name": "Subclassed", "config": {}}', "its model is a 'Subclassed'"),
         ('{"class_name": "Sequential", "config": {"layers": []}}', "has no layers"),
@@ -207,7 +207,7 @@ def test_weights_without_a_model(path: Path) -> None:
 def test_other_files(tmp_path: Path) -> None:
     path = tmp_path / "model.h5"
     path.write_bytes(b"nothing of the kind")
-    assert "is no Keras file: neither HDF5 nor a zip archive" in refusal(path)
+    assert "is not a Keras file: neither HDF5 nor a zip archive" in refusal(path)
     path.unlink()
     assert "cannot be read" in refusal_of_missing(path)
 
@@ -230,7 +230,7 @@ def test_archives_of_other_things(tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("word/document.xml", "")
-    assert "is no Keras file: it has no config.json" in refusal(path)
+    assert "is not a Keras file: it has no config.json" in refusal(path)
 
 
 def damaged_copies(content: bytes, count: int) -> list[bytes]:

@@ -259,8 +259,8 @@ def test_compressed_entries_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is no file of torch.save"),
-        (b"\x89PNG\r\n\x1a\n", "is no file of torch.save"),
+        (b"", "is not a file of torch.save"),
+        (b"\x89PNG\r\n\x1a\n", "is not a file of torch.save"),
         (zipped({"model.json": b"{}"}), "no data.pkl"),
         (zipped({"a/data.pkl": pickled({}), "b/data.pkl": pickled({})}), "no data.pkl"),
         (zip_form([1, 2], Storages()), "but a list"),

@@ -78,7 +78,7 @@ CHANGES: tuple[tuple[str, str], ...] = (
     (r"\bV::max\(", "V::min("),
     (r"\bV::min\(", "V::max("),
 )
-#: Lines in which these are no arithmetic, or whose change alters time and not results.
+#: Lines in which these are part of the language, or whose change alters time and not results.
 LEFT_OUT = re.compile(
     r"^\s*(//|#|template|using|static_assert|\*)|operator|__builtin_prefetch|prefetch|->|assert\("
 )

@@ -94,7 +94,7 @@ class Applied:
         return function_of(self.settings.values.get("activation"), self.generation)
 
     def finished(self, y: Tensor, function: Function) -> Tensor:
-        """With those layers of a function that are no neuron."""
+        """With those layers of a function that are not neurons."""
         if function.layers is None:
             return y
         return function.layers(self.network, y, self.name("/activation"))

@@ -51,7 +51,7 @@ class KerasLayer:
 
     @property
     def is_function(self) -> bool:
-        """Whether it is a function of keras.ops, which is no layer and has no weights."""
+        """Whether it is a function of keras.ops, which is not a layer and has no weights."""
         return ".ops" in self.module
 
     @property
@@ -115,7 +115,7 @@ def _layer(entry: Any, nesting: int) -> KerasLayer:
     kind = "Functional" if entry["class_name"] == "Model" else entry["class_name"]
     nodes = entry.get("inbound_nodes") or []
     if not isinstance(nodes, list):
-        raise WeightsError(f"damaged: the calls of layer {shown(name)} are no list")
+        raise WeightsError(f"damaged: the calls of layer {shown(name)} are not a list")
     return KerasLayer(
         kind,
         name,
@@ -204,7 +204,7 @@ def _is_reference(entry: Any) -> bool:
 
 def _reference(entry: Any) -> Source:
     if not _is_reference(entry) or min(entry[1:]) < 0:
-        raise WeightsError(f"damaged: {str(entry)[:80]} is no result of a layer")
+        raise WeightsError(f"damaged: {str(entry)[:80]} is not a result of a layer")
     return Source(*entry)
 
 

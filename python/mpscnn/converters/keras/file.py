@@ -44,7 +44,7 @@ def read_keras(path: Path) -> KerasFile:
         raise type(error)(f"{path}: {error}") from error
     except RecursionError as error:
         raise WeightsError(f"{path}: damaged: its description is nested too deeply") from error
-    raise WeightsError(f"{path}: is no Keras file: neither HDF5 nor a zip archive")
+    raise WeightsError(f"{path}: is not a Keras file: neither HDF5 nor a zip archive")
 
 
 def _hdf5(content: bytes, origin: str) -> KerasFile:
@@ -53,7 +53,7 @@ def _hdf5(content: bytes, origin: str) -> KerasFile:
     if text is None:
         if file.texts("", "layer_names") is not None or file.has("layers"):
             raise UnsupportedError("holds weights only: save the whole model (model.save)")
-        raise WeightsError("is no Keras file: it has no model_config")
+        raise WeightsError("is not a Keras file: it has no model_config")
     version = file.text("", "keras_version") or file.text("model_weights", "keras_version")
     model, generation = parse_model(_json(text, "model_config")), _generation(version)
     return KerasFile(origin, model, NamedWeights(file, model, generation), generation)
@@ -87,7 +87,7 @@ def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
     except KeyError:
         if name == "metadata.json":
             return b""
-        raise WeightsError(f"is no Keras file: it has no {name}") from None
+        raise WeightsError(f"is not a Keras file: it has no {name}") from None
     if information.file_size > most:
         raise WeightsError(f"damaged: {name} claims {information.file_size} bytes")
     if information.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -103,7 +103,7 @@ def _json(text: str, name: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise WeightsError(f"damaged: {name} is no JSON: {error}") from error
+        raise WeightsError(f"damaged: {name} is not JSON: {error}") from error
 
 
 def _generation(version: Any) -> int:

@@ -100,7 +100,7 @@ class Hdf5:
 
     def _array(self, path: str, header: dict[int, Message]) -> NDArray[np.float32]:
         if not {objects.DATASPACE, objects.DATATYPE, objects.LAYOUT} <= set(header):
-            raise WeightsError(f"damaged: {shown(path)} is no array")
+            raise WeightsError(f"damaged: {shown(path)} is not an array")
         if objects.EXTERNAL in header:
             raise UnsupportedError(f"weight {shown(path)} lies in another file, which is not supported")
         if objects.FILTERS in header:

@@ -143,7 +143,7 @@ class Objects:
     # ---- Groups --------------------------------------------------------------------------------------------
 
     def links(self, address: int) -> dict[str, int | None]:
-        """The objects of a group by name; None for links that are no objects of this file.
+        """The objects of a group by name; None for links that are not objects of this file.
 
         Empty for an array, which has none.
         """

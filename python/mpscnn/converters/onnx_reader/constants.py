@@ -79,7 +79,7 @@ class Constants:
         """As `fixed`, in float32."""
         array = self.fixed(name, what)
         if array.dtype.kind not in "fiubV":
-            raise UnsupportedError(f"{what} is of {array.dtype}, which are no numbers")
+            raise UnsupportedError(f"{what} has the element type {array.dtype}, which is not a number")
         return array.astype(np.float32)
 
     def integers(self, name: str | None, what: str) -> list[int]:

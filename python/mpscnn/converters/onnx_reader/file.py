@@ -33,7 +33,7 @@ class Described:
     """What a file says of a tensor."""
 
     name: str
-    type: str  # "float", "float16", "int64", ...; "sequence" and the like for what is no tensor
+    type: str  # "float", "float16", "int64", ...; "sequence" and the like for what is not a tensor
     shape: tuple[Dimension, ...] | None
 
 

@@ -83,7 +83,7 @@ def _clip_function(low: float, high: float) -> Activation:
         return "relu" if high >= _LARGEST else {"kind": "relun", "a": 0.0, "b": high}
     if math.isnan(low) or math.isnan(high) or low > high:
         raise UnsupportedError(f"its limits are {low} and {high}")
-    # The lowest and the largest float are no limits.
+    # The lowest and the largest float are not limits.
     return {"kind": "clamp", "a": max(low, -_LARGEST), "b": min(high, _LARGEST)}
 
 

@@ -86,7 +86,7 @@ _FUNCTIONS = frozenset({"Erf", "Sigmoid", "Softplus", "Tanh"})
 
 
 def _expression(c: Context, node: Node, known: dict[str, Expression]) -> Expression | None:
-    """What a node computes; None for a node that is no part of an activation."""
+    """What a node computes; None for a node that is not part of an activation."""
     operands = [known.get(name) for name in node.inputs]
     if node.kind in _FUNCTIONS and operands[0] is not None:
         return Expression(node.kind, operands=(operands[0],))

@@ -51,14 +51,14 @@ def _header(content: memoryview, origin: str) -> tuple[dict[str, Any], int]:
     length = int.from_bytes(content[:8], "little")
     if len(content) < 8 or length > min(len(content) - 8, _MAX_HEADER):
         raise WeightsError(
-            f"{origin}: is no safetensors file: its header of {length} bytes is not within its {len(content)} bytes"
+            f"{origin}: is not a safetensors file: its header of {length} bytes is not within its {len(content)} bytes"
         )
     try:
         header = json.loads(bytes(content[8 : 8 + length]))
     except (ValueError, RecursionError) as error:
-        raise WeightsError(f"{origin}: is no safetensors file: its header is not JSON") from error
+        raise WeightsError(f"{origin}: is not a safetensors file: its header is not JSON") from error
     if not isinstance(header, dict):
-        raise WeightsError(f"{origin}: is no safetensors file: its header is not an object")
+        raise WeightsError(f"{origin}: is not a safetensors file: its header is not an object")
     return header, 8 + length
 
 

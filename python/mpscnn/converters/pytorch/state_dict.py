@@ -111,7 +111,7 @@ def _checked(value: Mapping[Any, object], origin: str) -> dict[str, StoredTensor
     for name, item in value.items():
         if not isinstance(name, str) or not isinstance(item, StoredTensor):
             given = shown(name) if isinstance(name, str) else f"a {_kind(name)}"
-            raise WeightsError(f"{origin}: is no state dict: {given} names a {_kind(item)}")
+            raise WeightsError(f"{origin}: is not a state dict: {given} names a {_kind(item)}")
         if name.rpartition(".")[2] not in _COUNTERS:
             tensors[name] = item
     return tensors

@@ -48,8 +48,8 @@ def read_torch_file(path: Path) -> object:
     """What torch.load would return for it, with `StoredTensor` for tensors.
 
     Raises:
-        WeightsError: it cannot be read, is damaged, or is no file of torch.save. UnsupportedError: it holds more than
-            tensors and plain containers; the message names the class or function.
+        WeightsError: it cannot be read, is damaged, or is not a file of torch.save. UnsupportedError: it holds more
+            than tensors and plain containers; the message names the class or function.
     """
     with reading(path, WeightsError):
         content = path.read_bytes()
@@ -58,7 +58,7 @@ def read_torch_file(path: Path) -> object:
     if content.startswith(_LEGACY):
         return _read_legacy(memoryview(content), str(path))
     raise WeightsError(
-        f"{path}: is no file of torch.save: it begins with {content[:8].hex(' ') or 'nothing'}"
+        f"{path}: is not a file of torch.save: it begins with {content[:8].hex(' ') or 'nothing'}"
     )
 
 

@@ -51,7 +51,7 @@ def fold(kind: str, inputs: list[Constant], options: Table | None) -> Constant:
 
 
 def _has_free(given: Constant) -> bool:
-    """Large constants, of which many operators may read the same, are no shapes."""
+    """Large constants, of which many operators may read the same, are not shapes."""
     return given.size <= _MAX_ELEMENTS and bool((given == FREE).any())
 
 
