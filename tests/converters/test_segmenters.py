@@ -10,6 +10,7 @@ import pytest
 
 import mpscnn
 from mpscnn import converters
+from mpscnn.converters.formats import ReadOptions
 from mpscnn.converters.tflite.file import FileOperator, FileTensor, TfliteFile
 from mpscnn.converters.tflite.reader import convert
 
@@ -38,7 +39,7 @@ def file_with(axis: Any, *, goes_on: bool = False) -> TfliteFile:
 
 @pytest.mark.parametrize("axis", [[3], [-1]])
 def test_the_last_argmax_is_left_out(axis: list[int]) -> None:
-    network = convert([file_with(axis)], "segmenter")
+    network = convert([file_with(axis)], ReadOptions("segmenter"))
     assert [tensor.name for tensor in network.outputs] == ["padded"]
     assert network.outputs[0].shape == (None, 6, 7, 3)
 
@@ -47,9 +48,9 @@ def test_other_argmaxes_are_refused() -> None:
     expected = r"'small' \(ARG_MAX\): only the largest channel, as the file's result, is supported"
     for axis in ([1], [2, 3]):
         with pytest.raises(mpscnn.UnsupportedError, match=expected):
-            convert([file_with(axis)], "segmenter")
+            convert([file_with(axis)], ReadOptions("segmenter"))
     with pytest.raises(mpscnn.UnsupportedError, match=r"'classes' \(ARG_MAX\): only the largest channel"):
-        convert([file_with([3], goes_on=True)], "segmenter")
+        convert([file_with([3], goes_on=True)], ReadOptions("segmenter"))
 
 
 def test_notes_may_follow_labels(tmp_path: Path) -> None:

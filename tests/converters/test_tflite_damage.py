@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import mpscnn
+from mpscnn.converters.formats import ReadOptions
 from mpscnn.converters.tflite.file import FileOperator, FileTensor, Quantization, TfliteFile
 from mpscnn.converters.tflite.reader import convert
 
@@ -43,8 +44,25 @@ def _file() -> TfliteFile:
 
 
 def test_the_file_itself_converts() -> None:
-    network = convert([_file()], "made")
+    network = convert([_file()], ReadOptions("made"))
     assert [tensor.shape for tensor in network.outputs] == [(None, 3)]
+
+
+def test_conversion_stops_at_named_tensors() -> None:
+    network = convert([_file()], ReadOptions("made", outputs=["flat"]))
+    assert [node["operation"] for node in network.to_dict()["nodes"]] == ["reshape"]
+    with pytest.raises(mpscnn.ParameterError, match="no tensor 'nothing' to stop at"):
+        convert([_file()], ReadOptions("made", outputs=["nothing"]))
+
+
+def test_a_shape_of_an_input_can_be_chosen() -> None:
+    file = _file()
+    name, extents = file.tensors[file.inputs[0]].name, file.tensors[file.inputs[0]].shape
+    assert convert([file], ReadOptions("made", shapes={name: extents})).input.shape[1:] == extents[1:]
+    with pytest.raises(mpscnn.ParameterError, match="cannot be chosen"):
+        convert([file], ReadOptions("made", shapes={name: (*extents[:-1], extents[-1] + 1)}))
+    with pytest.raises(mpscnn.ParameterError, match="no input 'nothing'"):
+        convert([file], ReadOptions("made", shapes={"nothing": (1, 2)}))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +80,7 @@ def test_operator_that_contradicts_itself(position: int, changes: dict[str, Any]
     file = _file()
     file.operators[position] = replace(file.operators[position], **changes)
     with pytest.raises((mpscnn.WeightsError, mpscnn.UnsupportedError)) as refused:
-        convert([file], "made")
+        convert([file], ReadOptions("made"))
     assert "made.tflite" in str(refused.value)
     assert message in str(refused.value)
 
@@ -72,14 +90,14 @@ def test_layer_that_the_network_refuses_names_the_file() -> None:
     file.tensors[6] = _tensor("sloped", 1, 5)
     file.operators[1] = FileOperator("RESHAPE", (4,), (6,), None)
     with pytest.raises(mpscnn.WeightsError, match=r"made\.tflite: layer 'sloped': reshape"):
-        convert([file], "made")
+        convert([file], ReadOptions("made"))
 
 
 def test_long_list_of_numbers_is_not_printed() -> None:
     file = _file()
     file.tensors[3] = _tensor("shape", 100_000, data=np.full(100_000, 73, np.int32))
     with pytest.raises(mpscnn.WeightsError, match="has 100000 numbers") as refused:
-        convert([file], "made")
+        convert([file], ReadOptions("made"))
     assert len(str(refused.value)) < 200
 
 
@@ -91,7 +109,7 @@ def test_scales_that_do_not_fit() -> None:
         mpscnn.WeightsError,
         match=r"layer 'sloped' \(PRELU\): damaged: tensor 'slopes' has 2 scales for axis 0",
     ):
-        convert([file], "made")
+        convert([file], ReadOptions("made"))
 
 
 def test_random_damage() -> None:
@@ -125,7 +143,7 @@ def test_random_damage() -> None:
             file.operators[position], kind=draw.choice(kinds), inputs=indices, outputs=indices[:1] or (6,)
         )
         try:
-            convert([file], "made")
+            convert([file], ReadOptions("made"))
         except (mpscnn.WeightsError, mpscnn.UnsupportedError):
             refused += 1
     assert refused > 250

@@ -248,7 +248,7 @@ def test_heads_that_do_not_fit(heads: Any, stored: tuple[int, int], message: str
 
 def test_options_that_are_no_numbers(tmp_path: Path) -> None:
     flexbuffers = pytest.importorskip("flatbuffers.flexbuffers", reason="needs flatbuffers")
-    for value, message in (({"num_classes": "four"}, "no number"), ([1, 2], "expected a map of numbers")):
+    for value, message in (({"num_classes": "four"}, "not a number"), ([1, 2], "expected a map of numbers")):
         builder = flexbuffers.Builder()
         builder.Add(value)
         content = detector_file(0, 5, {}, custom=bytes(builder.Finish()))

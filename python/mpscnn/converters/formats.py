@@ -106,8 +106,7 @@ def _read_tflite(paths: list[Path], options: ReadOptions) -> Network:
     from mpscnn.converters.tflite.file import read_tflite
     from mpscnn.converters.tflite.reader import convert
 
-    options.refuse_choices(paths[0])
-    return convert([read_tflite(path) for path in paths], options.name, options.size)
+    return convert([read_tflite(path) for path in paths], options)
 
 
 def _read_pytorch(paths: list[Path], options: ReadOptions) -> Network:

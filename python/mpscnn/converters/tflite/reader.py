@@ -7,8 +7,10 @@ until a file is written), biases and constants are dequantised, and activations 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from mpscnn.converters.image_size import Extents, with_size
+from mpscnn.converters.formats import ReadOptions
+from mpscnn.converters.image_size import Extents
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.photo_input import preprocess_of_quantized
 from mpscnn.converters.tflite import static_shapes
@@ -16,27 +18,27 @@ from mpscnn.converters.tflite.constants import Constants
 from mpscnn.converters.tflite.file import FileOperator, TfliteFile
 from mpscnn.converters.tflite.operators import OPERATORS, OperatorReader
 from mpscnn.converters.unsupported import UnsupportedLayers
-from mpscnn.errors import Error, UnsupportedError, WeightsError
+from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 
 _UNKNOWN = "mpscnn has no such layer yet"
 
 
-def convert(files: Sequence[TfliteFile], name: str, size: tuple[int, int] | None = None) -> Network:
+def convert(files: Sequence[TfliteFile], options: ReadOptions) -> Network:
     """One network from one file, or from several of which each continues where the one before ends.
 
     Args:
         files: what was read.
-        name: the network's.
-        size: (height, width) of an image input that the file leaves free; None: it stays free.
+        options: shapes are those of the first file's inputs, outputs are tensors of the last file.
 
     Raises:
         UnsupportedError: names all layers that mpscnn lacks. WeightsError: a file contradicts itself. ParameterError:
-            the file has another size.
+            the file has another size or shape, or no such input or output.
     """
     names = LayerNames()
-    network = Network(input=_input_shapes(files[0], names, size), name=name)
+    files = [*files[:-1], _stopped(files[-1], options.outputs)]
+    network = Network(input=_input_shapes(files[0], names, options), name=options.name)
     network.preprocess = _preprocess(files[0], network)
     values = list(network.inputs)
     for file in files:
@@ -56,9 +58,27 @@ def convert(files: Sequence[TfliteFile], name: str, size: tuple[int, int] | None
     return network
 
 
+def _stopped(file: TfliteFile, outputs: Sequence[str]) -> TfliteFile:
+    """The file up to the tensors of these names, without the operators that they do not need."""
+    if not outputs:
+        return file
+    made = {file.tensors[index].name: index for operator in file.operators for index in operator.outputs}
+    for name in outputs:
+        if name not in made:
+            raise ParameterError(f"{file.origin}: it has no tensor {shown(name)} to stop at")
+    needed = {made[name] for name in outputs}
+    operators = []
+    for operator in reversed(file.operators):
+        if not needed.isdisjoint(operator.outputs):
+            operators.append(operator)
+            needed.update(operator.inputs)
+    return replace(file, operators=operators[::-1], outputs=tuple(made[name] for name in outputs))
+
+
 def _input_shapes(
-    file: TfliteFile, names: LayerNames, size: tuple[int, int] | None
+    file: TfliteFile, names: LayerNames, options: ReadOptions
 ) -> dict[str, Sequence[int | None]]:
+    options.check_inputs([file.tensors[index].name for index in file.inputs], file.origin)
     shapes: dict[str, Sequence[int | None]] = {}
     for index in file.inputs:
         tensor = file.tensors[index]
@@ -67,7 +87,7 @@ def _input_shapes(
             raise UnsupportedError(f"{where}: {tensor.problem}")
         if len(tensor.shape) < 2:
             raise UnsupportedError(f"{where} has the shape {tensor.shape}, without a batch")
-        extents = with_size(tensor.extents, size, where)
+        extents = options.sized(options.shape_of(tensor.name, tensor.extents, where) or (), where)
         if extents[-1] is None:
             raise UnsupportedError(f"{where}: its number of channels is free; only height and width may be")
         is_image = len(file.inputs) == 1 and len(extents) == 4
