@@ -27,7 +27,7 @@ KERNELS = Path("cpp/cpu/kernels")
 #: Kernels, by the tests that must notice. What only cuts work, such as work_split.h, changes no result.
 SUBJECTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("pooling.cpp", "pooling_taps.h", "pooling_reduction.h"): ("tests/ops/test_pooling.py",),
-    ("padding.h",): ("tests/ops/test_padding.py",),
+    ("padding.cpp",): ("tests/ops/test_padding.py",),
     ("resize.cpp",): ("tests/ops/test_resize.py",),
     ("softmax.cpp",): ("tests/ops/test_softmax.py",),
     ("reduction.cpp",): ("tests/ops/test_reduction.py", "tests/kernels/test_whole_images.py"),

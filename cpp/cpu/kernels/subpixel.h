@@ -7,7 +7,8 @@
 
 #include "cpu/isa/lane_shuffles.h"
 #include "cpu/kernels/convolution.h"
-#include "cpu/kernels/padding.h"
+#include "cpu/kernels/copy_channels.h"
+#include "cpu/kernels/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {
