@@ -33,36 +33,11 @@ function(mpscnn_compile_options target)
     mpscnn_sanitize(${target} PRIVATE)
 endfunction()
 
-# Wheels should be small, and most of cpp/ runs once for a model, an encoding or a photo: -Os in release builds. What every
-# run passes through, or loops over pixels or boxes, gets -O2. Loops that the compiler vectorizes or unrolls stay at -O3, as
-# those of the kernels do (MpscnnInstructionSets): some would take twice as long. Files with options of their own stay alone
-# where CMAKE_UNITY_BUILD has others compiled many at once, as for wheels.
-function(mpscnn_prefer_small_code target)
-    target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-Os>)
-    list(JOIN mpscnn_hot_parts "|" hot)
-    list(JOIN mpscnn_vectorized_parts "|" vectorized)
-    get_target_property(sources ${target} SOURCES)
-    foreach(source IN LISTS sources)
-        set(level)
-        if(source MATCHES "/cpp/(${vectorized})[.]cpp$")
-            set(level -O3)
-        elseif(source MATCHES "/cpp/(${hot})[.](cpp|mm)$")
-            set(level -O2)
-        endif()
-        if(level)
-            set_property(SOURCE "${source}" APPEND PROPERTY COMPILE_OPTIONS $<$<CONFIG:Release>:${level}>)
-        endif()
-    endforeach()
+# All but the kernels: -O3 makes it a tenth larger and no faster, except for loops that the compiler vectorizes.
+function(mpscnn_optimise target)
+    target_compile_options(${target} PRIVATE
+        "$<$<CONFIG:Release>:-O2;$<$<CXX_COMPILER_ID:GNU>:-fvect-cost-model=dynamic>>")
 endfunction()
-set(mpscnn_vectorized_parts engine/weight_values vision/plane_resampler vision/row_kernels vision/row_sums)
-set(mpscnn_hot_parts
-    api/guard api/program api/tensors
-    core/json_text core/shape
-    cpu/runtime/convolve_signals cpu/runtime/cpu_executor cpu/runtime/finite_check cpu/plan/tensor_layout cpu/plan/tensor_port cpu/runtime/thread_pool
-    engine/program engine/session
-    metal/encoding/metal_executor metal/encoding/request metal/encoding/slots metal/layers/steps
-    vision/boxes vision/detection vision/digit vision/digit_ground vision/label_map vision/nms vision/pixel_writer vision/preprocess
-    vision/resample vision/scores)
 
 # Functions of different files that came out alike, as templates do, become one, and more is inlined or left out. Not
 # for kernels, which must stay apart (cpp/cpu/isa/simd.h).
@@ -73,11 +48,6 @@ function(mpscnn_optimise_at_link_time)
     check_ipo_supported(RESULT supported OUTPUT reason LANGUAGES CXX)
     if(supported)
         set_target_properties(${ARGN} PROPERTIES INTERPROCEDURAL_OPTIMIZATION ON)
-        if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU") # all at once, not in parts side by side: smaller
-            foreach(target IN LISTS ARGN)
-                target_link_options(${target} PRIVATE -flto-partition=one)
-            endforeach()
-        endif()
     else()
         message(STATUS "No optimisation at link time: ${reason}")
     endif()
@@ -116,9 +86,7 @@ function(mpscnn_export_only target pattern)
         target_link_options(${target} PRIVATE "LINKER:-exported_symbols_list,${list}" "LINKER:-dead_strip")
     else()
         file(CONFIGURE OUTPUT "${list}" CONTENT "{ global: ${pattern}; local: *; };\n")
-        # Sorted, what several instruction sets have of a function lies together, and wheels compress better.
-        target_link_options(${target} PRIVATE
-            "LINKER:--version-script=${list}" "LINKER:--gc-sections" "LINKER:--sort-section=name")
+        target_link_options(${target} PRIVATE "LINKER:--version-script=${list}" "LINKER:--gc-sections")
     endif()
 endfunction()
 
@@ -129,10 +97,7 @@ function(mpscnn_contain_runtime)
     endif()
     foreach(target IN LISTS ARGN)
         target_link_options(${target} PRIVATE -static-libstdc++ -static-libgcc)
-        target_sources(${target} PRIVATE "${PROJECT_SOURCE_DIR}/cmake/small_runtime.cpp")
     endforeach()
-    # It defines what headers declare.
-    set_source_files_properties(cmake/small_runtime.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 endfunction()
 
 # Generates build_info.h: what mpscnn_build_config() tells. Only `source` gets its directory, so that the compiler cache

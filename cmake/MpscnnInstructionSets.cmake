@@ -45,14 +45,13 @@ function(mpscnn_add_kernels objects names)
     set(flags_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -mprefer-vector-width=512)
     file(GLOB instances CONFIGURE_DEPENDS cpp/cpu/kernels/*.cpp)
     list(FILTER instances EXCLUDE REGEX "/bfloat16[.]cpp$")
-    # Half of all kernels, which say themselves what is unrolled: -O3 makes them larger only, as it does a few others.
+    # Half of all kernels, which say themselves what is unrolled.
     set(convolution_flags -O2)
     if(MPSCNN_TARGET_ARM64 AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
         # GCC would load factors so early that sums no longer fit the registers.
         list(APPEND convolution_flags -fno-schedule-insns)
     endif()
     set_source_files_properties(cpp/cpu/kernels/convolution.cpp PROPERTIES COMPILE_OPTIONS "${convolution_flags}")
-    set_source_files_properties(cpp/cpu/kernels/dropout.cpp cpp/cpu/kernels/resize.cpp PROPERTIES COMPILE_OPTIONS -O2)
     # What processors that multiply bfloat16 numbers have besides their set's kernels.
     set(flags_avx512_bf16 ${flags_avx512} -mavx512bf16)
     set(flags_neon_bf16 -march=armv8.2-a+bf16)
@@ -76,19 +75,8 @@ function(mpscnn_add_kernels objects names)
         set_target_properties(${library} PROPERTIES POSITION_INDEPENDENT_CODE ON UNITY_BUILD OFF)
         mpscnn_compile_options(${library})
         target_compile_definitions(${library} PRIVATE MPSCNN_SET=${set} "MPSCNN_SIMD_HEADER=\"cpu/isa/simd_${set}.h\"")
-        # Optimised in debug builds too: other kernels would make every test wait. Few processors are left that run the
-        # baseline's: but for convolutions they are small rather than fast, since all wheels hold them.
-        set(optimised -O3)
-        if(set STREQUAL baseline)
-            set(optimised -Os)
-        endif()
-        target_compile_options(${library} PRIVATE ${optimised} ${flags_${set}})
-        # Nothing is thrown in a kernel or through one; debuggers and sanitizers read the tables of other builds. Clang
-        # refuses headers that throw then.
-        if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND NOT MPSCNN_SANITIZE)
-            target_compile_options(${library} PRIVATE
-                "$<$<CONFIG:Release>:-fno-exceptions;-fno-unwind-tables;-fno-asynchronous-unwind-tables>")
-        endif()
+        # Optimised in debug builds too: other kernels would make every test wait.
+        target_compile_options(${library} PRIVATE -O3 ${flags_${set}})
         list(APPEND all "$<TARGET_OBJECTS:${library}>")
     endforeach()
     set(${objects} "${all}" PARENT_SCOPE)

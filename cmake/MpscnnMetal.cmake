@@ -26,7 +26,7 @@ set_target_properties(mpscnn_metal PROPERTIES
     OBJCXX_EXTENSIONS OFF
     OBJCXX_VISIBILITY_PRESET hidden)
 mpscnn_compile_options(mpscnn_metal)
-mpscnn_prefer_small_code(mpscnn_metal)
+mpscnn_optimise(mpscnn_metal)
 
 if(APPLE)
     target_compile_options(mpscnn_metal PRIVATE $<$<COMPILE_LANGUAGE:OBJCXX>:-fno-objc-arc>)

@@ -10,11 +10,11 @@ if(TARGET mpscnn-check)
     add_dependencies(_core mpscnn-check) # without which "auto" trusts no device
 endif()
 mpscnn_compile_options(_core)
+mpscnn_optimise(_core)
+mpscnn_optimise_at_link_time(_core)
 mpscnn_link_options(_core)
 mpscnn_export_only(_core PyInit__core)
 mpscnn_contain_runtime(_core)
-mpscnn_prefer_small_code(_core)
-mpscnn_optimise_at_link_time(_core)
 
 # The module lies beside lib/ in the installed package and finds the library from there.
 if(APPLE)

@@ -1,8 +1,8 @@
 #include "kernels/kernel.h"
 
 #include <algorithm>
+#include <variant>
 
-#include "core/alternatives.h"
 #include "kernels/filter.h"
 
 namespace mpscnn::kernels {
@@ -49,7 +49,7 @@ struct AllProperties {
     Kernel &kernel;
 
     template <class Visitor> void fields(Visitor &visit) {
-        visit_alternative(
+        std::visit(
             [&](auto &family) {
                 family.fixed(visit);
                 family.fields(visit);
@@ -63,7 +63,7 @@ struct FixedProperties {
     Kernel &kernel;
 
     template <class Visitor> void fields(Visitor &visit) {
-        visit_alternative([&](auto &family) { family.fixed(visit); }, kernel.family);
+        std::visit([&](auto &family) { family.fixed(visit); }, kernel.family);
     }
 };
 
@@ -81,7 +81,7 @@ concept Sized =
     requires(const T &family, std::span<const ImageDescriptor> sources) { family.destination_size(sources); };
 
 ops::Window taps_of(const Family &family) {
-    return visit_alternative(
+    return std::visit(
         []<class T>(const T &entry) {
             if constexpr (Windowed<T>)
                 return entry.taps();
@@ -93,7 +93,7 @@ ops::Window taps_of(const Family &family) {
 
 Kernel with_defaults(const KernelClass &type) {
     Kernel kernel{&type, {}, type.make()};
-    visit_alternative(
+    std::visit(
         [&]<class T>(const T &) {
             if constexpr (requires { T::default_padding; })
                 kernel.properties.padding.size = T::default_padding;
@@ -143,7 +143,7 @@ void Kernel::set(const Json &changes) {
 Json Kernel::get() const { return ops::write_fields(AllProperties{const_cast<Kernel &>(*this)}); }
 
 void Kernel::check() const {
-    visit_alternative([&](const auto &family) { family.check(name()); }, family);
+    std::visit([&](const auto &family) { family.check(name()); }, family);
     for (std::size_t i = 0; i < type->sources; ++i) {
         const SourceNames &names = type->sources == 1 ? unary_names : binary_names[i];
         const SourceProperties &given = properties.sources[i];
@@ -158,7 +158,7 @@ void Kernel::check() const {
 }
 
 bool Kernel::any_edge_mode() const {
-    return visit_alternative([]<class T>(const T &) { return requires { T::any_edge_mode; }; }, family);
+    return std::visit([]<class T>(const T &) { return requires { T::any_edge_mode; }; }, family);
 }
 
 void Kernel::require_sources(std::size_t given) const {
@@ -167,11 +167,11 @@ void Kernel::require_sources(std::size_t given) const {
 }
 
 ops::WeightSpecs Kernel::weights() const {
-    return visit_alternative([](const auto &entry) { return entry.weights(); }, family);
+    return std::visit([](const auto &entry) { return entry.weights(); }, family);
 }
 
 std::int64_t Kernel::output_channels(ChannelCounts sources) const {
-    return visit_alternative([&](const auto &entry) { return entry.output_channels(sources); }, family);
+    return std::visit([&](const auto &entry) { return entry.output_channels(sources); }, family);
 }
 
 void Kernel::apply_policy(const ImageDescriptor &source, ImageDescriptor &destination) {
@@ -185,7 +185,7 @@ void Kernel::apply_policy(const ImageDescriptor &source, ImageDescriptor &destin
     destination.height = rows.size;
     properties.sources[0].offset.x = columns.offset;
     properties.sources[0].offset.y = rows.offset;
-    visit_alternative(
+    std::visit(
         [&]<class T>(T &entry) {
             if constexpr (requires { entry.policy_applied(properties, destination); })
                 entry.policy_applied(properties, destination);
@@ -200,7 +200,7 @@ ImageDescriptor Kernel::make_destination(std::span<const ImageDescriptor> source
     for (std::size_t i = 0; i < sources.size(); ++i)
         ranges.push_back(readable(name(), sources, i, properties.sources[i], any_edge_mode()));
     ImageDescriptor destination = sources[0];
-    visit_alternative(
+    std::visit(
         [&]<class T>(const T &entry) {
             if constexpr (Sized<T>) {
                 const ImageSize size = entry.destination_size(sources);
@@ -231,7 +231,7 @@ ImageRegion Kernel::source_region(std::int64_t width, std::int64_t height, std::
     require_range(name(), "width", width, 1);
     require_range(name(), "height", height, 1);
     const Offset &offset = properties.sources[source].offset;
-    ImageRegion region = visit_alternative(
+    ImageRegion region = std::visit(
         [&]<class T>(const T &entry) -> ImageRegion {
             if constexpr (requires { T::reads_whole_source; })
                 fail(ErrorKind::unsupported,
@@ -253,7 +253,7 @@ void Kernel::require_destination() const {
 }
 
 Encoding Kernel::finish(EncodingBuilder builder) const {
-    visit_alternative([&](const auto &entry) { entry.build(builder); }, family);
+    std::visit([&](const auto &entry) { entry.build(builder); }, family);
     std::vector<std::int64_t> channels;
     for (std::size_t i = 0; i < type->sources; ++i) channels.push_back(builder.channels(i));
     return std::move(builder).finish(output_channels(channels));
@@ -289,7 +289,7 @@ Json describe_kernels() {
         entry.set("sources", type.sources);
         entry.set("state", name_of(type.state));
         ops::FieldDescriber fixed, settable;
-        visit_alternative(
+        std::visit(
             [&](auto &family) {
                 family.fixed(fixed);
                 family.fields(settable);

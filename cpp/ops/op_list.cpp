@@ -1,6 +1,7 @@
 #include "ops/op_list.h"
 
-#include "core/alternatives.h"
+#include <variant>
+
 #include "core/text.h"
 #include "ops/fields.h"
 
@@ -49,11 +50,11 @@ template <std::size_t Index = 0> Operation make_from(std::string_view name, cons
 } // namespace
 
 const OperationInfo &info_of(const Operation &operation) {
-    return visit_alternative([](const auto &op) -> const OperationInfo & { return op.info; }, operation);
+    return std::visit([](const auto &op) -> const OperationInfo & { return op.info; }, operation);
 }
 
 Json attributes_of(const Operation &operation) {
-    return visit_alternative([](const auto &op) { return write_fields(op); }, operation);
+    return std::visit([](const auto &op) { return write_fields(op); }, operation);
 }
 
 Json attributes_of(const Neuron &neuron) { return write_fields(neuron); }
@@ -72,19 +73,19 @@ void check(const Operation &operation, const InputShapes &inputs) {
         if (info.max_inputs != info.min_inputs) expected += concat({" to ", info.max_inputs});
         fail(ErrorKind::parameter, {info.name, ": takes ", expected, " inputs, got ", given});
     }
-    visit_alternative([&](const auto &op) { op.check(inputs); }, operation);
+    std::visit([&](const auto &op) { op.check(inputs); }, operation);
 }
 
 Shape output_shape(const Operation &operation, const InputShapes &inputs) {
-    return visit_alternative([&](const auto &op) { return op.output_shape(inputs); }, operation);
+    return std::visit([&](const auto &op) { return op.output_shape(inputs); }, operation);
 }
 
 WeightSpecs weight_specs(const Operation &operation, const InputShapes &inputs) {
-    return visit_alternative([&](const auto &op) { return op.weights(inputs); }, operation);
+    return std::visit([&](const auto &op) { return op.weights(inputs); }, operation);
 }
 
 Cost cost(const Operation &operation, const InputShapes &inputs, const Shape &output) {
-    return visit_alternative([&](const auto &op) { return op.cost(inputs, output); }, operation);
+    return std::visit([&](const auto &op) { return op.cost(inputs, output); }, operation);
 }
 
 Json describe_operations() {

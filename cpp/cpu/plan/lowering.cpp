@@ -1,8 +1,8 @@
 #include "cpu/plan/lowering.h"
 
 #include <algorithm>
+#include <variant>
 
-#include "core/alternatives.h"
 #include "cpu/plan/bfloat16.h"
 #include "cpu/plan/caches.h"
 #include "cpu/plan/fusion.h"
@@ -129,7 +129,7 @@ private:
         if (fused.residual) round_sum_to_bfloat16(fused, index);
         const OperationLowering lowering{
             node, precision_, kernels_, fused, graph_.shape(graph_.result_of(index)), memory};
-        visit_alternative([&](const auto &operation) { lower(lowering, operation); }, node.operation);
+        std::visit([&](const auto &operation) { lower(lowering, operation); }, node.operation);
         fused.weight_bytes = weight_bytes(fused);
         return fused;
     }

@@ -1,8 +1,8 @@
 #include "cpu/plan/step.h"
 
 #include <utility>
+#include <variant>
 
-#include "core/alternatives.h"
 #include "cpu/plan/bfloat16.h"
 #include "cpu/plan/operation.h"
 
@@ -32,8 +32,7 @@ std::vector<Step> make_steps(const LoweredNetwork &network, Placement &placement
         const FusedOperation &fused = network.operations[i];
         const std::size_t first = builder.steps.size();
         if (!chain_of[i])
-            visit_alternative([&](const auto &operation) { make_step(builder, fused, operation); },
-                              fused.operation);
+            std::visit([&](const auto &operation) { make_step(builder, fused, operation); }, fused.operation);
         else if (i == chain_of[i]->operations.back())
             std::holds_alternative<ops::Pooling>(fused.operation)
                 ? make_pooled_step(builder, network, *chain_of[i])

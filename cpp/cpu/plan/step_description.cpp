@@ -1,8 +1,8 @@
 #include "cpu/plan/step_description.h"
 
 #include <concepts>
+#include <variant>
 
-#include "core/alternatives.h"
 #include "core/text.h"
 #include "cpu/runtime/bound_task.h"
 
@@ -82,13 +82,13 @@ std::int64_t bytes_of(const Step &step, const CpuPlan &plan) {
 } // namespace
 
 std::string kind_of(const Step &step) {
-    return visit_alternative([](const auto &task) { return kind_of(task); }, step.task);
+    return std::visit([](const auto &task) { return kind_of(task); }, step.task);
 }
 
 StepDescription describe(const Step &step, const CpuPlan &plan, std::span<const Binding> bindings,
                          const Prepared &prepared) {
     StepDescription description{step.layers, {}, {}, bytes_of(step, plan)};
-    visit_alternative(
+    std::visit(
         [&]<class TaskType>(const TaskType &) {
             const BoundTask<TaskType> bound(step, plan.storages(), bindings);
             description.kind = kind_of(bound.task);
@@ -150,7 +150,7 @@ std::optional<double> predicted_step(const MachineModel &machine, const Step &st
     if (const auto *convolution = std::get_if<ConvolutionTask>(&step.task))
         return predicted_convolution(machine, *convolution, step, storages);
     const bool plain =
-        visit_alternative([]<class TaskType>(const TaskType &) { return is_plain<TaskType>; }, step.task);
+        std::visit([]<class TaskType>(const TaskType &) { return is_plain<TaskType>; }, step.task);
     if (!plain) return std::nullopt;
     if (std::holds_alternative<SoftmaxTask>(step.task)) operations *= softmax_operations;
     double bytes = bytes_of(step.source, storages) + bytes_of(step.destination, storages);

@@ -1,8 +1,8 @@
 // What kernels decide for the steps of a plan before any of them runs.
 
 #include <cstdint>
+#include <variant>
 
-#include "core/alternatives.h"
 #include "cpu/plan/plan_memory.h"
 #include "cpu/runtime/bound_task.h"
 
@@ -63,7 +63,7 @@ PortUse port_use(const Step &step, std::span<const Storage> storages, std::span<
 
 Prepared prepare_step(const Step &step, const KernelTable &kernels, std::span<const Storage> storages,
                       std::span<const Binding> bindings, const Planning &planning) {
-    return visit_alternative(
+    return std::visit(
         [&]<class TaskType>(const TaskType &) {
             const BoundTask<TaskType> bound(step, storages, bindings);
             return prepare(kernels.kernel(bound.task), bound.task, planning);

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <optional>
+#include <variant>
 
-#include "core/alternatives.h"
 #include "cpu/plan/caches.h"
 #include "cpu/plan/step_description.h"
 #include "cpu/plan/tensor_port.h"
@@ -215,7 +215,7 @@ void CpuExecutor::check_inputs(const CpuPlan &plan) const {
 }
 
 template <class Hook> void CpuExecutor::run_step(const CpuPlan &plan, const Step &step, Hook &hook) {
-    visit_alternative(
+    std::visit(
         [&]<class TaskType>(const TaskType &) {
             const BoundTask<TaskType> bound(step, plan.storages(), bindings_);
             const Kernel<TaskType> &kernel = plan.network().kernels->kernel(bound.task);

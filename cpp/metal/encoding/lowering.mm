@@ -1,6 +1,6 @@
 #include "metal/encoding/lowering.h"
 
-#include "core/alternatives.h"
+#include <variant>
 
 namespace mpscnn::metal {
 
@@ -39,7 +39,7 @@ LoweredLayer lower_node(const Graph &graph, std::size_t index, Precision precisi
     lowered.name = node.name;
     for (ValueId value : node.inputs) lowered.sources.push_back(image_of(graph, value));
     lowered.result = graph.result_of(index);
-    lowered.layer = visit_alternative(
+    lowered.layer = std::visit(
         [&](const auto &operation) {
             return make_layer(operation, LayerSource{graph, node, precision}, device);
         },
