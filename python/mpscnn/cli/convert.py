@@ -92,7 +92,7 @@ def convert(
         ),
     ] = None,
 ) -> None:
-    """Convert models of ONNX, TensorFlow Lite, PyTorch and Keras, and the raw files of Deep MNIST, to model files.
+    """Convert models of ONNX, TensorFlow Lite, PyTorch, Keras and Caffe, and Deep MNIST's raw files, to model files.
 
     The result is compared layer by layer with the file on its own engine, where that is installed; the exit code is 1
     if they differ.

@@ -79,10 +79,12 @@ Reader = Callable[[list[Path], ReadOptions], "Network"]
 def reader_of(paths: Sequence[Path]) -> Reader:
     """The reader of these files. Raises UnsupportedError for an unknown suffix, and for several formats at once."""
     suffixes = {path.suffix.lower() for path in paths}
-    if len(suffixes) != 1 or not suffixes <= set(_READERS):
+    readers = {_READERS.get(suffix) for suffix in suffixes}
+    reader = readers.pop()
+    if reader is None or readers:
         given = ", ".join(sorted(suffix or "(none)" for suffix in suffixes))
         raise UnsupportedError(f"cannot convert files with the suffix {given}; known: {', '.join(_READERS)}")
-    return _READERS[suffixes.pop()]
+    return reader
 
 
 def is_foreign(path: Path) -> bool:
@@ -136,6 +138,19 @@ def _read_keras(paths: list[Path], options: ReadOptions) -> Network:
     return convert(read_keras(_only(paths)), options)
 
 
+def _read_caffe(paths: list[Path], options: ReadOptions) -> Network:
+    from mpscnn.converters.caffe.file import read_caffe
+    from mpscnn.converters.caffe.reader import convert
+
+    return convert(read_caffe(paths), options)
+
+
+def _caffe_files(path: Path) -> list[Path]:
+    from mpscnn.converters.caffe.file import companions
+
+    return companions(path)
+
+
 def _only(paths: list[Path]) -> Path:
     """The file of a format that has one for each network."""
     if len(paths) != 1:
@@ -155,6 +170,12 @@ _READERS: dict[str, Reader] = {
     ".h5": _read_keras,
     ".hdf5": _read_keras,
     ".keras": _read_keras,
+    ".caffemodel": _read_caffe,
+    ".prototxt": _read_caffe,
 }
 # Of formats with more than one file: which others belong to one.
-_COMPANIONS: dict[str, Callable[[Path], list[Path]]] = {".onnx": _external_data}
+_COMPANIONS: dict[str, Callable[[Path], list[Path]]] = {
+    ".onnx": _external_data,
+    ".caffemodel": _caffe_files,
+    ".prototxt": _caffe_files,
+}

@@ -1,0 +1,1 @@
+"""Caffe's networks: a .prototxt with the layers, a .caffemodel with the weights."""

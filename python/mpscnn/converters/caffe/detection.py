@@ -1,0 +1,143 @@
+"""The boxes of SSD in Caffe: PriorBox layers as anchors, DetectionOutput as our detection."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.caffe.file import CaffeLayer
+from mpscnn.converters.caffe.graph import Graph
+from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.vision.detector import DetectionHead
+
+_MAX_ANCHORS = 1_000_000
+_VARIANCES = [0.1, 0.1, 0.2, 0.2]
+_LEAST_SCORE = 1e-6  # thresholds must be above 0
+
+
+@dataclass
+class Priors:
+    """Anchors, which are joined like blobs, and what is made of them."""
+
+    boxes: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    """By blob: (n, 4) left, top, right, bottom in fractions of the input."""
+    variances: list[float] = field(default_factory=lambda: list(_VARIANCES))
+    heads: list[str] = field(default_factory=list)
+    """The tensors of boxes and scores at which the network ends."""
+    _settings: dict[str, Any] = field(default_factory=dict)
+    _anchors: NDArray[np.float32] | None = None
+
+    def join(self, layer: CaffeLayer) -> bool:
+        """A Concat of anchors; False for one of other blobs."""
+        if not layer.bottoms or layer.bottoms[0] not in self.boxes:
+            return False
+        if any(bottom not in self.boxes for bottom in layer.bottoms):
+            raise UnsupportedError("joins anchors and something else")
+        self.boxes[layer.tops[0]] = np.concatenate([self.boxes[bottom] for bottom in layer.bottoms])
+        return True
+
+    def add(self, g: Graph, layer: CaffeLayer) -> None:
+        """The anchors of a PriorBox layer: for each pixel of a map, boxes of some sizes and shapes."""
+        p = layer.parameters
+        if len(layer.bottoms) != 2 or not layer.tops:
+            raise WeightsError(f"damaged: it has {len(layer.bottoms)} inputs")
+        feature, image = (g.shapes.get(g.tensor(bottom)) for bottom in layer.bottoms)
+        if feature is None or image is None or len(feature) != 4 or len(image) != 4:
+            raise UnsupportedError("the shapes of its inputs are not known")
+        (rows, columns), size = feature[2:], _pair(p, "img", "img_size", image[2:])
+        steps = _pair(p, "step", "step", (size[0] / rows, size[1] / columns))
+        shapes = _shapes(list(p.min_size), list(p.max_size), _ratios(layer))
+        if rows * columns * len(shapes) > _MAX_ANCHORS:
+            raise UnsupportedError(f"it has more than {_MAX_ANCHORS} anchors")
+        offset = p.offset if p.HasField("offset") else 0.5
+        y = (np.arange(rows) + offset) * steps[0] / size[0]
+        x = (np.arange(columns) + offset) * steps[1] / size[1]
+        centers = np.stack(np.meshgrid(x, y), axis=-1)[:, :, None, :]
+        half = np.array(shapes)[None, None] / 2.0 / (size[1], size[0])
+        boxes = np.concatenate([centers - half, centers + half], axis=-1).reshape(-1, 4)
+        self.boxes[layer.tops[0]] = boxes.clip(0.0, 1.0) if p.clip else boxes
+        given = [float(one) for one in p.variance] or list(_VARIANCES)
+        self.variances = given * 4 if len(given) == 1 else given
+
+    def detect(self, g: Graph, layer: CaffeLayer) -> None:
+        """A DetectionOutput layer: the network ends before it."""
+        p = layer.parameters
+        if len(layer.bottoms) < 3 or layer.bottoms[2] not in self.boxes:
+            raise UnsupportedError("its third input is not what PriorBox layers compute")
+        boxes = self.boxes[layer.bottoms[2]]
+        code = p.code_type or "CORNER"
+        if code not in ("CENTER_SIZE", "2") or p.variance_encoded_in_target or len(self.variances) != 4:
+            raise UnsupportedError(f"boxes coded as {code} are not supported; CENTER_SIZE is")
+        if (p.HasField("share_location") and not p.share_location) or p.background_label_id > 0:
+            raise UnsupportedError(
+                "boxes of each class, or a background other than class 0, are not supported"
+            )
+        for bottom, name, columns in zip(
+            layer.bottoms, ("boxes", "scores"), (4, p.num_classes), strict=False
+        ):
+            shape = (1, len(boxes), columns)
+            target = g.constant(f"{name}/shape", np.array([0, len(boxes), columns], np.int64))
+            made = g.between(name, shape)
+            g.node("Reshape", name, [g.tensor(bottom), target], [made])
+            self.heads.append(made)
+        suppression = {
+            "iou_threshold": p.nms_param.nms_threshold or 0.3,
+            "score_threshold": max(p.confidence_threshold, _LEAST_SCORE),
+            "max_candidates": max(p.nms_param.top_k, 0),
+        }
+        if p.keep_top_k > 0:
+            suppression["max_detections"] = p.keep_top_k
+        self._settings = {
+            "boxes": {"order": "xy", "variances": self.variances},
+            "scores": {"kind": "probability", "background": p.background_label_id == 0},
+            "suppression": suppression,
+        }
+        centers, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2.0, boxes[:, 2:] - boxes[:, :2]
+        self._anchors = np.ascontiguousarray(np.concatenate([centers, sizes], axis=1), np.float32)
+
+    def detection(self, boxes: str, scores: str) -> DetectionHead | None:
+        """How the outputs of these names become boxes; None without a DetectionOutput layer."""
+        if self._anchors is None:
+            return None
+        settings = {"version": 1, "anchors": {"rule": "stored"}, **self._settings}
+        settings["boxes"] = settings["boxes"] | {"output": boxes}
+        settings["scores"] = settings["scores"] | {"output": scores}
+        return DetectionHead(settings, self._anchors)
+
+
+def _pair(p: object, name: str, single: str, default: Sequence[float]) -> tuple[float, float]:
+    vertical, horizontal, both = (float(getattr(p, one)) for one in (f"{name}_h", f"{name}_w", single))
+    if both > 0.0:
+        return both, both
+    return (vertical or default[0]), (horizontal or default[1])
+
+
+def _ratios(layer: CaffeLayer) -> list[float]:
+    p = layer.parameters
+    flips = p.flip if p.HasField("flip") else True
+    ratios = [1.0]
+    for given in p.aspect_ratio:
+        if not (math.isfinite(given) and given > 0.0):
+            raise WeightsError(f"damaged: an aspect ratio of {given}")
+        if all(abs(given - known) >= 1e-6 for known in ratios):
+            ratios += [given, 1.0 / given] if flips else [given]
+    return ratios
+
+
+def _shapes(smallest: list[float], largest: list[float], ratios: list[float]) -> list[tuple[float, float]]:
+    """(width, height) in pixels, in the order of the file's predictions."""
+    if not smallest or (largest and len(largest) != len(smallest)) or min(smallest) <= 0.0:
+        raise WeightsError(f"damaged: anchors of the sizes {smallest[:5]} and {largest[:5]}")
+    shapes = []
+    for place, size in enumerate(smallest):
+        shapes.append((size, size))
+        if largest:
+            side = math.sqrt(size * largest[place])
+            shapes.append((side, side))
+        shapes += [(size * math.sqrt(ratio), size / math.sqrt(ratio)) for ratio in ratios if ratio != 1.0]
+    return shapes

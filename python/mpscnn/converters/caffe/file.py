@@ -1,0 +1,223 @@
+"""A Caffe network's two files: layers as text, weights as a message of protobuf."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn._private.files import reading
+from mpscnn.converters.caffe.schema import parameter_name, text_message, weights_message
+from mpscnn.converters.layer_names import shown
+from mpscnn.errors import UnsupportedError, WeightsError
+
+WEIGHTS, TEXT = ".caffemodel", ".prototxt"
+_MAX_LAYERS = 10_000
+_MAX_AXES = 8
+# Types of layers that Caffe's first format wrote as numbers' names.
+_OLD_TYPES = {
+    "ABSVAL": "AbsVal",
+    "BNLL": "BNLL",
+    "ELTWISE": "Eltwise",
+    "INNER_PRODUCT": "InnerProduct",
+    "LRN": "LRN",
+    "RELU": "ReLU",
+    "SOFTMAX_LOSS": "SoftmaxWithLoss",
+    "TANH": "TanH",
+}
+# A word where a value is: a name of an enumeration, which is text in our schema.
+_WORD = re.compile(r'("(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|#[^\n]*)|(:\s*)([A-Za-z_]\w*)')
+_NUMBERS = frozenset({"true", "false", "inf", "infinity", "nan", "t", "f"})
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class CaffeLayer:
+    """A layer: `parameters` are those of its kind, with what the file leaves out missing."""
+
+    kind: str
+    name: str
+    bottoms: list[str]
+    tops: list[str]
+    parameters: Any
+    transform: Any
+    blobs: list[Array]
+
+
+@dataclass(frozen=True)
+class CaffeFile:
+    """The layers that run when the network is used, and its inputs with their shapes."""
+
+    origin: str
+    name: str
+    layers: list[CaffeLayer]
+    inputs: dict[str, tuple[int, ...]]
+
+
+def companions(path: Path) -> list[Path]:
+    """The other file of a network, which has the same name but for the suffix; none if there is no such file."""
+    other = path.with_suffix(TEXT if path.suffix.lower() == WEIGHTS else WEIGHTS)
+    return [other] if other.is_file() else []
+
+
+def read_caffe(paths: Sequence[Path]) -> CaffeFile:
+    """Reads the two files of a network, given in any order, or one beside which the other is found by its name.
+
+    Raises WeightsError for a file that is missing, damaged or something else; UnsupportedError where one is not given.
+    """
+    given = list(paths)
+    if len(given) == 1:
+        given += companions(given[0])
+    by_suffix = {path.suffix.lower(): path for path in given}
+    if len(given) != 2 or set(by_suffix) != {WEIGHTS, TEXT}:
+        raise UnsupportedError(
+            f"{paths[0]}: a Caffe network is two files, {TEXT} (its layers) and {WEIGHTS} (its weights): give both"
+        )
+    net = _text(by_suffix[TEXT])
+    try:
+        return _file(net, _weights(by_suffix[WEIGHTS]), str(by_suffix[TEXT]))
+    except (UnsupportedError, WeightsError) as error:
+        if str(error).startswith(tuple(map(str, given))):
+            raise
+        raise type(error)(f"{by_suffix[TEXT]}: {error}") from error
+
+
+def _text(path: Path) -> Any:
+    message = text_message()
+    text_format = import_module("google.protobuf.text_format")
+    with reading(path, WeightsError):
+        content = path.read_bytes()
+    net = message()
+    try:
+        text_format.Parse(unquoted(content.decode()), net, allow_unknown_field=True)
+    except (text_format.ParseError, ValueError, RecursionError, AttributeError) as error:
+        raise WeightsError(f"{path}: is not a network of Caffe as text: {error}") from error
+    return net
+
+
+def unquoted(text: str) -> str:
+    """The same with names of enumerations (`pool: MAX`) as texts: custom versions of Caffe have names of their own."""
+
+    def quoted(found: re.Match[str]) -> str:
+        if found[1] is not None or found[3].lower() in _NUMBERS:
+            return found[0]
+        return f'{found[2]}"{found[3]}"'
+
+    return _WORD.sub(quoted, text)
+
+
+def _weights(path: Path) -> dict[str, list[Array]]:
+    """The weights of each layer by its name."""
+    message = weights_message()()
+    errors = import_module("google.protobuf.message")
+    with reading(path, WeightsError):
+        content = path.read_bytes()
+    try:
+        message.ParseFromString(content)
+    except (errors.DecodeError, ValueError) as error:
+        raise WeightsError(f"{path}: is not a file of Caffe's weights: {error}") from error
+    del content
+    weights: dict[str, list[Array]] = {}
+    for layer in (*message.layer, *message.layers):
+        if layer.blobs:
+            where = f"{path}: layer {shown(layer.name)}"
+            weights[layer.name] = [_array(blob, where) for blob in layer.blobs]
+    if not weights:
+        raise WeightsError(f"{path}: holds no weights")
+    return weights
+
+
+def _array(blob: Any, where: str) -> Array:
+    data = blob.data or blob.double_data
+    values = np.asarray(data, np.float32)
+    old = (blob.num, blob.channels, blob.height, blob.width)
+    shape = tuple(blob.shape.dim) if blob.HasField("shape") else old
+    if len(shape) > _MAX_AXES or any(extent < 0 for extent in shape) or math.prod(shape) != values.size:
+        raise WeightsError(f"{where}: damaged: {values.size} numbers for the shape {shape[:_MAX_AXES]}")
+    return values.reshape(shape)
+
+
+# ---- Layers ------------------------------------------------------------------------------------------------
+
+
+def _file(net: Any, weights: dict[str, list[Array]], origin: str) -> CaffeFile:
+    listed = list(net.layer) or list(net.layers)
+    if not listed:
+        raise WeightsError("is not a network of Caffe: it has no layers")
+    if len(listed) > _MAX_LAYERS:
+        raise WeightsError(f"has {len(listed)} layers, more than {_MAX_LAYERS}")
+    inputs = _net_inputs(net)
+    layers = []
+    for entry in filter(_runs, listed):
+        layer = _layer(entry, weights.get(entry.name, []))
+        if layer.kind == "Input" or (layer.kind == "MemoryData" and layer.parameters is not None):
+            inputs |= _layer_inputs(layer)
+        layers.append(layer)
+    return CaffeFile(origin, net.name, layers, inputs)
+
+
+def _runs(entry: Any) -> bool:
+    """Whether a layer is used when the network is: not while it is trained only."""
+    phases = {rule.phase for rule in entry.include} | ({entry.phase} - {""} if entry.phase else set())
+    if phases and phases == {"TRAIN"}:
+        return False
+    return "TEST" not in {rule.phase for rule in entry.exclude}
+
+
+def _layer(entry: Any, blobs: list[Array]) -> CaffeLayer:
+    kind = entry.type
+    if kind.isupper() and kind not in ("LRN", "ELU", "BNLL", "MVN"):
+        kind = _OLD_TYPES.get(kind, "".join(part.capitalize() for part in kind.split("_")))
+    # Convolutions of one channel each have names of their own in some versions, a transposed one the same parameters.
+    fields = {
+        "Bias": "Scale",
+        "ConvolutionDepthwise": "Convolution",
+        "Deconvolution": "Convolution",
+        "DepthwiseConvolution": "Convolution",
+        "Normalize": "Norm",
+    }
+    field = parameter_name(fields.get(kind, kind))
+    parameters = getattr(entry, field) if field in entry.DESCRIPTOR.fields_by_name else None
+    return CaffeLayer(
+        kind,
+        entry.name or (entry.top[0] if entry.top else kind),
+        list(entry.bottom),
+        list(entry.top),
+        parameters,
+        entry.transform_param if entry.HasField("transform_param") else None,
+        blobs,
+    )
+
+
+def _net_inputs(net: Any) -> dict[str, tuple[int, ...]]:
+    """Inputs as the network's own fields say them, as old files do."""
+    names, dims = list(net.input), list(net.input_dim)
+    if net.input_shape:
+        shapes = [tuple(shape.dim) for shape in net.input_shape]
+    else:
+        shapes = [tuple(dims[place : place + 4]) for place in range(0, len(dims), 4)]
+    if len(shapes) == 1:
+        shapes *= len(names)
+    if len(shapes) != len(names):
+        raise WeightsError(f"damaged: {len(names)} inputs, but {len(shapes)} shapes")
+    return dict(zip(names, shapes, strict=True))
+
+
+def _layer_inputs(layer: CaffeLayer) -> dict[str, tuple[int, ...]]:
+    p = layer.parameters
+    if layer.kind == "MemoryData":
+        return {layer.tops[0]: (p.batch_size, p.channels, p.height, p.width)} if layer.tops else {}
+    shapes = [tuple(shape.dim) for shape in p.shape]
+    if len(shapes) == 1:
+        shapes *= len(layer.tops)
+    if len(shapes) != len(layer.tops):
+        raise WeightsError(f"damaged: input {shown(layer.name)} has {len(shapes)} shapes")
+    return dict(zip(layer.tops, shapes, strict=True))

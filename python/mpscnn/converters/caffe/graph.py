@@ -1,0 +1,110 @@
+"""A Caffe network as a graph of ONNX' operators, whose reader knows how images with the channels first become ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.caffe.file import CaffeFile
+from mpscnn.converters.layer_names import LayerNames, shown
+from mpscnn.errors import UnsupportedError, WeightsError
+
+if TYPE_CHECKING:
+    import onnx
+
+_OPSET = 13
+
+Shape = tuple[int, ...]
+
+
+class Graph:
+    """Nodes in the making. A blob that a layer changes in place gets a new name."""
+
+    def __init__(self, file: CaffeFile) -> None:
+        try:
+            import onnx
+        except ImportError as error:
+            raise UnsupportedError('reading Caffe files needs: pip install "mpscnn[convert]"') from error
+        self._onnx = onnx
+        self._file = file
+        self._names = LayerNames()
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[str, onnx.TensorProto] = {}
+        self._current: dict[str, str] = {}
+        self._read: set[str] = set()
+        self.shapes: dict[str, Shape | None] = {}
+        """Of tensors, as far as they are known."""
+        for name, shape in file.inputs.items():
+            if not 2 <= len(shape) <= 4 or min(shape) < 1:
+                raise WeightsError(f"{file.origin}: input {shown(name)} has the shape {shape}")
+            self._current[name] = self._names.unique(name)
+            self.shapes[name] = shape
+
+    def tensor(self, blob: str) -> str:
+        """What holds a blob at this point of the network."""
+        if blob not in self._current:
+            raise WeightsError(f"damaged: needs {shown(blob)}, which no layer before it computes")
+        self._read.add(self._current[blob])
+        return self._current[blob]
+
+    def result(self, blob: str, shape: Shape | None) -> str:
+        """A name for what a layer computes for a blob."""
+        self._current[blob] = self._names.unique(blob)
+        self.shapes[self._current[blob]] = shape
+        return self._current[blob]
+
+    def between(self, name: str, shape: Shape | None = None) -> str:
+        """A name for what only the next node reads."""
+        made = self._names.unique(name)
+        self.shapes[made] = shape
+        return made
+
+    def constant(self, name: str, values: NDArray[Any]) -> str:
+        """A constant operand."""
+        made = self._names.unique(name)
+        self._constants[made] = self._onnx.numpy_helper.from_array(np.ascontiguousarray(values), made)
+        return made
+
+    def node(
+        self, kind: str, name: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any
+    ) -> None:
+        """Adds an operator. `kind` of no operator of ONNX' own is "caffe.Kind"."""
+        domain, _, own = kind.rpartition(".")
+        self._nodes.append(
+            self._onnx.helper.make_node(own, inputs, outputs, name=name, domain=domain, **attributes)
+        )
+
+    def last_node(self, kind: str, output: str) -> onnx.NodeProto | None:
+        """The node that computes a tensor, if it is of this kind and nothing else has read the tensor."""
+        found = self._nodes[-1] if self._nodes else None
+        if found is None or found.op_type != kind or list(found.output) != [output]:
+            return None
+        return found
+
+    def replace_output(self, node: onnx.NodeProto, output: str) -> None:
+        """The node computes another tensor."""
+        node.output[0] = output
+
+    def outputs(self) -> list[str]:
+        """The tensors of blobs that no layer reads, in the order of the file."""
+        ends = [name for name in dict.fromkeys(self._current.values()) if name not in self._read]
+        return [name for name in ends if name not in self._file.inputs]
+
+    def model(self, outputs: Sequence[str]) -> onnx.ModelProto:
+        """The network up to these tensors."""
+        helper, kind = self._onnx.helper, self._onnx.TensorProto.FLOAT
+        graph = helper.make_graph(
+            self._nodes,
+            "caffe",
+            [
+                helper.make_tensor_value_info(name, kind, list(shape))
+                for name, shape in self._file.inputs.items()
+            ],
+            [helper.make_tensor_value_info(name, kind, None) for name in outputs],
+            list(self._constants.values()),
+        )
+        model: onnx.ModelProto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)])
+        return model

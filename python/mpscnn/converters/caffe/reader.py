@@ -1,0 +1,98 @@
+"""Caffe networks as networks of mpscnn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mpscnn.converters.caffe.detection import Priors
+from mpscnn.converters.caffe.file import CaffeFile, CaffeLayer
+from mpscnn.converters.caffe.graph import Graph
+from mpscnn.converters.caffe.layers import HANDLERS, refuse_twice, unknown
+from mpscnn.converters.formats import ReadOptions
+from mpscnn.converters.layer_names import shown
+from mpscnn.converters.onnx_reader.file import file_of_model
+from mpscnn.converters.onnx_reader.reader import convert as convert_onnx
+from mpscnn.converters.photo_input import takes_photos
+from mpscnn.converters.unsupported import UnsupportedLayers
+from mpscnn.errors import UnsupportedError
+from mpscnn.graph.network import Network
+
+# What says where photos come from, and what only training needs.
+_SOURCES = ("Data", "ImageData", "HDF5Data", "WindowData", "AnnotatedData", "VideoData", "DummyData")
+_TRAINING = (
+    "Accuracy",
+    "EuclideanLoss",
+    "HingeLoss",
+    "SigmoidCrossEntropyLoss",
+    "DetectionEvaluate",
+    "MultiBoxLoss",
+)
+_NOTE = (
+    "Caffe's files do not say how a photo becomes the input. Most networks take BGR with a mean subtracted, "
+    "such as --preprocess caffe; what was used in training counts"
+)
+
+
+def convert(file: CaffeFile, options: ReadOptions) -> Network:
+    """The network of a file.
+
+    Raises:
+        UnsupportedError: names all layers that mpscnn cannot express. WeightsError: the files contradict themselves or
+            each other. ParameterError: an input or output that it does not have, or another shape of it.
+    """
+    refuse_twice(file.layers)
+    graph, priors = Graph(file), Priors()
+    unsupported = UnsupportedLayers(file.origin)
+    transform: Any = None
+    for layer in file.layers:
+        transform = transform or layer.transform
+        if layer.kind not in (*_TRAINING, "Input", "MemoryData"):
+            _add(graph, priors, layer, unsupported)
+    if unsupported:
+        raise unsupported.error()
+    model = graph.model(priors.heads or graph.outputs())
+    network = convert_onnx(file_of_model(model, file.origin), options)
+    if priors.heads:
+        network.detection = priors.detection(*(output.name for output in network.outputs))
+    network.preprocess = _preprocess(transform, network)
+    if network.preprocess is None and takes_photos(network):
+        network.notes.append(_NOTE)
+    return network
+
+
+def _add(graph: Graph, priors: Priors, layer: CaffeLayer, unsupported: UnsupportedLayers) -> None:
+    if layer.kind in _SOURCES:
+        unsupported.add(
+            layer.kind, layer.name, "reads a database: give the .prototxt for deployment, which has an Input"
+        )
+        for top in layer.tops:
+            graph.result(top, None)
+        return
+
+    def convert_layer() -> None:
+        if layer.kind == "PriorBox":
+            priors.add(graph, layer)
+        elif layer.kind == "DetectionOutput":
+            priors.detect(graph, layer)
+        elif layer.kind != "Concat" or not priors.join(layer):
+            kind = "Softmax" if layer.kind == "SoftmaxWithLoss" else layer.kind
+            HANDLERS.get(kind, unknown)(graph, layer)
+
+    if not unsupported.attempt(layer.kind, layer.name, convert_layer, free_size=False):
+        for top in layer.tops:
+            graph.result(top, None)
+
+
+def _preprocess(transform: Any, network: Network) -> dict[str, object] | None:
+    """What a layer that reads photos says of them: Caffe's have the order BGR, and so do its means."""
+    if transform is None or not takes_photos(network) or transform.mean_file:
+        return None
+    channels = network.input.shape[-1] or 0
+    means = [float(mean) for mean in transform.mean_value] or [0.0]
+    if len(means) not in (1, channels):
+        raise UnsupportedError(f"{shown(network.name)}: {len(means)} means for {channels} channels")
+    if len(means) == 1:
+        means *= channels
+    scale = float(transform.scale) if transform.HasField("scale") else 1.0
+    order = "gray" if channels == 1 else "bgr"
+    return {"order": order, "mean": means[::-1], "scale": [scale] * channels}

@@ -1,0 +1,121 @@
+"""Those of Caffe's messages that are needed, as a schema for the protobuf package.
+
+Of a .caffemodel only names and weights are read, by the numbers of their fields in Caffe's caffe.proto. A .prototxt is
+text, in which fields have names: their numbers here are only their places.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from mpscnn.errors import UnsupportedError
+
+# Message: its fields as "name type" or "name type number"; a type with a star is a list.
+_WEIGHTS = {
+    "Shape": "dim:int64*:1",
+    "Blob": "num:int32:1 channels:int32:2 height:int32:3 width:int32:4 data:float*:5 shape:Shape:7 "
+    "double_data:double*:8",
+    "Layer": "name:string:1 type:string:2 blobs:Blob*:7",
+    "OldLayer": "name:string:4 blobs:Blob*:6",
+    "Weights": "name:string:1 layers:OldLayer*:2 layer:Layer*:100",
+}
+_POOLING = "pool:string global_pooling:bool round_mode:string"
+_WINDOW = " ".join(f"{name}_h:uint32 {name}_w:uint32" for name in ("kernel", "pad", "stride"))
+_PARAMETERS = {
+    "BatchNorm": "use_global_stats:bool eps:float",
+    "Clip": "min:float max:float",
+    "Concat": "axis:int32 concat_dim:uint32",
+    "Convolution": "num_output:uint32 bias_term:bool pad:uint32* kernel_size:uint32* stride:uint32* "
+    f"dilation:uint32* group:uint32 axis:int32 {_WINDOW}",
+    "Crop": "axis:int32 offset:uint32*",
+    "DetectionOutput": "num_classes:uint32 share_location:bool background_label_id:int32 nms_param:Nms "
+    "code_type:string variance_encoded_in_target:bool keep_top_k:int32 confidence_threshold:float",
+    "ELU": "alpha:float",
+    "Eltwise": "operation:string coeff:float*",
+    "Exp": "base:float scale:float shift:float",
+    "Flatten": "axis:int32 end_axis:int32",
+    "InnerProduct": "num_output:uint32 bias_term:bool axis:int32 transpose:bool",
+    "Input": "shape:Shape*",
+    "LRN": "local_size:uint32 alpha:float beta:float norm_region:string k:float",
+    "Log": "base:float scale:float shift:float",
+    "MemoryData": "batch_size:uint32 channels:uint32 height:uint32 width:uint32",
+    "Norm": "across_spatial:bool channel_shared:bool eps:float",
+    "PReLU": "channel_shared:bool",
+    "Permute": "order:uint32*",
+    "Pooling": f"{_POOLING} pad:uint32 kernel_size:uint32 stride:uint32 {_WINDOW}",
+    "Power": "power:float scale:float shift:float",
+    "PriorBox": "min_size:float* max_size:float* aspect_ratio:float* flip:bool clip:bool variance:float* "
+    "img_size:uint32 img_h:uint32 img_w:uint32 step:float step_h:float step_w:float offset:float",
+    "ReLU": "negative_slope:float",
+    "Reshape": "shape:Shape axis:int32 num_axes:int32",
+    "Scale": "axis:int32 num_axes:int32 bias_term:bool",
+    "ShuffleChannel": "group:uint32",
+    "Slice": "axis:int32 slice_point:uint32* slice_dim:uint32",
+    "Softmax": "axis:int32",
+}
+_FIELD_NAMES = {
+    "BatchNorm": "batch_norm_param",
+    "DetectionOutput": "detection_output_param",
+    "InnerProduct": "inner_product_param",
+    "MemoryData": "memory_data_param",
+    "PriorBox": "prior_box_param",
+    "ShuffleChannel": "shuffle_channel_param",
+}
+_TEXT = {
+    "Shape": "dim:int64*",
+    "Nms": "nms_threshold:float top_k:int32 eta:float",
+    "Rule": "phase:string",
+    "Transform": "scale:float mean_value:float* mean_file:string crop_size:uint32 force_gray:bool",
+    **{f"{kind}Parameter": fields for kind, fields in _PARAMETERS.items()},
+    "Layer": "name:string type:string bottom:string* top:string* phase:string include:Rule* exclude:Rule* "
+    "transform_param:Transform "
+    + " ".join(f"{_FIELD_NAMES.get(kind, kind.lower() + '_param')}:{kind}Parameter" for kind in _PARAMETERS),
+    "Net": "name:string input:string* input_shape:Shape* input_dim:int32* layer:Layer* layers:Layer*",
+}
+
+
+def parameter_name(kind: str) -> str:
+    """The field with the parameters of a kind of layer."""
+    return _FIELD_NAMES.get(kind, kind.lower() + "_param")
+
+
+@cache
+def weights_message() -> Any:
+    """The class of a .caffemodel's message."""
+    return _made("mpscnn_caffe_weights", _WEIGHTS, "Weights")
+
+
+@cache
+def text_message() -> Any:
+    """The class of a .prototxt's message. Names of enumerations are texts, see `unquoted`."""
+    return _made("mpscnn_caffe_text", _TEXT, "Net")
+
+
+def _made(package: str, messages: dict[str, str], main: str) -> Any:
+    try:
+        names = ("descriptor_pb2", "descriptor_pool", "message_factory")
+        descriptor_pb2, descriptor_pool, message_factory = (
+            import_module(f"google.protobuf.{name}") for name in names
+        )
+    except ImportError as error:
+        raise UnsupportedError('reading Caffe files needs: pip install "mpscnn[convert]"') from error
+    kinds = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto2")
+    for name, fields in messages.items():
+        message = file.message_type.add(name=name)
+        for place, described in enumerate(fields.split(), start=1):
+            field, kind, *number = described.split(":")
+            listed, kind = kind.endswith("*"), kind.rstrip("*")
+            added = message.field.add(name=field, number=int(number[0]) if number else place)
+            added.label = kinds.LABEL_REPEATED if listed else kinds.LABEL_OPTIONAL
+            if kind in messages:
+                added.type, added.type_name = kinds.TYPE_MESSAGE, f".{package}.{kind}"
+            else:
+                added.type = getattr(kinds, f"TYPE_{kind.upper()}")
+            if listed and kind in ("float", "double", "int64"):
+                added.options.packed = True
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{main}"))

@@ -1,0 +1,466 @@
+"""Caffe networks against arithmetic written out here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.caffe_writer import Blobs, image, layer, write
+from numpy.typing import NDArray
+
+import mpscnn
+from mpscnn import converters
+from mpscnn.converters.caffe.schema import weights_message
+
+pytest.importorskip("onnx", reason="onnx is not installed")
+Array = NDArray[Any]
+
+
+def random(*shape: int, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).normal(0.0, 1.0, shape).astype(np.float32)
+
+
+def ran(network: mpscnn.Network, x: Array) -> Array:
+    """Of images with the channels first, as Caffe has them."""
+    ours = x.transpose(0, 2, 3, 1) if x.ndim == 4 else x
+    found = network.compile(device="cpu", precision="float32").session().run(np.ascontiguousarray(ours))
+    assert isinstance(found, np.ndarray)
+    return found.transpose(0, 3, 1, 2) if found.ndim == 4 else found
+
+
+def result(folder: Path, text: str, x: Array, blobs: Blobs | None = None, **options: Any) -> Array:
+    return ran(converters.read_network(write(folder, text, blobs, **options)), x)
+
+
+def windows(x: Array, kernel: int, stride: int, counts: tuple[int, int]) -> Array:
+    """(n, c, rows, columns, kernel, kernel) of an image that is large enough."""
+    rows = [x[:, :, i * stride : i * stride + kernel] for i in range(counts[0])]
+    columns = [[row[..., j * stride : j * stride + kernel] for j in range(counts[1])] for row in rows]
+    return np.stack([np.stack(line, axis=2) for line in columns], axis=2)
+
+
+def pooled(folder: Path, x: Array, parameters: str) -> Array:
+    return result(
+        folder, image(*x.shape) + layer("Pooling", "y", "data", f"pooling_param {{ {parameters} }}"), x
+    )
+
+
+# ---- Poolings and convolutions -------------------------------------------------------------------------------
+
+
+def test_sizes_of_poolings_are_rounded_up(tmp_path: Path) -> None:
+    """6 pixels, 3 taps with a stride of 2: windows at 0, 2 and 4, of which the last has two pixels."""
+    x = random(1, 2, 6, 6)
+    padded = np.pad(x, [(0, 0), (0, 0), (0, 1), (0, 1)], constant_values=-np.inf)
+    expected = windows(padded, 3, 2, (3, 3)).max((-2, -1))
+    np.testing.assert_array_equal(pooled(tmp_path, x, "pool: MAX kernel_size: 3 stride: 2"), expected)
+    floor = pooled(tmp_path, x, "pool: MAX kernel_size: 3 stride: 2 round_mode: FLOOR")
+    np.testing.assert_array_equal(floor, expected[:, :, :2, :2])
+
+
+def test_a_window_behind_the_image_is_left_out(tmp_path: Path) -> None:
+    """5 pixels and 1 of padding, 2 taps with a stride of 2: a fourth window would begin behind the image."""
+    x = random(1, 1, 5, 5)
+    padded = np.pad(x, [(0, 0), (0, 0), (1, 1), (1, 1)], constant_values=-np.inf)
+    expected = windows(padded, 2, 2, (3, 3)).max((-2, -1))
+    np.testing.assert_array_equal(pooled(tmp_path, x, "kernel_size: 2 stride: 2 pad: 1"), expected)
+
+
+def test_averages_count_padding_but_not_what_is_behind_it(tmp_path: Path) -> None:
+    x = random(1, 1, 6, 6)
+    padded = np.pad(x, [(0, 0), (0, 0), (1, 2), (1, 2)])
+    inside = np.pad(np.ones_like(x), [(0, 0), (0, 0), (1, 1), (1, 1)], constant_values=1.0)
+    counted = np.pad(inside, [(0, 0), (0, 0), (0, 1), (0, 1)])
+    expected = windows(padded, 3, 2, (4, 4)).sum((-2, -1)) / windows(counted, 3, 2, (4, 4)).sum((-2, -1))
+    found = pooled(tmp_path, x, "pool: AVE kernel_size: 3 stride: 2 pad: 1")
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_global_pooling(tmp_path: Path) -> None:
+    x = random(2, 3, 4, 5)
+    np.testing.assert_allclose(
+        pooled(tmp_path, x, "pool: AVE global_pooling: true"),
+        x.mean((2, 3), keepdims=True),
+        rtol=1e-5,
+        atol=1e-6,
+    )
+
+
+def convolved(x: Array, kernel: Array, stride: int, dilation: int, groups: int) -> Array:
+    filters, inputs, height, width = kernel.shape
+    rows = (x.shape[2] - (height - 1) * dilation - 1) // stride + 1
+    columns = (x.shape[3] - (width - 1) * dilation - 1) // stride + 1
+    y = np.zeros((len(x), filters, rows, columns))
+    for f in range(filters):
+        first = f * groups // filters * inputs
+        for i in range(inputs):
+            for row in range(height):
+                for column in range(width):
+                    part = x[:, first + i, row * dilation :, column * dilation :]
+                    y[:, f] += kernel[f, i, row, column] * part[:, ::stride, ::stride][:, :rows, :columns]
+    return y
+
+
+@pytest.mark.parametrize(
+    ("parameters", "shape", "stride", "dilation", "groups"),
+    [
+        ("num_output: 6 kernel_size: 3 stride: 2", (6, 4, 3, 3), 2, 1, 1),
+        ("num_output: 6 kernel_h: 3 kernel_w: 2 group: 2", (6, 2, 3, 2), 1, 1, 2),
+        ("num_output: 4 kernel_size: 3 group: 4 dilation: 2", (4, 1, 3, 3), 1, 2, 4),
+    ],
+)
+def test_convolutions(
+    tmp_path: Path, parameters: str, shape: tuple[int, ...], stride: int, dilation: int, groups: int
+) -> None:
+    x, kernel, bias = random(2, 4, 9, 8), random(*shape, seed=1), random(shape[0], seed=2)
+    text = image(*x.shape) + layer("Convolution", "y", "data", f"convolution_param {{ {parameters} }}")
+    expected = convolved(x, kernel, stride, dilation, groups) + bias.reshape(1, -1, 1, 1)
+    np.testing.assert_allclose(
+        result(tmp_path, text, x, {"y": [kernel, bias]}), expected, rtol=1e-4, atol=1e-5
+    )
+
+
+def test_deconvolution(tmp_path: Path) -> None:
+    x, kernel = random(1, 2, 4, 3), random(2, 3, 4, 4, seed=1)
+    parameters = "convolution_param { num_output: 3 kernel_size: 4 stride: 2 pad: 1 bias_term: false }"
+    full = np.zeros((1, 3, 10, 8))
+    for row in range(4):
+        for column in range(3):
+            part = np.einsum("i,ifhw->fhw", x[0, :, row, column], kernel)
+            full[0, :, 2 * row : 2 * row + 4, 2 * column : 2 * column + 4] += part
+    text = image(*x.shape) + layer("Deconvolution", "y", "data", parameters)
+    found = result(tmp_path, text, x, {"y": [kernel]})
+    np.testing.assert_allclose(found, full[:, :, 1:-1, 1:-1], rtol=1e-4, atol=1e-5)
+
+
+# ---- Normalizations -----------------------------------------------------------------------------------------
+
+
+def test_batch_norm_in_place_and_scale(tmp_path: Path) -> None:
+    """Statistics are stored times a factor; both layers change the blob in place."""
+    x = random(2, 3, 4, 5)
+    mean, variance, factor = random(3, seed=1), np.abs(random(3, seed=2)), np.array([4.0])
+    gamma, beta = random(3, seed=3), random(3, seed=4)
+    text = image(*x.shape) + layer("BatchNorm", "norm", "data", "batch_norm_param { eps: 0.5 }", "data")
+    text += layer("Scale", "scale", "data", "scale_param { bias_term: true }", "data")
+    text += layer("ReLU", "y", "data", "relu_param { negative_slope: 0.1 }", "data")
+    network = converters.read_network(
+        write(tmp_path, text, {"norm": [mean, variance, factor], "scale": [gamma, beta]})
+    )
+    assert len(network.layer_names()) <= 3  # the normalization has the factors
+    one = (x - mean[:, None, None] / 4) / np.sqrt(variance[:, None, None] / 4 + 0.5)
+    expected = one * gamma[:, None, None] + beta[:, None, None]
+    np.testing.assert_allclose(
+        ran(network, x), np.where(expected > 0, expected, 0.1 * expected), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_scale_by_another_blob(tmp_path: Path) -> None:
+    x = random(2, 3, 4, 5)
+    text = image(*x.shape) + layer(
+        "Pooling", "mean", "data", "pooling_param { pool: AVE global_pooling: true }"
+    )
+    text += layer("Flatten", "flat", "mean") + layer("Scale", "y", "data flat", "scale_param { axis: 0 }")
+    expected = x * x.mean((2, 3), keepdims=True)
+    np.testing.assert_allclose(result(tmp_path, text, x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_local_response_across_channels(tmp_path: Path) -> None:
+    x = random(1, 6, 3, 3)
+    text = image(*x.shape) + layer(
+        "LRN", "y", "data", "lrn_param { local_size: 3 alpha: 0.5 beta: 0.75 k: 2 }"
+    )
+    padded = np.pad(x**2, [(0, 0), (1, 1), (0, 0), (0, 0)])
+    sums = sum(padded[:, i : i + 6] for i in range(3))
+    np.testing.assert_allclose(
+        result(tmp_path, text, x), x / (2 + 0.5 / 3 * sums) ** 0.75, rtol=1e-4, atol=1e-5
+    )
+
+
+def test_local_response_within_a_channel(tmp_path: Path) -> None:
+    x = random(1, 2, 5, 4)
+    parameters = "lrn_param { local_size: 3 alpha: 0.5 beta: 0.75 norm_region: WITHIN_CHANNEL }"
+    means = windows(np.pad(x**2, [(0, 0), (0, 0), (1, 1), (1, 1)]), 3, 1, (5, 4)).mean((-2, -1))
+    found = result(tmp_path, image(*x.shape) + layer("LRN", "y", "data", parameters), x)
+    np.testing.assert_allclose(found, x / (1 + 0.5 * means) ** 0.75, rtol=1e-4, atol=1e-5)
+
+
+def test_normalize(tmp_path: Path) -> None:
+    x, factors = random(1, 3, 4, 5), random(3, seed=1)
+    text = image(*x.shape) + layer("Normalize", "y", "data", "norm_param { across_spatial: false }")
+    expected = x / np.sqrt((x**2).sum(1, keepdims=True)) * factors[:, None, None]
+    np.testing.assert_allclose(result(tmp_path, text, x, {"y": [factors]}), expected, rtol=1e-4, atol=1e-5)
+
+
+# ---- Functions, joining, moving -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "function"),
+    [
+        ("ReLU", "", lambda x: np.maximum(x, 0)),
+        ("ReLU6", "", lambda x: np.clip(x, 0, 6)),
+        ("ELU", "elu_param { alpha: 0.5 }", lambda x: np.where(x > 0, x, 0.5 * np.expm1(x))),
+        ("Sigmoid", "", lambda x: 1 / (1 + np.exp(-x))),
+        ("TanH", "", np.tanh),
+        ("AbsVal", "", np.abs),
+        ("BNLL", "", lambda x: np.log1p(np.exp(x))),
+        ("Power", "power_param { power: 2 scale: 0.5 shift: 3 }", lambda x: (3 + 0.5 * x) ** 2),
+        ("Exp", "exp_param { base: 2 scale: 0.5 shift: 1 }", lambda x: 2 ** (1 + 0.5 * x)),
+        ("Log", "log_param { base: 10 scale: 0.1 shift: 5 }", lambda x: np.log10(5 + 0.1 * x)),
+        ("Dropout", "dropout_param { dropout_ratio: 0.5 }", lambda x: x),
+        ("Softmax", "", lambda x: np.exp(x) / np.exp(x).sum(1, keepdims=True)),
+    ],
+)
+def test_functions(tmp_path: Path, kind: str, parameters: str, function: Any) -> None:
+    x = random(2, 3, 4, 5)
+    text = image(*x.shape) + layer("Power", "first", "data", "power_param { scale: 2 }")
+    found = result(tmp_path, text + layer(kind, "y", "first", parameters), x)
+    np.testing.assert_allclose(found, function(2.0 * x), rtol=1e-4, atol=1e-5)
+
+
+def test_prelu(tmp_path: Path) -> None:
+    x, slopes = random(1, 3, 4, 5), random(3, seed=1)
+    found = result(tmp_path, image(*x.shape) + layer("PReLU", "y", "data"), x, {"y": [slopes]})
+    np.testing.assert_allclose(found, np.where(x > 0, x, x * slopes[:, None, None]), rtol=1e-5)
+
+
+def test_elementwise(tmp_path: Path) -> None:
+    x = random(1, 4, 3, 3)
+    text = image(*x.shape) + layer("Slice", "parts", "data", "slice_param { slice_point: 2 }", "a b")
+    text += layer("Eltwise", "sum", "a b", "eltwise_param { operation: SUM coeff: 2 coeff: -1 }")
+    text += layer("Eltwise", "product", "a b a", "eltwise_param { operation: PROD }")
+    text += layer("Eltwise", "most", "a b", "eltwise_param { operation: MAX }")
+    text += layer("Concat", "y", "sum product most", "concat_param { axis: 1 }")
+    a, b = x[:, :2], x[:, 2:]
+    expected = np.concatenate([2 * a - b, a * b * a, np.maximum(a, b)], axis=1)
+    np.testing.assert_allclose(result(tmp_path, text, x), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_dense_layers_take_channels_first(tmp_path: Path, old: bool) -> None:
+    """Also in the fields and words of Caffe's first format."""
+    x, kernel, bias = random(2, 3, 4, 5), random(7, 60, seed=1), random(7, seed=2)
+    parameters = "inner_product_param { num_output: 7 }"
+    text = image(*x.shape) + layer("InnerProduct", "y", "data", parameters)
+    if old:
+        text = 'input: "data" ' + " ".join(f"input_dim: {extent}" for extent in x.shape) + "\n"
+        text += f'layers {{ name: "y" type: INNER_PRODUCT bottom: "data" top: "y" {parameters} }}'
+    found = result(tmp_path, text, x, {"y": [kernel, bias]}, old=old)
+    np.testing.assert_allclose(found, x.reshape(2, -1) @ kernel.T + bias, rtol=1e-4, atol=1e-4)
+
+
+def test_permute_and_reshape(tmp_path: Path) -> None:
+    x = random(1, 6, 4, 5)
+    text = image(*x.shape) + layer(
+        "Permute", "last", "data", "permute_param { order: 0 order: 2 order: 3 order: 1 }"
+    )
+    text += layer("Reshape", "y", "last", "reshape_param { shape { dim: 0 dim: -1 dim: 3 } }")
+    found = result(tmp_path, text, x)
+    np.testing.assert_array_equal(found, x.transpose(0, 2, 3, 1).reshape(1, -1, 3))
+
+
+def test_shuffled_channels(tmp_path: Path) -> None:
+    x = random(1, 6, 4, 5)
+    text = image(*x.shape) + layer("ShuffleChannel", "y", "data", "shuffle_channel_param { group: 2 }")
+    expected = x.reshape(1, 2, 3, 4, 5).swapaxes(1, 2).reshape(x.shape)
+    np.testing.assert_array_equal(result(tmp_path, text, x), expected)
+
+
+def test_crop(tmp_path: Path) -> None:
+    x = random(1, 2, 6, 6)
+    text = image(*x.shape) + layer("Pooling", "small", "data", "pooling_param { kernel_size: 2 stride: 2 }")
+    text += layer("Crop", "y", "data small", "crop_param { axis: 2 offset: 1 offset: 2 }")
+    network = converters.read_network(write(tmp_path, text), outputs=["y"])
+    np.testing.assert_array_equal(ran(network, x), x[:, :, 1:4, 2:5])
+
+
+def test_layers_of_training_are_left_out(tmp_path: Path) -> None:
+    x = random(1, 3, 2, 2)
+    noise = layer("Power", "noise", "data", "include { phase: TRAIN } power_param { scale: 7 }", "data")
+    kept = layer("Power", "y", "data", "exclude { phase: TRAIN } power_param { scale: 3 }")
+    np.testing.assert_allclose(result(tmp_path, image(*x.shape) + noise + kept, x), 3 * x, rtol=1e-6)
+
+
+# ---- Detection and photos -----------------------------------------------------------------------------------
+
+
+def test_detection(tmp_path: Path) -> None:
+    """Anchors as PriorBox counts them: for each pixel the smallest, the mean with the largest, then the ratios."""
+    text = image(1, 3, 8, 12) + layer("Pooling", "map", "data", "pooling_param { kernel_size: 4 stride: 4 }")
+    parameters = (
+        "prior_box_param { min_size: 4 max_size: 9 aspect_ratio: 4 clip: false variance: 0.1 variance: 0.1 "
+    )
+    text += layer("PriorBox", "priors", "map data", parameters + "variance: 0.2 variance: 0.2 }")
+    kernels = {"loc": random(16, 3, 1, 1), "conf": random(12, 3, 1, 1, seed=1)}
+    for name in kernels:
+        text += layer(
+            "Convolution",
+            name,
+            "map",
+            f"convolution_param {{ num_output: {len(kernels[name])} kernel_size: 1 bias_term: false }}",
+        )
+        order = "permute_param { order: 0 order: 2 order: 3 order: 1 }"
+        text += layer("Permute", f"{name}_last", name, order) + layer(
+            "Flatten", f"{name}_flat", f"{name}_last"
+        )
+    text += layer("Reshape", "classes", "conf_flat", "reshape_param { shape { dim: 0 dim: -1 dim: 3 } }")
+    text += layer("Softmax", "probable", "classes", "softmax_param { axis: 2 }")
+    text += layer("Flatten", "scores_flat", "probable")
+    output = (
+        "num_classes: 3 nms_param { nms_threshold: 0.4 top_k: 50 } code_type: CENTER_SIZE keep_top_k: 20 "
+    )
+    text += layer(
+        "DetectionOutput",
+        "found",
+        "loc_flat scores_flat priors",
+        f"detection_output_param {{ {output} confidence_threshold: 0.2 }}",
+    )
+    network = converters.read_network(write(tmp_path, text, {k: [v] for k, v in kernels.items()}))
+    assert [output.shape for output in network.outputs] == [(None, 24, 4), (None, 24, 3)]
+    head = network.detection
+    assert head is not None
+    detector = head.detector((8, 12))
+    settings = detector.settings
+    assert settings["suppression"]["iou_threshold"] == pytest.approx(0.4)
+    assert settings["suppression"]["max_detections"] == 20
+    assert settings["scores"]["background"]
+    outputs = [settings[head]["output"] for head in ("boxes", "scores")]
+    assert outputs == [output.name for output in network.outputs]
+    expected = []
+    for row in range(2):
+        for column in range(3):
+            for width, height in ((4, 4), (6, 6), (8, 2), (2, 8)):
+                expected.append(((column + 0.5) / 3, (row + 0.5) / 2, width / 12, height / 8))
+    np.testing.assert_allclose(detector.anchors, expected, rtol=1e-5)
+    x = random(1, 3, 8, 12, seed=2)
+    heads = (
+        network.compile(device="cpu", precision="float32")
+        .session()
+        .run(np.ascontiguousarray(x.transpose(0, 2, 3, 1)))
+    )
+    assert isinstance(heads, dict)
+    most = x.reshape(1, 3, 2, 4, 3, 4).max((3, 5)).transpose(0, 2, 3, 1)
+    boxes = (most @ kernels["loc"][:, :, 0, 0].T).reshape(1, 24, 4)
+    np.testing.assert_allclose(heads[network.outputs[0].name], boxes, rtol=1e-4, atol=1e-5)
+    logits = (most @ kernels["conf"][:, :, 0, 0].T).reshape(1, 24, 3)
+    scores = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    np.testing.assert_allclose(heads[network.outputs[1].name], scores, rtol=1e-4, atol=1e-5)
+
+
+def test_photos(tmp_path: Path) -> None:
+    """Means of the file are in the order BGR; where it says nothing, a note does."""
+    text = image(1, 3, 4, 4) + layer("ReLU", "y", "data")
+    network = converters.read_network(write(tmp_path, text))
+    assert network.preprocess is None
+    assert any("--preprocess caffe" in note for note in network.notes)
+    means = "mean_value: 104 mean_value: 117 mean_value: 123 scale: 0.5"
+    said = text.replace("input_param", f"transform_param {{ {means} }} input_param")
+    network = converters.read_network(write(tmp_path, said))
+    assert network.preprocess == {"order": "bgr", "mean": [123.0, 117.0, 104.0], "scale": [0.5] * 3}
+
+
+def test_ultraface(shared: Path) -> None:
+    """The same boxes as the other forms of the network."""
+    directory = shared / "models/ultraface"
+    files = ("slim-320.caffemodel", "version-slim-320_without_postprocessing.tflite")
+    networks = [converters.read_network([directory / file]) for file in files]
+    preprocess = {"mean": [127.0, 127.0, 127.0], "scale": [1 / 128.0] * 3}
+    x = mpscnn.preprocess(shared / "images/face.jpg", (240, 320), preprocess)
+    heads = [
+        {value.shape[-1]: value for value in network.compile(precision="float32").session().run(x).values()}
+        for network in networks
+    ]
+    detector = mpscnn.models.ultraface_head().detector((240, 320))
+    boxes = [detector.decode(head[4][0]) for head in heads]
+    np.testing.assert_allclose(boxes[0], boxes[1], atol=1e-3)
+    np.testing.assert_allclose(heads[0][2], heads[1][2], atol=1e-3)
+
+
+# ---- What cannot be converted -------------------------------------------------------------------------------
+
+
+def refusal(paths: list[Path]) -> str:
+    with pytest.raises(mpscnn.Error) as refused:
+        converters.read_network(paths)
+    return str(refused.value)
+
+
+def test_both_files_are_needed(tmp_path: Path) -> None:
+    text, model = write(tmp_path, image(1, 3, 4, 4) + layer("ReLU", "y", "data"))
+    for paths in ([text], [model], [text, model], [model, text]):
+        assert converters.read_network(paths).outputs[0].shape == (None, 4, 4, 3)
+    assert "give both" in refusal([model, model])
+    model.rename(tmp_path / "other.caffemodel")
+    assert "a Caffe network is two files" in refusal([text])
+
+
+def test_a_layer_that_cannot_be_converted_is_named(tmp_path: Path) -> None:
+    text = image(1, 3, 4, 4) + layer("Pooling", "y", "data", "pooling_param { pool: STOCHASTIC }")
+    assert "layer 'y' (Pooling): a pooling STOCHASTIC" in refusal(write(tmp_path, text))
+
+
+def test_unknown_layers_are_named(tmp_path: Path) -> None:
+    text = image(1, 3, 4, 4) + layer("Magic", "first", "data") + layer("Wizard", "second", "first")
+    message = refusal(write(tmp_path, text))
+    assert "layer 'first' (caffe.Magic): mpscnn has no such layer yet" in message
+    assert "layer 'second' (caffe.Wizard)" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("layer {" * 50_000, "is not a network of Caffe as text"),
+        ("\0\xff", "is not a network of Caffe as text"),
+        ("", "it has no layers"),
+        (
+            image(1, 3, 4, 4) + layer("ReLU", "y", "missing"),
+            "needs 'missing', which no layer before it computes",
+        ),
+        (image(1, 3, 4, 4) + layer("Convolution", "y", "data"), "does not have its weights"),
+        (image(1, -3, 4, 4) + layer("ReLU", "y", "data"), "has the shape (1, -3, 4, 4)"),
+        (image(1, 3, 4, 4) + layer("Data", "y", ""), "reads a database"),
+        (
+            image(1, 3, 4, 4) + layer("Slice", "y", "data", "slice_param { slice_point: 9 }", "a b"),
+            "damaged: divides",
+        ),
+        (image(1, 3, 4, 4) + layer("Reshape", "y", "data", "reshape_param { shape { dim: 7 } }"), "'y'"),
+        (
+            image(1, 3, 4, 4) + layer("Pooling", "y", "data", "pooling_param { kernel_size: 0 }"),
+            "damaged: a window",
+        ),
+        (
+            image(1, 3, 4, 4)
+            + layer("BatchNorm", "y", "data", "batch_norm_param { use_global_stats: false }"),
+            "batch",
+        ),
+    ],
+)
+def test_damaged_text(tmp_path: Path, text: str, reason: str) -> None:
+    paths = write(tmp_path, "")
+    paths[0].write_bytes(text.encode("latin-1"))
+    message = refusal(paths)
+    assert reason in message
+    assert str(paths[0]) in message
+
+
+def test_damaged_weights(tmp_path: Path) -> None:
+    text, model = write(tmp_path, image(1, 3, 4, 4) + layer("PReLU", "y", "data"), {"y": [np.ones(3)]})
+    content = model.read_bytes()
+    for damaged in (content[:-3], b"\xff" * 40, b""):
+        model.write_bytes(damaged)
+        assert str(model) in refusal([text, model])
+    model.write_bytes(content)
+    assert converters.read_network([text, model]).outputs[0].shape == (None, 4, 4, 3)
+
+
+def test_a_shape_that_claims_gigabytes(tmp_path: Path) -> None:
+    text, model = write(tmp_path, image(1, 3, 4, 4) + layer("PReLU", "y", "data"))
+    message = weights_message()()
+    blob = message.layer.add(name="y").blobs.add()
+    blob.shape.dim.extend([1 << 20, 1 << 20])
+    blob.data.extend([1.0, 2.0])
+    model.write_bytes(message.SerializeToString())
+    assert "damaged: 2 numbers for the shape (1048576, 1048576)" in refusal([text, model])
