@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 import zlib
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -14,6 +16,9 @@ from mutation import INTERESTING, mutated, resized, with_number
 from PIL import Image
 
 import mpscnn
+
+sys.path.append(str(Path(__file__).parent.parent / "python"))
+from photo_files import TILE, TILED, tiff  # type: ignore[import-not-found]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 # Parts of formats' headers.
@@ -37,6 +42,7 @@ _TOKENS += (
     b"\x21\xf9\4",
     b"\x2c",
     b"P6 9 9 255 ",
+    b"#c\n",
     b"Exif\0\0",
     b"\xff\xe2\0\6MPF",
 )
@@ -75,6 +81,8 @@ def _seeds() -> list[bytes]:
             for compression in (None, "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg")
         ),
         _saved(noise.convert("1"), "TIFF", compression="group4"),
+        tiff(TILED, TILE),
+        b"P3 #c\n 4 4 255 #c\n" + b"1 " * 48,
     ]
     if "AVIF" in Image.SAVE:
         seeds.append(_saved(noise, "AVIF", speed=10))

@@ -43,3 +43,17 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     stream = io.BytesIO()
     image.save(stream, kind, **options)
     return stream.getvalue()
+
+
+# Tags of a gray picture that is smaller than its one tile, and the tile.
+TILE = zlib.compress(bytes(16 * 16))
+TILED = {256: 4, 257: 4, 258: 8, 259: 8, 262: 1, 277: 1, 322: 16, 323: 16, 324: 8, 325: len(TILE)}
+
+
+def tiff(tags: dict[int, int], content: bytes, further: bytes = b"") -> bytes:
+    """A file with these tags, whose content begins at byte 8, and further entries of its directory."""
+    entries = (
+        b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items())) + further
+    )
+    directory = struct.pack("<H", len(entries) // 12) + entries + bytes(4)
+    return b"II*\0" + struct.pack("<I", 8 + len(content)) + content + directory

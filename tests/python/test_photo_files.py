@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from photo_files import HAS_AVIF, encoded, png, png_chunk
+from photo_files import HAS_AVIF, TILE, TILED, encoded, png, png_chunk, tiff
 from PIL import EpsImagePlugin, Image, ImageFile
 
 import mpscnn
@@ -28,15 +28,6 @@ EPS = (
     b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 20\n%%EndComments\n"
     b"20 20 scale 20 20 8 [20 0 0 20 0 0] {<00>} image\nshowpage\n%%EOF\n"
 )
-
-
-def tiff(tags: dict[int, int], content: bytes, further: bytes = b"") -> bytes:
-    """A file with these tags, whose content begins at byte 8, and further entries of its directory."""
-    entries = (
-        b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items())) + further
-    )
-    directory = struct.pack("<H", len(entries) // 12) + entries + bytes(4)
-    return b"II*\0" + struct.pack("<I", 8 + len(content)) + content + directory
 
 
 def noise(height: int = 40, width: int = 60) -> Image.Image:
@@ -297,10 +288,6 @@ def test_scans_of_progressive_jpeg_are_bounded() -> None:
     with pytest.raises(ImageError, match="scans"):
         open_photo(repeated)
     assert time.monotonic() - begun < 5
-
-
-TILE = zlib.compress(bytes(16 * 16))
-TILED = {256: 4, 257: 4, 258: 8, 259: 8, 262: 1, 277: 1, 322: 16, 323: 16, 324: 8, 325: len(TILE)}
 
 
 def test_comments_between_the_pixels_are_bounded() -> None:

@@ -39,9 +39,11 @@ def convert(file: KerasFile, options: ReadOptions) -> Network:
     options.check_inputs([source.layer for source in file.model.inputs], file.origin)
     network = Network(input=_input_shapes(file, names, options), name=options.name)
     outputs = _Converter(file, network, names, _model_to(file, options)).run()
+    marked: set[int] = set()
     for value in outputs:
-        if value.index in [output.index for output in network.outputs]:
+        if value.index in marked:
             raise UnsupportedError(f"{file.origin}: {shown(value.name)} is its result more than once")
+        marked.add(value.index)
         network.output(value)
     network.preprocess = _preprocess(network)
     return network

@@ -1,0 +1,97 @@
+"""Keras models, .h5 and .keras (`mpscnn.converters.read_network`)."""
+
+from __future__ import annotations
+
+import io
+import struct
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from random import Random
+
+import numpy as np
+from file_fuzzer import Limits, Target
+from mutation import INTERESTING, mutated
+
+from mpscnn import converters
+
+sys.path.append(str(Path(__file__).parent.parent))
+from converters.keras_writer import (  # type: ignore[import-not-found]
+    functional,
+    image,
+    layer,
+    write_h5,
+    write_keras,
+)
+
+_FOLDER = Path(tempfile.mkdtemp(prefix="mpscnn-fuzz-"))
+_MODEL = functional(
+    [
+        image(8, 8, 3),
+        layer("Conv2D", "conv", "image", filters=4, kernel_size=[3, 3], use_bias=False, padding="same"),
+        layer("ReLU", "relu", "conv"),
+        layer("GlobalAveragePooling2D", "pool", "relu"),
+        layer("Dense", "dense", "pool", units=2, use_bias=False),
+    ]
+)
+_KERNEL, _DENSE = np.ones((3, 3, 3, 4), np.float32), np.ones((4, 2), np.float32)
+_TOKENS = (
+    b"OHDR",
+    b"OCHK",
+    b"TREE",
+    b"SNOD",
+    b"HEAP",
+    b"GCOL",
+    b'"inbound_nodes": []',
+    b'{"class_name": "ReLU"}',
+)
+
+
+def _seeds() -> list[bytes]:
+    old, new = _FOLDER / "seed.h5", _FOLDER / "seed.keras"
+    write_h5(old, _MODEL, {"conv": {"conv/kernel": _KERNEL}, "dense": {"dense/kernel": _DENSE}})
+    write_keras(new, _MODEL, {"layers/conv2d": [_KERNEL], "layers/dense": [_DENSE]})
+    return [old.read_bytes(), new.read_bytes()]
+
+
+def _mutate(data: bytes, random: Random) -> bytes:
+    if data.startswith(b"PK") and random.random() < 0.8:
+        return _packed_again(data, random)
+    if random.random() < 0.5:  # an address or a size, where there is one
+        places = [
+            at
+            for at in range(0, len(data) - 8, 8)
+            if 0 < int.from_bytes(data[at : at + 8], "little") < len(data)
+        ]
+        if places:
+            at = random.choice(places)
+            value = random.choice((random.choice(places), *INTERESTING))
+            return data[:at] + struct.pack("<Q", value) + data[at + 8 :]
+    return mutated(data, random, tokens=_TOKENS)
+
+
+def _packed_again(data: bytes, random: Random) -> bytes:
+    """A member is changed, packed or repeated, with the right checksum."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
+        return mutated(data, random)
+    name = random.choice(list(members) or ["config.json"])
+    members[name] = mutated(members.get(name, b""), random, tokens=_TOKENS)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", random.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))) as archive:
+        for member, content in members.items():
+            archive.writestr(member, content)
+    return buffer.getvalue()
+
+
+def _read(data: bytes) -> None:
+    path = _FOLDER / ("file.keras" if data.startswith(b"PK") else "file.h5")
+    path.write_bytes(data)
+    converters.read_network([path], size=(8, 8) if len(data) % 3 == 0 else None)
+
+
+# What is packed may take 16 times the file, and JSON some 30 bytes for each of its own.
+TARGET = Target(_seeds, _read, _mutate, limits=Limits(seconds_per_byte=40e-6, memory_per_byte=1_500))

@@ -1,0 +1,84 @@
+"""State dicts of PyTorch: zip, older and safetensors files (`mpscnn.converters`)."""
+
+from __future__ import annotations
+
+import struct
+import sys
+import tempfile
+from pathlib import Path
+from random import Random
+
+import numpy as np
+from file_fuzzer import Limits, Target
+from mutation import mutated
+
+from mpscnn.converters.pytorch.state_dict import read_state_dict
+
+sys.path.append(str(Path(__file__).parent.parent))
+from converters.torch_writer import (  # type: ignore[import-not-found]
+    FORMS,
+    Raw,
+    Storages,
+    safetensors_file,
+    state_dict_file,
+    view,
+)
+
+_FOLDER = Path(tempfile.mkdtemp(prefix="mpscnn-fuzz-"))
+_ARRAYS = {
+    "conv.weight": np.ones((4, 3, 3, 3), np.float32),
+    "conv.bias": np.arange(4, dtype=np.float16),
+    "norm.num_batches_tracked": np.array(7, np.int64),
+    "empty": np.zeros((0, 3)),
+}
+_TOKENS = (b"\x8a\xff", b"h\0", b"q\0", b"(", b"t", b"u", b"}", b"]", b"\x85", b"R", b"Q", b"ctorch\nSize\n")
+
+
+def _seeds() -> list[bytes]:
+    return [*(state_dict_file(_ARRAYS, form) for form in FORMS), safetensors_file(_ARRAYS)]
+
+
+def _large(random: Random) -> bytes:
+    """Many keys, objects or tensors, that may all be the same or share what they have."""
+    storages = Storages()
+    count, size = random.choice((1, 100, 3_000, 30_000)), random.choice((1, 1_000, 100_000))
+    kind = random.randrange(5)
+    if kind == 0:
+        shared = storages.storage(np.zeros(size, np.float32))
+        return FORMS["zip"](
+            {f"w{i}": view(shared, 0, (size,), (1,)) for i in range(min(count, 100))}, storages
+        )
+    if kind == 1:  # integers as keys
+        step, width = random.choice((1, 2**32, 2**61 - 1)), 10
+        keys = (((i + 1) * step).to_bytes(width, "little") for i in range(count))
+        code = b"}(" + b"".join(b"\x8a\x0a" + key + b"N" for key in keys) + b"u"
+    elif kind == 2:  # texts as keys
+        keys = (struct.pack("<I", 8) + b"%08d" % (i % random.choice((7, count))) for i in range(count))
+        code = b"}(" + b"".join(b"X" + key + b"N" for key in keys) + b"u"
+    elif kind == 3:  # nested
+        code = b"(" * count + b"t" * count
+    else:  # places of the memory
+        code = b"]" + b"".join(b"r" + struct.pack("<I", i * 2**20 % 2**32) for i in range(count))
+    return FORMS[random.choice(list(FORMS))](Raw(code), storages)
+
+
+def _mutate(data: bytes, random: Random) -> bytes:
+    if random.random() < 0.2:
+        data = _large(random)
+        if random.random() < 0.7:
+            return data
+    return mutated(data, random, tokens=_TOKENS)
+
+
+def _read(data: bytes) -> None:
+    is_pickle = data[:1] in (b"P", b"\x80")
+    path = _FOLDER / ("file.pth" if is_pickle else "file.safetensors")
+    path.write_bytes(data)
+    state = read_state_dict(path)
+    for name in state:
+        if state.shape(name) and name != "norm.num_batches_tracked":
+            state.array(name)
+
+
+# Objects of a byte each take some 100 bytes in Python.
+TARGET = Target(_seeds, _read, _mutate, limits=Limits(seconds_per_byte=10e-6, memory_per_byte=300))
