@@ -183,16 +183,22 @@ def test_all_nodes_that_cannot_be_converted_are_named_at_once() -> None:
             node("MaxPool", ["x"], ["m", "i"], kernel_shape=[2, 2]),
             node("Identity", ["i"], "j"),
             node("NonMaxSuppression", ["b", "m"], "s"),
+            node("NonMaxSuppression", ["s", "m"], "t"),
         ],
         IMAGE,
         {"w": weights(1, 4, 3)},
-        outputs=("l", "m", "j", "s"),
+        outputs=("l", "m", "j", "t"),
     )
     with pytest.raises(UnsupportedError) as caught:
         read(made)
     text = str(caught.value)
-    assert "4 layers cannot be converted" in text
-    for part in ("'a' (Det)", "'l' (LSTM): a recurrent layer", "'m' (MaxPool): its result 'i'", "--outputs"):
+    assert "5 layers cannot be converted" in text
+    for part in (
+        "'a' (Det)",
+        "'l' (LSTM): a recurrent layer",
+        "'m' (MaxPool): its result 'i'",
+        "'s', 't' (NonMax",
+    ):
         assert part in text
 
 

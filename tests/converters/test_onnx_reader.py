@@ -535,6 +535,38 @@ def test_a_file_is_converted_by_the_command_line(tmp_path: Path, monkeypatch: py
     assert json.loads(json.dumps(stored.to_dict()["inputs"]))[0]["shape"][1:] == [6, 8, 3]
 
 
+def test_a_detector_ends_at_what_its_suppression_reads() -> None:
+    """The heads stay raw, and the conversion says so."""
+    made = model(
+        [
+            node("Conv", ["x", "w"], "c"),
+            node("Transpose", ["c"], "t", perm=[0, 2, 3, 1]),
+            node("Reshape", ["t", "four"], "boxes"),
+            node("Conv", ["x", "v"], "d"),
+            node("Reshape", ["d", "flat"], "r"),
+            node("Sigmoid", ["r"], "scores"),
+            node("NonMaxSuppression", ["boxes", "scores", "most", "iou"], "selected"),
+            node("Gather", ["selected", "last"], "g", axis=1),
+            node("GlobalMaxPool", ["d"], "whole"),
+        ],
+        {"x": [1, 3, 6, 6]},
+        {
+            "w": weights(8, 3, 3, 3),
+            "v": weights(4, 3, 3, 3),
+            "four": np.array([1, -1, 4]),
+            "flat": np.array([1, 2, -1]),
+            "most": np.array([10]),
+            "iou": np.array([0.5], np.float32),
+            "last": np.array([2]),
+        },
+        outputs=("g", "whole"),
+    )
+    network = read(made)
+    assert [output.shape for output in network.outputs] == [(None, 1, 1, 4), (None, 32, 4), (None, 2, 32)]
+    assert "NonMaxSuppression" in network.notes[0]
+    assert "'boxes', 'scores'" in network.notes[0]
+
+
 def test_quantised_weights_and_pairs_around_activations() -> None:
     made = model(
         [

@@ -21,8 +21,7 @@ UNKNOWN = "mpscnn has no such layer yet"
 _REASONS = {
     **dict.fromkeys(["If", "Loop", "Scan"], "control flow, which networks of mpscnn do not have"),
     **dict.fromkeys(["LSTM", "GRU", "RNN"], "a recurrent layer, which mpscnn does not have"),
-    "NonMaxSuppression": "suppression of boxes is not a layer here: stop at the boxes and scores before it with "
-    "--outputs (outputs= in Python), and say what they mean with --detection (docs/detection.md)",
+    "NonMaxSuppression": "suppression of boxes is not a layer here",
 }
 
 

@@ -44,6 +44,7 @@ def convert(file: OnnxFile, options: ReadOptions) -> Network:
     """
     options.check_inputs([described.name for described in file.inputs], file.origin)
     wanted = _wanted_outputs(file, options)
+    wanted, notes = _before_suppression(file, wanted)
     needed = _needed(file, wanted)
     inputs = [_input_of(file, described, options) for described in file.inputs]
     batches = {one.extents[0] for one in inputs}
@@ -65,7 +66,7 @@ def convert(file: OnnxFile, options: ReadOptions) -> Network:
     outputs = _Outputs(context)
     for name in wanted:
         outputs.mark(name)
-    network.notes += context.notes
+    network.notes += [*notes, *context.notes]
     return network
 
 
@@ -77,6 +78,26 @@ def _wanted_outputs(file: OnnxFile, options: ReadOptions) -> list[str]:
         if name not in known:
             raise ParameterError(f"{file.origin}: it has no tensor {shown(name)} to stop at")
     return list(options.outputs)
+
+
+def _before_suppression(file: OnnxFile, wanted: list[str]) -> tuple[list[str], list[str]]:
+    """The boxes and scores that NonMaxSuppression reads, instead of outputs that it leads to; and what to say of it."""
+    suppressions = [node for node in _needed(file, wanted) if node.kind == "NonMaxSuppression"]
+    if not suppressions:
+        return wanted, []
+    behind = {name for node in suppressions for name in node.outputs}
+    for node in file.nodes:
+        if not behind.isdisjoint(node.inputs):
+            behind.update(node.outputs)
+    heads = dict.fromkeys(name for node in suppressions for name in node.inputs[:2])
+    if any(name in behind for name in heads):
+        return wanted, []  # one behind another: that is refused by name
+    kept = [name for name in wanted if name not in behind and name not in heads]
+    note = (
+        f"NonMaxSuppression and what follows it are left out: outputs are the boxes and scores that it reads, "
+        f"{', '.join(map(shown, heads))}; --detection says what they mean (docs/detection.md)"
+    )
+    return [*kept, *heads], [note]
 
 
 def _needed(file: OnnxFile, wanted: Sequence[str]) -> list[Node]:
