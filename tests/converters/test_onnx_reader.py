@@ -289,6 +289,41 @@ def test_a_channel_shuffle_before_a_split_moves_channels() -> None:
     assert_like_onnxruntime(made)
 
 
+@pytest.mark.parametrize(
+    "perm", [[0, 1, 3, 4, 2], [0, 2, 3, 1, 4], [0, 4, 1, 2, 3], [0, 1, 4, 3, 2]], ids=str
+)
+def test_axes_of_large_tensors_change_places(perm: list[int]) -> None:
+    """Heads of YOLO: (n, anchors, values, height, width) become (n, anchors, height, width, values)."""
+    made = model(
+        [
+            node("Conv", ["x", "w"], "c", pads=[1, 1, 1, 1]),
+            node("Reshape", ["c", "five"], "r"),
+            node("Transpose", ["r"], "t", perm=perm),
+            node("Reshape", ["t", "three"]),
+        ],
+        {"x": ["n", 3, 12, 13]},
+        {"w": weights(3 * 7, 3, 3, 3), "five": np.array([-1, 3, 7, 12, 13]), "three": np.array([0, 3, -1])},
+    )
+    assert_like_onnxruntime(made)
+
+
+def test_a_pointwise_convolution_reads_pixels_in_any_order() -> None:
+    """The expected value of a distribution in heads of YOLO."""
+    made = model(
+        [
+            node("Reshape", ["x", "split"], "r"),
+            node("Transpose", ["r"], "t", perm=[0, 2, 1, 3]),
+            node("Softmax", ["t"], "s", axis=1),
+            node("Conv", ["s", "w"], "c"),
+            node("ReduceMax", ["c"], axes=[1], keepdims=0),
+        ],
+        {"x": ["n", 12, 20, 30]},
+        {"split": np.array([0, 4, 3, 600]), "w": weights(1, 3, 1, 1)},
+    )
+    network = assert_like_onnxruntime(made)
+    assert "convolution" in operations(network)
+
+
 def test_nhwc_files_keep_their_layout() -> None:
     made = model(
         [

@@ -88,6 +88,11 @@ class Arranger:
         order = before + atoms + behind
         return value if order == value.order else self._moved(value, order)
 
+    def in_order_of_axes(self, value: Value) -> Value:
+        """The value with its elements in the order of the file's axes."""
+        order = tuple(atom for axis in value.axes for atom in axis if not atom.is_batch)
+        return value if order == value.order else self._moved(value, order)
+
     def around(self, value: Value, atoms: Axis) -> tuple[Tensor, Axis, Axis]:
         """The value as (n, before, atoms, behind), and what is before and behind."""
         before, behind = surroundings(value, atoms)
@@ -146,9 +151,7 @@ class Arranger:
         before, moving = value.order[:same], value.order[same:]
         count = product(moving)
         if count is None or count > _MOST_MOVED:
-            raise UnsupportedError(
-                f"needs the elements of {value.shown} in another order: a transposition of which mpscnn has no layer"
-            )
+            return self._moved_by_parts(value, order)
         x, _, _ = self.channels_last(value, moving)
         if len(x.shape) != _IMAGE_RANK:
             x = self.physical(value, ((), before, moving))
@@ -160,10 +163,64 @@ class Arranger:
         self.network.graph.set_weight(name, "weight", weight)
         return replace(value, tensor=y, order=order)
 
+    def _moved_by_parts(self, value: Value, order: Axis) -> Value:
+        """One atom after the other comes to its place: its slices are joined along another axis."""
+        while value.order != order:
+            same = 0
+            while value.order[same] is order[same]:
+                same += 1
+            wanted, present = order[same], value.order[same]
+            if _is_short(wanted):
+                value = self._brought_forward(value, same, value.order.index(wanted))
+            elif _is_short(present):
+                value = self._brought_behind(value, same)
+            else:
+                raise UnsupportedError(
+                    f"needs the elements of {value.shown} in another order, of axes that are too long for that"
+                )
+        return value
+
+    def _brought_forward(self, value: Value, target: int, place: int) -> Value:
+        """The atom at `place` comes to `target`."""
+        before, between = value.order[:target], value.order[target:place]
+        atom, behind = value.order[place], value.order[place + 1 :]
+        size = product(behind)
+        if size is None:
+            raise UnsupportedError(
+                f"needs {value.shown} in another order, but its size is free: {CHOOSE_SIZE}"
+            )
+        x = self.physical(value, (before, between, (atom, *behind)))
+        parts = [self._slice(x, {"front": number * size, "channels": size}) for number in range(atom.high)]
+        y = self.network.concat(parts, axis=2, name=self._name("/transpose"))
+        return value.lying(y, (*before, atom, *between, *behind))
+
+    def _brought_behind(self, value: Value, place: int) -> Value:
+        """The atom at `place` comes last."""
+        before, atom, behind = value.order[:place], value.order[place], value.order[place + 1 :]
+        x = self.physical(value, (before, (atom,), behind))
+        extents = [-1 if extent is None else extent for extent in (product(before), product(behind))]
+        parts = [
+            self.network.reshape(
+                self._slice(x, {"left": number, "width": 1}), [*extents, 1], name=self._name("/part")
+            )
+            for number in range(atom.high)
+        ]
+        y = self.network.concat(parts, axis=-1, name=self._name("/transpose"))
+        return value.lying(y, (*before, *behind, atom))
+
+    def _slice(self, x: Tensor, part: dict[str, int]) -> Tensor:
+        return self.network.layer("slice", [x], part, name=self._name("/part"))
+
+
+def _is_short(atom: Atom) -> bool:
+    """Whether its slices can be joined one by one."""
+    return not atom.is_free and atom.high <= _MOST_PARTS
+
 
 _IMAGE_RANK = 4
-# Elements are moved by a matrix product, whose cost is the square of their number.
+# Elements are moved by a matrix product, whose cost is the square of their number, or in so many parts.
 _MOST_MOVED = 2048
+_MOST_PARTS = 256
 
 
 def surroundings(value: Value, atoms: Axis) -> tuple[Axis, Axis]:

@@ -265,8 +265,9 @@ class Value:
             return UnsupportedError(
                 f"a reshape of {self.shown}, of which {len(free)} extents are free: {CHOOSE_SIZE}"
             )
+        shown = ", ".join("n" if extent == _FREE_BATCH[1] else str(extent) for extent in wanted)
         return UnsupportedError(
-            f"a reshape of {self.shown} to {tuple(wanted)} that would move elements or change the batch"
+            f"a reshape of {self.shown} to ({shown}) that would move elements or change the batch"
         )
 
     def _split(self, atom: Atom, first: int) -> tuple[Atom, Atom]:

@@ -62,7 +62,18 @@ def _reshape(c: Context, node: Node) -> None:
                 if place >= x.rank:
                     raise WeightsError(f"damaged: extent {place} of {x.shown} is to be kept")
                 low[place], high[place] = stated[0][place], stated[1][place]
-    c.result(node, x.reshaped(low, high))
+    c.result(node, _reshaped(c, x, low, high))
+
+
+def _reshaped(c: Context, x: Value, low: list[int], high: list[int]) -> Value:
+    """New axes that lie across the old ones need the elements in order."""
+    try:
+        return x.reshaped(low, high)
+    except UnsupportedError:
+        plain = c.arranger.in_order_of_axes(x)
+        if plain is x:
+            raise
+        return plain.reshaped(low, high)
 
 
 def _flatten(c: Context, node: Node) -> None:

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import image_axes
-from mpscnn.converters.layout import Value
+from mpscnn.converters.layout import Axis, Value, positions
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.endings import ending
 from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.layers.layer_maker import Tensor
 
 Pair = tuple[int, int]
 
@@ -105,19 +106,46 @@ def _convolution(c: Context, node: Node) -> None:
         top, left, bottom, right = border
         attributes |= _explicit((before[0] + top, before[1] + left), (after[0] + bottom, after[1] + right))
     weight = weight.transpose(0, 2, 3, 1)
-    if groups == 1:
-        tensor, order = c.arranger.image_in_any_order(x)
-        if order is not None and len(order) == inputs:
-            weight = weight[..., order]
-    else:
-        tensor = c.arranger.image(x)
+    tensor, order, lies = _operand(c, x, attributes)
+    if order is not None and len(order) == inputs:
+        weight = weight[..., order]
     name = c.layer_name(node)
     activation, result = ending(c, node.outputs[0])
     y = c.network.layer("convolution", [tensor], attributes, activation=activation, name=name)
     c.set_weight(name, "weight", weight)
     if node.input(2) is not None:
         c.set_weight(name, "bias", c.constants.real(node.input(2), "its biases"))
-    c.values[result] = c.arranger.of_image(y, x.rank)
+    if lies is None:
+        c.values[result] = c.arranger.of_image(y, x.rank)
+    else:
+        (new,) = c.arranger.atoms([filters])
+        c.values[result] = Value(y, (x.axes[0], new, *x.axes[2:]), lies + new)
+
+
+def _operand(
+    c: Context, x: Value, attributes: dict[str, Any]
+) -> tuple[Tensor, NDArray[np.int64] | None, Axis | None]:
+    """What a convolution reads, the numbers of its channels if they are not in order, and how its pixels lie.
+
+    The latter only where it does not matter to the convolution, and they do not lie as an image's.
+    """
+    if attributes["groups"] != 1:
+        return c.arranger.image(x), None, None
+    height, width, channels = image_axes(x)
+    count = len(x.order) - len(channels)
+    is_pointwise = {
+        "kernel_height": 1,
+        "kernel_width": 1,
+        "stride_y": 1,
+        "stride_x": 1,
+    }.items() <= attributes.items()
+    plain = is_pointwise and "padding" not in attributes
+    if plain and x.order[:count] != height + width and set(x.order[count:]) == set(channels):
+        tensor, rest, tail = c.arranger.channels_last(x, channels)
+        if len(tensor.shape) != 4:
+            tensor = c.arranger.physical(x, ((), rest, tail))
+        return tensor, positions(channels, tail), rest
+    return *c.arranger.image_in_any_order(x), None
 
 
 def _transposed_convolution(c: Context, node: Node) -> None:
