@@ -101,7 +101,7 @@ class LiteRt:
         (source,) = self._interpreter.get_input_details()
         self._results = self._interpreter.get_output_details()
         self.note = f"CPU, {np.dtype(source['dtype']).name}"
-        self._interpreter.set_tensor(source["index"], _quantized(x, source))
+        self._interpreter.set_tensor(source["index"], quantized(x, source))
 
     def run(self) -> None:
         """See Engine."""
@@ -109,7 +109,7 @@ class LiteRt:
 
     def outputs(self) -> Arrays:
         """See Engine."""
-        return [_dequantized(self._interpreter.get_tensor(entry["index"]), entry) for entry in self._results]
+        return [dequantized(self._interpreter.get_tensor(entry["index"]), entry) for entry in self._results]
 
 
 class OpenVino:
@@ -264,7 +264,8 @@ def _pixels(array: NDArray[Any]) -> NDArray[Any]:
     return array.transpose(0, 2, 3, 1) if array.ndim == 4 else array
 
 
-def _quantized(x: NDArray[np.float32], tensor: dict[str, Any]) -> NDArray[Any]:
+def quantized(x: NDArray[np.float32], tensor: dict[str, Any]) -> NDArray[Any]:
+    """Numbers in the type of a tensor of LiteRT, by its scale and zero point."""
     dtype = np.dtype(tensor["dtype"])
     if dtype.kind == "f":
         return x
@@ -274,7 +275,8 @@ def _quantized(x: NDArray[np.float32], tensor: dict[str, Any]) -> NDArray[Any]:
     return quantized
 
 
-def _dequantized(values: NDArray[Any], tensor: dict[str, Any]) -> NDArray[Any]:
+def dequantized(values: NDArray[Any], tensor: dict[str, Any]) -> NDArray[Any]:
+    """The numbers that a tensor of LiteRT holds."""
     if values.dtype.kind == "f":
         return values
     scale, zero_point = tensor["quantization"]

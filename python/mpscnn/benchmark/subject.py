@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,16 +16,22 @@ from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
 from mpscnn.model import model_path, open_model
 
-# Logits where a network has a choice, since the softmax of random weights would hide what engines differ in.
-ARCHITECTURES: dict[str, Callable[[], Network]] = {
-    "deep_mnist": partial(models.deep_mnist, output="logits"),
-    "deeplab_v3": partial(models.deeplab_v3, output="logits"),
-    "deeplab_v3_plus": partial(models.deeplab_v3_plus, output="logits"),
-    "mobilenet_v1": partial(models.mobilenet_v1, output="logits"),
-    "mobilenet_v2": partial(models.mobilenet_v2, output="logits"),
-    "ssd_mobilenet_v1": models.ssd_mobilenet_v1,
-    "ssdlite_mobilenet_v2": models.ssdlite_mobilenet_v2,
-}
+
+def _architectures() -> dict[str, Callable[[], Network]]:
+    """Whole networks of `mpscnn.models`.
+
+    With logits where they have a choice, since the softmax of random weights would hide what engines differ in.
+    """
+    found: dict[str, Callable[[], Network]] = {}
+    for name in models.__all__:
+        build = getattr(models, name)
+        known = inspect.signature(build).parameters
+        if "extract_layers" not in known and ("output" in known or "input_size" in known):
+            found[name] = partial(build, output="logits") if "output" in known else build
+    return found
+
+
+ARCHITECTURES = _architectures()
 
 
 @dataclass(frozen=True)
