@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import sys
 import types
@@ -46,12 +47,13 @@ def photo(size: tuple[int, int], batch: int = 2) -> NDArray[np.float32]:
 
 
 def asked(module: Any, image: NDArray[np.float32]) -> Any:
-    """What torch computes, on one thread."""
+    """What torch computes, in float64 and on one thread: in float32 its own error may be as large as `TOLERANCE`."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    given = torch.from_numpy(np.ascontiguousarray(image.transpose(0, 3, 1, 2)))
     try:
         with torch.no_grad():
-            return module(torch.from_numpy(np.ascontiguousarray(image.transpose(0, 3, 1, 2))))
+            return copy.deepcopy(module).double()(given.double())
     finally:
         torch.set_num_threads(threads)
 

@@ -1,0 +1,14 @@
+"""What all tests beside other engines share."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers() -> None:
+    """Modules of torch begin with the same weights at every run."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
