@@ -17,7 +17,17 @@ inline float4 read_operand(Image image, constant ArithmeticOperand &operand, uin
     return float4(operand.scale * fetch(image, pixel, first)[0]);
 }
 
+/// As pow of C, but NaN where either is.
+inline float4 power_of(float4 x, float4 y) {
+    const float4 magnitude = pow(fabs(x), y), zero = float4(0.0f), half_y = 0.5f * y;
+    const float4 odd = select(magnitude, -magnitude, y == trunc(y) && half_y != trunc(half_y));
+    const float4 whole = select(magnitude, odd, x < zero || (x == zero && 1.0f / x < zero));
+    const float4 valid = select(whole, float4(NAN), x < zero && x > float4(-INFINITY) && y != trunc(y));
+    return select(valid, x + y, x != x || y != y);
+}
+
 inline float4 combine(float4 x, float4 y, ArithmeticKind kind) {
+    const float4 zero = float4(0.0f), one = float4(1.0f);
     switch (kind) {
     case ArithmeticKind::add:
         return x + y;
@@ -29,6 +39,22 @@ inline float4 combine(float4 x, float4 y, ArithmeticKind kind) {
         return x / y;
     case ArithmeticKind::maximum:
         return select(y, x, x > y || x != x);
+    case ArithmeticKind::minimum:
+        return select(y, x, x < y || x != x);
+    case ArithmeticKind::power:
+        return power_of(x, y);
+    case ArithmeticKind::greater:
+        return select(zero, one, x > y);
+    case ArithmeticKind::greater_equal:
+        return select(zero, one, x >= y);
+    case ArithmeticKind::equal:
+        return select(zero, one, x == y);
+    case ArithmeticKind::not_equal:
+        return select(zero, one, x != y);
+    case ArithmeticKind::mask:
+        return select(y, zero, x == zero);
+    case ArithmeticKind::mask_out:
+        return select(zero, y, x == zero);
     }
 }
 

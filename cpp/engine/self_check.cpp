@@ -68,7 +68,9 @@ std::optional<std::string> difference(const Answer &given, const Answer &right) 
     for (float value : right.values) largest = std::max(largest, magnitude(value));
     std::size_t wrong = 0, first = 0;
     for (std::size_t i = right.values.size(); i-- > 0;) {
-        if (magnitude(given.values[i] - right.values[i]) <= tolerance * largest) continue; // not so for NaN
+        const float value = given.values[i], wanted = right.values[i];
+        if (std::isnan(value) && std::isnan(wanted)) continue;
+        if (magnitude(value - wanted) <= tolerance * largest) continue; // not so for NaN
         first = i;
         ++wrong;
     }

@@ -179,6 +179,24 @@ LAYERS: dict[str, Callable[[Network, Tensor], Tensor]] = {
     "multiply": lambda net, x: net.multiply(net.global_average_pool2d(x), x, activation="sigmoid"),
     "divide": lambda net, x: net.divide(x, net.activation(x, "exponential")),
     "maximum": lambda net, x: net.maximum(x, net.global_average_pool2d(x)),
+    "minimum": lambda net, x: net.minimum(x, net.global_average_pool2d(x)),
+    "elementwise power": lambda net, x: net.power(net.activation(x, "exponential"), x),
+    "comparisons": lambda net, x: net.concat(
+        [
+            compare(x, net.activation(x, "round"))
+            for compare in (
+                net.greater,
+                net.greater_equal,
+                net.less,
+                net.less_equal,
+                net.equal,
+                net.not_equal,
+            )
+        ]
+    ),
+    "where": lambda net, x: net.where(
+        net.greater(x, net.activation(x, "floor")), x, net.activation(x, "exponential")
+    ),
     "add with all parameters": lambda net, x: net.layer(
         "add",
         [x, x],

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ops.single_layer import precisions, run_layer, seeds, values
 from reference.arithmetic import OPERATIONS, arithmetic, strided
 from reference.neuron import neuron
-from tolerance import FLOAT32_EPS, assert_close, linear_bound
+from tolerance import FLOAT32_EPS, assert_close, linear_bound, ulp_bound
 
 import mpscnn
 
@@ -20,10 +20,14 @@ kinds = st.sampled_from(list(OPERATIONS))
 
 
 def operands(
-    seed: int, shapes: tuple[tuple[int, ...], tuple[int, ...]], precision: str
+    kind: str, seed: int, shapes: tuple[tuple[int, ...], tuple[int, ...]], precision: str
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Two tensors; no element of the second is near zero, for quotients."""
+    """Two tensors; no element of the second is near zero, for quotients, and half of the conditions are zero."""
     a, b = (values(seed + i, shape, precision=precision) for i, shape in enumerate(shapes))
+    if kind == "power":  # as halves hold
+        return np.clip(np.abs(a), np.float32(0.5), 4), np.clip(b, np.float32(-1.5), np.float32(1.5))
+    if kind.startswith("mask"):
+        a = np.where(a < 0, np.float32(0), a)
     return a, np.where(np.abs(b) < 0.125, np.float32(0.5), b)
 
 
@@ -31,7 +35,14 @@ def bound(kind: str, a: Any, b: Any, attributes: dict[str, Any]) -> Any:
     """Rounding errors of the operands, the operation and the bias."""
     x = np.abs(strided(a, attributes, "primary") * attributes.get("primary_scale", 1.0))
     y = np.abs(strided(b, attributes, "secondary") * attributes.get("secondary_scale", 1.0))
-    size = {"multiply": x * y, "divide": x / y}.get(kind, x + y)
+    if kind == "power":  # 2 ulp, and what rounding base and exponent means
+        with np.errstate(all="ignore"):
+            size = np.nan_to_num(x**y, posinf=0) + np.nan_to_num(x**-y, posinf=0)
+        return linear_bound(
+            size * (1 + y + y * np.abs(np.log(np.maximum(x, 1e-30)))) + abs(attributes.get("bias", 0.0))
+        )
+    with np.errstate(all="ignore"):
+        size = {"multiply": x * y, "divide": x / y}.get(kind, x + y)
     return linear_bound(size + abs(attributes.get("bias", 0.0)))
 
 
@@ -40,7 +51,7 @@ def test_tensors_of_one_shape(
     kind: str, batch: int, size: int, channels: int, seed: int, precision: str, relu: bool
 ) -> None:
     shape = (batch, size, size + 1, channels)
-    a, b = operands(seed, (shape, shape), precision)
+    a, b = operands(kind, seed, (shape, shape), precision)
     activation = {"kind": "relu"} if relu else None
     plain = arithmetic(kind, a, b, {})
     reference = neuron(plain, activation) if activation else plain
@@ -83,7 +94,7 @@ def test_scales_limits_and_strides(
     function: str | None,
 ) -> None:
     shapes, attributes = case
-    a, b = operands(seed, shapes, precision)
+    a, b = operands(kind, seed, shapes, precision)
     activation = {"kind": function} if function else None
     plain = arithmetic(kind, a, b, attributes)
     reference = neuron(plain, activation) if activation else plain
@@ -110,10 +121,14 @@ def test_scales_limits_and_strides(
 def test_methods_repeat_extents_of_one(kind: str, shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
     network = mpscnn.Network(input={"a": shapes[0], "b": shapes[1]})
     result = network.output(getattr(network, kind)(*network.inputs))
-    a, b = (values(i, (2, *shape)) for i, shape in enumerate(shapes))
+    a, b = operands(kind, 0, ((2, *shapes[0]), (2, *shapes[1])), "float32")
     expected = OPERATIONS[kind](a, b)
     assert result.shape[1:] == expected.shape[1:]
-    np.testing.assert_array_equal(network.compile(precision="float32").session().run([a, b]), expected)
+    answer = network.compile(precision="float32").session().run([a, b])
+    if kind == "power":
+        assert_close(answer, expected, ulp_bound(expected, 2))
+    else:
+        np.testing.assert_array_equal(answer, expected)
 
 
 @pytest.mark.parametrize("cut", [np.s_[:, ::2], np.s_[:, ::2, 2:5, :16]], ids=["rows", "pixels"])
@@ -185,6 +200,33 @@ def test_infinities_and_nan(kind: str) -> None:
     with np.errstate(all="ignore"):
         expected = OPERATIONS[kind](a, b)
     np.testing.assert_array_equal(run_layer(kind, [a, b], {}), expected)
+
+
+def test_less_is_greater_with_the_operands_exchanged() -> None:
+    a = np.array([[1, 2, 3, np.nan, -0.0]], np.float32)
+    b = np.array([[2, 2, 2, 1, 0.0]], np.float32)
+    network = mpscnn.Network(input={"a": (5,), "b": (5,)})
+    network.output(network.less(*network.inputs))
+    network.output(network.less_equal(*network.inputs))
+    less, less_equal = network.compile(precision="float32").session().run([a, b]).values()
+    np.testing.assert_array_equal(less, [[1, 0, 0, 0, 0]])
+    np.testing.assert_array_equal(less_equal, [[1, 1, 0, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    "shapes", [((2, 3, 5), (2, 3, 5)), ((1, 1, 5), (2, 3, 5)), ((2, 3, 1), (1, 1, 5))], ids=str
+)
+def test_where_takes_nothing_of_what_is_not_chosen(
+    shapes: tuple[tuple[int, ...], tuple[int, ...]],
+) -> None:
+    condition = np.where(values(0, (4, *shapes[0])) > 0, np.float32(1), np.float32(0))
+    a, b = values(1, (4, 2, 3, 5)), values(2, (4, *shapes[1]))
+    a[0, 0, 0], a[1, 0, 0] = np.nan, np.inf
+    b[0, 0, 0, 1:3], b[1, 0, 0, :2] = np.nan, -np.inf
+    network = mpscnn.Network(input={"condition": shapes[0], "a": (2, 3, 5), "b": shapes[1]})
+    network.output(network.where(*network.inputs))
+    result = network.compile(precision="float32").session().run([condition, a, b])
+    np.testing.assert_array_equal(result, np.where(condition != 0, a, b))
 
 
 def test_limits_hold_for_infinities_and_keep_nan() -> None:

@@ -7,12 +7,31 @@ from typing import Any
 import numpy as np
 
 FLOAT32 = np.finfo(np.float32)
-OPERATIONS = {
+
+
+def _power(a: Any, b: Any) -> Any:
+    """As C's pow, but NaN where either is."""
+    return np.where(np.isnan(a) | np.isnan(b), np.nan, np.power(a, b))
+
+
+def _comparison(function: Any) -> Any:
+    return lambda a, b: np.asarray(function(a, b), np.result_type(a, b))
+
+
+OPERATIONS: dict[str, Any] = {
     "add": np.add,
     "subtract": np.subtract,
     "multiply": np.multiply,
     "divide": np.divide,
     "maximum": np.maximum,
+    "minimum": np.minimum,
+    "power": _power,
+    "greater": _comparison(np.greater),
+    "greater_equal": _comparison(np.greater_equal),
+    "equal": _comparison(np.equal),
+    "not_equal": _comparison(np.not_equal),
+    "mask": lambda a, b: np.where(a != 0, b, 0),
+    "mask_out": lambda a, b: np.where(a == 0, b, 0),
 }
 
 

@@ -39,7 +39,7 @@
 //   min(limit, x) = limit < x ? limit : x
 //                            in every lane: a NaN in x, the data, is kept; one in `limit` is not. With equal
 //                            zeros x is the result.
-//   less(a, b)               a < b, false for NaN
+//   equal(a, b), less(a, b)  a == b and a < b, false for NaN
 //   select(m, a, b)          m ? a : b
 //   round_to_half(a)         to half and back: nearest even, overflow to infinity, subnormals kept, NaN made
 //                            quiet

@@ -59,6 +59,7 @@ struct Simd {
     static MPSCNN_INLINE reg fma(reg a, reg b, reg c) { return _mm256_fmadd_ps(a, b, c); }
     static MPSCNN_INLINE reg max(reg limit, reg x) { return _mm256_max_ps(limit, x); }
     static MPSCNN_INLINE reg min(reg limit, reg x) { return _mm256_min_ps(limit, x); }
+    static MPSCNN_INLINE mask equal(reg a, reg b) { return _mm256_cmp_ps(a, b, _CMP_EQ_OQ); }
     static MPSCNN_INLINE mask less(reg a, reg b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
     static MPSCNN_INLINE reg select(mask m, reg a, reg b) { return _mm256_blendv_ps(b, a, m); }
 

@@ -62,6 +62,7 @@ struct Simd {
     static MPSCNN_INLINE reg fma(reg a, reg b, reg c) { return _mm_add_ps(_mm_mul_ps(a, b), c); }
     static MPSCNN_INLINE reg max(reg limit, reg x) { return _mm_max_ps(limit, x); }
     static MPSCNN_INLINE reg min(reg limit, reg x) { return _mm_min_ps(limit, x); }
+    static MPSCNN_INLINE mask equal(reg a, reg b) { return _mm_cmpeq_ps(a, b); }
     static MPSCNN_INLINE mask less(reg a, reg b) { return _mm_cmplt_ps(a, b); }
     static MPSCNN_INLINE reg select(mask m, reg a, reg b) {
         return _mm_or_ps(_mm_and_ps(m, a), _mm_andnot_ps(m, b));

@@ -140,6 +140,45 @@ template <class V> MPSCNN_INLINE typename V::reg power(typename V::reg x, float 
     return V::select(V::less(x, zero), of_negative, result);
 }
 
+/// The nearest whole number, of two the even one.
+template <class V> MPSCNN_INLINE typename V::reg nearest_whole(typename V::reg x) {
+    // Floats of 2^23 and more are whole; beside it no bits are left behind the point.
+    const auto shifter = V::set1(0x1p23f), magnitude = absolute<V>(x);
+    const auto whole = V::sub(V::add(magnitude, shifter), shifter);
+    const auto with_sign = V::select(V::less(x, V::zero()), negate<V>(whole), whole);
+    return V::select(V::less(magnitude, shifter), with_sign, x);
+}
+
+/// x^c: 2 ulp. As the function pow of C, except that the result is NaN where either is.
+template <class V> MPSCNN_INLINE typename V::reg power(typename V::reg x, typename V::reg c) {
+    const auto zero = V::zero(), one = V::set1(1.0f), infinity = V::set1(__builtin_inff());
+    // Beyond 2^100 powers are as those of infinity, whose product with a logarithm of 0 would be NaN.
+    const auto limit = V::set1(0x1p100f);
+    c = V::max(negate<V>(limit), V::min(limit, c));
+    const auto magnitude = absolute<V>(x);
+    const auto logarithm = extended_logarithm<V>(magnitude);
+    const auto scaled = product<V>(logarithm.high, c);
+    const auto low = V::fma(logarithm.low, c, scaled.low);
+    const auto in_range = V::less(absolute<V>(scaled.high), V::set1(128.0f));
+    const auto of_finite = exponential<V>(scaled.high, V::select(in_range, low, zero));
+    // By the exponent's sign; NaN stays.
+    const auto by_sign = [&](auto above, auto below, auto otherwise) {
+        return V::select(V::less(zero, c), above, V::select(V::less(c, zero), below, otherwise));
+    };
+    auto result = V::select(V::less(zero, magnitude), of_finite, by_sign(zero, infinity, one));
+    const auto beyond = by_sign(magnitude, V::div(one, magnitude), V::min(one, magnitude));
+    result = V::select(V::less(magnitude, infinity), result, beyond);
+    // Of a negative x, -0 too, a power that is odd is negative, and one that is not whole NaN.
+    const auto half = V::mul(V::set1(0.5f), c);
+    const auto odd = V::select(V::equal(nearest_whole<V>(half), half), result, negate<V>(result));
+    const auto not_whole = V::select(V::less(magnitude, infinity), V::set1(__builtin_nanf("")), result);
+    const auto of_negative = V::select(V::equal(nearest_whole<V>(c), c), odd, not_whole);
+    result = V::select(V::less(x, zero), of_negative, result);
+    const auto of_zero = V::select(V::less(V::div(one, x), zero),
+                                   V::select(V::equal(nearest_whole<V>(c), c), odd, result), result);
+    return V::add(V::select(V::equal(x, zero), of_zero, result), V::sub(c, c));
+}
+
 /// e^x - 1 for x <= 0: 2 ulp.
 template <class V> MPSCNN_INLINE typename V::reg exponential_less_one(typename V::reg x) {
     // Below this limit the result is -1, and 2^n would leave the exponents of a float.
@@ -259,15 +298,6 @@ template <class V> MPSCNN_INLINE typename V::reg mish(typename V::reg x) {
     const auto divisor =
         V::select(negative, V::fma(z, V::add(z, two), two), V::fma(V::add(z, z), V::add(z, one), one));
     return V::div(V::mul(V::mul(V::mul(x, factor), factor), sum), divisor);
-}
-
-/// The nearest whole number, of two the even one.
-template <class V> MPSCNN_INLINE typename V::reg nearest_whole(typename V::reg x) {
-    // Floats of 2^23 and more are whole; beside it no bits are left behind the point.
-    const auto shifter = V::set1(0x1p23f), magnitude = absolute<V>(x);
-    const auto whole = V::sub(V::add(magnitude, shifter), shifter);
-    const auto with_sign = V::select(V::less(x, V::zero()), negate<V>(whole), whole);
-    return V::select(V::less(magnitude, shifter), with_sign, x);
 }
 
 /// The largest whole number that is not above x.

@@ -68,6 +68,7 @@ struct Simd {
     // vmaxq_f32 would keep a NaN of either operand and order the zeros.
     static MPSCNN_INLINE reg max(reg limit, reg x) { return vbslq_f32(vcgtq_f32(limit, x), limit, x); }
     static MPSCNN_INLINE reg min(reg limit, reg x) { return vbslq_f32(vcltq_f32(limit, x), limit, x); }
+    static MPSCNN_INLINE mask equal(reg a, reg b) { return vceqq_f32(a, b); }
     static MPSCNN_INLINE mask less(reg a, reg b) { return vcltq_f32(a, b); }
     static MPSCNN_INLINE reg select(mask m, reg a, reg b) { return vbslq_f32(m, a, b); }
 

@@ -7,6 +7,7 @@
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
+#include "cpu/isa/simd_math.h"
 #include "cpu/kernels/elementwise.h"
 
 namespace mpscnn::cpu {
@@ -19,13 +20,33 @@ MPSCNN_INLINE ConstView stepped(ConstView source, const SourceSteps &steps) {
     return source;
 }
 
+/// Out of line: it is long, and combine is inlined in many loops.
+template <class V> __attribute__((noinline)) void power_of(const float *bases, float *exponents) {
+    V::store(exponents, power<V>(V::load(bases), V::load(exponents)));
+}
+
 template <class V, ArithmeticKind kind>
 MPSCNN_INLINE typename V::reg combine(typename V::reg a, typename V::reg b) {
+    const auto zero = V::zero(), one = V::set1(1.0f);
     if constexpr (kind == ArithmeticKind::add) return V::add(a, b);
     if constexpr (kind == ArithmeticKind::subtract) return V::sub(a, b);
     if constexpr (kind == ArithmeticKind::multiply) return V::mul(a, b);
     if constexpr (kind == ArithmeticKind::divide) return V::div(a, b);
     if constexpr (kind == ArithmeticKind::maximum) return V::max(a, V::sub(b, nan_of<V>(a)));
+    if constexpr (kind == ArithmeticKind::minimum) return V::min(a, V::sub(b, nan_of<V>(a)));
+    if constexpr (kind == ArithmeticKind::power) {
+        alignas(64) float bases[V::width], results[V::width];
+        V::store(bases, a), V::store(results, b);
+        power_of<V>(bases, results);
+        return V::load(results);
+    }
+    if constexpr (kind == ArithmeticKind::greater) return V::select(V::less(b, a), one, zero);
+    if constexpr (kind == ArithmeticKind::greater_equal)
+        return V::select(V::less(b, a), one, V::select(V::equal(a, b), one, zero));
+    if constexpr (kind == ArithmeticKind::equal) return V::select(V::equal(a, b), one, zero);
+    if constexpr (kind == ArithmeticKind::not_equal) return V::select(V::equal(a, b), zero, one);
+    if constexpr (kind == ArithmeticKind::mask) return V::select(V::equal(a, zero), zero, b);
+    if constexpr (kind == ArithmeticKind::mask_out) return V::select(V::equal(a, zero), b, zero);
 }
 
 /// The elements of a source for one pixel: a vector of channels, or one element for all of them.

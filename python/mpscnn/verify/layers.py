@@ -117,6 +117,8 @@ def _plain_bound(
         return promise.statistics_bound(plain)
     if operation == "dropout":
         return promise.ulp_bound(plain)
+    if operation == "power":  # NaN for negative bases
+        return np.nan_to_num(promise.ulp_bound(plain, promise.neuron_ulps))
     if operation in _NORMALIZATIONS:
         ulps = promise.power_ulps * (1 + abs(attributes.get("beta", 0.0))) + promise.statistics_ulps
         largest = max(float(np.abs(plain).max()), float(np.abs(reads[0]).max()))

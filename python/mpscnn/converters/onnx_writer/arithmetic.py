@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.export import Layer
 
 _FLOAT32 = np.finfo(np.float32)
+#: onnx.TensorProto's numbers of element types.
+_FLOAT, _BOOL = 1, 9
+
+#: How two operands become one.
+Combine = Callable[["Layer", str, str], str]
 
 
 def _operand(layer: Layer, value: Value, role: str) -> str:
@@ -32,10 +37,29 @@ def _operand(layer: Layer, value: Value, role: str) -> str:
     return name if scale == 1 else layer.add("Mul", name, layer.constant([scale], f"{role}_scale"))
 
 
-def _arithmetic(operation: str) -> Callable[[Layer], str]:
+def _comparison(operation: str) -> Combine:
+    """1 or 0 for ONNX's truth values."""
+    return lambda layer, a, b: layer.add("Cast", layer.add(operation, a, b), to=_FLOAT)
+
+
+def _not_equal(layer: Layer, a: str, b: str) -> str:
+    return layer.add("Cast", layer.add("Not", layer.add("Equal", a, b)), to=_FLOAT)
+
+
+def _mask(layer: Layer, condition: str, x: str) -> str:
+    return layer.add("Where", layer.add("Cast", condition, to=_BOOL), x, layer.constant([0.0], "zero"))
+
+
+def _mask_out(layer: Layer, condition: str, x: str) -> str:
+    return layer.add("Where", layer.add("Cast", condition, to=_BOOL), layer.constant([0.0], "zero"), x)
+
+
+def _arithmetic(operation: str | Combine) -> Callable[[Layer], str]:
     def export(layer: Layer) -> str:
-        a, b = layer.inputs
-        result = layer.add(operation, _operand(layer, a, "primary"), _operand(layer, b, "secondary"))
+        a, b = (
+            _operand(layer, x, role) for x, role in zip(layer.inputs, ("primary", "secondary"), strict=True)
+        )
+        result = layer.add(operation, a, b) if isinstance(operation, str) else operation(layer, a, b)
         attributes = layer.attributes
         if attributes["bias"] != 0:
             result = layer.add("Add", result, layer.constant([float(attributes["bias"])], "bias"))
@@ -55,4 +79,12 @@ ARITHMETIC: dict[str, Callable[[Layer], str]] = {
     "multiply": _arithmetic("Mul"),
     "divide": _arithmetic("Div"),
     "maximum": _arithmetic("Max"),
+    "minimum": _arithmetic("Min"),
+    "power": _arithmetic("Pow"),
+    "greater": _arithmetic(_comparison("Greater")),
+    "greater_equal": _arithmetic(_comparison("GreaterOrEqual")),
+    "equal": _arithmetic(_comparison("Equal")),
+    "not_equal": _arithmetic(_not_equal),
+    "mask": _arithmetic(_mask),
+    "mask_out": _arithmetic(_mask_out),
 }

@@ -48,6 +48,93 @@ class ArithmeticLayers(LayerMaker):
         strides = _broadcast_strides("maximum", a, b)
         return self.layer("maximum", [a, b], strides, activation=activation, name=name, default="maximum")
 
+    def minimum(
+        self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
+    ) -> Tensor:
+        """The smaller of a and b, NaN where either is."""
+        strides = _broadcast_strides("minimum", a, b)
+        return self.layer("minimum", [a, b], strides, activation=activation, name=name, default="minimum")
+
+    def power(
+        self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
+    ) -> Tensor:
+        """a to the power of b. NaN where either is, and for a negative a unless b is whole or a infinite."""
+        strides = _broadcast_strides("power", a, b)
+        return self.layer("power", [a, b], strides, activation=activation, name=name, default="power")
+
+    def greater(
+        self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
+    ) -> Tensor:
+        """1 where a > b, else 0."""
+        strides = _broadcast_strides("greater", a, b)
+        return self.layer("greater", [a, b], strides, activation=activation, name=name, default="greater")
+
+    def greater_equal(
+        self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
+    ) -> Tensor:
+        """1 where a >= b, else 0."""
+        strides = _broadcast_strides("greater_equal", a, b)
+        return self.layer(
+            "greater_equal", [a, b], strides, activation=activation, name=name, default="greater_equal"
+        )
+
+    def equal(
+        self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
+    ) -> Tensor:
+        """1 where a and b are equal, else 0."""
+        strides = _broadcast_strides("equal", a, b)
+        return self.layer("equal", [a, b], strides, activation=activation, name=name, default="equal")
+
+    def not_equal(
+        self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
+    ) -> Tensor:
+        """1 where a and b differ, NaN from everything, else 0."""
+        strides = _broadcast_strides("not_equal", a, b)
+        return self.layer("not_equal", [a, b], strides, activation=activation, name=name, default="not_equal")
+
+    def less(self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None) -> Tensor:
+        """1 where a < b, else 0."""
+        return self.greater(b, a, activation=activation, name=name)
+
+    def less_equal(
+        self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
+    ) -> Tensor:
+        """1 where a <= b, else 0."""
+        return self.greater_equal(b, a, activation=activation, name=name)
+
+    def mask(
+        self, condition: Tensor, x: Tensor, *, activation: Activation = None, name: str | None = None
+    ) -> Tensor:
+        """x where the condition is not 0, else 0."""
+        strides = _broadcast_strides("mask", condition, x)
+        return self.layer("mask", [condition, x], strides, activation=activation, name=name, default="mask")
+
+    def mask_out(
+        self, condition: Tensor, x: Tensor, *, activation: Activation = None, name: str | None = None
+    ) -> Tensor:
+        """x where the condition is 0, else 0."""
+        strides = _broadcast_strides("mask_out", condition, x)
+        return self.layer(
+            "mask_out", [condition, x], strides, activation=activation, name=name, default="mask_out"
+        )
+
+    def where(
+        self,
+        condition: Tensor,
+        a: Tensor,
+        b: Tensor,
+        *,
+        activation: Activation = None,
+        name: str | None = None,
+    ) -> Tensor:
+        """a where the condition is not 0, else b: the sum of `mask` and `mask_out`, of which one is 0.
+
+        What is not chosen may be NaN or infinite. The layers before the sum have names of their own.
+        """
+        return self.add(
+            self.mask(condition, a), self.mask_out(condition, b), activation=activation, name=name
+        )
+
 
 def _broadcast_strides(operation: str, a: object, b: object) -> dict[str, int]:
     """Strides of 0 along the axes where one tensor has the extent 1 and the other has not."""
