@@ -44,12 +44,13 @@ ResizeAxis sampling(ResizeAlignment alignment, const ResizeParameters &given, st
     if (alignment == ResizeAlignment::corners)
         return output > 1 ? ResizeAxis{in - 1.0, out - 1.0, 0.0, given.offset}
                           : ResizeAxis{0.0, 1.0, 0.0, given.offset};
+    if (alignment == ResizeAlignment::pytorch_half_pixel && output == 1) return {0.0, 1.0, 0.0, given.offset};
     ResizeAxis axis{in, out, 0.0, given.offset};
     const double stated = given.magnification != 0.0 ? given.magnification
                           : given.extent == 0        ? given.scale
                                                      : 0.0;
     if (stated != 0.0) axis = {1.0, stated, 0.0, given.offset};
-    if (alignment == ResizeAlignment::half_pixel) {
+    if (alignment != ResizeAlignment::asymmetric) {
         axis.centre = 0.5;
         axis.offset -= 0.5;
     }
@@ -86,6 +87,22 @@ ResizeAxis Resize::vertical(std::int64_t input, std::int64_t output) const {
 
 ResizeAxis Resize::horizontal(std::int64_t input, std::int64_t output) const {
     return sampling(alignment, horizontal_of(*this), input, output);
+}
+
+NearestRule Resize::nearest_rule() const {
+    switch (rounding) {
+    case ResizeRounding::by_alignment:
+        return {alignment == ResizeAlignment::asymmetric ? 0.0 : 0.5, false};
+    case ResizeRounding::floor:
+        return {0.0, false};
+    case ResizeRounding::ceil:
+        return {0.0, true};
+    case ResizeRounding::round_prefer_floor:
+        return {-0.5, true};
+    case ResizeRounding::round_prefer_ceil:
+        return {0.5, false};
+    }
+    return {};
 }
 
 void Resize::check(const InputShapes &inputs) const {

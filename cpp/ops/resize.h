@@ -13,16 +13,42 @@ template <> struct EnumNames<ResizeKind> {
 
 /// Where output pixel o samples the input, per axis, with scale = input / output size.
 enum class ResizeAlignment {
-    half_pixel, ///< (o + 0.5) * scale - 0.5: pixel centres, PyTorch's and TensorFlow 2's default
-    corners,    ///< o * (input - 1) / (output - 1): corner pixels stay corners
-    asymmetric  ///< o * scale: TensorFlow 1's default
+    half_pixel,        ///< (o + 0.5) * scale - 0.5: pixel centres, PyTorch's and TensorFlow 2's default
+    corners,           ///< o * (input - 1) / (output - 1): corner pixels stay corners
+    asymmetric,        ///< o * scale: TensorFlow 1's default
+    pytorch_half_pixel ///< half_pixel, but 0 where the output is one pixel: ONNX knows it by this name
 };
 
 template <> struct EnumNames<ResizeAlignment> {
-    static constexpr std::array<std::pair<const char *, ResizeAlignment>, 3> values{
+    static constexpr std::array<std::pair<const char *, ResizeAlignment>, 4> values{
         {{"half_pixel", ResizeAlignment::half_pixel},
          {"corners", ResizeAlignment::corners},
-         {"asymmetric", ResizeAlignment::asymmetric}}};
+         {"asymmetric", ResizeAlignment::asymmetric},
+         {"pytorch_half_pixel", ResizeAlignment::pytorch_half_pixel}}};
+};
+
+/// Which pixel nearest sampling takes for a position between two.
+enum class ResizeRounding {
+    by_alignment,       ///< floor for asymmetric, else round_prefer_ceil: what TensorFlow and PyTorch do
+    floor,              ///< the lower one
+    ceil,               ///< the upper one
+    round_prefer_floor, ///< the nearer one, in the middle the lower one
+    round_prefer_ceil   ///< the nearer one, in the middle the upper one
+};
+
+template <> struct EnumNames<ResizeRounding> {
+    static constexpr std::array<std::pair<const char *, ResizeRounding>, 5> values{
+        {{"by_alignment", ResizeRounding::by_alignment},
+         {"floor", ResizeRounding::floor},
+         {"ceil", ResizeRounding::ceil},
+         {"round_prefer_floor", ResizeRounding::round_prefer_floor},
+         {"round_prefer_ceil", ResizeRounding::round_prefer_ceil}}};
+};
+
+/// The pixel that nearest sampling takes: position + bias, rounded down or up.
+struct NearestRule {
+    double bias = 0.0;
+    bool up = false;
 };
 
 /// Sampling positions of one axis: output o reads input position (o + centre) * numerator / denominator +
@@ -44,10 +70,12 @@ struct Resize {
     double magnification_y = 0.0, magnification_x = 0.0;
     double offset_y = 0.0, offset_x = 0.0;
     EdgeRule edge = EdgeRule::clamp;
+    ResizeRounding rounding = ResizeRounding::by_alignment;
 
     template <class Visitor> void fields(Visitor &visit) {
         visit("kind", kind, "nearest or bilinear");
-        visit("alignment", alignment, "half_pixel, corners or asymmetric");
+        visit("alignment", alignment,
+              "half_pixel, corners, asymmetric or pytorch_half_pixel (docs/ops/resize.md)");
         visit("height", height, "rows of the result; 0: input rows * scale_y, rounded down");
         visit("width", width, "columns of the result; 0: input columns * scale_x, rounded down");
         visit("scale_y", scale_y, "vertical factor where height is 0");
@@ -60,13 +88,13 @@ struct Resize {
         visit("offset_y", offset_y, "input rows added to every sampling position");
         visit("offset_x", offset_x, "input columns added to every sampling position");
         visit("edge", edge, "samples outside the image read clamp (the nearest pixel) or zero");
+        visit("rounding", rounding, "nearest: which pixel is taken for a position between two");
     }
 
     ResizeAxis vertical(std::int64_t input, std::int64_t output) const;
     ResizeAxis horizontal(std::int64_t input, std::int64_t output) const;
-    /// What is added to a position before it is cut to an index: nearest only. TensorFlow and PyTorch cut the
-    /// position o * scale; centred samples are cut at (o + 0.5) * scale and aligned corners rounded half up.
-    double nearest_bias() const { return alignment == ResizeAlignment::asymmetric ? 0.0 : 0.5; }
+    /// Nearest only.
+    NearestRule nearest_rule() const;
 
     void check(const InputShapes &inputs) const;
     Shape output_shape(const InputShapes &inputs) const;

@@ -286,6 +286,13 @@ LAYERS: dict[str, Callable[[Network, Tensor], Tensor]] = {
     "nearest": lambda net, x: net.resize(x, scale=2, method="nearest"),
     "nearest, asymmetric": lambda net, x: net.resize(x, (5, 13), method="nearest", alignment="asymmetric"),
     "nearest, smaller": lambda net, x: net.resize(x, (4, 5), method="nearest"),
+    **{
+        f"nearest, {rounding}": lambda net, x, rounding=rounding: net.resize(
+            x, scale=2, method="nearest", alignment="asymmetric", rounding=rounding
+        )
+        for rounding in ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil")
+    },
+    "bilinear of PyTorch, one row": lambda net, x: net.resize(x, (1, 12), alignment="pytorch_half_pixel"),
     "bilinear": lambda net, x: net.resize(x, (14, 12)),
     "bilinear, corners": lambda net, x: net.resize(x, (10, 5), alignment="corners"),
     "bilinear, asymmetric": lambda net, x: net.resize(x, scale=(3, 2), alignment="asymmetric"),

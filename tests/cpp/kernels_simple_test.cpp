@@ -265,7 +265,8 @@ Sample sample(const ResizeTask &task, const ResizePositions &axis, std::int64_t 
     }
     const auto last = static_cast<double>(size - 1);
     if (task.kind == ResizeKind::nearest) {
-        const double at = std::floor(position + task.nearest_bias);
+        const double moved = position + task.nearest_bias;
+        const double at = task.nearest_up ? std::ceil(moved) : std::floor(moved);
         const auto index = static_cast<std::int64_t>(task.zero_outside ? at : std::clamp(at, 0.0, last));
         return {index, index, 0};
     }
@@ -293,7 +294,8 @@ TEST(resizing_agrees_with_double) {
         task.vertical = positions(from.height, destination.view.height);
         task.horizontal = positions(from.width, destination.view.width);
         task.zero_outside = random() % 3 == 0;
-        task.nearest_bias = random() % 2 ? 0.5 : 0;
+        task.nearest_up = random() % 2;
+        task.nearest_bias = random() % 2 ? 0 : task.nearest_up ? -0.5 : 0.5;
         task.round_to_half = random() % 3 == 0;
         task.non_temporal = random() % 2;
         check_task(

@@ -310,9 +310,10 @@ private:
         return {first, std::min(first + 1, size - 1), position - static_cast<double>(first)};
     }
     static std::int64_t nearest(const ops::ResizeAxis &axis, std::int64_t output, std::int64_t size,
-                                double bias) {
-        const double position = position_of(axis, output) + bias;
-        return std::clamp(static_cast<std::int64_t>(std::floor(position)), std::int64_t{0}, size - 1);
+                                const ops::NearestRule &rule) {
+        const double position = position_of(axis, output) + rule.bias;
+        const double whole = rule.up ? std::ceil(position) : std::floor(position);
+        return std::clamp(static_cast<std::int64_t>(whole), std::int64_t{0}, size - 1);
     }
 
     void compute(const ops::Resize &resize) {
@@ -324,8 +325,8 @@ private:
             const auto at = [&](std::int64_t y, std::int64_t x) { return input().at(n, y * in[2] + x, c); };
             double &result = result_.at(n, position, c);
             if (resize.kind == ops::ResizeKind::nearest) {
-                const double bias = resize.nearest_bias();
-                result = at(nearest(vertical, row, in[1], bias), nearest(horizontal, column, in[2], bias));
+                const ops::NearestRule rule = resize.nearest_rule();
+                result = at(nearest(vertical, row, in[1], rule), nearest(horizontal, column, in[2], rule));
                 return;
             }
             const Sample y = sample(vertical, row, in[1]), x = sample(horizontal, column, in[2]);

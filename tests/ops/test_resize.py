@@ -21,12 +21,19 @@ extents = st.integers(1, 13)
     st.tuples(extents, extents, extents, extents),
     st.integers(1, 20),
     st.sampled_from(["nearest", "bilinear"]),
-    st.sampled_from(["half_pixel", "corners", "asymmetric"]),
+    st.sampled_from(["half_pixel", "corners", "asymmetric", "pytorch_half_pixel"]),
+    st.sampled_from(["by_alignment", "floor", "ceil", "round_prefer_floor", "round_prefer_ceil"]),
     seeds,
     precisions(),
 )
 def test_sizes(
-    sizes: tuple[int, int, int, int], channels: int, kind: str, alignment: str, seed: int, precision: str
+    sizes: tuple[int, int, int, int],
+    channels: int,
+    kind: str,
+    alignment: str,
+    rounding: str,
+    seed: int,
+    precision: str,
 ) -> None:
     height, width, out_height, out_width = sizes
     x = values(seed, (2, height, width, channels), precision=precision)
@@ -35,8 +42,9 @@ def test_sizes(
         "alignment": alignment,
         "height": out_height,
         "width": out_width,
+        "rounding": rounding,
     }
-    reference = resize(x, out_height, out_width, kind, alignment)
+    reference = resize(x, out_height, out_width, kind, alignment, rounding=rounding)
     # Fractions are rounded to float32 too, so the error scales with the values that are mixed.
     bound = 0.0 if kind == "nearest" else 8 * FLOAT32_EPS * float(np.abs(x).max())
     half = precision == "float16" and kind == "bilinear"
@@ -50,6 +58,7 @@ def test_sizes(
     st.tuples(*[st.sampled_from([0.0, 0.5, 1.0, 2.0, 2.5])] * 2),
     st.tuples(*[st.integers(-40, 40).map(lambda n: n / 8)] * 2),
     st.sampled_from(["clamp", "zero"]),
+    st.sampled_from(["by_alignment", "floor", "ceil", "round_prefer_floor", "round_prefer_ceil"]),
     seeds,
 )
 def test_placements(
@@ -59,6 +68,7 @@ def test_placements(
     magnification: tuple[float, float],
     offset: tuple[float, float],
     edge: str,
+    rounding: str,
     seed: int,
 ) -> None:
     """Any magnification and offset, as Apple's upsampling with offset and clip rectangle has them."""
@@ -71,9 +81,18 @@ def test_placements(
         "width": out_width,
     }
     attributes |= dict(zip(("magnification_y", "magnification_x"), magnification, strict=True))
-    attributes |= dict(zip(("offset_y", "offset_x"), offset, strict=True)) | {"edge": edge}
+    attributes |= dict(zip(("offset_y", "offset_x"), offset, strict=True))
+    attributes |= {"edge": edge, "rounding": rounding}
     reference = resize(
-        x, out_height, out_width, kind, alignment, edge=edge, magnification=magnification, offset=offset
+        x,
+        out_height,
+        out_width,
+        kind,
+        alignment,
+        edge=edge,
+        magnification=magnification,
+        offset=offset,
+        rounding=rounding,
     )
     bound = 0.0 if kind == "nearest" else 8 * FLOAT32_EPS * float(np.abs(x).max())
     assert_close(run_layer("resize", [x], attributes), reference, bound)

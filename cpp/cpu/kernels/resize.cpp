@@ -29,6 +29,7 @@ inline ResizeTap resize_tap(const ResizeTask &task, const ResizePositions &axis,
     position = position > low ? (position < high ? position : high) : low;
     auto first = static_cast<std::int64_t>(position);
     if (position < static_cast<double>(first)) --first;
+    if (task.kind == ResizeKind::nearest && task.nearest_up && position > static_cast<double>(first)) ++first;
     const auto index = [&](std::int64_t at) {
         if (at >= 0 && at < size) return static_cast<std::int32_t>(at);
         return task.zero_outside ? -1 : static_cast<std::int32_t>(clamped(at, 0, size - 1));

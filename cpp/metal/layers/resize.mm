@@ -1,6 +1,6 @@
 #include "core/json.h"
-#include "metal/layers/steps.h"
 #include "metal/device/text.h"
+#include "metal/layers/steps.h"
 #include "shaders/resize_params.h"
 
 #include <algorithm>
@@ -17,11 +17,12 @@ ResizeTap tap_at(const ops::Resize &resize, const ops::ResizeAxis &axis, std::in
     const bool nearest = resize.kind == ops::ResizeKind::nearest, zero = resize.edge == ops::EdgeRule::zero;
     double position =
         (static_cast<double>(output) + axis.centre) * axis.numerator / axis.denominator + axis.offset;
-    if (nearest) position += resize.nearest_bias();
+    const ops::NearestRule rule = resize.nearest_rule();
+    if (nearest) position += rule.bias;
     // Two positions beyond each end nothing but zeros is read.
     const double low = zero ? -2.0 : 0.0, high = static_cast<double>(size) - 1.0 - low;
     position = std::clamp(position, low, high);
-    const double first = std::floor(position);
+    const double first = nearest && rule.up ? std::ceil(position) : std::floor(position);
     const auto index = [&](double at) {
         if (at >= 0.0 && at < static_cast<double>(size)) return static_cast<int>(at);
         return zero ? -1 : static_cast<int>(std::clamp(at, 0.0, static_cast<double>(size) - 1.0));

@@ -45,7 +45,15 @@ _Shapes = list[tuple[int, ...]]
 _RESIZES: list[tuple[str, _Shapes, dict[str, Any]]] = [
     (f"{kind}, {alignment}", [_IMAGE], {"kind": kind, "alignment": alignment, "height": 9, "width": 12})
     for kind in ("nearest", "bilinear")
-    for alignment in ("half_pixel", "corners", "asymmetric")
+    for alignment in ("half_pixel", "corners", "asymmetric", "pytorch_half_pixel")
+]
+_RESIZES += [
+    (
+        f"nearest, {rounding}",
+        [_IMAGE],
+        {"kind": "nearest", "alignment": "asymmetric", "rounding": rounding, "height": 14, "width": 3},
+    )
+    for rounding in ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil")
 ]
 _RESIZES.append(("nearest, whole factors", [_IMAGE], {"kind": "nearest", "scale_y": 3.0, "scale_x": 2.0}))
 

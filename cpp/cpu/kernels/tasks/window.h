@@ -64,14 +64,15 @@ struct ResizePositions {
     double numerator = 1, denominator = 1, centre = 0, offset = 0;
 };
 
-/// Samples outside the source read the nearest pixel, or zero. Nearest takes floor(position + bias): bias 0
-/// truncates, 0.5 rounds half up.
+/// Samples outside the source read the nearest pixel, or zero. Nearest takes position + bias, rounded down or
+/// up (ops::NearestRule).
 struct ResizeTask {
     ResizeKind kind = ResizeKind::bilinear;
     ConstView source;
     View destination;
     ResizePositions vertical{}, horizontal{};
     double nearest_bias = 0;
+    bool nearest_up = false;
     bool zero_outside = false, round_to_half = false;
     bool non_temporal = false; ///< the destination is more than they keep until it is read
 

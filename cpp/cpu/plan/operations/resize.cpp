@@ -22,7 +22,9 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Res
         resize.kind == ops::ResizeKind::nearest || copies ? ResizeKind::nearest : ResizeKind::bilinear;
     task.vertical = positions_of(resize.vertical(input[1], output[1]));
     task.horizontal = positions_of(resize.horizontal(input[2], output[2]));
-    task.nearest_bias = resize.nearest_bias();
+    const ops::NearestRule nearest = resize.nearest_rule();
+    task.nearest_bias = nearest.bias;
+    task.nearest_up = nearest.up;
     task.zero_outside = resize.edge == ops::EdgeRule::zero;
     task.round_to_half = fused.rounds;
     // Little of so much is cached when it is read, unless that is at once: BoundTask looks where it lies.

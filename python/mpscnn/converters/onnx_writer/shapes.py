@@ -87,7 +87,10 @@ def resize(layer: Layer) -> str:
     # The batch is known only when the graph runs; onnxruntime 1.31 fails on Resize for chosen axes.
     batch_and_channels = layer.add("Shape", layer.inputs[0].name, start=0, end=2)
     sizes = layer.add("Concat", batch_and_channels, layer.constant(list(layer.shape[1:3]), "size"), axis=0)
-    alignment = {"half_pixel": "half_pixel", "corners": "align_corners", "asymmetric": "asymmetric"}
+    alignment = attributes["alignment"]
+    rounding = attributes["rounding"]
+    if rounding == "by_alignment":
+        rounding = "floor" if alignment == "asymmetric" else "round_prefer_ceil"
     return layer.add(
         "Resize",
         layer.inputs[0].name,
@@ -95,6 +98,6 @@ def resize(layer: Layer) -> str:
         "",
         sizes,
         mode="linear" if attributes["kind"] == "bilinear" else "nearest",
-        coordinate_transformation_mode=alignment[attributes["alignment"]],
-        nearest_mode="floor" if attributes["alignment"] == "asymmetric" else "round_prefer_ceil",
+        coordinate_transformation_mode="align_corners" if alignment == "corners" else alignment,
+        nearest_mode=rounding,
     )

@@ -21,6 +21,7 @@ class ResizeLayers(LayerMaker):
         method: str = "bilinear",
         alignment: str = "half_pixel",
         edge: str = "clamp",
+        rounding: str = "by_alignment",
         name: str | None = None,
     ) -> Tensor:
         """Image of another size, without antialiasing: (n, h, w, c) -> (n, h', w', c).
@@ -33,8 +34,12 @@ class ResizeLayers(LayerMaker):
             method: "bilinear" or "nearest".
             alignment: where output pixel o samples the input, r = input / output size or 1 / scale: "half_pixel"
                 at (o + 0.5) * r - 0.5 (TensorFlow 2, PyTorch), "corners" at o * (input - 1) / (output - 1)
-                (align_corners), "asymmetric" at o * r (TensorFlow 1; PyTorch's nearest).
+                (align_corners), "asymmetric" at o * r (TensorFlow 1; PyTorch's nearest),
+                "pytorch_half_pixel" as "half_pixel", but at 0 along an axis of one output pixel.
             edge: samples outside the image read "clamp" the nearest pixel, or "zero".
+            rounding: which pixel "nearest" takes between two: "floor" the lower, "ceil" the upper,
+                "round_prefer_floor" and "round_prefer_ceil" the nearer one and in the middle the lower or upper one;
+                "by_alignment" is "floor" for "asymmetric", else "round_prefer_ceil".
         """
         attributes: dict[str, Any] = {"kind": method, "alignment": alignment}
         if size is not None:
@@ -43,5 +48,5 @@ class ResizeLayers(LayerMaker):
         if len(factors) != 2:
             raise ParameterError(f"resize: scale must be a number or (vertical, horizontal), got {scale!r}")
         vertical, horizontal = factors
-        attributes |= {"scale_y": vertical, "scale_x": horizontal, "edge": edge}
+        attributes |= {"scale_y": vertical, "scale_x": horizontal, "edge": edge, "rounding": rounding}
         return self.layer("resize", [x], attributes, name=name, default="resize")
