@@ -98,6 +98,57 @@ TEST(an_addition_stays_when_the_other_operand_comes_later) {
     CHECK(exact(r.network, image));
 }
 
+namespace {
+
+/// A product with one pixel, as either operand, as squeeze and excitation has before its projection.
+struct Gated {
+    Network network;
+    ValueId x, product;
+
+    explicit Gated(bool swapped, const ops::Multiplication &given = {}) {
+        const ValueId input = network.input({any, any, any, 12}), gate = network.input({any, 1, 1, 12});
+        x = network.add(convolution(12, window(3), 12), {input}, relu);
+        ops::Multiplication multiplication = given;
+        (swapped ? multiplication.primary_stride_y : multiplication.secondary_stride_y) = 0;
+        (swapped ? multiplication.primary_stride_x : multiplication.secondary_stride_x) = 0;
+        product = network.add(multiplication, swapped ? std::vector{gate, x} : std::vector{x, gate});
+    }
+    ValueId project() { return network.add(pointwise(20), {product}); }
+};
+
+using Layers = std::vector<std::string>; // of a step
+const std::vector<Shape> image_and_gate{{2, 6, 7, 12}, {2, 1, 1, 12}};
+
+} // namespace
+
+TEST(a_projection_multiplies_its_inputs_by_a_pixel) {
+    for (bool swapped : {false, true}) {
+        Gated gated(swapped);
+        gated.network.output(gated.project());
+        CHECK(cpu_steps(gated.network, image_and_gate).back() == Layers{"multiply3", "convolution4"});
+        CHECK(exact(gated.network, image_and_gate)); // in float16 the product is rounded, and a step
+    }
+    Gated residual(false);
+    const ValueId other = residual.network.add(pointwise(20), {residual.x}, relu6);
+    residual.network.output(residual.network.add(ops::Addition{}, {other, residual.project()}, relu));
+    CHECK(cpu_steps(residual.network, image_and_gate).back() == Layers{"multiply3", "convolution5", "add6"});
+    CHECK(exact(residual.network, image_and_gate));
+}
+
+TEST(a_product_stays_where_it_is_wanted_or_does_more) {
+    Gated wanted(false);
+    wanted.network.output(wanted.project()).output(wanted.product);
+    CHECK(cpu_steps(wanted.network, image_and_gate).back() == Layers{"convolution4"});
+    CHECK(exact(wanted.network, image_and_gate));
+
+    ops::Multiplication shifted;
+    shifted.bias = 0.5f;
+    Gated more(false, shifted);
+    more.network.output(more.project());
+    CHECK(cpu_steps(more.network, image_and_gate).back() == Layers{"convolution4"});
+    CHECK(exact(more.network, image_and_gate));
+}
+
 TEST(fused_sums_are_rounded_twice) {
     // 2049 is not a half: the convolution gives 2048, and 2048 + 2 + 1 rounds to 2052 in one step, to 2050 in
     // two.

@@ -348,3 +348,36 @@ def test_a_broadcast_1x1_input_is_multiplied_once(batch: int, threads: int) -> N
     steps = network.compile(device="cpu").explain().steps
     assert [step.kernel for step in steps].count("resize") == 0
     assert steps[-1].reason
+
+
+@settings(max_examples=40)
+@given(
+    size=st.tuples(st.integers(2, 15), st.integers(2, 15)),
+    channels=st.sampled_from([3, 16, 40, 130, 512]),
+    projected=st.sampled_from([16, 33, 80]),
+    residual=st.booleans(),
+    batch=st.integers(1, 3),
+    threads=st.integers(1, 3),
+)
+def test_a_gate_changes_no_bit(
+    size: tuple[int, int], channels: int, projected: int, residual: bool, batch: int, threads: int
+) -> None:
+    """Squeeze and excitation before a projection, which multiplies while it reads, unless the product is wanted too."""
+    results = []
+    for wanted in (False, True):
+        network = mpscnn.Network(input=(*size, channels))
+        x = network.depthwise_conv2d(network.input, 3, padding="same", activation="hard_swish")
+        gate = network.conv2d(network.global_average_pool2d(x), channels, 1, activation="sigmoid")
+        product = network.multiply(x, gate)
+        other = network.conv2d(network.input, projected, 1) if residual else None
+        y = network.conv2d(product, projected, 1, name="project")
+        network.output(y if other is None else network.add(other, y))
+        if wanted:
+            network.output(product)
+        network.initialize_weights(1)
+        program = network.compile(device="cpu", precision="float32")
+        data = np.random.default_rng(0).normal(size=(batch, *size, channels)).astype(np.float32)
+        results.append(outputs(program.session(threads=threads).run(data))[0])
+        steps = program.explain((batch, *size, channels)).steps
+        assert any({"multiply_1", "project"} <= set(step.layers) for step in steps) != wanted
+    np.testing.assert_array_equal(*results)

@@ -17,6 +17,17 @@ template <class V> inline void gather_piece(const float *source, float *target, 
     if (i < count) V::store(target + i, source ? V::load_partial(source + i, count - i) : V::zero());
 }
 
+/// Writes `count` products; may write, but not read, up to a vector further.
+template <class V>
+inline void gather_product(const float *source, const float *factors, float *target, std::int64_t count) {
+    std::int64_t i = 0;
+    for (; i + V::width <= count; i += V::width)
+        V::store(target + i, V::mul(V::load(source + i), V::load(factors + i)));
+    if (i < count)
+        V::store(target + i,
+                 V::mul(V::load_partial(source + i, count - i), V::load_partial(factors + i, count - i)));
+}
+
 /// Writes the window of output pixel (y, x) as one row of floats.
 template <class V>
 inline void gather_window(const ConvolutionTask &task, const float *image, std::int64_t y, std::int64_t x,

@@ -67,7 +67,8 @@ template <class V> inline void plan_pixels(const ConvolutionTask &task, GemmPlan
     const std::int64_t cost = plan_regions<V>(task, plan);
     // Gathering a window takes about as long as multiplying it by one panel.
     const std::int64_t copied = gathered.taps * output.batch * output.height * output.width;
-    plan.gathers = plan.regions == 0 || (cost - region_cost<V>(gathered)) * plan.panels > copied;
+    plan.gathers =
+        task.gated || plan.regions == 0 || (cost - region_cost<V>(gathered)) * plan.panels > copied;
     if (!plan.gathers) return;
     plan.regions = 1;
     plan.region[0] = gathered;
@@ -184,13 +185,20 @@ template <class V> inline GemmPlan *make_gemm_plan(const ConvolutionTask &task, 
     return made;
 }
 
-/// Reads a tile, whose first pixel is number `pixel` of the region, into scratch.
+/// Reads a tile, multiplied by the gate if there is one, whose first pixel is number `pixel` of the region,
+/// into scratch.
 template <class V>
 inline void gather_tile(const ConvolutionTask &task, const Region &region, const float *inputs,
                         std::int64_t pixel, float *gathered, PixelTile &tile) {
     tile.source = gathered;
     for (std::int64_t i = 0; i < tile.pixels; ++i, gathered += region.run.pixel_stride) {
         const PixelPosition at = region.position(pixel + i);
+        if (task.gated) {
+            gather_product<V>(inputs + pixel_steps(task.source).offset(at),
+                              task.gate.data + at.image * task.gate.image_stride, gathered,
+                              task.source.channels);
+            continue;
+        }
         gather_window<V>(task, inputs + at.image * task.source.image_stride, at.y, at.x, gathered);
     }
 }

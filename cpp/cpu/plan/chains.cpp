@@ -135,7 +135,7 @@ private:
     }
 
     bool may_begin(std::size_t i) const {
-        if (!tasks_[i] || network_.operations[i].broadcast) return false;
+        if (!tasks_[i] || network_.operations[i].broadcast || network_.operations[i].gate) return false;
         const ConvolutionTask &task = *tasks_[i];
         const PackedConvolution &packed = *task.packed;
         if ((packed.element == Element::bfloat16) != is_bfloat16()) return false;
@@ -158,6 +158,7 @@ private:
             for (engine::ValueId value : operation.inputs) use(value);
             if (operation.residual) use(*operation.residual);
             if (operation.broadcast) use(operation.broadcast->value);
+            if (operation.gate) use(*operation.gate);
             producer_[index(operation.result)] = i;
         }
         for (engine::ValueId value : network_.graph.outputs()) use(value);
@@ -257,7 +258,8 @@ private:
         if (uses_[input] != 1 || convolution == tasks_.size() || !tasks_[convolution]) return std::nullopt;
         const PackedConvolution &packed = *tasks_[convolution]->packed;
         const FusedOperation &operation = network_.operations[convolution];
-        if (!is_dense_product(packed) || operation.residual || operation.broadcast) return std::nullopt;
+        if (!is_dense_product(packed) || operation.residual || operation.broadcast || operation.gate)
+            return std::nullopt;
         // Images together have longer rows of pixels at their borders, and what L2 holds may
         // lie anywhere, unless several threads hand it on to each other.
         const View &result = tasks_[convolution]->destination;

@@ -91,6 +91,8 @@ const char *reason_without_chains(const Step &step) {
                "not have";
     if (convolution && convolution->continues)
         return "its sums begin with those of one pixel, which a layer before it enlarges";
+    if (convolution && convolution->gated)
+        return "its inputs are multiplied by a pixel while they are read, which chains do not do";
     return "there is no chain that it might be part of";
 }
 

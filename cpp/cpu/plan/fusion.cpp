@@ -42,6 +42,24 @@ bool is_plain_pointwise(const ops::Convolution &convolution, const Shape &weight
            window.pad_left == 0 && window.pad_right == 0;
 }
 
+} // namespace
+
+std::optional<std::size_t> gate_operand(const Graph &graph, const Node &product) {
+    const auto &multiplication = std::get<ops::Multiplication>(product.operation);
+    for (const std::size_t operand : {0, 1}) {
+        ops::Multiplication plain = multiplication;
+        std::int64_t &y = operand == 0 ? plain.primary_stride_y : plain.secondary_stride_y;
+        std::int64_t &x = operand == 0 ? plain.primary_stride_x : plain.secondary_stride_x;
+        if (y != 0 || x != 0) continue;
+        y = x = 1;
+        const Shape &pixel = graph.shape(product.inputs[operand]);
+        if (plain.is_plain() && pixel.rank() == 4 && pixel[1] == 1 && pixel[2] == 1) return operand;
+    }
+    return std::nullopt;
+}
+
+namespace {
+
 class FusionFinder {
 public:
     FusionFinder(const Graph &graph, bool from_pixels, const TakesResidual &takes_residual)
@@ -54,6 +72,7 @@ public:
             if (const auto *convolution = std::get_if<ops::Convolution>(&operation)) {
                 find_border(i);
                 if (from_pixels_) find_broadcast(i, *convolution);
+                if (from_pixels_) find_gate(i, *convolution);
             } else if (const auto *sum = std::get_if<ops::Addition>(&operation); sum && sum->is_plain()) {
                 find_product(i);
             }
@@ -97,6 +116,17 @@ private:
         if (std::get<ops::Resize>(resize.operation).edge != ops::EdgeRule::clamp) return;
         fusions_[*broadcast].absorbed = true;
         fusions_[i].broadcast = broadcast;
+    }
+
+    /// Squeeze and excitation: each channel is multiplied by a number of its own while the convolution reads
+    /// it.
+    void find_gate(std::size_t i, const ops::Convolution &convolution) {
+        const Node &node = graph_.nodes()[i];
+        if (!is_plain_pointwise(convolution, node.weights.at("weight").shape())) return;
+        const auto product = sole<ops::Multiplication>(node.inputs[0]);
+        if (!product || !gate_operand(graph_, graph_.nodes()[*product])) return;
+        fusions_[*product].absorbed = true;
+        fusions_[i].gate = product;
     }
 
     void find_product(std::size_t i) {

@@ -14,12 +14,18 @@ struct NodeFusion {
     std::optional<std::size_t> border;    ///< this convolution's zero padding
     std::optional<std::size_t> addition;  ///< added by this convolution before it stores
     std::optional<std::size_t> broadcast; ///< the resize that makes its first inputs, all alike, of one pixel
+    std::optional<std::size_t> gate;      ///< the multiplication of its inputs by a pixel
 };
+
+/// Which operand of a multiplication is one pixel, by which it multiplies all pixels of the other and does
+/// nothing else.
+std::optional<std::size_t> gate_operand(const engine::Graph &graph, const engine::Node &product);
 
 /// Whether the kernel of a convolution or dense layer, a node, can add another value to its result.
 using TakesResidual = std::function<bool(std::size_t node, engine::ValueId other)>;
 
-/// `from_pixels` is whether convolutions may read the one pixel that a resize enlarges.
+/// `from_pixels` is whether convolutions may read the one pixel that a resize enlarges or that their inputs
+/// are multiplied by.
 std::vector<NodeFusion> find_fusions(const engine::Graph &graph, bool from_pixels,
                                      const TakesResidual &takes_residual);
 

@@ -124,6 +124,7 @@ private:
             const ValueId pixel = resize.inputs[0];
             fused.broadcast = {.value = pixel, .channels = graph_.shape(pixel).back(), .packed = {}};
         }
+        if (fusion.gate) add_gate(fused, graph_.nodes()[*fusion.gate]);
         fused.layers.push_back(node.name);
         if (fusion.addition) add_residual(fused, *fusion.addition);
         if (fused.residual) round_sum_to_bfloat16(fused, index);
@@ -138,6 +139,13 @@ private:
         fused.layers.push_back(padding.name);
         fused.border = std::get<ops::Padding>(padding.operation);
         fused.inputs = padding.inputs;
+    }
+
+    void add_gate(FusedOperation &fused, const Node &product) const {
+        const std::size_t operand = *gate_operand(graph_, product);
+        fused.layers.push_back(product.name);
+        fused.gate = product.inputs[operand];
+        fused.inputs = {product.inputs[1 - operand]};
     }
 
     void add_residual(FusedOperation &fused, std::size_t index) const {

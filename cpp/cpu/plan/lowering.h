@@ -41,6 +41,9 @@ struct FusedOperation {
     /// Pointwise convolutions, whose own weights then are for the other inputs.
     std::optional<BroadcastInput> broadcast;
 
+    /// Pointwise convolutions: the pixel by which the inputs are multiplied first.
+    std::optional<engine::ValueId> gate;
+
     Element element = Element::float32; ///< of the result, without the residual
     OwnedActivation activation, residual_activation;
     bool rounds = false, residual_rounds = false; ///< to half, or to bfloat16 before a residual is added

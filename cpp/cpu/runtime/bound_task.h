@@ -41,6 +41,8 @@ private:
             own.start = bind(step_.others[0]);
             return;
         }
+        if (own.gated) own.gate = bind(step_.others.back());
+        if (step_.others.size() == (own.gated ? 1 : 0)) return;
         residual_ = bind(step_.others[0]);
         own.epilogue.residual = &residual_;
     }

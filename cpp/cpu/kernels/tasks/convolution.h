@@ -60,6 +60,10 @@ struct ConvolutionTask {
     /// bias, one pixel for each image, if `continues`.
     ConstView start{};
     bool continues = false;
+    /// Of a pointwise convolution without stride of one group, by matrix product: one pixel for each image,
+    /// by which the source is multiplied before, if `gated`.
+    ConstView gate{};
+    bool gated = false;
 
     const char *kernel_name() const { return packed->is_depthwise() ? "depthwise" : "convolution"; }
 };

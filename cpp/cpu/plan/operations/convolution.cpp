@@ -109,6 +109,7 @@ ConvolutionTask convolution_task(const FusedOperation &fused, const std::vector<
     task.vertical.before += border.top;
     task.horizontal.before += border.left;
     task.packed = &fused.packed;
+    task.gated = fused.gate.has_value();
     task.epilogue = epilogue_of(fused);
     return task;
 }
@@ -141,7 +142,8 @@ void make_broadcast_steps(StepBuilder &builder, const FusedOperation &fused, Con
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Convolution &) {
     const ConvolutionTask task = convolution_task(fused, builder.shapes());
     if (fused.broadcast) return make_broadcast_steps(builder, fused, task);
-    builder.begin(fused, task);
+    Step &step = builder.begin(fused, task);
+    if (fused.gate) step.others.push_back(builder.placement().region(*fused.gate));
 }
 
 void make_chain_step(StepBuilder &builder, const LoweredNetwork &network, const Chain &chain) {
