@@ -83,19 +83,19 @@ template <class V> inline std::int64_t next_strip_columns(std::int64_t left) {
 /// are half of a set's code, and few processors without FMAs are left.
 template <class V> inline constexpr bool has_few_strips = has_bfloat16<V> || !V::has_fma;
 
-/// Applies the epilogue to the sums of a strip, rows x columns outputs of at most `vectors` channel vectors,
-/// that a kernel left in a buffer, and stores them. Out of line, or every shape of a window would hold all
-/// activations.
+/// Applies the epilogue to the sums of a strip, rows x columns outputs of its channel vectors, that a kernel
+/// left in a buffer, and stores them. Out of line, or every shape of a window would hold all activations.
 template <class V>
-__attribute__((noinline)) void finish_strip(const DepthwiseStrip &strip, const float *sums, int rows,
-                                            int columns, std::int64_t vectors) {
+__attribute__((noinline)) void finish_strip(const DepthwiseStrip &strip, float *sums, int rows, int columns) {
     const ConvolutionTask &task = *strip.task;
+    const std::int64_t pixel = strip.chunks.size() * V::width;
+    const bool activated = call_function(task.epilogue.activation, sums, rows * columns * pixel);
     for (int row = 0; row < rows; ++row)
-        for (int column = 0; column < columns; ++column, sums += vectors * V::width)
+        for (int column = 0; column < columns; ++column, sums += pixel)
             for (std::int64_t i = 0; i < strip.chunks.size(); ++i)
                 finish_vector<V>(task.destination, task.epilogue, strip.image, strip.y + row * strip.row_step,
                                  strip.x + column * strip.column_step, (strip.chunks.begin + i) * V::width,
-                                 V::load(sums + i * V::width));
+                                 V::load(sums + i * V::width), activated);
 }
 
 /// Whether kernels may compute several strips in a call: what they store is all that is to be done.
@@ -121,19 +121,17 @@ MPSCNN_INLINE void depthwise_compute(DepthwiseStrip &strip, int rows, int column
         kernel(strip, in_tensor()); // other epilogues do not come here
     } else {
         constexpr std::int64_t vectors = 8;
-        constexpr std::ptrdiff_t sums = vectors * V::width;
-        alignas(64) float buffer[2 * depthwise_strip_columns<V> * sums];
+        alignas(64) float buffer[2 * depthwise_strip_columns<V> * vectors * V::width];
         const bool direct = is_clamp(epilogue);
         const Range all = strip.chunks;
         do { // one call for both cases: `kernel` is inlined
-            DepthwiseOutput<V> output{buffer, columns * sums, sums, sums, {}};
-            if (direct)
-                output = in_tensor();
-            else
-                strip.chunks.end = min(strip.chunks.begin + vectors, all.end);
+            if (!direct) strip.chunks.end = min(strip.chunks.begin + vectors, all.end);
+            const std::ptrdiff_t pixel = strip.chunks.size() * V::width;
+            DepthwiseOutput<V> output{buffer, columns * pixel, pixel, pixel, {}};
+            if (direct) output = in_tensor();
             kernel(strip, output);
             if (!direct)
-                finish_strip<V>(strip, buffer, rows, columns, vectors);
+                finish_strip<V>(strip, buffer, rows, columns);
             else if (epilogue.rounds)
                 for (int row = 0; row < rows; ++row)
                     round_stored<V>(output.first + row * output.row_step, output.column_step, columns,

@@ -69,6 +69,14 @@ MPSCNN_INLINE void activate(const Activation &activation, typename V::reg (&x)[M
     }
 }
 
+/// Has a function replace `count` sums, many vectors with one call, where the activation is one. Returns
+/// whether it is.
+MPSCNN_INLINE bool call_function(const Activation &activation, float *sums, std::int64_t count) {
+    if (activation.kind != Activation::Kind::function) return false;
+    activation.apply(activation, sums, count);
+    return true;
+}
+
 /// To the type that the kernels' elements have besides float.
 template <class V, int MR, int Count> MPSCNN_INLINE void round_results(typename V::reg (&x)[MR][Count]) {
 #pragma GCC unroll 16
@@ -98,12 +106,13 @@ __attribute__((noinline)) void round_stored(float *first, std::ptrdiff_t stride,
 
 /// Applies the epilogue to `MR` pixels of `Count` vectors that begin at `channel`, of which the first
 /// `channels` floats exist. `residual` points at the same place of the residual (null without one), whose
-/// pixels are `residual_stride` apart.
+/// pixels are `residual_stride` apart. `activated`: call_function has been there before.
 template <class V, int MR, int Count>
 MPSCNN_INLINE void apply_epilogue(const Epilogue &epilogue, typename V::reg (&x)[MR][Count],
                                   std::int64_t channel, std::int64_t channels,
-                                  const typename V::element *residual, std::ptrdiff_t residual_stride) {
-    activate<V>(epilogue.activation, x, channel);
+                                  const typename V::element *residual, std::ptrdiff_t residual_stride,
+                                  bool activated = false) {
+    if (!activated) activate<V>(epilogue.activation, x, channel);
     if (epilogue.rounds) round_results<V>(x);
     if (!residual) return;
     const bool whole = channels >= Count * V::width;

@@ -148,17 +148,19 @@ MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[MR][Vectors], const fl
 /// or every shape of a tile would hold all activations.
 template <class V, class Result, int Vectors>
 __attribute__((noinline)) void finish_sums(const PixelTile &tile, std::int64_t first_row, std::int64_t rows,
-                                           const ChannelPanel &panel, const float *sums) {
+                                           const ChannelPanel &panel, float *sums) {
     constexpr std::int64_t width = V::width;
     const PixelRun &run = *tile.run;
     const bool whole = panel.writable >= Vectors * width;
+    const bool activated = call_function(panel.epilogue->activation, sums, rows * Vectors * width);
     for (std::int64_t row = first_row; row < first_row + rows; ++row, sums += Vectors * width) {
         typename V::reg x[1][Vectors];
 #pragma GCC unroll 8
         for (int v = 0; v < Vectors; ++v) x[0][v] = V::load(sums + v * width);
         const auto *residual = reinterpret_cast<const typename V::element *>(tile.residual);
         if (residual) residual += panel.channel + row * run.residual_stride;
-        apply_epilogue<V>(*panel.epilogue, x, panel.channel, panel.channels, residual, run.residual_stride);
+        apply_epilogue<V>(*panel.epilogue, x, panel.channel, panel.channels, residual, run.residual_stride,
+                          activated);
         Result *to =
             reinterpret_cast<Result *>(tile.destination) + panel.offset + row * run.destination_stride;
 #pragma GCC unroll 8

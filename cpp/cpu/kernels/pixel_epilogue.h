@@ -72,13 +72,15 @@ template <class V> struct Clamp {
     MPSCNN_INLINE typename V::reg operator()(typename V::reg x) const { return V::min(high, V::max(low, x)); }
 };
 
-/// Applies the epilogue to the vector that begins at `channel` of a pixel and stores it.
+/// Applies the epilogue to the vector that begins at `channel` of a pixel and stores it. `activated` as of
+/// apply_epilogue.
 template <class V>
 MPSCNN_INLINE void finish_vector(const View &to, const Epilogue &epilogue, std::int64_t image, std::int64_t y,
-                                 std::int64_t x, std::int64_t channel, typename V::reg value) {
+                                 std::int64_t x, std::int64_t channel, typename V::reg value,
+                                 bool activated = false) {
     typename V::reg block[1][1] = {{value}};
     const float *residual = epilogue.residual ? pixel_at(*epilogue.residual, image, y, x) + channel : nullptr;
-    apply_epilogue<V>(epilogue, block, channel, to.channels - channel, residual, 0);
+    apply_epilogue<V>(epilogue, block, channel, to.channels - channel, residual, 0, activated);
     store_lanes<V>(pixel_at(to, image, y, x) + channel, block[0][0], to.writable_channels - channel);
 }
 
