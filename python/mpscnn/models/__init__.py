@@ -40,6 +40,12 @@ from mpscnn.models.resnet import (
     wide_resnet50_2,
     wide_resnet101_2,
 )
+from mpscnn.models.shufflenet import (
+    shufflenet_v2_x0_5,
+    shufflenet_v2_x1_0,
+    shufflenet_v2_x1_5,
+    shufflenet_v2_x2_0,
+)
 from mpscnn.models.squeezenet import squeezenet1_0, squeezenet1_1
 from mpscnn.models.ssd import ssd_head, ssd_mobilenet_v1, ssdlite_mobilenet_v2, ultraface_head
 from mpscnn.models.ssdlite320 import ssdlite320_mobilenet_v3_large
@@ -87,6 +93,10 @@ __all__ = [
     "resnext50_32x4d",
     "resnext101_32x8d",
     "resnext101_64x4d",
+    "shufflenet_v2_x0_5",
+    "shufflenet_v2_x1_0",
+    "shufflenet_v2_x1_5",
+    "shufflenet_v2_x2_0",
     "squeezenet1_0",
     "squeezenet1_1",
     "ssd_head",

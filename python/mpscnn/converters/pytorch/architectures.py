@@ -25,6 +25,7 @@ from mpscnn.models.mobilenet_v3_segmenters import (
 )
 from mpscnn.models.mobilenet_v4 import MOBILENETS_V4
 from mpscnn.models.resnet import RESNETS
+from mpscnn.models.shufflenet import SHUFFLENETS
 from mpscnn.models.squeezenet import SQUEEZENETS
 from mpscnn.models.ssdlite320 import ssdlite320_mobilenet_v3_large
 from mpscnn.models.ultraface import ultraface_slim
@@ -289,6 +290,11 @@ FAMILIES = (
         "EfficientNet",
         ("features.0.0.weight", "features.1.0.block.0.0.weight", "classifier.1.weight"),
         _classifiers(EFFICIENTNETS, "classifier.1"),
+    ),
+    Family(
+        "ShuffleNet V2",
+        ("conv1.0.weight", "stage2.0.branch1.0.weight", "fc.weight"),
+        _classifiers(SHUFFLENETS, "fc"),
     ),
     Family(
         "SqueezeNet",

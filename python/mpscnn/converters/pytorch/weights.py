@@ -103,7 +103,11 @@ def set_weights(
             bias = f"{modules[layer].path}.bias"
             if bias in state:
                 offset = offset + state.doubles(bias) * scale
-            scaled = weight * scale.reshape((-1,) + (1,) * (weight.ndim - 1))
+            # Computed in float64, a few numbers at a time.
+            scaled = np.empty(weight.shape, np.float32)
+            with np.errstate(over="ignore"):
+                each = scale.reshape((-1,) + (1,) * (weight.ndim - 1))
+                np.multiply(weight, each, out=scaled, casting="same_kind")
             _set(network, state, layer, "weight", scaled)
             _set(network, state, layer, "bias", offset)
         elif layer not in fit.norms and name in state:

@@ -1,0 +1,73 @@
+"""ShuffleNet V2 (Ma et al. 2018) as torchvision has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mpscnn.graph.layers.layer_maker import Tensor
+from mpscnn.graph.network import Network
+from mpscnn.models.blocks import Classifier, convolution, depthwise, pooled
+
+_FIRST = 24
+_REPETITIONS = (4, 8, 4)
+
+
+@dataclass(frozen=True)
+class ShuffleNetV2(Classifier):
+    """One width; see `Classifier`.
+
+    Layers: conv1.0, maxpool; for block b of stage s from 2 to 4, where the stride is 2 stage<s>.<b>.branch1.0 and
+    .branch1.2, stage<s>.<b>.branch2.0, .branch2.3 and .branch2.5, and stage<s>.<b>, which has the channels of
+    both halves in turns; conv5.0; avgpool, flatten, fc.
+
+    Attributes:
+        channels: of the results of the three stages.
+        last: channels of the last convolution.
+    """
+
+    channels: tuple[int, int, int]
+    last: int = 1024
+
+    def _logits(self, net: Network, x: Tensor, classes: int) -> Tensor:
+        x = convolution(net, x, _FIRST, 3, stride=2, activation="relu", name="conv1.0")
+        x = net.max_pool2d(x, 3, strides=2, padding=1, name="maxpool")
+        for stage, (channels, repetitions) in enumerate(
+            zip(self.channels, _REPETITIONS, strict=True), start=2
+        ):
+            for block in range(repetitions):
+                x = _block(net, x, channels // 2, 2 if block == 0 else 1, f"stage{stage}.{block}")
+        x = convolution(net, x, self.last, activation="relu", name="conv5.0")
+        return net.dense(pooled(net, x), classes, name="fc")
+
+
+def _block(net: Network, x: Tensor, half: int, stride: int, name: str) -> Tensor:
+    """Each half of the result has `half` channels."""
+    if stride == 1:
+        kept = net.slice(x, channels=(0, half), name=f"{name}.kept")
+        y = net.slice(x, channels=(half, 2 * half), name=f"{name}.changed")
+    else:
+        kept = depthwise(net, x, stride=stride, name=f"{name}.branch1.0")
+        kept = convolution(net, kept, half, activation="relu", name=f"{name}.branch1.2")
+        y = x
+    y = convolution(net, y, half, activation="relu", name=f"{name}.branch2.0")
+    y = depthwise(net, y, stride=stride, name=f"{name}.branch2.3")
+    y = convolution(net, y, half, activation="relu", name=f"{name}.branch2.5")
+    return _interleaved(net, kept, y, name)
+
+
+def _interleaved(net: Network, x: Tensor, y: Tensor, name: str) -> Tensor:
+    """The channels of both in turns: what torchvision's concatenation and shuffle of two groups come to."""
+    height, width, channels = x.shape[1:]
+    columns = [
+        net.reshape(one, (-1, 1, 1), name=f"{name}.{part}") for one, part in ((x, "first"), (y, "second"))
+    ]
+    pairs = net.concat(columns, name=f"{name}.pairs")
+    return net.reshape(pairs, (height or 0, width or 0, 2 * (channels or 0)), name=name)
+
+
+shufflenet_v2_x0_5 = ShuffleNetV2("shufflenet_v2_x0_5", (48, 96, 192))
+shufflenet_v2_x1_0 = ShuffleNetV2("shufflenet_v2_x1_0", (116, 232, 464))
+shufflenet_v2_x1_5 = ShuffleNetV2("shufflenet_v2_x1_5", (176, 352, 704))
+shufflenet_v2_x2_0 = ShuffleNetV2("shufflenet_v2_x2_0", (244, 488, 976), 2048)
+
+SHUFFLENETS = (shufflenet_v2_x0_5, shufflenet_v2_x1_0, shufflenet_v2_x1_5, shufflenet_v2_x2_0)
