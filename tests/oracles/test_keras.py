@@ -150,6 +150,7 @@ def test_sequence(tmp_path: Path, name: str) -> None:
         "swish",
         "hard_silu",
         "mish",
+        "hard_tanh",
         "softmax",
         "log_softmax",
     ],

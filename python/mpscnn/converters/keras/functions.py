@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mpscnn.converters import composed
 from mpscnn.converters.keras.settings import Settings
 from mpscnn.converters.layer_names import shown, shown_kind
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -38,14 +37,25 @@ _NEURONS: dict[str, Activation] = {
     "exponential": "exponential",
     "gelu": "gelu",
     "leaky_relu": {"kind": "relu", "a": 0.2},
+    "swish": "swish",
+    "silu": "swish",
+    "hard_silu": "hard_swish",
+    "hard_swish": "hard_swish",
+    "mish": "mish",
+    "hard_tanh": {"kind": "clamp", "a": -1.0, "b": 1.0},
 }
+# Of Klambauer et al. 2017, "Self-Normalizing Neural Networks".
+_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+
+
+def _selu(network: Network, x: Tensor, name: str) -> Tensor:
+    """A scaled ELU."""
+    elu = network.activation(x, {"kind": "elu", "a": _SELU_ALPHA}, name=f"{name}/elu")
+    return network.activation(elu, {"kind": "linear", "a": _SELU_SCALE}, name=name)
+
+
 _COMPOSED: dict[str, Composed] = {
-    "swish": composed.swish,
-    "silu": composed.swish,
-    "hard_silu": composed.hard_swish,
-    "hard_swish": composed.hard_swish,
-    "mish": composed.mish,
-    "selu": composed.selu,
+    "selu": _selu,
     "softmax": lambda network, x, name: network.softmax(x, name=name),
     "log_softmax": lambda network, x, name: network.log_softmax(x, name=name),
 }

@@ -65,7 +65,7 @@ class Constants:
     def real(self, index: int, what: str) -> NDArray[np.float32]:
         """The elements, dequantised if need be."""
         values, tensor = self.stored(index, what), self._file.tensors[index]
-        self._count(4 * values.size)
+        self.count(4 * values.size)
         if values.dtype.kind == "f":
             return values.astype(np.float32)
         quantization = tensor.quantization
@@ -103,7 +103,7 @@ class Constants:
         """
         layer, _, role = name.rpartition(".")
         values, tensor = self.stored(index, "its weights"), self._file.tensors[index]
-        self._count(values.nbytes)
+        self.count(values.nbytes)
         values = np.ascontiguousarray(values.transpose(order))
         if shape is not None:
             values = values.reshape(shape)
@@ -116,8 +116,8 @@ class Constants:
         stored = (values.astype(np.int16) + shift).astype(np.uint8)
         network.set_quantized_weight(name, stored, scales, (zero_points + shift).astype(np.float32))
 
-    def _count(self, size: int) -> None:
-        """Adds what is copied."""
+    def count(self, size: int) -> None:
+        """Adds bytes that are made of constants. Raises WeightsError for more than the file's size allows."""
         self._copied += size
         if self._copied > _MAX_COPIES * self._file.size + _ALWAYS:
             raise WeightsError(

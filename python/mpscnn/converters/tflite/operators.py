@@ -6,96 +6,20 @@ They raise UnsupportedError and WeightsError with a reason only; who calls them 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.tflite import static_shapes
-from mpscnn.converters.tflite.constant_operands import add_constant
-from mpscnn.converters.tflite.constants import Constants
+from mpscnn.converters.tflite.arithmetic import ARITHMETIC
+from mpscnn.converters.tflite.context import Handler, Reader
 from mpscnn.converters.tflite.detection import detection_head
-from mpscnn.converters.tflite.file import FileOperator, TfliteFile
+from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.tflite.flatbuffer import Table
-from mpscnn.converters.tflite.names import activation_name
+from mpscnn.converters.tflite.parts import PARTS
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
-from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
-from mpscnn.graph.network import Network
-from mpscnn.vision.detector import DetectionHead
-
-_ACTIVATIONS: dict[str, Activation] = {"NONE": None, "RELU": "relu", "RELU6": "relu6", "TANH": "tanh"}
-
-
-class OperatorReader:
-    """A network in the making, and what of a file its layers are made of."""
-
-    def __init__(self, network: Network, file: TfliteFile, constants: Constants, names: LayerNames) -> None:
-        self.network = network
-        self.file = file
-        self.constants = constants
-        self.names = names
-        self.values: dict[int, Tensor] = {}
-        self.detection: DetectionHead | None = None
-        self.heads: list[Tensor] = []
-        self.results = frozenset(file.outputs)
-
-    def value(self, index: int) -> Tensor:
-        """What the network computes for a tensor of the file."""
-        if index not in self.values:
-            name = shown(self.file.tensors[index].name) if index >= 0 else "which is absent,"
-            if index >= 0 and self.constants.find(index) is not None:
-                raise UnsupportedError(f"its operand {name} is a constant, which is not supported here")
-            raise UnsupportedError(f"its operand {name} is the result of no layer")
-        return self.values[index]
-
-    def result(self, operator: FileOperator, value: Tensor) -> None:
-        """Sets what the network computes for the operator's first result."""
-        self.values[operator.outputs[0]] = value
-
-    def name_of(self, operator: FileOperator) -> str:
-        """What the file calls an operator: its result's name, if it has one."""
-        return self.file.tensors[operator.outputs[0]].name if operator.outputs else "?"
-
-    def layer_name(self, operator: FileOperator, suffix: str = "") -> str:
-        """The result's name in the file, made unique; `;` separates names that TensorFlow merged."""
-        stem = self.file.tensors[operator.outputs[0]].name.split(";")[0]
-        return self.names.unique((stem or operator.kind.lower()) + suffix)
-
-    def activation(self, operator: FileOperator, field: int) -> Activation:
-        """The activation that the operator ends with."""
-        name = activation_name(operator.options.integer(field, "b") if operator.options else 0)
-        if name not in _ACTIVATIONS:
-            raise UnsupportedError(f"it ends with the activation {name}, which is not supported yet")
-        return _ACTIVATIONS[name]
-
-    def options(self, operator: FileOperator) -> Table:
-        """The operator's own options."""
-        if operator.options is None:
-            raise WeightsError("damaged: it has no options")
-        return operator.options
-
-    def weight_shape(self, operator: FileOperator) -> tuple[int, ...]:
-        """Of input 1, a constant."""
-        return self.constants.stored(operator.inputs[1], "its weights").shape
-
-    def set_weights(
-        self,
-        operator: FileOperator,
-        layer: str,
-        order: tuple[int, ...],
-        shape: tuple[int, ...] | None = None,
-    ) -> None:
-        """Inputs 1 and 2 as weight and bias; `order` and `shape` as of `Constants.set_weight`."""
-        self.constants.set_weight(self.network, f"{layer}.weight", operator.inputs[1], order, shape)
-        if len(operator.inputs) > 2 and operator.inputs[2] >= 0:
-            bias = self.constants.real(operator.inputs[2], "its biases")
-            self.network.graph.set_weight(layer, "bias", bias)
-
-
-Reader = OperatorReader
 
 
 def _window(options: Table, size: tuple[int, int], dilation_fields: tuple[int, int] | None) -> dict[str, Any]:
@@ -116,12 +40,11 @@ def _window(options: Table, size: tuple[int, int], dilation_fields: tuple[int, i
 
 def _convolution(c: Reader, operator: FileOperator) -> None:
     options = c.options(operator)
-    x = c.value(operator.inputs[0])
     outputs, height, width, inputs = c.weight_shape(operator)
+    x, window = _spread(c, operator, _window(options, (height, width), (4, 5)))
     groups = (x.shape[-1] or 0) // inputs
     activation = c.activation(operator, 3)
     name = c.layer_name(operator)
-    window = _window(options, (height, width), (4, 5))
     y = c.network.conv2d(
         x, outputs, (height, width), groups=groups, activation=activation, name=name, **window
     )
@@ -131,8 +54,8 @@ def _convolution(c: Reader, operator: FileOperator) -> None:
 
 def _depthwise(c: Reader, operator: FileOperator) -> None:
     options = c.options(operator)
-    x = c.value(operator.inputs[0])
     _, height, width, outputs = c.weight_shape(operator)
+    x, window = _spread(c, operator, _window(options, (height, width), (5, 6)))
     activation = c.activation(operator, 4)
     name = c.layer_name(operator)
     y = c.network.depthwise_conv2d(
@@ -141,10 +64,80 @@ def _depthwise(c: Reader, operator: FileOperator) -> None:
         multiplier=outputs // (x.shape[-1] or 1),
         activation=activation,
         name=name,
-        **_window(options, (height, width), (5, 6)),
+        **window,
     )
     c.set_weights(operator, name, (3, 1, 2, 0))  # [1][kh][kw][out] in the file
     c.result(operator, y)
+
+
+def _transposed_convolution(c: Reader, operator: FileOperator) -> None:
+    """Its inputs are the result's shape, weights [out][kernel height][kernel width][in], the image and biases."""
+    options = c.options(operator)
+    x = c.value(operator.inputs[2])
+    outputs, height, width, _ = c.weight_shape(operator)
+    size = c.constants.integers(operator.inputs[0], "the result's shape")
+    if len(size) != 4 or None in x.shape[1:]:
+        raise UnsupportedError(f"makes {size} of {x.shape}")
+    activation, name = c.activation(operator, 3), c.layer_name(operator)
+    y = c.network.conv2d_transpose(
+        x,
+        outputs,
+        (height, width),
+        strides=(options.integer(2), options.integer(1)),
+        padding="same" if options.integer(0, "b") == 0 else "valid",
+        output_size=(size[1], size[2]),
+        activation=activation,
+        name=name,
+    )
+    c.constants.set_weight(c.network, f"{name}.weight", operator.inputs[1], (0, 1, 2, 3))
+    if len(operator.inputs) > 3 and operator.inputs[3] >= 0:
+        c.network.graph.set_weight(name, "bias", c.constants.real(operator.inputs[3], "its biases"))
+    c.result(operator, y)
+
+
+# ---- Dilation written with batches -------------------------------------------------------------------------
+
+
+def _space_to_batch(c: Reader, operator: FileOperator) -> None:
+    """With BATCH_TO_SPACE_ND behind a convolution it is that convolution's dilation, as older files write it."""
+    x = c.value(operator.inputs[0])
+    block = c.constants.integers(operator.inputs[1], "its block")
+    pads = c.constants.integers(operator.inputs[2], "its padding")
+    user = c.only_user(operator.outputs[0])
+    if len(block) != 2 or len(pads) != 4 or user is None or user.kind not in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+        raise UnsupportedError("only around a convolution, as its dilation, is it supported")
+    c.spread[operator.outputs[0]] = (x, (block[0], block[1]), pads)
+
+
+def _spread(c: Reader, operator: FileOperator, window: dict[str, Any]) -> tuple[Tensor, dict[str, Any]]:
+    """The image of a convolution and its window, dilated if batches were made before it."""
+    spread = c.spread.get(operator.inputs[0])
+    if spread is None:
+        return c.value(operator.inputs[0]), window
+    x, block, pads = spread
+    user = c.only_user(operator.outputs[0])
+    if user is None or user.kind != "BATCH_TO_SPACE_ND":
+        raise UnsupportedError("its input are batches of blocks, which BATCH_TO_SPACE_ND must join behind it")
+    crops = c.constants.integers(user.inputs[2], "the borders")
+    stride, dilation = window["strides"], window["dilation"]
+    if (
+        tuple(c.constants.integers(user.inputs[1], "the block")) != block
+        or len(crops) != 4
+        or window["padding"] != "valid"
+        or (*stride, *dilation) != (1, 1, 1, 1)
+    ):
+        raise UnsupportedError("batches of blocks around a convolution with padding, strides or dilation")
+    top, bottom, left, right = (pad - crop for pad, crop in zip(pads, crops, strict=True))
+    if min(top, bottom, left, right) < 0:
+        raise UnsupportedError(f"its borders {crops} are larger than its padding {pads}")
+    c.joined.add(operator.outputs[0])
+    return x, window | {"padding": ((top, bottom), (left, right)), "dilation": block}
+
+
+def _batch_to_space(c: Reader, operator: FileOperator) -> None:
+    if operator.inputs[0] not in c.joined:
+        raise UnsupportedError("only behind a convolution, as its dilation, is it supported")
+    c.result(operator, c.value(operator.inputs[0]))
 
 
 def _pool(c: Reader, operator: FileOperator) -> None:
@@ -208,22 +201,6 @@ def _fully_connected(c: Reader, operator: FileOperator) -> None:
     c.result(operator, y)
 
 
-def _add(c: Reader, operator: FileOperator) -> None:
-    a, b = operator.inputs
-    activation = c.activation(operator, 0)
-    constant = next((index for index in (a, b) if c.constants.find(index) is not None), None)
-    if constant is None:
-        x, y = c.value(a), c.value(b)
-        if len(x.shape) != len(y.shape):
-            raise UnsupportedError(f"adds tensors of {len(x.shape)} and of {len(y.shape)} axes")
-        result = c.network.add(x, y, activation=activation, name=c.layer_name(operator))
-    else:
-        x, values = c.value(a if constant == b else b), c.constants.real(constant, "its operand")
-        name = c.layer_name(operator)
-        result = add_constant(c.network, x, values, activation=activation, name=name)
-    c.result(operator, result)
-
-
 def _concatenation(c: Reader, operator: FileOperator) -> None:
     if c.activation(operator, 1) is not None:
         raise UnsupportedError("it ends with an activation, which is not supported")
@@ -233,13 +210,6 @@ def _concatenation(c: Reader, operator: FileOperator) -> None:
         -1 if axis == rank - 1 else axis
     )  # the channels' axis has one number, so that architectures compare
     c.result(operator, c.network.concat(parts, axis=axis, name=c.layer_name(operator)))
-
-
-def _softmax(c: Reader, operator: FileOperator) -> None:
-    beta = c.options(operator).number(0, "f", 1.0)
-    if beta != 1.0:
-        raise UnsupportedError(f"its beta is {beta}; only 1 is supported")
-    c.result(operator, c.network.softmax(c.value(operator.inputs[0]), name=c.layer_name(operator)))
 
 
 # ---- Shapes ------------------------------------------------------------------------------------------------
@@ -353,15 +323,6 @@ def _resize(c: Reader, operator: FileOperator) -> None:
 # ---- Others ------------------------------------------------------------------------------------------------
 
 
-def _activation_layer(c: Reader, operator: FileOperator) -> None:
-    function: Activation = {"LOGISTIC": "sigmoid", "RELU": "relu", "RELU6": "relu6"}.get(operator.kind)
-    if operator.kind == "LEAKY_RELU":
-        function = {"kind": "relu", "a": c.options(operator).number(0, "f")}
-    c.result(
-        operator, c.network.activation(c.value(operator.inputs[0]), function, name=c.layer_name(operator))
-    )
-
-
 def _prelu(c: Reader, operator: FileOperator) -> None:
     x = c.value(operator.inputs[0])
     slope = c.constants.real(operator.inputs[1], "its slopes")
@@ -370,19 +331,6 @@ def _prelu(c: Reader, operator: FileOperator) -> None:
     name = c.layer_name(operator)
     c.result(operator, c.network.activation(x, "prelu", name=name))
     c.network.graph.set_weight(name, "slope", slope.reshape(-1))
-
-
-def _global_mean(c: Reader, operator: FileOperator) -> None:
-    axes = sorted(axis % 4 for axis in c.constants.integers(operator.inputs[1], "the axes"))
-    x = c.value(operator.inputs[0])
-    if axes != [1, 2] or len(x.shape) != 4:
-        raise UnsupportedError(
-            f"a mean of {x.shape} over axes {axes}; only height and width are supported yet"
-        )
-    name = c.layer_name(operator)
-    y = c.network.global_average_pool2d(x, name=name)
-    keeps = c.options(operator).boolean(0)
-    c.result(operator, y if keeps else c.network.flatten(y, name=c.layer_name(operator, "/flatten")))
 
 
 def _final_argmax(c: Reader, operator: FileOperator) -> None:
@@ -414,10 +362,30 @@ def _same_value(c: Reader, operator: FileOperator) -> None:
         c.constants.compute(operator.outputs[0], c.constants.real(index, "its input"))
 
 
-OPERATORS: dict[str, Callable[[OperatorReader, FileOperator], None]] = {
-    "ADD": _add,
+def _refused(reason: str) -> Handler:
+    def refuse(_: Reader, __: FileOperator) -> None:
+        raise UnsupportedError(reason)
+
+    return refuse
+
+
+_RECURRENT = (
+    "BIDIRECTIONAL_SEQUENCE_LSTM",
+    "BIDIRECTIONAL_SEQUENCE_RNN",
+    "LSTM",
+    "RNN",
+    "SVDF",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM",
+    "UNIDIRECTIONAL_SEQUENCE_RNN",
+)
+OPERATORS: dict[str, Handler] = {
+    **ARITHMETIC,
+    **PARTS,
+    **dict.fromkeys(_RECURRENT, _refused("recurrent layers are not supported")),
+    **dict.fromkeys(("IF", "WHILE", "CALL"), _refused("control flow is not supported")),
     "ARG_MAX": _final_argmax,
     "AVERAGE_POOL_2D": _pool,
+    "BATCH_TO_SPACE_ND": _batch_to_space,
     "CONCATENATION": _concatenation,
     "CONV_2D": _convolution,
     "CUSTOM TFLite_Detection_PostProcess": _detection,
@@ -425,20 +393,16 @@ OPERATORS: dict[str, Callable[[OperatorReader, FileOperator], None]] = {
     "DEQUANTIZE": _same_value,
     "EXPAND_DIMS": _expand,
     "FULLY_CONNECTED": _fully_connected,
-    "LEAKY_RELU": _activation_layer,
-    "LOGISTIC": _activation_layer,
     "MAX_POOL_2D": _pool,
-    "MEAN": _global_mean,
     "PAD": _pad,
     "PADV2": _pad,
     "PRELU": _prelu,
     "QUANTIZE": _same_value,
-    "RELU": _activation_layer,
-    "RELU6": _activation_layer,
     "RESHAPE": _reshape,
     "RESIZE_BILINEAR": _resize,
     "RESIZE_NEAREST_NEIGHBOR": _resize,
-    "SOFTMAX": _softmax,
+    "SPACE_TO_BATCH_ND": _space_to_batch,
     "SQUEEZE": _squeeze,
+    "TRANSPOSE_CONV": _transposed_convolution,
 }
 """By the file's name for them."""

@@ -15,8 +15,9 @@ from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.photo_input import preprocess_of_quantized
 from mpscnn.converters.tflite import static_shapes
 from mpscnn.converters.tflite.constants import Constants
+from mpscnn.converters.tflite.context import OperatorReader
 from mpscnn.converters.tflite.file import FileOperator, TfliteFile
-from mpscnn.converters.tflite.operators import OPERATORS, OperatorReader
+from mpscnn.converters.tflite.operators import OPERATORS
 from mpscnn.converters.unsupported import UnsupportedLayers
 from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor

@@ -1,0 +1,355 @@
+"""Single operators of TensorFlow Lite files beside LiteRT."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.tflite_writer import Field, Operator, Tensor, constant, write_tflite
+from numpy.typing import NDArray
+
+import mpscnn
+from mpscnn import converters
+from mpscnn.converters.tflite import names
+
+Array = NDArray[Any]
+_CODES = {names.operator_name(code): code for code in range(160)}
+_OPTIONS = {
+    "ADD": 11,
+    "BATCH_TO_SPACE_ND": 24,
+    "CAST": 37,
+    "CONV_2D": 1,
+    "DEPTHWISE_CONV_2D": 2,
+    "DEPTH_TO_SPACE": 94,
+    "DIV": 29,
+    "L2_NORMALIZATION": 12,
+    "LEAKY_RELU": 75,
+    "LOCAL_RESPONSE_NORMALIZATION": 13,
+    "MEAN": 27,
+    "MIRROR_PAD": 77,
+    "MUL": 21,
+    "PACK": 59,
+    "REDUCE_MAX": 27,
+    "REDUCE_MIN": 27,
+    "SOFTMAX": 9,
+    "SPACE_TO_DEPTH": 19,
+    "SPLIT": 35,
+    "SPLIT_V": 79,
+    "STRIDED_SLICE": 32,
+    "SUB": 28,
+    "SUM": 27,
+    "TRANSPOSE_CONV": 49,
+    "UNPACK": 64,
+}
+X = (1, 4, 6, 8)
+
+
+def random(*shape: int, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).uniform(-2, 2, shape).astype(np.float32)
+
+
+def operator(
+    kind: str, inputs: Sequence[int], outputs: Sequence[int], options: Sequence[Field] = ()
+) -> Operator:
+    number = _OPTIONS.get(kind, 0)
+    return Operator(_CODES[kind], inputs, outputs, number, options)
+
+
+def agrees(
+    tmp_path: Path, content: bytes, *inputs: Array, rtol: float = 2e-5, atol: float = 1e-6
+) -> mpscnn.Network:
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert").Interpreter
+    judge = interpreter(model_content=content)
+    judge.allocate_tensors()
+    for described, x in zip(judge.get_input_details(), inputs, strict=True):
+        judge.set_tensor(described["index"], x)
+    judge.invoke()
+    expected = [judge.get_tensor(described["index"]) for described in judge.get_output_details()]
+    path = tmp_path / "file.tflite"
+    path.write_bytes(content)
+    network = converters.read_network([path])
+    session = network.compile(device="cpu", precision="float32").session()
+    found = session.run(inputs[0] if len(inputs) == 1 else list(inputs))
+    results = list(found.values()) if isinstance(found, dict) else [found]
+    assert len(results) == len(expected)
+    for ours, theirs in zip(results, expected, strict=True):
+        assert ours.shape == theirs.shape
+        np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=atol)
+    return network
+
+
+def one(
+    kind: str,
+    result: tuple[int, ...],
+    *constants: Any,
+    shape: tuple[int, ...] = X,
+    options: Sequence[Field] = (),
+    order: Sequence[int] | None = None,
+) -> bytes:
+    """A file of one operator, whose first input is the network's. Integers are indices."""
+    tensors = [Tensor("x", shape)]
+    for number, values in enumerate(constants):
+        dtype = "int32" if np.asarray(values).dtype.kind == "i" else "float32"
+        tensors.append(constant(f"constant{number}", values, dtype))
+    tensors.append(Tensor("y", result))
+    places = list(order) if order is not None else list(range(len(tensors) - 1))
+    return write_tflite(
+        tensors, [operator(kind, places, [len(tensors) - 1], options)], [0], [len(tensors) - 1]
+    )
+
+
+# ---- Arithmetic -----------------------------------------------------------------------------------------------
+
+SHAPES: list[tuple[int, ...]] = [(), (8,), (1, 1, 1, 8), (6, 8), (1, 4, 6, 1), (1, 4, 1, 1), (1, 4, 6, 8)]
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("kind", ["ADD", "SUB", "MUL", "DIV"])
+def test_constant_operands(tmp_path: Path, kind: str, shape: tuple[int, ...], first: bool) -> None:
+    values = np.asarray(np.abs(random(*shape, seed=1)) + 0.5, np.float32)
+    content = one(kind, X, values, options=[(0, "Int8", 1)], order=[1, 0] if first else [0, 1])
+    agrees(tmp_path, content, np.abs(random(*X)) + 0.1)
+
+
+@pytest.mark.parametrize("other", [(1, 4, 6, 8), (1, 1, 1, 8), (1, 4, 6, 1), (1, 8), (1, 6, 8)], ids=str)
+@pytest.mark.parametrize("kind", ["ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE"])
+def test_two_tensors(tmp_path: Path, kind: str, other: tuple[int, ...]) -> None:
+    tensors = [Tensor("a", X), Tensor("b", other), Tensor("y", X)]
+    content = write_tflite(tensors, [operator(kind, [0, 1], [2])], [0, 1], [2])
+    agrees(tmp_path, content, random(*X), np.abs(random(*other, seed=1)) + 0.5)
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("kind", ["MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE", "POW"])
+def test_one_number(tmp_path: Path, kind: str, first: bool) -> None:
+    content = one(kind, X, np.float32(1.5), order=[1, 0] if first else [0, 1])
+    agrees(tmp_path, content, np.abs(random(*X)))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "ABS",
+        "CEIL",
+        "ELU",
+        "EXP",
+        "FLOOR",
+        "HARD_SWISH",
+        "LOGISTIC",
+        "NEG",
+        "RELU",
+        "RELU6",
+        "RELU_0_TO_1",
+        "RELU_N1_TO_1",
+        "ROUND",
+        "SQUARE",
+        "TANH",
+        "GELU",
+        "LOG_SOFTMAX",
+    ],
+)
+def test_functions(tmp_path: Path, kind: str) -> None:
+    # LiteRT's own exponentials are approximations.
+    agrees(tmp_path, one(kind, X), 3 * random(*X), rtol=1e-4, atol=2e-6)
+
+
+@pytest.mark.parametrize("kind", ["LOG", "SQRT", "RSQRT"])
+def test_functions_of_positive_numbers(tmp_path: Path, kind: str) -> None:
+    agrees(tmp_path, one(kind, X), np.abs(random(*X)) + 0.1, rtol=1e-4)
+
+
+@pytest.mark.parametrize("beta", [1.0, 0.25])
+def test_softmax(tmp_path: Path, beta: float) -> None:
+    agrees(tmp_path, one("SOFTMAX", X, options=[(0, "Float32", beta)]), 3 * random(*X))
+
+
+def test_normalizations(tmp_path: Path) -> None:
+    agrees(tmp_path, one("L2_NORMALIZATION", X), random(*X))
+    options = [(0, "Int32", 2), (1, "Float32", 1.5), (2, "Float32", 0.3), (3, "Float32", 0.75)]
+    agrees(tmp_path, one("LOCAL_RESPONSE_NORMALIZATION", X, options=options), random(*X))
+
+
+@pytest.mark.parametrize(
+    ("axes", "keeps"),
+    [([1, 2], False), ([2], False), ([3], True), ([-1], False), ([1, 3], False), ([1, 2, 3], True)],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN"])
+def test_reductions(tmp_path: Path, kind: str, axes: list[int], keeps: bool) -> None:
+    numbers = {axis % 4 for axis in axes}
+    result = tuple(
+        1 if axis in numbers else extent for axis, extent in enumerate(X) if keeps or axis not in numbers
+    )
+    content = one(kind, result, np.array(axes, np.int32), options=[(0, "Bool", keeps)])
+    agrees(tmp_path, content, random(*X), atol=1e-5)
+
+
+# ---- Parts ----------------------------------------------------------------------------------------------------
+
+
+def integers(*values: int) -> Array:
+    return np.array(values, np.int32)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "strides", "masks", "result"),
+    [
+        ((0, 1, 0, 2), (1, 3, 6, 7), (1, 1, 1, 1), {}, (1, 2, 6, 5)),
+        ((0, 0, 1, 0), (0, 0, 0, 0), (1, 2, 3, 1), {0: 0b1001, 1: 0b1111}, (1, 2, 2, 8)),
+        ((0, -2, 0, -3), (1, -1, 6, 8), (1, 1, 1, 1), {}, (1, 1, 6, 3)),
+        ((0, 1), (1, 3), (1, 1), {}, (1, 2, 6, 8)),
+        ((0, 1, 0, 5), (1, 2, 6, 6), (1, 1, 1, 1), {4: 0b1010}, (1, 6)),
+    ],
+)
+def test_strided_slices(
+    tmp_path: Path, begin: Any, end: Any, strides: Any, masks: dict[int, int], result: tuple[int, ...]
+) -> None:
+    options = [(field, "Int32", mask) for field, mask in masks.items()]
+    content = one(
+        "STRIDED_SLICE", result, *(integers(*one) for one in (begin, end, strides)), options=options
+    )
+    agrees(tmp_path, content, random(*X))
+
+
+@pytest.mark.parametrize("shape", [X, (1, 6, 8), (1, 8)], ids=str)
+def test_slices(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    begin, size = [0, *[1] * (len(shape) - 1)], [1, *[2] * (len(shape) - 2), -1]
+    result = (1, *size[1:-1], shape[-1] - 1)
+    agrees(tmp_path, one("SLICE", result, integers(*begin), integers(*size), shape=shape), random(*shape))
+
+
+@pytest.mark.parametrize("axis", [1, 2, 3])
+def test_split(tmp_path: Path, axis: int) -> None:
+    half = tuple(extent // 2 if number == axis else extent for number, extent in enumerate(X))
+    tensors = [Tensor("x", X), constant("axis", axis, "int32"), Tensor("a", half), Tensor("b", half)]
+    content = write_tflite(tensors, [operator("SPLIT", [1, 0], [2, 3], [(0, "Int32", 2)])], [0], [2, 3])
+    agrees(tmp_path, content, random(*X))
+
+
+def test_split_by_sizes(tmp_path: Path) -> None:
+    tensors = [Tensor("x", X), constant("sizes", [3, -1], "int32"), constant("axis", -1, "int32")]
+    tensors += [Tensor("a", (1, 4, 6, 3)), Tensor("b", (1, 4, 6, 5))]
+    content = write_tflite(tensors, [operator("SPLIT_V", [0, 1, 2], [3, 4], [(0, "Int32", 2)])], [0], [3, 4])
+    agrees(tmp_path, content, random(*X))
+
+
+def test_unpack_and_pack(tmp_path: Path) -> None:
+    tensors = [
+        Tensor("x", (1, 2, 6, 8)),
+        Tensor("a", (1, 6, 8)),
+        Tensor("b", (1, 6, 8)),
+        Tensor("y", (1, 6, 2, 8)),
+    ]
+    operators = [
+        operator("UNPACK", [0], [1, 2], [(0, "Int32", 2), (1, "Int32", 1)]),
+        operator("PACK", [2, 1], [3], [(0, "Int32", 2), (1, "Int32", 2)]),
+    ]
+    agrees(tmp_path, write_tflite(tensors, operators, [0], [3]), random(1, 2, 6, 8))
+
+
+def test_tile(tmp_path: Path) -> None:
+    agrees(tmp_path, one("TILE", (1, 8, 6, 24), integers(1, 2, 1, 3)), random(*X))
+
+
+def test_blocks(tmp_path: Path) -> None:
+    agrees(tmp_path, one("DEPTH_TO_SPACE", (1, 8, 12, 2), options=[(0, "Int32", 2)]), random(*X))
+    agrees(tmp_path, one("SPACE_TO_DEPTH", (1, 2, 3, 32), options=[(0, "Int32", 2)]), random(*X))
+
+
+@pytest.mark.parametrize("mode", [0, 1])
+def test_mirrored_borders(tmp_path: Path, mode: int) -> None:
+    sides = np.array([[0, 0], [1, 2], [2, 1], [0, 0]], np.int32)
+    agrees(tmp_path, one("MIRROR_PAD", (1, 7, 9, 8), sides, options=[(0, "Int8", mode)]), random(*X))
+
+
+def test_transposition_of_single_pixels(tmp_path: Path) -> None:
+    shape = (1, 1, 6, 8)
+    agrees(tmp_path, one("TRANSPOSE", (1, 6, 1, 8), integers(0, 2, 1, 3), shape=shape), random(*shape))
+
+
+@pytest.mark.parametrize(("same", "size"), [(True, (8, 12)), (False, (9, 13)), (True, (7, 11))])
+def test_transposed_convolution(tmp_path: Path, same: bool, size: tuple[int, int]) -> None:
+    options = [(0, "Int8", 0 if same else 1), (1, "Int32", 2), (2, "Int32", 2)]
+    weights = random(5, 3, 3, 8, seed=1)
+    result = (1, *size, 5)
+    content = one("TRANSPOSE_CONV", result, integers(*result), weights, options=options, order=[1, 2, 0])
+    agrees(tmp_path, content, random(*X), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("depthwise", "crops"), [(False, (0, 0, 0, 0)), (True, (0, 0, 0, 0)), (False, (0, 0, 0, 2))]
+)
+def test_batches_of_blocks_are_a_dilation(tmp_path: Path, depthwise: bool, crops: tuple[int, ...]) -> None:
+    """Padding of 2 and 2 around 4 x 6 pixels: four batches of 4 x 5, which 3 x 3 taps make 2 x 3."""
+    pads = np.array([[2, 2], [2, 2]], np.int32)
+    weights = random(*((1, 3, 3, 8) if depthwise else (5, 3, 3, 8)), seed=1)
+    outputs = 8 if depthwise else 5
+    result = (1, 4, 6 - crops[3], outputs)
+    tensors = [
+        Tensor("x", X),
+        constant("block", [2, 2], "int32"),
+        constant("pads", pads, "int32"),
+        Tensor("spread", (4, 4, 5, 8)),
+        constant("weights", weights),
+        constant("biases", random(outputs, seed=2)),
+        Tensor("convolved", (4, 2, 3, outputs)),
+        constant("crops", np.reshape(crops, (2, 2)), "int32"),
+        Tensor("y", result),
+    ]
+    window: list[Field] = [(0, "Int8", 1), (1, "Int32", 1), (2, "Int32", 1)]
+    window += (
+        [(3, "Int32", 1), (5, "Int32", 1), (6, "Int32", 1)]
+        if depthwise
+        else [(4, "Int32", 1), (5, "Int32", 1)]
+    )
+    kind = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
+    operators = [
+        operator("SPACE_TO_BATCH_ND", [0, 1, 2], [3]),
+        operator(kind, [3, 4, 5], [6], window),
+        operator("BATCH_TO_SPACE_ND", [6, 1, 7], [8]),
+    ]
+    network = agrees(tmp_path, write_tflite(tensors, operators, [0], [8]), random(*X), atol=1e-5)
+    assert len(network.layer_names()) == 2
+
+
+# ---- What is refused ------------------------------------------------------------------------------------------
+
+
+def refusal(tmp_path: Path, content: bytes) -> str:
+    path = tmp_path / "file.tflite"
+    path.write_bytes(content)
+    with pytest.raises(mpscnn.UnsupportedError) as refused:
+        converters.read_network([path])
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("LSTM", "recurrent layers"),
+        ("SVDF", "recurrent layers"),
+        ("UNIDIRECTIONAL_SEQUENCE_LSTM", "recurrent layers"),
+        ("WHILE", "control flow"),
+        ("BATCH_TO_SPACE_ND", "only behind a convolution"),
+    ],
+)
+def test_refused_by_name(tmp_path: Path, kind: str, reason: str) -> None:
+    assert f"layer 'y' ({kind}): {reason}" in refusal(tmp_path, one(kind, X))
+
+
+def test_parts_that_are_refused(tmp_path: Path) -> None:
+    content = one("MEAN", (1,), integers(1, 2, 3), options=[(0, "Bool", False)])
+    assert "reduces all axes of (None, 4, 6, 8) to one number" in refusal(tmp_path, content)
+    assert "axes that change places" in refusal(
+        tmp_path, one("TRANSPOSE", (1, 6, 4, 8), integers(0, 2, 1, 3))
+    )
+    assert "takes a part of the batch" in refusal(
+        tmp_path, one("SLICE", (1, 4, 6, 8), integers(1, 0, 0, 0), integers(1, 4, 6, 8), shape=(2, 4, 6, 8))
+    )
+    assert "only around a convolution" in refusal(
+        tmp_path, one("SPACE_TO_BATCH_ND", (4, 2, 3, 8), integers(2, 2), np.zeros((2, 2), np.int32))
+    )
