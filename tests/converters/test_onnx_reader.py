@@ -455,6 +455,31 @@ def test_normalizations() -> None:
     assert_like_onnxruntime(model([node("Softmax", ["x"], axis=1)], IMAGE))
 
 
+@pytest.mark.parametrize("axis", [-1, 2])
+def test_layer_normalization(axis: int) -> None:
+    shape = (8,) if axis == -1 else (9, 8)
+    made = model(
+        [node("LayerNormalization", ["x", "s", "b"], axis=axis, epsilon=0.01)],
+        {"x": ["n", 6, 9, 8]},
+        {"s": weights(*shape), "b": weights(*shape, seed=9)},
+    )
+    assert_like_onnxruntime(made, size=(9, 8))
+
+
+def test_layer_normalization_of_channels_moves_nothing() -> None:
+    made = model(
+        [
+            node("Transpose", ["x"], "t", perm=[0, 2, 3, 1]),
+            node("LayerNormalization", ["t", "s", "b"], "l"),
+            node("Transpose", ["l"], perm=[0, 3, 1, 2]),
+        ],
+        {"x": ["n", 6, 9, 8]},
+        {"s": weights(6), "b": weights(6, seed=9)},
+    )
+    kinds = operations(assert_like_onnxruntime(made))
+    assert not {"convolution", "reshape", "concatenation"} & set(kinds)
+
+
 def test_the_largest_channel() -> None:
     made = model([node("ArgMax", ["x"], axis=1, keepdims=0)], {"x": ["n", 6, 9, 8]})
     assert_like_onnxruntime(made)

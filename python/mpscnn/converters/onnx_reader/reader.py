@@ -226,9 +226,7 @@ class _Outputs:
             return [()]
         if value.rank != 4 or not value.has_batch_first or self._ends_in_nhwc(name):
             return plain
-        image = [own[2], own[3], own[1]]
-        order = tuple(atom for axis in plain for atom in axis)
-        return plain if value.order == order and tuple(a for axis in image for a in axis) != order else image
+        return [own[2], own[3], own[1]]
 
     def _ends_in_nhwc(self, name: str) -> bool:
         """Whether the last thing that is done with an image is to make it NHWC, elementwise functions aside."""

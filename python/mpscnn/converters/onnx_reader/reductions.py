@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mpscnn.converters.affine import affine
 from mpscnn.converters.arrange import surroundings
 from mpscnn.converters.layout import Axis, Value, positions, product
 from mpscnn.converters.onnx_reader.context import Context, Handler
@@ -207,6 +208,48 @@ def _group_norm(
     )
 
 
+def _layer_normalization(c: Context, node: Node) -> None:
+    """(x - mean) / sqrt(variance + epsilon) over the axis and all behind it, times scale plus offset."""
+    x = c.value(node.inputs[0])
+    c.refuse_results(node, 1, "statistics")
+    axis = x.axis(node.integer("axis", -1))
+    atoms = tuple(atom for one in x.axes[axis:] for atom in one)
+    count = product(atoms)
+    if any(atom.is_batch for atom in atoms) or count is None:
+        raise UnsupportedError(f"normalises {x.shown} along its batch or a free axis")
+    scale = c.constants.real(node.input(1), "its scale")
+    offset = None if node.input(2) is None else c.constants.real(node.input(2), "its offset")
+    for values in (scale, offset):
+        if values is not None and values.size not in (1, count):
+            raise UnsupportedError(f"its scale or offset has the shape {values.shape}, for {count} numbers")
+    tensor, rest, tail = c.arranger.channels_last(x, atoms)
+    normal = _normalized(c, node, tensor, node.number("epsilon", 1e-5))
+    order = positions(atoms, tail)
+    weights = [
+        None if values is None else values.reshape(-1)[order] if values.size > 1 else values
+        for values in (scale, offset)
+    ]
+    activation, result = ending(c, node.outputs[0])
+    y = affine(
+        c.network, normal, scale=weights[0], offset=weights[1], activation=activation, name=c.layer_name(node)
+    )
+    c.values[result] = x.lying(y, rest + tail)
+
+
+def _normalized(c: Context, node: Node, x: Tensor, epsilon: float) -> Tensor:
+    """With mean 0 and variance 1 over the channels of each pixel."""
+
+    def mean(given: Tensor, name: str) -> Tensor:
+        return _along(c, given, "mean", "channels", c.layer_name(node, name))
+
+    centred = c.network.subtract(x, mean(x, "/mean"), name=c.layer_name(node, "/centred"))
+    squares = c.neuron(centred, _SQUARE, c.layer_name(node, "/squares"))
+    variance = mean(squares, "/variance")
+    factor: Activation = {"kind": "power", "a": 1.0, "b": epsilon, "c": -0.5}
+    inverse = c.neuron(variance, factor, c.layer_name(node, "/factor"))
+    return c.network.multiply(centred, inverse, name=c.layer_name(node, "/normal"))
+
+
 def _local_response(c: Context, node: Node) -> None:
     size = node.integer("size")
     if size % 2 == 0:
@@ -232,5 +275,6 @@ REDUCTIONS: dict[str, Handler] = {
     "BatchNormalization": _batch_normalization,
     "InstanceNormalization": _instance_normalization,
     "GroupNormalization": _group_normalization,
+    "LayerNormalization": _layer_normalization,
     "LRN": _local_response,
 }

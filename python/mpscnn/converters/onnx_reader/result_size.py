@@ -16,79 +16,22 @@ Operands = Sequence[NDArray[Any] | None]
 # Results as large as the operands' common shape.
 _ELEMENTWISE = frozenset(
     {
-        *(
-            "Abs",
-            "Add",
-            "And",
-            "BitShift",
-            "Cast",
-            "CastLike",
-            "Ceil",
-            "Clip",
-            "Cos",
-            "Div",
-            "Equal",
-            "Erf",
-            "Exp",
-        ),
-        *(
-            "Floor",
-            "Greater",
-            "GreaterOrEqual",
-            "Identity",
-            "IsInf",
-            "IsNaN",
-            "Less",
-            "LessOrEqual",
-            "Log",
-            "Max",
-        ),
-        *(
-            "Min",
-            "Mod",
-            "Mul",
-            "Neg",
-            "Not",
-            "Or",
-            "Pow",
-            "PRelu",
-            "Reciprocal",
-            "Relu",
-            "Round",
-            "Sigmoid",
-            "Sign",
-        ),
-        *("Sin", "Softmax", "Sqrt", "Sub", "Tanh", "Where", "Xor"),
+        *("Abs", "Add", "And", "BitShift", "Cast", "CastLike", "Ceil", "Clip", "Cos", "Div"),
+        *("Equal", "Erf", "Exp", "Floor", "Greater", "GreaterOrEqual", "Identity", "IsInf"),
+        *("IsNaN", "Less", "LessOrEqual", "Log", "Max", "Min", "Mod", "Mul", "Neg", "Not", "Or"),
+        *("PRelu", "Pow", "Reciprocal", "Relu", "Round", "Sigmoid", "Sign", "Sin", "Softmax"),
+        *("Sqrt", "Sub", "Tanh", "Where", "Xor"),
     }
 )
 # No larger than all operands together.
 _NO_LARGER = frozenset(
     {
-        *(
-            "ArgMax",
-            "ArgMin",
-            "Concat",
-            "CumSum",
-            "DequantizeLinear",
-            "Flatten",
-            "QuantizeLinear",
-            "ReduceL1",
-        ),
-        *(
-            "ReduceL2",
-            "ReduceMax",
-            "ReduceMean",
-            "ReduceMin",
-            "ReduceProd",
-            "ReduceSum",
-            "Reshape",
-            "ScatterElements",
-        ),
-        *("ScatterND", "Shape", "Size", "Slice", "Split", "Squeeze", "Transpose", "Trilu", "Unsqueeze"),
+        *("ArgMax", "ArgMin", "BatchNormalization", "Concat", "CumSum", "DequantizeLinear"),
+        *("Flatten", "QuantizeLinear", "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean"),
+        *("ReduceMin", "ReduceProd", "ReduceSum", "Reshape", "ScatterElements", "ScatterND"),
+        *("Shape", "Size", "Slice", "Split", "Squeeze", "Transpose", "Trilu", "Unsqueeze"),
     }
 )
-
-
 _OTHERS = frozenset(
     {
         "Constant",
