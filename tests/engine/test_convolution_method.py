@@ -176,6 +176,24 @@ def test_what_is_not_finite_stays_in_its_windows(
 
 
 @needs_fma
+@pytest.mark.parametrize("threads", [2, 3, 5, 16])
+def test_threads_that_share_weights_too_large_for_l2_change_no_bit(
+    monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    """Then each takes some of the output channels; tiles with a NaN are computed by one of them."""
+    monkeypatch.setenv("MPSCNN_CACHES", "32768,524288,8388608")
+    network = convolution(14, 14, 128, 160, 3)
+    x = np.random.default_rng(3).normal(size=(1, 14, 14, 128)).astype(np.float32)
+    x[0, 5, 6, 7], x[0, 13, 0, 1], x[0, 0, 9, 127] = np.nan, np.inf, 3e38
+    assert "winograd" in kernel(network, x)
+    program = network.compile(device="cpu")
+    expected = program.session(threads=1).run(x)
+    assert np.isnan(expected).any()
+    assert np.isfinite(expected).mean() > 0.7
+    assert np.array_equal(program.session(threads=threads).run(x), expected, equal_nan=True)
+
+
+@needs_fma
 @pytest.mark.parametrize("size", [3, 5])
 def test_an_overflow_to_infinity_stays_in_its_windows(size: int) -> None:
     """As when a layer's result does not fit into a half."""

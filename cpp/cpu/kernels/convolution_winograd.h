@@ -38,13 +38,16 @@ inline std::int64_t tile_outputs(const ConvolutionShape &shape) {
 }
 
 struct WinogradPlan {
-    std::int64_t outputs;                               ///< of a tile on an axis
-    std::int64_t rows, columns, tiles;                  ///< tiles of an image; of all
-    std::int64_t items, item_tiles;                     ///< item_tiles at most
+    std::int64_t outputs;                  ///< of a tile on an axis
+    std::int64_t rows, columns, tiles;     ///< tiles of an image; of all
+    std::int64_t tile_blocks, block_tiles; ///< block_tiles at most
+    std::int64_t panel_blocks;
     std::int64_t pitch;                                 ///< floats of a tile's inputs at a point
     std::int64_t inputs_stride, products_stride, zeros; ///< floats from point to point; of zeros
     CacheSizes caches;
     GemmPlan product; ///< at a point: what does not depend on extents
+
+    std::int64_t items() const { return tile_blocks * panel_blocks; }
 };
 
 /// So many floats at least that arrays this far apart do not fall into the same set of L1.
@@ -54,8 +57,11 @@ inline std::int64_t spread(std::int64_t floats) {
 }
 
 template <class V> inline WinogradPlan winograd_plan(const ConvolutionTask &task, const Planning &planning) {
-    constexpr std::int64_t most_nr = V::gemm_last_vectors * V::width;
-    const std::int64_t cached_floats = planning.caches.second / 2 / static_cast<std::int64_t>(sizeof(float));
+    constexpr std::int64_t most_nr = V::gemm_last_vectors * V::width, size = sizeof(float);
+    const std::int64_t l2_bytes = planning.caches.second, threads = planning.threads;
+    // Weights that L2 cannot hold pass once for each block of tiles: it may then have more of them.
+    const bool weights_pass = static_cast<std::int64_t>(task.packed->weights.size()) * size > l2_bytes;
+    const std::int64_t cached_floats = (weights_pass ? l2_bytes * 3 / 4 : l2_bytes / 2) / size;
     const View &output = task.destination;
     WinogradPlan plan;
     plan.caches = planning.caches;
@@ -66,13 +72,21 @@ template <class V> inline WinogradPlan winograd_plan(const ConvolutionTask &task
     plan.pitch = round_up_to_width<V>(task.packed->inputs_per_group);
     const std::int64_t most =
         clamped(cached_floats / (Winograd::all_points * plan.pitch), V::gemm_rows, Winograd::most_tiles);
-    plan.items = min(plan.tiles, round_up(divide_up(plan.tiles, most), planning.threads));
-    plan.item_tiles = divide_up(plan.tiles, plan.items);
-    plan.inputs_stride = spread(plan.item_tiles * plan.pitch);
-    plan.products_stride = spread(plan.item_tiles * most_nr);
-    plan.zeros = spread(max(plan.pitch, most_nr));
     plan_weights<V>(*task.packed, plan.product);
     plan.product.depth = task.packed->inputs_per_group;
+    plan.tile_blocks = divide_up(plan.tiles, most);
+    plan.panel_blocks = 1;
+    if (weights_pass && plan.tile_blocks < threads) { // each thread reads some of the weights only
+        plan.panel_blocks = min(plan.product.panels, divide_up(threads, plan.tile_blocks));
+        plan.tile_blocks = max(plan.tile_blocks, divide_up(threads, plan.panel_blocks));
+    } else {
+        plan.tile_blocks = round_up(plan.tile_blocks, threads);
+    }
+    plan.tile_blocks = min(plan.tiles, plan.tile_blocks);
+    plan.block_tiles = divide_up(plan.tiles, plan.tile_blocks);
+    plan.inputs_stride = spread(plan.block_tiles * plan.pitch);
+    plan.products_stride = spread(plan.block_tiles * most_nr);
+    plan.zeros = spread(max(plan.pitch, most_nr));
     return plan;
 }
 
@@ -218,10 +232,17 @@ inline void transform_tile(const ConvolutionTask &task, const WinogradPlan &plan
                             [c, inputs](const float *tap) { return V::load_partial(tap + c, inputs - c); });
 }
 
-/// The products of a panel at all points, [point][tile][channels].
-template <class V>
+/// The points that spoilt_tiles() looks at.
+inline bool is_corner(int point) {
+    constexpr int last = Winograd::points - 1, last_row = last * Winograd::points;
+    return point % last_row == 0 || point % last_row == last;
+}
+
+/// The products of a panel at the points for which chosen(point), [point][tile][channels].
+template <class V, class Chosen>
 inline void multiply_points(const GemmPlan &product, const WinogradPlan &plan, ChannelPanel panel,
-                            std::int64_t tiles, const float *zeros, const float *inputs, float *products) {
+                            std::int64_t tiles, const float *zeros, const float *inputs, float *products,
+                            Chosen chosen) {
     const std::int64_t nr = round_up_to_width<V>(panel.channels);
     const PixelRun run = pointwise_run(product.depth, plan.pitch, nr);
     panel = plain_sums(panel);
@@ -237,7 +258,7 @@ inline void multiply_points(const GemmPlan &product, const WinogradPlan &plan, C
             block[i] = {&run, inputs + first * plan.pitch, products + first * nr, nullptr, size};
             first += size;
         }
-        multiply_block<V>(product, block, blocks, panel);
+        if (chosen(point)) multiply_block<V>(product, block, blocks, panel);
         panel.weights += product.depth * nr;
         inputs += plan.inputs_stride;
         products += plan.products_stride;
@@ -372,19 +393,30 @@ inline void run_winograd_item(const ConvolutionTask &task, const WinogradPlan &p
     float *const zeros = scratch, *const inputs = zeros + plan.zeros;
     float *const products = inputs + Winograd::all_points * plan.inputs_stride;
     for (std::int64_t i = 0; i < plan.zeros; ++i) zeros[i] = 0.0f;
-    const Range tiles = part_of(plan.tiles, plan.items, item);
-    std::uint64_t spoilt = 0;
+    const Range tiles = part_of(plan.tiles, plan.tile_blocks, item % plan.tile_blocks);
+    const Range panels = part_of(plan.product.panels, plan.panel_blocks, item / plan.tile_blocks);
     for (std::int64_t t = tiles.begin; t < tiles.end; ++t)
         transform_tile<V>(task, plan, WinogradTile::number(plan, t), zeros,
                           inputs + (t - tiles.begin) * plan.pitch);
 
     const GemmPlan &product = plan.product;
-    for (std::int64_t p = 0; p < product.panels; ++p) {
+    const auto multiply = [&](std::int64_t p, auto chosen) {
         ChannelPanel panel = channel_panel<V>(task, product, 0, p);
         panel.weights = task.packed->weights.data() + panel.channel * product.depth * Winograd::all_points;
-        multiply_points<V>(product, plan, panel, tiles.size(), zeros, inputs, products);
+        multiply_points<V>(product, plan, panel, tiles.size(), zeros, inputs, products, chosen);
+        return panel;
+    };
+    // All items ask the first panel which tiles are spoilt, so that the answer depends on no cut; the one
+    // that has it computes these tiles, with all channels.
+    std::uint64_t spoilt = 0;
+    const auto look_for_spoilt = [&](const ChannelPanel &first) {
+        spoilt = spoilt_tiles(plan, tiles.size(), products, round_up_to_width<V>(first.channels));
+    };
+    if (panels.begin > 0) look_for_spoilt(multiply(0, is_corner));
+    for (std::int64_t p = panels.begin; p < panels.end; ++p) {
+        const ChannelPanel panel = multiply(p, [](int) { return true; });
+        if (p == 0) look_for_spoilt(panel);
         const std::int64_t nr = round_up_to_width<V>(panel.channels);
-        if (p == 0) spoilt = spoilt_tiles(plan, tiles.size(), products, nr);
         const auto finish = plan.outputs == 2 ? finish_tile<V, 2> : finish_tile<V, 4>;
         for (std::int64_t t = tiles.begin; t < tiles.end; ++t) {
             const std::int64_t i = t - tiles.begin;
@@ -393,6 +425,7 @@ inline void run_winograd_item(const ConvolutionTask &task, const WinogradPlan &p
                        products + i * nr);
         }
     }
+    if (panels.begin > 0) return;
     for (std::int64_t t = tiles.begin; spoilt; ++t, spoilt >>= 1)
         if (spoilt & 1)
             multiply_tile_plainly<V>(task, plan, WinogradTile::number(plan, t),
@@ -413,7 +446,7 @@ inline std::int64_t winograd_scratch(const ConvolutionTask &task, const Winograd
 template <class V> Prepared winograd_prepare(const ConvolutionTask &task, const Planning &planning) {
     const WinogradPlan plan = winograd_plan<V>(task, planning);
     Prepared prepared = planning.keep(
-        plan, plan.items, static_cast<std::size_t>(winograd_scratch<V>(task, plan)) * sizeof(float));
+        plan, plan.items(), static_cast<std::size_t>(winograd_scratch<V>(task, plan)) * sizeof(float));
     prepared.variant = "winograd";
     return prepared;
 }
