@@ -49,8 +49,8 @@ def test_plans_are_made_for_the_caches_that_are_named(monkeypatch: pytest.Monkey
         explained = subject.compile(device="cpu").explain(threads=1)
         choices[caches] = [step.choice for step in explained.steps]
         _, second, last = (int(size) for size in caches.split(","))
-        assert explained.near_bytes == second * 3 // 4
-        assert explained.far_bytes == max(explained.near_bytes, last // 4)
+        assert explained.l2_bytes == second * 3 // 4
+        assert explained.last_level_bytes == max(explained.l2_bytes, last // 4)
     assert choices[SMALL] != choices[LARGE]
 
 

@@ -19,7 +19,7 @@ def resized(height: int, *, in_arena: bool) -> mpscnn.Program:
 @pytest.mark.parametrize("offset", [0, 1, 5])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_bits_are_those_of_a_result_in_the_arena(offset: int, threads: int) -> None:
-    kept = min(resized(16, in_arena=False).explain(threads=1).far_bytes, 8 << 20)
+    kept = min(resized(16, in_arena=False).explain(threads=1).last_level_bytes, 8 << 20)
     height = max(33, kept // (WIDTH * CHANNELS * 4) + 2)
     x = np.random.default_rng(1).uniform(0.5, 1, (1, 9, 33, CHANNELS)).astype(np.float32)
     memory = np.full(height * WIDTH * CHANNELS + 16, 7, np.float32)

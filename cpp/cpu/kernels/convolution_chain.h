@@ -54,8 +54,8 @@ struct ChainPlan {
     std::size_t scratch_bytes;
     const ChainRows *rows; ///< see rows_of_band()
     std::int64_t stages;
-    bool prefetches;          ///< images of the source outgrow L2
-    std::int64_t near_inputs; ///< near_inputs()
+    bool prefetches;        ///< images of the source outgrow L2
+    std::int64_t l2_inputs; ///< l2_inputs()
 
     /// Of each stage, for a worker that begins with a band or goes on with it.
     const ChainRows *rows_of_band(std::int64_t band, bool goes_on) const {
@@ -325,8 +325,8 @@ template <class V> Prepared chain_prepare(const ChainTask &task, const Planning 
     auto *rows = planning.make<ChainRows>(2 * plan.bands.count * task.count);
     if (!rows) return {};
     plan.rows = rows;
-    plan.prefetches = is_from_afar(task.source.height * task.source.row_stride, planning.caches);
-    plan.near_inputs = near_inputs(planning.caches);
+    plan.prefetches = outgrows_l2(task.source.height * task.source.row_stride, planning.caches);
+    plan.l2_inputs = l2_inputs(planning.caches);
     ChainPlanner<V> planner(task, plan, planning);
     std::int64_t next_row[ChainTask::most_stages] = {}; // behind those of the bands so far
     for (std::int64_t band = 0; band < plan.bands.count; ++band) {
@@ -414,7 +414,7 @@ private:
             for (int i = 0; i < pieces; ++i) {
                 const GemmPlan &plan = *rows_[s].piece[i].product;
                 const std::int64_t inputs = plan.tiles * plan.tile_rows * plan.depth;
-                const std::int64_t blocks = clamped(divide_up(inputs, plan_.near_inputs), 1, plan.tiles);
+                const std::int64_t blocks = clamped(divide_up(inputs, plan_.l2_inputs), 1, plan.tiles);
                 for (std::int64_t b = 0; b < blocks; ++b) {
                     const Range block = part_of(plan.tiles, blocks, b);
                     for (std::int64_t p = own.begin; p < own.end; ++p) {

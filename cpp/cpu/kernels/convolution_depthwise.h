@@ -300,13 +300,13 @@ struct DepthwisePlan {
     bool prefetches; ///< images outgrow L2
 };
 
-inline bool is_from_afar(std::int64_t floats, const CacheSizes &caches) {
+inline bool outgrows_l2(std::int64_t floats, const CacheSizes &caches) {
     return floats * static_cast<std::int64_t>(sizeof(float)) > caches.second * 3 / 4;
 }
 
 template <class V> Prepared depthwise_prepare(const ConvolutionTask &task, const Planning &planning) {
     const DepthwisePlan plan{depthwise_split<V>(task, planning.threads),
-                             is_from_afar(task.source.height * task.source.row_stride, planning.caches)};
+                             outgrows_l2(task.source.height * task.source.row_stride, planning.caches)};
     std::int64_t floats = 0;
     if (channel_multiplier(task) != 1)
         floats = group_window_rows(task) * task.source.width * depthwise_repeated_vectors<V> * V::width;

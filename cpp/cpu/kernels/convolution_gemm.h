@@ -77,17 +77,18 @@ template <class V> inline void plan_pixels(const ConvolutionTask &task, GemmPlan
 }
 
 /// Inputs of a block of tiles, which should stay in L2 while panels of weights pass.
-inline std::int64_t near_inputs(const CacheSizes &caches) {
+inline std::int64_t l2_inputs(const CacheSizes &caches) {
     return caches.second * 3 / 8 / static_cast<std::int64_t>(sizeof(float));
 }
 
-/// Cuts the layer into items. The inputs of a block of tiles stay near while all panels pass; where the
+/// Cuts the layer into items. The inputs of a block of tiles stay in L2 while all panels pass; where the
 /// weights are few, so should its outputs, which each panel writes a part of. Several threads need some items
 /// each, unless there is too little to do.
 template <class V>
 inline void plan_blocks(const ConvolutionTask &task, int threads, const CacheSizes &caches, GemmPlan &plan) {
     constexpr std::int64_t few_weights = 4096;
     constexpr std::int64_t item_operations = 200'000, tiles_for_a_panel = 16;
+    constexpr std::int64_t least_rows = 4; // with fewer, FMAs wait for each other
     const PackedConvolution &packed = *task.packed;
     const View &output = task.destination;
     const std::int64_t pixels = output.batch * output.height * output.width;
@@ -103,14 +104,15 @@ inline void plan_blocks(const ConvolutionTask &task, int threads, const CacheSiz
                                                        min(task.vertical.stride, packed.kernel_height) *
                                                        min(task.horizontal.stride, packed.kernel_width);
     const std::int64_t pixel_floats = own_inputs + (keep_outputs ? plan.group_outputs : 0);
-    const std::int64_t blocks = divide_up(pixels * pixel_floats, near_inputs(caches));
+    const std::int64_t blocks = divide_up(pixels * pixel_floats, l2_inputs(caches));
     plan.by_pixels = threads > 1 && cuts_pixels(packed, pixels);
     const std::int64_t least = plan.by_pixels && wanted >= threads ? threads : 1;
     plan.pixel_blocks = max(min(max(blocks, least), plan.tiles), min(wanted, plan.tiles / tiles_for_a_panel));
     if (plan.pixel_blocks > threads) // nine blocks would keep two threads as long as ten
         plan.pixel_blocks = min(plan.tiles, round_up(plan.pixel_blocks, threads));
     plan.panel_blocks = max(1, min(plan.panels, wanted / (plan.pixel_blocks * packed.groups)));
-    if (threads > 1 && packed.groups == 1) even_out(plan, threads, max(threads, most_items));
+    plan.tile_time = plan.depth * max(divide_up(pixels, plan.tiles), least_rows);
+    if (threads > 1 && packed.groups == 1) even_out(plan, threads);
     plan.block_tiles = divide_up(plan.tiles, plan.pixel_blocks);
     plan.tile_bytes = static_cast<std::size_t>(plan.block_tiles) * sizeof(PixelTile);
     plan.tile_bytes = (plan.tile_bytes + 63) / 64 * 64;
@@ -157,15 +159,13 @@ template <class V>
 inline GemmPlan gemm_plan(const ConvolutionTask &task, int threads, const CacheSizes &caches,
                           RegionList &list) {
     GemmPlan plan = cut_gemm<V>(task, threads, caches, 0, list);
-    const std::int64_t most = plan.most_work(threads), all = plan.tiles * plan.panels;
     if (threads == 1 || plan.algorithm != Algorithm::gemm || task.packed->groups > 1 ||
-        is_even(most, plan, threads))
+        is_even(plan, threads))
         return plan;
     RegionList halves;
     const GemmPlan other = cut_gemm<V>(task, threads, caches, (plan.tile_rows + 1) / 2, halves);
-    const std::int64_t other_most = other.most_work(threads), other_all = other.tiles * other.panels;
-    // Of all work the share of the thread with the most; a tenth is what smaller tiles cost.
-    if (11 * other_most * all >= 10 * most * other_all) return plan;
+    // A tenth is what smaller tiles cost.
+    if (11 * other.most_time(threads) >= 10 * plan.most_time(threads)) return plan;
     plan = other;
     plan.region = list.region;
     for (int i = 0; i < plan.regions; ++i) list.region[i] = halves.region[i];

@@ -102,12 +102,12 @@ template <class V>
 inline void cut_pooled(const PooledConvolutionTask &task, const Planning &planning, PooledPlan &plan) {
     constexpr std::int64_t least_operations = 400'000;
     const int threads = planning.threads;
-    const std::int64_t near_floats = planning.caches.second / 2 / static_cast<std::int64_t>(sizeof(float));
+    const std::int64_t l2_floats = planning.caches.second / 2 / static_cast<std::int64_t>(sizeof(float));
     const View &result = task.convolution.destination;
     const std::int64_t rows = task.destination.height, panels = panel_count<V>(result.channels);
     const std::int64_t operations = task.destination.batch * result.height * result.width * result.channels *
                                     task.convolution.packed->weights_per_output();
-    plan.bands = clamped(divide_up(result.height * result.width * plan.pixel_stride, near_floats), 1, rows);
+    plan.bands = clamped(divide_up(result.height * result.width * plan.pixel_stride, l2_floats), 1, rows);
     plan.panel_blocks = 1;
     if (threads > 1 && operations >= least_operations && task.destination.batch < 4 * threads) {
         if (panels % threads == 0)

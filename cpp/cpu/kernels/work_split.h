@@ -25,11 +25,13 @@ struct WorkSplit {
 };
 
 /// A few items for each thread, so that a late one costs little, but none smaller than `least` of the whole
-/// `cost` (both in the caller's unit). Channels are cut only when there are not enough rows; never for
-/// vectors = 1.
+/// `cost` (both in the caller's unit), or a quarter of it where there would be fewer than three for each.
+/// Channels are cut only when there are not enough rows; never for vectors = 1.
 MPSCNN_INLINE WorkSplit split_work(std::int64_t batch, std::int64_t rows, std::int64_t vectors,
                                    std::int64_t cost, std::int64_t least, int threads) {
     std::int64_t target = threads <= 1 ? 1 : clamped(cost / least, 1, 4 * static_cast<std::int64_t>(threads));
+    if (target > 1 && target < 3 * threads)
+        target = min(4 * cost / least, 3 * static_cast<std::int64_t>(threads));
     if (target > 1) target = round_up(target, threads); // three items would keep two threads as long as four
     WorkSplit split{batch, rows, vectors, 1, 1};
     split.row_blocks = clamped(divide_up(target, max(batch, 1)), 1, max(rows, 1));

@@ -27,25 +27,26 @@ double awaited_weights(const Step &step, std::int64_t pixels) {
 }
 
 /// Bytes for each image that come from beyond L2 when `images` are computed at a time.
-double far_bytes(const CpuPlan &plan, std::int64_t images) {
-    const auto near_bytes = static_cast<double>(machine_caches().second);
+double bytes_beyond_l2(const CpuPlan &plan, std::int64_t images) {
+    const auto l2_bytes = static_cast<double>(machine_caches().second);
     const auto batch = static_cast<double>(plan.batch()), at_a_time = static_cast<double>(images);
-    double far = 0;
+    double beyond = 0;
     for (const Step &step : plan.steps()) {
         double bytes = bytes_of(step.source) + bytes_of(step.destination);
         for (const Region &other : step.others) bytes += bytes_of(other);
-        if (bytes / batch * at_a_time > near_bytes) far += bytes / batch;
-        far += awaited_weights(step, images * step.destination.extents.pixels()) / at_a_time;
+        if (bytes / batch * at_a_time > l2_bytes) beyond += bytes / batch;
+        beyond += awaited_weights(step, images * step.destination.extents.pixels()) / at_a_time;
     }
-    return far;
+    return beyond;
 }
 
 /// How many of `most` images to compute at a time; the most of equally good numbers.
 std::int64_t images_at_a_time(const CpuPlan &plan, std::int64_t most) {
     std::int64_t best = most;
-    double least = far_bytes(plan, most);
+    double least = bytes_beyond_l2(plan, most);
     for (std::int64_t images = 1; images < most; images *= 2)
-        if (const double far = far_bytes(plan, images); far < least) best = images, least = far;
+        if (const double beyond = bytes_beyond_l2(plan, images); beyond < least)
+            best = images, least = beyond;
     return best;
 }
 

@@ -50,10 +50,10 @@ CacheSizes machine_caches() {
     return caches;
 }
 
-std::int64_t near_cache_bytes(const CacheSizes &caches) { return caches.second * 3 / 4; }
+std::int64_t usable_l2_bytes(const CacheSizes &caches) { return caches.second * 3 / 4; }
 
-std::int64_t far_cache_bytes(const CacheSizes &caches) {
-    return std::max(near_cache_bytes(caches), caches.last / 4);
+std::int64_t usable_last_level_bytes(const CacheSizes &caches) {
+    return std::max(usable_l2_bytes(caches), caches.last / 4);
 }
 
 } // namespace mpscnn::cpu

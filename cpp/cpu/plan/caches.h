@@ -10,9 +10,9 @@ namespace mpscnn::cpu {
 CacheSizes machine_caches();
 
 /// Of the second level, as much as tensors may fill.
-std::int64_t near_cache_bytes(const CacheSizes &caches);
+std::int64_t usable_l2_bytes(const CacheSizes &caches);
 /// Of the last level, as much as one program may count on: others use it too, and it holds what the system
 /// puts there.
-std::int64_t far_cache_bytes(const CacheSizes &caches);
+std::int64_t usable_last_level_bytes(const CacheSizes &caches);
 
 } // namespace mpscnn::cpu

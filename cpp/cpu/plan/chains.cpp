@@ -264,7 +264,7 @@ private:
         // lie anywhere, unless several threads hand it on to each other.
         const View &result = tasks_[convolution]->destination;
         const std::int64_t bytes = result.height * result.width * result.channels * 4;
-        const bool gains = result.batch == 1 && (machine_.threads > 1 || bytes > machine_.near_bytes);
+        const bool gains = result.batch == 1 && (machine_.threads > 1 || bytes > machine_.l2_bytes);
         return gains || setting_.forced ? std::optional(convolution) : std::nullopt;
     }
 

@@ -15,10 +15,15 @@ namespace {
 // microsecond; the last-level cache's rate and that between threads are those of a server with a mesh
 // (Emerald Rapids), where they matter most. A Zen 3 loses nothing by them.
 constexpr double cycles = 4400, fmas = 2;
-constexpr double far_rate = 40'000, near_rate = 150'000, memory_rate = 38'000;
+constexpr double last_level_rate = 40'000, l2_rate = 150'000, memory_rate = 38'000;
 /// What a thread gets from another one's cache, or takes from there to write.
 constexpr double exchange_rate = 10'000;
-constexpr double step = 0.4, band_stage = 0.15, panel_pair = 0.13, barrier = 0.3, kept_byte = 1e-5;
+constexpr double step = 0.4, band_stage = 0.15, panel_pair = 0.13, kept_byte = 1e-5;
+/// Until threads have met: they report one after the other.
+double barrier(int threads) { return threads > 1 ? 0.2 + 0.05 * threads : 0; }
+/// Of the time of an item, how long threads wait for the last one: the more of them, the likelier one is
+/// late.
+double late_share(int threads) { return std::clamp(0.025 * (threads - 2), 0.0, 0.2); }
 /// Of what L2 may hold: tensors on their way through it take the rest of the room.
 constexpr double kept_share = 2.0 / 3;
 /// Of the time, if the cache lost all that lies between stages: what is not hidden by arithmetic.
@@ -30,7 +35,7 @@ constexpr double overfull = 2;
 constexpr double tile_inputs = 4;
 /// Of the FMA peak: a product with few outputs waits for its inputs, a depthwise convolution loads
 /// more than it multiplies, transformed tiles are stored in between, and plain steps are not FMAs.
-constexpr double single_vector = 0.85, depthwise_near = 0.68, depthwise_stride = 0.42, depthwise_any = 0.3,
+constexpr double single_vector = 0.85, depthwise_step = 0.68, depthwise_stride = 0.42, depthwise_any = 0.3,
                  winograd = 0.75, plain_operations = 0.25;
 
 template <class AnyView> double row_bytes(const MachineModel &machine, const AnyView &view) {
@@ -56,7 +61,7 @@ double arithmetic(const MachineModel &machine, const ConvolutionTask &task, doub
         const bool strips = packed.kernel_height == packed.kernel_width &&
                             (packed.kernel_height == 3 || packed.kernel_height == 5);
         const double part = !strips                       ? depthwise_any
-                            : task.horizontal.stride == 1 ? depthwise_near
+                            : task.horizontal.stride == 1 ? depthwise_step
                                                           : depthwise_stride;
         return 2 * taps * outputs / (machine.operations * part);
     }
@@ -77,16 +82,16 @@ double together(double arithmetic_time, double transfer_time) {
 }
 
 /// Time for what no L2 has to come and go, all threads together.
-double far_transfer(const MachineModel &machine, double bytes) {
-    if (bytes <= static_cast<double>(machine.far_bytes)) return bytes / (machine.far_rate * machine.threads);
+double last_level_transfer(const MachineModel &machine, double bytes) {
+    if (bytes <= static_cast<double>(machine.last_level_bytes))
+        return bytes / (machine.last_level_rate * machine.threads);
     return bytes / machine.memory_rate;
 }
 
 /// Time for the tensors of a step to come and go, all threads together.
 double transfer(const MachineModel &machine, double bytes) {
-    if (bytes <= static_cast<double>(machine.near_bytes))
-        return bytes / (machine.near_rate * machine.threads);
-    return far_transfer(machine, bytes);
+    if (bytes <= static_cast<double>(machine.l2_bytes)) return bytes / (machine.l2_rate * machine.threads);
+    return last_level_transfer(machine, bytes);
 }
 
 /// Time for threads that each compute some channels of a result to get all of its source, of which the others
@@ -126,7 +131,7 @@ bool shares_pixels(const ConvolutionTask &task) {
 /// What a large result costs beyond this step: its pages at the first run, other programs' caches in all.
 double kept(const MachineModel &machine, const View &result) {
     const double bytes = bytes_of(machine, result);
-    return bytes > static_cast<double>(machine.near_bytes) ? bytes * kept_byte : 0;
+    return bytes > static_cast<double>(machine.l2_bytes) ? bytes * kept_byte : 0;
 }
 
 /// Panels of a matrix product in front of a depthwise convolution.
@@ -151,14 +156,14 @@ double imbalance(const ChainBands &bands, std::int64_t height, std::int64_t item
 MachineModel machine_model(const KernelTable &kernels, int threads, Element element) {
     MachineModel machine;
     const CacheSizes caches = machine_caches();
-    machine.near_bytes = near_cache_bytes(caches);
-    machine.far_bytes = far_cache_bytes(caches);
+    machine.l2_bytes = usable_l2_bytes(caches);
+    machine.last_level_bytes = usable_last_level_bytes(caches);
     machine.vector_width = kernels.vector_width;
     machine.element_bytes = size_of(element);
     machine.operations = 2 * cycles * fmas * static_cast<double>(kernels.vector_width);
     if (!kernels.has_fma) machine.operations /= 2;
-    machine.near_rate = near_rate;
-    machine.far_rate = far_rate;
+    machine.l2_rate = l2_rate;
+    machine.last_level_rate = last_level_rate;
     machine.memory_rate = memory_rate;
     machine.threads = threads;
     return machine;
@@ -172,7 +177,7 @@ double predicted_alone(const MachineModel &machine, const ConvolutionTask &task)
     if (task.epilogue.residual) bytes += bytes_of(machine, result);
     const double moved = transfer(machine, bytes) + fetched_weights(machine, task);
     double time = together(work, moved) + kept(machine, result) + step;
-    if (machine.threads > 1) time += barrier;
+    time += barrier(machine.threads);
     if (machine.threads > 1)
         time +=
             shares_pixels(task) ? weights_of_others(machine, task) : exchange(machine, task.source, result);
@@ -216,22 +221,23 @@ double predicted_chain(const MachineModel &machine, std::span<const ConvolutionT
         scratch += bytes;
         // What a depthwise stage finds in L1 it need not wait for.
         const double moved = 2 * bytes_of(machine, before.destination);
-        if (panels == 1) time += moved / near_rate / 2;
+        if (panels == 1) time += moved / l2_rate / 2;
         between += moved;
     }
     double bytes = bytes_of(machine, stages.front().source) + bytes_of(machine, result);
     for (const ConvolutionTask &stage : stages)
         if (stage.epilogue.residual) bytes += bytes_of(machine, stage.destination);
-    const double full = scratch / static_cast<double>(machine.near_bytes);
+    const double full = scratch / static_cast<double>(machine.l2_bytes);
     if (full > overfull) return std::numeric_limits<double>::infinity();
     const double lost = std::max(0.0, 1 - kept_share / full); // of what lies between stages
     time *= 1 + lost_share * lost;
-    double fetched = lost * between / (machine.far_rate * static_cast<double>(threads));
+    double fetched = lost * between / (machine.last_level_rate * static_cast<double>(threads));
     for (const ConvolutionTask &stage : stages) fetched += fetched_weights(machine, stage);
     time = together(time * balance / static_cast<double>(threads), transfer(machine, bytes) + fetched) +
            kept(machine, result) + step;
     if (threads == 1) return time;
-    time += barrier;
+    const double item_time = time / static_cast<double>(divide_up(items, threads));
+    time += barrier(machine.threads) + late_share(machine.threads) * item_time;
     if (by_panels) return time + exchange(machine, stages.front().source, result);
     for (const ConvolutionTask &stage : stages) time += weights_of_others(machine, stage);
     return time;
@@ -239,7 +245,7 @@ double predicted_chain(const MachineModel &machine, std::span<const ConvolutionT
 
 double predicted_plain(const MachineModel &machine, double bytes, double operations) {
     const double work = operations / (machine.operations * plain_operations * machine.threads);
-    return together(work, far_transfer(machine, bytes)) + step + (machine.threads > 1 ? barrier : 0);
+    return together(work, last_level_transfer(machine, bytes)) + step + barrier(machine.threads);
 }
 
 std::vector<ChainPrediction> best_chains(const MachineModel &machine,

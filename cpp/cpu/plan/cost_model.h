@@ -14,12 +14,12 @@ namespace mpscnn::cpu {
 
 /// What the model knows of the machine. Bytes and operations for each microsecond.
 struct MachineModel {
-    std::int64_t near_bytes = 0; ///< near_cache_bytes(): what a band may fill
-    std::int64_t far_bytes = 0;  ///< far_cache_bytes()
-    double operations = 0;       ///< floating-point operations, of one thread
-    double near_rate = 0;        ///< what passes between a thread and its L1 and L2 while it computes
-    double far_rate = 0;         ///< the same for the last-level cache
-    double memory_rate = 0;      ///< the same for memory, of all threads together
+    std::int64_t l2_bytes = 0;         ///< usable_l2_bytes(): what a band may fill
+    std::int64_t last_level_bytes = 0; ///< usable_last_level_bytes()
+    double operations = 0;             ///< floating-point operations, of one thread
+    double l2_rate = 0;                ///< what passes between a thread and its L1 and L2 while it computes
+    double last_level_rate = 0;        ///< the same for the last-level cache
+    double memory_rate = 0;            ///< the same for memory, of all threads together
     std::int64_t vector_width = 0;
     std::int64_t element_bytes = sizeof(float); ///< of tensors between layers
     int threads = 1;

@@ -62,11 +62,11 @@ std::string chain_reason(const Step &step, const ChainChoice &choice, const Mach
         bytes += static_cast<double>(result.batch * result.height * result.width * result.channels) *
                  sizeof(float);
     }
-    const bool near = bytes <= static_cast<double>(machine.near_bytes);
+    const bool fits = bytes <= static_cast<double>(machine.l2_bytes);
     return concat({"alone its layers would take ", number_text(choice.others[0].microseconds),
                    " us and hand each other ", number_text(bytes / 1e6), " MB, which ",
-                   (near ? "fit" : "do not fit"), " the ",
-                   number_text(static_cast<double>(machine.near_bytes) / 1e6), " MB counted on of L2"});
+                   (fits ? "fit" : "do not fit"), " the ",
+                   number_text(static_cast<double>(machine.l2_bytes) / 1e6), " MB counted on of L2"});
 }
 
 /// Of a convolution alone, whose other candidates come in pairs: as a chain with a neighbour, and both alone.
@@ -260,8 +260,8 @@ Json CpuPlan::explain(int threads) const {
     explanation.set("threads", threads);
     explanation.set("precision", engine::name_of(network_->precision));
     explanation.set("instruction_set", network_->kernels->name);
-    explanation.set("near_bytes", machine.near_bytes);
-    explanation.set("far_bytes", machine.far_bytes);
+    explanation.set("l2_bytes", machine.l2_bytes);
+    explanation.set("last_level_bytes", machine.last_level_bytes);
     explanation.set("arena_bytes", static_cast<std::int64_t>(plan.arena_bytes()));
     explanation.set("steps", std::move(steps));
     explanation.set("tensors", TensorList(*network_, shapes, plan.placement_, plan.steps(), threads).json());

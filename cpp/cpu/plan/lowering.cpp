@@ -47,7 +47,7 @@ public:
             network->weight_bytes += operation.weight_bytes;
         // Tensors need some of that cache, too.
         const bool cached =
-            2 * network->weight_bytes <= static_cast<std::size_t>(far_cache_bytes(machine_caches()));
+            2 * network->weight_bytes <= static_cast<std::size_t>(usable_last_level_bytes(machine_caches()));
         for (FusedOperation &operation : network->operations) {
             operation.packed.cached = cached;
             if (operation.broadcast) operation.broadcast->packed.cached = cached;

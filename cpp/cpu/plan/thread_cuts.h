@@ -26,6 +26,7 @@ inline bool cuts_pixels(const PackedConvolution &packed, std::int64_t pixels) {
 /// A matrix product cut into items: blocks of its tiles of pixels times blocks of its panels of weights.
 struct ProductCut {
     std::int64_t tiles, panels;
+    std::int64_t tile_time; ///< of a tile times a panel, in cycles, about
     std::int64_t pixel_blocks, panel_blocks;
     bool by_pixels; ///< neighbouring items have the same pixels, otherwise the same panels
 
@@ -40,7 +41,7 @@ struct ProductCut {
         return block.begin * inner + block.size() * (inner * (count % inner_blocks) / inner_blocks);
     }
 
-    /// That of the thread with the most, if each has one contiguous part of the items.
+    /// Tiles times panels of the thread with the most, if each has one contiguous part of the items.
     std::int64_t most_work(int threads) const {
         std::int64_t most = 0;
         for (int t = 0; t < threads; ++t) {
@@ -49,29 +50,46 @@ struct ProductCut {
         }
         return most;
     }
+
+    /// Cycles of a thread with so much work.
+    std::int64_t time_of(std::int64_t work, int threads) const {
+        constexpr std::int64_t item_time = 600; // to claim one, and to find its tiles
+        return work * tile_time + divide_up(items(), threads) * item_time;
+    }
+    std::int64_t most_time(int threads) const { return time_of(most_work(threads), threads); }
 };
 
-/// Whether the thread with the most work has hardly more than the others.
-inline bool is_even(std::int64_t most, const ProductCut &cut, int threads) {
-    return 8 * most * threads <= 9 * cut.tiles * cut.panels;
+/// Whether each thread has some items, and the one with the most work hardly more of it than the others.
+inline bool is_even(const ProductCut &cut, int threads) {
+    return cut.items() >= 3 * threads && 16 * cut.most_work(threads) * threads <= 17 * cut.tiles * cut.panels;
 }
 
-/// Makes more items, at most `most_items`, where one thread would have much more to do than others: five
-/// panels would keep two threads as long as six, unless each takes its part of the pixels, too.
-inline void even_out(ProductCut &cut, int threads, std::int64_t most_items) {
-    const std::int64_t pixel_blocks[] = {cut.pixel_blocks, min(cut.tiles, cut.pixel_blocks * threads),
-                                         cut.tiles};
-    const std::int64_t panel_blocks[] = {cut.panel_blocks, cut.panels};
-    std::int64_t most = cut.most_work(threads);
-    for (const std::int64_t pixels : pixel_blocks)
-        for (const std::int64_t channels : panel_blocks) {
-            if (is_even(most, cut, threads)) return;
-            ProductCut other = cut;
-            other.pixel_blocks = pixels, other.panel_blocks = channels;
-            if (other.items() > most_items) continue;
-            const std::int64_t work = other.most_work(threads);
-            if (work < most) cut = other, most = work;
-        }
+/// Calls use(blocks) for each number of blocks, from `least` on, that `count` things can be cut into such
+/// that no block of fewer would do.
+template <class Use> inline void for_each_cut(std::int64_t count, std::int64_t least, Use use) {
+    for (std::int64_t size = divide_up(count, least); size >= 1; --size) {
+        const std::int64_t blocks = divide_up(count, size);
+        if (size == 1 || blocks < divide_up(count, size - 1)) use(max(blocks, least));
+    }
+}
+
+/// Makes more items where threads would otherwise wait for the one with the most work: five panels would keep
+/// two threads as long as six, unless each takes its part of the pixels, too. What an item costs besides
+/// bounds how many there are.
+inline void even_out(ProductCut &cut, int threads) {
+    constexpr std::int64_t least_time = 5'000; // to wake others for
+    const std::int64_t all = cut.tiles * cut.panels;
+    if (is_even(cut, threads) || all * cut.tile_time < least_time) return;
+    const ProductCut given = cut;
+    std::int64_t least = given.most_time(threads);
+    for_each_cut(given.tiles, given.pixel_blocks, [&](std::int64_t pixel_blocks) {
+        for_each_cut(given.panels, given.panel_blocks, [&](std::int64_t panel_blocks) {
+            ProductCut other = given;
+            other.pixel_blocks = pixel_blocks, other.panel_blocks = panel_blocks;
+            if (other.time_of(divide_up(all, threads), threads) >= least) return; // even if it were even
+            if (const std::int64_t time = other.most_time(threads); time < least) cut = other, least = time;
+        });
+    });
 }
 
 /// Output rows after which a depthwise convolution's strips of two rows begin anew; cuts at multiples of it

@@ -51,8 +51,8 @@ template <class Condition> bool spin_until(Condition condition) {
 ///
 /// A part's `ticket` holds the job's number in its upper half and the chunks nobody has taken yet in its
 /// lower half. A thread takes a chunk by a compare-and-swap of both, hence never one of a job that it does
-/// not know, and the job's other fields cannot change before the taken chunk is reported as done: the caller
-/// waits for that. Threads that sleep through a whole job do not matter to it.
+/// not know, and the job's other fields cannot change before the taken chunks are reported as done: the
+/// caller waits for that. Threads that sleep through a whole job do not matter to it.
 struct ThreadPool::Team {
     explicit Team(int workers);
     ~Team();
@@ -70,6 +70,7 @@ private:
     void publish(std::uint64_t job, int threads);
     void take_chunks(int worker, std::uint64_t job);
     void run_chunk(int worker, std::uint64_t index);
+    void report(std::uint64_t done);
     void wake_workers(std::uint64_t chunks);
     void wait_for_workers(std::uint64_t chunks);
     void stop_and_join();
@@ -160,12 +161,14 @@ void ThreadPool::Team::publish(std::uint64_t job, int threads) {
 void ThreadPool::Team::take_chunks(int worker, std::uint64_t job) {
     for (std::size_t i = 0; i < parts_.size(); ++i) {
         Part &part = parts_[(static_cast<std::size_t>(worker) + i) % parts_.size()];
-        std::uint64_t ticket = part.ticket.load();
+        std::uint64_t ticket = part.ticket.load(), done = 0;
         while (ticket / one_job == job && (ticket & chunk_mask) != 0)
             if (part.ticket.compare_exchange_weak(ticket, ticket - 1)) {
                 run_chunk(worker, part.end - (ticket & chunk_mask));
+                ++done;
                 ticket = part.ticket.load();
             }
+        if (done > 0) report(done);
     }
 }
 
@@ -180,8 +183,12 @@ void ThreadPool::Team::run_chunk(int worker, std::uint64_t index) {
             failed_ = true;
         }
     }
+}
+
+/// Chunks that this thread has done, all of a part at once: threads wait for each other at this counter.
+void ThreadPool::Team::report(std::uint64_t done) {
     const std::uint64_t chunks = chunks_; // no longer ours after the report
-    if (done_.fetch_add(1) + 1 == chunks && caller_sleeps_.load()) {
+    if (done_.fetch_add(done) + done == chunks && caller_sleeps_.load()) {
         const std::lock_guard lock(mutex_);
         job_done_.notify_one();
     }

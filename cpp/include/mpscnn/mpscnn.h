@@ -238,8 +238,8 @@ MPSCNN_API mpscnn_status mpscnn_program_output_shapes(mpscnn_program *program, c
                                                       int output_count, size_t *arena_bytes);
 
 /* How a session with so many threads (0: as many as this process may use) computes each layer for the given
- * input shapes (data is not looked at), and why: {"threads", "precision", "instruction_set", "near_bytes"
- * and "far_bytes" (of caches that the choice counts on), "arena_bytes", "steps": [{"layers", "kernel",
+ * input shapes (data is not looked at), and why: {"threads", "precision", "instruction_set", "l2_bytes"
+ * and "last_level_bytes" (of caches that the choice counts on), "arena_bytes", "steps": [{"layers", "kernel",
  * "choice", "predicted_us" (null where the cost model knows nothing), "reason", "alternatives": [{"layers",
  * "choice", "predicted_us"}]}], "tensors": [{"name", "shape", "memory" ("input", "output", "arena" or
  * "chain"), "within" (the tensor whose memory it is a part of, or null), "pixel_pitch" (in elements; in the

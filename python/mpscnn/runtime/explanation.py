@@ -107,7 +107,7 @@ class Explanation:
         threads: for which the choice was made.
         precision: of the program: "float32", "float16" or "bfloat16".
         instruction_set: of the kernels.
-        near_bytes, far_bytes: of a core's own and of the last-level cache that the choice counts on.
+        l2_bytes, last_level_bytes: of L2 and of the last-level cache that the choice counts on.
         arena_bytes: of intermediate results in memory.
         steps: the kernel calls.
         tensors: the inputs and the layers' results, in order, without those that kernels have in registers only.
@@ -117,8 +117,8 @@ class Explanation:
     threads: int
     precision: str
     instruction_set: str
-    near_bytes: int
-    far_bytes: int
+    l2_bytes: int
+    last_level_bytes: int
     arena_bytes: int
     steps: tuple[ExplainedStep, ...]
     tensors: tuple[ExplainedTensor, ...]
@@ -185,8 +185,8 @@ def explanation(name: str, text: str) -> Explanation:
         threads=described["threads"],
         precision=described["precision"],
         instruction_set=described["instruction_set"],
-        near_bytes=described["near_bytes"],
-        far_bytes=described["far_bytes"],
+        l2_bytes=described["l2_bytes"],
+        last_level_bytes=described["last_level_bytes"],
         arena_bytes=described["arena_bytes"],
         steps=steps,
         tensors=tuple(_tensor(entry) for entry in described["tensors"]),

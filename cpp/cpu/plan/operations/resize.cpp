@@ -31,9 +31,9 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Res
     // Last-level caches that keep more are so far away that reading lines before they are written costs more
     // than it saves.
     constexpr std::int64_t most_cached = 8 << 20;
-    task.non_temporal =
-        task.kind == ResizeKind::bilinear && output.elements() * static_cast<std::int64_t>(sizeof(float)) >
-                                                 std::min(far_cache_bytes(machine_caches()), most_cached);
+    task.non_temporal = task.kind == ResizeKind::bilinear &&
+                        output.elements() * static_cast<std::int64_t>(sizeof(float)) >
+                            std::min(usable_last_level_bytes(machine_caches()), most_cached);
     builder.begin(fused, task);
 }
 
