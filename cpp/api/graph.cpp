@@ -89,6 +89,14 @@ mpscnn_status mpscnn_graph_mark_output(mpscnn_graph *graph, int value) {
     });
 }
 
+mpscnn_status mpscnn_graph_keep_float32(mpscnn_graph *graph, int value, int keep) {
+    return guarded([&] {
+        require(graph, "graph");
+        require_value(graph->graph, value);
+        graph->graph.keep_float32(value, keep != 0);
+    });
+}
+
 mpscnn_status mpscnn_graph_shape(const mpscnn_graph *graph, int value, int64_t shape[MPSCNN_MAX_RANK],
                                  int *rank) {
     return guarded([&] {

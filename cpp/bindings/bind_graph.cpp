@@ -42,6 +42,7 @@ void bind_graph(py::module_ &module) {
             py::arg("operation"), py::arg("name"), py::arg("inputs"), py::arg("attributes") = "",
             py::arg("activation") = "")
         .def("mark_output", &Graph::mark_output, py::arg("value"))
+        .def("keep_float32", &Graph::keep_float32, py::arg("value"), py::arg("keep"))
         .def(
             "shape", [](const Graph &graph, Value value) { return tuple_of(graph.shape(value)); },
             py::arg("value"))

@@ -129,7 +129,7 @@ ValueId Graph::add_node(std::string name, ops::Operation operation, std::vector<
     if (inputs.size() > max_arguments - arguments_)
         fail(ErrorKind::parameter, {"layer ", quoted(name), ": the layers of a network have at most ",
                                     max_arguments, " inputs together"});
-    Node node{std::move(name), std::move(operation), std::move(inputs), activation, {}};
+    Node node{std::move(name), std::move(operation), std::move(inputs), activation, {}, false};
     const std::vector<Shape> shapes = input_shapes_of(node.inputs);
     const Shape result = in_layer(node.name, [&] {
         const Shape output = result_shape(node.operation, shapes);
@@ -155,6 +155,15 @@ void Graph::mark_output(ValueId value) {
         fail(ErrorKind::parameter, {"output ", quoted(value_name(value)), " is an output already"});
     outputs_.push_back(value);
     uses_[static_cast<std::size_t>(value)].output = true;
+}
+
+void Graph::keep_float32(ValueId value, bool keep) {
+    if (value < 0 || value >= values())
+        fail(ErrorKind::parameter, {"keep_float32: there is no value ", value});
+    if (is_input(value))
+        fail(ErrorKind::parameter,
+             {"keep_float32: ", quoted(value_name(value)), " is an input, not a layer"});
+    nodes_[static_cast<std::size_t>(value) - inputs_.size()].keep_float32 = keep;
 }
 
 std::vector<Shape> Graph::input_shapes_of(const std::vector<ValueId> &inputs) const {

@@ -28,6 +28,7 @@ struct Node {
     std::vector<ValueId> inputs;
     std::optional<ops::Neuron> activation;       ///< applied to the result before it is rounded
     std::map<std::string, WeightTensor> weights; ///< by role; an activation's slopes have the role "slope"
+    bool keep_float32 = false; ///< in float16 networks: neither weights nor the result are rounded to half
 
     /// The weight's values, or `count` times `otherwise` where it is not set.
     std::vector<float> weight_or(const std::string &role, std::size_t count, float otherwise) const {
@@ -68,6 +69,8 @@ public:
     ValueId add_node(std::string name, ops::Operation operation, std::vector<ValueId> inputs,
                      std::optional<ops::Neuron> activation = std::nullopt);
     void mark_output(ValueId value);
+    /// See Node. Throws ParameterError for an input, which has nothing to keep.
+    void keep_float32(ValueId value, bool keep);
     /// Checks role, shape and that all values are finite.
     void set_weight(std::string_view node, std::string_view role, WeightTensor tensor);
     /// Weights that set_weight of another graph has checked for the same node.

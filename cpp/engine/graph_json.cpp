@@ -22,6 +22,7 @@ Json Graph::to_json() const {
         entry.set("inputs", std::move(arguments));
         entry.set("attributes", ops::attributes_of(node.operation));
         if (node.activation) entry.set("activation", ops::attributes_of(*node.activation));
+        if (node.keep_float32) entry.set("keep_float32", true);
         nodes.push_back(std::move(entry));
     }
     Json outputs = Json::array();
@@ -50,15 +51,16 @@ std::vector<ValueId> read_arguments(const Graph &graph, const JsonView &names) {
 }
 
 void read_node(Graph &graph, const JsonView &entry) {
-    entry.allow_only({"name", "operation", "inputs", "attributes", "activation"});
+    entry.allow_only({"name", "operation", "inputs", "attributes", "activation", "keep_float32"});
     const Json none = Json::object();
     ops::Operation operation =
         ops::make_operation(entry.at("operation").get<std::string>(),
                             entry.has("attributes") ? entry.at("attributes").value() : none);
     std::optional<ops::Neuron> activation;
     if (entry.has("activation")) activation = ops::make_neuron(entry.at("activation").value());
-    graph.add_node(entry.at("name").get<std::string>(), std::move(operation),
-                   read_arguments(graph, entry.at("inputs")), activation);
+    const ValueId value = graph.add_node(entry.at("name").get<std::string>(), std::move(operation),
+                                         read_arguments(graph, entry.at("inputs")), activation);
+    if (entry.has("keep_float32")) graph.keep_float32(value, entry.at("keep_float32").get<bool>());
 }
 
 } // namespace

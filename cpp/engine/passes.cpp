@@ -23,6 +23,7 @@ Graph copy_kept(const Graph &graph, const std::vector<Node> &nodes, const std::v
         for (ValueId value : node.inputs) inputs.push_back(renumber(value));
         const ValueId value = result.add_node(node.name, node.operation, std::move(inputs), node.activation);
         result.adopt_weights(value, node.weights);
+        result.keep_float32(value, node.keep_float32);
         renumbered[static_cast<std::size_t>(graph.result_of(i))] = value;
     }
     for (ValueId value : outputs) result.mark_output(renumber(value));
@@ -51,7 +52,12 @@ public:
     Canonical run() {
         for (std::size_t i = 0; i < nodes_.size(); ++i) {
             for (ValueId &value : nodes_[i].inputs) value = alias_[index(value)];
-            if (drop_dropout(i) || fold_batch_normalization(i) || attach_neuron(i)) merge(i);
+            if (drop_dropout(i)) {
+                merge(i);
+            } else if (fold_batch_normalization(i) || attach_neuron(i)) {
+                merge(i);
+                producer_of(i).keep_float32 |= nodes_[i].keep_float32;
+            }
         }
         return {rebuild(), std::move(names_)};
     }
@@ -63,9 +69,12 @@ private:
     Node *sole_producer(std::size_t i) {
         const ValueId value = nodes_[i].inputs[0];
         if (graph_.is_input(value) || uses_[index(value)] != 1) return nullptr;
-        Node &producer = nodes_[index(value) - graph_.inputs().size()];
+        Node &producer = producer_of(i);
         return producer.activation ? nullptr : &producer;
     }
+
+    /// The node that computes the first input of node i.
+    Node &producer_of(std::size_t i) { return nodes_[index(nodes_[i].inputs[0]) - graph_.inputs().size()]; }
 
     bool drop_dropout(std::size_t i) const;
     bool fold_batch_normalization(std::size_t i);

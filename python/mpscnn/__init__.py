@@ -29,7 +29,14 @@ from mpscnn.runtime.program import Program, Request, Session
 
 if TYPE_CHECKING:
     from mpscnn import converters, kernels, models, registry
-    from mpscnn.comparison import ComparedLayer, Comparison, compare
+    from mpscnn.comparison import (
+        ComparedLayer,
+        Comparison,
+        LayerPrecision,
+        PrecisionReport,
+        check_precision,
+        compare,
+    )
     from mpscnn.converters.pytorch.module import from_torch
     from mpscnn.graph.features import FeatureExtractor
     from mpscnn.graph.layers.layer_maker import Tensor
@@ -55,7 +62,14 @@ __version__ = _core.version()
 
 #: The names above that a program which only runs a model does not wait for: by module, imported at first use.
 _LAZY = {
-    "comparison": ("ComparedLayer", "Comparison", "compare"),
+    "comparison": (
+        "ComparedLayer",
+        "Comparison",
+        "LayerPrecision",
+        "PrecisionReport",
+        "check_precision",
+        "compare",
+    ),
     "converters.pytorch.module": ("from_torch",),
     "runtime.commands": ("CommandBuffer", "CommandError", "CommandQueue", "CommandStatus"),
     "vision.detection": ("Box", "Detection", "Detections"),
@@ -106,10 +120,12 @@ __all__ = [
     "ImageDescriptor",
     "ImageError",
     "KindTotal",
+    "LayerPrecision",
     "Model",
     "Network",
     "PaddingMethod",
     "ParameterError",
+    "PrecisionReport",
     "Prediction",
     "Profile",
     "ProfileStep",
@@ -126,6 +142,7 @@ __all__ = [
     "WeightsError",
     "YuvImage",
     "build_config",
+    "check_precision",
     "compare",
     "converters",
     "convolve1d",

@@ -109,6 +109,7 @@ TEST(graph_refuses_null_arguments) {
     CHECK(refused(mpscnn_graph_add_node(graph, "softmax", "s", &input, 1, nullptr, nullptr, nullptr),
                   parameter, "value"));
     CHECK(refused(mpscnn_graph_mark_output(nullptr, 0), parameter, "graph"));
+    CHECK(refused(mpscnn_graph_keep_float32(nullptr, 0, 1), parameter, "graph"));
     CHECK(refused(mpscnn_graph_shape(nullptr, 0, extents, &rank), parameter, "graph"));
     CHECK(refused(mpscnn_graph_shape(graph, 0, nullptr, &rank), parameter, "shape"));
     CHECK(refused(mpscnn_graph_shape(graph, 0, extents, nullptr), parameter, "rank"));
@@ -159,6 +160,8 @@ TEST(graph_refuses_what_does_not_fit) {
     CHECK(refused(mpscnn_graph_add_node(graph, "fully_connected", "m", &image, 1, "{", nullptr, &value),
                   MPSCNN_ERROR_PARAMETER, ""));
     CHECK(refused(mpscnn_graph_mark_output(graph, 42), MPSCNN_ERROR_PARAMETER, "42"));
+    CHECK(refused(mpscnn_graph_keep_float32(graph, 42, 1), MPSCNN_ERROR_PARAMETER, "42"));
+    CHECK(refused(mpscnn_graph_keep_float32(graph, image, 1), MPSCNN_ERROR_PARAMETER, "input"));
     CHECK(refused(mpscnn_graph_shape(graph, -1, extents, &rank), MPSCNN_ERROR_PARAMETER, "-1"));
     CHECK(refused(mpscnn_graph_from_json("[1]", 3, &graph), MPSCNN_ERROR_PARAMETER, ""));
     CHECK(succeeded(mpscnn_graph_shape(graph, 2, extents, &rank)));

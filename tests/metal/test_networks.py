@@ -51,6 +51,26 @@ def test_features(build: Any, layers: list[str], pooling: str | None) -> None:
     )
 
 
+def test_layers_that_stay_float32() -> None:
+    """Numbers beyond float16 between layers that are, as a concatenation and an addition move them on."""
+    network = mpscnn.Network(input=(9, 7, 4))
+    x = network.conv2d(network.input, 8, 3, padding="same", name="first")
+    large = network.conv2d(x, 8, 1, activation="relu", name="large")
+    moved = network.concat([large, x], name="moved")
+    summed = network.add(network.conv2d(moved, 8, 3, padding="same", name="back"), large, name="summed")
+    small = network.depthwise_conv2d(summed, 3, padding="same", name="small")
+    network.output(network.conv2d(small, 5, 1, name="last"))
+    network.initialize_weights(3)
+    scaled = {"large.weight": 1e6, "small.weight": 1e-7}
+    network.load_weights({name: np.float32(by) * network.weights[name] for name, by in scaled.items()})
+    assert not np.isfinite(results(network, "metal", "float16")["last"]).all()
+    network.keep_float32(["large", "moved", "back", "summed", "small"])
+    expected = results(network, "cpu", "float32")["last"]
+    for device in ("cpu", "metal"):
+        found = results(network, device, "float16")["last"]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=0.01 * np.abs(expected).max())
+
+
 # ---- Photos ------------------------------------------------------------------------------------------------------
 
 PHOTO = np.random.default_rng(7).integers(0, 256, (50, 70, 3), np.uint8)

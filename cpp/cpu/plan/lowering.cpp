@@ -92,7 +92,10 @@ private:
     }
 
     bool rounds(const Node &node) const {
-        return precision_ == Precision::float16 && ops::info_of(node.operation).rounds;
+        return precision_ == Precision::float16 && !node.keep_float32 && ops::info_of(node.operation).rounds;
+    }
+    Precision weight_precision(const Node &node) const {
+        return node.keep_float32 && precision_ == Precision::float16 ? Precision::float32 : precision_;
     }
     Element element(ValueId value) const { return elements_[static_cast<std::size_t>(value)]; }
 
@@ -129,7 +132,7 @@ private:
         if (fusion.addition) add_residual(fused, *fusion.addition);
         if (fused.residual) round_sum_to_bfloat16(fused, index);
         const OperationLowering lowering{
-            node, precision_, kernels_, fused, graph_.shape(graph_.result_of(index)), memory};
+            node, weight_precision(node), kernels_, fused, graph_.shape(graph_.result_of(index)), memory};
         std::visit([&](const auto &operation) { lower(lowering, operation); }, node.operation);
         fused.weight_bytes = weight_bytes(fused);
         return fused;

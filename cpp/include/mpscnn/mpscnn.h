@@ -150,6 +150,9 @@ MPSCNN_API mpscnn_status mpscnn_graph_add_node(mpscnn_graph *graph, const char *
                                                const int *inputs, int input_count, const char *attributes,
                                                const char *activation, int *value);
 MPSCNN_API mpscnn_status mpscnn_graph_mark_output(mpscnn_graph *graph, int value);
+/* Whether a layer keeps its weights and its result in float32 when the network computes in float16; 0: it
+ * does not, as before the first call. */
+MPSCNN_API mpscnn_status mpscnn_graph_keep_float32(mpscnn_graph *graph, int value, int keep);
 /* Shape of a value, -1 where it is free. */
 MPSCNN_API mpscnn_status mpscnn_graph_shape(const mpscnn_graph *graph, int value,
                                             int64_t shape[MPSCNN_MAX_RANK], int *rank);

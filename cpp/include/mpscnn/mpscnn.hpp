@@ -522,6 +522,10 @@ public:
         return value;
     }
     void mark_output(Value value) { detail::check(mpscnn_graph_mark_output(get(), value)); }
+    /// Whether a layer stays float32 when the network computes in float16.
+    void keep_float32(Value value, bool keep = true) {
+        detail::check(mpscnn_graph_keep_float32(get(), value, keep));
+    }
 
     Shape shape(Value value) const {
         std::array<std::int64_t, MPSCNN_MAX_RANK> extents{};

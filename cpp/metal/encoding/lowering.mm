@@ -11,11 +11,12 @@ using engine::ValueId;
 
 namespace {
 
-/// Statistics, and what only moves them, are not rounding points: they stay as they are.
+/// Statistics, and what only moves them, are not rounding points: they stay as they are. So does what a layer
+/// is told to keep.
 std::vector<Precision> image_precisions(const Graph &graph, Precision precision) {
     std::vector<Precision> result(graph.inputs().size(), precision);
     for (const Node &node : graph.nodes()) {
-        bool keeps = std::holds_alternative<ops::BatchStatistics>(node.operation);
+        bool keeps = node.keep_float32 || std::holds_alternative<ops::BatchStatistics>(node.operation);
         if (!ops::info_of(node.operation).rounds)
             for (ValueId value : node.inputs)
                 keeps = keeps || result[static_cast<std::size_t>(value)] == Precision::float32;
@@ -33,8 +34,9 @@ std::size_t weight_bytes_of(const Node &node, Precision precision) {
     return bytes;
 }
 
-LoweredLayer lower_node(const Graph &graph, std::size_t index, Precision precision, Device &device) {
+LoweredLayer lower_node(const Graph &graph, std::size_t index, Precision networks, Device &device) {
     const Node &node = graph.nodes()[index];
+    const Precision precision = node.keep_float32 ? Precision::float32 : networks;
     LoweredLayer lowered;
     lowered.name = node.name;
     for (ValueId value : node.inputs) lowered.sources.push_back(image_of(graph, value));

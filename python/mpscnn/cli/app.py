@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from mpscnn._private.printable import printable
 from mpscnn.cli.benchmark import benchmark
+from mpscnn.cli.check import check
 from mpscnn.cli.classify import classify
 from mpscnn.cli.compare import compare
 from mpscnn.cli.convert import convert
@@ -69,6 +70,7 @@ for command in (
     features,
     convert,
     compare,
+    check,
     info,
     explain,
     models,

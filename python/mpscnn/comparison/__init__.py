@@ -1,6 +1,14 @@
-"""Two models, files, engines or precisions on the same input, layer by layer: `mpscnn.compare`."""
+"""Two models, files, engines or precisions on the same input, layer by layer."""
 
 from mpscnn.comparison.compared import ComparedLayer, Comparison
+from mpscnn.comparison.precision_check import LayerPrecision, PrecisionReport, check_precision
 from mpscnn.comparison.side_by_side import compare
 
-__all__ = ["ComparedLayer", "Comparison", "compare"]
+__all__ = [
+    "ComparedLayer",
+    "Comparison",
+    "LayerPrecision",
+    "PrecisionReport",
+    "check_precision",
+    "compare",
+]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from mpscnn.comparison.trace import ACTIVATION, Array, Trace, Value, with_inner_marked
+from mpscnn.comparison.trace import Array, Trace, Value
 from mpscnn.graph.network import Network
 
 # Layers whose result has the elements of their input, or some of them.
 _MOVING = {"dropout", "reshape", "slice", "transpose"}
-_KINDS = {"fully_connected": "dense", "neuron": ACTIVATION}
+_KINDS = {"fully_connected": "dense", "neuron": "activation"}
+# What becomes a part of the layer before it when the network is compiled.
+_ATTACHED = {"neuron", "batch_normalization"}
 
 
 class NativeEngine:
@@ -29,29 +31,49 @@ class NativeEngine:
     def __init__(
         self, network: Network, name: str, *, device: str = "cpu", precision: str = "float32"
     ) -> None:
-        self._network = network
-        self._device = device
+        self._nodes = whole_layers(network)
+        self._outputs = [tensor.name for tensor in network.outputs]
+        names = [node["name"] for node in self._nodes]
+        self._session = network.compile(device=device, precision=precision, outputs=names).session()
         self.precision = precision
         self.title = f"{name} (mpscnn, {device}, {precision})"
         self.inputs = {tensor.name: tensor.shape for tensor in network.inputs}
 
     def trace(self, inputs: Sequence[Array]) -> Trace:
-        """See `Engine`. Every layer's result is an output, so that none is kept from memory by fusion."""
-        nodes = self._network.to_dict()["nodes"]
-        outputs = [tensor.name for tensor in self._network.outputs]
-        names = [node["name"] for node in nodes]
-        program = self._network.compile(device=self._device, precision=self.precision, outputs=names)
-        given = dict(zip(self.inputs, inputs, strict=True))
-        computed = program.session().run(given)
-        results = computed if isinstance(computed, dict) else {names[0]: computed}
+        """See `Engine`. Layers of other engines' convolution, normalization and activation are one here."""
+        computed = self._session.run(dict(zip(self.inputs, inputs, strict=True)))
+        results = computed if isinstance(computed, dict) else {self._nodes[0]["name"]: computed}
         values = [
-            Value(node["name"], _kind(node["operation"]), np.asarray(results[node["name"]], np.float32))
-            for node in nodes
-            if node["operation"] not in _MOVING or node["name"] in outputs
+            Value(
+                node["name"],
+                _KINDS.get(node["operation"], node["operation"]),
+                np.asarray(results[node["name"]], np.float32),
+                aliases=frozenset(node["parts"]),
+            )
+            for node in self._nodes
         ]
-        inputs_of = {node["name"]: node["inputs"] for node in nodes}
-        return Trace(with_inner_marked(values, inputs_of, outputs), tuple(outputs))
+        return Trace(tuple(values), tuple(self._outputs))
 
 
-def _kind(operation: str) -> str:
-    return _KINDS.get(operation, operation)
+def whole_layers(network: Network) -> list[dict[str, Any]]:
+    """The nodes of a network that compute something and stay when it is compiled.
+
+    A convolution with its batch normalization and its activation is one: the last of the nodes, with the operation of
+    the first. "parts" has the names of the others.
+    """
+    structure = network.to_dict()
+    nodes = {node["name"]: {**node, "parts": []} for node in structure["nodes"]}
+    readers: dict[str, int] = dict.fromkeys(structure["outputs"], 1)
+    for node in nodes.values():
+        for name in node["inputs"]:
+            readers[name] = readers.get(name, 0) + 1
+    for node in list(nodes.values()):
+        before = nodes.get(node["inputs"][0])
+        if node["operation"] not in _ATTACHED or len(node["inputs"]) != 1 or before is None:
+            continue
+        if readers[before["name"]] == 1 and "activation" not in before and before["operation"] not in _MOVING:
+            del nodes[before["name"]]
+            node["parts"] = [*before["parts"], before["name"]]
+            node["operation"] = before["operation"]
+    outputs = set(structure["outputs"])
+    return [node for name, node in nodes.items() if node["operation"] not in _MOVING or name in outputs]

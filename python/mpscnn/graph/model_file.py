@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import name_list
-from mpscnn._private.files import writing
+from mpscnn._private.files import reading, writing
 from mpscnn._private.settings import as_json
 from mpscnn.errors import ParameterError, WeightsError
 
@@ -55,6 +55,33 @@ def save_model(
         origin = os.fsencode(f"model for {os.fspath(path)}")
     _core.Model.parse(content, origin)  # refuses what could not be loaded again
     _replace(Path(path), content)
+
+
+def change_metadata(
+    path: str | os.PathLike[str], output: str | os.PathLike[str], changes: Mapping[str, str]
+) -> None:
+    """Writes a model file with other metadata ("mpscnn.graph", "mpscnn.labels", ...) and the same tensors, bit for bit.
+
+    Args:
+        path: the model file.
+        output: where to; the same path replaces the file only when the new one is complete.
+        changes: entries that are new or take the place of others.
+
+    Raises:
+        WeightsError: no model file, or one that the changes would make useless; it cannot be read or written.
+    """
+    with reading(path, WeightsError):
+        content = Path(path).read_bytes()
+    _core.Model.parse(content, os.fsencode(path))  # so that the header is what it should be
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"] = {**header["__metadata__"], **changes}
+    text = _padded(_json(header).encode())
+    changed = b"".join([len(text).to_bytes(8, "little"), text, content[8 + length :]])
+    with writing(output, WeightsError):
+        origin = os.fsencode(f"model for {os.fspath(output)}")
+    _core.Model.parse(changed, origin)
+    _replace(Path(output), changed)
 
 
 def stored_tensors(network: Network, dtype: str) -> dict[str, NDArray[Any]]:
@@ -107,10 +134,14 @@ def serialize(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) 
             "data_offsets": [position, position + array.nbytes],
         }
         position += array.nbytes
-    text = _json(header).encode()
-    text += b" " * (-len(text) % 8)  # so that the data begins on a multiple of 8
+    text = _padded(_json(header).encode())
     little_endian = (array.astype(array.dtype.newbyteorder("<"), copy=False) for _, array in ordered)
     return b"".join([len(text).to_bytes(8, "little"), text, *(array.tobytes() for array in little_endian)])
+
+
+def _padded(header: bytes) -> bytes:
+    """So that the data begins on a multiple of 8."""
+    return header + b" " * (-len(header) % 8)
 
 
 def _to_half(name: str, values: NDArray[Any]) -> NDArray[np.float16]:

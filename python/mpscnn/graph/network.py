@@ -175,6 +175,18 @@ class Network(
         self.outputs.append(x)
         return x
 
+    def keep_float32(self, layers: Sequence[str | Tensor], *, keep: bool = True) -> None:
+        """Keeps layers in float32 when the network computes in float16: nothing of them is rounded to half.
+
+        That goes for weights and results. A layer together with the batch normalization and the activation behind it
+        counts as one. Model files hold it. `mpscnn.check_precision` finds the layers that need it.
+
+        Raises ParameterError for a layer that there is not, and for an input.
+        """
+        for layer in layers:
+            index = layer.index if isinstance(layer, Tensor) else self[layer].index
+            self.graph.keep_float32(index, keep)
+
     def __getitem__(self, name: str) -> Tensor:
         """The result of the layer of this name."""
         names = self.layer_names()

@@ -1,0 +1,160 @@
+"""`mpscnn check`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from mpscnn.cli.arguments import (
+    AUTO_DEVICE,
+    DeviceOption,
+    JsonOption,
+    ModelArgument,
+    Precision,
+    PrecisionOption,
+)
+from mpscnn.cli.failures import FAILED
+from mpscnn.cli.info import Size, SizeOption, check_size
+from mpscnn.cli.output import show, show_json, warn
+from mpscnn.cli.photo_list import photo_paths
+from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.graph.network import Network
+from mpscnn.model import model_path, open_model
+from mpscnn.registry import is_path
+
+_AUTO = "auto"
+
+
+def check(
+    model: ModelArgument,
+    precision: PrecisionOption = Precision.float16,
+    images: Annotated[
+        list[str] | None,
+        typer.Option("--images", metavar="DIR", help="Photos, or folders of them; default: random inputs."),
+    ] = None,
+    most: Annotated[int, typer.Option(min=1, metavar="N", help="Look at N images at most.")] = 16,
+    tolerance: Annotated[
+        float, typer.Option(min=1e-9, metavar="SHARE", help="Allowed error of the network's results.")
+    ] = 0.01,
+    keep_float32: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|LAYER,...",
+            help="Write a model that keeps these layers in float32 when it computes in float16; auto: those that "
+            "this command finds.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.safetensors",
+            help="Where to write it; default: the file that was given.",
+        ),
+    ] = None,
+    device: DeviceOption = AUTO_DEVICE,
+    size: SizeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a lower precision does to each layer of a network.
+
+    For each layer: the largest magnitude, results that overflow, the share that is so small that digits are lost, and
+    the error against float32, in the network and by itself. The exit code is 1 if the network's results are beyond the
+    tolerance and nothing was kept in float32.
+
+    Example: mpscnn check mobilenet_v2 --images photos/
+
+    Example: mpscnn check model.safetensors --keep-float32 auto
+    """
+    from mpscnn.comparison import check_precision
+
+    path = Path(model_path(model))
+    core = open_model(str(path))
+    network = Network.from_graph(core.graph())
+    check_size(network, size)
+    target = _target(model, path, output) if keep_float32 is not None else None
+    given = (
+        list(_photos(core, network, images, most, size))
+        if images
+        else [_noise(network, i, size) for i in range(4)]
+    )
+    found = check_precision(
+        network,
+        given,
+        precision=precision.value,
+        tolerance=tolerance,
+        device="cpu" if device == AUTO_DEVICE else device,
+    )
+    if as_json:
+        show_json(found.to_dict())
+    else:
+        show(*found.table().split("\n"), "", found.verdict())
+    if target is not None:
+        assert keep_float32 is not None
+        names = list(found.keep) if keep_float32 == _AUTO else keep_float32.split(",")
+        network.keep_float32(names)
+        _write(network, path, target)
+        if not as_json:
+            show(f"{target}: keeps {len(names)} layers in float32")
+    elif found.error > tolerance:
+        raise typer.Exit(FAILED)
+
+
+def _target(model: str, path: Path, output: Path | None) -> Path:
+    if output is not None:
+        return output
+    if not is_path(model) or Path(model) != path:
+        raise ParameterError(
+            f"{model} is not a model file of yours: say where to write the changed one with --output"
+        )
+    return path
+
+
+def _write(network: Network, path: Path, target: Path) -> None:
+    from mpscnn.graph.model_file import change_metadata
+
+    change_metadata(path, target, {"mpscnn.graph": network.graph.to_json()})
+
+
+def _photos(
+    core: object, network: Network, given: list[str], most: int, size: Size | None
+) -> Iterator[NDArray[np.float32]]:
+    import json
+
+    from mpscnn.runtime.library import preprocess
+
+    settings = json.loads(core.describe())["preprocess"]  # type: ignore[attr-defined]
+    if settings is None:
+        raise UnsupportedError(
+            "the model does not say how a photo becomes its input; convert it with --preprocess, or leave out --images"
+        )
+    paths, failures = photo_paths(given)
+    for failure in failures:
+        warn(failure)
+    if not paths:
+        raise ParameterError("--images: there is no photo")
+    height, width = size or _sides(network)
+    for path in paths[:most]:
+        yield preprocess(path, (height, width), settings, channels=network.input.shape[-1] or 3)
+
+
+def _sides(network: Network) -> tuple[int, int]:
+    shape = network.input.shape
+    if len(shape) != 4 or shape[1] is None or shape[2] is None:
+        raise UnsupportedError(f"photos cannot be the input {shape} of network {network.name!r}")
+    return shape[1], shape[2]
+
+
+def _noise(network: Network, seed: int, size: Size | None) -> NDArray[np.float32]:
+    shape = list(network.input.shape)
+    shape[0] = 1
+    if size is not None:
+        shape[1:3] = size
+    extents = [extent for extent in shape if extent is not None]
+    return np.random.default_rng(seed).uniform(-1.0, 1.0, extents).astype(np.float32)

@@ -1,0 +1,313 @@
+"""What a lower precision does to a network, layer by layer: `mpscnn.check_precision`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mpscnn._private.summary import text_table
+from mpscnn.comparison.native_engine import NativeEngine, whole_layers
+from mpscnn.comparison.trace import Array
+from mpscnn.errors import ParameterError, ShapeError
+from mpscnn.graph.network import Network
+
+#: Largest finite number, least normal one, and half of the least subnormal one: what is smaller becomes zero.
+_LIMITS = {
+    "float16": (65504.0, 2.0**-14, 2.0**-25),
+    "bfloat16": (float(np.finfo(np.float32).max), 2.0**-126, 2.0**-126),
+}
+
+
+@dataclass(frozen=True)
+class LayerPrecision:
+    """What happens to one layer: a convolution with its batch normalization and activation is one.
+
+    Args:
+        name: the layer's.
+        largest: magnitude of its results in float32.
+        overflows: results that are beyond the precision's range, in all images together.
+        lost: share of the results other than zero that are so small that digits are lost (subnormal numbers of
+            float16) or that become zero.
+        weight_largest: magnitude of its weights; 0 without weights.
+        weights_lost: share of its weights that are likewise too small.
+        error: L2 norm of the difference of its results from those in float32 over the norm of these, the whole network
+            in the lower precision.
+        own_error: the same with this layer alone in the lower precision, reading what float32 gives.
+        kept: whether it stays float32.
+    """
+
+    name: str
+    largest: float
+    overflows: int
+    lost: float
+    weight_largest: float
+    weights_lost: float
+    error: float
+    own_error: float
+    kept: bool
+
+
+@dataclass(frozen=True)
+class PrecisionReport:
+    """What a lower precision does to a network. Printing it shows a table.
+
+    Args:
+        name: the network's.
+        precision: "float16" or "bfloat16".
+        images: how many were looked at.
+        layers: in order.
+        tolerance: allowed error of the network's results.
+        error: largest of the errors of the network's results, as it is.
+        keep: layers to keep in float32: all whose results or weights overflow, and then those with the largest errors
+            of their own until the network's results are within the tolerance. Empty where none needs it.
+        kept_error: largest error of the network's results with these in float32.
+    """
+
+    name: str
+    precision: str
+    images: int
+    layers: tuple[LayerPrecision, ...]
+    tolerance: float
+    error: float
+    keep: tuple[str, ...]
+    kept_error: float
+
+    def table(self) -> str:
+        """The layers as text."""
+        headers = ("layer", "largest", "overflows", "lost", "weights", "lost", "error", "own error", "")
+        rows = [
+            (
+                layer.name,
+                f"{layer.largest:.4g}",
+                f"{layer.overflows:,}" if layer.overflows else "",
+                _share(layer.lost),
+                f"{layer.weight_largest:.3g}" if layer.weight_largest else "",
+                _share(layer.weights_lost),
+                f"{layer.error:.2g}",
+                f"{layer.own_error:.2g}",
+                "float32" if layer.kept else ("keep" if layer.name in self.keep else ""),
+            )
+            for layer in self.layers
+        ]
+        return text_table(headers, rows, right=(1, 2, 3, 4, 5, 6, 7))
+
+    def verdict(self) -> str:
+        """What came out, in a sentence or two."""
+        allowed = f"allowed {self.tolerance:.2g}"
+        found = (
+            f"{self.precision}: error of the results {self.error:.2g}, {allowed}, over {self.images} images"
+        )
+        if not self.keep:
+            return f"{found}; nothing needs to stay float32"
+        reached = "" if self.kept_error <= self.tolerance else ", which is not enough"
+        layers = "1 layer" if len(self.keep) == 1 else f"{len(self.keep)} layers"
+        return f"{found}; with {layers} in float32 it is {self.kept_error:.2g}{reached}"
+
+    def __repr__(self) -> str:
+        return f"{self.table()}\n\n{self.verdict()}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        from dataclasses import asdict
+
+        return asdict(self)
+
+
+@dataclass
+class _Seen:
+    """What was measured of one layer so far."""
+
+    largest: float = 0.0
+    overflows: int = 0
+    small: int = 0
+    nonzero: int = 0
+    squares: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("right", "error", "own"), 0.0))
+
+    def ratio(self, kind: str) -> float:
+        error, right = self.squares[kind], self.squares["right"]
+        return math.sqrt(error / right) if right else (0.0 if error == 0.0 else math.inf)
+
+
+def check_precision(
+    network: Network,
+    images: Iterable[Array],
+    *,
+    precision: str = "float16",
+    tolerance: float = 0.01,
+    device: str = "cpu",
+) -> PrecisionReport:
+    """Says what a lower precision does to each layer of a network, and which layers to keep in float32.
+
+    Args:
+        network: with its weights. Layers that it keeps in float32 already (`Network.keep_float32`) stay so.
+        images: inputs of a network with one input, (1, height, width, channels) or (1, features).
+        precision: "float16" or "bfloat16". Only float16 can keep layers in float32.
+        tolerance: allowed L2 norm of the error of the network's results, as a share of the norm of the results.
+        device: what computes in the lower precision.
+
+    Raises:
+        ParameterError: another precision, or no images. ShapeError: the images do not fit. UnsupportedError: the device
+            does not compute in this precision.
+    """
+    if precision not in _LIMITS:
+        raise ParameterError(f"check_precision: precision must be float16 or bfloat16, got {precision!r}")
+    if not 0.0 < tolerance < math.inf:
+        raise ParameterError(f"check_precision: tolerance must be above 0, got {tolerance}")
+    if len(network.inputs) != 1:
+        raise ShapeError(
+            f"check_precision: network {network.name!r} has {len(network.inputs)} inputs, expected one"
+        )
+    given = [np.ascontiguousarray(image, np.float32) for image in images]
+    if not given:
+        raise ParameterError("check_precision: no images given")
+    seen = _measured(network, given, precision, device)
+    kept = {node["name"] for node in network.to_dict()["nodes"] if node.get("keep_float32")}
+    layers = tuple(
+        _layer(network, node, seen[node["name"]], precision, kept) for node in whole_layers(network)
+    )
+    error = max(_output_errors(network, given, precision, device).values())
+    keep, kept_error = (
+        _to_keep(network, given, layers, tolerance, error, device) if precision == "float16" else ((), error)
+    )
+    return PrecisionReport(network.name, precision, len(given), layers, tolerance, error, keep, kept_error)
+
+
+def _measured(network: Network, images: Sequence[Array], precision: str, device: str) -> dict[str, _Seen]:
+    right = NativeEngine(network, network.name)
+    lower = NativeEngine(network, network.name, device=device, precision=precision)
+    pieces = _Pieces(network, precision, device)
+    most, normal, _ = _LIMITS[precision]
+    seen = {node["name"]: _Seen() for node in whole_layers(network)}
+    for image in images:
+        exact = {value.name: value.array for value in right.trace([image]).values}
+        found = {value.name: value.array for value in lower.trace([image]).values}
+        alone = pieces.run(image, exact)
+        for name, entry in seen.items():
+            values = np.abs(exact[name])
+            entry.largest = max(entry.largest, float(values.max(initial=0.0)))
+            entry.overflows += int(np.count_nonzero(values > most))
+            entry.nonzero += int(np.count_nonzero(values))
+            entry.small += int(np.count_nonzero((values > 0.0) & (values < normal)))
+            entry.squares["right"] += _squares(exact[name])
+            entry.squares["error"] += _squares(found[name] - exact[name])
+            entry.squares["own"] += _squares(alone[name] - exact[name])
+    return seen
+
+
+def _squares(values: Array) -> float:
+    found = float(np.square(values.astype(np.float64)).sum())
+    return math.inf if math.isnan(found) else found
+
+
+class _Pieces:
+    """Each layer by itself in the lower precision, reading what float32 gives."""
+
+    def __init__(self, network: Network, precision: str, device: str) -> None:
+        layers = whole_layers(network)
+        names = {node["name"] for node in layers}
+        structure = network.to_dict()
+        inner = {part: node["name"] for node in layers for part in node["parts"]}
+        inputs = {tensor.name for tensor in network.inputs}
+        self._read = [
+            name
+            for name in dict.fromkeys(name for node in structure["nodes"] for name in node["inputs"])
+            if name in names | inputs and name not in inner
+        ]
+        shapes = {name: [-1, *(extent or -1 for extent in network[name].shape[1:])] for name in self._read}
+        given = {name: f"{name} given" for name in self._read}
+        structure["inputs"] = [{"name": given[name], "shape": shapes[name]} for name in self._read]
+        for node in structure["nodes"]:
+            node["inputs"] = [given.get(name, name) for name in node["inputs"]]
+        structure["outputs"] = [node["name"] for node in layers]
+        everything = {node["name"]: node["name"] for node in structure["nodes"]}
+        self._outputs: list[str] = structure["outputs"]
+        pieces = network.restructured(structure, everything)
+        self._session = pieces.compile(device=device, precision=precision).session()
+
+    def run(self, image: Array, results: dict[str, Array]) -> dict[str, Array]:
+        """`results`: of all layers, in float32."""
+        given = {f"{name} given": results.get(name, image) for name in self._read}
+        computed = self._session.run(given)
+        return computed if isinstance(computed, dict) else {self._outputs[0]: computed}
+
+
+def _layer(
+    network: Network, node: dict[str, Any], seen: _Seen, precision: str, kept: set[str]
+) -> LayerPrecision:
+    names = [node["name"], *node["parts"]]
+    weights = [
+        values
+        for name, values in network.weights.items()
+        if name.rpartition(".")[0] in names and name.endswith(".weight")
+    ]
+    magnitudes = np.abs(np.concatenate([np.ravel(values) for values in weights])) if weights else np.zeros(0)
+    nonzero = np.count_nonzero(magnitudes)
+    normal = _LIMITS[precision][1]
+    small = np.count_nonzero((magnitudes > 0.0) & (magnitudes < normal))
+    return LayerPrecision(
+        node["name"],
+        seen.largest,
+        seen.overflows,
+        seen.small / seen.nonzero if seen.nonzero else 0.0,
+        float(magnitudes.max(initial=0.0)),
+        small / nonzero if nonzero else 0.0,
+        seen.ratio("error"),
+        seen.ratio("own"),
+        not kept.isdisjoint(names),
+    )
+
+
+def _output_errors(
+    network: Network, images: Sequence[Array], precision: str, device: str
+) -> dict[str, float]:
+    """Of each result of the network."""
+    names = [tensor.name for tensor in network.outputs]
+    sessions = [
+        network.compile(device="cpu", precision="float32").session(),
+        network.compile(device=device, precision=precision).session(),
+    ]
+    seen = {name: _Seen() for name in names}
+    for image in images:
+        results = [session.run(image) for session in sessions]
+        right, found = (result if isinstance(result, dict) else {names[0]: result} for result in results)
+        for name in names:
+            seen[name].squares["right"] += _squares(right[name])
+            seen[name].squares["error"] += _squares(found[name] - right[name])
+    return {name: entry.ratio("error") for name, entry in seen.items()}
+
+
+def _to_keep(
+    network: Network,
+    images: Sequence[Array],
+    layers: Sequence[LayerPrecision],
+    tolerance: float,
+    error: float,
+    device: str,
+) -> tuple[tuple[str, ...], float]:
+    """See `PrecisionReport.keep`, and the error with these in float32."""
+    most = _LIMITS["float16"][0]
+    free = [layer for layer in layers if not layer.kept]
+    needed = [layer.name for layer in free if layer.overflows or layer.weight_largest > most]
+    worst = sorted((layer for layer in free if layer.name not in needed), key=lambda layer: -layer.own_error)
+    if not needed and error <= tolerance:
+        return (), error
+    kept = network.restructured(network.to_dict(), {name: name for name in network.layer_names()})
+    kept.keep_float32(needed)
+    error = max(_output_errors(kept, images, "float16", device).values())
+    while not error <= tolerance and worst:
+        # Twice as many each time: a handful of trials for any network.
+        count = max(1, len(needed))
+        chosen, worst = worst[:count], worst[count:]
+        needed += [layer.name for layer in chosen]
+        kept.keep_float32([layer.name for layer in chosen])
+        error = max(_output_errors(kept, images, "float16", device).values())
+    order = {layer.name: number for number, layer in enumerate(layers)}
+    return tuple(sorted(needed, key=order.__getitem__)), error
+
+
+def _share(share: float) -> str:
+    return f"{share:.1%}" if share else ""

@@ -1,0 +1,178 @@
+"""`mpscnn.check_precision`, `mpscnn check` and layers that stay float32 in float16 networks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import call, save_photo
+
+import mpscnn
+
+
+def network_with_large_numbers() -> mpscnn.Network:
+    """The second layer's results are beyond float16, the third scales them down again."""
+    network = mpscnn.Network(input=(6, 5, 3), name="large")
+    x = network.conv2d(network.input, 4, 1, name="first")
+    x = network.conv2d(x, 4, 1, name="second")
+    x = network.batch_norm(x, name="norm")
+    x = network.relu(x, name="relu")
+    x = network.conv2d(x, 4, 3, padding="same", name="third")
+    network.output(network.flatten(network.global_average_pool2d(x, name="pool"), name="flat"))
+    network.initialize_weights(seed=1)
+    network.load_weights(
+        {
+            "second.weight": 60_000 * np.abs(network.weights["second.weight"]),
+            "second.bias": np.full(4, 60_000, np.float32),
+            "norm.mean": np.zeros(4, np.float32),
+            "norm.variance": np.ones(4, np.float32),
+            "third.weight": 1e-5 * network.weights["third.weight"],
+        }
+    )
+    return network
+
+
+def some_images() -> list[np.ndarray]:
+    return [np.random.default_rng(i).uniform(-1, 1, (1, 6, 5, 3)).astype(np.float32) for i in range(3)]
+
+
+def outputs(network: mpscnn.Network, precision: str, x: np.ndarray) -> np.ndarray:
+    result = network.compile(device="cpu", precision=precision).session().run(x)
+    assert isinstance(result, np.ndarray)
+    return result
+
+
+def test_layers_stay_float32() -> None:
+    network, x = network_with_large_numbers(), some_images()[0]
+    exact = outputs(network, "float32", x)
+    assert not np.isfinite(outputs(network, "float16", x)).all()
+    network.keep_float32(["relu"])
+    np.testing.assert_allclose(outputs(network, "float16", x), exact, rtol=0.01)
+    # All of them: only the inputs are rounded.
+    network.keep_float32(["first", "second", "third", "pool"])
+    halves = x.astype(np.float16).astype(np.float32)
+    np.testing.assert_array_equal(outputs(network, "float16", x), outputs(network, "float32", halves))
+    network.keep_float32(["relu", network["second"]], keep=False)
+    assert not np.isfinite(outputs(network, "float16", x)).all()
+
+
+def test_only_the_kept_layer_changes() -> None:
+    """Its result has more digits than a half, its neighbours' do not."""
+    network, x = mpscnn.Network(input=(4, 4, 8)), np.random.default_rng(0).uniform(-1, 1, (1, 4, 4, 8))
+    first = network.conv2d(network.input, 16, 3, padding="same", activation="relu", name="first")
+    second = network.depthwise_conv2d(first, 3, padding="same", name="second")
+    third = network.conv2d(second, 8, 1, name="third")
+    for tensor in (first, second, third):
+        network.output(tensor)
+    network.initialize_weights(seed=2)
+    network.keep_float32(["second"])
+    results = network.compile(device="cpu", precision="float16").session().run(x.astype(np.float32))
+    assert isinstance(results, dict)
+    rounded = {name: bool((y == y.astype(np.float16)).all()) for name, y in results.items()}
+    assert rounded == {"first": True, "second": False, "third": True}
+
+
+def test_model_files_hold_it(tmp_path: Path) -> None:
+    network = network_with_large_numbers()
+    network.keep_float32(["second"])
+    network.save(tmp_path / "model.safetensors", dtype="float32")
+    model = mpscnn.load(tmp_path / "model.safetensors", precision="float16")
+    x = some_images()[0]
+    with model.session() as session:
+        np.testing.assert_array_equal(session.run(x), outputs(network, "float16", x))
+    kept = [node["name"] for node in model.network.to_dict()["nodes"] if node.get("keep_float32")]
+    assert kept == ["second"]
+    assert "keep_float32" not in json.dumps(mpscnn.Network(input=(3,)).to_dict())
+
+
+@pytest.mark.parametrize(("layer", "message"), [("image", "is an input"), ("missing", "no layer 'missing'")])
+def test_what_cannot_be_kept(layer: str, message: str) -> None:
+    with pytest.raises(mpscnn.ParameterError, match=message):
+        network_with_large_numbers().keep_float32([layer])
+
+
+# ---- The report --------------------------------------------------------------------------------------------------
+
+
+def test_report() -> None:
+    network = network_with_large_numbers()
+    report = mpscnn.check_precision(network, some_images())
+    layers = {layer.name: layer for layer in report.layers}
+    assert list(layers) == ["first", "relu", "third", "pool", "flat"]
+    exact = np.stack([outputs(network.subgraph(["relu"]), "float32", x) for x in some_images()])
+    assert layers["relu"].largest == np.abs(exact).max()
+    assert layers["relu"].overflows == np.count_nonzero(exact > 65504) > 0
+    assert layers["relu"].own_error == np.inf
+    assert layers["first"].overflows == 0
+    assert layers["first"].own_error < 0.001
+    assert layers["third"].weights_lost > 0.9
+    assert layers["third"].weight_largest == pytest.approx(np.abs(network.weights["third.weight"]).max())
+    assert "relu" in report.keep
+    assert not np.isfinite(report.error)
+    assert report.kept_error <= report.tolerance
+    network.keep_float32(report.keep)
+    again = mpscnn.check_precision(network, some_images())
+    assert (again.keep, again.error) == ((), report.kept_error)
+    assert [layer.name for layer in again.layers if layer.kept] == list(report.keep)
+
+
+def test_nothing_to_keep() -> None:
+    network = mpscnn.Network(input=(6, 5, 3))
+    network.output(network.conv2d(network.input, 4, 3, name="conv"))
+    network.initialize_weights()
+    report = mpscnn.check_precision(network, some_images())
+    assert report.keep == ()
+    assert 0.0 < report.error < 0.001
+    assert report.layers[0].error == pytest.approx(report.error)
+    assert "nothing needs to stay float32" in report.verdict()
+    # What float16 cannot reach is said, not claimed.
+    report = mpscnn.check_precision(network, some_images(), tolerance=1e-6)
+    assert report.keep == ("conv",)
+    assert report.kept_error > 1e-6
+    assert "which is not enough" in report.verdict()
+
+
+def test_refused() -> None:
+    network = network_with_large_numbers()
+    with pytest.raises(mpscnn.ParameterError, match="no images"):
+        mpscnn.check_precision(network, [])
+    with pytest.raises(mpscnn.ParameterError, match="float8"):
+        mpscnn.check_precision(network, some_images(), precision="float8")
+    with pytest.raises(mpscnn.ShapeError):
+        mpscnn.check_precision(network, [np.zeros((1, 3, 3, 7), np.float32)])
+
+
+# ---- The command -------------------------------------------------------------------------------------------------
+
+
+def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    path, photos = tmp_path / "model.safetensors", tmp_path / "photos"
+    network_with_large_numbers().save(path, dtype="float32", preprocess="unit", labels=list("abcd"))
+    photos.mkdir()
+    for colour in ("red", "gray"):
+        save_photo(photos / f"{colour}.png", colour)
+    before = path.read_bytes()
+    assert call(monkeypatch, "check", str(path), "--images", str(photos)) == 1
+    shown = capsys.readouterr().out
+    assert "over 2 images" in shown
+    assert "relu" in shown
+    assert path.read_bytes() == before
+    changed = tmp_path / "changed.safetensors"
+    options = ("--images", str(photos), "--keep-float32", "auto", "--json")
+    assert call(monkeypatch, "check", str(path), *options, "--output", str(changed)) == 0
+    keep = json.loads(capsys.readouterr().out)["keep"]
+    assert "relu" in keep
+    assert call(monkeypatch, "check", str(changed), "--images", str(photos)) == 0
+    model = mpscnn.load(changed)
+    assert model.labels == list("abcd")
+    for name, values in mpscnn.load(path).network.weights.items():
+        np.testing.assert_array_equal(model.network.weights[name], values)
+    # Named ones, in place.
+    assert call(monkeypatch, "check", str(path), "--keep-float32", "first,third") == 0
+    nodes = mpscnn.load(path).network.to_dict()["nodes"]
+    assert [node["name"] for node in nodes if node.get("keep_float32")] == ["first", "third"]
+    capsys.readouterr()
+    assert call(monkeypatch, "check", "cifar10_mobilenet_v2", "--keep-float32", "auto") == 2
+    assert "--output" in capsys.readouterr().err
