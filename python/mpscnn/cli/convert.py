@@ -12,6 +12,7 @@ from mpscnn._private.files import writing
 from mpscnn._private.summary import bytes_text
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.info import SizeOption
+from mpscnn.cli.onnx_output import ONNX_SUFFIX, write_onnx
 from mpscnn.cli.output import show, warn
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
@@ -25,13 +26,20 @@ class WeightType(str, Enum):
     uint8 = "uint8"
 
 
+class Layout(str, Enum):
+    """Values of --layout."""
+
+    nchw = "nchw"
+    nhwc = "nhwc"
+
+
 def convert(
     paths: Annotated[
         list[Path],
         typer.Argument(
             metavar="FILE",
             help="The file to convert (or the parts of a network in order; or the folder of Deep MNIST's eight "
-            "raw files), then the .safetensors file to write.",
+            "raw files), then the .safetensors or .onnx file to write.",
             show_default=False,
         ),
     ],
@@ -55,8 +63,16 @@ def convert(
         ),
     ] = None,
     dtype: Annotated[
-        WeightType, typer.Option(help="How weights are stored; uint8 keeps the integers of quantised files.")
-    ] = WeightType.float16,
+        WeightType | None,
+        typer.Option(
+            help="How weights are stored; uint8 keeps the integers of quantised files. Default: float16, in ONNX files "
+            "float32.",
+            show_default=False,
+        ),
+    ] = None,
+    layout: Annotated[
+        Layout, typer.Option(help="Of images at inputs and outputs of an ONNX file that is written.")
+    ] = Layout.nchw,
     size: SizeOption = None,
     architecture: Annotated[
         str | None,
@@ -92,7 +108,9 @@ def convert(
         ),
     ] = None,
 ) -> None:
-    """Convert models of ONNX, TensorFlow Lite, PyTorch, Keras and Caffe, and Deep MNIST's raw files, to model files.
+    """Convert models of ONNX, TensorFlow Lite, PyTorch, Keras and Caffe to model files, and models to ONNX.
+
+    The raw files of Deep MNIST are read, too.
 
     The result is compared layer by layer with the file on its own engine, where that is installed; the exit code is 1
     if they differ.
@@ -102,6 +120,8 @@ def convert(
     Example: mpscnn convert model.tflite model.safetensors --labels labels.txt
 
     Example: mpscnn convert model.onnx model.safetensors --preprocess torch
+
+    Example: mpscnn convert model.safetensors model.onnx
 
     Example: mpscnn convert model.onnx --report -
 
@@ -125,6 +145,17 @@ def convert(
     from mpscnn.converters.photo_input import takes_photos
 
     *sources, output = paths
+    if output.suffix.lower() == ONNX_SUFFIX:
+        write_onnx(
+            sources,
+            output,
+            dtype="float32" if dtype is None else dtype.value,
+            layout=layout.value,
+            size=size,
+            check=check,
+        )
+        return
+    dtype = dtype or WeightType.float16
     network = convert_files(
         sources,
         output,

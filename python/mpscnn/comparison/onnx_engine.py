@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+
 from mpscnn.comparison.trace import (
     ACTIVATION,
     NORMALIZATION,
@@ -61,6 +63,8 @@ _MOVING = {
     "Transpose",
     "Unsqueeze",
 }
+# By ONNX' numbers.
+_DTYPES = {1: np.float32, 10: np.float16}
 
 
 class OnnxEngine:
@@ -71,7 +75,6 @@ class OnnxEngine:
         name: for tables.
     """
 
-    precision = "float32"
     ranges: ClassVar[dict[str, tuple[float, float]]] = {}
 
     def __init__(self, model: Any, name: str) -> None:
@@ -79,8 +82,9 @@ class OnnxEngine:
         self.title = f"{name} (onnxruntime)"
         constants = {constant.name for constant in model.graph.initializer}
         given = [entry for entry in model.graph.input if entry.name not in constants]
-        self._names = [entry.name for entry in given]
         self.inputs = {entry.name: _shape(entry) for entry in given}
+        self._dtypes = {entry.name: _DTYPES[entry.type.tensor_type.elem_type] for entry in given}
+        self.precision = "float16" if np.float16 in self._dtypes.values() else "float32"
 
     def trace(self, inputs: Sequence[Array]) -> Trace:
         """See `Engine`."""
@@ -103,7 +107,10 @@ class OnnxEngine:
                 watched.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
             names = [entry.name for entry in watched.graph.output]
-            given = {name: channels_first(array) for name, array in zip(self._names, inputs, strict=True)}
+            given = {
+                name: channels_first(array).astype(dtype)
+                for (name, dtype), array in zip(self._dtypes.items(), inputs, strict=True)
+            }
             results = dict(zip(names, session.run(names, given), strict=True))
         except Exception as error:  # onnxruntime has exceptions of its own, without a common base
             raise WeightsError(f"{self.title}: onnxruntime cannot run it: {error}") from error
@@ -123,7 +130,7 @@ class OnnxEngine:
 
 def _shape(entry: Any) -> tuple[int | None, ...]:
     kind = entry.type.tensor_type
-    if kind.elem_type != 1:
-        raise UnsupportedError(f"input {entry.name!r} is not float32")
+    if kind.elem_type not in _DTYPES:
+        raise UnsupportedError(f"input {entry.name!r} is neither float32 nor float16")
     extents: list[int | None] = [axis.dim_value or None for axis in kind.shape.dim]
     return (extents[0], *extents[2:], extents[1]) if len(extents) == 4 else tuple(extents)

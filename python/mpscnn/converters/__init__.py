@@ -1,4 +1,4 @@
-"""Model files of other frameworks become mpscnn's. The network graph itself is the intermediate form."""
+"""Model files of other frameworks become mpscnn's, and networks become ONNX files. The graph is the form between."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mpscnn.vision.detector import DetectionHead
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
 
-__all__ = ["CONVERTER_VERSION", "convert_files", "read_labels", "read_network"]
+__all__ = ["CONVERTER_VERSION", "convert_files", "export_onnx", "read_labels", "read_network"]
 
 #: Part of the cache's file names: raised whenever a converter gives other results for the same file.
 CONVERTER_VERSION = 1
@@ -120,6 +120,33 @@ def convert_files(
         network.preprocess = preprocess
     network.save(output, dtype=dtype, labels=names, information=information)
     return network
+
+
+def export_onnx(
+    network: Network,
+    path: str | PathLike[str],
+    *,
+    size: tuple[int, int] | None = None,
+    layout: str = "nchw",
+    dtype: str = "float32",
+) -> None:
+    """Writes a network as an ONNX file (opset 17) with the same inputs and outputs, for any batch.
+
+    Args:
+        network: with all its weights.
+        path: the file.
+        size: (height, width), needed where the network leaves them free.
+        layout: of images at inputs and outputs: "nchw", ONNX' own, or "nhwc", as in mpscnn.
+        dtype: of weights, inputs, outputs and all that lies between: "float32" or "float16".
+
+    Raises:
+        UnsupportedError: the package `onnx` is not installed, ONNX cannot express a layer, or there are more than 2 GB
+            of weights. WeightsError: weights are missing or beyond float16, or the file cannot be written.
+            ParameterError: another layout or type.
+    """
+    from mpscnn.converters.onnx_writer.export import export
+
+    export(network, path, size=size, layout=layout, dtype=dtype)
 
 
 def read_labels(path: str | PathLike[str]) -> list[str]:

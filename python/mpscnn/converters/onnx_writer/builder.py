@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.errors import UnsupportedError
+from mpscnn.errors import UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
     import onnx
@@ -45,15 +45,21 @@ class Value:
 
 
 class Builder:
-    """Collects nodes and constants."""
+    """Collects nodes and constants.
 
-    def __init__(self, name: str) -> None:
+    Args:
+        name: the graph's.
+        dtype: of all numbers but whole ones: "float32" or "float16".
+    """
+
+    def __init__(self, name: str, dtype: str = "float32") -> None:
         try:
             import onnx
         except ImportError as error:
             raise UnsupportedError('writing ONNX files needs: pip install "mpscnn[convert]"') from error
         self._onnx = onnx
         self._name = name
+        self._dtype = np.dtype(dtype)
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []
@@ -69,12 +75,28 @@ class Builder:
         return result
 
     def constant(self, values: NDArray[Any] | float | Sequence[float], stem: str) -> str:
-        """Adds a constant, whole numbers as int64 and others as float32, and returns its name."""
+        """Adds a constant, whole numbers as int64 and others in the graph's type, and returns its name.
+
+        Raises WeightsError for a number that the type cannot hold, infinities apart.
+        """
         array = np.asarray(values)
-        array = array.astype(np.int64 if array.dtype.kind in "iu" else np.float32)
         name = self._free_name(stem)
+        array = array.astype(np.int64) if array.dtype.kind in "iu" else self._floats(array, name)
         self._constants.append(self._onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
+
+    def _floats(self, array: NDArray[Any], name: str) -> NDArray[Any]:
+        floats = array.astype(np.float32)
+        if self._dtype == np.float32:
+            return floats
+        limits = np.finfo(np.float32)
+        # The ends of float32 stand for no limit.
+        unlimited = np.where(np.abs(floats) == limits.max, np.copysign(np.float32(np.inf), floats), floats)
+        with np.errstate(over="ignore"):
+            halves = unlimited.astype(self._dtype)
+        if not np.array_equal(np.isinf(halves), np.isinf(unlimited)):
+            raise WeightsError(f"{name}: {np.abs(floats).max():g} is beyond float16's range; write float32")
+        return halves
 
     def input(self, name: str, shape: tuple[int, ...], layout: str) -> Value:
         """Adds an input; images are brought to NCHW unless they come so (`layout`)."""
@@ -115,7 +137,7 @@ class Builder:
         if value.is_image and layout == "nchw":
             shape = tuple(shape[axis] for axis in NCHW_FROM_NHWC)
         return self._onnx.helper.make_tensor_value_info(
-            value.name, self._onnx.TensorProto.FLOAT, ["n", *shape[1:]]
+            value.name, self._onnx.helper.np_dtype_to_tensor_dtype(self._dtype), ["n", *shape[1:]]
         )
 
     def _free_name(self, stem: str) -> str:

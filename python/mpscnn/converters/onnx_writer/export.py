@@ -1,4 +1,4 @@
-"""Networks as ONNX files (float32), to run the same graph and weights in other engines.
+"""Networks as ONNX files, to run the same graph and weights in other engines.
 
 NHWC images become NCHW, weights are reordered here, and padding is written out in numbers, since engines
 disagree about ONNX' automatic kinds.
@@ -44,16 +44,25 @@ _LARGEST_FILE = 2**31 - 1  # protobuf's
 
 
 def export(
-    network: Network, path: str | PathLike[str], *, size: tuple[int, int] | None = None, layout: str = "nhwc"
+    network: Network,
+    path: str | PathLike[str],
+    *,
+    size: tuple[int, int] | None = None,
+    layout: str = "nhwc",
+    dtype: str = "float32",
 ) -> None:
     """Writes `to_onnx(network, ...)` to a file. Raises WeightsError when it cannot be written."""
-    content = to_onnx(network, size=size, layout=layout).SerializeToString()
+    content = to_onnx(network, size=size, layout=layout, dtype=dtype).SerializeToString()
     with writing(path, WeightsError):
         Path(path).write_bytes(content)
 
 
 def to_onnx(
-    network: Network, *, size: tuple[int, int] | None = None, layout: str = "nhwc"
+    network: Network,
+    *,
+    size: tuple[int, int] | None = None,
+    layout: str = "nhwc",
+    dtype: str = "float32",
 ) -> onnx.ModelProto:
     """The network as an ONNX model with the same inputs and outputs, for any batch.
 
@@ -61,14 +70,17 @@ def to_onnx(
         network: with all its weights.
         size: (height, width), needed where the network leaves them free.
         layout: of images at inputs and outputs: "nhwc" as in mpscnn, or "nchw", ONNX' own, not transposed.
+        dtype: of weights, inputs, outputs and all that lies between: "float32" or "float16".
 
     Raises:
         UnsupportedError: the package `onnx` is not installed, or there are more than 2 GB of weights.
-        WeightsError: weights are missing.
+        WeightsError: weights are missing, or beyond float16. ParameterError: another layout or type.
     """
+    if dtype not in ("float32", "float16"):
+        raise ParameterError(f"dtype must be 'float32' or 'float16', got {dtype!r}")
     if layout not in ("nhwc", "nchw"):
         raise ParameterError(f"layout must be 'nhwc' or 'nchw', got {layout!r}")
-    builder = Builder(network.name)
+    builder = Builder(network.name, dtype)
     shapes = _shapes(network, size)
     weights = network.weights
     if sum(array.size for array in weights.values()) * 4 > _LARGEST_FILE:

@@ -1,0 +1,52 @@
+"""`mpscnn convert MODEL FILE.onnx`: networks written for other engines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from mpscnn._private.summary import bytes_text
+from mpscnn.cli.failures import FAILED
+from mpscnn.cli.info import Size, check_size
+from mpscnn.cli.output import show, warn
+from mpscnn.errors import ParameterError
+from mpscnn.graph.network import Network
+from mpscnn.model import model_path, open_model
+
+ONNX_SUFFIX = ".onnx"
+
+
+def write_onnx(
+    sources: Sequence[Path], output: Path, *, dtype: str, layout: str, size: Size | None, check: bool
+) -> None:
+    """Writes the only source as ONNX and, if asked to, compares the file on onnxruntime with the network.
+
+    Raises ParameterError for several sources and for 8-bit weights.
+    """
+    from mpscnn.converters import export_onnx
+
+    if len(sources) != 1:
+        raise ParameterError(f"{output}: expected one model to write as ONNX, got {len(sources)}")
+    if dtype == "uint8":
+        raise ParameterError(f"{output}: ONNX files hold float32 or float16 here, not uint8")
+    network = Network.from_graph(open_model(model_path(str(sources[0]))).graph())
+    check_size(network, size)
+    export_onnx(network, output, size=size, layout=layout, dtype=dtype)
+    layers = len(network.to_dict()["nodes"])
+    show(
+        f"{output}: {network.name}, {layers} layers, {bytes_text(output.stat().st_size)} ({dtype}, {layout})"
+    )
+    if check and layout == "nchw":
+        _compare(network, output, size)
+
+
+def _compare(network: Network, output: Path, size: Size | None) -> None:
+    from mpscnn.comparison.proof import prove
+
+    found, verdict = prove(network, [output], size)
+    show(verdict)
+    if found is not None and not found.equal:
+        warn(f"{output} is written, but does not compute what the network does; see mpscnn compare --layers")
+        raise typer.Exit(FAILED)
