@@ -103,7 +103,7 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert call(monkeypatch, "convert", str(model), str(output), "--dtype", "float16") == 0
     assert "(float16, nchw)" in capsys.readouterr().out
     assert call(monkeypatch, "convert", "cifar10_mobilenet_v2", str(output), "--layout", "nhwc") == 0
-    assert run_onnx(output, np.zeros((1, 32, 32, 3), np.float32)).shape == (1, 10)
+    assert run_onnx(output, np.zeros((1, 64, 64, 3), np.float32)).shape == (1, 10)
     assert call(monkeypatch, "convert", str(model), str(output), "--dtype", "uint8") == 2
     assert "uint8" in capsys.readouterr().err
     assert call(monkeypatch, "convert", str(model), str(model), str(output)) == 2

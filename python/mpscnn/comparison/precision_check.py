@@ -164,16 +164,33 @@ def check_precision(
     given = [np.ascontiguousarray(image, np.float32) for image in images]
     if not given:
         raise ParameterError("check_precision: no images given")
-    seen = _measured(network, given, precision, device)
+    nodes = whole_layers(network)
+    weights = _folded_weights(network, nodes)
     kept = {node["name"] for node in network.to_dict()["nodes"] if node.get("keep_float32")}
+    kept = {node["name"] for node in nodes if not kept.isdisjoint([node["name"], *node["parts"]])}
+    # With weights that it cannot hold a network is not compiled: these layers are kept from the beginning.
+    most = _LIMITS[precision][0]
+    needed = [name for name, values in weights.items() if _largest(values) > most and name not in kept]
+    trial = network.restructured(network.to_dict(), {name: name for name in network.layer_names()})
+    trial.keep_float32(needed)
+    seen = _measured(trial, given, precision, device)
     layers = tuple(
-        _layer(network, node, seen[node["name"]], precision, kept) for node in whole_layers(network)
+        _layer(name, seen[name], values, precision, name in kept) for name, values in weights.items()
     )
-    error = max(_output_errors(network, given, precision, device).values())
-    keep, kept_error = (
-        _to_keep(network, given, layers, tolerance, error, device) if precision == "float16" else ((), error)
+    error = _output_error(trial, given, precision, device)
+    keep, kept_error = tuple(needed), error
+    if precision == "float16":
+        keep, kept_error = _to_keep(trial, given, layers, needed, tolerance, error, device)
+    return PrecisionReport(
+        network.name,
+        precision,
+        len(given),
+        layers,
+        tolerance,
+        math.inf if needed else error,
+        keep,
+        kept_error,
     )
-    return PrecisionReport(network.name, precision, len(given), layers, tolerance, error, keep, kept_error)
 
 
 def _measured(network: Network, images: Sequence[Array], precision: str, device: str) -> dict[str, _Seen]:
@@ -235,36 +252,49 @@ class _Pieces:
         return computed if isinstance(computed, dict) else {self._outputs[0]: computed}
 
 
-def _layer(
-    network: Network, node: dict[str, Any], seen: _Seen, precision: str, kept: set[str]
-) -> LayerPrecision:
-    names = [node["name"], *node["parts"]]
-    weights = [
-        values
-        for name, values in network.weights.items()
-        if name.rpartition(".")[0] in names and name.endswith(".weight")
-    ]
-    magnitudes = np.abs(np.concatenate([np.ravel(values) for values in weights])) if weights else np.zeros(0)
-    nonzero = np.count_nonzero(magnitudes)
+def _folded_weights(network: Network, layers: Sequence[dict[str, Any]]) -> dict[str, Array]:
+    """The weights of each layer as it is compiled: batch normalization scales output channels. Empty without any."""
+    given = network.weights
+    nodes = {node["name"]: node for node in network.to_dict()["nodes"]}
+    folded = {}
+    for layer in layers:
+        names = [*layer["parts"], layer["name"]]
+        found = [given[f"{name}.weight"] for name in names if f"{name}.weight" in given]
+        weights = found[0].astype(np.float64) if found else np.zeros(0)
+        for name in names:
+            if found and nodes[name]["operation"] == "batch_normalization":
+                variance = given[f"{name}.variance"].astype(np.float64)
+                scale = given.get(f"{name}.gamma", 1.0) / np.sqrt(
+                    variance + nodes[name]["attributes"]["epsilon"]
+                )
+                weights = weights * scale.reshape(-1, *[1] * (weights.ndim - 1))
+        folded[layer["name"]] = weights.astype(np.float32)
+    return folded
+
+
+def _largest(values: Array) -> float:
+    return float(np.abs(values).max(initial=0.0))
+
+
+def _layer(name: str, seen: _Seen, weights: Array, precision: str, kept: bool) -> LayerPrecision:
     normal = _LIMITS[precision][1]
-    small = np.count_nonzero((magnitudes > 0.0) & (magnitudes < normal))
+    nonzero = np.count_nonzero(weights)
+    small = np.count_nonzero((weights != 0.0) & (np.abs(weights) < normal))
     return LayerPrecision(
-        node["name"],
+        name,
         seen.largest,
         seen.overflows,
         seen.small / seen.nonzero if seen.nonzero else 0.0,
-        float(magnitudes.max(initial=0.0)),
+        _largest(weights),
         small / nonzero if nonzero else 0.0,
         seen.ratio("error"),
         seen.ratio("own"),
-        not kept.isdisjoint(names),
+        kept,
     )
 
 
-def _output_errors(
-    network: Network, images: Sequence[Array], precision: str, device: str
-) -> dict[str, float]:
-    """Of each result of the network."""
+def _output_error(network: Network, images: Sequence[Array], precision: str, device: str) -> float:
+    """The largest of the network's results."""
     names = [tensor.name for tensor in network.outputs]
     sessions = [
         network.compile(device="cpu", precision="float32").session(),
@@ -277,36 +307,36 @@ def _output_errors(
         for name in names:
             seen[name].squares["right"] += _squares(right[name])
             seen[name].squares["error"] += _squares(found[name] - right[name])
-    return {name: entry.ratio("error") for name, entry in seen.items()}
+    return max(entry.ratio("error") for entry in seen.values())
 
 
 def _to_keep(
     network: Network,
     images: Sequence[Array],
     layers: Sequence[LayerPrecision],
+    needed: Sequence[str],
     tolerance: float,
     error: float,
     device: str,
 ) -> tuple[tuple[str, ...], float]:
-    """See `PrecisionReport.keep`, and the error with these in float32."""
-    most = _LIMITS["float16"][0]
-    free = [layer for layer in layers if not layer.kept]
-    needed = [layer.name for layer in free if layer.overflows or layer.weight_largest > most]
-    worst = sorted((layer for layer in free if layer.name not in needed), key=lambda layer: -layer.own_error)
-    if not needed and error <= tolerance:
-        return (), error
-    kept = network.restructured(network.to_dict(), {name: name for name in network.layer_names()})
-    kept.keep_float32(needed)
-    error = max(_output_errors(kept, images, "float16", device).values())
-    while not error <= tolerance and worst:
-        # Twice as many each time: a handful of trials for any network.
-        count = max(1, len(needed))
-        chosen, worst = worst[:count], worst[count:]
-        needed += [layer.name for layer in chosen]
-        kept.keep_float32([layer.name for layer in chosen])
-        error = max(_output_errors(kept, images, "float16", device).values())
+    """See `PrecisionReport.keep`, and the error with these in float32. `network` keeps the `needed` ones already."""
+    free = [layer for layer in layers if not layer.kept and layer.name not in needed]
+    chosen = [layer.name for layer in free if layer.overflows]
+    worst = [layer.name for layer in sorted(free, key=lambda layer: -layer.own_error) if not layer.overflows]
+    keep = list(needed)
+    while True:
+        if not chosen and not error <= tolerance:
+            # Twice as many each time: a handful of trials for any network.
+            count = max(1, len(keep))
+            chosen, worst = worst[:count], worst[count:]
+        if not chosen:
+            break
+        keep += chosen
+        network.keep_float32(chosen)
+        error = _output_error(network, images, "float16", device)
+        chosen = []
     order = {layer.name: number for number, layer in enumerate(layers)}
-    return tuple(sorted(needed, key=order.__getitem__)), error
+    return tuple(sorted(keep, key=order.__getitem__)), error
 
 
 def _share(share: float) -> str:
