@@ -175,6 +175,7 @@ OUT_OF_SCOPE: dict[str, tuple[str, ...]] = {
         "test_layer_normalization_4d_axis_negative_4",
     ),
     "other norms than that of order 2": (
+        "test_l2normalization_axis_0",
         "test_lppool_1d_default",
         "test_lppool_2d_default",
         "test_lppool_2d_pads",

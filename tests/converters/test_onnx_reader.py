@@ -189,6 +189,32 @@ def test_both_operands_may_be_repeated() -> None:
     assert_like_onnxruntime(made)
 
 
+def test_the_smaller_of_two_tensors() -> None:
+    assert_like_onnxruntime(model([node("Min", ["x", "z"])], {"x": ["n", 6, 9, 8], "z": ["n", 6, 1, 1]}))
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_vectors_of_length_one(order: int) -> None:
+    made = model([node("LpNormalization", ["x"], axis=1, p=order)], IMAGE)
+    assert_like_onnxruntime(made)
+
+
+def test_a_norm_that_is_repeated_before_the_division() -> None:
+    """What PyTorch's normalize becomes."""
+    made = model(
+        [
+            node("ReduceL2", ["x"], "l", axes=[1], keepdims=1),
+            node("Clip", ["l", "least"], "c"),
+            node("Shape", ["x"], "s"),
+            node("Expand", ["c", "s"], "e"),
+            node("Div", ["x", "e"]),
+        ],
+        {"x": ["n", 12]},
+        {"least": np.float32(1e-12)},
+    )
+    assert "divide" in operations(assert_like_onnxruntime(made))
+
+
 def test_powers_maxima_and_minima_with_a_number() -> None:
     for kind, number in (("Pow", 2.0), ("Pow", 3.0), ("Max", 0.25), ("Min", -0.5)):
         assert_like_onnxruntime(
@@ -433,6 +459,15 @@ def test_resizes(attributes: dict[str, Any], by: str) -> None:
     }
     inputs = ["x", "", "scales"] if by == "scales" else ["x", "", "", "sizes"]
     made = model([node("Resize", inputs, **attributes)], {"x": [2, 3, 5, 4]}, {by: constants[by]})
+    assert_like_onnxruntime(made)
+
+
+def test_blocks_of_pixels_become_channels() -> None:
+    made = model(
+        [node("SpaceToDepth", ["x"], "d", blocksize=2), node("Conv", ["d", "w"])],
+        {"x": ["n", 3, 64, 96]},
+        {"w": weights(4, 12, 3, 3)},
+    )
     assert_like_onnxruntime(made)
 
 

@@ -170,10 +170,11 @@ class Arranger:
             while value.order[same] is order[same]:
                 same += 1
             wanted, present = order[same], value.order[same]
-            if _is_short(wanted):
-                value = self._brought_forward(value, same, value.order.index(wanted))
-            elif _is_short(present):
+            # What is brought behind may have to come forward again.
+            if _is_short(present) and not (_is_short(wanted) and wanted.high <= 2 * present.high):
                 value = self._brought_behind(value, same)
+            elif _is_short(wanted):
+                value = self._brought_forward(value, same, value.order.index(wanted))
             else:
                 raise UnsupportedError(
                     f"needs the elements of {value.shown} in another order, of axes that are too long for that"

@@ -16,8 +16,10 @@ from mpscnn.converters.onnx_reader.endings import ending
 from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.onnx_reader.neurons import limited
 from mpscnn.errors import UnsupportedError
+from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 
+_NEGATIVE: Activation = {"kind": "linear", "a": -1.0}
 _TWO_TENSORS = {
     "Add": "add",
     "Sum": "add",
@@ -34,8 +36,11 @@ def _arithmetic(c: Context, node: Node) -> None:
         first = node.inputs[0] == constants[0]
         _with_constant(c, node, node.inputs[int(first)], constants[0], constant_first=first)
         return
-    if constants or node.kind not in _TWO_TENSORS:
+    if constants or not (node.kind in _TWO_TENSORS or (node.kind == "Min" and len(node.inputs) == 2)):
         raise UnsupportedError("of these operands it is not supported")
+    if node.kind == "Min":
+        _minimum(c, node)
+        return
     values = [c.value(name) for name in node.inputs]
     if len(values) == 1:
         c.result(node, values[0])
@@ -54,6 +59,17 @@ def _arithmetic(c: Context, node: Node) -> None:
         )
         result = both.result(made)
         c.values[name] = result
+
+
+def _minimum(c: Context, node: Node) -> None:
+    """The negative of the maximum of the negatives."""
+    first, second = (
+        x.holding(c.neuron(x.tensor, _NEGATIVE, c.layer_name(node, "/negative")))
+        for x in (c.value(name) for name in node.inputs)
+    )
+    both = align(c.arranger, first, second)
+    y = c.network.maximum(both.first, both.second, activation=_NEGATIVE, name=c.layer_name(node))
+    c.result(node, both.result(y))
 
 
 def _with_constant(c: Context, node: Node, name: str, constant_name: str, *, constant_first: bool) -> None:

@@ -117,11 +117,30 @@ def _expand(c: Context, node: Node) -> None:
     if len(high) > x.rank:
         x = x.with_axes(range(len(high) - x.rank))
     stated = x.stand_ins()
-    for numbers, extents in zip((low, high), stated, strict=True):
-        behind = extents[len(extents) - len(numbers) :]
-        if any(number not in (1, extent) for number, extent in zip(numbers, behind, strict=True)):
-            raise UnsupportedError(f"repeats {x.shown} to {tuple(high)}, which is not supported")
+    low, high = (
+        [*extents[: len(extents) - len(numbers)], *numbers]
+        for numbers, extents in zip((low, high), stated, strict=True)
+    )
+    grows = any(
+        number not in (1, extent)
+        for numbers, extents in zip((low, high), stated, strict=True)
+        for number, extent in zip(numbers, extents, strict=True)
+    )
+    result = node.outputs[0]
+    users = c.users(result) if result not in c.results else []
+    if grows and not (users and all(_repeats_anyway(c, user, result, (low, high)) for user in users)):
+        raise UnsupportedError(f"repeats {x.shown} to {tuple(high)}, which is not supported")
     c.result(node, x)
+
+
+def _repeats_anyway(c: Context, user: Node, name: str, shape: tuple[list[int], list[int]]) -> bool:
+    """Whether arithmetic with another tensor of the shape repeats the value as well."""
+    others = [one for one in user.inputs if one != name]
+    return (
+        user.kind in ("Add", "Sub", "Mul", "Div", "Max", "Min", "Sum")
+        and bool(others)
+        and any(one in c.values and c.values[one].stand_ins() == shape for one in others)
+    )
 
 
 # ---- Parts ---------------------------------------------------------------------------------------------------------
@@ -384,6 +403,25 @@ def _depth_to_space(c: Context, node: Node) -> None:
     c.result(node, c.arranger.of_image(y))
 
 
+def _space_to_depth(c: Context, node: Node) -> None:
+    """Blocks of pixels become channels, which is another view until a layer needs it in order."""
+    x = c.value(node.inputs[0])
+    block = node.integer("blocksize")
+    if x.rank != _IMAGE_RANK or not x.has_batch_first or None in x.shape[1:]:
+        raise UnsupportedError(f"makes channels of blocks of {x.shown}; supported are images of a known size")
+    (low, channels, height, width), (high, *_) = x.stand_ins()
+    if block < 1 or height % block or width % block:
+        raise WeightsError(f"damaged: blocks of {block} in {x.shown}")
+    rows, columns = height // block, width // block
+    split = [channels, rows, block, columns, block]
+    joined = [channels * block * block, rows, columns]
+    order = {"DCR": (0, 3, 5, 1, 2, 4), "CRD": (0, 1, 3, 5, 2, 4)}.get(node.text("mode", "DCR"))
+    if order is None:
+        raise WeightsError(f"damaged: its mode is {node.text('mode', 'DCR')!r}")
+    y = x.reshaped([low, *split], [high, *split]).transposed(order)
+    c.result(node, _reshaped(c, y, [low, *joined], [high, *joined]))
+
+
 MOVES: dict[str, Handler] = {
     "Identity": _same,
     "Dropout": _dropout,
@@ -401,4 +439,5 @@ MOVES: dict[str, Handler] = {
     "Concat": _concat,
     "Pad": _pad,
     "DepthToSpace": _depth_to_space,
+    "SpaceToDepth": _space_to_depth,
 }

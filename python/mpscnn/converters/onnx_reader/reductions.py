@@ -6,6 +6,7 @@ import numpy as np
 
 from mpscnn.converters.affine import affine
 from mpscnn.converters.arrange import surroundings
+from mpscnn.converters.broadcast import align
 from mpscnn.converters.layout import Axis, Value, positions, product
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.endings import ending
@@ -81,6 +82,26 @@ def _reduced(c: Context, node: Node, x: Value, atoms: Axis, kind: str) -> Value:
 
 def _along(c: Context, x: Tensor, kind: str, axis: str, name: str) -> Tensor:
     return c.network.layer("reduction", [x], {"kind": kind, "axis": axis}, name=name)
+
+
+def _lp_normalization(c: Context, node: Node) -> None:
+    """x divided by its norm along an axis."""
+    x = c.value(node.inputs[0])
+    axis, order = x.axis(node.integer("axis", -1)), node.integer("p", 2)
+    if order not in (1, 2) or any(atom.is_batch for atom in x.axes[axis]):
+        raise UnsupportedError(f"a norm of order {order} along axis {axis}; supported are orders 1 and 2")
+    elements = x.holding(
+        c.neuron(x.tensor, _SQUARE if order == 2 else "absolute", c.layer_name(node, "/elements"))
+    )
+    norm = _reduced(c, node, elements, x.axes[axis], "sum")
+    if order == 2:
+        root: Activation = {"kind": "power", "a": 1.0, "c": 0.5}
+        norm = norm.holding(c.neuron(norm.tensor, root, c.layer_name(node, "/norm")))
+    norm = Value(
+        norm.tensor, tuple(() if one == axis else norm.axes[one] for one in range(x.rank)), norm.order
+    )
+    both = align(c.arranger, x, norm)
+    c.result(node, both.result(c.network.divide(both.first, both.second, name=c.layer_name(node))))
 
 
 def _argument(c: Context, node: Node) -> None:
@@ -276,5 +297,6 @@ REDUCTIONS: dict[str, Handler] = {
     "InstanceNormalization": _instance_normalization,
     "GroupNormalization": _group_normalization,
     "LayerNormalization": _layer_normalization,
+    "LpNormalization": _lp_normalization,
     "LRN": _local_response,
 }
