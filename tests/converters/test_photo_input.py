@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command_line import call
 from converters import litert_parts
-from converters.tflite_writer import Operator, Tensor, constant, quantized, write_tflite
+from converters.tflite_writer import (
+    Operator,
+    Tensor,
+    constant,
+    quantized,
+    write_metadata,
+    write_tflite,
+)
 
 import mpscnn
 from mpscnn import converters
@@ -160,8 +168,10 @@ def test_published_classifiers_need_no_option(
     assert call(monkeypatch, "convert", *map(str, files), str(output)) == 0
     assert capsys.readouterr().err == ""
     assert call(monkeypatch, "classify", "--model", str(output), str(photo)) == 0
-    expected = litert_parts.classify(files, photo).argmax()
-    assert capsys.readouterr().out.splitlines()[1].endswith(f"class {expected}")
+    expected = int(litert_parts.classify(files, photo).argmax())
+    labels = mpscnn.load(output).labels  # where the file has them in its metadata
+    named = f"class {expected}" if labels is None else labels[expected].partition(",")[0]
+    assert named in capsys.readouterr().out.splitlines()[1]
 
 
 def test_the_published_segmenter_needs_no_option(
@@ -179,3 +189,62 @@ def test_the_published_segmenter_needs_no_option(
     assert [line.split()[-1] for line in capsys.readouterr().out.splitlines()[1:]] == ["background", "bird"]
     assert call(monkeypatch, "classify", "--model", str(output), photo) == 1
     assert "mpscnn segment" in capsys.readouterr().err
+
+
+# ---- Metadata --------------------------------------------------------------------------------------------------
+
+
+def described(path: Path, metadata: bytes, archive: dict[str, str] | None = None) -> Path:
+    """A classifier with metadata, and an archive behind it."""
+    tensors = [image("float32"), constant("axes", [1, 2], "int32"), Tensor("mean", (1, 3))]
+    operators = [Operator(40, [0, 1], [2], 27)]
+    path.write_bytes(write_tflite(tensors, operators, [0], [2], metadata=metadata))
+    if archive:
+        with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as packed:
+            for name, text in archive.items():
+                packed.writestr(name, text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("mean", "deviation", "expected"),
+    [
+        ([127.5], [127.5], {"mean": [127.5] * 3, "scale": [1 / 127.5] * 3}),
+        ([1.0, 2.0, 3.0], [2.0], {"mean": [1.0, 2.0, 3.0], "scale": [0.5] * 3}),
+        ([1.0, 2.0], [2.0], None),
+    ],
+)
+def test_metadata_say_how_photos_are_normalised(
+    tmp_path: Path, mean: list[float], deviation: list[float], expected: object
+) -> None:
+    path = described(tmp_path / "file.tflite", write_metadata(mean, deviation))
+    assert converters.read_network([path]).preprocess == expected
+
+
+def test_labels_in_the_file(tmp_path: Path) -> None:
+    metadata = write_metadata([0.0], [255.0], "labels.txt")
+    path = described(tmp_path / "file.tflite", metadata, {"labels.txt": "cat\ndog\nbird\n\nnotes"})
+    output = tmp_path / "model.safetensors"
+    converters.convert_files([path], output)
+    assert mpscnn.load(output).labels == ["cat", "dog", "bird"]
+    # What the caller gives comes first; labels of another number are left out with a note.
+    (tmp_path / "others.txt").write_text("a\nb\nc")
+    converters.convert_files([path], output, labels=tmp_path / "others.txt")
+    assert mpscnn.load(output).labels == ["a", "b", "c"]
+    described(path, metadata, {"labels.txt": "cat\ndog"})
+    network = converters.convert_files([path], output)
+    assert mpscnn.load(output).labels is None
+    assert network.notes == ["the file's own 2 labels are left out: the network has 3 classes"]
+    described(path, metadata)
+    assert converters.read_network([path]).labels is None
+
+
+def test_damaged_metadata(tmp_path: Path) -> None:
+    path, good = tmp_path / "file.tflite", write_metadata([0.0], [255.0], "labels.txt")
+    for metadata in (b"", b"1234567890", good[:40]):
+        with pytest.raises(mpscnn.WeightsError, match=r"file\.tflite: damaged"):
+            converters.read_network([described(path, metadata)])
+    with pytest.raises(mpscnn.WeightsError, match="its metadata normalise by"):
+        converters.read_network([described(path, write_metadata([0.0], [0.0]))])
+    with pytest.raises(mpscnn.WeightsError, match=r"its labels claim 20000000 bytes"):
+        converters.read_network([described(path, good, {"labels.txt": "a" * 20_000_000})])

@@ -70,9 +70,33 @@ def write_tflite(
     *,
     repeat: Mapping[str, int] | None = None,
     share: bool = False,
+    metadata: bytes | None = None,
 ) -> bytes:
     """A file of one subgraph; see `write_subgraphs`."""
-    return write_subgraphs([Subgraph(tensors, operators, inputs, outputs)], repeat=repeat, share=share)
+    subgraph = Subgraph(tensors, operators, inputs, outputs)
+    return write_subgraphs([subgraph], repeat=repeat, share=share, metadata=metadata)
+
+
+def write_metadata(mean: Sequence[float], deviation: Sequence[float], labels: str | None = None) -> bytes:
+    """What `write_tflite` takes as metadata; `labels` is the name of a file with labels."""
+    writer = _Writer({}, False)
+    builder = writer._builder
+    lists = [builder.CreateNumpyVector(np.asarray(values, np.float32)) for values in (mean, deviation)]
+    options = writer._table([_reference(0, lists[0]), _reference(1, lists[1])])
+    unit = writer._table([(0, "Uint8", 1), _reference(1, options)])
+    image = writer._table([_reference(4, writer._tables("metadata", [unit]))])
+    files = []
+    if labels is not None:
+        files.append(writer._table([_reference(0, writer._string(labels)), (2, "Int8", 2)]))
+    result = writer._table([_reference(6, writer._tables("metadata", files))])
+    graph = writer._table(
+        [
+            _reference(2, writer._tables("metadata", [image])),
+            _reference(3, writer._tables("metadata", [result])),
+        ]
+    )
+    builder.Finish(writer._table([_reference(3, writer._tables("metadata", [graph]))]), b"M001")
+    return bytes(builder.Output())
 
 
 def write_subgraphs(
@@ -81,17 +105,19 @@ def write_subgraphs(
     signatures: Mapping[str, int] | None = None,
     repeat: Mapping[str, int] | None = None,
     share: bool = False,
+    metadata: bytes | None = None,
 ) -> bytes:
     """Skips the test where flatbuffers is not installed.
 
     Args:
+        metadata: of the name TFLITE_METADATA.
         signatures: keys of signatures, with their subgraphs.
         repeat: "subgraphs", "tensors", "operators", "codes", "buffers": how often the last table of such a list is
             listed again.
         share: equal strings, lists of numbers, quantizations and constants' buffers are written once, and operators
             of one code share it.
     """
-    return _Writer(repeat or {}, share).file(subgraphs, signatures or {})
+    return _Writer(repeat or {}, share).file(subgraphs, signatures or {}, metadata)
 
 
 class _Writer:
@@ -102,16 +128,26 @@ class _Writer:
         self._share = share
         self._written: dict[Any, int] = {}
 
-    def file(self, subgraphs: Sequence[Subgraph], signatures: Mapping[str, int]) -> bytes:
+    def file(
+        self, subgraphs: Sequence[Subgraph], signatures: Mapping[str, int], metadata: bytes | None = None
+    ) -> bytes:
         self._buffers = [self._table(())]
         self._codes: list[int] = []
         graphs = [self._subgraph(subgraph) for subgraph in subgraphs]
+        entries = []
+        if metadata is not None:
+            buffer = self._buffer(np.frombuffer(metadata, np.uint8))
+            entries.append(
+                self._table([_reference(0, self._string("TFLITE_METADATA")), (1, "Uint32", buffer)])
+            )
         fields = [
             (0, "Uint32", 3),
             _reference(1, self._tables("codes", self._codes)),
             _reference(2, self._tables("subgraphs", graphs)),
             _reference(4, self._tables("buffers", self._buffers)),
         ]
+        if entries:
+            fields.append(_reference(6, self._tables("metadata", entries)))
         if signatures:
             keyed = [(self._string(key), index) for key, index in signatures.items()]
             defined = [self._table([_reference(2, key), (4, "Uint32", index)]) for key, index in keyed]

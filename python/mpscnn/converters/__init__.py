@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from itertools import takewhile
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.files import is_folder, reading
 from mpscnn.converters.formats import ReadOptions, named_by_file, reader_of
+from mpscnn.converters.label_text import labels_of
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.vision.detector import DetectionHead
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["CONVERTER_VERSION", "convert_files", "export_onnx", "read_labels", "read_network"]
 
 #: Part of the cache's file names: raised whenever a converter gives other results for the same file.
-CONVERTER_VERSION = 1
+CONVERTER_VERSION = 2
 
 MAX_LABELS = 1_000_000
 
@@ -92,7 +92,8 @@ def convert_files(
 
     Args:
         sources: one file, or the parts of a network in order.
-        labels: a text file with one class name per line; None: none, or the digits for Deep MNIST's folder.
+        labels: a text file with one class name per line; None: the file's own, the digits for Deep MNIST's folder,
+            or none.
         preprocess: name of a preset; None: as the sources say, if they do (`Network.preprocess` of the result).
         name: the network's name; None: the first file's.
         dtype: "float16", "float32", or "uint8", which keeps the integers of quantised files exactly.
@@ -110,14 +111,20 @@ def convert_files(
     network = read_network(
         sources, name=name, size=size, shapes=shapes, outputs=outputs, architecture=architecture
     )
-    names = _digits(sources) if labels is None else read_labels(labels)
+    names = (network.labels or _digits(sources)) if labels is None else read_labels(labels)
     if detection is not None:
         network.detection = DetectionHead(_read_settings(detection))
     classes = None if names is None else _labelled_classes(network)
+    if names is not None and labels is None and len(names) != classes:
+        network.notes.append(
+            f"the file's own {len(names)} labels are left out: the network has {classes} classes"
+        )
+        names = None
     if names is not None and len(names) != classes:
         raise WeightsError(f"{labels}: has {len(names)} labels, but the network has {classes} classes")
     if preprocess is not None:
         network.preprocess = preprocess
+    network.labels = names
     network.save(output, dtype=dtype, labels=names, information=information)
     return network
 
@@ -156,7 +163,7 @@ def read_labels(path: str | PathLike[str]) -> list[str]:
             text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise WeightsError(f"{path}: is not a text file in UTF-8: {error}") from error
-    labels = list(takewhile(bool, (line.strip() for line in text.split("\n"))))
+    labels = labels_of(text)
     if not 0 < len(labels) <= MAX_LABELS:
         raise WeightsError(f"{path}: holds {len(labels)} labels")
     return labels

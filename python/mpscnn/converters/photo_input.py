@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from mpscnn.graph.network import Network
@@ -35,3 +36,20 @@ def preprocess_of_quantized(
     channels = network.input.shape[-1] or 0
     order = {"order": "gray"} if channels == 1 else {}
     return order | {"mean": [float(zero_point - lowest)] * channels, "scale": [float(scale)] * channels}
+
+
+def preprocess_of_normalized(
+    network: Network, mean: Sequence[float], deviation: Sequence[float]
+) -> dict[str, Any] | None:
+    """Preprocessing for a network whose input is (sample - mean) / deviation; None if it takes no photos.
+
+    Args:
+        network: what was made of the file.
+        mean, deviation: one number, or one for each channel, in the order RGB; none: the file does not say.
+    """
+    channels = network.input.shape[-1] if takes_photos(network) else None
+    if channels is None or not {len(mean), len(deviation)} <= {1, channels}:
+        return None
+    order = {"order": "gray"} if channels == 1 else {}
+    means, scales = (list(given) * (channels if len(given) == 1 else 1) for given in (mean, deviation))
+    return order | {"mean": means, "scale": [1.0 / scale for scale in scales]}

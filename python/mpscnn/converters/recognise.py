@@ -20,6 +20,7 @@ def with_library_names(network: Network) -> Network:
         return network
     named = _named(network, size)
     named.detection, named.preprocess, named.notes = network.detection, network.preprocess, network.notes
+    named.labels = network.labels
     return named
 
 

@@ -67,7 +67,8 @@ class Network(
     Its `detection`, of a detector's network only, says how the outputs become boxes. Its `preprocess`, a preset's name
     or a mapping (`mpscnn.preprocess`), says how a photo becomes the input; None: nobody said. `save` keeps both.
 
-    Its `notes` are sentences of a converter about what it left out or changed.
+    Its `notes` are sentences of a converter about what it left out or changed, its `labels` names of the classes that
+    a converted file holds.
 
     Args:
         input: (height, width, channels) of the image, or (features,); None for extents that may vary. Several
@@ -91,6 +92,7 @@ class Network(
         self._detection: DetectionHead | None = None
         self.preprocess: str | Mapping[str, Any] | None = None
         self.notes: list[str] = []
+        self.labels: list[str] | None = None
         self._names_used: dict[str, int] = {}
 
     @property
@@ -121,6 +123,7 @@ class Network(
         network._detection = None
         network.preprocess = None
         network.notes = []
+        network.labels = None
         network._names_used = {}
         input_names = [entry["name"] for entry in description["inputs"]]
         names = input_names + [entry["name"] for entry in description["nodes"]]

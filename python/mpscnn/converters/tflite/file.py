@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from mpscnn._private.files import reading
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.tflite.flatbuffer import Table
+from mpscnn.converters.tflite.metadata import NAME as METADATA
+from mpscnn.converters.tflite.metadata import NO_METADATA, Metadata, read_metadata
 from mpscnn.converters.tflite.names import CUSTOM, element_type_name, operator_name
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -77,6 +79,7 @@ class TfliteFile:
     outputs: tuple[int, ...]
     size: int
     """Bytes of the file."""
+    metadata: Metadata = NO_METADATA
 
 
 def read_tflite(path: Path) -> TfliteFile:
@@ -103,7 +106,20 @@ def _parse(content: bytes, origin: str) -> TfliteFile:
     inputs, outputs = (_indices(graph, field, len(tensors)) for field in (1, 2))
     if min(inputs + outputs, default=0) < 0 or len(set(inputs)) < len(inputs):
         raise WeightsError("damaged: an input or output is absent, or is one twice")
-    return TfliteFile(origin, tensors, operators, inputs, outputs, len(content))
+    metadata = _metadata(root, buffers, content)
+    return TfliteFile(origin, tensors, operators, inputs, outputs, len(content), metadata)
+
+
+def _metadata(root: Table, buffers: list[NDArray[np.generic] | None], content: bytes) -> Metadata:
+    for entry in root.tables(6):
+        index = entry.integer(1, "I")
+        if entry.text(0) != METADATA:
+            continue
+        stored = buffers[index] if index < len(buffers) else None
+        if stored is None:
+            raise WeightsError(f"damaged: its metadata are buffer {index} of {len(buffers)}")
+        return read_metadata(stored.tobytes(), content)
+    return NO_METADATA
 
 
 def _main_subgraph(root: Table) -> Table:

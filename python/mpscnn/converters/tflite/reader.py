@@ -12,7 +12,7 @@ from dataclasses import replace
 from mpscnn.converters.formats import ReadOptions
 from mpscnn.converters.image_size import Extents
 from mpscnn.converters.layer_names import LayerNames, shown
-from mpscnn.converters.photo_input import preprocess_of_quantized
+from mpscnn.converters.photo_input import preprocess_of_normalized, preprocess_of_quantized
 from mpscnn.converters.tflite import static_shapes
 from mpscnn.converters.tflite.constants import Constants
 from mpscnn.converters.tflite.context import OperatorReader
@@ -41,6 +41,7 @@ def convert(files: Sequence[TfliteFile], options: ReadOptions) -> Network:
     files = [*files[:-1], _stopped(files[-1], options.outputs)]
     network = Network(input=_input_shapes(files[0], names, options), name=options.name)
     network.preprocess = _preprocess(files[0], network)
+    network.labels = list(files[-1].metadata.labels) or None
     values = list(network.inputs)
     for file in files:
         if len(values) != len(file.inputs):
@@ -103,7 +104,7 @@ def _preprocess(file: TfliteFile, network: Network) -> dict[str, object] | None:
     tensor = file.tensors[file.inputs[0]]
     lowest = {"uint8": 0, "int8": -128}.get(tensor.dtype.name)
     if lowest is None:
-        return None
+        return preprocess_of_normalized(network, file.metadata.mean, file.metadata.deviation)
     if tensor.quantization is None:
         return preprocess_of_quantized(network, 1.0, 0, lowest) if lowest == 0 else None
     if tensor.quantization.scales.size != 1:

@@ -1,0 +1,10 @@
+"""Class names as text."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+
+
+def labels_of(text: str) -> list[str]:
+    """Class names, one per line up to the first blank one: notes may follow behind it."""
+    return list(takewhile(bool, (line.strip() for line in text.split("\n"))))

@@ -1,0 +1,93 @@
+"""What a TensorFlow Lite file's metadata say of photos and classes.
+
+They are a FlatBuffer of their own within the file, whose fields are those of tflite-support's metadata_schema.fbs; the
+labels are a text file in a zip archive behind the file's end.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+from dataclasses import dataclass
+
+from mpscnn.converters.label_text import labels_of
+from mpscnn.converters.tflite.flatbuffer import Table
+from mpscnn.errors import WeightsError
+
+NAME = "TFLITE_METADATA"
+_IDENTIFIER = b"M001"
+_NORMALIZATION = 1  # of the kinds of process units
+_AXIS_LABELS = 2  # of the types of associated files
+_LARGEST_LABELS = 16_000_000
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Of the first input and the outputs; empty where the file does not say."""
+
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
+    labels: tuple[str, ...] = ()
+
+
+NO_METADATA = Metadata()
+
+
+def read_metadata(stored: bytes, content: bytes) -> Metadata:
+    """The metadata in a file.
+
+    Args:
+        stored: the buffer of the name `NAME`.
+        content: the whole file.
+
+    Raises WeightsError for damage.
+    """
+    if stored[4:8] != _IDENTIFIER:
+        raise WeightsError("damaged: its metadata are not what their name says")
+    graphs = Table.root(stored).tables(3)
+    if not graphs:
+        return NO_METADATA
+    inputs, outputs = graphs[0].tables(2), graphs[0].tables(3)
+    mean, deviation = _normalization(inputs[0]) if len(inputs) == 1 else ((), ())
+    named = [name for output in outputs for name in _label_files(output)]
+    return Metadata(mean, deviation, _labels(named[0], content) if named else ())
+
+
+def _normalization(tensor: Table) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation that are subtracted and divided by."""
+    for unit in tensor.tables(4):
+        options = unit.table(1)
+        if unit.integer(0, "B") == _NORMALIZATION and options is not None:
+            mean, deviation = (
+                tuple(float(one) for one in options.numbers(field, "<f4")[:4]) for field in (0, 1)
+            )
+            if not all(math.isfinite(one) for one in mean + deviation) or 0.0 in deviation:
+                raise WeightsError(f"damaged: its metadata normalise by {mean} and {deviation}")
+            return mean, deviation
+    return (), ()
+
+
+def _label_files(tensor: Table) -> list[str]:
+    return [file.text(0) for file in tensor.tables(6) if file.integer(2, "b") == _AXIS_LABELS]
+
+
+def _labels(name: str, content: bytes) -> tuple[str, ...]:
+    """The lines of a file in the archive; none where there is no archive."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entry = archive.getinfo(name)
+            most = min(_LARGEST_LABELS, 4 * len(content))
+            if entry.file_size > most:
+                raise WeightsError(f"damaged: its labels claim {entry.file_size} bytes")
+            with archive.open(entry) as file:
+                text = file.read(most + 1)
+    except KeyError:
+        return ()
+    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+        if isinstance(error, WeightsError):
+            raise
+        if not zipfile.is_zipfile(io.BytesIO(content)):
+            return ()
+        raise WeightsError(f"damaged: the archive with its labels: {error}") from error
+    return tuple(labels_of(text.decode("utf-8-sig", "replace")))
