@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from oracles.torchvision_models import asked, assert_close, computed, photo, randomized, saved, torchvision
+from oracles.torchvision_models import (
+    asked,
+    assert_close,
+    computed,
+    photo,
+    randomized,
+    saved,
+    torchvision,
+)
 
 import mpscnn
 from mpscnn.converters import read_network
@@ -47,6 +55,8 @@ NETWORKS = [
     pytest.param("efficientnet_lite1", marks=full),
     "tf_efficientnet_lite0",
     pytest.param("tf_efficientnet_lite2", marks=full),
+    "tf_efficientnetv2_s",
+    pytest.param("tf_efficientnetv2_m", marks=full),
     "mobilenetv4_conv_small",
     "mobilenetv4_conv_small_050",
     pytest.param("mobilenetv4_conv_small_035", marks=full),
@@ -63,11 +73,12 @@ def timm() -> Any:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_networks(tmp_path: Path, name: str) -> None:
     """At a size with which TensorFlow's padding is not as much on all sides."""
-    module = randomized(timm().create_model(name, pretrained=False, num_classes=11))
     size = (64, 97)
+    built = timm().create_model(name, pretrained=False, num_classes=11)
+    module = randomized(built, gain=0.5 if "efficientnetv2" in name else 1.0)
     network = read_network([saved(module, tmp_path / f"{name}.pth")], size=size)
     assert_close(computed(network, photo(size)), asked(module, photo(size)).numpy())
-    has_tf_photos = "tf_" in name and ("mobilenetv3" in name or "lite" in name)
+    has_tf_photos = "tf_" in name and any(part in name for part in ("mobilenetv3", "lite", "v2"))
     assert network.preprocess == ("tensorflow" if has_tf_photos else "torch")
 
 

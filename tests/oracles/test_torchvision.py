@@ -48,6 +48,9 @@ CLASSIFIERS = [
     "efficientnet_b5",
     pytest.param("efficientnet_b6", marks=full),
     pytest.param("efficientnet_b7", marks=full),
+    "efficientnet_v2_s",
+    pytest.param("efficientnet_v2_m", marks=full),
+    pytest.param("efficientnet_v2_l", marks=full),
 ]
 
 

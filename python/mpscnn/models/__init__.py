@@ -16,6 +16,9 @@ from mpscnn.models.efficientnet import (
     efficientnet_lite2,
     efficientnet_lite3,
     efficientnet_lite4,
+    efficientnet_v2_l,
+    efficientnet_v2_m,
+    efficientnet_v2_s,
 )
 from mpscnn.models.features import mobilenet_v1_features, mobilenet_v2_features
 from mpscnn.models.mnasnet import mnasnet0_5, mnasnet0_75, mnasnet1_0, mnasnet1_3
@@ -69,6 +72,9 @@ __all__ = [
     "efficientnet_lite2",
     "efficientnet_lite3",
     "efficientnet_lite4",
+    "efficientnet_v2_l",
+    "efficientnet_v2_m",
+    "efficientnet_v2_s",
     "export_deep_mnist",
     "lraspp_mobilenet_v3_large",
     "mnasnet0_5",

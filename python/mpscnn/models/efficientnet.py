@@ -1,4 +1,4 @@
-"""EfficientNet (Tan and Le 2019) as torchvision, timm and TensorFlow have it, and EfficientNet-Lite."""
+"""EfficientNet (Tan and Le 2019) and V2 (2021) as torchvision, timm and TensorFlow have them, and EfficientNet-Lite."""
 
 from __future__ import annotations
 
@@ -10,86 +10,150 @@ from mpscnn.graph.network import Network
 from mpscnn.models.blocks import Classifier, convolution, depthwise, pooled, squeeze_excitation
 from mpscnn.models.mobilenet import round_channels
 
-_STAGES = [  # (expansion, kernel, stride of the first, channels, repetitions)
-    (1, 3, 1, 16, 1),
-    (6, 3, 2, 24, 2),
-    (6, 5, 2, 40, 2),
-    (6, 3, 2, 80, 3),
-    (6, 5, 1, 112, 3),
-    (6, 5, 2, 192, 4),
-    (6, 3, 1, 320, 1),
-]
+
+@dataclass(frozen=True)
+class Stage:
+    """Blocks of one resolution, at width and depth 1.
+
+    Attributes:
+        expansion: how many times wider the blocks are inside.
+        kernel: of their convolutions of more than one pixel.
+        stride: of the first block.
+        channels: of the result.
+        repetitions: how many blocks.
+        fused: one convolution expands and filters, instead of a pointwise and a depthwise one; no squeeze.
+    """
+
+    expansion: int
+    kernel: int
+    stride: int
+    channels: int
+    repetitions: int
+    fused: bool = False
+
+
+_V1 = (
+    Stage(1, 3, 1, 16, 1),
+    Stage(6, 3, 2, 24, 2),
+    Stage(6, 5, 2, 40, 2),
+    Stage(6, 3, 2, 80, 3),
+    Stage(6, 5, 1, 112, 3),
+    Stage(6, 5, 2, 192, 4),
+    Stage(6, 3, 1, 320, 1),
+)
+_V2_SMALL = (
+    Stage(1, 3, 1, 24, 2, fused=True),
+    Stage(4, 3, 2, 48, 4, fused=True),
+    Stage(4, 3, 2, 64, 4, fused=True),
+    Stage(4, 3, 2, 128, 6),
+    Stage(6, 3, 1, 160, 9),
+    Stage(6, 3, 2, 256, 15),
+)
+_V2_MEDIUM = (
+    Stage(1, 3, 1, 24, 3, fused=True),
+    Stage(4, 3, 2, 48, 5, fused=True),
+    Stage(4, 3, 2, 80, 5, fused=True),
+    Stage(4, 3, 2, 160, 7),
+    Stage(6, 3, 1, 176, 14),
+    Stage(6, 3, 2, 304, 18),
+    Stage(6, 3, 1, 512, 5),
+)
+_V2_LARGE = (
+    Stage(1, 3, 1, 32, 4, fused=True),
+    Stage(4, 3, 2, 64, 7, fused=True),
+    Stage(4, 3, 2, 96, 7, fused=True),
+    Stage(4, 3, 2, 192, 10),
+    Stage(6, 3, 1, 224, 19),
+    Stage(6, 3, 2, 384, 25),
+    Stage(6, 3, 1, 640, 7),
+)
 
 
 @dataclass(frozen=True)
 class EfficientNet(Classifier):
     """One scale; see `Classifier`.
 
-    Layers: features.0.0; for block b of stage s, features.<s>.<b>.block.<i>.0 (expands, not in stage 1; depthwise; the
+    Layers: features.0.0; for block b of stage s, features.<s>.<b>.block.<i>.0 (expands, where it does; depthwise; the
     last projects), features.<s>.<b>.block.<i> (squeeze and excitation, with .avgpool, .fc1, .fc2) and, where the shape
-    stays, their sum features.<s>.<b>; features.8.0; avgpool, flatten, classifier.1.
+    stays, their sum features.<s>.<b>; features.<last>.0; avgpool, flatten, classifier.1. Fused blocks have one or two
+    convolutions.
 
     Attributes:
-        width: of every layer relative to B0, rounded to multiples of 8.
-        depth: repetitions relative to B0, rounded up.
+        width: of every layer relative to the table's, rounded to multiples of 8.
+        depth: repetitions relative to the table's, rounded up.
         lite: EfficientNet-Lite: ReLU6, no squeeze and excitation; the first and the last convolution keep their width,
             the first and the last stage their depth.
         same: TensorFlow's padding.
+        stages: the table.
+        first: channels of the first convolution.
     """
 
     width: float = 1.0
     depth: float = 1.0
     lite: bool = False
     same: bool = False
+    stages: tuple[Stage, ...] = _V1
+    first: int = 32
 
     def _logits(self, net: Network, x: Tensor, classes: int) -> Tensor:
-        activation = "relu6" if self.lite else "swish"
-        first, last = (c if self.lite else round_channels(c * self.width) for c in (32, 1280))
-        x = convolution(
-            net, x, first, 3, stride=2, same=self.same, activation=activation, name="features.0.0"
-        )
-        for stage, (expansion, kernel, stride, channels, repetitions) in enumerate(_STAGES, start=1):
-            depth = 1.0 if self.lite and stage in (1, len(_STAGES)) else self.depth
-            for block in range(math.ceil(repetitions * depth)):
-                x = self._block(
-                    net,
-                    x,
-                    round_channels(channels * self.width),
-                    kernel,
-                    stride if block == 0 else 1,
-                    expansion,
-                    f"features.{stage}.{block}",
-                )
-        x = convolution(net, x, last, activation=activation, name="features.8.0")
+        first, last = (c if self.lite else round_channels(c * self.width) for c in (self.first, 1280))
+        x = self._convolution(net, x, first, 3, 2, "features.0.0")
+        for number, stage in enumerate(self.stages, start=1):
+            depth = 1.0 if self.lite and number in (1, len(self.stages)) else self.depth
+            for block in range(math.ceil(stage.repetitions * depth)):
+                stride = stage.stride if block == 0 else 1
+                x = self._block(net, x, stage, stride, f"features.{number}.{block}")
+        x = self._convolution(net, x, last, 1, 1, f"features.{len(self.stages) + 1}.0")
         return net.dense(pooled(net, x), classes, name="classifier.1")
 
-    def _block(
-        self, net: Network, x: Tensor, channels: int, kernel: int, stride: int, expansion: int, name: str
+    @property
+    def _activation(self) -> str:
+        return "relu6" if self.lite else "swish"
+
+    def _convolution(
+        self, net: Network, x: Tensor, channels: int, kernel: int, stride: int, name: str
     ) -> Tensor:
-        activation = "relu6" if self.lite else "swish"
-        inputs = x.shape[-1] or 0
-        y, part = x, 0
-        if expansion != 1:
-            y = convolution(net, y, inputs * expansion, activation=activation, name=f"{name}.block.0.0")
+        return convolution(
+            net, x, channels, kernel, stride=stride, same=self.same, activation=self._activation, name=name
+        )
+
+    def _block(self, net: Network, x: Tensor, stage: Stage, stride: int, name: str) -> Tensor:
+        inputs, channels = x.shape[-1] or 0, round_channels(stage.channels * self.width)
+        inside = self._fused if stage.fused else self._separable
+        y = inside(net, x, stage, channels, stride, f"{name}.block")
+        return net.add(y, x, name=name) if stride == 1 and inputs == channels else y
+
+    def _fused(self, net: Network, x: Tensor, stage: Stage, channels: int, stride: int, name: str) -> Tensor:
+        if stage.expansion == 1:
+            return self._convolution(net, x, channels, stage.kernel, stride, f"{name}.0.0")
+        expanded = (x.shape[-1] or 0) * stage.expansion
+        x = self._convolution(net, x, expanded, stage.kernel, stride, f"{name}.0.0")
+        return convolution(net, x, channels, name=f"{name}.1.0")
+
+    def _separable(
+        self, net: Network, x: Tensor, stage: Stage, channels: int, stride: int, name: str
+    ) -> Tensor:
+        inputs, part = x.shape[-1] or 0, 0
+        if stage.expansion != 1:
+            x = self._convolution(net, x, inputs * stage.expansion, 1, 1, f"{name}.0.0")
             part = 1
-        y = depthwise(
+        x = depthwise(
             net,
-            y,
-            kernel,
+            x,
+            stage.kernel,
             stride=stride,
             same=self.same,
-            activation=activation,
-            name=f"{name}.block.{part}.0",
+            activation=self._activation,
+            name=f"{name}.{part}.0",
         )
         part += 1
         if not self.lite:
-            squeezed = max(1, inputs // 4)
-            y = squeeze_excitation(
-                net, y, squeezed, activation=activation, gate="sigmoid", name=f"{name}.block.{part}"
+            squeezed, activation = max(1, inputs // 4), self._activation
+            x = squeeze_excitation(
+                net, x, squeezed, activation=activation, gate="sigmoid", name=f"{name}.{part}"
             )
             part += 1
-        y = convolution(net, y, channels, name=f"{name}.block.{part}.0")
-        return net.add(y, x, name=name) if stride == 1 and inputs == channels else y
+        return convolution(net, x, channels, name=f"{name}.{part}.0")
 
 
 efficientnet_b0 = EfficientNet("efficientnet_b0")
@@ -105,7 +169,13 @@ efficientnet_lite1 = EfficientNet("efficientnet_lite1", 1.0, 1.1, lite=True, inp
 efficientnet_lite2 = EfficientNet("efficientnet_lite2", 1.1, 1.2, lite=True, input_size=260)
 efficientnet_lite3 = EfficientNet("efficientnet_lite3", 1.2, 1.4, lite=True, input_size=280)
 efficientnet_lite4 = EfficientNet("efficientnet_lite4", 1.4, 1.8, lite=True, input_size=300)
+efficientnet_v2_s = EfficientNet("efficientnet_v2_s", stages=_V2_SMALL, first=24, input_size=384)
+efficientnet_v2_m = EfficientNet("efficientnet_v2_m", stages=_V2_MEDIUM, first=24, input_size=480)
+efficientnet_v2_l = EfficientNet(
+    "efficientnet_v2_l", stages=_V2_LARGE, first=32, input_size=480, preprocess="tensorflow"
+)
 
+EFFICIENTNETS_V2 = (efficientnet_v2_s, efficientnet_v2_m, efficientnet_v2_l)
 EFFICIENTNETS = (
     efficientnet_b0,
     efficientnet_b1,

@@ -14,7 +14,7 @@ from mpscnn.converters.pytorch.weights import Epsilons, Fit, Module, fit_of, set
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.models.blocks import Classifier
-from mpscnn.models.efficientnet import EFFICIENTNETS, EFFICIENTNETS_LITE, EfficientNet
+from mpscnn.models.efficientnet import EFFICIENTNETS, EFFICIENTNETS_LITE, EFFICIENTNETS_V2, EfficientNet
 from mpscnn.models.mnasnet import MNASNETS, MNASNet
 from mpscnn.models.mobilenet_v2_torch import MobileNetV2
 from mpscnn.models.mobilenet_v3 import LARGE, SMALL, MobileNetV3
@@ -56,7 +56,7 @@ class Family:
 
     Attributes:
         name: for messages.
-        marks: names that all of them have and no other family has together.
+        marks: names that all of them have; the first family with all of its marks is the one.
         members: the family's networks, with as many classes as the state dict says.
         modules: where the state dict has the weights of the layers.
         unused: beginnings of names that are not needed for inference.
@@ -167,7 +167,12 @@ _MOBILENETS_V3 = [
     for size, blocks, hidden in _V3
     for width in _WIDTHS
 ]
-_WITH_TENSORFLOW_EPSILON = ("efficientnet_b5", "efficientnet_b6", "efficientnet_b7")
+_WITH_TENSORFLOW_EPSILON = (
+    "efficientnet_b5",
+    "efficientnet_b6",
+    "efficientnet_b7",
+    *(network.name for network in EFFICIENTNETS_V2),
+)
 
 
 # PyTorch's, TensorFlow's for networks that came from there, and those of segmenters, whose heads have PyTorch's.
@@ -254,6 +259,7 @@ _TIMM_TF: tuple[MobileNetV3 | EfficientNet, ...] = (
         MobileNetV3(f"mobilenetv3_{size}_minimal_100", blocks, hidden, timm=True, minimal=True)
         for size, blocks, hidden in _V3
     ),
+    *(replace(network, name=network.name.replace("_v2", "v2")) for network in EFFICIENTNETS_V2),
 )
 
 
@@ -262,8 +268,7 @@ def _timm_members(state: StateDict) -> Iterator[Architecture]:
     for network in _TIMM:
         yield Architecture(network.name, _builder(network, classes), _DEFAULT_EPSILON)
     for network in _TIMM_TF:
-        is_plain = isinstance(network, EfficientNet) and not network.lite
-        preprocess = "torch" if is_plain else "tensorflow"
+        preprocess = "torch" if network in EFFICIENTNETS else "tensorflow"
         tf = replace(network, name=f"tf_{network.name}", same=True, preprocess=preprocess)
         yield Architecture(tf.name, _builder(tf, classes), _TENSORFLOW_EPSILON)
 
@@ -288,8 +293,13 @@ FAMILIES = (
     ),
     Family(
         "EfficientNet",
-        ("features.0.0.weight", "features.1.0.block.0.0.weight", "classifier.1.weight"),
+        ("features.0.0.weight", "features.1.0.block.1.fc1.weight", "classifier.1.weight"),
         _classifiers(EFFICIENTNETS, "classifier.1"),
+    ),
+    Family(
+        "EfficientNet V2",
+        ("features.0.0.weight", "features.1.0.block.0.0.weight", "classifier.1.weight"),
+        _classifiers(EFFICIENTNETS_V2, "classifier.1"),
     ),
     Family(
         "ShuffleNet V2",
