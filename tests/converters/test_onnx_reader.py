@@ -630,6 +630,32 @@ def test_a_file_is_converted_by_the_command_line(tmp_path: Path, monkeypatch: py
     assert json.loads(json.dumps(stored.to_dict()["inputs"]))[0]["shape"][1:] == [6, 8, 3]
 
 
+def test_integers_without_negative_numbers_are_a_relu() -> None:
+    """As quantised files have it; the results differ by the rounding to integers only."""
+    made = model(
+        [
+            node("Conv", ["x", "w"], "c"),
+            node("QuantizeLinear", ["c", "s", "z"], "q"),
+            node("DequantizeLinear", ["q", "s", "z"]),
+        ],
+        {"x": [1, 3, 6, 6]},
+        {"w": weights(2, 3, 3, 3), "s": np.float32(0.05), "z": np.uint8(0)},
+    )
+    feeds = random_inputs(made)
+    ours = run_here(read(made), [feeds["x"]])[0].transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(ours, run_there(made, feeds)[0], rtol=0, atol=0.0251)
+    assert ours.min() == 0.0
+
+
+def test_a_border_that_is_cut_off_is_not_the_padding_of_a_convolution() -> None:
+    made = model(
+        [node("Pad", ["x", "p"], "b"), node("Conv", ["b", "w"], pads=[1, 1, 1, 1])],
+        IMAGE,
+        {"p": np.array([0, 0, -1, 0, 0, 0, 0, -2]), "w": weights(4, 6, 3, 3)},
+    )
+    assert operations(assert_like_onnxruntime(made)) == ["padding", "convolution"]
+
+
 def test_a_detector_ends_at_what_its_suppression_reads() -> None:
     """The heads stay raw, and the conversion says so."""
     made = model(
@@ -680,8 +706,12 @@ def test_quantised_weights_and_pairs_around_activations() -> None:
         },
     )
     network = read(made)
-    assert operations(network) == ["convolution"]
+    assert operations(network) == ["neuron", "convolution"]
     assert "not quantised any more" in network.notes[0]
     expected = (np.arange(-27, 27).reshape(2, 27) - [[0], [3]]) * [[0.5], [0.25]]
     stored = next(iter(network.weights.values()))
+    (limits,) = [
+        layer["attributes"] for layer in network.to_dict()["nodes"] if layer["operation"] == "neuron"
+    ]
+    assert (limits["a"], limits["b"]) == pytest.approx((-12.8, 12.7))
     np.testing.assert_array_equal(stored.transpose(0, 3, 1, 2).reshape(2, 27), expected.astype(np.float32))

@@ -22,7 +22,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 
 Pair = tuple[int, int]
-_FREE_BATCH = (1, 1_000_003)
+_FREE_BATCH = (1, 1_009)
 
 
 class Atom:

@@ -349,7 +349,8 @@ def _pad(c: Context, node: Node) -> None:
     if x.rank == 3:
         pads = [pads[0], pads[1], 0, pads[2], pads[3], pads[4], 0, pads[5]]
     _, front, top, left, _, back, bottom, right = pads
-    if is_zero and not (front or back) and _belongs_to_convolution(c, node.outputs[0]):
+    # A border that is cut off may not be filled with zeros again.
+    if is_zero and min(pads) >= 0 and not (front or back) and _belongs_to_convolution(c, node.outputs[0]):
         c.padded[node.outputs[0]] = (x, [top, left, bottom, right])
         return
     attributes = {"front": front, "back": back, "top": top, "bottom": bottom, "left": left, "right": right}
@@ -368,6 +369,7 @@ def _belongs_to_convolution(c: Context, name: str) -> bool:
         and user.kind == "Conv"
         and user.inputs[0] == name
         and user.text("auto_pad", "NOTSET") == "NOTSET"
+        and min(user.integers("pads", [0])) >= 0
     )
 
 

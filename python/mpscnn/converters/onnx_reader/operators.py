@@ -5,6 +5,8 @@ They raise UnsupportedError and WeightsError with a reason only; who calls them 
 
 from __future__ import annotations
 
+import numpy as np
+
 from mpscnn.converters.onnx_reader.arithmetic import ARITHMETIC
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.file import Node
@@ -15,6 +17,7 @@ from mpscnn.converters.onnx_reader.reductions import REDUCTIONS
 from mpscnn.converters.onnx_reader.resize import RESIZES
 from mpscnn.converters.onnx_reader.windows import WINDOWS
 from mpscnn.errors import UnsupportedError
+from mpscnn.graph.layer_arguments import Activation
 
 UNKNOWN = "mpscnn has no such layer yet"
 
@@ -32,6 +35,7 @@ def _quantize(c: Context, node: Node) -> None:
 
 
 def _dequantize(c: Context, node: Node) -> None:
+    """Behind a quantisation the value itself, within the limits of the integers: files leave out a ReLU before one."""
     if node.inputs[0] not in c.quantized:
         raise UnsupportedError(
             "it makes floats of integers that the network computes, which is not supported"
@@ -43,10 +47,24 @@ def _dequantize(c: Context, node: Node) -> None:
     )
     if not same:
         raise UnsupportedError("its scale or zero point is not that of the quantisation before it")
-    note = "activations are not quantised any more: pairs of QuantizeLinear and DequantizeLinear are left out"
+    low, high = _limits_of_integers(c, scale, zero_point)
+    note = "activations are not quantised any more: of pairs of QuantizeLinear and DequantizeLinear only the limits stay"
     if note not in c.notes:
         c.notes.append(note)
-    c.result(node, x)
+    limits: Activation = {"kind": "clamp", "a": low, "b": high}
+    c.result(node, x.holding(c.neuron(x.tensor, limits, c.layer_name(node))))
+
+
+def _limits_of_integers(c: Context, scale: str, zero_point: str) -> tuple[float, float]:
+    """The least and the greatest number that the integers stand for."""
+    step = c.constants.number(scale, "its scale")
+    zero = c.constants.fixed(zero_point, "its zero point") if zero_point else np.zeros(1, np.uint8)
+    if zero.size != 1 or zero.dtype.kind not in "iu":
+        raise UnsupportedError(
+            f"it quantises to {zero.dtype} with {zero.size} zero points; supported is one integer"
+        )
+    kind, middle = np.iinfo(zero.dtype), int(zero.reshape(-1)[0])
+    return (kind.min - middle) * step, (kind.max - middle) * step
 
 
 def _same_constant(c: Context, first: str, second: str) -> bool:
