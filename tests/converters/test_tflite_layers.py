@@ -116,11 +116,22 @@ def test_constant_operands(tmp_path: Path, kind: str, shape: tuple[int, ...], fi
 
 
 @pytest.mark.parametrize("other", [(1, 4, 6, 8), (1, 1, 1, 8), (1, 4, 6, 1), (1, 8), (1, 6, 8)], ids=str)
-@pytest.mark.parametrize("kind", ["ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE"])
+@pytest.mark.parametrize(
+    "kind", ["ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "POW", "SQUARED_DIFFERENCE"]
+)
 def test_two_tensors(tmp_path: Path, kind: str, other: tuple[int, ...]) -> None:
     tensors = [Tensor("a", X), Tensor("b", other), Tensor("y", X)]
     content = write_tflite(tensors, [operator(kind, [0, 1], [2])], [0, 1], [2])
-    agrees(tmp_path, content, random(*X), np.abs(random(*other, seed=1)) + 0.5)
+    agrees(tmp_path, content, np.abs(random(*X)) + 0.1, np.abs(random(*other, seed=1)) + 0.5)
+
+
+@pytest.mark.parametrize("kind", ["EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "NOT_EQUAL"])
+def test_choices(tmp_path: Path, kind: str) -> None:
+    """The first input where a comparison of both holds, else the second."""
+    tensors = [Tensor("a", X), Tensor("b", (1, 1, 1, 8)), Tensor("chosen", X, "bool"), Tensor("y", X)]
+    operators = [operator(kind, [0, 1], [2]), operator("SELECT_V2", [2, 0, 1], [3])]
+    a = np.round(random(*X))
+    agrees(tmp_path, write_tflite(tensors, operators, [0, 1], [3]), a, np.round(random(1, 1, 1, 8, seed=1)))
 
 
 @pytest.mark.parametrize("first", [False, True])
@@ -350,6 +361,8 @@ def test_parts_that_are_refused(tmp_path: Path) -> None:
     assert "takes a part of the batch" in refusal(
         tmp_path, one("SLICE", (1, 4, 6, 8), integers(1, 0, 0, 0), integers(1, 4, 6, 8), shape=(2, 4, 6, 8))
     )
+    message = refusal(tmp_path, one("GREATER", X, np.float32(1.0)))
+    assert "compares with a constant" in message
     assert "only around a convolution" in refusal(
         tmp_path, one("SPACE_TO_BATCH_ND", (4, 2, 3, 8), integers(2, 2), np.zeros((2, 2), np.int32))
     )

@@ -387,14 +387,14 @@ def test_a_damaged_layer_behind_an_unsupported_one(tmp_path: Path) -> None:
 
 def test_thousands_of_unsupported_layers_give_a_short_error(tmp_path: Path) -> None:
     tensors = [Tensor("x", (1, 5)), *(Tensor(f"t{i}" * 100, (1, 5)) for i in range(3_000))]
-    operators = [Operator(118 + i % 90, [0], [1 + i]) for i in range(3_000)]
+    operators = [Operator(124 + i % 84, [0], [1 + i]) for i in range(3_000)]
     message = refusal(tmp_path, write_tflite(tensors, operators, [0], [1], share=True))
     assert "layers cannot be converted" in message
     assert "more" in message
     assert len(message) < 60_000
 
 
-@pytest.mark.parametrize("number", [7, 33, 62, 72, 85, 94, 107, 115, 125, 131, 137, 143, 149])
+@pytest.mark.parametrize("number", [7, 33, 85, 94, 107, 115, 125, 131, 137, 143, 149])
 def test_operators_have_names(tmp_path: Path, number: int) -> None:
     tensors = [Tensor("x", (1, 5)), Tensor("y", (1, 5))]
     message = refusal(tmp_path, write_tflite(tensors, [Operator(number, [0], [1])], [0], [1]))

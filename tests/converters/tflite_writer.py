@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-_TYPES = {"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "int64": 4, "int8": 9, "int4": 17}
+_TYPES = {"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "int64": 4, "bool": 6, "int8": 9, "int4": 17}
 
 Field = tuple[int, str, Any]
 

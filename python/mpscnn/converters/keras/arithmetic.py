@@ -60,15 +60,6 @@ def _average(c: Applied) -> Tensor:
     return c.network.activation(total, {"kind": "linear", "a": 1.0 / count}, name=c.name("/mean"))
 
 
-def _minimum(c: Applied) -> Tensor:
-    def pairwise(a: Tensor, b: Tensor, *, name: str) -> Tensor:
-        first, second = (_linear(c, x, -1.0, 0.0, "/negative") for x in (a, b))
-        larger = c.network.maximum(first, second, name=c.name("/maximum"))
-        return c.network.activation(larger, {"kind": "linear", "a": -1.0}, name=name)
-
-    return _merged(c, pairwise)
-
-
 def _concatenate(c: Applied) -> Tensor:
     inputs, axis = c.inputs(), c.settings.whole("axis", -1)
     rank = len(inputs[0].shape)
@@ -82,8 +73,8 @@ def _concatenate(c: Applied) -> Tensor:
 # ---- Operators ---------------------------------------------------------------------------------------------
 
 
-def _linear(c: Applied, x: Tensor, factor: float, offset: float, suffix: str = "") -> Tensor:
-    return c.network.activation(x, {"kind": "linear", "a": factor, "b": offset}, name=c.name(suffix))
+def _linear(c: Applied, x: Tensor, factor: float, offset: float) -> Tensor:
+    return c.network.activation(x, {"kind": "linear", "a": factor, "b": offset}, name=c.name())
 
 
 def _operands(c: Applied) -> tuple[Any, Any]:
@@ -190,7 +181,7 @@ MERGES: dict[str, Callable[[Applied], Tensor]] = {
     "Average": _average,
     "Concatenate": _concatenate,
     "Maximum": _merge("maximum"),
-    "Minimum": _minimum,
+    "Minimum": _merge("minimum"),
     "Multiply": _merge("multiply"),
     "Subtract": _subtract,
     "TFOpLambda": _tensorflow_function,

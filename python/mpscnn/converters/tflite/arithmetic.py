@@ -16,6 +16,7 @@ from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 
 Values = NDArray[np.float32]
+_COMPARISONS = ("EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "NOT_EQUAL")
 
 # ---- Two operands ------------------------------------------------------------------------------------------
 
@@ -42,22 +43,21 @@ def _of_two(c: Reader, operator: FileOperator, a: Tensor, b: Tensor, activation:
     if operator.kind == "SQUARED_DIFFERENCE":
         difference = net.subtract(a, b, name=c.layer_name(operator, "/difference"))
         return net.multiply(difference, difference, name=name)
-    if operator.kind == "MINIMUM":
-        negative = [
-            net.activation(x, {"kind": "linear", "a": -1.0}, name=c.layer_name(operator, "/negative"))
-            for x in (a, b)
-        ]
-        larger = net.maximum(*negative, name=c.layer_name(operator, "/maximum"))
-        return net.activation(larger, {"kind": "linear", "a": -1.0}, name=name)
     methods = {
         "ADD": net.add,
         "SUB": net.subtract,
         "MUL": net.multiply,
         "DIV": net.divide,
         "MAXIMUM": net.maximum,
+        "MINIMUM": net.minimum,
+        "POW": net.power,
+        "EQUAL": net.equal,
+        "GREATER": net.greater,
+        "GREATER_EQUAL": net.greater_equal,
+        "LESS": net.less,
+        "LESS_EQUAL": net.less_equal,
+        "NOT_EQUAL": net.not_equal,
     }
-    if operator.kind not in methods:
-        raise UnsupportedError("of two computed tensors is not supported; of one with a constant is")
     return methods[operator.kind](a, b, activation=activation, name=name)
 
 
@@ -77,6 +77,14 @@ def _with_rank(c: Reader, operator: FileOperator, x: Tensor, rank: int) -> Tenso
     return c.network.reshape(x, shape, name=c.layer_name(operator, "/axes"))
 
 
+def _select(c: Reader, operator: FileOperator) -> None:
+    """The second operand where the first is true, else the third."""
+    condition, a, b = (c.value(index) for index in operator.inputs)
+    rank = max(len(x.shape) for x in (condition, a, b))
+    condition, a, b = (_with_rank(c, operator, x, rank) for x in (condition, a, b))
+    c.result(operator, c.network.where(condition, a, b, name=c.layer_name(operator)))
+
+
 # ---- A constant --------------------------------------------------------------------------------------------
 
 
@@ -90,6 +98,8 @@ def _with_constant(
     constant_first: bool,
 ) -> Tensor:
     kind, net = operator.kind, c.network
+    if kind in _COMPARISONS:
+        raise UnsupportedError("compares with a constant, which is not supported; two computed tensors are")
     if kind in ("MAXIMUM", "MINIMUM", "POW", "SQUARED_DIFFERENCE"):
         if values.size != 1:
             raise UnsupportedError(f"a constant of shape {values.shape}; supported is one number")
@@ -286,6 +296,7 @@ def _reduction(c: Reader, operator: FileOperator) -> None:
 
 ARITHMETIC: dict[str, Handler] = {
     **dict.fromkeys(("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "POW", "SQUARED_DIFFERENCE"), _binary),
+    **dict.fromkeys(_COMPARISONS, _binary),
     **dict.fromkeys(_FUNCTIONS, _function),
     **dict.fromkeys(("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN"), _reduction),
     "GELU": _function,
@@ -293,5 +304,7 @@ ARITHMETIC: dict[str, Handler] = {
     "L2_NORMALIZATION": _l2_normalization,
     "LOCAL_RESPONSE_NORMALIZATION": _local_response,
     "LOG_SOFTMAX": _log_softmax,
+    "SELECT": _select,
+    "SELECT_V2": _select,
     "SOFTMAX": _softmax,
 }
