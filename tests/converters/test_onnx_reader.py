@@ -189,8 +189,28 @@ def test_both_operands_may_be_repeated() -> None:
     assert_like_onnxruntime(made)
 
 
-def test_the_smaller_of_two_tensors() -> None:
-    assert_like_onnxruntime(model([node("Min", ["x", "z"])], {"x": ["n", 6, 9, 8], "z": ["n", 6, 1, 1]}))
+def test_the_smaller_and_the_power_of_two_tensors() -> None:
+    for kind, layer in (("Min", "minimum"), ("Pow", "power")):
+        made = model(
+            [node("Exp", ["x"], "e"), node(kind, ["e", "z"])], {"x": ["n", 6, 9, 8], "z": ["n", 6, 1, 1]}
+        )
+        assert operations(assert_like_onnxruntime(made)) == ["neuron", layer]
+
+
+@pytest.mark.parametrize("kind", ["Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"])
+def test_a_choice_by_a_comparison(kind: str) -> None:
+    made = model(
+        [
+            node("Round", ["x"], "a"),
+            node("Round", ["z"], "b"),
+            node(kind, ["a", "b"], "c"),
+            node("Where", ["c", "x", "z"], "w"),
+            node("Cast", ["c"], "f", to=1),
+            node("Add", ["w", "f"]),
+        ],
+        {"x": ["n", 6, 9, 8], "z": ["n", 6, 1, 1]},
+    )
+    assert_like_onnxruntime(made)
 
 
 @pytest.mark.parametrize("order", [1, 2])
@@ -459,6 +479,21 @@ def test_resizes(attributes: dict[str, Any], by: str) -> None:
     }
     inputs = ["x", "", "scales"] if by == "scales" else ["x", "", "", "sizes"]
     made = model([node("Resize", inputs, **attributes)], {"x": [2, 3, 5, 4]}, {by: constants[by]})
+    assert_like_onnxruntime(made)
+
+
+@pytest.mark.parametrize("size", [(10, 12), (7, 9), (3, 2), (1, 1)], ids=str)
+@pytest.mark.parametrize("rounding", ["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"])
+@pytest.mark.parametrize(
+    "coordinates", ["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_half_pixel_for_nn"]
+)
+def test_nearest_pixels(coordinates: str, rounding: str, size: tuple[int, int]) -> None:
+    attributes = {"coordinate_transformation_mode": coordinates, "nearest_mode": rounding}
+    made = model(
+        [node("Resize", ["x", "", "", "sizes"], mode="nearest", **attributes)],
+        {"x": [2, 3, 5, 4]},
+        {"sizes": np.array([2, 3, *size])},
+    )
     assert_like_onnxruntime(made)
 
 

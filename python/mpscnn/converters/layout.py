@@ -136,6 +136,10 @@ class Value:
         """The same with the elements of another tensor, which lie in another order."""
         return replace(self, tensor=tensor, order=order)
 
+    def as_whole_numbers(self) -> Value:
+        """The same, of which the file keeps integers or booleans."""
+        return replace(self, whole_numbers=True)
+
     # ---- Moving no element -----------------------------------------------------------------------------------------
 
     def transposed(self, axes: Sequence[int]) -> Value:

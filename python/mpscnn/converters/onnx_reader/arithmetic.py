@@ -16,10 +16,8 @@ from mpscnn.converters.onnx_reader.endings import ending
 from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.onnx_reader.neurons import limited
 from mpscnn.errors import UnsupportedError
-from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 
-_NEGATIVE: Activation = {"kind": "linear", "a": -1.0}
 _TWO_TENSORS = {
     "Add": "add",
     "Sum": "add",
@@ -27,6 +25,15 @@ _TWO_TENSORS = {
     "Mul": "multiply",
     "Div": "divide",
     "Max": "maximum",
+    "Min": "minimum",
+    "Pow": "power",
+}
+_COMPARISONS = {
+    "Equal": "equal",
+    "Greater": "greater",
+    "GreaterOrEqual": "greater_equal",
+    "Less": "less",
+    "LessOrEqual": "less_equal",
 }
 
 
@@ -36,11 +43,8 @@ def _arithmetic(c: Context, node: Node) -> None:
         first = node.inputs[0] == constants[0]
         _with_constant(c, node, node.inputs[int(first)], constants[0], constant_first=first)
         return
-    if constants or not (node.kind in _TWO_TENSORS or (node.kind == "Min" and len(node.inputs) == 2)):
+    if constants:
         raise UnsupportedError("of these operands it is not supported")
-    if node.kind == "Min":
-        _minimum(c, node)
-        return
     values = [c.value(name) for name in node.inputs]
     if len(values) == 1:
         c.result(node, values[0])
@@ -61,15 +65,27 @@ def _arithmetic(c: Context, node: Node) -> None:
         c.values[name] = result
 
 
-def _minimum(c: Context, node: Node) -> None:
-    """The negative of the maximum of the negatives."""
-    first, second = (
-        x.holding(c.neuron(x.tensor, _NEGATIVE, c.layer_name(node, "/negative")))
-        for x in (c.value(name) for name in node.inputs)
-    )
-    both = align(c.arranger, first, second)
-    y = c.network.maximum(both.first, both.second, activation=_NEGATIVE, name=c.layer_name(node))
-    c.result(node, both.result(y))
+def _comparison(c: Context, node: Node) -> None:
+    """1 where it holds, else 0: what the file keeps as booleans."""
+    if any(c.is_constant(name) for name in node.inputs):
+        raise UnsupportedError("compares with a constant, which is not supported")
+    both = align(c.arranger, *(c.value(name) for name in node.inputs))
+    compare = getattr(c.network, _COMPARISONS[node.kind])
+    y = both.result(compare(both.first, both.second, name=c.layer_name(node)))
+    c.result(node, y.as_whole_numbers())
+
+
+def _where(c: Context, node: Node) -> None:
+    """The first tensor where the condition is not 0, else the second: of two sums one is 0."""
+    if any(c.is_constant(name) for name in node.inputs):
+        raise UnsupportedError("chooses by a constant or among constants, which is not supported")
+    condition = c.value(node.inputs[0], whole_numbers=True)
+    parts = []
+    for name, choose in ((node.inputs[1], c.network.mask), (node.inputs[2], c.network.mask_out)):
+        both = align(c.arranger, condition, c.value(name))
+        parts.append(both.result(choose(both.first, both.second, name=c.layer_name(node, "/part"))))
+    both = align(c.arranger, *parts)
+    c.result(node, both.result(c.network.add(both.first, both.second, name=c.layer_name(node))))
 
 
 def _with_constant(c: Context, node: Node, name: str, constant_name: str, *, constant_first: bool) -> None:
@@ -159,6 +175,8 @@ def _neuron(kind: str, number: float, *, constant_first: bool) -> dict[str, Any]
     raise UnsupportedError(f"with the constant {number} it is not supported")
 
 
-ARITHMETIC: dict[str, Handler] = dict.fromkeys(
-    ["Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "Sum"], _arithmetic
-)
+ARITHMETIC: dict[str, Handler] = {
+    **dict.fromkeys(_TWO_TENSORS, _arithmetic),
+    **dict.fromkeys(_COMPARISONS, _comparison),
+    "Where": _where,
+}

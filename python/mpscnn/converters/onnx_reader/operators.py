@@ -48,7 +48,9 @@ def _dequantize(c: Context, node: Node) -> None:
     if not same:
         raise UnsupportedError("its scale or zero point is not that of the quantisation before it")
     low, high = _limits_of_integers(c, scale, zero_point)
-    note = "activations are not quantised any more: of QuantizeLinear and DequantizeLinear only the limits stay"
+    note = (
+        "activations are not quantised any more: of QuantizeLinear and DequantizeLinear only the limits stay"
+    )
     if note not in c.notes:
         c.notes.append(note)
     limits: Activation = {"kind": "clamp", "a": low, "b": high}

@@ -32,10 +32,8 @@ def _resize(c: Context, node: Node) -> None:
     if not attributes:
         c.result(node, x)
         return
-    attributes |= {"kind": "bilinear" if mode == "linear" else "nearest"}
-    if mode == "nearest" and rounding.startswith("round") and _is_multiple(x, attributes):
-        rounding = "round_prefer_ceil"  # no sample lies half way between two pixels
-    attributes["alignment"] = _alignment(mode, alignment, rounding, attributes)
+    attributes |= {"kind": "bilinear"} if mode == "linear" else {"kind": "nearest", "rounding": rounding}
+    attributes |= _coordinates(alignment, attributes)
     y = c.network.layer("resize", [c.arranger.image(x)], attributes, name=c.layer_name(node))
     c.result(node, c.arranger.of_image(y, x.rank))
 
@@ -103,38 +101,21 @@ def _sizes(x: Value, scales: list[float] | None, sizes: list[int] | None) -> dic
     return {"scale_y": vertical, "scale_x": horizontal}
 
 
-def _is_multiple(x: Value, attributes: dict[str, Any]) -> bool:
-    """Whether each pixel becomes a whole number of them."""
-    if "scale_y" in attributes:
-        return float(attributes["scale_y"]).is_integer() and float(attributes["scale_x"]).is_integer()
-    height, width = x.shape[2:] if x.rank == 4 else (1, x.shape[2])
-    return bool(height and width) and not (
-        attributes["height"] % (height or 1) or attributes["width"] % (width or 1)
-    )
-
-
-def _alignment(mode: str, alignment: str, rounding: str, attributes: dict[str, Any]) -> str:
-    """Our name for where a pixel of the result lies in the image."""
-    if mode == "linear":
-        names = {
-            "half_pixel": "half_pixel",
-            "pytorch_half_pixel": "half_pixel",
-            "align_corners": "corners",
-            "asymmetric": "asymmetric",
-        }
-        if alignment == "align_corners" and "scale_y" in attributes:
-            raise UnsupportedError("aligns corners by factors that do not give whole sizes")
-        one_pixel = 1 in (attributes.get("height"), attributes.get("width"))
-        if alignment in names and not (alignment == "pytorch_half_pixel" and one_pixel):
-            return names[alignment]
-        raise UnsupportedError(f"linear with the coordinates {alignment!r} is not supported")
-    if alignment == "asymmetric" and rounding == "floor":
-        return "asymmetric"
-    if alignment == "half_pixel" and rounding == "round_prefer_ceil":
-        return "half_pixel"
-    if alignment == "tf_half_pixel_for_nn" and rounding == "floor":
-        return "half_pixel"
-    raise UnsupportedError(f"nearest with the coordinates {alignment!r} and {rounding!r} is not supported")
+def _coordinates(alignment: str, attributes: dict[str, Any]) -> dict[str, Any]:
+    """Where a pixel of the result lies in the image, in our parameters."""
+    if alignment == "align_corners" and "scale_y" in attributes:
+        raise UnsupportedError("aligns corners by factors that do not give whole sizes")
+    if alignment == "tf_half_pixel_for_nn" and attributes["kind"] == "nearest":
+        return {"alignment": "half_pixel", "offset_y": 0.5, "offset_x": 0.5}
+    names = {
+        "half_pixel": "half_pixel",
+        "pytorch_half_pixel": "pytorch_half_pixel",
+        "align_corners": "corners",
+        "asymmetric": "asymmetric",
+    }
+    if alignment not in names:
+        raise UnsupportedError(f"{attributes['kind']} with the coordinates {alignment!r} is not supported")
+    return {"alignment": names[alignment]}
 
 
 RESIZES: dict[str, Handler] = {"Resize": _resize, "Upsample": _resize}
