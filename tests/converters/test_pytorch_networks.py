@@ -48,8 +48,20 @@ def test_weights_without_batch_normalization_stay(tmp_path: Path, name: str) -> 
 
 @pytest.mark.parametrize(
     "build",
-    [models.resnet18, models.resnet34, models.resnext50_32x4d, models.mnasnet0_75, models.mobilenet_v2_torch],
-    ids=lambda build: str(build.name),
+    [
+        models.resnet18,
+        models.resnet34,
+        models.mnasnet0_75,
+        models.mobilenet_v2_torch,
+        models.mobilenet_v3_small,
+        models.mobilenet_v4_conv_small,
+        models.shufflenet_v2_x0_5,
+        models.efficientnet_b0,
+        models.lraspp_mobilenet_v3_large,
+        models.ssdlite320_mobilenet_v3_large,
+        models.ultraface_slim,
+    ],
+    ids=lambda build: str(getattr(build, "name", getattr(build, "__name__", ""))),
 )
 def test_networks_are_told_apart(tmp_path: Path, build: Build) -> None:
     """By shapes: with the weights of other layers, or other groups, it would be another member of the family."""
@@ -149,6 +161,19 @@ def test_names_of_no_known_network(tmp_path: Path) -> None:
     state = {"encoder.0.weight": np.ones((2, 2), np.float32), "encoder.0.bias": np.ones(2, np.float32)}
     with pytest.raises(mpscnn.UnsupportedError, match=r"'encoder.0.weight', 'encoder.0.bias'.*SqueezeNet"):
         read_network([written(tmp_path, state)])
+
+
+def test_an_architecture_that_is_asked_for(tmp_path: Path) -> None:
+    path = written(tmp_path, resnet_state())
+    assert read_network([path], architecture="resnet18").name == "weights"
+    with pytest.raises(mpscnn.UnsupportedError, match="from resnet34 in"):
+        read_network([path], architecture="resnet34")
+    with pytest.raises(
+        mpscnn.UnsupportedError, match="has no architecture 'vgg16'; it has resnet18, resnet34"
+    ):
+        read_network([path], architecture="vgg16")
+    with pytest.raises(mpscnn.ParameterError, match="can be chosen for files of weights only"):
+        read_network([tmp_path / "network.tflite"], architecture="resnet18")
 
 
 def test_one_file_is_one_network(tmp_path: Path) -> None:
