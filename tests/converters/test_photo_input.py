@@ -239,6 +239,15 @@ def test_labels_in_the_file(tmp_path: Path) -> None:
     assert converters.read_network([path]).labels is None
 
 
+def test_a_loaded_file_has_its_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
+    metadata = write_metadata([0.0], [255.0], "labels.txt")
+    path = described(tmp_path / "file.tflite", metadata, {"labels.txt": "cat\ndog\nbird"})
+    model = mpscnn.load(path)
+    assert model.labels == ["cat", "dog", "bird"]
+    assert model.preprocess is not None
+
+
 def test_damaged_metadata(tmp_path: Path) -> None:
     path, good = tmp_path / "file.tflite", write_metadata([0.0], [255.0], "labels.txt")
     for metadata in (b"", b"1234567890", good[:40]):

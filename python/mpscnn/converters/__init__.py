@@ -70,7 +70,7 @@ def read_network(
     if architecture is not None and not named_by_file(paths[0]):
         raise ParameterError(f"{paths[0]}: an architecture can be chosen for files of weights only")
     options = ReadOptions(name or paths[0].stem, size, shapes or {}, tuple(outputs), architecture)
-    return with_library_names(reader_of(paths)(paths, options))
+    return _without_wrong_labels(with_library_names(reader_of(paths)(paths, options)))
 
 
 def convert_files(
@@ -111,21 +111,20 @@ def convert_files(
     network = read_network(
         sources, name=name, size=size, shapes=shapes, outputs=outputs, architecture=architecture
     )
-    names = (network.labels or _digits(sources)) if labels is None else read_labels(labels)
     if detection is not None:
         network.detection = DetectionHead(_read_settings(detection))
-    classes = None if names is None else _labelled_classes(network)
-    if names is not None and labels is None and len(names) != classes:
-        network.notes.append(
-            f"the file's own {len(names)} labels are left out: the network has {classes} classes"
-        )
-        names = None
-    if names is not None and len(names) != classes:
-        raise WeightsError(f"{labels}: has {len(names)} labels, but the network has {classes} classes")
+    if labels is None:
+        _without_wrong_labels(network)
+    else:
+        network.labels = read_labels(labels)
+        classes = _labelled_classes(network)
+        if len(network.labels) != classes:
+            raise WeightsError(
+                f"{labels}: has {len(network.labels)} labels, but the network has {classes} classes"
+            )
     if preprocess is not None:
         network.preprocess = preprocess
-    network.labels = names
-    network.save(output, dtype=dtype, labels=names, information=information)
+    network.save(output, dtype=dtype, information=information)
     return network
 
 
@@ -169,11 +168,6 @@ def read_labels(path: str | PathLike[str]) -> list[str]:
     return labels
 
 
-def _digits(sources: Sequence[str | PathLike[str]]) -> list[str] | None:
-    """The classes of Deep MNIST, whose files have no room for names; None for other sources."""
-    return [str(digit) for digit in range(10)] if is_folder(sources[0]) else None
-
-
 def _read_settings(path: str | PathLike[str]) -> dict[str, Any]:
     """What they mean is checked when they are saved."""
     with reading(path, ParameterError):
@@ -187,6 +181,14 @@ def _read_settings(path: str | PathLike[str]) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise ParameterError(f"{path}: expected an object with the settings of a detector")
     return settings
+
+
+def _without_wrong_labels(network: Network) -> Network:
+    """The network, without labels of the file's own that are not as many as its classes: a note then says so."""
+    if network.labels is not None and len(network.labels) != (classes := _labelled_classes(network)):
+        count, network.labels = len(network.labels), None
+        network.notes.append(f"the file's own {count} labels are left out: the network has {classes} classes")
+    return network
 
 
 def _labelled_classes(network: Network) -> int | None:
@@ -210,4 +212,6 @@ def _read_folder(directory: Path, name: str | None) -> Network:
         raise UnsupportedError(
             f"{directory}: holds none of the eight files of Deep MNIST (W_conv1, b_conv1, ...)"
         )
-    return deep_mnist(directory, name=name or "deep_mnist")
+    network = deep_mnist(directory, name=name or "deep_mnist")
+    network.labels = [str(digit) for digit in range(10)]  # its files have no room for names
+    return network

@@ -302,7 +302,7 @@ class Network(
         Args:
             dtype: how weights are stored: "float16", "float32" or "uint8" (quantised per output channel). Biases and
                 batch norms stay float32.
-            labels: names of the classes.
+            labels: names of the classes; None: the network's own, if it has any.
             preprocess: a preset's name or a mapping, see `mpscnn.preprocess`; None: the network's own.
             information: free text: "license", "source", "description".
         """
@@ -310,6 +310,8 @@ class Network(
 
         if preprocess is None:
             preprocess = self.preprocess
+        if labels is None:
+            labels = self.labels
         save_model(self, path, dtype=dtype, labels=labels, preprocess=preprocess, information=information)
 
     # ---- Names -----------------------------------------------------------------------------------------

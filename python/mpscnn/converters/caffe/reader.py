@@ -27,10 +27,7 @@ _TRAINING = (
     "DetectionEvaluate",
     "MultiBoxLoss",
 )
-_NOTE = (
-    "Caffe's files do not say how a photo becomes the input. Most networks take BGR with a mean subtracted, "
-    "such as --preprocess caffe; what was used in training counts"
-)
+_NOTE = "most networks of Caffe take photos as BGR with a mean subtracted, such as --preprocess caffe"
 
 
 def convert(file: CaffeFile, options: ReadOptions) -> Network:
