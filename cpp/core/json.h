@@ -151,8 +151,8 @@ const std::string *repeated_key(const Json::Object &members);
 /// strings that are not UTF-8 and more than JsonLimits' 64 levels.
 std::string to_text(const Json &value);
 
-/// The text as it can stand in a message: control characters and bytes that are not UTF-8 as \xHH, and cut
-/// when longer than 100 characters.
+/// The text as it can stand in a message: bytes of control characters, of changes of direction and of what is
+/// not UTF-8 as \xHH, and cut when longer than 100 characters.
 std::string escaped(std::string_view text);
 /// The same in quotes. An object, not a function: so lookup by argument type cannot prefer std::quoted.
 inline constexpr struct Quoted {

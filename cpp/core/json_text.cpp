@@ -394,20 +394,36 @@ std::string to_text(const Json &value) {
     return std::move(writer.text);
 }
 
+namespace {
+
+/// Control characters, of which terminals take those from U+0080 on for escapes, too, and what separates
+/// lines or changes the direction of writing.
+bool controls(std::string_view character) {
+    const auto at = [&](std::size_t i) { return static_cast<unsigned char>(character[i]); };
+    const auto within = [](unsigned char byte, int low, int high) { return byte >= low && byte <= high; };
+    if (character.size() == 1) return at(0) < 0x20 || at(0) == 0x7F;
+    if (character.size() == 2) return at(0) == 0xC2 && at(1) < 0xA0;
+    if (character.size() != 3 || at(0) != 0xE2) return false;
+    return (at(1) == 0x80 && (within(at(2), 0x8E, 0x8F) || within(at(2), 0xA8, 0xAE))) ||
+           (at(1) == 0x81 && within(at(2), 0xA6, 0xA9));
+}
+
+} // namespace
+
 std::string escaped(std::string_view text) {
     constexpr std::size_t most = 100;
     std::string result;
     std::size_t characters = 0;
     for (std::size_t at = 0, length = 0; at < text.size(); at += length) {
         if (++characters > most) return result + "...";
-        length = utf8_length(text, at);
-        const auto byte = static_cast<unsigned char>(text[at]);
-        if (length == 0 || byte < 0x20 || byte == 0x7F) {
-            result += "\\x" + hex(byte);
-            length = 1;
-        } else {
-            result.append(text, at, length);
+        const std::size_t valid = utf8_length(text, at);
+        length = std::max<std::size_t>(valid, 1);
+        const std::string_view character = text.substr(at, length);
+        if (valid > 0 && !controls(character)) {
+            result += character;
+            continue;
         }
+        for (const char byte : character) result += "\\x" + hex(static_cast<unsigned char>(byte));
     }
     return result;
 }

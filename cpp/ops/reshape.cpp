@@ -10,7 +10,11 @@ namespace {
 
 std::string text(const std::vector<std::int64_t> &extents) {
     std::string result = "[";
-    for (std::int64_t extent : extents) result += concat({(result.size() > 1 ? ", " : ""), extent});
+    constexpr std::size_t longest = 200;
+    for (std::int64_t extent : extents) {
+        if (result.size() > longest) return result + ", ...]";
+        result += concat({(result.size() > 1 ? ", " : ""), extent});
+    }
     return result + "]";
 }
 

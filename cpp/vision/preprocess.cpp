@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/json.h"
 #include "vision/digit.h"
 #include "vision/pixel_writer.h"
 #include "vision/placement.h"
@@ -211,8 +212,8 @@ Preprocess Preprocess::named(std::string_view name, int channels) {
     if (name == "mnist")
         fail(ErrorKind::parameter, {"preprocessing 'mnist' is for 1 channel, got ", channels});
     if (name != "caffe" && name != "torch")
-        fail(ErrorKind::parameter,
-             {"unknown preprocessing '", name, "', expected tensorflow, caffe, torch, unit, none or mnist"});
+        fail(ErrorKind::parameter, {"unknown preprocessing ", quoted(name),
+                                    ", expected tensorflow, caffe, torch, unit, none or mnist"});
     if (channels != 3)
         fail(ErrorKind::parameter,
              {"preprocessing '", name,

@@ -53,3 +53,10 @@ def test_wrong_shapes_are_refused(shape: list[Any], message: str) -> None:
     network = mpscnn.Network(input=(4, 5, 3))
     with pytest.raises((mpscnn.ShapeError, mpscnn.ParameterError), match=message):
         network.reshape(network.input, shape)
+
+
+def test_a_long_shape_has_a_short_message() -> None:
+    network = mpscnn.Network(input=(4, 5, 3))
+    with pytest.raises(mpscnn.ParameterError) as refused:
+        network.reshape(network.input, [1] * 100_000)
+    assert len(str(refused.value)) < 1_000
