@@ -33,6 +33,14 @@ bool without_strides(const mpscnn_tensor &tensor) {
                        [](std::int64_t stride) { return stride == 0; });
 }
 
+/// Extents of 0 count as 1: strides are products of the others.
+void require_addressable(const Shape &shape, DType type, const char *what) {
+    auto bytes = static_cast<std::ptrdiff_t>(size_of(type));
+    for (const std::int64_t extent : shape)
+        if (__builtin_mul_overflow(bytes, std::max<std::int64_t>(extent, 1), &bytes))
+            fail(ErrorKind::shape, {what, ": shape ", shape.text(), " is larger than any memory"});
+}
+
 void require_aligned(const engine::TensorView &view, const char *what) {
     const auto bytes = static_cast<std::ptrdiff_t>(size_of(view.type));
     const bool aligned_data =
@@ -79,8 +87,7 @@ engine::TensorView view_of(const mpscnn_tensor &tensor, const char *what) {
     const DType type = dtype_of(tensor, what);
     const Shape shape = shape_of(tensor, what);
     if (!shape.fixed()) fail(ErrorKind::shape, {what, ": extents must not be negative, got ", shape.text()});
-    if (shape.elements() > PTRDIFF_MAX / static_cast<std::int64_t>(size_of(type)))
-        fail(ErrorKind::shape, {what, ": shape ", shape.text(), " is larger than any memory"});
+    require_addressable(shape, type, what);
     engine::TensorView view = engine::TensorView::dense(tensor.data, type, shape);
     if (!without_strides(tensor)) std::copy_n(tensor.strides, shape.rank(), view.strides.begin());
     require_aligned(view, what);

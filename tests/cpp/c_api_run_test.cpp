@@ -178,7 +178,10 @@ TEST(run_refuses_what_does_not_fit) {
     CHECK(refused(with([](T &t) { t.rank = -1; }), MPSCNN_ERROR_SHAPE, "rank"));
     CHECK(refused(with([](T &t) { t.shape[0] = 0; }), MPSCNN_ERROR_SHAPE, "batch"));
     CHECK(refused(with([](T &t) { t.shape[0] = -1; }), MPSCNN_ERROR_SHAPE, "negative"));
-    CHECK(refused(with([](T &t) { t.shape[0] = t.shape[1] = INT64_MAX; }), MPSCNN_ERROR_SHAPE, "too many"));
+    CHECK(refused(with([](T &t) { t.shape[0] = 0, t.shape[1] = INT64_MAX; }), MPSCNN_ERROR_SHAPE,
+                  "larger than any memory"));
+    CHECK(refused(with([](T &t) { t.shape[0] = t.shape[1] = INT64_MAX; }), MPSCNN_ERROR_SHAPE,
+                  "larger than any memory"));
     CHECK(refused(with([](T &t) { t.shape[0] = INT64_MAX / 192; }), MPSCNN_ERROR_SHAPE, "memory"));
     CHECK(refused(with([](T &t) { t.dtype = MPSCNN_UINT8; }), MPSCNN_ERROR_SHAPE, "uint8"));
     CHECK(refused(with([](T &t) { t.dtype = -1; }), MPSCNN_ERROR_PARAMETER, "dtype -1"));
