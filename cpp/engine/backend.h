@@ -56,8 +56,7 @@ struct Port {
 
 struct LowerOptions {
     Precision precision = Precision::float32;
-
-    bool operator==(const LowerOptions &) const = default;
+    std::uint64_t max_memory = UINT64_MAX; ///< bytes, for packed weights, a plan's tables and its arena
 };
 
 struct SessionOptions {

@@ -79,7 +79,7 @@ Program::Program(const Canonical &canonical, BackendChoice choice, const Compile
       max_memory_(options.max_memory > 0 ? options.max_memory : default_max_memory()) {
     require_supported(*choice_.backend, choice_.precision, name());
     require_supported(graph_, free_shapes(graph_), choice_.backend->name(), choice_.precision);
-    lowered_ = choice_.backend->lower(canonical.graph, {choice_.precision});
+    lowered_ = choice_.backend->lower(canonical.graph, {choice_.precision, max_memory_});
     if (lowered_->weight_bytes() > max_memory_)
         fail(ErrorKind::shape, {"network ", quoted(name()), ": its packed weights take ",
                                 lowered_->weight_bytes(), " bytes, max_memory allows ", max_memory_});

@@ -245,6 +245,31 @@ TEST(memory_has_a_limit) {
     mpscnn_graph_release(graph);
 }
 
+TEST(tables_of_wide_results_count) {
+    mpscnn_graph *graph = nullptr;
+    CHECK(succeeded(mpscnn_graph_create("wide", &graph)));
+    const std::int64_t shape[] = {-1, 1, 1 << 22, 1};
+    int value = 0;
+    CHECK(succeeded(mpscnn_graph_add_input(graph, "x", shape, 4, &value)));
+    for (const char *name : {"a", "b", "c"})
+        CHECK(succeeded(mpscnn_graph_add_node(
+            graph, "pooling", name, &value, 1,
+            R"({"kind": "max", "kernel_height": 1, "kernel_width": 3, "padding": "same"})", nullptr,
+            &value)));
+    CHECK(succeeded(mpscnn_graph_mark_output(graph, value)));
+    mpscnn_compile_options limits{};
+    limits.size = sizeof limits;
+    limits.max_memory = 100 << 20; // the arena takes 50 MB, tables of 48 bytes a column would take 600
+    mpscnn_program *program = nullptr;
+    CHECK(succeeded(mpscnn_program_compile(graph, &limits, &program)));
+    const mpscnn_tensor input = floats(nullptr, {1, 1, 1 << 22, 1});
+    mpscnn_tensor output{};
+    CHECK(refused(mpscnn_program_output_shapes(program, &input, 1, &output, 1, nullptr), MPSCNN_ERROR_SHAPE,
+                  "network 'wide': tables of kernels take more than"));
+    mpscnn_program_release(program);
+    mpscnn_graph_release(graph);
+}
+
 TEST(session_serves_one_caller_at_a_time) {
     mpscnn_program *program = classifier_program();
     mpscnn_session *session = session_of(program);

@@ -70,7 +70,9 @@ void examine(const Graph &graph, std::int64_t batch) {
         if (input[axis] == Shape::any) input[axis] = 9;
     for (const engine::LayerSummary &layer : graph.summary({input}))
         if (layer.cost.flops < 0 || layer.cost.macs < 0 || layer.parameters < 0) std::abort();
-    const auto program = engine::Program::compile(graph, engine::CompileOptions{});
+    engine::CompileOptions options;
+    options.max_memory = 64 << 20;
+    const auto program = engine::Program::compile(graph, options);
     const auto planned = program->plan_for({input});
     constexpr std::size_t affordable = std::size_t{16} << 20;
     if (planned->plan->arena_bytes() < affordable)

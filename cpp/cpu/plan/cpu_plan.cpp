@@ -45,8 +45,9 @@ const CpuPlan &own_plan(const engine::Plan &plan) {
 }
 
 CpuPlan::CpuPlan(std::shared_ptr<const LoweredNetwork> network, const std::vector<Shape> &input_shapes,
-                 const ChainOptions &options)
-    : number_(++plans_made), network_(std::move(network)), input_shapes_(input_shapes), options_(options) {
+                 const ChainOptions &options, std::uint64_t max_memory)
+    : number_(++plans_made), network_(std::move(network)), input_shapes_(input_shapes), options_(options),
+      max_memory_(max_memory) {
     const engine::Graph &graph = network_->graph;
     require_admitted(graph, input_shapes);
     const std::vector<Shape> shapes = graph.infer_shapes(input_shapes);
@@ -56,9 +57,21 @@ CpuPlan::CpuPlan(std::shared_ptr<const LoweredNetwork> network, const std::vecto
     placement_ = place_tensors(*network_, shapes, chains);
     steps_ = make_steps(*network_, placement_, shapes, chains);
     plan_arena();
-    prepare_steps(steps_, *network_->kernels, placement_.storages,
-                  {.threads = options.threads, .caches = machine_caches(), .memory = &prepared_});
+    prepared_ = PlanMemory(memory_for_tables());
+    try {
+        prepare_steps(steps_, *network_->kernels, placement_.storages,
+                      {.threads = options.threads, .caches = machine_caches(), .memory = &prepared_});
+    } catch (const Error &error) {
+        throw Error(error.kind(), concat({"network ", quoted(graph.name()), ": ", error.what()}));
+    }
     look_at_operations(shapes);
+}
+
+/// Not counted by users, who are told of packed weights and the arena: usual tables take some kilobytes.
+std::uint64_t CpuPlan::memory_for_tables() const {
+    constexpr std::uint64_t always = 64 << 20;
+    const std::uint64_t counted = network_->weight_bytes + arena_bytes_;
+    return max_memory_ > counted + always ? max_memory_ - counted : always;
 }
 
 void CpuPlan::look_at_operations(const std::vector<Shape> &shapes) {
@@ -85,7 +98,7 @@ const CpuPlan &CpuPlan::for_images(std::int64_t images) const {
     if (!part) {
         std::vector<Shape> shapes;
         for (const Shape &shape : input_shapes_) shapes.push_back(shape.with_batch(images));
-        part = std::make_unique<const CpuPlan>(network_, shapes, options_);
+        part = std::make_unique<const CpuPlan>(network_, shapes, options_, max_memory_);
     }
     return *part;
 }
@@ -95,7 +108,8 @@ const CpuPlan &CpuPlan::variant(const ChainOptions &options) const {
     const std::lock_guard lock(variants_mutex_);
     for (const auto &made : variants_)
         if (made->options_ == options) return *made;
-    return *variants_.emplace_back(std::make_unique<const CpuPlan>(network_, input_shapes_, options));
+    return *variants_.emplace_back(
+        std::make_unique<const CpuPlan>(network_, input_shapes_, options, max_memory_));
 }
 
 /// Step 0 brings in the inputs and the one behind the last copies the outputs to the caller, where they need

@@ -15,8 +15,10 @@ namespace mpscnn::cpu {
 /// The steps of a network for fixed input shapes. Immutable; any executor may run it.
 class CpuPlan : public engine::Plan {
 public:
+    /// Throws ShapeError when the tables of its kernels take more than packed weights and arena leave of
+    /// `max_memory`.
     CpuPlan(std::shared_ptr<const LoweredNetwork> network, const std::vector<Shape> &input_shapes,
-            const ChainOptions &options);
+            const ChainOptions &options, std::uint64_t max_memory);
 
     /// The plan for the same shapes and other options, made at first use.
     const CpuPlan &variant(const ChainOptions &options) const;
@@ -48,6 +50,7 @@ public:
 
 private:
     void plan_arena();
+    std::uint64_t memory_for_tables() const;
     void look_at_operations(const std::vector<Shape> &shapes);
 
     std::uint64_t number_;
@@ -62,6 +65,7 @@ private:
     mutable std::mutex parts_mutex_;
     mutable std::map<std::int64_t, std::unique_ptr<const CpuPlan>> parts_; ///< by number of images
     const ChainOptions options_;
+    const std::uint64_t max_memory_;
     mutable std::mutex variants_mutex_;
     mutable std::vector<std::unique_ptr<const CpuPlan>> variants_;
 };

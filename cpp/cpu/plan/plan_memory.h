@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -12,18 +13,21 @@ namespace mpscnn::cpu {
 class PlanMemory {
 public:
     PlanMemory() = default;
+    /// At most so many bytes.
+    explicit PlanMemory(std::uint64_t most) : most_(most) {}
     PlanMemory(PlanMemory &&) = default;
     PlanMemory &operator=(PlanMemory &&) = default;
 
     /// Uses the memory for new plans.
     void forget();
     void *take(std::size_t bytes) noexcept;
-    /// Throws std::bad_alloc if there was not enough.
+    /// Throws std::bad_alloc if there was not enough, ShapeError for more than is allowed.
     void require_enough() const;
 
 private:
     std::vector<AlignedBuffer<std::byte>> blocks_;
     std::size_t block_ = 0, used_ = 0; ///< the block in use, and bytes of it
+    std::uint64_t taken_ = 0, most_ = UINT64_MAX;
     bool is_exhausted_ = false;
 };
 

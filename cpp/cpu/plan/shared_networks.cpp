@@ -71,7 +71,7 @@ bool equal(const Sources &sources, const Graph &graph) {
 struct Entry {
     std::string structure;
     const KernelTable *kernels;
-    engine::LowerOptions options;
+    engine::Precision precision;
     Sources sources;
     std::weak_ptr<const LoweredNetwork> network;
 };
@@ -90,7 +90,7 @@ Known &known() {
 std::shared_ptr<const LoweredNetwork> find(const std::vector<Entry> &entries, const Entry &wanted,
                                            const Graph &graph) {
     for (const Entry &entry : entries) {
-        if (entry.kernels != wanted.kernels || !(entry.options == wanted.options) ||
+        if (entry.kernels != wanted.kernels || entry.precision != wanted.precision ||
             entry.structure != wanted.structure)
             continue;
         const auto network = entry.network.lock();
@@ -103,7 +103,7 @@ std::shared_ptr<const LoweredNetwork> find(const std::vector<Entry> &entries, co
 
 std::shared_ptr<const LoweredNetwork> shared_network(const Graph &graph, const engine::LowerOptions &options,
                                                      const KernelTable &kernels) {
-    Entry wanted{to_text(graph.to_json()), &kernels, options, {}, {}};
+    Entry wanted{to_text(graph.to_json()), &kernels, options.precision, {}, {}};
     // Whoever finds it locked packs for itself: a thread that a fork left behind may have held it.
     if (std::unique_lock lock(known().mutex, std::try_to_lock); lock) {
         std::erase_if(known().entries, [](const Entry &entry) { return entry.network.expired(); });

@@ -14,11 +14,12 @@ namespace {
 
 class CpuLoweredGraph : public engine::LoweredGraph {
 public:
-    explicit CpuLoweredGraph(std::shared_ptr<const LoweredNetwork> network) : network_(std::move(network)) {}
+    CpuLoweredGraph(std::shared_ptr<const LoweredNetwork> network, std::uint64_t max_memory)
+        : network_(std::move(network)), max_memory_(max_memory) {}
 
     std::unique_ptr<engine::Plan> plan(const std::vector<Shape> &input_shapes) const override {
-        return std::make_unique<CpuPlan>(network_, input_shapes,
-                                         ChainOptions{.threads = ThreadPool::automatic_threads()});
+        return std::make_unique<CpuPlan>(
+            network_, input_shapes, ChainOptions{.threads = ThreadPool::automatic_threads()}, max_memory_);
     }
     std::unique_ptr<engine::Executor> executor(const engine::SessionOptions &options) const override {
         return std::make_unique<BatchExecutor>(options);
@@ -27,6 +28,7 @@ public:
 
 private:
     std::shared_ptr<const LoweredNetwork> network_;
+    std::uint64_t max_memory_;
 };
 
 class CpuBackend : public engine::Backend {
@@ -42,7 +44,8 @@ public:
     }
     std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &graph,
                                                 const engine::LowerOptions &options) const override {
-        return std::make_unique<CpuLoweredGraph>(shared_network(graph, options, kernels_));
+        return std::make_unique<CpuLoweredGraph>(shared_network(graph, options, kernels_),
+                                                 options.max_memory);
     }
     void convolve(const ops::SignalConvolution &convolution, const engine::TensorView &signal,
                   const engine::TensorView &kernel, const engine::TensorView &result) const override {
