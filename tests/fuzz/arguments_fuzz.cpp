@@ -11,6 +11,7 @@
 
 #include <mpscnn/mpscnn.h>
 
+#include "tests/fuzz/calls.h"
 #include "tests/fuzz/choices.h"
 #include "tests/fuzz/time_budget.h"
 
@@ -28,12 +29,6 @@ struct Pool {
     }
     std::vector<unsigned char> bytes;
 };
-
-bool succeeded(mpscnn_status status) {
-    if (status == MPSCNN_ERROR_INTERNAL) std::abort();
-    if (status != MPSCNN_OK && *mpscnn_last_error() == 0) std::abort();
-    return status == MPSCNN_OK;
-}
 
 /// One call after the other with arguments that the input decides on. Objects that calls make take the place
 /// of those before.

@@ -1,7 +1,6 @@
 // libFuzzer target for model files that are read, compiled and run; README.md beside this file says how to
 // run it.
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -9,6 +8,7 @@
 
 #include "api/handles.h"
 #include "core/error.h"
+#include "tests/fuzz/calls.h"
 #include "tests/fuzz/choices.h"
 #include "tests/fuzz/time_budget.h"
 
@@ -21,10 +21,6 @@ using mpscnn::engine::Graph;
 
 constexpr std::uint64_t most_memory = 64 << 20;
 constexpr std::int64_t most_operations = 50'000'000;
-
-void require_documented(mpscnn_status status) {
-    if (status == MPSCNN_ERROR_INTERNAL) std::abort();
-}
 
 /// A safetensors file: a header and the bytes behind it.
 std::string file_of(const std::string &header, std::size_t data) {
@@ -103,10 +99,8 @@ void run(mpscnn_program *program, const std::vector<Shape> &shapes) {
     }
     std::vector<mpscnn_tensor> outputs(static_cast<std::size_t>(mpscnn_program_output_count(program)));
     const int ins = static_cast<int>(inputs.size()), outs = static_cast<int>(outputs.size());
-    const mpscnn_status planned =
-        mpscnn_program_output_shapes(program, inputs.data(), ins, outputs.data(), outs, nullptr);
-    require_documented(planned);
-    if (planned != MPSCNN_OK) return;
+    if (!succeeded(mpscnn_program_output_shapes(program, inputs.data(), ins, outputs.data(), outs, nullptr)))
+        return;
     for (mpscnn_tensor &output : outputs) {
         std::int64_t elements = 1;
         for (int axis = 0; axis < output.rank; ++axis) elements *= output.shape[axis];
@@ -116,27 +110,22 @@ void run(mpscnn_program *program, const std::vector<Shape> &shapes) {
     options.size = sizeof options;
     options.threads = 1;
     mpscnn_session *session = nullptr;
-    require_documented(mpscnn_session_create(program, &options, &session));
-    require_documented(mpscnn_session_run(session, inputs.data(), ins, outputs.data(), outs));
+    succeeded(mpscnn_session_create(program, &options, &session));
+    succeeded(mpscnn_session_run(session, inputs.data(), ins, outputs.data(), outs));
     mpscnn_session_release(session);
 }
 
 /// What the file says of photos, tried on a small one.
 void look_at_photo(const mpscnn_model *model, mpscnn_program *program) {
-    const std::vector<std::uint8_t> pixels(8 * 6 * 3, 200);
-    mpscnn_image photo{};
-    photo.pixels = pixels.data();
-    photo.width = 8;
-    photo.height = 6;
-    photo.format = MPSCNN_RGB8;
+    const PlainPhoto photo;
     mpscnn_session *session = nullptr;
-    require_documented(mpscnn_session_create(program, nullptr, &session));
+    succeeded(mpscnn_session_create(program, nullptr, &session));
     mpscnn_predictions *classes = nullptr;
     mpscnn_detections *objects = nullptr;
-    std::vector<std::uint8_t> labels(8 * 6);
-    require_documented(mpscnn_model_classify(model, session, &photo, 3, &classes));
-    require_documented(mpscnn_model_detect(model, session, &photo, nullptr, &objects));
-    require_documented(mpscnn_model_segment(model, session, &photo, labels.data(), nullptr, 0));
+    std::vector<std::uint8_t> labels(PlainPhoto::width * PlainPhoto::height);
+    succeeded(mpscnn_model_classify(model, session, &photo.image, 3, &classes));
+    succeeded(mpscnn_model_detect(model, session, &photo.image, nullptr, &objects));
+    succeeded(mpscnn_model_segment(model, session, &photo.image, labels.data(), nullptr, 0));
     mpscnn_predictions_release(classes);
     mpscnn_detections_release(objects);
     mpscnn_session_release(session);
@@ -144,15 +133,13 @@ void look_at_photo(const mpscnn_model *model, mpscnn_program *program) {
 
 void compile_and_run(const mpscnn_model *model, std::int64_t batch, std::int64_t side) {
     mpscnn_graph *graph = nullptr;
-    require_documented(mpscnn_model_graph(model, &graph));
+    succeeded(mpscnn_model_graph(model, &graph));
     mpscnn_compile_options options{};
     options.size = sizeof options;
     options.device = "cpu";
     options.max_memory = most_memory;
     mpscnn_program *program = nullptr;
-    const mpscnn_status compiled = mpscnn_program_compile(graph, &options, &program);
-    require_documented(compiled);
-    if (compiled == MPSCNN_OK) {
+    if (succeeded(mpscnn_program_compile(graph, &options, &program))) {
         std::vector<Shape> shapes;
         for (const mpscnn::engine::Input &input : graph->graph.inputs()) {
             Shape shape = input.shape.with_batch(batch);
@@ -195,11 +182,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     mpscnn_model *model = nullptr;
     const mpscnn_status status = mpscnn_model_parse(file.data(), file.size(), "input", &model);
     if (status != MPSCNN_OK) {
-        if (status != MPSCNN_ERROR_WEIGHTS && status != MPSCNN_ERROR_MEMORY) std::abort();
+        require(status == MPSCNN_ERROR_WEIGHTS || status == MPSCNN_ERROR_MEMORY);
         return 0;
     }
     mpscnn_text *text = nullptr;
-    require_documented(mpscnn_model_describe(model, &text));
+    succeeded(mpscnn_model_describe(model, &text));
     mpscnn_text_release(text);
     compile_and_run(model, batch, side);
     mpscnn_model_release(model);

@@ -51,9 +51,11 @@ std::string settings(Choices &decide, int channels) {
 
 /// Photos of every format are read within their memory, and everything else is refused.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
-    const TimeBudget budget(size);
     Choices decide(data, size);
-    const int format = decide.up_to(formats - 1), width = 1 + decide.up_to(50), height = 1 + decide.up_to(50);
+    const int larger = decide.below(32) == 31 ? 20 : 1; // up to some megabytes
+    const int format = decide.up_to(formats - 1), width = larger * (1 + decide.up_to(50)),
+              height = larger * (1 + decide.up_to(50));
+    const TimeBudget budget(static_cast<std::size_t>(width * height));
     const bool turned = decide.up_to(1) != 0;
     const int columns = (width + 1) / 2 * (format == MPSCNN_NV12 ? 2 : 1), rows = (height + 1) / 2;
     const int fill = decide.up_to(255);

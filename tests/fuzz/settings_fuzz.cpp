@@ -1,25 +1,16 @@
 // libFuzzer target for the settings of model files: graphs, preprocessing, detection. README.md beside this
 // file says how to run it.
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include <mpscnn/mpscnn.h>
 
+#include "tests/fuzz/calls.h"
 #include "tests/fuzz/choices.h"
 #include "tests/fuzz/time_budget.h"
 
 namespace {
-
-void require(bool holds) {
-    if (!holds) std::abort();
-}
-
-bool succeeded(mpscnn_status status) {
-    require(status != MPSCNN_ERROR_INTERNAL);
-    return status == MPSCNN_OK;
-}
 
 std::string taken(mpscnn_text *text) {
     std::string result(mpscnn_text_data(text), mpscnn_text_size(text));
@@ -49,14 +40,9 @@ void read_preprocessing(const std::string &json, int channels) {
     const std::string described = taken(text);
     require(succeeded(mpscnn_preprocess_describe(described.c_str(), channels, &text)));
     require(taken(text) == described);
-    const std::vector<std::uint8_t> pixels(9 * 7 * 3, 77);
-    mpscnn_image photo{};
-    photo.pixels = pixels.data();
-    photo.width = 9;
-    photo.height = 7;
-    photo.format = MPSCNN_RGB8;
+    const PlainPhoto photo;
     std::vector<float> input(static_cast<std::size_t>(11 * 13 * channels));
-    succeeded(mpscnn_preprocess(&photo, described.c_str(), 11, 13, channels, input.data()));
+    succeeded(mpscnn_preprocess(&photo.image, described.c_str(), 11, 13, channels, input.data()));
 }
 
 void read_detection(const std::string &json, Choices &choices) {

@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <ctime>
 
-/// Ends the fuzzer, which keeps the input, when the thread that has it worked longer than a base and so much
-/// for each byte. Processor time: other processes do not count. The numbers are some ten times what an
+/// Ends the fuzzer, which keeps the input, when its threads worked longer than a base and so much for each
+/// byte. Processor time: other processes do not count. The numbers are some ten times what an
 /// instrumented build takes for the slowest honest input, and a thousandth of what a quadratic one would
 /// take.
 class TimeBudget {
@@ -27,7 +27,7 @@ public:
 private:
     static double now() {
         timespec time{};
-        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
         return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
     }
 
