@@ -190,6 +190,8 @@ def test_models_that_double(path: Path) -> None:
         ([image(3), layer("Dense", "a", "image", units="many")], "its units must be a whole number"),
         ([image(3), layer("Dense", "a", "image", units=10**30)], "its units must be a whole number"),
         ([image(3), layer("Conv2D", "a", "image", filters=1)], "takes images"),
+        ([image(3), layer("Normalization", "a", "image", mean=[0.0], variance=[-1.0])], "mean and variance"),
+        ([image(3), layer("Normalization", "a", "image", mean=[1e300], variance=[1.0])], "beyond float32"),
         ([image(3), layer("Reshape", "a", "image", target_shape=[1 << 30, 1 << 30])], "a"),
     ],
 )

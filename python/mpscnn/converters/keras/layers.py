@@ -19,7 +19,7 @@ from mpscnn.converters.keras.functions import LAYERS as FUNCTIONS
 from mpscnn.converters.keras.functions import layer_function
 from mpscnn.converters.keras.rows import along_rows, back
 from mpscnn.converters.keras.shapes import SHAPES
-from mpscnn.errors import UnsupportedError
+from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 
 Handler = Callable[[Applied], Tensor]
@@ -88,11 +88,16 @@ def _normalization(c: Applied) -> Tensor:
     """(x - mean) / standard deviation, both found before training."""
     x = c.x()
     _over_channels(c, x)
-    weights = c.weights()
-    if "mean" in c.settings:
-        weights = {role: np.array(c.settings.numbers(role), np.float32) for role in ("mean", "variance")}
-    deviation = np.maximum(np.sqrt(weights["variance"].astype(np.float64)), 1e-7)
-    mean = weights["mean"].astype(np.float64)
+    weights = {} if "mean" in c.settings else c.weights()
+    mean, variance = (
+        np.array(weights[role] if weights else c.settings.numbers(role), np.float64)
+        for role in ("mean", "variance")
+    )
+    if not np.isfinite([*mean.reshape(-1), *variance.reshape(-1)]).all() or (variance < 0.0).any():
+        raise WeightsError("damaged: its mean and variance are not those of numbers")
+    if max(np.abs(mean).max(initial=0.0), variance.max(initial=0.0)) > np.finfo(np.float32).max:
+        raise WeightsError("damaged: its mean and variance are beyond float32")
+    deviation = np.maximum(np.sqrt(variance), 1e-7)
     if c.settings.flag("invert", False):
         return affine(c.network, x, scale=deviation, offset=mean, name=c.name())
     return affine(c.network, x, scale=1.0 / deviation, offset=-mean / deviation, name=c.name())
