@@ -421,6 +421,13 @@ def test_parts_of_every_axis(axis: int) -> None:
     assert_like_onnxruntime(made)
 
 
+@pytest.mark.parametrize("axis", [1, 2, 3])
+@pytest.mark.parametrize("positions", [[0, 0, 1, 2, 4, 4], [3], [4, 3, 2], [1, 3], [-1, 0]], ids=str)
+def test_positions_of_every_axis(axis: int, positions: list[int]) -> None:
+    made = model([node("Gather", ["x", "p"], axis=axis)], {"x": ["n", 5, 6, 7]}, {"p": np.array(positions)})
+    assert_like_onnxruntime(made)
+
+
 @pytest.mark.parametrize("axis", [1, 2, -1])
 def test_splits_and_joins_along_every_axis(axis: int) -> None:
     made = model(
@@ -663,6 +670,15 @@ def test_a_file_is_converted_by_the_command_line(tmp_path: Path, monkeypatch: py
     assert call(monkeypatch, "convert", str(path), str(result), "--shape", "x=1x3x6x8", "--no-check") == 0
     stored = mpscnn.load(result, device="cpu").network
     assert json.loads(json.dumps(stored.to_dict()["inputs"]))[0]["shape"][1:] == [6, 8, 3]
+
+
+def test_a_border_of_nothing_belongs_to_the_maximum() -> None:
+    made = model(
+        [node("Pad", ["x", "p", "v"], "b"), node("MaxPool", ["b"], kernel_shape=[3, 3], strides=[2, 2])],
+        IMAGE,
+        {"p": np.array([0, 0, 1, 0, 0, 0, 1, 2]), "v": np.float32(-np.inf)},
+    )
+    assert operations(assert_like_onnxruntime(made)) == ["pooling"]
 
 
 def test_integers_without_negative_numbers_are_a_relu() -> None:

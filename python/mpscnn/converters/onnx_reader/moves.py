@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.arrange import surroundings
-from mpscnn.converters.broadcast import with_common_atoms
-from mpscnn.converters.layout import Atom, Axis, Value, product
+import math
+
+from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.file import Node, element_type
-from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _FLOATS = frozenset({"float", "float16", "bfloat16"})
@@ -143,192 +142,6 @@ def _repeats_anyway(c: Context, user: Node, name: str, shape: tuple[list[int], l
     )
 
 
-# ---- Parts ---------------------------------------------------------------------------------------------------------
-
-
-def part(c: Context, node: Node, x: Value, axis: int, start: int, count: int, step: int = 1) -> Value:
-    """Some of the positions of an axis: start, start + step, ..., as many as `count`."""
-    atoms = x.axes[axis]
-    if any(atom.is_batch for atom in atoms):
-        raise UnsupportedError(f"takes a part of the batch of {x.shown}")
-    new: Axis = () if count == 1 else (Atom(count),)
-    axes = (*x.axes[:axis], new, *x.axes[axis + 1 :])
-    sides = (("top", "height", "stride_y"), ("left", "width", "stride_x"), ("front", "channels", ""))
-    x = c.arranger.in_one_piece(x, atoms)
-    groups = c.arranger.grouping(x) if len(x.tensor.shape) == _IMAGE_RANK else None
-    if atoms and groups and atoms in groups and (step == 1 or groups.index(atoms) < len(groups) - 1):
-        tensor, place = x.tensor, groups.index(atoms)
-        order = tuple(atom for group in (*groups[:place], new, *groups[place + 1 :]) for atom in group)
-    else:
-        tensor, before, behind = c.arranger.around(x, atoms)
-        order, place = before + new + behind, 1
-    first, extent, stride = sides[place]
-    attributes = {first: start, extent: count} | ({stride: step} if stride else {})
-    y = c.network.layer("slice", [tensor], attributes, name=c.layer_name(node))
-    return Value(y, axes, order)
-
-
-def _slice(c: Context, node: Node) -> None:
-    x = c.value(node.inputs[0])
-    for axis, start, count, step in _ranges(c, node, x):
-        if not (start == 0 and step == 1 and count == x.shape[axis]):
-            x = part(c, node, x, axis, start, count, step)
-    c.result(node, x)
-
-
-def _ranges(c: Context, node: Node, x: Value) -> list[tuple[int, int, int, int]]:
-    """Axis, first position, how many, and the step."""
-    if c.file.opset < 10:
-        starts, ends = node.integers("starts"), node.integers("ends")
-        axes, steps = node.integers("axes", list(range(len(starts)))), [1] * len(starts)
-    else:
-        starts = c.constants.integers(node.input(1), "its starts")
-        ends = _ends(c, node)
-        given = node.input(3)
-        axes = list(range(len(starts))) if given is None else c.constants.integers(given, "its axes")
-        given = node.input(4)
-        steps = [1] * len(starts) if given is None else c.constants.integers(given, "its steps")
-    result = []
-    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        number = x.axis(axis)
-        extent = x.shape[number]
-        if extent is None:
-            if start == 0 and step == 1 and end >= _NO_END:
-                continue
-            raise UnsupportedError(f"takes a part of {x.shown}, whose size is free: {CHOOSE_SIZE}")
-        if step == 0:
-            raise WeightsError("damaged: its step is 0")
-        positions = range(extent)[start:end:step]
-        if step < 0:
-            raise UnsupportedError(f"reads axis {number} backwards, which is not supported")
-        if not positions:
-            raise UnsupportedError(f"takes nothing of axis {number} of {x.shown}")
-        result.append((number, positions.start, len(positions), step))
-    return result
-
-
-_NO_END = 2**31 - 1
-
-
-def _ends(c: Context, node: Node) -> list[int]:
-    """Of a free extent the end is that extent, or a large number."""
-    low, high = c.constants.shapes(node.input(2), "its ends")
-    if low != high:
-        raise UnsupportedError(f"its ends depend on an extent that is free: {CHOOSE_SIZE}")
-    return high
-
-
-def _split(c: Context, node: Node) -> None:
-    x = c.value(node.inputs[0])
-    axis = x.axis(node.integer("axis", 0))
-    extent = x.shape[axis]
-    if extent is None:
-        raise UnsupportedError(f"splits {x.shown} along an axis that is free: {CHOOSE_SIZE}")
-    if node.has("split"):
-        sizes = node.integers("split")
-    elif node.input(1) is not None:
-        sizes = c.constants.integers(node.input(1), "its parts")
-    else:
-        parts = node.integer("num_outputs", len(node.outputs))
-        size = -(-extent // max(parts, 1))
-        sizes = [size] * (parts - 1) + [extent - size * (parts - 1)]
-    if 0 in sizes:
-        raise UnsupportedError(f"splits {x.shown} into parts of which some are empty")
-    if sum(sizes) != extent or len(sizes) != len(node.outputs) or min(sizes) < 1:
-        raise WeightsError(f"damaged: splits {x.shown} along axis {axis} into {sizes}")
-    start = 0
-    for place, size in enumerate(sizes):
-        if node.outputs[place]:
-            y = x if size == extent else part(c, node, x, axis, start, size)
-            c.result(node, y, place)
-        start += size
-
-
-def _gather(c: Context, node: Node) -> None:
-    """One position of an axis, or some that follow each other."""
-    x = c.value(node.inputs[0])
-    axis = x.axis(node.integer("axis", 0))
-    indices = c.constants.fixed(node.input(1), "its indices")
-    extent = x.shape[axis]
-    if extent is None:
-        raise UnsupportedError(f"takes a part of {x.shown}, whose size is free: {CHOOSE_SIZE}")
-    numbers = [int(one) + (extent if one < 0 else 0) for one in indices.reshape(-1)]
-    if not numbers or min(numbers) < 0 or max(numbers) >= extent:
-        raise WeightsError(f"damaged: takes positions {numbers[:5]} of axis {axis} of {x.shown}")
-    step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
-    if indices.ndim > 1 or step < 1 or numbers != list(range(numbers[0], numbers[-1] + 1, step)):
-        raise UnsupportedError("takes positions that do not follow each other, which is not supported")
-    whole = len(numbers) == extent and step == 1
-    y = x if whole else part(c, node, x, axis, numbers[0], len(numbers), step)
-    c.result(node, y.without_axes([axis]) if indices.ndim == 0 else y)
-
-
-# ---- Joining -------------------------------------------------------------------------------------------------------
-
-
-def _concat(c: Context, node: Node) -> None:
-    values = [c.value(name) for name in node.inputs]
-    first = values[0]
-    axis = first.axis(node.integer("axis", 1))
-    if any(value.rank != first.rank for value in values):
-        raise WeightsError(f"damaged: joins {', '.join(value.shown for value in values)}")
-    if any(atom.is_batch for atom in first.axes[axis]):
-        raise UnsupportedError("joins images along the batch")
-    if len(values) == 1:
-        c.result(node, first)
-        return
-    model = next((value for value in values if value.axes[axis]), first)
-    joined = [value.axes[axis] for value in values]
-    model, others = _alike(model, values, axis)
-    before, behind, groups = _surroundings(c, model, axis)
-    place = groups.index(model.axes[axis]) if groups else int(bool(before))
-    groups = groups or [*([before] if before else []), (), *([behind] if behind else [])]
-    tensors = []
-    for value, atoms in zip(others, joined, strict=True):
-        given = value.lying(value.tensor, value.order)
-        own = (*given.axes[:axis], atoms, *given.axes[axis + 1 :])
-        wanted = [*groups[:place], atoms, *groups[place + 1 :]]
-        tensors.append(c.arranger.physical(Value(given.tensor, own, given.order), wanted))
-    y = c.network.concat(tensors, axis=-1 if place == len(groups) - 1 else place + 1, name=c.layer_name(node))
-    (new,) = c.arranger.atoms([y.shape[place + 1]])
-    axes = (*model.axes[:axis], new, *model.axes[axis + 1 :])
-    c.result(node, Value(y, axes, before + new + behind))
-
-
-def _alike(model: Value, values: list[Value], axis: int) -> tuple[Value, list[Value]]:
-    """All values with the same atoms, but for those of the axis along which they are joined."""
-
-    def without(value: Value) -> Value:
-        return Value(value.tensor, (*value.axes[:axis], (), *value.axes[axis + 1 :]), value.order)
-
-    refined = without(model)
-    for value in values:
-        if any(product(a) != product(b) for a, b in zip(without(value).axes, refined.axes, strict=True)):
-            raise WeightsError(f"damaged: joins {model.shown} and {value.shown} along axis {axis}")
-        refined, _ = with_common_atoms(refined, without(value))
-    others = [with_common_atoms(refined, without(value))[1] for value in values]
-    return Value(
-        refined.tensor, (*refined.axes[:axis], model.axes[axis], *refined.axes[axis + 1 :]), refined.order
-    ), others
-
-
-def _surroundings(c: Context, model: Value, axis: int) -> tuple[Axis, Axis, list[Axis] | None]:
-    """What lies before and behind the axis, and the tensor's axes if one of them is the axis."""
-    atoms = model.axes[axis]
-    if not atoms:
-        is_channels = axis == 1 and model.rank in (3, 4)
-        earlier = {atom for one in model.axes[:axis] for atom in one}
-        cut = len(model.order) if is_channels else sum(atom in earlier for atom in model.order)
-        if set(model.order[:cut]) <= earlier or is_channels:
-            return model.order[:cut], model.order[cut:], None
-        raise UnsupportedError(f"joins {model.shown} along an axis that lies within others in memory")
-    before, behind = surroundings(model, atoms)
-    groups = c.arranger.grouping(model)
-    if groups and atoms in groups and before + atoms + behind == model.order:
-        return before, behind, groups
-    return before, behind, None
-
-
 # ---- Borders and blocks --------------------------------------------------------------------------------------------
 
 
@@ -340,7 +153,6 @@ def _pad(c: Context, node: Node) -> None:
     pads, value = _borders(c, node, x.rank)
     if pads[0] or pads[x.rank]:
         raise UnsupportedError("pads the batch")
-    is_zero = mode == "constant" and value == 0.0
     if not any(pads):
         c.result(node, x)
         return
@@ -349,8 +161,14 @@ def _pad(c: Context, node: Node) -> None:
     if x.rank == 3:
         pads = [pads[0], pads[1], 0, pads[2], pads[3], pads[4], 0, pads[5]]
     _, front, top, left, _, back, bottom, right = pads
-    # A border that is cut off may not be filled with zeros again.
-    if is_zero and min(pads) >= 0 and not (front or back) and _belongs_to_convolution(c, node.outputs[0]):
+    # A border that is cut off may not be filled again.
+    fills = {"Conv": value == 0.0, "MaxPool": value == -math.inf}
+    if (
+        mode == "constant"
+        and min(pads) >= 0
+        and not (front or back)
+        and _is_padding_of(c, node.outputs[0], fills)
+    ):
         c.padded[node.outputs[0]] = (x, [top, left, bottom, right])
         return
     attributes = {"front": front, "back": back, "top": top, "bottom": bottom, "left": left, "right": right}
@@ -361,15 +179,16 @@ def _pad(c: Context, node: Node) -> None:
     c.result(node, c.arranger.of_image(y, x.rank))
 
 
-def _belongs_to_convolution(c: Context, name: str) -> bool:
-    """Whether a border can be the padding of the convolution that alone reads it."""
+def _is_padding_of(c: Context, name: str, fills: dict[str, bool]) -> bool:
+    """Whether a border can be the padding of what alone reads it; `fills` says for which kinds its value fits."""
     user = c.only_user(name)
     return (
         user is not None
-        and user.kind == "Conv"
+        and fills.get(user.kind, False)
         and user.inputs[0] == name
         and user.text("auto_pad", "NOTSET") == "NOTSET"
         and min(user.integers("pads", [0])) >= 0
+        and not user.integer("ceil_mode", 0)
     )
 
 
@@ -435,10 +254,6 @@ MOVES: dict[str, Handler] = {
     "Unsqueeze": _unsqueeze,
     "Transpose": _transpose,
     "Expand": _expand,
-    "Slice": _slice,
-    "Split": _split,
-    "Gather": _gather,
-    "Concat": _concat,
     "Pad": _pad,
     "DepthToSpace": _depth_to_space,
     "SpaceToDepth": _space_to_depth,

@@ -10,9 +10,11 @@ import numpy as np
 from mpscnn.converters.onnx_reader.arithmetic import ARITHMETIC
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.converters.onnx_reader.joins import JOINS
 from mpscnn.converters.onnx_reader.matrices import MATRICES
 from mpscnn.converters.onnx_reader.moves import MOVES
 from mpscnn.converters.onnx_reader.neurons import NEURONS
+from mpscnn.converters.onnx_reader.parts import PARTS
 from mpscnn.converters.onnx_reader.reductions import REDUCTIONS
 from mpscnn.converters.onnx_reader.resize import RESIZES
 from mpscnn.converters.onnx_reader.windows import WINDOWS
@@ -84,6 +86,8 @@ OPERATORS: dict[str, Handler] = {
     **ARITHMETIC,
     **MATRICES,
     **MOVES,
+    **PARTS,
+    **JOINS,
     **REDUCTIONS,
     **RESIZES,
     "QuantizeLinear": _quantize,

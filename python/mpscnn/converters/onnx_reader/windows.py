@@ -95,16 +95,11 @@ def _weights(c: Context, node: Node, x: Value) -> NDArray[np.float32]:
 
 
 def _convolution(c: Context, node: Node) -> None:
-    x, border = c.padded.get(node.inputs[0], (None, [0, 0, 0, 0]))
-    x = x or c.value(node.inputs[0])
+    x, border = _padded(c, node)
     weight = _weights(c, node, x)
     groups = node.integer("group", 1)
     filters, inputs, height, width = weight.shape
-    attributes = window(node, x, (height, width)) | {"output_channels": filters, "groups": groups}
-    if any(border):
-        before, after = _pads(node, x.rank)
-        top, left, bottom, right = border
-        attributes |= _explicit((before[0] + top, before[1] + left), (after[0] + bottom, after[1] + right))
+    attributes = window(node, x, (height, width)) | border | {"output_channels": filters, "groups": groups}
     weight = weight.transpose(0, 2, 3, 1)
     tensor, order, lies = _operand(c, x, attributes)
     if order is not None and len(order) == inputs:
@@ -120,6 +115,15 @@ def _convolution(c: Context, node: Node) -> None:
     else:
         (new,) = c.arranger.atoms([filters])
         c.values[result] = Value(y, (x.axes[0], new, *x.axes[2:]), lies + new)
+
+
+def _padded(c: Context, node: Node) -> tuple[Value, dict[str, Any]]:
+    """What a window reads; and its padding, if the file has made that a layer of its own."""
+    if node.inputs[0] not in c.padded:
+        return c.value(node.inputs[0]), {}
+    x, (top, left, bottom, right) = c.padded[node.inputs[0]]
+    before, after = _pads(node, x.rank)
+    return x, _explicit((before[0] + top, before[1] + left), (after[0] + bottom, after[1] + right))
 
 
 def _operand(
@@ -219,10 +223,10 @@ def _transposed_window(node: Node, x: Value, kernel: Pair) -> dict[str, Any]:
 
 
 def _pooling(c: Context, node: Node) -> None:
-    x = c.value(node.inputs[0])
+    x, border = _padded(c, node)
     image_axes(x)  # of other ranks nothing below would make sense
     kernel = _pairs(node, "kernel_shape", 1, x.rank)
-    attributes = window(node, x, kernel) | {"ceil_mode": bool(node.integer("ceil_mode", 0))}
+    attributes = window(node, x, kernel) | border | {"ceil_mode": bool(node.integer("ceil_mode", 0))}
     if node.kind == "MaxPool":
         c.refuse_results(node, 1, "where the maxima are")
         attributes["kind"] = "max"

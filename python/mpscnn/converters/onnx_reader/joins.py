@@ -1,0 +1,89 @@
+"""Tensors one behind the other along an axis."""
+
+from __future__ import annotations
+
+from mpscnn.converters.arrange import surroundings
+from mpscnn.converters.broadcast import with_common_atoms
+from mpscnn.converters.layout import Axis, Value, product
+from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.errors import UnsupportedError, WeightsError
+
+_IMAGE_RANK = 4
+
+
+def _concat(c: Context, node: Node) -> None:
+    values = [c.value(name) for name in node.inputs]
+    c.result(node, joined(c, node, values, values[0].axis(node.integer("axis", 1))))
+
+
+def joined(c: Context, node: Node, values: list[Value], axis: int) -> Value:
+    """Values one behind the other along an axis."""
+    first = values[0]
+    if any(value.rank != first.rank for value in values):
+        raise WeightsError(f"damaged: joins {', '.join(value.shown for value in values)}")
+    if any(atom.is_batch for atom in first.axes[axis]):
+        raise UnsupportedError("joins images along the batch")
+    if len(values) == 1:
+        return first
+    model = next((value for value in values if value.axes[axis]), first)
+    own_atoms = [value.axes[axis] for value in values]
+    model, others = _alike(model, values, axis)
+    groups, place = _surroundings(c, model, axis)
+    tensors = []
+    for value, atoms in zip(others, own_atoms, strict=True):
+        given = value.lying(value.tensor, value.order)
+        own = (*given.axes[:axis], atoms, *given.axes[axis + 1 :])
+        wanted = [*groups[:place], atoms, *groups[place + 1 :]]
+        tensors.append(c.arranger.physical(Value(given.tensor, own, given.order), wanted))
+    y = c.network.concat(tensors, axis=-1 if place == len(groups) - 1 else place + 1, name=c.layer_name(node))
+    (new,) = c.arranger.atoms([y.shape[place + 1]])
+    axes = (*model.axes[:axis], new, *model.axes[axis + 1 :])
+    order = tuple(atom for group in (*groups[:place], new, *groups[place + 1 :]) for atom in group)
+    return Value(y, axes, order)
+
+
+def _alike(model: Value, values: list[Value], axis: int) -> tuple[Value, list[Value]]:
+    """All values with the same atoms, but for those of the axis along which they are joined."""
+
+    def without(value: Value) -> Value:
+        return Value(value.tensor, (*value.axes[:axis], (), *value.axes[axis + 1 :]), value.order)
+
+    refined = without(model)
+    for value in values:
+        if any(product(a) != product(b) for a, b in zip(without(value).axes, refined.axes, strict=True)):
+            raise WeightsError(f"damaged: joins {model.shown} and {value.shown} along axis {axis}")
+        refined, _ = with_common_atoms(refined, without(value))
+    others = [with_common_atoms(refined, without(value))[1] for value in values]
+    return Value(
+        refined.tensor, (*refined.axes[:axis], model.axes[axis], *refined.axes[axis + 1 :]), refined.order
+    ), others
+
+
+def _surroundings(c: Context, model: Value, axis: int) -> tuple[list[Axis], int]:
+    """The axes of the tensors that are joined, and which of them is the file's axis."""
+    atoms = model.axes[axis]
+    groups = c.arranger.grouping(model)
+    if atoms:
+        if groups and atoms in groups:
+            return groups, groups.index(atoms)
+        before, behind = surroundings(model, atoms)
+        return _axes(before, behind)
+    # Of extent 1: where an image has it, else by the order of the axes.
+    place = {1: 2, 2: 0, 3: 1}[axis] if model.rank == _IMAGE_RANK and 1 <= axis <= 3 else -1
+    if groups and len(groups) == 3 and place >= 0 and not groups[place]:
+        return groups, place
+    if axis == 1 and model.rank in (3, _IMAGE_RANK):
+        return _axes(model.order, ())
+    earlier = {atom for one in model.axes[:axis] for atom in one}
+    cut = sum(atom in earlier for atom in model.order)
+    if set(model.order[:cut]) <= earlier:
+        return _axes(model.order[:cut], model.order[cut:])
+    raise UnsupportedError(f"joins {model.shown} along an axis that lies within others in memory")
+
+
+def _axes(before: Axis, behind: Axis) -> tuple[list[Axis], int]:
+    return [*([before] if before else []), (), *([behind] if behind else [])], int(bool(before))
+
+
+JOINS: dict[str, Handler] = {"Concat": _concat}
