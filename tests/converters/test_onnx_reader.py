@@ -21,6 +21,7 @@ from converters.onnx_files import (
     run_there,
     weights,
 )
+from converters.test_onnx_export import LAYERS, network_of
 
 import mpscnn
 from mpscnn.converters import read_network
@@ -209,6 +210,25 @@ def test_a_choice_by_a_comparison(kind: str) -> None:
             node("Add", ["w", "f"]),
         ],
         {"x": ["n", 6, 9, 8], "z": ["n", 6, 1, 1]},
+    )
+    assert_like_onnxruntime(made)
+
+
+@pytest.mark.parametrize("shape", [(), (6, 1, 1), (9, 8)], ids=str)
+def test_choices_by_and_of_constants(shape: tuple[int, ...]) -> None:
+    constant = weights(*shape) if shape else np.float32(0.25)
+    made = model(
+        [
+            node("Greater", ["x", "k"], "a"),
+            node("Less", ["one", "x"], "b"),
+            node("Or", ["a", "b"], "o"),
+            node("Not", ["o"], "n"),
+            node("Cast", ["x"], "t", to=9),
+            node("And", ["n", "t"], "c"),
+            node("Where", ["c", "x", "k"]),
+        ],
+        {"x": [2, 6, 9, 8]},
+        {"k": constant, "one": np.float32(1.0)},
     )
     assert_like_onnxruntime(made)
 
@@ -601,6 +621,35 @@ def test_an_exported_network_comes_back_as_it_was(layout: str) -> None:
     assert back.to_dict()["nodes"] == again.to_dict()["nodes"]
     for name, values in network.weights.items():
         assert np.array_equal(values.ravel(), back.weights[name].ravel()), name
+
+
+# What the writer expresses by operators that have other meanings than ours in general.
+NOT_READ_BACK = {
+    "max pooling, cropped": "a border of -infinity that is not padding",
+    "batch normalization by statistics": "statistics of the batch",
+}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_every_layer_comes_back(layer: str) -> None:
+    network = network_of(LAYERS[layer])
+    if layer in NOT_READ_BACK:
+        with pytest.raises(UnsupportedError):
+            read(to_onnx(network))
+        return
+    x = [
+        np.random.default_rng(1).uniform(-2, 2, (2, *one.shape[1:])).astype(np.float32)
+        for one in network.inputs
+    ]
+    results = []
+    for one in (network, read(to_onnx(network)), read(to_onnx(network, layout="nchw"))):
+        made = one.compile(device="cpu", precision="float32").session(threads=1).run(x)
+        results.append(list(made.values()) if isinstance(made, dict) else [made])
+    for original, *back in zip(*results, strict=True):
+        for other in back:
+            assert other.shape == original.shape
+            scale = max(1.0, float(np.abs(original[np.isfinite(original)]).max(initial=0.0)))
+            np.testing.assert_allclose(other, original, rtol=0, atol=1e-4 * scale)
 
 
 # ---- What a caller says --------------------------------------------------------------------------------------------

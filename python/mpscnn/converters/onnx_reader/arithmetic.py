@@ -28,13 +28,6 @@ _TWO_TENSORS = {
     "Min": "minimum",
     "Pow": "power",
 }
-_COMPARISONS = {
-    "Equal": "equal",
-    "Greater": "greater",
-    "GreaterOrEqual": "greater_equal",
-    "Less": "less",
-    "LessOrEqual": "less_equal",
-}
 
 
 def _arithmetic(c: Context, node: Node) -> None:
@@ -63,29 +56,6 @@ def _arithmetic(c: Context, node: Node) -> None:
         )
         result = both.result(made)
         c.values[name] = result
-
-
-def _comparison(c: Context, node: Node) -> None:
-    """1 where it holds, else 0: what the file keeps as booleans."""
-    if any(c.is_constant(name) for name in node.inputs):
-        raise UnsupportedError("compares with a constant, which is not supported")
-    both = align(c.arranger, *(c.value(name) for name in node.inputs))
-    compare = getattr(c.network, _COMPARISONS[node.kind])
-    y = both.result(compare(both.first, both.second, name=c.layer_name(node)))
-    c.result(node, y.as_whole_numbers())
-
-
-def _where(c: Context, node: Node) -> None:
-    """The first tensor where the condition is not 0, else the second: of two sums one is 0."""
-    if any(c.is_constant(name) for name in node.inputs):
-        raise UnsupportedError("chooses by a constant or among constants, which is not supported")
-    condition = c.value(node.inputs[0], whole_numbers=True)
-    parts = []
-    for name, choose in ((node.inputs[1], c.network.mask), (node.inputs[2], c.network.mask_out)):
-        both = align(c.arranger, condition, c.value(name))
-        parts.append(both.result(choose(both.first, both.second, name=c.layer_name(node, "/part"))))
-    both = align(c.arranger, *parts)
-    c.result(node, both.result(c.network.add(both.first, both.second, name=c.layer_name(node))))
 
 
 def _with_constant(c: Context, node: Node, name: str, constant_name: str, *, constant_first: bool) -> None:
@@ -175,8 +145,4 @@ def _neuron(kind: str, number: float, *, constant_first: bool) -> dict[str, Any]
     raise UnsupportedError(f"with the constant {number} it is not supported")
 
 
-ARITHMETIC: dict[str, Handler] = {
-    **dict.fromkeys(_TWO_TENSORS, _arithmetic),
-    **dict.fromkeys(_COMPARISONS, _comparison),
-    "Where": _where,
-}
+ARITHMETIC: dict[str, Handler] = dict.fromkeys(_TWO_TENSORS, _arithmetic)

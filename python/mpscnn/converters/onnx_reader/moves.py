@@ -7,6 +7,7 @@ import math
 from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.file import Node, element_type
+from mpscnn.converters.onnx_reader.logic import as_booleans
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _FLOATS = frozenset({"float", "float16", "bfloat16"})
@@ -47,6 +48,8 @@ def _cast(c: Context, node: Node) -> None:
         c.result(node, Value(x.tensor, x.axes, x.order))
     elif x.whole_numbers and target in ("int32", "int64"):
         c.result(node, x)
+    elif target == "bool":
+        c.result(node, as_booleans(c, node, x))
     else:
         raise UnsupportedError(f"makes {target} of computed numbers, which is not supported")
 
@@ -171,6 +174,10 @@ def _pad(c: Context, node: Node) -> None:
     ):
         c.padded[node.outputs[0]] = (x, [top, left, bottom, right])
         return
+    if not math.isfinite(value):
+        raise UnsupportedError(
+            f"its border holds {value}, which is only supported as the padding of a maximum"
+        )
     attributes = {"front": front, "back": back, "top": top, "bottom": bottom, "left": left, "right": right}
     image = c.arranger.image(x)
     y = c.network.layer(

@@ -11,6 +11,7 @@ from mpscnn.converters.onnx_reader.arithmetic import ARITHMETIC
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.onnx_reader.joins import JOINS
+from mpscnn.converters.onnx_reader.logic import LOGIC
 from mpscnn.converters.onnx_reader.matrices import MATRICES
 from mpscnn.converters.onnx_reader.moves import MOVES
 from mpscnn.converters.onnx_reader.neurons import NEURONS
@@ -84,6 +85,7 @@ OPERATORS: dict[str, Handler] = {
     **WINDOWS,
     **NEURONS,
     **ARITHMETIC,
+    **LOGIC,
     **MATRICES,
     **MOVES,
     **PARTS,
