@@ -255,6 +255,39 @@ def test_a_norm_that_is_repeated_before_the_division() -> None:
     assert "divide" in operations(assert_like_onnxruntime(made))
 
 
+@pytest.mark.parametrize("kind", ["Mul", "Sub"])
+def test_products_of_a_tensor_and_itself_along_another_axis(kind: str) -> None:
+    made = model(
+        [
+            node("Unsqueeze", ["x", "two"], "a"),
+            node("Unsqueeze", ["x", "one"], "b"),
+            node(kind, ["a", "b"]),
+        ],
+        {"x": ["n", 5]},
+        {"one": np.array([1]), "two": np.array([2])},
+    )
+    assert_like_onnxruntime(made)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_batches_on_different_axes_do_not_meet(batch: int) -> None:
+    """(n, 6, 1, 6) and (n * 6, 6), whose product has n * 6 rows: only for one image it is one of each image."""
+    made = model([node("Flatten", ["x"], "f", axis=2), node("Mul", ["f", "x"])], {"x": [batch, 6, 1, 6]})
+    if batch == 1:
+        assert_like_onnxruntime(made)
+    else:
+        with pytest.raises(UnsupportedError, match="whose batches do not meet"):
+            read(made)
+
+
+def test_a_tensor_and_its_transposition_are_joined() -> None:
+    made = model(
+        [node("Transpose", ["x"], "t", perm=[0, 2, 1]), node("Concat", ["x", "t"], axis=2)],
+        {"x": ["n", 5, 5]},
+    )
+    assert_like_onnxruntime(made)
+
+
 def test_powers_maxima_and_minima_with_a_number() -> None:
     for kind, number in (("Pow", 2.0), ("Pow", 3.0), ("Max", 0.25), ("Min", -0.5)):
         assert_like_onnxruntime(

@@ -38,7 +38,7 @@ def align(arranger: Arranger, first: Value, second: Value) -> Aligned:
     Raises UnsupportedError for shapes that do not fit, and for elements that would have to be moved.
     """
     rank = max(first.rank, second.rank)
-    first, second = (_widened(value, rank) for value in (first, second))
+    first, second = (_widened(value, rank) for value in (first, second.with_own_atoms()))
     first, second = with_common_atoms(first, second)
     order = _common_order(first, second)
     axes = tuple(a or b for a, b in zip(first.axes, second.axes, strict=True))
@@ -104,6 +104,7 @@ def _widened(value: Value, rank: int) -> Value:
 
 def with_common_atoms(first: Value, second: Value) -> tuple[Value, Value]:
     """Both with the same atoms where they have the same extents; the second gets those of the first."""
+    second = _with_batch_of(first, second)
     for number in range(first.rank):
         a, b = first.axes[number], second.axes[number]
         if not a or not b:
@@ -117,6 +118,22 @@ def with_common_atoms(first: Value, second: Value) -> tuple[Value, Value]:
         pairs = dict(zip(second.axes[number], first.axes[number], strict=True))
         second = _renamed(second, pairs)
     return first, second
+
+
+def _with_batch_of(first: Value, second: Value) -> Value:
+    """The second with the batch on the same axis as the first, which a batch of 1 can be."""
+    place, own = (
+        next(number for number, axis in enumerate(value.axes) if any(atom.is_batch for atom in axis))
+        for value in (first, second)
+    )
+    if place == own:
+        return second
+    batch = next(atom for atom in second.axes[own] if atom.is_batch)
+    if batch.high != 1:
+        raise UnsupportedError(f"operands {first.shown} and {second.shown}, whose batches do not meet")
+    axes = [_own(axis) for axis in second.axes]
+    axes[place] = (batch, *axes[place])
+    return replace(second, axes=tuple(axes))
 
 
 def _own(axis: Axis) -> Axis:

@@ -140,6 +140,12 @@ class Value:
         """The same, of which the file keeps integers or booleans."""
         return replace(self, whole_numbers=True)
 
+    def with_own_atoms(self) -> Value:
+        """The same with atoms that no other value has: two that are made of one may have them on other axes."""
+        own = {atom: Atom(atom.low, atom.high) for atom in self.order}
+        axes = tuple(tuple(own.get(atom, atom) for atom in axis) for axis in self.axes)
+        return replace(self, axes=axes, order=tuple(own[atom] for atom in self.order))
+
     # ---- Moving no element -----------------------------------------------------------------------------------------
 
     def transposed(self, axes: Sequence[int]) -> Value:

@@ -26,7 +26,8 @@ def joined(c: Context, node: Node, values: list[Value], axis: int) -> Value:
         raise UnsupportedError("joins images along the batch")
     if len(values) == 1:
         return first
-    model = next((value for value in values if value.axes[axis]), first)
+    values = [value.with_own_atoms() for value in values]
+    model = next((value for value in values if value.axes[axis]), values[0])
     own_atoms = [value.axes[axis] for value in values]
     model, others = _alike(model, values, axis)
     groups, place = _surroundings(c, model, axis)
