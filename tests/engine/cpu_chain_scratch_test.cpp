@@ -52,7 +52,8 @@ TEST(a_session_does_not_go_on_with_rows_that_another_one_left) {
 
     cpu::KernelTable table = cpu::kernels();
     static_cast<cpu::Kernel<cpu::ChainTask> &>(table).run = run_in_left_memory;
-    const cpu::CpuPlan plan(cpu::lower_network(network.graph, {}, table), shapes, {.threads = 1});
+    const cpu::CpuPlan plan(cpu::lower_network(network.graph, {}, table), shapes, {.threads = 1},
+                            std::uint64_t{1} << 30);
     unsetenv("MPSCNN_FUSION");
     left_memory = AlignedBuffer<std::byte>(1 << 20);
     run_session(plan, network.graph, first);
