@@ -280,6 +280,16 @@ def test_batches_on_different_axes_do_not_meet(batch: int) -> None:
             read(made)
 
 
+def test_a_result_whose_first_axis_is_not_the_batch_is_refused() -> None:
+    made = model(
+        [node("Flatten", ["x"], "f"), node("Reshape", ["x", "s"], "r"), node("Add", ["f", "r"])],
+        {"x": [1, 3, 2, 6]},
+        {"s": np.array([12, 3, 1, 1])},
+    )
+    with pytest.raises(UnsupportedError, match="its first axis is not the batch"):
+        read(made)
+
+
 def test_a_tensor_and_its_transposition_are_joined() -> None:
     made = model(
         [node("Transpose", ["x"], "t", perm=[0, 2, 1]), node("Concat", ["x", "t"], axis=2)],

@@ -197,7 +197,7 @@ def _common_order(first: Value, second: Value) -> Axis:
     axes = [_own(a or b) for a, b in zip(first.axes, second.axes, strict=True)]
     plain = tuple(atom for axis in axes for atom in axis)
     candidates = [plain]
-    if len(axes) in (3, 4):
+    if len(axes) in (3, 4) and not axes[0]:
         candidates.insert(0, tuple(atom for axis in (*axes[2:], axes[1]) for atom in axis))
 
     def keeps(order: Axis) -> bool:
