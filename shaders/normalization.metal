@@ -146,13 +146,57 @@ inline void normalize(Source source, Moments statistics, Destination destination
     store(destination, without_unused_lanes(result, place.slice, params.image), position.xy, position.z);
 }
 
+/// Mean, variance and rest of a pixel's channels, in the first lanes.
+template <typename Source, typename Destination>
+inline void pixel_statistics(Source source, Destination statistics, constant PixelStatisticsParams &params,
+                             uint3 position) {
+    if (outside(position, params.statistics)) return;
+    const uint slices = params.source.slices, first = position.z * slices;
+    const float size = float(params.source.channels);
+    float4 sums = float4(0.0f), deviations = float4(0.0f), squares = float4(0.0f);
+    for (uint slice = 0; slice < slices; ++slice)
+        sums += without_unused_lanes(fetch(source, position.xy, first + slice), slice, params.source);
+    const float mean = (sums[0] + sums[1] + (sums[2] + sums[3])) / size;
+    for (uint slice = 0; slice < slices; ++slice) {
+        const float4 deviation = without_unused_lanes(
+            fetch(source, position.xy, first + slice) - float4(mean), slice, params.source);
+        deviations += deviation;
+        squares = fma(deviation, deviation, squares);
+    }
+    const float rest = (deviations[0] + deviations[1] + (deviations[2] + deviations[3])) / size;
+    const float square = squares[0] + squares[1] + (squares[2] + squares[3]);
+    const float variance = at_least(float4(square / size - rest * rest), 0.0f)[0];
+    store(statistics, float4(mean, variance, rest, 0.0f), position.xy, position.z);
+}
+
+/// `terms` are gamma of all slices, behind them beta, then the slopes of a PReLU.
+template <typename Source, typename Moments, typename Destination>
+inline void normalize_pixels(Source source, Moments statistics, Destination destination,
+                             constant LayerNormalizationParams &params, const device float4 *terms,
+                             uint3 position) {
+    if (outside(position, params.image)) return;
+    const SliceOfImage place = slice_of_image(position, params.image);
+    const uint slices = params.image.slices;
+    const float4 of_pixel = fetch(statistics, position.xy, place.image);
+    const float4 deviation =
+        fetch(source, position.xy, position.z) - float4(of_pixel[0]) - float4(of_pixel[2]);
+    const float scale = 1.0f / sqrt(of_pixel[1] + params.epsilon);
+    const float4 normalized = deviation * scale * terms[place.slice] + terms[slices + place.slice];
+    const float4 result = activate(normalized, params.activation, slopes_of(terms, 2, place.slice, slices));
+    store(destination, without_unused_lanes(result, place.slice, params.image), position.xy, position.z);
+}
+
 #define STATISTICS(TYPE, TEXTURE)                                                                            \
     IMAGE_KERNEL(row_moments, row_moments, MomentsParams, TYPE, TEXTURE, TEXTURE)                            \
     IMAGE_KERNEL(unite_channels, unite_channels, StatisticsParams, TYPE, TEXTURE, TEXTURE)
 #define UNITE_ROWS(TYPE, SOURCE, DESTINATION)                                                                \
-    IMAGE_KERNEL(unite_rows, unite_rows, StatisticsParams, TYPE, SOURCE, DESTINATION)
+    IMAGE_KERNEL(unite_rows, unite_rows, StatisticsParams, TYPE, SOURCE, DESTINATION)                        \
+    IMAGE_KERNEL(pixel_statistics, pixel_statistics, PixelStatisticsParams, TYPE, SOURCE, DESTINATION)
 #define NORMALIZE(TYPE, SOURCE, STATISTICS, DESTINATION)                                                     \
-    IMAGES_KERNEL_WITH_TERMS(normalize, normalize, NormalizationParams, TYPE, SOURCE, STATISTICS, DESTINATION)
+    IMAGES_KERNEL_WITH_TERMS(normalize, normalize, NormalizationParams, TYPE, SOURCE, STATISTICS,            \
+                             DESTINATION)                                                                    \
+    IMAGES_KERNEL_WITH_TERMS(layer_normalize, normalize_pixels, LayerNormalizationParams, TYPE, SOURCE,      \
+                             STATISTICS, DESTINATION)
 
 FOR_EACH_IMAGE_TYPE(STATISTICS)
 FOR_EACH_IMAGE_PAIR(UNITE_ROWS)

@@ -26,3 +26,14 @@ struct NormalizationParams {
     float epsilon;
     ActivationParams activation;
 };
+
+/// Statistics of each pixel's channels: one slice of mean, variance and what rounding took from the mean.
+struct PixelStatisticsParams {
+    ImageParams source, statistics;
+};
+
+struct LayerNormalizationParams {
+    ImageParams image, statistics;
+    float epsilon;
+    ActivationParams activation;
+};

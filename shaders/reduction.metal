@@ -14,17 +14,29 @@ inline bool is_better(float x, float best, int kind) {
     return x != x || (kind == reduction_max ? x > best : x < best);
 }
 
-inline float4 reduced(float4 so_far, float4 x, int kind) {
-    if (kind == reduction_sum || kind == reduction_mean) return so_far + x;
+inline bool is_extreme(int kind) { return kind == reduction_max || kind == reduction_min; }
+/// What a sum or product begins with.
+inline float neutral(int kind) { return kind == reduction_product ? 1.0f : 0.0f; }
+
+/// Two sums, products or extremes as one.
+inline float4 joined(float4 so_far, float4 x, int kind) {
+    if (kind == reduction_product) return so_far * x;
+    if (!is_extreme(kind)) return so_far + x;
     float4 result = so_far;
     for (uint lane = 0; lane < 4; ++lane)
         if (is_better(x[lane], so_far[lane], kind)) result[lane] = x[lane];
     return result;
 }
 
+/// With an element more.
+inline float4 reduced(float4 so_far, float4 x, int kind) {
+    return kind == reduction_norm ? fma(x, x, so_far) : joined(so_far, x, kind);
+}
+
 /// What a sum of so many elements, or the best of them, means.
 inline float4 finished(float4 value, constant ReductionParams &params, uint count) {
     if (params.kind == reduction_mean) return value / float(count);
+    if (params.kind == reduction_norm) return sqrt(value);
     return params.kind == reduction_sum ? params.factor * value : value;
 }
 
@@ -32,14 +44,15 @@ inline float4 finished(float4 value, constant ReductionParams &params, uint coun
 template <typename Source>
 inline float4 reduce_line(Source source, constant ReductionParams &params, uint2 first, uint2 step,
                           uint count, uint slice) {
-    const bool sums = params.kind == reduction_sum || params.kind == reduction_mean;
-    float4 value = sums ? float4(0.0f) : fetch(source, first, slice);
+    const bool sums = !is_extreme(params.kind);
+    const float4 initial = float4(neutral(params.kind));
+    float4 value = sums ? initial : fetch(source, first, slice);
     // Elements are added up in blocks: the rounding error then grows with the size and the number of blocks.
     for (uint i = sums ? 0 : 1; i < count;) {
-        float4 block = sums ? float4(0.0f) : value;
+        float4 block = sums ? initial : value;
         const uint end = min(i + 64, count);
         for (; i < end; ++i) block = reduced(block, fetch(source, first + i * step, slice), params.kind);
-        value = sums ? value + block : block;
+        value = sums ? joined(value, block, params.kind) : block;
     }
     return finished(value, params, count);
 }
@@ -69,8 +82,8 @@ inline void reduce_channels(Source source, Destination destination, constant Red
                             uint3 position) {
     if (outside(position, params.destination)) return;
     const uint first = position.z * params.source.slices;
-    const bool sums = params.kind == reduction_sum || params.kind == reduction_mean;
-    const float initial = sums ? 0.0f : fetch(source, position.xy, first)[0];
+    const float initial =
+        is_extreme(params.kind) ? fetch(source, position.xy, first)[0] : neutral(params.kind);
     float4 lanes = float4(initial);
     for (uint slice = 0; slice < params.source.slices; ++slice) {
         const float4 value = fetch(source, position.xy, first + slice);
@@ -79,7 +92,7 @@ inline void reduce_channels(Source source, Destination destination, constant Red
         lanes = reduced(lanes, filled, params.kind);
     }
     float4 value = lanes;
-    for (uint lane = 1; lane < 4; ++lane) value = reduced(value, float4(lanes[lane]), params.kind);
+    for (uint lane = 1; lane < 4; ++lane) value = joined(value, float4(lanes[lane]), params.kind);
     const float4 result = finished(value, params, params.source.channels);
     store(destination, float4(result[0], 0.0f, 0.0f, 0.0f), position.xy, position.z);
 }

@@ -2,7 +2,14 @@
 
 #include "image_params.h"
 
-enum ReductionKind { reduction_max = 0, reduction_min = 1, reduction_sum = 2, reduction_mean = 3 };
+enum ReductionKind {
+    reduction_max = 0,
+    reduction_min = 1,
+    reduction_sum = 2,
+    reduction_mean = 3,
+    reduction_product = 4,
+    reduction_norm = 5
+};
 
 struct ReductionParams {
     ImageParams source, destination;

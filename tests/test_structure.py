@@ -184,7 +184,11 @@ OPERATIONS = {entry["name"]: entry for entry in mpscnn.operations()}
 SMALLEST: dict[str, tuple[list[tuple[int, ...]], dict[str, Any]]] = {
     "binary_convolution": ([(4, 4, 3)], {"output_channels": 2}),
     "binary_fully_connected": ([(4, 4, 3)], {"outputs": 2}),
+    "constant": ([(4, 4, 3)], {"shape": [2]}),
     "convolution": ([(4, 4, 3)], {"output_channels": 2}),
+    "gather": ([(4, 4, 3)], {"indices": [0]}),
+    "matrix_product": ([(4, 4, 3), (4, 3, 4)], {}),
+    "transpose": ([(4, 4, 3)], {"axes": [1, 2, 3]}),
     "fully_connected": ([(4, 4, 3)], {"outputs": 2}),
     "reshape": ([(4, 4, 3)], {"shape": [-1]}),
     "weighted_reduction": ([(4, 4, 3), (4, 4, 3)], {}),

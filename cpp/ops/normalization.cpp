@@ -26,6 +26,12 @@ void require_power(const OperationInfo &info, float alpha, float beta, float del
     require_not_negative(info, "delta", delta);
 }
 
+/// One for each channel, 1 and 0 where they are not set.
+WeightSpecs gamma_and_beta(const InputShapes &inputs) {
+    const Shape channels{inputs[0].back()};
+    return {{"gamma", channels, false}, {"beta", channels, false}};
+}
+
 /// Those of one batch, (1, 2, 1, channels), or of each image, (n, 2, 1, channels).
 void require_statistics(const OperationInfo &info, const Shape &input, const Shape &statistics) {
     const Shape expected{input[0], 2, 1, input.back()};
@@ -57,7 +63,7 @@ void BatchNormalization::check(const InputShapes &inputs) const {
 
 WeightSpecs BatchNormalization::weights(const InputShapes &inputs) const {
     const Shape channels{inputs[0].back()};
-    WeightSpecs specs{{"gamma", channels, false}, {"beta", channels, false}};
+    WeightSpecs specs = gamma_and_beta(inputs);
     if (inputs.size() == 2) return specs;
     specs.push_back({"mean", channels});
     specs.push_back({"variance", channels, true, 0.0f});
@@ -67,15 +73,17 @@ WeightSpecs BatchNormalization::weights(const InputShapes &inputs) const {
 void GroupNormalization::check(const InputShapes &inputs) const {
     require_fixed_channels(info, inputs);
     require_epsilon(info, epsilon);
-    const std::int64_t channels = inputs[0].back();
-    if (groups < 1 || channels % groups != 0)
-        refuse_parameter(info, "groups", concat({"a divisor of the ", channels, " channels"}), groups);
+    require_divisor(info, "groups", groups, inputs[0].back());
 }
 
-WeightSpecs GroupNormalization::weights(const InputShapes &inputs) const {
-    const Shape channels{inputs[0].back()};
-    return {{"gamma", channels, false}, {"beta", channels, false}};
+WeightSpecs GroupNormalization::weights(const InputShapes &inputs) const { return gamma_and_beta(inputs); }
+
+void LayerNormalization::check(const InputShapes &inputs) const {
+    require_fixed_channels(info, inputs);
+    require_epsilon(info, epsilon);
 }
+
+WeightSpecs LayerNormalization::weights(const InputShapes &inputs) const { return gamma_and_beta(inputs); }
 
 void CrossChannelNormalization::check(const InputShapes &inputs) const {
     require_fixed_channels(info, inputs);

@@ -90,6 +90,31 @@ struct GroupNormalization {
     }
 };
 
+/// gamma * (x - mean) / sqrt(variance + epsilon) + beta with the mean and variance of the channels of each
+/// pixel. Ba, Kiros and Hinton 2016.
+struct LayerNormalization {
+    static constexpr OperationInfo info{"layer_normalization",
+                                        "Normalization by the mean and variance of each pixel's channels.",
+                                        1,
+                                        1,
+                                        true,
+                                        true,
+                                        true};
+
+    float epsilon = 1e-5f;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("epsilon", epsilon, "added to the variance, above zero");
+    }
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const { return inputs[0]; }
+    WeightSpecs weights(const InputShapes &inputs) const;
+    Cost cost(const InputShapes &, const Shape &output) const {
+        return {2 * output.elements(), 6 * output.elements()};
+    }
+};
+
 /// x / (delta + alpha / kernel_size * sum of x^2)^beta, the sum over the channels
 /// [k - floor(kernel_size / 2), k + floor((kernel_size - 1) / 2)] that exist. Krizhevsky et al. 2012.
 struct CrossChannelNormalization {

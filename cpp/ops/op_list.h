@@ -6,9 +6,12 @@
 #include "ops/arithmetic.h"
 #include "ops/binary_convolution.h"
 #include "ops/concatenation.h"
+#include "ops/constant.h"
 #include "ops/convolution.h"
 #include "ops/dropout.h"
 #include "ops/fully_connected.h"
+#include "ops/gather.h"
+#include "ops/matrix_product.h"
 #include "ops/neuron.h"
 #include "ops/normalization.h"
 #include "ops/padding.h"
@@ -19,6 +22,7 @@
 #include "ops/slice.h"
 #include "ops/softmax.h"
 #include "ops/subpixel.h"
+#include "ops/transpose.h"
 #include "ops/transposed_convolution.h"
 
 namespace mpscnn::ops {
@@ -29,11 +33,12 @@ namespace mpscnn::ops {
 using Operation =
     std::variant<FOR_EACH_ARITHMETIC(MPSCNN_ARITHMETIC) // the elementwise ones
                  Argument,
-                 BatchNormalization, BatchStatistics, BinaryConvolution, BinaryFullyConnected, Concatenation,
-                 Convolution, CrossChannelNormalization, DepthToSpace, Dropout, FullyConnected,
-                 GroupNormalization, LocalContrastNormalization, LogSoftmax, Neuron, Padding, Pooling,
-                 Reduction, Reshape, Resize, Slice, Softmax, SpatialNormalization, SubpixelConvolution,
-                 TransposedConvolution, WeightedReduction>;
+                 BatchNormalization, BatchStatistics, BinaryConvolution, BinaryFullyConnected, ChannelShuffle,
+                 Concatenation, Constant, Convolution, CrossChannelNormalization, DepthToSpace, Dropout,
+                 FullyConnected, Gather, GroupNormalization, LayerNormalization, LocalContrastNormalization,
+                 LogSoftmax, MatrixProduct, Neuron, Padding, Pooling, Reduction, Reshape, Resize, Slice,
+                 Softmax, SpatialNormalization, SubpixelConvolution, Tile, Transpose, TransposedConvolution,
+                 WeightedReduction>;
 #undef MPSCNN_ARITHMETIC
 
 const OperationInfo &info_of(const Operation &operation);

@@ -21,11 +21,32 @@ void require_finite(const OperationInfo &info, std::string_view field, float val
     if (!std::isfinite(value)) refuse_parameter(info, field, "finite", value);
 }
 
+void require_divisor(const OperationInfo &info, std::string_view field, std::int64_t value,
+                     std::int64_t channels) {
+    if (value < 1 || channels % value != 0)
+        refuse_parameter(info, field, concat({"a divisor of the ", channels, " channels"}), value);
+}
+
+std::string list_text(const std::vector<std::int64_t> &numbers) {
+    std::string result = "[";
+    constexpr std::size_t longest = 200;
+    for (std::int64_t number : numbers) {
+        if (result.size() > longest) return result + ", ...]";
+        result += concat({(result.size() > 1 ? ", " : ""), number});
+    }
+    return result + "]";
+}
+
 void require_rank(const OperationInfo &info, const InputShapes &inputs, int rank, std::size_t index) {
     if (inputs[index].rank() == rank) return;
     const char *expected = rank == 4 ? " (n, height, width, channels)" : rank == 2 ? " (n, features)" : "";
     fail(ErrorKind::shape, {info.name, ": input ", index, " must have ", rank, " axes", expected, ", got ",
                             inputs[index].text()});
+}
+
+void require_image_or_less(const OperationInfo &info, const Shape &input) {
+    if (input.rank() >= 2 && input.rank() <= 4) return;
+    fail(ErrorKind::shape, {info.name, ": the input must have 2 to 4 axes, got ", input.text()});
 }
 
 void require_fixed_channels(const OperationInfo &info, const InputShapes &inputs) {

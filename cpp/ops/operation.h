@@ -72,8 +72,15 @@ inline constexpr std::int64_t largest_size = 1 << 24;
 void require_at_least(const OperationInfo &info, std::string_view field, std::int64_t value,
                       std::int64_t minimum);
 void require_finite(const OperationInfo &info, std::string_view field, float value);
+/// Refuses what does not divide the number of channels.
+void require_divisor(const OperationInfo &info, std::string_view field, std::int64_t value,
+                     std::int64_t channels);
+/// "[1, 2, 3]"; long ones are cut.
+std::string list_text(const std::vector<std::int64_t> &numbers);
 /// Throws a ShapeError unless input `index` has `rank` axes (batch included).
 void require_rank(const OperationInfo &info, const InputShapes &inputs, int rank, std::size_t index = 0);
+/// Throws a ShapeError for a tensor of more axes than an image, 4, or less than 2.
+void require_image_or_less(const OperationInfo &info, const Shape &input);
 /// Throws a ShapeError when the channels of input 0 are free: weights depend on them.
 void require_fixed_channels(const OperationInfo &info, const InputShapes &inputs);
 

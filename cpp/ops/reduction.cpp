@@ -16,7 +16,10 @@ Shape one_channel(const Shape &input) {
 
 void Reduction::check(const InputShapes &inputs) const {
     require_fixed_channels(info, inputs);
-    if (axis != ReductionAxis::channels) require_rank(info, inputs, 4);
+    // Of more than four axes those before the last two are one to kernels.
+    if (axis == ReductionAxis::height) require_rank(info, inputs, 4);
+    if (axis == ReductionAxis::width && inputs[0].rank() < 3)
+        fail(ErrorKind::shape, {info.name, ": the input must have 3 axes or more, got ", inputs[0].text()});
     if (!std::isfinite(weight) || (weight != 1.0f && kind != ReductionKind::sum))
         refuse_parameter(info, "weight", kind == ReductionKind::sum ? "finite" : "1 unless kind is sum",
                          weight);
@@ -25,7 +28,7 @@ void Reduction::check(const InputShapes &inputs) const {
 Shape Reduction::output_shape(const InputShapes &inputs) const {
     if (axis == ReductionAxis::channels) return one_channel(inputs[0]);
     Shape result = inputs[0];
-    result[axis == ReductionAxis::height ? 1 : 2] = 1;
+    result[result.rank() - (axis == ReductionAxis::height ? 3 : 2)] = 1;
     return result;
 }
 

@@ -4,14 +4,16 @@
 
 namespace mpscnn::ops {
 
-enum class ReductionKind { max, min, sum, mean };
+enum class ReductionKind { max, min, sum, mean, product, l2_norm };
 
 template <> struct EnumNames<ReductionKind> {
-    static constexpr std::array<std::pair<const char *, ReductionKind>, 4> values{
+    static constexpr std::array<std::pair<const char *, ReductionKind>, 6> values{
         {{"max", ReductionKind::max},
          {"min", ReductionKind::min},
          {"sum", ReductionKind::sum},
-         {"mean", ReductionKind::mean}}};
+         {"mean", ReductionKind::mean},
+         {"product", ReductionKind::product},
+         {"l2_norm", ReductionKind::l2_norm}}};
 };
 
 /// The axis that a reduction leaves with extent 1.
@@ -24,18 +26,20 @@ template <> struct EnumNames<ReductionAxis> {
          {"channels", ReductionAxis::channels}}};
 };
 
-/// Maximum, minimum, sum or mean along one axis, which stays with extent 1.
+/// Maximum, minimum, sum, mean, product or square root of the sum of squares along one axis, which stays with
+/// extent 1.
 struct Reduction {
     static constexpr OperationInfo info{
-        "reduction", "Maximum, minimum, sum or mean along one axis.", 1, 1, true, false, true};
+        "reduction", "Maximum, minimum, sum, mean, product or L2 norm along one axis.", 1, 1, true, false,
+        true};
 
     ReductionKind kind = ReductionKind::max;
     ReductionAxis axis = ReductionAxis::channels;
     float weight = 1.0f;
 
     template <class Visitor> void fields(Visitor &visit) {
-        visit("kind", kind, "max, min, sum or mean");
-        visit("axis", axis, "height, width or channels");
+        visit("kind", kind, "max, min, sum, mean, product or l2_norm, the square root of the sum of squares");
+        visit("axis", axis, "channels, the last axis; width, the one before; height, the one before that");
         visit("weight", weight, "sum: factor of every element");
     }
 

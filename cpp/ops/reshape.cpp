@@ -6,28 +6,14 @@
 
 namespace mpscnn::ops {
 
-namespace {
-
-std::string text(const std::vector<std::int64_t> &extents) {
-    std::string result = "[";
-    constexpr std::size_t longest = 200;
-    for (std::int64_t extent : extents) {
-        if (result.size() > longest) return result + ", ...]";
-        result += concat({(result.size() > 1 ? ", " : ""), extent});
-    }
-    return result + "]";
-}
-
-} // namespace
-
 void Reshape::check(const InputShapes &inputs) const {
     if (shape.empty() || shape.size() >= Shape::max_rank)
-        refuse_parameter(info, "shape", concat({"1 to ", Shape::max_rank - 1, " extents"}), text(shape));
+        refuse_parameter(info, "shape", concat({"1 to ", Shape::max_rank - 1, " extents"}), list_text(shape));
     const auto valid = [](std::int64_t extent) {
         return extent == -1 || (extent >= 1 && extent <= (1LL << 40));
     };
     if (!std::all_of(shape.begin(), shape.end(), valid) || std::count(shape.begin(), shape.end(), -1) > 1)
-        refuse_parameter(info, "shape", "extents of at least 1, at most one of them -1", text(shape));
+        refuse_parameter(info, "shape", "extents of at least 1, at most one of them -1", list_text(shape));
     output_shape(inputs);
 }
 
@@ -49,7 +35,7 @@ Shape Reshape::output_shape(const InputShapes &inputs) const {
     const bool fits = open == shape.end() ? wanted == given : wanted <= given && given % wanted == 0;
     if (!fits)
         fail(ErrorKind::shape, {info.name, ": ", input.text(), " has ", given,
-                                " elements per image, which do not fit shape ", text(shape)});
+                                " elements per image, which do not fit shape ", list_text(shape)});
     if (open != shape.end()) result[static_cast<int>(open - shape.begin()) + 1] = given / wanted;
     return result;
 }

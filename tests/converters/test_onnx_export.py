@@ -279,6 +279,38 @@ LAYERS: dict[str, Callable[[Network, Tensor], Tensor]] = {
     "padding, mirrored": lambda net, x: net.pad(x, 20, channels=(7, 0), mode="mirror"),
     "padding, mirrored with edge": lambda net, x: net.pad(x, ((-2, 15), (3, 0)), mode="mirror_with_edge"),
     "slice": lambda net, x: net.slice(x, rows=slice(1, None, 2), columns=(-4, -1), channels=(2, 5)),
+    "slice, backward": lambda net, x: net.slice(
+        x, rows=slice(None, None, -2), columns=slice(5, 1, -1), channels=slice(None, None, 3)
+    ),
+    "slice of features": lambda net, x: net.slice(net.flatten(x), channels=(3, 300)),
+    "split": lambda net, x: net.concat(net.split(x, (1, 2, 3))[::-1]),
+    "gather of channels": lambda net, x: net.gather(x, [5, 0, 0, 3]),
+    "gather of rows": lambda net, x: net.gather(x, [6, 0, -2], axis=1),
+    "gather of tokens": lambda net, x: net.gather(net.reshape(x, (63, 6)), [1, 62], axis=1),
+    "tile": lambda net, x: net.tile(x, (2, 3, 1)),
+    "tile of tokens": lambda net, x: net.tile(net.reshape(x, (63, 6)), (1, 2)),
+    "transpose of an image": lambda net, x: net.transpose(x, (3, 1, 2)),
+    "transpose, cyclic": lambda net, x: net.transpose(x, (2, 3, 1)),
+    "transpose of tokens": lambda net, x: net.transpose(net.reshape(x, (63, 6)), (2, 1)),
+    "transpose of five axes": lambda net, x: net.transpose(net.reshape(x, (7, 9, 3, 2)), (4, 1, 3, 2)),
+    "channel shuffle": lambda net, x: net.channel_shuffle(x, 2),
+    "channel shuffle of tokens": lambda net, x: net.channel_shuffle(net.reshape(x, (63, 6)), 3),
+    "constant operand": lambda net, x: net.multiply(x, net.constant(x, (1, 9, 1))),
+    "constant operand of tokens": lambda net, x: (lambda tokens: net.add(net.constant(x, (1, 6)), tokens))(
+        net.reshape(x, (63, 6))
+    ),
+    "constant joined": lambda net, x: net.concat([net.constant(x, (7, 9, 2)), x]),
+    "constant put out": lambda net, x: net.constant(x, (5,)),
+    "matrix product": lambda net, x: net.matmul(x, net.transpose(x, (1, 3, 2)), scale=0.5),
+    "matrix product, transposed": lambda net, x: net.matmul(x, x, transpose_a=True),
+    "matrix product of tokens": lambda net, x: (lambda tokens: net.matmul(tokens, tokens, transpose_b=True))(
+        net.reshape(x, (63, 6))
+    ),
+    "layer normalization": lambda net, x: net.layer_norm(x, activation="relu"),
+    "layer normalization of tokens": lambda net, x: net.layer_norm(net.reshape(x, (63, 6))),
+    "product of channels": lambda net, x: net.reduce_product(x, "channels"),
+    "norm of all axes": lambda net, x: net.reduce_l2(x, (1, 2, 3), keepdims=False),
+    "mean of tokens": lambda net, x: net.reduce_mean(net.reshape(x, (63, 6)), "width", keepdims=False),
     "reshape to an image": lambda net, x: net.reshape(x, (9, 7, 6)),
     "reshape to other channels": lambda net, x: net.reshape(x, (7, 3, -1)),
     "reshape to three axes": lambda net, x: net.reshape(x, (63, 6)),

@@ -16,6 +16,7 @@ from reference.normalization import (
     cross_channel_normalization,
     group_normalization,
     group_statistics,
+    layer_normalization,
     local_contrast_normalization,
     spatial_normalization,
     windows,
@@ -191,6 +192,46 @@ def test_constant_images_are_normalized_to_beta() -> None:
     np.testing.assert_allclose(result, np.broadcast_to(weights["beta"], x.shape), rtol=1e-6)
 
 
+@given(
+    st.integers(1, 3),
+    st.lists(st.integers(1, 6), max_size=2),
+    st.integers(1, 200),
+    st.data(),
+    seeds,
+    precisions(),
+)
+def test_layer_normalization(
+    batch: int, leading: list[int], channels: int, data: st.DataObject, seed: int, precision: str
+) -> None:
+    offset = data.draw(st.sampled_from([0.0, 3.0, 1000.0]))
+    x = values(seed, (batch, *leading, channels), precision=precision) + np.float32(offset)
+    if precision == "float16":
+        x = x.astype(np.float16).astype(np.float32)
+    gamma, beta = values(seed + 1, (channels,)), values(seed + 2, (channels,))
+    given_weights = data.draw(st.booleans())
+    weights = {"gamma": gamma, "beta": beta} if given_weights else None
+    result = run_layer(
+        "layer_normalization", [x], {"epsilon": 1e-3}, weights=weights, precision=precision, threads=2
+    )
+    if not given_weights:
+        gamma, beta = np.ones(channels), np.zeros(channels)
+    wide = x.astype(np.float64)
+    mean, variance = wide.mean(-1, keepdims=True), wide.var(-1, keepdims=True)
+    bound = normalized_bound(x, mean, variance, 1e-3, gamma, beta)
+    assert_close(result, layer_normalization(x, 1e-3, gamma, beta), bound, half=precision == "float16")
+
+
+def test_layer_normalization_takes_an_activation_and_keeps_nan_in_its_pixel() -> None:
+    x = values(0, (1, 2, 3, 20))
+    x[0, 1, 1, 7] = np.nan
+    result = run_layer("layer_normalization", [x], {}, activation={"kind": "relu", "a": 0.5})
+    reference = layer_normalization(x, 1e-5, 1.0, 0.0)
+    assert np.isnan(result[0, 1, 1]).all()
+    assert np.isnan(result).sum() == 20
+    expected = np.where(reference < 0, 0.5 * reference, reference)
+    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_nan_spoils_its_own_group_only() -> None:
     x = values(0, (2, 4, 4, 8))
     x[1, 2, 3, 5] = np.nan
@@ -329,6 +370,7 @@ def test_enormous_windows_run() -> None:
     [
         ("batch_normalization", {"epsilon": 0.0}, "epsilon must be above 0"),
         ("group_normalization", {"epsilon": -1.0}, "epsilon must be above 0"),
+        ("layer_normalization", {"epsilon": 0.0}, "epsilon must be above 0"),
         ("group_normalization", {"groups": 0}, "groups must be a divisor of the 6 channels, got 0"),
         ("group_normalization", {"groups": 4}, "groups must be a divisor of the 6 channels, got 4"),
         ("cross_channel_normalization", {"kernel_size": 0}, "kernel_size must be 1 to"),

@@ -10,12 +10,21 @@ import pytest
 from hypothesis import given
 from ops.single_layer import precisions, run_layer, seeds, values
 from reference.reduction import AXES, argument, reduction, weighted_reduction
-from tolerance import assert_close, linear_bound
+from tolerance import assert_close, linear_bound, ulp_bound
 
 import mpscnn
 
 shapes = st.tuples(st.integers(1, 3), st.integers(1, 70), st.integers(1, 12), st.integers(1, 70))
-kinds = st.sampled_from(["max", "min", "sum", "mean"])
+KINDS = ["max", "min", "sum", "mean", "product", "l2_norm"]
+kinds = st.sampled_from(KINDS)
+
+
+def reduction_bound(x: Any, kind: str, axis: str) -> Any:
+    if kind in ("max", "min"):
+        return 0.0
+    if kind == "product":  # a rounding for each factor
+        return ulp_bound(reduction(x, kind, axis), x.shape[AXES[axis]] + 1)
+    return linear_bound(reduction(np.abs(x), kind, axis))
 
 
 @given(shapes, kinds, st.sampled_from(list(AXES)), seeds, precisions())
@@ -23,9 +32,9 @@ def test_reductions(shape: tuple[int, ...], kind: str, axis: str, seed: int, pre
     x = values(seed, shape, precision=precision)
     weight = -0.75 if kind == "sum" and seed % 2 else 1.0
     attributes = {"kind": kind, "axis": axis, "weight": weight}
-    bound = linear_bound(reduction(np.abs(x), kind, axis)) if kind in ("sum", "mean") else 0.0
+    bound = reduction_bound(x, kind, axis)
     result = run_layer("reduction", [x], attributes, precision=precision)
-    half = precision == "float16" and kind in ("sum", "mean")
+    half = precision == "float16" and kind not in ("max", "min")
     assert_close(result, reduction(x, kind, axis, weight), bound, half=half)
 
 
@@ -33,13 +42,11 @@ def test_reductions(shape: tuple[int, ...], kind: str, axis: str, seed: int, pre
 def test_reductions_of_vectors(batch: int, features: int, kind: str, seed: int) -> None:
     x = values(seed, (batch, features))
     result = run_layer("reduction", [x], {"kind": kind, "axis": "channels"})
-    assert_close(
-        result, reduction(x, kind, "channels"), linear_bound(reduction(np.abs(x), "sum", "channels"))
-    )
+    assert_close(result, reduction(x, kind, "channels"), reduction_bound(x, kind, "channels"))
 
 
 @pytest.mark.parametrize("axis", list(AXES))
-@pytest.mark.parametrize("kind", ["max", "min", "sum", "mean"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_nan_passes_through_and_infinities_stay(kind: str, axis: str) -> None:
     x = values(0, (1, 9, 9, 9))
     x[0, 4, 4, 4] = np.nan
@@ -105,6 +112,55 @@ def test_weighted_nan_passes_through_a_weight_of_zero() -> None:
     assert np.isnan(run_layer("weighted_reduction", [x, weights], {"kind": "mean"})).all()
 
 
+@given(
+    st.sampled_from(KINDS),
+    st.lists(st.integers(1, 9), min_size=1, max_size=3),
+    st.data(),
+    seeds,
+    st.booleans(),
+)
+def test_several_axes(kind: str, shape: list[int], data: st.DataObject, seed: int, keepdims: bool) -> None:
+    rank = len(shape) + 1
+    axes = tuple(sorted(data.draw(st.sets(st.integers(1, rank - 1), min_size=1))))
+    network = mpscnn.Network(input=tuple(shape))
+    reduce = getattr(network, "reduce_l2" if kind == "l2_norm" else f"reduce_{kind}")
+    given_axes = [axis - rank if seed % 2 else axis for axis in axes]
+    network.output(reduce(network.input, given_axes, keepdims=keepdims, name="reduced"))
+    x = values(seed, (2, *shape))
+    wide = x.astype(np.float64)
+    if kind == "l2_norm":
+        expected = np.sqrt(np.square(wide).sum(axis=axes, keepdims=keepdims))
+    else:
+        expected = getattr(wide, "prod" if kind == "product" else kind)(axis=axes, keepdims=keepdims)
+    if expected.ndim == 1:
+        expected = expected[:, None]
+    result = network.compile(precision="float32").session(threads=1).run(x)
+    assert isinstance(result, np.ndarray)
+    assert network.outputs[0].name == "reduced"
+    assert network.outputs[0].shape[1:] == result.shape[1:] == expected.shape[1:]
+    scale = np.abs(wide).sum() if kind == "sum" else 1.0
+    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6 * scale)
+
+
+def test_free_extents_of_several_axes() -> None:
+    network = mpscnn.Network(input=(None, None, 3))
+    network.output(network.reduce_sum(network.input, ("height", "width"), keepdims=False))
+    network.output(network.reduce_sum(network.input, "channels", weight=2.0))
+    x = values(0, (2, 4, 5, 3))
+    pixels, channels = network.compile(precision="float32").session().run(x).values()
+    np.testing.assert_allclose(pixels, x.sum((1, 2)), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(channels, 2 * x.sum(3, keepdims=True), rtol=1e-5, atol=1e-5)
+    with pytest.raises(mpscnn.ParameterError, match="keepdims=False needs at most one free extent"):
+        network.reduce_max(network.input, "channels", keepdims=False)
+
+
+@pytest.mark.parametrize("axes", [(), (1, 1), ("width", 2)])
+def test_axes_are_named_once(axes: tuple[str | int, ...]) -> None:
+    network = mpscnn.Network(input=(5, 6, 7))
+    with pytest.raises(mpscnn.ParameterError, match="axis must be one axis or several different ones"):
+        network.reduce_max(network.input, axes)
+
+
 @pytest.mark.parametrize(
     ("axis", "shape"), [("height", (1, 1, 6, 7)), (2, (1, 5, 1, 7)), (-1, (1, 5, 6, 1)), (1, (1, 1, 6, 7))]
 )
@@ -126,12 +182,14 @@ def test_vectors_have_channels_only() -> None:
     assert network.reduce_max(network.input, 1).shape == (None, 1)
     with pytest.raises(mpscnn.ShapeError, match="must have 4 axes"):
         network.reduce_max(network.input, "height")
+    with pytest.raises(mpscnn.ShapeError, match="must have 3 axes or more"):
+        network.reduce_max(network.input, "width")
 
 
 @pytest.mark.parametrize(
     ("attributes", "message"),
     [
-        ({"kind": "median"}, "must be one of max, min, sum, mean"),
+        ({"kind": "median"}, "must be one of max, min, sum, mean, product, l2_norm"),
         ({"kind": "mean", "weight": 2.0}, "weight must be 1 unless kind is sum"),
     ],
 )

@@ -102,3 +102,14 @@ def test_windows_are_those_of_average_pooling(shape: tuple[int, ...], size: int,
     assert_agrees(run_layer("spatial_normalization", [x], window), spatial)
     contrast = (tensor - mean(tensor)) / torch.sqrt(0.125 + mean(tensor**2) - mean(tensor) ** 2)
     assert_agrees(run_layer("local_contrast_normalization", [x], window | {"delta": 0.125}), contrast)
+
+
+@given(st.sampled_from([(2, 7, 30), (2, 5, 4, 33), (3, 200)]), seeds)
+def test_torch_layer_norm(shape: tuple[int, ...], seed: int) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    x, gamma, beta = values(seed, shape), values(seed + 1, shape[-1:]), values(seed + 2, shape[-1:])
+    expected = torch.nn.functional.layer_norm(
+        torch.from_numpy(x), shape[-1:], torch.from_numpy(gamma), torch.from_numpy(beta)
+    ).numpy()
+    result = run_layer("layer_normalization", [x], {}, weights={"gamma": gamma, "beta": beta})
+    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=2e-5)

@@ -22,6 +22,18 @@ def test_reductions(shape: tuple[int, ...], function: str, axis: str, seed: int)
     np.testing.assert_allclose(result, expected.numpy(), rtol=1e-5, atol=1e-5)
 
 
+@given(shapes, st.sampled_from(list(AXES)), seeds)
+def test_products_and_norms(shape: tuple[int, ...], axis: str, seed: int) -> None:
+    x = values(seed, shape)
+    wide = torch.from_numpy(x).double()
+    for kind, expected in (
+        ("product", torch.prod(wide, dim=AXES[axis], keepdim=True)),
+        ("l2_norm", torch.linalg.vector_norm(wide, dim=AXES[axis], keepdim=True)),
+    ):
+        result = run_layer("reduction", [x], {"kind": kind, "axis": axis})
+        np.testing.assert_allclose(result, expected.numpy(), rtol=1e-5, atol=1e-30)
+
+
 @given(shapes, st.sampled_from(["max", "min"]), seeds)
 def test_arguments(shape: tuple[int, ...], kind: str, seed: int) -> None:
     x = values(seed, shape)

@@ -33,3 +33,19 @@ def test_torch(rows: slice, columns: slice, channels: slice, seed: int) -> None:
     x = values(seed, (2, *SHAPE))
     expected = torch.from_numpy(x)[:, rows, columns, channels].numpy()
     np.testing.assert_array_equal(network.compile(precision="float32").session(threads=1).run(x), expected)
+
+
+@given(st.integers(1, 3), st.integers(1, 4), seeds)
+def test_torch_split_and_flip(axis: int, parts: int, seed: int) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    network = mpscnn.Network(input=(12, 12, 12))
+    sizes = [12 // parts] * (parts - 1) + [12 - 12 // parts * (parts - 1)]
+    backward = {("rows", "columns", "channels")[axis - 1]: slice(None, None, -1)}
+    for tensor in network.split(network.slice(network.input, **backward), sizes, axis=axis):  # type: ignore[arg-type]
+        network.output(tensor)
+    x = values(seed, (2, 12, 12, 12))
+    results = network.compile(precision="float32").session(threads=1).run(x)
+    found = list(results.values()) if isinstance(results, dict) else [results]
+    expected = torch.split(torch.flip(torch.from_numpy(x), [axis]), sizes, dim=axis)
+    for result, right in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(result, right.numpy())

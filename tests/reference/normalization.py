@@ -33,6 +33,12 @@ def group_normalization(x: Any, groups: int, epsilon: float, gamma: Any, beta: A
     return batch_normalization(x, epsilon, *group_statistics(x, groups), gamma, beta)
 
 
+def layer_normalization(x: Any, epsilon: float, gamma: Any, beta: Any) -> Any:
+    """By the statistics of the last axis."""
+    x = np.asarray(x, np.float64)
+    return batch_normalization(x, epsilon, x.mean(-1, keepdims=True), x.var(-1, keepdims=True), gamma, beta)
+
+
 def cross_channel_base(x: Any, kernel_size: int, alpha: float, delta: float) -> Any:
     """delta + alpha / kernel_size * sum of the neighbours' squares."""
     squares = np.square(np.asarray(x, np.float64))

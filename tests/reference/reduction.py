@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 
-AXES = {"height": 1, "width": 2, "channels": -1}
+AXES = {"height": -3, "width": -2, "channels": -1}
 
 
 def reduction(x: Any, kind: str, axis: str, weight: float = 1.0) -> Any:
     x = np.asarray(x, np.float64)
-    result = getattr(x, kind)(axis=AXES[axis], keepdims=True)
+    if kind == "l2_norm":
+        return np.sqrt(np.square(x).sum(axis=AXES[axis], keepdims=True))
+    name = "prod" if kind == "product" else kind
+    result = getattr(x, name)(axis=AXES[axis], keepdims=True)
     return weight * result if kind == "sum" else result
 
 

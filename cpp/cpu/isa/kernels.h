@@ -9,6 +9,8 @@
 
 #include "cpu/kernels/tasks/convolution.h"
 #include "cpu/kernels/tasks/elementwise.h"
+#include "cpu/kernels/tasks/matrix_product.h"
+#include "cpu/kernels/tasks/move.h"
 #include "cpu/kernels/tasks/reduction.h"
 #include "cpu/kernels/tasks/signal.h"
 #include "cpu/kernels/tasks/window.h"
@@ -23,7 +25,8 @@ using Task =
                  SoftmaxTask, DropoutTask, ResizeTask, PaddingTask, ConcatenationTask, MomentsTask,
                  StatisticsTask, NormalizationTask, CrossChannelTask, WindowNormalizationTask, ReductionTask,
                  ArgumentTask, WeightedReductionTask, InterleavedConvolutionTask, SubpixelConvolutionTask,
-                 DepthToSpaceTask, BinaryConvolutionTask, BetaScalingTask, ConversionTask>;
+                 DepthToSpaceTask, BinaryConvolutionTask, BetaScalingTask, TransposeTask, InterleaveTask,
+                 TakeTask, ConstantTask, MatrixProductTask, LayerNormalizationTask, ConversionTask>;
 
 template <class Tasks> struct KernelSet;
 template <class... TaskType> struct KernelSet<std::variant<TaskType...>> : Kernel<TaskType>... {};

@@ -66,6 +66,15 @@ MPSCNN_INLINE typename V::reg every_second(typename V::reg a, typename V::reg b)
     }(std::make_integer_sequence<int, V::width>());
 }
 
+/// The lanes of a and b in turns: those of their lower (or higher) halves.
+template <class V, bool higher>
+MPSCNN_INLINE typename V::reg interleaved_lanes(typename V::reg a, typename V::reg b) {
+    return [&]<int... lane>(std::integer_sequence<int, lane...>) {
+        return __builtin_shufflevector(a, b,
+                                       (lane / 2 + lane % 2 * V::width + (higher ? V::width / 2 : 0))...);
+    }(std::make_integer_sequence<int, V::width>());
+}
+
 /// Of a's pairs of lanes and then of b's every second one, from pair `first` on.
 template <class V, int first>
 MPSCNN_INLINE typename V::reg every_second_pair(typename V::reg a, typename V::reg b) {

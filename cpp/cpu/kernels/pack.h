@@ -56,22 +56,23 @@ template <class V> std::size_t gemm_packed_size(const ConvolutionShape &shape) {
     return static_cast<std::size_t>(shape.groups * gemm_group_size<V>(shape));
 }
 
-/// A vector of outputs, of which the first `count` are there; packed[k * pitch] is the one for k.
+/// A vector of outputs, of which the first `count` are there and lie `stride` apart; packed[k * pitch] is the
+/// one for k.
 template <class V>
-void pack_vector(const float *weights, std::int64_t depth, std::int64_t count, float *packed,
-                 std::int64_t pitch) {
+void pack_vector(const float *weights, std::ptrdiff_t stride, std::int64_t depth, std::int64_t count,
+                 float *packed, std::int64_t pitch) {
     std::int64_t k = 0;
     for (; count == V::width && k + V::width <= depth; k += V::width) {
         typename V::reg x[V::width];
 #pragma GCC unroll 16
-        for (int i = 0; i < V::width; ++i) x[i] = V::load(weights + i * depth + k);
+        for (int i = 0; i < V::width; ++i) x[i] = V::load(weights + i * stride + k);
         transpose_lanes<V>(x);
 #pragma GCC unroll 16
         for (int i = 0; i < V::width; ++i) V::store(packed + (k + i) * pitch, x[i]);
     }
     for (; k < depth; ++k)
         for (std::int64_t i = 0; i < V::width; ++i)
-            packed[k * pitch + i] = i < count ? weights[i * depth + k] : 0.0f;
+            packed[k * pitch + i] = i < count ? weights[i * stride + k] : 0.0f;
 }
 
 template <class V> void gemm_pack(const ConvolutionShape &shape, const float *weights, float *packed) {
@@ -82,7 +83,7 @@ template <class V> void gemm_pack(const ConvolutionShape &shape, const float *we
             const Range panel = panel_outputs<V>(outputs, p);
             const std::int64_t pitch = round_up_to_width<V>(panel.size());
             for (std::int64_t first = 0; first < panel.size(); first += V::width)
-                pack_vector<V>(weights + (panel.begin + first) * depth, depth,
+                pack_vector<V>(weights + (panel.begin + first) * depth, depth, depth,
                                std::min<std::int64_t>(V::width, panel.size() - first), packed + first, pitch);
             packed += depth * pitch;
         }

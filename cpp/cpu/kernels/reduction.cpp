@@ -38,29 +38,52 @@ MPSCNN_INLINE void maximum_of_pixels(const float *at, std::ptrdiff_t step, std::
     for (int v = 0; v < vectors; ++v) results[v] = V::add(V::mul(results[v], V::set1(sign)), nan[v]);
 }
 
-template <class V, int vectors, bool partial>
-MPSCNN_INLINE void sum_of_pixels(const float *at, std::ptrdiff_t step, std::int64_t count, std::int64_t left,
-                                 typename V::reg (&results)[vectors]) {
-    for (auto &result : results) result = V::zero();
+/// What elements are folded with: a sum, a product or a sum of squares.
+template <class V> struct Sum {
+    static constexpr float neutral = 0.0f;
+    static MPSCNN_INLINE typename V::reg join(typename V::reg a, typename V::reg b) { return V::add(a, b); }
+    static MPSCNN_INLINE typename V::reg add(typename V::reg sum, typename V::reg x) {
+        return V::add(sum, x);
+    }
+};
+template <class V> struct Product {
+    static constexpr float neutral = 1.0f;
+    static MPSCNN_INLINE typename V::reg join(typename V::reg a, typename V::reg b) { return V::mul(a, b); }
+    static MPSCNN_INLINE typename V::reg add(typename V::reg product, typename V::reg x) {
+        return V::mul(product, x);
+    }
+};
+template <class V> struct Squares : Sum<V> {
+    static MPSCNN_INLINE typename V::reg add(typename V::reg sum, typename V::reg x) {
+        return V::fma(x, x, sum);
+    }
+};
+
+template <class V, class Fold, int vectors, bool partial>
+MPSCNN_INLINE void fold_pixels(const float *at, std::ptrdiff_t step, std::int64_t count, std::int64_t left,
+                               typename V::reg (&results)[vectors]) {
+    for (auto &result : results) result = V::set1(Fold::neutral);
     while (count > 0) {
         const std::int64_t length = min(count, longest_piece);
         typename V::reg piece[vectors];
-        for (auto &sum : piece) sum = V::zero();
+        for (auto &part : piece) part = V::set1(Fold::neutral);
         for (std::int64_t i = 0; i < length; ++i, at += step) {
 #pragma GCC unroll 4
             for (int v = 0; v < vectors; ++v)
-                piece[v] = V::add(piece[v], partial ? V::load_partial(at, left) : V::load(at + v * V::width));
+                piece[v] =
+                    Fold::add(piece[v], partial ? V::load_partial(at, left) : V::load(at + v * V::width));
         }
-        for (int v = 0; v < vectors; ++v) results[v] = V::add(results[v], piece[v]);
+        for (int v = 0; v < vectors; ++v) results[v] = Fold::join(results[v], piece[v]);
         count -= length;
     }
 }
 
-template <class V> MPSCNN_INLINE typename V::reg scaled(const ReductionTask &task, typename V::reg sum) {
-    return V::div(V::mul(sum, V::set1(task.factor)), V::set1(task.divisor));
+/// What a sum, a product or a sum of squares means.
+template <class V> MPSCNN_INLINE typename V::reg finished(const ReductionTask &task, typename V::reg folded) {
+    if (task.kind == ReductionKind::norm) return V::sqrt(folded);
+    if (task.kind == ReductionKind::product) return folded;
+    return V::div(V::mul(folded, V::set1(task.factor)), V::set1(task.divisor));
 }
-
-MPSCNN_INLINE bool is_sum(const ReductionTask &task) { return task.kind == ReductionKind::sum; }
 
 /// `vectors` vectors of channels of one output pixel.
 template <class V, int vectors, bool partial>
@@ -71,12 +94,17 @@ __attribute__((noinline)) void reduce_pixels(const ReductionTask &task, const fl
     const std::ptrdiff_t step = down ? from.row_stride : from.pixel_stride;
     const std::int64_t count = down ? from.height : from.width, left = from.channels - channel;
     typename V::reg results[vectors];
-    if (is_sum(task)) {
-        sum_of_pixels<V, vectors, partial>(at + channel, step, count, left, results);
-        for (auto &result : results) result = scaled<V>(task, result);
-    } else {
+    if (task.kind == ReductionKind::max || task.kind == ReductionKind::min) {
         const float sign = task.kind == ReductionKind::max ? 1.0f : -1.0f;
         maximum_of_pixels<V, vectors, partial>(at + channel, step, count, left, sign, results);
+    } else {
+        if (task.kind == ReductionKind::sum)
+            fold_pixels<V, Sum<V>, vectors, partial>(at + channel, step, count, left, results);
+        else if (task.kind == ReductionKind::norm)
+            fold_pixels<V, Squares<V>, vectors, partial>(at + channel, step, count, left, results);
+        else
+            fold_pixels<V, Product<V>, vectors, partial>(at + channel, step, count, left, results);
+        for (auto &result : results) result = finished<V>(task, result);
     }
     for (int v = 0; v < vectors; ++v) {
         const std::int64_t c = channel + v * V::width;
@@ -135,20 +163,24 @@ template <class V> struct ChannelMaxima {
     }
 };
 
-/// In several sums, which need not wait for each other.
-template <class V> MPSCNN_INLINE typename V::reg sums_of_channels(const float *from, std::int64_t channels) {
+/// In several sums (products), which need not wait for each other.
+template <class V, class Fold>
+MPSCNN_INLINE typename V::reg fold_channels(const float *from, std::int64_t channels) {
     constexpr int block = 4;
-    auto total = V::zero();
+    const auto neutral = V::set1(Fold::neutral);
+    auto total = neutral;
     for (std::int64_t begin = 0; begin < channels; begin += longest_piece * block * V::width) {
         const std::int64_t end = min(channels, begin + longest_piece * block * V::width);
         typename V::reg sums[block];
-        for (auto &sum : sums) sum = V::zero();
+        for (auto &sum : sums) sum = neutral;
         std::int64_t c = begin;
         for (; c + block * V::width <= end; c += block * V::width)
 #pragma GCC unroll 4
-            for (int v = 0; v < block; ++v) sums[v] = V::add(sums[v], V::load(from + c + v * V::width));
-        for (; c < end; c += V::width) sums[0] = V::add(sums[0], load_lanes<V>(from + c, end - c));
-        total = V::add(total, V::add(V::add(sums[0], sums[1]), V::add(sums[2], sums[3])));
+            for (int v = 0; v < block; ++v) sums[v] = Fold::add(sums[v], V::load(from + c + v * V::width));
+        for (; c < end; c += V::width)
+            sums[0] =
+                Fold::add(sums[0], fill_lanes<V>(load_lanes<V>(from + c, end - c), end - c, Fold::neutral));
+        total = Fold::join(total, Fold::join(Fold::join(sums[0], sums[1]), Fold::join(sums[2], sums[3])));
     }
     return total;
 }
@@ -162,12 +194,18 @@ template <class V> struct PixelTile {
     const float *pixel(std::int64_t i) const { return from + i * stride; }
 };
 
-/// For each pixel, in its lane, the sum of the lanes of sums(pixel).
-template <class V, class Sums> MPSCNN_INLINE typename V::reg sum_each(const PixelTile<V> &tile, Sums sums) {
+/// For each pixel, in its lane, what folding the lanes of parts(pixel) gives.
+template <class V, class Fold, class Parts>
+MPSCNN_INLINE typename V::reg fold_each(const PixelTile<V> &tile, Parts parts) {
     typename V::reg each[V::width];
-    for (int i = 0; i < V::width; ++i) each[i] = i < tile.pixels ? sums(i) : V::zero();
-    sum_lanes<V>(each);
+    for (int i = 0; i < V::width; ++i) each[i] = i < tile.pixels ? parts(i) : V::zero();
+    fold_lanes<V>(each, Fold::join);
     return each[0];
+}
+
+template <class V, class Fold> MPSCNN_INLINE typename V::reg fold_channels_of_each(const PixelTile<V> &tile) {
+    return fold_each<V, Fold>(tile,
+                              [&](int i) { return fold_channels<V, Fold>(tile.pixel(i), tile.channels); });
 }
 
 template <class V> MPSCNN_INLINE typename V::reg maximum_each(const PixelTile<V> &tile, float sign) {
@@ -185,7 +223,7 @@ template <class V> MPSCNN_INLINE typename V::reg maximum_each(const PixelTile<V>
     maximum_lanes<V>(highest);
     const auto result = V::mul(highest[0], V::set1(sign));
     if (const float any = V::sum(nan); any == any) return V::add(result, V::zero());
-    return V::add(result, sum_each<V>(tile, [&](int i) {
+    return V::add(result, fold_each<V, Sum<V>>(tile, [&](int i) {
                       return ChannelMaxima<V>(tile.pixel(i), tile.channels, sign).nan;
                   }));
 }
@@ -251,14 +289,27 @@ void reduction_run(const ReductionTask &task, const Prepared &prepared, std::int
         for (std::int64_t index = begin; index < end; ++index) reduce_pixels<V>(task, split.item(index));
         return;
     }
-    const float sign = task.kind == ReductionKind::max ? 1.0f : -1.0f;
-    reduce_tiles<V>(task.source, task.destination, task.round_to_half, split, begin, end, true,
-                    [&](const PixelTile<V> &tile, std::int64_t, std::int64_t, std::int64_t) {
-                        if (!is_sum(task)) return maximum_each<V>(tile, sign);
-                        return scaled<V>(task, sum_each<V>(tile, [&](int i) {
-                                             return sums_of_channels<V>(tile.pixel(i), tile.channels);
-                                         }));
-                    });
+    const auto reduce = [&](auto result) {
+        reduce_tiles<V>(
+            task.source, task.destination, task.round_to_half, split, begin, end, true,
+            [&](const PixelTile<V> &tile, std::int64_t, std::int64_t, std::int64_t) { return result(tile); });
+    };
+    using Tile = PixelTile<V>;
+    switch (task.kind) {
+    case ReductionKind::max:
+        return reduce([](const Tile &tile) { return maximum_each<V>(tile, 1.0f); });
+    case ReductionKind::min:
+        return reduce([](const Tile &tile) { return maximum_each<V>(tile, -1.0f); });
+    case ReductionKind::sum:
+        return reduce(
+            [&](const Tile &tile) { return finished<V>(task, fold_channels_of_each<V, Sum<V>>(tile)); });
+    case ReductionKind::product:
+        return reduce(
+            [&](const Tile &tile) { return finished<V>(task, fold_channels_of_each<V, Product<V>>(tile)); });
+    case ReductionKind::norm:
+        return reduce(
+            [&](const Tile &tile) { return finished<V>(task, fold_channels_of_each<V, Squares<V>>(tile)); });
+    }
 }
 
 // The place of an extreme

@@ -18,8 +18,8 @@ template <class... Ops> bool is_any_of(const ops::Operation &operation) {
 
 /// Results are elements of the operands, in other places.
 bool moves_elements(const Node &node) {
-    return is_any_of<ops::Concatenation, ops::DepthToSpace, ops::Padding, ops::Reshape, ops::Slice>(
-        node.operation);
+    return is_any_of<ops::ChannelShuffle, ops::Concatenation, ops::DepthToSpace, ops::Gather, ops::Padding,
+                     ops::Reshape, ops::Slice, ops::Tile, ops::Transpose>(node.operation);
 }
 
 /// Whether a product reads each value, or something that has been computed from it.

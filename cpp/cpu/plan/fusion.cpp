@@ -1,6 +1,7 @@
 #include "cpu/plan/fusion.h"
 
 #include <algorithm>
+#include <concepts>
 
 namespace mpscnn::cpu {
 
@@ -22,6 +23,11 @@ std::vector<int> count_uses(const Graph &graph) {
 bool multiplies_weights(const Node &node) {
     return std::holds_alternative<ops::Convolution>(node.operation) ||
            std::holds_alternative<ops::FullyConnected>(node.operation);
+}
+
+bool is_elementwise(const Node &node) {
+    return std::visit([]<class Op>(const Op &) { return std::derived_from<Op, ops::Arithmetic>; },
+                      node.operation);
 }
 
 /// Zeros around the image, which a convolution's window reads anyway. What is cropped it would read too.
@@ -62,8 +68,8 @@ namespace {
 
 class FusionFinder {
 public:
-    FusionFinder(const Graph &graph, bool from_pixels, const TakesResidual &takes_residual)
-        : graph_(graph), from_pixels_(from_pixels), takes_residual_(takes_residual), uses_(count_uses(graph)),
+    FusionFinder(const Graph &graph, const FusionOptions &options, const TakesResidual &takes_residual)
+        : graph_(graph), options_(options), takes_residual_(takes_residual), uses_(count_uses(graph)),
           fusions_(graph.nodes().size()) {}
 
     std::vector<NodeFusion> run() {
@@ -71,12 +77,15 @@ public:
             const ops::Operation &operation = graph_.nodes()[i].operation;
             if (const auto *convolution = std::get_if<ops::Convolution>(&operation)) {
                 find_border(i);
-                if (from_pixels_) find_broadcast(i, *convolution);
-                if (from_pixels_) find_gate(i, *convolution);
+                if (options_.from_pixels) find_broadcast(i, *convolution);
+                if (options_.from_pixels) find_gate(i, *convolution);
             } else if (const auto *sum = std::get_if<ops::Addition>(&operation); sum && sum->is_plain()) {
                 find_product(i);
             }
         }
+        if (!options_.has_floats) return std::move(fusions_);
+        find_constants();
+        find_joined_halves();
         return std::move(fusions_);
     }
 
@@ -139,8 +148,39 @@ private:
         fusions_[*last].addition = i;
     }
 
+    /// Second operands that are weights. Constants that nothing else reads are not computed.
+    void find_constants() {
+        std::vector<int> uses = uses_;
+        for (std::size_t i = 0; i < fusions_.size(); ++i) {
+            const Node &node = graph_.nodes()[i];
+            if (fusions_[i].absorbed || !is_elementwise(node) || graph_.is_input(node.inputs[1])) continue;
+            const auto value = static_cast<std::size_t>(node.inputs[1]);
+            const std::size_t producer = value - graph_.inputs().size();
+            if (!std::holds_alternative<ops::Constant>(graph_.nodes()[producer].operation)) continue;
+            fusions_[i].constant = producer;
+            fusions_[producer].absorbed = --uses[value] == 0;
+        }
+    }
+
+    /// Two groups that a shuffle interleaves need not be side by side.
+    void find_joined_halves() {
+        for (std::size_t i = 0; i < fusions_.size(); ++i) {
+            const auto *shuffle = std::get_if<ops::ChannelShuffle>(&graph_.nodes()[i].operation);
+            if (!shuffle || shuffle->groups != 2) continue;
+            const auto joined = sole<ops::Concatenation>(graph_.nodes()[i].inputs[0]);
+            if (!joined) continue;
+            const Node &concatenation = graph_.nodes()[*joined];
+            const std::vector<ValueId> &halves = concatenation.inputs;
+            const Shape &first = graph_.shape(halves[0]);
+            const int axis = std::get<ops::Concatenation>(concatenation.operation).positive_axis({&first, 1});
+            if (halves.size() != 2 || axis != first.rank() - 1 || first != graph_.shape(halves[1])) continue;
+            fusions_[*joined].absorbed = true;
+            fusions_[i].joined = joined;
+        }
+    }
+
     const Graph &graph_;
-    const bool from_pixels_;
+    const FusionOptions options_;
     const TakesResidual &takes_residual_;
     const std::vector<int> uses_;
     std::vector<NodeFusion> fusions_;
@@ -148,9 +188,9 @@ private:
 
 } // namespace
 
-std::vector<NodeFusion> find_fusions(const Graph &graph, bool from_pixels,
+std::vector<NodeFusion> find_fusions(const Graph &graph, const FusionOptions &options,
                                      const TakesResidual &takes_residual) {
-    return FusionFinder(graph, from_pixels, takes_residual).run();
+    return FusionFinder(graph, options, takes_residual).run();
 }
 
 } // namespace mpscnn::cpu

@@ -13,6 +13,8 @@ struct NodeFusion {
     bool absorbed = false;                ///< computed by the kernel of another node
     std::optional<std::size_t> border;    ///< this convolution's zero padding
     std::optional<std::size_t> addition;  ///< added by this convolution before it stores
+    std::optional<std::size_t> constant;  ///< whose weight this elementwise operation's second operand is
+    std::optional<std::size_t> joined;    ///< the concatenation of two halves that this channel shuffle reads
     std::optional<std::size_t> broadcast; ///< the resize that makes its first inputs, all alike, of one pixel
     std::optional<std::size_t> gate;      ///< the multiplication of its inputs by a pixel
 };
@@ -24,9 +26,13 @@ std::optional<std::size_t> gate_operand(const engine::Graph &graph, const engine
 /// Whether the kernel of a convolution or dense layer, a node, can add another value to its result.
 using TakesResidual = std::function<bool(std::size_t node, engine::ValueId other)>;
 
-/// `from_pixels` is whether convolutions may read the one pixel that a resize enlarges or that their inputs
-/// are multiplied by.
-std::vector<NodeFusion> find_fusions(const engine::Graph &graph, bool from_pixels,
+struct FusionOptions {
+    /// Convolutions may read the one pixel that a resize enlarges or that their inputs are multiplied by.
+    bool from_pixels = false;
+    /// Tensors are floats: elementwise operations may read weights, shuffles two tensors.
+    bool has_floats = false;
+};
+std::vector<NodeFusion> find_fusions(const engine::Graph &graph, const FusionOptions &options,
                                      const TakesResidual &takes_residual);
 
 } // namespace mpscnn::cpu

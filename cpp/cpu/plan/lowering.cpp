@@ -31,7 +31,9 @@ public:
 
     std::shared_ptr<const LoweredNetwork> run() {
         const std::vector<NodeFusion> fusions =
-            find_fusions(graph_, precision_ == Precision::float32,
+            find_fusions(graph_,
+                         {.from_pixels = precision_ == Precision::float32,
+                          .has_floats = precision_ != Precision::bfloat16},
                          [&](std::size_t node, ValueId other) { return takes_residual(node, other); });
         auto network = std::make_shared<LoweredNetwork>();
         network->graph = graph_.without_weights();
@@ -128,6 +130,11 @@ private:
             fused.broadcast = {.value = pixel, .channels = graph_.shape(pixel).back(), .packed = {}};
         }
         if (fusion.gate) add_gate(fused, graph_.nodes()[*fusion.gate]);
+        if (fusion.constant) fused.constant = constant_values(graph_.nodes()[*fusion.constant], precision_);
+        if (fusion.joined) {
+            fused.layers.push_back(graph_.nodes()[*fusion.joined].name);
+            fused.inputs = graph_.nodes()[*fusion.joined].inputs;
+        }
         fused.layers.push_back(node.name);
         if (fusion.addition) add_residual(fused, *fusion.addition);
         if (fused.residual) round_sum_to_bfloat16(fused, index);
@@ -171,7 +178,8 @@ private:
 
     static std::size_t weight_bytes(const FusedOperation &fused) {
         std::size_t floats = floats_of(fused.packed) + fused.scale.size() + fused.shift.size() +
-                             fused.activation.slopes.size() + fused.residual_activation.slopes.size();
+                             fused.constant.size() + fused.activation.slopes.size() +
+                             fused.residual_activation.slopes.size();
         if (fused.broadcast) floats += floats_of(fused.broadcast->packed);
         for (const ConvolutionPart &part : fused.parts) floats += floats_of(part.packed);
         floats += fused.binary.bits.size() + fused.binary.scale.size() + fused.binary.bias.size() +

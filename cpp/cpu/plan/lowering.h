@@ -54,7 +54,8 @@ struct FusedOperation {
     /// Batch normalization that could not be folded. `shift` is also what an interleaved convolution has
     /// where no part writes, and the bias behind beta scaling.
     AlignedBuffer<float> scale, shift;
-    std::size_t weight_bytes = 0; ///< of all of them
+    AlignedBuffer<float> constant; ///< second operand of an elementwise operation, in place of inputs[1]
+    std::size_t weight_bytes = 0;  ///< of all of them
 };
 
 /// Shared by all plans of a program; immutable once made.

@@ -38,6 +38,8 @@ struct OperationLowering {
 
 /// Copied with zeros up to a whole vector of any instruction set.
 AlignedBuffer<float> padded_to_vectors(const std::vector<float> &values);
+/// Of an ops::Constant, as the precision holds it.
+AlignedBuffer<float> constant_values(const engine::Node &node, engine::Precision precision);
 OwnedActivation lower_neuron(const ops::Neuron &neuron, const engine::Node &node, const KernelTable &kernels);
 
 /// Without weights there is nothing to do.
@@ -45,9 +47,11 @@ template <class Op> void lower(const OperationLowering &, const Op &) {}
 void lower(const OperationLowering &lowering, const ops::BatchNormalization &normalization);
 void lower(const OperationLowering &lowering, const ops::BinaryConvolution &convolution);
 void lower(const OperationLowering &lowering, const ops::BinaryFullyConnected &dense);
+void lower(const OperationLowering &lowering, const ops::Constant &constant);
 void lower(const OperationLowering &lowering, const ops::Convolution &convolution);
 void lower(const OperationLowering &lowering, const ops::FullyConnected &dense);
 void lower(const OperationLowering &lowering, const ops::GroupNormalization &normalization);
+void lower(const OperationLowering &lowering, const ops::LayerNormalization &normalization);
 void lower(const OperationLowering &lowering, const ops::Neuron &neuron);
 void lower(const OperationLowering &lowering, const ops::Padding &padding);
 void lower(const OperationLowering &lowering, const ops::SubpixelConvolution &convolution);
@@ -66,18 +70,24 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::BatchStatistics &statistics);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::BinaryConvolution &convolution);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::BinaryFullyConnected &dense);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::ChannelShuffle &shuffle);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Concatenation &concatenation);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Constant &constant);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Convolution &convolution);
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::CrossChannelNormalization &normalization);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Gather &gather);
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::GroupNormalization &normalization);
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::LayerNormalization &normalization);
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::LocalContrastNormalization &normalization);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Dropout &dropout);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::DepthToSpace &operation);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::FullyConnected &dense);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::LogSoftmax &softmax);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::MatrixProduct &product);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Neuron &neuron);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Padding &padding);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Pooling &pooling);
@@ -91,6 +101,8 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::WeightedReduction &reduction);
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::SubpixelConvolution &convolution);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Tile &tile);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Transpose &transpose);
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::TransposedConvolution &convolution);
 

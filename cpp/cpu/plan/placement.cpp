@@ -130,8 +130,8 @@ private:
 
     /// A slice whose result need not lie elsewhere.
     bool is_view(const FusedOperation &operation) {
-        return std::holds_alternative<ops::Slice>(operation.operation) && !placed(operation.result) &&
-               !whole_[index(operation.result)];
+        const auto *slice = std::get_if<ops::Slice>(&operation.operation);
+        return slice && slice->is_view() && !placed(operation.result) && !whole_[index(operation.result)];
     }
 
     void place_slice(const FusedOperation &operation) {

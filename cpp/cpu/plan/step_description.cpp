@@ -117,7 +117,9 @@ constexpr bool is_plain =
     std::is_same_v<TaskType, PoolingTask> || std::is_same_v<TaskType, ResizeTask> ||
     std::is_same_v<TaskType, PaddingTask> || std::is_same_v<TaskType, ConcatenationTask> ||
     std::is_same_v<TaskType, ArithmeticTask> || std::is_same_v<TaskType, SoftmaxTask> ||
-    std::is_same_v<TaskType, DepthToSpaceTask> || std::is_same_v<TaskType, ConversionTask>;
+    std::is_same_v<TaskType, DepthToSpaceTask> || std::is_same_v<TaskType, ConversionTask> ||
+    std::is_same_v<TaskType, TransposeTask> || std::is_same_v<TaskType, InterleaveTask> ||
+    std::is_same_v<TaskType, TakeTask>;
 
 /// Its extents and elements; it lies nowhere.
 View view_of(const Region &region, std::span<const Storage> storages) {

@@ -29,7 +29,11 @@ private:
 
     // What a task has besides source and destination.
     template <class Other> void bind_others(Other &) {}
-    void bind_others(ArithmeticTask &own) { own.second = bind(step_.others[0]); }
+    void bind_others(ArithmeticTask &own) { // whose second operand may be a constant
+        if (!step_.others.empty()) own.second = bind(step_.others[0]);
+    }
+    void bind_others(InterleaveTask &own) { own.second = bind(step_.others[0]); }
+    void bind_others(MatrixProductTask &own) { own.second = bind(step_.others[0]); }
     void bind_others(NormalizationTask &own) { own.second = bind(step_.others[0]); }
     void bind_others(WeightedReductionTask &own) { own.second = bind(step_.others[0]); }
     void bind_others(ConcatenationTask &own) {

@@ -121,6 +121,17 @@ std::unique_ptr<Layer> make_layer(const ops::TransposedConvolution &operation, c
 std::unique_ptr<Layer> make_layer(const ops::WeightedReduction &operation, const LayerSource &source,
                                   Device &device);
 
+std::unique_ptr<Layer> make_layer(const ops::ChannelShuffle &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Constant &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Gather &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::LayerNormalization &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::MatrixProduct &operation, const LayerSource &source,
+                                  Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Tile &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Transpose &operation, const LayerSource &source, Device &device);
+
 std::unique_ptr<Layer> make_depthwise(const ops::Convolution &operation, const LayerSource &source,
                                       Device &device);
 

@@ -9,6 +9,8 @@ namespace {
 
 static_assert(sizeof(MomentsParams) == 10 * sizeof(int) && sizeof(StatisticsParams) == 12 * sizeof(int));
 static_assert(sizeof(NormalizationParams) == 14 * sizeof(int));
+static_assert(sizeof(PixelStatisticsParams) == 10 * sizeof(int));
+static_assert(sizeof(LayerNormalizationParams) == 14 * sizeof(int));
 
 using Buffer = objc_ptr<id<MTLBuffer>>;
 
@@ -122,6 +124,36 @@ private:
     ShaderMaker shaders_;
 };
 
+/// Of each pixel's channels.
+class LayerNormalization : public Layer {
+public:
+    LayerNormalization(const ops::LayerNormalization &operation, const LayerSource &source, Device &device)
+        : shaders_(source, device), epsilon_(operation.epsilon), activation_(activation_of(source)),
+          terms_(normalization_terms(source, device)) {}
+
+    std::unique_ptr<Step> bind(Operands operands) const override {
+        const ImageLayout image = operands.source().layout, result = operands.destination.layout;
+        const ImageLayout statistics{image.images, image.height, image.width, 3, engine::Precision::float32};
+        ShaderCall find =
+            shaders_.call("pixel_statistics", {&image, 1}, statistics,
+                          ShaderArguments(PixelStatisticsParams{image.params(), statistics.params()}));
+        const LayerNormalizationParams params{image.params(), statistics.params(), epsilon_,
+                                              activation_.params};
+        const std::array sources{image, statistics};
+        ShaderCall normalize = shaders_.call("layer_normalize", sources, result,
+                                             ShaderArguments(params, {terms_}), activation_.kind);
+        std::vector<Stage> stages{shader_stage(std::move(find), {0}, statistics)};
+        stages.push_back(shader_stage(std::move(normalize), {0, 1}, result));
+        return staged_step(std::move(stages), std::move(operands));
+    }
+
+private:
+    ShaderMaker shaders_;
+    float epsilon_;
+    Activation activation_;
+    Buffer terms_;
+};
+
 /// By the second input.
 class NormalizationByStatistics : public Layer {
 public:
@@ -165,6 +197,11 @@ std::unique_ptr<Layer> make_scale_shift(const ops::BatchNormalization &operation
 std::unique_ptr<Layer> make_layer(const ops::GroupNormalization &operation, const LayerSource &source,
                                   Device &device) {
     return std::make_unique<GroupNormalization>(operation, source, device);
+}
+
+std::unique_ptr<Layer> make_layer(const ops::LayerNormalization &operation, const LayerSource &source,
+                                  Device &device) {
+    return std::make_unique<LayerNormalization>(operation, source, device);
 }
 
 std::unique_ptr<Layer> make_layer(const ops::BatchStatistics &, const LayerSource &source, Device &device) {

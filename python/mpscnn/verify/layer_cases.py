@@ -201,13 +201,33 @@ _CASES: dict[str, list[tuple[str, _Shapes, dict[str, Any]]]] = {
     "batch_normalization": [("statistics that are weights", [_IMAGE], {"epsilon": 0.01})],
     "batch_statistics": [("two images", [_IMAGE], {})],
     "group_normalization": [("two groups", [_IMAGE], {"groups": 2}), ("instances", [_IMAGE], {"groups": 6})],
+    "layer_normalization": [("of pixels", [_IMAGE], {"epsilon": 0.01}), ("large", [(19, 192)], {})],
+    "matrix_product": [
+        ("plain", [(3, 7, 6), (3, 6, 5)], {}),
+        ("first transposed", [(3, 6, 7), (3, 6, 5)], {"transpose_first": True}),
+        ("second transposed", [(3, 7, 6), (3, 5, 6)], {"transpose_second": True, "scale": 0.5}),
+        ("large", [(3, 197, 64), (3, 197, 64)], {"transpose_second": True, "scale": 0.125}),
+    ],
+    "constant": [("an image", [_IMAGE], {"shape": [7, 5, 6]}), ("features", [_IMAGE], {"shape": [13]})],
+    "transpose": [
+        ("channels first", [_IMAGE], {"axes": [3, 1, 2]}),
+        ("rows and columns", [_IMAGE], {"axes": [2, 1, 3]}),
+        ("five axes", [(3, 5, 2, 4, 3)], {"axes": [4, 2, 1, 5, 3]}),
+    ],
+    "channel_shuffle": [(f"{groups} groups", [_IMAGE], {"groups": groups}) for groups in (2, 3)],
+    "gather": [
+        ("channels", [_IMAGE], {"indices": [5, 0, 0, 3, 2, 1, 4]}),
+        ("rows", [_IMAGE], {"indices": [6, 0, 2], "axis": 1}),
+    ],
+    "tile": [("an image", [_IMAGE], {"rows": 2, "columns": 3, "channels": 2})],
     "resize": _RESIZES,
     "padding": [
         ("constant", [_IMAGE], {"top": 1, "right": 2, "back": 3, "value": 0.5}),
         ("mirrored", [_IMAGE], {"top": 2, "bottom": 1, "left": 3, "mode": "mirror"}),
     ],
     "slice": [
-        ("a part", [_IMAGE], {"top": 1, "left": 2, "front": 1, "height": 4, "width": 3, "channels": 5})
+        ("a part", [_IMAGE], {"top": 1, "left": 2, "front": 1, "height": 4, "width": 3, "channels": 5}),
+        ("backward", [_IMAGE], {"top": -1, "front": 5, "stride_y": -2, "stride_x": 2, "stride_channels": -1}),
     ],
     "reshape": [("of an image", [_IMAGE], {"shape": [5, 6, 7]})],
     "depth_to_space": [
@@ -226,7 +246,7 @@ _CASES: dict[str, list[tuple[str, _Shapes, dict[str, Any]]]] = {
     "argument": [(kind, [_IMAGE], {"kind": kind}) for kind in ("max", "min")],
     "reduction": [
         (f"{kind} of {axis}", [_IMAGE], {"kind": kind, "axis": axis})
-        for kind in ("max", "min", "sum", "mean")
+        for kind in ("max", "min", "sum", "mean", "product", "l2_norm")
         for axis in ("height", "width", "channels")
     ],
     "weighted_reduction": [(kind, [_IMAGE, _IMAGE], {"kind": kind}) for kind in ("sum", "mean")],

@@ -25,6 +25,7 @@ _SUMS = ELEMENTWISE | {
     "binary_fully_connected",
     "convolution",
     "fully_connected",
+    "matrix_product",
     "pooling",
     "reduction",
     "resize",
@@ -36,6 +37,7 @@ _NORMALIZATIONS = {
     "batch_normalization",
     "cross_channel_normalization",
     "group_normalization",
+    "layer_normalization",
     "local_contrast_normalization",
     "spatial_normalization",
 }
@@ -174,6 +176,8 @@ def _magnitudes(pieces: Network, given: Arrays) -> Arrays:
                 attributes[name] = abs(attributes.get(name, 0.0 if name == "bias" else 1.0))
             attributes.pop("minimum", None)
             attributes.pop("maximum", None)
+        if "scale" in attributes and node["operation"] == "matrix_product":
+            attributes["scale"] = abs(attributes["scale"])
     structure["outputs"] = [node["name"] for node in structure["nodes"]]
     read = {name for node in structure["nodes"] for name in node["inputs"]}
     structure["inputs"] = [entry for entry in structure["inputs"] if entry["name"] in read]

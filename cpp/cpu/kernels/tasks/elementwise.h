@@ -25,7 +25,7 @@ struct SourceSteps {
 
 /// destination = epilogue(min(max(source_scale * source op second_scale * second + bias, low), high)).
 struct ArithmeticTask {
-    ConstView source, second;
+    ConstView source, second; ///< the second may be a constant of the network's
     View destination;
     Epilogue epilogue{};
     ArithmeticKind kind = ArithmeticKind::add;

@@ -4,12 +4,13 @@
 
 namespace mpscnn::cpu {
 
-enum class ReductionKind { max, min, sum };
+enum class ReductionKind { max, min, sum, product, norm };
 
 /// Which axis is reduced to one element.
 enum class ReductionAxis { height, width, channels };
 
-/// Maximum, minimum, or factor times the sum along an axis. NaN where any element is one.
+/// Maximum, minimum, product, factor times the sum, or the square root of the sum of squares along an axis.
+/// NaN where any element is one.
 struct ReductionTask {
     ReductionKind kind = ReductionKind::max;
     ReductionAxis axis = ReductionAxis::channels;
@@ -81,6 +82,18 @@ struct NormalizationTask {
     Epilogue epilogue{};
 
     const char *kernel_name() const { return "normalization"; }
+};
+
+/// destination = epilogue((source - mean) * gamma / sqrt(variance + epsilon) + beta) with the mean and
+/// variance of each pixel's channels.
+struct LayerNormalizationTask {
+    ConstView source;
+    View destination;
+    const float *gamma = nullptr, *beta = nullptr; ///< padded to full vectors; null: 1 and 0
+    float epsilon = 0.0f;
+    Epilogue epilogue{};
+
+    const char *kernel_name() const { return "layer normalization"; }
 };
 
 } // namespace mpscnn::cpu

@@ -5,6 +5,22 @@
 
 namespace mpscnn::cpu {
 
+namespace {
+
+/// The same values for each image.
+ConstView constant_view(const float *values, const Extents &extents) {
+    return {.data = values,
+            .batch = extents.batch,
+            .height = extents.height,
+            .width = extents.width,
+            .channels = extents.channels,
+            .image_stride = 0,
+            .row_stride = extents.width * extents.channels,
+            .pixel_stride = extents.channels};
+}
+
+} // namespace
+
 void make_arithmetic_step(StepBuilder &builder, const FusedOperation &fused,
                           const ops::Arithmetic &arithmetic, ops::ArithmeticKind kind) {
     ArithmeticTask task;
@@ -22,6 +38,11 @@ void make_arithmetic_step(StepBuilder &builder, const FusedOperation &fused,
     task.high = arithmetic.has_maximum() ? arithmetic.maximum : infinity;
     task.scaled = task.source_scale != 1.0f || task.second_scale != 1.0f || task.bias != 0.0f ||
                   arithmetic.has_minimum() || arithmetic.has_maximum();
+    if (fused.constant.size() > 0) {
+        task.second = constant_view(fused.constant.data(), extents_of(builder.input_shape(fused, 1)));
+        builder.begin(fused, task);
+        return;
+    }
     builder.begin(fused, task).others = {builder.placement().region(fused.inputs[1])};
 }
 

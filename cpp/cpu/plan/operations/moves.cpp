@@ -77,12 +77,4 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Pad
 void make_step(StepBuilder &, const FusedOperation &, const ops::Reshape &) {
 } // another view of the same memory
 
-void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Slice &slice) {
-    const Placement &placement = builder.placement();
-    const Region source = sliced(slice, placement.region(fused.inputs[0]), builder.input_shape(fused),
-                                 builder.result_shape(fused));
-    const Region &destination = placement.region(fused.result);
-    if (!(source == destination)) builder.add_copy(fused.layers, source, destination);
-}
-
 } // namespace mpscnn::cpu

@@ -109,6 +109,20 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
     add_normalization(builder, fused, normalization.epsilon, statistics);
 }
 
+void lower(const OperationLowering &lowering, const ops::LayerNormalization &) {
+    lower_gamma_and_beta(lowering);
+}
+
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::LayerNormalization &normalization) {
+    LayerNormalizationTask task;
+    task.gamma = fused.scale.data();
+    task.beta = fused.shift.data();
+    task.epsilon = normalization.epsilon;
+    task.epilogue = epilogue_of(fused);
+    builder.begin(fused, task);
+}
+
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::CrossChannelNormalization &normalization) {
     const std::int64_t last = builder.input_shape(fused).back() - 1;

@@ -10,6 +10,10 @@ ReductionKind kernel_kind(ops::ReductionKind kind) {
         return ReductionKind::max;
     case ops::ReductionKind::min:
         return ReductionKind::min;
+    case ops::ReductionKind::product:
+        return ReductionKind::product;
+    case ops::ReductionKind::l2_norm:
+        return ReductionKind::norm;
     default:
         return ReductionKind::sum;
     }

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.files import writing
+from mpscnn.converters.onnx_writer import moves
 from mpscnn.converters.onnx_writer import normalization as onnx_normalization
 from mpscnn.converters.onnx_writer import reduction as onnx_reduction
 from mpscnn.converters.onnx_writer.arithmetic import ARITHMETIC
@@ -90,10 +91,17 @@ def to_onnx(
         entry["name"]: builder.input(entry["name"], shapes[entry["name"]], layout)
         for entry in structure["inputs"]
     }
+    needs_images = {
+        name
+        for entry in structure["nodes"]
+        if entry["operation"] not in ARITHMETIC
+        for name in entry["inputs"]
+    } | set(structure["outputs"])
     for entry in structure["nodes"]:
         layer = Layer(
             builder, entry, [values[name] for name in entry["inputs"]], shapes[entry["name"]], weights
         )
+        layer.repeats_images = entry["name"] not in needs_images
         result = EXPORTERS[entry["operation"]](layer)
         if "activation" in entry:
             result = activation(layer, result, entry["activation"])
@@ -120,6 +128,8 @@ class Layer:
         self.inputs = inputs
         self.shape = shape
         self._weights = weights
+        #: Whether all that read the result repeat a batch of one, as elementwise operations do.
+        self.repeats_images = False
 
     def add(self, operation: str, *inputs: str, **attributes: Any) -> str:
         """Adds an ONNX node for this layer."""
@@ -248,6 +258,8 @@ EXPORTERS: dict[str, Callable[[Layer], str]] = {
     **ARITHMETIC,
     "neuron": _neuron,
     "batch_normalization": _batch_normalization,
+    "layer_normalization": onnx_normalization.layer_normalization,
+    "matrix_product": moves.matrix_product,
     "batch_statistics": onnx_normalization.batch_statistics,
     "group_normalization": onnx_normalization.group_normalization,
     "cross_channel_normalization": onnx_normalization.cross_channel_normalization,
@@ -264,4 +276,9 @@ EXPORTERS: dict[str, Callable[[Layer], str]] = {
     "reshape": _reshape,
     "resize": resize,
     "slice": part,
+    "gather": moves.gather,
+    "tile": moves.tile,
+    "transpose": moves.transpose,
+    "channel_shuffle": moves.channel_shuffle,
+    "constant": moves.constant,
 }

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC, NHWC_FROM_NCHW
+
 if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.builder import Value
     from mpscnn.converters.onnx_writer.export import Layer
@@ -134,3 +136,17 @@ def _surrounded(layer: Layer, name: str, kernel: list[int]) -> str:
     pads = layer.constant([0, 0, *before, 0, 0, *after], "pads")
     mode = "edge" if layer.attributes["edge"] == "clamp" else "constant"
     return layer.add("Pad", name, pads, mode=mode)
+
+
+def layer_normalization(layer: Layer) -> str:
+    """Over the channels, which images bring to the end and back."""
+    (x,) = layer.inputs
+    channels = layer.shape[-1]
+    gamma, beta = layer.weight("gamma"), layer.weight("beta")
+    name = layer.add("Transpose", x.name, perm=NHWC_FROM_NCHW) if x.is_image else x.name
+    scale = layer.constant(np.ones(channels, np.float32) if gamma is None else gamma, "gamma")
+    others = [] if beta is None else [layer.constant(beta, "beta")]
+    result = layer.add(
+        "LayerNormalization", name, scale, *others, axis=-1, epsilon=layer.attributes["epsilon"]
+    )
+    return layer.add("Transpose", result, perm=NCHW_FROM_NHWC) if x.is_image else result

@@ -9,14 +9,21 @@ if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.export import Layer
 
 _FLOAT = 1  # TensorProto.FLOAT
+_REDUCTIONS = {
+    "max": "ReduceMax",
+    "min": "ReduceMin",
+    "mean": "ReduceMean",
+    "product": "ReduceProd",
+    "l2_norm": "ReduceL2",
+}
 
 
 def reduction(layer: Layer) -> str:
-    """Maximum, minimum, sum or mean along one axis."""
+    """One axis, which stays with extent 1."""
     (x,) = layer.inputs
     kind, axis = layer.attributes["kind"], _axis(x, layer.attributes["axis"])
     if kind != "sum":
-        return layer.add(f"Reduce{kind.capitalize()}", x.name, axes=[axis])
+        return layer.add(_REDUCTIONS[kind], x.name, axes=[axis])
     return layer.add("Mul", _sum(layer, x.name, axis), layer.constant(layer.attributes["weight"], "weight"))
 
 
@@ -45,5 +52,5 @@ def _sum(layer: Layer, name: str, axis: int) -> str:
 
 def _axis(x: Value, axis: str) -> int:
     if not x.is_image:
-        return len(x.shape) - 1
+        return len(x.shape) - (1 if axis == "channels" else 2)
     return {"channels": 1, "height": 2, "width": 3}[axis]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC
 from mpscnn.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -53,18 +54,20 @@ def _gathered(layer: Layer) -> str:
 
 def part(layer: Layer) -> str:
     """A slice."""
-    sides, (_, *extents) = layer.attributes, layer.inputs[0].shape
-    firsts = [sides[side] % extent for side, extent in zip(("top", "left", "front"), extents, strict=True)]
-    steps = [sides["stride_y"], sides["stride_x"], 1]
-    ends = [
-        first + (count - 1) * step + 1
-        for first, count, step in zip(firsts, layer.shape[1:], steps, strict=True)
-    ]
-    constants = [
-        layer.constant(values, role)
-        for values, role in ((firsts, "starts"), (ends, "ends"), ([2, 3, 1], "axes"), (steps, "steps"))
-    ]
-    return layer.add("Slice", layer.inputs[0].name, *constants)
+    (x,), sides, rank = layer.inputs, layer.attributes, len(layer.shape)
+    names = (("front", "stride_channels"), ("left", "stride_x"), ("top", "stride_y"))
+    numbers: dict[str, list[int]] = {"starts": [], "ends": [], "axes": [], "steps": []}
+    for from_end, (first, stride) in zip(range(1, rank), names, strict=False):
+        axis, step = rank - from_end, sides[stride]
+        start = sides[first] % x.shape[axis]
+        end = start + (layer.shape[axis] - 1) * step + (1 if step > 0 else -1)
+        place = NCHW_FROM_NHWC.index(axis) if x.is_image else axis
+        # In front of the first element: -1 would be the last one.
+        values = (start, end if end >= 0 else -x.shape[axis] - 1, place, step)
+        for role, value in zip(numbers, values, strict=True):
+            numbers[role].append(value)
+    constants = [layer.constant(values, role) for role, values in numbers.items()]
+    return layer.add("Slice", x.name, *constants)
 
 
 def resize(layer: Layer) -> str:

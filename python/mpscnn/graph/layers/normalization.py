@@ -79,6 +79,21 @@ class NormalizationLayers(LayerMaker):
         """
         return self._group_norm(x, groups, epsilon, activation, name, "group_norm")
 
+    def layer_norm(
+        self, x: Tensor, *, epsilon: float = 1e-5, activation: Activation = None, name: str | None = None
+    ) -> Tensor:
+        """gamma * (x - mean) / sqrt(variance + epsilon) + beta with the statistics of each pixel's channels.
+
+        Ba, Kiros and Hinton 2016. The variance divides by the number of channels. Over all axes but the batch:
+        `reshape` to (-1,) before and back behind.
+
+        Weights: `gamma` (1 when absent), `beta` (0 when absent), each [c].
+        """
+        attributes = {"epsilon": epsilon}
+        return self.layer(
+            "layer_normalization", [x], attributes, activation=activation, name=name, default="layer_norm"
+        )
+
     def local_response_norm(
         self,
         x: Tensor,

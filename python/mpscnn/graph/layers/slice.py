@@ -1,17 +1,28 @@
-"""Parts of images."""
+"""Parts of tensors."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from mpscnn._private.arguments import is_whole_number, whole_numbers
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 Part = slice | tuple[int | None, int | None] | None
 
+# Of the last axis, the one before and the one before that: method's argument, first position, number, step.
+_AXES = (
+    ("channels", "front", "channels", "stride_channels"),
+    ("columns", "left", "width", "stride_x"),
+    ("rows", "top", "height", "stride_y"),
+)
+
 
 class SliceLayers(LayerMaker):
-    """Parts of images."""
+    """Parts of tensors of at most 4 axes: (n, rows, columns, channels), (n, columns, channels) or (n, channels)."""
 
     def slice(
         self,
@@ -22,33 +33,73 @@ class SliceLayers(LayerMaker):
         channels: Part = None,
         name: str | None = None,
     ) -> Tensor:
-        """Rows, columns and channels: `x[:, rows, columns, channels]` of an array. Nothing is copied. MPSNNSlice.
+        """Rows, columns and channels: `x[:, rows, columns, channels]` of an array. MPSNNSlice.
+
+        The CPU engine copies nothing unless channels have a step or a step is negative.
 
         Args:
-            rows, columns, channels: (start, stop) or a Python slice, None for all. Rows and columns may have a step
-                above 1. A stop counted from the end needs an extent that the network knows.
+            rows, columns, channels: (start, stop) or a Python slice, with any step but 0, None for all. A stop counted
+                from the other end than the start needs an extent that the network knows.
 
         Raises ShapeError for a part that does not lie within the image or is empty.
         """
         attributes: dict[str, Any] = {}
-        axes = (("top", "height", "stride_y"), ("left", "width", "stride_x"), ("front", "channels", None))
-        for axis, (part, names) in enumerate(zip((rows, columns, channels), axes, strict=True), start=1):
-            if part is not None:
-                given = part if isinstance(part, slice) else slice(*part)
-                attributes |= _range(given, x.shape[axis], names)
+        for from_end, part in enumerate((channels, columns, rows), start=1):
+            if part is None:
+                continue
+            if from_end >= len(x.shape):
+                raise ParameterError(f"slice: {x.shape} has no {_AXES[from_end - 1][0]}")
+            given = part if isinstance(part, slice) else slice(*part)
+            attributes |= _range(given, x.shape[-from_end], from_end)
         return self.layer("slice", [x], attributes, name=name, default="slice")
 
+    def split(
+        self, x: Tensor, parts: int | Sequence[int], *, axis: int = -1, name: str | None = None
+    ) -> list[Tensor]:
+        """Slices one behind the other along `axis`, of which the CPU engine copies none.
 
-def _range(part: slice, extent: int | None, names: tuple[str, str, str | None]) -> dict[str, int]:
+        Args:
+            parts: how many of one size, or the size of each.
+            axis: any but the batch, of a tensor of at most 4 axes, with an extent that the network knows.
+            name: of the first slice; "_1", "_2", ... follow it in those of the others.
+
+        Raises ParameterError for sizes that do not fill the axis.
+        """
+        rank = len(x.shape)
+        along = axis + rank if is_whole_number(axis) and axis < 0 else axis
+        if not is_whole_number(along) or not 0 < along < rank or rank > 4:
+            raise ParameterError(f"split: axis must be one of {x.shape} behind the batch, got {axis!r}")
+        extent = x.shape[along]
+        if extent is None:
+            raise ParameterError(f"split: axis {axis} of {x.shape} needs an extent that the network knows")
+        if isinstance(parts, (int, np.integer)):
+            if parts < 1 or extent % parts != 0:
+                raise ParameterError(f"split: parts must be a divisor of {extent}, got {parts}")
+            sizes = [extent // parts] * parts
+        else:
+            sizes = whole_numbers("split: parts", parts)
+        if not sizes or min(sizes) < 1 or sum(sizes) != extent:
+            raise ParameterError(
+                f"split: parts must be sizes of at least 1 that add up to {extent}, got {sizes}"
+            )
+        argument = _AXES[rank - along - 1][0]
+        found: list[Tensor] = []
+        for i, size in enumerate(sizes):
+            start = sum(sizes[:i])
+            own = name if name is None or i == 0 else f"{name}_{i}"
+            bounds: dict[str, Part] = {argument: (start, start + size)}
+            found.append(self.slice(x, name=own, **bounds))
+        return found
+
+
+def _range(part: slice, extent: int | None, from_end: int) -> dict[str, int]:
     """One axis' parameters, none of them out of the operation's sight: it refuses what lies outside."""
-    first, count, stride = names
+    _, first, count, stride = _AXES[from_end - 1]
     step = 1 if part.step is None else int(part.step)
-    start = 0 if part.start is None else int(part.start)
-    if step < 1 or (step > 1 and stride is None):
-        raise ParameterError(
-            f"slice: the step of rows and columns must be 1 or more, of channels 1, got {step}"
-        )
-    attributes = {first: start} | ({stride: step} if stride is not None else {})
+    if step == 0:
+        raise ParameterError("slice: the step must not be 0")
+    start = (0 if step > 0 else -1) if part.start is None else int(part.start)
+    attributes = {first: start, stride: step}
     if part.stop is None:
         return attributes
     stop = int(part.stop)
@@ -58,6 +109,8 @@ def _range(part: slice, extent: int | None, names: tuple[str, str, str | None]) 
                 f"slice: {first} {start} up to {stop} needs an extent that the network knows"
             )
         start, stop = (value + extent if value < 0 else value for value in (start, stop))
-    if stop <= start:
-        raise ParameterError(f"slice: nothing lies from {part.start} up to {part.stop}")
-    return attributes | {count: -(-(stop - start) // step)}
+        attributes[first] = start
+    size = len(range(start, stop, step))
+    if size == 0:
+        raise ParameterError(f"slice: nothing lies from {part.start} up to {part.stop} in steps of {step}")
+    return attributes | {count: size}

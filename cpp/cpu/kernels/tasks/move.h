@@ -1,0 +1,55 @@
+#pragma once
+
+#include "cpu/kernels/tasks/task.h"
+
+namespace mpscnn::cpu {
+
+/// The source with its axes behind the batch in another order; rows may count several of them.
+struct TransposeTask {
+    static constexpr int most_axes = 5;
+
+    ConstView source;
+    View destination;
+    int count = 0;                        ///< of axes behind the batch
+    std::int64_t extents[most_axes] = {}; ///< of the source
+    int axes[most_axes] = {};             ///< the source's axis, from 0, for each of the destination
+    /// Instead of an order of axes: channel k * groups + g comes from g * (channels / groups) + k.
+    std::int64_t groups = 0;
+
+    const char *kernel_name() const { return "transpose"; }
+};
+
+/// The channels of two sources in turns.
+struct InterleaveTask {
+    ConstView source, second;
+    View destination;
+
+    const char *kernel_name() const { return "interleave"; }
+};
+
+/// Which positions of a source's axis are taken.
+struct TakenPositions {
+    const std::int64_t *indices = nullptr; ///< or null: first + i * step, in a period
+    std::int64_t first = 0, step = 1;
+    std::int64_t period = 0; ///< of i; 0: none
+};
+
+/// Rows, columns and channels of the source at any positions.
+struct TakeTask {
+    ConstView source;
+    View destination;
+    TakenPositions rows, columns, channels;
+
+    const char *kernel_name() const { return "take"; }
+};
+
+/// The same values, without gaps, for each image of the destination. Nothing of the source is read.
+struct ConstantTask {
+    ConstView source;
+    View destination;
+    const float *values = nullptr;
+
+    const char *kernel_name() const { return "constant"; }
+};
+
+} // namespace mpscnn::cpu

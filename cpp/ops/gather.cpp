@@ -1,0 +1,56 @@
+#include "ops/gather.h"
+
+#include "core/text.h"
+
+namespace mpscnn::ops {
+
+void Gather::check(const InputShapes &inputs) const {
+    require_image_or_less(info, inputs[0]);
+    const int rank = inputs[0].rank(), along = positive_axis(inputs[0]);
+    if (axis < -rank || axis >= rank || along < 1)
+        refuse_parameter(info, "axis", concat({"an axis of ", inputs[0].text(), " other than the batch"}),
+                         axis);
+    const std::int64_t extent = inputs[0][along];
+    if (extent == Shape::any)
+        fail(ErrorKind::shape,
+             {info.name, ": the extent of axis ", along, " must be known, got ", inputs[0].text()});
+    if (indices.empty() || indices.size() > static_cast<std::size_t>(largest_size))
+        refuse_parameter(info, "indices", concat({"1 to ", largest_size, " numbers"}), indices.size());
+    for (std::int64_t index : indices)
+        if (index < 0 || index >= extent)
+            refuse_parameter(info, "indices", concat({"positions of 0 to ", extent - 1}), index);
+}
+
+Shape Gather::output_shape(const InputShapes &inputs) const {
+    Shape result = inputs[0];
+    result[positive_axis(inputs[0])] = static_cast<std::int64_t>(indices.size());
+    return result;
+}
+
+void Tile::check(const InputShapes &inputs) const {
+    require_image_or_less(info, inputs[0]);
+    const int rank = inputs[0].rank();
+    struct Repeats {
+        const char *field;
+        std::int64_t times;
+        int least_rank;
+    };
+    for (const auto &[field, times, least_rank] :
+         {Repeats{"rows", rows, 4}, Repeats{"columns", columns, 3}, Repeats{"channels", channels, 2}}) {
+        require_at_least(info, field, times, 1);
+        if (times != 1 && rank < least_rank)
+            refuse_parameter(info, field, concat({"1 for ", inputs[0].text()}), times);
+    }
+}
+
+Shape Tile::output_shape(const InputShapes &inputs) const {
+    Shape result = inputs[0];
+    const std::int64_t times[] = {channels, columns, rows};
+    for (int from_end = 1; from_end < result.rank(); ++from_end) {
+        std::int64_t &extent = result[result.rank() - from_end];
+        if (extent != Shape::any) extent = Shape{extent, times[from_end - 1]}.elements();
+    }
+    return result;
+}
+
+} // namespace mpscnn::ops

@@ -1,0 +1,48 @@
+#pragma once
+
+#include "ops/operation.h"
+
+namespace mpscnn::ops {
+
+/// Rows, columns or channels at given positions, in any order and as often as wanted.
+struct Gather {
+    static constexpr OperationInfo info{
+        "gather", "Rows, columns or channels at given positions.", 1, 1, false, false, true};
+
+    std::int64_t axis = -1;
+    std::vector<std::int64_t> indices;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("axis", axis, "axis other than the batch; negative from the end");
+        visit("indices", indices, "positions along it, counted from 0");
+    }
+
+    int positive_axis(const Shape &input) const {
+        return static_cast<int>(axis < 0 ? axis + input.rank() : axis);
+    }
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const;
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &, const Shape &) const { return {}; }
+};
+
+/// The whole tensor repeated along its last three axes.
+struct Tile {
+    static constexpr OperationInfo info{
+        "tile", "A tensor repeated along rows, columns and channels.", 1, 1, false, false, true};
+
+    std::int64_t rows = 1, columns = 1, channels = 1;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("rows", rows, "how often along the third axis from the end");
+        visit("columns", columns, "how often along the second axis from the end");
+        visit("channels", channels, "how often along the last axis");
+    }
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const;
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &, const Shape &) const { return {}; }
+};
+
+} // namespace mpscnn::ops

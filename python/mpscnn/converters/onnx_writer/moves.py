@@ -1,0 +1,83 @@
+"""Axes in another order, elements at other positions and constants as ONNX nodes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC
+
+if TYPE_CHECKING:
+    from mpscnn.converters.onnx_writer.export import Layer
+
+
+def transpose(layer: Layer) -> str:
+    """Other axes; those of images are NCHW on both sides."""
+    (x,) = layer.inputs
+    axes = [0, *layer.attributes["axes"]]
+    if x.is_image:
+        axes = [NCHW_FROM_NHWC.index(axes[axis]) for axis in NCHW_FROM_NHWC]
+    return layer.add("Transpose", x.name, perm=axes)
+
+
+def channel_shuffle(layer: Layer) -> str:
+    """The channels as groups x channels of a group, whose axes change places."""
+    (x,) = layer.inputs
+    groups, rank = layer.attributes["groups"], len(layer.shape)
+    axis = 1 if x.is_image else rank - 1
+    extents = [layer.shape[i] for i in (NCHW_FROM_NHWC if x.is_image else range(rank))]
+    extents[0] = -1
+    cut = [*extents[:axis], groups, extents[axis] // groups, *extents[axis + 1 :]]
+    order = [*range(axis), axis + 1, axis, *range(axis + 2, rank + 1)]
+    name = layer.add("Reshape", x.name, layer.constant(cut, "groups"))
+    name = layer.add("Transpose", name, perm=order)
+    return layer.add("Reshape", name, layer.constant(extents, "shape"))
+
+
+def gather(layer: Layer) -> str:
+    """Positions along one axis."""
+    (x,) = layer.inputs
+    axis = layer.attributes["axis"] % len(layer.shape)
+    axis = NCHW_FROM_NHWC.index(axis) if x.is_image else axis
+    return layer.add("Gather", x.name, layer.constant(layer.attributes["indices"], "indices"), axis=axis)
+
+
+def tile(layer: Layer) -> str:
+    """The tensor repeated along each axis."""
+    (x,) = layer.inputs
+    repeats = [layer.attributes[name] for name in ("rows", "columns", "channels")]
+    repeats = [1, *repeats[4 - len(layer.shape) :]]
+    if x.is_image:
+        repeats = [repeats[axis] for axis in NCHW_FROM_NHWC]
+    return layer.add("Tile", x.name, layer.constant(repeats, "repeats"))
+
+
+def constant(layer: Layer) -> str:
+    """A constant of one image; for layers that do not repeat it themselves as many as the input has."""
+    value = layer.required("value")[np.newaxis]
+    if value.ndim == 4:
+        value = value.transpose(NCHW_FROM_NHWC)
+    name = layer.constant(value, "value")
+    if layer.repeats_images:
+        return name
+    batch = layer.add("Shape", layer.inputs[0].name, start=0, end=1)
+    shape = layer.add("Concat", batch, layer.constant([1] * (value.ndim - 1), "ones"), axis=0)
+    return layer.add("Expand", name, shape)
+
+
+def matrix_product(layer: Layer) -> str:
+    """MatMul of the last two axes, which of an image are width and channels."""
+    names = []
+    for value, role in zip(layer.inputs, ("transpose_first", "transpose_second"), strict=True):
+        rank = len(value.shape)
+        order = [NCHW_FROM_NHWC.index(axis) for axis in range(4)] if value.is_image else list(range(rank))
+        if layer.attributes[role]:
+            order[-2:] = reversed(order[-2:])
+        names.append(
+            value.name if order == list(range(rank)) else layer.add("Transpose", value.name, perm=order)
+        )
+    result = layer.add("MatMul", *names)
+    if layer.attributes["scale"] != 1:
+        result = layer.add("Mul", result, layer.constant(float(layer.attributes["scale"]), "scale"))
+    return layer.add("Transpose", result, perm=NCHW_FROM_NHWC) if len(layer.shape) == 4 else result

@@ -1,0 +1,33 @@
+"""Axes in another order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mpscnn._private.arguments import whole_numbers
+from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
+
+
+class TransposeLayers(LayerMaker):
+    """Axes in another order."""
+
+    def transpose(self, x: Tensor, axes: Sequence[int], *, name: str | None = None) -> Tensor:
+        """`numpy.transpose` of the axes behind the batch: axis i + 1 of the result is axis `axes[i]` of x.
+
+        An image (n, h, w, c) with axes (3, 1, 2) becomes (n, c, h, w). The batch, axis 0, stays the first and is not
+        listed.
+
+        Raises ParameterError unless each axis of x but the batch is listed once.
+        """
+        return self.layer(
+            "transpose", [x], {"axes": whole_numbers("transpose: axes", axes)}, name=name, default="transpose"
+        )
+
+    def channel_shuffle(self, x: Tensor, groups: int, *, name: str | None = None) -> Tensor:
+        """Interleaves groups of consecutive channels, as `torch.nn.ChannelShuffle`: (..., c) -> (..., c).
+
+        Channel k * groups + g of the result is channel g * (c / groups) + k. Zhang et al. 2018.
+
+        Raises ParameterError unless `groups` divides the channels.
+        """
+        return self.layer("channel_shuffle", [x], {"groups": groups}, name=name)

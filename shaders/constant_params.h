@@ -1,0 +1,7 @@
+#pragma once
+
+#include "image_params.h"
+
+struct ConstantParams {
+    ImageParams destination;
+};
