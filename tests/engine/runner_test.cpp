@@ -116,7 +116,7 @@ TEST(submitting_waits_for_a_place) {
     scripted::Script script;
     script.hold();
     Runner runner(scripted::program(script), {.inflight = 2, .max_batch = 2});
-    CHECK(runner.places() == 4);
+    CHECK(runner.permits() == 4);
     std::vector<Shot> frames = shots(20);
     std::atomic<int> submitted{0};
     std::thread submitting([&] {
