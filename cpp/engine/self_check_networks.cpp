@@ -177,8 +177,10 @@ constexpr CheckedLayer checked_layers[] = {
 #define MPSCNN_ARITHMETIC(NAME, TYPE, SUMMARY) {"plain " #NAME, #NAME, "{}", nullptr, 7, 5, 6, 2},
     FOR_EACH_ARITHMETIC(MPSCNN_ARITHMETIC)
 #undef MPSCNN_ARITHMETIC
-        {"quotient", "divide", R"({"secondary_scale":2.0,"maximum":4.0,"minimum":-4.0})", nullptr, 7, 5, 6,
-         2},
+    // Of noise no two numbers are equal, and none is 0.
+    {"equal everywhere", "equal", R"({"primary_scale":0.0,"secondary_scale":0.0})", nullptr, 7, 5, 6, 2},
+    {"masked out by zeros", "mask_out", R"({"primary_scale":0.0})", nullptr, 7, 5, 6, 2},
+    {"quotient", "divide", R"({"secondary_scale":2.0,"maximum":4.0,"minimum":-4.0})", nullptr, 7, 5, 6, 2},
     {"largest channel", "argument", "{}"},
     {"mean of rows", "reduction", R"({"kind":"mean","axis":"height"})"},
     {"sum of channels", "reduction", R"({"kind":"sum","axis":"channels"})"},

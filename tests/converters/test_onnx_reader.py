@@ -670,10 +670,21 @@ def test_an_exported_network_comes_back_as_it_was(layout: str) -> None:
 NOT_READ_BACK = {
     "max pooling, cropped": "a border of -infinity that is not padding",
     "batch normalization by statistics": "statistics of the batch",
+    "slice, backward": "backward slices are refused",
+    "tile": "Tile is refused",
+    "tile of tokens": "Tile is refused",
+    "constant joined": "constants are joined to nothing",
+    "constant put out": "a constant as output",
+    "matrix product": "products of two computed tensors are refused",
+    "matrix product, transposed": "products of two computed tensors are refused",
+    "matrix product of tokens": "products of two computed tensors are refused",
+    "product of channels": "ReduceProd is refused",
 }
+# Whether images are NHWC or NCHW is seen by the transpositions at inputs and outputs; these have their own there.
+AMBIGUOUS = {"transpose of an image", "transpose, cyclic"}
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", [layer for layer in LAYERS if layer not in AMBIGUOUS])
 def test_every_layer_comes_back(layer: str) -> None:
     network = network_of(LAYERS[layer])
     if layer in NOT_READ_BACK:

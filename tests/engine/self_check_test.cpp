@@ -23,6 +23,7 @@ TEST(every_operation_is_covered_in_all_its_kinds) {
         const engine::Node &node = graph.nodes().at(0);
         operations.insert(node.operation.index());
         if (node.activation) neurons.insert(node.activation->kind);
+        if (const auto *neuron = std::get_if<ops::Neuron>(&node.operation)) neurons.insert(neuron->kind);
         if (const auto *pooling = std::get_if<ops::Pooling>(&node.operation)) poolings.insert(pooling->kind);
     }
     CHECK(operations.size() == std::variant_size_v<ops::Operation>);

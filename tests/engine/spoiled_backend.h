@@ -14,7 +14,8 @@
 
 class SpoiledBackend : public mpscnn::engine::Backend {
 public:
-    /// To the last result of networks of this name is added `part` of the largest.
+    /// To the last result of networks of this name that is a number is added `part` of the largest, or of 1
+    /// where all are zeros.
     SpoiledBackend(std::string network, float part) : network_(std::move(network)), part_(part) {}
 
     const char *name() const override { return "spoiled"; }
@@ -41,7 +42,9 @@ private:
             const auto count = static_cast<std::size_t>(outputs[0].shape.elements());
             float largest = 0;
             for (std::size_t i = 0; i < count; ++i) largest = std::max(largest, std::fabs(values[i]));
-            if (part_ != 0) values[count - 1] += part_ * largest;
+            std::size_t last = count - 1;
+            while (last > 0 && std::isnan(values[last])) --last;
+            if (part_ != 0) values[last] += part_ * (largest > 0 ? largest : 1);
         }
         std::unique_ptr<mpscnn::engine::Executor> right_;
         float part_;

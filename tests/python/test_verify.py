@@ -76,7 +76,7 @@ def test_what_is_promised_is_documented(project: Path) -> None:
         ("convolutions", CPU.linear_factor, part),
         ("softmax", CPU.softmax_ulps, part),
         ("normalization across", CPU.power_ulps, part),
-        ("batch and group", CPU.statistics_ulps, f"{METAL.statistics_ulps:g} eps"),
+        ("batch, group", CPU.statistics_ulps, f"{METAL.statistics_ulps:g} eps"),
         ("activations", CPU.neuron_ulps, f"{METAL.neuron_ulps:g} eps"),
     ):
         assert f"{cpu:g} eps" in said(layer)[0]
@@ -92,7 +92,10 @@ def test_every_case_runs_and_has_bounds(group: str) -> None:
     for case in all_cases("cpu"):
         if case.group == group:
             results = run(case.recipe, "cpu")
-            assert all(np.isfinite(x).all() and x.any() for x in results.values()), case
+            # A negative number to a power that is not whole is NaN.
+            may_be_nan = group == "power"
+            assert all((np.isfinite(x) | (may_be_nan & np.isnan(x))).all() for x in results.values()), case
+            assert all(x[np.isfinite(x)].any() for x in results.values()), case
             bounds = allowed(case.recipe, results, "cpu")
             assert all((bounds[name] >= 0).all() for name in results), case
             wider = allowed(case.recipe, results, "metal")

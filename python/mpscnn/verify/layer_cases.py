@@ -242,6 +242,11 @@ _CASES: dict[str, list[tuple[str, _Shapes, dict[str, Any]]]] = {
         ("broadcast", [_IMAGE, (1, 1, 6)], {"secondary_stride_y": 0, "secondary_stride_x": 0}),
     ],
     "subtract": [("with a bias", [_IMAGE, _IMAGE], {"bias": 0.25})],
+    # Of noise no two numbers are equal, and none is 0.
+    "equal": [("everywhere", [_IMAGE, _IMAGE], {"primary_scale": 0.0, "secondary_scale": 0.0})],
+    "mask_out": [("by zeros", [_IMAGE, _IMAGE], {"primary_scale": 0.0})],
+    # Small exponents, so that no half overflows.
+    "power": [("small", [_IMAGE, _IMAGE], {"secondary_scale": 0.25})],
     "divide": [("limited", [_IMAGE, _IMAGE], {"secondary_scale": 2.0, "minimum": -4.0, "maximum": 4.0})],
     "argument": [(kind, [_IMAGE], {"kind": kind}) for kind in ("max", "min")],
     "reduction": [

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from mpscnn._private.arguments import is_whole_number
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
@@ -83,7 +81,7 @@ class ReductionLayers(LayerMaker):
     def _reduce(
         self, kind: str, x: Tensor, axis: Axes, keepdims: bool, name: str | None, weight: float = 1.0
     ) -> Tensor:
-        given = [axis] if isinstance(axis, (str, int, np.integer)) else list(axis)
+        given = list(axis) if isinstance(axis, Sequence) and not isinstance(axis, str) else [axis]
         axes = sorted({_axis_name(x, one) for one in given}, key=_NAMES.index, reverse=True)
         if not axes or len(axes) != len(given):
             raise ParameterError(f"axis must be one axis or several different ones, got {axis!r}")
