@@ -97,7 +97,8 @@ def _bound(
     if "activation" in node:
         result, bound = _through(promise, pieces, node, plain, bound)
     if precision == "float16" and operation in _ROUNDED:
-        bound = bound + (np.abs(result) + bound) * HALF_EPS / 2 + HALF_TINY / 2
+        sizes = np.nan_to_num(np.abs(result))  # NaN, of powers, is not rounded
+        bound = bound + (sizes + bound) * HALF_EPS / 2 + HALF_TINY / 2
     return np.broadcast_to(bound, plain.shape)
 
 
