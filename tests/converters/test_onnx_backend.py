@@ -207,6 +207,8 @@ OUT_OF_SCOPE: dict[str, tuple[str, ...]] = {
         "test_reduce_mean_default_axes_keepdims_random",
         "test_reduce_min_default_axes_keepdims_example",
         "test_reduce_min_default_axes_keepdims_random",
+        "test_reduce_prod_default_axes_keepdims_example",
+        "test_reduce_prod_default_axes_keepdims_random",
         "test_reduce_sum_default_axes_keepdims_example",
         "test_reduce_sum_default_axes_keepdims_random",
         "test_reduce_sum_square_default_axes_keepdims_example",

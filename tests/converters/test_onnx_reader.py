@@ -673,12 +673,8 @@ NOT_READ_BACK = {
     "slice, backward": "backward slices are refused",
     "tile": "Tile is refused",
     "tile of tokens": "Tile is refused",
-    "constant joined": "constants are joined to nothing",
+    "constant joined": "the constant is repeated as often as the batch, which is free",
     "constant put out": "a constant as output",
-    "matrix product": "products of two computed tensors are refused",
-    "matrix product, transposed": "products of two computed tensors are refused",
-    "matrix product of tokens": "products of two computed tensors are refused",
-    "product of channels": "ReduceProd is refused",
 }
 # Whether images are NHWC or NCHW is seen by the transpositions at inputs and outputs; these have their own there.
 AMBIGUOUS = {"transpose of an image", "transpose, cyclic"}

@@ -68,13 +68,13 @@ def test_layers_that_share_their_weights() -> None:
 
 
 def test_moved_elements_count() -> None:
-    """Before each convolution a matrix of 4 MB brings channels where the width was."""
+    """Before each convolution of images of free height a matrix of 4 MB brings channels where the width was."""
     names = ["x", *(f"c{i}" for i in range(199)), "y"]
     nodes = []
     for i in range(200):
         nodes.append(node("Transpose", [names[i]], f"r{i}", perm=(0, 3, 2, 1)))
         nodes.append(node("Conv", [f"r{i}", "w"], names[i + 1]))
-    error = read_within(model(nodes, {"x": (1, 32, 1, 32)}, {"w": np.ones((32, 32, 1, 1))}))
+    error = read_within(model(nodes, {"x": (1, 32, "height", 32)}, {"w": np.ones((32, 32, 1, 1))}))
     assert isinstance(error, mpscnn.Error)
     assert "times the file's" in str(error)
 

@@ -149,6 +149,12 @@ class Arranger:
         while value.order[same] is order[same]:
             same += 1
         before, moving = value.order[:same], value.order[same:]
+        runs = _runs(value.order, order)
+        if len(runs) <= _MOST_AXES and product(value.order) is not None:
+            tensor = self._shaped(value.tensor, tuple(product(run) for run in runs))
+            ends = sorted(range(len(runs)), key=lambda i: order.index(runs[i][0]))
+            y = self.network.transpose(tensor, [i + 1 for i in ends], name=self._name("/transpose"))
+            return replace(value, tensor=y, order=order)
         count = product(moving)
         if count is None or count > _MOST_MOVED:
             return self._moved_by_parts(value, order)
@@ -213,6 +219,18 @@ class Arranger:
         return self.network.layer("slice", [x], part, name=self._name("/part"))
 
 
+def _runs(before: Axis, after: Axis) -> list[Axis]:
+    """The atoms as they lie before, those together that stay side by side."""
+    runs: list[Axis] = []
+    for atom in before:
+        follows = runs and after.index(atom) == after.index(runs[-1][-1]) + 1
+        if follows:
+            runs[-1] += (atom,)
+        else:
+            runs.append((atom,))
+    return runs
+
+
 def _is_short(atom: Atom) -> bool:
     """Whether its slices can be joined one by one."""
     return not atom.is_free and atom.high <= _MOST_PARTS
@@ -220,6 +238,7 @@ def _is_short(atom: Atom) -> bool:
 
 _IMAGE_RANK = 4
 # Elements are moved by a matrix product, whose cost is the square of their number, or in so many parts.
+_MOST_AXES = 5  # behind the batch, of the engine's transposition
 _MOST_MOVED = 2048
 _MOST_PARTS = 256
 

@@ -1,16 +1,17 @@
-"""Products with constant matrices: dense layers, at each position of an image or sequence."""
+"""Products of matrices: dense layers at each position of an image or sequence, and of two computed tensors."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.layout import Atom, Value, positions
+from mpscnn.converters.layout import Atom, Axis, Value, positions, product
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.endings import ending
 from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.layers.layer_maker import Tensor
 
 
 def _gemm(c: Context, node: Node) -> None:
@@ -34,10 +35,11 @@ def _gemm(c: Context, node: Node) -> None:
 
 
 def _matmul(c: Context, node: Node) -> None:
-    if c.is_constant(node.inputs[0]) or not c.is_constant(node.inputs[1]):
-        raise UnsupportedError(
-            "the product of two computed tensors is not supported, nor is one with a constant first"
-        )
+    if c.is_constant(node.inputs[0]):
+        raise UnsupportedError("a product with a constant first is not supported")
+    if not c.is_constant(node.inputs[1]):
+        _product(c, node)
+        return
     x = c.value(node.inputs[0])
     weight = c.constants.real(node.inputs[1], "its second operand")
     if weight.ndim > 2 and set(weight.shape[:-2]) == {1} and x.rank >= weight.ndim:
@@ -46,6 +48,42 @@ def _matmul(c: Context, node: Node) -> None:
         raise UnsupportedError(f"multiplies {x.shown} and a constant {weight.shape}; supported is one matrix")
     bias, result = _bias_behind(c, node.outputs[0], weight.shape[1])
     _dense(c, node, x, weight.T, bias, result)
+
+
+def _product(c: Context, node: Node) -> None:
+    """Of two computed tensors: matrices of their last two axes, one for each of the others."""
+    a, b = c.value(node.inputs[0]), c.value(node.inputs[1]).with_own_atoms()
+    extents = [[product(axis) for axis in _without_batch(x)] for x in (a, b)]
+    fits = a.rank == b.rank > 2 and extents[0][:-2] == extents[1][:-2]
+    if not fits or None in (*extents[0], *extents[1]):
+        raise UnsupportedError(
+            f"multiplies {a.shown} and {b.shown}; supported are as many matrices on both sides, of fixed sizes"
+        )
+    if a.shape[-1] != b.shape[-2]:
+        raise WeightsError(f"damaged: multiplies {a.shown} and {b.shown}")
+    first, transpose_a = _matrices(c, a)
+    second, transpose_b = _matrices(c, b)
+    y = c.network.matmul(
+        first, second, transpose_a=transpose_a, transpose_b=transpose_b, name=c.layer_name(node)
+    )
+    leading = tuple(atom for axis in _without_batch(a)[:-2] for atom in axis)
+    order = (*leading, *a.axes[-2], *b.axes[-1])
+    c.result(node, Value(y, (*a.axes[:-1], b.axes[-1]), order))
+
+
+def _without_batch(x: Value) -> list[Axis]:
+    """The axes, the first one without the batch with which it begins."""
+    if not x.axes[0][:1] or not x.axes[0][0].is_batch or any(a.is_batch for axis in x.axes[1:] for a in axis):
+        raise UnsupportedError(f"multiplies {x.shown}, whose first axis does not begin with the batch")
+    return [x.axes[0][1:], *x.axes[1:]]
+
+
+def _matrices(c: Context, x: Value) -> tuple[Tensor, bool]:
+    """(n, matrices, rows, columns), and whether rows and columns have changed places."""
+    leading = tuple(atom for axis in _without_batch(x)[:-2] for atom in axis)
+    rows, columns = x.axes[-2:]
+    swapped = x.order == leading + columns + rows != leading + rows + columns
+    return c.arranger.physical(x, (leading, columns, rows) if swapped else (leading, rows, columns)), swapped
 
 
 def _bias_behind(c: Context, name: str, units: int) -> tuple[NDArray[np.float32] | None, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from mpscnn.converters.affine import affine
 from mpscnn.converters.arrange import surroundings
 from mpscnn.converters.broadcast import align
 from mpscnn.converters.layout import Axis, Value, positions, product
@@ -15,7 +14,13 @@ from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 
-_KINDS = {"ReduceMean": "mean", "ReduceSum": "sum", "ReduceMax": "max", "ReduceMin": "min"}
+_KINDS = {
+    "ReduceMean": "mean",
+    "ReduceSum": "sum",
+    "ReduceMax": "max",
+    "ReduceMin": "min",
+    "ReduceProd": "product",
+}
 _SQUARE: Activation = {"kind": "power", "a": 1.0, "c": 2.0}
 _SUMS: dict[str, Activation] = {"ReduceL1": "absolute", "ReduceSumSquare": _SQUARE, "ReduceL2": _SQUARE}
 
@@ -244,31 +249,14 @@ def _layer_normalization(c: Context, node: Node) -> None:
         if values is not None and values.size not in (1, count):
             raise UnsupportedError(f"its scale or offset has the shape {values.shape}, for {count} numbers")
     tensor, rest, tail = c.arranger.channels_last(x, atoms)
-    normal = _normalized(c, node, tensor, node.number("epsilon", 1e-5))
-    order = positions(atoms, tail)
-    weights = [
-        None if values is None else values.reshape(-1)[order] if values.size > 1 else values
-        for values in (scale, offset)
-    ]
+    name = c.layer_name(node)
     activation, result = ending(c, node.outputs[0])
-    y = affine(
-        c.network, normal, scale=weights[0], offset=weights[1], activation=activation, name=c.layer_name(node)
-    )
+    y = c.network.layer_norm(tensor, epsilon=node.number("epsilon", 1e-5), activation=activation, name=name)
+    order = positions(atoms, tail)
+    for role, values in (("gamma", scale), ("beta", offset)):
+        if values is not None:
+            c.set_weight(name, role, np.broadcast_to(values.reshape(-1), (count,))[order])
     c.values[result] = x.lying(y, rest + tail)
-
-
-def _normalized(c: Context, node: Node, x: Tensor, epsilon: float) -> Tensor:
-    """With mean 0 and variance 1 over the channels of each pixel."""
-
-    def mean(given: Tensor, name: str) -> Tensor:
-        return _along(c, given, "mean", "channels", c.layer_name(node, name))
-
-    centred = c.network.subtract(x, mean(x, "/mean"), name=c.layer_name(node, "/centred"))
-    squares = c.neuron(centred, _SQUARE, c.layer_name(node, "/squares"))
-    variance = mean(squares, "/variance")
-    factor: Activation = {"kind": "power", "a": 1.0, "b": epsilon, "c": -0.5}
-    inverse = c.neuron(variance, factor, c.layer_name(node, "/factor"))
-    return c.network.multiply(centred, inverse, name=c.layer_name(node, "/normal"))
 
 
 def _local_response(c: Context, node: Node) -> None:
