@@ -57,7 +57,7 @@ def test_results_are_those_of_the_cpu() -> None:
     images = np.random.default_rng(0).uniform(-1, 1, (12, 1, 9, 7, 6)).astype(np.float32)
     session = network.compile(device="cpu").session()
     with mpscnn.Runner(network.compile(device="metal"), inflight=3, max_batch=4, max_wait=0.05) as runner:
-        assert (runner.sessions, runner.places) == (3, 12)
+        assert (runner.sessions, runner.permits) == (3, 12)
         for image, result in zip(images, runner.map(images), strict=True):
             np.testing.assert_allclose(result, session.run(image), rtol=1e-5, atol=1e-6)
 

@@ -204,7 +204,7 @@ TEST(copies) {
     BREAKS("a copy with rows of 16 bytes", copy(small_buffer(), small_texture(), {.row_bytes = 16}));
     BREAKS("a copy behind a buffer's end", copy(small_buffer(), small_texture(), {.height = 4}));
     BREAKS("copyFromBuffer: behind a buffer's end", copy(small_buffer(), small_buffer(), 128));
-    BREAKS("no multiples of 4", copy(small_buffer(), small_buffer(), 6));
+    BREAKS("not multiples of 4", copy(small_buffer(), small_buffer(), 6));
     BREAKS("fillBuffer: behind its end", blit([](id<MTLBlitCommandEncoder> encoder) {
                [encoder fillBuffer:small_buffer() range:NSMakeRange(60, 8) value:0];
            }));
