@@ -237,8 +237,8 @@ def _is_short(atom: Atom) -> bool:
 
 
 _IMAGE_RANK = 4
-# Elements are moved by a matrix product, whose cost is the square of their number, or in so many parts.
 _MOST_AXES = 5  # behind the batch, of the engine's transposition
+# Of free sizes, elements are moved by a matrix product, whose cost is the square of their number, or in so many parts.
 _MOST_MOVED = 2048
 _MOST_PARTS = 256
 
