@@ -6,6 +6,7 @@ A target is a module NAME_target.py here with a `TARGET`.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import faulthandler
 import importlib
 import math
@@ -29,6 +30,8 @@ __all__ = ["Finding", "Limits", "Target", "check_input", "main", "run"]
 
 _STATUS = Path("/proc/self/status")
 _RESET_PEAK = Path("/proc/self/clear_refs")
+_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)
+"""glibc's; other C libraries have none."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,8 @@ def _reset_peak() -> int:
     """Bytes in use now; on Linux the peak begins there."""
     if not _RESET_PEAK.exists():
         return _peak()
+    if _TRIM:
+        _TRIM(0)  # what malloc has kept of earlier inputs would hide what this one takes
     _RESET_PEAK.write_text("5")
     return _kilobytes("VmRSS")
 

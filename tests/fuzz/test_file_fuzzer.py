@@ -77,6 +77,20 @@ def test_findings(fuzzer: ModuleType, read: Callable[[bytes], None], message: st
         fuzzer.check_input(target, b"abc")
 
 
+def test_memory_that_malloc_has_kept_counts(fuzzer: ModuleType) -> None:
+    """Small blocks that are freed below one in use stay with the process."""
+    blocks = [bytes([1]) * 100_000 for _ in range(3_000)]
+    last = bytes([1]) * 100_000
+    blocks.clear()
+
+    def read(data: bytes) -> None:
+        _ = [bytes([1]) * 100_000 for _ in range(2_000)]
+
+    with pytest.raises(fuzzer.Finding, match="bytes of memory for 3 bytes"):
+        fuzzer.check_input(fuzzer.Target(lambda: [b"abc"], read), b"abc")
+    assert last
+
+
 def test_what_is_no_finding(fuzzer: ModuleType) -> None:
     def read(data: bytes) -> None:
         if data != b"good":
