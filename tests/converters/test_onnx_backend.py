@@ -43,23 +43,11 @@ OUT_OF_SCOPE: dict[str, tuple[str, ...]] = {
         "test_logsoftmax_axis_0",
         "test_softmax_axis_0",
     ),
-    "takes the last of equals": (
+    "takes the last of equals of the batch": (
         "test_argmax_default_axis_example_select_last_index",
         "test_argmax_default_axis_random_select_last_index",
-        "test_argmax_keepdims_example_select_last_index",
-        "test_argmax_keepdims_random_select_last_index",
-        "test_argmax_negative_axis_keepdims_example_select_last_index",
-        "test_argmax_negative_axis_keepdims_random_select_last_index",
-        "test_argmax_no_keepdims_example_select_last_index",
-        "test_argmax_no_keepdims_random_select_last_index",
         "test_argmin_default_axis_example_select_last_index",
         "test_argmin_default_axis_random_select_last_index",
-        "test_argmin_keepdims_example_select_last_index",
-        "test_argmin_keepdims_random_select_last_index",
-        "test_argmin_negative_axis_keepdims_example_select_last_index",
-        "test_argmin_negative_axis_keepdims_random_select_last_index",
-        "test_argmin_no_keepdims_example_select_last_index",
-        "test_argmin_no_keepdims_random_select_last_index",
     ),
     "three spatial axes": (
         "test_AvgPool3d",
@@ -100,12 +88,12 @@ OUT_OF_SCOPE: dict[str, tuple[str, ...]] = {
         "test_training_dropout_mask",
         "test_training_dropout_zero_ratio_mask",
     ),
-    "an alpha other than 1": ("test_celu",),
     "reduces along the batch": (
         "test_concat_2d_axis_0",
         "test_concat_2d_axis_negative_2",
         "test_concat_3d_axis_0",
         "test_concat_3d_axis_negative_3",
+        "test_reduce_log_sum_asc_axes",
         "test_reduce_log_sum_asc_axes_expanded",
     ),
     "a transposed convolution larger than its windows": ("test_convtranspose_output_shape",),
@@ -117,12 +105,9 @@ OUT_OF_SCOPE: dict[str, tuple[str, ...]] = {
     "drops elements as in training": (
         "test_training_dropout",
         "test_training_dropout_default",
-        "test_training_dropout_zero_ratio",
     ),
     "repeats a tensor": (
         "test_expand_dim_changed",
-        "test_expand_dim_unchanged",
-        "test_expand_shape_model2",
         "test_expand_shape_model3",
         "test_expand_shape_model4",
     ),
@@ -148,12 +133,11 @@ OUT_OF_SCOPE: dict[str, tuple[str, ...]] = {
         "test_gemm_all_attributes",
         "test_gemm_transposeA",
         "test_slice",
-    ),
-    "positions in a table, backwards, or none": (
-        "test_gather_2d_indices",
         "test_slice_neg_steps",
-        "test_slice_start_out_of_bounds",
+        "test_tile",
+        "test_tile_precomputed",
     ),
+    "nothing of an axis": ("test_slice_start_out_of_bounds",),
     "a constant with a batch, or that repeats the value": (
         "test_PReLU_1d_multiparam",
         "test_PReLU_2d_multiparam",
@@ -161,14 +145,13 @@ OUT_OF_SCOPE: dict[str, tuple[str, ...]] = {
         "test_greater_equal_expanded",
         "test_less_equal_expanded",
         "test_operator_params",
-        "test_pow_bcast_array",
-        "test_prelu_broadcast",
         "test_prelu_example",
         "test_swiglu_alpha_expanded",
         "test_swiglu_expanded",
         "test_where_example",
     ),
     "normalises the batch": (
+        "test_l2normalization_axis_0",
         "test_layer_normalization_2d_axis0",
         "test_layer_normalization_2d_axis_negative_2",
         "test_layer_normalization_3d_axis0_epsilon",
@@ -176,20 +159,10 @@ OUT_OF_SCOPE: dict[str, tuple[str, ...]] = {
         "test_layer_normalization_4d_axis0",
         "test_layer_normalization_4d_axis_negative_4",
     ),
-    "other norms than that of order 2": (
-        "test_l2normalization_axis_0",
-        "test_lppool_1d_default",
-        "test_lppool_2d_default",
-        "test_lppool_2d_pads",
-        "test_lppool_2d_same_lower",
-    ),
     "a product of several matrices": (
-        "test_matmul_1d_3d",
         "test_matmul_3d",
-        "test_matmul_4d",
         "test_matmul_4d_1d",
         "test_matmul_bcast",
-        "test_operator_addmm",
     ),
     "reduces all axes, the batch among them": (
         "test_reduce_l1_default_axes_keepdims_example",
@@ -200,6 +173,7 @@ OUT_OF_SCOPE: dict[str, tuple[str, ...]] = {
         "test_reduce_l2_default_axes_keepdims_example_expanded",
         "test_reduce_l2_default_axes_keepdims_random",
         "test_reduce_l2_default_axes_keepdims_random_expanded",
+        "test_reduce_log_sum_default",
         "test_reduce_log_sum_default_expanded",
         "test_reduce_max_default_axes_keepdim_example",
         "test_reduce_max_default_axes_keepdims_random",
@@ -219,15 +193,12 @@ OUT_OF_SCOPE: dict[str, tuple[str, ...]] = {
     "a way of resizing that mpscnn lacks": (
         "test_resize_downsample_scales_linear_align_corners",
         "test_resize_downsample_scales_linear_half_pixel_symmetric",
-        "test_resize_downsample_sizes_nearest_not_larger",
         "test_resize_downsample_sizes_nearest_not_smaller",
         "test_resize_tf_crop_and_resize",
         "test_resize_tf_crop_and_resize_axes_2_3",
         "test_resize_tf_crop_and_resize_axes_3_2",
         "test_resize_tf_crop_and_resize_extrapolation_value",
         "test_resize_upsample_scales_linear_half_pixel_symmetric",
-        "test_resize_upsample_sizes_nearest_not_larger",
-        "test_resize_upsample_sizes_nearest_not_smaller",
     ),
     "cubic": (
         "test_resize_downsample_scales_cubic",
@@ -277,6 +248,8 @@ def cases(kind: str) -> Iterator[Case]:
         ]
         if any(one is None for one in arrays):
             continue  # sequences, maps and optional values
+        if any(node.op_type == "NonMaxSuppression" for node in model.graph.node):
+            continue  # networks end before it
         ours = [one for one in arrays if one is not None]
         if {node.op_type for node in model.graph.node} == {"LayerNormalization"}:
             del model.graph.output[1:]  # its statistics

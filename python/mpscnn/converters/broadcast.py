@@ -51,15 +51,8 @@ def constant_along(value: Value, constant: NDArray[np.generic]) -> tuple[Axis, N
 
     Returns these atoms, and the numbers in their order. Raises UnsupportedError for a constant that repeats the value.
     """
-    extents = constant.shape
-    while len(extents) > value.rank and extents[0] == 1:
-        extents = extents[1:]
-    shape = (1,) * (value.rank - len(extents)) + extents
-    fits = len(shape) == value.rank and all(
-        extent == 1 or (extent == product(axis) and not any(atom.is_batch and extent > 1 for atom in axis))
-        for extent, axis in zip(shape, value.axes, strict=True)
-    )
-    if not fits:
+    shape = _widened_shape(value, constant)
+    if not _fits(value, shape):
         if any(None is product(axis) for axis in value.axes[1:]):
             raise UnsupportedError(
                 f"a constant of shape {constant.shape} and {value.shown}, whose size is free: {CHOOSE_SIZE}"
@@ -88,6 +81,25 @@ def constant_along(value: Value, constant: NDArray[np.generic]) -> tuple[Axis, N
     spread = moved.reshape([atom.high if atom in varying else 1 for atom in suffix])
     full = np.broadcast_to(spread, [atom.high for atom in suffix])
     return suffix, full.reshape(-1).astype(np.float32)
+
+
+def repeats(value: Value, constant: NDArray[np.generic]) -> bool:
+    """Whether arithmetic with a constant repeats the value, or takes other numbers for each image."""
+    return not _fits(value, _widened_shape(value, constant)) and None not in value.shape[1:]
+
+
+def _widened_shape(value: Value, constant: NDArray[np.generic]) -> tuple[int, ...]:
+    extents = constant.shape
+    while len(extents) > value.rank and extents[0] == 1:
+        extents = extents[1:]
+    return (1,) * (value.rank - len(extents)) + extents
+
+
+def _fits(value: Value, shape: tuple[int, ...]) -> bool:
+    return len(shape) == value.rank and all(
+        extent == 1 or (extent == product(axis) and not any(atom.is_batch and extent > 1 for atom in axis))
+        for extent, axis in zip(shape, value.axes, strict=True)
+    )
 
 
 # ---- Common atoms --------------------------------------------------------------------------------------------------

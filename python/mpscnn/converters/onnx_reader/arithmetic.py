@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.affine import affine
-from mpscnn.converters.broadcast import align, constant_along
+from mpscnn.converters.broadcast import align, constant_along, repeats
 from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.endings import ending
@@ -32,13 +32,14 @@ _TWO_TENSORS = {
 
 def _arithmetic(c: Context, node: Node) -> None:
     constants = [name for name in node.inputs if c.is_constant(name)]
-    if len(node.inputs) == 2 and len(constants) == 1:
+    if len(constants) == len(node.inputs):
+        raise UnsupportedError("of constants alone it is not supported")
+    if len(node.inputs) == 2 and constants:
         first = node.inputs[0] == constants[0]
-        _with_constant(c, node, node.inputs[int(first)], constants[0], constant_first=first)
-        return
-    if constants:
-        raise UnsupportedError("of these operands it is not supported")
-    values = [c.value(name) for name in node.inputs]
+        if _with_constant(c, node, node.inputs[int(first)], constants[0], constant_first=first):
+            return
+    rank = max(c.value(name).rank for name in node.inputs if name not in constants)
+    values = [c.constant(name, rank) if name in constants else c.value(name) for name in node.inputs]
     if len(values) == 1:
         c.result(node, values[0])
         return
@@ -58,22 +59,25 @@ def _arithmetic(c: Context, node: Node) -> None:
         c.values[name] = result
 
 
-def _with_constant(c: Context, node: Node, name: str, constant_name: str, *, constant_first: bool) -> None:
+def _with_constant(c: Context, node: Node, name: str, constant_name: str, *, constant_first: bool) -> bool:
+    """As a function of each element, or as a scale or offset of channels; False where it is neither."""
     constant = c.constants.real(constant_name, "its operand")
     x = c.value(name)
     if constant.ndim > x.rank:
         if constant.shape[: constant.ndim - x.rank] != (1,) * (constant.ndim - x.rank):
-            raise UnsupportedError(
-                f"a constant of shape {constant.shape} and {x.shown}, which it would repeat"
-            )
+            return False
         x = x.with_axes(range(constant.ndim - x.rank))
     if constant.size == 0 or not (np.isfinite(constant).all() or node.kind in ("Max", "Min")):
         raise UnsupportedError("its operand is a constant that is empty or not finite")
+    if repeats(x, constant):
+        return False
     number = float(constant.reshape(-1)[0])
     if bool((constant == constant.reshape(-1)[0]).all()):
         constant_along(x, constant)  # whether the shapes fit
         _with_number(c, node, name, x, number, constant_first=constant_first)
-        return
+        return True
+    if node.kind in ("Max", "Min", "Pow"):
+        return False
     scale, offset = _line(node.kind, constant, constant_first=constant_first)
     if node.kind == "Div" and constant_first:
         x = x.holding(
@@ -90,23 +94,22 @@ def _with_constant(c: Context, node: Node, name: str, constant_name: str, *, con
     activation, result = ending(c, node.outputs[0])
     y = affine(c.network, tensor, **along, activation=activation, name=c.layer_name(node))
     c.values[result] = x.lying(y, rest + tail)
+    return True
 
 
 def _line(
     kind: str, constant: NDArray[np.float32], *, constant_first: bool
 ) -> tuple[NDArray[np.float32] | float | None, NDArray[np.float32] | None]:
-    """Scale and offset: what the operator makes of x."""
+    """Scale and offset: what a sum, difference, product or quotient makes of x."""
     if kind == "Add":
         return None, constant
     if kind == "Sub":
         return (-1.0, constant) if constant_first else (None, -constant)
     if kind == "Mul" or (kind == "Div" and constant_first):
         return constant, None
-    if kind == "Div":
-        if not constant.all():
-            raise UnsupportedError("divides by a constant with zeros")
-        return (1.0 / constant.astype(np.float64)).astype(np.float32), None
-    raise UnsupportedError(f"a constant of shape {constant.shape}; supported is one number")
+    if not constant.all():
+        raise UnsupportedError("divides by a constant with zeros")
+    return (1.0 / constant.astype(np.float64)).astype(np.float32), None
 
 
 def _with_number(c: Context, node: Node, name: str, x: Value, number: float, *, constant_first: bool) -> None:

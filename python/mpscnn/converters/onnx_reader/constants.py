@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layout import Atom
 from mpscnn.converters.onnx_reader.file import Node, OnnxFile
 from mpscnn.converters.onnx_reader.result_size import is_computed, most_elements
 from mpscnn.converters.unsupported import CHOOSE_SIZE
@@ -81,6 +82,38 @@ class Constants:
         if array.dtype.kind not in "fiubV":
             raise UnsupportedError(f"{what} has the element type {array.dtype}, which is not a number")
         return array.astype(np.float32)
+
+    def of_one_image(self, name: str, rank: int | None, batch: Atom, what: str) -> NDArray[np.float32]:
+        """A constant without its first axis, along which it must be the same or repeated as often as the batch.
+
+        Args:
+            name: in the file.
+            rank: how many axes it has with further ones of extent 1 in front; None: its own.
+            batch: of the network.
+            what: what messages call it.
+        """
+        constant = self.find(name)
+        if constant is None:
+            raise AssertionError("not a constant")
+        low, high = constant.low, constant.high
+        if low.dtype.kind not in "fiubV":
+            raise UnsupportedError(f"{what} has the element type {low.dtype}, which is not a number")
+        if rank is not None and low.ndim < rank:
+            low, high = (one.reshape((1,) * (rank - one.ndim) + one.shape) for one in (low, high))
+        if low.ndim < 2 or low.size == 0 or low.shape[1:] != high.shape[1:]:
+            raise UnsupportedError(f"{what} is a constant of shape {low.shape}, which is not supported here")
+        one = low[:1]
+        fits = constant.is_fixed and len(low) == 1
+        if not fits and (len(low), len(high)) == (batch.low, batch.high):
+            fits = bool((low == one).all() and (high == one).all())
+        if not fits:
+            raise UnsupportedError(
+                f"{what} is a constant of shape {low.shape}, other numbers for each image of the batch"
+            )
+        if not np.isfinite(one.astype(np.float32)).all():
+            raise UnsupportedError(f"{what} is a constant that is not finite")
+        result: NDArray[np.float32] = one[0].astype(np.float32)
+        return result
 
     def integers(self, name: str | None, what: str) -> list[int]:
         """As `fixed`: whole numbers as a list."""

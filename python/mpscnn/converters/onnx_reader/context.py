@@ -81,6 +81,20 @@ class Context:
             raise UnsupportedError(f"computes with the integers {shown(name)}, which is not supported")
         return value
 
+    def constant(self, name: str, rank: int | None = None, *, what: str = "its operand") -> Value:
+        """A constant of the file as a tensor, which must be the same for each image.
+
+        Args:
+            name: in the file.
+            rank: how many axes it gets, further ones of extent 1 in front; None: as many as it has.
+            what: what messages call it.
+        """
+        numbers = self.constants.of_one_image(name, rank, self.arranger.batch, f"{what} {shown(name)}")
+        layer = self.names.unique(name.strip("/"))
+        tensor = self.network.constant(self.network.inputs[0], numbers.shape, name=layer)
+        self.set_weight(layer, "value", numbers)
+        return self.arranger.of_plain(tensor)
+
     def is_constant(self, name: str) -> bool:
         """Whether a tensor of the file does not depend on its inputs."""
         return self.constants.find(name) is not None

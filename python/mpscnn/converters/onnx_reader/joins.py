@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mpscnn.converters.arrange import surroundings
 from mpscnn.converters.broadcast import with_common_atoms
-from mpscnn.converters.layer_names import shown
 from mpscnn.converters.layout import Axis, Value, product
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.file import Node
@@ -17,20 +16,9 @@ def _concat(c: Context, node: Node) -> None:
     computed = next((name for name in node.inputs if not c.is_constant(name)), None)
     if computed is None:
         raise UnsupportedError("joins constants, which depend on the batch")
-    like = c.value(computed)
-    values = [_fixed(c, node, name, like) if c.is_constant(name) else c.value(name) for name in node.inputs]
+    rank = c.value(computed).rank
+    values = [c.constant(name, rank) if c.is_constant(name) else c.value(name) for name in node.inputs]
     c.result(node, joined(c, node, values, values[0].axis(node.integer("axis", 1))))
-
-
-def _fixed(c: Context, node: Node, name: str, like: Value) -> Value:
-    """A constant, the same for each image."""
-    numbers = c.constants.real(name, f"its operand {shown(name)}")
-    if numbers.ndim != like.rank or numbers.shape[0] != 1 or not like.has_batch_first:
-        raise UnsupportedError(f"joins {like.shown} and a constant of shape {numbers.shape}")
-    layer = c.layer_name(node, "/constant")
-    tensor = c.network.constant(like.tensor, numbers.shape[1:], name=layer)
-    c.set_weight(layer, "value", numbers[0])
-    return c.arranger.of_plain(tensor)
 
 
 def joined(c: Context, node: Node, values: list[Value], axis: int) -> Value:

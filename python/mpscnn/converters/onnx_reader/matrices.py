@@ -1,16 +1,18 @@
-"""Products of matrices: dense layers at each position of an image or sequence, and of two computed tensors."""
+"""Products of matrices: dense layers at each position of an image or sequence, and of two tensors."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.broadcast import align
 from mpscnn.converters.layout import Atom, Axis, Value, positions, product
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.endings import ending
 from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 
 
@@ -24,35 +26,63 @@ def _gemm(c: Context, node: Node) -> None:
     if not node.integer("transB", 0):
         weight = weight.T
     bias = None
-    if node.input(2) is not None:
+    third = node.input(2)
+    if third is not None and not c.is_constant(third):
+        _sum(c, node, x, weight, c.value(third))
+        return
+    if third is not None:
         bias = c.constants.real(node.input(2), "its third operand") * np.float32(node.number("beta", 1.0))
         if bias.size not in (1, len(weight)) or (bias.ndim == 2 and bias.shape[0] != 1):
             raise UnsupportedError(
                 f"adds a constant of shape {bias.shape}; supported is one number for each result"
             )
         bias = np.broadcast_to(bias.reshape(-1), (len(weight),))
-    _dense(c, node, x, weight, bias, node.outputs[0])
+    activation, result = ending(c, node.outputs[0])
+    c.values[result] = _dense(c, node, x, weight, bias, activation)
+
+
+def _sum(c: Context, node: Node, x: Value, weight: NDArray[np.float32], term: Value) -> None:
+    """A product and another tensor of the network."""
+    beta = node.number("beta", 1.0)
+    if beta != 1.0:
+        scaled = c.neuron(term.tensor, {"kind": "linear", "a": beta}, c.layer_name(node, "/scaled"))
+        term = term.holding(scaled)
+    both = align(c.arranger, _dense(c, node, x, weight, None, None), term)
+    c.result(node, both.result(c.network.add(both.first, both.second, name=c.layer_name(node, "/sum"))))
 
 
 def _matmul(c: Context, node: Node) -> None:
-    if c.is_constant(node.inputs[0]):
-        raise UnsupportedError("a product with a constant first is not supported")
     if not c.is_constant(node.inputs[1]):
-        _product(c, node)
+        if c.is_constant(node.inputs[0]):
+            _constant_first(c, node)
+        else:
+            c.result(node, _product(c, node, *map(c.value, node.inputs)))
         return
     x = c.value(node.inputs[0])
     weight = c.constants.real(node.inputs[1], "its second operand")
     if weight.ndim > 2 and set(weight.shape[:-2]) == {1} and x.rank >= weight.ndim:
         weight = weight.reshape(weight.shape[-2:])
+    if weight.ndim > 2:
+        c.result(node, _product(c, node, x, c.constant(node.inputs[1], x.rank)))
+        return
     if weight.ndim != 2 or x.rank < 2:
-        raise UnsupportedError(f"multiplies {x.shown} and a constant {weight.shape}; supported is one matrix")
+        raise UnsupportedError(f"multiplies {x.shown} and a constant {weight.shape}; supported are matrices")
     bias, result = _bias_behind(c, node.outputs[0], weight.shape[1])
-    _dense(c, node, x, weight.T, bias, result)
+    activation, result = ending(c, result)
+    c.values[result] = _dense(c, node, x, weight.T, bias, activation)
 
 
-def _product(c: Context, node: Node) -> None:
-    """Of two computed tensors: matrices of their last two axes, one for each of the others."""
-    a, b = c.value(node.inputs[0]), c.value(node.inputs[1]).with_own_atoms()
+def _constant_first(c: Context, node: Node) -> None:
+    """A constant vector is a row, which the result has not."""
+    second = c.value(node.inputs[1])
+    y = _product(c, node, c.constant(node.inputs[0], second.rank), second)
+    is_row = c.constants.fixed(node.inputs[0], "its first operand").ndim == 1
+    c.result(node, y.without_axes([y.rank - 2]) if is_row else y)
+
+
+def _product(c: Context, node: Node, a: Value, b: Value) -> Value:
+    """Matrices of the last two axes, one for each of the others."""
+    b = b.with_own_atoms()
     extents = [[product(axis) for axis in _without_batch(x)] for x in (a, b)]
     fits = a.rank == b.rank > 2 and extents[0][:-2] == extents[1][:-2]
     if not fits or None in (*extents[0], *extents[1]):
@@ -68,7 +98,7 @@ def _product(c: Context, node: Node) -> None:
     )
     leading = tuple(atom for axis in _without_batch(a)[:-2] for atom in axis)
     order = (*leading, *a.axes[-2], *b.axes[-1])
-    c.result(node, Value(y, (*a.axes[:-1], b.axes[-1]), order))
+    return Value(y, (*a.axes[:-1], b.axes[-1]), order)
 
 
 def _without_batch(x: Value) -> list[Axis]:
@@ -105,8 +135,8 @@ def _dense(
     x: Value,
     weight: NDArray[np.float32],
     bias: NDArray[np.float32] | None,
-    result: str,
-) -> None:
+    activation: Activation,
+) -> Value:
     """The last axis of x times a matrix [results][features], for each of the other axes."""
     units, features = weight.shape
     if any(atom.is_batch for atom in x.axes[-1]):
@@ -119,7 +149,6 @@ def _dense(
         raise WeightsError(f"damaged: multiplies {x.shown} and a matrix with {features} rows")
     rest_count = len(x.order) - len(x.axes[-1])
     name = c.layer_name(node)
-    activation, result = ending(c, result)
     if rest_count == 0:
         weight = weight[:, positions(x.axes[-1], x.order)]
         tensor = c.arranger.physical(x, (x.order,)) if len(x.tensor.shape) not in (2, 4) else x.tensor
@@ -135,7 +164,7 @@ def _dense(
     if bias is not None:
         c.set_weight(name, "bias", bias)
     new = () if units == 1 else (Atom(units),)
-    c.values[result] = Value(y, (*x.axes[:-1], new), (rest if rest_count else ()) + new)
+    return Value(y, (*x.axes[:-1], new), (rest if rest_count else ()) + new)
 
 
 MATRICES: dict[str, Handler] = {"Gemm": _gemm, "MatMul": _matmul}

@@ -8,6 +8,7 @@ from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.file import Node, element_type
 from mpscnn.converters.onnx_reader.logic import as_booleans
+from mpscnn.converters.onnx_reader.parts import tiled
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _FLOATS = frozenset({"float", "float16", "bfloat16"})
@@ -24,7 +25,8 @@ def _same(c: Context, node: Node) -> None:
 
 def _dropout(c: Context, node: Node) -> None:
     c.refuse_results(node, 1, "a mask")
-    if node.input(2) is not None and c.constants.fixed(node.input(2), "its mode").any():
+    training = node.input(2) is not None and c.constants.fixed(node.input(2), "its mode").any()
+    if training and (node.input(1) is None or c.constants.number(node.input(1), "its ratio") != 0.0):
         raise UnsupportedError("it drops elements, as in training, which is not supported")
     _same(c, node)
 
@@ -123,15 +125,19 @@ def _expand(c: Context, node: Node) -> None:
         [*extents[: len(extents) - len(numbers)], *numbers]
         for numbers, extents in zip((low, high), stated, strict=True)
     )
-    grows = any(
-        number not in (1, extent)
+    times = [
+        [1 if number in (1, extent) else number for number, extent in zip(numbers, extents, strict=True)]
         for numbers, extents in zip((low, high), stated, strict=True)
-        for number, extent in zip(numbers, extents, strict=True)
-    )
+    ]
     result = node.outputs[0]
     users = c.users(result) if result not in c.results else []
-    if grows and not (users and all(_repeats_anyway(c, user, result, (low, high)) for user in users)):
-        raise UnsupportedError(f"repeats {x.shown} to {tuple(high)}, which is not supported")
+    if not (users and all(_repeats_anyway(c, user, result, (low, high)) for user in users)):
+        fits = times[0] == times[1] and all(
+            count == 1 or extent == 1 for count, extent in zip(times[1], stated[1], strict=True)
+        )
+        if not fits:
+            raise UnsupportedError(f"repeats {x.shown} to {tuple(high)}, which is not supported")
+        x = tiled(c, node, x, times[1])
     c.result(node, x)
 
 
@@ -164,14 +170,9 @@ def _pad(c: Context, node: Node) -> None:
     if x.rank == 3:
         pads = [pads[0], pads[1], 0, pads[2], pads[3], pads[4], 0, pads[5]]
     _, front, top, left, _, back, bottom, right = pads
-    # A border that is cut off may not be filled again.
     fills = {"Conv": value == 0.0, "MaxPool": value == -math.inf}
-    if (
-        mode == "constant"
-        and min(pads) >= 0
-        and not (front or back)
-        and _is_padding_of(c, node.outputs[0], fills)
-    ):
+    border = [top, left, bottom, right] if x.rank == _IMAGE_RANK else [left, right]
+    if mode == "constant" and not (front or back) and _is_padding_of(c, node.outputs[0], fills, border):
         c.padded[node.outputs[0]] = (x, [top, left, bottom, right])
         return
     if not math.isfinite(value):
@@ -186,15 +187,21 @@ def _pad(c: Context, node: Node) -> None:
     c.result(node, c.arranger.of_image(y, x.rank))
 
 
-def _is_padding_of(c: Context, name: str, fills: dict[str, bool]) -> bool:
-    """Whether a border can be the padding of what alone reads it; `fills` says for which kinds its value fits."""
+def _is_padding_of(c: Context, name: str, fills: dict[str, bool], border: list[int]) -> bool:
+    """Whether a border can be the padding of what alone reads it; `fills` says for which kinds its value fits.
+
+    What is cut off may not be filled again.
+    """
     user = c.only_user(name)
     return (
         user is not None
         and fills.get(user.kind, False)
         and user.inputs[0] == name
         and user.text("auto_pad", "NOTSET") == "NOTSET"
-        and min(user.integers("pads", [0])) >= 0
+        and all(
+            own >= 0 and (own == 0 or added >= 0)
+            for own, added in zip(user.integers("pads", [0] * len(border)), border, strict=True)
+        )
         and not user.integer("ceil_mode", 0)
     )
 

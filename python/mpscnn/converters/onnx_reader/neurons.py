@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
+from mpscnn.converters.broadcast import align
 from mpscnn.converters.layout import positions
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.file import Node
-from mpscnn.errors import UnsupportedError
+from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 
 _PLAIN: dict[str, Activation] = {
@@ -49,8 +50,6 @@ def function_of(c: Context, node: Node) -> Activation:
         return {"none": "gelu", "tanh": "gelu_tanh"}.get(node.text("approximate", "none"))
     if node.kind == "Swish":
         return {"kind": "swish", "b": node.number("alpha", 1.0)}
-    if node.kind == "Celu" and node.number("alpha", 1.0) == 1.0:
-        return "elu"
     if node.kind == "Clip":
         return _clip_function(*limits(c, node))
     return None
@@ -104,13 +103,35 @@ def _prelu(c: Context, node: Node) -> None:
         c.result(node, x.holding(c.neuron(x.tensor, function, c.layer_name(node))))
         return
     extents = (1,) * (x.rank - slope.ndim) + slope.shape
-    if x.rank < 2 or len(extents) != x.rank or slope.size != extents[1] or extents[1] != x.shape[1]:
-        raise UnsupportedError(f"slopes of shape {slope.shape} for {x.shown}; supported is one per channel")
-    tensor, rest, channels = c.arranger.channels_last(x, x.axes[1])
-    name = c.layer_name(node)
-    y = c.neuron(tensor, "prelu", name)
-    c.set_weight(name, "slope", slope.reshape(-1)[positions(x.axes[1], channels)])
-    c.result(node, x.lying(y, rest + channels))
+    if x.rank > 1 and len(extents) == x.rank and slope.size == extents[1] == x.shape[1]:
+        tensor, rest, channels = c.arranger.channels_last(x, x.axes[1])
+        name = c.layer_name(node)
+        y = c.neuron(tensor, "prelu", name)
+        c.set_weight(name, "slope", slope.reshape(-1)[positions(x.axes[1], channels)])
+        c.result(node, x.lying(y, rest + channels))
+        return
+    # The positive part, and the negative one times its slopes.
+    slopes = c.constant(node.inputs[1], x.rank, what="its slopes")
+    if any(extent not in (1, own) for extent, own in zip(slopes.shape[1:], x.shape[1:], strict=True)):
+        raise UnsupportedError(f"slopes of shape {slope.shape} for {x.shown}, which do not fit")
+    positive = x.holding(c.neuron(x.tensor, "relu", c.layer_name(node, "/positive")))
+    limits: Activation = {"kind": "clamp", "a": -_LARGEST, "b": 0.0}
+    negative = x.holding(c.neuron(x.tensor, limits, c.layer_name(node, "/negative")))
+    both = align(c.arranger, negative, slopes)
+    scaled = both.result(c.network.multiply(both.first, both.second, name=c.layer_name(node, "/scaled")))
+    both = align(c.arranger, positive, scaled)
+    c.result(node, both.result(c.network.add(both.first, both.second, name=c.layer_name(node))))
+
+
+def _celu(c: Context, node: Node) -> None:
+    """alpha times an ELU of x / alpha."""
+    alpha = node.number("alpha", 1.0)
+    if alpha <= 0.0:
+        raise WeightsError(f"damaged: its alpha is {alpha}")
+    x = c.value(node.inputs[0])
+    y = c.neuron(x.tensor, {"kind": "linear", "a": 1.0 / alpha}, c.layer_name(node, "/divided"))
+    y = c.neuron(y, "elu", c.layer_name(node, "/elu"))
+    c.result(node, x.holding(c.neuron(y, {"kind": "linear", "a": alpha}, c.layer_name(node))))
 
 
 def _selu(c: Context, node: Node) -> None:
@@ -122,7 +143,8 @@ def _selu(c: Context, node: Node) -> None:
 
 
 NEURONS: dict[str, Handler] = {
-    **dict.fromkeys([*_PLAIN, "LeakyRelu", "Elu", "HardSigmoid", "Gelu", "Celu", "Clip", "Swish"], _plain),
+    **dict.fromkeys([*_PLAIN, "LeakyRelu", "Elu", "HardSigmoid", "Gelu", "Clip", "Swish"], _plain),
+    "Celu": _celu,
     "PRelu": _prelu,
     "Selu": _selu,
 }

@@ -198,10 +198,8 @@ class _Outputs:
     def mark(self, name: str) -> None:
         c = self._c
         where = f"{c.file.origin}: its output {shown(name)}"
-        if c.is_constant(name):
-            raise UnsupportedError(f"{where} is a constant")
         try:
-            value = c.value(name, whole_numbers=True)
+            value = c.constant(name) if c.is_constant(name) else c.value(name, whole_numbers=True)
             tensor = c.arranger.physical(value, self._axes(name, value))
         except UnsupportedError as error:
             raise UnsupportedError(f"{where}: {error}") from error

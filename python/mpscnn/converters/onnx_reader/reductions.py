@@ -10,6 +10,8 @@ from mpscnn.converters.layout import Axis, Value, positions, product
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.endings import ending
 from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.converters.onnx_reader.parts import part
+from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -22,7 +24,10 @@ _KINDS = {
     "ReduceProd": "product",
 }
 _SQUARE: Activation = {"kind": "power", "a": 1.0, "c": 2.0}
-_SUMS: dict[str, Activation] = {"ReduceL1": "absolute", "ReduceSumSquare": _SQUARE, "ReduceL2": _SQUARE}
+_ROOT: Activation = {"kind": "power", "a": 1.0, "c": 0.5}
+# Sums of functions of the elements, and functions of sums.
+_SUMMANDS: dict[str, Activation] = {"ReduceL1": "absolute", "ReduceSumSquare": _SQUARE, "ReduceL2": _SQUARE}
+_OF_SUMS: dict[str, Activation] = {"ReduceL2": _ROOT, "ReduceLogSum": "logarithm"}
 
 
 # ---- Reductions ----------------------------------------------------------------------------------------------------
@@ -32,15 +37,14 @@ def _reduce(c: Context, node: Node) -> None:
     x = c.value(node.inputs[0])
     axes = _reduced_axes(c, node, x)
     kind = _KINDS.get(node.kind, "sum")
-    if node.kind in _SUMS:
-        x = x.holding(c.neuron(x.tensor, _SUMS[node.kind], c.layer_name(node, "/elements")))
+    if node.kind in _SUMMANDS:
+        x = x.holding(c.neuron(x.tensor, _SUMMANDS[node.kind], c.layer_name(node, "/elements")))
     atoms = tuple(atom for axis in axes for atom in x.axes[axis])
     if any(atom.is_batch for atom in atoms):
         raise UnsupportedError(f"reduces {x.shown} along the batch")
     y = _reduced(c, node, x, atoms, kind)
-    if node.kind == "ReduceL2":
-        root = {"kind": "power", "a": 1.0, "c": 0.5}
-        y = y.holding(c.neuron(y.tensor, root, c.layer_name(node, "/root")))
+    if node.kind in _OF_SUMS:
+        y = y.holding(c.neuron(y.tensor, _OF_SUMS[node.kind], c.layer_name(node, "/sum")))
     y = Value(y.tensor, tuple(() if axis in axes else y.axes[axis] for axis in range(x.rank)), y.order)
     c.result(node, y if node.integer("keepdims", 1) else y.without_axes(axes))
 
@@ -100,8 +104,7 @@ def _lp_normalization(c: Context, node: Node) -> None:
     )
     norm = _reduced(c, node, elements, x.axes[axis], "sum")
     if order == 2:
-        root: Activation = {"kind": "power", "a": 1.0, "c": 0.5}
-        norm = norm.holding(c.neuron(norm.tensor, root, c.layer_name(node, "/norm")))
+        norm = norm.holding(c.neuron(norm.tensor, _ROOT, c.layer_name(node, "/norm")))
     norm = Value(
         norm.tensor, tuple(() if one == axis else norm.axes[one] for one in range(x.rank)), norm.order
     )
@@ -112,10 +115,16 @@ def _lp_normalization(c: Context, node: Node) -> None:
 def _argument(c: Context, node: Node) -> None:
     x = c.value(node.inputs[0])
     axis = x.axis(node.integer("axis", 0))
-    if node.integer("select_last_index", 0):
-        raise UnsupportedError("takes the last of equals, which is not supported")
     if any(atom.is_batch for atom in x.axes[axis]):
         raise UnsupportedError("compares images of the batch")
+    extent = x.shape[axis]
+    last_of_equals = bool(node.integer("select_last_index", 0))
+    if last_of_equals:  # the first one from behind
+        if extent is None:
+            raise UnsupportedError(
+                f"takes the last of equals of {x.shown}, whose size is free: {CHOOSE_SIZE}"
+            )
+        x = part(c, node, x, axis, range(extent - 1, -1, -1))
     atoms = x.axes[axis]
     rest = tuple(atom for atom in x.order if atom not in atoms)
     grouping = c.arranger.grouping(x)
@@ -124,6 +133,8 @@ def _argument(c: Context, node: Node) -> None:
         tensor = c.arranger.physical(x, (rest, atoms))
     find = c.network.argmax if node.kind == "ArgMax" else c.network.argmin
     y = find(tensor, name=c.layer_name(node))
+    if last_of_equals:
+        y = c.neuron(y, {"kind": "linear", "a": -1.0, "b": (extent or 1) - 1.0}, c.layer_name(node, "/index"))
     axes = (*x.axes[:axis], (), *x.axes[axis + 1 :])
     value = Value(y, axes, rest, whole_numbers=True)
     c.result(node, value if node.integer("keepdims", 1) else value.without_axes([axis]))
@@ -148,8 +159,8 @@ def _softmax(c: Context, node: Node) -> None:
 def _batch_normalization(c: Context, node: Node) -> None:
     x = c.value(node.inputs[0])
     c.refuse_results(node, 1, "statistics of the batch")
-    if node.integer("training_mode", 0) or not node.integer("spatial", 1):
-        raise UnsupportedError("it normalises by statistics of the batch, or of each pixel")
+    if not node.integer("spatial", 1):
+        raise UnsupportedError("it normalises by statistics of each pixel")
     if x.rank < 2 or any(atom.is_batch for atom in x.axes[1]):
         raise UnsupportedError(f"normalises {x.shown}, whose second axis is not channels")
     roles = ("gamma", "beta", "mean", "variance")
@@ -161,10 +172,20 @@ def _batch_normalization(c: Context, node: Node) -> None:
     tensor, rest, tail = c.arranger.channels_last(x, x.axes[1])
     name = c.layer_name(node)
     activation, result = ending(c, node.outputs[0])
-    y = c.network.batch_norm(tensor, epsilon=node.number("epsilon", 1e-5), activation=activation, name=name)
+    own = bool(node.integer("training_mode", 0))
+    y = c.network.batch_norm(
+        tensor,
+        statistics=c.network.batch_statistics(tensor, name=c.layer_name(node, "/statistics"))
+        if own
+        else None,
+        epsilon=node.number("epsilon", 1e-5),
+        activation=activation,
+        name=name,
+    )
     order = positions(x.axes[1], tail)
     for role, values in zip(roles, weights, strict=True):
-        c.set_weight(name, role, values[order])
+        if not own or role in ("gamma", "beta"):
+            c.set_weight(name, role, values[order])
     c.values[result] = x.lying(y, rest + tail)
 
 
@@ -276,7 +297,7 @@ def _local_response(c: Context, node: Node) -> None:
 
 
 REDUCTIONS: dict[str, Handler] = {
-    **dict.fromkeys([*_KINDS, *_SUMS], _reduce),
+    **dict.fromkeys([*_KINDS, *_SUMMANDS, *_OF_SUMS], _reduce),
     "ArgMax": _argument,
     "ArgMin": _argument,
     "Softmax": _softmax,

@@ -52,8 +52,9 @@ def _wanted(c: Context, node: Node, x: Value) -> tuple[list[float] | None, list[
         sizes = _stated_sizes(c, node, x)
     if not scales and not sizes:
         raise WeightsError("damaged: it has neither scales nor sizes")
-    if node.text("keep_aspect_ratio_policy", "stretch") != "stretch":
-        raise UnsupportedError("it keeps the ratio of the sides, which is not supported")
+    policy = node.text("keep_aspect_ratio_policy", "stretch")
+    if sizes and policy != "stretch":
+        return _one_scale(node, x, sizes, policy), None
     if node.has("axes"):
         axes = [x.axis(axis) for axis in node.integers("axes")]
         if scales:
@@ -62,6 +63,22 @@ def _wanted(c: Context, node: Node, x: Value) -> tuple[list[float] | None, list[
             low = x.stand_ins()[0]
             sizes = [sizes[axes.index(axis)] if axis in axes else low[axis] for axis in range(x.rank)]
     return scales or None, sizes or None
+
+
+def _one_scale(node: Node, x: Value, sizes: list[int], policy: str) -> list[float]:
+    """The sizes are limits of the image's, whose sides keep their ratio."""
+    axes = [x.axis(axis) for axis in node.integers("axes", range(x.rank))]
+    low = x.stand_ins()[0]
+    if policy not in ("not_larger", "not_smaller") or len(axes) != len(sizes):
+        raise WeightsError(f"damaged: keep_aspect_ratio_policy {policy!r} for the sizes {sizes}")
+    if any(x.shape[axis] is None for axis in axes if not any(atom.is_batch for atom in x.axes[axis])):
+        raise UnsupportedError(f"its new size depends on that of the image, which is free: {CHOOSE_SIZE}")
+    choose = min if policy == "not_larger" else max
+    scale = choose(size / low[axis] for size, axis in zip(sizes, axes, strict=True))
+    for axis in axes:  # the format rounds to the nearest size, where factors round down
+        if int(low[axis] * scale) != int(low[axis] * scale + 0.5):
+            raise UnsupportedError(f"keeps the ratio of the sides of {x.shown} by rounding its size up")
+    return [scale if axis in axes else 1.0 for axis in range(x.rank)]
 
 
 def _stated_sizes(c: Context, node: Node, x: Value) -> list[int]:

@@ -14,6 +14,7 @@ from mpscnn.converters.onnx_reader.endings import ending
 from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 
 Pair = tuple[int, int]
@@ -227,17 +228,36 @@ def _pooling(c: Context, node: Node) -> None:
     image_axes(x)  # of other ranks nothing below would make sense
     kernel = _pairs(node, "kernel_shape", 1, x.rank)
     attributes = window(node, x, kernel) | border | {"ceil_mode": bool(node.integer("ceil_mode", 0))}
+    order = node.integer("p", 2) if node.kind == "LpPool" else 2
     if node.kind == "MaxPool":
         c.refuse_results(node, 1, "where the maxima are")
         attributes["kind"] = "max"
     elif node.kind == "AveragePool":
         attributes |= {"kind": "average", "count_padding": bool(node.integer("count_include_pad", 0))}
-    else:
-        if node.integer("p", 2) != 2:
-            raise UnsupportedError(f"a norm of order {node.integer('p', 2)}; supported is 2")
+    elif order == 2:
         attributes["kind"] = "l2_norm"
+    else:
+        _norm_pooling(c, node, x, attributes, order)
+        return
     y = c.network.layer("pooling", [c.arranger.image(x)], attributes, name=c.layer_name(node))
     c.result(node, c.arranger.of_image(y, x.rank))
+
+
+def _norm_pooling(c: Context, node: Node, x: Value, attributes: dict[str, Any], order: int) -> None:
+    """The root of the sum of powers, which is the average of all places of a window times their number."""
+    if order < 1 or attributes["ceil_mode"]:
+        raise UnsupportedError(f"a norm of order {order}, or of windows that are cut off, is not supported")
+    count = attributes["kernel_height"] * attributes["kernel_width"]
+    powers = c.neuron(c.arranger.image(x), "absolute", c.layer_name(node, "/absolute"))
+    powers = c.neuron(powers, {"kind": "power", "a": 1.0, "c": float(order)}, c.layer_name(node, "/powers"))
+    mean = c.network.layer(
+        "pooling",
+        [powers],
+        attributes | {"kind": "average", "count_padding": True},
+        name=c.layer_name(node, "/mean"),
+    )
+    root: Activation = {"kind": "power", "a": float(count), "c": 1.0 / order}
+    c.result(node, c.arranger.of_image(c.neuron(mean, root, c.layer_name(node)), x.rank))
 
 
 def _global_pooling(c: Context, node: Node) -> None:
