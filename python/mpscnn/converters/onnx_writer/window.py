@@ -32,8 +32,11 @@ class Axis:
 
     @property
     def after(self) -> int:
-        """Padding behind the input that makes `output` positions; with ceil_mode more than is stated."""
-        return max((self.output - 1) * self.stride + self.reach - self.size - self.before, 0)
+        """Padding behind the input that makes `output` positions: as stated, but for ceil_mode, which reaches further.
+
+        What is stated and not reached stays, since converters recognise padding that is alike on both sides.
+        """
+        return max(self.exact_after, self.stated_after, 0)
 
     @property
     def exact_after(self) -> int:
