@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import compare_report
+import networks
 import numpy as np
 
 import mpscnn
@@ -63,6 +64,22 @@ CASES = {
     "deep_mnist_64": Case(
         "Deep MNIST, batch 64", lambda: mpscnn.models.deep_mnist(output="logits"), batch=64
     ),
+    "mobilenet_v3_large": Case("MobileNetV3-Large, 224", mpscnn.models.mobilenet_v3_large, turn=10),
+    "mobilenet_v3_small": Case("MobileNetV3-Small, 224", mpscnn.models.mobilenet_v3_small, turn=20),
+    "mobilenet_v4_conv_small": Case(
+        "MobileNetV4-Conv-Small, 224", mpscnn.models.mobilenet_v4_conv_small, turn=10
+    ),
+    "efficientnet_b0": Case("EfficientNet-B0, 224", mpscnn.models.efficientnet_b0),
+    "efficientnet_lite0": Case("EfficientNet-Lite0, 224", mpscnn.models.efficientnet_lite0),
+    "shufflenet_v2": Case("ShuffleNetV2 1.0, 224", mpscnn.models.shufflenet_v2_x1_0, turn=10),
+    "mnasnet": Case("MNASNet 1.0, 224", mpscnn.models.mnasnet1_0),
+    "squeezenet": Case("SqueezeNet 1.1, 224", mpscnn.models.squeezenet1_1),
+    "resnet18": Case("ResNet-18, 224", mpscnn.models.resnet18, turn=3),
+    "resnet50": Case("ResNet-50, 224", mpscnn.models.resnet50, turn=2),
+    "ssdlite320": Case("SSDLite320 MobileNetV3", mpscnn.models.ssdlite320_mobilenet_v3_large),
+    "lraspp": Case("LRASPP MobileNetV3, 520", mpscnn.models.lraspp_mobilenet_v3_large, turn=3),
+    "yolo_v8n": Case("YOLOv8n-like, 640", networks.yolo_v8n, turn=2),
+    "u_net": Case("U-Net of 32 channels, 256", networks.u_net, turn=2),
 }
 
 

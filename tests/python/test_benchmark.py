@@ -149,9 +149,34 @@ def every_layer() -> mpscnn.Network:
     mean = network.conv2d(network.global_average_pool2d(x), 4, 1)
     mean = network.resize(network.conv2d(mean, 4, 1), (3, 4), alignment="corners")
     network.output(network.concat([mean, x]))
+    network.output(upsampled(network, gated(network, x)))
     network.output(network.softmax(network.dense(x, 5, activation="relu")))
     network.initialize_weights()
     return network
+
+
+def gated(network: mpscnn.Network, x: mpscnn.Tensor) -> mpscnn.Tensor:
+    """What MobileNetV3, EfficientNet and ShuffleNet have beside: (3, 4, 8) -> (3, 4, 8)."""
+    halves = [network.slice(x, channels=part) for part in ((0, 4), (4, 8))]
+    y = network.conv2d(halves[0], 4, 3, padding=1, activation="hard_swish")
+    y = network.depthwise_conv2d(y, 3, padding=1, activation={"kind": "swish", "b": 1})
+    gate = {"kind": "hard_sigmoid", "a": 1 / 6, "b": 0.5}
+    for activation in ("sigmoid", gate):
+        means = network.global_average_pool2d(y)
+        y = network.multiply(y, network.conv2d(means, 4, 1, activation=activation))
+    return network.channel_shuffle(network.concat([halves[1], y]), 2)
+
+
+def upsampled(network: mpscnn.Network, x: mpscnn.Tensor) -> mpscnn.Tensor:
+    """Padding by numbers, and each way to a larger image: (3, 4, 8) -> (6, 8, ...)."""
+    x = network.conv2d(x, 4, 3, strides=2, padding=1)  # (2, 2)
+    x = network.max_pool2d(network.resize(x, (5, 7)), 3, strides=2, padding=1)  # (3, 4)
+    return network.concat(
+        [
+            network.conv2d_transpose(x, 2, 2, strides=2),
+            network.resize(x, (6, 8), method="nearest", alignment="asymmetric"),
+        ]
+    )
 
 
 @pytest.mark.filterwarnings("ignore")  # torch warns of its own
@@ -170,6 +195,27 @@ def test_every_peer_computes_the_same(peer: str, batch: int) -> None:
     assert theirs.difference < 1e-5
 
 
+def added_twice() -> mpscnn.Network:
+    """A sum that is read once more: oneDNN's graph compiler computes the second sum in its place."""
+    network = mpscnn.Network(input=(16, 16, 8), name="added_twice")
+    parts = network.split(network.conv2d(network.input, 16, 1, activation="hard_swish"), 2)
+    for _ in range(2):
+        y = network.conv2d(parts[-1], 8, 3, padding=1, activation="hard_swish")
+        y = network.conv2d(y, 8, 3, padding=1, activation="hard_swish")
+        parts.append(network.add(parts[-1], y))
+    network.output(network.conv2d(network.concat(parts), 16, 1))
+    network.initialize_weights()
+    return network
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_torch_is_measured_with_right_answers() -> None:
+    pytest.importorskip("torch")
+    _, theirs = measure(Subject("added_twice", added_twice()), peers=["torch"], threads=1, runs=1)
+    assert theirs.difference is not None
+    assert theirs.difference < 1e-5 * theirs.magnitude
+
+
 def test_layers_that_are_not_written(tmp_path: Path) -> None:
     network = mpscnn.Network(input=(4, 4, 3), name="other")
     network.output(network.conv2d(network.input, 2, 1, activation="tanh", name="unknown"))
@@ -180,7 +226,9 @@ def test_layers_that_are_not_written(tmp_path: Path) -> None:
     network.output(network.resize(network.input, (8, 8), method="nearest", name="blocks"))
     for engine in ("litert", "torch"):
         if all(importlib.util.find_spec(module) for module in PEERS[engine].modules):
-            with pytest.raises(mpscnn.UnsupportedError, match="layer 'blocks': a resize other than bilinear"):
+            with pytest.raises(
+                mpscnn.UnsupportedError, match="layer 'blocks': a resize other than bilinear, corners or"
+            ):
                 network_file(engine, Subject("other", network), tmp_path)
 
 

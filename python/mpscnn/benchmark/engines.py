@@ -223,7 +223,7 @@ class Mnn:
 
 
 class Torch:
-    """torch: a frozen TorchScript fused by oneDNN's graph compiler, images channels last.
+    """torch: a frozen TorchScript fused by oneDNN's graph compiler where that is right, images channels last.
 
     Of what torch offers this was the fastest for MobileNetV2 on one thread: 3.4 ms, torch.compile with frozen weights
     4.3 to 4.7, the script without the graph compiler and eager mode 8.0.
@@ -233,9 +233,15 @@ class Torch:
         import torch
 
         torch.set_num_threads(setup["threads"])
-        torch.jit.enable_onednn_fusion(True)
         dtype = torch.bfloat16 if setup["precision"] == "bfloat16" else torch.float32
-        model = torch.jit.load(setup["path"]).eval().to(dtype).to(memory_format=torch.channels_last)
+        notes: dict[str, Any] = {"fusion": ""}  # see torch_writer.py
+        model = (
+            torch.jit.load(setup["path"], _extra_files=notes)
+            .eval()
+            .to(dtype)
+            .to(memory_format=torch.channels_last)
+        )
+        torch.jit.enable_onednn_fusion(notes["fusion"] == b"right")
         self._torch = torch
         self._model = torch.jit.freeze(model)
         images = torch.from_numpy(_planes(x)).to(dtype)

@@ -84,14 +84,15 @@ def _ncnn(subject: Subject, path: Path) -> None:
 
 
 def _with_resize(line: str, resizes: Iterator[PeerLayer]) -> str:
-    """ONNX' Resize, which pnnx leaves as it is, as ncnn's bilinear Interp with aligned corners."""
+    """ONNX' Resize, which pnnx leaves as it is, as ncnn's Interp."""
     if line.split(maxsplit=1)[0] != "Resize":
         return line
     layer = next(resizes)
-    if (layer.attributes["kind"], layer.attributes["alignment"]) != ("bilinear", "corners"):
-        raise layer.refuse("ncnn", "a resize other than bilinear with aligned corners")
+    kind = layer.resize_kind("ncnn")
     _, height, width, _ = layer.shape
-    return f"{line.replace('Resize', 'Interp', 1)} 0=2 3={height} 4={width} 6=1"
+    settings = f"0={1 if kind.startswith('nearest') else 2} 3={height} 4={width}"
+    corners = " 6=1" if kind.endswith("corners") else ""
+    return f"{line.replace('Resize', 'Interp', 1)} {settings}{corners}"
 
 
 def _mnn(subject: Subject, path: Path) -> None:

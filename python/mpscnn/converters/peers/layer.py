@@ -24,7 +24,7 @@ class PeerLayer:
     operation: str
     attributes: Mapping[str, Any]
     neuron: str
-    """Of its activation: "", "relu" or "relu6"."""
+    """Its activation, a name of NEURONS, or ""."""
     inputs: tuple[str, ...]
     input_shapes: tuple[Shape, ...]
     shape: Shape
@@ -46,9 +46,74 @@ class PeerLayer:
         """The error for a layer that is not written for an engine."""
         return UnsupportedError(f"layer {self.name!r}: {what} is not written for {engine}")
 
+    def resize_kind(self, engine: str) -> str:
+        """One of RESIZES, of sizes that are stated; raises UnsupportedError for others."""
+        kind = f"{self.attributes['kind']}, {self.attributes['alignment']}"
+        extras = ("magnification_y", "magnification_x", "offset_y", "offset_x")
+        if kind not in RESIZES or any(self.attributes[name] for name in extras):
+            raise self.refuse(engine, f"a resize other than {' or '.join(RESIZES)}")
+        return kind
+
+    def channels(self, engine: str) -> tuple[int, int]:
+        """The first channel of a slice and how many it has; raises UnsupportedError for one that takes other parts."""
+        (x,), first = self.input_shapes, self.attributes["front"]
+        if x[:-1] != self.shape[:-1] or self.attributes["stride_channels"] != 1 or first < 0:
+            raise self.refuse(engine, "a slice other than of consecutive channels")
+        return first, self.shape[-1]
+
+    def unpadded_transposed(self, engine: str) -> tuple[list[int], list[int]]:
+        """Kernel and strides of a transposed convolution; raises UnsupportedError unless it has nothing else."""
+        kernel, strides, dilations = (
+            [self.attributes[name] for name in names]
+            for names in (
+                ("kernel_height", "kernel_width"),
+                ("stride_y", "stride_x"),
+                ("dilation_y", "dilation_x"),
+            )
+        )
+        reached = [
+            (size - 1) * stride + extent
+            for size, stride, extent in zip(self.input_shapes[0][1:3], strides, kernel, strict=True)
+        ]
+        stated = (dilations, self.attributes["groups"], self.attributes["kernel_use"], list(self.shape[1:3]))
+        if stated != ([1, 1], 1, "scatter", reached):
+            raise self.refuse(engine, "a transposed convolution with padding, dilation or groups")
+        return kernel, strides
+
+    def require_plain_arithmetic(self, engine: str) -> None:
+        """Raises UnsupportedError unless an elementwise operation only combines its inputs, repeating extents of 1."""
+        plain = all(self.attributes[name] == value for name, value in _PLAIN.items()) and all(
+            self.attributes[f"{role}_stride_{axis}"] == 1 or shape[-from_end] == 1
+            for role, shape in zip(("primary", "secondary"), self.input_shapes, strict=True)
+            for from_end, axis in enumerate(("channels", "x", "y")[: len(shape) - 1], start=1)
+        )
+        if not plain:
+            raise self.refuse(engine, f"{self.operation} with strides, scales, bias or bounds")
+
+
+_LARGEST = float(np.finfo(np.float32).max)
+_PLAIN = {
+    "primary_scale": 1,
+    "secondary_scale": 1,
+    "bias": 0,
+    "minimum": -_LARGEST,
+    "maximum": _LARGEST,
+}
+RESIZES = ("bilinear, corners", "bilinear, half_pixel", "nearest, asymmetric")
+"""Kind and alignment of what is written for all engines."""
+NEURONS = {
+    ("relu", 0.0, 0.0): "relu",
+    ("relun", 0.0, 6.0): "relu6",
+    ("sigmoid", 0.0, 0.0): "sigmoid",
+    ("hard_sigmoid", float(np.float32(1 / 6)), 0.5): "hard_sigmoid",
+    ("hard_swish", 0.0, 0.0): "hard_swish",
+    ("swish", 0.0, 1.0): "swish",
+}
+"""Names of the activations that are written for all engines, by kind and numbers."""
+
 
 def peer_layers(network: Network, batch: int) -> Iterator[PeerLayer]:
-    """The layers in the order in which they are computed. Raises UnsupportedError for an activation beyond ReLU6."""
+    """The layers in the order in which they are computed. Raises UnsupportedError for activations beyond NEURONS."""
     structure = network.to_dict()
     shapes = {layer["name"]: (batch, *layer["output"][1:]) for layer in network.describe()["layers"]}
     shapes |= {tensor.name: (batch, *_known(tensor.shape[1:])) for tensor in network.inputs}
@@ -79,10 +144,8 @@ def _neuron(name: str, activation: Mapping[str, Any] | None) -> str:
     if activation is None:
         return ""
     stated = (activation["kind"], activation["a"], activation["b"])
-    if stated[:2] == ("relu", 0):
-        return "relu"
-    if stated == ("relun", 0, 6):
-        return "relu6"
-    raise UnsupportedError(
-        f"layer {name!r}: the activation {stated} is written for onnxruntime and OpenVINO only"
-    )
+    if stated not in NEURONS:
+        raise UnsupportedError(
+            f"layer {name!r}: the activation {stated} is written for onnxruntime and OpenVINO only"
+        )
+    return NEURONS[stated]

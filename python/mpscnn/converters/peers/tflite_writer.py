@@ -36,11 +36,13 @@ def write_tflite(network: Network, input_shape: Shape, path: Path) -> None:
     for layer in peer_layers(network, input_shape[0]):
         if layer.operation not in _LAYERS:
             raise layer.refuse(_ENGINE, layer.operation)
-        if layer.neuron and layer.operation not in _WITH_NEURON:
-            raise layer.refuse(_ENGINE, f"{layer.neuron} after {layer.operation}")
         inputs = [values[name] for name in layer.inputs]
         values[layer.name] = file.tensor(layer.name, layer.shape)
-        _LAYERS[layer.operation](file, layer, inputs, values[layer.name])
+        fused = not layer.neuron or (layer.neuron in _NEURONS and layer.operation in _WITH_NEURON)
+        result = values[layer.name] if fused else file.tensor(f"{layer.name}.linear", layer.shape)
+        _LAYERS[layer.operation](file, layer, inputs, result)
+        if not fused:
+            _neuron(file, layer, result, values[layer.name])
     outputs = [values[name] for name in network.to_dict()["outputs"]]
     path.write_bytes(file.content([values[source]], outputs))
 
@@ -95,18 +97,57 @@ class _File:
 
 def _versions(code: int) -> int:
     """Of an operator: the first that has the options used here."""
-    dilated_or_aligned = (schema.BuiltinOperator.DEPTHWISE_CONV_2D, schema.BuiltinOperator.RESIZE_BILINEAR)
+    operators = schema.BuiltinOperator
+    dilated_or_aligned = (
+        operators.DEPTHWISE_CONV_2D,
+        operators.RESIZE_BILINEAR,
+        operators.RESIZE_NEAREST_NEIGHBOR,
+    )
+    if code == operators.TRANSPOSE_CONV:  # with bias
+        return 3
     return 2 if code in dilated_or_aligned else 1
 
 
-def _padding(layer: PeerLayer) -> int:
-    """TensorFlow's two kinds."""
-    axes = (layer.window.vertical, layer.window.horizontal)
-    if not any(layer.window.pads):
-        return int(schema.Padding.VALID)
-    if all(_is_same(axis) for axis in axes):
-        return int(schema.Padding.SAME)
-    raise layer.refuse(_ENGINE, f"padding {layer.window.pads} (top, left, bottom, right)")
+def _neuron(file: _File, layer: PeerLayer, x: int, output: int) -> None:
+    """An activation as operators of its own."""
+    if layer.neuron == "hard_swish":
+        file.add("HARD_SWISH", [x], output, "HardSwish")
+    elif layer.neuron == "sigmoid":
+        file.add("LOGISTIC", [x], output)
+    elif layer.neuron == "swish":
+        gate = file.tensor(f"{layer.name}.gate", layer.shape)
+        file.add("LOGISTIC", [x], gate)
+        file.add("MUL", [x, gate], output, "Mul")
+    elif layer.neuron == "hard_sigmoid":
+        shifted = file.tensor(f"{layer.name}.shifted", layer.shape)
+        three, sixth = (
+            file.constant(np.float32(value).reshape(1), f"{layer.name}.{role}")
+            for role, value in (("shift", 3), ("scale", 1 / 6))
+        )
+        file.add("ADD", [x, three], shifted, "Add", fusedActivationFunction=_NEURONS["relu6"])
+        file.add("MUL", [shifted, sixth], output, "Mul")
+    else:
+        raise layer.refuse(_ENGINE, f"{layer.neuron} after {layer.operation}")
+
+
+def _padded(file: _File, layer: PeerLayer, inputs: list[int], fill: float = 0.0) -> tuple[list[int], int]:
+    """The inputs and one of TensorFlow's two kinds of padding; before any other one an operator widens the image."""
+    window = layer.window
+    if not any(window.pads):
+        return inputs, int(schema.Padding.VALID)
+    if all(_is_same(axis) for axis in (window.vertical, window.horizontal)):
+        return inputs, int(schema.Padding.SAME)
+    top, left, bottom, right = window.pads
+    batch, height, width, channels = layer.input_shapes[0]
+    wide = file.tensor(f"{layer.name}.wide", (batch, height + top + bottom, width + left + right, channels))
+    sides = np.array([(0, 0), (top, bottom), (left, right), (0, 0)], np.int32)
+    operands = [*inputs, file.constant(sides, f"{layer.name}.sides")]
+    if fill == 0:
+        file.add("PAD", operands, wide, "Pad")
+    else:
+        value = file.constant(np.float32(fill).reshape(1), f"{layer.name}.fill")
+        file.add("PADV2", [*operands, value], wide, "PadV2")
+    return [wide], int(schema.Padding.VALID)
 
 
 def _is_same(axis: Axis) -> bool:
@@ -116,13 +157,14 @@ def _is_same(axis: Axis) -> bool:
 
 def _convolution(file: _File, layer: PeerLayer, inputs: list[int], output: int) -> None:
     window, weight = layer.window, layer.weights["weight"]
+    inputs, padding = _padded(file, layer, inputs)
     options: dict[str, Any] = {
-        "padding": _padding(layer),
+        "padding": padding,
         "strideH": window.strides[0],
         "strideW": window.strides[1],
         "dilationHFactor": window.dilations[0],
         "dilationWFactor": window.dilations[1],
-        "fusedActivationFunction": _NEURONS[layer.neuron],
+        "fusedActivationFunction": _fused(layer),
     }
     if layer.is_depthwise:
         inputs = inputs + file.weights(layer, weight.transpose(3, 1, 2, 0))
@@ -137,8 +179,16 @@ def _convolution(file: _File, layer: PeerLayer, inputs: list[int], output: int) 
 def _fully_connected(file: _File, layer: PeerLayer, inputs: list[int], output: int) -> None:
     weight = layer.weights["weight"]
     inputs = inputs + file.weights(layer, weight.reshape(len(weight), -1))
-    neuron = _NEURONS[layer.neuron]
-    file.add("FULLY_CONNECTED", inputs, output, "FullyConnected", fusedActivationFunction=neuron)
+    file.add("FULLY_CONNECTED", inputs, output, "FullyConnected", fusedActivationFunction=_fused(layer))
+
+
+def _transposed_convolution(file: _File, layer: PeerLayer, inputs: list[int], output: int) -> None:
+    _, (down, right) = layer.unpadded_transposed(_ENGINE)
+    shape = file.constant(np.array(layer.shape, np.int32), f"{layer.name}.shape")
+    weight, bias = file.weights(layer, layer.weights["weight"])
+    operands = [shape, weight, *inputs, bias]
+    options = {"padding": int(schema.Padding.VALID), "strideH": down, "strideW": right}
+    file.add("TRANSPOSE_CONV", operands, output, "TransposeConv", **options)
 
 
 def _pooling(file: _File, layer: PeerLayer, inputs: list[int], output: int) -> None:
@@ -149,13 +199,23 @@ def _pooling(file: _File, layer: PeerLayer, inputs: list[int], output: int) -> N
     elif kind == "max" and not layer.attributes["global"]:
         (height, width), (down, right) = layer.window.kernel, layer.window.strides
         sizes = {"filterHeight": height, "filterWidth": width, "strideH": down, "strideW": right}
-        file.add("MAX_POOL_2D", inputs, output, "Pool2D", padding=_padding(layer), **sizes)
+        inputs, padding = _padded(file, layer, inputs, float(np.finfo(np.float32).min))
+        file.add("MAX_POOL_2D", inputs, output, "Pool2D", padding=padding, **sizes)
     else:
         raise layer.refuse(_ENGINE, f"{kind} pooling like this")
 
 
-def _add(file: _File, layer: PeerLayer, inputs: list[int], output: int) -> None:
-    file.add("ADD", inputs, output, "Add", fusedActivationFunction=_NEURONS[layer.neuron])
+def _arithmetic(operator: str, kind: str) -> Callable[[_File, PeerLayer, list[int], int], None]:
+    def write(file: _File, layer: PeerLayer, inputs: list[int], output: int) -> None:
+        layer.require_plain_arithmetic(_ENGINE)
+        file.add(operator, inputs, output, kind, fusedActivationFunction=_fused(layer))
+
+    return write
+
+
+def _fused(layer: PeerLayer) -> int:
+    """The activation that the operator computes itself."""
+    return int(_NEURONS.get(layer.neuron, _NEURONS[""]))
 
 
 def _concatenation(file: _File, layer: PeerLayer, inputs: list[int], output: int) -> None:
@@ -169,26 +229,56 @@ def _reshape(file: _File, layer: PeerLayer, inputs: list[int], output: int) -> N
 
 
 def _resize(file: _File, layer: PeerLayer, inputs: list[int], output: int) -> None:
-    if layer.attributes["kind"] != "bilinear":
-        raise layer.refuse(_ENGINE, "a resize other than bilinear")
-    alignment = layer.attributes["alignment"]
+    kind, alignment = layer.resize_kind(_ENGINE).split(", ")
     size = file.constant(np.array(layer.shape[1:3], np.int32), f"{layer.name}.size")
-    options = {"alignCorners": alignment == "corners", "halfPixelCenters": alignment == "half_pixel"}
-    file.add("RESIZE_BILINEAR", [*inputs, size], output, "ResizeBilinear", **options)
+    if kind == "nearest":
+        file.add("RESIZE_NEAREST_NEIGHBOR", [*inputs, size], output, "ResizeNearestNeighbor")
+    else:
+        options = {"alignCorners": alignment == "corners", "halfPixelCenters": alignment == "half_pixel"}
+        file.add("RESIZE_BILINEAR", [*inputs, size], output, "ResizeBilinear", **options)
+
+
+def _channels(file: _File, layer: PeerLayer, inputs: list[int], output: int) -> None:
+    first, _ = layer.channels(_ENGINE)
+    begin = file.constant(np.array([0, 0, 0, first][-len(layer.shape) :], np.int32), f"{layer.name}.begin")
+    size = file.constant(np.array(layer.shape, np.int32), f"{layer.name}.size")
+    file.add("SLICE", [*inputs, begin, size], output, "Slice")
+
+
+def _channel_shuffle(file: _File, layer: PeerLayer, inputs: list[int], output: int) -> None:
+    """The channels as groups x channels of a group, whose axes change places."""
+    *others, channels = layer.shape
+    groups, rank = layer.attributes["groups"], len(layer.shape)
+    cut = (*others, groups, channels // groups)
+    turned = (*others, channels // groups, groups)
+    order = np.array([*range(rank - 1), rank, rank - 1], np.int32)
+    names = ("cut", "turned")
+    values = [
+        file.tensor(f"{layer.name}.{name}", shape) for name, shape in zip(names, (cut, turned), strict=True)
+    ]
+    shape = file.constant(np.array(cut, np.int32), f"{layer.name}.groups")
+    file.add("RESHAPE", [*inputs, shape], values[0], "Reshape", newShape=list(cut))
+    axes = file.constant(order, f"{layer.name}.axes")
+    file.add("TRANSPOSE", [values[0], axes], values[1], "Transpose")
+    _reshape(file, layer, values[1:], output)
 
 
 def _softmax(file: _File, _layer: PeerLayer, inputs: list[int], output: int) -> None:
     file.add("SOFTMAX", inputs, output, "Softmax", beta=1.0)
 
 
-_WITH_NEURON = ("convolution", "fully_connected", "add")
+_WITH_NEURON = ("convolution", "fully_connected", "add", "multiply")
 _LAYERS: dict[str, Callable[[_File, PeerLayer, list[int], int], None]] = {
     "convolution": _convolution,
+    "transposed_convolution": _transposed_convolution,
     "fully_connected": _fully_connected,
     "pooling": _pooling,
-    "add": _add,
+    "add": _arithmetic("ADD", "Add"),
+    "multiply": _arithmetic("MUL", "Mul"),
     "concatenation": _concatenation,
     "reshape": _reshape,
     "resize": _resize,
+    "slice": _channels,
+    "channel_shuffle": _channel_shuffle,
     "softmax": _softmax,
 }

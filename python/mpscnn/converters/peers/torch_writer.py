@@ -15,11 +15,21 @@ from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC, NHWC_FROM_NCHW
 from mpscnn.converters.peers.layer import PeerLayer, Shape, peer_layers
 from mpscnn.graph.network import Network
 
-_NEURONS = {"relu": functional.relu, "relu6": functional.relu6}
+_NEURONS: dict[str, Callable[..., Any]] = {
+    "relu": functional.relu,
+    "relu6": functional.relu6,
+    "sigmoid": torch.sigmoid,
+    "hard_sigmoid": functional.hardsigmoid,
+    "hard_swish": functional.hardswish,
+    "swish": functional.silu,
+}
 
 
 def write_torch(network: Network, input_shape: Shape, path: Path) -> None:
-    """Writes the network as TorchScript. Raises UnsupportedError for a layer not known here."""
+    """Writes the network as TorchScript, whose extra file "fusion" says whether oneDNN's graph compiler may be used.
+
+    Raises UnsupportedError for a layer not known here.
+    """
     program = _Program()
     values = {network.input.name: program.graph.placeholder("image")}
     for layer in peer_layers(network, input_shape[0]):
@@ -32,10 +42,33 @@ def write_torch(network: Network, input_shape: Shape, path: Path) -> None:
     program.graph.output(tuple(values[name] for name in network.to_dict()["outputs"]))
     module = torch.fx.GraphModule(program.modules, program.graph).eval()
     module = module.to(memory_format=torch.channels_last)
-    image = torch.zeros(tuple(input_shape[axis] for axis in NCHW_FROM_NHWC))
+    image = torch.rand(tuple(input_shape[axis] for axis in NCHW_FROM_NHWC)) * 2 - 1
+    image = image.to(memory_format=torch.channels_last)
     with torch.no_grad():
-        traced = torch.jit.trace(module, image.to(memory_format=torch.channels_last), check_trace=False)
-    torch.jit.save(traced, path)
+        traced = torch.jit.trace(module, image, check_trace=False)
+    fusion = b"right" if _is_fused_rightly(traced, image) else b"wrong"
+    torch.jit.save(traced, path, _extra_files={"fusion": fusion})
+
+
+def _is_fused_rightly(traced: Any, image: Any) -> bool:
+    """Whether oneDNN's graph compiler leaves the answers as they are.
+
+    With torch 2.13 it does not where a sum is computed in place of one of its operands and that is read again.
+    """
+    enabled = torch.jit.onednn_fusion_enabled()
+    with torch.inference_mode():
+        plain = traced(image)
+        torch.jit.enable_onednn_fusion(True)
+        try:
+            fused = torch.jit.freeze(traced)
+            for _ in range(2):  # which it compiles by
+                fused(image)
+            answers = fused(image)
+        finally:
+            torch.jit.enable_onednn_fusion(enabled)
+    return all(
+        float((a - b).abs().max()) <= 1e-3 * float(b.abs().max()) for a, b in zip(answers, plain, strict=True)
+    )
 
 
 class _Program:
@@ -85,6 +118,14 @@ def _convolution(program: _Program, layer: PeerLayer, x: Any) -> Any:
     return program.module(module, layer, layer.weights["weight"].transpose(NCHW_FROM_NHWC), x)
 
 
+def _transposed_convolution(program: _Program, layer: PeerLayer, x: Any) -> Any:
+    kernel, strides = layer.unpadded_transposed("torch")
+    module = torch.nn.ConvTranspose2d(
+        layer.input_shapes[0][3], layer.shape[3], kernel, strides, bias="bias" in layer.weights
+    )
+    return program.module(module, layer, layer.weights["weight"].transpose(3, 0, 1, 2), x)
+
+
 def _fully_connected(program: _Program, layer: PeerLayer, x: Any) -> Any:
     weight = layer.weights["weight"]
     if weight.ndim == 4:
@@ -106,8 +147,12 @@ def _pooling(program: _Program, layer: PeerLayer, x: Any) -> Any:
     return program.graph.call_function(functional.max_pool2d, arguments)
 
 
-def _add(program: _Program, _layer: PeerLayer, a: Any, b: Any) -> Any:
-    return program.graph.call_function(torch.add, (a, b))
+def _arithmetic(function: Callable[..., Any]) -> Callable[..., Any]:
+    def write(program: _Program, layer: PeerLayer, a: Any, b: Any) -> Any:
+        layer.require_plain_arithmetic("torch")
+        return program.graph.call_function(function, (a, b))
+
+    return write
 
 
 def _concatenation(program: _Program, layer: PeerLayer, *inputs: Any) -> Any:
@@ -124,13 +169,22 @@ def _reshape(program: _Program, layer: PeerLayer, x: Any) -> Any:
 
 
 def _resize(program: _Program, layer: PeerLayer, x: Any) -> Any:
-    if (layer.attributes["kind"], layer.attributes["alignment"]) != ("bilinear", "corners"):
-        raise layer.refuse("torch", "a resize other than bilinear with aligned corners")
-    return program.graph.call_function(
-        functional.interpolate,
-        (x,),
-        {"size": layer.shape[1:3], "mode": "bilinear", "align_corners": True},
-    )
+    kinds: dict[str, dict[str, Any]] = {
+        "bilinear, corners": {"mode": "bilinear", "align_corners": True},
+        "bilinear, half_pixel": {"mode": "bilinear", "align_corners": False},
+        "nearest, asymmetric": {"mode": "nearest"},
+    }
+    options = kinds[layer.resize_kind("torch")]
+    return program.graph.call_function(functional.interpolate, (x,), {"size": layer.shape[1:3], **options})
+
+
+def _channels(program: _Program, layer: PeerLayer, x: Any) -> Any:
+    first, count = layer.channels("torch")
+    return program.graph.call_function(torch.narrow, (x, 1, first, count))
+
+
+def _channel_shuffle(program: _Program, layer: PeerLayer, x: Any) -> Any:
+    return program.graph.call_function(functional.channel_shuffle, (x, layer.attributes["groups"]))
 
 
 def _softmax(program: _Program, layer: PeerLayer, x: Any) -> Any:
@@ -139,11 +193,15 @@ def _softmax(program: _Program, layer: PeerLayer, x: Any) -> Any:
 
 _LAYERS: dict[str, Callable[..., Any]] = {
     "convolution": _convolution,
+    "transposed_convolution": _transposed_convolution,
     "fully_connected": _fully_connected,
     "pooling": _pooling,
-    "add": _add,
+    "add": _arithmetic(torch.add),
+    "multiply": _arithmetic(torch.mul),
     "concatenation": _concatenation,
     "reshape": _reshape,
     "resize": _resize,
+    "slice": _channels,
+    "channel_shuffle": _channel_shuffle,
     "softmax": _softmax,
 }
