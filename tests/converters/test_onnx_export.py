@@ -474,3 +474,15 @@ def test_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(mpscnn.UnsupportedError, match=r"mpscnn\[convert\]"):
         onnx_export.to_onnx(network)
+
+
+def test_padding_alike_on_both_sides_stays_so() -> None:
+    """Though the last window does not reach the padding behind: other converters know only such padding."""
+    network = mpscnn.Network(input=(8, 8, 3))
+    x = network.conv2d(network.input, 4, 3, strides=2, padding=1)
+    network.output(network.max_pool2d(x, 3, strides=2, padding=1))
+    network.initialize_weights()
+    nodes = {node.op_type: node for node in onnx_export.to_onnx(network).graph.node}
+    for operator in ("Conv", "MaxPool"):
+        (pads,) = (list(one.ints) for one in nodes[operator].attribute if one.name == "pads")
+        assert pads == [1, 1, 1, 1]
