@@ -8,8 +8,10 @@ import functools
 import gc
 import random
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from types import FrameType
 from typing import Any
 
@@ -176,6 +178,74 @@ def test_closing_can_be_interrupted_and_repeated() -> None:
             while not storm.attempt(runner.close):
                 pass
         assert [value_of(future.result()) for future in futures] == list(range(4))
+
+
+class InterruptedAt:
+    """Raises in the n-th call or return of a function written in Python, where a signal's handler might as well."""
+
+    def __init__(self, n: int) -> None:
+        self._left = n
+        self.raised = False
+
+    def __call__(self, traced: FrameType, event: str, _: Any) -> InterruptedAt:
+        if traced.f_code is not InterruptedAt.attempt.__code__ and event in ("call", "return"):
+            self._left -= 1
+            if self._left < 0:
+                self.raised = True
+                raise TimeLimit  # which ends the tracing
+        return self
+
+    def attempt(self, action: Callable[[], object]) -> None:
+        before = sys.gettrace()
+        sys.settrace(self)
+        try:
+            action()
+        except TimeLimit:
+            pass
+        finally:
+            sys.settrace(before)
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        lambda future: future.cancel(),
+        lambda future: future.result(timeout=0),
+        lambda future: future.exception(timeout=0),
+        lambda future: future.add_done_callback(print),
+        lambda future: (future.running(), future.done(), future.cancelled(), repr(future)),
+    ],
+    ids=["cancel", "result", "exception", "add_done_callback", "state"],
+)
+def test_a_future_that_is_left_by_an_exception_holds_nobody_up(action: Callable[[Any], object]) -> None:
+    """Futures of the standard library keep their lock then, for which the thread that settles them would wait."""
+    points = 0
+    while True:
+        interrupted = InterruptedAt(points)
+        with mpscnn.Runner(doubling_program(), inflight=3) as runner:
+            gate = Gate(runner)
+            future = runner.submit(frame(1))
+            waiting: list[BaseException | None] = []
+            waiter = threading.Thread(target=wait_for, args=(future, waiting), daemon=True)
+            waiter.start()
+            with contextlib.suppress(TimeoutError):
+                interrupted.attempt(lambda f=future: action(f))  # type: ignore[misc]
+            gate.open()
+            waiter.join(60)
+            assert not waiter.is_alive(), points
+            assert isinstance(waiting[0], CancelledError) if future.cancelled() else waiting == [None]
+            assert value_of(runner.submit(frame(2)).result(60)) == 2
+        if not interrupted.raised:
+            break
+        points += 1
+    assert points > 2
+
+
+def wait_for(future: mpscnn.FrameFuture, errors: list[BaseException | None]) -> None:
+    try:
+        errors.append(future.exception())
+    except CancelledError as error:
+        errors.append(error)
 
 
 def test_a_time_limit_interrupts_at_once_and_ends_no_stream() -> None:

@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import json
 import logging
+import operator
 import os
 import threading
 import weakref
@@ -30,6 +31,16 @@ if TYPE_CHECKING:
     from mpscnn.vision.photo_tasks import Told
 
 
+class _Condition(threading.Condition):
+    """A lock that what a signal's handler raises never leaves locked: `with` takes and releases it in one step each.
+
+    The base class does so in functions written in Python, which a handler may interrupt.
+    """
+
+    __enter__ = property(operator.attrgetter("_lock.__enter__"))
+    __exit__ = property(operator.attrgetter("_lock.__exit__"))
+
+
 class FrameFuture(Future[Any]):
     """The result of one frame, made by `Runner.submit`: a `concurrent.futures.Future`.
 
@@ -39,6 +50,7 @@ class FrameFuture(Future[Any]):
 
     def __init__(self, runner: Runner) -> None:
         super().__init__()
+        self._condition = _Condition()  # the thread that hands out all frames' results takes it, too
         self._runner: Runner | None = runner
         self._slot = _core.Frame()
         # Not those of the base class, which calls them at once where a frame is cancelled.
@@ -99,6 +111,8 @@ class FrameFuture(Future[Any]):
         elif isinstance(error, CancelledError):
             super().cancel()
             self.set_running_or_notify_cancel()
+            with self._condition:
+                self._condition.notify_all()  # in case a signal's handler has interrupted `cancel`
         else:
             self.set_exception(error)
         with self._lock:
