@@ -34,7 +34,7 @@ class Arranger:
     ) -> None:
         self.network = network
         self.batch = batch
-        self._name = name
+        self.name = name
         self._count_weight = count_weight
         self._free = FreeExtents()
         self._reshaped: dict[tuple[int, tuple[int | None, ...]], Tensor] = {}
@@ -93,6 +93,16 @@ class Arranger:
         order = tuple(atom for axis in value.axes for atom in axis if not atom.is_batch)
         return value if order == value.order else self._moved(value, order)
 
+    def reshaped(self, value: Value, low: Sequence[int], high: Sequence[int]) -> Value:
+        """As `Value.reshaped`. New axes that lie across the old ones need the elements in the order of the axes."""
+        try:
+            return value.reshaped(low, high)
+        except UnsupportedError:
+            plain = self.in_order_of_axes(value)
+            if plain is value:
+                raise
+            return plain.reshaped(low, high)
+
     def around(self, value: Value, atoms: Axis) -> tuple[Tensor, Axis, Axis]:
         """The value as (n, before, atoms, behind), and what is before and behind."""
         before, behind = surroundings(value, atoms)
@@ -134,7 +144,7 @@ class Arranger:
                     f"makes {shape} of {tensor.shape[1:]}, of which the size is free: {CHOOSE_SIZE}"
                 )
             extents = [-1 if extent is None else extent for extent in shape]
-            made = self.network.reshape(tensor, extents, name=self._name("/reshape"))
+            made = self.network.reshape(tensor, extents, name=self.name("/reshape"))
             self._reshaped[tensor.index, shape] = made
             self._origin[made.index] = tensor
         return self._reshaped[tensor.index, shape]
@@ -153,7 +163,7 @@ class Arranger:
         if len(runs) <= _MOST_AXES and product(value.order) is not None:
             tensor = self._shaped(value.tensor, tuple(product(run) for run in runs))
             ends = sorted(range(len(runs)), key=lambda i: order.index(runs[i][0]))
-            y = self.network.transpose(tensor, [i + 1 for i in ends], name=self._name("/transpose"))
+            y = self.network.transpose(tensor, [i + 1 for i in ends], name=self.name("/transpose"))
             return replace(value, tensor=y, order=order)
         count = product(moving)
         if count is None or count > _MOST_MOVED:
@@ -162,7 +172,7 @@ class Arranger:
         if len(x.shape) != _IMAGE_RANK:
             x = self.physical(value, ((), before, moving))
         self._count_weight(4 * count * count)
-        name = self._name("/transpose")
+        name = self.name("/transpose")
         y = self.network.conv2d(x, count, 1, name=name)
         weight = np.zeros((count, 1, 1, count), np.float32)
         weight[np.arange(count), 0, 0, positions(moving, order[same:])] = 1.0
@@ -198,7 +208,7 @@ class Arranger:
             )
         x = self.physical(value, (before, between, (atom, *behind)))
         parts = [self._slice(x, {"front": number * size, "channels": size}) for number in range(atom.high)]
-        y = self.network.concat(parts, axis=2, name=self._name("/transpose"))
+        y = self.network.concat(parts, axis=2, name=self.name("/transpose"))
         return value.lying(y, (*before, atom, *between, *behind))
 
     def _brought_behind(self, value: Value, place: int) -> Value:
@@ -208,15 +218,15 @@ class Arranger:
         extents = [-1 if extent is None else extent for extent in (product(before), product(behind))]
         parts = [
             self.network.reshape(
-                self._slice(x, {"left": number, "width": 1}), [*extents, 1], name=self._name("/part")
+                self._slice(x, {"left": number, "width": 1}), [*extents, 1], name=self.name("/part")
             )
             for number in range(atom.high)
         ]
-        y = self.network.concat(parts, axis=-1, name=self._name("/transpose"))
+        y = self.network.concat(parts, axis=-1, name=self.name("/transpose"))
         return value.lying(y, (*before, *behind, atom))
 
     def _slice(self, x: Tensor, part: dict[str, int]) -> Tensor:
-        return self.network.layer("slice", [x], part, name=self._name("/part"))
+        return self.network.layer("slice", [x], part, name=self.name("/part"))
 
 
 def _runs(before: Axis, after: Axis) -> list[Axis]:

@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.broadcast import align
-from mpscnn.converters.layout import Atom, Axis, Value, positions, product
+from mpscnn.converters.contractions import product_of
+from mpscnn.converters.layout import Atom, Value, positions
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.endings import ending
 from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
-from mpscnn.graph.layers.layer_maker import Tensor
 
 
 def _gemm(c: Context, node: Node) -> None:
@@ -56,14 +56,14 @@ def _matmul(c: Context, node: Node) -> None:
         if c.is_constant(node.inputs[0]):
             _constant_first(c, node)
         else:
-            c.result(node, _product(c, node, *map(c.value, node.inputs)))
+            c.result(node, product_of(c.arranger, *map(c.value, node.inputs)))
         return
     x = c.value(node.inputs[0])
     weight = c.constants.real(node.inputs[1], "its second operand")
     if weight.ndim > 2 and set(weight.shape[:-2]) == {1} and x.rank >= weight.ndim:
         weight = weight.reshape(weight.shape[-2:])
     if weight.ndim > 2:
-        c.result(node, _product(c, node, x, c.constant(node.inputs[1], x.rank)))
+        c.result(node, product_of(c.arranger, x, c.constant(node.inputs[1], x.rank)))
         return
     if weight.ndim != 2 or x.rank < 2:
         raise UnsupportedError(f"multiplies {x.shown} and a constant {weight.shape}; supported are matrices")
@@ -75,45 +75,9 @@ def _matmul(c: Context, node: Node) -> None:
 def _constant_first(c: Context, node: Node) -> None:
     """A constant vector is a row, which the result has not."""
     second = c.value(node.inputs[1])
-    y = _product(c, node, c.constant(node.inputs[0], second.rank), second)
+    y = product_of(c.arranger, c.constant(node.inputs[0], second.rank), second)
     is_row = c.constants.fixed(node.inputs[0], "its first operand").ndim == 1
     c.result(node, y.without_axes([y.rank - 2]) if is_row else y)
-
-
-def _product(c: Context, node: Node, a: Value, b: Value) -> Value:
-    """Matrices of the last two axes, one for each of the others."""
-    b = b.with_own_atoms()
-    extents = [[product(axis) for axis in _without_batch(x)] for x in (a, b)]
-    fits = a.rank == b.rank > 2 and extents[0][:-2] == extents[1][:-2]
-    if not fits or None in (*extents[0], *extents[1]):
-        raise UnsupportedError(
-            f"multiplies {a.shown} and {b.shown}; supported are as many matrices on both sides, of fixed sizes"
-        )
-    if a.shape[-1] != b.shape[-2]:
-        raise WeightsError(f"damaged: multiplies {a.shown} and {b.shown}")
-    first, transpose_a = _matrices(c, a)
-    second, transpose_b = _matrices(c, b)
-    y = c.network.matmul(
-        first, second, transpose_a=transpose_a, transpose_b=transpose_b, name=c.layer_name(node)
-    )
-    leading = tuple(atom for axis in _without_batch(a)[:-2] for atom in axis)
-    order = (*leading, *a.axes[-2], *b.axes[-1])
-    return Value(y, (*a.axes[:-1], b.axes[-1]), order)
-
-
-def _without_batch(x: Value) -> list[Axis]:
-    """The axes, the first one without the batch with which it begins."""
-    if not x.axes[0][:1] or not x.axes[0][0].is_batch or any(a.is_batch for axis in x.axes[1:] for a in axis):
-        raise UnsupportedError(f"multiplies {x.shown}, whose first axis does not begin with the batch")
-    return [x.axes[0][1:], *x.axes[1:]]
-
-
-def _matrices(c: Context, x: Value) -> tuple[Tensor, bool]:
-    """(n, matrices, rows, columns), and whether rows and columns have changed places."""
-    leading = tuple(atom for axis in _without_batch(x)[:-2] for atom in axis)
-    rows, columns = x.axes[-2:]
-    swapped = x.order == leading + columns + rows != leading + rows + columns
-    return c.arranger.physical(x, (leading, columns, rows) if swapped else (leading, rows, columns)), swapped
 
 
 def _bias_behind(c: Context, name: str, units: int) -> tuple[NDArray[np.float32] | None, str]:

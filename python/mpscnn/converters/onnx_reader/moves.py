@@ -8,7 +8,7 @@ from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.file import Node, element_type
 from mpscnn.converters.onnx_reader.logic import as_booleans
-from mpscnn.converters.onnx_reader.parts import tiled
+from mpscnn.converters.pieces import tiled
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _FLOATS = frozenset({"float", "float16", "bfloat16"})
@@ -66,18 +66,7 @@ def _reshape(c: Context, node: Node) -> None:
                 if place >= x.rank:
                     raise WeightsError(f"damaged: extent {place} of {x.shown} is to be kept")
                 low[place], high[place] = stated[0][place], stated[1][place]
-    c.result(node, _reshaped(c, x, low, high))
-
-
-def _reshaped(c: Context, x: Value, low: list[int], high: list[int]) -> Value:
-    """New axes that lie across the old ones need the elements in order."""
-    try:
-        return x.reshaped(low, high)
-    except UnsupportedError:
-        plain = c.arranger.in_order_of_axes(x)
-        if plain is x:
-            raise
-        return plain.reshaped(low, high)
+    c.result(node, c.arranger.reshaped(x, low, high))
 
 
 def _flatten(c: Context, node: Node) -> None:
@@ -137,7 +126,7 @@ def _expand(c: Context, node: Node) -> None:
         )
         if not fits:
             raise UnsupportedError(f"repeats {x.shown} to {tuple(high)}, which is not supported")
-        x = tiled(c, node, x, times[1])
+        x = tiled(c.arranger, x, times[1])
     c.result(node, x)
 
 
@@ -254,7 +243,7 @@ def _space_to_depth(c: Context, node: Node) -> None:
     if order is None:
         raise WeightsError(f"damaged: its mode is {node.text('mode', 'DCR')!r}")
     y = x.reshaped([low, *split], [high, *split]).transposed(order)
-    c.result(node, _reshaped(c, y, [low, *joined], [high, *joined]))
+    c.result(node, c.arranger.reshaped(y, [low, *joined], [high, *joined]))
 
 
 MOVES: dict[str, Handler] = {

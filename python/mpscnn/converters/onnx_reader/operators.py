@@ -10,7 +10,6 @@ import numpy as np
 from mpscnn.converters.onnx_reader.arithmetic import ARITHMETIC
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.file import Node
-from mpscnn.converters.onnx_reader.joins import JOINS
 from mpscnn.converters.onnx_reader.logic import LOGIC
 from mpscnn.converters.onnx_reader.matrices import MATRICES
 from mpscnn.converters.onnx_reader.moves import MOVES
@@ -89,7 +88,6 @@ OPERATORS: dict[str, Handler] = {
     **MATRICES,
     **MOVES,
     **PARTS,
-    **JOINS,
     **REDUCTIONS,
     **RESIZES,
     "QuantizeLinear": _quantize,

@@ -1,78 +1,20 @@
-"""Parts of tensors."""
+"""Parts of tensors, and tensors one behind the other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
-from mpscnn.converters.layout import Atom, Axis, Value
+from mpscnn.converters.joins import joined
+from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.converters.pieces import part, taken, tiled
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
-
-_IMAGE_RANK = 4
-# Parameters of the operations for axis 1, 2 and 3 of a tensor of four axes.
-_SLICES = (
-    ("top", "height", "stride_y"),
-    ("left", "width", "stride_x"),
-    ("front", "channels", "stride_channels"),
-)
-_TILES = ("rows", "columns", "channels")
-
-
-def part(c: Context, node: Node, x: Value, axis: int, positions: range) -> Value:
-    """Some of the positions of an axis, in steps that may be negative."""
-    if positions == range(x.shape[axis] or 0):
-        return x
-    new: Axis = () if len(positions) == 1 else (Atom(len(positions)),)
-
-    def attributes(place: int) -> dict[str, Any]:
-        first, extent, stride = _SLICES[place]
-        return {first: positions.start, extent: len(positions), stride: positions.step}
-
-    return _changed(c, node, x, axis, new, "slice", attributes)
-
-
-def repeated(c: Context, node: Node, x: Value, axis: int, times: int) -> Value:
-    """All of an axis, so many times one behind the other."""
-    new = (Atom(times), *x.axes[axis])
-    return _changed(c, node, x, axis, new, "tile", lambda place: {_TILES[place]: times})
-
-
-def _changed(
-    c: Context,
-    node: Node,
-    x: Value,
-    axis: int,
-    new: Axis,
-    operation: str,
-    attributes: Callable[[int], dict[str, Any]],
-) -> Value:
-    """What an operation makes of one axis: `new` are the atoms that it has then.
-
-    `attributes` gets the axis of the operation's image: 0 rows, 1 columns, 2 channels.
-    """
-    atoms = x.axes[axis]
-    if any(atom.is_batch for atom in atoms):
-        raise UnsupportedError(f"changes the batch of {x.shown}")
-    axes = (*x.axes[:axis], new, *x.axes[axis + 1 :])
-    x = c.arranger.in_one_piece(x, atoms)
-    groups = c.arranger.grouping(x) if len(x.tensor.shape) == _IMAGE_RANK else None
-    if atoms and groups and atoms in groups:
-        tensor, place = x.tensor, groups.index(atoms)
-    else:
-        tensor, before, behind = c.arranger.around(x, atoms)
-        groups, place = [before, atoms, behind], 1
-    order = tuple(atom for group in (*groups[:place], new, *groups[place + 1 :]) for atom in group)
-    y = c.network.layer(operation, [tensor], attributes(place), name=c.layer_name(node))
-    return Value(y, axes, order)
 
 
 def _slice(c: Context, node: Node) -> None:
     x = c.value(node.inputs[0])
     for axis, positions in _ranges(c, node, x):
-        x = part(c, node, x, axis, positions)
+        x = part(c.arranger, x, axis, positions)
     c.result(node, x)
 
 
@@ -137,7 +79,7 @@ def _split(c: Context, node: Node) -> None:
     start = 0
     for place, size in enumerate(sizes):
         if node.outputs[place]:
-            c.result(node, part(c, node, x, axis, range(start, start + size)), place)
+            c.result(node, part(c.arranger, x, axis, range(start, start + size)), place)
         start += size
 
 
@@ -152,7 +94,7 @@ def _gather(c: Context, node: Node) -> None:
     numbers = [int(one) + (extent if one < 0 else 0) for one in indices.reshape(-1)]
     if not numbers or min(numbers) < 0 or max(numbers) >= extent:
         raise WeightsError(f"damaged: takes positions {numbers[:5]} of axis {axis} of {x.shown}")
-    y = taken(c, node, x, axis, numbers)
+    y = taken(c.arranger, x, axis, numbers)
     if indices.ndim == 0:
         y = y.without_axes([axis])
     elif indices.ndim > 1:
@@ -161,33 +103,27 @@ def _gather(c: Context, node: Node) -> None:
     c.result(node, y)
 
 
-def taken(c: Context, node: Node, x: Value, axis: int, numbers: Sequence[int]) -> Value:
-    """Positions of an axis in any order."""
-    step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
-    steps = range(numbers[0], numbers[-1] + (1 if step > 0 else -1), step) if step else ()
-    if list(numbers) == list(steps):
-        return part(c, node, x, axis, range(numbers[0], numbers[0] + step * len(numbers), step))
-
-    def attributes(place: int) -> dict[str, Any]:
-        return {"axis": place + 1, "indices": list(numbers)}
-
-    return _changed(c, node, x, axis, (Atom(len(numbers)),), "gather", attributes)
-
-
 def _tile(c: Context, node: Node) -> None:
     x = c.value(node.inputs[0])
     times = c.constants.integers(node.input(1), "its repeats")
     if len(times) != x.rank or min(times) < 1:
         raise UnsupportedError(f"repeats {x.shown} {times} times")
-    c.result(node, tiled(c, node, x, times))
+    c.result(node, tiled(c.arranger, x, times))
 
 
-def tiled(c: Context, node: Node, x: Value, times: Sequence[int]) -> Value:
-    """How often each axis is repeated."""
-    for axis, count in enumerate(times):
-        if count != 1:
-            x = repeated(c, node, x, axis, count)
-    return x
+def _concat(c: Context, node: Node) -> None:
+    computed = next((name for name in node.inputs if not c.is_constant(name)), None)
+    if computed is None:
+        raise UnsupportedError("joins constants, which depend on the batch")
+    rank = c.value(computed).rank
+    values = [c.constant(name, rank) if c.is_constant(name) else c.value(name) for name in node.inputs]
+    c.result(node, joined(c.arranger, values, values[0].axis(node.integer("axis", 1))))
 
 
-PARTS: dict[str, Handler] = {"Slice": _slice, "Split": _split, "Gather": _gather, "Tile": _tile}
+PARTS: dict[str, Handler] = {
+    "Slice": _slice,
+    "Split": _split,
+    "Gather": _gather,
+    "Tile": _tile,
+    "Concat": _concat,
+}

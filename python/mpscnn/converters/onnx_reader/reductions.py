@@ -6,11 +6,12 @@ import numpy as np
 
 from mpscnn.converters.arrange import surroundings
 from mpscnn.converters.broadcast import align
+from mpscnn.converters.contractions import reduced
 from mpscnn.converters.layout import Axis, Value, positions, product
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.endings import ending
 from mpscnn.converters.onnx_reader.file import Node
-from mpscnn.converters.onnx_reader.parts import part
+from mpscnn.converters.pieces import part
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
@@ -42,7 +43,7 @@ def _reduce(c: Context, node: Node) -> None:
     atoms = tuple(atom for axis in axes for atom in x.axes[axis])
     if any(atom.is_batch for atom in atoms):
         raise UnsupportedError(f"reduces {x.shown} along the batch")
-    y = _reduced(c, node, x, atoms, kind)
+    y = reduced(c.arranger, x, atoms, kind)
     if node.kind in _OF_SUMS:
         y = y.holding(c.neuron(y.tensor, _OF_SUMS[node.kind], c.layer_name(node, "/sum")))
     y = Value(y.tensor, tuple(() if axis in axes else y.axes[axis] for axis in range(x.rank)), y.order)
@@ -63,36 +64,6 @@ def _reduced_axes(c: Context, node: Node, x: Value) -> list[int]:
     return sorted({x.axis(axis) for axis in given})
 
 
-def _reduced(c: Context, node: Node, x: Value, atoms: Axis, kind: str) -> Value:
-    """The value without these atoms. Those that lie in one piece are reduced by one layer."""
-    order = x.order
-    left = set(atoms)
-    while left:
-        first = min(order.index(atom) for atom in left)
-        last = first
-        while last < len(order) and order[last] in left:
-            last += 1
-        before, run, behind = order[:first], order[first:last], order[last:]
-        name = c.layer_name(node)
-        current = x.lying(x.tensor, order)
-        image = c.arranger.grouping(current)
-        if not before and kind in ("mean", "max") and image and len(image) == 3 and image[2] == behind:
-            pool = c.network.global_max_pool2d if kind == "max" else c.network.global_average_pool2d
-            y = pool(current.tensor, name=name)
-        elif behind:
-            y = _along(c, c.arranger.physical(current, (before, run, behind)), kind, "width", name)
-        else:
-            y = _along(c, c.arranger.physical(current, ((), before, run)), kind, "channels", name)
-        order = before + behind
-        x = x.lying(y, order)
-        left -= set(run)
-    return x
-
-
-def _along(c: Context, x: Tensor, kind: str, axis: str, name: str) -> Tensor:
-    return c.network.layer("reduction", [x], {"kind": kind, "axis": axis}, name=name)
-
-
 def _lp_normalization(c: Context, node: Node) -> None:
     """x divided by its norm along an axis."""
     x = c.value(node.inputs[0])
@@ -102,7 +73,7 @@ def _lp_normalization(c: Context, node: Node) -> None:
     elements = x.holding(
         c.neuron(x.tensor, _SQUARE if order == 2 else "absolute", c.layer_name(node, "/elements"))
     )
-    norm = _reduced(c, node, elements, x.axes[axis], "sum")
+    norm = reduced(c.arranger, elements, x.axes[axis], "sum")
     if order == 2:
         norm = norm.holding(c.neuron(norm.tensor, _ROOT, c.layer_name(node, "/norm")))
     norm = Value(
@@ -124,7 +95,7 @@ def _argument(c: Context, node: Node) -> None:
             raise UnsupportedError(
                 f"takes the last of equals of {x.shown}, whose size is free: {CHOOSE_SIZE}"
             )
-        x = part(c, node, x, axis, range(extent - 1, -1, -1))
+        x = part(c.arranger, x, axis, range(extent - 1, -1, -1))
     atoms = x.axes[axis]
     rest = tuple(atom for atom in x.order if atom not in atoms)
     grouping = c.arranger.grouping(x)

@@ -1,27 +1,16 @@
-"""Tensors one behind the other along an axis."""
+"""Values one behind the other along an axis."""
 
 from __future__ import annotations
 
-from mpscnn.converters.arrange import surroundings
+from mpscnn.converters.arrange import Arranger, surroundings
 from mpscnn.converters.broadcast import with_common_atoms
 from mpscnn.converters.layout import Axis, Value, product
-from mpscnn.converters.onnx_reader.context import Context, Handler
-from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _IMAGE_RANK = 4
 
 
-def _concat(c: Context, node: Node) -> None:
-    computed = next((name for name in node.inputs if not c.is_constant(name)), None)
-    if computed is None:
-        raise UnsupportedError("joins constants, which depend on the batch")
-    rank = c.value(computed).rank
-    values = [c.constant(name, rank) if c.is_constant(name) else c.value(name) for name in node.inputs]
-    c.result(node, joined(c, node, values, values[0].axis(node.integer("axis", 1))))
-
-
-def joined(c: Context, node: Node, values: list[Value], axis: int) -> Value:
+def joined(a: Arranger, values: list[Value], axis: int) -> Value:
     """Values one behind the other along an axis."""
     first = values[0]
     if any(value.rank != first.rank for value in values):
@@ -34,15 +23,15 @@ def joined(c: Context, node: Node, values: list[Value], axis: int) -> Value:
     model = next((value for value in values if value.axes[axis]), values[0])
     own_atoms = [value.axes[axis] for value in values]
     model, others = _alike(model, values, axis)
-    groups, place = _surroundings(c, model, axis)
+    groups, place = _surroundings(a, model, axis)
     tensors = []
     for value, atoms in zip(others, own_atoms, strict=True):
         given = value.lying(value.tensor, value.order)
         own = (*given.axes[:axis], atoms, *given.axes[axis + 1 :])
         wanted = [*groups[:place], atoms, *groups[place + 1 :]]
-        tensors.append(c.arranger.physical(Value(given.tensor, own, given.order), wanted))
-    y = c.network.concat(tensors, axis=-1 if place == len(groups) - 1 else place + 1, name=c.layer_name(node))
-    (new,) = c.arranger.atoms([y.shape[place + 1]])
+        tensors.append(a.physical(Value(given.tensor, own, given.order), wanted))
+    y = a.network.concat(tensors, axis=-1 if place == len(groups) - 1 else place + 1, name=a.name(""))
+    (new,) = a.atoms([y.shape[place + 1]])
     axes = (*model.axes[:axis], new, *model.axes[axis + 1 :])
     order = tuple(atom for group in (*groups[:place], new, *groups[place + 1 :]) for atom in group)
     return Value(y, axes, order)
@@ -56,7 +45,10 @@ def _alike(model: Value, values: list[Value], axis: int) -> tuple[Value, list[Va
 
     refined = without(model)
     for value in values:
-        if any(product(a) != product(b) for a, b in zip(without(value).axes, refined.axes, strict=True)):
+        if any(
+            product(one) != product(other)
+            for one, other in zip(without(value).axes, refined.axes, strict=True)
+        ):
             raise WeightsError(f"damaged: joins {model.shown} and {value.shown} along axis {axis}")
         refined, _ = with_common_atoms(refined, without(value))
     others = [with_common_atoms(refined, without(value))[1] for value in values]
@@ -65,10 +57,10 @@ def _alike(model: Value, values: list[Value], axis: int) -> tuple[Value, list[Va
     ), others
 
 
-def _surroundings(c: Context, model: Value, axis: int) -> tuple[list[Axis], int]:
+def _surroundings(a: Arranger, model: Value, axis: int) -> tuple[list[Axis], int]:
     """The axes of the tensors that are joined, and which of them is the file's axis."""
     atoms = model.axes[axis]
-    groups = c.arranger.grouping(model)
+    groups = a.grouping(model)
     if atoms:
         if groups and atoms in groups:
             return groups, groups.index(atoms)
@@ -89,6 +81,3 @@ def _surroundings(c: Context, model: Value, axis: int) -> tuple[list[Axis], int]
 
 def _axes(before: Axis, behind: Axis) -> tuple[list[Axis], int]:
     return [*([before] if before else []), (), *([behind] if behind else [])], int(bool(before))
-
-
-JOINS: dict[str, Handler] = {"Concat": _concat}

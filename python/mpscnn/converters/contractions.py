@@ -1,0 +1,74 @@
+"""Products of matrices and reductions: what sums up axes of values."""
+
+from __future__ import annotations
+
+from mpscnn.converters.arrange import Arranger
+from mpscnn.converters.layout import Axis, Value, product
+from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.layers.layer_maker import Tensor
+
+
+def product_of(arranger: Arranger, a: Value, b: Value) -> Value:
+    """Matrices of the last two axes, one for each of the others."""
+    b = b.with_own_atoms()
+    extents = [[product(axis) for axis in _without_batch(x)] for x in (a, b)]
+    fits = a.rank == b.rank > 2 and extents[0][:-2] == extents[1][:-2]
+    if not fits or None in (*extents[0], *extents[1]):
+        raise UnsupportedError(
+            f"multiplies {a.shown} and {b.shown}; supported are as many matrices on both sides, of fixed sizes"
+        )
+    if a.shape[-1] != b.shape[-2]:
+        raise WeightsError(f"damaged: multiplies {a.shown} and {b.shown}")
+    first, transpose_a = _matrices(arranger, a)
+    second, transpose_b = _matrices(arranger, b)
+    y = arranger.network.matmul(
+        first, second, transpose_a=transpose_a, transpose_b=transpose_b, name=arranger.name("")
+    )
+    leading = tuple(atom for axis in _without_batch(a)[:-2] for atom in axis)
+    order = (*leading, *a.axes[-2], *b.axes[-1])
+    return Value(y, (*a.axes[:-1], b.axes[-1]), order)
+
+
+def _without_batch(x: Value) -> list[Axis]:
+    """The axes, the first one without the batch with which it begins."""
+    if not x.axes[0][:1] or not x.axes[0][0].is_batch or any(a.is_batch for axis in x.axes[1:] for a in axis):
+        raise UnsupportedError(f"multiplies {x.shown}, whose first axis does not begin with the batch")
+    return [x.axes[0][1:], *x.axes[1:]]
+
+
+def _matrices(arranger: Arranger, x: Value) -> tuple[Tensor, bool]:
+    """(n, matrices, rows, columns), and whether rows and columns have changed places."""
+    leading = tuple(atom for axis in _without_batch(x)[:-2] for atom in axis)
+    rows, columns = x.axes[-2:]
+    swapped = x.order == leading + columns + rows != leading + rows + columns
+    return arranger.physical(x, (leading, columns, rows) if swapped else (leading, rows, columns)), swapped
+
+
+def reduced(a: Arranger, x: Value, atoms: Axis, kind: str) -> Value:
+    """The value without these atoms. Those that lie in one piece are reduced by one layer."""
+    order = x.order
+    left = set(atoms)
+    while left:
+        first = min(order.index(atom) for atom in left)
+        last = first
+        while last < len(order) and order[last] in left:
+            last += 1
+        before, run, behind = order[:first], order[first:last], order[last:]
+        name = a.name("")
+        current = x.lying(x.tensor, order)
+        image = a.grouping(current)
+        if not before and kind in ("mean", "max") and image and len(image) == 3 and image[2] == behind:
+            pool = a.network.global_max_pool2d if kind == "max" else a.network.global_average_pool2d
+            y = pool(current.tensor, name=name)
+        elif behind:
+            y = _along(a, a.physical(current, (before, run, behind)), kind, "width", name)
+        else:
+            y = _along(a, a.physical(current, ((), before, run)), kind, "channels", name)
+        order = before + behind
+        x = x.lying(y, order)
+        left -= set(run)
+    return x
+
+
+def _along(a: Arranger, x: Tensor, kind: str, axis: str, name: str) -> Tensor:
+    return a.network.layer("reduction", [x], {"kind": kind, "axis": axis}, name=name)

@@ -1,0 +1,87 @@
+"""Parts of values, and parts repeated: what changes one axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mpscnn.converters.arrange import Arranger
+from mpscnn.converters.layout import Atom, Axis, Value
+from mpscnn.errors import UnsupportedError
+
+_IMAGE_RANK = 4
+# Parameters of the operations for axis 1, 2 and 3 of a tensor of four axes.
+_SLICES = (
+    ("top", "height", "stride_y"),
+    ("left", "width", "stride_x"),
+    ("front", "channels", "stride_channels"),
+)
+_TILES = ("rows", "columns", "channels")
+
+
+def part(a: Arranger, x: Value, axis: int, positions: range) -> Value:
+    """Some of the positions of an axis, in steps that may be negative."""
+    if positions == range(x.shape[axis] or 0):
+        return x
+    new: Axis = () if len(positions) == 1 else (Atom(len(positions)),)
+
+    def attributes(place: int) -> dict[str, Any]:
+        first, extent, stride = _SLICES[place]
+        return {first: positions.start, extent: len(positions), stride: positions.step}
+
+    return _changed(a, x, axis, new, "slice", attributes)
+
+
+def repeated(a: Arranger, x: Value, axis: int, times: int) -> Value:
+    """All of an axis, so many times one behind the other."""
+    new = (Atom(times), *x.axes[axis])
+    return _changed(a, x, axis, new, "tile", lambda place: {_TILES[place]: times})
+
+
+def _changed(
+    a: Arranger,
+    x: Value,
+    axis: int,
+    new: Axis,
+    operation: str,
+    attributes: Callable[[int], dict[str, Any]],
+) -> Value:
+    """What an operation makes of one axis: `new` are the atoms that it has then.
+
+    `attributes` gets the axis of the operation's image: 0 rows, 1 columns, 2 channels.
+    """
+    atoms = x.axes[axis]
+    if any(atom.is_batch for atom in atoms):
+        raise UnsupportedError(f"changes the batch of {x.shown}")
+    axes = (*x.axes[:axis], new, *x.axes[axis + 1 :])
+    x = a.in_one_piece(x, atoms)
+    groups = a.grouping(x) if len(x.tensor.shape) == _IMAGE_RANK else None
+    if atoms and groups and atoms in groups:
+        tensor, place = x.tensor, groups.index(atoms)
+    else:
+        tensor, before, behind = a.around(x, atoms)
+        groups, place = [before, atoms, behind], 1
+    order = tuple(atom for group in (*groups[:place], new, *groups[place + 1 :]) for atom in group)
+    y = a.network.layer(operation, [tensor], attributes(place), name=a.name(""))
+    return Value(y, axes, order)
+
+
+def taken(a: Arranger, x: Value, axis: int, numbers: Sequence[int]) -> Value:
+    """Positions of an axis in any order."""
+    step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
+    steps = range(numbers[0], numbers[-1] + (1 if step > 0 else -1), step) if step else ()
+    if list(numbers) == list(steps):
+        return part(a, x, axis, range(numbers[0], numbers[0] + step * len(numbers), step))
+
+    def attributes(place: int) -> dict[str, Any]:
+        return {"axis": place + 1, "indices": list(numbers)}
+
+    return _changed(a, x, axis, (Atom(len(numbers)),), "gather", attributes)
+
+
+def tiled(a: Arranger, x: Value, times: Sequence[int]) -> Value:
+    """How often each axis is repeated."""
+    for axis, count in enumerate(times):
+        if count != 1:
+            x = repeated(a, x, axis, count)
+    return x
