@@ -91,6 +91,14 @@ def test_a_shuffle_of_two_tensors(channels: int, seed: int, precision: str, also
         np.testing.assert_array_equal(results["joined"], expected)
 
 
+def test_the_shuffles_of_shufflenet_read_both_halves_where_they_are() -> None:
+    network = mpscnn.models.shufflenet_v2_x0_5(input_size=64)
+    network.initialize_weights()
+    kernels = [step.kernel for step in network.compile(device="cpu").explain(threads=1).steps]
+    assert kernels.count("interleave") == 4 + 8 + 4
+    assert not {"concatenation", "copy", "transpose"} & set(kernels)
+
+
 def test_free_extents() -> None:
     network = mpscnn.Network(input=(None, None, 3))
     network.output(network.transpose(network.input, (3, 1, 2)))

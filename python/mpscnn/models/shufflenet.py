@@ -52,17 +52,7 @@ def _block(net: Network, x: Tensor, half: int, stride: int, name: str) -> Tensor
     y = convolution(net, y, half, activation="relu", name=f"{name}.branch2.0")
     y = depthwise(net, y, stride=stride, name=f"{name}.branch2.3")
     y = convolution(net, y, half, activation="relu", name=f"{name}.branch2.5")
-    return _interleaved(net, kept, y, name)
-
-
-def _interleaved(net: Network, x: Tensor, y: Tensor, name: str) -> Tensor:
-    """The channels of both in turns: what torchvision's concatenation and shuffle of two groups come to."""
-    height, width, channels = x.shape[1:]
-    columns = [
-        net.reshape(one, (-1, 1, 1), name=f"{name}.{part}") for one, part in ((x, "first"), (y, "second"))
-    ]
-    pairs = net.concat(columns, name=f"{name}.pairs")
-    return net.reshape(pairs, (height or 0, width or 0, 2 * (channels or 0)), name=name)
+    return net.channel_shuffle(net.concat([kept, y], name=f"{name}.halves"), 2, name=name)
 
 
 shufflenet_v2_x0_5 = ShuffleNetV2("shufflenet_v2_x0_5", (48, 96, 192))
