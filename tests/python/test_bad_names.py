@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,6 +86,77 @@ def test_files_that_cannot_be_read(reader: str, name: str, tmp_path: Path) -> No
 def test_files_that_cannot_be_written(writer: str, name: str, tmp_path: Path) -> None:
     with pytest.raises(mpscnn.Error):
         WRITE[writer](str(tmp_path / name / "x.safetensors"))
+
+
+ENDLESS = """
+import json, os, resource, sys
+from pathlib import Path
+import mpscnn
+from mpscnn import converters
+from mpscnn.comparison import compare
+from mpscnn.graph.model_file import change_metadata
+from mpscnn.models.deep_mnist import deep_mnist
+
+GIGABYTE = 2**30
+resource.setrlimit(resource.RLIMIT_AS, (8 * GIGABYTE, 8 * GIGABYTE))
+folder = Path(sys.argv[1])
+formats = ["tflite", "onnx", "pth", "h5", "keras", "caffemodel", "prototxt", "safetensors"]
+for name in ["raw_weight.bin", "W_conv1", "x.npy", *(f"x.{suffix}" for suffix in formats)]:
+    os.symlink(folder / "endless", folder / name)
+(folder / "whole.prototxt").write_text("")
+network = mpscnn.Network(input=(2, 2, 1))
+network.output(network.conv2d(network.input, 1, 1, name="raw"))
+network.initialize_weights(1)
+model = folder / "model.safetensors"
+network.save(model)
+attempts = {
+    "photo": lambda: mpscnn.open_photo(folder / "endless"),
+    "IDX": lambda: mpscnn.read_idx(folder / "endless"),
+    "labels": lambda: converters.read_labels(folder / "endless"),
+    "labels of a conversion": lambda: converters.convert_files(
+        [folder / "x.tflite"], folder / "out.safetensors", labels=folder / "endless"
+    ),
+    "raw weights": lambda: network.load_raw_weights(folder),
+    "eight raw files": lambda: deep_mnist(folder),
+    "metadata": lambda: change_metadata(folder / "x.safetensors", folder / "out.safetensors", {}),
+    "an input to compare": lambda: compare(model, model, input=folder / "x.npy"),
+}
+partners = {"caffemodel": [folder / "whole.prototxt"], "prototxt": [folder / "x.caffemodel"]}
+for suffix in formats:
+    paths = [folder / f"x.{suffix}", *partners.get(suffix, [])]
+    attempts[f"convert .{suffix}"] = lambda paths=paths: converters.read_network(paths)
+    attempts[f"load .{suffix}"] = lambda path=folder / f"x.{suffix}": mpscnn.load(path)
+for name, attempt in attempts.items():
+    try:
+        attempt()
+    except mpscnn.Error as error:
+        print(json.dumps([name, str(error)]), flush=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_pipes_and_devices_are_refused(kind: str, tmp_path: Path) -> None:
+    """Whoever waits for a pipe's end may do so for ever, and a device may have none."""
+    if kind == "pipe":
+        os.mkfifo(tmp_path / "endless")
+    else:
+        (tmp_path / "endless").symlink_to("/dev/zero")
+    ended = subprocess.run(
+        [sys.executable, "-c", ENDLESS, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (ended.stderr, ended.returncode) == ("", 0)
+    messages = dict(json.loads(line) for line in ended.stdout.splitlines())
+    for name, message in messages.items():
+        assert re.search("is not a regular file|is a device or pipe|pip install", message), (
+            name,
+            message,
+        )
+    assert len(messages) == 8 + 2 * 8
 
 
 def test_files_whose_names_are_not_unicode(tmp_path: Path) -> None:

@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from mpscnn.errors import Error
 
-__all__ = ["is_folder", "reading", "writing"]
+__all__ = ["content_of", "is_folder", "reading", "require_regular", "writing"]
 
 
 def is_folder(path: str | os.PathLike[str]) -> bool:
     """Whether it is a folder. A name that no file can have is none, where Path.is_dir may raise."""
     return os.path.isdir(path)  # noqa: PTH112
+
+
+def content_of(path: str | os.PathLike[str], kind: type[Error]) -> bytes:
+    """The bytes of a regular file. Raises an error of `kind` that names what cannot be read."""
+    with reading(path, kind):
+        require_regular(path, kind)
+        return Path(path).read_bytes()
+
+
+def require_regular(path: str | os.PathLike[str], kind: type[Error]) -> None:
+    """Raises an error of `kind` for a pipe, which could block for ever, and for a device, which may never end.
+
+    OSError where there is nothing; folders pass.
+    """
+    mode = Path(path).stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise kind(f"{os.fspath(path)}: is not a regular file")
 
 
 @contextmanager

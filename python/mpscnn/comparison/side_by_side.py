@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn._private.files import reading
+from mpscnn._private.files import reading, require_regular
 from mpscnn.comparison.alignment import aligned
 from mpscnn.comparison.compared import Comparison, compared_layer
 from mpscnn.comparison.sides import Side, side_of
@@ -96,6 +96,7 @@ def _given_arrays(given: Any) -> list[Array] | None:
         return [_array(np.asarray(part)) for part in given]
     if isinstance(given, (str, os.PathLike)) and Path(given).suffix.lower() == ".npy":
         with reading(given, ParameterError):
+            require_regular(given, ParameterError)
             return [_array(np.load(given, allow_pickle=False))]
     return None
 

@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpscnn._private.files import is_folder, reading
+from mpscnn._private.files import content_of, is_folder, reading, require_regular
 from mpscnn.converters.formats import ReadOptions, named_by_file, reader_of
 from mpscnn.converters.label_text import labels_of
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
@@ -159,6 +159,7 @@ def read_labels(path: str | PathLike[str]) -> list[str]:
     """Class names, one per line up to the first blank one: notes may follow behind it."""
     try:
         with reading(path, WeightsError):
+            require_regular(path, WeightsError)
             text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise WeightsError(f"{path}: is not a text file in UTF-8: {error}") from error
@@ -170,8 +171,7 @@ def read_labels(path: str | PathLike[str]) -> list[str]:
 
 def _read_settings(path: str | PathLike[str]) -> dict[str, Any]:
     """What they mean is checked when they are saved."""
-    with reading(path, ParameterError):
-        content = Path(path).read_bytes()
+    content = content_of(path, ParameterError)
     try:
         settings = json.loads(content.decode())
     except ValueError as error:

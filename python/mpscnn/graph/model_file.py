@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import name_list
-from mpscnn._private.files import reading, writing
+from mpscnn._private.files import content_of, writing
 from mpscnn._private.settings import as_json
 from mpscnn.errors import ParameterError, WeightsError
 
@@ -70,8 +70,7 @@ def change_metadata(
     Raises:
         WeightsError: no model file, or one that the changes would make useless; it cannot be read or written.
     """
-    with reading(path, WeightsError):
-        content = Path(path).read_bytes()
+    content = content_of(path, WeightsError)
     _core.Model.parse(content, os.fsencode(path))  # so that the header is what it should be
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn._private.files import reading
+from mpscnn._private.files import content_of
 from mpscnn.errors import WeightsError
 
 
@@ -59,8 +59,7 @@ class GraphWeights:
             path = Path(directory) / pattern.format(layer=spec["layer"])
             if not spec["required"] and not path.exists():
                 continue
-            with reading(path, WeightsError):
-                content = path.read_bytes()
+            content = content_of(path, WeightsError)
             shape = tuple(spec["shape"])
             expected = 4 * math.prod(shape)
             if len(content) != expected:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.files import is_folder, reading, writing
+from mpscnn._private.files import content_of, is_folder, writing
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.models.mobilenet import Weights, weight_arrays
@@ -107,8 +107,7 @@ def _read_files(network: Network, directory: Path) -> dict[str, NDArray[np.float
     for file, (name, shape) in specs.items():
         path = directory / file
         try:
-            with reading(path, WeightsError):
-                content = path.read_bytes()
+            content = content_of(path, WeightsError)
         except WeightsError as error:
             listed = ", ".join(f"{file} ({size:,} bytes)" for file, size in sizes.items())
             raise WeightsError(f"{error}; expected are the eight files {listed}") from error

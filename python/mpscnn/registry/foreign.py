@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mpscnn import converters
-from mpscnn._private.files import reading
+from mpscnn._private.files import reading, require_regular
 from mpscnn.converters.formats import files_of, is_foreign, named_by_file
 from mpscnn.errors import WeightsError
 from mpscnn.registry.cache import cache_directory, exclusive, first_file, replacing
@@ -49,6 +49,7 @@ def _digest(paths: Sequence[Path], name: str) -> str:
     found = hashlib.sha256(name.encode(errors="surrogateescape"))
     for path in paths:
         part = hashlib.sha256()
+        require_regular(path, WeightsError)
         with path.open("rb") as stream:
             while chunk := stream.read(_CHUNK):
                 part.update(chunk)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import os
 import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.files import reading
+from mpscnn._private.files import content_of
 from mpscnn.errors import ImageError
 
 __all__ = ["read_idx", "read_labelled"]
@@ -35,8 +34,7 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
         ImageError: the file is missing, damaged or no IDX file, or has another size than its header says.
     """
     name = os.fspath(path)
-    with reading(path, ImageError):
-        content = Path(path).read_bytes()
+    content = content_of(path, ImageError)
     if content.startswith(_GZIP):
         content = _unzipped(name, content)
     kind, shape, start = _header(name, content)

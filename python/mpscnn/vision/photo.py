@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arrays import as_array
-from mpscnn._private.files import reading
+from mpscnn._private.files import is_folder, reading, require_regular
 from mpscnn.errors import Error, ImageError, ParameterError
 from mpscnn.vision.photo_file import FORMATS, MAX_PIXELS, MAX_SIDE, load_given, read_image
 
@@ -217,11 +216,9 @@ def _is_pillow_image(photo: Any) -> bool:
 
 def _from_path(path: Path) -> Photo:
     with reading(path, ImageError):
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
+        if is_folder(path):
             raise ImageError(f"{path}: is a directory, not a photo")
-        if not stat.S_ISREG(mode):  # a pipe could block for ever, a device never end
-            raise ImageError(f"{path}: is not a regular file")
+        require_regular(path, ImageError)
         file = path.open("rb")
     with file:
         return _from_stream(file, os.fstat(file.fileno()).st_size, str(path))

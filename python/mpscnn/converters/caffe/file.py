@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.files import reading
+from mpscnn._private.files import content_of
 from mpscnn.converters.caffe.schema import parameter_name, text_message, weights_message
 from mpscnn.converters.layer_names import shown
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -93,8 +93,7 @@ def read_caffe(paths: Sequence[Path]) -> CaffeFile:
 def _text(path: Path) -> Any:
     message = text_message()
     text_format = import_module("google.protobuf.text_format")
-    with reading(path, WeightsError):
-        content = path.read_bytes()
+    content = content_of(path, WeightsError)
     net = message()
     try:
         text_format.Parse(unquoted(content.decode()), net, allow_unknown_field=True)
@@ -118,8 +117,7 @@ def _weights(path: Path) -> dict[str, list[Array]]:
     """The weights of each layer by its name."""
     message = weights_message()()
     errors = import_module("google.protobuf.message")
-    with reading(path, WeightsError):
-        content = path.read_bytes()
+    content = content_of(path, WeightsError)
     try:
         message.ParseFromString(content)
     except (errors.DecodeError, ValueError) as error:

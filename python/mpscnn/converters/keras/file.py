@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mpscnn._private.files import reading
+from mpscnn._private.files import content_of
 from mpscnn.converters.keras.config import KerasModel, parse_model
 from mpscnn.converters.keras.hdf5 import SIGNATURE, Hdf5
 from mpscnn.converters.keras.weights import NamedWeights, NumberedWeights, WeightSource
@@ -33,8 +33,7 @@ class KerasFile:
 
 def read_keras(path: Path) -> KerasFile:
     """Reads a file. Raises WeightsError when it is missing, damaged or something else."""
-    with reading(path, WeightsError):
-        content = path.read_bytes()
+    content = content_of(path, WeightsError)
     try:
         if content.startswith(b"PK"):
             return _archive(content, str(path))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.files import reading
+from mpscnn._private.files import content_of, reading
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -213,9 +213,9 @@ def read_onnx(path: Path) -> OnnxFile:
     origin = os.fspath(path)
     with reading(path, WeightsError):
         size = path.stat().st_size
-        if size > _LARGEST_FILE:
-            raise WeightsError(f"{origin}: it has {size} bytes; ONNX files have at most {_LARGEST_FILE}")
-        content = path.read_bytes()
+    if size > _LARGEST_FILE:
+        raise WeightsError(f"{origin}: it has {size} bytes; ONNX files have at most {_LARGEST_FILE}")
+    content = content_of(path, WeightsError)
     try:
         model = onnx.load_model_from_string(content)
     except (import_module("google.protobuf.message").DecodeError, ValueError, RecursionError) as error:

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from mpscnn._private.files import reading
+from mpscnn._private.files import content_of
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.pytorch.tensors import MAX_AXES, Storage, StoredTensor, contiguous_strides, tensor_view
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -36,8 +36,7 @@ def read_safetensors(path: Path) -> dict[str, StoredTensor]:
         WeightsError: it cannot be read or is damaged. UnsupportedError: it is a model file of mpscnn, or has elements
             of a type that is not known.
     """
-    with reading(path, WeightsError):
-        content = memoryview(path.read_bytes())
+    content = memoryview(content_of(path, WeightsError))
     origin = str(path)
     header, start = _header(content, origin)
     metadata = header.pop("__metadata__", {})

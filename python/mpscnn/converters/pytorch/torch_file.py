@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from mpscnn._private.files import reading
+from mpscnn._private.files import content_of
 from mpscnn.converters.layer_names import shown_kind
 from mpscnn.converters.pytorch.pickles import Global, Meanings, PickleReader
 from mpscnn.converters.pytorch.tensors import Storage, StoredTensor, tensor_view
@@ -51,8 +51,7 @@ def read_torch_file(path: Path) -> object:
         WeightsError: it cannot be read, is damaged, or is not a file of torch.save. UnsupportedError: it holds more
             than tensors and plain containers; the message names the class or function.
     """
-    with reading(path, WeightsError):
-        content = path.read_bytes()
+    content = content_of(path, WeightsError)
     if content.startswith(_ZIP):
         return _read_zip(content, str(path))
     if content.startswith(_LEGACY):

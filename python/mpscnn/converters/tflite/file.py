@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.files import reading
+from mpscnn._private.files import content_of
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.tflite.flatbuffer import Table
 from mpscnn.converters.tflite.metadata import NAME as METADATA
@@ -84,8 +84,7 @@ class TfliteFile:
 
 def read_tflite(path: Path) -> TfliteFile:
     """Reads a file. Raises WeightsError when it is missing, damaged or something else."""
-    with reading(path, WeightsError):
-        content = path.read_bytes()
+    content = content_of(path, WeightsError)
     if content[4:8] != b"TFL3":
         raise WeightsError(f"{path}: is not a TensorFlow Lite file (no 'TFL3' mark at byte 4)")
     try:
