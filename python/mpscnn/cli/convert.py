@@ -184,7 +184,7 @@ def convert(
     if check:
         from mpscnn.comparison.proof import prove
 
-        found, verdict = prove(network, sources, size or _any_size(network), stops)
+        found, verdict = prove(network, sources, size or _any_size(network), stops, shapes)
         show(verdict)
         # In 8-bit integers the file itself computes something else than its real numbers say.
         if found is not None and not found.equal and not found.by_norm:

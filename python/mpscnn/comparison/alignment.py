@@ -71,19 +71,19 @@ def _paired_outputs(first: Trace, second: Trace) -> Pairs:
 def _scores(a: Sequence[Value], b: Sequence[Value], tolerance: float) -> NDArray[np.float64]:
     """What speaks for each pair; 0 for pairs that cannot be."""
     found = np.zeros((len(a), len(b)))
+    named_first, named_second = ({value.name for value in side} for side in (a, b))
     for i, x in enumerate(a):
         sample = _sample(x.array)
         for j, y in enumerate(b):
             other = fitted(y.array, x.array.shape)
             if other is None:
                 continue
-            score = (
-                _ALIKE
-                + _SAME_KIND * (x.kind == y.kind != "")
-                + _SAME_NAME * (not x.names.isdisjoint(y.names))
-            )
+            same_name = not x.names.isdisjoint(y.names)
+            score = _ALIKE + _SAME_KIND * (x.kind == y.kind != "") + _SAME_NAME * same_name
             if _close(sample, _sample(other), tolerance):
                 score += _SAME_VALUES
+            elif x.name in named_second - y.names or y.name in named_first - x.names:
+                continue  # the other side has this layer elsewhere, in another shape
             found[i, j] = max(score + _INNER * (x.inner + y.inner), _ALIKE / 8)
     return found
 

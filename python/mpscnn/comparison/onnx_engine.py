@@ -73,12 +73,13 @@ class OnnxEngine:
     Args:
         model: an `onnx.ModelProto`; images are (n, channels, height, width) in it.
         name: for tables.
+        outputs: tensors to stop at; none: its outputs.
     """
 
     ranges: ClassVar[dict[str, tuple[float, float]]] = {}
 
-    def __init__(self, model: Any, name: str) -> None:
-        self._model = model
+    def __init__(self, model: Any, name: str, outputs: Sequence[str] = ()) -> None:
+        self._model = _ending_at(model, outputs) if outputs else model
         self.title = f"{name} (onnxruntime)"
         constants = {constant.name for constant in model.graph.initializer}
         given = [entry for entry in model.graph.input if entry.name not in constants]
@@ -126,6 +127,25 @@ class OnnxEngine:
         ]
         inputs_of = {node.output[0]: list(node.input) for node in nodes}
         return Trace(with_inner_marked(values, inputs_of, outputs), tuple(outputs))
+
+
+def _ending_at(model: Any, outputs: Sequence[str]) -> Any:
+    """A copy with other outputs, and the nodes that lead to them."""
+    import onnx
+
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    graph = result.graph
+    wanted, kept = set(outputs), []
+    for node in reversed(graph.node):
+        if not wanted.isdisjoint(node.output):
+            kept.append(node)
+            wanted.update(node.input)
+    nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in reversed(kept)]
+    del graph.node[:], graph.output[:]
+    graph.node.extend(nodes)
+    graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
+    return result
 
 
 def _shape(entry: Any) -> tuple[int | None, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mpscnn.comparison.compared import Comparison
 from mpscnn.comparison.side_by_side import compare
-from mpscnn.comparison.sides import missing_engine
+from mpscnn.comparison.sides import Side, missing_engine
+from mpscnn.converters import read_network
 from mpscnn.errors import Error
 from mpscnn.graph.network import Network
 
@@ -17,26 +18,34 @@ def prove(
     sources: Sequence[Path],
     size: tuple[int, int] | None = None,
     outputs: Sequence[str] = (),
+    shapes: Mapping[str, Sequence[int]] | None = None,
 ) -> tuple[Comparison | None, str]:
     """Compares a converted network with its source on random input.
+
+    Of a detector, the tensors of the source are compared that its boxes and scores are made of.
 
     Args:
         network: what was made of the source.
         sources: the files it was made of.
         size: (height, width) where the network leaves it free.
         outputs: tensors that the network stops at instead of the source's outputs.
+        shapes: of inputs that the source leaves free, as for the conversion.
 
     Returns:
         The comparison, with the verdict as a sentence; None with the reason where there can be none.
     """
     if len(sources) != 1:
         return None, "not checked: the network was made of several files"
-    if outputs:
-        return None, f"not checked: the source ends elsewhere than at {', '.join(outputs)}"
+    ends = outputs or network.source_ends
+    if ends and sources[0].suffix.lower() != ".onnx":
+        return None, f"not checked: the source ends elsewhere than at {', '.join(ends)}"
     if missing := missing_engine(sources[0]):
         return None, f"not checked: {missing}"
     try:
-        found = compare(network, sources[0], size=size)
+        if network.source_ends and network.detection is not None:
+            network = read_network(sources, size=size, shapes=shapes, outputs=network.source_ends)
+        source = Side(None, sources[0].name, sources[0], outputs=tuple(ends))
+        found = compare(network, source, size=size)
     except Error as error:
         return None, f"not checked: {error}"
     return found, f"checked against {found.second}: {found.verdict()}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ class Side:
         network: for mpscnn's engines; None for a file that its own engine runs.
         path: the file, if it is one.
         preprocess: how a photo becomes the input, where that is known.
+        outputs: tensors of an ONNX file to stop at; none: its outputs.
     """
 
     network: Network | None
@@ -50,6 +51,7 @@ class Side:
     precision: str = "float32"
     exported: bool = False
     preprocess: Mapping[str, Any] | str | None = None
+    outputs: tuple[str, ...] = ()
 
     def engine(
         self,
@@ -80,11 +82,13 @@ class Side:
         if self.network is not None:
             return NativeEngine(self.network, self.name, device=self.device, precision=self.precision)
         assert self.path is not None
-        return own_engine(self.path)
+        return own_engine(self.path, self.outputs)
 
 
 def side_of(given: Any) -> Side:
     """What `mpscnn.compare` takes on each side: a text is a model's name or a file, with "@" and options behind it."""
+    if isinstance(given, Side):
+        return given
     if isinstance(given, Network):
         return Side(given, given.name, preprocess=given.preprocess)
     if isinstance(given, Model):
@@ -105,8 +109,11 @@ def side_of(given: Any) -> Side:
     )
 
 
-def own_engine(path: Path) -> Engine:
-    """The engine that a file's format comes from. Raises UnsupportedError where there is none here."""
+def own_engine(path: Path, outputs: Sequence[str] = ()) -> Engine:
+    """The engine that a file's format comes from. Raises UnsupportedError where there is none here.
+
+    `outputs`: tensors of an ONNX file to stop at.
+    """
     suffix = path.suffix.lower()
     missing = missing_engine(path)
     if missing is not None:
@@ -121,7 +128,7 @@ def own_engine(path: Path) -> Engine:
                 model = onnx.load(path)
             except Exception as error:  # protobuf's errors differ from version to version
                 raise WeightsError(f"{path}: is not an ONNX file: {error}") from error
-        return OnnxEngine(model, path.name)
+        return OnnxEngine(model, path.name, outputs)
     if suffix == ".tflite":
         from mpscnn.comparison.litert_engine import LitertEngine
 

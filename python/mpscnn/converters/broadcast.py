@@ -97,7 +97,7 @@ def _widened_shape(value: Value, constant: NDArray[np.generic]) -> tuple[int, ..
 
 def _fits(value: Value, shape: tuple[int, ...]) -> bool:
     return len(shape) == value.rank and all(
-        extent == 1 or (extent == product(axis) and not any(atom.is_batch and extent > 1 for atom in axis))
+        extent == 1 or (extent == product(axis) and not any(atom.is_batch and atom.high > 1 for atom in axis))
         for extent, axis in zip(shape, value.axes, strict=True)
     )
 

@@ -15,10 +15,10 @@ def joined(a: Arranger, values: list[Value], axis: int) -> Value:
     first = values[0]
     if any(value.rank != first.rank for value in values):
         raise WeightsError(f"damaged: joins {', '.join(value.shown for value in values)}")
-    if any(atom.is_batch for atom in first.axes[axis]):
-        raise UnsupportedError("joins images along the batch")
     if len(values) == 1:
         return first
+    if any(atom.is_batch for atom in first.axes[axis]):
+        raise UnsupportedError("joins images along the batch")
     values = [value.with_own_atoms() for value in values]
     model = next((value for value in values if value.axes[axis]), values[0])
     own_atoms = [value.axes[axis] for value in values]

@@ -76,7 +76,8 @@ class Network(
     or a mapping (`mpscnn.preprocess`), says how a photo becomes the input; None: nobody said. `save` keeps both.
 
     Its `notes` are sentences of a converter about what it left out or changed, its `labels` names of the classes that
-    a converted file holds.
+    a converted file holds, its `source_ends` the file's tensors that its outputs are made of, where these are not the
+    file's outputs.
 
     Args:
         input: (height, width, channels) of the image, or (features,); None for extents that may vary. Several
@@ -101,6 +102,7 @@ class Network(
         self.preprocess: str | Mapping[str, Any] | None = None
         self.notes: list[str] = []
         self.labels: list[str] | None = None
+        self.source_ends: list[str] = []
         self._names_used: dict[str, int] = {}
 
     @property
@@ -132,6 +134,7 @@ class Network(
         network.preprocess = None
         network.notes = []
         network.labels = None
+        network.source_ends = []
         network._names_used = {}
         input_names = [entry["name"] for entry in description["inputs"]]
         names = input_names + [entry["name"] for entry in description["nodes"]]

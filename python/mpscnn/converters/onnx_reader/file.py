@@ -133,6 +133,7 @@ class OnnxFile:
             _described(info) for info in graph.input if info.name not in self.tensors
         ]  # old files list their weights, too
         self.outputs: list[str] = [info.name for info in graph.output]
+        self.metadata: dict[str, str] = {entry.key: entry.value for entry in model.metadata_props}
         self._stated = [*graph.input, *graph.value_info, *graph.output]
         self._check()
 

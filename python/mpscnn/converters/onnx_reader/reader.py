@@ -7,6 +7,7 @@ another view (`converters.layout`); only where a layer needs elements in another
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +17,12 @@ from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.layout import Axis, Value, batch_atom
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.context import Context
+from mpscnn.converters.onnx_reader.detection import mark_detection, undecoded
 from mpscnn.converters.onnx_reader.endings import begins_activation
 from mpscnn.converters.onnx_reader.file import Described, Node, OnnxFile
 from mpscnn.converters.onnx_reader.neurons import NEURONS
 from mpscnn.converters.onnx_reader.operators import OPERATORS, reason_against
+from mpscnn.converters.onnx_reader.tails import Tail, candidates, needed
 from mpscnn.converters.unsupported import UnsupportedLayers
 from mpscnn.errors import Error, ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
@@ -44,8 +47,30 @@ def convert(file: OnnxFile, options: ReadOptions) -> Network:
     """
     options.check_inputs([described.name for described in file.inputs], file.origin)
     wanted = _wanted_outputs(file, options)
-    wanted, notes = _before_suppression(file, wanted)
-    needed = _needed(file, wanted)
+    notes: list[str] = []
+    if not options.outputs:
+        tail = Tail(file, wanted)
+        for heads in candidates(tail, file, wanted):
+            with suppress(UnsupportedError):  # which the conversion of all of the file reports
+                context = _converted(file, options, heads)
+                if mark_detection(context, tail, heads, notes):
+                    context.network.notes += context.notes
+                    context.network.source_ends = list(heads)
+                    return context.network
+        wanted, more = _before_suppression(tail, wanted)
+        notes = more or notes
+    context = _converted(file, options, wanted)
+    outputs = _Outputs(context)
+    for name in wanted:
+        outputs.mark(name)
+    if wanted != file.outputs and not options.outputs:
+        context.network.source_ends = wanted
+    context.network.notes += [*notes, *context.notes, *filter(None, [undecoded(context.network)])]
+    return context.network
+
+
+def _converted(file: OnnxFile, options: ReadOptions, wanted: Sequence[str]) -> Context:
+    """A network that computes these tensors, none of which is an output yet."""
     inputs = [_input_of(file, described, options) for described in file.inputs]
     batches = {one.extents[0] for one in inputs}
     if len(batches) != 1:
@@ -62,12 +87,8 @@ def convert(file: OnnxFile, options: ReadOptions) -> Network:
     for one, tensor in zip(inputs, network.inputs, strict=True):
         plain = context.arranger.of_plain(tensor)
         context.values[one.name] = one.seen(plain)
-    _Conversion(context, needed).run()
-    outputs = _Outputs(context)
-    for name in wanted:
-        outputs.mark(name)
-    network.notes += [*notes, *context.notes]
-    return network
+    _Conversion(context, needed(file, wanted)).run()
+    return context
 
 
 def _wanted_outputs(file: OnnxFile, options: ReadOptions) -> list[str]:
@@ -80,35 +101,20 @@ def _wanted_outputs(file: OnnxFile, options: ReadOptions) -> list[str]:
     return list(options.outputs)
 
 
-def _before_suppression(file: OnnxFile, wanted: list[str]) -> tuple[list[str], list[str]]:
-    """The boxes and scores that NonMaxSuppression reads, instead of outputs that it leads to; and what to say of it."""
-    suppressions = [node for node in _needed(file, wanted) if node.kind == "NonMaxSuppression"]
-    if not suppressions:
+def _before_suppression(tail: Tail, wanted: list[str]) -> tuple[list[str], list[str]]:
+    """The boxes and scores that a suppression reads, instead of outputs that it leads to; and what to say of it."""
+    if not tail.suppressions:
         return wanted, []
-    behind = {name for node in suppressions for name in node.outputs}
-    for node in file.nodes:
-        if not behind.isdisjoint(node.inputs):
-            behind.update(node.outputs)
-    heads = dict.fromkeys(name for node in suppressions for name in node.inputs[:2])
-    if any(name in behind for name in heads):
-        return wanted, []  # one behind another: that is refused by name
-    kept = [name for name in wanted if name not in behind and name not in heads]
+    heads = dict.fromkeys(name for node in tail.suppressions for name in node.inputs[:2])
+    if any(name in tail.made for name in heads):
+        return wanted, []  # behind another choice: that is refused by name
+    kept = [name for name in wanted if name not in tail.made and name not in heads]
     note = (
-        f"NonMaxSuppression and what follows it are left out: outputs are the boxes and scores that it reads, "
-        f"{', '.join(map(shown, heads))}; --detection says what they mean (docs/detection.md)"
+        f"{tail.suppressions[0].kind} and what follows it are left out: outputs are the boxes and scores that it "
+        f"reads, {', '.join(map(shown, heads))}; what they mean cannot be told from the file: --detection says it "
+        "(docs/detection.md)"
     )
     return [*kept, *heads], [note]
-
-
-def _needed(file: OnnxFile, wanted: Sequence[str]) -> list[Node]:
-    """The nodes that the outputs depend on."""
-    names = set(wanted)
-    nodes = []
-    for node in reversed(file.nodes):
-        if not names.isdisjoint(node.outputs):
-            nodes.append(node)
-            names.update(node.inputs)
-    return nodes[::-1]
 
 
 # ---- Inputs --------------------------------------------------------------------------------------------------------
@@ -120,10 +126,12 @@ class _Input:
     extents: Extents  # the file's
     own: Extents  # the network's, without the batch
     axes: tuple[int, ...]  # the file's axis i is axis axes[i] of the network's
+    has_batch: bool = True  # whether the file's first axis is the batch; else its axes are those behind it
 
     def seen(self, plain: Value) -> Value:
         """The network's input as the file sees it."""
-        return Value(plain.tensor, tuple(plain.axes[axis] for axis in self.axes), plain.order)
+        value = Value(plain.tensor, tuple(plain.axes[axis] for axis in self.axes), plain.order)
+        return value if self.has_batch else value.without_axes([0])
 
 
 def _input_of(file: OnnxFile, described: Described, options: ReadOptions) -> _Input:
@@ -148,6 +156,10 @@ def _input_of(file: OnnxFile, described: Described, options: ReadOptions) -> _In
         extents = image if nhwc else tuple(image[axis] for axis in _TO_NCHW)
         axes = (0, 1, 2, 3) if nhwc else _TO_NCHW
         result = _Input(described.name, extents, image[1:], axes)
+    elif len(shape) == 3 and _gets_batch(file, described.name):
+        shape = (1, *shape)
+        image = options.sized(tuple(shape[axis] for axis in _TO_NHWC), where)
+        result = _Input(described.name, shape, image[1:], _TO_NCHW, has_batch=False)
     elif len(shape) == 3 and _reaches(file, described.name, "Conv"):
         result = _Input(described.name, shape, (1, shape[2], shape[1]), (0, 3, 2))
     else:
@@ -163,6 +175,21 @@ def _is_nhwc(file: OnnxFile, name: str) -> bool:
     """Whether the first thing that is done with an image is to make it NCHW."""
     user = _first_user(file, name)
     return user is not None and user.kind == "Transpose" and tuple(user.integers("perm", ())) == _TO_NCHW
+
+
+def _gets_batch(file: OnnxFile, name: str) -> bool:
+    """Whether an image (channels, height, width) gets its batch in the file, behind elementwise arithmetic."""
+    user = _first_user(file, name)
+    if user is None or user.kind != "Unsqueeze" or all(node.kind != "Conv" for node in file.nodes):
+        return False
+    given = user.input(1)
+    if user.has("axes"):
+        return user.integers("axes") == [0]
+    constant = file.tensors.get(given) if given else None
+    maker = file.makers.get(given) if given else None
+    if constant is None and maker is not None and maker.kind == "Constant":
+        constant = maker.attributes.get("value")
+    return constant is not None and file.array(constant).reshape(-1).tolist() == [0]
 
 
 def _reaches(file: OnnxFile, name: str, kind: str) -> bool:

@@ -1,0 +1,454 @@
+"""The heads of detectors: YOLO's one tensor of boxes and classes, and the boxes and scores that a suppression reads.
+
+The file's own decoding stays in the network. What its four numbers of a box are, is found by looking at the boxes of
+one image: they lie in rows from the left to the right, and either two corners or a centre and a size.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.broadcast import align
+from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layout import Axis, Value
+from mpscnn.converters.onnx_reader.context import Context
+from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.converters.onnx_reader.parts import part
+from mpscnn.converters.onnx_reader.tails import Tail
+from mpscnn.errors import Error
+from mpscnn.graph.layers.layer_maker import Tensor
+from mpscnn.graph.network import Network
+from mpscnn.vision.detector import DetectionHead
+
+# Pixels of the image for each cell of YOLO's maps.
+_STRIDES = ((8, 16, 32), (16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
+_ANCHORS = 3  # of each cell, where there are anchors
+_LETTERBOX = {"fit": "letterbox", "filter": "bilinear", "letterbox_value": 114.0, "scale": [1.0 / 255.0] * 3}
+# As the programs that come with the networks have it.
+_WITH_ANCHORS = {"iou_threshold": 0.45, "score_threshold": 0.25, "max_per_class": 300, "max_detections": 300}
+_WITHOUT_ANCHORS = _WITH_ANCHORS | {"iou_threshold": 0.7}
+_MOST_BOXES = 1000  # larger numbers mean all
+# To look at one image: far more than any such network takes, of a file that asks for more than it should.
+_MOST_OPERATIONS, _MOST_MEMORY = 10**12, 1 << 31
+_LEAST_SCORE = 1e-6  # thresholds must be above 0
+_MAX_LABELS = 100_000  # characters of a file's own list of classes
+# Of corners, sizes and axes: left, top, right and bottom as multiples of the four numbers.
+_FROM_CENTER = np.array([[1, 0, -0.5, 0], [0, 1, 0, -0.5], [1, 0, 0.5, 0], [0, 1, 0, 0.5]])
+_Y_FIRST = np.eye(4)[[1, 0, 3, 2]]
+
+
+@dataclass
+class Heads:
+    """Boxes and scores of a file, before anything is chosen among them.
+
+    Attributes:
+        boxes: four numbers each, on the axis `box_axis`.
+        scores: on the same axis or another.
+        suppression: settings of the detection.
+        background: whether the first column of the scores is not a class.
+        number_axis, class_axis: where they have these numbers.
+        centers: (boxes, 2) in fractions of the image, where the file's cells are known.
+        corners: whether boxes are two corners, and not a centre and a size; None: the file does not say.
+        letterboxed: whether photos become the network's input as YOLO's do.
+    """
+
+    boxes: Value
+    scores: Value
+    suppression: dict[str, Any]
+    background: bool = False
+    number_axis: int = -1
+    class_axis: int = -1
+    centers: NDArray[np.float64] | None = None
+    corners: bool | None = None
+    letterboxed: bool = False
+
+
+def mark_detection(c: Context, tail: Tail, names: Sequence[str], reasons: list[str]) -> bool:
+    """Makes boxes and scores of these tensors the network's outputs; False where they are none.
+
+    `reasons` gets a sentence where they look like some, but what they mean could not be told.
+    """
+    image = c.network.inputs[0].shape
+    if len(c.network.inputs) != 1 or len(image) != 4 or None in image[1:] or image[-1] not in (1, 3):
+        return False
+    if any(name not in c.values for name in names):
+        return False
+    for node in c.file.nodes:  # those of the tail say what it chooses
+        if node.kind == "Constant" and c.constants.find(node.outputs[0]) is None:
+            c.constants.compute(node)
+    heads = _yolo(c, tail, names[0]) if len(names) == 1 else _boxes_and_scores(c, tail, names)
+    if heads is not None and _mark(c, heads):
+        return True
+    if heads is not None or _looks_like_cells(c, names):
+        reasons.append(
+            f"{', '.join(map(shown, names))} look like the boxes and scores of a detector, but what their numbers mean "
+            "could not be told, and they stay as they are: --detection says it (docs/detection.md)"
+        )
+    return False
+
+
+def _looks_like_cells(c: Context, names: Sequence[str]) -> bool:
+    """Whether one tensor has as many rows or columns as a YOLO has cells."""
+    shape = c.values[names[0]].shape
+    return (
+        len(names) == 1
+        and len(shape) == 3
+        and any(_centers(c, one or 0, 1, _ANCHORS) is not None for one in shape[1:])
+    )
+
+
+# ---- YOLO ----------------------------------------------------------------------------------------------------------
+
+
+def _yolo(c: Context, tail: Tail, name: str) -> Heads | None:
+    """Of (n, 4 + classes, cells), or (n, boxes, 4 + 1 + classes) with a probability that there is an object."""
+    node, value = c.file.makers.get(name), c.values[name]
+    if node is None or node.kind != "Concat" or value.rank != 3 or None in value.shape[1:]:
+        return None
+    first, second = (extent or 0 for extent in value.shape[1:])
+    c.begin(node)
+    if first > 4 and (centers := _centers(c, second, 1)) is not None and _is_box_and_classes(c, node):
+        boxes, classes = part(c, node, value, 1, range(4)), part(c, node, value, 1, range(4, first))
+        chosen_by_network = bool(tail.nodes) and not tail.suppressions
+        suppression = _WITHOUT_ANCHORS | ({"iou_threshold": 1.0} if chosen_by_network else {})
+        heads = Heads(boxes, classes, suppression, number_axis=1, class_axis=1, letterboxed=True)
+    elif second > 5 and (centers := _centers(c, first, _ANCHORS, 1)) is not None:
+        boxes, objects = part(c, node, value, 2, range(4)), part(c, node, value, 2, range(4, 5))
+        classes = part(c, node, value, 2, range(5, second))
+        both = align(c.arranger, classes, objects)
+        product = c.network.multiply(both.first, both.second, name=c.layer_name(node, "/scores"))
+        has_anchors = _centers(c, first, 1) is None
+        heads = Heads(boxes, both.result(product), dict(_WITH_ANCHORS), letterboxed=has_anchors)
+    else:
+        return None
+    heads.centers = centers
+    heads.suppression |= _stated_limits(c, tail)
+    return heads
+
+
+def _centers(c: Context, count: int, *anchors: int) -> NDArray[np.float64] | None:
+    """The centres of YOLO's cells in fractions of the image, if there are so many boxes; else None.
+
+    `anchors`: how many boxes a cell may have.
+    """
+    height, width, _ = (extent or 0 for extent in c.network.inputs[0].shape[1:])
+    for boxes in anchors:
+        for strides in _STRIDES:
+            maps = [(-(-height // stride), -(-width // stride)) for stride in strides]
+            if boxes * sum(rows * columns for rows, columns in maps) == count:
+                return np.concatenate([np.tile(_grid(*one), (boxes, 1)) for one in maps])
+    return None
+
+
+def _grid(rows: int, columns: int) -> NDArray[np.float64]:
+    y, x = np.mgrid[:rows, :columns] + 0.5
+    centers: NDArray[np.float64] = np.stack([x.ravel() / columns, y.ravel() / rows], axis=1)
+    return centers
+
+
+def _is_box_and_classes(c: Context, node: Node) -> bool:
+    """Boxes and the probabilities of classes, and nothing else, such as points, angles or masks."""
+    if len(node.inputs) != 2 or node.inputs[0] not in c.values or c.values[node.inputs[0]].shape[1] != 4:
+        return False
+    maker = c.file.makers.get(node.inputs[1])
+    return maker is not None and maker.kind == "Sigmoid"
+
+
+def undecoded(network: Network) -> str | None:
+    """A note on outputs that look like YOLO's maps, of which the file does not say what boxes they mean."""
+    shapes = [output.shape[1:] for output in network.outputs]
+    image = network.inputs[0].shape[1:]
+    if len(network.inputs) != 1 or len(image) != 3 or None in image or any(len(one) < 3 for one in shapes):
+        return None
+    numbers = {shape[-1] if len(shape) == 4 else (shape[-1] or 1) / _ANCHORS for shape in shapes}
+    found = {shape[-3:-1] for shape in shapes}
+    fits = any(
+        found == {tuple(-(-(side or 0) // stride) for side in image[:2]) for stride in strides}
+        for strides in _STRIDES
+    )
+    number = numbers.pop() or 0
+    if not fits or len(found) != len(shapes) or numbers or number != int(number) or number < 6:
+        return None
+    return (
+        "its outputs look like maps of a YOLO that are not decoded, and stay as they are: the sizes of its anchors are "
+        "not in the file. Export it with its decoding to get boxes"
+    )
+
+
+# ---- Boxes and scores of a suppression -----------------------------------------------------------------------------
+
+
+def _boxes_and_scores(c: Context, tail: Tail, names: Sequence[str]) -> Heads | None:
+    """Two tensors of which one has four numbers for each box, the other a score for each class."""
+    if not tail.suppressions or len(names) != 2:
+        return None
+    fitting = []
+    for name, other in (names, names[::-1]):
+        boxes, scores = c.values[name], c.values[other]
+        extents = [extent for extent in _own_extents(boxes) if extent != 1]
+        background = _leaves_out_background(c, tail, other, scores)
+        if extents[1:] == [4] and extents[0] in _own_extents(scores) and background is not None:
+            fitting.append((boxes, scores, extents[0], background))
+    if len(fitting) != 1:
+        return None
+    boxes, scores, count, background = fitting[0]
+    of_boxes = max(axis for axis in range(scores.rank) if _extent(scores, axis) == count)
+    others = [axis for axis in range(scores.rank) if axis != of_boxes and _extent(scores, axis) != 1]
+    free = [axis for axis in range(scores.rank) if axis != of_boxes and not _has_batch(scores, axis)]
+    if not (others or free) or len(others) > 1:
+        return None
+    suppression = {"max_per_class": 100, "max_detections": 100} | _stated_limits(c, tail)
+    return Heads(
+        boxes, scores, suppression, background, class_axis=(others or free)[-1], corners=_in_corners(tail)
+    )
+
+
+def _in_corners(tail: Tail) -> bool:
+    return not any(
+        node.integer("center_point_box", 0) or node.integer("box_coding", 0) for node in tail.suppressions
+    )
+
+
+def _leaves_out_background(c: Context, tail: Tail, name: str, scores: Value) -> bool | None:
+    """Whether the tail takes single classes, but not the first; None if that cannot be told."""
+    if any(tail.unmoved(node.inputs[1]) == tail.unmoved(name) for node in tail.suppressions):
+        return False
+    users = c.users(name)
+    numbers = []
+    for node in users:
+        index = c.constants.find(node.inputs[1]) if node.kind == "Gather" and len(node.inputs) == 2 else None
+        if index is None or index.low.size != 1 or scores.axis(node.integer("axis", 0)) != scores.rank - 1:
+            return None
+        numbers.append(int(index.low.reshape(-1)[0]))
+    columns = scores.shape[-1] or 0
+    taken = sorted(set(numbers))
+    if taken == list(range(1, columns)):
+        return True
+    return False if taken == list(range(columns)) else None
+
+
+def _own_extents(value: Value) -> list[int | None]:
+    return [_extent(value, axis) for axis in range(value.rank)]
+
+
+def _extent(value: Value, axis: int) -> int | None:
+    """Without the batch."""
+    extent = 1
+    for atom in value.axes[axis]:
+        if atom.is_batch:
+            continue
+        if atom.extent is None:
+            return None
+        extent *= atom.extent
+    return extent
+
+
+def _has_batch(value: Value, axis: int) -> bool:
+    return any(atom.is_batch for atom in value.axes[axis])
+
+
+def _stated_limits(c: Context, tail: Tail) -> dict[str, Any]:
+    """What the file says of its suppression, where that is constant."""
+    limits: dict[str, Any] = {}
+    for node in tail.suppressions:
+        if node.kind != "NonMaxSuppression":
+            iou, score = node.number("iou_threshold", 0.0), node.number("score_threshold", 0.0)
+        else:
+            iou, score = (_constant(c, node.input(place)) for place in (3, 4))
+        # ONNX leaves a box out that overlaps by more, and a score that is not above the limit.
+        if 0.0 < iou <= 1.0:
+            limits["iou_threshold"] = iou
+        if 0.0 < score <= 1.0:
+            limits["score_threshold"] = score
+        most = _constant(c, node.input(2)) if node.kind == "NonMaxSuppression" else 0.0
+        if 1.0 <= most <= _MOST_BOXES:
+            limits["max_per_class"] = limits["max_detections"] = int(most)
+    if "score_threshold" not in limits:
+        compared = [
+            _constant(c, node.input(1)) for node in c.file.nodes if node.kind in ("Greater", "GreaterOrEqual")
+        ]
+        stated = {one for one in compared if 0.0 < one <= 1.0}
+        if len(stated) == 1:
+            limits["score_threshold"] = max(stated.pop(), _LEAST_SCORE)
+    return limits
+
+
+def _constant(c: Context, name: str | None) -> float:
+    """0 where it is none."""
+    constant = c.constants.find(name) if name else None
+    if constant is None or constant.low.size != 1 or constant.low.dtype.kind not in "fiu":
+        return 0.0
+    return float(constant.low.reshape(-1)[0])
+
+
+# ---- Outputs -------------------------------------------------------------------------------------------------------
+
+
+def _mark(c: Context, heads: Heads) -> bool:
+    boxes, edges = _edges(c, heads)
+    scores = _rows(c, heads.scores, heads.class_axis)
+    if boxes.shape[1] != scores.shape[1]:
+        return False
+    for tensor in (boxes, scores):
+        c.network.output(tensor)
+    form = _form(c, heads)
+    if form is None:
+        return False
+    _, height, width, _ = c.network.inputs[0].shape
+    weight, description = form
+    c.set_weight(edges, "weight", weight.reshape(4, 1, 1, 4))
+    c.network.detection = DetectionHead(
+        {
+            "version": 1,
+            "boxes": {"output": boxes.name, "order": "xy"},
+            "scores": {"output": scores.name, "kind": "probability", "background": heads.background},
+            "anchors": {"rule": "none"},
+            "suppression": heads.suppression,
+        }
+    )
+    c.network.labels = _labels(c)
+    c.notes.append(f"a detector: its boxes are read as {description} of {width}x{height} (docs/detection.md)")
+    if heads.letterboxed and c.network.inputs[0].shape[-1] == 3:
+        c.network.preprocess = dict(_LETTERBOX)
+        c.notes.append(
+            "photos become its input as YOLO's do, which the file does not say: letterboxed, divided by 255"
+        )
+    return True
+
+
+def _edges(c: Context, heads: Heads) -> tuple[Tensor, str]:
+    """The boxes, by a layer whose weights say what edges are of the four numbers; these are set later."""
+    rows, numbers = _two_axes(heads.boxes, heads.number_axis)
+    image = c.arranger.physical(heads.boxes, ((), rows, numbers))
+    name = c.names.unique("edges")
+    y = c.network.conv2d(image, 4, 1, name=name)
+    c.set_weight(name, "weight", np.eye(4).reshape(4, 1, 1, 4))
+    return c.network.reshape(y, (-1, 4), name=c.names.unique("boxes")), name
+
+
+def _rows(c: Context, value: Value, column_axis: int) -> Tensor:
+    """(n, boxes, columns)."""
+    tensor = c.arranger.physical(value, _two_axes(value, column_axis))
+    return c.network.activation(tensor, {"kind": "none"}, name=c.names.unique("scores"))
+
+
+def _two_axes(value: Value, column_axis: int) -> tuple[Axis, Axis]:
+    """The atoms of the boxes, and those of what each has."""
+    columns = value.axis(column_axis)
+    own = [tuple(atom for atom in axis if not atom.is_batch) for axis in value.axes]
+    rows = tuple(atom for place, axis in enumerate(own) if place != columns for atom in axis)
+    return rows, own[columns]
+
+
+def _form(c: Context, heads: Heads) -> tuple[NDArray[np.float64], str] | None:
+    """How edges in fractions of the image are made of the numbers, as the boxes of one image tell; None if not."""
+    height, width, channels = (extent or 1 for extent in c.network.inputs[0].shape[1:])
+    image = np.random.default_rng(0).uniform(0.0, 1.0, (1, height, width, channels)).astype(np.float32)
+    if sum(layer["flops"] for layer in c.network.describe()["layers"]) > _MOST_OPERATIONS:
+        return None
+    try:
+        program = c.network.compile(device="cpu", precision="float32", max_memory=_MOST_MEMORY)
+        results = program.session(threads=1).run(image)
+    except Error:
+        return None
+    if not isinstance(results, dict):
+        return None
+    numbers, scores = (one[0].astype(np.float64) for one in results.values())
+    return form_of_boxes(numbers, scores, (height, width), heads.centers, heads.corners)
+
+
+def form_of_boxes(
+    numbers: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    size: tuple[int, int],
+    expected: NDArray[np.float64] | None,
+    corners: bool | None,
+) -> tuple[NDArray[np.float64], str] | None:
+    """What four numbers of each box are, and whether scores are probabilities.
+
+    Args:
+        numbers: (boxes, 4).
+        scores: (boxes, columns).
+        size: (height, width) of the image.
+        expected: (boxes, 2) x and y of the centres, more or less, where they are known, in fractions of the image.
+        corners: whether the numbers are two corners, where that is known; else a centre and a size.
+
+    Returns:
+        (4, 4): left, top, right and bottom in fractions of the image as multiples of the numbers; and a description.
+        None where that cannot be told.
+    """
+    if not (np.isfinite(numbers).all() and np.isfinite(scores).all()):
+        return None
+    if scores.min() < 0.0 or scores.max() > 1.0 + 1e-6 or len(numbers) < _LEAST_BOXES:
+        return None
+    found: list[tuple[float, bool, bool, str, NDArray[np.float64]]] = []
+    for in_corners in (True, False) if corners is None else (corners,):
+        if not (numbers[:, 2:] >= (numbers[:, :2] if in_corners else 0.0)).all():
+            continue
+        centers = (numbers[:, :2] + numbers[:, 2:]) / 2 if in_corners else numbers[:, :2]
+        y_first = False if expected is not None else _y_first(centers)
+        for unit, sides in (("fractions", np.ones(2)), ("pixels", np.array(size[::-1], np.float64))):
+            if y_first is not None:
+                unit_first = sides[::-1] if y_first else sides
+                error = _error(centers / unit_first, expected)
+                found.append((error, in_corners, y_first, unit, unit_first))
+    if not found or min(found, key=itemgetter(0))[0] > _MOST_ERROR:
+        return None
+    _, in_corners, y_first, unit, sides = min(found, key=itemgetter(0))
+    matrix = (np.eye(4) if in_corners else _FROM_CENTER) / np.tile(sides, 2)
+    if y_first:
+        matrix = _Y_FIRST @ matrix
+    what = "corners" if in_corners else "centres and sizes"
+    return matrix, f"{what}, {'y' if y_first else 'x'} first, in {unit}"
+
+
+def _error(centers: NDArray[np.float64], expected: NDArray[np.float64] | None) -> float:
+    """How far centres in fractions of the image are from where they should be; where that is not known, everywhere."""
+    if expected is None:
+        expected, centers = np.array([[0.0], [0.5], [1.0]]), np.quantile(centers, [0.0, 0.5, 1.0], axis=0)
+    return float(np.abs(centers - expected).mean())
+
+
+def _y_first(centers: NDArray[np.float64]) -> bool | None:
+    """Whether the first coordinate changes from row to row of boxes only; None if that is not clear."""
+    slow = _slow_share(centers)
+    return None if slow.max() < _CLEARLY * slow.min() else bool(slow[0] > slow[1])
+
+
+def _slow_share(centers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How much of each coordinate's variance means of boxes that follow each other keep: in rows, x has none of it."""
+    shares = np.zeros(2)
+    for parts in (8, 16, 32):
+        length = len(centers) // parts
+        if length > 1:
+            means = centers[: length * parts].reshape(parts, length, 2).mean(axis=1)
+            shares += means.var(axis=0) / np.maximum(centers.var(axis=0), 1e-30)
+    return shares
+
+
+_LEAST_BOXES = 16
+_CLEARLY = 1.5
+_MOST_ERROR = 0.2
+
+
+def _labels(c: Context) -> list[str] | None:
+    """The classes that a file of Ultralytics names in its metadata."""
+    text = c.file.metadata.get("names", "")
+    if not text or len(text) > _MAX_LABELS:
+        return None
+    try:
+        names = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    if isinstance(names, dict):
+        names = [names.get(number) for number in range(len(names))]
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        return None
+    return names or None

@@ -1,0 +1,127 @@
+"""The end of a detector's file, where it chooses among its boxes, and the tensors that it chooses from."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+
+from mpscnn.converters.onnx_reader.file import Node, OnnxFile
+
+SUPPRESSIONS = frozenset(
+    {
+        "NonMaxSuppression",
+        *(
+            f"{domain}.{kind}"
+            for domain in ("TRT", "trt.plugins", "mmdeploy")
+            for kind in ("EfficientNMS_TRT", "BatchedNMS_TRT", "BatchedNMSDynamic_TRT", "NonMaxSuppression")
+        ),
+    }
+)
+# What finds so many best elements, or all that are not 0: shapes that depend on the image.
+_SELECTIONS = SUPPRESSIONS | {"TopK", "NonZero"}
+# Of a detector: its boxes, and the maps that they are made of.
+_MOST_OUTPUTS = 8
+# Their results are elements of their first operand.
+_MOVES = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
+
+
+def needed(file: OnnxFile, wanted: Sequence[str]) -> list[Node]:
+    """The nodes that some tensors depend on."""
+    names = set(wanted)
+    nodes = []
+    for node in reversed(file.nodes):
+        if not names.isdisjoint(node.outputs):
+            nodes.append(node)
+            names.update(node.inputs)
+    return nodes[::-1]
+
+
+class Tail:
+    """The nodes that choose among boxes, and all behind them.
+
+    Args:
+        file: the file.
+        wanted: its outputs.
+    """
+
+    def __init__(self, file: OnnxFile, wanted: Sequence[str]) -> None:
+        self._file = file
+        self._computed = _computed(file)
+        self._position = {
+            name: place for place, node in enumerate(file.nodes) for name in node.outputs if name
+        }
+        nodes = needed(file, wanted)
+        self.made: set[str] = set()
+        self.nodes: list[Node] = []
+        for node in nodes:
+            if node.kind in _SELECTIONS or not self.made.isdisjoint(node.inputs):
+                self.nodes.append(node)
+                self.made.update(filter(None, node.outputs))
+        self.suppressions = [node for node in self.nodes if node.kind in SUPPRESSIONS]
+
+    def front(self) -> list[str]:
+        """The tensors of the network that these nodes read."""
+        read = dict.fromkeys(name for node in self.nodes for name in node.inputs)
+        return [name for name in read if name in self._computed and name not in self.made]
+
+    def narrow_places(self, front: Sequence[str]) -> Iterator[list[str]]:
+        """Tensors that alone lead to these, from behind: the first two, and each single one."""
+        waiting = {name: -self._position.get(name, -1) for name in front if name in self._computed}
+        queue = [(place, name) for name, place in waiting.items()]
+        heapq.heapify(queue)
+        told = 3
+        while queue:
+            if len(queue) == 1 or len(queue) == 2 < told:
+                told = len(queue)
+                yield sorted(waiting, key=self._place)
+            _, name = heapq.heappop(queue)
+            del waiting[name]
+            maker = self._file.makers.get(name)
+            for given in maker.inputs if maker else ():
+                if given in self._computed and given not in waiting:
+                    waiting[given] = -self._place(given)
+                    heapq.heappush(queue, (waiting[given], given))
+
+    def unmoved(self, name: str) -> str:
+        """The tensor whose elements these are, before they were regrouped."""
+        makers = self._file.makers
+        while (maker := makers.get(name)) is not None and maker.kind in _MOVES:
+            name = maker.inputs[0]
+        return name
+
+    def leads_to(self, names: Sequence[str], name: str) -> bool:
+        """Whether one tensor depends on all the others."""
+        before = {one for node in needed(self._file, [name]) for one in node.outputs}
+        return all(one in before for one in names)
+
+    def _place(self, name: str) -> int:
+        return self._position.get(name, -1)
+
+
+def candidates(tail: Tail, file: OnnxFile, wanted: Sequence[str]) -> list[list[str]]:
+    """Tensors at which a detector may end: one of boxes and classes together, or boxes and scores."""
+    if not tail.nodes and len(wanted) <= _MOST_OUTPUTS:
+        names = [tail.unmoved(name) for name in wanted]
+        ends = [name for name in names if _is_joined(file, name) and tail.leads_to(names, name)]
+        return [[name] for name in dict.fromkeys(ends)][:1]
+    found: list[list[str]] = []
+    for names in tail.narrow_places(tail.front()):
+        if len(names) == 1 and not _is_joined(file, names[0]):
+            continue
+        found.append(names)
+        if len(names) == 1:
+            break
+    return sorted(found, key=len)
+
+
+def _is_joined(file: OnnxFile, name: str) -> bool:
+    return name in file.makers and file.makers[name].kind == "Concat"
+
+
+def _computed(file: OnnxFile) -> set[str]:
+    """All tensors that depend on the elements of the inputs, not only on their shapes."""
+    names = {described.name for described in file.inputs}
+    for node in file.nodes:
+        if node.kind not in ("Shape", "Size") and not names.isdisjoint(node.inputs):
+            names.update(filter(None, node.outputs))
+    return names
