@@ -16,10 +16,11 @@ import mpscnn
 from mpscnn import kernels
 from mpscnn.verify import conformance, processes, verify
 from mpscnn.verify.case import Case, allowed, run
-from mpscnn.verify.conformance import Row, all_cases
+from mpscnn.verify.conformance import Failure, Row, all_cases
 from mpscnn.verify.layer_cases import NEURONS
 from mpscnn.verify.processes import Outcome, run_cases
 from mpscnn.verify.promise import CPU, FLOAT32_EPS, METAL
+from mpscnn.verify.report import Report
 
 # ---- What is covered ----------------------------------------------------------------------------------------------
 
@@ -109,6 +110,17 @@ def test_the_instruction_set_in_use_computes_what_is_promised() -> None:
     assert "computes what is promised" in report.summary()
     assert {row.subject for row in report.rows} == {case.subject for case in all_cases("cpu")}
     assert all(row.cases and not row.refused for row in report.rows)
+
+
+def test_a_network_is_given_the_same_whatever_the_instruction_set() -> None:
+    report = verify("cpu", only="network digits")
+    assert not report.failed, report.summary()
+
+
+def test_a_case_with_several_wrong_layers_is_one() -> None:
+    case = all_cases("cpu")[0]
+    row = Row(case.subject, cases=2, failures=[Failure(case, "a"), Failure(case, "b")])
+    assert "1 of 2 cases are not as promised" in Report({"name": "cpu"}, "", [row]).summary()
 
 
 def test_a_report_says_where_it_comes_from(

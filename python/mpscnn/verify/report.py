@@ -58,7 +58,8 @@ class Report:
         )
         if name != "cpu":
             advice += "; device='cpu' computes everything meanwhile"
-        return "\n".join([*lines, f"{len(failures)} of {count} cases are not as promised. {advice}."])
+        wrong = len({id(failure.case) for _, failure in failures})
+        return "\n".join([*lines, f"{wrong} of {count} cases are not as promised. {advice}."])
 
     def to_json(self) -> str:
         """For an issue: system, device, versions, rows, and what reproduces each failure."""
