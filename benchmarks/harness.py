@@ -10,6 +10,11 @@ from random import Random
 
 Call = Callable[[], object]
 
+_PAUSE = (
+    0.02  # seconds before a call of several threads, in which those of the last one, which spin, go to sleep
+)
+_UNTIMED = 500_000  # nanoseconds of such a call, in which its own threads wake up
+
 
 @dataclass(frozen=True)
 class Times:
@@ -23,18 +28,23 @@ class Times:
         return f"{self.minimum:.{digits}f} ({self.median:.{digits}f})"
 
 
-def measure(calls: Mapping[str, Call], runs: int) -> dict[str, Times]:
+def measure(calls: Mapping[str, Call], runs: int, threads: int = 1) -> dict[str, Times]:
     """Every turn times each call once, so that a busy machine is busy for all.
 
     Each turn has another order, so that none always follows the same neighbour. A call runs once untimed before, which
-    brings its code and data into the caches.
+    brings its code and data into the caches, and for longer where several threads compute it.
     """
     order, random = list(calls.items()), Random(0)
     times: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(runs + 1):
         random.shuffle(order)
         for name, call in order:
+            if threads > 1:
+                time.sleep(_PAUSE)
+            awake = time.perf_counter_ns() + (_UNTIMED if threads > 1 else 0)
             call()
+            while time.perf_counter_ns() < awake:
+                call()
             begin = time.perf_counter_ns()
             call()
             if turn > 0:  # the first allocates

@@ -209,6 +209,53 @@ NORMALIZATION = [
 ]
 
 
+# ---- Attention ---------------------------------------------------------------------------------------
+
+
+def _scores(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return a @ b.transpose(-1, -2)
+
+
+def _of_heads(function: Torch) -> Torch:
+    """Of images that stand for matrices of several heads, (n, heads, tokens, features) in mpscnn."""
+    return lambda *x: function(*(one.permute(0, 2, 3, 1) for one in x)).permute(0, 3, 1, 2)
+
+
+ATTENTION = [
+    Row("scores", [(197, 192), (197, 192)], layer("matmul", transpose_b=True), _scores),
+    Row("matmul", [(197, 197), (197, 192)], layer("matmul"), torch.matmul),
+    Row(
+        "scores of three heads",
+        [(3, 197, 64), (3, 197, 64)],
+        layer("matmul", transpose_b=True),
+        _of_heads(_scores),
+        onnx=False,  # NCHW: it would have to transpose them
+    ),
+    Row(
+        "matmul of three heads",
+        [(3, 197, 197), (3, 197, 64)],
+        layer("matmul"),
+        _of_heads(torch.matmul),
+        onnx=False,
+    ),
+    Row(
+        "layer_norm",
+        [(197, 192)],
+        layer("layer_norm", name="layer"),
+        lambda x, gamma, beta: functional.layer_norm(x, (192,), gamma, beta, eps=1e-5),
+        weights("gamma", "beta"),
+    ),
+    Row("softmax", [(3, 197, 197)], layer("softmax"), lambda x: torch.softmax(x, 1), onnx=False),
+    Row("transpose", [(197, 192)], layer("transpose", (2, 1)), lambda x: x.transpose(1, 2).contiguous()),
+    Row(
+        "channel_shuffle",
+        [(28, 28, 116)],
+        layer("channel_shuffle", 2),
+        partial(functional.channel_shuffle, groups=2),
+    ),
+]
+
+
 # ---- Reductions --------------------------------------------------------------------------------------
 
 REDUCTIONS: dict[str, Torch] = {
@@ -352,6 +399,7 @@ GROUPS = {
     "neuron": NEURON,
     "softmax": SOFTMAX,
     "normalization": NORMALIZATION,
+    "attention": ATTENTION,
     "reduction": REDUCTION,
     "moving": MOVING,
     "weights of one bit": BINARY,

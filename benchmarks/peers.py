@@ -199,4 +199,7 @@ def compare(description: str, groups: Mapping[str, Iterable[Row]], *, with_copy:
             of = subject(row, arguments.threads)
             if not with_copy:
                 del of.calls["copy"]
-            print(table_row(cells(row, of.result, measure(of.calls, arguments.runs))), flush=True)
+            print(
+                table_row(cells(row, of.result, measure(of.calls, arguments.runs, arguments.threads))),
+                flush=True,
+            )
