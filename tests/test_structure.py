@@ -162,8 +162,35 @@ def test_python_modules_import_from_below_only() -> None:
     assert not wrong
 
 
+def test_python_modules_import_each_other_in_no_circle() -> None:
+    """Neither at their top nor within their functions."""
+    package = PROJECT / "python" / "mpscnn"
+    paths = {
+        ".".join(path.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in package.rglob("*.py")
+    }
+
+    def imported_by(path: Path) -> list[str]:
+        names = _imported_modules(ast.parse(path.read_text("utf-8")))
+        modules = [name if name in paths else name.rpartition(".")[0] for name in names]
+        return [module for module in modules if module in paths and module != "mpscnn"]
+
+    imports = {name: imported_by(path) for name, path in paths.items()}
+    done: set[str] = set()
+
+    def visit(name: str, under_way: tuple[str, ...]) -> None:
+        assert name not in under_way, " imports ".join([*under_way[under_way.index(name) :], name])
+        if name not in done:
+            for other in imports[name]:
+                visit(other, (*under_way, name))
+            done.add(name)
+
+    for name in imports:
+        visit(name, ())
+
+
 def _imported_modules(tree: ast.AST) -> Iterator[str]:
-    """The package's modules that are imported when the code runs; imports for types only are not."""
+    """What of the package is imported when the code runs, names of modules too; imports for types only are not."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             continue
@@ -172,7 +199,7 @@ def _imported_modules(tree: ast.AST) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module == "mpscnn":
             yield from (f"mpscnn.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("mpscnn."):
-            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
         yield from _imported_modules(node)
 
 

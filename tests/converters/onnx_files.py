@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from mpscnn import Network
-from mpscnn.converters.formats import ReadOptions
 from mpscnn.converters.onnx_reader.file import file_of_model
 from mpscnn.converters.onnx_reader.reader import convert
+from mpscnn.converters.read_options import ReadOptions
 
 onnx = pytest.importorskip("onnx")
 

@@ -17,10 +17,10 @@ import pytest
 from converters.onnx_files import Array, onnx
 
 from mpscnn import Network
-from mpscnn.converters.formats import ReadOptions
 from mpscnn.converters.onnx_reader.file import file_of_model
 from mpscnn.converters.onnx_reader.operators import OPERATORS
 from mpscnn.converters.onnx_reader.reader import convert
+from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import UnsupportedError
 
 # The package's own bounds.

@@ -10,7 +10,7 @@ import pytest
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.formats import ReadOptions
+from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.tflite.file import FileOperator, FileTensor, TfliteFile
 from mpscnn.converters.tflite.reader import convert
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import mpscnn
-from mpscnn.converters.formats import ReadOptions
+from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.tflite.file import FileOperator, FileTensor, Quantization, TfliteFile
 from mpscnn.converters.tflite.reader import convert
 

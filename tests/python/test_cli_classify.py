@@ -19,7 +19,7 @@ from PIL import Image
 
 import mpscnn
 from mpscnn.cli import failures, progress
-from mpscnn.registry import lookup
+from mpscnn.registry import local_files
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +186,7 @@ def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "packaged"
     folder.mkdir()
     save_colour_model(folder / "cifar10_mobilenet_v2.safetensors", "cifar10_mobilenet_v2")
-    monkeypatch.setattr(lookup, "_PACKAGED", folder)
+    monkeypatch.setattr(local_files, "PACKAGED", folder)
 
 
 @pytest.mark.usefixtures("bundled")

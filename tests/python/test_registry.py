@@ -19,10 +19,10 @@ import pytest
 import mpscnn
 from mpscnn import converters, registry
 from mpscnn.errors import DownloadError, ParameterError, WeightsError
-from mpscnn.registry import cache, catalogue, lookup
+from mpscnn.registry import cache, catalogue, local_files, lookup
 from mpscnn.registry.download import Client
 
-BUNDLED_FILE = lookup._PACKAGED / f"{catalogue.BUNDLED_MODEL.name}.safetensors"
+BUNDLED_FILE = local_files.PACKAGED / f"{catalogue.BUNDLED_MODEL.name}.safetensors"
 PUBLISHED = Path(__file__).resolve().parents[2].parent / "shared" / "models" / "google"
 
 
@@ -95,7 +95,7 @@ def converter(monkeypatch: pytest.MonkeyPatch) -> FakeConverter:
 def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packaged = tmp_path / "packaged"
     packaged.mkdir()
-    monkeypatch.setattr(lookup, "_PACKAGED", packaged)
+    monkeypatch.setattr(local_files, "PACKAGED", packaged)
     monkeypatch.setattr(lookup, "CATALOGUE", (*catalogue.CATALOGUE, ENTRY))
     monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("MPSCNN_MODELS", raising=False)

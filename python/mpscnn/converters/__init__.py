@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.files import content_of, is_folder, reading, require_regular
-from mpscnn.converters.formats import ReadOptions, named_by_file, reader_of
+from mpscnn.converters.formats import named_by_file, reader_of
 from mpscnn.converters.label_text import labels_of
+from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.vision.detector import DetectionHead
 

@@ -9,10 +9,13 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mpscnn._private.files import is_folder
 from mpscnn.errors import DownloadError, WeightsError
-from mpscnn.registry.catalogue import Entry, PublishedFile
+
+if TYPE_CHECKING:
+    from mpscnn.registry.catalogue import Entry, PublishedFile
 
 __all__ = [
     "cache_directory",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpscnn._private.model_name import DEFAULT_MODEL
+from mpscnn.registry.local_files import location
 
 __all__ = ["BUNDLED_MODEL", "CATALOGUE", "DIGITS", "Entry", "PublishedFile"]
 
@@ -96,9 +97,7 @@ class Entry:
         A model file (.safetensors) where there is one, else the first of the publisher's files if all of
         them are here and only the conversion is missing. Checksums are left to `find`.
         """
-        from mpscnn.registry import lookup
-
-        return lookup.location(self)
+        return location(self)
 
 
 _GOOGLE_CORAL = (

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpscnn._private.files import is_folder
-from mpscnn._private.model_name import is_path
+from mpscnn._private.model_name import MODEL_SUFFIX, is_path
 from mpscnn.errors import DownloadError, ParameterError, WeightsError
 from mpscnn.registry.cache import (
     converted_path,
@@ -21,15 +20,20 @@ from mpscnn.registry.cache import (
     source_path,
 )
 from mpscnn.registry.catalogue import CATALOGUE, Entry, PublishedFile
+from mpscnn.registry.local_files import (
+    all_names,
+    cached_file,
+    directories,
+    packaged_file,
+    provided_file,
+    ready_file,
+)
 
 if TYPE_CHECKING:
     # Networking is imported only when something is downloaded: loading a local model must stay quick.
     from mpscnn.registry.download import Client
 
-__all__ = ["find", "location", "models", "names", "prepare"]
-
-_PACKAGED = Path(__file__).resolve().parents[1] / "models" / "data"
-_SUFFIX = ".safetensors"
+__all__ = ["find", "models", "names", "prepare"]
 
 
 def models() -> list[Entry]:
@@ -40,8 +44,8 @@ def models() -> list[Entry]:
 def names() -> list[str]:
     """Every name that `find` accepts, aliases excepted: the catalogue's, then those of local model files."""
     known = [entry.name for entry in CATALOGUE]
-    folders = filter(is_folder, _directories())
-    found = [path for folder in folders for path in folder.glob("*" + _SUFFIX) if path.is_file()]
+    folders = filter(is_folder, directories())
+    found = [path for folder in folders for path in folder.glob("*" + MODEL_SUFFIX) if path.is_file()]
     local = {path.stem for path in found}
     return known + sorted(name for name in local if _entry(name) is None and _is_name(name))
 
@@ -62,7 +66,7 @@ def find(name: str, *, download: bool = True) -> Path:
             f"{name!r} is not a model name: those have up to 100 letters, digits, '_', '-' and '.', and "
             f"no file suffix."
         )
-    if ready := _ready_file(_all_names(entry) if entry else (name,)):
+    if ready := ready_file(all_names(entry) if entry else (name,)):
         return ready
     if entry is None:
         raise ParameterError(_unknown(name))
@@ -72,11 +76,10 @@ def find(name: str, *, download: bool = True) -> Path:
 def prepare(entry: Entry, *, download: bool = True, client: Client | None = None) -> Path:
     """The cached, converted model of an entry, made from the publisher's files if it is not there yet."""
     if entry.bundled:
-        missing = _PACKAGED / (entry.name + _SUFFIX)
-        raise WeightsError(f"{missing} is missing: this installation of mpscnn is incomplete.")
+        raise WeightsError(f"{packaged_file(entry)} is missing: this installation of mpscnn is incomplete.")
     from mpscnn import converters
 
-    provided = {file: path for file in entry.files if (path := _provided(file))}
+    provided = {file: path for file in entry.files if (path := provided_file(file))}
     for file, path in provided.items():
         _check(path, file)
     target = converted_path(entry, converters.CONVERTER_VERSION)
@@ -102,47 +105,12 @@ def prepare(entry: Entry, *, download: bool = True, client: Client | None = None
     return target
 
 
-def location(entry: Entry) -> Path | None:
-    """See `Entry.location`."""
-    if ready := _ready_file(_all_names(entry)):
-        return ready
-    if entry.bundled:
-        return None
-    from mpscnn import converters
-
-    if converted := first_file([converted_path(entry, converters.CONVERTER_VERSION)]):
-        return converted
-    paths = [_provided(file) or _cached(file) for file in entry.files]
-    return paths[0] if all(paths) else None
-
-
 def _is_name(text: str) -> bool:
     return re.fullmatch(r"[A-Za-z0-9][\w.-]{0,99}", text, re.ASCII) is not None and not is_path(text)
 
 
 def _entry(name: str) -> Entry | None:
-    return next((entry for entry in CATALOGUE if name in _all_names(entry)), None)
-
-
-def _all_names(entry: Entry) -> tuple[str, ...]:
-    return (entry.name, *entry.aliases)
-
-
-def _directories() -> Iterator[Path]:
-    yield _PACKAGED
-    yield from model_directories()
-
-
-def _ready_file(candidates: Sequence[str]) -> Path | None:
-    return first_file(directory / (name + _SUFFIX) for directory in _directories() for name in candidates)
-
-
-def _provided(file: PublishedFile) -> Path | None:
-    return first_file(directory / file.name for directory in model_directories())
-
-
-def _cached(file: PublishedFile) -> Path | None:
-    return first_file([source_path(file)])
+    return next((entry for entry in CATALOGUE if name in all_names(entry)), None)
 
 
 def _check(path: Path, file: PublishedFile) -> None:
@@ -158,7 +126,7 @@ def _check(path: Path, file: PublishedFile) -> None:
 
 
 def _missing(entry: Entry, provided: dict[PublishedFile, Path]) -> list[PublishedFile]:
-    return [file for file in entry.files if file not in provided and not _cached(file)]
+    return [file for file in entry.files if file not in provided and not cached_file(file)]
 
 
 def _require_local(entry: Entry, provided: dict[PublishedFile, Path]) -> None:
@@ -184,7 +152,7 @@ def _obtain_all(
 def _obtain(file: PublishedFile, client: Client | None) -> Path:
     path = source_path(file)
     with exclusive(path):
-        if _cached(file):
+        if cached_file(file):
             _check(path, file)
         else:
             from mpscnn.registry.download import Client
@@ -202,5 +170,5 @@ def _unknown(name: str) -> str:
     searched = ", ".join(str(directory) for directory in model_directories()) or "not set"
     return (
         f"unknown model {name!r}.{guess} Known: {', '.join(names())} (`mpscnn models` describes them). "
-        f"Files named {name}{_SUFFIX} are looked for in the directories of MPSCNN_MODELS ({searched})."
+        f"Files named {name}{MODEL_SUFFIX} are looked for in the directories of MPSCNN_MODELS ({searched})."
     )

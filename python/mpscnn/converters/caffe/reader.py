@@ -8,11 +8,11 @@ from mpscnn.converters.caffe.detection import Priors
 from mpscnn.converters.caffe.file import CaffeFile, CaffeLayer
 from mpscnn.converters.caffe.graph import Graph
 from mpscnn.converters.caffe.layers import HANDLERS, refuse_twice, unknown
-from mpscnn.converters.formats import ReadOptions
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_reader.file import file_of_model
 from mpscnn.converters.onnx_reader.reader import convert as convert_onnx
 from mpscnn.converters.photo_input import takes_photos
+from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.unsupported import UnsupportedLayers
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from mpscnn._private.names import did_you_mean
-from mpscnn.converters.formats import ReadOptions
 from mpscnn.converters.keras.applied import Applied
 from mpscnn.converters.keras.arithmetic import function_handler
 from mpscnn.converters.keras.config import KerasLayer, KerasModel, Source, calls_in_order
@@ -16,6 +15,7 @@ from mpscnn.converters.keras.layers import HANDLERS, Handler
 from mpscnn.converters.keras.weights import Path
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.photo_input import takes_photos
+from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.unsupported import UnsupportedLayers
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mpscnn.converters.formats import ReadOptions
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.layout import Axis, Value, batch_atom
 from mpscnn.converters.onnx_reader.constants import Constants
@@ -23,6 +22,7 @@ from mpscnn.converters.onnx_reader.file import Described, Node, OnnxFile
 from mpscnn.converters.onnx_reader.neurons import NEURONS
 from mpscnn.converters.onnx_reader.operators import OPERATORS, reason_against
 from mpscnn.converters.onnx_reader.tails import Tail, candidates, needed
+from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.unsupported import UnsupportedLayers
 from mpscnn.errors import Error, ParameterError, UnsupportedError
 from mpscnn.graph.network import Network

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mpscnn.converters.formats import ReadOptions
 from mpscnn.converters.layer_names import LayerNames
 from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.reader import convert
+from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import ParameterError, UnsupportedError
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mpscnn.converters.formats import ReadOptions
 from mpscnn.converters.image_size import Extents
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.photo_input import preprocess_of_normalized, preprocess_of_quantized
+from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.tflite import static_shapes
 from mpscnn.converters.tflite.constants import Constants
 from mpscnn.converters.tflite.context import OperatorReader

@@ -1,0 +1,68 @@
+"""What a caller may say about a file of another framework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mpscnn.converters.image_size import Extents, with_size
+from mpscnn.converters.layer_names import shown
+from mpscnn.errors import ParameterError, UnsupportedError
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What a caller may say about a file.
+
+    Attributes:
+        name: the network's.
+        size: (height, width) of an image input that the file leaves free; None: it stays free, or is what the
+            architecture was made for where the file only holds weights.
+        shapes: of inputs by name, with the batch and in the file's order of axes, where the file leaves extents free.
+        outputs: names of tensors in the file to stop at, instead of its outputs; none: its outputs.
+        architecture: which network a file of weights belongs to, where their names and shapes do not tell; None: the
+            one that the file's name begins with.
+    """
+
+    name: str
+    size: tuple[int, int] | None = None
+    shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    outputs: Sequence[str] = ()
+    architecture: str | None = None
+
+    def check_inputs(self, known: Sequence[str], origin: str) -> None:
+        """Raises ParameterError for a shape of an input that the file does not have."""
+        for name in self.shapes:
+            if name not in known:
+                inputs = ", ".join(map(shown, known))
+                raise ParameterError(f"{origin}: it has no input {shown(name)}; its inputs are {inputs}")
+
+    def shape_of(self, name: str, stated: Extents | None, where: str) -> Extents | None:
+        """The shape of an input: as chosen, else as the file states it.
+
+        Raises ParameterError for one that contradicts the file; `where` begins the message.
+        """
+        chosen = self.shapes.get(name)
+        if chosen is None:
+            return stated
+        if min(chosen, default=0) < 1:
+            raise ParameterError(f"{where}: the shape {tuple(chosen)} was chosen; extents are 1 or more")
+        fits = stated is None or (
+            len(stated) == len(chosen)
+            and all(extent in (None, wanted) for extent, wanted in zip(stated, chosen, strict=True))
+        )
+        if not fits:
+            raise ParameterError(
+                f"{where} has the shape {stated} in the file; {tuple(chosen)} cannot be chosen"
+            )
+        return tuple(chosen)
+
+    def refuse_choices(self, path: Path) -> None:
+        """Raises UnsupportedError for shapes and outputs, where a reader has no use for them."""
+        if self.shapes or self.outputs:
+            raise UnsupportedError(f"{path}: shapes and outputs cannot be chosen for files of this format")
+
+    def sized(self, extents: Extents, where: str) -> Extents:
+        """The extents (n, height, width, channels) of an image with the chosen `size`, see `with_size`."""
+        return with_size(extents, self.size, where)
