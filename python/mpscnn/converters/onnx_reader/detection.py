@@ -20,8 +20,8 @@ from mpscnn.converters.layer_names import shown
 from mpscnn.converters.layout import Axis, Value
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.file import Node
-from mpscnn.converters.onnx_reader.parts import part
 from mpscnn.converters.onnx_reader.tails import Tail
+from mpscnn.converters.pieces import part
 from mpscnn.errors import Error
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
@@ -115,13 +115,13 @@ def _yolo(c: Context, tail: Tail, name: str) -> Heads | None:
     first, second = (extent or 0 for extent in value.shape[1:])
     c.begin(node)
     if first > 4 and (centers := _centers(c, second, 1)) is not None and _is_box_and_classes(c, node):
-        boxes, classes = part(c, node, value, 1, range(4)), part(c, node, value, 1, range(4, first))
+        boxes, classes = part(c.arranger, value, 1, range(4)), part(c.arranger, value, 1, range(4, first))
         chosen_by_network = bool(tail.nodes) and not tail.suppressions
         suppression = _WITHOUT_ANCHORS | ({"iou_threshold": 1.0} if chosen_by_network else {})
         heads = Heads(boxes, classes, suppression, number_axis=1, class_axis=1, letterboxed=True)
     elif second > 5 and (centers := _centers(c, first, _ANCHORS, 1)) is not None:
-        boxes, objects = part(c, node, value, 2, range(4)), part(c, node, value, 2, range(4, 5))
-        classes = part(c, node, value, 2, range(5, second))
+        boxes, objects = part(c.arranger, value, 2, range(4)), part(c.arranger, value, 2, range(4, 5))
+        classes = part(c.arranger, value, 2, range(5, second))
         both = align(c.arranger, classes, objects)
         product = c.network.multiply(both.first, both.second, name=c.layer_name(node, "/scores"))
         has_anchors = _centers(c, first, 1) is None
