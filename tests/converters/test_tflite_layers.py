@@ -19,21 +19,32 @@ Array = NDArray[Any]
 _CODES = {names.operator_name(code): code for code in range(160)}
 _OPTIONS = {
     "ADD": 11,
+    "ARG_MAX": 40,
+    "ARG_MIN": 57,
+    "BATCH_MATMUL": 101,
     "BATCH_TO_SPACE_ND": 24,
     "CAST": 37,
+    "CONCATENATION": 10,
     "CONV_2D": 1,
     "DEPTHWISE_CONV_2D": 2,
     "DEPTH_TO_SPACE": 94,
     "DIV": 29,
+    "FAKE_QUANT": 58,
+    "FULLY_CONNECTED": 8,
+    "GATHER": 23,
     "L2_NORMALIZATION": 12,
+    "L2_POOL_2D": 5,
     "LEAKY_RELU": 75,
     "LOCAL_RESPONSE_NORMALIZATION": 13,
     "MEAN": 27,
     "MIRROR_PAD": 77,
     "MUL": 21,
     "PACK": 59,
+    "REDUCE_ALL": 27,
+    "REDUCE_ANY": 27,
     "REDUCE_MAX": 27,
     "REDUCE_MIN": 27,
+    "REDUCE_PROD": 27,
     "SOFTMAX": 9,
     "SPACE_TO_DEPTH": 19,
     "SPLIT": 35,
@@ -354,15 +365,10 @@ def test_refused_by_name(tmp_path: Path, kind: str, reason: str) -> None:
 
 def test_parts_that_are_refused(tmp_path: Path) -> None:
     content = one("MEAN", (1,), integers(1, 2, 3), options=[(0, "Bool", False)])
-    assert "reduces all axes of (None, 4, 6, 8) to one number" in refusal(tmp_path, content)
-    assert "axes that change places" in refusal(
-        tmp_path, one("TRANSPOSE", (1, 6, 4, 8), integers(0, 2, 1, 3))
-    )
-    assert "takes a part of the batch" in refusal(
+    assert "reduces all axes of (n, 4, 6, 8) to one number" in refusal(tmp_path, content)
+    assert "changes the batch of (n, 4, 6, 8)" in refusal(
         tmp_path, one("SLICE", (1, 4, 6, 8), integers(1, 0, 0, 0), integers(1, 4, 6, 8), shape=(2, 4, 6, 8))
     )
-    message = refusal(tmp_path, one("GREATER", X, np.float32(1.0)))
-    assert "compares with a constant" in message
     assert "only around a convolution" in refusal(
         tmp_path, one("SPACE_TO_BATCH_ND", (4, 2, 3, 8), integers(2, 2), np.zeros((2, 2), np.int32))
     )

@@ -15,6 +15,17 @@ Field = tuple[int, str, Any]
 
 
 @dataclass
+class Sparsity:
+    """The order of the axes, the axes that have blocks, and each level: an extent, or segments and positions."""
+
+    order: Sequence[int]
+    blocks: Sequence[int]
+    levels: Sequence[int | tuple[Sequence[int], Sequence[int]]]
+    list_type: int = 1
+    """Of the segments and positions: 1 int32, 2 uint16, 3 uint8."""
+
+
+@dataclass
 class Tensor:
     """`data`: of a constant."""
 
@@ -26,7 +37,7 @@ class Tensor:
     """Scales and zero points."""
     signature: tuple[int, ...] | None = None
     """The shape with -1 for the extents that are free."""
-    sparse: bool = False
+    sparsity: Sparsity | None = None
 
 
 @dataclass
@@ -39,6 +50,7 @@ class Operator:
     options_type: int = 0
     options: Sequence[Field] = ()
     custom: tuple[str, bytes] | None = None
+    version: int = 1
 
 
 @dataclass
@@ -176,8 +188,8 @@ class _Writer:
         ]
         if tensor.quantization:
             fields.append(_reference(4, self._quantization(*tensor.quantization)))
-        if tensor.sparse:
-            fields.append(_reference(6, self._table(())))
+        if tensor.sparsity:
+            fields.append(_reference(6, self._sparsity(tensor.sparsity)))
         if tensor.signature:
             fields.append(_reference(7, self._integers(tensor.signature)))
         return self._table(fields)
@@ -203,6 +215,28 @@ class _Writer:
 
         return self._once(("quantization", tuple(scales), tuple(zero_points)), add)
 
+    def _sparsity(self, sparsity: Sparsity) -> int:
+        levels = []
+        for level in sparsity.levels:
+            if isinstance(level, int):
+                levels.append(self._table([(1, "Int32", level)]))
+                continue
+            dtype = {1: np.int32, 2: np.uint16, 3: np.uint8}[sparsity.list_type]
+            lists = [self._builder.CreateNumpyVector(np.asarray(values, dtype)) for values in level]
+            tables = [self._table([_reference(0, one)]) for one in lists]
+            fields: list[Field] = [(0, "Int8", 1)]
+            for slot, table in zip((2, 4), tables, strict=True):
+                fields += [(slot, "Uint8", sparsity.list_type), _reference(slot + 1, table)]
+            levels.append(self._table(fields))
+        listed = self._tables("levels", levels)
+        return self._table(
+            [
+                _reference(0, self._integers(sparsity.order)),
+                _reference(1, self._integers(sparsity.blocks)),
+                _reference(2, listed),
+            ]
+        )
+
     def _operator(self, operator: Operator) -> int:
         fields = [
             (0, "Uint32", self._code(operator)),
@@ -220,13 +254,19 @@ class _Writer:
     def _code(self, operator: Operator) -> int:
         def add() -> int:
             byte = min(operator.code, 127)
-            fields: list[Field] = [(0, "Int8", byte), (2, "Int32", 1), (3, "Int32", operator.code)]
+            fields: list[Field] = [
+                (0, "Int8", byte),
+                (2, "Int32", operator.version),
+                (3, "Int32", operator.code),
+            ]
             if operator.custom:
                 fields.append(_reference(1, self._string(operator.custom[0])))
             self._codes.append(self._table(fields))
             return len(self._codes) - 1
 
-        return self._once(("code", operator.code, operator.custom and operator.custom[0]), add)
+        return self._once(
+            ("code", operator.code, operator.version, operator.custom and operator.custom[0]), add
+        )
 
     def _once(self, key: Any, add: Callable[[], int]) -> int:
         if not self._share:

@@ -1,4 +1,4 @@
-"""TensorFlow Lite's arithmetic: of two tensors, of one with a constant, functions of each element, reductions."""
+"""TensorFlow Lite's arithmetic: of two tensors, of one with a constant, and functions of each element."""
 
 from __future__ import annotations
 
@@ -8,15 +8,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.affine import affine
+from mpscnn.converters.broadcast import align
+from mpscnn.converters.layout import Value
 from mpscnn.converters.tflite.context import Handler, Reader
 from mpscnn.converters.tflite.file import FileOperator
-from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.converters.tflite.logic import operands
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 
 Values = NDArray[np.float32]
-_COMPARISONS = ("EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "NOT_EQUAL")
+_TWO_TENSORS = {
+    "ADD": "add",
+    "ADD_N": "add",
+    "SUB": "subtract",
+    "MUL": "multiply",
+    "DIV": "divide",
+    "FLOOR_DIV": "divide",
+    "MAXIMUM": "maximum",
+    "MINIMUM": "minimum",
+    "POW": "power",
+    "SQUARED_DIFFERENCE": "subtract",
+}
+_SQUARE: Activation = {"kind": "power", "a": 1.0, "b": 0.0, "c": 2.0}
+_BEHIND: dict[str, Activation] = {"FLOOR_DIV": "floor", "SQUARED_DIFFERENCE": _SQUARE}
 
 # ---- Two operands ------------------------------------------------------------------------------------------
 
@@ -24,65 +39,40 @@ _COMPARISONS = ("EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "NOT_
 def _binary(c: Reader, operator: FileOperator) -> None:
     a, b = operator.inputs
     activation = c.activation(operator, 0) if operator.kind in ("ADD", "SUB", "MUL", "DIV") else None
-    constants = [index for index in (a, b) if c.constants.find(index) is not None]
-    if len(constants) == 2:
-        raise UnsupportedError("arithmetic on two large constants")
-    if constants:
-        values = c.constants.real(constants[0], "its operand")
-        x = c.value(b if constants[0] == a else a)
+    _refuse_integers(c, operator)
+    constants = [index for index in (a, b) if c.is_constant(index)]
+    if len(constants) == 1:
+        values, x = c.constants.real(constants[0], "its operand"), c.seen(b if constants[0] == a else a)
         y = _with_constant(c, operator, x, values, activation, constant_first=constants[0] == a)
-    else:
-        y = _of_two(c, operator, c.value(a), c.value(b), activation)
-    c.result(operator, y)
+        if y is not None:
+            c.result(operator, y)
+            return
+    (first, second), added = operands(c, operator)
+    c.result(operator, _of_two(c, operator, first, second, activation), added)
 
 
-def _of_two(c: Reader, operator: FileOperator, a: Tensor, b: Tensor, activation: Activation) -> Tensor:
-    rank = max(len(a.shape), len(b.shape))
-    a, b = (_with_rank(c, operator, x, rank) for x in (a, b))
-    net, name = c.network, c.layer_name(operator)
-    if operator.kind == "SQUARED_DIFFERENCE":
-        difference = net.subtract(a, b, name=c.layer_name(operator, "/difference"))
-        return net.multiply(difference, difference, name=name)
-    methods = {
-        "ADD": net.add,
-        "SUB": net.subtract,
-        "MUL": net.multiply,
-        "DIV": net.divide,
-        "MAXIMUM": net.maximum,
-        "MINIMUM": net.minimum,
-        "POW": net.power,
-        "EQUAL": net.equal,
-        "GREATER": net.greater,
-        "GREATER_EQUAL": net.greater_equal,
-        "LESS": net.less,
-        "LESS_EQUAL": net.less_equal,
-        "NOT_EQUAL": net.not_equal,
-    }
-    return methods[operator.kind](a, b, activation=activation, name=name)
+def _refuse_integers(c: Reader, operator: FileOperator) -> None:
+    result = c.file.tensors[operator.outputs[0]]
+    if result.dtype.kind in "iu" and result.quantization is None:
+        raise UnsupportedError(f"computes with {result.dtype} numbers, which is not supported")
 
 
-def _with_rank(c: Reader, operator: FileOperator, x: Tensor, rank: int) -> Tensor:
-    """Axes of 1 behind the batch, which is 1 in the file: there it is where these would be."""
-    missing = rank - len(x.shape)
-    if not missing:
-        return x
-    extents = x.shape[1:]
-    if any((c.file.tensors[index].shape or (1,))[0] != 1 for index in operator.inputs):
-        raise UnsupportedError(f"operands of {len(x.shape)} and of {rank} axes, whose batch is not 1")
-    if extents.count(None) > 1:
-        raise UnsupportedError(
-            f"its operand {x.shape} has fewer axes than the other, and free ones: {CHOOSE_SIZE}"
-        )
-    shape = [1] * missing + [-1 if extent is None else extent for extent in extents]
-    return c.network.reshape(x, shape, name=c.layer_name(operator, "/axes"))
+def _of_two(c: Reader, operator: FileOperator, a: Value, b: Value, activation: Activation) -> Value:
+    compute, behind = getattr(c.network, _TWO_TENSORS[operator.kind]), _BEHIND.get(operator.kind)
+    both = align(c.arranger, a, b)
+    name = c.layer_name(operator, "/first" if behind else "")
+    y = compute(both.first, both.second, activation=activation, name=name)
+    if behind:
+        y = c.network.activation(y, behind, name=c.layer_name(operator))
+    return both.result(y)
 
 
-def _select(c: Reader, operator: FileOperator) -> None:
-    """The second operand where the first is true, else the third."""
-    condition, a, b = (c.value(index) for index in operator.inputs)
-    rank = max(len(x.shape) for x in (condition, a, b))
-    condition, a, b = (_with_rank(c, operator, x, rank) for x in (condition, a, b))
-    c.result(operator, c.network.where(condition, a, b, name=c.layer_name(operator)))
+def _sum(c: Reader, operator: FileOperator) -> None:
+    _refuse_integers(c, operator)
+    (first, *others), added = operands(c, operator)
+    for other in others:
+        first = _of_two(c, operator, first, other, None)
+    c.result(operator, first, added)
 
 
 # ---- A constant --------------------------------------------------------------------------------------------
@@ -91,92 +81,58 @@ def _select(c: Reader, operator: FileOperator) -> None:
 def _with_constant(
     c: Reader,
     operator: FileOperator,
-    x: Tensor,
+    x: Value,
     values: Values,
     activation: Activation,
     *,
     constant_first: bool,
-) -> Tensor:
+) -> Value | None:
+    """With one number, or one for each channel; None for constants of other shapes, which become tensors."""
     kind, net = operator.kind, c.network
-    if kind in _COMPARISONS:
-        raise UnsupportedError("compares with a constant, which is not supported; two computed tensors are")
+    if kind == "FLOOR_DIV" or values.size == 0 or values.ndim > x.rank:
+        return None
     if kind in ("MAXIMUM", "MINIMUM", "POW", "SQUARED_DIFFERENCE"):
-        if values.size != 1:
-            raise UnsupportedError(f"a constant of shape {values.shape}; supported is one number")
         number = float(values.reshape(-1)[0])
+        if values.size != 1 or (kind == "POW" and constant_first and number <= 0.0):
+            return None
         if kind == "POW":
-            return _power(c, operator, x, number, constant_first=constant_first)
+            return x.holding(_power(c, operator, x.tensor, number, constant_first=constant_first))
         name = c.layer_name(operator)
-        if kind == "SQUARED_DIFFERENCE":
-            return net.activation(x, {"kind": "power", "a": 1.0, "b": -number, "c": 2.0}, name=name)
-        largest = float(np.finfo(np.float32).max)
-        limits = (number, largest) if kind == "MAXIMUM" else (-largest, number)
-        return net.activation(x, {"kind": "clamp", "a": limits[0], "b": limits[1]}, name=name)
+        function: Activation = {"kind": "power", "a": 1.0, "b": -number, "c": 2.0}
+        if kind != "SQUARED_DIFFERENCE":
+            limits = (number, _LARGEST) if kind == "MAXIMUM" else (-_LARGEST, number)
+            function = {"kind": "clamp", "a": limits[0], "b": limits[1]}
+        return x.holding(net.activation(x.tensor, function, name=name))
+    if values.size > 1 and not (values.size == values.shape[-1] == x.shape[-1]):
+        return None
+    if values.size > 1:
+        x = c.plain(x)
+    tensor = x.tensor
+    scale, offset = _line(kind, values, constant_first=constant_first)
     if kind == "DIV" and constant_first:
         inverse = {"kind": "power", "a": 1.0, "b": 0.0, "c": -1.0}
-        x = net.activation(x, inverse, name=c.layer_name(operator, "/inverse"))
-        return _affine(c, operator, x, values, None, activation)
-    if kind == "DIV":
+        tensor = net.activation(tensor, inverse, name=c.layer_name(operator, "/inverse"))
+    y = affine(net, tensor, scale=scale, offset=offset, activation=activation, name=c.layer_name(operator))
+    return x.holding(y)
+
+
+def _line(kind: str, values: Values, *, constant_first: bool) -> tuple[Values | None, Values | None]:
+    """Scale and offset: what the operator makes of x, or of 1 / x."""
+    if kind == "DIV" and not constant_first:
         if not values.all():
             raise UnsupportedError("divides by 0")
-        return _affine(c, operator, x, 1.0 / values, None, activation)
-    if kind == "MUL":
-        return _affine(c, operator, x, values, None, activation)
+        return 1.0 / values, None
+    if kind in ("MUL", "DIV"):
+        return values, None
     if kind == "ADD":
-        return _affine(c, operator, x, None, values, activation)
-    if constant_first:
-        return _affine(c, operator, x, np.full_like(values, -1.0), values, activation)
-    return _affine(c, operator, x, None, -values, activation)
-
-
-def _affine(
-    c: Reader,
-    operator: FileOperator,
-    x: Tensor,
-    scale: Values | None,
-    offset: Values | None,
-    activation: Activation,
-) -> Tensor:
-    """x * scale + offset. Constants that vary in several axes are spread over all axes from the first of these on."""
-    shape = (scale if scale is not None else offset if offset is not None else np.zeros(())).shape
-    while len(shape) > 1 and shape[0] == 1:
-        shape = shape[1:]
-    varying = len(shape) if math.prod(shape) > 1 else 0
-    extents = x.shape[1:]
-    if varying > len(extents):
-        raise UnsupportedError(f"a constant of shape {shape} and {x.shape}, which it would repeat")
-    name = c.layer_name(operator)
-    if varying <= 1:
-        if varying and shape[0] != extents[-1]:
-            raise UnsupportedError(f"a constant of shape {shape} and {x.shape}, which do not fit")
-        return affine(c.network, x, scale=scale, offset=offset, activation=activation, name=name)
-    tail = extents[len(extents) - varying :]
-    if None in tail:
-        raise UnsupportedError(
-            f"a constant of shape {shape} and {x.shape}, whose size is free: {CHOOSE_SIZE}"
-        )
-    wanted = [extent or 0 for extent in tail]
-    if any(given not in (1, extent) for given, extent in zip(shape, wanted, strict=True)):
-        raise UnsupportedError(f"a constant of shape {shape} and {x.shape}, which it would repeat")
-    count = math.prod(wanted)
-    c.constants.count(4 * count)
-    full = [
-        None if values is None else np.broadcast_to(values.reshape(shape), wanted).reshape(-1)
-        for values in (scale, offset)
-    ]
-    before = math.prod(extent or 0 for extent in extents[: len(extents) - varying])
-    rows = [before, count] if before > 1 else [count]
-    flat = c.network.reshape(x, rows, name=c.layer_name(operator, "/rows"))
-    y = affine(c.network, flat, scale=full[0], offset=full[1], activation=activation, name=name)
-    return c.network.reshape(y, [extent or 0 for extent in extents], name=c.layer_name(operator, "/shape"))
+        return None, values
+    return (np.full_like(values, -1.0), values) if constant_first else (None, -values)
 
 
 def _power(c: Reader, operator: FileOperator, x: Tensor, number: float, *, constant_first: bool) -> Tensor:
     name = c.layer_name(operator)
     if not constant_first:
         return c.network.activation(x, {"kind": "power", "a": 1.0, "b": 0.0, "c": number}, name=name)
-    if number <= 0.0:
-        raise UnsupportedError(f"powers of {number}")
     return c.network.activation(x, {"kind": "exponential", "a": 1.0, "b": 0.0, "c": number}, name=name)
 
 
@@ -212,99 +168,42 @@ def _function(c: Reader, operator: FileOperator) -> None:
         function = {"kind": "relu", "a": c.options(operator).number(0, "f")}
     if operator.kind == "GELU":
         function = "gelu_tanh" if operator.options and operator.options.boolean(0) else "gelu"
-    x = c.value(operator.inputs[0])
-    c.result(operator, c.network.activation(x, function, name=c.layer_name(operator)))
+    x = c.seen(operator.inputs[0])
+    c.result(operator, x.holding(c.network.activation(x.tensor, function, name=c.layer_name(operator))))
 
 
-def _softmax(c: Reader, operator: FileOperator) -> None:
-    x, beta = c.value(operator.inputs[0]), c.options(operator).number(0, "f", 1.0)
-    if not math.isfinite(beta):
-        raise WeightsError(f"damaged: its beta is {beta}")
-    if beta != 1.0:
-        x = c.network.activation(x, {"kind": "linear", "a": beta}, name=c.layer_name(operator, "/beta"))
-    c.result(operator, c.network.softmax(x, name=c.layer_name(operator)))
-
-
-def _log_softmax(c: Reader, operator: FileOperator) -> None:
-    c.result(operator, c.network.log_softmax(c.value(operator.inputs[0]), name=c.layer_name(operator)))
-
-
-def _local_response(c: Reader, operator: FileOperator) -> None:
+def _fake_quantization(c: Reader, operator: FileOperator) -> None:
+    """Rounded to one of 2 ** bits numbers between limits, of which 0 is one."""
     options = c.options(operator)
-    size = 2 * options.integer(0) + 1
-    bias, alpha, beta = (options.number(field, "f") for field in (1, 2, 3))
-    x, name = c.value(operator.inputs[0]), c.layer_name(operator)
-    y = c.network.local_response_norm(x, size, alpha=size * alpha, beta=beta, k=bias, name=name)
-    c.result(operator, y)
-
-
-def _l2_normalization(c: Reader, operator: FileOperator) -> None:
-    """x / sqrt(the sum of the squares of its channels, at least 1e-6)."""
-    x, net = c.value(operator.inputs[0]), c.network
-    if c.activation(operator, 0) is not None:
-        raise UnsupportedError("it ends with an activation, which is not supported")
-    square = {"kind": "power", "a": 1.0, "b": 0.0, "c": 2.0}
-    squares = net.activation(x, square, name=c.layer_name(operator, "/squares"))
-    total = net.reduce_sum(squares, -1, name=c.layer_name(operator, "/sum"))
-    least = {"kind": "clamp", "a": 1e-6, "b": _LARGEST}
-    above = net.activation(total, least, name=c.layer_name(operator, "/least"))
-    inverse = {"kind": "power", "a": 1.0, "b": 0.0, "c": -0.5}
-    factor = net.activation(above, inverse, name=c.layer_name(operator, "/factor"))
-    c.result(operator, net.multiply(x, factor, name=c.layer_name(operator)))
-
-
-# ---- Reductions --------------------------------------------------------------------------------------------
-
-
-def _reduction(c: Reader, operator: FileOperator) -> None:
-    """One axis after the other; of means and maxima of whole images there is a layer of its own."""
-    x = c.value(operator.inputs[0])
-    rank = len(x.shape)
-    axes = sorted({axis % rank for axis in c.constants.integers(operator.inputs[1], "the axes")})
-    keeps = bool(operator.options and operator.options.boolean(0))
-    if 0 in axes:
-        raise UnsupportedError(f"reduces the batch of {x.shape}")
-    net = c.network
-    whole = {"MEAN": net.global_average_pool2d, "REDUCE_MAX": net.global_max_pool2d}
-    if rank == 4 and axes[:2] == [1, 2] and operator.kind in whole:
-        name = c.layer_name(operator)
-        y, axes_left = whole[operator.kind](x, name=name), axes[2:]
-    else:
-        y, axes_left = x, axes
-    kinds = {
-        "MEAN": net.reduce_mean,
-        "SUM": net.reduce_sum,
-        "REDUCE_MAX": net.reduce_max,
-        "REDUCE_MIN": net.reduce_min,
-    }
-    for axis in axes_left:
-        if rank != 4 and axis != rank - 1:
-            raise UnsupportedError(
-                f"reduces axes {axes} of {x.shape}; supported are images, or the last axis"
-            )
-        y = kinds[operator.kind](y, axis, name=c.layer_name(operator))
-    if not keeps and axes:
-        left = [extent for axis, extent in enumerate(x.shape) if axis and axis not in axes]
-        if left.count(None) > 1:
-            raise UnsupportedError(f"drops axes {axes} of {x.shape}, whose size is free: {CHOOSE_SIZE}")
-        extents = [-1 if extent is None else extent for extent in left]
-        if not extents:
-            raise UnsupportedError(f"reduces all axes of {x.shape} to one number, which is not supported")
-        y = net.reshape(y, extents, name=c.layer_name(operator, "/flatten"))
-    c.result(operator, y)
+    low, high = (options.number(field, "f") for field in (0, 1))
+    bits = options.integer(2)
+    if options.boolean(3):
+        raise UnsupportedError("its range is narrow, as only that of weights is in training")
+    if not (
+        math.isfinite(low) and math.isfinite(high) and low <= 0.0 <= high and low < high and 2 <= bits <= 16
+    ):
+        raise WeightsError(f"damaged: its limits are {low} and {high}, with {bits} bits")
+    steps = (1 << bits) - 1
+    scale = float(np.float32(high - low) / np.float32(steps))
+    zero = math.floor(
+        float(np.float32(-low) / np.float32(scale)) + 0.5
+    )  # of float32 numbers, as LiteRT finds it
+    limits: Activation = {"kind": "clamp", "a": -zero * scale, "b": (steps - zero) * scale}
+    to_numbers: Activation = {"kind": "linear", "a": 1.0 / scale, "b": zero + 0.5}
+    functions = [limits, to_numbers, "floor", {"kind": "linear", "a": scale, "b": -zero * scale}]
+    x = c.seen(operator.inputs[0])
+    tensor = x.tensor
+    for number, function in enumerate(functions, start=1):
+        name = c.layer_name(operator, "" if number == len(functions) else f"/{number}")
+        tensor = c.network.activation(tensor, function, name=name)
+    c.result(operator, x.holding(tensor))
 
 
 ARITHMETIC: dict[str, Handler] = {
-    **dict.fromkeys(("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "POW", "SQUARED_DIFFERENCE"), _binary),
-    **dict.fromkeys(_COMPARISONS, _binary),
+    **dict.fromkeys(set(_TWO_TENSORS) - {"ADD_N"}, _binary),
     **dict.fromkeys(_FUNCTIONS, _function),
-    **dict.fromkeys(("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN"), _reduction),
+    "ADD_N": _sum,
+    "FAKE_QUANT": _fake_quantization,
     "GELU": _function,
     "LEAKY_RELU": _function,
-    "L2_NORMALIZATION": _l2_normalization,
-    "LOCAL_RESPONSE_NORMALIZATION": _local_response,
-    "LOG_SOFTMAX": _log_softmax,
-    "SELECT": _select,
-    "SELECT_V2": _select,
-    "SOFTMAX": _softmax,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.tflite.file import FileTensor, TfliteFile
+from mpscnn.converters.tflite.sparse import densify
 from mpscnn.errors import UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
@@ -40,7 +42,11 @@ class Constants:
         tensor = self._file.tensors[index]
         if tensor.problem:
             raise UnsupportedError(tensor.problem)
-        return tensor.data
+        if tensor.data is None or tensor.sparsity is None:
+            return tensor.data
+        self.count(tensor.dtype.itemsize * math.prod(tensor.shape))
+        self._computed[index] = densify(tensor.data, tensor.sparsity, tensor.shape)
+        return self._computed[index]
 
     def compute(self, index: int, values: NDArray[np.generic]) -> None:
         """Sets the elements of a tensor that an operator makes of constants."""

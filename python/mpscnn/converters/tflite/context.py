@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.layer_names import LayerNames, shown
+from mpscnn.converters.layout import Axis, Value, batch_atom
 from mpscnn.converters.tflite.constants import Constants
 from mpscnn.converters.tflite.file import FileOperator, TfliteFile
 from mpscnn.converters.tflite.flatbuffer import Table
@@ -32,7 +38,11 @@ class OperatorReader:
         self.file = file
         self.constants = constants
         self.names = names
-        self.values: dict[int, Tensor] = {}
+        self.values: dict[int, Value] = {}
+        # The file's batch stands for any: shapes in the file are written with it.
+        self.batch = (file.tensors[file.inputs[0]].shape or (1,))[0] if file.inputs else 1
+        self.arranger = Arranger(network, batch_atom(self.batch), self._name, constants.count)
+        self._named = -1
         self.detection: DetectionHead | None = None
         self.heads: list[Tensor] = []
         self.results = frozenset(file.outputs)
@@ -45,8 +55,12 @@ class OperatorReader:
             for index in set(operator.inputs):
                 self._users.setdefault(index, []).append(operator)
 
-    def value(self, index: int) -> Tensor:
-        """What the network computes for a tensor of the file."""
+    def begin(self, tensor: int) -> None:
+        """Layers that are added from here on belong to this tensor of the file."""
+        self._named = tensor
+
+    def seen(self, index: int) -> Value:
+        """What the network computes for a tensor of the file, wherever its batch is."""
         if index not in self.values:
             name = shown(self.file.tensors[index].name) if index >= 0 else "which is absent,"
             if index >= 0 and self.constants.find(index) is not None:
@@ -54,14 +68,96 @@ class OperatorReader:
             raise UnsupportedError(f"its operand {name} is the result of no layer")
         return self.values[index]
 
+    def is_constant(self, index: int) -> bool:
+        """Whether a tensor of the file does not depend on its inputs."""
+        return index >= 0 and index not in self.values and self.constants.find(index) is not None
+
+    def value(self, index: int) -> Tensor:
+        """The tensor (n, axes behind the batch) for one of the file, whose first axis must be the batch."""
+        value = self.seen(index)
+        if not value.has_batch_first:
+            raise UnsupportedError(
+                f"changes the batch: the first axis of its operand {value.shown} is not the batch"
+            )
+        if value.rank == 1:
+            raise UnsupportedError("its operand has no axis but the batch")
+        return self.arranger.physical(value, value.axes[1:])
+
+    def plain(self, value: Value) -> Value:
+        """The value with a tensor of the file's axes, behind n where the batch is not an axis of its own."""
+        axes = [*map(without_batch, value.axes)]
+        groups = axes[1:] if value.has_batch_first else axes
+        order = tuple(atom for axis in groups for atom in axis)
+        return value.lying(self.arranger.physical(value, groups), order)
+
+    def operand(self, index: int, like: Value) -> Value:
+        """As `seen`, but a constant becomes a tensor with as many axes as `like`, or its own if it has more."""
+        if self.is_constant(index):
+            return self.constant(
+                self.constants.real(index, "its operand"), like.rank, self.file.tensors[index].name
+            )
+        return self.seen(index)
+
+    def constant(self, numbers: NDArray[np.float32], rank: int, name: str) -> Value:
+        """The numbers as a tensor that is the same for each image, with further axes of extent 1 in front."""
+        shape = (1,) * (rank - numbers.ndim) + numbers.shape
+        if numbers.size == 0 or not np.isfinite(numbers).all():
+            raise UnsupportedError(f"its operand {shown(name)} is a constant that is empty or not finite")
+        if self.batch != 1 and shape[0] != 1:
+            raise UnsupportedError(f"its operand {shown(name)} has other numbers for each image of the batch")
+        own = shape[1:] if shape[0] == 1 and len(shape) > 1 else shape
+        layer = self.names.unique(name or "constant")
+        tensor = self.network.constant(self.network.inputs[0], own, name=layer)
+        self.network.graph.set_weight(layer, "value", np.ascontiguousarray(numbers.reshape(own)))
+        return self.of_tensor(tensor, batch_first=len(own) < len(shape))
+
+    def of_tensor(self, tensor: Tensor, *, batch_first: bool = True) -> Value:
+        """A value with the tensor's axes; without a batch in front the first one has it."""
+        if batch_first:
+            return self.arranger.of_plain(tensor)
+        axes = self.arranger.atoms(tensor.shape[1:])
+        first: Axis = (self.arranger.batch, *axes[0])
+        return Value(tensor, (first, *axes[1:]), tuple(atom for axis in axes for atom in axis))
+
     def only_user(self, index: int) -> FileOperator | None:
         """The one operator that reads a tensor; None where there are others, or it is a result of the file."""
         users = self._users.get(index, [])
         return users[0] if len(users) == 1 and index not in self.results else None
 
-    def result(self, operator: FileOperator, value: Tensor) -> None:
-        """Sets what the network computes for the operator's first result."""
-        self.values[operator.outputs[0]] = value
+    def apart(self, index: int, *, always: bool = False) -> tuple[Value, int]:
+        """`seen` with the batch as an axis of its own, and how many axes that adds in front.
+
+        Args:
+            index: of the file's tensor.
+            always: adds the axis also where the first one is the batch, which is 1.
+        """
+        return self.set_apart(self.seen(index), always=always)
+
+    def set_apart(self, value: Value, *, always: bool = False) -> tuple[Value, int]:
+        """As `apart`, of a value."""
+        if self.batch != 1 or (value.has_batch_first and not always):
+            return value, 0
+        return replace(value, axes=((self.arranger.batch,), *map(without_batch, value.axes))), 1
+
+    def result(self, operator: FileOperator, value: Tensor | Value, added: int = 0) -> None:
+        """Sets what the network computes for the operator's first result.
+
+        Args:
+            operator: of the file.
+            value: a tensor has the batch first.
+            added: the axes that `apart` added.
+        """
+        self.set_value(
+            operator.outputs[0], value if isinstance(value, Value) else self.of_tensor(value), added
+        )
+
+    def set_value(self, index: int, value: Value, added: int = 0) -> None:
+        """As `result`, of any tensor of the file."""
+        value = value.merged(0, 2) if added else value
+        if self.batch == 1 and value.rank and value.axes[0][:1] != (self.arranger.batch,):
+            first, *others = map(without_batch, value.axes)
+            value = replace(value, axes=((self.arranger.batch, *first), *others))
+        self.values[index] = value
 
     def name_of(self, operator: FileOperator) -> str:
         """What the file calls an operator: its result's name, if it has one."""
@@ -69,8 +165,14 @@ class OperatorReader:
 
     def layer_name(self, operator: FileOperator, suffix: str = "") -> str:
         """The result's name in the file, made unique; `;` separates names that TensorFlow merged."""
-        stem = self.file.tensors[operator.outputs[0]].name.split(";")[0]
-        return self.names.unique((stem or operator.kind.lower()) + suffix)
+        return self._name_for(operator.outputs[0], operator.kind.lower(), suffix)
+
+    def _name(self, suffix: str) -> str:
+        return self._name_for(self._named, "value", suffix)
+
+    def _name_for(self, tensor: int, default: str, suffix: str) -> str:
+        stem = self.file.tensors[tensor].name.split(";")[0]
+        return self.names.unique((stem or default) + suffix)
 
     def activation(self, operator: FileOperator, field: int) -> Activation:
         """The activation that the operator ends with."""
@@ -101,6 +203,11 @@ class OperatorReader:
         if len(operator.inputs) > 2 and operator.inputs[2] >= 0:
             bias = self.constants.real(operator.inputs[2], "its biases")
             self.network.graph.set_weight(layer, "bias", bias)
+
+
+def without_batch(axis: Axis) -> Axis:
+    """The axis' atoms but the batch."""
+    return tuple(atom for atom in axis if not atom.is_batch)
 
 
 Reader = OperatorReader

@@ -17,6 +17,7 @@ from mpscnn.converters.tflite.flatbuffer import Table
 from mpscnn.converters.tflite.metadata import NAME as METADATA
 from mpscnn.converters.tflite.metadata import NO_METADATA, Metadata, read_metadata
 from mpscnn.converters.tflite.names import CUSTOM, element_type_name, operator_name
+from mpscnn.converters.tflite.sparse import Sparsity, read_sparsity
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _TYPES = {
@@ -47,6 +48,8 @@ class FileTensor:
     quantization: Quantization | None
     data: NDArray[np.generic] | None
     free_axes: frozenset[int] = frozenset()
+    sparsity: Sparsity | None = None
+    """Where the elements of `data` lie in the tensor; None: `data` holds all."""
     problem: str = ""
     """Why its elements cannot be read, if they cannot."""
 
@@ -175,15 +178,18 @@ def _tensor(entry: Table, buffers: list[NDArray[np.generic] | None]) -> FileTens
     index = entry.integer(2, "I")
     if index >= len(buffers):
         raise WeightsError(f"damaged: tensor {shown(name)} refers to buffer {index} of {len(buffers)}")
-    raw, data, problem = buffers[index], None, ""
+    raw, data, problem, sparsity = buffers[index], None, "", None
     if kind not in _TYPES:
         problem = f"has elements of type {element_type_name(kind)}, which are not supported"
-    elif entry.has(6):
-        problem = "is stored in sparse form, which is not supported: save the model with dense weights"
     elif raw is None:
         problem = "has its elements behind the file's FlatBuffer, which is not supported"
     else:
-        data = _constant(raw, name, shape, dtype)
+        described = entry.table(6)
+        if described is not None and raw.size:
+            sparsity = read_sparsity(described, len(shape))
+            data = _constant(raw, name, (raw.size // dtype.itemsize,), dtype)
+        else:
+            data = _constant(raw, name, shape, dtype)
     return FileTensor(
         name,
         shape,
@@ -191,6 +197,7 @@ def _tensor(entry: Table, buffers: list[NDArray[np.generic] | None]) -> FileTens
         _quantization(entry.table(4)),
         data,
         frozenset(axis for axis, extent in enumerate(signature) if extent < 0),
+        sparsity,
         problem and f"tensor {shown(name)} {problem}",
     )
 

@@ -5,10 +5,7 @@ They raise UnsupportedError and WeightsError with a reason only; who calls them 
 
 from __future__ import annotations
 
-import math
 from typing import Any
-
-import numpy as np
 
 from mpscnn.converters.tflite import static_shapes
 from mpscnn.converters.tflite.arithmetic import ARITHMETIC
@@ -16,9 +13,13 @@ from mpscnn.converters.tflite.context import Handler, Reader
 from mpscnn.converters.tflite.detection import detection_head
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.tflite.flatbuffer import Table
+from mpscnn.converters.tflite.logic import LOGIC
+from mpscnn.converters.tflite.matrices import MATRICES
+from mpscnn.converters.tflite.moves import MOVES
 from mpscnn.converters.tflite.parts import PARTS
+from mpscnn.converters.tflite.reductions import REDUCTIONS
 from mpscnn.converters.unsupported import CHOOSE_SIZE
-from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 
 
@@ -140,6 +141,16 @@ def _batch_to_space(c: Reader, operator: FileOperator) -> None:
     c.result(operator, c.value(operator.inputs[0]))
 
 
+def _root_mean_square(
+    c: Reader, operator: FileOperator, x: Tensor, size: tuple[int, int], window: dict[str, Any]
+) -> Tensor:
+    """Of each window: TensorFlow's norm divides by the number of its pixels."""
+    square, root = ({"kind": "power", "a": 1.0, "b": 0.0, "c": power} for power in (2.0, 0.5))
+    y = c.network.activation(x, square, name=c.layer_name(operator, "/squares"))
+    y = c.network.average_pool2d(y, size, name=c.layer_name(operator, "/mean"), **window)
+    return c.network.activation(y, root, name=c.layer_name(operator, "/root"))
+
+
 def _pool(c: Reader, operator: FileOperator) -> None:
     options = c.options(operator)
     x = c.value(operator.inputs[0])
@@ -151,152 +162,16 @@ def _pool(c: Reader, operator: FileOperator) -> None:
     one_window = window["padding"] == "valid" or all(
         stride >= extent for stride, extent in zip(window["strides"], size, strict=True)
     )
-    if size == x.shape[1:3] and one_window:
+    if size == x.shape[1:3] and one_window and operator.kind != "L2_POOL_2D":
         y = (c.network.global_max_pool2d if is_max else c.network.global_average_pool2d)(x, name=name)
+    elif operator.kind == "L2_POOL_2D":
+        y = _root_mean_square(c, operator, x, size, window)
     else:
         pool = c.network.max_pool2d if is_max else c.network.average_pool2d
         y = pool(x, size, name=name, **window)
     if activation is not None:
         y = c.network.activation(y, activation, name=c.layer_name(operator, "/activation"))
     c.result(operator, y)
-
-
-def _fully_connected(c: Reader, operator: FileOperator) -> None:
-    """The features of an image may be those of several positions: (n, positions, features)."""
-    x = c.value(operator.inputs[0])
-    units, features = c.weight_shape(operator)
-    options = operator.options
-    if options and options.integer(1, "b"):
-        raise UnsupportedError("its weights are shuffled, which is not supported")
-    activation, keeps_axes = c.activation(operator, 0), bool(options and options.boolean(2))
-    *positions, last = x.shape[1:]
-    if keeps_axes and last != features:
-        raise WeightsError(f"damaged: weights for {features} features, but its input is {x.shape}")
-    if None in x.shape[1:] and not (keeps_axes and len(x.shape) == 4):
-        raise UnsupportedError(
-            f"its input {x.shape} has a free size, but its weights are for a fixed one: {CHOOSE_SIZE}"
-        )
-    count = math.prod(extent or 0 for extent in x.shape[1:])
-    if features < 1 or count % features:
-        raise WeightsError(f"damaged: weights for {features} features, but its input is {x.shape}")
-    if count != features and not keeps_axes:
-        raise UnsupportedError(
-            f"changes the batch: {x.shape} has {count // features} times its {features} features"
-        )
-    name = c.layer_name(operator)
-    if keeps_axes and (None in positions or count != features):
-        if len(x.shape) != 4:
-            rows = [1, count // features, features]
-            x = c.network.reshape(x, rows, name=c.layer_name(operator, "/positions"))
-        y = c.network.conv2d(x, units, 1, padding="valid", activation=activation, name=name)
-        c.set_weights(operator, name, (0, 1), (units, 1, 1, features))
-    else:
-        if len(x.shape) != 2:
-            x = c.network.flatten(x, name=c.layer_name(operator, "/flatten"))
-        y = c.network.dense(x, units, activation=activation, name=name)
-        c.set_weights(operator, name, (0, 1))
-    result = (*positions, units) if keeps_axes else (units,)
-    if y.shape[1:] != result:
-        y = c.network.reshape(y, [extent or 0 for extent in result], name=c.layer_name(operator, "/reshape"))
-    c.result(operator, y)
-
-
-def _concatenation(c: Reader, operator: FileOperator) -> None:
-    if c.activation(operator, 1) is not None:
-        raise UnsupportedError("it ends with an activation, which is not supported")
-    parts = [c.value(index) for index in operator.inputs]
-    axis, rank = c.options(operator).integer(0), len(parts[0].shape)
-    axis = (
-        -1 if axis == rank - 1 else axis
-    )  # the channels' axis has one number, so that architectures compare
-    c.result(operator, c.network.concat(parts, axis=axis, name=c.layer_name(operator)))
-
-
-# ---- Shapes ------------------------------------------------------------------------------------------------
-
-
-def _reshape(c: Reader, operator: FileOperator) -> None:
-    """The new shape is the second input's, the options', or the result's. The batch stays first."""
-    x = c.value(operator.inputs[0])
-    target = list(c.file.tensors[operator.outputs[0]].shape)
-    if operator.kind == "RESHAPE" and len(operator.inputs) > 1:
-        if c.constants.find(operator.inputs[1]) is not None or None in x.shape[1:]:
-            target = c.constants.integers(operator.inputs[1], "the new shape")
-    elif operator.kind == "RESHAPE" and operator.options and operator.options.has(0):
-        target = [int(extent) for extent in operator.options.numbers(0, "<i4")[:9]]
-    _reshape_to(c, operator, x, target)
-
-
-def _squeeze(c: Reader, operator: FileOperator) -> None:
-    x = c.value(operator.inputs[0])
-    axes = [int(axis) for axis in operator.options.numbers(0, "<i4")[:9]] if operator.options else []
-    if not axes:  # all extents of 1
-        _reshape_to(c, operator, x, list(c.file.tensors[operator.outputs[0]].shape))
-        return
-    dropped = {axis % len(x.shape) for axis in axes}
-    extents = list(enumerate([_batch(c, operator), *x.shape[1:]]))
-    if any(extents[axis][1] != 1 for axis in dropped):
-        raise WeightsError(f"damaged: leaves out axes {sorted(dropped)} of {x.shape}, which must be 1")
-    target = [
-        static_shapes.FREE if extent is None else extent for axis, extent in extents if axis not in dropped
-    ]
-    if 0 in dropped:
-        raise UnsupportedError(f"changes the batch, {x.shape} to {target}")
-    _reshape_to(c, operator, x, target)
-
-
-def _expand(c: Reader, operator: FileOperator) -> None:
-    x = c.value(operator.inputs[0])
-    (axis,) = c.constants.integers(operator.inputs[1], "the new axis")
-    target = [
-        _batch(c, operator),
-        *(static_shapes.FREE if extent is None else extent for extent in x.shape[1:]),
-    ]
-    if axis % (len(target) + 1) == 0:
-        raise UnsupportedError("changes the batch")
-    target.insert(axis % (len(target) + 1), 1)
-    _reshape_to(c, operator, x, target)
-
-
-def _batch(c: Reader, operator: FileOperator) -> int:
-    """The file's, which stands for any: shapes in the file are written with it."""
-    return (c.file.tensors[operator.inputs[0]].shape or (1,))[0]
-
-
-def _reshape_to(c: Reader, operator: FileOperator, x: Tensor, target: list[int]) -> None:
-    """Adds a reshape to a shape with batch, of which an extent may be -1: what is left."""
-    batch, extents = _batch(c, operator), x.shape[1:]
-    free = None in extents
-    target = [-1 if extent == static_shapes.FREE else extent for extent in target]
-    if not free and target.count(-1) == 1:
-        known = math.prod(extent for extent in target if extent != -1)
-        left = batch * math.prod(extent or 0 for extent in extents) // max(known, 1)
-        target = [left if extent == -1 else extent for extent in target]
-    if not target or target[0] != batch:
-        free_size = f"; the size of the image is free: {CHOOSE_SIZE}" if free else ""
-        raise UnsupportedError(f"changes the batch, {(batch, *extents)} to {tuple(target)}{free_size}")
-    if free and target.count(-1) != 1:
-        raise UnsupportedError(f"makes {tuple(target)} of {x.shape}, whose size is free: {CHOOSE_SIZE}")
-    c.result(operator, c.network.reshape(x, target[1:], name=c.layer_name(operator)))
-
-
-def _pad(c: Reader, operator: FileOperator) -> None:
-    sides = np.reshape(c.constants.integers(operator.inputs[1], "the padding"), (-1, 2)).tolist()
-    if len(sides) != 4 or any(sides[0]):
-        raise UnsupportedError("pads the batch, or something other than images")
-    value = 0.0
-    if len(operator.inputs) > 2:
-        value = float(c.constants.real(operator.inputs[2], "the padding's value").reshape(-1)[0])
-    names = (("top", "bottom"), ("left", "right"), ("front", "back"))
-    attributes = {
-        name: amount
-        for pair, side in zip(names, sides[1:], strict=True)
-        for name, amount in zip(pair, side, strict=True)
-    }
-    x = c.value(operator.inputs[0])
-    c.result(
-        operator, c.network.layer("padding", [x], attributes | {"value": value}, name=c.layer_name(operator))
-    )
 
 
 def _resize(c: Reader, operator: FileOperator) -> None:
@@ -333,16 +208,6 @@ def _prelu(c: Reader, operator: FileOperator) -> None:
     c.network.graph.set_weight(name, "slope", slope.reshape(-1))
 
 
-def _final_argmax(c: Reader, operator: FileOperator) -> None:
-    """Left out at the end of a file: the network's output is the scores, whose greatest `Model.segment` takes."""
-    x = c.value(operator.inputs[0])
-    axes = c.constants.integers(operator.inputs[1], "the axis")
-    last = len(x.shape) - 1
-    if operator.outputs[0] not in c.results or len(axes) != 1 or axes[0] % len(x.shape) != last:
-        raise UnsupportedError("only the largest channel, as the file's result, is supported")
-    c.result(operator, x)
-
-
 def _detection(c: Reader, operator: FileOperator) -> None:
     """The network ends at the heads; what the operator does with them becomes the network's `detection`."""
     if len(operator.outputs) != len(c.file.outputs) or set(operator.outputs) != c.results:
@@ -353,56 +218,24 @@ def _detection(c: Reader, operator: FileOperator) -> None:
     c.detection = detection_head(operator.custom_options, heads, anchors)
 
 
-def _same_value(c: Reader, operator: FileOperator) -> None:
-    """QUANTIZE and DEQUANTIZE change how a value is stored, which a float network does not do."""
-    index = operator.inputs[0]
-    if c.constants.find(index) is None:
-        c.result(operator, c.value(index))
-    else:
-        c.constants.compute(operator.outputs[0], c.constants.real(index, "its input"))
-
-
-def _refused(reason: str) -> Handler:
-    def refuse(_: Reader, __: FileOperator) -> None:
-        raise UnsupportedError(reason)
-
-    return refuse
-
-
-_RECURRENT = (
-    "BIDIRECTIONAL_SEQUENCE_LSTM",
-    "BIDIRECTIONAL_SEQUENCE_RNN",
-    "LSTM",
-    "RNN",
-    "SVDF",
-    "UNIDIRECTIONAL_SEQUENCE_LSTM",
-    "UNIDIRECTIONAL_SEQUENCE_RNN",
-)
 OPERATORS: dict[str, Handler] = {
     **ARITHMETIC,
     **PARTS,
-    **dict.fromkeys(_RECURRENT, _refused("recurrent layers are not supported")),
-    **dict.fromkeys(("IF", "WHILE", "CALL"), _refused("control flow is not supported")),
-    "ARG_MAX": _final_argmax,
+    **MOVES,
+    **MATRICES,
+    **LOGIC,
+    **REDUCTIONS,
     "AVERAGE_POOL_2D": _pool,
     "BATCH_TO_SPACE_ND": _batch_to_space,
-    "CONCATENATION": _concatenation,
     "CONV_2D": _convolution,
     "CUSTOM TFLite_Detection_PostProcess": _detection,
     "DEPTHWISE_CONV_2D": _depthwise,
-    "DEQUANTIZE": _same_value,
-    "EXPAND_DIMS": _expand,
-    "FULLY_CONNECTED": _fully_connected,
+    "L2_POOL_2D": _pool,
     "MAX_POOL_2D": _pool,
-    "PAD": _pad,
-    "PADV2": _pad,
     "PRELU": _prelu,
-    "QUANTIZE": _same_value,
-    "RESHAPE": _reshape,
     "RESIZE_BILINEAR": _resize,
     "RESIZE_NEAREST_NEIGHBOR": _resize,
     "SPACE_TO_BATCH_ND": _space_to_batch,
-    "SQUEEZE": _squeeze,
     "TRANSPOSE_CONV": _transposed_convolution,
 }
 """By the file's name for them."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from mpscnn.converters.image_size import Extents
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.photo_input import preprocess_of_normalized, preprocess_of_quantized
@@ -18,12 +20,11 @@ from mpscnn.converters.tflite.constants import Constants
 from mpscnn.converters.tflite.context import OperatorReader
 from mpscnn.converters.tflite.file import FileOperator, TfliteFile
 from mpscnn.converters.tflite.operators import OPERATORS
+from mpscnn.converters.tflite.refused import reason_for
 from mpscnn.converters.unsupported import UnsupportedLayers
 from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
-
-_UNKNOWN = "mpscnn has no such layer yet"
 
 
 def convert(files: Sequence[TfliteFile], options: ReadOptions) -> Network:
@@ -130,7 +131,7 @@ class _FileConverter(OperatorReader):
                 raise WeightsError(
                     f"{self.file.origin}: its input is {expected}, the part before it gives {value.shape[1:]}"
                 )
-            self.values[index] = value
+            self.values[index] = self.of_tensor(value)
         for operator in self.file.operators:
             if self._missing.isdisjoint(operator.inputs):
                 self._convert_checked(operator)
@@ -142,6 +143,7 @@ class _FileConverter(OperatorReader):
 
     def _output(self, index: int) -> Tensor:
         try:
+            self.begin(index)
             return self.value(index)
         except UnsupportedError as error:
             raise UnsupportedError(f"{self.file.origin}: its output: {error}") from error
@@ -157,6 +159,10 @@ class _FileConverter(OperatorReader):
         if operator.kind == "SHAPE":
             self.constants.compute(operator.outputs[0], self._shape_of(operator.inputs[0]))
             return
+        if operator.kind == "RANK":
+            rank = len(self.file.tensors[operator.inputs[0]].shape)
+            self.constants.compute(operator.outputs[0], np.array(rank, np.int64))
+            return
         given = [self.constants.find(index) for index in operator.inputs if index >= 0]
         constants = [constant for constant in given if constant is not None]
         if given and len(constants) == len(given) and static_shapes.knows(operator.kind):
@@ -165,14 +171,15 @@ class _FileConverter(OperatorReader):
             return
         handler = OPERATORS.get(operator.kind)
         if handler is None:
-            raise UnsupportedError(_UNKNOWN)
+            raise UnsupportedError(reason_for(operator.kind))
+        self.begin(operator.outputs[0])
         handler(self, operator)
 
     def _shape_of(self, index: int) -> static_shapes.Constant:
         """A tensor's shape, with the file's own batch."""
-        batch, *stated = self.file.tensors[index].shape or (1,)
-        extents = self.values[index].shape[1:] if index in self.values else stated
-        return static_shapes.constant_shape([batch, *extents])
+        if index in self.values:
+            return static_shapes.constant_shape(self.values[index].shape)
+        return static_shapes.constant_shape(self.file.tensors[index].extents)
 
     # ---- What cannot be converted ------------------------------------------------------------------------
 
@@ -189,14 +196,18 @@ class _FileConverter(OperatorReader):
         handler = OPERATORS.get(operator.kind)
         if handler is None:
             if not static_shapes.knows(operator.kind):  # of constants it could be computed
-                self._refuse(operator, _UNKNOWN)
+                self._refuse(operator, reason_for(operator.kind))
             return
         try:
             given = [index for index in dict.fromkeys(operator.inputs) if index >= 0]
             needed = [index for index in given if self.constants.find(index) is None]
             shapes = {f"input {index}": self._stated_shape(index) for index in needed}
             alone = OperatorReader(Network(input=shapes), self.file, self.constants, LayerNames())
-            alone.values = dict(zip(needed, alone.network.inputs, strict=True))
+            alone.begin(operator.outputs[0])
+            alone.values = {
+                index: alone.of_tensor(tensor)
+                for index, tensor in zip(needed, alone.network.inputs, strict=True)
+            }
             handler(alone, operator)
         except UnsupportedError as error:
             self._refuse(operator, str(error))

@@ -82,6 +82,41 @@ def _gather(inputs: list[Constant], options: Table | None) -> Constant:
     return np.take(inputs[0], inputs[1].astype(np.int64), axis=options.integer(0) if options else 0)
 
 
+def _slice(inputs: list[Constant], _: Table | None) -> Constant:
+    source, begin, size = inputs
+    parts = [
+        slice(int(first), None if int(count) == -1 else int(first) + int(count))
+        for first, count in zip(begin, size, strict=True)
+    ]
+    return np.asarray(source[tuple(parts)])
+
+
+def _range(inputs: list[Constant], _: Table | None) -> Constant:
+    start, stop, step = (int(given.reshape(-1)[0]) for given in inputs)
+    numbers = range(start, stop, step)
+    if len(numbers) > _MAX_ELEMENTS:
+        raise UnsupportedError(f"a range of {len(numbers)} numbers; supported are {_MAX_ELEMENTS}")
+    return np.array(numbers, inputs[0].dtype)
+
+
+def _filled(inputs: list[Constant], _: Table | None) -> Constant:
+    """Without a copy for each element: who uses them counts what they take."""
+    return np.broadcast_to(inputs[1].reshape(()), [int(extent) for extent in inputs[0]])
+
+
+def _quotient(inputs: list[Constant], _: Table | None) -> Constant:
+    if all(given.dtype.kind in "iu" for given in inputs):
+        return np.floor_divide(*inputs)
+    return np.divide(*inputs)
+
+
+def _product(inputs: list[Constant], options: Table | None) -> Constant:
+    axes = tuple(int(axis) for axis in inputs[1].reshape(-1))
+    return np.asarray(
+        np.prod(inputs[0].astype(np.int64), axis=axes, keepdims=bool(options and options.boolean(0)))
+    )
+
+
 # With the number of first inputs that are moved only, so that extents in them may be free; None: all.
 _FUNCTIONS: dict[str, tuple[Callable[[list[Constant], Table | None], Constant], int | None]] = {
     "STRIDED_SLICE": (_strided_slice, 1),
@@ -93,6 +128,23 @@ _FUNCTIONS: dict[str, tuple[Callable[[list[Constant], Table | None], Constant], 
     "SUB": (lambda inputs, _: np.subtract(inputs[0], inputs[1]), 0),
     "CAST": (lambda inputs, _: inputs[0], 1),
     "RESHAPE": (lambda inputs, _: inputs[0].reshape(inputs[1].astype(np.int64)), 1),
+    "BROADCAST_ARGS": (
+        lambda inputs, _: np.array(np.broadcast_shapes(*(tuple(map(int, one)) for one in inputs)), np.int64),
+        0,
+    ),
+    "DIV": (_quotient, 0),
+    "EXPAND_DIMS": (lambda inputs, _: np.expand_dims(inputs[0], int(inputs[1].reshape(-1)[0])), 1),
+    "FILL": (_filled, 0),
+    "FLOOR_DIV": (_quotient, 0),
+    "MAXIMUM": (lambda inputs, _: np.maximum(inputs[0], inputs[1]), 0),
+    "MINIMUM": (lambda inputs, _: np.minimum(inputs[0], inputs[1]), 0),
+    "RANGE": (_range, 0),
+    "REDUCE_PROD": (_product, 0),
+    "SLICE": (_slice, 1),
+    "TRANSPOSE": (lambda inputs, _: inputs[0].transpose([int(axis) for axis in inputs[1]]), 1),
     "SQUEEZE": (lambda inputs, _: np.squeeze(inputs[0]), 1),
 }
-_NEVER_LARGER = ("CAST", "RESHAPE", "SQUEEZE", "STRIDED_SLICE")
+KINDS = frozenset({*_FUNCTIONS, "RANK", "SHAPE"})
+"""Operators that can be arithmetic on shapes."""
+
+_NEVER_LARGER = ("CAST", "EXPAND_DIMS", "FILL", "RESHAPE", "SLICE", "SQUEEZE", "STRIDED_SLICE", "TRANSPOSE")

@@ -1,0 +1,57 @@
+"""Writes docs/formats.md: what of each format the converters read, from their tables.
+
+Run after a converter learned or refused a layer: python docs/write_formats.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from mpscnn.converters.tflite import names as tflite_names
+from mpscnn.converters.tflite.operators import OPERATORS as TFLITE
+from mpscnn.converters.tflite.refused import REFUSED as TFLITE_REFUSED
+from mpscnn.converters.tflite.static_shapes import KINDS as TFLITE_SHAPES
+
+DOCS = Path(__file__).resolve().parent
+
+INTRODUCTION = """# Layers of other formats
+
+What `mpscnn convert` reads of each format, and what it refuses. Written by `docs/write_formats.py` from the
+converters' own tables; [conversion.md](conversion.md) says how they are read. A layer that is read may still have
+settings that are not: the error names them.
+"""
+
+
+def lists(read: Iterable[str], refused: Mapping[str, str]) -> list[str]:
+    """A list of what is read, and a table of what is not, by reason."""
+    lines = ["Read: " + ", ".join(sorted(read)) + ".", "", "| refused | because |", "|---|---|"]
+    for reason in dict.fromkeys(refused.values()):
+        kinds = sorted(kind for kind, given in refused.items() if given == reason)
+        lines.append(f"| {', '.join(kinds)} | {reason} |")
+    return lines
+
+
+def text() -> str:
+    """The whole page."""
+    lines = [INTRODUCTION, "## TensorFlow Lite's built-in operators"]
+    computed = sorted(set(TFLITE_SHAPES) - set(TFLITE))
+    lines += lists((kind for kind in TFLITE if not kind.startswith("CUSTOM")), TFLITE_REFUSED)
+    lines += [
+        "",
+        f"Only of constants and shapes, while converting: {', '.join(computed)}. Of custom operators",
+        "`TFLite_Detection_PostProcess` is read; those of StableHLO are refused.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def tflite_kinds() -> set[str]:
+    """All built-in operators but those of StableHLO."""
+    every = {tflite_names.operator_name(number) for number in range(210)}
+    return {
+        kind for kind in every if not kind.startswith(("STABLEHLO", "operator ", "CUSTOM", "PLACEHOLDER"))
+    }
+
+
+if __name__ == "__main__":
+    (DOCS / "formats.md").write_text(text(), "utf-8")

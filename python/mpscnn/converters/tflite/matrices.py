@@ -1,0 +1,91 @@
+"""TensorFlow Lite's products of matrices: dense layers, and products of two tensors."""
+
+from __future__ import annotations
+
+import math
+
+from mpscnn.converters.contractions import product_of
+from mpscnn.converters.layout import Atom, Value
+from mpscnn.converters.tflite.context import Handler, Reader
+from mpscnn.converters.tflite.file import FileOperator
+from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.layer_arguments import Activation
+
+
+def _fully_connected(c: Reader, operator: FileOperator) -> None:
+    """The features of an image may be those of several positions: (n, positions, features)."""
+    x = c.seen(operator.inputs[0])
+    if c.constants.find(operator.inputs[1]) is None:
+        raise UnsupportedError("its weights must be constant, but the network computes them")
+    _, features = c.weight_shape(operator)
+    options = operator.options
+    if options and options.integer(1, "b"):
+        raise UnsupportedError("its weights are shuffled, which is not supported")
+    activation, keeps_axes = c.activation(operator, 0), bool(options and options.boolean(2))
+    if None in x.shape and not (keeps_axes and x.rank == 4 and x.has_batch_first and x.shape[-1] == features):
+        raise UnsupportedError(
+            f"its input {x.shown} has a free size, but its weights are for a fixed one: {CHOOSE_SIZE}"
+        )
+    count = math.prod(extent or 1 for extent in x.shape)
+    if features < 1 or count % features or (keeps_axes and x.shape[-1] != features):
+        raise WeightsError(f"damaged: weights for {features} features, but its input is {x.shown}")
+    if not keeps_axes and not (x.rank == 2 and x.shape[-1] == features):
+        rows = count // features
+        if c.batch != 1 and rows != c.batch:
+            raise UnsupportedError(f"changes the batch: {x.shown} has {rows} times its {features} features")
+        x = c.arranger.reshaped(x, [rows, features], [rows, features])
+    c.result(operator, _dense(c, operator, x, (0, 1), activation))
+
+
+def _dense(
+    c: Reader, operator: FileOperator, x: Value, order: tuple[int, ...], activation: Activation
+) -> Value:
+    """The last axis of x times the weights, whose last two axes are [results][features] in this order."""
+    *_, features = (c.weight_shape(operator)[axis] for axis in order)
+    units = c.weight_shape(operator)[order[-2]]
+    x, name = c.plain(x), c.layer_name(operator)
+    if x.rank == 2 and x.has_batch_first:
+        y = c.network.dense(x.tensor, units, activation=activation, name=name)
+        c.set_weights(operator, name, order, (units, features))
+        return c.of_tensor(y)
+    rest = x.order[: len(x.order) - len(x.axes[-1])]
+    tensor = x.tensor if len(x.tensor.shape) == 4 else c.arranger.physical(x, ((), rest, x.axes[-1]))
+    y = c.network.conv2d(tensor, units, 1, padding="valid", activation=activation, name=name)
+    c.set_weights(operator, name, order, (units, 1, 1, features))
+    new = () if units == 1 else (Atom(units),)
+    return Value(y, (*x.axes[:-1], new), rest + new)
+
+
+def _matrix_product(c: Reader, operator: FileOperator) -> None:
+    """Of the last two axes of both operands, each of which may have changed places."""
+    first, second = operator.inputs
+    options = operator.options
+    turned = [bool(options and options.boolean(field)) for field in (0, 1)]
+    if c.is_constant(second) and not c.is_constant(first) and not turned[0]:
+        shape = c.weight_shape(operator)
+        rank = len(shape)
+        if rank >= 2 and math.prod(shape[:-2]) == 1 and c.seen(first).rank >= rank:
+            x, rows = c.seen(first), shape[-1] if turned[1] else shape[-2]
+            if x.shape[-1] != rows:
+                raise WeightsError(f"damaged: multiplies {x.shown} and {shape}")
+            leading = tuple(range(rank - 2))
+            order = (*leading, rank - 2, rank - 1) if turned[1] else (*leading, rank - 1, rank - 2)
+            c.result(operator, _dense(c, operator, x, order, None))
+            return
+    if c.is_constant(first) and c.is_constant(second):
+        raise UnsupportedError("of large constants alone it is not supported")
+    like = c.seen(second if c.is_constant(first) else first)
+    operands = [c.operand(index, like) for index in (first, second)]
+    if any(x.rank < 2 for x in operands):
+        raise WeightsError(f"damaged: multiplies {operands[0].shown} and {operands[1].shown}")
+    flat = all(x.rank == 2 for x in operands)
+    for place, x in enumerate(operands):
+        if turned[place]:
+            x = x.transposed([*range(x.rank - 2), x.rank - 1, x.rank - 2])
+        operands[place] = x.with_axes([0]) if flat else x
+    y = product_of(c.arranger, *operands)
+    c.result(operator, y.without_axes([0]) if flat else y)
+
+
+MATRICES: dict[str, Handler] = {"BATCH_MATMUL": _matrix_product, "FULLY_CONNECTED": _fully_connected}

@@ -1,0 +1,184 @@
+"""TensorFlow Lite's operators that lay tensors out in another way, or only say how they are seen."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mpscnn.converters.layout import Value
+from mpscnn.converters.tflite import static_shapes
+from mpscnn.converters.tflite.context import Handler, Reader
+from mpscnn.converters.tflite.file import FileOperator
+from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.errors import UnsupportedError, WeightsError
+
+_IMAGE_RANK = 4
+
+# ---- Shapes ------------------------------------------------------------------------------------------------
+
+
+def _reshape(c: Reader, operator: FileOperator) -> None:
+    """The new shape is the second input's, the options', or the result's."""
+    x = c.seen(operator.inputs[0])
+    target = list(c.file.tensors[operator.outputs[0]].shape)
+    if operator.kind == "RESHAPE" and len(operator.inputs) > 1:
+        if c.constants.find(operator.inputs[1]) is not None or None in x.shape:
+            target = c.constants.integers(operator.inputs[1], "the new shape")
+    elif operator.kind == "RESHAPE" and operator.options and operator.options.has(0):
+        target = [int(extent) for extent in operator.options.numbers(0, "<i4")[:9]]
+    _reshape_to(c, operator, x, target)
+
+
+def _squeeze(c: Reader, operator: FileOperator) -> None:
+    x = c.seen(operator.inputs[0])
+    axes = [int(axis) for axis in operator.options.numbers(0, "<i4")[:9]] if operator.options else []
+    if not axes:  # all extents of 1
+        _reshape_to(c, operator, x, list(c.file.tensors[operator.outputs[0]].shape))
+        return
+    dropped = {x.axis(axis) for axis in axes}
+    if any(x.shape[axis] != 1 for axis in dropped):
+        raise WeightsError(f"damaged: leaves out axes {sorted(dropped)} of {x.shown}, which must be 1")
+    _reshape_to(c, operator, x, [one for axis, one in enumerate(_extents(x)) if axis not in dropped])
+
+
+def _expand(c: Reader, operator: FileOperator) -> None:
+    x = c.seen(operator.inputs[0])
+    (axis,) = c.constants.integers(operator.inputs[1], "the new axis")
+    target = _extents(x)
+    if not -len(target) - 1 <= axis <= len(target):
+        raise WeightsError(f"damaged: axis {axis} added to {x.shown}")
+    target.insert(axis % (len(target) + 1), 1)
+    _reshape_to(c, operator, x, target)
+
+
+def _extents(x: Value) -> list[int]:
+    return [static_shapes.FREE if extent is None else extent for extent in x.shape]
+
+
+def _reshape_to(c: Reader, operator: FileOperator, x: Value, target: list[int]) -> None:
+    """Another shape, of which an extent may be -1: what is left. A layer where the batch stays first."""
+    free = None in x.shape
+    target = [-1 if extent == static_shapes.FREE else extent for extent in target]
+    if not free and target.count(-1) == 1:
+        known = math.prod(extent for extent in target if extent != -1)
+        left = math.prod(extent or 0 for extent in x.shape) // max(known, 1)
+        target = [left if extent == -1 else extent for extent in target]
+    if target and target[0] == c.batch and x.has_batch_first:
+        if free and target.count(-1) != 1:
+            raise UnsupportedError(f"makes {tuple(target)} of {x.shown}, whose size is free: {CHOOSE_SIZE}")
+        tensor = c.value(operator.inputs[0])
+        c.result(operator, c.network.reshape(tensor, target[1:], name=c.layer_name(operator)))
+        return
+    if free or not target or c.batch != 1:
+        free_size = f"; the size of the image is free: {CHOOSE_SIZE}" if free else ""
+        raise UnsupportedError(f"changes the batch, {x.shown} to {tuple(target)}{free_size}")
+    if math.prod(target) != math.prod(extent or 0 for extent in x.shape) or min(target) < 1:
+        raise WeightsError(f"damaged: makes {tuple(target)} of {x.shown}")
+    c.result(operator, c.arranger.reshaped(x, target, target))
+
+
+def _transpose(c: Reader, operator: FileOperator) -> None:
+    """Another view of the axes, until a layer needs the elements in order."""
+    x = c.seen(operator.inputs[0])
+    order = [x.axis(axis) for axis in c.constants.integers(operator.inputs[1], "its order")]
+    y = x.transposed(order)
+    if c.batch != 1 and order[0] != 0:
+        raise UnsupportedError(f"changes the batch: the order {order} of {x.shown}")
+    c.result(operator, y)
+
+
+# ---- Images ------------------------------------------------------------------------------------------------
+
+
+def _depth_to_space(c: Reader, operator: FileOperator) -> None:
+    x, name = c.value(operator.inputs[0]), c.layer_name(operator)
+    c.result(operator, c.network.depth_to_space(x, c.options(operator).integer(0), name=name))
+
+
+def _pad(c: Reader, operator: FileOperator) -> None:
+    sides = np.reshape(c.constants.integers(operator.inputs[1], "the padding"), (-1, 2)).tolist()
+    if len(sides) != 4 or any(sides[0]):
+        raise UnsupportedError("pads the batch, or something other than images")
+    value = 0.0
+    if len(operator.inputs) > 2:
+        value = float(c.constants.real(operator.inputs[2], "the padding's value").reshape(-1)[0])
+    names = (("top", "bottom"), ("left", "right"), ("front", "back"))
+    attributes = {
+        name: amount
+        for pair, side in zip(names, sides[1:], strict=True)
+        for name, amount in zip(pair, side, strict=True)
+    }
+    x = c.value(operator.inputs[0])
+    c.result(
+        operator, c.network.layer("padding", [x], attributes | {"value": value}, name=c.layer_name(operator))
+    )
+
+
+def _mirror_pad(c: Reader, operator: FileOperator) -> None:
+    sides = np.reshape(c.constants.integers(operator.inputs[1], "the padding"), (-1, 2)).tolist()
+    x = c.value(operator.inputs[0])
+    if len(sides) != _IMAGE_RANK or len(x.shape) != _IMAGE_RANK or any(sides[0]):
+        raise UnsupportedError("pads the batch, or something other than images")
+    mode = "mirror_with_edge" if operator.options and operator.options.integer(0, "b") else "mirror"
+    (top, bottom), (left, right), (front, back) = sides[1:]
+    y = c.network.pad(
+        x, ((top, bottom), (left, right)), channels=(front, back), mode=mode, name=c.layer_name(operator)
+    )
+    c.result(operator, y)
+
+
+# ---- Types -------------------------------------------------------------------------------------------------
+
+
+def _same_value(c: Reader, operator: FileOperator) -> None:
+    """QUANTIZE and DEQUANTIZE change how a value is stored, which a float network does not do."""
+    index = operator.inputs[0]
+    if c.is_constant(index):
+        c.constants.compute(operator.outputs[0], c.constants.real(index, "its input"))
+    else:
+        c.result(operator, c.seen(index))
+
+
+def _densify(c: Reader, operator: FileOperator) -> None:
+    c.constants.compute(operator.outputs[0], c.constants.stored(operator.inputs[0], "its input"))
+
+
+def _zeros(c: Reader, operator: FileOperator) -> None:
+    x = c.seen(operator.inputs[0])
+    if None in x.shape:
+        raise UnsupportedError(f"makes zeros like {x.shown}, whose size is free: {CHOOSE_SIZE}")
+    c.constants.compute(
+        operator.outputs[0], np.broadcast_to(np.zeros((), np.float32), [extent or 0 for extent in x.shape])
+    )
+
+
+def _cast(c: Reader, operator: FileOperator) -> None:
+    """Computed integers and booleans are numbers without a fraction; others would have to be rounded."""
+    x = c.seen(operator.inputs[0])
+    source, target = (c.file.tensors[index].dtype for index in (operator.inputs[0], operator.outputs[0]))
+    if target.kind == "b" and source.kind != "b":
+        zero = c.constant(np.zeros((), np.float32), x.rank, "zero")
+        y = c.plain(x)
+        c.result(operator, y.holding(c.network.not_equal(y.tensor, zero.tensor, name=c.layer_name(operator))))
+        return
+    if target.kind != "f" and not (source.kind == "b" or np.can_cast(source, target)):
+        raise UnsupportedError(f"makes {target} of {source} numbers that the network computes")
+    c.result(operator, x)
+
+
+MOVES: dict[str, Handler] = {
+    "CAST": _cast,
+    "DENSIFY": _densify,
+    "DEPTH_TO_SPACE": _depth_to_space,
+    "DEQUANTIZE": _same_value,
+    "EXPAND_DIMS": _expand,
+    "MIRROR_PAD": _mirror_pad,
+    "PAD": _pad,
+    "PADV2": _pad,
+    "QUANTIZE": _same_value,
+    "RESHAPE": _reshape,
+    "SQUEEZE": _squeeze,
+    "TRANSPOSE": _transpose,
+    "ZEROS_LIKE": _zeros,
+}

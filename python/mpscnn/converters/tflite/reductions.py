@@ -1,0 +1,118 @@
+"""TensorFlow Lite's reductions of axes, and normalizations."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mpscnn.converters.contractions import reduced
+from mpscnn.converters.layout import Value
+from mpscnn.converters.tflite.context import Handler, Reader
+from mpscnn.converters.tflite.file import FileOperator
+from mpscnn.converters.tflite.parts import checked_axis
+from mpscnn.errors import UnsupportedError, WeightsError
+
+_LARGEST = float(np.finfo(np.float32).max)
+_KINDS = {
+    "MEAN": "mean",
+    "SUM": "sum",
+    "REDUCE_ALL": "min",
+    "REDUCE_ANY": "max",
+    "REDUCE_MAX": "max",
+    "REDUCE_MIN": "min",
+    "REDUCE_PROD": "product",
+}
+
+# ---- Reductions --------------------------------------------------------------------------------------------
+
+
+def _reduction(c: Reader, operator: FileOperator) -> None:
+    rank = c.seen(operator.inputs[0]).rank
+    given = c.constants.integers(operator.inputs[1], "the axes")
+    axes = sorted({checked_axis(axis, rank) for axis in given})
+    x, added = c.apart(operator.inputs[0], always=0 in axes)
+    axes = [axis + added for axis in axes]
+    atoms = tuple(atom for axis in axes for atom in x.axes[axis])
+    if any(atom.is_batch for atom in atoms):
+        raise UnsupportedError(f"reduces the batch of {x.shown}")
+    y = reduced(c.arranger, x, atoms, _KINDS[operator.kind])
+    y = Value(y.tensor, tuple(() if axis in axes else y.axes[axis] for axis in range(x.rank)), y.order)
+    if operator.options and operator.options.boolean(0):
+        c.result(operator, y, added)
+    elif len(axes) + 1 < x.rank:
+        c.result(operator, y.without_axes(axes), added)
+    else:
+        raise UnsupportedError(f"reduces all axes of {x.shown} to one number, which is not supported")
+
+
+def _argument(c: Reader, operator: FileOperator) -> None:
+    """The largest channel as the file's result is left out: `Model.segment` takes it of the scores, the output."""
+    (axis,) = c.constants.integers(operator.inputs[1], "the axis")
+    rank = c.seen(operator.inputs[0]).rank
+    axis = checked_axis(axis, rank)
+    if operator.kind == "ARG_MAX" and operator.outputs[0] in c.results and axis == rank - 1:
+        c.result(operator, c.seen(operator.inputs[0]))
+        return
+    x, added = c.apart(operator.inputs[0])
+    axis += added
+    if any(atom.is_batch for atom in x.axes[axis]) or x.rank < 2:
+        raise UnsupportedError(f"compares images of the batch of {x.shown}")
+    plain = c.plain(x.transposed([*(one for one in range(x.rank) if one != axis), axis]))
+    find = c.network.argmax if operator.kind == "ARG_MAX" else c.network.argmin
+    y = find(plain.tensor, name=c.layer_name(operator))
+    order = plain.order[: len(plain.order) - len(plain.axes[-1])]
+    c.result(operator, Value(y, plain.axes[:-1], order), added)
+
+
+# ---- Normalizations ----------------------------------------------------------------------------------------
+
+
+def _softmax(c: Reader, operator: FileOperator) -> None:
+    x, beta = c.plain(c.seen(operator.inputs[0])), c.options(operator).number(0, "f", 1.0)
+    if not math.isfinite(beta):
+        raise WeightsError(f"damaged: its beta is {beta}")
+    if beta != 1.0:
+        scaled = {"kind": "linear", "a": beta}
+        x = x.holding(c.network.activation(x.tensor, scaled, name=c.layer_name(operator, "/beta")))
+    c.result(operator, x.holding(c.network.softmax(x.tensor, name=c.layer_name(operator))))
+
+
+def _log_softmax(c: Reader, operator: FileOperator) -> None:
+    x = c.plain(c.seen(operator.inputs[0]))
+    c.result(operator, x.holding(c.network.log_softmax(x.tensor, name=c.layer_name(operator))))
+
+
+def _local_response(c: Reader, operator: FileOperator) -> None:
+    options = c.options(operator)
+    size = 2 * options.integer(0) + 1
+    bias, alpha, beta = (options.number(field, "f") for field in (1, 2, 3))
+    x, name = c.value(operator.inputs[0]), c.layer_name(operator)
+    y = c.network.local_response_norm(x, size, alpha=size * alpha, beta=beta, k=bias, name=name)
+    c.result(operator, y)
+
+
+def _l2_normalization(c: Reader, operator: FileOperator) -> None:
+    """x / sqrt(the sum of the squares of its channels, at least 1e-6)."""
+    x, net = c.value(operator.inputs[0]), c.network
+    if c.activation(operator, 0) is not None:
+        raise UnsupportedError("it ends with an activation, which is not supported")
+    square = {"kind": "power", "a": 1.0, "b": 0.0, "c": 2.0}
+    squares = net.activation(x, square, name=c.layer_name(operator, "/squares"))
+    total = net.reduce_sum(squares, -1, name=c.layer_name(operator, "/sum"))
+    least = {"kind": "clamp", "a": 1e-6, "b": _LARGEST}
+    above = net.activation(total, least, name=c.layer_name(operator, "/least"))
+    inverse = {"kind": "power", "a": 1.0, "b": 0.0, "c": -0.5}
+    factor = net.activation(above, inverse, name=c.layer_name(operator, "/factor"))
+    c.result(operator, net.multiply(x, factor, name=c.layer_name(operator)))
+
+
+REDUCTIONS: dict[str, Handler] = {
+    **dict.fromkeys(_KINDS, _reduction),
+    "ARG_MAX": _argument,
+    "ARG_MIN": _argument,
+    "L2_NORMALIZATION": _l2_normalization,
+    "LOCAL_RESPONSE_NORMALIZATION": _local_response,
+    "LOG_SOFTMAX": _log_softmax,
+    "SOFTMAX": _softmax,
+}

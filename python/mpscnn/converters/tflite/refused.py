@@ -1,0 +1,38 @@
+"""TensorFlow Lite's operators that are refused, with the reason."""
+
+from __future__ import annotations
+
+_REASONS = {
+    "recurrent layers are not supported": """
+        BIDIRECTIONAL_SEQUENCE_LSTM BIDIRECTIONAL_SEQUENCE_RNN LSTM RNN SVDF UNIDIRECTIONAL_SEQUENCE_LSTM
+        UNIDIRECTIONAL_SEQUENCE_RNN""",
+    "control flow is not supported": "CALL CALL_ONCE IF WHILE",
+    "values that are kept between runs are not supported": """
+        ASSIGN_VARIABLE HASHTABLE HASHTABLE_FIND HASHTABLE_IMPORT HASHTABLE_LOOKUP HASHTABLE_SIZE READ_VARIABLE
+        VAR_HANDLE""",
+    "the shape of its result depends on the numbers, which is not supported": "NON_MAX_SUPPRESSION_V4 "
+    "NON_MAX_SUPPRESSION_V5 TOPK_V2 UNIQUE WHERE",
+    "tables and places that the network computes are not supported": """
+        DYNAMIC_UPDATE_SLICE EMBEDDING_LOOKUP EMBEDDING_LOOKUP_SPARSE GATHER_ND ONE_HOT REVERSE_SEQUENCE SCATTER_ND
+        SEGMENT_SUM SPARSE_TO_DENSE UNSORTED_SEGMENT_MAX UNSORTED_SEGMENT_MIN UNSORTED_SEGMENT_PROD
+        UNSORTED_SEGMENT_SUM""",
+    "random numbers are not supported": "MULTINOMIAL RANDOM_STANDARD_NORMAL RANDOM_UNIFORM",
+    "integers and their bits are not supported": "BITCAST BITWISE_XOR BUCKETIZE FLOOR_MOD RIGHT_SHIFT",
+    "complex numbers are not supported": "COMPLEX_ABS IMAG REAL RFFT2D",
+    "images of three dimensions are not supported": "CONV_3D CONV_3D_TRANSPOSE",
+    "text is not supported": "LSH_PROJECTION SKIP_GRAM",
+    "mpscnn has no such function": "ATAN2 COS CUMSUM SIN",
+    "mpscnn has no such layer": "CONCAT_EMBEDDINGS DELEGATE DILATE MATRIX_DIAG MATRIX_SET_DIAG REDUCE_WINDOW",
+}
+
+REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.split()}
+"""The reason by the file's name for the operator."""
+
+
+def reason_for(kind: str) -> str:
+    """Why an operator that no function converts is refused."""
+    if kind.startswith("CUSTOM"):
+        return "custom operators are not supported"
+    if kind.startswith("STABLEHLO"):
+        return "operators of StableHLO are not supported: convert the model to TensorFlow Lite's own"
+    return REFUSED.get(kind, "mpscnn has no such layer")

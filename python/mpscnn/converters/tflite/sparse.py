@@ -1,0 +1,132 @@
+"""Tensors of which a file stores only the elements that are not 0.
+
+`SparsityParameters` of TensorFlow's schema.fbs: the axes of the tensor, and of blocks that they are divided into, are
+stored in an order of their own; each is dense, or lists the positions that it has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.tflite.flatbuffer import Table
+from mpscnn.errors import UnsupportedError, WeightsError
+
+Whole = NDArray[np.int64]
+_LISTS = {1: "<i4", 2: "<u2", 3: "u1"}  # by the number of their type
+
+
+@dataclass(frozen=True)
+class Level:
+    """One axis in the order of storage; `segments` and `positions` list what each row above it has, None: all."""
+
+    extent: int
+    segments: Whole | None
+    positions: Whole | None
+
+
+@dataclass(frozen=True)
+class Sparsity:
+    """How a sparse tensor is stored."""
+
+    order: tuple[int, ...]
+    block_axes: tuple[int, ...]
+    levels: tuple[Level, ...]
+
+
+def read_sparsity(entry: Table, rank: int) -> Sparsity:
+    """What a tensor's table says. Raises WeightsError for what contradicts itself."""
+    order, blocks = (
+        tuple(int(one) for one in entry.numbers(field, "<i4")[: 2 * rank + 1]) for field in (0, 1)
+    )
+    levels = tuple(_level(one) for one in entry.tables(2)[: 2 * rank + 1])
+    count = rank + len(blocks)
+    if sorted(order) != list(range(count)) or len(levels) != count or len(set(blocks)) != len(blocks):
+        raise WeightsError(
+            f"damaged: a sparse tensor of {rank} axes is stored by axes {order}, blocks {blocks}"
+        )
+    if any(not 0 <= axis < rank for axis in blocks):
+        raise WeightsError(f"damaged: a sparse tensor of {rank} axes has blocks along {blocks}")
+    return Sparsity(order, blocks, levels)
+
+
+def _level(entry: Table) -> Level:
+    if entry.integer(0, "b") == 0:
+        return Level(entry.integer(1), None, None)
+    return Level(0, _list(entry, 2), _list(entry, 4))
+
+
+def _list(entry: Table, field: int) -> Whole:
+    kind, table = entry.integer(field, "B"), entry.table(field + 1)
+    if kind not in _LISTS or table is None:
+        raise WeightsError(f"damaged: a sparse tensor has a list of type {kind}")
+    return table.numbers(0, _LISTS[kind]).astype(np.int64)
+
+
+def densify(values: NDArray[np.generic], sparsity: Sparsity, shape: Sequence[int]) -> NDArray[np.generic]:
+    """All elements of a tensor. The caller bounds what `shape` may take.
+
+    Args:
+        values: those that are stored, in the order of storage.
+        sparsity: where they lie.
+        shape: of the tensor.
+    """
+    extents, strides = _axes(sparsity, shape)
+    # No level has more places than the elements that are stored, or the lists of a level below it.
+    most = max([values.size, *(one.segments.size for one in sparsity.levels if one.segments is not None)])
+    flat = rows = np.zeros(1, np.int64)  # of each place so far where it begins in the tensor, and its number
+    for level, axis in zip(sparsity.levels, sparsity.order, strict=True):
+        extent = extents[axis]
+        if level.segments is None or level.positions is None:
+            if level.extent != extent or rows.size * extent > most:
+                raise WeightsError(
+                    f"damaged: a sparse tensor {tuple(shape)} of {values.size} elements has {level.extent} positions "
+                    f"on an axis of {extent}"
+                )
+            parent = np.repeat(np.arange(rows.size), extent)
+            here = np.tile(np.arange(extent), rows.size)
+        else:
+            parent, here = _listed(level.segments, level.positions, rows.size, extent)
+        flat = flat[parent] + here * strides[axis]
+        rows = np.arange(here.size)
+    if rows.size != values.size:
+        raise WeightsError(
+            f"damaged: a sparse tensor stores {values.size} elements, but lists {rows.size} places"
+        )
+    result = np.zeros(math.prod(shape), values.dtype)
+    result[flat] = values
+    return result.reshape(shape)
+
+
+def _listed(segments: Whole, positions: Whole, rows: int, extent: int) -> tuple[Whole, Whole]:
+    """For each position that is listed the place above it, and the position."""
+    if segments.size != rows + 1 or segments[0] != 0 or segments[-1] != positions.size:
+        raise WeightsError("damaged: the segments of a sparse tensor do not fit its positions")
+    counts = np.diff(segments)
+    if (counts < 0).any() or (positions.size and not 0 <= positions.min() <= positions.max() < extent):
+        raise WeightsError(f"damaged: a sparse tensor has positions outside its {extent}")
+    return np.repeat(np.arange(rows), counts), positions
+
+
+def _axes(sparsity: Sparsity, shape: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Extents and strides of each axis divided by its blocks, and of the blocks, which are dense."""
+    stored = dict(zip(sparsity.order, sparsity.levels, strict=True))
+    extents = list(shape)
+    strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    for number, axis in enumerate(sparsity.block_axes):
+        block = stored[len(shape) + number]
+        if block.positions is not None:
+            raise UnsupportedError("is stored with sparse blocks, which is not supported")
+        if block.extent < 1 or shape[axis] % block.extent:
+            raise WeightsError(
+                f"damaged: a sparse tensor {tuple(shape)} has blocks of {block.extent} along {axis}"
+            )
+        extents[axis] //= block.extent
+        extents.append(block.extent)
+        strides.append(strides[axis])
+        strides[axis] *= block.extent
+    return extents, strides

@@ -1,0 +1,157 @@
+"""TensorFlow Lite's comparisons, choices and reductions to places, beside LiteRT."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.test_tflite_attention import File
+from converters.test_tflite_layers import X, agrees, integers, one, random, refusal
+from converters.tflite_writer import Field, write_tflite
+
+import mpscnn
+from mpscnn import converters
+
+COMPARISONS = ["EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "NOT_EQUAL"]
+
+
+def whole(*shape: int, seed: int = 0) -> Any:
+    """Numbers of which many are equal."""
+    return np.random.default_rng(seed).integers(-2, 3, shape).astype(np.float32)
+
+
+def numbers_of(made: File, x: int) -> int:
+    return made.add("CAST", [x], made.tensors[x].shape)
+
+
+@pytest.mark.parametrize("kind", COMPARISONS)
+@pytest.mark.parametrize(
+    "constant", [whole(), whole(8), whole(1, 4, 6, 1), whole(1, 4, 6, 8), None], ids=np.shape
+)
+def test_comparisons(tmp_path: Path, kind: str, constant: Any) -> None:
+    made = File(X) if constant is not None else File(X, X)
+    other = made.constant(constant) if constant is not None else 1
+    made_of = [0, other] if kind != "LESS" else [other, 0]
+    content = made.content(numbers_of(made, made.add(kind, made_of, X, dtype="bool")))
+    agrees(tmp_path, content, *(whole(*X, seed=i + 1) for i in range(len(made.inputs))))
+
+
+@pytest.mark.parametrize("constants", [(False, False), (True, False), (False, True), (True, True)])
+def test_choices_with_constants(tmp_path: Path, constants: tuple[bool, bool]) -> None:
+    made = File(X)
+    condition = made.add("GREATER", [0, made.constant(np.float32(0.25))], X, dtype="bool")
+    choices = [made.constant(random(8, seed=i)) if fixed else 0 for i, fixed in enumerate(constants)]
+    agrees(tmp_path, made.content(made.add("SELECT_V2", [condition, *choices], X)), random(*X))
+
+
+def test_junctions(tmp_path: Path) -> None:
+    made = File(X, X)
+    first, second = (
+        made.add("GREATER", [x, made.constant(np.float32(0.0))], X, dtype="bool") for x in (0, 1)
+    )
+    both = made.add("LOGICAL_AND", [first, second], X, dtype="bool")
+    either = made.add("LOGICAL_OR", [first, second], X, dtype="bool")
+    none = made.add("LOGICAL_NOT", [either], X, dtype="bool")
+    content = made.content(*(numbers_of(made, x) for x in (both, either, none)))
+    agrees(tmp_path, content, random(*X), random(*X, seed=1))
+
+
+@pytest.mark.parametrize("kind", ["REDUCE_ANY", "REDUCE_ALL"])
+@pytest.mark.parametrize("axes", [(1, 2), (3,), (2, -1)])
+def test_reductions_of_booleans(tmp_path: Path, kind: str, axes: tuple[int, ...]) -> None:
+    made = File(X)
+    shape = np.zeros(X).sum(axes).shape
+    compared = made.add("GREATER", [0, made.constant(np.float32(-1.2))], X, dtype="bool")
+    y = made.add(kind, [compared, made.constant(integers(*axes))], shape, [(0, "Bool", False)], dtype="bool")
+    agrees(tmp_path, made.content(numbers_of(made, y)), random(*X))
+
+
+@pytest.mark.parametrize("axes", [(1,), (1, 2), (3,), (1, 3), (2, 3)])
+@pytest.mark.parametrize("keeps", [False, True])
+def test_products_of_axes(tmp_path: Path, axes: tuple[int, ...], keeps: bool) -> None:
+    shape = np.zeros(X).sum(axes, keepdims=keeps).shape
+    content = one("REDUCE_PROD", shape, integers(*axes), options=[(0, "Bool", keeps)])
+    agrees(tmp_path, content, random(*X), rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["ARG_MAX", "ARG_MIN"])
+@pytest.mark.parametrize("axis", [1, 2, 3, -1])
+def test_places(tmp_path: Path, kind: str, axis: int) -> None:
+    made = File(X)
+    shape = tuple(np.delete(X, axis))
+    y = made.add(kind, [0, made.constant(integers(axis))], shape, [(0, "Int8", 2)], dtype="int32")
+    agrees(tmp_path, made.content(numbers_of(made, y)), random(*X))
+
+
+@pytest.mark.parametrize(("padding", "strides"), [(0, (2, 2)), (1, (2, 1)), (0, (1, 1))])
+def test_pooling_by_the_norm(tmp_path: Path, padding: int, strides: tuple[int, int]) -> None:
+    size = (2, 3)
+    valid = [(extent - tap) // stride + 1 for extent, tap, stride in zip(X[1:3], size, strides, strict=True)]
+    same = [-(-extent // stride) for extent, stride in zip(X[1:3], strides, strict=True)]
+    options: list[Field] = [(0, "Int8", padding), (1, "Int32", strides[1]), (2, "Int32", strides[0])]
+    options += [(3, "Int32", size[1]), (4, "Int32", size[0])]
+    content = one("L2_POOL_2D", (1, *(valid if padding else same), 8), options=options)
+    agrees(tmp_path, content, random(*X))
+
+
+def test_sums_of_many(tmp_path: Path) -> None:
+    made = File(X, X, X)
+    agrees(
+        tmp_path, made.content(made.add("ADD_N", [0, 1, 2, 0], X)), *(random(*X, seed=i) for i in range(3))
+    )
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_quotients_without_remainder(tmp_path: Path, fixed: bool) -> None:
+    made = File(X) if fixed else File(X, X)
+    other = made.constant(np.float32(0.3)) if fixed else 1
+    y = made.add("FLOOR_DIV", [0, other], X)
+    made.operators[0].version = 2
+    agrees(tmp_path, made.content(y), *(random(*X, seed=i) for i in range(len(made.inputs))))
+
+
+@pytest.mark.parametrize(("low", "high", "bits"), [(-1.0, 1.0, 8), (0.0, 6.0, 8), (-0.7, 1.1, 4)])
+def test_rounding_of_training(tmp_path: Path, low: float, high: float, bits: int) -> None:
+    options: list[Field] = [(0, "Float32", low), (1, "Float32", high), (2, "Int32", bits)]
+    agrees(tmp_path, one("FAKE_QUANT", X, options=options), random(*X), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.5, 1.0), (1.0, -1.0), (float("nan"), 1.0), (-1.0, float("inf"))]
+)
+def test_limits_that_do_not_fit(tmp_path: Path, low: float, high: float) -> None:
+    path = tmp_path / "file.tflite"
+    options: list[Field] = [(0, "Float32", low), (1, "Float32", high), (2, "Int32", 8)]
+    path.write_bytes(one("FAKE_QUANT", X, options=options))
+    with pytest.raises(mpscnn.WeightsError, match="damaged: its limits are"):
+        converters.read_network([path])
+
+
+def test_constants_that_are_computed(tmp_path: Path) -> None:
+    """Zeros like a tensor, and a tensor that is filled with a number."""
+    made = File(X)
+    zeros = made.add("ZEROS_LIKE", [0], X)
+    ones = made.add("FILL", [made.constant(integers(*X)), made.constant(np.float32(1.5))], X)
+    sums = made.add("ADD", [made.add("ADD", [0, zeros], X), ones], X)
+    agrees(tmp_path, made.content(sums), random(*X))
+
+
+@pytest.mark.parametrize(
+    ("kind", "first"), [("MAXIMUM", False), ("MINIMUM", True), ("POW", False), ("SQUARED_DIFFERENCE", True)]
+)
+@pytest.mark.parametrize("shape", [(8,), (1, 4, 1, 8), (1, 4, 6, 1)])
+def test_many_numbers(tmp_path: Path, kind: str, first: bool, shape: tuple[int, ...]) -> None:
+    made = File(X)
+    other = made.constant(random(*shape, seed=1))
+    y = made.add(kind, [other, 0] if first else [0, other], X)
+    agrees(tmp_path, made.content(y), np.abs(random(*X)))
+
+
+def test_integers_that_are_computed_with_are_refused(tmp_path: Path) -> None:
+    made = File(X)
+    places = made.add("ARG_MAX", [0, made.constant(integers(3))], (1, 4, 6), dtype="int32")
+    y = made.add("DIV", [places, made.constant(integers(2))], (1, 4, 6), dtype="int32")
+    content = write_tflite(made.tensors, made.operators, [0], [y])
+    assert "(DIV): computes with int32 numbers" in refusal(tmp_path, content)
