@@ -70,6 +70,21 @@ def test_the_self_check_is_on_record(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "cache").rglob("*.txt")]
 
 
+@pytest.mark.parametrize(
+    ("device", "name"),
+    [
+        ("metal:0x100000abc", "Emulated Metal device"),  # the default one, which is listed as "metal"
+        ("metal:Emulated external GPU", "Emulated external GPU"),
+        ("metal:4294970863", "Emulated external GPU"),
+    ],
+)
+def test_a_device_is_examined_by_each_of_its_names(device: str, name: str, tmp_path: Path) -> None:
+    options = ("--device", device, "--only", "log_softmax")
+    status, shown, report = run_verify(tmp_path, *options, METAL_EMULATION_SWITCHES="devices=4")
+    assert status == 0, shown
+    assert report["device"]["description"] == name
+
+
 def test_wrong_answers_are_failures_with_their_cases(tmp_path: Path) -> None:
     status, shown, report = run_verify(
         tmp_path, "--only", "softmax", METAL_EMULATION_SWITCHES="wrong_results=1"

@@ -158,8 +158,16 @@ def test_wrong_usage_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         mpscnn.ParameterError, match=r"only must be a part of one of .*softmax.*; got 'sofmax'"
     ):
         verify("cpu", only="sofmax")
+
+
+def test_a_report_that_cannot_be_written_is_named_before_minutes_of_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     target = str(tmp_path / "missing" / "report.json")
     assert call(monkeypatch, "verify", "--device", "cpu", "--only", "reshape", "--report", target) == 2
+    shown = capsys.readouterr()
+    assert f"{target}: cannot be written" in shown.err
+    assert "device:" not in shown.out
 
 
 # ---- What is noticed ----------------------------------------------------------------------------------------------

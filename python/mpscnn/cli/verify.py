@@ -24,7 +24,7 @@ def verify(
         str,
         typer.Option(
             metavar="DEVICE",
-            help="metal, a GPU by name or registry id, or cpu (its instruction set against the one that all "
+            help="metal, metal: with a GPU's name or registry id, or cpu (its instruction set against the one that all "
             "processors have); auto: metal where there is one.",
         ),
     ] = AUTO_DEVICE,
@@ -54,6 +54,9 @@ def verify(
     """
     from mpscnn.verify import verify as run
 
+    if report is not None:
+        with writing(report, ParameterError):
+            report.touch()
     with _group_shown() as progress:
         found = run(device, only=only, time_limit=time_limit, progress=progress)
     show(

@@ -128,10 +128,18 @@ def _described(device: str) -> dict[str, Any]:
         metal = [entry for entry in listed if entry["name"] == "metal" and entry["available"]]
         return (metal or listed)[0]
     for entry in listed:
-        if device in (entry["name"], f"metal:{entry.get('description')}"):
+        if device == entry["name"] or device in _other_names(entry):
             return entry
-    known = ", ".join(repr(entry["name"]) for entry in listed)
+    known = ", ".join(repr(name) for entry in listed for name in (entry["name"], *_other_names(entry)))
     raise ParameterError(f"device must be auto or one of {known}; got {device!r}")
+
+
+def _other_names(entry: dict[str, Any]) -> list[str]:
+    """What programs take for a Metal device besides its name: description, and registry id in both notations."""
+    if "registry_id" not in entry:
+        return []
+    number = entry["registry_id"]
+    return [f"metal:{name}" for name in (entry.get("description"), number, int(number, 16)) if name]
 
 
 def _sides(device: str) -> Sides:
