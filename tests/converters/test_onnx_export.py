@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reference.arithmetic import OPERATIONS as ARITHMETIC
 
 import mpscnn
 from mpscnn import Network, Tensor
@@ -329,6 +330,14 @@ LAYERS: dict[str, Callable[[Network, Tensor], Tensor]] = {
     "bilinear, corners": lambda net, x: net.resize(x, (10, 5), alignment="corners"),
     "bilinear, asymmetric": lambda net, x: net.resize(x, scale=(3, 2), alignment="asymmetric"),
 }
+
+
+def _of_positive(kind: str) -> Callable[[Network, Tensor], Tensor]:
+    """Elementwise, of a tensor that has zeros and one that has none."""
+    return lambda net, x: net.layer(kind, [net.activation(x, "relu"), net.activation(x, "sigmoid")], {})
+
+
+LAYERS |= {f"plain {kind}": _of_positive(kind) for kind in ARITHMETIC}
 VECTORS: dict[str, Callable[[Network, Tensor], Tensor]] = {
     "dense": lambda net, x: net.dense(x, 5),
     "binary dense of a vector": lambda net, x: net.binary_dense(x, 5, kind="and", beta_scaling=True),
