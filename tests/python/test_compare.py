@@ -13,6 +13,7 @@ from command_line import call, save_photo
 import mpscnn
 from mpscnn.comparison.alignment import aligned
 from mpscnn.comparison.compared import compared_layer
+from mpscnn.comparison.proof import prove
 from mpscnn.comparison.trace import Trace, Value, with_inner_marked
 from mpscnn.converters.onnx_writer.export import export
 
@@ -222,3 +223,13 @@ def test_networks_that_have_nothing_in_common() -> None:
     with pytest.raises(mpscnn.ShapeError, match="leaves the size"):
         mpscnn.compare(free, free)
     assert mpscnn.compare(free, free, size=(8, 8)).layers[0].shape == (1, 4, 4, 3)
+
+
+def test_state_dicts_have_no_proof(tmp_path: Path) -> None:
+    """And the reason says what to do instead."""
+    network = mpscnn.Network(input=(4, 4, 3))
+    for name in ("weights.pth", "weights.safetensors"):
+        found, reason = prove(network, [tmp_path / name])
+        assert found is None
+        assert "not the network that they belong to" in reason
+        assert "mpscnn.compare(module, model)" in reason

@@ -22,6 +22,8 @@ DEVICES = ("cpu", "metal")
 PRECISIONS = ("float32", "float16", "bfloat16")
 ENGINES = ("mpscnn", "onnxruntime")
 
+# What PyTorch's weights come in.
+_STATE_DICTS = (".pth", ".pt", ".safetensors")
 # Engine, the package that must be installed, and what pip calls that.
 _OWN_ENGINES = {
     ".onnx": ("onnxruntime", "onnxruntime"),
@@ -140,6 +142,11 @@ def own_engine(path: Path, outputs: Sequence[str] = ()) -> Engine:
 
 def missing_engine(path: Path) -> str | None:
     """Why a file's own engine cannot run it here; None where it can."""
+    if path.suffix.lower() in _STATE_DICTS:
+        return (
+            "a state dict has weights, but not the network that they belong to, so torch alone cannot run it; compare "
+            "the result with your module: mpscnn.compare(module, model)"
+        )
     if path.suffix.lower() not in _OWN_ENGINES:
         return f"files with the suffix {path.suffix or '(none)'} have no engine of their own"
     module, package = _OWN_ENGINES[path.suffix.lower()]

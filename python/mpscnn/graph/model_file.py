@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +19,7 @@ from mpscnn import _core
 from mpscnn._private.arguments import name_list
 from mpscnn._private.files import content_of, writing
 from mpscnn._private.settings import as_json
-from mpscnn.errors import ParameterError, WeightsError
+from mpscnn.errors import Error, ParameterError, WeightsError
 
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
@@ -49,12 +52,8 @@ def save_model(
     if network.detection is not None:
         metadata["mpscnn.detection"] = as_json("detection", network.detection.settings)
         if network.detection.anchors is not None:
-            tensors["mpscnn.anchors"] = network.detection.anchors.astype(np.float32)
-    content = serialize(tensors, metadata)
-    with writing(path, WeightsError):
-        origin = os.fsencode(f"model for {os.fspath(path)}")
-    _core.Model.parse(content, origin)  # refuses what could not be loaded again
-    _replace(Path(path), content)
+            tensors["mpscnn.anchors"] = _kept(network.detection.anchors.astype(np.float32))
+    _replace(Path(path), lambda file: write_tensors(file, tensors, metadata))
 
 
 def change_metadata(
@@ -76,34 +75,52 @@ def change_metadata(
     header = json.loads(content[8 : 8 + length])
     header["__metadata__"] = {**header["__metadata__"], **changes}
     text = _padded(_json(header).encode())
-    changed = b"".join([len(text).to_bytes(8, "little"), text, content[8 + length :]])
-    with writing(output, WeightsError):
-        origin = os.fsencode(f"model for {os.fspath(output)}")
-    _core.Model.parse(changed, origin)
-    _replace(Path(output), changed)
+
+    def write(file: BinaryIO) -> None:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.write(memoryview(content)[8 + length :])
+
+    _replace(Path(output), write)
 
 
-def stored_tensors(network: Network, dtype: str) -> dict[str, NDArray[Any]]:
-    """The network's weights as they go into a file, by tensor name."""
-    tensors: dict[str, NDArray[Any]] = {}
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor as it goes into a file. Of large ones the elements are made when they are written."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    make: Callable[[], NDArray[Any]]
+
+
+def _kept(array: NDArray[Any]) -> Tensor:
+    return Tensor(array.dtype.name, array.shape, lambda: array)
+
+
+def stored_tensors(network: Network, dtype: str) -> dict[str, Tensor]:
+    """The network's weights by tensor name."""
+    tensors: dict[str, Tensor] = {}
     for spec in network.weight_specs():
         if not spec["set"]:
             if spec["required"]:
                 raise WeightsError(f"layer {spec['layer']!r}: {spec['role']} is missing; load weights first")
             continue
-        name = f"{spec['layer']}.{spec['role']}"
-        values, scales, zero_points = network.graph.get_weight(spec["layer"], spec["role"])
-        if spec["role"] != "weight":
-            tensors[name] = values.astype(np.float32)
-        elif dtype == "uint8":
+        layer, role = spec["layer"], spec["role"]
+        name = f"{layer}.{role}"
+        if role == "weight" and dtype == "uint8":
+            values, scales, zero_points = network.graph.get_weight(layer, role)
             stored = (values, np.asarray(scales, np.float32), np.asarray(zero_points, np.float32))
-            tensors[name], tensors[f"{name}.scale"], tensors[f"{name}.zero_point"] = (
-                stored if scales else quantize(values)
-            )
+            names = (name, f"{name}.scale", f"{name}.zero_point")
+            tensors |= zip(names, map(_kept, stored if scales else quantize(values)), strict=True)
         else:
-            floats = network.weight(spec["layer"], spec["role"])
-            tensors[name] = _to_half(name, floats) if dtype == "float16" else floats.astype(np.float32)
+            kind = dtype if role == "weight" else "float32"
+            make = partial(_floats, network, layer, role, np.dtype(kind))
+            tensors[name] = Tensor(kind, tuple(spec["shape"]), make)
     return tensors
+
+
+def _floats(network: Network, layer: str, role: str, dtype: np.dtype[Any]) -> NDArray[Any]:
+    values = network.weight(layer, role)
+    return _to_half(f"{layer}.{role}", values) if dtype == np.float16 else values.astype(dtype, copy=False)
 
 
 def quantize(values: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
@@ -120,22 +137,25 @@ def quantize(values: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.float3
     return np.clip(steps, 0, 255).astype(np.uint8).reshape(values.shape), scales, zero_points
 
 
-def serialize(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
-    """A safetensors file. Tensors are ordered by falling element size, which keeps all of them aligned."""
+def write_tensors(file: BinaryIO, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Writes a safetensors file. Tensors are ordered by falling element size, which keeps all of them aligned."""
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
     position = 0
-    ordered = sorted(tensors.items(), key=lambda item: -item[1].dtype.itemsize)
-    for name, array in ordered:
-        kind = _FORMAT_NAMES[array.dtype.name]
+    ordered = sorted(tensors.items(), key=lambda item: -np.dtype(item[1].dtype).itemsize)
+    for name, tensor in ordered:
+        size = np.dtype(tensor.dtype).itemsize * math.prod(tensor.shape)
         header[name] = {
-            "dtype": kind,
-            "shape": list(array.shape),
-            "data_offsets": [position, position + array.nbytes],
+            "dtype": _FORMAT_NAMES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [position, position + size],
         }
-        position += array.nbytes
+        position += size
     text = _padded(_json(header).encode())
-    little_endian = (array.astype(array.dtype.newbyteorder("<"), copy=False) for _, array in ordered)
-    return b"".join([len(text).to_bytes(8, "little"), text, *(array.tobytes() for array in little_endian)])
+    file.write(len(text).to_bytes(8, "little") + text)
+    for _, tensor in ordered:
+        array = tensor.make()
+        elements = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+        file.write(elements.reshape(-1).view(np.uint8).data)
 
 
 def _padded(header: bytes) -> bytes:
@@ -154,13 +174,20 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Writes beside `path` and renames, so that a reader sees the old file or the whole new one."""
+def _replace(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Writes beside `path` and renames, so that a reader sees the old file or the whole new one.
+
+    Refuses what could not be loaded again.
+    """
     with writing(path, WeightsError):
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(content)
+                write(file)
+            try:
+                _core.Model.load(os.fsencode(temporary))
+            except Error as error:
+                raise type(error)(str(error).replace(temporary, f"model for {path}")) from error
             umask = os.umask(0)
             os.umask(umask)
             Path(temporary).chmod(0o666 & ~umask)  # mkstemp makes files that only their owner reads

@@ -7,8 +7,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from mpscnn._private.files import content_of
 from mpscnn.converters.layer_names import shown
+from mpscnn.converters.pytorch.file_bytes import FileBytes
 from mpscnn.converters.pytorch.tensors import MAX_AXES, Storage, StoredTensor, contiguous_strides, tensor_view
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -36,24 +36,25 @@ def read_safetensors(path: Path) -> dict[str, StoredTensor]:
         WeightsError: it cannot be read or is damaged. UnsupportedError: it is a model file of mpscnn, or has elements
             of a type that is not known.
     """
-    content = memoryview(content_of(path, WeightsError))
+    file = FileBytes(path)
     origin = str(path)
-    header, start = _header(content, origin)
+    header, start = _header(file, origin)
     metadata = header.pop("__metadata__", {})
     if isinstance(metadata, dict) and "mpscnn.graph" in metadata:
         raise UnsupportedError(f"{origin}: is a model file of mpscnn already; there is nothing to convert")
-    data = content[start:]
-    return {name: _tensor(f"{origin}: tensor {shown(name)}", entry, data) for name, entry in header.items()}
+    return {
+        name: _tensor(f"{origin}: tensor {shown(name)}", entry, file, start) for name, entry in header.items()
+    }
 
 
-def _header(content: memoryview, origin: str) -> tuple[dict[str, Any], int]:
-    length = int.from_bytes(content[:8], "little")
-    if len(content) < 8 or length > min(len(content) - 8, _MAX_HEADER):
+def _header(file: FileBytes, origin: str) -> tuple[dict[str, Any], int]:
+    length = int.from_bytes(file.read(0, 8), "little")
+    if len(file) < 8 or length > min(len(file) - 8, _MAX_HEADER):
         raise WeightsError(
-            f"{origin}: is not a safetensors file: its header of {length} bytes is not within its {len(content)} bytes"
+            f"{origin}: is not a safetensors file: its header of {length} bytes is not within its {len(file)} bytes"
         )
     try:
-        header = json.loads(bytes(content[8 : 8 + length]))
+        header = json.loads(file.read(8, length))
     except (ValueError, RecursionError) as error:
         raise WeightsError(f"{origin}: is not a safetensors file: its header is not JSON") from error
     if not isinstance(header, dict):
@@ -61,7 +62,8 @@ def _header(content: memoryview, origin: str) -> tuple[dict[str, Any], int]:
     return header, 8 + length
 
 
-def _tensor(what: str, entry: object, data: memoryview) -> StoredTensor:
+def _tensor(what: str, entry: object, file: FileBytes, start: int) -> StoredTensor:
+    """`start`: where the elements of all tensors begin."""
     if not isinstance(entry, dict) or not {"dtype", "shape", "data_offsets"} <= entry.keys():
         raise WeightsError(f"{what}: its entry has no dtype, shape and data_offsets")
     dtype = _DTYPES.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
@@ -71,13 +73,12 @@ def _tensor(what: str, entry: object, data: memoryview) -> StoredTensor:
     if not _are_counts(shape) or len(shape) > MAX_AXES or not _are_counts(offsets) or len(offsets) != 2:
         raise WeightsError(f"{what}: its shape and data_offsets must be whole numbers")
     first, last = offsets
-    storage = Storage(dtype, math.prod(shape))
-    if not first <= last <= len(data) or last - first != storage.bytes:
+    storage = Storage(dtype, math.prod(shape), file, start + first)
+    if not first <= last <= len(file) - start or last - first != storage.bytes:
         raise WeightsError(
             f"{what}: {dtype} {tuple(shape)} takes {storage.bytes} bytes, but its data_offsets are {first} to {last} "
-            f"of {len(data)}"
+            f"of {len(file) - start}"
         )
-    storage.content = data[first:last]
     return tensor_view(what, storage, 0, tuple(shape), contiguous_strides(tuple(shape)))
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.pytorch.file_bytes import FileBytes
 from mpscnn.errors import WeightsError
 
 MAX_AXES = 8
@@ -24,12 +25,14 @@ class Storage:
     Attributes:
         dtype: "float32", "float16", "bfloat16", "int64", ...
         elements: how many there are.
-        content: their bytes; where a file has them behind the tensors, they are set later.
+        file, place: where their bytes are, which are read each time they are needed; where a file has them behind the
+            tensors, that is set later.
     """
 
     dtype: str
     elements: int
-    content: memoryview = field(default_factory=lambda: memoryview(b""))
+    file: FileBytes | None = None
+    place: int = 0
     big_endian: bool = False
 
     @property
@@ -43,6 +46,12 @@ class Storage:
     def bytes(self) -> int:
         """How many all elements take."""
         return self.elements * self.stored.itemsize
+
+    def array(self) -> NDArray[Any]:
+        """The elements, read from the file."""
+        if self.file is None:
+            raise AssertionError("a storage without a place")
+        return np.frombuffer(self.file.read(self.place, self.bytes), self.stored, self.elements)
 
 
 @dataclass(frozen=True)
@@ -65,8 +74,8 @@ class StoredTensor:
         return math.prod(self.shape) * self.storage.stored.itemsize
 
     def array(self) -> NDArray[Any]:
-        """Its elements: a view of the file's bytes, but for bfloat16, which becomes float32."""
-        flat = np.frombuffer(self.storage.content, self.storage.stored, self.storage.elements)
+        """Its elements, read from the file; bfloat16 becomes float32."""
+        flat = self.storage.array()
         steps = [stride * flat.itemsize for stride in self.strides]
         view = np.lib.stride_tricks.as_strided(flat[self.offset :], self.shape, steps, writeable=False)
         if self.dtype == "bfloat16":

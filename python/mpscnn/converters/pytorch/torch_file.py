@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from mpscnn._private.files import content_of
 from mpscnn.converters.layer_names import shown_kind
+from mpscnn.converters.pytorch.file_bytes import FileBytes
 from mpscnn.converters.pytorch.pickles import Global, Meanings, PickleReader
 from mpscnn.converters.pytorch.tensors import Storage, StoredTensor, tensor_view
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -51,13 +50,14 @@ def read_torch_file(path: Path) -> object:
         WeightsError: it cannot be read, is damaged, or is not a file of torch.save. UnsupportedError: it holds more
             than tensors and plain containers; the message names the class or function.
     """
-    content = content_of(path, WeightsError)
-    if content.startswith(_ZIP):
-        return _read_zip(content, str(path))
-    if content.startswith(_LEGACY):
-        return _read_legacy(memoryview(content), str(path))
+    file = FileBytes(path)
+    beginning = file.read(0, len(_LEGACY))
+    if beginning.startswith(_ZIP):
+        return _read_zip(file, str(path))
+    if beginning == _LEGACY:
+        return _read_legacy(file, str(path))
     raise WeightsError(
-        f"{path}: is not a file of torch.save: it begins with {content[:8].hex(' ') or 'nothing'}"
+        f"{path}: is not a file of torch.save: it begins with {beginning[:8].hex(' ') or 'nothing'}"
     )
 
 
@@ -128,12 +128,12 @@ class _TorchValues:
 
 
 class _ZipEntries:
-    """The entries of a zip file without compression, as views of its bytes."""
+    """The entries of a zip file without compression."""
 
-    def __init__(self, content: bytes, origin: str) -> None:
-        self._content, self._origin = memoryview(content), origin
+    def __init__(self, file: FileBytes, origin: str) -> None:
+        self.file, self._origin = file, origin
         try:
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            with zipfile.ZipFile(file.path) as archive:
                 self._entries = {entry.filename: entry for entry in archive.infolist()}
         # All that the module lets through for damaged directories.
         except (
@@ -152,7 +152,11 @@ class _ZipEntries:
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
 
-    def __getitem__(self, name: str) -> memoryview:
+    def __getitem__(self, name: str) -> bytes:
+        return self.file.read(*self.place(name))
+
+    def place(self, name: str) -> tuple[int, int]:
+        """Where the bytes of an entry begin, and how many there are."""
         entry = self._entries.get(name)
         if entry is None:
             raise WeightsError(f"{self._origin}: has no entry {shown_kind(name)}")
@@ -160,16 +164,16 @@ class _ZipEntries:
             raise UnsupportedError(
                 f"{self._origin}: {shown_kind(name)} is compressed, as torch.save never does"
             )
-        header = self._content[entry.header_offset : entry.header_offset + 30]
+        header = self.file.read(entry.header_offset, 30)
         if len(header) < 30 or header[:4] != _ZIP:
             raise WeightsError(f"{self._origin}: is damaged where {shown_kind(name)} should begin")
         start = entry.header_offset + 30 + sum(struct.unpack("<HH", header[26:30]))
-        found = self._content[start : start + entry.file_size]
-        if len(found) != entry.file_size:
+        there = max(min(entry.file_size, len(self.file) - start), 0)
+        if there != entry.file_size:
             raise WeightsError(
-                f"{self._origin}: {shown_kind(name)} claims {entry.file_size} bytes, {len(found)} are there"
+                f"{self._origin}: {shown_kind(name)} claims {entry.file_size} bytes, {there} are there"
             )
-        return found
+        return start, entry.file_size
 
 
 class _ZipValues(_TorchValues):
@@ -177,20 +181,21 @@ class _ZipValues(_TorchValues):
         super().__init__(origin)
         self._entries, self._folder = entries, folder
         order = f"{folder}byteorder"
-        self._big_endian = order in entries and bytes(entries[order]) == b"big"
+        self._big_endian = order in entries and entries[order] == b"big"
 
     def _found(self, key: str, storage: Storage) -> None:
         name = f"{self._folder}data/{key}"
-        storage.content, storage.big_endian = self._entries[name], self._big_endian
-        if len(storage.content) != storage.bytes:
+        storage.file, storage.big_endian = self._entries.file, self._big_endian
+        storage.place, size = self._entries.place(name)
+        if size != storage.bytes:
             raise WeightsError(
-                f"{self._origin}: {shown_kind(name)} has {len(storage.content)} bytes, but {storage.elements} "
+                f"{self._origin}: {shown_kind(name)} has {size} bytes, but {storage.elements} "
                 f"elements of {storage.dtype} take {storage.bytes}"
             )
 
 
-def _read_zip(content: bytes, origin: str) -> object:
-    entries = _ZipEntries(content, origin)
+def _read_zip(file: FileBytes, origin: str) -> object:
+    entries = _ZipEntries(file, origin)
     folders = [name.removesuffix("data.pkl") for name in entries if name.split("/")[1:] == ["data.pkl"]]
     if len(folders) != 1:
         raise WeightsError(f"{origin}: is a zip file, but not one of torch.save: it has no data.pkl")
@@ -198,16 +203,17 @@ def _read_zip(content: bytes, origin: str) -> object:
     if f"{folder}constants.pkl" in entries:
         raise UnsupportedError(f"{origin}: is a TorchScript program; {_STATE_DICT_ONLY}")
     values = _ZipValues(origin, entries, folder)
-    return PickleReader(entries[f"{folder}data.pkl"], origin, values.meanings).load()
+    return PickleReader(memoryview(entries[f"{folder}data.pkl"]), origin, values.meanings).load()
 
 
 # ---- The older form ------------------------------------------------------------------------------------------------
 
 
-def _read_legacy(content: memoryview, origin: str) -> object:
+def _read_legacy(file: FileBytes, origin: str) -> object:
     """Pickles of a magic number, a version, the machine, the value, and the storages' order; then their elements."""
     values = _TorchValues(origin)
-    reader = PickleReader(content, origin, values.meanings)
+    # Where the pickles end is not known before they are read.
+    reader = PickleReader(memoryview(file.read(0, len(file))), origin, values.meanings)
     reader.load()
     version, machine = reader.load(), reader.load()
     if version != _LEGACY_VERSION or not isinstance(machine, dict):
@@ -220,9 +226,9 @@ def _read_legacy(content: memoryview, origin: str) -> object:
     position = reader.position
     for key in order:
         storage = values.storages[key]
-        count = content[position : position + 8]
-        storage.content = content[position + 8 : position + 8 + storage.bytes]
-        if len(count) < 8 or len(storage.content) != storage.bytes:
+        count = file.read(position, 8)
+        storage.file, storage.place = file, position + 8
+        if len(count) < 8 or storage.place + storage.bytes > len(file):
             raise WeightsError(
                 f"{origin}: ends early: a storage of {storage.elements} elements of {storage.dtype} is not there"
             )

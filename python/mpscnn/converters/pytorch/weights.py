@@ -103,12 +103,8 @@ def set_weights(
             bias = f"{modules[layer].path}.bias"
             if bias in state:
                 offset = offset + state.doubles(bias) * scale
-            # Computed in float64, a few numbers at a time.
-            scaled = np.empty(weight.shape, np.float32)
-            with np.errstate(over="ignore"):
-                each = scale.reshape((-1,) + (1,) * (weight.ndim - 1))
-                np.multiply(weight, each, out=scaled, casting="same_kind")
-            _set(network, state, layer, "weight", scaled)
+            weight = _scaled(weight, scale)
+            _set(network, state, layer, "weight", weight)
             _set(network, state, layer, "bias", offset)
         elif layer not in fit.norms and name in state:
             _set(network, state, layer, role, state.array(name))
@@ -136,6 +132,14 @@ def _stored_shapes(ours: tuple[int, ...]) -> list[tuple[int, ...]]:
 
 def _in_our_order(weight: NDArray[Any], ours: tuple[int, ...]) -> NDArray[Any]:
     return weight.transpose(0, 2, 3, 1) if len(ours) == 4 else weight.reshape(ours)
+
+
+def _scaled(weight: NDArray[Any], scale: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Computed in float64, a few numbers at a time."""
+    scaled = np.empty(weight.shape, np.float32)
+    with np.errstate(over="ignore"):
+        np.multiply(weight, scale.reshape((-1,) + (1,) * (weight.ndim - 1)), out=scaled, casting="same_kind")
+    return scaled
 
 
 def _scale_and_offset(
