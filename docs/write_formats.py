@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from mpscnn.converters.keras.layers import HANDLERS as KERAS
+from mpscnn.converters.keras.refused import REFUSED as KERAS_REFUSED
 from mpscnn.converters.tflite import names as tflite_names
 from mpscnn.converters.tflite.operators import OPERATORS as TFLITE
 from mpscnn.converters.tflite.refused import REFUSED as TFLITE_REFUSED
@@ -42,6 +44,7 @@ def text() -> str:
         f"Only of constants and shapes, while converting: {', '.join(computed)}. Of custom operators",
         "`TFLite_Detection_PostProcess` is read; those of StableHLO are refused.",
     ]
+    lines += ["", "## Layers of Keras", *lists({*KERAS, "InputLayer"}, KERAS_REFUSED)]
     return "\n".join(lines) + "\n"
 
 

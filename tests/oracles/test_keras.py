@@ -13,6 +13,8 @@ import pytest
 
 import mpscnn
 from mpscnn import converters
+from mpscnn.converters.keras.layers import HANDLERS
+from mpscnn.converters.keras.refused import REFUSED
 
 pytest.importorskip("torch", reason="PyTorch, on which Keras runs here, is not installed")
 os.environ["KERAS_BACKEND"] = "torch"
@@ -101,6 +103,36 @@ SINGLE: dict[str, Callable[[], Any]] = {
     "flatten": L.Flatten,
     "reshape": lambda: L.Reshape((8, 9, 4)),
     "dropout": lambda: L.Dropout(0.5),
+    "adaptive_average_pool": lambda: L.AdaptiveAveragePooling2D((3, 4)),
+    "adaptive_max_pool": lambda: L.AdaptiveMaxPooling2D((1, 2)),
+    "center_crop": lambda: L.CenterCrop(6, 5),
+    "einsum_dense": lambda: L.EinsumDense("...x,xy->...y", output_shape=7, bias_axes="y", activation="relu"),
+    "einsum_dense_axes": lambda: L.EinsumDense("abcd,efd->abcef", output_shape=(9, 8, 2, 3), bias_axes="e"),
+    "einsum_dense_bare": lambda: L.EinsumDense("abcd,cde->abe", output_shape=(9, 5)),
+    "layer_norm": L.LayerNormalization,
+    "layer_norm_axes": lambda: L.LayerNormalization(axis=[2, 3], epsilon=0.01),
+    "layer_norm_bare": lambda: L.LayerNormalization(scale=False, center=False),
+    "permute": lambda: L.Permute((3, 1, 2)),
+    "rms_norm": lambda: L.RMSNormalization(epsilon=0.01),
+    "softmax_axis": lambda: L.Softmax(axis=1),
+    "unit_norm": L.UnitNormalization,
+    "unit_norm_axis": lambda: L.UnitNormalization(axis=2),
+}
+# Layers that do nothing but in training.
+IDLE = [
+    "RandomBrightness", "RandomColorJitter", "RandomContrast", "RandomErasing", "RandomFlip", "RandomGaussianBlur",
+    "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation",
+    "RandomSaturation", "RandomSharpness", "RandomShear", "RandomTranslation", "RandomZoom", "RandAugment", "AugMix",
+    "RandomColorDegeneration", "RandomElasticTransform",
+]  # fmt: skip
+ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    "RandomBrightness": (0.2,),
+    "RandomContrast": (0.2,),
+    "RandomPosterization": (4,),
+    "RandomRotation": (0.2,),
+    "RandomTranslation": (0.1, 0.1),
+    "RandomZoom": (0.2,),
+    **dict.fromkeys(["RandomColorDegeneration", "RandomHue", "RandomSaturation", "RandomSharpness"], (0.3,)),
 }
 
 
@@ -123,6 +155,12 @@ SEQUENCES: dict[str, Callable[[], Any]] = {
     "padding": lambda: L.ZeroPadding1D((1, 2)),
     "cropping": lambda: L.Cropping1D(1),
     "upsampling": lambda: L.UpSampling1D(3),
+    "adaptive_pool": lambda: L.AdaptiveAveragePooling1D(1),
+    "einsum_dense": lambda: L.EinsumDense("abc,cd->abd", output_shape=(None, 6), bias_axes="d"),
+    "layer_norm": L.LayerNormalization,
+    "permute": lambda: L.Permute((2, 1)),
+    "rms_norm": L.RMSNormalization,
+    "unit_norm": lambda: L.UnitNormalization(axis=1),
 }
 
 
@@ -153,10 +191,81 @@ def test_sequence(tmp_path: Path, name: str) -> None:
         "hard_tanh",
         "softmax",
         "log_softmax",
+        "log_sigmoid",
+        "glu",
+        "soft_shrink",
+        "sparse_sigmoid",
+        "squareplus",
+        "tanh_shrink",
     ],
 )
 def test_activation(tmp_path: Path, name: str) -> None:
     agrees(sequential(L.Activation(name)), tmp_path / "model.keras", 4 * image(2, 9, 8, 4))
+
+
+@pytest.mark.parametrize("name", IDLE)
+def test_layers_for_training(tmp_path: Path, name: str) -> None:
+    kind = getattr(L, name, None)
+    if kind is None:
+        pytest.skip(f"this version of Keras has no {name}")
+    model = keras.Sequential([L.Input((8, 8, 3)), kind(*ARGUMENTS.get(name, ()))])
+    agrees(model, tmp_path / "model.keras", np.random.default_rng(0).uniform(0, 255, (1, 8, 8, 3)))
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+@pytest.mark.parametrize("biased", [True, False])
+def test_attention_of_many_heads(tmp_path: Path, suffix: str, biased: bool) -> None:
+    """Of a sequence to itself and to another, behind a layer normalization, as transformers have it."""
+    first, second = L.Input((7, 8), name="first"), L.Input((5, 6), name="second")
+    normal = L.LayerNormalization(name="norm")(first)
+    own = L.MultiHeadAttention(2, 4, value_dim=3, use_bias=biased, name="own")(normal, normal)
+    total = L.Add()([first, own])
+    other = L.MultiHeadAttention(3, 5, name="other")(total, second, key=second)
+    model = randomized(keras.Model([first, second], L.Add()([total, other])))
+    agrees(model, tmp_path / f"model.{suffix}", image(2, 7, 8), image(2, 5, 6, seed=2))
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("count", [2, 3])
+def test_attention(tmp_path: Path, scaled: bool, count: int) -> None:
+    shapes = [(6, 4), (5, 4), (5, 4)][:count]
+    inputs = [L.Input(shape) for shape in shapes]
+    model = randomized(keras.Model(inputs, L.Attention(use_scale=scaled)(inputs)))
+    agrees(model, tmp_path / "model.keras", *(image(2, *shape, seed=i) for i, shape in enumerate(shapes)))
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize(
+    ("shapes", "axes"),
+    [
+        (((6, 4), (5, 4)), 2),
+        (((6, 4), (6, 5)), 1),
+        (((6, 4), (4, 5)), (2, 1)),
+        (((4, 6), (5, 4)), (1, 2)),
+        (((7,), (7,)), 1),
+        (((7,), (7, 3)), 1),
+        (((3, 7), (7,)), (2, 1)),
+    ],
+)
+def test_products(tmp_path: Path, shapes: Any, axes: Any, normalize: bool) -> None:
+    inputs = [L.Input(shape) for shape in shapes]
+    model = keras.Model(inputs, L.Dot(axes, normalize=normalize)(inputs))
+    agrees(model, tmp_path / "model.keras", *(image(2, *shape, seed=i) for i, shape in enumerate(shapes)))
+
+
+def test_every_layer_of_keras_is_read_or_refused() -> None:
+    ours = {"Functional", "InputLayer", "InputSpec", "Layer", "Model", "Sequential"}
+    kinds = {kind.__name__ for kind in vars(L).values() if isinstance(kind, type)} - ours
+    assert not set(HANDLERS) & set(REFUSED)
+    assert kinds <= set(HANDLERS) | set(REFUSED)
+
+
+def test_masks_are_refused(tmp_path: Path) -> None:
+    x = L.Input((5, 4))
+    model = keras.Model(x, L.MultiHeadAttention(2, 3)(x, x, use_causal_mask=True))
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(mpscnn.UnsupportedError, match="its use_causal_mask is not supported"):
+        converters.read_network([tmp_path / "model.keras"])
 
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])

@@ -42,6 +42,7 @@ _NEURONS: dict[str, Activation] = {
     "hard_silu": "hard_swish",
     "hard_swish": "hard_swish",
     "mish": "mish",
+    "sparse_sigmoid": {"kind": "hard_sigmoid", "a": 0.5, "b": 0.5},
     "hard_tanh": {"kind": "clamp", "a": -1.0, "b": 1.0},
 }
 # Of Klambauer et al. 2017, "Self-Normalizing Neural Networks".
@@ -54,8 +55,54 @@ def _selu(network: Network, x: Tensor, name: str) -> Tensor:
     return network.activation(elu, {"kind": "linear", "a": _SELU_SCALE}, name=name)
 
 
+def _log_sigmoid(network: Network, x: Tensor, name: str) -> Tensor:
+    """-softplus(-x)."""
+    negative: Activation = {"kind": "linear", "a": -1.0}
+    y = network.activation(x, negative, name=f"{name}/negative")
+    return network.activation(network.activation(y, "softplus", name=f"{name}/softplus"), negative, name=name)
+
+
+def _tanh_shrink(network: Network, x: Tensor, name: str) -> Tensor:
+    return network.subtract(x, network.activation(x, "tanh", name=f"{name}/tanh"), name=name)
+
+
+def _soft_shrink(network: Network, x: Tensor, name: str) -> Tensor:
+    """0 between -0.5 and 0.5, from where on it grows."""
+    limited = network.activation(x, {"kind": "clamp", "a": -0.5, "b": 0.5}, name=f"{name}/limited")
+    return network.subtract(x, limited, name=name)
+
+
+def _square_plus(network: Network, x: Tensor, name: str) -> Tensor:
+    """(x + sqrt(x * x + 4)) / 2."""
+    square = network.activation(x, {"kind": "power", "a": 1.0, "c": 2.0}, name=f"{name}/square")
+    root = network.activation(square, {"kind": "power", "a": 1.0, "b": 4.0, "c": 0.5}, name=f"{name}/root")
+    total = network.add(x, root, name=f"{name}/sum")
+    return network.activation(total, {"kind": "linear", "a": 0.5}, name=name)
+
+
+def _gated(network: Network, x: Tensor, name: str) -> Tensor:
+    """The first half of the channels times the sigmoid of the second."""
+    first, second = network.split(x, 2, name=f"{name}/half")
+    return network.multiply(first, network.activation(second, "sigmoid", name=f"{name}/gate"), name=name)
+
+
+def _softmax_along(network: Network, x: Tensor, axis: int, name: str) -> Tensor:
+    rank = len(x.shape)
+    if not -rank <= axis < rank or axis % rank == 0:
+        raise WeightsError(f"damaged: a softmax over axis {axis} of {x.shape}")
+    order = list(range(1, rank))
+    order[axis % rank - 1], order[-1] = order[-1], order[axis % rank - 1]
+    turned = network.transpose(x, order, name=f"{name}/turned")
+    return network.transpose(network.softmax(turned, name=f"{name}/softmax"), order, name=name)
+
+
 _COMPOSED: dict[str, Composed] = {
+    "glu": _gated,
+    "log_sigmoid": _log_sigmoid,
     "selu": _selu,
+    "soft_shrink": _soft_shrink,
+    "squareplus": _square_plus,
+    "tanh_shrink": _tanh_shrink,
     "softmax": lambda network, x, name: network.softmax(x, name=name),
     "log_softmax": lambda network, x, name: network.log_softmax(x, name=name),
 }
@@ -121,9 +168,11 @@ def _elu(settings: Settings, _: int) -> Function:
 
 def _softmax(settings: Settings, _: int) -> Function:
     axes = settings.wholes("axis", [-1])
-    if axes != [-1]:
-        raise UnsupportedError(f"a softmax over the axes {axes}; only the last one is supported")
-    return Function(layers=_COMPOSED["softmax"])
+    if axes == [-1]:
+        return Function(layers=_COMPOSED["softmax"])
+    if len(axes) != 1 or axes[0] == 0:
+        raise UnsupportedError(f"a softmax over the axes {axes}; supported is one, and not the batch")
+    return Function(layers=lambda network, x, name: _softmax_along(network, x, axes[0], name))
 
 
 def _activation(settings: Settings, generation: int) -> Function:

@@ -12,6 +12,7 @@ from mpscnn.converters.keras.arithmetic import function_handler
 from mpscnn.converters.keras.config import KerasLayer, KerasModel, Source, calls_in_order
 from mpscnn.converters.keras.file import KerasFile
 from mpscnn.converters.keras.layers import HANDLERS, Handler
+from mpscnn.converters.keras.refused import REFUSED
 from mpscnn.converters.keras.weights import Path
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.photo_input import takes_photos
@@ -167,7 +168,8 @@ class _Converter:
         if handler is None:
             # Of classes that are not Keras's own the file says where they were.
             own = layer.module and layer.module.partition(".")[0] not in ("keras", "tf_keras", "builtins")
-            self._unsupported.add(layer.kind, shown_name, _AUTHORS if own else _UNKNOWN)
+            reason = _AUTHORS if own else REFUSED.get(layer.kind, _UNKNOWN)
+            self._unsupported.add(layer.kind, shown_name, reason)
         elif None not in given:
             applied = self._applied(layer, call, path, values)
             free = any(None in value.shape[1:] for value in self._network.inputs)

@@ -23,15 +23,27 @@ def _reshape(c: Applied) -> Tensor:
 
 
 def _permute(c: Applied) -> Tensor:
-    """A reshape where only axes of extent 1 change places."""
     x, order = c.x(), c.settings.wholes("dims")
     if sorted(order) != list(range(1, len(x.shape))):
         raise WeightsError(f"damaged: its order {order} is not that of the axes of {x.shape}")
-    extents = [x.shape[axis] for axis in order]
-    kept = [axis for axis in order if x.shape[axis] != 1]
-    if kept != sorted(kept) or extents.count(None) > 1:
-        raise UnsupportedError(f"the order {order} of {x.shape}: axes that change places are not supported")
-    return c.network.reshape(x, [-1 if extent is None else extent for extent in extents], name=c.name())
+    if order == sorted(order):
+        return x
+    return c.network.transpose(x, order, name=c.name())
+
+
+def _center_crop(c: Applied) -> Tensor:
+    """The middle; of an odd number of rows that are left out the larger half is behind."""
+    x, borders = c.image(), []
+    for wanted, extent in zip(
+        (c.settings.whole("height", 0), c.settings.whole("width", 0)), x.shape[1:3], strict=True
+    ):
+        if extent is None or not 1 <= wanted <= extent:
+            raise UnsupportedError(
+                f"crops {x.shape} to {wanted}; supported are images of a fixed size that is larger"
+            )
+        first = (extent - wanted) // 2
+        borders.append((-first, first + wanted - extent))
+    return c.network.pad(x, (borders[0], borders[1]), name=c.name())
 
 
 def _zero_padding(c: Applied) -> Tensor:
@@ -98,6 +110,7 @@ def _repeat_vector(c: Applied) -> Tensor:
 
 
 SHAPES: dict[str, Callable[[Applied], Tensor]] = {
+    "CenterCrop": _center_crop,
     "Cropping1D": _cropping_row,
     "Cropping2D": _cropping,
     "Flatten": _flatten,

@@ -50,6 +50,13 @@ _TRAINED: dict[str, tuple[tuple[str, str], ...]] = {
     "GroupNormalization": _SCALED,
     "LayerNormalization": _SCALED,
     "PReLU": (("alpha", ""),),
+    "RMSNormalization": (("scale", ""),),
+    "Attention": (("scale", "use_scale"),),
+    "MultiHeadAttention": tuple(
+        (f"{part}/{role}", setting)
+        for part in ("query", "key", "value", "output")
+        for role, setting in _CONVOLUTION
+    ),
 }
 _FIXED: dict[str, tuple[str, ...]] = {
     "BatchNormalization": ("moving_mean", "moving_variance"),
@@ -61,6 +68,8 @@ _ALIASES = {"depthwise_kernel": "kernel"}
 
 def _trained(layer: KerasLayer) -> list[str]:
     roles = _TRAINED.get(layer.kind, ())
+    if layer.kind == "EinsumDense":
+        return ["kernel", "bias"] if layer.settings.text("bias_axes", "") else ["kernel"]
     return [role for role, setting in roles if not setting or layer.settings.flag(setting, True)]
 
 
@@ -93,7 +102,7 @@ class NumberedWeights:
         for number, role in enumerate(_trained(layer) + _fixed(layer)):
             if role == "count":
                 continue
-            values = self._file.array(f"{place}/{number}")
+            values = self._file.array(_numbered(place, number, role))
             if values is None:
                 raise WeightsError(f"damaged: the file does not have its {role} (at {shown(place)})")
             weights[role] = values
@@ -112,6 +121,14 @@ class NumberedWeights:
             self._places[inner] = own
             if layer.model is not None:
                 self._collect(layer.model, inner, own, stem)
+
+
+def _numbered(place: str, number: int, role: str) -> str:
+    """Where an array is: those of a layer within the layer have a group of their own."""
+    part, _, own = role.rpartition("/")
+    if not part:
+        return f"{place}/{number}"
+    return f"{place.removesuffix('/vars')}/{part}_dense/vars/{int(own == 'bias')}"
 
 
 def _snake_case(kind: str) -> str:
@@ -165,7 +182,8 @@ class NamedWeights:
             )
         for name, (path, role) in zip(names, roles, strict=True):
             stored = name.rpartition("/")[2].partition(":")[0]
-            if stored != role and _ALIASES.get(stored) != role:
+            own = role.rpartition("/")[2]
+            if stored != own and _ALIASES.get(stored) != own:
                 raise WeightsError(
                     f"damaged: {shown(name)} is where the {role} of {shown(path[-1])} should be"
                 )

@@ -1,0 +1,153 @@
+"""Keras's normalizations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from mpscnn.converters.affine import affine
+from mpscnn.converters.keras.applied import Applied
+from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.layer_arguments import Activation
+from mpscnn.graph.layers.layer_maker import Tensor
+
+_LARGEST = float(np.finfo(np.float32).max)
+_SQUARE: Activation = {"kind": "power", "a": 1.0, "c": 2.0}
+
+
+def _over_channels(c: Applied, x: Tensor) -> None:
+    """Raises UnsupportedError unless the setting `axis` is the last one."""
+    axes = c.settings.wholes("axis", [-1])
+    if [axis % len(x.shape) for axis in axes] != [len(x.shape) - 1]:
+        raise UnsupportedError(f"it normalises the axes {axes} of {x.shape}; only the last one is supported")
+
+
+def _batch_normalization(c: Applied) -> Tensor:
+    x = c.x()
+    _over_channels(c, x)
+    if c.settings.flag("renorm", False):
+        raise UnsupportedError("batch renormalization is not supported")
+    name = c.name()
+    y = c.network.batch_norm(x, epsilon=c.settings.number("epsilon", 1e-3), name=name)
+    weights = c.weights()
+    roles = {"moving_mean": "mean", "moving_variance": "variance", "gamma": "gamma", "beta": "beta"}
+    for theirs, ours in roles.items():
+        c.set_weight(name, ours, weights.get(theirs))
+    return y
+
+
+def _group_normalization(c: Applied) -> Tensor:
+    x = c.x()
+    _over_channels(c, x)
+    groups, name = c.settings.whole("groups", 32), c.name()
+    y = c.network.group_norm(
+        x,
+        (x.shape[-1] or 1) if groups == -1 else groups,
+        epsilon=c.settings.number("epsilon", 1e-3),
+        name=name,
+    )
+    weights = c.weights()
+    for role in ("gamma", "beta"):
+        c.set_weight(name, role, weights.get(role))
+    return y
+
+
+def _normalization(c: Applied) -> Tensor:
+    """(x - mean) / standard deviation, both found before training."""
+    x = c.x()
+    _over_channels(c, x)
+    weights = {} if "mean" in c.settings else c.weights()
+    mean, variance = (
+        np.array(weights[role] if weights else c.settings.numbers(role), np.float64)
+        for role in ("mean", "variance")
+    )
+    if not np.isfinite([*mean.reshape(-1), *variance.reshape(-1)]).all() or (variance < 0.0).any():
+        raise WeightsError("damaged: its mean and variance are not those of numbers")
+    if max(np.abs(mean).max(initial=0.0), variance.max(initial=0.0)) > np.finfo(np.float32).max:
+        raise WeightsError("damaged: its mean and variance are beyond float32")
+    deviation = np.maximum(np.sqrt(variance), 1e-7)
+    if c.settings.flag("invert", False):
+        return affine(c.network, x, scale=deviation, offset=mean, name=c.name())
+    return affine(c.network, x, scale=1.0 / deviation, offset=-mean / deviation, name=c.name())
+
+
+def _rescaling(c: Applied) -> Tensor:
+    scale, offset = c.settings.numbers("scale"), [0.0]
+    if "offset" in c.settings:
+        offset = c.settings.numbers("offset")
+    x = c.x()
+    if not {len(scale), len(offset)} <= {1, x.shape[-1]}:
+        raise UnsupportedError("its scale and offset are other than one number or one per channel")
+    if len(scale) == len(offset) == 1:
+        neuron = {"kind": "linear", "a": scale[0], "b": offset[0]}
+        return c.network.activation(x, neuron, name=c.name())
+    return affine(c.network, x, scale=np.array(scale), offset=np.array(offset), name=c.name())
+
+
+def _layer_normalization(c: Applied) -> Tensor:
+    """Over the last axes."""
+    x = c.x()
+    if c.settings.flag("rms_scaling", False):
+        raise UnsupportedError("its rms_scaling is not supported")
+    rank = len(x.shape)
+    axes = sorted(axis % rank for axis in c.settings.wholes("axis", [-1]))
+    extents = x.shape[1:]
+    tail = extents[axes[0] - 1 :] if axes and axes[0] > 0 else ()
+    if not axes or axes != list(range(axes[0], rank)) or axes[0] == 0 or None in tail:
+        raise UnsupportedError(f"it normalises the axes {axes} of {x.shape}; supported are the last ones")
+    count = math.prod(extent or 0 for extent in tail)
+    before = [-1 if extent is None else extent for extent in extents[: axes[0] - 1]]
+    if len(axes) > 1:
+        x = c.network.reshape(x, [*before, count], name=c.name("/rows"))
+    name = c.name()
+    y = c.network.layer_norm(x, epsilon=c.settings.number("epsilon", 1e-3), name=name)
+    weights = c.weights()
+    for role in ("gamma", "beta"):
+        if role in weights:
+            c.set_weight(name, role, weights[role].reshape(-1))
+    if len(axes) > 1:
+        y = c.network.reshape(y, [*before, *(extent or 0 for extent in tail)], name=c.name("/axes"))
+    return y
+
+
+def _root_mean_square(c: Applied) -> Tensor:
+    """x / sqrt(mean of squares + epsilon) * scale, over the last axis."""
+    x = c.x()
+    _over_channels(c, x)
+    squares = c.network.activation(x, _SQUARE, name=c.name("/squares"))
+    mean = c.network.reduce_mean(squares, -1, name=c.name("/mean"))
+    inverse = {"kind": "power", "a": 1.0, "b": c.settings.number("epsilon", 1e-6), "c": -0.5}
+    factor = c.network.activation(mean, inverse, name=c.name("/factor"))
+    y = c.network.multiply(x, factor, name=c.name("/normalized"))
+    return affine(c.network, y, scale=c.weights()["scale"], name=c.name())
+
+
+def _unit_normalization(c: Applied) -> Tensor:
+    x = c.x()
+    axes = c.settings.wholes("axis", [-1])
+    if len(axes) != 1 or axes[0] % len(x.shape) == 0:
+        raise UnsupportedError(f"it normalises the axes {axes} of {x.shape}; supported is one")
+    return unit_length(c, x, axes[0] % len(x.shape))
+
+
+def unit_length(c: Applied, x: Tensor, axis: int) -> Tensor:
+    """x / sqrt(sum of squares along an axis, at least 1e-12)."""
+    squares = c.network.activation(x, _SQUARE, name=c.name("/squares"))
+    total = c.network.reduce_sum(squares, axis, name=c.name("/sum"))
+    least = c.network.activation(total, {"kind": "clamp", "a": 1e-12, "b": _LARGEST}, name=c.name("/least"))
+    inverse: Activation = {"kind": "power", "a": 1.0, "c": -0.5}
+    factor = c.network.activation(least, inverse, name=c.name("/factor"))
+    return c.network.multiply(x, factor, name=c.name("/unit"))
+
+
+NORMALIZATIONS: dict[str, Callable[[Applied], Tensor]] = {
+    "BatchNormalization": _batch_normalization,
+    "GroupNormalization": _group_normalization,
+    "LayerNormalization": _layer_normalization,
+    "Normalization": _normalization,
+    "RMSNormalization": _root_mean_square,
+    "Rescaling": _rescaling,
+    "UnitNormalization": _unit_normalization,
+}
