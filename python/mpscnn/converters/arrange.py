@@ -39,6 +39,7 @@ class Arranger:
         self._free = FreeExtents()
         self._reshaped: dict[tuple[int, tuple[int | None, ...]], Tensor] = {}
         self._origin: dict[int, Tensor] = {}
+        self._orders: dict[tuple[int, Axis, Axis], Tensor] = {}
 
     # ---- Values of tensors -----------------------------------------------------------------------------------------
 
@@ -152,13 +153,23 @@ class Arranger:
     # ---- Moving elements -------------------------------------------------------------------------------------------
 
     def _moved(self, value: Value, order: Axis) -> Value:
-        """The value with its atoms in another order."""
+        """The value with its atoms in another order; the same tensor for each that needs it so."""
+        key = (value.tensor.index, value.order, order)
+        if key not in self._orders:
+            self._orders[key] = self._newly_moved(value, order).tensor
+        return replace(value, tensor=self._orders[key], order=order)
+
+    def _newly_moved(self, value: Value, order: Axis) -> Value:
         if set(order) != set(value.order):
             raise AssertionError("other atoms than the value has")
         same = 0
         while value.order[same] is order[same]:
             same += 1
         before, moving = value.order[:same], value.order[same:]
+        if before and (groups := _shuffled_groups(moving, order[same:])):
+            x, _, _ = self.channels_last(value, moving)
+            y = self.network.channel_shuffle(x, groups, name=self.name("/shuffle"))
+            return replace(value, tensor=y, order=order)
         runs = _runs(value.order, order)
         if len(runs) <= _MOST_AXES and product(value.order) is not None:
             tensor = self._shaped(value.tensor, tuple(product(run) for run in runs))
@@ -241,12 +252,20 @@ def _runs(before: Axis, after: Axis) -> list[Axis]:
     return runs
 
 
+def _shuffled_groups(before: Axis, after: Axis) -> int:
+    """How many groups of channels take turns then; 0 where something else moves, or they are many."""
+    runs = _runs(before, after)
+    groups = product(runs[0]) if len(runs) == 2 and product(before) is not None else None
+    return groups if groups is not None and groups <= _MOST_GROUPS else 0
+
+
 def _is_short(atom: Atom) -> bool:
     """Whether its slices can be joined one by one."""
     return not atom.is_free and atom.high <= _MOST_PARTS
 
 
 _IMAGE_RANK = 4
+_MOST_GROUPS = 8  # of channels; more of them are tiles for a transposition
 _MOST_AXES = 5  # behind the batch, of the engine's transposition
 # Of free sizes, elements are moved by a matrix product, whose cost is the square of their number, or in so many parts.
 _MOST_MOVED = 2048
