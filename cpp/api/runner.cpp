@@ -39,7 +39,8 @@ engine::RunnerOptions runner_options(const mpscnn_runner_options *given) {
             .threads = c_api::thread_count(raw.threads),
             .max_batch = number_or(defaults.max_batch, raw.max_batch, max_batch, "max_batch"),
             .max_wait = std::chrono::duration_cast<std::chrono::nanoseconds>(wait),
-            .check_finite = raw.check_finite != 0};
+            .check_finite = raw.check_finite != 0,
+            .max_memory = raw.max_memory};
 }
 
 engine::Completion completion(mpscnn_frame_handler handler, void *context) {

@@ -62,14 +62,16 @@ struct FrameRunner {
 };
 
 std::unique_ptr<FrameRunner, DeleteUnlocked> make_runner(const Program &program, int inflight, int threads,
-                                                         int max_batch, double max_wait, bool check_finite) {
+                                                         int max_batch, double max_wait, bool check_finite,
+                                                         std::uint64_t max_memory) {
     if (ForeignGil::is_closed()) throw StateError("the interpreter is ending: too late for a new runner");
     return std::unique_ptr<FrameRunner, DeleteUnlocked>(
         new FrameRunner(program, {.inflight = inflight,
                                   .threads = threads,
                                   .max_batch = max_batch,
                                   .check_finite = check_finite,
-                                  .max_wait = max_wait}));
+                                  .max_wait = max_wait,
+                                  .max_memory = max_memory}));
 }
 
 void submit_arrays(FrameRunner &self, const std::shared_ptr<Frame> &frame, const py::list &inputs,
@@ -248,7 +250,7 @@ void bind_runner(py::module_ &module) {
     py::class_<FrameRunner, std::unique_ptr<FrameRunner, DeleteUnlocked>>(
         module, "Runner", "Runs many frames, several at once, in their order.")
         .def(py::init(&make_runner), py::arg("program"), py::arg("inflight"), py::arg("threads"),
-             py::arg("max_batch"), py::arg("max_wait"), py::arg("check_finite"))
+             py::arg("max_batch"), py::arg("max_wait"), py::arg("check_finite"), py::arg("max_memory") = 0)
         .def("describe", [](const FrameRunner &self) { return self.runner.describe(); })
         .def(
             "reserve",

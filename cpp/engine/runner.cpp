@@ -66,8 +66,10 @@ struct Runner::Crew {
     Crew(std::shared_ptr<Program> runs, const RunnerOptions &given)
         : program(std::move(runs)), options(given), division(divide(program->backend(), given)) {
         require_batches(*program, options.max_batch);
-        const SessionOptions session{
-            .threads = division.threads, .check_finite = options.check_finite, .inflight = 1};
+        const SessionOptions session{.threads = division.threads,
+                                     .check_finite = options.check_finite,
+                                     .inflight = 1,
+                                     .max_memory = options.max_memory};
         workers.reserve(static_cast<std::size_t>(division.sessions));
         for (int i = 0; i < division.sessions; ++i)
             workers.emplace_back(std::make_shared<Session>(program, session), options.max_batch);

@@ -14,6 +14,7 @@ struct RunnerOptions {
     int max_batch = 1;                    ///< images that may be gathered into one request
     std::chrono::nanoseconds max_wait{0}; ///< for how long a frame may wait for others to be gathered with
     bool check_finite = false;
+    std::uint64_t max_memory = 0; ///< of each session, see SessionOptions
 };
 
 /// Keeps a device busy: runs frames in several sessions at once and hands their results out in the order of

@@ -61,6 +61,33 @@ def test_a_session_may_be_given_less() -> None:
     program.session().run(image(1000))
 
 
+def test_a_runner_may_be_given_less() -> None:
+    program = network().compile(device="cpu")
+    least = program.weight_bytes + program.arena_bytes((1, 64, 64, 3))
+    with mpscnn.Runner(program, 2, max_batch=2, max_wait=0.05, max_memory=least) as runner:
+        fitting = [runner.submit(image(64)) for _ in range(4)]
+        assert all(future.result().shape == (1, 300_000) for future in fitting)
+        with pytest.raises(mpscnn.ShapeError, match=f"max_memory allows {least}"):
+            runner.submit(image(1000)).result()
+    program.session().run(image(1000))
+
+
+@pytest.mark.parametrize("options", [(), ("--runner",)])
+def test_a_benchmark_has_the_limit(
+    options: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    made = mpscnn.Network(input=(8, 8, 3))
+    made.output(made.dense(made.input, 4))
+    made.initialize_weights()
+    made.save(tmp_path / "model.safetensors")
+    given = str(tmp_path / "model.safetensors"), "--runs", "1", "--max-memory", "100"
+    assert call(monkeypatch, "benchmark", *given, *options) == 1
+    assert "max_memory allows 100" in capsys.readouterr().err
+
+
 def test_weights_beyond_the_limit_are_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(mpscnn.ShapeError, match=r"packed weights take \d+ bytes, max_memory allows 1000000"):
         network().compile(device="cpu", max_memory=1_000_000)
@@ -117,3 +144,5 @@ def test_limits_that_are_none(wrong: Any) -> None:
         network().compile(max_memory=wrong)
     with pytest.raises(mpscnn.ParameterError, match="max_memory must be None or a number"):
         network().compile(device="cpu").session(max_memory=wrong)
+    with pytest.raises(mpscnn.ParameterError, match="max_memory must be None or a number"):
+        mpscnn.Runner(network().compile(device="cpu"), max_memory=wrong)

@@ -30,6 +30,8 @@ typedef struct mpscnn_runner_options {
     int check_finite MPSCNN_UNLESS_SET(0);
     /* seconds that a frame may wait for others to be gathered with; 0: none */
     double max_wait MPSCNN_UNLESS_SET(0);
+    /* as in mpscnn_session_options, for each request that is worked on */
+    uint64_t max_memory MPSCNN_UNLESS_SET(0);
 } mpscnn_runner_options;
 
 /* On the processor at most as many requests are worked on at once as it has cores for their threads. The

@@ -37,7 +37,7 @@ class Mpscnn:
         import mpscnn
 
         path = Path(setup["path"])
-        options = {name: setup[name] for name in ("device", "precision")}
+        options = {name: setup[name] for name in ("device", "precision", "max_memory")}
         program = mpscnn.load(path, **options).program
         self._program = program
         self._session = program.session(threads=setup["threads"])

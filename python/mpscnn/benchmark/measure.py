@@ -77,6 +77,7 @@ def measure(
     threads: int | None = None,
     device: str = "auto",
     precision: str = "auto",
+    max_memory: int | None = None,
     runs: int = 50,
     turn: int = 5,
     seed: int = 0,
@@ -94,6 +95,7 @@ def measure(
         threads: for each engine; None: as many as this process may use.
         device: of mpscnn, as in `Network.compile`.
         precision: of mpscnn, as in `Network.compile`.
+        max_memory: of mpscnn, as in `Network.compile`.
         runs: timed runs of each engine.
         turn: runs of one engine before the next one's turn.
         seed: of the input, uniform from -1 to 1.
@@ -116,7 +118,7 @@ def measure(
         for engine in ("mpscnn", *peers):
             try:
                 path = network_file(engine, subject, directory or own)
-                setup = EngineSetup(path, input_file, count, device, precision)
+                setup = EngineSetup(path, input_file, count, device, precision, max_memory)
                 workers.append(stack.enter_context(EngineProcess(engine, setup)))
             except Error as error:
                 if failed is None or engine == "mpscnn":
@@ -145,6 +147,7 @@ class EngineSetup:
     device: str = "cpu"
     """Of mpscnn, as are the following; the peers heed bfloat16 alone."""
     precision: str = "float32"
+    max_memory: int | None = None
 
     def settings(self) -> dict[str, Any]:
         """As engines.py takes it, of values that JSON has as well."""

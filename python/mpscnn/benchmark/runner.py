@@ -74,6 +74,7 @@ def measure_runner(
     max_wait: float = 0.0,
     device: str = "auto",
     precision: str = "auto",
+    max_memory: int | None = None,
     runs: int = 50,
     seed: int = 0,
 ) -> RunnerMeasurement:
@@ -82,13 +83,13 @@ def measure_runner(
     Args:
         subject: the network.
         inflight, threads, max_batch, max_wait: of the runner.
-        device, precision: as in `Network.compile`.
+        device, precision, max_memory: as in `Network.compile`.
         runs: images for each at least; a turn takes about a quarter of a second.
         seed: of the input, uniform from -1 to 1.
     """
     if runs < 1:
         raise ParameterError(f"runs must be at least 1, got {runs!r}")
-    program = subject.network.compile(device=device, precision=precision)
+    program = subject.network.compile(device=device, precision=precision, max_memory=max_memory)
     image = subject.random_input(seed)
     session_rates: list[float] = []
     runner_rates: list[float] = []

@@ -12,6 +12,7 @@ from mpscnn.cli.arguments import (
     AUTO_DEVICE,
     DeviceOption,
     JsonOption,
+    MaxMemoryOption,
     ModelArgument,
     Precision,
     PrecisionOption,
@@ -51,6 +52,7 @@ def benchmark(
     max_batch: Annotated[
         int, typer.Option(min=1, max=1024, metavar="N", help="Of the runner: images gathered into a request.")
     ] = 1,
+    max_memory: MaxMemoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure how fast a network runs here.
@@ -77,6 +79,7 @@ def benchmark(
             max_batch=max_batch,
             device=device,
             precision=precision.value,
+            max_memory=max_memory,
             runs=runs,
         )
         if as_json:
@@ -91,6 +94,7 @@ def benchmark(
         threads=threads,
         device=device,
         precision=precision.value,
+        max_memory=max_memory,
         runs=runs,
     )
     if as_json:

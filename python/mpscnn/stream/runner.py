@@ -20,7 +20,7 @@ from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, require_bool, whole_number
 from mpscnn._private.signal_handlers import raised_by_signal_handler
 from mpscnn.errors import Error, ParameterError, StateError
-from mpscnn.runtime.program import Program, thread_count
+from mpscnn.runtime.program import Program, byte_limit, thread_count
 from mpscnn.stream.frames import finish_frame, frames_of
 from mpscnn.stream.ordered_results import OrderedResults
 
@@ -150,6 +150,8 @@ class Runner:
             own. A request that fails is run again frame by frame.
         max_wait: seconds that a frame may wait for others to be gathered with.
         check_finite: a frame fails when a layer's result has a NaN or an infinity, see `Program.session`.
+        max_memory: bytes that packed weights and the intermediate results of one request may take; None: the program's
+            `max_memory`. A frame that needs more fails; gathered ones are run one by one then.
 
     Raises:
         ParameterError: an argument out of its range; `max_batch` with a network whose images depend on each other.
@@ -165,6 +167,7 @@ class Runner:
         max_batch: int = 1,
         max_wait: float = 0.0,
         check_finite: bool = False,
+        max_memory: int | None = None,
     ) -> None:
         self.inflight = whole_number("inflight", inflight, most=32)
         self.max_batch = whole_number("max_batch", max_batch, most=1024)
@@ -179,6 +182,7 @@ class Runner:
             self.max_batch,
             float(max_wait),
             require_bool("check_finite", check_finite),
+            byte_limit(max_memory),
         )
         described = json.loads(self._core.describe())
         self.sessions: int = described["sessions"]
