@@ -17,15 +17,19 @@ from tolerance import FLOAT32_EPS, assert_close, linear_bound, ulp_bound
 import mpscnn
 
 kinds = st.sampled_from(list(OPERATIONS))
+COMPARISONS = ("greater", "greater_equal", "equal", "not_equal")
 
 
 def operands(
     kind: str, seed: int, shapes: tuple[tuple[int, ...], tuple[int, ...]], precision: str
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Two tensors; no element of the second is near zero, for quotients, and half of the conditions are zero."""
+    """Two tensors; no element of the second is near zero, for quotients; some of those that are compared are equal, and
+    half of the conditions are zero."""
     a, b = (values(seed + i, shape, precision=precision) for i, shape in enumerate(shapes))
     if kind == "power":  # as halves hold
         return np.clip(np.abs(a), np.float32(0.5), 4), np.clip(b, np.float32(-1.5), np.float32(1.5))
+    if kind in COMPARISONS:
+        return np.round(a), np.round(b)
     if kind.startswith("mask"):
         a = np.where(a < 0, np.float32(0), a)
     return a, np.where(np.abs(b) < 0.125, np.float32(0.5), b)

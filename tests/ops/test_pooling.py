@@ -58,8 +58,8 @@ def test_edges(data: st.DataObject, seed: int, precision: str, kind: str, edge: 
     axes = (("height", "y", "top", "bottom", height), ("width", "x", "left", "right", width))
     for side, suffix, before, after, size in axes:
         kernel, dilation = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 3))
-        stride, first = data.draw(st.integers(1, 3)), data.draw(st.integers(-12, 12))
         outputs, reach = data.draw(st.integers(1, 6)), (kernel - 1) * dilation + 1
+        stride, first = data.draw(st.integers(1, 3)), data.draw(st.integers(-reach - 3, size))
         attributes |= {f"kernel_{side}": kernel, f"dilation_{suffix}": dilation, f"stride_{suffix}": stride}
         attributes |= {f"pad_{before}": -first, f"pad_{after}": first + (outputs - 1) * stride + reach - size}
     if kind == "average" and edge == "clamp":
