@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,19 @@ def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """The command line in a process of its own."""
     command = [sys.executable, "-m", "mpscnn", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What the command line has said in this process."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Command = Callable[..., Ended]
+"""Of the fixture `command`: the command line in this process."""
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

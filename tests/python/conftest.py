@@ -1,4 +1,4 @@
-"""Fixtures of the tests of downloads."""
+"""Fixtures of the tests of downloads and of the command line."""
 
 from __future__ import annotations
 
@@ -6,11 +6,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_line import Command, Ended, call
 from downloading import published
 from file_server import Server, running
 
 from mpscnn.registry import PublishedFile
 from mpscnn.registry.download import Client
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command line in this process; `command_line.run` takes one of its own."""
+
+    def ended(*arguments: str) -> Ended:
+        code = call(monkeypatch, *arguments)
+        captured = capsys.readouterr()
+        return Ended(code, captured.out, captured.err)
+
+    return ended
 
 
 @pytest.fixture

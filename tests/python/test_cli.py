@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from command_line import call, colour_network, run, save_colour_model
+from command_line import Command, call, colour_network, run, save_colour_model
 
 import mpscnn
 from mpscnn import registry
@@ -179,8 +179,8 @@ def test_info_size_of_a_fixed_network(
     assert "input 'image' (n, 8, 8, 3) has a fixed size" in capsys.readouterr().err
 
 
-def test_info_of_nothing(tmp_path: Path) -> None:
-    result = run("info", str(tmp_path / "missing.safetensors"))
+def test_info_of_nothing(tmp_path: Path, command: Command) -> None:
+    result = command("info", str(tmp_path / "missing.safetensors"))
     assert (result.returncode, result.stdout) == (1, "")
     assert "missing.safetensors" in result.stderr
 

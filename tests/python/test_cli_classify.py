@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import LABELS, call, colour_network, run, save_colour_model, save_photo
+from command_line import LABELS, Command, call, colour_network, run, save_colour_model, save_photo
 from PIL import Image
 
 import mpscnn
@@ -39,9 +39,9 @@ def test_text(tmp_path: Path, model: str) -> None:
     assert second.split() == ["0.0%", "red"]
 
 
-def test_json_lines_and_nothing_else(tmp_path: Path, model: str) -> None:
+def test_json_lines_and_nothing_else(tmp_path: Path, model: str, command: Command) -> None:
     photos = [str(save_photo(tmp_path / f"{colour}.png", colour)) for colour in LABELS]
-    result = run("classify", *photos, "--model", model, "--json", "--threads", "1", "--device", "cpu")
+    result = command("classify", *photos, "--model", model, "--json", "--threads", "1", "--device", "cpu")
     assert (result.returncode, result.stderr) == (0, "")
     answers = [json.loads(line) for line in result.stdout.splitlines()]
     assert [answer["image"] for answer in answers] == photos
@@ -133,18 +133,21 @@ def test_pixels_that_no_photo_has(
     assert huge.startswith(f"error: {tmp_path / 'huge.tif'}: network 'colours': the result is not")
 
 
-def test_folder_without_photos(tmp_path: Path, model: str) -> None:
+def test_folder_without_photos(tmp_path: Path, model: str, command: Command) -> None:
     (tmp_path / "notes.txt").write_text("no photo")
-    result = run("classify", str(tmp_path), "--model", model)
+    result = command("classify", str(tmp_path), "--model", model)
     assert (result.returncode, result.stdout) == (1, "")
     assert (
         result.stderr == f"error: {tmp_path}: the folder has no photos in it (subfolders are not searched)\n"
     )
 
 
-def test_empty_name_is_not_the_current_folder(tmp_path: Path, model: str) -> None:
+def test_empty_name_is_not_the_current_folder(
+    tmp_path: Path, model: str, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save_photo(tmp_path / "lake.png", "blue")
-    result = run("classify", "", "--model", model, cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    result = command("classify", "", "--model", model)
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == "error: '': an empty name is not a photo\n"
 
@@ -254,12 +257,15 @@ def test_usage_errors(
         ("text.safetensors", 1, "text.safetensors"),
     ],
 )
-def test_bad_models(tmp_path: Path, name: str, code: int, message: str) -> None:
+def test_bad_models(
+    tmp_path: Path, name: str, code: int, message: str, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save_photo(tmp_path / "lake.png", "blue")
     (tmp_path / "text.safetensors").write_text(
         "This is not a model file, and it is long enough to look like one."
     )
-    result = run("classify", "lake.png", "--model", name, cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    result = command("classify", "lake.png", "--model", name)
     assert (result.returncode, result.stdout) == (code, "")
     assert result.stderr.startswith("error: ")
     assert message in result.stderr
@@ -300,19 +306,19 @@ def test_metal_devices_by_name_and_registry_id_reach_the_library(
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="a Mac may have Metal")
-def test_metal_without_a_mac(tmp_path: Path, model: str) -> None:
+def test_metal_without_a_mac(tmp_path: Path, model: str, command: Command) -> None:
     photo = save_photo(tmp_path / "lake.png", "blue")
-    result = run("classify", str(photo), "--model", model, "--device", "metal")
+    result = command("classify", str(photo), "--model", model, "--device", "metal")
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("error: ")
     assert "Metal" in result.stderr
     assert "cpu" in result.stderr
 
 
-def test_not_a_classifier(tmp_path: Path) -> None:
+def test_not_a_classifier(tmp_path: Path, command: Command) -> None:
     colour_network().save(tmp_path / "plain.safetensors")
     photos = [str(save_photo(tmp_path / f"{index}.png", "blue")) for index in range(3)]
-    result = run("classify", *photos, "--model", str(tmp_path / "plain.safetensors"))
+    result = command("classify", *photos, "--model", str(tmp_path / "plain.safetensors"))
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.count("error: ") == 1
     assert "preprocess" in result.stderr
@@ -346,10 +352,10 @@ def test_labels_and_names_on_any_terminal(tmp_path: Path, encoding: str) -> None
     assert b"Traceback" not in result.stderr
 
 
-def test_json_of_any_label_is_ascii(tmp_path: Path) -> None:
+def test_json_of_any_label_is_ascii(tmp_path: Path, command: Command) -> None:
     path = save_colour_model(tmp_path / "m.safetensors", labels=("赤", "緑", "青"))
     photo = save_photo(tmp_path / "日.png", "red")
-    result = run("classify", str(photo), "--model", str(path), "--json")
+    result = command("classify", str(photo), "--model", str(path), "--json")
     assert result.stdout.isascii()
     answer = json.loads(result.stdout)
     assert (answer["image"], answer["predictions"][0]["label"]) == (str(photo), "赤")

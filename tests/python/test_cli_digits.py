@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import call, run, save_colour_model
+from command_line import Command, call, run, save_colour_model
 from models.drawn_digits import draw
 from PIL import Image
 
@@ -83,8 +83,8 @@ def test_pictures(
         )
 
 
-def test_pictures_are_of_photos(idx: tuple[str, str], tmp_path: Path) -> None:
-    result = run("digits", "--idx", idx[0], "--output", str(tmp_path / "out"))
+def test_pictures_are_of_photos(idx: tuple[str, str], tmp_path: Path, command: Command) -> None:
+    result = command("digits", "--idx", idx[0], "--output", str(tmp_path / "out"))
     assert (result.returncode, result.stdout) == (2, "")
     assert "belongs to photos" in result.stderr
     assert not (tmp_path / "out").exists()
@@ -121,17 +121,17 @@ def test_images_without_a_digit_do_not_stop_the_others(
     assert errors[3].startswith(f"error: {tmp_path / 'c.png'}: is not an image")
 
 
-def test_nothing_but_failures(tmp_path: Path) -> None:
-    result = run("digits", str(tmp_path))
+def test_nothing_but_failures(tmp_path: Path, command: Command) -> None:
+    result = command("digits", str(tmp_path))
     assert (result.returncode, result.stdout) == (1, "")
 
 
 # ---- IDX files ---------------------------------------------------------------------------------------------------
 
 
-def test_experiment(idx: tuple[str, str]) -> None:
+def test_experiment(idx: tuple[str, str], command: Command) -> None:
     images, labels = idx
-    result = run("digits", "--idx", images, "--labels", labels, "--inflight", "2", "--device", "cpu")
+    result = command("digits", "--idx", images, "--labels", labels, "--inflight", "2", "--device", "cpu")
     assert (result.returncode, result.stderr) == (0, "")
     heading, *figures = result.stdout.splitlines()
     assert heading.startswith(f"{images}: 20 images one by one, 2 in flight, digits on cpu (float")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import call, run, save_photo
+from command_line import Command, call, run, save_photo
 from PIL import Image
 
 import mpscnn
@@ -44,9 +44,9 @@ def test_text_and_pictures(tmp_path: Path, model: str) -> None:
         np.testing.assert_array_equal(np.asarray(map_), np.full((30, 40), 3))
 
 
-def test_json_lines_and_nothing_else(tmp_path: Path, model: str) -> None:
+def test_json_lines_and_nothing_else(tmp_path: Path, model: str, command: Command) -> None:
     photos = [str(save_photo(tmp_path / f"{colour}.png", colour)) for colour in ("red", "gray")]
-    result = run("segment", *photos, "--model", model, "--json", "--device", "cpu", "--threads", "1")
+    result = command("segment", *photos, "--model", model, "--json", "--device", "cpu", "--threads", "1")
     assert (result.returncode, result.stderr) == (0, "")
     first, second = (json.loads(line) for line in result.stdout.splitlines())
     assert list(first) == ["image", "model", "device", "milliseconds", "width", "height", "areas"]
@@ -123,10 +123,12 @@ def test_a_picture_that_cannot_be_written(
 # ---- features ------------------------------------------------------------------------------------------------
 
 
-def test_features_are_written(tmp_path: Path, model: str) -> None:
+def test_features_are_written(tmp_path: Path, model: str, command: Command) -> None:
     photos = [str(save_photo(tmp_path / f"{colour}.png", colour)) for colour in ("red", "blue")]
     target = tmp_path / "features.npz"
-    result = run("features", *photos, "--model", model, "--layers", "half, scores", "--output", str(target))
+    result = command(
+        "features", *photos, "--model", model, "--layers", "half, scores", "--output", str(target)
+    )
     assert (result.returncode, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     assert lines[:3] == ["2 photos", "  half  (2, 4, 4, 3)", "  scores  (2, 4, 4, 4)"]
