@@ -1,8 +1,8 @@
 """Fused convolutions beside the same ones alone, measured and as the cost model predicts them.
 
-Every block of MobileNet V1 and V2 (224 x 224) and of DeepLabv3 (513 x 513) is a network of its own, computed in every
-way that MPSCNN_FUSION can force. "chosen" is what the model takes by itself; its loss is how much longer that takes
-than the fastest way measured.
+Every block of MobileNet V1 and V2 (224 x 224) and of DeepLabv3 (513 x 513) is a network of its own, computed by every
+candidate that MPSCNN_FUSION can force. "chosen" is what the model takes by itself; its loss is how much longer that
+takes than the fastest candidate measured.
 """
 
 from __future__ import annotations
@@ -94,14 +94,16 @@ def blocks() -> Iterator[Block]:
 def sessions(block: Block, threads: int) -> dict[str, tuple[mpscnn.Session, str]]:
     """By the setting of MPSCNN_FUSION, with the time that the model predicts, "-" for what it never chooses."""
     network, made = block.network(), {}
-    ways = [
+    candidates = [
         "auto",
         *(f"rows={rows},channels={channels}" for rows in (2, 4, 8, 0) for channels in (0, 64, 128)),
     ]
     if block.expansion > 1:
-        ways += [f"rows={rows},channels={channels},stages=2" for rows in (0, 4) for channels in (64, 128)]
-    for way in [*ways, "none"]:
-        os.environ["MPSCNN_FUSION"] = way
+        candidates += [
+            f"rows={rows},channels={channels},stages=2" for rows in (0, 4) for channels in (64, 128)
+        ]
+    for candidate in [*candidates, "none"]:
+        os.environ["MPSCNN_FUSION"] = candidate
         program = network.compile(device="cpu", precision="float32")
         session = program.session(threads=threads)
         session.run(
@@ -109,7 +111,7 @@ def sessions(block: Block, threads: int) -> dict[str, tuple[mpscnn.Session, str]
         )  # the variable is read when the plan is made
         steps = program.explain(threads=threads).steps
         times = [step.predicted_us for step in steps]
-        made[way] = session, "-" if None in times else f"{sum(time or 0.0 for time in times):.1f}"
+        made[candidate] = session, "-" if None in times else f"{sum(time or 0.0 for time in times):.1f}"
     del os.environ["MPSCNN_FUSION"]
     return made
 
@@ -118,25 +120,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--runs", type=int, default=60)
-    parser.add_argument("--all", action="store_true", help="a row for every way")
+    parser.add_argument("--all", action="store_true", help="a row for every candidate")
     options = parser.parse_args()
     head = (
-        ("block", "way", "measured us", "predicted us")
+        ("block", "candidate", "measured us", "predicted us")
         if options.all
-        else ("block", "alone us (predicted)", "fastest us", "way", "chosen us (predicted)", "loss")
+        else ("block", "alone us (predicted)", "fastest us", "candidate", "chosen us (predicted)", "loss")
     )
     print(table_head(*head))
     for block in blocks():
         made = sessions(block, options.threads)
         x = np.random.default_rng(0).normal(size=(1, block.size, block.size, block.inputs)).astype(np.float32)
         times = measure(
-            {way: (lambda s=session, x=x: s.run(x)) for way, (session, _) in made.items()}, options.runs
+            {candidate: (lambda s=session, x=x: s.run(x)) for candidate, (session, _) in made.items()},
+            options.runs,
         )
         if options.all:
-            for way, (_, predicted) in made.items():
-                print(table_row((block, way, f"{times[way].minimum:.1f}", predicted)), flush=True)
+            for candidate, (_, predicted) in made.items():
+                print(table_row((block, candidate, f"{times[candidate].minimum:.1f}", predicted)), flush=True)
             continue
-        fastest = min((way for way in made if way != "auto"), key=lambda way: times[way].minimum)
+        fastest = min((one for one in made if one != "auto"), key=lambda one: times[one].minimum)
         loss = times["auto"].minimum / times[fastest].minimum - 1
         print(
             table_row(

@@ -61,7 +61,7 @@ def text_table(
 
 
 def bytes_text(count: int) -> str:
-    """A size for people: 712 bytes, 1.2 MB."""
+    """A size to read: 712 bytes, 1.2 MB."""
     if count < 1000:
         return f"{count} bytes"
     value = float(count)

@@ -59,7 +59,7 @@ class _Output(Protocol):
         """What was written, for JSON."""
 
     def lines(self) -> list[str]:
-        """What was written, for people."""
+        """What was written, as text."""
 
 
 class _Archive:

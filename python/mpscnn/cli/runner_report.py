@@ -39,7 +39,7 @@ def runner_json(subject: Subject, measured: RunnerMeasurement) -> dict[str, Any]
 
 
 def runner_text(subject: Subject, measured: RunnerMeasurement) -> list[str]:
-    """Lines for people."""
+    """The lines that are printed."""
     shape = " x ".join(map(str, subject.input_shape))
     images = len(measured.latencies)
     title = f"{subject.name}: input {shape}, {measured.device}, {measured.precision}, {images} images each"

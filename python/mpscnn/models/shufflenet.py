@@ -18,7 +18,7 @@ class ShuffleNetV2(Classifier):
 
     Layers: conv1.0, maxpool; for block b of stage s from 2 to 4, where the stride is 2 stage<s>.<b>.branch1.0 and
     .branch1.2, stage<s>.<b>.branch2.0, .branch2.3 and .branch2.5, and stage<s>.<b>, which has the channels of
-    both halves in turns; conv5.0; avgpool, flatten, fc.
+    both halves alternately; conv5.0; avgpool, flatten, fc.
 
     Attributes:
         channels: of the results of the three stages.

@@ -39,7 +39,7 @@ class PublishedFile:
 
     @property
     def identity(self) -> str:
-        """Size and checksum, for people."""
+        """Size and checksum, as text."""
         if not self.sha256:
             return f"git blob {self.git_blob}"
         return f"{self.size} bytes, sha256 {self.sha256}"

@@ -16,10 +16,10 @@ __all__ = ["Alternative", "ExplainedStep", "ExplainedTensor", "Explanation"]
 
 @dataclass(frozen=True)
 class Alternative:
-    """A way to compute some layers that was not chosen.
+    """A candidate that was not chosen: how some layers could be computed.
 
     Args:
-        layers: their names; more than the step's where the way takes neighbours in.
+        layers: their names; more than the step's where the candidate includes neighbours.
         choice: "alone", "each alone", "in bands of 4 rows", "in panels of 64 channels", ...
         predicted_us: microseconds that the cost model expects.
     """
@@ -41,7 +41,7 @@ class ExplainedStep:
             measured on: compare them with each other. None where it knows nothing: of operations that are not
             convolutions, dense layers, poolings, resizes, arithmetic, softmax or copies, and of chains that
             MPSCNN_FUSION forces though they do not fit the caches.
-        reason: for people.
+        reason: a sentence to read; its words may change.
         alternatives: other ways that were thought of.
     """
 

@@ -75,7 +75,7 @@ class ProfileStep:
 
     @property
     def name(self) -> str:
-        """The layers for people: "conv1", "expand2 ... add2 (4 layers)"."""
+        """The layers, to be shown: "conv1", "expand2 ... add2 (4 layers)"."""
         if not self.layers and self.part_of:
             return "part of " + " + ".join(self.part_of)
         if len(self.layers) <= 2:

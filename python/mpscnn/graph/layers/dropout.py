@@ -22,7 +22,7 @@ class DropoutLayers(LayerMaker):
         """Sets a share of the elements to zero and divides the others by 1 - rate (Srivastava et al. 2014).
 
         At inference, that is without `training`, the result is x; compiling leaves the layer out. What a kept element
-        is multiplied with, and 0 elsewhere, is the result for ones: so the mask can be had.
+        is multiplied by, and 0 elsewhere, is the result for ones: so the mask can be had.
 
         Args:
             rate: share that is dropped, at least 0 and below 1.
