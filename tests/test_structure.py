@@ -82,6 +82,33 @@ def test_parts_include_only_what_they_may_know(part: str) -> None:
     assert not wrong
 
 
+# The rooms of the CPU engine from the bottom up: a file includes from its own and those before it. Tasks, which say
+# what a kernel shall do, lie below the instruction sets for which kernels are compiled.
+CPU_ROOMS = ("tasks", "isa", "kernels", "plan", "runtime")
+# Weights are packed by several threads, and lie in memory that their task keeps.
+CPU_EXCEPTIONS = {
+    ("plan/explanation.cpp", "runtime/thread_pool.h"),
+    ("plan/lowering.cpp", "runtime/thread_pool.h"),
+    ("kernels/tasks/convolution.h", "plan/weight_memory.h"),
+}
+
+
+def test_rooms_of_the_cpu_engine_include_from_below_only() -> None:
+    def room(name: str) -> int:
+        return CPU_ROOMS.index("tasks" if "/tasks/" in name else name.split("/")[0])
+
+    cpu = CPP / "cpu"
+    wrong = {
+        (own, header.removeprefix("cpu/"))
+        for path in SOURCES
+        if path.is_relative_to(cpu)
+        for own in [str(path.relative_to(cpu))]
+        for header in includes_of(path)
+        if header.startswith("cpu/") and room(header.removeprefix("cpu/")) > room(own)
+    }
+    assert wrong == CPU_EXCEPTIONS
+
+
 def test_nothing_is_thread_local() -> None:
     # A thread's first use allocates; glibc, for one, ends the process where it cannot.
     found = [

@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "cpu/plan/thread_cuts.h"
+#include "cpu/kernels/thread_cuts.h"
 #include "kernel_check.h"
 
 using namespace kernel_test;

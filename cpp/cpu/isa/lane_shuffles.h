@@ -66,7 +66,7 @@ MPSCNN_INLINE typename V::reg every_second(typename V::reg a, typename V::reg b)
     }(std::make_integer_sequence<int, V::width>());
 }
 
-/// The lanes of a and b in turns: those of their lower (or higher) halves.
+/// The lanes of a and b alternately: those of their lower (or higher) halves.
 template <class V, bool higher>
 MPSCNN_INLINE typename V::reg interleaved_lanes(typename V::reg a, typename V::reg b) {
     return [&]<int... lane>(std::integer_sequence<int, lane...>) {

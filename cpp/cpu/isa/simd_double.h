@@ -1,7 +1,7 @@
 #pragma once
 
-// Vectors of double, for signals only: what cpu/signal.h needs of an instruction set, under the names of
-// simd.h. The set is the one that the compiler's flags name; see simd.h for the rules of headers like this
+// Vectors of double, for signals only: what kernels/signal.cpp needs of an instruction set, under the names
+// of simd.h. The set is the one that the compiler's flags name; see simd.h for the rules of headers like this
 // one.
 
 #if defined(__x86_64__)

@@ -4,8 +4,8 @@
 // the arithmetic, its registers and bound; here the outputs are cut into strips and the work into items.
 
 #include "cpu/kernels/depthwise_strip.h"
+#include "cpu/kernels/thread_cuts.h"
 #include "cpu/kernels/work_split.h"
-#include "cpu/plan/thread_cuts.h"
 
 namespace mpscnn::cpu {
 namespace {
@@ -60,7 +60,7 @@ void depthwise_vectors(const DepthwiseStrip &strip, const DepthwiseOutput<V> &ou
     for (; chunk < strip.chunks.end; ++chunk) depthwise_any<V, columns, 1, partial>(strip, output, chunk);
 }
 
-/// One output row by the kernel for any window: in fours where no tap is outside, one by one elsewhere.
+/// One output row by the generic fallback: in fours where no tap is outside, one by one elsewhere.
 template <class V, bool partial> void depthwise_row_any(DepthwiseStrip strip) {
     const ConvolutionTask &task = *strip.task;
     const WindowAxis &window = task.horizontal;
@@ -213,8 +213,8 @@ template <class V, class Use> bool with_depthwise_shape(const ConvolutionTask &t
     return true;
 }
 
-/// Chooses the kernels: whole vectors by the window's shape, the channels that do not fill one by the kernel
-/// for any window.
+/// Chooses the kernels: whole vectors by the window's shape, the channels that do not fill one by the
+/// generic fallback.
 template <class V> void depthwise_block(DepthwiseStrip strip, Range rows) {
     const ConvolutionTask &task = *strip.task;
     const std::int64_t whole = task.destination.channels / V::width;

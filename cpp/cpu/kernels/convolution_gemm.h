@@ -16,7 +16,7 @@
 #include "cpu/kernels/gemm_group_tile.h"
 #include "cpu/kernels/pack.h"
 #include "cpu/kernels/pixel_epilogue.h"
-#include "cpu/plan/thread_cuts.h"
+#include "cpu/kernels/thread_cuts.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -264,7 +264,7 @@ __attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip,
     }
 }
 
-/// One row of `columns` outputs for any window, tap by tap, `vectors` channel vectors at once from the first
+/// Generic fallback: a row of `columns` outputs, tap by tap, `vectors` channel vectors at once from the first
 /// of strip.chunks. All outputs have the same tap columns inside the source, [strip.taps) of the kernel. With
 /// `partial`, the only vector has fewer channels than lanes.
 template <class V, int columns, int vectors, bool partial>

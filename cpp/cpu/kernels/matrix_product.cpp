@@ -43,8 +43,8 @@ template <class V> Prepared matrix_product_prepare(const MatrixProductTask &task
     plan.panel_blocks = clamped(divide_up(wanted, products), 1, plan.panels);
     plan.row_blocks = clamped(wanted / (products * plan.panel_blocks), 1, max(1, tiles / least_tiles));
     // A block's rows should stay in L2 while panels pass.
-    const std::int64_t near_floats = planning.caches.second / 2 / static_cast<std::int64_t>(sizeof(float));
-    plan.row_blocks = clamped(divide_up(plan.rows * plan.depth, near_floats), plan.row_blocks, max(1, tiles));
+    const std::int64_t l2_floats = planning.caches.second / 2 / static_cast<std::int64_t>(sizeof(float));
+    plan.row_blocks = clamped(divide_up(plan.rows * plan.depth, l2_floats), plan.row_blocks, max(1, tiles));
     plan.block_tiles = divide_up(tiles, plan.row_blocks);
     plan.tiles_bytes = round_up(plan.block_tiles * static_cast<std::int64_t>(sizeof(PixelTile)), 64);
     plan.panel_floats = round_up(plan.depth * V::gemm_last_vectors * V::width, 16);

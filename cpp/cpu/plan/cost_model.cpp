@@ -4,8 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "cpu/kernels/thread_cuts.h"
 #include "cpu/plan/caches.h"
-#include "cpu/plan/thread_cuts.h"
 
 namespace mpscnn::cpu {
 

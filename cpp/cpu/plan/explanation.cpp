@@ -3,14 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
-#include <string_view>
 
 #include "core/text.h"
+#include "cpu/kernels/thread_cuts.h"
 #include "cpu/plan/cpu_plan.h"
 #include "cpu/plan/operation.h"
 #include "cpu/plan/step_description.h"
-#include "cpu/plan/thread_cuts.h"
 #include "cpu/runtime/thread_pool.h"
 
 namespace mpscnn::cpu {
@@ -83,8 +81,7 @@ std::string alone_reason(const LoweredNetwork &network, const ChainChoice &choic
 const char *reason_without_chains(const Step &step) {
     if (step.layers.empty()) return "brings an output to where the caller wants it";
     if (std::holds_alternative<PooledConvolutionTask>(step.task))
-        return "nothing but the pooling reads the convolution's result, which so never leaves a core's own "
-               "cache";
+        return "the pooling is the single consumer of the convolution's result, which stays in L2";
     const auto *convolution = std::get_if<ConvolutionTask>(&step.task);
     if (convolution && convolution->packed->algorithm == Algorithm::winograd)
         return "Winograd: 36 products of a tile instead of 144 (3x3) or 100 (5x5), which chains do "
@@ -117,14 +114,22 @@ std::vector<std::optional<ChainChoice>> choices_of(const LoweredNetwork &network
     return choices;
 }
 
-using OperationsByLayer = std::map<std::string_view, std::int64_t>;
+/// FLOPs by the definition of what makes each value.
+std::vector<std::int64_t> flops_by_value(const engine::Graph &graph, const std::vector<Shape> &input_shapes,
+                                         std::size_t values) {
+    std::vector<std::int64_t> flops(values);
+    const std::vector<engine::LayerSummary> summary = graph.summary(input_shapes);
+    for (std::size_t i = 0; i < summary.size(); ++i)
+        flops[static_cast<std::size_t>(graph.result_of(i))] = summary[i].cost.flops;
+    return flops;
+}
 
-/// By the definitions of a step's layers.
-std::int64_t operations_of(const OperationsByLayer &layers, const Step &step) {
-    std::int64_t operations = 0;
-    for (const std::string &layer : step.layers)
-        if (const auto found = layers.find(layer); found != layers.end()) operations += found->second;
-    return operations;
+std::int64_t flops_of(const Step &step, const LoweredNetwork &network,
+                      const std::vector<std::int64_t> &by_value) {
+    std::int64_t flops = 0;
+    for (const std::size_t operation : step.operations)
+        flops += by_value[static_cast<std::size_t>(network.operations[operation].result)];
+    return flops;
 }
 
 /// Where each tensor lies, and how.
@@ -224,9 +229,7 @@ Json CpuPlan::explain(int threads) const {
     const MachineModel machine = machine_model(*network_, threads);
     const std::vector<Shape> shapes = network_->graph.infer_shapes(input_shapes_);
     const auto choices = choices_of(*network_, shapes, plan.options_, plan.steps());
-    const std::vector<engine::LayerSummary> summary = network_->graph.summary(input_shapes_);
-    OperationsByLayer operations;
-    for (const engine::LayerSummary &layer : summary) operations.emplace(layer.name, layer.cost.flops);
+    const std::vector<std::int64_t> flops = flops_by_value(network_->graph, input_shapes_, shapes.size());
 
     Json steps = Json::array();
     for (std::size_t i = 0; i < plan.steps().size(); ++i) {
@@ -244,7 +247,7 @@ Json CpuPlan::explain(int threads) const {
                 others.push_back(candidate_json(*network_, other));
         } else {
             chosen = std::holds_alternative<PooledConvolutionTask>(step.task) ? "with its pooling" : "alone";
-            time = predicted_step(machine, step, plan.storages(), operations_of(operations, step));
+            time = predicted_step(machine, step, plan.storages(), flops_of(step, *network_, flops));
             reason = reason_without_chains(step);
         }
         Json json = Json::object();

@@ -4,7 +4,7 @@
 #include <variant>
 
 #include "core/text.h"
-#include "cpu/runtime/bound_task.h"
+#include "cpu/plan/bound_task.h"
 
 namespace mpscnn::cpu {
 

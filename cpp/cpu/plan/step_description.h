@@ -12,7 +12,7 @@
 
 namespace mpscnn::cpu {
 
-/// "pointwise", "depthwise", "chain", "pooling", ..., for people.
+/// "pointwise", "depthwise", "chain", "pooling", ..., to be shown.
 std::string kind_of(const Step &step);
 
 /// A step with its tensors where `bindings` say, and what its kernel has prepared for them.

@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <variant>
 
+#include "cpu/plan/bound_task.h"
 #include "cpu/plan/plan_memory.h"
-#include "cpu/runtime/bound_task.h"
 
 namespace mpscnn::cpu {
 

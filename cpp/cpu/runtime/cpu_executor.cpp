@@ -4,10 +4,10 @@
 #include <optional>
 #include <variant>
 
+#include "cpu/plan/bound_task.h"
 #include "cpu/plan/caches.h"
 #include "cpu/plan/step_description.h"
 #include "cpu/plan/tensor_port.h"
-#include "cpu/runtime/bound_task.h"
 #include "cpu/runtime/finite_check.h"
 #include "cpu/runtime/profile_hook.h"
 

@@ -19,7 +19,7 @@ struct TransposeTask {
     const char *kernel_name() const { return "transpose"; }
 };
 
-/// The channels of two sources in turns.
+/// The channels of two sources alternately.
 struct InterleaveTask {
     ConstView source, second;
     View destination;

@@ -21,7 +21,7 @@ struct Prepared {
     std::size_t scratch_bytes = 0; ///< for each worker, aligned to 64 bytes
     const void *plan = nullptr;    ///< the kernel's own
     const char *variant =
-        nullptr; ///< which of several variants it takes, for people: "gathered"; null: the usual
+        nullptr; ///< which of several variants it takes, to be shown: "gathered"; null: the usual
 
     template <class Plan> __attribute__((always_inline)) const Plan &plan_as() const {
         return *static_cast<const Plan *>(plan);

@@ -66,7 +66,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Dro
 
 namespace {
 
-/// What exponential and logarithm multiply with, as the sum of two floats.
+/// What exponential and logarithm multiply by, as the sum of two floats.
 void set_factor(Activation &activation, double factor) {
     activation.c = static_cast<float>(factor);
     activation.c_low = static_cast<float>(factor - activation.c);

@@ -10,8 +10,8 @@ namespace mpscnn::cpu {
 namespace {
 
 /// So many weights reach a thread as soon as one number that another thread has just written: from memory
-/// weights come no sooner, from the last-level cache they are there when they are needed, since kernels ask
-/// for them ahead of time.
+/// weights come no sooner, from the last-level cache they are there when they are needed, since kernels
+/// prefetch them.
 inline std::int64_t weights_at_once(const PackedConvolution &packed) { return packed.cached ? 3 : 1; }
 
 /// Whether the threads of a matrix product take pixels and all weights rather than all pixels and some of the
