@@ -104,7 +104,7 @@ public:
     virtual void share(std::int64_t items, std::int64_t chunk, const RangeWork &work) {
         share_with_nobody(items, chunk, work);
     }
-    /// Runs at least once unwatched, then `runs` times, and tells what took how long. The outputs are
+    /// Runs at least once without hook, then `runs` times, and tells what took how long. The outputs are
     /// written. Throws UnsupportedError unless a backend can do it.
     virtual ExecutionProfile profile(const Plan &plan, std::span<const TensorView> inputs,
                                      std::span<const TensorView> outputs, int runs);
@@ -156,7 +156,7 @@ public:
     virtual ~Backend() = default;
     /// "cpu" or "metal": a literal.
     virtual const char *name() const = 0;
-    /// The device it runs on, for people: "AMD EPYC, avx2", "Apple M2".
+    /// The device it runs on, to be shown: "AMD EPYC, avx2", "Apple M2".
     virtual std::string device_name() const = 0;
     /// Why its device cannot run programs in bfloat16 precision; empty where it can.
     virtual std::string why_no_bfloat16() const { return no_bfloat16; }
@@ -182,7 +182,7 @@ public:
 /// A device that programs can be compiled for, or the reason why there is none.
 struct DeviceDescription {
     std::string name;                 ///< what a user asks for: "cpu", "metal", "metal:0x100000abc"
-    std::string description;          ///< for people: "Apple M2"
+    std::string description;          ///< to be shown: "Apple M2"
     std::string reason;               ///< why it cannot be used; empty when it can
     std::string no_bfloat16 = {};     ///< Backend::why_no_bfloat16()
     Json properties = Json::object(); ///< what its backend knows of it

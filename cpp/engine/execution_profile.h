@@ -1,6 +1,6 @@
 #pragma once
 
-// What a backend tells of profiled runs; engine/profile.h makes it a table for people.
+// What a backend tells of profiled runs; engine/profile.h makes it a table to read.
 
 #include <cstddef>
 #include <cstdint>

@@ -1,6 +1,6 @@
 #pragma once
 
-// What every step of a program took, for people.
+// What every step of a program took, as a table to read.
 
 #include <string>
 #include <vector>

@@ -206,7 +206,7 @@ def test_infinities_and_nan(kind: str) -> None:
     np.testing.assert_array_equal(run_layer(kind, [a, b], {}), expected)
 
 
-def test_less_is_greater_with_the_operands_exchanged() -> None:
+def test_less_is_greater_with_the_operands_swapped() -> None:
     a = np.array([[1, 2, 3, np.nan, -0.0]], np.float32)
     b = np.array([[2, 2, 2, 1, 0.0]], np.float32)
     network = mpscnn.Network(input={"a": (5,), "b": (5,)})
