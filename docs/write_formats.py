@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from mpscnn.converters.caffe.detection import KINDS as CAFFE_DETECTION
+from mpscnn.converters.caffe.layers import HANDLERS as CAFFE
+from mpscnn.converters.caffe.layers import REFUSED as CAFFE_REFUSED
 from mpscnn.converters.keras.layers import HANDLERS as KERAS
 from mpscnn.converters.keras.refused import REFUSED as KERAS_REFUSED
 from mpscnn.converters.tflite import names as tflite_names
@@ -45,6 +48,9 @@ def text() -> str:
         "`TFLite_Detection_PostProcess` is read; those of StableHLO are refused.",
     ]
     lines += ["", "## Layers of Keras", *lists({*KERAS, "InputLayer"}, KERAS_REFUSED)]
+    read = ({*CAFFE, *CAFFE_DETECTION, "Input", "MemoryData"}) - set(CAFFE_REFUSED)
+    lines += ["", "## Layers of Caffe", *lists(read, CAFFE_REFUSED)]
+    lines += ["", "Losses, accuracies and what else only training needs are left out."]
     return "\n".join(lines) + "\n"
 
 

@@ -15,6 +15,9 @@ from mpscnn.converters.caffe.graph import Graph
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.vision.detector import DetectionHead
 
+KINDS = ("PriorBox", "DetectionOutput")
+"""The types of layers that make boxes."""
+
 _MAX_ANCHORS = 1_000_000
 _VARIANCES = [0.1, 0.1, 0.2, 0.2]
 _LEAST_SCORE = 1e-6  # thresholds must be above 0

@@ -24,6 +24,7 @@ _MAX_AXES = 8
 # Types of layers that Caffe's first format wrote as numbers' names.
 _OLD_TYPES = {
     "ABSVAL": "AbsVal",
+    "ARGMAX": "ArgMax",
     "BNLL": "BNLL",
     "ELTWISE": "Eltwise",
     "INNER_PRODUCT": "InnerProduct",
@@ -172,7 +173,7 @@ def _runs(entry: Any) -> bool:
 
 def _layer(entry: Any, blobs: list[Array]) -> CaffeLayer:
     kind = entry.type
-    if kind.isupper() and kind not in ("LRN", "ELU", "BNLL", "MVN"):
+    if kind.isupper() and kind not in ("LRN", "ELU", "BNLL", "LSTM", "MVN", "RNN", "SPP"):
         kind = _OLD_TYPES.get(kind, "".join(part.capitalize() for part in kind.split("_")))
     # Convolutions of one channel each have names of their own in some versions, a transposed one the same parameters.
     fields = {

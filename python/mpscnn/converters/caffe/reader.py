@@ -21,8 +21,12 @@ from mpscnn.graph.network import Network
 _SOURCES = ("Data", "ImageData", "HDF5Data", "WindowData", "AnnotatedData", "VideoData", "DummyData")
 _TRAINING = (
     "Accuracy",
+    "ContrastiveLoss",
     "EuclideanLoss",
     "HingeLoss",
+    "InfogainLoss",
+    "MultinomialLogisticLoss",
+    "SmoothL1Loss",
     "SigmoidCrossEntropyLoss",
     "DetectionEvaluate",
     "MultiBoxLoss",

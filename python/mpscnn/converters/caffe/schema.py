@@ -24,6 +24,7 @@ _WEIGHTS = {
 _POOLING = "pool:string global_pooling:bool round_mode:string"
 _WINDOW = " ".join(f"{name}_h:uint32 {name}_w:uint32" for name in ("kernel", "pad", "stride"))
 _PARAMETERS = {
+    "ArgMax": "out_max_val:bool top_k:uint32 axis:int32",
     "BatchNorm": "use_global_stats:bool eps:float",
     "Clip": "min:float max:float",
     "Concat": "axis:int32 concat_dim:uint32",
@@ -38,8 +39,10 @@ _PARAMETERS = {
     "Flatten": "axis:int32 end_axis:int32",
     "InnerProduct": "num_output:uint32 bias_term:bool axis:int32 transpose:bool",
     "Input": "shape:Shape*",
+    "Interp": "height:int32 width:int32 zoom_factor:int32 shrink_factor:int32 pad_beg:int32 pad_end:int32",
     "LRN": "local_size:uint32 alpha:float beta:float norm_region:string k:float",
     "Log": "base:float scale:float shift:float",
+    "MVN": "normalize_variance:bool across_channels:bool eps:float",
     "MemoryData": "batch_size:uint32 channels:uint32 height:uint32 width:uint32",
     "Norm": "across_spatial:bool channel_shared:bool eps:float",
     "PReLU": "channel_shared:bool",
@@ -49,13 +52,19 @@ _PARAMETERS = {
     "PriorBox": "min_size:float* max_size:float* aspect_ratio:float* flip:bool clip:bool variance:float* "
     "img_size:uint32 img_h:uint32 img_w:uint32 step:float step_h:float step_w:float offset:float",
     "ReLU": "negative_slope:float",
+    "Reduction": "operation:string axis:int32 coeff:float",
     "Reshape": "shape:Shape axis:int32 num_axes:int32",
     "Scale": "axis:int32 num_axes:int32 bias_term:bool",
     "ShuffleChannel": "group:uint32",
     "Slice": "axis:int32 slice_point:uint32* slice_dim:uint32",
     "Softmax": "axis:int32",
+    "Swish": "beta:float",
+    "Threshold": "threshold:float",
+    "Tile": "axis:int32 tiles:int32",
+    "Upsample": "scale:int32",
 }
 _FIELD_NAMES = {
+    "ArgMax": "argmax_param",
     "BatchNorm": "batch_norm_param",
     "DetectionOutput": "detection_output_param",
     "InnerProduct": "inner_product_param",
