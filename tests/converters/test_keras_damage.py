@@ -157,6 +157,22 @@ def test_descriptions(path: Path, text: str, reason: str) -> None:
     assert reason in refusal(path)
 
 
+def test_archives_that_cannot_be_unpacked(tmp_path: Path) -> None:
+    """The first byte of what is packed says a kind of block that there is not."""
+    path = tmp_path / "model.keras"
+    write_keras(path, DENSE, {"layers/dense": [KERNEL]})
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, values in members.items():
+            archive.writestr(name, values)
+        place = archive.getinfo("config.json").header_offset + 30 + len("config.json")
+    content = bytearray(path.read_bytes())
+    content[place] = 0b111
+    path.write_bytes(content)
+    assert "damaged: Error -3 while decompressing" in refusal(path)
+
+
 def test_models_nested_too_deeply(path: Path) -> None:
     inner = image(3)
     model = {"class_name": "Sequential", "config": {"name": "m", "layers": [inner]}}

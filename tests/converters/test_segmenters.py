@@ -44,13 +44,17 @@ def test_the_last_argmax_is_left_out(axis: list[int]) -> None:
     assert network.outputs[0].shape == (None, 6, 7, 3)
 
 
-def test_other_argmaxes_are_refused() -> None:
-    expected = r"'small' \(ARG_MAX\): only the largest channel, as the file's result, is supported"
-    for axis in ([1], [2, 3]):
-        with pytest.raises(mpscnn.UnsupportedError, match=expected):
-            convert([file_with(axis)], ReadOptions("segmenter"))
-    with pytest.raises(mpscnn.UnsupportedError, match=r"'classes' \(ARG_MAX\): only the largest channel"):
-        convert([file_with([3], goes_on=True)], ReadOptions("segmenter"))
+def test_other_argmaxes_are_computed() -> None:
+    network = convert([file_with([1])], ReadOptions("segmenter"))
+    x = np.random.default_rng(0).normal(-1.0, 1.0, (2, 4, 5, 3)).astype(np.float32)
+    found = network.compile(device="cpu", precision="float32").session().run(x)
+    padded = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
+    np.testing.assert_array_equal(found, padded.argmax(1))
+
+
+def test_argmaxes_of_two_axes_are_damaged() -> None:
+    with pytest.raises(mpscnn.WeightsError, match=r"'small' \(ARG_MAX\)"):
+        convert([file_with([2, 3])], ReadOptions("segmenter"))
 
 
 def test_notes_may_follow_labels(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from converters.test_tflite_attention import File
 from converters.test_tflite_layers import X, integers
 from converters.test_tflite_work import read_within
+from converters.tflite_writer import Operator, Tensor, write_metadata, write_tflite
 
 import mpscnn
 
@@ -121,3 +124,17 @@ def test_constants_that_many_operators_read(tmp_path: Path) -> None:
     for _ in range(400):
         last = made.add("MAXIMUM", [0, ones], X)
     assert isinstance(read_within(tmp_path / "file.tflite", made.content(last)), mpscnn.Error)
+
+
+def test_labels_that_cannot_be_unpacked(tmp_path: Path) -> None:
+    """The first byte of what is packed says a kind of block that there is not."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("labels.txt", "cat\ndog\n" * 20)
+    packed = bytearray(buffer.getvalue())
+    packed[30 + len("labels.txt")] = 0b111
+    tensors, metadata = [Tensor("x", (1, 5)), Tensor("y", (1, 5))], write_metadata([0], [1], "labels.txt")
+    content = write_tflite(tensors, [Operator(19, [0], [1])], [0], [1], metadata=metadata) + bytes(packed)
+    found = read_within(tmp_path / "file.tflite", content)
+    assert isinstance(found, mpscnn.WeightsError)
+    assert "the archive with its labels: Error -3 while decompressing" in str(found)

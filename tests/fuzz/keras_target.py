@@ -15,6 +15,7 @@ from file_fuzzer import Limits, Target
 from mutation import INTERESTING, mutated
 
 from mpscnn import converters
+from mpscnn.converters.archive_errors import ARCHIVE_ERRORS
 
 sys.path.append(str(Path(__file__).parent.parent))
 from converters.keras_writer import (  # type: ignore[import-not-found]
@@ -45,14 +46,47 @@ _TOKENS = (
     b"GCOL",
     b'"inbound_nodes": []',
     b'{"class_name": "ReLU"}',
+    b'"axis": [-1]',
+    b'"axes": [1, 2]',
+    b'"dims": [2, 1]',
+    b"abc,cd->abd",
+    b"MultiHeadAttention",
+    b"EinsumDense",
+    b"LayerNormalization",
+    b"1e999",
 )
+
+_ONES = np.ones((4, 2, 3), np.float32)
+_ATTENTION = functional(
+    [
+        image(5, 4),
+        layer("LayerNormalization", "norm", "image", axis=[-1]),
+        layer("MultiHeadAttention", "heads", "norm", "norm", num_heads=2, key_dim=3, use_bias=False),
+        layer("EinsumDense", "sums", "heads", equation="abc,cd->abd", output_shape=[5, 6]),
+        layer("Permute", "turned", "sums", dims=[2, 1]),
+        layer("RMSNormalization", "scaled", "turned", axis=-1),
+        layer("Dot", "products", "scaled", "scaled", axes=[2, 2], normalize=True),
+        layer("Softmax", "shares", "products", axis=1),
+        layer("UnitNormalization", "unit", "shares", axis=1),
+        layer("AdaptiveAveragePooling1D", "pooled", "unit", output_size=2),
+    ]
+)
+_ATTENTION_WEIGHTS = {
+    "layers/layer_normalization": [np.ones(4, np.float32), np.zeros(4, np.float32)],
+    **{f"layers/multi_head_attention/{part}_dense": [_ONES] for part in ("query", "key", "value")},
+    "layers/multi_head_attention/output_dense": [np.ones((2, 3, 4), np.float32)],
+    "layers/einsum_dense": [np.ones((4, 6), np.float32)],
+    "layers/rms_normalization": [np.ones(5, np.float32)],
+}
 
 
 def _seeds() -> list[bytes]:
     old, new = _FOLDER / "seed.h5", _FOLDER / "seed.keras"
     write_h5(old, _MODEL, {"conv": {"conv/kernel": _KERNEL}, "dense": {"dense/kernel": _DENSE}})
     write_keras(new, _MODEL, {"layers/conv2d": [_KERNEL], "layers/dense": [_DENSE]})
-    return [old.read_bytes(), new.read_bytes()]
+    newer = _FOLDER / "newer.keras"
+    write_keras(newer, _ATTENTION, _ATTENTION_WEIGHTS)
+    return [old.read_bytes(), new.read_bytes(), newer.read_bytes()]
 
 
 def _mutate(data: bytes, random: Random) -> bytes:
@@ -76,7 +110,7 @@ def _packed_again(data: bytes, random: Random) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
+    except ARCHIVE_ERRORS:
         return mutated(data, random)
     name = random.choice(list(members) or ["config.json"])
     members[name] = mutated(members.get(name, b""), random, tokens=_TOKENS)

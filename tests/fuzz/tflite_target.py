@@ -17,9 +17,11 @@ from mutation import INTERESTING, mutated
 from mpscnn import converters
 
 sys.path.append(str(Path(__file__).parent.parent))
+from converters.test_tflite_attention import File, integers  # type: ignore[import-not-found]
 from converters.test_tflite_detection import OPTIONS, detector_file  # type: ignore[import-not-found]
 from converters.tflite_writer import (  # type: ignore[import-not-found]
     Operator,
+    Sparsity,
     Tensor,
     constant,
     quantized,
@@ -115,8 +117,49 @@ def _branches() -> bytes:
     return write_tflite(tensors, operators, [0], [8])
 
 
+def _attention() -> bytes:
+    """Axes that move and are split, products of computed matrices, comparisons, choices, positions, repetitions."""
+    made = File((1, 4, 6))
+    heads = made.transpose(made.reshape(0, 4, 2, 3), 1, 0, 2)
+    scores = made.add("BATCH_MATMUL", [heads, heads], (2, 4, 4), [(1, "Bool", True)])
+    above = made.add("GREATER", [scores, made.constant(np.float32(0.5))], (2, 4, 4), dtype="bool")
+    chosen = made.add("SELECT_V2", [above, scores, made.constant(np.ones((4, 4), np.float32))], (2, 4, 4))
+    weights = made.add("SOFTMAX", [chosen], (2, 4, 4), [(0, "Float32", 1.0)])
+    mixed = made.add("BATCH_MATMUL", [weights, heads], (2, 4, 3), [(1, "Bool", False)])
+    joined = made.reshape(made.transpose(mixed, 1, 0, 2), 1, 4, 6)
+    turned = made.add("REVERSE_V2", [joined, made.constant(integers(2))], (1, 4, 6))
+    places = made.add("GATHER", [turned, made.constant(integers(2, 0, 0))], (1, 3, 6), [(0, "Int32", 1)])
+    tiles = made.add("TILE", [places, made.constant(integers(1, 2, 1))], (1, 6, 6))
+    best = made.add("ARG_MIN", [tiles, made.constant(integers(1))], (1, 6), dtype="int32")
+    return made.content(made.add("ADD_N", [tiles, tiles], (1, 6, 6)), made.add("CAST", [best], (1, 6)))
+
+
+def _sparse() -> bytes:
+    sparsity = Sparsity([0, 1, 2], [1], [4, ([0, 1, 2, 2, 3], [0, 1, 1]), 4])
+    tensors = [
+        Tensor("x", (1, 8)),
+        Tensor("w", (4, 8), "float32", np.ones(12, np.float32), sparsity=sparsity),
+        Tensor("dense", (4, 8)),
+        Tensor("y", (1, 4)),
+    ]
+    return write_tflite(tensors, [Operator(124, [1], [2]), Operator(9, [0, 2, -1], [3], 8)], [0], [3])
+
+
+def _numbers() -> bytes:
+    """Poolings by the norm, rounding of training, quotients, constants that are filled, products of axes."""
+    made = File((1, 4, 4, 2))
+    shape = (1, 2, 2, 2)
+    y = made.add("L2_POOL_2D", [0], shape, [(0, "Int8", 1), *_POOLING])
+    limits = [(0, "Float32", -1.0), (1, "Float32", 1.0), (2, "Int32", 8)]
+    y = made.add("FAKE_QUANT", [y], shape, limits)
+    filled = made.add("FILL", [made.constant(integers(*shape)), made.constant(np.float32(3))], shape)
+    y = made.add("FLOOR_DIV", [y, filled], shape)
+    return made.content(made.add("REDUCE_PROD", [y, made.constant(integers(1, 2))], (1, 2)))
+
+
 def _seeds() -> list[bytes]:
-    return [_classifier(6), _classifier(32), _segmenter(), _branches(), detector_file(1, 5, OPTIONS)]
+    good = [_classifier(6), _classifier(32), _segmenter(), _branches(), detector_file(1, 5, OPTIONS)]
+    return [*good, _attention(), _sparse(), _numbers()]
 
 
 # ---- Files whose parts are many, long or shared --------------------------------------------------------------

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mpscnn._private.files import content_of
+from mpscnn.converters.archive_errors import ARCHIVE_ERRORS
 from mpscnn.converters.keras.config import KerasModel, parse_model
 from mpscnn.converters.keras.hdf5 import SIGNATURE, Hdf5
 from mpscnn.converters.keras.weights import NamedWeights, NumberedWeights, WeightSource
@@ -67,7 +68,7 @@ def _archive(content: bytes, origin: str) -> KerasFile:
                 member = _member(archive, name, left)
                 left -= len(member)
                 members.append(member)
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError, RuntimeError) as error:
+    except ARCHIVE_ERRORS as error:
         if isinstance(error, (UnsupportedError, WeightsError)):
             raise
         raise WeightsError(f"damaged: {error}") from error

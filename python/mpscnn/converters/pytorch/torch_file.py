@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from mpscnn.converters.archive_errors import ARCHIVE_ERRORS
 from mpscnn.converters.layer_names import shown_kind
 from mpscnn.converters.pytorch.file_bytes import FileBytes
 from mpscnn.converters.pytorch.pickles import Global, Meanings, PickleReader
@@ -136,14 +137,7 @@ class _ZipEntries:
             with zipfile.ZipFile(file.path) as archive:
                 self._entries = {entry.filename: entry for entry in archive.infolist()}
         # All that the module lets through for damaged directories.
-        except (
-            zipfile.BadZipFile,
-            NotImplementedError,
-            ValueError,
-            EOFError,
-            OSError,
-            struct.error,
-        ) as error:
+        except ARCHIVE_ERRORS as error:
             raise WeightsError(f"{origin}: is damaged: {error}") from error
 
     def __contains__(self, name: str) -> bool:

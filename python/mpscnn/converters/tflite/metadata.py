@@ -11,6 +11,7 @@ import math
 import zipfile
 from dataclasses import dataclass
 
+from mpscnn.converters.archive_errors import ARCHIVE_ERRORS
 from mpscnn.converters.label_text import labels_of
 from mpscnn.converters.tflite.flatbuffer import Table
 from mpscnn.errors import WeightsError
@@ -84,7 +85,7 @@ def _labels(name: str, content: bytes) -> tuple[str, ...]:
                 text = file.read(most + 1)
     except KeyError:
         return ()
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+    except ARCHIVE_ERRORS as error:
         if isinstance(error, WeightsError):
             raise
         if not zipfile.is_zipfile(io.BytesIO(content)):
