@@ -88,6 +88,17 @@ def test_anchor_free_boxes() -> None:
     }
 
 
+def test_numbers_in_float64_are_computed_in_float32() -> None:
+    """As PyTorch writes grids of a fixed size."""
+    g = yolo_v8()
+    (end,) = [one for one in g.nodes if one.output[0] == "output0"]
+    wide = [g.add("Cast", name, to=onnx.TensorProto.DOUBLE) for name in end.input]
+    g.add("Cast", g.add("Concat", *wide, axis=1), out="wide", to=onnx.TensorProto.FLOAT)
+    network = read(g.model(["wide"]))
+    assert network.detection is not None
+    assert "computed in float32" in " ".join(network.notes)
+
+
 @pytest.mark.parametrize("extra_maps", [False, True])
 @pytest.mark.parametrize("power", [False, True])
 def test_boxes_of_anchors(extra_maps: bool, power: bool) -> None:
@@ -262,11 +273,12 @@ def test_a_file_detects_on_photos(
     [
         yolo_v8().model(["output0"]),
         suppressed_v8(yolo_v8()),
+        yolo_v5()[0].model(["output"]),
         suppressed_v7(yolo_v5()[0]),
         tensorflow_ssd(),
         tensorflow_ssd(best_only=True),
     ],
-    ids=["v8", "v8 suppressed", "v7", "tensorflow", "raw"],
+    ids=["v8", "v8 suppressed", "v5", "v7", "tensorflow", "raw"],
 )
 def test_the_conversion_is_proved(made: Any, tmp_path: Path) -> None:
     """By the tensors that boxes and scores are made of, which are inside the file."""
@@ -277,6 +289,19 @@ def test_the_conversion_is_proved(made: Any, tmp_path: Path) -> None:
     assert found is not None, verdict
     assert found.equal, verdict
     assert sum(layer.output for layer in found.layers) == max(len(network.source_ends), 1)
+
+
+def test_another_file_is_not_proved(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    onnx.save(tensorflow_ssd(best_only=True), path)
+    network = read_network([path])
+    other = tensorflow_ssd(best_only=True)
+    last = next(one for one in other.graph.initializer if one.dims == [6, 8, 1, 1])
+    last.raw_data = (onnx.numpy_helper.to_array(last) * np.float32(1.5)).tobytes()
+    onnx.save(other, path)
+    found, verdict = prove(network, [path])
+    assert found is not None
+    assert not found.equal, verdict
 
 
 @pytest.mark.parametrize(

@@ -82,10 +82,14 @@ class Comparison:
         """The error of a layer that is compared with the tolerance."""
         return layer.norm_error if self.by_norm else layer.relative_error
 
+    def is_equal(self, layer: ComparedLayer) -> bool:
+        """Whether it is within the tolerance."""
+        return self.judged(layer) <= self.tolerance
+
     @property
     def first_difference(self) -> ComparedLayer | None:
         """The first layer beyond the tolerance; None if there is none."""
-        return next((layer for layer in self.layers if not self.judged(layer) <= self.tolerance), None)
+        return next((layer for layer in self.layers if not self.is_equal(layer)), None)
 
     @property
     def worst(self) -> ComparedLayer:
@@ -115,7 +119,7 @@ class Comparison:
                 f"{layer.relative_error:.2g}",
                 f"{layer.norm_error:.2g}",
                 f"{layer.cosine:.6f}",
-                "" if self.judged(layer) <= self.tolerance else "differs",
+                "" if self.is_equal(layer) else "differs",
             )
             for layer in (self.layers if layers is None else layers)
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mpscnn.comparison.compared import Comparison
@@ -45,7 +46,22 @@ def prove(
         if network.source_ends and network.detection is not None:
             network = read_network(sources, size=size, shapes=shapes, outputs=network.source_ends)
         source = Side(None, sources[0].name, sources[0], outputs=tuple(ends))
-        found = compare(network, source, size=size)
+        found = _without_wrong_pairs(compare(network, source, size=size), len(network.outputs))
     except Error as error:
         return None, f"not checked: {error}"
     return found, f"checked against {found.second}: {found.verdict()}"
+
+
+def _without_wrong_pairs(found: Comparison, outputs: int) -> Comparison:
+    """Where all outputs are equal, layers within that differ were taken for others of the same shape."""
+    results = [layer for layer in found.layers if layer.output]
+    if found.equal or len(results) != outputs or not all(map(found.is_equal, results)):
+        return found
+    layers = tuple(layer for layer in found.layers if found.is_equal(layer))
+    wrong = [layer for layer in found.layers if not found.is_equal(layer)]
+    return replace(
+        found,
+        layers=layers,
+        only_first=(*found.only_first, *(layer.name for layer in wrong)),
+        only_second=(*found.only_second, *(layer.other_name for layer in wrong)),
+    )

@@ -114,7 +114,7 @@ def _yolo(c: Context, tail: Tail, name: str) -> Heads | None:
         return None
     first, second = (extent or 0 for extent in value.shape[1:])
     c.begin(node)
-    if first > 4 and (centers := _centers(c, second, 1)) is not None and _is_box_and_classes(c, node):
+    if first > 4 and (centers := _centers(c, second, 1)) is not None and _is_box_and_classes(c, tail, node):
         boxes, classes = part(c.arranger, value, 1, range(4)), part(c.arranger, value, 1, range(4, first))
         chosen_by_network = bool(tail.nodes) and not tail.suppressions
         suppression = _WITHOUT_ANCHORS | ({"iou_threshold": 1.0} if chosen_by_network else {})
@@ -153,11 +153,11 @@ def _grid(rows: int, columns: int) -> NDArray[np.float64]:
     return centers
 
 
-def _is_box_and_classes(c: Context, node: Node) -> bool:
+def _is_box_and_classes(c: Context, tail: Tail, node: Node) -> bool:
     """Boxes and the probabilities of classes, and nothing else, such as points, angles or masks."""
     if len(node.inputs) != 2 or node.inputs[0] not in c.values or c.values[node.inputs[0]].shape[1] != 4:
         return False
-    maker = c.file.makers.get(node.inputs[1])
+    maker = c.file.makers.get(tail.unmoved(node.inputs[1]))
     return maker is not None and maker.kind == "Sigmoid"
 
 

@@ -11,7 +11,8 @@ from mpscnn.converters.onnx_reader.logic import as_booleans
 from mpscnn.converters.pieces import tiled
 from mpscnn.errors import UnsupportedError, WeightsError
 
-_FLOATS = frozenset({"float", "float16", "bfloat16"})
+_FLOATS = frozenset({"float", "float16", "bfloat16", "double"})
+_FROM_DOUBLE = "what the file computes in float64 is computed in float32"
 _MODES = {"constant": "constant", "reflect": "mirror", "edge": "clamp"}
 _IMAGE_RANK = 4
 
@@ -47,6 +48,8 @@ def _cast(c: Context, node: Node) -> None:
     x = c.value(node.inputs[0], whole_numbers=True)
     target = element_type(node.integer("to"))
     if target in _FLOATS:
+        if target == "double" and _FROM_DOUBLE not in c.notes:
+            c.notes.append(_FROM_DOUBLE)
         c.result(node, Value(x.tensor, x.axes, x.order))
     elif x.whole_numbers and target in ("int32", "int64"):
         c.result(node, x)
