@@ -123,7 +123,6 @@ void bind_program(py::module_ &module) {
 
     py::class_<Request, std::unique_ptr<Request, DeleteUnlocked>>(module, "Request",
                                                                   "A run that may still be under way.")
-        .def("wait", &Request::wait, py::call_guard<GilReleased>())
         .def("wait_for", &Request::wait_for, py::arg("seconds"), py::call_guard<GilReleased>());
 
     py::class_<Session, std::unique_ptr<Session, DeleteUnlocked>>(module, "Session",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import threading
 import time
 from typing import Any
@@ -48,8 +49,35 @@ def test_submit_returns_while_the_gpu_works(emulation: Emulation) -> None:
     assert not requests[0].done()
     with pytest.raises(TimeoutError, match=r"not done after 0\.01 seconds"):
         requests[1].result(timeout=0.01)
+    with pytest.raises(TimeoutError):
+        requests[1].result(timeout=-1)
+    with pytest.raises(mpscnn.ParameterError, match="got NaN"):
+        requests[1].result(timeout=float("nan"))
     requests[1].result(timeout=60)
     assert requests[0].done()
+
+
+@pytest.mark.parametrize("timeout", [None, 600.0])
+def test_a_signal_interrupts_the_waiting(emulation: Emulation, timeout: float | None) -> None:
+    class TimeLimit(Exception):
+        pass
+
+    def limit(*_: object) -> None:
+        raise TimeLimit
+
+    session = program().session()
+    right = session.run(image(0))
+    emulation.set("worker_delay_ms", 1000)
+    request = session.submit(image(0))
+    before = signal.signal(signal.SIGALRM, limit)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        with pytest.raises(TimeLimit):
+            request.result(timeout)
+        assert not request.done()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    np.testing.assert_array_equal(request.result(timeout), right)
 
 
 def test_one_more_than_may_be_under_way_waits(emulation: Emulation) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -237,7 +238,7 @@ class Session:
         float32 and float16 arrays are read where they lie, whatever their strides. float64, byte-swapped and
         unaligned arrays are converted once to float32; one number that `numpy.broadcast_to` repeats is copied.
         Anything with the buffer protocol or DLPack is taken; other element types are refused (photos go through
-        `Model.predict` or `mpscnn.preprocess`).
+        `Model.predict` or `mpscnn.preprocess`). Signals, Ctrl-C among them, are seen when the run has ended.
 
         Args:
             x: (n, height, width, channels) or (n, features); with several inputs a mapping by name, or a sequence.
@@ -337,6 +338,10 @@ class Session:
         return results[0] if len(results) == 1 else dict(zip(outputs, results, strict=True))
 
 
+#: Seconds, after which Python looks whether there was a signal.
+_LONGEST_WAIT = 0.05
+
+
 class Request:
     """A run that may still be under way, made by `Session.submit`. For any number of threads."""
 
@@ -358,16 +363,20 @@ class Request:
     def result(self, timeout: float | None = None) -> Result:
         """Waits, without the interpreter lock, and returns what `Session.run` would have.
 
+        Ctrl-C and what other handlers of signals raise interrupt the waiting; the request goes on.
+
         Args:
             timeout: most seconds to wait; None: as long as it takes.
 
         Raises:
             TimeoutError: not done yet; it goes on. DeviceError: the device failed.
         """
-        if timeout is None:
-            self._request.wait()
-        elif not self._request.wait_for(timeout):
-            raise TimeoutError(f"the request is not done after {timeout} seconds")
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        left = math.inf if timeout is None else timeout
+        while not self._request.wait_for(max(min(left, _LONGEST_WAIT), 0.0)):
+            left = end - time.monotonic()
+            if not left > 0:
+                raise TimeoutError(f"the request is not done after {timeout} seconds")
         return self._result
 
 
