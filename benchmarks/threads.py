@@ -11,7 +11,6 @@ process that computes all the time with the same priority; every engine in a pro
 from __future__ import annotations
 
 import argparse
-import statistics
 import subprocess
 import sys
 import time
@@ -99,11 +98,16 @@ def compare_counts(most: int, runs: int, networks: str) -> None:
                     subject.run(5 if turn else 1, pause)
             for subject in subjects:
                 del subject.times[0]  # the first starts threads
-            medians = [statistics.median(subject.times) for subject in subjects]
-            minima = [min(subject.times) for subject in subjects]
-            cells = [f"{a:.4g} ({b:.4g})" for a, b in zip(minima, medians, strict=True)]
-            ratios = f"{minima[-1] / min(minima[:-1]):.2f} ({medians[-1] / min(medians[:-1]):.2f})"
+            # In the slowest runs of "auto" are those that try other numbers of threads.
+            figures = [np.percentile(subject.times, (0, 50, 95)) for subject in subjects]
+            cells = [_three(figure, ".4g") for figure in figures]
+            ratios = _three(figures[-1] / np.min(figures[:-1], axis=0), ".2f")
             print(table_row([name, what, *cells, ratios]), flush=True)
+
+
+def _three(figures: np.ndarray, digits: str) -> str:
+    minimum, median, p95 = (format(figure, digits) for figure in figures)
+    return f"{minimum} ({median}, 95%: {p95})"
 
 
 @contextmanager
@@ -139,7 +143,7 @@ def main() -> None:
     parser.add_argument("--networks", default="", help="with this text in their name; of the first table")
     parser.add_argument("--engines", default="onnxruntime", help="to compare with, with commas between")
     arguments = parser.parse_args()
-    print("Milliseconds: minimum (median).\n")
+    print("Milliseconds: minimum (median, 95th percentile).\n")
     if arguments.only != "busy":
         compare_counts(arguments.threads, arguments.runs, arguments.networks)
         print()
