@@ -20,6 +20,8 @@ Array = NDArray[Any]
 OPSET = 17
 #: Relative to the largest result: float32 sums of other orders.
 TOLERANCE = 1e-5
+#: Images of 6 channels and 9 x 8 pixels; the batch is free.
+IMAGE = {"x": ["n", 6, 9, 8]}
 
 
 def node(kind: str, inputs: Sequence[str], outputs: Sequence[str] | str = "y", **attributes: Any) -> Any:
@@ -135,3 +137,8 @@ def operations(network: Network) -> list[str]:
 def weights(*shape: int, seed: int = 3) -> Array:
     """Random numbers."""
     return np.random.default_rng(seed).uniform(-1.0, 1.0, shape).astype(np.float32)
+
+
+def convolution(name: str, x: str, y: str, **attributes: Any) -> Any:
+    """A node whose weight and bias are named after it."""
+    return node("Conv", [x, f"{name}.weight", f"{name}.bias"], y, **attributes)

@@ -1,0 +1,289 @@
+"""ONNX' layers give here what they give in onnxruntime: windows, functions, arithmetic."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.onnx_files import (
+    IMAGE,
+    assert_like_onnxruntime,
+    model,
+    node,
+    operations,
+    random_inputs,
+    read,
+    run_here,
+    run_there,
+    weights,
+)
+
+from mpscnn.errors import UnsupportedError
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {},
+        {"pads": [1, 1, 1, 1], "strides": [2, 2]},
+        {"pads": [0, 2, 1, 0], "dilations": [2, 1]},
+        {"auto_pad": "SAME_UPPER", "strides": [2, 3]},
+        {"auto_pad": "SAME_LOWER", "strides": [2, 3]},
+        {"auto_pad": "VALID"},
+        {"group": 3},
+        {"group": 6, "pads": [1, 1, 1, 1]},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["Conv", "ConvTranspose"])
+def test_convolutions(kind: str, attributes: dict[str, Any]) -> None:
+    groups = attributes.get("group", 1)
+    if kind == "ConvTranspose" and "auto_pad" in attributes:
+        attributes = attributes | {"strides": [1, 1]}  # with others onnxruntime's rule is not ONNX' own
+    shape = (12, 6 // groups, 3, 2) if kind == "Conv" else (6, 12 // groups, 3, 2)
+    made = model(
+        [node(kind, ["x", "w", "b"], **attributes)], IMAGE, {"w": weights(*shape), "b": weights(12, seed=4)}
+    )
+    size = {"size": (9, 8)} if "auto_pad" in attributes else {}
+    network = assert_like_onnxruntime(made, **size)
+    assert operations(network) == ["convolution" if kind == "Conv" else "transposed_convolution"]
+
+
+@pytest.mark.parametrize(
+    "extra", [{"output_padding": [1, 0]}, {"output_shape": [18, 15]}, {"pads": [1, 0, 0, 1]}]
+)
+def test_transposed_convolutions_have_three_ways_to_say_their_size(extra: dict[str, Any]) -> None:
+    made = model(
+        [node("ConvTranspose", ["x", "w"], strides=[2, 2], **extra)], IMAGE, {"w": weights(6, 4, 3, 3)}
+    )
+    assert_like_onnxruntime(made)
+
+
+def test_rows_are_images_of_height_one() -> None:
+    made = model(
+        [
+            node("Conv", ["x", "w", "b"], "c", pads=[1, 1], strides=[2]),
+            node("Relu", ["c"], "r"),
+            node("MaxPool", ["r"], "p", kernel_shape=[2]),
+            node("GlobalAveragePool", ["p"], "y"),
+        ],
+        {"x": [1, 4, 20]},
+        {"w": weights(8, 4, 3), "b": weights(8)},
+    )
+    network = read(made)
+    feeds = random_inputs(made)
+    ours = run_here(network, [feeds["x"]])
+    np.testing.assert_allclose(ours[0].reshape(8), run_there(made, feeds)[0].reshape(8), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"kernel_shape": [3, 2]},
+        {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "strides": [2, 2]},
+        {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1},
+        {"kernel_shape": [2, 2], "auto_pad": "SAME_UPPER", "strides": [2, 2]},
+        {"kernel_shape": [2, 2], "auto_pad": "SAME_LOWER"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["MaxPool", "AveragePool", "counting AveragePool"])
+def test_poolings(kind: str, attributes: dict[str, Any]) -> None:
+    counting = {"count_include_pad": 1} if kind.startswith("counting") else {}
+    made = model([node(kind.split()[-1], ["x"], **attributes, **counting)], {"x": ["n", 3, 9, 8]})
+    assert operations(assert_like_onnxruntime(made)) == ["pooling"]
+
+
+UNARY: dict[str, dict[str, Any]] = {
+    "Abs": {},
+    "Elu": {"alpha": 0.7},
+    "Exp": {},
+    "Gelu": {},
+    "HardSigmoid": {"alpha": 0.3, "beta": 0.4},
+    "HardSwish": {},
+    "LeakyRelu": {"alpha": 0.2},
+    "Mish": {},
+    "Neg": {},
+    "Reciprocal": {},
+    "Relu": {},
+    "Selu": {},
+    "Sigmoid": {},
+    "Softplus": {},
+    "Softsign": {},
+    "Tanh": {},
+}
+
+
+@pytest.mark.parametrize("kind", UNARY)
+def test_functions_of_each_element(kind: str) -> None:
+    made = model([node(kind, ["x"], **UNARY[kind])], {"x": ["n", 3, 4, 5]}, opset=20)
+    network = assert_like_onnxruntime(made)
+    assert "reshape" not in operations(network)
+
+
+@pytest.mark.parametrize("kind", ["Sqrt", "Log"])
+def test_functions_of_positive_numbers(kind: str) -> None:
+    made = model([node("Abs", ["x"], "a"), node(kind, ["a"])], {"x": ["n", 3, 4, 5]})
+    assert_like_onnxruntime(made)
+
+
+@pytest.mark.parametrize("limits", [(0.0, 6.0), (-1.0, 1.0), (None, 0.5), (-0.5, None), (0.0, None)], ids=str)
+@pytest.mark.parametrize("opset", [7, 17])
+def test_limits(limits: tuple[float | None, float | None], opset: int) -> None:
+    named = {name: value for name, value in zip(("min", "max"), limits, strict=True) if value is not None}
+    if opset < 11:
+        made = model([node("Clip", ["x"], **named)], {"x": ["n", 3, 4, 5]}, opset=opset)
+    else:
+        inputs = ["x", *(name if name in named else "" for name in ("min", "max"))]
+        made = model(
+            [node("Clip", inputs)],
+            {"x": ["n", 3, 4, 5]},
+            {name: np.float32(value) for name, value in named.items()},
+        )
+    assert_like_onnxruntime(made)
+
+
+def test_slopes_of_each_channel() -> None:
+    made = model([node("PRelu", ["x", "s"])], IMAGE, {"s": weights(6, 1, 1)})
+    assert operations(assert_like_onnxruntime(made)) == ["neuron"]
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (6, 1, 1), (1, 6, 1, 1), (8,), (9, 1), (6, 9, 8)], ids=str)
+@pytest.mark.parametrize("kind", ["Add", "Sub", "Mul", "Div"])
+@pytest.mark.parametrize("constant_first", [False, True])
+def test_arithmetic_with_constants(kind: str, shape: tuple[int, ...], constant_first: bool) -> None:
+    constant = weights(*shape) if shape else np.float32(1.5)
+    constant = np.where(np.abs(constant) < 0.1, np.float32(0.5), constant)
+    names = ["c", "x"] if constant_first else ["x", "c"]
+    made = model([node(kind, names)], {"x": ["n", 6, 9, 8]}, {"c": constant})
+    assert_like_onnxruntime(made, **({"size": (9, 8)} if shape else {}))
+
+
+@pytest.mark.parametrize("other", [(6, 9, 8), (6, 1, 1), (1, 9, 8), (1, 1, 8), (1, 1, 1)], ids=str)
+@pytest.mark.parametrize("kind", ["Add", "Sub", "Mul", "Div"])
+def test_arithmetic_of_two_tensors(kind: str, other: tuple[int, ...]) -> None:
+    made = model([node(kind, ["x", "z"])], {"x": ["n", 6, 9, 8], "z": ["n", *other]})
+    assert operations(assert_like_onnxruntime(made)) == [
+        {"Add": "add", "Sub": "subtract", "Mul": "multiply", "Div": "divide"}[kind]
+    ]
+
+
+def test_both_operands_may_be_repeated() -> None:
+    made = model([node("Mul", ["x", "z"])], {"x": ["n", 6, 1, 1], "z": ["n", 1, 9, 8]})
+    assert_like_onnxruntime(made)
+
+
+def test_the_smaller_and_the_power_of_two_tensors() -> None:
+    for kind, layer in (("Min", "minimum"), ("Pow", "power")):
+        made = model(
+            [node("Exp", ["x"], "e"), node(kind, ["e", "z"])], {"x": ["n", 6, 9, 8], "z": ["n", 6, 1, 1]}
+        )
+        assert operations(assert_like_onnxruntime(made)) == ["neuron", layer]
+
+
+@pytest.mark.parametrize("kind", ["Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"])
+def test_a_choice_by_a_comparison(kind: str) -> None:
+    made = model(
+        [
+            node("Round", ["x"], "a"),
+            node("Round", ["z"], "b"),
+            node(kind, ["a", "b"], "c"),
+            node("Where", ["c", "x", "z"], "w"),
+            node("Cast", ["c"], "f", to=1),
+            node("Add", ["w", "f"]),
+        ],
+        {"x": ["n", 6, 9, 8], "z": ["n", 6, 1, 1]},
+    )
+    assert_like_onnxruntime(made)
+
+
+@pytest.mark.parametrize("shape", [(), (6, 1, 1), (9, 8)], ids=str)
+def test_choices_by_and_of_constants(shape: tuple[int, ...]) -> None:
+    constant = weights(*shape) if shape else np.float32(0.25)
+    made = model(
+        [
+            node("Greater", ["x", "k"], "a"),
+            node("Less", ["one", "x"], "b"),
+            node("Or", ["a", "b"], "o"),
+            node("Not", ["o"], "n"),
+            node("Cast", ["x"], "t", to=9),
+            node("And", ["n", "t"], "c"),
+            node("Where", ["c", "x", "k"]),
+        ],
+        {"x": [2, 6, 9, 8]},
+        {"k": constant, "one": np.float32(1.0)},
+    )
+    assert_like_onnxruntime(made)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_vectors_of_length_one(order: int) -> None:
+    made = model([node("LpNormalization", ["x"], axis=1, p=order)], IMAGE)
+    assert_like_onnxruntime(made)
+
+
+def test_a_norm_that_is_repeated_before_the_division() -> None:
+    """What PyTorch's normalize becomes."""
+    made = model(
+        [
+            node("ReduceL2", ["x"], "l", axes=[1], keepdims=1),
+            node("Clip", ["l", "least"], "c"),
+            node("Shape", ["x"], "s"),
+            node("Expand", ["c", "s"], "e"),
+            node("Div", ["x", "e"]),
+        ],
+        {"x": ["n", 12]},
+        {"least": np.float32(1e-12)},
+    )
+    assert "divide" in operations(assert_like_onnxruntime(made))
+
+
+@pytest.mark.parametrize("kind", ["Mul", "Sub"])
+def test_products_of_a_tensor_and_itself_along_another_axis(kind: str) -> None:
+    made = model(
+        [
+            node("Unsqueeze", ["x", "two"], "a"),
+            node("Unsqueeze", ["x", "one"], "b"),
+            node(kind, ["a", "b"]),
+        ],
+        {"x": ["n", 5]},
+        {"one": np.array([1]), "two": np.array([2])},
+    )
+    assert_like_onnxruntime(made)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_batches_on_different_axes_do_not_meet(batch: int) -> None:
+    """(n, 6, 1, 6) and (n * 6, 6), whose product has n * 6 rows: only for one image it is one of each image."""
+    made = model([node("Flatten", ["x"], "f", axis=2), node("Mul", ["f", "x"])], {"x": [batch, 6, 1, 6]})
+    if batch == 1:
+        assert_like_onnxruntime(made)
+    else:
+        with pytest.raises(UnsupportedError, match="whose batches do not meet"):
+            read(made)
+
+
+def test_a_result_whose_first_axis_is_not_the_batch_is_refused() -> None:
+    made = model(
+        [node("Flatten", ["x"], "f"), node("Reshape", ["x", "s"], "r"), node("Add", ["f", "r"])],
+        {"x": [1, 3, 2, 6]},
+        {"s": np.array([12, 3, 1, 1])},
+    )
+    with pytest.raises(UnsupportedError, match="its first axis is not the batch"):
+        read(made)
+
+
+def test_a_tensor_and_its_transposition_are_joined() -> None:
+    made = model(
+        [node("Transpose", ["x"], "t", perm=[0, 2, 1]), node("Concat", ["x", "t"], axis=2)],
+        {"x": ["n", 5, 5]},
+    )
+    assert_like_onnxruntime(made)
+
+
+def test_powers_maxima_and_minima_with_a_number() -> None:
+    for kind, number in (("Pow", 2.0), ("Pow", 3.0), ("Max", 0.25), ("Min", -0.5)):
+        assert_like_onnxruntime(
+            model([node(kind, ["x", "c"])], {"x": ["n", 3, 4, 5]}, {"c": np.float32(number)})
+        )

@@ -1,0 +1,178 @@
+"""ONNX' files whose axes move: layers read tensors as they lie, or axes change places."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from converters.onnx_files import (
+    IMAGE,
+    assert_like_onnxruntime,
+    convolution,
+    model,
+    node,
+    operations,
+    weights,
+)
+
+
+def test_a_dense_layer_behind_an_image_reads_it_as_it_lies() -> None:
+    made = model(
+        [node("Flatten", ["x"], "f"), node("Gemm", ["f", "w", "b"], "g", transB=1), node("Relu", ["g"])],
+        {"x": ["n", 3, 4, 5]},
+        {"w": weights(7, 60), "b": weights(7)},
+    )
+    assert operations(assert_like_onnxruntime(made)) == ["fully_connected"]
+
+
+def test_attention_of_channels_needs_no_reshape_but_those_of_vectors() -> None:
+    """Squeeze and excitation with dense layers."""
+    made = model(
+        [
+            node("GlobalAveragePool", ["x"], "p"),
+            node("Flatten", ["p"], "f"),
+            node("MatMul", ["f", "w"], "m"),
+            node("Sigmoid", ["m"], "s"),
+            node("Unsqueeze", ["s", "axes"], "u"),
+            node("Mul", ["x", "u"]),
+        ],
+        IMAGE,
+        {"w": weights(6, 6), "axes": np.array([2, 3])},
+    )
+    assert operations(assert_like_onnxruntime(made)) == [
+        "pooling",
+        "fully_connected",
+        "reshape",
+        "multiply",
+    ]
+
+
+def test_heads_of_detectors_are_joined_without_moving_anything() -> None:
+    made = model(
+        [
+            convolution("a", "x", "a"),
+            node("Transpose", ["a"], "at", perm=[0, 2, 3, 1]),
+            node("Reshape", ["at", "shape"], "ar"),
+            convolution("b", "x", "b", strides=[2, 2]),
+            node("Transpose", ["b"], "bt", perm=[0, 2, 3, 1]),
+            node("Shape", ["bt"], "bs"),
+            node("Gather", ["bs", "zero"], "n", axis=0),
+            node("Unsqueeze", ["n", "zeros"], "nu"),
+            node("Concat", ["nu", "rest"], "target", axis=0),
+            node("Reshape", ["bt", "target"], "br"),
+            node("Concat", ["ar", "br"], "c", axis=1),
+            node("Softmax", ["c"], axis=2),
+        ],
+        {"x": ["n", 6, 9, 8]},
+        {
+            **{f"{name}.weight": weights(8, 6, 3, 3) for name in "ab"},
+            **{f"{name}.bias": weights(8) for name in "ab"},
+            "shape": np.array([0, -1, 4]),
+            "zero": np.array(0),
+            "zeros": np.array([0]),
+            "rest": np.array([-1, 4]),
+        },
+    )
+    network = assert_like_onnxruntime(made)
+    assert sorted(operations(network)) == ["concatenation", *["convolution"] * 2, *["reshape"] * 2, "softmax"]
+
+
+def test_a_channel_shuffle_is_absorbed_by_the_convolution_behind_it() -> None:
+    made = model(
+        [
+            node("Reshape", ["x", "split"], "r"),
+            node("Transpose", ["r"], "t", perm=[0, 2, 1, 3, 4]),
+            node("Reshape", ["t", "joined"], "j"),
+            node("Conv", ["j", "w"]),
+        ],
+        {"x": [1, 6, 9, 8]},
+        {"split": np.array([1, 2, 3, 9, 8]), "joined": np.array([1, -1, 9, 8]), "w": weights(5, 6, 3, 3)},
+    )
+    assert operations(assert_like_onnxruntime(made)) == ["convolution"]
+
+
+def test_a_channel_shuffle_before_a_split_moves_channels() -> None:
+    made = model(
+        [
+            node("Reshape", ["x", "split"], "r"),
+            node("Transpose", ["r"], "t", perm=[0, 2, 1, 3, 4]),
+            node("Reshape", ["t", "joined"], "j"),
+            node("Split", ["j"], ["a", "b"], axis=1),
+            node("Sub", ["a", "b"]),
+        ],
+        {"x": [1, 8, 3, 4]},
+        {"split": np.array([1, 2, 4, 3, 4]), "joined": np.array([1, 8, 3, 4])},
+    )
+    assert operations(assert_like_onnxruntime(made)) == ["channel_shuffle", "slice", "slice", "subtract"]
+
+
+@pytest.mark.parametrize(
+    "perm", [[0, 1, 3, 4, 2], [0, 2, 3, 1, 4], [0, 4, 1, 2, 3], [0, 1, 4, 3, 2]], ids=str
+)
+def test_axes_of_large_tensors_change_places(perm: list[int]) -> None:
+    """Heads of YOLO: (n, anchors, values, height, width) become (n, anchors, height, width, values)."""
+    made = model(
+        [
+            node("Conv", ["x", "w"], "c", pads=[1, 1, 1, 1]),
+            node("Reshape", ["c", "five"], "r"),
+            node("Transpose", ["r"], "t", perm=perm),
+            node("Reshape", ["t", "three"]),
+        ],
+        {"x": ["n", 3, 12, 13]},
+        {"w": weights(3 * 7, 3, 3, 3), "five": np.array([-1, 3, 7, 12, 13]), "three": np.array([0, 3, -1])},
+    )
+    assert_like_onnxruntime(made)
+
+
+def test_a_pointwise_convolution_reads_pixels_in_any_order() -> None:
+    """The expected value of a distribution in heads of YOLO."""
+    made = model(
+        [
+            node("Reshape", ["x", "split"], "r"),
+            node("Transpose", ["r"], "t", perm=[0, 2, 1, 3]),
+            node("Softmax", ["t"], "s", axis=1),
+            node("Conv", ["s", "w"], "c"),
+            node("ReduceMax", ["c"], axes=[1], keepdims=0),
+        ],
+        {"x": ["n", 12, 20, 30]},
+        {"split": np.array([0, 4, 3, 600]), "w": weights(1, 3, 1, 1)},
+    )
+    network = assert_like_onnxruntime(made)
+    assert "convolution" in operations(network)
+
+
+def test_nhwc_files_keep_their_layout() -> None:
+    made = model(
+        [
+            node("Transpose", ["x"], "t", perm=[0, 3, 1, 2]),
+            node("Conv", ["t", "w"], "c", pads=[1, 1, 1, 1]),
+            node("Transpose", ["c"], perm=[0, 2, 3, 1]),
+        ],
+        {"x": ["n", 9, 8, 6]},
+        {"w": weights(4, 6, 3, 3)},
+    )
+    network = assert_like_onnxruntime(made, nhwc=True, nchw_outputs=False)
+    assert operations(network) == ["convolution"]
+    assert network.input.shape == (None, 9, 8, 6)
+
+
+def test_group_normalization_by_parts_is_one_layer() -> None:
+    made = model(
+        [
+            node("Reshape", ["x", "grouped"], "r"),
+            node("InstanceNormalization", ["r", "one", "zero"], "i"),
+            node("Reshape", ["i", "image"], "j"),
+            node("Mul", ["j", "scale"], "m"),
+            node("Add", ["m", "offset"]),
+        ],
+        {"x": [1, 6, 9, 8]},
+        {
+            "grouped": np.array([0, 3, -1]),
+            "one": np.ones(3),
+            "zero": np.zeros(3),
+            "image": np.array([1, 6, 9, 8]),
+            "scale": weights(6, 1, 1),
+            "offset": weights(6, 1, 1, seed=8),
+        },
+    )
+    network = assert_like_onnxruntime(made, tolerance=1e-4)
+    assert operations(network).count("group_normalization") == 1

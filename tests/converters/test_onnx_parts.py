@@ -1,0 +1,278 @@
+"""ONNX' parts and joins of tensors, reductions, borders, resizes and normalizations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.onnx_files import (
+    IMAGE,
+    assert_like_onnxruntime,
+    model,
+    node,
+    operations,
+    random_inputs,
+    read,
+    run_here,
+    weights,
+)
+
+from mpscnn.errors import UnsupportedError
+
+
+@pytest.mark.parametrize("axis", [1, 2, 3])
+def test_parts_of_every_axis(axis: int) -> None:
+    made = model(
+        [node("Slice", ["x", "starts", "ends", "axes", "steps"])],
+        {"x": ["n", 6, 9, 8]},
+        {"starts": np.array([1]), "ends": np.array([-1]), "axes": np.array([axis]), "steps": np.array([2])},
+    )
+    assert_like_onnxruntime(made)
+
+
+@pytest.mark.parametrize("axis", [1, 2, 3])
+@pytest.mark.parametrize("positions", [[0, 0, 1, 2, 4, 4], [3], [4, 3, 2], [1, 3], [-1, 0]], ids=str)
+def test_positions_of_every_axis(axis: int, positions: list[int]) -> None:
+    made = model([node("Gather", ["x", "p"], axis=axis)], {"x": ["n", 5, 6, 7]}, {"p": np.array(positions)})
+    assert_like_onnxruntime(made)
+
+
+@pytest.mark.parametrize("axis", [1, 2, 3])
+@pytest.mark.parametrize(("start", "end", "step"), [(-1, -100, -1), (4, 0, -2), (0, 100, 3)])
+def test_steps_of_every_axis(axis: int, start: int, end: int, step: int) -> None:
+    limits = {"s": np.array([start]), "e": np.array([end]), "a": np.array([axis]), "d": np.array([step])}
+    made = assert_like_onnxruntime(model([node("Slice", ["x", "s", "e", "a", "d"])], IMAGE, limits))
+    assert operations(made)[-1] == "slice"
+
+
+def test_positions_in_a_table_become_axes() -> None:
+    table = np.array([[5, 0, 0], [1, 4, 4]])
+    made = model(
+        [node("Gather", ["x", "i"], "g", axis=1), node("Reshape", ["g", "s"])],
+        IMAGE,
+        {"i": table, "s": np.array([0, 3, -1])},
+    )
+    assert operations(assert_like_onnxruntime(made)).count("gather") == 1
+    vector = model([node("Gather", ["x", "i"], axis=-1)], {"x": ["n", 6]}, {"i": table})
+    assert operations(assert_like_onnxruntime(vector)) == ["reshape", "gather", "reshape"]
+
+
+@pytest.mark.parametrize("repeats", [(1, 1, 1, 3), (1, 2, 3, 1), (1, 1, 2, 2)], ids=str)
+@pytest.mark.parametrize("pooled", [False, True])
+def test_tensors_are_repeated(repeats: tuple[int, ...], pooled: bool) -> None:
+    before = [node("GlobalMaxPool", ["x"], "p")] if pooled else []
+    made = model([*before, node("Tile", ["p" if pooled else "x", "r"])], IMAGE, {"r": np.array(repeats)})
+    assert_like_onnxruntime(made)
+    if pooled:
+        expanded = np.array([1, 6, *repeats[2:]])
+        assert_like_onnxruntime(model([*before, node("Expand", ["p", "r"])], IMAGE, {"r": expanded}))
+
+
+def test_a_token_of_each_image_is_joined() -> None:
+    """As PyTorch exports it: a constant that is repeated as often as the batch, which is free."""
+    made = model(
+        [
+            node("Shape", ["x"], "shape"),
+            node("Gather", ["shape", "zero"], "n"),
+            node("Concat", ["n", "rest"], "all", axis=0),
+            node("Expand", ["token", "all"], "tokens"),
+            node("Concat", ["tokens", "x"], axis=1),
+        ],
+        {"x": ["n", 5, 4]},
+        {"zero": np.array([0]), "rest": np.array([1, 4]), "token": weights(1, 1, 4)},
+    )
+    assert operations(assert_like_onnxruntime(made)) == ["constant", "concatenation"]
+
+
+def test_constants_are_outputs_if_they_are_the_same_for_each_image() -> None:
+    nodes = [node("Identity", ["k"]), node("Relu", ["x"], "r")]
+    made = model(nodes, {"x": [1, 4]}, {"k": weights(1, 3)}, outputs=("y", "r"))
+    assert operations(assert_like_onnxruntime(made)) == ["neuron", "constant"]
+    for shape in ((2, 3), (3,)):
+        with pytest.raises(UnsupportedError, match=r"output 'y': .*constant of shape"):
+            read(model(nodes, {"x": ["n", 4]}, {"k": weights(*shape)}, outputs=("y", "r")))
+
+
+@pytest.mark.parametrize("kind", ["Add", "Mul", "Pow", "Max", "Min", "Greater"])
+@pytest.mark.parametrize("shape", [(8,), (6, 1, 1), (1, 6, 9, 8)], ids=str)
+def test_constants_of_many_numbers(kind: str, shape: tuple[int, ...]) -> None:
+    """Also those that repeat the value."""
+    cast = [node("Cast", ["b"], to=1)] if kind == "Greater" else []
+    name = "b" if cast else "y"
+    for before in ([], [node("ReduceMax", ["x"], "p", axes=[1, 3])]):
+        x = "p" if before else "x"
+        whole = [node("Abs", [x], "abs"), node(kind, ["abs", "k"], name), *cast]
+        assert_like_onnxruntime(model([*before, *whole], IMAGE, {"k": weights(*shape)}))
+
+
+@pytest.mark.parametrize("shape", [(8,), (6, 9, 8), (9, 1)], ids=str)
+def test_slopes_of_other_axes(shape: tuple[int, ...]) -> None:
+    assert_like_onnxruntime(model([node("PRelu", ["x", "s"])], IMAGE, {"s": weights(*shape)}))
+
+
+def test_a_product_with_a_constant_first() -> None:
+    made = model([node("MatMul", ["w", "x"])], {"x": ["n", 5, 4]}, {"w": weights(3, 5)})
+    assert operations(assert_like_onnxruntime(made)).count("matrix_product") == 1
+
+
+def test_a_dense_layer_adds_a_tensor() -> None:
+    """Its activation comes behind the sum."""
+    made = model(
+        [
+            node("Gemm", ["x", "w", "z"], "g", transB=1, alpha=0.5, beta=2.0),
+            node("Relu", ["g"]),
+        ],
+        {"x": ["n", 4], "z": ["n", 5]},
+        {"w": weights(5, 4)},
+    )
+    assert_like_onnxruntime(made)
+
+
+def test_normalization_by_statistics_of_the_batch() -> None:
+    made = model(
+        [node("BatchNormalization", ["x", "g", "b", "m", "v"], ["y", "", ""], training_mode=1)],
+        {"x": [2, 3, 4, 5]},
+        {"g": weights(3), "b": weights(3), "m": weights(3), "v": np.ones(3)},
+    )
+    (x,) = random_inputs(made).values()
+    ours = run_here(read(made), [x])[0].transpose(0, 3, 1, 2)
+    assert operations(read(made)) == ["batch_statistics", "batch_normalization"]
+    mean, variance = (one(axis=(0, 2, 3), keepdims=True) for one in (x.mean, x.var))
+    expected = (x - mean) / np.sqrt(variance + 1e-5)
+    expected = expected * weights(3)[:, None, None] + weights(3)[:, None, None]
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("axis", [1, 2, -1])
+def test_splits_and_joins_along_every_axis(axis: int) -> None:
+    made = model(
+        [
+            node("Split", ["x", "parts"], ["a", "b"], axis=axis),
+            node("Concat", ["b", "a"], axis=axis),
+        ],
+        {"x": ["n", 6, 7, 8]},
+        {"parts": np.array([2, {1: 4, 2: 5, -1: 6}[axis]])},
+    )
+    assert_like_onnxruntime(made)
+
+
+@pytest.mark.parametrize("kind", ["ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL2"])
+@pytest.mark.parametrize("axes", [[2, 3], [1], [3], [1, 2, 3], [1, 3]], ids=str)
+@pytest.mark.parametrize("keep", [0, 1])
+def test_reductions(kind: str, axes: list[int], keep: int) -> None:
+    if kind == "ReduceSum":
+        made = model([node(kind, ["x", "a"], keepdims=keep)], {"x": ["n", 6, 9, 8]}, {"a": np.array(axes)})
+    else:
+        made = model([node(kind, ["x"], axes=axes, keepdims=keep)], {"x": ["n", 6, 9, 8]})
+    assert_like_onnxruntime(made)
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect", "edge"])
+def test_borders(mode: str) -> None:
+    made = model([node("Pad", ["x", "p"], mode=mode)], IMAGE, {"p": np.array([0, 0, 1, 2, 0, 0, 0, 3])})
+    assert operations(assert_like_onnxruntime(made)) == ["padding"]
+
+
+def test_a_border_of_zeros_belongs_to_the_convolution() -> None:
+    made = model(
+        [node("Pad", ["x", "p"], "b"), node("Conv", ["b", "w"], pads=[1, 0, 0, 1], strides=[2, 2])],
+        IMAGE,
+        {"p": np.array([0, 0, 0, 1, 0, 0, 2, 1]), "w": weights(4, 6, 3, 3)},
+    )
+    assert operations(assert_like_onnxruntime(made)) == ["convolution"]
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
+        {"mode": "linear", "coordinate_transformation_mode": "half_pixel"},
+        {"mode": "linear", "coordinate_transformation_mode": "pytorch_half_pixel"},
+        {"mode": "linear", "coordinate_transformation_mode": "align_corners"},
+        {"mode": "linear", "coordinate_transformation_mode": "asymmetric"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("by", ["scales", "sizes"])
+def test_resizes(attributes: dict[str, Any], by: str) -> None:
+    constants = {
+        "scales": np.array([1, 1, 2, 3], np.float32),
+        "sizes": np.array([2, 3, 10, 12]),
+    }
+    inputs = ["x", "", "scales"] if by == "scales" else ["x", "", "", "sizes"]
+    made = model([node("Resize", inputs, **attributes)], {"x": [2, 3, 5, 4]}, {by: constants[by]})
+    assert_like_onnxruntime(made)
+
+
+@pytest.mark.parametrize("size", [(10, 12), (7, 9), (3, 2), (1, 1)], ids=str)
+@pytest.mark.parametrize("rounding", ["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"])
+@pytest.mark.parametrize(
+    "coordinates", ["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_half_pixel_for_nn"]
+)
+def test_nearest_pixels(coordinates: str, rounding: str, size: tuple[int, int]) -> None:
+    attributes = {"coordinate_transformation_mode": coordinates, "nearest_mode": rounding}
+    made = model(
+        [node("Resize", ["x", "", "", "sizes"], mode="nearest", **attributes)],
+        {"x": [2, 3, 5, 4]},
+        {"sizes": np.array([2, 3, *size])},
+    )
+    assert_like_onnxruntime(made)
+
+
+def test_blocks_of_pixels_become_channels() -> None:
+    made = model(
+        [node("SpaceToDepth", ["x"], "d", blocksize=2), node("Conv", ["d", "w"])],
+        {"x": ["n", 3, 64, 96]},
+        {"w": weights(4, 12, 3, 3)},
+    )
+    assert_like_onnxruntime(made)
+
+
+@pytest.mark.parametrize("mode", ["DCR", "CRD"])
+def test_channels_become_pixels(mode: str) -> None:
+    made = model([node("DepthToSpace", ["x"], blocksize=2, mode=mode)], {"x": ["n", 12, 3, 5]})
+    assert_like_onnxruntime(made)
+
+
+def test_normalizations() -> None:
+    channels = {name: weights(6, seed=place) for place, name in enumerate("gbm")} | {
+        "v": weights(6) ** 2 + 0.5
+    }
+    assert_like_onnxruntime(model([node("BatchNormalization", ["x", *"gbmv"])], IMAGE, channels))
+    assert_like_onnxruntime(
+        model([node("InstanceNormalization", ["x", "g", "b"])], IMAGE, channels), tolerance=1e-4
+    )
+    assert_like_onnxruntime(model([node("LRN", ["x"], size=3, alpha=0.1)], IMAGE))
+    assert_like_onnxruntime(model([node("LogSoftmax", ["x"], axis=1)], IMAGE))
+    assert_like_onnxruntime(model([node("Softmax", ["x"], axis=1)], IMAGE))
+
+
+@pytest.mark.parametrize("axis", [-1, 2])
+def test_layer_normalization(axis: int) -> None:
+    shape = (8,) if axis == -1 else (9, 8)
+    made = model(
+        [node("LayerNormalization", ["x", "s", "b"], axis=axis, epsilon=0.01)],
+        {"x": ["n", 6, 9, 8]},
+        {"s": weights(*shape), "b": weights(*shape, seed=9)},
+    )
+    assert_like_onnxruntime(made, size=(9, 8))
+
+
+def test_layer_normalization_of_channels_moves_nothing() -> None:
+    made = model(
+        [
+            node("Transpose", ["x"], "t", perm=[0, 2, 3, 1]),
+            node("LayerNormalization", ["t", "s", "b"], "l"),
+            node("Transpose", ["l"], perm=[0, 3, 1, 2]),
+        ],
+        {"x": ["n", 6, 9, 8]},
+        {"s": weights(6), "b": weights(6, seed=9)},
+    )
+    kinds = operations(assert_like_onnxruntime(made))
+    assert not {"convolution", "reshape", "concatenation"} & set(kinds)
+
+
+def test_the_largest_channel() -> None:
+    made = model([node("ArgMax", ["x"], axis=1, keepdims=0)], {"x": ["n", 6, 9, 8]})
+    assert_like_onnxruntime(made)
