@@ -75,6 +75,11 @@ CASES = {
     "shape that goes back": single("RESHAPE", integers(1, -5, -5)),
     "shape of two unknowns": single("RESHAPE", integers(-1, -1, 8)),
     "new axis beyond all": single("EXPAND_DIMS", integers(9)),
+    "sum along no axis": single("CUMSUM", np.int32(9)),
+    "places of gigabytes": single("ONE_HOT", np.int32(HUGE), np.float32(1), np.float32(0)),
+    "places before the first": single("ONE_HOT", np.int32(-1), np.float32(1), np.float32(0)),
+    "places of NaN": single("ONE_HOT", np.int32(3), np.float32("nan"), np.float32(0)),
+    "sum of a long axis": single("CUMSUM", np.int32(1), shape=(1, 2**20, 1, 1)),
     "window of 0": single("L2_POOL_2D", options=[(0, "Int8", 1), (1, "Int32", 1), (2, "Int32", 1)]),
     "sum with nothing": single("ADD_N", np.zeros(0, np.float32)),
 }

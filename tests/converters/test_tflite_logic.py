@@ -85,6 +85,26 @@ def test_places(tmp_path: Path, kind: str, axis: int) -> None:
     agrees(tmp_path, made.content(numbers_of(made, y)), random(*X))
 
 
+@pytest.mark.parametrize(
+    ("exclusive", "backwards"), [(False, False), (True, False), (False, True), (True, True)]
+)
+@pytest.mark.parametrize("axis", [1, 2, -1])
+def test_running_sums(tmp_path: Path, axis: int, exclusive: bool, backwards: bool) -> None:
+    options: list[Field] = [(0, "Bool", exclusive), (1, "Bool", backwards)]
+    agrees(tmp_path, one("CUMSUM", X, integers(axis)[0], options=options), random(*X), atol=1e-5)
+
+
+@pytest.mark.parametrize("axis", [1, 2, -1])
+def test_places_as_ones_among_zeros(tmp_path: Path, axis: int) -> None:
+    made = File(X)
+    places = made.add("ARG_MAX", [0, made.constant(integers(3))], X[:3], [(0, "Int8", 2)], dtype="int32")
+    numbers = [made.constant(number) for number in (np.int32(8), np.float32(2.5), np.float32(-1))]
+    shape = list(X[:3])
+    shape.insert(axis if axis > 0 else 3, 8)
+    y = made.add("ONE_HOT", [places, *numbers], tuple(shape), [(0, "Int32", axis)])
+    agrees(tmp_path, made.content(y), random(*X))
+
+
 @pytest.mark.parametrize(("padding", "strides"), [(0, (2, 2)), (1, (2, 1)), (0, (1, 1))])
 def test_pooling_by_the_norm(tmp_path: Path, padding: int, strides: tuple[int, int]) -> None:
     size = (2, 3)

@@ -130,7 +130,7 @@ def _attention() -> bytes:
     turned = made.add("REVERSE_V2", [joined, made.constant(integers(2))], (1, 4, 6))
     places = made.add("GATHER", [turned, made.constant(integers(2, 0, 0))], (1, 3, 6), [(0, "Int32", 1)])
     tiles = made.add("TILE", [places, made.constant(integers(1, 2, 1))], (1, 6, 6))
-    best = made.add("ARG_MIN", [tiles, made.constant(integers(1))], (1, 6), dtype="int32")
+    best = made.add("ARG_MIN", [tiles, made.constant(integers(1))], (1, 6), [(0, "Int8", 2)], dtype="int32")
     return made.content(made.add("ADD_N", [tiles, tiles], (1, 6, 6)), made.add("CAST", [best], (1, 6)))
 
 

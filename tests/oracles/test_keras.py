@@ -144,6 +144,9 @@ def test_layer(tmp_path: Path, name: str, suffix: str) -> None:
 
 SEQUENCES: dict[str, Callable[[], Any]] = {
     "conv": lambda: L.Conv1D(5, 3, strides=2, padding="same"),
+    "transposed": lambda: L.Conv1DTranspose(5, 3, strides=2, padding="same"),
+    "transposed_valid": lambda: L.Conv1DTranspose(5, 4, strides=3),
+    "transposed_output": lambda: L.Conv1DTranspose(5, 3, strides=2, padding="same", output_padding=1),
     "causal": lambda: L.Conv1D(5, 3, dilation_rate=2, padding="causal"),
     "separable": lambda: L.SeparableConv1D(5, 3),
     "depthwise": lambda: L.DepthwiseConv1D(3),

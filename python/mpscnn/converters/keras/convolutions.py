@@ -87,12 +87,14 @@ def _separable(c: Applied, *, rows: bool) -> Tensor:
     return back(c, y) if rows else y
 
 
-def _transposed(c: Applied) -> Tensor:
-    x, window, function, name = c.image(), _window(c, rows=False), c.function(), c.name()
+def _transposed(c: Applied, *, rows: bool) -> Tensor:
+    x, window, function, name = _input(c, rows=rows), _window(c, rows=rows), c.function(), c.name()
+    padding = c.settings.text("padding", "valid")
+    if padding == "causal":
+        raise UnsupportedError("the padding 'causal' is not supported")
     if "output_padding" in c.settings:
-        window |= _stated_size(
-            window, c.settings.text("padding", "valid"), c.settings.pair("output_padding", 0)
-        )
+        extra = (0, c.settings.single("output_padding", 0)) if rows else c.settings.pair("output_padding", 0)
+        window |= _stated_size(window, padding, extra)
     y = c.network.conv2d_transpose(
         x,
         c.settings.whole("filters", 0),
@@ -103,9 +105,10 @@ def _transposed(c: Applied) -> Tensor:
     )
     weights = c.weights()
     # [kernel height][kernel width][filters][inputs] in the file
-    c.set_weight(name, "weight", weights["kernel"], (2, 0, 1, 3))
+    c.set_weight(name, "weight", _kernel(weights["kernel"], rows=rows), (2, 0, 1, 3))
     c.set_weight(name, "bias", weights.get("bias"))
-    return c.finished(y, function)
+    y = c.finished(y, function)
+    return back(c, y) if rows else y
 
 
 def _stated_size(window: dict[str, Any], padding: str, extra: tuple[int, int]) -> dict[str, Any]:
@@ -131,7 +134,8 @@ CONVOLUTIONS: dict[str, Callable[[Applied], Tensor]] = {
     "Conv1D": _rows(_convolution, rows=True),
     "Conv2D": _rows(_convolution, rows=False),
     "Convolution2D": _rows(_convolution, rows=False),
-    "Conv2DTranspose": _transposed,
+    "Conv1DTranspose": _rows(_transposed, rows=True),
+    "Conv2DTranspose": _rows(_transposed, rows=False),
     "DepthwiseConv1D": _rows(_depthwise, rows=True),
     "DepthwiseConv2D": _rows(_depthwise, rows=False),
     "SeparableConv1D": _rows(_separable, rows=True),

@@ -20,7 +20,6 @@ _REASONS = {
     "images of three dimensions are not supported": """
         AdaptiveAveragePooling3D AdaptiveMaxPooling3D AveragePooling3D Conv3D Conv3DTranspose Cropping3D
         GlobalAveragePooling3D GlobalMaxPooling3D MaxPooling3D SpatialDropout3D UpSampling3D ZeroPadding3D""",
-    "transposed convolutions of sequences are not supported": "Conv1DTranspose",
     "crops at random; leave it out of the model that is saved": "RandomCrop",
     "changes photos by what they hold; leave it out of the model that is saved": """
         AutoContrast ContrastLimitedAdaptiveHistogramEqualization CutMix Equalization MaxNumBoundingBoxes MixUp

@@ -36,6 +36,7 @@ _TRAINED: dict[str, tuple[tuple[str, str], ...]] = {
         (
             "Conv1D",
             "Conv2D",
+            "Conv1DTranspose",
             "Conv2DTranspose",
             "Convolution2D",
             "Dense",

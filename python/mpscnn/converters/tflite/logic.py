@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
 from mpscnn.converters.broadcast import align
 from mpscnn.converters.layout import Value
 from mpscnn.converters.tflite.context import Handler, Reader
 from mpscnn.converters.tflite.file import FileOperator
-from mpscnn.errors import UnsupportedError
+from mpscnn.errors import UnsupportedError, WeightsError
 
 _TWO = {
     "EQUAL": "equal",
@@ -29,7 +33,11 @@ def operands(c: Reader, operator: FileOperator) -> tuple[list[Value], int]:
     if first is None:
         raise UnsupportedError("of large constants alone it is not supported")
     like = c.seen(first)
-    values = [c.operand(index, like) for index in operator.inputs]
+    return met(c, [c.operand(index, like) for index in operator.inputs])
+
+
+def met(c: Reader, values: list[Value]) -> tuple[list[Value], int]:
+    """Values with as many axes as each other, and the axes that were added to all in front."""
     rank = max(value.rank for value in values)
     if all(value.rank == rank and value.has_batch_first for value in values) or c.batch != 1:
         return values, 0
@@ -65,9 +73,29 @@ def _select(c: Reader, operator: FileOperator) -> None:
     c.result(operator, both.result(y), added)
 
 
+def _one_hot(c: Reader, operator: FileOperator) -> None:
+    """A new axis, on which the place that a number says differs from the others."""
+    x = c.seen(operator.inputs[0])
+    (depth,) = c.constants.integers(operator.inputs[1], "its depth")
+    on, off = (float(c.constants.real(index, "its numbers").reshape(())) for index in operator.inputs[2:4])
+    axis = operator.options.integer(0) if operator.options else -1
+    if not -x.rank - 1 <= axis <= x.rank or depth < 1 or not (math.isfinite(on) and math.isfinite(off)):
+        raise WeightsError(f"damaged: {depth} places on axis {axis} of {x.shown}, {on} and {off}")
+    c.constants.count(4 * depth)
+    axis %= x.rank + 1
+    shape = [depth if place == axis else 1 for place in range(x.rank + 1)]
+    places = c.constant(np.arange(depth, dtype=np.float32).reshape(shape), x.rank + 1, "places")
+    values, added = met(c, [x.with_axes([axis]), places])
+    both = align(c.arranger, *values)
+    same = c.network.equal(both.first, both.second, name=c.layer_name(operator, "/same"))
+    scaled = {"kind": "linear", "a": on - off, "b": off}
+    c.result(operator, both.result(c.network.activation(same, scaled, name=c.layer_name(operator))), added)
+
+
 LOGIC: dict[str, Handler] = {
     **dict.fromkeys(_TWO, _compare),
     "LOGICAL_NOT": _not,
+    "ONE_HOT": _one_hot,
     "SELECT": _select,
     "SELECT_V2": _select,
 }

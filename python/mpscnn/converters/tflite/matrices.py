@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from mpscnn.converters.contractions import product_of
 from mpscnn.converters.layout import Atom, Value
 from mpscnn.converters.tflite.context import Handler, Reader
 from mpscnn.converters.tflite.file import FileOperator
+from mpscnn.converters.tflite.parts import checked_axis
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
@@ -88,4 +91,32 @@ def _matrix_product(c: Reader, operator: FileOperator) -> None:
     c.result(operator, y.without_axes([0]) if flat else y)
 
 
-MATRICES: dict[str, Handler] = {"BATCH_MATMUL": _matrix_product, "FULLY_CONNECTED": _fully_connected}
+def _running_sum(c: Reader, operator: FileOperator) -> None:
+    """Each element of an axis with all before it, or behind it: a product with ones and zeros."""
+    (axis,) = c.constants.integers(operator.inputs[1], "its axis")
+    rank = c.seen(operator.inputs[0]).rank
+    x, added = c.apart(operator.inputs[0])
+    axis = checked_axis(axis, rank) + added
+    order = [*(one for one in range(x.rank) if one != axis), axis]
+    extent = x.shape[axis]
+    if extent is None or any(atom.is_batch for atom in x.axes[axis]):
+        raise UnsupportedError(f"sums up axis {axis} of {x.shown}, whose extent is not fixed")
+    c.constants.count(4 * extent * extent)
+    options = operator.options
+    exclusive, backwards = (bool(options and options.boolean(field)) for field in (0, 1))
+    weight = np.tri(extent, k=-1 if exclusive else 0, dtype=np.float32)  # [result][element]
+    x, name = c.plain(x.transposed(order)), c.layer_name(operator)
+    rest = x.order[: len(x.order) - len(x.axes[-1])]
+    tensor = c.arranger.physical(x, ((), rest, x.axes[-1]))
+    y = c.network.conv2d(tensor, extent, 1, padding="valid", name=name)
+    weight = weight[::-1, ::-1] if backwards else weight
+    c.network.graph.set_weight(name, "weight", np.ascontiguousarray(weight.reshape(extent, 1, 1, extent)))
+    back = sorted(range(x.rank), key=order.__getitem__)
+    c.result(operator, x.holding(y).transposed(back), added)
+
+
+MATRICES: dict[str, Handler] = {
+    "BATCH_MATMUL": _matrix_product,
+    "CUMSUM": _running_sum,
+    "FULLY_CONNECTED": _fully_connected,
+}
