@@ -4,6 +4,7 @@
 
 #include "cpu/isa/kernels.h"
 
+#include <cstring>
 #include <string>
 
 #include "check.h"

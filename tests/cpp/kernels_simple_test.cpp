@@ -13,6 +13,19 @@ using namespace kernel_test;
 
 namespace {
 
+TEST(tensors_have_the_same_bits_up_to_the_sign_of_nan) {
+    Random random(7);
+    const auto filled = [&](float value) {
+        Memory memory(random, {1, 1, 1, 3}, guard);
+        memory.each([&](float &element) { element = value; });
+        return memory;
+    };
+    CHECK(filled(std::nanf("")).same_bits(filled(-std::nanf(""))));
+    CHECK(!filled(std::nanf("")).same_bits(filled(infinity)));
+    CHECK(!filled(0.0f).same_bits(filled(-0.0f)));
+    CHECK(!filled(1.0f).same_bits(filled(std::nextafter(1.0f, 2.0f))));
+}
+
 // Pooling
 
 WindowAxis random_window(Random &random, std::int64_t extent) {
