@@ -13,19 +13,24 @@
 
 namespace mpscnn::engine {
 
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
 /// A frame on its way.
 struct Journey {
     enum class State { waiting, running, over };
 
     Frame frame;
-    Clock::time_point latest_begin; ///< until then it may wait for others
+    std::chrono::steady_clock::time_point latest_begin; ///< until then it may wait for others
     State state = State::waiting;
     Failure failure;
 };
+
+/// How many sessions run at once, and the threads of each.
+struct Division {
+    int sessions, threads;
+};
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
 
 bool is_waiting(const std::unique_ptr<Journey> &journey) { return journey->state == Journey::State::waiting; }
 
@@ -46,10 +51,6 @@ void require_batches(const Program &program, int max_batch) {
              {"network ", quoted(program.name()), ": max_batch must be 1, got ", max_batch, ": layer ",
               quoted(layer->name), " makes the images of a batch depend on each other"});
 }
-
-struct Division {
-    int sessions, threads;
-};
 
 /// On the processor no more sessions at once than leave a core for each of their threads.
 Division divide(const Backend &backend, const RunnerOptions &options) {
