@@ -30,6 +30,10 @@ _ACTIVATIONS: dict[str, Activation] = {
 }
 
 
+Sides = tuple[tuple[int, int], tuple[int, int]]
+"""(above, below) and (left, right) of an image."""
+
+
 class OperatorReader:
     """A network in the making, and what of a file its layers are made of."""
 
@@ -48,6 +52,8 @@ class OperatorReader:
         self.results = frozenset(file.outputs)
         self.spread: dict[int, tuple[Tensor, tuple[int, int], list[int]]] = {}
         """Of what SPACE_TO_BATCH_ND makes: the image, the block and the padding."""
+        self.padded: dict[int, tuple[Tensor, Sides]] = {}
+        """Of what PAD makes for one convolution: the image, and the rows and columns around it."""
         self.joined: set[int] = set()
         """Results of convolutions that have a block as their dilation."""
         self._users: dict[int, list[FileOperator]] = {}

@@ -14,6 +14,7 @@ from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _IMAGE_RANK = 4
+_VALID = 1  # of the schema's kinds of padding
 
 # ---- Shapes ------------------------------------------------------------------------------------------------
 
@@ -57,25 +58,35 @@ def _extents(x: Value) -> list[int]:
 
 
 def _reshape_to(c: Reader, operator: FileOperator, x: Value, target: list[int]) -> None:
-    """Another shape, of which an extent may be -1: what is left. A layer where the batch stays first."""
+    """Another shape, of which an extent may be -1: what is left.
+
+    A layer where the batch stays first; only another view where elements are moved before it or behind it.
+    """
     free = None in x.shape
     target = [-1 if extent == static_shapes.FREE else extent for extent in target]
     if not free and target.count(-1) == 1:
         known = math.prod(extent for extent in target if extent != -1)
         left = math.prod(extent or 0 for extent in x.shape) // max(known, 1)
         target = [left if extent == -1 else extent for extent in target]
-    if target and target[0] == c.batch and x.has_batch_first:
+    keeps_batch = bool(target) and target[0] == c.batch and x.has_batch_first
+    user = c.only_user(operator.outputs[0])
+    if keeps_batch and (free or (_in_order(x) and (user is None or user.kind != "TRANSPOSE"))):
         if free and target.count(-1) != 1:
             raise UnsupportedError(f"makes {tuple(target)} of {x.shown}, whose size is free: {CHOOSE_SIZE}")
         tensor = c.value(operator.inputs[0])
         c.result(operator, c.network.reshape(tensor, target[1:], name=c.layer_name(operator)))
         return
-    if free or not target or c.batch != 1:
+    if free or not target or (c.batch != 1 and not keeps_batch):
         free_size = f"; the size of the image is free: {CHOOSE_SIZE}" if free else ""
         raise UnsupportedError(f"changes the batch, {x.shown} to {tuple(target)}{free_size}")
     if math.prod(target) != math.prod(extent or 0 for extent in x.shape) or min(target) < 1:
         raise WeightsError(f"damaged: makes {tuple(target)} of {x.shown}")
     c.result(operator, c.arranger.reshaped(x, target, target))
+
+
+def _in_order(x: Value) -> bool:
+    """Whether the elements lie in the order of the axes."""
+    return x.order == tuple(atom for axis in x.axes for atom in axis if not atom.is_batch)
 
 
 def _transpose(c: Reader, operator: FileOperator) -> None:
@@ -98,20 +109,30 @@ def _depth_to_space(c: Reader, operator: FileOperator) -> None:
 
 def _pad(c: Reader, operator: FileOperator) -> None:
     sides = np.reshape(c.constants.integers(operator.inputs[1], "the padding"), (-1, 2)).tolist()
-    if len(sides) != 4 or any(sides[0]):
+    if len(sides) != _IMAGE_RANK or any(sides[0]):
         raise UnsupportedError("pads the batch, or something other than images")
     value = 0.0
     if len(operator.inputs) > 2:
         value = float(c.constants.real(operator.inputs[2], "the padding's value").reshape(-1)[0])
-    names = (("top", "bottom"), ("left", "right"), ("front", "back"))
-    attributes = {
-        name: amount
-        for pair, side in zip(names, sides[1:], strict=True)
-        for name, amount in zip(pair, side, strict=True)
-    }
     x = c.value(operator.inputs[0])
-    c.result(
-        operator, c.network.layer("padding", [x], attributes | {"value": value}, name=c.layer_name(operator))
+    (top, bottom), (left, right), (front, back) = sides[1:]
+    if value == 0.0 and not (front or back) and _is_padding_of_convolution(c, operator):
+        c.padded[operator.outputs[0]] = (x, ((top, bottom), (left, right)))
+        return
+    attributes = {"top": top, "bottom": bottom, "left": left, "right": right, "front": front, "back": back}
+    y = c.network.layer("padding", [x], attributes | {"value": value}, name=c.layer_name(operator))
+    c.result(operator, y)
+
+
+def _is_padding_of_convolution(c: Reader, operator: FileOperator) -> bool:
+    """Whether one convolution without padding reads the result, and nothing else does."""
+    user = c.only_user(operator.outputs[0])
+    return (
+        user is not None
+        and user.kind in ("CONV_2D", "DEPTHWISE_CONV_2D")
+        and user.inputs[:1] == operator.outputs[:1]
+        and user.options is not None
+        and user.options.integer(0, "b") == _VALID
     )
 
 

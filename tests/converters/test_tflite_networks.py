@@ -1,0 +1,66 @@
+"""Whole networks as TensorFlow Lite files: what is written for LiteRT in benchmarks, read again, beside both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mpscnn
+from mpscnn import converters, models
+
+pytest.importorskip("ai_edge_litert", reason="needs ai-edge-litert")
+
+from ai_edge_litert.interpreter import Interpreter
+
+from mpscnn.converters.peers.tflite_writer import write_tflite
+
+NETWORKS: dict[str, Callable[..., Any]] = {
+    "mobilenet_v3_small": models.mobilenet_v3_small,
+    "mobilenet_v4_conv_small": models.mobilenet_v4_conv_small,
+    "shufflenet_v2_x0_5": models.shufflenet_v2_x0_5,
+    "squeezenet1_1": models.squeezenet1_1,
+    "mnasnet0_5": models.mnasnet0_5,
+    "lraspp_mobilenet_v3_large": models.lraspp_mobilenet_v3_large,
+}
+
+
+@pytest.mark.parametrize("name", list(NETWORKS))
+def test_networks_come_back(tmp_path: Path, name: str) -> None:
+    network = NETWORKS[name](input_size=64)
+    network.initialize_weights(seed=1)
+    path, shape = tmp_path / "network.tflite", (1, 64, 64, 3)
+    write_tflite(network, shape, path)
+    x = np.random.default_rng(0).normal(0.0, 1.0, shape).astype(np.float32)
+    judge = Interpreter(str(path), num_threads=1)
+    judge.allocate_tensors()
+    judge.set_tensor(judge.get_input_details()[0]["index"], x)
+    judge.invoke()
+    expected = judge.get_tensor(judge.get_output_details()[0]["index"])
+    again = converters.read_network([path])
+    for one in (network, again):
+        found = np.asarray(ran(one, x))
+        assert found.shape == expected.shape
+        scale = np.abs(expected).max()
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * scale)
+
+
+def ran(network: mpscnn.Network, x: Any) -> Any:
+    return network.compile(device="cpu", precision="float32").session(threads=1).run(x)
+
+
+def operations(network: mpscnn.Network) -> list[str]:
+    return sorted(node["operation"] for node in network.to_dict()["nodes"])
+
+
+def test_shuffles_and_borders_are_no_layers_of_their_own(tmp_path: Path) -> None:
+    """Three operators of a shuffle are one layer, the border before a convolution is its padding."""
+    network = models.shufflenet_v2_x0_5(input_size=64)
+    network.initialize_weights()
+    write_tflite(network, (1, 64, 64, 3), tmp_path / "network.tflite")
+    found = operations(converters.read_network([tmp_path / "network.tflite"]))
+    found.remove("padding")  # of a maximum, which has a value of its own
+    assert found == operations(network)
