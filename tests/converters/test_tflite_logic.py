@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from converters.test_tflite_attention import File
 from converters.test_tflite_layers import X, agrees, integers, one, random, refusal
-from converters.tflite_writer import Field, write_tflite
+from converters.tflite_writer import Field, constant, write_tflite
 
 import mpscnn
 from mpscnn import converters
@@ -44,6 +44,28 @@ def test_choices_with_constants(tmp_path: Path, constants: tuple[bool, bool]) ->
     condition = made.add("GREATER", [0, made.constant(np.float32(0.25))], X, dtype="bool")
     choices = [made.constant(random(8, seed=i)) if fixed else 0 for i, fixed in enumerate(constants)]
     agrees(tmp_path, made.content(made.add("SELECT_V2", [condition, *choices], X)), random(*X))
+
+
+def test_choices_by_a_constant(tmp_path: Path) -> None:
+    made = File(X, X)
+    chosen = np.random.default_rng(3).integers(0, 2, X).astype(bool)
+    made.tensors.append(constant("chosen", chosen, "bool"))
+    y = made.add("SELECT_V2", [2, 0, 1], X)
+    agrees(tmp_path, made.content(y), random(*X), random(*X, seed=1))
+
+
+def test_places_are_compared(tmp_path: Path) -> None:
+    made = File(X)
+    places = made.add("ARG_MAX", [0, made.constant(integers(3))], X[:3], [(0, "Int8", 2)], dtype="int32")
+    equal = made.add("EQUAL", [places, made.constant(np.int32(3))], X[:3], dtype="bool")
+    agrees(tmp_path, made.content(numbers_of(made, equal)), random(*X))
+
+
+def test_integers_that_floats_do_not_have(tmp_path: Path) -> None:
+    made = File(X)
+    places = made.add("ARG_MAX", [0, made.constant(integers(3))], X[:3], [(0, "Int8", 2)], dtype="int32")
+    equal = made.add("EQUAL", [places, made.constant(np.int32(2**24 + 1))], X[:3], dtype="bool")
+    assert "integers that float32 does not have" in refusal(tmp_path, made.content(equal))
 
 
 def test_junctions(tmp_path: Path) -> None:

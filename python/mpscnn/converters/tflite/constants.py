@@ -90,6 +90,17 @@ class Constants:
         result: NDArray[np.float32] = ((values.astype(np.float64) - zero_points) * scales).astype(np.float32)
         return result
 
+    def numbers(self, index: int, what: str) -> NDArray[np.float32]:
+        """As `real`, but integers and booleans without a scale stand for themselves."""
+        values = self.stored(index, what)
+        if values.dtype.kind not in "biu" or self._file.tensors[index].quantization is not None:
+            return self.real(index, what)
+        self.count(4 * values.size)
+        result = values.astype(np.float32)
+        if not np.array_equal(result.astype(np.float64), values.astype(np.float64)):
+            raise UnsupportedError(f"{what} has integers that float32 does not have")
+        return result
+
     def set_weight(
         self,
         network: Network,

@@ -100,7 +100,7 @@ class OperatorReader:
         """As `seen`, but a constant becomes a tensor with as many axes as `like`, or its own if it has more."""
         if self.is_constant(index):
             return self.constant(
-                self.constants.real(index, "its operand"), like.rank, self.file.tensors[index].name
+                self.constants.numbers(index, "its operand"), like.rank, self.file.tensors[index].name
             )
         return self.seen(index)
 
