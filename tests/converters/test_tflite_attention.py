@@ -172,13 +172,39 @@ def test_tile_and_broadcast(tmp_path: Path) -> None:
     agrees(tmp_path, made.content(y), random(1, 4, 1, 8))
 
 
+@pytest.mark.parametrize("shapes", [((1, 2, 4, 5), (1, 1, 5, 6)), ((1, 1, 3, 4, 5), (1, 2, 3, 5, 6))])
+def test_matrices_that_are_repeated(tmp_path: Path, shapes: tuple[tuple[int, ...], ...]) -> None:
+    made = File(*shapes)
+    result = np.broadcast_shapes(*(shape[:-2] for shape in shapes))
+    y = made.add("BATCH_MATMUL", [0, 1], (*result, shapes[0][-2], 6), [(0, "Bool", False)])
+    agrees(tmp_path, made.content(y), *(random(*shape, seed=i) for i, shape in enumerate(shapes)), atol=1e-5)
+
+
+@pytest.mark.parametrize("turned", [(False, True), (True, False)])
+def test_products_of_plain_matrices(tmp_path: Path, turned: tuple[bool, bool]) -> None:
+    made = File((1, 5, 4), (1, 5, 4))
+    options: list[Field] = [(0, "Bool", turned[0]), (1, "Bool", turned[1])]
+    size = 4 if turned[0] else 5
+    y = made.add("BATCH_MATMUL", [made.reshape(0, 5, 4), made.reshape(1, 5, 4)], (size, size), options)
+    agrees(tmp_path, made.content(made.reshape(y, 1, size, size)), random(1, 5, 4), random(1, 5, 4, seed=1))
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_dense_layers_with_computed_weights(tmp_path: Path, keeps: bool) -> None:
+    made = File((1, 7, 4), (1, 5, 4))
+    weights = made.reshape(1, 5, 4)
+    result = (1, 7, 5) if keeps else (7, 5)
+    y = made.add("FULLY_CONNECTED", [0, weights, -1], result, [(0, "Int8", 0), (2, "Bool", keeps)])
+    y = y if keeps else made.reshape(y, 1, 7, 5)
+    agrees(tmp_path, made.content(y), random(1, 7, 4), random(1, 5, 4, seed=1), atol=1e-5)
+
+
 def test_matrices_that_do_not_fit_are_refused(tmp_path: Path) -> None:
-    made = File((1, 2, 4, 5), (1, 1, 5, 6))
-    message = refusal(
-        tmp_path, made.content(made.add("BATCH_MATMUL", [0, 1], (1, 2, 4, 6), [(0, "Bool", False)]))
-    )
+    made = File((1, 2, 4, 5), (1, 3, 5, 6))
+    content = made.content(made.add("BATCH_MATMUL", [0, 1], (1, 2, 4, 6), [(0, "Bool", False)]))
+    message = refusal(tmp_path, content)
     assert (
-        "(BATCH_MATMUL): multiplies (n, 2, 4, 5) and (n, 1, 5, 6); supported are as many matrices" in message
+        "(BATCH_MATMUL): multiplies (n, 2, 4, 5) and (n, 3, 5, 6); supported are as many matrices" in message
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from mpscnn.converters.contractions import product_of
 from mpscnn.converters.layout import Atom, Value
+from mpscnn.converters.pieces import tiled
 from mpscnn.converters.tflite.context import Handler, Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.tflite.parts import checked_axis
@@ -19,8 +20,9 @@ from mpscnn.graph.layer_arguments import Activation
 def _fully_connected(c: Reader, operator: FileOperator) -> None:
     """The features of an image may be those of several positions: (n, positions, features)."""
     x = c.seen(operator.inputs[0])
-    if c.constants.find(operator.inputs[1]) is None:
-        raise UnsupportedError("its weights must be constant, but the network computes them")
+    if not c.is_constant(operator.inputs[1]):
+        _with_computed_weights(c, operator, x)
+        return
     _, features = c.weight_shape(operator)
     options = operator.options
     if options and options.integer(1, "b"):
@@ -39,6 +41,34 @@ def _fully_connected(c: Reader, operator: FileOperator) -> None:
             raise UnsupportedError(f"changes the batch: {x.shown} has {rows} times its {features} features")
         x = c.arranger.reshaped(x, [rows, features], [rows, features])
     c.result(operator, _dense(c, operator, x, (0, 1), activation))
+
+
+def _with_computed_weights(c: Reader, operator: FileOperator, x: Value) -> None:
+    """A product of two tensors, of which the second one has [results][features]."""
+    weights = c.seen(operator.inputs[1])
+    options = operator.options
+    has_biases = len(operator.inputs) > 2 and operator.inputs[2] >= 0
+    keeps_axes = bool(options and options.boolean(2))
+    if (
+        c.batch != 1
+        or has_biases
+        or c.activation(operator, 0) is not None
+        or None in x.shape
+        or weights.rank != 2
+    ):
+        raise UnsupportedError(
+            f"its weights {weights.shown} are computed; supported is that for one image, without biases and activation"
+        )
+    rows, features = math.prod(extent or 1 for extent in x.shape), weights.shape[1]
+    if not features or rows % features or x.shape[-1] != features:
+        raise WeightsError(f"damaged: weights {weights.shown}, but its input is {x.shown}")
+    flat = c.arranger.reshaped(x, *[[rows // features, features]] * 2) if x.rank != 2 else x
+    first, second = (c.set_apart(value, always=True)[0] for value in (flat, weights))
+    y = product_of(c.arranger, first, second.transposed((0, 2, 1))).merged(0, 2)
+    if keeps_axes and x.rank != 2:
+        shape = [*(extent or 1 for extent in x.shape[:-1]), weights.shape[0] or 1]
+        y = c.arranger.reshaped(y, shape, shape)
+    c.result(operator, y)
 
 
 def _dense(
@@ -84,11 +114,26 @@ def _matrix_product(c: Reader, operator: FileOperator) -> None:
         raise WeightsError(f"damaged: multiplies {operands[0].shown} and {operands[1].shown}")
     flat = all(x.rank == 2 for x in operands)
     for place, x in enumerate(operands):
+        if flat:
+            x, _ = c.set_apart(x, always=True)
         if turned[place]:
             x = x.transposed([*range(x.rank - 2), x.rank - 1, x.rank - 2])
-        operands[place] = x.with_axes([0]) if flat else x
-    y = product_of(c.arranger, *operands)
-    c.result(operator, y.without_axes([0]) if flat else y)
+        operands[place] = x
+    y = product_of(c.arranger, *_repeated(c, *operands))
+    c.result(operator, y, int(flat))
+
+
+def _repeated(c: Reader, a: Value, b: Value) -> list[Value]:
+    """Both with as many matrices: those of an axis of extent 1 behind the batch are repeated."""
+    if a.rank != b.rank or None in (*a.shape, *b.shape):
+        return [a, b]
+    pairs = [(x or 1, y or 1) for x, y in zip(a.shape, b.shape, strict=True)]
+    counts = [[1] * a.rank, [1] * a.rank]
+    for axis in range(1, a.rank - 2):
+        first, second = pairs[axis]
+        if first != second and 1 in (first, second):
+            counts[int(second == 1)][axis] = max(first, second)
+    return [tiled(c.arranger, value, times) for value, times in zip((a, b), counts, strict=True)]
 
 
 def _running_sum(c: Reader, operator: FileOperator) -> None:
