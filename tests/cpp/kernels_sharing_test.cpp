@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "check.h"
@@ -66,13 +67,24 @@ double busiest_share(Product &product, const Kernel<ConvolutionTask> &kernel, in
 
 /// What the busiest thread may have: little more than the others, unless there are too few tiles and panels
 /// to share out evenly. Tiles of half as many pixels, of which the engine takes a tenth more time for
-/// granted, make shares more even where many sums are in registers.
-double largest_share(const KernelTable &table, std::int64_t size, std::int64_t outputs, int threads) {
-    const std::int64_t width = table.vector_width, panels = outputs / (2 * width);
+/// granted, make shares more even where many sums are in registers. NEON's tiles and panels are few: where
+/// one of each takes little time, larger shares cost less than more items (thread_cuts.h).
+double largest_share(const KernelTable &table, std::int64_t size, std::int64_t inputs, std::int64_t outputs,
+                     int threads) {
+    const std::int64_t width = table.vector_width;
+    const bool neon = std::string_view(table.name) == "neon";
+    const std::int64_t panel = (neon ? 3 : 2) * width,
+                       panels = neon ? divide_up(outputs, panel) : outputs / panel;
     const auto evenly = [&](std::int64_t tile_pixels) { // of gemm_tile.h
         const auto parts = static_cast<double>(divide_up(size * size, tile_pixels) * panels);
         return std::ceil(parts / threads) * threads / parts;
     };
+    if (neon) {
+        constexpr std::int64_t item_time = 600, tile_pixels = 8, least_rows = 4;
+        const std::int64_t rows = divide_up(size * size, divide_up(size * size, tile_pixels));
+        const auto tile_time = static_cast<double>(inputs * std::max(rows, least_rows));
+        return std::max(1.0 + item_time / tile_time, 1.15) * std::max(1.0, evenly(tile_pixels));
+    }
     const double shared = width == 16  ? std::clamp(evenly(14), evenly(7), 1.1 * evenly(7))
                           : width == 8 ? evenly(6)
                                        : evenly(4);
@@ -94,7 +106,8 @@ TEST(threads_have_like_shares_of_a_matrix_product) {
                     Product product(*table, layer.size, layer.inputs, layer.outputs, cached);
                     const double share = busiest_share(product, table->kernel<ConvolutionTask>(), threads);
                     CHECK(share >= 1.0);
-                    const double largest = largest_share(*table, layer.size, layer.outputs, threads);
+                    const double largest =
+                        largest_share(*table, layer.size, layer.inputs, layer.outputs, threads);
                     if (share > largest)
                         std::printf("%s, %d threads, %d x %d pixels, %d to %d: %.3f instead of %.3f\n",
                                     table->name, threads, static_cast<int>(layer.size),
