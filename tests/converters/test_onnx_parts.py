@@ -94,6 +94,24 @@ def test_constants_are_outputs_if_they_are_the_same_for_each_image() -> None:
             read(model(nodes, {"x": ["n", 4]}, {"k": weights(*shape)}, outputs=("y", "r")))
 
 
+@pytest.mark.parametrize("kind", ["Add", "Sub", "Mul", "Div"])
+@pytest.mark.parametrize("shape", [(2, 1100), (2, 1), (3, 1, 1100), (3, 2, 1100)], ids=str)
+@pytest.mark.parametrize("constant_first", [False, True])
+def test_constants_of_more_numbers_than_channels(
+    kind: str, shape: tuple[int, ...], constant_first: bool
+) -> None:
+    """Such as the cells of a detector: as a tensor of their own, and nothing is moved for it."""
+    for rank in (3, 4):
+        given = {"x": ["n", *(3, 2, 1100)[4 - rank :]]}
+        constant = np.abs(weights(*shape[max(len(shape) - rank + 1, 0) :])) + 1
+        operands = [node("Abs", ["x"], "a"), node("Add", ["a", "one"], "b")]
+        names = ["k", "b"] if constant_first else ["b", "k"]
+        made = model([*operands, node(kind, names)], given, {"k": constant, "one": np.float32(1)})
+        found = operations(assert_like_onnxruntime(made))
+        assert "transpose" not in found
+        assert ("constant" in found) == (rank == 4 or shape != (3, 1, 1100))
+
+
 @pytest.mark.parametrize("kind", ["Add", "Mul", "Pow", "Max", "Min", "Greater"])
 @pytest.mark.parametrize("shape", [(8,), (6, 1, 1), (1, 6, 9, 8)], ids=str)
 def test_constants_of_many_numbers(kind: str, shape: tuple[int, ...]) -> None:

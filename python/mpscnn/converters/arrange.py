@@ -119,7 +119,7 @@ class Arranger:
         groups = self.grouping(value)
         if groups is not None and groups[-1] == tail:
             return value.tensor, rest, tail
-        return self.physical(value, (rest, tail) if rest else (tail,)), rest, tail
+        return self.physical(value, (*rows_of(rest), tail)), rest, tail
 
     def grouping(self, value: Value) -> list[Axis] | None:
         """The atoms of each of the tensor's axes, without the batch; None if an axis divides an atom."""
@@ -265,11 +265,21 @@ def _is_short(atom: Atom) -> bool:
 
 
 _IMAGE_RANK = 4
+_MOST_ROWS = 16384
 _MOST_GROUPS = 8  # of channels; more of them are tiles for a transposition
 _MOST_AXES = 5  # behind the batch, of the engine's transposition
 # Of free sizes, elements are moved by a matrix product, whose cost is the square of their number, or in so many parts.
 _MOST_MOVED = 2048
 _MOST_PARTS = 256
+
+
+def rows_of(atoms: Axis) -> tuple[Axis, ...]:
+    """The atoms as an axis, as two where that is more than a GPU's textures have rows; none where there are none."""
+    cuts = [(atoms[:place], atoms[place:]) for place in range(1, len(atoms))]
+    short = [cut for cut in cuts if all((product(part) or 0) <= _MOST_ROWS for part in cut)]
+    if (product(atoms) or 0) > _MOST_ROWS and short:
+        return short[-1]
+    return (atoms,) if atoms else ()
 
 
 def surroundings(value: Value, atoms: Axis) -> tuple[Axis, Axis]:

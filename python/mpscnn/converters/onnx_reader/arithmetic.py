@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.affine import affine
 from mpscnn.converters.broadcast import align, constant_along, repeats
-from mpscnn.converters.layout import Value
+from mpscnn.converters.layout import Axis, Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.endings import ending
 from mpscnn.converters.onnx_reader.file import Node
@@ -18,6 +19,9 @@ from mpscnn.converters.onnx_reader.neurons import limited
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 
+# With a number of its own each; more are no channels any more.
+_MOST_CHANNELS = 2048
+_MOST_AXES = 3  # of which operands may be repeated
 _TWO_TENSORS = {
     "Add": "add",
     "Sum": "add",
@@ -78,6 +82,9 @@ def _with_constant(c: Context, node: Node, name: str, constant_name: str, *, con
         return True
     if node.kind in ("Max", "Min", "Pow"):
         return False
+    suffix, numbers = constant_along(x, constant)
+    if numbers.size > _MOST_CHANNELS:
+        return _with_numbers(c, node, x, constant, constant_first=constant_first)
     scale, offset = _line(node.kind, constant, constant_first=constant_first)
     if node.kind == "Div" and constant_first:
         x = x.holding(
@@ -94,6 +101,42 @@ def _with_constant(c: Context, node: Node, name: str, constant_name: str, *, con
     activation, result = ending(c, node.outputs[0])
     y = affine(c.network, tensor, **along, activation=activation, name=c.layer_name(node))
     c.values[result] = x.lying(y, rest + tail)
+    return True
+
+
+def _with_numbers(
+    c: Context, node: Node, x: Value, constant: NDArray[np.float32], *, constant_first: bool
+) -> bool:
+    """Numbers for so many elements that they are no channels: a tensor that lies as the value does.
+
+    False where it varies along too many parts of the value's memory.
+    """
+    extents = (1,) * (x.rank - constant.ndim) + constant.shape
+    varying = [
+        atom
+        for axis, extent in zip(x.axes, extents, strict=True)
+        for atom in axis
+        if extent > 1 and not atom.is_batch
+    ]
+    groups: list[Axis] = c.arranger.grouping(x) or []
+    if any(len({atom in varying for atom in group}) > 1 for group in groups) or not groups:
+        groups = [tuple(run) for _, run in groupby(x.order, lambda atom: atom in varying)]
+    if len(groups) > _MOST_AXES:
+        return False
+    shape = [math.prod(atom.high for atom in group) if set(group) <= set(varying) else 1 for group in groups]
+    lies = [varying.index(atom) for atom in x.order if atom in varying]
+    layer = c.layer_name(node, "/constant")
+    tensor = c.arranger.physical(x, groups)
+    operands = [tensor, c.network.constant(tensor, shape, name=layer)]
+    c.set_weight(
+        layer, "value", constant.reshape([atom.high for atom in varying]).transpose(lies).reshape(shape)
+    )
+    activation, result = ending(c, node.outputs[0])
+    operation = getattr(c.network, _TWO_TENSORS[node.kind])
+    if constant_first:
+        operands.reverse()
+    y: Tensor = operation(*operands, activation=activation, name=c.layer_name(node))
+    c.values[result] = x.lying(y, x.order)
     return True
 
 

@@ -61,9 +61,8 @@ def most_elements(node: Node, operands: Operands) -> int:
     if node.kind in _NO_LARGER:
         return 64 + given
     if node.kind in ("ConstantOfShape", "Expand"):
-        target = [int(extent) for extent in arrays[-1].reshape(-1)]
-        before = arrays[0].size if node.kind == "Expand" else 1
-        return before * _product(target)
+        target = tuple(max(int(extent), 1) for extent in arrays[-1].reshape(-1))
+        return _product(np.broadcast_shapes(arrays[0].shape, target) if node.kind == "Expand" else target)
     if node.kind == "Range":
         start, limit, step = (float(array.reshape(-1)[0]) for array in arrays)
         return max(math.ceil((limit - start) / step), 0)
