@@ -71,6 +71,26 @@ def test_layers_that_stay_float32() -> None:
         np.testing.assert_allclose(found, expected, rtol=0, atol=0.01 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda net, x: net.transpose(x, (2, 1)),
+        lambda net, x: net.gather(x, [3, 0, 2], axis=1),
+        lambda net, x: net.gather(x, [6, 0], axis=2),
+        lambda net, x: net.slice(x, columns=(1, 3), channels=slice(None, None, 2)),
+        lambda net, x: net.concat([x, x], axis=1),
+        lambda net, x: net.tile(x, (2, 1)),
+        lambda net, x: net.matmul(x, x, transpose_b=True),
+    ],
+)
+def test_axes_are_those_behind_a_reshape_that_moves_nothing(take: Any) -> None:
+    """The reshape's image is that of the value before it, whose axes are others."""
+    network = mpscnn.Network(input=(1, 4, 7))
+    x = network.reshape(network.activation(network.input, "relu"), (4, 7))
+    network.output(take(network, x))
+    compare(network, "float32")
+
+
 # ---- Photos ------------------------------------------------------------------------------------------------------
 
 PHOTO = np.random.default_rng(7).integers(0, 256, (50, 70, 3), np.uint8)

@@ -11,7 +11,8 @@ namespace mpscnn::metal {
 
 struct LoweredLayer {
     std::string name;
-    std::vector<engine::ValueId> sources; ///< values that have images
+    std::vector<engine::ValueId> inputs;  ///< the node's, whose shapes count
+    std::vector<engine::ValueId> sources; ///< the values whose images hold these
     engine::ValueId result = -1;
     std::unique_ptr<const Layer> layer;
     std::size_t weight_bytes = 0;

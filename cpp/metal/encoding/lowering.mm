@@ -39,6 +39,7 @@ LoweredLayer lower_node(const Graph &graph, std::size_t index, Precision network
     const Precision precision = node.keep_float32 ? Precision::float32 : networks;
     LoweredLayer lowered;
     lowered.name = node.name;
+    lowered.inputs = node.inputs;
     for (ValueId value : node.inputs) lowered.sources.push_back(image_of(graph, value));
     lowered.result = graph.result_of(index);
     lowered.layer = std::visit(

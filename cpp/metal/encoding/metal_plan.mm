@@ -14,10 +14,12 @@ namespace {
 
 void require_admitted(const Graph &graph, const std::vector<Shape> &shapes) {
     if (shapes.size() != graph.inputs().size())
-        fail(ErrorKind::shape, {"network ", quoted(graph.name()), " takes ", graph.inputs().size(), " inputs, got shapes for ", shapes.size()});
+        fail(ErrorKind::shape, {"network ", quoted(graph.name()), " takes ", graph.inputs().size(),
+                                " inputs, got shapes for ", shapes.size()});
     for (std::size_t i = 0; i < shapes.size(); ++i)
         if (!graph.inputs()[i].shape.admits(shapes[i]))
-            fail(ErrorKind::shape, {"input ", quoted(graph.inputs()[i].name), ": expected ", graph.inputs()[i].shape.text(), ", got ", shapes[i].text()});
+            fail(ErrorKind::shape, {"input ", quoted(graph.inputs()[i].name), ": expected ",
+                                    graph.inputs()[i].shape.text(), ", got ", shapes[i].text()});
 }
 
 /// First images of passes of `size` images that cover a batch.
@@ -74,7 +76,9 @@ void MetalPlan::lay_out_values(const std::vector<Shape> &shapes) {
         return value.readers > 0 && value.shape[0] != batch;
     };
     if (images < batch && std::any_of(values_.begin(), values_.end(), is_shared))
-        fail(ErrorKind::shape, {"network ", quoted(network_->graph.name()), ": its images depend on each other, and the Metal engine holds ", images, " of them at once, got ", batch});
+        fail(ErrorKind::shape, {"network ", quoted(network_->graph.name()),
+                                ": its images depend on each other, and the Metal engine holds ", images,
+                                " of them at once, got ", batch});
     for (StoredValue &value : values_)
         if (!is_shared(value)) value.layout.images = images;
     passes_ = passes_over(batch, images);
@@ -93,13 +97,14 @@ void MetalPlan::make_ports() {
 }
 
 Operands MetalPlan::operands_of(const LoweredLayer &layer) const {
-    const auto operand = [&](ValueId value) {
-        const StoredValue &stored = values_[static_cast<std::size_t>(value)];
-        return Operand{value, stored.layout, stored.shape};
+    const auto operand = [&](ValueId value, ValueId image) {
+        return Operand{image, values_[static_cast<std::size_t>(image)].layout,
+                       values_[static_cast<std::size_t>(value)].shape};
     };
     Operands operands;
-    for (ValueId value : layer.sources) operands.sources.push_back(operand(value));
-    operands.destination = operand(layer.result);
+    for (std::size_t i = 0; i < layer.sources.size(); ++i)
+        operands.sources.push_back(operand(layer.inputs[i], layer.sources[i]));
+    operands.destination = operand(layer.result, layer.result);
     return operands;
 }
 

@@ -282,6 +282,12 @@ def rows_of(atoms: Axis) -> tuple[Axis, ...]:
     return (atoms,) if atoms else ()
 
 
+def image_rows(atoms: Axis) -> tuple[Axis, Axis]:
+    """The atoms as the rows and columns of an image."""
+    rows = rows_of(atoms)
+    return (rows[0], rows[1]) if len(rows) == 2 else ((), atoms)
+
+
 def surroundings(value: Value, atoms: Axis) -> tuple[Axis, Axis]:
     """What lies before and behind these atoms; everything before, where they do not lie in one piece."""
     first = min((value.order.index(atom) for atom in atoms), default=len(value.order))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.arrange import Arranger
+from mpscnn.converters.arrange import Arranger, image_rows
 from mpscnn.converters.layout import Axis, Value, product
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -63,7 +63,7 @@ def reduced(a: Arranger, x: Value, atoms: Axis, kind: str) -> Value:
         elif behind:
             y = _along(a, a.physical(current, (before, run, behind)), kind, "width", name)
         else:
-            y = _along(a, a.physical(current, ((), before, run)), kind, "channels", name)
+            y = _along(a, a.physical(current, (*image_rows(before), run)), kind, "channels", name)
         order = before + behind
         x = x.lying(y, order)
         left -= set(run)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.arrange import image_rows
 from mpscnn.converters.broadcast import align
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.layout import Axis, Value
@@ -326,7 +327,7 @@ def _mark(c: Context, heads: Heads) -> bool:
 def _edges(c: Context, heads: Heads) -> tuple[Tensor, str]:
     """The boxes, by a layer whose weights say what edges are of the four numbers; these are set later."""
     rows, numbers = _two_axes(heads.boxes, heads.number_axis)
-    image = c.arranger.physical(heads.boxes, ((), rows, numbers))
+    image = c.arranger.physical(heads.boxes, (*image_rows(rows), numbers))
     name = c.names.unique("edges")
     y = c.network.conv2d(image, 4, 1, name=name)
     c.set_weight(name, "weight", np.eye(4).reshape(4, 1, 1, 4))

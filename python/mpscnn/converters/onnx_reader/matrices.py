@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.arrange import image_rows
 from mpscnn.converters.broadcast import align
 from mpscnn.converters.contractions import product_of
 from mpscnn.converters.layout import Atom, Value, positions
@@ -122,7 +123,7 @@ def _dense(
     else:
         tensor, rest, tail = c.arranger.channels_last(x, x.axes[-1])
         if len(tensor.shape) != 4:
-            tensor = c.arranger.physical(x.lying(tensor, rest + tail), ((), rest, tail))
+            tensor = c.arranger.physical(x.lying(tensor, rest + tail), (*image_rows(rest), tail))
         y = c.network.conv2d(tensor, units, 1, activation=activation, name=name)
         c.set_weight(name, "weight", weight[:, positions(x.axes[-1], tail)].reshape(units, 1, 1, features))
     if bias is not None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.arrange import image_axes
+from mpscnn.converters.arrange import image_axes, image_rows
 from mpscnn.converters.layout import Axis, Value, positions
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.endings import ending
@@ -148,7 +148,7 @@ def _operand(
     if plain and x.order[:count] != height + width and set(x.order[count:]) == set(channels):
         tensor, rest, tail = c.arranger.channels_last(x, channels)
         if len(tensor.shape) != 4:
-            tensor = c.arranger.physical(x, ((), rest, tail))
+            tensor = c.arranger.physical(x, (*image_rows(rest), tail))
         return tensor, positions(channels, tail), rest
     return *c.arranger.image_in_any_order(x), None
 
