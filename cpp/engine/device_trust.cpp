@@ -107,7 +107,7 @@ CheckResult look_up_or_check(const Backend &subject, const CheckProgram &check) 
     if (const auto known = on_record()) return *known; // by the process that had its turn before
     log(LogLevel::information, concat({"checking device ", quoted(subject.device_name()),
                                        " in a process of its own, once for this system"}));
-    const CheckResult result = run_check(subject, check);
+    CheckResult result = run_check(subject, check);
     if (result.reason.empty()) remember_as_right(identity);
     if (result.lasting) remember_as_refused(identity, result.reason);
     return result;
@@ -135,7 +135,7 @@ const std::string &check_here(const Backend &subject, const Backend &reference) 
 fs::path check_program_file() {
     const fs::path library = platform::own_file();
     if (!library.has_parent_path()) return program_name;
-    const fs::path beside = library.parent_path() / program_name;
+    fs::path beside = library.parent_path() / program_name;
     std::error_code ignored;
     if (fs::exists(beside, ignored)) return beside;
     return (library.parent_path() / programs_from_library / program_name).lexically_normal();

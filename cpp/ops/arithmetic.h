@@ -70,6 +70,7 @@ template <ArithmeticKind entry> struct ArithmeticOperation : Arithmetic {
     void check(const InputShapes &inputs) const { Arithmetic::check(info, inputs); }
 };
 
+// NOLINTNEXTLINE(bugprone-macro-parentheses): a type is not an expression
 #define MPSCNN_ARITHMETIC(NAME, TYPE, SUMMARY) using TYPE = ArithmeticOperation<ArithmeticKind::NAME>;
 FOR_EACH_ARITHMETIC(MPSCNN_ARITHMETIC)
 #undef MPSCNN_ARITHMETIC

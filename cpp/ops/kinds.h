@@ -6,6 +6,7 @@
 namespace mpscnn::ops {
 
 #define MPSCNN_KIND_NAME(ENUMERATOR, NAME) {NAME, ENUMERATOR},
+// NOLINTBEGIN(bugprone-macro-parentheses): a type is not an expression
 #define MPSCNN_NAMED_KIND(ENUM, TABLE)                                                                       \
     using ::ENUM;                                                                                            \
     template <> struct EnumNames<ENUM> {                                                                     \
@@ -13,6 +14,7 @@ namespace mpscnn::ops {
         static constexpr auto values =                                                                       \
             std::to_array<std::pair<const char *, ENUM>>({TABLE(MPSCNN_KIND_NAME)});                         \
     };
+// NOLINTEND(bugprone-macro-parentheses)
 
 MPSCNN_NAMED_KIND(PoolingKind, FOR_EACH_POOLING_KIND)
 MPSCNN_NAMED_KIND(PaddingMode, FOR_EACH_PADDING_MODE)
