@@ -24,9 +24,12 @@ class Layer:
     dense: bool = False
     given: list[tuple[int, ...]] | None = None  # extents of a run where they are free; without the batch
     check_finite: bool = False
+    variable: tuple[int, ...] | None = None  # the shape of a weight that is a tensor of the graph
 
     def network(self) -> mpscnn.Network:
         """With weights."""
+        if self.variable:
+            return self._network_of_variables(self.variable)
         net = mpscnn.Network(input={f"x{i}": shape for i, shape in enumerate(self.shapes)}, name="one layer")
         result = net.layer(
             self.operation, net.inputs, self.attributes, activation=self.activation, name="layer"
@@ -34,6 +37,21 @@ class Layer:
         net.output(net.dense(result, 2) if self.dense else result)
         net.initialize_weights()
         return net
+
+    def _network_of_variables(self, shape: tuple[int, ...]) -> mpscnn.Network:
+        graph = _core.Graph("one layer")
+        source = graph.add_input("x", (-1, *self.shapes[0]))
+        weight = graph.add_variable("weight", shape)
+        layer = graph.add_node(
+            self.operation,
+            "layer",
+            [source],
+            json.dumps(self.attributes),
+            json.dumps(self.activation) if self.activation else "",
+        )
+        graph.use_variable(layer, "weight", weight)
+        graph.mark_output(layer)
+        return mpscnn.Network.from_graph(graph)
 
 
 @dataclass
@@ -84,6 +102,22 @@ CASES = [
         Layer("softmax", [IMAGE], precision="float16"),
         "bfloat16",
         {"MPSCNN_CPU": "baseline"},  # without them; what every arm64 processor has may be more
+    ),
+    Case(
+        "cpu",
+        "any",
+        "weights",
+        Layer("fully_connected", [(4,)], {"outputs": 3}, precision="float16", variable=(3, 4)),
+        Layer("fully_connected", [(4,)], {"outputs": 3}, variable=(3, 4)),
+        "variables",
+    ),
+    Case(
+        "metal",
+        "any",
+        "weights",
+        Layer("fully_connected", [(4,)], {"outputs": 3}, variable=(3, 4)),
+        Layer("fully_connected", [(4,)], {"outputs": 3}),
+        "variables",
     ),
     Case(
         "metal",

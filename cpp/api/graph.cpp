@@ -67,6 +67,24 @@ mpscnn_status mpscnn_graph_add_input(mpscnn_graph *graph, const char *name, cons
     });
 }
 
+mpscnn_status mpscnn_graph_add_variable(mpscnn_graph *graph, const char *name, const int64_t *shape, int rank,
+                                        int *value) {
+    return guarded([&] {
+        require(graph, "graph");
+        require(shape, "shape");
+        require(value, "value");
+        *value =
+            graph->graph.add_variable(std::string(text(name, "name")), c_api::shape_of(shape, rank, name));
+    });
+}
+
+mpscnn_status mpscnn_graph_use_variable(mpscnn_graph *graph, int layer, const char *role, int variable) {
+    return guarded([&] {
+        require(graph, "graph");
+        graph->graph.use_variable(layer, std::string(text(role, "role")), variable);
+    });
+}
+
 mpscnn_status mpscnn_graph_add_node(mpscnn_graph *graph, const char *operation, const char *name,
                                     const int *inputs, int input_count, const char *attributes,
                                     const char *activation, int *value) {

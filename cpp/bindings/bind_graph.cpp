@@ -41,6 +41,13 @@ void bind_graph(py::module_ &module) {
             },
             py::arg("operation"), py::arg("name"), py::arg("inputs"), py::arg("attributes") = "",
             py::arg("activation") = "")
+        .def(
+            "add_variable",
+            [](Graph &graph, const std::string &name, const Shape &shape) {
+                return graph.add_variable(name, shape);
+            },
+            py::arg("name"), py::arg("shape"))
+        .def("use_variable", &Graph::use_variable, py::arg("layer"), py::arg("role"), py::arg("variable"))
         .def("mark_output", &Graph::mark_output, py::arg("value"))
         .def("keep_float32", &Graph::keep_float32, py::arg("value"), py::arg("keep"))
         .def(

@@ -71,6 +71,10 @@ template <class T> void make_room(std::vector<T> &elements) {
     if (elements.size() == elements.capacity()) elements.reserve(2 * elements.size() + 1);
 }
 
+bool has_weight(const Node &node, const std::string &role) {
+    return node.weights.count(role) != 0 || node.variables.count(role) != 0;
+}
+
 std::string similar_names(const std::map<std::string, ValueId, std::less<>> &names, std::string_view wanted) {
     std::string list;
     int count = 0;
@@ -84,6 +88,8 @@ std::string similar_names(const std::map<std::string, ValueId, std::less<>> &nam
 }
 
 } // namespace
+
+Shape variable_shape(const Shape &weight) { return weight.rank() == 1 ? Shape{1, weight[0]} : weight; }
 
 void Graph::require_new_name(const std::string &name) const {
     if (name.empty()) fail(ErrorKind::parameter, "a layer's name must not be empty");
@@ -105,17 +111,56 @@ ValueId Graph::add_value(const std::string &name, const Shape &shape) {
     return value;
 }
 
-ValueId Graph::add_input(std::string name, const Shape &shape) {
-    require_new_name(name);
+ValueId Graph::add_input_value(Input input) {
+    require_new_name(input.name);
     if (!nodes_.empty())
-        fail(ErrorKind::state, {"input ", quoted(name), ": inputs come before the first layer"});
+        fail(ErrorKind::state, {"input ", quoted(input.name), ": inputs come before the first layer"});
     if (inputs_.size() >= max_inputs)
         fail(ErrorKind::parameter, {"a network has at most ", max_inputs, " inputs"});
-    require_input_shape(name, shape);
     make_room(inputs_);
-    const ValueId value = add_value(name, shape); // the last that memory can fail for: all or nothing
-    inputs_.push_back({std::move(name), shape});
+    const ValueId value = add_value(input.name, input.shape); // the last that memory can fail for
+    inputs_.push_back(std::move(input));
     return value;
+}
+
+ValueId Graph::add_input(std::string name, const Shape &shape) {
+    require_input_shape(name, shape);
+    return add_input_value({std::move(name), shape});
+}
+
+ValueId Graph::add_variable(std::string name, const Shape &shape) {
+    if (shape.rank() < 2 || shape.rank() > 4 || !shape.fixed() || shape.elements() < 1 ||
+        shape.elements() > most_image_elements)
+        fail(ErrorKind::shape, {"variable ", quoted(name), ": two to four fixed extents with at most ",
+                                most_image_elements, " elements, got ", shape.text()});
+    return add_input_value({std::move(name), shape, true});
+}
+
+Node &Graph::require_node(ValueId value, const char *what) {
+    if (value < 0 || value >= values()) fail(ErrorKind::parameter, {what, ": there is no value ", value});
+    if (is_input(value))
+        fail(ErrorKind::parameter, {what, ": ", quoted(value_name(value)), " is an input, not a layer"});
+    return own_node(value);
+}
+
+void Graph::use_variable(ValueId value, const std::string &role, ValueId variable) {
+    Node &node = require_node(value, "use_variable");
+    if (variable < 0 || variable >= value)
+        fail(ErrorKind::parameter,
+             {"layer ", quoted(node.name), ": value ", variable, " is not before this layer"});
+    const ops::WeightSpecs specs = weight_specs(static_cast<std::size_t>(value) - inputs_.size());
+    const auto spec = std::find_if(specs.begin(), specs.end(), [&](const auto &s) { return s.role == role; });
+    const std::string where = concat({"layer ", quoted(node.name), ", ", role});
+    if (spec == specs.end()) fail(ErrorKind::weights, {where, ": no such weight"});
+    const Shape wanted = variable_shape(spec->shape);
+    if (!(shape(variable) == wanted))
+        fail(ErrorKind::weights, {where, ": a variable of the shape ", wanted.text(), " is needed, ",
+                                  quoted(value_name(variable)), " has ", shape(variable).text()});
+    if (!node.weights.empty())
+        fail(ErrorKind::state, {where, ": the layer has weights of its own; it reads all or none of its "
+                                       "weights from variables"});
+    node.variables.insert_or_assign(role, variable);
+    uses_[static_cast<std::size_t>(variable)].by_other_than_dense = true;
 }
 
 ValueId Graph::add_node(std::string name, ops::Operation operation, std::vector<ValueId> inputs,
@@ -129,7 +174,7 @@ ValueId Graph::add_node(std::string name, ops::Operation operation, std::vector<
     if (inputs.size() > max_arguments - arguments_)
         fail(ErrorKind::parameter, {"layer ", quoted(name), ": the layers of a network have at most ",
                                     max_arguments, " inputs together"});
-    Node node{std::move(name), std::move(operation), std::move(inputs), activation, {}, false};
+    Node node{std::move(name), std::move(operation), std::move(inputs), activation, {}, {}, false};
     const std::vector<Shape> shapes = input_shapes_of(node.inputs);
     const Shape result = in_layer(node.name, [&] {
         const Shape output = result_shape(node.operation, shapes);
@@ -158,12 +203,7 @@ void Graph::mark_output(ValueId value) {
 }
 
 void Graph::keep_float32(ValueId value, bool keep) {
-    if (value < 0 || value >= values())
-        fail(ErrorKind::parameter, {"keep_float32: there is no value ", value});
-    if (is_input(value))
-        fail(ErrorKind::parameter,
-             {"keep_float32: ", quoted(value_name(value)), " is an input, not a layer"});
-    nodes_[static_cast<std::size_t>(value) - inputs_.size()].keep_float32 = keep;
+    require_node(value, "keep_float32").keep_float32 = keep;
 }
 
 std::vector<Shape> Graph::input_shapes_of(const std::vector<ValueId> &inputs) const {
@@ -209,6 +249,8 @@ void Graph::set_weight(std::string_view node_name, std::string_view role, Weight
     const ValueId value = find(node_name);
     if (is_input(value)) fail(ErrorKind::weights, {"input ", quoted(node_name), " has no weights"});
     const std::size_t index = static_cast<std::size_t>(value) - inputs_.size();
+    if (!nodes_[index].variables.empty())
+        fail(ErrorKind::state, {"layer ", quoted(node_name), ": it reads its weights from variables"});
     require_weight(weight_specs(index), "layer " + quoted(node_name), role, tensor);
     nodes_[index].weights.insert_or_assign(std::string(role), std::move(tensor));
 }
@@ -246,7 +288,7 @@ void Graph::require_complete() const {
     if (outputs_.empty()) fail(ErrorKind::parameter, {"network ", quoted(name_), " has no output; mark one"});
     for (std::size_t i = 0; i < nodes_.size(); ++i)
         for (const auto &spec : weight_specs(i))
-            if (spec.required && nodes_[i].weights.count(spec.role) == 0)
+            if (spec.required && !has_weight(nodes_[i], spec.role))
                 fail(ErrorKind::weights, {"layer ", quoted(nodes_[i].name), ": ", spec.role, " ",
                                           spec.shape.text(), " is missing; load weights first"});
 }
@@ -263,8 +305,7 @@ std::vector<LayerSummary> Graph::summary(const std::vector<Shape> &input_shapes)
                            ops::cost(node.operation, inputs, output)};
         if (node.activation) layer.cost.flops += node.activation->cost({&output, 1}, output).flops;
         for (const auto &spec : specs_of(node, inputs, output))
-            if (spec.required || node.weights.count(spec.role) != 0)
-                layer.parameters += spec.shape.elements();
+            if (spec.required || has_weight(node, spec.role)) layer.parameters += spec.shape.elements();
         result.push_back(std::move(layer));
     }
     return result;

@@ -19,6 +19,8 @@ using ValueId = int;
 struct Input {
     std::string name;
     Shape shape; ///< batch always free; other extents free where the network takes any size
+    /// A tensor that is the network's own: its extents are fixed, and its first axis counts no images.
+    bool is_variable = false;
 };
 
 /// A layer: one operation on earlier values. Its result has the layer's name.
@@ -28,6 +30,9 @@ struct Node {
     std::vector<ValueId> inputs;
     std::optional<ops::Neuron> activation;       ///< applied to the result before it is rounded
     std::map<std::string, WeightTensor> weights; ///< by role; an activation's slopes have the role "slope"
+    /// Weights that are tensors of the graph, by role: those of a network that is trained. A node has either
+    /// these or `weights`.
+    std::map<std::string, ValueId> variables;
     bool keep_float32 = false; ///< in float16 networks: neither weights nor the result are rounded to half
 
     /// The weight's values, or `count` times `otherwise` where it is not set.
@@ -36,6 +41,9 @@ struct Node {
         return found == weights.end() ? std::vector<float>(count, otherwise) : found->second.values();
     }
 };
+
+/// The shape of a variable for a weight.
+Shape variable_shape(const Shape &weight);
 
 /// What one layer does at given input shapes, for tables and cost models.
 struct LayerSummary {
@@ -68,6 +76,11 @@ public:
     ValueId add_input(std::string name, const Shape &shape);
     ValueId add_node(std::string name, ops::Operation operation, std::vector<ValueId> inputs,
                      std::optional<ops::Neuron> activation = std::nullopt);
+    /// A tensor that belongs to the network and not to a batch. An axis without extent comes first where a
+    /// weight has fewer than two: (1, channels) for a bias.
+    ValueId add_variable(std::string name, const Shape &shape);
+    /// Lets a node read a weight from a tensor. Throws WeightsError for a role or shape that does not fit.
+    void use_variable(ValueId node, const std::string &role, ValueId variable);
     void mark_output(ValueId value);
     /// See Node. Throws ParameterError for an input, which has nothing to keep.
     void keep_float32(ValueId value, bool keep);
@@ -75,7 +88,7 @@ public:
     void set_weight(std::string_view node, std::string_view role, WeightTensor tensor);
     /// Weights that set_weight of another graph has checked for the same node.
     void adopt_weights(ValueId node, std::map<std::string, WeightTensor> weights) {
-        nodes_[static_cast<std::size_t>(node) - inputs_.size()].weights = std::move(weights);
+        own_node(node).weights = std::move(weights);
     }
 
     bool is_input(ValueId value) const { return value < static_cast<int>(inputs_.size()); }
@@ -119,6 +132,9 @@ private:
     };
 
     ValueId add_value(const std::string &name, const Shape &shape);
+    ValueId add_input_value(Input input);
+    Node &own_node(ValueId value) { return nodes_[static_cast<std::size_t>(value) - inputs_.size()]; }
+    Node &require_node(ValueId value, const char *what);
     std::vector<Shape> input_shapes_of(const std::vector<ValueId> &inputs) const;
     void require_new_name(const std::string &name) const;
     ops::WeightSpecs specs_of(const Node &node, const std::vector<Shape> &inputs, const Shape &output) const;

@@ -10,6 +10,7 @@ Json Graph::to_json() const {
         Json entry = Json::object();
         entry.set("name", input.name);
         entry.set("shape", Json(std::vector<std::int64_t>(input.shape.begin(), input.shape.end())));
+        if (input.is_variable) entry.set("variable", true);
         inputs.push_back(std::move(entry));
     }
     Json nodes = Json::array();
@@ -23,6 +24,11 @@ Json Graph::to_json() const {
         entry.set("attributes", ops::attributes_of(node.operation));
         if (node.activation) entry.set("activation", ops::attributes_of(*node.activation));
         if (node.keep_float32) entry.set("keep_float32", true);
+        if (!node.variables.empty()) {
+            Json variables = Json::object();
+            for (const auto &[role, variable] : node.variables) variables.set(role, value_name(variable));
+            entry.set("variables", std::move(variables));
+        }
         nodes.push_back(std::move(entry));
     }
     Json outputs = Json::array();

@@ -8,6 +8,12 @@ namespace mpscnn::engine {
 
 namespace {
 
+/// Calls visit(value) for all that a node reads.
+template <class Visit> void for_each_argument(const Node &node, Visit visit) {
+    for (ValueId value : node.inputs) visit(value);
+    for (const auto &variable : node.variables) visit(variable.second);
+}
+
 /// A graph with the inputs of `graph` and those of `nodes`, which take the place of its own, that are kept.
 Graph copy_kept(const Graph &graph, const std::vector<Node> &nodes, const std::vector<bool> &kept,
                 const std::vector<ValueId> &outputs) {
@@ -15,7 +21,9 @@ Graph copy_kept(const Graph &graph, const std::vector<Node> &nodes, const std::v
     std::vector<ValueId> renumbered(static_cast<std::size_t>(graph.values()), -1);
     const auto renumber = [&](ValueId value) { return renumbered[static_cast<std::size_t>(value)]; };
     for (std::size_t i = 0; i < graph.inputs().size(); ++i)
-        renumbered[i] = result.add_input(graph.inputs()[i].name, graph.inputs()[i].shape);
+        renumbered[i] = graph.inputs()[i].is_variable
+                            ? result.add_variable(graph.inputs()[i].name, graph.inputs()[i].shape)
+                            : result.add_input(graph.inputs()[i].name, graph.inputs()[i].shape);
     for (std::size_t i = 0; i < nodes.size(); ++i) {
         if (!kept[i]) continue;
         const Node &node = nodes[i];
@@ -23,6 +31,8 @@ Graph copy_kept(const Graph &graph, const std::vector<Node> &nodes, const std::v
         for (ValueId value : node.inputs) inputs.push_back(renumber(value));
         const ValueId value = result.add_node(node.name, node.operation, std::move(inputs), node.activation);
         result.adopt_weights(value, node.weights);
+        for (const auto &[role, variable] : node.variables)
+            result.use_variable(value, role, renumber(variable));
         result.keep_float32(value, node.keep_float32);
         renumbered[static_cast<std::size_t>(graph.result_of(i))] = value;
     }
@@ -45,13 +55,14 @@ public:
         for (ValueId value = 0; value < graph.values(); ++value) alias_.push_back(value);
         uses_.assign(alias_.size(), 0);
         for (const Node &node : nodes_)
-            for (ValueId value : node.inputs) ++uses_[index(value)];
+            for_each_argument(node, [&](ValueId value) { ++uses_[index(value)]; });
         for (ValueId value : graph.outputs()) ++uses_[index(value)];
     }
 
     Canonical run() {
         for (std::size_t i = 0; i < nodes_.size(); ++i) {
             for (ValueId &value : nodes_[i].inputs) value = alias_[index(value)];
+            for (auto &variable : nodes_[i].variables) variable.second = alias_[index(variable.second)];
             if (drop_dropout(i)) {
                 merge(i);
             } else if (fold_batch_normalization(i) || attach_neuron(i)) {
@@ -115,8 +126,8 @@ bool Merger::fold_batch_normalization(std::size_t i) {
     const auto *normalization = std::get_if<ops::BatchNormalization>(&node.operation);
     if (!normalization || node.inputs.size() != 1) return false;
     Node *producer = sole_producer(i);
-    if (!producer) return false;
-    if (!has_weights_of_each_output(producer->operation)) return false;
+    if (!producer || !has_weights_of_each_output(producer->operation)) return false;
+    if (!node.variables.empty() || !producer->variables.empty()) return false;
     WeightTensor &weight = producer->weights.at("weight");
     const auto channels = static_cast<std::size_t>(weight.shape()[0]);
     std::vector<float> bias = producer->weight_or("bias", channels, 0.0f);
@@ -144,6 +155,7 @@ bool Merger::attach_neuron(std::size_t i) {
     if (!neuron) return false;
     Node *producer = sole_producer(i);
     if (!producer || !ops::info_of(producer->operation).takes_activation) return false;
+    if (!node.variables.empty() || (!node.weights.empty() && !producer->variables.empty())) return false;
     producer->activation = *neuron;
     for (const auto &[role, tensor] : node.weights) producer->weights[role] = tensor;
     return true;
@@ -156,7 +168,8 @@ Graph extract(const Graph &graph, const std::vector<ValueId> &wanted) {
     for (ValueId value : wanted) needed[static_cast<std::size_t>(value)] = true;
     for (std::size_t i = graph.nodes().size(); i-- > 0;)
         if (needed[static_cast<std::size_t>(graph.result_of(i))])
-            for (ValueId value : graph.nodes()[i].inputs) needed[static_cast<std::size_t>(value)] = true;
+            for_each_argument(graph.nodes()[i],
+                              [&](ValueId value) { needed[static_cast<std::size_t>(value)] = true; });
 
     const auto first_node = needed.begin() + static_cast<std::ptrdiff_t>(graph.inputs().size());
     return copy_kept(graph, graph.nodes(), std::vector<bool>(first_node, needed.end()), wanted);

@@ -96,14 +96,17 @@ void Program::check_inputs(const std::vector<Shape> &shapes) const {
     if (shapes.size() != inputs_.size())
         fail(ErrorKind::shape,
              {"network ", quoted(name()), " takes ", inputs_.size(), " inputs, got ", shapes.size()});
+    const Shape *batch = nullptr; // of the inputs that have one
     for (std::size_t i = 0; i < shapes.size(); ++i) {
         if (!inputs_[i].shape.admits(shapes[i]))
             fail(ErrorKind::shape,
                  {"input ", quoted(inputs_[i].name), ": expected ", inputs_[i].shape.text(), ", got ",
                   shapes[i].text(), ": ", difference(inputs_[i].shape, shapes[i]), "."});
-        if (shapes[i][0] != shapes[0][0])
+        if (graph_.inputs()[i].is_variable) continue;
+        if (!batch) batch = &shapes[i];
+        if (shapes[i][0] != (*batch)[0])
             fail(ErrorKind::shape,
-                 {"inputs must have one batch size, got ", shapes[0].text(), " and ", shapes[i].text()});
+                 {"inputs must have one batch size, got ", batch->text(), " and ", shapes[i].text()});
     }
 }
 

@@ -45,9 +45,13 @@ private:
     std::optional<std::string> why_unsupported(const Node &node, ValueId result) const {
         std::vector<Shape> inputs;
         for (ValueId value : node.inputs) inputs.push_back(shape(value));
-        return ops::why_unsupported(engine_,
-                                    ops::LayerUse{node.operation, inputs, shape(result), node.activation,
-                                                  precision_ == Precision::float16});
+        return ops::why_unsupported(engine_, ops::LayerUse{.operation = node.operation,
+                                                           .inputs = inputs,
+                                                           .output = shape(result),
+                                                           .activation = node.activation,
+                                                           .half = precision_ == Precision::float16,
+                                                           .float32 = precision_ == Precision::float32,
+                                                           .reads_variables = !node.variables.empty()});
     }
 
     const Graph &graph_;

@@ -44,6 +44,16 @@ Refused number_beyond_half(const LayerUse &layer) {
     return refuse_if(layer.half && channels > 2049, std::to_string(channels));
 }
 
+Refused reads_variables(const LayerUse &layer) { return refuse_if(layer.reads_variables, "variables"); }
+
+/// What the CPU's engine does not pack in each run.
+Refused reads_other_variables(const LayerUse &layer) {
+    const bool packs = std::holds_alternative<Convolution>(layer.operation) ||
+                       std::holds_alternative<FullyConnected>(layer.operation);
+    const bool has_slopes = layer.activation && layer.activation->kind == NeuronKind::prelu;
+    return refuse_if(layer.reads_variables && (!packs || has_slopes || !layer.float32), "variables");
+}
+
 /// Positions in a window are 32-bit numbers on a GPU.
 constexpr std::int64_t widest_window = 1 << 29;
 
@@ -100,6 +110,11 @@ constexpr UnsupportedFeature unsupported_features[] = {
      number_beyond_half},
     {"", "", "precision", "float32 or float16 on devices without bf16 dot products", products_of_bfloat16},
 
+    {"cpu", "", "weights",
+     "constants; or, in float32, those of a convolution or dense layer without slopes of its activation",
+     reads_other_variables},
+
+    {"metal", "", "weights", "constants", reads_variables},
     {"metal", "", "feature channels", "at most 8192", many_channels},
     {"metal", "", "rows and columns", "at most 16384", large_image},
     {"metal", "", "elements of one image", "at most 2147483648", many_elements},

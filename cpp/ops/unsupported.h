@@ -23,7 +23,9 @@ struct LayerUse {
     InputShapes inputs;
     const Shape &output;
     const std::optional<Neuron> &activation;
-    bool half = false; ///< in float16 precision
+    bool half = false;            ///< in float16 precision
+    bool float32 = true;          ///< in float32 precision
+    bool reads_variables = false; ///< its weights are tensors of the graph
 };
 
 /// What a session is asked for.

@@ -8,6 +8,7 @@ void get(NeuronFunctions &);
 void get(SignalKernels &);
 void get(FmaLoop &);
 void get(Kernel<ConvolutionTask> &);
+void get(Kernel<PackTask> &);
 void get(Kernel<ChainTask> &);
 void get(Kernel<PooledConvolutionTask> &);
 void get(Kernel<InterleavedConvolutionTask> &);

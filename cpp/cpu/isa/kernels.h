@@ -20,13 +20,13 @@ namespace mpscnn::cpu {
 /// THE list of what kernels do. For each of these every instruction set has a kernel: a kernel file
 /// defines it (cpu/kernels) and cpu/isa/instance_functions.h declares it. Conversions are for bfloat16
 /// numbers, hence among Bfloat16Kernels.
-using Task =
-    std::variant<ConvolutionTask, ChainTask, PooledConvolutionTask, PoolingTask, ArithmeticTask, AffineTask,
-                 SoftmaxTask, DropoutTask, ResizeTask, PaddingTask, ConcatenationTask, MomentsTask,
-                 StatisticsTask, NormalizationTask, CrossChannelTask, WindowNormalizationTask, ReductionTask,
-                 ArgumentTask, WeightedReductionTask, InterleavedConvolutionTask, SubpixelConvolutionTask,
-                 DepthToSpaceTask, BinaryConvolutionTask, BetaScalingTask, TransposeTask, InterleaveTask,
-                 TakeTask, ConstantTask, MatrixProductTask, LayerNormalizationTask, ConversionTask>;
+using Task = std::variant<ConvolutionTask, PackTask, ChainTask, PooledConvolutionTask, PoolingTask,
+                          ArithmeticTask, AffineTask, SoftmaxTask, DropoutTask, ResizeTask, PaddingTask,
+                          ConcatenationTask, MomentsTask, StatisticsTask, NormalizationTask, CrossChannelTask,
+                          WindowNormalizationTask, ReductionTask, ArgumentTask, WeightedReductionTask,
+                          InterleavedConvolutionTask, SubpixelConvolutionTask, DepthToSpaceTask,
+                          BinaryConvolutionTask, BetaScalingTask, TransposeTask, InterleaveTask, TakeTask,
+                          ConstantTask, MatrixProductTask, LayerNormalizationTask, ConversionTask>;
 
 template <class Tasks> struct KernelSet;
 template <class... TaskType> struct KernelSet<std::variant<TaskType...>> : Kernel<TaskType>... {};
@@ -97,6 +97,8 @@ struct KernelTable : VectorTraits,
     /// null. Of bfloat16 elements an odd number of inputs is made even by one whose weights are zero.
     PackedConvolution pack_convolution(WeightMemory &memory, const float *weights, const float *bias,
                                        const ConvolutionShape &shape) const;
+    /// The order and sizes of float32 weights that are not known yet.
+    PackedConvolution packed_later(const ConvolutionShape &shape) const;
 };
 
 inline constexpr std::size_t most_kernel_tables = 3;

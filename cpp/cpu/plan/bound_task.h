@@ -39,8 +39,20 @@ private:
     void bind_others(ConcatenationTask &own) {
         for (std::size_t i = 0; i < step_.others.size(); ++i) own.others[i] = bind(step_.others[i]);
     }
+    void bind_others(PackTask &own) {
+        if (own.has_bias) own.bias = bind(step_.others[0]);
+    }
     void bind_others(ConvolutionTask &own) {
         if (step_.others.empty()) return;
+        if (own.reads_variables) {
+            const View ready = bind(step_.others.back());
+            static_cast<ConvolutionShape &>(variables_) = *own.packed;
+            const std::size_t weights = own.packed->weights.size();
+            variables_.weights = WeightBuffer::view(ready.data, weights);
+            variables_.bias = WeightBuffer::view(ready.data + weights, own.packed->bias.size());
+            own.packed = &variables_;
+            if (step_.others.size() == 1) return;
+        }
         if (own.continues) {
             own.start = bind(step_.others[0]);
             return;
@@ -65,6 +77,7 @@ private:
     std::span<const Storage> storages_;
     std::span<const Binding> bindings_;
     ConstView residual_;
+    PackedConvolution variables_;
 };
 
 } // namespace mpscnn::cpu

@@ -135,7 +135,8 @@ private:
     }
 
     bool may_begin(std::size_t i) const {
-        if (!tasks_[i] || network_.operations[i].broadcast || network_.operations[i].gate) return false;
+        const FusedOperation &operation = network_.operations[i];
+        if (!tasks_[i] || operation.broadcast || operation.gate || !operation.variables.empty()) return false;
         const ConvolutionTask &task = *tasks_[i];
         const PackedConvolution &packed = *task.packed;
         if ((packed.element == Element::bfloat16) != is_bfloat16()) return false;
@@ -159,6 +160,7 @@ private:
             if (operation.residual) use(*operation.residual);
             if (operation.broadcast) use(operation.broadcast->value);
             if (operation.gate) use(*operation.gate);
+            for (const auto &variable : operation.variables) use(variable.second);
             producer_[index(operation.result)] = i;
         }
         for (engine::ValueId value : network_.graph.outputs()) use(value);
@@ -277,6 +279,7 @@ private:
         for (std::size_t i = 0; i < tasks_.size(); ++i) {
             const auto convolution = pooled_convolution(i);
             if (!convolution || in_chain[*convolution]) continue;
+            if (!network_.operations[*convolution].variables.empty()) continue;
             const WindowAxis rows = pooling_task(network_.operations[i], shapes_).vertical;
             const std::int64_t reach = window_span(rows),
                                outputs = extents_of(shapes_[index(network_.operations[i].result)]).height;

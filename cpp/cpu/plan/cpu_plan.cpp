@@ -82,7 +82,7 @@ void CpuPlan::look_at_operations(const std::vector<Shape> &shapes) {
         for (engine::ValueId value : node.inputs) inputs.push_back(shapes[static_cast<std::size_t>(value)]);
         const Shape &output = shapes[static_cast<std::size_t>(graph.result_of(i))];
         operations_ += ops::cost(node.operation, inputs, output).flops;
-        images_are_independent_ &= !ops::info_of(node.operation).joins_images;
+        images_are_independent_ &= !ops::info_of(node.operation).joins_images && node.variables.empty();
     }
 }
 

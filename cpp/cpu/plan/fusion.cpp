@@ -16,6 +16,8 @@ std::vector<int> count_uses(const Graph &graph) {
     std::vector<int> uses(static_cast<std::size_t>(graph.values()), 0);
     for (const Node &node : graph.nodes())
         for (ValueId value : node.inputs) ++uses[static_cast<std::size_t>(value)];
+    for (const Node &node : graph.nodes())
+        for (const auto &variable : node.variables) ++uses[static_cast<std::size_t>(variable.second)];
     for (ValueId value : graph.outputs()) ++uses[static_cast<std::size_t>(value)];
     return uses;
 }
@@ -112,6 +114,7 @@ private:
     /// The first operand of a concatenation: the products with it come first in every sum, and are the same.
     void find_broadcast(std::size_t i, const ops::Convolution &convolution) {
         const Node &node = graph_.nodes()[i];
+        if (!node.variables.empty()) return;
         if (!is_plain_pointwise(convolution, node.weights.at("weight").shape())) return;
         const auto joined = sole<ops::Concatenation>(node.inputs[0]);
         if (!joined) return;
@@ -131,6 +134,7 @@ private:
     /// it.
     void find_gate(std::size_t i, const ops::Convolution &convolution) {
         const Node &node = graph_.nodes()[i];
+        if (!node.variables.empty()) return;
         if (!is_plain_pointwise(convolution, node.weights.at("weight").shape())) return;
         const auto product = sole<ops::Multiplication>(node.inputs[0]);
         if (!product || !gate_operand(graph_, graph_.nodes()[*product])) return;

@@ -117,6 +117,7 @@ private:
         FusedOperation fused;
         fused.operation = node.operation;
         fused.inputs = node.inputs;
+        fused.variables = node.variables;
         fused.result = graph_.result_of(index);
         fused.activation = lower_activation(node, kernels_);
         fused.rounds = rounds(node);
@@ -138,8 +139,9 @@ private:
         fused.layers.push_back(node.name);
         if (fusion.addition) add_residual(fused, *fusion.addition);
         if (fused.residual) round_sum_to_bfloat16(fused, index);
-        const OperationLowering lowering{
-            node, weight_precision(node), kernels_, fused, graph_.shape(graph_.result_of(index)), memory};
+        const OperationLowering lowering{graph_,   node,  weight_precision(node),
+                                         kernels_, fused, graph_.shape(graph_.result_of(index)),
+                                         memory};
         std::visit([&](const auto &operation) { lower(lowering, operation); }, node.operation);
         fused.weight_bytes = weight_bytes(fused);
         return fused;
@@ -173,6 +175,7 @@ private:
     }
 
     static std::size_t floats_of(const PackedConvolution &packed) {
+        if (!packed.weights.data()) return 0; // those of variables
         return packed.weights.size() + packed.bias.size() + (packed.plain ? floats_of(*packed.plain) : 0);
     }
 

@@ -3,6 +3,7 @@
 // From a canonical graph to the kernel calls of this engine, before shapes are known: nodes are fused and
 // weights packed.
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -49,7 +50,8 @@ struct FusedOperation {
     bool rounds = false, residual_rounds = false; ///< to half, or to bfloat16 before a residual is added
     bool multiplies = false;                      ///< weights by inputs, both rounded
     PackedConvolution packed;
-    std::vector<ConvolutionPart> parts; ///< of an interleaved convolution
+    std::map<std::string, engine::ValueId> variables; ///< weights by role that are tensors of the graph
+    std::vector<ConvolutionPart> parts;               ///< of an interleaved convolution
     BinaryWeights binary;
     /// Batch normalization that could not be folded. `shift` is also what an interleaved convolution has
     /// where no part writes, and the bias behind beta scaling.

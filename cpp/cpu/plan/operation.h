@@ -19,6 +19,7 @@ struct LoweringMemory {
 
 /// Where an operation's weights and parameters become what its kernel takes.
 struct OperationLowering {
+    const engine::Graph &graph;
     const engine::Node &node;
     engine::Precision precision;
     const KernelTable &kernels;
@@ -26,6 +27,12 @@ struct OperationLowering {
     const Shape &result;   ///< of the node, with free extents where the network takes any size
     LoweringMemory memory;
 
+    /// Of a weight that is a tensor of the graph.
+    std::optional<Shape> variable_shape(const std::string &role) const {
+        const auto found = node.variables.find(role);
+        if (found == node.variables.end()) return std::nullopt;
+        return graph.shape(found->second);
+    }
     /// The node's "weight", rounded where the precision wants it: where it lies, or in memory.unpacked.
     std::span<const float> weights() const;
     /// Its "bias", zeros without one.

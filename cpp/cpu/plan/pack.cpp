@@ -37,6 +37,16 @@ ConvolutionShape packed_shape(ConvolutionShape shape, std::int64_t vector_width)
 
 } // namespace
 
+PackedConvolution KernelTable::packed_later(const ConvolutionShape &shape) const {
+    PackedConvolution packed;
+    static_cast<ConvolutionShape &>(packed) = packed_shape(shape, vector_width);
+    const auto width = static_cast<std::size_t>(vector_width);
+    const auto whole_vectors = [&](std::size_t floats) { return (floats + width - 1) / width * width; };
+    packed.weights = WeightBuffer::view(nullptr, whole_vectors(packed_size(packed)));
+    packed.bias = WeightBuffer::view(nullptr, whole_vectors(static_cast<std::size_t>(shape.outputs)));
+    return packed;
+}
+
 PackedConvolution KernelTable::pack_convolution(WeightMemory &memory, const float *weights,
                                                 const float *bias_values,
                                                 const ConvolutionShape &shape) const {
@@ -53,7 +63,7 @@ PackedConvolution KernelTable::pack_convolution(WeightMemory &memory, const floa
     pack(packed, ordered, packed.weights.data());
     const auto outputs = static_cast<std::size_t>(shape.outputs),
                width = static_cast<std::size_t>(vector_width);
-    packed.bias = AlignedBuffer<float>((outputs + width - 1) / width * width);
+    packed.bias = memory.take((outputs + width - 1) / width * width);
     std::fill_n(packed.bias.data(), packed.bias.size(), 0.0f);
     if (bias_values) std::copy_n(bias_values, outputs, packed.bias.data());
     if (shape.algorithm == Algorithm::winograd) {

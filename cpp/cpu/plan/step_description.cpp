@@ -139,7 +139,8 @@ double predicted_convolution(const MachineModel &machine, ConvolutionTask task, 
     const ConstView any_residual;
     task.source = view_of(step.source, storages);
     task.destination = view_of(step.destination, storages);
-    if (step.others.size() > (task.gated ? 1 : 0) && !task.continues) task.epilogue.residual = &any_residual;
+    if (step.others.size() > (task.gated || task.reads_variables ? 1 : 0) && !task.continues)
+        task.epilogue.residual = &any_residual;
     return predicted_alone(machine, task);
 }
 

@@ -14,6 +14,10 @@ class WeightBuffer {
 public:
     WeightBuffer() = default;
     WeightBuffer(std::shared_ptr<float> first, std::size_t size) : first_(std::move(first)), size_(size) {}
+    /// Somebody else's memory, of the same kind; null: only the size is known yet. Allocates nothing.
+    static WeightBuffer view(float *first, std::size_t size) {
+        return {std::shared_ptr<float>(std::shared_ptr<float>(), first), size};
+    }
 
     float *data() { return first_.get(); }
     const float *data() const { return first_.get(); }

@@ -144,6 +144,14 @@ MPSCNN_API void mpscnn_graph_release(mpscnn_graph *graph);
 /* `value` receives the number by which later layers name the result. */
 MPSCNN_API mpscnn_status mpscnn_graph_add_input(mpscnn_graph *graph, const char *name, const int64_t *shape,
                                                 int rank, int *value);
+/* A tensor that belongs to the network and not to a batch: two to four fixed extents. Programs take it like
+ * an input. */
+MPSCNN_API mpscnn_status mpscnn_graph_add_variable(mpscnn_graph *graph, const char *name,
+                                                   const int64_t *shape, int rank, int *value);
+/* Lets a layer read a weight from a variable, or from a value computed before it, instead of a tensor set
+ * once; a weight of one axis from (1, n). A layer reads all or none of its weights so. */
+MPSCNN_API mpscnn_status mpscnn_graph_use_variable(mpscnn_graph *graph, int layer, const char *role,
+                                                   int variable);
 /* `attributes` and `activation` are JSON objects with the operation's and the neuron's parameters; NULL:
  * defaults, no activation. The shape is checked at once. */
 MPSCNN_API mpscnn_status mpscnn_graph_add_node(mpscnn_graph *graph, const char *operation, const char *name,

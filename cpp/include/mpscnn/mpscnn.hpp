@@ -512,6 +512,15 @@ public:
                                              detail::count(shape.size()), &value));
         return value;
     }
+    Value add_variable(const std::string &name, std::span<const std::int64_t> shape) {
+        Value value = 0;
+        detail::check(mpscnn_graph_add_variable(get(), detail::c_string(name), shape.data(),
+                                                detail::count(shape.size()), &value));
+        return value;
+    }
+    void use_variable(Value layer, const std::string &role, Value variable) {
+        detail::check(mpscnn_graph_use_variable(get(), layer, detail::c_string(role), variable));
+    }
     /// `attributes` and `activation` are JSON objects; empty: defaults, no activation.
     Value add_node(const std::string &operation, const std::string &name, std::span<const Value> inputs,
                    const std::string &attributes = {}, const std::string &activation = {}) {

@@ -42,8 +42,8 @@ struct ConvolutionShape {
 
 /// Weights of a convolution (grouped, dense or fully connected) in the order a kernel table wants.
 struct PackedConvolution : ConvolutionShape {
-    WeightBuffer weights;      ///< order private to the table
-    AlignedBuffer<float> bias; ///< `outputs` values (zeros without bias), padded to full vectors
+    WeightBuffer weights; ///< order private to the table
+    WeightBuffer bias;    ///< `outputs` values (zeros without bias), padded to full vectors
     /// The last-level cache keeps all weights of the network from run to run.
     bool cached = false;
     /// Of Algorithm::winograd: the same for plain products, which compute what is not finite.
@@ -64,8 +64,22 @@ struct ConvolutionTask {
     /// by which the source is multiplied before, if `gated`.
     ConstView gate{};
     bool gated = false;
+    /// Weights and bias are what a PackTask has written in the same run; `packed` has their order alone.
+    bool reads_variables = false;
 
     const char *kernel_name() const { return packed->is_depthwise() ? "depthwise" : "convolution"; }
+};
+
+/// Weights [outputs][height][width][inputs of a group] that are a tensor in the order of `shape`, and behind
+/// them the bias, zeros without one, each padded to full vectors.
+struct PackTask {
+    ConstView source, bias; ///< an output is an image of the source, the bias one pixel
+    View destination;       ///< one pixel
+    ConvolutionShape shape;
+    bool has_bias = false;
+    std::int64_t weights_size = 0; ///< floats of the destination before the bias
+
+    const char *kernel_name() const { return "pack"; }
 };
 
 /// Convolutions of which each reads the result of the one before it, and nothing else does. What lies between

@@ -86,6 +86,11 @@ void lower_broadcast(const OperationLowering &lowering, const Shape &shape) {
 } // namespace
 
 void lower(const OperationLowering &lowering, const ops::Convolution &convolution) {
+    if (const auto weight = lowering.variable_shape("weight")) {
+        lowering.fused.packed =
+            lowering.kernels.packed_later(plain_convolution(lowering.kernels, *weight, convolution.groups));
+        return;
+    }
     const Shape &weights = lowering.node.weights.at("weight").shape();
     if (lowering.fused.broadcast) return lower_broadcast(lowering, weights);
     lowering.fused.packed =
@@ -137,11 +142,36 @@ void make_broadcast_steps(StepBuilder &builder, const FusedOperation &fused, Con
     second.others = {sums};
 }
 
+/// Packs the weights first. Returns the step that multiplies by them.
+Step &add_variable_steps(StepBuilder &builder, const FusedOperation &fused, ConvolutionTask task) {
+    const PackedConvolution &packed = fused.packed;
+    PackTask pack;
+    pack.shape = packed;
+    pack.weights_size = static_cast<std::int64_t>(packed.weights.size());
+    pack.has_bias = fused.variables.count("bias") > 0;
+    const Region ready =
+        builder.add_workspace({1, 1, 1, pack.weights_size + static_cast<std::int64_t>(packed.bias.size())});
+    Step &first = builder.begin(fused, pack);
+    first.source = builder.placement().region(fused.variables.at("weight"));
+    first.others.clear();
+    if (pack.has_bias) first.others.push_back(builder.placement().region(fused.variables.at("bias")));
+    first.destination = ready;
+
+    task.reads_variables = true;
+    Step &second = builder.begin(fused, task);
+    second.others.push_back(ready);
+    return second;
+}
+
 } // namespace
 
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Convolution &) {
     const ConvolutionTask task = convolution_task(fused, builder.shapes());
     if (fused.broadcast) return make_broadcast_steps(builder, fused, task);
+    if (!fused.variables.empty()) {
+        add_variable_steps(builder, fused, task);
+        return;
+    }
     Step &step = builder.begin(fused, task);
     if (fused.gate) step.others.push_back(builder.placement().region(*fused.gate));
 }
@@ -171,6 +201,11 @@ void make_chain_step(StepBuilder &builder, const LoweredNetwork &network, const 
 
 void lower(const OperationLowering &lowering, const ops::FullyConnected &) {
     // A pointwise convolution of one pixel that has all inputs as its channels.
+    if (const auto weight = lowering.variable_shape("weight")) {
+        lowering.fused.packed = lowering.kernels.packed_later(
+            plain_convolution(lowering.kernels, {(*weight)[0], 1, 1, weight->elements() / (*weight)[0]}, 1));
+        return;
+    }
     const Shape &shape = lowering.node.weights.at("weight").shape();
     lowering.fused.packed = lowering.pack({shape[0], 1, 1, shape.elements() / shape[0]}, 1);
 }
@@ -179,7 +214,9 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Ful
     ConvolutionTask task;
     task.packed = &fused.packed;
     task.epilogue = epilogue_of(fused);
-    Region &source = builder.begin(fused, task).source;
+    Step &step =
+        fused.variables.empty() ? builder.begin(fused, task) : add_variable_steps(builder, fused, task);
+    Region &source = step.source;
     const Extents &image = source.extents;
     source.extents = source.whole = {image.batch, 1, 1, image.pixels() * image.channels};
 }
