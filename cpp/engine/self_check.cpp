@@ -36,7 +36,7 @@ Answer answer_of(const Backend &backend, const Graph &graph, Precision precision
     std::vector<std::vector<float>> inputs;
     std::vector<TensorView> sources;
     for (const Input &input : graph.inputs()) {
-        const Shape &shape = input_shapes.emplace_back(input.shape.with_batch(2));
+        const Shape &shape = input_shapes.emplace_back(input.shape.with_batch(self_check_images(graph)));
         const auto seed = static_cast<std::uint32_t>(inputs.size() + 1);
         std::vector<float> &values = inputs.emplace_back(self_check_noise(shape.elements(), seed));
         sources.push_back(TensorView::dense(values.data(), DType::float32, shape));

@@ -21,8 +21,13 @@ std::optional<std::string> find_wrong_answer(const Backend &subject, const Backe
 /// Numbers in [-1, 1], the same everywhere (Numerical Recipes' generator, the high bits).
 std::vector<float> self_check_noise(std::int64_t count, std::uint32_t seed);
 
+/// How many images each input of a network gets: one where these have four channels at most, which a device
+/// may hold as a texture without slices, else two.
+std::int64_t self_check_images(const Graph &network);
+
 /// What the self-check runs, one layer each, with weights: every operation, in each way in which a device may
-/// compute it, on images of odd extents whose channels do not fill their last slice, and on large ones.
+/// compute it, on images of odd extents whose channels do not fill their last slice, on images of one slice,
+/// and on large ones.
 std::vector<Graph> self_check_networks();
 
 } // namespace mpscnn::engine

@@ -3,8 +3,12 @@
 #include "engine/self_check.h"
 
 #include <cmath>
+#include <concepts>
+#include <cstdio>
+#include <map>
 #include <set>
 #include <string>
+#include <type_traits>
 #include <variant>
 
 #include "cpu/runtime/cpu_backend.h"
@@ -29,6 +33,77 @@ TEST(every_operation_is_covered_in_all_its_kinds) {
     CHECK(operations.size() == std::variant_size_v<ops::Operation>);
     CHECK(neurons.size() == ops::EnumNames<ops::NeuronKind>::values.size() - 1); // all but none
     CHECK(poolings.size() == ops::EnumNames<ops::PoolingKind>::values.size());
+}
+
+namespace {
+
+/// A device may compute each elementwise operation by one kernel, to which all their parameters belong.
+std::string family_of(const ops::Operation &operation) {
+    return std::visit(
+        [](const auto &op) -> std::string {
+            return std::derived_from<std::decay_t<decltype(op)>, ops::Arithmetic> ? "arithmetic"
+                                                                                  : op.info.name;
+        },
+        operation);
+}
+
+/// Values that networks give a parameter, by operation and parameter, as JSON.
+std::map<std::string, std::set<std::string>> checked_values() {
+    std::map<std::string, std::set<std::string>> values;
+    for (const Graph &graph : engine::self_check_networks())
+        for (const engine::Node &node : graph.nodes()) {
+            const Json attributes = ops::attributes_of(node.operation);
+            for (const auto &[name, value] : *attributes.get_if<Json::Object>())
+                values[family_of(node.operation) + "." + name].insert(to_text(value));
+        }
+    return values;
+}
+
+/// Whether a device may hold all its values as textures without slices, which its kernels read and write
+/// otherwise than those of several.
+bool is_of_one_slice(const Graph &graph) {
+    if (engine::self_check_images(graph) != 1) return false;
+    for (engine::ValueId value = 0; value < graph.values(); ++value)
+        if (graph.shape(value).back() > 4) return false;
+    return true;
+}
+
+} // namespace
+
+TEST(every_parameter_takes_every_name_or_another_number_than_its_default) {
+    // What these operations refuse.
+    const std::set<std::string> none{"resize.edge \"exclude\"", "spatial_normalization.edge \"exclude\"",
+                                     "local_contrast_normalization.edge \"exclude\""};
+    const auto checked = checked_values();
+    const Json operations = ops::describe_operations();
+    std::set<std::string> missing;
+    for (const Json &operation : *operations.get_if<Json::Array>()) {
+        const auto name = operation.at("name").get<std::string>();
+        if (name == ops::Neuron::info.name) continue; // attached to layers, see above
+        const std::string family = family_of(ops::make_operation(name, Json::object()));
+        for (const Json &parameter : *operation.at("parameters").get_if<Json::Array>()) {
+            const std::string key = family + "." + parameter.at("name").get<std::string>();
+            const std::set<std::string> &values = checked.at(key);
+            if (const Json *names = parameter.find("allowed")) {
+                for (const Json &allowed : *names->get_if<Json::Array>())
+                    if (!values.contains(to_text(allowed))) missing.insert(key + " " + to_text(allowed));
+            } else if (values.size() == 1 && values.contains(to_text(parameter.at("default")))) {
+                missing.insert(key);
+            }
+        }
+    }
+    for (const std::string &value : none) missing.erase(value);
+    for (const std::string &value : missing) std::fprintf(stderr, "not checked: %s\n", value.c_str());
+    CHECK(missing.empty());
+}
+
+TEST(every_operation_is_checked_on_images_of_one_slice_and_of_several) {
+    std::set<std::string> plain, sliced;
+    for (const Graph &graph : engine::self_check_networks())
+        (is_of_one_slice(graph) ? plain : sliced).insert(family_of(graph.nodes().at(0).operation));
+    for (const std::string &family : sliced)
+        if (!plain.contains(family)) std::fprintf(stderr, "no image of one slice: %s\n", family.c_str());
+    CHECK(plain == sliced);
 }
 
 TEST(a_right_backend_passes) {
