@@ -289,6 +289,46 @@ constexpr CheckedLayer checked_layers[] = {
     {"depthwise convolution, one slice", "convolution",
      R"({"output_channels":3,"kernel_height":3,"kernel_width":3,"groups":3,"padding":"same"})", nullptr, 7, 5,
      3},
+    {"convolution, groups of 2 channels to 4", "convolution",
+     R"({"output_channels":8,"kernel_height":3,"kernel_width":2,"groups":2,"padding":"same"})", nullptr, 7, 5,
+     4},
+    {"pointwise convolution, one slice", "convolution", R"({"output_channels":4})",
+     R"({"kind":"hard_swish"})", 7, 5, 3},
+    {"pointwise convolution, one slice to several", "convolution", R"({"output_channels":9})",
+     R"({"kind":"hard_swish"})", 7, 5, 3},
+    {"pointwise convolution, several slices to one", "convolution", R"({"output_channels":3})",
+     R"({"kind":"hard_swish"})", 7, 5, 9},
+    {"depthwise convolution, one slice, strides", "convolution",
+     R"({"output_channels":3,"kernel_height":3,"kernel_width":3,"stride_y":2,"stride_x":2,"groups":3,"padding":"same"})",
+     nullptr, 7, 5, 3},
+    {"depthwise convolution, one slice, two results for each channel", "convolution",
+     R"({"output_channels":4,"kernel_height":3,"kernel_width":3,"groups":2,"padding":"same"})", nullptr, 7, 5,
+     2},
+    {"depthwise convolution, one slice to several", "convolution",
+     R"({"output_channels":6,"kernel_height":3,"kernel_width":3,"groups":3,"padding":"same"})", nullptr, 7, 5,
+     3},
+    {"transposed convolution, groups, one slice", "transposed_convolution",
+     R"({"output_channels":4,"kernel_height":2,"kernel_width":3,"groups":2,"dilation_x":2})", nullptr, 7, 5,
+     4},
+    {"transposed convolution, groups, one slice to several", "transposed_convolution",
+     R"({"output_channels":6,"kernel_height":2,"kernel_width":3,"groups":2,"stride_y":2})", nullptr, 7, 5, 4},
+    {"binary convolution, one slice to several", "binary_convolution",
+     R"({"output_channels":9,"kernel_height":3,"kernel_width":3})", nullptr, 7, 5, 3},
+    {"binary convolution, several slices to one", "binary_convolution",
+     R"({"output_channels":3,"kernel_height":3,"kernel_width":3})"},
+    {"padding, one slice to several", "padding", R"({"top":1,"front":3,"value":0.5})", nullptr, 7, 5, 3},
+    {"padding, several slices to one", "padding", R"({"left":1,"front":-2,"value":0.5})"},
+    {"slice, several slices to one", "slice", R"({"left":1,"front":2,"channels":3})"},
+    {"tile, one slice to several", "tile", R"({"channels":3})", nullptr, 7, 5, 3},
+    {"transpose, one slice to several", "transpose", R"({"axes":[3,1,2]})", nullptr, 7, 5, 3},
+    {"transpose, several slices to one", "transpose", R"({"axes":[1,3,2]})", nullptr, 7, 4, 6},
+    {"reshape, one slice to several", "reshape", R"({"shape":[5,3,7]})", nullptr, 7, 5, 3},
+    {"reshape, several slices to one", "reshape", R"({"shape":[10,7,3]})"},
+    {"matrix product, one slice to several", "matrix_product", R"({"transpose_second":true})", nullptr, 7, 5,
+     3, 2},
+    {"matrix product, several slices to one", "matrix_product", R"({"transpose_second":true})", nullptr, 7, 4,
+     6, 2},
+    {"concatenation, one slice to several", "concatenation", "{}", nullptr, 7, 5, 3, 2},
     {"transposed convolution, one slice", "transposed_convolution",
      R"({"output_channels":4,"kernel_height":3,"kernel_width":2,"stride_y":2,"stride_x":2})", nullptr, 7, 5,
      3},
@@ -385,8 +425,10 @@ std::vector<float> self_check_noise(std::int64_t count, std::uint32_t seed) {
     return values;
 }
 
-std::int64_t self_check_images(const Graph &network) {
-    return network.inputs().at(0).shape.back() <= 4 ? 1 : 2;
+std::vector<std::int64_t> self_check_images(const Graph &network) {
+    for (ValueId value = 0; value < network.values(); ++value)
+        if (network.shape(value).back() <= 4) return {2, 1};
+    return {2};
 }
 
 std::vector<Graph> self_check_networks() {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -15,8 +16,9 @@
 class SpoiledBackend : public mpscnn::engine::Backend {
 public:
     /// To the last result of networks of this name that is a number is added `part` of the largest, or of 1
-    /// where all are zeros.
-    SpoiledBackend(std::string network, float part) : network_(std::move(network)), part_(part) {}
+    /// where all are zeros. Unless `images` is 0, for that many images alone.
+    SpoiledBackend(std::string network, float part, std::int64_t images = 0)
+        : network_(std::move(network)), part_(part), images_(images) {}
 
     const char *name() const override { return "spoiled"; }
     std::string device_name() const override { return "Spoiled CPU"; }
@@ -24,7 +26,7 @@ public:
     std::unique_ptr<mpscnn::engine::LoweredGraph>
     lower(const mpscnn::engine::Graph &graph, const mpscnn::engine::LowerOptions &options) const override {
         return std::make_unique<Lowered>(mpscnn::cpu::make_cpu_backend()->lower(graph, options),
-                                         graph.name() == network_ ? part_ : 0.0f);
+                                         graph.name() == network_ ? part_ : 0.0f, images_);
     }
 
     std::string identity_ = "Spoiled CPU";
@@ -33,11 +35,12 @@ private:
     using Views = std::span<const mpscnn::engine::TensorView>;
 
     struct Spoiling : mpscnn::engine::Executor {
-        Spoiling(std::unique_ptr<mpscnn::engine::Executor> right, float part)
-            : right_(std::move(right)), part_(part) {}
+        Spoiling(std::unique_ptr<mpscnn::engine::Executor> right, float part, std::int64_t images)
+            : right_(std::move(right)), part_(part), images_(images) {}
         void prepare(const mpscnn::engine::Plan &plan) override { right_->prepare(plan); }
         void run(const mpscnn::engine::Plan &plan, Views inputs, Views outputs) override {
             right_->run(plan, inputs, outputs);
+            if (images_ != 0 && outputs[0].shape[0] != images_) return;
             auto *values = static_cast<float *>(outputs[0].data);
             const auto count = static_cast<std::size_t>(outputs[0].shape.elements());
             float largest = 0;
@@ -48,23 +51,26 @@ private:
         }
         std::unique_ptr<mpscnn::engine::Executor> right_;
         float part_;
+        std::int64_t images_;
     };
 
     struct Lowered : mpscnn::engine::LoweredGraph {
-        Lowered(std::unique_ptr<mpscnn::engine::LoweredGraph> right, float part)
-            : right_(std::move(right)), part_(part) {}
+        Lowered(std::unique_ptr<mpscnn::engine::LoweredGraph> right, float part, std::int64_t images)
+            : right_(std::move(right)), part_(part), images_(images) {}
         std::unique_ptr<mpscnn::engine::Plan> plan(const std::vector<mpscnn::Shape> &shapes) const override {
             return right_->plan(shapes);
         }
         std::unique_ptr<mpscnn::engine::Executor>
         executor(const mpscnn::engine::SessionOptions &options) const override {
-            return std::make_unique<Spoiling>(right_->executor(options), part_);
+            return std::make_unique<Spoiling>(right_->executor(options), part_, images_);
         }
         std::size_t weight_bytes() const override { return right_->weight_bytes(); }
         std::unique_ptr<mpscnn::engine::LoweredGraph> right_;
         float part_;
+        std::int64_t images_;
     };
 
     std::string network_;
     float part_;
+    std::int64_t images_;
 };
