@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+from oracles.torchvision_models import randomized, torchvision
 
 import mpscnn
+from mpscnn.converters import read_network
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 
 
 def test_torch_module() -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     module = torch.nn.Sequential(
         torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.ReLU(inplace=True), torch.nn.MaxPool2d(2)
     )
@@ -33,3 +40,63 @@ def test_torch_module() -> None:
         mpscnn.compare(module, module)
     x = np.ones((1, 8, 6, 3), np.float32)
     assert mpscnn.compare(module, module, input=x).equal
+
+
+def residual_module() -> Any:
+    """Convolutions with normalizations, activations as calls, in place and of modules used twice, and a residual."""
+    nn, functional = torch.nn, torch.nn.functional
+
+    class Residual(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.norm = nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8)
+            self.second, self.relu = nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(inplace=True)
+            self.last = nn.Linear(8, 5)
+
+        def forward(self, x: Any) -> Any:
+            x = functional.silu(self.norm(self.first(x)))
+            y = self.relu(self.second(x))
+            y += x
+            return self.last(self.relu(y).mean((2, 3)))
+
+    torch.manual_seed(4)
+    return randomized(Residual())
+
+
+@pytest.mark.parametrize("planted", ["first", "norm", "second", "last"])
+def test_layers_with_what_follows_them(planted: str) -> None:
+    """A network's layer is a convolution with its normalization and activation, which torch may compute by a call."""
+    module = residual_module()
+    network = mpscnn.from_torch(module, (torch.zeros(1, 3, 9, 7),))
+    assert mpscnn.compare(network, module).equal
+    assert mpscnn.compare(module, network).equal
+    with torch.no_grad():
+        getattr(module, planted).weight[2] += 0.5
+    found = mpscnn.compare(network, module).first_difference
+    assert found is not None
+    assert found.name == {"norm": "first"}.get(planted, planted)
+    assert found.place[-1] == 2
+
+
+def test_state_dict_beside_its_module(tmp_path: Path) -> None:
+    module = randomized(torchvision().models.get_model("mobilenet_v3_small", weights=None))
+    torch.save(module.state_dict(), tmp_path / "weights.pth")
+    network = read_network([tmp_path / "weights.pth"], size=(64, 64))
+    found = mpscnn.compare(module, network, size=(64, 64))
+    assert found.equal, found
+    assert len(found.layers) > 50
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float16", 0.02), ("bfloat16", 0.1), ("float64", 0.001)])
+def test_types_of_modules(dtype: str, tolerance: float) -> None:
+    module = residual_module()
+    network = mpscnn.from_torch(module, (torch.zeros(1, 3, 9, 7),))
+    found = mpscnn.compare(network, module.to(getattr(torch, dtype)))
+    assert found.equal, found
+    assert found.tolerance == tolerance
+
+
+def test_modules_that_fail() -> None:
+    given = np.zeros((1, 4, 4, 5), np.float32)
+    with pytest.raises(mpscnn.UnsupportedError, match=r"Residual \(torch\): torch cannot run it"):
+        mpscnn.compare(residual_module(), residual_module(), input=given)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mpscnn.comparison.trace import (
     ACTIVATION,
     NORMALIZATION,
+    TOLERANCES,
     Array,
     Trace,
     Value,
     channels_first,
     channels_last,
+    with_inner_marked,
 )
 from mpscnn.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    import torch
 
 _KINDS = {
     "AvgPool2d": "pooling",
@@ -32,64 +35,154 @@ _KINDS = {
 }
 
 
+# Calls between modules, by the names of torch's functions; others move elements or tell about shapes.
+_FUNCTIONS = {
+    **dict.fromkeys(("add", "add_", "__add__", "__iadd__", "__radd__"), "add"),
+    **dict.fromkeys(("mul", "mul_", "__mul__", "__imul__", "__rmul__"), "multiply"),
+    **dict.fromkeys(("cat", "concat", "concatenate"), "concatenation"),
+    **dict.fromkeys(("avg_pool2d", "max_pool2d", "adaptive_avg_pool2d", "boolean_dispatch"), "pooling"),
+    **dict.fromkeys(("mean", "sum", "amax", "amin"), "reduction"),
+    "batch_norm": NORMALIZATION,
+    "conv2d": "convolution",
+    "conv_transpose2d": "transposed_convolution",
+    "interpolate": "resize",
+    "layer_norm": "layer_normalization",
+    "linear": "dense",
+    "pad": "padding",
+    "softmax": "softmax",
+}
+_ACTIVATIONS = (
+    *("celu", "clamp", "elu", "gelu", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "mish", "prelu"),
+    *("relu", "relu6", "selu", "sigmoid", "silu", "softplus", "softsign", "tanh"),
+)
+_FUNCTIONS |= dict.fromkeys((name + end for name in _ACTIVATIONS for end in ("", "_")), ACTIVATION)
+
+
 class TorchEngine:
-    """A module in the mode in which it is given, on torch's CPU engine.
+    """A module in the mode in which it is given, on torch.
 
     Args:
         module: a `torch.nn.Module` that takes images (n, channels, height, width).
         shapes: of its inputs, as of `Value.array`, by name: a module does not say them.
     """
 
-    precision = "float32"
     ranges: ClassVar[dict[str, tuple[float, float]]] = {}
 
     def __init__(self, module: Any, shapes: dict[str, tuple[int | None, ...]]) -> None:
         self._module = module
         self.title = f"{type(module).__name__} (torch)"
         self.inputs = shapes
+        weights = [weight for weight in module.parameters() if weight.is_floating_point()]
+        self._like = weights[0] if weights else None
+        dtype = str(weights[0].dtype).removeprefix("torch.") if weights else "float32"
+        self.precision = dtype if dtype in TOLERANCES else "float32"
 
     def trace(self, inputs: Sequence[Array]) -> Trace:
-        """See `Engine`. The values are the results of the modules within it that have none within them."""
+        """See `Engine`. The values are results of modules that have none within them, and of calls between these."""
         import torch
+        from torch.overrides import TorchFunctionMode
 
-        values: dict[str, Value] = {}
+        notes = _Notes()
 
-        def note(name: str, module: Any, result: Any) -> None:
-            if isinstance(result, torch.Tensor) and result.is_floating_point():
-                unique = name if name not in values else f"{name}#{len(values)}"
-                kind = _KINDS.get(type(module).__name__, ACTIVATION if _is_activation(module) else "")
-                # A copy: activations in place change what the module before them computed.
-                values[unique] = Value(unique, kind, channels_last(result.detach().cpu().numpy().copy()))
+        class Calls(TorchFunctionMode):  # type: ignore[misc]
+            def __torch_function__(
+                self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+            ) -> Any:
+                known = notes.of((args, kwargs))
+                result = function(*args, **(kwargs or {}))
+                if not notes.within:
+                    name = getattr(function, "__name__", "")
+                    notes.add(name, _FUNCTIONS.get(name), known, result)
+                return result
 
-        hooks = [
-            module.register_forward_hook(lambda module, _, result, name=name: note(name, module, result))
-            for name, module in self._module.named_modules()
-            if not list(module.children())
-        ]
+        def enter(_: Any, args: Any) -> None:
+            notes.within.append(notes.of(args))
+
+        def leave(name: str, module: Any, result: Any) -> None:
+            kind = _KINDS.get(type(module).__name__, ACTIVATION if _is_activation(module) else "")
+            notes.add(name, kind, notes.within[-1], result)
+            notes.within.pop()  # last: what this calls of torch is no part of the network
+
+        hooks = []
+        for name, module in self._module.named_modules():
+            if not list(module.children()):
+                hooks.append(module.register_forward_pre_hook(enter))
+                hooks.append(
+                    module.register_forward_hook(
+                        lambda module, _, result, name=name: leave(name, module, result)
+                    )
+                )
         try:
-            with torch.no_grad():
+            with torch.no_grad(), Calls():
                 given = [torch.from_numpy(channels_first(array)) for array in inputs]
+                if self._like is not None:
+                    given = [array.to(self._like.device, self._like.dtype) for array in given]
                 result = self._module(*given)
+        except Exception as error:  # whatever the module raises
+            raise UnsupportedError(f"{self.title}: torch cannot run it: {error}") from error
         finally:
             for hook in hooks:
                 hook.remove()
         outputs = _tensors(result)
         if not outputs:
             raise UnsupportedError(f"{self.title}: its result is {type(result).__name__}, without a tensor")
-        named = {f"output {number}": channels_last(array) for number, array in enumerate(outputs)}
-        results = [Value(name, "", array) for name, array in named.items()]
-        return Trace((*values.values(), *results), tuple(named))
+        values = list(notes.values.values())
+        for number, tensor in enumerate(outputs):
+            name = f"output {number}"
+            values.append(Value(name, "", _array(tensor)))
+            notes.inputs[name] = notes.of(tensor)
+        names = tuple(f"output {number}" for number in range(len(outputs)))
+        return Trace(with_inner_marked(values, notes.inputs, names), names)
+
+
+class _Notes:
+    """What was computed so far, and of what."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Value] = {}
+        self.inputs: dict[str, list[str]] = {}
+        self.within: list[list[str]] = []
+        """For each module without modules that runs now: the names of its inputs."""
+        self._names: dict[int, str] = {}
+        self._kept: list[torch.Tensor] = []  # so that no other tensor gets the same identity
+
+    def of(self, given: Any) -> list[str]:
+        """The names of the tensors in arguments."""
+        return [self._names[id(tensor)] for tensor in _tensors(given) if id(tensor) in self._names]
+
+    def add(self, name: str, kind: str | None, inputs: list[str], result: Any) -> None:
+        """A result. Without a kind it counts as a reader of its inputs only."""
+        import torch
+
+        if not isinstance(result, torch.Tensor) or not result.is_floating_point():
+            if _tensors(result):
+                self.inputs[f"#{len(self.inputs)}"] = inputs
+            return
+        unique = name if name not in self.inputs else f"{name}#{len(self.inputs)}"
+        self.inputs[unique] = inputs
+        if kind is None:
+            return
+        # A copy: activations in place change what the module before them computed.
+        self.values[unique] = Value(unique, kind, _array(result))
+        self._names[id(result)] = unique
+        self._kept.append(result)
+
+
+def _array(tensor: Any) -> Array:
+    return channels_last(tensor.detach().cpu().float().numpy().copy())
 
 
 def _is_activation(module: Any) -> bool:
     return type(module).__module__ == "torch.nn.modules.activation"
 
 
-def _tensors(result: Any) -> list[np.ndarray[Any, Any]]:
+def _tensors(result: Any) -> list[torch.Tensor]:
     import torch
 
     if isinstance(result, torch.Tensor):
-        return [result.detach().cpu().numpy()]
+        return [result]
     if isinstance(result, dict):
         result = list(result.values())
-    return [array for part in result for array in _tensors(part)] if isinstance(result, (list, tuple)) else []
+    return (
+        [tensor for part in result for tensor in _tensors(part)] if isinstance(result, (list, tuple)) else []
+    )
