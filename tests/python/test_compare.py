@@ -67,6 +67,25 @@ def test_the_first_difference_is_named() -> None:
     assert mpscnn.compare(small_network(), small_network(scale=1.01), tolerance=0.02).equal
 
 
+def test_results_without_a_counterpart_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another number of classes changes the last layer's shape, which no layer of the other network has."""
+    for classes in (5, 6):
+        network = mpscnn.Network(input=(4, 4, 3), name=f"of {classes}")
+        x = network.conv2d(network.input, 4, 3, name="body")
+        network.output(network.conv2d(x, classes, 1, name="head"))
+        network.initialize_weights()
+        network.save(tmp_path / f"{classes}.safetensors", dtype="float32")
+    paths = [str(tmp_path / f"{classes}.safetensors") for classes in (5, 6)]
+    found = mpscnn.compare(*paths)
+    assert not found.equal
+    assert [layer.name for layer in found.layers] == ["body"]
+    assert [name.partition(" of ")[0] for name in found.uncompared] == ["head", "head"]
+    assert call(monkeypatch, "compare", *paths) == 1
+    assert "nothing of the other side fits the result head of 5.safetensors" in capsys.readouterr().out
+
+
 def test_precisions(model: Path) -> None:
     found = mpscnn.compare(f"{model}@float16", str(model))
     assert found.equal
@@ -197,11 +216,20 @@ def test_command(
         ({"input": np.zeros((1, 5, 5, 3), np.float32)}, mpscnn.ShapeError, "(None, 12, 10, 3)"),
         ({"input": np.zeros((1, 12, 10, 3), "U1")}, mpscnn.ParameterError, "numbers"),
         ({"input": "no.npy"}, mpscnn.ParameterError, "no.npy"),
+        ({"input": "empty.npy"}, mpscnn.ParameterError, "empty.npy"),
         ({"tolerance": -1.0}, mpscnn.ParameterError, "tolerance"),
         ({"input": "photo.png"}, mpscnn.UnsupportedError, "--preprocess"),
     ],
 )
-def test_refused(change: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, Any],
+    error: type[Exception],
+    message: str,
+) -> None:
+    (tmp_path / "empty.npy").touch()
+    monkeypatch.chdir(tmp_path)
     options: dict[str, Any] = {"first": small_network(), "second": small_network()} | change
     first, second = options.pop("first"), options.pop("second")
     with pytest.raises(error) as raised:

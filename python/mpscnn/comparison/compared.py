@@ -68,6 +68,7 @@ class Comparison:
         layers: those that both sides have.
         only_first, only_second: names of layers that the other side does not have, for example since it computes them
             together with their neighbours.
+        uncompared: results of either network that have no counterpart on the other side: the networks differ.
     """
 
     first: str
@@ -77,6 +78,7 @@ class Comparison:
     layers: tuple[ComparedLayer, ...]
     only_first: tuple[str, ...]
     only_second: tuple[str, ...]
+    uncompared: tuple[str, ...] = ()
 
     def judged(self, layer: ComparedLayer) -> float:
         """The error of a layer that is compared with the tolerance."""
@@ -98,8 +100,8 @@ class Comparison:
 
     @property
     def equal(self) -> bool:
-        """Whether no layer lies beyond the tolerance."""
-        return self.first_difference is None
+        """Whether no layer lies beyond the tolerance, and every result of the networks was compared."""
+        return self.first_difference is None and not self.uncompared
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -134,6 +136,11 @@ class Comparison:
         kind = "L2 error" if self.by_norm else "relative error"
         pairs = f"{len(self.layers)} layers compared"
         found = self.first_difference
+        if found is None and self.uncompared:
+            return (
+                f"different: nothing of the other side fits the result {', '.join(self.uncompared)}; "
+                f"{pairs}, all of them equal"
+            )
         if found is None:
             worst = self.worst
             return (

@@ -71,8 +71,14 @@ def compare(
         tuple(value.name for value in trace.values if value.name not in known)
         for trace, known in zip(traces, names, strict=True)
     )
+    uncompared = tuple(
+        f"{name} of {engine.title}"
+        for engine, trace, known in zip((a, b), traces, names, strict=True)
+        for name in trace.outputs
+        if name not in known
+    )
     by_norm = "int8" in (a.precision, b.precision)
-    return Comparison(a.title, b.title, float(tolerance), by_norm, found, *only)
+    return Comparison(a.title, b.title, float(tolerance), by_norm, found, *only, uncompared=uncompared)
 
 
 def _engines(
@@ -97,7 +103,10 @@ def _given_arrays(given: Any) -> list[Array] | None:
     if isinstance(given, (str, os.PathLike)) and Path(given).suffix.lower() == ".npy":
         with reading(given, ParameterError):
             require_regular(given, ParameterError)
-            return [_array(np.load(given, allow_pickle=False))]
+            try:
+                return [_array(np.load(given, allow_pickle=False))]
+            except EOFError as error:
+                raise ParameterError(f"{os.fspath(given)}: is an empty file") from error
     return None
 
 
