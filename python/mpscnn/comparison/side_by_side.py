@@ -67,7 +67,7 @@ def compare(
         raise ShapeError(f"compare: no layer of {a.title} has the shape of one of {b.title}")
     found = tuple(compared_layer(x, y, output=x.name in traces[0].outputs) for x, y in pairs)
     names = {x.name for x, _ in pairs}, {y.name for _, y in pairs}
-    only = (
+    only_first, only_second = (
         tuple(value.name for value in trace.values if value.name not in known)
         for trace, known in zip(traces, names, strict=True)
     )
@@ -78,7 +78,7 @@ def compare(
         if name not in known
     )
     by_norm = "int8" in (a.precision, b.precision)
-    return Comparison(a.title, b.title, float(tolerance), by_norm, found, *only, uncompared=uncompared)
+    return Comparison(a.title, b.title, float(tolerance), by_norm, found, only_first, only_second, uncompared)
 
 
 def _engines(
