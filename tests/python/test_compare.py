@@ -67,6 +67,26 @@ def test_the_first_difference_is_named() -> None:
     assert mpscnn.compare(small_network(), small_network(scale=1.01), tolerance=0.02).equal
 
 
+def test_orders_of_an_onnx_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Images with the channels last at inputs and outputs of the file: it is proved when it is written and read."""
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    network = mpscnn.Network(input=(12, 10, 3), name="image")
+    x = network.conv2d(network.input, 8, 3, activation="relu", name="first")
+    network.output(network.conv2d(x, 4, 3, name="second"))
+    network.initialize_weights()
+    network.save(tmp_path / "a.safetensors", dtype="float32")
+    monkeypatch.chdir(tmp_path)
+    assert call(monkeypatch, "convert", "a.safetensors", "a.onnx", "--layout", "nhwc") == 0
+    assert "checked against a.onnx (onnxruntime): equal: 2 layers" in capsys.readouterr().out
+    assert call(monkeypatch, "convert", "a.onnx", "b.safetensors") == 0
+    assert "checked against a.onnx (onnxruntime): equal: 2 layers" in capsys.readouterr().out
+    assert call(monkeypatch, "compare", "a.onnx", "b.safetensors", "--tolerance", "0.01") == 0
+    network.load_weights({"second.weight": -network.weights["second.weight"]})
+    assert mpscnn.compare("a.onnx", network).worst.error > 0.1
+
+
 def test_results_without_a_counterpart_differ(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -38,7 +38,7 @@ def write_onnx(
     show(
         f"{output}: {network.name}, {layers} layers, {bytes_text(output.stat().st_size)} ({dtype}, {layout})"
     )
-    if check and layout == "nchw":
+    if check:
         _compare(network, output, size)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mpscnn.comparison.trace import (
     ACTIVATION,
@@ -71,19 +73,34 @@ class OnnxEngine:
     """A model on onnxruntime's CPU engine, without its optimisations: these would leave out layers.
 
     Args:
-        model: an `onnx.ModelProto`; images are (n, channels, height, width) in it.
+        model: an `onnx.ModelProto`; images are (n, channels, height, width) in it, unless `shapes` say otherwise.
         name: for tables.
         outputs: tensors to stop at; none: its outputs.
+        shapes: of the other side's inputs, as of `Value.array`: an input of the file may be in this order, or a row of
+            pixels (n, channels, width).
     """
 
     ranges: ClassVar[dict[str, tuple[float, float]]] = {}
 
-    def __init__(self, model: Any, name: str, outputs: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        model: Any,
+        name: str,
+        outputs: Sequence[str] = (),
+        shapes: Mapping[str, tuple[int | None, ...]] | None = None,
+    ) -> None:
         self._model = _ending_at(model, outputs) if outputs else model
         self.title = f"{name} (onnxruntime)"
         constants = {constant.name for constant in model.graph.initializer}
         given = [entry for entry in model.graph.input if entry.name not in constants]
-        self.inputs = {entry.name: _shape(entry) for entry in given}
+        others = list((shapes or {}).values())
+        if len(others) != len(given):
+            others = [()] * len(given)
+        self.inputs = {}
+        self._orders = []
+        for entry, other in zip(given, others, strict=True):
+            self._orders.append(_order(_extents(entry), other))
+            self.inputs[entry.name] = self._orders[-1].shape
         self._dtypes = {entry.name: _DTYPES[entry.type.tensor_type.elem_type] for entry in given}
         self.precision = "float16" if np.float16 in self._dtypes.values() else "float32"
 
@@ -109,17 +126,22 @@ class OnnxEngine:
             )
             names = [entry.name for entry in watched.graph.output]
             given = {
-                name: channels_first(array).astype(dtype)
-                for (name, dtype), array in zip(self._dtypes.items(), inputs, strict=True)
+                name: order.to_file(array).astype(dtype)
+                for (name, dtype), array, order in zip(
+                    self._dtypes.items(), inputs, self._orders, strict=True
+                )
             }
             results = dict(zip(names, session.run(names, given), strict=True))
         except Exception as error:  # onnxruntime has exceptions of its own, without a common base
             raise WeightsError(f"{self.title}: onnxruntime cannot run it: {error}") from error
+        # What such a file transposes for its end has the order of its beginning.
+        kept = any(order.to_file is _as_it_is and len(order.shape) == 4 for order in self._orders)
+        as_is = {node.output[0] for node in nodes if kept and node.op_type == "Transpose"}
         values = [
             Value(
                 node.output[0],
                 _KINDS.get(node.op_type, ""),
-                channels_last(results[node.output[0]]),
+                (_as_it_is if node.output[0] in as_is else channels_last)(results[node.output[0]]),
                 aliases=frozenset({node.name} - {""}),
             )
             for node in nodes
@@ -148,9 +170,36 @@ def _ending_at(model: Any, outputs: Sequence[str]) -> Any:
     return result
 
 
-def _shape(entry: Any) -> tuple[int | None, ...]:
+def _extents(entry: Any) -> tuple[int | None, ...]:
+    """As the file has them."""
     kind = entry.type.tensor_type
     if kind.elem_type not in _DTYPES:
         raise UnsupportedError(f"input {entry.name!r} is neither float32 nor float16")
-    extents: list[int | None] = [axis.dim_value or None for axis in kind.shape.dim]
-    return (extents[0], *extents[2:], extents[1]) if len(extents) == 4 else tuple(extents)
+    return tuple(axis.dim_value or None for axis in kind.shape.dim)
+
+
+@dataclass(frozen=True)
+class _Order:
+    """How an input is given, and how it becomes the file's."""
+
+    shape: tuple[int | None, ...]
+    to_file: Callable[[Array], Array]
+
+
+def _order(extents: tuple[int | None, ...], other: tuple[int | None, ...]) -> _Order:
+    if len(extents) == 3 and len(other) == 4 and other[1:] == (1, extents[2], extents[1]):
+        return _Order((extents[0], *other[1:]), _row)
+    if len(extents) != 4:
+        return _Order(extents, _as_it_is)
+    shape = (extents[0], *extents[2:], extents[1])
+    if shape[1:] != other[1:] and extents[1:] == other[1:]:
+        return _Order(extents, _as_it_is)
+    return _Order(shape, channels_first)
+
+
+def _as_it_is(array: NDArray[np.generic]) -> Array:
+    return np.ascontiguousarray(array, np.float32)
+
+
+def _row(array: Array) -> Array:
+    return np.ascontiguousarray(np.moveaxis(array[:, 0], -1, 1))

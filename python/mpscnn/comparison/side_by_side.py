@@ -84,9 +84,9 @@ def compare(
 def _engines(
     sides: tuple[Side, Side], shapes: Shapes | None, size: tuple[int, int] | None
 ) -> tuple[Engine, Engine]:
-    """A side that does not say the shapes of its inputs takes the other's."""
+    """A side that does not say the shapes of its inputs, or their order, takes the other's."""
     first, second = sides
-    if first.module is not None:
+    if first.module is not None or (first.network is None and second.network is not None):
         other = None if second.module is not None else second.engine(size=size)
         known = shapes if other is None else other.inputs
         return first.engine(known, size=size), other or second.engine(shapes, size=size)

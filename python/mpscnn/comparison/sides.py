@@ -84,7 +84,7 @@ class Side:
         if self.network is not None:
             return NativeEngine(self.network, self.name, device=self.device, precision=self.precision)
         assert self.path is not None
-        return own_engine(self.path, self.outputs)
+        return own_engine(self.path, self.outputs, shapes)
 
 
 def side_of(given: Any) -> Side:
@@ -111,10 +111,12 @@ def side_of(given: Any) -> Side:
     )
 
 
-def own_engine(path: Path, outputs: Sequence[str] = ()) -> Engine:
+def own_engine(
+    path: Path, outputs: Sequence[str] = (), shapes: Mapping[str, tuple[int | None, ...]] | None = None
+) -> Engine:
     """The engine that a file's format comes from. Raises UnsupportedError where there is none here.
 
-    `outputs`: tensors of an ONNX file to stop at.
+    `outputs`: tensors of an ONNX file to stop at. `shapes`: of the other side's inputs, if known.
     """
     suffix = path.suffix.lower()
     missing = missing_engine(path)
@@ -130,7 +132,7 @@ def own_engine(path: Path, outputs: Sequence[str] = ()) -> Engine:
                 model = onnx.load(path)
             except Exception as error:  # protobuf's errors differ from version to version
                 raise WeightsError(f"{path}: is not an ONNX file: {error}") from error
-        return OnnxEngine(model, path.name, outputs)
+        return OnnxEngine(model, path.name, outputs, shapes)
     if suffix == ".tflite":
         from mpscnn.comparison.litert_engine import LitertEngine
 
