@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from converters.onnx_files import model, node, read
 
 import mpscnn
+import mpscnn.converters
 
 onnx = pytest.importorskip("onnx", reason="needs onnx")
 
@@ -89,3 +92,22 @@ def test_more_scales_than_elements_along_their_axis() -> None:
     nodes = [node("DequantizeLinear", ["c", "s", "z"], "d", axis=0), node("Mul", ["x", "d"])]
     error = read_within(model(nodes, {"x": (1, 4, 4, count)}, constants))
     assert "100000 scales for axis 0 of (1, 1, 1, 100000)" in str(error)
+
+
+def test_weights_are_copied_once(tmp_path: Path) -> None:
+    """The file's content, or one layer at a time beside the parsed file: not an array of each weight as well."""
+    generator = np.random.default_rng(0)
+    weights = {f"w{i}": generator.normal(size=(64, 64, 3, 3)).astype(np.float32) for i in range(20)}
+    names = ["x", *(f"t{i}" for i in range(19)), "y"]
+    nodes = [
+        node("Conv", [names[i], f"w{i}"], names[i + 1], kernel_shape=[3, 3], pads=[1] * 4) for i in range(20)
+    ]
+    path = tmp_path / "deep.onnx"
+    onnx.save(model(nodes, {"x": (1, 64, 4, 4)}, constants=weights), path)
+    mpscnn.converters.read_network([path])
+    tracemalloc.start()
+    try:
+        mpscnn.converters.read_network([path])
+        assert tracemalloc.get_traced_memory()[1] < 1.6 * path.stat().st_size
+    finally:
+        tracemalloc.stop()

@@ -26,6 +26,8 @@ Array = NDArray[Any]
 # What is computed of constants may be so many bytes, besides a few times the file's.
 _BYTES_FREE = 1 << 26
 _BYTES_PER_BYTE = 16
+# Constants of so many bytes that one layer reads are not kept beside the file.
+_LARGE = 1 << 12
 # Layers may share weights, and matrices that move elements are in no file.
 _WEIGHTS_FREE = 1 << 28
 
@@ -56,7 +58,10 @@ class Constants:
         """The constant of this name; None for what the network computes."""
         if name not in self._known and name in self._file.tensors:
             array = self._file.array(self._file.tensors[name])
-            self._known[name] = Constant(array, array)
+            found = Constant(array, array)
+            if len(self._file.users.get(name, [])) < 2 and array.nbytes >= _LARGE:
+                return found  # weights of one layer: the file has them in memory already
+            self._known[name] = found
         return self._known.get(name)
 
     def put(self, name: str, low: Array, high: Array | None = None) -> None:

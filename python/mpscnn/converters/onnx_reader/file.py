@@ -223,7 +223,9 @@ def read_onnx(path: Path) -> OnnxFile:
         raise WeightsError(f"damaged: {origin}: is not an ONNX file: {error}") from error
     if not model.HasField("graph") or not model.opset_import:
         raise WeightsError(f"damaged: {origin}: is not an ONNX file: it holds no graph, or states no opset")
-    return file_of_model(model, origin, len(content), path.parent)
+    read = len(content)
+    del content  # the model has copies of what is in it
+    return file_of_model(model, origin, read, path.parent)
 
 
 def file_of_model(
