@@ -294,3 +294,15 @@ def test_layer_normalization_of_channels_moves_nothing() -> None:
 def test_the_largest_channel() -> None:
     made = model([node("ArgMax", ["x"], axis=1, keepdims=0)], {"x": ["n", 6, 9, 8]})
     assert_like_onnxruntime(made)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+@pytest.mark.parametrize("alignment", ["half_pixel", "asymmetric"])
+@pytest.mark.parametrize("scale", [0.3, 0.7, 0.9, 1.3, 1.9, 1 / 3])
+def test_resize_factors_are_the_fractions_that_float32_rounds(
+    scale: float, alignment: str, mode: str
+) -> None:
+    """The float32 next to 0.7 lies below it: 10 rows must not become 6."""
+    resize = node("Resize", ["x", "", "s"], mode=mode, coordinate_transformation_mode=alignment)
+    given = model([resize], {"x": ["n", 3, 10, 30]}, {"s": np.array([1, 1, scale, scale], np.float32)})
+    assert_like_onnxruntime(given)

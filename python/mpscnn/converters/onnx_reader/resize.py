@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
+
+import numpy as np
 
 from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
@@ -11,6 +14,9 @@ from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Extents = list[int | None]
+
+#: Factors of the file are float32: one that rounds from a fraction up to this denominator is that fraction.
+LARGEST_DENOMINATOR = 1000
 
 
 def _resize(c: Context, node: Node) -> None:
@@ -38,14 +44,24 @@ def _resize(c: Context, node: Node) -> None:
     c.result(node, c.arranger.of_image(y, x.rank))
 
 
-def _wanted(c: Context, node: Node, x: Value) -> tuple[list[float] | None, list[int] | None]:
+def _fraction(scale: float) -> Fraction:
+    """What a float32 factor stands for: 10 rows times 0.7 are 7, though the float32 next to 0.7 lies below it."""
+    if not np.isfinite(scale):
+        raise WeightsError(f"damaged: it resizes by {scale}")
+    near = Fraction(scale).limit_denominator(LARGEST_DENOMINATOR)
+    return near if np.float32(float(near)) == np.float32(scale) else Fraction(scale)
+
+
+def _wanted(c: Context, node: Node, x: Value) -> tuple[list[Fraction] | None, list[int] | None]:
     """Scales, or sizes, for every axis."""
     if node.kind == "Upsample" and node.has("scales"):
-        return [float(one) for one in node.attributes["scales"]], None
+        return [_fraction(float(one)) for one in node.attributes["scales"]], None
     place = 1 if node.kind == "Upsample" or c.file.opset < 11 else 2
     given = node.input(place)
     scales = (
-        None if given is None else [float(one) for one in c.constants.real(given, "its scales").reshape(-1)]
+        None
+        if given is None
+        else [_fraction(float(one)) for one in c.constants.real(given, "its scales").reshape(-1)]
     )
     sizes = None
     if place == 2 and node.input(3) is not None:
@@ -58,14 +74,14 @@ def _wanted(c: Context, node: Node, x: Value) -> tuple[list[float] | None, list[
     if node.has("axes"):
         axes = [x.axis(axis) for axis in node.integers("axes")]
         if scales:
-            scales = [scales[axes.index(axis)] if axis in axes else 1.0 for axis in range(x.rank)]
+            scales = [scales[axes.index(axis)] if axis in axes else Fraction(1) for axis in range(x.rank)]
         if sizes:
             low = x.stand_ins()[0]
             sizes = [sizes[axes.index(axis)] if axis in axes else low[axis] for axis in range(x.rank)]
     return scales or None, sizes or None
 
 
-def _one_scale(node: Node, x: Value, sizes: list[int], policy: str) -> list[float]:
+def _one_scale(node: Node, x: Value, sizes: list[int], policy: str) -> list[Fraction]:
     """The sizes are limits of the image's, whose sides keep their ratio."""
     axes = [x.axis(axis) for axis in node.integers("axes", range(x.rank))]
     low = x.stand_ins()[0]
@@ -74,11 +90,11 @@ def _one_scale(node: Node, x: Value, sizes: list[int], policy: str) -> list[floa
     if any(x.shape[axis] is None for axis in axes if not any(atom.is_batch for atom in x.axes[axis])):
         raise UnsupportedError(f"its new size depends on that of the image, which is free: {CHOOSE_SIZE}")
     choose = min if policy == "not_larger" else max
-    scale = choose(size / low[axis] for size, axis in zip(sizes, axes, strict=True))
+    scale = choose(Fraction(size, low[axis]) for size, axis in zip(sizes, axes, strict=True))
     for axis in axes:  # the format rounds to the nearest size, where factors round down
         if int(low[axis] * scale) != int(low[axis] * scale + 0.5):
             raise UnsupportedError(f"keeps the ratio of the sides of {x.shown} by rounding its size up")
-    return [scale if axis in axes else 1.0 for axis in range(x.rank)]
+    return [scale if axis in axes else Fraction(1) for axis in range(x.rank)]
 
 
 def _stated_sizes(c: Context, node: Node, x: Value) -> list[int]:
@@ -92,7 +108,7 @@ def _stated_sizes(c: Context, node: Node, x: Value) -> list[int]:
     return low
 
 
-def _sizes(x: Value, scales: list[float] | None, sizes: list[int] | None) -> dict[str, Any]:
+def _sizes(x: Value, scales: list[Fraction] | None, sizes: list[int] | None) -> dict[str, Any]:
     """Parameters of our resize; none where the size stays."""
     low = x.stand_ins()[0]
     given = scales if scales is not None else sizes or []
@@ -107,7 +123,7 @@ def _sizes(x: Value, scales: list[float] | None, sizes: list[int] | None) -> dic
         height, width = (1, sizes[2]) if x.rank == 3 else (sizes[2], sizes[3])
         return {"height": height, "width": width}
     factors = (scales or [])[2:]
-    vertical, horizontal = (1.0, factors[0]) if x.rank == 3 else (factors[0], factors[1])
+    vertical, horizontal = (Fraction(1), factors[0]) if x.rank == 3 else (factors[0], factors[1])
     extents: Extents = [1, x.shape[2]] if x.rank == 3 else list(x.shape[2:])
     whole = [
         None if extent is None else extent * factor
@@ -115,7 +131,7 @@ def _sizes(x: Value, scales: list[float] | None, sizes: list[int] | None) -> dic
     ]
     if all(size is not None and size == int(size) for size in whole):
         return {"height": int(whole[0] or 0), "width": int(whole[1] or 0)}
-    return {"scale_y": vertical, "scale_x": horizontal}
+    return {"scale_y": float(vertical), "scale_x": float(horizontal)}
 
 
 def _coordinates(alignment: str, attributes: dict[str, Any]) -> dict[str, Any]:
