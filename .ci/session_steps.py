@@ -140,7 +140,9 @@ def build_emulation(session: nox.Session, name: str, *options: str, **environmen
         session.skip("the emulation of Metal runs on Linux on x86-64 only")
     install_system_packages(session, "ccache", *GNUSTEP)
     package = "numpy", "pillow", "rich", "typer"
-    needed = "pybind11>=3.0", *package, "pytest", "pytest-xdist", "hypothesis", LIBCLANG
+    project = nox.project.load_toml(ROOT / "pyproject.toml")["project"]
+    converters = project["optional-dependencies"]["convert"]
+    needed = "pybind11>=3.0", *package, *converters, "pytest", "pytest-xdist", "hypothesis", LIBCLANG
     install_build_tools(session)
     session.install(*needed)
     found = session.run("python", "-m", "pybind11", "--cmakedir", silent=True)
