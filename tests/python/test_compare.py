@@ -87,6 +87,26 @@ def test_orders_of_an_onnx_file(
     assert mpscnn.compare("a.onnx", network).worst.error > 0.1
 
 
+def test_results_that_are_whole_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """ONNX' ArgMax gives int64."""
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    types = onnx.TensorProto
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("ArgMax", ["x"], ["y"], axis=1)],
+        "places",
+        [onnx.helper.make_tensor_value_info("x", types.FLOAT, (1, 3, 4, 4))],
+        [onnx.helper.make_tensor_value_info("y", types.INT64, (1, 1, 4, 4))],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, tmp_path / "places.onnx")
+    paths = [str(tmp_path / name) for name in ("places.onnx", "places.safetensors")]
+    assert call(monkeypatch, "convert", *paths) == 0
+    assert "equal: 1 layers compared, largest relative error 0 " in capsys.readouterr().out
+
+
 def test_results_without_a_counterpart_differ(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -145,7 +145,7 @@ class OnnxEngine:
                 aliases=frozenset({node.name} - {""}),
             )
             for node in nodes
-            if node.output[0] and results[node.output[0]].dtype.kind == "f"
+            if node.output[0] and (results[node.output[0]].dtype.kind == "f" or node.output[0] in outputs)
         ]
         inputs_of = {node.output[0]: list(node.input) for node in nodes}
         return Trace(with_inner_marked(values, inputs_of, outputs), tuple(outputs))
