@@ -76,6 +76,7 @@ namespace {
 
 void end_process(int number) {
     if (number == SIGABRT) std::fputs("MPSKernel.mm:1: failed assertion `as told'\n", stderr);
+    std::signal(number, SIG_DFL); // a sanitizer has a handler of its own, which ends with a status
     std::raise(number);
 }
 
