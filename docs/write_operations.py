@@ -24,6 +24,13 @@ A *rounding point* is where a float16 network rounds to half (docs/architecture.
 *takes an activation* applies a neuron to its result before it is rounded.
 """
 
+TRAINING = """
+# Operations of training
+
+Gradients, losses and new weights, which graphs of training have behind a network's own layers. They compute in float32
+whatever the precision. No method of `mpscnn.Network` makes them.
+"""
+
 
 def network_methods() -> dict[str, list[str]]:
     """For each operation the methods of `mpscnn.Network` that make it, read from their calls of `layer`."""
@@ -76,8 +83,9 @@ def _section(entry: dict[str, Any], methods: list[str]) -> str:
     facts = [_inputs(entry), "rounding point" if entry["rounding_point"] else "no rounding"]
     if entry["takes_activation"]:
         facts.append("takes an activation")
-    in_python = ", ".join(f"`Network.{name}`" for name in methods)
-    lines = [f"## {entry['name']}", entry["summary"], "", f"{'; '.join(facts)}. Python: {in_python}.", ""]
+    made_by = ", ".join(f"`Network.{name}`" for name in methods)
+    in_python = f" Python: {made_by}." if methods else ""
+    lines = [f"## {entry['name']}", entry["summary"], "", f"{'; '.join(facts)}.{in_python}", ""]
     if entry["parameters"]:
         lines += ["| parameter | type | default | meaning |", "|---|---|---|---|"]
         lines += [_row(parameter) for parameter in entry["parameters"]] + [""]
@@ -97,7 +105,9 @@ def text() -> str:
     """The whole document."""
     methods = network_methods()
     entries = mpscnn.operations()
-    return INTRODUCTION + "".join("\n" + _section(entry, methods.get(entry["name"], [])) for entry in entries)
+    layers = "".join("\n" + _section(entry, methods.get(entry["name"], [])) for entry in entries)
+    training = "".join("\n" + _section(entry, []) for entry in mpscnn.operations(training=True))
+    return INTRODUCTION + layers + TRAINING + training
 
 
 if __name__ == "__main__":

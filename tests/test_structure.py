@@ -233,6 +233,7 @@ def _imported_modules(tree: ast.AST) -> Iterator[str]:
 # ---- Operations ----------------------------------------------------------------------------------------------
 
 OPERATIONS = {entry["name"]: entry for entry in mpscnn.operations()}
+TRAINING = {entry["name"]: entry for entry in mpscnn.operations(training=True)}
 
 # Input shapes and parameters of the smallest sensible use, where the defaults alone make none.
 SMALLEST: dict[str, tuple[list[tuple[int, ...]], dict[str, Any]]] = {
@@ -280,7 +281,7 @@ def document() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("operation", [*OPERATIONS, *TRAINING])
 def test_operation_has_a_reference_and_a_test(operation: str) -> None:
     family = family_of(operation)
     assert (PROJECT / "tests" / "reference" / f"{family}.py").is_file()
@@ -313,7 +314,7 @@ def test_documentation_of_operations_is_up_to_date(document: ModuleType) -> None
 
 
 def test_every_parameter_is_explained() -> None:
-    for entry in OPERATIONS.values():
+    for entry in (OPERATIONS | TRAINING).values():
         assert entry["summary"].endswith(".")
         for parameter in entry["parameters"]:
             assert len(parameter["meaning"]) > 3, f"{entry['name']}: {parameter['name']} has no meaning"

@@ -199,4 +199,12 @@ CASES = [
         Layer("transposed_convolution", [SIX], {"output_channels": 2} | TRANSPOSED | FAR),
         "536870913 x 1",
     ),
+    Case(
+        "metal",
+        "any",
+        "operation",
+        Layer("sum_like", [SIX, SIX]),
+        Layer("add", [SIX, SIX]),
+        "sum_like",
+    ),
 ]

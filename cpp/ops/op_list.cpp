@@ -24,6 +24,7 @@ template <class Op> Json describe() {
     entry.set("rounding_point", Op::info.rounds);
     entry.set("takes_activation", Op::info.takes_activation);
     entry.set("gradient", Op::info.has_gradient);
+    entry.set("training", Op::info.for_training);
     FieldDescriber describer;
     Op defaults;
     defaults.fields(describer);

@@ -22,6 +22,7 @@
 #include "ops/slice.h"
 #include "ops/softmax.h"
 #include "ops/subpixel.h"
+#include "ops/sum_like.h"
 #include "ops/transpose.h"
 #include "ops/transposed_convolution.h"
 
@@ -38,7 +39,7 @@ using Operation =
                  FullyConnected, Gather, GroupNormalization, LayerNormalization, LocalContrastNormalization,
                  LogSoftmax, MatrixProduct, Neuron, Padding, Pooling, Reduction, Reshape, Resize, Slice,
                  Softmax, SpatialNormalization, SubpixelConvolution, Tile, Transpose, TransposedConvolution,
-                 WeightedReduction>;
+                 WeightedReduction, SumLike>;
 #undef MPSCNN_ARITHMETIC
 
 const OperationInfo &info_of(const Operation &operation);

@@ -25,6 +25,8 @@ struct OperationInfo {
     bool has_gradient;     ///< differentiable with respect to its first input
     /// An image's result depends on the other images of the batch, or on its place among them.
     bool joins_images = false;
+    /// Computes gradients, losses or new weights; layers of networks that answer are others.
+    bool for_training = false;
 };
 
 /// Shapes of the inputs, batch first. While a network is built extents may be free (Shape::any).

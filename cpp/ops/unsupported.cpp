@@ -46,6 +46,11 @@ Refused number_beyond_half(const LayerUse &layer) {
 
 Refused reads_variables(const LayerUse &layer) { return refuse_if(layer.reads_variables, "variables"); }
 
+Refused trains(const LayerUse &layer) {
+    const OperationInfo &info = info_of(layer.operation);
+    return refuse_if(info.for_training, info.name);
+}
+
 /// What the CPU's engine does not pack in each run.
 Refused reads_other_variables(const LayerUse &layer) {
     const bool packs = std::holds_alternative<Convolution>(layer.operation) ||
@@ -114,6 +119,7 @@ constexpr UnsupportedFeature unsupported_features[] = {
      "constants; or, in float32, those of a convolution or dense layer without slopes of its activation",
      reads_other_variables},
 
+    {"metal", "", "operation", "one of networks that are not trained", trains},
     {"metal", "", "weights", "constants", reads_variables},
     {"metal", "", "feature channels", "at most 8192", many_channels},
     {"metal", "", "rows and columns", "at most 16384", large_image},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from reference import bfloat16
 
 import mpscnn
+from mpscnn import _core
 
 #: Whether the device of these tests multiplies bfloat16 numbers.
 BFLOAT16 = os.environ.get("MPSCNN_DEVICE") == "cpu" and "bfloat16" in mpscnn.devices()[0]["precisions"]
@@ -36,6 +38,20 @@ def run_layer(
     result = program.session(threads=threads).run(inputs)
     assert isinstance(result, np.ndarray)
     assert layer.shape[1:] == result.shape[1:]
+    return result
+
+
+def run_training(
+    operation: str, inputs: list[NDArray[Any]], attributes: dict[str, Any], *, threads: int = 1
+) -> NDArray[Any]:
+    """The result of one operation of training. Its inputs need not have one batch: they are variables."""
+    graph = _core.Graph("one layer")
+    sources = [graph.add_variable(f"input{i}", x.shape) for i, x in enumerate(inputs)]
+    layer = graph.add_node(operation, "layer", sources, json.dumps(attributes), "")
+    graph.mark_output(layer)
+    program = mpscnn.Network.from_graph(graph).compile(device="cpu", precision="float32")
+    result = program.session(threads=threads).run(inputs)
+    assert isinstance(result, np.ndarray)
     return result
 
 

@@ -38,3 +38,4 @@ void get(Kernel<TakeTask> &);
 void get(Kernel<ConstantTask> &);
 void get(Kernel<MatrixProductTask> &);
 void get(Kernel<LayerNormalizationTask> &);
+void get(Kernel<SumTask> &);

@@ -13,6 +13,7 @@
 #include "cpu/kernels/tasks/move.h"
 #include "cpu/kernels/tasks/reduction.h"
 #include "cpu/kernels/tasks/signal.h"
+#include "cpu/kernels/tasks/training.h"
 #include "cpu/kernels/tasks/window.h"
 
 namespace mpscnn::cpu {
@@ -26,7 +27,7 @@ using Task = std::variant<ConvolutionTask, PackTask, ChainTask, PooledConvolutio
                           WindowNormalizationTask, ReductionTask, ArgumentTask, WeightedReductionTask,
                           InterleavedConvolutionTask, SubpixelConvolutionTask, DepthToSpaceTask,
                           BinaryConvolutionTask, BetaScalingTask, TransposeTask, InterleaveTask, TakeTask,
-                          ConstantTask, MatrixProductTask, LayerNormalizationTask, ConversionTask>;
+                          ConstantTask, MatrixProductTask, LayerNormalizationTask, SumTask, ConversionTask>;
 
 template <class Tasks> struct KernelSet;
 template <class... TaskType> struct KernelSet<std::variant<TaskType...>> : Kernel<TaskType>... {};

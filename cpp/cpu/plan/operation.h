@@ -108,6 +108,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::WeightedReduction &reduction);
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::SubpixelConvolution &convolution);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::SumLike &sums);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Tile &tile);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Transpose &transpose);
 void make_step(StepBuilder &builder, const FusedOperation &fused,

@@ -43,8 +43,11 @@ LoweredLayer lower_node(const Graph &graph, std::size_t index, Precision network
     for (ValueId value : node.inputs) lowered.sources.push_back(image_of(graph, value));
     lowered.result = graph.result_of(index);
     lowered.layer = std::visit(
-        [&](const auto &operation) {
-            return make_layer(operation, LayerSource{graph, node, precision}, device);
+        [&]<class Op>(const Op &operation) -> std::unique_ptr<Layer> {
+            if constexpr (Op::info.for_training)
+                fail(ErrorKind::state, {Op::info.name, ": ops/unsupported.cpp refuses it on this device"});
+            else
+                return make_layer(operation, LayerSource{graph, node, precision}, device);
         },
         node.operation);
     lowered.weight_bytes = weight_bytes_of(node, precision);

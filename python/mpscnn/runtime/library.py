@@ -62,10 +62,14 @@ def empty(shape: int | Sequence[int], dtype: DTypeLike = np.float32) -> NDArray[
     return _core.pages(extents, kind)
 
 
-def operations() -> list[dict[str, Any]]:
-    """All operations of graphs and model files: name, summary, number of inputs, parameters."""
+def operations(*, training: bool = False) -> list[dict[str, Any]]:
+    """All operations of graphs and model files: name, summary, number of inputs, parameters.
+
+    Args:
+        training: instead those that compute gradients, losses and new weights.
+    """
     listed: list[dict[str, Any]] = json.loads(_core.operations())
-    return listed
+    return [entry for entry in listed if entry["training"] == training]
 
 
 def preprocess(

@@ -1,0 +1,118 @@
+// Sums over the axes that the destination lacks, in one order whatever the number of threads: elements by
+// pieces in float32, pieces in double.
+//
+// Registers: four sums of a vector of channels each, so that a line of memory is used up at once. Bound by
+// memory, 4 bytes for each element. What limits it: few channels, which leave lanes empty.
+
+#include "cpu/isa/instance.h"
+#include "cpu/isa/lanes.h"
+#include "cpu/kernels/pixel_epilogue.h"
+#include "cpu/kernels/work_split.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// Vectors of channels that are summed side by side, and elements that are added in float32.
+constexpr int sum_vectors = 4;
+constexpr std::int64_t sum_piece = 128;
+
+/// Positions of the source along an axis that go to one position of the destination.
+MPSCNN_INLINE Range summed(std::int64_t source, std::int64_t destination, std::int64_t position) {
+    return destination == source ? Range{position, position + 1} : Range{0, source};
+}
+
+/// The sums of one destination pixel for up to sum_vectors vectors of channels.
+template <class V> class PixelSum {
+public:
+    MPSCNN_INLINE PixelSum() { reset(); }
+
+    /// `left` channels from `at` on.
+    MPSCNN_INLINE void add(const float *at, std::int64_t left) {
+        if (left >= sum_vectors * V::width) {
+            for (int v = 0; v < sum_vectors; ++v) sums_[v] = V::add(sums_[v], V::load(at + v * V::width));
+        } else {
+            for (int v = 0; v < sum_vectors && v * V::width < left; ++v)
+                sums_[v] = V::add(sums_[v], load_partial_or_whole(at + v * V::width, left - v * V::width));
+        }
+        if (++added_ == sum_piece) settle();
+    }
+    /// Behind the last element.
+    MPSCNN_INLINE const double *totals() {
+        settle();
+        return totals_;
+    }
+
+private:
+    static MPSCNN_INLINE typename V::reg load_partial_or_whole(const float *at, std::int64_t left) {
+        return left >= V::width ? V::load(at) : V::load_partial(at, left);
+    }
+    MPSCNN_INLINE void reset() {
+        for (auto &sum : sums_) sum = V::zero();
+        added_ = 0;
+    }
+    MPSCNN_INLINE void settle() {
+        alignas(64) float piece[sum_vectors * V::width];
+        for (int v = 0; v < sum_vectors; ++v) V::store(piece + v * V::width, sums_[v]);
+        for (int i = 0; i < sum_vectors * V::width; ++i) totals_[i] += static_cast<double>(piece[i]);
+        reset();
+    }
+
+    typename V::reg sums_[sum_vectors];
+    double totals_[sum_vectors * V::width] = {};
+    std::int64_t added_;
+};
+
+template <class V> Prepared sum_prepare(const SumTask &task, const Planning &planning) {
+    const View &to = task.destination;
+    const ConstView &from = task.source;
+    const std::int64_t elements = from.batch * from.height * from.width * from.channels;
+    const std::int64_t vectors = divide_up(to.channels, sum_vectors * V::width);
+    WorkSplit split = split_work(to.batch, to.height, vectors, elements, least_elements, planning.threads);
+    if (planning.threads > 1) split.vector_blocks = vectors;
+    return planning.keep(split, split.items());
+}
+
+template <class V>
+void sum_run(const SumTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end, Worker &) {
+    const auto &split = prepared.plan_as<WorkSplit>();
+    const View &to = task.destination;
+    const ConstView &from = task.source;
+    const bool sums_channels = to.channels != from.channels;
+    constexpr std::int64_t block = sum_vectors * V::width;
+    for (std::int64_t index = begin; index < end; ++index) {
+        const WorkSplit::Item item = split.item(index);
+        const Range images = summed(from.batch, to.batch, item.image);
+        for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y)
+            for (std::int64_t x = 0; x < to.width; ++x)
+                for (std::int64_t part = item.vectors.begin; part < item.vectors.end; ++part) {
+                    const Range rows = summed(from.height, to.height, y),
+                                columns = summed(from.width, to.width, x);
+                    const Range channels = sums_channels
+                                               ? Range{0, from.channels}
+                                               : Range{part * block, min((part + 1) * block, to.channels)};
+                    PixelSum<V> sum;
+                    for (std::int64_t n = images.begin; n < images.end; ++n)
+                        for (std::int64_t r = rows.begin; r < rows.end; ++r)
+                            for (std::int64_t c = columns.begin; c < columns.end; ++c) {
+                                const float *pixel = pixel_at(from, n, r, c);
+                                for (std::int64_t k = channels.begin; k < channels.end; k += block)
+                                    sum.add(pixel + k, channels.end - k);
+                            }
+                    const double *totals = sum.totals();
+                    float *out = pixel_at(to, item.image, y, x);
+                    if (sums_channels) {
+                        double total = 0;
+                        for (std::int64_t k = 0; k < block; ++k) total += totals[k];
+                        out[0] = static_cast<float>(total);
+                    } else {
+                        for (std::int64_t k = channels.begin; k < channels.end; ++k)
+                            out[k] = static_cast<float>(totals[k - channels.begin]);
+                    }
+                }
+    }
+}
+
+} // namespace
+} // namespace mpscnn::cpu
+
+MPSCNN_KERNEL(SumTask, sum)
