@@ -83,6 +83,10 @@ def model_path(model: str | os.PathLike[str]) -> str:
     path = os.fspath(model)
     if "\0" in path:
         raise ParameterError(f"model: {model!r} contains a zero character")
+    if "://" in path:
+        raise ParameterError(
+            f"model: {path!r} is a URL, which is not fetched: download the file, and give its path"
+        )
     if not isinstance(model, str) or is_path(model):
         if path.lower().endswith(MODEL_SUFFIX) and holds_network(path):
             return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from converters.tflite_writer import Operator, Tensor, constant, write_tflite
 
 import mpscnn
 from mpscnn import converters
+from mpscnn.models.deep_mnist import deep_mnist, export_deep_mnist
 
 
 def tflite_file(path: Path, scale: float = 1.0) -> Path:
@@ -96,3 +98,82 @@ def test_commands(
     photo = save_photo(tmp_path / "red.png", "red")
     assert call(monkeypatch, "classify", "--model", path, str(photo)) == 1
     assert "preprocess" in capsys.readouterr().err
+
+
+# ---- Files that are not named as their readers want them, and formats that are not read ----------------------------
+
+#: What such files begin with, and what the error says.
+OTHERS = {
+    "net.bin": (b"\x08\x07\x12\x07pytorch", r"is an ONNX file; named net\.onnx it is read"),
+    "net.safetensors": (b"\x1c\0\0\0TFL3", r"is a TensorFlow Lite file; named net\.tflite it is read"),
+    "named.safetensors": (b"\x89HDF\r\n\x1a\n", r"is an HDF5 file.*named named\.h5 it is read"),
+    "net.ckpt": (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", r"torch\.save; named net\.pth it is read"),
+    "frozen.pb": (b"\n\x10\n", r"graph of TensorFlow; .*tf2onnx"),
+    "net.mlmodel": (b"\x08\x01\x12\x05\n\x03abc", "is a Core ML model; export .* as ONNX"),
+    "net.param": (b"7767517\n75 83\n", "is a network of ncnn"),
+    "net.xml": (b'<?xml version="1.0"?>', "OpenVINO"),
+    "net.mnn": (b"\x20\0\0\0\0\0\0\0\0\0", "is a network of MNN"),
+    "net.engine": (b"ftrt1234", "is a TensorRT engine"),
+    "photo.jpg": (b"\xff\xd8\xff\xe0", "is a photo, not a model"),
+    "weights.npy": (b"\x93NUMPY\x01\0", "is an array of NumPy; .*load_weights"),
+    "weights.pkl": (b"\x80\x04\x95", "is a pickle"),
+    "notes.txt": (b"this is a text of some length", "is not a model file, nor of a format"),
+    "text.safetensors": (b"this is a text of some length", "is not a model file: its header is damaged"),
+    "empty.safetensors": (b"", "is not a model file: its header is damaged"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_files_of_other_formats_are_named_with_what_helps(name: str, tmp_path: Path) -> None:
+    content, message = OTHERS[name]
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises((mpscnn.UnsupportedError, mpscnn.WeightsError), match=message) as raised:
+        mpscnn.load(path)
+    assert "header of" not in str(raised.value)
+    if path.suffix != ".safetensors":  # which convert takes for weights of PyTorch
+        with pytest.raises((mpscnn.UnsupportedError, mpscnn.WeightsError), match=message):
+            converters.convert_files([path], tmp_path / "out.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("member", "message"),
+    [
+        ("archive/data.pkl", r"a file of torch\.save; named net\.pth"),
+        ("model.weights.h5", r"a Keras file; named net\.keras"),
+        ("conv.npy", "an archive of NumPy arrays"),
+        ("model.onnx", "a zip archive; give the model file in it"),
+    ],
+)
+def test_archives_are_named_by_what_they_hold(member: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(member, b"")
+    with pytest.raises(mpscnn.UnsupportedError, match=message):
+        mpscnn.load(path)
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(mpscnn.UnsupportedError, match="a damaged zip archive"):
+        mpscnn.load(path)
+
+
+def test_folders_as_models(tmp_path: Path) -> None:
+    for name, message in (
+        ("net.mlpackage", "a Core ML package"),
+        ("saved", f"a SavedModel of TensorFlow; .*--saved-model {tmp_path / 'saved'} --output"),
+        ("digits", f"`mpscnn convert {tmp_path / 'digits'} deep_mnist.safetensors"),
+        ("other", "is a folder; expected a model file"),
+    ):
+        (tmp_path / name).mkdir()
+        if name == "saved":
+            (tmp_path / name / "saved_model.pb").touch()
+        if name == "digits":
+            network = deep_mnist()
+            network.initialize_weights()
+            export_deep_mnist(network, tmp_path / name)
+        with pytest.raises(mpscnn.UnsupportedError, match=message):
+            mpscnn.load(tmp_path / name)
+
+
+def test_urls_are_not_models() -> None:
+    with pytest.raises(mpscnn.ParameterError, match="is a URL, which is not fetched: download the file"):
+        mpscnn.load("https://example.org/net.onnx")

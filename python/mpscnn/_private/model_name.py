@@ -35,7 +35,7 @@ def holds_network(path: str | os.PathLike[str]) -> bool:
     try:
         with open(path, "rb") as stream:  # noqa: PTH123 (pathlib takes longer than the rest)
             length = int.from_bytes(stream.read(8), "little")
-            return length > _MAX_HEADER or b'"mpscnn.' in stream.read(length)
+            return length <= _MAX_HEADER and b'"mpscnn.' in stream.read(length)
     except (OSError, ValueError):
         return True
 

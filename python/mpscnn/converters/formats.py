@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpscnn._private.model_name import MODEL_SUFFIX, holds_network
+from mpscnn.converters.contents import refuse_other_formats
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import UnsupportedError
 
@@ -22,6 +23,8 @@ def reader_of(paths: Sequence[Path]) -> Reader:
     suffixes = {path.suffix.lower() for path in paths}
     readers = {_READERS.get(suffix) for suffix in suffixes}
     reader = readers.pop()
+    if reader is None:
+        refuse_other_formats(paths[0])
     if reader is None or readers:
         given = ", ".join(sorted(suffix or "(none)" for suffix in suffixes))
         raise UnsupportedError(f"cannot convert files with the suffix {given}; known: {', '.join(_READERS)}")

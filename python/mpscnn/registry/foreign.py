@@ -8,6 +8,8 @@ from pathlib import Path
 
 from mpscnn import converters
 from mpscnn._private.files import reading, require_regular
+from mpscnn._private.model_name import MODEL_SUFFIX
+from mpscnn.converters.contents import refuse_other_formats
 from mpscnn.converters.formats import files_of, is_foreign, named_by_file
 from mpscnn.errors import WeightsError
 from mpscnn.registry.cache import cache_directory, exclusive, first_file, replacing
@@ -18,18 +20,22 @@ _CHUNK = 1 << 20
 
 
 def converted(name: str) -> str:
-    """The path of the model file of a file in another framework's format; the same path for any other file.
+    """The path of the model file of a file in another framework's format; the same path for a model file.
 
     The cache's name of it holds the SHA-256 of all files that it is made of and the converters' version, so that a
     changed file is converted again; of files of weights that of their name, too, which may say what network it is.
     Weights are kept as float32.
 
     Raises:
-        UnsupportedError: layers that mpscnn lacks, or a package that is missing. WeightsError: a file is missing or
+        UnsupportedError: layers that mpscnn lacks, a package that is missing, or a format that is not read; the message
+            says what helps. WeightsError: a file is missing or
             damaged. DownloadError: the cache cannot be written.
     """
     path = Path(name)
-    if not is_foreign(path):
+    foreign = is_foreign(path)
+    if not foreign or path.suffix.lower() == MODEL_SUFFIX:
+        refuse_other_formats(path)
+    if not foreign:
         return name
     with reading(path, WeightsError):
         digest = _digest(files_of(path), path.name if named_by_file(path) else "")

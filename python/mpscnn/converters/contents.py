@@ -1,0 +1,128 @@
+"""What a file is that has no suffix of ours: told by its first bytes or its suffix, with what to do about it."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+
+from mpscnn._private.files import is_folder, reading, require_regular
+from mpscnn._private.model_name import MODEL_SUFFIX
+from mpscnn.converters.archive_errors import ARCHIVE_ERRORS
+from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.models.deep_mnist import is_deep_mnist
+
+__all__ = ["refuse_other_formats"]
+
+_FROM_ONNX = "export the network it was made of as ONNX, which is read"
+_TENSORFLOW = "make an ONNX file of it: `python -m tf2onnx.convert --saved-model FOLDER --output model.onnx`"
+_PHOTO = "a photo, not a model: the model is named by --model, photos without an option"
+_ENOUGH = 64
+
+#: Formats that are read, by their first bytes, and the suffix that the file should have.
+_READ = (
+    (re.compile(rb".{4}TFL3", re.DOTALL), "a TensorFlow Lite file", ".tflite"),
+    (re.compile(rb"\x89HDF\r\n\x1a\n"), "an HDF5 file, as Keras writes", ".h5"),
+    (re.compile(rb"\x80\x02\x8a\x0al\xfc\x9cF\xf9"), "a file of torch.save", ".pth"),
+    # ir_version, then the producer's name. Core ML's files begin so, too, with a message in place of the name.
+    (re.compile(rb"\x08[\x01-\x20]\x12.[ -~]", re.DOTALL), "an ONNX file", ".onnx"),
+    (re.compile(rb"\x08[\x01-\x20][\x3a\x42]"), "an ONNX file", ".onnx"),
+)
+#: Others by their first bytes: what they are, and what helps.
+_OTHERS = (
+    (re.compile(rb"7767517\n"), "a network of ncnn", _FROM_ONNX),
+    (re.compile(rb"(\xef\xbb\xbf)?<\?xml"), "an XML file, as OpenVINO writes", _FROM_ONNX),
+    (re.compile(rb"\x08[\x01-\x20]\x12", re.DOTALL), "a Core ML model", _FROM_ONNX),
+    (re.compile(rb"ftrt"), "a TensorRT engine", _FROM_ONNX),
+    (re.compile(rb"GGUF"), "a GGUF file", "such networks are not convolutional ones"),
+    (re.compile(rb"\x93NUMPY"), "an array of NumPy", "weights go into a network by Network.load_weights"),
+    (re.compile(rb"\xff\xd8\xff|\x89PNG\r|GIF8|RIFF....WEBP|BM", re.DOTALL), _PHOTO, ""),
+    (re.compile(rb"\x80[\x02-\x05]"), "a pickle", "save weights by torch.save(module.state_dict(), FILE)"),
+)
+#: By their suffix: of folders, and of files whose first bytes say little.
+_SUFFIXES = {
+    ".pb": ("a graph of TensorFlow", _TENSORFLOW),
+    ".mlmodel": ("a Core ML model", _FROM_ONNX),
+    ".mlpackage": ("a Core ML package", _FROM_ONNX),
+    ".mlmodelc": ("a compiled Core ML model", _FROM_ONNX),
+    ".mnn": ("a network of MNN", _FROM_ONNX),
+    ".param": ("a network of ncnn", _FROM_ONNX),
+    ".bin": ("weights of another framework, such as ncnn's or OpenVINO's", _FROM_ONNX),
+    ".xml": ("a network of OpenVINO", _FROM_ONNX),
+    ".engine": ("a TensorRT engine", _FROM_ONNX),
+    ".trt": ("a TensorRT engine", _FROM_ONNX),
+    ".pdmodel": ("a network of PaddlePaddle", _FROM_ONNX),
+    ".pdiparams": ("weights of PaddlePaddle", _FROM_ONNX),
+    ".weights": ("weights of Darknet", _FROM_ONNX),
+    ".ckpt": ("a checkpoint", "save its weights by torch.save(module.state_dict(), FILE.pth)"),
+}
+
+
+def refuse_other_formats(path: Path) -> None:
+    """Raises an error for a file or folder that is of a known format, but not named as its reader wants it.
+
+    Raises:
+        UnsupportedError: with what the file is, and what to do. WeightsError: it cannot be read, or its format is not
+            known.
+    """
+    with reading(path, WeightsError):
+        found = _of_folder(path) if is_folder(path) else _of_file(path, _beginning(path))
+    if found is not None:
+        what, remedy = found
+        raise UnsupportedError(f"{path}: is {what}" + (f"; {remedy}" if remedy else ""))
+
+
+def _beginning(path: Path) -> bytes:
+    require_regular(path, WeightsError)
+    with path.open("rb") as stream:
+        return stream.read(_ENOUGH)
+
+
+def _of_folder(path: Path) -> tuple[str, str]:
+    if is_deep_mnist(path):
+        command = f"mpscnn convert {path} deep_mnist.safetensors --preprocess mnist"
+        return "a folder with the raw files of Deep MNIST", f"make a model file of it: `{command}`"
+    if (path / "saved_model.pb").is_file():
+        return "a SavedModel of TensorFlow", _TENSORFLOW.replace("FOLDER", str(path))
+    return _SUFFIXES.get(path.suffix.lower(), ("a folder", "expected a model file"))
+
+
+def _of_file(path: Path, beginning: bytes) -> tuple[str, str] | None:
+    for pattern, what, suffix in _READ:
+        if pattern.match(beginning):
+            return what, _rename(path, suffix)
+    if beginning.startswith(b"PK\x03\x04"):
+        return _of_archive(path)
+    if path.suffix.lower() == ".mlmodel":
+        return _SUFFIXES[".mlmodel"]
+    for pattern, what, remedy in _OTHERS:
+        if pattern.match(beginning):
+            return what, remedy
+    if beginning.startswith(b"{", 8):  # the header of a safetensors file
+        return None
+    if path.suffix.lower() == MODEL_SUFFIX:
+        raise WeightsError(
+            f"{path}: is not a model file: its header is damaged, or it is of an unknown format"
+        )
+    if found := _SUFFIXES.get(path.suffix.lower()):
+        return found
+    raise WeightsError(f"{path}: is not a model file, nor of a format that docs/conversion.md lists")
+
+
+def _of_archive(path: Path) -> tuple[str, str]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except ARCHIVE_ERRORS:
+        return "a damaged zip archive", ""
+    if any(name.endswith("data.pkl") for name in names):
+        return "a file of torch.save", _rename(path, ".pth")
+    if "model.weights.h5" in names:
+        return "a Keras file", _rename(path, ".keras")
+    if names and all(name.endswith(".npy") for name in names):
+        return "an archive of NumPy arrays", "weights go into a network by Network.load_weights"
+    return "a zip archive", "give the model file in it"
+
+
+def _rename(path: Path, suffix: str) -> str:
+    return f"named {path.stem}{suffix} it is read"
