@@ -8,6 +8,7 @@
 #include "ops/concatenation.h"
 #include "ops/constant.h"
 #include "ops/convolution.h"
+#include "ops/convolution_gradient.h"
 #include "ops/dropout.h"
 #include "ops/fully_connected.h"
 #include "ops/gather.h"
@@ -39,7 +40,7 @@ using Operation =
                  FullyConnected, Gather, GroupNormalization, LayerNormalization, LocalContrastNormalization,
                  LogSoftmax, MatrixProduct, Neuron, Padding, Pooling, Reduction, Reshape, Resize, Slice,
                  Softmax, SpatialNormalization, SubpixelConvolution, Tile, Transpose, TransposedConvolution,
-                 WeightedReduction, SumLike>;
+                 WeightedReduction, SumLike, ConvolutionDataGradient, ConvolutionWeightGradient>;
 #undef MPSCNN_ARITHMETIC
 
 const OperationInfo &info_of(const Operation &operation);

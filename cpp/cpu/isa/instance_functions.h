@@ -39,3 +39,5 @@ void get(Kernel<ConstantTask> &);
 void get(Kernel<MatrixProductTask> &);
 void get(Kernel<LayerNormalizationTask> &);
 void get(Kernel<SumTask> &);
+void get(Kernel<WeightGradientTask> &);
+void get(Kernel<PartSumTask> &);

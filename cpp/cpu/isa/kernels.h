@@ -21,13 +21,14 @@ namespace mpscnn::cpu {
 /// THE list of what kernels do. For each of these every instruction set has a kernel: a kernel file
 /// defines it (cpu/kernels) and cpu/isa/instance_functions.h declares it. Conversions are for bfloat16
 /// numbers, hence among Bfloat16Kernels.
-using Task = std::variant<ConvolutionTask, PackTask, ChainTask, PooledConvolutionTask, PoolingTask,
-                          ArithmeticTask, AffineTask, SoftmaxTask, DropoutTask, ResizeTask, PaddingTask,
-                          ConcatenationTask, MomentsTask, StatisticsTask, NormalizationTask, CrossChannelTask,
-                          WindowNormalizationTask, ReductionTask, ArgumentTask, WeightedReductionTask,
-                          InterleavedConvolutionTask, SubpixelConvolutionTask, DepthToSpaceTask,
-                          BinaryConvolutionTask, BetaScalingTask, TransposeTask, InterleaveTask, TakeTask,
-                          ConstantTask, MatrixProductTask, LayerNormalizationTask, SumTask, ConversionTask>;
+using Task =
+    std::variant<ConvolutionTask, PackTask, ChainTask, PooledConvolutionTask, PoolingTask, ArithmeticTask,
+                 AffineTask, SoftmaxTask, DropoutTask, ResizeTask, PaddingTask, ConcatenationTask,
+                 MomentsTask, StatisticsTask, NormalizationTask, CrossChannelTask, WindowNormalizationTask,
+                 ReductionTask, ArgumentTask, WeightedReductionTask, InterleavedConvolutionTask,
+                 SubpixelConvolutionTask, DepthToSpaceTask, BinaryConvolutionTask, BetaScalingTask,
+                 TransposeTask, InterleaveTask, TakeTask, ConstantTask, MatrixProductTask,
+                 LayerNormalizationTask, SumTask, WeightGradientTask, PartSumTask, ConversionTask>;
 
 template <class Tasks> struct KernelSet;
 template <class... TaskType> struct KernelSet<std::variant<TaskType...>> : Kernel<TaskType>... {};

@@ -39,6 +39,7 @@ private:
     void bind_others(ConcatenationTask &own) {
         for (std::size_t i = 0; i < step_.others.size(); ++i) own.others[i] = bind(step_.others[i]);
     }
+    void bind_others(WeightGradientTask &own) { own.gradient = bind(step_.others[0]); }
     void bind_others(PackTask &own) {
         if (own.has_bias) own.bias = bind(step_.others[0]);
     }

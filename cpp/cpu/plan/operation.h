@@ -56,6 +56,7 @@ void lower(const OperationLowering &lowering, const ops::BinaryConvolution &conv
 void lower(const OperationLowering &lowering, const ops::BinaryFullyConnected &dense);
 void lower(const OperationLowering &lowering, const ops::Constant &constant);
 void lower(const OperationLowering &lowering, const ops::Convolution &convolution);
+void lower(const OperationLowering &lowering, const ops::ConvolutionDataGradient &gradient);
 void lower(const OperationLowering &lowering, const ops::FullyConnected &dense);
 void lower(const OperationLowering &lowering, const ops::GroupNormalization &normalization);
 void lower(const OperationLowering &lowering, const ops::LayerNormalization &normalization);
@@ -109,6 +110,10 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Wei
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::SubpixelConvolution &convolution);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::SumLike &sums);
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::ConvolutionDataGradient &gradient);
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::ConvolutionWeightGradient &gradient);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Tile &tile);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Transpose &transpose);
 void make_step(StepBuilder &builder, const FusedOperation &fused,

@@ -69,8 +69,13 @@ private:
             if (std::holds_alternative<ops::Reshape>(operation.operation) ||
                 std::holds_alternative<ops::FullyConnected>(operation.operation))
                 whole_[index(operation.inputs[0])] = true;
-        for (const FusedOperation &operation : network_.operations)
+        for (const FusedOperation &operation : network_.operations) {
             for (const auto &variable : operation.variables) whole_[index(variable.second)] = true;
+            if (std::holds_alternative<ops::ConvolutionDataGradient>(operation.operation))
+                whole_[index(operation.inputs[1])] = true;
+            if (std::holds_alternative<ops::ConvolutionWeightGradient>(operation.operation))
+                whole_[index(operation.result)] = true;
+        }
     }
 
     void place(ValueId value, Storage::Home home, std::size_t port) {

@@ -70,13 +70,22 @@ struct ConvolutionTask {
     const char *kernel_name() const { return packed->is_depthwise() ? "depthwise" : "convolution"; }
 };
 
+/// Taps of a kernel's axis at even distances.
+struct TapSelection {
+    std::int64_t first = 0, step = 1, count = 0;
+};
+
 /// Weights [outputs][height][width][inputs of a group] that are a tensor in the order of `shape`, and behind
-/// them the bias, zeros without one, each padded to full vectors.
+/// them the bias, zeros without one, each padded to full vectors. For a convolution's data gradient, adjoint,
+/// `shape` is that of [inputs][rows][columns][outputs of a group] with some taps of the weights.
 struct PackTask {
     ConstView source, bias; ///< an output is an image of the source, the bias one pixel
     View destination;       ///< one pixel
     ConvolutionShape shape;
     bool has_bias = false;
+    bool is_adjoint = false;
+    std::int64_t groups = 1;       ///< of the convolution, if adjoint
+    TapSelection rows, columns;    ///< if adjoint
     std::int64_t weights_size = 0; ///< floats of the destination before the bias
 
     const char *kernel_name() const { return "pack"; }

@@ -12,4 +12,23 @@ struct SumTask {
     const char *kernel_name() const { return "sum"; }
 };
 
+/// Gradient of a convolution's weights, [outputs][height][width][inputs of a group], in `parts` sums over
+/// parts of the pixels, one image of the destination each.
+struct WeightGradientTask {
+    ConstView source, gradient; ///< the convolution's input, and the gradient of its result
+    View destination;           ///< an image of one pixel for each part
+    WindowAxis vertical{}, horizontal{};
+    std::int64_t groups = 1;
+
+    const char *kernel_name() const { return "weight gradient"; }
+};
+
+/// Sums of the source's images, added in double; each has the elements of the whole destination.
+struct PartSumTask {
+    ConstView source; ///< images of one pixel
+    View destination; ///< each image without gaps
+
+    const char *kernel_name() const { return "sum of parts"; }
+};
+
 } // namespace mpscnn::cpu

@@ -1,44 +1,12 @@
 #include <algorithm>
-#include <map>
-#include <numeric>
 
 #include "cpu/plan/algorithm.h"
 #include "cpu/plan/operation.h"
+#include "cpu/plan/transposed_axis.h"
 
 namespace mpscnn::cpu {
 
 namespace {
-
-/// The outputs o with one remainder of o / stride meet the same taps, and neighbours among them neighbouring
-/// inputs: along one axis they are a convolution without stride.
-struct AxisPart {
-    std::int64_t position = 0;      ///< the first such output
-    std::int64_t before = 0;        ///< of that convolution's window
-    std::vector<std::int64_t> taps; ///< of the transposed kernel, in the order of the inputs that they meet
-};
-
-std::vector<AxisPart> split_axis(std::int64_t kernel, std::int64_t stride, std::int64_t dilation,
-                                 std::int64_t before) {
-    std::map<std::int64_t, AxisPart> parts; // by position
-    for (std::int64_t tap = kernel - 1; tap >= 0; --tap) {
-        const std::int64_t output = tap * dilation - before; // from input 0
-        const std::int64_t position = (output % stride + stride) % stride;
-        AxisPart &part = parts[position];
-        if (part.taps.empty()) {
-            part.position = position;
-            part.before = (output - position) / stride;
-        }
-        part.taps.push_back(tap);
-    }
-    std::vector<AxisPart> result;
-    for (auto &entry : parts) result.push_back(std::move(entry.second));
-    return result;
-}
-
-/// Inputs between neighbouring taps of a part.
-std::int64_t part_dilation(std::int64_t stride, std::int64_t dilation) {
-    return dilation / std::gcd(stride, dilation);
-}
 
 /// [out][rows][columns][in] with the taps of one part only.
 std::vector<float> part_weights(std::span<const float> weights, const Shape &shape,

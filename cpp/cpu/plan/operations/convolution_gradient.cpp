@@ -1,0 +1,147 @@
+#include <algorithm>
+
+#include "cpu/plan/algorithm.h"
+#include "cpu/plan/operation.h"
+#include "cpu/plan/transposed_axis.h"
+
+namespace mpscnn::cpu {
+
+namespace {
+
+ops::CanonicalWindow window_of(const ops::Convolution &convolution, const Shape &input) {
+    return convolution.window.canonical(ops::Convolution::info, input[1], input[2]);
+}
+
+TapSelection selection(const AxisPart &part) {
+    const auto count = static_cast<std::int64_t>(part.taps.size());
+    return {part.taps[0], count > 1 ? part.taps[1] - part.taps[0] : 1, count};
+}
+
+/// The convolution of the gradient that one part of an input's rows and columns is.
+struct DataGradientPart {
+    const AxisPart &rows, &columns;
+    const PackedConvolution &packed;
+};
+
+void add_part(StepBuilder &builder, const FusedOperation &fused, const ops::Convolution &convolution,
+              const DataGradientPart &part) {
+    const PackedConvolution &packed = part.packed;
+    PackTask pack;
+    pack.shape = packed;
+    pack.is_adjoint = true;
+    pack.groups = convolution.groups;
+    pack.rows = selection(part.rows);
+    pack.columns = selection(part.columns);
+    pack.weights_size = static_cast<std::int64_t>(packed.weights.size());
+    const Region ready =
+        builder.add_workspace({1, 1, 1, pack.weights_size + static_cast<std::int64_t>(packed.bias.size())});
+    Step &first = builder.begin(fused, pack);
+    first.source = builder.placement().region(fused.inputs[1]);
+    first.destination = ready;
+
+    const ops::Window &window = convolution.window;
+    Region result = builder.placement().region(fused.result);
+    result.y += part.rows.position * result.row_step;
+    result.x += part.columns.position * result.column_step;
+    result.row_step *= window.stride_y;
+    result.column_step *= window.stride_x;
+    const auto count = [](std::int64_t extent, std::int64_t position, std::int64_t stride) {
+        return std::max<std::int64_t>(0, (extent - position + stride - 1) / stride);
+    };
+    result.extents.height = count(result.extents.height, part.rows.position, window.stride_y);
+    result.extents.width = count(result.extents.width, part.columns.position, window.stride_x);
+    if (result.extents.pixels() == 0) return;
+
+    ConvolutionTask task;
+    task.vertical = {packed.kernel_height, 1, part_dilation(window.stride_y, window.dilation_y),
+                     part.rows.before};
+    task.horizontal = {packed.kernel_width, 1, part_dilation(window.stride_x, window.dilation_x),
+                       part.columns.before};
+    task.packed = &packed;
+    task.reads_variables = true;
+    Step &second = builder.begin(fused, task);
+    second.destination = result;
+    second.others = {ready};
+}
+
+/// Sums over parts of the pixels, so that all threads have work where weights are few; by shapes alone, so
+/// that bits do not depend on threads.
+std::int64_t gradient_parts(std::int64_t pixels, std::int64_t weights) {
+    constexpr std::int64_t least_pixels = 4096, pixels_of_part = 1024, most_parts = 16, most_floats = 4 << 20;
+    if (pixels < least_pixels) return 1;
+    const std::int64_t affordable = std::max<std::int64_t>(1, most_floats / weights);
+    return std::clamp<std::int64_t>(pixels / pixels_of_part, 1, std::min(most_parts, affordable));
+}
+
+/// Those with taps of the same kernel rows, or columns, whatever the window reaches over the border.
+std::size_t class_of(const AxisPart &part, const std::vector<AxisPart> &classes) {
+    const auto same = [&](const AxisPart &entry) { return entry.taps == part.taps; };
+    return static_cast<std::size_t>(std::find_if(classes.begin(), classes.end(), same) - classes.begin());
+}
+
+std::vector<AxisPart> row_classes(const ops::Window &window) {
+    return split_axis(window.kernel_height, window.stride_y, window.dilation_y, 0);
+}
+std::vector<AxisPart> column_classes(const ops::Window &window) {
+    return split_axis(window.kernel_width, window.stride_x, window.dilation_x, 0);
+}
+
+} // namespace
+
+void lower(const OperationLowering &lowering, const ops::ConvolutionDataGradient &gradient) {
+    const ops::Convolution &convolution = gradient.convolution;
+    const Shape &weight = lowering.graph.shape(lowering.node.inputs[1]);
+    for (const AxisPart &rows : row_classes(convolution.window))
+        for (const AxisPart &columns : column_classes(convolution.window)) {
+            ConvolutionPart part;
+            const Shape adjoint{weight[3] * convolution.groups, static_cast<std::int64_t>(rows.taps.size()),
+                                static_cast<std::int64_t>(columns.taps.size()),
+                                weight[0] / convolution.groups};
+            part.packed = lowering.kernels.packed_later(
+                plain_convolution(lowering.kernels, adjoint, convolution.groups));
+            lowering.fused.parts.push_back(std::move(part));
+        }
+}
+
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::ConvolutionDataGradient &gradient) {
+    const ops::Convolution &convolution = gradient.convolution;
+    const ops::Window &window = convolution.window;
+    const ops::CanonicalWindow canonical = window_of(convolution, builder.result_shape(fused));
+    const auto split = [](const ops::WindowAxis &axis) {
+        return split_axis(axis.kernel, axis.stride, axis.dilation, axis.before);
+    };
+    const std::vector<AxisPart> rows = split(canonical.vertical), columns = split(canonical.horizontal);
+    if (static_cast<std::int64_t>(rows.size()) < window.stride_y ||
+        static_cast<std::int64_t>(columns.size()) < window.stride_x) {
+        PaddingTask zeros; // of pixels that no window reads
+        zeros.top = builder.result_shape(fused)[1];
+        builder.begin(fused, zeros);
+    }
+    const std::vector<AxisPart> of_rows = row_classes(window), of_columns = column_classes(window);
+    for (const AxisPart &row : rows)
+        for (const AxisPart &column : columns) {
+            const std::size_t index =
+                class_of(row, of_rows) * of_columns.size() + class_of(column, of_columns);
+            add_part(builder, fused, convolution, {row, column, fused.parts[index].packed});
+        }
+}
+
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::ConvolutionWeightGradient &gradient) {
+    const ops::CanonicalWindow window = window_of(gradient.convolution, builder.input_shape(fused));
+    WeightGradientTask task;
+    task.vertical = kernel_axis(window.vertical);
+    task.horizontal = kernel_axis(window.horizontal);
+    task.groups = gradient.convolution.groups;
+    const Extents pixels = extents_of(builder.input_shape(fused, 1));
+    const std::int64_t weights = builder.result_shape(fused).elements();
+    const std::int64_t parts = gradient_parts(pixels.batch * pixels.pixels(), weights);
+    const Region sums = builder.add_workspace({parts, 1, 1, weights});
+    Step &first = builder.begin(fused, task);
+    first.others = {builder.placement().region(fused.inputs[1])};
+    first.destination = sums;
+    builder.begin(fused, PartSumTask{}).source = sums;
+}
+
+} // namespace mpscnn::cpu
