@@ -107,6 +107,28 @@ def open_model(path: str) -> _core.Model:
     return _core.Model.load(name)
 
 
+def described_network(core: _core.Model) -> tuple[Network, dict[str, str]]:
+    """The network of a model file with its preprocessing, labels and detection; and the file's information."""
+    from mpscnn.graph.network import Network
+
+    about = _described(core)
+    network = Network.from_graph(core.graph())
+    network.preprocess, network.labels = about["preprocess"], about["labels"]
+    if about["detection"] is not None:
+        from mpscnn.vision.detector import DetectionHead
+
+        network.detection = DetectionHead(about["detection"], core.anchors())
+    return network, about["information"]
+
+
+def _described(core: _core.Model) -> _Description:
+    # Not at the top: it takes 2 ms to import, and who only runs a network needs none of this.
+    import json
+
+    about: _Description = json.loads(core.describe())
+    return about
+
+
 class Model:
     """A network with its preprocessing and labels, compiled for a device. Safe to use from several threads."""
 
@@ -152,23 +174,12 @@ class Model:
 
     @cached_property
     def _description(self) -> _Description:
-        # Not at the top: it takes 2 ms to import, and who only runs a network needs none of this.
-        import json
-
-        described: _Description = json.loads(self._core.describe())
-        return described
+        return _described(self._core)
 
     @cached_property
     def network(self) -> Network:
         """What the file describes, to look at or to build on; the compiled program stays as it is."""
-        from mpscnn.graph.network import Network
-
-        network = Network.from_graph(self._core.graph())
-        network.preprocess = self.preprocess
-        if self._detection is not None:
-            from mpscnn.vision.detector import DetectionHead
-
-            network.detection = DetectionHead(self._detection, self._core.anchors())
+        network, _ = described_network(self._core)
         # Of several threads that ask at once, all get the first one's.
         made: Network = self.__dict__.setdefault("network", network)
         return made

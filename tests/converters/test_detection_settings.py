@@ -1,4 +1,4 @@
-"""Settings of a detector from a JSON file: `mpscnn convert --detection`."""
+"""Settings that a file does not have: `mpscnn convert --detection --preprocess --labels`, `mpscnn info --set`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import call, save_colour_model
 from constant_detector import SETTINGS, constant_network
 
 import mpscnn
 from mpscnn import converters
+from mpscnn.converters.choices import choose_detection
 
 
 @pytest.fixture
@@ -43,8 +45,8 @@ def test_the_file_becomes_a_detector(tmp_path: Path, source: list[str]) -> None:
     ("settings", "message"),
     [
         (None, "settings.json: cannot be read"),
-        ("{", "settings.json: is not a JSON file"),
-        ([1], "settings.json: expected an object"),
+        ("{", "settings.json: the file is not JSON"),
+        ([1], "settings.json: the file is not an object"),
         (SETTINGS | {"colour": 1}, "colour"),
         (SETTINGS | {"scores": 1}, "scores"),
         (SETTINGS | {"scores": {"output": "other"}}, "'other'"),
@@ -61,3 +63,119 @@ def test_settings_that_are_refused(tmp_path: Path, source: list[str], settings: 
     with pytest.raises(mpscnn.Error, match=message):
         converters.convert_files(source, output, detection=path, labels=labels)
     assert not output.exists()
+
+
+# ---- By name, as JSON, and in a file that is there -----------------------------------------------------------------
+
+
+def ultraface_file(shared: Path) -> str:
+    return str(shared / "models" / "ultraface" / "version-slim-320_without_postprocessing.tflite")
+
+
+def test_ultraface_is_one_command(
+    tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "faces.safetensors"
+    arguments = (
+        "convert",
+        ultraface_file(shared),
+        "-o",
+        str(output),
+        "--detection",
+        "ultraface",
+        "--no-check",
+    )
+    assert call(monkeypatch, *arguments) == 0, capsys.readouterr().err
+    model = mpscnn.load(output, device="cpu")
+    assert (model.task, model.labels) == ("detection", ["face"])
+    assert model.preprocess is not None
+    assert model.preprocess["mean"] == [127.0] * 3
+    head = model.network.detection
+    assert head is not None
+    assert head.settings["suppression"]["score_threshold"] == pytest.approx(0.7)
+
+
+def test_settings_as_json_on_the_command_line(
+    tmp_path: Path, source: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "detector.safetensors"
+    arguments = ["--detection", json.dumps(SETTINGS), "--preprocess", '{"mean": [127, 127, 127]}']
+    arguments += ["--labels", '["cat", "dog"]', "--no-check"]
+    assert call(monkeypatch, "convert", *source, "--output", str(output), *arguments) == 0, (
+        capsys.readouterr().err
+    )
+    model = mpscnn.load(output, device="cpu")
+    assert (model.task, model.labels) == ("detection", ["cat", "dog"])
+    assert model.preprocess is not None
+    assert model.preprocess["mean"] == [127.0] * 3
+
+
+def test_known_detectors(tmp_path: Path, source: list[str]) -> None:
+    with pytest.raises(
+        mpscnn.ParameterError, match="unknown detector 'yolo'; known: ultraface, ssd, ssd-softmax"
+    ):
+        converters.convert_files(source, tmp_path / "o.safetensors", detection="yolo")
+    network = mpscnn.Network(input=(4, 4, 3))
+    network.output(network.flatten(network.input))
+    with pytest.raises(mpscnn.ParameterError, match=r"'ssd' needs one output .n, anchors, 4., the boxes"):
+        choose_detection(network, "ssd")
+    network = mpscnn.models.ssdlite_mobilenet_v2(classes=2, input_size=64, depth_multiplier=0.35)
+    network.detection = None
+    network.preprocess = None
+    choose_detection(network, "ssd")
+    assert network.preprocess == "tensorflow"
+    network.initialize_weights()
+    network.save(tmp_path / "ssd.safetensors")
+    assert mpscnn.load(tmp_path / "ssd.safetensors", device="cpu").task == "detection"
+
+
+def test_a_file_that_is_there_is_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = save_colour_model(tmp_path / "colours.safetensors")
+    before = mpscnn.load(path, device="cpu")
+    labels = write(tmp_path / "labels.txt", "rot\ngrün\nblau\n")
+    settings = ["preprocess=torch", f"labels={labels}", "license=MIT"]
+    options = [part for setting in settings for part in ("--set", setting)]
+    assert call(monkeypatch, "info", str(path), *options) == 0, capsys.readouterr().err
+    assert "labels, license, preprocess changed" in capsys.readouterr().out
+    after = mpscnn.load(path, device="cpu")
+    assert after.labels == ["rot", "grün", "blau"]
+    assert after.preprocess is not None
+    assert after.preprocess["mean"] != (before.preprocess or {})["mean"]
+    assert after.information == {"license": "MIT", "source": "a test"}
+    weight = after.network.weight("dense", "weight")
+    np.testing.assert_array_equal(weight, before.network.weight("dense", "weight"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("preprocess", "expected KEY=VALUE"),
+        ("weights=x", "one of the keys detection, preprocess, labels"),
+        ("preprocess=unknown", "unknown"),
+        ('preprocess={"mean": ', "preprocess is not JSON"),
+        ('labels=["a"]', "has 1 labels, but the network has 3 classes"),
+        ("labels=[1, 2, 3]", "expected a list of names"),
+        ("detection=ultraface", "needs one output (n, anchors, 4), the boxes"),
+    ],
+)
+def test_changes_that_are_refused_leave_the_file(
+    setting: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = save_colour_model(tmp_path / "colours.safetensors")
+    content = path.read_bytes()
+    assert call(monkeypatch, "info", str(path), "--set", setting) != 0
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert path.read_bytes() == content
+
+
+def test_published_models_are_not_changed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "info", "cifar10_mobilenet_v2", "--set", "license=MIT") == 2
+    assert "is a published model" in capsys.readouterr().err

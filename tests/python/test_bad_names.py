@@ -287,15 +287,15 @@ def test_settings_nested_too_deeply(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ['{"a":' * DEPTH + "1" + "}" * DEPTH, "[" * DEPTH, '{"a": ' + "[" * DEPTH])
 def test_detection_files_nested_too_deeply(text: str, tmp_path: Path) -> None:
-    from mpscnn.converters import _read_settings
+    from mpscnn.converters.choices import choose_detection
 
     path = tmp_path / "deep.json"
     path.write_text(text)
-    with pytest.raises(mpscnn.ParameterError, match=r"deep\.json: is nested too deeply"):
-        _read_settings(path)
+    with pytest.raises(mpscnn.ParameterError, match=r"deep\.json: the file is nested too deeply"):
+        choose_detection(colour_network(), path)
     path.write_bytes(b'{"a": "\xff"}')
-    with pytest.raises(mpscnn.ParameterError, match=r"deep\.json: is not a JSON file"):
-        _read_settings(path)
+    with pytest.raises(mpscnn.ParameterError, match=r"deep\.json: the file is not JSON"):
+        choose_detection(colour_network(), path)
 
 
 @pytest.mark.parametrize("depth", [60, 1_000, DEPTH])

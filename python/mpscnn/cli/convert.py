@@ -39,27 +39,36 @@ def convert(
         typer.Argument(
             metavar="FILE",
             help="The file to convert (or the parts of a network in order; or the folder of Deep MNIST's eight "
-            "raw files), then the .safetensors or .onnx file to write.",
+            "raw files), then the .safetensors or .onnx file to write, if not given by --output.",
             show_default=False,
         ),
     ],
-    labels: Annotated[
+    written: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Class names, one per line, in the order of the outputs."),
+        typer.Option("--output", "-o", metavar="FILE", help="The .safetensors or .onnx file to write."),
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Class names, one per line, in the order of the outputs; or a JSON list of them.",
+        ),
     ] = None,
     preprocess: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME",
-            help="How photos become the input: tensorflow (-1 to 1), caffe, torch, unit, none, mnist. Needed where the "
+            metavar="NAME_OR_JSON",
+            help="How photos become the input: tensorflow (-1 to 1), caffe, torch, unit, none, mnist, or settings as "
+            "docs/preprocessing.md lists them: '{\"mean\": [127, 127, 127]}', or a .json file. Needed where the "
             "file does not say; files with an input of 8-bit integers do.",
         ),
     ] = None,
     detection: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            metavar="FILE.json",
-            help="Of a detector that ends in raw boxes and scores: how they become boxes, as docs/detection.md says.",
+            metavar="NAME_OR_JSON",
+            help="Of a detector that ends in raw boxes and scores, how they become boxes: ultraface, ssd, ssd-softmax, "
+            "or settings as docs/detection.md lists them, as JSON or a .json file.",
         ),
     ] = None,
     dtype: Annotated[
@@ -117,7 +126,7 @@ def convert(
 
     Several files are joined: each takes the outputs of the one before as its input.
 
-    Example: mpscnn convert model.tflite model.safetensors --labels labels.txt
+    Example: mpscnn convert model.tflite --output model.safetensors --labels labels.txt
 
     Example: mpscnn convert model.onnx model.safetensors --preprocess torch
 
@@ -129,10 +138,14 @@ def convert(
 
     Example: mpscnn convert body.tflite head.tflite model.safetensors
 
+    Example: mpscnn convert version-slim-320.onnx faces.safetensors --detection ultraface
+
     Example: mpscnn convert weights/ deep_mnist.safetensors --preprocess mnist
     """
     shapes = dict(_parse_shape(text) for text in shape or [])
     stops = [name for name in (outputs or "").split(",") if name]
+    if written is not None:
+        paths = [*paths, written]
     if report is not None:
         _report(paths if len(paths) == 1 else paths[:-1], report, size, shapes, stops)
         if len(paths) == 1:

@@ -43,13 +43,34 @@ SizeOption = Annotated[
 ]
 
 
-def info(model: ModelArgument, size: SizeOption = None, as_json: JsonOption = False) -> None:
-    """Show a model's layers, input, labels and licence.
+def info(
+    model: ModelArgument,
+    size: SizeOption = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change the model file instead: preprocess, detection and labels as for convert, or license, source "
+            "and description. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a model's layers, input, labels and licence; or change what its file says of photos and classes.
 
     For each layer: its operation, the shape of its output, its parameters and multiply-accumulates (MACs).
 
     Example: mpscnn info mobilenet_v2
+
+    Example: mpscnn info model.safetensors --set preprocess=torch --set labels=labels.txt
     """
+    if settings:
+        from mpscnn.cli.model_changes import change_model
+
+        change_model(model, settings)
+        return
     path = Path(model_path(model))
     core = open_model(str(path))
     network = Network.from_graph(core.graph())

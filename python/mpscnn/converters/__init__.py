@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpscnn._private.files import content_of, is_folder, reading, require_regular
+from mpscnn._private.files import is_folder
+from mpscnn.converters.choices import (
+    choose_detection,
+    choose_labels,
+    choose_preprocess,
+    labelled_classes,
+    read_labels,
+)
 from mpscnn.converters.formats import named_by_file, reader_of
-from mpscnn.converters.label_text import labels_of
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
-from mpscnn.vision.detector import DetectionHead
+from mpscnn.errors import ParameterError, UnsupportedError
 
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
@@ -22,8 +26,6 @@ __all__ = ["CONVERTER_VERSION", "convert_files", "export_onnx", "read_labels", "
 
 #: Part of the cache's file names: raised whenever a converter gives other results for the same file.
 CONVERTER_VERSION = 4
-
-MAX_LABELS = 1_000_000
 
 
 def read_network(
@@ -79,11 +81,11 @@ def convert_files(
     output: str | PathLike[str],
     *,
     labels: str | PathLike[str] | None = None,
-    preprocess: str | None = None,
+    preprocess: str | Mapping[str, Any] | None = None,
     name: str | None = None,
     dtype: str = "float16",
     information: Mapping[str, str] | None = None,
-    detection: str | PathLike[str] | None = None,
+    detection: str | PathLike[str] | Mapping[str, Any] | None = None,
     size: tuple[int, int] | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     outputs: Sequence[str] = (),
@@ -93,14 +95,16 @@ def convert_files(
 
     Args:
         sources: one file, or the parts of a network in order.
-        labels: a text file with one class name per line; None: the file's own, the digits for Deep MNIST's folder,
-            or none.
-        preprocess: name of a preset; None: as the sources say, if they do (`Network.preprocess` of the result).
+        labels: a text file with one class name per line, or a JSON list of them; None: the file's own, the digits for
+            Deep MNIST's folder, or none.
+        preprocess: name of a preset, a mapping (docs/preprocessing.md) or its JSON text, or a .json file; None: as the
+            sources say, if they do (`Network.preprocess` of the result).
         name: the network's name; None: the first file's.
         dtype: "float16", "float32", or "uint8", which keeps the integers of quantised files exactly.
         information: "license", "source", ... of the model, kept in the file.
-        detection: a JSON file of settings that say how the outputs become boxes (docs/detection.md); None: as the
-            sources say, if they do.
+        detection: how the outputs become boxes (docs/detection.md): "ultraface", "ssd" or "ssd-softmax", which bring
+            preprocessing and labels too, a mapping or its JSON text, or a .json file; None: as the sources say, if
+            they do.
         size, shapes, outputs, architecture: as for `read_network`.
 
     Raises:
@@ -113,18 +117,13 @@ def convert_files(
         sources, name=name, size=size, shapes=shapes, outputs=outputs, architecture=architecture
     )
     if detection is not None:
-        network.detection = DetectionHead(_read_settings(detection))
+        choose_detection(network, detection)
     if labels is None:
         _without_wrong_labels(network)
     else:
-        network.labels = read_labels(labels)
-        classes = _labelled_classes(network)
-        if len(network.labels) != classes:
-            raise WeightsError(
-                f"{labels}: has {len(network.labels)} labels, but the network has {classes} classes"
-            )
+        choose_labels(network, labels)
     if preprocess is not None:
-        network.preprocess = preprocess
+        choose_preprocess(network, preprocess)
     network.save(output, dtype=dtype, information=information)
     return network
 
@@ -156,54 +155,12 @@ def export_onnx(
     export(network, path, size=size, layout=layout, dtype=dtype)
 
 
-def read_labels(path: str | PathLike[str]) -> list[str]:
-    """Class names, one per line up to the first blank one: notes may follow behind it."""
-    try:
-        with reading(path, WeightsError):
-            require_regular(path, WeightsError)
-            text = Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise WeightsError(f"{path}: is not a text file in UTF-8: {error}") from error
-    labels = labels_of(text)
-    if not 0 < len(labels) <= MAX_LABELS:
-        raise WeightsError(f"{path}: holds {len(labels)} labels")
-    return labels
-
-
-def _read_settings(path: str | PathLike[str]) -> dict[str, Any]:
-    """What they mean is checked when they are saved."""
-    content = content_of(path, ParameterError)
-    try:
-        settings = json.loads(content.decode())
-    except ValueError as error:
-        raise ParameterError(f"{path}: is not a JSON file: {error}") from error
-    except RecursionError as error:
-        raise ParameterError(f"{path}: is nested too deeply") from error
-    if not isinstance(settings, dict):
-        raise ParameterError(f"{path}: expected an object with the settings of a detector")
-    return settings
-
-
 def _without_wrong_labels(network: Network) -> Network:
     """The network, without labels of the file's own that are not as many as its classes: a note then says so."""
-    if network.labels is not None and len(network.labels) != (classes := _labelled_classes(network)):
+    if network.labels is not None and len(network.labels) != (classes := labelled_classes(network)):
         count, network.labels = len(network.labels), None
         network.notes.append(f"the file's own {count} labels are left out: the network has {classes} classes")
     return network
-
-
-def _labelled_classes(network: Network) -> int | None:
-    """How many classes have a label: a detector's background has none."""
-    if network.detection is None:
-        return network.outputs[0].shape[-1]
-    scores = network.detection.settings.get("scores", {})
-    if not isinstance(scores, dict):
-        raise ParameterError(f"detection: scores: expected an object, got {scores!r}")
-    name = scores.get("output", "scores")
-    columns = next((output.shape[-1] for output in network.outputs if output.name == name), None)
-    if columns is None:
-        raise ParameterError(f"detection: the network has no output {name!r} for the scores")
-    return columns - bool(scores.get("background", True))
 
 
 def _read_folder(directory: Path, name: str | None) -> Network:

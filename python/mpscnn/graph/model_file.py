@@ -41,19 +41,31 @@ def save_model(
     if dtype not in _FORMAT_NAMES:
         raise ParameterError(f"dtype must be float16, float32 or uint8, got {dtype!r}")
     metadata = {"mpscnn.version": VERSION, "mpscnn.graph": network.graph.to_json()}
+    metadata |= description(network, labels, preprocess, information)
+    tensors = stored_tensors(network, dtype)
+    if network.detection is not None and network.detection.anchors is not None:
+        tensors["mpscnn.anchors"] = _kept(network.detection.anchors.astype(np.float32))
+    _replace(Path(path), lambda file: write_tensors(file, tensors, metadata))
+
+
+def description(
+    network: Network,
+    labels: Sequence[str] | None,
+    preprocess: str | Mapping[str, Any] | None,
+    information: Mapping[str, str] | None,
+) -> dict[str, str]:
+    """What a file says beside the network, by the names of its metadata."""
+    entries: dict[str, str] = {}
     if labels is not None:
-        metadata["mpscnn.labels"] = as_json("labels", name_list("labels", labels))
+        entries["mpscnn.labels"] = as_json("labels", name_list("labels", labels))
     if preprocess is not None:
         channels = network.input.shape[-1] or 3
-        metadata["mpscnn.preprocess"] = _core.describe_preprocess(as_json("preprocess", preprocess), channels)
+        entries["mpscnn.preprocess"] = _core.describe_preprocess(as_json("preprocess", preprocess), channels)
     if information is not None:
-        metadata["mpscnn.information"] = as_json("information", information)
-    tensors = stored_tensors(network, dtype)
+        entries["mpscnn.information"] = as_json("information", information)
     if network.detection is not None:
-        metadata["mpscnn.detection"] = as_json("detection", network.detection.settings)
-        if network.detection.anchors is not None:
-            tensors["mpscnn.anchors"] = _kept(network.detection.anchors.astype(np.float32))
-    _replace(Path(path), lambda file: write_tensors(file, tensors, metadata))
+        entries["mpscnn.detection"] = as_json("detection", network.detection.settings)
+    return entries
 
 
 def change_metadata(

@@ -1,0 +1,176 @@
+"""What a user says of a network and its file does not: preprocessing, labels, and how outputs become boxes.
+
+Each is given by name, as JSON, or as a file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mpscnn._private.files import content_of, reading, require_regular
+from mpscnn.converters.label_text import labels_of
+from mpscnn.errors import ParameterError, WeightsError
+from mpscnn.models.ssd import ssd_head, ultraface_head
+from mpscnn.vision.detector import DetectionHead
+
+if TYPE_CHECKING:
+    from mpscnn.graph.network import Network
+
+__all__ = [
+    "DETECTORS",
+    "choose_detection",
+    "choose_labels",
+    "choose_preprocess",
+    "labelled_classes",
+    "read_labels",
+]
+
+MAX_LABELS = 1_000_000
+
+
+class KnownDetector(NamedTuple):
+    """How its outputs become boxes, and what comes with it where nobody says otherwise."""
+
+    head: DetectionHead
+    preprocess: str | Mapping[str, Any]
+    labels: list[str] | None = None
+
+
+DETECTORS = {
+    "ultraface": KnownDetector(ultraface_head(), {"mean": [127.0] * 3, "scale": [1 / 128] * 3}, ["face"]),
+    "ssd": KnownDetector(ssd_head(), "tensorflow"),
+    "ssd-softmax": KnownDetector(ssd_head(score="softmax"), "tensorflow"),
+}
+
+
+def choose_preprocess(network: Network, choice: str | Mapping[str, Any]) -> None:
+    """Sets a network's preprocessing: a preset's name, a mapping or its JSON text, or a .json file."""
+    if isinstance(choice, str) and _is_settings(choice):
+        choice = _settings("preprocess", choice)
+    network.preprocess = choice
+
+
+def choose_detection(network: Network, choice: str | PathLike[str] | Mapping[str, Any]) -> None:
+    """Sets how a network's outputs become boxes: a name of `DETECTORS`, a mapping or its JSON text, or a file.
+
+    A known detector's outputs are found by their shapes. It brings preprocessing and labels where the network has none.
+
+    Raises ParameterError: an unknown name, text that is no JSON, or outputs that are not boxes and scores.
+    """
+    if isinstance(choice, str) and choice in DETECTORS:
+        _choose_known(network, choice)
+        return
+    if isinstance(choice, str) and not _is_settings(choice) and not Path(choice).suffix:
+        known = ", ".join(DETECTORS)
+        raise ParameterError(
+            f"detection: unknown detector {choice!r}; known: {known}; or a JSON file, or its text ('{{...}}')"
+        )
+    settings = choice if isinstance(choice, Mapping) else _settings("detection", choice)
+    # Anchors that the network's own file stores stay where the settings say "stored".
+    anchors = None if network.detection is None else network.detection.anchors
+    stored = isinstance(settings.get("anchors"), Mapping) and settings["anchors"].get("rule") == "stored"
+    network.detection = DetectionHead(settings, anchors if stored else None)
+
+
+def _choose_known(network: Network, name: str) -> None:
+    known = DETECTORS[name]
+    settings = dict(known.head.settings)
+    for kind, output in _heads(name, network).items():
+        settings[kind] = {**settings[kind], "output": output}
+    network.detection = DetectionHead(settings)
+    network.preprocess = network.preprocess or known.preprocess
+    if network.labels is None and known.labels and labelled_classes(network) == len(known.labels):
+        network.labels = list(known.labels)
+
+
+def choose_labels(network: Network, choice: str | PathLike[str]) -> None:
+    """Sets the names of a network's classes: a JSON list, or a text file with one name per line.
+
+    Raises WeightsError for another number of names than classes.
+    """
+    if isinstance(choice, str) and choice.lstrip().startswith("["):
+        labels = _json("labels", choice)
+        if not all(isinstance(name, str) for name in labels):
+            raise ParameterError(f"labels: expected a list of names, got {choice}")
+    else:
+        labels = read_labels(choice)
+    classes = labelled_classes(network)
+    if len(labels) != classes:
+        raise WeightsError(
+            f"{fspath(choice)}: has {len(labels)} labels, but the network has {classes} classes"
+        )
+    network.labels = labels
+
+
+def read_labels(path: str | PathLike[str]) -> list[str]:
+    """Class names, one per line up to the first blank one: notes may follow behind it."""
+    try:
+        with reading(path, WeightsError):
+            require_regular(path, WeightsError)
+            text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise WeightsError(f"{path}: is not a text file in UTF-8: {error}") from error
+    labels = labels_of(text)
+    if not 0 < len(labels) <= MAX_LABELS:
+        raise WeightsError(f"{path}: holds {len(labels)} labels")
+    return labels
+
+
+def labelled_classes(network: Network) -> int | None:
+    """How many classes have a label: a detector's background has none."""
+    if network.detection is None:
+        return network.outputs[0].shape[-1]
+    scores = network.detection.settings.get("scores", {})
+    if not isinstance(scores, dict):
+        raise ParameterError(f"detection: scores: expected an object, got {scores!r}")
+    name = scores.get("output", "scores")
+    columns = next((output.shape[-1] for output in network.outputs if output.name == name), None)
+    if columns is None:
+        raise ParameterError(f"detection: the network has no output {name!r} for the scores")
+    return columns - bool(scores.get("background", True))
+
+
+def _heads(detector: str, network: Network) -> dict[str, str]:
+    """Names of the outputs with boxes and scores."""
+    outputs = {tensor.name: tensor.shape for tensor in network.outputs}
+    if {"boxes", "scores"} == outputs.keys():
+        return {"boxes": "boxes", "scores": "scores"}
+    boxes = [name for name, shape in outputs.items() if len(shape) == 3 and shape[-1] == 4]
+    scores = [name for name, shape in outputs.items() if len(shape) == 3 and shape[-1] != 4]
+    if len(outputs) != 2 or len(boxes) != 1 or len(scores) != 1:
+        raise ParameterError(
+            f"detection: {detector!r} needs one output (n, anchors, 4), the boxes, and one (n, anchors, columns), "
+            f"the network has {', '.join(f'{name} {shape}' for name, shape in outputs.items())}"
+        )
+    return {"boxes": boxes[0], "scores": scores[0]}
+
+
+def _is_settings(text: str) -> bool:
+    """Whether it is JSON, or a file of it, and no name."""
+    return text.lstrip().startswith("{") or text.lower().endswith(".json")
+
+
+def _settings(what: str, choice: str | PathLike[str]) -> dict[str, Any]:
+    """Settings from JSON text or a file of it. What they mean is checked when they are saved."""
+    if isinstance(choice, str) and choice.lstrip().startswith("{"):
+        origin, content = what, choice.encode(errors="surrogateescape")
+    else:
+        origin, content = f"{fspath(choice)}: the file", content_of(choice, ParameterError)
+    settings = _json(origin, content)
+    if not isinstance(settings, dict):
+        raise ParameterError(f"{origin} is not an object with settings")
+    return settings
+
+
+def _json(origin: str, content: str | bytes) -> Any:
+    """What it says. Bytes may be of any kind."""
+    try:
+        return json.loads(content.decode() if isinstance(content, bytes) else content)
+    except ValueError as error:
+        raise ParameterError(f"{origin} is not JSON: {error}") from error
+    except RecursionError as error:
+        raise ParameterError(f"{origin} is nested too deeply") from error
