@@ -27,7 +27,6 @@ if TYPE_CHECKING:  # what a program that only runs a network does not wait for i
     from mpscnn.graph.features import FeatureExtractor
     from mpscnn.graph.network import Network
     from mpscnn.vision.detection import Detections
-    from mpscnn.vision.photo import Photo
     from mpscnn.vision.photo_tasks import PhotoTask, Result
     from mpscnn.vision.results import Classification
     from mpscnn.vision.segmentation import Segmentation
@@ -223,12 +222,15 @@ class Model:
         }
         return tasks[self.task](photo, **options)
 
-    def classify(self, photo: Any, *, top: int | None = None) -> Classification:
+    def classify(
+        self, photo: Any, *, top: int | None = None, channel_order: str | None = None
+    ) -> Classification:
         """The classes of a photo, the most probable first.
 
         Args:
             photo: path, bytes of an image file, Pillow image, or array: see `mpscnn.photo.open_photo`.
             top: how many classes to return; None: all.
+            channel_order: of an array, such as "bgr", where it is not the usual one: as for `open_photo`.
 
         Raises:
             ImageError: the photo cannot be read. ShapeError or UnsupportedError: the model is not a classifier, or
@@ -236,7 +238,7 @@ class Model:
         """
         from mpscnn.vision.photo_tasks import classifying
 
-        return self._run(classifying(self, top=top), photo)
+        return self._run(classifying(self, top=top), photo, channel_order)
 
     def detect(
         self,
@@ -245,6 +247,7 @@ class Model:
         score_threshold: float | None = None,
         iou_threshold: float | None = None,
         max_detections: int | None = None,
+        channel_order: str | None = None,
     ) -> Detections:
         """The objects on a photo, the most probable first, boxes in pixels of the photo as seen.
 
@@ -254,6 +257,7 @@ class Model:
             iou_threshold: boxes of a class that overlap by more (intersection / union) count as one object; None: as
                 the model says.
             max_detections: at most so many; None: as the model says.
+            channel_order: as for `classify`.
 
         Raises:
             ImageError: the photo cannot be read. ShapeError or UnsupportedError: the model is not a detector, or
@@ -264,14 +268,15 @@ class Model:
         task = detecting(
             self, score_threshold=score_threshold, iou_threshold=iou_threshold, max_detections=max_detections
         )
-        return self._run(task, photo)
+        return self._run(task, photo, channel_order)
 
-    def segment(self, photo: Any, *, scores: bool = False) -> Segmentation:
+    def segment(self, photo: Any, *, scores: bool = False, channel_order: str | None = None) -> Segmentation:
         """The class of every pixel of a photo, at the photo's size.
 
         Args:
             photo: as for `classify`.
             scores: whether to keep the scores of all classes of every pixel: 4 bytes for each.
+            channel_order: as for `classify`.
 
         Raises:
             ImageError: the photo cannot be read. ShapeError or UnsupportedError: the model is not a segmenter, or
@@ -279,17 +284,17 @@ class Model:
         """
         from mpscnn.vision.photo_tasks import segmenting
 
-        return self._run(segmenting(self, scores=scores), photo)
+        return self._run(segmenting(self, scores=scores), photo, channel_order)
 
-    def _run(self, task: PhotoTask[Result], photo: Any) -> Result:
-        from mpscnn.vision.photo import open_photo
+    def _run(self, task: PhotoTask[Result], photo: Any, channel_order: str | None) -> Result:
+        from mpscnn.vision.photo import kept, open_photo
 
-        opened = open_photo(photo)
+        opened = open_photo(photo, channel_order=channel_order)
         with self.session() as session:
             started = time.perf_counter()
             found = task.run(session._session, opened.core)
             milliseconds = 1000.0 * (time.perf_counter() - started)
-        return task.result(found, opened, milliseconds, _kept(photo, opened))
+        return task.result(found, opened, milliseconds, kept(photo, opened, channel_order))
 
     def session(self) -> AbstractContextManager[Session]:
         """Lends a session of this model's program to one caller; sessions are reused."""
@@ -318,8 +323,3 @@ class Model:
             threads=self._threads,
             max_memory=self.program.max_memory,
         )
-
-
-def _kept(photo: Any, opened: Photo) -> Any:
-    """The photo for a result: as it was given, but of a file object, which is read only once, its pixels."""
-    return opened if hasattr(photo, "read") else photo

@@ -91,6 +91,14 @@ def _refuse_fast_matmul(given: bool) -> bool:
 
 
 RemovedFastMatmul = Annotated[bool, typer.Option("--fast-matmul", hidden=True, callback=_refuse_fast_matmul)]
+ChannelOrderOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ORDER",
+        help="Of photos that are arrays (.npy files) in another order than gray, RGB or RGBA: bgr, bgra, rgbx, bgrx.",
+        show_default=False,
+    ),
+]
 InflightOption = Annotated[
     int, typer.Option(min=1, max=32, metavar="N", help="Photos or images under way at once.")
 ]

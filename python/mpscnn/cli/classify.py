@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
+    ChannelOrderOption,
     DeviceOption,
     JsonLinesOption,
     MaxMemoryOption,
@@ -27,6 +28,9 @@ from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.model import Model
 from mpscnn.registry.catalogue import BUNDLED_MODEL
 from mpscnn.vision.results import Classification
+
+if TYPE_CHECKING:
+    from mpscnn.vision.photo import Photo
 
 #: Below this the bundled model's best class is more likely wrong than right.
 _UNLIKELY = 0.5
@@ -46,6 +50,7 @@ def classify(
         typer.Option(metavar="DIR", help="Write NAME_classes.png, the photo with its classes below."),
     ] = None,
     precision: PrecisionOption = Precision.auto,
+    channel_order: ChannelOrderOption = None,
     as_json: JsonLinesOption = False,
 ) -> None:
     """Print the most probable classes of photos.
@@ -59,17 +64,22 @@ def classify(
     if paths:
         loaded = load_model(model, device, precision, threads, max_memory)
         folder = None if output is None else PictureFolder(output, paths)
-        all_read = _classify_all(paths, loaded, top, folder, as_json) and all_read
+        all_read = _classify_all(paths, loaded, top, folder, as_json, channel_order) and all_read
     if not all_read:
         raise typer.Exit(FAILED)
 
 
 def _classify_all(
-    paths: list[str], model: Model, top: int, folder: PictureFolder | None, as_json: bool
+    paths: list[str],
+    model: Model,
+    top: int,
+    folder: PictureFolder | None,
+    as_json: bool,
+    channel_order: str | None,
 ) -> bool:
     """Prints what is seen on each photo. Returns whether all could be read; the others are reported."""
     show_one = show_as_json if as_json else _show
-    failed = show_predictions(paths, model, top, show_one, folder, "_classes")
+    failed = show_predictions(paths, model, top, show_one, folder, "_classes", channel_order)
     if _is_bundled(model) and not as_json and failed < len(paths):
         show(*_about_bundled(model))
     return failed == 0
@@ -82,22 +92,21 @@ def show_predictions(
     show_one: Callable[[str, Model, Classification, dict[str, str]], None],
     folder: PictureFolder | None,
     suffix: str,
+    channel_order: str | None = None,
 ) -> int:
     """Calls `show_one(path, model, result, files written)` for each photo, of which `folder` gets a picture.
 
     Returns how many photos failed; they are reported.
     """
 
-    def classify_one(path: str) -> None:
-        from mpscnn.vision.photo import open_photo
-
-        result = model.classify(open_photo(path), top=top)
+    def classify_one(path: str, photo: Photo) -> None:
+        result = model.classify(photo, top=top)
         written: dict[str, str] = {}
         if folder is not None:
             written["picture"] = str(folder.save(result.draw(count=min(top, _MOST_DRAWN)), path, suffix))
         show_one(path, model, result, written)
 
-    return for_each_photo(paths, classify_one)
+    return for_each_photo(paths, classify_one, channel_order)
 
 
 def show_as_json(path: str, model: Model, result: Classification, written: dict[str, str]) -> None:

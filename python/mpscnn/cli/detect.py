@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
+    ChannelOrderOption,
     DeviceOption,
     JsonLinesOption,
     MaxMemoryOption,
@@ -25,6 +26,9 @@ from mpscnn.cli.output import show, show_json
 from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.model import Model
 from mpscnn.vision.detection import Detections
+
+if TYPE_CHECKING:
+    from mpscnn.vision.photo import Photo
 
 
 def _above_zero(value: float | None) -> float | None:
@@ -68,6 +72,7 @@ def detect(
     threads: ThreadsOption = None,
     max_memory: MaxMemoryOption = None,
     precision: PrecisionOption = Precision.auto,
+    channel_order: ChannelOrderOption = None,
     as_json: JsonLinesOption = False,
 ) -> None:
     """Find objects on photos.
@@ -87,17 +92,16 @@ def detect(
             "iou_threshold": iou_threshold,
             "max_detections": max_detections,
         }
-        failed += for_each_photo(paths, lambda path: _detect(path, loaded, limits, folder, as_json))
+        failed += for_each_photo(
+            paths, lambda path, photo: _detect(path, photo, loaded, limits, folder, as_json), channel_order
+        )
     if failed:
         raise typer.Exit(FAILED)
 
 
 def _detect(
-    path: str, model: Model, limits: dict[str, Any], folder: PictureFolder | None, as_json: bool
+    path: str, photo: Photo, model: Model, limits: dict[str, Any], folder: PictureFolder | None, as_json: bool
 ) -> None:
-    from mpscnn.vision.photo import open_photo
-
-    photo = open_photo(path)
     result = model.detect(photo, **limits)
     written: dict[str, str] = {}
     if folder is not None:

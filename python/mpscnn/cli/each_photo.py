@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mpscnn.cli.output import report
 from mpscnn.cli.photo_list import photo_paths
 from mpscnn.cli.progress import with_progress
 from mpscnn.errors import ImageError, ParameterError, ShapeError
 from mpscnn.model import Model
+
+if TYPE_CHECKING:
+    from mpscnn.vision.photo import Photo
 
 
 class Answer(Protocol):
@@ -36,13 +39,20 @@ def listed_photos(arguments: Sequence[str]) -> tuple[list[str], int]:
     return paths, len(failures)
 
 
-def for_each_photo(paths: Sequence[str], action: Callable[[str], None]) -> int:
-    """Calls `action` with each path, beside a progress bar. Reports photos that fail; returns how many did."""
+def for_each_photo(
+    paths: Sequence[str], action: Callable[[str, Photo], None], channel_order: str | None = None
+) -> int:
+    """Calls `action` with each path and its photo, beside a progress bar.
+
+    Reports photos that fail; returns how many did.
+    """
+    from mpscnn.vision.photo import open_photo
+
     failed = 0
     with with_progress(paths) as tracked:
         for path in tracked:
             try:
-                action(path)
+                action(path, open_photo(path, channel_order=channel_order))
             except (ImageError, ParameterError, ShapeError) as error:
                 report(of_photo(path, error))
                 failed += 1

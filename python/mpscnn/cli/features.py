@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import numpy as np
 import typer
@@ -17,6 +17,7 @@ from mpscnn._private.files import writing
 from mpscnn._private.summary import bytes_text
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
+    ChannelOrderOption,
     DeviceOption,
     JsonOption,
     MaxMemoryOption,
@@ -32,6 +33,9 @@ from mpscnn.cli.failures import FAILED
 from mpscnn.cli.output import show, show_json
 from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.errors import ParameterError
+
+if TYPE_CHECKING:
+    from mpscnn.vision.photo import Photo
 
 #: The array beside those of the layers: where each row comes from.
 _PHOTOS = "photos"
@@ -138,6 +142,7 @@ def features(
     threads: ThreadsOption = None,
     max_memory: MaxMemoryOption = None,
     precision: PrecisionOption = Precision.auto,
+    channel_order: ChannelOrderOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compute what layers inside a network see in photos; prints the shapes and what is written.
@@ -163,13 +168,13 @@ def features(
             outputs.append(_Archive(output) if archived else _Pictures(PictureFolder(output, paths)))
         done: list[str] = []
 
-        def extract(path: str) -> None:
-            found = extractor.run(path)
+        def extract(path: str, photo: Photo) -> None:
+            found = extractor.run(photo)
             for target in outputs:
                 target.add(path, found)
             done.append(path)
 
-        failed += for_each_photo(paths, extract)
+        failed += for_each_photo(paths, extract, channel_order)
         if done:
             for target in outputs:
                 target.finish()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
+    ChannelOrderOption,
     DeviceOption,
     JsonLinesOption,
     MaxMemoryOption,
@@ -26,6 +27,9 @@ from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.model import Model
 from mpscnn.vision.segmentation import Segmentation
 
+if TYPE_CHECKING:
+    from mpscnn.vision.photo import Photo
+
 
 def segment(
     photos: PhotosArgument,
@@ -42,6 +46,7 @@ def segment(
     threads: ThreadsOption = None,
     max_memory: MaxMemoryOption = None,
     precision: PrecisionOption = Precision.auto,
+    channel_order: ChannelOrderOption = None,
     as_json: JsonLinesOption = False,
 ) -> None:
     """Find out which class each pixel of photos belongs to.
@@ -56,15 +61,14 @@ def segment(
     if paths:
         loaded = load_model(model, device, precision, threads, max_memory)
         folder = None if output is None else PictureFolder(output, paths)
-        failed += for_each_photo(paths, lambda path: _segment(path, loaded, folder, as_json))
+        failed += for_each_photo(
+            paths, lambda path, photo: _segment(path, photo, loaded, folder, as_json), channel_order
+        )
     if failed:
         raise typer.Exit(FAILED)
 
 
-def _segment(path: str, model: Model, folder: PictureFolder | None, as_json: bool) -> None:
-    from mpscnn.vision.photo import open_photo
-
-    photo = open_photo(path)
+def _segment(path: str, photo: Photo, model: Model, folder: PictureFolder | None, as_json: bool) -> None:
     result = model.segment(photo)
     written: dict[str, str] = {}
     if folder is not None:

@@ -94,13 +94,14 @@ class FeatureExtractor:
         )
         return f"<FeatureExtractor of {self.network.name!r} on {self.program.device}: {printable(shapes)}>"
 
-    def run(self, image: Any) -> dict[str, NDArray[Any]]:
+    def run(self, image: Any, *, channel_order: str | None = None) -> dict[str, NDArray[Any]]:
         """The features of a photo, of several, or of prepared inputs.
 
         Args:
             image: a photo (path, bytes, Pillow image, array (height, width[, channels]), see
                 `mpscnn.photo.open_photo`); a list or a uint8 array (n, height, width, channels) of photos; or a numpy
                 array of floats (n, height, width, channels), which is the network's input as it is.
+            channel_order: of photos that are arrays, such as "bgr": as for `open_photo`.
 
         Returns:
             For each layer its result, the batch first: {"pointwise11": (1, 14, 14, 512), ...}.
@@ -109,7 +110,7 @@ class FeatureExtractor:
             ImageError: a photo cannot be read. ShapeError: an array does not fit, or the network's input has no fixed
                 size to which a photo could be resized. UnsupportedError: photos for a network without preprocessing.
         """
-        inputs = image if is_network_input(image) else self._prepared(_photos(image))
+        inputs = image if is_network_input(image) else self._prepared(_photos(image), channel_order)
         with self._sessions.session() as session:
             results = session.run(inputs)
         return self._named(list(results.values()) if isinstance(results, dict) else [results])
@@ -120,14 +121,14 @@ class FeatureExtractor:
         """The program's outputs by the names of the layers asked for."""
         return dict(zip(self.layers, outputs, strict=True))
 
-    def _prepared(self, photos: list[Any]) -> NDArray[np.float32]:
+    def _prepared(self, photos: list[Any], channel_order: str | None) -> NDArray[np.float32]:
         height, width, channels = self._photo_extents()
         text = self._preprocess_json()
         shape = (len(photos), height, width, channels)
         self.program.output_shapes(shape)  # refuses what `max_memory` does before there is memory for it
         inputs = np.empty(shape, np.float32)
         for row, photo in zip(inputs, photos, strict=True):
-            opened = open_photo(photo)
+            opened = open_photo(photo, channel_order=channel_order)
             _core.preprocess(opened.core, text, row)
         return inputs
 

@@ -73,7 +73,12 @@ def operations(*, training: bool = False) -> list[dict[str, Any]]:
 
 
 def preprocess(
-    photo: Any, size: IntPair, settings: str | Mapping[str, Any] = "tensorflow", *, channels: int = 3
+    photo: Any,
+    size: IntPair,
+    settings: str | Mapping[str, Any] = "tensorflow",
+    *,
+    channels: int = 3,
+    channel_order: str | None = None,
 ) -> NDArray[np.float32]:
     """A photo as a network's input: (1, height, width, channels) float32.
 
@@ -82,7 +87,8 @@ def preprocess(
         size: (height, width) of the result, or one number for both.
         settings: "tensorflow" (-1 to 1), "caffe", "torch", "unit" (0 to 1), "none" (0 to 255), "mnist" (a
             digit, as MNIST's; one channel), or a mapping as in docs/preprocessing.md.
-        channels: 3, or 1 for gray.
+        channels: of the result: 3, or 1 for gray.
+        channel_order: of a photo that is an array, such as "bgr": as for `open_photo`.
 
     Raises:
         ImageError: the photo cannot be read. ParameterError: a size or settings that are not allowed; with "mnist" also
@@ -92,7 +98,7 @@ def preprocess(
 
     height, width = result_size("size", size)
     text = as_json("preprocess", settings)
-    opened = open_photo(photo)
+    opened = open_photo(photo, channel_order=channel_order)
     output = np.empty((1, height, width, whole_number("channels", channels)), np.float32)
     _core.preprocess(opened.core, text, output[0])
     return output

@@ -137,16 +137,18 @@ class _Photos(Frames):
                 f"{'no' if model.preprocess is None else 'a'} preprocessing. Give the runner its program, and arrays"
             )
         self.program = model.program
-        self.options = option_names(TASKS[model.task])
+        self.options = (*option_names(TASKS[model.task]), "channel_order")
         self._model = model
 
-    def _wanted(self, options: dict[str, Any]) -> PhotoTask[Any]:
-        return TASKS[self._model.task](self._model, **options)
+    def _wanted(self, options: dict[str, Any]) -> tuple[PhotoTask[Any], str | None]:
+        channel_order = options.pop("channel_order", None)
+        return TASKS[self._model.task](self._model, **options), channel_order
 
-    def prepare(self, frame: Any, wanted: PhotoTask[Any]) -> FrameRun:
+    def prepare(self, frame: Any, wanted: tuple[PhotoTask[Any], str | None]) -> FrameRun:
+        task, channel_order = wanted
         begun = time.perf_counter()
-        photo = open_photo(frame)
-        return _PhotoRun(wanted, photo, 1000.0 * (time.perf_counter() - begun))
+        photo = open_photo(frame, channel_order=channel_order)
+        return _PhotoRun(task, photo, 1000.0 * (time.perf_counter() - begun))
 
 
 # ---- Features ------------------------------------------------------------------------------------------------------

@@ -20,12 +20,13 @@ from mpscnn import _core
 from mpscnn._private.arrays import as_array
 from mpscnn._private.files import is_folder, reading, require_regular
 from mpscnn.errors import Error, ImageError, ParameterError
+from mpscnn.vision.array_file import is_array_file, read_array
 from mpscnn.vision.photo_file import FORMATS, MAX_PIXELS, MAX_SIDE, load_given, read_image
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
-__all__ = ["MAX_PIXELS", "MAX_SIDE", "Photo", "YuvImage", "open_photo"]
+__all__ = ["MAX_PIXELS", "MAX_SIDE", "Photo", "YuvImage", "kept", "open_photo"]
 
 _EXIF_ORIENTATION = 0x0112
 _EXIF_ORIENTATIONS = range(1, 9)
@@ -47,6 +48,7 @@ _ARRAY_FORMATS = {  # (dtype, order of the channels) -> pixel format of the core
     ("float32", "rgba"): "rgba32f",
 }
 _CHANNELS = {"gray": 1, "gray_alpha": 2, "rgb": 3, "bgr": 3, "rgba": 4, "rgbx": 4, "bgra": 4, "bgrx": 4}
+_BEYOND = 0.5  # below 0 and above 1
 _USUAL_ORDERS = {1: "gray", 2: "gray_alpha", 3: "rgb", 4: "rgba"}
 
 
@@ -160,7 +162,8 @@ def open_photo(photo: Any, *, channel_order: str | None = None, orientation: int
     Args:
         photo: a path; the bytes of an image file, or a binary file object with them; a Pillow image; a `YuvImage`; or
             an array (height, width) or (height, width, channels) of uint8 with 1, 2, 3 or 4 channels (gray, gray
-            with alpha, RGB, RGBA), or of uint16 (0 to 65535) or floats (0 to 1) with 1, 3 or 4 channels.
+            with alpha, RGB, RGBA), or of uint16 (0 to 65535) or floats (0 to 1) with 1, 3 or 4 channels. A file
+            named .npy holds such an array.
         channel_order: of an array's channels where it is not the usual one: "bgr", "bgra", and "rgbx" or "bgrx" with
             a fourth channel that means nothing, of uint8; or the usual "gray", "gray_alpha", "rgb" and "rgba".
         orientation: EXIF, 1 to 8, instead of what the photo says.
@@ -170,8 +173,8 @@ def open_photo(photo: Any, *, channel_order: str | None = None, orientation: int
 
     Raises:
         ImageError: it is missing, in another format than docs/preprocessing.md lists, damaged, cut off or empty, or has
-            more pixels than MAX_PIXELS, than MAX_SIDE at one side, or than a file of its size may hold; the message
-            names it.
+            more pixels than MAX_PIXELS, than MAX_SIDE at one side, or than a file of its size may hold; or floats far
+            from 0 to 1; the message names it.
         ParameterError: an order or orientation that there is not, or the order of something else than an array.
     """
     opened = _opened(photo, channel_order)
@@ -183,7 +186,14 @@ def open_photo(photo: Any, *, channel_order: str | None = None, orientation: int
     return replace(opened, orientation=orientation, yuv=yuv)
 
 
+def kept(photo: Any, opened: Photo, channel_order: str | None) -> Any:
+    """The photo for a result: as it was given, but its pixels where that alone would not give the same photo again."""
+    return opened if channel_order is not None or hasattr(photo, "read") else photo
+
+
 def _opened(photo: Any, channel_order: str | None) -> Photo:
+    if isinstance(photo, (str, os.PathLike)) and is_array_file(Path(photo)):
+        return _from_array_file(Path(photo), channel_order)
     if channel_order is not None:
         others = isinstance(photo, (Photo, YuvImage, str, os.PathLike)) or _is_file_content(photo)
         if others or hasattr(photo, "read") or _is_pillow_image(photo):
@@ -222,6 +232,17 @@ def _from_path(path: Path) -> Photo:
         file = path.open("rb")
     with file:
         return _from_stream(file, os.fstat(file.fileno()).st_size, str(path))
+
+
+def _from_array_file(path: Path, order: str | None) -> Photo:
+    with reading(path, ImageError):
+        require_regular(path, ImageError)
+        with path.open("rb") as file:
+            try:
+                pixels = read_array(file)
+            except ImageError as error:
+                raise ImageError(f"{path}: {error}") from error
+    return _from_array(pixels, order, f"{path}: ")
 
 
 def _from_file_object(file: Any) -> Photo:
@@ -330,7 +351,7 @@ def _from_integers(values: NDArray[Any]) -> NDArray[np.uint16]:
     return values.astype(np.uint16)
 
 
-def _from_array(photo: Any, order: str | None = None) -> Photo:
+def _from_array(photo: Any, order: str | None = None, origin: str = "") -> Photo:
     try:
         pixels = as_array("photo", photo)
     except Error as error:
@@ -340,7 +361,7 @@ def _from_array(photo: Any, order: str | None = None) -> Photo:
             f"{type(photo).__name__} is not a photo: expected a path, the bytes of an image file, a Pillow "
             f"image or an array"
         )
-    name = f"array {pixels.shape} {pixels.dtype}"
+    name = f"{origin}array {pixels.shape} {pixels.dtype}"
     if pixels.ndim not in (2, 3):
         raise ImageError(f"{name}: a photo has the shape (height, width) or (height, width, channels)")
     if pixels.size == 0:
@@ -361,4 +382,14 @@ def _from_array(photo: Any, order: str | None = None) -> Photo:
             f"{name}: expected uint8 with 1 to 4 channels, or uint16 or floats with 1, 3 or 4 channels"
             + (f"; channel_order {order!r} is for uint8" if usual and order not in (None, usual) else "")
         )
+    if dtype.kind == "f":
+        _require_unit_range(pixels, name)
     return Photo(np.ascontiguousarray(pixels, dtype=dtype), pixel_format, 1, name)
+
+
+def _require_unit_range(pixels: NDArray[Any], name: str) -> None:
+    """Floats of 0 to 255 or -1 to 1 would give a wrong answer. Resizing filters go beyond 0 to 1 by less than half."""
+    low, high = float(pixels.min()), float(pixels.max())
+    if low < -_BEYOND or high > 1.0 + _BEYOND:
+        remedy = "divide by 255, or give uint8" if low >= 0.0 and high <= 255.0 else "scale them to it"
+        raise ImageError(f"{name}: has values from {low:.4g} to {high:.4g}; floats mean 0 to 1: {remedy}")
