@@ -209,12 +209,15 @@ class Model:
         """What the model is for: `classify`, `detect` or `segment`, by its `task`.
 
         Args:
-            photo: path, bytes of an image file, Pillow image, or array: see `mpscnn.photo.open_photo`.
+            photo: path, bytes of an image file, Pillow image, or array: see `mpscnn.photo.open_photo`. Of a list of
+                them the result is a list; `Runner.map` takes streams, and works on several photos at once.
             options: those of the method.
 
         Raises:
             As that method does. TypeError: an option that it does not have.
         """
+        if _are_several(photo):
+            return [self.predict(one, **options) for one in photo]
         tasks: dict[str, Callable[..., Any]] = {
             "classification": self.classify,
             "detection": self.detect,
@@ -323,3 +326,9 @@ class Model:
             threads=self._threads,
             max_memory=self.program.max_memory,
         )
+
+
+def _are_several(photo: Any) -> bool:
+    """Whether it is a list of photos, and not one of numbers."""
+    numbers = (int, float, list, tuple)
+    return isinstance(photo, (list, tuple)) and not (photo and isinstance(photo[0], numbers))

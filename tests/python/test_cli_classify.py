@@ -94,7 +94,7 @@ def test_folder_is_its_photos_by_name(
     assert call(monkeypatch, "classify", str(tmp_path), "--model", model, "--json") == 0
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [answer["image"] for answer in answers] == [
-        str(tmp_path / name) for name in ("a.JPG", "b.png", "c.tiff")
+        str(tmp_path / name) for name in ("a.JPG", "b.png", "c.tiff", "deep/x.png")
     ]
 
 
@@ -137,9 +137,7 @@ def test_folder_without_photos(tmp_path: Path, model: str, command: Command) -> 
     (tmp_path / "notes.txt").write_text("no photo")
     result = command("classify", str(tmp_path), "--model", model)
     assert (result.returncode, result.stdout) == (1, "")
-    assert (
-        result.stderr == f"error: {tmp_path}: the folder has no photos in it (subfolders are not searched)\n"
-    )
+    assert result.stderr == f"error: {tmp_path}: the folder has no photos in it, nor have its subfolders\n"
 
 
 def test_empty_name_is_not_the_current_folder(

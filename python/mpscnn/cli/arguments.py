@@ -40,7 +40,10 @@ class Precision(str, Enum):
 PhotosArgument = Annotated[
     list[str],
     typer.Argument(
-        metavar="PHOTO", help="Image files, and folders for the image files in them.", show_default=False
+        metavar="PHOTO",
+        help="Image files; folders for the image files in them and in their subfolders; patterns such as "
+        "'*.jpg'; - for standard input.",
+        show_default=False,
     ),
 ]
 _MODEL_HELP = "Name (see `mpscnn models`) or model file."

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mpscnn._private.summary import bytes_text
 from mpscnn.cli.output import report
-from mpscnn.cli.photo_list import photo_paths
+from mpscnn.cli.photo_list import STDIN, photo_paths
 from mpscnn.cli.progress import with_progress
 from mpscnn.errors import ImageError, ParameterError, ShapeError
 from mpscnn.model import Model
 
 if TYPE_CHECKING:
     from mpscnn.vision.photo import Photo
+
+
+_MOST_FROM_STDIN = 2_000_000_000
 
 
 class Answer(Protocol):
@@ -46,17 +51,32 @@ def for_each_photo(
 
     Reports photos that fail; returns how many did.
     """
-    from mpscnn.vision.photo import open_photo
-
     failed = 0
     with with_progress(paths) as tracked:
         for path in tracked:
             try:
-                action(path, open_photo(path, channel_order=channel_order))
+                action(path, open_listed(path, channel_order))
             except (ImageError, ParameterError, ShapeError) as error:
                 report(of_photo(path, error))
                 failed += 1
     return failed
+
+
+def open_listed(path: str, channel_order: str | None = None) -> Photo:
+    """A photo of the command line: a file, or what comes through standard input."""
+    from mpscnn.vision.photo import open_photo
+
+    if path != STDIN:
+        return open_photo(path, channel_order=channel_order)
+    if sys.stdin is None or sys.stdin.isatty():
+        raise ImageError(f"{STDIN}: is standard input, but nothing is sent there: cat cat.jpg | mpscnn ...")
+    content = sys.stdin.buffer.read(_MOST_FROM_STDIN + 1)
+    if len(content) > _MOST_FROM_STDIN:
+        raise ImageError(f"{STDIN}: more than {bytes_text(_MOST_FROM_STDIN)} come through standard input")
+    try:
+        return open_photo(content, channel_order=channel_order)
+    except ImageError as error:
+        raise ImageError(f"{STDIN}: {error}") from error
 
 
 def of_photo(path: str, error: Exception) -> Exception | str:

@@ -1,48 +1,83 @@
-"""From the paths of a command line to photos: folders become the photos in them."""
+"""From the arguments of a command line to photos: folders and patterns become the photos that they stand for."""
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from mpscnn._private.files import reading
+from mpscnn._private.files import is_folder, reading
 from mpscnn.errors import ImageError
 from mpscnn.vision.photo_file import suffixes
 
+__all__ = ["STDIN", "photo_paths"]
 
-def photo_paths(paths: Sequence[str]) -> tuple[list[str], list[ImageError]]:
-    """The photos of files and folders in order, and the folders that have none or cannot be read.
+#: The argument that stands for standard input.
+STDIN = "-"
+_PATTERN = re.compile(r"[*?[]")
 
-    A folder stands for the image files directly in it, by name; hidden files are left out.
+
+def photo_paths(arguments: Sequence[str]) -> tuple[list[str], list[ImageError]]:
+    """The photos of files, folders and patterns in order, and what has none or cannot be read.
+
+    A folder stands for the image files in it and in its subfolders, by name; hidden ones are left out, and links to
+    folders are not followed. A pattern, such as "photos/*.jpg" or "photos/**/*.jpg", stands for what it matches,
+    where the shell has left it as it is.
     """
     photos: list[str] = []
     failures: list[ImageError] = []
-    for path in paths:
+    for argument in arguments:
         try:
-            photos += _photos_in(Path(path)) if _is_folder(path) else [path]
+            for path in _matches(argument):
+                photos += _photos_in(path, failures) if is_folder(path) else [path]
         except ImageError as error:
             failures.append(error)
     return photos, failures
 
 
-def _is_folder(path: str) -> bool:
-    if not path:
+def _matches(argument: str) -> list[str]:
+    if not argument:
         raise ImageError("'': an empty name is not a photo")  # for Path it would be the current folder
+    if not _PATTERN.search(argument) or os.path.lexists(argument):
+        return [argument]
+    pattern = Path(argument)
     try:
-        return Path(path).is_dir()
-    except (OSError, ValueError):
-        return False  # whatever is wrong with it, opening it as a photo says so
-
-
-def _photos_in(folder: Path) -> list[str]:
-    allowed = suffixes()
-    with reading(folder, ImageError):
-        entries = sorted(folder.iterdir())
-        found = [
-            str(entry)
-            for entry in entries
-            if entry.suffix.lower() in allowed and not entry.name.startswith(".") and entry.is_file()
-        ]
+        # Not the module glob, which follows links to folders, in circles too.
+        top = Path(pattern.anchor)
+        found = sorted(str(path) for path in top.glob(str(pattern.relative_to(top))) if _shown(path, pattern))
+    except (OSError, ValueError, NotImplementedError) as error:
+        raise ImageError(f"{argument}: cannot be read as a file or pattern: {error}") from error
     if not found:
-        raise ImageError(f"{folder}: the folder has no photos in it (subfolders are not searched)")
+        raise ImageError(f"{argument}: there is no such file, and none that matches it as a pattern")
     return found
+
+
+def _shown(path: Path, pattern: Path) -> bool:
+    """Whether nothing of it is hidden that the pattern does not name."""
+    return not any(part.startswith(".") and part not in pattern.parts for part in path.parts)
+
+
+def _photos_in(folder: str, failures: list[ImageError]) -> list[str]:
+    allowed = suffixes()
+    found: list[str] = []
+
+    def failed(error: OSError) -> None:
+        try:
+            with reading(error.filename, ImageError):
+                raise error
+        except ImageError as failure:
+            failures.append(failure)
+
+    before = len(failures)
+    for place, folders, files in os.walk(folder, onerror=failed):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [
+            os.path.join(place, name)  # noqa: PTH118 - the name may be no text
+            for name in sorted(files)
+            if Path(name).suffix.lower() in allowed and not name.startswith(".")
+        ]
+    photos = [path for path in found if Path(path).is_file()]
+    if not photos and len(failures) == before:
+        raise ImageError(f"{folder}: the folder has no photos in it, nor have its subfolders")
+    return photos

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpscnn._private.files import writing
+from mpscnn.cli.photo_list import STDIN
 from mpscnn.errors import ImageError, ParameterError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class PictureFolder:
 
     def save(self, picture: PillowImage.Image, photo: str, suffix: str) -> Path:
         """Writes "<photo's name><suffix>.png", with a number where a photo of that name came before."""
-        stem = Path(photo).stem + suffix
+        stem = ("stdin" if photo == STDIN else Path(photo).stem) + suffix
         target, count = self.path / f"{stem}.png", 1
         while target.resolve() in self._taken:
             count += 1

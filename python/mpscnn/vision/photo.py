@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -48,6 +49,7 @@ _ARRAY_FORMATS = {  # (dtype, order of the channels) -> pixel format of the core
     ("float32", "rgba"): "rgba32f",
 }
 _CHANNELS = {"gray": 1, "gray_alpha": 2, "rgb": 3, "bgr": 3, "rgba": 4, "rgbx": 4, "bgra": 4, "bgrx": 4}
+_URL = re.compile("[A-Za-z][A-Za-z0-9+.-]*://")
 _BEYOND = 0.5  # below 0 and above 1
 _USUAL_ORDERS = {1: "gray", 2: "gray_alpha", 3: "rgb", 4: "rgba"}
 
@@ -203,6 +205,10 @@ def _opened(photo: Any, channel_order: str | None) -> Photo:
         return photo
     if isinstance(photo, YuvImage):
         return Photo(photo.y, "nv12" if photo.v is None else "i420", photo.orientation, repr(photo), photo)
+    if isinstance(photo, str) and _URL.match(photo):
+        raise ImageError(
+            f"{photo}: is a URL, which is not fetched: download the file, and give its path or bytes"
+        )
     if isinstance(photo, (str, os.PathLike)):
         return _from_path(Path(photo))
     if _is_file_content(photo):
