@@ -94,8 +94,9 @@ def check_runner(
     with mpscnn.Runner(model, **arguments) as runner:
         results = list(runner.map(stream, **options))
     assert len(results) == len(expected)
-    for result, wanted in zip(results, expected, strict=True):
+    for result, wanted, photo in zip(results, expected, stream, strict=True):
         assert type(result) is type(wanted)
         assert same(result, wanted)
-        assert (result.device, result.precision, result.photo) == (wanted.device, wanted.precision, None)
+        assert (result.device, result.precision) == (wanted.device, wanted.precision)
+        assert result.photo is photo
         assert 0 < result.milliseconds < 60_000

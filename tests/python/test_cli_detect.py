@@ -24,8 +24,10 @@ def test_text(tmp_path: Path, model: str) -> None:
     assert heading.startswith(f"{photo}  (")
     assert " ms, cpu, float32)" in heading
     assert [line.split() for line in lines] == [
-        ["90.0%", "50", "10", "150", "40", "cat"],
-        ["20.0%", "50", "10", "150", "40", "dog"],
+        ["class", "score", "left", "top", "right", "bottom"],
+        ["-----", "-----", "----", "---", "-----", "------"],
+        ["cat", "90.0%", "50", "10", "150", "40"],
+        ["dog", "20.0%", "50", "10", "150", "40"],
     ]
 
 
@@ -35,7 +37,7 @@ def test_limits(
     photo = str(save_photo(tmp_path / "lake.png", "blue", (200, 80)))
     limits = ["--score-threshold", "0.1", "--iou-threshold", "0.5", "--max-detections", "1"]
     assert call(monkeypatch, "detect", photo, "--model", model, *limits) == 0
-    assert [line.split()[-1] for line in capsys.readouterr().out.splitlines()[1:]] == ["cat"]
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[3:]] == ["cat"]
 
 
 def test_nothing_found(

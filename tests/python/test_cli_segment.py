@@ -49,7 +49,16 @@ def test_json_lines_and_nothing_else(tmp_path: Path, model: str, command: Comman
     result = command("segment", *photos, "--model", model, "--json", "--device", "cpu", "--threads", "1")
     assert (result.returncode, result.stderr) == (0, "")
     first, second = (json.loads(line) for line in result.stdout.splitlines())
-    assert list(first) == ["image", "model", "device", "milliseconds", "width", "height", "areas"]
+    assert list(first) == [
+        "image",
+        "model",
+        "device",
+        "precision",
+        "milliseconds",
+        "width",
+        "height",
+        "areas",
+    ]
     assert first["areas"] == [{"label": "red", "index": 1, "pixels": 1200, "fraction": 1.0}]
     assert (first["width"], first["height"], second["image"]) == (40, 30, photos[1])
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import io
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import photo_models
 import pytest
 from command_line import save_colour_model, save_photo
 from PIL import Image
@@ -126,3 +129,51 @@ def test_texts_are_short(model: mpscnn.Model) -> None:
         assert repr(results).endswith(", 1 under way>")
         assert len(list(results)) == 1
         assert repr(results).endswith(", 0 under way>")
+
+
+# ---- For other programs --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", photo_models.NETWORKS)
+def test_results_as_json_and_csv(task: str, tmp_path: Path) -> None:
+    result = photo_models.load(tmp_path, task).predict(photo_models.photos(1)[0])
+    as_dict = result.to_dict()
+    assert json.loads(json.dumps(as_dict)) == as_dict
+    assert json.loads(result.to_json()) == as_dict
+    assert (as_dict["device"], as_dict["precision"]) == ("cpu", "float32")
+    assert as_dict["milliseconds"] == pytest.approx(result.milliseconds, abs=1e-3)
+    listed = as_dict[
+        {"classification": "predictions", "detection": "detections", "segmentation": "areas"}[task]
+    ]
+    table = list(csv.DictReader(io.StringIO(result.to_csv())))
+    assert listed
+    assert [row["label"] for row in table] == [entry["label"] for entry in listed]
+    assert list(table[0]) == list(result.columns)
+    number = {"classification": "probability", "detection": "score", "segmentation": "fraction"}[task]
+    assert [float(row[number]) for row in table] == [entry[number] for entry in listed]
+
+
+def test_results_as_arrays(model: mpscnn.Model, tmp_path: Path) -> None:
+    result = model.classify(plain_photo(8, 6))
+    assert result.probabilities.dtype == np.float32
+    assert result.probabilities.tolist() == [entry.probability for entry in result]
+    assert result.indices.tolist() == [entry.index for entry in result]
+    detector = photo_models.load(tmp_path, "detection")
+    found = detector.predict(photo_models.photos(1)[0])
+    assert found.boxes.shape == (len(found), 4)
+    np.testing.assert_allclose(found.boxes, [entry.box for entry in found])
+    assert found.scores.tolist() == [entry.score for entry in found]
+    assert found.indices.tolist() == [entry.index for entry in found]
+    nothing = detector.detect(photo_models.photos(1)[0], score_threshold=1.0)
+    assert (nothing.boxes.shape, nothing.scores.shape) == ((0, 4), (0,))
+
+
+@pytest.mark.parametrize("task", photo_models.NETWORKS)
+def test_results_of_a_runner_are_drawn(task: str, tmp_path: Path) -> None:
+    loaded = photo_models.load(tmp_path, task)
+    path = save_photo(tmp_path / "red.png", "red")
+    frames = [path, path.read_bytes(), pixels_of(path), memoryview(path.read_bytes())]
+    with mpscnn.Runner(loaded) as runner:
+        drawn = [np.asarray(result.draw()) for result in runner.map(frames)]
+    for picture in drawn:
+        np.testing.assert_array_equal(picture, np.asarray(loaded.predict(path).draw()))

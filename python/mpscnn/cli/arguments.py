@@ -116,6 +116,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for other p
 JsonLinesOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object per photo and line, and nothing else.")
 ]
+CsvOption = Annotated[bool, typer.Option("--csv", help="Print comma-separated values, and nothing else.")]
 
 
 def load_model(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mpscnn.cli.answers import Answers, Form, form_of, head_line
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
     ChannelOrderOption,
+    CsvOption,
     DeviceOption,
     JsonLinesOption,
     MaxMemoryOption,
@@ -21,9 +22,9 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
     load_model,
 )
-from mpscnn.cli.each_photo import for_each_photo, head_fields, head_line, listed_photos
+from mpscnn.cli.each_photo import for_each_photo, listed_photos
 from mpscnn.cli.failures import FAILED
-from mpscnn.cli.output import show, show_json
+from mpscnn.cli.output import show
 from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.model import Model
 from mpscnn.registry.catalogue import BUNDLED_MODEL
@@ -52,6 +53,7 @@ def classify(
     precision: PrecisionOption = Precision.auto,
     channel_order: ChannelOrderOption = None,
     as_json: JsonLinesOption = False,
+    as_csv: CsvOption = False,
 ) -> None:
     """Print the most probable classes of photos.
 
@@ -59,77 +61,47 @@ def classify(
 
     Example: mpscnn classify holiday/ --model mobilenet_v2 --top 3 --json
     """
-    paths, failures = listed_photos(photos)
-    all_read = not failures
+    form = form_of(as_json, as_csv)
+    paths, failed = listed_photos(photos)
     if paths:
         loaded = load_model(model, device, precision, threads, max_memory)
         folder = None if output is None else PictureFolder(output, paths)
-        all_read = _classify_all(paths, loaded, top, folder, as_json, channel_order) and all_read
-    if not all_read:
+        answers = Answers(loaded, form, lambda path, result: _lines(path, loaded, result))
+        unread = show_predictions(paths, loaded, top, answers, folder, "_classes", channel_order)
+        if _is_bundled(loaded) and form is Form.text and unread < len(paths):
+            show(*_about_bundled(loaded))
+        failed += unread
+    if failed:
         raise typer.Exit(FAILED)
-
-
-def _classify_all(
-    paths: list[str],
-    model: Model,
-    top: int,
-    folder: PictureFolder | None,
-    as_json: bool,
-    channel_order: str | None,
-) -> bool:
-    """Prints what is seen on each photo. Returns whether all could be read; the others are reported."""
-    show_one = show_as_json if as_json else _show
-    failed = show_predictions(paths, model, top, show_one, folder, "_classes", channel_order)
-    if _is_bundled(model) and not as_json and failed < len(paths):
-        show(*_about_bundled(model))
-    return failed == 0
 
 
 def show_predictions(
     paths: list[str],
     model: Model,
     top: int,
-    show_one: Callable[[str, Model, Classification, dict[str, str]], None],
+    answers: Answers,
     folder: PictureFolder | None,
     suffix: str,
     channel_order: str | None = None,
 ) -> int:
-    """Calls `show_one(path, model, result, files written)` for each photo, of which `folder` gets a picture.
-
-    Returns how many photos failed; they are reported.
-    """
+    """Shows the classes of each photo, of which `folder` gets a picture. Returns how many photos failed."""
 
     def classify_one(path: str, photo: Photo) -> None:
         result = model.classify(photo, top=top)
         written: dict[str, str] = {}
         if folder is not None:
             written["picture"] = str(folder.save(result.draw(count=min(top, _MOST_DRAWN)), path, suffix))
-        show_one(path, model, result, written)
+        answers.show(path, result, written)
 
-    return for_each_photo(paths, classify_one, channel_order)
-
-
-def show_as_json(path: str, model: Model, result: Classification, written: dict[str, str]) -> None:
-    """Prints a photo's classes for other programs."""
-    show_json(
-        {
-            **head_fields(path, model, result),
-            "predictions": [
-                {"label": entry.label, "index": entry.index, "probability": entry.probability}
-                for entry in result
-            ],
-            **written,
-        }
-    )
+    return for_each_photo(paths, classify_one, answers.fail, channel_order)
 
 
-def _show(path: str, model: Model, result: Classification, written: dict[str, str]) -> None:
+def _lines(path: str, model: Model, result: Classification) -> list[str]:
     lines = [head_line(path, result)]
     lines += [f"  {entry.probability:6.1%}  {entry.label}" for entry in result]
     if _is_bundled(model) and result.predictions[0].probability < _UNLIKELY:
         lines.append("  None of its classes is likely.")
-    lines += [f"  {file}" for file in written.values()]
-    show(*lines)
+    return lines
 
 
 def _is_bundled(model: Model) -> bool:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mpscnn._private.summary import text_table
+from mpscnn.cli.answers import Answers, form_of, head_line
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
     ChannelOrderOption,
+    CsvOption,
     DeviceOption,
     JsonLinesOption,
     MaxMemoryOption,
@@ -20,12 +23,10 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
     load_model,
 )
-from mpscnn.cli.each_photo import for_each_photo, head_fields, head_line, listed_photos
+from mpscnn.cli.each_photo import for_each_photo, listed_photos
 from mpscnn.cli.failures import FAILED
-from mpscnn.cli.output import show, show_json
 from mpscnn.cli.picture_folder import PictureFolder
-from mpscnn.model import Model
-from mpscnn.vision.detection import Detections
+from mpscnn.vision.detection import Box, Detections
 
 if TYPE_CHECKING:
     from mpscnn.vision.photo import Photo
@@ -74,6 +75,7 @@ def detect(
     precision: PrecisionOption = Precision.auto,
     channel_order: ChannelOrderOption = None,
     as_json: JsonLinesOption = False,
+    as_csv: CsvOption = False,
 ) -> None:
     """Find objects on photos.
 
@@ -83,60 +85,33 @@ def detect(
 
     Example: mpscnn detect holiday/ --model ssdlite.safetensors --score-threshold 0.5 --json
     """
+    form = form_of(as_json, as_csv)
     paths, failed = listed_photos(photos)
     if paths:
         loaded = load_model(model, device, precision, threads, max_memory)
         folder = None if output is None else PictureFolder(output, paths)
-        limits = {
-            "score_threshold": score_threshold,
-            "iou_threshold": iou_threshold,
-            "max_detections": max_detections,
-        }
-        failed += for_each_photo(
-            paths, lambda path, photo: _detect(path, photo, loaded, limits, folder, as_json), channel_order
-        )
+        answers = Answers(loaded, form, _lines)
+
+        def detect_one(path: str, photo: Photo) -> None:
+            result = loaded.detect(
+                photo,
+                score_threshold=score_threshold,
+                iou_threshold=iou_threshold,
+                max_detections=max_detections,
+            )
+            written: dict[str, str] = {}
+            if folder is not None:
+                written["picture"] = str(folder.save(result.draw(photo), path, "_detections"))
+            answers.show(path, result, written)
+
+        failed += for_each_photo(paths, detect_one, answers.fail, channel_order)
     if failed:
         raise typer.Exit(FAILED)
 
 
-def _detect(
-    path: str, photo: Photo, model: Model, limits: dict[str, Any], folder: PictureFolder | None, as_json: bool
-) -> None:
-    result = model.detect(photo, **limits)
-    written: dict[str, str] = {}
-    if folder is not None:
-        written["picture"] = str(folder.save(result.draw(photo), path, "_detections"))
-    if as_json:
-        show_json(_fields(path, model, result, written))
-    else:
-        show(*_lines(path, result, written))
-
-
-def _fields(path: str, model: Model, result: Detections, written: dict[str, str]) -> dict[str, Any]:
-    width, height = result.photo_size
-    return {
-        **head_fields(path, model, result),
-        "width": width,
-        "height": height,
-        "detections": [
-            {
-                "label": entry.label,
-                "index": entry.index,
-                "score": entry.score,
-                "box": [round(edge, 2) for edge in entry.box],
-            }
-            for entry in result
-        ],
-        **written,
-    }
-
-
-def _lines(path: str, result: Detections, written: dict[str, str]) -> list[str]:
-    lines = [head_line(path, result)]
-    for entry in result:
-        edges = "  ".join(f"{round(edge):4d}" for edge in entry.box)
-        lines.append(f"  {entry.score:6.1%}  {edges}  {entry.label}")
+def _lines(path: str, result: Detections) -> list[str]:
     if not result:
-        lines.append("  nothing found")
-    lines += [f"  {file}" for file in written.values()]
-    return lines
+        return [head_line(path, result), "  nothing found"]
+    rows = [(entry.label, f"{entry.score:.1%}", *(f"{edge:.0f}" for edge in entry.box)) for entry in result]
+    table = text_table(("class", "score", *Box._fields), rows, right=range(1, 6))
+    return [head_line(path, result), *(f"  {line}" for line in table.split("\n"))]

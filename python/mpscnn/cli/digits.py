@@ -11,6 +11,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from mpscnn.cli.answers import Answers, form_of
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
     DeviceOption,
@@ -21,7 +22,7 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
     load_model,
 )
-from mpscnn.cli.classify import show_as_json, show_predictions
+from mpscnn.cli.classify import show_predictions
 from mpscnn.cli.each_photo import listed_photos
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.output import show, show_json
@@ -117,15 +118,14 @@ def digits(
             show(*_experiment_lines(idx, loaded, result))
         return
     folder = None if output is None else PictureFolder(output, paths)
-    show_one = show_as_json if as_json else _show
-    if show_predictions(paths, loaded, 10, show_one, folder, "_digit") or failures:
+    answers = Answers(loaded, form_of(as_json, as_csv=False), _lines)
+    if show_predictions(paths, loaded, 10, answers, folder, "_digit") or failures:
         raise typer.Exit(FAILED)
 
 
-def _show(path: str, _: Model, result: Classification, written: dict[str, str]) -> None:
+def _lines(path: str, result: Classification) -> list[str]:
     likely = result.top(1 if result[0].probability >= _SURE else 2)
-    heading = f"{path}: " + ", or ".join(f"{entry.label} ({entry.probability:.1%})" for entry in likely)
-    show(heading, *(f"  {file}" for file in written.values()))
+    return [f"{path}: " + ", or ".join(f"{entry.label} ({entry.probability:.1%})" for entry in likely)]
 
 
 # ---- The article's experiment ------------------------------------------------------------------------------------

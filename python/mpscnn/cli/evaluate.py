@@ -10,6 +10,7 @@ import numpy as np
 import typer
 
 from mpscnn._private.files import reading, writing
+from mpscnn.cli.answers import of_photo
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
     DeviceOption,
@@ -21,7 +22,6 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
     load_model,
 )
-from mpscnn.cli.each_photo import of_photo
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.output import report, show, show_json
 from mpscnn.cli.photo_list import photo_paths

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mpscnn._private.files import writing
 from mpscnn._private.summary import bytes_text
+from mpscnn.cli.answers import of_photo
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
     ChannelOrderOption,
@@ -30,7 +31,7 @@ from mpscnn.cli.arguments import (
 )
 from mpscnn.cli.each_photo import for_each_photo, listed_photos
 from mpscnn.cli.failures import FAILED
-from mpscnn.cli.output import show, show_json
+from mpscnn.cli.output import report, show, show_json
 from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.errors import ParameterError
 
@@ -174,7 +175,9 @@ def features(
                 target.add(path, found)
             done.append(path)
 
-        failed += for_each_photo(paths, extract, channel_order)
+        failed += for_each_photo(
+            paths, extract, lambda path, error: report(of_photo(path, error)), channel_order
+        )
         if done:
             for target in outputs:
                 target.finish()

@@ -8,12 +8,17 @@ import sys
 from mpscnn._private.printable import printable
 from mpscnn.errors import DownloadError
 
-__all__ = ["report", "show", "show_json", "warn"]
+__all__ = ["report", "show", "show_as_is", "show_json", "warn"]
 
 
 def show(*lines: str) -> None:
     """Prints lines. A newline within one is escaped."""
     print("\n".join(map(printable, lines)), flush=True)
+
+
+def show_as_is(text: str) -> None:
+    """Prints text with its own newlines, in which nothing is left to escape."""
+    print(text, end="", flush=True)
 
 
 def show_json(value: object) -> None:

@@ -17,7 +17,7 @@ from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.features import FeatureExtractor, is_network_input
 from mpscnn.model import Model
 from mpscnn.runtime.program import Program
-from mpscnn.vision.photo import Photo, open_photo
+from mpscnn.vision.photo import Photo, kept, open_photo
 from mpscnn.vision.photo_tasks import TASKS, PhotoTask, Told, option_names
 
 __all__ = ["FrameRun", "Frames", "finish_frame", "frames_of"]
@@ -116,6 +116,8 @@ class _Arrays(Frames):
 class _PhotoRun(FrameRun):
     task: PhotoTask[Any]
     photo: Photo
+    given: Any
+    """The photo for the result."""
     preparation: float
     """Milliseconds."""
 
@@ -124,7 +126,7 @@ class _PhotoRun(FrameRun):
         self.task.submit(core, slot, self.photo.core, told)
 
     def _finish(self, found: Any, milliseconds: float) -> Any:
-        return self.task.result(found, self.photo, self.preparation + milliseconds, None)
+        return self.task.result(found, self.photo, self.preparation + milliseconds, self.given)
 
 
 class _Photos(Frames):
@@ -148,7 +150,8 @@ class _Photos(Frames):
         task, channel_order = wanted
         begun = time.perf_counter()
         photo = open_photo(frame, channel_order=channel_order)
-        return _PhotoRun(task, photo, 1000.0 * (time.perf_counter() - begun))
+        milliseconds = 1000.0 * (time.perf_counter() - begun)
+        return _PhotoRun(task, photo, kept(frame, photo, channel_order), milliseconds)
 
 
 # ---- Features ------------------------------------------------------------------------------------------------------

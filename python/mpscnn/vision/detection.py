@@ -6,8 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mpscnn._private.printable import printable
 from mpscnn.errors import ShapeError
+from mpscnn.vision.photo_result import Cell, PhotoResult
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -51,7 +55,7 @@ class Detection:
 
 
 @dataclass(frozen=True, repr=False)
-class Detections(Sequence[Detection]):
+class Detections(PhotoResult, Sequence[Detection]):
     """The objects on one photo, most probable first, and how they were computed."""
 
     detections: tuple[Detection, ...]
@@ -62,7 +66,43 @@ class Detections(Sequence[Detection]):
     reason: str
     milliseconds: float
     photo: Any = field(default=None, compare=False)
-    """The photo as it was given, for `show` and notebooks; None of results that a `Runner` gives."""
+    """The photo as it was given, for `draw`, `show` and notebooks."""
+    columns = ("label", "index", "score", *Box._fields)
+
+    @property
+    def boxes(self) -> NDArray[np.float32]:
+        """(n, 4): left, top, right and bottom edges in pixels of the photo as seen."""
+        return np.array([entry.box for entry in self], np.float32).reshape(-1, 4)
+
+    @property
+    def scores(self) -> NDArray[np.float32]:
+        """(n,), the highest first."""
+        return np.array([entry.score for entry in self], np.float32)
+
+    @property
+    def indices(self) -> NDArray[np.int64]:
+        """(n,), the numbers of the classes."""
+        return np.array([entry.index for entry in self], np.int64)
+
+    def rows(self) -> list[tuple[Cell, ...]]:
+        """A row for each object."""
+        return [(entry.label, entry.index, entry.score, *entry.box) for entry in self]
+
+    def _found(self) -> dict[str, Any]:
+        width, height = self.photo_size
+        return {
+            "width": width,
+            "height": height,
+            "detections": [
+                {
+                    "label": entry.label,
+                    "index": entry.index,
+                    "score": entry.score,
+                    "box": [round(edge, 2) for edge in entry.box],
+                }
+                for entry in self
+            ],
+        }
 
     @overload
     def __getitem__(self, index: int) -> Detection: ...

@@ -190,7 +190,8 @@ def open_photo(photo: Any, *, channel_order: str | None = None, orientation: int
 
 def kept(photo: Any, opened: Photo, channel_order: str | None) -> Any:
     """The photo for a result: as it was given, but its pixels where that alone would not give the same photo again."""
-    return opened if channel_order is not None or hasattr(photo, "read") else photo
+    passing = hasattr(photo, "read") or isinstance(photo, memoryview)
+    return opened if channel_order is not None or passing else photo
 
 
 def _opened(photo: Any, channel_order: str | None) -> Photo:

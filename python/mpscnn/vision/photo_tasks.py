@@ -35,7 +35,7 @@ class PhotoTask(Generic[Result]):
     submit: Callable[[_core.Runner, _core.Frame, _core.Pixels, Told], None]
     """The same on a runner's threads."""
     result: Callable[[Any, Photo, float, Any], Result]
-    """What the user gets: of what the core found, the photo, milliseconds, and the photo to be kept in it or None."""
+    """What the user gets: of what the core found, the photo, milliseconds, and the photo to be kept in it."""
 
 
 def classifying(model: Model, *, top: int | None = None) -> PhotoTask[Classification]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mpscnn._private.arguments import whole_number
 from mpscnn._private.printable import printable
+from mpscnn.vision.photo_result import Cell, PhotoResult
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -28,7 +32,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, repr=False)
-class Classification(Sequence[Prediction]):
+class Classification(PhotoResult, Sequence[Prediction]):
     """The classes of one photo, most probable first, and how they were computed."""
 
     predictions: tuple[Prediction, ...]
@@ -37,7 +41,27 @@ class Classification(Sequence[Prediction]):
     reason: str
     milliseconds: float
     photo: Any = field(default=None, compare=False)
-    """The photo as it was given, for `show` and notebooks; None of results that a `Runner` gives."""
+    """The photo as it was given, for `draw`, `show` and notebooks."""
+    columns = ("rank", "label", "index", "probability")
+
+    @property
+    def probabilities(self) -> NDArray[np.float32]:
+        """Those of `predictions`, the largest first."""
+        return np.array([entry.probability for entry in self.predictions], np.float32)
+
+    @property
+    def indices(self) -> NDArray[np.int64]:
+        """The numbers of the classes of `predictions`."""
+        return np.array([entry.index for entry in self.predictions], np.int64)
+
+    def rows(self) -> list[tuple[Cell, ...]]:
+        """A row for each class."""
+        return [
+            (rank, entry.label, entry.index, entry.probability) for rank, entry in enumerate(self, start=1)
+        ]
+
+    def _found(self) -> dict[str, Any]:
+        return {"predictions": [asdict(entry) for entry in self]}
 
     def top(self, count: int = 5) -> list[Prediction]:
         """The `count` most probable classes. Raises ParameterError for a negative number."""

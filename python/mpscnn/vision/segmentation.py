@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mpscnn._private.arguments import is_finite_number
 from mpscnn._private.printable import printable
 from mpscnn.errors import ParameterError, ShapeError
+from mpscnn.vision.photo_result import Cell, PhotoResult
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -34,7 +35,7 @@ class Area:
 
 
 @dataclass(frozen=True, eq=False)
-class Segmentation:
+class Segmentation(PhotoResult):
     """The class of every pixel of a photo, and how it was computed."""
 
     labels: NDArray[np.uint8]
@@ -48,7 +49,8 @@ class Segmentation:
     scores: NDArray[np.float32] | None = None
     """(height, width, classes) as the network gives them, where asked for; NaN where the label is `UNSEEN`."""
     photo: Any = None
-    """The photo as it was given, for `draw` and notebooks; None of results that a `Runner` gives."""
+    """The photo as it was given, for `draw`, `show` and notebooks."""
+    columns = ("label", "index", "pixels", "fraction")
 
     @property
     def areas(self) -> list[Area]:
@@ -59,6 +61,14 @@ class Segmentation:
         return [
             Area(self.names[index], index, int(counts[index]), int(counts[index]) / total) for index in found
         ]
+
+    def rows(self) -> list[tuple[Cell, ...]]:
+        """A row for each class on the photo."""
+        return [(area.label, area.index, area.pixels, area.fraction) for area in self.areas]
+
+    def _found(self) -> dict[str, Any]:
+        height, width = self.labels.shape
+        return {"width": width, "height": height, "areas": [asdict(area) for area in self.areas]}
 
     def mask(self, label: str | int) -> NDArray[np.bool_]:
         """Which pixels belong to a class, given by name or number. Raises ParameterError for another."""
@@ -83,7 +93,7 @@ class Segmentation:
 
         Args:
             photo: the one that was segmented, see `mpscnn.photo.open_photo`; None: as it was given to the model, or
-                colours on black in results of a `Runner`.
+                colours on black where the result keeps none.
             opacity: of the colours, 0 to 1.
             legend: whether the classes are named below, with their share of the photo.
 

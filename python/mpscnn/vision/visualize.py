@@ -60,7 +60,7 @@ def result_picture(given: Any, kept: Any) -> PillowImage.Image:
     """`upright_picture` of what a result is drawn on: the photo given, else the one that the result keeps."""
     photo = kept if given is None else given
     if photo is None:
-        raise ImageError("the result does not keep its photo, as those of a Runner; give it: draw(photo)")
+        raise ImageError("the result does not keep its photo; give it: draw(photo)")
     return upright_picture(photo)
 
 
