@@ -4,6 +4,7 @@
 
 #include "core/json.h"
 #include "ops/arithmetic.h"
+#include "ops/batch_normalization_gradient.h"
 #include "ops/binary_convolution.h"
 #include "ops/concatenation.h"
 #include "ops/constant.h"
@@ -40,7 +41,8 @@ using Operation =
                  FullyConnected, Gather, GroupNormalization, LayerNormalization, LocalContrastNormalization,
                  LogSoftmax, MatrixProduct, Neuron, Padding, Pooling, Reduction, Reshape, Resize, Slice,
                  Softmax, SpatialNormalization, SubpixelConvolution, Tile, Transpose, TransposedConvolution,
-                 WeightedReduction, SumLike, ConvolutionDataGradient, ConvolutionWeightGradient>;
+                 WeightedReduction, SumLike, BatchNormalizationGradient, BatchNormalizationSums,
+                 ConvolutionDataGradient, ConvolutionWeightGradient>;
 #undef MPSCNN_ARITHMETIC
 
 const OperationInfo &info_of(const Operation &operation);

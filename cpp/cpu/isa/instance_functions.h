@@ -41,3 +41,5 @@ void get(Kernel<LayerNormalizationTask> &);
 void get(Kernel<SumTask> &);
 void get(Kernel<WeightGradientTask> &);
 void get(Kernel<PartSumTask> &);
+void get(Kernel<NormalizationSumsTask> &);
+void get(Kernel<NormalizationGradientTask> &);

@@ -28,7 +28,8 @@ using Task =
                  ReductionTask, ArgumentTask, WeightedReductionTask, InterleavedConvolutionTask,
                  SubpixelConvolutionTask, DepthToSpaceTask, BinaryConvolutionTask, BetaScalingTask,
                  TransposeTask, InterleaveTask, TakeTask, ConstantTask, MatrixProductTask,
-                 LayerNormalizationTask, SumTask, WeightGradientTask, PartSumTask, ConversionTask>;
+                 LayerNormalizationTask, SumTask, WeightGradientTask, PartSumTask, NormalizationSumsTask,
+                 NormalizationGradientTask, ConversionTask>;
 
 template <class Tasks> struct KernelSet;
 template <class... TaskType> struct KernelSet<std::variant<TaskType...>> : Kernel<TaskType>... {};

@@ -225,9 +225,9 @@ template <class V> struct ImageNormalization {
                 return load_lanes<V>(pixel_at(statistics, of, row, 0) + channel, left);
             };
             const auto deviation = V::sqrt(V::add(read(statistics_variance), V::set1(task.epsilon)));
-            const auto gamma = task.gamma ? V::load(task.gamma + channel) : V::set1(1.0f);
+            const auto gamma = task.gamma ? load_lanes<V>(task.gamma + channel, left) : V::set1(1.0f);
             const auto factor = V::div(gamma, deviation);
-            auto offset = task.beta ? V::load(task.beta + channel) : V::zero();
+            auto offset = task.beta ? load_lanes<V>(task.beta + channel, left) : V::zero();
             if (statistics.height == statistics_rows)
                 offset = V::sub(offset, V::mul(read(statistics_rest), factor));
             V::store(mean + channel, read(statistics_mean));

@@ -34,10 +34,25 @@ private:
     }
     void bind_others(InterleaveTask &own) { own.second = bind(step_.others[0]); }
     void bind_others(MatrixProductTask &own) { own.second = bind(step_.others[0]); }
-    void bind_others(NormalizationTask &own) { own.second = bind(step_.others[0]); }
+    void bind_others(NormalizationTask &own) {
+        own.second = bind(step_.others[0]);
+        std::size_t next = 1;
+        if (own.reads_gamma) own.gamma = bind(step_.others[next++]).data;
+        if (own.reads_beta) own.beta = bind(step_.others[next]).data;
+    }
     void bind_others(WeightedReductionTask &own) { own.second = bind(step_.others[0]); }
     void bind_others(ConcatenationTask &own) {
         for (std::size_t i = 0; i < step_.others.size(); ++i) own.others[i] = bind(step_.others[i]);
+    }
+    void bind_others(NormalizationSumsTask &own) {
+        own.gradient = bind(step_.others[0]);
+        own.statistics = bind(step_.others[1]);
+    }
+    void bind_others(NormalizationGradientTask &own) {
+        own.gradient = bind(step_.others[0]);
+        own.statistics = bind(step_.others[1]);
+        own.sums = bind(step_.others[2]);
+        if (own.has_gamma) own.gamma = bind(step_.others[3]);
     }
     void bind_others(WeightGradientTask &own) { own.gradient = bind(step_.others[0]); }
     void bind_others(PackTask &own) {

@@ -110,6 +110,9 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Wei
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::SubpixelConvolution &convolution);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::SumLike &sums);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::BatchNormalizationSums &sums);
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::BatchNormalizationGradient &gradient);
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::ConvolutionDataGradient &gradient);
 void make_step(StepBuilder &builder, const FusedOperation &fused,

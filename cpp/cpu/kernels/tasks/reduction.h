@@ -77,7 +77,8 @@ struct StatisticsTask {
 struct NormalizationTask {
     ConstView source, second;
     View destination;
-    const float *gamma = nullptr, *beta = nullptr; ///< padded to full vectors; null: 1 and 0
+    const float *gamma = nullptr, *beta = nullptr; ///< null: 1 and 0
+    bool reads_gamma = false, reads_beta = false;  ///< which are tensors of the graph
     float epsilon = 0.0f;
     Epilogue epilogue{};
 

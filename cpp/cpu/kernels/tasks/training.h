@@ -31,4 +31,24 @@ struct PartSumTask {
     const char *kernel_name() const { return "sum of parts"; }
 };
 
+/// Of each channel of each image the sums over the pixels of the gradient and of gradient * normalized
+/// source: rows 0 and 1 of the destination.
+struct NormalizationSumsTask {
+    ConstView source, gradient, statistics; ///< statistics: rows of StatisticsRow
+    View destination;
+    float epsilon = 0.0f;
+
+    const char *kernel_name() const { return "normalization sums"; }
+};
+
+/// destination = factor * (gradient - first sum / count - normalized source * second sum / count).
+struct NormalizationGradientTask {
+    ConstView source, gradient, statistics, sums, gamma; ///< gamma: one pixel, if any
+    View destination;
+    float epsilon = 0.0f;
+    bool has_gamma = false;
+
+    const char *kernel_name() const { return "normalization gradient"; }
+};
+
 } // namespace mpscnn::cpu

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "cpu/plan/operation.h"
 
@@ -49,7 +51,16 @@ void add_normalization(StepBuilder &builder, const FusedOperation &fused, float 
     task.beta = fused.shift.data();
     task.epsilon = epsilon;
     task.epilogue = epilogue_of(fused);
-    builder.begin(fused, task).others = {statistics};
+    std::vector<Region> others{statistics};
+    const auto reads = [&](const char *role) {
+        const auto found = fused.variables.find(role);
+        if (found == fused.variables.end()) return false;
+        others.push_back(builder.placement().region(found->second));
+        return true;
+    };
+    task.reads_gamma = reads("gamma");
+    task.reads_beta = reads("beta");
+    builder.begin(fused, task).others = std::move(others);
 }
 
 /// What spatial and local contrast normalization share.
