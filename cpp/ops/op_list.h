@@ -15,6 +15,7 @@
 #include "ops/gather.h"
 #include "ops/matrix_product.h"
 #include "ops/neuron.h"
+#include "ops/neuron_gradient.h"
 #include "ops/normalization.h"
 #include "ops/padding.h"
 #include "ops/pooling.h"
@@ -42,7 +43,9 @@ using Operation =
                  LogSoftmax, MatrixProduct, Neuron, Padding, Pooling, Reduction, Reshape, Resize, Slice,
                  Softmax, SpatialNormalization, SubpixelConvolution, Tile, Transpose, TransposedConvolution,
                  WeightedReduction, SumLike, BatchNormalizationGradient, BatchNormalizationSums,
-                 ConvolutionDataGradient, ConvolutionWeightGradient>;
+                 ConvolutionDataGradient, ConvolutionWeightGradient,
+                 // gradients of layers without weights, losses, new weights
+                 NeuronGradient>;
 #undef MPSCNN_ARITHMETIC
 
 const OperationInfo &info_of(const Operation &operation);

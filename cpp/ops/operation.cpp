@@ -49,6 +49,16 @@ void require_image_or_less(const OperationInfo &info, const Shape &input) {
     fail(ErrorKind::shape, {info.name, ": the input must have 2 to 4 axes, got ", input.text()});
 }
 
+void require_like_first(const OperationInfo &info, const InputShapes &inputs, std::size_t index) {
+    const Shape &first = inputs[0], &other = inputs[index];
+    bool fits = first.rank() == other.rank();
+    for (int axis = 0; fits && axis < first.rank(); ++axis)
+        fits = first[axis] == other[axis] || first[axis] == Shape::any || other[axis] == Shape::any;
+    if (!fits)
+        fail(ErrorKind::shape, {info.name, ": input ", index, " must have the shape of input 0, ",
+                                first.text(), ", got ", other.text()});
+}
+
 void require_fixed_channels(const OperationInfo &info, const InputShapes &inputs) {
     if (inputs[0].rank() < 2 || inputs[0].back() < 1)
         fail(ErrorKind::shape,

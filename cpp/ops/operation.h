@@ -83,6 +83,8 @@ std::string list_text(const std::vector<std::int64_t> &numbers);
 void require_rank(const OperationInfo &info, const InputShapes &inputs, int rank, std::size_t index = 0);
 /// Throws a ShapeError for a tensor of more axes than an image, 4, or less than 2.
 void require_image_or_less(const OperationInfo &info, const Shape &input);
+/// Throws a ShapeError unless input `index` has the shape of input 0; free extents may differ.
+void require_like_first(const OperationInfo &info, const InputShapes &inputs, std::size_t index);
 /// Throws a ShapeError when the channels of input 0 are free: weights depend on them.
 void require_fixed_channels(const OperationInfo &info, const InputShapes &inputs);
 

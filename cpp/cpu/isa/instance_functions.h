@@ -43,3 +43,4 @@ void get(Kernel<WeightGradientTask> &);
 void get(Kernel<PartSumTask> &);
 void get(Kernel<NormalizationSumsTask> &);
 void get(Kernel<NormalizationGradientTask> &);
+void get(Kernel<NeuronGradientTask> &);

@@ -28,7 +28,10 @@ private:
     }
 
     // What a task has besides source and destination.
-    template <class Other> void bind_others(Other &) {}
+    template <class Other> void bind_others(Other &own) {
+        if constexpr (requires { own.others; })
+            for (std::size_t i = 0; i < step_.others.size(); ++i) own.others[i] = bind(step_.others[i]);
+    }
     void bind_others(ArithmeticTask &own) { // whose second operand may be a constant
         if (!step_.others.empty()) own.second = bind(step_.others[0]);
     }
@@ -41,9 +44,6 @@ private:
         if (own.reads_beta) own.beta = bind(step_.others[next]).data;
     }
     void bind_others(WeightedReductionTask &own) { own.second = bind(step_.others[0]); }
-    void bind_others(ConcatenationTask &own) {
-        for (std::size_t i = 0; i < step_.others.size(); ++i) own.others[i] = bind(step_.others[i]);
-    }
     void bind_others(NormalizationSumsTask &own) {
         own.gradient = bind(step_.others[0]);
         own.statistics = bind(step_.others[1]);

@@ -61,6 +61,7 @@ void lower(const OperationLowering &lowering, const ops::FullyConnected &dense);
 void lower(const OperationLowering &lowering, const ops::GroupNormalization &normalization);
 void lower(const OperationLowering &lowering, const ops::LayerNormalization &normalization);
 void lower(const OperationLowering &lowering, const ops::Neuron &neuron);
+void lower(const OperationLowering &lowering, const ops::NeuronGradient &gradient);
 void lower(const OperationLowering &lowering, const ops::Padding &padding);
 void lower(const OperationLowering &lowering, const ops::SubpixelConvolution &convolution);
 void lower(const OperationLowering &lowering, const ops::TransposedConvolution &convolution);
@@ -117,6 +118,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::ConvolutionDataGradient &gradient);
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::ConvolutionWeightGradient &gradient);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::NeuronGradient &gradient);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Tile &tile);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Transpose &transpose);
 void make_step(StepBuilder &builder, const FusedOperation &fused,
