@@ -223,6 +223,11 @@ def test_refused(tmp_path: Path, kind: str, settings: dict[str, Any], reason: st
     assert reason in message
 
 
+def test_models_of_an_authors_class(tmp_path: Path) -> None:
+    with pytest.raises(mpscnn.UnsupportedError, match=r"'Subclassed'.*export the model as ONNX"):
+        converted(tmp_path, {"class_name": "Subclassed", "config": {}}, {})
+
+
 def test_stopping_at_layers_and_choosing_shapes(tmp_path: Path) -> None:
     path = tmp_path / "model.h5"
     layers = [image(None, None, 3), layer("ReLU", "first", "image"), layer("Dot", "tail", "first", "image")]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 from mpscnn.converters.keras.settings import Settings
 from mpscnn.converters.layer_names import shown
-from mpscnn.errors import WeightsError
+from mpscnn.errors import UnsupportedError, WeightsError
 
 MODELS = ("Functional", "Model", "Sequential")
 _MAX_NESTING = 32
@@ -45,14 +45,13 @@ class KerasLayer:
     name: str
     settings: Settings
     calls: list[Call]
-    module: str
-    """Where Keras 3 says that the class comes from; empty in older files."""
     model: KerasModel | None = None
-
-    @property
-    def is_function(self) -> bool:
-        """Whether it is a function of keras.ops, which is not a layer and has no weights."""
-        return ".ops" in self.module
+    is_function: bool = False
+    """Whether it is a function of keras.ops, which is not a layer and has no weights."""
+    is_authors: bool = False
+    """Whether it is a class of the file's author, whatever its name."""
+    identity: int | None = None
+    """Layers that are one layer, in several models, have the same."""
 
     @property
     def trainable(self) -> bool:
@@ -81,7 +80,12 @@ def parse_model(entry: Any, nesting: int = 0) -> KerasModel:
         raise WeightsError(f"damaged: models are nested more than {_MAX_NESTING} deep")
     if not isinstance(entry, Mapping) or entry.get("class_name") not in MODELS:
         kind = entry.get("class_name") if isinstance(entry, Mapping) else entry
-        raise WeightsError(f"its model is a {shown(str(kind))}; only {', '.join(MODELS)} can be read")
+        if isinstance(kind, str) and nesting == 0:
+            raise UnsupportedError(
+                f"its model is {shown(kind)}, a class whose code is not in the file; read are {', '.join(MODELS)}: "
+                f"export the model as ONNX"
+            )
+        raise WeightsError(f"damaged: its model is {shown(str(kind))}")
     config = entry.get("config")
     if entry["class_name"] == "Sequential":
         return _sequential(config, nesting)
@@ -111,19 +115,50 @@ def _layer(entry: Any, nesting: int) -> KerasLayer:
     name = entry.get("name") or settings.get("name")
     if not isinstance(name, str):
         raise WeightsError(f"damaged: a layer ({shown(entry['class_name'])}) has no name")
-    module = entry.get("module")
     kind = "Functional" if entry["class_name"] == "Model" else entry["class_name"]
     nodes = entry.get("inbound_nodes") or []
     if not isinstance(nodes, list):
         raise WeightsError(f"damaged: the calls of layer {shown(name)} are not a list")
+    identity = entry.get("shared_object_id")
     return KerasLayer(
         kind,
         name,
         Settings(settings),
         [_call(node, name) for node in nodes],
-        module if isinstance(module, str) else "",
         parse_model(entry, nesting + 1) if kind in MODELS else None,
+        is_function=_is_function(entry, settings, nodes),
+        is_authors=_is_authors(entry),
+        identity=identity if isinstance(identity, int) else None,
     )
+
+
+def _is_function(entry: Mapping[str, Any], settings: Mapping[str, Any], nodes: list[Any]) -> bool:
+    """Archives say where a class comes from; of Keras 3's classes in .h5 files only layers can be trained."""
+    if "module" in entry:
+        return isinstance(entry["module"], str) and ".ops" in entry["module"]
+    return (
+        entry["class_name"] != "InputLayer"
+        and "trainable" not in settings
+        and any(isinstance(node, Mapping) for node in nodes)
+    )
+
+
+def _is_authors(entry: Mapping[str, Any]) -> bool:
+    """Archives have no module for classes that are not Keras's own, .h5 files have "package>Class"."""
+    if "module" in entry:
+        module = entry["module"]
+        return not isinstance(module, str) or module.partition(".")[0] not in (
+            "keras",
+            "tf_keras",
+            "builtins",
+        )
+    return not is_keras_own(entry["class_name"])
+
+
+def is_keras_own(name: str) -> bool:
+    """Whether a class or function, as registered, is one of Keras's; others are "package>name"."""
+    package, mark, _ = name.rpartition(">")
+    return not mark or package.lower() == "keras"
 
 
 def _sequential(config: Any, nesting: int) -> KerasModel:
@@ -134,11 +169,11 @@ def _sequential(config: Any, nesting: int) -> KerasModel:
         shape = general.get("build_input_shape") or _first_shape(layers[0])
         taken = {layer.name for layer in layers}
         free = next(one for one in ("input", "input_layer", "model_input") if one not in taken)
-        layers.insert(0, KerasLayer("InputLayer", free, Settings({"batch_shape": shape}), [], ""))
+        layers.insert(0, KerasLayer("InputLayer", free, Settings({"batch_shape": shape}), []))
     chained = [layers[0]]
     for before, layer in pairwise(layers):
         call = Call([Source(before.name, 0, 0)], {})
-        chained.append(KerasLayer(layer.kind, layer.name, layer.settings, [call], layer.module, layer.model))
+        chained.append(replace(layer, calls=[call]))
     name = general.get("name")
     first, last = Source(chained[0].name, 0, 0), Source(chained[-1].name, 0, 0)
     return KerasModel("Sequential", name if isinstance(name, str) else "sequential", chained, [first], [last])
@@ -255,14 +290,7 @@ def _renumbered(model: KerasModel) -> KerasModel:
         return value
 
     layers = [
-        KerasLayer(
-            layer.kind,
-            layer.name,
-            layer.settings,
-            [Call(moved(call.arguments), moved(call.keywords)) for call in layer.calls],
-            layer.module,
-            layer.model,
-        )
+        replace(layer, calls=[Call(moved(call.arguments), moved(call.keywords)) for call in layer.calls])
         for layer in model.layers
     ]
     return KerasModel(model.kind, model.name, layers, model.inputs, moved(model.outputs))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mpscnn.converters.keras.config import is_keras_own
 from mpscnn.converters.keras.settings import Settings
 from mpscnn.converters.layer_names import shown, shown_kind
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -129,6 +130,8 @@ def function_of(value: Any, generation: int) -> Function:
 
 def named_function(name: str, generation: int) -> Function:
     """The function of this name. Before Keras 3 hard_sigmoid was another one."""
+    if not is_keras_own(name):
+        raise UnsupportedError(f"the activation {shown(name)} is a function of the file's author")
     name = name.rpartition(">")[2]
     if name == "hard_sigmoid":
         slope = 1 / 6 if generation >= 3 else 0.2

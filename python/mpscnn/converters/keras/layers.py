@@ -33,7 +33,7 @@ def _function_layer(c: Applied) -> Tensor:
 
 def _prelu(c: Applied) -> Tensor:
     x, slope = c.x(), c.weights()["alpha"]
-    if slope.size != x.shape[-1]:
+    if slope.shape != (1,) * (len(x.shape) - 2) + x.shape[-1:]:
         raise UnsupportedError(
             f"slopes of shape {slope.shape}; only one per channel is supported (shared_axes)"
         )

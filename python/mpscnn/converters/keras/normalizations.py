@@ -74,6 +74,9 @@ def _normalization(c: Applied) -> Tensor:
 
 
 def _rescaling(c: Applied) -> Tensor:
+    for name in ("scale", "offset"):
+        if c.settings.is_nested(name):  # numbers along other axes
+            raise UnsupportedError(f"its {name} is a matrix; supported are one number and one per channel")
     scale, offset = c.settings.numbers("scale"), [0.0]
     if "offset" in c.settings:
         offset = c.settings.numbers("offset")

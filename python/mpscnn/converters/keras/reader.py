@@ -166,9 +166,7 @@ class _Converter:
         values[result] = None
         handler, shown_name = _handler(layer), "/".join(path)
         if handler is None:
-            # Of classes that are not Keras's own the file says where they were.
-            own = layer.module and layer.module.partition(".")[0] not in ("keras", "tf_keras", "builtins")
-            reason = _AUTHORS if own else REFUSED.get(layer.kind, _UNKNOWN)
+            reason = _AUTHORS if layer.is_authors else REFUSED.get(layer.kind, _UNKNOWN)
             self._unsupported.add(layer.kind, shown_name, reason)
         elif None not in given:
             applied = self._applied(layer, call, path, values)
@@ -195,6 +193,9 @@ class _Converter:
         )
 
     def _result(self, values: Mapping[Source, Tensor | None], source: Source) -> Tensor | None:
+        first = replace(source, result=0)
+        if source not in values and first in values and values[first] is None:  # the layer was refused
+            return None
         if source not in values:
             raise WeightsError(
                 f"{self._file.origin}: damaged: layer {shown(source.layer)} has no result {source.result}"
@@ -203,6 +204,8 @@ class _Converter:
 
 
 def _handler(layer: KerasLayer) -> Handler | None:
+    if layer.is_authors:
+        return None
     return function_handler(layer.kind) if layer.is_function else HANDLERS.get(layer.kind)
 
 

@@ -74,6 +74,12 @@ class Settings:
                 raise self._wrong(name, "numbers")
         return numbers
 
+    def is_nested(self, name: str) -> bool:
+        """Whether it is a list of lists."""
+        value = self._value(name, None)
+        listed = self._inner(value) if isinstance(value, Mapping) else value
+        return isinstance(listed, (list, tuple)) and any(isinstance(one, (list, tuple)) for one in listed)
+
     def pair(self, name: str, default: int) -> tuple[int, int]:
         """(vertical, horizontal)."""
         given = self.wholes(name, [default])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mpscnn.converters.keras.config import KerasLayer, KerasModel
 from mpscnn.converters.keras.hdf5 import Hdf5
 from mpscnn.converters.layer_names import shown
-from mpscnn.errors import WeightsError
+from mpscnn.errors import UnsupportedError, WeightsError
 
 Weights = dict[str, NDArray[np.float32]]
 Path = tuple[str, ...]
@@ -89,6 +89,7 @@ class NumberedWeights:
     def __init__(self, file: Hdf5, model: KerasModel) -> None:
         self._file = file
         self._places: dict[Path, str] = {}
+        self._shared: dict[int, str] = {}
         # Early versions call the group otherwise.
         stem = "layers" if file.has("layers") else "_layer_checkpoint_dependencies"
         self._collect(model, (), "", stem)
@@ -118,6 +119,8 @@ class NumberedWeights:
             name = _snake_case(layer.kind)
             counts[name] = counts.get(name, -1) + 1
             own = f"{place}/{stem}/{name}" + (f"_{counts[name]}" if counts[name] else "")
+            if layer.identity is not None:  # weights are where the first of those that are one layer is
+                own = self._shared.setdefault(layer.identity, own)
             inner = (*path, layer.name)
             self._places[inner] = own
             if layer.model is not None:
@@ -175,20 +178,27 @@ class NamedWeights:
         """Which name each weight of a layer, or of the layers in a model, has."""
         names = self._file.texts(f"model_weights/{layer.name}", "weight_names") or []
         trained, fixed = self._roles((layer.name,), layer)
-        roles = trained + fixed
+        stored = {role: role for role in trained + fixed}
+        if len(names) < len(stored):  # a layer that several models within share is listed once
+            firsts: dict[tuple[str, str], tuple[Path, str]] = {}
+            stored = {one: firsts.setdefault((one[0][-1], one[1]), one) for one in stored}
+        roles = list(dict.fromkeys(stored.values()))
+        expected = f"it has {len(names)} weights, {len(roles)} are expected: " + ", ".join(
+            shown(role) for _, role in roles[:8]
+        )
+        if len(names) > len(roles) > 0:
+            raise UnsupportedError(f"{expected}; save the model before it is quantised or enlarged (LoRA)")
         if len(names) != len(roles):
-            raise WeightsError(
-                f"damaged: it has {len(names)} weights, {len(roles)} are expected: "
-                f"{', '.join(shown(role) for _, role in roles[:8])}"
-            )
+            raise WeightsError(f"damaged: {expected}")
         for name, (path, role) in zip(names, roles, strict=True):
-            stored = name.rpartition("/")[2].partition(":")[0]
+            given = name.rpartition("/")[2].partition(":")[0]
             own = role.rpartition("/")[2]
-            if stored != own and _ALIASES.get(stored) != own:
+            if given != own and _ALIASES.get(given) != own:
                 raise WeightsError(
                     f"damaged: {shown(name)} is where the {role} of {shown(path[-1])} should be"
                 )
-        return dict(zip(roles, names, strict=True))
+        listed = dict(zip(roles, names, strict=True))
+        return {role: listed[first] for role, first in stored.items()}
 
     def _roles(self, path: Path, layer: KerasLayer) -> tuple[list[tuple[Path, str]], list[tuple[Path, str]]]:
         """The weights that are trained, and the others, each as path and role."""
