@@ -120,6 +120,13 @@ def described_network(core: _core.Model) -> tuple[Network, dict[str, str]]:
     return network, about["information"]
 
 
+def task_of(boxes: bool, outputs: Sequence[tuple[int | None, ...]]) -> str:
+    """See `Model.task`; of whether the outputs become boxes, and their shapes."""
+    if boxes:
+        return "detection"
+    return "segmentation" if len(outputs) == 1 and len(outputs[0]) == 4 else "classification"
+
+
 def _described(core: _core.Model) -> _Description:
     # Not at the top: it takes 2 ms to import, and who only runs a network needs none of this.
     import json
@@ -200,10 +207,7 @@ class Model:
         It is detection where the file says how the outputs become boxes, and segmentation for one output
         (n, height, width, classes).
         """
-        if self._detection is not None:
-            return "detection"
-        shapes = list(self.program.outputs.values())
-        return "segmentation" if len(shapes) == 1 and len(shapes[0]) == 4 else "classification"
+        return task_of(self._detection is not None, list(self.program.outputs.values()))
 
     def predict(self, photo: Any, **options: Any) -> Any:
         """What the model is for: `classify`, `detect` or `segment`, by its `task`.
@@ -250,6 +254,7 @@ class Model:
         score_threshold: float | None = None,
         iou_threshold: float | None = None,
         max_detections: int | None = None,
+        classes: Sequence[str | int] | None = None,
         channel_order: str | None = None,
     ) -> Detections:
         """The objects on a photo, the most probable first, boxes in pixels of the photo as seen.
@@ -260,6 +265,7 @@ class Model:
             iou_threshold: boxes of a class that overlap by more (intersection / union) count as one object; None: as
                 the model says.
             max_detections: at most so many; None: as the model says.
+            classes: only objects of these, by name or number; None: all.
             channel_order: as for `classify`.
 
         Raises:
@@ -269,7 +275,11 @@ class Model:
         from mpscnn.vision.photo_tasks import detecting
 
         task = detecting(
-            self, score_threshold=score_threshold, iou_threshold=iou_threshold, max_detections=max_detections
+            self,
+            score_threshold=score_threshold,
+            iou_threshold=iou_threshold,
+            max_detections=max_detections,
+            classes=classes,
         )
         return self._run(task, photo, channel_order)
 

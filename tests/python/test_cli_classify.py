@@ -198,9 +198,9 @@ def test_bundled_model_says_what_it_knows(
 ) -> None:
     photo = save_photo(tmp_path / "lake.png", "blue")
     assert call(monkeypatch, "classify", str(photo)) == 0
-    output = capsys.readouterr().out
-    assert "knows 3 classes: red, green, blue." in output
-    assert "--model mobilenet_v2" in output
+    output, hints = capsys.readouterr()
+    assert "knows 3 classes: red, green, blue." in hints
+    assert "--model mobilenet_v2" in hints
     assert "None of its classes is likely" not in output
 
 

@@ -65,7 +65,9 @@ def test_shown_output_is_what_the_command_prints() -> None:
         [sys.executable, "-m", "mpscnn", *arguments], cwd=PROJECT, capture_output=True, text=True, check=True
     )
     # Times differ from run to run, and the least likely classes' order may differ between instruction sets.
-    without_time = [re.sub(r"\d+\.\d+ ms", "ms", text).splitlines() for text in (finished.stdout, shown)]
+    without_time = [
+        re.sub(r"\d+\.\d+ ms", "ms", text).splitlines() for text in (finished.stdout + finished.stderr, shown)
+    ]
     printed, expected = without_time
     assert printed[:2] == expected[:2]
     assert printed[6:] == expected[6:]

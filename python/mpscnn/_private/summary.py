@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from mpscnn._private.printable import printable
 
+_GAP = 2
+_LEAST_COLUMN = 8
+_INDENT = "  "  # in the first column, so that no name passes for a line of ours
+
 __all__ = ["bytes_text", "summary_table", "text_table"]
 
 
-def summary_table(name: str, layers: Sequence[Mapping[str, Any]]) -> str:
+def summary_table(name: str, layers: Sequence[Mapping[str, Any]], *, width: int | None = None) -> str:
     """A network's layers with output shapes, parameters and multiply-accumulates (MACs), and their totals.
 
     Args:
         name: the network's name.
         layers: the entries "layers" of `Network.describe`.
+        width: as for `text_table`.
     """
     headers = ("layer", "operation", "output", "parameters", "MACs")
     rows = [
@@ -30,7 +37,7 @@ def summary_table(name: str, layers: Sequence[Mapping[str, Any]]) -> str:
     ]
     totals = (f"{sum(layer[key] for layer in layers):,}" for key in ("parameters", "macs"))
     footer = ("total", f"{len(layers)} layers", "", *totals)
-    return f"{printable(name)}\n{text_table(headers, rows, right=(3, 4), footer=footer)}"
+    return f"{printable(name)}\n{text_table(headers, rows, right=(3, 4), footer=footer, width=width)}"
 
 
 def text_table(
@@ -39,25 +46,62 @@ def text_table(
     *,
     right: Sequence[int] = (),
     footer: Sequence[str] | None = None,
+    width: int | None = None,
 ) -> str:
     """Columns two blanks apart under their headers; those in `right` end, the others begin, at one place.
 
-    What could control a terminal is escaped, newlines in a cell among it.
+    Where a line would be longer than `width`, cells of the widest columns that begin at one place continue on lines
+    below. What could control a terminal is escaped, newlines in a cell among it.
     """
     lines = [[printable(cell) for cell in line] for line in (headers, *rows, *([footer] if footer else []))]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
+    if width is not None:
+        _narrow(lines, widths, [column for column in range(len(headers)) if column not in right], width)
 
     def text(line: Sequence[str]) -> str:
         cells = [
-            cell.rjust(width) if column in right else cell.ljust(width)
+            [cell] if len(cell) <= width else _wrapped(cell, width, "" if column else _INDENT)
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
-        return "  ".join(cells).rstrip()
+        parts = (
+            "  ".join(
+                (part or "").rjust(width) if column in right else (part or "").ljust(width)
+                for column, (part, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in zip_longest(*cells)
+        )
+        return "\n".join(parts)
 
     rule = "  ".join("-" * width for width in widths)
     head, *body = map(text, lines)
     foot = [rule, body.pop()] if footer else []
     return "\n".join([head, rule, *body, *foot])
+
+
+def _narrow(lines: Sequence[Sequence[str]], widths: list[int], columns: Sequence[int], width: int) -> None:
+    """Makes some columns narrower until all fit: no narrower than their longest words where that suffices."""
+    available = width - _GAP * (len(widths) - 1) - sum(widths) + sum(widths[column] for column in columns)
+    if sum(widths[column] for column in columns) <= available:
+        return
+    least = {
+        column: max(len(word) for line in lines for word in line[column].split(" ")) for column in columns
+    }
+    # Then longer words are broken, names in the first column only where that is not enough.
+    for broken in (columns[1:], columns[:1]):
+        for _ in range(sum(least[column] for column in broken)):
+            widest = max(broken, key=lambda column: least[column])
+            if sum(least.values()) <= available or least[widest] <= _LEAST_COLUMN:
+                break
+            least[widest] -= 1
+    # What is left goes to those that need more than that, as far as they do.
+    space = max(available - sum(least.values()), 0)
+    needed = sum(widths[column] - least[column] for column in columns)
+    for column in columns:
+        widths[column] = least[column] + (widths[column] - least[column]) * space // max(needed, 1)
+
+
+def _wrapped(cell: str, width: int, indent: str) -> list[str]:
+    return textwrap.wrap(cell, width, break_on_hyphens=False, subsequent_indent=indent) or [""]
 
 
 def bytes_text(count: int) -> str:

@@ -16,11 +16,13 @@ from mpscnn.cli.classify import classify
 from mpscnn.cli.compare import compare
 from mpscnn.cli.convert import convert
 from mpscnn.cli.detect import detect
+from mpscnn.cli.devices import devices
 from mpscnn.cli.digits import digits
 from mpscnn.cli.evaluate import evaluate_classifier
 from mpscnn.cli.explain import explain
 from mpscnn.cli.failures import leave_cleanly
 from mpscnn.cli.features import features
+from mpscnn.cli.help_texts import Command, short_help
 from mpscnn.cli.info import info
 from mpscnn.cli.models import models
 from mpscnn.cli.package import print_cmake_directory, print_version
@@ -56,7 +58,6 @@ def _printable_usage() -> Iterator[None]:
 # Plain help: the same on every terminal, and brackets in texts are not markup.
 app = typer.Typer(
     cls=_Commands,
-    add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -74,12 +75,13 @@ for command in (
     info,
     explain,
     models,
+    devices,
     benchmark,
     profile,
     verify,
 ):
-    app.command()(command)
-app.command("evaluate")(evaluate_classifier)
+    app.command(cls=Command, short_help=short_help(command))(command)
+app.command("evaluate", cls=Command, short_help=short_help(evaluate_classifier))(evaluate_classifier)
 
 
 @app.callback()

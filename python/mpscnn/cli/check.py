@@ -20,7 +20,7 @@ from mpscnn.cli.arguments import (
 )
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.info import Size, SizeOption, check_size
-from mpscnn.cli.output import show, show_json, warn
+from mpscnn.cli.output import show, show_json, table_width, warn
 from mpscnn.cli.photo_list import photo_paths
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
@@ -94,7 +94,7 @@ def check(
     if as_json:
         show_json(found.to_dict())
     else:
-        show(*found.table().split("\n"), "", found.verdict())
+        show(*found.table(width=table_width()).split("\n"), "", found.verdict())
     if target is not None:
         assert keep_float32 is not None
         names = list(found.keep) if keep_float32 == _AUTO else keep_float32.split(",")

@@ -24,7 +24,7 @@ from mpscnn.cli.arguments import (
 )
 from mpscnn.cli.each_photo import for_each_photo, listed_photos
 from mpscnn.cli.failures import FAILED
-from mpscnn.cli.output import show
+from mpscnn.cli.output import hint
 from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.model import Model
 from mpscnn.registry.catalogue import BUNDLED_MODEL
@@ -69,7 +69,7 @@ def classify(
         answers = Answers(loaded, form, lambda path, result: _lines(path, loaded, result))
         unread = show_predictions(paths, loaded, top, answers, folder, "_classes", channel_order)
         if _is_bundled(loaded) and form is Form.text and unread < len(paths):
-            show(*_about_bundled(loaded))
+            hint(*_about_bundled(loaded))
         failed += unread
     if failed:
         raise typer.Exit(FAILED)

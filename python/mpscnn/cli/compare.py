@@ -10,7 +10,7 @@ import typer
 from mpscnn.cli.arguments import JsonOption
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.info import SizeOption
-from mpscnn.cli.output import show, show_json
+from mpscnn.cli.output import show, show_json, table_width
 
 _SIDE = "Name or file; .onnx, .tflite, .keras and .h5 run on their own engines. "
 
@@ -62,6 +62,6 @@ def compare(
         difference = found.first_difference
         listed = [layer for layer in found.layers if layers or layer.output or layer is difference]
         show(f"first:  {found.first}", f"second: {found.second}", "")
-        show(*found.table(listed).split("\n"), "", found.verdict())
+        show(*found.table(listed, width=table_width()).split("\n"), "", found.verdict())
     if not found.equal:
         raise typer.Exit(FAILED)

@@ -53,6 +53,8 @@ def detect(
     iou_threshold: Annotated[
         float | None,
         typer.Option(
+            "--iou-threshold",
+            "--iou",
             max=1.0,
             callback=_above_zero,
             help="Count boxes of a class that overlap by more (intersection / union) as one; default: as in the model.",
@@ -63,6 +65,14 @@ def detect(
         int | None,
         typer.Option(
             min=1, metavar="N", help="At most so many; default: as the model says.", show_default=False
+        ),
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="Only objects of these classes, by name or number; default: all.",
+            show_default=False,
         ),
     ] = None,
     output: Annotated[
@@ -83,7 +93,7 @@ def detect(
 
     Example: mpscnn detect street.jpg --model ssdlite.safetensors --output out/
 
-    Example: mpscnn detect holiday/ --model ssdlite.safetensors --score-threshold 0.5 --json
+    Example: mpscnn detect holiday/ --model ssdlite.safetensors --score-threshold 0.5 --classes person,dog --json
     """
     form = form_of(as_json, as_csv)
     paths, failed = listed_photos(photos)
@@ -92,12 +102,15 @@ def detect(
         folder = None if output is None else PictureFolder(output, paths)
         answers = Answers(loaded, form, _lines)
 
+        wanted = None if classes is None else [name.strip() for name in classes.split(",")]
+
         def detect_one(path: str, photo: Photo) -> None:
             result = loaded.detect(
                 photo,
                 score_threshold=score_threshold,
                 iou_threshold=iou_threshold,
                 max_detections=max_detections,
+                classes=wanted,
             )
             written: dict[str, str] = {}
             if folder is not None:

@@ -15,7 +15,7 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
 )
 from mpscnn.cli.info import SizeOption, check_size
-from mpscnn.cli.output import show, show_json
+from mpscnn.cli.output import show, show_json, table_width
 
 
 def explain(
@@ -43,4 +43,4 @@ def explain(
     if as_json:
         show_json(dataclasses.asdict(explained))
     else:
-        show(*repr(explained).split("\n"))
+        show(*explained.table(width=table_width()).split("\n"))

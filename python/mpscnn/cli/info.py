@@ -10,14 +10,20 @@ import typer
 
 from mpscnn._private.summary import bytes_text, summary_table
 from mpscnn.cli.arguments import JsonOption, ModelArgument
-from mpscnn.cli.output import show, show_json
+from mpscnn.cli.output import show, show_json, table_width
 from mpscnn.errors import ShapeError
 from mpscnn.graph.network import Network
-from mpscnn.model import model_path, open_model
+from mpscnn.model import model_path, open_model, task_of
 from mpscnn.runtime.library import devices
 
 Size = tuple[int, int]
 
+_USES = {
+    "classification": ("classes of photos", "classify"),
+    "detection": ("objects on photos", "detect"),
+    "digits": ("single handwritten digits", "digits"),
+    "segmentation": ("the class of each pixel of photos", "segment"),
+}
 _ABOUT = ("labels", "preprocess", "information")
 
 
@@ -78,11 +84,12 @@ def info(
     described = network.describe(size)
     about: dict[str, Any] = json.loads(core.describe())
     if as_json:
+        task = task_of(about["detection"] is not None, [tensor.shape for tensor in network.outputs])
         shown = {key: described[key] for key in ("name", "inputs", "outputs", "layers")}
-        show_json({"file": str(path), **shown, **{key: about[key] for key in _ABOUT}})
+        show_json({"file": str(path), "task": task, **shown, **{key: about[key] for key in _ABOUT}})
         return
-    show(*summary_table(network.name, described["layers"]).split("\n"), "")
-    show(*(f"{name + ':':<15}{text}" for name, text in _facts(network, about)))
+    show(*summary_table(network.name, described["layers"], width=table_width()).split("\n"), "")
+    show(*(f"{name + ':':<15}{text}" for name, text in _facts(model, network, about)))
     show(f"{'file:':<15}{path} ({bytes_text(path.stat().st_size)})")
 
 
@@ -97,12 +104,13 @@ def check_size(network: Network, size: Size | None) -> None:
             raise ShapeError(f"{what} has a fixed size: --size is for networks that leave it free")
 
 
-def _facts(network: Network, about: dict[str, Any]) -> list[tuple[str, str]]:
+def _facts(model: str, network: Network, about: dict[str, Any]) -> list[tuple[str, str]]:
     inputs = [f"{tensor.name} {_shape_text(tensor.shape)}" for tensor in network.inputs]
     outputs = [f"{tensor.name} {_shape_text(tensor.shape)}" for tensor in network.outputs]
     labels = about["labels"]
     settings = about["preprocess"]
     return [
+        ("use", _use(model, network, about)),
         ("input", ", ".join(inputs)),
         ("output", ", ".join(outputs)),
         ("preprocessing", _settings_text(settings) if settings else "not stated"),
@@ -110,6 +118,21 @@ def _facts(network: Network, about: dict[str, Any]) -> list[tuple[str, str]]:
         ("labels", f"{len(labels)}, from {labels[0]!r} to {labels[-1]!r}" if labels else "none"),
         *sorted(about["information"].items()),
     ]
+
+
+def _use(model: str, network: Network, about: dict[str, Any]) -> str:
+    """What it is for, and with which command."""
+    shapes = [tensor.shape for tensor in network.outputs]
+    task = task_of(about["detection"] is not None, shapes)
+    if about["preprocess"] is None:
+        return (
+            "arrays through Program and Session; for photos say how they become its input: "
+            f"mpscnn info {model} --set preprocess=NAME"
+        )
+    if task == "classification" and (len(shapes) != 1 or len(shapes[0]) != 2):
+        return f"features of photos: mpscnn features PHOTO --model {model} --layers NAME"
+    purpose, command = _USES["digits" if about["preprocess"]["fit"] == "digit" else task]
+    return f"{purpose}: mpscnn {command} PHOTO --model {model}"
 
 
 def _precisions_text() -> str:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from mpscnn import registry
 from mpscnn._private.summary import bytes_text, text_table
 from mpscnn.cli.arguments import JsonOption
-from mpscnn.cli.output import show, show_json
+from mpscnn.cli.output import show, show_json, table_width
 
 
-def models(as_json: JsonOption = False) -> None:
+def models(
+    fetch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Print the path of this model's file instead, fetched if it is not on this machine.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """List the models that are known by name.
 
     Those that are not on this machine are fetched from their publisher when they are used for the first time, and
@@ -18,7 +30,16 @@ def models(as_json: JsonOption = False) -> None:
     The model files in the directories of MPSCNN_MODELS are found by their names, too.
 
     Example: mpscnn models
+
+    Example: ./classify $(mpscnn models --fetch mobilenet_v2) cat.jpg
     """
+    if fetch is not None:
+        path = str(registry.find(fetch).resolve())
+        if as_json:
+            show_json({"name": fetch, "path": path})
+        else:
+            show(path)
+        return
     entries = [_describe(entry) for entry in registry.models()]
     known = {entry["name"] for entry in entries}
     local = [_describe_local(name) for name in registry.names() if name not in known]
@@ -75,4 +96,4 @@ def _table(entries: list[dict[str, Any]]) -> str:
         )
         for entry in entries
     ]
-    return text_table(headers, rows, right=(1, 2, 3))
+    return text_table(headers, rows, right=(1, 2, 3), width=table_width())

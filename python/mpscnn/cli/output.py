@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 
 from mpscnn._private.printable import printable
 from mpscnn.errors import DownloadError
 
-__all__ = ["report", "show", "show_as_is", "show_json", "warn"]
+__all__ = ["hint", "report", "show", "show_as_is", "show_json", "table_width", "warn"]
+
+
+_NARROWEST = 40
 
 
 def show(*lines: str) -> None:
@@ -35,6 +39,18 @@ def report(message: object) -> None:
 def warn(message: object) -> None:
     """Prints a warning on stderr."""
     _to_stderr("warning: ", str(message))
+
+
+def hint(*lines: str) -> None:
+    """Prints on stderr what is no result: what may help next."""
+    _to_stderr("", *lines)
+
+
+def table_width() -> int | None:
+    """Characters in a line of the terminal; None where results go elsewhere."""
+    if not sys.stdout.isatty():
+        return None
+    return max(shutil.get_terminal_size().columns, _NARROWEST)
 
 
 def _to_stderr(kind: str, *lines: str) -> None:

@@ -24,7 +24,7 @@ from mpscnn.cli.arguments import (
     RemovedFastMatmul,
     ThreadsOption,
 )
-from mpscnn.cli.output import show, show_json
+from mpscnn.cli.output import show, show_json, table_width
 from mpscnn.errors import ParameterError
 from mpscnn.model import model_path, open_model
 from mpscnn.runtime.library import preprocess
@@ -88,7 +88,7 @@ def profile(
     if as_json:
         show_json(json.loads(result.to_json()))
     else:
-        show(*result.table(steps=_sorted(result, sort)).split("\n"))
+        show(*result.table(steps=_sorted(result, sort), width=table_width()).split("\n"))
 
 
 def _prepared(model: str, subject: Subject, photo: str, random_weights: bool) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ import typer
 from mpscnn._private.files import writing
 from mpscnn.cli.arguments import AUTO_DEVICE
 from mpscnn.cli.failures import FAILED
-from mpscnn.cli.output import show
+from mpscnn.cli.output import show, table_width
 from mpscnn.errors import ParameterError
 
 NOT_TESTED = 3
@@ -64,7 +64,7 @@ def verify(
         f"compared with: {found.compared_with}",
     )
     if found.rows:
-        show("", *found.table().split("\n"), "")
+        show("", *found.table(width=table_width()).split("\n"), "")
     show(*found.summary().split("\n"))
     if report is not None:
         with writing(report, ParameterError):

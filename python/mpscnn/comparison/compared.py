@@ -109,8 +109,8 @@ class Comparison:
 
         return {**asdict(self), "equal": self.equal}
 
-    def table(self, layers: Sequence[ComparedLayer] | None = None) -> str:
-        """Layers as text, one a line; None: all."""
+    def table(self, layers: Sequence[ComparedLayer] | None = None, *, width: int | None = None) -> str:
+        """Layers as text; None: all. In lines of at most `width` characters where that is possible."""
         rows = [
             (
                 _shortened(layer.name),
@@ -129,7 +129,7 @@ class Comparison:
             *("layer", "layer of the second", "output", "largest error", "mean", "relative", "L2", "cosine"),
             "",
         )
-        return text_table(headers, rows, right=(3, 4, 5, 6, 7))
+        return text_table(headers, rows, right=(3, 4, 5, 6, 7), width=width)
 
     def verdict(self) -> str:
         """What came out, in a sentence or two."""

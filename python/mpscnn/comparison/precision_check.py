@@ -77,8 +77,8 @@ class PrecisionReport:
     keep: tuple[str, ...]
     kept_error: float
 
-    def table(self) -> str:
-        """The layers as text."""
+    def table(self, *, width: int | None = None) -> str:
+        """The layers as text, in lines of at most `width` characters where that is possible."""
         headers = ("layer", "largest", "overflows", "lost", "weights", "lost", "error", "own error", "")
         rows = [
             (
@@ -94,7 +94,7 @@ class PrecisionReport:
             )
             for layer in self.layers
         ]
-        return text_table(headers, rows, right=(1, 2, 3, 4, 5, 6, 7))
+        return text_table(headers, rows, right=(1, 2, 3, 4, 5, 6, 7), width=width)
 
     def verdict(self) -> str:
         """What came out, in a sentence or two."""

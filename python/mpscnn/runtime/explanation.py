@@ -124,6 +124,10 @@ class Explanation:
     tensors: tuple[ExplainedTensor, ...]
 
     def __repr__(self) -> str:
+        return self.table()
+
+    def table(self, *, width: int | None = None) -> str:
+        """Both tables as text, in lines of at most `width` characters where that is possible."""
         headers = ("layers", "kernel", "choice", "predicted us", "why")
         rows = [
             (
@@ -149,9 +153,9 @@ class Explanation:
         return (
             f"{printable(self.name)}, {self.precision}, {threads}, {self.instruction_set}; "
             f"{bytes_text(self.arena_bytes)} of intermediate results\n"
-            + text_table(headers, rows, right=(3,))
+            + text_table(headers, rows, right=(3,), width=width)
             + "\n\n"
-            + text_table(tensor_headers, tensor_rows)
+            + text_table(tensor_headers, tensor_rows, width=width)
         )
 
 

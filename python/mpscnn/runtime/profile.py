@@ -218,11 +218,12 @@ class Profile:
         """Writes `chrome_trace` to a file. Raises OSError."""
         Path(path).write_text(json.dumps(self.chrome_trace()), encoding="utf-8")
 
-    def table(self, *, steps: Sequence[ProfileStep] | None = None) -> str:
+    def table(self, *, steps: Sequence[ProfileStep] | None = None, width: int | None = None) -> str:
         """The figures as text.
 
         Args:
             steps: those to show, in this order; None: all, as they run.
+            width: of lines, in characters, where that is possible; None: any.
         """
         shown = self.steps if steps is None else steps
         total = sum(step.minimum for step in self.steps)
@@ -236,7 +237,11 @@ class Profile:
             "",
         )
         body = text_table(
-            _HEADERS, [_row(step) for step in shown], right=range(2, len(_HEADERS)), footer=footer
+            _HEADERS,
+            [_row(step) for step in shown],
+            right=range(2, len(_HEADERS)),
+            footer=footer,
+            width=width,
         )
         return f"{self._title()}\n\n{body}\n\n{self._kinds_table()}"
 

@@ -36,9 +36,9 @@ class Report:
         """Whether anything was not as promised."""
         return not self.not_tested and any(row.failures for row in self.rows)
 
-    def table(self) -> str:
-        """One line for each operation, class of raw kernels and network."""
-        return text_table(_HEADERS, [_cells(row) for row in self.rows], right=(1, 2, 3, 4))
+    def table(self, *, width: int | None = None) -> str:
+        """A row for each operation, class of raw kernels and network; lines of `width` where that is possible."""
+        return text_table(_HEADERS, [_cells(row) for row in self.rows], right=(1, 2, 3, 4), width=width)
 
     def summary(self) -> str:
         """The outcome, each failure, and what to do."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mpscnn import _core
 from mpscnn._private.arguments import whole_number
+from mpscnn.errors import ParameterError
 from mpscnn.vision.detection import Box, Detection, Detections
 from mpscnn.vision.detector import limits
 from mpscnn.vision.results import Classification, Prediction
@@ -59,11 +60,17 @@ def detecting(
     score_threshold: float | None = None,
     iou_threshold: float | None = None,
     max_detections: int | None = None,
+    classes: Sequence[str | int] | None = None,
 ) -> PhotoTask[Detections]:
     """`Model.detect`."""
-    core, wanted = model._core, limits(score_threshold, iou_threshold, max_detections)
+    score, overlap, most = limits(score_threshold, iou_threshold, max_detections)
+    shown_classes = None if classes is None else _class_numbers(model, classes)
+    # Objects of other classes do not count: there may be as many as the model says.
+    core, wanted = model._core, (score, overlap, most if shown_classes is None else 0)
 
     def result(found: Any, photo: Photo, milliseconds: float, shown: Any) -> Detections:
+        if shown_classes is not None:
+            found = [entry for entry in found if entry[1] in shown_classes][: most or None]
         detections = tuple(Detection(label, value, Box(*box), index) for label, index, value, box, _ in found)
         return Detections(detections, photo.size, *_origin(model), milliseconds, shown)
 
@@ -72,6 +79,23 @@ def detecting(
         submit=lambda runner, slot, photo, told: runner.detect(slot, core, photo, *wanted, told),
         result=result,
     )
+
+
+def _class_numbers(model: Model, classes: Sequence[str | int]) -> frozenset[int]:
+    """Raises ParameterError for a name that the model does not have."""
+    labels = model.labels or []
+    numbers = set()
+    for one in [classes] if isinstance(classes, str) else classes:
+        if isinstance(one, str) and one in labels:
+            numbers |= {index for index, label in enumerate(labels) if label == one}
+        elif isinstance(one, str) and not one.isdecimal():
+            from mpscnn._private.names import did_you_mean
+
+            raise ParameterError(f"there is no class {one!r}{did_you_mean(one, labels)}")
+        else:
+            most = len(labels) - 1 if labels else None
+            numbers.add(whole_number("a class", int(one) if isinstance(one, str) else one, 0, most))
+    return frozenset(numbers)
 
 
 def segmenting(model: Model, *, scores: bool = False) -> PhotoTask[Segmentation]:

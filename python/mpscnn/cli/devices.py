@@ -1,0 +1,32 @@
+"""`mpscnn devices`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mpscnn._private.summary import text_table
+from mpscnn.cli.arguments import JsonOption
+from mpscnn.cli.output import show, show_json, table_width
+from mpscnn.runtime.library import devices as listed_devices
+
+
+def devices(as_json: JsonOption = False) -> None:
+    """List what networks can be computed on here: what --device takes, with the precisions of each.
+
+    Of a device that cannot be used it says why.
+
+    Example: mpscnn devices
+    """
+    listed = listed_devices()
+    if as_json:
+        show_json(listed)
+        return
+    rows = [(device["name"], _what(device), ", ".join(device.get("precisions", []))) for device in listed]
+    show(*text_table(("device", "what", "precisions"), rows, width=table_width()).split("\n"))
+
+
+def _what(device: dict[str, Any]) -> str:
+    if not device["available"]:
+        return f"not available: {device['reason']}"
+    missing = device.get("no_bfloat16")
+    return str(device["description"]) + (f"; no bfloat16: {missing}" if missing else "")
