@@ -45,6 +45,32 @@ def test_examples_print_what_they_say(page: Path) -> None:
     assert result.failed == 0, "".join(report)
 
 
+BLOCKS = [
+    pytest.param(block, id=f"{page.stem}{number}")
+    for page in sorted((PROJECT / "docs").glob("*.md"))
+    for number, block in enumerate(
+        re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL), start=1
+    )
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_programs_of_documents_run_as_they_stand(
+    block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "import torch" in block:
+        pytest.importorskip("torch", reason="PyTorch is not installed")
+    if '"metal"' in block and not any(device["available"] for device in mpscnn.devices()[1:]):
+        pytest.skip("there is no Metal device")
+    (tmp_path / "examples").symlink_to(PROJECT / "examples")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "<document>", "exec"), {"__name__": "__main__"})
+
+
+def test_there_are_programs_in_documents() -> None:
+    assert len(BLOCKS) > 14
+
+
 def test_files_that_documents_name_are_there() -> None:
     top = [path for path in PROJECT.iterdir() if path.is_file()]
     files = [*top, *(path for folder in FOLDERS for path in (PROJECT / folder).rglob("*"))]
