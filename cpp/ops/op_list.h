@@ -19,11 +19,13 @@
 #include "ops/normalization.h"
 #include "ops/padding.h"
 #include "ops/pooling.h"
+#include "ops/pooling_gradient.h"
 #include "ops/reduction.h"
 #include "ops/reshape.h"
 #include "ops/resize.h"
 #include "ops/slice.h"
 #include "ops/softmax.h"
+#include "ops/softmax_gradient.h"
 #include "ops/subpixel.h"
 #include "ops/sum_like.h"
 #include "ops/transpose.h"
@@ -45,7 +47,7 @@ using Operation =
                  WeightedReduction, SumLike, BatchNormalizationGradient, BatchNormalizationSums,
                  ConvolutionDataGradient, ConvolutionWeightGradient,
                  // gradients of layers without weights, losses, new weights
-                 NeuronGradient>;
+                 NeuronGradient, PoolingGradient, SoftmaxGradient>;
 #undef MPSCNN_ARITHMETIC
 
 const OperationInfo &info_of(const Operation &operation);

@@ -44,3 +44,5 @@ void get(Kernel<PartSumTask> &);
 void get(Kernel<NormalizationSumsTask> &);
 void get(Kernel<NormalizationGradientTask> &);
 void get(Kernel<NeuronGradientTask> &);
+void get(Kernel<SoftmaxGradientTask> &);
+void get(Kernel<PoolingGradientTask> &);

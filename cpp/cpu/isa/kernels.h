@@ -31,7 +31,7 @@ using Task = std::variant<ConvolutionTask, PackTask, ChainTask, PooledConvolutio
                           ConstantTask, MatrixProductTask, LayerNormalizationTask, SumTask,
                           WeightGradientTask, PartSumTask, NormalizationSumsTask, NormalizationGradientTask,
                           // gradients of layers without weights, losses, new weights
-                          NeuronGradientTask, ConversionTask>;
+                          NeuronGradientTask, SoftmaxGradientTask, PoolingGradientTask, ConversionTask>;
 
 template <class Tasks> struct KernelSet;
 template <class... TaskType> struct KernelSet<std::variant<TaskType...>> : Kernel<TaskType>... {};

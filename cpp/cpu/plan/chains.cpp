@@ -280,9 +280,11 @@ private:
             const auto convolution = pooled_convolution(i);
             if (!convolution || in_chain[*convolution]) continue;
             if (!network_.operations[*convolution].variables.empty()) continue;
-            const WindowAxis rows = pooling_task(network_.operations[i], shapes_).vertical;
+            const FusedOperation &operation = network_.operations[i];
+            const auto &pooling = std::get<ops::Pooling>(operation.operation);
+            const WindowAxis rows = pooling_task(pooling, shapes_[index(operation.inputs[0])]).vertical;
             const std::int64_t reach = window_span(rows),
-                               outputs = extents_of(shapes_[index(network_.operations[i].result)]).height;
+                               outputs = extents_of(shapes_[index(operation.result)]).height;
             const bool apart = reach <= rows.stride || outputs == 1;
             const bool each_has_rows = rows.before < reach && (outputs - 1) * rows.stride - rows.before <
                                                                   tasks_[*convolution]->destination.height;

@@ -68,8 +68,8 @@ void lower(const OperationLowering &lowering, const ops::TransposedConvolution &
 
 /// Of an operation that is a convolution. Its tensors have extents, but no memory yet.
 ConvolutionTask convolution_task(const FusedOperation &fused, const std::vector<Shape> &shapes);
-/// Its tensors are unbound.
-PoolingTask pooling_task(const FusedOperation &fused, const std::vector<Shape> &shapes);
+/// For an input of this shape; without tensors and epilogue.
+PoolingTask pooling_task(const ops::Pooling &pooling, const Shape &input);
 void make_pooled_step(StepBuilder &builder, const LoweredNetwork &network, const Chain &chain);
 void make_chain_step(StepBuilder &builder, const LoweredNetwork &network, const Chain &chain);
 
@@ -119,6 +119,8 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::ConvolutionWeightGradient &gradient);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::NeuronGradient &gradient);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::PoolingGradient &gradient);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::SoftmaxGradient &gradient);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Tile &tile);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Transpose &transpose);
 void make_step(StepBuilder &builder, const FusedOperation &fused,

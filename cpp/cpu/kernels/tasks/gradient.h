@@ -1,7 +1,6 @@
 #pragma once
 
-#include "cpu/kernels/tasks/task.h"
-#include "shaders/kinds.h"
+#include "cpu/kernels/tasks/window.h"
 
 namespace mpscnn::cpu {
 
@@ -14,6 +13,26 @@ struct NeuronGradientTask {
     bool from_result = false;
 
     const char *kernel_name() const { return "neuron gradient"; }
+};
+
+/// destination = gradient of the input of softmax, or of its logarithm; source is that of its result, which
+/// is others[0].
+struct SoftmaxGradientTask {
+    ConstView source, others[1];
+    View destination;
+    bool logarithm = false;
+
+    const char *kernel_name() const { return "softmax gradient"; }
+};
+
+/// destination = gradient of a pooling's input; source is that of its result, others are its input and its
+/// result.
+struct PoolingGradientTask {
+    ConstView source, others[2];
+    View destination;
+    PoolingTask pooling; ///< without tensors and epilogue
+
+    const char *kernel_name() const { return "pooling gradient"; }
 };
 
 } // namespace mpscnn::cpu

@@ -30,4 +30,16 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Neu
     begin_with_others(builder, fused, task);
 }
 
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::SoftmaxGradient &gradient) {
+    SoftmaxGradientTask task;
+    task.logarithm = gradient.logarithm;
+    begin_with_others(builder, fused, task);
+}
+
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::PoolingGradient &gradient) {
+    PoolingGradientTask task;
+    task.pooling = pooling_task(gradient.pooling, builder.input_shape(fused, 1));
+    begin_with_others(builder, fused, task);
+}
+
 } // namespace mpscnn::cpu

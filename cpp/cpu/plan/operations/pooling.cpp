@@ -17,9 +17,7 @@ Counted counted(const ops::Pooling &pooling, const ops::WindowAxis &axis, std::i
 
 } // namespace
 
-PoolingTask pooling_task(const FusedOperation &fused, const std::vector<Shape> &shapes) {
-    const auto &pooling = std::get<ops::Pooling>(fused.operation);
-    const Shape &input = shapes[static_cast<std::size_t>(fused.inputs[0])];
+PoolingTask pooling_task(const ops::Pooling &pooling, const Shape &input) {
     const ops::CanonicalWindow window = pooling.canonical(input[1], input[2]);
     const Counted rows = counted(pooling, window.vertical, pooling.zero_pad_y);
     const Counted columns = counted(pooling, window.horizontal, pooling.zero_pad_x);
@@ -32,12 +30,13 @@ PoolingTask pooling_task(const FusedOperation &fused, const std::vector<Shape> &
     task.counted_after_y = rows.after;
     task.counted_before_x = columns.before;
     task.counted_after_x = columns.after;
-    task.epilogue = epilogue_of(fused);
     return task;
 }
 
-void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Pooling &) {
-    builder.begin(fused, pooling_task(fused, builder.shapes()));
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Pooling &pooling) {
+    PoolingTask task = pooling_task(pooling, builder.input_shape(fused));
+    task.epilogue = epilogue_of(fused);
+    builder.begin(fused, task);
 }
 
 void make_pooled_step(StepBuilder &builder, const LoweredNetwork &network, const Chain &chain) {
@@ -45,7 +44,8 @@ void make_pooled_step(StepBuilder &builder, const LoweredNetwork &network, const
     const FusedOperation &pooling = network.operations[chain.operations[1]];
     PooledConvolutionTask task;
     task.convolution = convolution_task(convolution, builder.shapes());
-    task.pooling = pooling_task(pooling, builder.shapes());
+    task.pooling = pooling_task(std::get<ops::Pooling>(pooling.operation), builder.input_shape(pooling));
+    task.pooling.epilogue = epilogue_of(pooling);
     task.pool = network.kernels->kernel<PoolingTask>();
     Step &step = builder.begin(pooling, task);
     step.layers = convolution.layers;
