@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 import mpscnn
 from mpscnn import converters
 from mpscnn.converters.caffe.schema import weights_message
+from mpscnn.converters.unsupported import UnsupportedLayersError
 
 pytest.importorskip("onnx", reason="onnx is not installed")
 Array = NDArray[Any]
@@ -58,6 +59,22 @@ def test_sizes_of_poolings_are_rounded_up(tmp_path: Path) -> None:
     np.testing.assert_array_equal(pooled(tmp_path, x, "pool: MAX kernel_size: 3 stride: 2"), expected)
     floor = pooled(tmp_path, x, "pool: MAX kernel_size: 3 stride: 2 round_mode: FLOOR")
     np.testing.assert_array_equal(floor, expected[:, :, :2, :2])
+
+
+@pytest.mark.parametrize("words", ["pool: 1", "pool: AVE", 'pool: "AVE"'])
+@pytest.mark.parametrize("rounding", ["ceil_mode: false", "round_mode: FLOOR", "round_mode: 1"])
+def test_spellings_of_poolings(tmp_path: Path, words: str, rounding: str) -> None:
+    """Enumerations as words and numbers, and the other name that some versions of Caffe have for the rounding."""
+    x = random(1, 2, 6, 6)
+    expected = windows(x, 3, 2, (2, 2)).mean((-2, -1))
+    found = pooled(tmp_path, x, f"{words} kernel_size: 3 stride: 2 {rounding}")
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_texts_that_look_like_numbers_of_enumerations(tmp_path: Path) -> None:
+    x = random(1, 2, 6, 6)
+    text = image(*x.shape) + "# pool: 1\n" + layer("ReLU", "pool: 1", "data")
+    np.testing.assert_array_equal(result(tmp_path, text, x), np.maximum(x, 0))
 
 
 def test_a_window_behind_the_image_is_left_out(tmp_path: Path) -> None:
@@ -157,6 +174,34 @@ def test_batch_norm_in_place_and_scale(tmp_path: Path) -> None:
     )
 
 
+def test_a_batch_norm_that_others_read(tmp_path: Path) -> None:
+    """Scale becomes a part of it for its own readers only."""
+    x = random(2, 3, 4, 5)
+    mean, variance, gamma = random(3, seed=1), np.abs(random(3, seed=2)), random(3, seed=3)
+    text = image(*x.shape) + layer("BatchNorm", "norm", "data", "batch_norm_param { eps: 0.5 }")
+    text += layer("Scale", "scale", "norm") + layer("ReLU", "relu", "norm")
+    text += layer("Eltwise", "y", "scale relu")
+    found = result(tmp_path, text, x, {"norm": [mean, variance, np.ones(1)], "scale": [gamma]})
+    one = (x - mean[:, None, None]) / np.sqrt(variance[:, None, None] + 0.5)
+    expected = one * gamma[:, None, None] + np.maximum(one, 0)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_batch_norm_with_factors_of_its_own_is_refused(tmp_path: Path) -> None:
+    """Some versions of Caffe store them as two more blobs."""
+    blobs = {"y": [np.zeros(3), np.ones(3), np.ones(1), np.ones(3), np.zeros(3)]}
+    assert "Scale layer" in refusal(
+        write(tmp_path, image(1, 3, 4, 4) + layer("BatchNorm", "y", "data"), blobs)
+    )
+
+
+def test_one_factor_for_all_channels(tmp_path: Path) -> None:
+    x = random(1, 3, 4, 5)
+    text = image(*x.shape) + layer("Scale", "y", "data", "scale_param { num_axes: 0 bias_term: true }")
+    found = result(tmp_path, text, x, {"y": [np.array(2.5), np.array(-1.0)]})
+    np.testing.assert_allclose(found, 2.5 * x - 1.0, rtol=1e-5, atol=1e-6)
+
+
 def test_scale_by_another_blob(tmp_path: Path) -> None:
     x = random(2, 3, 4, 5)
     text = image(*x.shape) + layer(
@@ -231,6 +276,19 @@ def test_prelu(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, np.where(x > 0, x, x * slopes[:, None, None]), rtol=1e-5)
 
 
+def test_prelu_of_features(tmp_path: Path) -> None:
+    x, kernel, slopes = random(2, 3, 2, 2), random(5, 12, seed=1), random(5, seed=2)
+    text = image(*x.shape) + layer(
+        "InnerProduct", "dense", "data", "inner_product_param { num_output: 5 bias_term: false }"
+    )
+    text += layer("PReLU", "y", "dense", "", "dense")
+    found = result(tmp_path, text, x, {"dense": [kernel], "y": [slopes]})
+    expected = x.reshape(2, -1) @ kernel.T
+    np.testing.assert_allclose(
+        found, np.where(expected > 0, expected, expected * slopes), rtol=1e-4, atol=1e-5
+    )
+
+
 def test_elementwise(tmp_path: Path) -> None:
     x = random(1, 4, 3, 3)
     text = image(*x.shape) + layer("Slice", "parts", "data", "slice_param { slice_point: 2 }", "a b")
@@ -286,6 +344,24 @@ def test_layers_of_training_are_left_out(tmp_path: Path) -> None:
     noise = layer("Power", "noise", "data", "include { phase: TRAIN } power_param { scale: 7 }", "data")
     kept = layer("Power", "y", "data", "exclude { phase: TRAIN } power_param { scale: 3 }")
     np.testing.assert_allclose(result(tmp_path, image(*x.shape) + noise + kept, x), 3 * x, rtol=1e-6)
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_losses_are_softmax_without_labels(tmp_path: Path, old: bool) -> None:
+    x = random(1, 3, 2, 2)
+    text = image(*x.shape) + layer("SoftmaxWithLoss", "y", "data label")
+    if old:
+        text = 'input: "data" ' + " ".join(f"input_dim: {extent}" for extent in x.shape)
+        text += ' layers { name: "y" type: SOFTMAX_LOSS bottom: "data" bottom: "label" top: "y" }'
+    expected = np.exp(x) / np.exp(x).sum(1, keepdims=True)
+    np.testing.assert_allclose(result(tmp_path, text, x), expected, rtol=1e-4)
+
+
+def test_a_byte_order_mark(tmp_path: Path) -> None:
+    x = random(1, 3, 2, 2)
+    np.testing.assert_array_equal(
+        result(tmp_path, "\ufeff" + image(*x.shape) + layer("ReLU", "y", "data"), x), np.maximum(x, 0)
+    )
 
 
 # ---- Detection and photos -----------------------------------------------------------------------------------
@@ -352,6 +428,8 @@ def test_detection(tmp_path: Path) -> None:
     logits = (most @ kernels["conf"][:, :, 0, 0].T).reshape(1, 24, 3)
     scores = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     np.testing.assert_allclose(heads[network.outputs[1].name], scores, rtol=1e-4, atol=1e-5)
+    changing = text.replace("nms_threshold: 0.4", "nms_threshold: 0.4 eta: 0.9")
+    assert "eta" in refusal(write(tmp_path, changing, {k: [v] for k, v in kernels.items()}))
 
 
 def test_photos(tmp_path: Path) -> None:
@@ -409,8 +487,30 @@ def test_a_layer_that_cannot_be_converted_is_named(tmp_path: Path) -> None:
 def test_unknown_layers_are_named(tmp_path: Path) -> None:
     text = image(1, 3, 4, 4) + layer("Magic", "first", "data") + layer("Wizard", "second", "first")
     message = refusal(write(tmp_path, text))
-    assert "layer 'first' (caffe.Magic): mpscnn has no such layer yet" in message
-    assert "layer 'second' (caffe.Wizard)" in message
+    assert "layer 'first' (Magic): mpscnn has no such layer yet" in message
+    assert "layer 'second' (Wizard)" in message
+
+
+def test_all_that_cannot_be_converted_is_named_at_once(tmp_path: Path) -> None:
+    """What Caffe's reader refuses, and what ONNX' reader does behind it; what --outputs leaves out is not needed."""
+    text = image(1, 4, 4, 4) + layer("ReLU", "good", "data") + layer("Python", "code", "good")
+    text += layer("Magic", "magic", "code") + layer("LRN", "even", "good", "lrn_param { local_size: 4 }")
+    paths = write(tmp_path, text)
+    with pytest.raises(UnsupportedLayersError) as refused:
+        converters.read_network(paths)
+    assert [(one.name, one.kind) for one in refused.value.layers] == [
+        ("code", "Python"),
+        ("magic", "Magic"),
+        ("even", "LRN"),
+    ]
+    network = converters.read_network(paths, outputs=["good"])
+    assert network.layer_names() == ["image", "good"]
+
+
+def test_the_oldest_format_is_named(tmp_path: Path) -> None:
+    text = 'input: "data" input_dim: 1 input_dim: 3 input_dim: 4 input_dim: 4\n'
+    text += 'layers { layer { name: "y" type: "conv" num_output: 2 } bottom: "data" top: "y" }'
+    assert "upgrade_net_proto_text" in refusal(write(tmp_path, text))
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,13 @@ class UnsupportedLayers:
             raise WeightsError(f"damaged: {where} contradicts itself: {error}") from error
         return True
 
+    def joined(self, error: UnsupportedLayersError, stand_in: str) -> UnsupportedLayersError:
+        """The layers of an error, in which those of this list were told as being of the kind `stand_in`."""
+        known = {layer.name: layer for layer in self._layers}
+        joined = UnsupportedLayers(self._origin)
+        joined._layers = [known.get(one.name, one) if one.kind == stand_in else one for one in error.layers]
+        return joined.error()
+
     def __bool__(self) -> bool:
         return bool(self._layers)
 

@@ -76,6 +76,8 @@ class Priors:
         code = p.code_type or "CORNER"
         if code not in ("CENTER_SIZE", "2") or p.variance_encoded_in_target or len(self.variances) != 4:
             raise UnsupportedError(f"boxes coded as {code} are not supported; CENTER_SIZE is")
+        if p.nms_param.HasField("eta") and p.nms_param.eta != 1.0:
+            raise UnsupportedError(f"a threshold of the suppression that changes (eta: {p.nms_param.eta})")
         if (p.HasField("share_location") and not p.share_location) or p.background_label_id > 0:
             raise UnsupportedError(
                 "boxes of each class, or a background other than class 0, are not supported"

@@ -26,6 +26,8 @@ _OLD_TYPES = {
     "ABSVAL": "AbsVal",
     "ARGMAX": "ArgMax",
     "BNLL": "BNLL",
+    "HDF5_DATA": "HDF5Data",
+    "HDF5_OUTPUT": "HDF5Output",
     "ELTWISE": "Eltwise",
     "INNER_PRODUCT": "InnerProduct",
     "LRN": "LRN",
@@ -33,8 +35,12 @@ _OLD_TYPES = {
     "SOFTMAX_LOSS": "SoftmaxWithLoss",
     "TANH": "TanH",
 }
-# A word where a value is: a name of an enumeration, which is text in our schema.
-_WORD = re.compile(r'("(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|#[^\n]*)|(:\s*)([A-Za-z_]\w*)')
+# A word or a number where an enumeration's value is, which is text in our schema; texts and comments are passed over.
+_WORD = re.compile(
+    r'("(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|#[^\n]*)'
+    r"|(:\s*)([A-Za-z_]\w*)"
+    r"|(\b(?:code_type|norm_region|operation|phase|pool|round_mode)\s*:\s*)(\d+)"
+)
 _NUMBERS = frozenset({"true", "false", "inf", "infinity", "nan", "t", "f"})
 
 Array = NDArray[np.float32]
@@ -97,19 +103,22 @@ def _text(path: Path) -> Any:
     content = content_of(path, WeightsError)
     net = message()
     try:
-        text_format.Parse(unquoted(content.decode()), net, allow_unknown_field=True)
+        text_format.Parse(unquoted(content.decode("utf-8-sig")), net, allow_unknown_field=True)
     except (text_format.ParseError, ValueError, RecursionError, AttributeError) as error:
         raise WeightsError(f"{path}: is not a network of Caffe as text: {error}") from error
     return net
 
 
 def unquoted(text: str) -> str:
-    """The same with names of enumerations (`pool: MAX`) as texts: custom versions of Caffe have names of their own."""
+    """The same with values of enumerations (`pool: MAX`) as texts: versions of Caffe have names of their own."""
 
     def quoted(found: re.Match[str]) -> str:
-        if found[1] is not None or found[3].lower() in _NUMBERS:
+        _, colon, word, field, number = found.groups()
+        if number is not None:
+            return f'{field}"{number}"'
+        if word is None or word.lower() in _NUMBERS:
             return found[0]
-        return f'{found[2]}"{found[3]}"'
+        return f'{colon}"{word}"'
 
     return _WORD.sub(quoted, text)
 
@@ -166,15 +175,18 @@ def _file(net: Any, weights: dict[str, list[Array]], origin: str) -> CaffeFile:
 def _runs(entry: Any) -> bool:
     """Whether a layer is used when the network is: not while it is trained only."""
     phases = {rule.phase for rule in entry.include} | ({entry.phase} - {""} if entry.phase else set())
-    if phases and phases == {"TRAIN"}:
+    if phases and phases <= {"TRAIN", "0"}:
         return False
-    return "TEST" not in {rule.phase for rule in entry.exclude}
+    return not {rule.phase for rule in entry.exclude} & {"TEST", "1"}
 
 
 def _layer(entry: Any, blobs: list[Array]) -> CaffeLayer:
     kind = entry.type
     if kind.isupper() and kind not in ("LRN", "ELU", "BNLL", "LSTM", "MVN", "RNN", "SPP"):
         kind = _OLD_TYPES.get(kind, "".join(part.capitalize() for part in kind.split("_")))
+    bottoms, tops = list(entry.bottom), list(entry.top)
+    if kind == "SoftmaxWithLoss":  # what is left of it without labels
+        kind, bottoms, tops = "Softmax", bottoms[:1], tops[:1]
     # Convolutions of one channel each have names of their own in some versions, a transposed one the same parameters.
     fields = {
         "Bias": "Scale",
@@ -188,8 +200,8 @@ def _layer(entry: Any, blobs: list[Array]) -> CaffeLayer:
     return CaffeLayer(
         kind,
         entry.name or (entry.top[0] if entry.top else kind),
-        list(entry.bottom),
-        list(entry.top),
+        bottoms,
+        tops,
         parameters,
         entry.transform_param if entry.HasField("transform_param") else None,
         blobs,

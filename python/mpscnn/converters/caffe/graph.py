@@ -43,6 +43,10 @@ class Graph:
             self._current[name] = self._names.unique(name)
             self.shapes[name] = shape
 
+    def has(self, blob: str) -> bool:
+        """Whether there is such a blob at this point of the network."""
+        return blob in self._current
+
     def tensor(self, blob: str) -> str:
         """What holds a blob at this point of the network."""
         if blob not in self._current:
@@ -78,15 +82,11 @@ class Graph:
         )
 
     def last_node(self, kind: str, output: str) -> onnx.NodeProto | None:
-        """The node that computes a tensor, if it is of this kind and nothing else has read the tensor."""
+        """The node that computes a tensor, if it is the last one and of this kind."""
         found = self._nodes[-1] if self._nodes else None
         if found is None or found.op_type != kind or list(found.output) != [output]:
             return None
         return found
-
-    def replace_output(self, node: onnx.NodeProto, output: str) -> None:
-        """The node computes another tensor."""
-        node.output[0] = output
 
     def outputs(self) -> list[str]:
         """The tensors of blobs that no layer reads, in the order of the file."""

@@ -13,6 +13,9 @@ from mpscnn.converters.caffe.windows import WINDOWS
 from mpscnn.converters.layer_names import shown
 from mpscnn.errors import UnsupportedError, WeightsError
 
+STAND_IN = "caffe.Refused"
+"""No operator of ONNX' own."""
+
 _REASONS = {
     "recurrent layers are not supported": "LSTM LSTMUnit RNN Recurrent",
     "holds code of Python, which is never executed": "Python",
@@ -32,15 +35,19 @@ def _nothing(g: Graph, layer: CaffeLayer) -> None:
         g.tensor(bottom)
 
 
-def unknown(g: Graph, layer: CaffeLayer) -> None:
-    """An operator that ONNX' reader refuses by its name, together with all others."""
-    known = [bottom for bottom in layer.bottoms if bottom]
-    g.node(
-        f"caffe.{layer.kind}",
-        layer.name,
-        [g.tensor(bottom) for bottom in known],
-        [g.result(top, None) for top in layer.tops],
-    )
+def unknown(_: Graph, layer: CaffeLayer) -> None:
+    """For a type that is not in the table."""
+    if not layer.kind:
+        raise UnsupportedError(
+            "it is written in Caffe's oldest format: upgrade the file with Caffe's upgrade_net_proto_text"
+        )
+    raise UnsupportedError("mpscnn has no such layer yet")
+
+
+def stand_in(g: Graph, layer: CaffeLayer) -> None:
+    """In place of a layer that is refused, an operator that ONNX' reader refuses, together with all others."""
+    read = [g.tensor(bottom) for bottom in layer.bottoms if g.has(bottom)]
+    g.node(STAND_IN, layer.name, read, [g.result(top, None) for top in layer.tops])
 
 
 def _refuse(_: Graph, layer: CaffeLayer) -> None:

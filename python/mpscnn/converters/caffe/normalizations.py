@@ -24,6 +24,8 @@ def _batch_norm(g: Graph, layer: CaffeLayer) -> None:
     x, shape = single(g, layer)
     if not value(layer.parameters, "use_global_stats", True):
         raise UnsupportedError("it normalises with the statistics of the batch (use_global_stats: false)")
+    if len(layer.blobs) > 3:
+        raise UnsupportedError("it has factors and offsets of its own: move them to a Scale layer behind it")
     mean, variance = (blob(layer, place, "statistics").reshape(-1) for place in (0, 1))
     total = float(blob(layer, 2, "scale factor").reshape(-1)[0])
     factor = np.float32(0.0 if total == 0.0 else 1.0 / total)
@@ -48,14 +50,23 @@ def _scale(g: Graph, layer: CaffeLayer) -> None:
         offsets = blob(layer, 1, "offsets")
     x, shape = single(g, layer)
     axis = axis_of(layer.parameters, 1, None if shape is None else len(shape))
+    if factors.ndim == 0 and shape is not None:  # one number for all channels (num_axes: 0)
+        axis, factors = 1, np.full(shape[1], factors)
+        offsets = None if offsets is None else np.full(shape[1], offsets)
     if axis != 1 or factors.ndim != 1:
         raise UnsupportedError(f"factors {factors.shape} along axis {axis}; supported are those of channels")
     offsets = np.zeros_like(factors) if offsets is None else offsets.reshape(-1)
     normalization = g.last_node("BatchNormalization", x)
     if normalization is not None:  # of which it is a part in other frameworks
-        normalization.input[1] = g.constant(f"{layer.name}/scale", factors)
-        normalization.input[2] = g.constant(f"{layer.name}/bias", offsets)
-        g.replace_output(normalization, g.result(layer.tops[0], shape))
+        own = [
+            g.constant(f"{layer.name}/{role}", values)
+            for role, values in (("scale", factors), ("bias", offsets))
+        ]
+        operands = [normalization.input[0], *own, *normalization.input[3:]]
+        epsilon = next(one.f for one in normalization.attribute if one.name == "epsilon")
+        top = g.result(layer.tops[0], shape)
+        # The one without factors is left out unless another layer reads it.
+        g.node("BatchNormalization", normalization.name, operands, [top], epsilon=epsilon)
         return
     # With this variance the square root of variance + epsilon is 1.
     epsilon = 2.0**-10
@@ -92,12 +103,12 @@ def _local_response(g: Graph, layer: CaffeLayer) -> None:
     size, alpha, beta = value(p, "local_size", 5), number(p, "alpha", 1.0), number(p, "beta", 0.75)
     x, shape = single(g, layer)
     region = value(p, "norm_region", "ACROSS_CHANNELS")
-    if region == "ACROSS_CHANNELS":
+    if region in ("ACROSS_CHANNELS", "0"):
         top = g.result(layer.tops[0], shape)
         settings = {"size": size, "alpha": alpha, "beta": beta, "bias": number(p, "k", 1.0)}
         g.node("LRN", layer.name, [x], [top], **settings)
         return
-    if region != "WITHIN_CHANNEL" or size % 2 == 0:
+    if region not in ("WITHIN_CHANNEL", "1") or size % 2 == 0:
         raise UnsupportedError(f"its norm_region is {region} with {size} pixels")
     # x * (1 + alpha * mean of the squares around)^-beta, with zeros around the image
     names = [f"{layer.name}/{part}" for part in ("squares", "mean", "weighted", "sum", "power")]

@@ -7,14 +7,14 @@ from typing import Any
 from mpscnn.converters.caffe.detection import Priors
 from mpscnn.converters.caffe.file import CaffeFile, CaffeLayer
 from mpscnn.converters.caffe.graph import Graph
-from mpscnn.converters.caffe.layers import HANDLERS, refuse_twice, unknown
+from mpscnn.converters.caffe.layers import HANDLERS, STAND_IN, refuse_twice, stand_in, unknown
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_reader.file import file_of_model
 from mpscnn.converters.onnx_reader.reader import convert as convert_onnx
 from mpscnn.converters.photo_input import takes_photos
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.unsupported import UnsupportedLayers
-from mpscnn.errors import UnsupportedError
+from mpscnn.converters.unsupported import UnsupportedLayers, UnsupportedLayersError
+from mpscnn.errors import Error, UnsupportedError
 from mpscnn.graph.network import Network
 
 # What says where photos come from, and what only training needs.
@@ -49,10 +49,15 @@ def convert(file: CaffeFile, options: ReadOptions) -> Network:
         transform = transform or layer.transform
         if layer.kind not in (*_TRAINING, "Input", "MemoryData"):
             _add(graph, priors, layer, unsupported)
-    if unsupported:
-        raise unsupported.error()
     model = graph.model(priors.heads or graph.outputs())
-    network = convert_onnx(file_of_model(model, file.origin), options)
+    try:
+        network = convert_onnx(file_of_model(model, file.origin), options)
+    except UnsupportedLayersError as error:
+        raise unsupported.joined(error, STAND_IN) from error
+    except Error as error:
+        if not unsupported:
+            raise
+        raise unsupported.error() from error
     if priors.heads:
         network.detection = priors.detection(*(output.name for output in network.outputs))
     network.preprocess = _preprocess(transform, network)
@@ -66,8 +71,7 @@ def _add(graph: Graph, priors: Priors, layer: CaffeLayer, unsupported: Unsupport
         unsupported.add(
             layer.kind, layer.name, "reads a database: give the .prototxt for deployment, which has an Input"
         )
-        for top in layer.tops:
-            graph.result(top, None)
+        stand_in(graph, layer)
         return
 
     def convert_layer() -> None:
@@ -76,12 +80,10 @@ def _add(graph: Graph, priors: Priors, layer: CaffeLayer, unsupported: Unsupport
         elif layer.kind == "DetectionOutput":
             priors.detect(graph, layer)
         elif layer.kind != "Concat" or not priors.join(layer):
-            kind = "Softmax" if layer.kind == "SoftmaxWithLoss" else layer.kind
-            HANDLERS.get(kind, unknown)(graph, layer)
+            HANDLERS.get(layer.kind, unknown)(graph, layer)
 
     if not unsupported.attempt(layer.kind, layer.name, convert_layer, free_size=False):
-        for top in layer.tops:
-            graph.result(top, None)
+        stand_in(graph, layer)
 
 
 def _preprocess(transform: Any, network: Network) -> dict[str, object] | None:

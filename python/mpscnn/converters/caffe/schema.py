@@ -21,7 +21,7 @@ _WEIGHTS = {
     "OldLayer": "name:string:4 blobs:Blob*:6",
     "Weights": "name:string:1 layers:OldLayer*:2 layer:Layer*:100",
 }
-_POOLING = "pool:string global_pooling:bool round_mode:string"
+_POOLING = "pool:string global_pooling:bool round_mode:string ceil_mode:bool"
 _WINDOW = " ".join(f"{name}_h:uint32 {name}_w:uint32" for name in ("kernel", "pad", "stride"))
 _PARAMETERS = {
     "ArgMax": "out_max_val:bool top_k:uint32 axis:int32",

@@ -7,6 +7,7 @@ from typing import Any
 
 from mpscnn.converters.caffe.file import CaffeLayer
 from mpscnn.converters.caffe.graph import Graph, Shape
+from mpscnn.converters.caffe.parameters import flag
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Pair = tuple[int, int]
@@ -102,7 +103,7 @@ def _pooling(g: Graph, layer: CaffeLayer) -> None:
     strides, pads = _pair(p, "stride", "stride", 1), _pair(p, "pad", "pad", 0)
     if 0 in strides + kernel:
         raise WeightsError(f"damaged: a window of {kernel} with strides of {strides}")
-    upwards = not (p.HasField("round_mode") and p.round_mode in ("FLOOR", "1"))
+    upwards = p.round_mode not in ("FLOOR", "1") and flag(p, "ceil_mode", True)
     attributes: dict[str, Any] = {
         "kernel_shape": list(kernel),
         "strides": list(strides),
