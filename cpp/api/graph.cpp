@@ -153,6 +153,14 @@ mpscnn_status mpscnn_graph_get_weight(const mpscnn_graph *graph, const char *lay
     });
 }
 
+mpscnn_status mpscnn_graph_copy(const mpscnn_graph *graph, mpscnn_graph **copy) {
+    return guarded([&] {
+        require(graph, "graph");
+        require(copy, "copy");
+        *copy = new mpscnn_graph{graph->graph};
+    });
+}
+
 mpscnn_status mpscnn_graph_to_json(const mpscnn_graph *graph, mpscnn_text **json) {
     return guarded([&] {
         require(graph, "graph");

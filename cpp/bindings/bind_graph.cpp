@@ -56,6 +56,7 @@ void bind_graph(py::module_ &module) {
         .def("set_weight", &set_weight, py::arg("layer"), py::arg("role"), py::arg("array"),
              py::arg("scales") = std::vector<float>(), py::arg("zero_points") = std::vector<float>())
         .def("get_weight", &get_weight, py::arg("layer"), py::arg("role"))
+        .def("copy", &Graph::copy)
         .def("to_json", &Graph::to_json)
         .def("weights", &Graph::weights)
         .def("describe", &Graph::describe, py::arg("height") = 0, py::arg("width") = 0);

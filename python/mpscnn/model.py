@@ -106,6 +106,18 @@ def open_model(path: str) -> _core.Model:
     return _core.Model.load(name)
 
 
+#: Of a model's properties those that may be assigned.
+_ASSIGNED = ("labels", "preprocess", "information")
+
+
+def _restored(content: bytes, options: tuple[Any, ...], assigned: dict[str, Any]) -> Model:
+    device, precision, threads, max_memory = options
+    core = _core.Model.parse(content, "pickled model")
+    model = Model(core, device=device, precision=precision, threads=threads, max_memory=max_memory)
+    model.__dict__.update(assigned)
+    return model
+
+
 def described_network(core: _core.Model) -> tuple[Network, dict[str, str]]:
     """The network of a model file with its preprocessing, labels and detection; and the file's information."""
     from mpscnn.graph.network import Network
@@ -149,6 +161,7 @@ class Model:
         max_memory: int | None = None,
     ) -> None:
         self._core = core
+        self._options = device, precision, threads, max_memory
         self.program: Program = compile_graph(
             core.graph(),
             device=device,
@@ -158,6 +171,30 @@ class Model:
         )
         self._threads = threads
         self._sessions = SessionPool(self.program, threads)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Its file and options: it is compiled again where it is unpickled, on that machine's device."""
+        from mpscnn.graph.model_file import file_of
+
+        assigned = {name: self.__dict__[name] for name in _ASSIGNED if name in self.__dict__}
+        return _restored, (file_of(self._core), self._options, assigned)
+
+    def __copy__(self) -> Model:
+        """Another model with the same program and sessions of its own."""
+        copied = object.__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        copied._sessions = SessionPool(self.program, self._threads)
+        return copied
+
+    def __deepcopy__(self, memo: Any) -> Model:
+        """The same: the program never changes."""
+        from copy import deepcopy
+
+        copied = self.__copy__()
+        for name in ("network", *_ASSIGNED):
+            if name in copied.__dict__:
+                copied.__dict__[name] = deepcopy(copied.__dict__[name], memo)
+        return copied
 
     @cached_property
     def labels(self) -> list[str] | None:

@@ -139,6 +139,25 @@ TEST(graph_refuses_null_arguments) {
     mpscnn_graph_release(graph);
 }
 
+TEST(graphs_are_copied) {
+    mpscnn_graph *graph = classifier_graph();
+    mpscnn_graph *copy = nullptr;
+    CHECK(refused(mpscnn_graph_copy(graph, nullptr), MPSCNN_ERROR_PARAMETER, "copy"));
+    CHECK(refused(mpscnn_graph_copy(nullptr, &copy), MPSCNN_ERROR_PARAMETER, "graph"));
+    CHECK(succeeded(mpscnn_graph_copy(graph, &copy)));
+    mpscnn_text *text = nullptr;
+    CHECK(succeeded(mpscnn_graph_to_json(graph, &text)));
+    const std::string structure = taken(text);
+    // The copy changes alone, and stays when the original goes.
+    CHECK(succeeded(mpscnn_graph_keep_float32(copy, 1, 1)));
+    CHECK(succeeded(mpscnn_graph_to_json(graph, &text)));
+    CHECK(taken(text) == structure);
+    mpscnn_graph_release(graph);
+    CHECK(succeeded(mpscnn_graph_to_json(copy, &text)));
+    CHECK(taken(text) != structure);
+    mpscnn_graph_release(copy);
+}
+
 TEST(graph_refuses_what_does_not_fit) {
     mpscnn_graph *graph = classifier_graph();
     const std::int64_t shape[MPSCNN_MAX_RANK] = {-1, 4};

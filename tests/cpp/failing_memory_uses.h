@@ -156,6 +156,9 @@ mpscnn_graph *built(Trial &trial) {
     set("first convolution", 16, 3, 3);
     set("a second convolution", 8, 1, 16);
     set("a dense layer for logits", 3, 1, 8);
+    mpscnn_graph *copy = nullptr;
+    trial.step("copy", [&] { return mpscnn_graph_copy(graph, &copy); });
+    mpscnn_graph_release(copy);
     mpscnn_text *text = nullptr;
     trial.step("to_json", [&] { return described(mpscnn_graph_to_json(graph, &text), text); });
     trial.step("describe", [&] { return described(mpscnn_graph_describe(graph, 0, 0, &text), text); });

@@ -45,6 +45,7 @@ MODULES_OF_A_RUN = {
     "mpscnn.runtime",
     "mpscnn._private.arguments",
     "mpscnn._private.arrays",
+    "mpscnn._private.copies",
     "mpscnn.errors",
     "mpscnn.model",
     "mpscnn._private.model_name",

@@ -139,6 +139,8 @@ typedef struct mpscnn_graph mpscnn_graph;
 MPSCNN_API mpscnn_status mpscnn_graph_create(const char *name, mpscnn_graph **graph);
 /* Structure from the JSON of a model file's "mpscnn.graph"; weights are set afterwards. */
 MPSCNN_API mpscnn_status mpscnn_graph_from_json(const char *json, size_t size, mpscnn_graph **graph);
+/* What is changed in one of them stays as it is in the other. The memory of weights is shared. */
+MPSCNN_API mpscnn_status mpscnn_graph_copy(const mpscnn_graph *graph, mpscnn_graph **copy);
 MPSCNN_API void mpscnn_graph_release(mpscnn_graph *graph);
 
 /* `value` receives the number by which later layers name the result. */

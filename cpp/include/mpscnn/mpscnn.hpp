@@ -505,6 +505,12 @@ public:
         detail::check(mpscnn_graph_from_json(json.data(), json.size(), &handle));
         return Graph(handle);
     }
+    /// A graph of its own, which shares the memory of weights with this one.
+    Graph copy() const {
+        mpscnn_graph *handle = nullptr;
+        detail::check(mpscnn_graph_copy(get(), &handle));
+        return Graph(handle);
+    }
 
     Value add_input(const std::string &name, std::span<const std::int64_t> shape) {
         Value value = 0;

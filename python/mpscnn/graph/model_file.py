@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -68,6 +69,39 @@ def description(
     return entries
 
 
+def file_of(core: _core.Model) -> bytes:
+    """A model file with the network, weights and description of one that was read, to the bit."""
+    graph, about = core.graph(), json.loads(core.describe())
+    metadata = {"mpscnn.version": VERSION, "mpscnn.graph": graph.to_json()}
+    for key in ("labels", "preprocess", "information", "detection"):
+        if about[key]:
+            metadata[f"mpscnn.{key}"] = as_json(key, about[key])
+    tensors: dict[str, Tensor] = {}
+    for spec in json.loads(graph.weights()):
+        if spec["set"]:
+            stored = graph.get_weight(spec["layer"], spec["role"])
+            tensors |= _stored(f"{spec['layer']}.{spec['role']}", *stored)
+    if (anchors := core.anchors()) is not None:
+        tensors["mpscnn.anchors"] = _kept(anchors)
+    file = io.BytesIO()
+    write_tensors(file, tensors, metadata)
+    return file.getvalue()
+
+
+def _stored(
+    name: str,
+    values: NDArray[Any],
+    scales: Sequence[float] | NDArray[np.float32],
+    zero_points: Sequence[float] | NDArray[np.float32],
+) -> dict[str, Tensor]:
+    """A weight as it is stored: integers have a scale and a zero point for each index of the first axis, or one."""
+    arrays = {name: values}
+    if len(scales):
+        arrays[f"{name}.scale"] = np.asarray(scales, np.float32)
+        arrays[f"{name}.zero_point"] = np.asarray(zero_points, np.float32)
+    return {key: _kept(array) for key, array in arrays.items()}
+
+
 def change_metadata(
     path: str | os.PathLike[str], output: str | os.PathLike[str], changes: Mapping[str, str]
 ) -> None:
@@ -120,9 +154,8 @@ def stored_tensors(network: Network, dtype: str) -> dict[str, Tensor]:
         name = f"{layer}.{role}"
         if role == "weight" and dtype == "uint8":
             values, scales, zero_points = network.graph.get_weight(layer, role)
-            stored = (values, np.asarray(scales, np.float32), np.asarray(zero_points, np.float32))
-            names = (name, f"{name}.scale", f"{name}.zero_point")
-            tensors |= zip(names, map(_kept, stored if scales else quantize(values)), strict=True)
+            quantized = (values, scales, zero_points) if scales else quantize(values)
+            tensors |= _stored(name, *quantized)
         else:
             kind = dtype if role == "weight" else "float32"
             make = partial(_floats, network, layer, role, np.dtype(kind))

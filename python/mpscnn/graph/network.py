@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -142,6 +143,10 @@ class Network(
         network.inputs = [Tensor(network, index[name], name) for name in input_names]
         network.outputs = [Tensor(network, index[name], name) for name in description["outputs"]]
         return network
+
+    def __copy__(self) -> Network:
+        """A network of its own, as `copy.deepcopy` makes: its tensors belong to it."""
+        return deepcopy(self)
 
     @property
     def input(self) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
+from mpscnn._private.copies import NoCopies
 from mpscnn.kernels.kernel import UnaryKernel, require_type
 from mpscnn.kernels.neuron import NeuronDescriptor
 from mpscnn.kernels.normalization import ScaledNormalization
@@ -108,7 +109,7 @@ class BatchNormalization(ScaledNormalization):
         return state._state
 
 
-class BatchNormalizationState:
+class BatchNormalizationState(NoCopies):
     """Mean and variance of each channel of all batches since it was made or reset, as MPSCNNBatchNormalizationState.
 
     `BatchNormalizationStatistics` adds to it, `BatchNormalization` uses it. A state belongs to the command queue whose
@@ -118,6 +119,8 @@ class BatchNormalizationState:
     Args:
         batch_normalization: the kernel that the state is for.
     """
+
+    _instead = "commands of a device write it; copy its mean and variance"
 
     def __init__(self, batch_normalization: BatchNormalization) -> None:
         require_type("BatchNormalizationState", batch_normalization, BatchNormalization)

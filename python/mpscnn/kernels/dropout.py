@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.copies import NoCopies
 from mpscnn.errors import ShapeError, StateError
 from mpscnn.kernels.kernel import UnaryKernel, require_type
 from mpscnn.kernels.properties import UNBOUNDED, Integer, Number, Size
@@ -93,8 +94,10 @@ class Dropout(UnaryKernel):
         return plain.encode(commands, Image.from_numpy(np.ones(shape, np.float32)))
 
 
-class DropoutGradientState:
+class DropoutGradientState(NoCopies):
     """The mask of an encoded `Dropout`, as MPSCNNDropoutGradientState. Encoding again replaces it."""
+
+    _instead = "it belongs to a command buffer; copy its mask"
 
     def __init__(self) -> None:
         self._commands: CommandBuffer | None = None

@@ -66,6 +66,18 @@ class Kernel:
         checked = {name: self._checked(name, value) for name, value in properties.items()}
         self._kernel = _core.Kernel(type(self).__name__, json.dumps(checked))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Properties and weights, for `copy` and `pickle`; what is encoded stays with the original."""
+        weights = {role: self._weight(role) for role, spec in self._weight_specs().items() if spec["set"]}
+        others = {name: value for name, value in self.__dict__.items() if name != "_kernel"}
+        return {"properties": self._kernel.properties(), "weights": weights, "others": others}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state["others"])
+        self._kernel = _core.Kernel(type(self).__name__, state["properties"])
+        for role, values in state["weights"].items():
+            self._kernel.set_weight(role, values)
+
     def __setattr__(self, name: str, value: Any) -> None:
         if not (name.startswith("_") or name == "destination_image_allocator" or hasattr(type(self), name)):
             raise ParameterError(f"{type(self).__name__}: unknown property {name!r}")

@@ -100,6 +100,7 @@ class MetalKernel:
             _text("name of a constant", name): _constant(name, value)
             for name, value in (constants or {}).items()
         }
+        self._given = source, function, constants, device
         self._kernel = _core.CustomKernel(
             _text("source", source),
             _text("function", function),
@@ -107,6 +108,18 @@ class MetalKernel:
             _text("device", device),
         )
         self._description: dict[str, Any] = json.loads(self._kernel.description())
+
+    def __copy__(self) -> MetalKernel:
+        """Itself: it never changes."""
+        return self
+
+    def __deepcopy__(self, _memo: Any) -> MetalKernel:
+        """Itself."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Compiled again where it is unpickled."""
+        return _compiled, self._given
 
     @property
     def function(self) -> str:
@@ -275,3 +288,7 @@ def _size(what: str, given: Sequence[int] | int | None) -> tuple[int, ...] | Non
     if max(extents) >= 1 << 31:
         raise ParameterError(f"{what} must be at most 2147483647, got {given!r}")
     return (*extents, *[1] * (3 - len(extents)))
+
+
+def _compiled(source: str, function: str, constants: Mapping[str, Any] | None, device: str) -> MetalKernel:
+    return MetalKernel(source, function, constants=constants, device=device)

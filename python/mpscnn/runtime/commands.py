@@ -12,6 +12,7 @@ from types import TracebackType
 
 from mpscnn import _core
 from mpscnn._private.arguments import require_text
+from mpscnn._private.copies import NoCopies
 from mpscnn.errors import Error, ParameterError, StateError
 from mpscnn.runtime.program import thread_count
 
@@ -38,7 +39,7 @@ class CommandError:
         return f"CommandError(code={self.code}, message={self.message!r})"
 
 
-class CommandBuffer:
+class CommandBuffer(NoCopies):
     """Work for a device, as MTLCommandBuffer. Made by `CommandQueue.command_buffer`.
 
     Kernels are encoded, then the buffer is committed; nothing runs before. As a context manager it commits and waits at
@@ -47,6 +48,8 @@ class CommandBuffer:
         with queue.command_buffer() as commands:
             result = pool.encode(commands, source)
     """
+
+    _instead = "it is work for a device; encode the kernels again"
 
     def __init__(self, queue: CommandQueue) -> None:
         self.queue = queue
@@ -115,7 +118,7 @@ class CommandBuffer:
         return f"<CommandBuffer: {self.status.name.lower()}>"
 
 
-class CommandQueue:
+class CommandQueue(NoCopies):
     """Runs command buffers one after the other on a device, as MTLCommandQueue.
 
     Args:
@@ -128,6 +131,8 @@ class CommandQueue:
     Raises:
         DeviceError: there is no such device.
     """
+
+    _instead = "it has a thread of its own; make another one"
 
     def __init__(self, device: str = "auto", *, threads: int | str = "auto") -> None:
         self._queue = _core.CommandQueue(require_text("device", device), thread_count(threads))

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import whole_numbers
 from mpscnn._private.arrays import as_array
+from mpscnn._private.copies import NoCopies
 from mpscnn.errors import ParameterError, ShapeError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class ImageDescriptor:
     format: str = "float32"
 
 
-class Image:
+class Image(NoCopies):
     """An image of feature channels, as MPSImage: (height, width, channels), or several such images.
 
     Channels lie in slices of four; lanes without a channel hold zero. Values belong to the image's format: uint8 and
@@ -51,6 +52,8 @@ class Image:
     Raises:
         ParameterError: a size or format that is not allowed.
     """
+
+    _instead = "its memory is a device's; copy its array, image.read(), and take Image.from_numpy"
 
     def __init__(
         self,
@@ -141,6 +144,28 @@ class Image:
         """
         array = self._image.array()
         return array if self.number_of_images > 1 else array[0]
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """For `np.asarray`: the image's memory as `numpy` gives it; a copy where another type or `copy` wants it."""
+        array = self._memory()
+        if copy or (dtype is not None and np.dtype(dtype) != array.dtype):
+            if copy is False:
+                raise ValueError(f"an image of {array.dtype} becomes {np.dtype(dtype)} by a copy only")
+            return array.astype(array.dtype if dtype is None else dtype)
+        return array
+
+    def __dlpack__(self, **options: Any) -> Any:
+        """For `torch.from_dlpack` and others: the image's memory, without a copy."""
+        return self._memory().__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """Memory of the processor, which a GPU shares."""
+        kind, number = self._memory().__dlpack_device__()
+        return int(kind), int(number)
+
+    def _memory(self) -> NDArray[Any]:
+        """What other libraries get. Raises TypeError where a program can never see it."""
+        return self.numpy()
 
     @property
     def slices(self) -> NDArray[Any]:
@@ -248,6 +273,11 @@ class TemporaryImage(Image):
     ) -> None:
         extents = _extents(width, height, feature_channels, number_of_images)
         self._adopt(_core.FeatureImage.temporary(commands._commands, *extents, format), label)
+
+    def _memory(self) -> NDArray[Any]:
+        raise TypeError(
+            "a TemporaryImage has no memory that a program can read: encode into an Image instead"
+        )
 
     @property
     def read_count(self) -> int:

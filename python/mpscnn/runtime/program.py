@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 from mpscnn import _core
 from mpscnn._private.arguments import require_bool, require_text, whole_number
 from mpscnn._private.arrays import FLOAT32, as_input, check_output, is_plain
+from mpscnn._private.copies import NoCopies, reduce_graph
 from mpscnn.errors import Error, ParameterError, UnsupportedError
 
 if TYPE_CHECKING:  # what a program that only runs a network does not wait for is imported where it is used
@@ -26,6 +28,7 @@ if TYPE_CHECKING:  # what a program that only runs a network does not wait for i
     from mpscnn.runtime.profile import Profile
 
     Result = NDArray[Any] | dict[str, NDArray[Any]]
+    _Source = tuple[_core.Graph, str, str, list[str], int]
 
     class _Description(TypedDict):
         name: str
@@ -59,8 +62,9 @@ class Program:
     Immutable and safe to use from several threads; every thread takes its own session.
     """
 
-    def __init__(self, program: _core.Program) -> None:
+    def __init__(self, program: _core.Program, source: _Source) -> None:
         self._program = program
+        self._source = source
         self.device = program.device()
         """Where it runs: "cpu" or "metal"."""
         self.inputs = program.inputs()
@@ -71,6 +75,19 @@ class Program:
         """Of one input, the last one, and of its outputs: frames of a stream are of one size."""
         if warning := program.warning():
             _warn_once(warning)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Compiled again where it is unpickled, from the network as it was."""
+        graph, *options = self._source
+        return _compiled, (graph, *options)
+
+    def __copy__(self) -> Program:
+        """Itself: it never changes."""
+        return self
+
+    def __deepcopy__(self, _memo: Any) -> Program:
+        """Itself."""
+        return self
 
     def __repr__(self) -> str:
         return f"<Program {self.name!r} on {self.device} ({self.device_name}), {self.precision}>"
@@ -215,11 +232,13 @@ class Program:
         return zip(names, values, strict=True)
 
 
-class Session:
+class Session(NoCopies):
     """Runs a program for one caller at a time; a second caller at the same time gets a StateError.
 
     The interpreter lock is released while it computes, so that sessions in several threads run in parallel.
     """
+
+    _instead = "it has threads and memory of its own; copy its program, and make another session of that"
 
     def __init__(
         self, program: Program, *, threads: int, check_finite: bool, inflight: int, max_memory: int
@@ -342,8 +361,10 @@ class Session:
 _LONGEST_WAIT = 0.05
 
 
-class Request:
+class Request(NoCopies):
     """A run that may still be under way, made by `Session.submit`. For any number of threads."""
+
+    _instead = "it is a run under way; copy its result"
 
     def __init__(
         self, request: _core.Request, inputs: list[NDArray[Any]], outputs: list[NDArray[Any]], result: Result
@@ -393,7 +414,18 @@ def compile_graph(
     named = require_text("device", device), require_text("precision", precision)
     if require_bool("fast_matmul", fast_matmul):
         raise UnsupportedError(_core.FAST_MATMUL_REMOVED)
-    return Program(_core.Program.compile(graph, *named, list(outputs), byte_limit(max_memory)))
+    # A copy, which shares the weights' memory: the network may change afterwards.
+    return _compiled(graph.copy(), *named, list(outputs), byte_limit(max_memory))
+
+
+def _compiled(
+    graph: _core.Graph, device: str, precision: str, outputs: list[str], max_memory: int
+) -> Program:
+    program = _core.Program.compile(graph, device, precision, outputs, max_memory)
+    return Program(program, (graph, device, precision, outputs, max_memory))
+
+
+copyreg.pickle(_core.Graph, reduce_graph)
 
 
 def byte_limit(max_memory: int | None) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from mpscnn.runtime.program import Program, Session, thread_count
 
@@ -21,6 +22,10 @@ class SessionPool:
         self.program = program
         self._threads = thread_count(threads)
         self._idle: deque[Session] = deque()  # which threads may use without a lock
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pool without sessions: those are for this process."""
+        return SessionPool, (self.program, self._threads or "auto")
 
     @contextmanager
     def session(self) -> Iterator[Session]:

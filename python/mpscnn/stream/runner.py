@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, require_bool, whole_number
+from mpscnn._private.copies import NoCopies
 from mpscnn._private.signal_handlers import raised_by_signal_handler
 from mpscnn.errors import Error, ParameterError, StateError
 from mpscnn.runtime.program import Program, byte_limit, thread_count
@@ -129,7 +130,7 @@ class FrameFuture(Future[Any]):
             logging.getLogger("concurrent.futures").exception("exception calling callback for %r", self)
 
 
-class Runner:
+class Runner(NoCopies):
     """Keeps a device busy: runs several frames at once and gives their results in the order of submission.
 
         with mpscnn.Runner(model, inflight=3) as runner:
@@ -157,6 +158,8 @@ class Runner:
         ParameterError: an argument out of its range; `max_batch` with a network whose images depend on each other.
         UnsupportedError: a model that says nothing of preprocessing, or has no image input of a fixed size.
     """
+
+    _instead = "it has threads and frames under way; make another one of a copy of the model"
 
     def __init__(
         self,

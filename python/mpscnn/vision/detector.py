@@ -66,7 +66,12 @@ class Detector:
     ) -> None:
         stored = None if anchors is None else _table("anchors", anchors)
         height, width = pair("input_size", input_size)
+        self._given = settings, (height, width), stored
         self._core = _core.Detector(as_json("detection", settings), height, width, stored)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        settings, input_size, anchors = self._given
+        return _detector, (dict(settings), input_size, anchors)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -127,6 +132,12 @@ class Detector:
             Detection(label if names is None else names[index], value, Box(*box), index)
             for label, index, value, box, _ in found
         ]
+
+
+def _detector(
+    settings: Mapping[str, Any], input_size: tuple[int, int], anchors: NDArray[np.float32] | None
+) -> Detector:
+    return Detector(settings, input_size, anchors=anchors)
 
 
 def limits(
