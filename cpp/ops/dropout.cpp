@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/text.h"
+
 namespace mpscnn::ops {
 
 std::uint32_t Dropout::last_kept() const {
@@ -22,6 +24,13 @@ void Dropout::check(const InputShapes &inputs) const {
     constexpr int image_rank = 4; // beyond, kernels see all axes before the last two as rows
     if (inputs[0].rank() > image_rank && mask_stride_y != 1)
         refuse_parameter(info, "mask_stride_y", "1 for tensors of more than 4 axes", mask_stride_y);
+}
+
+void StepDropout::check(const InputShapes &inputs) const {
+    dropout.check(inputs);
+    if (!(inputs[1] == Shape{1, 1}))
+        fail(ErrorKind::shape,
+             {info.name, ": input 1, the step, must have the shape (1, 1), got ", inputs[1].text()});
 }
 
 } // namespace mpscnn::ops

@@ -42,4 +42,28 @@ struct Dropout {
     }
 };
 
+/// Dropout with another mask in each step of training. The second input is the number of the step, one whole
+/// number from 0 on: its mask is that of a dropout whose seed is larger by that number. Its gradient is the
+/// same operation on the gradient.
+struct StepDropout {
+    static constexpr OperationInfo info{.name = "step_dropout",
+                                        .summary = "Dropout with another mask in each step of training.",
+                                        .min_inputs = 2,
+                                        .max_inputs = 2,
+                                        .rounds = false,
+                                        .takes_activation = false,
+                                        .has_gradient = true,
+                                        .joins_images = true,
+                                        .for_training = true};
+
+    Dropout dropout;
+
+    template <class Visitor> void fields(Visitor &visit) { dropout.fields(visit); }
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const { return inputs[0]; }
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &, const Shape &output) const { return {0, output.elements()}; }
+};
+
 } // namespace mpscnn::ops

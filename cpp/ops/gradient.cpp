@@ -41,7 +41,8 @@ void add(const Convolution &convolution, GradientBuilder &builder) {
 void add(const FullyConnected &dense, GradientBuilder &builder) {
     const Shape input = builder.shape(builder.input(0));
     const std::int64_t features = input.with_batch(1).elements();
-    const Convolution pixel{.output_channels = dense.outputs};
+    Convolution pixel;
+    pixel.output_channels = dense.outputs;
     const Value gradient = reshaped(builder, builder.gradient(), {1, 1, dense.outputs});
     const Value source = reshaped(builder, builder.input(0), {1, 1, features});
     if (builder.wants(0)) {
@@ -82,6 +83,14 @@ void add(const BatchNormalization &normalization, GradientBuilder &builder) {
 void add(const BatchStatistics &, GradientBuilder &) {}
 
 // ---- Elementwise ----
+
+void add(const Neuron &neuron, GradientBuilder &builder) {
+    if (neuron.kind == NeuronKind::prelu) builder.refuse("prelu");
+    if (neuron.kind == NeuronKind::none) return builder.give(0, builder.gradient());
+    const bool from_result = NeuronGradient::follows_from_result(neuron);
+    const Value known = from_result ? builder.result() : builder.input(0);
+    builder.give(0, builder.add(NeuronGradient{neuron, from_result}, {builder.gradient(), known}));
+}
 
 /// What arithmetic's limits let through.
 Value limited_gradient(const Arithmetic &arithmetic, GradientBuilder &builder) {
@@ -145,11 +154,28 @@ void add(const Division &quotient, GradientBuilder &builder) {
     }
 }
 
-/// The mask follows from the parameters and the step: the same elements of the gradient go on.
+/// The mask follows from the parameters: the same elements of the gradient go on.
 void add(const Dropout &dropout, GradientBuilder &builder) {
-    std::vector<Value> inputs{builder.gradient()};
-    if (builder.inputs() == 2) inputs.push_back(builder.input(1));
-    builder.give(0, dropout.training ? builder.add(dropout, std::move(inputs)) : builder.gradient());
+    builder.give(0, dropout.training ? builder.add(dropout, {builder.gradient()}) : builder.gradient());
+}
+
+void add(const StepDropout &dropout, GradientBuilder &builder) {
+    builder.give(0, builder.add(dropout, {builder.gradient(), builder.input(1)}));
+}
+
+// ---- Pixels and windows ----
+
+void add(const Softmax &, GradientBuilder &builder) {
+    builder.give(0, builder.add(SoftmaxGradient{}, {builder.gradient(), builder.result()}));
+}
+
+void add(const LogSoftmax &, GradientBuilder &builder) {
+    builder.give(0, builder.add(SoftmaxGradient{.logarithm = true}, {builder.gradient(), builder.result()}));
+}
+
+void add(const Pooling &pooling, GradientBuilder &builder) {
+    builder.give(0, builder.add(PoolingGradient{pooling},
+                                {builder.gradient(), builder.input(0), builder.result()}));
 }
 
 // ---- Moves ----

@@ -13,10 +13,12 @@
 #include "ops/dropout.h"
 #include "ops/fully_connected.h"
 #include "ops/gather.h"
+#include "ops/loss.h"
 #include "ops/matrix_product.h"
 #include "ops/neuron.h"
 #include "ops/neuron_gradient.h"
 #include "ops/normalization.h"
+#include "ops/optimizer.h"
 #include "ops/padding.h"
 #include "ops/pooling.h"
 #include "ops/pooling_gradient.h"
@@ -44,8 +46,9 @@ using Operation =
                  FullyConnected, Gather, GroupNormalization, LayerNormalization, LocalContrastNormalization,
                  LogSoftmax, MatrixProduct, Neuron, Padding, Pooling, Reduction, Reshape, Resize, Slice,
                  Softmax, SpatialNormalization, SubpixelConvolution, Tile, Transpose, TransposedConvolution,
-                 WeightedReduction, SumLike, BatchNormalizationGradient, BatchNormalizationSums,
-                 ConvolutionDataGradient, ConvolutionWeightGradient,
+                 WeightedReduction, SumLike, StepDropout, Loss, LossGradient, OptimizerGradient,
+                 MovingAverage, MomentumUpdate, SgdUpdate, AdaptiveUpdate, BatchNormalizationGradient,
+                 BatchNormalizationSums, ConvolutionDataGradient, ConvolutionWeightGradient,
                  // gradients of layers without weights, losses, new weights
                  NeuronGradient, PoolingGradient, SoftmaxGradient>;
 #undef MPSCNN_ARITHMETIC

@@ -8,11 +8,25 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given
-from ops.single_layer import precisions, run_layer, seeds, values
+from ops.single_layer import precisions, run_layer, run_training, seeds, values
 from reference.dropout import dropout, mask, philox
 from tolerance import assert_close, ulp_bound
 
 import mpscnn
+
+
+@pytest.mark.parametrize("step", [0, 1, 77, 2**24 - 1])
+def test_each_step_of_training_has_its_own_mask(step: int) -> None:
+    x = values(0, (3, 5, 7, 9))
+    attributes = {"keep_probability": 0.6, "seed": 5, "mask_stride_x": 0}
+    result = run_training("step_dropout", [x, np.full((1, 1), step, np.float32)], attributes)
+    alone = attributes | {"training": True, "seed": 5 + step}
+    np.testing.assert_array_equal(result, run_layer("dropout", [x], alone))
+
+
+def test_a_step_is_one_number() -> None:
+    with pytest.raises(mpscnn.ShapeError, match=r"the step, must have the shape \(1, 1\), got \(1, 2\)"):
+        run_training("step_dropout", [values(0, (3, 4)), np.zeros((1, 2), np.float32)], {})
 
 
 def test_the_reference_has_the_published_random_numbers() -> None:

@@ -39,6 +39,8 @@ void get(Kernel<ConstantTask> &);
 void get(Kernel<MatrixProductTask> &);
 void get(Kernel<LayerNormalizationTask> &);
 void get(Kernel<SumTask> &);
+void get(Kernel<LossTask> &);
+void get(Kernel<UpdateTask> &);
 void get(Kernel<WeightGradientTask> &);
 void get(Kernel<PartSumTask> &);
 void get(Kernel<NormalizationSumsTask> &);

@@ -93,9 +93,11 @@ template <class V> Prepared dropout_prepare(const DropoutTask &task, const Plann
 }
 
 template <class V>
-void dropout_run(const DropoutTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end,
+void dropout_run(const DropoutTask &given, const Prepared &prepared, std::int64_t begin, std::int64_t end,
                  Worker &worker) {
     const auto &split = prepared.plan_as<WorkSplit>();
+    DropoutTask task = given;
+    if (task.reads_step) task.seed += static_cast<std::uint64_t>(task.step.data[0]);
     const DropoutMask mask(task);
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);

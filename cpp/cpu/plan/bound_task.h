@@ -35,6 +35,9 @@ private:
     void bind_others(ArithmeticTask &own) { // whose second operand may be a constant
         if (!step_.others.empty()) own.second = bind(step_.others[0]);
     }
+    void bind_others(DropoutTask &own) {
+        if (own.reads_step) own.step = bind(step_.others[0]);
+    }
     void bind_others(InterleaveTask &own) { own.second = bind(step_.others[0]); }
     void bind_others(MatrixProductTask &own) { own.second = bind(step_.others[0]); }
     void bind_others(NormalizationTask &own) {
@@ -53,6 +56,15 @@ private:
         own.statistics = bind(step_.others[1]);
         own.sums = bind(step_.others[2]);
         if (own.has_gamma) own.gamma = bind(step_.others[3]);
+    }
+    void bind_others(UpdateTask &own) {
+        std::size_t next = 0;
+        for (int i = 0; i < own.count; ++i) own.others[i] = bind(step_.others[next++]);
+        if (own.reads_numbers) own.numbers = bind(step_.others[next]);
+    }
+    void bind_others(LossTask &own) {
+        own.labels = bind(step_.others[0]);
+        own.weights = bind(step_.others[1]);
     }
     void bind_others(WeightGradientTask &own) { own.gradient = bind(step_.others[0]); }
     void bind_others(PackTask &own) {

@@ -110,7 +110,15 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::WeightedReduction &reduction);
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::SubpixelConvolution &convolution);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::OptimizerGradient &operation);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::MovingAverage &operation);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::MomentumUpdate &operation);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::SgdUpdate &operation);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::AdaptiveUpdate &operation);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Loss &operation);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::LossGradient &operation);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::SumLike &sums);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::StepDropout &operation);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::BatchNormalizationSums &sums);
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::BatchNormalizationGradient &gradient);

@@ -65,6 +65,8 @@ struct DropoutTask {
     ConstView source;
     View destination;
     std::uint64_t seed = 0;
+    ConstView step;          ///< one whole number, which is added to the seed
+    bool reads_step = false; ///< whether there is one
     std::uint32_t last_kept = 0;
     float scale = 1.0f;
     bool varies_y = true, varies_x = true, varies_channels = true; ///< whether the mask does, along an axis

@@ -46,13 +46,9 @@ void make_arithmetic_step(StepBuilder &builder, const FusedOperation &fused,
     builder.begin(fused, task).others = {builder.placement().region(fused.inputs[1])};
 }
 
-void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Dropout &dropout) {
-    if (!dropout.training) {
-        AffineTask copy;
-        copy.epilogue = epilogue_of(fused);
-        builder.begin(fused, copy);
-        return;
-    }
+namespace {
+
+DropoutTask dropout_task(const ops::Dropout &dropout) {
     DropoutTask task;
     task.seed = static_cast<std::uint64_t>(dropout.seed);
     task.last_kept = dropout.last_kept();
@@ -60,8 +56,27 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Dro
     task.varies_y = dropout.mask_stride_y == 1;
     task.varies_x = dropout.mask_stride_x == 1;
     task.varies_channels = dropout.mask_stride_channels == 1;
+    return task;
+}
+
+} // namespace
+
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Dropout &dropout) {
+    if (!dropout.training) {
+        AffineTask copy;
+        copy.epilogue = epilogue_of(fused);
+        builder.begin(fused, copy);
+        return;
+    }
+    DropoutTask task = dropout_task(dropout);
     task.round_to_half = fused.rounds;
     builder.begin(fused, task);
+}
+
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::StepDropout &operation) {
+    DropoutTask task = dropout_task(operation.dropout);
+    task.reads_step = true;
+    builder.begin(fused, task).others = {builder.placement().region(fused.inputs[1])};
 }
 
 namespace {

@@ -1,0 +1,104 @@
+#include "cpu/plan/operation.h"
+
+namespace mpscnn::cpu {
+
+namespace {
+
+LossTask loss_task(const ops::LossFields &loss, const Shape &prediction) {
+    LossTask task;
+    task.kind = static_cast<ElementLoss>(loss.kind); // of one order
+    task.factor = loss.weight;
+    task.epsilon = loss.epsilon;
+    task.delta = loss.delta;
+    const bool smooths = loss.kind == ops::LossKind::softmax_cross_entropy ||
+                         loss.kind == ops::LossKind::sigmoid_cross_entropy;
+    if (smooths) {
+        const float classes = loss.kind == ops::LossKind::softmax_cross_entropy
+                                  ? static_cast<float>(loss.number_of_classes)
+                                  : 2.0f;
+        task.kept = 1.0f - loss.label_smoothing;
+        task.share = loss.label_smoothing / classes;
+    }
+    const Extents extents = extents_of(prediction);
+    task.start = 1.0f / static_cast<float>(extents.pixels() * extents.channels);
+    return task;
+}
+
+/// What sums are divided by, where no weights are counted.
+float divisor_of(const ops::LossFields &loss, const Shape &prediction) {
+    const std::int64_t images = loss.reduce_across_batch && loss.reduction != ops::LossReduction::none &&
+                                        loss.reduction != ops::LossReduction::sum
+                                    ? prediction[0]
+                                    : 1;
+    return static_cast<float>(loss.divisor(prediction) * images);
+}
+
+/// A step from the prediction, or what takes its place, with labels and weights.
+Step &add_loss(StepBuilder &builder, const FusedOperation &fused, LossTask task, const Region &prediction) {
+    const auto region = [&](std::size_t i) { return builder.placement().region(fused.inputs[i]); };
+    task.has_weights = fused.inputs.size() == 3;
+    Step &step = builder.begin(fused, task);
+    step.source = prediction;
+    step.others = {region(1), region(task.has_weights ? 2 : 1)};
+    return step;
+}
+
+/// The prediction, or for cross entropy its softmax or the logarithm of that.
+Region prediction_of(StepBuilder &builder, const FusedOperation &fused, ops::LossKind kind, bool logarithm) {
+    const Region given = builder.placement().region(fused.inputs[0]);
+    if (kind != ops::LossKind::softmax_cross_entropy) return given;
+    const Region softmax = builder.add_workspace(extents_of(builder.input_shape(fused)));
+    SoftmaxTask task;
+    task.logarithm = logarithm;
+    builder.begin(fused, task).destination = softmax;
+    return softmax;
+}
+
+} // namespace
+
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Loss &operation) {
+    const ops::LossFields &loss = operation.loss;
+    const Shape &prediction = builder.input_shape(fused);
+    const Region source = prediction_of(builder, fused, loss.kind, true);
+    LossTask task = loss_task(loss, prediction);
+    if (loss.reduction == ops::LossReduction::none) {
+        add_loss(builder, fused, task, source);
+        return;
+    }
+    const bool counts =
+        loss.reduction == ops::LossReduction::sum_by_nonzero_weights && fused.inputs.size() == 3;
+    if (!counts) task.factor /= divisor_of(loss, prediction);
+    const Region elements = builder.add_workspace(extents_of(prediction));
+    add_loss(builder, fused, task, source).destination = elements;
+    if (!counts) {
+        builder.begin(fused, SumTask{}).source = elements;
+        return;
+    }
+    const Extents result = extents_of(builder.result_shape(fused));
+    const Region sum = builder.add_workspace(result), count = builder.add_workspace(result);
+    Step &summed = builder.begin(fused, SumTask{});
+    summed.source = elements;
+    summed.destination = sum;
+    task.kind = ElementLoss::counted;
+    task.factor = 1.0f;
+    add_loss(builder, fused, task, source).destination = elements;
+    Step &counted = builder.begin(fused, SumTask{});
+    counted.source = elements;
+    counted.destination = count;
+    ArithmeticTask quotient;
+    quotient.kind = ArithmeticKind::divide;
+    Step &last = builder.begin(fused, quotient);
+    last.source = sum;
+    last.others = {count};
+}
+
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::LossGradient &operation) {
+    const ops::LossFields &loss = operation.loss;
+    const Shape &prediction = builder.input_shape(fused);
+    LossTask task = loss_task(loss, prediction);
+    task.is_gradient = true;
+    if (operation.divides) task.factor /= divisor_of(loss, prediction);
+    add_loss(builder, fused, task, prediction_of(builder, fused, loss.kind, false));
+}
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,47 @@
+#include "ops/loss.h"
+
+#include <cmath>
+#include <cstddef>
+
+#include "core/text.h"
+
+namespace mpscnn::ops {
+
+void LossFields::check(const OperationInfo &info, const InputShapes &inputs) const {
+    require_image_or_less(info, inputs[0]);
+    for (std::size_t i = 1; i < inputs.size(); ++i)
+        if (!(inputs[i] == inputs[0]))
+            fail(ErrorKind::shape,
+                 {info.name, ": ", (i == 1 ? "labels" : "weights"),
+                  " must have the shape of the prediction, ", inputs[0].text(), ", got ", inputs[i].text()});
+    require_finite(info, "weight", weight);
+    if (!(label_smoothing >= 0.0f && label_smoothing <= 1.0f))
+        refuse_parameter(info, "label_smoothing", "0 to 1", label_smoothing);
+    require_at_least(info, "number_of_classes", number_of_classes, 1);
+    if (!(epsilon >= 0.0f) || !std::isfinite(epsilon))
+        refuse_parameter(info, "epsilon", "at least 0 and finite", epsilon);
+    if (!(delta > 0.0f) || !std::isfinite(delta))
+        refuse_parameter(info, "delta", "above 0 and finite", delta);
+    if (kind == LossKind::cosine_distance && reduction != LossReduction::sum)
+        refuse_parameter(info, "reduction", "sum for cosine_distance", name_of(reduction));
+}
+
+std::int64_t LossFields::divisor(const Shape &prediction) const {
+    if (reduction == LossReduction::none || reduction == LossReduction::sum) return 1;
+    const std::int64_t elements = prediction.with_batch(1).elements();
+    const bool of_pixels = reduction == LossReduction::mean && kind == LossKind::softmax_cross_entropy;
+    return of_pixels ? elements / prediction.back() : elements;
+}
+
+Shape Loss::output_shape(const InputShapes &inputs) const {
+    if (loss.reduction == LossReduction::none) return inputs[0];
+    return {loss.reduce_across_batch ? 1 : inputs[0][0], 1};
+}
+
+void LossGradient::check(const InputShapes &inputs) const {
+    loss.check(info, inputs);
+    if (divides && inputs.size() == 3 && loss.reduction == LossReduction::sum_by_nonzero_weights)
+        refuse_parameter(info, "divides", "false for sum_by_nonzero_weights of given weights", "true");
+}
+
+} // namespace mpscnn::ops

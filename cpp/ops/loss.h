@@ -1,0 +1,128 @@
+#pragma once
+
+#include "ops/operation.h"
+
+namespace mpscnn::ops {
+
+/// With y of the prediction and t of the labels; semantics as of MPSCNNLoss.
+enum class LossKind {
+    mean_absolute_error,       ///< |y - t|
+    mean_squared_error,        ///< (y - t)^2
+    softmax_cross_entropy,     ///< -t * log softmax(y), t smoothed
+    sigmoid_cross_entropy,     ///< max(y, 0) - y * t + log(1 + e^-|y|), t smoothed
+    categorical_cross_entropy, ///< -t * log y
+    hinge,                     ///< max(1 - (2 t - 1) * y, 0)
+    huber,                     ///< (y - t)^2 / 2 up to delta, then delta * (|y - t| - delta / 2)
+    cosine_distance,           ///< 1 - sum of y * t
+    log,                       ///< -t * log(y + epsilon) - (1 - t) * log(1 - y + epsilon)
+    kullback_leibler           ///< t * (log t - y): y is the logarithm of a probability
+};
+
+template <> struct EnumNames<LossKind> {
+    static constexpr std::array<std::pair<const char *, LossKind>, 10> values{
+        {{"mean_absolute_error", LossKind::mean_absolute_error},
+         {"mean_squared_error", LossKind::mean_squared_error},
+         {"softmax_cross_entropy", LossKind::softmax_cross_entropy},
+         {"sigmoid_cross_entropy", LossKind::sigmoid_cross_entropy},
+         {"categorical_cross_entropy", LossKind::categorical_cross_entropy},
+         {"hinge", LossKind::hinge},
+         {"huber", LossKind::huber},
+         {"cosine_distance", LossKind::cosine_distance},
+         {"log", LossKind::log},
+         {"kullback_leibler", LossKind::kullback_leibler}}};
+};
+
+/// What becomes of the elements' losses.
+enum class LossReduction { none, sum, mean, sum_by_nonzero_weights };
+
+template <> struct EnumNames<LossReduction> {
+    static constexpr std::array<std::pair<const char *, LossReduction>, 4> values{
+        {{"none", LossReduction::none},
+         {"sum", LossReduction::sum},
+         {"mean", LossReduction::mean},
+         {"sum_by_nonzero_weights", LossReduction::sum_by_nonzero_weights}}};
+};
+
+/// What a loss and its gradient are told.
+struct LossFields {
+    LossKind kind = LossKind::mean_squared_error;
+    LossReduction reduction = LossReduction::mean;
+    bool reduce_across_batch = true;
+    float weight = 1.0f;
+    float label_smoothing = 0.0f;
+    std::int64_t number_of_classes = 1;
+    float epsilon = 1e-7f;
+    float delta = 1.0f;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("kind", kind, "how each element's loss is computed");
+        visit("reduction", reduction,
+              "none, sum, mean (over pixels and channels; of softmax_cross_entropy over pixels), or "
+              "sum_by_nonzero_weights: divided by the number of weights that are not 0");
+        visit("reduce_across_batch", reduce_across_batch,
+              "one loss for all images, of which a mean is over these too, or one for each");
+        visit("weight", weight, "factor of every element");
+        visit("label_smoothing", label_smoothing,
+              "0 to 1: share of each label that all classes get (softmax_ and sigmoid_cross_entropy)");
+        visit("number_of_classes", number_of_classes, "between which softmax_cross_entropy shares");
+        visit("epsilon", epsilon, "log: added before logarithms");
+        visit("delta", delta, "huber: where the parabola ends");
+    }
+
+    void check(const OperationInfo &info, const InputShapes &inputs) const;
+    /// What sums are divided by, but for the images of a batch and weights that are given.
+    std::int64_t divisor(const Shape &prediction) const;
+};
+
+/// How far a prediction is from its labels. Inputs: prediction, labels and, if any, weights, all of one
+/// shape. Result: (1, 1), (n, 1) where each image has its own, or the shape of the prediction.
+struct Loss {
+    static constexpr OperationInfo info{.name = "loss",
+                                        .summary = "How far a prediction is from its labels.",
+                                        .min_inputs = 2,
+                                        .max_inputs = 3,
+                                        .rounds = false,
+                                        .takes_activation = false,
+                                        .has_gradient = false,
+                                        .joins_images = true,
+                                        .for_training = true};
+
+    LossFields loss;
+
+    template <class Visitor> void fields(Visitor &visit) { loss.fields(visit); }
+
+    void check(const InputShapes &inputs) const { loss.check(info, inputs); }
+    Shape output_shape(const InputShapes &inputs) const;
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &inputs, const Shape &) const { return {0, 8 * inputs[0].elements()}; }
+};
+
+/// The gradient of a loss with respect to its prediction. Inputs: those of the loss.
+struct LossGradient {
+    static constexpr OperationInfo info{.name = "loss_gradient",
+                                        .summary = "Gradient of a loss with respect to its prediction.",
+                                        .min_inputs = 2,
+                                        .max_inputs = 3,
+                                        .rounds = false,
+                                        .takes_activation = false,
+                                        .has_gradient = false,
+                                        .joins_images = true,
+                                        .for_training = true};
+
+    LossFields loss;
+    bool divides = true;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        loss.fields(visit);
+        visit("divides", divides,
+              "whether the gradient is divided as the loss is, which makes it its derivative; MPSCNNLoss "
+              "does not");
+    }
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const { return inputs[0]; }
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &inputs, const Shape &) const { return {0, 8 * inputs[0].elements()}; }
+};
+
+} // namespace mpscnn::ops

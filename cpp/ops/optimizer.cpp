@@ -1,0 +1,71 @@
+#include "ops/optimizer.h"
+
+#include <cmath>
+
+#include "core/text.h"
+
+namespace mpscnn::ops {
+
+namespace {
+
+const Shape rates_shape{1, 2};
+
+void require_share(const OperationInfo &info, const char *field, float value) {
+    if (!(value >= 0.0f && value <= 1.0f)) refuse_parameter(info, field, "0 to 1", value);
+}
+
+void require_not_negative(const OperationInfo &info, const char *field, float value) {
+    if (!(value >= 0.0f) || !std::isfinite(value))
+        refuse_parameter(info, field, "at least 0 and finite", value);
+}
+
+} // namespace
+
+void require_weights(const OperationInfo &info, const InputShapes &inputs, std::size_t count) {
+    for (std::size_t i = 1; i < count; ++i) require_numbers(info, inputs, i, inputs[0]);
+}
+
+void require_numbers(const OperationInfo &info, const InputShapes &inputs, std::size_t index,
+                     const Shape &expected) {
+    if (!(inputs[index] == expected))
+        fail(ErrorKind::shape, {info.name, ": input ", index, " must have the shape ", expected.text(),
+                                ", got ", inputs[index].text()});
+}
+
+void OptimizerGradient::check(const InputShapes &inputs) const {
+    require_weights(info, inputs, 2);
+    if (inputs.size() == 3) require_numbers(info, inputs, 2, {1, 1});
+    require_finite(info, "minimum", minimum);
+    require_finite(info, "maximum", maximum);
+    if (minimum > maximum) refuse_parameter(info, "minimum", concat({"at most maximum ", maximum}), minimum);
+    require_finite(info, "rescale", rescale);
+    require_not_negative(info, "regularization_scale", regularization_scale);
+}
+
+void MovingAverage::check(const InputShapes &inputs) const {
+    require_weights(info, inputs, 2);
+    require_share(info, "rate", rate);
+}
+
+void MomentumUpdate::check(const InputShapes &inputs) const {
+    require_weights(info, inputs, 2);
+    require_numbers(info, inputs, 2, rates_shape);
+    require_share(info, "momentum", momentum);
+}
+
+void SgdUpdate::check(const InputShapes &inputs) const {
+    require_weights(info, inputs, 2);
+    require_numbers(info, inputs, 2, rates_shape);
+    if (inputs.size() == 4) require_numbers(info, inputs, 3, inputs[0]);
+    require_share(info, "momentum", momentum);
+    require_not_negative(info, "weight_decay", weight_decay);
+}
+
+void AdaptiveUpdate::check(const InputShapes &inputs) const {
+    require_weights(info, inputs, 3);
+    require_numbers(info, inputs, 3, rates_shape);
+    require_not_negative(info, "epsilon", epsilon);
+    require_not_negative(info, "weight_decay", weight_decay);
+}
+
+} // namespace mpscnn::ops

@@ -1,0 +1,148 @@
+#pragma once
+
+#include "ops/operation.h"
+
+namespace mpscnn::ops {
+
+/// What operations that make new weights have in common. Tensors have the weights' shape; rates, where there
+/// are any, is (1, 2): the learning rate, and the size of a step, which is the learning rate but for Adam's
+/// correction of its moments. Formulas: MPSNNOptimizers.
+constexpr OperationInfo optimizer_info(const char *name, const char *summary, int inputs, int more = 0) {
+    return {.name = name,
+            .summary = summary,
+            .min_inputs = inputs,
+            .max_inputs = inputs + more,
+            .rounds = false,
+            .takes_activation = false,
+            .has_gradient = false,
+            .joins_images = true,
+            .for_training = true};
+}
+
+/// Refuses other shapes than that of input 0.
+void require_weights(const OperationInfo &info, const InputShapes &inputs, std::size_t count);
+/// Refuses another shape than `expected` of input `index`.
+void require_numbers(const OperationInfo &info, const InputShapes &inputs, std::size_t index,
+                     const Shape &expected);
+
+enum class Regularization { none, l1, l2 };
+
+template <> struct EnumNames<Regularization> {
+    static constexpr std::array<std::pair<const char *, Regularization>, 3> values{
+        {{"none", Regularization::none}, {"l1", Regularization::l1}, {"l2", Regularization::l2}}};
+};
+
+/// A gradient as an optimiser takes it: clipped to [minimum, maximum], times rescale, plus the gradient of
+/// the regularization, scale * weight (l2) or scale * sign of the weight (l1). Inputs: the gradient, the
+/// weights and, if any, a factor of the gradient before all else, (1, 1).
+struct OptimizerGradient {
+    static constexpr OperationInfo info =
+        optimizer_info("optimizer_gradient", "A gradient clipped, rescaled and regularized.", 2, 1);
+
+    bool clip = false;
+    float minimum = -1.0f, maximum = 1.0f;
+    float rescale = 1.0f;
+    Regularization regularization = Regularization::none;
+    float regularization_scale = 0.0f;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("clip", clip, "whether the gradient is limited before it is rescaled");
+        visit("minimum", minimum, "lower limit");
+        visit("maximum", maximum, "upper limit");
+        visit("rescale", rescale, "factor of the gradient");
+        visit("regularization", regularization, "none, l1 or l2");
+        visit("regularization_scale", regularization_scale, "factor of the regularization, at least 0");
+    }
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const { return inputs[1]; }
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &, const Shape &output) const { return {0, 4 * output.elements()}; }
+};
+
+/// rate * average + (1 - rate) * x, or of x * x: moments of gradients, statistics of batches, averages of
+/// weights. Inputs: the average and x.
+struct MovingAverage {
+    static constexpr OperationInfo info =
+        optimizer_info("moving_average", "A moving average of tensors or of their squares.", 2);
+
+    float rate = 0.9f;
+    bool squares = false;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("rate", rate, "share of the average that is kept, 0 to 1");
+        visit("squares", squares, "whether x * x is averaged");
+    }
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const { return inputs[0]; }
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &, const Shape &output) const { return {0, 3 * output.elements()}; }
+};
+
+/// The moment of stochastic gradient descent: momentum * moment + learning rate * gradient, or for Nesterov's
+/// momentum * moment + gradient. Inputs: the moment, the gradient and the rates.
+struct MomentumUpdate {
+    static constexpr OperationInfo info =
+        optimizer_info("momentum_update", "The moment of stochastic gradient descent.", 3);
+
+    float momentum = 0.9f;
+    bool nesterov = false;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("momentum", momentum, "share of the moment that is kept, 0 to 1");
+        visit("nesterov", nesterov, "whether the learning rate comes in with the weights");
+    }
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const { return inputs[0]; }
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &, const Shape &output) const { return {0, 3 * output.elements()}; }
+};
+
+/// New weights by stochastic gradient descent. Inputs: the weights, the gradient, the rates and, if any, the
+/// moment: weight - learning rate * gradient, weight - moment, or with Nesterov's weight - learning rate *
+/// (gradient + momentum * moment). Before that, decoupled weight decay: weight * (1 - learning rate * decay).
+struct SgdUpdate {
+    static constexpr OperationInfo info =
+        optimizer_info("sgd_update", "New weights by stochastic gradient descent.", 3, 1);
+
+    float momentum = 0.9f;
+    bool nesterov = false;
+    float weight_decay = 0.0f;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("momentum", momentum, "factor of Nesterov's moment, 0 to 1");
+        visit("nesterov", nesterov, "whether the moment is Nesterov's");
+        visit("weight_decay", weight_decay, "share of the weights that a learning rate of 1 would take");
+    }
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const { return inputs[0]; }
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &, const Shape &output) const { return {0, 4 * output.elements()}; }
+};
+
+/// New weights by RMSProp or Adam: weight * (1 - learning rate * decay) - step * first / (sqrt(second) +
+/// epsilon). Inputs: the weights, first (the gradient, or its average), second (the average of its squares,
+/// or the largest of these so far) and the rates. Hinton 2012; Kingma and Ba 2015; Loshchilov and Hutter
+/// 2019.
+struct AdaptiveUpdate {
+    static constexpr OperationInfo info =
+        optimizer_info("adaptive_update", "New weights by RMSProp or Adam.", 4);
+
+    float epsilon = 1e-8f;
+    float weight_decay = 0.0f;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("epsilon", epsilon, "added to the root, at least 0");
+        visit("weight_decay", weight_decay, "share of the weights that a learning rate of 1 would take");
+    }
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const { return inputs[0]; }
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &, const Shape &output) const { return {0, 6 * output.elements()}; }
+};
+
+} // namespace mpscnn::ops

@@ -1,0 +1,101 @@
+"""Losses and their gradients against the float64 reference, and that against central differences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+from numpy.typing import NDArray
+from ops.single_layer import run_training, seeds
+from reference import loss as reference
+
+import mpscnn
+
+(_ENTRY,) = (entry for entry in mpscnn.operations(training=True) if entry["name"] == "loss")
+KINDS = next(p["allowed"] for p in _ENTRY["parameters"] if p["name"] == "kind")
+#: Whose labels, or predictions, are probabilities.
+OF_PROBABILITIES = {"categorical_cross_entropy", "log"}
+SHAPES = [(3, 10), (2, 4, 5, 7), (1, 3, 40), (4, 1, 1, 1)]
+
+
+def drawn(kind: str, shape: tuple[int, ...], seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """A prediction and labels, some of which are 0."""
+    random = np.random.default_rng(seed)
+    y = random.uniform(0.05, 0.95, shape) if kind in OF_PROBABILITIES else random.normal(0, 2, shape)
+    t = random.uniform(0, 1, shape) * (random.uniform(size=shape) < 0.6)
+    if kind == "hinge":
+        t = np.round(t)
+    if kind == "softmax_cross_entropy":
+        t = np.eye(shape[-1])[random.integers(0, shape[-1], shape[:-1])]
+    return y.astype(np.float32), t.astype(np.float32)
+
+
+def attributes_of(data: st.DataObject, kind: str, classes: int) -> dict[str, Any]:
+    reductions = ["none", "sum", "mean", "sum_by_nonzero_weights"]
+    reduction = "sum" if kind == "cosine_distance" else data.draw(st.sampled_from(reductions))
+    return {
+        "kind": kind,
+        "reduction": reduction,
+        "reduce_across_batch": data.draw(st.booleans()),
+        "weight": data.draw(st.sampled_from([1.0, 0.5])),
+        "label_smoothing": data.draw(st.sampled_from([0.0, 0.125])),
+        "number_of_classes": classes,
+        "epsilon": 0.03125,
+        "delta": 0.75,
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(st.data(), st.sampled_from(SHAPES), st.booleans(), seeds)
+def test_losses(kind: str, data: st.DataObject, shape: tuple[int, ...], weighted: bool, seed: int) -> None:
+    y, t = drawn(kind, shape, seed)
+    attributes = attributes_of(data, kind, shape[-1])
+    weights = np.random.default_rng(seed + 1).choice([0.0, 0.5, 2.0], shape).astype(np.float32)
+    weights.flat[:: shape[-1]] = 1.0  # some for each image
+    given_weights = weights if weighted else None
+    inputs = [y, t, *([weights] if weighted else [])]
+    threads = 1 + seed % 3
+    result = run_training("loss", inputs, attributes, threads=threads)
+    expected = reference.loss(y, t, given_weights, attributes)
+    assert result.shape == expected.shape
+    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
+    divides = attributes["reduction"] != "sum_by_nonzero_weights" and data.draw(st.booleans())
+    attributes["divides"] = divides
+    result = run_training("loss_gradient", inputs, attributes, threads=threads)
+    expected = reference.loss_gradient(y, t, given_weights, attributes)
+    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_reference_has_the_derivative(kind: str, reduction: str) -> None:
+    if kind == "cosine_distance" and reduction == "mean":
+        return  # is refused
+    y, t = (x.astype(np.float64) for x in drawn(kind, (2, 3, 4), 7))
+    y += 0.003 * (np.abs(y - t) < 0.01)  # away from kinks
+    attributes = {"kind": kind, "reduction": reduction, "label_smoothing": 0.1, "number_of_classes": 4}
+    step, gradient = 1e-6, reference.loss_gradient(y, t, None, attributes)
+    for index in np.ndindex(y.shape):
+        shifted = [y.copy(), y.copy()]
+        shifted[0][index] += step
+        shifted[1][index] -= step
+        above, below = (reference.loss(x, t, None, attributes).item() for x in shifted)
+        assert abs((above - below) / (2 * step) - gradient[index]) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("shapes", "attributes", "message"),
+    [
+        ([(2, 3), (2, 4)], {}, r"labels must have the shape of the prediction, \(2, 3\), got \(2, 4\)"),
+        ([(2, 3)] * 2, {"label_smoothing": 2.0}, "label_smoothing must be 0 to 1, got 2"),
+        ([(2, 3)] * 2, {"kind": "cosine_distance"}, "reduction must be sum for cosine_distance, got mean"),
+        ([(2, 3)] * 2, {"delta": 0.0}, "delta must be above 0"),
+    ],
+)
+def test_what_is_refused(shapes: list[tuple[int, ...]], attributes: dict[str, Any], message: str) -> None:
+    for operation in ("loss", "loss_gradient"):
+        with pytest.raises((mpscnn.ShapeError, mpscnn.ParameterError), match=message):
+            run_training(operation, [np.ones(shape, np.float32) for shape in shapes], attributes)
