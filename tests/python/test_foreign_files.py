@@ -69,6 +69,28 @@ def test_converted_once(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyP
     assert len(kept(cache)) == 2
 
 
+def test_results_that_were_cut_short_are_made_again(tmp_path: Path, cache: Path) -> None:
+    """As by a full disk, or a crash before the file was on it."""
+    path = tflite_file(tmp_path / "colours.tflite")
+    x = np.linspace(0, 1, 60, dtype=np.float32).reshape(1, 4, 5, 3)
+    mpscnn.load(path)
+    (kept_file,) = kept(cache)
+    whole = kept_file.read_bytes()
+    for damaged in (b"", b"nothing", whole[:100], whole[:-1], whole + b"\0"):
+        kept_file.write_bytes(damaged)
+        with mpscnn.load(path).session() as session:
+            np.testing.assert_allclose(session.run(x), x.mean(axis=(1, 2)), rtol=1e-5)
+        assert kept_file.read_bytes() == whole
+
+
+def test_another_suffix_is_another_format(tmp_path: Path) -> None:
+    """Whatever the cache has of the same contents."""
+    path = tflite_file(tmp_path / "colours.tflite")
+    mpscnn.load(path)
+    with pytest.raises(mpscnn.WeightsError, match="is not a Keras file"):
+        mpscnn.load(path.rename(tmp_path / "colours.h5"))
+
+
 def test_damaged_files_leave_nothing(tmp_path: Path, cache: Path) -> None:
     path = tflite_file(tmp_path / "cut.tflite")
     path.write_bytes(path.read_bytes()[:100])

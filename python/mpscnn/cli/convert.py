@@ -13,7 +13,7 @@ from mpscnn._private.summary import bytes_text
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.info import SizeOption
 from mpscnn.cli.onnx_output import ONNX_SUFFIX, write_onnx
-from mpscnn.cli.output import show, warn
+from mpscnn.cli.output import show, show_as_is, warn
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
 
@@ -158,13 +158,22 @@ def convert(
     from mpscnn.converters.photo_input import takes_photos
 
     *sources, output = paths
+    if any(output.exists() and source.exists() and output.samefile(source) for source in sources):
+        raise typer.BadParameter(f"{output} is a file to read, too: give another name", param_hint="OUT")
     if output.suffix.lower() == ONNX_SUFFIX:
+        if labels is not None or preprocess is not None or detection is not None:
+            raise typer.BadParameter(
+                "an ONNX file has no labels, preprocessing or detection", param_hint="OUT"
+            )
         write_onnx(
             sources,
             output,
             dtype="float32" if dtype is None else dtype.value,
             layout=layout.value,
             size=size,
+            shapes=shapes,
+            outputs=stops,
+            architecture=architecture,
             check=check,
         )
         return
@@ -237,7 +246,7 @@ def _report(
     except UnsupportedLayersError as error:
         text = report(error.layers, [])
     if target == "-":
-        show(*text.rstrip("\n").split("\n"))
+        show_as_is(text)
         return
     with writing(target, WeightsError):
         Path(target).write_text(text, encoding="utf-8")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import typer
 
+from mpscnn._private.files import is_folder
 from mpscnn._private.summary import bytes_text
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.info import Size, check_size
@@ -19,19 +20,40 @@ ONNX_SUFFIX = ".onnx"
 
 
 def write_onnx(
-    sources: Sequence[Path], output: Path, *, dtype: str, layout: str, size: Size | None, check: bool
+    sources: Sequence[Path],
+    output: Path,
+    *,
+    dtype: str,
+    layout: str,
+    size: Size | None,
+    shapes: Mapping[str, Sequence[int]],
+    outputs: Sequence[str],
+    architecture: str | None,
+    check: bool,
 ) -> None:
     """Writes the only source as ONNX and, if asked to, compares the file on onnxruntime with the network.
 
-    Raises ParameterError for several sources and for 8-bit weights.
+    Raises ParameterError for several sources, for 8-bit weights, and for choices that only files of other frameworks
+    leave.
     """
-    from mpscnn.converters import export_onnx
+    from mpscnn.converters import export_onnx, read_network
+    from mpscnn.converters.formats import is_foreign
 
     if len(sources) != 1:
         raise ParameterError(f"{output}: expected one model to write as ONNX, got {len(sources)}")
     if dtype == "uint8":
         raise ParameterError(f"{output}: ONNX files hold float32 or float16 here, not uint8")
-    network = Network.from_graph(open_model(model_path(str(sources[0]))).graph())
+    source = sources[0]
+    if is_foreign(source) or is_folder(source):
+        network = read_network(sources, size=size, shapes=shapes, outputs=outputs, architecture=architecture)
+        for note in network.notes:
+            warn(f"{source}: {note}")
+    elif shapes or outputs or architecture:
+        raise ParameterError(
+            f"{source}: --shape, --outputs and --architecture are for files of other frameworks"
+        )
+    else:
+        network = Network.from_graph(open_model(model_path(str(source))).graph())
     check_size(network, size)
     export_onnx(network, output, size=size, layout=layout, dtype=dtype)
     layers = len(network.to_dict()["nodes"])

@@ -31,9 +31,9 @@ def show_json(value: object) -> None:
 
 
 def report(message: object) -> None:
-    """Prints an error on stderr, on one line. A download's is followed by instructions on lines of their own."""
-    lines = str(message).split("\n") if isinstance(message, DownloadError) else [str(message)]
-    _to_stderr("error: ", *lines)
+    """Prints an error on stderr, on one line. Instructions for a download, and layers, have lines of their own."""
+    own = isinstance(message, DownloadError) or getattr(message, "layers", None) is not None
+    _to_stderr("error: ", *(str(message).split("\n") if own else [str(message)]))
 
 
 def warn(message: object) -> None:

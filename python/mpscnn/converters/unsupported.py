@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from mpscnn._private.printable import printable
 from mpscnn.converters.layer_names import shown, shown_kind
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError, WeightsError
 
@@ -43,12 +44,12 @@ class UnsupportedLayersError(UnsupportedError):
 
 
 def report(layers: Sequence[UnsupportedLayer], notes: Sequence[str]) -> str:
-    """Lines of four columns, separated by tabs, and the notes of what was converted."""
+    """Lines of four columns, separated by tabs, and the notes of what was converted; a terminal may show them."""
     lines = ["node\toperator\treason\twhat to do"]
     for layer in layers:
-        reason = layer.reason.replace("\n", " ").replace("\t", " ")
+        reason = printable(layer.reason.replace("\n", " ").replace("\t", " "))
         lines.append("\t".join([shown(layer.name)[1:-1], shown_kind(layer.kind), reason, layer.remedy]))
-    lines += [f"# {note}" for note in notes]
+    lines += [f"# {printable(note)}" for note in notes]
     return "\n".join([*lines, f"# {len(layers)} layers cannot be converted", ""])
 
 

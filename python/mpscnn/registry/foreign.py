@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,14 +18,16 @@ from mpscnn.registry.cache import cache_directory, exclusive, first_file, replac
 __all__ = ["converted"]
 
 _CHUNK = 1 << 20
+# In a model file's header, where each weight ends.
+_ENDS = re.compile(rb'"data_offsets":\s*\[\d+,\s*(\d{1,18})\]')
 
 
 def converted(name: str) -> str:
     """The path of the model file of a file in another framework's format; the same path for a model file.
 
-    The cache's name of it holds the SHA-256 of all files that it is made of and the converters' version, so that a
-    changed file is converted again; of files of weights that of their name, too, which may say what network it is.
-    Weights are kept as float32.
+    The cache's name of it holds the SHA-256 of all files that it is made of and of the suffix, and the converters'
+    version, so that a changed file is converted again; of files of weights that of their name, too, which may say what
+    network it is. So is one whose result in the cache was cut short. Weights are kept as float32.
 
     Raises:
         UnsupportedError: layers that mpscnn lacks, a package that is missing, or a format that is not read; the message
@@ -38,17 +41,29 @@ def converted(name: str) -> str:
     if not foreign:
         return name
     with reading(path, WeightsError):
-        digest = _digest(files_of(path), path.name if named_by_file(path) else "")
+        digest = _digest(files_of(path), path.name if named_by_file(path) else path.suffix.lower())
     target = cache_directory() / "models" / f"{digest}-v{converters.CONVERTER_VERSION}.safetensors"
-    if first_file([target]):
+    if _is_whole(target):
         return str(target)
     with exclusive(target):
         # Another process may have made it while this one waited.
-        if not first_file([target]):
+        if not _is_whole(target):
             network = converters.read_network([path])
             with replacing(target) as temporary:
                 network.save(temporary, dtype="float32", information={"source": path.name})
     return str(target)
+
+
+def _is_whole(target: Path) -> bool:
+    """Whether there is a model file as long as its header says: a full disk or a crash may have cut it."""
+    if not first_file([target]):
+        return False
+    with reading(target, WeightsError), target.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        size = target.stat().st_size
+        header = stream.read(length) if length <= size else b""
+    ends = [int(end) for end in _ENDS.findall(header)]
+    return len(header) == length > 0 and size == 8 + length + max(ends, default=0)
 
 
 def _digest(paths: Sequence[Path], name: str) -> str:
