@@ -88,7 +88,7 @@ def lint(session: nox.Session) -> None:
     session.install("ruff", "mypy", CLANG_FORMAT, "numpy", "pillow", "typer", "rich", "nox")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
-    session.run("mypy", "--strict", "python/mpscnn", "noxfile.py")
+    session.run("mypy", "--strict", "python/mpscnn", "noxfile.py", "tests/typed_use.py")
     session.run("clang-format", "--dry-run", "-Werror", *tracked_files("*.h", "*.hpp", "*.cpp", "*.c"))
     session.run("bash", "-n", ".ci/run", external=True)
 

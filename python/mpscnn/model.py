@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from mpscnn import _core
 from mpscnn._private.model_name import (
@@ -24,6 +24,7 @@ from mpscnn.runtime.session_pool import SessionPool
 if TYPE_CHECKING:  # what a program that only runs a network does not wait for is imported where it is used
     from typing import TypedDict
 
+    from mpscnn._private.literals import ChannelOrderName, PrecisionName
     from mpscnn.graph.features import FeatureExtractor
     from mpscnn.graph.network import Network
     from mpscnn.vision.detection import Detections
@@ -42,8 +43,8 @@ def load(
     model: str | os.PathLike[str] = DEFAULT_MODEL,
     *,
     device: str = "auto",
-    precision: str = "auto",
-    threads: int | str = "auto",
+    precision: PrecisionName = "auto",
+    threads: int | Literal["auto"] = "auto",
     fast_matmul: bool = False,
     max_memory: int | None = None,
 ) -> Model:
@@ -155,8 +156,8 @@ class Model:
         core: _core.Model,
         *,
         device: str = "auto",
-        precision: str = "auto",
-        threads: int | str = "auto",
+        precision: PrecisionName = "auto",
+        threads: int | Literal["auto"] = "auto",
         fast_matmul: bool = False,
         max_memory: int | None = None,
     ) -> None:
@@ -246,13 +247,37 @@ class Model:
         """
         return task_of(self._detection is not None, list(self.program.outputs.values()))
 
+    @overload
+    def predict(self, photo: list[Any] | tuple[Any, ...], **options: Any) -> list[Any]: ...
+    @overload
+    def predict(
+        self, photo: Any, *, top: int, channel_order: ChannelOrderName | None = None
+    ) -> Classification: ...
+    @overload
+    def predict(
+        self,
+        photo: Any,
+        *,
+        score_threshold: float,
+        iou_threshold: float | None = None,
+        max_detections: int | None = None,
+        classes: Sequence[str | int] | None = None,
+        channel_order: ChannelOrderName | None = None,
+    ) -> Detections: ...
+    @overload
+    def predict(
+        self, photo: Any, *, scores: bool, channel_order: ChannelOrderName | None = None
+    ) -> Segmentation: ...
+    @overload
+    def predict(self, photo: Any, **options: Any) -> Any: ...
     def predict(self, photo: Any, **options: Any) -> Any:
         """What the model is for: `classify`, `detect` or `segment`, by its `task`.
 
         Args:
             photo: path, bytes of an image file, Pillow image, or array: see `mpscnn.photo.open_photo`. Of a list of
                 them the result is a list; `Runner.map` takes streams, and works on several photos at once.
-            options: those of the method.
+            options: those of the method. Type checkers know the result by them; `classify`, `detect` and `segment` say
+                it without.
 
         Raises:
             As that method does. TypeError: an option that it does not have.
@@ -267,7 +292,7 @@ class Model:
         return tasks[self.task](photo, **options)
 
     def classify(
-        self, photo: Any, *, top: int | None = None, channel_order: str | None = None
+        self, photo: Any, *, top: int | None = None, channel_order: ChannelOrderName | None = None
     ) -> Classification:
         """The classes of a photo, the most probable first.
 
@@ -292,7 +317,7 @@ class Model:
         iou_threshold: float | None = None,
         max_detections: int | None = None,
         classes: Sequence[str | int] | None = None,
-        channel_order: str | None = None,
+        channel_order: ChannelOrderName | None = None,
     ) -> Detections:
         """The objects on a photo, the most probable first, boxes in pixels of the photo as seen.
 
@@ -320,7 +345,9 @@ class Model:
         )
         return self._run(task, photo, channel_order)
 
-    def segment(self, photo: Any, *, scores: bool = False, channel_order: str | None = None) -> Segmentation:
+    def segment(
+        self, photo: Any, *, scores: bool = False, channel_order: ChannelOrderName | None = None
+    ) -> Segmentation:
         """The class of every pixel of a photo, at the photo's size.
 
         Args:
@@ -336,7 +363,7 @@ class Model:
 
         return self._run(segmenting(self, scores=scores), photo, channel_order)
 
-    def _run(self, task: PhotoTask[Result], photo: Any, channel_order: str | None) -> Result:
+    def _run(self, task: PhotoTask[Result], photo: Any, channel_order: ChannelOrderName | None) -> Result:
         from mpscnn.vision.photo import kept, open_photo
 
         opened = open_photo(photo, channel_order=channel_order)
@@ -350,7 +377,9 @@ class Model:
         """Lends a session of this model's program to one caller; sessions are reused."""
         return self._sessions.session()
 
-    def features(self, layers: str | Sequence[str], *, pooling: str | None = None) -> FeatureExtractor:
+    def features(
+        self, layers: str | Sequence[str], *, pooling: Literal["global"] | None = None
+    ) -> FeatureExtractor:
         """Computes the results of some layers for photos or arrays, and nothing that they do not need.
 
         Args:

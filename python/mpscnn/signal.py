@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mpscnn import _core
 from mpscnn._private.arrays import as_array
+from mpscnn._private.literals import EdgeName
 from mpscnn.errors import ParameterError, ShapeError
 
 # The numbers are those of mpscnn_convolve_options.
+Mode = Literal["full", "same", "valid"]
 _MODES = {"full": 0, "same": 1, "valid": 2}
 _BOUNDARIES = {"zero": 0, "clamp": 1}
 
 
 def convolve1d(
-    x: ArrayLike, kernel: ArrayLike, mode: str = "full", boundary: str = "zero", *, device: str = "cpu"
+    x: ArrayLike, kernel: ArrayLike, mode: Mode = "full", boundary: EdgeName = "zero", *, device: str = "cpu"
 ) -> NDArray[np.float32] | NDArray[np.float64]:
     """Convolution along the last axis: y[i] = sum of kernel[t] * x[i - t].
 
@@ -40,7 +42,7 @@ def convolve1d(
 
 
 def correlate1d(
-    x: ArrayLike, kernel: ArrayLike, mode: str = "full", boundary: str = "zero", *, device: str = "cpu"
+    x: ArrayLike, kernel: ArrayLike, mode: Mode = "full", boundary: EdgeName = "zero", *, device: str = "cpu"
 ) -> NDArray[np.float32] | NDArray[np.float64]:
     """Correlation along the last axis: `convolve1d` with the kernel reversed, as scipy.signal.correlate.
 
@@ -51,7 +53,7 @@ def correlate1d(
 
 
 def convolve2d(
-    x: ArrayLike, kernel: ArrayLike, mode: str = "full", boundary: str = "zero", *, device: str = "cpu"
+    x: ArrayLike, kernel: ArrayLike, mode: Mode = "full", boundary: EdgeName = "zero", *, device: str = "cpu"
 ) -> NDArray[np.float32] | NDArray[np.float64]:
     """Convolution over the last two axes: y[i, j] = sum of kernel[s, t] * x[i - s, j - t].
 
@@ -66,7 +68,7 @@ def convolve2d(
 
 
 def correlate2d(
-    x: ArrayLike, kernel: ArrayLike, mode: str = "full", boundary: str = "zero", *, device: str = "cpu"
+    x: ArrayLike, kernel: ArrayLike, mode: Mode = "full", boundary: EdgeName = "zero", *, device: str = "cpu"
 ) -> NDArray[np.float32] | NDArray[np.float64]:
     """Correlation over the last two axes: `convolve2d` with the kernel reversed on both, as scipy.signal.correlate.
 

@@ -97,8 +97,8 @@ def test_channel_order_on_the_command_line(
     arguments = ["classify", str(path), "--model", str(tmp_path / "colours.safetensors"), "--json"]
     assert call(monkeypatch, *arguments, "--channel-order", "bgr") == 0
     assert json.loads(capsys.readouterr().out)["predictions"][0]["label"] == "blue"
-    assert call(monkeypatch, *arguments, "--channel-order", "xyz") == 1
-    assert "channel_order 'xyz'" in capsys.readouterr().err
+    assert call(monkeypatch, *arguments, "--channel-order", "xyz") == 2
+    assert "'bgrx'" in capsys.readouterr().err
 
 
 def damaged(content: bytes, change: str) -> bytes:

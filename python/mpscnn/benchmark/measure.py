@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn._private.literals import PrecisionName
 from mpscnn.benchmark.peers import network_file, require_peer, version_of
 from mpscnn.benchmark.subject import Subject
 from mpscnn.errors import Error, ParameterError
@@ -76,7 +77,7 @@ def measure(
     peers: Sequence[str] = (),
     threads: int | None = None,
     device: str = "auto",
-    precision: str = "auto",
+    precision: PrecisionName = "auto",
     max_memory: int | None = None,
     runs: int = 50,
     turn: int = 5,
@@ -146,7 +147,7 @@ class EngineSetup:
     threads: int
     device: str = "cpu"
     """Of mpscnn, as are the following; the peers heed bfloat16 alone."""
-    precision: str = "float32"
+    precision: PrecisionName = "float32"
     max_memory: int | None = None
 
     def settings(self) -> dict[str, Any]:

@@ -7,10 +7,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import repeat
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.literals import PrecisionName
 from mpscnn.benchmark.subject import Subject
 from mpscnn.errors import ParameterError
 from mpscnn.runtime.program import Program
@@ -25,7 +27,7 @@ class RunnerMeasurement:
     """A runner beside one session of one thread, on the same images."""
 
     device: str
-    precision: str
+    precision: PrecisionName
     inflight: int
     max_batch: int
     sessions: int
@@ -73,7 +75,7 @@ def measure_runner(
     max_batch: int = 1,
     max_wait: float = 0.0,
     device: str = "auto",
-    precision: str = "auto",
+    precision: PrecisionName = "auto",
     max_memory: int | None = None,
     runs: int = 50,
     seed: int = 0,
@@ -138,8 +140,10 @@ def _rate(run_one: Callable[[], object], count: int) -> float:
     return count / (time.perf_counter() - begin)
 
 
-def _rate_of_runner(runner: Runner, image: NDArray[np.float32], count: int, latencies: list[float]) -> float:
-    under_way: deque[FrameFuture] = deque()
+def _rate_of_runner(
+    runner: Runner[Any], image: NDArray[np.float32], count: int, latencies: list[float]
+) -> float:
+    under_way: deque[FrameFuture[Any]] = deque()
     begin = time.perf_counter()
     for _ in range(count):
         if (
@@ -157,7 +161,7 @@ def _rate_of_runner(runner: Runner, image: NDArray[np.float32], count: int, late
     return count / (time.perf_counter() - begin)
 
 
-def _rate_of_map(runner: Runner, image: NDArray[np.float32], count: int) -> float:
+def _rate_of_map(runner: Runner[Any], image: NDArray[np.float32], count: int) -> float:
     begin = time.perf_counter()
     for _ in runner.map(repeat(image, count)):
         pass

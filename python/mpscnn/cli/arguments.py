@@ -37,6 +37,19 @@ class Precision(str, Enum):
     bfloat16 = "bfloat16"
 
 
+class ChannelOrder(str, Enum):
+    """Values of --channel-order."""
+
+    gray = "gray"
+    gray_alpha = "gray_alpha"
+    rgb = "rgb"
+    rgba = "rgba"
+    rgbx = "rgbx"
+    bgr = "bgr"
+    bgra = "bgra"
+    bgrx = "bgrx"
+
+
 PhotosArgument = Annotated[
     list[str],
     typer.Argument(
@@ -95,10 +108,9 @@ def _refuse_fast_matmul(given: bool) -> bool:
 
 RemovedFastMatmul = Annotated[bool, typer.Option("--fast-matmul", hidden=True, callback=_refuse_fast_matmul)]
 ChannelOrderOption = Annotated[
-    str | None,
+    ChannelOrder | None,
     typer.Option(
-        metavar="ORDER",
-        help="Of photos that are arrays (.npy files) in another order than gray, RGB or RGBA: bgr, bgra, rgbx, bgrx.",
+        help="Of photos that are arrays (.npy files) in another order than gray, RGB or RGBA.",
         show_default=False,
     ),
 ]

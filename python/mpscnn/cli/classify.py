@@ -10,6 +10,7 @@ import typer
 from mpscnn.cli.answers import Answers, Form, form_of, head_line
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
+    ChannelOrder,
     ChannelOrderOption,
     CsvOption,
     DeviceOption,
@@ -82,7 +83,7 @@ def show_predictions(
     answers: Answers,
     folder: PictureFolder | None,
     suffix: str,
-    channel_order: str | None = None,
+    channel_order: ChannelOrder | None = None,
 ) -> int:
     """Shows the classes of each photo, of which `folder` gets a picture. Returns how many photos failed."""
 

@@ -6,7 +6,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from mpscnn._private.literals import ChannelOrderName
 from mpscnn._private.summary import bytes_text
+from mpscnn.cli.arguments import ChannelOrder
 from mpscnn.cli.output import report
 from mpscnn.cli.photo_list import STDIN, photo_paths
 from mpscnn.cli.progress import with_progress
@@ -31,21 +33,22 @@ def for_each_photo(
     paths: Sequence[str],
     action: Callable[[str, Photo], None],
     failed: Callable[[str, Error], None],
-    channel_order: str | None = None,
+    channel_order: ChannelOrder | None = None,
 ) -> int:
     """Calls `action` with each path and its photo, or `failed`, beside a progress bar. Returns how many failed."""
+    order: ChannelOrderName | None = None if channel_order is None else channel_order.value
     failures = 0
     with with_progress(paths) as tracked:
         for path in tracked:
             try:
-                action(path, open_listed(path, channel_order))
+                action(path, open_listed(path, order))
             except (ImageError, ParameterError, ShapeError) as error:
                 failed(path, error)
                 failures += 1
     return failures
 
 
-def open_listed(path: str, channel_order: str | None = None) -> Photo:
+def open_listed(path: str, channel_order: ChannelOrderName | None = None) -> Photo:
     """A photo of the command line: a file, or what comes through standard input."""
     from mpscnn.vision.photo import open_photo
 

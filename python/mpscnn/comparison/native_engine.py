@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mpscnn._private.literals import PrecisionName
 from mpscnn.comparison.trace import Array, Trace, Value
 from mpscnn.graph.network import Network
 
@@ -29,7 +30,7 @@ class NativeEngine:
     ranges: ClassVar[dict[str, tuple[float, float]]] = {}
 
     def __init__(
-        self, network: Network, name: str, *, device: str = "cpu", precision: str = "float32"
+        self, network: Network, name: str, *, device: str = "cpu", precision: PrecisionName = "float32"
     ) -> None:
         self._nodes = whole_layers(network)
         self._outputs = [tensor.name for tensor in network.outputs]

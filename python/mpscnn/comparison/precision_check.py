@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn._private.literals import PrecisionName
 from mpscnn._private.summary import text_table
 from mpscnn.comparison.native_engine import NativeEngine, whole_layers
 from mpscnn.comparison.trace import Array
@@ -69,7 +70,7 @@ class PrecisionReport:
     """
 
     name: str
-    precision: str
+    precision: PrecisionName
     images: int
     layers: tuple[LayerPrecision, ...]
     tolerance: float
@@ -137,7 +138,7 @@ def check_precision(
     network: Network,
     images: Iterable[Array],
     *,
-    precision: str = "float16",
+    precision: PrecisionName = "float16",
     tolerance: float = 0.01,
     device: str = "cpu",
 ) -> PrecisionReport:
@@ -194,7 +195,9 @@ def check_precision(
     )
 
 
-def _measured(network: Network, images: Sequence[Array], precision: str, device: str) -> dict[str, _Seen]:
+def _measured(
+    network: Network, images: Sequence[Array], precision: PrecisionName, device: str
+) -> dict[str, _Seen]:
     right = NativeEngine(network, network.name)
     lower = NativeEngine(network, network.name, device=device, precision=precision)
     pieces = _Pieces(network, precision, device)
@@ -224,7 +227,7 @@ def _squares(values: Array) -> float:
 class _Pieces:
     """Each layer by itself in the lower precision, reading what float32 gives."""
 
-    def __init__(self, network: Network, precision: str, device: str) -> None:
+    def __init__(self, network: Network, precision: PrecisionName, device: str) -> None:
         self._outputs: list[str] = [node["name"] for node in whole_layers(network)]
         pieces = in_pieces(network, self._outputs)
         self._inputs = [tensor.name for tensor in pieces.inputs]
@@ -261,7 +264,7 @@ def _largest(values: Array) -> float:
     return float(np.abs(values).max(initial=0.0))
 
 
-def _layer(name: str, seen: _Seen, weights: Array, precision: str, kept: bool) -> LayerPrecision:
+def _layer(name: str, seen: _Seen, weights: Array, precision: PrecisionName, kept: bool) -> LayerPrecision:
     normal = _LIMITS[precision][1]
     nonzero = np.count_nonzero(weights)
     small = np.count_nonzero((weights != 0.0) & (np.abs(weights) < normal))
@@ -278,7 +281,7 @@ def _layer(name: str, seen: _Seen, weights: Array, precision: str, kept: bool) -
     )
 
 
-def _output_error(network: Network, images: Sequence[Array], precision: str, device: str) -> float:
+def _output_error(network: Network, images: Sequence[Array], precision: PrecisionName, device: str) -> float:
     """The largest of the network's results."""
     names = [tensor.name for tensor in network.outputs]
     sessions = [

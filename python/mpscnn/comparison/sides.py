@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mpscnn._private.files import reading
+from mpscnn._private.literals import PrecisionName
 from mpscnn.comparison.keras_engine import BACKENDS, installed_backend
 from mpscnn.comparison.native_engine import NativeEngine
 from mpscnn.comparison.trace import Engine
@@ -19,7 +20,7 @@ from mpscnn.model import Model, model_path, open_model
 
 #: What may stand behind "@": where and how to run it.
 DEVICES = ("cpu", "metal")
-PRECISIONS = ("float32", "float16", "bfloat16")
+PRECISIONS: tuple[PrecisionName, ...] = ("float32", "float16", "bfloat16")
 ENGINES = ("mpscnn", "onnxruntime")
 
 # What PyTorch's weights come in.
@@ -50,7 +51,7 @@ class Side:
     path: Path | None = None
     module: Any = None
     device: str = "cpu"
-    precision: str = "float32"
+    precision: PrecisionName = "float32"
     exported: bool = False
     preprocess: Mapping[str, Any] | str | None = None
     outputs: tuple[str, ...] = ()
@@ -161,12 +162,13 @@ def missing_engine(path: Path) -> str | None:
 
 def _named(text: str) -> Side:
     name, *options = text.split("@") if not Path(text).exists() else [text]
-    device, precision, engine = "cpu", "float32", ""
+    device, engine = "cpu", ""
+    precision: PrecisionName = "float32"
     for option in options:
         if option in DEVICES:
             device = option
         elif option in PRECISIONS:
-            precision = option
+            precision = PRECISIONS[PRECISIONS.index(option)]
         elif option in ENGINES:
             engine = option
         else:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.files import is_folder
+from mpscnn._private.literals import StoredTypeName
 from mpscnn.converters.choices import (
     choose_detection,
     choose_labels,
@@ -83,7 +84,7 @@ def convert_files(
     labels: str | PathLike[str] | None = None,
     preprocess: str | Mapping[str, Any] | None = None,
     name: str | None = None,
-    dtype: str = "float16",
+    dtype: StoredTypeName = "float16",
     information: Mapping[str, str] | None = None,
     detection: str | PathLike[str] | Mapping[str, Any] | None = None,
     size: tuple[int, int] | None = None,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
+from mpscnn._private.literals import ChannelOrderName, PrecisionName
 from mpscnn._private.printable import printable
 from mpscnn._private.settings import as_json
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
@@ -76,7 +77,7 @@ class FeatureExtractor:
         pooling: str | None = None,
         preprocess: Mapping[str, Any] | None = None,
         device: str = "auto",
-        precision: str = "auto",
+        precision: PrecisionName = "auto",
         threads: int | str = "auto",
         max_memory: int | None = None,
     ) -> None:
@@ -94,7 +95,7 @@ class FeatureExtractor:
         )
         return f"<FeatureExtractor of {self.network.name!r} on {self.program.device}: {printable(shapes)}>"
 
-    def run(self, image: Any, *, channel_order: str | None = None) -> dict[str, NDArray[Any]]:
+    def run(self, image: Any, *, channel_order: ChannelOrderName | None = None) -> dict[str, NDArray[Any]]:
         """The features of a photo, of several, or of prepared inputs.
 
         Args:
@@ -121,7 +122,7 @@ class FeatureExtractor:
         """The program's outputs by the names of the layers asked for."""
         return dict(zip(self.layers, outputs, strict=True))
 
-    def _prepared(self, photos: list[Any], channel_order: str | None) -> NDArray[np.float32]:
+    def _prepared(self, photos: list[Any], channel_order: ChannelOrderName | None) -> NDArray[np.float32]:
         height, width, channels = self._photo_extents()
         text = self._preprocess_json()
         shape = (len(photos), height, width, channels)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from mpscnn._private.arguments import IntPair, pair
+from mpscnn._private.literals import ActivationName, PaddingName
 from mpscnn.errors import ParameterError
 
-PaddingArgument = str | int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
-Activation = str | Mapping[str, Any] | None
+PaddingArgument = PaddingName | int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
+Activation = ActivationName | Mapping[str, Any] | None
 
 # With the parameters that Apple's headers suggest, but for relu6 (whose slope is 0) and leaky_relu (PyTorch's slope).
 _ACTIVATIONS: dict[str, dict[str, Any]] = {
@@ -69,7 +70,7 @@ def window_attributes(
         "dilation_x": dilation_x,
     }
     if isinstance(padding, str):
-        if padding not in ("valid", "same", "full"):
+        if padding not in get_args(PaddingName):
             raise ParameterError(f"padding must be 'valid', 'same', 'full' or numbers, got {padding!r}")
         return attributes | {"padding": padding}
     (top, bottom), (left, right) = _sides(padding)

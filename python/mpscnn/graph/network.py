@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
 from mpscnn._private.arguments import whole_numbers
+from mpscnn._private.literals import PrecisionName, StoredTypeName
 from mpscnn._private.names import did_you_mean
 from mpscnn._private.printable import printable
 from mpscnn._private.settings import as_json
@@ -272,7 +273,7 @@ class Network(
         self,
         *,
         device: str = "auto",
-        precision: str = "auto",
+        precision: PrecisionName = "auto",
         outputs: Sequence[str | Tensor] | None = None,
         fast_matmul: bool = False,
         max_memory: int | None = None,
@@ -308,7 +309,7 @@ class Network(
         self,
         path: str | PathLike[str],
         *,
-        dtype: str = "float16",
+        dtype: StoredTypeName = "float16",
         labels: Sequence[str] | None = None,
         preprocess: str | Mapping[str, Any] | None = None,
         information: Mapping[str, str] | None = None,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from mpscnn.kernels.kernel import BinaryKernel
+from mpscnn.kernels.kernel import BinaryKernel, Kernel
 from mpscnn.kernels.properties import Integer, Number
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from mpscnn.kernels.named import ArithmeticProperties
 
 
 class Arithmetic(BinaryKernel):
@@ -31,8 +36,8 @@ class Arithmetic(BinaryKernel):
     secondary_stride_y = Integer("Rows between those of the secondary source that are read; 0: one for all.")
     secondary_stride_in_feature_channels = Integer("1, or 0: one channel of the secondary source for all.")
 
-    def __init__(self, **properties: Any) -> None:
-        super().__init__(**properties)
+    def __init__(self, **properties: Unpack[ArithmeticProperties]) -> None:
+        Kernel.__init__(self, **properties)
 
 
 class Add(Arithmetic):

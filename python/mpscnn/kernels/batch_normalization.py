@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.copies import NoCopies
-from mpscnn.kernels.kernel import UnaryKernel, require_type
+from mpscnn.kernels.kernel import Kernel, UnaryKernel, require_type
 from mpscnn.kernels.neuron import NeuronDescriptor
 from mpscnn.kernels.normalization import ScaledNormalization
 from mpscnn.kernels.properties import Descriptor
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from mpscnn.kernels.named import BatchNormalizationProperties, UnaryProperties
 
 
 @dataclass
@@ -51,13 +56,13 @@ class BatchNormalization(ScaledNormalization):
         beta: Any = None,
         *,
         fused_neuron_descriptor: NeuronDescriptor | None = None,
-        **properties: Any,
+        **properties: Unpack[BatchNormalizationProperties],
     ) -> None:
         weights = {"mean": mean, "variance": variance, "gamma": gamma, "beta": beta}
         sizes = [np.size(value) for value in weights.values() if value is not None]
         if sizes:
             properties = {"number_of_feature_channels": sizes[0], **properties}
-        super().__init__(fused_neuron_descriptor=fused_neuron_descriptor, **properties)
+        Kernel.__init__(self, fused_neuron_descriptor=fused_neuron_descriptor, **properties)
         for role, value in weights.items():
             self._set_weight(role, value, required=False)
         if fused_neuron_descriptor is not None:
@@ -170,8 +175,8 @@ class BatchNormalizationStatistics(UnaryKernel):
 
     apple_class = "MPSCNNBatchNormalizationStatistics"
 
-    def __init__(self, **properties: Any) -> None:
-        super().__init__(**properties)
+    def __init__(self, **properties: Unpack[UnaryProperties]) -> None:
+        Kernel.__init__(self, **properties)
 
     # As with Apple's class, there is no destination.
     def encode(  # type: ignore[override]

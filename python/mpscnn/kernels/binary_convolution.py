@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mpscnn.errors import ParameterError
 from mpscnn.graph.weights import unpack_binary_weights
 from mpscnn.kernels.convolution import ConvolutionDescriptor, WindowedKernel
+from mpscnn.kernels.kernel import Kernel
 from mpscnn.kernels.properties import Descriptor, Flag, Text
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from mpscnn.kernels.named import UnaryProperties
 
 
 class BinaryConvolution(WindowedKernel):
@@ -51,10 +57,10 @@ class BinaryConvolution(WindowedKernel):
         output_scale_terms: Any = None,
         input_bias_terms: Any = None,
         input_scale_terms: Any = None,
-        **properties: Any,
+        **properties: Unpack[UnaryProperties],
     ) -> None:
-        super().__init__(
-            **self._sizes(descriptor), type=type, use_beta_scaling=use_beta_scaling, **properties
+        Kernel.__init__(
+            self, **self._sizes(descriptor), type=type, use_beta_scaling=use_beta_scaling, **properties
         )
         words = np.asarray(weights)
         if words.dtype == np.uint32:

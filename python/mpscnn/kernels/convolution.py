@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.errors import ParameterError
-from mpscnn.kernels.kernel import UnaryKernel, require_type
+from mpscnn.kernels.kernel import Kernel, UnaryKernel, require_type
 from mpscnn.kernels.neuron import NeuronDescriptor
 from mpscnn.kernels.properties import Descriptor, Flag, Integer, Number
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image, ImageDescriptor
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from mpscnn.kernels.named import TransposeProperties, UnaryProperties
 
 # FLT_MIN, as where Apple's data sources name no epsilon.
 SMALLEST_EPSILON = float(np.finfo(np.float32).tiny)
@@ -200,10 +205,14 @@ class Convolution(_Weighted, WindowedKernel):
     batch_normalization_epsilon = Number("Added to the variance, above zero.")
 
     def __init__(
-        self, descriptor: ConvolutionDescriptor, weights: Any, bias_terms: Any = None, **properties: Any
+        self,
+        descriptor: ConvolutionDescriptor,
+        weights: Any,
+        bias_terms: Any = None,
+        **properties: Unpack[UnaryProperties],
     ) -> None:
         require_type("Convolution", descriptor, ConvolutionDescriptor)
-        super().__init__(**descriptor.properties(), **properties)
+        Kernel.__init__(self, **descriptor.properties(), **properties)
         self._load(weights, bias_terms, descriptor.weights())
 
     def _same_elements(self, role: str, given: Sequence[int], shape: Sequence[int]) -> bool:
@@ -246,7 +255,11 @@ class FullyConnected(_Weighted):
     fused_neuron_descriptor = Descriptor("The neuron applied to the result.")
 
     def __init__(
-        self, descriptor: ConvolutionDescriptor, weights: Any, bias_terms: Any = None, **properties: Any
+        self,
+        descriptor: ConvolutionDescriptor,
+        weights: Any,
+        bias_terms: Any = None,
+        **properties: Unpack[UnaryProperties],
     ) -> None:
         if type(descriptor) is not ConvolutionDescriptor:
             raise ParameterError(
@@ -259,7 +272,7 @@ class FullyConnected(_Weighted):
         for name in given.keys() - own:
             if given[name] != plain[name]:
                 raise ParameterError(f"FullyConnected: {name} must be {plain[name]}, got {given[name]}")
-        super().__init__(**{name: given[name] for name in own}, **properties)
+        Kernel.__init__(self, **{name: given[name] for name in own}, **properties)
         self._load(weights, bias_terms, descriptor.weights())
 
 
@@ -293,7 +306,11 @@ class ConvolutionTranspose(_Weighted):
     kernel_offset_y = Integer("Destination rows by which the window is moved.")
 
     def __init__(
-        self, descriptor: ConvolutionDescriptor, weights: Any, bias_terms: Any = None, **properties: Any
+        self,
+        descriptor: ConvolutionDescriptor,
+        weights: Any,
+        bias_terms: Any = None,
+        **properties: Unpack[TransposeProperties],
     ) -> None:
         if type(descriptor) is not ConvolutionDescriptor:
             raise ParameterError(
@@ -303,7 +320,7 @@ class ConvolutionTranspose(_Weighted):
         if given.pop("batch_normalization"):
             raise ParameterError("ConvolutionTranspose: has no batch normalization")
         del given["batch_normalization_epsilon"]
-        super().__init__(**given, **properties)
+        Kernel.__init__(self, **given, **properties)
         self._load(weights, bias_terms, descriptor.weights())
 
     def encode(

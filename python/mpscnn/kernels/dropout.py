@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.copies import NoCopies
 from mpscnn.errors import ShapeError, StateError
-from mpscnn.kernels.kernel import UnaryKernel, require_type
+from mpscnn.kernels.kernel import Kernel, UnaryKernel, require_type
 from mpscnn.kernels.properties import UNBOUNDED, Integer, Number, Size
 from mpscnn.runtime.commands import CommandBuffer, CommandStatus
 from mpscnn.runtime.feature_image import Image
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from mpscnn.kernels.named import DropoutProperties
 
 
 class Dropout(UnaryKernel):
@@ -32,8 +37,10 @@ class Dropout(UnaryKernel):
         "(x, y, channels): 1, or 0 where the whole axis shares one element of the mask."
     )
 
-    def __init__(self, keep_probability: float = 0.999, seed: int = 0, **properties: Any) -> None:
-        super().__init__(keep_probability=keep_probability, seed=seed, **properties)
+    def __init__(
+        self, keep_probability: float = 0.999, seed: int = 0, **properties: Unpack[DropoutProperties]
+    ) -> None:
+        Kernel.__init__(self, keep_probability=keep_probability, seed=seed, **properties)
 
     def result_state(self) -> DropoutGradientState:
         """A new state for a mask."""

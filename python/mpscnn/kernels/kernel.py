@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,11 @@ from mpscnn.errors import Error, ParameterError, ShapeError, WeightsError
 from mpscnn.kernels.properties import ClipRect, Integer, Offset, Padding, Property, Region, Text
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image, ImageDescriptor, TemporaryImage
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from mpscnn.kernels.named import BinaryProperties, UnaryProperties
 
 K = TypeVar("K", bound="Kernel")
 ImageAllocator = Callable[[CommandBuffer, ImageDescriptor], Image]
@@ -224,6 +229,10 @@ class UnaryKernel(Kernel):
     source_feature_channel_offset = Integer("First channel read, a multiple of 4.")
     source_feature_channel_max_count = Integer("Most channels read.")
 
+    if TYPE_CHECKING:
+
+        def __init__(self, **properties: Unpack[UnaryProperties]) -> None: ...
+
     def encode(self, commands: CommandBuffer, source: Image, destination: Image | None = None) -> Image:
         """Appends the kernel to a command buffer and returns the destination.
 
@@ -270,6 +279,10 @@ class BinaryKernel(Kernel):
     )
     primary_source_feature_channel_max_count = Integer("Most channels read of the primary source.")
     secondary_source_feature_channel_max_count = Integer("Most channels read of the secondary source.")
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **properties: Unpack[BinaryProperties]) -> None: ...
 
     def encode(
         self, commands: CommandBuffer, primary: Image, secondary: Image, destination: Image | None = None

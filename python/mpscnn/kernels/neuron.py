@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mpscnn._private.arguments import is_finite_number
 from mpscnn.errors import ParameterError
-from mpscnn.kernels.kernel import UnaryKernel
+from mpscnn.kernels.kernel import Kernel, UnaryKernel
 from mpscnn.kernels.properties import Descriptor, Integer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from mpscnn.kernels.named import UnaryProperties
 
 
 @dataclass
@@ -51,13 +56,14 @@ class Neuron(UnaryKernel):
     neuron_descriptor = Descriptor("Which function, and its parameters.")
     data_count = Integer("Number of slopes of 'prelu'.")
 
-    def __init__(self, neuron_descriptor: NeuronDescriptor, **properties: Any) -> None:
+    def __init__(self, neuron_descriptor: NeuronDescriptor, **properties: Unpack[UnaryProperties]) -> None:
         if not isinstance(neuron_descriptor, NeuronDescriptor):
             raise ParameterError(
                 f"{type(self).__name__}: expected a NeuronDescriptor, got {type(neuron_descriptor).__name__}"
             )
         slopes = None if neuron_descriptor.data is None else np.asarray(neuron_descriptor.data, np.float32)
-        super().__init__(
+        Kernel.__init__(
+            self,
             neuron_descriptor=neuron_descriptor,
             data_count=0 if slopes is None else slopes.size,
             **properties,
@@ -70,7 +76,7 @@ class NeuronAbsolute(Neuron):
 
     apple_class = "MPSCNNNeuronAbsolute"
 
-    def __init__(self, **properties: Any) -> None:
+    def __init__(self, **properties: Unpack[UnaryProperties]) -> None:
         super().__init__(NeuronDescriptor("absolute"), **properties)
 
 
@@ -79,7 +85,7 @@ class NeuronELU(Neuron):
 
     apple_class = "MPSCNNNeuronELU"
 
-    def __init__(self, a: float = 1.0, **properties: Any) -> None:
+    def __init__(self, a: float = 1.0, **properties: Unpack[UnaryProperties]) -> None:
         super().__init__(NeuronDescriptor("elu", a), **properties)
 
 
@@ -88,7 +94,9 @@ class NeuronExponential(Neuron):
 
     apple_class = "MPSCNNNeuronExponential"
 
-    def __init__(self, a: float = 1.0, b: float = 0.0, c: float = -1.0, **properties: Any) -> None:
+    def __init__(
+        self, a: float = 1.0, b: float = 0.0, c: float = -1.0, **properties: Unpack[UnaryProperties]
+    ) -> None:
         super().__init__(NeuronDescriptor("exponential", a, b, c), **properties)
 
 
@@ -97,7 +105,7 @@ class NeuronHardSigmoid(Neuron):
 
     apple_class = "MPSCNNNeuronHardSigmoid"
 
-    def __init__(self, a: float = 0.2, b: float = 0.5, **properties: Any) -> None:
+    def __init__(self, a: float = 0.2, b: float = 0.5, **properties: Unpack[UnaryProperties]) -> None:
         super().__init__(NeuronDescriptor("hard_sigmoid", a, b), **properties)
 
 
@@ -106,7 +114,7 @@ class NeuronLinear(Neuron):
 
     apple_class = "MPSCNNNeuronLinear"
 
-    def __init__(self, a: float = 1.0, b: float = 0.0, **properties: Any) -> None:
+    def __init__(self, a: float = 1.0, b: float = 0.0, **properties: Unpack[UnaryProperties]) -> None:
         super().__init__(NeuronDescriptor("linear", a, b), **properties)
 
 
@@ -115,7 +123,9 @@ class NeuronLogarithm(Neuron):
 
     apple_class = "MPSCNNNeuronLogarithm"
 
-    def __init__(self, a: float = 1.0, b: float = 0.0, c: float = -1.0, **properties: Any) -> None:
+    def __init__(
+        self, a: float = 1.0, b: float = 0.0, c: float = -1.0, **properties: Unpack[UnaryProperties]
+    ) -> None:
         super().__init__(NeuronDescriptor("logarithm", a, b, c), **properties)
 
 
@@ -124,7 +134,7 @@ class NeuronPReLU(Neuron):
 
     apple_class = "MPSCNNNeuronPReLU"
 
-    def __init__(self, a: Any, **properties: Any) -> None:
+    def __init__(self, a: Any, **properties: Unpack[UnaryProperties]) -> None:
         super().__init__(NeuronDescriptor("prelu", data=a), **properties)
 
 
@@ -133,7 +143,9 @@ class NeuronPower(Neuron):
 
     apple_class = "MPSCNNNeuronPower"
 
-    def __init__(self, a: float = 1.0, b: float = 0.0, c: float = 1.0, **properties: Any) -> None:
+    def __init__(
+        self, a: float = 1.0, b: float = 0.0, c: float = 1.0, **properties: Unpack[UnaryProperties]
+    ) -> None:
         super().__init__(NeuronDescriptor("power", a, b, c), **properties)
 
 
@@ -142,7 +154,7 @@ class NeuronReLU(Neuron):
 
     apple_class = "MPSCNNNeuronReLU"
 
-    def __init__(self, a: float = 0.0, **properties: Any) -> None:
+    def __init__(self, a: float = 0.0, **properties: Unpack[UnaryProperties]) -> None:
         super().__init__(NeuronDescriptor("relu", a), **properties)
 
 
@@ -151,7 +163,7 @@ class NeuronReLUN(Neuron):
 
     apple_class = "MPSCNNNeuronReLUN"
 
-    def __init__(self, a: float = 1.0, b: float = 6.0, **properties: Any) -> None:
+    def __init__(self, a: float = 1.0, b: float = 6.0, **properties: Unpack[UnaryProperties]) -> None:
         super().__init__(NeuronDescriptor("relun", a, b), **properties)
 
 
@@ -160,7 +172,7 @@ class NeuronSigmoid(Neuron):
 
     apple_class = "MPSCNNNeuronSigmoid"
 
-    def __init__(self, **properties: Any) -> None:
+    def __init__(self, **properties: Unpack[UnaryProperties]) -> None:
         super().__init__(NeuronDescriptor("sigmoid"), **properties)
 
 
@@ -169,7 +181,7 @@ class NeuronSoftPlus(Neuron):
 
     apple_class = "MPSCNNNeuronSoftPlus"
 
-    def __init__(self, a: float = 1.0, b: float = 1.0, **properties: Any) -> None:
+    def __init__(self, a: float = 1.0, b: float = 1.0, **properties: Unpack[UnaryProperties]) -> None:
         super().__init__(NeuronDescriptor("softplus", a, b), **properties)
 
 
@@ -178,7 +190,7 @@ class NeuronSoftSign(Neuron):
 
     apple_class = "MPSCNNNeuronSoftSign"
 
-    def __init__(self, **properties: Any) -> None:
+    def __init__(self, **properties: Unpack[UnaryProperties]) -> None:
         super().__init__(NeuronDescriptor("softsign"), **properties)
 
 
@@ -187,5 +199,5 @@ class NeuronTanH(Neuron):
 
     apple_class = "MPSCNNNeuronTanH"
 
-    def __init__(self, a: float = 1.0, b: float = 1.0, **properties: Any) -> None:
+    def __init__(self, a: float = 1.0, b: float = 1.0, **properties: Unpack[UnaryProperties]) -> None:
         super().__init__(NeuronDescriptor("tanh", a, b), **properties)

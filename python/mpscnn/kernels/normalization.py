@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.kernels.kernel import UnaryKernel, require_type
+from mpscnn.kernels.kernel import Kernel, UnaryKernel, require_type
 from mpscnn.kernels.properties import Integer, Number
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from mpscnn.kernels.named import EpsilonProperties, LocalContrastProperties, WindowNormalizationProperties
 
 
 @dataclass
@@ -44,8 +49,8 @@ class InstanceNormalization(ScaledNormalization):
 
     apple_class = "MPSCNNInstanceNormalization"
 
-    def __init__(self, gamma: Any, beta: Any = None, **properties: Any) -> None:
-        super().__init__(number_of_feature_channels=np.size(gamma), **properties)
+    def __init__(self, gamma: Any, beta: Any = None, **properties: Unpack[EpsilonProperties]) -> None:
+        Kernel.__init__(self, number_of_feature_channels=np.size(gamma), **properties)
         self._set_weight("gamma", gamma)
         self._set_weight("beta", beta, required=False)
 
@@ -57,9 +62,11 @@ class GroupNormalization(ScaledNormalization):
 
     number_of_groups = Integer("Groups of consecutive channels.")
 
-    def __init__(self, number_of_groups: int, gamma: Any, beta: Any = None, **properties: Any) -> None:
-        super().__init__(
-            number_of_groups=number_of_groups, number_of_feature_channels=np.size(gamma), **properties
+    def __init__(
+        self, number_of_groups: int, gamma: Any, beta: Any = None, **properties: Unpack[EpsilonProperties]
+    ) -> None:
+        Kernel.__init__(
+            self, number_of_groups=number_of_groups, number_of_feature_channels=np.size(gamma), **properties
         )
         self._set_weight("gamma", gamma)
         self._set_weight("beta", beta, required=False)
@@ -78,8 +85,8 @@ class CrossChannelNormalization(UnaryKernel):
     beta = Number("Exponent.")
     delta = Number("Added to the scaled mean square.")
 
-    def __init__(self, kernel_size: int = 5, **properties: Any) -> None:
-        super().__init__(kernel_size=kernel_size, **properties)
+    def __init__(self, kernel_size: int = 5, **properties: Unpack[WindowNormalizationProperties]) -> None:
+        Kernel.__init__(self, kernel_size=kernel_size, **properties)
 
 
 class _WindowNormalization(UnaryKernel):
@@ -91,8 +98,10 @@ class _WindowNormalization(UnaryKernel):
     beta = Number("Exponent.")
     delta = Number("Added to the scaled mean square or variance.")
 
-    def __init__(self, kernel_width: int, kernel_height: int, **properties: Any) -> None:
-        super().__init__(kernel_width=kernel_width, kernel_height=kernel_height, **properties)
+    def __init__(
+        self, kernel_width: int, kernel_height: int, **properties: Unpack[WindowNormalizationProperties]
+    ) -> None:
+        Kernel.__init__(self, kernel_width=kernel_width, kernel_height=kernel_height, **properties)
 
 
 class SpatialNormalization(_WindowNormalization):
@@ -115,3 +124,9 @@ class LocalContrastNormalization(_WindowNormalization):
     p0 = Number("Factor of the mean that is subtracted.")
     pm = Number("Added to the result.")
     ps = Number("Factor of the result.")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, kernel_width: int, kernel_height: int, **properties: Unpack[LocalContrastProperties]
+        ) -> None: ...

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from mpscnn.kernels.kernel import UnaryKernel
+from mpscnn.kernels.kernel import Kernel, UnaryKernel
 from mpscnn.kernels.properties import Integer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from mpscnn.kernels.named import PoolingAverageProperties, UnaryProperties
 
 
 class Pooling(UnaryKernel):
@@ -29,9 +34,10 @@ class Pooling(UnaryKernel):
         *,
         stride_x: int = 1,
         stride_y: int = 1,
-        **properties: Any,
+        **properties: Unpack[UnaryProperties],
     ) -> None:
-        super().__init__(
+        Kernel.__init__(
+            self,
             kernel_width=kernel_width,
             kernel_height=kernel_height,
             stride_x=stride_x,
@@ -61,6 +67,18 @@ class PoolingAverage(Pooling):
     zero_pad_size_x = Integer("Columns of zeros on either side that count; edge_mode 'clamp' only.")
     zero_pad_size_y = Integer("Rows of zeros above and below that count; edge_mode 'clamp' only.")
 
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            kernel_width: int,
+            kernel_height: int,
+            *,
+            stride_x: int = 1,
+            stride_y: int = 1,
+            **properties: Unpack[PoolingAverageProperties],
+        ) -> None: ...
+
 
 class PoolingL2Norm(Pooling):
     """Square root of the sum of squares of each window, as MPSCNNPoolingL2Norm.
@@ -88,11 +106,12 @@ class DilatedPoolingMax(Pooling):
         *,
         stride_x: int = 1,
         stride_y: int = 1,
-        **properties: Any,
+        **properties: Unpack[UnaryProperties],
     ) -> None:
-        super().__init__(
-            kernel_width,
-            kernel_height,
+        Kernel.__init__(
+            self,
+            kernel_width=kernel_width,
+            kernel_height=kernel_height,
             stride_x=stride_x,
             stride_y=stride_y,
             dilation_rate_x=dilation_rate_x,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from mpscnn.kernels.kernel import BinaryKernel, UnaryKernel
+from mpscnn.kernels.kernel import BinaryKernel, Kernel, UnaryKernel
 from mpscnn.kernels.properties import ClipRect, Flag, Number
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from mpscnn.kernels.named import ReduceBinaryProperties, ReduceSumProperties, ReduceUnaryProperties
 
 
 class ReduceUnary(UnaryKernel):
@@ -17,6 +22,10 @@ class ReduceUnary(UnaryKernel):
         "(x, y, z, width, height, depth): the part of the source that is reduced; z is ignored."
     )
 
+    if TYPE_CHECKING:
+
+        def __init__(self, **properties: Unpack[ReduceUnaryProperties]) -> None: ...
+
 
 class ReduceBinary(BinaryKernel):
     """Base of the reductions of two images, as MPSNNReduceBinary."""
@@ -25,6 +34,10 @@ class ReduceBinary(BinaryKernel):
 
     primary_source_clip_rect = ClipRect("The part of the primary source that is reduced.")
     secondary_source_clip_rect = ClipRect("The part of the secondary source that holds its weights.")
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **properties: Unpack[ReduceBinaryProperties]) -> None: ...
 
 
 class ReduceRowMax(ReduceUnary):
@@ -94,6 +107,10 @@ class ReduceFeatureChannelsSum(ReduceUnary):
 
     weight = Number("Factor of every feature channel.")
 
+    if TYPE_CHECKING:
+
+        def __init__(self, **properties: Unpack[ReduceSumProperties]) -> None: ...
+
 
 class ReduceFeatureChannelsMean(ReduceUnary):
     """Mean of the feature channels of each pixel: the result has one channel, as MPSNNReduceFeatureChannelsMean."""
@@ -125,9 +142,11 @@ class ReduceFeatureChannelsAndWeightsSum(ReduceBinary):
         "Whether the sum is divided by the number of weights that are not zero."
     )
 
-    def __init__(self, do_weighted_sum_by_non_zero_weights: bool = False, **properties: Any) -> None:
-        super().__init__(
-            do_weighted_sum_by_non_zero_weights=do_weighted_sum_by_non_zero_weights, **properties
+    def __init__(
+        self, do_weighted_sum_by_non_zero_weights: bool = False, **properties: Unpack[ReduceBinaryProperties]
+    ) -> None:
+        Kernel.__init__(
+            self, do_weighted_sum_by_non_zero_weights=do_weighted_sum_by_non_zero_weights, **properties
         )
 
 

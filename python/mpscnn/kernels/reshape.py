@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from mpscnn.kernels.kernel import UnaryKernel
+from mpscnn.kernels.kernel import Kernel, UnaryKernel
 from mpscnn.kernels.properties import Integer, Number, Numbers, Size
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from mpscnn.kernels.named import PadProperties, UnaryProperties
 
 
 class Reshape(UnaryKernel):
@@ -21,9 +26,14 @@ class Reshape(UnaryKernel):
     reshaped_feature_channels = Integer("Feature channels of the result.")
 
     def __init__(
-        self, reshaped_width: int, reshaped_height: int, reshaped_feature_channels: int, **properties: Any
+        self,
+        reshaped_width: int,
+        reshaped_height: int,
+        reshaped_feature_channels: int,
+        **properties: Unpack[UnaryProperties],
     ) -> None:
-        super().__init__(
+        Kernel.__init__(
+            self,
             reshaped_width=reshaped_width,
             reshaped_height=reshaped_height,
             reshaped_feature_channels=reshaped_feature_channels,
@@ -51,10 +61,10 @@ class Pad(UnaryKernel):
         self,
         padding_size_before: tuple[int, int, int] = (0, 0, 0),
         padding_size_after: tuple[int, int, int] = (0, 0, 0),
-        **properties: Any,
+        **properties: Unpack[PadProperties],
     ) -> None:
-        super().__init__(
-            padding_size_before=padding_size_before, padding_size_after=padding_size_after, **properties
+        Kernel.__init__(
+            self, padding_size_before=padding_size_before, padding_size_after=padding_size_after, **properties
         )
 
 

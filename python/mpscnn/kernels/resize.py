@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from mpscnn.kernels.kernel import UnaryKernel
+from mpscnn.kernels.kernel import Kernel, UnaryKernel
 from mpscnn.kernels.properties import Flag, Integer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from mpscnn.kernels.named import BilinearProperties, UnaryProperties
 
 
 class Upsampling(UnaryKernel):
@@ -20,8 +25,10 @@ class Upsampling(UnaryKernel):
     scale_factor_x = Integer("Destination columns of a source column.")
     scale_factor_y = Integer("Destination rows of a source row.")
 
-    def __init__(self, scale_factor_x: int, scale_factor_y: int, **properties: Any) -> None:
-        super().__init__(scale_factor_x=scale_factor_x, scale_factor_y=scale_factor_y, **properties)
+    def __init__(
+        self, scale_factor_x: int, scale_factor_y: int, **properties: Unpack[UnaryProperties]
+    ) -> None:
+        Kernel.__init__(self, scale_factor_x=scale_factor_x, scale_factor_y=scale_factor_y, **properties)
 
 
 class UpsamplingNearest(Upsampling):
@@ -41,6 +48,12 @@ class UpsamplingBilinear(Upsampling):
 
     align_corners = Flag("Whether corner pixels stay corners.")
 
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, scale_factor_x: int, scale_factor_y: int, **properties: Unpack[BilinearProperties]
+        ) -> None: ...
+
 
 class ResizeBilinear(UnaryKernel):
     """Bilinear interpolation to a given size, as MPSNNResizeBilinear; otherwise like `UpsamplingBilinear`."""
@@ -51,5 +64,7 @@ class ResizeBilinear(UnaryKernel):
     resize_height = Integer("Rows of the result.")
     align_corners = Flag("Whether corner pixels stay corners.")
 
-    def __init__(self, resize_width: int, resize_height: int, **properties: Any) -> None:
-        super().__init__(resize_width=resize_width, resize_height=resize_height, **properties)
+    def __init__(
+        self, resize_width: int, resize_height: int, **properties: Unpack[BilinearProperties]
+    ) -> None:
+        Kernel.__init__(self, resize_width=resize_width, resize_height=resize_height, **properties)

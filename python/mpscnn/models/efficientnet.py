@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from mpscnn._private.literals import ActivationName
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 from mpscnn.models.blocks import Classifier, convolution, depthwise, pooled, squeeze_excitation
@@ -107,7 +108,7 @@ class EfficientNet(Classifier):
         return net.dense(pooled(net, x), classes, name="classifier.1")
 
     @property
-    def _activation(self) -> str:
+    def _activation(self) -> ActivationName:
         return "relu6" if self.lite else "swish"
 
     def _convolution(

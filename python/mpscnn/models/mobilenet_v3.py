@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from mpscnn._private.literals import ActivationName
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 from mpscnn.models.blocks import Classifier, convolution, depthwise, pooled, squeeze_excitation
@@ -33,7 +34,7 @@ class Bottleneck:
     expanded: int
     channels: int
     squeeze: bool
-    activation: str
+    activation: ActivationName
     stride: int
 
 
@@ -128,7 +129,7 @@ class MobileNetV3(Classifier):
         return [*results, convolution(net, x, channels, activation=activation, name=name)]
 
     @property
-    def _activation(self) -> str:
+    def _activation(self) -> ActivationName:
         """Of the first and the last layers."""
         return "relu" if self.minimal else "hard_swish"
 
@@ -153,7 +154,8 @@ class MobileNetV3(Classifier):
         else:
             expanded = self._scaled(block.expanded)
             expands = expanded != inputs
-        activation, kernel = ("relu", 3) if self.minimal else (block.activation, block.kernel)
+        activation: ActivationName = "relu" if self.minimal else block.activation
+        kernel = 3 if self.minimal else block.kernel
         y, part = x, 0
         if expands:
             y = convolution(net, y, expanded, activation=activation, name=rename(f"{name}.block.0.0"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from mpscnn._private.literals import StoredTypeName
 from mpscnn._private.model_name import DEFAULT_MODEL
 from mpscnn.registry.local_files import location
 
@@ -62,7 +63,7 @@ class Entry:
     """Name of the preprocessing for the converter; empty for a bundled model, whose file states its own."""
     licence: str
     publisher: str
-    dtype: str = "uint8"
+    dtype: StoredTypeName = "uint8"
     """How the converted file stores weights; uint8 keeps the integers of the quantised originals exactly."""
     tested: bool = True
     """Whether the file has been run here and its answers compared with the original's."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -13,12 +13,18 @@ from mpscnn import _core
 from mpscnn._private.arguments import whole_numbers
 from mpscnn._private.arrays import as_array
 from mpscnn._private.copies import NoCopies
+from mpscnn._private.literals import ImageFormatName
 from mpscnn.errors import ParameterError, ShapeError
 
 if TYPE_CHECKING:
     from mpscnn.runtime.commands import CommandBuffer
 
-_DTYPES = {"unorm8": np.uint8, "unorm16": np.uint16, "float16": np.float16, "float32": np.float32}
+_DTYPES: dict[ImageFormatName, type[Any]] = {
+    "unorm8": np.uint8,
+    "unorm16": np.uint16,
+    "float16": np.float16,
+    "float32": np.float32,
+}
 _FORMATS = {np.dtype(dtype): name for name, dtype in _DTYPES.items()}
 _LAYOUTS = {"hwc": False, "chw": True}
 
@@ -35,7 +41,7 @@ class ImageDescriptor:
     height: int
     feature_channels: int
     number_of_images: int = 1
-    format: str = "float32"
+    format: ImageFormatName = "float32"
 
 
 class Image(NoCopies):
@@ -62,7 +68,7 @@ class Image(NoCopies):
         feature_channels: int,
         number_of_images: int = 1,
         *,
-        format: str = "float32",
+        format: ImageFormatName = "float32",
         label: str = "",
     ) -> None:
         extents = _extents(width, height, feature_channels, number_of_images)
@@ -122,7 +128,7 @@ class Image(NoCopies):
         return self.descriptor.number_of_images
 
     @property
-    def format(self) -> str:
+    def format(self) -> ImageFormatName:
         """How a channel is stored."""
         return self.descriptor.format
 
@@ -182,7 +188,7 @@ class Image(NoCopies):
         height: int | None = None,
         feature_channels: tuple[int, int] | None = None,
         images: tuple[int, int] | None = None,
-        layout: str = "hwc",
+        layout: Literal["hwc", "chw"] = "hwc",
     ) -> NDArray[Any]:
         """A copy of a region: (n, height, width, channels) or, with layout "chw", (n, channels, height, width).
 
@@ -192,7 +198,7 @@ class Image(NoCopies):
             layout: "hwc" or "chw".
         """
         region = self._region(x, y, width, height, feature_channels, images)
-        array = np.empty(self._shape(region, layout), _DTYPES[self.format])
+        array: NDArray[Any] = np.empty(self._shape(region, layout), _DTYPES[self.format])
         self._image.read(region, _LAYOUTS[layout], array)
         return array
 
@@ -206,7 +212,7 @@ class Image(NoCopies):
         height: int | None = None,
         feature_channels: tuple[int, int] | None = None,
         images: tuple[int, int] | None = None,
-        layout: str = "hwc",
+        layout: Literal["hwc", "chw"] = "hwc",
     ) -> None:
         """Writes a region; the array has the format's element type and the shape that `read` gives."""
         region = self._region(x, y, width, height, feature_channels, images)
@@ -268,7 +274,7 @@ class TemporaryImage(Image):
         feature_channels: int,
         number_of_images: int = 1,
         *,
-        format: str = "float32",
+        format: ImageFormatName = "float32",
         label: str = "",
     ) -> None:
         extents = _extents(width, height, feature_channels, number_of_images)

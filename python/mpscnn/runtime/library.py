@@ -12,6 +12,7 @@ import numpy as np
 
 from mpscnn import _core
 from mpscnn._private.arguments import IntPair, result_size, whole_number
+from mpscnn._private.literals import ChannelOrderName
 from mpscnn._private.settings import as_json
 from mpscnn.errors import ParameterError
 
@@ -78,7 +79,7 @@ def preprocess(
     settings: str | Mapping[str, Any] = "tensorflow",
     *,
     channels: int = 3,
-    channel_order: str | None = None,
+    channel_order: ChannelOrderName | None = None,
 ) -> NDArray[np.float32]:
     """A photo as a network's input: (1, height, width, channels) float32.
 

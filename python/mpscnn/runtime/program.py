@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 
@@ -22,18 +22,20 @@ if TYPE_CHECKING:  # what a program that only runs a network does not wait for i
 
     from numpy.typing import NDArray
 
+    from mpscnn._private.literals import PrecisionName
     from mpscnn.runtime.commands import CommandBuffer
     from mpscnn.runtime.explanation import Explanation
     from mpscnn.runtime.feature_image import Image
     from mpscnn.runtime.profile import Profile
 
+    Given = TypeVar("Given", NDArray[Any], Mapping[str, NDArray[Any]], Sequence[NDArray[Any]])
     Result = NDArray[Any] | dict[str, NDArray[Any]]
     _Source = tuple[_core.Graph, str, str, list[str], int]
 
     class _Description(TypedDict):
         name: str
         device_name: str
-        precision: str
+        precision: PrecisionName
         reason: str
         weight_bytes: int
         max_memory: int
@@ -103,7 +105,7 @@ class Program:
         return self._description["device_name"]
 
     @property
-    def precision(self) -> str:
+    def precision(self) -> PrecisionName:
         """One of "float32", "float16" and "bfloat16"."""
         return self._description["precision"]
 
@@ -251,7 +253,11 @@ class Session(NoCopies):
     def __repr__(self) -> str:
         return f"<Session of {self.program!r}>"
 
-    def run(self, x: Any, *, out: Any = None) -> Result:
+    @overload
+    def run(self, x: Any, *, out: None = None) -> NDArray[Any] | Any: ...
+    @overload
+    def run(self, x: Any, *, out: Given) -> Given: ...
+    def run(self, x: Any, *, out: Any = None) -> Any:
         """Computes the outputs for `x`.
 
         float32 and float16 arrays are read where they lie, whatever their strides. float64, byte-swapped and
@@ -265,8 +271,8 @@ class Session(NoCopies):
                 they lie, and nothing is allocated when shapes repeat. Must not overlap `x`.
 
         Returns:
-            The output, or a dict by layer name when there are several; `out` itself when given. Without `out`, float16
-            if all inputs are float16, else float32.
+            The output, or a dict by layer name when there are several (for type checkers an array, or anything);
+            `out` itself when given. Without `out`, float16 if all inputs are float16, else float32.
 
         Raises:
             ShapeError: a shape or element type does not fit. ParameterError: `out` is read-only or overlaps.
@@ -274,7 +280,7 @@ class Session(NoCopies):
         """
         sources, results = self.program.inputs, self.program.outputs
         if out is not None and self._session.run_plain(x, len(sources), out, len(results)):
-            return out  # type: ignore[no-any-return]
+            return out
         inputs, outputs = self.program._arrays(x, out)
         self._session.run(inputs, outputs)
         return self.program._result(outputs, out)

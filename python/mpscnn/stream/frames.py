@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
+from mpscnn._private.literals import ChannelOrderName
 from mpscnn._private.signal_handlers import raised_by_signal_handler
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.features import FeatureExtractor, is_network_input
@@ -142,11 +143,11 @@ class _Photos(Frames):
         self.options = (*option_names(TASKS[model.task]), "channel_order")
         self._model = model
 
-    def _wanted(self, options: dict[str, Any]) -> tuple[PhotoTask[Any], str | None]:
+    def _wanted(self, options: dict[str, Any]) -> tuple[PhotoTask[Any], ChannelOrderName | None]:
         channel_order = options.pop("channel_order", None)
         return TASKS[self._model.task](self._model, **options), channel_order
 
-    def prepare(self, frame: Any, wanted: tuple[PhotoTask[Any], str | None]) -> FrameRun:
+    def prepare(self, frame: Any, wanted: tuple[PhotoTask[Any], ChannelOrderName | None]) -> FrameRun:
         task, channel_order = wanted
         begun = time.perf_counter()
         photo = open_photo(frame, channel_order=channel_order)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Iterable
 from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mpscnn import _core
 from mpscnn._private.signal_handlers import raised_by_signal_handler
@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     Frames = Iterable[Any] | AsyncIterable[Any]
 
 
-class OrderedResults(_core.FrameQueue):
+Result_co = TypeVar("Result_co", covariant=True)
+
+
+class OrderedResults(_core.FrameQueue, Generic[Result_co]):
     """The results of a stream of frames in their order; an iterator, and an asynchronous one. For one thread at a time.
 
     An iteration that a failing frame or a signal has interrupted may be continued: no result is lost.
     """
 
-    def __init__(self, runner: Runner, frames: Frames, wanted: Any, return_exceptions: bool) -> None:
+    def __init__(self, runner: Runner[Any], frames: Frames, wanted: Any, return_exceptions: bool) -> None:
         if isinstance(frames, (str, bytes)) or not isinstance(frames, (Iterable, AsyncIterable)):
             raise ParameterError(f"map: expected an iterable of frames, got {type(frames).__name__}")
         super().__init__(runner.permits, return_exceptions)
@@ -39,17 +42,21 @@ class OrderedResults(_core.FrameQueue):
     def __repr__(self) -> str:
         return f"<OrderedResults of {self._runner!r}, {len(self)} under way>"
 
-    def __iter__(self) -> OrderedResults:
+    if TYPE_CHECKING:
+
+        def __next__(self) -> Result_co: ...
+
+    def __iter__(self) -> OrderedResults[Result_co]:
         if self._frames is None:
             raise ParameterError("map: the frames are an asynchronous iterable: use 'async for'")
         return self
 
     # `__next__` is the queue's, which calls the functions below: a result is handed out in one step.
 
-    def __aiter__(self) -> OrderedResults:
+    def __aiter__(self) -> OrderedResults[Result_co]:
         return self
 
-    async def __anext__(self) -> Any:
+    async def __anext__(self) -> Result_co:
         import asyncio  # which brings ssl; whoever awaits has it already
 
         has_asked = False
@@ -73,7 +80,8 @@ class OrderedResults(_core.FrameQueue):
                 await asyncio.to_thread(first.wait)  # of a `for` over the same results
             self._finish(first)
         try:
-            return self.hand_out()
+            result: Result_co = self.hand_out()
+            return result
         except StopIteration:
             raise StopAsyncIteration from None  # a coroutine may not raise the other
 

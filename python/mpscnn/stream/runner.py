@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, require_bool, whole_number
@@ -26,10 +26,25 @@ from mpscnn.stream.frames import finish_frame, frames_of
 from mpscnn.stream.ordered_results import OrderedResults
 
 if TYPE_CHECKING:
+    from typing import TypedDict
+
+    from numpy.typing import NDArray
+    from typing_extensions import Unpack
+
     from mpscnn.graph.features import FeatureExtractor
     from mpscnn.model import Model
     from mpscnn.stream.ordered_results import Frames
     from mpscnn.vision.photo_tasks import Told
+
+    class _Options(TypedDict, total=False):
+        threads: int | str
+        max_batch: int
+        max_wait: float
+        check_finite: bool
+        max_memory: int | None
+
+
+Result = TypeVar("Result")
 
 
 class _Condition(threading.Condition):
@@ -42,20 +57,20 @@ class _Condition(threading.Condition):
     __exit__ = property(operator.attrgetter("_lock.__exit__"))
 
 
-class FrameFuture(Future[Any]):
+class FrameFuture(Future[Result]):
     """The result of one frame, made by `Runner.submit`: a `concurrent.futures.Future`.
 
     Its callbacks are called on a thread of the runner's, after those of the frames before it, and may submit further
     frames. Until the frame is done `running` stays False. `asyncio.wrap_future` makes it awaitable.
     """
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner[Result]) -> None:
         super().__init__()
         self._condition = _Condition()  # the thread that hands out all frames' results takes it, too
-        self._runner: Runner | None = runner
+        self._runner: Runner[Result] | None = runner
         self._slot = _core.Frame()
         # Not those of the base class, which calls them at once where a frame is cancelled.
-        self._callbacks: list[Callable[[FrameFuture], object]] | None = []
+        self._callbacks: list[Callable[[FrameFuture[Result]], object]] | None = []
         self._lock = runner._callbacks_lock
 
     def cancel(self) -> bool:
@@ -68,7 +83,7 @@ class FrameFuture(Future[Any]):
             super().cancel()
         return self.cancelled()
 
-    def add_done_callback(self, fn: Callable[[FrameFuture], object]) -> None:
+    def add_done_callback(self, fn: Callable[[FrameFuture[Result]], object]) -> None:
         """Has `fn` called with the future in the frame's turn; at once, if that has come."""
         with self._lock:
             if self._callbacks is not None:
@@ -76,7 +91,7 @@ class FrameFuture(Future[Any]):
                 return
         self._call_back(fn)
 
-    def result(self, timeout: float | None = None) -> Any:
+    def result(self, timeout: float | None = None) -> Result:
         """Waits and returns the result, or raises what went wrong with the frame.
 
         Raises:
@@ -121,7 +136,7 @@ class FrameFuture(Future[Any]):
         for fn in callbacks or ():
             self._call_back(fn)
 
-    def _call_back(self, fn: Callable[[FrameFuture], object]) -> None:
+    def _call_back(self, fn: Callable[[FrameFuture[Result]], object]) -> None:
         try:
             fn(self)
         except BaseException as error:  # one callback takes nothing from the others, whatever it raises
@@ -130,7 +145,7 @@ class FrameFuture(Future[Any]):
             logging.getLogger("concurrent.futures").exception("exception calling callback for %r", self)
 
 
-class Runner(NoCopies):
+class Runner(NoCopies, Generic[Result]):
     """Keeps a device busy: runs several frames at once and gives their results in the order of submission.
 
         with mpscnn.Runner(model, inflight=3) as runner:
@@ -161,6 +176,19 @@ class Runner(NoCopies):
 
     _instead = "it has threads and frames under way; make another one of a copy of the model"
 
+    @overload
+    def __init__(
+        self: Runner[dict[str, NDArray[Any]]],
+        model: FeatureExtractor,
+        inflight: int = 3,
+        **options: Unpack[_Options],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Runner[NDArray[Any] | Any], model: Program, inflight: int = 3, **options: Unpack[_Options]
+    ) -> None: ...
+    @overload
+    def __init__(self: Runner[Any], model: Model, inflight: int = 3, **options: Unpack[_Options]) -> None: ...
     def __init__(
         self,
         model: Model | FeatureExtractor | Program,
@@ -197,7 +225,7 @@ class Runner(NoCopies):
         self._process = os.getpid()
         _runners.add(self)
 
-    def submit(self, frame: Any, **options: Any) -> FrameFuture:
+    def submit(self, frame: Any, **options: Any) -> FrameFuture[Result]:
         """Takes a frame and returns while it is worked on.
 
         With all permits taken (`inflight` x `max_batch`) it first waits until a result is handed out. What is wrong
@@ -214,7 +242,7 @@ class Runner(NoCopies):
                 one of its callbacks submits.
         """
         wanted = self._frames.checked(options)
-        future = FrameFuture(self)
+        future: FrameFuture[Result] = FrameFuture(self)
         self._take(future._slot, frame, wanted, future._hand_out)
         return future
 
@@ -224,7 +252,7 @@ class Runner(NoCopies):
         *,
         return_exceptions: bool = False,
         **options: Any,
-    ) -> OrderedResults:
+    ) -> OrderedResults[Result]:
         """The results of all frames in their order, to be iterated over by `for` or `async for`.
 
         Frames are taken from `frames` as results are asked for, at most `permits` ahead, so that it may be endless. An
@@ -254,7 +282,7 @@ class Runner(NoCopies):
         if not self._core.in_delivery():
             self._core.wait()
 
-    def __enter__(self) -> Runner:
+    def __enter__(self) -> Runner[Result]:
         self._require_open()
         return self
 
@@ -314,7 +342,7 @@ class Runner(NoCopies):
             raise StateError("the runner is closed")
 
 
-_runners: weakref.WeakSet[Runner] = weakref.WeakSet()
+_runners: weakref.WeakSet[Runner[Any]] = weakref.WeakSet()
 
 
 @atexit.register

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.literals import PrecisionName
 from mpscnn.graph.network import Network
 from mpscnn.runtime.library import operations
 from mpscnn.verify.promise import FLOAT32_EPS, HALF_EPS, HALF_TINY, Promise
@@ -45,7 +46,7 @@ _NORMALIZATIONS = {
 _ROUNDED = {entry["name"] for entry in operations() if entry["rounding_point"]}
 
 
-def run(network: Network, inputs: Arrays, device: str, precision: str) -> Arrays:
+def run(network: Network, inputs: Arrays, device: str, precision: PrecisionName) -> Arrays:
     """All outputs by name."""
     results = network.compile(device=device, precision=precision).session().run(inputs)
     return results if isinstance(results, dict) else {network.outputs[0].name: results}
@@ -73,7 +74,9 @@ def in_pieces(network: Network, results: Sequence[str] | None = None) -> Network
     return network.restructured(structure, {name: name for name in names})
 
 
-def bounds(pieces: Network, given: Arrays, precision: str, promises: tuple[Promise, Promise]) -> Arrays:
+def bounds(
+    pieces: Network, given: Arrays, precision: PrecisionName, promises: tuple[Promise, Promise]
+) -> Arrays:
     """For each layer, how far the results of two engines may lie apart that promise this.
 
     `pieces` are layers that read inputs of the network only. In float16 `given` are halves.
@@ -99,7 +102,7 @@ def _bound(
     reads: list[NDArray[np.float32]],
     plain: NDArray[np.float32],
     sums: NDArray[np.float32] | None,
-    precision: str,
+    precision: PrecisionName,
 ) -> Any:
     """Of one engine's distance from the exact result, rounded to half where `precision` says so."""
     operation = node["operation"]

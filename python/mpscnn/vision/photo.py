@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn._private.arrays import as_array
 from mpscnn._private.files import is_folder, reading, require_regular
+from mpscnn._private.literals import ChannelOrderName
 from mpscnn.errors import Error, ImageError, ParameterError
 from mpscnn.vision.array_file import is_array_file, read_array
 from mpscnn.vision.photo_file import FORMATS, MAX_PIXELS, MAX_SIDE, load_given, read_image
@@ -79,9 +80,9 @@ class YuvImage:
     y: NDArray[np.uint8]
     u: NDArray[np.uint8]
     v: NDArray[np.uint8] | None = None
-    matrix: str = "bt601"
-    range: str = "video"
-    siting: str = "left"
+    matrix: Literal["bt601", "bt709"] = "bt601"
+    range: Literal["video", "full"] = "video"
+    siting: Literal["left", "center"] = "left"
     orientation: int = 1
 
     def __post_init__(self) -> None:
@@ -156,7 +157,9 @@ class Photo:
         return f"<Photo {self.name!r}: {width} x {height}, {self.format}>"
 
 
-def open_photo(photo: Any, *, channel_order: str | None = None, orientation: int | None = None) -> Photo:
+def open_photo(
+    photo: Any, *, channel_order: ChannelOrderName | None = None, orientation: int | None = None
+) -> Photo:
     """Decodes a photo.
 
     Of an animation the first frame is taken. An EXIF block that is damaged counts as absent.
@@ -188,13 +191,13 @@ def open_photo(photo: Any, *, channel_order: str | None = None, orientation: int
     return replace(opened, orientation=orientation, yuv=yuv)
 
 
-def kept(photo: Any, opened: Photo, channel_order: str | None) -> Any:
+def kept(photo: Any, opened: Photo, channel_order: ChannelOrderName | None) -> Any:
     """The photo for a result: as it was given, but its pixels where that alone would not give the same photo again."""
     passing = hasattr(photo, "read") or isinstance(photo, memoryview)
     return opened if channel_order is not None or passing else photo
 
 
-def _opened(photo: Any, channel_order: str | None) -> Photo:
+def _opened(photo: Any, channel_order: ChannelOrderName | None) -> Photo:
     if isinstance(photo, (str, os.PathLike)) and is_array_file(Path(photo)):
         return _from_array_file(Path(photo), channel_order)
     if channel_order is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from mpscnn._private.literals import PaddingName
 from mpscnn.converters.keras.applied import Applied
 from mpscnn.converters.keras.arithmetic import MERGES
 from mpscnn.converters.keras.attention import ATTENTION
@@ -52,9 +53,10 @@ def _pooling(c: Applied, kind: str, *, rows: bool) -> Tensor:
     strides = size
     if "strides" in c.settings:
         strides = (1, c.settings.single("strides", 2)) if rows else c.settings.pair("strides", 2)
-    padding = c.settings.text("padding", "valid")
-    if padding not in ("valid", "same"):
-        raise UnsupportedError(f"the padding {padding!r} is not supported")
+    named = c.settings.text("padding", "valid")
+    if named not in ("valid", "same"):
+        raise UnsupportedError(f"the padding {named!r} is not supported")
+    padding: PaddingName = "same" if named == "same" else "valid"
     if padding == "valid" and size == x.shape[1:3]:
         pool = c.network.global_max_pool2d if kind == "max" else c.network.global_average_pool2d
         y = pool(x, name=c.name())

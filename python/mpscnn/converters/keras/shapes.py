@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 from mpscnn.converters.keras.applied import Applied
 from mpscnn.converters.keras.rows import along_rows, back
@@ -71,13 +72,16 @@ def _ends(c: Applied, name: str) -> tuple[int, int]:
     return given[0], given[-1]
 
 
-def _method(c: Applied, default: str) -> str:
+_METHODS: dict[str, Literal["nearest", "bilinear"]] = {"nearest": "nearest", "bilinear": "bilinear"}
+
+
+def _method(c: Applied, default: str) -> Literal["nearest", "bilinear"]:
     method = c.settings.text("interpolation", default)
-    if method not in ("nearest", "bilinear"):
+    if method not in _METHODS:
         raise UnsupportedError(
             f"the interpolation {method!r} is not supported; only nearest and bilinear are"
         )
-    return method
+    return _METHODS[method]
 
 
 def _upsampling(c: Applied) -> Tensor:

@@ -10,6 +10,7 @@ from mpscnn.converters.onnx_reader.file import Node, element_type
 from mpscnn.converters.onnx_reader.logic import as_booleans
 from mpscnn.converters.pieces import tiled
 from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.layers.subpixel import ChannelBlocks
 
 _FLOATS = frozenset({"float", "float16", "bfloat16", "double"})
 _FROM_DOUBLE = "what the file computes in float64 is computed in float32"
@@ -221,7 +222,7 @@ def _borders(c: Context, node: Node, rank: int) -> tuple[list[int], float]:
 def _depth_to_space(c: Context, node: Node) -> None:
     x = c.value(node.inputs[0])
     mode = node.text("mode", "DCR")
-    orders = {"DCR": "position_major", "CRD": "channel_major"}
+    orders: dict[str, ChannelBlocks] = {"DCR": "position_major", "CRD": "channel_major"}
     if mode not in orders:
         raise WeightsError(f"damaged: its mode is {mode!r}")
     y = c.network.depth_to_space(

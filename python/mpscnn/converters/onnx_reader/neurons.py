@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from mpscnn._private.literals import ActivationName
 from mpscnn.converters.broadcast import align
 from mpscnn.converters.layout import positions
 from mpscnn.converters.onnx_reader.context import Context, Handler
@@ -47,7 +48,8 @@ def function_of(c: Context, node: Node) -> Activation:
     if node.kind == "HardSigmoid":
         return {"kind": "hard_sigmoid", "a": node.number("alpha", 0.2), "b": node.number("beta", 0.5)}
     if node.kind == "Gelu":
-        return {"none": "gelu", "tanh": "gelu_tanh"}.get(node.text("approximate", "none"))
+        kinds: dict[str, ActivationName] = {"none": "gelu", "tanh": "gelu_tanh"}
+        return kinds.get(node.text("approximate", "none"))
     if node.kind == "Swish":
         return {"kind": "swish", "b": node.number("alpha", 1.0)}
     if node.kind == "Clip":

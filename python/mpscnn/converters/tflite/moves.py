@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from mpscnn._private.literals import BorderName
 from mpscnn.converters.layout import Value
 from mpscnn.converters.tflite import static_shapes
 from mpscnn.converters.tflite.context import Handler, Reader
@@ -141,7 +142,9 @@ def _mirror_pad(c: Reader, operator: FileOperator) -> None:
     x = c.value(operator.inputs[0])
     if len(sides) != _IMAGE_RANK or len(x.shape) != _IMAGE_RANK or any(sides[0]):
         raise UnsupportedError("pads the batch, or something other than images")
-    mode = "mirror_with_edge" if operator.options and operator.options.integer(0, "b") else "mirror"
+    mode: BorderName = (
+        "mirror_with_edge" if operator.options and operator.options.integer(0, "b") else "mirror"
+    )
     (top, bottom), (left, right), (front, back) = sides[1:]
     y = c.network.pad(
         x, ((top, bottom), (left, right)), channels=(front, back), mode=mode, name=c.layer_name(operator)

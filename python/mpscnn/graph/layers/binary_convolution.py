@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from mpscnn._private.arguments import IntPair
 from mpscnn.graph.layer_arguments import Activation, PaddingArgument, window_attributes
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
+
+BinaryKind = Literal["xnor", "binary_weights", "and"]
 
 
 class BinaryConvolutionLayers(LayerMaker):
@@ -16,7 +20,7 @@ class BinaryConvolutionLayers(LayerMaker):
         filters: int,
         kernel_size: IntPair,
         *,
-        kind: str = "xnor",
+        kind: BinaryKind = "xnor",
         beta_scaling: bool = False,
         strides: IntPair = 1,
         padding: PaddingArgument = "valid",
@@ -56,7 +60,7 @@ class BinaryConvolutionLayers(LayerMaker):
         x: Tensor,
         units: int,
         *,
-        kind: str = "xnor",
+        kind: BinaryKind = "xnor",
         beta_scaling: bool = False,
         activation: Activation = None,
         name: str | None = None,

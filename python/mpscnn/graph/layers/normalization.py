@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mpscnn._private.arguments import IntPair, pair
+from mpscnn._private.literals import EdgeName
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
@@ -123,7 +124,7 @@ class NormalizationLayers(LayerMaker):
         alpha: float = 1.0,
         beta: float = 5.0,
         delta: float = 1.0,
-        edge: str = "zero",
+        edge: EdgeName = "zero",
         name: str | None = None,
     ) -> Tensor:
         """x / (delta + alpha * mean square of a window of its channel)^beta.
@@ -149,7 +150,7 @@ class NormalizationLayers(LayerMaker):
         p0: float = 1.0,
         pm: float = 0.0,
         ps: float = 1.0,
-        edge: str = "zero",
+        edge: EdgeName = "zero",
         name: str | None = None,
     ) -> Tensor:
         """pm + ps * (x - p0 * mean) / (delta + alpha * variance)^beta, with a window of its channel as `spatial_norm`.

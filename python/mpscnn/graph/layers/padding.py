@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mpscnn._private.arguments import pair
+from mpscnn._private.literals import BorderName
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layer_arguments import PaddingArgument, window_attributes
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
@@ -22,7 +23,7 @@ class PaddingLayers(LayerMaker):
         padding: PaddingArgument,
         *,
         channels: tuple[int, int] = (0, 0),
-        mode: str = "constant",
+        mode: BorderName = "constant",
         value: float | Sequence[float] = 0.0,
         name: str | None = None,
     ) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mpscnn._private.arguments import IntPair, pair
+from mpscnn._private.literals import PoolingEdgeName
 from mpscnn.graph.layer_arguments import PaddingArgument, window_attributes
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
@@ -19,7 +20,7 @@ class PoolingLayers(LayerMaker):
         padding: PaddingArgument = "valid",
         dilation: IntPair = 1,
         ceil_mode: bool = False,
-        edge: str = "exclude",
+        edge: PoolingEdgeName = "exclude",
         name: str | None = None,
     ) -> Tensor:
         """Maximum of each window of each channel: (n, h, w, c) -> (n, h', w', c). MPSCNN(Dilated)PoolingMax.
@@ -48,7 +49,7 @@ class PoolingLayers(LayerMaker):
         count_padding: bool = False,
         zero_pad: IntPair = 0,
         ceil_mode: bool = False,
-        edge: str = "exclude",
+        edge: PoolingEdgeName = "exclude",
         name: str | None = None,
     ) -> Tensor:
         """Mean of each window: the sum of the pixels that it covers, divided by their number. MPSCNNPoolingAverage.
@@ -81,7 +82,7 @@ class PoolingLayers(LayerMaker):
         padding: PaddingArgument = "valid",
         dilation: IntPair = 1,
         ceil_mode: bool = False,
-        edge: str = "exclude",
+        edge: PoolingEdgeName = "exclude",
         name: str | None = None,
     ) -> Tensor:
         """Square root of the sum of squares of each window (PyTorch's lp_pool2d with p = 2). MPSCNNPoolingL2Norm.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from mpscnn._private.arguments import IntPair, result_size
+from mpscnn._private.literals import EdgeName
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
@@ -18,10 +19,12 @@ class ResizeLayers(LayerMaker):
         size: IntPair | None = None,
         *,
         scale: float | tuple[float, float] = 1,
-        method: str = "bilinear",
-        alignment: str = "half_pixel",
-        edge: str = "clamp",
-        rounding: str = "by_alignment",
+        method: Literal["bilinear", "nearest"] = "bilinear",
+        alignment: Literal["half_pixel", "corners", "asymmetric", "pytorch_half_pixel"] = "half_pixel",
+        edge: EdgeName = "clamp",
+        rounding: Literal[
+            "by_alignment", "floor", "ceil", "round_prefer_floor", "round_prefer_ceil"
+        ] = "by_alignment",
         name: str | None = None,
     ) -> Tensor:
         """Image of another size, without antialiasing: (n, h, w, c) -> (n, h', w', c).

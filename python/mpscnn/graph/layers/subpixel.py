@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from mpscnn._private.arguments import IntPair
 from mpscnn.graph.layer_arguments import Activation, PaddingArgument, window_attributes
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
+
+ChannelBlocks = Literal["position_major", "channel_major"]
 
 
 class SubpixelLayers(LayerMaker):
@@ -17,7 +21,7 @@ class SubpixelLayers(LayerMaker):
         kernel_size: IntPair,
         scale: int,
         *,
-        order: str = "position_major",
+        order: ChannelBlocks = "position_major",
         strides: IntPair = 1,
         padding: PaddingArgument = "valid",
         dilation: IntPair = 1,
@@ -52,7 +56,7 @@ class SubpixelLayers(LayerMaker):
         )
 
     def depth_to_space(
-        self, x: Tensor, scale: int, *, order: str = "position_major", name: str | None = None
+        self, x: Tensor, scale: int, *, order: ChannelBlocks = "position_major", name: str | None = None
     ) -> Tensor:
         """Rearranges channels into blocks of pixels: (n, h, w, c) -> (n, h * scale, w * scale, c / scale^2).
 

@@ -1,0 +1,40 @@
+"""The names that arguments take, for type checkers: a wrong one is found before the program runs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+PrecisionName = Literal["auto", "float32", "float16", "bfloat16"]
+StoredTypeName = Literal["float16", "float32", "uint8"]
+ImageFormatName = Literal["float32", "float16", "unorm8", "unorm16"]
+ChannelOrderName = Literal["gray", "gray_alpha", "rgb", "rgba", "rgbx", "bgr", "bgra", "bgrx"]
+ActivationName = Literal[
+    "linear",
+    "relu",
+    "relu6",
+    "leaky_relu",
+    "prelu",
+    "elu",
+    "gelu",
+    "gelu_tanh",
+    "sigmoid",
+    "hard_sigmoid",
+    "swish",
+    "hard_swish",
+    "mish",
+    "tanh",
+    "softplus",
+    "softsign",
+    "absolute",
+    "exponential",
+    "logarithm",
+    "erf",
+    "sign",
+    "floor",
+    "ceil",
+    "round",
+]
+PaddingName = Literal["valid", "same", "full"]
+EdgeName = Literal["zero", "clamp"]
+PoolingEdgeName = Literal["exclude", "zero", "clamp"]
+BorderName = Literal["constant", "clamp", "mirror", "mirror_with_edge"]

@@ -1,0 +1,76 @@
+"""What type checkers take as a kernel's named arguments are all of its properties, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+
+from mpscnn import kernels
+from mpscnn.kernels import named
+from mpscnn.kernels.properties import Property
+
+#: What a descriptor or an array gives; arguments of their own names are not among these.
+_FROM_OTHERS = {
+    "batch_normalization",
+    "batch_normalization_epsilon",
+    "data_count",
+    "depthwise",
+    "dilation_rate_x",
+    "dilation_rate_y",
+    "fused_neuron_descriptor",
+    "groups",
+    "input_feature_channels",
+    "kernel_height",
+    "kernel_width",
+    "neuron_descriptor",
+    "number_of_feature_channels",
+    "output_feature_channels",
+    "stride_x",
+    "stride_y",
+    "sub_pixel_scale_factor",
+}
+KERNELS = [
+    kind
+    for name in kernels.__all__
+    if isinstance(kind := getattr(kernels, name), type) and issubclass(kind, kernels.Kernel)
+]
+
+
+def declared(kind: type) -> set[str]:
+    """Arguments of the constructor that is declared for type checkers."""
+    for base in kind.__mro__:
+        if not base.__module__.startswith("mpscnn.kernels"):
+            continue
+        tree = ast.parse(Path(inspect.getfile(base)).read_text("utf-8"))
+        classes = (
+            node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == base.__name__
+        )
+        for node in ast.walk(next(classes)):
+            if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+                assert node.args.kwarg is not None
+                assert node.args.kwarg.annotation is not None
+                properties = ast.unparse(node.args.kwarg.annotation)
+                names = {argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)} - {"self"}
+                if properties == "Any":  # of the base of all
+                    return names
+                return names | set(get_type_hints(getattr(named, properties[len("Unpack[") : -1])))
+    raise AssertionError(f"{kind} has no constructor")
+
+
+@pytest.mark.parametrize("kind", KERNELS)
+def test_every_property_is_an_argument(kind: type) -> None:
+    if kind is kernels.Kernel:
+        return
+    properties = {name for name in dir(kind) if isinstance(inspect.getattr_static(kind, name), Property)}
+    missing = properties - declared(kind)
+    assert missing <= _FROM_OTHERS
+    names = (name for name in vars(named) if name.endswith("Properties"))
+    known = {name for one in names for name in get_type_hints(getattr(named, one))}
+    assert declared(kind) & known <= properties | {
+        "destination_image_allocator",
+        "beta",
+    }  # an array elsewhere

@@ -1,0 +1,75 @@
+"""What type checkers say of programs that use mpscnn; a part of `nox -s lint`, which runs nothing of it.
+
+An ignored error that is none is an error itself, so that this says both what is right and what is wrong.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+import mpscnn
+from mpscnn import kernels
+
+
+def names(network: mpscnn.Network) -> None:
+    """Names are checked."""
+    x = network.conv2d(network.input, 8, 3, padding="same", activation="relu")
+    network.conv2d(x, 8, 3, padding="sam")  # type: ignore[arg-type]
+    network.conv2d(x, 8, 3, activation="rleu")  # type: ignore[arg-type]
+    network.activation(x, {"kind": "clamp", "a": 0.0, "b": 1.0})
+    network.max_pool2d(x, 2, edge="clmap")  # type: ignore[arg-type]
+    network.resize(x, 2, method="nearst")  # type: ignore[arg-type]
+    network.compile(precision="float16")
+    network.compile(precision="float17")  # type: ignore[arg-type]
+    network.save("x.safetensors", dtype="int8")  # type: ignore[arg-type]
+    mpscnn.open_photo(np.zeros((2, 2, 3), np.uint8), channel_order="brg")  # type: ignore[arg-type]
+    mpscnn.Image(2, 2, 3, format="float64")  # type: ignore[arg-type]
+
+
+def results(model: mpscnn.Model, program: mpscnn.Program, image: NDArray[np.float32]) -> None:
+    """The type of a result follows from the options."""
+    model.predict("cat.jpg", top=3).top(2)
+    model.predict("cat.jpg", score_threshold=0.5).boxes.sum()
+    model.predict("cat.jpg", scores=True).mask("cat")
+    model.predict("cat.jpg", top=3).boxes.sum()  # type: ignore[attr-defined]
+    several: list[mpscnn.Classification] = model.predict(["a.jpg", "b.jpg"])
+    several[0].top(1)
+    session = program.session()
+    array: NDArray[np.float32] = session.run(image)
+    array.mean()
+    given = session.run(image, out=image)
+    given.sum()
+    given.top(1)  # type: ignore[attr-defined]
+
+
+def streams(model: mpscnn.Model, program: mpscnn.Program, image: NDArray[np.float32]) -> None:
+    """Results of a runner are those of what it runs."""
+    with mpscnn.Runner(model.features("pool"), max_batch=2) as extracting:
+        for features in extracting.map(["a.jpg"]):
+            features["pool"].mean()
+            features.top(1)  # type: ignore[attr-defined]
+        extracting.submit("a.jpg").result()["pool"].sum()
+    with mpscnn.Runner(program, 2) as running:
+        for array in running.map([image]):
+            array.mean()
+    runner: mpscnn.Runner[mpscnn.Classification] = mpscnn.Runner(model)
+    for result in runner.map(["a.jpg"], top=1):
+        result.top(1)
+        result.boxes.sum()  # type: ignore[attr-defined]
+    mpscnn.Runner(program, max_batsh=2)  # type: ignore[call-overload]
+
+
+def raw_kernels() -> None:
+    """Properties are named arguments."""
+    kernels.PoolingMax(2, 2, stride_x=2, edge_mode="clamp", clip_rect=(0, 0, 4, 4), label="pool")
+    kernels.PoolingMax(2, 2, strideX=2)  # type: ignore[call-arg]
+    kernels.PoolingMax(2, 2, edge_mode="mirror")  # type: ignore[arg-type]
+    kernels.PoolingMax(2, 2, zero_pad_size_x=1)  # type: ignore[call-arg]
+    kernels.PoolingAverage(2, 2, zero_pad_size_x=1)
+    kernels.Add(primary_scale=2.0, secondary_edge_mode="clamp")
+    kernels.Add(edge_mode="clamp")  # type: ignore[call-arg]
+    kernels.SoftMax(source_feature_channel_offset=4)
+    kernels.Pad((1, 1, 0), (1, 1, 0), edge_mode="mirror_with_edge", fill_value=1.0)
+    kernels.NeuronReLU(offset=(1, 1))
+    kernels.NeuronReLU(offset="1")  # type: ignore[arg-type]
