@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.files import content_of
-from mpscnn.errors import WeightsError
+from mpscnn._private.names import did_you_mean
+from mpscnn.errors import ParameterError, WeightsError
+from mpscnn.graph.weight_layout import WeightLayout, in_own_layout, is_of_torch, weight_array
 
 
 class GraphWeights:
@@ -23,23 +25,41 @@ class GraphWeights:
     graph: _core.Graph
     name: str
 
-    def load_weights(self, weights: Mapping[str, NDArray[Any]]) -> None:
-        """Sets weights from arrays named "<layer>.<role>", for example "conv1.weight".
+    def load_weights(self, weights: Mapping[str, Any], *, layout: WeightLayout | None = None) -> None:
+        """Sets all weights from arrays named "<layer>.<role>", for example "conv1.weight".
 
-        Floating point arrays of any layout; float64 is rounded to float32. Raises WeightsError for a name that
-        the network does not have, a weight that stays missing, a wrong shape or a value that is not finite.
+        Args:
+            weights: floating point arrays of any strides, or tensors and parameters of PyTorch, wherever they lie;
+                float64 is rounded to float32.
+            layout: order of the axes of convolutions' weights: "OHWI", [out][kernel height][kernel width][in], or
+                "OIHW", PyTorch's, whose transposed convolutions are to be given as OIHW, too: `weight.transpose(0, 1)`.
+                None: "OHWI", and of PyTorch's tensors the one that fits.
+
+        Raises:
+            WeightsError: a name that the network does not have, a weight that stays missing, a wrong shape, a tensor of
+                PyTorch whose shape fits both layouts while none is said, or a value that is not finite.
         """
+        self.set_weights(weights, layout=layout)
+        specs = self.weight_specs()
+        missing = [
+            f"{spec['layer']}.{spec['role']}" for spec in specs if spec["required"] and not spec["set"]
+        ]
+        if missing:
+            raise WeightsError(f"network {self.name!r}: no values for {', '.join(map(repr, missing[:5]))}")
+
+    def set_weights(self, weights: Mapping[str, Any], *, layout: WeightLayout | None = None) -> None:
+        """Sets some weights; the others stay. Arguments and errors as those of `load_weights`."""
+        if layout not in (None, *get_args(WeightLayout)):
+            raise ParameterError(f"layout must be 'OHWI' or 'OIHW', got {layout!r}")
         specs = {f"{spec['layer']}.{spec['role']}": spec for spec in self.weight_specs()}
         unknown = [name for name in weights if name not in specs]
         if unknown:
-            raise WeightsError(f"network {self.name!r} has no weight {', '.join(map(repr, unknown[:5]))}")
-        for name, array in weights.items():
-            spec = specs[name]
-            self._set_weight(spec, np.asarray(array))
-            spec["set"] = True
-        missing = [name for name, spec in specs.items() if spec["required"] and not spec["set"]]
-        if missing:
-            raise WeightsError(f"network {self.name!r}: no values for {', '.join(map(repr, missing[:5]))}")
+            named = ", ".join(f"{name!r}{_suggestion(name, specs)}" for name in unknown[:5])
+            raise WeightsError(f"network {self.name!r} has no weight {named}")
+        for name, value in weights.items():
+            array = weight_array(name, value)
+            shape = tuple(specs[name]["shape"])
+            self._set_weight(specs[name], in_own_layout(name, array, shape, layout, is_of_torch(value)))
 
     def load_raw_weights(
         self, directory: str | PathLike[str], names: Mapping[str, str] | None = None
@@ -134,6 +154,29 @@ class GraphWeights:
         ):
             array = array.reshape(expected)
         self.graph.set_weight(spec["layer"], spec["role"], array)
+
+
+#: What other libraries call roles.
+_OTHER_ROLES = {
+    "kernel": "weight",
+    "weights": "weight",
+    "biases": "bias",
+    "running_mean": "mean",
+    "running_var": "variance",
+    "moving_mean": "mean",
+    "moving_variance": "variance",
+}
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    """How a complaint about an unknown weight ends: the weight's name here, those of its layer, or similar ones."""
+    layer, _, role = name.rpartition(".")
+    same = f"{layer}.{_OTHER_ROLES.get(role, '')}"
+    names = list(known)
+    if same in names:
+        return f"; did you mean {same!r}?"
+    own = [other for other in names if other.rpartition(".")[0] == layer]
+    return f"; the layer has {', '.join(map(repr, own))}" if own else did_you_mean(name, names)
 
 
 def unpack_binary_weights(words: NDArray[np.uint32], channels: int) -> NDArray[np.float32]:

@@ -1,0 +1,67 @@
+"""Weights of other libraries as arrays, in this one's order of axes."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.errors import WeightsError
+
+__all__ = ["WeightLayout", "in_own_layout", "is_of_torch", "weight_array"]
+
+WeightLayout = Literal["OHWI", "OIHW"]
+_FROM_OIHW = (0, 2, 3, 1)
+
+
+def is_of_torch(value: object) -> bool:
+    """Whether it is a tensor or parameter of PyTorch, without importing that."""
+    return any(base.__module__ == "torch" and base.__name__ == "Tensor" for base in type(value).__mro__)
+
+
+def weight_array(name: str, value: Any) -> NDArray[Any]:
+    """The value as an array. Raises WeightsError for what is none."""
+    if is_of_torch(value):
+        value = value.detach().cpu()
+        if str(value.dtype) == "torch.bfloat16":
+            value = value.float()  # every such number is one of float32
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise WeightsError(f"{name}: cannot be read as an array: {error}") from error
+
+
+def in_own_layout(
+    name: str, array: NDArray[Any], shape: tuple[int, ...], layout: WeightLayout | None, of_torch: bool
+) -> NDArray[Any]:
+    """An array with the axes of a weight of this shape: [out][kernel height][kernel width][in] of convolutions.
+
+    Raises WeightsError where the order must be said, or was not said and would fit.
+    """
+    if array.ndim != 4 or len(shape) != 4:
+        return array
+    in_order: NDArray[Any] = array.transpose(_FROM_OIHW)
+    turned = in_order.shape
+    if layout == "OIHW":
+        if turned != shape:
+            given = (shape[0], shape[3], *shape[1:3])
+            raise WeightsError(f"{name}: expected {given} in the layout OIHW, got {array.shape}")
+        return in_order
+    if layout == "OHWI" or turned != shape:
+        return array
+    # Where there is one input channel or one tap, both orders have the elements in one order.
+    same_elements = shape[3] == 1 or shape[1:3] == (1, 1)
+    if array.shape != shape and (of_torch or same_elements):
+        return in_order
+    if array.shape != shape:
+        raise WeightsError(
+            f"{name}: expected {shape}, got {array.shape}; if its axes are out, in, height and width, as "
+            "PyTorch's, say layout='OIHW'"
+        )
+    if of_torch and not same_elements:
+        raise WeightsError(
+            f"{name}: a tensor {array.shape} of PyTorch fits both layouts: say layout='OIHW' for weights as PyTorch "
+            "has them, or 'OHWI'"
+        )
+    return array

@@ -1,0 +1,122 @@
+"""Weights in other libraries' orders: which are taken, which must be said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mpscnn
+
+X = np.random.default_rng(6).random((2, 9, 8, 3), np.float32)
+
+
+def network(kernel: int = 3, channels: int = 3, groups: int = 1, filters: int = 6) -> mpscnn.Network:
+    net = mpscnn.Network(input=(9, 8, channels))
+    net.output(net.conv2d(net.input, filters, kernel, groups=groups, name="conv1"))
+    return net
+
+
+def run(net: mpscnn.Network, x: np.ndarray[Any, Any] = X) -> np.ndarray[Any, Any]:
+    return np.asarray(net.compile(device="cpu").session(threads=1).run(x))
+
+
+def weight(*shape: int) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(3).random(shape, np.float32)
+
+
+def test_both_layouts() -> None:
+    own = weight(6, 3, 3, 3)
+    nets = [network() for _ in range(3)]
+    nets[0].load_weights({"conv1.weight": own})
+    nets[1].load_weights({"conv1.weight": own}, layout="OHWI")
+    nets[2].load_weights({"conv1.weight": own.transpose(0, 3, 1, 2)}, layout="OIHW")
+    expected = run(nets[0])
+    for net in nets[1:]:
+        np.testing.assert_array_equal(run(net), expected)
+
+
+def test_depthwise_and_pointwise_weights_have_one_order() -> None:
+    for kernel, channels, groups, shape in ((3, 4, 4, (6, 3, 3, 1)), (1, 5, 1, (6, 1, 1, 5))):
+        filters = 8 if groups > 1 else 6
+        own = weight(filters, *shape[1:])
+        x = weight(1, 9, 8, channels)
+        results = []
+        for array, layout in (
+            (own, None),
+            (own.transpose(0, 3, 1, 2), None),
+            (own.transpose(0, 3, 1, 2), "OIHW"),
+        ):
+            net = network(kernel, channels, groups, filters)
+            net.load_weights({"conv1.weight": array}, layout=layout)  # type: ignore[arg-type]
+            results.append(run(net, x))
+        for result in results[1:]:
+            np.testing.assert_array_equal(result, results[0])
+
+
+def test_an_array_in_the_other_order_gets_a_hint() -> None:
+    net = network(5)
+    with pytest.raises(
+        mpscnn.WeightsError, match=r"expected \(6, 5, 5, 3\), got \(6, 3, 5, 5\); .* layout='OIHW'"
+    ):
+        net.load_weights({"conv1.weight": weight(6, 3, 5, 5)})
+    with pytest.raises(
+        mpscnn.WeightsError, match=r"expected \(6, 3, 5, 5\) in the layout OIHW, got \(6, 5, 5, 3\)"
+    ):
+        net.load_weights({"conv1.weight": weight(6, 5, 5, 3)}, layout="OIHW")
+    with pytest.raises(mpscnn.ParameterError, match="layout must be 'OHWI' or 'OIHW', got 'NCHW'"):
+        net.load_weights({}, layout="NCHW")  # type: ignore[arg-type]
+
+
+def test_some_weights() -> None:
+    net = network()
+    with pytest.raises(mpscnn.WeightsError, match=r"no values for 'conv1\.weight'"):
+        net.load_weights({"conv1.bias": weight(6)})
+    net.set_weights({"conv1.weight": weight(3, 3, 6, 3).transpose(2, 3, 0, 1)}, layout="OIHW")
+    before = run(net)
+    net.set_weights({"conv1.bias": weight(6) + 1})
+    np.testing.assert_allclose(run(net) - before, np.ones_like(before), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("conv1.kernel", r"no weight 'conv1\.kernel'; did you mean 'conv1\.weight'\?"),
+        ("conv1.gamma", r"no weight 'conv1\.gamma'; the layer has 'conv1\.weight', 'conv1\.bias'"),
+        ("conv2.weight", r"no weight 'conv2\.weight'; did you mean 'conv1\.weight'"),
+    ],
+)
+def test_unknown_names_get_a_suggestion(name: str, message: str) -> None:
+    with pytest.raises(mpscnn.WeightsError, match=message):
+        network().load_weights({name: weight(6, 3, 3, 3)})
+
+
+# ---- PyTorch -------------------------------------------------------------------------------------------------------
+
+
+def test_parameters_of_torch() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    module = torch.nn.Conv2d(3, 6, 5)
+    expected = module(torch.from_numpy(X).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).detach().numpy()
+    for layout in (None, "OIHW"):  # 5 x 5 taps of 3 channels fit one layout only
+        net = network(5)
+        net.load_weights({"conv1.weight": module.weight, "conv1.bias": module.bias}, layout=layout)
+        np.testing.assert_allclose(run(net), expected, atol=1e-5)
+    net = network(5)
+    halves = module.to(torch.bfloat16)
+    net.load_weights({"conv1.weight": halves.weight, "conv1.bias": halves.bias})
+    np.testing.assert_allclose(run(net), expected, atol=0.05)
+
+
+def test_a_tensor_that_fits_both_layouts_needs_one() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    module = torch.nn.Conv2d(3, 32, 3, bias=False)
+    net = network(filters=32)
+    with pytest.raises(
+        mpscnn.WeightsError, match=r"\(32, 3, 3, 3\) of PyTorch fits both layouts: say layout='OIHW'"
+    ):
+        net.load_weights({"conv1.weight": module.weight})
+    net.load_weights({"conv1.weight": module.weight}, layout="OIHW")
+    expected = module(torch.from_numpy(X).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).detach().numpy()
+    np.testing.assert_allclose(run(net), expected, atol=1e-5)
