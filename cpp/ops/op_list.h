@@ -18,6 +18,7 @@
 #include "ops/neuron.h"
 #include "ops/neuron_gradient.h"
 #include "ops/normalization.h"
+#include "ops/normalization_gradient.h"
 #include "ops/optimizer.h"
 #include "ops/padding.h"
 #include "ops/pooling.h"
@@ -25,6 +26,7 @@
 #include "ops/reduction.h"
 #include "ops/reshape.h"
 #include "ops/resize.h"
+#include "ops/resize_gradient.h"
 #include "ops/slice.h"
 #include "ops/softmax.h"
 #include "ops/softmax_gradient.h"
@@ -50,7 +52,8 @@ using Operation =
                  MovingAverage, MomentumUpdate, SgdUpdate, AdaptiveUpdate, BatchNormalizationGradient,
                  BatchNormalizationSums, ConvolutionDataGradient, ConvolutionWeightGradient,
                  // gradients of layers without weights, losses, new weights
-                 NeuronGradient, PoolingGradient, SoftmaxGradient>;
+                 CrossChannelNormalizationGradient, GroupNormalizationGradient, LayerNormalizationGradient,
+                 NeuronGradient, PoolingGradient, ResizeGradient, SoftmaxGradient>;
 #undef MPSCNN_ARITHMETIC
 
 const OperationInfo &info_of(const Operation &operation);

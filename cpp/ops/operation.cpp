@@ -49,14 +49,28 @@ void require_image_or_less(const OperationInfo &info, const Shape &input) {
     fail(ErrorKind::shape, {info.name, ": the input must have 2 to 4 axes, got ", input.text()});
 }
 
+namespace {
+
+/// Up to extents that are free.
+bool agree(const Shape &a, const Shape &b) {
+    bool same = a.rank() == b.rank();
+    for (int axis = 0; same && axis < a.rank(); ++axis)
+        same = a[axis] == b[axis] || a[axis] == Shape::any || b[axis] == Shape::any;
+    return same;
+}
+
+} // namespace
+
 void require_like_first(const OperationInfo &info, const InputShapes &inputs, std::size_t index) {
-    const Shape &first = inputs[0], &other = inputs[index];
-    bool fits = first.rank() == other.rank();
-    for (int axis = 0; fits && axis < first.rank(); ++axis)
-        fits = first[axis] == other[axis] || first[axis] == Shape::any || other[axis] == Shape::any;
-    if (!fits)
-        fail(ErrorKind::shape, {info.name, ": input ", index, " must have the shape of input 0, ",
-                                first.text(), ", got ", other.text()});
+    if (agree(inputs[0], inputs[index])) return;
+    fail(ErrorKind::shape, {info.name, ": input ", index, " must have the shape of input 0, ",
+                            inputs[0].text(), ", got ", inputs[index].text()});
+}
+
+void require_result(const OperationInfo &info, const Shape &gradient, const Shape &result) {
+    if (agree(gradient, result)) return;
+    fail(ErrorKind::shape, {info.name, ": input 0 must have the shape of the result, ", result.text(),
+                            ", got ", gradient.text()});
 }
 
 void require_fixed_channels(const OperationInfo &info, const InputShapes &inputs) {

@@ -85,6 +85,9 @@ void require_rank(const OperationInfo &info, const InputShapes &inputs, int rank
 void require_image_or_less(const OperationInfo &info, const Shape &input);
 /// Throws a ShapeError unless input `index` has the shape of input 0; free extents may differ.
 void require_like_first(const OperationInfo &info, const InputShapes &inputs, std::size_t index);
+/// Throws a ShapeError unless `gradient`, input 0, has the shape of the result whose gradient it is; free
+/// extents may differ.
+void require_result(const OperationInfo &info, const Shape &gradient, const Shape &result);
 /// Throws a ShapeError when the channels of input 0 are free: weights depend on them.
 void require_fixed_channels(const OperationInfo &info, const InputShapes &inputs);
 

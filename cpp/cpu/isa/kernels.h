@@ -34,7 +34,8 @@ using Task =
                  LayerNormalizationTask, SumTask, WeightGradientTask, UpdateTask, LossTask, PartSumTask,
                  NormalizationSumsTask, NormalizationGradientTask,
                  // gradients of layers without weights, losses, new weights
-                 NeuronGradientTask, SoftmaxGradientTask, PoolingGradientTask, ConversionTask>;
+                 NeuronGradientTask, SoftmaxGradientTask, PoolingGradientTask, ResizeGradientTask,
+                 GroupGradientTask, LayerGradientTask, CrossChannelGradientTask, ConversionTask>;
 
 template <class Tasks> struct KernelSet;
 template <class... TaskType> struct KernelSet<std::variant<TaskType...>> : Kernel<TaskType>... {};

@@ -10,84 +10,29 @@
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/simd_math.h"
+#include "cpu/kernels/neighbour_sums.h"
 #include "cpu/kernels/pixel_epilogue.h"
 #include "cpu/kernels/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {
 
-/// base^-beta: 5 ulp. For the exponents that networks have roots and products, which cost far less than a
-/// power.
-template <class V> MPSCNN_INLINE typename V::reg inverse_power(typename V::reg base, float beta) {
-    const auto one = V::set1(1.0f);
-    if (beta == 0.5f) return V::div(one, V::sqrt(base));
-    if (beta == 0.75f) {
-        const auto root = V::sqrt(base);
-        return V::div(one, V::mul(root, V::sqrt(root)));
-    }
-    if (beta == 1.0f) return V::div(one, base);
-    if (beta == 5.0f) {
-        const auto inverse = V::div(one, base), square = V::mul(inverse, inverse);
-        return V::mul(V::mul(square, square), inverse);
-    }
-    return power<V>(base, -beta);
-}
-
 // Across channels
 
-/// Where a pixel's squares lie in a worker's memory: zeros stand for channels that do not exist.
-template <class V> struct SquaresLayout {
-    std::int64_t before, channels, total;
-
-    explicit MPSCNN_INLINE SquaresLayout(const CrossChannelTask &task)
-        : before(task.before), channels(round_up(task.destination.channels, V::width)),
-          total(before + channels + task.after + 2 * V::width) {}
-    MPSCNN_INLINE std::size_t bytes() const {
-        return static_cast<std::size_t>(total + channels) * sizeof(float);
-    }
-};
-
-template <class V>
-MPSCNN_INLINE void store_squares(const float *from, std::int64_t channels, const SquaresLayout<V> &layout,
-                                 float *squares) {
-    for (std::int64_t i = 0; i < layout.before; i += V::width) V::store(squares + i, V::zero());
-    for (std::int64_t c = 0; c < channels; c += V::width) {
-        const auto x = load_lanes<V>(from + c, channels - c);
-        V::store(squares + layout.before + c, V::mul(x, x));
-    }
-    for (std::int64_t i = layout.before + layout.channels; i + V::width <= layout.total; i += V::width)
-        V::store(squares + i, V::zero());
-}
-
-/// sums[c] = squares[c] + .. + squares[c + length - 1]: sums of 1, 2, 4, ... neighbours, in place of the
-/// squares, are added up as the binary digits of `length` say.
-template <class V>
-MPSCNN_INLINE void sum_neighbours(float *squares, float *sums, std::int64_t length,
-                                  const SquaresLayout<V> &layout) {
-    for (std::int64_t c = 0; c < layout.channels; c += V::width) V::store(sums + c, V::zero());
-    std::int64_t summed = 0;
-    for (std::int64_t run = 1;; run *= 2) {
-        if (length & run) {
-            for (std::int64_t c = 0; c < layout.channels; c += V::width)
-                V::store(sums + c, V::add(V::load(sums + c), V::load(squares + c + summed)));
-            summed += run;
-        }
-        if (summed == length) return;
-        for (std::int64_t i = 0; i + run + V::width <= layout.total; i += V::width)
-            V::store(squares + i, V::add(V::load(squares + i), V::load(squares + i + run)));
-    }
+template <class V> MPSCNN_INLINE NeighbourLayout<V> layout_of(const CrossChannelTask &task) {
+    return {task.before, task.after, task.destination.channels};
 }
 
 template <class V> Prepared cross_channel_prepare(const CrossChannelTask &task, const Planning &planning) {
     const WorkSplit split = split_elements(task.destination, planning.threads);
-    return planning.keep(split, split.items(), SquaresLayout<V>(task).bytes());
+    return planning.keep(split, split.items(), layout_of<V>(task).bytes());
 }
 
 template <class V>
 void cross_channel_run(const CrossChannelTask &task, const Prepared &prepared, std::int64_t begin,
                        std::int64_t end, Worker &worker) {
     const auto &split = prepared.plan_as<WorkSplit>();
-    const SquaresLayout<V> layout(task);
+    const auto layout = layout_of<V>(task);
     const View &to = task.destination;
     float *squares = reinterpret_cast<float *>(worker.scratch), *sums = squares + layout.total;
     for (std::int64_t index = begin; index < end; ++index) {
@@ -95,7 +40,10 @@ void cross_channel_run(const CrossChannelTask &task, const Prepared &prepared, s
         for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y) {
             for (std::int64_t x = 0; x < to.width; ++x) {
                 const float *from = pixel_at(task.source, item.image, y, x);
-                store_squares<V>(from, to.channels, layout, squares);
+                store_neighbours<V>(to.channels, layout, squares, [&](std::int64_t c, std::int64_t left) {
+                    const auto value = load_lanes<V>(from + c, left);
+                    return V::mul(value, value);
+                });
                 sum_neighbours<V>(squares, sums, task.before + 1 + task.after, layout);
                 for (std::int64_t c = 0; c < to.channels; c += V::width) {
                     const auto base = V::fma(V::load(sums + c), V::set1(task.scale), V::set1(task.delta));

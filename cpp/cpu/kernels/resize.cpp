@@ -8,35 +8,11 @@
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/pixel_epilogue.h"
+#include "cpu/kernels/resize_taps.h"
 #include "cpu/kernels/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {
-
-/// The two source positions between which an output lies, -1 for zeros, and how far it is from the first.
-struct ResizeTap {
-    std::int32_t first, second;
-    float fraction;
-};
-
-inline ResizeTap resize_tap(const ResizeTask &task, const ResizePositions &axis, std::int64_t output,
-                            std::int64_t size) {
-    double position =
-        (static_cast<double>(output) + axis.centre) * axis.numerator / axis.denominator + axis.offset;
-    if (task.kind == ResizeKind::nearest) position += task.nearest_bias;
-    // Two positions beyond each end nothing but zeros is read.
-    const double low = task.zero_outside ? -2.0 : 0.0, high = static_cast<double>(size) - 1.0 - low;
-    position = position > low ? (position < high ? position : high) : low;
-    auto first = static_cast<std::int64_t>(position);
-    if (position < static_cast<double>(first)) --first;
-    if (task.kind == ResizeKind::nearest && task.nearest_up && position > static_cast<double>(first)) ++first;
-    const auto index = [&](std::int64_t at) {
-        if (at >= 0 && at < size) return static_cast<std::int32_t>(at);
-        return task.zero_outside ? -1 : static_cast<std::int32_t>(clamped(at, 0, size - 1));
-    };
-    if (task.kind == ResizeKind::nearest) return {index(first), index(first), 0.0f};
-    return {index(first), index(first + 1), static_cast<float>(position - static_cast<double>(first))};
-}
 
 /// Tiles of columns, and their pixels in scratch memory.
 struct ResizeTiles {

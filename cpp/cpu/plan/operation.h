@@ -128,7 +128,14 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::ConvolutionWeightGradient &gradient);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::NeuronGradient &gradient);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::PoolingGradient &gradient);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::ResizeGradient &gradient);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::SoftmaxGradient &gradient);
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::CrossChannelNormalizationGradient &gradient);
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::GroupNormalizationGradient &gradient);
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::LayerNormalizationGradient &gradient);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Tile &tile);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Transpose &transpose);
 void make_step(StepBuilder &builder, const FusedOperation &fused,

@@ -35,4 +35,45 @@ struct PoolingGradientTask {
     const char *kernel_name() const { return "pooling gradient"; }
 };
 
+/// destination = gradient of a resize's input; source is that of its result.
+struct ResizeGradientTask {
+    ConstView source;
+    View destination;
+    ResizeTask resize; ///< without tensors
+
+    const char *kernel_name() const { return "resize gradient"; }
+};
+
+/// destination = gradient of the input of a normalization by the statistics of each image's groups of
+/// channels, without beta; source is that of its result, others are its input and, if any, gamma, one pixel.
+struct GroupGradientTask {
+    ConstView source, others[2];
+    View destination;
+    std::int64_t groups = 1;
+    float epsilon = 0.0f;
+    bool has_gamma = false;
+
+    const char *kernel_name() const { return "group gradient"; }
+};
+
+/// The same of each pixel's channels.
+struct LayerGradientTask {
+    ConstView source, others[2];
+    View destination;
+    float epsilon = 0.0f;
+    bool has_gamma = false;
+
+    const char *kernel_name() const { return "layer gradient"; }
+};
+
+/// destination = gradient of the input of a CrossChannelTask; source is that of its result, others[0] its
+/// input.
+struct CrossChannelGradientTask {
+    ConstView source, others[1];
+    View destination;
+    CrossChannelTask normalization; ///< without tensors and epilogue
+
+    const char *kernel_name() const { return "cross channel gradient"; }
+};
+
 } // namespace mpscnn::cpu

@@ -134,17 +134,59 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
     builder.begin(fused, task);
 }
 
-void make_step(StepBuilder &builder, const FusedOperation &fused,
-               const ops::CrossChannelNormalization &normalization) {
-    const std::int64_t last = builder.input_shape(fused).back() - 1;
+namespace {
+
+/// Without tensors and epilogue.
+CrossChannelTask cross_channel_task(const ops::CrossChannelNormalization &normalization,
+                                    std::int64_t channels) {
+    const std::int64_t last = channels - 1;
     CrossChannelTask task;
     task.before = std::min(normalization.kernel_size / 2, last);
     task.after = std::min((normalization.kernel_size - 1) / 2, last);
     task.scale = normalization.alpha / static_cast<float>(normalization.kernel_size);
     task.beta = normalization.beta;
     task.delta = normalization.delta;
+    return task;
+}
+
+/// The gradient, the normalization's input and gamma, if any.
+template <class Task> void add_gradient(StepBuilder &builder, const FusedOperation &fused, Task task) {
+    Step &step = builder.begin(fused, task);
+    for (std::size_t i = 1; i < fused.inputs.size(); ++i)
+        step.others.push_back(builder.placement().region(fused.inputs[i]));
+}
+
+} // namespace
+
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::CrossChannelNormalization &normalization) {
+    CrossChannelTask task = cross_channel_task(normalization, builder.input_shape(fused).back());
     task.epilogue = epilogue_of(fused);
     builder.begin(fused, task);
+}
+
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::CrossChannelNormalizationGradient &gradient) {
+    CrossChannelGradientTask task;
+    task.normalization = cross_channel_task(gradient.normalization, builder.input_shape(fused).back());
+    add_gradient(builder, fused, task);
+}
+
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::GroupNormalizationGradient &gradient) {
+    GroupGradientTask task;
+    task.groups = gradient.normalization.groups;
+    task.epsilon = gradient.normalization.epsilon;
+    task.has_gamma = fused.inputs.size() == 3;
+    add_gradient(builder, fused, task);
+}
+
+void make_step(StepBuilder &builder, const FusedOperation &fused,
+               const ops::LayerNormalizationGradient &gradient) {
+    LayerGradientTask task;
+    task.epsilon = gradient.normalization.epsilon;
+    task.has_gamma = fused.inputs.size() == 3;
+    add_gradient(builder, fused, task);
 }
 
 void make_step(StepBuilder &builder, const FusedOperation &fused,

@@ -11,10 +11,8 @@ ResizePositions positions_of(const ops::ResizeAxis &axis) {
     return {axis.numerator, axis.denominator, axis.centre, axis.offset};
 }
 
-} // namespace
-
-void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Resize &resize) {
-    const Shape &input = builder.input_shape(fused), &output = builder.result_shape(fused);
+/// Without tensors.
+ResizeTask resize_task(const ops::Resize &resize, const Shape &input, const Shape &output) {
     ResizeTask task;
     // All between copies of one pixel is that pixel, even an infinite one.
     const bool copies = input[1] == 1 && input[2] == 1 && resize.edge == ops::EdgeRule::clamp;
@@ -26,6 +24,20 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Res
     task.nearest_bias = nearest.bias;
     task.nearest_up = nearest.up;
     task.zero_outside = resize.edge == ops::EdgeRule::zero;
+    return task;
+}
+
+} // namespace
+
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::ResizeGradient &gradient) {
+    ResizeGradientTask task;
+    task.resize = resize_task(gradient.resize, builder.input_shape(fused, 1), builder.input_shape(fused));
+    builder.begin(fused, task);
+}
+
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Resize &resize) {
+    const Shape &input = builder.input_shape(fused), &output = builder.result_shape(fused);
+    ResizeTask task = resize_task(resize, input, output);
     task.round_to_half = fused.rounds;
     // Little of so much is cached when it is read, unless that is at once: BoundTask looks where it lies.
     // Last-level caches that keep more are so far away that reading lines before they are written costs more

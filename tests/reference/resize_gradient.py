@@ -1,0 +1,27 @@
+"""Gradients of resizes, which are linear: of each pixel its own image resized, times the gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .resize import resize
+
+
+def resize_gradient(gradient: Any, shape: tuple[int, ...], attributes: dict[str, Any]) -> Any:
+    _, height, width, _ = shape
+    pixels = np.eye(height * width).reshape(height * width, height, width, 1)
+    shares = resize(
+        pixels,
+        attributes["height"],
+        attributes["width"],
+        attributes["kind"],
+        attributes["alignment"],
+        edge=attributes.get("edge", "clamp"),
+        magnification=(attributes.get("magnification_y", 0.0), attributes.get("magnification_x", 0.0)),
+        offset=(attributes.get("offset_y", 0.0), attributes.get("offset_x", 0.0)),
+        rounding=attributes.get("rounding", "by_alignment"),
+    )[..., 0]
+    given = np.einsum("pyx,nyxc->npc", shares, np.asarray(gradient, np.float64))
+    return given.reshape(shape)
