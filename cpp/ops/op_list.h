@@ -53,7 +53,7 @@ using Operation =
                  BatchNormalizationSums, ConvolutionDataGradient, ConvolutionWeightGradient,
                  // gradients of layers without weights, losses, new weights
                  CrossChannelNormalizationGradient, GroupNormalizationGradient, LayerNormalizationGradient,
-                 NeuronGradient, PoolingGradient, ResizeGradient, SoftmaxGradient>;
+                 NeuronGradient, PoolingGradient, ResizeGradient, SoftmaxGradient, SquaredSum>;
 #undef MPSCNN_ARITHMETIC
 
 const OperationInfo &info_of(const Operation &operation);

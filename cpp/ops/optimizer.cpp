@@ -10,8 +10,8 @@ namespace {
 
 const Shape rates_shape{1, 2};
 
-void require_share(const OperationInfo &info, const char *field, float value) {
-    if (!(value >= 0.0f && value <= 1.0f)) refuse_parameter(info, field, "0 to 1", value);
+void require_share(const OperationInfo &info, const char *field, double value) {
+    if (!(value >= 0.0 && value <= 1.0)) refuse_parameter(info, field, "0 to 1", value);
 }
 
 void require_not_negative(const OperationInfo &info, const char *field, float value) {
@@ -50,14 +50,14 @@ void MovingAverage::check(const InputShapes &inputs) const {
 void MomentumUpdate::check(const InputShapes &inputs) const {
     require_weights(info, inputs, 2);
     require_numbers(info, inputs, 2, rates_shape);
-    require_share(info, "momentum", momentum);
+    require_share(info, "momentum", static_cast<double>(momentum));
 }
 
 void SgdUpdate::check(const InputShapes &inputs) const {
     require_weights(info, inputs, 2);
     require_numbers(info, inputs, 2, rates_shape);
     if (inputs.size() == 4) require_numbers(info, inputs, 3, inputs[0]);
-    require_share(info, "momentum", momentum);
+    require_share(info, "momentum", static_cast<double>(momentum));
     require_not_negative(info, "weight_decay", weight_decay);
 }
 

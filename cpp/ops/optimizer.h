@@ -66,7 +66,7 @@ struct MovingAverage {
     static constexpr OperationInfo info =
         optimizer_info("moving_average", "A moving average of tensors or of their squares.", 2);
 
-    float rate = 0.9f;
+    double rate = 0.9; ///< in double, since 1 - rate has few digits of a float's rate near 1
     bool squares = false;
 
     template <class Visitor> void fields(Visitor &visit) {
@@ -143,6 +143,20 @@ struct AdaptiveUpdate {
     Shape output_shape(const InputShapes &inputs) const { return inputs[0]; }
     WeightSpecs weights(const InputShapes &) const { return {}; }
     Cost cost(const InputShapes &, const Shape &output) const { return {0, 6 * output.elements()}; }
+};
+
+/// The sum of the squares of all elements, (1, 1), as for the norm of all gradients: blocks in float32, and
+/// these in double. It is not finite if an element is not, or if the sum is beyond float32.
+struct SquaredSum {
+    static constexpr OperationInfo info =
+        optimizer_info("squared_sum", "Sum of the squares of all elements.", 1);
+
+    template <class Visitor> void fields(Visitor &) {}
+
+    void check(const InputShapes &inputs) const { require_image_or_less(info, inputs[0]); }
+    Shape output_shape(const InputShapes &) const { return {1, 1}; }
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &inputs, const Shape &) const { return {inputs[0].elements(), 0}; }
 };
 
 } // namespace mpscnn::ops

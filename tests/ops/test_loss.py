@@ -86,6 +86,34 @@ def test_the_reference_has_the_derivative(kind: str, reduction: str) -> None:
         assert abs((above - below) / (2 * step) - gradient[index]) < 1e-5
 
 
+#: PyTorch's function, our kind, and parameters of both or of ours.
+TORCH: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
+    ("cross_entropy", "softmax_cross_entropy", {}, {}),
+    ("cross_entropy", "softmax_cross_entropy", {"label_smoothing": 0.1}, {"number_of_classes": 10}),
+    ("binary_cross_entropy_with_logits", "sigmoid_cross_entropy", {}, {}),
+    ("binary_cross_entropy", "log", {}, {"epsilon": 0.0}),
+    ("mse_loss", "mean_squared_error", {}, {}),
+    ("l1_loss", "mean_absolute_error", {}, {}),
+    ("huber_loss", "huber", {"delta": 0.5}, {}),
+    ("kl_div", "kullback_leibler", {"reduction": "sum"}, {}),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "options", "own"), TORCH)
+def test_pytorch(name: str, kind: str, options: dict[str, Any], own: dict[str, Any]) -> None:
+    """Its mean over all elements, or over all images of a cross entropy."""
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    y, t = drawn(kind, (6, 10), 1)
+    attributes = {"kind": kind, **options, **own}
+    function = getattr(torch.nn.functional, name)
+    argument = torch.from_numpy(y.astype(np.float64)).requires_grad_()
+    expected = function(argument, torch.from_numpy(t.astype(np.float64)), **options)
+    expected.backward()
+    np.testing.assert_allclose(run_training("loss", [y, t], attributes), expected.item(), rtol=1e-5)
+    gradient = run_training("loss_gradient", [y, t], attributes)
+    np.testing.assert_allclose(gradient, argument.grad.numpy(), rtol=1e-5, atol=1e-7)
+
+
 @pytest.mark.parametrize(
     ("shapes", "attributes", "message"),
     [

@@ -66,6 +66,79 @@ def test_adaptive_updates(shape: tuple[int, ...], decay: float, seed: int) -> No
     check("adaptive_update", [weights, first, second, RATES], attributes, expected)
 
 
+def test_what_comes_to_an_average_is_not_rounded_away() -> None:
+    """1 - 0.999 is 0.001 and not what a rounded 0.999 leaves."""
+    inputs = [np.zeros((1, 3), np.float32), np.ones((1, 3), np.float32)]
+    result = run_training("moving_average", inputs, {"rate": 0.999})
+    np.testing.assert_array_equal(result, np.full((1, 3), np.float32(0.001)))
+
+
+@given(shapes, seeds)
+def test_squared_sums(shape: tuple[int, ...], seed: int) -> None:
+    x = values(seed, shape)
+    result = run_training("squared_sum", [x], {}, threads=1 + seed % 3)
+    np.testing.assert_allclose(result, optimizer.squared_sum(x), rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(700, 1000), (1, 5, 70, 1000), (300, 3, 3, 64)])
+def test_bits_of_squared_sums_do_not_depend_on_threads(shape: tuple[int, ...]) -> None:
+    x = values(0, shape) + 10
+    one = run_training("squared_sum", [x], {})
+    np.testing.assert_allclose(one, optimizer.squared_sum(x), rtol=3e-7)
+    for threads in (2, 3, 8):
+        np.testing.assert_array_equal(one, run_training("squared_sum", [x], {}, threads=threads))
+
+
+def descend(
+    name: str, weights: NDArray[Any], gradients: list[NDArray[Any]], options: dict[str, Any]
+) -> NDArray[Any]:
+    """Steps of an optimiser from single operations; PyTorch's, whose parameters are `options`."""
+    rate = options["lr"]
+    moment, squares = np.zeros_like(weights), np.zeros_like(weights)
+    momentum = {"momentum": options.get("momentum", 0.0), "nesterov": options.get("nesterov", False)}
+    for step, gradient in enumerate(gradients, start=1):
+        rates = np.array([[rate, rate]], np.float32)
+        if name == "SGD":
+            if momentum["momentum"]:
+                moment = run_training("momentum_update", [moment, gradient, rates], momentum)
+            inputs = [weights, gradient, rates, *([moment] if momentum["momentum"] else [])]
+            weights = run_training("sgd_update", inputs, momentum)
+        elif name == "RMSprop":
+            averages = {"rate": options["alpha"], "squares": True}
+            squares = run_training("moving_average", [squares, gradient], averages)
+            weights = run_training("adaptive_update", [weights, gradient, squares, rates], {})
+        else:
+            moment = run_training("moving_average", [moment, gradient], {"rate": 0.9})
+            squares = run_training("moving_average", [squares, gradient], {"rate": 0.999, "squares": True})
+            rates[0, 1] = rate * np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+            attributes = {"epsilon": 1e-10, "weight_decay": options.get("weight_decay", 0.0)}
+            weights = run_training("adaptive_update", [weights, moment, squares, rates], attributes)
+    return weights
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("SGD", {"lr": 0.1}),
+        ("SGD", {"lr": 0.1, "momentum": 0.9}),
+        ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
+        ("RMSprop", {"lr": 0.01, "alpha": 0.9}),
+        ("Adam", {"lr": 0.01, "eps": 1e-10}),
+        ("AdamW", {"lr": 0.01, "eps": 1e-10, "weight_decay": 0.1}),
+    ],
+)
+def test_pytorch(name: str, options: dict[str, Any]) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    weights, gradients = values(0, (3, 50)), [values(1 + i, (3, 50)) for i in range(5)]
+    parameter = torch.nn.Parameter(torch.from_numpy(weights.astype(np.float64)))
+    stepper = getattr(torch.optim, name)([parameter], **options)
+    for gradient in gradients:
+        parameter.grad = torch.from_numpy(gradient.astype(np.float64))
+        stepper.step()
+    result = descend(name, weights, gradients, options)
+    np.testing.assert_allclose(result, parameter.detach().numpy(), rtol=1e-5, atol=2e-6)
+
+
 @pytest.mark.parametrize(
     ("operation", "shapes_given", "attributes", "message"),
     [

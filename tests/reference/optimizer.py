@@ -46,3 +46,7 @@ def adaptive_update(weights: Any, first: Any, second: Any, rates: Any, attribute
     kept = np.asarray(weights, np.float64) * (1 - rate * attributes.get("weight_decay", 0.0))
     root = np.sqrt(np.asarray(second, np.float64)) + attributes.get("epsilon", 1e-8)
     return kept - step * np.asarray(first, np.float64) / root
+
+
+def squared_sum(x: Any) -> Any:
+    return (np.asarray(x, np.float64) ** 2).sum().reshape(1, 1)

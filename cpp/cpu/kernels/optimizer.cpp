@@ -48,7 +48,7 @@ template <class V> MPSCNN_INLINE typename V::reg sign_of(typename V::reg x) {
 template <class V, class Run> MPSCNN_INLINE void with_function(const UpdateTask &task, Run run) {
     using Sources = const typename V::reg(&)[3];
     const UpdateNumbers<V> numbers(task);
-    const auto rate = V::set1(task.rate), rest = V::set1(1.0f - task.rate);
+    const auto rate = V::set1(task.rate), rest = V::set1(task.rest);
     switch (task.kind) {
     case UpdateKind::gradient: {
         const auto low = V::set1(task.low), high = V::set1(task.high), rescale = V::set1(task.rescale);

@@ -1,5 +1,5 @@
-// Sums over the axes that the destination lacks, in one order whatever the number of threads: elements by
-// pieces in float32, pieces in double.
+// Sums, of squares too, over the axes that the destination lacks, in one order whatever the number of
+// threads: elements by pieces in float32, pieces in double.
 //
 // Registers: four sums of a vector of channels each, so that a line of memory is used up at once. Bound by
 // memory, 4 bytes for each element. What limits it: few channels, which leave lanes empty.
@@ -22,17 +22,17 @@ MPSCNN_INLINE Range summed(std::int64_t source, std::int64_t destination, std::i
 }
 
 /// The sums of one destination pixel for up to sum_vectors vectors of channels.
-template <class V> class PixelSum {
+template <class V, bool squares> class PixelSum {
 public:
     MPSCNN_INLINE PixelSum() { reset(); }
 
     /// `left` channels from `at` on.
     MPSCNN_INLINE void add(const float *at, std::int64_t left) {
         if (left >= sum_vectors * V::width) {
-            for (int v = 0; v < sum_vectors; ++v) sums_[v] = V::add(sums_[v], V::load(at + v * V::width));
+            for (int v = 0; v < sum_vectors; ++v) sums_[v] = joined(sums_[v], V::load(at + v * V::width));
         } else {
             for (int v = 0; v < sum_vectors && v * V::width < left; ++v)
-                sums_[v] = V::add(sums_[v], load_partial_or_whole(at + v * V::width, left - v * V::width));
+                sums_[v] = joined(sums_[v], load_partial_or_whole(at + v * V::width, left - v * V::width));
         }
         if (++added_ == sum_piece) settle();
     }
@@ -43,6 +43,9 @@ public:
     }
 
 private:
+    static MPSCNN_INLINE typename V::reg joined(typename V::reg sum, typename V::reg x) {
+        return squares ? V::fma(x, x, sum) : V::add(sum, x);
+    }
     static MPSCNN_INLINE typename V::reg load_partial_or_whole(const float *at, std::int64_t left) {
         return left >= V::width ? V::load(at) : V::load_partial(at, left);
     }
@@ -72,9 +75,8 @@ template <class V> Prepared sum_prepare(const SumTask &task, const Planning &pla
     return planning.keep(split, split.items());
 }
 
-template <class V>
-void sum_run(const SumTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end, Worker &) {
-    const auto &split = prepared.plan_as<WorkSplit>();
+template <class V, bool squares>
+void sum_items(const SumTask &task, const WorkSplit &split, std::int64_t begin, std::int64_t end) {
     const View &to = task.destination;
     const ConstView &from = task.source;
     const bool sums_channels = to.channels != from.channels;
@@ -90,7 +92,7 @@ void sum_run(const SumTask &task, const Prepared &prepared, std::int64_t begin, 
                     const Range channels = sums_channels
                                                ? Range{0, from.channels}
                                                : Range{part * block, min((part + 1) * block, to.channels)};
-                    PixelSum<V> sum;
+                    PixelSum<V, squares> sum;
                     for (std::int64_t n = images.begin; n < images.end; ++n)
                         for (std::int64_t r = rows.begin; r < rows.end; ++r)
                             for (std::int64_t c = columns.begin; c < columns.end; ++c) {
@@ -110,6 +112,12 @@ void sum_run(const SumTask &task, const Prepared &prepared, std::int64_t begin, 
                     }
                 }
     }
+}
+
+template <class V>
+void sum_run(const SumTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end, Worker &) {
+    const auto &split = prepared.plan_as<WorkSplit>();
+    task.squares ? sum_items<V, true>(task, split, begin, end) : sum_items<V, false>(task, split, begin, end);
 }
 
 } // namespace

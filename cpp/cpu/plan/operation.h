@@ -117,6 +117,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Sgd
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::AdaptiveUpdate &operation);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Loss &operation);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::LossGradient &operation);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::SquaredSum &sum);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::SumLike &sums);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::StepDropout &operation);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::BatchNormalizationSums &sums);

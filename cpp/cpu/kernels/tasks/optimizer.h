@@ -26,6 +26,7 @@ struct UpdateTask {
     int count = 0; ///< of others
     bool reads_numbers = false;
     float rate = 0.0f; ///< of an average or a moment
+    float rest = 1.0f; ///< 1 - rate, of an average
     float epsilon = 0.0f, decay = 0.0f;
     float low = 0.0f, high = 0.0f, rescale = 1.0f; ///< of `gradient`
     float of_sign = 0.0f, of_weight = 0.0f;        ///< of `gradient`: factors of the regularization

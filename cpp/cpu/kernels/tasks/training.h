@@ -4,10 +4,12 @@
 
 namespace mpscnn::cpu {
 
-/// Sums over the axes along which the destination has one element and the source has more.
+/// Sums, or sums of squares, over the axes along which the destination has one element and the source has
+/// more.
 struct SumTask {
     ConstView source;
     View destination;
+    bool squares = false;
 
     const char *kernel_name() const { return "sum"; }
 };

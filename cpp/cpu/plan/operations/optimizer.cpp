@@ -35,7 +35,8 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Opt
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::MovingAverage &operation) {
     UpdateTask task;
     task.kind = operation.squares ? UpdateKind::squares : UpdateKind::moving_average;
-    task.rate = operation.rate;
+    task.rate = static_cast<float>(operation.rate);
+    task.rest = static_cast<float>(1.0 - operation.rate);
     add_update(builder, fused, task, {1});
 }
 

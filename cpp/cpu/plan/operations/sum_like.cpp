@@ -2,16 +2,32 @@
 
 namespace mpscnn::cpu {
 
-void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::SumLike &) {
+namespace {
+
+void add_sum(StepBuilder &builder, const FusedOperation &fused, bool squares) {
     const Extents from = extents_of(builder.input_shape(fused)), to = extents_of(builder.result_shape(fused));
-    if (from.batch == 1 || to.batch == from.batch || from.pixels() == to.pixels()) {
-        builder.begin(fused, SumTask{});
+    SumTask task;
+    task.squares = squares;
+    const bool keeps_channels = to.channels == from.channels && to.channels > 1; // threads share them
+    const bool is_even = from.pixels() == to.pixels() && keeps_channels;
+    if (from.batch == 1 || to.batch == from.batch || is_even) {
+        builder.begin(fused, task);
         return;
     }
     // Each image first, so that there is work for all threads.
     const Region images = builder.add_workspace({from.batch, to.height, to.width, to.channels});
-    builder.begin(fused, SumTask{}).destination = images;
+    builder.begin(fused, task).destination = images;
     builder.begin(fused, SumTask{}).source = images;
+}
+
+} // namespace
+
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::SumLike &) {
+    add_sum(builder, fused, false);
+}
+
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::SquaredSum &) {
+    add_sum(builder, fused, true);
 }
 
 } // namespace mpscnn::cpu
